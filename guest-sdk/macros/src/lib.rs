@@ -1,0 +1,29 @@
+//! The attribute macros of `dacapo-sdk`. Use them through that crate, which documents and re-exports them.
+
+use proc_macro::TokenStream;
+use quote::quote;
+use syn::parse_macro_input;
+
+mod function;
+
+use function::{Kind, NameArgument};
+
+/// Makes an `async fn` an orchestrator. See `dacapo_sdk::orchestrator`.
+#[proc_macro_attribute]
+pub fn orchestrator(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand(Kind::Orchestrator, arguments, item)
+}
+
+/// Makes a `fn` or an `async fn` an activity. See `dacapo_sdk::activity`.
+#[proc_macro_attribute]
+pub fn activity(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand(Kind::Activity, arguments, item)
+}
+
+/// The function comes out as it went in even when it is wrong, so that an editor still understands what is inside.
+fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let name = parse_macro_input!(arguments as NameArgument);
+    let item = parse_macro_input!(item as syn::ItemFn);
+    let generated = function::expand(kind, name, &item).unwrap_or_else(|error| error.to_compile_error());
+    quote!(#item #generated).into()
+}

@@ -1,0 +1,479 @@
+//! What an orchestrator may do.
+
+use std::fmt::Display;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::executor::Run;
+use crate::host::Action;
+use crate::level::log_shorthands;
+use crate::random::{Random, RandomRange};
+use crate::task::{ActivityCall, EventWait, SubOrchestratorCall, Task, Timer};
+use crate::{Activity, Failure, Level, Orchestrator, Result, Timestamp};
+
+/// What an orchestrator may do: the only way out of its sandbox. A clone is the same context.
+///
+/// Everything here is deterministic: on replay each method gives what it gave the first time. Time stands still between
+/// two waits.
+///
+/// ```no_run
+/// use dacapo_sdk::prelude::*;
+///
+/// #[activity]
+/// fn say_hello(name: String) -> Result<String> {
+///     Ok(format!("Hello, {name}!"))
+/// }
+///
+/// #[orchestrator]
+/// async fn greet_later(ctx: Context, name: String) -> Result<String> {
+///     ctx.create_timer(Duration::from_secs(24 * 3600)).await?;
+///     ctx.call_activity::<say_hello>(name).await
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Context {
+    run: Rc<Run>,
+}
+
+/// The orchestration that called this one.
+///
+/// ```no_run
+/// # fn example(ctx: dacapo_sdk::Context) {
+/// if let Some(parent) = ctx.parent() {
+///     ctx.log_info(format!("called by {} ({})", parent.name, parent.instance_id));
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Parent {
+    /// The function name of the parent.
+    pub name: String,
+    /// The instance id of the parent.
+    pub instance_id: String,
+}
+
+/// Calls.
+impl Context {
+    pub(crate) fn new(run: Rc<Run>) -> Self {
+        Self { run }
+    }
+
+    /// Calls an activity. Lazy: see [`Task`].
+    ///
+    /// ```no_run
+    /// use dacapo_sdk::prelude::*;
+    ///
+    /// #[activity]
+    /// fn say_hello(name: String) -> Result<String> {
+    ///     Ok(format!("Hello, {name}!"))
+    /// }
+    ///
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let greeting: String = ctx.call_activity::<say_hello>("Tokyo".to_owned()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_activity<A: Activity>(&self, input: A::Input) -> ActivityCall<A::Output>
+    where
+        A::Input: Serialize,
+        A::Output: DeserializeOwned,
+    {
+        self.call_activity_named(A::NAME, &input)
+    }
+
+    /// Calls an activity by name: one of another app in the task hub, in whatever language it is written.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let greeting = ctx.call_activity_named::<String>("SayHello", &"Tokyo").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_activity_named<T: DeserializeOwned>(&self, name: &str, input: &impl Serialize) -> ActivityCall<T> {
+        let name = name.to_owned();
+        let action = to_json(input).map(|input| Action::CallActivity { name, input, retry: None });
+        ActivityCall::new(self.task(action))
+    }
+
+    /// Calls an orchestration as a child of this one. Lazy: see [`Task`].
+    ///
+    /// ```no_run
+    /// use dacapo_sdk::prelude::*;
+    ///
+    /// #[orchestrator]
+    /// async fn provision(ctx: Context, device: String) -> Result<String> {
+    ///     Ok(format!("{device} is ready"))
+    /// }
+    ///
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let report: String = ctx.call_sub_orchestrator::<provision>("lamp".to_owned()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_sub_orchestrator<O: Orchestrator>(&self, input: O::Input) -> SubOrchestratorCall<O::Output>
+    where
+        O::Input: Serialize,
+        O::Output: DeserializeOwned,
+    {
+        self.call_sub_orchestrator_named(O::NAME, &input)
+    }
+
+    /// Calls an orchestration by name as a child of this one.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let report = ctx.call_sub_orchestrator_named::<String>("Provision", &"lamp").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_sub_orchestrator_named<T: DeserializeOwned>(&self, name: &str, input: &impl Serialize) -> SubOrchestratorCall<T> {
+        let name = name.to_owned();
+        let action = to_json(input).map(|input| Action::CallSubOrchestrator { name, input, instance_id: None, retry: None });
+        SubOrchestratorCall::new(self.task(action))
+    }
+
+    /// Starts an orchestration that runs on its own: nobody waits for it.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # #[orchestrator] async fn send_survey(ctx: Context, customer: String) -> Result<()> { Ok(()) }
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let instance_id = ctx.start_orchestration::<send_survey>("ada".to_owned()).start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start_orchestration<O: Orchestrator>(&self, input: O::Input) -> DetachedStart
+    where
+        O::Input: Serialize,
+    {
+        self.start_orchestration_named(O::NAME, &input)
+    }
+
+    /// Starts an orchestration by name that runs on its own.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// ctx.start_orchestration_named("SendSurvey", &"ada").instance_id("survey-ada").start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start_orchestration_named(&self, name: &str, input: &impl Serialize) -> DetachedStart {
+        DetachedStart { run: self.run.clone(), name: name.to_owned(), input: to_json(input), instance_id: None }
+    }
+
+    fn task<T>(&self, action: Result<Action>) -> Task<T> {
+        Task::new(self.run.clone(), action)
+    }
+}
+
+/// Time.
+impl Context {
+    /// The current time in UTC. It stands still between two waits, and is the same again on replay.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # fn example(ctx: Context) {
+    /// let deadline: Timestamp = ctx.current_utc_date_time() + Duration::from_secs(3600);
+    /// # }
+    /// ```
+    pub fn current_utc_date_time(&self) -> Timestamp {
+        self.run.host.current_time()
+    }
+
+    /// A timer that fires so long from now; a second or ten years. It costs nothing while it runs.
+    ///
+    /// The moment is fixed here, although the timer is lazy as every [`Task`] is. Dropping it gives it up.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// ctx.create_timer(Duration::from_secs(72 * 3600)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create_timer(&self, duration: Duration) -> Timer {
+        self.create_timer_at(self.current_utc_date_time() + duration)
+    }
+
+    /// A timer that fires at a moment; at once if the moment is past.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// ctx.create_timer_at("2030-01-01T00:00:00Z".parse()?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create_timer_at(&self, fire_at: Timestamp) -> Timer {
+        self.task(Ok(Action::CreateTimer { fire_at }))
+    }
+}
+
+/// Events and status.
+impl Context {
+    /// Waits for the next unread external event of that name (compared ignoring case). Events that came before anybody
+    /// waited were kept, in order. Several waits for one name are served in the order in which they were scheduled.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let approved = ctx.wait_for_external_event::<bool>("Approval").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_for_external_event<T: DeserializeOwned>(&self, name: &str) -> EventWait<T> {
+        EventWait::new(self.task(Ok(Action::WaitForExternalEvent { name: name.to_owned() })))
+    }
+
+    /// Raises an external event for another instance; one that does not exist ignores it. Fails only if the data
+    /// cannot be written as JSON.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// ctx.send_event("order-17", "Shipped", &"by train")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn send_event(&self, instance_id: &str, name: &str, data: &impl Serialize) -> Result<()> {
+        self.run.host.send_event(instance_id, name, &to_json(data)?);
+        Ok(())
+    }
+
+    /// Replaces the custom status that status queries show: any JSON, 16 KiB at most. Fails only if the status cannot
+    /// be written as JSON.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// ctx.set_custom_status("half way")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_custom_status(&self, status: impl Serialize) -> Result<()> {
+        self.run.host.set_custom_status(&to_json(&status)?);
+        Ok(())
+    }
+
+    /// Asks for a fresh start with a new input and an empty history, once the function returns. Events that were not
+    /// read are kept. Return what this gives: its value is ignored.
+    ///
+    /// It gives a failure, so that `return ctx.continue_as_new(input)` fits every output, and `?` leaves the function.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// #[orchestrator]
+    /// async fn every_hour(ctx: Context, rounds: u64) -> Result<()> {
+    ///     ctx.create_timer(Duration::from_secs(3600)).await?;
+    ///     ctx.continue_as_new(rounds + 1)
+    /// }
+    /// ```
+    pub fn continue_as_new<T>(&self, input: impl Serialize) -> Result<T> {
+        self.run.host.continue_as_new(&to_json(&input)?);
+        Err(Failure::new(crate::app::CONTINUED_AS_NEW, "the orchestration continues as new").not_retriable())
+    }
+}
+
+/// Who and where.
+impl Context {
+    /// The id of this instance.
+    ///
+    /// ```no_run
+    /// # fn example(ctx: dacapo_sdk::Context) {
+    /// ctx.log_info(format!("this is {}", ctx.instance_id()));
+    /// # }
+    /// ```
+    pub fn instance_id(&self) -> String {
+        self.run.host.instance_id()
+    }
+
+    /// The id of this execution of the instance; continue-as-new begins a new one.
+    ///
+    /// ```no_run
+    /// # fn example(ctx: dacapo_sdk::Context) {
+    /// ctx.log_info(format!("this is {}", ctx.execution_id()));
+    /// # }
+    /// ```
+    pub fn execution_id(&self) -> String {
+        self.run.host.execution_id()
+    }
+
+    /// The orchestration that called this one, if one did.
+    ///
+    /// ```no_run
+    /// # fn example(ctx: dacapo_sdk::Context) {
+    /// let is_child = ctx.parent().is_some();
+    /// # }
+    /// ```
+    pub fn parent(&self) -> Option<Parent> {
+        self.run.host.parent()
+    }
+
+    /// The version label that the instance was started with, or an empty text.
+    ///
+    /// ```no_run
+    /// # fn example(ctx: dacapo_sdk::Context) {
+    /// if ctx.version() == "2" { /* ... */ }
+    /// # }
+    /// ```
+    pub fn version(&self) -> String {
+        self.run.host.version()
+    }
+
+    /// Whether the code is being replayed. For diagnostics only: a decision that depends on it diverges.
+    ///
+    /// ```no_run
+    /// # fn example(ctx: dacapo_sdk::Context) {
+    /// let replaying = ctx.is_replaying();
+    /// # }
+    /// ```
+    pub fn is_replaying(&self) -> bool {
+        self.run.host.is_replaying()
+    }
+}
+
+/// Chance.
+impl Context {
+    /// A new unique id (a UUID of version 5), the same again on replay.
+    ///
+    /// ```no_run
+    /// # fn example(ctx: dacapo_sdk::Context) {
+    /// let order_id: String = ctx.new_guid();
+    /// # }
+    /// ```
+    pub fn new_guid(&self) -> String {
+        self.run.host.new_guid()
+    }
+
+    /// A random number, the same again on replay. Integers over their whole range, `f32` and `f64` from 0 up to but
+    /// without 1. Not for secrets.
+    ///
+    /// ```no_run
+    /// # fn example(ctx: dacapo_sdk::Context) {
+    /// let heads: bool = ctx.random();
+    /// let seed = ctx.random::<u64>();
+    /// # }
+    /// ```
+    pub fn random<T: Random>(&self) -> T {
+        T::random(&mut |buffer| self.fill(buffer))
+    }
+
+    /// A random number out of a range, the same again on replay. An empty range panics. Not for secrets.
+    ///
+    /// ```no_run
+    /// # fn example(ctx: dacapo_sdk::Context) {
+    /// let dice = ctx.random_range(1..=6);
+    /// let jitter_ms = ctx.random_range(0..250_u64);
+    /// # }
+    /// ```
+    pub fn random_range<T>(&self, range: impl RandomRange<T>) -> T {
+        range.random(&mut |buffer| self.fill(buffer))
+    }
+
+    /// Random bytes, the same again on replay. Not for secrets.
+    ///
+    /// ```no_run
+    /// # fn example(ctx: dacapo_sdk::Context) {
+    /// let salt: Vec<u8> = ctx.random_bytes(16);
+    /// # }
+    /// ```
+    pub fn random_bytes(&self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.fill(&mut bytes);
+        bytes
+    }
+
+    fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(RANDOM_BYTES_MAX) {
+            // A chunk is at most 65,536 long.
+            chunk.copy_from_slice(&self.run.host.random_bytes(chunk.len() as u32));
+        }
+    }
+}
+
+/// What the contract allows in one call.
+const RANDOM_BYTES_MAX: usize = 65_536;
+
+/// Log lines. Each is written once, not once per replay.
+impl Context {
+    /// Logs a line.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # fn example(ctx: Context) {
+    /// ctx.log(Level::Info, format_args!("{} files so far", 17));
+    /// # }
+    /// ```
+    pub fn log(&self, level: Level, message: impl Display) {
+        self.run.host.log(level, &message.to_string());
+    }
+
+    log_shorthands! {
+        log_trace Trace r#""entering the loop""#
+        log_debug Debug r#"format!("{} attempts left", 3)"#
+        log_info Info r#""the order is complete""#
+        log_warn Warn r#""nobody answered""#
+        log_error Error r#""the bank refused""#
+    }
+}
+
+/// The start of an orchestration that runs on its own. Made by [`Context::start_orchestration`].
+///
+/// ```no_run
+/// # use dacapo_sdk::prelude::*;
+/// # #[orchestrator] async fn send_survey(ctx: Context, customer: String) -> Result<()> { Ok(()) }
+/// # async fn example(ctx: Context) -> Result<()> {
+/// ctx.start_orchestration::<send_survey>("ada".to_owned()).instance_id("survey-ada").start()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing happens before `start`"]
+pub struct DetachedStart {
+    run: Rc<Run>,
+    name: String,
+    input: Result<String>,
+    instance_id: Option<String>,
+}
+
+impl DetachedStart {
+    /// The instance id. Without one the host derives it.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// ctx.start_orchestration_named("SendSurvey", &"ada").instance_id("survey-ada").start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn instance_id(mut self, id: impl Into<String>) -> Self {
+        self.instance_id = Some(id.into());
+        self
+    }
+
+    /// Starts it and gives its instance id. Fails only if the input cannot be written as JSON.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let instance_id: String = ctx.start_orchestration_named("SendSurvey", &"ada").start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start(self) -> Result<String> {
+        Ok(self.run.host.start_orchestration(&self.name, &self.input?, self.instance_id.as_deref()))
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| {
+        let name = std::any::type_name_of_val(value);
+        Failure::new("InvalidInput", format!("a {name} cannot be written as JSON: {error}")).not_retriable()
+    })
+}

@@ -1,0 +1,247 @@
+//! Write durable orchestrations for Dacapo in Rust.
+//!
+//! An **orchestrator** is an `async fn` that says what happens in which order. The host writes down each step, so an
+//! orchestration survives crashes and restarts, and may take a second or a year. An **activity** is a function that does
+//! one piece of real work. Both are compiled to wasm, together, as an **app**:
+//!
+//! ```
+//! use dacapo_sdk::prelude::*;
+//!
+//! #[orchestrator]
+//! async fn hello_sequence(ctx: Context, cities: Vec<String>) -> Result<Vec<String>> {
+//!     let mut greetings = Vec::new();
+//!     for city in cities {
+//!         greetings.push(ctx.call_activity::<say_hello>(city).await?);
+//!     }
+//!     Ok(greetings)
+//! }
+//!
+//! #[activity]
+//! fn say_hello(name: String) -> String {
+//!     format!("Hello, {name}!")
+//! }
+//!
+//! dacapo_sdk::app!(hello_sequence, say_hello);
+//! # fn main() {}
+//! ```
+//!
+//! Such a crate is a `cdylib`. It is built, deployed and started by
+//!
+//! ```text
+//! cargo build --release --target wasm32-unknown-unknown
+//! dacapo deploy target/wasm32-unknown-unknown/release/hello.wasm
+//! dacapo start-new hello_sequence --input '["Tokyo", "Seattle"]'
+//! ```
+//!
+//! # How it runs
+//!
+//! When an orchestrator awaits something that has not happened yet, it is put to sleep, and may be forgotten. When it
+//! goes on, the host may run it *again from the beginning*, handing it what it has recorded. So an orchestrator must do
+//! the same each time, and it can: its only way out of the sandbox is its [`Context`], and all that this gives is the
+//! same again on replay, [the time](Context::current_utc_date_time), [chance](Context::random) and
+//! [unique ids](Context::new_guid) included. Whatever else a program does belongs into an activity.
+//!
+//! An activity runs at least once: twice, if the machine stops after its work and before that is written down.
+//! [`ActivityContext`] has what an idempotency key is made of.
+//!
+//! # What an orchestrator can wait for
+//!
+//! | | |
+//! |---|---|
+//! | an activity, with or without a [`RetryPolicy`] | [`Context::call_activity`] |
+//! | another orchestration | [`Context::call_sub_orchestrator`] |
+//! | a moment | [`Context::create_timer`], [`Context::create_timer_at`] |
+//! | an event from outside, with or without a [timeout](EventWait::timeout) | [`Context::wait_for_external_event`] |
+//! | several of them | [`when_all`], [`when_any`] |
+//!
+//! All of these are futures, [lazy](Task) as every future in Rust, so `join!`, `select!`, `FuturesUnordered` and the
+//! rest of the crate `futures` work as they do anywhere. The [`prelude`] has `join!`, `try_join!` and `select!`; that one
+//! is `futures::select_biased!`, which looks at its branches in their order, because an orchestrator has no use for a
+//! random one. A race is won by what completed first. What is not a future of this crate, such as the timer of some async
+//! runtime, has nobody who would wake it: an orchestrator that waits only for such fails with `NothingToWaitFor`.
+//!
+//! # Inputs, outputs, failures
+//!
+//! A function takes one input or none, and returns `T` or `Result<T, E>`. Input and output are any types of `serde`; on
+//! the wire they are JSON. An activity takes its [`ActivityContext`] first, if it wants it, and may be a plain `fn`. The
+//! attributes leave the function as it is, for tests to call, and add a *type* of the same name, which stands for the
+//! function in [`Context::call_activity`] and in [`app!`]. A function is known to the host by its Rust name, or by
+//! `#[activity(name = "SayHello")]`. Functions of other apps, in other languages, are called by name:
+//! [`Context::call_activity_named`].
+//!
+//! A [`Failure`] has a type, which callers match on, a message, details, and says whether a retry may help. `?` makes one
+//! of any error. An input that cannot be read is the failure `InvalidInput`; a panic is the failure `Panic`, with the
+//! place in its details.
+//!
+//! # Features
+//!
+//! - `files`: the module `files`, by which activities read the directories that the operator granted.
+//! - `http`: the module `http`, by which activities call the hosts that the operator allowed.
+
+#![warn(missing_docs)]
+
+// In the tests here the macros name the crate as its users do.
+#[cfg(test)]
+extern crate self as dacapo_sdk;
+
+mod activity;
+mod app;
+mod bindings;
+mod context;
+mod executor;
+mod failure;
+#[cfg(feature = "files")]
+pub mod files;
+mod host;
+#[cfg(feature = "http")]
+pub mod http;
+mod level;
+mod random;
+mod retry;
+mod task;
+mod timestamp;
+mod when;
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;
+
+pub use activity::ActivityContext;
+pub use app::{Activity, Orchestrator};
+pub use context::{Context, DetachedStart, Parent};
+/// Makes a `fn` or an `async fn` an activity: a function that does real work, at least once.
+///
+/// It takes its [`ActivityContext`], an input, both in this order, or nothing, and returns `T` or `Result<T, E>` with
+/// any `E` that becomes a [`Failure`]. The function itself stays as it is; a type of the same name is added. A function
+/// without an input ignores what it is given.
+///
+/// ```
+/// use dacapo_sdk::prelude::*;
+///
+/// #[activity]
+/// fn area((width, height): (f64, f64)) -> f64 {
+///     width * height
+/// }
+///
+/// #[activity(name = "Parse")]
+/// async fn parse(ctx: ActivityContext, text: String) -> Result<i64> {
+///     ctx.log_info(format!("attempt {}", ctx.attempt()));
+///     Ok(text.trim().parse()?)
+/// }
+///
+/// assert_eq!(area((2.0, 3.0)), 6.0);
+/// ```
+pub use dacapo_sdk_macros::activity;
+/// Makes an `async fn` an orchestrator: a function that is durable.
+///
+/// It takes its [`Context`] and an input, or the context alone, and returns `T` or `Result<T, E>` with any `E` that
+/// becomes a [`Failure`]. A type of the same name is added, which stands for it in calls.
+///
+/// ```
+/// use dacapo_sdk::prelude::*;
+///
+/// #[orchestrator(name = "Remind")]
+/// async fn remind(ctx: Context, at: Timestamp) -> Result<()> {
+///     ctx.create_timer_at(at).await?;
+///     ctx.call_activity_named("Ring", &()).await
+/// }
+/// ```
+pub use dacapo_sdk_macros::orchestrator;
+pub use failure::{Failure, Result};
+pub use level::Level;
+pub use random::{Random, RandomRange};
+pub use retry::RetryPolicy;
+pub use task::{ActivityCall, EventWait, EventWithTimeout, SubOrchestratorCall, Task, Timer};
+pub use timestamp::{ParseTimestampError, Timestamp};
+pub use when::{when_all, when_any};
+
+/// What nearly every app needs: `use dacapo_sdk::prelude::*;`
+///
+/// ```
+/// use dacapo_sdk::prelude::*;
+///
+/// #[orchestrator]
+/// async fn either(ctx: Context) -> Result<&'static str> {
+///     let mut event = ctx.wait_for_external_event::<()>("Go");
+///     let mut timer = ctx.create_timer(Duration::from_secs(60));
+///     select! {
+///         _ = event => Ok("the event came"),
+///         _ = timer => Ok("a minute is over"),
+///     }
+/// }
+/// ```
+pub mod prelude {
+    pub use std::time::Duration;
+
+    pub use futures_util::{join, select_biased as select, try_join};
+    pub use serde::{Deserialize, Serialize};
+
+    pub use crate::{
+        ActivityContext, Context, Failure, Level, Result, RetryPolicy, Timestamp, activity, orchestrator, when_all, when_any,
+    };
+}
+
+/// What the macros expand to. Not part of the API.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::app::{Entry, Fallible, Registered, decode_input, encode_output};
+    pub use crate::bindings::{describe, generated, run_activity, run_orchestrator};
+}
+
+/// Makes an app of durable functions: the exports by which the host finds and runs them. Once per crate.
+///
+/// ```
+/// use dacapo_sdk::prelude::*;
+///
+/// #[orchestrator]
+/// async fn greet(ctx: Context, name: String) -> Result<String> {
+///     ctx.call_activity::<say_hello>(name).await
+/// }
+///
+/// #[activity]
+/// fn say_hello(name: String) -> String {
+///     format!("Hello, {name}!")
+/// }
+///
+/// dacapo_sdk::app!(greet, say_hello);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! app {
+    ($($function:ty),* $(,)?) => {
+        const _: () = {
+            use $crate::__private::generated::{ActivityCall, Failure, Function, Guest};
+
+            fn entries() -> ::std::vec::Vec<$crate::__private::Entry> {
+                ::std::vec![$(<$function as $crate::__private::Registered>::entry()),*]
+            }
+
+            // Natively nothing is exported; what the app holds is in use all the same.
+            const _: fn() -> ::std::vec::Vec<$crate::__private::Entry> = entries;
+
+            #[allow(dead_code)]
+            struct App;
+
+            impl Guest for App {
+                fn describe() -> ::std::vec::Vec<Function> {
+                    $crate::__private::describe(&entries())
+                }
+
+                fn run_orchestrator(
+                    name: ::std::string::String,
+                    input: ::std::string::String,
+                ) -> ::std::result::Result<::std::string::String, Failure> {
+                    $crate::__private::run_orchestrator(&entries(), &name, input)
+                }
+
+                fn run_activity(call: ActivityCall) -> ::std::result::Result<::std::string::String, Failure> {
+                    $crate::__private::run_activity(&entries(), call)
+                }
+            }
+
+            #[cfg(target_family = "wasm")]
+            $crate::__private::generated::export_app!(App with_types_in $crate::__private::generated);
+        };
+    };
+}

@@ -1,0 +1,51 @@
+//! Failures as values.
+
+/// Why a function did not succeed. Data, never a host error: it travels through history to whoever called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// A short name that callers match on, such as `InsufficientFunds`.
+    pub error_type: String,
+    /// One sentence for people.
+    pub message: String,
+    /// Anything longer.
+    pub details: Option<String>,
+    /// Whether trying again may help.
+    pub retriable: bool,
+}
+
+impl Failure {
+    // The types of the failures that the host itself makes, as documented in the WIT.
+    pub const ACTIVITY_NOT_FOUND: &str = "ActivityNotFound";
+    pub const ORCHESTRATOR_NOT_FOUND: &str = "OrchestratorNotFound";
+    pub const INSTANCE_ALREADY_EXISTS: &str = "InstanceAlreadyExists";
+    pub const PANIC: &str = "Panic";
+    pub const TRAP: &str = "Trap";
+    pub const FUEL_EXHAUSTED: &str = "FuelExhausted";
+    pub const OUT_OF_MEMORY: &str = "OutOfMemory";
+    pub const STACK_OVERFLOW: &str = "StackOverflow";
+    pub const TIMEOUT: &str = "Timeout";
+    pub const INVALID_OUTPUT: &str = "InvalidOutput";
+    pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
+    pub const TERMINATED: &str = "Terminated";
+    pub const CANCELED: &str = "Canceled";
+
+    /// A failure that a retry may cure.
+    pub fn retriable(error_type: &str, message: impl Into<String>) -> Self {
+        Self { error_type: error_type.into(), message: message.into(), details: None, retriable: true }
+    }
+
+    /// A failure that would happen again.
+    pub fn permanent(error_type: &str, message: impl Into<String>) -> Self {
+        Self { retriable: false, ..Self::retriable(error_type, message) }
+    }
+
+    pub fn with_details(self, details: impl Into<String>) -> Self {
+        Self { details: Some(details.into()), ..self }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.error_type, self.message)
+    }
+}

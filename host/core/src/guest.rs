@@ -1,0 +1,53 @@
+//! The seam to whatever executes guests: wasm, or Rust closures in tests ([`crate::scripted`]).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use crate::execution::Execution;
+use crate::{Failure, FunctionName, InstanceId, Payload, Seq, VersionId};
+
+/// An execution, shared between the turn (which applies events) and the guest (which takes actions). Never contended:
+/// the guest runs only inside [`Guest::resume`]. The lock is not held across a `resume` or an await.
+pub type SharedExecution = Arc<Mutex<Execution>>;
+
+/// Starts guests. Implementations differ in what a guest is, not in what it may do.
+pub trait Executor: Send + Sync {
+    /// Prepares a guest for one execution. Nothing of it runs before the first [`Guest::resume`].
+    ///
+    /// An error is the host's, not the guest's (its code cannot be loaded), and says why: the instance is halted.
+    fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, String>;
+
+    /// Runs an activity. Dropping the future stops it. Never panics; the host's own trouble is a retriable failure.
+    fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture;
+}
+
+/// The outcome of an activity, to be.
+pub type ActivityFuture = Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Send>>;
+
+/// An orchestrator that is being executed. Dropping it stops it without a trace.
+pub trait Guest: Send {
+    /// Runs the guest until it can go no further. Called when what it waits for has completed, and once to begin.
+    fn resume(&mut self) -> Step;
+}
+
+/// Why a guest came to rest.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// It waits: [`Execution::wait`] has said so.
+    Waiting,
+    /// It returned its output, or failed: by a returned failure, a panic, a trap, a limit.
+    Ended(Result<Payload, Failure>),
+}
+
+/// One call of an activity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActivityCall {
+    /// As the caller spelled it.
+    pub name: FunctionName,
+    pub input: Payload,
+    pub instance: InstanceId,
+    pub seq: Seq,
+    /// From 1.
+    pub attempt: u32,
+}

@@ -1,0 +1,232 @@
+//! Identifiers, each parsed once, where it enters.
+
+use std::fmt;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+/// Why a text is not a valid id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    #[error("it is empty")]
+    Empty,
+    #[error("it has {length} characters, {max} are allowed")]
+    TooLong { length: usize, max: usize },
+    #[error("it contains {0:?}, which is not allowed")]
+    Character(char),
+    #[error("it begins with '@', which is reserved for entities")]
+    EntityPrefix,
+}
+
+/// Names one instance in a task hub: an orchestration, or an entity as `@name@key`.
+///
+/// At most 256 characters (the limit of Durable Functions), none of `/ \ # ?` and no control characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(Arc<str>);
+
+impl InstanceId {
+    /// Characters, not bytes.
+    pub const MAX_CHARS: usize = 256;
+
+    /// The id of an orchestration, as a client may choose it.
+    pub fn orchestration(text: &str) -> Result<Self, InvalidId> {
+        if text.starts_with('@') {
+            return Err(InvalidId::EntityPrefix);
+        }
+        Self::any(text)
+    }
+
+    /// The id of an orchestration or an entity.
+    pub fn any(text: &str) -> Result<Self, InvalidId> {
+        check_text(text, Self::MAX_CHARS, |c| matches!(c, '/' | '\\' | '#' | '?') || c.is_control())?;
+        Ok(Self(text.into()))
+    }
+
+    /// An id for an orchestration whose starter gave none: 32 hexadecimal digits.
+    pub fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid.simple().to_string().into())
+    }
+
+    /// The id of a child whose parent gave none. Same parent and same action, same id.
+    pub(crate) fn of_child(parent: ExecutionId, seq: Seq) -> Self {
+        Self(format!("{}:{:04x}", parent.0.simple(), seq.0).into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Names a function: unique in a task hub, compared ignoring case.
+#[derive(Clone)]
+pub struct FunctionName(Arc<str>);
+
+impl FunctionName {
+    pub const MAX_CHARS: usize = 128;
+
+    pub fn new(text: &str) -> Result<Self, InvalidId> {
+        check_text(text, Self::MAX_CHARS, |c| c.is_control() || c.is_whitespace() || matches!(c, '/' | '\\' | '#' | '?' | '@'))?;
+        Ok(Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form in which names are equal.
+    pub fn folded(&self) -> String {
+        fold(&self.0)
+    }
+}
+
+impl PartialEq for FunctionName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || fold(&self.0) == fold(&other.0)
+    }
+}
+impl Eq for FunctionName {}
+
+/// What a function is: it decides what the function may touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FunctionKind {
+    Orchestrator,
+    Activity,
+    Entity,
+}
+
+impl FunctionKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            FunctionKind::Orchestrator => "orchestrator",
+            FunctionKind::Activity => "activity",
+            FunctionKind::Entity => "entity",
+        }
+    }
+}
+
+/// Brings a name into the form in which names (of functions and events) are compared: ignoring case.
+pub fn fold(name: &str) -> String {
+    name.to_lowercase()
+}
+
+fn check_text(text: &str, max: usize, forbidden: impl Fn(char) -> bool) -> Result<(), InvalidId> {
+    if text.is_empty() {
+        return Err(InvalidId::Empty);
+    }
+    let length = text.chars().count();
+    if length > max {
+        return Err(InvalidId::TooLong { length, max });
+    }
+    match text.chars().find(|&c| forbidden(c)) {
+        Some(c) => Err(InvalidId::Character(c)),
+        None => Ok(()),
+    }
+}
+
+/// One execution of an instance, from its start or a continue-as-new to the next. Seeds its randomness.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExecutionId(pub Uuid);
+
+impl ExecutionId {
+    /// A name in this execution's own UUIDv5 namespace: the root of everything that looks random but is not.
+    pub(crate) fn derive(self, name: &str) -> Uuid {
+        Uuid::new_v5(&self.0, name.as_bytes())
+    }
+}
+
+/// The position of an action (a call, a timer, a sent event) in an execution, from 0. Results refer to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(pub u32);
+
+/// Where an instance's rows lie in its hub's store. Rows are given out in rising order and never used twice, so that
+/// what is written together lies together and grows at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Row(pub u64);
+
+/// One immutable version of an app: the SHA-256 digest of the deployed file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VersionId(pub [u8; 32]);
+
+impl fmt::Display for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::str::FromStr for VersionId {
+    type Err = InvalidId;
+
+    /// Reads the 64 hexadecimal digits that `Display` writes.
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if text.len() != 64 {
+            return Err(InvalidId::TooLong { length: text.len(), max: 64 });
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let digit = |c: u8| (c as char).to_digit(16).ok_or(InvalidId::Character(c as char));
+            *byte = (digit(pair[0])? * 16 + digit(pair[1])?) as u8;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+macro_rules! shown_as {
+    ($($type:ty => |$this:ident| $text:expr;)*) => {$(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let $this = self;
+                fmt::Display::fmt(&$text, f)
+            }
+        }
+    )*};
+}
+
+shown_as! {
+    InstanceId => |id| id.0;
+    FunctionName => |name| name.0;
+    ExecutionId => |id| id.0.simple();
+    Seq => |seq| seq.0;
+}
+
+macro_rules! debug_as_display {
+    ($($type:ty),*) => {$(
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{self}")
+            }
+        }
+    )*};
+}
+
+debug_as_display!(InstanceId, FunctionName, ExecutionId, VersionId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instance_ids_follow_the_rules_of_the_contract() {
+        let check = |text: &str| InstanceId::orchestration(text).map(|_| ());
+        assert_eq!(check("order-17: ä + b & c"), Ok(()));
+        assert_eq!(check(""), Err(InvalidId::Empty));
+        assert_eq!(check(&"ä".repeat(256)), Ok(()));
+        assert_eq!(check(&"a".repeat(257)), Err(InvalidId::TooLong { length: 257, max: 256 }));
+        for bad in ['/', '\\', '#', '?', '\n', '\0'] {
+            assert_eq!(check(&format!("a{bad}b")), Err(InvalidId::Character(bad)));
+        }
+        assert_eq!(check("@counter@a"), Err(InvalidId::EntityPrefix));
+        assert!(InstanceId::any("@counter@a").is_ok());
+    }
+
+    #[test]
+    fn function_names_compare_ignoring_case() {
+        assert_eq!(FunctionName::new("SayHello"), FunctionName::new("sayhello"));
+        assert_ne!(FunctionName::new("SayHello"), FunctionName::new("SayHello2"));
+    }
+
+    #[test]
+    fn a_version_id_reads_what_it_writes() {
+        let id = VersionId(std::array::from_fn(|i| i as u8 * 7));
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+}

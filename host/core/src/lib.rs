@@ -1,0 +1,33 @@
+//! The pure core of Dacapo: what an orchestration *is*, apart from where it is stored and what runs it.
+//!
+//! - [`id`], [`time`], [`failure`], [`retry`]: the small words everything is said in.
+//! - [`event`]: facts in an instance's history, and messages, which are facts on their way to an inbox.
+//! - [`execution`]: one run of an orchestrator as the guest sees it: tasks, waits, time, randomness. Everything that
+//!   happens to it goes through one `apply`, live and on replay.
+//! - [`turn`]: `(history, inbox, now) x guest -> Commit`.
+//! - [`commit`]: everything a turn changes, to be saved in one transaction.
+//! - [`guest`]: the seam to whatever executes orchestrators and activities; [`scripted`] executes Rust closures.
+//!
+//! The core never reads a clock, draws a random number, does I/O or awaits anything: time is an argument.
+
+pub mod commit;
+pub mod event;
+pub mod execution;
+pub mod failure;
+pub mod guest;
+pub mod id;
+pub mod random;
+pub mod retry;
+pub mod scripted;
+pub mod time;
+pub mod turn;
+
+pub use commit::{Commit, HistoryChunk, InstanceRecord, RuntimeStatus};
+pub use event::{Delivery, Event, HistoryEvent, Message, MessageKey, Parent};
+pub use failure::Failure;
+pub use guest::{ActivityCall, Executor, Guest, Step};
+pub use id::{ExecutionId, FunctionKind, FunctionName, InstanceId, Row, Seq, VersionId};
+pub use time::Timestamp;
+
+/// A JSON text. Cheap to clone: a payload travels from a request through a turn to the store without being copied.
+pub type Payload = std::sync::Arc<str>;

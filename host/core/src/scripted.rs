@@ -1,0 +1,127 @@
+//! Executes Rust closures in place of wasm, so that the engine can be tested and simulated without it.
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use crate::execution::{Execution, Stopped, TaskId, TaskOutcome};
+use crate::guest::{ActivityCall, ActivityFuture, Executor, Guest, SharedExecution, Step};
+use crate::{Failure, Payload, VersionId};
+
+type GuestFuture = Pin<Box<dyn Future<Output = TaskOutcome> + Send>>;
+type Orchestrator = Arc<dyn Fn(Handle) -> GuestFuture + Send + Sync>;
+type Activity = Arc<dyn Fn(ActivityCall) -> TaskOutcome + Send + Sync>;
+
+/// Functions by folded name. One set of functions for every version that is not given its own.
+#[derive(Default, Clone)]
+pub struct Scripted {
+    orchestrators: HashMap<String, Orchestrator>,
+    activities: HashMap<String, Activity>,
+    versions: HashMap<VersionId, Scripted>,
+}
+
+impl Scripted {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn orchestrator<F, R>(mut self, name: &str, run: F) -> Self
+    where
+        F: Fn(Handle) -> R + Send + Sync + 'static,
+        R: Future<Output = TaskOutcome> + Send + 'static,
+    {
+        self.orchestrators.insert(crate::id::fold(name), Arc::new(move |handle| Box::pin(run(handle))));
+        self
+    }
+
+    pub fn activity(mut self, name: &str, run: impl Fn(ActivityCall) -> TaskOutcome + Send + Sync + 'static) -> Self {
+        self.activities.insert(crate::id::fold(name), Arc::new(run));
+        self
+    }
+
+    /// Uses other functions for one version.
+    pub fn version(mut self, version: VersionId, functions: Scripted) -> Self {
+        self.versions.insert(version, functions);
+        self
+    }
+
+    fn of(&self, version: VersionId) -> &Scripted {
+        self.versions.get(&version).unwrap_or(self)
+    }
+}
+
+impl Executor for Scripted {
+    fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, String> {
+        let handle = Handle(execution);
+        let name = handle.with(|e| e.context().name.folded());
+        let orchestrator =
+            self.of(version).orchestrators.get(&name).ok_or_else(|| format!("no orchestrator '{name}' in {version}"))?;
+        Ok(Box::new(ScriptedGuest(orchestrator(handle))))
+    }
+
+    fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
+        let activity = self.of(version).activities.get(&call.name.folded()).cloned();
+        Box::pin(async move {
+            match activity {
+                Some(run) => run(call),
+                None => Err(Failure::permanent(Failure::ACTIVITY_NOT_FOUND, format!("no activity '{}'", call.name))),
+            }
+        })
+    }
+}
+
+struct ScriptedGuest(GuestFuture);
+
+impl Guest for ScriptedGuest {
+    fn resume(&mut self) -> Step {
+        match self.0.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => Step::Ended(outcome),
+            Poll::Pending => Step::Waiting,
+        }
+    }
+}
+
+/// What a scripted orchestrator holds: its execution.
+#[derive(Clone)]
+pub struct Handle(SharedExecution);
+
+impl Handle {
+    pub fn with<T>(&self, act: impl FnOnce(&mut Execution) -> T) -> T {
+        act(&mut self.0.lock().expect("a scripted orchestrator panicked"))
+    }
+
+    pub fn input(&self) -> Payload {
+        self.with(|e| e.context().input.clone())
+    }
+
+    /// Blocks until one of the tasks has completed.
+    pub async fn wait(&self, tasks: &[TaskId]) -> Vec<u32> {
+        poll_fn(|_| match self.with(|e| e.wait(tasks)) {
+            Ok(done) if !done.is_empty() => Poll::Ready(done),
+            _ => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Blocks until the task has completed, and gives its outcome.
+    pub async fn outcome(&self, task: TaskId) -> TaskOutcome {
+        self.wait(&[task]).await;
+        self.with(|e| e.outcome(task).cloned().expect("the wait has said that it completed"))
+    }
+
+    /// Does something that the host may refuse. A guest that was stopped stays where it is; the turn finds out why.
+    pub async fn act<T>(&self, act: impl FnOnce(&mut Execution) -> Result<T, Stopped>) -> T {
+        match self.with(act) {
+            Ok(value) => value,
+            Err(Stopped) => std::future::pending().await,
+        }
+    }
+
+    /// Calls an activity and waits for it.
+    pub async fn activity(&self, name: &str, input: &str) -> TaskOutcome {
+        let task = self.act(|e| e.call_activity(name, input.into(), None)).await;
+        self.outcome(task).await
+    }
+}

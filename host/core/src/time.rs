@@ -1,0 +1,33 @@
+//! Moments and durations. The core compares and adds them; it never asks what time it is.
+
+use std::time::Duration;
+
+/// A moment: microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// Milliseconds since the epoch, with the microseconds as a fraction: how guests see time.
+    pub fn as_millis(self) -> f64 {
+        self.0 as f64 / 1_000.0
+    }
+
+    /// The moment that a guest names. Out of range (or not a number) becomes the nearest moment that can be stored.
+    pub fn from_millis(millis: f64) -> Self {
+        Self((millis * 1_000.0).round() as i64)
+    }
+
+    /// Nanoseconds since the epoch, for clocks that count them.
+    pub fn as_nanos(self) -> u64 {
+        (self.0.max(0) as u64).saturating_mul(1_000)
+    }
+
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` this is; zero if it is not.
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0).max(0) as u64)
+    }
+}

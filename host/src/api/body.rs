@@ -1,0 +1,82 @@
+//! Reading the body of a request.
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_LENGTH, EXPECT};
+use axum::http::request::Parts;
+use http_body_util::BodyExt;
+
+use super::error::ApiError;
+
+/// What a route takes as its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    Nothing,
+    Payload,
+    Module,
+}
+
+impl Takes {
+    fn name(self) -> &'static str {
+        match self {
+            Takes::Nothing => "body",
+            Takes::Payload => "payload",
+            Takes::Module => "module",
+        }
+    }
+}
+
+/// A body that is not wanted is read on, and dropped, up to this size: a client that is still sending when the
+/// connection closes would never see the answer.
+const DRAINED_BYTES_MAX: usize = 64 << 20;
+
+/// Reads a whole body of at most `limit` bytes. It is read before the handler runs, whatever becomes of the request.
+pub(super) async fn read(head: &Parts, body: Body, takes: Takes, limit: usize) -> Result<Vec<u8>, ApiError> {
+    let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if let Some(announced) = announced.filter(|&size| size > limit) {
+        let not_sent_yet = head.headers.contains_key(EXPECT);
+        if not_sent_yet || announced > limit.saturating_add(DRAINED_BYTES_MAX) {
+            return Err(ApiError::too_large(takes.name(), Some(announced), limit));
+        }
+    }
+    let bytes = collect(body, announced, limit).await?;
+    bytes.ok_or_else(|| ApiError::too_large(takes.name(), announced, limit))
+}
+
+/// Reads a body to its end; none if it has more than `limit` bytes.
+async fn collect(mut body: Body, announced: Option<usize>, limit: usize) -> Result<Option<Vec<u8>>, ApiError> {
+    let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(limit));
+    let mut dropped = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|why| ApiError::argument(format!("the body could not be read: {why}")))?;
+        let data = frame.into_data().unwrap_or_else(|_trailers| Bytes::new());
+        if dropped > 0 || bytes.len() + data.len() > limit {
+            dropped += data.len();
+            bytes = Vec::new();
+        } else {
+            bytes.extend_from_slice(&data);
+        }
+        if dropped > DRAINED_BYTES_MAX {
+            break;
+        }
+    }
+    Ok((dropped == 0).then_some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn check(body: &'static str, limit: usize, expected: Option<&str>) {
+        let read = collect(Body::from(body), None, limit).await.unwrap();
+        assert_eq!(read.as_deref(), expected.map(str::as_bytes));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        check("12345", 5, Some("12345")).await;
+        check("123456", 5, None).await;
+        check("", 5, Some("")).await;
+        check("", 0, Some("")).await;
+        check("1", 0, None).await;
+    }
+}

@@ -1,0 +1,150 @@
+//! Every refusal of the API, and how it is answered.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use dacapo_store::StoreError;
+use dacapo_wasm::DeployError;
+
+use super::json::json;
+use crate::hub::HubError;
+
+/// A refusal: a status, and mostly a body that says why.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    body: Option<ErrorBody>,
+}
+
+/// The members are those of ASP.NET. The Python client reads `ExceptionMessage` and needs it to be there.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ErrorBody {
+    message: String,
+    exception_message: String,
+}
+
+impl ApiError {
+    /// 404 without a body: the clients take an empty body for "there is none".
+    pub fn not_found() -> Self {
+        Self { status: StatusCode::NOT_FOUND, body: None }
+    }
+
+    pub fn unknown_task_hub(name: &str) -> Self {
+        Self::with(StatusCode::NOT_FOUND, format!("no task hub with the name '{name}' exists on this host"))
+    }
+
+    /// 400: a part of the request is not what it should be.
+    pub fn argument(why: impl Into<String>) -> Self {
+        Self::because(StatusCode::BAD_REQUEST, "One or more of the arguments submitted is incorrect", why)
+    }
+
+    pub fn invalid_json(why: impl Into<String>) -> Self {
+        Self::because(StatusCode::BAD_REQUEST, "Invalid JSON content", why)
+    }
+
+    pub fn not_json_content() -> Self {
+        Self::with(StatusCode::BAD_REQUEST, "Only application/json request content is supported")
+    }
+
+    pub fn too_large(what: &str, size: Option<usize>, limit: usize) -> Self {
+        let size = size.map_or("is too large".into(), |size| format!("has {size} bytes"));
+        Self::with(StatusCode::PAYLOAD_TOO_LARGE, format!("the {what} {size}: at most {limit} bytes are allowed"))
+    }
+
+    pub fn forbidden(why: impl Into<String>) -> Self {
+        Self::with(StatusCode::FORBIDDEN, why)
+    }
+
+    /// 500: the host could not do what was rightly asked.
+    pub fn internal(why: impl Into<String>) -> Self {
+        Self::because(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong while processing your request", why)
+    }
+
+    fn deploy(error: &DeployError) -> Self {
+        let status = match error {
+            DeployError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            DeployError::Io(why) if why.kind() == std::io::ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+            DeployError::Io(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::because(status, "The app cannot be deployed", chain(error))
+    }
+
+    fn with(status: StatusCode, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { status, body: Some(ErrorBody { exception_message: message.clone(), message }) }
+    }
+
+    fn because(status: StatusCode, message: &str, why: impl Into<String>) -> Self {
+        Self { status, body: Some(ErrorBody { message: message.into(), exception_message: why.into() }) }
+    }
+}
+
+impl From<HubError> for ApiError {
+    fn from(error: HubError) -> Self {
+        let why = error.to_string();
+        match error {
+            HubError::NotFound(_) => Self::not_found(),
+            HubError::Ended { .. } => Self { status: StatusCode::GONE, body: None },
+            HubError::AlreadyExists { .. } => Self::with(StatusCode::CONFLICT, why),
+            HubError::AlreadySuspended(_) | HubError::NotSuspended(_) => Self::internal(why),
+            HubError::UnknownOrchestrator { .. } => Self::argument(why),
+            HubError::TooLarge { what, size, limit } => Self::too_large(what, Some(size), limit),
+            HubError::InvalidPayload(_) => Self::invalid_json(why),
+            HubError::Deploy(error) => Self::deploy(&error),
+            HubError::FunctionTaken { .. } => Self::with(StatusCode::CONFLICT, why),
+            HubError::Store(error) => error.into(),
+            HubError::ShuttingDown => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let why = chain(&error);
+        tracing::error!(error = why, "the store failed");
+        match error {
+            StoreError::DiskFull(_) => Self::because(StatusCode::INSUFFICIENT_STORAGE, "The disk of the host is full", why),
+            StoreError::Closed => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
+            StoreError::Locked { .. }
+            | StoreError::NewerFormat { .. }
+            | StoreError::Corrupt(_)
+            | StoreError::Stale { .. }
+            | StoreError::Backend(_) => Self::internal(why),
+        }
+    }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.body {
+            Some(body) => f.write_str(&body.exception_message),
+            None => write!(f, "{}", self.status),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        match self.body {
+            Some(body) => json(self.status, &body),
+            None => self.status.into_response(),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The HTTP API: Durable Functions' management API, and the host's own routes.
+//!
+//! ```text
+//!   request ─▶ guard ─▶ route (one table) ─▶ body ─▶ handler: parse ─▶ Hub ─▶ response | ApiError
+//! ```
+//!
+//! - [`route`]: the table of all routes. Paths are split and decoded here, once; literal segments ignore case.
+//! - [`request`]: a request that has found its route; [`body`]: reading what it carries.
+//! - [`orchestrators`], [`instances`], [`admin`]: the handlers.
+//! - [`links`], [`status`], [`history`]: the bodies that more than one route sends.
+//! - [`guard`]: what a browser must not be tricked into. [`error`]: every refusal.
+//!
+//! A handler parses, asks the [`Hub`] and formats; it decides nothing about orchestrations.
+
+mod admin;
+mod body;
+mod error;
+mod guard;
+mod history;
+mod instances;
+mod json;
+mod links;
+mod orchestrators;
+mod request;
+mod route;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+
+use crate::hub::Hub;
+use body::Takes;
+use error::ApiError;
+use guard::Guard;
+use request::{Call, Query};
+use route::Route;
+
+/// What the API serves, and how much it takes.
+pub struct ApiOptions {
+    pub hub: Hub,
+    /// The address that the host listens on: decides how strict the check of the `Host` header is.
+    pub address: SocketAddr,
+    /// Names other than its own under which clients may reach a host on a loopback address.
+    pub allowed_hosts: Vec<String>,
+    /// Bytes of one input or event.
+    pub payload_bytes: usize,
+    /// Bytes of one deployed file.
+    pub module_bytes: usize,
+}
+
+/// The API of a running host.
+pub fn router(options: ApiOptions) -> axum::Router {
+    let guard = Guard::new(options.address, options.allowed_hosts);
+    let api = Api {
+        hub: options.hub,
+        guard,
+        authority: options.address.to_string(),
+        payload_bytes: options.payload_bytes,
+        module_bytes: options.module_bytes,
+    };
+    axum::Router::new().fallback(dispatch).with_state(Arc::new(api))
+}
+
+struct Api {
+    hub: Hub,
+    guard: Guard,
+    /// Stands in for a `Host` header that is missing.
+    authority: String,
+    payload_bytes: usize,
+    module_bytes: usize,
+}
+
+impl Api {
+    /// The route of a request that may pass.
+    fn find(&self, head: &Parts) -> Result<(&'static Route, Vec<String>), ApiError> {
+        self.guard.check(head)?;
+        let segments = route::split(head.uri.path())?;
+        route::find(&head.method, &segments).ok_or_else(ApiError::not_found)
+    }
+
+    fn body_limit(&self, takes: Takes) -> usize {
+        match takes {
+            Takes::Nothing => 0,
+            Takes::Payload => self.payload_bytes,
+            Takes::Module => self.module_bytes,
+        }
+    }
+
+    /// The hub that a request is for: the one it names, otherwise the only one.
+    fn hub(&self, name: Option<&str>) -> Result<&Hub, ApiError> {
+        match name {
+            Some(name) if !name.is_empty() && !name.eq_ignore_ascii_case(self.hub.name()) => {
+                Err(ApiError::unknown_task_hub(name))
+            }
+            _ => Ok(&self.hub),
+        }
+    }
+}
+
+async fn dispatch(State(api): State<Arc<Api>>, request: Request) -> Response {
+    let started = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let invocation = request.headers().get("x-azure-functions-invocationid").cloned();
+    let response = answer(api, request).await.unwrap_or_else(IntoResponse::into_response);
+    let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+    tracing::debug!(%method, path, status, ?elapsed, ?invocation, "request");
+    response
+}
+
+async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
+    let (head, body) = request.into_parts();
+    let found = api.find(&head);
+    let takes = found.as_ref().map_or(Takes::Nothing, |(route, _)| route.takes);
+    let body = body::read(&head, body, takes, api.body_limit(takes)).await;
+    let (route, captures) = found?;
+    let body = if takes == Takes::Nothing { Vec::new() } else { body? };
+    (route.handler)(Call { query: Query::parse(head.uri.query().unwrap_or_default()), api, captures, head, body }).await
+}

@@ -1,0 +1,233 @@
+//! Speaking HTTP to a running host.
+
+use std::time::Duration;
+
+use clap::Args;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+
+use super::error::CliError;
+
+const BASE: &str = "/runtime/webhooks/durabletask";
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A history with many payloads is long; what is longer than this is no answer to wait for.
+const ANSWER_BYTES_MAX: u64 = 4 << 30;
+
+/// Options of every command that talks to a host.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Host")]
+pub(super) struct Connection {
+    /// The address of the host.
+    #[arg(long, env = "DACAPO_SERVER", value_name = "URL", default_value = "http://127.0.0.1:7071")]
+    server: String,
+    /// The task hub; by default the one that the host serves.
+    #[arg(long, env = "DACAPO_TASK_HUB", value_name = "NAME")]
+    task_hub_name: Option<String>,
+    /// Print the host's JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Connection {
+    pub fn client(&self) -> Client {
+        let server = self.server.trim_end_matches('/');
+        let server = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_connect(Some(CONNECT_TIMEOUT));
+        // A proxy leads away from this machine.
+        let local = ["//127.", "//localhost", "//[::1]"].iter().any(|host| server.contains(host));
+        let config = if local { config.proxy(None) } else { config };
+        Client { agent: config.build().into(), server, task_hub: self.task_hub_name.clone() }
+    }
+}
+
+pub(super) struct Client {
+    agent: ureq::Agent,
+    server: String,
+    task_hub: Option<String>,
+}
+
+/// Where a request goes: a path, segment by segment, and a query.
+pub(super) struct Target {
+    path: String,
+    query: Vec<(&'static str, String)>,
+}
+
+impl Target {
+    /// A route of the management API.
+    pub fn management<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::below(BASE, segments)
+    }
+
+    /// A route of one instance.
+    pub fn instance<'a>(id: &'a str, rest: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::management(["instances", id].into_iter().chain(rest))
+    }
+
+    /// A route of the host itself.
+    pub fn host<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::below("", segments)
+    }
+
+    fn below<'a>(base: &str, segments: impl IntoIterator<Item = &'a str>) -> Self {
+        let path = segments.into_iter().fold(base.to_owned(), |path, segment| format!("{path}/{}", escape(segment)));
+        Self { path, query: Vec::new() }
+    }
+
+    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.query.push((name, value.to_string()));
+        self
+    }
+
+    pub fn with_some(self, name: &'static str, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    fn url(&self, server: &str, task_hub: Option<&str>) -> String {
+        let hub = task_hub.map(|hub| ("taskHub", hub));
+        let query = self.query.iter().map(|(name, value)| (*name, value.as_str())).chain(hub);
+        let query: Vec<_> = query.map(|(name, value)| format!("{name}={}", escape(value))).collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{server}{}{mark}{}", self.path, query.join("&"))
+    }
+}
+
+pub(super) struct Answer {
+    pub status: u16,
+    pub text: String,
+    /// Names the next page of a list.
+    pub continuation: Option<String>,
+}
+
+impl Client {
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    pub fn get(&self, target: &Target) -> Result<Answer, CliError> {
+        self.get_page(target, None)
+    }
+
+    pub fn get_page(&self, target: &Target, continuation: Option<&str>) -> Result<Answer, CliError> {
+        let request = self.agent.get(target.url(&self.server, self.task_hub.as_deref()));
+        let request = match continuation {
+            Some(token) => request.header("x-ms-continuation-token", token),
+            None => request,
+        };
+        self.answer(request.call())
+    }
+
+    pub fn post(&self, target: &Target) -> Result<Answer, CliError> {
+        self.answer(self.agent.post(target.url(&self.server, self.task_hub.as_deref())).send_empty())
+    }
+
+    pub fn post_json(&self, target: &Target, json: &str) -> Result<Answer, CliError> {
+        self.post_body(target, "application/json", json.as_bytes())
+    }
+
+    pub fn post_body(&self, target: &Target, content_type: &str, body: &[u8]) -> Result<Answer, CliError> {
+        let request = self.agent.post(target.url(&self.server, self.task_hub.as_deref()));
+        self.answer(request.header("content-type", content_type).send(body))
+    }
+
+    fn answer(&self, response: Result<axum::http::Response<ureq::Body>, ureq::Error>) -> Result<Answer, CliError> {
+        let unreachable = |why: ureq::Error| CliError::Unreachable { server: self.server.clone(), why: why.to_string() };
+        let mut response = response.map_err(|error| match error {
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
+                CliError::Usage(format!("'{}' is not the address of a host", self.server))
+            }
+            error => unreachable(error),
+        })?;
+        let continuation = response.headers().get("x-ms-continuation-token").and_then(|token| token.to_str().ok());
+        let continuation = continuation.map(str::to_owned);
+        let status = response.status().as_u16();
+        let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string().map_err(unreachable)?;
+        Ok(Answer { status, text, continuation })
+    }
+}
+
+impl Answer {
+    /// The answer if it is one of success; otherwise what it refuses. `missing` is what a bare 404 means.
+    pub fn success(self, missing: impl FnOnce() -> String) -> Result<Self, CliError> {
+        match self.status {
+            200..=299 => Ok(self),
+            404 => Err(CliError::NotFound(self.reason().unwrap_or_else(missing))),
+            409 => Err(CliError::WrongState(self.reason().unwrap_or_else(|| "it exists already".into()))),
+            410 => Err(CliError::WrongState(self.reason().unwrap_or_else(|| "the instance has ended".into()))),
+            status => Err(CliError::Failed(match self.reason() {
+                Some(reason) => reason,
+                None => format!("the host answered with status {status}: {}", excerpt(&self.text)),
+            })),
+        }
+    }
+
+    /// Like [`Answer::success`], about one instance.
+    pub fn about_instance(self, id: &str) -> Result<Self, CliError> {
+        if self.status == 410 {
+            return Err(CliError::WrongState(format!("the instance '{id}' has ended already; get-runtime-status shows how")));
+        }
+        self.success(|| format!("there is no instance with the id '{id}'; get-instances lists those there are"))
+    }
+
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, CliError> {
+        serde_json::from_str(&self.text).map_err(|why| {
+            CliError::Failed(format!(
+                "this is not the answer of a Dacapo host ({why}): {}; does --server name one?",
+                excerpt(&self.text)
+            ))
+        })
+    }
+
+    /// The sentence of an error body.
+    fn reason(&self) -> Option<String> {
+        let body: serde_json::Value = serde_json::from_str(&self.text).ok()?;
+        let member = |name: &str| body.get(name).and_then(|value| value.as_str());
+        member("ExceptionMessage").or(member("Message")).or(body.as_str()).map(str::to_owned)
+    }
+}
+
+fn escape(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
+}
+
+fn excerpt(text: &str) -> String {
+    const CHARS_MAX: usize = 200;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_encoded() {
+        let target = Target::instance("a/b ä", ["terminate"]).with("reason", "no & more").with_some("top", None::<u32>);
+        assert_eq!(
+            target.url("http://h", Some("My Hub")),
+            "http://h/runtime/webhooks/durabletask/instances/a%2Fb%20%C3%A4/terminate?reason=no%20%26%20more&taskHub=My%20Hub"
+        );
+        assert_eq!(Target::host(["admin", "apps"]).url("http://h", None), "http://h/admin/apps");
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        let refusal = |status, text: &str| {
+            let answer = Answer { status, text: text.into(), continuation: None };
+            answer.about_instance("i").err()
+        };
+        assert!(refusal(202, "").is_none());
+        assert!(matches!(refusal(404, ""), Some(CliError::NotFound(why)) if why.contains("'i'")));
+        assert!(matches!(refusal(404, r#"{"Message":"no hub"}"#), Some(CliError::NotFound(why)) if why == "no hub"));
+        assert!(matches!(refusal(410, ""), Some(CliError::WrongState(_))));
+        assert!(
+            matches!(refusal(400, r#"{"Message":"m","ExceptionMessage":"why"}"#), Some(CliError::Failed(why)) if why == "why")
+        );
+        assert!(matches!(refusal(502, "<html>"), Some(CliError::Failed(why)) if why.contains("502")));
+    }
+}

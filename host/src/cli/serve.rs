@@ -1,0 +1,146 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use toml::{Table, Value};
+
+use super::error::CliError;
+use crate::config::{self, LogFormat, Settings, Sources};
+use crate::serve::{Announce, run};
+
+/// Run a host: open a task hub and serve it over HTTP.
+///
+/// SIGINT (Ctrl-C) and SIGTERM stop it in good order: running turns are finished, what waits goes on after the next
+/// start. A second one stops it at once. No way of stopping it, kill -9 included, loses anything that was acknowledged.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dacapo serve
+  dacapo serve --data /var/lib/dacapo --address 0.0.0.0:7071
+  dacapo serve --dir /data=$HOME/texts --allow-host localhost:8080
+  dacapo serve --set limits.activity_seconds=60
+  DACAPO_ENGINE_HOT_INSTANCES=500 dacapo serve
+  dacapo config --defaults > dacapo.toml && dacapo serve --config dacapo.toml")]
+pub(super) struct Serve {
+    #[command(flatten)]
+    settings: SettingArguments,
+    /// Say on standard output, in one line of JSON, where the host listens.
+    #[arg(long)]
+    json: bool,
+    /// Write the same to a file once the host is ready.
+    #[arg(long, value_name = "PATH", env = "DACAPO_READY_FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+impl Serve {
+    pub fn run(self) -> Result<(), CliError> {
+        let settings = self.settings.load()?;
+        Ok(run(settings, &Announce { json: self.json, ready_file: self.ready_file })?)
+    }
+}
+
+/// Flags that set something. Each stands above the environment and the file, and replaces what they say.
+#[derive(Debug, Args)]
+pub(super) struct SettingArguments {
+    /// The configuration file [default: dacapo.toml in the working directory, if there is one].
+    #[arg(long, value_name = "FILE", env = "DACAPO_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where everything is kept [default: dacapo-data].
+    #[arg(long, value_name = "DIRECTORY")]
+    data: Option<PathBuf>,
+    /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:7071].
+    #[arg(long, value_name = "HOST:PORT")]
+    address: Option<String>,
+    /// The task hub to open [default: TestHubName].
+    #[arg(long, value_name = "NAME")]
+    task_hub_name: Option<String>,
+    /// Let activities read a directory: where they see it, and where it is. May be repeated.
+    #[arg(long = "dir", value_name = "/GUEST=/HOST", value_parser = pair)]
+    directories: Vec<(String, String)>,
+    /// Let activities send HTTP requests to a host. May be repeated.
+    #[arg(long = "allow-host", value_name = "HOST[:PORT]")]
+    allow_hosts: Vec<String>,
+    /// Set an environment variable of guests. May be repeated.
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = pair)]
+    environment: Vec<(String, String)>,
+    /// Threads that run orchestrators [default: one per processor].
+    #[arg(long, value_name = "COUNT")]
+    turn_threads: Option<u32>,
+    /// Activities that run at once [default: 256].
+    #[arg(long, value_name = "COUNT")]
+    concurrent_activities: Option<u32>,
+    /// Orchestrations that stay in memory between their turns [default: 4000].
+    #[arg(long, value_name = "COUNT")]
+    hot_instances: Option<u32>,
+    /// Keep none in memory: every turn replays.
+    #[arg(long, conflicts_with = "hot_instances")]
+    no_heat: bool,
+    /// What is logged, such as debug or info,dacapo::api=debug [default: info].
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// How it is logged [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// Set any key of the configuration, such as limits.tasks=1000. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+}
+
+impl SettingArguments {
+    /// The settings from all sources. Warns of variables that look like settings and are none.
+    pub fn load(self) -> Result<Settings, CliError> {
+        let default_file = || Some(PathBuf::from(config::FILE_NAME)).filter(|path| path.exists());
+        let sources = Sources {
+            file: self.config.clone().or_else(default_file),
+            environment: std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(),
+            texts: self.set.clone(),
+            flags: self.flags()?,
+        };
+        let loaded = config::load(sources).map_err(|error| CliError::Usage(format!("{error:#}")))?;
+        for variable in loaded.unknown_variables {
+            super::output::note(format!(
+                "dacapo: the environment variable {variable} sets nothing; `dacapo config --defaults` shows all keys"
+            ));
+        }
+        Ok(loaded.settings)
+    }
+
+    fn flags(self) -> Result<Vec<(&'static str, Value)>, CliError> {
+        let count = |count: u32| Value::Integer(count.into());
+        let format = |format| match format {
+            LogFormat::Text => Value::from("text"),
+            LogFormat::Json => Value::from("json"),
+        };
+        let data = self.data.map(|path| path.into_os_string().into_string());
+        let data = data.transpose().map_err(|path| CliError::Usage(format!("--data: {} is not UTF-8", path.display())))?;
+        let directory = |(guest, host): (String, String)| {
+            Value::Table(Table::from_iter([("guest".into(), Value::String(guest)), ("host".into(), Value::String(host))]))
+        };
+        let environment = self.environment.into_iter().map(|(name, value)| (name, Value::String(value)));
+        let some = |value: Value| {
+            Some(value).filter(|value| match value {
+                Value::Array(items) => !items.is_empty(),
+                Value::Table(table) => !table.is_empty(),
+                _ => true,
+            })
+        };
+        let flags = [
+            ("data", data.map(Value::String)),
+            ("address", self.address.map(Value::String)),
+            ("task_hub", self.task_hub_name.map(Value::String)),
+            ("activities.directories", some(Value::Array(self.directories.into_iter().map(directory).collect()))),
+            ("activities.allow_hosts", some(Value::Array(self.allow_hosts.into_iter().map(Value::String).collect()))),
+            ("environment", some(Value::Table(environment.collect()))),
+            ("engine.turn_threads", self.turn_threads.map(count)),
+            ("engine.concurrent_activities", self.concurrent_activities.map(count)),
+            ("engine.hot_instances", if self.no_heat { Some(count(0)) } else { self.hot_instances.map(count) }),
+            ("log.filter", self.log.map(Value::String)),
+            ("log.format", self.log_format.map(format)),
+        ];
+        Ok(flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (left, right) = text.split_once('=').ok_or_else(|| "it has no '='".to_owned())?;
+    if left.is_empty() { Err("there is nothing before the '='".into()) } else { Ok((left.into(), right.into())) }
+}

@@ -1,0 +1,479 @@
+//! What the operator decides: a file, above it the environment, above that flags.
+//!
+//! Every key has one name, such as `limits.payload_bytes`. It is a key of the file, the variable
+//! `DACAPO_LIMITS_PAYLOAD_BYTES`, and what `--set` takes. [`DEFAULT_FILE`] documents them all.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use dacapo_core::execution::Limits;
+use dacapo_wasm::{AllowList, DirectoryGrant, GuestLimits, PoolSize};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// The documented file: every key with its default, commented out.
+pub const DEFAULT_FILE: &str = include_str!("dacapo.default.toml");
+
+/// The file that is read if it exists and no other is named.
+pub const FILE_NAME: &str = "dacapo.toml";
+
+const VARIABLE_PREFIX: &str = "DACAPO_";
+
+/// Variables that mean something to other parts of the command line.
+const OTHER_VARIABLES: [&str; 3] = ["DACAPO_CONFIG", "DACAPO_READY_FILE", "DACAPO_SERVER"];
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub data: PathBuf,
+    pub address: String,
+    pub task_hub: String,
+    pub allowed_hosts: Vec<String>,
+    pub engine: EngineSettings,
+    pub store: StoreSettings,
+    pub limits: LimitSettings,
+    pub activities: ActivitySettings,
+    pub environment: BTreeMap<String, String>,
+    pub log: LogSettings,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineSettings {
+    pub turn_threads: usize,
+    pub concurrent_activities: u32,
+    pub hot_instances: u32,
+    pub shutdown_grace_seconds: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSettings {
+    pub cache_bytes: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSettings {
+    pub payload_bytes: usize,
+    pub custom_status_bytes: usize,
+    pub actions_per_turn: usize,
+    pub action_bytes_per_turn: usize,
+    pub tasks: usize,
+    pub log_bytes_per_turn: usize,
+    pub orchestrator_memory_bytes: usize,
+    pub activity_memory_bytes: usize,
+    pub table_elements: usize,
+    pub stack_bytes: usize,
+    pub fuel_per_turn: u64,
+    pub activity_seconds: u64,
+    pub module_bytes: usize,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ActivitySettings {
+    pub allow_hosts: Vec<String>,
+    pub directories: Vec<DirectorySetting>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectorySetting {
+    pub guest: String,
+    pub host: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    pub format: LogFormat,
+    pub filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: "dacapo-data".into(),
+            address: "127.0.0.1:7071".into(),
+            task_hub: "TestHubName".into(),
+            allowed_hosts: Vec::new(),
+            engine: EngineSettings::default(),
+            store: StoreSettings::default(),
+            limits: LimitSettings::default(),
+            activities: ActivitySettings::default(),
+            environment: BTreeMap::new(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self { turn_threads: 0, concurrent_activities: 256, hot_instances: 4_000, shutdown_grace_seconds: 10 }
+    }
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { cache_bytes: dacapo_store::StoreOptions::default().cache_bytes }
+    }
+}
+
+impl Default for LimitSettings {
+    /// Those of the core and of the runtime, which know why.
+    fn default() -> Self {
+        let (execution, guest) = (Limits::default(), GuestLimits::default());
+        Self {
+            payload_bytes: execution.payload_bytes,
+            custom_status_bytes: execution.custom_status_bytes,
+            actions_per_turn: execution.actions_per_turn,
+            action_bytes_per_turn: execution.action_bytes_per_turn,
+            tasks: execution.tasks,
+            log_bytes_per_turn: execution.log_bytes_per_turn,
+            orchestrator_memory_bytes: guest.orchestrator_memory_bytes,
+            activity_memory_bytes: guest.activity_memory_bytes,
+            table_elements: guest.table_elements,
+            stack_bytes: guest.stack_bytes,
+            fuel_per_turn: guest.fuel_per_turn,
+            activity_seconds: guest.activity_time.as_secs(),
+            module_bytes: guest.module_bytes,
+        }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".into() }
+    }
+}
+
+/// Where settings come from. What comes later here stands above what comes earlier.
+#[derive(Debug, Default)]
+pub struct Sources {
+    pub file: Option<PathBuf>,
+    /// The environment of the process; only what begins with `DACAPO_` counts.
+    pub environment: Vec<(String, String)>,
+    /// Keys with their values as text, from `--set`.
+    pub texts: Vec<(String, String)>,
+    /// Keys with their values, from flags of their own.
+    pub flags: Vec<(&'static str, Value)>,
+}
+
+/// Settings, and the variables that look like settings and are none.
+#[derive(Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    pub unknown_variables: Vec<String>,
+}
+
+/// Reads the settings from all sources and checks them.
+pub fn load(sources: Sources) -> anyhow::Result<Loaded> {
+    let defaults = keys(&Settings::default());
+    let mut table = sources.file.as_deref().map(read_file).transpose()?.unwrap_or_default();
+    let mut unknown_variables = Vec::new();
+    for (variable, text) in sources.environment {
+        if !variable.starts_with(VARIABLE_PREFIX) || OTHER_VARIABLES.contains(&variable.as_str()) {
+            continue;
+        }
+        match defaults.iter().find(|(key, _)| variable_of(key) == variable) {
+            Some((key, default)) => {
+                set(&mut table, key, parse_as(default, &text).with_context(|| format!("reading {variable}"))?)
+            }
+            None => unknown_variables.push(variable),
+        }
+    }
+    for (key, text) in sources.texts {
+        let default = defaults
+            .get(&key)
+            .with_context(|| format!("--set: there is no key '{key}'; `dacapo config --defaults` shows all"))?;
+        set(&mut table, &key, parse_as(default, &text).with_context(|| format!("reading --set {key}"))?);
+    }
+    for (key, value) in sources.flags {
+        set(&mut table, key, value);
+    }
+    let settings: Settings = table.try_into().context("reading the configuration")?;
+    settings.check()?;
+    Ok(Loaded { settings, unknown_variables })
+}
+
+/// A file is read into settings first, although only its table is used: that is what finds a wrong key, with its line.
+fn read_file(path: &Path) -> anyhow::Result<Table> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading the configuration file {}", path.display()))?;
+    let wrong = || format!("in the configuration file {}", path.display());
+    toml::from_str::<Settings>(&text).with_context(wrong)?;
+    text.parse().with_context(wrong)
+}
+
+/// All keys with their values. A table that the operator fills (`environment`) is one key.
+fn keys(settings: &Settings) -> BTreeMap<String, Value> {
+    let Ok(Value::Table(table)) = Value::try_from(settings) else { unreachable!("settings are a table") };
+    let mut keys = BTreeMap::new();
+    for (name, value) in table {
+        match value {
+            Value::Table(section) if name != "environment" => {
+                keys.extend(section.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
+            }
+            value => drop(keys.insert(name, value)),
+        }
+    }
+    keys
+}
+
+fn variable_of(key: &str) -> String {
+    format!("{VARIABLE_PREFIX}{}", key.replace('.', "_").to_uppercase())
+}
+
+/// Reads a text as a value of the same type as the default.
+fn parse_as(default: &Value, text: &str) -> anyhow::Result<Value> {
+    let inline = || -> anyhow::Result<Value> {
+        let mut table: Table = format!("value = {text}").parse().with_context(|| format!("'{text}' is not a TOML value"))?;
+        table.remove("value").context("it is empty")
+    };
+    match default {
+        Value::String(_) => Ok(Value::String(text.into())),
+        Value::Integer(_) => {
+            let number = text.replace('_', "").parse().with_context(|| format!("'{text}' is not a whole number"))?;
+            Ok(Value::Integer(number))
+        }
+        Value::Array(_) if !text.trim_start().starts_with('[') => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::Array(items.map(|item| Value::String(item.into())).collect()))
+        }
+        Value::Array(_) | Value::Table(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => inline(),
+    }
+}
+
+fn set(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => drop(table.insert(key.into(), value)),
+        Some((section, key)) => {
+            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(section) = section {
+                section.insert(key.into(), value);
+            }
+        }
+    }
+}
+
+impl Settings {
+    fn check(&self) -> anyhow::Result<()> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        ensure!(
+            !self.task_hub.is_empty() && self.task_hub.len() <= 64 && self.task_hub.chars().all(plain),
+            "task_hub is '{}', but should be 1 to 64 letters, digits, '-' or '_'",
+            self.task_hub
+        );
+        ensure!(self.engine.concurrent_activities > 0, "engine.concurrent_activities must be 1 or more");
+        for (key, value) in keys(self) {
+            if let (true, Value::Integer(value)) = (key.starts_with("limits."), value) {
+                ensure!(value > 0, "{key} must be 1 or more");
+            }
+        }
+        for DirectorySetting { guest, host } in &self.activities.directories {
+            ensure!(guest.starts_with('/'), "activities.directories: the guest path '{guest}' must begin with '/'");
+            ensure!(host.is_dir(), "activities.directories: {} is not a directory that can be read", host.display());
+        }
+        if let Some(name) = self.environment.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
+            bail!("environment: '{name}' is not the name of a variable");
+        }
+        self.outbound()?;
+        Ok(())
+    }
+
+    fn outbound(&self) -> anyhow::Result<AllowList> {
+        AllowList::parse(&self.activities.allow_hosts).context("activities.allow_hosts")
+    }
+
+    pub fn turn_threads(&self) -> usize {
+        match self.engine.turn_threads {
+            0 => std::thread::available_parallelism().map_or(1, |count| count.get()),
+            threads => threads,
+        }
+    }
+
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.engine.shutdown_grace_seconds)
+    }
+
+    /// What bounds an execution.
+    pub fn execution_limits(&self) -> Limits {
+        let limits = &self.limits;
+        Limits {
+            actions_per_turn: limits.actions_per_turn,
+            action_bytes_per_turn: limits.action_bytes_per_turn,
+            payload_bytes: limits.payload_bytes,
+            custom_status_bytes: limits.custom_status_bytes,
+            tasks: limits.tasks,
+            log_bytes_per_turn: limits.log_bytes_per_turn,
+        }
+    }
+
+    /// How to run guests.
+    pub fn runtime(&self) -> anyhow::Result<dacapo_wasm::Config> {
+        let grants = self.activities.directories.iter();
+        let grants = grants.map(|grant| DirectoryGrant { guest: grant.guest.clone(), host: grant.host.clone() });
+        Ok(dacapo_wasm::Config {
+            limits: self.guest_limits(),
+            pool: self.pool(),
+            outbound: self.outbound()?,
+            directories: grants.collect(),
+            environment: self.environment.clone().into_iter().collect(),
+            execution: self.execution_limits(),
+            ..dacapo_wasm::Config::new(self.data.join("modules"), self.data.join("cache"))
+        })
+    }
+
+    fn guest_limits(&self) -> GuestLimits {
+        let limits = &self.limits;
+        GuestLimits {
+            orchestrator_memory_bytes: limits.orchestrator_memory_bytes,
+            activity_memory_bytes: limits.activity_memory_bytes,
+            table_elements: limits.table_elements,
+            stack_bytes: limits.stack_bytes,
+            fuel_per_turn: limits.fuel_per_turn,
+            activity_time: Duration::from_secs(limits.activity_seconds),
+            module_bytes: limits.module_bytes,
+        }
+    }
+
+    /// Slots for as many guests as are wanted, or as the kernel allows.
+    fn pool(&self) -> PoolSize {
+        let most = PoolSize::default();
+        let slots = most.orchestrators + most.activities;
+        let activities = self.engine.concurrent_activities.min(slots / 2);
+        let wanted = self.engine.hot_instances.saturating_add(self.slots_for_turns());
+        PoolSize { orchestrators: wanted.min(slots - activities), activities }
+    }
+
+    /// Slots that hot instances leave to the turns that run, and to guests whose memory is being given back.
+    fn slots_for_turns(&self) -> u32 {
+        const SLOTS_PER_THREAD: u32 = 8;
+        u32::try_from(self.turn_threads()).unwrap_or(u32::MAX).saturating_mul(SLOTS_PER_THREAD).max(64)
+    }
+
+    /// Guests that stay in memory: as many as are wanted and have a slot.
+    pub fn hot_instances(&self) -> usize {
+        let slots = self.pool().orchestrators.saturating_sub(self.slots_for_turns());
+        self.engine.hot_instances.min(slots) as usize
+    }
+
+    /// Activities that run at once: as many as are wanted and have a slot.
+    pub fn concurrent_activities(&self) -> usize {
+        self.pool().activities as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+    }
+
+    fn refusal(sources: Sources) -> String {
+        format!("{:#}", load(sources).unwrap_err())
+    }
+
+    #[test]
+    fn the_default_file_documents_every_key_with_its_default() {
+        let lines = DEFAULT_FILE.lines().map(|line| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest,
+            _ => line,
+        });
+        let uncommented = lines.collect::<Vec<_>>().join("\n");
+        let table: Table = uncommented.parse().unwrap();
+        for (key, default) in keys(&Settings::default()) {
+            let value = match key.split_once('.') {
+                Some((section, key)) => table.get(section).and_then(|section| section.get(key)),
+                None => table.get(&key),
+            };
+            assert_eq!(value, Some(&default), "{key}");
+        }
+        assert_eq!(toml::from_str::<Settings>(&uncommented).unwrap(), Settings::default());
+        assert_eq!(toml::from_str::<Settings>(DEFAULT_FILE).unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn flags_stand_above_the_environment_and_that_above_the_file() {
+        let file = file(
+            "task_hub = \"FromFile\"\naddress = \"127.0.0.1:1\"\n[limits]\ntasks = 1\npayload_bytes = 11\nmodule_bytes = 111\n",
+        );
+        let loaded = load(Sources {
+            file: Some(file.path().into()),
+            environment: owned(&[
+                ("DACAPO_ADDRESS", "127.0.0.1:2"),
+                ("DACAPO_LIMITS_TASKS", "2_000"),
+                ("DACAPO_LIMITS_PAYLOAD_BYTES", "22"),
+                ("DACAPO_ACTIVITIES_ALLOW_HOSTS", "example.org, localhost:8080"),
+                ("DACAPO_ENVIRONMENT", "{ MODE = \"test\" }"),
+                ("DACAPO_LIMIT_TASKS", "3"),
+                ("DACAPO_SERVER", "http://elsewhere"),
+                ("HOME", "/"),
+            ]),
+            texts: owned(&[("limits.tasks", "3")]),
+            flags: vec![("address", "127.0.0.1:3".into())],
+        })
+        .unwrap();
+        let settings = loaded.settings;
+        assert_eq!(settings.task_hub, "FromFile");
+        assert_eq!(settings.address, "127.0.0.1:3");
+        assert_eq!(settings.limits.tasks, 3);
+        assert_eq!(settings.limits.payload_bytes, 22);
+        assert_eq!(settings.limits.module_bytes, 111);
+        assert_eq!(settings.limits.stack_bytes, LimitSettings::default().stack_bytes);
+        assert_eq!(settings.activities.allow_hosts, ["example.org", "localhost:8080"]);
+        assert_eq!(settings.environment["MODE"], "test");
+        assert_eq!(loaded.unknown_variables, ["DACAPO_LIMIT_TASKS"]);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_name_and_line() {
+        let file = file("data = \"x\"\n\n[engine]\nhot_instance = 5\n");
+        let refusal = refusal(Sources { file: Some(file.path().into()), ..Sources::default() });
+        assert!(refusal.contains("hot_instance") && refusal.contains("line 4"), "{refusal}");
+        assert!(refusal.contains(file.path().to_str().unwrap()), "{refusal}");
+    }
+
+    #[test]
+    fn wrong_values_are_refused_by_name() {
+        let text = |key: &str, value: &str| refusal(Sources { texts: owned(&[(key, value)]), ..Sources::default() });
+        assert!(text("limits.task", "1").contains("'limits.task'"));
+        assert!(text("limits.tasks", "many").contains("limits.tasks"));
+        assert!(text("limits.tasks", "0").contains("limits.tasks"));
+        assert!(text("limits.tasks", "-1").contains("tasks"));
+        assert!(text("task_hub", "../up").contains("task_hub"));
+        assert!(text("activities.allow_hosts", "http://x/y").contains("allow_hosts"));
+        assert!(text("activities.directories", "[{ guest = \"data\", host = \"/\" }]").contains("'data'"));
+        let environment = owned(&[("DACAPO_STORE_CACHE_BYTES", "big")]);
+        assert!(refusal(Sources { environment, ..Sources::default() }).contains("DACAPO_STORE_CACHE_BYTES"));
+    }
+
+    #[test]
+    fn the_pool_has_room_for_the_turns_beside_the_hot_instances() {
+        let mut settings = Settings::default();
+        settings.engine.hot_instances = u32::MAX;
+        settings.engine.concurrent_activities = u32::MAX;
+        let pool = settings.pool();
+        assert!(settings.hot_instances() + settings.slots_for_turns() as usize <= pool.orchestrators as usize);
+        settings.engine.hot_instances = 0;
+        assert_eq!(settings.hot_instances(), 0);
+        assert_eq!(settings.pool().orchestrators, settings.slots_for_turns());
+    }
+}

@@ -1,0 +1,44 @@
+//! What a client can be refused with.
+
+use dacapo_core::{FunctionName, InstanceId, RuntimeStatus};
+use dacapo_store::StoreError;
+use dacapo_wasm::DeployError;
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum HubError {
+    #[error("no instance with the id '{0}' exists")]
+    NotFound(InstanceId),
+    #[error("an instance with the id '{id}' already exists and is {}", status.name())]
+    AlreadyExists { id: InstanceId, status: RuntimeStatus },
+    #[error("the instance '{id}' has ended: it is {}", status.name())]
+    Ended { id: InstanceId, status: RuntimeStatus },
+    #[error("cannot suspend the instance '{0}': it is suspended already")]
+    AlreadySuspended(InstanceId),
+    #[error("cannot resume the instance '{0}': it is not suspended")]
+    NotSuspended(InstanceId),
+    #[error(
+        "The function '{name}' doesn't exist, is disabled, or is not an orchestrator function. Additional info: {}",
+        known_functions(known)
+    )]
+    UnknownOrchestrator { name: FunctionName, known: Vec<FunctionName> },
+    #[error("the {what} has {size} bytes, {limit} are allowed")]
+    TooLarge { what: &'static str, size: usize, limit: usize },
+    #[error("{0}")]
+    InvalidPayload(String),
+    #[error(transparent)]
+    Deploy(std::sync::Arc<DeployError>),
+    #[error("the function '{function}' belongs to the app '{app}' already; names are unique in a task hub")]
+    FunctionTaken { function: FunctionName, app: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the host is shutting down")]
+    ShuttingDown,
+}
+
+fn known_functions(known: &[FunctionName]) -> String {
+    if known.is_empty() {
+        return "No orchestrator functions are currently registered!".into();
+    }
+    let names: Vec<String> = known.iter().map(|name| format!("'{name}'")).collect();
+    format!("The following are the known orchestrator functions: {}.", names.join(", "))
+}

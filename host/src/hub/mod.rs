@@ -1,0 +1,355 @@
+//! One running task hub: the engine that moves its instances.
+//!
+//! ```text
+//!   clients ──start, raise, terminate──▶ ┌──────┐ take ┌─────────────┐ Commit ┌───────┐
+//!   timers  ──TimerFired───────────────▶ │ desk │ ───▶ │ turn thread │ ─────▶ │ store │
+//!   activities ──TaskCompleted/Failed──▶ └──────┘      └─────────────┘        └───────┘
+//!                                           ▲                                     │ durable
+//!                                           └──── settle: acknowledge, deliver, ──┘
+//!                                                 start activities and timers
+//! ```
+//!
+//! Rules:
+//! - A message that is not stored yet becomes durable with the turn that takes it in; only then is its sender told.
+//! - A turn's effects happen after its commit is durable ([`settle`]).
+//! - An instance has at most one turn at a time, from taking its mailbox to the settling of the commit.
+//! - Memory holds what is busy, what is hot, and what is queued; everything else is rows.
+
+mod activities;
+mod catalog;
+mod desk;
+mod error;
+mod settle;
+mod timers;
+mod turns;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dacapo_core::event::Outcome;
+use dacapo_core::execution::{Limits, check_payload};
+use dacapo_core::{
+    Delivery, Event, ExecutionId, Executor, FunctionKind, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message,
+    Payload, RuntimeStatus, Timestamp,
+};
+use dacapo_store::{InstanceQuery, Page, RedbStore, Store, StoreOptions};
+use dacapo_wasm::Runtime;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+pub use catalog::DeployedApp;
+pub use error::HubError;
+
+use activities::Activities;
+use catalog::{Catalog, Deployment};
+use desk::{Desk, Envelope};
+use settle::Waiters;
+use timers::Timers;
+
+/// How to open a hub.
+pub struct HubOptions {
+    pub name: String,
+    /// The data directory; the hub is the file `hubs/NAME.redb` in it.
+    pub directory: PathBuf,
+    pub runtime: Arc<Runtime>,
+    pub limits: Limits,
+    /// Guests that stay in memory between turns. 0: none, every turn replays.
+    pub hot_instances: usize,
+    pub turn_threads: usize,
+    pub concurrent_activities: usize,
+    pub store: StoreOptions,
+}
+
+/// What a client asks for when it starts an orchestration.
+#[derive(Debug, Clone)]
+pub struct StartRequest {
+    pub name: FunctionName,
+    /// None: the hub makes one up.
+    pub id: Option<InstanceId>,
+    pub input: Payload,
+    /// The version label; empty for none.
+    pub version: String,
+}
+
+/// An instance with its input and, if it has ended, its output.
+#[derive(Debug, Clone)]
+pub struct InstanceState {
+    pub record: InstanceRecord,
+    pub input: Option<Payload>,
+    /// JSON: the output, a failure as one sentence, or the reason of a termination.
+    pub output: Option<Payload>,
+}
+
+/// A running hub. Clones are handles of the same hub.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    store: Arc<dyn Store>,
+    executor: Arc<dyn Executor>,
+    runtime: Arc<Runtime>,
+    limits: Limits,
+    catalog: Catalog,
+    desk: Desk,
+    activities: Activities,
+    timers: Timers,
+    waiters: Waiters,
+    closing: AtomicBool,
+    threads: std::sync::Mutex<Vec<std::thread::JoinHandle<()>>>,
+    tokio: tokio::runtime::Handle,
+}
+
+impl Hub {
+    /// Opens the hub's file, takes up what was left unfinished, and starts its threads. Must be called within a tokio
+    /// runtime, which runs the activities.
+    pub fn open(options: HubOptions) -> anyhow::Result<Hub> {
+        let directory = options.directory.join("hubs");
+        std::fs::create_dir_all(&directory).with_context(|| format!("creating the directory {}", directory.display()))?;
+        let path = directory.join(format!("{}.redb", options.name));
+        let store =
+            RedbStore::open(&path, options.store).with_context(|| format!("opening the task hub at {}", path.display()))?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let catalog = Catalog::load(store.as_ref()).context("reading the apps of the task hub")?;
+        let hub = Hub(Arc::new(Inner {
+            name: options.name,
+            executor: options.runtime.clone(),
+            runtime: options.runtime,
+            limits: options.limits,
+            catalog,
+            desk: Desk::new(options.hot_instances),
+            activities: Activities::new(options.concurrent_activities),
+            timers: Timers::default(),
+            waiters: Waiters::default(),
+            closing: AtomicBool::new(false),
+            threads: std::sync::Mutex::default(),
+            tokio: tokio::runtime::Handle::current(),
+            store,
+        }));
+        hub.0.take_up().context("taking up the unfinished work of the task hub")?;
+        turns::spawn(&hub.0, options.turn_threads.max(1)).context("starting the turn threads")?;
+        timers::spawn(&hub.0);
+        Ok(hub)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Starts an orchestration; returns once that is durable.
+    pub async fn start_new(&self, request: StartRequest) -> Result<InstanceId, HubError> {
+        let StartRequest { name, id, input, version } = request;
+        self.0.check_input(&input)?;
+        self.0.catalog.require_orchestrator(&name)?;
+        let id = id.unwrap_or_else(|| InstanceId::from_uuid(Uuid::new_v4()));
+        let execution = ExecutionId(Uuid::new_v4());
+        let event = Event::ExecutionStarted { execution, name, input, version, parent: None };
+        self.0.post(&id, event).await?;
+        Ok(id)
+    }
+
+    pub fn instance(&self, id: &InstanceId) -> Result<Option<InstanceRecord>, HubError> {
+        Ok(self.0.store.instance(id)?)
+    }
+
+    pub fn state(&self, id: &InstanceId) -> Result<Option<InstanceState>, HubError> {
+        let Some(record) = self.instance(id)? else { return Ok(None) };
+        let (input, output) = self.input_and_output(&record)?;
+        Ok(Some(InstanceState { record, input, output }))
+    }
+
+    /// The input of the current execution, and the output if it has ended. They lie in the history's first and last turn.
+    pub fn input_and_output(&self, record: &InstanceRecord) -> Result<(Option<Payload>, Option<Payload>), HubError> {
+        let store = &self.0.store;
+        let turns = record.turns.clone();
+        let first: Vec<Event> = if turns.is_empty() {
+            store.inbox(record.row)?.into_iter().map(|(_, message)| message.event).collect()
+        } else {
+            store.history(record.row, turns.start..turns.start + 1)?.into_iter().map(|e| e.event).collect()
+        };
+        let input = first.into_iter().find_map(|event| match event {
+            Event::ExecutionStarted { input, .. } => Some(input),
+            _ => None,
+        });
+        if !record.status.is_terminal() || turns.is_empty() {
+            return Ok((input, None));
+        }
+        let last = store.history(record.row, turns.end - 1..turns.end)?;
+        let output = last.into_iter().rev().find_map(|e| match e.event {
+            Event::ExecutionCompleted { outcome } => Some(shown_output(record, outcome)),
+            _ => None,
+        });
+        Ok((input, output))
+    }
+
+    /// The history of the current execution.
+    pub fn history(&self, record: &InstanceRecord) -> Result<Vec<HistoryEvent>, HubError> {
+        Ok(self.0.store.history(record.row, record.turns.clone())?)
+    }
+
+    pub fn instances(&self, query: &InstanceQuery, after: Option<&InstanceId>, limit: usize) -> Result<Page, HubError> {
+        Ok(self.0.store.instances(query, after, limit)?)
+    }
+
+    /// Raises an external event; returns once it is durable.
+    pub async fn raise_event(&self, id: &InstanceId, name: &str, data: Payload) -> Result<(), HubError> {
+        self.0.check_input(&data)?;
+        if name.is_empty() {
+            return Err(HubError::InvalidPayload("an external event must have a name".into()));
+        }
+        self.0.require_living(id)?;
+        self.0.post(id, Event::EventRaised { name: name.into(), data }).await
+    }
+
+    pub async fn terminate(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
+        self.0.require_living(id)?;
+        self.0.post(id, Event::ExecutionTerminated { reason: reason.into() }).await
+    }
+
+    pub async fn suspend(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
+        if self.0.require_living(id)?.status == RuntimeStatus::Suspended {
+            return Err(HubError::AlreadySuspended(id.clone()));
+        }
+        self.0.post(id, Event::ExecutionSuspended { reason: reason.into() }).await
+    }
+
+    /// Resumes a suspended instance; one that was halted goes on with the active version of its app.
+    pub async fn resume(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
+        if self.0.require_living(id)?.status != RuntimeStatus::Suspended {
+            return Err(HubError::NotSuspended(id.clone()));
+        }
+        self.0.post(id, Event::ExecutionResumed { reason: reason.into() }).await
+    }
+
+    /// Waits until the instance has ended. Dropping the future stops the waiting.
+    pub async fn wait(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
+        let ended = self.0.waiters.register(id);
+        match self.instance(id)? {
+            None => Err(HubError::NotFound(id.clone())),
+            Some(record) if record.status.is_terminal() => Ok(record),
+            Some(_) => ended.await.map_err(|_| HubError::ShuttingDown),
+        }
+    }
+
+    /// Deploys a version of an app and makes it the active one. The same bytes again change nothing.
+    pub async fn deploy(&self, app: &str, label: &str, bytes: Vec<u8>) -> Result<DeployedApp, HubError> {
+        let inner = self.0.clone();
+        let (app, label) = (app.to_owned(), label.to_owned());
+        let task = self.0.tokio.spawn_blocking(move || {
+            let prepared = inner.runtime.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
+            inner.catalog.deploy(inner.store.as_ref(), Deployment { app, label, prepared, size: bytes.len() as u64, at: now() })
+        });
+        task.await.map_err(|_| HubError::ShuttingDown)?
+    }
+
+    /// The active version of each app.
+    pub fn apps(&self) -> Vec<DeployedApp> {
+        self.0.catalog.active()
+    }
+
+    /// Stops: no new work is taken, turns that run are finished and committed, and activities get `grace` to end. What
+    /// is left is taken up at the next start.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.0.closing.store(true, Ordering::SeqCst);
+        self.0.desk.close();
+        self.0.activities.finish(grace).await;
+        self.0.waiters.clear();
+        let threads = std::mem::take(&mut *self.0.threads.lock().expect("no holder of this lock panics"));
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
+        let _ = joined.await;
+        self.0.desk.drop_hot();
+    }
+}
+
+impl Inner {
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Hands a client's message to its instance and waits until the turn that takes it in is durable.
+    async fn post(&self, to: &InstanceId, event: Event) -> Result<(), HubError> {
+        if self.is_closing() {
+            return Err(HubError::ShuttingDown);
+        }
+        let (acknowledge, acknowledged) = oneshot::channel();
+        let message = Message { to: to.clone(), execution: None, sent_at: now(), event };
+        let delivery = Delivery { message, stored: None };
+        self.desk.deliver(Envelope { delivery, acknowledge: Some(acknowledge) });
+        acknowledged.await.unwrap_or(Err(HubError::ShuttingDown))
+    }
+
+    /// Hands over a message that nobody waits for.
+    fn deliver(&self, delivery: Delivery) {
+        self.desk.deliver(Envelope { delivery, acknowledge: None });
+    }
+
+    fn check_input(&self, payload: &Payload) -> Result<(), HubError> {
+        let limit = self.limits.payload_bytes;
+        if payload.len() > limit {
+            return Err(HubError::TooLarge { what: "payload", size: payload.len(), limit });
+        }
+        check_payload("the payload", payload, &self.limits, "InvalidPayload").map_err(|why| HubError::InvalidPayload(why.message))
+    }
+
+    fn require_living(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
+        let record = self.store.instance(id)?.ok_or_else(|| HubError::NotFound(id.clone()))?;
+        if record.status.is_terminal() {
+            return Err(HubError::Ended { id: id.clone(), status: record.status });
+        }
+        Ok(record)
+    }
+
+    /// Takes up what a previous process left: messages in inboxes, and activities that were scheduled and have not
+    /// reported. Timers are found by the timer task.
+    fn take_up(self: &Arc<Self>) -> Result<(), HubError> {
+        const PAGE: usize = 1_000;
+        let mut after = None;
+        loop {
+            let page = self.store.undelivered(after, PAGE)?;
+            after = page.last().map(|(key, _)| *key);
+            let more = page.len() == PAGE;
+            for (key, message) in page {
+                self.deliver(Delivery { message, stored: Some(key) });
+            }
+            if !more {
+                break;
+            }
+        }
+        let mut after = None;
+        loop {
+            let page = self.store.activities(after, PAGE)?;
+            after = page.last().map(|activity| (activity.row, activity.seq));
+            let more = page.len() == PAGE;
+            page.into_iter().for_each(|activity| self.schedule_activity(activity));
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a client is shown as the output, always JSON.
+fn shown_output(record: &InstanceRecord, outcome: Outcome) -> Payload {
+    let text = |text: String| Payload::from(serde_json::Value::String(text).to_string());
+    match outcome {
+        Outcome::Completed(output) => output,
+        Outcome::Failed(failure) => text(format!("Orchestrator function '{}' failed: {}", record.name, failure.message)),
+        Outcome::Terminated { reason } => text(reason),
+        Outcome::ContinuedAsNew { input } => input,
+    }
+}
+
+/// The only place of the engine that reads the clock.
+fn now() -> Timestamp {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(since_epoch.as_micros() as i64)
+}
+
+/// Functions that a caller may want to know of.
+fn is_orchestrator(kind: FunctionKind) -> bool {
+    kind == FunctionKind::Orchestrator
+}

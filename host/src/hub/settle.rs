@@ -1,0 +1,134 @@
+//! What follows from a commit, once it is durable.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dacapo_core::commit::Timer;
+use dacapo_core::execution::{LogLevel, LogLine};
+use dacapo_core::{Delivery, InstanceId, InstanceRecord, Seq};
+use dacapo_store::{PendingActivity, Receipt, StoreError};
+use tokio::sync::oneshot;
+
+use super::desk::{Envelope, Hot};
+use super::{HubError, Inner};
+
+/// How long a turn whose commit failed waits before it is tried again: long enough not to spin on a full disk.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// A turn whose commit was handed to the store, and then what became of it.
+pub(super) struct Settled {
+    pub envelopes: Vec<Envelope>,
+    pub hot: Option<Hot>,
+    pub logs: Vec<LogLine>,
+    pub record: Option<InstanceRecord>,
+    pub activities: Vec<PendingActivity>,
+    pub activities_cleared: Vec<Seq>,
+    pub timers: Vec<Timer>,
+    pub result: Option<Result<Receipt, StoreError>>,
+}
+
+impl Settled {
+    pub fn new(envelopes: Vec<Envelope>, hot: Option<Hot>, logs: Vec<LogLine>) -> Self {
+        Self {
+            envelopes,
+            hot,
+            logs,
+            record: None,
+            activities: Vec::new(),
+            activities_cleared: Vec::new(),
+            timers: Vec::new(),
+            result: None,
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn settle(self: &Arc<Self>, settled: Settled) {
+        let Settled { envelopes, hot, logs, record, activities, activities_cleared, timers, result } = settled;
+        let (Some(record), Some(result)) = (record, result) else { return };
+        let receipt = match result {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                tracing::error!(instance = %record.id, %error, "the turn could not be saved");
+                drop(hot);
+                return self.try_again_later(&record.id, envelopes, &error.into());
+            }
+        };
+        envelopes.into_iter().for_each(|envelope| envelope.answer(Ok(())));
+        logs.iter().for_each(|line| write_log(&record, line));
+        if let Some(reason) = &record.halted {
+            tracing::error!(instance = %record.id, reason, "the instance is halted; deploy corrected code and resume it");
+        }
+        let ended = record.status.is_terminal();
+        let continued_as_new = record.turns.is_empty();
+        if ended || continued_as_new {
+            self.activities.cancel(record.row, &activities_cleared);
+        }
+        self.desk.end_turn(&record.id, hot);
+        let deliveries = receipt.delivered.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) });
+        self.desk.deliver_all(deliveries.map(|delivery| Envelope { delivery, acknowledge: None }));
+        activities.into_iter().for_each(|activity| self.schedule_activity(activity));
+        self.set_timers(&record, &timers);
+        if ended {
+            self.waiters.ended(&record);
+        }
+    }
+
+    /// Nothing of the turn was saved. Clients are told and may repeat their request; what the engine itself must
+    /// deliver goes back into the mailbox.
+    pub(super) fn try_again_later(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, error: &HubError) {
+        let (clients, own): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(|envelope| envelope.acknowledge.is_some());
+        clients.into_iter().for_each(|envelope| envelope.answer(Err(error.clone())));
+        self.desk.put_back(id, own);
+        let (hub, id) = (self.clone(), id.clone());
+        self.tokio.spawn(async move {
+            if !hub.is_closing() {
+                tokio::time::sleep(TRY_AGAIN_AFTER).await;
+            }
+            hub.desk.end_turn(&id, None);
+        });
+    }
+}
+
+fn write_log(record: &InstanceRecord, line: &LogLine) {
+    let (instance, function, message) = (record.id.as_str(), record.name.as_str(), &line.message);
+    match line.level {
+        LogLevel::Trace => tracing::trace!(target: "guest", instance, function, "{message}"),
+        LogLevel::Debug => tracing::debug!(target: "guest", instance, function, "{message}"),
+        LogLevel::Info => tracing::info!(target: "guest", instance, function, "{message}"),
+        LogLevel::Warn => tracing::warn!(target: "guest", instance, function, "{message}"),
+        LogLevel::Error => tracing::error!(target: "guest", instance, function, "{message}"),
+    }
+}
+
+/// Who waits for instances to end.
+#[derive(Default)]
+pub(super) struct Waiters(Mutex<HashMap<InstanceId, Vec<oneshot::Sender<InstanceRecord>>>>);
+
+impl Waiters {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<InstanceId, Vec<oneshot::Sender<InstanceRecord>>>> {
+        self.0.lock().expect("no holder of this lock panics")
+    }
+
+    pub fn register(&self, id: &InstanceId) -> oneshot::Receiver<InstanceRecord> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiters = self.lock();
+        let of_instance = waiters.entry(id.clone()).or_default();
+        // Those that gave up leave their place, so that a client that asks again and again does not fill memory.
+        of_instance.retain(|waiter| !waiter.is_closed());
+        of_instance.push(sender);
+        receiver
+    }
+
+    fn ended(&self, record: &InstanceRecord) {
+        let waiters = self.lock().remove(&record.id);
+        for waiter in waiters.into_iter().flatten() {
+            let _ = waiter.send(record.clone());
+        }
+    }
+
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+}

@@ -1,0 +1,111 @@
+//! Timers: rows ordered by the time they are due, and one task that sleeps until the first.
+//!
+//! The task reads forward from a cursor. A timer that is set behind the cursor (one that is due already) is delivered
+//! by whoever set it. A timer may be delivered twice when both happen at once: the execution takes only the first.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dacapo_core::commit::Timer;
+use dacapo_core::{Delivery, Event, ExecutionId, InstanceId, InstanceRecord, Message, Timestamp};
+use dacapo_store::TimerKey;
+use tokio::sync::Notify;
+
+use super::{HubError, Inner, now};
+
+/// Timers that are read at once.
+const BATCH: usize = 1_000;
+/// The longest sleep: bounds what a clock that was set costs.
+const MAX_SLEEP: Duration = Duration::from_secs(60);
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(super) struct Timers {
+    state: Mutex<State>,
+    sooner: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Every timer up to here has been delivered.
+    cursor: Option<TimerKey>,
+    /// When the task wakes.
+    wakes_at: Option<Timestamp>,
+}
+
+pub(super) fn spawn(hub: &Arc<Inner>) {
+    let inner = hub.clone();
+    hub.tokio.spawn(async move {
+        while !inner.is_closing() {
+            let sleep = inner.fire_due_timers().unwrap_or_else(|error| {
+                tracing::error!(%error, "the timers could not be read");
+                TRY_AGAIN_AFTER
+            });
+            tokio::select! {
+                () = tokio::time::sleep(sleep) => {}
+                () = inner.timers.sooner.notified() => {}
+            }
+        }
+    });
+}
+
+impl Inner {
+    /// Delivers every timer that is due and returns how long to sleep.
+    fn fire_due_timers(&self) -> Result<Duration, HubError> {
+        loop {
+            let after = self.timers.lock().cursor;
+            let due = self.store.timers(after, now(), BATCH)?;
+            for timer in &due {
+                self.fire(&timer.instance, timer.execution, Timer { fire_at: timer.key.fire_at, seq: timer.key.seq });
+            }
+            if let Some(last) = due.last() {
+                self.timers.lock().cursor = Some(last.key);
+            }
+            if due.len() < BATCH {
+                break;
+            }
+        }
+        let mut state = self.timers.lock();
+        // Read under the lock: a timer that is set from now on sees `wakes_at` and wakes the task.
+        let next = self.store.next_timer(state.cursor)?;
+        let sleep = next.map_or(MAX_SLEEP, |at| at.since(now()).min(MAX_SLEEP));
+        state.wakes_at = Some(now().plus(sleep));
+        Ok(sleep)
+    }
+
+    /// Takes notice of timers that are durable now.
+    pub(super) fn set_timers(&self, record: &InstanceRecord, timers: &[Timer]) {
+        if timers.is_empty() {
+            return;
+        }
+        let mut sooner = false;
+        let mut passed = Vec::new();
+        {
+            let state = self.timers.lock();
+            for &timer in timers {
+                let key = TimerKey { fire_at: timer.fire_at, row: record.row, seq: timer.seq };
+                if state.cursor.is_some_and(|cursor| key <= cursor) {
+                    passed.push(timer);
+                } else {
+                    sooner |= state.wakes_at.is_none_or(|at| timer.fire_at < at);
+                }
+            }
+        }
+        passed.into_iter().for_each(|timer| self.fire(&record.id, record.execution, timer));
+        if sooner {
+            self.timers.sooner.notify_one();
+        }
+    }
+
+    fn fire(&self, to: &InstanceId, execution: ExecutionId, timer: Timer) {
+        let event = Event::TimerFired { seq: timer.seq, fire_at: timer.fire_at };
+        let message = Message { to: to.clone(), execution: Some(execution), sent_at: now(), event };
+        self.deliver(Delivery { message, stored: None });
+    }
+}
+
+impl Timers {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+}

@@ -1,0 +1,15 @@
+//! Dacapo: a host for durable orchestrations whose code is WebAssembly.
+//!
+//! - [`hub`]: the engine: one running task hub.
+//! - [`api`]: the HTTP API in front of it.
+//! - [`config`]: what the operator decides, from a file, the environment and flags.
+//! - [`serve`]: the running host: opens a hub, serves the API, stops in good order.
+//! - [`cli`]: the command line. All commands but `serve` talk to a running host over HTTP.
+//!
+//! `ARCHITECTURE.md`, beside this crate's `src`, tells how they work together.
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod hub;
+pub mod serve;

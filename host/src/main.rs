@@ -1,0 +1,7 @@
+//! The binary `dacapo`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dacapo::cli::main()
+}

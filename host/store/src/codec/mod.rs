@@ -1,0 +1,257 @@
+//! Stored bytes: the one place that knows them. Hand-written, so that we own every line of what must be readable for ever.
+//!
+//! Every value begins with a byte that says its format, now always [`FORMAT`]. What follows are fields in a fixed order.
+//! A later release may
+//! - add fields at the end of a value, of an event, or of another block: this release skips them;
+//! - add a kind of event, or change anything else: then this release answers [`StoreError::NewerFormat`].
+//!
+//! Older formats are brought up to date here, on reading, and nowhere else. No input makes reading panic or allocate more
+//! than the input's own size. `tests/golden` keeps what every release wrote.
+
+use std::ops::Range;
+
+use dacapo_core::{
+    ExecutionId, FunctionKind, HistoryEvent, InstanceId, InstanceRecord, Message, Row, RuntimeStatus, Timestamp, VersionId,
+};
+
+use crate::{AppVersion, StoreError};
+
+mod event;
+mod wire;
+
+use event::{
+    read_event, read_execution, read_instance, read_name, read_parent, read_payload, read_string, read_time, write_event,
+    write_execution, write_parent,
+};
+use wire::{Bad, Reader, Writer};
+
+/// The format that this release writes.
+pub const FORMAT: u8 = 1;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// What a commit is checked against: the first fields of a record, so that the rest need not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    pub status: RuntimeStatus,
+    pub turns: Range<u32>,
+    pub execution: ExecutionId,
+    pub id: InstanceId,
+}
+
+/// Where the counters of a hub stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// Transactions so far. Tells whether a transaction whose outcome was uncertain is stored.
+    pub transactions: u64,
+    /// Above every row that was ever stored.
+    pub next_row: u64,
+    /// Above the number of every message that was ever stored.
+    pub next_message: u64,
+}
+
+/// A record without its row, which is its key.
+pub fn encode_record(record: &InstanceRecord) -> Vec<u8> {
+    let mut w = value(160);
+    w.byte(record.status as u8);
+    w.number(record.turns.start.into());
+    w.number(record.turns.end.into());
+    write_execution(&mut w, record.execution);
+    w.text(record.id.as_str());
+    w.text(record.name.as_str());
+    w.option(record.version, |w, version| w.raw(&version.0));
+    w.text(&record.version_label);
+    w.option(record.parent.as_ref(), write_parent);
+    w.option(record.custom_status.as_deref(), Writer::text);
+    w.signed(record.created.0);
+    w.signed(record.updated.0.wrapping_sub(record.created.0));
+    w.option(record.halted.as_deref(), Writer::text);
+    w.finish()
+}
+
+pub fn decode_record(row: Row, bytes: &[u8]) -> Result<InstanceRecord> {
+    decode("an instance", bytes, |r| {
+        let Fence { status, turns, execution, id } = read_fence(r)?;
+        let name = read_name(r)?;
+        let version = r.option(|r| r.raw().map(VersionId))?;
+        let version_label = read_string(r)?;
+        let parent = r.option(read_parent)?;
+        let custom_status = r.option(read_payload)?;
+        let created = read_time(r)?;
+        let updated = Timestamp(created.0.wrapping_add(r.signed()?));
+        let halted = r.option(read_string)?;
+        Ok(InstanceRecord {
+            id,
+            row,
+            name,
+            execution,
+            version,
+            version_label,
+            parent,
+            status,
+            custom_status,
+            created,
+            updated,
+            turns,
+            halted,
+        })
+    })
+}
+
+/// Reads only the beginning of a record.
+pub fn decode_fence(bytes: &[u8]) -> Result<Fence> {
+    decode("an instance", bytes, read_fence)
+}
+
+fn read_fence(r: &mut Reader<'_>) -> wire::Result<Fence> {
+    let status = r.byte()?;
+    let status =
+        RuntimeStatus::ALL.into_iter().find(|known| *known as u8 == status).ok_or(Bad::Malformed("a status is unknown"))?;
+    Ok(Fence { status, turns: r.number32()?..r.number32()?, execution: read_execution(r)?, id: read_instance(r)? })
+}
+
+/// The events of one turn.
+pub fn encode_history(events: &[HistoryEvent]) -> Vec<u8> {
+    let mut w = value(64 + 64 * events.len());
+    w.block(|w| {
+        let mut before = 0;
+        for HistoryEvent { at, event } in events {
+            // Times of one turn lie close together: the distance to the one before is short.
+            w.signed(at.0.wrapping_sub(before));
+            before = at.0;
+            write_event(w, event);
+        }
+    });
+    w.finish()
+}
+
+/// Adds the events of one turn to `events`.
+pub fn decode_history(bytes: &[u8], events: &mut Vec<HistoryEvent>) -> Result<()> {
+    decode("a history", bytes, |r| {
+        let mut r = r.block()?;
+        let mut before = 0i64;
+        while !r.is_empty() {
+            before = before.wrapping_add(r.signed()?);
+            events.push(HistoryEvent { at: Timestamp(before), event: read_event(&mut r)? });
+        }
+        Ok(())
+    })
+}
+
+pub fn encode_message(message: &Message) -> Vec<u8> {
+    let mut w = value(96);
+    w.text(message.to.as_str());
+    w.option(message.execution, write_execution);
+    w.signed(message.sent_at.0);
+    write_event(&mut w, &message.event);
+    w.finish()
+}
+
+pub fn decode_message(bytes: &[u8]) -> Result<Message> {
+    decode("a message", bytes, |r| {
+        Ok(Message { to: read_instance(r)?, execution: r.option(read_execution)?, sent_at: read_time(r)?, event: read_event(r)? })
+    })
+}
+
+/// Whom a timer wakes.
+pub fn encode_timer(instance: &InstanceId, execution: ExecutionId) -> Vec<u8> {
+    let mut w = value(64);
+    w.text(instance.as_str());
+    write_execution(&mut w, execution);
+    w.finish()
+}
+
+pub fn decode_timer(bytes: &[u8]) -> Result<(InstanceId, ExecutionId)> {
+    decode("a timer", bytes, |r| Ok((read_instance(r)?, read_execution(r)?)))
+}
+
+/// A version of an app without its name and digest, which are its key.
+pub fn encode_app(version: &AppVersion) -> Vec<u8> {
+    let mut w = value(256);
+    w.signed(version.deployed_at.0);
+    w.text(&version.label);
+    w.number(version.size);
+    w.block(|w| {
+        for (name, kind) in &version.functions {
+            w.block(|w| {
+                w.text(name.as_str());
+                w.byte(kind_number(*kind));
+            });
+        }
+    });
+    w.finish()
+}
+
+pub fn decode_app(app: &str, version: VersionId, bytes: &[u8]) -> Result<AppVersion> {
+    decode("an app", bytes, |r| {
+        let (deployed_at, label, size) = (read_time(r)?, read_string(r)?, r.number()?);
+        let mut list = r.block()?;
+        let mut functions = Vec::new();
+        while !list.is_empty() {
+            let mut function = list.block()?;
+            functions.push((read_name(&mut function)?, read_kind(&mut function)?));
+        }
+        Ok(AppVersion { app: app.to_owned(), version, deployed_at, label, functions, size })
+    })
+}
+
+fn kind_number(kind: FunctionKind) -> u8 {
+    match kind {
+        FunctionKind::Orchestrator => 0,
+        FunctionKind::Activity => 1,
+        FunctionKind::Entity => 2,
+    }
+}
+
+fn read_kind(r: &mut Reader<'_>) -> wire::Result<FunctionKind> {
+    Ok(match r.byte()? {
+        0 => FunctionKind::Orchestrator,
+        1 => FunctionKind::Activity,
+        2 => FunctionKind::Entity,
+        newer => return Err(Bad::Newer { found: newer.into(), known: 2 }),
+    })
+}
+
+pub fn encode_counters(counters: Counters) -> Vec<u8> {
+    let mut w = value(16);
+    w.number(counters.transactions);
+    w.number(counters.next_row);
+    w.number(counters.next_message);
+    w.finish()
+}
+
+pub fn decode_counters(bytes: &[u8]) -> Result<Counters> {
+    decode("the hub's counters", bytes, |r| {
+        Ok(Counters { transactions: r.number()?, next_row: r.number()?, next_message: r.number()? })
+    })
+}
+
+/// Marks a hub as one of ours, of this format.
+pub fn encode_hub_format() -> Vec<u8> {
+    value(1).finish()
+}
+
+pub fn check_hub_format(bytes: &[u8]) -> Result<()> {
+    decode("the task hub", bytes, |_| Ok(()))
+}
+
+fn value(capacity: usize) -> Writer {
+    let mut w = Writer::with_capacity(capacity);
+    w.byte(FORMAT);
+    w
+}
+
+fn decode<T>(what: &'static str, bytes: &[u8], read: impl FnOnce(&mut Reader<'_>) -> wire::Result<T>) -> Result<T> {
+    let mut reader = Reader::new(bytes);
+    let result = match reader.byte() {
+        Ok(FORMAT) => read(&mut reader),
+        Ok(0) => Err(Bad::Malformed("it has no format")),
+        Ok(newer) => Err(Bad::Newer { found: newer.into(), known: FORMAT.into() }),
+        Err(bad) => Err(bad),
+    };
+    result.map_err(|bad| match bad {
+        Bad::Truncated => StoreError::Corrupt(format!("{what} ends too early")),
+        Bad::Malformed(why) => StoreError::Corrupt(format!("{what} cannot be read: {why}")),
+        Bad::Newer { found, known } => StoreError::NewerFormat { what, found, known },
+    })
+}

@@ -1,0 +1,161 @@
+//! Durable storage of a task hub: one world of instances, its messages, timers, pending activities and apps.
+//!
+//! - [`Store`]: what the engine asks of storage, on one screen.
+//! - [`RedbStore`]: the embedded backend, one file per hub ([`mod@redb`]).
+//! - [`codec`]: the only place that knows stored bytes; every backend stores the values that it makes.
+//! - [`conformance`]: the behaviour of a store, written once and run for every backend.
+//! - [`StoreError`]: what a caller can do about a failure.
+//!
+//! The store decides nothing about orchestrations. It knows just enough to hand a message to an instance that exists,
+//! to make the instance that a message starts, and to refuse a commit that does not follow what is stored.
+
+use std::ops::Range;
+
+use dacapo_core::{
+    Commit, ExecutionId, FunctionKind, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Payload, Row,
+    RuntimeStatus, Seq, Timestamp, VersionId,
+};
+
+pub mod codec;
+pub mod conformance;
+mod error;
+pub mod redb;
+
+pub use self::redb::{QuickRepair, RedbStore, StoreOptions};
+pub use error::StoreError;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Called once, on the writer thread, when a commit is durable or has failed. It must not block, nor wait for the store.
+pub type Done = Box<dyn FnOnce(Result<Receipt>) + Send>;
+
+/// The storage of one task hub. Reads block on the disk at most, never on a commit that is being synced, and see every
+/// commit whose `done` was called. Any method may fail with [`StoreError::Backend`] or [`StoreError::Corrupt`], and none
+/// stops the store from being used further; what else can happen stands beside each.
+pub trait Store: Send + Sync + 'static {
+    /// A row for a new instance. No stored instance had it before, also after a crash.
+    fn next_row(&self) -> Row;
+
+    /// Queues a commit. `done` hears `Ok` once all of it is stored and survives any crash, or an error and then nothing
+    /// of it is stored: `DiskFull` (again when there is room), `Stale` (another owner was faster: load and run the turn
+    /// again), `Closed`. Commits are stored in the order of the calls. Blocks while the queue is full.
+    fn commit(&self, commit: Commit, done: Done);
+
+    /// The instance as its last commit left it.
+    fn instance(&self, id: &InstanceId) -> Result<Option<InstanceRecord>>;
+    /// The events of those of these turns that are stored, in order. `Corrupt` if there is a gap between them.
+    fn history(&self, row: Row, turns: Range<u32>) -> Result<Vec<HistoryEvent>>;
+    /// The messages that an instance has not consumed, in the order in which they were stored.
+    fn inbox(&self, row: Row) -> Result<Vec<(MessageKey, Message)>>;
+    /// The unconsumed messages of all instances, in the order of their keys: what waits after a crash.
+    fn undelivered(&self, after: Option<MessageKey>, limit: usize) -> Result<Vec<(MessageKey, Message)>>;
+    /// The timers that are set and due, first due first.
+    fn timers(&self, after: Option<TimerKey>, until: Timestamp, limit: usize) -> Result<Vec<DueTimer>>;
+    /// When the first timer after this one is due.
+    fn next_timer(&self, after: Option<TimerKey>) -> Result<Option<Timestamp>>;
+    /// The activities that were scheduled and have not reported: after a crash they run again.
+    fn activities(&self, after: Option<(Row, Seq)>, limit: usize) -> Result<Vec<PendingActivity>>;
+    /// The instances that match, ordered by id. A page may hold fewer than `limit`, even none, and still have a next.
+    fn instances(&self, query: &InstanceQuery, after: Option<&InstanceId>, limit: usize) -> Result<Page>;
+
+    /// Records a version of an app and makes it the active one. Returns once that survives any crash; after an error or a
+    /// crash before that, neither has happened. `DiskFull`, `Closed`. Waits for the writer: not to be called in a `done`.
+    fn put_app(&self, version: &AppVersion) -> Result<()>;
+    /// Every version ever put, by app and time, and whether it is its app's active one.
+    fn apps(&self) -> Result<Vec<(AppVersion, bool)>>;
+
+    /// How much is stored. Cheap.
+    fn stats(&self) -> Result<StoreStats>;
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The messages that now lie in inboxes because of `Commit::sent`: sent ones, and refusals. Not the kept ones.
+    pub delivered: Vec<(MessageKey, Message)>,
+}
+
+/// Names a timer; ordered by the time it is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerKey {
+    pub fire_at: Timestamp,
+    pub row: Row,
+    pub seq: Seq,
+}
+
+/// A timer and whom it wakes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueTimer {
+    pub key: TimerKey,
+    pub instance: InstanceId,
+    pub execution: ExecutionId,
+}
+
+/// An activity that was scheduled and has not reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingActivity {
+    pub row: Row,
+    pub seq: Seq,
+    pub instance: InstanceId,
+    pub execution: ExecutionId,
+    /// The version that the instance runs on.
+    pub version: Option<VersionId>,
+    pub name: FunctionName,
+    pub input: Payload,
+    pub attempt: u32,
+}
+
+/// Which instances are asked for. The default asks for all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InstanceQuery {
+    /// What the id begins with.
+    pub id_prefix: String,
+    /// Created then or later.
+    pub created_from: Option<Timestamp>,
+    /// Created then or earlier.
+    pub created_to: Option<Timestamp>,
+    /// One of these; empty for any.
+    pub statuses: Vec<RuntimeStatus>,
+}
+
+impl InstanceQuery {
+    /// Whether a record is asked for, its id aside.
+    pub(crate) fn wants(&self, record: &InstanceRecord) -> bool {
+        self.created_from.is_none_or(|from| record.created >= from)
+            && self.created_to.is_none_or(|to| record.created <= to)
+            && (self.statuses.is_empty() || self.statuses.contains(&record.status))
+    }
+}
+
+/// Some of the instances that match a query.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    pub records: Vec<InstanceRecord>,
+    /// Go on after this id. None: that was all.
+    pub next: Option<InstanceId>,
+}
+
+/// One deployed version of an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppVersion {
+    pub app: String,
+    pub version: VersionId,
+    pub deployed_at: Timestamp,
+    pub label: String,
+    pub functions: Vec<(FunctionName, FunctionKind)>,
+    /// Bytes of the deployed file.
+    pub size: u64,
+}
+
+/// How much a hub stores.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Bytes on disk.
+    pub bytes: u64,
+    pub instances: u64,
+    /// Turns in all histories.
+    pub turns: u64,
+    pub messages: u64,
+    pub timers: u64,
+    pub activities: u64,
+}

@@ -1,0 +1,199 @@
+//! The file of a hub, opened again when it has failed.
+//!
+//! After any failed read or write redb refuses all further work on a database: what its cache holds may no longer be what
+//! the disk holds. The cure is to open the file again, which repairs it. That is done here, by whoever meets the failure
+//! first, so that nobody else has to know of it: a full disk fails the commits that it fails, and nothing else.
+
+use std::path::Path;
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use ::redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable};
+
+use super::fault::{Fault, store_error};
+use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, META, META_COUNTERS, META_FORMAT, RECORDS, TIMERS};
+use crate::StoreError;
+use crate::codec::{self, Counters};
+
+/// Where a hub's bytes lie: a file, or a test's idea of a disk.
+pub trait Medium: Send + Sync + 'static {
+    /// Opens what is there, or makes a new hub. The former database has been closed.
+    fn open(&self, builder: &Builder) -> Result<Database, DatabaseError>;
+    /// Bytes in use.
+    fn size(&self) -> u64;
+    /// For messages.
+    fn path(&self) -> &Path;
+}
+
+pub(super) struct HubFile {
+    medium: Box<dyn Medium>,
+    cache_bytes: usize,
+    reopen_pause: Duration,
+    state: RwLock<State>,
+}
+
+struct State {
+    /// Counts openings, so that two who meet the same failure open the file again only once.
+    generation: u64,
+    database: Result<Database, Broken>,
+}
+
+/// The file could not be opened again.
+struct Broken {
+    error: StoreError,
+    retry_at: Instant,
+}
+
+/// A piece of work on the file that failed.
+pub(super) struct Failed {
+    pub error: StoreError,
+    /// Whether it may be stored all the same.
+    pub uncertain: bool,
+}
+
+impl HubFile {
+    pub fn open(medium: Box<dyn Medium>, cache_bytes: usize, reopen_pause: Duration) -> Result<(Self, Counters), StoreError> {
+        let database = open(medium.as_ref(), cache_bytes)?;
+        let counters = prepare(&database).map_err(Fault::into_error)?;
+        let state = RwLock::new(State { generation: 0, database: Ok(database) });
+        Ok((Self { medium, cache_bytes, reopen_pause, state }, counters))
+    }
+
+    pub fn size(&self) -> u64 {
+        self.medium.size()
+    }
+
+    /// How long a file that could not be opened again is left alone.
+    pub fn reopen_pause(&self) -> Duration {
+        self.reopen_pause
+    }
+
+    /// Reads. A read that meets another's failure opens the file again and is repeated.
+    pub fn read<T>(&self, run: impl Fn(&::redb::ReadTransaction) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let read = |database: &Database| match run(&database.begin_read()?) {
+            // Opening the file again mends what a failure left in memory, not what is wrong on the disk.
+            Err(Fault::File(damage @ ::redb::Error::Corrupted(_))) => Err(Fault::Store(store_error(damage))),
+            result => result,
+        };
+        self.with(read).map_err(|failed| failed.error)
+    }
+
+    /// Works on the database; repeats the work once if the file had to be opened again, unless it is known that
+    /// repeating cannot help, or not known whether the work was done.
+    pub fn with<T>(&self, mut work: impl FnMut(&Database) -> Result<T, Fault>) -> Result<T, Failed> {
+        let mut repeated = false;
+        loop {
+            let (generation, fault) = match self.attempt(&mut work) {
+                Ok(value) => return Ok(value),
+                Err((_, Fault::Store(error))) => return Err(Failed { error, uncertain: false }),
+                Err(failed) => failed,
+            };
+            let uncertain = matches!(fault, Fault::Uncertain(_));
+            let error = fault.into_error();
+            let healed = self.heal(generation, &error);
+            let lasting = matches!(error, StoreError::DiskFull(_) | StoreError::Corrupt(_));
+            if repeated || uncertain || lasting || healed.is_err() {
+                return Err(Failed { error, uncertain });
+            }
+            repeated = true;
+        }
+    }
+
+    fn attempt<T>(&self, work: &mut impl FnMut(&Database) -> Result<T, Fault>) -> Result<T, (u64, Fault)> {
+        // The guard is held while the work runs: the database is not closed under it.
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        match &state.database {
+            Ok(database) => work(database).map_err(|fault| (state.generation, fault)),
+            Err(broken) if Instant::now() < broken.retry_at => Err((state.generation, Fault::Store(broken.error.clone()))),
+            Err(_) => {
+                let generation = state.generation;
+                drop(state);
+                self.reopen(generation).map_err(|error| (generation, Fault::Store(error)))?;
+                self.attempt(work)
+            }
+        }
+    }
+
+    /// Opens the file again after a failure, if nobody has done so yet.
+    fn heal(&self, generation: u64, error: &StoreError) -> Result<(), StoreError> {
+        tracing::warn!(path = %self.medium.path().display(), %error, "the task hub's file failed and is opened again");
+        self.reopen(generation)
+    }
+
+    /// Opens the file again if it has not been since `generation`.
+    fn reopen(&self, generation: u64) -> Result<(), StoreError> {
+        let mut state: RwLockWriteGuard<'_, State> = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.generation == generation {
+            state.generation += 1;
+            // Closed before it is opened again: closing gives up the lock on the file.
+            state.database = Err(Broken { error: StoreError::Closed, retry_at: Instant::now() });
+            let opened = open(self.medium.as_ref(), self.cache_bytes);
+            state.database = opened.map_err(|error| Broken { error, retry_at: Instant::now() + self.reopen_pause });
+        }
+        match &state.database {
+            Ok(_) => Ok(()),
+            Err(broken) => Err(broken.error.clone()),
+        }
+    }
+
+    /// The counters as they are stored. Opens the file again if need be.
+    pub fn counters(&self) -> Result<Counters, StoreError> {
+        self.read(|txn| {
+            let meta = txn.open_table(META)?;
+            let stored = meta.get(META_COUNTERS)?;
+            let stored = stored.ok_or_else(|| StoreError::Corrupt("the hub has no counters".into()))?;
+            Ok(codec::decode_counters(stored.value())?)
+        })
+    }
+}
+
+fn open(medium: &dyn Medium, cache_bytes: usize) -> Result<Database, StoreError> {
+    let mut builder = Database::builder();
+    builder.set_cache_size(cache_bytes);
+    builder.set_repair_callback(|session| {
+        tracing::info!(progress = session.progress(), "the task hub was not closed; its file is being checked");
+    });
+    medium.open(&builder).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::Locked {
+            path: medium.path().to_owned(),
+            hint: "stop the other 'dacapo serve', or give this one another data directory",
+        },
+        DatabaseError::UpgradeRequired(format) => StoreError::Backend(format!(
+            "the file has format {format} of redb, which must be upgraded with redb's own tools first"
+        )),
+        error => store_error(error.into()),
+    })
+}
+
+/// Checks that the hub is one of ours, or makes it one. Returns where its counters stand.
+fn prepare(database: &Database) -> Result<Counters, Fault> {
+    let mut txn = database.begin_write()?;
+    txn.set_durability(Durability::Immediate).expect("no savepoint was made");
+    let empty = txn.list_tables()?.next().is_none();
+    {
+        let mut meta = txn.open_table(META)?;
+        if !empty {
+            let read = |name| -> Result<Vec<u8>, Fault> {
+                let value = meta.get(name)?.map(|value| value.value().to_vec());
+                Ok(value.ok_or_else(|| StoreError::Corrupt(format!("it is not a task hub: it has no {name}")))?)
+            };
+            codec::check_hub_format(&read(META_FORMAT)?)?;
+            return Ok(codec::decode_counters(&read(META_COUNTERS)?)?);
+        }
+        meta.insert(META_FORMAT, codec::encode_hub_format().as_slice())?;
+        meta.insert(META_COUNTERS, codec::encode_counters(FRESH).as_slice())?;
+    }
+    // Every table is made at once, so that readers need not ask whether one exists.
+    txn.open_table(IDS)?;
+    txn.open_table(RECORDS)?;
+    txn.open_table(HISTORY)?;
+    txn.open_table(INBOX)?;
+    txn.open_table(TIMERS)?;
+    txn.open_table(ACTIVITIES)?;
+    txn.open_table(APPS)?;
+    txn.open_table(ACTIVE)?;
+    txn.commit().map_err(|error| Fault::File(error.into()))?;
+    Ok(FRESH)
+}
+
+const FRESH: Counters = Counters { transactions: 0, next_row: 1, next_message: 1 };

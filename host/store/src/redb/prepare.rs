@@ -1,0 +1,81 @@
+//! A commit in stored form, made on the caller's thread, so that the one writer thread only works on B-trees.
+
+use std::ops::Range;
+
+use dacapo_core::commit::Timer;
+use dacapo_core::{Commit, InstanceId, Message, Row, RuntimeStatus, Seq};
+
+use crate::codec;
+
+pub(super) struct Prepared {
+    pub id: InstanceId,
+    pub row: Row,
+    pub status: RuntimeStatus,
+    pub turns: Range<u32>,
+    pub record: Vec<u8>,
+    pub replaces: Option<Row>,
+    pub forgotten: Range<u32>,
+    /// The turn and its events.
+    pub history: Option<(u32, Vec<u8>)>,
+    /// Rows and numbers of messages.
+    pub consumed: Vec<(Row, u64)>,
+    pub kept: Vec<Vec<u8>>,
+    pub sent: Vec<Sent>,
+    pub timers_set: Vec<Timer>,
+    /// Whom the timers wake. Empty if none is set.
+    pub timer: Vec<u8>,
+    pub timers_cleared: Vec<Timer>,
+    pub activities_set: Vec<Seq>,
+    pub activities_cleared: Vec<Seq>,
+}
+
+pub(super) struct Sent {
+    pub message: Message,
+    pub bytes: Vec<u8>,
+}
+
+impl Prepared {
+    pub fn new(commit: Commit) -> Self {
+        let record = codec::encode_record(&commit.record);
+        let timer = match commit.timers_set.is_empty() {
+            true => Vec::new(),
+            false => codec::encode_timer(&commit.record.id, commit.record.execution),
+        };
+        Self {
+            id: commit.record.id,
+            row: commit.record.row,
+            status: commit.record.status,
+            turns: commit.record.turns,
+            record,
+            replaces: commit.replaces.map(|replaced| replaced.row),
+            forgotten: commit.forgotten,
+            history: commit.history.map(|chunk| (chunk.turn, codec::encode_history(&chunk.events))),
+            consumed: commit.consumed.into_iter().map(|key| (key.row, key.number)).collect(),
+            kept: commit.kept.iter().map(codec::encode_message).collect(),
+            sent: commit.sent.into_iter().map(Sent::new).collect(),
+            timers_set: commit.timers_set,
+            timer,
+            timers_cleared: commit.timers_cleared,
+            activities_set: commit.activities_set,
+            activities_cleared: commit.activities_cleared,
+        }
+    }
+
+    /// About how many bytes it writes.
+    pub fn size(&self) -> usize {
+        // A small row costs its key and its place in a page besides its value.
+        const ROW: usize = 32;
+        let history = self.history.as_ref().map_or(0, |(_, bytes)| bytes.len());
+        let kept: usize = self.kept.iter().map(|bytes| bytes.len() + ROW).sum();
+        let sent: usize = self.sent.iter().map(|sent| sent.bytes.len() + 2 * ROW).sum();
+        let timers = self.timers_set.len() * (self.timer.len() + ROW);
+        let small = self.activities_set.len() + self.activities_cleared.len() + self.timers_cleared.len() + self.consumed.len();
+        self.record.len() + history + kept + sent + timers + (small + 2) * ROW
+    }
+}
+
+impl Sent {
+    pub fn new(message: Message) -> Self {
+        Self { bytes: codec::encode_message(&message), message }
+    }
+}

@@ -1,0 +1,259 @@
+//! The one writer of a hub: a thread that gathers the commits that wait into one synced transaction.
+//!
+//! ```text
+//!   caller: encode ──▶ queue ──▶ writer: check, write, ... ──▶ sync ──▶ done, done, ...
+//!   caller: encode ──▶        (while this group is synced, the next one gathers)
+//! ```
+//!
+//! It waits for nothing: a commit that comes alone is synced alone, and while it is, the others gather.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+
+use ::redb::{Database, Durability, WriteTransaction};
+
+use super::QuickRepair;
+use super::apply::{Rejected, Tables, put_app};
+use super::fault::Fault;
+use super::file::HubFile;
+use super::prepare::Prepared;
+use crate::codec::Counters;
+use crate::{AppVersion, Done, Receipt, StoreError};
+
+/// Commits in one transaction. Past some hundreds the sync is paid for; more would only let the first ones wait.
+const GROUP_COMMITS_MAX: usize = 1_024;
+/// Bytes in one transaction: what a disk writes in some tens of milliseconds, and well within the write half of the cache.
+const GROUP_BYTES_MAX: usize = 8 << 20;
+/// Bytes that may wait. Who brings more has to wait for the disk: memory must not grow with a disk that is slow.
+const QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// Something to store, and who hears of it.
+pub(super) struct Job {
+    pub change: Change,
+    pub done: Done,
+}
+
+pub(super) enum Change {
+    Commit(Box<Prepared>),
+    App(AppVersion),
+}
+
+impl Change {
+    fn size(&self) -> usize {
+        match self {
+            Change::Commit(commit) => commit.size(),
+            Change::App(_) => 4_096,
+        }
+    }
+}
+
+/// Where commits wait for the writer.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Something waits, or the queue was closed.
+    filled: Condvar,
+    /// Something was taken.
+    emptied: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+    closed: bool,
+    /// The writer's thread, which must never wait for itself.
+    writer: Option<ThreadId>,
+}
+
+impl Queue {
+    /// Blocks while the queue is full. A closed queue answers at once.
+    pub fn push(&self, job: Job) {
+        let size = job.change.size();
+        let mut waiting = self.lock();
+        let own = waiting.writer == Some(std::thread::current().id());
+        while !own && !waiting.closed && !waiting.jobs.is_empty() && waiting.bytes + size > QUEUE_BYTES_MAX {
+            waiting = self.emptied.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        if waiting.closed {
+            drop(waiting);
+            return (job.done)(Err(StoreError::Closed));
+        }
+        waiting.bytes += size;
+        waiting.jobs.push_back(job);
+        drop(waiting);
+        self.filled.notify_one();
+    }
+
+    /// Takes no more. What waits is still written.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_all();
+        self.emptied.notify_all();
+    }
+
+    /// What waits, as much as one transaction takes; blocks until there is something. Empty: closed and done.
+    fn take(&self) -> Vec<Job> {
+        let mut waiting = self.lock();
+        while waiting.jobs.is_empty() && !waiting.closed {
+            waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        let (mut group, mut bytes) = (Vec::new(), 0);
+        while let Some(job) = waiting.jobs.front() {
+            let size = job.change.size();
+            if !group.is_empty() && (group.len() == GROUP_COMMITS_MAX || bytes + size > GROUP_BYTES_MAX) {
+                break;
+            }
+            bytes += size;
+            group.extend(waiting.jobs.pop_front());
+        }
+        waiting.bytes -= bytes;
+        drop(waiting);
+        self.emptied.notify_all();
+        group
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The writer, on its thread.
+pub(super) struct Writer {
+    pub queue: Arc<Queue>,
+    pub file: Arc<HubFile>,
+    pub rows: Arc<AtomicU64>,
+    pub counters: Counters,
+    pub quick_repair: QuickRepair,
+}
+
+/// What a transaction holds: the outcome of each job, and where the counters stand after it.
+struct Written {
+    outcomes: Vec<Result<Receipt, StoreError>>,
+    counters: Counters,
+}
+
+enum Attempt {
+    Done(Written),
+    /// The job with this number met damage after it had written a part: to be done again without it.
+    Spoiled(usize, StoreError),
+}
+
+impl Writer {
+    /// Writes until the queue is closed and empty.
+    pub fn run(mut self) {
+        self.queue.lock().writer = Some(std::thread::current().id());
+        let _last = AnswerTheRest(self.queue.clone());
+        loop {
+            let group = self.queue.take();
+            if group.is_empty() {
+                return;
+            }
+            let outcomes = self.write(&group);
+            for (job, outcome) in group.into_iter().zip(outcomes) {
+                if catch_unwind(AssertUnwindSafe(|| (job.done)(outcome))).is_err() {
+                    tracing::error!("what was to follow from a commit panicked");
+                }
+            }
+        }
+    }
+
+    /// Writes a group in one transaction. One bad commit does not fail the others; a failed transaction fails all.
+    fn write(&mut self, group: &[Job]) -> Vec<Result<Receipt, StoreError>> {
+        let mut rejected: Vec<Option<StoreError>> = group.iter().map(|_| None).collect();
+        loop {
+            let mut intended = None;
+            match self.file.with(|database| self.attempt(database, group, &rejected, &mut intended)) {
+                Ok(Attempt::Spoiled(number, error)) => rejected[number] = Some(error),
+                Ok(Attempt::Done(written)) => {
+                    self.counters = written.counters;
+                    return written.outcomes;
+                }
+                Err(failed) => {
+                    if let Some(written) = intended.filter(|_| failed.uncertain)
+                        && self.is_stored(written.counters)
+                    {
+                        self.counters = written.counters;
+                        return written.outcomes;
+                    }
+                    return group.iter().map(|_| Err(failed.error.clone())).collect();
+                }
+            }
+        }
+    }
+
+    /// One transaction. `intended` is left behind if it is not known whether that is stored.
+    fn attempt(
+        &self,
+        database: &Database,
+        group: &[Job],
+        rejected: &[Option<StoreError>],
+        intended: &mut Option<Written>,
+    ) -> Result<Attempt, Fault> {
+        let mut txn = database.begin_write()?;
+        txn.set_durability(Durability::Immediate).expect("no savepoint was made");
+        txn.set_quick_repair(self.quick_repair.applies_to(self.file.size()));
+        let written = match self.apply(&txn, group, rejected)? {
+            Attempt::Done(written) => written,
+            spoiled => return Ok(spoiled),
+        };
+        if written.outcomes.iter().all(Result::is_err) {
+            return Ok(Attempt::Done(Written { counters: self.counters, ..written }));
+        }
+        let written = intended.insert(written);
+        match txn.commit() {
+            Ok(()) => Ok(Attempt::Done(Written { outcomes: std::mem::take(&mut written.outcomes), counters: written.counters })),
+            Err(error) => Err(Fault::Uncertain(error.into())),
+        }
+    }
+
+    fn apply(&self, txn: &WriteTransaction, group: &[Job], rejected: &[Option<StoreError>]) -> Result<Attempt, Fault> {
+        let mut counters = self.counters;
+        let mut outcomes = Vec::with_capacity(group.len());
+        let mut tables = Tables::open(txn)?;
+        for (number, (job, rejected)) in group.iter().zip(rejected).enumerate() {
+            outcomes.push(match (rejected, &job.change) {
+                (Some(error), _) => Err(error.clone()),
+                (None, Change::App(version)) => put_app(txn, version).map(|()| Ok(Receipt::default()))?,
+                (None, Change::Commit(commit)) => match tables.apply(commit, &mut counters, &self.rows) {
+                    Ok(receipt) => Ok(receipt),
+                    Err(Rejected::Refused(error)) => Err(error),
+                    Err(Rejected::Spoiled(error)) => return Ok(Attempt::Spoiled(number, error)),
+                    Err(Rejected::File(fault)) => return Err(fault),
+                },
+            });
+        }
+        counters.transactions += 1;
+        tables.write_counters(counters)?;
+        Ok(Attempt::Done(Written { outcomes, counters }))
+    }
+
+    /// Whether the transaction that ends with these counters is stored, although it failed. A sync that fails may still
+    /// have written everything, and whoever waits must be told the truth: so it is asked until the file can be read.
+    fn is_stored(&self, counters: Counters) -> bool {
+        loop {
+            match self.file.counters() {
+                Ok(stored) => return stored.transactions == counters.transactions,
+                Err(error) if self.queue.lock().closed => {
+                    tracing::error!(%error, "closed without knowing whether the last commits are stored");
+                    return false;
+                }
+                Err(_) => std::thread::sleep(self.file.reopen_pause()),
+            }
+        }
+    }
+}
+
+/// Answers who still waits when the writer ends, also when it ends by a panic: nobody waits for ever.
+struct AnswerTheRest(Arc<Queue>);
+
+impl Drop for AnswerTheRest {
+    fn drop(&mut self) {
+        self.0.close();
+        let jobs = std::mem::take(&mut self.0.lock().jobs);
+        jobs.into_iter().for_each(|job| (job.done)(Err(StoreError::Closed)));
+    }
+}

@@ -1,0 +1,181 @@
+//! Stored bytes: what any release wrote is read by this one, and no bytes do harm.
+
+use std::path::PathBuf;
+
+use dacapo_core::Row;
+use dacapo_store::conformance::sample::{execution, id};
+use dacapo_store::{StoreError, codec};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::{from_env, samples};
+
+/// Values as they are stored, each with its kind and what decoding gives, as text.
+fn encoded() -> Vec<(&'static str, Vec<u8>)> {
+    let mut values: Vec<(&'static str, Vec<u8>)> = Vec::new();
+    let events = samples::events();
+    values.push(("history", codec::encode_history(&events)));
+    values.push(("history", codec::encode_history(&[])));
+    values.extend(events.iter().map(|event| ("history", codec::encode_history(std::slice::from_ref(event)))));
+    values.extend(samples::records().iter().map(|record| ("record", codec::encode_record(record))));
+    values.extend(samples::messages().iter().map(|message| ("message", codec::encode_message(message))));
+    values.push(("timer", codec::encode_timer(&id("a"), execution("a"))));
+    values.extend(samples::apps().iter().map(|app| ("app", codec::encode_app(app))));
+    values.push(("counters", codec::encode_counters(samples::counters())));
+    values.push(("format", codec::encode_hub_format()));
+    values
+}
+
+/// What the values of `encoded` stand for.
+fn meant() -> Vec<String> {
+    let mut meant = Vec::new();
+    let events = samples::events();
+    meant.push(format!("{events:?}"));
+    meant.push("[]".into());
+    meant.extend(events.into_iter().map(|event| format!("{:?}", [event])));
+    meant.extend(
+        samples::records().into_iter().map(|record| format!("{:?}", dacapo_core::InstanceRecord { row: Row(1), ..record })),
+    );
+    meant.extend(samples::messages().into_iter().map(|message| format!("{message:?}")));
+    meant.push(format!("{:?}", (id("a"), execution("a"))));
+    meant.extend(samples::apps().into_iter().map(|app| format!("{app:?}")));
+    meant.push(format!("{:?}", samples::counters()));
+    meant.push("()".into());
+    meant
+}
+
+fn decode(kind: &str, bytes: &[u8]) -> Result<String, StoreError> {
+    Ok(match kind {
+        "history" => {
+            let mut events = Vec::new();
+            codec::decode_history(bytes, &mut events)?;
+            format!("{events:?}")
+        }
+        "record" => {
+            let record = codec::decode_record(Row(1), bytes)?;
+            let fence = codec::decode_fence(bytes)?;
+            assert_eq!(
+                (fence.status, &fence.turns, fence.execution, &fence.id),
+                (record.status, &record.turns, record.execution, &record.id)
+            );
+            format!("{record:?}")
+        }
+        "message" => format!("{:?}", codec::decode_message(bytes)?),
+        "timer" => format!("{:?}", codec::decode_timer(bytes)?),
+        "app" => format!("{:?}", codec::decode_app("shop", samples::apps()[0].version, bytes)?),
+        "counters" => format!("{:?}", codec::decode_counters(bytes)?),
+        "format" => format!("{:?}", codec::check_hub_format(bytes)?),
+        other => panic!("a kind of value that nobody stores: {other}"),
+    })
+}
+
+#[test]
+fn values_read_what_was_written() {
+    for ((kind, bytes), meant) in encoded().into_iter().zip(meant()) {
+        assert_eq!(decode(kind, &bytes).expect("it was written just now"), meant);
+    }
+}
+
+/// `tests/golden/v1.txt` was written by the first release. It is never written again (only with DACAPO_WRITE_GOLDEN=1, and
+/// only before a release): a format change gets a file of its own beside it.
+#[test]
+fn what_the_first_release_wrote_is_still_read() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1.txt");
+    if std::env::var_os("DACAPO_WRITE_GOLDEN").is_some() {
+        let line = |(kind, bytes): (&str, Vec<u8>)| format!("{kind} {}\n", hex(&bytes));
+        std::fs::write(&path, encoded().into_iter().map(line).collect::<String>()).expect("a writable repository");
+    }
+    let golden = std::fs::read_to_string(&path).expect("the golden file");
+    let values: Vec<(&str, Vec<u8>)> = golden
+        .lines()
+        .map(|line| line.split_once(' ').expect("kind and bytes"))
+        .map(|(kind, text)| (kind, unhex(text)))
+        .collect();
+    assert_eq!(values.len(), meant().len(), "the golden file holds one of everything");
+    for ((kind, bytes), meant) in values.iter().zip(meant()) {
+        assert_eq!(decode(kind, bytes).expect("a released format"), meant);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal digits");
+    (0..text.len() / 2).map(|pair| digits(pair * 2)).collect()
+}
+
+#[test]
+fn fields_that_a_later_release_adds_are_skipped() {
+    for ((kind, mut bytes), meant) in encoded().into_iter().zip(meant()) {
+        bytes.extend([1, 2, 3, 200]);
+        assert_eq!(decode(kind, &bytes).expect("known fields and then some"), meant);
+    }
+}
+
+#[test]
+fn a_later_format_is_named_as_such() {
+    for (kind, mut bytes) in encoded() {
+        bytes[0] = 2;
+        let error = decode(kind, &bytes).expect_err("format 2 is not known");
+        assert!(matches!(error, StoreError::NewerFormat { found: 2, known: 1, .. }), "{kind}: {error}");
+        assert!(error.to_string().contains("use a newer release"), "{error}");
+    }
+}
+
+#[test]
+fn a_kind_of_event_from_a_later_release_is_named_as_such() {
+    // Format 1; a block of one event: its time, kind 99, no fields.
+    let error = decode("history", &[1, 3, 0, 99, 0]).expect_err("kind 99 is not known");
+    assert!(matches!(error, StoreError::NewerFormat { what: "a history", found: 99, .. }), "{error}");
+}
+
+#[test]
+fn a_value_that_was_cut_off_is_damaged() {
+    for (kind, bytes) in encoded() {
+        for length in 0..bytes.len() {
+            match decode(kind, &bytes[..length]) {
+                Err(StoreError::Corrupt(_)) => {}
+                other => panic!("{kind} cut to {length} of {} bytes gave {other:?}", bytes.len()),
+            }
+        }
+    }
+}
+
+#[test]
+fn no_bytes_do_harm() {
+    let seed = from_env("DACAPO_SEED", 1);
+    println!("seed {seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let values = encoded();
+    for _ in 0..from_env("DACAPO_ROUNDS", 60_000) {
+        let (kind, mut bytes) = values[rng.random_range(0..values.len())].clone();
+        match rng.random_range(0..4) {
+            0 => {
+                bytes = (0..rng.random_range(0..200)).map(|_| rng.random()).collect();
+                if let Some(format) = bytes.first_mut() {
+                    *format = codec::FORMAT;
+                }
+            }
+            1 => {
+                let at = rng.random_range(0..bytes.len());
+                bytes[at] ^= 1 << rng.random_range(0..8);
+            }
+            2 => {
+                // Lengths that promise the world.
+                let at = rng.random_range(0..bytes.len());
+                let end = bytes.len().min(at + rng.random_range(1..12));
+                bytes[at..end].fill(0xff);
+            }
+            _ => {
+                let at = rng.random_range(0..bytes.len());
+                let other = &values[rng.random_range(0..values.len())].1;
+                bytes.truncate(at);
+                bytes.extend(&other[rng.random_range(0..other.len())..]);
+            }
+        }
+        // Whatever comes of it: it is an answer.
+        let _ = decode(kind, &bytes);
+    }
+}

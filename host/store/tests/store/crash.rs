@@ -1,0 +1,100 @@
+//! Power goes at a random moment, again and again. What was acknowledged is there; of what was not, each commit is there in
+//! full or not at all, and none without those before it.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use dacapo_store::conformance::everything;
+use dacapo_store::{QuickRepair, RedbStore, Store, StoreError, StoreOptions};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::disk::Disk;
+use crate::from_env;
+use crate::model::Model;
+
+/// Crashes of one disk.
+const CRASHES: u64 = 10;
+
+#[test]
+fn what_was_acknowledged_survives_any_crash() {
+    let first = from_env("DACAPO_SEED", 1);
+    let (mut acknowledged, mut lost, mut kept) = (0, 0, 0);
+    for seed in first..first + from_env("DACAPO_ROUNDS", 20) {
+        println!("seed {seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (disk, mut model) = (Disk::default(), Model::new());
+        for _ in 0..CRASHES {
+            let life = live_until_power_goes(&disk, &mut model, &mut rng);
+            acknowledged += life.acknowledged;
+            lost += life.lost;
+            kept += life.kept;
+        }
+    }
+    println!("{acknowledged} commits were acknowledged; of those under way when power went, {kept} were stored and {lost} not");
+    assert!(acknowledged > 0 && lost > 0, "crashes that find nothing stored or lose nothing test nothing");
+}
+
+/// The commits of one life: those that were acknowledged, and what became of those under way when power went.
+struct Life {
+    acknowledged: usize,
+    lost: usize,
+    kept: usize,
+}
+
+/// Opens the store, checks that it holds what `model` says, commits until power goes, and makes `model` what must be there
+/// afterwards.
+fn live_until_power_goes(disk: &Disk, model: &mut Model, rng: &mut StdRng) -> Life {
+    let store = open_through_crashes(disk, rng);
+    assert_eq!(everything(&store), model.everything(), "before the next crash");
+    model.next_row = store.next_row().0 + 1;
+    let mut own_rows: Vec<_> = (0..200).map(|_| store.next_row()).collect();
+    model.next_row += 200;
+
+    // Every state that the store goes through.
+    let mut states = vec![model.clone()];
+    let (sender, receiver) = mpsc::channel();
+    disk.light_fuse(rng.random_range(0..400));
+    for _ in 0..rng.random_range(1..150) {
+        let change = model.random_commit(rng, &mut || own_rows.pop().expect("fewer commits than rows"));
+        let follows = model.apply(&change).is_some();
+        states.extend(follows.then(|| model.clone()));
+        let sender = sender.clone();
+        store.commit(change, Box::new(move |result| sender.send((follows, result)).expect("the test waits")));
+        if rng.random_bool(0.1) {
+            // Lets the writer catch up, so that groups of all sizes come about.
+            let _ = store.stats();
+        }
+    }
+    drop(sender);
+    // Without power before this, it goes while the store is closed, or after.
+    drop(store);
+    let mut acknowledged = 0;
+    for (follows, result) in receiver {
+        match result {
+            Ok(_) if follows => acknowledged += 1,
+            Err(StoreError::Stale { .. }) if !follows => {}
+            Err(_) if disk.is_dark() => {}
+            unexpected => panic!("with power on, a commit that follows ({follows}) gave {unexpected:?}"),
+        }
+    }
+    disk.power_up(rng);
+    let found = everything(&open_through_crashes(disk, rng));
+    let stored = states.iter().rposition(|state| state.everything() == found).expect("a state between two commits");
+    assert!(stored >= acknowledged, "{acknowledged} commits were acknowledged, {stored} are stored");
+    let under_way = states.len() - 1 - acknowledged;
+    *model = states.swap_remove(stored);
+    Life { acknowledged, kept: stored - acknowledged, lost: under_way - (stored - acknowledged) }
+}
+
+/// Opens the store; now and then power goes while it does.
+fn open_through_crashes(disk: &Disk, rng: &mut StdRng) -> RedbStore {
+    let quick_repair = [QuickRepair::Never, QuickRepair::Always, QuickRepair::Above(200 << 10)][rng.random_range(0..3)];
+    let options = StoreOptions { cache_bytes: 1 << 20, quick_repair, reopen_pause: Duration::from_millis(1) };
+    while rng.random_bool(0.3) {
+        disk.light_fuse(rng.random_range(0..6));
+        drop(RedbStore::open_on(disk.clone(), options.clone()));
+        disk.power_up(rng);
+    }
+    RedbStore::open_on(disk.clone(), options).expect("a crash never leaves a file that cannot be opened")
+}

@@ -1,0 +1,161 @@
+//! A disk that is full or fails: commits fail with a clear error and nothing of them is stored, reads go on, and so does the
+//! store when there is room again.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use dacapo_core::Commit;
+use dacapo_store::conformance::sample::{self, Instance};
+use dacapo_store::conformance::{commit, everything};
+use dacapo_store::{AppVersion, RedbStore, Store, StoreError, StoreOptions};
+
+use crate::disk::{Disk, SyncFault};
+
+fn open(disk: &Disk) -> RedbStore {
+    let options = StoreOptions { cache_bytes: 256 << 10, reopen_pause: Duration::ZERO, ..StoreOptions::default() };
+    RedbStore::open_on(disk.clone(), options).expect("a disk that works")
+}
+
+/// A new instance, with a history of some kilobytes.
+fn heavy_start(store: &RedbStore, name: &str) -> (Instance, Commit) {
+    let mut instance = Instance::new(name, store.next_row());
+    let padding = dacapo_core::Event::EventRaised { name: "padding".into(), data: format!("{:?}", "x".repeat(10_000)).into() };
+    let change = instance.turn(vec![instance.started(), padding]);
+    (instance, change)
+}
+
+#[test]
+fn a_full_disk_fails_commits_and_nothing_else() {
+    let disk = Disk::default();
+    let store = open(&disk);
+    let (first, change) = heavy_start(&store, "first");
+    commit(&store, change).expect("there is room");
+    for round in 0..3 {
+        // From no room at all to enough for a few commits.
+        disk.leave_room(Some(round * 40));
+        let (mut stored, mut failed) = (0, 0);
+        while failed < 3 {
+            let (_, change) = heavy_start(&store, &format!("i-{round}-{stored}"));
+            let before = everything(&store);
+            match commit(&store, change) {
+                Ok(_) => stored += 1,
+                Err(StoreError::DiskFull(_)) => {
+                    failed += 1;
+                    assert_eq!(everything(&store), before, "nothing of it is stored, and all can be read");
+                }
+                Err(other) => panic!("a full disk must be called so: {other:?}"),
+            }
+            assert!(stored < 1_000, "the disk must fill up");
+        }
+        assert!(matches!(store.put_app(&app()), Err(StoreError::DiskFull(_)) | Ok(())));
+        disk.leave_room(None);
+        let (_, change) = heavy_start(&store, &format!("after-{round}"));
+        commit(&store, change).expect("there is room again");
+        assert_eq!(store.instance(&first.record.id).expect("readable"), Some(first.record.clone()));
+    }
+    let before = everything(&store);
+    drop(store);
+    assert_eq!(everything(&open(&disk)), before);
+}
+
+fn app() -> AppVersion {
+    AppVersion {
+        app: "app".into(),
+        version: dacapo_core::VersionId([1; 32]),
+        deployed_at: sample::at(0),
+        label: "x".repeat(20_000),
+        functions: vec![],
+        size: 0,
+    }
+}
+
+#[test]
+fn a_full_disk_fails_the_whole_group() {
+    let disk = Disk::default();
+    let store = open(&disk);
+    disk.leave_room(Some(60));
+    let (sender, receiver) = mpsc::channel();
+    for number in 0..200 {
+        let (instance, change) = heavy_start(&store, &format!("i-{number}"));
+        let sender = sender.clone();
+        store.commit(change, Box::new(move |result| sender.send((instance.record, result)).expect("the test waits")));
+    }
+    drop(sender);
+    let mut failed = 0;
+    for (record, result) in receiver {
+        match result {
+            Ok(_) => assert_eq!(store.instance(&record.id).expect("readable"), Some(record)),
+            Err(StoreError::DiskFull(_)) => {
+                failed += 1;
+                assert_eq!(store.instance(&record.id).expect("readable"), None);
+            }
+            Err(other) => panic!("a full disk must be called so: {other:?}"),
+        }
+    }
+    assert!(failed > 0);
+    disk.leave_room(None);
+    let (_, change) = heavy_start(&store, "after");
+    commit(&store, change).expect("there is room again");
+}
+
+#[test]
+fn a_sync_that_fails_after_it_wrote_everything_is_told_as_it_is() {
+    let disk = Disk::default();
+    let store = open(&disk);
+    for fault in [SyncFault::AfterWriting, SyncFault::Losing] {
+        let (instance, change) = heavy_start(&store, &format!("{fault:?}"));
+        disk.fail_next_sync(fault);
+        let stored = match fault {
+            SyncFault::AfterWriting => {
+                commit(&store, change).expect("it is stored");
+                Some(instance.record.clone())
+            }
+            SyncFault::Losing => {
+                assert!(matches!(commit(&store, change), Err(StoreError::Backend(_))));
+                None
+            }
+        };
+        assert_eq!(store.instance(&instance.record.id).expect("readable"), stored);
+        let (_, change) = heavy_start(&store, &format!("after {fault:?}"));
+        commit(&store, change).expect("the disk works again");
+    }
+    let before = everything(&store);
+    drop(store);
+    assert_eq!(everything(&open(&disk)), before);
+}
+
+#[test]
+fn a_read_that_fails_once_is_repeated() {
+    let disk = Disk::default();
+    let store = open(&disk);
+    let mut all = Vec::new();
+    for number in 0..100 {
+        let (instance, change) = heavy_start(&store, &format!("i-{number}"));
+        commit(&store, change).expect("there is room");
+        all.push(instance.record);
+    }
+    for record in &all {
+        disk.fail_reads(1);
+        assert_eq!(store.history(record.row, 0..1).expect("read the second time").len(), 3);
+    }
+    disk.fail_reads(0);
+    let (_, change) = heavy_start(&store, "after");
+    commit(&store, change).expect("the disk works");
+}
+
+#[test]
+fn a_disk_that_comes_back_is_taken_up_again() {
+    let disk = Disk::default();
+    let store = open(&disk);
+    let (instance, change) = heavy_start(&store, "a");
+    commit(&store, change).expect("there is room");
+    disk.fail_reads(u32::MAX);
+    let (_, change) = heavy_start(&store, "b");
+    assert!(matches!(commit(&store, change), Err(StoreError::Backend(_)) | Ok(_)));
+    let missing = (0..50).find_map(|row| store.history(dacapo_core::Row(row), 0..9).err());
+    disk.fail_reads(0);
+    println!("while it was away: {missing:?}");
+    assert_eq!(store.instance(&instance.record.id).expect("the disk is back"), Some(instance.record));
+    let (_, change) = heavy_start(&store, "c");
+    commit(&store, change).expect("the disk is back");
+}

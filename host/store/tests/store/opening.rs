@@ -1,0 +1,114 @@
+//! Whom the store refuses to open, and how it says so; and how it closes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dacapo_store::conformance::sample::Instance;
+use dacapo_store::{RedbStore, Store, StoreError, StoreOptions};
+use redb::{Database, TableDefinition};
+
+fn refusal(path: &std::path::Path) -> StoreError {
+    match RedbStore::open(path, StoreOptions::default()) {
+        Ok(_) => panic!("it must not be opened"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn a_second_host_is_told_who_is_in_its_way() {
+    let directory = tempfile::tempdir().expect("a writable directory for temporary files");
+    let path = directory.path().join("hub.redb");
+    let store = RedbStore::open(&path, StoreOptions::default()).expect("a new file");
+    let error = refusal(&path);
+    assert!(matches!(&error, StoreError::Locked { path: of, .. } if *of == path));
+    assert!(error.to_string().contains("hub.redb is in use by another process"), "{error}");
+    drop(store);
+    RedbStore::open(&path, StoreOptions::default()).expect("the first has closed it");
+}
+
+#[test]
+fn a_hub_of_a_newer_release_is_refused() {
+    let directory = tempfile::tempdir().expect("a writable directory for temporary files");
+    let path = directory.path().join("hub.redb");
+    drop(RedbStore::open(&path, StoreOptions::default()).expect("a new file"));
+    let database = Database::open(&path).expect("it was closed");
+    let txn = database.begin_write().expect("the only writer");
+    let meta: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+    txn.open_table(meta).expect("it is there").insert("format", [2u8].as_slice()).expect("there is room");
+    txn.commit().expect("there is room");
+    drop(database);
+    assert!(matches!(refusal(&path), StoreError::NewerFormat { found: 2, known: 1, .. }));
+}
+
+#[test]
+fn other_files_are_refused() {
+    let directory = tempfile::tempdir().expect("a writable directory for temporary files");
+    let text = directory.path().join("text");
+    std::fs::write(&text, "not a database, but long enough to be one. ".repeat(1_000)).expect("there is room");
+    assert!(matches!(refusal(&text), StoreError::Corrupt(_)), "{:?}", refusal(&text));
+
+    let other = directory.path().join("other.redb");
+    let database = Database::create(&other).expect("a new file");
+    let txn = database.begin_write().expect("the only writer");
+    let table: TableDefinition<u64, u64> = TableDefinition::new("somebody else's");
+    txn.open_table(table).expect("a new table").insert(1, 1).expect("there is room");
+    txn.commit().expect("there is room");
+    drop(database);
+    assert!(matches!(refusal(&other), StoreError::Corrupt(_)), "{:?}", refusal(&other));
+
+    assert!(matches!(refusal(&directory.path().join("no/such/directory")), StoreError::Backend(_)));
+}
+
+/// redb writes its mark last when it makes a file, and refuses a file without it. The crash test found that a host that was
+/// killed in its first milliseconds could never be started again.
+#[test]
+fn a_host_that_was_killed_while_it_made_the_file_makes_it_again() {
+    let directory = tempfile::tempdir().expect("a writable directory for temporary files");
+    let path = directory.path().join("hub.redb");
+    let unfinished = directory.path().join("hub.redb.new");
+    std::fs::write(&unfinished, [0; 100_000]).expect("there is room");
+    drop(RedbStore::open(&path, StoreOptions::default()).expect("a new hub"));
+    assert!(path.exists() && !unfinished.exists());
+}
+
+#[test]
+fn closing_writes_what_waits() {
+    let directory = tempfile::tempdir().expect("a writable directory for temporary files");
+    let path = directory.path().join("hub.redb");
+    let store = RedbStore::open(&path, StoreOptions::default()).expect("a new file");
+    let durable = Arc::new(AtomicUsize::new(0));
+    for number in 0..500 {
+        let mut instance = Instance::new(&format!("i-{number}"), store.next_row());
+        let durable = durable.clone();
+        let done = move |result: Result<_, _>| {
+            result.expect("it follows");
+            durable.fetch_add(1, Ordering::SeqCst);
+        };
+        store.commit(instance.turn(vec![instance.started()]), Box::new(done));
+    }
+    drop(store);
+    assert_eq!(durable.load(Ordering::SeqCst), 500);
+    let store = RedbStore::open(&path, StoreOptions::default()).expect("it was closed");
+    assert_eq!(store.stats().expect("readable").instances, 500);
+}
+
+#[test]
+fn a_done_may_drop_the_last_handle_and_may_panic() {
+    let directory = tempfile::tempdir().expect("a writable directory for temporary files");
+    let path = directory.path().join("hub.redb");
+    let store = Arc::new(RedbStore::open(&path, StoreOptions::default()).expect("a new file"));
+    let mut instance = Instance::new("a", store.next_row());
+    store.commit(instance.turn(vec![]), Box::new(|_| panic!("what follows goes wrong")));
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let handle = store.clone();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let done = move |result: Result<_, _>| {
+        released.recv().expect("the test lets it go on");
+        drop(handle);
+        sender.send(result.is_ok()).expect("the test waits");
+    };
+    store.commit(instance.turn(vec![]), Box::new(done));
+    drop(store);
+    release.send(()).expect("the writer waits");
+    assert!(receiver.recv().expect("the writer lives on after a panic"));
+}

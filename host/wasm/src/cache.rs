@@ -1,0 +1,134 @@
+//! Files by digest: deployed modules, which are kept, and compiled code, which may be deleted at any time.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dacapo_core::VersionId;
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// The digest that identifies a deployed file.
+pub(crate) fn version_of(bytes: &[u8]) -> VersionId {
+    VersionId(Sha256::digest(bytes).into())
+}
+
+/// Deployed files, as they were deployed.
+#[derive(Debug)]
+pub(crate) struct Modules(PathBuf);
+
+impl Modules {
+    pub fn open(directory: &Path) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        Ok(Self(directory.to_owned()))
+    }
+
+    /// After a crash the file is there whole or not at all. It is durable when this returns.
+    pub fn put(&self, version: VersionId, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(version);
+        if fs::metadata(&path).is_ok_and(|file| file.len() == bytes.len() as u64) {
+            return Ok(());
+        }
+        write_atomically(&path, bytes)
+    }
+
+    pub fn get(&self, version: VersionId) -> io::Result<Vec<u8>> {
+        fs::read(self.path(version))
+    }
+
+    pub fn path(&self, version: VersionId) -> PathBuf {
+        self.0.join(format!("{version}.wasm"))
+    }
+}
+
+/// Compiled code. Keyed by the module's digest and by whatever of the engine the code depends on.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    directory: PathBuf,
+    engine_key: u64,
+}
+
+impl Compiled {
+    pub fn open(directory: &Path, engine: &Engine) -> io::Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+        // A hasher that changes with the Rust release only costs a compilation.
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Ok(Self { directory: directory.to_owned(), engine_key: hasher.finish() })
+    }
+
+    /// What was compiled for this engine earlier. None if it was not, or if the file is damaged.
+    pub fn get(&self, version: VersionId, engine: &Engine) -> Option<Component> {
+        let path = self.path(version, "cwasm");
+        let expected = fs::read(self.path(version, "sha256")).ok()?;
+        if expected != digest_of_file(&path).ok()? {
+            tracing::warn!(path = %path.display(), "compiled code is damaged: compiling again");
+            return None;
+        }
+        deserialize(engine, &path)
+            .inspect_err(|why| tracing::warn!(path = %path.display(), "compiled code cannot be used: compiling again: {why:#}"))
+            .ok()
+    }
+
+    /// Keeps compiled code. That it cannot be kept is no reason to fail: it can be compiled again.
+    pub fn put(&self, version: VersionId, component: &Component) {
+        let kept = component.serialize().map_err(io::Error::other).and_then(|code| {
+            write_atomically(&self.path(version, "sha256"), &Sha256::digest(&code))?;
+            write_atomically(&self.path(version, "cwasm"), &code)
+        });
+        if let Err(why) = kept {
+            tracing::warn!(%version, "compiled code cannot be kept: {why}");
+        }
+    }
+
+    fn path(&self, version: VersionId, extension: &str) -> PathBuf {
+        self.directory.join(format!("{version}-{:016x}.{extension}", self.engine_key))
+    }
+}
+
+/// Maps compiled code into memory.
+#[allow(unsafe_code, reason = "wasmtime cannot check machine code; see the safety argument")]
+fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
+    // SAFETY: the file must be what `Component::serialize` wrote, and must not change while it is mapped. It lies in a
+    // directory that only the host's user can enter; only `Compiled::put` writes there, from a component that this
+    // host compiled, under a temporary name, and renames it: no file is ever changed in place. Nothing that came from
+    // outside is ever put there. The caller has compared its digest with the one written beside it, so it is not torn.
+    // Whoever can forge both as the host's user can replace the host itself. wasmtime checks version and settings.
+    unsafe { Component::deserialize_file(engine, path) }
+}
+
+fn digest_of_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let mut buffer = vec![0; 256 << 10];
+    let mut digest = Sha256::new();
+    loop {
+        match io::Read::read(&mut file, &mut buffer)? {
+            0 => return Ok(digest.finalize().to_vec()),
+            length => digest.update(&buffer[..length]),
+        }
+    }
+}
+
+/// Writes a file so that it is there whole or not at all, and synced.
+fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let unique = format!("tmp-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+    let temporary = path.with_extension(unique);
+    let written = fs::File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    if let Err(why) = written.and_then(|()| fs::rename(&temporary, path)) {
+        let _ = fs::remove_file(&temporary);
+        return Err(why);
+    }
+    match path.parent() {
+        Some(parent) => fs::File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,122 @@
+//! What the operator decides about guests.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::AllowList;
+
+/// The configuration of a [`crate::Runtime`].
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Deployed files, as `<digest>.wasm`. Created if missing.
+    pub modules: PathBuf,
+    /// Compiled code, which may be deleted at any time. Created, for the owner only, if missing.
+    pub cache: PathBuf,
+    pub limits: GuestLimits,
+    pub pool: PoolSize,
+    /// Where activities may send HTTP requests.
+    pub outbound: AllowList,
+    /// What activities may read.
+    pub directories: Vec<DirectoryGrant>,
+    /// The environment variables of guests.
+    pub environment: Vec<(String, String)>,
+    /// What bounds an execution; the runtime holds the outputs of activities against it.
+    pub execution: dacapo_core::execution::Limits,
+}
+
+impl Config {
+    /// A configuration that grants nothing.
+    pub fn new(modules: impl Into<PathBuf>, cache: impl Into<PathBuf>) -> Self {
+        Self {
+            modules: modules.into(),
+            cache: cache.into(),
+            limits: GuestLimits::default(),
+            pool: PoolSize::default(),
+            outbound: AllowList::default(),
+            directories: Vec::new(),
+            environment: Vec::new(),
+            execution: dacapo_core::execution::Limits::default(),
+        }
+    }
+}
+
+/// A directory of the host that activities may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryGrant {
+    /// The path at which guests see it, such as `/data`.
+    pub guest: String,
+    pub host: PathBuf,
+}
+
+/// What one guest may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestLimits {
+    /// Bytes of each linear memory of an orchestrator.
+    pub orchestrator_memory_bytes: usize,
+    /// Bytes of each linear memory of an activity.
+    pub activity_memory_bytes: usize,
+    /// Elements of each table.
+    pub table_elements: usize,
+    /// Bytes of stack for wasm code.
+    pub stack_bytes: usize,
+    /// Fuel (about one unit per wasm instruction) that an orchestrator may spend in one turn, and `describe` in all.
+    pub fuel_per_turn: u64,
+    /// How long an activity may take.
+    pub activity_time: Duration,
+    /// Bytes of a deployed file.
+    pub module_bytes: usize,
+}
+
+impl Default for GuestLimits {
+    fn default() -> Self {
+        Self {
+            orchestrator_memory_bytes: 128 << 20,
+            activity_memory_bytes: 512 << 20,
+            // Python and Go keep some 10,000 functions in theirs.
+            table_elements: 50_000,
+            stack_bytes: 1 << 20,
+            // A second or two of a busy loop.
+            fuel_per_turn: 2_000_000_000,
+            activity_time: Duration::from_secs(300),
+            module_bytes: 64 << 20,
+        }
+    }
+}
+
+/// How many guests may be in memory at once.
+///
+/// A slot costs 4 GiB of address space (of which there are 128 TiB) so that memory accesses need no bounds checks, two
+/// memory mappings from the start (its stack and the guard below), and up to four more once it is used (what lies
+/// before the initial data, the data, what lies behind, the rest). None of this is memory that is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolSize {
+    /// Orchestrators, suspended ones included. Keep some apart for the turns that run at the moment.
+    pub orchestrators: u32,
+    /// Activities that run at once; more wait for their turn.
+    pub activities: u32,
+}
+
+impl PoolSize {
+    /// Few slots, for tests: several pools fit into one process.
+    pub fn small() -> Self {
+        Self { orchestrators: 64, activities: 16 }
+    }
+
+    /// What fits into `mappings` memory mappings, of which the rest of the process needs some.
+    pub fn within(mappings: u32) -> Self {
+        const OTHERS: u32 = 6_000;
+        const PER_SLOT: u32 = 6;
+        const SLOTS_MAX: u32 = 20_000;
+        let activities = 256;
+        let slots = (mappings.saturating_sub(OTHERS) / PER_SLOT).min(SLOTS_MAX);
+        Self { orchestrators: slots.saturating_sub(activities).max(64), activities }
+    }
+}
+
+impl Default for PoolSize {
+    /// As many as the kernel's `vm.max_map_count` allows, 20,000 at most.
+    fn default() -> Self {
+        let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|text| text.trim().parse().ok());
+        Self::within(limit.unwrap_or(65_530))
+    }
+}

@@ -1,0 +1,92 @@
+//! The one engine. Whatever changes what a guest computes or how it is compiled is decided here.
+
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails, WasmFeatures,
+};
+
+use crate::config::{GuestLimits, PoolSize};
+
+/// Slots beside those of orchestrators and activities, for `describe` at deployments.
+const DEPLOYMENT_SLOTS: u32 = 4;
+
+/// Core instances in the components of language tool chains: the module, its adapters, the shims between them. Python
+/// has more than ten. They cost nothing until they are used.
+const CORE_INSTANCES_PER_SLOT: u32 = 16;
+
+/// The tables of a component as `wit-component` makes it: the module's, its shim's, and one to spare.
+pub(crate) const TABLES_PER_SLOT: u32 = 3;
+
+/// Units of fuel between two points at which a busy activity lets others run: a few milliseconds.
+pub(crate) const ACTIVITY_FUEL_SLICE: u64 = 5_000_000;
+
+pub(crate) fn engine(limits: &GuestLimits, pool: &PoolSize) -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+
+    // Determinism. The bits of a NaN must not depend on the processor.
+    config.cranelift_nan_canonicalization(true);
+    // The relaxed SIMD instructions give the same results everywhere.
+    config.relaxed_simd_deterministic(true);
+    // Threads would race; nothing in the contract can use them. (wasmtime is also built without them.)
+    config.wasm_features(WasmFeatures::THREADS, false);
+    // Fuel, not time, bounds an orchestrator: the same code spends the same on every machine and on replay.
+    config.consume_fuel(true);
+    // A stack overflow is met at the same depth on every machine.
+    config.max_wasm_stack(limits.stack_bytes);
+
+    // What compilers of guest languages emit by default is on (wasmtime's defaults): SIMD, bulk memory, multi-value,
+    // reference types, tail calls, extended constants. Off: 64-bit memories, because no guest tool chain needs them and
+    // their accesses are always checked. Exceptions and GC need wasmtime's `gc`, which is not compiled in.
+    config.wasm_memory64(false);
+    config.wasm_component_model(true);
+
+    // A guest that blocks in an import is a suspended fiber. The host's functions run on the fiber's stack, behind the
+    // part that wasm may use: a debug build needs the most.
+    config.async_stack_size(limits.stack_bytes + (1 << 20));
+    // The contract has plain blocking functions only; without concurrent tasks a store is smaller and a call faster.
+    config.concurrency_support(false);
+
+    // Backtraces for the details of failures. File and line would need debug information that deployed modules lack.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+
+    // Compiled once at deployment and run for years.
+    config.cranelift_opt_level(OptLevel::Speed);
+    config.parallel_compilation(true);
+
+    // Initial memory is mapped copy-on-write from the compiled file: instantiating copies nothing, and guests of one
+    // version share what they do not write.
+    config.memory_init_cow(true);
+    // A page of memory can be reached only through 4 GiB of address space (32-bit addresses), so bounds are checked by
+    // the processor; the guard catches the offsets beyond.
+    config.memory_reservation(4 << 30);
+    config.memory_guard_size(32 << 20);
+
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits, pool)));
+    Engine::new(&config)
+}
+
+/// Slots are set up once and reused, so that instantiating is a few system calls and no `mmap`.
+fn pooling(limits: &GuestLimits, pool: &PoolSize) -> PoolingAllocationConfig {
+    let slots = pool.orchestrators + pool.activities + DEPLOYMENT_SLOTS;
+    let mut config = PoolingAllocationConfig::new();
+    config.total_component_instances(slots);
+    config.total_stacks(slots);
+    config.total_memories(slots);
+    config.total_tables(slots.saturating_mul(TABLES_PER_SLOT));
+    config.total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_SLOT));
+    config.max_memory_size(limits.orchestrator_memory_bytes.max(limits.activity_memory_bytes));
+    config.table_elements(limits.table_elements);
+    // What one component may take of the pool. More than one memory is rare; such a guest counts as several.
+    config.max_memories_per_component(8);
+    config.max_tables_per_component(64);
+    config.max_core_instances_per_component(128);
+    config.max_tables_per_module(8);
+    // A used slot keeps its first pages: clearing 64 KiB by hand is cheaper than faulting them in again.
+    config.linear_memory_keep_resident(64 << 10);
+    config.table_keep_resident(16 << 10);
+    config.pagemap_scan(Enabled::Auto);
+    // Slots that stay warm for a version that is not running at the moment.
+    config.max_unused_warm_slots(256);
+    // Returning pages to the kernel one slot at a time costs a system call each.
+    config.decommit_batch_size(16);
+    config
+}

@@ -1,0 +1,152 @@
+//! What a component may import, and what each role is refused, with a sentence instead of a missing function.
+
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, ResourceType};
+
+use crate::DeployError;
+
+/// Stands for every resource of an interface that a role may not use. None is ever made.
+enum Denied {}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Orchestrator,
+    Activity,
+}
+
+/// An interface by name, without its version.
+struct Interface<'a> {
+    /// Such as `wasi:http/types`.
+    name: &'a str,
+    version: &'a str,
+}
+
+impl<'a> Interface<'a> {
+    fn parse(import: &'a str) -> Self {
+        let (name, version) = import.split_once('@').unwrap_or((import, ""));
+        Self { name, version }
+    }
+
+    /// Whether it is of a package that some role can use.
+    fn is_known(&self) -> bool {
+        const PACKAGES: [&str; 7] =
+            ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:filesystem/", "wasi:sockets/", "wasi:http/"];
+        let is_0 = |minor: &str| {
+            self.version.strip_prefix("0.").and_then(|rest| rest.strip_prefix(minor)).is_some_and(|rest| rest.starts_with('.'))
+        };
+        match self.name.strip_prefix("dacapo:guest/") {
+            Some(interface) => matches!(interface, "orchestration" | "logging" | "types") && is_0("1"),
+            None => PACKAGES.iter().any(|package| self.name.starts_with(package)) && is_0("2"),
+        }
+    }
+
+    fn is_granted_to(&self, role: Role) -> bool {
+        match (role, self.name) {
+            (Role::Orchestrator, "wasi:clocks/timezone") => false,
+            (Role::Orchestrator, name) => !name.starts_with("wasi:sockets/") && !name.starts_with("wasi:http/"),
+            (Role::Activity, "dacapo:guest/orchestration" | "wasi:http/incoming-handler" | "wasi:clocks/timezone") => false,
+            (Role::Activity, _) => true,
+        }
+    }
+}
+
+/// Why a role may not call a function.
+fn sentence(role: Role, interface: &str, function: &str) -> String {
+    match (role, interface) {
+        (Role::Orchestrator, _) => format!("an orchestrator may not use {interface}.{function}: do it in an activity"),
+        (Role::Activity, "dacapo:guest/orchestration") => {
+            format!("only orchestrators may call {function}: an activity schedules nothing, it returns its output")
+        }
+        (Role::Activity, _) => format!("an activity may not use {interface}.{function}"),
+    }
+}
+
+/// Refuses a component that imports what no role has.
+pub(crate) fn check(component: &Component, engine: &Engine) -> Result<(), DeployError> {
+    for (name, _) in component.component_type().imports(engine) {
+        if !Interface::parse(name).is_known() {
+            return Err(DeployError::UnknownImport {
+                import: name.to_owned(),
+                reason: "no function of this host can use it".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Gives the component what its role is granted (as the linker defines it) and defines the rest to trap with a sentence.
+pub(crate) fn link<T: 'static>(
+    role: Role,
+    granted: &Linker<T>,
+    component: &Component,
+) -> Result<wasmtime::component::InstancePre<T>, DeployError> {
+    let mut linker = granted.clone();
+    deny(role, &mut linker, component).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
+    linker.instantiate_pre(component).map_err(|why| DeployError::UnknownImport {
+        import: quoted(&why.to_string()).to_owned(),
+        reason: why.root_cause().to_string(),
+    })
+}
+
+fn deny<T: 'static>(role: Role, linker: &mut Linker<T>, component: &Component) -> wasmtime::Result<()> {
+    let engine = linker.engine().clone();
+    // A resource that an earlier interface defined is only named again in a later one.
+    let mut defined: Vec<ResourceType> = Vec::new();
+    for (import, item) in component.component_type().imports(&engine) {
+        let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
+        let interface = Interface::parse(import);
+        let denied = !interface.is_granted_to(role);
+        for (name, item) in instance.exports(&engine) {
+            match item.ty {
+                ComponentItem::Resource(resource) if !defined.contains(&resource) => {
+                    defined.push(resource);
+                    if denied {
+                        linker.instance(import)?.resource(name, ResourceType::host::<Denied>(), |_, _| Ok(()))?;
+                    }
+                }
+                ComponentItem::ComponentFunc(_) if denied => {
+                    let sentence = sentence(role, interface.name, &readable(name));
+                    linker.instance(import)?.func_new(name, move |_, _, _, _| Err(wasmtime::Error::msg(sentence.clone())))?;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `[method]tcp-socket.start-connect` is `tcp-socket.start-connect` to people.
+fn readable(function: &str) -> String {
+    function.split_once(']').map_or(function, |(_, name)| name).to_owned()
+}
+
+/// What stands between the first backquotes.
+fn quoted(text: &str) -> &str {
+    text.split('`').nth(1).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_imports_are_those_of_the_contract_and_of_wasi_0_2() {
+        let known = |import| Interface::parse(import).is_known();
+        for import in
+            ["dacapo:guest/orchestration@0.1.0", "dacapo:guest/types@0.1.3", "wasi:io/poll@0.2.0", "wasi:http/types@0.2.12"]
+        {
+            assert!(known(import), "{import}");
+        }
+        for import in [
+            "dacapo:guest/orchestration@0.2.0",
+            "dacapo:guest/other@0.1.0",
+            "wasi:io/poll@0.3.0",
+            "wasi:nn/graph@0.2.0",
+            "env",
+            "wasi:io/poll",
+        ] {
+            assert!(!known(import), "{import}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A guest's standard output and error, cut into log lines.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// Bytes after which a line is cut, so that a guest that never ends one does not fill the host's memory.
+const LINE_BYTES_MAX: usize = 16 << 10;
+
+/// Collects bytes and hands over whole lines. Clones share the collected bytes.
+#[derive(Clone)]
+pub(crate) struct Lines(Arc<Mutex<Inner>>);
+
+struct Inner {
+    partial: Vec<u8>,
+    sink: Box<dyn FnMut(&str) + Send>,
+}
+
+impl Lines {
+    pub fn new(sink: impl FnMut(&str) + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Inner { partial: Vec::new(), sink: Box::new(sink) })))
+    }
+
+    fn push(&self, mut bytes: &[u8]) {
+        let mut inner = self.0.lock().expect("a sink does not panic");
+        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
+            inner.partial.extend_from_slice(&bytes[..end]);
+            inner.hand_over();
+            bytes = &bytes[end + 1..];
+        }
+        inner.partial.extend_from_slice(bytes);
+        if inner.partial.len() > LINE_BYTES_MAX {
+            inner.hand_over();
+        }
+    }
+
+    /// Hands over what is left when the guest has ended.
+    pub fn finish(&self) {
+        let mut inner = self.0.lock().expect("a sink does not panic");
+        if !inner.partial.is_empty() {
+            inner.hand_over();
+        }
+    }
+}
+
+impl Inner {
+    fn hand_over(&mut self) {
+        let line = std::mem::take(&mut self.partial);
+        (self.sink)(String::from_utf8_lossy(&line).trim_end_matches('\r'));
+    }
+}
+
+impl IsTerminal for Lines {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Lines {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
+        // Asked for by WASI 0.3 only, which no role has.
+        Box::new(tokio::io::sink())
+    }
+}
+
+/// Never full: writing never blocks a guest.
+#[async_trait]
+impl Pollable for Lines {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for Lines {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.push(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(LINE_BYTES_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_and_the_last_one_needs_no_end() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sink = seen.clone();
+        let lines = Lines::new(move |line| sink.lock().unwrap().push(line.to_owned()));
+        lines.push(b"one\ntw");
+        lines.push(b"o\r\n\nthree");
+        lines.finish();
+        lines.finish();
+        assert_eq!(*seen.lock().unwrap(), ["one", "two", "", "three"]);
+        lines.push(&[b'x'; LINE_BYTES_MAX + 1]);
+        assert_eq!(seen.lock().unwrap().last().unwrap().len(), LINE_BYTES_MAX + 1);
+    }
+}

@@ -1,0 +1,180 @@
+//! A version that is ready to run.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use dacapo_core::execution::{Context, Execution};
+use dacapo_core::{ExecutionId, FunctionKind, FunctionName, InstanceId};
+use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower};
+use wasmtime::{Engine, Store};
+
+use crate::DeployError;
+use crate::activity::Activity;
+use crate::bindings;
+use crate::config::Config;
+use crate::engine::TABLES_PER_SLOT;
+use crate::imports::{self, Role};
+use crate::inspect;
+use crate::orchestrator::{Orchestrator, Shared};
+
+/// An export and everything that is needed to call it in a new instance.
+pub(crate) struct Entry<T: 'static> {
+    instance: InstancePre<T>,
+    export: ComponentExportIndex,
+}
+
+impl<T: 'static> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        Self { instance: self.instance.clone(), export: self.export }
+    }
+}
+
+impl<T: Send + 'static> Entry<T> {
+    /// Instantiates the component and calls the export.
+    pub async fn call<P, R>(&self, store: &mut Store<T>, params: P) -> wasmtime::Result<R>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let instance = self.instance.instantiate_async(&mut *store).await?;
+        let function = instance.get_typed_func::<P, R>(&mut *store, self.export)?;
+        function.call_async(&mut *store, params).await
+    }
+}
+
+/// A compiled component with its imports resolved for both roles, its exports looked up, and its functions known.
+pub(crate) struct Prepared {
+    pub component: Component,
+    /// In the order in which it describes them.
+    pub functions: Vec<(FunctionName, FunctionKind)>,
+    /// By folded name.
+    spelling: HashMap<String, FunctionName>,
+    pub orchestrator: Option<Entry<Orchestrator>>,
+    pub activity: Option<Entry<Activity>>,
+    /// How many slots of the pool a guest takes: one, unless it has several memories or many tables.
+    pub slots: u32,
+}
+
+impl Prepared {
+    pub fn new(
+        component: Component,
+        config: &Arc<Config>,
+        orchestrators: &Linker<Orchestrator>,
+        activities: &Linker<Activity>,
+    ) -> Result<Self, DeployError> {
+        imports::check(&component, component.engine())?;
+        let orchestrator = imports::link(Role::Orchestrator, orchestrators, &component)?;
+        let activity = imports::link(Role::Activity, activities, &component)?;
+        let export = |name: &str| component.get_export_index(None, name);
+        let (describe, run_orchestrator, run_activity) = (export("describe"), export("run-orchestrator"), export("run-activity"));
+        let describe = describe.ok_or_else(|| DeployError::WrongWorld { reason: "it does not export `describe`".into() })?;
+        let mut prepared = Self {
+            functions: Vec::new(),
+            spelling: HashMap::new(),
+            orchestrator: run_orchestrator.map(|export| Entry { instance: orchestrator.clone(), export }),
+            activity: run_activity.map(|export| Entry { instance: activity, export }),
+            slots: slots_of(&component),
+            component,
+        };
+        let describe = Entry { instance: orchestrator, export: describe };
+        prepared.check_types(&describe)?;
+        prepared.functions = describe_in(config, prepared.component.engine(), &describe)?;
+        prepared.check_exports()?;
+        prepared.spelling = prepared.functions.iter().map(|(name, _)| (name.folded(), name.clone())).collect();
+        Ok(prepared)
+    }
+
+    /// The name as the app spells it: names compare ignoring case, but guests compare them exactly.
+    pub fn spelled<'a>(&'a self, name: &'a FunctionName) -> &'a FunctionName {
+        self.spelling.get(&name.folded()).unwrap_or(name)
+    }
+
+    pub fn has_activity(&self, name: &FunctionName) -> bool {
+        self.functions.iter().any(|(known, kind)| *kind == FunctionKind::Activity && known.as_str() == name.as_str())
+    }
+
+    /// Whether what its functions need is exported.
+    fn check_exports(&self) -> Result<(), DeployError> {
+        for (name, kind) in &self.functions {
+            let (export, present) = match kind {
+                FunctionKind::Orchestrator => ("run-orchestrator", self.orchestrator.is_some()),
+                FunctionKind::Activity => ("run-activity", self.activity.is_some()),
+                FunctionKind::Entity => continue,
+            };
+            if !present {
+                let reason = format!("it describes the {} '{name}' but does not export `{export}`", kind.name());
+                return Err(DeployError::WrongWorld { reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the exports have the types of the contract.
+    fn check_types(&self, describe: &Entry<Orchestrator>) -> Result<(), DeployError> {
+        fn check<T, P, R>(name: &str, entry: Option<&Entry<T>>) -> Result<(), DeployError>
+        where
+            P: ComponentNamedList + Lower,
+            R: ComponentNamedList + Lift,
+        {
+            use wasmtime::component::types::ComponentItem;
+            let Some(entry) = entry else { return Ok(()) };
+            let component = entry.instance.component();
+            let cause = match component.get_export(None, name).map(|(item, _)| item) {
+                Some(ComponentItem::ComponentFunc(function)) => match function.typecheck::<P, R>(&entry.instance.instance_type())
+                {
+                    Ok(()) => return Ok(()),
+                    Err(why) => format!("{why:#}"),
+                },
+                _ => "it is not a function".to_owned(),
+            };
+            Err(DeployError::WrongWorld { reason: format!("its export `{name}` has another type than in the contract: {cause}") })
+        }
+        check::<_, (), bindings::Described>("describe", Some(describe))?;
+        check::<_, (&str, &str), bindings::Returned>("run-orchestrator", self.orchestrator.as_ref())?;
+        check::<_, (bindings::types::ActivityCall,), bindings::Returned>("run-activity", self.activity.as_ref())
+    }
+}
+
+/// Asks the component for its functions, in an orchestrator's world with an execution that is thrown away.
+fn describe_in(
+    config: &Arc<Config>,
+    engine: &Engine,
+    describe: &Entry<Orchestrator>,
+) -> Result<Vec<(FunctionName, FunctionKind)>, DeployError> {
+    let shared = Shared::new(Arc::new(Mutex::new(throw_away_execution(config))));
+    let mut store =
+        Orchestrator::store(engine, config.clone(), shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
+    let call = Box::pin(describe.call::<(), bindings::Described>(&mut store, ()));
+    let error = match poll_once(call) {
+        Some(Ok((described,))) => return inspect::functions_of(described),
+        Some(Err(error)) => error,
+        None => wasmtime::Error::msg("it waits, but must depend on nothing"),
+    };
+    Err(DeployError::DescribeFailed(store.data().failure(&error)))
+}
+
+fn slots_of(component: &Component) -> u32 {
+    let slots = component.resources_required().map(|needs| needs.num_memories.max(needs.num_tables.div_ceil(TABLES_PER_SLOT)));
+    slots.unwrap_or(1).max(1)
+}
+
+fn poll_once<T>(mut future: std::pin::Pin<Box<impl Future<Output = T>>>) -> Option<T> {
+    match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(ready) => Some(ready),
+        std::task::Poll::Pending => None,
+    }
+}
+
+fn throw_away_execution(config: &Config) -> Execution {
+    let context = Context {
+        instance: InstanceId::orchestration("describe").expect("it follows the rules"),
+        execution: ExecutionId(uuid::Uuid::nil()),
+        name: FunctionName::new("describe").expect("it follows the rules"),
+        input: "null".into(),
+        version_label: String::new(),
+        parent: None,
+    };
+    let mut execution = Execution::new(context, config.execution.clone());
+    execution.begin_live_turn(dacapo_core::Timestamp(0));
+    execution
+}

@@ -1,0 +1,228 @@
+//! Versions by digest, and the executor that runs them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dacapo_core::execution::TaskOutcome;
+use dacapo_core::guest::{ActivityFuture, SharedExecution};
+use dacapo_core::{ActivityCall, Executor, Failure, FunctionKind, FunctionName, Guest, VersionId};
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+use crate::activity::{self, Activity};
+use crate::cache::{self, Compiled, Modules};
+use crate::config::Config;
+use crate::orchestrator::{self, Orchestrator, OrchestratorGuest, Shared};
+use crate::prepared::Prepared;
+use crate::wrap::wrap;
+use crate::{DeployError, engine};
+
+/// Runs guests. Cheap to clone: clones share everything.
+#[derive(Clone)]
+pub struct Runtime(Arc<Inner>);
+
+struct Inner {
+    config: Arc<Config>,
+    engine: Engine,
+    orchestrators: Linker<Orchestrator>,
+    activities: Linker<Activity>,
+    modules: Modules,
+    compiled: Compiled,
+    versions: Mutex<HashMap<VersionId, Arc<Slot>>>,
+    /// How many more slots of the pool orchestrators may take.
+    orchestrator_seats: Arc<Semaphore>,
+    activity_seats: Arc<Semaphore>,
+}
+
+/// A version's place in memory. Its lock makes sure that it is compiled once.
+#[derive(Default)]
+struct Slot(Mutex<Option<Arc<Prepared>>>);
+
+/// What a deployed file turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct App {
+    pub version: VersionId,
+    /// In the order in which the app describes them.
+    pub functions: Vec<(FunctionName, FunctionKind)>,
+}
+
+/// Why the runtime cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error("the wasm engine cannot be set up (too many guests for this machine's address space or memory mappings?): {0}")]
+    Engine(String),
+    #[error("cannot use the directory {}: {why}", path.display())]
+    Directory { path: PathBuf, why: std::io::Error },
+    #[error("the granted directory {} cannot be read: {why}", path.display())]
+    Grant { path: PathBuf, why: std::io::Error },
+}
+
+/// Why a version cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("the module of version {version} cannot be read: {why}")]
+    Unreadable { version: VersionId, why: std::io::Error },
+    #[error("the module of version {version} is damaged: its digest is another")]
+    Damaged { version: VersionId },
+    #[error("the module of version {version} cannot be run any more: {why}")]
+    Refused { version: VersionId, why: DeployError },
+}
+
+impl Runtime {
+    pub fn new(config: Config) -> Result<Self, SetupError> {
+        let failed = |why: wasmtime::Error| SetupError::Engine(format!("{why:#}"));
+        let engine = engine::engine(&config.limits, &config.pool).map_err(failed)?;
+        let directory = |path: &PathBuf| {
+            let path = path.clone();
+            move |why| SetupError::Directory { path, why }
+        };
+        let modules = Modules::open(&config.modules).map_err(directory(&config.modules))?;
+        let compiled = Compiled::open(&config.cache, &engine).map_err(directory(&config.cache))?;
+        for grant in &config.directories {
+            std::fs::read_dir(&grant.host).map_err(|why| SetupError::Grant { path: grant.host.clone(), why })?;
+        }
+        Ok(Self(Arc::new(Inner {
+            orchestrators: orchestrator::linker(&engine).map_err(failed)?,
+            activities: activity::linker(&engine).map_err(failed)?,
+            modules,
+            compiled,
+            versions: Mutex::default(),
+            orchestrator_seats: Arc::new(Semaphore::new(config.pool.orchestrators as usize)),
+            activity_seats: Arc::new(Semaphore::new(config.pool.activities as usize)),
+            engine,
+            config: Arc::new(config),
+        })))
+    }
+
+    /// Checks a file that is to be deployed, compiles it, asks it for its functions and stores it. Slow (seconds for a
+    /// large component): not for a thread that others wait for. When it returns, the file is durable.
+    pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
+        let inner = &self.0;
+        let allowed = inner.config.limits.module_bytes;
+        if bytes.len() > allowed {
+            return Err(DeployError::TooLarge { bytes: bytes.len(), allowed });
+        }
+        let version = cache::version_of(bytes);
+        let prepared = inner.place(version, || inner.compile(version, bytes))?;
+        inner.modules.put(version, bytes)?;
+        inner.compiled.put(version, &prepared.component);
+        Ok(App { version, functions: prepared.functions.clone() })
+    }
+
+    /// Makes a version that was prepared once, perhaps by an earlier process, ready to run. Whatever needs a version
+    /// loads it; doing it beforehand saves the first guest the wait.
+    pub fn load(&self, version: VersionId) -> Result<(), LoadError> {
+        self.0.loaded(version).map(|_| ())
+    }
+
+    /// Forgets a version that no instance needs any more. What still runs goes on.
+    pub fn unload(&self, version: VersionId) {
+        self.0.versions.lock().expect("nothing panics while it holds this").remove(&version);
+    }
+
+    /// How many orchestrators can be in memory at once, those that run at the moment included.
+    pub fn capacity(&self) -> usize {
+        self.0.config.pool.orchestrators as usize
+    }
+}
+
+impl Inner {
+    fn slot(&self, version: VersionId) -> Arc<Slot> {
+        self.versions.lock().expect("nothing panics while it holds this").entry(version).or_default().clone()
+    }
+
+    /// The version, if it is in memory and nobody is compiling it.
+    fn ready(&self, version: VersionId) -> Option<Arc<Prepared>> {
+        self.slot(version).0.try_lock().ok().and_then(|place| place.clone())
+    }
+
+    /// The version, made if it is not in memory. Others that want the same one wait; others go on.
+    fn place<E>(&self, version: VersionId, make: impl FnOnce() -> Result<Prepared, E>) -> Result<Arc<Prepared>, E> {
+        let slot = self.slot(version);
+        // Poisoned: the compiler panicked, and left nothing behind.
+        let mut place = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prepared) = &*place {
+            return Ok(prepared.clone());
+        }
+        match make() {
+            Ok(prepared) => Ok(place.insert(Arc::new(prepared)).clone()),
+            Err(why) => {
+                self.versions.lock().expect("nothing panics while it holds this").remove(&version);
+                Err(why)
+            }
+        }
+    }
+
+    fn loaded(&self, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
+        self.place(version, || self.load(version))
+    }
+
+    fn load(&self, version: VersionId) -> Result<Prepared, LoadError> {
+        if let Some(component) = self.compiled.get(version, &self.engine) {
+            return self.link(component).map_err(|why| LoadError::Refused { version, why });
+        }
+        let bytes = self.modules.get(version).map_err(|why| LoadError::Unreadable { version, why })?;
+        if cache::version_of(&bytes) != version {
+            return Err(LoadError::Damaged { version });
+        }
+        let prepared = self.compile(version, &bytes).map_err(|why| LoadError::Refused { version, why })?;
+        self.compiled.put(version, &prepared.component);
+        Ok(prepared)
+    }
+
+    fn compile(&self, version: VersionId, bytes: &[u8]) -> Result<Prepared, DeployError> {
+        let component = match self.compiled.get(version, &self.engine) {
+            Some(component) => component,
+            None => {
+                let wrapped = wrap(bytes)?;
+                Component::from_binary(&self.engine, &wrapped).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?
+            }
+        };
+        self.link(component)
+    }
+
+    fn link(&self, component: Component) -> Result<Prepared, DeployError> {
+        Prepared::new(component, &self.config, &self.orchestrators, &self.activities)
+    }
+
+    async fn run_activity(self: Arc<Self>, version: VersionId, mut call: ActivityCall) -> TaskOutcome {
+        let prepared = match self.ready(version) {
+            Some(prepared) => prepared,
+            None => {
+                let inner = self.clone();
+                let loaded = tokio::task::spawn_blocking(move || inner.loaded(version)).await;
+                let loaded = loaded.map_err(|why| why.to_string()).and_then(|loaded| loaded.map_err(|why| why.to_string()));
+                loaded.map_err(|why| Failure::retriable(Failure::TRAP, format!("the host cannot run it: {why}")))?
+            }
+        };
+        call.name = prepared.spelled(&call.name).clone();
+        let entry = prepared.activity.clone().filter(|_| prepared.has_activity(&call.name)).ok_or_else(|| {
+            Failure::permanent(Failure::ACTIVITY_NOT_FOUND, format!("version {version} has no activity '{}'", call.name))
+        })?;
+        let seats = prepared.slots.min(self.config.pool.activities);
+        let _seat = self.activity_seats.clone().acquire_many_owned(seats).await.expect("the semaphore is never closed");
+        activity::run(self.engine.clone(), self.config.clone(), entry, call).await
+    }
+}
+
+impl Executor for Runtime {
+    fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, String> {
+        let inner = &self.0;
+        let prepared = inner.loaded(version).map_err(|why| why.to_string())?;
+        let entry =
+            prepared.orchestrator.clone().ok_or_else(|| format!("version {version} does not export `run-orchestrator`"))?;
+        let seat = inner.orchestrator_seats.clone().try_acquire_many_owned(prepared.slots).map_err(|_| {
+            format!("the host has no room for one more orchestrator in memory ({} at most): resume it later", self.capacity())
+        })?;
+        let shared = Shared::new(execution);
+        let name = prepared.spelled(&shared.execution().context().name).to_string();
+        let store = Orchestrator::store(&inner.engine, inner.config.clone(), shared).map_err(|why| format!("{why:#}"))?;
+        Ok(Box::new(OrchestratorGuest::new(store, entry, name, seat)))
+    }
+
+    fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
+        Box::pin(self.0.clone().run_activity(version, call))
+    }
+}

@@ -1,0 +1,183 @@
+//! What a guest that did not return leads to: one place that reads wasmtime's errors.
+
+use std::collections::VecDeque;
+
+use dacapo_core::Failure;
+use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use crate::config::GuestLimits;
+use crate::limiter::Refusal;
+
+/// Lines of standard error that are kept, to find a panic's message in them.
+const STDERR_LINES_MAX: usize = 32;
+
+/// Bytes of each text of a failure: it is kept in histories and shown to people.
+const TEXT_BYTES_MAX: usize = 64 << 10;
+
+/// A failure whose texts are no longer than they may be.
+pub(crate) fn bounded(failure: Failure) -> Failure {
+    fn cut(mut text: String) -> String {
+        if text.len() > TEXT_BYTES_MAX {
+            text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+            text.push('…');
+        }
+        text
+    }
+    let Failure { error_type, message, details, retriable } = failure;
+    Failure { error_type: cut(error_type), message: cut(message), details: details.map(cut), retriable }
+}
+
+/// What the guest said last. A panic cannot be seen from outside (it is a trap like any other), but it is announced:
+/// the SDK logs `panicked at {location}: {message}` as an error; languages on WASI write to standard error.
+#[derive(Debug, Default)]
+pub(crate) struct LastWords {
+    logged: Option<String>,
+    stderr: VecDeque<String>,
+}
+
+impl LastWords {
+    /// Takes a line that the guest logged as an error.
+    pub fn logged(&mut self, line: &str) {
+        self.logged = Some(line.to_owned());
+    }
+
+    /// Takes a line of standard error.
+    pub fn printed(&mut self, line: &str) {
+        if self.stderr.len() == STDERR_LINES_MAX {
+            self.stderr.pop_front();
+        }
+        self.stderr.push_back(line.to_owned());
+    }
+
+    fn panic(&self) -> Option<Panic> {
+        self.logged.as_deref().and_then(Panic::logged).or_else(|| Panic::printed(&self.stderr))
+    }
+
+    fn printed_text(&self) -> Option<String> {
+        (!self.stderr.is_empty()).then(|| Vec::from_iter(self.stderr.iter().map(String::as_str)).join("\n"))
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Panic {
+    message: String,
+    location: Option<String>,
+}
+
+impl Panic {
+    /// `panicked at src/lib.rs:1:2: the message`
+    fn logged(line: &str) -> Option<Self> {
+        let rest = line.strip_prefix("panicked at ")?;
+        let (location, message) = rest.split_once(": ").unwrap_or((rest, "it panicked"));
+        Some(Self { message: message.to_owned(), location: Some(location.to_owned()) })
+    }
+
+    /// Rust: `thread 'main' panicked at src/lib.rs:1:2:`, then the message, then notes. Go: `panic: the message`.
+    fn printed(lines: &VecDeque<String>) -> Option<Self> {
+        let (index, line) = lines.iter().enumerate().rev().find(|(_, line)| is_panic(line))?;
+        if let Some(message) = line.strip_prefix("panic: ") {
+            return Some(Self { message: message.to_owned(), location: None });
+        }
+        let (_, location) = line.split_once(" panicked at ")?;
+        let message: Vec<&str> = lines.range(index + 1..).map(String::as_str).take_while(|line| !is_note(line)).collect();
+        Some(Self { message: message.join("\n").trim().to_owned(), location: Some(location.trim_end_matches(':').to_owned()) })
+    }
+}
+
+fn is_panic(line: &str) -> bool {
+    line.starts_with("panic: ") || (line.starts_with("thread '") && line.contains(" panicked at "))
+}
+
+fn is_note(line: &str) -> bool {
+    line.starts_with("note: ") || line.starts_with("stack backtrace:")
+}
+
+/// In what circumstances a guest stopped.
+pub(crate) struct Circumstances<'a> {
+    pub limits: &'a GuestLimits,
+    pub refused: Option<Refusal>,
+    pub last_words: &'a LastWords,
+    /// Whether running it again may go better: it does what the world gives it (an activity), or the same (an
+    /// orchestrator).
+    pub retriable: bool,
+}
+
+impl Circumstances<'_> {
+    /// Turns the error of a call into a guest into the failure that its caller sees.
+    pub fn failure(&self, error: &Error) -> Failure {
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Failure::retriable(Failure::LIMIT_EXCEEDED, format!("the host has no room for one more guest: {error}"));
+        }
+        let backtrace = error.downcast_ref::<WasmBacktrace>().filter(|trace| !trace.frames().is_empty()).map(ToString::to_string);
+        let (error_type, message, circumstance) = self.classify(error);
+        let details = [circumstance, backtrace].into_iter().flatten().collect::<Vec<_>>().join("\n");
+        let details = (!details.is_empty()).then_some(details);
+        bounded(Failure { error_type: error_type.to_owned(), message, details, retriable: self.retriable })
+    }
+
+    fn classify(&self, error: &Error) -> (&'static str, String, Option<String>) {
+        let trap = error.downcast_ref::<Trap>();
+        let cause = error.root_cause().to_string();
+        if trap == Some(&Trap::OutOfFuel) {
+            let fuel = self.limits.fuel_per_turn;
+            let message = format!(
+                "it used up the {fuel} units of fuel that one turn may spend: it loops, or an activity should do this work"
+            );
+            return (Failure::FUEL_EXHAUSTED, message, None);
+        }
+        if trap == Some(&Trap::StackOverflow) {
+            let message = format!("it recursed deeper than a stack of {} bytes allows", self.limits.stack_bytes);
+            return (Failure::STACK_OVERFLOW, message, None);
+        }
+        if let Some(refused) = self.refused {
+            let said = self.last_words.panic().map(|panic| panic.message);
+            return (Failure::OUT_OF_MEMORY, refused.to_string(), Some(said.unwrap_or(cause)));
+        }
+        if let Some(panic) = self.last_words.panic() {
+            return (Failure::PANIC, panic.message, panic.location);
+        }
+        if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+            let message = format!("it called exit({code}) instead of returning");
+            return (Failure::TRAP, message, self.last_words.printed_text());
+        }
+        (Failure::TRAP, cause, self.last_words.printed_text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_are_found_in_what_the_guest_said_last() {
+        let mut words = LastWords::default();
+        assert_eq!(words.panic(), None);
+        words.printed("thread 'main' (1) panicked at src/lib.rs:10:5:");
+        words.printed("the sky");
+        words.printed("has fallen");
+        words.printed("note: run with `RUST_BACKTRACE=1`");
+        let panic = words.panic().unwrap();
+        assert_eq!((panic.message.as_str(), panic.location.as_deref()), ("the sky\nhas fallen", Some("src/lib.rs:10:5")));
+
+        words.logged("panicked at src/app.rs:1:2: no stock: 0 left");
+        let panic = words.panic().unwrap();
+        assert_eq!((panic.message.as_str(), panic.location.as_deref()), ("no stock: 0 left", Some("src/app.rs:1:2")));
+    }
+
+    #[test]
+    fn the_texts_of_a_failure_are_cut() {
+        let long = Failure::permanent("Long", "ä".repeat(TEXT_BYTES_MAX));
+        assert_eq!(bounded(long).message.len(), TEXT_BYTES_MAX + '…'.len_utf8());
+    }
+
+    #[test]
+    fn a_later_error_line_is_not_a_panic() {
+        let mut words = LastWords::default();
+        words.logged("panicked at src/app.rs:1:2: caught by someone");
+        words.logged("the disk is full");
+        assert_eq!(words.panic(), None);
+        words.printed("panic: runtime error: index out of range");
+        assert_eq!(words.panic().unwrap().message, "runtime error: index out of range");
+    }
+}

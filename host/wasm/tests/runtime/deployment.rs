@@ -1,0 +1,149 @@
+use dacapo_core::FunctionKind;
+use dacapo_wasm::{DeployError, LoadError};
+
+use crate::guest::{Guest, Kind};
+use crate::world::{Host, Instance};
+
+fn refused(host: &Host, bytes: &[u8]) -> String {
+    host.runtime.prepare(bytes).unwrap_err().to_string()
+}
+
+#[test]
+fn modules_and_components_are_accepted_and_described() {
+    let host = Host::new();
+    let guest = Guest { functions: vec![("Main", Kind::Orchestrator), ("work", Kind::Activity)], ..Guest::default() };
+    for bytes in [guest.module(), guest.component()] {
+        let app = host.runtime.prepare(&bytes).unwrap();
+        let functions: Vec<_> = app.functions.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+        assert_eq!(functions, [("Main", FunctionKind::Orchestrator), ("work", FunctionKind::Activity)]);
+        assert!(host.config.modules.join(format!("{}.wasm", app.version)).exists());
+        assert_eq!(host.runtime.prepare(&bytes).unwrap(), app, "deploying again changes nothing");
+    }
+}
+
+#[test]
+fn what_is_not_an_app_is_refused_with_a_sentence() {
+    let host = Host::new();
+    let component = Guest::default().component();
+    let module = Guest::default().module();
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (b"".to_vec(), "the file is not WebAssembly: it is empty"),
+        (b"hello".to_vec(), "the file is not WebAssembly: it does not begin with the bytes 00 61 73 6d"),
+        (b"(module)".to_vec(), "it is wasm in text form"),
+        (b"\x7fELF\x02\x01".to_vec(), "it is a program for this machine"),
+        (b"\0asm\x02\0\0\0".to_vec(), "it is cut off or of an unknown version"),
+        (component[..component.len() / 2].to_vec(), "the file is not valid WebAssembly"),
+        (component[..component.len() - 10].to_vec(), "the file is not valid WebAssembly"),
+        (module[..module.len() / 2].to_vec(), "the file is not valid WebAssembly"),
+        (vec![0; (1 << 20) + 1], "the file has 1048577 bytes, 1048576 are allowed"),
+        (wat::parse_str("(module)").unwrap(), "the component is not a Dacapo app"),
+        (
+            wat::parse_str("(component)").unwrap(),
+            "the component is not a Dacapo app: it does not export `describe`. Build it with",
+        ),
+        (
+            wat::parse_str(r#"(component (import "greet" (func)))"#).unwrap(),
+            "the component imports `greet`, which this host does not offer",
+        ),
+        (
+            wat::parse_str(r#"(module (import "env" "abort" (func)))"#).unwrap(),
+            "the component imports `env::abort`, which this host does not offer",
+        ),
+        (
+            wat::parse_str(r#"(component (import "wasi:nn/graph@0.2.0" (instance (export "load" (func)))))"#).unwrap(),
+            "the component imports `wasi:nn/graph@0.2.0`, which this host does not offer",
+        ),
+        (
+            wat::parse_str(r#"(component (import "dacapo:guest/orchestration@0.1.0" (instance (export "fly" (func)))))"#)
+                .unwrap(),
+            "the component imports `dacapo:guest/orchestration@0.1.0`, which this host does not offer",
+        ),
+    ];
+    for (bytes, expected) in cases {
+        let message = refused(&host, &bytes);
+        assert!(message.contains(expected), "expected {expected:?}, got {message:?}");
+    }
+    assert_eq!(std::fs::read_dir(&host.config.modules).unwrap().count(), 0, "nothing was kept");
+}
+
+#[test]
+fn an_export_of_another_type_is_refused() {
+    let core = r#"(core module $m (func (export "describe") (result i32) (i32.const 1)))
+                  (core instance $i (instantiate $m))
+                  (func $f (result u32) (canon lift (core func $i "describe")))
+                  (export "describe" (func $f))"#;
+    let message = refused(&Host::new(), &wat::parse_str(format!("(component {core})")).unwrap());
+    assert!(message.contains("its export `describe` has another type than in the contract"), "{message}");
+}
+
+#[test]
+fn bad_functions_are_refused() {
+    let host = Host::new();
+    let with = |functions: Vec<(&'static str, Kind)>| {
+        host.runtime.prepare(&Guest { functions, ..Guest::default() }.module()).unwrap_err()
+    };
+    assert!(matches!(with(vec![]), DeployError::NoFunctions));
+    assert!(matches!(with(vec![("", Kind::Activity)]), DeployError::InvalidFunctionName { .. }));
+    assert!(matches!(with(vec![("two words", Kind::Activity)]), DeployError::InvalidFunctionName { .. }));
+    let duplicate = with(vec![("Pay", Kind::Activity), ("pay", Kind::Orchestrator)]);
+    assert_eq!(duplicate.to_string(), "the app holds two functions named 'pay' (names are compared ignoring case)");
+    assert_eq!(with(vec![("c", Kind::Entity)]).to_string(), "'c' is an entity: entities are not run by this version of the host");
+}
+
+#[test]
+fn a_describe_that_misbehaves_is_refused() {
+    let host = Host::new();
+    let with = |describe: &'static str| refused(&host, &Guest { describe, ..Guest::default() }.module());
+    assert!(with("unreachable").starts_with("the component's `describe` failed: Trap: "));
+    assert!(with("(call $loop_for_ever) (i32.const 8)").starts_with("the component's `describe` failed: FuelExhausted: "));
+    assert!(with("(call $allocate_for_ever) (i32.const 8)").starts_with("the component's `describe` failed: OutOfMemory: "));
+    assert!(with("(call $await_event) (i32.const 8)").contains("it waits, but must depend on nothing"));
+}
+
+#[test]
+fn compiled_code_is_cached_and_damage_is_survived() {
+    let mut host = Host::new();
+    let version = host.deploy(&Guest::default());
+    let module = host.config.modules.join(format!("{version}.wasm"));
+    let compiled = |host: &Host| {
+        let mut files = std::fs::read_dir(&host.config.cache).unwrap().map(|entry| entry.unwrap().path());
+        files.find(|path| path.extension().is_some_and(|extension| extension == "cwasm"))
+    };
+    let run = |host: &Host| {
+        let mut instance = Instance::new(host, version, true);
+        instance.start().output()
+    };
+
+    // The cache is enough.
+    let bytes = std::fs::read(&module).unwrap();
+    std::fs::remove_file(&module).unwrap();
+    host.restart();
+    host.runtime.load(version).unwrap();
+    assert_eq!(run(&host), "\"ok\"");
+
+    // Neither: it cannot be run, and says why.
+    // (Never in place: the old runtime has it mapped.)
+    let code = compiled(&host).unwrap();
+    std::fs::remove_file(&code).unwrap();
+    std::fs::write(&code, b"torn").unwrap();
+    host.restart();
+    assert!(matches!(host.runtime.load(version), Err(LoadError::Unreadable { .. })));
+    std::fs::write(&module, b"other").unwrap();
+    assert!(matches!(host.runtime.load(version), Err(LoadError::Damaged { .. })));
+
+    // The module is enough, and the cache is made again.
+    std::fs::write(&module, bytes).unwrap();
+    host.restart();
+    assert_eq!(run(&host), "\"ok\"");
+    assert!(std::fs::metadata(compiled(&host).unwrap()).unwrap().len() > 1_000);
+    std::fs::remove_dir_all(&host.config.cache).unwrap();
+    host.restart();
+    assert_eq!(run(&host), "\"ok\"");
+}
+
+#[test]
+fn the_cache_is_for_the_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let host = Host::new();
+    assert_eq!(std::fs::metadata(&host.config.cache).unwrap().permissions().mode() & 0o777, 0o700);
+}

@@ -1,0 +1,9 @@
+//! The runtime with small guests written in WAT: deployment, orchestrators through the core's turns, activities.
+
+mod activities;
+mod deployment;
+mod guest;
+mod orchestrators;
+mod sdk;
+mod wasi;
+mod world;

@@ -1,0 +1,409 @@
+//! The benchmark: how fast the engine is, against the floor of the store it stands on, measured in the same run.
+//!
+//! Everything runs in this process through the engine's own interface, on the embedded store, with every commit
+//! synced; only the cold start spawns the real host. `cargo run --release -p dacapo-tests --bin bench -- --help`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use dacapo::config::Settings;
+use dacapo::hub::{Hub, StartRequest};
+use dacapo_core::{FunctionName, InstanceId};
+use dacapo_tests::host::{Host, HostOptions};
+use futures::stream::{self, StreamExt};
+use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
+use serde::Serialize;
+
+#[derive(Parser)]
+#[command(about = "Measures Dacapo on this machine, against bare redb writing the same rows in the same batches")]
+struct Options {
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Small sizes, to see that everything runs; the figures mean little.
+    #[arg(long)]
+    quick: bool,
+    /// Run only the measurements whose name contains this text.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Where the data goes: a directory on the disk to measure. [default: a temporary directory]
+    #[arg(long)]
+    directory: Option<std::path::PathBuf>,
+}
+
+/// One line of the result.
+#[derive(Debug, Serialize)]
+struct Figure {
+    name: String,
+    value: f64,
+    unit: &'static str,
+    /// What it is held against, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Target>,
+}
+
+#[derive(Debug, Serialize)]
+struct Target {
+    at_least: bool,
+    value: f64,
+    met: bool,
+}
+
+struct Bench {
+    options: Options,
+    figures: Vec<Figure>,
+    directory: std::path::PathBuf,
+}
+
+#[tokio::main(flavor = "multi_thread")]
+async fn main() -> Result<()> {
+    let options = Options::parse();
+    let temporary = tempfile::tempdir()?;
+    let directory = options.directory.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let mut bench = Bench { options, figures: Vec::new(), directory };
+    bench.run().await?;
+    bench.print()
+}
+
+impl Bench {
+    async fn run(&mut self) -> Result<()> {
+        let floor_commit = if self.wants("hello") { self.floor_commit()? } else { 0.0 };
+        for concurrency in [1, 64, 256] {
+            if self.wants("hello") {
+                self.hello(concurrency, floor_commit).await?;
+            }
+        }
+        if self.wants("fan-out") {
+            self.fan_out().await?;
+        }
+        for length in [1_000, 5_000, 10_000] {
+            if self.wants("chain") {
+                self.chain(self.scaled(length)).await?;
+            }
+        }
+        for instances in [10_000, 100_000] {
+            if self.wants("waiting") {
+                self.waiting(self.scaled(instances)).await?;
+            }
+        }
+        if self.wants("resume") {
+            self.cold_resume(self.scaled(10_000)).await?;
+        }
+        if self.wants("start") {
+            self.cold_start()?;
+        }
+        Ok(())
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        name.contains(&self.options.only) || self.options.only.contains(name)
+    }
+
+    fn scaled(&self, count: usize) -> usize {
+        if self.options.quick { count / 50 } else { count }
+    }
+
+    fn add(&mut self, name: impl Into<String>, value: f64, unit: &'static str) {
+        self.figure(name, value, unit, None);
+    }
+
+    fn figure(&mut self, name: impl Into<String>, value: f64, unit: &'static str, target: Option<Target>) {
+        let figure = Figure { name: name.into(), value, unit, target };
+        eprintln!("{}", row(&figure));
+        self.figures.push(figure);
+    }
+
+    fn at_least(&mut self, name: impl Into<String>, value: f64, unit: &'static str, target: f64) {
+        self.figure(name, value, unit, Some(Target { at_least: true, value: target, met: value >= target }));
+    }
+
+    fn at_most(&mut self, name: impl Into<String>, value: f64, unit: &'static str, target: f64) {
+        self.figure(name, value, unit, Some(Target { at_least: false, value: target, met: value <= target }));
+    }
+
+    fn print(&self) -> Result<()> {
+        if self.options.json {
+            let cores = std::thread::available_parallelism()?.get();
+            println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "cores": cores, "figures": self.figures }))?);
+        } else {
+            println!();
+            self.figures.iter().for_each(|figure| println!("{}", row(figure)));
+        }
+        Ok(())
+    }
+
+    /// A hub of its own for one measurement, with the guests that it needs.
+    async fn hub(&self, name: &str, guests: &[&str]) -> Result<Hub> {
+        open(&self.directory.join(name), guests).await
+    }
+
+    /// The median time of one synced commit of one small row on bare redb, in seconds.
+    fn floor_commit(&mut self) -> Result<f64> {
+        let database = floor_database(&self.directory.join("floor-commit.redb"))?;
+        let mut times = Vec::new();
+        for number in 0..self.scaled(1_000) as u64 {
+            let begin = Instant::now();
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            transaction.open_table(HISTORY)?.insert((number, 0), [1; 200].as_slice())?;
+            transaction.commit()?;
+            times.push(begin.elapsed().as_secs_f64());
+        }
+        let median = percentile(&mut times, 50);
+        self.add("floor: one synced redb commit, median", median * 1e3, "ms");
+        Ok(median)
+    }
+
+    /// Hello sequence, three activities, so many at a time.
+    async fn hello(&mut self, concurrency: usize, floor_commit: f64) -> Result<()> {
+        let count = self.scaled(if concurrency == 1 { 1_000 } else { 20_000 });
+        let hub = self.hub(&format!("hello-{concurrency}"), &["example-hello-sequence"]).await?;
+        let warm_up = (count / 10).max(concurrency);
+        hello_sequences(&hub, warm_up, concurrency).await?;
+        let begin = Instant::now();
+        let mut latencies = hello_sequences(&hub, count, concurrency).await?;
+        let rate = count as f64 / begin.elapsed().as_secs_f64();
+        hub.shutdown(Duration::from_secs(1)).await;
+        let median = percentile(&mut latencies, 50);
+        let name = format!("hello sequence at {concurrency}");
+        if concurrency == 256 {
+            self.at_least(format!("{name}: rate"), rate, "1/s", 3_000.0);
+        } else {
+            self.add(format!("{name}: rate"), rate, "1/s");
+        }
+        self.add(format!("{name}: median latency"), median * 1e3, "ms");
+        self.add(format!("{name}: 99th percentile"), percentile(&mut latencies, 99) * 1e3, "ms");
+        if concurrency == 1 {
+            self.at_most(format!("{name}: median latency / one redb commit"), median / floor_commit, "x", 6.0);
+        }
+        let floor = self.floor_hello(concurrency, count)?;
+        self.add(format!("floor at {concurrency}: bare redb, same rows, same batches"), floor, "1/s");
+        if concurrency == 256 {
+            self.at_least(format!("{name}: rate / floor"), rate / floor, "x", 1.0 / 3.0);
+        } else {
+            self.add(format!("{name}: rate / floor"), rate / floor, "x");
+        }
+        Ok(())
+    }
+
+    /// The rows of hello sequences without anything else: per step an instance row, a history row, and an activity row
+    /// that comes and goes; a batch holds one step of as many sequences as run at a time.
+    fn floor_hello(&self, concurrency: usize, count: usize) -> Result<f64> {
+        const STEPS: u32 = 4;
+        let database = floor_database(&self.directory.join(format!("floor-{concurrency}.redb")))?;
+        let count = count.div_ceil(concurrency) * concurrency;
+        let begin = Instant::now();
+        for first in (0..count as u64).step_by(concurrency) {
+            for step in 0..STEPS {
+                let mut transaction = database.begin_write()?;
+                transaction.set_durability(Durability::Immediate)?;
+                {
+                    let mut instances = transaction.open_table(INSTANCES)?;
+                    let mut history = transaction.open_table(HISTORY)?;
+                    let mut activities = transaction.open_table(ACTIVITIES)?;
+                    for row in first..first + concurrency as u64 {
+                        // As random as an instance id.
+                        let id = format!("{:032x}", u128::from(row).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_0C82_1E7B_5A3D));
+                        instances.insert(id.as_str(), [1; 180].as_slice())?;
+                        history.insert((row, step), [2; 120].as_slice())?;
+                        if step > 0 {
+                            activities.remove((row, step - 1))?;
+                        }
+                        if step + 1 < STEPS {
+                            activities.insert((row, step), [3; 4].as_slice())?;
+                        }
+                    }
+                }
+                transaction.commit()?;
+            }
+        }
+        Ok(count as f64 / begin.elapsed().as_secs_f64())
+    }
+
+    async fn fan_out(&mut self) -> Result<()> {
+        let hub = self.hub("fan-out", &["fixture-probe"]).await?;
+        run(&hub, "fan_out", "10").await?;
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let begin = Instant::now();
+            run(&hub, "fan_out", "1000").await?;
+            times.push(begin.elapsed().as_secs_f64());
+        }
+        self.at_most("fan-out of 1,000 activities: median", percentile(&mut times, 50), "s", 0.3);
+        hub.shutdown(Duration::from_secs(1)).await;
+        Ok(())
+    }
+
+    /// A chain of activities, hot; the cost of the last tenth of its steps against the first tenth, from the
+    /// timestamps of its history.
+    async fn chain(&mut self, length: usize) -> Result<()> {
+        let hub = self.hub(&format!("chain-{length}"), &["fixture-probe"]).await?;
+        run(&hub, "chain", "10").await?;
+        let begin = Instant::now();
+        let id = run(&hub, "chain", &length.to_string()).await?;
+        let elapsed = begin.elapsed().as_secs_f64();
+        self.add(format!("chain of {length}: per step"), elapsed / length as f64 * 1e3, "ms");
+        let record = hub.instance(&id)?.context("the chain is gone")?;
+        let history = hub.history(&record)?;
+        let turns: Vec<i64> = history.iter().filter(|e| e.event.kind() == "OrchestratorStarted").map(|e| e.at.0).collect();
+        let tenth = turns.len() / 10;
+        let first = (turns[tenth] - turns[0]) as f64;
+        let last = (turns[turns.len() - 1] - turns[turns.len() - 1 - tenth]) as f64;
+        let name = format!("chain of {length}: last tenth / first tenth");
+        if length == 10_000 {
+            self.at_most(name, last / first, "x", 1.2)
+        } else {
+            self.add(name, last / first, "x")
+        }
+        hub.shutdown(Duration::from_secs(1)).await;
+        Ok(())
+    }
+
+    async fn waiting(&mut self, count: usize) -> Result<()> {
+        let hub = self.hub(&format!("waiting-{count}"), &["fixture-probe"]).await?;
+        let name = FunctionName::new("wait_event")?;
+        let begin = Instant::now();
+        let ids: Vec<InstanceId> = stream::iter(0..count)
+            .map(|_| hub.start_new(StartRequest { name: name.clone(), id: None, input: "\"go\"".into(), version: String::new() }))
+            .buffer_unordered(256)
+            .map(|started| started.map_err(anyhow::Error::from))
+            .collect::<Vec<_>>()
+            .await
+            .into_iter()
+            .collect::<Result<_>>()?;
+        let label = format!("{count} waiting orchestrations");
+        self.add(format!("{label}: started per second"), count as f64 / begin.elapsed().as_secs_f64(), "1/s");
+        let resident = resident_megabytes()?;
+        if count == 100_000 {
+            self.at_most(format!("{label}: resident in all"), resident, "MB", 200.0);
+        } else {
+            self.add(format!("{label}: resident in all"), resident, "MB");
+        }
+        let mut times = Vec::new();
+        for id in ids.iter().step_by((count / 100).max(1)) {
+            let begin = Instant::now();
+            hub.raise_event(id, "go", "1".into()).await?;
+            hub.wait(id).await?;
+            times.push(begin.elapsed().as_secs_f64());
+        }
+        self.add(format!("{label}: one woken by an event, median"), percentile(&mut times, 50) * 1e3, "ms");
+        hub.shutdown(Duration::from_secs(1)).await;
+        Ok(())
+    }
+
+    /// A history of so many events, a restart, and the time from the event that wakes it to its end.
+    async fn cold_resume(&mut self, events: usize) -> Result<()> {
+        let directory = self.directory.join("resume");
+        let hub = open(&directory, &["fixture-probe"]).await?;
+        // A step of a chain is three events.
+        let input = (events / 3).to_string();
+        let name = FunctionName::new("chain_then_wait")?;
+        let id = hub.start_new(StartRequest { name, id: None, input: input.into(), version: String::new() }).await?;
+        let length = loop {
+            let record = hub.instance(&id)?.context("it is gone")?;
+            if record.turns.len() > events / 3 {
+                break hub.history(&record)?.len();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        hub.shutdown(Duration::from_secs(1)).await;
+        drop(hub);
+        let begin = Instant::now();
+        let hub = open(&directory, &[]).await?;
+        self.add(format!("open a hub with a history of {length} events"), begin.elapsed().as_secs_f64() * 1e3, "ms");
+        let begin = Instant::now();
+        hub.raise_event(&id, "go", "1".into()).await?;
+        hub.wait(&id).await?;
+        self.at_most(format!("cold resume with {length} events"), begin.elapsed().as_secs_f64() * 1e3, "ms", 150.0);
+        hub.shutdown(Duration::from_secs(1)).await;
+        Ok(())
+    }
+
+    /// From the start of the host's process to the end of its first orchestration, compiled code in the cache.
+    fn cold_start(&mut self) -> Result<()> {
+        let options = HostOptions { data: self.directory.join("start"), arguments: Vec::new() };
+        let mut host = Host::start(options.clone())?;
+        host.deploy_guest("example-hello-sequence")?;
+        host.run("hello_sequence", serde_json::json!(["Tokyo", "Seattle", "London"]))?;
+        host.stop()?;
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let begin = Instant::now();
+            let mut host = Host::start(options.clone())?;
+            let path = "orchestrators/hello_sequence?timeout=10&pollingInterval=1";
+            let answer = host.manage("POST", path, Some(&serde_json::json!(["Tokyo", "Seattle", "London"])))?;
+            anyhow::ensure!(answer.status == 200, "{answer:?}");
+            times.push(begin.elapsed().as_secs_f64());
+            host.stop()?;
+        }
+        self.at_most("host start to first completed orchestration: median", percentile(&mut times, 50) * 1e3, "ms", 300.0);
+        Ok(())
+    }
+}
+
+const INSTANCES: TableDefinition<&str, &[u8]> = TableDefinition::new("instances");
+const HISTORY: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("history");
+const ACTIVITIES: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("activities");
+
+fn floor_database(path: &Path) -> Result<Database> {
+    let database = Database::builder().set_cache_size(64 << 20).create(path)?;
+    // So that the first commit measured is like the others.
+    drop(database.begin_read()?);
+    Ok(database)
+}
+
+async fn open(directory: &Path, guests: &[&str]) -> Result<Hub> {
+    let settings = Settings { data: directory.to_owned(), ..Settings::default() };
+    let hub = dacapo::serve::open_hub(&settings)?;
+    for guest in guests {
+        hub.deploy(guest, "", dacapo_tests::guest(guest)?).await?;
+    }
+    Ok(hub)
+}
+
+async fn run(hub: &Hub, name: &str, input: &str) -> Result<InstanceId> {
+    let request = StartRequest { name: FunctionName::new(name)?, id: None, input: input.into(), version: String::new() };
+    let id = hub.start_new(request).await?;
+    let record = hub.wait(&id).await?;
+    anyhow::ensure!(record.status == dacapo_core::RuntimeStatus::Completed, "{name}: {:?}", hub.state(&id)?);
+    Ok(id)
+}
+
+/// Runs hello sequences and returns the latency of each, in seconds.
+async fn hello_sequences(hub: &Hub, count: usize, concurrency: usize) -> Result<Vec<f64>> {
+    let hub = Arc::new(hub.clone());
+    let done = stream::iter(0..count).map(|_| {
+        let hub = hub.clone();
+        tokio::spawn(async move {
+            let begin = Instant::now();
+            run(&hub, "hello_sequence", r#"["Tokyo","Seattle","London"]"#).await?;
+            anyhow::Ok(begin.elapsed().as_secs_f64())
+        })
+    });
+    let results: Vec<_> = done.buffer_unordered(concurrency).collect().await;
+    results.into_iter().map(|joined| joined?).collect()
+}
+
+fn percentile(values: &mut [f64], percent: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[(values.len() - 1) * percent / 100]
+}
+
+/// The resident set of this process, as Linux counts it.
+fn resident_megabytes() -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("reading the resident set size (Linux only)")?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS in /proc/self/status")?;
+    let kilobytes: f64 = line.split_whitespace().nth(1).context("no figure behind VmRSS")?.parse()?;
+    Ok(kilobytes / 1e3)
+}
+
+fn row(figure: &Figure) -> String {
+    let target = figure.target.as_ref().map_or(String::new(), |target| {
+        let (sign, verdict) = (if target.at_least { "≥" } else { "≤" }, if target.met { "met" } else { "MISSED" });
+        format!("   {sign} {:.2}: {verdict}", target.value)
+    });
+    format!("{:<62} {:>12.3} {:<4}{target}", figure.name, figure.value, figure.unit)
+}

@@ -1,0 +1,350 @@
+//! The crash test: clients start orchestrations of all kinds while the host is killed with SIGKILL at random moments and
+//! started again. After the last start every acknowledged instance must be there, must finish once with the right
+//! output, and must have a history without a gap or a duplicate.
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use dacapo_core::event::Outcome;
+use dacapo_core::{Event, HistoryEvent, RuntimeStatus, Seq, Timestamp};
+use dacapo_store::{InstanceQuery, RedbStore, Store as _, StoreOptions};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::host::{Host, HostOptions, is_finished, request};
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub struct CrashOptions {
+    pub seed: u64,
+    pub kills: usize,
+    pub clients: usize,
+    /// The host lives at least and at most this long before it is killed.
+    pub lives: std::ops::Range<Duration>,
+    /// More arguments of `dacapo serve`.
+    pub arguments: Vec<String>,
+}
+
+/// What was seen.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    pub seed: u64,
+    pub kills: usize,
+    /// Starts that the host acknowledged.
+    pub acknowledged: usize,
+    /// Starts that it was killed in: they may or may not exist.
+    pub unanswered: usize,
+    /// Unanswered starts that exist, and have finished.
+    pub unanswered_found: usize,
+    pub finished: usize,
+    pub children: usize,
+    pub history_events: usize,
+    pub activities_counted: usize,
+    /// Runs of the counted activities beyond the first: at least once, not exactly once.
+    pub activities_repeated: usize,
+    pub restart_ms_median: f64,
+    pub restart_ms_max: f64,
+    pub seconds: f64,
+}
+
+/// An orchestration that a client starts, and what must come out.
+struct Case {
+    function: &'static str,
+    input: Value,
+    /// An event that the client raises once the start is acknowledged.
+    event: Option<(&'static str, Value)>,
+    check: fn(&Value, &Value) -> bool,
+}
+
+fn random_case(random: &mut StdRng, counter: &Counter) -> Case {
+    let case = |function, input, check| Case { function, input, event: None, check };
+    match random.random_range(0..8) {
+        0 => {
+            let names: Vec<String> = (0..random.random_range(1..5)).map(|n| format!("city {n}")).collect();
+            case("hello_sequence", json!(names), |input, output| {
+                let names = input.as_array().into_iter().flatten().filter_map(Value::as_str);
+                *output == json!(names.map(|name| format!("Hello, {name}!")).collect::<Vec<_>>())
+            })
+        }
+        1 => case("fan_out", json!(random.random_range(1..40)), |_, output| !output.is_null()),
+        2 => case("provision_devices", json!(["lamp", "lock"]), |_, output| {
+            output["ready"].as_array().is_some_and(|ready| ready.len() == 2) && output["failed"] == json!([])
+        }),
+        3 => case("book_trip", json!({ "traveller": "ada", "flaky_attempts": 1 }), |_, output| {
+            output["booked"] == json!(["flight-ada", "hotel-ada", "car-ada"])
+        }),
+        4 => case("book_trip", json!({ "traveller": "bob", "fails_at": "car", "flaky_attempts": 0 }), |_, output| {
+            output["undone"] == json!(["hotel-bob", "flight-bob"])
+        }),
+        5 => {
+            let event = Some(("Approval", json!({ "approved": true })));
+            let check = |_: &Value, output: &Value| output["decision"] == json!("approved");
+            Case { function: "approval", input: json!({ "employee": "ada" }), event, check }
+        }
+        6 => case("periodic_cleanup", json!({ "interval_ms": 15, "max_rounds": 6 }), |_, output| {
+            output["rounds"] == json!(6) && output["removed"] == json!(6)
+        }),
+        _ => {
+            let urls: Vec<String> = (0..4).map(|n| format!("{}/{:016x}/{n}", counter.url, random.random::<u64>())).collect();
+            case("fetch_all", json!(urls), |input, output| output.as_array().map(Vec::len) == input.as_array().map(Vec::len))
+        }
+    }
+}
+
+/// What the clients and the killer share.
+struct Shared {
+    url: RwLock<String>,
+    stop: AtomicBool,
+    acknowledged: Mutex<Vec<(String, Case)>>,
+    unanswered: Mutex<Vec<String>>,
+    counter: Counter,
+}
+
+/// Kills and checks, on data in an empty `directory`.
+pub fn run(options: &CrashOptions, directory: &Path) -> Result<Report> {
+    let begin = Instant::now();
+    let counter = Counter::start()?;
+    let host_options = HostOptions {
+        data: directory.to_owned(),
+        arguments: [vec!["--allow-host".to_owned(), counter.authority.clone()], options.arguments.clone()].concat(),
+    };
+    let mut host = Host::start(host_options)?;
+    for guest in GUESTS {
+        host.deploy_guest(guest)?;
+    }
+    let shared = Arc::new(Shared {
+        url: RwLock::new(host.url().to_owned()),
+        stop: AtomicBool::new(false),
+        acknowledged: Mutex::default(),
+        unanswered: Mutex::default(),
+        counter,
+    });
+    let clients: Vec<_> = (0..options.clients)
+        .map(|number| {
+            let (shared, seed) = (shared.clone(), options.seed.wrapping_add(1 + number as u64));
+            std::thread::spawn(move || client(&shared, seed))
+        })
+        .collect();
+    let killed = kill_again_and_again(options, &mut host, &shared);
+    shared.stop.store(true, Ordering::SeqCst);
+    for client in clients {
+        client.join().map_err(|_| anyhow::anyhow!("a client panicked"))?;
+    }
+    let mut restarts = killed?;
+    restarts.sort_by(f64::total_cmp);
+    let mut report = Report {
+        seed: options.seed,
+        kills: options.kills,
+        restart_ms_median: restarts.get(restarts.len() / 2).copied().unwrap_or_default(),
+        restart_ms_max: restarts.last().copied().unwrap_or_default(),
+        ..Report::default()
+    };
+    check_instances(&host, &shared, &mut report)?;
+    ensure!(host.stop()? == Some(0), "the host did not stop in order\n{}", host.log());
+    check_store(directory, &shared, &mut report)?;
+    report.seconds = begin.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+const GUESTS: [&str; 7] = [
+    "example-hello-sequence",
+    "example-human-interaction",
+    "example-saga",
+    "example-eternal",
+    "example-sub-orchestrations",
+    "fixture-probe",
+    "fixture-interpreter",
+];
+
+/// Returns how long each restart took, in milliseconds.
+fn kill_again_and_again(options: &CrashOptions, host: &mut Host, shared: &Shared) -> Result<Vec<f64>> {
+    let mut random = StdRng::seed_from_u64(options.seed);
+    let mut restarts = Vec::new();
+    for kill in 1..=options.kills {
+        std::thread::sleep(random.random_range(options.lives.clone()));
+        let begin = Instant::now();
+        host.restart().with_context(|| format!("restart after kill {kill} of seed {}", options.seed))?;
+        restarts.push(begin.elapsed().as_secs_f64() * 1e3);
+        *shared.url.write().expect("no holder of this lock panics") = host.url().to_owned();
+    }
+    Ok(restarts)
+}
+
+fn client(shared: &Shared, seed: u64) {
+    let mut random = StdRng::seed_from_u64(seed);
+    for number in 0.. {
+        if shared.stop.load(Ordering::SeqCst) {
+            return;
+        }
+        let case = random_case(&mut random, &shared.counter);
+        let id = format!("{}-{seed:x}-{number}", case.function);
+        match post(shared, &format!("orchestrators/{}/{id}", case.function), &case.input) {
+            Some(202) => {
+                if let Some((name, data)) = &case.event {
+                    // Raised again until it is acknowledged: the second of two is never read.
+                    while !matches!(post(shared, &format!("instances/{id}/raiseEvent/{name}"), data), Some(202 | 410)) {
+                        std::thread::sleep(Duration::from_millis(20));
+                    }
+                }
+                shared.acknowledged.lock().expect("no holder of this lock panics").push((id, case));
+            }
+            _ => shared.unanswered.lock().expect("no holder of this lock panics").push(id),
+        }
+        std::thread::sleep(Duration::from_millis(random.random_range(1..15)));
+    }
+}
+
+/// The status of the answer, if there was one.
+fn post(shared: &Shared, path: &str, body: &Value) -> Option<u16> {
+    let url = shared.url.read().expect("no holder of this lock panics").clone();
+    let url = format!("{url}/runtime/webhooks/durabletask/{path}");
+    request("POST", &url, Some(body.to_string().as_bytes())).ok().map(|answer| answer.status)
+}
+
+/// Every acknowledged instance is there and finishes with the right output.
+fn check_instances(host: &Host, shared: &Shared, report: &mut Report) -> Result<()> {
+    let acknowledged = shared.acknowledged.lock().expect("no holder of this lock panics");
+    for (id, case) in acknowledged.iter() {
+        let status = host.wait(id).with_context(|| format!("the acknowledged instance {id}"))?;
+        let right = status["runtimeStatus"] == json!("Completed") && (case.check)(&case.input, &status["output"]);
+        ensure!(right, "{id} has the wrong outcome: {status}");
+        report.finished += 1;
+    }
+    report.acknowledged = acknowledged.len();
+    let unanswered = shared.unanswered.lock().expect("no holder of this lock panics");
+    report.unanswered = unanswered.len();
+    for id in unanswered.iter() {
+        let answer = host.manage("GET", &format!("instances/{id}"), None)?;
+        if answer.status == 404 {
+            continue;
+        }
+        report.unanswered_found += 1;
+        // An approval that nobody was told of waits for its event for ever.
+        if id.starts_with("approval") && !is_finished(&answer.json()) {
+            host.raise_event(id, "Approval", json!({ "approved": true }))?;
+        }
+        host.wait(id).with_context(|| format!("the unanswered instance {id}"))?;
+    }
+    Ok(())
+}
+
+/// Reads the store itself: histories without a gap or a duplicate, and nothing left over.
+fn check_store(directory: &Path, shared: &Shared, report: &mut Report) -> Result<()> {
+    let hubs: Vec<_> = std::fs::read_dir(directory.join("hubs"))?.collect::<std::io::Result<_>>()?;
+    let path = hubs.iter().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "redb"));
+    let store = RedbStore::open(&path.context("there is no hub's file")?, StoreOptions::default())?;
+    let mut after = None;
+    let mut fetched = 0;
+    loop {
+        let page = store.instances(&InstanceQuery::default(), after.as_ref(), 1_000)?;
+        for record in &page.records {
+            let history = store.history(record.row, record.turns.clone())?;
+            check_history(&history).with_context(|| format!("the history of {}", record.id))?;
+            ensure!(record.status == RuntimeStatus::Completed, "{} is {}", record.id, record.status.name());
+            let turns = history.iter().filter(|e| matches!(e.event, Event::OrchestratorStarted)).count();
+            ensure!(turns == record.turns.len(), "{}: {turns} turns are stored, {:?} are recorded", record.id, record.turns);
+            report.history_events += history.len();
+            report.children += usize::from(record.parent.is_some());
+            fetched += usize::from(record.name.as_str() == "fetch_all") * 4;
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    ensure!(store.undelivered(None, 1)?.is_empty(), "a message is left in an inbox");
+    ensure!(store.activities(None, 1)?.is_empty(), "an activity is left");
+    ensure!(store.timers(None, Timestamp(i64::MAX), 1)?.is_empty(), "a timer is left");
+    shared.counter.check(fetched, report)
+}
+
+/// A finished history: begins and ends once, its actions are numbered without a gap, each result belongs to an action
+/// and came once, and whatever the orchestrator did not give up has a result.
+pub fn check_history(history: &[HistoryEvent]) -> Result<()> {
+    let mut open: HashMap<Seq, &'static str> = HashMap::new();
+    let mut next = 0;
+    let mut started = 0;
+    let mut ended = 0;
+    let close = |open: &mut HashMap<Seq, &'static str>, seq: &Seq, kind: &'static str| {
+        let opened = open.remove(seq);
+        ensure!(opened == Some(kind), "the result of {kind} {seq} belongs to {opened:?}");
+        Ok(())
+    };
+    for (position, HistoryEvent { event, .. }) in history.iter().enumerate() {
+        ensure!(ended == 0, "something happened after the end, at {position}");
+        let mut action = |seq: &Seq, kind: &'static str| {
+            ensure!(seq.0 == next, "action {seq} stands where {next} is due, at {position}");
+            next += 1;
+            open.insert(*seq, kind);
+            Ok(())
+        };
+        match event {
+            Event::OrchestratorStarted | Event::EventRaised { .. } => {}
+            Event::ExecutionStarted { .. } => started += 1,
+            Event::ExecutionCompleted { outcome } => {
+                ensure!(matches!(outcome, Outcome::Completed(_)), "{outcome:?}");
+                ended += 1;
+            }
+            Event::TaskScheduled { seq, .. } => action(seq, "activity")?,
+            Event::SubOrchestrationInstanceCreated { seq, .. } => action(seq, "child")?,
+            Event::TimerCreated { seq, .. } => action(seq, "timer")?,
+            Event::EventSent { seq, .. } => action(seq, "event")?,
+            Event::TaskCompleted { seq, .. } | Event::TaskFailed { seq, .. } => close(&mut open, seq, "activity")?,
+            Event::TimerFired { seq, .. } => close(&mut open, seq, "timer")?,
+            Event::SubOrchestrationInstanceCompleted { seq, .. } | Event::SubOrchestrationInstanceFailed { seq, .. } => {
+                close(&mut open, seq, "child")?;
+            }
+            Event::ExecutionSuspended { .. } | Event::ExecutionResumed { .. } | Event::ExecutionTerminated { .. } => {
+                bail!("nobody asked for {}", event.kind());
+            }
+        }
+    }
+    ensure!((started, ended) == (1, 1), "{started} starts and {ended} ends");
+    ensure!(!open.values().any(|&kind| kind == "activity" || kind == "child"), "without a result: {open:?}");
+    Ok(())
+}
+
+/// A service that counts how often each of its addresses is asked for: the proof that an activity ran.
+struct Counter {
+    authority: String,
+    url: String,
+    counts: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+impl Counter {
+    fn start() -> Result<Counter> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let authority = listener.local_addr()?.to_string();
+        let counts: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
+        let seen = counts.clone();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut line = String::new();
+                let read = BufReader::new(&stream).read_line(&mut line);
+                if let Some(path) = line.split_whitespace().nth(1) {
+                    *seen.lock().expect("no holder of this lock panics").entry(path.to_owned()).or_default() += 1;
+                }
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+                // A host that was killed does not read its answer.
+                let _ = read.and_then(|_| stream.write_all(answer.as_bytes()));
+            }
+        });
+        Ok(Counter { url: format!("http://{authority}"), authority, counts })
+    }
+
+    fn check(&self, expected: usize, report: &mut Report) -> Result<()> {
+        let counts = self.counts.lock().expect("no holder of this lock panics");
+        report.activities_counted = counts.len();
+        report.activities_repeated = counts.values().map(|count| count - 1).sum();
+        ensure!(counts.len() == expected, "{expected} activities have results, {} have run", counts.len());
+        Ok(())
+    }
+}

@@ -1,0 +1,237 @@
+//! A real `dacapo serve` process, on a port of its own, that dies with its handle.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde_json::{Value, json};
+
+/// How to start a host.
+#[derive(Debug, Clone)]
+pub struct HostOptions {
+    /// Where it keeps its data. Survives the host.
+    pub data: PathBuf,
+    /// More arguments of `dacapo serve`.
+    pub arguments: Vec<String>,
+}
+
+/// A running host.
+pub struct Host {
+    options: HostOptions,
+    child: Child,
+    url: String,
+}
+
+/// What the host answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|why| panic!("{why}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Builds the host (cheap when it is fresh) and returns its path.
+pub fn binary() -> Result<&'static Path> {
+    static BINARY: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+    let built = BINARY.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    built.as_deref().map_err(|error| anyhow!("{error}"))
+}
+
+fn build() -> Result<PathBuf> {
+    // This program lies in target/PROFILE or target/PROFILE/deps: the host is built beside it.
+    let own = std::env::current_exe().context("finding this program's own path")?;
+    let profile =
+        own.ancestors().skip(1).find(|dir| dir.file_name().is_some_and(|name| name != "deps")).context("no target directory")?;
+    let name = if profile.ends_with("release") { "release" } else { "dev" };
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", "dacapo", "--bin", "dacapo", "--profile", name]);
+    cargo.current_dir(crate::workspace()).env("CARGO_TARGET_DIR", profile.parent().context("no target directory")?);
+    let status = cargo.status().context("running cargo to build the host")?;
+    if !status.success() {
+        bail!("the host does not build: {status}");
+    }
+    Ok(profile.join("dacapo"))
+}
+
+impl Host {
+    /// Starts a host on a free port and waits until it serves.
+    pub fn start(options: HostOptions) -> Result<Host> {
+        std::fs::create_dir_all(&options.data)?;
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(options.data.join("host.log"))?;
+        let mut command = Command::new(binary()?);
+        command.arg("serve").arg("--data").arg(&options.data).args(["--address", "127.0.0.1:0", "--json"]);
+        command.args(&options.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().context("starting the host")?;
+        let stdout = child.stdout.take().context("the host has no standard output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let ready: Value = match serde_json::from_str(&line) {
+            Ok(ready) => ready,
+            Err(_) => {
+                let status = child.wait()?;
+                let log = std::fs::read_to_string(options.data.join("host.log")).unwrap_or_default();
+                bail!("the host did not start ({status}): {line}{log}");
+            }
+        };
+        let address = ready["address"].as_str().context("the host does not say its address")?.to_owned();
+        Ok(Host { options, child, url: format!("http://{address}") })
+    }
+
+    /// A host with a data directory of its own that goes with the returned guard.
+    pub fn temporary(arguments: &[&str]) -> Result<(Host, tempfile::TempDir)> {
+        let directory = tempfile::tempdir()?;
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let host = Host::start(HostOptions { data: directory.path().to_owned(), arguments })?;
+        Ok((host, directory))
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.options.data.join("host.log")).unwrap_or_default()
+    }
+
+    /// SIGKILL: the process gets no chance to do anything.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, and the exit code.
+    pub fn stop(&mut self) -> Result<Option<i32>> {
+        let status = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        anyhow::ensure!(status.success(), "kill: {status}");
+        Ok(self.child.wait()?.code())
+    }
+
+    /// Kills the host and starts it again on the same data.
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill()?;
+        let options = self.options.clone();
+        *self = Host::start(options)?;
+        Ok(())
+    }
+
+    /// One request. Any status is an answer; an error means that there was none.
+    pub fn request(&self, method: &str, path: &str, body: Option<&[u8]>) -> Result<Answer> {
+        request(method, &format!("{}{path}", self.url), body)
+    }
+
+    /// A request below the management API.
+    pub fn manage(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
+        let body = body.map(Value::to_string);
+        self.request(method, &format!("/runtime/webhooks/durabletask/{path}"), body.as_deref().map(str::as_bytes))
+    }
+
+    pub fn deploy(&self, app: &str, wasm: &[u8]) -> Result<Value> {
+        let answer = self.request("POST", &format!("/admin/apps/{app}"), Some(wasm))?;
+        anyhow::ensure!(answer.status == 200, "deploying {app}: {} {}", answer.status, answer.body);
+        Ok(answer.json())
+    }
+
+    /// Deploys a guest of this repository, built first if need be.
+    pub fn deploy_guest(&self, package: &str) -> Result<Value> {
+        self.deploy(package, &crate::guest(package)?)
+    }
+
+    /// Starts an orchestration and returns its id.
+    pub fn start_new(&self, name: &str, input: Value) -> Result<String> {
+        let answer = self.manage("POST", &format!("orchestrators/{name}"), Some(&input))?;
+        anyhow::ensure!(answer.status == 202, "starting {name}: {} {}", answer.status, answer.body);
+        Ok(answer.json()["id"].as_str().context("no id")?.to_owned())
+    }
+
+    pub fn status(&self, id: &str) -> Result<Value> {
+        let answer = self.manage("GET", &format!("instances/{id}"), None)?;
+        anyhow::ensure!(matches!(answer.status, 200 | 202), "status of {id}: {} {}", answer.status, answer.body);
+        Ok(answer.json())
+    }
+
+    pub fn history(&self, id: &str) -> Result<Vec<Value>> {
+        let answer = self.manage("GET", &format!("instances/{id}?showHistory=true&showHistoryOutput=true"), None)?;
+        Ok(answer.json()["historyEvents"].as_array().cloned().unwrap_or_default())
+    }
+
+    pub fn raise_event(&self, id: &str, name: &str, data: Value) -> Result<()> {
+        let answer = self.manage("POST", &format!("instances/{id}/raiseEvent/{name}"), Some(&data))?;
+        anyhow::ensure!(answer.status == 202, "raising {name}: {} {}", answer.status, answer.body);
+        Ok(())
+    }
+
+    /// Waits until the instance satisfies a condition, and returns its status.
+    pub fn wait_until(&self, id: &str, what: &str, condition: impl Fn(&Value) -> bool) -> Result<Value> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let status = self.status(id)?;
+            if condition(&status) {
+                return Ok(status);
+            }
+            if is_finished(&status) || Instant::now() > deadline {
+                bail!("{id} is not {what}, and will not be or was not within a minute: {status}\n{}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn wait(&self, id: &str) -> Result<Value> {
+        self.wait_until(id, "finished", is_finished)
+    }
+
+    /// Starts an orchestration, waits for its end and returns its status.
+    pub fn run(&self, name: &str, input: Value) -> Result<Value> {
+        let id = self.start_new(name, input)?;
+        self.wait(&id)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether a status is final.
+pub fn is_finished(status: &Value) -> bool {
+    ["Completed", "Failed", "Terminated", "Canceled"].iter().any(|name| status["runtimeStatus"] == json!(name))
+}
+
+/// One HTTP request. Any status is an answer.
+pub fn request(method: &str, url: &str, body: Option<&[u8]>) -> Result<Answer> {
+    static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
+    let agent = AGENT.get_or_init(|| {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(120)));
+        config.max_redirects(0).build().into()
+    });
+    let builder = ureq::http::Request::builder().method(method).uri(url).header("content-type", "application/json");
+    let response = match body {
+        Some(body) => agent.run(builder.body(body)?)?,
+        None => agent.run(builder.body(())?)?,
+    };
+    let status = response.status().as_u16();
+    let headers = response.headers().iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap_or_default().to_owned())).collect();
+    let body = response.into_body().into_with_config().limit(256 << 20).read_to_string()?;
+    Ok(Answer { status, headers, body })
+}

@@ -1,0 +1,32 @@
+//! What the end-to-end tests, the demo, the crash test and the benchmark share.
+//!
+//! - [`guests`] builds the examples and fixtures to wasm.
+//! - [`host`] runs a real `dacapo serve`.
+//! - [`crash`] kills it again and again and checks what is left.
+
+pub mod crash;
+pub mod guests;
+pub mod host;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+/// The root of the repository.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in the workspace")
+}
+
+/// The wasm module of a guest package, such as `example-hello-sequence`.
+pub fn guest(package: &str) -> Result<Vec<u8>> {
+    let path = guest_path(package)?;
+    std::fs::read(&path).with_context(|| format!("reading the guest {}", path.display()))
+}
+
+/// Where the wasm module of a guest package lies.
+pub fn guest_path(package: &str) -> Result<PathBuf> {
+    static GUESTS: std::sync::OnceLock<std::result::Result<PathBuf, String>> = std::sync::OnceLock::new();
+    let built = GUESTS.get_or_init(|| guests::build().map_err(|error| format!("{error:#}")));
+    let directory = built.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(directory.join(format!("{}.wasm", package.replace('-', "_"))))
+}
