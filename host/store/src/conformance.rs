@@ -21,9 +21,11 @@ pub trait Hub {
     fn open(&self) -> Box<dyn Store>;
 }
 
+type Check = fn(&dyn Hub);
+
 /// Runs every check, each on a new hub.
 pub fn conformance<H: Hub>(new_hub: impl Fn() -> H) {
-    let checks: [(&str, fn(&dyn Hub)); 20] = [
+    let checks: [(&str, Check); 20] = [
         ("an empty hub answers everything", empty),
         ("a started instance is stored whole", start),
         ("turns add up to a history", history),
@@ -191,7 +193,7 @@ fn stale(hub: &dyn Hub) {
     let before = everything(store);
 
     let mut late = a.clone();
-    let same_turn_again = Instance { record: sample::with_turns(&a.record, 0..0), ..a.clone() }.turn(vec![]);
+    let same_turn_again = Instance { record: sample::with_turns(&a.record, 0..0) }.turn(vec![]);
     let _ = late.turn(vec![]);
     let two_turns_on = late.turn(vec![]);
     let turns_without_history = change(&sample::with_turns(&a.record, 0..2));

@@ -1,13 +1,14 @@
-//! Measures what a suspended orchestrator costs: `cargo run --release -p dacapo-wasm --example instantiate [APP.wasm NAME]`.
+//! Measures what a suspended orchestrator costs: `cargo run --release -p dacapo-wasm --example instantiate [APP.wasm NAME [ACTIVITY INPUT]]`.
 //!
-//! Without an app it runs a guest of a few instructions; with one, its orchestrator NAME with the input `null`.
+//! Without an app it runs a guest of a few instructions; with one, its orchestrator NAME with the input `null`, and one of
+//! its activities.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dacapo_core::execution::{Context, Execution, Limits};
 use dacapo_core::guest::SharedExecution;
-use dacapo_core::{Event, ExecutionId, Executor, FunctionName, Guest, InstanceId, Seq, Step, Timestamp, VersionId};
+use dacapo_core::{ActivityCall, Event, ExecutionId, Executor, FunctionName, Guest, InstanceId, Seq, Step, Timestamp, VersionId};
 use dacapo_wasm::{Config, Runtime};
 
 #[path = "../tests/runtime/guest.rs"]
@@ -19,7 +20,7 @@ const GUESTS: usize = 5_000;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (bytes, name) = match arguments.as_slice() {
-        [path, name] => (std::fs::read(path).expect("the app can be read"), name.clone()),
+        [path, name, ..] => (std::fs::read(path).expect("the app can be read"), name.clone()),
         _ => (guest::Guest::orchestrator("(call $wait_for (call $call_work)) (call $done)").module(), "main".to_owned()),
     };
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -42,6 +43,12 @@ fn main() {
     }
     println!("instantiate + first wait  {:>9.1?}   (median of {GUESTS}, one after the other)", median(&mut begun));
     println!("resume + next rest        {:>9.1?}", median(&mut finished));
+
+    if let [_, _, activity, input] = &std::env::args().collect::<Vec<_>>()[1..] {
+        println!("activity                  {:>9.1?}", median(&mut activities(&runtime, version, activity, input)));
+    } else if name == "main" {
+        println!("activity                  {:>9.1?}", median(&mut activities(&runtime, version, "work", "null")));
+    }
 
     // Many at once: memory.
     let (rss, maps) = (resident_kib(), mappings());
@@ -69,6 +76,23 @@ fn main() {
     let load = Instant::now();
     runtime.load(version).expect("it is cached");
     println!("load from the cache       {:>9.1?}", load.elapsed());
+}
+
+fn activities(runtime: &Runtime, version: VersionId, name: &str, input: &str) -> Vec<Duration> {
+    let call = ActivityCall {
+        name: FunctionName::new(name).expect("a valid name"),
+        input: input.into(),
+        instance: InstanceId::any("i").expect("a valid id"),
+        seq: Seq(0),
+        attempt: 1,
+    };
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio can be set up");
+    let run = |_| {
+        let begun = Instant::now();
+        tokio.block_on(runtime.run_activity(version, call.clone())).expect("it succeeds");
+        begun.elapsed()
+    };
+    (0..GUESTS).map(run).collect()
 }
 
 fn begin(runtime: &Runtime, version: VersionId, name: &str, round: usize) -> (Box<dyn Guest>, SharedExecution, Duration) {

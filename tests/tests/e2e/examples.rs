@@ -1,6 +1,6 @@
 //! The examples do what their READMEs say.
 
-use dacapo_tests::host::{Host, HostOptions};
+use dacapo_tests::host::Host;
 use serde_json::{Value, json};
 
 fn host(example: &str, arguments: &[&str]) -> (Host, tempfile::TempDir) {

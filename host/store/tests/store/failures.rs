@@ -7,7 +7,9 @@ use std::time::Duration;
 use dacapo_core::Commit;
 use dacapo_store::conformance::sample::{self, Instance};
 use dacapo_store::conformance::{commit, everything};
+use dacapo_store::redb::Medium;
 use dacapo_store::{AppVersion, RedbStore, Store, StoreError, StoreOptions};
+use redb::{Database, TableDefinition};
 
 use crate::disk::{Disk, SyncFault};
 
@@ -158,4 +160,41 @@ fn a_disk_that_comes_back_is_taken_up_again() {
     assert_eq!(store.instance(&instance.record.id).expect("the disk is back"), Some(instance.record));
     let (_, change) = heavy_start(&store, "c");
     commit(&store, change).expect("the disk is back");
+}
+
+#[test]
+fn damage_that_a_commit_meets_fails_that_commit_alone() {
+    let disk = Disk::default();
+    let store = open(&disk);
+    let mut instances = ["damaged", "sender", "other"].map(|name| Instance::new(name, store.next_row()));
+    for instance in &mut instances {
+        commit(&store, instance.turn(vec![instance.started()])).expect("there is room");
+    }
+    drop(store);
+    let [damaged, sender, other] = &mut instances;
+    damage_record(&disk, damaged);
+    let store = open(&disk);
+    let (sender_before, other_before) = (sender.record.clone(), other.record.clone());
+    // The message to the damaged instance is met after the sender's own rows are written.
+    let to_damaged = Commit { sent: vec![sample::message("damaged", sample::raised("x", 1))], ..sender.turn(vec![]) };
+    let (answers, received) = mpsc::channel();
+    for change in [other.turn(vec![]), to_damaged, other.turn(vec![])] {
+        let answers = answers.clone();
+        store.commit(change, Box::new(move |result| answers.send(result).expect("the test waits")));
+    }
+    let results: Vec<_> = received.iter().take(3).collect();
+    assert!(matches!(results[..], [Ok(_), Err(StoreError::Corrupt(_)), Ok(_)]), "{results:?}");
+    assert_eq!(store.instance(&sender.record.id).expect("readable"), Some(sender_before.clone()));
+    assert_eq!(store.history(sender_before.row, 1..9).expect("readable"), vec![]);
+    assert_eq!(store.instance(&other.record.id).expect("readable"), Some(other.record.clone()));
+    assert_ne!(other.record, other_before);
+    assert!(matches!(store.instance(&damaged.record.id), Err(StoreError::Corrupt(_))));
+}
+
+fn damage_record(disk: &Disk, instance: &Instance) {
+    let database = disk.open(&Database::builder()).expect("the store has closed it");
+    let txn = database.begin_write().expect("the only writer");
+    let records: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
+    txn.open_table(records).expect("it is there").insert(instance.record.row.0, [1u8, 200].as_slice()).expect("there is room");
+    txn.commit().expect("there is room");
 }
