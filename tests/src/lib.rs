@@ -7,6 +7,9 @@
 pub mod crash;
 pub mod guests;
 pub mod host;
+/// What the random programs of the fixture `interpreter` must return.
+#[path = "../fixtures/interpreter/src/program.rs"]
+pub mod program;
 
 use std::path::{Path, PathBuf};
 

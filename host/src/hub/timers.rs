@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dacapo_core::commit::Timer;
 use dacapo_core::{Delivery, Event, ExecutionId, InstanceId, InstanceRecord, Message, Timestamp};
-use dacapo_store::TimerKey;
+use dacapo_store::{DueTimer, TimerKey};
 use tokio::sync::Notify;
 
 use super::{HubError, Inner, now};
@@ -53,13 +53,9 @@ impl Inner {
     /// Delivers every timer that is due and returns how long to sleep.
     fn fire_due_timers(&self) -> Result<Duration, HubError> {
         loop {
-            let after = self.timers.lock().cursor;
-            let due = self.store.timers(after, now(), BATCH)?;
+            let due = self.take_due_timers()?;
             for timer in &due {
                 self.fire(&timer.instance, timer.execution, Timer { fire_at: timer.key.fire_at, seq: timer.key.seq });
-            }
-            if let Some(last) = due.last() {
-                self.timers.lock().cursor = Some(last.key);
             }
             if due.len() < BATCH {
                 break;
@@ -71,6 +67,15 @@ impl Inner {
         let sleep = next.map_or(MAX_SLEEP, |at| at.since(now()).min(MAX_SLEEP));
         state.wakes_at = Some(now().plus(sleep));
         Ok(sleep)
+    }
+
+    /// Reads timers that are due and moves the cursor behind them, both under the lock: whoever sets a timer (durable by
+    /// then) before this is read here, and whoever sets one after it sees the cursor. In between there is nobody.
+    fn take_due_timers(&self) -> Result<Vec<DueTimer>, HubError> {
+        let mut state = self.timers.lock();
+        let due = self.store.timers(state.cursor, now(), BATCH)?;
+        state.cursor = due.last().map(|last| last.key).or(state.cursor);
+        Ok(due)
     }
 
     /// Takes notice of timers that are durable now.

@@ -1,6 +1,7 @@
 //! Versions by digest, and the executor that runs them.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -105,7 +106,10 @@ impl Runtime {
             return Err(DeployError::TooLarge { bytes: bytes.len(), allowed });
         }
         let version = cache::version_of(bytes);
-        let prepared = inner.place(version, || inner.compile(version, bytes))?;
+        // Libraries read foreign bytes here. One that panics at them must not look like trouble of the host.
+        let placed = catch_unwind(AssertUnwindSafe(|| inner.place(version, || inner.compile(version, bytes))));
+        let prepared = placed
+            .unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler gives up on it; the log says where"))))?;
         inner.modules.put(version, bytes)?;
         inner.compiled.put(version, &prepared.component);
         Ok(App { version, functions: prepared.functions.clone() })

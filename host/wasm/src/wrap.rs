@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use wasi_preview1_component_adapter_provider as adapter;
-use wasmparser::{Parser, Payload};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 use wit_component::ComponentEncoder;
 
 use crate::DeployError;
@@ -23,6 +23,10 @@ pub(crate) fn wrap(bytes: &[u8]) -> Result<Cow<'_, [u8]>, DeployError> {
 }
 
 fn wrap_module(bytes: &[u8]) -> Result<Vec<u8>, DeployError> {
+    // The encoder takes a well-formed module for granted, and panics at one that is cut off.
+    Validator::new_with_features(WasmFeatures::all())
+        .validate_all(bytes)
+        .map_err(|why| DeployError::invalid(format_args!("{why}")))?;
     let mut encoder =
         ComponentEncoder::default().validate(true).module(bytes).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
     if imports_preview1(bytes).map_err(|why| DeployError::invalid(format_args!("{why}")))? {

@@ -79,7 +79,7 @@ fn errors_say_what_to_do_and_have_their_exit_codes() {
     assert!(cli.fails(1, &["start-new", "nobody"]).contains("nobody"));
     let not_wasm = directory.path().join("x.wasm");
     std::fs::write(&not_wasm, "hello").unwrap();
-    assert!(cli.fails(1, &["deploy", not_wasm.to_str().unwrap()]).contains("wasm"));
+    assert!(cli.fails(1, &["deploy", not_wasm.to_str().unwrap()]).contains("not WebAssembly"));
     let unreachable = Command::new(binary().unwrap()).args(["get-instances", "--server", "http://127.0.0.1:1"]).output().unwrap();
     assert_eq!(unreachable.status.code(), Some(5), "{unreachable:?}");
     assert!(String::from_utf8_lossy(&unreachable.stderr).contains("dacapo serve"), "{unreachable:?}");

@@ -1,9 +1,5 @@
 //! Random orchestrators, and every prefix of every history replayed cold: same actions, no divergence.
 
-#[path = "../../fixtures/interpreter/src/program.rs"]
-#[allow(dead_code, reason = "the fixture uses the rest")]
-mod program;
-
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -12,6 +8,7 @@ use dacapo_core::turn::{Memory, Turn};
 use dacapo_core::{Delivery, Event, Executor, HistoryEvent, InstanceRecord, Message, Row, RuntimeStatus, VersionId};
 use dacapo_store::{InstanceQuery, RedbStore, Store as _, StoreOptions};
 use dacapo_tests::host::Host;
+use dacapo_tests::program;
 use serde_json::{Value, json};
 
 /// Runs programs on a real host (hot), stops it, and replays what its store holds.

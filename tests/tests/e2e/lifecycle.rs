@@ -32,6 +32,23 @@ fn a_timer_that_was_due_while_the_host_was_down_fires_at_the_start() {
     assert_eq!(host.wait(&id).unwrap()["runtimeStatus"], "Completed");
 }
 
+/// A timer that became durable while the timer task was between reading the due timers and moving its cursor was missed
+/// for ever when it was due earlier than the last of those. It takes many short timers at once to meet that moment.
+#[test]
+fn of_many_short_timers_every_one_fires() {
+    let (host, _directory) = Host::temporary(&[]).unwrap();
+    host.deploy_guest("fixture-probe").unwrap();
+    let start =
+        |thread: u64| -> Vec<String> { (0..150).map(|n| host.start_new("timer", json!((n * thread) % 15)).unwrap()).collect() };
+    let ids: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..=4).map(|thread| scope.spawn(move || start(thread))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    for id in ids {
+        assert_eq!(host.wait(&id).unwrap()["runtimeStatus"], "Completed");
+    }
+}
+
 #[test]
 fn a_graceful_stop_finishes_turns_and_exits_with_0() {
     let (mut host, directory) = Host::temporary(&["--set=engine.shutdown_grace_seconds=1"]).unwrap();
