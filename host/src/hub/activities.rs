@@ -1,7 +1,9 @@
 //! Activities: run on the tokio runtime, so many at a time, each at least once.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use dacapo_core::{ActivityCall, Delivery, Event, Failure, Message, Payload, Row, Seq, VersionId};
@@ -25,10 +27,19 @@ struct State {
     closing: bool,
 }
 
+impl State {
+    fn enter(&mut self, activity: &PendingActivity) -> u64 {
+        self.runs += 1;
+        self.running.insert(self.runs, Running { row: activity.row, seq: activity.seq, handle: None });
+        self.runs
+    }
+}
+
 struct Running {
     row: Row,
     seq: Seq,
-    handle: AbortHandle,
+    /// None while it runs on the thread that began it.
+    handle: Option<AbortHandle>,
 }
 
 impl Activities {
@@ -40,6 +51,30 @@ impl Activities {
         self.state.lock().expect("no holder of this lock panics")
     }
 
+    /// Gives an activity a place and a number, or queues it.
+    fn admit(&self, activity: PendingActivity) -> Option<(u64, PendingActivity)> {
+        let mut state = self.lock();
+        if state.closing {
+            return None;
+        }
+        if state.running.len() >= self.limit {
+            state.queue.push_back(activity);
+            return None;
+        }
+        Some((state.enter(&activity), activity))
+    }
+
+    /// Gives up a place; the next in the queue gets it.
+    fn leave(&self, run: u64) -> Option<(u64, PendingActivity)> {
+        let mut state = self.lock();
+        state.running.remove(&run);
+        let next = state.queue.pop_front();
+        if next.is_none() && state.running.is_empty() {
+            self.idle.notify_waiters();
+        }
+        next.map(|next| (state.enter(&next), next))
+    }
+
     /// Tells activities that nobody waits for them any more: those that run are stopped at their next yield.
     ///
     /// Looks at everything that runs or is queued: called when an execution ends, not for each result.
@@ -49,7 +84,7 @@ impl Activities {
         }
         let mut state = self.lock();
         let concerned = state.running.values().filter(|run| run.row == row && seqs.contains(&run.seq));
-        concerned.for_each(|run| run.handle.abort());
+        concerned.filter_map(|run| run.handle.as_ref()).for_each(AbortHandle::abort);
         state.queue.retain(|activity| activity.row != row || !seqs.contains(&activity.seq));
     }
 
@@ -71,44 +106,54 @@ impl Activities {
         };
         if tokio::time::timeout(grace, all_ended).await.is_err() {
             let running = std::mem::take(&mut self.lock().running);
-            running.into_values().for_each(|run| run.handle.abort());
+            running.into_values().filter_map(|run| run.handle).for_each(|handle| handle.abort());
         }
     }
 }
 
 impl Inner {
-    /// Runs an activity as soon as there is room.
-    pub(super) fn schedule_activity(self: &Arc<Self>, activity: PendingActivity) {
-        let mut state = self.activities.lock();
-        if state.closing {
-            return;
-        }
-        if state.running.len() < self.activities.limit {
-            self.start_activity(&mut state, activity);
-        } else {
-            state.queue.push_back(activity);
+    /// Runs activities as soon as there is room.
+    ///
+    /// One that comes alone, the next step of a chain, is begun on this very thread: if it needs no waiting it ends
+    /// there, and no other thread has to be woken. It lets go when it waits or has used up its slice of fuel. Several
+    /// go to the tokio runtime at once, which spreads them.
+    pub(super) fn schedule_activities(self: &Arc<Self>, activities: Vec<PendingActivity>) {
+        let alone = activities.len() == 1;
+        for activity in activities {
+            let Some((run, activity)) = self.activities.admit(activity) else { continue };
+            let mut task = self.task(run, activity);
+            if alone {
+                let _runtime = self.tokio.enter();
+                if task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+                    continue;
+                }
+            }
+            self.spawn_activity(run, task);
         }
     }
 
-    fn start_activity(self: &Arc<Self>, state: &mut State, activity: PendingActivity) {
-        let (row, seq) = (activity.row, activity.seq);
+    fn spawn_activity(self: &Arc<Self>, run: u64, task: ActivityTask) {
+        let handle = self.tokio.spawn(task).abort_handle();
+        // It may have ended already, and left its place.
+        if let Some(running) = self.activities.lock().running.get_mut(&run) {
+            running.handle = Some(handle);
+        }
+    }
+
+    fn task(self: &Arc<Self>, run: u64, activity: PendingActivity) -> ActivityTask {
         let hub = self.clone();
-        state.runs += 1;
-        let run = state.runs;
-        let task = self.tokio.spawn(async move {
-            let slot = Slot { hub: &hub, run };
+        Box::pin(async move {
+            let place = Place { hub: &hub, run };
             let PendingActivity { seq, instance, execution, version, name, input, attempt, .. } = activity;
             let call = ActivityCall { name, input, instance: instance.clone(), seq, attempt };
             let event = match hub.run_activity(version, call).await {
                 Ok(result) => Event::TaskCompleted { seq, result },
                 Err(failure) => Event::TaskFailed { seq, failure },
             };
-            drop(slot);
+            drop(place);
             let message = Message { to: instance, execution: Some(execution), sent_at: now(), event };
             hub.deliver(Delivery { message, stored: None });
-        });
-        // The task cannot have left its place yet: that takes the lock that is held here.
-        state.running.insert(run, Running { row, seq, handle: task.abort_handle() });
+        })
     }
 
     async fn run_activity(&self, caller: Option<VersionId>, call: ActivityCall) -> Result<Payload, Failure> {
@@ -121,20 +166,18 @@ impl Inner {
     }
 }
 
+type ActivityTask = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A place among the running activities. Given to the next in the queue when the activity ends, however it ends.
-struct Slot<'a> {
+struct Place<'a> {
     hub: &'a Arc<Inner>,
     run: u64,
 }
 
-impl Drop for Slot<'_> {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.hub.activities.lock();
-        state.running.remove(&self.run);
-        if let Some(next) = state.queue.pop_front() {
-            self.hub.start_activity(&mut state, next);
-        } else if state.running.is_empty() {
-            self.hub.activities.idle.notify_waiters();
+        if let Some((run, next)) = self.hub.activities.leave(self.run) {
+            self.hub.spawn_activity(run, self.hub.task(run, next));
         }
     }
 }

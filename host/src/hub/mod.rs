@@ -35,7 +35,7 @@ use dacapo_core::{
     Delivery, Event, ExecutionId, Executor, FunctionKind, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message,
     Payload, RuntimeStatus, Timestamp,
 };
-use dacapo_store::{InstanceQuery, Page, RedbStore, Store, StoreOptions};
+use dacapo_store::{InstanceQuery, Page, RedbStore, Store, StoreOptions, StoreStats};
 use dacapo_wasm::Runtime;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -250,11 +250,17 @@ impl Hub {
         self.0.catalog.active()
     }
 
+    /// How much is stored, and in how many transactions it was.
+    pub fn stats(&self) -> Result<StoreStats, HubError> {
+        Ok(self.0.store.stats()?)
+    }
+
     /// Stops: no new work is taken, turns that run are finished and committed, and activities get `grace` to end. What
     /// is left is taken up at the next start.
     pub async fn shutdown(&self, grace: Duration) {
         self.0.closing.store(true, Ordering::SeqCst);
         self.0.desk.close();
+        self.0.timers.stop();
         self.0.activities.finish(grace).await;
         self.0.waiters.clear();
         let threads = std::mem::take(&mut *self.0.threads.lock().expect("no holder of this lock panics"));
@@ -323,7 +329,7 @@ impl Inner {
             let page = self.store.activities(after, PAGE)?;
             after = page.last().map(|activity| (activity.row, activity.seq));
             let more = page.len() == PAGE;
-            page.into_iter().for_each(|activity| self.schedule_activity(activity));
+            self.schedule_activities(page);
             if !more {
                 break;
             }

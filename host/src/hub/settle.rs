@@ -68,7 +68,7 @@ impl Inner {
         self.desk.end_turn(&record.id, hot);
         let deliveries = receipt.delivered.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) });
         self.desk.deliver_all(deliveries.map(|delivery| Envelope { delivery, acknowledge: None }));
-        activities.into_iter().for_each(|activity| self.schedule_activity(activity));
+        self.schedule_activities(activities);
         self.set_timers(&record, &timers);
         if ended {
             self.waiters.ended(&record);

@@ -110,6 +110,11 @@ impl Inner {
 }
 
 impl Timers {
+    /// Wakes the task, which finds that the hub is closing.
+    pub fn stop(&self) {
+        self.sooner.notify_one();
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
     }

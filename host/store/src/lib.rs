@@ -152,6 +152,8 @@ pub struct AppVersion {
 pub struct StoreStats {
     /// Bytes on disk.
     pub bytes: u64,
+    /// Synced transactions ever written: what commits were gathered into.
+    pub transactions: u64,
     pub instances: u64,
     /// Turns in all histories.
     pub turns: u64,

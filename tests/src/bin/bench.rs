@@ -163,9 +163,12 @@ impl Bench {
         let hub = self.hub(&format!("hello-{concurrency}"), &["example-hello-sequence"]).await?;
         let warm_up = (count / 10).max(concurrency);
         hello_sequences(&hub, warm_up, concurrency).await?;
+        let before = hub.stats()?;
         let begin = Instant::now();
         let mut latencies = hello_sequences(&hub, count, concurrency).await?;
         let rate = count as f64 / begin.elapsed().as_secs_f64();
+        let after = hub.stats()?;
+        let commits = (after.turns - before.turns) as f64 / (after.transactions - before.transactions) as f64;
         hub.shutdown(Duration::from_secs(1)).await;
         let median = percentile(&mut latencies, 50);
         let name = format!("hello sequence at {concurrency}");
@@ -179,8 +182,10 @@ impl Bench {
         if concurrency == 1 {
             self.at_most(format!("{name}: median latency / one redb commit"), median / floor_commit, "x", 6.0);
         }
-        let floor = self.floor_hello(concurrency, count)?;
-        self.add(format!("floor at {concurrency}: bare redb, same rows, same batches"), floor, "1/s");
+        self.add(format!("{name}: commits per transaction"), commits, "");
+        let batch = (commits.round() as usize).max(1);
+        let floor = self.floor_hello(batch, count)?;
+        self.add(format!("floor at {concurrency}: bare redb, same rows, batches of {batch}"), floor, "1/s");
         if concurrency == 256 {
             self.at_least(format!("{name}: rate / floor"), rate / floor, "x", 1.0 / 3.0);
         } else {
@@ -189,33 +194,41 @@ impl Bench {
         Ok(())
     }
 
-    /// The rows of hello sequences without anything else: per step an instance row, a history row, and an activity row
-    /// that comes and goes; a batch holds one step of as many sequences as run at a time.
-    fn floor_hello(&self, concurrency: usize, count: usize) -> Result<f64> {
+    /// The rows of hello sequences without anything else: the id once, and per step the record, a history row, and an
+    /// activity row that comes and goes; the counters in each transaction. A batch holds one step of so many sequences,
+    /// which is how many commits the engine put into one transaction on average.
+    fn floor_hello(&self, batch: usize, count: usize) -> Result<f64> {
         const STEPS: u32 = 4;
-        let database = floor_database(&self.directory.join(format!("floor-{concurrency}.redb")))?;
-        let count = count.div_ceil(concurrency) * concurrency;
+        let path = self.directory.join(format!("floor-{batch}-{count}.redb"));
+        let database = floor_database(&path)?;
+        let count = count.div_ceil(batch) * batch;
         let begin = Instant::now();
-        for first in (0..count as u64).step_by(concurrency) {
+        for first in (0..count as u64).step_by(batch) {
             for step in 0..STEPS {
                 let mut transaction = database.begin_write()?;
                 transaction.set_durability(Durability::Immediate)?;
                 {
-                    let mut instances = transaction.open_table(INSTANCES)?;
+                    let mut ids = transaction.open_table(IDS)?;
+                    let mut records = transaction.open_table(RECORDS)?;
                     let mut history = transaction.open_table(HISTORY)?;
                     let mut activities = transaction.open_table(ACTIVITIES)?;
-                    for row in first..first + concurrency as u64 {
-                        // As random as an instance id.
-                        let id = format!("{:032x}", u128::from(row).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_0C82_1E7B_5A3D));
-                        instances.insert(id.as_str(), [1; 180].as_slice())?;
+                    for row in first..first + batch as u64 {
+                        if step == 0 {
+                            // As random as an instance id.
+                            let id =
+                                format!("{:032x}", u128::from(row + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_0C82_1E7B_5A3D));
+                            ids.insert(id.as_str(), row)?;
+                        }
+                        records.insert(row, [1; 180].as_slice())?;
                         history.insert((row, step), [2; 120].as_slice())?;
                         if step > 0 {
                             activities.remove((row, step - 1))?;
                         }
                         if step + 1 < STEPS {
-                            activities.insert((row, step), [3; 4].as_slice())?;
+                            activities.insert((row, step), step)?;
                         }
                     }
+                    transaction.open_table(COUNTERS)?.insert("counters", first + u64::from(step))?;
                 }
                 transaction.commit()?;
             }
@@ -344,9 +357,11 @@ impl Bench {
     }
 }
 
-const INSTANCES: TableDefinition<&str, &[u8]> = TableDefinition::new("instances");
+const IDS: TableDefinition<&str, u64> = TableDefinition::new("ids");
+const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
 const HISTORY: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("history");
-const ACTIVITIES: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("activities");
+const ACTIVITIES: TableDefinition<(u64, u32), u32> = TableDefinition::new("activities");
+const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
 
 fn floor_database(path: &Path) -> Result<Database> {
     let database = Database::builder().set_cache_size(64 << 20).create(path)?;

@@ -201,6 +201,8 @@ impl Store for RedbStore {
 
     fn stats(&self) -> Result<StoreStats> {
         let bytes = self.file.size();
-        self.file.read(|txn| read::stats(txn, bytes))
+        let transactions = self.file.counters()?.transactions;
+        let stats = self.file.read(|txn| read::stats(txn, bytes))?;
+        Ok(StoreStats { transactions, ..stats })
     }
 }

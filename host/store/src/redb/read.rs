@@ -202,6 +202,7 @@ pub(super) fn apps(txn: &ReadTransaction) -> Result<Vec<(AppVersion, bool)>> {
 pub(super) fn stats(txn: &ReadTransaction, bytes: u64) -> Result<StoreStats> {
     Ok(StoreStats {
         bytes,
+        transactions: 0,
         instances: txn.open_table(RECORDS)?.len()?,
         turns: txn.open_table(HISTORY)?.len()?,
         messages: txn.open_table(INBOX)?.len()?,
