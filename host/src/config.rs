@@ -119,7 +119,7 @@ impl Default for Settings {
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { turn_threads: 0, concurrent_activities: 256, hot_instances: 4_000, shutdown_grace_seconds: 10 }
+        Self { turn_threads: 0, concurrent_activities: 256, hot_instances: 1_000, shutdown_grace_seconds: 10 }
     }
 }
 

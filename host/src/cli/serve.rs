@@ -68,7 +68,7 @@ pub(super) struct SettingArguments {
     /// Activities that run at once [default: 256].
     #[arg(long, value_name = "COUNT")]
     concurrent_activities: Option<u32>,
-    /// Orchestrations that stay in memory between their turns [default: 4000].
+    /// Orchestrations that stay in memory between their turns [default: 1000].
     #[arg(long, value_name = "COUNT")]
     hot_instances: Option<u32>,
     /// Keep none in memory: every turn replays.

@@ -36,7 +36,7 @@ pub(super) struct Hot {
 /// What a turn thread does next.
 pub(super) enum Job {
     /// Run a turn of this instance, with these messages.
-    Turn(InstanceId, Vec<Envelope>, Option<Hot>),
+    Turn(InstanceId, Vec<Envelope>, Option<Box<Hot>>),
     /// A commit is durable, or has failed: let what follows happen.
     Settle(Box<Settled>),
 }
@@ -114,7 +114,7 @@ impl Desk {
                 && let Some(id) = state.queue.pop_front()
             {
                 state.in_flight += 1;
-                let hot = state.hot.as_mut().and_then(|hot| hot.pop(&id));
+                let hot = state.hot.as_mut().and_then(|hot| hot.pop(&id)).map(Box::new);
                 let mailbox = state.mailboxes.get_mut(&id).expect("a queued instance has a mailbox");
                 mailbox.in_turn = true;
                 let envelopes = std::mem::take(&mut mailbox.envelopes);

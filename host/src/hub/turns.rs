@@ -30,7 +30,7 @@ fn work(hub: &Arc<Inner>) {
             Job::Settle(settled) => hub.settle(*settled),
             Job::Turn(id, envelopes, hot) => {
                 // A panic is a bug of the host. It must not take the other instances down with it.
-                let turn = catch_unwind(AssertUnwindSafe(|| hub.run_turn(&id, envelopes, hot)));
+                let turn = catch_unwind(AssertUnwindSafe(|| hub.run_turn(&id, envelopes, hot.map(|hot| *hot))));
                 if turn.is_err() {
                     tracing::error!(instance = %id, "the turn panicked; the instance is taken up at the next start of the host");
                     hub.desk.end_turn(&id, None);

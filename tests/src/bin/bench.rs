@@ -1,7 +1,7 @@
 //! The benchmark: how fast the engine is, against the floor of the store it stands on, measured in the same run.
 //!
 //! Everything runs in this process through the engine's own interface, on the embedded store, with every commit
-//! synced; only the cold start spawns the real host. `cargo run --release -p dacapo-tests --bin bench -- --help`.
+//! synced; only the waiting orchestrations and the cold start are measured on a real host's process. `cargo run --release -p dacapo-tests --bin bench -- --help`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl Bench {
         }
         for instances in [10_000, 100_000] {
             if self.wants("waiting") {
-                self.waiting(self.scaled(instances)).await?;
+                self.waiting(self.scaled(instances))?;
             }
         }
         if self.wants("resume") {
@@ -275,35 +275,45 @@ impl Bench {
         Ok(())
     }
 
-    async fn waiting(&mut self, count: usize) -> Result<()> {
-        let hub = self.hub(&format!("waiting-{count}"), &["fixture-probe"]).await?;
-        let name = FunctionName::new("wait_event")?;
+    /// Orchestrations that wait for an event, on a real host: what its process holds resident, clients not counted.
+    fn waiting(&mut self, count: usize) -> Result<()> {
+        const CLIENTS: usize = 8;
+        let options = HostOptions { data: self.directory.join(format!("waiting-{count}")), arguments: Vec::new() };
+        let mut host = Host::start(options)?;
+        host.deploy_guest("fixture-probe")?;
         let begin = Instant::now();
-        let ids: Vec<InstanceId> = stream::iter(0..count)
-            .map(|_| hub.start_new(StartRequest { name: name.clone(), id: None, input: "\"go\"".into(), version: String::new() }))
-            .buffer_unordered(256)
-            .map(|started| started.map_err(anyhow::Error::from))
-            .collect::<Vec<_>>()
-            .await
-            .into_iter()
-            .collect::<Result<_>>()?;
+        std::thread::scope(|scope| {
+            let host = &host;
+            let start = move |client: usize| {
+                for number in (client..count).step_by(CLIENTS) {
+                    let path = format!("orchestrators/wait_event/waiting-{number}");
+                    let answer = host.manage("POST", &path, Some(&serde_json::json!("go")))?;
+                    anyhow::ensure!(answer.status == 202, "{answer:?}");
+                }
+                Ok(())
+            };
+            let clients: Vec<_> = (0..CLIENTS).map(|client| scope.spawn(move || start(client))).collect();
+            clients.into_iter().try_for_each(|client| client.join().map_err(|_| anyhow::anyhow!("a client panicked"))?)
+        })?;
         let label = format!("{count} waiting orchestrations");
-        self.add(format!("{label}: started per second"), count as f64 / begin.elapsed().as_secs_f64(), "1/s");
-        let resident = resident_megabytes()?;
+        self.add(format!("{label}: started per second, over HTTP"), count as f64 / begin.elapsed().as_secs_f64(), "1/s");
+        let resident = resident_megabytes(host.pid())?;
         if count == 100_000 {
             self.at_most(format!("{label}: resident in all"), resident, "MB", 200.0);
         } else {
             self.add(format!("{label}: resident in all"), resident, "MB");
         }
         let mut times = Vec::new();
-        for id in ids.iter().step_by((count / 100).max(1)) {
+        for number in (0..count).step_by((count / 100).max(1)) {
+            let id = format!("waiting-{number}");
             let begin = Instant::now();
-            hub.raise_event(id, "go", "1".into()).await?;
-            hub.wait(id).await?;
+            host.raise_event(&id, "go", serde_json::json!(1))?;
+            let answer = host.manage("GET", &format!("instances/{id}?wait=10"), None)?;
+            anyhow::ensure!(answer.status == 200, "{answer:?}");
             times.push(begin.elapsed().as_secs_f64());
         }
-        self.add(format!("{label}: one woken by an event, median"), percentile(&mut times, 50) * 1e3, "ms");
-        hub.shutdown(Duration::from_secs(1)).await;
+        self.add(format!("{label}: one woken by an event, median, over HTTP"), percentile(&mut times, 50) * 1e3, "ms");
+        host.stop()?;
         Ok(())
     }
 
@@ -407,10 +417,10 @@ fn percentile(values: &mut [f64], percent: usize) -> f64 {
     values[(values.len() - 1) * percent / 100]
 }
 
-/// The resident set of this process, as Linux counts it.
-fn resident_megabytes() -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("reading the resident set size (Linux only)")?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS in /proc/self/status")?;
+/// The resident set of a process, as Linux counts it.
+fn resident_megabytes(pid: u32) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("reading the resident set size (Linux only)")?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS in the status of the process")?;
     let kilobytes: f64 = line.split_whitespace().nth(1).context("no figure behind VmRSS")?.parse()?;
     Ok(kilobytes / 1e3)
 }
