@@ -6,7 +6,7 @@
 //!   guest                                    call, create_timer, wait, outcome, ...
 //! ```
 //!
-//! There is one [`Execution::apply`], for replay and live, and one [`Execution::take`] through which every action of
+//! There is one [`Execution::apply`], for replay and live, and one `Execution::take` through which every action of
 //! the guest goes: in a live turn it is collected, in a replayed turn it is compared with what history recorded.
 //! All messages of a turn are applied before the guest is resumed, so a turn resumes its guest once.
 

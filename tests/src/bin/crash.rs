@@ -42,7 +42,7 @@ fn main() -> Result<()> {
         kills: options.kills,
         clients: options.clients,
         lives: Duration::from_millis(20)..Duration::from_millis(options.longest_life.max(21)),
-        arguments: if options.cold { vec!["--hot-instances=0".into()] } else { Vec::new() },
+        arguments: if options.cold { vec!["--no-heat".into()] } else { Vec::new() },
     };
     match run(&crash, directory.path()) {
         Ok(report) if options.json => println!("{}", serde_json::to_string_pretty(&report)?),

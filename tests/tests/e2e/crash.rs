@@ -25,5 +25,5 @@ fn nothing_is_lost_or_done_twice_when_the_host_is_killed() {
 
 #[test]
 fn nor_without_heat() {
-    short_run(2, &["--hot-instances=0"]);
+    short_run(2, &["--no-heat"]);
 }

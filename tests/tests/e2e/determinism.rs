@@ -93,7 +93,7 @@ fn replay_every_prefix(executor: &dyn Executor, record: &InstanceRecord, history
 #[test]
 fn wasi_in_an_orchestrator_behaves_as_designed() {
     let mut seen: Vec<Vec<Value>> = Vec::new();
-    for arguments in [&[][..], &["--hot-instances=0"]] {
+    for arguments in [&[][..], &["--no-heat"]] {
         let (host, _directory) = Host::temporary(arguments).unwrap();
         host.deploy_guest("fixture-wasi-probe").unwrap();
         let run = |name: &str, input: Value| {

@@ -72,7 +72,7 @@ fn strip(value: &Value) -> Value {
 #[test]
 fn hot_and_cold_give_the_same_histories() {
     let hot = histories(&[]);
-    let cold = histories(&["--hot-instances=0"]);
+    let cold = histories(&["--no-heat"]);
     assert_eq!(hot.len(), cold.len());
     for ((name, hot), (_, cold)) in hot.into_iter().zip(cold) {
         assert_eq!(hot, cold, "{name}");

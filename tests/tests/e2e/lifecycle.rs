@@ -91,7 +91,7 @@ fn a_taken_address_is_an_error_that_names_it() {
 
 #[test]
 fn log_lines_of_an_orchestrator_are_written_once() {
-    for arguments in [&[][..], &["--hot-instances=0"]] {
+    for arguments in [&[][..], &["--no-heat"]] {
         let (host, _directory) = Host::temporary(arguments).unwrap();
         host.deploy_guest("fixture-probe").unwrap();
         host.run("log_lines", Value::Null).unwrap();

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cli;
+mod context;
 mod crash;
 mod determinism;
 mod examples;
