@@ -70,6 +70,7 @@ impl Turn<'_> {
         }
         let mut draft = Draft::new(record, self.now);
         let mut inbox = draft.drop_stale(inbox);
+        draft.not_before_timers(&inbox);
         if draft.record.halted.is_some() {
             let Some(resume) = inbox.iter().position(|d| passes_suspension(&d.message.event)) else {
                 draft.keep_all(inbox);
@@ -278,6 +279,15 @@ impl Draft {
         let (fresh, stale): (Vec<_>, Vec<_>) = inbox.into_iter().partition(|d| d.message.execution.is_none_or(|e| e == current));
         self.consumed.extend(stale.into_iter().filter_map(|d| d.stored));
         fresh
+    }
+
+    /// A guest must not see a timer fire early, even if the machine's clock was set back since it was found due.
+    fn not_before_timers(&mut self, inbox: &[Delivery]) {
+        for delivery in inbox {
+            if let Event::TimerFired { fire_at, .. } = delivery.message.event {
+                self.now = self.now.max(fire_at);
+            }
+        }
     }
 
     /// A message takes the place of the timer or the activity that it came from.

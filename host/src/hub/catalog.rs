@@ -7,7 +7,7 @@ use dacapo_core::{FunctionKind, FunctionName, Timestamp, VersionId};
 use dacapo_store::{AppVersion, Store};
 use dacapo_wasm::App;
 
-use super::{HubError, is_orchestrator};
+use super::HubError;
 
 /// A version of an app, as a deployment shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +71,11 @@ impl Catalog {
 
     /// The version that a new execution of the orchestrator runs on.
     pub fn orchestrator_version(&self, name: &FunctionName) -> Option<VersionId> {
-        self.read().functions.get(&name.folded()).filter(|holder| is_orchestrator(holder.kind)).map(|holder| holder.version)
+        self.read()
+            .functions
+            .get(&name.folded())
+            .filter(|holder| holder.kind == FunctionKind::Orchestrator)
+            .map(|holder| holder.version)
     }
 
     pub fn require_orchestrator(&self, name: &FunctionName) -> Result<(), HubError> {
@@ -79,7 +83,7 @@ impl Catalog {
             return Ok(());
         }
         let state = self.read();
-        let orchestrators = state.functions.values().filter(|holder| is_orchestrator(holder.kind));
+        let orchestrators = state.functions.values().filter(|holder| holder.kind == FunctionKind::Orchestrator);
         let mut known: Vec<FunctionName> = orchestrators.map(|holder| holder.name.clone()).collect();
         known.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         Err(HubError::UnknownOrchestrator { name: name.clone(), known })

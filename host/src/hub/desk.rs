@@ -60,8 +60,6 @@ struct State {
 #[derive(Default)]
 struct Mailbox {
     envelopes: Vec<Envelope>,
-    /// In a turn (otherwise in the queue).
-    in_turn: bool,
 }
 
 impl Desk {
@@ -88,19 +86,24 @@ impl Desk {
     }
 
     pub fn deliver_all(&self, envelopes: impl IntoIterator<Item = Envelope>) {
+        let mut given_up = Vec::new();
         let mut state = self.lock();
+        let closing = state.closing;
         for envelope in envelopes {
             let id = &envelope.delivery.message.to;
             match state.mailboxes.get_mut(id) {
+                _ if closing => given_up.push(envelope),
                 Some(mailbox) => mailbox.envelopes.push(envelope),
                 None => {
                     let id = id.clone();
-                    state.mailboxes.insert(id.clone(), Mailbox { envelopes: vec![envelope], in_turn: false });
+                    state.mailboxes.insert(id.clone(), Mailbox { envelopes: vec![envelope] });
                     state.queue.push_back(id);
                     self.ready.notify_one();
                 }
             }
         }
+        drop(state);
+        give_up(given_up);
     }
 
     /// The next thing to do; blocks until there is one. None: the desk has closed and every turn is settled.
@@ -116,7 +119,6 @@ impl Desk {
                 state.in_flight += 1;
                 let hot = state.hot.as_mut().and_then(|hot| hot.pop(&id)).map(Box::new);
                 let mailbox = state.mailboxes.get_mut(&id).expect("a queued instance has a mailbox");
-                mailbox.in_turn = true;
                 let envelopes = std::mem::take(&mut mailbox.envelopes);
                 return Some(Job::Turn(id, envelopes, hot));
             }
@@ -141,20 +143,19 @@ impl Desk {
             (Some(entry), Some(cache)) => cache.push(id.clone(), entry),
             (entry, _) => entry.map(|entry| (id.clone(), entry)),
         };
-        match state.mailboxes.get_mut(id) {
-            Some(mailbox) if !mailbox.envelopes.is_empty() => {
-                mailbox.in_turn = false;
-                state.queue.push_back(id.clone());
-                self.ready.notify_one();
-            }
-            _ => {
-                state.mailboxes.remove(id);
-            }
+        let more = state.mailboxes.get(id).is_some_and(|mailbox| !mailbox.envelopes.is_empty());
+        let mut left = None;
+        if more && !state.closing {
+            state.queue.push_back(id.clone());
+            self.ready.notify_one();
+        } else {
+            left = state.mailboxes.remove(id);
         }
         if state.closing {
             self.ready.notify_all();
         }
         drop(state);
+        give_up(left.into_iter().flat_map(|mailbox| mailbox.envelopes));
         // Dropping a guest takes its stack down: not under the lock.
         drop(pushed_out);
     }
@@ -162,7 +163,7 @@ impl Desk {
     /// Puts messages back in front of those that have come since: their turn did not become durable.
     pub fn put_back(&self, id: &InstanceId, envelopes: Vec<Envelope>) {
         let mut state = self.lock();
-        let mailbox = state.mailboxes.entry(id.clone()).or_insert(Mailbox { envelopes: Vec::new(), in_turn: true });
+        let mailbox = state.mailboxes.entry(id.clone()).or_default();
         let newer = std::mem::replace(&mut mailbox.envelopes, envelopes);
         mailbox.envelopes.extend(newer);
     }
@@ -175,7 +176,7 @@ impl Desk {
         let given_up: Vec<Mailbox> = queued.iter().filter_map(|id| state.mailboxes.remove(id)).collect();
         self.ready.notify_all();
         drop(state);
-        given_up.into_iter().flat_map(|mailbox| mailbox.envelopes).for_each(|e| e.answer(Err(HubError::ShuttingDown)));
+        give_up(given_up.into_iter().flat_map(|mailbox| mailbox.envelopes));
     }
 
     /// Drops the hot guests.
@@ -183,4 +184,9 @@ impl Desk {
         let hot = self.lock().hot.take();
         drop(hot);
     }
+}
+
+/// Messages that get no turn any more: they are stored, or their sender is told.
+fn give_up(envelopes: impl IntoIterator<Item = Envelope>) {
+    envelopes.into_iter().for_each(|envelope| envelope.answer(Err(HubError::ShuttingDown)));
 }

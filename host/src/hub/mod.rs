@@ -32,8 +32,8 @@ use anyhow::Context as _;
 use dacapo_core::event::Outcome;
 use dacapo_core::execution::{Limits, check_payload};
 use dacapo_core::{
-    Delivery, Event, ExecutionId, Executor, FunctionKind, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message,
-    Payload, RuntimeStatus, Timestamp,
+    Delivery, Event, ExecutionId, Executor, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message, Payload,
+    RuntimeStatus, Timestamp,
 };
 use dacapo_store::{InstanceQuery, Page, RedbStore, Store, StoreOptions, StoreStats};
 use dacapo_wasm::Runtime;
@@ -353,9 +353,4 @@ fn shown_output(record: &InstanceRecord, outcome: Outcome) -> Payload {
 fn now() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(since_epoch.as_micros() as i64)
-}
-
-/// Functions that a caller may want to know of.
-fn is_orchestrator(kind: FunctionKind) -> bool {
-    kind == FunctionKind::Orchestrator
 }

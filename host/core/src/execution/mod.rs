@@ -11,7 +11,6 @@
 //! All messages of a turn are applied before the guest is resumed, so a turn resumes its guest once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::fmt;
 
 use uuid::Uuid;
 
@@ -20,37 +19,15 @@ use crate::event::Outcome;
 use crate::id::fold;
 use crate::random::RandomStream;
 use crate::retry::RetryPolicy;
-use crate::{Event, ExecutionId, Failure, FunctionName, HistoryEvent, InstanceId, Parent, Payload, Seq, Timestamp};
+use crate::{Event, ExecutionId, Failure, FunctionName, InstanceId, Parent, Payload, Seq, Timestamp};
 
-/// What bounds an execution, so that a hostile guest cannot exhaust the host. Exceeding one fails the instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Actions in one turn: bounds the size of a commit. Durable Functions' own `maxOrchestrationActions`.
-    pub actions_per_turn: usize,
-    /// Bytes of payload in all actions of one turn.
-    pub action_bytes_per_turn: usize,
-    /// Bytes of one input, output or event.
-    pub payload_bytes: usize,
-    /// Bytes of the custom status; Durable Functions' limit.
-    pub custom_status_bytes: usize,
-    /// Tasks (actions and waits) in one execution: bounds the memory of its state.
-    pub tasks: usize,
-    /// Bytes of log lines in one turn; what is over is dropped, with a line that says so.
-    pub log_bytes_per_turn: usize,
-}
+mod fault;
+mod limits;
+mod recorded;
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            actions_per_turn: 100_000,
-            action_bytes_per_turn: 64 << 20,
-            payload_bytes: 4 << 20,
-            custom_status_bytes: 16 << 10,
-            tasks: 1_000_000,
-            log_bytes_per_turn: 64 << 10,
-        }
-    }
-}
+pub use fault::{Divergence, Fault};
+pub use limits::{Limits, check_payload};
+pub use recorded::{RecordedAction, RecordedTurn};
 
 /// What an execution is told at its start and never changes.
 #[derive(Debug, Clone)]
@@ -75,73 +52,6 @@ pub type TaskOutcome = Result<Payload, Failure>;
 #[error("the host has stopped this orchestrator")]
 pub struct Stopped;
 
-/// Why an execution stopped against the will of its guest.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Fault {
-    /// The code does not do what history says it did. The instance is halted; nothing is lost.
-    Diverged(Divergence),
-    /// It broke a rule or a limit. The instance fails.
-    Failed(Failure),
-}
-
-/// A replay that went another way than history.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Divergence {
-    /// The position in the history, counted from 0 as the API shows it, where the two part.
-    pub position: usize,
-    pub recorded: Option<Event>,
-    pub attempted: Option<Event>,
-}
-
-impl fmt::Display for Divergence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the code diverges from the history at event {}: recorded ", self.position)?;
-        describe(self.recorded.as_ref(), f)?;
-        f.write_str(", attempted ")?;
-        describe(self.attempted.as_ref(), f)
-    }
-}
-
-/// Shows an action in a diagnostic: kind, name, and enough of the payload to recognise it.
-fn describe(event: Option<&Event>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Some(event) = event else { return f.write_str("nothing (it waits)") };
-    f.write_str(event.kind())?;
-    match event {
-        Event::TaskScheduled { seq, name, input, .. } => write!(f, " {name}({}) as action {seq}", excerpt(input)),
-        Event::SubOrchestrationInstanceCreated { seq, name, instance, input, .. } => {
-            write!(f, " {name}({}) with id '{instance}' as action {seq}", excerpt(input))
-        }
-        Event::TimerCreated { seq, fire_at } => write!(f, " at {} ms as action {seq}", fire_at.as_millis()),
-        Event::EventSent { seq, instance, name, data } => write!(f, " {name}({}) to '{instance}' as action {seq}", excerpt(data)),
-        Event::ExecutionCompleted { outcome } => match outcome {
-            Outcome::Completed(output) => write!(f, " with output {}", excerpt(output)),
-            Outcome::Failed(failure) => write!(f, " with failure {failure}"),
-            Outcome::Terminated { reason } => write!(f, " by termination: {reason}"),
-            Outcome::ContinuedAsNew { input } => write!(f, " by continue-as-new with input {}", excerpt(input)),
-        },
-        Event::OrchestratorStarted
-        | Event::ExecutionStarted { .. }
-        | Event::TaskCompleted { .. }
-        | Event::TaskFailed { .. }
-        | Event::SubOrchestrationInstanceCompleted { .. }
-        | Event::SubOrchestrationInstanceFailed { .. }
-        | Event::TimerFired { .. }
-        | Event::EventRaised { .. }
-        | Event::ExecutionSuspended { .. }
-        | Event::ExecutionResumed { .. }
-        | Event::ExecutionTerminated { .. } => Ok(()),
-    }
-}
-
-fn excerpt(text: &str) -> String {
-    const MAX_CHARS: usize = 80;
-    let mut short: String = text.chars().take(MAX_CHARS).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
-}
-
 /// How much a log line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
@@ -157,13 +67,6 @@ pub enum LogLevel {
 pub struct LogLine {
     pub level: LogLevel,
     pub message: String,
-}
-
-/// A recorded action and its position in the history.
-#[derive(Debug, Clone)]
-pub struct RecordedAction {
-    pub position: usize,
-    pub event: Event,
 }
 
 /// What a live turn did.
@@ -881,46 +784,5 @@ fn payload_bytes(action: &Event) -> usize {
         | Event::ExecutionTerminated { .. }
         | Event::TimerCreated { .. }
         | Event::ExecutionCompleted { .. } => 0,
-    }
-}
-
-/// Checks a payload that a guest made: JSON, and not too long.
-pub fn check_payload(what: &str, payload: &str, limits: &Limits, invalid: &str) -> Result<(), Failure> {
-    if payload.len() > limits.payload_bytes {
-        let message = format!("{what} has {} bytes, {} are allowed", payload.len(), limits.payload_bytes);
-        return Err(Failure::permanent(Failure::LIMIT_EXCEEDED, message));
-    }
-    serde_json::from_str::<&serde_json::value::RawValue>(payload)
-        .map(|_| ())
-        .map_err(|why| Failure::permanent(invalid, format!("{what} is not JSON: {why}")).with_details(excerpt(payload)))
-}
-
-/// One turn of a history.
-#[derive(Debug)]
-pub struct RecordedTurn<'a> {
-    pub at: Timestamp,
-    pub messages: Vec<&'a Event>,
-    pub actions: VecDeque<RecordedAction>,
-    /// The position behind its last event.
-    pub end: usize,
-}
-
-impl<'a> RecordedTurn<'a> {
-    /// Splits a history into its turns.
-    pub fn split(history: &'a [HistoryEvent]) -> Vec<RecordedTurn<'a>> {
-        let mut turns: Vec<RecordedTurn> = Vec::new();
-        for (position, HistoryEvent { at, event }) in history.iter().enumerate() {
-            if matches!(event, Event::OrchestratorStarted) {
-                turns.push(RecordedTurn { at: *at, messages: Vec::new(), actions: VecDeque::new(), end: position + 1 });
-            } else if let Some(turn) = turns.last_mut() {
-                turn.end = position + 1;
-                if event.is_action() {
-                    turn.actions.push_back(RecordedAction { position, event: event.clone() });
-                } else {
-                    turn.messages.push(event);
-                }
-            }
-        }
-        turns
     }
 }

@@ -1,0 +1,73 @@
+//! Why an execution stops against the will of its guest.
+
+use std::fmt;
+
+use crate::event::Outcome;
+use crate::{Event, Failure};
+
+/// Why an execution stopped against the will of its guest.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// The code does not do what history says it did. The instance is halted; nothing is lost.
+    Diverged(Divergence),
+    /// It broke a rule or a limit. The instance fails.
+    Failed(Failure),
+}
+
+/// A replay that went another way than history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Divergence {
+    /// The position in the history, counted from 0 as the API shows it, where the two part.
+    pub position: usize,
+    pub recorded: Option<Event>,
+    pub attempted: Option<Event>,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the code diverges from the history at event {}: recorded ", self.position)?;
+        describe(self.recorded.as_ref(), f)?;
+        f.write_str(", attempted ")?;
+        describe(self.attempted.as_ref(), f)
+    }
+}
+
+/// Shows an action in a diagnostic: kind, name, and enough of the payload to recognise it.
+fn describe(event: Option<&Event>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some(event) = event else { return f.write_str("nothing (it waits)") };
+    f.write_str(event.kind())?;
+    match event {
+        Event::TaskScheduled { seq, name, input, .. } => write!(f, " {name}({}) as action {seq}", excerpt(input)),
+        Event::SubOrchestrationInstanceCreated { seq, name, instance, input, .. } => {
+            write!(f, " {name}({}) with id '{instance}' as action {seq}", excerpt(input))
+        }
+        Event::TimerCreated { seq, fire_at } => write!(f, " at {} ms as action {seq}", fire_at.as_millis()),
+        Event::EventSent { seq, instance, name, data } => write!(f, " {name}({}) to '{instance}' as action {seq}", excerpt(data)),
+        Event::ExecutionCompleted { outcome } => match outcome {
+            Outcome::Completed(output) => write!(f, " with output {}", excerpt(output)),
+            Outcome::Failed(failure) => write!(f, " with failure {failure}"),
+            Outcome::Terminated { reason } => write!(f, " by termination: {reason}"),
+            Outcome::ContinuedAsNew { input } => write!(f, " by continue-as-new with input {}", excerpt(input)),
+        },
+        Event::OrchestratorStarted
+        | Event::ExecutionStarted { .. }
+        | Event::TaskCompleted { .. }
+        | Event::TaskFailed { .. }
+        | Event::SubOrchestrationInstanceCompleted { .. }
+        | Event::SubOrchestrationInstanceFailed { .. }
+        | Event::TimerFired { .. }
+        | Event::EventRaised { .. }
+        | Event::ExecutionSuspended { .. }
+        | Event::ExecutionResumed { .. }
+        | Event::ExecutionTerminated { .. } => Ok(()),
+    }
+}
+
+pub(super) fn excerpt(text: &str) -> String {
+    const MAX_CHARS: usize = 80;
+    let mut short: String = text.chars().take(MAX_CHARS).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,45 @@
+//! Limits on what a guest says.
+
+use super::fault::excerpt;
+use crate::Failure;
+
+/// What bounds an execution, so that a hostile guest cannot exhaust the host. Exceeding one fails the instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Actions in one turn: bounds the size of a commit. Durable Functions' own `maxOrchestrationActions`.
+    pub actions_per_turn: usize,
+    /// Bytes of payload in all actions of one turn.
+    pub action_bytes_per_turn: usize,
+    /// Bytes of one input, output or event.
+    pub payload_bytes: usize,
+    /// Bytes of the custom status; Durable Functions' limit.
+    pub custom_status_bytes: usize,
+    /// Tasks (actions and waits) in one execution: bounds the memory of its state.
+    pub tasks: usize,
+    /// Bytes of log lines in one turn; what is over is dropped, with a line that says so.
+    pub log_bytes_per_turn: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            actions_per_turn: 100_000,
+            action_bytes_per_turn: 64 << 20,
+            payload_bytes: 4 << 20,
+            custom_status_bytes: 16 << 10,
+            tasks: 1_000_000,
+            log_bytes_per_turn: 64 << 10,
+        }
+    }
+}
+
+/// Checks a payload that a guest made: JSON, and not too long.
+pub fn check_payload(what: &str, payload: &str, limits: &Limits, invalid: &str) -> Result<(), Failure> {
+    if payload.len() > limits.payload_bytes {
+        let message = format!("{what} has {} bytes, {} are allowed", payload.len(), limits.payload_bytes);
+        return Err(Failure::permanent(Failure::LIMIT_EXCEEDED, message));
+    }
+    serde_json::from_str::<&serde_json::value::RawValue>(payload)
+        .map(|_| ())
+        .map_err(|why| Failure::permanent(invalid, format!("{what} is not JSON: {why}")).with_details(excerpt(payload)))
+}
