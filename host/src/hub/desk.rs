@@ -48,18 +48,13 @@ pub(super) struct Desk {
 
 struct State {
     /// Instances that are queued or in a turn. Their next messages gather here.
-    mailboxes: HashMap<InstanceId, Mailbox>,
+    mailboxes: HashMap<InstanceId, Vec<Envelope>>,
     queue: VecDeque<InstanceId>,
     settled: VecDeque<Box<Settled>>,
     hot: Option<LruCache<InstanceId, Hot>>,
     /// Turns that were taken and are not settled.
     in_flight: usize,
     closing: bool,
-}
-
-#[derive(Default)]
-struct Mailbox {
-    envelopes: Vec<Envelope>,
 }
 
 impl Desk {
@@ -86,24 +81,23 @@ impl Desk {
     }
 
     pub fn deliver_all(&self, envelopes: impl IntoIterator<Item = Envelope>) {
-        let mut given_up = Vec::new();
         let mut state = self.lock();
-        let closing = state.closing;
+        if state.closing {
+            drop(state);
+            return give_up(envelopes);
+        }
         for envelope in envelopes {
             let id = &envelope.delivery.message.to;
             match state.mailboxes.get_mut(id) {
-                _ if closing => given_up.push(envelope),
-                Some(mailbox) => mailbox.envelopes.push(envelope),
+                Some(mailbox) => mailbox.push(envelope),
                 None => {
                     let id = id.clone();
-                    state.mailboxes.insert(id.clone(), Mailbox { envelopes: vec![envelope] });
+                    state.mailboxes.insert(id.clone(), vec![envelope]);
                     state.queue.push_back(id);
                     self.ready.notify_one();
                 }
             }
         }
-        drop(state);
-        give_up(given_up);
     }
 
     /// The next thing to do; blocks until there is one. None: the desk has closed and every turn is settled.
@@ -119,7 +113,7 @@ impl Desk {
                 state.in_flight += 1;
                 let hot = state.hot.as_mut().and_then(|hot| hot.pop(&id)).map(Box::new);
                 let mailbox = state.mailboxes.get_mut(&id).expect("a queued instance has a mailbox");
-                let envelopes = std::mem::take(&mut mailbox.envelopes);
+                let envelopes = std::mem::take(mailbox);
                 return Some(Job::Turn(id, envelopes, hot));
             }
             if state.closing && state.in_flight == 0 {
@@ -143,7 +137,7 @@ impl Desk {
             (Some(entry), Some(cache)) => cache.push(id.clone(), entry),
             (entry, _) => entry.map(|entry| (id.clone(), entry)),
         };
-        let more = state.mailboxes.get(id).is_some_and(|mailbox| !mailbox.envelopes.is_empty());
+        let more = state.mailboxes.get(id).is_some_and(|mailbox| !mailbox.is_empty());
         let mut left = None;
         if more && !state.closing {
             state.queue.push_back(id.clone());
@@ -155,7 +149,7 @@ impl Desk {
             self.ready.notify_all();
         }
         drop(state);
-        give_up(left.into_iter().flat_map(|mailbox| mailbox.envelopes));
+        give_up(left.into_iter().flatten());
         // Dropping a guest takes its stack down: not under the lock.
         drop(pushed_out);
     }
@@ -164,8 +158,8 @@ impl Desk {
     pub fn put_back(&self, id: &InstanceId, envelopes: Vec<Envelope>) {
         let mut state = self.lock();
         let mailbox = state.mailboxes.entry(id.clone()).or_default();
-        let newer = std::mem::replace(&mut mailbox.envelopes, envelopes);
-        mailbox.envelopes.extend(newer);
+        let newer = std::mem::replace(mailbox, envelopes);
+        mailbox.extend(newer);
     }
 
     /// Lets no further turn begin. What waits in mailboxes is given up: it is stored, or its sender is told.
@@ -173,10 +167,10 @@ impl Desk {
         let mut state = self.lock();
         state.closing = true;
         let queued: Vec<InstanceId> = state.queue.drain(..).collect();
-        let given_up: Vec<Mailbox> = queued.iter().filter_map(|id| state.mailboxes.remove(id)).collect();
+        let given_up: Vec<Vec<Envelope>> = queued.iter().filter_map(|id| state.mailboxes.remove(id)).collect();
         self.ready.notify_all();
         drop(state);
-        give_up(given_up.into_iter().flat_map(|mailbox| mailbox.envelopes));
+        give_up(given_up.into_iter().flatten());
     }
 
     /// Drops the hot guests.

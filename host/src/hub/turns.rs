@@ -27,9 +27,15 @@ pub(super) fn spawn(hub: &Arc<Inner>, threads: usize) -> std::io::Result<()> {
 fn work(hub: &Arc<Inner>) {
     while let Some(job) = hub.desk.next() {
         match job {
-            Job::Settle(settled) => hub.settle(*settled),
+            // A panic is a bug of the host, in either job. It must not take the other instances down with it.
+            Job::Settle(settled) => {
+                if catch_unwind(AssertUnwindSafe(|| hub.settle(*settled))).is_err() {
+                    tracing::error!(
+                        "what follows from a commit panicked; what is left of it is taken up at the next start of the host"
+                    );
+                }
+            }
             Job::Turn(id, envelopes, hot) => {
-                // A panic is a bug of the host. It must not take the other instances down with it.
                 let turn = catch_unwind(AssertUnwindSafe(|| hub.run_turn(&id, envelopes, hot.map(|hot| *hot))));
                 if turn.is_err() {
                     tracing::error!(instance = %id, "the turn panicked; the instance is taken up at the next start of the host");

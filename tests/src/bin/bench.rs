@@ -1,7 +1,8 @@
 //! The benchmark: how fast the engine is, against the floor of the store it stands on, measured in the same run.
 //!
 //! Everything runs in this process through the engine's own interface, on the embedded store, with every commit
-//! synced; only the waiting orchestrations and the cold start are measured on a real host's process. `cargo run --release -p dacapo-tests --bin bench -- --help`.
+//! synced; only the waiting orchestrations and the cold start are measured on a real host's process.
+//! `cargo benchmark --help` shows what it takes.
 
 use std::path::Path;
 use std::sync::Arc;

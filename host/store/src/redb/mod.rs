@@ -202,7 +202,6 @@ impl Store for RedbStore {
     fn stats(&self) -> Result<StoreStats> {
         let bytes = self.file.size();
         let transactions = self.file.counters()?.transactions;
-        let stats = self.file.read(|txn| read::stats(txn, bytes))?;
-        Ok(StoreStats { transactions, ..stats })
+        self.file.read(|txn| read::stats(txn, bytes, transactions))
     }
 }

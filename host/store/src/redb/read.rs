@@ -199,10 +199,10 @@ pub(super) fn apps(txn: &ReadTransaction) -> Result<Vec<(AppVersion, bool)>> {
     Ok(versions)
 }
 
-pub(super) fn stats(txn: &ReadTransaction, bytes: u64) -> Result<StoreStats> {
+pub(super) fn stats(txn: &ReadTransaction, bytes: u64, transactions: u64) -> Result<StoreStats> {
     Ok(StoreStats {
         bytes,
-        transactions: 0,
+        transactions,
         instances: txn.open_table(RECORDS)?.len()?,
         turns: txn.open_table(HISTORY)?.len()?,
         messages: txn.open_table(INBOX)?.len()?,
