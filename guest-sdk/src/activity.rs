@@ -54,6 +54,11 @@ impl ActivityContext {
         Self { name: name.to_owned(), instance_id: instance_id.to_owned(), task_id, attempt, log: Log::StandardError }
     }
 
+    /// Whether there is no host behind it.
+    pub(crate) fn is_test(&self) -> bool {
+        matches!(self.log, Log::StandardError)
+    }
+
     /// The name of the activity.
     ///
     /// ```

@@ -10,9 +10,10 @@ use std::task::{Context as PollContext, Poll, Waker};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::entity::{DispatchOperation, OperationCall, OperationOutcome};
 use crate::executor::{self, Run};
 use crate::host::Host;
-use crate::{ActivityContext, Context, Failure, Level, Result};
+use crate::{ActivityContext, Context, Failure, Level, Result, entity};
 
 /// An orchestrator, as the type that `#[orchestrator]` makes.
 ///
@@ -68,7 +69,12 @@ pub struct Entry {
 pub(crate) enum Kind {
     Orchestrator(fn(Context, String) -> Outcome),
     Activity(fn(ActivityContext, String) -> Outcome),
+    /// All that an entity needs lies behind the pointer, so that an app without entities carries nothing of it.
+    Entity(RunOperation),
 }
+
+/// Runs one operation of an entity.
+pub(crate) type RunOperation = fn(Box<dyn Host>, OperationCall) -> Result<OperationOutcome>;
 
 /// A function at work; it ends with JSON.
 pub type Outcome = Pin<Box<dyn Future<Output = Result<String>>>>;
@@ -77,6 +83,11 @@ impl Entry {
     /// What `#[orchestrator]` makes.
     pub const fn orchestrator(name: &'static str, run: fn(Context, String) -> Outcome) -> Self {
         Self { name, kind: Kind::Orchestrator(run) }
+    }
+
+    /// What `#[entity]` makes.
+    pub const fn entity<E: DispatchOperation>() -> Self {
+        Self { name: E::NAME, kind: Kind::Entity(entity::run::<E>) }
     }
 
     /// What `#[activity]` makes.
@@ -88,7 +99,7 @@ impl Entry {
 /// A type that an attribute macro made, and that `app!` takes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a durable function",
-    note = "`app!` takes functions with the attribute `#[orchestrator]` or `#[activity]`"
+    note = "`app!` takes functions with the attribute `#[orchestrator]` or `#[activity]`, and entities with `#[entity]`"
 )]
 pub trait Registered {
     /// Its name and how it is run.
@@ -127,7 +138,7 @@ pub(crate) fn run_orchestrator(entries: &[Entry], host: Box<dyn Host>, name: &st
     report_panics();
     let orchestrator = entries.iter().find_map(|entry| match entry.kind {
         Kind::Orchestrator(run) if entry.name == name => Some(run),
-        Kind::Orchestrator(_) | Kind::Activity(_) => None,
+        Kind::Orchestrator(_) | Kind::Activity(_) | Kind::Entity(_) => None,
     });
     let orchestrator = orchestrator.ok_or_else(|| not_found("OrchestratorNotFound", "orchestrator", name))?;
     let run = Rc::new(Run::new(host));
@@ -145,10 +156,22 @@ pub(crate) fn run_activity(entries: &[Entry], context: ActivityContext, input: S
     report_panics();
     let activity = entries.iter().find_map(|entry| match entry.kind {
         Kind::Activity(run) if entry.name == context.name() => Some(run),
-        Kind::Activity(_) | Kind::Orchestrator(_) => None,
+        Kind::Activity(_) | Kind::Orchestrator(_) | Kind::Entity(_) => None,
     });
     let activity = activity.ok_or_else(|| not_found("ActivityNotFound", "activity", context.name()))?;
     poll_to_end(activity(context, input))
+}
+
+pub(crate) fn run_entity_operation(entries: &[Entry], host: Box<dyn Host>, call: OperationCall) -> Result<OperationOutcome> {
+    report_panics();
+    let entity = entries.iter().find_map(|entry| match entry.kind {
+        Kind::Entity(run) if entry.name == call.name => Some(run),
+        Kind::Entity(_) | Kind::Orchestrator(_) | Kind::Activity(_) => None,
+    });
+    match entity {
+        Some(run) => run(host, call),
+        None => Err(not_found("EntityNotFound", "entity", &call.name)),
+    }
 }
 
 /// An activity may be `async`, for the sake of libraries that are; it has nothing to wait for.

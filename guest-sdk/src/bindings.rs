@@ -8,7 +8,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::app::{Entry, Kind};
-use crate::host::{Action, Host, TaskId};
+use crate::entity::{EntityId, OperationCall, OperationOutcome};
+use crate::host::{Action, Host, Perform, TaskId};
 use crate::{ActivityContext, Failure, Level, Parent, RetryPolicy, Timestamp};
 
 #[allow(clippy::too_many_arguments)] // the canonical ABI flattens records into parameters
@@ -24,7 +25,10 @@ pub mod generated {
     });
 }
 
-use generated::dacapo::guest::{logging, orchestration, types};
+use generated::dacapo::guest::{logging, management, orchestration, types};
+
+/// What the host gives for something that was scheduled.
+pub(crate) type Handle = orchestration::Task;
 
 /// The host behind the imports. Task handles live here; the rest of the crate knows tasks by number.
 #[derive(Default)]
@@ -52,6 +56,7 @@ impl Host for WasmHost {
             ),
             Action::CreateTimer { fire_at } => orchestration::create_timer(fire_at.as_millis() as f64),
             Action::WaitForExternalEvent { name } => orchestration::wait_for_external_event(name),
+            Action::Other(action) => action.schedule(),
         };
         let mut tasks = self.tasks.borrow_mut();
         tasks.last += 1;
@@ -77,6 +82,10 @@ impl Host for WasmHost {
 
     fn release(&self, task: TaskId) {
         self.tasks.borrow_mut().handles.remove(&task);
+    }
+
+    fn perform(&self, effect: &dyn Perform) {
+        effect.perform();
     }
 
     fn start_orchestration(&self, name: &str, input: &str, instance_id: Option<&str>) -> String {
@@ -144,6 +153,34 @@ pub(crate) fn log(level: Level, message: &str) {
     logging::log(level, message);
 }
 
+pub(crate) fn call_entity(entity: &EntityId, operation: &str, input: &str) -> Handle {
+    orchestration::call_entity(&entity_id(entity), operation, input)
+}
+
+pub(crate) fn signal_entity(entity: &EntityId, operation: &str, input: &str, deliver_at: Option<Timestamp>) {
+    orchestration::signal_entity(&entity_id(entity), operation, input, deliver_at.map(|at| at.as_millis() as f64));
+}
+
+pub(crate) fn lock_entities(entities: &[EntityId]) -> Handle {
+    orchestration::lock_entities(&entities.iter().map(entity_id).collect::<Vec<_>>())
+}
+
+pub(crate) fn unlock_entities() {
+    orchestration::unlock_entities();
+}
+
+pub(crate) fn call_http(request: &str) -> Handle {
+    orchestration::call_http(request)
+}
+
+pub(crate) fn management_links(instance_id: &str) -> String {
+    management::links(instance_id)
+}
+
+fn entity_id(entity: &EntityId) -> types::EntityId {
+    types::EntityId { name: entity.name().to_owned(), key: entity.key().to_owned() }
+}
+
 /// The export `describe`.
 pub fn describe(entries: &[Entry]) -> Vec<types::Function> {
     let function = |entry: &Entry| types::Function {
@@ -151,6 +188,7 @@ pub fn describe(entries: &[Entry]) -> Vec<types::Function> {
         kind: match entry.kind {
             Kind::Orchestrator(_) => types::FunctionKind::Orchestrator,
             Kind::Activity(_) => types::FunctionKind::Activity,
+            Kind::Entity(_) => types::FunctionKind::Entity,
         },
     };
     entries.iter().map(function).collect()
@@ -166,6 +204,16 @@ pub fn run_activity(entries: &[Entry], call: types::ActivityCall) -> Result<Stri
     let types::ActivityCall { name, input, instance_id, task_id, attempt } = call;
     let context = ActivityContext::live(name, instance_id, task_id, attempt);
     crate::app::run_activity(entries, context, input).map_err(to_generated)
+}
+
+/// The export `run-entity-operation`.
+pub fn run_entity_operation(entries: &[Entry], operation: types::EntityOperation) -> Result<types::EntityResult, types::Failure> {
+    let types::EntityOperation { entity: types::EntityId { name, key }, operation, input, state } = operation;
+    let call = OperationCall { name, key, operation, input, state };
+    match crate::app::run_entity_operation(entries, Box::new(WasmHost::default()), call) {
+        Ok(OperationOutcome { output, state }) => Ok(types::EntityResult { output, state }),
+        Err(failure) => Err(to_generated(failure)),
+    }
 }
 
 fn retry_policy(policy: &RetryPolicy) -> types::RetryPolicy {

@@ -35,7 +35,7 @@ use crate::{Activity, Failure, Level, Orchestrator, Result, Timestamp};
 /// ```
 #[derive(Clone)]
 pub struct Context {
-    run: Rc<Run>,
+    pub(crate) run: Rc<Run>,
 }
 
 /// The orchestration that called this one.
@@ -165,10 +165,10 @@ impl Context {
     /// # }
     /// ```
     pub fn start_orchestration_named(&self, name: &str, input: &impl Serialize) -> DetachedStart {
-        DetachedStart { run: self.run.clone(), name: name.to_owned(), input: to_json(input), instance_id: None }
+        DetachedStart::new(self.run.clone(), name, input)
     }
 
-    fn task<T>(&self, action: Result<Action>) -> Task<T> {
+    pub(crate) fn task<T>(&self, action: Result<Action>) -> Task<T> {
         Task::new(self.run.clone(), action)
     }
 }
@@ -362,7 +362,7 @@ impl Context {
     /// # }
     /// ```
     pub fn random<T: Random>(&self) -> T {
-        T::random(&mut |buffer| self.fill(buffer))
+        T::random(&mut |buffer| self.run.fill(buffer))
     }
 
     /// A random number out of a range, the same again on replay. An empty range panics. Not for secrets.
@@ -374,7 +374,7 @@ impl Context {
     /// # }
     /// ```
     pub fn random_range<T>(&self, range: impl RandomRange<T>) -> T {
-        range.random(&mut |buffer| self.fill(buffer))
+        range.random(&mut |buffer| self.run.fill(buffer))
     }
 
     /// Random bytes, the same again on replay. Not for secrets.
@@ -386,20 +386,10 @@ impl Context {
     /// ```
     pub fn random_bytes(&self, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
-        self.fill(&mut bytes);
+        self.run.fill(&mut bytes);
         bytes
     }
-
-    fn fill(&self, buffer: &mut [u8]) {
-        for chunk in buffer.chunks_mut(RANDOM_BYTES_MAX) {
-            // A chunk is at most 65,536 long.
-            chunk.copy_from_slice(&self.run.host.random_bytes(chunk.len() as u32));
-        }
-    }
 }
-
-/// What the contract allows in one call.
-const RANDOM_BYTES_MAX: usize = 65_536;
 
 /// Log lines. Each is written once, not once per replay.
 impl Context {
@@ -443,6 +433,10 @@ pub struct DetachedStart {
 }
 
 impl DetachedStart {
+    pub(crate) fn new(run: Rc<Run>, name: &str, input: &impl Serialize) -> Self {
+        Self { run, name: name.to_owned(), input: to_json(input), instance_id: None }
+    }
+
     /// The instance id. Without one the host derives it.
     ///
     /// ```no_run
@@ -471,7 +465,7 @@ impl DetachedStart {
     }
 }
 
-fn to_json(value: &impl Serialize) -> Result<String> {
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| {
         let name = std::any::type_name_of_val(value);
         Failure::new("InvalidInput", format!("a {name} cannot be written as JSON: {error}")).not_retriable()

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as PollContext, Poll, Wake, Waker};
 
 use crate::Failure;
-use crate::host::{Host, TaskId};
+use crate::host::{Host, Perform, TaskId};
 
 /// One run of an orchestrator: the host, and the tasks that some future waits for at present.
 pub(crate) struct Run {
@@ -36,11 +36,19 @@ pub(crate) struct Run {
     completed: RefCell<VecDeque<TaskId>>,
     /// Marked ready, and not polled since. More than one where a future was polled once and then set aside.
     ready: RefCell<BTreeSet<TaskId>>,
+    /// Tasks whose futures are gone, and what is to be done when they complete after all. Few at a time.
+    abandoned: RefCell<Vec<(TaskId, Box<dyn Perform>)>>,
 }
 
 impl Run {
     pub(crate) fn new(host: Box<dyn Host>) -> Self {
-        Self { host, pending: RefCell::default(), completed: RefCell::default(), ready: RefCell::default() }
+        Self {
+            host,
+            pending: RefCell::default(),
+            completed: RefCell::default(),
+            ready: RefCell::default(),
+            abandoned: RefCell::default(),
+        }
     }
 
     /// Ready if the task was marked so; otherwise the next `wait` includes it.
@@ -61,6 +69,29 @@ impl Run {
         self.pending.borrow_mut().remove(&task);
         self.completed.borrow_mut().retain(|completed| *completed != task);
         self.ready.borrow_mut().remove(&task);
+    }
+
+    /// The future of the task is gone, but its success has an effect. `undo` is done when it has completed; it does
+    /// nothing if there was no success.
+    pub(crate) fn abandon_task(&self, task: TaskId, undo: Box<dyn Perform>) {
+        self.forget_task(task);
+        match self.host.outcome(task) {
+            Some(_) => self.undo(task, &*undo),
+            None => self.abandoned.borrow_mut().push((task, undo)),
+        }
+    }
+
+    fn undo(&self, task: TaskId, undo: &dyn Perform) {
+        self.host.release(task);
+        self.host.perform(undo);
+    }
+
+    /// Fills a buffer with random bytes.
+    pub(crate) fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(RANDOM_BYTES_MAX) {
+            // A chunk is at most 65,536 long.
+            chunk.copy_from_slice(&self.host.random_bytes(chunk.len() as u32));
+        }
     }
 
     /// Polls the future to its end.
@@ -87,17 +118,29 @@ impl Run {
     /// Marks the next completed task ready and gives its waker, blocking if there is none yet; none if no task is
     /// pending.
     fn next_completed(&self) -> Option<Waker> {
-        if self.completed.borrow().is_empty() {
-            let pending: Vec<TaskId> = self.pending.borrow().keys().copied().collect();
-            if !pending.is_empty() {
-                self.completed.replace(self.host.wait(&pending).into());
+        loop {
+            if self.completed.borrow().is_empty() {
+                let mut waited: Vec<TaskId> = self.pending.borrow().keys().copied().collect();
+                if !waited.is_empty() {
+                    waited.extend(self.abandoned.borrow().iter().map(|(task, _)| *task));
+                    self.completed.replace(self.host.wait(&waited).into());
+                }
             }
+            let task = self.completed.borrow_mut().pop_front()?;
+            let abandoned = self.abandoned.borrow().iter().position(|(abandoned, _)| *abandoned == task);
+            if let Some(index) = abandoned {
+                let (_, undo) = self.abandoned.borrow_mut().swap_remove(index);
+                self.undo(task, &*undo);
+                continue;
+            }
+            self.ready.borrow_mut().insert(task);
+            return self.pending.borrow_mut().remove(&task);
         }
-        let task = self.completed.borrow_mut().pop_front()?;
-        self.ready.borrow_mut().insert(task);
-        self.pending.borrow_mut().remove(&task)
     }
 }
+
+/// What the contract allows in one call.
+const RANDOM_BYTES_MAX: usize = 65_536;
 
 const NOT_DURABLE: &str = "the orchestrator awaits something that is not durable: \
                            whatever it waits for must come from its context";

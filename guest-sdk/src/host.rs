@@ -1,24 +1,54 @@
 //! The seam between this crate and the imports of `wit/dacapo.wit`, so that the executor can be tested without a host.
 //! The functions are those of the interface `orchestration`; see there for what they promise.
 
+use crate::bindings::Handle;
 use crate::{Failure, Level, Parent, RetryPolicy, Timestamp};
 
 pub(crate) type TaskId = u32;
 
 /// What an orchestrator can schedule and wait for.
-#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
-    CallActivity { name: String, input: String, retry: Option<RetryPolicy> },
-    CallSubOrchestrator { name: String, input: String, instance_id: Option<String>, retry: Option<RetryPolicy> },
-    CreateTimer { fire_at: Timestamp },
-    WaitForExternalEvent { name: String },
+    CallActivity {
+        name: String,
+        input: String,
+        retry: Option<RetryPolicy>,
+    },
+    CallSubOrchestrator {
+        name: String,
+        input: String,
+        instance_id: Option<String>,
+        retry: Option<RetryPolicy>,
+    },
+    CreateTimer {
+        fire_at: Timestamp,
+    },
+    WaitForExternalEvent {
+        name: String,
+    },
+    /// What only some apps do. A trait object, so that its import is linked into those and no others.
+    Other(Box<dyn Schedule>),
+}
+
+pub(crate) trait Schedule {
+    fn schedule(&self) -> Handle;
+    /// What its output is called in messages.
+    fn output(&self) -> String;
+    #[cfg(test)]
+    fn scripted(&self) -> String;
+}
+
+/// What has no outcome, and only some apps do.
+pub(crate) trait Perform {
+    fn perform(&self);
+    #[cfg(test)]
+    fn scripted(&self) -> String;
 }
 
 impl Action {
     /// Whether giving up the action has a meaning. An activity that was scheduled runs, whoever listens.
     pub(crate) fn is_cancellable(&self) -> bool {
         match self {
-            Action::CallActivity { .. } | Action::CallSubOrchestrator { .. } => false,
+            Action::CallActivity { .. } | Action::CallSubOrchestrator { .. } | Action::Other(_) => false,
             Action::CreateTimer { .. } | Action::WaitForExternalEvent { .. } => true,
         }
     }
@@ -33,6 +63,7 @@ pub(crate) trait Host {
     /// The task will not be named again.
     fn release(&self, task: TaskId);
 
+    fn perform(&self, effect: &dyn Perform);
     fn start_orchestration(&self, name: &str, input: &str, instance_id: Option<&str>) -> String;
     fn send_event(&self, instance_id: &str, name: &str, data: &str);
     fn continue_as_new(&self, input: &str);

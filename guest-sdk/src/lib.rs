@@ -44,12 +44,48 @@
 //! An activity runs at least once: twice, if the machine stops after its work and before that is written down.
 //! [`ActivityContext`] has what an idempotency key is made of.
 //!
+//! # Entities
+//!
+//! An **entity** is durable state with operations that run one after another: a counter, an account, a device. The
+//! attribute [`#[entity]`](entity) makes one from a type and its methods. There is one for each key, from its first
+//! operation on. Orchestrators [call](Context::entity), signal (one way) and [lock](Context::lock) entities; entities and
+//! clients signal them. An operation never waits, and one that fails changes nothing.
+//!
+//! ```
+//! use dacapo_sdk::prelude::*;
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Counter {
+//!     value: i64,
+//! }
+//!
+//! #[entity]
+//! impl Counter {
+//!     fn add(&mut self, amount: i64) -> i64 {
+//!         self.value += amount;
+//!         self.value
+//!     }
+//! }
+//!
+//! #[orchestrator]
+//! async fn count_visit(ctx: Context, page: String) -> Result<i64> {
+//!     ctx.entity::<Counter>("all pages").add(1).signal()?;
+//!     ctx.entity::<Counter>(page).add(1).await
+//! }
+//!
+//! dacapo_sdk::app!(Counter, count_visit);
+//! # fn main() {}
+//! ```
+//!
 //! # What an orchestrator can wait for
 //!
 //! | | |
 //! |---|---|
 //! | an activity, with or without a [`RetryPolicy`] | [`Context::call_activity`] |
 //! | another orchestration | [`Context::call_sub_orchestrator`] |
+//! | an operation of an entity | [`Context::entity`], [`Context::call_entity`] |
+//! | a lock on entities | [`Context::lock`] |
+//! | an HTTP request, and the work that it starts | [`Context::call_http`] |
 //! | a moment | [`Context::create_timer`], [`Context::create_timer_at`] |
 //! | an event from outside, with or without a [timeout](EventWait::timeout) | [`Context::wait_for_external_event`] |
 //! | several of them | [`when_all`], [`when_any`] |
@@ -88,6 +124,8 @@ mod activity;
 mod app;
 mod bindings;
 mod context;
+mod entity;
+mod entity_call;
 mod executor;
 mod failure;
 #[cfg(feature = "files")]
@@ -95,13 +133,17 @@ pub mod files;
 mod host;
 #[cfg(feature = "http")]
 pub mod http;
+mod http_call;
 mod level;
+mod management;
 mod random;
 mod retry;
 mod task;
 mod timestamp;
 mod when;
 
+#[cfg(test)]
+mod entity_tests;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
@@ -133,6 +175,64 @@ pub use context::{Context, DetachedStart, Parent};
 /// assert_eq!(area((2.0, 3.0)), 6.0);
 /// ```
 pub use dacapo_sdk_macros::activity;
+/// Makes a type an entity: durable state, and operations that run one after another.
+///
+/// On an `impl` block each method is an operation. The state is the value itself, of a type of `serde` that has a
+/// `Default`, with which it begins; on the wire it is JSON. A method takes `&self` or `&mut self`, its [`EntityContext`]
+/// by reference if it wants it, and an input or none, and returns `T` or `Result<T, E>` with any `E` that becomes a
+/// [`Failure`]. One that fails changes nothing. Methods that are no operations belong into another `impl` block.
+///
+/// The name is that of the type, or `#[entity(name = "...")]`. Operations are found ignoring case; one that is unknown is
+/// the failure `OperationNotFound`. Without a method `delete` there is an operation of that name, which deletes the state.
+///
+/// ```
+/// use dacapo_sdk::prelude::*;
+///
+/// #[derive(Default, Serialize, Deserialize)]
+/// struct Counter {
+///     value: i64,
+/// }
+///
+/// #[entity]
+/// impl Counter {
+///     fn add(&mut self, amount: i64) -> i64 {
+///         self.value += amount;
+///         self.value
+///     }
+///
+///     fn get(&self) -> i64 {
+///         self.value
+///     }
+///
+///     fn reset_at(&self, ctx: &EntityContext, at: Timestamp) -> Result<()> {
+///         ctx.signal_entity_at(ctx.entity_id(), "delete", &(), at)
+///     }
+/// }
+///
+/// let mut counter = Counter::default();
+/// assert_eq!(counter.add(2), 2);
+/// ```
+///
+/// On a function, it is called with every operation, and its second parameter is the state:
+///
+/// ```
+/// use dacapo_sdk::prelude::*;
+///
+/// #[entity]
+/// fn counter(ctx: &EntityContext, value: &mut i64) -> Result<i64> {
+///     match ctx.operation_name() {
+///         "add" => *value += ctx.input::<i64>()?,
+///         "get" => {}
+///         "reset" => ctx.delete_on_exit(),
+///         _ => return Err(ctx.operation_not_found()),
+///     }
+///     Ok(*value)
+/// }
+/// ```
+///
+/// Orchestrators reach an entity by [`Context::entity`], which gives a proxy with its operations as methods, or by
+/// [`Context::call_entity`] and its kin.
+pub use dacapo_sdk_macros::entity;
 /// Makes an `async fn` an orchestrator: a function that is durable.
 ///
 /// It takes its [`Context`] and an input, or the context alone, and returns `T` or `Result<T, E>` with any `E` that
@@ -148,8 +248,12 @@ pub use dacapo_sdk_macros::activity;
 /// }
 /// ```
 pub use dacapo_sdk_macros::orchestrator;
+pub use entity::{Entity, EntityContext, EntityId, ParseEntityIdError};
+pub use entity_call::{EntityCall, EntityLock, EntityProxy, LockRequest};
 pub use failure::{Failure, Result};
+pub use http_call::{HttpRequest, HttpResponse};
 pub use level::Level;
+pub use management::ManagementLinks;
 pub use random::{Random, RandomRange};
 pub use retry::RetryPolicy;
 pub use task::{ActivityCall, EventWait, EventWithTimeout, SubOrchestratorCall, Task, Timer};
@@ -178,7 +282,8 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::{
-        ActivityContext, Context, Failure, Level, Result, RetryPolicy, Timestamp, activity, orchestrator, when_all, when_any,
+        ActivityContext, Context, EntityContext, EntityId, Failure, HttpRequest, Level, Result, RetryPolicy, Timestamp, activity,
+        entity, orchestrator, when_all, when_any,
     };
 }
 
@@ -186,7 +291,10 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::app::{Entry, Fallible, Registered, decode_input, encode_output};
-    pub use crate::bindings::{describe, generated, run_activity, run_orchestrator};
+    pub use crate::bindings::{describe, generated, run_activity, run_entity_operation, run_orchestrator};
+    pub use crate::entity::DispatchOperation;
+    pub use serde::Serialize;
+    pub use serde::de::DeserializeOwned;
 }
 
 /// Makes an app of durable functions: the exports by which the host finds and runs them. Once per crate.
@@ -211,7 +319,7 @@ pub mod __private {
 macro_rules! app {
     ($($function:ty),* $(,)?) => {
         const _: () = {
-            use $crate::__private::generated::{ActivityCall, Failure, Function, Guest};
+            use $crate::__private::generated::{ActivityCall, EntityOperation, EntityResult, Failure, Function, Guest};
 
             fn entries() -> ::std::vec::Vec<$crate::__private::Entry> {
                 ::std::vec![$(<$function as $crate::__private::Registered>::entry()),*]
@@ -237,6 +345,10 @@ macro_rules! app {
 
                 fn run_activity(call: ActivityCall) -> ::std::result::Result<::std::string::String, Failure> {
                     $crate::__private::run_activity(&entries(), call)
+                }
+
+                fn run_entity_operation(operation: EntityOperation) -> ::std::result::Result<EntityResult, Failure> {
+                    $crate::__private::run_entity_operation(&entries(), operation)
                 }
             }
 

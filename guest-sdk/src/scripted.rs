@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use crate::app::{self, Entry};
-use crate::host::{Action, Host, TaskId};
+use crate::entity::{OperationCall, OperationOutcome};
+use crate::host::{Action, Host, Perform, TaskId};
 use crate::{Failure, Level, Parent, Result, Timestamp};
 
 /// What the `wait`s give, one after the other: tasks, numbered from 1 as they are scheduled, and their outcomes.
@@ -20,6 +21,26 @@ pub(crate) fn run(entry: Entry, input: &str, script: Script) -> (Vec<String>, Re
     let did = host.did.clone();
     let name = entry.name;
     let outcome = app::run_orchestrator(&[entry], Box::new(host), name, input.to_owned());
+    (did.take(), outcome)
+}
+
+/// Runs one operation of an entity; gives what it did, and its output and the new state.
+pub(crate) fn operate(
+    entry: Entry,
+    operation: &str,
+    input: &str,
+    state: Option<&str>,
+) -> (Vec<String>, Result<OperationOutcome>) {
+    let host = ScriptedHost::default();
+    let did = host.did.clone();
+    let call = OperationCall {
+        name: entry.name.to_owned(),
+        key: "a".to_owned(),
+        operation: operation.to_owned(),
+        input: input.to_owned(),
+        state: state.map(str::to_owned),
+    };
+    let outcome = app::run_entity_operation(&[entry], Box::new(host), call);
     (did.take(), outcome)
 }
 
@@ -53,6 +74,7 @@ impl Host for ScriptedHost {
             }
             Action::CreateTimer { fire_at } => format!("{task}: timer at {} ms", fire_at.as_millis()),
             Action::WaitForExternalEvent { name } => format!("{task}: event {name}"),
+            Action::Other(action) => format!("{task}: {}", action.scripted()),
         });
         task
     }
@@ -85,6 +107,10 @@ impl Host for ScriptedHost {
 
     fn release(&self, task: TaskId) {
         self.outcomes.borrow_mut().remove(&task);
+    }
+
+    fn perform(&self, effect: &dyn Perform) {
+        self.note(effect.scripted());
     }
 
     fn start_orchestration(&self, name: &str, input: &str, instance_id: Option<&str>) -> String {

@@ -11,7 +11,7 @@ use futures_core::FusedFuture;
 use serde::de::DeserializeOwned;
 
 use crate::executor::Run;
-use crate::host::{Action, TaskId};
+use crate::host::{Action, Perform, TaskId};
 use crate::{Failure, Result, RetryPolicy};
 
 /// Something that an orchestrator schedules and that completes once, with a `Result<T>`.
@@ -147,6 +147,13 @@ impl<T> Task<T> {
         }
     }
 
+    /// Nobody listens any more, but what it leads to must be undone.
+    pub(crate) fn abandon(&mut self, undo: impl Perform + 'static) {
+        if let State::Scheduled { task, .. } = std::mem::replace(&mut self.state, State::Done) {
+            self.run.abandon_task(task, Box::new(undo));
+        }
+    }
+
     /// Nobody listens any more.
     fn give_up(&mut self) {
         if let State::Scheduled { task, action } = std::mem::replace(&mut self.state, State::Done) {
@@ -200,6 +207,7 @@ fn decode<T: DeserializeOwned>(action: &Action, json: &str) -> Result<T> {
             }
             Action::CreateTimer { .. } => ("InvalidOutput", "the output of a timer".to_owned()),
             Action::WaitForExternalEvent { name } => ("InvalidEventData", format!("the data of the event `{name}`")),
+            Action::Other(action) => ("InvalidOutput", action.output()),
         };
         let expected = std::any::type_name::<T>();
         Failure::new(error_type, format!("{what} is not a {expected}: {error}")).details(json).not_retriable()

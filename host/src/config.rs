@@ -4,14 +4,18 @@
 //! `DACAPO_LIMITS_PAYLOAD_BYTES`, and what `--set` takes. [`DEFAULT_FILE`] documents them all.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use dacapo_core::RuntimeStatus;
 use dacapo_core::execution::Limits;
 use dacapo_wasm::{AllowList, DirectoryGrant, GuestLimits, PoolSize};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
+
+use crate::hub::{Retention, Webhook};
 
 /// The documented file: every key with its default, commented out.
 pub const DEFAULT_FILE: &str = include_str!("dacapo.default.toml");
@@ -31,12 +35,22 @@ pub struct Settings {
     pub address: String,
     pub task_hub: String,
     pub allowed_hosts: Vec<String>,
+    pub http: HttpSettings,
     pub engine: EngineSettings,
     pub store: StoreSettings,
     pub limits: LimitSettings,
     pub activities: ActivitySettings,
+    pub retention: RetentionSettings,
+    pub webhook: WebhookSettings,
     pub environment: BTreeMap<String, String>,
     pub log: LogSettings,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    pub public_url: String,
+    pub use_forwarded_host: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +77,8 @@ pub struct LimitSettings {
     pub action_bytes_per_turn: usize,
     pub tasks: usize,
     pub log_bytes_per_turn: usize,
+    pub operations_per_turn: usize,
+    pub entities_per_lock: usize,
     pub orchestrator_memory_bytes: usize,
     pub activity_memory_bytes: usize,
     pub table_elements: usize,
@@ -86,6 +102,24 @@ pub struct DirectorySetting {
     pub host: PathBuf,
 }
 
+/// Days; 0 keeps for ever.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionSettings {
+    pub completed_days: f64,
+    pub failed_days: f64,
+    pub terminated_days: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhookSettings {
+    pub url: String,
+    pub secret: String,
+    pub statuses: Vec<String>,
+    pub give_up_hours: u32,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSettings {
@@ -107,10 +141,13 @@ impl Default for Settings {
             address: "127.0.0.1:7071".into(),
             task_hub: "TestHubName".into(),
             allowed_hosts: Vec::new(),
+            http: HttpSettings::default(),
             engine: EngineSettings::default(),
             store: StoreSettings::default(),
             limits: LimitSettings::default(),
             activities: ActivitySettings::default(),
+            retention: RetentionSettings::default(),
+            webhook: WebhookSettings::default(),
             environment: BTreeMap::new(),
             log: LogSettings::default(),
         }
@@ -140,6 +177,8 @@ impl Default for LimitSettings {
             action_bytes_per_turn: execution.action_bytes_per_turn,
             tasks: execution.tasks,
             log_bytes_per_turn: execution.log_bytes_per_turn,
+            operations_per_turn: execution.operations_per_turn,
+            entities_per_lock: execution.entities_per_lock,
             orchestrator_memory_bytes: guest.orchestrator_memory_bytes,
             activity_memory_bytes: guest.activity_memory_bytes,
             table_elements: guest.table_elements,
@@ -148,6 +187,12 @@ impl Default for LimitSettings {
             activity_seconds: guest.activity_time.as_secs(),
             module_bytes: guest.module_bytes,
         }
+    }
+}
+
+impl Default for WebhookSettings {
+    fn default() -> Self {
+        Self { url: String::new(), secret: String::new(), statuses: Vec::new(), give_up_hours: 24 }
     }
 }
 
@@ -273,6 +318,11 @@ impl Settings {
             "task_hub is '{}', but should be 1 to 64 letters, digits, '-' or '_'",
             self.task_hub
         );
+        let url = &self.http.public_url;
+        ensure!(
+            url.is_empty() || is_base_url(url),
+            "http.public_url is '{url}', but should be such as https://example.org or https://example.org/path"
+        );
         ensure!(self.engine.concurrent_activities > 0, "engine.concurrent_activities must be 1 or more");
         for (key, value) in keys(self) {
             if let (true, Value::Integer(value)) = (key.starts_with("limits."), value) {
@@ -286,12 +336,49 @@ impl Settings {
         if let Some(name) = self.environment.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
             bail!("environment: '{name}' is not the name of a variable");
         }
+        let RetentionSettings { completed_days, failed_days, terminated_days } = self.retention;
+        ensure!(
+            [completed_days, failed_days, terminated_days].iter().all(|&days| days >= 0.0),
+            "retention: days must be 0 or more"
+        );
         self.outbound()?;
+        self.webhook()?;
         Ok(())
     }
 
     fn outbound(&self) -> anyhow::Result<AllowList> {
         AllowList::parse(&self.activities.allow_hosts).context("activities.allow_hosts")
+    }
+
+    /// How long finished instances are kept.
+    pub fn retention(&self) -> Retention {
+        const DAY_SECONDS: f64 = 24.0 * 3_600.0;
+        let age = |days: f64| (days > 0.0).then(|| Duration::try_from_secs_f64(days * DAY_SECONDS).unwrap_or(Duration::MAX));
+        let RetentionSettings { completed_days, failed_days, terminated_days } = self.retention;
+        Retention { completed: age(completed_days), failed: age(failed_days), terminated: age(terminated_days) }
+    }
+
+    /// Who is told of every change of an orchestration's status.
+    pub fn webhook(&self) -> anyhow::Result<Option<Webhook>> {
+        let WebhookSettings { url, secret, statuses, give_up_hours } = &self.webhook;
+        if url.is_empty() {
+            return Ok(None);
+        }
+        let named = |name: &String| {
+            let status = RuntimeStatus::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(name));
+            status.with_context(|| format!("webhook.statuses: '{name}' is not a status"))
+        };
+        let statuses = statuses.iter().map(named).collect::<anyhow::Result<_>>()?;
+        let give_up_after = Duration::from_secs(u64::from(*give_up_hours) * 3_600);
+        Webhook::new(url.clone(), secret, statuses, give_up_after).context("webhook").map(Some)
+    }
+
+    /// Where clients reach a host that listens on this address.
+    pub fn public_url(&self, address: SocketAddr) -> String {
+        match self.http.public_url.as_str() {
+            "" => format!("http://{address}"),
+            url => url.trim_end_matches('/').to_owned(),
+        }
     }
 
     pub fn turn_threads(&self) -> usize {
@@ -315,6 +402,8 @@ impl Settings {
             custom_status_bytes: limits.custom_status_bytes,
             tasks: limits.tasks,
             log_bytes_per_turn: limits.log_bytes_per_turn,
+            operations_per_turn: limits.operations_per_turn,
+            entities_per_lock: limits.entities_per_lock,
         }
     }
 
@@ -371,6 +460,15 @@ impl Settings {
     pub fn concurrent_activities(&self) -> usize {
         self.pool().activities as usize
     }
+}
+
+/// Whether something can be appended to it.
+fn is_base_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '<' | '>' | '\\');
+        !rest.is_empty() && !rest.starts_with('/') && rest.chars().all(plain)
+    })
 }
 
 #[cfg(test)]
@@ -461,8 +559,21 @@ mod tests {
         assert!(text("task_hub", "../up").contains("task_hub"));
         assert!(text("activities.allow_hosts", "http://x/y").contains("allow_hosts"));
         assert!(text("activities.directories", "[{ guest = \"data\", host = \"/\" }]").contains("'data'"));
+        for url in ["example.org", "ftp://example.org", "http://", "http:///path", "https://example.org?x=1", "https://a b"] {
+            assert!(text("http.public_url", url).contains("http.public_url"), "{url}");
+        }
         let environment = owned(&[("DACAPO_STORE_CACHE_BYTES", "big")]);
         assert!(refusal(Sources { environment, ..Sources::default() }).contains("DACAPO_STORE_CACHE_BYTES"));
+    }
+
+    #[test]
+    fn the_public_address_is_that_of_the_listener_unless_it_is_configured() {
+        let mut settings = Settings::default();
+        let address = "127.0.0.1:7071".parse().unwrap();
+        assert_eq!(settings.public_url(address), "http://127.0.0.1:7071");
+        settings.http.public_url = "https://example.org/dacapo/".into();
+        settings.check().unwrap();
+        assert_eq!(settings.public_url(address), "https://example.org/dacapo");
     }
 
     #[test]

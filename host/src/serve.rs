@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The address is taken first, so that a host that cannot have it touches nothing. A first SIGINT or SIGTERM stops the
-//! host in good order, a second one at once; neither loses anything that was acknowledged.
+//! host in good order, a second one at once; neither loses anything that was acknowledged. Event streams, which have no
+//! end of their own, end with the first one.
 
 use std::future::IntoFuture as _;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
@@ -20,10 +21,11 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use dacapo_core::InstanceId;
 use dacapo_store::StoreOptions;
-use dacapo_wasm::Runtime;
+use dacapo_wasm::{ManagementLinks, Runtime};
 
-use crate::api::{self, ApiOptions};
+use crate::api::{self, ApiOptions, Links};
 use crate::config::{LogFormat, LogSettings, Settings};
 use crate::hub::{Hub, HubOptions};
 
@@ -54,12 +56,14 @@ async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
     let address = listener.local_addr().context("asking for the address that was taken")?;
     let data = prepare_directory(&settings.data)?;
     let mut stopping = stop_signal().context("listening for signals")?;
-    let hub = open_hub(&Settings { data: data.clone(), ..settings.clone() })?;
+    let hub = open_hub(&Settings { data: data.clone(), ..settings.clone() }, Some(address))?;
 
     let options = ApiOptions {
         hub: hub.clone(),
         address,
         allowed_hosts: settings.allowed_hosts.clone(),
+        use_forwarded_host: settings.http.use_forwarded_host,
+        stopping: stopping.clone(),
         payload_bytes: settings.limits.payload_bytes,
         module_bytes: settings.limits.module_bytes,
     };
@@ -90,8 +94,15 @@ async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
 }
 
 /// Opens the hub that the settings name, and starts working on it. Must be called within a tokio runtime.
-pub fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
-    let runtime = Runtime::new(settings.runtime()?).context("preparing to run WebAssembly")?;
+///
+/// `address` is where its host listens. Without one, activities have no management links to hand out.
+pub fn open_hub(settings: &Settings, address: Option<SocketAddr>) -> anyhow::Result<Hub> {
+    let management_links = address.map(|address| {
+        let links = Links::public(&settings.public_url(address), &settings.task_hub);
+        ManagementLinks::new(move |id| InstanceId::any(id).map_or_else(|_| "null".into(), |id| links.management(&id)))
+    });
+    let config = dacapo_wasm::Config { management_links, ..settings.runtime()? };
+    let runtime = Runtime::new(config).context("preparing to run WebAssembly")?;
     let (hot_instances, concurrent_activities) = (settings.hot_instances(), settings.concurrent_activities());
     if (hot_instances as u64) < u64::from(settings.engine.hot_instances) {
         let wanted = settings.engine.hot_instances;
@@ -106,6 +117,8 @@ pub fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
         turn_threads: settings.turn_threads(),
         concurrent_activities,
         store: StoreOptions { cache_bytes: settings.store.cache_bytes, ..StoreOptions::default() },
+        retention: settings.retention(),
+        webhook: settings.webhook()?,
     })
 }
 

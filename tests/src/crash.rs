@@ -1,16 +1,18 @@
-//! The crash test: clients start orchestrations of all kinds while the host is killed with SIGKILL at random moments and
-//! started again. After the last start every acknowledged instance must be there, must finish once with the right
-//! output, and must have a history without a gap or a duplicate.
+//! The crash test: clients start orchestrations of all kinds and signal entities while the host is killed with SIGKILL at
+//! random moments and started again. After the last start every acknowledged instance must be there, must finish once with
+//! the right output, and must have a history without a gap or a duplicate; every counter must have counted each acknowledged
+//! signal once; and of the money that orchestrations moved between accounts, none may be lost or made.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use dacapo_core::event::Outcome;
 use dacapo_core::{Event, HistoryEvent, RuntimeStatus, Seq, Timestamp};
 use dacapo_store::{InstanceQuery, RedbStore, Store as _, StoreOptions};
 use rand::rngs::StdRng;
@@ -50,6 +52,16 @@ pub struct Report {
     pub activities_counted: usize,
     /// Runs of the counted activities beyond the first: at least once, not exactly once.
     pub activities_repeated: usize,
+    /// Signals to counters that the host acknowledged.
+    pub signals_acknowledged: usize,
+    /// Signals that it was killed in: they may or may not have been counted.
+    pub signals_unanswered: usize,
+    /// What the counters have counted.
+    pub signals_counted: usize,
+    /// Orchestrations that moved money between two locked accounts.
+    pub transfers: usize,
+    /// What is on all accounts, at the beginning as at the end.
+    pub money: i64,
     pub restart_ms_median: f64,
     pub restart_ms_max: f64,
     pub seconds: f64,
@@ -66,7 +78,7 @@ struct Case {
 
 fn random_case(random: &mut StdRng, counter: &Counter) -> Case {
     let case = |function, input, check| Case { function, input, event: None, check };
-    match random.random_range(0..9) {
+    match random.random_range(0..11) {
         0 => {
             let names: Vec<String> = (0..random.random_range(1..5)).map(|n| format!("city {n}")).collect();
             case("hello_sequence", json!(names), |input, output| {
@@ -99,6 +111,12 @@ fn random_case(random: &mut StdRng, counter: &Counter) -> Case {
                 *output == json!(program::expected(number("seed"), number("steps") as u32))
             })
         }
+        8..10 => {
+            let from = random.random_range(0..ACCOUNTS);
+            let to = (from + random.random_range(1..ACCOUNTS)) % ACCOUNTS;
+            let transfer = json!({ "from": account(from), "to": account(to), "amount": random.random_range(1..MONEY / 3) });
+            case("transfer", transfer, |_, output| !output.is_null())
+        }
         _ => {
             let urls: Vec<String> = (0..4).map(|n| format!("{}/{:016x}/{n}", counter.url, random.random::<u64>())).collect();
             case("fetch_all", json!(urls), |input, output| output.as_array().map(Vec::len) == input.as_array().map(Vec::len))
@@ -113,6 +131,23 @@ struct Shared {
     acknowledged: Mutex<Vec<(String, Case)>>,
     unanswered: Mutex<Vec<String>>,
     counter: Counter,
+    signals: [Tally; COUNTERS],
+}
+
+/// Signals to one counter.
+#[derive(Default)]
+struct Tally {
+    acknowledged: AtomicUsize,
+    unanswered: AtomicUsize,
+}
+
+const COUNTERS: usize = 3;
+const ACCOUNTS: i64 = 4;
+/// What each account begins with.
+const MONEY: i64 = 1_000;
+
+fn account(number: i64) -> String {
+    format!("account-{number}")
 }
 
 /// Kills and checks, on data in an empty `directory`.
@@ -133,7 +168,13 @@ pub fn run(options: &CrashOptions, directory: &Path) -> Result<Report> {
         acknowledged: Mutex::default(),
         unanswered: Mutex::default(),
         counter,
+        signals: Default::default(),
     });
+    for number in 0..ACCOUNTS {
+        let path = format!("entities/account/{}?op=deposit", account(number));
+        let answer = host.manage("POST", &path, Some(&json!(MONEY)))?;
+        ensure!(answer.status == 202, "the first deposit: {answer:?}");
+    }
     let clients: Vec<_> = (0..options.clients)
         .map(|number| {
             let (shared, seed) = (shared.clone(), options.seed.wrapping_add(1 + number as u64));
@@ -156,18 +197,21 @@ pub fn run(options: &CrashOptions, directory: &Path) -> Result<Report> {
     };
     check_instances(&host, &shared, &mut report)?;
     wait_for_the_rest(&host)?;
+    check_entities(&host, &shared, &mut report)?;
     ensure!(host.stop()? == Some(0), "the host did not stop in order\n{}", host.log());
     check_store(directory, &shared, &mut report)?;
     report.seconds = begin.elapsed().as_secs_f64();
     Ok(report)
 }
 
-const GUESTS: [&str; 7] = [
+const GUESTS: [&str; 9] = [
     "example-hello-sequence",
     "example-human-interaction",
     "example-saga",
     "example-eternal",
     "example-sub-orchestrations",
+    "example-counter",
+    "example-account-transfer",
     "fixture-probe",
     "fixture-interpreter",
 ];
@@ -206,6 +250,14 @@ fn client(shared: &Shared, seed: u64) {
             }
             _ => shared.unanswered.lock().expect("no holder of this lock panics").push(id),
         }
+        for _ in 0..random.random_range(0..4) {
+            let number = random.random_range(0..COUNTERS);
+            let tally = &shared.signals[number];
+            match post(shared, &format!("entities/counter/crash-{number}?op=add"), &json!(1)) {
+                Some(202) => tally.acknowledged.fetch_add(1, Ordering::SeqCst),
+                _ => tally.unanswered.fetch_add(1, Ordering::SeqCst),
+            };
+        }
         std::thread::sleep(Duration::from_millis(random.random_range(1..15)));
     }
 }
@@ -222,7 +274,10 @@ fn check_instances(host: &Host, shared: &Shared, report: &mut Report) -> Result<
     let acknowledged = shared.acknowledged.lock().expect("no holder of this lock panics");
     for (id, case) in acknowledged.iter() {
         let status = host.wait(id).with_context(|| format!("the acknowledged instance {id}"))?;
-        let right = status["runtimeStatus"] == json!("Completed") && (case.check)(&case.input, &status["output"]);
+        let right = match status["runtimeStatus"].as_str() {
+            Some("Completed") => (case.check)(&case.input, &status["output"]),
+            _ => case.function == "transfer" && is_refused_transfer(&status),
+        };
         ensure!(right, "{id} has the wrong outcome: {status}");
         report.finished += 1;
     }
@@ -244,40 +299,89 @@ fn check_instances(host: &Host, shared: &Shared, report: &mut Report) -> Result<
     Ok(())
 }
 
+/// Each counter has counted what was acknowledged, and what was not answered at most; the money is what it was.
+fn check_entities(host: &Host, shared: &Shared, report: &mut Report) -> Result<()> {
+    for (number, tally) in shared.signals.iter().enumerate() {
+        let acknowledged = tally.acknowledged.load(Ordering::SeqCst);
+        let unanswered = tally.unanswered.load(Ordering::SeqCst);
+        let answer = host.manage("GET", &format!("entities/counter/crash-{number}"), None)?;
+        let counted = if answer.status == 404 { 0 } else { number_in(&answer.json(), "value")? as usize };
+        let possible = acknowledged..=acknowledged + unanswered;
+        ensure!(possible.contains(&counted), "counter {number} is {counted}, and should be {possible:?}");
+        report.signals_acknowledged += acknowledged;
+        report.signals_unanswered += unanswered;
+        report.signals_counted += counted;
+    }
+    for number in 0..ACCOUNTS {
+        let answer = host.manage("GET", &format!("entities/account/{}", account(number)), None)?;
+        report.money += number_in(&answer.json(), "balance")?;
+    }
+    ensure!(report.money == ACCOUNTS * MONEY, "of {} on the accounts {} are left", ACCOUNTS * MONEY, report.money);
+    Ok(())
+}
+
+fn number_in(state: &Value, member: &str) -> Result<i64> {
+    state[member].as_i64().with_context(|| format!("there is no number '{member}' in {state}"))
+}
+
 /// Waits for what nobody waits for: orchestrations that others started and left alone.
 fn wait_for_the_rest(host: &Host) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let answer = host.manage("GET", "instances?runtimeStatus=Pending,Running,Suspended&top=1", None)?;
+        let answer = host.manage("GET", "instances?runtimeStatus=Pending,Running,Suspended", None)?;
         match answer.json().as_array() {
-            Some(living) if living.is_empty() => return Ok(()),
+            Some(living) if living.iter().all(is_entity) => return Ok(()),
             _ => ensure!(Instant::now() < deadline, "still not finished: {}", answer.body),
         }
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Reads the store itself: histories without a gap or a duplicate, and nothing left over.
-fn check_store(directory: &Path, shared: &Shared, report: &mut Report) -> Result<()> {
+/// There was not enough on the account.
+fn is_refused_transfer(status: &Value) -> bool {
+    status["runtimeStatus"] == "Failed" && status["output"].as_str().is_some_and(|output| output.contains(" holds "))
+}
+
+/// Entities run for ever.
+fn is_entity(status: &Value) -> bool {
+    status["instanceId"].as_str().is_some_and(|id| id.starts_with('@'))
+}
+
+/// The store of a host that has stopped.
+pub fn open_store(directory: &Path) -> Result<RedbStore> {
     let hubs: Vec<_> = std::fs::read_dir(directory.join("hubs"))?.collect::<std::io::Result<_>>()?;
     let path = hubs.iter().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "redb"));
-    let store = RedbStore::open(&path.context("there is no hub's file")?, StoreOptions::default())?;
+    Ok(RedbStore::open(&path.context("there is no hub's file")?, StoreOptions::default())?)
+}
+
+/// Reads the store itself: histories without a gap or a duplicate, and nothing left over.
+fn check_store(directory: &Path, shared: &Shared, report: &mut Report) -> Result<()> {
+    let store = open_store(directory)?;
     let mut after = None;
     let mut fetched = 0;
     loop {
         let page = store.instances(&InstanceQuery::default(), after.as_ref(), 1_000)?;
         for record in &page.records {
+            if record.id.is_entity() {
+                let entity = store.entity(record.row)?.with_context(|| format!("{} has no state", record.id))?;
+                ensure!(entity.lock.is_none() && !entity.waiting, "{} is locked, or something waits: {entity:?}", record.id);
+                continue;
+            }
             let history = store.history(record.row, record.turns.clone())?;
+            let unasked = history.iter().find(|e| is_of_a_client(&e.event));
+            ensure!(unasked.is_none(), "{}: nobody asked for {unasked:?}", record.id);
             check_history(&history).with_context(|| format!("the history of {}", record.id))?;
             // One orchestration of the random programs is there to fail.
             let fails = record.name.as_str() == "fail";
-            let expected = if fails { RuntimeStatus::Failed } else { RuntimeStatus::Completed };
+            let may_fail = record.name.as_str() == "transfer" && record.status == RuntimeStatus::Failed;
+            let expected = if fails || may_fail { RuntimeStatus::Failed } else { RuntimeStatus::Completed };
             ensure!(record.status == expected, "{} is {}", record.id, record.status.name());
             let turns = history.iter().filter(|e| matches!(e.event, Event::OrchestratorStarted)).count();
             ensure!(turns == record.turns.len(), "{}: {turns} turns are stored, {:?} are recorded", record.id, record.turns);
             report.history_events += history.len();
             report.children += usize::from(record.parent.is_some());
             fetched += usize::from(record.name.as_str() == "fetch_all") * 4;
+            report.transfers += usize::from(record.name.as_str() == "transfer");
         }
         after = page.next;
         if after.is_none() {
@@ -290,49 +394,118 @@ fn check_store(directory: &Path, shared: &Shared, report: &mut Report) -> Result
     shared.counter.check(fetched, report)
 }
 
-/// A finished history: begins and ends once, its actions are numbered without a gap, each result belongs to an action
-/// and came once, and whatever the orchestrator did not give up has a result.
+/// What only a client does, and the clients of this test do not.
+fn is_of_a_client(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::ExecutionSuspended { .. }
+            | Event::ExecutionResumed { .. }
+            | Event::ExecutionTerminated { .. }
+            | Event::ExecutionRewound { .. }
+    )
+}
+
+/// A finished history: begins and ends once, its actions are numbered without a gap (rewinds
+/// aside), each result belongs to an action
+/// and came once, whatever the orchestrator did not give up has a result, and what was locked was released.
 pub fn check_history(history: &[HistoryEvent]) -> Result<()> {
-    let mut open: HashMap<Seq, &'static str> = HashMap::new();
-    let mut next = 0;
-    let mut started = 0;
-    let mut ended = 0;
-    let close = |open: &mut HashMap<Seq, &'static str>, seq: &Seq, kind: &'static str| {
-        let opened = open.remove(seq);
-        ensure!(opened == Some(kind), "the result of {kind} {seq} belongs to {opened:?}");
-        Ok(())
-    };
-    for (position, HistoryEvent { event, .. }) in history.iter().enumerate() {
-        ensure!(ended == 0, "something happened after the end, at {position}");
-        let mut action = |seq: &Seq, kind: &'static str| {
-            ensure!(seq.0 == next, "action {seq} stands where {next} is due, at {position}");
-            next += 1;
-            open.insert(*seq, kind);
-            Ok(())
-        };
+    let mut reader = HistoryReader::default();
+    for (position, HistoryEvent { at, event }) in history.iter().enumerate() {
+        reader.read(*at, event).with_context(|| format!("at {position}"))?;
+    }
+    reader.end()
+}
+
+/// What has been read of a history.
+#[derive(Default)]
+struct HistoryReader {
+    /// Actions without a result.
+    open: HashMap<Seq, &'static str>,
+    next: u32,
+    /// Since the last action: the next one has a higher number, because those of the forgotten ones are not used again.
+    rewound: bool,
+    started: usize,
+    outcome: Option<Outcome>,
+    suspended: bool,
+    locks: usize,
+    turn_at: Option<Timestamp>,
+    /// It began before its time.
+    early: bool,
+}
+
+impl HistoryReader {
+    fn read(&mut self, at: Timestamp, event: &Event) -> Result<()> {
+        ensure!(self.outcome.is_none(), "something happened after the end: {event:?}");
         match event {
-            Event::OrchestratorStarted | Event::EventRaised { .. } => {}
-            Event::ExecutionStarted { .. } => started += 1,
-            Event::ExecutionCompleted { .. } => ended += 1,
-            Event::TaskScheduled { seq, .. } => action(seq, "activity")?,
-            Event::SubOrchestrationInstanceCreated { seq, detached, .. } => {
-                action(seq, if *detached { "nobody's child" } else { "child" })?;
+            Event::OrchestratorStarted => self.turn_at = Some(at),
+            Event::EventRaised { .. } | Event::ExecutionTerminated { .. } => {}
+            Event::ExecutionRewound { .. } => self.rewound = true,
+            Event::ExecutionStarted { start_at, .. } => {
+                self.started += 1;
+                self.early = start_at.is_some_and(|start_at| self.turn_at < Some(start_at));
             }
-            Event::TimerCreated { seq, .. } => action(seq, "timer")?,
-            Event::EventSent { seq, .. } => action(seq, "event")?,
-            Event::TaskCompleted { seq, .. } | Event::TaskFailed { seq, .. } => close(&mut open, seq, "activity")?,
-            Event::TimerFired { seq, .. } => close(&mut open, seq, "timer")?,
+            Event::ExecutionSuspended { .. } | Event::ExecutionResumed { .. } => {
+                let suspends = matches!(event, Event::ExecutionSuspended { .. });
+                ensure!(self.suspended != suspends, "{} came twice", event.kind());
+                self.suspended = suspends;
+            }
+            Event::ExecutionCompleted { outcome } => self.outcome = Some(outcome.clone()),
+            Event::TaskScheduled { seq, .. } => self.action(seq, "activity")?,
+            Event::SubOrchestrationInstanceCreated { seq, detached: false, .. } => self.action(seq, "child")?,
+            Event::SubOrchestrationInstanceCreated { seq, detached: true, .. } => self.action(seq, "nobody's child")?,
+            Event::TimerCreated { seq, .. } => self.action(seq, "timer")?,
+            Event::EventSent { seq, .. } => self.action(seq, "event")?,
+            Event::EntityOperationCalled { seq, .. } => self.action(seq, "operation")?,
+            Event::EntityOperationSignaled { seq, .. } => self.action(seq, "signal")?,
+            Event::EntityLockRequested { seq, .. } => {
+                self.action(seq, "lock")?;
+                self.locks += 1;
+            }
+            Event::EntityUnlockSent { seq, .. } => {
+                self.action(seq, "unlock")?;
+                self.locks = self.locks.checked_sub(1).context("unlocked, and was not locked")?;
+            }
+            Event::TaskCompleted { seq, .. } | Event::TaskFailed { seq, .. } => self.result(seq, "activity")?,
+            Event::TimerFired { seq, .. } => self.result(seq, "timer")?,
             Event::SubOrchestrationInstanceCompleted { seq, .. } | Event::SubOrchestrationInstanceFailed { seq, .. } => {
-                close(&mut open, seq, "child")?;
+                self.result(seq, "child")?;
             }
-            Event::ExecutionSuspended { .. } | Event::ExecutionResumed { .. } | Event::ExecutionTerminated { .. } => {
-                bail!("nobody asked for {}", event.kind());
+            Event::EntityOperationCompleted { seq, .. } | Event::EntityOperationFailed { seq, .. } => {
+                self.result(seq, "operation")?;
+            }
+            Event::EntityLockGranted { seq } => self.result(seq, "lock")?,
+            Event::OperationRequested { .. } | Event::LockRequested { .. } | Event::LockReleased { .. } | Event::StatePurged => {
+                bail!("{} is for entities, which have no history", event.kind())
             }
         }
+        Ok(())
     }
-    ensure!((started, ended) == (1, 1), "{started} starts and {ended} ends");
-    ensure!(!open.values().any(|&kind| kind == "activity" || kind == "child"), "without a result: {open:?}");
-    Ok(())
+
+    fn action(&mut self, seq: &Seq, kind: &'static str) -> Result<()> {
+        let jumps = std::mem::take(&mut self.rewound) && seq.0 > self.next;
+        ensure!(jumps || seq.0 == self.next, "action {seq} stands where {} is due", self.next);
+        self.next = seq.0 + 1;
+        self.open.insert(*seq, kind);
+        Ok(())
+    }
+
+    fn result(&mut self, seq: &Seq, kind: &'static str) -> Result<()> {
+        let opened = self.open.remove(seq);
+        ensure!(opened == Some(kind), "the result of {kind} {seq} belongs to {opened:?}");
+        Ok(())
+    }
+
+    fn end(self) -> Result<()> {
+        let outcome = self.outcome.context("it does not end")?;
+        ensure!(self.started == 1, "{} starts", self.started);
+        let terminated = matches!(outcome, Outcome::Terminated { .. });
+        ensure!(!self.early || terminated, "it began before its time");
+        ensure!(self.locks == 0, "{} locks were not released", self.locks);
+        let awaited = |kind: &str| ["activity", "child", "operation", "lock"].contains(&kind);
+        let waits = self.open.values().any(|kind| awaited(kind));
+        ensure!(!waits || !matches!(outcome, Outcome::Completed(_)), "without a result: {:?}", self.open);
+        Ok(())
+    }
 }
 
 /// A service that counts how often each of its addresses is asked for: the proof that an activity ran.

@@ -2,11 +2,15 @@
 //!
 //! - [`guests`] builds the examples and fixtures to wasm.
 //! - [`host`] runs a real `dacapo serve`.
+//! - [`clients`] drives the real client packages of Durable Functions against it.
 //! - [`crash`] kills it again and again and checks what is left.
+//! - [`model`] asks it for random things and checks what it shows.
 
+pub mod clients;
 pub mod crash;
 pub mod guests;
 pub mod host;
+pub mod model;
 /// What the random programs of the fixture `interpreter` must return.
 #[path = "../fixtures/interpreter/src/program.rs"]
 pub mod program;

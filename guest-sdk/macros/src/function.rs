@@ -31,17 +31,24 @@ impl Parse for NameArgument {
     }
 }
 
+impl NameArgument {
+    /// The given name, or that of the item.
+    pub fn or_named(self, ident: &syn::Ident) -> LitStr {
+        self.0.unwrap_or_else(|| LitStr::new(&plain(ident), ident.span()))
+    }
+}
+
 /// The parameters of the annotated function, by role.
 struct Parameters<'a> {
     context: Option<&'a Type>,
     input: Option<&'a Type>,
 }
 
-pub fn expand(kind: Kind, NameArgument(name): NameArgument, item: &ItemFn) -> Result<TokenStream> {
+pub fn expand(kind: Kind, name: NameArgument, item: &ItemFn) -> Result<TokenStream> {
     check_signature(kind, item)?;
     let parameters = parameters(kind, item)?;
     let ident = &item.sig.ident;
-    let name = name.unwrap_or_else(|| LitStr::new(&plain(ident), ident.span()));
+    let name = name.or_named(ident);
     let visibility = &item.vis;
     let input = parameters.input.map_or_else(|| quote!(()), ToTokens::to_token_stream);
     let output = output_type(&item.sig.output);
@@ -139,13 +146,19 @@ fn parameters(kind: Kind, item: &ItemFn) -> Result<Parameters<'_>> {
 fn is_activity_context(parameter: &Type) -> bool {
     match parameter {
         Type::Reference(reference) => is_activity_context(&reference.elem),
-        Type::Path(path) => path.path.segments.last().is_some_and(|segment| segment.ident == "ActivityContext"),
+        other => last_segment_is(other, "ActivityContext"),
+    }
+}
+
+pub fn last_segment_is(parameter: &Type, name: &str) -> bool {
+    match parameter {
+        Type::Path(path) => path.path.segments.last().is_some_and(|segment| segment.ident == name),
         _ => false,
     }
 }
 
 /// `Result<T, E>`, under whatever alias that ends in `Result`, gives `T`; anything else is the output itself.
-fn output_type(output: &ReturnType) -> TokenStream {
+pub fn output_type(output: &ReturnType) -> TokenStream {
     match output {
         ReturnType::Default => quote!(()),
         ReturnType::Type(_, output) if is_result(output) => quote!(<#output as ::dacapo_sdk::__private::Fallible>::Output),
@@ -153,11 +166,8 @@ fn output_type(output: &ReturnType) -> TokenStream {
     }
 }
 
-fn is_result(output: &Type) -> bool {
-    match output {
-        Type::Path(path) => path.path.segments.last().is_some_and(|segment| segment.ident == "Result"),
-        _ => false,
-    }
+pub fn is_result(output: &Type) -> bool {
+    last_segment_is(output, "Result")
 }
 
 /// The call, and what becomes of its outcome.
@@ -185,7 +195,7 @@ fn body(item: &ItemFn, name: &LitStr, parameters: &Parameters<'_>) -> TokenStrea
 }
 
 /// `r#match` is named `match`.
-fn plain(ident: &syn::Ident) -> String {
+pub fn plain(ident: &syn::Ident) -> String {
     let text = ident.to_string();
     text.strip_prefix("r#").map_or(text.clone(), str::to_owned)
 }

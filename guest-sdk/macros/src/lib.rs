@@ -4,6 +4,7 @@ use proc_macro::TokenStream;
 use quote::quote;
 use syn::parse_macro_input;
 
+mod entity;
 mod function;
 
 use function::{Kind, NameArgument};
@@ -18,6 +19,15 @@ pub fn orchestrator(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn activity(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand(Kind::Activity, arguments, item)
+}
+
+/// Makes the methods of a type, or a function, the operations of an entity. See `dacapo_sdk::entity`.
+#[proc_macro_attribute]
+pub fn entity(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let name = parse_macro_input!(arguments as NameArgument);
+    let item = parse_macro_input!(item as entity::Item);
+    let generated = entity::expand(name, &item).unwrap_or_else(|error| error.to_compile_error());
+    quote!(#item #generated).into()
 }
 
 /// The function comes out as it went in even when it is wrong, so that an editor still understands what is inside.

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use crate::{
-    ExecutionId, FunctionName, HistoryEvent, InstanceId, Message, MessageKey, Parent, Payload, Row, Seq, Timestamp, VersionId,
+    Event, ExecutionId, FunctionName, HistoryEvent, InstanceId, Message, MessageKey, Parent, Payload, Row, Seq, Timestamp,
+    VersionId,
 };
 
 /// The state of an instance as clients see it. The numbers are those of Durable Functions.
@@ -77,20 +78,30 @@ pub struct InstanceRecord {
 }
 
 impl InstanceRecord {
-    /// A new instance: what the message that starts it says, and nothing yet done.
+    /// A new instance: what the message that starts it says, and nothing yet done. An entity is started by whatever
+    /// reaches it first.
     ///
     /// Returns none if the message does not start anything.
     pub fn pending(row: Row, message: &Message) -> Option<Self> {
-        let crate::Event::ExecutionStarted { execution, name, version, parent, .. } = &message.event else { return None };
+        let (execution, name, version_label, parent, status) = match &message.event {
+            Event::ExecutionStarted { execution, name, version, parent, .. } => {
+                (*execution, name.clone(), version.clone(), parent.clone(), RuntimeStatus::Pending)
+            }
+            Event::OperationRequested { .. } | Event::LockRequested { .. } | Event::LockReleased { .. } => {
+                let name = message.to.entity_name()?;
+                (ExecutionId::of_entity(&message.to, row), name, String::new(), None, RuntimeStatus::Running)
+            }
+            _ => return None,
+        };
         Some(Self {
             id: message.to.clone(),
             row,
-            name: name.clone(),
-            execution: *execution,
+            name,
+            execution,
             version: None,
-            version_label: version.clone(),
-            parent: parent.clone(),
-            status: RuntimeStatus::Pending,
+            version_label,
+            parent,
+            status,
             custom_status: None,
             created: message.sent_at,
             updated: message.sent_at,
@@ -114,6 +125,43 @@ pub struct Timer {
     pub seq: Seq,
 }
 
+/// An activity to run. It stands as `TaskScheduled` in the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduledActivity {
+    pub seq: Seq,
+    /// The turn whose history holds it: this one, or an earlier one after a rewind.
+    pub turn: u32,
+    pub name: FunctionName,
+    pub input: Payload,
+    /// From 1.
+    pub attempt: u32,
+}
+
+/// What an entity keeps from turn to turn. Stored beside its record, so that listing reads small rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntityState {
+    /// None: it has none, and the entity vanishes unless something else keeps it.
+    pub state: Option<Payload>,
+    /// The critical section that it is locked by.
+    pub lock: Option<Parent>,
+    /// Operations that were ever run; each seeds its own randomness.
+    pub operations: u64,
+    /// Whether messages wait in its inbox: for the lock, or for their time.
+    pub waiting: bool,
+}
+
+/// A change of status that the operator wants to be told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    pub instance: InstanceId,
+    pub name: FunctionName,
+    pub execution: ExecutionId,
+    pub status: RuntimeStatus,
+    /// Of a failure, a termination, or a halt.
+    pub reason: Option<String>,
+    pub at: Timestamp,
+}
+
 /// Everything that a turn changes. Saved in one transaction, or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
@@ -121,7 +169,8 @@ pub struct Commit {
     pub record: InstanceRecord,
     /// A finished instance of the same id that this one takes the place of: all its rows go.
     pub replaces: Option<InstanceRecord>,
-    /// The turns whose history goes, because the execution continued as new. Usually empty.
+    /// The turns whose history goes: all of them if the execution continued as new, the last ones if it was rewound;
+    /// the number of the first of these is used again, by `history`. Usually empty.
     pub forgotten: Range<u32>,
     pub history: Option<HistoryChunk>,
     /// Messages of the inbox that the turn has dealt with.
@@ -129,11 +178,42 @@ pub struct Commit {
     /// Messages that reached the instance and must wait in its inbox, because it is suspended.
     pub kept: Vec<Message>,
     /// Messages to other instances, or to itself. A start whose id is in use by a living instance goes back as
-    /// [`Message::refused`]; any other message to an instance that does not exist or has ended is dropped.
+    /// [`Message::refused`]. A message to an entity that does not exist makes it. One to a failed instance stays in its
+    /// inbox, because it may be rewound. An `ExecutionRewound` reaches every instance that exists, whatever its status, and
+    /// goes back as [`Message::refused`] if none does. Any other to an instance that does not exist or has ended is dropped.
     pub sent: Vec<Message>,
     pub timers_set: Vec<Timer>,
     pub timers_cleared: Vec<Timer>,
-    /// Activities to run; each stands as `TaskScheduled` in `history`.
-    pub activities_set: Vec<Seq>,
+    pub activities_set: Vec<ScheduledActivity>,
     pub activities_cleared: Vec<Seq>,
+    /// The entity after the turn; none for an orchestration.
+    pub entity: Option<EntityState>,
+    /// The entity has no state and nothing keeps it: with this commit all its rows go. What it sends is sent. But if its
+    /// inbox holds a message that this commit does not consume (it was stored since the turn began), it stays, as `entity`
+    /// says: no message may be lost.
+    pub vanishes: bool,
+    /// To be told to the operator, once at least.
+    pub announced: Option<Announcement>,
+}
+
+impl Commit {
+    /// A commit that saves the record, and nothing else yet.
+    pub fn of(record: InstanceRecord) -> Self {
+        Self {
+            record,
+            replaces: None,
+            forgotten: 0..0,
+            history: None,
+            consumed: Vec::new(),
+            kept: Vec::new(),
+            sent: Vec::new(),
+            timers_set: Vec::new(),
+            timers_cleared: Vec::new(),
+            activities_set: Vec::new(),
+            activities_cleared: Vec::new(),
+            entity: None,
+            vanishes: false,
+            announced: None,
+        }
+    }
 }

@@ -9,14 +9,26 @@
 
 use crate::{ExecutionId, Failure, FunctionName, InstanceId, Payload, Row, Seq, Timestamp};
 
-/// The orchestration that waits for a sub-orchestration.
+/// The orchestration that waits for a sub-orchestration, for an operation of an entity, or for a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
     pub name: FunctionName,
     pub instance: InstanceId,
     pub execution: ExecutionId,
-    /// The action in the parent's execution that this instance is the result of.
+    /// The action in its execution that the result is for.
     pub seq: Seq,
+}
+
+impl Parent {
+    /// A message to the execution that waits.
+    pub(crate) fn told(&self, event: Event, sent_at: Timestamp) -> Message {
+        Message { to: self.instance.clone(), execution: Some(self.execution), sent_at, event }
+    }
+
+    /// Whether both wait for the same: names are for people.
+    pub(crate) fn is_same(&self, other: &Parent) -> bool {
+        (&self.instance, self.execution, self.seq) == (&other.instance, other.execution, other.seq)
+    }
 }
 
 /// One fact. The names are those of Durable Task, which every dashboard of this field shows.
@@ -34,6 +46,8 @@ pub enum Event {
         /// The version label asked for; empty if none was.
         version: String,
         parent: Option<Parent>,
+        /// Not to begin before then. None: at once.
+        start_at: Option<Timestamp>,
     },
     TaskCompleted {
         seq: Seq,
@@ -67,7 +81,53 @@ pub enum Event {
     },
     ExecutionTerminated {
         reason: String,
+        /// Whether the sub-orchestrations that it waits for are terminated too.
+        recurse: bool,
     },
+    /// Goes back to the state before the failure that ended it.
+    ExecutionRewound {
+        reason: String,
+        /// The parent that asks, because it is rewound itself; its child reports to it in any case. None: a client.
+        parent: Option<Parent>,
+    },
+    EntityOperationCompleted {
+        seq: Seq,
+        result: Payload,
+    },
+    EntityOperationFailed {
+        seq: Seq,
+        failure: Failure,
+    },
+    /// The entities that were asked for with this action are locked, all of them.
+    EntityLockGranted {
+        seq: Seq,
+    },
+
+    // Messages to entities, which have no history.
+    OperationRequested {
+        operation: String,
+        input: Payload,
+        /// Who waits for the result. None: it is a signal.
+        caller: Option<Parent>,
+        /// Not to be run before then. None: at once.
+        deliver_at: Option<Timestamp>,
+    },
+    /// Travels through the entities that are to be locked, in their order, so that two requests never wait for each
+    /// other; the last one grants it.
+    LockRequested {
+        entities: Vec<InstanceId>,
+        /// Which of them it has come to.
+        position: u32,
+        owner: Parent,
+    },
+    /// Follows its `LockRequested` on the same way.
+    LockReleased {
+        entities: Vec<InstanceId>,
+        position: u32,
+        owner: Parent,
+    },
+    /// Forgets the state. Not an operation: the guest is not asked.
+    StatePurged,
 
     // Actions: an orchestrator takes them. Compared with history on replay.
     TaskScheduled {
@@ -93,6 +153,28 @@ pub enum Event {
         instance: InstanceId,
         name: String,
         data: Payload,
+    },
+    EntityOperationCalled {
+        seq: Seq,
+        entity: InstanceId,
+        operation: String,
+        input: Payload,
+    },
+    EntityOperationSignaled {
+        seq: Seq,
+        entity: InstanceId,
+        operation: String,
+        input: Payload,
+        deliver_at: Option<Timestamp>,
+    },
+    EntityLockRequested {
+        seq: Seq,
+        /// In the order in which they are locked; each once.
+        entities: Vec<InstanceId>,
+    },
+    EntityUnlockSent {
+        seq: Seq,
+        entities: Vec<InstanceId>,
     },
     ExecutionCompleted {
         outcome: Outcome,
@@ -123,10 +205,22 @@ impl Event {
             Event::ExecutionSuspended { .. } => "ExecutionSuspended",
             Event::ExecutionResumed { .. } => "ExecutionResumed",
             Event::ExecutionTerminated { .. } => "ExecutionTerminated",
+            Event::ExecutionRewound { .. } => "ExecutionRewound",
+            Event::EntityOperationCompleted { .. } => "EntityOperationCompleted",
+            Event::EntityOperationFailed { .. } => "EntityOperationFailed",
+            Event::EntityLockGranted { .. } => "EntityLockGranted",
+            Event::OperationRequested { .. } => "OperationRequested",
+            Event::LockRequested { .. } => "LockRequested",
+            Event::LockReleased { .. } => "LockReleased",
+            Event::StatePurged => "StatePurged",
             Event::TaskScheduled { .. } => "TaskScheduled",
             Event::SubOrchestrationInstanceCreated { .. } => "SubOrchestrationInstanceCreated",
             Event::TimerCreated { .. } => "TimerCreated",
             Event::EventSent { .. } => "EventSent",
+            Event::EntityOperationCalled { .. } => "EntityOperationCalled",
+            Event::EntityOperationSignaled { .. } => "EntityOperationSignaled",
+            Event::EntityLockRequested { .. } => "EntityLockRequested",
+            Event::EntityUnlockSent { .. } => "EntityUnlockSent",
             Event::ExecutionCompleted { .. } => "ExecutionCompleted",
         }
     }
@@ -134,25 +228,97 @@ impl Event {
     /// Whether an orchestrator takes it (rather than receives it).
     pub fn is_action(&self) -> bool {
         match self {
-            Event::TaskScheduled { .. }
-            | Event::SubOrchestrationInstanceCreated { .. }
-            | Event::TimerCreated { .. }
-            | Event::EventSent { .. }
-            | Event::ExecutionCompleted { .. } => true,
+            any_action!() => true,
             Event::OrchestratorStarted
             | Event::ExecutionStarted { .. }
-            | Event::TaskCompleted { .. }
-            | Event::TaskFailed { .. }
-            | Event::SubOrchestrationInstanceCompleted { .. }
-            | Event::SubOrchestrationInstanceFailed { .. }
             | Event::TimerFired { .. }
             | Event::EventRaised { .. }
             | Event::ExecutionSuspended { .. }
             | Event::ExecutionResumed { .. }
-            | Event::ExecutionTerminated { .. } => false,
+            | Event::ExecutionTerminated { .. }
+            | Event::ExecutionRewound { .. }
+            | any_result!()
+            | any_entity_message!() => false,
+        }
+    }
+
+    /// Bytes that a guest or a client put into it.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        let ids = |ids: &[InstanceId]| ids.iter().map(|id| id.as_str().len()).sum();
+        match self {
+            Event::ExecutionStarted { input, .. }
+            | Event::TaskScheduled { input, .. }
+            | Event::SubOrchestrationInstanceCreated { input, .. } => input.len(),
+            Event::TaskCompleted { result, .. }
+            | Event::SubOrchestrationInstanceCompleted { result, .. }
+            | Event::EntityOperationCompleted { result, .. } => result.len(),
+            Event::EventRaised { name, data } | Event::EventSent { name, data, .. } => name.len() + data.len(),
+            Event::OperationRequested { operation, input, .. }
+            | Event::EntityOperationCalled { operation, input, .. }
+            | Event::EntityOperationSignaled { operation, input, .. } => operation.len() + input.len(),
+            Event::LockRequested { entities, .. }
+            | Event::LockReleased { entities, .. }
+            | Event::EntityLockRequested { entities, .. }
+            | Event::EntityUnlockSent { entities, .. } => ids(entities),
+            Event::TaskFailed { failure, .. }
+            | Event::SubOrchestrationInstanceFailed { failure, .. }
+            | Event::EntityOperationFailed { failure, .. } => {
+                failure.message.len() + failure.details.as_ref().map_or(0, String::len)
+            }
+            Event::ExecutionSuspended { reason }
+            | Event::ExecutionResumed { reason }
+            | Event::ExecutionTerminated { reason, .. }
+            | Event::ExecutionRewound { reason, .. } => reason.len(),
+            Event::OrchestratorStarted
+            | Event::TimerFired { .. }
+            | Event::EntityLockGranted { .. }
+            | Event::StatePurged
+            | Event::TimerCreated { .. }
+            | Event::ExecutionCompleted { .. } => 0,
         }
     }
 }
+
+/// Patterns of whole groups of events, for matches in which a group has one answer. They stand for the list, so that a
+/// new event is entered here once, and such a match still knows every event.
+macro_rules! any_action {
+    () => {
+        $crate::Event::TaskScheduled { .. }
+            | $crate::Event::SubOrchestrationInstanceCreated { .. }
+            | $crate::Event::TimerCreated { .. }
+            | $crate::Event::EventSent { .. }
+            | $crate::Event::EntityOperationCalled { .. }
+            | $crate::Event::EntityOperationSignaled { .. }
+            | $crate::Event::EntityLockRequested { .. }
+            | $crate::Event::EntityUnlockSent { .. }
+            | $crate::Event::ExecutionCompleted { .. }
+    };
+}
+
+/// Results of actions, timers aside.
+macro_rules! any_result {
+    () => {
+        $crate::Event::TaskCompleted { .. }
+            | $crate::Event::TaskFailed { .. }
+            | $crate::Event::SubOrchestrationInstanceCompleted { .. }
+            | $crate::Event::SubOrchestrationInstanceFailed { .. }
+            | $crate::Event::EntityOperationCompleted { .. }
+            | $crate::Event::EntityOperationFailed { .. }
+            | $crate::Event::EntityLockGranted { .. }
+    };
+}
+
+/// What reaches an entity only.
+macro_rules! any_entity_message {
+    () => {
+        $crate::Event::OperationRequested { .. }
+            | $crate::Event::LockRequested { .. }
+            | $crate::Event::LockReleased { .. }
+            | $crate::Event::StatePurged
+    };
+}
+
+pub(crate) use {any_action, any_entity_message, any_result};
 
 /// An event that has happened, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,19 +338,34 @@ pub struct Message {
 }
 
 impl Message {
-    /// What the sender is told instead when a start meets an id that is in use: only a waiting parent has to know.
+    /// What the sender is told instead when a start meets an id that is in use, or when a rewind meets no instance: only
+    /// a waiting parent has to know. None for everything else.
     pub fn refused(&self, at: Timestamp) -> Option<Message> {
-        let Event::ExecutionStarted { parent: Some(parent), .. } = &self.event else { return None };
-        let failure = Failure::permanent(
-            Failure::INSTANCE_ALREADY_EXISTS,
-            format!("an instance with the id '{}' already exists and has not ended", self.to),
-        );
-        Some(Message {
-            to: parent.instance.clone(),
-            execution: Some(parent.execution),
-            sent_at: at,
-            event: Event::SubOrchestrationInstanceFailed { seq: parent.seq, failure },
-        })
+        let (parent, failure) = match &self.event {
+            Event::ExecutionStarted { parent, .. } => (parent.as_ref()?, self.id_in_use("already exists and has not ended")),
+            Event::ExecutionRewound { parent, .. } => (
+                parent.as_ref()?,
+                Failure::permanent(
+                    Failure::INSTANCE_NOT_FOUND,
+                    format!("the sub-orchestration '{}' cannot be rewound: it is gone", self.to),
+                ),
+            ),
+            Event::OrchestratorStarted
+            | Event::TimerFired { .. }
+            | Event::EventRaised { .. }
+            | Event::ExecutionSuspended { .. }
+            | Event::ExecutionResumed { .. }
+            | Event::ExecutionTerminated { .. }
+            | any_result!()
+            | any_action!()
+            | any_entity_message!() => return None,
+        };
+        Some(parent.told(Event::SubOrchestrationInstanceFailed { seq: parent.seq, failure }, at))
+    }
+
+    /// The failure of a start, or of a rewind, that met an instance which is not the sender's.
+    pub(crate) fn id_in_use(&self, why: &str) -> Failure {
+        Failure::permanent(Failure::INSTANCE_ALREADY_EXISTS, format!("an instance with the id '{}' {why}", self.to))
     }
 }
 

@@ -16,8 +16,13 @@ pub struct Failure {
 impl Failure {
     // The types of the failures that the host itself makes, as documented in the WIT.
     pub const ACTIVITY_NOT_FOUND: &str = "ActivityNotFound";
+    pub const ENTITY_NOT_FOUND: &str = "EntityNotFound";
+    pub const LOCKING_RULES_VIOLATION: &str = "LockingRulesViolation";
+    pub const HTTP_REQUEST_FAILED: &str = "HttpRequestFailed";
     pub const ORCHESTRATOR_NOT_FOUND: &str = "OrchestratorNotFound";
     pub const INSTANCE_ALREADY_EXISTS: &str = "InstanceAlreadyExists";
+    pub const INSTANCE_NOT_FOUND: &str = "InstanceNotFound";
+    pub const INVALID_ARGUMENT: &str = "InvalidArgument";
     pub const PANIC: &str = "Panic";
     pub const TRAP: &str = "Trap";
     pub const FUEL_EXHAUSTED: &str = "FuelExhausted";

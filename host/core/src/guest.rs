@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use crate::entity::{Operation, OperationResult, SharedOperation};
 use crate::execution::Execution;
 use crate::{Failure, FunctionName, InstanceId, Payload, Seq, VersionId};
 
@@ -18,9 +19,20 @@ pub trait Executor: Send + Sync {
     /// An error is the host's, not the guest's (its code cannot be loaded), and says why: the instance is halted.
     fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, String>;
 
+    /// Prepares a guest that runs operations of one entity. What it asks of the host goes to `scope`.
+    ///
+    /// An error is the host's, not the guest's, and says why: the entity is halted.
+    fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, String>;
+
     /// Runs an activity. Dropping the future stops it. Never panics; the host's own trouble is a retriable failure.
     fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture;
+
+    /// Runs the host's own activity [`HTTP_ACTIVITY`]: sends the request that is its input, and gives the response.
+    fn run_http(&self, call: ActivityCall) -> ActivityFuture;
 }
+
+/// The name of the activity that is part of every host: one HTTP request under the outbound policy.
+pub const HTTP_ACTIVITY: &str = "BuiltIn::HttpActivity";
 
 /// The outcome of an activity, to be.
 pub type ActivityFuture = Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Send>>;
@@ -29,6 +41,12 @@ pub type ActivityFuture = Pin<Box<dyn Future<Output = Result<Payload, Failure>> 
 pub trait Guest: Send {
     /// Runs the guest until it can go no further. Called when what it waits for has completed, and once to begin.
     fn resume(&mut self) -> Step;
+}
+
+/// An entity function that runs one operation after another. One that has failed is not used again, so that nothing of
+/// the failed operation is left in its memory.
+pub trait EntityGuest: Send {
+    fn run(&mut self, operation: &Operation) -> Result<OperationResult, Failure>;
 }
 
 /// Why a guest came to rest.

@@ -42,6 +42,26 @@ impl InstanceId {
         Ok(Self(text.into()))
     }
 
+    /// The id of an entity: `@name@key`. Names ignore case, so that of the id is in lower case; the key may be empty.
+    pub fn entity(name: &FunctionName, key: &str) -> Result<Self, InvalidId> {
+        Self::any(&format!("@{}@{key}", name.folded()))
+    }
+
+    /// Whether this is an entity's id.
+    pub fn is_entity(&self) -> bool {
+        self.as_entity().is_some()
+    }
+
+    /// Name and key, if this is an entity's id.
+    pub fn as_entity(&self) -> Option<(&str, &str)> {
+        self.0.strip_prefix('@')?.split_once('@').filter(|(name, _)| !name.is_empty())
+    }
+
+    /// The entity function, if this is an entity's id.
+    pub fn entity_name(&self) -> Option<FunctionName> {
+        FunctionName::new(self.as_entity()?.0).ok()
+    }
+
     /// An id for an orchestration whose starter gave none: 32 hexadecimal digits.
     pub fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid.simple().to_string().into())
@@ -128,6 +148,12 @@ fn check_text(text: &str, max: usize, forbidden: impl Fn(char) -> bool) -> Resul
 pub struct ExecutionId(pub Uuid);
 
 impl ExecutionId {
+    /// The execution of an entity, which has only one. Rows are never used twice, so an entity that vanished and came
+    /// back has another.
+    pub(crate) fn of_entity(entity: &InstanceId, row: Row) -> Self {
+        Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{entity} in row {}", row.0).as_bytes()))
+    }
+
     /// A name in this execution's own UUIDv5 namespace: the root of everything that looks random but is not.
     pub(crate) fn derive(self, name: &str) -> Uuid {
         Uuid::new_v5(&self.0, name.as_bytes())

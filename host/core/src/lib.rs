@@ -5,12 +5,14 @@
 //! - [`execution`]: one run of an orchestrator as the guest sees it: tasks, waits, time, randomness. Everything that
 //!   happens to it goes through one `apply`, live and on replay.
 //! - [`turn`]: `(history, inbox, now) x guest -> Commit`.
+//! - [`entity`]: `(state, inbox, now) x guest -> Commit`, for entities, which have no history.
 //! - [`commit`]: everything a turn changes, to be saved in one transaction.
 //! - [`guest`]: the seam to whatever executes orchestrators and activities; [`scripted`] executes Rust closures.
 //!
 //! The core never reads a clock, draws a random number, does I/O or awaits anything: time is an argument.
 
 pub mod commit;
+pub mod entity;
 pub mod event;
 pub mod execution;
 pub mod failure;
@@ -22,10 +24,11 @@ pub mod scripted;
 pub mod time;
 pub mod turn;
 
-pub use commit::{Commit, HistoryChunk, InstanceRecord, RuntimeStatus};
+pub use commit::{Announcement, Commit, EntityState, HistoryChunk, InstanceRecord, RuntimeStatus, ScheduledActivity};
+pub use entity::{EntityMemory, EntityTurn, EntityTurnResult};
 pub use event::{Delivery, Event, HistoryEvent, Message, MessageKey, Parent};
 pub use failure::Failure;
-pub use guest::{ActivityCall, Executor, Guest, Step};
+pub use guest::{ActivityCall, EntityGuest, Executor, Guest, Step};
 pub use id::{ExecutionId, FunctionKind, FunctionName, InstanceId, Row, Seq, VersionId};
 pub use time::Timestamp;
 

@@ -6,12 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use crate::entity::{Operation, OperationResult, SharedOperation};
 use crate::execution::{Execution, Stopped, TaskId, TaskOutcome};
-use crate::guest::{ActivityCall, ActivityFuture, Executor, Guest, SharedExecution, Step};
+use crate::guest::{ActivityCall, ActivityFuture, EntityGuest, Executor, Guest, SharedExecution, Step};
 use crate::{Failure, Payload, VersionId};
 
 type GuestFuture = Pin<Box<dyn Future<Output = TaskOutcome> + Send>>;
 type Orchestrator = Arc<dyn Fn(Handle) -> GuestFuture + Send + Sync>;
+type Entity = Arc<dyn Fn(&Operation, &SharedOperation) -> Result<OperationResult, Failure> + Send + Sync>;
 type Activity = Arc<dyn Fn(ActivityCall) -> TaskOutcome + Send + Sync>;
 
 /// Functions by folded name. One set of functions for every version that is not given its own.
@@ -19,6 +21,8 @@ type Activity = Arc<dyn Fn(ActivityCall) -> TaskOutcome + Send + Sync>;
 pub struct Scripted {
     orchestrators: HashMap<String, Orchestrator>,
     activities: HashMap<String, Activity>,
+    entities: HashMap<String, Entity>,
+    http: Option<Activity>,
     versions: HashMap<VersionId, Scripted>,
 }
 
@@ -38,6 +42,21 @@ impl Scripted {
 
     pub fn activity(mut self, name: &str, run: impl Fn(ActivityCall) -> TaskOutcome + Send + Sync + 'static) -> Self {
         self.activities.insert(crate::id::fold(name), Arc::new(run));
+        self
+    }
+
+    pub fn entity(
+        mut self,
+        name: &str,
+        run: impl Fn(&Operation, &SharedOperation) -> Result<OperationResult, Failure> + Send + Sync + 'static,
+    ) -> Self {
+        self.entities.insert(crate::id::fold(name), Arc::new(run));
+        self
+    }
+
+    /// What answers HTTP requests.
+    pub fn http(mut self, run: impl Fn(ActivityCall) -> TaskOutcome + Send + Sync + 'static) -> Self {
+        self.http = Some(Arc::new(run));
         self
     }
 
@@ -61,6 +80,23 @@ impl Executor for Scripted {
         Ok(Box::new(ScriptedGuest(orchestrator(handle))))
     }
 
+    fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, String> {
+        let id = scope.lock().expect("a scripted entity panicked").entity.clone();
+        let name = id.entity_name().map_or_else(String::new, |name| name.folded());
+        let run = self.of(version).entities.get(&name).ok_or_else(|| format!("no entity '{name}' in {version}"))?;
+        Ok(Box::new(ScriptedEntity { run: run.clone(), scope }))
+    }
+
+    fn run_http(&self, call: ActivityCall) -> ActivityFuture {
+        let answer = self.http.clone();
+        Box::pin(async move {
+            match answer {
+                Some(run) => run(call),
+                None => Err(Failure::retriable(Failure::HTTP_REQUEST_FAILED, "nothing answers")),
+            }
+        })
+    }
+
     fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
         let activity = self.of(version).activities.get(&call.name.folded()).cloned();
         Box::pin(async move {
@@ -80,6 +116,17 @@ impl Guest for ScriptedGuest {
             Poll::Ready(outcome) => Step::Ended(outcome),
             Poll::Pending => Step::Waiting,
         }
+    }
+}
+
+struct ScriptedEntity {
+    run: Entity,
+    scope: SharedOperation,
+}
+
+impl EntityGuest for ScriptedEntity {
+    fn run(&mut self, operation: &Operation) -> Result<OperationResult, Failure> {
+        (self.run)(operation, &self.scope)
     }
 }
 

@@ -3,13 +3,19 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::json::json;
+use super::json;
+use super::parameter::{APP_NAME, FromText, LABEL};
 use super::request::Call;
 use crate::hub::DeployedApp;
 
 const APP_NAME_CHARS_MAX: usize = 128;
+
+/// An app's name is shown in tables and typed in shells: plain characters only.
+#[derive(Debug)]
+pub(super) struct AppName(String);
 
 #[derive(Debug, Serialize)]
 struct AppBody {
@@ -31,22 +37,22 @@ struct FunctionBody {
 /// `POST /admin/apps/{appName}?taskHub&label`, the body a wasm component or module.
 pub(super) async fn deploy(call: Call) -> Result<Response, ApiError> {
     let hub = call.hub()?;
-    let name = app_name(&call.captures[0])?.to_owned();
-    let label = call.query.text("label")?.unwrap_or_default().to_owned();
-    let deployed = hub.deploy(&name, &label, call.body).await?;
+    let AppName(name) = call.get(&APP_NAME)?;
+    let label = call.find(&LABEL)?.unwrap_or_default();
+    let deployed = hub.deploy(&name, &label.0, call.body).await?;
     let changed = Some(deployed.changed);
-    Ok(json(StatusCode::OK, &AppBody { changed, ..shown(deployed) }))
+    Ok(json::json(StatusCode::OK, &AppBody { changed, ..shown(deployed) }))
 }
 
 /// `GET /admin/apps?taskHub`: the active version of each app.
 pub(super) async fn apps(call: Call) -> Result<Response, ApiError> {
     let apps: Vec<AppBody> = call.hub()?.apps().into_iter().map(shown).collect();
-    Ok(json(StatusCode::OK, &apps))
+    Ok(json::json(StatusCode::OK, &apps))
 }
 
 /// `GET /healthz`: that the host answers.
 pub(super) async fn health(_call: Call) -> Result<Response, ApiError> {
-    Ok(json(StatusCode::OK, &serde_json::json!({ "status": "ok" })))
+    Ok(json::json(StatusCode::OK, &json!({ "status": "ok" })))
 }
 
 fn shown(app: DeployedApp) -> AppBody {
@@ -54,16 +60,18 @@ fn shown(app: DeployedApp) -> AppBody {
     AppBody { functions: functions.collect(), version: app.version.to_string(), label: app.label, app: app.app, changed: None }
 }
 
-/// An app's name is shown in tables and typed in shells: plain characters only.
-fn app_name(name: &str) -> Result<&str, ApiError> {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.chars().count() <= APP_NAME_CHARS_MAX && name.chars().all(plain) {
-        return Ok(name);
+impl FromText for AppName {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if text.chars().count() <= APP_NAME_CHARS_MAX && text.chars().all(plain) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!("must have at most {APP_NAME_CHARS_MAX} characters, all of them letters, digits, '-', '_' or '.'"))
     }
-    Err(ApiError::argument(format!(
-        "the app name '{name}' is not valid: it must have at most {APP_NAME_CHARS_MAX} characters, all of them letters, digits, '-', \
-         '_' or '.'"
-    )))
+
+    fn schema() -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": APP_NAME_CHARS_MAX, "pattern": r"^[\w.-]+$" })
+    }
 }
 
 #[cfg(test)]
@@ -72,9 +80,9 @@ mod tests {
 
     #[test]
     fn app_names_are_plain() {
-        assert!(app_name("hello-sequence_2.0").is_ok());
+        assert!(AppName::from_text("hello-sequence_2.0").is_ok());
         for bad in ["a b", "a/b", "ä\n", &"a".repeat(129)] {
-            assert!(app_name(bad).is_err(), "{bad}");
+            assert!(AppName::from_text(bad).is_err(), "{bad}");
         }
     }
 }

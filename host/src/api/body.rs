@@ -11,7 +11,10 @@ use super::error::ApiError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Takes {
     Nothing,
+    /// JSON, or nothing.
     Payload,
+    /// JSON if it says that it is, otherwise a text, or nothing.
+    PayloadOrText,
     Module,
 }
 
@@ -19,7 +22,7 @@ impl Takes {
     fn name(self) -> &'static str {
         match self {
             Takes::Nothing => "body",
-            Takes::Payload => "payload",
+            Takes::Payload | Takes::PayloadOrText => "payload",
             Takes::Module => "module",
         }
     }

@@ -14,7 +14,15 @@ use crate::hub::HubError;
 #[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
-    body: Option<ErrorBody>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    None,
+    Error(ErrorBody),
+    /// Some routes say it in a bare JSON string.
+    Text(String),
 }
 
 /// The members are those of ASP.NET. The Python client reads `ExceptionMessage` and needs it to be there.
@@ -28,7 +36,7 @@ struct ErrorBody {
 impl ApiError {
     /// 404 without a body: the clients take an empty body for "there is none".
     pub fn not_found() -> Self {
-        Self { status: StatusCode::NOT_FOUND, body: None }
+        Self { status: StatusCode::NOT_FOUND, body: Body::None }
     }
 
     pub fn unknown_task_hub(name: &str) -> Self {
@@ -42,6 +50,27 @@ impl ApiError {
 
     pub fn invalid_json(why: impl Into<String>) -> Self {
         Self::because(StatusCode::BAD_REQUEST, "Invalid JSON content", why)
+    }
+
+    /// 400: the input of an entity's operation.
+    pub fn unparsable_operation(why: impl std::fmt::Display) -> Self {
+        Self::with(StatusCode::BAD_REQUEST, format!("Could not parse JSON content: {why}"))
+    }
+
+    /// 400, as a text: nothing is purged unless it is said from when on.
+    pub fn purge_without_beginning() -> Self {
+        Self::text(StatusCode::BAD_REQUEST, "Please provide value for 'createdTimeFrom' parameter.")
+    }
+
+    /// 404, as a text.
+    pub fn nothing_to_rewind(id: &str) -> Self {
+        Self::text(StatusCode::NOT_FOUND, format!("No instance with the id '{id}' exists."))
+    }
+
+    /// 400 and not 404: so does the original.
+    pub fn nothing_to_restart(id: &str) -> Self {
+        let why = format!("An orchestration with the instanceId {id} was not found.");
+        Self::because(StatusCode::BAD_REQUEST, "InstanceId does not match a valid orchestration instance.", why)
     }
 
     pub fn not_json_content() -> Self {
@@ -74,11 +103,15 @@ impl ApiError {
 
     fn with(status: StatusCode, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { status, body: Some(ErrorBody { exception_message: message.clone(), message }) }
+        Self { status, body: Body::Error(ErrorBody { exception_message: message.clone(), message }) }
+    }
+
+    fn text(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, body: Body::Text(text.into()) }
     }
 
     fn because(status: StatusCode, message: &str, why: impl Into<String>) -> Self {
-        Self { status, body: Some(ErrorBody { message: message.into(), exception_message: why.into() }) }
+        Self { status, body: Body::Error(ErrorBody { message: message.into(), exception_message: why.into() }) }
     }
 }
 
@@ -87,10 +120,13 @@ impl From<HubError> for ApiError {
         let why = error.to_string();
         match error {
             HubError::NotFound(_) => Self::not_found(),
-            HubError::Ended { .. } => Self { status: StatusCode::GONE, body: None },
+            HubError::Ended { .. } => Self { status: StatusCode::GONE, body: Body::None },
             HubError::AlreadyExists { .. } => Self::with(StatusCode::CONFLICT, why),
             HubError::AlreadySuspended(_) | HubError::NotSuspended(_) => Self::internal(why),
-            HubError::UnknownOrchestrator { .. } => Self::argument(why),
+            HubError::UnknownOrchestrator { .. } | HubError::UnknownEntity { .. } | HubError::NotForEntities { .. } => {
+                Self::argument(why)
+            }
+            HubError::NotTerminal { .. } | HubError::NotRewindable { .. } => Self::text(StatusCode::PRECONDITION_FAILED, why),
             HubError::TooLarge { what, size, limit } => Self::too_large(what, Some(size), limit),
             HubError::InvalidPayload(_) => Self::invalid_json(why),
             HubError::Deploy(error) => Self::deploy(&error),
@@ -134,8 +170,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 impl std::fmt::Display for ApiError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.body {
-            Some(body) => f.write_str(&body.exception_message),
-            None => write!(f, "{}", self.status),
+            Body::None => write!(f, "{}", self.status),
+            Body::Error(body) => f.write_str(&body.exception_message),
+            Body::Text(text) => f.write_str(text),
         }
     }
 }
@@ -143,8 +180,9 @@ impl std::fmt::Display for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match self.body {
-            Some(body) => json(self.status, &body),
-            None => self.status.into_response(),
+            Body::None => self.status.into_response(),
+            Body::Error(body) => json(self.status, &body),
+            Body::Text(text) => json(self.status, &text),
         }
     }
 }

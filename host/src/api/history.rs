@@ -2,12 +2,13 @@
 //!
 //! `OrchestratorStarted` is left out. What was scheduled and what came of it are one row, where it came; what has not
 //! come yet stays a row of its own. Members that the original does not have: `InstanceId` beside the outcome of a
-//! sub-orchestration, `Attempt` from the second on, `Detached`.
+//! sub-orchestration, `Attempt` from the second on, `Detached`, and those of entities, whose events are named as in
+//! Durable Task, which has no projection for them.
 
 use std::collections::HashMap;
 
 use dacapo_core::event::Outcome;
-use dacapo_core::{Event, Failure, HistoryEvent, RuntimeStatus, Seq, Timestamp};
+use dacapo_core::{Event, Failure, HistoryEvent, InstanceId, RuntimeStatus, Seq, Timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -32,6 +33,10 @@ pub(super) struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock_set: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detached: Option<bool>,
@@ -51,6 +56,8 @@ pub(super) struct Entry<'a> {
     result: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduled_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled_start_time: Option<String>,
     timestamp: String,
 }
 
@@ -90,9 +97,10 @@ impl<'a> Projection<'a> {
         let row = Entry { event_type: event.kind(), timestamp: micros(at), ..Entry::default() };
         Some(match event {
             Event::OrchestratorStarted => return None,
-            Event::ExecutionStarted { name, input, .. } => {
+            Event::ExecutionStarted { name, input, start_at, .. } => {
                 self.function = name.as_str();
-                Entry { function_name: Some(name.as_str()), input: self.input(input), ..row }
+                let scheduled_start_time = start_at.map(micros);
+                Entry { function_name: Some(name.as_str()), input: self.input(input), scheduled_start_time, ..row }
             }
             Event::TaskScheduled { seq, name, input, attempt } => {
                 self.scheduled.insert(*seq, self.rows.len());
@@ -105,11 +113,28 @@ impl<'a> Projection<'a> {
                 let instance_id = Some(instance.as_str());
                 Entry { name: Some(name.as_str()), instance_id, input: self.input(input), detached, ..row }
             }
-            Event::TaskCompleted { seq, result } | Event::SubOrchestrationInstanceCompleted { seq, result } => {
+            Event::EntityOperationCalled { seq, entity, operation, input } => {
+                self.scheduled.insert(*seq, self.rows.len());
+                let instance_id = Some(entity.as_str());
+                Entry { instance_id, operation: Some(operation), input: self.input(input), ..row }
+            }
+            Event::EntityLockRequested { seq, entities } => {
+                self.scheduled.insert(*seq, self.rows.len());
+                Entry { lock_set: Some(texts(entities)), ..row }
+            }
+            Event::TaskCompleted { seq, result }
+            | Event::SubOrchestrationInstanceCompleted { seq, result }
+            | Event::EntityOperationCompleted { seq, result } => {
                 Entry { result: self.output(|| raw(result)), ..self.outcome_of(*seq, row) }
             }
-            Event::TaskFailed { seq, failure } | Event::SubOrchestrationInstanceFailed { seq, failure } => {
-                failed(failure, self.outcome_of(*seq, row))
+            Event::TaskFailed { seq, failure }
+            | Event::SubOrchestrationInstanceFailed { seq, failure }
+            | Event::EntityOperationFailed { seq, failure } => failed(failure, self.outcome_of(*seq, row)),
+            Event::EntityLockGranted { seq } => self.outcome_of(*seq, row),
+            Event::EntityUnlockSent { entities, .. } => Entry { lock_set: Some(texts(entities)), ..row },
+            Event::EntityOperationSignaled { entity, operation, input, deliver_at, .. } => {
+                let (instance_id, scheduled_time) = (Some(entity.as_str()), deliver_at.map(micros));
+                Entry { instance_id, operation: Some(operation), input: self.input(input), scheduled_time, ..row }
             }
             Event::TimerCreated { fire_at, .. } | Event::TimerFired { fire_at, .. } => {
                 Entry { fire_at: Some(micros(*fire_at)), ..row }
@@ -118,17 +143,25 @@ impl<'a> Projection<'a> {
             Event::EventSent { instance, name, data, .. } => {
                 Entry { instance_id: Some(instance.as_str()), name: Some(name), input: Some(raw(data)), ..row }
             }
-            Event::ExecutionTerminated { reason } => Entry { input: Some(text(reason)), ..row },
-            Event::ExecutionSuspended { reason } | Event::ExecutionResumed { reason } => Entry { reason: Some(reason), ..row },
+            Event::ExecutionTerminated { reason, .. } => Entry { input: Some(text(reason)), ..row },
+            Event::ExecutionSuspended { reason }
+            | Event::ExecutionResumed { reason }
+            | Event::ExecutionRewound { reason, .. } => Entry { reason: Some(reason), ..row },
             Event::ExecutionCompleted { outcome } => self.completed(outcome, row),
+            // Messages to entities, which have no history.
+            Event::OperationRequested { .. } | Event::LockRequested { .. } | Event::LockReleased { .. } | Event::StatePurged => {
+                return None;
+            }
         })
     }
 
     /// The row of an outcome takes over what is known of its beginning.
     fn outcome_of(&mut self, seq: Seq, row: Entry<'a>) -> Entry<'a> {
         let beginning = self.scheduled.remove(&seq).and_then(|position| self.rows[position].take());
-        let Some(Entry { name, instance_id, attempt, input, timestamp, .. }) = beginning else { return row };
-        Entry { function_name: name, instance_id, attempt, input, scheduled_time: Some(timestamp), ..row }
+        let Some(beginning) = beginning else { return row };
+        let (function_name, scheduled_time) = (beginning.name, Some(beginning.timestamp));
+        let (event_type, timestamp) = (row.event_type, row.timestamp);
+        Entry { event_type, timestamp, function_name, scheduled_time, name: None, detached: None, ..beginning }
     }
 
     fn completed(&self, outcome: &'a Outcome, row: Entry<'a>) -> Entry<'a> {
@@ -153,6 +186,10 @@ impl<'a> Projection<'a> {
     }
 }
 
+fn texts(ids: &[InstanceId]) -> Vec<&str> {
+    ids.iter().map(InstanceId::as_str).collect()
+}
+
 fn failed<'a>(failure: &'a Failure, row: Entry<'a>) -> Entry<'a> {
     Entry {
         reason: Some(&failure.message),
@@ -175,160 +212,4 @@ impl<'a> FailureDetails<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use dacapo_core::{ExecutionId, FunctionName, InstanceId};
-    use serde_json::{Value, json};
-    use uuid::Uuid;
-
-    const ALL: Shown = Shown { inputs: true, outputs: true };
-    const NOTHING: Shown = Shown { inputs: false, outputs: false };
-
-    fn name(text: &str) -> FunctionName {
-        FunctionName::new(text).unwrap()
-    }
-
-    fn started() -> Event {
-        let execution = ExecutionId(Uuid::nil());
-        Event::ExecutionStarted { execution, name: name("Main"), input: "[1]".into(), version: String::new(), parent: None }
-    }
-
-    fn scheduled(seq: u32, activity: &str) -> Event {
-        Event::TaskScheduled { seq: Seq(seq), name: name(activity), input: r#""in""#.into(), attempt: seq + 1 }
-    }
-
-    /// The events happen one second after the other, from second 0.
-    #[track_caller]
-    fn check(events: Vec<Event>, shown: Shown, expected: Value) {
-        let events = events.into_iter().enumerate();
-        let history: Vec<_> = events.map(|(i, event)| HistoryEvent { at: Timestamp(i as i64 * 1_000_000), event }).collect();
-        assert_eq!(serde_json::to_value(project(&history, shown)).unwrap(), expected);
-    }
-
-    fn at(second: u32) -> String {
-        format!("1970-01-01T00:00:{second:02}.000000Z")
-    }
-
-    #[test]
-    fn the_beginning_and_the_outcome_of_a_task_are_one_row() {
-        let events = || {
-            vec![
-                Event::OrchestratorStarted,
-                started(),
-                scheduled(0, "Quick"),
-                scheduled(1, "Open"),
-                Event::OrchestratorStarted,
-                Event::TaskCompleted { seq: Seq(0), result: r#"{"x":1}"#.into() },
-                Event::ExecutionCompleted { outcome: Outcome::Completed("7".into()) },
-            ]
-        };
-        check(
-            events(),
-            ALL,
-            json!([
-                {"EventType": "ExecutionStarted", "FunctionName": "Main", "Input": [1], "Timestamp": at(1)},
-                {"EventType": "TaskScheduled", "Name": "Open", "Attempt": 2, "Input": "in", "Timestamp": at(3)},
-                {"EventType": "TaskCompleted", "FunctionName": "Quick", "Input": "in", "Result": {"x": 1}, "ScheduledTime": at(2), "Timestamp": at(5)},
-                {"EventType": "ExecutionCompleted", "OrchestrationStatus": "Completed", "Result": 7, "Timestamp": at(6)},
-            ]),
-        );
-        check(
-            events(),
-            NOTHING,
-            json!([
-                {"EventType": "ExecutionStarted", "FunctionName": "Main", "Timestamp": at(1)},
-                {"EventType": "TaskScheduled", "Name": "Open", "Attempt": 2, "Timestamp": at(3)},
-                {"EventType": "TaskCompleted", "FunctionName": "Quick", "ScheduledTime": at(2), "Timestamp": at(5)},
-                {"EventType": "ExecutionCompleted", "OrchestrationStatus": "Completed", "Timestamp": at(6)},
-            ]),
-        );
-    }
-
-    #[test]
-    fn failures_say_why() {
-        let failure = Failure::permanent("Broke", "it broke").with_details("at line 3");
-        let details = json!({
-            "ErrorType": "Broke", "ErrorMessage": "it broke", "StackTrace": "at line 3", "InnerFailure": null, "IsNonRetriable": true,
-        });
-        check(
-            vec![
-                started(),
-                scheduled(0, "Charge"),
-                Event::TaskFailed { seq: Seq(0), failure: failure.clone() },
-                Event::ExecutionCompleted { outcome: Outcome::Failed(failure) },
-            ],
-            ALL,
-            json!([
-                {"EventType": "ExecutionStarted", "FunctionName": "Main", "Input": [1], "Timestamp": at(0)},
-                {"EventType": "TaskFailed", "FunctionName": "Charge", "Input": "in", "Reason": "it broke", "Details": "at line 3",
-                 "FailureDetails": details, "ScheduledTime": at(1), "Timestamp": at(2)},
-                {"EventType": "ExecutionCompleted", "OrchestrationStatus": "Failed", "Result": "Orchestrator function 'Main' failed: it broke",
-                 "FailureDetails": details, "Timestamp": at(3)},
-            ]),
-        );
-    }
-
-    #[test]
-    fn timers_events_and_control_messages_are_shown() {
-        let moment = Timestamp(9_000_000);
-        check(
-            vec![
-                Event::TimerCreated { seq: Seq(0), fire_at: moment },
-                Event::TimerFired { seq: Seq(0), fire_at: moment },
-                Event::EventRaised { name: "Go".into(), data: "true".into() },
-                Event::EventSent { seq: Seq(1), instance: InstanceId::any("b").unwrap(), name: "Hi".into(), data: "null".into() },
-                Event::ExecutionSuspended { reason: "lunch".into() },
-                Event::ExecutionResumed { reason: String::new() },
-                Event::ExecutionTerminated { reason: "enough".into() },
-                Event::ExecutionCompleted { outcome: Outcome::Terminated { reason: "enough".into() } },
-            ],
-            ALL,
-            json!([
-                {"EventType": "TimerCreated", "FireAt": at(9), "Timestamp": at(0)},
-                {"EventType": "TimerFired", "FireAt": at(9), "Timestamp": at(1)},
-                {"EventType": "EventRaised", "Name": "Go", "Input": true, "Timestamp": at(2)},
-                {"EventType": "EventSent", "InstanceId": "b", "Name": "Hi", "Input": null, "Timestamp": at(3)},
-                {"EventType": "ExecutionSuspended", "Reason": "lunch", "Timestamp": at(4)},
-                {"EventType": "ExecutionResumed", "Reason": "", "Timestamp": at(5)},
-                {"EventType": "ExecutionTerminated", "Input": "enough", "Timestamp": at(6)},
-                {"EventType": "ExecutionCompleted", "OrchestrationStatus": "Terminated", "Result": "enough", "Timestamp": at(7)},
-            ]),
-        );
-    }
-
-    #[test]
-    fn a_sub_orchestration_is_shown_with_its_instance() {
-        let created = |seq, detached| Event::SubOrchestrationInstanceCreated {
-            seq: Seq(seq),
-            name: name("Child"),
-            instance: InstanceId::any("c").unwrap(),
-            input: "0".into(),
-            detached,
-        };
-        check(
-            vec![
-                created(0, false),
-                created(1, true),
-                Event::SubOrchestrationInstanceCompleted { seq: Seq(0), result: "1".into() },
-            ],
-            ALL,
-            json!([
-                {"EventType": "SubOrchestrationInstanceCreated", "Name": "Child", "InstanceId": "c", "Detached": true, "Input": 0, "Timestamp": at(1)},
-                {"EventType": "SubOrchestrationInstanceCompleted", "FunctionName": "Child", "InstanceId": "c", "Input": 0, "Result": 1,
-                 "ScheduledTime": at(0), "Timestamp": at(2)},
-            ]),
-        );
-    }
-
-    #[test]
-    fn members_come_in_the_order_of_the_documents() {
-        let result = Event::TaskCompleted { seq: Seq(0), result: r#""Hello Tokyo!""#.into() };
-        let history = [scheduled(0, "E1_SayHello"), result].map(|event| HistoryEvent { at: Timestamp(0), event });
-        let shown = Shown { inputs: false, outputs: true };
-        let expected = format!(
-            r#"[{{"EventType":"TaskCompleted","FunctionName":"E1_SayHello","Result":"Hello Tokyo!","ScheduledTime":"{0}","Timestamp":"{0}"}}]"#,
-            at(0)
-        );
-        assert_eq!(serde_json::to_string(&project(&history, shown)).unwrap(), expected);
-    }
-}
+mod tests;

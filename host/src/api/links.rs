@@ -13,7 +13,7 @@ use super::json::json;
 /// Links always name the public base path, whichever the request came by.
 const BASE: &str = "/runtime/webhooks/durabletask";
 
-/// The storage connection that Durable Functions names when a request names none. It means nothing here.
+/// The storage connection that Durable Functions names where nobody names one. It means nothing here.
 const DEFAULT_CONNECTION: &str = "Storage";
 
 /// Seconds after which a client that was told to come back should.
@@ -22,8 +22,9 @@ const RETRY_AFTER_START: &str = "10";
 /// Everything that must be escaped in a segment of a path or a value of a query.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What is common to the links that one request is answered with.
-pub(super) struct Links {
+/// Makes the links of instances.
+#[derive(Debug, Clone)]
+pub struct Links {
     base: String,
     /// The parameters that every link carries.
     common: String,
@@ -44,28 +45,48 @@ struct CheckStatus<'a> {
     resume_post_uri: String,
 }
 
+/// What a function is given. The one more link is not in the body of a 202.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Management<'a> {
+    #[serde(flatten)]
+    check_status: CheckStatus<'a>,
+    rewind_post_uri: String,
+}
+
 impl Links {
-    pub fn new(origin: &str, hub: &str, connection: Option<&str>) -> Self {
-        let connection = connection.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_CONNECTION);
+    /// Links for functions that hand them on: not those of a request, but of the address that the operator made public.
+    pub fn public(url: &str, hub: &str) -> Self {
+        Self::new(url.trim_end_matches('/'), hub, DEFAULT_CONNECTION)
+    }
+
+    /// All links of an instance, as a JSON object: the management payload of Durable Functions.
+    pub fn management(&self, id: &InstanceId) -> String {
+        let rewind_post_uri = format!("{}/rewind?reason={{text}}&{}", self.instance(id), self.common);
+        let links = Management { check_status: self.check_status(id), rewind_post_uri };
+        serde_json::to_string(&links).expect("links are texts and can be written as JSON")
+    }
+
+    pub(super) fn new(origin: &str, hub: &str, connection: &str) -> Self {
         let common = format!("taskHub={}&connection={}", escape(hub), escape(connection));
         Self { base: format!("{origin}{BASE}"), common, internal_server_error_on_failure: false }
     }
 
     /// Asks, in the status link, for a 500 should the instance fail.
-    pub fn internal_server_error_on_failure(self, asked: bool) -> Self {
+    pub(super) fn internal_server_error_on_failure(self, asked: bool) -> Self {
         Self { internal_server_error_on_failure: asked, ..self }
     }
 
     /// 202: the instance goes on; here is how to follow it.
-    pub fn check_status_response(&self, id: &InstanceId) -> Response {
+    pub(super) fn check_status_response(&self, id: &InstanceId) -> Response {
         let body = self.check_status(id);
         let location = body.status_query_get_uri.clone();
         (AcceptedHeaders { location, retry_after: RETRY_AFTER_START }, json(StatusCode::ACCEPTED, &body)).into_response()
     }
 
     fn check_status<'a>(&self, id: &'a InstanceId) -> CheckStatus<'a> {
-        let Self { base, common, internal_server_error_on_failure } = self;
-        let instance = format!("{base}/instances/{}", escape(id.as_str()));
+        let Self { common, internal_server_error_on_failure, .. } = self;
+        let instance = self.instance(id);
         let on_failure = if *internal_server_error_on_failure { "&returnInternalServerErrorOnFailure=true" } else { "" };
         CheckStatus {
             id: id.as_str(),
@@ -77,6 +98,10 @@ impl Links {
             suspend_post_uri: format!("{instance}/suspend?reason={{text}}&{common}"),
             resume_post_uri: format!("{instance}/resume?reason={{text}}&{common}"),
         }
+    }
+
+    fn instance(&self, id: &InstanceId) -> String {
+        format!("{}/instances/{}", self.base, escape(id.as_str()))
     }
 }
 
@@ -112,15 +137,28 @@ mod tests {
     #[test]
     fn the_links_are_those_of_durable_functions() {
         let id = InstanceId::orchestration("a b&ä").unwrap();
-        let links = Links::new("http://localhost:7071", "TestHubName", None);
+        let links = Links::new("http://localhost:7071", "TestHubName", "Storage");
         let expected = r#"{"id":"a b&ä","statusQueryGetUri":"http://localhost:7071/runtime/webhooks/durabletask/instances/a%20b%26%C3%A4?taskHub=TestHubName&connection=Storage","sendEventPostUri":"http://localhost:7071/runtime/webhooks/durabletask/instances/a%20b%26%C3%A4/raiseEvent/{eventName}?taskHub=TestHubName&connection=Storage","terminatePostUri":"http://localhost:7071/runtime/webhooks/durabletask/instances/a%20b%26%C3%A4/terminate?reason={text}&taskHub=TestHubName&connection=Storage","purgeHistoryDeleteUri":"http://localhost:7071/runtime/webhooks/durabletask/instances/a%20b%26%C3%A4?taskHub=TestHubName&connection=Storage","restartPostUri":"http://localhost:7071/runtime/webhooks/durabletask/instances/a%20b%26%C3%A4/restart?taskHub=TestHubName&connection=Storage","suspendPostUri":"http://localhost:7071/runtime/webhooks/durabletask/instances/a%20b%26%C3%A4/suspend?reason={text}&taskHub=TestHubName&connection=Storage","resumePostUri":"http://localhost:7071/runtime/webhooks/durabletask/instances/a%20b%26%C3%A4/resume?reason={text}&taskHub=TestHubName&connection=Storage"}"#;
         assert_eq!(serde_json::to_string(&links.check_status(&id)).unwrap(), expected);
     }
 
     #[test]
+    fn a_function_is_given_one_link_more() {
+        let id = InstanceId::orchestration("i").unwrap();
+        let links: serde_json::Value =
+            serde_json::from_str(&Links::public("https://example.org/dacapo/", "Hub").management(&id)).unwrap();
+        let members = links.as_object().unwrap();
+        assert_eq!(members.len(), 9, "the id and eight links");
+        let instance = "https://example.org/dacapo/runtime/webhooks/durabletask/instances/i";
+        assert_eq!(links["id"], "i");
+        assert_eq!(links["rewindPostUri"], format!("{instance}/rewind?reason={{text}}&taskHub=Hub&connection=Storage"));
+        assert_eq!(links["statusQueryGetUri"], format!("{instance}?taskHub=Hub&connection=Storage"));
+    }
+
+    #[test]
     fn a_202_says_where_and_when_to_look() {
         let id = InstanceId::orchestration("i").unwrap();
-        let links = Links::new("http://h", "Hub", Some("My Storage")).internal_server_error_on_failure(true);
+        let links = Links::new("http://h", "Hub", "My Storage").internal_server_error_on_failure(true);
         let response = links.check_status_response(&id);
         assert_eq!(response.status(), StatusCode::ACCEPTED);
         let header = |name| response.headers()[name].to_str().unwrap();

@@ -4,26 +4,40 @@
 //!   request ─▶ guard ─▶ route (one table) ─▶ body ─▶ handler: parse ─▶ Hub ─▶ response | ApiError
 //! ```
 //!
-//! - [`route`]: the table of all routes. Paths are split and decoded here, once; literal segments ignore case.
+//! - [`table`]: all routes, with their parameters and answers; [`route`]: how a request finds its own.
+//! - [`parameter`]: all parameters, and what they may be.
 //! - [`request`]: a request that has found its route; [`body`]: reading what it carries.
-//! - [`orchestrators`], [`instances`], [`admin`]: the handlers.
-//! - [`links`], [`status`], [`history`]: the bodies that more than one route sends.
+//! - The handlers: [`orchestrators`] and [`restart`] start; [`instances`] and [`entities`] show; [`messages`] tells an
+//!   instance something; [`purge`] removes; [`events`] follows; [`admin`] is for what is the host's own.
+//! - [`links`], [`status`], [`history`], [`page`]: what more than one route sends.
+//! - [`openapi`], with [`schema`]: the document of all this, made from the table.
 //! - [`guard`]: what a browser must not be tricked into. [`error`]: every refusal.
 //!
-//! A handler parses, asks the [`Hub`] and formats; it decides nothing about orchestrations.
+//! A handler parses, asks the [`Hub`] and formats; it decides nothing about orchestrations. It can read only parameters
+//! that its route declares and, where assertions are on, answer only with statuses that it declares.
 
 mod admin;
 mod body;
+mod entities;
 mod error;
+mod events;
 mod guard;
 mod history;
 mod instances;
 mod json;
 mod links;
+mod messages;
+mod openapi;
 mod orchestrators;
+mod page;
+mod parameter;
+mod purge;
 mod request;
+mod restart;
 mod route;
+mod schema;
 mod status;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -34,13 +48,16 @@ use std::time::Instant;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
+
+pub use links::Links;
 
 use crate::hub::Hub;
 use body::Takes;
 use error::ApiError;
 use guard::Guard;
 use request::{Call, Query};
-use route::Route;
+use route::Found;
 
 /// What the API serves, and how much it takes.
 pub struct ApiOptions {
@@ -49,6 +66,10 @@ pub struct ApiOptions {
     pub address: SocketAddr,
     /// Names other than its own under which clients may reach a host on a loopback address.
     pub allowed_hosts: Vec<String>,
+    /// Whether links are made of what a proxy says of the request that it passed on.
+    pub use_forwarded_host: bool,
+    /// Turns true when the host is to stop: then streams end.
+    pub stopping: watch::Receiver<bool>,
     /// Bytes of one input or event.
     pub payload_bytes: usize,
     /// Bytes of one deployed file.
@@ -62,6 +83,8 @@ pub fn router(options: ApiOptions) -> axum::Router {
         hub: options.hub,
         guard,
         authority: options.address.to_string(),
+        use_forwarded_host: options.use_forwarded_host,
+        stopping: options.stopping,
         payload_bytes: options.payload_bytes,
         module_bytes: options.module_bytes,
     };
@@ -73,13 +96,15 @@ struct Api {
     guard: Guard,
     /// Stands in for a `Host` header that is missing.
     authority: String,
+    use_forwarded_host: bool,
+    stopping: watch::Receiver<bool>,
     payload_bytes: usize,
     module_bytes: usize,
 }
 
 impl Api {
     /// The route of a request that may pass.
-    fn find(&self, head: &Parts) -> Result<(&'static Route, Vec<String>), ApiError> {
+    fn find(&self, head: &Parts) -> Result<Found, ApiError> {
         self.guard.check(head)?;
         let segments = route::split(head.uri.path())?;
         route::find(&head.method, &segments).ok_or_else(ApiError::not_found)
@@ -88,7 +113,7 @@ impl Api {
     fn body_limit(&self, takes: Takes) -> usize {
         match takes {
             Takes::Nothing => 0,
-            Takes::Payload => self.payload_bytes,
+            Takes::Payload | Takes::PayloadOrText => self.payload_bytes,
             Takes::Module => self.module_bytes,
         }
     }
@@ -117,9 +142,17 @@ async fn dispatch(State(api): State<Arc<Api>>, request: Request) -> Response {
 async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let found = api.find(&head);
-    let takes = found.as_ref().map_or(Takes::Nothing, |(route, _)| route.takes);
+    let takes = found.as_ref().map_or(Takes::Nothing, |found| found.route.takes);
     let body = body::read(&head, body, takes, api.body_limit(takes)).await;
-    let (route, captures) = found?;
-    let body = if takes == Takes::Nothing { Vec::new() } else { body? };
-    (route.handler)(Call { query: Query::parse(head.uri.query().unwrap_or_default()), api, captures, head, body }).await
+    let found = found?;
+    let (pattern, mut declared) = (found.route.pattern, found.statuses());
+    let response = respond(api, found, head, body).await.unwrap_or_else(IntoResponse::into_response);
+    let status = response.status().as_u16();
+    debug_assert!(declared.any(|declared| declared == status), "the route {pattern} does not declare the answer {status}");
+    Ok(response)
+}
+
+async fn respond(api: Arc<Api>, found: Found, head: Parts, body: Result<Vec<u8>, ApiError>) -> Result<Response, ApiError> {
+    let body = if found.route.takes == Takes::Nothing { Vec::new() } else { body? };
+    (found.route.handler)(Call { query: Query::parse(head.uri.query().unwrap_or_default()), api, found, head, body }).await
 }

@@ -5,72 +5,91 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use dacapo_core::{FunctionName, InstanceId, RuntimeStatus};
+use dacapo_core::{InstanceId, RuntimeStatus};
 
 use super::error::ApiError;
 use super::instances::ended_response;
 use super::json::{json, raw};
-use super::request::{Call, Query, blocking};
-use crate::hub::{HubError, InstanceState, StartRequest};
+use super::links::Links;
+use super::parameter::{
+    ERROR_ON_FAILURE, FUNCTION_NAME, INSTANCE_ID, POLLING_INTERVAL, Parameter, RETRY_INTERVAL, START_AT, TIMEOUT, VERSION,
+    WAIT_TIMEOUT,
+};
+use super::request::{Call, blocking};
+use crate::hub::{Hub, HubError, StartRequest};
 
-/// `POST orchestrators/{functionName}[/{instanceId}]?version&timeout&pollingInterval&returnInternalServerErrorOnFailure`
+/// `POST orchestrators/{functionName}[/{instanceId}]`
 pub(super) async fn start(call: Call) -> Result<Response, ApiError> {
     let hub = call.hub()?;
-    let timeout = synchronous(&call.query)?;
-    let error_on_failure = call.query.flag("returnInternalServerErrorOnFailure")?.unwrap_or(false);
-    let links = call.links()?.internal_server_error_on_failure(error_on_failure);
-    let id = hub.start_new(request(&call)?).await?;
-    let Some(timeout) = timeout else { return Ok(links.check_status_response(&id)) };
+    let answering = Answering::new(&call, &TIMEOUT, &POLLING_INTERVAL)?;
+    let start_at = call.find(&START_AT)?;
+    let id = hub.start_new(StartRequest { start_at, ..request(&call)? }).await?;
+    answering.answer(&hub, id).await
+}
 
-    let record = match tokio::time::timeout(timeout, hub.wait(&id)).await {
-        Ok(Ok(record)) => record,
-        // The instance was started, and goes on.
-        Err(_) | Ok(Err(HubError::ShuttingDown)) => return Ok(links.check_status_response(&id)),
-        Ok(Err(error)) => return Err(error.into()),
-    };
-    blocking(move || {
-        let (input, output) = hub.input_and_output(&record)?;
-        Ok(match record.status {
-            RuntimeStatus::Completed => json(StatusCode::OK, &output.as_deref().map(raw)),
-            _ => ended_response(&InstanceState { record, input, output }, error_on_failure),
-        })
-    })
-    .await
+/// `POST [api/]orchestrators/{functionName}[/{instanceId}]`
+pub(super) async fn start_only(call: Call) -> Result<Response, ApiError> {
+    let (hub, links) = (call.hub()?, call.links()?);
+    let start_at = call.find(&START_AT)?;
+    let id = hub.start_new(StartRequest { start_at, ..request(&call)? }).await?;
+    Ok(links.check_status_response(&id))
+}
+
+/// `POST [api/]orchestrators/{functionName}/wait`
+pub(super) async fn start_and_wait(call: Call) -> Result<Response, ApiError> {
+    let hub = call.hub()?;
+    let answering = Answering::new(&call, &WAIT_TIMEOUT, &RETRY_INTERVAL)?;
+    let id = hub.start_new(request(&call)?).await?;
+    answering.answer(&hub, id).await
 }
 
 fn request(call: &Call) -> Result<StartRequest, ApiError> {
-    let name = &call.captures[0];
-    let name =
-        FunctionName::new(name).map_err(|why| ApiError::argument(format!("the functionName '{name}' is not valid: {why}")))?;
-    let id = call.captures.get(1).map(|id| {
-        InstanceId::orchestration(id).map_err(|why| ApiError::argument(format!("the instanceId '{id}' is not valid: {why}")))
-    });
-    let version = call.query.text("version")?.unwrap_or_default().to_owned();
-    Ok(StartRequest { name, id: id.transpose()?, input: call.payload()?, version })
+    let version = call.find(&VERSION)?.unwrap_or_default().0;
+    let (name, id) = (call.get(&FUNCTION_NAME)?, call.chosen_id(&INSTANCE_ID)?);
+    Ok(StartRequest { name, id, input: call.payload()?, version, start_at: None })
 }
 
-/// How long to wait for the end, if at all. The host is told of the end, so the polling interval is only checked.
-fn synchronous(query: &Query) -> Result<Option<Duration>, ApiError> {
-    let timeout = query.seconds("timeout")?;
-    let interval = query.seconds("pollingInterval")?;
-    if timeout.zip(interval).is_some_and(|(timeout, interval)| interval > timeout) {
-        return Err(ApiError::argument("the parameter 'pollingInterval' must not be greater than the parameter 'timeout'"));
+/// How a client that has started an orchestration wants to be answered.
+pub(super) struct Answering {
+    links: Links,
+    /// None: at once.
+    timeout: Option<Duration>,
+    error_on_failure: bool,
+}
+
+impl Answering {
+    /// The host is told of the end, so the interval is only checked.
+    pub fn new(call: &Call, timeout: &Parameter<Duration>, interval: &Parameter<Duration>) -> Result<Self, ApiError> {
+        let (wait, poll) = (call.find(timeout)?, call.find(interval)?);
+        if wait.zip(poll).is_some_and(|(wait, poll)| poll > wait) {
+            let (timeout, interval) = (timeout.about.name, interval.about.name);
+            return Err(ApiError::argument(format!(
+                "the parameter '{interval}' must not be greater than the parameter '{timeout}'"
+            )));
+        }
+        let error_on_failure = call.get(&ERROR_ON_FAILURE)?;
+        let links = call.links()?.internal_server_error_on_failure(error_on_failure);
+        Ok(Self { links, timeout: wait, error_on_failure })
     }
-    Ok(timeout)
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_synchronous_start_needs_a_timeout() {
-        let check = |query: &str| synchronous(&Query::parse(query)).map_err(|_| ());
-        assert_eq!(check(""), Ok(None));
-        assert_eq!(check("pollingInterval=2"), Ok(None));
-        assert_eq!(check("timeout=1.5"), Ok(Some(Duration::from_millis(1500))));
-        assert_eq!(check("timeout=1.5&pollingInterval=0.5"), Ok(Some(Duration::from_millis(1500))));
-        assert_eq!(check("timeout=1&pollingInterval=2"), Err(()));
-        assert_eq!(check("timeout=soon"), Err(()));
+    /// The output, if the instance completes in time; the links otherwise.
+    pub async fn answer(self, hub: &Hub, id: InstanceId) -> Result<Response, ApiError> {
+        let Self { links, timeout, error_on_failure } = self;
+        let Some(timeout) = timeout else { return Ok(links.check_status_response(&id)) };
+        let record = match tokio::time::timeout(timeout, hub.wait(&id)).await {
+            Ok(Ok(record)) => record,
+            // The instance was started, and goes on; or it has ended and was purged.
+            Err(_) | Ok(Err(HubError::ShuttingDown | HubError::NotFound(_))) => return Ok(links.check_status_response(&id)),
+            Ok(Err(error)) => return Err(error.into()),
+        };
+        let hub = hub.clone();
+        blocking(move || {
+            let (input, output) = hub.input_and_output(&record)?;
+            Ok(match record.status {
+                RuntimeStatus::Completed => json(StatusCode::OK, &output.as_deref().map(raw)),
+                _ => ended_response(&record, input.as_deref(), output.as_deref(), error_on_failure),
+            })
+        })
+        .await
     }
 }

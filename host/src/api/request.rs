@@ -1,10 +1,10 @@
-//! A request that has found its route: what its path, query and body say.
+//! A request that has found its route: what its path, query, headers and body say.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use percent_encoding::percent_decode_str;
 
 use dacapo_core::{InstanceId, Payload};
@@ -12,31 +12,64 @@ use dacapo_core::{InstanceId, Payload};
 use super::Api;
 use super::error::ApiError;
 use super::links::Links;
+use super::parameter::{About, AnyId, CONNECTION, FromText, INSTANCE_ID, Parameter, Place, TASK_HUB};
+use super::route::Found;
 use crate::hub::Hub;
 
 pub(super) struct Call {
     pub api: Arc<Api>,
-    /// What the placeholders of the route's pattern stand for, in their order.
-    pub captures: Vec<String>,
+    pub found: Found,
     pub query: Query,
     pub head: Parts,
     pub body: Vec<u8>,
 }
 
 impl Call {
+    /// What the request says of a parameter, or its default.
+    pub fn find<T: FromText>(&self, parameter: &Parameter<T>) -> Result<Option<T>, ApiError> {
+        let about = &parameter.about;
+        debug_assert!(self.found.declares(about), "the route {} does not declare '{}'", self.found.route.pattern, about.name);
+        match about.place {
+            Place::Path => parameter.read(self.found.capture(about.name)),
+            Place::Query if about.repeated => {
+                let values: Vec<&str> = self.query.all(about.name).collect();
+                parameter.read(Some(&values.join(",")))
+            }
+            Place::Query => parameter.read(only(about, self.query.all(about.name))?),
+            Place::Header => {
+                let values = self.head.headers.get_all(about.name).iter();
+                // What is not ASCII is wrong in any header that the API knows, and is told so by its name.
+                parameter.read(only(about, values.map(|value| value.to_str().unwrap_or("\u{fffd}")))?)
+            }
+        }
+    }
+
+    /// The same of a parameter that is required or has a default.
+    pub fn get<T: FromText>(&self, parameter: &Parameter<T>) -> Result<T, ApiError> {
+        self.find(parameter)?.ok_or_else(|| parameter.about.missing())
+    }
+
     /// The hub that the request is for.
     pub fn hub(&self) -> Result<Hub, ApiError> {
-        self.api.hub(self.query.text("taskHub")?).cloned()
+        let name = self.find(&TASK_HUB)?;
+        self.api.hub(name.as_ref().map(|name| name.0.as_str())).cloned()
     }
 
     /// The instance that the path names. A text that no instance can have is not found, like any other.
     pub fn instance_id(&self) -> Result<InstanceId, ApiError> {
-        InstanceId::any(&self.captures[0]).map_err(|_| ApiError::not_found())
+        InstanceId::any(&self.get(&INSTANCE_ID)?.0).map_err(|_| ApiError::not_found())
+    }
+
+    /// The id that a client chooses for a new orchestration, if it chooses one.
+    pub fn chosen_id(&self, parameter: &Parameter<AnyId>) -> Result<Option<InstanceId>, ApiError> {
+        let chosen = self
+            .find(parameter)?
+            .map(|text| InstanceId::orchestration(&text.0).map_err(|why| parameter.about.refusal(&text.0, &why.to_string())));
+        chosen.transpose()
     }
 
     pub fn links(&self) -> Result<Links, ApiError> {
-        let hub = self.api.hub(self.query.text("taskHub")?)?.name();
-        Ok(Links::new(&self.origin(), hub, self.query.text("connection")?))
+        Ok(Links::new(&self.origin(), self.hub()?.name(), &self.get(&CONNECTION)?.0))
     }
 
     /// The address of this very request.
@@ -45,11 +78,9 @@ impl Call {
         format!("{}{path}", self.origin())
     }
 
-    /// Scheme and authority under which the client reaches the host.
     fn origin(&self) -> String {
-        let host = self.head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let authority = self.head.uri.authority().map(|authority| authority.as_str());
-        format!("http://{}", authority.or(host).unwrap_or(&self.api.authority))
+        let forwarded = if self.api.use_forwarded_host { forwarded_origin(&self.head) } else { None };
+        forwarded.unwrap_or_else(|| origin(&self.head, &self.api.authority))
     }
 
     /// Whether the body claims to be JSON; none if it claims nothing.
@@ -59,12 +90,41 @@ impl Call {
         Some(media_type.eq_ignore_ascii_case("application/json"))
     }
 
-    /// The body as a payload, `null` if there is none. Whether it is JSON is for the hub to check.
-    pub fn payload(&self) -> Result<Payload, ApiError> {
+    /// The body as a text.
+    pub fn text(&self) -> Result<&str, ApiError> {
         let text =
             std::str::from_utf8(&self.body).map_err(|why| ApiError::invalid_json(format!("the body is not UTF-8: {why}")))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+    }
+
+    /// The body as a payload, `null` if there is none. Whether it is JSON is for the hub to check.
+    pub fn payload(&self) -> Result<Payload, ApiError> {
+        let text = self.text()?;
         Ok(if text.trim().is_empty() { "null".into() } else { text.into() })
+    }
+}
+
+/// Scheme and authority under which the client reaches the host.
+fn origin(head: &Parts, own_authority: &str) -> String {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let authority = head.uri.authority().map(|authority| authority.as_str());
+    format!("http://{}", authority.or(host).unwrap_or(own_authority))
+}
+
+/// The same as a proxy says it of the request that it passed on. The first value is that of the outermost proxy.
+fn forwarded_origin(head: &Parts) -> Option<String> {
+    let first = |name| head.headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim);
+    let host: Authority = first("x-forwarded-host")?.parse().ok()?;
+    let secure = first("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+    Some(format!("{}://{host}", if secure { "https" } else { "http" }))
+}
+
+/// The value of a parameter that may be given once.
+fn only<'a>(about: &About, mut values: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>, ApiError> {
+    let value = values.next();
+    match values.next() {
+        Some(_) => Err(about.given_twice()),
+        None => Ok(value),
     }
 }
 
@@ -94,34 +154,9 @@ impl Query {
         Self(parameters.map(pair).collect())
     }
 
-    /// All values of a parameter that may be repeated.
-    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    /// All values of a parameter.
+    fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-
-    pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
-        let mut values = self.all(name);
-        let value = values.next();
-        match values.next() {
-            Some(_) => Err(ApiError::argument(format!("the parameter '{name}' is given more than once"))),
-            None => Ok(value),
-        }
-    }
-
-    /// A value that is not empty, read by `read`; the refusal names what was `expected`.
-    pub fn value<T>(&self, name: &str, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
-        let Some(text) = self.text(name)?.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
-        let refusal = || ApiError::argument(format!("the parameter '{name}' is '{text}', but should be {expected}"));
-        read(text).ok_or_else(refusal).map(Some)
-    }
-
-    /// True or false in any case; none if it is not given.
-    pub fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
-        self.value(name, "true or false", |text| text.to_ascii_lowercase().parse().ok())
-    }
-
-    pub fn seconds(&self, name: &str) -> Result<Option<Duration>, ApiError> {
-        self.value(name, "a number of seconds, 0 or more", |text| Duration::try_from_secs_f64(text.parse().ok()?).ok())
     }
 }
 
@@ -129,28 +164,39 @@ impl Query {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_query_is_decoded_and_its_names_ignore_case() {
-        let query = Query::parse("REASON=fixed+it%20now&version=2.0%20beta&b&showInput=True&&x=a%2Bb");
-        assert_eq!(query.text("reason").unwrap(), Some("fixed it now"));
-        assert_eq!(query.text("version").unwrap(), Some("2.0 beta"));
-        assert_eq!(query.text("b").unwrap(), Some(""));
-        assert_eq!(query.text("x").unwrap(), Some("a+b"));
-        assert_eq!(query.text("missing").unwrap(), None);
-        assert_eq!(query.flag("showinput").unwrap(), Some(true));
+    fn head(headers: &[(&str, &str)]) -> Parts {
+        let mut request = axum::http::Request::builder().uri("/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
     }
 
     #[test]
-    fn wrong_values_are_refused_by_name() {
-        let query = Query::parse("showInput=yes&timeout=-1&pollingInterval=NaN&reason=a&reason=b&top=");
-        for refused in [
-            query.flag("showInput").map(|_| ()),
-            query.seconds("timeout").map(|_| ()),
-            query.seconds("pollingInterval").map(|_| ()),
-            query.text("reason").map(|_| ()),
-        ] {
-            assert!(refused.unwrap_err().to_string().starts_with("the parameter '"));
+    fn an_address_is_that_of_the_request() {
+        assert_eq!(origin(&head(&[("host", "hub.example:81")]), "127.0.0.1:7071"), "http://hub.example:81");
+        assert_eq!(origin(&head(&[]), "127.0.0.1:7071"), "http://127.0.0.1:7071");
+    }
+
+    #[test]
+    fn a_proxy_is_believed_if_what_it_says_is_an_address() {
+        let forwarded = |host, scheme| forwarded_origin(&head(&[("x-forwarded-host", host), ("x-forwarded-proto", scheme)]));
+        assert_eq!(forwarded("a.example, b.example:80", "HTTPS, http").as_deref(), Some("https://a.example"));
+        assert_eq!(forwarded("a.example:8443", "gopher").as_deref(), Some("http://a.example:8443"));
+        for wrong in ["", "a b", "a/b", "<a>"] {
+            assert_eq!(forwarded(wrong, "https"), None, "{wrong}");
         }
-        assert_eq!(query.value("top", "a number", |text| text.parse::<u32>().ok()).unwrap(), None);
+        assert_eq!(forwarded_origin(&head(&[("x-forwarded-proto", "https")])), None);
+    }
+
+    #[test]
+    fn a_query_is_decoded_and_its_names_ignore_case() {
+        let query = Query::parse("REASON=fixed+it%20now&version=2.0%20beta&b&&x=a%2Bb&X=c");
+        let all = |name: &str| query.all(name).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(all("reason"), ["fixed it now"]);
+        assert_eq!(all("version"), ["2.0 beta"]);
+        assert_eq!(all("b"), [""]);
+        assert_eq!(all("x"), ["a+b", "c"]);
+        assert_eq!(all("missing"), [""; 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! Which request means what: one table, on one screen.
+//! Which request means what.
 //!
 //! The contract matches literal segments ignoring case and lets ids hold encoded characters, so a path is split first
 //! and each segment decoded on its own. In a path `+` is a plus; only in a query is it a space.
@@ -10,44 +10,99 @@ use axum::http::Method;
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 
-use super::body::Takes::{self, Module, Nothing, Payload};
+use super::body::Takes;
 use super::error::ApiError;
+use super::parameter::{About, Place};
 use super::request::Call;
-use super::{admin, instances, orchestrators};
+use super::table::GROUPS;
 
 pub(super) type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send>>;
 
+/// Routes that have something in common.
+pub(super) struct Group {
+    pub name: &'static str,
+    pub description: &'static str,
+    /// The base paths below which each of the routes stands. The first is the one that is documented.
+    pub bases: &'static [&'static str],
+    /// Parameters that every route has.
+    pub parameters: &'static [&'static About],
+    /// Answers that every route may give.
+    pub answers: &'static [Answer],
+    pub routes: &'static [Route],
+}
+
+/// All there is to know of a route.
 pub(super) struct Route {
-    method: Method,
-    /// `{name}` stands for any one segment that is not empty.
-    pattern: &'static str,
+    pub method: Method,
+    /// `{name}` stands for any one segment that is not empty: a parameter.
+    pub pattern: &'static str,
+    /// Names the route in the document.
+    pub operation: &'static str,
+    pub summary: &'static str,
+    /// Those that do not stand in the pattern.
+    pub parameters: &'static [&'static About],
     pub takes: Takes,
+    /// Beside those of the group.
+    pub answers: &'static [Answer],
     pub handler: Handler,
 }
 
-/// The base paths of the management routes: the public one, that of the first version, that of the client libraries.
-const BASES: [&str; 3] = ["runtime/webhooks/durabletask", "admin/extensions/DurableTaskExtension", "durabletask"];
+/// One of the answers that a route may give.
+pub(super) struct Answer {
+    pub status: u16,
+    pub when: &'static str,
+    pub body: Sends,
+    /// Names and meanings.
+    pub headers: &'static [(&'static str, &'static str)],
+}
 
-/// Durable Functions' management API, below each of [`BASES`].
-#[rustfmt::skip]
-static MANAGEMENT: &[Route] = &[
-    Route { method: Method::POST, pattern: "orchestrators/{functionName}",                  takes: Payload, handler: |call| Box::pin(orchestrators::start(call)) },
-    Route { method: Method::POST, pattern: "orchestrators/{functionName}/{instanceId}",     takes: Payload, handler: |call| Box::pin(orchestrators::start(call)) },
-    Route { method: Method::GET,  pattern: "instances",                                     takes: Nothing, handler: |call| Box::pin(instances::list(call)) },
-    Route { method: Method::GET,  pattern: "instances/{instanceId}",                        takes: Nothing, handler: |call| Box::pin(instances::status(call)) },
-    Route { method: Method::POST, pattern: "instances/{instanceId}/raiseEvent/{eventName}", takes: Payload, handler: |call| Box::pin(instances::raise_event(call)) },
-    Route { method: Method::POST, pattern: "instances/{instanceId}/terminate",              takes: Nothing, handler: |call| Box::pin(instances::terminate(call)) },
-    Route { method: Method::POST, pattern: "instances/{instanceId}/suspend",                takes: Nothing, handler: |call| Box::pin(instances::suspend(call)) },
-    Route { method: Method::POST, pattern: "instances/{instanceId}/resume",                 takes: Nothing, handler: |call| Box::pin(instances::resume(call)) },
-];
+/// The body of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sends {
+    Nothing,
+    /// JSON of the schema of this name.
+    Json(&'static str),
+    /// Server-sent events whose data has the schema of this name.
+    Events(&'static str),
+}
 
-/// The host's own routes.
-#[rustfmt::skip]
-static HOST: &[Route] = &[
-    Route { method: Method::POST, pattern: "admin/apps/{appName}", takes: Module,  handler: |call| Box::pin(admin::deploy(call)) },
-    Route { method: Method::GET,  pattern: "admin/apps",           takes: Nothing, handler: |call| Box::pin(admin::apps(call)) },
-    Route { method: Method::GET,  pattern: "healthz",              takes: Nothing, handler: |call| Box::pin(admin::health(call)) },
-];
+/// A route that a request has found.
+pub(super) struct Found {
+    pub group: &'static Group,
+    pub route: &'static Route,
+    /// What the placeholders of the pattern stand for, in their order.
+    pub captures: Vec<String>,
+}
+
+impl Found {
+    /// What a placeholder of the pattern stands for.
+    pub fn capture(&self, name: &str) -> Option<&str> {
+        let position = self.route.placeholders().position(|placeholder| placeholder == name)?;
+        self.captures.get(position).map(String::as_str)
+    }
+
+    /// Whether a handler may read a parameter. Handlers may be shared by routes with and without a placeholder.
+    pub fn declares(&self, about: &About) -> bool {
+        let mut declared = self.group.parameters.iter().chain(self.route.parameters);
+        about.place == Place::Path || declared.any(|declared| std::ptr::eq(*declared, about))
+    }
+
+    /// The statuses that the route declares.
+    pub fn statuses(&self) -> impl Iterator<Item = u16> + use<> {
+        self.group.answers.iter().chain(self.route.answers).map(|answer| answer.status)
+    }
+}
+
+impl Route {
+    /// The names of the parameters in the pattern.
+    pub fn placeholders(&self) -> impl Iterator<Item = &'static str> {
+        self.pattern.split('/').filter_map(placeholder)
+    }
+}
+
+fn placeholder(segment: &'static str) -> Option<&'static str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
+}
 
 /// Splits a path and decodes its segments. Slashes at either end do not count.
 pub(super) fn split(path: &str) -> Result<Vec<String>, ApiError> {
@@ -59,26 +114,33 @@ pub(super) fn split(path: &str) -> Result<Vec<String>, ApiError> {
     decoded.collect::<Result<_, _>>().map_err(|_| ApiError::argument("the path is not UTF-8 once it is percent-decoded"))
 }
 
-/// The route of a request, and what the placeholders of its pattern stand for, in their order.
-pub(super) fn find(method: &Method, segments: &[String]) -> Option<(&'static Route, Vec<String>)> {
-    let below_base = BASES.iter().find_map(|base| below(base, segments));
-    let (routes, segments) = below_base.map_or((HOST, segments), |rest| (MANAGEMENT, rest));
-    routes.iter().filter(|route| route.method == *method).find_map(|route| Some((route, captures(route.pattern, segments)?)))
+/// The route of a request. What stands first in the table is found first.
+pub(super) fn find(method: &Method, segments: &[String]) -> Option<Found> {
+    GROUPS.iter().find_map(|group| {
+        let mut rests = group.bases.iter().filter_map(|base| below(base, segments));
+        rests.find_map(|rest| {
+            let mut routes = group.routes.iter().filter(|route| route.method == *method);
+            routes.find_map(|route| Some(Found { group, route, captures: captures(route.pattern, rest)? }))
+        })
+    })
 }
 
 /// The segments that follow a base path.
-fn below<'a>(base: &str, segments: &'a [String]) -> Option<&'a [String]> {
+fn below<'a>(base: &'static str, segments: &'a [String]) -> Option<&'a [String]> {
+    if base.is_empty() {
+        return Some(segments);
+    }
     let length = base.split('/').count();
     let (head, rest) = segments.split_at_checked(length)?;
     captures(base, head).map(|_| rest)
 }
 
-fn captures(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
+fn captures(pattern: &'static str, segments: &[String]) -> Option<Vec<String>> {
     let mut captured = Vec::new();
     let mut segments = segments.iter();
     for expected in pattern.split('/') {
         let segment = segments.next()?;
-        if expected.starts_with('{') {
+        if placeholder(expected).is_some() {
             captured.push(Some(segment).filter(|segment| !segment.is_empty())?.clone());
         } else if !expected.eq_ignore_ascii_case(segment) {
             return None;
@@ -91,10 +153,8 @@ fn captures(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
 mod tests {
     use super::*;
 
-    /// The pattern and captures that a request finds.
     fn found(method: Method, path: &str) -> Option<(&'static str, Vec<String>)> {
-        let segments = split(path).unwrap();
-        find(&method, &segments).map(|(route, captured)| (route.pattern, captured))
+        find(&method, &split(path).unwrap()).map(|found| (found.route.pattern, found.captures))
     }
 
     #[track_caller]
@@ -125,6 +185,7 @@ mod tests {
         check(Method::GET, &format!("{base}/instances/a+b%20c:&;=%C3%A4"), id, &["a+b c:&;=ä"]);
         check(Method::GET, &format!("{base}/instances/a%2Fb"), id, &["a/b"]);
         check(Method::GET, &format!("{base}/instances/100%"), id, &["100%"]);
+        check(Method::GET, &format!("{base}/instances/@counter@a%40b"), id, &["@counter@a@b"]);
         check(
             Method::POST,
             &format!("{base}/instances/i/RAISEEVENT/Go%20On"),
@@ -133,13 +194,25 @@ mod tests {
         );
         check(Method::POST, &format!("{base}/orchestrators/F"), "orchestrators/{functionName}", &["F"]);
         check(Method::POST, &format!("{base}/orchestrators/F/i/"), "orchestrators/{functionName}/{instanceId}", &["F", "i"]);
+        check(Method::POST, &format!("{base}/orchestrators/F/wait"), "orchestrators/{functionName}/{instanceId}", &["F", "wait"]);
+        check(Method::DELETE, &format!("{base}/entities/Counter/$"), "entities/{entityName}/{entityKey}", &["Counter", "$"]);
     }
 
     #[test]
     fn the_host_has_routes_of_its_own() {
         check(Method::GET, "/healthz", "healthz", &[]);
+        check(Method::GET, "/openapi.json", "openapi.json", &[]);
         check(Method::GET, "/admin/apps", "admin/apps", &[]);
         check(Method::POST, "/admin/apps/hello", "admin/apps/{appName}", &["hello"]);
+    }
+
+    #[test]
+    fn the_starter_routes_have_two_bases_and_reserve_an_id() {
+        for base in ["/api", ""] {
+            check(Method::POST, &format!("{base}/orchestrators/F"), "orchestrators/{functionName}", &["F"]);
+            check(Method::POST, &format!("{base}/orchestrators/F/i"), "orchestrators/{functionName}/{instanceId}", &["F", "i"]);
+            check(Method::POST, &format!("{base}/Orchestrators/F/Wait"), "orchestrators/{functionName}/wait", &["F"]);
+        }
     }
 
     #[test]
@@ -148,6 +221,7 @@ mod tests {
         for (method, path) in [
             (Method::GET, "/".to_owned()),
             (Method::GET, "/instances".into()),
+            (Method::GET, "/api/instances".into()),
             (Method::GET, base.into()),
             (Method::GET, format!("{base}/healthz")),
             (Method::PUT, format!("{base}/instances/i")),
@@ -155,6 +229,7 @@ mod tests {
             (Method::POST, format!("{base}/instances//terminate")),
             (Method::POST, format!("{base}/instances/i/terminate/now")),
             (Method::POST, format!("{base}/instances/i/raiseEvent")),
+            (Method::POST, format!("{base}/makeprimary")),
         ] {
             assert_eq!(found(method, &path), None, "{path}");
         }

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use dacapo_core::InstanceRecord;
+
 use super::history::Entry;
 use super::json::{raw, seconds};
-use crate::hub::InstanceState;
-
 /// The members and their order are those of the original; `input`, `customStatus` and `output` are `null` when there is
 /// none, and never missing: the JavaScript client fails without them.
 #[derive(Debug, Serialize)]
@@ -32,32 +32,36 @@ pub(super) struct StatusBody<'a> {
 }
 
 impl<'a> StatusBody<'a> {
-    pub fn new(state: &'a InstanceState, show_input: bool, history: Option<&'a [Entry<'a>]>) -> Self {
-        let InstanceState { record, input, output } = state;
+    /// Payloads that are not to be shown are none.
+    pub fn new(record: &'a InstanceRecord, input: Option<&str>, output: Option<&str>) -> Self {
         Self {
             name: record.name.as_str(),
             instance_id: record.id.as_str(),
             runtime_status: record.status.name(),
-            input: input.as_deref().filter(|_| show_input).map(raw),
+            input: input.map(raw),
             custom_status: record.custom_status.as_deref().map(raw),
-            output: output.as_deref().map(raw),
+            output: output.map(raw),
             created_time: seconds(record.created),
             last_updated_time: seconds(record.updated),
-            history_events: history,
-            history,
+            history_events: None,
+            history: None,
             halted: record.halted.as_deref(),
         }
+    }
+
+    pub fn with_history(self, history: Option<&'a [Entry<'a>]>) -> Self {
+        Self { history_events: history, history, ..self }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dacapo_core::{ExecutionId, FunctionName, InstanceId, InstanceRecord, Row, RuntimeStatus, Timestamp};
+    use dacapo_core::{ExecutionId, FunctionName, InstanceId, Row, RuntimeStatus, Timestamp};
     use uuid::Uuid;
 
-    fn state(status: RuntimeStatus) -> InstanceState {
-        let record = InstanceRecord {
+    fn record(status: RuntimeStatus) -> InstanceRecord {
+        InstanceRecord {
             id: InstanceId::orchestration("i").unwrap(),
             row: Row(1),
             name: FunctionName::new("Hello").unwrap(),
@@ -71,37 +75,36 @@ mod tests {
             updated: Timestamp(2_500_000),
             turns: 0..1,
             halted: None,
-        };
-        InstanceState { record, input: Some(r#"{"b":1, "a":2}"#.into()), output: None }
+        }
     }
 
     #[track_caller]
-    fn check(state: &InstanceState, show_input: bool, expected: &str) {
-        assert_eq!(serde_json::to_string(&StatusBody::new(state, show_input, None)).unwrap(), expected);
+    fn check(record: &InstanceRecord, input: Option<&str>, output: Option<&str>, expected: &str) {
+        assert_eq!(serde_json::to_string(&StatusBody::new(record, input, output)).unwrap(), expected);
     }
 
     #[test]
     fn every_member_is_there_in_order() {
-        let mut state = state(RuntimeStatus::Running);
+        let running = record(RuntimeStatus::Running);
         check(
-            &state,
-            true,
+            &running,
+            Some(r#"{"b":1, "a":2}"#),
+            None,
             r#"{"name":"Hello","instanceId":"i","runtimeStatus":"Running","input":{"b":1, "a":2},"customStatus":null,"output":null,"createdTime":"1970-01-01T00:00:01Z","lastUpdatedTime":"1970-01-01T00:00:02Z"}"#,
         );
-        state.record.status = RuntimeStatus::Terminated;
-        state.output = Some("no longer needed".into());
         check(
-            &state,
-            false,
+            &record(RuntimeStatus::Terminated),
+            None,
+            Some("no longer needed"),
             r#"{"name":"Hello","instanceId":"i","runtimeStatus":"Terminated","input":null,"customStatus":null,"output":"no longer needed","createdTime":"1970-01-01T00:00:01Z","lastUpdatedTime":"1970-01-01T00:00:02Z"}"#,
         );
     }
 
     #[test]
     fn a_halted_instance_is_shown_with_its_diagnostic() {
-        let mut state = state(RuntimeStatus::Suspended);
-        state.record.halted = Some("recorded A, attempted B".into());
-        let shown = serde_json::to_value(StatusBody::new(&state, true, Some(&[]))).unwrap();
+        let halted = Some("recorded A, attempted B".into());
+        let record = InstanceRecord { halted, ..record(RuntimeStatus::Suspended) };
+        let shown = serde_json::to_value(StatusBody::new(&record, None, None).with_history(Some(&[]))).unwrap();
         assert_eq!(shown["runtimeStatus"], "Suspended");
         assert_eq!(shown["halted"], "recorded A, attempted B");
         assert_eq!(shown["historyEvents"], serde_json::json!([]));

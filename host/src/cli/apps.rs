@@ -7,6 +7,10 @@ use super::output::{print, print_table, table};
 
 /// List the deployed apps and their functions.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dacapo apps
+  dacapo apps --json | jq -r '.[].functions[].name'")]
 pub(super) struct Apps {
     #[command(flatten)]
     connection: Connection,

@@ -1,5 +1,6 @@
 //! Speaking HTTP to a running host.
 
+use std::io::BufReader;
 use std::time::Duration;
 
 use clap::Args;
@@ -7,12 +8,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
 use super::error::CliError;
+use super::events::EventReader;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A history with many payloads is long; what is longer than this is no answer to wait for.
 const ANSWER_BYTES_MAX: u64 = 4 << 30;
+/// A stream of events that says nothing for so long, not even that it is alive, is taken for dead.
+const STREAM_SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// Options of every command that talks to a host.
 #[derive(Debug, Args)]
@@ -41,6 +45,7 @@ impl Connection {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Client {
     agent: ureq::Agent,
     server: String,
@@ -48,6 +53,7 @@ pub(super) struct Client {
 }
 
 /// Where a request goes: a path, segment by segment, and a query.
+#[derive(Clone)]
 pub(super) struct Target {
     path: String,
     query: Vec<(&'static str, String)>,
@@ -62,6 +68,11 @@ impl Target {
     /// A route of one instance.
     pub fn instance<'a>(id: &'a str, rest: impl IntoIterator<Item = &'a str>) -> Self {
         Self::management(["instances", id].into_iter().chain(rest))
+    }
+
+    /// A route of one entity. A path cannot have an empty segment: `$` stands for an empty key.
+    pub fn entity<'a>(name: &'a str, key: &'a str) -> Self {
+        Self::management(["entities", name, if key.is_empty() { "$" } else { key }])
     }
 
     /// A route of the host itself.
@@ -86,7 +97,7 @@ impl Target {
         }
     }
 
-    fn url(&self, server: &str, task_hub: Option<&str>) -> String {
+    pub fn url(&self, server: &str, task_hub: Option<&str>) -> String {
         let hub = task_hub.map(|hub| ("taskHub", hub));
         let query = self.query.iter().map(|(name, value)| (*name, value.as_str())).chain(hub);
         let query: Vec<_> = query.map(|(name, value)| format!("{name}={}", escape(value))).collect();
@@ -94,6 +105,8 @@ impl Target {
         format!("{server}{}{mark}{}", self.path, query.join("&"))
     }
 }
+
+type Response = Result<axum::http::Response<ureq::Body>, ureq::Error>;
 
 pub(super) struct Answer {
     pub status: u16,
@@ -120,6 +133,23 @@ impl Client {
         self.answer(request.call())
     }
 
+    pub fn delete(&self, target: &Target) -> Result<Answer, CliError> {
+        self.answer(self.agent.delete(target.url(&self.server, self.task_hub.as_deref())).call())
+    }
+
+    /// A stream of server-sent events, or the answer that refuses it.
+    pub fn events(&self, target: &Target) -> Result<Result<EventReader, Answer>, CliError> {
+        let request = self.agent.get(target.url(&self.server, self.task_hub.as_deref()));
+        let request = request.header("accept", "text/event-stream").config().timeout_per_read(Some(STREAM_SILENCE_MAX)).build();
+        let response = self.response(request.call())?;
+        let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if response.status().as_u16() != 200 || !content_type.starts_with("text/event-stream") {
+            return self.answer(Ok(response)).map(Err);
+        }
+        let reader = response.into_body().into_reader();
+        Ok(Ok(EventReader::new(Box::new(BufReader::new(reader)))))
+    }
+
     pub fn post(&self, target: &Target) -> Result<Answer, CliError> {
         self.answer(self.agent.post(target.url(&self.server, self.task_hub.as_deref())).send_empty())
     }
@@ -133,19 +163,35 @@ impl Client {
         self.answer(request.header("content-type", content_type).send(body))
     }
 
-    fn answer(&self, response: Result<axum::http::Response<ureq::Body>, ureq::Error>) -> Result<Answer, CliError> {
-        let unreachable = |why: ureq::Error| CliError::Unreachable { server: self.server.clone(), why: why.to_string() };
-        let mut response = response.map_err(|error| match error {
+    fn response(&self, response: Response) -> Result<axum::http::Response<ureq::Body>, CliError> {
+        response.map_err(|error| match error {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
                 CliError::Usage(format!("'{}' is not the address of a host", self.server))
             }
-            error => unreachable(error),
-        })?;
+            error => self.unreachable(&error),
+        })
+    }
+
+    fn answer(&self, response: Response) -> Result<Answer, CliError> {
+        let mut response = self.response(response)?;
         let continuation = response.headers().get("x-ms-continuation-token").and_then(|token| token.to_str().ok());
-        let continuation = continuation.map(str::to_owned);
+        let continuation = continuation.filter(|token| !token.is_empty()).map(str::to_owned);
         let status = response.status().as_u16();
-        let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string().map_err(unreachable)?;
-        Ok(Answer { status, text, continuation })
+        let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+        let text = text.map_err(|why| self.unreachable(&why))?;
+        let answer = Answer { status, text, continuation };
+        match status {
+            // It is stopping; it, or the next one, can be reached again.
+            503 => Err(CliError::Unreachable {
+                server: self.server.clone(),
+                why: answer.reason().unwrap_or_else(|| "it does not serve now".into()),
+            }),
+            _ => Ok(answer),
+        }
+    }
+
+    fn unreachable(&self, why: &ureq::Error) -> CliError {
+        CliError::Unreachable { server: self.server.clone(), why: why.to_string() }
     }
 }
 
@@ -157,6 +203,7 @@ impl Answer {
             404 => Err(CliError::NotFound(self.reason().unwrap_or_else(missing))),
             409 => Err(CliError::WrongState(self.reason().unwrap_or_else(|| "it exists already".into()))),
             410 => Err(CliError::WrongState(self.reason().unwrap_or_else(|| "the instance has ended".into()))),
+            412 => Err(CliError::WrongState(self.reason().unwrap_or_else(|| "the instance is in another state".into()))),
             status => Err(CliError::Failed(match self.reason() {
                 Some(reason) => reason,
                 None => format!("the host answered with status {status}: {}", excerpt(&self.text)),
@@ -169,7 +216,10 @@ impl Answer {
         if self.status == 410 {
             return Err(CliError::WrongState(format!("the instance '{id}' has ended already; get-runtime-status shows how")));
         }
-        self.success(|| format!("there is no instance with the id '{id}'; get-instances lists those there are"))
+        match self.status == 404 && self.reason().is_none() {
+            true => Err(CliError::no_instance(id)),
+            false => self.success(String::new),
+        }
     }
 
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, CliError> {
@@ -182,7 +232,7 @@ impl Answer {
     }
 
     /// The sentence of an error body.
-    fn reason(&self) -> Option<String> {
+    pub fn reason(&self) -> Option<String> {
         let body: serde_json::Value = serde_json::from_str(&self.text).ok()?;
         let member = |name: &str| body.get(name).and_then(|value| value.as_str());
         member("ExceptionMessage").or(member("Message")).or(body.as_str()).map(str::to_owned)
@@ -212,6 +262,10 @@ mod tests {
             target.url("http://h", Some("My Hub")),
             "http://h/runtime/webhooks/durabletask/instances/a%2Fb%20%C3%A4/terminate?reason=no%20%26%20more&taskHub=My%20Hub"
         );
+        assert_eq!(
+            Target::entity("counter", "").url("", None),
+            "/runtime/webhooks/durabletask/entities/counter/$".replace('$', "%24")
+        );
         assert_eq!(Target::host(["admin", "apps"]).url("http://h", None), "http://h/admin/apps");
     }
 
@@ -225,6 +279,7 @@ mod tests {
         assert!(matches!(refusal(404, ""), Some(CliError::NotFound(why)) if why.contains("'i'")));
         assert!(matches!(refusal(404, r#"{"Message":"no hub"}"#), Some(CliError::NotFound(why)) if why == "no hub"));
         assert!(matches!(refusal(410, ""), Some(CliError::WrongState(_))));
+        assert!(matches!(refusal(412, "\"it runs\""), Some(CliError::WrongState(why)) if why == "it runs"));
         assert!(
             matches!(refusal(400, r#"{"Message":"m","ExceptionMessage":"why"}"#), Some(CliError::Failed(why)) if why == "why")
         );

@@ -1,7 +1,9 @@
 //! What went wrong, for people and for scripts.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::process::ExitCode;
+
+use super::output::note;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
@@ -40,9 +42,12 @@ impl CliError {
     /// Says it on standard error.
     pub fn report(&self) {
         if !matches!(self, CliError::OutputClosed) {
-            // Where standard error is closed, the exit code has to do.
-            let _ = writeln!(std::io::stderr(), "dacapo: {self}");
+            note(format_args!("dacapo: {self}"));
         }
+    }
+
+    pub fn no_instance(id: &str) -> Self {
+        CliError::NotFound(format!("there is no instance with the id '{id}'; get-instances lists those there are"))
     }
 
     pub fn file(what: &str, path: &std::path::Path, why: &std::io::Error) -> Self {

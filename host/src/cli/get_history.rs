@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 use super::client::{Connection, Target};
 use super::error::CliError;
 use super::instance::IdArgument;
-use super::output::{local_time, local_time_millis, print, print_table, short, table};
+use super::output::{print, print_table, short, table};
+use super::times::{local_time, local_time_millis};
 
 /// Show what has happened in an instance, event by event.
 #[derive(Debug, Args)]
@@ -64,7 +65,7 @@ impl GetHistory {
 impl Entry {
     fn shown_name(&self) -> String {
         let name = [&self.function_name, &self.name, &self.orchestration_status].into_iter().flatten().next();
-        name.cloned().unwrap_or_default()
+        name.map(|name| short(name)).unwrap_or_default()
     }
 
     /// What came of it, or else what went into it.
@@ -72,7 +73,7 @@ impl Entry {
         let payload = |payload: &Option<Box<RawValue>>| payload.as_deref().map(|payload| short(payload.get()));
         let instance = self.instance_id.as_ref().map(|id| format!("instance {id}"));
         let fire_at = self.fire_at.as_ref().map(|time| format!("at {}", local_time(time)));
-        let outcome = self.reason.clone().or(payload(&self.result)).or(payload(&self.input));
+        let outcome = self.reason.as_deref().map(short).or(payload(&self.result)).or(payload(&self.input));
         [instance, fire_at, outcome].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }

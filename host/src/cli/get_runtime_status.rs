@@ -1,9 +1,10 @@
+use chrono::Utc;
 use clap::Args;
 
 use super::client::{Connection, Target};
 use super::error::CliError;
-use super::instance::{IdArgument, Instance};
-use super::output::print;
+use super::instance::{IdArgument, Instance, Shown};
+use super::output::{print, print_table};
 
 /// Show the state of an instance.
 #[derive(Debug, Args)]
@@ -32,6 +33,7 @@ impl GetRuntimeStatus {
         if self.connection.json {
             return print(answer.text);
         }
-        answer.parse::<Instance>()?.print(self.show_input, self.show_output)
+        let shown = Shown { input: self.show_input, output: self.show_output };
+        print_table(answer.parse::<Instance>()?.properties(Utc::now(), shown))
     }
 }

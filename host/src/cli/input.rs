@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::value::RawValue;
 
 use super::error::CliError;
+use super::output::shell_word;
 
 /// Reads the value of the option `--name`: JSON itself, `@file`, or `-` for standard input. The text is kept as it is.
 pub(super) fn json(name: &str, value: &str) -> Result<String, CliError> {
@@ -21,9 +22,9 @@ pub(super) fn json(name: &str, value: &str) -> Result<String, CliError> {
         return checked(text, |why| format!("the file {} is not JSON: {why}", path.display()));
     }
     checked(value.to_owned(), |why| {
-        let quoted = serde_json::Value::from(value).to_string().replace('\'', r"'\''");
+        let quoted = shell_word(&serde_json::Value::from(value).to_string());
         format!(
-            "--{name} is not JSON: {why}\n  strings need quotes of their own: --{name} '{quoted}'\n  a file is read by --{name} @FILE, \
+            "--{name} is not JSON: {why}\n  strings need quotes of their own: --{name} {quoted}\n  a file is read by --{name} @FILE, \
              standard input by --{name} -"
         )
     })

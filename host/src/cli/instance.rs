@@ -1,13 +1,15 @@
 //! An instance, as commands name it and as the host shows it.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use clap::Args;
+use comfy_table::{Cell, Table};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::{Client, Target};
 use super::error::CliError;
-use super::output::{age, local_time, print_table, properties, status_cell};
+use super::output::{printable, properties, shell_word, short, status_cell, table};
+use super::times::{ago, local_time};
 
 /// The instance that a command is about.
 #[derive(Debug, Args)]
@@ -27,8 +29,14 @@ impl IdArgument {
     }
 }
 
-/// What the host says of an instance.
+/// What the host says of an instance that it has just started; its links are for others.
 #[derive(Debug, Deserialize)]
+pub(super) struct Started {
+    pub id: String,
+}
+
+/// What the host says of an instance.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Instance {
     pub name: String,
@@ -52,32 +60,90 @@ impl Instance {
         self.output.as_deref().map_or("null", RawValue::get)
     }
 
-    /// Prints it as a table of names and values.
-    pub fn print(&self, show_input: bool, show_output: bool) -> Result<(), CliError> {
-        let now = Utc::now();
-        let moment = |time: &str| format!("{} ({} ago)", local_time(time), age(time, now));
+    /// The output for a sentence: a text without its quotes.
+    pub fn plain_output(&self) -> String {
+        serde_json::from_str(self.output_text()).unwrap_or_else(|_| self.output_text().to_owned())
+    }
+
+    /// What there is to say beside the status, in short: what came of it, what stops it, or what it says of itself.
+    pub fn detail(&self) -> String {
+        match (&self.halted, &self.custom_status) {
+            _ if self.has_ended() => short(self.output_text()),
+            (Some(why), _) => short(&format!("halted: {why}")),
+            (None, Some(status)) => short(status.get()),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// An error unless it has completed.
+    pub fn verdict(&self) -> Result<(), CliError> {
+        let Self { instance_id: id, runtime_status: status, .. } = self;
+        if status == "Completed" {
+            return Ok(());
+        }
+        let word = shell_word(id);
+        Err(CliError::NotCompleted(match &self.halted {
+            _ if self.has_ended() => format!("the orchestration '{id}' is {status}: {}", self.plain_output()),
+            Some(why) => format!(
+                "the orchestration '{id}' is halted, and goes on by `dacapo resume {word}` once the right code is deployed: {why}"
+            ),
+            None => {
+                format!(
+                    "the orchestration '{id}' has not ended yet, it is {status}; it goes on: `dacapo wait {word}` waits again"
+                )
+            }
+        }))
+    }
+
+    /// It as a table of names and values.
+    pub fn properties(&self, now: DateTime<Utc>, show: Shown) -> Table {
+        let moment = |time: &str| format!("{} ({})", local_time(time), ago(time, now));
         let mut table = properties();
         table.add_row(["Instance", &self.instance_id]).add_row(["Function", &self.name]);
-        table.add_row([comfy_table::Cell::new("Status"), status_cell(&self.runtime_status)]);
+        table.add_row([Cell::new("Status"), status_cell(&self.runtime_status)]);
         table.add_row(["Created", &moment(&self.created_time)]).add_row(["Updated", &moment(&self.last_updated_time)]);
         if let Some(halted) = &self.halted {
-            table.add_row(["Halted", halted]);
+            table.add_row(["Halted", &printable(halted)]);
         }
         if let Some(status) = &self.custom_status {
             table.add_row(["Custom status", status.get()]);
         }
-        if show_input {
+        if show.input {
             table.add_row(["Input", self.input.as_deref().map_or("null", RawValue::get)]);
         }
         // Why an instance has failed is what the question is about.
-        if show_output || self.runtime_status == "Failed" {
+        if show.output || self.runtime_status == "Failed" {
             table.add_row(["Output", self.output_text()]);
         }
-        print_table(table)
+        table
     }
 }
 
-/// Tells an instance something: suspend, resume, terminate.
+/// Which payloads of an instance are shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown {
+    pub input: bool,
+    pub output: bool,
+}
+
+/// Instances, one per row.
+pub(super) fn instance_table<'a>(instances: impl IntoIterator<Item = &'a Instance>, now: DateTime<Utc>) -> Table {
+    let mut rows = table(["INSTANCE", "FUNCTION", "STATUS", "CREATED", "UPDATED", "CUSTOM STATUS"]);
+    for instance in instances {
+        let custom_status = instance.custom_status.as_deref().map(|status| short(status.get()));
+        rows.add_row([
+            instance.instance_id.as_str().into(),
+            instance.name.as_str().into(),
+            status_cell(&instance.runtime_status),
+            Cell::new(local_time(&instance.created_time)),
+            Cell::new(ago(&instance.last_updated_time, now)),
+            custom_status.unwrap_or_default().into(),
+        ]);
+    }
+    rows
+}
+
+/// Suspends or resumes an instance.
 pub(super) fn tell(client: &Client, id: &str, verb: &'static str, reason: Option<&str>) -> Result<(), CliError> {
     let target = Target::instance(id, [verb]).with_some("reason", reason);
     match client.post(&target)?.about_instance(id) {

@@ -1,25 +1,52 @@
 //! The command line: one file per command.
 //!
-//! All commands but `serve` and `config` speak HTTP to a running host ([`client`]). What a command prints goes through
-//! [`output`], what went wrong through [`error`], which also gives the exit code.
+//! All commands but `serve`, `config`, `delete-task-hub` and `completion` speak HTTP to a running host ([`client`]). What a
+//! command prints goes through [`output`], what went wrong through [`error`], which also gives the exit code. What commands
+//! share has a place of its own:
+//!
+//! - what they are about: [`instance`], [`entity`], [`filter`] (many instances), [`pages`] (how many of a list);
+//! - what they are given: [`input`] (JSON), [`times`];
+//! - waiting: [`waiting`] (for the end), [`events`] and [`following`] (the host's events), [`view`] and [`live`] (what is drawn
+//!   meanwhile), [`interrupt`] (Ctrl-C), [`confirm`].
 
 mod apps;
 mod client;
+mod completion;
 mod config;
+mod confirm;
+mod delete_task_hub;
 mod deploy;
+mod entity;
 mod error;
+mod events;
+mod filter;
+mod following;
+mod get_entity;
 mod get_history;
 mod get_instances;
 mod get_runtime_status;
 mod input;
 mod instance;
+mod interrupt;
+mod list_entities;
+mod live;
 mod output;
+mod pages;
+mod purge_history;
 mod raise_event;
+mod restart;
 mod resume;
+mod rewind;
 mod serve;
+mod signal_entity;
 mod start_new;
 mod suspend;
 mod terminate;
+mod times;
+mod view;
+mod wait;
+mod waiting;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -42,17 +69,24 @@ const HELP: &str = "\
 Begin with:
   dacapo serve                                            run a host here
   dacapo deploy hello_sequence.wasm                       give it an app
-  dacapo start-new hello_sequence --input '\"Tokyo\"' --wait
+  dacapo start-new hello_sequence --input '[\"Tokyo\"]' --wait
   dacapo get-instances                                    see what it does
+  dacapo watch                                            see what changes
+
+JSON is given as it is, as @FILE, or as - for standard input.
+Times are such as 2026-01-31, 2026-01-31T12:00 (local time), 2026-01-31T12:00:00Z, or count from
+now: 90m, 2h, 7d.
 
 Exit codes:
-  0  done
-  1  the operation failed
-  2  the command line is wrong
-  3  there is no such instance (or task hub)
-  4  it is in the wrong state: the id is in use, the instance has ended
-  5  the host cannot be reached
-  6  the orchestration that was waited for did not complete";
+  0    done
+  1    the operation failed
+  2    the command line is wrong
+  3    there is no such instance, entity or task hub
+  4    wrong state: the id or the task hub is in use, the instance has ended, or has not yet
+  5    the host cannot be reached
+  6    an orchestration that was waited for did not complete: it failed, was terminated, is
+       halted, or the time was up
+  130  ended by Ctrl-C; what was waited for goes on";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -64,10 +98,20 @@ enum Command {
     GetRuntimeStatus(get_runtime_status::GetRuntimeStatus),
     GetHistory(get_history::GetHistory),
     GetInstances(get_instances::GetInstances),
+    Wait(wait::Wait),
+    Watch(watch::Watch),
     RaiseEvent(raise_event::RaiseEvent),
-    Terminate(terminate::Terminate),
     Suspend(suspend::Suspend),
     Resume(resume::Resume),
+    Terminate(terminate::Terminate),
+    Rewind(rewind::Rewind),
+    Restart(restart::Restart),
+    PurgeHistory(purge_history::PurgeHistory),
+    SignalEntity(signal_entity::SignalEntity),
+    GetEntity(get_entity::GetEntity),
+    ListEntities(list_entities::ListEntities),
+    DeleteTaskHub(delete_task_hub::DeleteTaskHub),
+    Completion(completion::Completion),
 }
 
 /// Reads the command line of the process and does what it says.
@@ -92,10 +136,20 @@ impl Command {
             Command::GetRuntimeStatus(command) => command.run(),
             Command::GetHistory(command) => command.run(),
             Command::GetInstances(command) => command.run(),
+            Command::Wait(command) => command.run(),
+            Command::Watch(command) => command.run(),
             Command::RaiseEvent(command) => command.run(),
-            Command::Terminate(command) => command.run(),
             Command::Suspend(command) => command.run(),
             Command::Resume(command) => command.run(),
+            Command::Terminate(command) => command.run(),
+            Command::Rewind(command) => command.run(),
+            Command::Restart(command) => command.run(),
+            Command::PurgeHistory(command) => command.run(),
+            Command::SignalEntity(command) => command.run(),
+            Command::GetEntity(command) => command.run(),
+            Command::ListEntities(command) => command.run(),
+            Command::DeleteTaskHub(command) => command.run(),
+            Command::Completion(command) => command.run(),
         }
     }
 }

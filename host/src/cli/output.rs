@@ -1,8 +1,7 @@
-//! What commands print: tables, times and colors for people.
+//! What commands print: tables and colors for people.
 
 use std::io::{IsTerminal as _, Write as _};
 
-use chrono::{DateTime, Local, Utc};
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 
 use super::error::CliError;
@@ -17,7 +16,13 @@ pub(super) fn print(text: impl std::fmt::Display) -> Result<(), CliError> {
 /// Tells people something that is not the output.
 pub(super) fn note(text: impl std::fmt::Display) {
     // Where standard error is closed, nobody wants to know.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(&text.to_string()));
+}
+
+/// A text that came from somewhere else, without what would control the terminal. (JSON as the host writes it has none.)
+pub(super) fn printable(text: &str) -> String {
+    let controls = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    text.chars().map(|c| if controls(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 /// An empty table with these headers. On a terminal it fits its width; elsewhere each row is one line.
@@ -54,11 +59,16 @@ fn colors() -> bool {
 }
 
 /// Prints a table, without the spaces that only fill its last column.
-pub(super) fn print_table(mut table: Table) -> Result<(), CliError> {
+pub(super) fn print_table(table: Table) -> Result<(), CliError> {
+    print(table_text(table))
+}
+
+/// What [`print_table`] prints.
+pub(super) fn table_text(mut table: Table) -> String {
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, 2));
     });
-    print(table.trim_fmt())
+    table.trim_fmt()
 }
 
 /// A runtime status in its color.
@@ -74,41 +84,22 @@ pub(super) fn status_cell(status: &str) -> Cell {
     Cell::new(status).fg(color)
 }
 
-/// A moment that the host wrote, in local time; as it is if it is none.
-pub(super) fn local_time(text: &str) -> String {
-    match DateTime::parse_from_rfc3339(text) {
-        Ok(time) => time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string(),
-        Err(_) => text.to_owned(),
-    }
-}
-
-/// The same with milliseconds, which tell the events of a history apart.
-pub(super) fn local_time_millis(text: &str) -> String {
-    match DateTime::parse_from_rfc3339(text) {
-        Ok(time) => time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.3f").to_string(),
-        Err(_) => text.to_owned(),
-    }
-}
-
-/// How long ago a moment was that the host wrote.
-pub(super) fn age(text: &str, now: DateTime<Utc>) -> String {
-    let Ok(time) = DateTime::parse_from_rfc3339(text) else { return String::new() };
-    let seconds = (now - time.to_utc()).num_seconds().max(0);
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3_600 => format!("{}m {}s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
-}
-
 /// The beginning of a text that may be long, on one line.
 pub(super) fn short(text: &str) -> String {
     const CHARS_MAX: usize = 80;
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = printable(&text.split_whitespace().collect::<Vec<_>>().join(" "));
     match line.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
+    }
+}
+
+/// A text as one word of a command line.
+pub(super) fn shell_word(text: &str) -> String {
+    let harmless = |c: char| c.is_alphanumeric() || "-_.:@,+=/%".contains(c);
+    match !text.is_empty() && text.chars().all(harmless) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
     }
 }
 
@@ -117,18 +108,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_have_two_units() {
-        let now = DateTime::parse_from_rfc3339("2026-01-03T00:00:00Z").unwrap().to_utc();
-        for (time, expected) in [
-            ("2026-01-03T00:00:05Z", "0s"),
-            ("2026-01-02T23:59:18Z", "42s"),
-            ("2026-01-02T23:57:56Z", "2m 4s"),
-            ("2026-01-02T20:55:00Z", "3h 5m"),
-            ("2026-01-01T01:00:00+01:00", "2d 0h"),
-            ("never", ""),
-        ] {
-            assert_eq!(age(time, now), expected, "{time}");
-        }
+    fn what_controls_a_terminal_is_shown_as_text() {
+        assert_eq!(printable("a\n\tä\u{1b}[2J\u{9b}x\r"), "a\n\tä\\u{1b}[2J\\u{9b}x\\r");
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(shell_word("order-17@ä"), "order-17@ä");
+        assert_eq!(shell_word("it's $5"), r"'it'\''s $5'");
+        assert_eq!(shell_word(""), "''");
     }
 
     #[test]

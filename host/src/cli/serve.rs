@@ -88,20 +88,8 @@ pub(super) struct SettingArguments {
 impl SettingArguments {
     /// The settings from all sources. Warns of variables that look like settings and are none.
     pub fn load(self) -> Result<Settings, CliError> {
-        let default_file = || Some(PathBuf::from(config::FILE_NAME)).filter(|path| path.exists());
-        let sources = Sources {
-            file: self.config.clone().or_else(default_file),
-            environment: std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(),
-            texts: self.set.clone(),
-            flags: self.flags()?,
-        };
-        let loaded = config::load(sources).map_err(|error| CliError::Usage(format!("{error:#}")))?;
-        for variable in loaded.unknown_variables {
-            super::output::note(format!(
-                "dacapo: the environment variable {variable} sets nothing; `dacapo config --defaults` shows all keys"
-            ));
-        }
-        Ok(loaded.settings)
+        let (config, texts) = (self.config.clone(), self.set.clone());
+        load(config, texts, self.flags()?)
     }
 
     fn flags(self) -> Result<Vec<(&'static str, Value)>, CliError> {
@@ -110,8 +98,7 @@ impl SettingArguments {
             LogFormat::Text => Value::from("text"),
             LogFormat::Json => Value::from("json"),
         };
-        let data = self.data.map(|path| path.into_os_string().into_string());
-        let data = data.transpose().map_err(|path| CliError::Usage(format!("--data: {} is not UTF-8", path.display())))?;
+        let data = data_flag(self.data)?;
         let directory = |(guest, host): (String, String)| {
             Value::Table(Table::from_iter([("guest".into(), Value::String(guest)), ("host".into(), Value::String(host))]))
         };
@@ -124,7 +111,7 @@ impl SettingArguments {
             })
         };
         let flags = [
-            ("data", data.map(Value::String)),
+            ("data", data),
             ("address", self.address.map(Value::String)),
             ("task_hub", self.task_hub_name.map(Value::String)),
             ("activities.directories", some(Value::Array(self.directories.into_iter().map(directory).collect()))),
@@ -138,6 +125,51 @@ impl SettingArguments {
         ];
         Ok(flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
     }
+}
+
+/// Flags that say which task hub is meant, for commands that work on its file.
+#[derive(Debug, Args)]
+pub(super) struct HubArguments {
+    /// The configuration file [default: dacapo.toml in the working directory, if there is one].
+    #[arg(long, value_name = "FILE", env = "DACAPO_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where everything is kept [default: dacapo-data].
+    #[arg(long, value_name = "DIRECTORY")]
+    data: Option<PathBuf>,
+    /// The task hub [default: TestHubName].
+    #[arg(long, value_name = "NAME")]
+    task_hub_name: Option<String>,
+}
+
+impl HubArguments {
+    /// The settings from all sources, as for a host.
+    pub fn load(self) -> Result<Settings, CliError> {
+        let flags = [("data", data_flag(self.data)?), ("task_hub", self.task_hub_name.map(Value::String))];
+        load(self.config, Vec::new(), flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
+    }
+}
+
+fn load(config: Option<PathBuf>, texts: Vec<(String, String)>, flags: Vec<(&'static str, Value)>) -> Result<Settings, CliError> {
+    let default_file = || Some(PathBuf::from(config::FILE_NAME)).filter(|path| path.exists());
+    let sources = Sources {
+        file: config.or_else(default_file),
+        environment: std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(),
+        texts,
+        flags,
+    };
+    let loaded = config::load(sources).map_err(|error| CliError::Usage(format!("{error:#}")))?;
+    for variable in loaded.unknown_variables {
+        super::output::note(format!(
+            "dacapo: the environment variable {variable} sets nothing; `dacapo config --defaults` shows all keys"
+        ));
+    }
+    Ok(loaded.settings)
+}
+
+fn data_flag(data: Option<PathBuf>) -> Result<Option<Value>, CliError> {
+    let data = data.map(|path| path.into_os_string().into_string()).transpose();
+    let data = data.map_err(|path| CliError::Usage(format!("--data: {} is not UTF-8", path.display())))?;
+    Ok(data.map(Value::String))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

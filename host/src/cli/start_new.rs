@@ -1,24 +1,21 @@
-use std::time::{Duration, Instant};
-
 use clap::Args;
-use serde::Deserialize;
 
-use super::client::{Client, Connection, Target};
+use super::client::{Connection, Target};
 use super::error::CliError;
 use super::input;
-use super::instance::Instance;
+use super::instance::Started;
 use super::output::{note, print};
-
-/// How long one request waits; then the next one does. Short enough for whatever is between here and the host.
-const WAIT_STEP: Duration = Duration::from_secs(30);
+use super::times::{self, local_time};
+use super::waiting::{WaitArgument, wait_for_output};
 
 /// Start an orchestration.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   dacapo start-new hello_sequence
-  dacapo start-new hello_sequence --input '\"Tokyo\"' --wait
+  dacapo start-new hello_sequence --input '[\"Tokyo\"]' --wait
   dacapo start-new --function-name order --id order-17 --input @order.json
+  dacapo start-new reminder --at 2h
   echo '[1, 2]' | dacapo start-new sum --input - --wait=60 --json
 
 The input is JSON: a text needs quotes of its own, inside those of the shell.")]
@@ -34,9 +31,11 @@ pub(super) struct StartNew {
     /// The version label that the orchestration sees.
     #[arg(long = "version", value_name = "LABEL")]
     version_label: Option<String>,
-    /// Wait for the end, at most so many seconds, and print the output.
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "inf")]
-    wait: Option<f64>,
+    /// Begin at this time, not at once: 2h or 7d (from now), 2026-01-31T12:00 (local time) or 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = times::future)]
+    at: Option<String>,
+    #[command(flatten)]
+    wait: WaitArgument,
     #[command(flatten)]
     connection: Connection,
 }
@@ -52,82 +51,30 @@ struct FunctionArgument {
     option: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Started {
-    id: String,
-}
-
 impl StartNew {
     pub fn run(self) -> Result<(), CliError> {
         let FunctionArgument { positional, option } = self.function;
         let function = positional.or(option).expect("clap requires one of the two");
         let input = self.input.map(|input| input::json("input", &input)).transpose()?;
-        let deadline = self.wait.map(deadline).transpose()?;
         let client = self.connection.client();
-
         let segments = ["orchestrators", function.as_str()].into_iter().chain(self.id.as_deref());
-        let target = Target::management(segments).with_some("version", self.version_label);
+        let target =
+            Target::management(segments).with_some("version", self.version_label).with_some("startAt", self.at.as_deref());
         let answer = client.post_json(&target, input.as_deref().unwrap_or("null"))?;
         let answer = answer.success(|| format!("{} starts no orchestrations", client.server()))?;
         let id = answer.parse::<Started>()?.id;
 
-        let Some(deadline) = deadline else {
-            return match self.connection.json {
-                true => print(answer.text),
-                false => print(format_args!("Started '{function}'. Instance ID: '{id}'.")),
-            };
-        };
-        if !self.connection.json {
-            note(format_args!("Started '{function}'. Instance ID: '{id}'. Waiting for its end."));
-        }
-        let (text, instance) = wait(&client, &id, deadline)?;
-        if self.connection.json {
-            print(text)?;
-        } else if instance.runtime_status == "Completed" {
-            print(instance.output_text())?;
-        }
-        ended_well(&instance)
-    }
-}
-
-/// None: never.
-fn deadline(seconds: f64) -> Result<Option<Instant>, CliError> {
-    if seconds == f64::INFINITY {
-        return Ok(None);
-    }
-    let patience = Duration::try_from_secs_f64(seconds).map_err(|why| CliError::Usage(format!("--wait={seconds}: {why}")))?;
-    Ok(Instant::now().checked_add(patience))
-}
-
-/// The instance once it has ended, and the host's own text of it.
-fn wait(client: &Client, id: &str, deadline: Option<Instant>) -> Result<(String, Instance), CliError> {
-    loop {
-        let left = deadline.map_or(WAIT_STEP, |deadline| deadline.saturating_duration_since(Instant::now()));
-        let target = Target::instance(id, []).with("wait", left.min(WAIT_STEP).as_secs_f64());
-        let answer = client.get(&target)?.about_instance(id)?;
-        let instance: Instance = answer.parse()?;
-        if instance.has_ended() {
-            return Ok((answer.text, instance));
-        }
-        if let Some(why) = &instance.halted {
-            return Err(CliError::NotCompleted(format!(
-                "the orchestration '{id}' is halted, and goes on by `dacapo resume {id}` once the right code is deployed: {why}"
-            )));
-        }
-        if left.is_zero() {
-            return Err(CliError::Failed(format!(
-                "the orchestration '{id}' has not ended yet, it is {}; it goes on: `dacapo get-runtime-status {id}` shows how",
-                instance.runtime_status
-            )));
+        let begins = self.at.map(|at| format!(" It begins at {}.", local_time(&at))).unwrap_or_default();
+        let started = format!("Started '{function}'. Instance ID: '{id}'.{begins}");
+        match (self.wait.patience, self.connection.json) {
+            (None, true) => print(answer.text),
+            (None, false) => print(started),
+            (Some(patience), json) => {
+                if !json {
+                    note(format_args!("{started} Waiting for its end."));
+                }
+                wait_for_output(&self.connection, &id, patience)
+            }
         }
     }
-}
-
-fn ended_well(instance: &Instance) -> Result<(), CliError> {
-    if instance.runtime_status == "Completed" {
-        return Ok(());
-    }
-    let output = instance.output_text();
-    let output = serde_json::from_str::<String>(output).unwrap_or(output.to_owned());
-    Err(CliError::NotCompleted(format!("the orchestration '{}' is {}: {output}", instance.instance_id, instance.runtime_status)))
 }

@@ -1,8 +1,8 @@
 use clap::Args;
 
-use super::client::Connection;
+use super::client::{Connection, Target};
 use super::error::CliError;
-use super::instance::{IdArgument, tell};
+use super::instance::IdArgument;
 use super::output::print;
 
 /// End an instance at once. Its output is the reason.
@@ -10,13 +10,17 @@ use super::output::print;
 #[command(after_help = "\
 Examples:
   dacapo terminate order-17
-  dacapo terminate --id order-17 --reason \"no longer needed\"")]
+  dacapo terminate --id order-17 --reason \"no longer needed\"
+  dacapo terminate order-17 --recursive         and every sub-orchestration that it waits for")]
 pub(super) struct Terminate {
     #[command(flatten)]
     instance: IdArgument,
     /// Why; the history keeps it.
     #[arg(long)]
     reason: Option<String>,
+    /// End the sub-orchestrations that it waits for too.
+    #[arg(long)]
+    recursive: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -24,7 +28,10 @@ pub(super) struct Terminate {
 impl Terminate {
     pub fn run(self) -> Result<(), CliError> {
         let id = self.instance.id();
-        tell(&self.connection.client(), id, "terminate", self.reason.as_deref())?;
+        let target = Target::instance(id, ["terminate"])
+            .with_some("reason", self.reason)
+            .with_some("recursive", self.recursive.then_some(true));
+        self.connection.client().post(&target)?.about_instance(id)?;
         if self.connection.json {
             return Ok(());
         }

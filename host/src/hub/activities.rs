@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use dacapo_core::{ActivityCall, Delivery, Event, Failure, Message, Payload, Row, Seq, VersionId};
+use dacapo_core::guest::HTTP_ACTIVITY;
+use dacapo_core::{ActivityCall, Delivery, Event, ExecutionId, Failure, Message, Payload, Row, Seq, VersionId};
 use dacapo_store::PendingActivity;
 use tokio::task::AbortHandle;
 
@@ -30,13 +31,15 @@ struct State {
 impl State {
     fn enter(&mut self, activity: &PendingActivity) -> u64 {
         self.runs += 1;
-        self.running.insert(self.runs, Running { row: activity.row, seq: activity.seq, handle: None });
+        self.running
+            .insert(self.runs, Running { row: activity.row, execution: activity.execution, seq: activity.seq, handle: None });
         self.runs
     }
 }
 
 struct Running {
     row: Row,
+    execution: ExecutionId,
     seq: Seq,
     /// None while it runs on the thread that began it.
     handle: Option<AbortHandle>,
@@ -49,6 +52,14 @@ impl Activities {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
+    }
+
+    /// Whether an activity runs or is queued.
+    pub fn has(&self, row: Row, execution: ExecutionId, seq: Seq) -> bool {
+        let state = self.lock();
+        let wanted = (row, execution, seq);
+        state.running.values().any(|run| (run.row, run.execution, run.seq) == wanted)
+            || state.queue.iter().any(|queued| (queued.row, queued.execution, queued.seq) == wanted)
     }
 
     /// Gives an activity a place and a number, or queues it.
@@ -157,6 +168,9 @@ impl Inner {
     }
 
     async fn run_activity(&self, caller: Option<VersionId>, call: ActivityCall) -> Result<Payload, Failure> {
+        if call.name.as_str() == HTTP_ACTIVITY {
+            return self.executor.run_http(call).await;
+        }
         match self.catalog.activity_version(&call.name, caller) {
             Some(version) => self.executor.run_activity(version, call).await,
             None => {

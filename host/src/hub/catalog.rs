@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::RwLock;
 
-use dacapo_core::{FunctionKind, FunctionName, Timestamp, VersionId};
+use dacapo_core::{FunctionKind, FunctionName, InstanceId, Timestamp, VersionId};
 use dacapo_store::{AppVersion, Store};
 use dacapo_wasm::App;
 
@@ -71,11 +71,21 @@ impl Catalog {
 
     /// The version that a new execution of the orchestrator runs on.
     pub fn orchestrator_version(&self, name: &FunctionName) -> Option<VersionId> {
-        self.read()
-            .functions
-            .get(&name.folded())
-            .filter(|holder| holder.kind == FunctionKind::Orchestrator)
-            .map(|holder| holder.version)
+        self.version_of(name, FunctionKind::Orchestrator)
+    }
+
+    /// The version that an entity runs on at present.
+    pub fn entity_version(&self, name: &FunctionName) -> Option<VersionId> {
+        self.version_of(name, FunctionKind::Entity)
+    }
+
+    pub fn require_entity(&self, id: &InstanceId) -> Result<(), HubError> {
+        let name = id.entity_name().ok_or_else(|| HubError::NotFound(id.clone()))?;
+        self.entity_version(&name).map(|_| ()).ok_or(HubError::UnknownEntity { name })
+    }
+
+    fn version_of(&self, name: &FunctionName, kind: FunctionKind) -> Option<VersionId> {
+        self.read().functions.get(&name.folded()).filter(|holder| holder.kind == kind).map(|holder| holder.version)
     }
 
     pub fn require_orchestrator(&self, name: &FunctionName) -> Result<(), HubError> {

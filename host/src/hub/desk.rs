@@ -129,15 +129,16 @@ impl Desk {
         self.ready.notify_one();
     }
 
-    /// Ends a turn: the guest is kept hot if there is one, and the instance is queued again if messages came meanwhile.
-    pub fn end_turn(&self, id: &InstanceId, hot: Option<Hot>) {
+    /// Ends a turn: the guest is kept hot if there is one, and the instance is queued again if messages came meanwhile or
+    /// if it needs another turn without any.
+    pub fn end_turn(&self, id: &InstanceId, hot: Option<Hot>, again: bool) {
         let mut state = self.lock();
         state.in_flight -= 1;
         let pushed_out = match (hot, &mut state.hot) {
             (Some(entry), Some(cache)) => cache.push(id.clone(), entry),
             (entry, _) => entry.map(|entry| (id.clone(), entry)),
         };
-        let more = state.mailboxes.get(id).is_some_and(|mailbox| !mailbox.is_empty());
+        let more = again || state.mailboxes.get(id).is_some_and(|mailbox| !mailbox.is_empty());
         let mut left = None;
         if more && !state.closing {
             state.queue.push_back(id.clone());

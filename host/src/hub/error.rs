@@ -17,6 +17,18 @@ pub enum HubError {
     #[error("cannot resume the instance '{0}': it is not suspended")]
     NotSuspended(InstanceId),
     #[error(
+        "Only orchestrations in a terminal state can be purged, but the orchestration with instance ID {id} has status {}",
+        status.name()
+    )]
+    NotTerminal { id: InstanceId, status: RuntimeStatus },
+    /// It has not failed, or cannot go back to before its failure.
+    #[error("The instance '{id}' cannot be rewound: {why}")]
+    NotRewindable { id: InstanceId, why: String },
+    #[error("The entity function '{name}' doesn't exist, is disabled, or is not an entity function")]
+    UnknownEntity { name: FunctionName },
+    #[error("'{id}' is an entity, and {what}")]
+    NotForEntities { id: InstanceId, what: &'static str },
+    #[error(
         "The function '{name}' doesn't exist, is disabled, or is not an orchestrator function. Additional info: {}",
         known_functions(known)
     )]

@@ -17,11 +17,17 @@
 
 mod activities;
 mod catalog;
+mod changes;
 mod desk;
+mod entities;
 mod error;
+mod manage;
+mod purge;
+mod query;
 mod settle;
 mod timers;
 mod turns;
+mod webhook;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,24 +35,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dacapo_core::event::Outcome;
 use dacapo_core::execution::{Limits, check_payload};
-use dacapo_core::{
-    Delivery, Event, ExecutionId, Executor, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message, Payload,
-    RuntimeStatus, Timestamp,
-};
-use dacapo_store::{InstanceQuery, Page, RedbStore, Store, StoreOptions, StoreStats};
+use dacapo_core::{Delivery, Event, Executor, InstanceId, Message, Payload, Timestamp};
+use dacapo_store::{RedbStore, Store, StoreOptions, StoreStats};
 use dacapo_wasm::Runtime;
-use tokio::sync::oneshot;
-use uuid::Uuid;
+use tokio::sync::{Notify, oneshot};
 
 pub use catalog::DeployedApp;
+pub use changes::Change;
 pub use error::HubError;
+pub use manage::{NewId, RestartRequest, StartRequest};
+pub use purge::Retention;
+pub use query::InstanceState;
+pub use webhook::Webhook;
 
 use activities::Activities;
 use catalog::{Catalog, Deployment};
+use changes::{Changes, Waiters};
 use desk::{Desk, Envelope};
-use settle::Waiters;
 use timers::Timers;
 
 /// How to open a hub.
@@ -61,26 +67,9 @@ pub struct HubOptions {
     pub turn_threads: usize,
     pub concurrent_activities: usize,
     pub store: StoreOptions,
-}
-
-/// What a client asks for when it starts an orchestration.
-#[derive(Debug, Clone)]
-pub struct StartRequest {
-    pub name: FunctionName,
-    /// None: the hub makes one up.
-    pub id: Option<InstanceId>,
-    pub input: Payload,
-    /// The version label; empty for none.
-    pub version: String,
-}
-
-/// An instance with its input and, if it has ended, its output.
-#[derive(Debug, Clone)]
-pub struct InstanceState {
-    pub record: InstanceRecord,
-    pub input: Option<Payload>,
-    /// JSON: the output, a failure as one sentence, or the reason of a termination.
-    pub output: Option<Payload>,
+    pub retention: Retention,
+    /// Who is told of every change of an orchestration's status.
+    pub webhook: Option<Webhook>,
 }
 
 /// A running hub. Clones are handles of the same hub.
@@ -98,7 +87,13 @@ struct Inner {
     activities: Activities,
     timers: Timers,
     waiters: Waiters,
+    changes: Changes,
+    webhook: Option<Webhook>,
+    /// There is something in the outbox.
+    announced: Notify,
     closing: AtomicBool,
+    /// Wakes the tasks that sleep while the hub is open.
+    closed: Notify,
     threads: std::sync::Mutex<Vec<std::thread::JoinHandle<()>>>,
     tokio: tokio::runtime::Handle,
 }
@@ -124,6 +119,10 @@ impl Hub {
             activities: Activities::new(options.concurrent_activities),
             timers: Timers::default(),
             waiters: Waiters::default(),
+            changes: Changes::default(),
+            webhook: options.webhook,
+            announced: Notify::new(),
+            closed: Notify::new(),
             closing: AtomicBool::new(false),
             threads: std::sync::Mutex::default(),
             tokio: tokio::runtime::Handle::current(),
@@ -132,106 +131,13 @@ impl Hub {
         hub.0.take_up().context("taking up the unfinished work of the task hub")?;
         turns::spawn(&hub.0, options.turn_threads.max(1)).context("starting the turn threads")?;
         timers::spawn(&hub.0);
+        purge::spawn_retention(&hub.0, options.retention);
+        webhook::spawn(&hub.0);
         Ok(hub)
     }
 
     pub fn name(&self) -> &str {
         &self.0.name
-    }
-
-    /// Starts an orchestration; returns once that is durable.
-    pub async fn start_new(&self, request: StartRequest) -> Result<InstanceId, HubError> {
-        let StartRequest { name, id, input, version } = request;
-        self.0.check_input(&input)?;
-        self.0.catalog.require_orchestrator(&name)?;
-        let id = id.unwrap_or_else(|| InstanceId::from_uuid(Uuid::new_v4()));
-        let execution = ExecutionId(Uuid::new_v4());
-        let event = Event::ExecutionStarted { execution, name, input, version, parent: None };
-        self.0.post(&id, event).await?;
-        Ok(id)
-    }
-
-    pub fn instance(&self, id: &InstanceId) -> Result<Option<InstanceRecord>, HubError> {
-        Ok(self.0.store.instance(id)?)
-    }
-
-    pub fn state(&self, id: &InstanceId) -> Result<Option<InstanceState>, HubError> {
-        let Some(record) = self.instance(id)? else { return Ok(None) };
-        let (input, output) = self.input_and_output(&record)?;
-        Ok(Some(InstanceState { record, input, output }))
-    }
-
-    /// The input of the current execution, and the output if it has ended. They lie in the history's first and last turn.
-    pub fn input_and_output(&self, record: &InstanceRecord) -> Result<(Option<Payload>, Option<Payload>), HubError> {
-        let store = &self.0.store;
-        let turns = record.turns.clone();
-        let first: Vec<Event> = if turns.is_empty() {
-            store.inbox(record.row)?.into_iter().map(|(_, message)| message.event).collect()
-        } else {
-            store.history(record.row, turns.start..turns.start + 1)?.into_iter().map(|e| e.event).collect()
-        };
-        let input = first.into_iter().find_map(|event| match event {
-            Event::ExecutionStarted { input, .. } => Some(input),
-            _ => None,
-        });
-        if !record.status.is_terminal() || turns.is_empty() {
-            return Ok((input, None));
-        }
-        let last = store.history(record.row, turns.end - 1..turns.end)?;
-        let output = last.into_iter().rev().find_map(|e| match e.event {
-            Event::ExecutionCompleted { outcome } => Some(shown_output(record, outcome)),
-            _ => None,
-        });
-        Ok((input, output))
-    }
-
-    /// The history of the current execution.
-    pub fn history(&self, record: &InstanceRecord) -> Result<Vec<HistoryEvent>, HubError> {
-        Ok(self.0.store.history(record.row, record.turns.clone())?)
-    }
-
-    pub fn instances(&self, query: &InstanceQuery, after: Option<&InstanceId>, limit: usize) -> Result<Page, HubError> {
-        Ok(self.0.store.instances(query, after, limit)?)
-    }
-
-    /// Raises an external event; returns once it is durable.
-    pub async fn raise_event(&self, id: &InstanceId, name: &str, data: Payload) -> Result<(), HubError> {
-        self.0.check_input(&data)?;
-        if name.is_empty() {
-            return Err(HubError::InvalidPayload("an external event must have a name".into()));
-        }
-        self.0.require_living(id)?;
-        self.0.post(id, Event::EventRaised { name: name.into(), data }).await
-    }
-
-    pub async fn terminate(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
-        self.0.require_living(id)?;
-        self.0.post(id, Event::ExecutionTerminated { reason: reason.into() }).await
-    }
-
-    pub async fn suspend(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
-        if self.0.require_living(id)?.status == RuntimeStatus::Suspended {
-            return Err(HubError::AlreadySuspended(id.clone()));
-        }
-        self.0.post(id, Event::ExecutionSuspended { reason: reason.into() }).await
-    }
-
-    /// Resumes a suspended instance; one that was halted goes on with the active version of its app.
-    pub async fn resume(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
-        if self.0.require_living(id)?.status != RuntimeStatus::Suspended {
-            return Err(HubError::NotSuspended(id.clone()));
-        }
-        self.0.post(id, Event::ExecutionResumed { reason: reason.into() }).await
-    }
-
-    /// Waits until the instance has ended. Dropping the future stops the waiting.
-    pub async fn wait(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
-        let ended = self.0.waiters.register(id);
-        match self.instance(id)? {
-            None => Err(HubError::NotFound(id.clone())),
-            Some(record) if record.status.is_terminal() => Ok(record),
-            Some(_) => ended.await.map_err(|_| HubError::ShuttingDown),
-        }
     }
 
     /// Deploys a version of an app and makes it the active one. The same bytes again change nothing.
@@ -259,10 +165,12 @@ impl Hub {
     /// is left is taken up at the next start.
     pub async fn shutdown(&self, grace: Duration) {
         self.0.closing.store(true, Ordering::SeqCst);
+        self.0.closed.notify_waiters();
         self.0.desk.close();
         self.0.timers.stop();
         self.0.activities.finish(grace).await;
         self.0.waiters.clear();
+        self.0.changes.close();
         let threads = std::mem::take(&mut *self.0.threads.lock().expect("no holder of this lock panics"));
         let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
         let _ = joined.await;
@@ -300,14 +208,6 @@ impl Inner {
         check_payload("the payload", payload, &self.limits, "InvalidPayload").map_err(|why| HubError::InvalidPayload(why.message))
     }
 
-    fn require_living(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
-        let record = self.store.instance(id)?.ok_or_else(|| HubError::NotFound(id.clone()))?;
-        if record.status.is_terminal() {
-            return Err(HubError::Ended { id: id.clone(), status: record.status });
-        }
-        Ok(record)
-    }
-
     /// Takes up what a previous process left: messages in inboxes, and activities that were scheduled and have not
     /// reported. Timers are found by the timer task.
     fn take_up(self: &Arc<Self>) -> Result<(), HubError> {
@@ -335,17 +235,6 @@ impl Inner {
             }
         }
         Ok(())
-    }
-}
-
-/// What a client is shown as the output, always JSON.
-fn shown_output(record: &InstanceRecord, outcome: Outcome) -> Payload {
-    let text = |text: String| Payload::from(serde_json::Value::String(text).to_string());
-    match outcome {
-        Outcome::Completed(output) => output,
-        Outcome::Failed(failure) => text(format!("Orchestrator function '{}' failed: {}", record.name, failure.message)),
-        Outcome::Terminated { reason } => text(reason),
-        Outcome::ContinuedAsNew { input } => input,
     }
 }
 

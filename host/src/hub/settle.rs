@@ -1,20 +1,21 @@
 //! What follows from a commit, once it is durable.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dacapo_core::commit::Timer;
 use dacapo_core::execution::{LogLevel, LogLine};
 use dacapo_core::{Delivery, InstanceId, InstanceRecord, Seq};
 use dacapo_store::{PendingActivity, Receipt, StoreError};
-use tokio::sync::oneshot;
 
 use super::desk::{Envelope, Hot};
 use super::{HubError, Inner};
 
 /// How long a turn whose commit failed waits before it is tried again: long enough not to spin on a full disk.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The same for a turn that something else overtook: a moment, so that a turn which never fits would not spin.
+const OVERTAKEN_AGAIN_AFTER: Duration = Duration::from_millis(2);
 
 /// A turn whose commit was handed to the store, and then what became of it.
 pub(super) struct Settled {
@@ -25,6 +26,10 @@ pub(super) struct Settled {
     pub activities: Vec<PendingActivity>,
     pub activities_cleared: Vec<Seq>,
     pub timers: Vec<Timer>,
+    /// The instance needs another turn, whether messages come or not.
+    pub again: bool,
+    pub vanishes: bool,
+    pub announced: bool,
     pub result: Option<Result<Receipt, StoreError>>,
 }
 
@@ -38,6 +43,9 @@ impl Settled {
             activities: Vec::new(),
             activities_cleared: Vec::new(),
             timers: Vec::new(),
+            again: false,
+            vanishes: false,
+            announced: false,
             result: None,
         }
     }
@@ -45,12 +53,16 @@ impl Settled {
 
 impl Inner {
     pub(super) fn settle(self: &Arc<Self>, settled: Settled) {
-        let Settled { envelopes, hot, logs, record, activities, activities_cleared, timers, result } = settled;
+        let Settled { envelopes, hot, logs, record, activities, activities_cleared, timers, again, vanishes, announced, result } =
+            settled;
         let (Some(record), Some(result)) = (record, result) else { return };
         let receipt = match result {
             Ok(receipt) => receipt,
             Err(error) => {
-                tracing::error!(instance = %record.id, %error, "the turn could not be saved");
+                match error {
+                    StoreError::Stale { .. } => tracing::warn!(instance = %record.id, %error, "the turn is run again"),
+                    _ => tracing::error!(instance = %record.id, %error, "the turn could not be saved"),
+                }
                 drop(hot);
                 return self.try_again_later(&record.id, envelopes, &error.into());
             }
@@ -65,9 +77,14 @@ impl Inner {
         if ended || continued_as_new {
             self.activities.cancel(record.row, &activities_cleared);
         }
-        self.desk.end_turn(&record.id, hot);
+        // Before the turn ends: what the next one sends must not overtake what this one sent.
         let deliveries = receipt.delivered.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) });
         self.desk.deliver_all(deliveries.map(|delivery| Envelope { delivery, acknowledge: None }));
+        self.changes.tell(&record, vanishes);
+        if announced {
+            self.announced.notify_one();
+        }
+        self.desk.end_turn(&record.id, hot, again);
         self.schedule_activities(activities);
         self.set_timers(&record, &timers);
         if ended {
@@ -76,17 +93,22 @@ impl Inner {
     }
 
     /// Nothing of the turn was saved. Clients are told and may repeat their request; what the engine itself must
-    /// deliver goes back into the mailbox.
+    /// deliver goes back into the mailbox. If something else was faster (a message of another instance made the entity, a
+    /// purge took the instance), the turn is loaded again, and clients need not know.
     pub(super) fn try_again_later(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, error: &HubError) {
-        let (clients, own): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(|envelope| envelope.acknowledge.is_some());
+        let overtaken = matches!(error, HubError::Store(StoreError::Stale { .. }));
+        let wait = if overtaken { OVERTAKEN_AGAIN_AFTER } else { TRY_AGAIN_AFTER };
+        let (clients, own): (Vec<_>, Vec<_>) =
+            envelopes.into_iter().partition(|envelope| envelope.acknowledge.is_some() && !overtaken);
         clients.into_iter().for_each(|envelope| envelope.answer(Err(error.clone())));
         self.desk.put_back(id, own);
         let (hub, id) = (self.clone(), id.clone());
         self.tokio.spawn(async move {
             if !hub.is_closing() {
-                tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                tokio::time::sleep(wait).await;
             }
-            hub.desk.end_turn(&id, None);
+            // Also without messages: an entity may have been at what waits in its inbox.
+            hub.desk.end_turn(&id, None, true);
         });
     }
 }
@@ -99,36 +121,5 @@ fn write_log(record: &InstanceRecord, line: &LogLine) {
         LogLevel::Info => tracing::info!(target: "guest", instance, function, "{message}"),
         LogLevel::Warn => tracing::warn!(target: "guest", instance, function, "{message}"),
         LogLevel::Error => tracing::error!(target: "guest", instance, function, "{message}"),
-    }
-}
-
-/// Who waits for instances to end.
-#[derive(Default)]
-pub(super) struct Waiters(Mutex<HashMap<InstanceId, Vec<oneshot::Sender<InstanceRecord>>>>);
-
-impl Waiters {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<InstanceId, Vec<oneshot::Sender<InstanceRecord>>>> {
-        self.0.lock().expect("no holder of this lock panics")
-    }
-
-    pub fn register(&self, id: &InstanceId) -> oneshot::Receiver<InstanceRecord> {
-        let (sender, receiver) = oneshot::channel();
-        let mut waiters = self.lock();
-        let of_instance = waiters.entry(id.clone()).or_default();
-        // Those that gave up leave their place, so that a client that asks again and again does not fill memory.
-        of_instance.retain(|waiter| !waiter.is_closed());
-        of_instance.push(sender);
-        receiver
-    }
-
-    fn ended(&self, record: &InstanceRecord) {
-        let waiters = self.lock().remove(&record.id);
-        for waiter in waiters.into_iter().flatten() {
-            let _ = waiter.send(record.clone());
-        }
-    }
-
-    pub fn clear(&self) {
-        self.lock().clear();
     }
 }

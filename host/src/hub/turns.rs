@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use dacapo_core::event::Outcome;
 use dacapo_core::turn::{Memory, Turn, TurnResult};
-use dacapo_core::{Commit, Delivery, Event, InstanceId, InstanceRecord, MessageKey, RuntimeStatus};
+use dacapo_core::{Announcement, Commit, Delivery, Event, InstanceId, InstanceRecord, Message, RuntimeStatus, ScheduledActivity};
 use dacapo_store::PendingActivity;
 
 use super::desk::{Envelope, Hot, Job};
@@ -39,7 +40,7 @@ fn work(hub: &Arc<Inner>) {
                 let turn = catch_unwind(AssertUnwindSafe(|| hub.run_turn(&id, envelopes, hot.map(|hot| *hot))));
                 if turn.is_err() {
                     tracing::error!(instance = %id, "the turn panicked; the instance is taken up at the next start of the host");
-                    hub.desk.end_turn(&id, None);
+                    hub.desk.end_turn(&id, None, false);
                 }
             }
         }
@@ -57,33 +58,47 @@ struct Loaded {
 
 impl Inner {
     fn run_turn(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, hot: Option<Hot>) {
+        if id.is_entity() {
+            return self.run_entity_turn(id, envelopes);
+        }
         let mut envelopes = envelopes;
         let loaded = match self.load(id, &mut envelopes, hot) {
             Ok(Some(loaded)) => loaded,
-            Ok(None) => return self.desk.end_turn(id, None),
+            Ok(None) => return self.desk.end_turn(id, None, false),
             Err(error) => return self.turn_failed(id, envelopes, error),
         };
         let active_version = self.catalog.orchestrator_version(&loaded.record.name);
         let turn = Turn { executor: self.executor.as_ref(), limits: &self.limits, now: now(), active_version };
         let before = loaded.record.clone();
-        let TurnResult { commit, live, logs } = turn.run(loaded.record, loaded.memory, loaded.inbox);
+        let TurnResult { commit, live, logs, refused } = turn.run(loaded.record, loaded.memory, loaded.inbox);
+        if let Some(why) = refused {
+            refuse_rewinds(id, &why, &mut envelopes);
+        }
         match commit {
             None => {
                 envelopes.into_iter().for_each(|envelope| envelope.answer(Ok(())));
-                self.desk.end_turn(id, live.map(|live| Hot { record: before, live }));
+                self.desk.end_turn(id, live.map(|live| Hot { record: before, live }), false);
             }
             Some(mut commit) => {
                 commit.replaces = loaded.replaces;
+                commit.announced = self.announcement(before.status, &commit);
                 let hot = live.map(|live| Hot { record: commit.record.clone(), live });
                 self.save(commit, Settled::new(envelopes, hot, logs));
             }
         }
     }
 
+    /// What the operator is told of a turn.
+    fn announcement(&self, before: RuntimeStatus, commit: &Commit) -> Option<Announcement> {
+        self.webhook.as_ref()?.announcement(before, &commit.record, reason_of(commit))
+    }
+
     /// Hands a commit to the store; what follows from it happens when it is durable.
-    fn save(self: &Arc<Self>, commit: Commit, mut settled: Settled) {
+    pub(super) fn save(self: &Arc<Self>, commit: Commit, mut settled: Settled) {
         settled.record = Some(commit.record.clone());
-        settled.activities = activities_of(&commit);
+        settled.vanishes = commit.vanishes;
+        settled.announced = commit.announced.is_some();
+        settled.activities = self.activities_of(&commit);
         settled.activities_cleared.clone_from(&commit.activities_cleared);
         settled.timers.clone_from(&commit.timers_set);
         let hub = self.clone();
@@ -94,6 +109,26 @@ impl Inner {
                 hub.desk.settled(Box::new(settled));
             }),
         );
+    }
+
+    /// The activities that a commit schedules. One of an earlier turn comes from a rewind: if it still runs, it is left to.
+    fn activities_of(&self, commit: &Commit) -> Vec<PendingActivity> {
+        let record = &commit.record;
+        let this_turn = commit.history.as_ref().map(|chunk| chunk.turn);
+        let runs = |activity: &ScheduledActivity| {
+            Some(activity.turn) != this_turn && self.activities.has(record.row, record.execution, activity.seq)
+        };
+        let set = commit.activities_set.iter().filter(|activity| !runs(activity)).map(|activity| PendingActivity {
+            row: record.row,
+            seq: activity.seq,
+            instance: record.id.clone(),
+            execution: record.execution,
+            version: record.version,
+            name: activity.name.clone(),
+            input: activity.input.clone(),
+            attempt: activity.attempt,
+        });
+        set.collect()
     }
 
     /// Gathers what the turn needs. Messages that cannot be taken in are answered and removed from `envelopes`.
@@ -119,6 +154,8 @@ impl Inner {
                     envelopes.push(envelope);
                 }
                 (None, false) => envelope.answer(Err(HubError::NotFound(id.clone()))),
+                // Whether it can be rewound is for the turn to say.
+                (Some(_), false) if is_rewind(message) => envelopes.push(envelope),
                 (Some(ended), false) if ended.status.is_terminal() && envelope.acknowledge.is_some() => {
                     let (id, status) = (id.clone(), ended.status);
                     envelope.answer(Err(HubError::Ended { id, status }));
@@ -126,52 +163,75 @@ impl Inner {
                 (Some(_), false) => envelopes.push(envelope),
             }
         }
-        let Some(record) = record.filter(|_| !envelopes.is_empty()) else { return Ok(None) };
+        let Some(record) = record else { return Ok(None) };
+        // Stored messages of an instance that was purged, or that is replaced now, go with its rows.
+        envelopes.retain(|envelope| envelope.delivery.stored.is_none_or(|key| key.row == record.row));
+        if envelopes.is_empty() {
+            return Ok(None);
+        }
         let inbox = self.inbox(&record, envelopes)?;
+        let rewinds = envelopes.iter().any(|envelope| is_rewind(&envelope.delivery.message));
         let memory = match memory {
             Some(memory) => memory,
-            None if record.status.is_terminal() => Memory::Cold(Vec::new()),
+            None if record.status.is_terminal() && !rewinds => Memory::Cold(Vec::new()),
             None => Memory::Cold(self.store.history(record.row, record.turns.clone())?),
         };
         Ok(Some(Loaded { record, memory, inbox, replaces }))
     }
 
-    /// The messages of the turn. Those that a suspended instance has kept in the store come first.
+    /// The messages of the turn. Those that wait in the store come first: an instance keeps some while it is suspended,
+    /// until the time of its start has come, and when it has failed, in case it is rewound.
+    ///
+    /// A turn that reads the store may meet a message there that is still on its way to the mailbox, and deal with it. So
+    /// where that would be noticed (a result that comes twice is not) the store says whether a stored message is still due.
     fn inbox(&self, record: &InstanceRecord, envelopes: &[Envelope]) -> Result<Vec<Delivery>, HubError> {
-        let came = envelopes.iter().map(|envelope| envelope.delivery.clone());
-        if record.status != RuntimeStatus::Suspended {
-            return Ok(came.collect());
+        let deliveries = || envelopes.iter().map(|envelope| &envelope.delivery);
+        let some_wait = match record.status {
+            RuntimeStatus::Suspended => true,
+            RuntimeStatus::Pending => !deliveries().any(|d| matches!(d.message.event, Event::ExecutionStarted { .. })),
+            status => status.is_terminal() && deliveries().any(|d| is_rewind(&d.message)),
+        };
+        let is_event = |d: &Delivery| d.stored.is_some() && matches!(d.message.event, Event::EventRaised { .. });
+        if !some_wait && !deliveries().any(is_event) {
+            return Ok(deliveries().cloned().collect());
         }
-        let kept = self.store.inbox(record.row)?;
-        let known: std::collections::HashSet<MessageKey> = kept.iter().map(|(key, _)| *key).collect();
-        let kept = kept.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) });
-        Ok(kept.chain(came.filter(|delivery| delivery.stored.is_none_or(|key| !known.contains(&key)))).collect())
+        let stored = self.store.inbox(record.row)?.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) });
+        Ok(stored.chain(deliveries().filter(|d| d.stored.is_none()).cloned()).collect())
     }
 
     /// The store could not be read: nothing has changed. Clients are told, the rest is tried again.
-    fn turn_failed(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, error: HubError) {
+    pub(super) fn turn_failed(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, error: HubError) {
         tracing::error!(instance = %id, %error, "the turn could not be loaded");
         self.try_again_later(id, envelopes, &error);
     }
 }
 
-/// The activities that a commit schedules.
-fn activities_of(commit: &Commit) -> Vec<PendingActivity> {
-    let record = &commit.record;
-    let events = commit.history.iter().flat_map(|chunk| &chunk.events);
-    events
-        .filter_map(|e| match &e.event {
-            Event::TaskScheduled { seq, name, input, attempt } if commit.activities_set.contains(seq) => Some(PendingActivity {
-                row: record.row,
-                seq: *seq,
-                instance: record.id.clone(),
-                execution: record.execution,
-                version: record.version,
-                name: name.clone(),
-                input: input.clone(),
-                attempt: *attempt,
-            }),
-            _ => None,
-        })
-        .collect()
+fn is_rewind(message: &Message) -> bool {
+    matches!(message.event, Event::ExecutionRewound { .. })
+}
+
+/// Answers the clients that wanted what cannot be.
+fn refuse_rewinds(id: &InstanceId, why: &str, envelopes: &mut Vec<Envelope>) {
+    let (rewinds, others): (Vec<_>, Vec<_>) =
+        std::mem::take(envelopes).into_iter().partition(|envelope| is_rewind(&envelope.delivery.message));
+    *envelopes = others;
+    for envelope in rewinds {
+        envelope.answer(Err(HubError::NotRewindable { id: id.clone(), why: why.to_owned() }));
+    }
+}
+
+/// Why a turn left its instance in the status in which it is, if somebody said why.
+fn reason_of(commit: &Commit) -> Option<String> {
+    if let Some(halted) = &commit.record.halted {
+        return Some(halted.clone());
+    }
+    let events = commit.history.iter().flat_map(|chunk| &chunk.events).rev();
+    events.into_iter().find_map(|e| match &e.event {
+        Event::ExecutionCompleted { outcome: Outcome::Failed(failure) } => Some(failure.message.clone()),
+        Event::ExecutionTerminated { reason, .. }
+        | Event::ExecutionSuspended { reason }
+        | Event::ExecutionResumed { reason }
+        | Event::ExecutionRewound { reason, .. } => Some(reason.clone()),
+        _ => None,
+    })
 }

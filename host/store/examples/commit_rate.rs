@@ -7,16 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use dacapo_core::event::Outcome;
-use dacapo_core::{
-    Commit, Event, ExecutionId, FunctionName, HistoryChunk, HistoryEvent, InstanceId, InstanceRecord, Message, Payload, Row,
-    RuntimeStatus, Seq, Timestamp, VersionId,
-};
+use dacapo_core::Row;
 use dacapo_store::{QuickRepair, RedbStore, Store, StoreOptions, codec};
 use redb::{Database, TableDefinition};
-use uuid::Uuid;
 
-const STEPS: u32 = 4;
+use sequence::{STEPS, Sequence};
+
+mod sequence;
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -86,7 +83,7 @@ fn floor_rate(path: &Path, concurrency: usize, length: Duration) -> f64 {
         let sequences: Vec<Sequence> = (0..concurrency as u64).map(|i| Sequence::new(Row(next_row + i))).collect();
         next_row += concurrency as u64;
         for step in 0..STEPS {
-            let rows: Vec<_> = sequences.iter().map(|sequence| sequence.rows(step)).collect();
+            let rows: Vec<_> = sequences.iter().map(|sequence| encoded(sequence, step)).collect();
             let begin = Instant::now();
             let txn = database.begin_write().expect("the only writer");
             {
@@ -116,66 +113,8 @@ fn floor_rate(path: &Path, concurrency: usize, length: Duration) -> f64 {
     finished as f64 / busy.as_secs_f64()
 }
 
-#[derive(Clone)]
-struct Sequence {
-    row: Row,
-    id: InstanceId,
-    execution: ExecutionId,
-}
-
-impl Sequence {
-    fn new(row: Row) -> Self {
-        // Ids in no order, as clients make them.
-        let uuid = Uuid::from_u128(u128::from(row.0 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
-        Self { row, id: InstanceId::from_uuid(uuid), execution: ExecutionId(uuid) }
-    }
-
-    fn rows(&self, step: u32) -> (Vec<u8>, Vec<u8>) {
-        let commit = self.commit(step);
-        (codec::encode_record(&commit.record), codec::encode_history(&commit.history.expect("each step has a turn").events))
-    }
-
-    fn commit(&self, step: u32) -> Commit {
-        let now = Timestamp(1_700_000_000_000_000 + i64::from(step) * 900);
-        let name = FunctionName::new("hello_sequence").expect("a valid name");
-        let started = Event::ExecutionStarted {
-            execution: self.execution,
-            name,
-            input: "null".into(),
-            version: String::new(),
-            parent: None,
-        };
-        let message = Message { to: self.id.clone(), execution: None, sent_at: now, event: started.clone() };
-        let mut record = InstanceRecord::pending(self.row, &message).expect("it starts an instance");
-        record.status = if step + 1 == STEPS { RuntimeStatus::Completed } else { RuntimeStatus::Running };
-        record.version = Some(VersionId([7; 32]));
-        record.turns = 0..step + 1;
-        let came = match step.checked_sub(1) {
-            None => started,
-            Some(seq) => Event::TaskCompleted { seq: Seq(seq), result: "\"Hello Tokyo!\"".into() },
-        };
-        let done = match step + 1 == STEPS {
-            false => Event::TaskScheduled {
-                seq: Seq(step),
-                name: FunctionName::new("say_hello").expect("a valid name"),
-                input: "\"Tokyo\"".into(),
-                attempt: 1,
-            },
-            true => Event::ExecutionCompleted { outcome: Outcome::Completed(Payload::from("[\"Hello Tokyo!\",\"...\"]")) },
-        };
-        let events = [Event::OrchestratorStarted, came, done].map(|event| HistoryEvent { at: now, event }).into();
-        Commit {
-            record,
-            replaces: None,
-            forgotten: 0..0,
-            history: Some(HistoryChunk { turn: step, events }),
-            consumed: vec![],
-            kept: vec![],
-            sent: vec![],
-            timers_set: vec![],
-            timers_cleared: vec![],
-            activities_set: (step + 1 < STEPS).then_some(Seq(step)).into_iter().collect(),
-            activities_cleared: step.checked_sub(1).map(Seq).into_iter().collect(),
-        }
-    }
+/// The record and the events of a step as they are stored.
+fn encoded(sequence: &Sequence, step: u32) -> (Vec<u8>, Vec<u8>) {
+    let commit = sequence.commit(step);
+    (codec::encode_record(&commit.record), codec::encode_history(&commit.history.expect("each step has a turn").events))
 }

@@ -12,14 +12,16 @@
 use std::ops::Range;
 
 use dacapo_core::{
-    Commit, ExecutionId, FunctionKind, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Payload, Row,
-    RuntimeStatus, Seq, Timestamp, VersionId,
+    Announcement, Commit, EntityState, ExecutionId, FunctionKind, FunctionName, HistoryEvent, InstanceId, InstanceRecord,
+    Message, MessageKey, Payload, Row, RuntimeStatus, Seq, Timestamp, VersionId,
 };
 
 pub mod codec;
 pub mod conformance;
 mod error;
 pub mod redb;
+
+use codec::Glance;
 
 pub use self::redb::{QuickRepair, RedbStore, StoreOptions};
 pub use error::StoreError;
@@ -55,8 +57,21 @@ pub trait Store: Send + Sync + 'static {
     fn next_timer(&self, after: Option<TimerKey>) -> Result<Option<Timestamp>>;
     /// The activities that were scheduled and have not reported: after a crash they run again.
     fn activities(&self, after: Option<(Row, Seq)>, limit: usize) -> Result<Vec<PendingActivity>>;
-    /// The instances that match, ordered by id. A page may hold fewer than `limit`, even none, and still have a next.
-    fn instances(&self, query: &InstanceQuery, after: Option<&InstanceId>, limit: usize) -> Result<Page>;
+    /// What an entity keeps; none if the row is no entity's.
+    fn entity(&self, row: Row) -> Result<Option<EntityState>>;
+    /// The instances that match: ordered by id if an id prefix is asked for, otherwise by row, which is about the order in
+    /// which they were created. A page may hold fewer than `limit`, even none, and still have a next.
+    fn instances(&self, query: &InstanceQuery, after: Option<&Cursor>, limit: usize) -> Result<Page>;
+
+    /// Queues the removal of every trace of these instances, as far as they have ended, nothing has taken their place, and
+    /// no parent has asked that they be rewound.
+    /// `done` hears how many were removed. Entities are not removed: they vanish by a commit.
+    fn purge(&self, rows: Vec<Row>, done: Box<dyn FnOnce(Result<u64>) + Send>);
+
+    /// What is to be announced, in the order of the commits, with a number that names it.
+    fn announcements(&self, after: Option<u64>, limit: usize) -> Result<Vec<(u64, Announcement)>>;
+    /// Forgets the announcements up to this one. Returns once that is durable.
+    fn forget_announcements(&self, up_to: u64) -> Result<()>;
 
     /// Records a version of an app and makes it the active one. Returns once that survives any crash; after an error or a
     /// crash before that, neither has happened. `DiskFull`, `Closed`. Waits for the writer: not to be called in a `done`.
@@ -120,10 +135,14 @@ pub struct InstanceQuery {
 
 impl InstanceQuery {
     /// Whether a record is asked for, its id aside.
-    pub(crate) fn wants(&self, record: &InstanceRecord) -> bool {
+    pub(crate) fn wants(&self, record: Glance) -> bool {
         self.created_from.is_none_or(|from| record.created >= from)
             && self.created_to.is_none_or(|to| record.created <= to)
-            && (self.statuses.is_empty() || self.statuses.contains(&record.status))
+            && self.wants_status(record.status)
+    }
+
+    pub(crate) fn wants_status(&self, status: RuntimeStatus) -> bool {
+        self.statuses.is_empty() || self.statuses.contains(&status)
     }
 }
 
@@ -131,8 +150,15 @@ impl InstanceQuery {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
     pub records: Vec<InstanceRecord>,
-    /// Go on after this id. None: that was all.
-    pub next: Option<InstanceId>,
+    /// Go on after this. None: that was all.
+    pub next: Option<Cursor>,
+}
+
+/// Where a page ended. Who asks for the other order with it begins anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    Id(InstanceId),
+    Row(Row),
 }
 
 /// One deployed version of an app.
@@ -160,4 +186,8 @@ pub struct StoreStats {
     pub messages: u64,
     pub timers: u64,
     pub activities: u64,
+    /// How many of the instances are entities.
+    pub entities: u64,
+    /// Announcements that are not forgotten yet.
+    pub announcements: u64,
 }

@@ -9,10 +9,11 @@ use wasmtime::{Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::bindings::{self, logging, types};
+use crate::bindings::{self, logging, management, types};
 use crate::config::Config;
 use crate::engine::ACTIVITY_FUEL_SLICE;
 use crate::http::Outbound;
+use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
 use crate::lines::Lines;
 use crate::prepared::Entry;
@@ -68,6 +69,12 @@ async fn run_untimed(engine: Engine, config: Arc<Config>, entry: Entry<Activity>
     Ok(output)
 }
 
+impl HasRole for Activity {
+    fn role(&self) -> Role {
+        Role::Activity
+    }
+}
+
 impl Activity {
     fn store(engine: &Engine, config: Arc<Config>, call: &ActivityCall) -> wasmtime::Result<Store<Self>> {
         let data = Self {
@@ -94,7 +101,8 @@ impl Activity {
 
     fn failure(&self, error: &wasmtime::Error) -> Failure {
         let last_words = &self.source.last_words();
-        Circumstances { limits: &self.config.limits, refused: self.limiter.refused(), last_words, retriable: true }.failure(error)
+        let (limits, refused) = (&self.config.limits, self.limiter.refused());
+        Circumstances { limits, refused, last_words, role: Role::Activity }.failure(error)
     }
 }
 
@@ -153,6 +161,7 @@ impl WasiHttpView for Activity {
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Activity>> {
     let mut linker = Linker::new(engine);
     logging::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
+    management::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
     types::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
@@ -167,6 +176,18 @@ impl logging::Host for Activity {
         }
         self.source.log(level, &message);
         Ok(())
+    }
+}
+
+impl management::Host for Activity {
+    fn links(&mut self, instance_id: String) -> wasmtime::Result<String> {
+        let Some(links) = &self.config.management_links else {
+            wasmtime::bail!("this host has no management links: nobody reaches it over HTTP");
+        };
+        match InstanceId::any(&instance_id) {
+            Ok(_) => Ok(links.of(&instance_id)),
+            Err(why) => wasmtime::bail!("'{instance_id}' is not an instance id: {why}"),
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use dacapo_core::entity::{Operation, OperationResult};
 use dacapo_core::execution::{LogLevel, TaskOutcome};
-use dacapo_core::{ActivityCall, Failure, FunctionKind, Parent, Payload};
+use dacapo_core::{ActivityCall, Failure, FunctionKind, FunctionName, Parent, Payload};
 
 use crate::trouble::bounded;
 
@@ -17,7 +18,7 @@ mod generated {
     });
 }
 
-pub(crate) use generated::dacapo::guest::{logging, orchestration, types};
+pub(crate) use generated::dacapo::guest::{logging, management, orchestration, types};
 
 /// The interfaces of the contract, as components import them.
 pub(crate) const ORCHESTRATION: &str = "dacapo:guest/orchestration@0.1.0";
@@ -29,6 +30,7 @@ pub enum Task {}
 /// The types of the exports.
 pub(crate) type Described = (Vec<types::Function>,);
 pub(crate) type Returned = (Result<String, types::Failure>,);
+pub(crate) type OperationReturned = (Result<types::EntityResult, types::Failure>,);
 
 fn failure_of(failure: types::Failure) -> Failure {
     let types::Failure { error_type, message, details, retriable } = failure;
@@ -37,6 +39,11 @@ fn failure_of(failure: types::Failure) -> Failure {
 
 pub(crate) fn outcome_of(returned: Result<String, types::Failure>) -> TaskOutcome {
     returned.map(Payload::from).map_err(failure_of)
+}
+
+pub(crate) fn operation_result_of(returned: Result<types::EntityResult, types::Failure>) -> Result<OperationResult, Failure> {
+    let types::EntityResult { output, state } = returned.map_err(failure_of)?;
+    Ok(OperationResult { output: output.into(), state: state.map(Payload::from) })
 }
 
 pub(crate) fn kind_of(kind: types::FunctionKind) -> FunctionKind {
@@ -99,5 +106,15 @@ pub(crate) fn wit_call(call: &ActivityCall) -> types::ActivityCall {
         instance_id: call.instance.to_string(),
         task_id: call.seq.0,
         attempt: call.attempt,
+    }
+}
+
+/// `entity` is the name as the app spells it.
+pub(crate) fn wit_operation(operation: &Operation, entity: &FunctionName) -> types::EntityOperation {
+    types::EntityOperation {
+        entity: types::EntityId { name: entity.to_string(), key: operation.key.clone() },
+        operation: operation.name.clone(),
+        input: operation.input.to_string(),
+        state: operation.state.as_deref().map(str::to_owned),
     }
 }

@@ -1,6 +1,8 @@
 //! What the operator decides about guests.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::AllowList;
@@ -20,8 +22,10 @@ pub struct Config {
     pub directories: Vec<DirectoryGrant>,
     /// The environment variables of guests.
     pub environment: Vec<(String, String)>,
-    /// What bounds an execution; the runtime holds the outputs of activities against it.
+    /// What bounds an execution; the runtime holds the outputs of activities and entities against it.
     pub execution: dacapo_core::execution::Limits,
+    /// Gives activities the links by which an instance is managed. None: an activity that asks for them is stopped.
+    pub management_links: Option<ManagementLinks>,
 }
 
 impl Config {
@@ -36,7 +40,28 @@ impl Config {
             directories: Vec::new(),
             environment: Vec::new(),
             execution: dacapo_core::execution::Limits::default(),
+            management_links: None,
         }
+    }
+}
+
+/// Makes the links by which an instance is managed over HTTP: a JSON object of them, for an instance id.
+#[derive(Clone)]
+pub struct ManagementLinks(Arc<dyn Fn(&str) -> String + Send + Sync>);
+
+impl ManagementLinks {
+    pub fn new(of: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(of))
+    }
+
+    pub(crate) fn of(&self, instance: &str) -> String {
+        (self.0)(instance)
+    }
+}
+
+impl fmt::Debug for ManagementLinks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ManagementLinks")
     }
 }
 
@@ -51,7 +76,7 @@ pub struct DirectoryGrant {
 /// What one guest may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestLimits {
-    /// Bytes of each linear memory of an orchestrator.
+    /// Bytes of each linear memory of an orchestrator or entity.
     pub orchestrator_memory_bytes: usize,
     /// Bytes of each linear memory of an activity.
     pub activity_memory_bytes: usize,
@@ -59,7 +84,8 @@ pub struct GuestLimits {
     pub table_elements: usize,
     /// Bytes of stack for wasm code.
     pub stack_bytes: usize,
-    /// Fuel (about one unit per wasm instruction) that an orchestrator may spend in one turn, and `describe` in all.
+    /// Fuel (about one unit per wasm instruction) that an orchestrator may spend in one turn, an entity in one
+    /// operation, and `describe` in all.
     pub fuel_per_turn: u64,
     /// How long an activity may take.
     pub activity_time: Duration,
@@ -90,7 +116,8 @@ impl Default for GuestLimits {
 /// before the initial data, the data, what lies behind, the rest). None of this is memory that is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolSize {
-    /// Orchestrators, suspended ones included. Keep some apart for the turns that run at the moment.
+    /// Orchestrators, suspended ones included, and entities, which are in memory for a turn. Keep some apart for the turns
+    /// that run at the moment.
     pub orchestrators: u32,
     /// Activities that run at once; more wait for their turn.
     pub activities: u32,

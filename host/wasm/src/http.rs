@@ -1,4 +1,4 @@
-//! Outgoing HTTP of activities: to allowed hosts, at addresses that were checked.
+//! Outgoing HTTP: to allowed hosts, at addresses that were checked.
 //!
 //! The name is resolved once; the address that was checked is the one that is connected to.
 
@@ -29,8 +29,8 @@ pub(crate) struct Outbound {
     config: Arc<Config>,
 }
 
-type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
-type Sent = Result<(Response<WasiBody>, Rest), Error>;
+pub(crate) type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
+pub(crate) type Sent = Result<(Response<WasiBody>, Rest), Error>;
 
 impl Outbound {
     pub fn new(config: Arc<Config>) -> Self {
@@ -46,10 +46,7 @@ impl WasiHttpHooks for Outbound {
         _processed: Rest,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let config = self.config.clone();
-        Box::new(async move {
-            let target = Target::of(request.uri())?;
-            send(target, &config, request, options.unwrap_or_default()).await
-        })
+        Box::new(async move { send(&config, request, options.unwrap_or_default()).await })
     }
 }
 
@@ -109,7 +106,10 @@ impl Target {
     }
 }
 
-async fn send(target: Target, config: &Config, request: Request<WasiBody>, options: RequestOptions) -> Sent {
+/// Sends a request, and gives the response when its head is there. The body comes while the other half, which drives the
+/// connection, is kept.
+pub(crate) async fn send(config: &Config, request: Request<WasiBody>, options: RequestOptions) -> Sent {
+    let target = Target::of(request.uri())?;
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     let connect = async {
         let stream = target.connect(config).await?;

@@ -13,6 +13,13 @@ enum Denied {}
 pub(crate) enum Role {
     Orchestrator,
     Activity,
+    /// Is granted what an orchestrator is.
+    Entity,
+}
+
+/// The data of a guest's store knows what the guest is.
+pub(crate) trait HasRole: 'static {
+    fn role(&self) -> Role;
 }
 
 /// An interface by name, without its version.
@@ -36,15 +43,15 @@ impl<'a> Interface<'a> {
             self.version.strip_prefix("0.").and_then(|rest| rest.strip_prefix(minor)).is_some_and(|rest| rest.starts_with('.'))
         };
         match self.name.strip_prefix("dacapo:guest/") {
-            Some(interface) => matches!(interface, "orchestration" | "logging" | "types") && is_0("1"),
+            Some(interface) => matches!(interface, "orchestration" | "management" | "logging" | "types") && is_0("1"),
             None => PACKAGES.iter().any(|package| self.name.starts_with(package)) && is_0("2"),
         }
     }
 
     fn is_granted_to(&self, role: Role) -> bool {
         match (role, self.name) {
-            (Role::Orchestrator, "wasi:clocks/timezone") => false,
-            (Role::Orchestrator, name) => !name.starts_with("wasi:sockets/") && !name.starts_with("wasi:http/"),
+            (Role::Orchestrator | Role::Entity, "dacapo:guest/management" | "wasi:clocks/timezone") => false,
+            (Role::Orchestrator | Role::Entity, name) => !name.starts_with("wasi:sockets/") && !name.starts_with("wasi:http/"),
             (Role::Activity, "dacapo:guest/orchestration" | "wasi:http/incoming-handler" | "wasi:clocks/timezone") => false,
             (Role::Activity, _) => true,
         }
@@ -54,7 +61,13 @@ impl<'a> Interface<'a> {
 /// Why a role may not call a function.
 fn sentence(role: Role, interface: &str, function: &str) -> String {
     match (role, interface) {
+        (Role::Orchestrator | Role::Entity, "dacapo:guest/management") => {
+            format!("only activities may call {function} of the management interface: what it gives is not part of the history")
+        }
         (Role::Orchestrator, _) => format!("an orchestrator may not use {interface}.{function}: do it in an activity"),
+        (Role::Entity, _) => {
+            format!("an entity may not use {interface}.{function}: do it in an activity of an orchestration")
+        }
         (Role::Activity, "dacapo:guest/orchestration") => {
             format!("only orchestrators may call {function}: an activity schedules nothing, it returns its output")
         }
@@ -76,7 +89,7 @@ pub(crate) fn check(component: &Component, engine: &Engine) -> Result<(), Deploy
 }
 
 /// Gives the component what its role is granted (as the linker defines it) and defines the rest to trap with a sentence.
-pub(crate) fn link<T: 'static>(
+pub(crate) fn link<T: HasRole>(
     role: Role,
     granted: &Linker<T>,
     component: &Component,
@@ -89,7 +102,7 @@ pub(crate) fn link<T: 'static>(
     })
 }
 
-fn deny<T: 'static>(role: Role, linker: &mut Linker<T>, component: &Component) -> wasmtime::Result<()> {
+fn deny<T: HasRole>(role: Role, linker: &mut Linker<T>, component: &Component) -> wasmtime::Result<()> {
     let engine = linker.engine().clone();
     // A resource that an earlier interface defined is only named again in a later one.
     let mut defined: Vec<ResourceType> = Vec::new();
@@ -106,8 +119,10 @@ fn deny<T: 'static>(role: Role, linker: &mut Linker<T>, component: &Component) -
                     }
                 }
                 ComponentItem::ComponentFunc(_) if denied => {
-                    let sentence = sentence(role, interface.name, &readable(name));
-                    linker.instance(import)?.func_new(name, move |_, _, _, _| Err(wasmtime::Error::msg(sentence.clone())))?;
+                    let (interface, function) = (interface.name.to_owned(), readable(name));
+                    linker.instance(import)?.func_new(name, move |store, _, _, _| {
+                        Err(wasmtime::Error::msg(sentence(store.data().role(), &interface, &function)))
+                    })?;
                 }
                 _ => {}
             }
@@ -134,7 +149,7 @@ mod tests {
     fn known_imports_are_those_of_the_contract_and_of_wasi_0_2() {
         let known = |import| Interface::parse(import).is_known();
         for import in
-            ["dacapo:guest/orchestration@0.1.0", "dacapo:guest/types@0.1.3", "wasi:io/poll@0.2.0", "wasi:http/types@0.2.12"]
+            ["dacapo:guest/management@0.1.0", "dacapo:guest/types@0.1.3", "wasi:io/poll@0.2.0", "wasi:http/types@0.2.12"]
         {
             assert!(known(import), "{import}");
         }

@@ -30,8 +30,6 @@ pub enum DeployError {
     InvalidFunctionName { name: String, reason: dacapo_core::id::InvalidId },
     #[error("the app holds two functions named '{name}' (names are compared ignoring case)")]
     DuplicateFunction { name: FunctionName },
-    #[error("'{name}' is an entity: entities are not run by this version of the host")]
-    UnsupportedKind { name: FunctionName },
     #[error("the file cannot be stored: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -65,10 +63,7 @@ pub(crate) fn functions_of(described: Vec<types::Function>) -> Result<Vec<(Funct
         if !seen.insert(name.folded()) {
             return Err(DeployError::DuplicateFunction { name });
         }
-        match bindings::kind_of(kind) {
-            FunctionKind::Entity => return Err(DeployError::UnsupportedKind { name }),
-            kind @ (FunctionKind::Orchestrator | FunctionKind::Activity) => functions.push((name, kind)),
-        }
+        functions.push((name, bindings::kind_of(kind)));
     }
     if functions.is_empty() {
         return Err(DeployError::NoFunctions);

@@ -4,15 +4,19 @@
 //!   bytes ─prepare─▶ wrap ─▶ compile ─▶ imports ─▶ inspect ─▶ App       (deployment; kept in `modules` and `cache`)
 //!                                         │
 //!   Executor::start ────────▶ orchestrator│  a fiber that waits inside `wait`; polled once per turn
+//!   Executor::start_entity ─▶ entity      │  runs one operation after another; none waits
 //!   Executor::run_activity ─▶ activity    │  a future on tokio, with a deadline
+//!   Executor::run_http ─────▶ http_activity  the host's own activity; no guest
 //! ```
 //!
 //! - [`Runtime`]: versions by digest, deployment, and the [`dacapo_core::Executor`] that the engine uses.
 //! - [`Config`]: limits, pool sizes, grants.
 //! - `engine`: the one wasmtime engine, with the reason for each flag.
 //! - `bindings`: the contract (`guest-sdk/wit`), converted to the core's types in one file.
-//! - `orchestrator` and `activity`: what a guest of each role sees; `wasi` is the deterministic WASI of the first, `http`
-//!   the guarded outgoing HTTP of the second, `imports` what neither may use.
+//! - `deterministic`: the world of orchestrators and entities, with `orchestration` and the deterministic `wasi`;
+//!   `orchestrator` and `entity` run guests in it.
+//! - `activity`: the world of activities; `http` is their guarded outgoing HTTP, which `http_activity` uses too.
+//! - `imports`: what each role may not use.
 //! - `trouble`: what a guest that did not return leads to.
 
 mod activity;
@@ -20,12 +24,16 @@ mod allow_list;
 mod bindings;
 mod cache;
 mod config;
+mod deterministic;
 mod engine;
+mod entity;
 mod http;
+mod http_activity;
 mod imports;
 mod inspect;
 mod limiter;
 mod lines;
+mod orchestration;
 mod orchestrator;
 mod prepared;
 mod runtime;
@@ -34,6 +42,6 @@ mod wasi;
 mod wrap;
 
 pub use allow_list::{AllowList, InvalidAllowEntry};
-pub use config::{Config, DirectoryGrant, GuestLimits, PoolSize};
+pub use config::{Config, DirectoryGrant, GuestLimits, ManagementLinks, PoolSize};
 pub use inspect::DeployError;
 pub use runtime::{App, LoadError, Runtime, SetupError};

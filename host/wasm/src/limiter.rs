@@ -6,6 +6,7 @@ use wasmtime::ResourceLimiter;
 pub(crate) struct Limiter {
     memory_bytes: usize,
     table_elements: usize,
+    used: usize,
     refused: Option<Refusal>,
 }
 
@@ -18,7 +19,12 @@ pub(crate) enum Refusal {
 
 impl Limiter {
     pub fn new(memory_bytes: usize, table_elements: usize) -> Self {
-        Self { memory_bytes, table_elements, refused: None }
+        Self { memory_bytes, table_elements, used: 0, refused: None }
+    }
+
+    /// Bytes of the largest memory.
+    pub fn used(&self) -> usize {
+        self.used
     }
 
     /// The last refusal. A guest that traps after one most likely traps because of it.
@@ -32,8 +38,10 @@ impl ResourceLimiter for Limiter {
         let allowed = self.memory_bytes;
         if wanted > allowed {
             self.refused = Some(Refusal::Memory { wanted, allowed });
+            return Ok(false);
         }
-        Ok(wanted <= allowed)
+        self.used = self.used.max(wanted);
+        Ok(true)
     }
 
     fn table_growing(&mut self, _current: usize, wanted: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {

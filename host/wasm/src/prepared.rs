@@ -5,17 +5,17 @@ use std::sync::{Arc, Mutex};
 
 use dacapo_core::execution::{Context, Execution};
 use dacapo_core::{ExecutionId, FunctionKind, FunctionName, InstanceId};
-use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower};
+use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower, TypedFunc};
 use wasmtime::{Engine, Store};
 
 use crate::DeployError;
 use crate::activity::Activity;
 use crate::bindings;
 use crate::config::Config;
+use crate::deterministic::{Deterministic, Shared};
 use crate::engine::TABLES_PER_SLOT;
 use crate::imports::{self, Role};
 use crate::inspect;
-use crate::orchestrator::{Orchestrator, Shared};
 
 /// An export and everything that is needed to call it in a new instance.
 pub(crate) struct Entry<T: 'static> {
@@ -36,21 +36,30 @@ impl<T: Send + 'static> Entry<T> {
         P: ComponentNamedList + Lower + Send + Sync,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
+        self.open::<P, R>(store).await?.call_async(&mut *store, params).await
+    }
+
+    /// Instantiates the component and gives the export, to be called more than once.
+    pub async fn open<P, R>(&self, store: &mut Store<T>) -> wasmtime::Result<TypedFunc<P, R>>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
         let instance = self.instance.instantiate_async(&mut *store).await?;
-        let function = instance.get_typed_func::<P, R>(&mut *store, self.export)?;
-        function.call_async(&mut *store, params).await
+        instance.get_typed_func::<P, R>(&mut *store, self.export)
     }
 }
 
-/// A compiled component with its imports resolved for both roles, its exports looked up, and its functions known.
+/// A compiled component with its imports resolved for every role, its exports looked up, and its functions known.
 pub(crate) struct Prepared {
     pub component: Component,
     /// In the order in which it describes them.
     pub functions: Vec<(FunctionName, FunctionKind)>,
     /// By folded name.
     spelling: HashMap<String, FunctionName>,
-    pub orchestrator: Option<Entry<Orchestrator>>,
+    pub orchestrator: Option<Entry<Deterministic>>,
     pub activity: Option<Entry<Activity>>,
+    pub entity: Option<Entry<Deterministic>>,
     /// How many slots of the pool a guest takes: one, unless it has several memories or many tables.
     pub slots: u32,
 }
@@ -59,24 +68,25 @@ impl Prepared {
     pub fn new(
         component: Component,
         config: &Arc<Config>,
-        orchestrators: &Linker<Orchestrator>,
+        deterministic: &Linker<Deterministic>,
         activities: &Linker<Activity>,
     ) -> Result<Self, DeployError> {
         imports::check(&component, component.engine())?;
-        let orchestrator = imports::link(Role::Orchestrator, orchestrators, &component)?;
+        let deterministic = imports::link(Role::Orchestrator, deterministic, &component)?;
         let activity = imports::link(Role::Activity, activities, &component)?;
         let export = |name: &str| component.get_export_index(None, name);
-        let (describe, run_orchestrator, run_activity) = (export("describe"), export("run-orchestrator"), export("run-activity"));
-        let describe = describe.ok_or_else(|| DeployError::WrongWorld { reason: "it does not export `describe`".into() })?;
+        let in_deterministic = |name: &str| export(name).map(|export| Entry { instance: deterministic.clone(), export });
+        let describe = in_deterministic("describe")
+            .ok_or_else(|| DeployError::WrongWorld { reason: "it does not export `describe`".into() })?;
         let mut prepared = Self {
             functions: Vec::new(),
             spelling: HashMap::new(),
-            orchestrator: run_orchestrator.map(|export| Entry { instance: orchestrator.clone(), export }),
-            activity: run_activity.map(|export| Entry { instance: activity, export }),
+            orchestrator: in_deterministic("run-orchestrator"),
+            activity: export("run-activity").map(|export| Entry { instance: activity, export }),
+            entity: in_deterministic("run-entity-operation"),
             slots: slots_of(&component),
             component,
         };
-        let describe = Entry { instance: orchestrator, export: describe };
         prepared.check_types(&describe)?;
         prepared.functions = describe_in(config, prepared.component.engine(), &describe)?;
         prepared.check_exports()?;
@@ -89,8 +99,8 @@ impl Prepared {
         self.spelling.get(&name.folded()).unwrap_or(name)
     }
 
-    pub fn has_activity(&self, name: &FunctionName) -> bool {
-        self.functions.iter().any(|(known, kind)| *kind == FunctionKind::Activity && known.as_str() == name.as_str())
+    pub fn has(&self, kind: FunctionKind, name: &FunctionName) -> bool {
+        self.functions.iter().any(|(known, its)| *its == kind && known.as_str() == name.as_str())
     }
 
     /// Whether what its functions need is exported.
@@ -99,7 +109,7 @@ impl Prepared {
             let (export, present) = match kind {
                 FunctionKind::Orchestrator => ("run-orchestrator", self.orchestrator.is_some()),
                 FunctionKind::Activity => ("run-activity", self.activity.is_some()),
-                FunctionKind::Entity => continue,
+                FunctionKind::Entity => ("run-entity-operation", self.entity.is_some()),
             };
             if !present {
                 let reason = format!("it describes the {} '{name}' but does not export `{export}`", kind.name());
@@ -110,7 +120,7 @@ impl Prepared {
     }
 
     /// Whether the exports have the types of the contract.
-    fn check_types(&self, describe: &Entry<Orchestrator>) -> Result<(), DeployError> {
+    fn check_types(&self, describe: &Entry<Deterministic>) -> Result<(), DeployError> {
         fn check<T, P, R>(name: &str, entry: Option<&Entry<T>>) -> Result<(), DeployError>
         where
             P: ComponentNamedList + Lower,
@@ -131,7 +141,9 @@ impl Prepared {
         }
         check::<_, (), bindings::Described>("describe", Some(describe))?;
         check::<_, (&str, &str), bindings::Returned>("run-orchestrator", self.orchestrator.as_ref())?;
-        check::<_, (bindings::types::ActivityCall,), bindings::Returned>("run-activity", self.activity.as_ref())
+        check::<_, (bindings::types::ActivityCall,), bindings::Returned>("run-activity", self.activity.as_ref())?;
+        type Operation = (bindings::types::EntityOperation,);
+        check::<_, Operation, bindings::OperationReturned>("run-entity-operation", self.entity.as_ref())
     }
 }
 
@@ -139,11 +151,11 @@ impl Prepared {
 fn describe_in(
     config: &Arc<Config>,
     engine: &Engine,
-    describe: &Entry<Orchestrator>,
+    describe: &Entry<Deterministic>,
 ) -> Result<Vec<(FunctionName, FunctionKind)>, DeployError> {
-    let shared = Shared::new(Arc::new(Mutex::new(throw_away_execution(config))));
+    let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(config))));
     let mut store =
-        Orchestrator::store(engine, config.clone(), shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
+        Deterministic::store(engine, config.clone(), shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
     let call = Box::pin(describe.call::<(), bindings::Described>(&mut store, ()));
     let error = match poll_once(call) {
         Some(Ok((described,))) => return inspect::functions_of(described),

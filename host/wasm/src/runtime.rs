@@ -5,20 +5,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use dacapo_core::entity::SharedOperation;
 use dacapo_core::execution::TaskOutcome;
 use dacapo_core::guest::{ActivityFuture, SharedExecution};
-use dacapo_core::{ActivityCall, Executor, Failure, FunctionKind, FunctionName, Guest, VersionId};
-use tokio::sync::Semaphore;
-use wasmtime::Engine;
+use dacapo_core::{ActivityCall, EntityGuest, Executor, Failure, FunctionKind, FunctionName, Guest, VersionId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Store};
 
 use crate::activity::{self, Activity};
 use crate::cache::{self, Compiled, Modules};
 use crate::config::Config;
-use crate::orchestrator::{self, Orchestrator, OrchestratorGuest, Shared};
+use crate::deterministic::{self, Deterministic, Shared};
+use crate::entity::WasmEntityGuest;
+use crate::orchestrator::OrchestratorGuest;
 use crate::prepared::Prepared;
 use crate::wrap::wrap;
-use crate::{DeployError, engine};
+use crate::{DeployError, engine, http_activity};
 
 /// Runs guests. Cheap to clone: clones share everything.
 #[derive(Clone)]
@@ -27,15 +30,19 @@ pub struct Runtime(Arc<Inner>);
 struct Inner {
     config: Arc<Config>,
     engine: Engine,
-    orchestrators: Linker<Orchestrator>,
+    deterministic: Linker<Deterministic>,
     activities: Linker<Activity>,
     modules: Modules,
     compiled: Compiled,
     versions: Mutex<HashMap<VersionId, Arc<Slot>>>,
-    /// How many more slots of the pool orchestrators may take.
+    /// How many more slots of the pool orchestrators and entities may take.
     orchestrator_seats: Arc<Semaphore>,
     activity_seats: Arc<Semaphore>,
+    http_seats: Semaphore,
 }
+
+/// HTTP requests of orchestrators that the host sends at once; more wait. Each holds a socket.
+const HTTP_REQUESTS_MAX: usize = 256;
 
 /// A version's place in memory. Its lock makes sure that it is compiled once.
 #[derive(Default)]
@@ -85,13 +92,14 @@ impl Runtime {
             std::fs::read_dir(&grant.host).map_err(|why| SetupError::Grant { path: grant.host.clone(), why })?;
         }
         Ok(Self(Arc::new(Inner {
-            orchestrators: orchestrator::linker(&engine).map_err(failed)?,
+            deterministic: deterministic::linker(&engine).map_err(failed)?,
             activities: activity::linker(&engine).map_err(failed)?,
             modules,
             compiled,
             versions: Mutex::default(),
             orchestrator_seats: Arc::new(Semaphore::new(config.pool.orchestrators as usize)),
             activity_seats: Arc::new(Semaphore::new(config.pool.activities as usize)),
+            http_seats: Semaphore::new(HTTP_REQUESTS_MAX),
             engine,
             config: Arc::new(config),
         })))
@@ -188,7 +196,19 @@ impl Inner {
     }
 
     fn link(&self, component: Component) -> Result<Prepared, DeployError> {
-        Prepared::new(component, &self.config, &self.orchestrators, &self.activities)
+        Prepared::new(component, &self.config, &self.deterministic, &self.activities)
+    }
+
+    /// A place in the pool for an orchestrator or entity.
+    fn seat(&self, prepared: &Prepared) -> Result<OwnedSemaphorePermit, String> {
+        self.orchestrator_seats.clone().try_acquire_many_owned(prepared.slots).map_err(|_| {
+            let capacity = self.config.pool.orchestrators;
+            format!("the host has no room for one more orchestrator in memory ({capacity} at most): resume it later")
+        })
+    }
+
+    fn store(&self, shared: Arc<Shared>) -> Result<Store<Deterministic>, String> {
+        Deterministic::store(&self.engine, self.config.clone(), shared).map_err(|why| format!("{why:#}"))
     }
 
     async fn run_activity(self: Arc<Self>, version: VersionId, mut call: ActivityCall) -> TaskOutcome {
@@ -202,7 +222,7 @@ impl Inner {
             }
         };
         call.name = prepared.spelled(&call.name).clone();
-        let entry = prepared.activity.clone().filter(|_| prepared.has_activity(&call.name)).ok_or_else(|| {
+        let entry = prepared.activity.clone().filter(|_| prepared.has(FunctionKind::Activity, &call.name)).ok_or_else(|| {
             Failure::permanent(Failure::ACTIVITY_NOT_FOUND, format!("version {version} has no activity '{}'", call.name))
         })?;
         let seats = prepared.slots.min(self.config.pool.activities);
@@ -217,13 +237,31 @@ impl Executor for Runtime {
         let prepared = inner.loaded(version).map_err(|why| why.to_string())?;
         let entry =
             prepared.orchestrator.clone().ok_or_else(|| format!("version {version} does not export `run-orchestrator`"))?;
-        let seat = inner.orchestrator_seats.clone().try_acquire_many_owned(prepared.slots).map_err(|_| {
-            format!("the host has no room for one more orchestrator in memory ({} at most): resume it later", self.capacity())
-        })?;
-        let shared = Shared::new(execution);
-        let name = prepared.spelled(&shared.execution().context().name).to_string();
-        let store = Orchestrator::store(&inner.engine, inner.config.clone(), shared).map_err(|why| format!("{why:#}"))?;
-        Ok(Box::new(OrchestratorGuest::new(store, entry, name, seat)))
+        let seat = inner.seat(&prepared)?;
+        let name = execution.lock().expect("a turn panicked; its execution is never used again").context().name.clone();
+        let store = inner.store(Shared::of_execution(execution))?;
+        Ok(Box::new(OrchestratorGuest::new(store, entry, prepared.spelled(&name).to_string(), seat)))
+    }
+
+    fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, String> {
+        let inner = &self.0;
+        let prepared = inner.loaded(version).map_err(|why| why.to_string())?;
+        let entity = scope.lock().expect("a turn panicked; its operation is never used again").entity.clone();
+        let name = entity.entity_name().ok_or_else(|| format!("'{entity}' is not the id of an entity"))?;
+        let name = prepared.spelled(&name).clone();
+        let entry = prepared.entity.clone().filter(|_| prepared.has(FunctionKind::Entity, &name));
+        let entry = entry.ok_or_else(|| format!("version {version} has no entity '{name}'"))?;
+        let seat = inner.seat(&prepared)?;
+        let store = inner.store(Shared::of_operation(scope))?;
+        Ok(Box::new(WasmEntityGuest::new(store, entry, name, seat)))
+    }
+
+    fn run_http(&self, call: ActivityCall) -> ActivityFuture {
+        let inner = self.0.clone();
+        Box::pin(async move {
+            let _seat = inner.http_seats.acquire().await.expect("the semaphore is never closed");
+            http_activity::run(&inner.config, &call.input).await
+        })
     }
 
     fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {

@@ -7,6 +7,7 @@ use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::config::GuestLimits;
+use crate::imports::Role;
 use crate::limiter::Refusal;
 
 /// Lines of standard error that are kept, to find a panic's message in them.
@@ -98,9 +99,7 @@ pub(crate) struct Circumstances<'a> {
     pub limits: &'a GuestLimits,
     pub refused: Option<Refusal>,
     pub last_words: &'a LastWords,
-    /// Whether running it again may go better: it does what the world gives it (an activity), or the same (an
-    /// orchestrator).
-    pub retriable: bool,
+    pub role: Role,
 }
 
 impl Circumstances<'_> {
@@ -113,7 +112,10 @@ impl Circumstances<'_> {
         let (error_type, message, circumstance) = self.classify(error);
         let details = [circumstance, backtrace].into_iter().flatten().collect::<Vec<_>>().join("\n");
         let details = (!details.is_empty()).then_some(details);
-        bounded(Failure { error_type: error_type.to_owned(), message, details, retriable: self.retriable })
+        // Running it again may go better if it does what the world gives it. An orchestrator does the same again, and an
+        // entity too.
+        let retriable = self.role == Role::Activity;
+        bounded(Failure { error_type: error_type.to_owned(), message, details, retriable })
     }
 
     fn classify(&self, error: &Error) -> (&'static str, String, Option<String>) {
@@ -121,8 +123,9 @@ impl Circumstances<'_> {
         let cause = error.root_cause().to_string();
         if trap == Some(&Trap::OutOfFuel) {
             let fuel = self.limits.fuel_per_turn;
+            let span = if self.role == Role::Entity { "operation" } else { "turn" };
             let message = format!(
-                "it used up the {fuel} units of fuel that one turn may spend: it loops, or an activity should do this work"
+                "it used up the {fuel} units of fuel that one {span} may spend: it loops, or an activity should do this work"
             );
             return (Failure::FUEL_EXHAUSTED, message, None);
         }

@@ -1,12 +1,15 @@
-//! The deterministic WASI 0.2 of orchestrators: what language runtimes need in order to start, made of the execution.
+//! The deterministic WASI 0.2 of orchestrators and entities: what language runtimes need in order to start, made of the
+//! execution or the operation.
 //!
 //! - Clocks read the time of the turn, which stands still between waits.
-//! - Random numbers come from streams that the execution seeds.
-//! - Sleeping creates a durable timer; blocking in `poll` is a durable wait, like `wait` of the contract.
-//! - Standard output and error go to the log of the execution, once. Standard input is empty.
+//! - Random numbers come from streams that the execution or the operation seeds.
+//! - Sleeping creates a durable timer; blocking in `poll` is a durable wait, like `wait` of the contract. An operation of
+//!   an entity must do neither.
+//! - Standard output and error go to the guest's log, once. Standard input is empty.
 //! - The environment is the configured one. There are no directories, so no file can be named.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use dacapo_core::Timestamp;
@@ -22,8 +25,9 @@ use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, async_trait};
 
+use crate::deterministic::{Deterministic, Shared, refuel};
+use crate::imports::Role;
 use crate::lines::Lines;
-use crate::orchestrator::{Orchestrator, Shared, refuel};
 
 /// The names under which `wasmtime-wasi` defines what is defined anew here.
 const POLL: &str = "wasi:io/poll@0.2.12";
@@ -34,24 +38,63 @@ const INSECURE_SEED: &str = "wasi:random/insecure-seed@0.2.12";
 
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
-/// The state of WASI in an orchestrator.
+/// The state of WASI in a guest.
 pub(crate) struct Wasi {
     context: WasiCtx,
     stdout: Lines,
     stderr: Lines,
-    random: RandomStream,
-    insecure: RandomStream,
+    random: Random,
+    insecure: Random,
+}
+
+/// Where random numbers come from.
+enum Random {
+    /// An orchestrator has streams beside that of its context, so that what its language's runtime draws does not shift
+    /// what its code draws.
+    Stream(RandomStream),
+    /// An operation has one. A guest runs many, and none may see the numbers of another.
+    Operation(Arc<Shared>),
+}
+
+impl Random {
+    fn new(shared: &Arc<Shared>, label: &str) -> Self {
+        match shared.role() {
+            Role::Entity => Self::Operation(shared.clone()),
+            Role::Orchestrator | Role::Activity => Self::Stream(RandomStream::new(shared.execution_id(), label)),
+        }
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) {
+        match self {
+            Self::Stream(stream) => stream.fill(bytes),
+            Self::Operation(shared) => shared.random_bytes(bytes),
+        }
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    fn bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
+        if length > RANDOM_BYTES_MAX {
+            wasmtime::bail!("it asked for {length} random bytes, {RANDOM_BYTES_MAX} are allowed at a time");
+        }
+        let mut bytes = vec![0; length as usize];
+        self.fill(&mut bytes);
+        Ok(bytes)
+    }
 }
 
 impl Wasi {
     fn new(shared: &Arc<Shared>, environment: &[(String, String)]) -> Self {
-        let execution = shared.execution().context().execution;
         let out = shared.clone();
-        let stdout = Lines::new(move |line| out.execution().log(LogLevel::Info, line));
+        let stdout = Lines::new(move |line| out.log(LogLevel::Info, line));
         let err = shared.clone();
         let stderr = Lines::new(move |line| {
             err.last_words().printed(line);
-            err.execution().log(LogLevel::Warn, line);
+            err.log(LogLevel::Warn, line);
         });
         let context = WasiCtxBuilder::new()
             .envs(environment)
@@ -60,13 +103,7 @@ impl Wasi {
             .wall_clock(TurnClock(shared.clone()))
             .monotonic_clock(TurnClock(shared.clone()))
             .build();
-        Self {
-            context,
-            stdout,
-            stderr,
-            random: RandomStream::new(execution, "wasi"),
-            insecure: RandomStream::new(execution, "wasi-insecure"),
-        }
+        Self { context, stdout, stderr, random: Random::new(shared, "wasi"), insecure: Random::new(shared, "wasi-insecure") }
     }
 
     /// Logs what the guest printed and did not end with a line break.
@@ -76,13 +113,13 @@ impl Wasi {
     }
 }
 
-impl Orchestrator {
+impl Deterministic {
     fn wasi(&mut self) -> &mut Wasi {
         self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.shared, &self.config.environment)))
     }
 }
 
-impl WasiView for Orchestrator {
+impl WasiView for Deterministic {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.shared, &self.config.environment)));
         WasiCtxView { ctx: &mut wasi.context, table: &mut self.table }
@@ -96,7 +133,7 @@ const RESOLUTION: Duration = Duration::from_micros(1);
 
 impl TurnClock {
     fn nanos(&self) -> u64 {
-        self.0.execution().current_time().as_nanos()
+        self.0.current_time().as_nanos()
     }
 }
 
@@ -120,37 +157,57 @@ impl HostMonotonicClock for TurnClock {
     }
 }
 
-/// A durable timer as a pollable. Dropping it leaves the timer: that a handle is dropped means nothing.
+/// A moment to sleep until, as a pollable. Dropping it leaves its timer: that a handle is dropped means nothing.
 struct Sleep {
     shared: Arc<Shared>,
-    /// None: the moment has passed already.
-    timer: Option<TaskId>,
+    wakes: Wakes,
+}
+
+#[derive(Clone, Copy)]
+enum Wakes {
+    /// The moment has passed already.
+    Now,
+    /// A durable timer.
+    With(TaskId),
+    /// An operation of an entity may look whether something else is ready, but not wait.
+    Never,
 }
 
 #[async_trait]
 impl Pollable for Sleep {
     async fn ready(&mut self) {
-        let Some(timer) = self.timer else { return };
-        std::future::poll_fn(|_| {
-            if self.shared.execution().outcome(timer).is_some() {
-                return std::task::Poll::Ready(());
+        let wakes = self.wakes;
+        std::future::poll_fn(|_| match wakes {
+            Wakes::Now => Poll::Ready(()),
+            Wakes::With(timer) if self.fired(timer) => Poll::Ready(()),
+            Wakes::With(timer) => {
+                self.shared.sleeps_on(timer);
+                Poll::Pending
             }
-            self.shared.sleeps_on(timer);
-            std::task::Poll::Pending
+            Wakes::Never => Poll::Pending,
         })
         .await;
     }
 }
 
-fn sleep_until(store: &mut StoreContextMut<'_, Orchestrator>, nanos: u64) -> wasmtime::Result<Resource<DynPollable>> {
+impl Sleep {
+    fn fired(&self, timer: TaskId) -> bool {
+        self.shared.either(|execution| execution.outcome(timer).is_some(), |_operation| false)
+    }
+}
+
+fn sleep_until(store: &mut StoreContextMut<'_, Deterministic>, nanos: u64) -> wasmtime::Result<Resource<DynPollable>> {
     let data = store.data_mut();
     // Rounded up: who wakes never wakes early.
     let fire_at = Timestamp(i64::try_from(nanos.div_ceil(1_000)).unwrap_or(i64::MAX));
-    let timer = {
-        let mut execution = data.shared.execution();
-        if fire_at > execution.current_time() { Some(execution.create_timer(fire_at)?) } else { None }
-    };
-    let sleep = data.table.push(Sleep { shared: data.shared.clone(), timer })?;
+    let wakes = data.shared.either(
+        |execution| match fire_at > execution.current_time() {
+            true => execution.create_timer(fire_at).map(Wakes::With),
+            false => Ok(Wakes::Now),
+        },
+        |operation| Ok(if fire_at > operation.current_time() { Wakes::Never } else { Wakes::Now }),
+    );
+    let sleep = data.table.push(Sleep { shared: data.shared.clone(), wakes: wakes? })?;
     subscribe(&mut data.table, sleep)
 }
 
@@ -160,8 +217,8 @@ impl HasData for Io {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// Defines every interface of WASI that an orchestrator is granted.
-pub(crate) fn add_to_linker(linker: &mut Linker<Orchestrator>) -> wasmtime::Result<()> {
+/// Defines every interface of WASI that a deterministic guest is granted.
+pub(crate) fn add_to_linker(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
     error::add_to_linker::<_, Io>(linker, |data| &mut data.table)?;
     poll::add_to_linker::<_, Io>(linker, |data| &mut data.table)?;
     streams::add_to_linker::<_, Io>(linker, |data| &mut data.table)?;
@@ -187,7 +244,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Orchestrator>) -> wasmtime::Resu
 }
 
 /// Waiting and sleeping, durably.
-fn add_sleep(linker: &mut Linker<Orchestrator>) -> wasmtime::Result<()> {
+fn add_sleep(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
     let mut io = linker.instance(POLL)?;
     io.func_wrap_async("poll", |mut store, (pollables,): (Vec<Resource<DynPollable>>,)| {
         Box::new(async move {
@@ -207,33 +264,22 @@ fn add_sleep(linker: &mut Linker<Orchestrator>) -> wasmtime::Result<()> {
     let mut clock = linker.instance(MONOTONIC_CLOCK)?;
     clock.func_wrap("subscribe-instant", |mut store, (nanos,): (u64,)| Ok((sleep_until(&mut store, nanos)?,)))?;
     clock.func_wrap("subscribe-duration", |mut store, (nanos,): (u64,)| {
-        let now = store.data().shared.execution().current_time().as_nanos();
+        let now = store.data().shared.current_time().as_nanos();
         Ok((sleep_until(&mut store, now.saturating_add(nanos))?,))
     })
 }
 
-fn add_random(linker: &mut Linker<Orchestrator>) -> wasmtime::Result<()> {
+fn add_random(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
     let mut random = linker.instance(RANDOM)?;
-    random.func_wrap("get-random-bytes", |mut store, (length,): (u64,)| {
-        Ok((bytes(&mut store.data_mut().wasi().random, length)?,))
-    })?;
+    random.func_wrap("get-random-bytes", |mut store, (length,): (u64,)| Ok((store.data_mut().wasi().random.bytes(length)?,)))?;
     random.func_wrap("get-random-u64", |mut store, ()| Ok((store.data_mut().wasi().random.next_u64(),)))?;
     let mut insecure = linker.instance(INSECURE)?;
     insecure.func_wrap("get-insecure-random-bytes", |mut store, (length,): (u64,)| {
-        Ok((bytes(&mut store.data_mut().wasi().insecure, length)?,))
+        Ok((store.data_mut().wasi().insecure.bytes(length)?,))
     })?;
     insecure.func_wrap("get-insecure-random-u64", |mut store, ()| Ok((store.data_mut().wasi().insecure.next_u64(),)))?;
     linker.instance(INSECURE_SEED)?.func_wrap("insecure-seed", |mut store, ()| {
         let stream = &mut store.data_mut().wasi().insecure;
         Ok(((stream.next_u64(), stream.next_u64()),))
     })
-}
-
-fn bytes(stream: &mut RandomStream, length: u64) -> wasmtime::Result<Vec<u8>> {
-    if length > RANDOM_BYTES_MAX {
-        wasmtime::bail!("it asked for {length} random bytes, {RANDOM_BYTES_MAX} are allowed at a time");
-    }
-    let mut bytes = vec![0; length as usize];
-    stream.fill(&mut bytes);
-    Ok(bytes)
 }

@@ -20,8 +20,20 @@ struct Options {
     directory: Option<PathBuf>,
 }
 
-const EXAMPLES: [&str; 8] =
-    ["hello-sequence", "file-index", "async-http-api", "monitor", "human-interaction", "saga", "eternal", "sub-orchestrations"];
+const EXAMPLES: [&str; 12] = [
+    "hello-sequence",
+    "file-index",
+    "async-http-api",
+    "monitor",
+    "human-interaction",
+    "saga",
+    "eternal",
+    "sub-orchestrations",
+    "counter",
+    "account-transfer",
+    "aggregator",
+    "call-http",
+];
 
 fn main() -> Result<()> {
     let options = Options::parse();
@@ -82,6 +94,25 @@ fn main() -> Result<()> {
     section("Sub-orchestrations: provision_devices");
     show(&finished(&host, "provision_devices", json!(["lamp", "lock", "thermostat"]))?["output"]);
 
+    section("Entity: 1,000 signals to a counter, from ten orchestrations at once; none is lost, none counts twice");
+    let ids: Vec<String> =
+        (0..10).map(|_| host.start_new("count_often", json!({ "counter": "demo", "times": 100 }))).collect::<Result<_>>()?;
+    ids.iter().try_for_each(|id| host.wait(id).map(drop))?;
+    show(&entity(&host, "counter/demo")?);
+    ensure!(entity(&host, "counter/demo")?["value"] == json!(1_000), "the counter is wrong");
+
+    section("Critical section: money moves between two locked accounts, or does not move at all");
+    ensure!(host.manage("POST", "entities/account/ada?op=deposit", Some(&json!(100)))?.status == 202, "the deposit was refused");
+    let transfer = |amount: u32| json!({ "from": "ada", "to": "bob", "amount": amount });
+    show(&finished(&host, "transfer", transfer(60))?["output"]);
+    show(&host.run("transfer", transfer(60))?["output"]);
+
+    section("Aggregator: an entity sums up what many senders signal");
+    show(&finished(&host, "feed", json!({ "sensor": "roof", "values": [17.5, 21, 19.25] }))?["output"]);
+
+    section("Durable HTTP: a slow API answers 202, and is polled by durable timers");
+    show(&finished(&host, "order_report", json!({ "url": format!("http://{}/report", service.authority) }))?["output"]);
+
     section("And now: kill -9 in the middle of a job");
     let id = host.start_new("long_job", json!({ "up_to": 400_000, "parts": 8, "pause_ms": 300 }))?;
     let before = host.wait_until(&id, "half done", |status| status["customStatus"]["percent"].as_u64() >= Some(40))?;
@@ -137,7 +168,14 @@ fn follow(host: &Host, id: &str) -> Result<Value> {
     }
 }
 
-/// A service to monitor: not ready at first, ready from the fourth request on.
+/// The state of an entity.
+fn entity(host: &Host, path: &str) -> Result<Value> {
+    let answer = host.manage("GET", &format!("entities/{path}"), None)?;
+    ensure!(answer.status == 200, "the entity {path}: {answer:?}");
+    Ok(answer.json())
+}
+
+/// A service to monitor: not ready at first, ready from the fourth request on. And one that takes its time over a report.
 struct Service {
     authority: String,
     url: String,
@@ -152,8 +190,15 @@ impl Service {
             for mut stream in listener.incoming().flatten() {
                 let mut request = [0; 4096];
                 let read = stream.read(&mut request);
-                let text = if requests.fetch_add(1, Ordering::SeqCst) < 3 { "starting" } else { "ready" };
-                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
+                let line = String::from_utf8_lossy(&request);
+                let (status, text) = match line.split_whitespace().nth(1) {
+                    Some("/report") => ("202 Accepted\r\nLocation: /report/1\r\nRetry-After: 1", ""),
+                    Some("/report/1") => ("200 OK", "here is your report"),
+                    _ if requests.fetch_add(1, Ordering::SeqCst) < 3 => ("200 OK", "starting"),
+                    _ => ("200 OK", "ready"),
+                };
+                let length = text.len();
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}");
                 // A client that has gone away is none of this service's business.
                 let _ = read.and_then(|_| stream.write_all(answer.as_bytes()));
             }

@@ -1,15 +1,38 @@
 //! The command line, as a person and as a script use it.
 
-use std::process::{Command, Output};
+mod canned;
+mod entities;
+mod hub;
+mod managing;
+mod waiting;
+mod watching;
+
+use std::process::{Child, Command, Output, Stdio};
 
 use dacapo_tests::host::{Host, binary};
 use serde_json::{Value, json};
 
-struct Cli<'a>(&'a Host);
+/// The command line of a host at some address.
+struct Cli(String);
 
-impl Cli<'_> {
+impl Cli {
+    fn of(host: &Host) -> Self {
+        Self(host.url().to_owned())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary().unwrap());
+        command.args(arguments).env("DACAPO_SERVER", &self.0).stdin(Stdio::null());
+        command
+    }
+
     fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(binary().unwrap()).args(arguments).env("DACAPO_SERVER", self.0.url()).output().unwrap()
+        self.command(arguments).output().unwrap()
+    }
+
+    /// A command that goes on beside the test.
+    fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     #[track_caller]
@@ -33,10 +56,18 @@ impl Cli<'_> {
     }
 }
 
+/// A host with an orchestrator that waits for an event, and one that ends at once.
+fn host() -> (Host, tempfile::TempDir) {
+    let (host, directory) = Host::temporary(&[]).unwrap();
+    host.deploy_guest("example-hello-sequence").unwrap();
+    host.deploy_guest("example-human-interaction").unwrap();
+    (host, directory)
+}
+
 #[test]
 fn a_session_at_the_terminal() {
     let (host, directory) = Host::temporary(&[]).unwrap();
-    let cli = Cli(&host);
+    let cli = Cli::of(&host);
     let module = dacapo_tests::guest_path("example-hello-sequence").unwrap();
     let approval = dacapo_tests::guest_path("example-human-interaction").unwrap();
     let deployed = cli.ok(&["deploy", module.to_str().unwrap(), "--name", "hello"]);
@@ -71,7 +102,7 @@ fn a_session_at_the_terminal() {
 #[test]
 fn errors_say_what_to_do_and_have_their_exit_codes() {
     let (host, directory) = Host::temporary(&[]).unwrap();
-    let cli = Cli(&host);
+    let cli = Cli::of(&host);
     assert!(cli.fails(3, &["get-runtime-status", "--id", "nobody"]).contains("nobody"));
     assert!(cli.fails(2, &["start-new"]).contains("Usage"));
     let hint = cli.fails(2, &["start-new", "x", "--input", "text"]);
@@ -83,4 +114,43 @@ fn errors_say_what_to_do_and_have_their_exit_codes() {
     let unreachable = Command::new(binary().unwrap()).args(["get-instances", "--server", "http://127.0.0.1:1"]).output().unwrap();
     assert_eq!(unreachable.status.code(), Some(5), "{unreachable:?}");
     assert!(String::from_utf8_lossy(&unreachable.stderr).contains("dacapo serve"), "{unreachable:?}");
+}
+
+#[test]
+fn every_command_says_how_it_is_used() {
+    let cli = Cli("http://127.0.0.1:1".into());
+    let commands = cli.ok(&["help"]);
+    let commands: Vec<&str> = commands
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next().filter(|_| !line.starts_with("   ")))
+        .collect();
+    assert!(commands.len() > 20, "{commands:?}");
+    for command in commands.into_iter().filter(|&command| command != "help") {
+        let help = cli.ok(&[command, "--help"]);
+        assert!(help.contains(&format!("dacapo {command}")), "{help}");
+        // Not only in the line of the usage.
+        assert!(help.contains("\nExamples:\n"), "{help}");
+    }
+}
+
+#[test]
+fn shells_complete_the_command_line() {
+    let cli = Cli("http://127.0.0.1:1".into());
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = cli.ok(&["completion", shell]);
+        assert!(script.contains("purge-history") && script.contains("recursive"), "{shell}: {script}");
+    }
+    assert!(cli.fails(2, &["completion", "cmd"]).contains("bash"));
+    // Not every machine has one of these shells besides bash.
+    let script = cli.ok(&["completion", "bash"]);
+    let check =
+        "source /dev/stdin; COMP_WORDS=(dacapo purge-h); COMP_CWORD=1; _dacapo dacapo purge-h dacapo; echo \"${COMPREPLY[@]}\"";
+    let mut bash =
+        Command::new("bash").args(["--norc", "-c", check]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut bash.stdin.take().unwrap(), script.as_bytes()).unwrap();
+    let completed = bash.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&completed.stdout).trim(), "purge-history");
 }

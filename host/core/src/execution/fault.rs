@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use crate::event::Outcome;
+use crate::event::{Outcome, any_entity_message, any_result};
 use crate::{Event, Failure};
 
 /// Why an execution stopped against the will of its guest.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
     /// The code does not do what history says it did. The instance is halted; nothing is lost.
-    Diverged(Divergence),
+    Diverged(Box<Divergence>),
     /// It broke a rule or a limit. The instance fails.
     Failed(Failure),
 }
@@ -49,17 +49,28 @@ fn describe(event: Option<&Event>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             Outcome::Terminated { reason } => write!(f, " by termination: {reason}"),
             Outcome::ContinuedAsNew { input } => write!(f, " by continue-as-new with input {}", excerpt(input)),
         },
+        Event::EntityOperationCalled { seq, entity, operation, input } => {
+            write!(f, " {operation}({}) of '{entity}' as action {seq}", excerpt(input))
+        }
+        Event::EntityOperationSignaled { seq, entity, operation, input, deliver_at } => {
+            write!(f, " {operation}({}) to '{entity}'", excerpt(input))?;
+            deliver_at.map_or(Ok(()), |at| write!(f, " at {} ms", at.as_millis()))?;
+            write!(f, " as action {seq}")
+        }
+        Event::EntityLockRequested { seq, entities } | Event::EntityUnlockSent { seq, entities } => {
+            let ids: Vec<&str> = entities.iter().map(|id| id.as_str()).collect();
+            write!(f, " of {} as action {seq}", excerpt(&ids.join(", ")))
+        }
         Event::OrchestratorStarted
         | Event::ExecutionStarted { .. }
-        | Event::TaskCompleted { .. }
-        | Event::TaskFailed { .. }
-        | Event::SubOrchestrationInstanceCompleted { .. }
-        | Event::SubOrchestrationInstanceFailed { .. }
         | Event::TimerFired { .. }
         | Event::EventRaised { .. }
         | Event::ExecutionSuspended { .. }
         | Event::ExecutionResumed { .. }
-        | Event::ExecutionTerminated { .. } => Ok(()),
+        | Event::ExecutionTerminated { .. }
+        | Event::ExecutionRewound { .. }
+        | any_result!()
+        | any_entity_message!() => Ok(()),
     }
 }
 

@@ -18,6 +18,10 @@ pub struct Limits {
     pub tasks: usize,
     /// Bytes of log lines in one turn; what is over is dropped, with a line that says so.
     pub log_bytes_per_turn: usize,
+    /// Operations that an entity runs in one turn: bounds how long a commit, and so everybody's answer, is waited for.
+    pub operations_per_turn: usize,
+    /// Entities in one lock: its request carries the ids of all of them from one to the next.
+    pub entities_per_lock: usize,
 }
 
 impl Default for Limits {
@@ -29,6 +33,8 @@ impl Default for Limits {
             custom_status_bytes: 16 << 10,
             tasks: 1_000_000,
             log_bytes_per_turn: 64 << 10,
+            operations_per_turn: 1_000,
+            entities_per_lock: 100,
         }
     }
 }

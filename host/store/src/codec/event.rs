@@ -22,8 +22,20 @@ const SUB_ORCHESTRATION_INSTANCE_CREATED: u8 = 13;
 const TIMER_CREATED: u8 = 14;
 const EVENT_SENT: u8 = 15;
 const EXECUTION_COMPLETED: u8 = 16;
+const EXECUTION_REWOUND: u8 = 17;
+const ENTITY_OPERATION_COMPLETED: u8 = 18;
+const ENTITY_OPERATION_FAILED: u8 = 19;
+const ENTITY_LOCK_GRANTED: u8 = 20;
+const OPERATION_REQUESTED: u8 = 21;
+const LOCK_REQUESTED: u8 = 22;
+const LOCK_RELEASED: u8 = 23;
+const STATE_PURGED: u8 = 24;
+const ENTITY_OPERATION_CALLED: u8 = 25;
+const ENTITY_OPERATION_SIGNALED: u8 = 26;
+const ENTITY_LOCK_REQUESTED: u8 = 27;
+const ENTITY_UNLOCK_SENT: u8 = 28;
 /// The last one that this release knows.
-const LAST_KIND: u8 = EXECUTION_COMPLETED;
+const LAST_KIND: u8 = ENTITY_UNLOCK_SENT;
 
 const COMPLETED: u8 = 0;
 const FAILED: u8 = 1;
@@ -53,42 +65,77 @@ fn kind(event: &Event) -> u8 {
         Event::ExecutionSuspended { .. } => EXECUTION_SUSPENDED,
         Event::ExecutionResumed { .. } => EXECUTION_RESUMED,
         Event::ExecutionTerminated { .. } => EXECUTION_TERMINATED,
+        Event::ExecutionRewound { .. } => EXECUTION_REWOUND,
+        Event::EntityOperationCompleted { .. } => ENTITY_OPERATION_COMPLETED,
+        Event::EntityOperationFailed { .. } => ENTITY_OPERATION_FAILED,
+        Event::EntityLockGranted { .. } => ENTITY_LOCK_GRANTED,
+        Event::OperationRequested { .. } => OPERATION_REQUESTED,
+        Event::LockRequested { .. } => LOCK_REQUESTED,
+        Event::LockReleased { .. } => LOCK_RELEASED,
+        Event::StatePurged => STATE_PURGED,
         Event::TaskScheduled { .. } => TASK_SCHEDULED,
         Event::SubOrchestrationInstanceCreated { .. } => SUB_ORCHESTRATION_INSTANCE_CREATED,
         Event::TimerCreated { .. } => TIMER_CREATED,
         Event::EventSent { .. } => EVENT_SENT,
+        Event::EntityOperationCalled { .. } => ENTITY_OPERATION_CALLED,
+        Event::EntityOperationSignaled { .. } => ENTITY_OPERATION_SIGNALED,
+        Event::EntityLockRequested { .. } => ENTITY_LOCK_REQUESTED,
+        Event::EntityUnlockSent { .. } => ENTITY_UNLOCK_SENT,
         Event::ExecutionCompleted { .. } => EXECUTION_COMPLETED,
     }
 }
 
 fn write_fields(w: &mut Writer, event: &Event) {
     match event {
-        Event::OrchestratorStarted => {}
-        Event::ExecutionStarted { execution, name, input, version, parent } => {
+        Event::OrchestratorStarted | Event::StatePurged => {}
+        Event::ExecutionStarted { execution, name, input, version, parent, start_at } => {
             write_execution(w, *execution);
             w.text(name.as_str());
             w.text(input);
             w.text(version);
             w.option(parent.as_ref(), write_parent);
+            w.option(*start_at, write_time);
         }
-        Event::TaskCompleted { seq, result } | Event::SubOrchestrationInstanceCompleted { seq, result } => {
+        Event::TaskCompleted { seq, result }
+        | Event::SubOrchestrationInstanceCompleted { seq, result }
+        | Event::EntityOperationCompleted { seq, result } => {
             write_seq(w, *seq);
             w.text(result);
         }
-        Event::TaskFailed { seq, failure } | Event::SubOrchestrationInstanceFailed { seq, failure } => {
+        Event::TaskFailed { seq, failure }
+        | Event::SubOrchestrationInstanceFailed { seq, failure }
+        | Event::EntityOperationFailed { seq, failure } => {
             write_seq(w, *seq);
             write_failure(w, failure);
         }
         Event::TimerFired { seq, fire_at } | Event::TimerCreated { seq, fire_at } => {
             write_seq(w, *seq);
-            w.signed(fire_at.0);
+            write_time(w, *fire_at);
         }
         Event::EventRaised { name, data } => {
             w.text(name);
             w.text(data);
         }
-        Event::ExecutionSuspended { reason } | Event::ExecutionResumed { reason } | Event::ExecutionTerminated { reason } => {
+        Event::ExecutionSuspended { reason } | Event::ExecutionResumed { reason } => w.text(reason),
+        Event::ExecutionTerminated { reason, recurse } => {
             w.text(reason);
+            w.flag(*recurse);
+        }
+        Event::ExecutionRewound { reason, parent } => {
+            w.text(reason);
+            w.option(parent.as_ref(), write_parent);
+        }
+        Event::EntityLockGranted { seq } => write_seq(w, *seq),
+        Event::OperationRequested { operation, input, caller, deliver_at } => {
+            w.text(operation);
+            w.text(input);
+            w.option(caller.as_ref(), write_parent);
+            w.option(*deliver_at, write_time);
+        }
+        Event::LockRequested { entities, position, owner } | Event::LockReleased { entities, position, owner } => {
+            write_instances(w, entities);
+            w.number((*position).into());
+            write_parent(w, owner);
         }
         Event::TaskScheduled { seq, name, input, attempt } => {
             write_seq(w, *seq);
@@ -109,8 +156,26 @@ fn write_fields(w: &mut Writer, event: &Event) {
             w.text(name);
             w.text(data);
         }
+        Event::EntityOperationCalled { seq, entity, operation, input } => {
+            write_operation(w, *seq, entity, operation, input);
+        }
+        Event::EntityOperationSignaled { seq, entity, operation, input, deliver_at } => {
+            write_operation(w, *seq, entity, operation, input);
+            w.option(*deliver_at, write_time);
+        }
+        Event::EntityLockRequested { seq, entities } | Event::EntityUnlockSent { seq, entities } => {
+            write_seq(w, *seq);
+            write_instances(w, entities);
+        }
         Event::ExecutionCompleted { outcome } => write_outcome(w, outcome),
     }
+}
+
+fn write_operation(w: &mut Writer, seq: Seq, entity: &InstanceId, operation: &str, input: &str) {
+    write_seq(w, seq);
+    w.text(entity.as_str());
+    w.text(operation);
+    w.text(input);
 }
 
 fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Event> {
@@ -122,6 +187,7 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Event> {
             input: read_payload(r)?,
             version: read_string(r)?,
             parent: r.option(read_parent)?,
+            start_at: r.added(|r| r.option(read_time))?.flatten(),
         },
         TASK_COMPLETED => Event::TaskCompleted { seq: read_seq(r)?, result: read_payload(r)? },
         TASK_FAILED => Event::TaskFailed { seq: read_seq(r)?, failure: read_failure(r)? },
@@ -135,7 +201,22 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Event> {
         EVENT_RAISED => Event::EventRaised { name: read_string(r)?, data: read_payload(r)? },
         EXECUTION_SUSPENDED => Event::ExecutionSuspended { reason: read_string(r)? },
         EXECUTION_RESUMED => Event::ExecutionResumed { reason: read_string(r)? },
-        EXECUTION_TERMINATED => Event::ExecutionTerminated { reason: read_string(r)? },
+        EXECUTION_TERMINATED => {
+            Event::ExecutionTerminated { reason: read_string(r)?, recurse: r.added(Reader::flag)?.unwrap_or(false) }
+        }
+        EXECUTION_REWOUND => Event::ExecutionRewound { reason: read_string(r)?, parent: r.option(read_parent)? },
+        ENTITY_OPERATION_COMPLETED => Event::EntityOperationCompleted { seq: read_seq(r)?, result: read_payload(r)? },
+        ENTITY_OPERATION_FAILED => Event::EntityOperationFailed { seq: read_seq(r)?, failure: read_failure(r)? },
+        ENTITY_LOCK_GRANTED => Event::EntityLockGranted { seq: read_seq(r)? },
+        OPERATION_REQUESTED => Event::OperationRequested {
+            operation: read_string(r)?,
+            input: read_payload(r)?,
+            caller: r.option(read_parent)?,
+            deliver_at: r.option(read_time)?,
+        },
+        LOCK_REQUESTED => Event::LockRequested { entities: read_instances(r)?, position: r.number32()?, owner: read_parent(r)? },
+        LOCK_RELEASED => Event::LockReleased { entities: read_instances(r)?, position: r.number32()?, owner: read_parent(r)? },
+        STATE_PURGED => Event::StatePurged,
         TASK_SCHEDULED => {
             Event::TaskScheduled { seq: read_seq(r)?, name: read_name(r)?, input: read_payload(r)?, attempt: r.number32()? }
         }
@@ -150,6 +231,21 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Event> {
         EVENT_SENT => {
             Event::EventSent { seq: read_seq(r)?, instance: read_instance(r)?, name: read_string(r)?, data: read_payload(r)? }
         }
+        ENTITY_OPERATION_CALLED => Event::EntityOperationCalled {
+            seq: read_seq(r)?,
+            entity: read_instance(r)?,
+            operation: read_string(r)?,
+            input: read_payload(r)?,
+        },
+        ENTITY_OPERATION_SIGNALED => Event::EntityOperationSignaled {
+            seq: read_seq(r)?,
+            entity: read_instance(r)?,
+            operation: read_string(r)?,
+            input: read_payload(r)?,
+            deliver_at: r.option(read_time)?,
+        },
+        ENTITY_LOCK_REQUESTED => Event::EntityLockRequested { seq: read_seq(r)?, entities: read_instances(r)? },
+        ENTITY_UNLOCK_SENT => Event::EntityUnlockSent { seq: read_seq(r)?, entities: read_instances(r)? },
         EXECUTION_COMPLETED => Event::ExecutionCompleted { outcome: read_outcome(r)? },
         0 => return Err(Bad::Malformed("an event has no kind")),
         newer => return Err(Bad::Newer { found: newer.into(), known: LAST_KIND.into() }),
@@ -231,6 +327,10 @@ fn read_seq(r: &mut Reader<'_>) -> Result<Seq> {
     r.number32().map(Seq)
 }
 
+pub(super) fn write_time(w: &mut Writer, time: Timestamp) {
+    w.signed(time.0);
+}
+
 pub(super) fn read_time(r: &mut Reader<'_>) -> Result<Timestamp> {
     r.signed().map(Timestamp)
 }
@@ -245,6 +345,19 @@ pub(super) fn read_payload(r: &mut Reader<'_>) -> Result<Payload> {
 
 pub(super) fn read_instance(r: &mut Reader<'_>) -> Result<InstanceId> {
     InstanceId::any(r.text()?).map_err(|_| Bad::Malformed("an instance id breaks the rules for ids"))
+}
+
+fn write_instances(w: &mut Writer, instances: &[InstanceId]) {
+    w.block(|w| instances.iter().for_each(|instance| w.text(instance.as_str())));
+}
+
+fn read_instances(r: &mut Reader<'_>) -> Result<Vec<InstanceId>> {
+    let mut list = r.block()?;
+    let mut instances = Vec::new();
+    while !list.is_empty() {
+        instances.push(read_instance(&mut list)?);
+    }
+    Ok(instances)
 }
 
 pub(super) fn read_name(r: &mut Reader<'_>) -> Result<FunctionName> {

@@ -11,19 +11,22 @@
 use std::ops::Range;
 
 use dacapo_core::{
-    ExecutionId, FunctionKind, HistoryEvent, InstanceId, InstanceRecord, Message, Row, RuntimeStatus, Timestamp, VersionId,
+    Announcement, EntityState, ExecutionId, FunctionKind, HistoryEvent, InstanceId, InstanceRecord, Message, Row, RuntimeStatus,
+    Timestamp, VersionId,
 };
 
 use crate::{AppVersion, StoreError};
 
 mod event;
 mod wire;
+mod zone;
 
 use event::{
     read_event, read_execution, read_instance, read_name, read_parent, read_payload, read_string, read_time, write_event,
-    write_execution, write_parent,
+    write_execution, write_parent, write_time,
 };
 use wire::{Bad, Reader, Writer};
+pub use zone::{Zone, decode_zone, encode_zone};
 
 /// The format that this release writes.
 pub const FORMAT: u8 = 1;
@@ -39,6 +42,13 @@ pub struct Fence {
     pub id: InstanceId,
 }
 
+/// What decides whether a listing shows a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    pub status: RuntimeStatus,
+    pub created: Timestamp,
+}
+
 /// Where the counters of a hub stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counters {
@@ -48,6 +58,9 @@ pub struct Counters {
     pub next_row: u64,
     /// Above the number of every message that was ever stored.
     pub next_message: u64,
+    /// Above the number of every announcement that is stored. 0: the last who wrote was the first release, which knows
+    /// neither announcements nor zones.
+    pub next_announcement: u64,
 }
 
 /// A record without its row, which is its key.
@@ -104,10 +117,82 @@ pub fn decode_fence(bytes: &[u8]) -> Result<Fence> {
 }
 
 fn read_fence(r: &mut Reader<'_>) -> wire::Result<Fence> {
-    let status = r.byte()?;
-    let status =
-        RuntimeStatus::ALL.into_iter().find(|known| *known as u8 == status).ok_or(Bad::Malformed("a status is unknown"))?;
-    Ok(Fence { status, turns: r.number32()?..r.number32()?, execution: read_execution(r)?, id: read_instance(r)? })
+    Ok(Fence {
+        status: read_status(r)?,
+        turns: r.number32()?..r.number32()?,
+        execution: read_execution(r)?,
+        id: read_instance(r)?,
+    })
+}
+
+fn read_status(r: &mut Reader<'_>) -> wire::Result<RuntimeStatus> {
+    status_of(r.byte()?).ok_or(Bad::Malformed("a status is unknown"))
+}
+
+fn status_of(number: u8) -> Option<RuntimeStatus> {
+    RuntimeStatus::ALL.get(usize::from(number)).copied().filter(|status| *status as u8 == number)
+}
+
+/// Reads of a record what a listing asks for, and makes nothing of the rest.
+pub fn decode_glance(bytes: &[u8]) -> Result<Glance> {
+    decode("an instance", bytes, |r| {
+        let status = read_status(r)?;
+        // The turns, the execution, the id and the name; the version and its label; the parent and the custom status.
+        r.number32()?;
+        r.number32()?;
+        r.raw::<16>()?;
+        r.skip()?;
+        r.skip()?;
+        r.option(Reader::raw::<32>)?;
+        r.skip()?;
+        r.option(Reader::skip)?;
+        r.option(Reader::skip)?;
+        Ok(Glance { status, created: read_time(r)? })
+    })
+}
+
+pub fn encode_entity(entity: &EntityState) -> Vec<u8> {
+    let mut w = value(32 + entity.state.as_ref().map_or(0, |state| state.len()));
+    w.option(entity.state.as_deref(), Writer::text);
+    w.option(entity.lock.as_ref(), write_parent);
+    w.number(entity.operations);
+    w.flag(entity.waiting);
+    w.finish()
+}
+
+pub fn decode_entity(bytes: &[u8]) -> Result<EntityState> {
+    decode("an entity", bytes, |r| {
+        Ok(EntityState {
+            state: r.option(read_payload)?,
+            lock: r.option(read_parent)?,
+            operations: r.number()?,
+            waiting: r.flag()?,
+        })
+    })
+}
+
+pub fn encode_announcement(announcement: &Announcement) -> Vec<u8> {
+    let mut w = value(128);
+    w.text(announcement.instance.as_str());
+    w.text(announcement.name.as_str());
+    write_execution(&mut w, announcement.execution);
+    w.byte(announcement.status as u8);
+    w.option(announcement.reason.as_deref(), Writer::text);
+    write_time(&mut w, announcement.at);
+    w.finish()
+}
+
+pub fn decode_announcement(bytes: &[u8]) -> Result<Announcement> {
+    decode("an announcement", bytes, |r| {
+        Ok(Announcement {
+            instance: read_instance(r)?,
+            name: read_name(r)?,
+            execution: read_execution(r)?,
+            status: read_status(r)?,
+            reason: r.option(read_string)?,
+            at: read_time(r)?,
+        })
+    })
 }
 
 /// The events of one turn.
@@ -217,12 +302,18 @@ pub fn encode_counters(counters: Counters) -> Vec<u8> {
     w.number(counters.transactions);
     w.number(counters.next_row);
     w.number(counters.next_message);
+    w.number(counters.next_announcement);
     w.finish()
 }
 
 pub fn decode_counters(bytes: &[u8]) -> Result<Counters> {
     decode("the hub's counters", bytes, |r| {
-        Ok(Counters { transactions: r.number()?, next_row: r.number()?, next_message: r.number()? })
+        Ok(Counters {
+            transactions: r.number()?,
+            next_row: r.number()?,
+            next_message: r.number()?,
+            next_announcement: r.added(Reader::number)?.unwrap_or(0),
+        })
     })
 }
 

@@ -151,8 +151,18 @@ impl<'a> Reader<'a> {
         if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
 
+    /// Fields that stand at the end since a later release. None: an earlier one wrote this.
+    pub fn added<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
+        if self.is_empty() { Ok(None) } else { read(self).map(Some) }
+    }
+
     pub fn block(&mut self) -> Result<Reader<'a>> {
         self.bytes().map(Reader)
+    }
+
+    /// Passes over a text or a block.
+    pub fn skip(&mut self) -> Result<()> {
+        self.bytes().map(drop)
     }
 
     fn bytes(&mut self) -> Result<&'a [u8]> {

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use ::redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable};
+use ::redb::{Builder, Database, DatabaseError, ReadableDatabase};
 
 use super::fault::{Fault, store_error};
-use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, META, META_COUNTERS, META_FORMAT, RECORDS, TIMERS};
+use super::hub::prepare;
+use super::tables::{META, META_COUNTERS};
 use crate::StoreError;
 use crate::codec::{self, Counters};
 
@@ -164,36 +165,3 @@ fn open(medium: &dyn Medium, cache_bytes: usize) -> Result<Database, StoreError>
         error => store_error(error.into()),
     })
 }
-
-/// Checks that the hub is one of ours, or makes it one. Returns where its counters stand.
-fn prepare(database: &Database) -> Result<Counters, Fault> {
-    let mut txn = database.begin_write()?;
-    txn.set_durability(Durability::Immediate).expect("no savepoint was made");
-    let empty = txn.list_tables()?.next().is_none();
-    {
-        let mut meta = txn.open_table(META)?;
-        if !empty {
-            let read = |name| -> Result<Vec<u8>, Fault> {
-                let value = meta.get(name)?.map(|value| value.value().to_vec());
-                Ok(value.ok_or_else(|| StoreError::Corrupt(format!("it is not a task hub: it has no {name}")))?)
-            };
-            codec::check_hub_format(&read(META_FORMAT)?)?;
-            return Ok(codec::decode_counters(&read(META_COUNTERS)?)?);
-        }
-        meta.insert(META_FORMAT, codec::encode_hub_format().as_slice())?;
-        meta.insert(META_COUNTERS, codec::encode_counters(FRESH).as_slice())?;
-    }
-    // Every table is made at once, so that readers need not ask whether one exists.
-    txn.open_table(IDS)?;
-    txn.open_table(RECORDS)?;
-    txn.open_table(HISTORY)?;
-    txn.open_table(INBOX)?;
-    txn.open_table(TIMERS)?;
-    txn.open_table(ACTIVITIES)?;
-    txn.open_table(APPS)?;
-    txn.open_table(ACTIVE)?;
-    txn.commit().map_err(|error| Fault::File(error.into()))?;
-    Ok(FRESH)
-}
-
-const FRESH: Counters = Counters { transactions: 0, next_row: 1, next_message: 1 };

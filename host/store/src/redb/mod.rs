@@ -30,6 +30,17 @@
 //! whatever the size of the file; above it a commit that is alone takes twice as long, and a busy hub loses little, because
 //! its groups share the second sync.
 //!
+//! # Listing and purging
+//! Listing by row reads *zones*: the statuses of 256 neighbouring records and the span of the times when they were created.
+//! So it searches only for records that it may show, and what it costs is to pass over the others' zones. Figures of
+//! `examples/listing.rs` with 1,000,000 finished instances, beside compilers on two cores: a page of 100 takes 0.1 ms when
+//! many match, 0.2 ms when one in each zone does, 1 to 2 ms by time, and 3 to 4 ms (7 at most) when it has to pass over all
+//! zones.
+//!
+//! Purging in batches of 1,000 removes some 23,000 instances in a second there, each with four turns. What belongs to a row
+//! goes at one stroke with its neighbours. The time goes into the index of ids, which are in no order: each id that goes
+//! changes a page of its own. Commits wait for the batch before them, so who purges beside other work leaves pauses.
+//!
 //! # Failures
 //! A commit that does not follow what is stored is refused alone. A transaction that fails fails its whole group. When a
 //! *sync* fails it is not known whether the group is stored: the file is opened again and asked (a counter in it says), and
@@ -43,14 +54,20 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use dacapo_core::{Commit, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Row, Seq, Timestamp};
+use dacapo_core::{
+    Announcement, Commit, EntityState, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Row, Seq, Timestamp,
+};
 
-use crate::{AppVersion, Done, DueTimer, InstanceQuery, Page, PendingActivity, Result, Store, StoreError, StoreStats, TimerKey};
+use crate::{
+    AppVersion, Cursor, Done, DueTimer, InstanceQuery, Page, PendingActivity, Result, Store, StoreError, StoreStats, TimerKey,
+};
 
 mod apply;
 mod disk_file;
 mod fault;
 mod file;
+mod hub;
+mod listing;
 mod prepare;
 mod read;
 mod tables;
@@ -61,7 +78,7 @@ pub use file::Medium;
 use disk_file::DiskFile;
 use file::HubFile;
 use prepare::Prepared;
-use writer::{Change, Job, Queue, Writer};
+use writer::{Change, Job, Outcome, Queue, Writer};
 
 /// How a hub's file is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +152,16 @@ impl RedbStore {
     }
 }
 
+impl RedbStore {
+    /// Queues a change and waits until it is durable.
+    fn change(&self, change: Change) -> Result<()> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let done = Box::new(move |outcome: Result<Outcome>| drop(sender.send(outcome.map(drop))));
+        self.queue.push(Job { change, done });
+        receiver.recv().unwrap_or(Err(StoreError::Closed))
+    }
+}
+
 impl Drop for RedbStore {
     fn drop(&mut self) {
         self.queue.close();
@@ -153,7 +180,8 @@ impl Store for RedbStore {
     }
 
     fn commit(&self, commit: Commit, done: Done) {
-        self.queue.push(Job { change: Change::Commit(Box::new(Prepared::new(commit))), done });
+        let change = Change::Commit(Box::new(Prepared::new(commit)));
+        self.queue.push(Job { change, done: Box::new(|outcome| done(outcome.map(|outcome| outcome.receipt))) });
     }
 
     fn instance(&self, id: &InstanceId) -> Result<Option<InstanceRecord>> {
@@ -184,15 +212,29 @@ impl Store for RedbStore {
         self.file.read(|txn| read::activities(txn, after, limit))
     }
 
-    fn instances(&self, query: &InstanceQuery, after: Option<&InstanceId>, limit: usize) -> Result<Page> {
-        self.file.read(|txn| read::instances(txn, query, after, limit))
+    fn entity(&self, row: Row) -> Result<Option<EntityState>> {
+        self.file.read(|txn| read::entity(txn, row))
+    }
+
+    fn instances(&self, query: &InstanceQuery, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        self.file.read(|txn| listing::instances(txn, query, after, limit))
+    }
+
+    fn purge(&self, rows: Vec<Row>, done: Box<dyn FnOnce(Result<u64>) + Send>) {
+        let done = Box::new(|outcome: Result<Outcome>| done(outcome.map(|outcome| outcome.purged)));
+        self.queue.push(Job { change: Change::Purge(rows), done });
+    }
+
+    fn announcements(&self, after: Option<u64>, limit: usize) -> Result<Vec<(u64, Announcement)>> {
+        self.file.read(|txn| read::announcements(txn, after, limit))
+    }
+
+    fn forget_announcements(&self, up_to: u64) -> Result<()> {
+        self.change(Change::ForgetAnnouncements(up_to))
     }
 
     fn put_app(&self, version: &AppVersion) -> Result<()> {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let done = Box::new(move |result: Result<_>| drop(sender.send(result.map(|_| ()))));
-        self.queue.push(Job { change: Change::App(version.clone()), done });
-        receiver.recv().unwrap_or(Err(StoreError::Closed))
+        self.change(Change::App(version.clone()))
     }
 
     fn apps(&self) -> Result<Vec<(AppVersion, bool)>> {

@@ -3,16 +3,19 @@
 use std::ops::Range;
 
 use dacapo_core::commit::Timer;
-use dacapo_core::{Commit, InstanceId, Message, Row, RuntimeStatus, Seq};
+use dacapo_core::{Commit, ExecutionId, InstanceId, Message, Row, Seq};
 
-use crate::codec;
+use crate::codec::{self, Glance};
 
 pub(super) struct Prepared {
     pub id: InstanceId,
     pub row: Row,
-    pub status: RuntimeStatus,
+    pub execution: ExecutionId,
     pub turns: Range<u32>,
+    pub glance: Glance,
     pub record: Vec<u8>,
+    pub entity: Option<Vec<u8>>,
+    pub vanishes: bool,
     pub replaces: Option<Row>,
     pub forgotten: Range<u32>,
     /// The turn and its events.
@@ -25,8 +28,10 @@ pub(super) struct Prepared {
     /// Whom the timers wake. Empty if none is set.
     pub timer: Vec<u8>,
     pub timers_cleared: Vec<Timer>,
-    pub activities_set: Vec<Seq>,
+    /// Each with the turn that scheduled it.
+    pub activities_set: Vec<(Seq, u32)>,
     pub activities_cleared: Vec<Seq>,
+    pub announced: Option<Vec<u8>>,
 }
 
 pub(super) struct Sent {
@@ -44,9 +49,12 @@ impl Prepared {
         Self {
             id: commit.record.id,
             row: commit.record.row,
-            status: commit.record.status,
+            execution: commit.record.execution,
             turns: commit.record.turns,
+            glance: Glance { status: commit.record.status, created: commit.record.created },
             record,
+            entity: commit.entity.as_ref().map(codec::encode_entity),
+            vanishes: commit.vanishes,
             replaces: commit.replaces.map(|replaced| replaced.row),
             forgotten: commit.forgotten,
             history: commit.history.map(|chunk| (chunk.turn, codec::encode_history(&chunk.events))),
@@ -56,8 +64,9 @@ impl Prepared {
             timers_set: commit.timers_set,
             timer,
             timers_cleared: commit.timers_cleared,
-            activities_set: commit.activities_set,
+            activities_set: commit.activities_set.iter().map(|activity| (activity.seq, activity.turn)).collect(),
             activities_cleared: commit.activities_cleared,
+            announced: commit.announced.as_ref().map(codec::encode_announcement),
         }
     }
 
@@ -66,11 +75,12 @@ impl Prepared {
         // A small row costs its key and its place in a page besides its value.
         const ROW: usize = 32;
         let history = self.history.as_ref().map_or(0, |(_, bytes)| bytes.len());
+        let beside = [&self.entity, &self.announced].into_iter().flatten().map(|bytes| bytes.len() + ROW).sum::<usize>();
         let kept: usize = self.kept.iter().map(|bytes| bytes.len() + ROW).sum();
         let sent: usize = self.sent.iter().map(|sent| sent.bytes.len() + 2 * ROW).sum();
         let timers = self.timers_set.len() * (self.timer.len() + ROW);
         let small = self.activities_set.len() + self.activities_cleared.len() + self.timers_cleared.len() + self.consumed.len();
-        self.record.len() + history + kept + sent + timers + (small + 2) * ROW
+        self.record.len() + history + beside + kept + sent + timers + (small + 2) * ROW
     }
 }
 

@@ -3,18 +3,18 @@
 use std::ops::{Bound, Range};
 
 use ::redb::{ReadTransaction, ReadableTableMetadata};
-use dacapo_core::{Event, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Row, Seq, Timestamp, VersionId};
+use dacapo_core::{
+    Announcement, EntityState, Event, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Row, Seq, Timestamp,
+    VersionId,
+};
 
 use super::fault::Fault;
-use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, RECORDS, TIMERS};
-use crate::{AppVersion, DueTimer, InstanceQuery, Page, PendingActivity, StoreError, StoreStats, TimerKey, codec};
+use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, OUTBOX, RECORDS, STATES, TIMERS};
+use crate::{AppVersion, DueTimer, PendingActivity, StoreError, StoreStats, TimerKey, codec};
 
-/// Records that one page looks at: a query that matches almost nothing must not hold a thread for the whole hub.
-const SCAN_MAX: usize = 10_000;
+pub(super) type Result<T> = std::result::Result<T, Fault>;
 
-type Result<T> = std::result::Result<T, Fault>;
-
-fn corrupt<T>(what: String) -> Result<T> {
+pub(super) fn corrupt<T>(what: String) -> Result<T> {
     Err(StoreError::Corrupt(what).into())
 }
 
@@ -155,35 +155,19 @@ impl ScheduledTurn {
     }
 }
 
-pub(super) fn instances(txn: &ReadTransaction, query: &InstanceQuery, after: Option<&InstanceId>, limit: usize) -> Result<Page> {
-    let prefix = query.id_prefix.as_str();
-    let from = match after.map(InstanceId::as_str) {
-        Some(after) if after >= prefix => Bound::Excluded(after),
-        Some(_) | None => Bound::Included(prefix),
-    };
-    let records = txn.open_table(RECORDS)?;
-    let mut page = Page::default();
-    let mut last = None;
-    for (scanned, entry) in txn.open_table(IDS)?.range::<&str>((from, Bound::Unbounded))?.enumerate() {
-        let (id, row) = entry?;
-        if !id.value().starts_with(prefix) {
-            break;
-        }
-        if page.records.len() == limit || scanned == SCAN_MAX {
-            page.next = last;
-            break;
-        }
-        let row = Row(row.value());
-        let Some(bytes) = records.get(row.0)? else {
-            return corrupt(format!("the instance '{}' in row {} is missing", id.value(), row.0));
-        };
-        let record = codec::decode_record(row, bytes.value())?;
-        last = Some(record.id.clone());
-        if query.wants(&record) {
-            page.records.push(record);
-        }
+pub(super) fn entity(txn: &ReadTransaction, row: Row) -> Result<Option<EntityState>> {
+    let state = txn.open_table(STATES)?.get(row.0)?;
+    Ok(state.map(|bytes| codec::decode_entity(bytes.value())).transpose()?)
+}
+
+pub(super) fn announcements(txn: &ReadTransaction, after: Option<u64>, limit: usize) -> Result<Vec<(u64, Announcement)>> {
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let mut announcements = Vec::new();
+    for entry in txn.open_table(OUTBOX)?.range((from, Bound::Unbounded))?.take(limit) {
+        let (number, bytes) = entry?;
+        announcements.push((number.value(), codec::decode_announcement(bytes.value())?));
     }
-    Ok(page)
+    Ok(announcements)
 }
 
 pub(super) fn apps(txn: &ReadTransaction) -> Result<Vec<(AppVersion, bool)>> {
@@ -208,5 +192,7 @@ pub(super) fn stats(txn: &ReadTransaction, bytes: u64, transactions: u64) -> Res
         messages: txn.open_table(INBOX)?.len()?,
         timers: txn.open_table(TIMERS)?.len()?,
         activities: txn.open_table(ACTIVITIES)?.len()?,
+        entities: txn.open_table(STATES)?.len()?,
+        announcements: txn.open_table(OUTBOX)?.len()?,
     })
 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use ::redb::{Database, Durability, WriteTransaction};
+use dacapo_core::Row;
 
 use super::QuickRepair;
 use super::apply::{Rejected, Tables, put_app};
@@ -21,7 +22,7 @@ use super::fault::Fault;
 use super::file::HubFile;
 use super::prepare::Prepared;
 use crate::codec::Counters;
-use crate::{AppVersion, Done, Receipt, StoreError};
+use crate::{AppVersion, Receipt, StoreError};
 
 /// Commits in one transaction. Past some hundreds the sync is paid for; more would only let the first ones wait.
 const GROUP_COMMITS_MAX: usize = 1_024;
@@ -30,22 +31,37 @@ const GROUP_BYTES_MAX: usize = 8 << 20;
 /// Bytes that may wait. Who brings more has to wait for the disk: memory must not grow with a disk that is slow.
 const QUEUE_BYTES_MAX: usize = 64 << 20;
 
+/// What a purged instance is taken for when bytes are counted: a page of the index of ids changes for each.
+const PURGED_BYTES: usize = 4_096;
+
 /// Something to store, and who hears of it.
 pub(super) struct Job {
     pub change: Change,
-    pub done: Done,
+    pub done: Box<dyn FnOnce(Result<Outcome, StoreError>) + Send>,
 }
 
 pub(super) enum Change {
     Commit(Box<Prepared>),
+    Purge(Vec<Row>),
+    ForgetAnnouncements(u64),
     App(AppVersion),
+}
+
+/// What became of a change.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Of a commit.
+    pub receipt: Receipt,
+    /// How many instances a purge has removed.
+    pub purged: u64,
 }
 
 impl Change {
     fn size(&self) -> usize {
         match self {
             Change::Commit(commit) => commit.size(),
-            Change::App(_) => 4_096,
+            Change::Purge(rows) => rows.len() * PURGED_BYTES,
+            Change::ForgetAnnouncements(_) | Change::App(_) => 4_096,
         }
     }
 }
@@ -132,7 +148,7 @@ pub(super) struct Writer {
 
 /// What a transaction holds: the outcome of each job, and where the counters stand after it.
 struct Written {
-    outcomes: Vec<Result<Receipt, StoreError>>,
+    outcomes: Vec<Result<Outcome, StoreError>>,
     counters: Counters,
 }
 
@@ -162,7 +178,7 @@ impl Writer {
     }
 
     /// Writes a group in one transaction. One bad commit does not fail the others; a failed transaction fails all.
-    fn write(&mut self, group: &[Job]) -> Vec<Result<Receipt, StoreError>> {
+    fn write(&mut self, group: &[Job]) -> Vec<Result<Outcome, StoreError>> {
         let mut rejected: Vec<Option<StoreError>> = group.iter().map(|_| None).collect();
         loop {
             let mut intended = None;
@@ -211,24 +227,21 @@ impl Writer {
     }
 
     fn apply(&self, txn: &WriteTransaction, group: &[Job], rejected: &[Option<StoreError>]) -> Result<Attempt, Fault> {
-        let mut counters = self.counters;
         let mut outcomes = Vec::with_capacity(group.len());
-        let mut tables = Tables::open(txn)?;
+        let mut tables = Tables::open(txn, self.counters, &self.rows)?;
         for (number, (job, rejected)) in group.iter().zip(rejected).enumerate() {
-            outcomes.push(match (rejected, &job.change) {
-                (Some(error), _) => Err(error.clone()),
-                (None, Change::App(version)) => put_app(txn, version).map(|()| Ok(Receipt::default()))?,
-                (None, Change::Commit(commit)) => match tables.apply(commit, &mut counters, &self.rows) {
-                    Ok(receipt) => Ok(receipt),
-                    Err(Rejected::Refused(error)) => Err(error),
-                    Err(Rejected::Spoiled(error)) => return Ok(Attempt::Spoiled(number, error)),
-                    Err(Rejected::File(fault)) => return Err(fault),
-                },
+            if let Some(error) = rejected {
+                outcomes.push(Err(error.clone()));
+                continue;
+            }
+            outcomes.push(match apply_one(txn, &mut tables, &job.change) {
+                Ok(outcome) => Ok(outcome),
+                Err(Rejected::Refused(error)) => Err(error),
+                Err(Rejected::Spoiled(error)) => return Ok(Attempt::Spoiled(number, error)),
+                Err(Rejected::File(fault)) => return Err(fault),
             });
         }
-        counters.transactions += 1;
-        tables.write_counters(counters)?;
-        Ok(Attempt::Done(Written { outcomes, counters }))
+        Ok(Attempt::Done(Written { outcomes, counters: tables.finish()? }))
     }
 
     /// Whether the transaction that ends with these counters is stored, although it failed. A sync that fails may still
@@ -245,6 +258,15 @@ impl Writer {
             }
         }
     }
+}
+
+fn apply_one(txn: &WriteTransaction, tables: &mut Tables<'_>, change: &Change) -> Result<Outcome, Rejected> {
+    Ok(match change {
+        Change::Commit(commit) => Outcome { receipt: tables.apply(commit)?, ..Outcome::default() },
+        Change::Purge(rows) => Outcome { purged: tables.purge(rows)?, ..Outcome::default() },
+        Change::ForgetAnnouncements(up_to) => tables.forget_announcements(*up_to).map(|()| Outcome::default())?,
+        Change::App(version) => put_app(txn, version).map(|()| Outcome::default())?,
+    })
 }
 
 /// Answers who still waits when the writer ends, also when it ends by a panic: nobody waits for ever.

@@ -5,13 +5,16 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use dacapo_store::conformance::everything;
+use dacapo_store::redb::Medium;
 use dacapo_store::{QuickRepair, RedbStore, Store, StoreError, StoreOptions};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use redb::Database;
 
 use crate::disk::Disk;
-use crate::from_env;
-use crate::model::Model;
+use crate::model::{Answer, Model, Step};
+use crate::random_steps::take;
+use crate::{from_env, zones};
 
 /// Crashes of one disk.
 const CRASHES: u64 = 10;
@@ -51,16 +54,25 @@ fn live_until_power_goes(disk: &Disk, model: &mut Model, rng: &mut StdRng) -> Li
     let mut own_rows: Vec<_> = (0..200).map(|_| store.next_row()).collect();
     model.next_row += 200;
 
+    // Who forgets announcements waits until that is durable: not in the dark.
+    let forget = Step::Forget(rng.random_range(0..3_000));
+    assert_eq!(take(&store, forget.clone()), model.apply(&forget));
+
     // Every state that the store goes through.
     let mut states = vec![model.clone()];
     let (sender, receiver) = mpsc::channel();
     disk.light_fuse(rng.random_range(0..400));
     for _ in 0..rng.random_range(1..150) {
-        let change = model.random_commit(rng, &mut || own_rows.pop().expect("fewer commits than rows"));
-        let follows = model.apply(&change).is_some();
+        let step = model.random_change(rng, &mut || own_rows.pop().expect("fewer commits than rows"));
+        let follows = model.apply(&step) != Answer::Stale;
         states.extend(follows.then(|| model.clone()));
         let sender = sender.clone();
-        store.commit(change, Box::new(move |result| sender.send((follows, result)).expect("the test waits")));
+        let done = move |result: Result<(), StoreError>| sender.send((follows, result)).expect("the test waits");
+        match step {
+            Step::Commit(change) => store.commit(*change, Box::new(move |result| done(result.map(drop)))),
+            Step::Purge(rows) => store.purge(rows, Box::new(move |result| done(result.map(drop)))),
+            Step::Forget(_) => unreachable!("it would wait for power"),
+        }
         if rng.random_bool(0.1) {
             // Lets the writer catch up, so that groups of all sizes come about.
             let _ = store.stats();
@@ -72,7 +84,7 @@ fn live_until_power_goes(disk: &Disk, model: &mut Model, rng: &mut StdRng) -> Li
     let mut acknowledged = 0;
     for (follows, result) in receiver {
         match result {
-            Ok(_) if follows => acknowledged += 1,
+            Ok(()) if follows => acknowledged += 1,
             Err(StoreError::Stale { .. }) if !follows => {}
             Err(_) if disk.is_dark() => {}
             unexpected => panic!("with power on, a commit that follows ({follows}) gave {unexpected:?}"),
@@ -80,6 +92,7 @@ fn live_until_power_goes(disk: &Disk, model: &mut Model, rng: &mut StdRng) -> Li
     }
     disk.power_up(rng);
     let found = everything(&open_through_crashes(disk, rng));
+    zones::assert_exact(&disk.open(&Database::builder()).expect("it was closed"));
     let stored = states.iter().rposition(|state| state.everything() == found).expect("a state between two commits");
     assert!(stored >= acknowledged, "{acknowledged} commits were acknowledged, {stored} are stored");
     let under_way = states.len() - 1 - acknowledged;

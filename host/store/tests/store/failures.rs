@@ -4,9 +4,9 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use dacapo_core::Commit;
+use dacapo_core::{Commit, Row, RuntimeStatus};
 use dacapo_store::conformance::sample::{self, Instance};
-use dacapo_store::conformance::{commit, everything};
+use dacapo_store::conformance::{commit, everything, purge};
 use dacapo_store::redb::Medium;
 use dacapo_store::{AppVersion, RedbStore, Store, StoreError, StoreOptions};
 use redb::{Database, TableDefinition};
@@ -126,6 +126,33 @@ fn a_sync_that_fails_after_it_wrote_everything_is_told_as_it_is() {
     assert_eq!(everything(&open(&disk)), before);
 }
 
+/// Instances that have ended, each with a history of some kilobytes.
+fn ended(store: &RedbStore, names: std::ops::Range<u32>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for number in names {
+        let (mut instance, change) = heavy_start(store, &format!("i-{number}"));
+        commit(store, change).expect("there is room");
+        commit(store, instance.end(RuntimeStatus::Completed)).expect("there is room");
+        rows.push(instance.record.row);
+    }
+    rows
+}
+
+#[test]
+fn a_purge_that_fails_purges_nothing() {
+    let disk = Disk::default();
+    let store = open(&disk);
+    let rows = ended(&store, 0..30);
+    let before = everything(&store);
+    disk.fail_next_sync(SyncFault::Losing);
+    assert!(matches!(purge(&store, rows.clone()), Err(StoreError::Backend(_))));
+    assert_eq!(everything(&store), before);
+    disk.fail_next_sync(SyncFault::AfterWriting);
+    assert_eq!(purge(&store, rows[..10].to_vec()).expect("it is stored"), 10);
+    assert_eq!(purge(&store, rows).expect("the disk works again"), 20);
+    assert_eq!(store.stats().expect("readable").turns, 0);
+}
+
 #[test]
 fn a_read_that_fails_once_is_repeated() {
     let disk = Disk::default();
@@ -189,6 +216,12 @@ fn damage_that_a_commit_meets_fails_that_commit_alone() {
     assert_eq!(store.instance(&other.record.id).expect("readable"), Some(other.record.clone()));
     assert_ne!(other.record, other_before);
     assert!(matches!(store.instance(&damaged.record.id), Err(StoreError::Corrupt(_))));
+    // A purge that meets it changes nothing, and says so.
+    commit(&store, other.end(RuntimeStatus::Completed)).expect("it follows");
+    let both = vec![other.record.row, damaged.record.row];
+    assert!(matches!(purge(&store, both), Err(StoreError::Corrupt(_))));
+    assert_eq!(store.instance(&other.record.id).expect("readable"), Some(other.record.clone()));
+    assert_eq!(purge(&store, vec![other.record.row]).expect("there is room"), 1);
 }
 
 fn damage_record(disk: &Disk, instance: &Instance) {

@@ -9,8 +9,10 @@ mod disk;
 mod failures;
 mod model;
 mod opening;
+mod purge;
 mod random_steps;
 mod samples;
+mod zones;
 
 /// A number from the environment, for who wants to look longer or at one seed.
 fn from_env(name: &str, default: u64) -> u64 {

@@ -1,13 +1,19 @@
 //! Whom the store refuses to open, and how it says so; and how it closes.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dacapo_store::conformance::sample::Instance;
+use dacapo_core::{Commit, InstanceRecord, RuntimeStatus};
+use dacapo_store::codec::{self, Counters, Zone};
+use dacapo_store::conformance::sample::{self, Instance};
+use dacapo_store::conformance::{commit, everything};
 use dacapo_store::{RedbStore, Store, StoreError, StoreOptions};
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableTable, TableDefinition};
 
-fn refusal(path: &std::path::Path) -> StoreError {
+use crate::zones;
+
+fn refusal(path: &Path) -> StoreError {
     match RedbStore::open(path, StoreOptions::default()) {
         Ok(_) => panic!("it must not be opened"),
         Err(error) => error,
@@ -111,4 +117,65 @@ fn a_done_may_drop_the_last_handle_and_may_panic() {
     drop(store);
     release.send(()).expect("the writer waits");
     assert!(receiver.recv().expect("the writer lives on after a panic"));
+}
+
+/// Makes of a closed hub what the first release would have left: with its counters, and without the tables that it did not
+/// know, or with those of a later release that it did not keep up.
+fn as_the_first_release_left_it(path: &Path, has_tables: bool) {
+    let database = Database::open(path).expect("it was closed");
+    let txn = database.begin_write().expect("the only writer");
+    {
+        let mut meta = txn.open_table(TableDefinition::<&str, &[u8]>::new("meta")).expect("it is there");
+        let stored = meta.get("counters").expect("readable").expect("it is there").value().to_vec();
+        let counters = codec::decode_counters(&stored).expect("readable");
+        let length = codec::encode_counters(Counters { next_announcement: 0, ..counters }).len() - 1;
+        meta.insert("counters", &stored[..length]).expect("there is room");
+    }
+    if has_tables {
+        let mut zones = txn.open_table(zones::ZONES).expect("it is there");
+        zones.insert(0, codec::encode_zone(&Zone::EMPTY).as_slice()).expect("there is room");
+        zones.insert(77, codec::encode_zone(&Zone::EMPTY).as_slice()).expect("there is room");
+    } else {
+        for table in ["states", "zones", "outbox"] {
+            assert!(txn.delete_table(TableDefinition::<u64, &[u8]>::new(table)).expect("there is room"));
+        }
+    }
+    txn.commit().expect("there is room");
+}
+
+#[test]
+fn a_hub_that_the_first_release_wrote_is_indexed_when_it_is_opened() {
+    for has_tables in [false, true] {
+        let directory = tempfile::tempdir().expect("a writable directory for temporary files");
+        let path = directory.path().join("hub.redb");
+        let store = RedbStore::open(&path, StoreOptions::default()).expect("a new file");
+        for number in 0..700 {
+            let mut instance = Instance::new(&format!("i-{number}"), store.next_row());
+            store.commit(instance.turn(vec![instance.started()]), Box::new(|result| drop(result.expect("it follows"))));
+            if number % 3 == 0 {
+                store.commit(instance.end(RuntimeStatus::Failed), Box::new(|result| drop(result.expect("it follows"))));
+            }
+        }
+        store.forget_announcements(0).expect("there is room");
+        let announced = Commit { announced: Some(sample::announcement(&first(&store), 1)), ..sample::change(&first(&store)) };
+        let kept = has_tables.then(|| commit(&store, announced).expect("it follows"));
+        let before = everything(&store);
+        drop(store);
+        as_the_first_release_left_it(&path, has_tables);
+        let store = RedbStore::open(&path, StoreOptions::default()).expect("an earlier release wrote it");
+        assert_eq!(everything(&store), before);
+        let row = store.next_row();
+        let mut next = Instance::new("next", row);
+        let change = next.turn(vec![next.started()]);
+        commit(&store, Commit { announced: Some(sample::announcement(&next.record, 2)), ..change }).expect("it follows");
+        assert_eq!(store.announcements(None, 9).expect("readable").len(), 1 + kept.iter().len());
+        drop(store);
+        zones::assert_exact(&Database::open(&path).expect("it was closed"));
+        let store = RedbStore::open(&path, StoreOptions::default()).expect("this release wrote it");
+        assert!(store.next_row() > row);
+    }
+}
+
+fn first(store: &RedbStore) -> InstanceRecord {
+    store.instance(&sample::id("i-0")).expect("readable").expect("it is there")
 }

@@ -1,14 +1,15 @@
-//! Random commits on a store and on the model give the same.
+//! Random steps on a store and on the model give the same.
 
 use std::path::Path;
 
-use dacapo_store::conformance::{commit, everything};
+use dacapo_store::conformance::{commit, everything, purge};
 use dacapo_store::{RedbStore, Store, StoreError, StoreOptions};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use redb::Database;
 
-use crate::from_env;
-use crate::model::Model;
+use crate::model::{Answer, Model, Step};
+use crate::{from_env, zones};
 
 #[test]
 fn random_steps_agree_with_the_model() {
@@ -25,15 +26,12 @@ fn run(path: &Path, seed: u64) {
     let mut model = Model::new();
     let mut store = open(path);
     for step in 0..300 {
-        let change = model.random_commit(&mut rng, &mut || store.next_row());
+        let next = model.random_step(&mut rng, &mut || store.next_row());
         model.next_row = store.next_row().0 + 1;
-        match (commit(&store, change.clone()), model.apply(&change)) {
-            (Ok(receipt), Some(delivered)) => assert_eq!(receipt.delivered, delivered, "step {step}"),
-            (Err(StoreError::Stale { .. }), None) => {}
-            (store, model) => panic!("step {step}: the store says {store:?}, the model {model:?} of {change:?}"),
-        }
+        assert_eq!(take(&store, next.clone()), model.apply(&next), "step {step}: {next:?}");
         if rng.random_bool(0.03) {
             drop(store);
+            zones::assert_exact(&Database::open(path).expect("it was closed"));
             store = open(path);
         }
         if step % 10 == 0 {
@@ -42,6 +40,22 @@ fn run(path: &Path, seed: u64) {
     }
     drop(store);
     assert_eq!(everything(&open(path)), model.everything());
+    zones::assert_exact(&Database::open(path).expect("it was closed"));
+}
+
+pub fn take(store: &RedbStore, step: Step) -> Answer {
+    match step {
+        Step::Commit(change) => match commit(store, *change) {
+            Ok(receipt) => Answer::Delivered(receipt.delivered),
+            Err(StoreError::Stale { .. }) => Answer::Stale,
+            Err(other) => panic!("the file works: {other}"),
+        },
+        Step::Purge(rows) => Answer::Purged(purge(store, rows).expect("the file works")),
+        Step::Forget(up_to) => {
+            store.forget_announcements(up_to).expect("the file works");
+            Answer::Forgotten
+        }
+    }
 }
 
 fn open(path: &Path) -> RedbStore {

@@ -1,12 +1,13 @@
-//! One of everything that is stored: every kind of event, every shape of a record.
+//! One of everything that is stored: every kind of event, every shape of a record. What the first release could store
+//! stands apart, because what it wrote must be read for ever.
 
 use dacapo_core::event::Outcome;
 use dacapo_core::{
-    Event, Failure, FunctionKind, FunctionName, HistoryEvent, InstanceRecord, Message, Parent, Row, RuntimeStatus, Seq,
-    Timestamp, VersionId,
+    Announcement, EntityState, Event, Failure, FunctionKind, FunctionName, HistoryEvent, InstanceRecord, Message, Parent, Row,
+    RuntimeStatus, Seq, Timestamp, VersionId,
 };
 use dacapo_store::AppVersion;
-use dacapo_store::codec::Counters;
+use dacapo_store::codec::{Counters, Zone};
 use dacapo_store::conformance::sample::{at, execution, id, message};
 
 fn name(text: &str) -> FunctionName {
@@ -17,8 +18,56 @@ fn parent() -> Parent {
     Parent { name: name("Parent"), instance: id("the parent: ä"), execution: execution("parent"), seq: Seq(70_000) }
 }
 
-/// Every kind of event, with every choice that it offers.
-pub fn events() -> Vec<HistoryEvent> {
+/// Values of all kinds.
+pub struct Samples {
+    pub events: Vec<HistoryEvent>,
+    pub records: Vec<InstanceRecord>,
+    pub messages: Vec<Message>,
+    pub apps: Vec<AppVersion>,
+    pub counters: Counters,
+    pub entities: Vec<EntityState>,
+    pub announcements: Vec<Announcement>,
+    pub zones: Vec<Zone>,
+}
+
+impl Samples {
+    /// Everything that the first release could store.
+    pub fn of_the_first_release() -> Self {
+        let events = happened(first_events());
+        Self {
+            messages: messages(&events),
+            events,
+            records: records(),
+            apps: apps(),
+            counters: Counters { transactions: 5, next_row: 1 << 40, next_message: u64::MAX, next_announcement: 0 },
+            entities: vec![],
+            announcements: vec![],
+            zones: vec![],
+        }
+    }
+
+    /// Everything that this release can store.
+    pub fn of_this_release() -> Self {
+        let events = happened(first_events().into_iter().chain(events_since()).collect());
+        let first = Self::of_the_first_release();
+        Self {
+            messages: messages(&events),
+            events,
+            counters: Counters { next_announcement: 1 << 20, ..first.counters },
+            entities: entities(),
+            announcements: announcements(),
+            zones: zones(),
+            ..first
+        }
+    }
+}
+
+fn happened(events: Vec<Event>) -> Vec<HistoryEvent> {
+    events.into_iter().enumerate().map(|(number, event)| HistoryEvent { at: at(number as i64 * 3 % 7), event }).collect()
+}
+
+/// Every kind of event of the first release, with every choice that it offered.
+fn first_events() -> Vec<Event> {
     let failure = Failure::retriable("Timeout", "it took too long");
     let detailed = Failure::permanent("InsufficientFunds", "only 3 €").with_details("a\nb");
     let started = |parent, version: &str| Event::ExecutionStarted {
@@ -27,6 +76,7 @@ pub fn events() -> Vec<HistoryEvent> {
         input: "{\"a\":[1,2,3]}".into(),
         version: version.into(),
         parent,
+        start_at: None,
     };
     let created = |detached| Event::SubOrchestrationInstanceCreated {
         seq: Seq(8),
@@ -36,7 +86,7 @@ pub fn events() -> Vec<HistoryEvent> {
         detached,
     };
     let completed = |outcome| Event::ExecutionCompleted { outcome };
-    let events = vec![
+    vec![
         Event::OrchestratorStarted,
         started(None, ""),
         started(Some(parent()), "1.2"),
@@ -48,7 +98,7 @@ pub fn events() -> Vec<HistoryEvent> {
         Event::EventRaised { name: "approval".into(), data: "true".into() },
         Event::ExecutionSuspended { reason: "lunch".into() },
         Event::ExecutionResumed { reason: String::new() },
-        Event::ExecutionTerminated { reason: "enough".into() },
+        Event::ExecutionTerminated { reason: "enough".into(), recurse: false },
         Event::TaskScheduled { seq: Seq(5), name: name("Say"), input: "x".repeat(300).into(), attempt: 3 },
         created(false),
         created(true),
@@ -58,13 +108,53 @@ pub fn events() -> Vec<HistoryEvent> {
         completed(Outcome::Failed(failure)),
         completed(Outcome::Terminated { reason: "enough".into() }),
         completed(Outcome::ContinuedAsNew { input: "2".into() }),
-    ];
-    events.into_iter().enumerate().map(|(number, event)| HistoryEvent { at: at(number as i64 * 3 % 7), event }).collect()
+    ]
+}
+
+/// What has come to them since.
+fn events_since() -> Vec<Event> {
+    let Event::ExecutionStarted { execution, name, input, version, parent: waiting, .. } = first_events()[2].clone() else {
+        unreachable!("the third one is a start")
+    };
+    let entities = vec![id("@account@1"), id("@account@")];
+    let requested = |caller, deliver_at| Event::OperationRequested {
+        operation: "add".into(),
+        input: "{\"by\":1}".into(),
+        caller,
+        deliver_at,
+    };
+    let signaled = |deliver_at| Event::EntityOperationSignaled {
+        seq: Seq(10),
+        entity: id("@counter@ä"),
+        operation: String::new(),
+        input: "null".into(),
+        deliver_at,
+    };
+    let failure = Failure::permanent("Overdrawn", "only 3 €");
+    vec![
+        Event::ExecutionStarted { execution, name, input, version, parent: waiting, start_at: Some(at(86_400_000)) },
+        Event::ExecutionTerminated { reason: "all of it".into(), recurse: true },
+        Event::ExecutionRewound { reason: "mended".into(), parent: None },
+        Event::ExecutionRewound { reason: String::new(), parent: Some(parent()) },
+        Event::EntityOperationCompleted { seq: Seq(9), result: "7".into() },
+        Event::EntityOperationFailed { seq: Seq(9), failure },
+        Event::EntityLockGranted { seq: Seq(11) },
+        requested(None, None),
+        requested(Some(parent()), Some(Timestamp(i64::MAX))),
+        Event::LockRequested { entities: entities.clone(), position: 1, owner: parent() },
+        Event::LockReleased { entities: vec![], position: u32::MAX, owner: parent() },
+        Event::StatePurged,
+        Event::EntityOperationCalled { seq: Seq(9), entity: id("@counter@a"), operation: "get".into(), input: "null".into() },
+        signaled(None),
+        signaled(Some(at(1))),
+        Event::EntityLockRequested { seq: Seq(11), entities: entities.clone() },
+        Event::EntityUnlockSent { seq: Seq(12), entities },
+    ]
 }
 
 /// Records with everything and with nothing, in every status.
-pub fn records() -> Vec<InstanceRecord> {
-    let plain = InstanceRecord::pending(Row(1), &message("plain", events()[1].event.clone())).expect("a start");
+fn records() -> Vec<InstanceRecord> {
+    let plain = InstanceRecord::pending(Row(1), &message("plain", first_events()[1].clone())).expect("a start");
     let full = InstanceRecord {
         id: id("full"),
         row: Row(u64::MAX),
@@ -82,12 +172,12 @@ pub fn records() -> Vec<InstanceRecord> {
     [plain, before_1970].into_iter().chain(statuses).collect()
 }
 
-pub fn messages() -> Vec<Message> {
-    let to = |execution| move |event: HistoryEvent| Message { execution, ..message("to", event.event) };
-    events().into_iter().map(to(None)).chain(events().into_iter().map(to(Some(execution("only"))))).collect()
+fn messages(events: &[HistoryEvent]) -> Vec<Message> {
+    let to = |execution| move |event: &HistoryEvent| Message { execution, ..message("to", event.event.clone()) };
+    events.iter().map(to(None)).chain(events.iter().map(to(Some(execution("only"))))).collect()
 }
 
-pub fn apps() -> Vec<AppVersion> {
+fn apps() -> Vec<AppVersion> {
     let kinds = [FunctionKind::Orchestrator, FunctionKind::Activity, FunctionKind::Entity];
     let functions = kinds.into_iter().map(|kind| (name(kind.name()), kind)).collect();
     let full = AppVersion {
@@ -101,6 +191,25 @@ pub fn apps() -> Vec<AppVersion> {
     vec![AppVersion { label: String::new(), functions: vec![], size: 0, ..full.clone() }, full]
 }
 
-pub fn counters() -> Counters {
-    Counters { transactions: 5, next_row: 1 << 40, next_message: u64::MAX }
+fn entities() -> Vec<EntityState> {
+    let full = EntityState { state: Some("{\"count\":3}".into()), lock: Some(parent()), operations: 1 << 40, waiting: true };
+    vec![EntityState::default(), full]
+}
+
+fn announcements() -> Vec<Announcement> {
+    let full = Announcement {
+        instance: id("full"),
+        name: name("Sample"),
+        execution: execution("a"),
+        status: RuntimeStatus::Failed,
+        reason: Some("only 3 €".into()),
+        at: at(9),
+    };
+    vec![Announcement { status: RuntimeStatus::Completed, reason: None, ..full.clone() }, full]
+}
+
+fn zones() -> Vec<Zone> {
+    let statuses = std::array::from_fn(|row| RuntimeStatus::ALL.get(row % 9).copied());
+    let full = Zone { statuses, created_from: at(0), created_to: at(99) };
+    vec![Zone { created_from: Timestamp(i64::MIN), created_to: Timestamp(i64::MAX), ..full.clone() }, full]
 }

@@ -11,11 +11,13 @@ fn refused(host: &Host, bytes: &[u8]) -> String {
 #[test]
 fn modules_and_components_are_accepted_and_described() {
     let host = Host::new();
-    let guest = Guest { functions: vec![("Main", Kind::Orchestrator), ("work", Kind::Activity)], ..Guest::default() };
+    let functions = vec![("Main", Kind::Orchestrator), ("work", Kind::Activity), ("Thing", Kind::Entity)];
+    let guest = Guest { functions, ..Guest::default() };
     for bytes in [guest.module(), guest.component()] {
         let app = host.runtime.prepare(&bytes).unwrap();
         let functions: Vec<_> = app.functions.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
-        assert_eq!(functions, [("Main", FunctionKind::Orchestrator), ("work", FunctionKind::Activity)]);
+        let kinds = [FunctionKind::Orchestrator, FunctionKind::Activity, FunctionKind::Entity];
+        assert_eq!(functions, [("Main", kinds[0]), ("work", kinds[1]), ("Thing", kinds[2])]);
         assert!(host.config.modules.join(format!("{}.wasm", app.version)).exists());
         assert_eq!(host.runtime.prepare(&bytes).unwrap(), app, "deploying again changes nothing");
     }
@@ -76,6 +78,33 @@ fn an_export_of_another_type_is_refused() {
     assert!(message.contains("its export `describe` has another type than in the contract"), "{message}");
 }
 
+/// The contract as it was before there were entities.
+const WITHOUT_ENTITIES: &str = "use dacapo:guest/types@0.1.0.{activity-call, entity-operation, failure, function};
+    import dacapo:guest/orchestration@0.1.0;
+    import dacapo:guest/logging@0.1.0;
+    export describe: func() -> list<function>;
+    export run-orchestrator: func(name: string, input: string) -> result<string, failure>;
+    export run-activity: func(call: activity-call) -> result<string, failure>;";
+
+#[tokio::test]
+async fn an_app_without_entities_need_not_export_what_runs_them() {
+    let host = Host::new();
+    let guest = Guest { contract: WITHOUT_ENTITIES, ..Guest::default() };
+    assert_eq!(host.outcome(&guest), Ok("\"ok\"".into()));
+    assert_eq!(crate::activities::run(&host, &guest).await, Ok("\"ok\"".into()));
+    let functions = vec![("Thing", Kind::Entity)];
+    let message = refused(&host, &Guest { contract: WITHOUT_ENTITIES, functions, ..Guest::default() }.module());
+    assert!(message.contains("it describes the entity 'Thing' but does not export `run-entity-operation`"), "{message}");
+}
+
+#[test]
+fn an_entity_export_of_another_type_is_refused() {
+    let host = Host::new();
+    let world = "export run-entity-operation: func(operation: entity-operation) -> result<string, failure>;";
+    let message = refused(&host, &Guest { contract: WITHOUT_ENTITIES, world, ..Guest::default() }.module());
+    assert!(message.contains("its export `run-entity-operation` has another type than in the contract"), "{message}");
+}
+
 #[test]
 fn bad_functions_are_refused() {
     let host = Host::new();
@@ -87,7 +116,6 @@ fn bad_functions_are_refused() {
     assert!(matches!(with(vec![("two words", Kind::Activity)]), DeployError::InvalidFunctionName { .. }));
     let duplicate = with(vec![("Pay", Kind::Activity), ("pay", Kind::Orchestrator)]);
     assert_eq!(duplicate.to_string(), "the app holds two functions named 'pay' (names are compared ignoring case)");
-    assert_eq!(with(vec![("c", Kind::Entity)]).to_string(), "'c' is an entity: entities are not run by this version of the host");
 }
 
 #[test]

@@ -22,6 +22,11 @@ pub struct Guest {
     pub describe: &'static str,
     pub orchestrator: &'static str,
     pub activity: &'static str,
+    /// Its parameters: 0 the name, 2 the key, 4 the operation, 6 the input, each with its length behind; 8 whether there is
+    /// a state, 9 the state, 10 its length.
+    pub entity: &'static str,
+    /// What the world is, in WIT.
+    pub contract: &'static str,
     /// Anything more.
     pub more: &'static str,
 }
@@ -43,6 +48,8 @@ impl Default for Guest {
             describe: "(i32.const 8)",
             orchestrator: "(call $done)",
             activity: "(call $done)",
+            entity: "(call $kept (i32.const 3000) (i32.const 4) (local.get 6) (local.get 7))",
+            contract: "include dacapo:guest/app@0.1.0;",
             more: "",
         }
     }
@@ -57,6 +64,11 @@ impl Guest {
         Self { activity: body, ..Self::default() }
     }
 
+    /// An entity `Thing` with this operation.
+    pub fn entity(body: &'static str) -> Self {
+        Self { entity: body, functions: vec![("main", Kind::Orchestrator), ("Thing", Kind::Entity)], ..Self::default() }
+    }
+
     /// A core module.
     pub fn module(&self) -> Vec<u8> {
         let mut module = wat::parse_str(self.wat()).unwrap_or_else(|why| panic!("{why}"));
@@ -65,7 +77,7 @@ impl Guest {
         for package in self.packages {
             resolve.push_str("package.wit", package).unwrap();
         }
-        let world = format!("package test:app; world app {{ include dacapo:guest/app@0.1.0; {} }}", self.world);
+        let world = format!("package test:app; world app {{ {} {} }}", self.contract, self.world);
         let package = resolve.push_str("app.wit", &world).unwrap();
         let world = resolve.select_world(&[package], Some("app")).unwrap();
         wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
@@ -77,7 +89,7 @@ impl Guest {
     }
 
     fn wat(&self) -> String {
-        let Self { imports, describe, orchestrator, activity, more, .. } = self;
+        let Self { imports, describe, orchestrator, activity, entity, more, .. } = self;
         let described = self.described();
         format!(
             r#"(module
@@ -104,6 +116,14 @@ impl Guest {
                 (i32.store (i32.const 20) (local.get $text))
                 (i32.store (i32.const 24) (local.get $length))
                 (i32.const 16))
+            (func $kept (param $output i32) (param $output_length i32) (param $state i32) (param $state_length i32) (result i32)
+                (i32.store (i32.const 28) (i32.const 1))
+                (i32.store (i32.const 32) (local.get $state))
+                (i32.store (i32.const 36) (local.get $state_length))
+                (call $ok (local.get $output) (local.get $output_length)))
+            (func $forgotten (result i32)
+                (i32.store (i32.const 28) (i32.const 0))
+                (call $done))
             (func $done (result i32) (call $ok (i32.const 3000) (i32.const 4)))
             (func $number (param $n i64) (result i32) (local $at i32)
                 (local.set $at (i32.const 4000))
@@ -137,6 +157,7 @@ impl Guest {
             (func (export "run-orchestrator") (param $name i32) (param $name_length i32) (param $input i32) (param $input_length i32)
                 (result i32) {orchestrator})
             (func (export "run-activity") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {activity})
+            (func (export "run-entity-operation") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {entity})
             {described}
             (data (i32.const 3000) "\22ok\22")
             (data (i32.const 3100) "null")

@@ -2,7 +2,10 @@
 
 mod activities;
 mod deployment;
+mod entities;
 mod guest;
+mod http;
+mod management;
 mod orchestrators;
 mod sdk;
 mod wasi;

@@ -45,6 +45,10 @@ fn on_wasi(orchestrator: &'static str) -> Guest {
     Guest { imports: PREVIEW1, more: HELPERS, orchestrator, ..Guest::default() }
 }
 
+pub fn entity_on_wasi(entity: &'static str) -> Guest {
+    Guest { imports: PREVIEW1, more: HELPERS, ..Guest::entity(entity) }
+}
+
 fn activity_on_wasi(activity: &'static str) -> Guest {
     Guest { imports: PREVIEW1, more: HELPERS, activity, ..Guest::default() }
 }
@@ -158,7 +162,7 @@ const NETWORK: &str = "package wasi:sockets@0.2.3;
     interface network { resource network; }
     interface instance-network { use network.{network}; instance-network: func() -> network; }";
 
-fn on_the_network() -> Guest {
+pub fn on_the_network() -> Guest {
     Guest {
         packages: &[NETWORK],
         world: "import wasi:sockets/instance-network@0.2.3;",

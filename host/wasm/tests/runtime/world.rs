@@ -168,6 +168,7 @@ fn started(execution: u128, name: &str, input: &str) -> Event {
         input: input.into(),
         version: String::new(),
         parent: None,
+        start_at: None,
     }
 }
 

@@ -1,0 +1,432 @@
+//! What an orchestrator does with entities: it calls, signals and locks them.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as PollContext, Poll, ready};
+
+use futures_core::FusedFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::bindings::{self, Handle};
+use crate::context::to_json;
+use crate::entity::{Entity, EntityId};
+use crate::executor::Run;
+use crate::host::{Action, Perform, Schedule};
+use crate::task::Task;
+use crate::{Context, Result, Timestamp};
+
+/// Entities.
+impl Context {
+    /// An entity of this crate, with its operations as methods.
+    ///
+    /// ```no_run
+    /// use dacapo_sdk::prelude::*;
+    ///
+    /// #[derive(Default, Serialize, Deserialize)]
+    /// struct Counter(i64);
+    ///
+    /// #[entity]
+    /// impl Counter {
+    ///     fn add(&mut self, amount: i64) -> i64 {
+    ///         self.0 += amount;
+    ///         self.0
+    ///     }
+    /// }
+    ///
+    /// #[orchestrator]
+    /// async fn count(ctx: Context) -> Result<i64> {
+    ///     let clicks = ctx.entity::<Counter>("clicks");
+    ///     clicks.add(1).signal()?; // one way
+    ///     clicks.add(2).await // waits for the result
+    /// }
+    /// ```
+    pub fn entity<E: Entity>(&self, key: impl Into<String>) -> E::Proxy {
+        self.entity_named(EntityId::of::<E>(key)).into()
+    }
+
+    /// An entity by id: one of another app in the task hub, in whatever language it is written.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let clicks = ctx.entity_named(EntityId::new("Counter", "clicks"));
+    /// let count: i64 = clicks.call("add", &2).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn entity_named(&self, id: EntityId) -> EntityProxy {
+        EntityProxy { run: self.run.clone(), id }
+    }
+
+    /// Calls an operation of an entity and waits for its result. The entity is made if it does not exist. Lazy: see
+    /// [`Task`].
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let count: i64 = ctx.call_entity(&EntityId::new("Counter", "clicks"), "add", &2).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_entity<T: DeserializeOwned>(&self, entity: &EntityId, operation: &str, input: &impl Serialize) -> EntityCall<T> {
+        EntityCall::new(self.run.clone(), entity, operation, input)
+    }
+
+    /// Sends a one-way operation to an entity: nobody waits for it. Fails only if the input cannot be written as JSON.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// ctx.signal_entity(&EntityId::new("Counter", "clicks"), "add", &2)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn signal_entity(&self, entity: &EntityId, operation: &str, input: &impl Serialize) -> Result<()> {
+        self.run.host.perform(&Signal::new(entity, operation, to_json(input)?, None));
+        Ok(())
+    }
+
+    /// Sends a one-way operation that is not run before a moment.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let tomorrow = ctx.current_utc_date_time() + Duration::from_secs(24 * 3600);
+    /// ctx.signal_entity_at(&EntityId::new("Counter", "clicks"), "reset", &(), tomorrow)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn signal_entity_at(&self, entity: &EntityId, operation: &str, input: &impl Serialize, at: Timestamp) -> Result<()> {
+        self.run.host.perform(&Signal::new(entity, operation, to_json(input)?, Some(at)));
+        Ok(())
+    }
+
+    /// Locks entities: until the lock is dropped or released no operation of anybody else reaches them. This is the
+    /// critical section. In it there are no sub-orchestrations and no further lock, only locked entities are called, each
+    /// by one call at a time, and they are not signaled.
+    ///
+    /// A request that is dropped while it waits, because it lost a race, is not taken back: when the lock is granted it is
+    /// released at once, and until then no other lock may be requested.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let (from, to) = (EntityId::new("Account", "ada"), EntityId::new("Account", "grace"));
+    /// let lock = ctx.lock([&from, &to]).await?;
+    /// ctx.call_entity::<()>(&from, "withdraw", &100).await?;
+    /// ctx.call_entity::<()>(&to, "deposit", &100).await?;
+    /// lock.unlock();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lock<'a>(&self, entities: impl IntoIterator<Item = &'a EntityId>) -> LockRequest {
+        let entities = entities.into_iter().cloned().collect();
+        LockRequest { run: self.run.clone(), task: self.task(Ok(Action::Other(Box::new(Lock { entities })))) }
+    }
+}
+
+/// An entity, seen from an orchestrator. Made by [`Context::entity_named`]; what [`Context::entity`] gives has its
+/// methods, too.
+///
+/// ```no_run
+/// # use dacapo_sdk::prelude::*;
+/// # async fn example(ctx: Context) -> Result<()> {
+/// let clicks = ctx.entity_named(EntityId::new("Counter", "clicks"));
+/// clicks.call::<i64>("add", &2).signal()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct EntityProxy {
+    run: Rc<Run>,
+    id: EntityId,
+}
+
+impl EntityProxy {
+    /// The id of the entity.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let clicks = ctx.entity_named(EntityId::new("Counter", "clicks"));
+    /// let lock = ctx.lock([clicks.id()]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn id(&self) -> &EntityId {
+        &self.id
+    }
+
+    /// An operation, to be called or to be signaled.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let clicks = ctx.entity_named(EntityId::new("Counter", "clicks"));
+    /// let count: i64 = clicks.call("add", &2).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call<T: DeserializeOwned>(&self, operation: &str, input: &impl Serialize) -> EntityCall<T> {
+        EntityCall::new(self.run.clone(), &self.id, operation, input)
+    }
+}
+
+/// An operation of an entity: a [`Task`] when it is awaited, a one-way message when it is signaled.
+///
+/// ```no_run
+/// # use dacapo_sdk::prelude::*;
+/// # async fn example(ctx: Context) -> Result<()> {
+/// let clicks = ctx.entity_named(EntityId::new("Counter", "clicks"));
+/// clicks.call::<i64>("add", &1).signal()?;
+/// let count = clicks.call::<i64>("add", &2).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing happens before it is awaited, started or signaled"]
+pub struct EntityCall<T> {
+    state: CallState<T>,
+}
+
+enum CallState<T> {
+    /// An error here is an input that could not be written as JSON.
+    New {
+        run: Rc<Run>,
+        call: Result<Call>,
+    },
+    Task(Task<T>),
+}
+
+impl<T> EntityCall<T> {
+    fn new(run: Rc<Run>, entity: &EntityId, operation: &str, input: &impl Serialize) -> Self {
+        let call = to_json(input).map(|input| Call { entity: entity.clone(), operation: operation.to_owned(), input });
+        Self { state: CallState::New { run, call } }
+    }
+
+    fn into_task(self) -> Task<T> {
+        match self.state {
+            CallState::New { run, call } => Task::new(run, call.map(|call| Action::Other(Box::new(call)))),
+            CallState::Task(task) => task,
+        }
+    }
+
+    /// Schedules it now, rather than when it is first polled. See [`Task::start`].
+    pub fn start(self) -> Task<T> {
+        self.into_task().start()
+    }
+
+    /// Leaves the output as JSON. See [`Task::json`].
+    pub fn json(self) -> Task<serde_json::Value> {
+        self.into_task().json()
+    }
+
+    /// Sends it one way: nobody waits, and nobody learns how it ended. Fails only if the input cannot be written as JSON.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// ctx.entity_named(EntityId::new("Counter", "clicks")).call::<i64>("add", &1).signal()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn signal(self) -> Result<()> {
+        self.send(None)
+    }
+
+    /// Sends it one way, to be run at a moment and not before.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let tomorrow = ctx.current_utc_date_time() + Duration::from_secs(24 * 3600);
+    /// ctx.entity_named(EntityId::new("Counter", "clicks")).call::<()>("reset", &()).signal_at(tomorrow)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn signal_at(self, at: Timestamp) -> Result<()> {
+        self.send(Some(at))
+    }
+
+    fn send(self, deliver_at: Option<Timestamp>) -> Result<()> {
+        match self.state {
+            CallState::New { run, call } => {
+                run.host.perform(&Signal { call: call?, deliver_at });
+                Ok(())
+            }
+            CallState::Task(_) => panic!("an operation was signaled after it had been polled"),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Future for EntityCall<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut PollContext<'_>) -> Poll<Result<T>> {
+        let this = self.get_mut();
+        loop {
+            match &mut this.state {
+                CallState::Task(task) => return Pin::new(task).poll(context),
+                CallState::New { run, call } => {
+                    let action = call.clone().map(|call| Action::Other(Box::new(call)));
+                    this.state = CallState::Task(Task::new(run.clone(), action));
+                }
+            }
+        }
+    }
+}
+
+impl<T: DeserializeOwned> FusedFuture for EntityCall<T> {
+    fn is_terminated(&self) -> bool {
+        match &self.state {
+            CallState::New { .. } => false,
+            CallState::Task(task) => task.is_terminated(),
+        }
+    }
+}
+
+/// The request of a lock. Made by [`Context::lock`]; completes with an [`EntityLock`].
+#[must_use = "a lock is lazy: await it"]
+pub struct LockRequest {
+    run: Rc<Run>,
+    task: Task<()>,
+}
+
+impl Future for LockRequest {
+    type Output = Result<EntityLock>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut PollContext<'_>) -> Poll<Self::Output> {
+        ready!(Pin::new(&mut self.task).poll(context))?;
+        Poll::Ready(Ok(EntityLock { run: self.run.clone() }))
+    }
+}
+
+impl Drop for LockRequest {
+    fn drop(&mut self) {
+        self.task.abandon(Unlock);
+    }
+}
+
+impl FusedFuture for LockRequest {
+    fn is_terminated(&self) -> bool {
+        self.task.is_terminated()
+    }
+}
+
+/// A critical section. It ends when this is dropped, and with the orchestration in any case.
+///
+/// ```no_run
+/// # use dacapo_sdk::prelude::*;
+/// # async fn example(ctx: Context) -> Result<()> {
+/// let counter = EntityId::new("Counter", "clicks");
+/// {
+///     let _lock = ctx.lock([&counter]).await?;
+///     let count: i64 = ctx.call_entity(&counter, "get", &()).await?;
+///     ctx.call_entity::<()>(&counter, "set", &(2 * count)).await?;
+/// } // unlocked
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "dropping the lock ends the critical section: keep it in a variable with a name"]
+pub struct EntityLock {
+    run: Rc<Run>,
+}
+
+impl EntityLock {
+    /// Ends the critical section, as dropping the lock does.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// let lock = ctx.lock([&EntityId::new("Counter", "clicks")]).await?;
+    /// lock.unlock();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unlock(self) {}
+}
+
+impl Drop for EntityLock {
+    fn drop(&mut self) {
+        self.run.host.perform(&Unlock);
+    }
+}
+
+#[derive(Clone)]
+struct Call {
+    entity: EntityId,
+    operation: String,
+    input: String,
+}
+
+impl Schedule for Call {
+    fn schedule(&self) -> Handle {
+        bindings::call_entity(&self.entity, &self.operation, &self.input)
+    }
+
+    fn output(&self) -> String {
+        format!("the output of `{}` of {}", self.operation, self.entity)
+    }
+
+    #[cfg(test)]
+    fn scripted(&self) -> String {
+        format!("call {} {}({})", self.entity, self.operation, self.input)
+    }
+}
+
+pub(crate) struct Signal {
+    call: Call,
+    deliver_at: Option<Timestamp>,
+}
+
+impl Signal {
+    pub(crate) fn new(entity: &EntityId, operation: &str, input: String, deliver_at: Option<Timestamp>) -> Self {
+        Self { call: Call { entity: entity.clone(), operation: operation.to_owned(), input }, deliver_at }
+    }
+}
+
+impl Perform for Signal {
+    fn perform(&self) {
+        bindings::signal_entity(&self.call.entity, &self.call.operation, &self.call.input, self.deliver_at);
+    }
+
+    #[cfg(test)]
+    fn scripted(&self) -> String {
+        let Call { entity, operation, input } = &self.call;
+        let at = self.deliver_at.map(|at| format!(" at {} ms", at.as_millis()));
+        format!("signal {entity} {operation}({input}){}", at.unwrap_or_default())
+    }
+}
+
+struct Lock {
+    entities: Vec<EntityId>,
+}
+
+impl Schedule for Lock {
+    fn schedule(&self) -> Handle {
+        bindings::lock_entities(&self.entities)
+    }
+
+    fn output(&self) -> String {
+        "the output of a lock".to_owned()
+    }
+
+    #[cfg(test)]
+    fn scripted(&self) -> String {
+        format!("lock {}", self.entities.iter().map(EntityId::to_string).collect::<Vec<_>>().join(" "))
+    }
+}
+
+struct Unlock;
+
+impl Perform for Unlock {
+    fn perform(&self) {
+        bindings::unlock_entities();
+    }
+
+    #[cfg(test)]
+    fn scripted(&self) -> String {
+        "unlock".to_owned()
+    }
+}

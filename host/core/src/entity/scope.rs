@@ -1,0 +1,165 @@
+//! What an operation may ask of the host.
+
+use uuid::Uuid;
+
+use crate::execution::{Limits, LogLevel, LogLine, Logs, Stopped, arguments, check_payload};
+use crate::random::RandomStream;
+use crate::{Event, ExecutionId, Failure, InstanceId, Message, Payload, Timestamp};
+
+/// What an operation may ask of the host. What it sends takes effect with the commit of the turn, unless it fails.
+///
+/// One scope serves all operations of a turn: between [`OperationScope::begin`] and [`OperationScope::finish`] it is that
+/// of one operation.
+#[derive(Debug)]
+pub struct OperationScope {
+    pub entity: InstanceId,
+    pub execution: ExecutionId,
+    pub now: Timestamp,
+    pub limits: Limits,
+    /// The number of the operation among all that the entity ever ran: it seeds everything that looks random.
+    number: u64,
+    guids: u32,
+    random: RandomStream,
+    sent: Vec<Message>,
+    sent_bytes: usize,
+    logs: Logs,
+    fault: Option<Failure>,
+}
+
+impl OperationScope {
+    pub fn new(entity: InstanceId, execution: ExecutionId, now: Timestamp, limits: Limits) -> Self {
+        Self {
+            random: RandomStream::new(execution, "operation:0"),
+            logs: Logs::new(limits.log_bytes_per_turn),
+            entity,
+            execution,
+            now,
+            limits,
+            number: 0,
+            guids: 0,
+            sent: Vec::new(),
+            sent_bytes: 0,
+            fault: None,
+        }
+    }
+
+    /// Begins the operation with this number. Nothing of the one before is left, but for its log lines.
+    pub fn begin(&mut self, number: u64) {
+        self.number = number;
+        self.guids = 0;
+        self.random = RandomStream::new(self.execution, &format!("operation:{number}"));
+        self.sent.clear();
+        self.sent_bytes = 0;
+        self.fault = None;
+    }
+
+    /// Hands over what the operation has sent, or why it was stopped.
+    pub fn finish(&mut self) -> Result<Vec<Message>, Failure> {
+        let sent = std::mem::take(&mut self.sent);
+        match self.fault.take() {
+            Some(failure) => Err(failure),
+            None => Ok(sent),
+        }
+    }
+
+    /// The time of the turn.
+    pub fn current_time(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn new_guid(&mut self) -> Uuid {
+        self.derive("guid")
+    }
+
+    pub fn random_bytes(&mut self, bytes: &mut [u8]) {
+        self.random.fill(bytes);
+    }
+
+    pub fn log(&mut self, level: LogLevel, message: &str) {
+        self.logs.push(level, message);
+    }
+
+    /// Sends a one-way operation to an entity, this one included, at once or at a time.
+    pub fn signal_entity(
+        &mut self,
+        name: &str,
+        key: &str,
+        operation: &str,
+        input: Payload,
+        deliver_at: Option<Timestamp>,
+    ) -> Result<(), Stopped> {
+        let to = self.checked(arguments::entity(name, key))?;
+        let operation = self.checked(arguments::operation(operation))?;
+        self.check("the input of an operation", &input)?;
+        self.send(to, Event::OperationRequested { operation, input, caller: None, deliver_at })
+    }
+
+    /// Starts an orchestration and returns the id of its instance.
+    pub fn start_orchestration(&mut self, name: &str, input: Payload, instance: Option<&str>) -> Result<InstanceId, Stopped> {
+        let name = self.checked(arguments::function(name))?;
+        self.check("the input of an orchestration", &input)?;
+        let execution = ExecutionId(self.derive("start"));
+        let to = match instance {
+            Some(id) => self.checked(arguments::orchestration(id))?,
+            None => InstanceId::from_uuid(execution.0),
+        };
+        let started = Event::ExecutionStarted { execution, name, input, version: String::new(), parent: None, start_at: None };
+        self.send(to.clone(), started)?;
+        Ok(to)
+    }
+
+    pub fn send_event(&mut self, instance: &str, name: &str, data: Payload) -> Result<(), Stopped> {
+        self.check("the data of an event", &data)?;
+        let name = self.checked(arguments::event(name))?;
+        let to = self.checked(arguments::instance(instance))?;
+        self.send(to, Event::EventRaised { name, data })
+    }
+
+    /// Why the guest was stopped: asked before what the guest itself says is believed.
+    pub fn fault(&self) -> Option<&Failure> {
+        self.fault.as_ref()
+    }
+
+    pub fn take_logs(&mut self) -> Vec<LogLine> {
+        self.logs.take()
+    }
+
+    fn derive(&mut self, what: &str) -> Uuid {
+        self.guids += 1;
+        self.execution.derive(&format!("operation:{}:{what}:{}", self.number, self.guids))
+    }
+
+    fn send(&mut self, to: InstanceId, event: Event) -> Result<(), Stopped> {
+        if self.fault.is_some() {
+            return Err(Stopped);
+        }
+        self.sent_bytes += event.payload_bytes();
+        let Limits { actions_per_turn, action_bytes_per_turn, .. } = self.limits;
+        if self.sent.len() >= actions_per_turn {
+            return Err(self.exceeded(format!("more than {actions_per_turn} messages sent by one operation")));
+        }
+        if self.sent_bytes > action_bytes_per_turn {
+            return Err(self.exceeded(format!("messages with more than {action_bytes_per_turn} bytes sent by one operation")));
+        }
+        self.sent.push(Message { to, execution: None, sent_at: self.now, event });
+        Ok(())
+    }
+
+    fn exceeded(&mut self, message: String) -> Stopped {
+        self.stop(Failure::permanent(Failure::LIMIT_EXCEEDED, message))
+    }
+
+    fn check(&mut self, what: &str, payload: &Payload) -> Result<(), Stopped> {
+        let checked = check_payload(what, payload, &self.limits, Failure::INVALID_ARGUMENT);
+        self.checked(checked)
+    }
+
+    fn checked<T>(&mut self, argument: Result<T, Failure>) -> Result<T, Stopped> {
+        argument.map_err(|failure| self.stop(failure))
+    }
+
+    fn stop(&mut self, failure: Failure) -> Stopped {
+        self.fault.get_or_insert(failure);
+        Stopped
+    }
+}

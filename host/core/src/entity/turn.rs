@@ -1,0 +1,64 @@
+//! One turn of an entity: everything that waits and may run.
+
+use super::queue::in_order;
+use super::work::Work;
+use crate::commit::{Commit, EntityState, InstanceRecord};
+use crate::execution::{Limits, LogLine};
+use crate::guest::Executor;
+use crate::{Delivery, Timestamp, VersionId};
+
+/// Messages that an entity may keep in memory between turns, and their bytes. With more it is loaded from the store each
+/// time.
+const HOT_MESSAGES_MAX: usize = 10_000;
+const HOT_BYTES_MAX: usize = 16 << 20;
+
+/// What a turn works with, besides its entity.
+pub struct EntityTurn<'a> {
+    pub executor: &'a dyn Executor,
+    pub limits: &'a Limits,
+    pub now: Timestamp,
+    /// The active version of the app that holds the entity function.
+    pub active_version: Option<VersionId>,
+}
+
+/// What is in memory of an entity between turns. Loaded cold: what the store has as its state, and its whole stored inbox
+/// if `state.waiting`.
+#[derive(Debug, Clone, Default)]
+pub struct EntityMemory {
+    pub state: EntityState,
+    /// Messages that wait in its inbox: for the lock, for their time, for it to be resumed, or for the next turn.
+    pub waiting: Vec<Delivery>,
+}
+
+/// What a turn leads to.
+pub struct EntityTurnResult {
+    /// None: nothing has changed.
+    pub commit: Option<Commit>,
+    /// To be kept for the next turn. None: the entity is gone, or its next turn must load it from the store, because too
+    /// much waits or because messages were kept whose keys only the store knows.
+    pub memory: Option<EntityMemory>,
+    pub logs: Vec<LogLine>,
+    /// More waits than one turn may take: it must have another one without anything arriving.
+    pub again: bool,
+}
+
+impl EntityTurn<'_> {
+    /// Runs one turn. `inbox` holds what has arrived; a message that is also in `memory.waiting` is taken once.
+    ///
+    /// Messages that are not for entities are consumed without effect.
+    pub fn run(&self, record: InstanceRecord, memory: EntityMemory, inbox: Vec<Delivery>) -> EntityTurnResult {
+        let EntityMemory { state, waiting } = memory;
+        let mut work = Work::new(self, record, state);
+        work.not_before_timers(&inbox);
+        let queue = in_order(waiting, inbox, work.now());
+        work.deal_with(queue);
+        work.finish()
+    }
+}
+
+/// Whether messages may stay in memory.
+pub(super) fn stays_hot(waiting: &[Delivery]) -> bool {
+    waiting.len() <= HOT_MESSAGES_MAX
+        && waiting.iter().map(|delivery| delivery.message.event.payload_bytes()).sum::<usize>() <= HOT_BYTES_MAX
+        && waiting.iter().all(|delivery| delivery.stored.is_some())
+}

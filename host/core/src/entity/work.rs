@@ -1,0 +1,320 @@
+//! What a turn of an entity does, message by message.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::queue::deliver_at;
+use super::turn::stays_hot;
+use super::{EntityMemory, EntityTurn, EntityTurnResult, Operation, OperationResult, OperationScope, SharedOperation};
+use crate::commit::{Commit, EntityState, InstanceRecord, RuntimeStatus, Timer};
+use crate::event::{Delivery, Event, Message, Parent, any_action, any_result};
+use crate::execution::{LogLevel, check_payload};
+use crate::guest::EntityGuest;
+use crate::{Failure, InstanceId, MessageKey, Payload, Seq, Timestamp, VersionId};
+
+/// The timer of an entity: it wakes for the first of the operations that wait for their time.
+const WAKE_UP: Seq = Seq(0);
+
+/// What becomes of a message.
+enum Fate {
+    Done,
+    /// Done, and what was held before it may go on now.
+    DoneAndOpen,
+    Held,
+}
+
+/// A turn under way.
+pub(super) struct Work<'a> {
+    turn: &'a EntityTurn<'a>,
+    record_before: InstanceRecord,
+    state_before: EntityState,
+    record: InstanceRecord,
+    state: EntityState,
+    now: Timestamp,
+    scope: SharedOperation,
+    /// None: the next operation needs a fresh one.
+    guest: Option<Box<dyn EntityGuest>>,
+    /// Operations run in this turn, and bytes that they have sent and returned.
+    ran: usize,
+    bytes: usize,
+    /// What is left is for the next turn.
+    full: bool,
+    held: Vec<Delivery>,
+    consumed: Vec<MessageKey>,
+    sent: Vec<Message>,
+    timers_cleared: Vec<Timer>,
+}
+
+impl<'a> Work<'a> {
+    pub fn new(turn: &'a EntityTurn<'a>, record: InstanceRecord, state: EntityState) -> Self {
+        let now = turn.now.max(record.updated);
+        let scope = OperationScope::new(record.id.clone(), record.execution, now, turn.limits.clone());
+        Self {
+            turn,
+            record_before: record.clone(),
+            state_before: state.clone(),
+            record,
+            state,
+            now,
+            scope: Arc::new(Mutex::new(scope)),
+            guest: None,
+            ran: 0,
+            bytes: 0,
+            full: false,
+            held: Vec::new(),
+            consumed: Vec::new(),
+            sent: Vec::new(),
+            timers_cleared: Vec::new(),
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// A wake-up is never too early, even if the machine's clock was set back since it was found due.
+    pub fn not_before_timers(&mut self, inbox: &[Delivery]) {
+        for delivery in inbox {
+            if let Event::TimerFired { fire_at, .. } = delivery.message.event {
+                self.now = self.now.max(fire_at);
+            }
+        }
+        lock(&self.scope).now = self.now;
+    }
+
+    pub fn deal_with(&mut self, mut queue: VecDeque<Delivery>) {
+        while let Some(delivery) = queue.pop_front() {
+            match self.fate_of(&delivery) {
+                Fate::Held => self.held.push(delivery),
+                Fate::Done => self.consumed.extend(delivery.stored),
+                Fate::DoneAndOpen => {
+                    self.consumed.extend(delivery.stored);
+                    self.held.drain(..).rev().for_each(|delivery| queue.push_front(delivery));
+                }
+            }
+        }
+    }
+
+    fn fate_of(&mut self, delivery: &Delivery) -> Fate {
+        if delivery.message.execution.is_some_and(|execution| execution != self.record.execution) {
+            return Fate::Done;
+        }
+        match &delivery.message.event {
+            Event::OperationRequested { .. } if deliver_at(delivery).is_some_and(|at| at > self.now) => Fate::Held,
+            Event::OperationRequested { .. } if self.waits() => Fate::Held,
+            Event::OperationRequested { operation, input, caller, .. } => {
+                if self.is_locked_for(caller.as_ref()) {
+                    return Fate::Held;
+                }
+                self.run(operation, input, caller.as_ref())
+            }
+            // No operation: a purge does not wait for a resume that may never come.
+            Event::StatePurged if self.record.status == RuntimeStatus::Running && self.waits() => Fate::Held,
+            Event::LockRequested { .. } | Event::LockReleased { .. } if self.waits() => Fate::Held,
+            Event::LockRequested { entities, position, owner } => self.lock(entities, *position, owner),
+            Event::LockReleased { entities, position, owner } => self.release(entities, *position, owner),
+            Event::StatePurged => {
+                self.state.state = None;
+                Fate::Done
+            }
+            Event::TimerFired { seq, fire_at } => {
+                self.timers_cleared.push(Timer { fire_at: *fire_at, seq: *seq });
+                Fate::Done
+            }
+            Event::ExecutionSuspended { .. } => {
+                self.record.status = RuntimeStatus::Suspended;
+                Fate::Done
+            }
+            Event::ExecutionResumed { .. } => {
+                self.record.status = RuntimeStatus::Running;
+                self.record.halted = None;
+                Fate::DoneAndOpen
+            }
+            Event::OrchestratorStarted
+            | Event::ExecutionStarted { .. }
+            | Event::EventRaised { .. }
+            | Event::ExecutionTerminated { .. }
+            | Event::ExecutionRewound { .. }
+            | any_result!()
+            | any_action!() => Fate::Done,
+        }
+    }
+
+    /// Whether nothing runs for now: it is suspended or halted, or the turn has had its share. Then everything waits, so
+    /// that nothing overtakes.
+    fn waits(&mut self) -> bool {
+        let limits = self.turn.limits;
+        let stopped = self.record.status == RuntimeStatus::Suspended;
+        let full = self.ran >= limits.operations_per_turn.max(1) || self.bytes >= limits.action_bytes_per_turn;
+        self.full |= full && !stopped;
+        stopped || full
+    }
+
+    fn is_locked_for(&self, caller: Option<&Parent>) -> bool {
+        self.state.lock.as_ref().is_some_and(|owner| caller.is_none_or(|caller| caller.execution != owner.execution))
+    }
+
+    /// Runs one operation, with a guest that may have run others before.
+    fn run(&mut self, name: &str, input: &Payload, caller: Option<&Parent>) -> Fate {
+        let mut guest = match self.guest.take().map(Ok).or_else(|| self.turn.active_version.map(|version| self.start(version))) {
+            Some(Ok(guest)) => guest,
+            Some(Err(why)) => return self.halt(why),
+            None if self.record.version.is_some() => {
+                return self.halt(format!("no active app has an entity '{}'", self.record.name));
+            }
+            None => {
+                let message = format!("no active app has an entity '{}'", self.record.name);
+                self.ran += 1;
+                return self.failed(name, caller, Failure::permanent(Failure::ENTITY_NOT_FOUND, message));
+            }
+        };
+        self.ran += 1;
+        let operation = Operation {
+            entity: self.record.name.clone(),
+            key: self.record.id.as_entity().map_or_else(String::new, |(_, key)| key.to_owned()),
+            name: name.to_owned(),
+            input: input.clone(),
+            state: self.state.state.clone(),
+        };
+        lock(&self.scope).begin(self.state.operations);
+        self.state.operations += 1;
+        self.record.updated = self.now;
+        let result = guest.run(&operation);
+        let sent = lock(&self.scope).finish();
+        match sent.and_then(|sent| Ok((self.check(result?)?, sent))) {
+            Ok((result, sent)) => {
+                self.guest = Some(guest);
+                self.bytes += result.output.len() + sent.iter().map(|message| message.event.payload_bytes()).sum::<usize>();
+                self.state.state = result.state;
+                self.sent.extend(sent);
+                self.sent.extend(caller.map(|caller| {
+                    caller.told(Event::EntityOperationCompleted { seq: caller.seq, result: result.output }, self.now)
+                }));
+                Fate::Done
+            }
+            Err(failure) => self.failed(name, caller, failure),
+        }
+    }
+
+    fn start(&mut self, version: VersionId) -> Result<Box<dyn EntityGuest>, String> {
+        let guest = self.turn.executor.start_entity(version, self.scope.clone())?;
+        self.record.version = Some(version);
+        Ok(guest)
+    }
+
+    fn check(&self, result: OperationResult) -> Result<OperationResult, Failure> {
+        check_payload("the output", &result.output, self.turn.limits, Failure::INVALID_OUTPUT)?;
+        if let Some(state) = &result.state {
+            check_payload("the state", state, self.turn.limits, Failure::INVALID_OUTPUT)?;
+        }
+        Ok(result)
+    }
+
+    /// The operation has changed nothing. A caller is told, the sender of a signal cannot be.
+    fn failed(&mut self, operation: &str, caller: Option<&Parent>, failure: Failure) -> Fate {
+        match caller {
+            Some(caller) => {
+                self.sent.push(caller.told(Event::EntityOperationFailed { seq: caller.seq, failure }, self.now));
+            }
+            None => lock(&self.scope).log(LogLevel::Warn, &format!("the signal '{operation}' failed: {failure}")),
+        }
+        Fate::Done
+    }
+
+    /// Stops work on the entity with a diagnostic. Nothing is lost: what came stays in the inbox.
+    fn halt(&mut self, reason: String) -> Fate {
+        let version = self.turn.active_version.map_or_else(|| "none".to_owned(), |version| version.to_string());
+        self.record.halted = Some(format!("{reason} (entity '{}', version {version})", self.record.name));
+        self.record.status = RuntimeStatus::Suspended;
+        Fate::Held
+    }
+
+    fn lock(&mut self, entities: &[InstanceId], position: u32, owner: &Parent) -> Fate {
+        match &self.state.lock {
+            _ if !self.is_at(entities, position) => return Fate::Done,
+            Some(holder) if holder.is_same(owner) => return Fate::Done,
+            Some(_) => return Fate::Held,
+            None => self.state.lock = Some(owner.clone()),
+        }
+        let message = match entities.get(position as usize + 1) {
+            Some(next) => {
+                let (entities, owner) = (entities.to_vec(), owner.clone());
+                self.to(next, Event::LockRequested { entities, position: position + 1, owner })
+            }
+            None => owner.told(Event::EntityLockGranted { seq: owner.seq }, self.now),
+        };
+        self.sent.push(message);
+        Fate::Done
+    }
+
+    fn release(&mut self, entities: &[InstanceId], position: u32, owner: &Parent) -> Fate {
+        if !self.is_at(entities, position) {
+            return Fate::Done;
+        }
+        if let Some(next) = entities.get(position as usize + 1) {
+            let (entities, owner) = (entities.to_vec(), owner.clone());
+            self.sent.push(self.to(next, Event::LockReleased { entities, position: position + 1, owner }));
+        }
+        if self.state.lock.as_ref().is_some_and(|holder| holder.is_same(owner)) {
+            self.state.lock = None;
+            return Fate::DoneAndOpen;
+        }
+        let requested = |held: &mut Delivery| matches!(&held.message.event, Event::LockRequested { owner: other, .. } if other.is_same(owner));
+        self.consumed.extend(self.held.extract_if(.., requested).filter_map(|request| request.stored));
+        Fate::Done
+    }
+
+    fn is_at(&self, entities: &[InstanceId], position: u32) -> bool {
+        entities.get(position as usize) == Some(&self.record.id)
+    }
+
+    fn to(&self, instance: &InstanceId, event: Event) -> Message {
+        Message { to: instance.clone(), execution: None, sent_at: self.now, event }
+    }
+
+    /// Makes the commit, and says what stays in memory.
+    pub fn finish(mut self) -> EntityTurnResult {
+        self.state.waiting = !self.held.is_empty();
+        let next = self.held.iter().filter_map(deliver_at).filter(|at| *at > self.now).min();
+        let timers_set: Vec<Timer> = next.into_iter().map(|fire_at| Timer { fire_at, seq: WAKE_UP }).collect();
+        let kept: Vec<Message> = self.held.iter().filter(|held| held.stored.is_none()).map(|held| held.message.clone()).collect();
+        let logs = lock(&self.scope).take_logs();
+        let changed = self.state != self.state_before
+            || self.record != self.record_before
+            || !(self.consumed.is_empty() && kept.is_empty() && self.sent.is_empty())
+            || !(timers_set.is_empty() && self.timers_cleared.is_empty());
+        let vanishes = changed && self.is_superfluous();
+        let memory = (!vanishes && stays_hot(&self.held)).then(|| EntityMemory { state: self.state.clone(), waiting: self.held });
+        let commit = changed.then(|| Commit {
+            record: self.record,
+            replaces: None,
+            forgotten: 0..0,
+            history: None,
+            consumed: self.consumed,
+            kept,
+            sent: self.sent,
+            timers_set,
+            timers_cleared: self.timers_cleared,
+            activities_set: Vec::new(),
+            activities_cleared: Vec::new(),
+            entity: Some(self.state),
+            vanishes,
+            announced: None,
+        });
+        EntityTurnResult { commit, memory, logs, again: self.full }
+    }
+
+    /// Whether nothing keeps the entity: no state, no lock, nothing that waits, none of its own messages on their way back.
+    fn is_superfluous(&self) -> bool {
+        self.state.state.is_none()
+            && self.state.lock.is_none()
+            && !self.state.waiting
+            && self.record.status == RuntimeStatus::Running
+            && !self.sent.iter().any(|message| message.to == self.record.id)
+    }
+}
+
+/// Uncontended by construction; a poisoned one means that a guest's host panicked, and the turn with it.
+fn lock(scope: &SharedOperation) -> MutexGuard<'_, OperationScope> {
+    scope.lock().expect("an operation panicked; its turn does not go on")
+}

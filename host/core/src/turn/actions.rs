@@ -1,0 +1,206 @@
+//! What follows from what the guest did.
+
+use super::{Draft, Rest};
+use crate::commit::{Commit, HistoryChunk, RuntimeStatus, ScheduledActivity, Timer};
+use crate::event::{Event, HistoryEvent, Message, Outcome};
+use crate::execution::{Execution, LogLine, TurnEffects};
+use crate::{ExecutionId, Failure, InstanceId, Parent, Payload, Seq};
+
+/// What a turn has done, as far as others are concerned.
+pub(super) struct Acts {
+    pub actions: Vec<Event>,
+    /// The lock request that was open, or held, when the turn began.
+    pub lock_before: Option<Seq>,
+    /// Whether the actions take effect. Those of a turn that was aborted do not, but for the release of what it had
+    /// locked before.
+    pub effective: bool,
+}
+
+/// What the parent is told.
+pub(super) fn report(outcome: &Outcome, seq: Seq) -> Event {
+    let failed = |failure| Event::SubOrchestrationInstanceFailed { seq, failure };
+    match outcome {
+        Outcome::Completed(result) => Event::SubOrchestrationInstanceCompleted { seq, result: result.clone() },
+        Outcome::Failed(failure) => failed(failure.clone()),
+        Outcome::Terminated { reason } => {
+            failed(Failure::permanent(Failure::TERMINATED, format!("the instance was terminated: {reason}")))
+        }
+        Outcome::ContinuedAsNew { .. } => unreachable!("an instance that continued as new has not ended"),
+    }
+}
+
+impl Draft {
+    /// Makes the commit of a turn that ran.
+    pub fn finish(mut self, execution: &mut Execution, rest: &Rest, effects: TurnEffects) -> (Option<Commit>, Vec<LogLine>) {
+        let TurnEffects { actions, timers_cleared, activities_cleared, logs, lock_before } = effects;
+        self.timers_cleared.extend(timers_cleared);
+        self.activities_cleared.extend(activities_cleared);
+        self.record.custom_status = execution.custom_status().cloned().or(self.record.custom_status);
+        if self.events.is_empty() && actions.is_empty() && self.record.status != RuntimeStatus::Pending {
+            return (self.commit_if_changed(), logs);
+        }
+        self.changed = true;
+        let acts = Acts { actions, lock_before, effective: !matches!(rest, Rest::Aborted(_)) };
+        let commit = match rest {
+            Rest::Waiting => {
+                self.record.status = if execution.is_suspended() { RuntimeStatus::Suspended } else { RuntimeStatus::Running };
+                self.acted(acts)
+            }
+            Rest::Ended(Outcome::ContinuedAsNew { input }) => self.continued_as_new(input.clone(), acts, execution.take_unread()),
+            Rest::Ended(outcome) | Rest::Aborted(outcome) => self.ended(outcome, acts),
+        };
+        (Some(commit), logs)
+    }
+
+    pub fn ended(mut self, outcome: &Outcome, acts: Acts) -> Commit {
+        self.record.status = match outcome {
+            Outcome::Completed(_) => RuntimeStatus::Completed,
+            Outcome::Failed(_) => RuntimeStatus::Failed,
+            Outcome::Terminated { .. } => RuntimeStatus::Terminated,
+            Outcome::ContinuedAsNew { .. } => unreachable!("handled by continued_as_new"),
+        };
+        let told = self.record.parent.as_ref().map(|parent| parent.told(report(outcome, parent.seq), self.now));
+        let mut commit = self.acted(acts);
+        commit.sent.extend(told);
+        commit
+    }
+
+    /// A fresh start: the history goes, unread events come along.
+    fn continued_as_new(mut self, input: Payload, acts: Acts, unread: Vec<Event>) -> Commit {
+        let sent = self.messages_of(&acts);
+        self.sent.extend(sent);
+        let old = &self.record;
+        let execution = ExecutionId(old.execution.derive("continue-as-new"));
+        let started = Event::ExecutionStarted {
+            execution,
+            name: old.name.clone(),
+            input,
+            version: old.version_label.clone(),
+            parent: old.parent.clone(),
+            start_at: None,
+        };
+        let (id, now) = (old.id.clone(), self.now);
+        let to_self = |event| Message { to: id.clone(), execution: None, sent_at: now, event };
+        self.sent.push(to_self(started));
+        self.sent.extend(unread.into_iter().map(to_self));
+        // Turns that a rewind forgets in the same breath lie behind the others.
+        self.forgotten = old.turns.start..old.turns.end.max(self.forgotten.end);
+        self.record.execution = execution;
+        self.record.version = None;
+        self.record.status = RuntimeStatus::Running;
+        self.record.turns = self.forgotten.end..self.forgotten.end;
+        self.into_commit()
+    }
+
+    /// Writes the turn down: what came, what the guest did, and what follows from it.
+    pub fn acted(mut self, acts: Acts) -> Commit {
+        let sent = self.messages_of(&acts);
+        self.sent.extend(sent);
+        let turn = self.record.turns.end;
+        if acts.effective {
+            for action in &acts.actions {
+                match action {
+                    Event::TimerCreated { seq, fire_at } => self.timers_set.push(Timer { fire_at: *fire_at, seq: *seq }),
+                    Event::TaskScheduled { seq, name, input, attempt } => self.activities_set.push(ScheduledActivity {
+                        seq: *seq,
+                        turn,
+                        name: name.clone(),
+                        input: input.clone(),
+                        attempt: *attempt,
+                    }),
+                    _ => {}
+                }
+            }
+            // What was set and given up in the same turn never comes to be.
+            self.timers_set.retain(|timer| !self.timers_cleared.contains(timer));
+        }
+        self.record.turns.end += 1;
+        let at = self.now;
+        let started = HistoryEvent { at, event: Event::OrchestratorStarted };
+        let came = std::mem::take(&mut self.events);
+        let did = acts.actions.into_iter().map(|event| HistoryEvent { at, event });
+        let events = [started].into_iter().chain(came).chain(did).collect();
+        Commit { history: Some(HistoryChunk { turn, events }), ..self.into_commit() }
+    }
+
+    /// This instance as the one that waits for what an action leads to.
+    pub fn waiter(&self, seq: Seq) -> Parent {
+        let record = &self.record;
+        Parent { name: record.name.clone(), instance: record.id.clone(), execution: record.execution, seq }
+    }
+
+    pub fn to(&self, instance: &InstanceId, event: Event) -> Message {
+        Message { to: instance.clone(), execution: None, sent_at: self.now, event }
+    }
+
+    fn messages_of(&self, acts: &Acts) -> Vec<Message> {
+        let mut sent = Vec::new();
+        let mut lock = acts.lock_before;
+        for action in &acts.actions {
+            match action {
+                Event::EntityLockRequested { seq, .. } => lock = Some(*seq),
+                // A request that was not sent is not released.
+                Event::EntityUnlockSent { entities, .. } if acts.effective || lock == acts.lock_before => {
+                    sent.extend(lock.and_then(|lock| self.release(lock, entities)));
+                }
+                _ => {}
+            }
+            if acts.effective {
+                sent.extend(self.message_of(action));
+            }
+        }
+        sent
+    }
+
+    fn message_of(&self, action: &Event) -> Option<Message> {
+        match action {
+            Event::SubOrchestrationInstanceCreated { seq, name, instance, input, detached } => {
+                let started = Event::ExecutionStarted {
+                    execution: ExecutionId(self.record.execution.derive(&format!("child:{seq}"))),
+                    name: name.clone(),
+                    input: input.clone(),
+                    version: String::new(),
+                    parent: (!detached).then(|| self.waiter(*seq)),
+                    start_at: None,
+                };
+                Some(self.to(instance, started))
+            }
+            Event::EventSent { instance, name, data, .. } => {
+                Some(self.to(instance, Event::EventRaised { name: name.clone(), data: data.clone() }))
+            }
+            Event::EntityOperationCalled { seq, entity, operation, input } => {
+                Some(self.operation(entity, operation, input, Some(*seq), None))
+            }
+            Event::EntityOperationSignaled { entity, operation, input, deliver_at, .. } => {
+                Some(self.operation(entity, operation, input, None, *deliver_at))
+            }
+            Event::EntityLockRequested { seq, entities } => {
+                let requested = Event::LockRequested { entities: entities.clone(), position: 0, owner: self.waiter(*seq) };
+                Some(self.to(entities.first()?, requested))
+            }
+            _ => None,
+        }
+    }
+
+    fn operation(
+        &self,
+        entity: &InstanceId,
+        operation: &str,
+        input: &Payload,
+        caller: Option<Seq>,
+        deliver_at: Option<crate::Timestamp>,
+    ) -> Message {
+        let (operation, input, caller) = (operation.to_owned(), input.clone(), caller.map(|seq| self.waiter(seq)));
+        self.to(entity, Event::OperationRequested { operation, input, caller, deliver_at })
+    }
+
+    fn release(&self, lock: Seq, entities: &[InstanceId]) -> Option<Message> {
+        let released = Event::LockReleased { entities: entities.to_vec(), position: 0, owner: self.waiter(lock) };
+        Some(self.to(entities.first()?, released))
+    }
+
+    /// Calls an operation again that has failed.
+    pub fn call_again(&self, action: &Event) -> Option<Message> {
+        matches!(action, Event::EntityOperationCalled { .. }).then(|| self.message_of(action)).flatten()
+    }
+}

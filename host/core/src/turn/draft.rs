@@ -1,0 +1,204 @@
+//! A commit in the making.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::{START_TIMER, passes_suspension};
+use crate::commit::{Commit, InstanceRecord, RuntimeStatus, ScheduledActivity, Timer};
+use crate::event::{Delivery, Event, HistoryEvent, Message};
+use crate::execution::Execution;
+use crate::{MessageKey, Seq, Timestamp};
+
+#[derive(Clone)]
+pub(super) struct Draft {
+    pub record: InstanceRecord,
+    pub now: Timestamp,
+    /// Something has happened to the instance, beyond what is merely put away.
+    pub changed: bool,
+    pub forgotten: Range<u32>,
+    pub events: Vec<HistoryEvent>,
+    pub sent: Vec<Message>,
+    pub timers_set: Vec<Timer>,
+    pub timers_cleared: Vec<Timer>,
+    pub activities_set: Vec<ScheduledActivity>,
+    pub activities_cleared: Vec<Seq>,
+    consumed: Vec<MessageKey>,
+    kept: Vec<Message>,
+}
+
+impl Draft {
+    pub fn new(record: InstanceRecord, now: Timestamp) -> Self {
+        Self {
+            // Time never runs backwards for an instance, whatever the machine's clock does.
+            now: now.max(record.updated),
+            record,
+            changed: false,
+            forgotten: 0..0,
+            events: Vec::new(),
+            sent: Vec::new(),
+            timers_set: Vec::new(),
+            timers_cleared: Vec::new(),
+            activities_set: Vec::new(),
+            activities_cleared: Vec::new(),
+            consumed: Vec::new(),
+            kept: Vec::new(),
+        }
+    }
+
+    pub fn consume(&mut self, stored: Option<MessageKey>) {
+        self.consumed.extend(stored);
+    }
+
+    pub fn consume_all(&mut self, inbox: Vec<Delivery>) {
+        inbox.into_iter().for_each(|delivery| self.consume(delivery.stored));
+    }
+
+    /// Consumes messages without effect.
+    pub fn drop_all(&mut self, inbox: Vec<Delivery>) {
+        for delivery in inbox {
+            self.clear_source(&delivery.message.event);
+            self.consume(delivery.stored);
+        }
+    }
+
+    /// Drops the messages that are for an execution that has ended.
+    pub fn drop_stale(&mut self, inbox: Vec<Delivery>) -> Vec<Delivery> {
+        let current = self.record.execution;
+        let (fresh, stale): (Vec<_>, Vec<_>) = inbox.into_iter().partition(|d| d.message.execution.is_none_or(|e| e == current));
+        self.consumed.extend(stale.into_iter().filter_map(|d| d.stored));
+        fresh
+    }
+
+    /// A guest must not see a timer fire early, even if the machine's clock was set back since it was found due.
+    pub fn not_before_timers(&mut self, inbox: &[Delivery]) {
+        for delivery in inbox {
+            if let Event::TimerFired { fire_at, .. } = delivery.message.event {
+                self.now = self.now.max(fire_at);
+            }
+        }
+    }
+
+    /// A message takes the place of the timer or the activity that it came from.
+    pub fn clear_source(&mut self, event: &Event) {
+        match event {
+            Event::TimerFired { seq, fire_at } => self.timers_cleared.push(Timer { fire_at: *fire_at, seq: *seq }),
+            Event::TaskCompleted { seq, .. } | Event::TaskFailed { seq, .. } => self.activities_cleared.push(*seq),
+            Event::ExecutionStarted { start_at: Some(fire_at), .. } => {
+                self.timers_cleared.push(Timer { fire_at: *fire_at, seq: START_TIMER });
+            }
+            _ => {}
+        }
+    }
+
+    /// Leaves a message in the inbox.
+    pub fn keep(&mut self, delivery: Delivery) {
+        if delivery.stored.is_none() {
+            self.clear_source(&delivery.message.event);
+            self.kept.push(delivery.message);
+        }
+    }
+
+    pub fn keep_all(&mut self, inbox: Vec<Delivery>) {
+        inbox.into_iter().for_each(|delivery| self.keep(delivery));
+    }
+
+    /// When the instance is to begin, if it has not begun and must not yet.
+    pub fn start_to_come(&self, inbox: &[Delivery]) -> Option<Timestamp> {
+        if self.record.status != RuntimeStatus::Pending {
+            return None;
+        }
+        let start_at = inbox.iter().find_map(|delivery| match &delivery.message.event {
+            Event::ExecutionStarted { start_at, .. } => *start_at,
+            _ => None,
+        });
+        start_at.filter(|start_at| *start_at > self.now)
+    }
+
+    /// Puts everything off until the start. Its timer is set when its message is put into the inbox.
+    pub fn wait_for_start(&mut self, start_at: Timestamp, inbox: Vec<Delivery>) {
+        let is_start = |delivery: &Delivery| matches!(delivery.message.event, Event::ExecutionStarted { .. });
+        if inbox.iter().any(|delivery| is_start(delivery) && delivery.stored.is_none()) {
+            self.timers_set.push(Timer { fire_at: start_at, seq: START_TIMER });
+        }
+        for delivery in inbox {
+            if is_start(&delivery) && delivery.stored.is_none() {
+                self.kept.push(delivery.message);
+            } else {
+                self.keep(delivery);
+            }
+        }
+    }
+
+    /// Applies the messages that concern the execution, and notes them for the history.
+    pub fn take_in(&mut self, execution: &mut Execution, inbox: Vec<Delivery>) {
+        let mut held: Vec<Delivery> = Vec::new();
+        let mut queue: VecDeque<Delivery> = inbox.into();
+        while let Some(delivery) = queue.pop_front() {
+            if execution.is_suspended() && !passes_suspension(&delivery.message.event) {
+                held.push(delivery);
+                continue;
+            }
+            self.consume(delivery.stored);
+            let Message { sent_at, event, .. } = delivery.message;
+            if !execution.expects(&event) {
+                self.clear_source(&event);
+                continue;
+            }
+            execution.apply(&event);
+            if matches!(event, Event::ExecutionStarted { .. }) {
+                self.clear_source(&event);
+            }
+            if matches!(event, Event::ExecutionResumed { .. }) {
+                held.drain(..).rev().for_each(|delivery| queue.push_front(delivery));
+            }
+            self.events.push(HistoryEvent { at: sent_at, event });
+        }
+        self.keep_all(held);
+    }
+
+    /// Stops work on the instance with a diagnostic. Nothing is lost: what came stays in the inbox.
+    pub fn halt(mut self, reason: String, inbox: Vec<Delivery>) -> Commit {
+        self.keep_all(inbox);
+        self.halt_after_intake(reason)
+    }
+
+    pub fn halt_after_intake(mut self, reason: String) -> Commit {
+        let version = self.record.version.map_or_else(|| "none".to_owned(), |version| version.to_string());
+        self.record.halted = Some(format!("{reason} (orchestrator '{}', version {version})", self.record.name));
+        self.record.status = RuntimeStatus::Suspended;
+        self.into_commit()
+    }
+
+    pub fn commit_if_changed(self) -> Option<Commit> {
+        let changed = self.changed
+            || !self.consumed.is_empty()
+            || !self.kept.is_empty()
+            || !self.sent.is_empty()
+            || !self.timers_set.is_empty()
+            || !self.timers_cleared.is_empty()
+            || !self.activities_cleared.is_empty();
+        changed.then(|| self.into_commit())
+    }
+
+    pub fn into_commit(mut self) -> Commit {
+        if !self.record.status.is_terminal() || self.changed {
+            self.record.updated = self.now;
+        }
+        Commit {
+            record: self.record,
+            replaces: None,
+            forgotten: self.forgotten,
+            history: None,
+            consumed: self.consumed,
+            kept: self.kept,
+            sent: self.sent,
+            timers_set: self.timers_set,
+            timers_cleared: self.timers_cleared,
+            activities_set: self.activities_set,
+            activities_cleared: self.activities_cleared,
+            entity: None,
+            vanishes: false,
+            announced: None,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What comes to an instance after its end, and rewinds that reach one that has not ended.
+
+use super::actions::report;
+use super::{Draft, Halt, Memory, Turn, TurnResult};
+use crate::Failure;
+use crate::commit::{InstanceRecord, RuntimeStatus};
+use crate::event::{Delivery, Event, HistoryEvent, Message, Outcome, Parent};
+
+/// What is to be done about one `ExecutionRewound`.
+enum Answer {
+    Rewind,
+    Nothing,
+    Tell(Message),
+    Refuse(String),
+}
+
+impl Turn<'_> {
+    /// The instance has ended: it is rewound, or what came is put away.
+    pub(super) fn run_ended(&self, record: InstanceRecord, memory: Memory, inbox: Vec<Delivery>) -> TurnResult {
+        let mut draft = Draft::new(record, self.now);
+        let inbox = draft.drop_stale(inbox);
+        let (rewinds, rest): (Vec<_>, Vec<_>) = inbox.into_iter().partition(is_rewind);
+        let history = match memory {
+            Memory::Cold(history) => history,
+            Memory::Hot(_) => Vec::new(),
+        };
+        let (wanted, mut refused) = draft.answer_all(rewinds, &history);
+        for rewind in &wanted {
+            let mut attempt = draft.clone();
+            attempt.consume_all(wanted.clone());
+            match self.rewind(attempt, &history, rewind, &rest) {
+                Ok(result) => return TurnResult { refused, ..result },
+                Err(Halt(why)) => refused = draft.cannot_rewind(rewind, &history, why).or(refused),
+            }
+        }
+        draft.put_away(rest);
+        TurnResult { refused, ..TurnResult::of(draft.commit_if_changed()) }
+    }
+}
+
+impl Draft {
+    /// Deals with the rewinds that reach an instance which has not ended. Returns the other messages, and what a client is
+    /// told.
+    pub fn answer_rewinds(&mut self, inbox: Vec<Delivery>) -> (Vec<Delivery>, Option<String>) {
+        let (rewinds, rest): (Vec<_>, Vec<_>) = inbox.into_iter().partition(is_rewind);
+        let (_, refused) = self.answer_all(rewinds, &[]);
+        (rest, refused)
+    }
+
+    /// Answers rewinds. Returns those that are to be tried, and what a client is told.
+    fn answer_all(&mut self, rewinds: Vec<Delivery>, history: &[HistoryEvent]) -> (Vec<Delivery>, Option<String>) {
+        let (mut wanted, mut refused) = (Vec::new(), None);
+        for rewind in rewinds {
+            match self.answer(&rewind.message, history) {
+                Answer::Rewind => wanted.push(rewind),
+                Answer::Nothing => self.consume(rewind.stored),
+                Answer::Tell(message) => {
+                    self.consume(rewind.stored);
+                    self.sent.push(message);
+                }
+                Answer::Refuse(why) => {
+                    self.consume(rewind.stored);
+                    refused = Some(why);
+                }
+            }
+        }
+        (wanted, refused)
+    }
+
+    fn answer(&self, message: &Message, history: &[HistoryEvent]) -> Answer {
+        let Event::ExecutionRewound { parent, .. } = &message.event else { return Answer::Nothing };
+        let (record, status) = (&self.record, self.record.status);
+        let Some(parent) = parent else {
+            return match status {
+                RuntimeStatus::Failed => Answer::Rewind,
+                _ => Answer::Refuse(format!(
+                    "only a failed instance can be rewound, and '{}' has the status {}",
+                    record.id,
+                    status.name()
+                )),
+            };
+        };
+        if !record.parent.as_ref().is_some_and(|own| own.is_same(parent)) {
+            let failure = message.id_in_use("is not the sub-orchestration that is to be rewound");
+            return Answer::Tell(parent.told(Event::SubOrchestrationInstanceFailed { seq: parent.seq, failure }, self.now));
+        }
+        match status {
+            RuntimeStatus::Failed | RuntimeStatus::Terminated => Answer::Rewind,
+            RuntimeStatus::Completed | RuntimeStatus::Canceled => Answer::Tell(self.report_again(parent, history)),
+            RuntimeStatus::Running | RuntimeStatus::ContinuedAsNew | RuntimeStatus::Pending | RuntimeStatus::Suspended => {
+                Answer::Nothing
+            }
+        }
+    }
+
+    /// A client is told why; a parent gets the failure again that it wants to be rid of.
+    fn cannot_rewind(&mut self, rewind: &Delivery, history: &[HistoryEvent], why: String) -> Option<String> {
+        self.consume(rewind.stored);
+        let Event::ExecutionRewound { parent: Some(parent), .. } = &rewind.message.event else { return Some(why) };
+        self.sent.push(self.report_again(parent, history));
+        None
+    }
+
+    fn report_again(&self, parent: &Parent, history: &[HistoryEvent]) -> Message {
+        let ended = history.iter().rev().find_map(|entry| match &entry.event {
+            Event::ExecutionCompleted { outcome: Outcome::ContinuedAsNew { .. } } => None,
+            Event::ExecutionCompleted { outcome } => Some(report(outcome, parent.seq)),
+            _ => None,
+        });
+        let unknown = || Event::SubOrchestrationInstanceFailed {
+            seq: parent.seq,
+            failure: Failure::permanent(
+                Failure::INSTANCE_NOT_FOUND,
+                format!("how the sub-orchestration '{}' ended is not in its history", self.record.id),
+            ),
+        };
+        parent.told(ended.unwrap_or_else(unknown), self.now)
+    }
+
+    /// A failed instance keeps what a rewind would need; everything else is dropped.
+    fn put_away(&mut self, inbox: Vec<Delivery>) {
+        let failed = self.record.status == RuntimeStatus::Failed;
+        for delivery in inbox {
+            if failed && matters_to_a_rewind(&delivery.message.event) {
+                self.keep(delivery);
+            } else {
+                self.clear_source(&delivery.message.event);
+                self.consume(delivery.stored);
+            }
+        }
+    }
+}
+
+fn is_rewind(delivery: &Delivery) -> bool {
+    matches!(delivery.message.event, Event::ExecutionRewound { .. })
+}
+
+/// Timers are set again by a rewind, and locks were released.
+fn matters_to_a_rewind(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::TaskCompleted { .. }
+            | Event::TaskFailed { .. }
+            | Event::SubOrchestrationInstanceCompleted { .. }
+            | Event::SubOrchestrationInstanceFailed { .. }
+            | Event::EntityOperationCompleted { .. }
+            | Event::EntityOperationFailed { .. }
+            | Event::EventRaised { .. }
+    )
+}

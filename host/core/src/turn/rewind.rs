@@ -1,0 +1,189 @@
+//! Rewinding: back to the state before a failure, and on from there.
+//!
+//! ```text
+//!   history:  turn 0 ... turn start-1 | turn start ... turn N         inbox: what came after the end
+//!             replayed                | results that failed: dropped ◀──┘
+//!                                     | other messages: carried over
+//!                                     ▼
+//!                                     turn start, run live: ExecutionRewound, what was carried over, what came since
+//! ```
+//!
+//! What has succeeded is not run again, because its result is in the history that stays, or is carried over, or was kept
+//! in the inbox. What has failed is open again after the replay, and is begun again. Actions of the forgotten turns are
+//! forgotten with them: `OpenWork` gives later ones other numbers, so that their results are not mixed up.
+
+use super::{Draft, Halt, Rest, Turn, TurnResult, finish, lock};
+use crate::Seq;
+use crate::commit::{RuntimeStatus, ScheduledActivity, Timer};
+use crate::event::{Delivery, Event, HistoryEvent, Message, Outcome};
+use crate::execution::{Execution, OpenWork, RecordedTurn};
+
+/// The messages of the turns that are forgotten, and of the inbox.
+struct Salvage {
+    /// To be taken in, in this order.
+    carried: Vec<Delivery>,
+    /// Results that failed. What they were results of is begun again.
+    dropped: Vec<Delivery>,
+    /// What concerns nobody any more.
+    stale: Vec<Delivery>,
+}
+
+impl Turn<'_> {
+    /// Rewinds an instance that has failed or was terminated. `Err` says why it cannot be: nothing has changed then.
+    pub(super) fn rewind(
+        &self,
+        mut draft: Draft,
+        history: &[HistoryEvent],
+        rewind: &Delivery,
+        inbox: &[Delivery],
+    ) -> Result<TurnResult, Halt> {
+        let turns = RecordedTurn::split(history);
+        if turns.is_empty() || turns.len() != draft.record.turns.len() {
+            return Err(Halt("its history is not complete".into()));
+        }
+        let cut = cut_at(&turns);
+        let (kept, forgotten) = history.split_at(cut.checked_sub(1).map_or(0, |last| turns[last].end));
+        draft.forget_turns(cut, forgotten);
+        draft.record.version = self.active_version.or(draft.record.version);
+        let mut live = self.start(&draft.record, history.iter().map(|entry| &entry.event))?;
+        for turn in turns.into_iter().take(cut) {
+            live.replay_turn(turn)?;
+        }
+
+        let before = lock(&live.execution).open().clone();
+        let salvage = Salvage::new(&draft, &before, rewind, forgotten, inbox);
+        check(&draft, &before, &salvage)?;
+        draft.drop_all(salvage.stale);
+        {
+            let mut execution = lock(&live.execution);
+            execution.begin_live_turn(draft.now);
+            draft.take_in(&mut execution, salvage.carried);
+        }
+        let rest = live.run_guest()?;
+        match &rest {
+            Rest::Waiting => {
+                draft.begin_again(&lock(&live.execution), &before, kept, rewind);
+                draft.call_again_all(&lock(&live.execution), &salvage.dropped, kept);
+                draft.consume_all(salvage.dropped);
+            }
+            // It failed at once: the next rewind needs to know what has failed before.
+            Rest::Ended(Outcome::Failed(_)) | Rest::Aborted(Outcome::Failed(_)) => draft.keep_all(salvage.dropped),
+            Rest::Ended(_) | Rest::Aborted(_) => draft.consume_all(salvage.dropped),
+        }
+        Ok(finish(draft, live, rest))
+    }
+}
+
+/// The first turn to forget: the last one, or an earlier one that brought a failed result to which the guest did nothing.
+fn cut_at(turns: &[RecordedTurn<'_>]) -> usize {
+    let last = turns.len() - 1;
+    let idle = turns[..last].iter().rev().take_while(|turn| turn.actions.is_empty()).count();
+    (last - idle..last).find(|&turn| turns[turn].messages.iter().any(|event| has_failed(event))).unwrap_or(last)
+}
+
+fn has_failed(event: &Event) -> bool {
+    matches!(event, Event::TaskFailed { .. } | Event::SubOrchestrationInstanceFailed { .. } | Event::EntityOperationFailed { .. })
+}
+
+/// What makes a rewind wrong.
+fn check(draft: &Draft, before: &OpenWork, salvage: &Salvage) -> Result<(), Halt> {
+    if before.lock.is_some() {
+        let why = "it ended while it held or requested locks of entities, which were released: restart it instead";
+        return Err(Halt(why.into()));
+    }
+    if !before.can_rewind() {
+        return Err(Halt("it was rewound too often".into()));
+    }
+    // A terminated instance did not keep what came after its end.
+    let mut open = before.clone();
+    salvage.carried.iter().chain(&salvage.dropped).for_each(|delivery| open.note(&delivery.message.event));
+    if draft.record.status == RuntimeStatus::Terminated && !open.operations.is_empty() {
+        return Err(Halt("it waited for an operation of an entity when it was terminated, whose result is lost".into()));
+    }
+    Ok(())
+}
+
+impl Salvage {
+    fn new(draft: &Draft, open: &OpenWork, rewind: &Delivery, forgotten: &[HistoryEvent], inbox: &[Delivery]) -> Self {
+        let recorded = forgotten.iter().filter(|entry| is_carried(&entry.event)).map(|entry| {
+            let HistoryEvent { at, event } = entry.clone();
+            let (to, execution) = (draft.record.id.clone(), Some(draft.record.execution));
+            Delivery { message: Message { to, execution, sent_at: at, event }, stored: None }
+        });
+        let mut salvage = Self { carried: Vec::new(), dropped: Vec::new(), stale: Vec::new() };
+        for delivery in recorded.chain(inbox.iter().cloned()) {
+            let event = &delivery.message.event;
+            let to = match (is_carried(event), has_failed(event)) {
+                (true, false) => &mut salvage.carried,
+                (true, true) if open.awaits(event) == Some(true) => &mut salvage.dropped,
+                (true, true) | (false, _) => &mut salvage.stale,
+            };
+            to.push(delivery);
+        }
+        // A history begins with the start, also one whose first turn is forgotten.
+        let first = salvage.carried.first().map(|first| &first.message.event);
+        let position = usize::from(matches!(first, Some(Event::ExecutionStarted { .. })));
+        // It is consumed already, with all others that asked for the same.
+        salvage.carried.insert(position, Delivery { message: rewind.message.clone(), stored: None });
+        salvage
+    }
+}
+
+/// Whether a message is taken in again. One that ended the instance is not.
+fn is_carried(event: &Event) -> bool {
+    !event.is_action() && !matches!(event, Event::OrchestratorStarted | Event::ExecutionTerminated { .. })
+}
+
+impl Draft {
+    /// Takes the last turns off the record. Their activities go with them, because the history says what they are.
+    fn forget_turns(&mut self, cut: usize, forgotten: &[HistoryEvent]) {
+        let last = self.record.turns.end;
+        self.record.turns.end = self.record.turns.start + cut as u32;
+        self.forgotten = self.record.turns.end..last;
+        for entry in forgotten {
+            if let Event::TaskScheduled { seq, .. } = entry.event {
+                self.activities_cleared.push(seq);
+            }
+        }
+    }
+
+    /// Sets what was open before the turn and still is: timers, activities, and children that are to be rewound too.
+    fn begin_again(&mut self, execution: &Execution, before: &OpenWork, kept: &[HistoryEvent], rewind: &Delivery) {
+        let open = execution.open();
+        let timers = before.timers.iter().filter(|(seq, _)| open.timers.contains_key(seq));
+        self.timers_set.extend(timers.map(|(&seq, &fire_at)| Timer { fire_at, seq }));
+        let mut turn = self.record.turns.start;
+        for (index, entry) in kept.iter().enumerate() {
+            match &entry.event {
+                Event::OrchestratorStarted if index > 0 => turn += 1,
+                Event::TaskScheduled { seq, name, input, attempt } if open.activities.contains(seq) => {
+                    let (name, input) = (name.clone(), input.clone());
+                    self.activities_set.push(ScheduledActivity { seq: *seq, turn, name, input, attempt: *attempt });
+                }
+                _ => {}
+            }
+        }
+        let Event::ExecutionRewound { reason, .. } = &rewind.message.event else { return };
+        for (seq, child) in before.children.iter().filter(|(seq, _)| open.children.contains_key(seq)) {
+            let parent = Some(self.waiter(*seq));
+            self.sent.push(self.to(child, Event::ExecutionRewound { reason: reason.clone(), parent }));
+        }
+    }
+
+    /// Calls the operations again that have failed. Others are still under way.
+    fn call_again_all(&mut self, execution: &Execution, dropped: &[Delivery], kept: &[HistoryEvent]) {
+        let failed: Vec<Seq> = dropped
+            .iter()
+            .filter_map(|delivery| match delivery.message.event {
+                Event::EntityOperationFailed { seq, .. } => Some(seq),
+                _ => None,
+            })
+            .filter(|seq| execution.open().operations.contains_key(seq))
+            .collect();
+        for entry in kept {
+            if matches!(&entry.event, Event::EntityOperationCalled { seq, .. } if failed.contains(seq)) {
+                self.sent.extend(self.call_again(&entry.event));
+            }
+        }
+    }
+}

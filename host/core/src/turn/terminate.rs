@@ -1,0 +1,46 @@
+//! Termination: at once, whatever the guest does, and without it.
+
+use super::actions::Acts;
+use super::{Draft, Memory, TurnResult, lock};
+use crate::commit::Timer;
+use crate::event::{Delivery, Event, HistoryEvent, Message, Outcome};
+use crate::execution::OpenWork;
+
+/// Ends the instance. What is open is read off its history, so that a guest that cannot be replayed does not matter.
+/// What came along with the termination is dropped, but for the start of an instance that had not begun.
+pub(super) fn terminate(mut draft: Draft, memory: &Memory, inbox: Vec<Delivery>) -> TurnResult {
+    let mut open = match memory {
+        Memory::Hot(live) => lock(&live.execution).open().clone(),
+        Memory::Cold(history) => OpenWork::of(history),
+    };
+    let (mut started, mut terminated) = (None, None);
+    let (mut terminated_for, mut recursively) = (None, false);
+    for delivery in inbox {
+        draft.consume(delivery.stored);
+        draft.clear_source(&delivery.message.event);
+        open.note(&delivery.message.event);
+        let Message { sent_at: at, event, .. } = delivery.message;
+        if let Event::ExecutionTerminated { reason, recurse } = &event {
+            terminated_for.get_or_insert_with(|| reason.clone());
+            recursively |= recurse;
+            terminated.get_or_insert(HistoryEvent { at, event });
+        } else if matches!(event, Event::ExecutionStarted { .. }) && draft.record.turns.is_empty() {
+            started.get_or_insert(HistoryEvent { at, event });
+        }
+    }
+    draft.events.extend(started.into_iter().chain(terminated));
+    let reason = terminated_for.unwrap_or_default();
+    for child in open.children.values().filter(|_| recursively) {
+        draft.sent.push(draft.to(child, Event::ExecutionTerminated { reason: reason.clone(), recurse: true }));
+    }
+    draft.timers_cleared.extend(open.timers.iter().map(|(&seq, &fire_at)| Timer { fire_at, seq }));
+    draft.activities_cleared.extend(&open.activities);
+    let outcome = Outcome::Terminated { reason };
+    let release =
+        open.lock.as_ref().map(|lock| Event::EntityUnlockSent { seq: open.next_seq(), entities: lock.entities.clone() });
+    let actions = release.into_iter().chain([Event::ExecutionCompleted { outcome: outcome.clone() }]).collect();
+    let acts = Acts { actions, lock_before: open.lock.map(|lock| lock.seq), effective: false };
+    draft.changed = true;
+    draft.record.halted = None;
+    TurnResult::of(Some(draft.ended(&outcome, acts)))
+}

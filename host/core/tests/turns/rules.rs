@@ -1,0 +1,126 @@
+//! Divergence, broken rules and limits.
+
+use dacapo_core::execution::Limits;
+use dacapo_core::scripted::{Handle, Scripted};
+use dacapo_core::{Event, HistoryEvent, RuntimeStatus};
+
+use crate::world::{FIXED, VERSION, World, after, done, event, raised};
+
+/// Code that was changed under a running instance: the instance must be halted, say why, lose nothing, and go on when
+/// corrected code is there.
+#[test]
+fn a_divergence_halts_and_a_corrected_version_goes_on() {
+    let good = || {
+        Scripted::new().orchestrator("main", |h| async move {
+            h.activity("A", "1").await?;
+            h.activity("B", "2").await
+        })
+    };
+    let changes: [(&str, Scripted); 5] = [
+        (
+            "at event 2: recorded TaskScheduled A(1) as action 0, attempted TaskScheduled X(1) as action 0",
+            Scripted::new().orchestrator("main", |h| async move { h.activity("X", "1").await }),
+        ),
+        (
+            "at event 2: recorded TaskScheduled A(1) as action 0, attempted TaskScheduled A(9) as action 0",
+            Scripted::new().orchestrator("main", |h| async move { h.activity("A", "9").await }),
+        ),
+        (
+            "at event 2: recorded TaskScheduled A(1) as action 0, attempted TimerCreated at 2000 ms as action 0",
+            Scripted::new().orchestrator("main", |h| async move { h.outcome(after(&h, 1).await).await }),
+        ),
+        (
+            "at event 2: recorded TaskScheduled A(1) as action 0, attempted nothing (it waits)",
+            Scripted::new().orchestrator("main", |h| async move { h.outcome(event(&h, "never")).await }),
+        ),
+        (
+            "at event 3: recorded nothing (it waits), attempted TimerCreated at 2000 ms as action 1",
+            Scripted::new().orchestrator("main", |h| async move {
+                let a = h.with(|e| e.call_activity("A", "1".into(), None)).unwrap();
+                after(&h, 1).await;
+                h.outcome(a).await
+            }),
+        ),
+    ];
+    for (diagnostic, changed) in changes {
+        let executor = good().version(VERSION, good()).version(FIXED, good());
+        let mut world = World::new(executor, false);
+        world.executor = world.executor.version(VERSION, changed);
+        let before = world.shown();
+        world.turn([done(0, "5")]);
+        assert_eq!(world.record.status, RuntimeStatus::Suspended);
+        let halted = world.record.halted.clone().unwrap();
+        assert!(halted.contains(diagnostic), "{halted}");
+        assert!(halted.contains(&VERSION.to_string()), "{halted}");
+        assert_eq!(world.shown(), before, "nothing is added to the history");
+        world.turn([raised("x", "1")]);
+        assert_eq!(world.inbox.len(), 2, "what comes is kept");
+
+        world.turn([Event::ExecutionResumed { reason: String::new() }]);
+        assert!(world.record.halted.is_some(), "the same code diverges again");
+        assert_eq!(world.inbox.len(), 2);
+
+        world.active_version = Some(FIXED);
+        world.turn([Event::ExecutionResumed { reason: String::new() }]);
+        assert_eq!((world.record.halted.clone(), world.record.version), (None, Some(FIXED)));
+        world.turn([done(1, "6")]);
+        assert_eq!(world.record.status, RuntimeStatus::Completed);
+        assert!(world.inbox.is_empty());
+    }
+}
+
+#[test]
+fn returning_early_on_replay_is_a_divergence() {
+    let mut world = World::new(Scripted::new().orchestrator("main", |h| async move { h.activity("A", "1").await }), false);
+    world.executor = Scripted::new().orchestrator("main", |_| async move { Ok("1".into()) });
+    world.turn([done(0, "5")]);
+    let halted = world.record.halted.unwrap();
+    assert!(halted.contains("recorded TaskScheduled A(1) as action 0, attempted ExecutionCompleted with output 1"), "{halted}");
+}
+
+#[test]
+fn breaking_a_rule_fails_the_instance_and_has_no_effects() {
+    #[track_caller]
+    fn fails(script: Scripted, limits: Limits, error_type: &str) {
+        for hot in [false, true] {
+            let mut world = World::limited(script.clone(), hot, limits.clone());
+            world.turn([raised("go", "1")]);
+            let Some(HistoryEvent { event: Event::ExecutionCompleted { outcome }, .. }) = world.history.last() else {
+                panic!("{:?}", world.shown())
+            };
+            assert!(format!("{outcome:?}").contains(error_type), "{outcome:?}");
+            assert_eq!(world.record.status, RuntimeStatus::Failed);
+            assert!(world.commits.last().unwrap().activities_set.is_empty());
+            assert!(world.sent.is_empty());
+        }
+    }
+    let limits =
+        Limits { actions_per_turn: 10, action_bytes_per_turn: 1_000, payload_bytes: 500, tasks: 50, ..Limits::default() };
+    let after_go = |act: fn(&Handle) -> bool| {
+        Scripted::new().orchestrator("main", move |h| async move {
+            h.outcome(event(&h, "go")).await?;
+            while act(&h) {}
+            std::future::pending().await
+        })
+    };
+    fails(after_go(|h| h.with(|e| e.call_activity("A", "1".into(), None)).is_ok()), limits.clone(), "more than 10 actions");
+    fails(after_go(|h| h.with(|e| e.start_orchestration("A", "1".into(), None)).is_ok()), limits.clone(), "more than 10 actions");
+    fails(after_go(|h| h.with(|e| e.wait_for_external_event("x")).is_ok()), limits.clone(), "more than 50 tasks");
+    let long = |h: &Handle| h.with(|e| e.call_activity("A", format!("\"{}\"", "x".repeat(300)).into(), None)).is_ok();
+    fails(after_go(long), limits.clone(), "more than 1000 bytes in one turn");
+    let too_long = |h: &Handle| h.with(|e| e.call_activity("A", format!("\"{}\"", "x".repeat(600)).into(), None)).is_ok();
+    fails(after_go(too_long), limits.clone(), "has 602 bytes, 500 are allowed");
+    fails(after_go(|h| h.with(|e| e.call_activity("A", "{".into(), None)).is_ok()), limits.clone(), "is not JSON");
+    fails(after_go(|h| h.with(|e| e.call_activity("", "1".into(), None)).is_ok()), limits.clone(), "not a function name");
+    fails(after_go(|h| h.with(|e| e.wait(&[])).is_ok()), limits.clone(), "waits on nothing");
+    fails(
+        after_go(|h| h.with(|e| e.call_sub_orchestrator("A", "1".into(), Some("i"), None)).is_ok()),
+        limits.clone(),
+        "its parent",
+    );
+    let invalid_output = Scripted::new().orchestrator("main", |h| async move {
+        h.outcome(event(&h, "go")).await?;
+        Ok("not json".into())
+    });
+    fails(invalid_output, limits, "InvalidOutput");
+}

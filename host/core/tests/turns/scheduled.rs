@@ -1,0 +1,132 @@
+//! Scheduled starts, and termination from outside: of what has not begun, of families.
+
+use dacapo_core::event::Outcome;
+use dacapo_core::scripted::Scripted;
+use dacapo_core::{Event, RuntimeStatus, Seq, Timestamp};
+
+use crate::net::Net;
+
+fn script() -> Scripted {
+    Scripted::new()
+        .activity("A", |_| Ok("1".into()))
+        .orchestrator("main", |h| async move {
+            let go = h.with(|e| e.wait_for_external_event("go")).unwrap();
+            h.outcome(go).await
+        })
+        .orchestrator("parent", |h| async move {
+            let depth: u32 = h.input().parse().unwrap();
+            if depth == 0 {
+                let never = h.with(|e| e.wait_for_external_event("never")).unwrap();
+                return h.outcome(never).await;
+            }
+            let input = (depth - 1).to_string();
+            let id = format!("child{}", depth - 1);
+            let children = [
+                h.act(|e| e.call_sub_orchestrator("parent", input.clone().into(), Some(&id), None)).await,
+                h.act(|e| e.call_sub_orchestrator("done", "1".into(), Some(&format!("done{depth}")), None)).await,
+            ];
+            h.act(|e| e.start_orchestration("main", "1".into(), Some(&format!("detached{depth}")))).await;
+            h.outcome(children[0]).await
+        })
+        .orchestrator("done", |_| async move { Ok("1".into()) })
+}
+
+#[test]
+fn a_scheduled_start_keeps_everything_until_its_time() {
+    for seed in [0, 1] {
+        let mut net = Net::seeded(script(), seed);
+        net.start_at("o", "main", "1", Some(Timestamp(60_000_000)));
+        net.settle();
+        net.raise("o", "go", "1");
+        net.settle();
+        let item = net.item("o");
+        assert_eq!((item.record.status, item.inbox.len(), item.record.turns.clone()), (RuntimeStatus::Pending, 2, 0..0));
+        assert_eq!(item.timers.first(), Some(&(Timestamp(60_000_000), Seq(u32::MAX))));
+        net.crash();
+        let turns = net.turns;
+        net.settle();
+        assert!(net.turns > turns && net.item("o").inbox.len() == 2, "what the crash delivers again changes nothing");
+        net.finish();
+        assert_eq!(net.output("o"), "1");
+        assert_eq!(net.now, 60_000_000);
+        assert!(net.item("o").timers.is_empty());
+        net.assert_quiet();
+        assert_eq!(
+            net.item("o").shown(),
+            ["OrchestratorStarted", "ExecutionStarted", "EventRaised go 1", "ExecutionCompleted Completed(\"1\")"]
+        );
+    }
+}
+
+#[test]
+fn a_start_whose_time_has_passed_begins_at_once() {
+    let mut net = Net::new(script());
+    net.start_at("o", "main", "1", Some(Timestamp(500_000)));
+    net.settle();
+    assert_eq!(net.status("o"), RuntimeStatus::Running);
+    assert!(net.item("o").timers.is_empty());
+}
+
+#[test]
+fn a_scheduled_start_can_be_terminated() {
+    let mut net = Net::new(script());
+    net.start_at("o", "main", "1", Some(Timestamp(60_000_000)));
+    net.settle();
+    net.raise("o", "go", "1");
+    net.terminate("o", false);
+    net.raise("o", "go", "2");
+    net.settle();
+    assert_eq!(net.status("o"), RuntimeStatus::Terminated);
+    assert_eq!(
+        net.item("o").shown(),
+        [
+            "OrchestratorStarted",
+            "ExecutionStarted",
+            "ExecutionTerminated",
+            "ExecutionCompleted Terminated { reason: \"enough\" }"
+        ]
+    );
+    assert!(net.item("o").timers.is_empty() && net.item("o").inbox.is_empty());
+}
+
+#[test]
+fn termination_passes_suspension_and_wins_over_all_that_comes_with_it() {
+    for seed in [0, 1] {
+        let mut net = Net::seeded(script(), seed);
+        net.start("o", "main", "1");
+        net.settle();
+        net.post("o", Event::ExecutionSuspended { reason: String::new() });
+        net.settle();
+        net.raise("o", "go", "1");
+        net.settle();
+        net.post("o", Event::ExecutionResumed { reason: String::new() });
+        net.terminate("o", false);
+        net.terminate("o", true);
+        net.settle();
+        assert!(matches!(net.outcome("o"), Outcome::Terminated { reason } if reason == "enough"));
+        net.assert_quiet();
+    }
+}
+
+#[test]
+fn recursive_termination_ends_the_children_that_are_waited_for_and_theirs() {
+    for seed in 0..10 {
+        for recurse in [false, true] {
+            let mut net = Net::seeded(script(), seed);
+            net.start("o", "parent", "3");
+            net.settle();
+            net.terminate("o", recurse);
+            net.settle();
+            assert_eq!(net.status("o"), RuntimeStatus::Terminated);
+            let expected = if recurse { RuntimeStatus::Terminated } else { RuntimeStatus::Running };
+            for child in ["child0", "child1", "child2"] {
+                assert_eq!(net.status(child), expected, "{child}, seed {seed}");
+            }
+            for n in 1..=3 {
+                assert_eq!(net.status(&format!("detached{n}")), RuntimeStatus::Running);
+                assert_eq!(net.status(&format!("done{n}")), RuntimeStatus::Completed);
+            }
+            net.assert_quiet();
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Following instances without asking again and again: server-sent events.
+//!
+//! ```text
+//!   Hub::changes ─▶ Follower: which of them, and what they are shown as ─▶ event: status | purged | missed
+//! ```
+//!
+//! A subscriber that is too slow loses changes and is told how many; it never slows the hub down.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::http::HeaderName;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+
+use dacapo_core::{InstanceId, InstanceRecord};
+use dacapo_store::InstanceQuery;
+
+use super::error::ApiError;
+use super::page::{statuses, text};
+use super::parameter::INSTANCE_ID_PREFIX;
+use super::request::{Call, blocking};
+use super::status::StatusBody;
+use crate::hub::{Change, Hub};
+
+/// A comment is sent after so long a silence, so that neither side nor anything between takes the connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Tells a proxy not to gather events.
+const NOT_BUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
+
+/// `GET instances/{instanceId}/events`
+pub(super) async fn follow_instance(call: Call) -> Result<Response, ApiError> {
+    let (hub, id) = (call.hub()?, call.instance_id()?);
+    // Subscribed before the state is read, so that no change falls between the two.
+    let mut follower = Follower::new(&call, hub.changes(), Followed::Instance { id, last: None })?;
+    if !follower.show_now().await? {
+        return Err(ApiError::not_found());
+    }
+    Ok(response(follower))
+}
+
+/// `GET events`
+pub(super) async fn follow_hub(call: Call) -> Result<Response, ApiError> {
+    let id_prefix = text(&call, &INSTANCE_ID_PREFIX)?;
+    let query = InstanceQuery { id_prefix, statuses: statuses(&call)?, ..InstanceQuery::default() };
+    let changes = call.hub()?.changes();
+    Ok(response(Follower::new(&call, changes, Followed::Hub(query))?))
+}
+
+fn response(follower: Follower) -> Response {
+    let events = futures::stream::unfold(follower, |mut follower| async {
+        let event = follower.next().await?;
+        Some((Ok::<_, Infallible>(event), follower))
+    });
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive");
+    ([NOT_BUFFERED], Sse::new(events).keep_alive(keep_alive)).into_response()
+}
+
+/// What a client follows.
+enum Followed {
+    /// Until it ends.
+    Instance {
+        id: InstanceId,
+        last: Option<InstanceRecord>,
+    },
+    Hub(InstanceQuery),
+}
+
+/// One stream.
+struct Follower {
+    hub: Hub,
+    changes: broadcast::Receiver<Change>,
+    stopping: watch::Receiver<bool>,
+    followed: Followed,
+    /// Events that are still to be sent.
+    ready: VecDeque<Event>,
+    /// Nothing comes after those.
+    ended: bool,
+}
+
+/// What a stream hears.
+enum Heard {
+    Change(Change),
+    Missed(u64),
+    /// The host is shutting down.
+    End,
+}
+
+impl Follower {
+    fn new(call: &Call, changes: broadcast::Receiver<Change>, followed: Followed) -> Result<Self, ApiError> {
+        Ok(Self::of(call.hub()?, changes, call.api.stopping.clone(), followed))
+    }
+
+    fn of(hub: Hub, changes: broadcast::Receiver<Change>, stopping: watch::Receiver<bool>, followed: Followed) -> Self {
+        Self { hub, changes, stopping, followed, ready: VecDeque::new(), ended: false }
+    }
+
+    /// The next event; none at the end of the stream.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            if self.ended {
+                return None;
+            }
+            match self.hear().await {
+                Heard::Change(change) => self.take_in(change).await,
+                Heard::Missed(count) => self.missed(count).await,
+                Heard::End => self.ended = true,
+            }
+        }
+    }
+
+    async fn hear(&mut self) -> Heard {
+        let Self { changes, stopping, .. } = self;
+        tokio::select! {
+            biased;
+            () = stopped(stopping) => Heard::End,
+            heard = changes.recv() => match heard {
+                Ok(change) => Heard::Change(change),
+                Err(RecvError::Lagged(count)) => Heard::Missed(count),
+                Err(RecvError::Closed) => Heard::End,
+            },
+        }
+    }
+
+    async fn take_in(&mut self, change: Change) {
+        if !self.followed.wants(&change) {
+            return;
+        }
+        if let Followed::Instance { last, .. } = &mut self.followed {
+            self.ended = change.purged || change.record.status.is_terminal();
+            *last = Some((*change.record).clone());
+        }
+        let kind = if change.purged { "purged" } else { "status" };
+        self.show(kind, &change.record).await;
+    }
+
+    /// What was missed may have been the end.
+    async fn missed(&mut self, count: u64) {
+        self.ready.push_back(Event::default().event("missed").data(count.to_string()));
+        if let Followed::Instance { last, .. } = &mut self.followed {
+            *last = None;
+            self.ended = !self.show_now().await.unwrap_or(false) || self.ended;
+        }
+    }
+
+    /// Shows a followed instance as it is. False if it does not exist.
+    async fn show_now(&mut self) -> Result<bool, ApiError> {
+        let Followed::Instance { id, .. } = &self.followed else { return Ok(false) };
+        let (hub, id) = (self.hub.clone(), id.clone());
+        let Some(record) = blocking(move || Ok(hub.instance(&id)?)).await? else { return Ok(false) };
+        self.take_in(Change { record: record.into(), purged: false }).await;
+        Ok(true)
+    }
+
+    async fn show(&mut self, kind: &str, record: &InstanceRecord) {
+        let output = if record.status.is_terminal() { self.output(record).await } else { None };
+        let body = serde_json::to_string(&StatusBody::new(record, None, output.as_deref()));
+        let data = body.expect("the state of an instance has only text for keys and can be written as JSON");
+        let id = format!("{}-{}", record.row.0, record.updated.0);
+        self.ready.push_back(Event::default().event(kind).id(id).data(data));
+    }
+
+    /// None too if the instance was replaced or purged since.
+    async fn output(&self, record: &InstanceRecord) -> Option<dacapo_core::Payload> {
+        let (hub, record) = (self.hub.clone(), record.clone());
+        let read = blocking(move || Ok(hub.input_and_output(&record)?)).await;
+        read.ok().and_then(|(_input, output)| output)
+    }
+}
+
+impl Followed {
+    fn wants(&self, change: &Change) -> bool {
+        let record = &change.record;
+        match self {
+            // Changes from before the state that was shown last may still come.
+            Followed::Instance { id, last } => {
+                let old = |last: &InstanceRecord| {
+                    record.row < last.row || record.row == last.row && record.updated < last.updated || **record == *last
+                };
+                record.id == *id && (change.purged || !last.as_ref().is_some_and(old))
+            }
+            Followed::Hub(query) => {
+                let status = query.statuses.is_empty() || query.statuses.contains(&record.status);
+                status && record.id.as_str().starts_with(&query.id_prefix)
+            }
+        }
+    }
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error says that nobody is left who could stop the host.
+    if stopping.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::tests::Host;
+    use dacapo_core::{Message, Row, RuntimeStatus, Timestamp};
+    use uuid::Uuid;
+
+    const CAPACITY: usize = 4;
+
+    fn record(id: &str, status: RuntimeStatus, second: i64) -> InstanceRecord {
+        let event = dacapo_core::Event::ExecutionStarted {
+            execution: dacapo_core::ExecutionId(Uuid::nil()),
+            name: dacapo_core::FunctionName::new("Main").unwrap(),
+            input: "1".into(),
+            version: String::new(),
+            parent: None,
+            start_at: None,
+        };
+        let to = InstanceId::any(id).unwrap();
+        let message = Message { to, execution: None, sent_at: Timestamp(0), event };
+        let pending = InstanceRecord::pending(Row(7), &message).unwrap();
+        InstanceRecord { status, updated: Timestamp(second * 1_000_000), ..pending }
+    }
+
+    fn change(id: &str, status: RuntimeStatus, second: i64) -> Change {
+        Change { record: record(id, status, second).into(), purged: false }
+    }
+
+    /// What a follower sends of these changes, each event as its kind, its id and the statuses in it.
+    async fn check(followed: Followed, changes: Vec<Change>, expected: &[&str]) {
+        let host = Host::open();
+        let (sender, receiver) = broadcast::channel(CAPACITY);
+        let (_stop, stopping) = watch::channel(false);
+        let mut follower = Follower::of(host.hub.clone(), receiver, stopping, followed);
+        changes.into_iter().for_each(|change| drop(sender.send(change)));
+        drop(sender);
+        let mut sent = Vec::new();
+        while let Some(event) = follower.next().await {
+            sent.push(shown(event).await);
+        }
+        assert_eq!(sent, expected);
+        host.close().await;
+    }
+
+    /// An event as it is sent, in one line.
+    async fn shown(event: Event) -> String {
+        let response = Sse::new(futures::stream::iter([Ok::<_, Infallible>(event)])).into_response();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(body.into()).unwrap();
+        let lines = text.lines().filter(|line| !line.is_empty()).map(|line| match line.strip_prefix("data: {") {
+            Some(json) => {
+                let status: serde_json::Value = serde_json::from_str(&format!("{{{json}")).unwrap();
+                assert_eq!(status["input"], serde_json::Value::Null);
+                format!("{} {}", status["instanceId"].as_str().unwrap(), status["runtimeStatus"].as_str().unwrap())
+            }
+            None => line.to_owned(),
+        });
+        lines.collect::<Vec<_>>().join("; ")
+    }
+
+    fn instance(last: Option<InstanceRecord>) -> Followed {
+        Followed::Instance { id: InstanceId::any("a").unwrap(), last }
+    }
+
+    #[tokio::test]
+    async fn an_instance_is_followed_to_its_end() {
+        use RuntimeStatus::{Completed, Running, Suspended};
+        check(
+            instance(Some(record("a", Running, 2))),
+            vec![change("a", Running, 1), change("b", Completed, 3), change("a", Suspended, 3), change("a", Completed, 4)],
+            &["event: status; id: 7-3000000; a Suspended", "event: status; id: 7-4000000; a Completed"],
+        )
+        .await;
+        check(
+            instance(None),
+            vec![change("a", Completed, 1), change("a", Running, 2)],
+            &["event: status; id: 7-1000000; a Completed"],
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_is_removed_is_followed_no_further() {
+        let running = record("a", RuntimeStatus::Running, 1);
+        let purged = Change { record: running.clone().into(), purged: true };
+        check(
+            instance(Some(running)),
+            vec![purged, change("a", RuntimeStatus::Running, 2)],
+            &["event: purged; id: 7-1000000; a Running"],
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_hub_is_followed_by_prefix_and_status() {
+        use RuntimeStatus::{Completed, Failed, Running};
+        let query = InstanceQuery { id_prefix: "a".into(), statuses: vec![Running, Completed], ..InstanceQuery::default() };
+        check(
+            Followed::Hub(query),
+            vec![change("a1", Running, 1), change("b1", Running, 1), change("a2", Failed, 1), change("a1", Completed, 2)],
+            &["event: status; id: 7-1000000; a1 Running", "event: status; id: 7-2000000; a1 Completed"],
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn who_is_too_slow_is_told_how_much_is_missing() {
+        let changes = (1..=6).map(|second| change("a", RuntimeStatus::Running, second)).collect();
+        let expected = [
+            "event: missed; data: 2",
+            "event: status; id: 7-3000000; a Running",
+            "event: status; id: 7-4000000; a Running",
+            "event: status; id: 7-5000000; a Running",
+            "event: status; id: 7-6000000; a Running",
+        ];
+        check(Followed::Hub(InstanceQuery::default()), changes, &expected).await;
+        // An instance that is gone by then has no state to go on with.
+        let changes = (1..=6).map(|second| change("a", RuntimeStatus::Running, second)).collect();
+        check(instance(None), changes, &["event: missed; data: 2"]).await;
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_when_the_host_stops() {
+        let host = Host::open();
+        let (_sender, receiver) = broadcast::channel(CAPACITY);
+        let (stop, stopping) = watch::channel(false);
+        let mut follower = Follower::of(host.hub.clone(), receiver, stopping, instance(None));
+        stop.send_replace(true);
+        assert!(follower.next().await.is_none());
+        host.close().await;
+    }
+}

@@ -1,0 +1,157 @@
+//! The OpenAPI document of the API, made from the table of routes.
+
+use std::sync::OnceLock;
+
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::body::Takes;
+use super::error::ApiError;
+use super::json::JSON;
+use super::parameter::{About, PATH_PARAMETERS, Place};
+use super::request::Call;
+use super::route::{Answer, Group, Route, Sends};
+use super::schema::schemas;
+use super::table::GROUPS;
+
+/// `GET openapi.json`
+pub(super) async fn serve(_call: Call) -> Result<Response, ApiError> {
+    static DOCUMENT: OnceLock<String> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| document().to_string());
+    Ok((StatusCode::OK, [(CONTENT_TYPE, JSON)], document.as_str()).into_response())
+}
+
+pub(super) fn document() -> Value {
+    let mut paths = Map::new();
+    for group in GROUPS {
+        for route in group.routes {
+            let item = paths.entry(path(group, route)).or_insert_with(|| json!({}));
+            item[route.method.as_str().to_ascii_lowercase()] = operation(group, route);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Dacapo",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Durable orchestrations and entities over HTTP. Paths and names of parameters ignore case; parameters \
+                            that are not listed are ignored.",
+        },
+        "servers": [{ "url": "/" }],
+        "tags": GROUPS.iter().map(|group| tag(group)).collect::<Vec<_>>(),
+        "paths": paths,
+        "components": { "schemas": schemas() },
+    })
+}
+
+fn tag(group: &Group) -> Value {
+    let aliases: Vec<String> = group.bases[1..].iter().map(|base| format!("`/{base}`")).collect();
+    let description = match aliases.is_empty() {
+        true => group.description.to_owned(),
+        false => format!("{} The same routes stand below {}.", group.description, aliases.join(" and ")),
+    };
+    json!({ "name": group.name, "description": description })
+}
+
+pub(super) fn path(group: &Group, route: &Route) -> String {
+    match group.bases[0] {
+        "" => format!("/{}", route.pattern),
+        base => format!("/{base}/{}", route.pattern),
+    }
+}
+
+fn operation(group: &Group, route: &Route) -> Value {
+    let in_pattern = route.placeholders().filter_map(|name| PATH_PARAMETERS.iter().find(|about| about.name == name));
+    let parameters = in_pattern.chain(group.parameters).chain(route.parameters).map(|about| parameter(about));
+    let mut operation = json!({
+        "operationId": route.operation,
+        "tags": [group.name],
+        "summary": route.summary,
+        "parameters": parameters.collect::<Vec<_>>(),
+        "responses": responses(group, route),
+    });
+    if let Some(body) = request_body(route.takes) {
+        operation["requestBody"] = body;
+    }
+    operation
+}
+
+fn parameter(about: &About) -> Value {
+    let mut schema = (about.schema)();
+    if let Some(default) = about.default {
+        schema["default"] = typed(default, &schema);
+    }
+    let place = match about.place {
+        Place::Path => "path",
+        Place::Query => "query",
+        Place::Header => "header",
+    };
+    let mut parameter = json!({
+        "name": about.name,
+        "in": place,
+        "required": about.required,
+        "description": about.description,
+        "example": typed(about.example, &schema),
+        "schema": schema,
+    });
+    if about.repeated {
+        // A list with commas.
+        parameter["style"] = json!("form");
+        parameter["explode"] = json!(false);
+    }
+    parameter
+}
+
+/// A text of a query as the value that its schema says it is.
+fn typed(text: &str, schema: &Value) -> Value {
+    match schema["type"].as_str() {
+        Some("boolean" | "integer" | "number") => text.parse().unwrap_or_else(|_| json!(text)),
+        Some("array") => text.split(',').collect(),
+        _ => json!(text),
+    }
+}
+
+fn request_body(takes: Takes) -> Option<Value> {
+    let json_body = json!({ "schema": reference("Any") });
+    let (content, required) = match takes {
+        Takes::Nothing => return None,
+        Takes::Payload => (json!({ "application/json": json_body }), false),
+        Takes::PayloadOrText => {
+            (json!({ "application/json": json_body, "text/plain": { "schema": { "type": "string" } } }), false)
+        }
+        Takes::Module => (json!({ "application/octet-stream": {} }), true),
+    };
+    Some(json!({ "required": required, "content": content }))
+}
+
+/// What a route says of a status stands above what its group says of it.
+fn responses(group: &Group, route: &Route) -> Value {
+    let answers = group.answers.iter().chain(route.answers);
+    answers.map(|answer| (answer.status.to_string(), response(answer))).collect::<Map<_, _>>().into()
+}
+
+fn response(answer: &Answer) -> Value {
+    let mut response = json!({ "description": answer.when });
+    match answer.body {
+        Sends::Nothing => {}
+        Sends::Json(schema) => response["content"] = json!({ "application/json": { "schema": reference(schema) } }),
+        // OpenAPI 3.1 has no word for the events of a stream.
+        Sends::Events(schema) => {
+            let description = format!("Server-sent events; the data of most is `{schema}`.");
+            response["content"] = json!({ "text/event-stream": { "schema": { "type": "string", "description": description } } });
+        }
+    }
+    if !answer.headers.is_empty() {
+        let header = |(name, description): &(&str, &str)| {
+            (name.to_string(), json!({ "description": description, "schema": { "type": "string" } }))
+        };
+        response["headers"] = answer.headers.iter().map(header).collect::<Map<_, _>>().into();
+    }
+    response
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}

@@ -1,0 +1,386 @@
+//! The parameters of the API: what each is called, what it may be, and what it is when it is not given.
+//!
+//! A handler reads a parameter through its declaration in this file, and only if its route lists it; the document of the
+//! API is made from the same declarations. So neither can know a parameter that the other does not.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use dacapo_core::{FunctionName, InstanceId, RuntimeStatus, Timestamp};
+
+use super::admin::AppName;
+use super::error::ApiError;
+use super::json::parse_time;
+
+/// Where in a request a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Path,
+    Query,
+    Header,
+}
+
+/// What can be said of a parameter whatever its type.
+#[derive(Debug)]
+pub(super) struct About {
+    /// Names of queries and headers ignore case.
+    pub name: &'static str,
+    pub place: Place,
+    pub description: &'static str,
+    /// What counts when it is not given, as it would be written.
+    pub default: Option<&'static str>,
+    pub example: &'static str,
+    pub required: bool,
+    /// Whether it may be given more than once: then the values are joined by commas.
+    pub repeated: bool,
+    pub schema: fn() -> Value,
+}
+
+/// A parameter whose value is a `T`.
+#[derive(Debug)]
+pub(super) struct Parameter<T> {
+    pub about: About,
+    value: PhantomData<fn() -> T>,
+}
+
+/// What a parameter can be.
+pub(super) trait FromText: Sized {
+    /// Reads a text that is not blank; otherwise what is wrong with it, such as "should be true or false".
+    fn from_text(text: &str) -> Result<Self, String>;
+
+    /// The JSON schema of the text.
+    fn schema() -> Value;
+}
+
+impl<T: FromText> Parameter<T> {
+    const fn query(name: &'static str, example: &'static str, description: &'static str) -> Self {
+        Self::new(Place::Query, name, example, description)
+    }
+
+    /// A placeholder in the pattern of a route.
+    const fn path(name: &'static str, example: &'static str, description: &'static str) -> Self {
+        Self::new(Place::Path, name, example, description).required()
+    }
+
+    const fn header(name: &'static str, example: &'static str, description: &'static str) -> Self {
+        Self::new(Place::Header, name, example, description)
+    }
+
+    const fn new(place: Place, name: &'static str, example: &'static str, description: &'static str) -> Self {
+        let schema = T::schema as fn() -> Value;
+        let about = About { name, place, description, default: None, example, required: false, repeated: false, schema };
+        Self { about, value: PhantomData }
+    }
+
+    const fn default(mut self, text: &'static str) -> Self {
+        self.about.default = Some(text);
+        self
+    }
+
+    const fn required(mut self) -> Self {
+        self.about.required = true;
+        self
+    }
+
+    const fn repeated(mut self) -> Self {
+        self.about.repeated = true;
+        self
+    }
+
+    /// Reads what a request says, or the default. A blank text counts as none.
+    pub fn read(&self, text: Option<&str>) -> Result<Option<T>, ApiError> {
+        let text = text.filter(|text| !text.trim().is_empty()).or(self.about.default);
+        text.map(|text| T::from_text(text).map_err(|why| self.about.refusal(text, &why))).transpose()
+    }
+}
+
+impl About {
+    pub fn refusal(&self, text: &str, why: &str) -> ApiError {
+        ApiError::argument(format!("{} is '{}', but {why}", self.title(), shortened(text)))
+    }
+
+    pub fn missing(&self) -> ApiError {
+        ApiError::argument(format!("{} is missing", self.title()))
+    }
+
+    pub fn given_twice(&self) -> ApiError {
+        ApiError::argument(format!("{} is given more than once", self.title()))
+    }
+
+    fn title(&self) -> String {
+        match self.place {
+            Place::Path | Place::Query => format!("the parameter '{}'", self.name),
+            Place::Header => format!("the header '{}'", self.name),
+        }
+    }
+}
+
+/// The beginning of a text that may be long.
+fn shortened(text: &str) -> String {
+    const CHARS_MAX: usize = 80;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+// The parameters.
+
+pub(super) static FUNCTION_NAME: Parameter<FunctionName> =
+    Parameter::path("functionName", "hello_sequence", "The orchestrator function, in any case.");
+pub(super) static INSTANCE_ID: Parameter<AnyId> = Parameter::path(
+    "instanceId",
+    "order-17",
+    "The id of the instance. One that is chosen at a start must not begin with '@', which is for entities: `@name@key`.",
+);
+pub(super) static EVENT_NAME: Parameter<Text<256>> = Parameter::path("eventName", "Approval", "The event, in any case.");
+pub(super) static ENTITY_NAME: Parameter<FunctionName> =
+    Parameter::path("entityName", "counter", "The entity function, in any case.");
+pub(super) static ENTITY_KEY: Parameter<AnyId> =
+    Parameter::path("entityKey", "clicks", "The key of the entity; `$` is the empty key.");
+pub(super) static APP_NAME: Parameter<AppName> = Parameter::path("appName", "hello", "The app.");
+
+pub(super) static TASK_HUB: Parameter<Text<64>> =
+    Parameter::query("taskHub", "TestHubName", "The task hub, in any case. Without it: the one that the host has.");
+pub(super) static CONNECTION: Parameter<Text<256>> =
+    Parameter::query("connection", "Storage", "Means nothing here; the links of the answer repeat it.").default("Storage");
+pub(super) static VERSION: Parameter<Text<256>> =
+    Parameter::query("version", "2.0", "A label that the orchestration can read. Which code runs does not depend on it.");
+pub(super) static START_AT: Parameter<Timestamp> = Parameter::query(
+    "startAt",
+    "2026-01-31T12:00:00Z",
+    "Not to begin before then; until then the instance is `Pending`. Not part of Durable Functions.",
+);
+pub(super) static TIMEOUT: Parameter<Duration> = Parameter::query(
+    "timeout",
+    "2",
+    "Seconds to wait for the end of the orchestration. Without it, the answer comes as soon as the orchestration is started.",
+);
+pub(super) static POLLING_INTERVAL: Parameter<Duration> =
+    Parameter::query("pollingInterval", "0.5", "Seconds, at most the timeout. The host knows of the end without polling.");
+pub(super) static WAIT_TIMEOUT: Parameter<Duration> =
+    Parameter::query("timeout", "2", "Seconds to wait for the end of the orchestration.").default("10");
+pub(super) static RETRY_INTERVAL: Parameter<Duration> =
+    Parameter::query("retryInterval", "0.5", "Seconds, at most the timeout. The host knows of the end without polling.");
+pub(super) static ERROR_ON_FAILURE: Parameter<bool> =
+    Parameter::query("returnInternalServerErrorOnFailure", "true", "Whether a failed instance is answered with 500.")
+        .default("false");
+pub(super) static WAIT: Parameter<Duration> = Parameter::query(
+    "wait",
+    "30",
+    "Answer when the instance has ended, or after so many seconds. Not part of Durable Functions.",
+);
+pub(super) static SHOW_HISTORY: Parameter<bool> =
+    Parameter::query("showHistory", "true", "Whether the history is shown.").default("false");
+pub(super) static SHOW_HISTORY_OUTPUT: Parameter<bool> =
+    Parameter::query("showHistoryOutput", "true", "Whether the history shows results.").default("false");
+pub(super) static SHOW_INPUT: Parameter<bool> =
+    Parameter::query("showInput", "false", "Whether inputs are shown, also those in the history.").default("true");
+pub(super) static INSTANCE_ID_PREFIX: Parameter<Text<256>> =
+    Parameter::query("instanceIdPrefix", "order-", "What the ids begin with. '@' asks for all entities.");
+pub(super) static CREATED_TIME_FROM: Parameter<Timestamp> =
+    Parameter::query("createdTimeFrom", "2026-01-31T12:00:00Z", "Created then or later.");
+pub(super) static CREATED_TIME_TO: Parameter<Timestamp> =
+    Parameter::query("createdTimeTo", "2026-02-28T12:00:00Z", "Created then or earlier.");
+pub(super) static RUNTIME_STATUS: Parameter<Statuses> =
+    Parameter::query("runtimeStatus", "Running,Pending", "One of these, in any case; a list with commas, or repeated.")
+        .repeated();
+pub(super) static TOP: Parameter<Count> =
+    Parameter::query("top", "100", "How many, at most. A page never holds more than 1,000.").default("1000");
+pub(super) static CONTINUATION: Parameter<Text<4_000>> = Parameter::header(
+    "x-ms-continuation-token",
+    "row.17",
+    "Goes on after a page: what came with it in the header of this name, unchanged, with the same other parameters.",
+);
+pub(super) static REASON: Parameter<Text<4_000>> = Parameter::query("reason", "out of stock", "Why, for the history.");
+pub(super) static RECURSIVE: Parameter<bool> = Parameter::query(
+    "recursive",
+    "true",
+    "Whether the sub-orchestrations that it waits for are terminated too. Not part of Durable Functions.",
+)
+.default("false");
+pub(super) static RESTART_WITH_NEW_ID: Parameter<bool> =
+    Parameter::query("restartWithNewInstanceId", "false", "Whether under an id of its own. Otherwise the instance is replaced.")
+        .default("true");
+pub(super) static NEW_INSTANCE_ID: Parameter<AnyId> =
+    Parameter::query("newInstanceId", "order-17-again", "The id of the new instance.").required();
+pub(super) static RESTART_VERSION: Parameter<Text<256>> =
+    Parameter::query("version", "2.0", "The label of the new instance. Without it: that of the original.");
+pub(super) static OPERATION: Parameter<Text<256>> = Parameter::query("op", "add", "What the entity is to do; may be empty.");
+pub(super) static DELIVER_AT: Parameter<Timestamp> =
+    Parameter::query("deliverAt", "2026-01-31T12:00:00Z", "Not to be run before then. Not part of Durable Functions.");
+pub(super) static FETCH_STATE: Parameter<bool> =
+    Parameter::query("fetchState", "true", "Whether the states are shown.").default("false");
+pub(super) static LAST_OPERATION_FROM: Parameter<Timestamp> =
+    Parameter::query("lastOperationTimeFrom", "2026-01-31T12:00:00Z", "The last operation was then or later.");
+pub(super) static LAST_OPERATION_TO: Parameter<Timestamp> =
+    Parameter::query("lastOperationTimeTo", "2026-02-28T12:00:00Z", "The last operation was then or earlier.");
+pub(super) static LABEL: Parameter<Text<256>> = Parameter::query("label", "2.0.1", "What people call this deployment.");
+
+/// Those that stand in the patterns of routes.
+pub(super) static PATH_PARAMETERS: &[&About] =
+    &[&FUNCTION_NAME.about, &INSTANCE_ID.about, &EVENT_NAME.about, &ENTITY_NAME.about, &ENTITY_KEY.about, &APP_NAME.about];
+
+// The types.
+
+/// Any text of so many characters.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Text<const CHARS_MAX: usize>(pub String);
+
+impl<const CHARS_MAX: usize> FromText for Text<CHARS_MAX> {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text.chars().count() {
+            length if length > CHARS_MAX => Err(format!("it has {length} characters, {CHARS_MAX} are allowed")),
+            _ => Ok(Self(text.to_owned())),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "maxLength": CHARS_MAX })
+    }
+}
+
+/// A text that is mostly an id. What does not fit is for the handler to say: a client that asks for an instance by an id
+/// that none can have is told that there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct AnyId(pub String);
+
+impl FromText for AnyId {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": InstanceId::MAX_CHARS, "pattern": r"^[^/\\#?\x00-\x1f\x7f-\x9f]+$" })
+    }
+}
+
+impl FromText for FunctionName {
+    fn from_text(text: &str) -> Result<Self, String> {
+        FunctionName::new(text).map_err(|why| why.to_string())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": FunctionName::MAX_CHARS, "pattern": r"^[^\s/\\#?@\x00-\x1f\x7f-\x9f]+$" })
+    }
+}
+
+impl FromText for bool {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.trim().to_ascii_lowercase().parse().map_err(|_| "should be true or false".into())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "boolean" })
+    }
+}
+
+/// Longer than any client waits for an answer.
+const SECONDS_MAX: f64 = 3_600.0;
+
+/// Seconds.
+impl FromText for Duration {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let seconds = text.trim().parse().ok().filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds));
+        let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        duration.ok_or_else(|| format!("should be a number of seconds from 0 to {SECONDS_MAX}"))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "number", "minimum": 0, "maximum": SECONDS_MAX })
+    }
+}
+
+impl FromText for Timestamp {
+    fn from_text(text: &str) -> Result<Self, String> {
+        parse_time(text.trim()).ok_or_else(|| "should be a time such as 2026-01-31T12:00:00Z".into())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "format": "date-time" })
+    }
+}
+
+/// How many: 1 or more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Count(pub usize);
+
+impl FromText for Count {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let count = text.trim().parse::<u32>().ok().filter(|&count| count > 0);
+        count.map(|count| Self(count as usize)).ok_or_else(|| format!("should be a whole number from 1 to {}", u32::MAX))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX })
+    }
+}
+
+/// Some runtime statuses; none for any.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Statuses(pub Vec<RuntimeStatus>);
+
+impl FromText for Statuses {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let named = |name: &str| RuntimeStatus::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(name));
+        let known = || RuntimeStatus::ALL.map(RuntimeStatus::name).join(", ");
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let statuses = names.map(|name| named(name).ok_or_else(|| format!("should name some of {}", known())));
+        Ok(Self(statuses.collect::<Result<_, _>>()?))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "array", "items": { "type": "string", "enum": RuntimeStatus::ALL.map(RuntimeStatus::name) } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused<T: FromText + std::fmt::Debug>(parameter: &Parameter<T>, text: &str, why: &str) {
+        let refusal = parameter.read(Some(text)).unwrap_err().to_string();
+        assert!(refusal.contains(&format!("'{}'", parameter.about.name)) && refusal.contains(why), "{refusal}");
+    }
+
+    #[test]
+    fn values_are_read() {
+        assert_eq!(SHOW_INPUT.read(Some(" False ")).unwrap(), Some(false));
+        assert_eq!(TIMEOUT.read(Some("1.5")).unwrap(), Some(Duration::from_millis(1_500)));
+        assert_eq!(TOP.read(Some("7")).unwrap(), Some(Count(7)));
+        assert_eq!(REASON.read(Some("a, b ")).unwrap(), Some(Text("a, b ".into())));
+        let statuses = vec![RuntimeStatus::Running, RuntimeStatus::Pending];
+        assert_eq!(RUNTIME_STATUS.read(Some("running, PENDING,")).unwrap(), Some(Statuses(statuses)));
+    }
+
+    #[test]
+    fn what_is_not_given_is_the_default() {
+        assert_eq!(SHOW_INPUT.read(None).unwrap(), Some(true));
+        assert_eq!(TOP.read(Some("")).unwrap(), Some(Count(1_000)));
+        assert_eq!(TIMEOUT.read(Some(" ")).unwrap(), None);
+    }
+
+    #[test]
+    fn wrong_values_are_refused_by_name() {
+        refused(&SHOW_INPUT, "yes", "true or false");
+        for text in ["-1", "soon", "NaN", "inf", "1e300", "3601"] {
+            refused(&TIMEOUT, text, "seconds");
+        }
+        for text in ["0", "-1", "1.5", "many", "99999999999"] {
+            refused(&TOP, text, "whole number");
+        }
+        refused(&START_AT, "yesterday", "2026-01-31");
+        refused(&RUNTIME_STATUS, "Running,Asleep", "Suspended");
+        refused(&REASON, &"x".repeat(4_001), "4001 characters");
+        refused(&FUNCTION_NAME, "a b", "not allowed");
+    }
+
+    #[test]
+    fn a_long_value_is_not_repeated_whole() {
+        let refusal = REASON.read(Some(&"x".repeat(9_000))).unwrap_err().to_string();
+        assert!(refusal.len() < 200, "{refusal}");
+    }
+}

@@ -1,0 +1,82 @@
+//! Entities.
+
+use axum::http::Method;
+
+use super::*;
+use crate::api::entities;
+
+pub(super) static ENTITIES: Group = Group {
+    name: "entities",
+    description: "Entities: what they keep, and what they are told to do.",
+    bases: MANAGEMENT_BASES,
+    parameters: &[&TASK_HUB.about],
+    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    routes: &[
+        Route {
+            method: Method::GET,
+            pattern: "entities",
+            operation: "listEntities",
+            summary: "Lists the entities that match all filters, ordered by id.",
+            parameters: &[
+                &FETCH_STATE.about,
+                &TOP.about,
+                &LAST_OPERATION_FROM.about,
+                &LAST_OPERATION_TO.about,
+                &CONTINUATION.about,
+            ],
+            takes: Takes::Nothing,
+            answers: &[page("EntityList")],
+            handler: |call| Box::pin(entities::list(call)),
+        },
+        Route {
+            method: Method::GET,
+            pattern: "entities/{entityName}",
+            operation: "listEntitiesOfName",
+            summary: "Lists the entities of one function that match all filters, ordered by key.",
+            parameters: &[
+                &FETCH_STATE.about,
+                &TOP.about,
+                &LAST_OPERATION_FROM.about,
+                &LAST_OPERATION_TO.about,
+                &CONTINUATION.about,
+            ],
+            takes: Takes::Nothing,
+            answers: &[page("EntityList")],
+            handler: |call| Box::pin(entities::list(call)),
+        },
+        Route {
+            method: Method::GET,
+            pattern: "entities/{entityName}/{entityKey}",
+            operation: "readEntity",
+            summary: "The state of an entity, as it is.",
+            parameters: &[],
+            takes: Takes::Nothing,
+            answers: &[
+                answer(200, Json("Any"), "Its state."),
+                answer(404, Nothing, "It does not exist or has no state (without a body), or the host has no such task hub."),
+            ],
+            handler: |call| Box::pin(entities::read(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "entities/{entityName}/{entityKey}",
+            operation: "signalEntity",
+            summary: "Sends an operation to an entity, which is made if there is none. The body is the input of the operation: JSON if \
+                      it says that it is, otherwise a text.",
+            parameters: &[&OPERATION.about, &DELIVER_AT.about],
+            takes: Takes::PayloadOrText,
+            answers: &[ACCEPTED, TOO_LARGE, DISK_FULL],
+            handler: |call| Box::pin(entities::signal(call)),
+        },
+        Route {
+            method: Method::DELETE,
+            pattern: "entities/{entityName}/{entityKey}",
+            operation: "deleteEntity",
+            summary: "Sends the operation `delete` to an entity.",
+            parameters: &[],
+            takes: Takes::Nothing,
+            answers: &[ACCEPTED, DISK_FULL],
+            handler: |call| Box::pin(entities::delete(call)),
+        },
+    ],
+};

@@ -1,0 +1,70 @@
+//! The table of all routes: method, path, parameters, answers, handler.
+//!
+//! What a request finds, what its handler may read and answer with, and the document at `/openapi.json` all come from here.
+
+mod entities;
+mod host;
+mod instances;
+mod orchestrators;
+
+use super::body::Takes;
+use super::parameter::*;
+use super::route::Sends::{self, Events, Json, Nothing};
+use super::route::{Answer, Group, Route};
+
+/// In this order a request looks for its route.
+pub(super) static GROUPS: &[&Group] = &[
+    &instances::INSTANCES,
+    &orchestrators::ORCHESTRATORS,
+    &entities::ENTITIES,
+    &instances::EVENTS,
+    &orchestrators::STARTERS,
+    &host::HOST,
+];
+
+/// Where Durable Functions' management API is: the public base path, that of the first version, that of the client
+/// libraries.
+const MANAGEMENT_BASES: &[&str] = &["runtime/webhooks/durabletask", "admin/extensions/DurableTaskExtension", "durabletask"];
+
+// Answers of more than one route.
+
+const STARTED: Answer = answer(202, Json("CheckStatus"), "It is started, and has not ended in the time to wait for it, if any.")
+    .with(&[("Location", "Where its state is."), ("Retry-After", "Seconds after which to ask for it.")]);
+const OUTPUT: Answer =
+    answer(200, Json("Any"), "It has ended in the time to wait for it: its output; its state if it did not complete.");
+const ACCEPTED: Answer = answer(202, Nothing, "It is stored, and will have its effect.");
+const PURGED: Answer = answer(200, Json("PurgeResult"), "How many instances were removed.");
+const WRONG: Answer = answer(400, Json("Error"), "The request is wrong: the body says what.");
+const FORBIDDEN: Answer =
+    answer(403, Json("Error"), "It comes from a web page of another origin, or by a name that is not the host's.");
+const NO_HUB: Answer = answer(404, Nothing, "The host has no such task hub.");
+const NO_INSTANCE: Answer = answer(404, Nothing, "There is no such instance (without a body), or no such task hub.");
+const IN_USE: Answer = answer(409, Json("Error"), "An instance that has not ended has this id.");
+const ENDED: Answer = answer(410, Nothing, "It has ended.");
+const TOO_LARGE: Answer = answer(413, Json("Error"), "The body is larger than the configuration of the host allows.");
+const LONG_ADDRESS: Answer = answer(414, Nothing, "The address has more than 65,534 bytes.");
+const LONG_HEADERS: Answer = answer(431, Nothing, "The headers are too large.");
+const FAULT: Answer = answer(500, Json("Error"), "The host has failed. Its log says more.");
+const FAILED: Answer = answer(
+    500,
+    Json("ErrorOrStatus"),
+    "The instance has failed, and `returnInternalServerErrorOnFailure` is true; or the host has.",
+);
+const CLOSING: Answer = answer(503, Json("Error"), "The host is shutting down.");
+const DISK_FULL: Answer = answer(507, Json("Error"), "The disk of the host is full. Nothing was changed.");
+
+const fn page(schema: &'static str) -> Answer {
+    answer(200, Json(schema), "A page. One with the header is not the last, even if it is not full.")
+        .with(&[("x-ms-continuation-token", "To be sent in the header of this name for the next page. Absent on the last one.")])
+}
+
+const fn answer(status: u16, body: Sends, when: &'static str) -> Answer {
+    Answer { status, when, body, headers: &[] }
+}
+
+impl Answer {
+    const fn with(mut self, headers: &'static [(&'static str, &'static str)]) -> Self {
+        self.headers = headers;
+        self
+    }
+}

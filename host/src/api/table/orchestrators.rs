@@ -1,0 +1,125 @@
+//! Starting orchestrations.
+
+use axum::http::Method;
+
+use super::*;
+use crate::api::{orchestrators, restart};
+
+pub(super) static ORCHESTRATORS: Group = Group {
+    name: "orchestrators",
+    description: "Starting orchestrations.",
+    bases: MANAGEMENT_BASES,
+    parameters: &[&TASK_HUB.about],
+    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    routes: &[
+        Route {
+            method: Method::POST,
+            pattern: "orchestrators/{functionName}",
+            operation: "startOrchestration",
+            summary: "Starts an orchestration under an id that the host makes up. The body is its input.",
+            parameters: &[
+                &VERSION.about,
+                &START_AT.about,
+                &TIMEOUT.about,
+                &POLLING_INTERVAL.about,
+                &ERROR_ON_FAILURE.about,
+                &CONNECTION.about,
+            ],
+            takes: Takes::Payload,
+            answers: &[STARTED, OUTPUT, IN_USE, TOO_LARGE, FAILED, DISK_FULL],
+            handler: |call| Box::pin(orchestrators::start(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "orchestrators/{functionName}/{instanceId}",
+            operation: "startOrchestrationWithId",
+            summary: "Starts an orchestration under an id of the client's. An instance of this id that has ended is replaced.",
+            parameters: &[
+                &VERSION.about,
+                &START_AT.about,
+                &TIMEOUT.about,
+                &POLLING_INTERVAL.about,
+                &ERROR_ON_FAILURE.about,
+                &CONNECTION.about,
+            ],
+            takes: Takes::Payload,
+            answers: &[STARTED, OUTPUT, IN_USE, TOO_LARGE, FAILED, DISK_FULL],
+            handler: |call| Box::pin(orchestrators::start(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "instances/{instanceId}/restart",
+            operation: "restartInstance",
+            summary: "Starts an orchestration anew, with the input that it had.",
+            parameters: &[
+                &RESTART_WITH_NEW_ID.about,
+                &TIMEOUT.about,
+                &POLLING_INTERVAL.about,
+                &ERROR_ON_FAILURE.about,
+                &CONNECTION.about,
+            ],
+            takes: Takes::Nothing,
+            answers: &[
+                STARTED,
+                OUTPUT,
+                answer(400, Json("Error"), "A parameter is wrong, or there is no such instance."),
+                IN_USE,
+                FAILED,
+                DISK_FULL,
+            ],
+            handler: |call| Box::pin(restart::restart(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "instances/{instanceId}/restartWithOptions",
+            operation: "restartInstanceWithOptions",
+            summary: "Starts an orchestration anew, with the input that it had, under an id of the client's.",
+            parameters: &[&NEW_INSTANCE_ID.about, &RESTART_VERSION.about, &CONNECTION.about],
+            takes: Takes::Nothing,
+            answers: &[STARTED, NO_INSTANCE, IN_USE, DISK_FULL],
+            handler: |call| Box::pin(restart::restart_with_options(call)),
+        },
+    ],
+};
+
+pub(super) static STARTERS: Group = Group {
+    name: "starters",
+    description: "The HTTP triggers that the documents of Durable Functions use in every example.",
+    bases: &["api", ""],
+    parameters: &[&TASK_HUB.about],
+    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    routes: &[
+        Route {
+            method: Method::POST,
+            pattern: "orchestrators/{functionName}",
+            operation: "start",
+            summary: "Starts an orchestration under an id that the host makes up. The body is its input.",
+            parameters: &[&VERSION.about, &START_AT.about, &CONNECTION.about],
+            takes: Takes::Payload,
+            answers: &[STARTED, IN_USE, TOO_LARGE, DISK_FULL],
+            handler: |call| Box::pin(orchestrators::start_only(call)),
+        },
+        // Before the next one: it is no id.
+        Route {
+            method: Method::POST,
+            pattern: "orchestrators/{functionName}/wait",
+            operation: "startAndWait",
+            summary: "Starts an orchestration and waits for its output.",
+            parameters: &[&VERSION.about, &WAIT_TIMEOUT.about, &RETRY_INTERVAL.about, &ERROR_ON_FAILURE.about, &CONNECTION.about],
+            takes: Takes::Payload,
+            answers: &[STARTED, OUTPUT, IN_USE, TOO_LARGE, FAILED, DISK_FULL],
+            handler: |call| Box::pin(orchestrators::start_and_wait(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "orchestrators/{functionName}/{instanceId}",
+            operation: "startWithId",
+            summary: "Starts an orchestration under an id of the client's, which cannot be `wait`. An instance of this id that has \
+                      ended is replaced.",
+            parameters: &[&VERSION.about, &START_AT.about, &CONNECTION.about],
+            takes: Takes::Payload,
+            answers: &[STARTED, IN_USE, TOO_LARGE, DISK_FULL],
+            handler: |call| Box::pin(orchestrators::start_only(call)),
+        },
+    ],
+};

@@ -1,0 +1,192 @@
+//! Every parameter and every body of every route of the table, wrong: each a refusal that says what is wrong.
+
+use axum::http::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::{Answer, Host, PAYLOAD_BYTES};
+use crate::api::body::Takes;
+use crate::api::parameter::{About, INSTANCE_ID, PATH_PARAMETERS, Place};
+use crate::api::route::{Group, Route};
+use crate::api::table::GROUPS;
+
+fn routes() -> impl Iterator<Item = (&'static Group, &'static Route)> {
+    GROUPS.iter().flat_map(|group| group.routes.iter().map(move |route| (*group, route)))
+}
+
+/// The parameters of a route that do not stand in its path.
+fn parameters(group: &'static Group, route: &'static Route) -> impl Iterator<Item = &'static About> {
+    group.parameters.iter().chain(route.parameters).copied()
+}
+
+fn escape(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// Texts that a parameter cannot be.
+fn wrong_values(about: &About) -> Vec<String> {
+    let schema = (about.schema)();
+    let too_long = schema["maxLength"].as_u64().map(|max| "x".repeat(max as usize + 1));
+    let mut wrong: Vec<String> = match (schema["type"].as_str().unwrap(), schema["format"].as_str()) {
+        ("boolean", _) => ["perhaps", "1", "yes"].map(String::from).into(),
+        ("number", _) => ["soon", "-1", "NaN", "1e99"].map(String::from).into(),
+        ("integer", _) => ["0", "-1", "1.5", "many", "99999999999999999999"].map(String::from).into(),
+        ("array", _) => ["Asleep", "Running,Asleep"].map(String::from).into(),
+        ("string", Some("date-time")) => ["yesterday", "1", "2026-13-01T00:00:00Z"].map(String::from).into(),
+        ("string", _) => Vec::new(),
+        (other, _) => panic!("no wrong value of the type {other} is known"),
+    };
+    if schema["type"] == "string" && schema["pattern"].is_string() {
+        wrong.extend(["a/b", "a\nb"].map(String::from));
+    }
+    wrong.extend(too_long);
+    if about.place == Place::Header {
+        wrong.retain(|text| text.is_ascii());
+        wrong.extend(["nonsense", "row.x", "id.a%2Fb"].map(String::from));
+    }
+    assert!(!wrong.is_empty(), "nothing is wrong for '{}'", about.name);
+    wrong
+}
+
+struct Wrong {
+    path: String,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Wrong {
+    /// A request whose parameters in the path are right, and that has what else the route needs.
+    fn new(group: &Group, route: &Route) -> Self {
+        let base = if group.bases[0].is_empty() { String::new() } else { format!("/{}", group.bases[0]) };
+        let mut path = format!("{base}/{}", route.pattern);
+        for about in PATH_PARAMETERS {
+            path = path.replace(&format!("{{{}}}", about.name), &escape(about.example));
+        }
+        Self { path: path + "?", headers: Vec::new() }
+    }
+
+    fn with(mut self, about: &'static About, value: &str) -> Self {
+        match about.place {
+            Place::Path => {
+                let right = format!("/{}", escape(about.example));
+                let at = self.path.rfind(&right).unwrap();
+                self.path.replace_range(at..at + right.len(), &format!("/{}", escape(value)));
+            }
+            Place::Query => self.path += &format!("{}={}&", about.name, escape(value)),
+            Place::Header => self.headers.push((about.name, value.to_owned())),
+        }
+        self
+    }
+
+    async fn send(&self, host: &Host, method: &Method) -> Answer {
+        let mut headers: Vec<_> = self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        headers.push(("content-type", "application/json"));
+        host.send(method.as_str(), &self.path, &headers, "").await
+    }
+}
+
+#[track_caller]
+fn refused_by_name(answer: &Answer, about: &About, request: &Wrong) {
+    assert_eq!(answer.status, 400, "{}: {}", request.path, answer.body);
+    assert!(answer.body.contains(&format!("'{}'", about.name)), "{}: {}", request.path, answer.body);
+}
+
+#[tokio::test]
+async fn wrong_and_long_values() {
+    let host = Host::open();
+    for (group, route) in routes() {
+        for about in parameters(group, route) {
+            for value in wrong_values(about) {
+                let request = Wrong::new(group, route).with(about, &value);
+                refused_by_name(&request.send(&host, &route.method).await, about, &request);
+            }
+        }
+    }
+    host.close().await;
+}
+
+#[tokio::test]
+async fn repeated_values() {
+    let host = Host::open();
+    for (group, route) in routes() {
+        for about in parameters(group, route).filter(|about| !about.repeated) {
+            let request = Wrong::new(group, route).with(about, about.example).with(about, about.example);
+            refused_by_name(&request.send(&host, &route.method).await, about, &request);
+        }
+    }
+    host.close().await;
+}
+
+#[tokio::test]
+async fn missing_values() {
+    let host = Host::open();
+    let mut found = 0;
+    for (group, route) in routes() {
+        for about in parameters(group, route).filter(|about| about.required) {
+            let request = Wrong::new(group, route);
+            refused_by_name(&request.send(&host, &route.method).await, about, &request);
+            refused_by_name(&request.with(about, " ").send(&host, &route.method).await, about, &Wrong::new(group, route));
+            found += 1;
+        }
+    }
+    assert_eq!(found, 1, "newInstanceId");
+    let purged = host.send("DELETE", "/durabletask/instances?runtimeStatus=Failed", &[], "").await;
+    purged.is(400, Value::from("Please provide value for 'createdTimeFrom' parameter."));
+    host.close().await;
+}
+
+/// What names an instance that cannot exist is not found; what names one that is to be is wrong.
+#[tokio::test]
+async fn wrong_paths() {
+    let host = Host::open();
+    for (group, route) in routes() {
+        for name in route.placeholders() {
+            let about = *PATH_PARAMETERS.iter().find(|about| about.name == name).unwrap();
+            for value in wrong_values(about) {
+                let request = Wrong::new(group, route).with(about, &value);
+                let answer = request.send(&host, &route.method).await;
+                match (std::ptr::eq(about, &INSTANCE_ID.about), route.operation) {
+                    (false, _) | (true, "startOrchestrationWithId" | "startWithId") => refused_by_name(&answer, about, &request),
+                    (true, "restartInstance") => answer.refuses(400, &value),
+                    // This one wants to know a new id first.
+                    (true, "restartInstanceWithOptions") => answer.refuses(400, "'newInstanceId'"),
+                    (true, "rewindInstance") => assert_eq!((answer.status.as_u16(), answer.body.is_empty()), (404, false)),
+                    (true, _) => answer.is_empty(404),
+                }
+            }
+        }
+    }
+    host.close().await;
+}
+
+#[tokio::test]
+async fn wrong_bodies() {
+    let host = Host::open();
+    for (group, route) in routes().filter(|(_, route)| matches!(route.takes, Takes::Payload | Takes::PayloadOrText)) {
+        let path = Wrong::new(group, route).path;
+        let send =
+            async |body: &[u8]| host.send(route.method.as_str(), &path, &[("content-type", "application/json")], body).await;
+        send("x".repeat(PAYLOAD_BYTES + 1).as_bytes()).await.refuses(413, "1000");
+        // An event is checked once its instance is known to exist, the input of an operation by the hub.
+        if route.operation.starts_with("start") {
+            send(b"\"\xff\"").await.refuses(400, "UTF-8");
+            send(b"{\"a\":").await.refuses(400, "JSON");
+        }
+    }
+    let entity = "/durabletask/entities/counter/a";
+    let answer = host.send("POST", entity, &[("content-type", "application/json")], b"\"\xff\"").await;
+    answer.refuses(400, "Could not parse JSON content: ");
+    host.send("POST", entity, &[("content-type", "text/plain")], b"\xff").await.refuses(400, "UTF-8");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_task_hub_that_the_host_does_not_have() {
+    let host = Host::open();
+    for (group, route) in routes() {
+        if let Some(about) = parameters(group, route).find(|about| about.name == "taskHub") {
+            let request = Wrong::new(group, route).with(about, "Elsewhere");
+            request.send(&host, &route.method).await.refuses(404, "'Elsewhere'");
+        }
+    }
+    host.close().await;
+}

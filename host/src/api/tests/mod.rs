@@ -1,0 +1,203 @@
+//! The API on a real hub that holds no app: what it answers when there is nothing to do, and what it refuses.
+
+mod bad_input;
+mod conformance;
+mod openapi;
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use dacapo_core::execution::Limits;
+use dacapo_store::StoreOptions;
+use dacapo_wasm::{Config, PoolSize, Runtime};
+
+use super::{ApiOptions, router};
+use crate::hub::{Hub, HubOptions};
+
+const BASE: &str = "/runtime/webhooks/durabletask";
+const PAYLOAD_BYTES: usize = 1_000;
+
+/// A host's API, as long as its directory is kept.
+pub(super) struct Host {
+    router: axum::Router,
+    pub hub: Hub,
+    _directory: tempfile::TempDir,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Host {
+    pub fn open() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let modules = directory.path().join("modules");
+        let config = Config { pool: PoolSize::small(), ..Config::new(modules, directory.path().join("cache")) };
+        let hub = Hub::open(HubOptions {
+            name: "TestHubName".into(),
+            directory: directory.path().into(),
+            runtime: Arc::new(Runtime::new(config).unwrap()),
+            limits: Limits { payload_bytes: PAYLOAD_BYTES, ..Limits::default() },
+            hot_instances: 0,
+            turn_threads: 1,
+            concurrent_activities: 1,
+            store: StoreOptions::default(),
+            retention: Default::default(),
+            webhook: None,
+        });
+        let options = ApiOptions {
+            hub: hub.unwrap(),
+            address: "127.0.0.1:7071".parse().unwrap(),
+            allowed_hosts: Vec::new(),
+            use_forwarded_host: false,
+            stopping: watch::channel(false).1,
+            payload_bytes: PAYLOAD_BYTES,
+            module_bytes: 10_000,
+        };
+        Self { hub: options.hub.clone(), router: router(options), _directory: directory }
+    }
+
+    /// Sends a request, and holds the answer against the document of the API.
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).header("host", "localhost:7071");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = Body::from(body.as_ref().to_vec());
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let answer = Answer { status: head.status, headers: head.headers, body: String::from_utf8(body.into()).unwrap() };
+        conformance::check(method, path, &answer);
+        answer
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], "").await
+    }
+
+    async fn post(&self, path: &str, body: &str) -> Answer {
+        self.send("POST", path, &[("content-type", "application/json")], body).await
+    }
+
+    pub async fn close(self) {
+        self.hub.shutdown(std::time::Duration::ZERO).await;
+    }
+}
+
+impl Answer {
+    /// A refusal with a body, which has both members and says `why`.
+    #[track_caller]
+    fn refuses(&self, status: u16, why: &str) {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.headers["content-type"], "application/json; charset=utf-8");
+        let body: Value = serde_json::from_str(&self.body).unwrap();
+        assert!(body["Message"].is_string(), "{body}");
+        assert!(body["ExceptionMessage"].as_str().unwrap().contains(why), "{body}");
+    }
+
+    #[track_caller]
+    fn is_empty(&self, status: u16) {
+        assert_eq!((self.status.as_u16(), self.body.as_str()), (status, ""));
+    }
+
+    #[track_caller]
+    fn is(&self, status: u16, body: Value) {
+        let sent: Value = serde_json::from_str(&self.body).unwrap();
+        assert_eq!((self.status.as_u16(), sent), (status, body));
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_an_empty_404() {
+    let host = Host::open();
+    host.get(&format!("{BASE}/instances/none")).await.is_empty(404);
+    host.get(&format!("{BASE}/instances/none?showHistory=true&wait=0")).await.is_empty(404);
+    host.get(&format!("{BASE}/instances/no%2Fid")).await.is_empty(404);
+    host.get("/").await.is_empty(404);
+    host.send("PATCH", &format!("{BASE}/instances/none"), &[], "text").await.is_empty(404);
+    for verb in ["terminate?reason=x", "suspend", "resume", "raiseEvent/Go"] {
+        host.post(&format!("{BASE}/instances/none/{verb}"), "").await.is_empty(404);
+    }
+    host.get(&format!("{BASE}/instances/none?taskhub=Other")).await.refuses(404, "'Other'");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn an_empty_hub_answers() {
+    let host = Host::open();
+    host.get("/healthz").await.is(200, json!({ "status": "ok" }));
+    host.get("/admin/apps?taskHub=testhubname").await.is(200, json!([]));
+    for base in [BASE, "/admin/extensions/DurableTaskExtension", "/durabletask"] {
+        let list = host.get(&format!("{base}/Instances/?TOP=5&showInput=True&unknown=1")).await;
+        assert!(!list.headers.contains_key("x-ms-continuation-token"));
+        list.is(200, json!([]));
+    }
+    host.close().await;
+}
+
+#[tokio::test]
+async fn wrong_starts_are_refused_with_a_reason() {
+    let host = Host::open();
+    let start = |path: &str| format!("{BASE}/orchestrators/{path}");
+    let unknown = "The function 'Nope' doesn't exist, is disabled, or is not an orchestrator function.";
+    host.post(&start("Nope"), "1").await.refuses(400, unknown);
+    let invalid = host.post(&start("Nope"), "{").await;
+    invalid.refuses(400, "JSON");
+    assert!(invalid.body.starts_with(r#"{"Message":"Invalid JSON content""#), "{}", invalid.body);
+    host.post(&start("Nope/@entity@key"), "1").await.refuses(400, "instanceId");
+    host.post(&start(&format!("Nope/{}", "x".repeat(257))), "1").await.refuses(400, "257 characters");
+    host.post(&start("No%20pe"), "1").await.refuses(400, "functionName");
+    host.post(&start("Nope?timeout=soon"), "1").await.refuses(400, "'timeout'");
+    host.post(&start("Nope?timeout=1&pollingInterval=2"), "1").await.refuses(400, "'pollingInterval'");
+    let long = format!("\"{}\"", "x".repeat(PAYLOAD_BYTES));
+    host.post(&start("Nope"), &long).await.refuses(413, "at most 1000 bytes");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn wrong_lists_are_refused_by_parameter() {
+    let host = Host::open();
+    for (query, name) in [
+        ("top=0", "'top'"),
+        ("top=many", "'top'"),
+        ("showInput=perhaps", "'showInput'"),
+        ("runtimeStatus=Asleep", "'runtimeStatus'"),
+        ("createdTimeFrom=then", "'createdTimeFrom'"),
+        ("top=1&top=2", "'top'"),
+    ] {
+        host.get(&format!("{BASE}/instances?{query}")).await.refuses(400, name);
+    }
+    let token = host.send("GET", &format!("{BASE}/instances"), &[("x-ms-continuation-token", "a/b")], "").await;
+    token.refuses(400, "x-ms-continuation-token");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn wrong_deployments_are_refused_and_change_nothing() {
+    let host = Host::open();
+    host.post("/admin/apps/junk", "this is not wasm").await.refuses(400, "not WebAssembly");
+    host.post("/admin/apps/empty", "").await.refuses(400, "");
+    host.post("/admin/apps/cut", "\0asm\u{1}\0\0\0\u{1}").await.refuses(400, "");
+    host.post("/admin/apps/a%20b", "x").await.refuses(400, "'a b'");
+    host.post("/admin/apps/big", &"x".repeat(10_001)).await.refuses(413, "at most 10000 bytes");
+    host.get("/admin/apps").await.is(200, json!([]));
+    host.close().await;
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_are_refused() {
+    let host = Host::open();
+    host.send("POST", &format!("{BASE}/orchestrators/F"), &[("origin", "https://evil.example")], "1")
+        .await
+        .refuses(403, "evil.example");
+    host.send("GET", "/healthz", &[("origin", "http://localhost:7071")], "").await.is(200, json!({ "status": "ok" }));
+    host.close().await;
+}

@@ -1,0 +1,128 @@
+//! Following what changes on a host, by its server-sent events, across lost connections.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use super::client::{Client, Target};
+use super::error::CliError;
+use super::events::EventReader;
+use super::instance::Instance;
+
+/// Changes that wait to be shown. What is over waits in the connection, and the host says how much it drops.
+const CHANGES_MAX: usize = 1_000;
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(8);
+
+/// What can be heard of a host.
+#[derive(Debug)]
+pub(super) enum News {
+    /// From now on changes are heard.
+    Connected,
+    /// The new state of an instance.
+    Status(Box<Status>),
+    /// The last state of an instance that was removed.
+    Purged(Box<Status>),
+    /// So many changes were too fast and are lost.
+    Missed(u64),
+    /// The connection is lost; another one is tried.
+    Lost(String),
+    /// The host refuses.
+    Refused(CliError),
+}
+
+#[derive(Debug)]
+pub(super) struct Status {
+    /// The host's own text.
+    pub text: String,
+    pub instance: Instance,
+}
+
+/// Listens in a thread of its own, which ends when the receiver is gone.
+pub(super) fn follow(client: Client, target: Target, id: Option<String>) -> Result<Receiver<News>, CliError> {
+    let (sender, receiver) = sync_channel(CHANGES_MAX);
+    let listen = move || {
+        let mut pause = RETRY_PAUSE;
+        loop {
+            let (news, connected) = match connect(&client, &target, id.as_deref()) {
+                Ok(reader) => (listen(reader, &sender), true),
+                Err(CliError::Unreachable { why, .. }) => (Some(News::Lost(why)), false),
+                Err(error) => (Some(News::Refused(error)), false),
+            };
+            // Nobody listens to this any more, or there is nothing more to hear.
+            let Some(news) = news else { return };
+            let refused = matches!(news, News::Refused(_));
+            if sender.send(news).is_err() || refused {
+                return;
+            }
+            pause = if connected { RETRY_PAUSE } else { (pause * 2).min(RETRY_PAUSE_MAX) };
+            std::thread::sleep(pause);
+        }
+    };
+    let thread = std::thread::Builder::new().name("events".into()).spawn(listen);
+    thread.map_err(|why| CliError::Failed(format!("starting a thread failed: {why}")))?;
+    Ok(receiver)
+}
+
+fn connect(client: &Client, target: &Target, id: Option<&str>) -> Result<EventReader, CliError> {
+    let answer = match client.events(target)? {
+        Ok(reader) => return Ok(reader),
+        Err(answer) => answer,
+    };
+    let refused = match id {
+        Some(id) => answer.about_instance(id),
+        None => answer.success(|| format!("{} tells of no changes", client.server())),
+    };
+    Err(refused.err().unwrap_or_else(|| CliError::Failed(format!("{} does not answer with events", client.server()))))
+}
+
+/// Passes on what is heard until the connection is lost. None: nobody listens any more.
+fn listen(mut reader: EventReader, sender: &SyncSender<News>) -> Option<News> {
+    sender.send(News::Connected).ok()?;
+    loop {
+        let event = match reader.next() {
+            Ok(Some(event)) => event,
+            Ok(None) => return Some(News::Lost("the host has closed the connection".into())),
+            Err(why) => return Some(News::Lost(why.to_string())),
+        };
+        let news = match event.kind.as_str() {
+            kind @ ("status" | "purged") => match serde_json::from_str(&event.data) {
+                Ok(instance) => {
+                    let status = Box::new(Status { text: event.data, instance });
+                    if kind == "status" { News::Status(status) } else { News::Purged(status) }
+                }
+                Err(why) => return Some(News::Lost(format!("the host sent a status that cannot be read: {why}"))),
+            },
+            "missed" => News::Missed(event.data.trim().parse().unwrap_or(1)),
+            // What a newer host may tell of.
+            _ => continue,
+        };
+        sender.send(news).ok()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_are_read_until_the_connection_ends() {
+        let stream = "event: status\ndata: {\"name\":\"f\",\"instanceId\":\"i\",\"runtimeStatus\":\"Running\",\n\
+                      data: \"createdTime\":\"\",\"lastUpdatedTime\":\"\"}\n\nevent: missed\ndata: 17\n\nevent: other\ndata: x\n\n";
+        let (sender, receiver) = sync_channel(8);
+        let end = listen(EventReader::new(Box::new(stream.as_bytes())), &sender);
+        assert!(matches!(end, Some(News::Lost(_))));
+        drop(sender);
+        let news: Vec<_> = receiver.iter().collect();
+        assert!(
+            matches!(&news[..], [News::Connected, News::Status(status), News::Missed(17)] if status.instance.instance_id == "i"),
+            "{news:?}"
+        );
+    }
+
+    #[test]
+    fn a_status_that_cannot_be_read_is_told() {
+        let (sender, _receiver) = sync_channel(8);
+        let end = listen(EventReader::new(Box::new(&b"event: status\ndata: {}\n\n"[..])), &sender);
+        assert!(matches!(end, Some(News::Lost(why)) if why.contains("cannot be read")));
+    }
+}

@@ -1,0 +1,72 @@
+//! Lists that the host hands out page by page.
+
+use clap::Args;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::client::{Client, Target};
+use super::error::CliError;
+use super::output::{note, print};
+
+/// The longest page that the host gives.
+const PAGE_MAX: u32 = 1_000;
+
+/// How much of a list is wanted.
+#[derive(Debug, Args)]
+pub(super) struct PageArguments {
+    /// At most so many.
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    top: u32,
+    /// Go on where the listing before this one has ended.
+    #[arg(long, value_name = "TOKEN")]
+    continuation_token: Option<String>,
+    /// All there are, to the last page.
+    #[arg(long, conflicts_with = "top")]
+    all: bool,
+}
+
+/// What was listed, as the host wrote it.
+pub(super) struct Listing {
+    items: Vec<Box<RawValue>>,
+    /// Where the next listing goes on.
+    next: Option<String>,
+}
+
+impl PageArguments {
+    /// Asks for as many pages as it takes. `missing` is what a bare 404 means.
+    pub fn fetch(&self, client: &Client, target: Target, missing: impl Fn() -> String) -> Result<Listing, CliError> {
+        let mut listing = Listing { items: Vec::new(), next: self.continuation_token.clone() };
+        loop {
+            let left = self.top.saturating_sub(u32::try_from(listing.items.len()).unwrap_or(u32::MAX));
+            let page_size = if self.all { PAGE_MAX } else { left.min(PAGE_MAX) };
+            let target = target.clone().with("top", page_size);
+            let answer = client.get_page(&target, listing.next.as_deref())?.success(&missing)?;
+            listing.items.extend(answer.parse::<Vec<Box<RawValue>>>()?);
+            listing.next = answer.continuation;
+            let enough = !self.all && listing.items.len() >= self.top as usize;
+            if listing.next.is_none() || enough {
+                return Ok(listing);
+            }
+        }
+    }
+}
+
+impl Listing {
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<Vec<T>, CliError> {
+        let items = self.items.iter().map(|item| serde_json::from_str(item.get()));
+        items.collect::<Result<_, _>>().map_err(|why| CliError::Failed(format!("the list cannot be read: {why}")))
+    }
+
+    /// Prints it as one JSON array.
+    pub fn print_json(&self) -> Result<(), CliError> {
+        let items: Vec<_> = self.items.iter().map(|item| item.get()).collect();
+        print(format_args!("[{}]", items.join(",")))
+    }
+
+    /// Says, beside the output, how to go on.
+    pub fn note_continuation(&self) {
+        if let Some(token) = &self.next {
+            note(format_args!("Continuation token for next set of results: '{token}'"));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use clap::Args;
+use serde::Deserialize;
+
+use super::client::{Client, Connection, Target};
+use super::confirm::Confirmation;
+use super::error::CliError;
+use super::filter::Filter;
+use super::output::print;
+use super::times::local_time;
+
+/// The contract wants a beginning; this one is before everything.
+const BEGINNING: &str = "0001-01-01T00:00:00Z";
+
+/// Delete every trace of finished instances: one, or all that match.
+///
+/// With an id: that instance, which must have ended, or an entity and its state. Without: all instances that have ended
+/// and match the conditions; those that have not are left alone.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dacapo purge-history order-17
+  dacapo purge-history --created-before 30d --runtime-status completed
+  dacapo purge-history --created-after 2026-01-01 --created-before 2026-02-01 --yes")]
+pub(super) struct PurgeHistory {
+    /// The id of the one instance to purge.
+    #[arg(value_name = "ID", conflicts_with_all = CONDITIONS)]
+    positional_id: Option<String>,
+    /// The id of the one instance to purge, as an option.
+    #[arg(long, conflicts_with = "positional_id", conflicts_with_all = CONDITIONS)]
+    id: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    confirmation: Confirmation,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+const CONDITIONS: [&str; 4] = ["created_after", "created_before", "runtime_status", "id_prefix"];
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Purged {
+    instances_deleted: u64,
+}
+
+impl PurgeHistory {
+    pub fn run(self) -> Result<(), CliError> {
+        let client = self.connection.client();
+        let (text, sentence) = match self.id.as_deref().or(self.positional_id.as_deref()) {
+            Some(id) => {
+                self.confirmation.ask(&format!("Purge the instance '{id}' with its whole history?"))?;
+                let answer = client.delete(&Target::instance(id, []))?.about_instance(id)?;
+                (answer.text, format!("Purged orchestration history for instance '{id}'"))
+            }
+            None => {
+                let meant = self.meant();
+                self.confirmation.ask(&format!("Purge the finished instances {meant} with their whole history?"))?;
+                (self.purge_all(&client)?, format!("Purged orchestration history for all instances {meant}"))
+            }
+        };
+        if self.connection.json {
+            return print(text);
+        }
+        let purged: Purged = serde_json::from_str(&text).map_err(anyhow::Error::from)?;
+        print(sentence)?;
+        print(format_args!("Instances deleted: {}", purged.instances_deleted))
+    }
+
+    fn purge_all(&self, client: &Client) -> Result<String, CliError> {
+        let target = self.filter.apply(Target::management(["instances"]));
+        let target = match self.filter.created_after {
+            Some(_) => target,
+            None => target.with("createdTimeFrom", BEGINNING),
+        };
+        let answer = client.delete(&target)?;
+        // The contract has a 404 for this.
+        if answer.status == 404 && answer.reason().is_none() {
+            return Ok(r#"{"instancesDeleted":0}"#.into());
+        }
+        Ok(answer.success(|| format!("{} purges nothing", client.server()))?.text)
+    }
+
+    /// The instances that the conditions mean, in words.
+    fn meant(&self) -> String {
+        let Filter { created_after, created_before, runtime_status, id_prefix } = &self.filter;
+        let created = match (created_after.as_deref().map(local_time), created_before.as_deref().map(local_time)) {
+            (Some(after), Some(before)) => Some(format!("created between '{after}' and '{before}'")),
+            (Some(after), None) => Some(format!("created after '{after}'")),
+            (None, Some(before)) => Some(format!("created before '{before}'")),
+            (None, None) => None,
+        };
+        let prefix = id_prefix.as_ref().map(|prefix| format!("whose id begins with '{prefix}'"));
+        let statuses = runtime_status.join(", ");
+        let status = format!("whose runtime status matched one of the following: [{statuses}]");
+        let status = Some(status).filter(|_| !runtime_status.is_empty());
+        let conditions: Vec<_> = [created, prefix, status].into_iter().flatten().collect();
+        if conditions.is_empty() { "of the task hub".into() } else { conditions.join(" and ") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        purge: PurgeHistory,
+    }
+
+    #[track_caller]
+    fn check(line: &str, expected: &str) {
+        assert_eq!(Line::try_parse_from(line.split(' ')).unwrap().purge.meant(), expected);
+    }
+
+    #[test]
+    fn what_is_meant_is_said() {
+        check("p", "of the task hub");
+        check(
+            "p --created-after 2026-01-31 --created-before 2026-02-01T12:00",
+            "created between '2026-01-31 00:00:00' and '2026-02-01 12:00:00'",
+        );
+        check(
+            "p --created-before 2026-01-31 --runtime-status Failed,Completed",
+            "created before '2026-01-31 00:00:00' and whose runtime status matched one of the following: [Failed, Completed]",
+        );
+        check("p --runtime-status Failed Terminated", "whose runtime status matched one of the following: [Failed, Terminated]");
+        check("p --id-prefix order-", "whose id begins with 'order-'");
+    }
+
+    #[test]
+    fn an_id_stands_without_conditions() {
+        for wrong in ["p i --created-after 2d", "p --id i --runtime-status failed", "p i --id i"] {
+            assert!(Line::try_parse_from(wrong.split(' ')).is_err(), "{wrong}");
+        }
+    }
+}

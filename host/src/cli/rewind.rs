@@ -1,0 +1,52 @@
+use clap::Args;
+
+use super::client::{Connection, Target};
+use super::error::CliError;
+use super::instance::{IdArgument, Instance};
+use super::output::{note, print};
+
+/// How long the instance may take to get somewhere before its new status is shown.
+const WAIT_SECONDS: u32 = 3;
+
+/// Bring a failed instance back to just before its failure, and let it go on.
+///
+/// What has succeeded is not run again. It goes on with the active version of its app, so deploy the corrected code first.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dacapo rewind order-17
+  dacapo rewind --id order-17 --reason \"the payment service is back\"")]
+pub(super) struct Rewind {
+    #[command(flatten)]
+    instance: IdArgument,
+    /// Why; the history keeps it.
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Rewind {
+    pub fn run(self) -> Result<(), CliError> {
+        let id = self.instance.id();
+        let client = self.connection.client();
+        let status = Target::instance(id, []).with("showInput", false);
+        let before: Instance = client.get(&status)?.about_instance(id)?.parse()?;
+        let target = Target::instance(id, ["rewind"]).with_some("reason", self.reason);
+        client.post(&target)?.about_instance(id)?;
+        if !self.connection.json {
+            note(format_args!("Rewind message sent to instance '{id}'. Retrieving new status now..."));
+        }
+        let answer = client.get(&status.with("wait", WAIT_SECONDS))?.about_instance(id)?;
+        if self.connection.json {
+            return print(answer.text);
+        }
+        let after: Instance = answer.parse()?;
+        print(format_args!("Status before rewind: {}", before.runtime_status))?;
+        print(format_args!("Status after rewind:  {}", after.runtime_status))?;
+        if after.runtime_status == "Failed" {
+            note(format_args!("It has failed again: {}", after.plain_output()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! Turns of entities: loaded from their state instead of a history, and never kept in memory.
+
+use std::sync::Arc;
+
+use dacapo_core::entity::{EntityMemory, EntityTurn, EntityTurnResult};
+use dacapo_core::{Delivery, Event, InstanceId, InstanceRecord};
+
+use super::desk::Envelope;
+use super::settle::Settled;
+use super::{HubError, Inner, now};
+
+/// An entity's turn that is ready to be executed.
+struct Loaded {
+    record: InstanceRecord,
+    memory: EntityMemory,
+    inbox: Vec<Delivery>,
+}
+
+impl Inner {
+    pub(super) fn run_entity_turn(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>) {
+        let loaded = match self.load_entity(id, &envelopes) {
+            Ok(Some(loaded)) => loaded,
+            Ok(None) => {
+                envelopes.into_iter().for_each(|envelope| answer_for_nothing(envelope, id));
+                return self.desk.end_turn(id, None, false);
+            }
+            Err(error) => return self.turn_failed(id, envelopes, error),
+        };
+        let active_version = self.catalog.entity_version(&loaded.record.name);
+        let turn = EntityTurn { executor: self.executor.as_ref(), limits: &self.limits, now: now(), active_version };
+        let EntityTurnResult { commit, logs, again, .. } = turn.run(loaded.record, loaded.memory, loaded.inbox);
+        match commit {
+            None => {
+                envelopes.into_iter().for_each(|envelope| envelope.answer(Ok(())));
+                self.desk.end_turn(id, None, again);
+            }
+            Some(commit) => self.save(commit, Settled { again, ..Settled::new(envelopes, None, logs) }),
+        }
+    }
+
+    /// None: there is no such entity, and nothing came that would make it.
+    fn load_entity(&self, id: &InstanceId, envelopes: &[Envelope]) -> Result<Option<Loaded>, HubError> {
+        let arrived = || envelopes.iter().map(|envelope| &envelope.delivery);
+        let Some(record) = self.store.instance(id)? else {
+            let row = self.store.next_row();
+            let Some(record) = arrived().find_map(|delivery| InstanceRecord::pending(row, &delivery.message)) else {
+                return Ok(None);
+            };
+            let inbox = arrived().cloned().collect();
+            return Ok(Some(Loaded { record, memory: EntityMemory::default(), inbox }));
+        };
+        let state = self.store.entity(record.row)?.unwrap_or_default();
+        // A turn that reads the store may meet a message there that is still on its way to the mailbox. So what is stored is
+        // taken from the store only: there it is exactly once.
+        let reads = state.waiting || arrived().any(|delivery| delivery.stored.is_some());
+        let stored = if reads { self.store.inbox(record.row)? } else { Vec::new() };
+        let waiting = stored.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) }).collect();
+        let inbox = arrived().filter(|delivery| delivery.stored.is_none()).cloned().collect();
+        Ok(Some(Loaded { record, memory: EntityMemory { state, waiting }, inbox }))
+    }
+}
+
+/// What came for an entity that does not exist. Its state is gone already, if that was asked for.
+fn answer_for_nothing(envelope: Envelope, id: &InstanceId) {
+    let result = match envelope.delivery.message.event {
+        Event::StatePurged => Ok(()),
+        _ => Err(HubError::NotFound(id.clone())),
+    };
+    envelope.answer(result);
+}

@@ -1,0 +1,159 @@
+//! What clients may ask of an instance. Everything that changes one goes through its mailbox.
+
+use dacapo_core::{Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, Payload, RuntimeStatus, Timestamp};
+use uuid::Uuid;
+
+use super::{Hub, HubError, Inner};
+
+/// What a client asks for when it starts an orchestration.
+#[derive(Debug, Clone)]
+pub struct StartRequest {
+    pub name: FunctionName,
+    /// None: the hub makes one up.
+    pub id: Option<InstanceId>,
+    pub input: Payload,
+    /// The version label; empty for none.
+    pub version: String,
+    /// Not to begin before then. None: at once.
+    pub start_at: Option<Timestamp>,
+}
+
+/// What is restarted, and as what.
+#[derive(Debug, Clone)]
+pub struct RestartRequest {
+    pub id: InstanceId,
+    pub new_id: NewId,
+    /// The version label; none for that of the original.
+    pub version: Option<String>,
+}
+
+/// Under which id an instance is started anew.
+#[derive(Debug, Clone)]
+pub enum NewId {
+    Same,
+    Generated,
+    Chosen(InstanceId),
+}
+
+impl Hub {
+    /// Starts an orchestration; returns once that is durable.
+    ///
+    /// `UnknownOrchestrator`; `AlreadyExists` while an instance with this id lives: one that has ended is replaced.
+    pub async fn start_new(&self, request: StartRequest) -> Result<InstanceId, HubError> {
+        let StartRequest { name, id, input, version, start_at } = request;
+        self.0.check_input(&input)?;
+        self.0.catalog.require_orchestrator(&name)?;
+        let id = id.unwrap_or_else(|| InstanceId::from_uuid(Uuid::new_v4()));
+        let execution = ExecutionId(Uuid::new_v4());
+        let event = Event::ExecutionStarted { execution, name, input, version, parent: None, start_at };
+        self.0.post(&id, event).await?;
+        Ok(id)
+    }
+
+    /// Starts an orchestration anew with its recorded input. `NotFound`; `AlreadyExists` if the id is in use.
+    pub async fn restart(&self, request: RestartRequest) -> Result<InstanceId, HubError> {
+        let RestartRequest { id, new_id, version } = request;
+        refuse_entity(&id, "only orchestrations can be restarted")?;
+        let record = self.instance(&id)?.ok_or_else(|| HubError::NotFound(id.clone()))?;
+        let (input, _) = self.input_and_output(&record)?;
+        let new_id = match new_id {
+            NewId::Same => Some(id),
+            NewId::Generated => None,
+            NewId::Chosen(id) => Some(id),
+        };
+        let input = input.unwrap_or_else(|| "null".into());
+        let version = version.unwrap_or(record.version_label);
+        self.start_new(StartRequest { name: record.name, id: new_id, input, version, start_at: None }).await
+    }
+
+    /// Raises an external event; returns once it is durable.
+    pub async fn raise_event(&self, id: &InstanceId, name: &str, data: Payload) -> Result<(), HubError> {
+        refuse_entity(id, "events are for orchestrations: signal it instead")?;
+        self.0.check_input(&data)?;
+        if name.is_empty() {
+            return Err(HubError::InvalidPayload("an external event must have a name".into()));
+        }
+        self.0.require_living(id)?;
+        self.0.post(id, Event::EventRaised { name: name.into(), data }).await
+    }
+
+    /// Ends an instance, and the sub-orchestrations that it waits for if `recurse`.
+    pub async fn terminate(&self, id: &InstanceId, reason: &str, recurse: bool) -> Result<(), HubError> {
+        refuse_entity(id, "cannot be terminated: delete it instead")?;
+        self.0.require_living(id)?;
+        self.0.post(id, Event::ExecutionTerminated { reason: reason.into(), recurse }).await
+    }
+
+    /// Lets every message wait until the instance is resumed.
+    pub async fn suspend(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
+        if self.0.require_living(id)?.status == RuntimeStatus::Suspended {
+            return Err(HubError::AlreadySuspended(id.clone()));
+        }
+        self.0.post(id, Event::ExecutionSuspended { reason: reason.into() }).await
+    }
+
+    /// Resumes a suspended instance; one that was halted goes on with the active version of its app.
+    pub async fn resume(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
+        if self.0.require_living(id)?.status != RuntimeStatus::Suspended {
+            return Err(HubError::NotSuspended(id.clone()));
+        }
+        self.0.post(id, Event::ExecutionResumed { reason: reason.into() }).await
+    }
+
+    /// Brings a failed instance back to the state before its failure, with the active version of its app; returns once
+    /// that is durable. What succeeded is not run again; sub-orchestrations that failed are rewound too.
+    ///
+    /// `NotFound`, `NotRewindable`.
+    pub async fn rewind(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
+        refuse_entity(id, "only orchestrations can be rewound")?;
+        let record = self.instance(id)?.ok_or_else(|| HubError::NotFound(id.clone()))?;
+        if record.status != RuntimeStatus::Failed {
+            return Err(HubError::NotRewindable { id: id.clone(), why: not_failed(record.status) });
+        }
+        self.0.post(id, Event::ExecutionRewound { reason: reason.into(), parent: None }).await
+    }
+
+    /// Sends a one-way operation to an entity; returns once it is durable, which is mostly once it has been run.
+    pub async fn signal_entity(
+        &self,
+        id: &InstanceId,
+        operation: &str,
+        input: Payload,
+        deliver_at: Option<Timestamp>,
+    ) -> Result<(), HubError> {
+        self.0.check_input(&input)?;
+        self.0.catalog.require_entity(id)?;
+        self.0.post(id, Event::OperationRequested { operation: operation.into(), input, caller: None, deliver_at }).await
+    }
+
+    /// Waits until the instance has ended. Dropping the future stops the waiting.
+    pub async fn wait(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
+        let ended = self.0.waiters.register(id);
+        match self.instance(id)? {
+            None => Err(HubError::NotFound(id.clone())),
+            Some(record) if record.status.is_terminal() => Ok(record),
+            Some(_) => ended.await.map_err(|_| HubError::ShuttingDown),
+        }
+    }
+}
+
+impl Inner {
+    fn require_living(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
+        let record = self.store.instance(id)?.ok_or_else(|| HubError::NotFound(id.clone()))?;
+        if record.status.is_terminal() {
+            return Err(HubError::Ended { id: id.clone(), status: record.status });
+        }
+        Ok(record)
+    }
+}
+
+fn refuse_entity(id: &InstanceId, what: &'static str) -> Result<(), HubError> {
+    match id.is_entity() {
+        true => Err(HubError::NotForEntities { id: id.clone(), what }),
+        false => Ok(()),
+    }
+}
+
+fn not_failed(status: RuntimeStatus) -> String {
+    format!("only failed orchestrations can be, and it is {}", status.name())
+}

@@ -1,0 +1,141 @@
+//! Removing instances that have ended: one, many at a client's wish, or the old ones by the hub itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dacapo_core::{Event, InstanceId, InstanceRecord, Row, RuntimeStatus, Timestamp};
+use dacapo_store::{Cursor, InstanceQuery, StoreError};
+use tokio::sync::oneshot;
+
+use super::{Hub, HubError, Inner, now};
+
+/// Instances that are removed in one transaction: what others may have to wait for.
+const BATCH: usize = 500;
+
+/// How long others have the store to themselves after a batch, as a part of the time that the batch took: a large purge must
+/// not take more than about half of what the store can do.
+const PAUSE: f64 = 0.4;
+
+/// How often the hub looks for instances that are old enough.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long instances are kept after they have ended. None: for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    pub completed: Option<Duration>,
+    pub failed: Option<Duration>,
+    pub terminated: Option<Duration>,
+}
+
+impl Retention {
+    fn rules(&self) -> impl Iterator<Item = (RuntimeStatus, Duration)> {
+        let rules = [
+            (RuntimeStatus::Completed, self.completed),
+            (RuntimeStatus::Failed, self.failed),
+            (RuntimeStatus::Terminated, self.terminated),
+        ];
+        rules.into_iter().filter_map(|(status, age)| Some((status, age?)))
+    }
+}
+
+impl Hub {
+    /// Removes every trace of an instance. Returns how many were removed: 1, or 0 for an entity that has no state.
+    ///
+    /// `NotFound` (not for entities), `NotTerminal`.
+    pub async fn purge(&self, id: &InstanceId) -> Result<u64, HubError> {
+        let mut record = self.instance(id)?;
+        if id.is_entity() {
+            let Some(record) = record else { return Ok(0) };
+            let existed = self.0.store.entity(record.row)?.is_some_and(|entity| entity.state.is_some());
+            self.0.post(id, Event::StatePurged).await?;
+            return Ok(existed.into());
+        }
+        // Each round after the first follows upon another purge, a rewind, or a start that took its place.
+        loop {
+            let ended = record.ok_or_else(|| HubError::NotFound(id.clone()))?;
+            if !ended.status.is_terminal() {
+                return Err(HubError::NotTerminal { id: id.clone(), status: ended.status });
+            }
+            match self.0.purge_rows(vec![ended.row]).await? {
+                0 => record = self.instance(id)?,
+                removed => {
+                    self.0.changes.tell(&ended, true);
+                    return Ok(removed);
+                }
+            }
+        }
+    }
+
+    /// Removes every trace of the finished orchestrations that match, in batches. Returns how many were removed.
+    ///
+    /// Dropping the future stops it after the batch that is being removed.
+    pub async fn purge_all(&self, query: InstanceQuery) -> Result<u64, HubError> {
+        self.0.purge_where(query, |_| true).await
+    }
+}
+
+impl Inner {
+    async fn purge_where(
+        self: &Arc<Self>,
+        mut query: InstanceQuery,
+        wanted: impl Fn(&InstanceRecord) -> bool,
+    ) -> Result<u64, HubError> {
+        if query.statuses.is_empty() {
+            query.statuses.extend(RuntimeStatus::ALL);
+        }
+        query.statuses.retain(|status| status.is_terminal());
+        if query.statuses.is_empty() {
+            return Ok(0);
+        }
+        let mut removed = 0;
+        let mut after: Option<Cursor> = None;
+        loop {
+            let (hub, asked) = (self.clone(), query.clone());
+            let page = tokio::task::spawn_blocking(move || hub.store.instances(&asked, after.as_ref(), BATCH)).await;
+            let page = page.map_err(|_| HubError::ShuttingDown)??;
+            let records: Vec<&InstanceRecord> = page.records.iter().filter(|record| wanted(record)).collect();
+            let begin = Instant::now();
+            if !records.is_empty() {
+                removed += self.purge_rows(records.iter().map(|record| record.row).collect()).await?;
+                records.into_iter().for_each(|record| self.changes.tell(record, true));
+            }
+            after = page.next;
+            if after.is_none() || self.is_closing() {
+                return Ok(removed);
+            }
+            tokio::time::sleep(begin.elapsed().mul_f64(PAUSE)).await;
+        }
+    }
+
+    async fn purge_rows(&self, rows: Vec<Row>) -> Result<u64, HubError> {
+        let (done, removed) = oneshot::channel();
+        self.store.purge(rows, Box::new(move |result| drop(done.send(result))));
+        Ok(removed.await.unwrap_or(Err(StoreError::Closed))?)
+    }
+}
+
+/// Removes, for as long as the hub is open, the instances that have been ended for long enough.
+pub(super) fn spawn_retention(hub: &Arc<Inner>, retention: Retention) {
+    if retention.rules().next().is_none() {
+        return;
+    }
+    let inner = hub.clone();
+    hub.tokio.spawn(async move {
+        while !inner.is_closing() {
+            for (status, age) in retention.rules() {
+                let until = Timestamp(now().0.saturating_sub(age.as_micros().try_into().unwrap_or(i64::MAX)));
+                // Created no later than it ended: the index finds a superset.
+                let query = InstanceQuery { created_to: Some(until), statuses: vec![status], ..InstanceQuery::default() };
+                match inner.purge_where(query, |record| record.updated <= until).await {
+                    Ok(0) => {}
+                    Ok(removed) => tracing::info!(removed, status = status.name(), "removed instances that ended long ago"),
+                    Err(error) => tracing::error!(%error, "instances that ended long ago could not be removed"),
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RETENTION_INTERVAL) => {}
+                () = inner.closed.notified() => {}
+            }
+        }
+    });
+}

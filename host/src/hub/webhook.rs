@@ -1,0 +1,239 @@
+//! Lifecycle notifications: the outbox of the store, posted to the operator's webhook.
+//!
+//! Every change of an orchestration's status lies in the outbox in the same transaction as the change itself, and leaves it
+//! when the webhook has answered with a 2xx: it is told once at least, in order. Requests follow the Standard Webhooks
+//! specification: `webhook-id` is the same for every attempt, `webhook-timestamp` is the time of the attempt, and
+//! `webhook-signature` is `v1,` and the Base64 of the HMAC-SHA256 of `id.timestamp.body`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chrono::{DateTime, SecondsFormat};
+use dacapo_core::{Announcement, InstanceRecord, RuntimeStatus, Timestamp};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::Serialize;
+use sha2::Sha256;
+
+use super::{HubError, Inner, now};
+
+/// Notifications that are read at once.
+const BATCH: usize = 100;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+const SECRET_PREFIX: &str = "whsec_";
+
+/// Where notifications go.
+#[derive(Clone)]
+pub struct Webhook {
+    url: String,
+    /// None: they are not signed.
+    key: Option<Vec<u8>>,
+    /// Changes to these are told; empty for all.
+    statuses: Vec<RuntimeStatus>,
+    /// A notification that could not be delivered for so long is dropped.
+    give_up_after: Duration,
+}
+
+impl Webhook {
+    /// `secret` is the Base64 of the signing key, with or without `whsec_` before it; empty for none.
+    pub fn new(url: String, secret: &str, statuses: Vec<RuntimeStatus>, give_up_after: Duration) -> anyhow::Result<Self> {
+        let uri: ureq::http::Uri = url.parse().with_context(|| format!("'{url}' is not a URL"))?;
+        ensure!(matches!(uri.scheme_str(), Some("http" | "https")), "'{url}' does not begin with http:// or https://");
+        let key = match secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret) {
+            "" => None,
+            secret => Some(BASE64_STANDARD.decode(secret).map_err(|why| anyhow!("the secret is not Base64: {why}"))?),
+        };
+        Ok(Self { url, key, statuses, give_up_after })
+    }
+
+    /// What is to be told of a turn, if anything.
+    pub(super) fn announcement(
+        &self,
+        before: RuntimeStatus,
+        after: &InstanceRecord,
+        reason: Option<String>,
+    ) -> Option<Announcement> {
+        let wanted = self.statuses.is_empty() || self.statuses.contains(&after.status);
+        (wanted && before != after.status && !after.id.is_entity()).then(|| Announcement {
+            instance: after.id.clone(),
+            name: after.name.clone(),
+            execution: after.execution,
+            status: after.status,
+            reason,
+            at: after.updated,
+        })
+    }
+
+    fn signature(&self, id: &str, timestamp: i64, body: &str) -> Option<String> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.as_ref()?).expect("a key of any length is fine");
+        mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
+        Some(format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes())))
+    }
+}
+
+/// The body of a notification.
+#[derive(Serialize)]
+struct Body<'a> {
+    /// Such as `dacapo.orchestration.completed`.
+    r#type: String,
+    timestamp: String,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    task_hub: &'a str,
+    instance_id: &'a str,
+    execution_id: String,
+    name: &'a str,
+    runtime_status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+fn body(hub: &str, announcement: &Announcement) -> String {
+    let status = announcement.status.name();
+    let body = Body {
+        r#type: format!("dacapo.orchestration.{}", status.to_lowercase()),
+        timestamp: rfc3339(announcement.at),
+        data: Data {
+            task_hub: hub,
+            instance_id: announcement.instance.as_str(),
+            execution_id: announcement.execution.to_string(),
+            name: announcement.name.as_str(),
+            runtime_status: status,
+            reason: announcement.reason.as_deref(),
+        },
+    };
+    serde_json::to_string(&body).expect("texts are always JSON")
+}
+
+fn rfc3339(at: Timestamp) -> String {
+    DateTime::from_timestamp_micros(at.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+/// Delivers what lies in the outbox for as long as the hub is open.
+pub(super) fn spawn(hub: &Arc<Inner>) {
+    let Some(webhook) = hub.webhook.clone() else { return };
+    let inner = hub.clone();
+    hub.tokio.spawn(async move {
+        let mut pause = FIRST_PAUSE;
+        while !inner.is_closing() {
+            let sleep = match inner.deliver_announcements(&webhook).await {
+                Ok(()) => {
+                    pause = FIRST_PAUSE;
+                    Duration::MAX
+                }
+                Err(error) => {
+                    let sleep = pause;
+                    tracing::warn!(url = webhook.url, %error, "the webhook could not be told; trying again in {sleep:?}");
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    sleep
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(sleep) => {}
+                () = inner.announced.notified(), if sleep == Duration::MAX => {}
+                () = inner.closed.notified() => {}
+            }
+        }
+    });
+}
+
+impl Inner {
+    /// Empties the outbox, in order. An error says why it stopped; what was delivered is not delivered again.
+    async fn deliver_announcements(self: &Arc<Self>, webhook: &Webhook) -> anyhow::Result<()> {
+        let agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).build().new_agent();
+        loop {
+            let (hub, webhook, agent) = (self.clone(), webhook.clone(), agent.clone());
+            let delivered = tokio::task::spawn_blocking(move || hub.deliver_batch(&webhook, &agent)).await;
+            if !delivered.context("the delivery panicked")?? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Delivers some notifications. False: there are none left.
+    fn deliver_batch(&self, webhook: &Webhook, agent: &ureq::Agent) -> anyhow::Result<bool> {
+        let batch = self.store.announcements(None, BATCH).map_err(HubError::from)?;
+        let mut told = None;
+        let mut failed = None;
+        for (number, announcement) in &batch {
+            if self.is_closing() {
+                break;
+            }
+            match self.post_announcement(webhook, agent, *number, announcement) {
+                Ok(()) => told = Some(*number),
+                Err(why) if expired(announcement, webhook.give_up_after) => {
+                    let (instance, status) = (&announcement.instance, announcement.status.name());
+                    tracing::error!(%instance, status, %why, "a notification is dropped: the webhook could not be told in time");
+                    told = Some(*number);
+                }
+                Err(why) => {
+                    failed = Some(why);
+                    break;
+                }
+            }
+        }
+        if let Some(number) = told {
+            self.store.forget_announcements(number).map_err(HubError::from)?;
+        }
+        failed.map_or(Ok(told.is_some()), Err)
+    }
+
+    fn post_announcement(
+        &self,
+        webhook: &Webhook,
+        agent: &ureq::Agent,
+        number: u64,
+        announcement: &Announcement,
+    ) -> anyhow::Result<()> {
+        // The same for every attempt, so that a receiver can tell repetitions; another for another hub of the same name.
+        let id = format!("{}-{}-{number}", self.name, announcement.execution);
+        let timestamp = now().0.div_euclid(1_000_000);
+        let body = body(&self.name, announcement);
+        let mut request = agent.post(&webhook.url).header("content-type", "application/json");
+        request = request.header("webhook-id", &id).header("webhook-timestamp", timestamp.to_string());
+        if let Some(signature) = webhook.signature(&id, timestamp, &body) {
+            request = request.header("webhook-signature", signature);
+        }
+        request.send(&body)?;
+        Ok(())
+    }
+}
+
+fn expired(announcement: &Announcement, give_up_after: Duration) -> bool {
+    announcement.at < Timestamp(now().0.saturating_sub(give_up_after.as_micros().try_into().unwrap_or(i64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn webhook(secret: &str) -> anyhow::Result<Webhook> {
+        Webhook::new("https://example.org/hook".into(), secret, Vec::new(), Duration::from_secs(60))
+    }
+
+    /// The example of the Standard Webhooks specification.
+    #[test]
+    fn signatures_follow_the_specification() {
+        let signed = webhook("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let signature = signed.signature("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
+        assert_eq!(signature.as_deref(), Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
+        assert_eq!(webhook("").unwrap().signature("id", 0, ""), None);
+    }
+
+    #[test]
+    fn wrong_settings_are_refused() {
+        assert!(webhook("whsec_not base64!").is_err());
+        assert!(Webhook::new("ftp://example.org".into(), "", Vec::new(), Duration::ZERO).is_err());
+        assert!(Webhook::new("/relative".into(), "", Vec::new(), Duration::ZERO).is_err());
+    }
+}

@@ -1,0 +1,117 @@
+//! What becomes of a message that a commit sends.
+
+use std::sync::atomic::Ordering;
+
+use ::redb::ReadableTable;
+use dacapo_core::{EntityState, Event, InstanceRecord, Message, MessageKey, Row, RuntimeStatus};
+
+use super::Tables;
+use crate::codec::{self, Fence, Glance};
+use crate::redb::fault::Fault;
+use crate::redb::prepare::{Prepared, Sent};
+
+/// What becomes of a message.
+enum Fate {
+    /// It goes into the inbox of this row.
+    Delivered(Row),
+    /// It makes an instance, in the place of one that has ended if there is one.
+    Starts(Option<Row>),
+    /// It does not reach anybody. Who waits for an answer is told.
+    Refused,
+    /// It does not reach anybody, and nobody waits for an answer.
+    Dropped,
+}
+
+impl Tables<'_> {
+    /// Hands a message over. Returns what now lies in inboxes: the message, and refusals.
+    pub(super) fn send(&mut self, sent: &Sent, sender: &Prepared) -> Result<Vec<(MessageKey, Message)>, Fault> {
+        let Sent { message, bytes } = sent;
+        let mut delivered = Vec::new();
+        let row = match fate(message, self.holder(message.to.as_str())?, sender) {
+            Fate::Delivered(row) => row,
+            Fate::Starts(ended) => {
+                if let Some(ended) = ended {
+                    delivered = self.replace(ended)?;
+                }
+                self.start(message)?
+            }
+            Fate::Refused => return Ok(self.refuse(message)?.into_iter().collect()),
+            Fate::Dropped => return Ok(delivered),
+        };
+        let number = self.store_message(row, bytes)?;
+        delivered.push((MessageKey { row, number }, message.clone()));
+        Ok(delivered)
+    }
+
+    /// Removes an instance that has ended, because another one takes its place. Who waits for it to be rewound is told.
+    pub(super) fn replace(&mut self, row: Row) -> Result<Vec<(MessageKey, Message)>, Fault> {
+        let waiting = self.rewinds(row)?;
+        self.remove_rows(row)?;
+        let mut refused = Vec::new();
+        for rewind in waiting {
+            refused.extend(self.refuse(&rewind)?);
+        }
+        Ok(refused)
+    }
+
+    /// What parents have asked of an instance that has ended, and what it has not taken in yet.
+    pub(super) fn rewinds(&self, row: Row) -> Result<Vec<Message>, Fault> {
+        let mut rewinds = Vec::new();
+        for entry in self.inbox.range((row.0, 0)..=(row.0, u64::MAX))? {
+            let message = codec::decode_message(entry?.1.value())?;
+            if matches!(message.event, Event::ExecutionRewound { .. }) {
+                rewinds.push(message);
+            }
+        }
+        Ok(rewinds)
+    }
+
+    /// Makes the instance that a message starts. None has its id.
+    fn start(&mut self, message: &Message) -> Result<Row, Fault> {
+        let row = Row(self.rows.fetch_add(1, Ordering::Relaxed));
+        let record = InstanceRecord::pending(row, message).expect("its fate is that it starts an instance");
+        self.ids.insert(message.to.as_str(), row.0)?;
+        self.records.insert(row.0, codec::encode_record(&record).as_slice())?;
+        self.zones.set(row, Glance { status: record.status, created: record.created })?;
+        if record.id.is_entity() {
+            self.states.insert(row.0, codec::encode_entity(&EntityState::default()).as_slice())?;
+        }
+        self.counters.next_row = self.counters.next_row.max(row.0 + 1);
+        Ok(row)
+    }
+
+    fn refuse(&mut self, message: &Message) -> Result<Option<(MessageKey, Message)>, Fault> {
+        let Some(Sent { message, bytes }) = message.refused(message.sent_at).map(Sent::new) else { return Ok(None) };
+        match self.holder(message.to.as_str())? {
+            Some((row, fence)) if takes(fence.status, &message) => {
+                let number = self.store_message(row, &bytes)?;
+                Ok(Some((MessageKey { row, number }, message)))
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+}
+
+/// `holder` has the id that the message is for.
+fn fate(message: &Message, holder: Option<(Row, Fence)>, sender: &Prepared) -> Fate {
+    match (&message.event, holder) {
+        (Event::ExecutionStarted { execution, .. }, Some((row, fence))) if !fence.status.is_terminal() => {
+            // Continue-as-new: the instance starts itself again.
+            match row == sender.row && fence.execution == *execution {
+                true => Fate::Delivered(row),
+                false => Fate::Refused,
+            }
+        }
+        (Event::ExecutionStarted { .. }, ended) => Fate::Starts(ended.map(|(row, _)| row)),
+        (_, Some((row, fence))) if takes(fence.status, message) => Fate::Delivered(row),
+        (_, Some(_)) => Fate::Dropped,
+        (_, None) if InstanceRecord::pending(Row(0), message).is_some() => Fate::Starts(None),
+        (_, None) => Fate::Refused,
+    }
+}
+
+/// Whether an instance of this status takes a message into its inbox. One that has failed keeps what comes, because it may
+/// be rewound; and who is asked to rewind has ended.
+fn takes(status: RuntimeStatus, message: &Message) -> bool {
+    !status.is_terminal() || status == RuntimeStatus::Failed || matches!(message.event, Event::ExecutionRewound { .. })
+}

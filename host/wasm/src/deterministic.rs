@@ -1,0 +1,281 @@
+//! The deterministic world, in which orchestrators and entities run: the data of a guest's store, and what the guest is
+//! linked to.
+//!
+//! Both see the same interfaces. What stands behind them differs: an execution, which is replayed, or an operation, which
+//! is run once and must not wait.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Poll;
+
+use dacapo_core::entity::{OperationScope, SharedOperation};
+use dacapo_core::execution::{Execution, LogLevel, TaskId};
+use dacapo_core::guest::SharedExecution;
+use dacapo_core::{ExecutionId, Failure, Timestamp};
+use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::{Engine, Store, StoreContextMut};
+
+use crate::bindings::{self, Task, logging, orchestration, types};
+use crate::config::Config;
+use crate::imports::{HasRole, Role};
+use crate::limiter::Limiter;
+use crate::trouble::{Circumstances, LastWords};
+use crate::wasi::{self, Wasi};
+
+/// Streams, pollables and the like that a guest may hold: they lie in the host's memory.
+const WASI_RESOURCES_MAX: usize = 65_536;
+
+/// The data of the store of an orchestrator or entity.
+pub(crate) struct Deterministic {
+    pub shared: Arc<Shared>,
+    pub config: Arc<Config>,
+    pub table: ResourceTable,
+    /// Made when the guest first asks for WASI: most never do.
+    pub wasi: Option<Box<Wasi>>,
+    limiter: Limiter,
+    /// The turn whose fuel is being spent.
+    turn: u32,
+}
+
+/// What the guest's store shares with the guest's handle and with pollables.
+pub(crate) struct Shared {
+    scope: Scope,
+    /// The guest blocks in a durable wait, and the execution knows on what. Read after each poll.
+    waiting: AtomicBool,
+    /// The timers that the pollables of the current `poll` stand for.
+    sleeping: Mutex<Vec<TaskId>>,
+    last_words: Mutex<LastWords>,
+}
+
+/// What answers the guest.
+enum Scope {
+    Execution(SharedExecution),
+    Operation(SharedOperation),
+}
+
+/// Held in short scopes only; see [`SharedExecution`].
+fn lock<T>(scope: &Mutex<T>) -> MutexGuard<'_, T> {
+    scope.lock().expect("a turn panicked; what it worked on is never used again")
+}
+
+impl Shared {
+    pub fn of_execution(execution: SharedExecution) -> Arc<Self> {
+        Self::new(Scope::Execution(execution))
+    }
+
+    pub fn of_operation(operation: SharedOperation) -> Arc<Self> {
+        Self::new(Scope::Operation(operation))
+    }
+
+    fn new(scope: Scope) -> Arc<Self> {
+        Arc::new(Self { scope, waiting: AtomicBool::new(false), sleeping: Mutex::default(), last_words: Mutex::default() })
+    }
+
+    pub fn role(&self) -> Role {
+        match self.scope {
+            Scope::Execution(_) => Role::Orchestrator,
+            Scope::Operation(_) => Role::Entity,
+        }
+    }
+
+    /// Asks whichever of the two answers this guest.
+    pub fn either<T>(&self, execution: impl FnOnce(&mut Execution) -> T, operation: impl FnOnce(&mut OperationScope) -> T) -> T {
+        match &self.scope {
+            Scope::Execution(shared) => execution(&mut lock(shared)),
+            Scope::Operation(shared) => operation(&mut lock(shared)),
+        }
+    }
+
+    /// What only an orchestrator has. An entity that calls the function is stopped.
+    pub fn execution(&self, function: &str) -> wasmtime::Result<MutexGuard<'_, Execution>> {
+        match &self.scope {
+            Scope::Execution(execution) => Ok(lock(execution)),
+            Scope::Operation(_) => wasmtime::bail!(
+                "only orchestrators may call {function}: an operation of an entity waits for nothing; it can signal entities, \
+                 start orchestrations and send events"
+            ),
+        }
+    }
+
+    pub fn execution_id(&self) -> ExecutionId {
+        self.either(|execution| execution.context().execution, |operation| operation.execution)
+    }
+
+    pub fn current_time(&self) -> Timestamp {
+        self.either(|execution| execution.current_time(), |operation| operation.current_time())
+    }
+
+    pub fn random_bytes(&self, bytes: &mut [u8]) {
+        match &self.scope {
+            Scope::Execution(execution) => lock(execution).random_bytes(bytes),
+            Scope::Operation(operation) => lock(operation).random_bytes(bytes),
+        }
+    }
+
+    pub fn log(&self, level: LogLevel, line: &str) {
+        self.either(|execution| execution.log(level, line), |operation| operation.log(level, line));
+    }
+
+    pub fn last_words(&self) -> MutexGuard<'_, LastWords> {
+        self.last_words.lock().expect("nothing panics while it holds this")
+    }
+
+    fn sleeping(&self) -> MutexGuard<'_, Vec<TaskId>> {
+        self.sleeping.lock().expect("nothing panics while it holds this")
+    }
+
+    /// Notes that what polls at the moment sleeps until `task` has completed.
+    pub fn sleeps_on(&self, task: TaskId) {
+        self.sleeping().push(task);
+    }
+
+    pub fn begin_resume(&self) {
+        self.waiting.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the guest blocks in a durable wait, since it was resumed.
+    pub fn waits_durably(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Asks the execution which tasks have completed. Pending: the guest blocks on them, and the execution knows.
+    fn ask(&self, tasks: &[TaskId]) -> Poll<wasmtime::Result<Vec<u32>>> {
+        let done = match self.execution("wait") {
+            Ok(mut execution) => execution.wait(tasks),
+            Err(refused) => return Poll::Ready(Err(refused)),
+        };
+        match done {
+            Ok(done) if done.is_empty() => {
+                self.waiting.store(true, Ordering::Relaxed);
+                Poll::Pending
+            }
+            Ok(done) => Poll::Ready(Ok(done)),
+            Err(stopped) => Poll::Ready(Err(stopped.into())),
+        }
+    }
+
+    /// Runs a wait of WASI. When it blocks, all the timers that it blocks on become one durable wait; pollables that
+    /// are always ready end it at once. Should it block on anything else as well, that is never woken: only timers are.
+    pub async fn durably<T>(&self, wait: impl Future<Output = T>) -> wasmtime::Result<T> {
+        let mut wait = pin!(wait);
+        poll_fn(|context| {
+            self.sleeping().clear();
+            if let Poll::Ready(ready) = wait.as_mut().poll(context) {
+                return Poll::Ready(Ok(ready));
+            }
+            if self.role() == Role::Entity {
+                return Poll::Ready(Err(wasmtime::Error::msg(MUST_NOT_WAIT)));
+            }
+            let tasks = std::mem::take(&mut *self.sleeping());
+            if tasks.is_empty() {
+                return Poll::Pending;
+            }
+            match self.ask(&tasks) {
+                Poll::Ready(Err(stopped)) => Poll::Ready(Err(stopped)),
+                Poll::Ready(Ok(_)) => unreachable!("a pollable whose timer has fired is ready"),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+pub(crate) const MUST_NOT_WAIT: &str = "an operation of an entity must not wait or sleep: what takes time belongs into an \
+                                        orchestration, which the operation can start";
+
+impl HasRole for Deterministic {
+    fn role(&self) -> Role {
+        self.shared.role()
+    }
+}
+
+impl Deterministic {
+    pub fn store(engine: &Engine, config: Arc<Config>, shared: Arc<Shared>) -> wasmtime::Result<Store<Self>> {
+        let limiter = Limiter::new(config.limits.orchestrator_memory_bytes, config.limits.table_elements);
+        let fuel = config.limits.fuel_per_turn;
+        // A guest may hold a handle of every task of its execution.
+        let handles = config.execution.tasks;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(WASI_RESOURCES_MAX);
+        let data = Self { shared, config, table, wasi: None, limiter, turn: 0 };
+        let mut store = Store::new(engine, data);
+        store.limiter(|data| &mut data.limiter);
+        store.set_max_component_handles(handles);
+        store.set_fuel(fuel)?;
+        Ok(store)
+    }
+
+    /// The first turn, whose fuel the new store holds.
+    pub fn begins_in(&mut self, turn: u32) {
+        self.turn = turn;
+    }
+
+    /// Bytes of the guest's largest memory.
+    pub fn memory_used(&self) -> usize {
+        self.limiter.used()
+    }
+
+    /// Logs what the guest printed and did not end with a line break.
+    pub fn finish_lines(&self) {
+        if let Some(wasi) = &self.wasi {
+            wasi.finish();
+        }
+    }
+
+    /// The failure of a guest that stopped.
+    pub fn failure(&self, error: &wasmtime::Error) -> Failure {
+        let last_words = &self.shared.last_words();
+        let (limits, refused) = (&self.config.limits, self.limiter.refused());
+        Circumstances { limits, refused, last_words, role: self.role() }.failure(error)
+    }
+}
+
+/// Gives the guest the fuel of a new turn, if one has begun. Called where a wait ends, so that a replay, whose waits end
+/// at the same places, spends the same.
+pub(crate) fn refuel(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::Result<()> {
+    let turn = store.data().shared.either(|execution| Some(execution.turn()), |_operation| None);
+    let Some(turn) = turn else { return Ok(()) };
+    if std::mem::replace(&mut store.data_mut().turn, turn) != turn {
+        let fuel = store.data().config.limits.fuel_per_turn;
+        store.set_fuel(fuel)?;
+    }
+    Ok(())
+}
+
+/// What orchestrators and entities are granted. `describe` runs with the same, on an execution that is thrown away.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Deterministic>> {
+    let mut linker = Linker::new(engine);
+    orchestration::add_to_linker::<_, HasSelf<Deterministic>>(&mut linker, |data| data)?;
+    logging::add_to_linker::<_, HasSelf<Deterministic>>(&mut linker, |data| data)?;
+    types::add_to_linker::<_, HasSelf<Deterministic>>(&mut linker, |data| data)?;
+    wasi::add_to_linker(&mut linker)?;
+    // The generated binding of `wait` could not block and has no store.
+    linker.allow_shadowing(true);
+    linker.instance(bindings::ORCHESTRATION)?.func_wrap_async("wait", |mut store, (tasks,): (Vec<Resource<Task>>,)| {
+        Box::new(async move {
+            // The component model has checked that the handles are those that this host gave to this guest.
+            let tasks: Vec<TaskId> = tasks.iter().map(|task| TaskId(task.rep())).collect();
+            let shared = store.data().shared.clone();
+            let done = poll_fn(|_| shared.ask(&tasks)).await?;
+            refuel(&mut store)?;
+            Ok((done,))
+        })
+    })?;
+    linker.allow_shadowing(false);
+    Ok(linker)
+}
+
+impl logging::Host for Deterministic {
+    fn log(&mut self, level: logging::Level, message: String) -> wasmtime::Result<()> {
+        let level = bindings::level_of(level);
+        if level == LogLevel::Error {
+            self.shared.last_words().logged(&message);
+        }
+        self.shared.log(level, &message);
+        Ok(())
+    }
+}
+
+impl types::Host for Deterministic {}

@@ -1,0 +1,92 @@
+//! A guest that runs the operations of an entity, one after the other and mostly on one instance of the component.
+//!
+//! An operation never waits, so its future is polled once and is ready.
+
+use std::pin::pin;
+use std::task::{Poll, Waker};
+
+use dacapo_core::entity::{Operation, OperationResult};
+use dacapo_core::execution::check_payload;
+use dacapo_core::{EntityGuest, Failure, FunctionName};
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::Store;
+use wasmtime::component::TypedFunc;
+
+use crate::bindings::{self, types};
+use crate::deterministic::{Deterministic, MUST_NOT_WAIT};
+use crate::prepared::Entry;
+
+type RunOperation = TypedFunc<(types::EntityOperation,), bindings::OperationReturned>;
+
+pub(crate) struct WasmEntityGuest {
+    /// Dropped before the seat: the pool's slot is free before another may take it.
+    store: Store<Deterministic>,
+    entry: Entry<Deterministic>,
+    /// The instance, which the first operation makes.
+    instance: Option<Instance>,
+    /// The entity function, as the app spells it.
+    name: FunctionName,
+    _seat: OwnedSemaphorePermit,
+}
+
+#[derive(Clone, Copy)]
+struct Instance {
+    run: RunOperation,
+    /// Bytes of memory when it was new.
+    memory: usize,
+}
+
+impl WasmEntityGuest {
+    pub fn new(store: Store<Deterministic>, entry: Entry<Deterministic>, name: FunctionName, seat: OwnedSemaphorePermit) -> Self {
+        Self { store, entry, instance: None, name, _seat: seat }
+    }
+
+    async fn call(&mut self, operation: &Operation) -> wasmtime::Result<bindings::OperationReturned> {
+        self.begin_anew_if_large()?;
+        // Each operation has the fuel of a turn, whichever stand beside it.
+        let fuel = self.store.data().config.limits.fuel_per_turn;
+        self.store.set_fuel(fuel)?;
+        let instance = match self.instance {
+            Some(instance) => instance,
+            None => {
+                let run = self.entry.open(&mut self.store).await?;
+                *self.instance.insert(Instance { run, memory: self.store.data().memory_used() })
+            }
+        };
+        instance.run.call_async(&mut self.store, (bindings::wit_operation(operation, &self.name),)).await
+    }
+
+    /// Gives up an instance whose memory has grown by half of what it may: an operation must not fail because of what
+    /// those before it, which happened to run in the same turn, have left behind.
+    fn begin_anew_if_large(&mut self) -> wasmtime::Result<()> {
+        let Some(Instance { memory, .. }) = self.instance else { return Ok(()) };
+        let data = self.store.data();
+        let may_grow = data.config.limits.orchestrator_memory_bytes.saturating_sub(memory);
+        if data.memory_used() - memory > may_grow / 2 {
+            self.store = Deterministic::store(self.store.engine(), data.config.clone(), data.shared.clone())?;
+            self.instance = None;
+        }
+        Ok(())
+    }
+}
+
+impl EntityGuest for WasmEntityGuest {
+    fn run(&mut self, operation: &Operation) -> Result<OperationResult, Failure> {
+        let returned = match pin!(self.call(operation)).poll(&mut std::task::Context::from_waker(Waker::noop())) {
+            Poll::Ready(returned) => returned,
+            Poll::Pending => Err(wasmtime::Error::msg(MUST_NOT_WAIT)),
+        };
+        let data = self.store.data();
+        data.finish_lines();
+        let result = match returned {
+            Ok((returned,)) => bindings::operation_result_of(returned)?,
+            Err(error) => return Err(data.failure(&error)),
+        };
+        let limits = &data.config.execution;
+        check_payload("the output", &result.output, limits, Failure::INVALID_OUTPUT)?;
+        if let Some(state) = &result.state {
+            check_payload("the state", state, limits, Failure::INVALID_OUTPUT)?;
+        }
+        Ok(result)
+    }
+}

@@ -1,0 +1,421 @@
+//! Runs a sequence against a real host, and holds everything that it shows against the model.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::operation::{Answer, Operation};
+use super::possible::Possible;
+use super::service::Service;
+use super::world::{Counter, Data, Id, Look, SLOTS, Signal, Status, World, reason_text};
+use crate::host::{self, Host};
+
+/// How long nothing may move that still has to.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// With more possible worlds it is time to look.
+const WORLDS_MANY: usize = 200;
+
+const CONTINUATION: &str = "x-ms-continuation-token";
+
+/// What was done.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Counts {
+    pub operations: usize,
+    /// Operations by kind and answer.
+    pub answers: BTreeMap<String, usize>,
+    pub crashes: usize,
+    /// Requests that a crash left without an answer.
+    pub unanswered: usize,
+    pub looks: usize,
+    /// The most worlds that were possible at one time.
+    pub worlds_max: usize,
+}
+
+/// How an instance must be found in the end.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    pub id: String,
+    pub status: Status,
+}
+
+/// A sequence that is being run. Its instances have a prefix of their own.
+pub struct Driver<'a> {
+    pub host: &'a mut Host,
+    pub service: &'a Service,
+    pub prefix: String,
+    /// When it began: nothing of other sequences is younger.
+    pub began: String,
+    pub counts: &'a mut Counts,
+    possible: Possible,
+}
+
+/// What the host shows of a sequence's instances.
+struct Seen {
+    instances: BTreeMap<String, Value>,
+    counters: BTreeMap<String, Value>,
+}
+
+impl<'a> Driver<'a> {
+    pub fn new(host: &'a mut Host, service: &'a Service, prefix: String, counts: &'a mut Counts) -> Self {
+        let began = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+        Driver { host, service, prefix, began, counts, possible: Possible::default() }
+    }
+
+    /// Runs all of it, then ends what still lives. Returns what must be left.
+    pub fn run(mut self, operations: &[Operation]) -> Result<Vec<Expected>> {
+        for (number, operation) in operations.iter().enumerate() {
+            self.step(operation).with_context(|| format!("operation {number}, {operation:?}"))?;
+        }
+        self.finish().context("ending what still lives")
+    }
+
+    fn step(&mut self, operation: &Operation) -> Result<()> {
+        self.counts.operations += 1;
+        match operation {
+            Operation::Switch { slot, on } => {
+                self.service.switch(&self.slot(*slot), *on);
+                self.possible.switch(*slot, *on);
+            }
+            Operation::Look => self.look()?,
+            Operation::Settle => drop(self.settle()?),
+            Operation::Page => self.page()?,
+            Operation::Crash => self.crash()?,
+            Operation::CrashDuring { operation, micros } => self.crash_during(operation, Duration::from_micros(*micros))?,
+            Operation::Both(first, second) => self.both(first, second)?,
+            request => {
+                let answer = self.request(request).and_then(|request| request.send())?;
+                self.count(request, &answer.to_string());
+                self.possible.answered(request, answer)?;
+            }
+        }
+        self.counts.worlds_max = self.counts.worlds_max.max(self.possible.count());
+        if self.possible.count() > WORLDS_MANY { self.settle().map(drop) } else { Ok(()) }
+    }
+
+    fn count(&mut self, operation: &Operation, answer: &str) {
+        let debug = format!("{operation:?}");
+        let kind = debug.split(['(', ' ', '{']).next().unwrap_or_default();
+        let answer = answer.split(' ').next().unwrap_or_default();
+        *self.counts.answers.entry(format!("{kind} {answer}")).or_default() += 1;
+    }
+
+    fn crash(&mut self) -> Result<()> {
+        self.counts.crashes += 1;
+        self.host.restart()
+    }
+
+    /// Kills the host while it works on a request.
+    fn crash_during(&mut self, operation: &Operation, after: Duration) -> Result<()> {
+        let Ok(request) = self.request(operation) else {
+            self.step(operation)?;
+            return self.crash();
+        };
+        let sent = std::thread::spawn(move || request.send());
+        std::thread::sleep(after);
+        self.host.kill()?;
+        let answer = sent.join().map_err(|_| anyhow!("a client panicked"))?;
+        self.crash()?;
+        match answer {
+            Ok(answer) => {
+                self.count(operation, &answer.to_string());
+                self.possible.answered(operation, answer)
+            }
+            Err(_) => {
+                self.counts.unanswered += 1;
+                self.possible.unanswered(operation)
+            }
+        }
+    }
+
+    fn both(&mut self, first: &Operation, second: &Operation) -> Result<()> {
+        let requests = [self.request(first)?, self.request(second)?];
+        let [one, two] = requests.map(|request| std::thread::spawn(move || request.send()));
+        let answer = |sent: std::thread::JoinHandle<Result<Answer>>| sent.join().map_err(|_| anyhow!("a client panicked"))?;
+        let answers = [answer(one)?, answer(two)?];
+        self.count(first, &answers[0].to_string());
+        self.count(second, &answers[1].to_string());
+        self.possible.both_answered((first, answers[0]), (second, answers[1]))
+    }
+
+    fn look(&mut self) -> Result<()> {
+        let seen = self.see()?;
+        let names = self.names();
+        let verdict = self.possible.seen(|world| names.agree(world, &seen), |world| names.describe(world));
+        verdict.with_context(|| format!("seen is {}", seen.describe()))
+    }
+
+    /// Waits until what is seen may be all that there will be.
+    fn settle(&mut self) -> Result<Seen> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.see()?;
+            let names = self.names();
+            if self.possible.may_rest(|world| names.agree(world, &seen))? {
+                self.possible.seen(|world| names.agree(world, &seen), |world| names.describe(world))?;
+                return Ok(seen);
+            }
+            if Instant::now() > deadline {
+                // It is either what cannot be, or what cannot stay.
+                self.possible
+                    .seen(|world| names.agree(world, &seen), |world| names.describe(world))
+                    .with_context(|| format!("seen is {}", seen.describe()))?;
+                bail!("it goes no further, and should: {}", seen.describe());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The pages of the list hold exactly what is there.
+    fn page(&mut self) -> Result<()> {
+        let seen = self.settle()?;
+        let mut listed = Vec::new();
+        let mut token = None;
+        loop {
+            let (page, next) = self.list_page(token.as_deref())?;
+            let ids = page.as_array().into_iter().flatten().filter_map(|status| status["instanceId"].as_str().map(str::to_owned));
+            listed.extend(ids);
+            token = next;
+            if token.is_none() {
+                break;
+            }
+        }
+        listed.sort();
+        let mut expected: Vec<String> = seen.instances.keys().chain(seen.counters.keys()).cloned().collect();
+        expected.sort();
+        ensure!(listed == expected, "listed are {listed:?}, there are {expected:?}");
+        Ok(())
+    }
+
+    fn list_page(&self, token: Option<&str>) -> Result<(Value, Option<String>)> {
+        let path = format!("instances?top=2&createdTimeFrom={}", self.began);
+        let url = format!("{}/runtime/webhooks/durabletask/{path}", self.host.url());
+        let request = ureq::get(url).header(CONTINUATION, token.unwrap_or_default());
+        let response = request.call().context("listing a page")?;
+        let next = response.headers().get(CONTINUATION).and_then(|token| token.to_str().ok()).filter(|token| !token.is_empty());
+        let next = next.map(str::to_owned);
+        Ok((response.into_body().read_json()?, next))
+    }
+
+    /// Lets everything end, by the model's own rules.
+    fn finish(&mut self) -> Result<Vec<Expected>> {
+        for slot in 0..SLOTS {
+            self.step(&Operation::Switch { slot, on: true })?;
+        }
+        self.settle()?;
+        for key in self.any()?.counters.clone().into_keys() {
+            if self.any()?.counters.get(&key).is_some_and(|counter| counter.suspended) {
+                self.step(&Operation::ResumeCounter(key))?;
+            }
+        }
+        let ids: Vec<Id> = self.any()?.instances.keys().copied().collect();
+        for id in &ids {
+            if self.any()?.status(*id) == Some(Status::Suspended) {
+                self.step(&Operation::Resume(*id))?;
+                self.settle()?;
+            }
+        }
+        for (number, id) in ids.iter().enumerate() {
+            if self.any()?.status(*id).is_some_and(|status| !status.is_terminal()) {
+                self.step(&Operation::Terminate { id: *id, reason: 0, recurse: number % 2 == 0 })?;
+                self.settle()?;
+            }
+        }
+        self.page()?;
+        let names = self.names();
+        let instances = self.any()?.instances.iter();
+        Ok(instances.map(|(id, instance)| Expected { id: names.id(*id), status: instance.status() }).collect())
+    }
+
+    fn any(&self) -> Result<&World> {
+        self.possible.any().context("nothing is possible")
+    }
+
+    fn see(&mut self) -> Result<Seen> {
+        self.counts.looks += 1;
+        let list = |prefix: &str| -> Result<BTreeMap<String, Value>> {
+            let answer = self.host.manage("GET", &format!("instances?instanceIdPrefix={prefix}"), None)?;
+            ensure!(answer.status == 200, "listing: {answer:?}");
+            let statuses = answer.json();
+            let statuses = statuses.as_array().context("a list that is none")?.iter();
+            Ok(statuses.map(|status| (status["instanceId"].as_str().unwrap_or_default().to_owned(), status.clone())).collect())
+        };
+        Ok(Seen { instances: list(&self.prefix)?, counters: list(&format!("@counter@{}", self.prefix))? })
+    }
+
+    fn names(&self) -> Names {
+        Names { prefix: self.prefix.clone(), service: self.service.url(&self.prefix) }
+    }
+
+    fn slot(&self, slot: u8) -> String {
+        format!("{}{slot}", self.prefix)
+    }
+
+    /// The request that an operation is; an error if it is none.
+    fn request(&self, operation: &Operation) -> Result<Request> {
+        let names = self.names();
+        let instance = |id: &Id, rest: &str| format!("instances/{}{rest}", names.id(*id));
+        let (method, path, body) = match operation {
+            Operation::Start { slot, program, delay_ms } => {
+                let id = Id { slot: *slot, child: false };
+                let later = |ms: u32| {
+                    let at = chrono::Utc::now() + Duration::from_millis(ms.into());
+                    format!("?startAt={}", at.format("%Y-%m-%dT%H:%M:%S%.6fZ"))
+                };
+                let path = format!("orchestrators/{}/{}{}", program.name(), names.id(id), delay_ms.map_or(String::new(), later));
+                ("POST", path, Some(program.input(&names.service(*slot))))
+            }
+            Operation::Raise { id, name, data } => {
+                let data = match data {
+                    Data::Number(number) => json!(number),
+                    Data::Poison => json!("poison"),
+                };
+                ("POST", instance(id, &format!("/raiseEvent/{name}")), Some(data))
+            }
+            Operation::Noise(id) => ("POST", instance(id, "/raiseEvent/noise"), Some(json!("unread"))),
+            Operation::Suspend(id) => ("POST", instance(id, "/suspend?reason=test"), None),
+            Operation::Resume(id) => ("POST", instance(id, "/resume?reason=test"), None),
+            Operation::Terminate { id, reason, recurse } => {
+                let reason = reason_text(*reason).replace(' ', "%20");
+                ("POST", instance(id, &format!("/terminate?reason={reason}&recursive={recurse}")), None)
+            }
+            Operation::Rewind(id) => ("POST", instance(id, "/rewind?reason=test"), None),
+            Operation::Restart(id) => ("POST", instance(id, "/restart?restartWithNewInstanceId=false"), None),
+            Operation::RestartAs { id, slot } => {
+                let new = names.id(Id { slot: *slot, child: false });
+                ("POST", instance(id, &format!("/restartWithOptions?newInstanceId={new}")), None)
+            }
+            Operation::Purge(id) => ("DELETE", instance(id, ""), None),
+            Operation::PurgeEnded(statuses) => {
+                let statuses: Vec<&str> = statuses.iter().map(|status| status.name()).collect();
+                ("DELETE", format!("instances?createdTimeFrom={}&runtimeStatus={}", self.began, statuses.join(",")), None)
+            }
+            Operation::Signal { key, signal } => {
+                let (operation, input) = match signal {
+                    Signal::Add(number) => ("add", Some(json!(number))),
+                    Signal::Reset => ("reset", None),
+                    Signal::Delete => ("delete", None),
+                    Signal::Nonsense => ("nonsense", None),
+                };
+                ("POST", format!("entities/Counter/{}{key}?op={operation}", self.prefix), input)
+            }
+            Operation::SuspendCounter(key) => ("POST", format!("instances/{}/suspend?reason=test", names.counter(*key)), None),
+            Operation::ResumeCounter(key) => ("POST", format!("instances/{}/resume?reason=test", names.counter(*key)), None),
+            Operation::PurgeCounter(key) => ("DELETE", format!("instances/{}", names.counter(*key)), None),
+            Operation::Switch { .. }
+            | Operation::Look
+            | Operation::Settle
+            | Operation::Page
+            | Operation::Crash
+            | Operation::CrashDuring { .. }
+            | Operation::Both(..) => bail!("it is no request"),
+        };
+        Ok(Request { method, url: format!("{}/runtime/webhooks/durabletask/{path}", self.host.url()), body })
+    }
+}
+
+struct Request {
+    method: &'static str,
+    url: String,
+    body: Option<Value>,
+}
+
+impl Request {
+    fn send(self) -> Result<Answer> {
+        let body = self.body.map(|body| body.to_string());
+        let answer = host::request(self.method, &self.url, body.as_deref().map(str::as_bytes))?;
+        let deletes = answer.status == 200 && self.method == "DELETE";
+        let deleted = match deletes {
+            true => Some(answer.json()["instancesDeleted"].as_u64().context("no instancesDeleted")?),
+            false => None,
+        };
+        Ok(Answer { code: answer.status, deleted })
+    }
+}
+
+/// How things are called in the host that the model knows by numbers.
+struct Names {
+    prefix: String,
+    service: String,
+}
+
+impl Names {
+    fn id(&self, id: Id) -> String {
+        let child = if id.child { ".child" } else { "" };
+        format!("{}{}{child}", self.prefix, id.slot)
+    }
+
+    fn service(&self, slot: u8) -> String {
+        format!("{}{slot}", self.service)
+    }
+
+    fn counter(&self, key: u8) -> String {
+        format!("@counter@{}{key}", self.prefix)
+    }
+
+    /// Whether this is what the host would show of a world.
+    fn agree(&self, world: &World, seen: &Seen) -> bool {
+        let instances = world.instances.iter().all(|(id, instance)| {
+            seen.instances.get(&self.id(*id)).is_some_and(|status| self.looks_like(&instance.look(), status))
+        });
+        let counters = world.counters.iter().all(|(key, counter)| {
+            seen.counters.get(&self.counter(*key)).is_some_and(|status| status_of(counter) == status_shown(status))
+        });
+        instances && counters && world.instances.len() == seen.instances.len() && world.counters.len() == seen.counters.len()
+    }
+
+    fn looks_like(&self, look: &Look, status: &Value) -> bool {
+        status["runtimeStatus"] == look.status.name()
+            && status["name"] == look.program.name()
+            && status["input"] == look.program.input(&self.service(look.service))
+            && look.output.as_ref().is_none_or(|output| status["output"] == *output)
+    }
+
+    fn describe(&self, world: &World) -> String {
+        let instances = world.instances.iter().map(|(id, instance)| {
+            let Look { status, program, service: _, output } = instance.look();
+            let output = output.map_or_else(|| "anything".into(), |output| output.to_string());
+            format!("{} {} {program:?} {output}", self.id(*id), status.name())
+        });
+        let counters = world.counters.iter().map(|(key, counter)| format!("{} {counter:?}", self.counter(*key)));
+        format!("[{}]", instances.chain(counters).collect::<Vec<_>>().join("; "))
+    }
+}
+
+impl Seen {
+    fn describe(&self) -> String {
+        let all = self.instances.iter().chain(&self.counters);
+        let all = all.map(|(id, status)| {
+            let shown = |member: &str| &status[member];
+            format!("{id} {} {} {} {}", shown("runtimeStatus"), shown("name"), shown("input"), shown("output"))
+        });
+        format!("[{}]", all.collect::<Vec<_>>().join("; "))
+    }
+}
+
+/// What a counter's state and status are.
+fn status_of(counter: &Counter) -> (bool, Value) {
+    let state = counter.value.map(|value| json!({ "value": value }).to_string());
+    (counter.suspended, state.map_or(json!({ "exists": false }), |state| json!({ "exists": true, "state": state })))
+}
+
+fn status_shown(status: &Value) -> (bool, Value) {
+    (status["runtimeStatus"] == "Suspended", status["input"].clone())
+}
+
+impl Counts {
+    pub fn add(&mut self, other: Counts) {
+        let Counts { operations, answers, crashes, unanswered, looks, worlds_max } = other;
+        self.operations += operations;
+        self.crashes += crashes;
+        self.unanswered += unanswered;
+        self.looks += looks;
+        self.worlds_max = self.worlds_max.max(worlds_max);
+        for (answer, count) in answers {
+            *self.answers.entry(answer).or_default() += count;
+        }
+    }
+}

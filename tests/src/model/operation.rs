@@ -1,0 +1,392 @@
+//! What clients ask for, and what they may be answered.
+
+use std::fmt;
+
+use rand::Rng as _;
+use rand::rngs::StdRng;
+
+use super::world::{Counter, Data, Id, KEYS, Message, Program, SLOTS, Signal, Status, World};
+
+/// One step of a sequence.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operation {
+    Start {
+        slot: u8,
+        program: Program,
+        delay_ms: Option<u32>,
+    },
+    /// The event that the programs read, its name spelled in some way.
+    Raise {
+        id: Id,
+        name: &'static str,
+        data: Data,
+    },
+    /// An event that nobody reads.
+    Noise(Id),
+    Suspend(Id),
+    Resume(Id),
+    Terminate {
+        id: Id,
+        reason: u32,
+        recurse: bool,
+    },
+    Rewind(Id),
+    Restart(Id),
+    RestartAs {
+        id: Id,
+        slot: u8,
+    },
+    Purge(Id),
+    /// What has ended with one of these statuses.
+    PurgeEnded(Vec<Status>),
+    Signal {
+        key: u8,
+        signal: Signal,
+    },
+    SuspendCounter(u8),
+    ResumeCounter(u8),
+    PurgeCounter(u8),
+    /// The service of a slot says yes or no from now on.
+    Switch {
+        slot: u8,
+        on: bool,
+    },
+    /// Looks at everything.
+    Look,
+    /// Waits until nothing moves any more, and looks at everything.
+    Settle,
+    /// Like `Settle`, but the instances are listed page by page.
+    Page,
+    /// SIGKILL, and a new start.
+    Crash,
+    /// SIGKILL while the answer is under way, and a new start.
+    CrashDuring {
+        operation: Box<Operation>,
+        micros: u64,
+    },
+    /// At the same time.
+    Both(Box<Operation>, Box<Operation>),
+}
+
+/// What a client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    pub code: u16,
+    /// How many instances were deleted.
+    pub deleted: Option<u64>,
+}
+
+impl Answer {
+    fn code(code: u16) -> Answer {
+        Answer { code, deleted: None }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.deleted {
+            Some(deleted) => write!(f, "{} ({deleted} deleted)", self.code),
+            None => write!(f, "{}", self.code),
+        }
+    }
+}
+
+impl World {
+    /// What a request may be answered, and what the world is then. Usually one answer, and one world.
+    ///
+    /// Of a step that is no request: nothing.
+    pub fn ask(&self, operation: &Operation) -> Vec<(Answer, World)> {
+        let refuse = |code| vec![(Answer::code(code), self.clone())];
+        let accept = |change: &dyn Fn(&mut World)| {
+            let mut world = self.clone();
+            change(&mut world);
+            vec![(Answer::code(202), world)]
+        };
+        let status = |id: &Id| self.status(*id);
+        match operation {
+            Operation::Start { slot, program, delay_ms } => match status(&main(*slot)) {
+                Some(status) if !status.is_terminal() => refuse(409),
+                _ => accept(&|world| world.start(main(*slot), program.clone(), *slot, delay_ms.is_some())),
+            },
+            Operation::Raise { id, data, .. } => match gone(status(id)) {
+                Some(code) => refuse(code),
+                None => accept(&|world| world.tell(*id, vec![Message::Event(*data)])),
+            },
+            Operation::Noise(id) => refuse(gone(status(id)).unwrap_or(202)),
+            Operation::Suspend(id) => match (gone(status(id)), status(id)) {
+                (Some(code), _) => refuse(code),
+                (None, Some(Status::Suspended)) => refuse(500),
+                (None, _) => accept(&|world| world.tell(*id, vec![Message::Suspend])),
+            },
+            Operation::Resume(id) => match (gone(status(id)), status(id)) {
+                (Some(code), _) => refuse(code),
+                (None, Some(Status::Suspended)) => accept(&|world| world.tell(*id, vec![Message::Resume])),
+                (None, _) => refuse(500),
+            },
+            Operation::Terminate { id, reason, recurse } => match gone(status(id)) {
+                Some(code) => refuse(code),
+                None => accept(&|world| world.terminate(*id, *reason, *recurse)),
+            },
+            Operation::Rewind(id) => match status(id) {
+                None => refuse(404),
+                Some(Status::Failed) => accept(&|world| world.rewind(*id)),
+                Some(_) => refuse(412),
+            },
+            Operation::Restart(id) => self.restart(*id, *id, 400),
+            Operation::RestartAs { id, slot } => self.restart(*id, main(*slot), 404),
+            Operation::Purge(id) => match status(id) {
+                None => refuse(404),
+                Some(status) if !status.is_terminal() => refuse(412),
+                Some(_) => self.purged(&[*id]),
+            },
+            Operation::PurgeEnded(statuses) => {
+                let ended: Vec<Id> = self.instances.keys().copied().filter(|id| self.is_one_of(*id, statuses)).collect();
+                if ended.is_empty() { refuse(404) } else { self.purged(&ended) }
+            }
+            Operation::Signal { key, signal } => accept(&|world| world.counter(*key, |counter| counter.signal(*signal))),
+            Operation::SuspendCounter(key) => match self.counters.get(key) {
+                None => refuse(404),
+                Some(counter) if counter.suspended => refuse(500),
+                Some(_) => accept(&|world| world.counter(*key, |counter| counter.suspended = true)),
+            },
+            Operation::ResumeCounter(key) => match self.counters.get(key) {
+                None => refuse(404),
+                Some(counter) if counter.suspended => accept(&|world| world.counter(*key, Counter::resume)),
+                Some(_) => refuse(500),
+            },
+            Operation::PurgeCounter(key) => {
+                let deleted = self.counters.get(key).is_some_and(|counter| counter.value.is_some());
+                let mut world = self.clone();
+                if world.counters.contains_key(key) {
+                    world.counter(*key, |counter| counter.value = None);
+                }
+                vec![(Answer { code: 200, deleted: Some(deleted.into()) }, world)]
+            }
+            Operation::Switch { .. }
+            | Operation::Look
+            | Operation::Settle
+            | Operation::Page
+            | Operation::Crash
+            | Operation::CrashDuring { .. }
+            | Operation::Both(..) => Vec::new(),
+        }
+    }
+
+    /// What becomes of two requests at the same time if one turn takes in both.
+    pub fn ask_in_one_turn(&self, first: &Operation, second: &Operation) -> Vec<([Answer; 2], World)> {
+        let (Operation::Raise { id, data: one, .. }, Operation::Raise { data: two, .. }) = (first, second) else {
+            return Vec::new();
+        };
+        if gone(self.status(*id)).is_some() {
+            return Vec::new();
+        }
+        let taken = [[one, two], [two, one]].map(|events| {
+            let mut world = self.clone();
+            world.tell(*id, events.map(|data| Message::Event(*data)).to_vec());
+            ([Answer::code(202); 2], world)
+        });
+        taken.to_vec()
+    }
+
+    fn restart(&self, id: Id, new: Id, code_if_missing: u16) -> Vec<(Answer, World)> {
+        let code = match (self.program(id), self.status(new)) {
+            (None, _) => code_if_missing,
+            (Some(_), Some(status)) if !status.is_terminal() => 409,
+            (Some((program, service)), _) => {
+                let mut world = self.clone();
+                world.start(new, program, service, false);
+                return vec![(Answer::code(202), world)];
+            }
+        };
+        vec![(Answer::code(code), self.clone())]
+    }
+
+    fn is_one_of(&self, id: Id, statuses: &[Status]) -> bool {
+        self.status(id).is_some_and(|status| status.is_terminal() && statuses.contains(&status))
+    }
+
+    fn purged(&self, ids: &[Id]) -> Vec<(Answer, World)> {
+        let mut world = self.clone();
+        world.instances.retain(|id, _| !ids.contains(id));
+        vec![(Answer { code: 200, deleted: Some(ids.len() as u64) }, world)]
+    }
+
+    /// Changes a counter, which is made by the first signal and goes when there is nothing of it.
+    fn counter(&mut self, key: u8, change: impl FnOnce(&mut Counter)) {
+        let counter = self.counters.entry(key).or_default();
+        change(counter);
+        if !counter.exists() {
+            self.counters.remove(&key);
+        }
+    }
+}
+
+fn main(slot: u8) -> Id {
+    Id { slot, child: false }
+}
+
+/// The answer to who wants something of an instance that is not there or has ended.
+fn gone(status: Option<Status>) -> Option<u16> {
+    match status {
+        None => Some(404),
+        Some(status) => status.is_terminal().then_some(410),
+    }
+}
+
+/// A random sequence. The same for the same numbers.
+pub fn random_sequence(random: &mut StdRng, with_crashes: bool) -> Vec<Operation> {
+    let length = random.random_range(6..40);
+    let mut generator = Generator { random, numbers: 0, started: [const { None }; SLOTS as usize] };
+    let mut operations = Vec::new();
+    while operations.len() < length {
+        if generator.random.random_range(0..12) == 0 {
+            operations.extend(generator.failure());
+        }
+        let operation = generator.operation();
+        operations.push(match generator.random.random_range(0..100) {
+            0..7 if with_crashes => Operation::Crash,
+            7..16 if with_crashes => {
+                let micros = generator.random.random_range(0..6_000);
+                Operation::CrashDuring { operation: Box::new(operation), micros }
+            }
+            16..22 => generator.at_the_same_time(operation),
+            _ => operation,
+        });
+        match generator.random.random_range(0..10) {
+            0..4 => operations.push(Operation::Settle),
+            4..6 => operations.push(Operation::Look),
+            _ => {}
+        }
+    }
+    operations
+}
+
+/// Draws operations that mostly concern what has been started.
+struct Generator<'a> {
+    random: &'a mut StdRng,
+    /// Gives each event and each reason a number of its own.
+    numbers: u32,
+    started: [Option<Program>; SLOTS as usize],
+}
+
+impl Generator<'_> {
+    fn operation(&mut self) -> Operation {
+        let slot = self.slot();
+        let id = self.id(slot);
+        let key = self.random.random_range(0..KEYS);
+        self.numbers += 1;
+        let nothing_yet = self.started.iter().all(Option::is_none);
+        match self.random.random_range(0..100) {
+            0..60 if nothing_yet => self.start(slot),
+            0..12 => self.start(slot),
+            12..44 => self.event(id),
+            44..46 => Operation::Noise(id),
+            46..51 => Operation::Suspend(id),
+            51..57 => Operation::Resume(id),
+            57..61 => Operation::Terminate { id, reason: self.numbers, recurse: self.random.random() },
+            61..72 => Operation::Rewind(id),
+            72..74 => Operation::Restart(id),
+            74..76 => Operation::RestartAs { id, slot: self.random.random_range(0..SLOTS) },
+            76..79 => Operation::Purge(id),
+            79 => Operation::PurgeEnded(self.statuses()),
+            80..90 => Operation::Switch { slot, on: self.random.random_range(0..5) < 3 },
+            90..96 => Operation::Signal { key, signal: self.signal() },
+            96 => Operation::SuspendCounter(key),
+            97 => Operation::ResumeCounter(key),
+            98 => Operation::PurgeCounter(key),
+            _ => Operation::Page,
+        }
+    }
+
+    /// Something that fails, most probably, and is rewound now or later.
+    fn failure(&mut self) -> Vec<Operation> {
+        let slot = self.slot();
+        self.numbers += 1;
+        let id = Id { slot, child: self.started[usize::from(slot)] == Some(Program::Parent) };
+        let event = self.event(id);
+        let mut operations = vec![Operation::Switch { slot, on: false }, event, Operation::Settle];
+        if self.random.random() {
+            operations.push(Operation::Switch { slot, on: true });
+        }
+        if self.random.random() {
+            let child = id.child && self.random.random();
+            operations.push(Operation::Rewind(Id { slot, child }));
+        }
+        operations
+    }
+
+    /// A slot in which something was started, if there is one. Now and then any.
+    fn slot(&mut self) -> u8 {
+        let started: Vec<u8> = (0..SLOTS).filter(|slot| self.started[usize::from(*slot)].is_some()).collect();
+        match started.is_empty() || self.random.random_range(0..8) == 0 {
+            true => self.random.random_range(0..SLOTS),
+            false => started[self.random.random_range(0..started.len())],
+        }
+    }
+
+    /// The instance of a slot, or its child, which has most to do where there is one.
+    fn id(&mut self, slot: u8) -> Id {
+        let share = match self.started[usize::from(slot)] {
+            Some(Program::Parent) => 60,
+            Some(_) => 3,
+            None => 10,
+        };
+        Id { slot, child: self.random.random_range(0..100) < share }
+    }
+
+    fn start(&mut self, slot: u8) -> Operation {
+        // Mostly where nothing has been started yet.
+        let free = (0..SLOTS).find(|slot| self.started[usize::from(*slot)].is_none());
+        let slot = free.filter(|_| self.random.random_range(0..3) > 0).unwrap_or(slot);
+        let delay_ms = (self.random.random_range(0..8) == 0).then(|| self.random.random_range(1..120));
+        let program = self.program();
+        self.started[usize::from(slot)] = Some(program.clone());
+        Operation::Start { slot, program, delay_ms }
+    }
+
+    fn program(&mut self) -> Program {
+        match self.random.random_range(0..8) {
+            0..2 => Program::Collect { n: self.random.random_range(1..4) },
+            2 => Program::Fragile,
+            3 => Program::Patient,
+            4..6 => Program::Rounds { rounds: self.random.random_range(0..3), events: Vec::new() },
+            _ => Program::Parent,
+        }
+    }
+
+    fn event(&mut self, id: Id) -> Operation {
+        let name = ["Go", "go", "GO"][self.random.random_range(0..3)];
+        let poison = self.random.random_range(0..12) == 0;
+        let data = if poison { Data::Poison } else { Data::Number(self.numbers) };
+        Operation::Raise { id, name, data }
+    }
+
+    fn signal(&mut self) -> Signal {
+        match self.random.random_range(0..10) {
+            0 => Signal::Reset,
+            1 => Signal::Delete,
+            2 => Signal::Nonsense,
+            _ => Signal::Add(self.random.random_range(-5..100)),
+        }
+    }
+
+    fn statuses(&mut self) -> Vec<Status> {
+        let mut statuses = vec![Status::Completed, Status::Failed, Status::Terminated];
+        statuses.retain(|_| self.random.random());
+        if statuses.is_empty() { vec![Status::Failed] } else { statuses }
+    }
+
+    /// The request, and another one to the same instance that goes well with it: whatever becomes of them is what becomes of
+    /// one after the other, or of both in one turn.
+    fn at_the_same_time(&mut self, first: Operation) -> Operation {
+        self.numbers += 1;
+        let second = match &first {
+            Operation::Start { slot, .. } => Operation::Start { slot: *slot, program: self.program(), delay_ms: None },
+            Operation::Raise { id, .. } if self.random.random() => Operation::Suspend(*id),
+            Operation::Raise { id, .. } => self.event(*id),
+            Operation::Signal { key, .. } => Operation::Signal { key: *key, signal: self.signal() },
+            _ => return first,
+        };
+        Operation::Both(Box::new(first), Box::new(second))
+    }
+}

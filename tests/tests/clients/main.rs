@@ -1,0 +1,64 @@
+//! The real client packages of Durable Functions, unchanged, against a real host: every method of theirs, on instances in
+//! every state. And random requests after the host's own OpenAPI document.
+
+use std::path::Path;
+use std::time::Duration;
+
+use dacapo_tests::clients::{Driver, Switch};
+use dacapo_tests::host::Host;
+
+#[test]
+fn python() {
+    drive(Driver::Python, 170);
+}
+
+#[test]
+fn javascript_over_rpc() {
+    drive(Driver::JavaScriptRpc, 160);
+}
+
+#[test]
+fn javascript_over_management_urls() {
+    drive(Driver::JavaScriptManagementUrls, 160);
+}
+
+/// More of them, or others: `DACAPO_FUZZ_EXAMPLES=500 DACAPO_FUZZ_SEED=7 cargo test --test clients random_requests`.
+#[test]
+fn random_requests() {
+    let number = |name: &str, otherwise: u64| match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|why| panic!("{name} is '{text}': {why}")),
+        Err(_) => otherwise,
+    };
+    let examples = number("DACAPO_FUZZ_EXAMPLES", 12).try_into().expect("so many take years");
+    drive(Driver::RandomRequests { examples, seed: number("DACAPO_FUZZ_SEED", 1) }, 7);
+}
+
+/// Every check passes, and there are at least so many.
+fn drive(driver: Driver, checks_min: usize) {
+    let switch = Switch::start().unwrap();
+    let (host, directory) = Host::temporary(&["--allow-host", &switch.authority]).unwrap();
+    for guest in ["fixture-probe", "example-counter"] {
+        host.deploy_guest(guest).unwrap();
+    }
+    let patience = match driver {
+        Driver::RandomRequests { examples, .. } => Duration::from_secs(300) + Duration::from_secs(10) * examples,
+        _ => Duration::from_secs(300),
+    };
+    let report = driver.run(&host, &switch, directory.path(), patience);
+    let logs = || format!("the driver's log ends with\n{}\nthe host's with\n{}", driver_log(directory.path()), end(&host.log()));
+    let report = report.unwrap_or_else(|why| panic!("{why:#}\n{}", logs()));
+    let failed = &report.failed;
+    assert!(failed.is_empty(), "{} checks failed:\n{}\n{}", failed.len(), failed.join("\n"), logs());
+    assert!(report.passed.len() >= checks_min, "there were only {} checks", report.passed.len());
+}
+
+fn driver_log(directory: &Path) -> String {
+    end(&std::fs::read_to_string(directory.join("driver.log")).unwrap_or_default())
+}
+
+/// The last lines of a log.
+fn end(log: &str) -> String {
+    const LINES_MAX: usize = 200;
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(LINES_MAX)..].join("\n")
+}

@@ -1,0 +1,22 @@
+//! A short run of the model test. The long one: `cargo model`.
+
+use std::time::Duration;
+
+use dacapo_tests::model::{ModelOptions, run};
+
+fn short_run(seed: u64, cold: bool) {
+    println!("seed {seed}");
+    let report = run(&ModelOptions { seed, sequences: 12, hosts: 1, cold, shrink: Duration::from_secs(60) });
+    println!("{:#?}", report.unwrap_or_else(|why| panic!("{why:?}")));
+}
+
+#[test]
+fn what_clients_see_agrees_with_the_model() {
+    short_run(3, false);
+    short_run(4, true);
+}
+
+#[test]
+fn also_with_a_seed_that_nobody_chose() {
+    short_run(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64, false);
+}
