@@ -83,6 +83,8 @@ pub enum Event {
         reason: String,
         /// Whether the sub-orchestrations that it waits for are terminated too.
         recurse: bool,
+        /// The parent that ends its sub-orchestrations: not another instance that has the id of one. None: a client.
+        parent: Option<Parent>,
     },
     /// Goes back to the state before the failure that ended it.
     ExecutionRewound {

@@ -81,7 +81,7 @@ impl Hub {
     pub async fn terminate(&self, id: &InstanceId, reason: &str, recurse: bool) -> Result<(), HubError> {
         refuse_entity(id, "cannot be terminated: delete it instead")?;
         self.0.require_living(id)?;
-        self.0.post(id, Event::ExecutionTerminated { reason: reason.into(), recurse }).await
+        self.0.post(id, Event::ExecutionTerminated { reason: reason.into(), recurse, parent: None }).await
     }
 
     /// Lets every message wait until the instance is resumed.

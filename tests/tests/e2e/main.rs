@@ -10,6 +10,7 @@ mod entities;
 mod examples;
 mod heat;
 mod lifecycle;
+mod links;
 mod management;
 mod model;
 mod openapi;

@@ -61,10 +61,14 @@ impl Draft {
         }
     }
 
-    /// Drops the messages that are for an execution that has ended.
+    /// Drops the messages that are for an execution that has ended, or for the child of somebody else.
     pub fn drop_stale(&mut self, inbox: Vec<Delivery>) -> Vec<Delivery> {
-        let current = self.record.execution;
-        let (fresh, stale): (Vec<_>, Vec<_>) = inbox.into_iter().partition(|d| d.message.execution.is_none_or(|e| e == current));
+        let (current, own) = (self.record.execution, self.record.parent.as_ref());
+        let is_meant = |message: &Message| match &message.event {
+            Event::ExecutionTerminated { parent: Some(parent), .. } => own.is_some_and(|own| own.is_same(parent)),
+            _ => message.execution.is_none_or(|execution| execution == current),
+        };
+        let (fresh, stale): (Vec<_>, Vec<_>) = inbox.into_iter().partition(|delivery| is_meant(&delivery.message));
         self.consumed.extend(stale.into_iter().filter_map(|d| d.stored));
         fresh
     }

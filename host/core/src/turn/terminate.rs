@@ -20,7 +20,7 @@ pub(super) fn terminate(mut draft: Draft, memory: &Memory, inbox: Vec<Delivery>)
         draft.clear_source(&delivery.message.event);
         open.note(&delivery.message.event);
         let Message { sent_at: at, event, .. } = delivery.message;
-        if let Event::ExecutionTerminated { reason, recurse } = &event {
+        if let Event::ExecutionTerminated { reason, recurse, .. } = &event {
             terminated_for.get_or_insert_with(|| reason.clone());
             recursively |= recurse;
             terminated.get_or_insert(HistoryEvent { at, event });
@@ -30,8 +30,9 @@ pub(super) fn terminate(mut draft: Draft, memory: &Memory, inbox: Vec<Delivery>)
     }
     draft.events.extend(started.into_iter().chain(terminated));
     let reason = terminated_for.unwrap_or_default();
-    for child in open.children.values().filter(|_| recursively) {
-        draft.sent.push(draft.to(child, Event::ExecutionTerminated { reason: reason.clone(), recurse: true }));
+    for (&seq, child) in open.children.iter().filter(|_| recursively) {
+        let parent = Some(draft.waiter(seq));
+        draft.sent.push(draft.to(child, Event::ExecutionTerminated { reason: reason.clone(), recurse: true, parent }));
     }
     draft.timers_cleared.extend(open.timers.iter().map(|(&seq, &fire_at)| Timer { fire_at, seq }));
     draft.activities_cleared.extend(&open.activities);

@@ -43,7 +43,7 @@ fn terminating_ends_an_instance_and_clears_what_is_open() {
     let world = check(
         script,
         |w| {
-            w.turn([Event::ExecutionTerminated { reason: "enough".into(), recurse: false }, done(1, "1")]);
+            w.turn([Event::ExecutionTerminated { reason: "enough".into(), recurse: false, parent: None }, done(1, "1")]);
         },
         &[
             "OrchestratorStarted",

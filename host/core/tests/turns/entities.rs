@@ -367,7 +367,7 @@ fn messages_of_the_wrong_kind_are_consumed_without_effect() {
     let odd = || {
         vec![
             Event::EventRaised { name: "x".into(), data: "1".into() },
-            Event::ExecutionTerminated { reason: String::new(), recurse: true },
+            Event::ExecutionTerminated { reason: String::new(), recurse: true, parent: None },
             Event::ExecutionRewound { reason: String::new(), parent: None },
             Event::ExecutionRewound { reason: String::new(), parent: Some(owner()) },
             Event::TaskCompleted { seq, result: "1".into() },

@@ -134,7 +134,7 @@ impl Net {
     }
 
     pub fn terminate(&mut self, instance: &str, recurse: bool) {
-        self.post(instance, Event::ExecutionTerminated { reason: "enough".into(), recurse });
+        self.post(instance, Event::ExecutionTerminated { reason: "enough".into(), recurse, parent: None });
     }
 
     pub fn rewind(&mut self, instance: &str) {

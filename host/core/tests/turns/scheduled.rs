@@ -2,7 +2,7 @@
 
 use dacapo_core::event::Outcome;
 use dacapo_core::scripted::Scripted;
-use dacapo_core::{Event, RuntimeStatus, Seq, Timestamp};
+use dacapo_core::{Event, ExecutionId, FunctionName, InstanceId, Parent, RuntimeStatus, Seq, Timestamp};
 
 use crate::net::Net;
 
@@ -129,4 +129,24 @@ fn recursive_termination_ends_the_children_that_are_waited_for_and_theirs() {
             net.assert_quiet();
         }
     }
+}
+
+/// A parent whose child could not be started, because its id was in use, and which has not heard of that when it is
+/// terminated, must not take the owner of the id with it.
+#[test]
+fn recursive_termination_does_not_reach_a_stranger_with_the_id_of_a_child() {
+    let mut net = Net::seeded(script(), 0);
+    net.start("child0", "main", "1");
+    net.start("o", "main", "1");
+    net.settle();
+    let stranger = Parent {
+        name: FunctionName::new("parent").unwrap(),
+        instance: InstanceId::any("o").unwrap(),
+        execution: ExecutionId(uuid::Uuid::from_u128(9)),
+        seq: Seq(0),
+    };
+    net.post("child0", Event::ExecutionTerminated { reason: String::new(), recurse: true, parent: Some(stranger) });
+    net.settle();
+    assert_eq!(net.status("child0"), RuntimeStatus::Running);
+    net.assert_quiet();
 }

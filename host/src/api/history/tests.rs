@@ -110,7 +110,7 @@ fn timers_events_and_control_messages_are_shown() {
             Event::EventSent { seq: Seq(1), instance: InstanceId::any("b").unwrap(), name: "Hi".into(), data: "null".into() },
             Event::ExecutionSuspended { reason: "lunch".into() },
             Event::ExecutionResumed { reason: String::new() },
-            Event::ExecutionTerminated { reason: "enough".into(), recurse: false },
+            Event::ExecutionTerminated { reason: "enough".into(), recurse: false, parent: None },
             Event::ExecutionCompleted { outcome: Outcome::Terminated { reason: "enough".into() } },
         ],
         ALL,

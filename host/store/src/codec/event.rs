@@ -117,9 +117,10 @@ fn write_fields(w: &mut Writer, event: &Event) {
             w.text(data);
         }
         Event::ExecutionSuspended { reason } | Event::ExecutionResumed { reason } => w.text(reason),
-        Event::ExecutionTerminated { reason, recurse } => {
+        Event::ExecutionTerminated { reason, recurse, parent } => {
             w.text(reason);
             w.flag(*recurse);
+            w.option(parent.as_ref(), write_parent);
         }
         Event::ExecutionRewound { reason, parent } => {
             w.text(reason);
@@ -201,9 +202,11 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Event> {
         EVENT_RAISED => Event::EventRaised { name: read_string(r)?, data: read_payload(r)? },
         EXECUTION_SUSPENDED => Event::ExecutionSuspended { reason: read_string(r)? },
         EXECUTION_RESUMED => Event::ExecutionResumed { reason: read_string(r)? },
-        EXECUTION_TERMINATED => {
-            Event::ExecutionTerminated { reason: read_string(r)?, recurse: r.added(Reader::flag)?.unwrap_or(false) }
-        }
+        EXECUTION_TERMINATED => Event::ExecutionTerminated {
+            reason: read_string(r)?,
+            recurse: r.added(Reader::flag)?.unwrap_or(false),
+            parent: r.added(|r| r.option(read_parent))?.flatten(),
+        },
         EXECUTION_REWOUND => Event::ExecutionRewound { reason: read_string(r)?, parent: r.option(read_parent)? },
         ENTITY_OPERATION_COMPLETED => Event::EntityOperationCompleted { seq: read_seq(r)?, result: read_payload(r)? },
         ENTITY_OPERATION_FAILED => Event::EntityOperationFailed { seq: read_seq(r)?, failure: read_failure(r)? },

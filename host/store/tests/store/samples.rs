@@ -98,7 +98,7 @@ fn first_events() -> Vec<Event> {
         Event::EventRaised { name: "approval".into(), data: "true".into() },
         Event::ExecutionSuspended { reason: "lunch".into() },
         Event::ExecutionResumed { reason: String::new() },
-        Event::ExecutionTerminated { reason: "enough".into(), recurse: false },
+        Event::ExecutionTerminated { reason: "enough".into(), recurse: false, parent: None },
         Event::TaskScheduled { seq: Seq(5), name: name("Say"), input: "x".repeat(300).into(), attempt: 3 },
         created(false),
         created(true),
@@ -133,7 +133,7 @@ fn events_since() -> Vec<Event> {
     let failure = Failure::permanent("Overdrawn", "only 3 €");
     vec![
         Event::ExecutionStarted { execution, name, input, version, parent: waiting, start_at: Some(at(86_400_000)) },
-        Event::ExecutionTerminated { reason: "all of it".into(), recurse: true },
+        Event::ExecutionTerminated { reason: "all of it".into(), recurse: true, parent: Some(parent()) },
         Event::ExecutionRewound { reason: "mended".into(), parent: None },
         Event::ExecutionRewound { reason: String::new(), parent: Some(parent()) },
         Event::EntityOperationCompleted { seq: Seq(9), result: "7".into() },
