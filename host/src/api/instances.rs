@@ -13,7 +13,7 @@ use super::page::{PageRequest, filters, page_response};
 use super::parameter::{ERROR_ON_FAILURE, SHOW_HISTORY, SHOW_HISTORY_OUTPUT, SHOW_INPUT, WAIT};
 use super::request::{Call, blocking};
 use super::status::StatusBody;
-use crate::hub::Hub;
+use crate::hub::{Hub, InstanceState};
 
 /// Seconds after which a client that asks for a status should ask again.
 const RETRY_AFTER_STATUS: &str = "5";
@@ -31,7 +31,8 @@ pub(super) async fn status(call: Call) -> Result<Response, ApiError> {
     let location = call.url();
     blocking(move || {
         let record = hub.instance(&id)?.ok_or_else(ApiError::not_found)?;
-        let (input, output) = input_and_output(&hub, &record, shown.inputs)?;
+        let state = read(&hub, record, shown.inputs)?.ok_or_else(ApiError::not_found)?;
+        let InstanceState { record, input, output } = state;
         let events = match show_history && record.status != RuntimeStatus::Pending {
             true => Some(hub.history(&record)?),
             false => None,
@@ -70,31 +71,25 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let show_input = call.get(&SHOW_INPUT)?;
     blocking(move || {
         let page = request.read(&hub, |_| true)?;
-        let mut payloads = Vec::with_capacity(page.records.len());
-        for record in &page.records {
-            payloads.push(input_and_output(&hub, record, show_input)?);
-        }
-        let states = page.records.iter().zip(&payloads);
+        let states = page.records.into_iter().filter_map(|record| read(&hub, record, show_input).transpose());
+        let states: Vec<InstanceState> = states.collect::<Result<_, _>>()?;
         let bodies: Vec<_> =
-            states.map(|(record, (input, output))| StatusBody::new(record, input.as_deref(), output.as_deref())).collect();
+            states.iter().map(|state| StatusBody::new(&state.record, state.input.as_deref(), state.output.as_deref())).collect();
         Ok(page_response(&bodies, page.next))
     })
     .await
 }
 
-/// What is shown as the input, if it is to be, and as the output. The input of an entity is its state, in the shape that
-/// the scheduler of Durable Functions' entities has.
-fn input_and_output(
-    hub: &Hub,
-    record: &InstanceRecord,
-    show_input: bool,
-) -> Result<(Option<Payload>, Option<Payload>), ApiError> {
+/// What is shown of an instance: the input if it is to be, and the output. The input of an entity is its state, in the shape
+/// that the scheduler of Durable Functions' entities has. None: the instance is gone.
+fn read(hub: &Hub, record: InstanceRecord, show_input: bool) -> Result<Option<InstanceState>, ApiError> {
     if record.id.is_entity() {
         let state = if show_input { Some(hub.entity_state(&record.id)?) } else { None };
-        return Ok((state.map(|state| scheduler_state(state.as_deref())), None));
+        let input = state.map(|state| scheduler_state(state.as_deref()));
+        return Ok(Some(InstanceState { record, input, output: None }));
     }
-    let (input, output) = hub.input_and_output(record)?;
-    Ok((input.filter(|_| show_input), output))
+    let state = hub.state_of(record)?;
+    Ok(state.map(|state| InstanceState { input: state.input.filter(|_| show_input), ..state }))
 }
 
 fn scheduler_state(state: Option<&str>) -> Payload {

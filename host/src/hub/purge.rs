@@ -56,13 +56,11 @@ impl Hub {
             if !ended.status.is_terminal() {
                 return Err(HubError::NotTerminal { id: id.clone(), status: ended.status });
             }
-            match self.0.purge_rows(vec![ended.row]).await? {
-                0 => record = self.instance(id)?,
-                removed => {
-                    self.0.changes.tell(&ended, true);
-                    return Ok(removed);
-                }
+            let (removed, left) = self.0.try_purge(vec![ended]).await?;
+            if removed > 0 {
+                return Ok(removed);
             }
+            record = left.into_iter().next();
         }
     }
 
@@ -93,11 +91,14 @@ impl Inner {
             let (hub, asked) = (self.clone(), query.clone());
             let page = tokio::task::spawn_blocking(move || hub.store.instances(&asked, after.as_ref(), BATCH)).await;
             let page = page.map_err(|_| HubError::ShuttingDown)??;
-            let records: Vec<&InstanceRecord> = page.records.iter().filter(|record| wanted(record)).collect();
             let begin = Instant::now();
-            if !records.is_empty() {
-                removed += self.purge_rows(records.iter().map(|record| record.row).collect()).await?;
-                records.into_iter().for_each(|record| self.changes.tell(record, true));
+            let mut records: Vec<InstanceRecord> = page.records.into_iter().filter(&wanted).collect();
+            while !records.is_empty() && !self.is_closing() {
+                let rows: Vec<Row> = records.iter().map(|record| record.row).collect();
+                let (count, left) = self.try_purge(records).await?;
+                removed += count;
+                let is_left = |record: &InstanceRecord| rows.contains(&record.row) && query.statuses.contains(&record.status);
+                records = left.into_iter().filter(|record| is_left(record) && wanted(record)).collect();
             }
             after = page.next;
             if after.is_none() || self.is_closing() {
@@ -107,10 +108,22 @@ impl Inner {
         }
     }
 
-    async fn purge_rows(&self, rows: Vec<Row>) -> Result<u64, HubError> {
+    /// Removes these as far as they may be removed, and tells. Returns how many that were, and the others as they are now:
+    /// one that is about to be rewound may end again at once.
+    async fn try_purge(&self, records: Vec<InstanceRecord>) -> Result<(u64, Vec<InstanceRecord>), HubError> {
         let (done, removed) = oneshot::channel();
+        let rows = records.iter().map(|record| record.row).collect();
         self.store.purge(rows, Box::new(move |result| drop(done.send(result))));
-        Ok(removed.await.unwrap_or(Err(StoreError::Closed))?)
+        let removed = removed.await.unwrap_or(Err(StoreError::Closed))?;
+        let all_gone = removed == records.len() as u64;
+        let mut left = Vec::new();
+        for record in records {
+            match if all_gone { None } else { self.store.instance(&record.id)? } {
+                Some(now) => left.push(now),
+                None => self.changes.tell(&record, true),
+            }
+        }
+        Ok((removed, left))
     }
 }
 

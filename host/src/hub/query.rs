@@ -10,7 +10,6 @@ use super::{Hub, HubError};
 #[derive(Debug, Clone)]
 pub struct InstanceState {
     pub record: InstanceRecord,
-    /// Of an entity: `{"exists":true,"state":"..."}`, with the state as a text, as Durable Functions shows it.
     pub input: Option<Payload>,
     /// JSON: the output, a failure as one sentence, or the reason of a termination.
     pub output: Option<Payload>,
@@ -22,19 +21,28 @@ impl Hub {
     }
 
     pub fn state(&self, id: &InstanceId) -> Result<Option<InstanceState>, HubError> {
-        let Some(record) = self.instance(id)? else { return Ok(None) };
-        let (input, output) = self.input_and_output(&record)?;
-        Ok(Some(InstanceState { record, input, output }))
+        self.instance(id)?.map_or(Ok(None), |record| self.state_of(record))
+    }
+
+    /// What belongs to a record. An instance that was rewound since the record was read has no output any more: then it is
+    /// read again. None: it is gone.
+    pub fn state_of(&self, mut record: InstanceRecord) -> Result<Option<InstanceState>, HubError> {
+        loop {
+            let (input, output) = self.input_and_output(&record)?;
+            if output.is_some() || !record.status.is_terminal() {
+                return Ok(Some(InstanceState { record, input, output }));
+            }
+            match self.instance(&record.id)? {
+                None => return Ok(None),
+                Some(now) if now == record => return Ok(Some(InstanceState { record, input, output })),
+                Some(now) => record = now,
+            }
+        }
     }
 
     /// The input of the current execution, and the output if it has ended. They lie in the history's first and last turn.
     pub fn input_and_output(&self, record: &InstanceRecord) -> Result<(Option<Payload>, Option<Payload>), HubError> {
         let store = &self.0.store;
-        if record.id.is_entity() {
-            let state = store.entity(record.row)?.and_then(|entity| entity.state);
-            let shown = serde_json::json!({ "exists": state.is_some(), "state": state.as_deref() });
-            return Ok((Some(shown.to_string().into()), None));
-        }
         let turns = record.turns.clone();
         let is_start = |event| match event {
             Event::ExecutionStarted { input, .. } => Some(input),

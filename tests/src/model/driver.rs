@@ -211,14 +211,14 @@ impl<'a> Driver<'a> {
                 self.step(&Operation::ResumeCounter(key))?;
             }
         }
-        let ids: Vec<Id> = self.any()?.instances.keys().copied().collect();
-        for id in &ids {
-            if self.any()?.status(*id) == Some(Status::Suspended) {
-                self.step(&Operation::Resume(*id))?;
+        for id in self.ids()? {
+            if self.any()?.status(id) == Some(Status::Suspended) {
+                self.step(&Operation::Resume(id))?;
                 self.settle()?;
             }
         }
-        for (number, id) in ids.iter().enumerate() {
+        // Those who were resumed may have started children.
+        for (number, id) in self.ids()?.iter().enumerate() {
             if self.any()?.status(*id).is_some_and(|status| !status.is_terminal()) {
                 self.step(&Operation::Terminate { id: *id, reason: 0, recurse: number % 2 == 0 })?;
                 self.settle()?;
@@ -228,6 +228,10 @@ impl<'a> Driver<'a> {
         let names = self.names();
         let instances = self.any()?.instances.iter();
         Ok(instances.map(|(id, instance)| Expected { id: names.id(*id), status: instance.status() }).collect())
+    }
+
+    fn ids(&self) -> Result<Vec<Id>> {
+        Ok(self.any()?.instances.keys().copied().collect())
     }
 
     fn any(&self) -> Result<&World> {
