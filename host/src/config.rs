@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use dacapo_core::RuntimeStatus;
-use dacapo_core::execution::Limits;
-use dacapo_wasm::{AllowList, DirectoryGrant, GuestLimits, PoolSize};
+use dacapo_wasm::{AllowList, DirectoryGrant, GuestLimits, Policy, PoolSize};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::hub::{Retention, Webhook};
+use crate::limits::HubLimits;
 
 /// The documented file: every key with its default, commented out.
 pub const DEFAULT_FILE: &str = include_str!("dacapo.default.toml");
@@ -38,7 +38,7 @@ pub struct Settings {
     pub http: HttpSettings,
     pub engine: EngineSettings,
     pub store: StoreSettings,
-    pub limits: LimitSettings,
+    pub limits: HubLimits,
     pub activities: ActivitySettings,
     pub retention: RetentionSettings,
     pub webhook: WebhookSettings,
@@ -59,6 +59,7 @@ pub struct EngineSettings {
     pub turn_threads: usize,
     pub concurrent_activities: u32,
     pub hot_instances: u32,
+    pub stack_bytes: usize,
     pub shutdown_grace_seconds: u64,
 }
 
@@ -66,26 +67,6 @@ pub struct EngineSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct StoreSettings {
     pub cache_bytes: usize,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LimitSettings {
-    pub payload_bytes: usize,
-    pub custom_status_bytes: usize,
-    pub actions_per_turn: usize,
-    pub action_bytes_per_turn: usize,
-    pub tasks: usize,
-    pub log_bytes_per_turn: usize,
-    pub operations_per_turn: usize,
-    pub entities_per_lock: usize,
-    pub orchestrator_memory_bytes: usize,
-    pub activity_memory_bytes: usize,
-    pub table_elements: usize,
-    pub stack_bytes: usize,
-    pub fuel_per_turn: u64,
-    pub activity_seconds: u64,
-    pub module_bytes: usize,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -144,7 +125,7 @@ impl Default for Settings {
             http: HttpSettings::default(),
             engine: EngineSettings::default(),
             store: StoreSettings::default(),
-            limits: LimitSettings::default(),
+            limits: HubLimits::default(),
             activities: ActivitySettings::default(),
             retention: RetentionSettings::default(),
             webhook: WebhookSettings::default(),
@@ -156,37 +137,14 @@ impl Default for Settings {
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { turn_threads: 0, concurrent_activities: 256, hot_instances: 1_000, shutdown_grace_seconds: 10 }
+        let GuestLimits { stack_bytes, .. } = GuestLimits::default();
+        Self { turn_threads: 0, concurrent_activities: 256, hot_instances: 1_000, stack_bytes, shutdown_grace_seconds: 10 }
     }
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
         Self { cache_bytes: dacapo_store::StoreOptions::default().cache_bytes }
-    }
-}
-
-impl Default for LimitSettings {
-    /// Those of the core and of the runtime, which know why.
-    fn default() -> Self {
-        let (execution, guest) = (Limits::default(), GuestLimits::default());
-        Self {
-            payload_bytes: execution.payload_bytes,
-            custom_status_bytes: execution.custom_status_bytes,
-            actions_per_turn: execution.actions_per_turn,
-            action_bytes_per_turn: execution.action_bytes_per_turn,
-            tasks: execution.tasks,
-            log_bytes_per_turn: execution.log_bytes_per_turn,
-            operations_per_turn: execution.operations_per_turn,
-            entities_per_lock: execution.entities_per_lock,
-            orchestrator_memory_bytes: guest.orchestrator_memory_bytes,
-            activity_memory_bytes: guest.activity_memory_bytes,
-            table_elements: guest.table_elements,
-            stack_bytes: guest.stack_bytes,
-            fuel_per_turn: guest.fuel_per_turn,
-            activity_seconds: guest.activity_time.as_secs(),
-            module_bytes: guest.module_bytes,
-        }
     }
 }
 
@@ -324,6 +282,7 @@ impl Settings {
             "http.public_url is '{url}', but should be such as https://example.org or https://example.org/path"
         );
         ensure!(self.engine.concurrent_activities > 0, "engine.concurrent_activities must be 1 or more");
+        ensure!(self.engine.stack_bytes >= 64 << 10, "engine.stack_bytes must be 65536 or more");
         for (key, value) in keys(self) {
             if let (true, Value::Integer(value)) = (key.starts_with("limits."), value) {
                 ensure!(value > 0, "{key} must be 1 or more");
@@ -392,47 +351,27 @@ impl Settings {
         Duration::from_secs(self.engine.shutdown_grace_seconds)
     }
 
-    /// What bounds an execution.
-    pub fn execution_limits(&self) -> Limits {
-        let limits = &self.limits;
-        Limits {
-            actions_per_turn: limits.actions_per_turn,
-            action_bytes_per_turn: limits.action_bytes_per_turn,
-            payload_bytes: limits.payload_bytes,
-            custom_status_bytes: limits.custom_status_bytes,
-            tasks: limits.tasks,
-            log_bytes_per_turn: limits.log_bytes_per_turn,
-            operations_per_turn: limits.operations_per_turn,
-            entities_per_lock: limits.entities_per_lock,
+    /// What all hubs share in running guests.
+    pub fn runtime(&self) -> dacapo_wasm::Config {
+        dacapo_wasm::Config {
+            pool: self.pool(),
+            most: GuestLimits { stack_bytes: self.engine.stack_bytes, ..GuestLimits::MOST },
+            ..dacapo_wasm::Config::new(self.data.join("modules"), self.data.join("cache"))
         }
     }
 
-    /// How to run guests.
-    pub fn runtime(&self) -> anyhow::Result<dacapo_wasm::Config> {
+    /// What the guests of a hub with these limits may use and reach.
+    pub fn policy(&self, limits: &HubLimits) -> anyhow::Result<Policy> {
         let grants = self.activities.directories.iter();
         let grants = grants.map(|grant| DirectoryGrant { guest: grant.guest.clone(), host: grant.host.clone() });
-        Ok(dacapo_wasm::Config {
-            limits: self.guest_limits(),
-            pool: self.pool(),
+        Ok(Policy {
+            limits: limits.guest(),
             outbound: self.outbound()?,
             directories: grants.collect(),
             environment: self.environment.clone().into_iter().collect(),
-            execution: self.execution_limits(),
-            ..dacapo_wasm::Config::new(self.data.join("modules"), self.data.join("cache"))
+            execution: limits.execution(),
+            management_links: None,
         })
-    }
-
-    fn guest_limits(&self) -> GuestLimits {
-        let limits = &self.limits;
-        GuestLimits {
-            orchestrator_memory_bytes: limits.orchestrator_memory_bytes,
-            activity_memory_bytes: limits.activity_memory_bytes,
-            table_elements: limits.table_elements,
-            stack_bytes: limits.stack_bytes,
-            fuel_per_turn: limits.fuel_per_turn,
-            activity_time: Duration::from_secs(limits.activity_seconds),
-            module_bytes: limits.module_bytes,
-        }
     }
 
     /// Slots for as many guests as are wanted, or as the kernel allows.
@@ -535,7 +474,7 @@ mod tests {
         assert_eq!(settings.limits.tasks, 3);
         assert_eq!(settings.limits.payload_bytes, 22);
         assert_eq!(settings.limits.module_bytes, 111);
-        assert_eq!(settings.limits.stack_bytes, LimitSettings::default().stack_bytes);
+        assert_eq!(settings.limits.apps, HubLimits::default().apps);
         assert_eq!(settings.activities.allow_hosts, ["example.org", "localhost:8080"]);
         assert_eq!(settings.environment["MODE"], "test");
         assert_eq!(loaded.unknown_variables, ["DACAPO_LIMIT_TASKS"]);

@@ -3,6 +3,8 @@
 //! - [`hub`]: the engine: one running task hub.
 //! - [`api`]: the HTTP API in front of it.
 //! - [`config`]: what the operator decides, from a file, the environment and flags.
+//! - [`hubs`]: all task hubs of a host.
+//! - [`limits`]: what a task hub may use.
 //! - [`serve`]: the running host: opens a hub, serves the API, stops in good order.
 //! - [`cli`]: the command line. All commands but `serve` talk to a running host over HTTP.
 //!
@@ -12,4 +14,6 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod hub;
+pub mod hubs;
+pub mod limits;
 pub mod serve;

@@ -12,7 +12,6 @@ use std::future::IntoFuture as _;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -23,11 +22,12 @@ use tokio::sync::watch;
 
 use dacapo_core::InstanceId;
 use dacapo_store::StoreOptions;
-use dacapo_wasm::{ManagementLinks, Runtime};
+use dacapo_wasm::{ManagementLinks, Policy, Runtime};
 
 use crate::api::{self, ApiOptions, Links};
 use crate::config::{LogFormat, LogSettings, Settings};
 use crate::hub::{Hub, HubOptions};
+use crate::hubs::Hubs;
 
 /// How long requests that are being answered may take once the hub is closed.
 const CONNECTIONS_GRACE: Duration = Duration::from_secs(5);
@@ -57,15 +57,17 @@ async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
     let data = prepare_directory(&settings.data)?;
     let mut stopping = stop_signal().context("listening for signals")?;
     let hub = open_hub(&Settings { data: data.clone(), ..settings.clone() }, Some(address))?;
+    let hubs = Hubs::of(hub.clone());
 
     let options = ApiOptions {
-        hub: hub.clone(),
+        hubs: hubs.clone(),
+        default_hub: settings.task_hub.clone(),
         address,
         allowed_hosts: settings.allowed_hosts.clone(),
         use_forwarded_host: settings.http.use_forwarded_host,
         stopping: stopping.clone(),
-        payload_bytes: settings.limits.payload_bytes,
-        module_bytes: settings.limits.module_bytes,
+        payload_bytes: settings.limits.payload_bytes as usize,
+        module_bytes: settings.limits.module_bytes as usize,
     };
     let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
     let mut until_stopped = stopping.clone();
@@ -85,7 +87,7 @@ async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
         ended = &mut server => return Err(anyhow!("the HTTP server has ended: {ended:?}")),
     }
     tracing::info!("stopping: running turns are finished and committed");
-    hub.shutdown(settings.shutdown_grace()).await;
+    hubs.shutdown(settings.shutdown_grace()).await;
     if tokio::time::timeout(CONNECTIONS_GRACE, server).await.is_err() {
         tracing::warn!("some connections did not end in time and are cut off");
     }
@@ -101,8 +103,8 @@ pub fn open_hub(settings: &Settings, address: Option<SocketAddr>) -> anyhow::Res
         let links = Links::public(&settings.public_url(address), &settings.task_hub);
         ManagementLinks::new(move |id| InstanceId::any(id).map_or_else(|_| "null".into(), |id| links.management(&id)))
     });
-    let config = dacapo_wasm::Config { management_links, ..settings.runtime()? };
-    let runtime = Runtime::new(config).context("preparing to run WebAssembly")?;
+    let policy = Policy { management_links, ..settings.policy(&settings.limits)? };
+    let runtime = Runtime::new(settings.runtime()).context("preparing to run WebAssembly")?;
     let (hot_instances, concurrent_activities) = (settings.hot_instances(), settings.concurrent_activities());
     if (hot_instances as u64) < u64::from(settings.engine.hot_instances) {
         let wanted = settings.engine.hot_instances;
@@ -111,8 +113,9 @@ pub fn open_hub(settings: &Settings, address: Option<SocketAddr>) -> anyhow::Res
     Hub::open(HubOptions {
         name: settings.task_hub.clone(),
         directory: settings.data.clone(),
-        runtime: Arc::new(runtime),
-        limits: settings.execution_limits(),
+        runtime,
+        limits: settings.limits.clone(),
+        policy,
         hot_instances,
         turn_threads: settings.turn_threads(),
         concurrent_activities,

@@ -93,7 +93,6 @@ impl ApiError {
 
     fn deploy(error: &DeployError) -> Self {
         let status = match error {
-            DeployError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             DeployError::Io(why) if why.kind() == std::io::ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
             DeployError::Io(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,

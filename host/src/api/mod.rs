@@ -53,15 +53,19 @@ use tokio::sync::watch;
 pub use links::Links;
 
 use crate::hub::Hub;
+use crate::hubs::Hubs;
 use body::Takes;
 use error::ApiError;
 use guard::Guard;
+use parameter::TASK_HUB;
 use request::{Call, Query};
 use route::Found;
 
 /// What the API serves, and how much it takes.
 pub struct ApiOptions {
-    pub hub: Hub,
+    pub hubs: Hubs,
+    /// The hub of a request that names none.
+    pub default_hub: String,
     /// The address that the host listens on: decides how strict the check of the `Host` header is.
     pub address: SocketAddr,
     /// Names other than its own under which clients may reach a host on a loopback address.
@@ -80,7 +84,8 @@ pub struct ApiOptions {
 pub fn router(options: ApiOptions) -> axum::Router {
     let guard = Guard::new(options.address, options.allowed_hosts);
     let api = Api {
-        hub: options.hub,
+        hubs: options.hubs,
+        default_hub: options.default_hub,
         guard,
         authority: options.address.to_string(),
         use_forwarded_host: options.use_forwarded_host,
@@ -92,7 +97,8 @@ pub fn router(options: ApiOptions) -> axum::Router {
 }
 
 struct Api {
-    hub: Hub,
+    hubs: Hubs,
+    default_hub: String,
     guard: Guard,
     /// Stands in for a `Host` header that is missing.
     authority: String,
@@ -118,14 +124,10 @@ impl Api {
         }
     }
 
-    /// The hub that a request is for: the one it names, otherwise the only one.
-    fn hub(&self, name: Option<&str>) -> Result<&Hub, ApiError> {
-        match name {
-            Some(name) if !name.is_empty() && !name.eq_ignore_ascii_case(self.hub.name()) => {
-                Err(ApiError::unknown_task_hub(name))
-            }
-            _ => Ok(&self.hub),
-        }
+    /// The hub that a request is for: the one it names, otherwise the default one.
+    async fn hub(&self, name: Option<&str>) -> Result<Hub, ApiError> {
+        let name = name.filter(|name| !name.is_empty()).unwrap_or(&self.default_hub);
+        self.hubs.hub(name).await?.ok_or_else(|| ApiError::unknown_task_hub(name))
     }
 }
 
@@ -154,5 +156,11 @@ async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
 
 async fn respond(api: Arc<Api>, found: Found, head: Parts, body: Result<Vec<u8>, ApiError>) -> Result<Response, ApiError> {
     let body = if found.route.takes == Takes::Nothing { Vec::new() } else { body? };
-    (found.route.handler)(Call { query: Query::parse(head.uri.query().unwrap_or_default()), api, found, head, body }).await
+    let handler = found.route.handler;
+    let mut call = Call { query: Query::parse(head.uri.query().unwrap_or_default()), api, found, hub: None, head, body };
+    if call.found.declares(&TASK_HUB.about) {
+        let name = call.find(&TASK_HUB)?;
+        call.hub = Some(call.api.hub(name.as_ref().map(|name| name.0.as_str())).await?);
+    }
+    handler(call).await
 }

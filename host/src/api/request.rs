@@ -12,13 +12,15 @@ use dacapo_core::{InstanceId, Payload};
 use super::Api;
 use super::error::ApiError;
 use super::links::Links;
-use super::parameter::{About, AnyId, CONNECTION, FromText, INSTANCE_ID, Parameter, Place, TASK_HUB};
+use super::parameter::{About, AnyId, CONNECTION, FromText, INSTANCE_ID, Parameter, Place};
 use super::route::Found;
 use crate::hub::Hub;
 
 pub(super) struct Call {
     pub api: Arc<Api>,
     pub found: Found,
+    /// The hub that it is for, where the route is one of a hub.
+    pub hub: Option<Hub>,
     pub query: Query,
     pub head: Parts,
     pub body: Vec<u8>,
@@ -51,8 +53,8 @@ impl Call {
 
     /// The hub that the request is for.
     pub fn hub(&self) -> Result<Hub, ApiError> {
-        let name = self.find(&TASK_HUB)?;
-        self.api.hub(name.as_ref().map(|name| name.0.as_str())).cloned()
+        debug_assert!(self.hub.is_some(), "the route {} is not one of a hub", self.found.route.pattern);
+        self.hub.clone().ok_or_else(ApiError::not_found)
     }
 
     /// The instance that the path names. A text that no instance can have is not found, like any other.

@@ -38,7 +38,7 @@ use anyhow::Context as _;
 use dacapo_core::execution::{Limits, check_payload};
 use dacapo_core::{Delivery, Event, Executor, InstanceId, Message, Payload, Timestamp};
 use dacapo_store::{RedbStore, Store, StoreOptions, StoreStats};
-use dacapo_wasm::Runtime;
+use dacapo_wasm::{Policy, Runtime};
 use tokio::sync::{Notify, oneshot};
 
 pub use catalog::DeployedApp;
@@ -49,6 +49,7 @@ pub use purge::Retention;
 pub use query::InstanceState;
 pub use webhook::Webhook;
 
+use crate::limits::HubLimits;
 use activities::Activities;
 use catalog::{Catalog, Deployment};
 use changes::{Changes, Waiters};
@@ -60,8 +61,10 @@ pub struct HubOptions {
     pub name: String,
     /// The data directory; the hub is the file `hubs/NAME.redb` in it.
     pub directory: PathBuf,
-    pub runtime: Arc<Runtime>,
-    pub limits: Limits,
+    pub runtime: Runtime,
+    pub limits: HubLimits,
+    /// What its guests may use and reach.
+    pub policy: Policy,
     /// Guests that stay in memory between turns. 0: none, every turn replays.
     pub hot_instances: usize,
     pub turn_threads: usize,
@@ -80,7 +83,7 @@ struct Inner {
     name: String,
     store: Arc<dyn Store>,
     executor: Arc<dyn Executor>,
-    runtime: Arc<Runtime>,
+    runtime: Runtime,
     limits: Limits,
     catalog: Catalog,
     desk: Desk,
@@ -111,9 +114,9 @@ impl Hub {
         let catalog = Catalog::load(store.as_ref()).context("reading the apps of the task hub")?;
         let hub = Hub(Arc::new(Inner {
             name: options.name,
-            executor: options.runtime.clone(),
+            executor: Arc::new(options.runtime.tenant(options.policy)),
             runtime: options.runtime,
-            limits: options.limits,
+            limits: options.limits.execution(),
             catalog,
             desk: Desk::new(options.hot_instances),
             activities: Activities::new(options.concurrent_activities),

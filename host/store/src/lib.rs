@@ -4,6 +4,7 @@
 //! - [`RedbStore`]: the embedded backend, one file per hub ([`mod@redb`]).
 //! - [`codec`]: the only place that knows stored bytes; every backend stores the values that it makes.
 //! - [`conformance`]: the behaviour of a store, written once and run for every backend.
+//! - [`control`]: what the host keeps beside its hubs.
 //! - [`StoreError`]: what a caller can do about a failure.
 //!
 //! The store decides nothing about orchestrations. It knows just enough to hand a message to an instance that exists,
@@ -18,6 +19,7 @@ use dacapo_core::{
 
 pub mod codec;
 pub mod conformance;
+pub mod control;
 mod error;
 pub mod redb;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use dacapo_core::execution::{Context, Execution, Limits};
 use dacapo_core::guest::SharedExecution;
 use dacapo_core::{ActivityCall, Event, ExecutionId, Executor, FunctionName, Guest, InstanceId, Seq, Step, Timestamp, VersionId};
-use dacapo_wasm::{Config, Runtime};
+use dacapo_wasm::{Config, Policy, Runtime, Tenant};
 
 #[path = "../tests/runtime/guest.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -28,6 +28,7 @@ fn main() {
     println!("pool                      {:>9} guests", config.pool.orchestrators);
     let setup = Instant::now();
     let runtime = Runtime::new(config).expect("the runtime can be set up");
+    let tenant = runtime.tenant(Policy::default());
     println!("runtime set up            {:>9.1?}   ({} memory mappings)", setup.elapsed(), mappings());
     let prepare = Instant::now();
     let version = runtime.prepare(&bytes).expect("the app can be deployed").version;
@@ -37,7 +38,7 @@ fn main() {
     let mut begun = Vec::new();
     let mut finished = Vec::new();
     for round in 0..GUESTS {
-        let (mut guest, execution, time) = begin(&runtime, version, &name, round);
+        let (mut guest, execution, time) = begin(&tenant, version, &name, round);
         begun.push(time);
         finished.push(finish(guest.as_mut(), &execution));
     }
@@ -45,9 +46,9 @@ fn main() {
     println!("resume + next rest        {:>9.1?}", median(&mut finished));
 
     if let [_, _, activity, input] = &std::env::args().collect::<Vec<_>>()[1..] {
-        println!("activity                  {:>9.1?}", median(&mut activities(&runtime, version, activity, input)));
+        println!("activity                  {:>9.1?}", median(&mut activities(&tenant, version, activity, input)));
     } else if name == "main" {
-        println!("activity                  {:>9.1?}", median(&mut activities(&runtime, version, "work", "null")));
+        println!("activity                  {:>9.1?}", median(&mut activities(&tenant, version, "work", "null")));
     }
 
     // Many at once: memory.
@@ -55,7 +56,7 @@ fn main() {
     let mut begun = Vec::new();
     let mut suspended = Vec::new();
     for round in 0..GUESTS {
-        let (guest, execution, time) = begin(&runtime, version, &name, round);
+        let (guest, execution, time) = begin(&tenant, version, &name, round);
         begun.push(time);
         suspended.push((guest, execution));
     }
@@ -78,7 +79,7 @@ fn main() {
     println!("load from the cache       {:>9.1?}", load.elapsed());
 }
 
-fn activities(runtime: &Runtime, version: VersionId, name: &str, input: &str) -> Vec<Duration> {
+fn activities(tenant: &Tenant, version: VersionId, name: &str, input: &str) -> Vec<Duration> {
     let call = ActivityCall {
         name: FunctionName::new(name).expect("a valid name"),
         input: input.into(),
@@ -89,13 +90,13 @@ fn activities(runtime: &Runtime, version: VersionId, name: &str, input: &str) ->
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio can be set up");
     let run = |_| {
         let begun = Instant::now();
-        tokio.block_on(runtime.run_activity(version, call.clone())).expect("it succeeds");
+        tokio.block_on(tenant.run_activity(version, call.clone())).expect("it succeeds");
         begun.elapsed()
     };
     (0..GUESTS).map(run).collect()
 }
 
-fn begin(runtime: &Runtime, version: VersionId, name: &str, round: usize) -> (Box<dyn Guest>, SharedExecution, Duration) {
+fn begin(tenant: &Tenant, version: VersionId, name: &str, round: usize) -> (Box<dyn Guest>, SharedExecution, Duration) {
     let context = Context {
         instance: InstanceId::any(&format!("instance-{round}")).expect("a valid id"),
         execution: ExecutionId(uuid::Uuid::from_u128(round as u128)),
@@ -107,7 +108,7 @@ fn begin(runtime: &Runtime, version: VersionId, name: &str, round: usize) -> (Bo
     let execution = Arc::new(Mutex::new(Execution::new(context, Limits::default())));
     execution.lock().expect("unshared").begin_live_turn(Timestamp(0));
     let begun = Instant::now();
-    let mut guest = runtime.start(version, execution.clone()).expect("there is room");
+    let mut guest = tenant.start(version, execution.clone()).expect("there is room");
     let step = guest.resume();
     let time = begun.elapsed();
     assert_eq!(step, Step::Waiting);

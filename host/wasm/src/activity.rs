@@ -10,7 +10,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::{self, logging, management, types};
-use crate::config::Config;
+use crate::config::Policy;
 use crate::engine::ACTIVITY_FUEL_SLICE;
 use crate::http::Outbound;
 use crate::imports::{HasRole, Role};
@@ -21,7 +21,7 @@ use crate::trouble::{Circumstances, LastWords};
 
 /// The data of an activity's store.
 pub(crate) struct Activity {
-    config: Arc<Config>,
+    policy: Arc<Policy>,
     source: Arc<Source>,
     table: ResourceTable,
     /// Made when the guest first asks for WASI.
@@ -45,16 +45,16 @@ struct Wasi {
 }
 
 /// Runs an activity within its time.
-pub(crate) async fn run(engine: Engine, config: Arc<Config>, entry: Entry<Activity>, call: ActivityCall) -> TaskOutcome {
-    let time = config.limits.activity_time;
-    tokio::time::timeout(time, run_untimed(engine, config, entry, call)).await.unwrap_or_else(|_| {
+pub(crate) async fn run(engine: Engine, policy: Arc<Policy>, entry: Entry<Activity>, call: ActivityCall) -> TaskOutcome {
+    let time = policy.limits.activity_time;
+    tokio::time::timeout(time, run_untimed(engine, policy, entry, call)).await.unwrap_or_else(|_| {
         let message = format!("it did not finish within {time:?}, which is what an activity may take");
         Err(Failure::retriable(Failure::TIMEOUT, message))
     })
 }
 
-async fn run_untimed(engine: Engine, config: Arc<Config>, entry: Entry<Activity>, call: ActivityCall) -> TaskOutcome {
-    let mut store = Activity::store(&engine, config.clone(), &call)
+async fn run_untimed(engine: Engine, policy: Arc<Policy>, entry: Entry<Activity>, call: ActivityCall) -> TaskOutcome {
+    let mut store = Activity::store(&engine, policy.clone(), &call)
         .map_err(|why| Failure::retriable(Failure::TRAP, format!("the host cannot run it: {why:#}")))?;
     let returned = entry.call::<_, bindings::Returned>(&mut store, (bindings::wit_call(&call),)).await;
     if let Some(wasi) = &store.data().wasi {
@@ -65,7 +65,7 @@ async fn run_untimed(engine: Engine, config: Arc<Config>, entry: Entry<Activity>
         Ok((outcome,)) => bindings::outcome_of(outcome)?,
         Err(error) => return Err(store.data().failure(&error)),
     };
-    check_payload("the output", &output, &config.execution, Failure::INVALID_OUTPUT)?;
+    check_payload("the output", &output, &policy.execution, Failure::INVALID_OUTPUT)?;
     Ok(output)
 }
 
@@ -76,7 +76,7 @@ impl HasRole for Activity {
 }
 
 impl Activity {
-    fn store(engine: &Engine, config: Arc<Config>, call: &ActivityCall) -> wasmtime::Result<Store<Self>> {
+    fn store(engine: &Engine, policy: Arc<Policy>, call: &ActivityCall) -> wasmtime::Result<Store<Self>> {
         let data = Self {
             source: Arc::new(Source {
                 instance: call.instance.clone(),
@@ -86,9 +86,9 @@ impl Activity {
             table: ResourceTable::new(),
             wasi: None,
             http: WasiHttpCtx::new(),
-            outbound: Outbound::new(config.clone()),
-            limiter: Limiter::new(config.limits.activity_memory_bytes, config.limits.table_elements),
-            config,
+            outbound: Outbound::new(policy.clone()),
+            limiter: Limiter::new(policy.limits.activity_memory_bytes, policy.limits.table_elements),
+            policy,
         };
         let mut store = Store::new(engine, data);
         store.limiter(|data| &mut data.limiter);
@@ -101,7 +101,7 @@ impl Activity {
 
     fn failure(&self, error: &wasmtime::Error) -> Failure {
         let last_words = &self.source.last_words();
-        let (limits, refused) = (&self.config.limits, self.limiter.refused());
+        let (limits, refused) = (&self.policy.limits, self.limiter.refused());
         Circumstances { limits, refused, last_words, role: Role::Activity }.failure(error)
     }
 }
@@ -124,7 +124,7 @@ impl Source {
 }
 
 impl Wasi {
-    fn new(source: &Arc<Source>, config: &Config) -> Self {
+    fn new(source: &Arc<Source>, policy: &Policy) -> Self {
         let out = source.clone();
         let stdout = Lines::new(move |line| out.log(LogLevel::Info, line));
         let err = source.clone();
@@ -134,8 +134,8 @@ impl Wasi {
         });
         // Sockets are closed by default: whatever leaves the host goes through the allow-list of HTTP.
         let mut builder = WasiCtxBuilder::new();
-        builder.envs(&config.environment).stdout(stdout.clone()).stderr(stderr.clone());
-        for grant in &config.directories {
+        builder.envs(&policy.environment).stdout(stdout.clone()).stderr(stderr.clone());
+        for grant in &policy.directories {
             if let Err(why) = builder.preopened_dir(&grant.host, &grant.guest, FsPerms::ReadOnly) {
                 source.log(LogLevel::Warn, &format!("the granted directory {} cannot be opened: {why:#}", grant.host.display()));
             }
@@ -146,7 +146,7 @@ impl Wasi {
 
 impl WasiView for Activity {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.source, &self.config)));
+        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.source, &self.policy)));
         WasiCtxView { ctx: &mut wasi.context, table: &mut self.table }
     }
 }
@@ -181,7 +181,7 @@ impl logging::Host for Activity {
 
 impl management::Host for Activity {
     fn links(&mut self, instance_id: String) -> wasmtime::Result<String> {
-        let Some(links) = &self.config.management_links else {
+        let Some(links) = &self.policy.management_links else {
             wasmtime::bail!("this host has no management links: nobody reaches it over HTTP");
         };
         match InstanceId::any(&instance_id) {

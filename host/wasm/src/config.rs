@@ -7,42 +7,39 @@ use std::time::Duration;
 
 use crate::AllowList;
 
-/// The configuration of a [`crate::Runtime`].
+/// The configuration of a [`crate::Runtime`]: what all tenants share.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Deployed files, as `<digest>.wasm`. Created if missing.
     pub modules: PathBuf,
     /// Compiled code, which may be deleted at any time. Created, for the owner only, if missing.
     pub cache: PathBuf,
-    pub limits: GuestLimits,
     pub pool: PoolSize,
+    /// The most that any tenant's guest may have of what the engine is built for: memory, tables and stack.
+    pub most: GuestLimits,
+}
+
+impl Config {
+    pub fn new(modules: impl Into<PathBuf>, cache: impl Into<PathBuf>) -> Self {
+        Self { modules: modules.into(), cache: cache.into(), pool: PoolSize::default(), most: GuestLimits::MOST }
+    }
+}
+
+/// What one tenant's guests may use and reach. The default grants nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Held against [`Config::most`]: the smaller one counts.
+    pub limits: GuestLimits,
     /// Where activities may send HTTP requests.
     pub outbound: AllowList,
     /// What activities may read.
     pub directories: Vec<DirectoryGrant>,
     /// The environment variables of guests.
     pub environment: Vec<(String, String)>,
-    /// What bounds an execution; the runtime holds the outputs of activities and entities against it.
+    /// What bounds an execution; the outputs of activities and entities are held against it.
     pub execution: dacapo_core::execution::Limits,
     /// Gives activities the links by which an instance is managed. None: an activity that asks for them is stopped.
     pub management_links: Option<ManagementLinks>,
-}
-
-impl Config {
-    /// A configuration that grants nothing.
-    pub fn new(modules: impl Into<PathBuf>, cache: impl Into<PathBuf>) -> Self {
-        Self {
-            modules: modules.into(),
-            cache: cache.into(),
-            limits: GuestLimits::default(),
-            pool: PoolSize::default(),
-            outbound: AllowList::default(),
-            directories: Vec::new(),
-            environment: Vec::new(),
-            execution: dacapo_core::execution::Limits::default(),
-            management_links: None,
-        }
-    }
 }
 
 /// Makes the links by which an instance is managed over HTTP: a JSON object of them, for an instance id.
@@ -89,8 +86,30 @@ pub struct GuestLimits {
     pub fuel_per_turn: u64,
     /// How long an activity may take.
     pub activity_time: Duration,
-    /// Bytes of a deployed file.
-    pub module_bytes: usize,
+}
+
+impl GuestLimits {
+    /// The most that the engine is built for: 32-bit memories, and tables that still fit many times into the address space.
+    pub const MOST: GuestLimits = GuestLimits {
+        orchestrator_memory_bytes: 4 << 30,
+        activity_memory_bytes: 4 << 30,
+        table_elements: 200_000,
+        stack_bytes: 1 << 20,
+        fuel_per_turn: u64::MAX,
+        activity_time: Duration::MAX,
+    };
+
+    /// The smaller of each.
+    pub(crate) fn within(&self, most: &GuestLimits) -> Self {
+        Self {
+            orchestrator_memory_bytes: self.orchestrator_memory_bytes.min(most.orchestrator_memory_bytes),
+            activity_memory_bytes: self.activity_memory_bytes.min(most.activity_memory_bytes),
+            table_elements: self.table_elements.min(most.table_elements),
+            stack_bytes: self.stack_bytes.min(most.stack_bytes),
+            fuel_per_turn: self.fuel_per_turn.min(most.fuel_per_turn),
+            activity_time: self.activity_time.min(most.activity_time),
+        }
+    }
 }
 
 impl Default for GuestLimits {
@@ -104,7 +123,6 @@ impl Default for GuestLimits {
             // A second or two of a busy loop.
             fuel_per_turn: 2_000_000_000,
             activity_time: Duration::from_secs(300),
-            module_bytes: 64 << 20,
         }
     }
 }

@@ -18,7 +18,7 @@ use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Engine, Store, StoreContextMut};
 
 use crate::bindings::{self, Task, logging, orchestration, types};
-use crate::config::Config;
+use crate::config::Policy;
 use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
 use crate::trouble::{Circumstances, LastWords};
@@ -30,7 +30,7 @@ const WASI_RESOURCES_MAX: usize = 65_536;
 /// The data of the store of an orchestrator or entity.
 pub(crate) struct Deterministic {
     pub shared: Arc<Shared>,
-    pub config: Arc<Config>,
+    pub policy: Arc<Policy>,
     pub table: ResourceTable,
     /// Made when the guest first asks for WASI: most never do.
     pub wasi: Option<Box<Wasi>>,
@@ -192,14 +192,14 @@ impl HasRole for Deterministic {
 }
 
 impl Deterministic {
-    pub fn store(engine: &Engine, config: Arc<Config>, shared: Arc<Shared>) -> wasmtime::Result<Store<Self>> {
-        let limiter = Limiter::new(config.limits.orchestrator_memory_bytes, config.limits.table_elements);
-        let fuel = config.limits.fuel_per_turn;
+    pub fn store(engine: &Engine, policy: Arc<Policy>, shared: Arc<Shared>) -> wasmtime::Result<Store<Self>> {
+        let limiter = Limiter::new(policy.limits.orchestrator_memory_bytes, policy.limits.table_elements);
+        let fuel = policy.limits.fuel_per_turn;
         // A guest may hold a handle of every task of its execution.
-        let handles = config.execution.tasks;
+        let handles = policy.execution.tasks;
         let mut table = ResourceTable::new();
         table.set_max_capacity(WASI_RESOURCES_MAX);
-        let data = Self { shared, config, table, wasi: None, limiter, turn: 0 };
+        let data = Self { shared, policy, table, wasi: None, limiter, turn: 0 };
         let mut store = Store::new(engine, data);
         store.limiter(|data| &mut data.limiter);
         store.set_max_component_handles(handles);
@@ -227,7 +227,7 @@ impl Deterministic {
     /// The failure of a guest that stopped.
     pub fn failure(&self, error: &wasmtime::Error) -> Failure {
         let last_words = &self.shared.last_words();
-        let (limits, refused) = (&self.config.limits, self.limiter.refused());
+        let (limits, refused) = (&self.policy.limits, self.limiter.refused());
         Circumstances { limits, refused, last_words, role: self.role() }.failure(error)
     }
 }
@@ -238,7 +238,7 @@ pub(crate) fn refuel(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime
     let turn = store.data().shared.either(|execution| Some(execution.turn()), |_operation| None);
     let Some(turn) = turn else { return Ok(()) };
     if std::mem::replace(&mut store.data_mut().turn, turn) != turn {
-        let fuel = store.data().config.limits.fuel_per_turn;
+        let fuel = store.data().policy.limits.fuel_per_turn;
         store.set_fuel(fuel)?;
     }
     Ok(())

@@ -44,7 +44,7 @@ impl WasmEntityGuest {
     async fn call(&mut self, operation: &Operation) -> wasmtime::Result<bindings::OperationReturned> {
         self.begin_anew_if_large()?;
         // Each operation has the fuel of a turn, whichever stand beside it.
-        let fuel = self.store.data().config.limits.fuel_per_turn;
+        let fuel = self.store.data().policy.limits.fuel_per_turn;
         self.store.set_fuel(fuel)?;
         let instance = match self.instance {
             Some(instance) => instance,
@@ -61,9 +61,9 @@ impl WasmEntityGuest {
     fn begin_anew_if_large(&mut self) -> wasmtime::Result<()> {
         let Some(Instance { memory, .. }) = self.instance else { return Ok(()) };
         let data = self.store.data();
-        let may_grow = data.config.limits.orchestrator_memory_bytes.saturating_sub(memory);
+        let may_grow = data.policy.limits.orchestrator_memory_bytes.saturating_sub(memory);
         if data.memory_used() - memory > may_grow / 2 {
-            self.store = Deterministic::store(self.store.engine(), data.config.clone(), data.shared.clone())?;
+            self.store = Deterministic::store(self.store.engine(), data.policy.clone(), data.shared.clone())?;
             self.instance = None;
         }
         Ok(())
@@ -82,7 +82,7 @@ impl EntityGuest for WasmEntityGuest {
             Ok((returned,)) => bindings::operation_result_of(returned)?,
             Err(error) => return Err(data.failure(&error)),
         };
-        let limits = &data.config.execution;
+        let limits = &data.policy.execution;
         check_payload("the output", &result.output, limits, Failure::INVALID_OUTPUT)?;
         if let Some(state) = &result.state {
             check_payload("the state", state, limits, Failure::INVALID_OUTPUT)?;

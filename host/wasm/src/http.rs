@@ -19,22 +19,22 @@ use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::allow_list::{Verdict, is_public};
-use crate::config::Config;
+use crate::config::Policy;
 
 /// How long connecting may take, if the guest says nothing. An activity's own deadline bounds everything.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sends the requests of one activity.
 pub(crate) struct Outbound {
-    config: Arc<Config>,
+    policy: Arc<Policy>,
 }
 
 pub(crate) type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 pub(crate) type Sent = Result<(Response<WasiBody>, Rest), Error>;
 
 impl Outbound {
-    pub fn new(config: Arc<Config>) -> Self {
-        Self { config }
+    pub fn new(policy: Arc<Policy>) -> Self {
+        Self { policy }
     }
 }
 
@@ -45,8 +45,8 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _processed: Rest,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let config = self.config.clone();
-        Box::new(async move { send(&config, request, options.unwrap_or_default()).await })
+        let policy = self.policy.clone();
+        Box::new(async move { send(&policy, request, options.unwrap_or_default()).await })
     }
 }
 
@@ -67,9 +67,9 @@ impl Target {
     }
 
     /// The addresses that may be connected to.
-    async fn addresses(&self, config: &Config) -> Result<Vec<SocketAddr>, Error> {
+    async fn addresses(&self, policy: &Policy) -> Result<Vec<SocketAddr>, Error> {
         let Self { host, port, .. } = self;
-        let verdict = config.outbound.verdict(host, *port);
+        let verdict = policy.outbound.verdict(host, *port);
         if verdict == Verdict::Denied {
             tracing::warn!(target: "guest", "a request to {host}:{port} was refused: the host is not on the allow-list for outgoing HTTP");
             return Err(Error::HttpRequestDenied);
@@ -93,9 +93,9 @@ impl Target {
         }
     }
 
-    async fn connect(&self, config: &Config) -> Result<TcpStream, Error> {
+    async fn connect(&self, policy: &Policy) -> Result<TcpStream, Error> {
         let mut last = Error::DestinationNotFound;
-        for address in self.addresses(config).await? {
+        for address in self.addresses(policy).await? {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(why) if why.kind() == std::io::ErrorKind::ConnectionRefused => last = Error::ConnectionRefused,
@@ -108,11 +108,11 @@ impl Target {
 
 /// Sends a request, and gives the response when its head is there. The body comes while the other half, which drives the
 /// connection, is kept.
-pub(crate) async fn send(config: &Config, request: Request<WasiBody>, options: RequestOptions) -> Sent {
+pub(crate) async fn send(policy: &Policy, request: Request<WasiBody>, options: RequestOptions) -> Sent {
     let target = Target::of(request.uri())?;
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     let connect = async {
-        let stream = target.connect(config).await?;
+        let stream = target.connect(policy).await?;
         if !target.tls {
             return handshake(stream).await;
         }
@@ -185,11 +185,10 @@ mod tests {
     }
 
     async fn get(allowed: &[String], url: &str) -> Result<String, Error> {
-        let mut config = Config::new("unused", "unused");
-        config.outbound = AllowList::parse(allowed).unwrap();
+        let policy = Policy { outbound: AllowList::parse(allowed).unwrap(), ..Policy::default() };
         let body = Full::new(Bytes::new()).map_err(Error::from).boxed_unsync();
         let request = Request::get(url).header("host", "test").body(body).unwrap();
-        let sent = Outbound::new(Arc::new(config)).send_request(request, None, Box::new(async { Ok(()) }));
+        let sent = Outbound::new(Arc::new(policy)).send_request(request, None, Box::new(async { Ok(()) }));
         let (response, rest) = Pin::from(sent).await?;
         let body = response.into_body().collect().await?.to_bytes();
         drop(rest);
@@ -221,9 +220,8 @@ mod tests {
         // The name of this machine resolves to a loopback address in one form or another; an entry without a port
         // does not mean that.
         let verdict = Target { host: "ip6-localhost".into(), port, tls: false };
-        let mut config = Config::new("unused", "unused");
-        config.outbound = AllowList::parse(["ip6-localhost"]).unwrap();
-        let refused = verdict.addresses(&config).await.unwrap_err();
+        let policy = Policy { outbound: AllowList::parse(["ip6-localhost"]).unwrap(), ..Policy::default() };
+        let refused = verdict.addresses(&policy).await.unwrap_err();
         assert!(matches!(refused, Error::DestinationIpProhibited | Error::DnsError { .. }), "{refused:?}");
     }
 

@@ -10,8 +10,6 @@ use crate::bindings::{self, types};
 /// Why a file cannot be deployed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
-    #[error("the file has {bytes} bytes, {allowed} are allowed")]
-    TooLarge { bytes: usize, allowed: usize },
     #[error("the file is not WebAssembly: {hint}")]
     NotWasm { hint: &'static str },
     #[error("the file is not valid WebAssembly: {reason}")]

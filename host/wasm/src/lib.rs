@@ -9,8 +9,8 @@
 //!   Executor::run_http ─────▶ http_activity  the host's own activity; no guest
 //! ```
 //!
-//! - [`Runtime`]: versions by digest, deployment, and the [`dacapo_core::Executor`] that the engine uses.
-//! - [`Config`]: limits, pool sizes, grants.
+//! - [`Runtime`]: versions by digest, and deployment; [`Tenant`]: the [`dacapo_core::Executor`] of one task hub.
+//! - [`Config`]: what all tenants share; [`Policy`]: the limits and grants of one.
 //! - `engine`: the one wasmtime engine, with the reason for each flag.
 //! - `bindings`: the contract (`guest-sdk/wit`), converted to the core's types in one file.
 //! - `deterministic`: the world of orchestrators and entities, with `orchestration` and the deterministic `wasi`;
@@ -42,6 +42,6 @@ mod wasi;
 mod wrap;
 
 pub use allow_list::{AllowList, InvalidAllowEntry};
-pub use config::{Config, DirectoryGrant, GuestLimits, ManagementLinks, PoolSize};
+pub use config::{Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
 pub use inspect::DeployError;
-pub use runtime::{App, LoadError, Runtime, SetupError};
+pub use runtime::{App, LoadError, Runtime, SetupError, Tenant};

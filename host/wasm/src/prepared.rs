@@ -11,7 +11,7 @@ use wasmtime::{Engine, Store};
 use crate::DeployError;
 use crate::activity::Activity;
 use crate::bindings;
-use crate::config::Config;
+use crate::config::{GuestLimits, Policy};
 use crate::deterministic::{Deterministic, Shared};
 use crate::engine::TABLES_PER_SLOT;
 use crate::imports::{self, Role};
@@ -67,7 +67,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     pub fn new(
         component: Component,
-        config: &Arc<Config>,
+        most: &GuestLimits,
         deterministic: &Linker<Deterministic>,
         activities: &Linker<Activity>,
     ) -> Result<Self, DeployError> {
@@ -88,7 +88,7 @@ impl Prepared {
             component,
         };
         prepared.check_types(&describe)?;
-        prepared.functions = describe_in(config, prepared.component.engine(), &describe)?;
+        prepared.functions = describe_in(most, prepared.component.engine(), &describe)?;
         prepared.check_exports()?;
         prepared.spelling = prepared.functions.iter().map(|(name, _)| (name.folded(), name.clone())).collect();
         Ok(prepared)
@@ -149,13 +149,13 @@ impl Prepared {
 
 /// Asks the component for its functions, in an orchestrator's world with an execution that is thrown away.
 fn describe_in(
-    config: &Arc<Config>,
+    most: &GuestLimits,
     engine: &Engine,
     describe: &Entry<Deterministic>,
 ) -> Result<Vec<(FunctionName, FunctionKind)>, DeployError> {
-    let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(config))));
-    let mut store =
-        Deterministic::store(engine, config.clone(), shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
+    let policy = Arc::new(Policy { limits: most.clone(), ..Policy::default() });
+    let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))));
+    let mut store = Deterministic::store(engine, policy, shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
     let call = Box::pin(describe.call::<(), bindings::Described>(&mut store, ()));
     let error = match poll_once(call) {
         Some(Ok((described,))) => return inspect::functions_of(described),
@@ -177,7 +177,7 @@ fn poll_once<T>(mut future: std::pin::Pin<Box<impl Future<Output = T>>>) -> Opti
     }
 }
 
-fn throw_away_execution(config: &Config) -> Execution {
+fn throw_away_execution(policy: &Policy) -> Execution {
     let context = Context {
         instance: InstanceId::orchestration("describe").expect("it follows the rules"),
         execution: ExecutionId(uuid::Uuid::nil()),
@@ -186,7 +186,7 @@ fn throw_away_execution(config: &Config) -> Execution {
         version_label: String::new(),
         parent: None,
     };
-    let mut execution = Execution::new(context, config.execution.clone());
+    let mut execution = Execution::new(context, policy.execution.clone());
     execution.begin_live_turn(dacapo_core::Timestamp(0));
     execution
 }

@@ -1,9 +1,9 @@
-//! Versions by digest, and the executor that runs them.
+//! Versions by digest, and the executors that run them.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use dacapo_core::entity::SharedOperation;
 use dacapo_core::execution::TaskOutcome;
@@ -15,7 +15,7 @@ use wasmtime::{Engine, Store};
 
 use crate::activity::{self, Activity};
 use crate::cache::{self, Compiled, Modules};
-use crate::config::Config;
+use crate::config::{Config, Policy};
 use crate::deterministic::{self, Deterministic, Shared};
 use crate::entity::WasmEntityGuest;
 use crate::orchestrator::OrchestratorGuest;
@@ -23,12 +23,18 @@ use crate::prepared::Prepared;
 use crate::wrap::wrap;
 use crate::{DeployError, engine, http_activity};
 
-/// Runs guests. Cheap to clone: clones share everything.
+/// What all tenants share: the engine, its pool of guests, and the versions. Cheap to clone: clones share everything.
 #[derive(Clone)]
 pub struct Runtime(Arc<Inner>);
 
+/// The executor of one tenant: runs guests on the shared runtime under the tenant's policy.
+pub struct Tenant {
+    runtime: Arc<Inner>,
+    policy: RwLock<Arc<Policy>>,
+}
+
 struct Inner {
-    config: Arc<Config>,
+    config: Config,
     engine: Engine,
     deterministic: Linker<Deterministic>,
     activities: Linker<Activity>,
@@ -63,8 +69,6 @@ pub enum SetupError {
     Engine(String),
     #[error("cannot use the directory {}: {why}", path.display())]
     Directory { path: PathBuf, why: std::io::Error },
-    #[error("the granted directory {} cannot be read: {why}", path.display())]
-    Grant { path: PathBuf, why: std::io::Error },
 }
 
 /// Why a version cannot be run.
@@ -81,16 +85,13 @@ pub enum LoadError {
 impl Runtime {
     pub fn new(config: Config) -> Result<Self, SetupError> {
         let failed = |why: wasmtime::Error| SetupError::Engine(format!("{why:#}"));
-        let engine = engine::engine(&config.limits, &config.pool).map_err(failed)?;
+        let engine = engine::engine(&config.most, &config.pool).map_err(failed)?;
         let directory = |path: &PathBuf| {
             let path = path.clone();
             move |why| SetupError::Directory { path, why }
         };
         let modules = Modules::open(&config.modules).map_err(directory(&config.modules))?;
         let compiled = Compiled::open(&config.cache, &engine).map_err(directory(&config.cache))?;
-        for grant in &config.directories {
-            std::fs::read_dir(&grant.host).map_err(|why| SetupError::Grant { path: grant.host.clone(), why })?;
-        }
         Ok(Self(Arc::new(Inner {
             deterministic: deterministic::linker(&engine).map_err(failed)?,
             activities: activity::linker(&engine).map_err(failed)?,
@@ -101,7 +102,7 @@ impl Runtime {
             activity_seats: Arc::new(Semaphore::new(config.pool.activities as usize)),
             http_seats: Semaphore::new(HTTP_REQUESTS_MAX),
             engine,
-            config: Arc::new(config),
+            config,
         })))
     }
 
@@ -109,10 +110,6 @@ impl Runtime {
     /// large component): not for a thread that others wait for. When it returns, the file is durable.
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
         let inner = &self.0;
-        let allowed = inner.config.limits.module_bytes;
-        if bytes.len() > allowed {
-            return Err(DeployError::TooLarge { bytes: bytes.len(), allowed });
-        }
         let version = cache::version_of(bytes);
         // Libraries read foreign bytes here. One that panics at them must not look like trouble of the host.
         let placed = catch_unwind(AssertUnwindSafe(|| inner.place(version, || inner.compile(version, bytes))));
@@ -132,6 +129,13 @@ impl Runtime {
     /// Forgets a version that no instance needs any more. What still runs goes on.
     pub fn unload(&self, version: VersionId) {
         self.0.versions.lock().expect("nothing panics while it holds this").remove(&version);
+    }
+
+    /// An executor for a tenant.
+    pub fn tenant(&self, policy: Policy) -> Tenant {
+        let tenant = Tenant { runtime: self.0.clone(), policy: RwLock::default() };
+        tenant.set_policy(policy);
+        tenant
     }
 
     /// How many orchestrators can be in memory at once, those that run at the moment included.
@@ -196,7 +200,7 @@ impl Inner {
     }
 
     fn link(&self, component: Component) -> Result<Prepared, DeployError> {
-        Prepared::new(component, &self.config, &self.deterministic, &self.activities)
+        Prepared::new(component, &self.config.most, &self.deterministic, &self.activities)
     }
 
     /// A place in the pool for an orchestrator or entity.
@@ -207,11 +211,7 @@ impl Inner {
         })
     }
 
-    fn store(&self, shared: Arc<Shared>) -> Result<Store<Deterministic>, String> {
-        Deterministic::store(&self.engine, self.config.clone(), shared).map_err(|why| format!("{why:#}"))
-    }
-
-    async fn run_activity(self: Arc<Self>, version: VersionId, mut call: ActivityCall) -> TaskOutcome {
+    async fn run_activity(self: Arc<Self>, policy: Arc<Policy>, version: VersionId, mut call: ActivityCall) -> TaskOutcome {
         let prepared = match self.ready(version) {
             Some(prepared) => prepared,
             None => {
@@ -227,24 +227,40 @@ impl Inner {
         })?;
         let seats = prepared.slots.min(self.config.pool.activities);
         let _seat = self.activity_seats.clone().acquire_many_owned(seats).await.expect("the semaphore is never closed");
-        activity::run(self.engine.clone(), self.config.clone(), entry, call).await
+        activity::run(self.engine.clone(), policy, entry, call).await
     }
 }
 
-impl Executor for Runtime {
+impl Tenant {
+    /// From now on. Guests that run already, and those that are suspended in memory, keep the policy that they began with.
+    pub fn set_policy(&self, policy: Policy) {
+        let limits = policy.limits.within(&self.runtime.config.most);
+        *self.policy.write().expect("nothing panics while it holds this") = Arc::new(Policy { limits, ..policy });
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        self.policy.read().expect("nothing panics while it holds this").clone()
+    }
+
+    fn store(&self, shared: Arc<Shared>) -> Result<Store<Deterministic>, String> {
+        Deterministic::store(&self.runtime.engine, self.policy(), shared).map_err(|why| format!("{why:#}"))
+    }
+}
+
+impl Executor for Tenant {
     fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, String> {
-        let inner = &self.0;
+        let inner = &self.runtime;
         let prepared = inner.loaded(version).map_err(|why| why.to_string())?;
         let entry =
             prepared.orchestrator.clone().ok_or_else(|| format!("version {version} does not export `run-orchestrator`"))?;
         let seat = inner.seat(&prepared)?;
         let name = execution.lock().expect("a turn panicked; its execution is never used again").context().name.clone();
-        let store = inner.store(Shared::of_execution(execution))?;
+        let store = self.store(Shared::of_execution(execution))?;
         Ok(Box::new(OrchestratorGuest::new(store, entry, prepared.spelled(&name).to_string(), seat)))
     }
 
     fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, String> {
-        let inner = &self.0;
+        let inner = &self.runtime;
         let prepared = inner.loaded(version).map_err(|why| why.to_string())?;
         let entity = scope.lock().expect("a turn panicked; its operation is never used again").entity.clone();
         let name = entity.entity_name().ok_or_else(|| format!("'{entity}' is not the id of an entity"))?;
@@ -252,19 +268,19 @@ impl Executor for Runtime {
         let entry = prepared.entity.clone().filter(|_| prepared.has(FunctionKind::Entity, &name));
         let entry = entry.ok_or_else(|| format!("version {version} has no entity '{name}'"))?;
         let seat = inner.seat(&prepared)?;
-        let store = inner.store(Shared::of_operation(scope))?;
+        let store = self.store(Shared::of_operation(scope))?;
         Ok(Box::new(WasmEntityGuest::new(store, entry, name, seat)))
     }
 
     fn run_http(&self, call: ActivityCall) -> ActivityFuture {
-        let inner = self.0.clone();
+        let (inner, policy) = (self.runtime.clone(), self.policy());
         Box::pin(async move {
             let _seat = inner.http_seats.acquire().await.expect("the semaphore is never closed");
-            http_activity::run(&inner.config, &call.input).await
+            http_activity::run(&policy, &call.input).await
         })
     }
 
     fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
-        Box::pin(self.0.clone().run_activity(version, call))
+        Box::pin(self.runtime.clone().run_activity(self.policy(), version, call))
     }
 }

@@ -115,13 +115,13 @@ impl Wasi {
 
 impl Deterministic {
     fn wasi(&mut self) -> &mut Wasi {
-        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.shared, &self.config.environment)))
+        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.shared, &self.policy.environment)))
     }
 }
 
 impl WasiView for Deterministic {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.shared, &self.config.environment)));
+        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.shared, &self.policy.environment)));
         WasiCtxView { ctx: &mut wasi.context, table: &mut self.table }
     }
 }

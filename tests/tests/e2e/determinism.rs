@@ -47,7 +47,8 @@ fn hub_file(data: &std::path::Path) -> String {
 
 fn executor(data: &std::path::Path) -> Arc<dyn Executor> {
     let settings = dacapo::config::Settings { data: data.to_owned(), ..dacapo::config::Settings::default() };
-    std::sync::Arc::new(dacapo_wasm::Runtime::new(settings.runtime().unwrap()).unwrap())
+    let runtime = dacapo_wasm::Runtime::new(settings.runtime()).unwrap();
+    Arc::new(runtime.tenant(settings.policy(&settings.limits).unwrap()))
 }
 
 /// Takes the history turn by turn: the turns before are replayed cold, the messages of the next are delivered, and the

@@ -4,20 +4,19 @@ mod bad_input;
 mod conformance;
 mod openapi;
 
-use std::sync::Arc;
-
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
-use dacapo_core::execution::Limits;
 use dacapo_store::StoreOptions;
-use dacapo_wasm::{Config, PoolSize, Runtime};
+use dacapo_wasm::{Config, Policy, PoolSize, Runtime};
 
 use super::{ApiOptions, router};
 use crate::hub::{Hub, HubOptions};
+use crate::hubs::Hubs;
+use crate::limits::HubLimits;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
 const PAYLOAD_BYTES: usize = 1_000;
@@ -43,17 +42,20 @@ impl Host {
         let hub = Hub::open(HubOptions {
             name: "TestHubName".into(),
             directory: directory.path().into(),
-            runtime: Arc::new(Runtime::new(config).unwrap()),
-            limits: Limits { payload_bytes: PAYLOAD_BYTES, ..Limits::default() },
+            runtime: Runtime::new(config).unwrap(),
+            limits: HubLimits { payload_bytes: PAYLOAD_BYTES as u64, ..HubLimits::default() },
+            policy: Policy::default(),
             hot_instances: 0,
             turn_threads: 1,
             concurrent_activities: 1,
             store: StoreOptions::default(),
             retention: Default::default(),
             webhook: None,
-        });
+        })
+        .unwrap();
         let options = ApiOptions {
-            hub: hub.unwrap(),
+            hubs: Hubs::of(hub.clone()),
+            default_hub: hub.name().to_owned(),
             address: "127.0.0.1:7071".parse().unwrap(),
             allowed_hosts: Vec::new(),
             use_forwarded_host: false,
@@ -61,7 +63,7 @@ impl Host {
             payload_bytes: PAYLOAD_BYTES,
             module_bytes: 10_000,
         };
-        Self { hub: options.hub.clone(), router: router(options), _directory: directory }
+        Self { hub, router: router(options), _directory: directory }
     }
 
     /// Sends a request, and holds the answer against the document of the API.

@@ -18,7 +18,7 @@ fn call() -> ActivityCall {
 
 pub async fn run(host: &Host, guest: &Guest) -> Result<String, Failure> {
     let version = host.deploy(guest);
-    host.runtime.run_activity(version, call()).await.map(|output| output.to_string())
+    host.tenant.run_activity(version, call()).await.map(|output| output.to_string())
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn an_activity_returns_its_output() {
 
 #[tokio::test]
 async fn what_breaks_an_activity_is_named() {
-    let host = Host::with(|config| config.limits.activity_time = Duration::from_millis(300));
+    let host = Host::with(|setup| setup.policy.limits.activity_time = Duration::from_millis(300));
     let cases = [
         ("(call $loop_for_ever) (call $done)", "Timeout", "it did not finish within 300ms", true),
         ("(call $allocate_for_ever) (call $done)", "OutOfMemory", "bytes of memory, 8388608 are allowed", true),
@@ -54,23 +54,23 @@ async fn what_breaks_an_activity_is_named() {
 
 #[tokio::test]
 async fn a_busy_activity_lets_others_run() {
-    let host = Host::with(|config| config.limits.activity_time = Duration::from_millis(500));
+    let host = Host::with(|setup| setup.policy.limits.activity_time = Duration::from_millis(500));
     let (busy, quick) = (host.deploy(&Guest::activity("(call $loop_for_ever) (call $done)")), host.deploy(&Guest::default()));
     let begun = Instant::now();
     let quick = async {
-        host.runtime.run_activity(quick, call()).await.unwrap();
+        host.tenant.run_activity(quick, call()).await.unwrap();
         begun.elapsed()
     };
-    let (busy, quick) = tokio::join!(host.runtime.run_activity(busy, call()), quick);
+    let (busy, quick) = tokio::join!(host.tenant.run_activity(busy, call()), quick);
     assert_eq!(busy.unwrap_err().error_type, "Timeout");
     assert!(quick < Duration::from_millis(400), "{quick:?}");
 }
 
 #[tokio::test]
 async fn more_activities_than_places_wait() {
-    let host = Host::with(|config| config.pool = PoolSize { orchestrators: 1, activities: 2 });
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 1, activities: 2 });
     let version = host.deploy(&Guest::activity("(call $spin (i32.const 5000000)) (call $done)"));
-    let calls: Vec<_> = (0..20).map(|_| tokio::spawn(host.runtime.run_activity(version, call()))).collect();
+    let calls: Vec<_> = (0..20).map(|_| tokio::spawn(host.tenant.run_activity(version, call()))).collect();
     for call in calls {
         assert_eq!(call.await.unwrap(), Ok("\"ok\"".into()));
     }
@@ -78,12 +78,12 @@ async fn more_activities_than_places_wait() {
 
 #[tokio::test]
 async fn an_activity_that_is_dropped_stops() {
-    let host = Host::with(|config| config.pool = PoolSize { orchestrators: 1, activities: 1 });
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 1, activities: 1 });
     let (busy, quick) = (host.deploy(&Guest::activity("(call $loop_for_ever) (call $done)")), host.deploy(&Guest::default()));
     for _ in 0..3 {
-        let busy = host.runtime.run_activity(busy, call());
+        let busy = host.tenant.run_activity(busy, call());
         assert!(tokio::time::timeout(Duration::from_millis(20), busy).await.is_err());
-        assert_eq!(host.runtime.run_activity(quick, call()).await, Ok("\"ok\"".into()), "its place is free");
+        assert_eq!(host.tenant.run_activity(quick, call()).await, Ok("\"ok\"".into()), "its place is free");
     }
 }
 
@@ -91,8 +91,7 @@ async fn an_activity_that_is_dropped_stops() {
 async fn a_name_is_known_in_any_spelling_and_what_is_unknown_is_not_found() {
     let host = Host::new();
     let version = host.deploy(&Guest::activity("(call $ok (i32.const 3000) (i32.mul (local.get 1) (i32.const 1)))"));
-    let named =
-        |name: &str| host.runtime.run_activity(version, ActivityCall { name: FunctionName::new(name).unwrap(), ..call() });
+    let named = |name: &str| host.tenant.run_activity(version, ActivityCall { name: FunctionName::new(name).unwrap(), ..call() });
     assert_eq!(named("WORK").await, Ok("\"ok\"".into()));
     for unknown in ["rest", "main"] {
         let failure = named(unknown).await.unwrap_err();
@@ -102,6 +101,6 @@ async fn a_name_is_known_in_any_spelling_and_what_is_unknown_is_not_found() {
 
 #[tokio::test]
 async fn a_version_that_is_nowhere_is_a_retriable_failure() {
-    let failure = Host::new().runtime.run_activity(VersionId([7; 32]), call()).await.unwrap_err();
+    let failure = Host::new().tenant.run_activity(VersionId([7; 32]), call()).await.unwrap_err();
     assert!(failure.retriable && failure.message.contains("cannot be read"), "{failure:?}");
 }

@@ -22,7 +22,7 @@ impl Entity {
     pub fn start(host: &Host, version: VersionId, name: &str) -> Result<Self, String> {
         let name = FunctionName::new(name).unwrap();
         let scope = Arc::new(Mutex::new(scope(&name)));
-        let guest = host.runtime.start_entity(version, scope.clone())?;
+        let guest = host.tenant.start_entity(version, scope.clone())?;
         Ok(Self { guest, scope, name, state: None })
     }
 
@@ -142,7 +142,7 @@ fn what_breaks_an_operation_is_named() {
 
 #[test]
 fn an_output_and_a_state_are_limited() {
-    let host = Host::with(|config| config.execution.payload_bytes = 5);
+    let host = Host::with(|setup| setup.policy.execution.payload_bytes = 5);
     let mut entity = Entity::of(&host, &Guest::entity("(call $kept (i32.const 3000) (i32.const 4) (local.get 6) (local.get 7))"));
     assert!(entity.run("do", "[123]").is_ok());
     let failure = entity.run("do", "[1234]").unwrap_err();
@@ -173,7 +173,7 @@ fn what_operations_leave_in_memory_does_not_add_up() {
 
 #[test]
 fn entities_and_orchestrators_take_the_same_places() {
-    let host = Host::with(|config| config.pool = PoolSize { orchestrators: 2, activities: 1 });
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 2, activities: 1 });
     let version = host.deploy(&Guest::entity("(call $forgotten)"));
     for _ in 0..20 {
         let mut entities = [Entity::start(&host, version, "thing"), Entity::start(&host, version, "thing")].map(Result::unwrap);

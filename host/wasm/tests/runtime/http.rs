@@ -61,12 +61,12 @@ async fn send(host: &Host, request: &str) -> Result<String, Failure> {
         seq: Seq(0),
         attempt: 1,
     };
-    host.runtime.run_http(call).await.map(|output| output.to_string())
+    host.tenant.run_http(call).await.map(|output| output.to_string())
 }
 
 /// A host that may reach the server.
 fn allowing(server: &Server) -> Host {
-    Host::with(|config| config.outbound = AllowList::parse([&server.authority]).unwrap())
+    Host::with(|setup| setup.policy.outbound = AllowList::parse([&server.authority]).unwrap())
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn no_answer_is_a_failure_that_may_pass() {
     let rude = Server::answering("what?\r\n\r\n").await;
     let torn = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nto").await;
     let all = [&nobody, &silent.authority, &rude.authority, &torn.authority];
-    let host = Host::with(|config| config.outbound = AllowList::parse(all).unwrap());
+    let host = Host::with(|setup| setup.policy.outbound = AllowList::parse(all).unwrap());
     for (authority, message) in all.into_iter().zip(["nobody listens there", "no answer within 100ms", "", ""]) {
         let request = format!(r#"{{"method":"GET","uri":"http://{authority}/","timeoutMs":100}}"#);
         let failure = send(&host, &request).await.unwrap_err();
@@ -183,9 +183,9 @@ async fn no_answer_is_a_failure_that_may_pass() {
 #[tokio::test]
 async fn a_request_takes_no_longer_than_an_activity() {
     let server = Server::answering("").await;
-    let host = Host::with(|config| {
-        config.outbound = AllowList::parse([&server.authority]).unwrap();
-        config.limits.activity_time = Duration::from_millis(50);
+    let host = Host::with(|setup| {
+        setup.policy.outbound = AllowList::parse([&server.authority]).unwrap();
+        setup.policy.limits.activity_time = Duration::from_millis(50);
     });
     let request = format!(r#"{{"method":"GET","uri":"http://{}/"}}"#, server.authority);
     assert!(send(&host, &request).await.unwrap_err().message.contains("no answer within 50ms"));
@@ -194,9 +194,9 @@ async fn a_request_takes_no_longer_than_an_activity() {
 #[tokio::test]
 async fn a_response_that_cannot_be_kept_is_a_failure_for_good() {
     let host = |server: &Server| {
-        Host::with(|config| {
-            config.outbound = AllowList::parse([&server.authority]).unwrap();
-            config.execution.payload_bytes = 200;
+        Host::with(|setup| {
+            setup.policy.outbound = AllowList::parse([&server.authority]).unwrap();
+            setup.policy.execution.payload_bytes = 200;
         })
     };
     // The second one fits, but not with its quotation marks escaped.

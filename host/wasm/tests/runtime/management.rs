@@ -20,8 +20,8 @@ fn asking() -> Guest {
 }
 
 fn linked() -> Host {
-    Host::with(|config| {
-        config.management_links = Some(ManagementLinks::new(|id| format!("{{\"id\":\"{id}\"}}")));
+    Host::with(|setup| {
+        setup.policy.management_links = Some(ManagementLinks::new(|id| format!("{{\"id\":\"{id}\"}}")));
     })
 }
 

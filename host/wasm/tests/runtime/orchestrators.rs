@@ -128,7 +128,7 @@ fn a_panic_says_where_and_how_it_came_there() {
 
 #[test]
 fn guests_that_are_dropped_while_they_wait_free_their_place() {
-    let host = Host::with(|config| config.pool = PoolSize { orchestrators: 2, activities: 1 });
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 2, activities: 1 });
     let version = host.deploy(&Guest::orchestrator("(call $await_event) (call $done)"));
     for _ in 0..20 {
         let mut guests = [start(&host, version), start(&host, version)].map(Result::unwrap);
@@ -158,5 +158,5 @@ fn start(host: &Host, version: VersionId) -> Result<Box<dyn dacapo_core::Guest>,
     };
     let mut execution = Execution::new(context, Limits::default());
     execution.begin_live_turn(Timestamp(0));
-    host.runtime.start(version, Arc::new(Mutex::new(execution)))
+    host.tenant.start(version, Arc::new(Mutex::new(execution)))
 }

@@ -16,8 +16,9 @@ fn deployed(name: &str) -> Option<(Host, VersionId)> {
         eprintln!("left out: {} is not built", path.display());
         return None;
     };
-    let host =
-        Host::with(|config| config.limits = dacapo_wasm::GuestLimits { fuel_per_turn: 200_000_000, ..config.limits.clone() });
+    let host = Host::with(|setup| {
+        setup.policy.limits = dacapo_wasm::GuestLimits { fuel_per_turn: 200_000_000, ..setup.policy.limits.clone() }
+    });
     let version = host.runtime.prepare(&bytes).unwrap_or_else(|why| panic!("{why}")).version;
     Some((host, version))
 }

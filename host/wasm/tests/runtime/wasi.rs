@@ -148,9 +148,9 @@ fn panics_and_exits_are_told_from_traps() {
 
 #[test]
 fn the_environment_is_the_configured_one_and_there_are_no_files() {
-    let host = Host::with(|config| {
-        config.environment = vec![("A".into(), "1".into()), ("B".into(), "2".into())];
-        config.directories = vec![DirectoryGrant { guest: "/".into(), host: std::env::temp_dir() }];
+    let host = Host::with(|setup| {
+        setup.policy.environment = vec![("A".into(), "1".into()), ("B".into(), "2".into())];
+        setup.policy.directories = vec![DirectoryGrant { guest: "/".into(), host: std::env::temp_dir() }];
     });
     let count = "(drop (call $environ (i32.const 200) (i32.const 204))) (call $number (i64.load32_u (i32.const 200)))";
     assert_eq!(host.outcome(&on_wasi(count)).unwrap(), "2");
@@ -248,7 +248,7 @@ async fn an_activity_reads_granted_directories_and_nothing_else() {
     let read = activity_on_wasi("(call $read_file)");
     assert_eq!(run(&Host::new(), &read).await.unwrap(), "8");
     let grant = DirectoryGrant { guest: "/data".into(), host: directory.path().to_owned() };
-    let host = Host::with(|config| config.directories = vec![grant]);
+    let host = Host::with(|setup| setup.policy.directories = vec![grant]);
     assert_eq!(run(&host, &read).await.unwrap(), "{\"stock\":3}");
     // Asks to create the file that it opens: refused, because the grant is for reading.
     let create = activity_on_wasi(

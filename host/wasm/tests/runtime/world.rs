@@ -8,16 +8,24 @@ use dacapo_core::{
     Delivery, Event, ExecutionId, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message, Row, Seq, Timestamp,
     VersionId,
 };
-use dacapo_wasm::{Config, GuestLimits, PoolSize, Runtime};
+use dacapo_wasm::{Config, GuestLimits, Policy, PoolSize, Runtime, Tenant};
 use tempfile::TempDir;
 
 use crate::guest::Guest;
 
-/// A runtime with small limits, and its directories.
+/// A runtime with one tenant and small limits, and its directories.
 pub struct Host {
     pub runtime: Runtime,
+    pub tenant: Tenant,
     pub config: Config,
+    policy: Policy,
     _directory: TempDir,
+}
+
+/// What a test may change.
+pub struct Setup {
+    pub pool: PoolSize,
+    pub policy: Policy,
 }
 
 impl Host {
@@ -25,27 +33,30 @@ impl Host {
         Self::with(|_| {})
     }
 
-    pub fn with(configure: impl FnOnce(&mut Config)) -> Self {
+    pub fn with(configure: impl FnOnce(&mut Setup)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut config = Config::new(directory.path().join("modules"), directory.path().join("cache"));
-        config.pool = PoolSize::small();
-        config.limits = GuestLimits {
+        let limits = GuestLimits {
             orchestrator_memory_bytes: 4 << 20,
             activity_memory_bytes: 8 << 20,
             table_elements: 1_000,
             stack_bytes: 256 << 10,
             fuel_per_turn: 2_000_000,
             activity_time: Duration::from_secs(20),
-            module_bytes: 1 << 20,
         };
-        configure(&mut config);
+        let mut setup = Setup { pool: PoolSize::small(), policy: Policy { limits, ..Policy::default() } };
+        configure(&mut setup);
+        let Setup { pool, policy } = setup;
+        config.most = policy.limits.clone();
+        config.pool = pool;
         let runtime = Runtime::new(config.clone()).unwrap();
-        Self { runtime, config, _directory: directory }
+        Self { tenant: runtime.tenant(policy.clone()), runtime, config, policy, _directory: directory }
     }
 
     /// The same directories in a new process, so to speak.
     pub fn restart(&mut self) {
         self.runtime = Runtime::new(self.config.clone()).unwrap();
+        self.tenant = self.runtime.tenant(self.policy.clone());
     }
 
     pub fn deploy(&self, guest: &Guest) -> VersionId {
@@ -108,7 +119,7 @@ impl<'a> Instance<'a> {
             _ => Memory::Cold(self.history.clone()),
         };
         let now = Timestamp(self.now * 1_000_000);
-        let turn = Turn { executor: &self.host.runtime, limits: &Limits::default(), now, active_version: Some(self.version) };
+        let turn = Turn { executor: &self.host.tenant, limits: &Limits::default(), now, active_version: Some(self.version) };
         let result = turn.run(self.record.clone(), memory, inbox);
         self.logs.extend(result.logs.into_iter().map(|line| line.message));
         self.live = result.live;

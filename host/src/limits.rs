@@ -1,0 +1,198 @@
+//! The limits of a task hub: one table, from which come the configuration, the administrator's commands and the docs.
+//!
+//! The host's configuration says what a hub has by default; the administrator may give a hub other values while it runs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dacapo_core::execution::Limits;
+use dacapo_wasm::GuestLimits;
+use serde::{Deserialize, Serialize};
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    pub name: &'static str,
+    pub default: u64,
+    pub unit: &'static str,
+    /// What becomes of whoever meets it.
+    pub then: Then,
+    pub what: &'static str,
+}
+
+/// What happens at a limit. Every refusal and every failure names the limit and its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Then {
+    /// 413: what was sent is too large.
+    TooLarge,
+    /// 429 with `Retry-After`: waiting helps.
+    TryLater,
+    /// 403: it helps to remove something, or to ask the administrator.
+    Forbidden,
+    /// 507: there is no room.
+    NoRoom,
+    /// The instance fails, or the call of the activity.
+    Fails,
+    /// What is over it waits.
+    Waits,
+    /// What is over it is dropped, with a line that says so.
+    Dropped,
+}
+
+macro_rules! limits {
+    ($($name:ident = $default:expr, $unit:literal, $then:ident, $what:literal;)*) => {
+        /// What one task hub may use.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct HubLimits {
+            $(#[doc = $what] pub $name: u64,)*
+        }
+
+        /// Every limit, in the order in which it is documented.
+        pub static LIMITS: &[Limit] = &[
+            $(Limit { name: stringify!($name), default: $default, unit: $unit, then: Then::$then, what: $what },)*
+        ];
+
+        impl Default for HubLimits {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        impl HubLimits {
+            pub fn get(&self, name: &str) -> Option<u64> {
+                match name {
+                    $(stringify!($name) => Some(self.$name),)*
+                    _ => None,
+                }
+            }
+
+            fn set(&mut self, name: &str, value: u64) {
+                match name {
+                    $(stringify!($name) => self.$name = value,)*
+                    _ => {}
+                }
+            }
+        }
+    };
+}
+
+limits! {
+    // What clients and deployers put into a hub.
+    apps = 100, "apps", Forbidden, "Apps of a hub.";
+    versions = 50, "versions", Forbidden, "Versions of one app that are kept.";
+    module_bytes = 64 << 20, "bytes", TooLarge, "A deployed file.";
+    compile_seconds = 120, "seconds", Forbidden, "How long compiling a deployed file may take.";
+    compile_memory_bytes = 4 << 30, "bytes", Forbidden, "Address space of the process that compiles a deployed file.";
+    requests_per_second = 10_000, "requests per second", TryLater, "Requests of clients, a second's worth of which may come at once.";
+    payload_bytes = 4 << 20, "bytes", TooLarge, "One input, output, event or custom status.";
+    instances_alive = 1_000_000, "instances", TryLater, "Orchestrations that have not ended, and entities.";
+    inbox_messages = 10_000, "messages", TryLater, "Messages that wait for one instance, because it is suspended or has not begun.";
+    storage_bytes = 16 << 30, "bytes", NoRoom, "The hub's file. What clients send is refused above it; a tenth more, and turns that add to it fail.";
+
+    // What an orchestrator or entity may do.
+    history_events = 100_000, "events", Fails, "Events in the history of one execution; four fifths of it are worth a warning. Continue-as-new begins a new one.";
+    custom_status_bytes = 16 << 10, "bytes", Fails, "The custom status of an orchestration.";
+    actions_per_turn = 100_000, "actions", Fails, "Calls, timers, messages and other actions of an orchestrator in one turn.";
+    action_bytes_per_turn = 64 << 20, "bytes", Fails, "Payloads of these.";
+    tasks = 1_000_000, "tasks", Fails, "Actions and waits in one execution.";
+    operations_per_turn = 1_000, "operations", Waits, "Operations that an entity runs before their effects are saved.";
+    entities_per_lock = 100, "entities", Fails, "Entities that one critical section may lock.";
+    log_bytes_per_turn = 64 << 10, "bytes", Dropped, "Log lines of an orchestrator or entity in one turn.";
+    log_bytes_per_activity = 1 << 20, "bytes", Dropped, "Log lines of one attempt of an activity.";
+    fuel_per_turn = 2_000_000_000, "units", Fails, "Fuel, about one unit for each wasm instruction, of an orchestrator in one turn or an entity in one operation.";
+    orchestrator_memory_bytes = 128 << 20, "bytes", Fails, "Each linear memory of an orchestrator or entity.";
+    activity_memory_bytes = 512 << 20, "bytes", Fails, "Each linear memory of an activity.";
+    table_elements = 50_000, "elements", Fails, "Each table of a guest.";
+
+    // How much of the host a hub may use at a time.
+    turns_at_once = 16, "turns", Waits, "Turns that have begun and are not saved.";
+    hot_instances = 1_000, "instances", Waits, "Orchestrations that stay in memory between their turns; the others are replayed.";
+    concurrent_activities = 256, "activities", Waits, "Activities that run at once.";
+    activity_seconds = 300, "seconds", Fails, "One attempt of an activity.";
+
+    // What activities send and receive.
+    http_request_bytes = 16 << 20, "bytes", Fails, "The body of one outgoing request.";
+    http_response_bytes = 64 << 20, "bytes", Fails, "The body of its response.";
+    http_seconds = 100, "seconds", Fails, "One outgoing request, from connecting to the end of its response.";
+}
+
+/// Why a limit cannot be given a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidLimit {
+    #[error("there is no limit '{0}'; `dacapo hub limits` shows all")]
+    Unknown(String),
+    #[error("the limit {0} must be 1 or more")]
+    Zero(String),
+}
+
+impl HubLimits {
+    /// These limits, with other values for some.
+    pub fn with(&self, overrides: &BTreeMap<String, u64>) -> Result<Self, InvalidLimit> {
+        let mut limits = self.clone();
+        for (name, &value) in overrides {
+            if limits.get(name).is_none() {
+                return Err(InvalidLimit::Unknown(name.clone()));
+            }
+            if value == 0 {
+                return Err(InvalidLimit::Zero(name.clone()));
+            }
+            limits.set(name, value);
+        }
+        Ok(limits)
+    }
+
+    /// What bounds an execution.
+    pub fn execution(&self) -> Limits {
+        Limits {
+            actions_per_turn: size(self.actions_per_turn),
+            action_bytes_per_turn: size(self.action_bytes_per_turn),
+            payload_bytes: size(self.payload_bytes),
+            custom_status_bytes: size(self.custom_status_bytes),
+            tasks: size(self.tasks),
+            log_bytes_per_turn: size(self.log_bytes_per_turn),
+            operations_per_turn: size(self.operations_per_turn),
+            entities_per_lock: size(self.entities_per_lock),
+        }
+    }
+
+    /// What bounds a guest.
+    pub fn guest(&self) -> GuestLimits {
+        GuestLimits {
+            orchestrator_memory_bytes: size(self.orchestrator_memory_bytes),
+            activity_memory_bytes: size(self.activity_memory_bytes),
+            table_elements: size(self.table_elements),
+            fuel_per_turn: self.fuel_per_turn,
+            activity_time: Duration::from_secs(self.activity_seconds),
+            ..GuestLimits::default()
+        }
+    }
+}
+
+fn size(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_core_and_of_the_runtime() {
+        let limits = HubLimits::default();
+        assert_eq!(limits.execution(), Limits::default());
+        assert_eq!(limits.guest(), GuestLimits::default());
+    }
+
+    #[test]
+    fn what_is_overridden_must_exist_and_allow_something() {
+        let with = |name: &str, value| HubLimits::default().with(&BTreeMap::from([(name.to_owned(), value)]));
+        assert_eq!(with("apps", 7).unwrap().apps, 7);
+        assert_eq!(with("apes", 7), Err(InvalidLimit::Unknown("apes".into())));
+        assert_eq!(with("apps", 0), Err(InvalidLimit::Zero("apps".into())));
+        for limit in LIMITS {
+            assert_eq!(with(limit.name, 7).unwrap().get(limit.name), Some(7));
+        }
+    }
+}
