@@ -26,7 +26,7 @@ use dacapo_wasm::{ManagementLinks, Policy, Runtime};
 
 use crate::api::{self, ApiOptions, Links};
 use crate::config::{LogFormat, LogSettings, Settings};
-use crate::hub::{Hub, HubOptions};
+use crate::hub::{Hub, HubOptions, HubRules, Shared, SharedOptions};
 use crate::hubs::Hubs;
 
 /// How long requests that are being answered may take once the hub is closed.
@@ -104,24 +104,33 @@ pub fn open_hub(settings: &Settings, address: Option<SocketAddr>) -> anyhow::Res
         ManagementLinks::new(move |id| InstanceId::any(id).map_or_else(|_| "null".into(), |id| links.management(&id)))
     });
     let policy = Policy { management_links, ..settings.policy(&settings.limits)? };
+    let shared = share(settings)?;
+    let (hub, _) = Hub::open(
+        &shared,
+        HubOptions {
+            name: settings.task_hub.clone(),
+            rules: HubRules { limits: settings.limits.clone(), policy },
+            retention: settings.retention(),
+            webhook: settings.webhook()?,
+        },
+    )?;
+    Ok(hub)
+}
+
+/// Starts what all hubs of the host share. Must be called within a tokio runtime.
+fn share(settings: &Settings) -> anyhow::Result<Shared> {
     let runtime = Runtime::new(settings.runtime()).context("preparing to run WebAssembly")?;
-    let (hot_instances, concurrent_activities) = (settings.hot_instances(), settings.concurrent_activities());
-    if (hot_instances as u64) < u64::from(settings.engine.hot_instances) {
-        let wanted = settings.engine.hot_instances;
+    let room = settings.room();
+    if (room.hot_instances as u64) < u64::from(settings.engine.hot_instances) {
+        let (hot_instances, wanted) = (room.hot_instances, settings.engine.hot_instances);
         tracing::warn!(hot_instances, wanted, "fewer orchestrations stay in memory than wanted: vm.max_map_count allows no more");
     }
-    Hub::open(HubOptions {
-        name: settings.task_hub.clone(),
+    Shared::new(SharedOptions {
         directory: settings.data.clone(),
         runtime,
-        limits: settings.limits.clone(),
-        policy,
-        hot_instances,
-        turn_threads: settings.turn_threads(),
-        concurrent_activities,
-        store: StoreOptions { cache_bytes: settings.store.cache_bytes, ..StoreOptions::default() },
-        retention: settings.retention(),
-        webhook: settings.webhook()?,
+        threads: settings.turn_threads(),
+        room,
+        store: StoreOptions::default(),
     })
 }
 

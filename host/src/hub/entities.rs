@@ -27,7 +27,8 @@ impl Inner {
             Err(error) => return self.turn_failed(id, envelopes, error),
         };
         let active_version = self.catalog.entity_version(&loaded.record.name);
-        let turn = EntityTurn { executor: self.executor.as_ref(), limits: &self.limits, now: now(), active_version };
+        let rules = self.rules();
+        let turn = EntityTurn { executor: self.executor.as_ref(), limits: &rules.execution, now: now(), active_version };
         let EntityTurnResult { commit, logs, again, .. } = turn.run(loaded.record, loaded.memory, loaded.inbox);
         match commit {
             None => {

@@ -1,6 +1,5 @@
-//! Turn threads: load, execute, write.
+//! Turns: load, execute, write.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use dacapo_core::event::Outcome;
@@ -8,44 +7,9 @@ use dacapo_core::turn::{Memory, Turn, TurnResult};
 use dacapo_core::{Announcement, Commit, Delivery, Event, InstanceId, InstanceRecord, Message, RuntimeStatus, ScheduledActivity};
 use dacapo_store::PendingActivity;
 
-use super::desk::{Envelope, Hot, Job};
+use super::desk::{Envelope, Hot};
 use super::settle::Settled;
 use super::{HubError, Inner, now};
-
-/// Guests run on these threads, on stacks of their own; the thread's own stack serves the compiler and the host.
-const STACK_BYTES: usize = 4 << 20;
-
-pub(super) fn spawn(hub: &Arc<Inner>, threads: usize) -> std::io::Result<()> {
-    for number in 0..threads {
-        let inner = hub.clone();
-        let builder = std::thread::Builder::new().name(format!("turn-{number}")).stack_size(STACK_BYTES);
-        let handle = builder.spawn(move || work(&inner))?;
-        hub.threads.lock().expect("no holder of this lock panics").push(handle);
-    }
-    Ok(())
-}
-
-fn work(hub: &Arc<Inner>) {
-    while let Some(job) = hub.desk.next() {
-        match job {
-            // A panic is a bug of the host, in either job. It must not take the other instances down with it.
-            Job::Settle(settled) => {
-                if catch_unwind(AssertUnwindSafe(|| hub.settle(*settled))).is_err() {
-                    tracing::error!(
-                        "what follows from a commit panicked; what is left of it is taken up at the next start of the host"
-                    );
-                }
-            }
-            Job::Turn(id, envelopes, hot) => {
-                let turn = catch_unwind(AssertUnwindSafe(|| hub.run_turn(&id, envelopes, hot.map(|hot| *hot))));
-                if turn.is_err() {
-                    tracing::error!(instance = %id, "the turn panicked; the instance is taken up at the next start of the host");
-                    hub.desk.end_turn(&id, None, false);
-                }
-            }
-        }
-    }
-}
 
 /// A turn that is ready to be executed.
 struct Loaded {
@@ -57,7 +21,7 @@ struct Loaded {
 }
 
 impl Inner {
-    fn run_turn(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, hot: Option<Hot>) {
+    pub(super) fn run_turn(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, hot: Option<Hot>) {
         if id.is_entity() {
             return self.run_entity_turn(id, envelopes);
         }
@@ -68,7 +32,8 @@ impl Inner {
             Err(error) => return self.turn_failed(id, envelopes, error),
         };
         let active_version = self.catalog.orchestrator_version(&loaded.record.name);
-        let turn = Turn { executor: self.executor.as_ref(), limits: &self.limits, now: now(), active_version };
+        let rules = self.rules();
+        let turn = Turn { executor: self.executor.as_ref(), limits: &rules.execution, now: now(), active_version };
         let before = loaded.record.clone();
         let TurnResult { commit, live, logs, refused } = turn.run(loaded.record, loaded.memory, loaded.inbox);
         if let Some(why) = refused {
@@ -101,12 +66,13 @@ impl Inner {
         settled.activities = self.activities_of(&commit);
         settled.activities_cleared.clone_from(&commit.activities_cleared);
         settled.timers.clone_from(&commit.timers_set);
-        let hub = self.clone();
+        // Not the hub: the store's writer must never be the last to hold it.
+        let desk = self.desk.clone();
         self.store.commit(
             commit,
             Box::new(move |result| {
                 settled.result = Some(result);
-                hub.desk.settled(Box::new(settled));
+                desk.settled(Box::new(settled));
             }),
         );
     }

@@ -11,10 +11,10 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use dacapo_store::StoreOptions;
-use dacapo_wasm::{Config, Policy, PoolSize, Runtime};
+use dacapo_wasm::{Config, PoolSize, Runtime};
 
 use super::{ApiOptions, router};
-use crate::hub::{Hub, HubOptions};
+use crate::hub::{Hub, HubOptions, HubRules, RoomSize, Shared, SharedOptions};
 use crate::hubs::Hubs;
 use crate::limits::HubLimits;
 
@@ -39,20 +39,22 @@ impl Host {
         let directory = tempfile::tempdir().unwrap();
         let modules = directory.path().join("modules");
         let config = Config { pool: PoolSize::small(), ..Config::new(modules, directory.path().join("cache")) };
-        let hub = Hub::open(HubOptions {
-            name: "TestHubName".into(),
+        let shared = Shared::new(SharedOptions {
             directory: directory.path().into(),
             runtime: Runtime::new(config).unwrap(),
-            limits: HubLimits { payload_bytes: PAYLOAD_BYTES as u64, ..HubLimits::default() },
-            policy: Policy::default(),
-            hot_instances: 0,
-            turn_threads: 1,
-            concurrent_activities: 1,
+            threads: 1,
+            room: RoomSize { hot_instances: 0, activities: 1, cache_bytes: 1 << 20, hubs: 1 },
             store: StoreOptions::default(),
-            retention: Default::default(),
-            webhook: None,
         })
         .unwrap();
+        let limits = HubLimits { payload_bytes: PAYLOAD_BYTES as u64, ..HubLimits::default() };
+        let options = HubOptions {
+            name: "TestHubName".into(),
+            rules: HubRules { limits, ..HubRules::default() },
+            retention: Default::default(),
+            webhook: None,
+        };
+        let (hub, _) = Hub::open(&shared, options).unwrap();
         let options = ApiOptions {
             hubs: Hubs::of(hub.clone()),
             default_hub: hub.name().to_owned(),

@@ -1,4 +1,4 @@
-//! A hub's file in a directory.
+//! A file in a directory.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use ::redb::{Builder, Database, DatabaseError, StorageError};
 use super::file::Medium;
 
 /// A file of the operating system.
-pub(super) struct DiskFile(pub PathBuf);
+pub(crate) struct DiskFile(pub PathBuf);
 
 impl Medium for DiskFile {
     fn open(&self, builder: &Builder) -> Result<Database, DatabaseError> {

@@ -6,7 +6,7 @@ use crate::StoreError;
 
 /// What can go wrong inside a transaction.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// What was asked or found is wrong; the file works.
     Store(StoreError),
     /// The file does not work, and the transaction is not stored.

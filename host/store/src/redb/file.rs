@@ -1,4 +1,4 @@
-//! The file of a hub, opened again when it has failed.
+//! A file, of a hub or of the host, opened again when it has failed.
 //!
 //! After any failed read or write redb refuses all further work on a database: what its cache holds may no longer be what
 //! the disk holds. The cure is to open the file again, which repairs it. That is done here, by whoever meets the failure
@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use ::redb::{Builder, Database, DatabaseError, ReadableDatabase};
 
 use super::fault::{Fault, store_error};
-use super::hub::prepare;
 use super::tables::{META, META_COUNTERS};
 use crate::StoreError;
 use crate::codec::{self, Counters};
@@ -26,7 +25,7 @@ pub trait Medium: Send + Sync + 'static {
     fn path(&self) -> &Path;
 }
 
-pub(super) struct HubFile {
+pub(crate) struct RedbFile {
     medium: Box<dyn Medium>,
     cache_bytes: usize,
     reopen_pause: Duration,
@@ -46,18 +45,24 @@ struct Broken {
 }
 
 /// A piece of work on the file that failed.
-pub(super) struct Failed {
+pub(crate) struct Failed {
     pub error: StoreError,
     /// Whether it may be stored all the same.
     pub uncertain: bool,
 }
 
-impl HubFile {
-    pub fn open(medium: Box<dyn Medium>, cache_bytes: usize, reopen_pause: Duration) -> Result<(Self, Counters), StoreError> {
+impl RedbFile {
+    /// Opens or makes a file, and lets `prepare` make of it what it should be.
+    pub fn open<T>(
+        medium: Box<dyn Medium>,
+        cache_bytes: usize,
+        reopen_pause: Duration,
+        prepare: impl FnOnce(&Database) -> Result<T, Fault>,
+    ) -> Result<(Self, T), StoreError> {
         let database = open(medium.as_ref(), cache_bytes)?;
-        let counters = prepare(&database).map_err(Fault::into_error)?;
+        let prepared = prepare(&database).map_err(Fault::into_error)?;
         let state = RwLock::new(State { generation: 0, database: Ok(database) });
-        Ok((Self { medium, cache_bytes, reopen_pause, state }, counters))
+        Ok((Self { medium, cache_bytes, reopen_pause, state }, prepared))
     }
 
     pub fn size(&self) -> u64 {
@@ -117,7 +122,7 @@ impl HubFile {
 
     /// Opens the file again after a failure, if nobody has done so yet.
     fn heal(&self, generation: u64, error: &StoreError) -> Result<(), StoreError> {
-        tracing::warn!(path = %self.medium.path().display(), %error, "the task hub's file failed and is opened again");
+        tracing::warn!(path = %self.medium.path().display(), %error, "the file failed and is opened again");
         self.reopen(generation)
     }
 
@@ -152,7 +157,7 @@ fn open(medium: &dyn Medium, cache_bytes: usize) -> Result<Database, StoreError>
     let mut builder = Database::builder();
     builder.set_cache_size(cache_bytes);
     builder.set_repair_callback(|session| {
-        tracing::info!(progress = session.progress(), "the task hub was not closed; its file is being checked");
+        tracing::info!(progress = session.progress(), "the file was not closed and is being checked");
     });
     medium.open(&builder).map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => StoreError::Locked {

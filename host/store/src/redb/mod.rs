@@ -75,8 +75,9 @@ mod writer;
 
 pub use file::Medium;
 
-use disk_file::DiskFile;
-use file::HubFile;
+pub(crate) use disk_file::DiskFile;
+pub(crate) use fault::Fault;
+pub(crate) use file::{Failed, RedbFile};
 use prepare::Prepared;
 use writer::{Change, Job, Outcome, Queue, Writer};
 
@@ -124,7 +125,7 @@ impl QuickRepair {
 
 /// A task hub in a redb file. Dropping it writes what waits, and closes the file.
 pub struct RedbStore {
-    file: Arc<HubFile>,
+    file: Arc<RedbFile>,
     queue: Arc<Queue>,
     rows: Arc<AtomicU64>,
     writer: Option<JoinHandle<()>>,
@@ -140,7 +141,7 @@ impl RedbStore {
 
     /// Opens the hub on another medium than a file.
     pub fn open_on(medium: impl Medium, options: StoreOptions) -> Result<Self> {
-        let (file, counters) = HubFile::open(Box::new(medium), options.cache_bytes, options.reopen_pause)?;
+        let (file, counters) = RedbFile::open(Box::new(medium), options.cache_bytes, options.reopen_pause, hub::prepare)?;
         let file = Arc::new(file);
         let queue = Arc::new(Queue::default());
         let rows = Arc::new(AtomicU64::new(counters.next_row));

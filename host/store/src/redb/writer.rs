@@ -19,7 +19,7 @@ use dacapo_core::Row;
 use super::QuickRepair;
 use super::apply::{Rejected, Tables, put_app};
 use super::fault::Fault;
-use super::file::HubFile;
+use super::file::RedbFile;
 use super::prepare::Prepared;
 use crate::codec::Counters;
 use crate::{AppVersion, Receipt, StoreError};
@@ -140,7 +140,7 @@ impl Queue {
 /// The writer, on its thread.
 pub(super) struct Writer {
     pub queue: Arc<Queue>,
-    pub file: Arc<HubFile>,
+    pub file: Arc<RedbFile>,
     pub rows: Arc<AtomicU64>,
     pub counters: Counters,
     pub quick_repair: QuickRepair,

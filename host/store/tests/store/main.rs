@@ -4,6 +4,7 @@
 
 mod codec;
 mod conformance;
+mod control;
 mod crash;
 mod disk;
 mod failures;

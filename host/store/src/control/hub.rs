@@ -1,8 +1,4 @@
-//! The control file of a host: its task hubs, their keys, limits, grants and secrets, and what the administrator did.
-//!
-//! One small redb file beside the hubs, `control.redb`. Its values are JSON with named members, because they are few, are
-//! read by people in need, and gain members from release to release: an unknown member is kept out of the way, a missing one
-//! has its default. Every change is one transaction with the line of the audit log that tells of it.
+//! What is kept of a task hub.
 
 use std::collections::BTreeMap;
 
@@ -60,3 +56,27 @@ pub struct SecretGrant {
     #[serde(default)]
     pub environment: Option<String>,
 }
+
+/// What a host must do for a hub that it does not have open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Wake {
+    /// It was open when the host last said anything of it: after a crash, work may wait in it.
+    Open,
+    /// It was closed in good order.
+    #[serde(rename_all = "camelCase")]
+    Idle {
+        /// When its first timer is due, in microseconds since 1970. None: only a client wakes it.
+        next_timer: Option<i64>,
+    },
+}
+
+/// What is wrong with a text that should name a task hub; None if nothing is.
+pub fn hub_name_trouble(name: &str) -> Option<&'static str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let fits = (1..=HUB_NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(plain);
+    (!fits).then_some("should be 1 to 64 letters, digits, '-' or '_'")
+}
+
+/// A hub's name is also that of its file.
+pub const HUB_NAME_CHARS_MAX: usize = 64;

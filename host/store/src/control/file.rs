@@ -1,0 +1,420 @@
+//! The file, and what is asked of it.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use redb::{
+    Database, Durability, ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, TableDefinition, WriteTransaction,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{AuditEntry, ControlError, HubRecord, KeyHash, KeyRecord, Scope, Wake, audit};
+use crate::StoreError;
+use crate::redb::{DiskFile, Failed, Fault, RedbFile};
+
+/// Folded name → record.
+const HUBS: TableDefinition<&str, &[u8]> = TableDefinition::new("hubs");
+const WAKES: TableDefinition<&str, &[u8]> = TableDefinition::new("wakes");
+const KEYS: TableDefinition<KeyHash, &[u8]> = TableDefinition::new("keys");
+/// Folded scope and name → hash.
+const KEY_NAMES: TableDefinition<(&str, &str), KeyHash> = TableDefinition::new("key_names");
+/// When a key was last used, about.
+const KEY_USES: TableDefinition<KeyHash, i64> = TableDefinition::new("key_uses");
+/// Folded hub and name → what the host makes of the secret.
+const SECRETS: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("secrets");
+const FACTS: TableDefinition<&str, &[u8]> = TableDefinition::new("facts");
+pub(super) const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
+/// Folded scope, whether denied, and number.
+pub(super) const AUDIT_OF: TableDefinition<(&str, bool, u64), ()> = TableDefinition::new("audit_of");
+pub(super) const AUDIT_COUNTS: TableDefinition<(&str, bool), u64> = TableDefinition::new("audit_counts");
+
+const FORMAT: &str = "format";
+const FORMAT_KNOWN: u8 = 1;
+
+/// Of these files there is one, and it is small.
+const CACHE_BYTES: usize = 16 << 20;
+const REOPEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// More keys are a mistake.
+pub const KEYS_PER_SCOPE_MAX: usize = 1_000;
+pub const SECRETS_PER_HUB_MAX: usize = 1_000;
+
+/// The use of a key is noted at most so often.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// The control file of a host. Reads see every change that has returned; a change that returns `Ok` survives any crash, and
+/// one that returns an error has not happened, unless the disk failed while it was saved.
+///
+/// All methods may block on the disk.
+pub struct ControlFile {
+    file: RedbFile,
+    /// When the use of each key was last noted by this process.
+    noted: Mutex<HashMap<KeyHash, i64>>,
+}
+
+type Result<T, E = ControlError> = std::result::Result<T, E>;
+/// What is refused without a fault of the file: then nothing is changed.
+type Outcome<T> = std::result::Result<Result<T>, Fault>;
+
+impl ControlFile {
+    /// Opens the file, or makes a new one. The directory must exist.
+    ///
+    /// `Locked` if another process has it open.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let (file, ()) = RedbFile::open(Box::new(DiskFile(path.to_owned())), CACHE_BYTES, REOPEN_PAUSE, prepare)?;
+        Ok(Self { file, noted: Mutex::default() })
+    }
+
+    // Hubs.
+
+    pub fn hub(&self, name: &str) -> Result<Option<HubRecord>> {
+        self.read(|txn| get(txn, HUBS, fold(name).as_str()))
+    }
+
+    /// Hubs by name, after this one.
+    pub fn hubs(&self, after: Option<&str>, limit: usize) -> Result<Vec<HubRecord>> {
+        let after = after.map(fold);
+        self.read(|txn| {
+            let hubs = txn.open_table(HUBS)?;
+            let from = match &after {
+                Some(after) => std::ops::Bound::Excluded(after.as_str()),
+                None => std::ops::Bound::Unbounded,
+            };
+            hubs.range::<&str>((from, std::ops::Bound::Unbounded))?.take(limit).map(|row| decode(row?.1.value())).collect()
+        })
+    }
+
+    pub fn hub_count(&self) -> Result<u64> {
+        self.read(|txn| Ok(txn.open_table(HUBS)?.len()?))
+    }
+
+    /// `HubExists`.
+    pub fn create_hub(&self, record: &HubRecord, entry: &AuditEntry) -> Result<()> {
+        let name = fold(&record.name);
+        self.change(entry, |txn| {
+            let mut hubs = txn.open_table(HUBS)?;
+            if hubs.get(name.as_str())?.is_some() {
+                return Ok(Err(ControlError::HubExists(record.name.clone())));
+            }
+            hubs.insert(name.as_str(), encode(record).as_slice())?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// Changes a hub, and returns it as it is then. `NoHub`. The name and the time of creation stay.
+    pub fn change_hub(&self, name: &str, entry: &AuditEntry, change: impl Fn(&mut HubRecord)) -> Result<HubRecord> {
+        let folded = fold(name);
+        self.change(entry, |txn| {
+            let mut hubs = txn.open_table(HUBS)?;
+            let stored = hubs.get(folded.as_str())?.map(|bytes| decode::<HubRecord>(bytes.value())).transpose()?;
+            let Some(stored) = stored else { return Ok(Err(ControlError::NoHub(name.into()))) };
+            let mut changed = stored.clone();
+            change(&mut changed);
+            let changed = HubRecord { name: stored.name, created_at: stored.created_at, ..changed };
+            hubs.insert(folded.as_str(), encode(&changed).as_slice())?;
+            Ok(Ok(changed))
+        })
+    }
+
+    /// Removes a hub, its keys and its secrets; the audit log stays. `NoHub`.
+    pub fn delete_hub(&self, name: &str, entry: &AuditEntry) -> Result<()> {
+        let folded = fold(name);
+        let hashes = self.change(entry, |txn| {
+            if txn.open_table(HUBS)?.remove(folded.as_str())?.is_none() {
+                return Ok(Err(ControlError::NoHub(name.into())));
+            }
+            txn.open_table(WAKES)?.remove(folded.as_str())?;
+            let (mut names, mut keys, mut uses) = (txn.open_table(KEY_NAMES)?, txn.open_table(KEYS)?, txn.open_table(KEY_USES)?);
+            let mut hashes = Vec::new();
+            for row in names.extract_from_if((folded.as_str(), "").., |(hub, _), _| hub == folded)? {
+                hashes.push(row?.1.value());
+            }
+            for hash in &hashes {
+                keys.remove(hash)?;
+                uses.remove(hash)?;
+            }
+            txn.open_table(SECRETS)?.retain_in((folded.as_str(), "").., |(hub, _), _| hub != folded)?;
+            Ok(Ok(hashes))
+        })?;
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.retain(|hash, _| !hashes.contains(hash));
+        Ok(())
+    }
+
+    // When hubs must be opened.
+
+    /// None: the hub has never been opened.
+    pub fn wake(&self, hub: &str) -> Result<Option<Wake>> {
+        self.read(|txn| get(txn, WAKES, fold(hub).as_str()))
+    }
+
+    /// All hubs that were ever opened, with their folded names.
+    pub fn wakes(&self) -> Result<Vec<(String, Wake)>> {
+        self.read(|txn| {
+            let wakes = txn.open_table(WAKES)?;
+            let wake = |row: std::result::Result<(redb::AccessGuard<&str>, redb::AccessGuard<&[u8]>), redb::StorageError>| {
+                let (name, wake) = row?;
+                Ok((name.value().to_owned(), decode(wake.value())?))
+            };
+            wakes.iter()?.map(wake).collect()
+        })
+    }
+
+    pub fn set_wake(&self, hub: &str, wake: Wake) -> Result<()> {
+        let hub = fold(hub);
+        self.write(|txn| {
+            txn.open_table(WAKES)?.insert(hub.as_str(), encode(&wake).as_slice())?;
+            Ok(Ok(()))
+        })
+    }
+
+    // Keys.
+
+    /// The key whose text has this hash.
+    pub fn key(&self, hash: &KeyHash) -> Result<Option<KeyRecord>> {
+        self.read(|txn| get(txn, KEYS, *hash))
+    }
+
+    /// The keys of a scope by name, with about when each was last used, in microseconds since 1970.
+    pub fn keys(&self, scope: &Scope) -> Result<Vec<(KeyRecord, Option<i64>)>> {
+        let scope = fold(scope.as_str());
+        self.read(|txn| {
+            let (names, keys, uses) = (txn.open_table(KEY_NAMES)?, txn.open_table(KEYS)?, txn.open_table(KEY_USES)?);
+            let mut found = Vec::new();
+            for row in names.range((scope.as_str(), "")..)? {
+                let (name, hash) = row?;
+                if name.value().0 != scope {
+                    break;
+                }
+                let hash = hash.value();
+                let stored = keys.get(hash)?.ok_or_else(|| StoreError::Corrupt("a key has a name and no record".into()))?;
+                found.push((decode(stored.value())?, uses.get(hash)?.map(|at| at.value())));
+            }
+            Ok(found)
+        })
+    }
+
+    /// `KeyExists` if the scope has a key of this name, `NoHub`, `TooMany`.
+    pub fn add_key(&self, hash: &KeyHash, record: &KeyRecord, entry: &AuditEntry) -> Result<()> {
+        let (scope, name) = (fold(record.scope.as_str()), fold(&record.name));
+        self.change(entry, |txn| {
+            if let Scope::Hub(hub) = &record.scope
+                && txn.open_table(HUBS)?.get(scope.as_str())?.is_none()
+            {
+                return Ok(Err(ControlError::NoHub(hub.clone())));
+            }
+            let mut names = txn.open_table(KEY_NAMES)?;
+            if names.get((scope.as_str(), name.as_str()))?.is_some() {
+                return Ok(Err(ControlError::KeyExists(record.name.clone())));
+            }
+            if rows_of(&names, &scope, KEYS_PER_SCOPE_MAX)? >= KEYS_PER_SCOPE_MAX {
+                return Ok(Err(ControlError::TooMany { what: "keys", limit: KEYS_PER_SCOPE_MAX }));
+            }
+            names.insert((scope.as_str(), name.as_str()), hash)?;
+            txn.open_table(KEYS)?.insert(hash, encode(record).as_slice())?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// `NoKey`. The key opens nothing from then on.
+    pub fn revoke_key(&self, scope: &Scope, name: &str, entry: &AuditEntry) -> Result<()> {
+        let (scope, folded) = (fold(scope.as_str()), fold(name));
+        let hash = self.change(entry, |txn| {
+            let hash = txn.open_table(KEY_NAMES)?.remove((scope.as_str(), folded.as_str()))?.map(|hash| hash.value());
+            let Some(hash) = hash else { return Ok(Err(ControlError::NoKey(name.into()))) };
+            txn.open_table(KEYS)?.remove(hash)?;
+            txn.open_table(KEY_USES)?.remove(hash)?;
+            Ok(Ok(hash))
+        })?;
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
+        Ok(())
+    }
+
+    /// Whether a use of a key is worth noting: true once in a while, and then the caller must note it.
+    pub fn claim_use(&self, hash: &KeyHash, at: i64) -> bool {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let every = i64::try_from(USE_NOTED_EVERY.as_micros()).unwrap_or(i64::MAX);
+        let due = noted.get(hash).is_none_or(|&last| at.saturating_sub(last) >= every);
+        if due {
+            noted.insert(*hash, at);
+        }
+        due
+    }
+
+    /// Notes that a key was used, if there is still such a key.
+    pub fn note_use(&self, hash: &KeyHash, at: i64) -> Result<()> {
+        self.write(|txn| {
+            if txn.open_table(KEYS)?.get(hash)?.is_some() {
+                txn.open_table(KEY_USES)?.insert(hash, at)?;
+            }
+            Ok(Ok(()))
+        })
+    }
+
+    // Secrets, as the host makes them unreadable.
+
+    pub fn secret(&self, hub: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        let hub = fold(hub);
+        self.read(|txn| Ok(txn.open_table(SECRETS)?.get((hub.as_str(), name))?.map(|bytes| bytes.value().to_vec())))
+    }
+
+    pub fn secret_names(&self, hub: &str) -> Result<Vec<String>> {
+        let hub = fold(hub);
+        self.read(|txn| {
+            let mut names = Vec::new();
+            for row in txn.open_table(SECRETS)?.range((hub.as_str(), "")..)? {
+                match row?.0.value() {
+                    (of, name) if of == hub => names.push(name.to_owned()),
+                    _ => break,
+                }
+            }
+            Ok(names)
+        })
+    }
+
+    /// Keeps a secret, in the place of the former one if there is one. `NoHub`, `TooMany`.
+    pub fn put_secret(&self, hub: &str, name: &str, sealed: &[u8], entry: &AuditEntry) -> Result<()> {
+        let folded = fold(hub);
+        self.change(entry, |txn| {
+            if txn.open_table(HUBS)?.get(folded.as_str())?.is_none() {
+                return Ok(Err(ControlError::NoHub(hub.into())));
+            }
+            let mut secrets = txn.open_table(SECRETS)?;
+            let is_new = secrets.get((folded.as_str(), name))?.is_none();
+            if is_new && rows_of(&secrets, &folded, SECRETS_PER_HUB_MAX)? >= SECRETS_PER_HUB_MAX {
+                return Ok(Err(ControlError::TooMany { what: "secrets", limit: SECRETS_PER_HUB_MAX }));
+            }
+            secrets.insert((folded.as_str(), name), sealed)?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// `NoSecret`.
+    pub fn delete_secret(&self, hub: &str, name: &str, entry: &AuditEntry) -> Result<()> {
+        let hub = fold(hub);
+        self.change(entry, |txn| {
+            let removed = txn.open_table(SECRETS)?.remove((hub.as_str(), name))?.is_some();
+            Ok(if removed { Ok(()) } else { Err(ControlError::NoSecret(name.into())) })
+        })
+    }
+
+    // What is the host's own.
+
+    /// Something that the host makes up once and keeps.
+    pub fn fact(&self, name: &str, make: impl Fn() -> Vec<u8>) -> Result<Vec<u8>> {
+        self.write(|txn| {
+            let mut facts = txn.open_table(FACTS)?;
+            if let Some(kept) = facts.get(name)? {
+                return Ok(Ok(kept.value().to_vec()));
+            }
+            let made = make();
+            facts.insert(name, made.as_slice())?;
+            Ok(Ok(made))
+        })
+    }
+
+    /// The newest lines of the audit log before one, newest first: of a scope, or all. Each has a number that rises.
+    pub fn audit(&self, scope: Option<&Scope>, before: Option<u64>, limit: usize) -> Result<Vec<(u64, AuditEntry)>> {
+        self.read(|txn| audit::read(txn, scope, before.unwrap_or(u64::MAX), limit))
+    }
+
+    /// A line that tells of no change.
+    pub fn note(&self, entry: &AuditEntry) -> Result<()> {
+        self.change(entry, |_| Ok(Ok(())))
+    }
+
+    /// A change with its line in the audit log.
+    fn change<T>(&self, entry: &AuditEntry, work: impl Fn(&WriteTransaction) -> Outcome<T>) -> Result<T> {
+        self.write(|txn| match work(txn)? {
+            Ok(value) => audit::append(txn, entry).map(|()| Ok(value)),
+            refused => Ok(refused),
+        })
+    }
+
+    fn write<T>(&self, work: impl Fn(&WriteTransaction) -> Outcome<T>) -> Result<T> {
+        let written = self.file.with(|database: &Database| {
+            let mut txn = database.begin_write()?;
+            txn.set_durability(Durability::Immediate).expect("no savepoint was made");
+            let outcome = work(&txn)?;
+            if outcome.is_ok() {
+                txn.commit().map_err(|error| Fault::Uncertain(error.into()))?;
+            }
+            Ok(outcome)
+        });
+        written.map_err(|Failed { error, .. }| error)?
+    }
+
+    fn read<T>(&self, run: impl Fn(&ReadTransaction) -> std::result::Result<T, Fault>) -> Result<T> {
+        Ok(self.file.read(run)?)
+    }
+}
+
+/// Checks that the file is one of ours, or makes it one, with every table, so that readers need not ask.
+fn prepare(database: &Database) -> std::result::Result<(), Fault> {
+    let txn = database.begin_write()?;
+    let is_new = txn.list_tables()?.next().is_none();
+    if is_new {
+        txn.open_table(FACTS)?.insert(FORMAT, [FORMAT_KNOWN].as_slice())?;
+    }
+    match txn.open_table(FACTS)?.get(FORMAT)?.map(|format| format.value().to_vec()).as_deref() {
+        Some([FORMAT_KNOWN]) => {}
+        Some(&[found, ..]) => {
+            let (found, known) = (found.into(), FORMAT_KNOWN.into());
+            return Err(StoreError::NewerFormat { what: "the control file", found, known }.into());
+        }
+        Some([]) | None => return Err(StoreError::Corrupt("it is not the control file of a host".into()).into()),
+    }
+    for table in [HUBS, WAKES, FACTS] {
+        txn.open_table(table)?;
+    }
+    txn.open_table(KEYS)?;
+    txn.open_table(KEY_NAMES)?;
+    txn.open_table(KEY_USES)?;
+    txn.open_table(SECRETS)?;
+    txn.open_table(AUDIT)?;
+    txn.open_table(AUDIT_OF)?;
+    txn.open_table(AUDIT_COUNTS)?;
+    txn.commit().map_err(|error| Fault::File(error.into()))
+}
+
+/// Names that differ only in case are the same.
+pub(super) fn fold(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+/// How many rows of a table begin with this, counted up to `most`.
+fn rows_of<V: redb::Value>(
+    table: &redb::Table<(&'static str, &'static str), V>,
+    first: &str,
+    most: usize,
+) -> std::result::Result<usize, Fault> {
+    let mut count = 0;
+    for row in table.range((first, "")..)? {
+        if row?.0.value().0 != first || count == most {
+            break;
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn get<K: redb::Key + 'static, T: DeserializeOwned>(
+    txn: &ReadTransaction,
+    table: TableDefinition<K, &'static [u8]>,
+    key: K::SelfType<'_>,
+) -> std::result::Result<Option<T>, Fault> {
+    let table = txn.open_table(table)?;
+    let value = table.get(key)?;
+    value.map(|bytes| decode(bytes.value())).transpose()
+}
+
+pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("the records of the control file have only texts for keys")
+}
+
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> std::result::Result<T, Fault> {
+    serde_json::from_slice(bytes).map_err(|why| StoreError::Corrupt(format!("the control file: {why}")).into())
+}

@@ -1,0 +1,24 @@
+//! The control file of a host: its task hubs, their keys, limits, grants and secrets, and what the administrator did.
+//!
+//! One small redb file beside the hubs, `control.redb`. Its values are JSON with named members, because they are few, are
+//! read by people in need, and gain members from release to release: an unknown member is kept out of the way, a missing one
+//! has its default. Every change is one transaction with the line of the audit log that tells of it.
+//!
+//! - [`ControlFile`]: the file, and the only place that knows its tables.
+//! - [`HubRecord`]: a task hub; [`Grants`]: what its activities may reach; [`Wake`]: when it must be opened.
+//! - [`KeyRecord`]: a key, its [`Role`] and its [`Scope`]. The text of a key is nowhere: it is found by its [`KeyHash`].
+//! - [`AuditEntry`]: a line of the audit log.
+//!
+//! Names of hubs and keys compare ignoring case.
+
+mod audit;
+mod error;
+mod file;
+mod hub;
+mod key;
+
+pub use audit::{AUDIT_PER_SCOPE_MAX, AuditEntry};
+pub use error::ControlError;
+pub use file::{ControlFile, KEYS_PER_SCOPE_MAX, SECRETS_PER_HUB_MAX};
+pub use hub::{DirectoryGrant, Grants, HUB_NAME_CHARS_MAX, HubRecord, SecretGrant, Wake, hub_name_trouble};
+pub use key::{KeyHash, KeyRecord, Role, Scope};
