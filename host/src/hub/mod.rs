@@ -38,7 +38,7 @@ use anyhow::Context as _;
 use dacapo_core::execution::{Limits, check_payload};
 use dacapo_core::{Delivery, Event, Executor, InstanceId, Message, Payload, Timestamp};
 use dacapo_store::{RedbStore, Store, StoreOptions, StoreStats};
-use dacapo_wasm::{Policy, Runtime};
+use dacapo_wasm::{Policy, Runtime, Tenant};
 use tokio::sync::{Notify, oneshot};
 
 pub use catalog::DeployedApp;
@@ -83,7 +83,8 @@ struct Inner {
     name: String,
     store: Arc<dyn Store>,
     executor: Arc<dyn Executor>,
-    runtime: Runtime,
+    /// The same, for what only WebAssembly has: deployments.
+    tenant: Arc<Tenant>,
     limits: Limits,
     catalog: Catalog,
     desk: Desk,
@@ -112,10 +113,11 @@ impl Hub {
             RedbStore::open(&path, options.store).with_context(|| format!("opening the task hub at {}", path.display()))?;
         let store: Arc<dyn Store> = Arc::new(store);
         let catalog = Catalog::load(store.as_ref()).context("reading the apps of the task hub")?;
+        let tenant = Arc::new(options.runtime.tenant(options.policy));
         let hub = Hub(Arc::new(Inner {
             name: options.name,
-            executor: Arc::new(options.runtime.tenant(options.policy)),
-            runtime: options.runtime,
+            executor: tenant.clone(),
+            tenant,
             limits: options.limits.execution(),
             catalog,
             desk: Desk::new(options.hot_instances),
@@ -148,7 +150,7 @@ impl Hub {
         let inner = self.0.clone();
         let (app, label) = (app.to_owned(), label.to_owned());
         let task = self.0.tokio.spawn_blocking(move || {
-            let prepared = inner.runtime.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
+            let prepared = inner.tenant.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
             inner.catalog.deploy(inner.store.as_ref(), Deployment { app, label, prepared, size: bytes.len() as u64, at: now() })
         });
         task.await.map_err(|_| HubError::ShuttingDown)?

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::AllowList;
+use crate::{AllowList, CompileLimits, Compiler};
 
 /// The configuration of a [`crate::Runtime`]: what all tenants share.
 #[derive(Debug, Clone)]
@@ -17,11 +17,21 @@ pub struct Config {
     pub pool: PoolSize,
     /// The most that any tenant's guest may have of what the engine is built for: memory, tables and stack.
     pub most: GuestLimits,
+    pub compiler: Compiler,
+    /// What compiling may take where nothing else is said.
+    pub compile: CompileLimits,
 }
 
 impl Config {
     pub fn new(modules: impl Into<PathBuf>, cache: impl Into<PathBuf>) -> Self {
-        Self { modules: modules.into(), cache: cache.into(), pool: PoolSize::default(), most: GuestLimits::MOST }
+        Self {
+            modules: modules.into(),
+            cache: cache.into(),
+            pool: PoolSize::default(),
+            most: GuestLimits::MOST,
+            compiler: Compiler::default(),
+            compile: CompileLimits::default(),
+        }
     }
 }
 
@@ -36,6 +46,8 @@ pub struct Policy {
     pub directories: Vec<DirectoryGrant>,
     /// The environment variables of guests.
     pub environment: Vec<(String, String)>,
+    /// What compiling a file that the tenant deploys may take.
+    pub compile: CompileLimits,
     /// What bounds an execution; the outputs of activities and entities are held against it.
     pub execution: dacapo_core::execution::Limits,
     /// Gives activities the links by which an instance is managed. None: an activity that asks for them is stopped.
