@@ -386,6 +386,7 @@ impl Settings {
             outbound: self.outbound()?,
             directories: grants.collect(),
             environment: self.environment.clone().into_iter().collect(),
+            compile: limits.compile(),
             execution: limits.execution(),
             management_links: None,
         })

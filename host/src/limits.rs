@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dacapo_core::execution::Limits;
-use dacapo_wasm::GuestLimits;
+use dacapo_wasm::{CompileLimits, GuestLimits};
 use serde::{Deserialize, Serialize};
 
 /// One line of the table.
@@ -83,7 +83,7 @@ limits! {
     apps = 100, "apps", Forbidden, "Apps of a hub.";
     versions = 50, "versions", Forbidden, "Versions of one app that are kept.";
     module_bytes = 64 << 20, "bytes", TooLarge, "A deployed file.";
-    compile_seconds = 120, "seconds", Forbidden, "How long compiling a deployed file may take.";
+    compile_seconds = 120, "seconds", Forbidden, "Processor time that compiling a deployed file may take.";
     compile_memory_bytes = 4 << 30, "bytes", Forbidden, "Address space of the process that compiles a deployed file.";
     requests_per_second = 10_000, "requests per second", TryLater, "Requests of clients, a second's worth of which may come at once.";
     payload_bytes = 4 << 20, "bytes", TooLarge, "One input, output, event or custom status.";
@@ -157,6 +157,11 @@ impl HubLimits {
         }
     }
 
+    /// What bounds compiling a deployed file.
+    pub fn compile(&self) -> CompileLimits {
+        CompileLimits { seconds: self.compile_seconds, memory_bytes: self.compile_memory_bytes }
+    }
+
     /// What bounds a guest.
     pub fn guest(&self) -> GuestLimits {
         GuestLimits {
@@ -183,6 +188,7 @@ mod tests {
         let limits = HubLimits::default();
         assert_eq!(limits.execution(), Limits::default());
         assert_eq!(limits.guest(), GuestLimits::default());
+        assert_eq!(limits.compile(), CompileLimits::default());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use dacapo_core::InstanceId;
 use dacapo_store::StoreOptions;
-use dacapo_wasm::{ManagementLinks, Policy, Runtime};
+use dacapo_wasm::{Compiler, ManagementLinks, Policy, Runtime};
 
 use crate::api::{self, ApiOptions, Links};
 use crate::config::{LogFormat, LogSettings, Settings};
@@ -56,7 +56,7 @@ async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
     let address = listener.local_addr().context("asking for the address that was taken")?;
     let data = prepare_directory(&settings.data)?;
     let mut stopping = stop_signal().context("listening for signals")?;
-    let hub = open_hub(&Settings { data: data.clone(), ..settings.clone() }, Some(address))?;
+    let hub = open_hub(&Settings { data: data.clone(), ..settings.clone() }, Some(address), own_compiler()?)?;
     let hubs = Hubs::of(hub.clone());
 
     let options = ApiOptions {
@@ -95,16 +95,26 @@ async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// This program, as the compiler of deployed modules.
+fn own_compiler() -> anyhow::Result<Compiler> {
+    // On Linux by a name that stays right when the file is replaced by a newer release.
+    let program = match Path::new("/proc/self/exe") {
+        own if own.exists() => own.to_owned(),
+        _ => std::env::current_exe().context("finding this program's own file, which compiles modules")?,
+    };
+    Ok(Compiler::Child { program })
+}
+
 /// Opens the hub that the settings name, and starts working on it. Must be called within a tokio runtime.
 ///
 /// `address` is where its host listens. Without one, activities have no management links to hand out.
-pub fn open_hub(settings: &Settings, address: Option<SocketAddr>) -> anyhow::Result<Hub> {
+pub fn open_hub(settings: &Settings, address: Option<SocketAddr>, compiler: Compiler) -> anyhow::Result<Hub> {
     let management_links = address.map(|address| {
         let links = Links::public(&settings.public_url(address), &settings.task_hub);
         ManagementLinks::new(move |id| InstanceId::any(id).map_or_else(|_| "null".into(), |id| links.management(&id)))
     });
     let policy = Policy { management_links, ..settings.policy(&settings.limits)? };
-    let shared = share(settings)?;
+    let shared = share(settings, compiler)?;
     let (hub, _) = Hub::open(
         &shared,
         HubOptions {
@@ -118,8 +128,8 @@ pub fn open_hub(settings: &Settings, address: Option<SocketAddr>) -> anyhow::Res
 }
 
 /// Starts what all hubs of the host share. Must be called within a tokio runtime.
-fn share(settings: &Settings) -> anyhow::Result<Shared> {
-    let runtime = Runtime::new(settings.runtime()).context("preparing to run WebAssembly")?;
+fn share(settings: &Settings, compiler: Compiler) -> anyhow::Result<Shared> {
+    let runtime = Runtime::new(dacapo_wasm::Config { compiler, ..settings.runtime() }).context("preparing to run WebAssembly")?;
     let room = settings.room();
     if (room.hot_instances as u64) < u64::from(settings.engine.hot_instances) {
         let (hot_instances, wanted) = (room.hot_instances, settings.engine.hot_instances);

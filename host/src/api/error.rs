@@ -94,7 +94,9 @@ impl ApiError {
     fn deploy(error: &DeployError) -> Self {
         let status = match error {
             DeployError::Io(why) if why.kind() == std::io::ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
-            DeployError::Io(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            DeployError::Io(_) | DeployError::Compiler(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            DeployError::Limit { .. } => StatusCode::FORBIDDEN,
+            DeployError::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::BAD_REQUEST,
         };
         Self::because(status, "The app cannot be deployed", chain(error))

@@ -1,6 +1,6 @@
 //! The command line: one file per command.
 //!
-//! All commands but `serve`, `config`, `delete-task-hub` and `completion` speak HTTP to a running host ([`client`]). What a
+//! All commands but `serve`, `config`, `delete-task-hub`, `completion` and `compile-module` speak HTTP to a running host ([`client`]). What a
 //! command prints goes through [`output`], what went wrong through [`error`], which also gives the exit code. What commands
 //! share has a place of its own:
 //!
@@ -11,6 +11,7 @@
 
 mod apps;
 mod client;
+mod compile_module;
 mod completion;
 mod config;
 mod confirm;
@@ -112,6 +113,8 @@ enum Command {
     ListEntities(list_entities::ListEntities),
     DeleteTaskHub(delete_task_hub::DeleteTaskHub),
     Completion(completion::Completion),
+    #[command(hide = true)]
+    CompileModule(compile_module::CompileModule),
 }
 
 /// Reads the command line of the process and does what it says.
@@ -150,6 +153,7 @@ impl Command {
             Command::ListEntities(command) => command.run(),
             Command::DeleteTaskHub(command) => command.run(),
             Command::Completion(command) => command.run(),
+            Command::CompileModule(command) => command.run(),
         }
     }
 }

@@ -218,7 +218,7 @@ impl Hub {
         let inner = self.0.clone();
         let (app, label) = (app.to_owned(), label.to_owned());
         let task = self.0.tokio.spawn_blocking(move || {
-            let prepared = inner.shared.runtime().prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
+            let prepared = inner.executor.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
             inner.catalog.deploy(inner.store.as_ref(), Deployment { app, label, prepared, size: bytes.len() as u64, at: now() })
         });
         task.await.map_err(|_| HubError::ShuttingDown)?

@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::DeployError;
+
 /// The digest that identifies a deployed file.
 pub(crate) fn version_of(bytes: &[u8]) -> VersionId {
     VersionId(Sha256::digest(bytes).into())
@@ -75,6 +77,29 @@ impl Compiled {
             .ok()
     }
 
+    /// Has code compiled into a file that is given to `compile`, and keeps it.
+    pub fn make(
+        &self,
+        version: VersionId,
+        engine: &Engine,
+        compile: impl FnOnce(&Path) -> Result<(), DeployError>,
+    ) -> Result<Component, DeployError> {
+        let unfinished = Unfinished(temporary(&self.path(version, "compiled")));
+        compile(&unfinished.0)?;
+        fs::File::open(&unfinished.0)?.sync_all()?;
+        let component = deserialize(engine, &unfinished.0)
+            .map_err(|why| DeployError::Compiler(io::Error::other(format!("what it has compiled cannot be used: {why:#}"))))?;
+        write_atomically(&self.path(version, "sha256"), &digest_of_file(&unfinished.0)?)?;
+        fs::rename(&unfinished.0, self.path(version, "cwasm"))?;
+        Ok(component)
+    }
+
+    pub fn remove(&self, version: VersionId) {
+        // What is not there need not be removed.
+        let _ = fs::remove_file(self.path(version, "sha256"));
+        let _ = fs::remove_file(self.path(version, "cwasm"));
+    }
+
     /// Keeps compiled code. That it cannot be kept is no reason to fail: it can be compiled again.
     pub fn put(&self, version: VersionId, component: &Component) {
         let kept = component.serialize().map_err(io::Error::other).and_then(|code| {
@@ -95,9 +120,13 @@ impl Compiled {
 #[allow(unsafe_code, reason = "wasmtime cannot check machine code; see the safety argument")]
 fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
     // SAFETY: the file must be what `Component::serialize` wrote, and must not change while it is mapped. It lies in a
-    // directory that only the host's user can enter; only `Compiled::put` writes there, from a component that this
-    // host compiled, under a temporary name, and renames it: no file is ever changed in place. Nothing that came from
-    // outside is ever put there. The caller has compared its digest with the one written beside it, so it is not torn.
+    // directory that only the host's user can enter; only `Compiled` has files written there, under a temporary name, and
+    // renames them: no file is ever changed in place. `put` writes what this process has compiled. For `make`, a process
+    // of this same program writes what it has compiled with `compile_module`, of the module that it was given on standard
+    // input; it has ended, with success, before the file is used. It is trusted as the compiler in this process is: its
+    // limits protect the host from a module that is slow, large or crashes it, and a crash is no success. Nothing else that
+    // came from outside is ever put there. Of a file that was there before, the caller has compared the digest with the one
+    // written beside it, so it is not torn.
     // Whoever can forge both as the host's user can replace the host itself. wasmtime checks version and settings.
     unsafe { Component::deserialize_file(engine, path) }
 }
@@ -114,11 +143,25 @@ fn digest_of_file(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
+/// A name beside a file that nobody else uses.
+fn temporary(path: &Path) -> PathBuf {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    path.with_extension(format!("tmp-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// A file that is removed unless it was given another name.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Most often it has been renamed.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 /// Writes a file so that it is there whole or not at all, and synced.
 fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let unique = format!("tmp-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
-    let temporary = path.with_extension(unique);
+    let temporary = temporary(path);
     let written = fs::File::create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::AllowList;
+use crate::{AllowList, CompileLimits, Compiler};
 
 /// The configuration of a [`crate::Runtime`]: what all tenants share.
 #[derive(Debug, Clone)]
@@ -20,6 +20,9 @@ pub struct Config {
     /// Called on the thread that runs an orchestrator or entity when a slice of its time is over, about each millisecond.
     /// It goes on when this returns.
     pub between_slices: BetweenSlices,
+    pub compiler: Compiler,
+    /// What compiling may take where nothing else is said.
+    pub compile: CompileLimits,
 }
 
 impl Config {
@@ -30,6 +33,8 @@ impl Config {
             pool: PoolSize::default(),
             most: GuestLimits::MOST,
             between_slices: BetweenSlices::default(),
+            compiler: Compiler::default(),
+            compile: CompileLimits::default(),
         }
     }
 }
@@ -67,6 +72,8 @@ pub struct Policy {
     pub directories: Vec<DirectoryGrant>,
     /// The environment variables of guests.
     pub environment: Vec<(String, String)>,
+    /// What compiling a file that the tenant deploys may take.
+    pub compile: CompileLimits,
     /// What bounds an execution; the outputs of activities and entities are held against it.
     pub execution: dacapo_core::execution::Limits,
     /// Gives activities the links by which an instance is managed. None: an activity that asks for them is stopped.

@@ -16,7 +16,25 @@ const CORE_INSTANCES_PER_SLOT: u32 = 16;
 /// The tables of a component as `wit-component` makes it: the module's, its shim's, and one to spare.
 pub(crate) const TABLES_PER_SLOT: u32 = 3;
 
+/// The engine that runs guests.
 pub(crate) fn engine(limits: &GuestLimits, pool: &PoolSize) -> wasmtime::Result<Engine> {
+    let mut config = code();
+    // A stack overflow is met at the same depth on every machine.
+    config.max_wasm_stack(limits.stack_bytes);
+    // A guest that blocks in an import is a suspended fiber. The host's functions run on the fiber's stack, behind the
+    // part that wasm may use: a debug build needs the most.
+    config.async_stack_size(limits.stack_bytes + (1 << 20));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits, pool)));
+    Engine::new(&config)
+}
+
+/// An engine that compiles for those that run guests, and runs none itself: it takes no address space for a pool.
+pub(crate) fn compiler() -> wasmtime::Result<Engine> {
+    Engine::new(&code())
+}
+
+/// Whatever compiled code depends on.
+fn code() -> Config {
     let mut config = Config::new();
 
     // Determinism. The bits of a NaN must not depend on the processor.
@@ -27,8 +45,6 @@ pub(crate) fn engine(limits: &GuestLimits, pool: &PoolSize) -> wasmtime::Result<
     config.wasm_features(WasmFeatures::THREADS, false);
     // Fuel, not time, bounds an orchestrator: the same code spends the same on every machine and on replay.
     config.consume_fuel(true);
-    // A stack overflow is met at the same depth on every machine.
-    config.max_wasm_stack(limits.stack_bytes);
 
     // What compilers of guest languages emit by default is on (wasmtime's defaults): SIMD, bulk memory, multi-value,
     // reference types, tail calls, extended constants. Off: 64-bit memories, because no guest tool chain needs them and
@@ -36,9 +52,6 @@ pub(crate) fn engine(limits: &GuestLimits, pool: &PoolSize) -> wasmtime::Result<
     config.wasm_memory64(false);
     config.wasm_component_model(true);
 
-    // A guest that blocks in an import is a suspended fiber. The host's functions run on the fiber's stack, behind the
-    // part that wasm may use: a debug build needs the most.
-    config.async_stack_size(limits.stack_bytes + (1 << 20));
     // The contract has plain blocking functions only; without concurrent tasks a store is smaller and a call faster.
     config.concurrency_support(false);
 
@@ -56,9 +69,7 @@ pub(crate) fn engine(limits: &GuestLimits, pool: &PoolSize) -> wasmtime::Result<
     // the processor; the guard catches the offsets beyond.
     config.memory_reservation(4 << 30);
     config.memory_guard_size(32 << 20);
-
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits, pool)));
-    Engine::new(&config)
+    config
 }
 
 /// Slots are set up once and reused, so that instantiating is a few system calls and no `mmap`.

@@ -5,6 +5,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, ResourceType};
 
 use crate::DeployError;
+use crate::compile::ModuleError;
 
 /// Stands for every resource of an interface that a role may not use. None is ever made.
 enum Denied {}
@@ -79,10 +80,8 @@ fn sentence(role: Role, interface: &str, function: &str) -> String {
 pub(crate) fn check(component: &Component, engine: &Engine) -> Result<(), DeployError> {
     for (name, _) in component.component_type().imports(engine) {
         if !Interface::parse(name).is_known() {
-            return Err(DeployError::UnknownImport {
-                import: name.to_owned(),
-                reason: "no function of this host can use it".into(),
-            });
+            let reason = "no function of this host can use it".to_owned();
+            return Err(ModuleError::UnknownImport { import: name.to_owned(), reason }.into());
         }
     }
     Ok(())
@@ -96,9 +95,9 @@ pub(crate) fn link<T: HasRole>(
 ) -> Result<wasmtime::component::InstancePre<T>, DeployError> {
     let mut linker = granted.clone();
     deny(role, &mut linker, component).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
-    linker.instantiate_pre(component).map_err(|why| DeployError::UnknownImport {
-        import: quoted(&why.to_string()).to_owned(),
-        reason: why.root_cause().to_string(),
+    linker.instantiate_pre(component).map_err(|why| {
+        let (import, reason) = (quoted(&why.to_string()).to_owned(), why.root_cause().to_string());
+        ModuleError::UnknownImport { import, reason }.into()
     })
 }
 

@@ -6,20 +6,22 @@ use std::fmt;
 use dacapo_core::{Failure, FunctionKind, FunctionName};
 
 use crate::bindings::{self, types};
+use crate::compile::ModuleError;
 
 /// Why a file cannot be deployed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
-    #[error("the file is not WebAssembly: {hint}")]
-    NotWasm { hint: &'static str },
-    #[error("the file is not valid WebAssembly: {reason}")]
-    Invalid { reason: String },
-    #[error(
-        "the component is not a Dacapo app: {reason}. Build it with a Dacapo SDK, or against the world `app` of guest-sdk/wit"
-    )]
-    WrongWorld { reason: String },
-    #[error("the component imports `{import}`, which this host does not offer: {reason}")]
-    UnknownImport { import: String, reason: String },
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    /// The administrator can raise the limit.
+    #[error("{what}, which is the limit {limit}; the administrator can raise it")]
+    Limit { limit: &'static str, value: u64, what: String },
+    #[error("the compiler crashed at it ({how}): it cannot be deployed as it is")]
+    CompilerCrashed { how: String },
+    #[error("the host compiles other modules at present, and {waiting} more wait: deploy it later")]
+    Busy { waiting: usize },
+    #[error("the compiler cannot be run: {0}")]
+    Compiler(std::io::Error),
     #[error("the component's `describe` failed: {0}")]
     DescribeFailed(Failure),
     #[error("the app holds no function: `describe` returned an empty list")]
@@ -34,21 +36,11 @@ pub enum DeployError {
 
 impl DeployError {
     pub(crate) fn invalid(reason: fmt::Arguments<'_>) -> Self {
-        let reason = reason.to_string();
-        let cut_off = reason.contains("unexpected end") || reason.contains("unexpected EOF") || reason.contains("out of bounds");
-        Self::Invalid { reason: if cut_off { format!("{reason} (is it complete?)") } else { reason } }
+        ModuleError::invalid(reason).into()
     }
 
-    /// A core module that cannot be made a component.
-    pub(crate) fn unwrappable(reason: fmt::Arguments<'_>) -> Self {
-        let reason = reason.to_string();
-        match reason.split("failed to resolve import `").nth(1).and_then(|rest| rest.split_once('`')) {
-            Some((import, _)) => Self::UnknownImport {
-                import: import.to_owned(),
-                reason: "the module does not say that it is part of the contract or of WASI".into(),
-            },
-            None => Self::WrongWorld { reason },
-        }
+    pub(crate) fn wrong_world(reason: impl Into<String>) -> Self {
+        ModuleError::WrongWorld { reason: reason.into() }.into()
     }
 }
 

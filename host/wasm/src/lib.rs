@@ -11,6 +11,7 @@
 //!
 //! - [`Runtime`]: versions by digest, and deployment; [`Tenant`]: the [`dacapo_core::Executor`] of one task hub.
 //! - [`Config`]: what all tenants share; [`Policy`]: the limits and grants of one.
+//! - [`Compiler`]: where modules are compiled; `complexity` refuses what is not even tried.
 //! - `engine`: the one wasmtime engine, with the reason for each flag.
 //! - `bindings`: the contract (`guest-sdk/wit`), converted to the core's types in one file.
 //! - `deterministic`: the world of orchestrators and entities, with `orchestration` and the deterministic `wasi`;
@@ -24,6 +25,8 @@ mod activity;
 mod allow_list;
 mod bindings;
 mod cache;
+mod compile;
+mod complexity;
 mod config;
 mod deterministic;
 mod engine;
@@ -44,6 +47,7 @@ mod wasi;
 mod wrap;
 
 pub use allow_list::{AllowList, InvalidAllowEntry};
+pub use compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, ModuleError, compile_module};
 pub use config::{BetweenSlices, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
 pub use inspect::DeployError;
 pub use runtime::{App, LoadError, Runtime, SetupError, Tenant};

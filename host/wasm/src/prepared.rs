@@ -80,7 +80,7 @@ impl Prepared {
         let export = |name: &str| component.get_export_index(None, name);
         let in_deterministic = |name: &str| export(name).map(|export| Entry { instance: deterministic.clone(), export });
         let describe = in_deterministic("describe")
-            .ok_or_else(|| DeployError::WrongWorld { reason: "it does not export `describe`".into() })?;
+            .ok_or_else(|| DeployError::wrong_world("it does not export `describe`"))?;
         let mut prepared = Self {
             functions: Vec::new(),
             spelling: HashMap::new(),
@@ -116,7 +116,7 @@ impl Prepared {
             };
             if !present {
                 let reason = format!("it describes the {} '{name}' but does not export `{export}`", kind.name());
-                return Err(DeployError::WrongWorld { reason });
+                return Err(DeployError::wrong_world(reason));
             }
         }
         Ok(())
@@ -140,7 +140,7 @@ impl Prepared {
                 },
                 _ => "it is not a function".to_owned(),
             };
-            Err(DeployError::WrongWorld { reason: format!("its export `{name}` has another type than in the contract: {cause}") })
+            Err(DeployError::wrong_world(format!("its export `{name}` has another type than in the contract: {cause}")))
         }
         check::<_, (), bindings::Described>("describe", Some(describe))?;
         check::<_, (&str, &str), bindings::Returned>("run-orchestrator", self.orchestrator.as_ref())?;
@@ -156,7 +156,8 @@ fn describe_in(
     engine: &Engine,
     describe: &Entry<Deterministic>,
 ) -> Result<Vec<(FunctionName, FunctionKind)>, DeployError> {
-    let policy = Arc::new(Policy { limits: most.clone(), ..Policy::default() });
+    // What a tenant may have by default, whatever the host could give: `describe` only lists names.
+    let policy = Arc::new(Policy { limits: GuestLimits::default().within(most), ..Policy::default() });
     let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))));
     let mut store = Deterministic::store(engine, policy, shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
     let described = slices::run(pin!(describe.call::<(), bindings::Described>(&mut store, ())), &BetweenSlices::default());

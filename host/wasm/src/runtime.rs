@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use dacapo_core::entity::SharedOperation;
@@ -15,12 +15,12 @@ use wasmtime::{Engine, Store};
 
 use crate::activity::{self, Activity};
 use crate::cache::{self, Compiled, Modules};
+use crate::compile::{Compilation, CompileLimits, Compiler, compile};
 use crate::config::{Config, Policy};
 use crate::deterministic::{self, Deterministic, Shared};
 use crate::entity::WasmEntityGuest;
 use crate::orchestrator::OrchestratorGuest;
 use crate::prepared::Prepared;
-use crate::wrap::wrap;
 use crate::{DeployError, engine, http_activity};
 
 /// What all tenants share: the engine, its pool of guests, and the versions. Cheap to clone: clones share everything.
@@ -45,10 +45,41 @@ struct Inner {
     orchestrator_seats: Arc<Semaphore>,
     activity_seats: Arc<Semaphore>,
     http_seats: Semaphore,
+    compilations: Compilations,
 }
 
 /// HTTP requests of orchestrators that the host sends at once; more wait. Each holds a socket.
 const HTTP_REQUESTS_MAX: usize = 256;
+
+/// Deployments that are prepared at once. A compiler uses all processors, at the lowest priority.
+const COMPILATIONS_MAX: usize = 2;
+
+/// Deployments that wait for that, each on a thread.
+const COMPILATIONS_WAITING_MAX: usize = 32;
+
+/// Who may prepare a deployment: some at once, some more in the order in which they came. Loading a version that was
+/// deployed earlier does not wait here.
+struct Compilations {
+    seats: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+}
+
+impl Default for Compilations {
+    fn default() -> Self {
+        let queue = Arc::new(Semaphore::new(COMPILATIONS_MAX + COMPILATIONS_WAITING_MAX));
+        Self { seats: Arc::new(Semaphore::new(COMPILATIONS_MAX)), queue }
+    }
+}
+
+impl Compilations {
+    /// Waits for a place, on this thread.
+    fn begin(&self) -> Result<[OwnedSemaphorePermit; 2], DeployError> {
+        let queued = self.queue.clone().try_acquire_owned();
+        let queued = queued.map_err(|_| DeployError::Busy { waiting: COMPILATIONS_WAITING_MAX })?;
+        let seat = futures::executor::block_on(self.seats.clone().acquire_owned()).expect("the semaphore is never closed");
+        Ok([seat, queued])
+    }
+}
 
 /// A version's place in memory. Its lock makes sure that it is compiled once.
 #[derive(Default)]
@@ -101,23 +132,19 @@ impl Runtime {
             orchestrator_seats: Arc::new(Semaphore::new(config.pool.orchestrators as usize)),
             activity_seats: Arc::new(Semaphore::new(config.pool.activities as usize)),
             http_seats: Semaphore::new(HTTP_REQUESTS_MAX),
+            compilations: Compilations::default(),
             engine,
             config,
         })))
     }
 
     /// Checks a file that is to be deployed, compiles it, asks it for its functions and stores it. Slow (seconds for a
-    /// large component): not for a thread that others wait for. When it returns, the file is durable.
+    /// large component, and others may be compiled before it): not for a thread that others wait for. When it returns, the
+    /// file is durable.
+    ///
+    /// A tenant's own files are prepared by [`Tenant::prepare`], within its limits.
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        let inner = &self.0;
-        let version = cache::version_of(bytes);
-        // Libraries read foreign bytes here. One that panics at them must not look like trouble of the host.
-        let placed = catch_unwind(AssertUnwindSafe(|| inner.place(version, || inner.compile(version, bytes))));
-        let prepared = placed
-            .unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler gives up on it; the log says where"))))?;
-        inner.modules.put(version, bytes)?;
-        inner.compiled.put(version, &prepared.component);
-        Ok(App { version, functions: prepared.functions.clone() })
+        self.0.prepare(bytes, self.0.config.compile)
     }
 
     /// Makes a version that was prepared once, perhaps by an earlier process, ready to run. Whatever needs a version
@@ -171,6 +198,17 @@ impl Inner {
         }
     }
 
+    fn prepare(&self, bytes: &[u8], limits: CompileLimits) -> Result<App, DeployError> {
+        let version = cache::version_of(bytes);
+        let _seat = self.compilations.begin()?;
+        // Libraries read foreign bytes here. One that panics at them must not look like trouble of the host.
+        let placed = catch_unwind(AssertUnwindSafe(|| self.place(version, || self.admit(version, bytes, limits))));
+        let prepared = placed
+            .unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler gives up on it; the log says where"))))?;
+        self.modules.put(version, bytes)?;
+        Ok(App { version, functions: prepared.functions.clone() })
+    }
+
     fn loaded(&self, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
         self.place(version, || self.load(version))
     }
@@ -183,20 +221,32 @@ impl Inner {
         if cache::version_of(&bytes) != version {
             return Err(LoadError::Damaged { version });
         }
-        let prepared = self.compile(version, &bytes).map_err(|why| LoadError::Refused { version, why })?;
-        self.compiled.put(version, &prepared.component);
-        Ok(prepared)
+        let prepared = self.compile(version, &bytes, self.config.compile).and_then(|component| self.link(component));
+        prepared.map_err(|why| LoadError::Refused { version, why })
     }
 
-    fn compile(&self, version: VersionId, bytes: &[u8]) -> Result<Prepared, DeployError> {
+    /// Makes a version of a file that somebody wants to deploy. Of what is refused nothing is kept.
+    fn admit(&self, version: VersionId, bytes: &[u8], limits: CompileLimits) -> Result<Prepared, DeployError> {
         let component = match self.compiled.get(version, &self.engine) {
             Some(component) => component,
-            None => {
-                let wrapped = wrap(bytes)?;
-                Component::from_binary(&self.engine, &wrapped).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?
-            }
+            None => self.compile(version, bytes, limits)?,
         };
-        self.link(component)
+        self.link(component).inspect_err(|_| self.compiled.remove(version))
+    }
+
+    /// Compiles a file and keeps the code.
+    fn compile(&self, version: VersionId, bytes: &[u8], limits: CompileLimits) -> Result<Component, DeployError> {
+        match &self.config.compiler {
+            Compiler::InProcess => {
+                let component = compile(&self.engine, bytes)?;
+                self.compiled.put(version, &component);
+                Ok(component)
+            }
+            Compiler::Child { program } => {
+                let run = |output: &Path| Compilation { program, limits, module: bytes, output }.run();
+                self.compiled.make(version, &self.engine, run)
+            }
+        }
     }
 
     fn link(&self, component: Component) -> Result<Prepared, DeployError> {
@@ -236,6 +286,11 @@ impl Tenant {
     pub fn set_policy(&self, policy: Policy) {
         let limits = policy.limits.within(&self.runtime.config.most);
         *self.policy.write().expect("nothing panics while it holds this") = Arc::new(Policy { limits, ..policy });
+    }
+
+    /// Prepares a file that the tenant deploys; see [`Runtime::prepare`].
+    pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
+        self.runtime.prepare(bytes, self.policy().compile)
     }
 
     fn policy(&self) -> Arc<Policy> {

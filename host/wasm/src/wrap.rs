@@ -6,7 +6,7 @@ use wasi_preview1_component_adapter_provider as adapter;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 use wit_component::ComponentEncoder;
 
-use crate::DeployError;
+use crate::compile::ModuleError;
 
 /// The first eight bytes of a wasm file: the magic number, and the version with the layer.
 const MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
@@ -14,28 +14,28 @@ const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
 
 /// A component stays as it is. A core module that follows the canonical ABI's names is wrapped into one, with the
 /// adapter for WASI preview 1 if it imports that.
-pub(crate) fn wrap(bytes: &[u8]) -> Result<Cow<'_, [u8]>, DeployError> {
+pub(crate) fn wrap(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ModuleError> {
     match bytes.first_chunk() {
         Some(&COMPONENT) => Ok(Cow::Borrowed(bytes)),
         Some(&MODULE) => wrap_module(bytes).map(Cow::Owned),
-        _ => Err(DeployError::NotWasm { hint: hint(bytes) }),
+        _ => Err(ModuleError::NotWasm { hint: hint(bytes).to_owned() }),
     }
 }
 
-fn wrap_module(bytes: &[u8]) -> Result<Vec<u8>, DeployError> {
+fn wrap_module(bytes: &[u8]) -> Result<Vec<u8>, ModuleError> {
     // The encoder takes a well-formed module for granted, and panics at one that is cut off.
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(bytes)
-        .map_err(|why| DeployError::invalid(format_args!("{why}")))?;
+        .map_err(|why| ModuleError::invalid(format_args!("{why}")))?;
     let mut encoder =
-        ComponentEncoder::default().validate(true).module(bytes).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
-    if imports_preview1(bytes).map_err(|why| DeployError::invalid(format_args!("{why}")))? {
+        ComponentEncoder::default().validate(true).module(bytes).map_err(|why| ModuleError::invalid(format_args!("{why:#}")))?;
+    if imports_preview1(bytes).map_err(|why| ModuleError::invalid(format_args!("{why}")))? {
         // A library's adapter, not a command's: the host calls the guest as often as it likes.
         encoder = encoder
             .adapter(adapter::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
             .expect("the adapter is part of the host");
     }
-    encoder.encode().map_err(|why| DeployError::unwrappable(format_args!("{why:#}")))
+    encoder.encode().map_err(|why| ModuleError::unwrappable(format_args!("{why:#}")))
 }
 
 /// An adapter that is not needed is not only idle: its interfaces would have to agree with the module's.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cli;
+mod compiling;
 mod context;
 mod contract;
 mod crash;

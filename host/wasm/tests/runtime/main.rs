@@ -1,6 +1,7 @@
 //! The runtime with small guests written in WAT: deployment, orchestrators through the core's turns, activities.
 
 mod activities;
+mod compile;
 mod deployment;
 mod entities;
 mod guest;

@@ -8,7 +8,7 @@ use dacapo_core::{
     Delivery, Event, ExecutionId, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message, Row, Seq, Timestamp,
     VersionId,
 };
-use dacapo_wasm::{Config, GuestLimits, Policy, PoolSize, Runtime, Tenant};
+use dacapo_wasm::{Compiler, Config, GuestLimits, Policy, PoolSize, Runtime, Tenant};
 use tempfile::TempDir;
 
 use crate::guest::Guest;
@@ -26,6 +26,7 @@ pub struct Host {
 pub struct Setup {
     pub pool: PoolSize,
     pub policy: Policy,
+    pub compiler: Compiler,
 }
 
 impl Host {
@@ -44,11 +45,12 @@ impl Host {
             fuel_per_turn: 2_000_000,
             activity_time: Duration::from_secs(20),
         };
-        let mut setup = Setup { pool: PoolSize::small(), policy: Policy { limits, ..Policy::default() } };
+        let mut setup = Setup { pool: PoolSize::small(), policy: Policy { limits, ..Policy::default() }, compiler: Compiler::InProcess };
         configure(&mut setup);
-        let Setup { pool, policy } = setup;
+        let Setup { pool, policy, compiler } = setup;
         config.most = policy.limits.clone();
         config.pool = pool;
+        config.compiler = compiler;
         let runtime = Runtime::new(config.clone()).unwrap();
         Self { tenant: runtime.tenant(policy.clone()), runtime, config, policy, _directory: directory }
     }

@@ -1,0 +1,209 @@
+//! Compiling a deployed file, in this process or in one of its own that a hostile module may crash or exhaust.
+//!
+//! ```text
+//!   host   Compilation::run ── module on standard input ─▶ dacapo compile-module   limits itself, then compile_module
+//!          waits, kills     ◀─ answer on standard output ─┘ writes the code to the file that it was told
+//! ```
+
+use std::io::{self, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::wrap::wrap;
+use crate::{DeployError, complexity, engine};
+
+/// Where modules are compiled.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Compiler {
+    /// In this process: for modules that are trusted, and for tests.
+    #[default]
+    InProcess,
+    /// In a process of this program, which is run as `PROGRAM compile-module --output FILE --seconds N --memory-bytes N`,
+    /// sets its own limits, reads the module from standard input and answers what [`compile_module`] returns as JSON.
+    Child { program: PathBuf },
+}
+
+/// What compiling one module may take. A compiler in this process is not held to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// Seconds of processor time. The compiler runs at the lowest priority: on a busy host these take longer than by the
+    /// clock, up to [`CLOCK_FACTOR`] times.
+    pub seconds: u64,
+    /// Address space.
+    pub memory_bytes: u64,
+}
+
+impl Default for CompileLimits {
+    fn default() -> Self {
+        Self { seconds: 120, memory_bytes: 4 << 30 }
+    }
+}
+
+/// How many times its processor time a compilation may take by the clock.
+const CLOCK_FACTOR: u64 = 10;
+
+/// Bytes of compiled code. (It is several times as large as the module, which is 64 MiB at most by default.)
+pub const COMPILED_BYTES_MAX: u64 = 1 << 30;
+
+/// Bytes that are read of what a compiler says.
+const SAID_BYTES_MAX: u64 = 64 << 10;
+
+/// Why a file cannot be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum ModuleError {
+    #[error("the file is not WebAssembly: {hint}")]
+    NotWasm { hint: String },
+    #[error("the file is not valid WebAssembly: {reason}")]
+    Invalid { reason: String },
+    #[error("the file is more complex than this host compiles: {reason}")]
+    TooComplex { reason: String },
+    #[error(
+        "the component is not a Dacapo app: {reason}. Build it with a Dacapo SDK, or against the world `app` of guest-sdk/wit"
+    )]
+    WrongWorld { reason: String },
+    #[error("the component imports `{import}`, which this host does not offer: {reason}")]
+    UnknownImport { import: String, reason: String },
+}
+
+impl ModuleError {
+    pub(crate) fn invalid(reason: std::fmt::Arguments<'_>) -> Self {
+        let reason = reason.to_string();
+        let cut_off = reason.contains("unexpected end") || reason.contains("unexpected EOF") || reason.contains("out of bounds");
+        Self::Invalid { reason: if cut_off { format!("{reason} (is it complete?)") } else { reason } }
+    }
+
+    /// A core module that cannot be made a component.
+    pub(crate) fn unwrappable(reason: std::fmt::Arguments<'_>) -> Self {
+        let reason = reason.to_string();
+        match reason.split("failed to resolve import `").nth(1).and_then(|rest| rest.split_once('`')) {
+            Some((import, _)) => Self::UnknownImport {
+                import: import.to_owned(),
+                reason: "the module does not say that it is part of the contract or of WASI".into(),
+            },
+            None => Self::WrongWorld { reason },
+        }
+    }
+}
+
+/// Compiles a deployed file for an engine.
+pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, ModuleError> {
+    let wrapped = wrap(bytes)?;
+    complexity::check(&wrapped)?;
+    Component::from_binary(engine, &wrapped).map_err(|why| ModuleError::invalid(format_args!("{why:#}")))
+}
+
+/// Compiles a deployed file to code that a [`crate::Runtime`] of this program can map: what the process of
+/// [`Compiler::Child`] does.
+pub fn compile_module(bytes: &[u8]) -> Result<Vec<u8>, ModuleError> {
+    let failed = |why: wasmtime::Error| ModuleError::invalid(format_args!("{why:#}"));
+    let engine = engine::compiler().map_err(failed)?;
+    compile(&engine, bytes)?.serialize().map_err(failed)
+}
+
+/// One run of a compiler in a process of its own.
+pub(crate) struct Compilation<'a> {
+    pub program: &'a Path,
+    pub limits: CompileLimits,
+    pub module: &'a [u8],
+    /// Where the code is to be written.
+    pub output: &'a Path,
+}
+
+/// How a compiler's process ended.
+struct Ended {
+    status: ExitStatus,
+    timed_out: bool,
+    answer: Vec<u8>,
+    /// What it wrote to standard error.
+    said: String,
+}
+
+impl Compilation<'_> {
+    /// When it succeeds, the file is there whole; otherwise it may be there or not.
+    pub fn run(&self) -> Result<(), DeployError> {
+        let child = self.start().map_err(DeployError::Compiler)?;
+        let ended = self.finish(child).map_err(DeployError::Compiler)?;
+        self.judge(&ended)
+    }
+
+    fn start(&self) -> io::Result<Child> {
+        let CompileLimits { seconds, memory_bytes } = self.limits;
+        let mut command = Command::new(self.program);
+        command.arg("compile-module").arg("--output").arg(self.output);
+        command.args(["--seconds", &seconds.to_string(), "--memory-bytes", &memory_bytes.to_string()]);
+        // Nothing of the host's environment is its business, and Ctrl-C at the host's terminal is not meant for it.
+        command.env_clear().process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+
+    /// Feeds it, listens to it, and ends it when its time is up.
+    fn finish(&self, mut child: Child) -> io::Result<Ended> {
+        let pipes = "each was asked for";
+        let mut stdin = child.stdin.take().expect(pipes);
+        let (stdout, stderr) = (child.stdout.take().expect(pipes), child.stderr.take().expect(pipes));
+        let time = Duration::from_secs(self.limits.seconds.saturating_mul(CLOCK_FACTOR));
+        thread::scope(|threads| {
+            // One that ends early does not read to the end.
+            threads.spawn(move || drop(stdin.write_all(self.module)));
+            let said = threads.spawn(move || read_bounded(stderr));
+            let (tell, heard) = mpsc::sync_channel(1);
+            threads.spawn(move || drop(tell.send(read_bounded(stdout))));
+            let answer = heard.recv_timeout(time);
+            if answer.is_err() {
+                child.kill()?;
+            }
+            let status = child.wait()?;
+            let said = String::from_utf8_lossy(&said.join().unwrap_or_default()).into_owned();
+            Ok(Ended { status, timed_out: answer.is_err(), answer: answer.unwrap_or_default(), said })
+        })
+    }
+
+    fn judge(&self, ended: &Ended) -> Result<(), DeployError> {
+        const OUT_OF_TIME: i32 = 24;
+        const FILE_TOO_LARGE: i32 = 25;
+        let CompileLimits { seconds, memory_bytes } = self.limits;
+        if let (true, Ok(answer)) = (ended.status.success(), serde_json::from_slice::<Result<(), ModuleError>>(&ended.answer)) {
+            return answer.map_err(DeployError::Module);
+        }
+        if ended.timed_out || ended.status.signal() == Some(OUT_OF_TIME) {
+            let what = format!("compiling it takes more than {seconds} seconds");
+            return Err(DeployError::Limit { limit: "compile_seconds", value: seconds, what });
+        }
+        if ended.ran_out_of_memory() {
+            let what = format!("compiling it takes more than {memory_bytes} bytes of memory");
+            return Err(DeployError::Limit { limit: "compile_memory_bytes", value: memory_bytes, what });
+        }
+        if ended.status.signal() == Some(FILE_TOO_LARGE) {
+            let reason = format!("its compiled code has more than {COMPILED_BYTES_MAX} bytes");
+            return Err(DeployError::Module(ModuleError::TooComplex { reason }));
+        }
+        let said = ended.said.lines().next().unwrap_or_default();
+        tracing::warn!(status = %ended.status, said, "a compiler crashed at a module");
+        Err(DeployError::CompilerCrashed { how: ended.status.to_string() })
+    }
+}
+
+impl Ended {
+    /// Rust ends the process when memory cannot be had; a failed mapping, or a thread without a stack, is an error's text.
+    fn ran_out_of_memory(&self) -> bool {
+        let signs = ["memory allocation of", "Cannot allocate memory", "Resource temporarily unavailable", "out of memory"];
+        signs.iter().any(|sign| self.said.contains(sign) || String::from_utf8_lossy(&self.answer).contains(sign))
+    }
+}
+
+/// Reads to the end, and keeps the beginning.
+fn read_bounded(mut from: impl Read) -> Vec<u8> {
+    let mut kept = Vec::new();
+    // What cannot be read is not there.
+    let _ = from.by_ref().take(SAID_BYTES_MAX).read_to_end(&mut kept);
+    let _ = io::copy(&mut from, &mut io::sink());
+    kept
+}

@@ -1,0 +1,106 @@
+//! Compilers in processes of their own that behave badly. (The real one is tested end to end.)
+
+use std::os::unix::fs::PermissionsExt;
+
+use dacapo_wasm::{CompileLimits, Compiler, DeployError};
+use tempfile::TempDir;
+
+use crate::guest::Guest;
+use crate::world::Host;
+
+/// A host whose compiler is a shell script.
+fn host(script: &str) -> (Host, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("compiler");
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let host = Host::with(|setup| {
+        setup.compiler = Compiler::Child { program };
+        setup.policy.compile = CompileLimits { seconds: 7, memory_bytes: 1 << 30 };
+    });
+    (host, directory)
+}
+
+fn refused(script: &str) -> DeployError {
+    let (host, _directory) = host(script);
+    let why = host.tenant.prepare(&Guest::default().module()).unwrap_err();
+    for directory in [&host.config.cache, &host.config.modules] {
+        assert_eq!(std::fs::read_dir(directory).unwrap().count(), 0, "nothing is kept");
+    }
+    why
+}
+
+#[test]
+fn a_compiler_that_crashes_is_the_modules_fault() {
+    for script in ["kill -SEGV $$", "kill -ABRT $$", "exit 101", "echo nonsense", "true"] {
+        let why = refused(script);
+        assert!(matches!(why, DeployError::CompilerCrashed { .. }), "{script}: {why}");
+    }
+}
+
+#[test]
+fn what_it_refuses_is_handed_on() {
+    let why = refused(r#"echo '{"Err":{"TooComplex":{"reason":"it is too much"}}}'"#);
+    assert_eq!(why.to_string(), "the file is more complex than this host compiles: it is too much");
+}
+
+#[test]
+fn the_limits_are_named_with_their_values() {
+    let limit = |script: &str| match refused(script) {
+        DeployError::Limit { limit, value, .. } => (limit, value),
+        other => panic!("{script}: {other}"),
+    };
+    assert_eq!(limit("kill -XCPU $$"), ("compile_seconds", 7));
+    assert_eq!(limit("echo 'memory allocation of 64 bytes failed' >&2; kill -ABRT $$"), ("compile_memory_bytes", 1 << 30));
+}
+
+#[test]
+fn one_that_never_ends_is_killed() {
+    let (host, _directory) = host("exec sleep 1000");
+    host.tenant.set_policy(dacapo_wasm::Policy { compile: CompileLimits { seconds: 0, memory_bytes: 1 }, ..Default::default() });
+    let why = host.tenant.prepare(&Guest::default().module()).unwrap_err();
+    assert!(matches!(why, DeployError::Limit { limit: "compile_seconds", .. }), "{why}");
+}
+
+#[test]
+fn what_it_says_without_end_is_not_kept() {
+    let why = refused("head -c 50000000 /dev/zero; head -c 50000000 /dev/zero >&2; exit 1");
+    assert!(matches!(why, DeployError::CompilerCrashed { .. }), "{why}");
+}
+
+#[test]
+fn code_that_is_none_is_trouble_of_the_host_and_not_used() {
+    // The second argument is the name of the file.
+    let why = refused(r#"echo hello > "$3"; echo '{"Ok":null}'"#);
+    assert!(matches!(why, DeployError::Compiler(_)), "{why}");
+    let why = refused(r#"echo '{"Ok":null}'"#);
+    assert!(matches!(why, DeployError::Io(_)), "{why}");
+}
+
+#[test]
+fn a_compiler_that_cannot_be_run_is_trouble_of_the_host() {
+    let host = Host::with(|setup| setup.compiler = Compiler::Child { program: "/does/not/exist".into() });
+    let why = host.tenant.prepare(&Guest::default().module()).unwrap_err();
+    assert!(matches!(why, DeployError::Compiler(_)), "{why}");
+}
+
+#[test]
+fn more_deployments_than_may_wait_are_refused() {
+    let (host, directory) = host(r#"while [ ! -e "$(dirname "$0")/go" ]; do sleep 0.05; done; exit 1"#);
+    let modules = (0..35).map(|n| format!("(module (func (export \"{n}\")))")).map(|wat| wat::parse_str(wat).unwrap());
+    std::thread::scope(|threads| {
+        let (tell, heard) = std::sync::mpsc::channel();
+        for module in modules {
+            let (host, tell) = (&host, tell.clone());
+            threads.spawn(move || tell.send(host.tenant.prepare(&module).unwrap_err()));
+        }
+        drop(tell);
+        // None of the others can have ended.
+        let first = heard.recv().unwrap();
+        assert!(matches!(first, DeployError::Busy { waiting: 32 }), "{first}");
+        std::fs::write(directory.path().join("go"), "").unwrap();
+        let others: Vec<_> = heard.iter().collect();
+        assert_eq!(others.len(), 34);
+        assert!(others.iter().all(|why| matches!(why, DeployError::CompilerCrashed { .. })), "{others:?}");
+    });
+}

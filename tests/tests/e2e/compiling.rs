@@ -1,0 +1,52 @@
+//! The compiler's own process, with modules that are made to hurt it.
+
+use dacapo_tests::host::{Host, binary};
+use dacapo_wasm::{CompileLimits, Compiler, Config, DeployError, Policy, PoolSize, Runtime, Tenant};
+
+fn tenant(directory: &std::path::Path, compile: CompileLimits) -> Tenant {
+    let compiler = Compiler::Child { program: binary().unwrap().to_owned() };
+    let config = Config { pool: PoolSize::small(), compiler, ..Config::new(directory.join("modules"), directory.join("cache")) };
+    Runtime::new(config).unwrap().tenant(Policy { compile, ..Policy::default() })
+}
+
+/// Valid, and much work: functions of many values that live long.
+fn slow_module() -> Vec<u8> {
+    let locals: String = (0..200).map(|n| format!("(local.set {n} (i64.mul (local.get {}) (local.get 7)))", (n * 31) % 200)).collect();
+    let function = format!("(func (local {}) {locals})", "i64 ".repeat(200));
+    wat::parse_str(format!("(module {})", function.repeat(20_000))).unwrap()
+}
+
+#[test]
+fn an_app_is_compiled_by_a_process_and_mapped() {
+    let directory = tempfile::tempdir().unwrap();
+    let module = std::fs::read(dacapo_tests::guests::build().unwrap().join("example_hello_sequence.wasm")).unwrap();
+    let tenant = tenant(directory.path(), CompileLimits::default());
+    let app = tenant.prepare(&module).unwrap();
+    assert!(app.functions.len() > 1, "{app:?}");
+    let files = std::fs::read_dir(directory.path().join("cache")).unwrap().count();
+    assert_eq!(files, 2, "the code and its digest");
+    let why = tenant.prepare(b"\0asm\x02\0\0\0").unwrap_err();
+    assert!(why.to_string().contains("cut off or of an unknown version"), "{why}");
+}
+
+#[test]
+fn a_module_that_is_slow_or_large_to_compile_meets_the_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let module = slow_module();
+    let limited = |seconds, memory_bytes| match tenant(directory.path(), CompileLimits { seconds, memory_bytes }).prepare(&module) {
+        Err(DeployError::Limit { limit, value, .. }) => (limit, value),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(limited(1, 4 << 30), ("compile_seconds", 1));
+    assert_eq!(limited(60, 400 << 20), ("compile_memory_bytes", 400 << 20));
+}
+
+#[test]
+fn a_host_refuses_it_and_serves_on() {
+    let (host, _directory) = Host::temporary(&["--set", "limits.compile_seconds=1"]).unwrap();
+    let answer = host.request("POST", "/admin/apps/slow", Some(&slow_module())).unwrap();
+    assert_eq!(answer.status, 403, "{answer:?}");
+    assert!(answer.body.contains("compile_seconds"), "{answer:?}");
+    let module = std::fs::read(dacapo_tests::guests::build().unwrap().join("example_hello_sequence.wasm")).unwrap();
+    host.deploy("hello", &module).unwrap();
+}
