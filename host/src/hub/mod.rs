@@ -85,6 +85,7 @@ struct Inner {
     executor: Arc<dyn Executor>,
     runtime: Runtime,
     limits: Limits,
+    requests_per_second: u64,
     catalog: Catalog,
     desk: Desk,
     activities: Activities,
@@ -117,6 +118,7 @@ impl Hub {
             executor: Arc::new(options.runtime.tenant(options.policy)),
             runtime: options.runtime,
             limits: options.limits.execution(),
+            requests_per_second: options.limits.requests_per_second,
             catalog,
             desk: Desk::new(options.hot_instances),
             activities: Activities::new(options.concurrent_activities),
@@ -141,6 +143,11 @@ impl Hub {
 
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// How many requests of clients it may have.
+    pub fn requests_per_second(&self) -> u64 {
+        self.0.requests_per_second
     }
 
     /// Deploys a version of an app and makes it the active one. The same bytes again change nothing.
