@@ -16,6 +16,7 @@ use toml::{Table, Value};
 
 use crate::hub::{Retention, RoomSize, TURNS_BEGUN_MAX, Webhook, between_slices};
 use crate::limits::HubLimits;
+use crate::server::{CertificateFiles, ConnectionLimits, TimeLimits};
 
 /// The documented file: every key with its default, commented out.
 pub const DEFAULT_FILE: &str = include_str!("dacapo.default.toml");
@@ -26,7 +27,7 @@ pub const FILE_NAME: &str = "dacapo.toml";
 const VARIABLE_PREFIX: &str = "DACAPO_";
 
 /// Variables that mean something to other parts of the command line.
-const OTHER_VARIABLES: [&str; 3] = ["DACAPO_CONFIG", "DACAPO_READY_FILE", "DACAPO_SERVER"];
+const OTHER_VARIABLES: [&str; 4] = ["DACAPO_CA_CERTIFICATE", "DACAPO_CONFIG", "DACAPO_READY_FILE", "DACAPO_SERVER"];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -37,6 +38,7 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     pub http: HttpSettings,
     pub hubs: HubsSettings,
+    pub tls: TlsSettings,
     pub engine: EngineSettings,
     pub store: StoreSettings,
     pub limits: HubLimits,
@@ -47,11 +49,26 @@ pub struct Settings {
     pub log: LogSettings,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpSettings {
     pub public_url: String,
     pub use_forwarded_host: bool,
+    pub connections: usize,
+    pub connections_per_address: usize,
+    pub handshake_seconds: u64,
+    pub head_seconds: u64,
+    pub idle_seconds: u64,
+    pub stall_seconds: u64,
+    pub bytes_per_second: u32,
+}
+
+/// Empty: no TLS.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsSettings {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,6 +149,7 @@ impl Default for Settings {
             allowed_hosts: Vec::new(),
             http: HttpSettings::default(),
             hubs: HubsSettings::default(),
+            tls: TlsSettings::default(),
             engine: EngineSettings::default(),
             store: StoreSettings::default(),
             limits: HubLimits::default(),
@@ -147,6 +165,22 @@ impl Default for Settings {
 impl Default for HubsSettings {
     fn default() -> Self {
         Self { open: 256, idle_seconds: 60 }
+    }
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            public_url: String::new(),
+            use_forwarded_host: false,
+            connections: 10_000,
+            connections_per_address: 2_000,
+            handshake_seconds: 10,
+            head_seconds: 15,
+            idle_seconds: 75,
+            stall_seconds: 30,
+            bytes_per_second: 1_024,
+        }
     }
 }
 
@@ -297,6 +331,16 @@ impl Settings {
             "http.public_url is '{url}', but should be such as https://example.org or https://example.org/path"
         );
         ensure!((1..=SLOTS_FOR_TURNS).contains(&self.hubs.open), "hubs.open must be 1 to {SLOTS_FOR_TURNS}");
+        for (key, value) in keys(self) {
+            if let (true, Value::Integer(value)) = (key.starts_with("http."), value) {
+                ensure!((1..=i64::from(u32::MAX)).contains(&value), "{key} must be between 1 and {}", u32::MAX);
+            }
+        }
+        let TlsSettings { certificate, key } = &self.tls;
+        ensure!(
+            certificate.as_os_str().is_empty() == key.as_os_str().is_empty(),
+            "tls.certificate and tls.key must be given together"
+        );
         ensure!(self.engine.concurrent_activities > 0, "engine.concurrent_activities must be 1 or more");
         ensure!(self.engine.stack_bytes >= 64 << 10, "engine.stack_bytes must be 65536 or more");
         for (key, value) in keys(self) {
@@ -348,12 +392,42 @@ impl Settings {
         Webhook::new(url.clone(), secret, statuses, give_up_after).context("webhook").map(Some)
     }
 
+    /// What the addresses of this host begin with.
+    pub fn scheme(&self) -> &'static str {
+        if self.certificate().is_some() { "https" } else { "http" }
+    }
+
     /// Where clients reach a host that listens on this address.
     pub fn public_url(&self, address: SocketAddr) -> String {
         match self.http.public_url.as_str() {
-            "" => format!("http://{address}"),
+            "" => format!("{}://{address}", self.scheme()),
             url => url.trim_end_matches('/').to_owned(),
         }
+    }
+
+    /// The files of the host's certificate, if it has one.
+    pub fn certificate(&self) -> Option<CertificateFiles> {
+        let TlsSettings { certificate, key } = self.tls.clone();
+        Some(CertificateFiles { certificate, key }).filter(|files| !files.certificate.as_os_str().is_empty())
+    }
+
+    /// How long clients may keep the host waiting.
+    pub fn time_limits(&self) -> TimeLimits {
+        let http = &self.http;
+        TimeLimits {
+            handshake: Duration::from_secs(http.handshake_seconds),
+            head: Duration::from_secs(http.head_seconds),
+            idle: Duration::from_secs(http.idle_seconds),
+            stall: Duration::from_secs(http.stall_seconds),
+            bytes_per_second: http.bytes_per_second,
+        }
+    }
+
+    /// How many connections there may be, if the process may have so many open files.
+    pub fn connection_limits(&self, open_files: u64) -> ConnectionLimits {
+        // The others are for task hubs, modules, and what activities reach.
+        let total = self.http.connections.min(usize::try_from(open_files / 4 * 3).unwrap_or(usize::MAX));
+        ConnectionLimits { total, per_address: self.http.connections_per_address }
     }
 
     pub fn turn_threads(&self) -> usize {
@@ -513,6 +587,9 @@ mod tests {
         assert!(text("task_hub", "../up").contains("task_hub"));
         assert!(text("activities.allow_hosts", "http://x/y").contains("allow_hosts"));
         assert!(text("activities.directories", "[{ guest = \"data\", host = \"/\" }]").contains("'data'"));
+        assert!(text("http.connections", "0").contains("http.connections"));
+        assert!(text("http.head_seconds", "99999999999").contains("http.head_seconds"));
+        assert!(text("tls.certificate", "a.pem").contains("tls.key"));
         for url in ["example.org", "ftp://example.org", "http://", "http:///path", "https://example.org?x=1", "https://a b"] {
             assert!(text("http.public_url", url).contains("http.public_url"), "{url}");
         }

@@ -6,6 +6,7 @@
 //! - [`hubs`]: all task hubs of a host.
 //! - [`limits`]: what a task hub may use.
 //! - [`meters`], with [`metrics`]: what a task hub has used.
+//! - [`server`]: HTTP: connections, TLS, and clients that mean no good.
 //! - [`serve`]: the running host: opens a hub, serves the API, stops in good order.
 //! - [`cli`]: the command line. All commands but `serve` talk to a running host over HTTP.
 //!
@@ -20,3 +21,4 @@ pub mod limits;
 pub mod meters;
 pub mod metrics;
 pub mod serve;
+pub mod server;

@@ -8,14 +8,13 @@
 //! host in good order, a second one at once; neither loses anything that was acknowledged. Event streams, which have no
 //! end of their own, end with the first one.
 
-use std::future::IntoFuture as _;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use axum::serve::ListenerExt as _;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -28,6 +27,7 @@ use crate::api::{self, ApiOptions, Links};
 use crate::config::{LogFormat, LogSettings, Settings};
 use crate::hub::{Hub, HubOptions, HubRules, Shared, SharedOptions};
 use crate::hubs::Hubs;
+use crate::server::{self, ServerOptions, Tls};
 
 /// How long requests that are being answered may take once the hub is closed.
 const CONNECTIONS_GRACE: Duration = Duration::from_secs(5);
@@ -54,6 +54,7 @@ pub fn run(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
 async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
     let listener = listen(&settings.address).await?;
     let address = listener.local_addr().context("asking for the address that was taken")?;
+    let tls = settings.certificate().map(Tls::load).transpose()?.map(Arc::new);
     let data = prepare_directory(&settings.data)?;
     let mut stopping = stop_signal().context("listening for signals")?;
     let hub = open_hub(&Settings { data: data.clone(), ..settings.clone() }, Some(address), own_compiler()?)?;
@@ -64,21 +65,28 @@ async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
         default_hub: settings.task_hub.clone(),
         address,
         allowed_hosts: settings.allowed_hosts.clone(),
+        scheme: settings.scheme(),
         use_forwarded_host: settings.http.use_forwarded_host,
         stopping: stopping.clone(),
         payload_bytes: settings.limits.payload_bytes as usize,
         module_bytes: settings.limits.module_bytes as usize,
     };
-    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-    let mut until_stopped = stopping.clone();
-    let server =
-        axum::serve(listener, api::router(options)).with_graceful_shutdown(async move { stopped(&mut until_stopped).await });
-    let mut server = tokio::spawn(server.into_future());
+    let connections = settings.connection_limits(raise_open_files());
+    if connections.total < settings.http.connections {
+        let wanted = settings.http.connections;
+        tracing::warn!(
+            connections.total,
+            wanted,
+            "fewer connections at once than wanted: the limit of open files allows no more"
+        );
+    }
+    let server = ServerOptions { api: api::router(options), tls, connections, times: settings.time_limits() };
+    let mut server = tokio::spawn(server::serve(listener, server, stopping.clone()));
 
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "the address is not a loopback address: everybody who can reach it has full access to this host");
     }
-    announce.ready(&Ready { address, url: format!("http://{address}"), task_hub: hub.name(), data: &data })?;
+    announce.ready(&Ready { address, url: format!("{}://{address}", settings.scheme()), task_hub: hub.name(), data: &data })?;
 
     tokio::select! {
         // In this order: the server ends too once the host is to stop.
@@ -142,6 +150,15 @@ fn share(settings: &Settings, compiler: Compiler) -> anyhow::Result<Shared> {
         room,
         store: StoreOptions::default(),
     })
+}
+
+/// Raises the limit of open files as far as the process may, and returns it. Each connection is one.
+fn raise_open_files() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where it may not, the limit stays as it is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 async fn listen(address: &str) -> anyhow::Result<TcpListener> {

@@ -87,8 +87,8 @@ impl Host {
                 bail!("the host did not start ({status}): {line}{log}");
             }
         };
-        let address = ready["address"].as_str().context("the host does not say its address")?.to_owned();
-        Ok(Host { options, child, url: format!("http://{address}") })
+        let url = ready["url"].as_str().context("the host does not say its address")?.to_owned();
+        Ok(Host { options, child, url })
     }
 
     /// A host with a data directory of its own that goes with the returned guard.

@@ -4,6 +4,7 @@
 //! - [`host`] runs a real `dacapo serve`.
 //! - [`clients`] drives the real client packages of Durable Functions against it.
 //! - [`crash`] kills it again and again and checks what is left.
+//! - [`wire`] sends what no HTTP client would.
 //! - [`model`] asks it for random things and checks what it shows.
 
 pub mod clients;
@@ -14,6 +15,7 @@ pub mod model;
 /// What the random programs of the fixture `interpreter` must return.
 #[path = "../fixtures/interpreter/src/program.rs"]
 pub mod program;
+pub mod wire;
 
 use std::path::{Path, PathBuf};
 

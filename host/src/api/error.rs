@@ -1,6 +1,9 @@
 //! Every refusal of the API, and how it is answered.
 
-use axum::http::StatusCode;
+use std::time::Duration;
+
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -15,6 +18,8 @@ use crate::hub::HubError;
 pub(super) struct ApiError {
     status: StatusCode,
     body: Body,
+    /// After how many seconds it helps to try again, if it does.
+    retry_after: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -36,7 +41,7 @@ struct ErrorBody {
 impl ApiError {
     /// 404 without a body: the clients take an empty body for "there is none".
     pub fn not_found() -> Self {
-        Self { status: StatusCode::NOT_FOUND, body: Body::None }
+        Self::bare(StatusCode::NOT_FOUND)
     }
 
     pub fn unknown_task_hub(name: &str) -> Self {
@@ -82,6 +87,16 @@ impl ApiError {
         Self::with(StatusCode::PAYLOAD_TOO_LARGE, format!("the {what} {size}: at most {limit} bytes are allowed"))
     }
 
+    /// 429: the hub has had all the requests that it may have in a second.
+    pub fn too_many_requests(hub: &str, per_second: u64, wait: Duration) -> Self {
+        let why = format!(
+            "the limit requests_per_second of the task hub '{hub}' is {per_second}: wait, or ask the administrator to raise it \
+             (dacapo hub set-limit {hub} requests_per_second VALUE)"
+        );
+        let retry_after = Some(wait.as_secs_f64().ceil() as u64);
+        Self { retry_after, ..Self::with(StatusCode::TOO_MANY_REQUESTS, why) }
+    }
+
     pub fn forbidden(why: impl Into<String>) -> Self {
         Self::with(StatusCode::FORBIDDEN, why)
     }
@@ -104,15 +119,21 @@ impl ApiError {
 
     fn with(status: StatusCode, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { status, body: Body::Error(ErrorBody { exception_message: message.clone(), message }) }
+        let body = Body::Error(ErrorBody { exception_message: message.clone(), message });
+        Self { body, ..Self::bare(status) }
+    }
+
+    fn bare(status: StatusCode) -> Self {
+        Self { status, body: Body::None, retry_after: None }
     }
 
     fn text(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, body: Body::Text(text.into()) }
+        Self { body: Body::Text(text.into()), ..Self::bare(status) }
     }
 
     fn because(status: StatusCode, message: &str, why: impl Into<String>) -> Self {
-        Self { status, body: Body::Error(ErrorBody { message: message.into(), exception_message: why.into() }) }
+        let body = Body::Error(ErrorBody { message: message.into(), exception_message: why.into() });
+        Self { body, ..Self::bare(status) }
     }
 }
 
@@ -121,7 +142,7 @@ impl From<HubError> for ApiError {
         let why = error.to_string();
         match error {
             HubError::NotFound(_) => Self::not_found(),
-            HubError::Ended { .. } => Self { status: StatusCode::GONE, body: Body::None },
+            HubError::Ended { .. } => Self::bare(StatusCode::GONE),
             HubError::AlreadyExists { .. } => Self::with(StatusCode::CONFLICT, why),
             HubError::AlreadySuspended(_) | HubError::NotSuspended(_) => Self::internal(why),
             HubError::UnknownOrchestrator { .. } | HubError::UnknownEntity { .. } | HubError::NotForEntities { .. } => {
@@ -180,10 +201,14 @@ impl std::fmt::Display for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        match self.body {
+        let mut response = match self.body {
             Body::None => self.status.into_response(),
             Body::Error(body) => json(self.status, &body),
             Body::Text(text) => json(self.status, &text),
+        };
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        response
     }
 }

@@ -24,8 +24,16 @@ impl Guard {
 
     pub fn check(&self, head: &Parts) -> Result<(), ApiError> {
         let header = |name| head.headers.get(name).map(|value| value.to_str().unwrap_or_default());
-        let host = header(HOST);
-        let origin = header(ORIGIN);
+        let (host, origin) = (header(HOST), header(ORIGIN));
+        if head.headers.get_all(HOST).iter().count() > 1 {
+            return Err(ApiError::argument("there is more than one 'Host' header"));
+        }
+        // A proxy that looks at one of the two and this host at the other would see two requests.
+        let authority = head.uri.authority().map(|authority| authority.as_str());
+        if let (Some(authority), Some(host)) = (authority, host.filter(|host| authority.is_some_and(|one| one != *host))) {
+            return Err(ApiError::argument(format!("the request is for '{authority}', but its 'Host' header says '{host}'")));
+        }
+        let host = authority.or(host);
         if let Some(host) = host.filter(|host| self.loopback_only && !is_loopback(host) && !self.allows(host)) {
             return Err(ApiError::forbidden(format!(
                 "the host listens on a loopback address and does not answer to the name '{host}'; the key allowed_hosts of its \
@@ -88,6 +96,25 @@ mod tests {
             assert!(!passes(loopback, host, None), "{host}");
             assert!(passes("0.0.0.0:7071", host, None), "{host}");
         }
+    }
+
+    #[test]
+    fn a_request_is_for_one_host() {
+        let guard = Guard::new("127.0.0.1:7071".parse().unwrap(), Vec::new());
+        let passes = |uri: &str, hosts: &[&str]| {
+            let mut request = axum::http::Request::builder().uri(uri);
+            for host in hosts {
+                request = request.header(HOST, *host);
+            }
+            guard.check(&request.body(()).unwrap().into_parts().0).is_ok()
+        };
+        assert!(passes("http://localhost:7071/healthz", &["localhost:7071"]));
+        assert!(passes("http://localhost:7071/healthz", &[]));
+        assert!(!passes("http://evil.example/healthz", &[]));
+        assert!(!passes("http://evil.example/healthz", &["localhost:7071"]));
+        assert!(!passes("http://user@localhost:7071/healthz", &["localhost:7071"]));
+        assert!(!passes("/healthz", &["localhost:7071", "evil.example"]));
+        assert!(!passes("/healthz", &["localhost:7071", "localhost:7071"]));
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //!   instance something; [`purge`] removes; [`events`] follows; [`admin`] is for what is the host's own.
 //! - [`links`], [`status`], [`history`], [`page`]: what more than one route sends.
 //! - [`openapi`], with [`schema`]: the document of all this, made from the table.
-//! - [`guard`]: what a browser must not be tricked into. [`error`]: every refusal.
+//! - [`guard`]: what a browser must not be tricked into. [`rate`]: how many requests a hub may have. [`error`]: every refusal.
 //!
 //! A handler parses, asks the [`Hub`] and formats; it decides nothing about orchestrations. It can read only parameters
 //! that its route declares and, where assertions are on, answer only with statuses that it declares.
@@ -32,6 +32,7 @@ mod orchestrators;
 mod page;
 mod parameter;
 mod purge;
+mod rate;
 mod request;
 mod restart;
 mod route;
@@ -54,10 +55,12 @@ pub use links::Links;
 
 use crate::hub::Hub;
 use crate::hubs::Hubs;
+use crate::server::Remote;
 use body::Takes;
 use error::ApiError;
 use guard::Guard;
 use parameter::TASK_HUB;
+use rate::Rates;
 use request::{Call, Query};
 use route::Found;
 
@@ -70,6 +73,8 @@ pub struct ApiOptions {
     pub address: SocketAddr,
     /// Names other than its own under which clients may reach a host on a loopback address.
     pub allowed_hosts: Vec<String>,
+    /// How clients reach it: http or https.
+    pub scheme: &'static str,
     /// Whether links are made of what a proxy says of the request that it passed on.
     pub use_forwarded_host: bool,
     /// Turns true when the host is to stop: then streams end.
@@ -87,7 +92,9 @@ pub fn router(options: ApiOptions) -> axum::Router {
         hubs: options.hubs,
         default_hub: options.default_hub,
         guard,
+        rates: Rates::default(),
         authority: options.address.to_string(),
+        scheme: options.scheme,
         use_forwarded_host: options.use_forwarded_host,
         stopping: options.stopping,
         payload_bytes: options.payload_bytes,
@@ -100,8 +107,10 @@ struct Api {
     hubs: Hubs,
     default_hub: String,
     guard: Guard,
+    rates: Rates,
     /// Stands in for a `Host` header that is missing.
     authority: String,
+    scheme: &'static str,
     use_forwarded_host: bool,
     stopping: watch::Receiver<bool>,
     payload_bytes: usize,
@@ -124,10 +133,14 @@ impl Api {
         }
     }
 
-    /// The hub that a request is for: the one it names, otherwise the default one.
+    /// The hub that a request is for: the one it names, otherwise the default one. It counts as a request of it.
     async fn hub(&self, name: Option<&str>) -> Result<Hub, ApiError> {
         let name = name.filter(|name| !name.is_empty()).unwrap_or(&self.default_hub);
-        self.hubs.hub(name).await?.ok_or_else(|| ApiError::unknown_task_hub(name))
+        let hub = self.hubs.hub(name).await?.ok_or_else(|| ApiError::unknown_task_hub(name))?;
+        let per_second = hub.requests_per_second();
+        let taken = self.rates.take(hub.name(), per_second, Instant::now());
+        taken.map_err(|wait| ApiError::too_many_requests(hub.name(), per_second, wait))?;
+        Ok(hub)
     }
 }
 
@@ -135,9 +148,10 @@ async fn dispatch(State(api): State<Arc<Api>>, request: Request) -> Response {
     let started = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let invocation = request.headers().get("x-azure-functions-invocationid").cloned();
+    let remote = request.extensions().get::<Remote>().map(|remote| remote.0);
     let response = answer(api, request).await.unwrap_or_else(IntoResponse::into_response);
     let (status, elapsed) = (response.status().as_u16(), started.elapsed());
-    tracing::debug!(%method, path, status, ?elapsed, ?invocation, "request");
+    tracing::debug!(%method, path, status, ?elapsed, ?remote, ?invocation, "request");
     response
 }
 

@@ -82,7 +82,7 @@ impl Call {
 
     fn origin(&self) -> String {
         let forwarded = if self.api.use_forwarded_host { forwarded_origin(&self.head) } else { None };
-        forwarded.unwrap_or_else(|| origin(&self.head, &self.api.authority))
+        forwarded.unwrap_or_else(|| origin(self.api.scheme, &self.head, &self.api.authority))
     }
 
     /// Whether the body claims to be JSON; none if it claims nothing.
@@ -107,10 +107,10 @@ impl Call {
 }
 
 /// Scheme and authority under which the client reaches the host.
-fn origin(head: &Parts, own_authority: &str) -> String {
+fn origin(scheme: &str, head: &Parts, own_authority: &str) -> String {
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let authority = head.uri.authority().map(|authority| authority.as_str());
-    format!("http://{}", authority.or(host).unwrap_or(own_authority))
+    format!("{scheme}://{}", authority.or(host).unwrap_or(own_authority))
 }
 
 /// The same as a proxy says it of the request that it passed on. The first value is that of the outermost proxy.
@@ -176,8 +176,9 @@ mod tests {
 
     #[test]
     fn an_address_is_that_of_the_request() {
-        assert_eq!(origin(&head(&[("host", "hub.example:81")]), "127.0.0.1:7071"), "http://hub.example:81");
-        assert_eq!(origin(&head(&[]), "127.0.0.1:7071"), "http://127.0.0.1:7071");
+        let origin = |scheme, headers| origin(scheme, &head(headers), "127.0.0.1:7071");
+        assert_eq!(origin("http", &[("host", "hub.example:81")]), "http://hub.example:81");
+        assert_eq!(origin("https", &[]), "https://127.0.0.1:7071");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::error::CliError;
 use super::events::EventReader;
@@ -28,6 +29,9 @@ pub(super) struct Connection {
     /// The task hub; by default the one that the host serves.
     #[arg(long, env = "DACAPO_TASK_HUB", value_name = "NAME")]
     task_hub_name: Option<String>,
+    /// Believe no other certificate of the host than this one, or one that it has signed: a file in PEM.
+    #[arg(long, env = "DACAPO_CA_CERTIFICATE", value_name = "FILE", value_parser = authority)]
+    ca_certificate: Option<Certificate<'static>>,
     /// Print the host's JSON, for programs.
     #[arg(long)]
     pub json: bool,
@@ -41,8 +45,18 @@ impl Connection {
         // A proxy leads away from this machine.
         let local = ["//127.", "//localhost", "//[::1]"].iter().any(|host| server.contains(host));
         let config = if local { config.proxy(None) } else { config };
+        let config = match &self.ca_certificate {
+            Some(authority) => config
+                .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(std::slice::from_ref(authority))).build()),
+            None => config,
+        };
         Client { agent: config.build().into(), server, task_hub: self.task_hub_name.clone() }
     }
+}
+
+fn authority(path: &str) -> Result<Certificate<'static>, String> {
+    let pem = std::fs::read(path).map_err(|why| why.to_string())?;
+    Certificate::from_pem(&pem).map_err(|why| format!("it is no certificate in PEM: {why}"))
 }
 
 #[derive(Clone)]

@@ -213,6 +213,11 @@ impl Hub {
         &self.0.name
     }
 
+    /// How many requests of clients it may have.
+    pub fn requests_per_second(&self) -> u64 {
+        self.0.rules().limits.requests_per_second
+    }
+
     /// Deploys a version of an app and makes it the active one. The same bytes again change nothing.
     pub async fn deploy(&self, app: &str, label: &str, bytes: Vec<u8>) -> Result<DeployedApp, HubError> {
         let inner = self.0.clone();

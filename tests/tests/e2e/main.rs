@@ -17,6 +17,7 @@ mod model;
 mod openapi;
 mod retention;
 mod rewind;
+mod server;
 mod sse;
 mod versions;
 mod webhook;

@@ -24,6 +24,7 @@ pub(super) static HOST: Group = Group {
                 NO_HUB,
                 answer(409, Json("Error"), "A function of this name belongs to another app."),
                 TOO_LARGE,
+                TOO_MANY,
                 FAULT,
                 CLOSING,
                 DISK_FULL,
@@ -37,7 +38,7 @@ pub(super) static HOST: Group = Group {
             summary: "The active version of each app.",
             parameters: &[&TASK_HUB.about],
             takes: Takes::Nothing,
-            answers: &[answer(200, Json("AppList"), "All apps."), NO_HUB],
+            answers: &[answer(200, Json("AppList"), "All apps."), NO_HUB, TOO_MANY],
             handler: |call| Box::pin(admin::apps(call)),
         },
         Route {

@@ -10,7 +10,7 @@ pub(super) static INSTANCES: Group = Group {
     description: "Instances: asking for them, telling them something, removing them.",
     bases: MANAGEMENT_BASES,
     parameters: &[&TASK_HUB.about],
-    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::GET,
@@ -159,7 +159,7 @@ pub(super) static EVENTS: Group = Group {
     description: "Following instances without asking again and again.",
     bases: MANAGEMENT_BASES,
     parameters: &[&TASK_HUB.about],
-    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::GET,

@@ -43,6 +43,8 @@ const IN_USE: Answer = answer(409, Json("Error"), "An instance that has not ende
 const ENDED: Answer = answer(410, Nothing, "It has ended.");
 const TOO_LARGE: Answer = answer(413, Json("Error"), "The body is larger than the configuration of the host allows.");
 const LONG_ADDRESS: Answer = answer(414, Nothing, "The address has more than 65,534 bytes.");
+const TOO_MANY: Answer = answer(429, Json("Error"), "The task hub has had all the requests that it may have in a second.")
+    .with(&[("Retry-After", "Seconds after which to try again.")]);
 const LONG_HEADERS: Answer = answer(431, Nothing, "The headers are too large.");
 const FAULT: Answer = answer(500, Json("Error"), "The host has failed. Its log says more.");
 const FAILED: Answer = answer(

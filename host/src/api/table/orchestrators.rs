@@ -10,7 +10,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
     description: "Starting orchestrations.",
     bases: MANAGEMENT_BASES,
     parameters: &[&TASK_HUB.about],
-    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::POST,
@@ -87,7 +87,7 @@ pub(super) static STARTERS: Group = Group {
     description: "The HTTP triggers that the documents of Durable Functions use in every example.",
     bases: &["api", ""],
     parameters: &[&TASK_HUB.about],
-    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::POST,

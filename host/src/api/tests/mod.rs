@@ -36,6 +36,10 @@ struct Answer {
 
 impl Host {
     pub fn open() -> Self {
+        Self::with(HubLimits { payload_bytes: PAYLOAD_BYTES as u64, ..HubLimits::default() })
+    }
+
+    fn with(limits: HubLimits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let modules = directory.path().join("modules");
         let config = Config { pool: PoolSize::small(), ..Config::new(modules, directory.path().join("cache")) };
@@ -47,7 +51,6 @@ impl Host {
             store: StoreOptions::default(),
         })
         .unwrap();
-        let limits = HubLimits { payload_bytes: PAYLOAD_BYTES as u64, ..HubLimits::default() };
         let options = HubOptions {
             name: "TestHubName".into(),
             rules: HubRules { limits, ..HubRules::default() },
@@ -60,6 +63,7 @@ impl Host {
             default_hub: hub.name().to_owned(),
             address: "127.0.0.1:7071".parse().unwrap(),
             allowed_hosts: Vec::new(),
+            scheme: "http",
             use_forwarded_host: false,
             stopping: watch::channel(false).1,
             payload_bytes: PAYLOAD_BYTES,
@@ -193,6 +197,19 @@ async fn wrong_deployments_are_refused_and_change_nothing() {
     host.post("/admin/apps/a%20b", "x").await.refuses(400, "'a b'");
     host.post("/admin/apps/big", &"x".repeat(10_001)).await.refuses(413, "at most 10000 bytes");
     host.get("/admin/apps").await.is(200, json!([]));
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_hub_that_has_too_many_requests_is_told_when_to_come_again() {
+    let host = Host::with(HubLimits { requests_per_second: 2, ..HubLimits::default() });
+    let none = format!("{BASE}/instances/none");
+    host.get(&none).await.is_empty(404);
+    host.get(&none).await.is_empty(404);
+    let refused = host.get(&none).await;
+    assert_eq!(refused.headers["retry-after"], "1");
+    refused.refuses(429, "requests_per_second of the task hub 'TestHubName' is 2");
+    host.get("/healthz").await.is(200, json!({ "status": "ok" }));
     host.close().await;
 }
 

@@ -1,0 +1,38 @@
+//! More connections than the host has room for.
+
+use dacapo_tests::wire::{Wire, statuses};
+
+use super::*;
+
+const STRANGER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
+const REQUEST: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+#[test]
+fn connections_that_ask_for_nothing_give_way() {
+    let (host, _directory) = host(&["http.connections=32"]);
+    let mut flood: Vec<Wire> = (0..100).map(|_| Wire::open(host.url()).unwrap()).collect();
+    serves(&host);
+    let mut first = flood.remove(0);
+    assert_eq!(first.read_to_end().unwrap(), "", "the oldest has given way");
+    let mut last = flood.pop().unwrap();
+    last.send(REQUEST).unwrap();
+    assert_eq!(statuses(&last.read_answer().unwrap()), [200], "the youngest has not");
+}
+
+#[test]
+fn one_address_cannot_take_the_place_of_others() {
+    let (host, _directory) = host(&["http.connections=64", "http.connections_per_address=16"]);
+    let mut honest = Wire::open(host.url()).unwrap();
+    let mut flood: Vec<Wire> = (0..100).map(|_| Wire::open_from(STRANGER, host.url()).unwrap()).collect();
+    let refused = flood.pop().unwrap().read_to_end().unwrap();
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after"), "{refused}");
+    // Also one that is older than all of the flood.
+    honest.send(REQUEST).unwrap();
+    assert_eq!(statuses(&honest.read_answer().unwrap()), [200]);
+    serves(&host);
+    drop(flood);
+    while Wire::open_from(STRANGER, host.url()).and_then(|mut wire| wire.send(REQUEST).and_then(|()| wire.read_answer())).is_err()
+    {
+        std::thread::yield_now();
+    }
+}
