@@ -17,3 +17,4 @@ pub mod hub;
 pub mod hubs;
 pub mod limits;
 pub mod serve;
+pub mod versioning;

@@ -122,6 +122,7 @@ pub fn open_hub(settings: &Settings, address: Option<SocketAddr>) -> anyhow::Res
         store: StoreOptions { cache_bytes: settings.store.cache_bytes, ..StoreOptions::default() },
         retention: settings.retention(),
         webhook: settings.webhook()?,
+        versions: settings.versions,
     })
 }
 

@@ -21,12 +21,14 @@ mod changes;
 mod desk;
 mod entities;
 mod error;
+mod gate;
 mod manage;
 mod purge;
 mod query;
 mod settle;
 mod timers;
 mod turns;
+mod versions;
 mod webhook;
 
 use std::path::PathBuf;
@@ -39,17 +41,20 @@ use dacapo_core::execution::{Limits, check_payload};
 use dacapo_core::{Delivery, Event, Executor, InstanceId, Message, Payload, Timestamp};
 use dacapo_store::{RedbStore, Store, StoreOptions, StoreStats};
 use dacapo_wasm::{Policy, Runtime};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
-pub use catalog::DeployedApp;
+pub use catalog::{DeployedApp, Traffic};
 pub use changes::Change;
 pub use error::HubError;
+pub use gate::{Candidate, Checked, GateNews, Totals, Verdict, Which};
 pub use manage::{NewId, RestartRequest, StartRequest};
 pub use purge::Retention;
 pub use query::InstanceState;
+pub use versions::{Difference, Pruned, VersionState};
 pub use webhook::Webhook;
 
 use crate::limits::HubLimits;
+use crate::versioning::VersionRules;
 use activities::Activities;
 use catalog::{Catalog, Deployment};
 use changes::{Changes, Waiters};
@@ -73,6 +78,7 @@ pub struct HubOptions {
     pub retention: Retention,
     /// Who is told of every change of an orchestration's status.
     pub webhook: Option<Webhook>,
+    pub versions: VersionRules,
 }
 
 /// A running hub. Clones are handles of the same hub.
@@ -85,7 +91,10 @@ struct Inner {
     executor: Arc<dyn Executor>,
     runtime: Runtime,
     limits: Limits,
+    hub_limits: HubLimits,
     catalog: Catalog,
+    /// Whoever replays histories of many instances: one at a time.
+    gate: Arc<Semaphore>,
     desk: Desk,
     activities: Activities,
     timers: Timers,
@@ -111,13 +120,15 @@ impl Hub {
         let store =
             RedbStore::open(&path, options.store).with_context(|| format!("opening the task hub at {}", path.display()))?;
         let store: Arc<dyn Store> = Arc::new(store);
-        let catalog = Catalog::load(store.as_ref()).context("reading the apps of the task hub")?;
+        let catalog = Catalog::load(store.as_ref(), options.versions).context("reading the apps of the task hub")?;
         let hub = Hub(Arc::new(Inner {
             name: options.name,
             executor: Arc::new(options.runtime.tenant(options.policy)),
             runtime: options.runtime,
             limits: options.limits.execution(),
+            hub_limits: options.limits,
             catalog,
+            gate: Arc::new(Semaphore::new(1)),
             desk: Desk::new(options.hot_instances),
             activities: Activities::new(options.concurrent_activities),
             timers: Timers::default(),
@@ -143,13 +154,16 @@ impl Hub {
         &self.0.name
     }
 
-    /// Deploys a version of an app and makes it the active one. The same bytes again change nothing.
-    pub async fn deploy(&self, app: &str, label: &str, bytes: Vec<u8>) -> Result<DeployedApp, HubError> {
+    /// Deploys a version of an app. The bytes of the active one change nothing but its label.
+    ///
+    /// `Deploy`, `FunctionTaken`, `Limit`.
+    pub async fn deploy(&self, app: &str, label: &str, bytes: Vec<u8>, traffic: Traffic) -> Result<DeployedApp, HubError> {
         let inner = self.0.clone();
         let (app, label) = (app.to_owned(), label.to_owned());
         let task = self.0.tokio.spawn_blocking(move || {
             let prepared = inner.runtime.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
-            inner.catalog.deploy(inner.store.as_ref(), Deployment { app, label, prepared, size: bytes.len() as u64, at: now() })
+            let deployment = Deployment { app, label, prepared, size: bytes.len() as u64, at: now(), traffic };
+            inner.catalog.deploy(inner.store.as_ref(), &inner.hub_limits, deployment)
         });
         task.await.map_err(|_| HubError::ShuttingDown)?
     }
@@ -169,6 +183,7 @@ impl Hub {
     pub async fn shutdown(&self, grace: Duration) {
         self.0.closing.store(true, Ordering::SeqCst);
         self.0.closed.notify_waiters();
+        self.0.gate.close();
         self.0.desk.close();
         self.0.timers.stop();
         self.0.activities.finish(grace).await;

@@ -109,15 +109,38 @@ impl Runtime {
     /// Checks a file that is to be deployed, compiles it, asks it for its functions and stores it. Slow (seconds for a
     /// large component): not for a thread that others wait for. When it returns, the file is durable.
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
+        let (version, prepared) = self.examined(bytes)?;
+        self.0.modules.put(version, bytes)?;
+        self.0.compiled.put(version, &prepared.component);
+        Ok(App { version, functions: prepared.functions.clone() })
+    }
+
+    /// The same without storing anything: the version can be run until it is unloaded.
+    pub fn examine(&self, bytes: &[u8]) -> Result<App, DeployError> {
+        let (version, prepared) = self.examined(bytes)?;
+        Ok(App { version, functions: prepared.functions.clone() })
+    }
+
+    fn examined(&self, bytes: &[u8]) -> Result<(VersionId, Arc<Prepared>), DeployError> {
         let inner = &self.0;
         let version = cache::version_of(bytes);
         // Libraries read foreign bytes here. One that panics at them must not look like trouble of the host.
         let placed = catch_unwind(AssertUnwindSafe(|| inner.place(version, || inner.compile(version, bytes))));
         let prepared = placed
             .unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler gives up on it; the log says where"))))?;
-        inner.modules.put(version, bytes)?;
-        inner.compiled.put(version, &prepared.component);
-        Ok(App { version, functions: prepared.functions.clone() })
+        Ok((version, prepared))
+    }
+
+    /// The interfaces that a version imports, in order.
+    pub fn imports(&self, version: VersionId) -> Result<Vec<String>, LoadError> {
+        let prepared = self.0.loaded(version)?;
+        let imports = prepared.component.component_type();
+        Ok(imports.imports(&self.0.engine).map(|(name, _)| name.to_owned()).collect())
+    }
+
+    /// The deployed file of a version.
+    pub fn module(&self, version: VersionId) -> Result<Vec<u8>, LoadError> {
+        self.0.modules.get(version).map_err(|why| LoadError::Unreadable { version, why })
     }
 
     /// Makes a version that was prepared once, perhaps by an earlier process, ready to run. Whatever needs a version

@@ -51,6 +51,7 @@ impl Host {
             store: StoreOptions::default(),
             retention: Default::default(),
             webhook: None,
+            versions: Default::default(),
         })
         .unwrap();
         let options = ApiOptions {
