@@ -17,6 +17,7 @@ use toml::{Table, Value};
 use crate::hub::{Retention, RoomSize, TURNS_BEGUN_MAX, Webhook, between_slices};
 use crate::limits::HubLimits;
 use crate::server::{CertificateFiles, ConnectionLimits, TimeLimits};
+use crate::versioning::VersionRules;
 
 /// The documented file: every key with its default, commented out.
 pub const DEFAULT_FILE: &str = include_str!("dacapo.default.toml");
@@ -42,6 +43,7 @@ pub struct Settings {
     pub engine: EngineSettings,
     pub store: StoreSettings,
     pub limits: HubLimits,
+    pub versions: VersionRules,
     pub activities: ActivitySettings,
     pub retention: RetentionSettings,
     pub webhook: WebhookSettings,
@@ -153,6 +155,7 @@ impl Default for Settings {
             engine: EngineSettings::default(),
             store: StoreSettings::default(),
             limits: HubLimits::default(),
+            versions: VersionRules::default(),
             activities: ActivitySettings::default(),
             retention: RetentionSettings::default(),
             webhook: WebhookSettings::default(),

@@ -22,3 +22,4 @@ pub mod meters;
 pub mod metrics;
 pub mod serve;
 pub mod server;
+pub mod versioning;

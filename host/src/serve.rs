@@ -130,6 +130,7 @@ pub fn open_hub(settings: &Settings, address: Option<SocketAddr>, compiler: Comp
             rules: HubRules { limits: settings.limits.clone(), policy },
             retention: settings.retention(),
             webhook: settings.webhook()?,
+            versions: settings.versions,
         },
     )?;
     Ok(hub)

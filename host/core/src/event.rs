@@ -7,7 +7,7 @@
 //!
 //! There is no second type: timers, external events, terminate, suspend and resume are all messages.
 
-use crate::{ExecutionId, Failure, FunctionName, InstanceId, Payload, Row, Seq, Timestamp};
+use crate::{ExecutionId, Failure, FunctionName, InstanceId, Payload, Row, Seq, Timestamp, VersionId};
 
 /// The orchestration that waits for a sub-orchestration, for an operation of an entity, or for a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +91,10 @@ pub enum Event {
         reason: String,
         /// The parent that asks, because it is rewound itself; its child reports to it in any case. None: a client.
         parent: Option<Parent>,
+    },
+    /// Goes on with the code of this version, which the history was replayed against first.
+    ExecutionMigrated {
+        version: VersionId,
     },
     EntityOperationCompleted {
         seq: Seq,
@@ -208,6 +212,7 @@ impl Event {
             Event::ExecutionResumed { .. } => "ExecutionResumed",
             Event::ExecutionTerminated { .. } => "ExecutionTerminated",
             Event::ExecutionRewound { .. } => "ExecutionRewound",
+            Event::ExecutionMigrated { .. } => "ExecutionMigrated",
             Event::EntityOperationCompleted { .. } => "EntityOperationCompleted",
             Event::EntityOperationFailed { .. } => "EntityOperationFailed",
             Event::EntityLockGranted { .. } => "EntityLockGranted",
@@ -239,6 +244,7 @@ impl Event {
             | Event::ExecutionResumed { .. }
             | Event::ExecutionTerminated { .. }
             | Event::ExecutionRewound { .. }
+            | Event::ExecutionMigrated { .. }
             | any_result!()
             | any_entity_message!() => false,
         }
@@ -273,6 +279,7 @@ impl Event {
             | Event::ExecutionRewound { reason, .. } => reason.len(),
             Event::OrchestratorStarted
             | Event::TimerFired { .. }
+            | Event::ExecutionMigrated { .. }
             | Event::EntityLockGranted { .. }
             | Event::StatePurged
             | Event::TimerCreated { .. }
@@ -358,6 +365,7 @@ impl Message {
             | Event::ExecutionSuspended { .. }
             | Event::ExecutionResumed { .. }
             | Event::ExecutionTerminated { .. }
+            | Event::ExecutionMigrated { .. }
             | any_result!()
             | any_action!()
             | any_entity_message!() => return None,

@@ -20,6 +20,7 @@ impl Failure {
     pub const LOCKING_RULES_VIOLATION: &str = "LockingRulesViolation";
     pub const HTTP_REQUEST_FAILED: &str = "HttpRequestFailed";
     pub const ORCHESTRATOR_NOT_FOUND: &str = "OrchestratorNotFound";
+    pub const VERSION_MISMATCH: &str = "VersionMismatch";
     pub const INSTANCE_ALREADY_EXISTS: &str = "InstanceAlreadyExists";
     pub const INSTANCE_NOT_FOUND: &str = "InstanceNotFound";
     pub const INVALID_ARGUMENT: &str = "InvalidArgument";

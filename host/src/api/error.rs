@@ -12,6 +12,7 @@ use dacapo_wasm::DeployError;
 
 use super::json::json;
 use crate::hub::HubError;
+use crate::limits::{LIMITS, Then};
 
 /// A refusal: a status, and mostly a body that says why.
 #[derive(Debug)]
@@ -97,6 +98,17 @@ impl ApiError {
         Self { retry_after, ..Self::with(StatusCode::TOO_MANY_REQUESTS, why) }
     }
 
+    fn limit(name: &str, why: String) -> Self {
+        let then = LIMITS.iter().find(|limit| limit.name == name).map(|limit| limit.then);
+        let status = match then {
+            Some(Then::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Some(Then::TryLater) => StatusCode::TOO_MANY_REQUESTS,
+            Some(Then::NoRoom) => StatusCode::INSUFFICIENT_STORAGE,
+            Some(Then::Forbidden | Then::Fails | Then::Waits | Then::Dropped) | None => StatusCode::FORBIDDEN,
+        };
+        Self::with(status, why)
+    }
+
     pub fn forbidden(why: impl Into<String>) -> Self {
         Self::with(StatusCode::FORBIDDEN, why)
     }
@@ -152,7 +164,12 @@ impl From<HubError> for ApiError {
             HubError::TooLarge { what, size, limit } => Self::too_large(what, Some(size), limit),
             HubError::InvalidPayload(_) => Self::invalid_json(why),
             HubError::Deploy(error) => Self::deploy(&error),
-            HubError::FunctionTaken { .. } => Self::with(StatusCode::CONFLICT, why),
+            HubError::FunctionTaken { .. } | HubError::VersionInUse { .. } => Self::with(StatusCode::CONFLICT, why),
+            HubError::UnknownApp(_) | HubError::UnknownVersion { .. } => Self::with(StatusCode::NOT_FOUND, why),
+            HubError::AmbiguousVersion { .. } | HubError::VersionMismatch(_) => Self::argument(why),
+            HubError::NotMigratable { .. } => Self::text(StatusCode::PRECONDITION_FAILED, why),
+            HubError::Unloadable(_) => Self::internal(why),
+            HubError::Limit { limit, .. } => Self::limit(limit, why),
             HubError::Store(error) => error.into(),
             HubError::ShuttingDown => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
         }

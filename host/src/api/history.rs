@@ -2,7 +2,7 @@
 //!
 //! `OrchestratorStarted` is left out. What was scheduled and what came of it are one row, where it came; what has not
 //! come yet stays a row of its own. Members that the original does not have: `InstanceId` beside the outcome of a
-//! sub-orchestration, `Attempt` from the second on, `Detached`, and those of entities, whose events are named as in
+//! sub-orchestration, `Attempt` from the second on, `Detached`, and the `Version` that an instance was moved to, and those of entities, whose events are named as in
 //! Durable Task, which has no projection for them.
 
 use std::collections::HashMap;
@@ -58,6 +58,8 @@ pub(super) struct Entry<'a> {
     scheduled_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduled_start_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
     timestamp: String,
 }
 
@@ -147,6 +149,7 @@ impl<'a> Projection<'a> {
             Event::ExecutionSuspended { reason }
             | Event::ExecutionResumed { reason }
             | Event::ExecutionRewound { reason, .. } => Entry { reason: Some(reason), ..row },
+            Event::ExecutionMigrated { version } => Entry { version: Some(version.to_string()), ..row },
             Event::ExecutionCompleted { outcome } => self.completed(outcome, row),
             // Messages to entities, which have no history.
             Event::OperationRequested { .. } | Event::LockRequested { .. } | Event::LockReleased { .. } | Event::StatePurged => {

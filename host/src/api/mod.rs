@@ -8,7 +8,8 @@
 //! - [`parameter`]: all parameters, and what they may be.
 //! - [`request`]: a request that has found its route; [`body`]: reading what it carries.
 //! - The handlers: [`orchestrators`] and [`restart`] start; [`instances`] and [`entities`] show; [`messages`] tells an
-//!   instance something; [`purge`] removes; [`events`] follows; [`admin`] is for what is the host's own.
+//!   instance something; [`purge`] removes; [`events`] follows; [`apps`] is for
+//!   what is deployed, [`admin`] for what is the host's own.
 //! - [`links`], [`status`], [`history`], [`page`]: what more than one route sends.
 //! - [`openapi`], with [`schema`]: the document of all this, made from the table.
 //! - [`guard`]: what a browser must not be tricked into. [`rate`]: how many requests a hub may have. [`error`]: every refusal.
@@ -17,6 +18,7 @@
 //! that its route declares and, where assertions are on, answer only with statuses that it declares.
 
 mod admin;
+mod apps;
 mod body;
 mod entities;
 mod error;

@@ -7,6 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use super::apps::LINES;
 use super::body::Takes;
 use super::error::ApiError;
 use super::json::JSON;
@@ -141,6 +142,10 @@ fn response(answer: &Answer) -> Value {
         Sends::Events(schema) => {
             let description = format!("Server-sent events; the data of most is `{schema}`.");
             response["content"] = json!({ "text/event-stream": { "schema": { "type": "string", "description": description } } });
+        }
+        Sends::Lines(schema) => {
+            let description = format!("Lines of JSON, each a `{schema}`.");
+            response["content"] = json!({ LINES: { "schema": { "type": "string", "description": description } } });
         }
     }
     if !answer.headers.is_empty() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use dacapo_core::{FunctionName, InstanceId, RuntimeStatus, Timestamp};
 
-use super::admin::AppName;
+use super::apps::AppName;
 use super::error::ApiError;
 use super::json::parse_time;
 
@@ -147,7 +147,7 @@ pub(super) static TASK_HUB: Parameter<Text<64>> =
 pub(super) static CONNECTION: Parameter<Text<256>> =
     Parameter::query("connection", "Storage", "Means nothing here; the links of the answer repeat it.").default("Storage");
 pub(super) static VERSION: Parameter<Text<256>> =
-    Parameter::query("version", "2.0", "A label that the orchestration can read. Which code runs does not depend on it.");
+    Parameter::query("version", "2.0", "A label that the orchestration can read, and that a version of its app should have.");
 pub(super) static START_AT: Parameter<Timestamp> = Parameter::query(
     "startAt",
     "2026-01-31T12:00:00Z",
@@ -219,9 +219,32 @@ pub(super) static LAST_OPERATION_TO: Parameter<Timestamp> =
     Parameter::query("lastOperationTimeTo", "2026-02-28T12:00:00Z", "The last operation was then or earlier.");
 pub(super) static LABEL: Parameter<Text<256>> = Parameter::query("label", "2.0.1", "What people call this deployment.");
 
+pub(super) static WEIGHT: Parameter<Percent> = Parameter::query(
+    "weight",
+    "10",
+    "So many of 100 new starts get the new version; the active one stays that, and gets the rest. Without it: all.",
+);
+pub(super) static OF_VERSION: Parameter<Text<256>> =
+    Parameter::query("version", "2.0", "A label, or the first digits, six at least, of a digest.").required();
+pub(super) static CHECKED_VERSION: Parameter<Text<256>> =
+    Parameter::query("version", "2.0", "A deployed version, instead of a body: a label, or the first digits of a digest.");
+pub(super) static DIFF_FROM: Parameter<Text<256>> = Parameter::query("from", "1.0", "The version before.").required();
+pub(super) static DIFF_TO: Parameter<Text<256>> = Parameter::query("to", "2.0", "The version after.").required();
+pub(super) static SAMPLE: Parameter<Count> =
+    Parameter::query("sample", "100", "Only so many instances, always the same ones. Without it: all.");
+pub(super) static VERSION_NAME: Parameter<Text<256>> =
+    Parameter::path("version", "2.0", "A label, or the first digits, six at least, of a digest.");
+
 /// Those that stand in the patterns of routes.
-pub(super) static PATH_PARAMETERS: &[&About] =
-    &[&FUNCTION_NAME.about, &INSTANCE_ID.about, &EVENT_NAME.about, &ENTITY_NAME.about, &ENTITY_KEY.about, &APP_NAME.about];
+pub(super) static PATH_PARAMETERS: &[&About] = &[
+    &FUNCTION_NAME.about,
+    &INSTANCE_ID.about,
+    &EVENT_NAME.about,
+    &ENTITY_NAME.about,
+    &ENTITY_KEY.about,
+    &APP_NAME.about,
+    &VERSION_NAME.about,
+];
 
 // The types.
 
@@ -315,6 +338,21 @@ impl FromText for Count {
 
     fn schema() -> Value {
         json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX })
+    }
+}
+
+/// A share of 100.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Percent(pub u32);
+
+impl FromText for Percent {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let percent = text.trim().parse::<u32>().ok().filter(|&percent| percent <= 100);
+        percent.map(Self).ok_or_else(|| "should be a whole number from 0 to 100".into())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "integer", "minimum": 0, "maximum": 100 })
     }
 }
 

@@ -64,6 +64,8 @@ pub(super) enum Sends {
     Json(&'static str),
     /// Server-sent events whose data has the schema of this name.
     Events(&'static str),
+    /// Lines of JSON, each of the schema of this name.
+    Lines(&'static str),
 }
 
 /// A route that a request has found.

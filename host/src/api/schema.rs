@@ -31,6 +31,22 @@ pub(super) fn schemas() -> Value {
         "Entity": entity(),
         "EntityList": { "type": "array", "items": reference("Entity") },
         "App": app(),
+        "VersionList": version_list(),
+        "Pruned": {
+            "type": "object",
+            "required": ["removed", "unreferenced"],
+            "properties": {
+                "removed": { "type": "array", "items": { "type": "string" } },
+                "unreferenced": {
+                    "type": "array",
+                    "items": { "type": "string" },
+                    "description": "Those that nothing in this task hub refers to any more.",
+                },
+            },
+            "additionalProperties": false,
+        },
+        "Difference": difference(),
+        "GateNews": gate_news(),
         "AppList": { "type": "array", "items": reference("App") },
         "Health": { "type": "object", "required": ["status"], "properties": { "status": { "type": "string", "const": "ok" } } },
     })
@@ -107,6 +123,7 @@ fn history_event() -> Value {
             "Result": { "description": "Any JSON." },
             "ScheduledTime": { "type": "string", "format": "date-time" },
             "ScheduledStartTime": { "type": "string", "format": "date-time" },
+            "Version": { "type": "string", "description": "The version that the instance was moved to." },
             "Timestamp": { "type": "string", "format": "date-time" },
         },
         "additionalProperties": false,
@@ -131,13 +148,102 @@ fn entity() -> Value {
     })
 }
 
-fn app() -> Value {
-    let function = json!({
+fn function() -> Value {
+    json!({
         "type": "object",
         "required": ["name", "kind"],
         "properties": { "name": { "type": "string" }, "kind": { "type": "string", "enum": ["orchestrator", "activity", "entity"] } },
         "additionalProperties": false,
+    })
+}
+
+fn version_list() -> Value {
+    let version = json!({
+        "type": "object",
+        "required": ["version", "label", "deployedAt", "active", "weight", "size", "instances", "functions"],
+        "properties": {
+            "version": { "type": "string", "description": "The SHA-256 digest of the deployed file." },
+            "label": { "type": "string" },
+            "deployedAt": { "type": "string", "format": "date-time" },
+            "active": { "type": "boolean" },
+            "weight": { "type": "integer", "description": "Its share of new starts. All have 0: they go to the active one." },
+            "size": { "type": "integer", "description": "Bytes of the deployed file." },
+            "instances": { "type": "integer", "description": "Orchestrations that have not ended and run on it." },
+            "functions": { "type": "array", "items": function() },
+        },
+        "additionalProperties": false,
     });
+    json!({
+        "type": "object",
+        "required": ["app", "versions"],
+        "properties": { "app": { "type": "string" }, "versions": { "type": "array", "items": version } },
+        "additionalProperties": false,
+    })
+}
+
+fn difference() -> Value {
+    let changed = json!({
+        "type": "object",
+        "required": ["name", "from", "to"],
+        "properties": { "name": { "type": "string" }, "from": { "type": "string" }, "to": { "type": "string" } },
+        "additionalProperties": false,
+    });
+    let list = |items: Value| json!({ "type": "array", "items": items });
+    let text = || json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "required": ["app", "from", "to", "functions", "imports"],
+        "properties": {
+            "app": text(),
+            "from": text(),
+            "to": text(),
+            "functions": {
+                "type": "object",
+                "required": ["added", "removed", "changed"],
+                "properties": { "added": list(function()), "removed": list(function()), "changed": list(changed) },
+                "additionalProperties": false,
+            },
+            "imports": {
+                "type": "object",
+                "required": ["added", "removed"],
+                "properties": { "added": list(text()), "removed": list(text()) },
+                "additionalProperties": false,
+            },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn gate_news() -> Value {
+    json!({
+        "type": "object",
+        "description": "Once `begun`, then `instance` for each instance, at the end `done`. A stream without that was cut off.",
+        "required": ["kind"],
+        "properties": {
+            "kind": { "type": "string", "enum": ["begun", "instance", "done"] },
+            "app": { "type": "string" },
+            "version": { "description": "begun: the version that is checked, or moved to. instance: the one that it ran on." },
+            "instances": { "type": "integer" },
+            "instanceId": { "type": "string" },
+            "name": { "type": "string" },
+            "events": { "type": "integer", "description": "Events that were replayed." },
+            "result": { "type": "string", "enum": ["passed", "migrated", "diverged", "refused", "gone"] },
+            "position": { "type": "integer", "description": "Where in the history, counted from 0, the two part." },
+            "recorded": { "type": "string" },
+            "attempted": { "type": "string" },
+            "why": { "type": "string" },
+            "passed": { "type": "integer" },
+            "migrated": { "type": "integer" },
+            "diverged": { "type": "integer" },
+            "refused": { "type": "integer" },
+            "gone": { "type": "integer" },
+            "seconds": { "type": "number" },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn app() -> Value {
     json!({
         "type": "object",
         "required": ["app", "version", "label", "functions"],
@@ -145,8 +251,9 @@ fn app() -> Value {
             "app": { "type": "string" },
             "version": { "type": "string", "description": "The SHA-256 digest of the deployed file." },
             "label": { "type": "string" },
-            "functions": { "type": "array", "items": function },
-            "changed": { "type": "boolean", "description": "Whether another version was active before. Only after a deployment." },
+            "functions": { "type": "array", "items": function() },
+            "changed": { "type": "boolean", "description": "Whether new starts go elsewhere than before. Only after a change." },
+            "active": { "type": "boolean", "description": "Whether it is the active version. Only after a change." },
         },
         "additionalProperties": false,
     })

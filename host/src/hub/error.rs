@@ -1,6 +1,6 @@
 //! What a client can be refused with.
 
-use dacapo_core::{FunctionName, InstanceId, RuntimeStatus};
+use dacapo_core::{FunctionName, InstanceId, RuntimeStatus, VersionId};
 use dacapo_store::StoreError;
 use dacapo_wasm::DeployError;
 
@@ -41,6 +41,25 @@ pub enum HubError {
     Deploy(std::sync::Arc<DeployError>),
     #[error("the function '{function}' belongs to the app '{app}' already; names are unique in a task hub")]
     FunctionTaken { function: FunctionName, app: String },
+    #[error("no app '{0}' is deployed")]
+    UnknownApp(String),
+    #[error("the app '{app}' has no version with the label or the digest '{version}' (six digits of it are enough)")]
+    UnknownVersion { app: String, version: String },
+    #[error("the app '{app}' has more than one version whose digest begins with '{version}'")]
+    AmbiguousVersion { app: String, version: String },
+    #[error("the version {version} of the app '{app}' is in use: {why}")]
+    VersionInUse { app: String, version: VersionId, why: String },
+    /// What a start asks for is not deployed.
+    #[error("{0}")]
+    VersionMismatch(String),
+    #[error("the instance '{id}' stays on its version: {why}")]
+    NotMigratable { id: InstanceId, why: String },
+    /// A version that was deployed cannot be read or run any more.
+    #[error("{0}")]
+    Unloadable(String),
+    /// What happens then stands in the table of limits.
+    #[error("{what}: the limit {limit} is {value}; the administrator can raise it (`dacapo hub set-limit HUB {limit} VALUE`)")]
+    Limit { limit: &'static str, value: u64, what: String },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the host is shutting down")]

@@ -3,6 +3,7 @@
 use dacapo_core::{Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, Payload, RuntimeStatus, Timestamp};
 use uuid::Uuid;
 
+use super::catalog::Beginning;
 use super::{Hub, HubError, Inner};
 
 /// What a client asks for when it starts an orchestration.
@@ -42,8 +43,8 @@ impl Hub {
     pub async fn start_new(&self, request: StartRequest) -> Result<InstanceId, HubError> {
         let StartRequest { name, id, input, version, start_at } = request;
         self.0.check_input(&input)?;
-        self.0.catalog.require_orchestrator(&name)?;
         let id = id.unwrap_or_else(|| InstanceId::from_uuid(Uuid::new_v4()));
+        self.0.catalog.require_start(&Beginning { name: &name, id: &id, asked: &version, parent: None })?;
         let execution = ExecutionId(Uuid::new_v4());
         let event = Event::ExecutionStarted { execution, name, input, version, parent: None, start_at };
         self.0.post(&id, event).await?;

@@ -21,6 +21,7 @@ mod changes;
 mod desk;
 mod entities;
 mod error;
+mod gate;
 mod manage;
 mod purge;
 mod query;
@@ -29,6 +30,7 @@ mod settle;
 mod shared;
 mod timers;
 mod turns;
+mod versions;
 mod webhook;
 mod workers;
 
@@ -42,20 +44,23 @@ use dacapo_core::execution::{Limits, check_payload};
 use dacapo_core::{Delivery, Event, InstanceId, Message, Payload, Timestamp};
 use dacapo_store::{RedbStore, Store, StoreOptions, StoreStats};
 use dacapo_wasm::{Policy, Tenant};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-pub use catalog::DeployedApp;
+pub use catalog::{DeployedApp, Traffic};
 pub use changes::Change;
 pub use error::HubError;
+pub use gate::{Candidate, Checked, GateNews, Totals, Verdict, Which};
 pub use manage::{NewId, RestartRequest, StartRequest};
 pub use purge::Retention;
 pub use query::InstanceState;
 pub use room::{RoomSize, TURNS_BEGUN_MAX};
 pub use shared::{Shared, SharedOptions};
+pub use versions::{Difference, Pruned, VersionState};
 pub use webhook::Webhook;
 pub use workers::between_slices;
 
 use crate::limits::HubLimits;
+use crate::versioning::VersionRules;
 use activities::Activities;
 use catalog::{Catalog, Deployment};
 use changes::{Changes, Waiters};
@@ -70,6 +75,7 @@ pub struct HubOptions {
     pub retention: Retention,
     /// Who is told of every change of an orchestration's status.
     pub webhook: Option<Webhook>,
+    pub versions: VersionRules,
 }
 
 /// What a hub may use, and what its guests may reach. Can be changed while it is open.
@@ -102,6 +108,8 @@ struct Inner {
     executor: Arc<Tenant>,
     rules: RwLock<Arc<Rules>>,
     catalog: Catalog,
+    /// Whoever replays histories of many instances: one at a time.
+    gate: Arc<Semaphore>,
     desk: Arc<Desk>,
     activities: Activities,
     timers: Timers,
@@ -142,19 +150,20 @@ fn size(limit: u64) -> usize {
 impl Hub {
     /// Opens the hub's file, takes up what was left unfinished, and starts working. Blocks on the disk.
     pub fn open(shared: &Shared, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
-        let HubOptions { name, rules: HubRules { limits, policy }, retention, webhook } = options;
+        let HubOptions { name, rules: HubRules { limits, policy }, retention, webhook, versions } = options;
         let path = file_of(shared, &name);
         let cache = shared.room().cache();
         let store = StoreOptions { cache_bytes: cache.bytes(), ..shared.store().clone() };
         let store = RedbStore::open(&path, store).with_context(|| format!("opening the task hub at {}", path.display()))?;
         let store: Arc<dyn Store> = Arc::new(store);
-        let catalog = Catalog::load(store.as_ref()).context("reading the apps of the task hub")?;
+        let catalog = Catalog::load(store.as_ref(), versions).context("reading the apps of the task hub")?;
         let rules = Rules::new(limits);
         let (gone, is_gone) = oneshot::channel();
         let inner = Arc::new_cyclic(|hub| Inner {
             name,
             executor: Arc::new(shared.runtime().tenant(policy)),
             catalog,
+            gate: Arc::new(Semaphore::new(1)),
             desk: Desk::new(hub.clone(), shared.workers().floor().clone(), shared.room().clone(), rules.desk()),
             activities: Activities::new(size(rules.limits.concurrent_activities)),
             timers: Timers::default(),
@@ -218,13 +227,16 @@ impl Hub {
         self.0.rules().limits.requests_per_second
     }
 
-    /// Deploys a version of an app and makes it the active one. The same bytes again change nothing.
-    pub async fn deploy(&self, app: &str, label: &str, bytes: Vec<u8>) -> Result<DeployedApp, HubError> {
+    /// Deploys a version of an app. The bytes of the active one change nothing but its label.
+    ///
+    /// `Deploy`, `FunctionTaken`, `Limit`.
+    pub async fn deploy(&self, app: &str, label: &str, bytes: Vec<u8>, traffic: Traffic) -> Result<DeployedApp, HubError> {
         let inner = self.0.clone();
         let (app, label) = (app.to_owned(), label.to_owned());
         let task = self.0.tokio.spawn_blocking(move || {
             let prepared = inner.executor.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
-            inner.catalog.deploy(inner.store.as_ref(), Deployment { app, label, prepared, size: bytes.len() as u64, at: now() })
+            let deployment = Deployment { app, label, prepared, size: bytes.len() as u64, at: now(), traffic };
+            inner.catalog.deploy(inner.store.as_ref(), &inner.rules().limits, deployment)
         });
         task.await.map_err(|_| HubError::ShuttingDown)?
     }
@@ -243,6 +255,7 @@ impl Hub {
     /// is left is taken up when the hub is opened again.
     pub async fn shutdown(&self, grace: Duration) {
         self.0.closing.send_replace(true);
+        self.0.gate.close();
         self.0.desk.close();
         self.0.timers.stop();
         self.0.activities.finish(grace).await;

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use dacapo_core::event::Outcome;
-use dacapo_core::turn::{Memory, Turn, TurnResult};
-use dacapo_core::{Announcement, Commit, Delivery, Event, InstanceId, InstanceRecord, Message, RuntimeStatus, ScheduledActivity};
+use dacapo_core::turn::{Memory, NoVersion, Turn, TurnResult};
+use dacapo_core::{
+    Announcement, Commit, Delivery, Event, InstanceId, InstanceRecord, Message, RuntimeStatus, ScheduledActivity, VersionId,
+};
 use dacapo_store::PendingActivity;
 
+use super::catalog::Beginning;
 use super::desk::{Envelope, Hot};
 use super::settle::Settled;
 use super::{HubError, Inner, now};
@@ -33,11 +36,21 @@ impl Inner {
         };
         let active_version = self.catalog.orchestrator_version(&loaded.record.name);
         let rules = self.rules();
-        let turn = Turn { executor: self.executor.as_ref(), limits: &rules.execution, now: now(), active_version };
+        let begins_on = match loaded.record.version {
+            Some(version) => Ok(version),
+            None => self.begins_on(&loaded.record),
+        };
+        let executor = self.executor.as_ref();
+        let turn = Turn { executor, limits: &rules.execution, now: now(), begins_on, active_version };
         let before = loaded.record.clone();
         let TurnResult { commit, live, logs, refused } = turn.run(loaded.record, loaded.memory, loaded.inbox);
-        if let Some(why) = refused {
-            refuse_rewinds(id, &why, &mut envelopes);
+        if let Some(why) = refused.rewind {
+            let refusal = HubError::NotRewindable { id: id.clone(), why };
+            refuse(&mut envelopes, is_rewind, &refusal);
+        }
+        if let Some(why) = refused.migration {
+            let refusal = HubError::NotMigratable { id: id.clone(), why };
+            refuse(&mut envelopes, is_migration, &refusal);
         }
         match commit {
             None => {
@@ -51,6 +64,18 @@ impl Inner {
                 self.save(commit, Settled::new(envelopes, hot, logs));
             }
         }
+    }
+
+    /// The version that an execution begins on. A child begins on that of its parent, if that is still there and holds it;
+    /// what was asked for at a start counts for the first execution only.
+    fn begins_on(&self, record: &InstanceRecord) -> Result<VersionId, NoVersion> {
+        let is_first = record.turns.start == 0;
+        let parent = record.parent.as_ref().filter(|_| is_first).and_then(|parent| {
+            let record = self.store.instance(&parent.instance).ok().flatten()?;
+            record.version.filter(|_| record.execution == parent.execution)
+        });
+        let asked = if is_first { record.version_label.as_str() } else { "" };
+        self.catalog.begins_on(&Beginning { name: &record.name, id: &record.id, asked, parent })
     }
 
     /// What the operator is told of a turn.
@@ -100,6 +125,8 @@ impl Inner {
     /// Gathers what the turn needs. Messages that cannot be taken in are answered and removed from `envelopes`.
     /// None: nothing is left to do.
     fn load(&self, id: &InstanceId, envelopes: &mut Vec<Envelope>, hot: Option<Hot>) -> Result<Option<Loaded>, HubError> {
+        // Another version begins anew.
+        let hot = hot.filter(|_| !envelopes.iter().any(|envelope| is_migration(&envelope.delivery.message)));
         let (mut record, mut memory) = match hot {
             Some(Hot { record, live }) => (Some(record), Some(Memory::Hot(live))),
             None => (self.store.instance(id)?, None),
@@ -176,14 +203,16 @@ fn is_rewind(message: &Message) -> bool {
     matches!(message.event, Event::ExecutionRewound { .. })
 }
 
+fn is_migration(message: &Message) -> bool {
+    matches!(message.event, Event::ExecutionMigrated { .. })
+}
+
 /// Answers the clients that wanted what cannot be.
-fn refuse_rewinds(id: &InstanceId, why: &str, envelopes: &mut Vec<Envelope>) {
-    let (rewinds, others): (Vec<_>, Vec<_>) =
-        std::mem::take(envelopes).into_iter().partition(|envelope| is_rewind(&envelope.delivery.message));
+fn refuse(envelopes: &mut Vec<Envelope>, wanted: fn(&Message) -> bool, why: &HubError) {
+    let (refused, others): (Vec<_>, Vec<_>) =
+        std::mem::take(envelopes).into_iter().partition(|envelope| wanted(&envelope.delivery.message));
     *envelopes = others;
-    for envelope in rewinds {
-        envelope.answer(Err(HubError::NotRewindable { id: id.clone(), why: why.to_owned() }));
-    }
+    refused.into_iter().for_each(|envelope| envelope.answer(Err(why.clone())));
 }
 
 /// Why a turn left its instance in the status in which it is, if somebody said why.

@@ -22,11 +22,13 @@ pub mod conformance;
 pub mod control;
 mod error;
 pub mod redb;
+mod snapshot;
 
 use codec::Glance;
 
 pub use self::redb::{QuickRepair, RedbStore, StoreOptions};
 pub use error::StoreError;
+pub use snapshot::Snapshot;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -75,10 +77,17 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets the announcements up to this one. Returns once that is durable.
     fn forget_announcements(&self, up_to: u64) -> Result<()>;
 
-    /// Records a version of an app and makes it the active one. Returns once that survives any crash; after an error or a
-    /// crash before that, neither has happened. `DiskFull`, `Closed`. Waits for the writer: not to be called in a `done`.
-    fn put_app(&self, version: &AppVersion) -> Result<()>;
-    /// Every version ever put, by app and time, and whether it is its app's active one.
+    /// All that is stored of one instance, as one moment saw it.
+    fn snapshot(&self, id: &InstanceId) -> Result<Option<Snapshot>>;
+    /// Stores an instance that came from another hub, whole or not at all, in the row that its record names: one that
+    /// [`Store::next_row`] gave. Returns once that survives any crash. `Stale` if its id is in use, unless it `replaces`
+    /// whatever has it; `Corrupt` if its parts do not fit together. Waits for the writer, as `change_app` does.
+    fn restore(&self, snapshot: &Snapshot, replaces: bool) -> Result<Receipt>;
+
+    /// Changes the versions of an app. Returns once that survives any crash; after an error or a crash before that, nothing
+    /// of it has happened. `DiskFull`, `Closed`. Waits for the writer: not to be called in a `done`.
+    fn change_app(&self, change: &AppChange) -> Result<()>;
+    /// Every version that was put and not removed, by app and time, and whether it is its app's active one.
     fn apps(&self) -> Result<Vec<(AppVersion, bool)>>;
 
     /// How much is stored. Cheap.
@@ -173,6 +182,19 @@ pub struct AppVersion {
     pub functions: Vec<(FunctionName, FunctionKind)>,
     /// Bytes of the deployed file.
     pub size: u64,
+    /// Its share of new starts, in proportion to those of the app's other versions. None has any: all go to the active one.
+    pub weight: u32,
+}
+
+/// What changes about the versions of one app.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AppChange {
+    pub app: String,
+    /// Recorded, in the place of what is recorded of the same version.
+    pub put: Vec<AppVersion>,
+    pub removed: Vec<VersionId>,
+    /// The active version from then on. None: as before, or none if the active one is removed.
+    pub active: Option<VersionId>,
 }
 
 /// How much a hub stores.

@@ -147,6 +147,18 @@ impl Runtime {
         self.0.prepare(bytes, self.0.config.compile)
     }
 
+    /// The interfaces that a version imports, in order.
+    pub fn imports(&self, version: VersionId) -> Result<Vec<String>, LoadError> {
+        let prepared = self.0.loaded(version)?;
+        let imports = prepared.component.component_type();
+        Ok(imports.imports(&self.0.engine).map(|(name, _)| name.to_owned()).collect())
+    }
+
+    /// The deployed file of a version.
+    pub fn module(&self, version: VersionId) -> Result<Vec<u8>, LoadError> {
+        self.0.modules.get(version).map_err(|why| LoadError::Unreadable { version, why })
+    }
+
     /// Makes a version that was prepared once, perhaps by an earlier process, ready to run. Whatever needs a version
     /// loads it; doing it beforehand saves the first guest the wait.
     pub fn load(&self, version: VersionId) -> Result<(), LoadError> {
@@ -199,14 +211,19 @@ impl Inner {
     }
 
     fn prepare(&self, bytes: &[u8], limits: CompileLimits) -> Result<App, DeployError> {
+        let (version, prepared) = self.examine(bytes, limits)?;
+        self.modules.put(version, bytes)?;
+        Ok(App { version, functions: prepared.functions.clone() })
+    }
+
+    fn examine(&self, bytes: &[u8], limits: CompileLimits) -> Result<(VersionId, Arc<Prepared>), DeployError> {
         let version = cache::version_of(bytes);
         let _seat = self.compilations.begin()?;
         // Libraries read foreign bytes here. One that panics at them must not look like trouble of the host.
         let placed = catch_unwind(AssertUnwindSafe(|| self.place(version, || self.admit(version, bytes, limits))));
         let prepared = placed
             .unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler gives up on it; the log says where"))))?;
-        self.modules.put(version, bytes)?;
-        Ok(App { version, functions: prepared.functions.clone() })
+        Ok((version, prepared))
     }
 
     fn loaded(&self, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
@@ -291,6 +308,12 @@ impl Tenant {
     /// Prepares a file that the tenant deploys; see [`Runtime::prepare`].
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
         self.runtime.prepare(bytes, self.policy().compile)
+    }
+
+    /// The same without keeping the file: the version can be run until it is unloaded.
+    pub fn examine(&self, bytes: &[u8]) -> Result<App, DeployError> {
+        let (version, prepared) = self.runtime.examine(bytes, self.policy().compile)?;
+        Ok(App { version, functions: prepared.functions.clone() })
     }
 
     fn policy(&self) -> Arc<Policy> {

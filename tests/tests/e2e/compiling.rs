@@ -11,7 +11,8 @@ fn tenant(directory: &std::path::Path, compile: CompileLimits) -> Tenant {
 
 /// Valid, and much work: functions of many values that live long.
 fn slow_module() -> Vec<u8> {
-    let locals: String = (0..200).map(|n| format!("(local.set {n} (i64.mul (local.get {}) (local.get 7)))", (n * 31) % 200)).collect();
+    let locals: String =
+        (0..200).map(|n| format!("(local.set {n} (i64.mul (local.get {}) (local.get 7)))", (n * 31) % 200)).collect();
     let function = format!("(func (local {}) {locals})", "i64 ".repeat(200));
     wat::parse_str(format!("(module {})", function.repeat(20_000))).unwrap()
 }
@@ -33,7 +34,8 @@ fn an_app_is_compiled_by_a_process_and_mapped() {
 fn a_module_that_is_slow_or_large_to_compile_meets_the_limit() {
     let directory = tempfile::tempdir().unwrap();
     let module = slow_module();
-    let limited = |seconds, memory_bytes| match tenant(directory.path(), CompileLimits { seconds, memory_bytes }).prepare(&module) {
+    let limited = |seconds, memory_bytes| match tenant(directory.path(), CompileLimits { seconds, memory_bytes }).prepare(&module)
+    {
         Err(DeployError::Limit { limit, value, .. }) => (limit, value),
         other => panic!("{other:?}"),
     };

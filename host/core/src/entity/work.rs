@@ -135,6 +135,7 @@ impl<'a> Work<'a> {
             }
             Event::OrchestratorStarted
             | Event::ExecutionStarted { .. }
+            | Event::ExecutionMigrated { .. }
             | Event::EventRaised { .. }
             | Event::ExecutionTerminated { .. }
             | Event::ExecutionRewound { .. }

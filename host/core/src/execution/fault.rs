@@ -32,6 +32,15 @@ impl fmt::Display for Divergence {
     }
 }
 
+/// An event as a diagnostic shows it, on one line.
+pub struct Shown<'a>(pub Option<&'a Event>);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        describe(self.0, f)
+    }
+}
+
 /// Shows an action in a diagnostic: kind, name, and enough of the payload to recognise it.
 fn describe(event: Option<&Event>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Some(event) = event else { return f.write_str("nothing (it waits)") };
@@ -71,6 +80,7 @@ fn describe(event: Option<&Event>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         | Event::ExecutionRewound { .. }
         | any_result!()
         | any_entity_message!() => Ok(()),
+        Event::ExecutionMigrated { version } => write!(f, " to version {version}"),
     }
 }
 

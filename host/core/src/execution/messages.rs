@@ -16,8 +16,11 @@ impl Execution {
             Event::ExecutionSuspended { .. } => !self.suspended,
             Event::ExecutionResumed { .. } => self.suspended,
             Event::ExecutionStarted { .. } => self.turn <= 1,
-            // A turn lets a rewind through only when it rewinds.
-            Event::EventRaised { .. } | Event::ExecutionTerminated { .. } | Event::ExecutionRewound { .. } => true,
+            // A turn lets a rewind through only when it rewinds, and a migration when the code was found to be right.
+            Event::EventRaised { .. }
+            | Event::ExecutionTerminated { .. }
+            | Event::ExecutionRewound { .. }
+            | Event::ExecutionMigrated { .. } => true,
             Event::OrchestratorStarted | any_entity_message!() | any_action!() => false,
         }
     }
@@ -42,6 +45,7 @@ impl Execution {
             | Event::ExecutionStarted { .. }
             | Event::ExecutionTerminated { .. }
             | Event::ExecutionRewound { .. }
+            | Event::ExecutionMigrated { .. }
             | any_entity_message!()
             | any_action!() => {}
         }

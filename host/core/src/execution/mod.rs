@@ -42,7 +42,7 @@ use actions::Mode;
 use channels::Channel;
 use tasks::Task;
 
-pub use fault::{Divergence, Fault};
+pub use fault::{Divergence, Fault, Shown};
 pub use limits::{Limits, check_payload};
 pub(crate) use logs::Logs;
 pub use logs::{LogLevel, LogLine};

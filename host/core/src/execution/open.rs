@@ -90,6 +90,7 @@ impl OpenWork {
             | Event::ExecutionSuspended { .. }
             | Event::ExecutionResumed { .. }
             | Event::ExecutionTerminated { .. }
+            | Event::ExecutionMigrated { .. }
             | Event::ExecutionCompleted { .. }
             | any_entity_message!() => {}
         }
@@ -153,6 +154,7 @@ fn result_of(event: &Event) -> Option<(Work, Seq)> {
         | Event::ExecutionResumed { .. }
         | Event::ExecutionTerminated { .. }
         | Event::ExecutionRewound { .. }
+        | Event::ExecutionMigrated { .. }
         | any_action!()
         | any_entity_message!() => None,
     }

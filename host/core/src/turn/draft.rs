@@ -162,12 +162,12 @@ impl Draft {
     }
 
     /// Stops work on the instance with a diagnostic. Nothing is lost: what came stays in the inbox.
-    pub fn halt(mut self, reason: String, inbox: Vec<Delivery>) -> Commit {
+    pub fn halt(mut self, reason: &str, inbox: Vec<Delivery>) -> Commit {
         self.keep_all(inbox);
         self.halt_after_intake(reason)
     }
 
-    pub fn halt_after_intake(mut self, reason: String) -> Commit {
+    pub fn halt_after_intake(mut self, reason: &str) -> Commit {
         let version = self.record.version.map_or_else(|| "none".to_owned(), |version| version.to_string());
         self.record.halted = Some(format!("{reason} (orchestrator '{}', version {version})", self.record.name));
         self.record.status = RuntimeStatus::Suspended;

@@ -1,7 +1,8 @@
 //! What comes to an instance after its end, and rewinds that reach one that has not ended.
 
 use super::actions::report;
-use super::{Draft, Halt, Memory, Turn, TurnResult};
+use super::migrate::is_migration;
+use super::{Draft, Memory, Refusals, Turn, TurnResult};
 use crate::Failure;
 use crate::commit::{InstanceRecord, RuntimeStatus};
 use crate::event::{Delivery, Event, HistoryEvent, Message, Outcome, Parent};
@@ -19,6 +20,7 @@ impl Turn<'_> {
     pub(super) fn run_ended(&self, record: InstanceRecord, memory: Memory, inbox: Vec<Delivery>) -> TurnResult {
         let mut draft = Draft::new(record, self.now);
         let inbox = draft.drop_stale(inbox);
+        let migration_refused = inbox.iter().any(is_migration).then(|| "it has ended".to_owned());
         let (rewinds, rest): (Vec<_>, Vec<_>) = inbox.into_iter().partition(is_rewind);
         let history = match memory {
             Memory::Cold(history) => history,
@@ -29,11 +31,12 @@ impl Turn<'_> {
             let mut attempt = draft.clone();
             attempt.consume_all(wanted.clone());
             match self.rewind(attempt, &history, rewind, &rest) {
-                Ok(result) => return TurnResult { refused, ..result },
-                Err(Halt(why)) => refused = draft.cannot_rewind(rewind, &history, why).or(refused),
+                Ok(result) => return TurnResult { refused: Refusals { rewind: refused, migration: None }, ..result },
+                Err(why) => refused = draft.cannot_rewind(rewind, &history, why.to_string()).or(refused),
             }
         }
         draft.put_away(rest);
+        let refused = Refusals { rewind: refused, migration: migration_refused };
         TurnResult { refused, ..TurnResult::of(draft.commit_if_changed()) }
     }
 }

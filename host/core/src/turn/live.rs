@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Halt, Rest, Turn};
+use super::{Halt, NoVersion, Rest, Turn};
 use crate::Failure;
 use crate::commit::InstanceRecord;
 use crate::event::{Delivery, Event, HistoryEvent, Outcome};
@@ -28,12 +28,15 @@ impl Turn<'_> {
     /// A guest that has not begun. What it is told stands in the first `ExecutionStarted` of these.
     pub(super) fn start<'e>(&self, record: &InstanceRecord, events: impl IntoIterator<Item = &'e Event>) -> Result<Live, Halt> {
         let Some(context) = events.into_iter().find_map(|event| context(record, event)) else {
-            return Err(Halt("its history does not begin with ExecutionStarted".into()));
+            return Err(Halt::because("its history does not begin with ExecutionStarted"));
         };
         let execution = Arc::new(Mutex::new(Execution::new(context, self.limits.clone())));
         let guest = match record.version {
-            Some(version) => self.executor.start(version, execution.clone()).map_err(Halt)?,
-            None => Box::new(Missing(record.name.to_string())),
+            Some(version) => self.executor.start(version, execution.clone()).map_err(Halt::Unable)?,
+            None => Box::new(match &self.begins_on {
+                Err(NoVersion::Fails(failure)) => Missing(failure.clone()),
+                Ok(_) | Err(NoVersion::Halts(_)) => return Err(Halt::because("it has begun without a version")),
+            }),
         };
         Ok(Live { execution, guest })
     }
@@ -52,7 +55,7 @@ impl Live {
         let mut execution = lock(&self.execution);
         execution.end_replayed_turn();
         match execution.fault() {
-            Some(Fault::Diverged(divergence)) => Err(Halt(divergence.to_string())),
+            Some(Fault::Diverged(divergence)) => Err(Halt::Diverged(divergence.clone())),
             Some(Fault::Failed(_)) | None => Ok(()),
         }
     }
@@ -85,12 +88,12 @@ impl Live {
 /// What a fault leads to: a divergence halts, a broken rule fails the instance.
 fn settle(execution: &mut Execution, fault: Fault) -> Result<Rest, Halt> {
     match fault {
-        Fault::Diverged(divergence) => Err(Halt(divergence.to_string())),
+        Fault::Diverged(divergence) => Err(Halt::Diverged(divergence)),
         Fault::Failed(failure) => {
             let outcome = Outcome::Failed(failure);
             execution.abort(outcome.clone());
             match execution.fault().cloned() {
-                Some(Fault::Diverged(divergence)) => Err(Halt(divergence.to_string())),
+                Some(Fault::Diverged(divergence)) => Err(Halt::Diverged(divergence)),
                 Some(Fault::Failed(_)) | None => Ok(Rest::Aborted(outcome)),
             }
         }
@@ -109,15 +112,12 @@ fn context(record: &InstanceRecord, started: &Event) -> Option<Context> {
     })
 }
 
-/// Stands in for the guest of an orchestrator that no active app holds.
-struct Missing(String);
+/// Stands in for the guest of an orchestrator that has no code.
+struct Missing(Failure);
 
 impl Guest for Missing {
     fn resume(&mut self) -> Step {
-        Step::Ended(Err(Failure::permanent(
-            Failure::ORCHESTRATOR_NOT_FOUND,
-            format!("no active app has an orchestrator '{}'", self.0),
-        )))
+        Step::Ended(Err(self.0.clone()))
     }
 }
 

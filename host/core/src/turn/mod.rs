@@ -13,23 +13,28 @@
 //! - `live`: an execution and its guest, brought to where they were.
 //! - `draft`: the commit in the making; `actions`: what follows from what the guest did.
 //! - `terminate`, `ended`, `rewind`: ends from outside, what comes after the end, and the way back.
+//! - `migrate`: on another version from now on; `rehearsal`: whether it could be.
 
 use crate::commit::{Commit, InstanceRecord};
 use crate::event::{Delivery, Event, HistoryEvent, Outcome};
-use crate::execution::{Limits, LogLine};
+use crate::execution::{Divergence, Limits, LogLine};
 use crate::guest::Executor;
-use crate::{Timestamp, VersionId};
+use crate::{Failure, FunctionName, Timestamp, VersionId};
 
 mod actions;
 mod draft;
 mod ended;
 mod live;
+mod migrate;
+mod rehearsal;
 mod rewind;
 mod terminate;
 
 use draft::Draft;
 pub use live::Live;
 use live::lock;
+use migrate::is_migration;
+pub use rehearsal::{Rehearsal, Step};
 
 /// What is in memory of an instance when a turn begins.
 pub enum Memory {
@@ -44,9 +49,28 @@ pub struct Turn<'a> {
     pub executor: &'a dyn Executor,
     pub limits: &'a Limits,
     pub now: Timestamp,
-    /// The active version of the app that holds the orchestrator: for an execution that has none yet, and for one that
-    /// was halted and is resumed, or is rewound.
+    /// What an execution runs on that has no version yet.
+    pub begins_on: Result<VersionId, NoVersion>,
+    /// The active version of the app that holds the orchestrator: for an execution that was halted and is resumed, or is
+    /// rewound.
     pub active_version: Option<VersionId>,
+}
+
+/// Why an execution cannot begin, and what becomes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NoVersion {
+    Fails(Failure),
+    /// It waits for somebody to resume it, once there is a version for it.
+    Halts(String),
+}
+
+impl NoVersion {
+    pub fn unknown(name: &FunctionName) -> Self {
+        NoVersion::Fails(Failure::permanent(
+            Failure::ORCHESTRATOR_NOT_FOUND,
+            format!("no active app has an orchestrator '{name}'"),
+        ))
+    }
 }
 
 /// What a turn leads to.
@@ -56,13 +80,21 @@ pub struct TurnResult {
     /// The guest, if it waits.
     pub live: Option<Live>,
     pub logs: Vec<LogLine>,
-    /// Why a client's `ExecutionRewound` had no effect.
-    pub refused: Option<String>,
+    pub refused: Refusals,
+}
+
+/// Why what clients asked for had no effect.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// `ExecutionRewound`
+    pub rewind: Option<String>,
+    /// `ExecutionMigrated`
+    pub migration: Option<String>,
 }
 
 impl TurnResult {
     fn of(commit: Option<Commit>) -> Self {
-        Self { commit, live: None, logs: Vec::new(), refused: None }
+        Self { commit, live: None, logs: Vec::new(), refused: Refusals::default() }
     }
 }
 
@@ -74,8 +106,21 @@ enum Rest {
     Aborted(Outcome),
 }
 
-/// Why a turn cannot go on, and what the operator is told.
-struct Halt(String);
+/// Why a turn cannot go on. Its text is what the operator is told.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Halt {
+    /// The code is not that of the history.
+    #[error("{0}")]
+    Diverged(Box<Divergence>),
+    #[error("{0}")]
+    Unable(String),
+}
+
+impl Halt {
+    fn because(why: &str) -> Self {
+        Halt::Unable(why.into())
+    }
+}
 
 /// The sequence number of the timer that a scheduled start sets: no action has it.
 pub const START_TIMER: crate::Seq = crate::Seq(u32::MAX);
@@ -86,7 +131,8 @@ impl Turn<'_> {
     /// What must be handed in, besides what arrived:
     /// - the whole stored inbox, for an instance that is `Suspended`; for one that is `Pending` if its `ExecutionStarted`
     ///   is not among what arrived; and for one that is `Failed` if an `ExecutionRewound` is;
-    /// - the history of the record's turns, for an instance that is not hot. One that has ended needs it only if an
+    /// - the history of the record's turns, for an instance that is not hot, which one must not be to which an
+    ///   `ExecutionMigrated` arrived. One that has ended needs it only if an
     ///   `ExecutionRewound` arrived; otherwise an empty one does.
     ///
     /// Messages of the wrong kind (those of entities, results that nobody expects) are consumed without effect.
@@ -96,34 +142,55 @@ impl Turn<'_> {
         }
         let mut draft = Draft::new(record, self.now);
         let inbox = draft.drop_stale(inbox);
-        let (inbox, refused) = draft.answer_rewinds(inbox);
+        let (inbox, rewind) = draft.answer_rewinds(inbox);
+        let (migrations, mut inbox): (Vec<_>, Vec<_>) = inbox.into_iter().partition(is_migration);
         draft.not_before_timers(&inbox);
         let terminated = inbox.iter().any(|delivery| matches!(delivery.message.event, Event::ExecutionTerminated { .. }));
+        let mut migration = None;
         let result = if terminated {
+            migration = Some("it was terminated".to_owned());
             terminate::terminate(draft, &memory, inbox)
         } else if let Some(start_at) = draft.start_to_come(&inbox) {
+            migration = Some(migrate::NOT_BEGUN.to_owned());
             draft.wait_for_start(start_at, inbox);
             TurnResult::of(draft.commit_if_changed())
         } else {
-            self.go_on(draft, memory, inbox)
+            match self.migrate(&draft, &memory, &migrations) {
+                Ok(Some((version, live))) => {
+                    draft.migrated(version, &mut inbox);
+                    run_live(draft, live, inbox)
+                }
+                Ok(None) => self.go_on(draft, memory, inbox),
+                Err(why) => {
+                    migration = Some(why.to_string());
+                    self.go_on(draft, memory, inbox)
+                }
+            }
         };
-        TurnResult { refused, ..result }
+        TurnResult { refused: Refusals { rewind, migration: migration.filter(|_| !migrations.is_empty()) }, ..result }
     }
 
     /// Takes in what arrived and resumes the guest, unless the instance is halted and stays so.
     fn go_on(&self, mut draft: Draft, memory: Memory, mut inbox: Vec<Delivery>) -> TurnResult {
+        let own_version = draft.record.version;
         if draft.record.halted.is_some() {
             let Some(resume) = inbox.iter().position(|d| passes_suspension(&d.message.event)) else {
                 draft.keep_all(inbox);
                 return TurnResult::of(draft.commit_if_changed());
             };
             draft.record.halted = None;
-            draft.record.version = self.active_version.or(draft.record.version);
+            draft.record.version = own_version.and(self.active_version.or(own_version));
             if matches!(inbox[resume].message.event, Event::ExecutionResumed { .. }) {
                 draft.consume(inbox.remove(resume).stored);
             }
         }
-        draft.record.version = draft.record.version.or(self.active_version);
+        if draft.record.version.is_none() {
+            match &self.begins_on {
+                Ok(version) => draft.record.version = Some(*version),
+                Err(NoVersion::Halts(reason)) => return TurnResult::of(Some(draft.halt(reason, inbox))),
+                Err(NoVersion::Fails(_)) => {}
+            }
+        }
         let live = match memory {
             Memory::Hot(live) => Ok(live),
             Memory::Cold(history) => {
@@ -132,8 +199,18 @@ impl Turn<'_> {
             }
         };
         match live {
-            Ok(live) => run_live(draft, live, inbox),
-            Err(Halt(reason)) => TurnResult::of(Some(draft.halt(reason, inbox))),
+            Ok(live) => {
+                if let Some(version) = draft.record.version.filter(|version| own_version.is_some_and(|own| own != *version)) {
+                    draft.migrated(version, &mut inbox);
+                }
+                run_live(draft, live, inbox)
+            }
+            Err(why) => {
+                let mut commit = draft.halt(&why.to_string(), inbox);
+                // Only where it has gone on is it at home.
+                commit.record.version = own_version.or(commit.record.version);
+                TurnResult::of(Some(commit))
+            }
         }
     }
 }
@@ -147,7 +224,7 @@ fn run_live(mut draft: Draft, mut live: Live, inbox: Vec<Delivery>) -> TurnResul
     match live.run_guest() {
         Ok(rest) => finish(draft, live, rest),
         // A live turn compares nothing; but if it ever did, the instance must not be lost.
-        Err(Halt(reason)) => TurnResult::of(Some(draft.halt_after_intake(reason))),
+        Err(why) => TurnResult::of(Some(draft.halt_after_intake(&why.to_string()))),
     }
 }
 
@@ -162,10 +239,16 @@ fn finish(mut draft: Draft, live: Live, rest: Rest) -> TurnResult {
         draft.finish(&mut execution, &rest, effects)
     };
     let live = matches!(rest, Rest::Waiting).then_some(live);
-    TurnResult { commit, live, logs, refused: None }
+    TurnResult { commit, live, logs, refused: Refusals::default() }
 }
 
 /// Whether a message reaches an instance that is suspended or halted.
 fn passes_suspension(event: &Event) -> bool {
-    matches!(event, Event::ExecutionResumed { .. } | Event::ExecutionStarted { .. } | Event::ExecutionRewound { .. })
+    matches!(
+        event,
+        Event::ExecutionResumed { .. }
+            | Event::ExecutionStarted { .. }
+            | Event::ExecutionRewound { .. }
+            | Event::ExecutionMigrated { .. }
+    )
 }

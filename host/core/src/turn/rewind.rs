@@ -39,7 +39,7 @@ impl Turn<'_> {
     ) -> Result<TurnResult, Halt> {
         let turns = RecordedTurn::split(history);
         if turns.is_empty() || turns.len() != draft.record.turns.len() {
-            return Err(Halt("its history is not complete".into()));
+            return Err(Halt::because("its history is not complete"));
         }
         let cut = cut_at(&turns);
         let (kept, forgotten) = history.split_at(cut.checked_sub(1).map_or(0, |last| turns[last].end));
@@ -90,16 +90,16 @@ fn has_failed(event: &Event) -> bool {
 fn check(draft: &Draft, before: &OpenWork, salvage: &Salvage) -> Result<(), Halt> {
     if before.lock.is_some() {
         let why = "it ended while it held or requested locks of entities, which were released: restart it instead";
-        return Err(Halt(why.into()));
+        return Err(Halt::because(why));
     }
     if !before.can_rewind() {
-        return Err(Halt("it was rewound too often".into()));
+        return Err(Halt::because("it was rewound too often"));
     }
     // A terminated instance did not keep what came after its end.
     let mut open = before.clone();
     salvage.carried.iter().chain(&salvage.dropped).for_each(|delivery| open.note(&delivery.message.event));
     if draft.record.status == RuntimeStatus::Terminated && !open.operations.is_empty() {
-        return Err(Halt("it waited for an operation of an entity when it was terminated, whose result is lost".into()));
+        return Err(Halt::because("it waited for an operation of an entity when it was terminated, whose result is lost"));
     }
     Ok(())
 }

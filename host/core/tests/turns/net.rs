@@ -11,7 +11,7 @@ use dacapo_core::event::Outcome;
 use dacapo_core::execution::Limits;
 use dacapo_core::guest::HTTP_ACTIVITY;
 use dacapo_core::scripted::Scripted;
-use dacapo_core::turn::{Live, Memory, Turn};
+use dacapo_core::turn::{Live, Memory, NoVersion, Turn};
 use dacapo_core::{
     ActivityCall, Commit, Delivery, EntityMemory, EntityState, EntityTurn, Event, ExecutionId, Executor, FunctionName,
     HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Row, RuntimeStatus, Seq, Timestamp, VersionId,
@@ -376,10 +376,11 @@ impl Net {
         let known: BTreeSet<MessageKey> = inbox.iter().filter_map(|delivery| delivery.stored).collect();
         inbox.extend(arrived.into_iter().filter(|delivery| delivery.stored.is_none_or(|key| !known.contains(&key))));
         let now = Timestamp(self.now);
-        let turn = Turn { executor: &self.executor, limits: &self.limits, now, active_version: self.active };
+        let begins_on = self.active.ok_or_else(|| NoVersion::unknown(&record.name));
+        let turn = Turn { executor: &self.executor, limits: &self.limits, now, begins_on, active_version: self.active };
         let row = record.row;
         let result = turn.run(record, memory, inbox);
-        self.refused.extend(result.refused);
+        self.refused.extend(result.refused.rewind);
         self.logs.extend(result.logs.into_iter().map(|line| line.message));
         if let Some(commit) = result.commit {
             self.save(commit);

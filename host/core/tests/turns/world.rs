@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dacapo_core::execution::{Limits, TaskId};
 use dacapo_core::scripted::{Handle, Scripted};
-use dacapo_core::turn::{Memory, Turn};
+use dacapo_core::turn::{Memory, NoVersion, Turn};
 use dacapo_core::{
     Commit, Delivery, Event, ExecutionId, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey,
     Row, RuntimeStatus, Seq, Timestamp, VersionId,
@@ -81,6 +81,7 @@ impl World {
             executor: &self.executor,
             limits: &self.limits,
             now: Timestamp(self.now),
+            begins_on: self.active_version.ok_or_else(|| NoVersion::unknown(&self.record.name)),
             active_version: self.active_version,
         };
         let result = turn.run(self.record.clone(), memory, inbox);

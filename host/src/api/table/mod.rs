@@ -2,6 +2,7 @@
 //!
 //! What a request finds, what its handler may read and answer with, and the document at `/openapi.json` all come from here.
 
+mod apps;
 mod entities;
 mod host;
 mod instances;
@@ -9,7 +10,7 @@ mod orchestrators;
 
 use super::body::Takes;
 use super::parameter::*;
-use super::route::Sends::{self, Events, Json, Nothing};
+use super::route::Sends::{self, Events, Json, Lines, Nothing};
 use super::route::{Answer, Group, Route};
 
 /// In this order a request looks for its route.
@@ -19,6 +20,7 @@ pub(super) static GROUPS: &[&Group] = &[
     &entities::ENTITIES,
     &instances::EVENTS,
     &orchestrators::STARTERS,
+    &apps::APPS,
     &host::HOST,
 ];
 

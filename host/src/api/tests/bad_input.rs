@@ -30,6 +30,7 @@ fn wrong_values(about: &About) -> Vec<String> {
     let mut wrong: Vec<String> = match (schema["type"].as_str().unwrap(), schema["format"].as_str()) {
         ("boolean", _) => ["perhaps", "1", "yes"].map(String::from).into(),
         ("number", _) => ["soon", "-1", "NaN", "1e99"].map(String::from).into(),
+        ("integer", _) if schema["minimum"] == 0 => ["-1", "1.5", "many", "101"].map(String::from).into(),
         ("integer", _) => ["0", "-1", "1.5", "many", "99999999999999999999"].map(String::from).into(),
         ("array", _) => ["Asleep", "Running,Asleep"].map(String::from).into(),
         ("string", Some("date-time")) => ["yesterday", "1", "2026-13-01T00:00:00Z"].map(String::from).into(),
@@ -128,7 +129,7 @@ async fn missing_values() {
             found += 1;
         }
     }
-    assert_eq!(found, 1, "newInstanceId");
+    assert_eq!(found, 5, "newInstanceId, the version to activate and to migrate to, from, to");
     let purged = host.send("DELETE", "/durabletask/instances?runtimeStatus=Failed", &[], "").await;
     purged.is(400, Value::from("Please provide value for 'createdTimeFrom' parameter."));
     host.close().await;

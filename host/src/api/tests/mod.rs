@@ -56,6 +56,7 @@ impl Host {
             rules: HubRules { limits, ..HubRules::default() },
             retention: Default::default(),
             webhook: None,
+            versions: Default::default(),
         };
         let (hub, _) = Hub::open(&shared, options).unwrap();
         let options = ApiOptions {

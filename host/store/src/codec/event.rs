@@ -1,7 +1,7 @@
 //! Events: a kind and a block of fields.
 
 use dacapo_core::event::Outcome;
-use dacapo_core::{Event, ExecutionId, Failure, FunctionName, InstanceId, Parent, Payload, Seq, Timestamp};
+use dacapo_core::{Event, ExecutionId, Failure, FunctionName, InstanceId, Parent, Payload, Seq, Timestamp, VersionId};
 
 use super::wire::{Bad, Reader, Result, Writer};
 
@@ -34,8 +34,9 @@ const ENTITY_OPERATION_CALLED: u8 = 25;
 const ENTITY_OPERATION_SIGNALED: u8 = 26;
 const ENTITY_LOCK_REQUESTED: u8 = 27;
 const ENTITY_UNLOCK_SENT: u8 = 28;
+const EXECUTION_MIGRATED: u8 = 29;
 /// The last one that this release knows.
-const LAST_KIND: u8 = ENTITY_UNLOCK_SENT;
+const LAST_KIND: u8 = EXECUTION_MIGRATED;
 
 const COMPLETED: u8 = 0;
 const FAILED: u8 = 1;
@@ -66,6 +67,7 @@ fn kind(event: &Event) -> u8 {
         Event::ExecutionResumed { .. } => EXECUTION_RESUMED,
         Event::ExecutionTerminated { .. } => EXECUTION_TERMINATED,
         Event::ExecutionRewound { .. } => EXECUTION_REWOUND,
+        Event::ExecutionMigrated { .. } => EXECUTION_MIGRATED,
         Event::EntityOperationCompleted { .. } => ENTITY_OPERATION_COMPLETED,
         Event::EntityOperationFailed { .. } => ENTITY_OPERATION_FAILED,
         Event::EntityLockGranted { .. } => ENTITY_LOCK_GRANTED,
@@ -126,6 +128,7 @@ fn write_fields(w: &mut Writer, event: &Event) {
             w.text(reason);
             w.option(parent.as_ref(), write_parent);
         }
+        Event::ExecutionMigrated { version } => w.raw(&version.0),
         Event::EntityLockGranted { seq } => write_seq(w, *seq),
         Event::OperationRequested { operation, input, caller, deliver_at } => {
             w.text(operation);
@@ -249,6 +252,7 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Event> {
         },
         ENTITY_LOCK_REQUESTED => Event::EntityLockRequested { seq: read_seq(r)?, entities: read_instances(r)? },
         ENTITY_UNLOCK_SENT => Event::EntityUnlockSent { seq: read_seq(r)?, entities: read_instances(r)? },
+        EXECUTION_MIGRATED => Event::ExecutionMigrated { version: VersionId(r.raw()?) },
         EXECUTION_COMPLETED => Event::ExecutionCompleted { outcome: read_outcome(r)? },
         0 => return Err(Bad::Malformed("an event has no kind")),
         newer => return Err(Bad::Newer { found: newer.into(), known: LAST_KIND.into() }),

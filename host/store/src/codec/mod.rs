@@ -286,6 +286,7 @@ pub fn encode_app(version: &AppVersion) -> Vec<u8> {
             });
         }
     });
+    w.number(version.weight.into());
     w.finish()
 }
 
@@ -298,7 +299,8 @@ pub fn decode_app(app: &str, version: VersionId, bytes: &[u8]) -> Result<AppVers
             let mut function = list.block()?;
             functions.push((read_name(&mut function)?, read_kind(&mut function)?));
         }
-        Ok(AppVersion { app: app.to_owned(), version, deployed_at, label, functions, size })
+        let weight = r.added(Reader::number32)?.unwrap_or(0);
+        Ok(AppVersion { app: app.to_owned(), version, deployed_at, label, functions, size, weight })
     })
 }
 

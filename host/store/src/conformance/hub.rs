@@ -6,11 +6,12 @@ use dacapo_core::{Commit, FunctionKind, FunctionName, VersionId};
 
 use super::sample::{self, Instance, at};
 use super::{Check, Hub, before_and_after_reopening, commit, commit_ok, everything};
-use crate::{AppVersion, Receipt, StoreError};
+use crate::{AppChange, AppVersion, Receipt, Store, StoreError};
 
 pub(super) const CHECKS: &[Check] = &[
     ("a bad commit does not fail its group", isolation),
     ("apps have versions, and one is active", apps),
+    ("versions get labels and weights, are activated and removed", versions),
     ("announcements are stored with their commits, until they are forgotten", announcements),
 ];
 
@@ -46,7 +47,53 @@ fn isolation(hub: &dyn Hub) {
 
 fn apps(hub: &dyn Hub) {
     let store = hub.open();
-    let version = |app: &str, digest: u8, time: i64| AppVersion {
+    let (a1, a2, b1) = (version("a", 9, 1), version("a", 2, 2), version("b", 9, 3));
+    for version in [&a1, &b1, &a2] {
+        deploy(store.as_ref(), version);
+    }
+    let store = before_and_after_reopening(hub, store, |store| {
+        let expected = vec![(a1.clone(), false), (a2.clone(), true), (b1.clone(), true)];
+        assert_eq!(store.apps().expect("readable"), expected);
+    });
+    let again = AppVersion { deployed_at: at(4), ..a1.clone() };
+    deploy(store.as_ref(), &again);
+    assert_eq!(store.apps().expect("readable"), vec![(a2, false), (again, true), (b1, true)]);
+}
+
+fn versions(hub: &dyn Hub) {
+    let store = hub.open();
+    let (v1, v2, v3, other) = (version("a", 1, 1), version("a", 2, 2), version("a", 3, 3), version("b", 1, 1));
+    for version in [&v1, &v2, &v3, &other] {
+        deploy(store.as_ref(), version);
+    }
+    let v1 = AppVersion { weight: 90, label: "old".into(), ..v1 };
+    let v2 = AppVersion { weight: u32::MAX, ..v2 };
+    let change = AppChange {
+        app: "a".into(),
+        put: vec![v1.clone(), v2.clone()],
+        removed: vec![v3.version, VersionId([77; 32])],
+        active: Some(v1.version),
+    };
+    store.change_app(&change).expect("there is room");
+    let store = before_and_after_reopening(hub, store, |store| {
+        let expected = vec![(v1.clone(), true), (v2.clone(), false), (other.clone(), true)];
+        assert_eq!(store.apps().expect("readable"), expected, "the version of another app with the same digest stays");
+    });
+    let removed = AppChange { app: "a".into(), removed: vec![v1.version], ..AppChange::default() };
+    store.change_app(&removed).expect("there is room");
+    before_and_after_reopening(hub, store, |store| {
+        assert_eq!(store.apps().expect("readable"), vec![(v2.clone(), false), (other.clone(), true)]);
+    });
+}
+
+fn deploy(store: &dyn Store, version: &AppVersion) {
+    let change =
+        AppChange { app: version.app.clone(), put: vec![version.clone()], active: Some(version.version), ..AppChange::default() };
+    store.change_app(&change).expect("there is room");
+}
+
+fn version(app: &str, digest: u8, time: i64) -> AppVersion {
+    AppVersion {
         app: app.into(),
         version: VersionId([digest; 32]),
         deployed_at: at(time),
@@ -57,18 +104,8 @@ fn apps(hub: &dyn Hub) {
             (FunctionName::new("counter").expect("valid"), FunctionKind::Entity),
         ],
         size: 12_345,
-    };
-    let (a1, a2, b1) = (version("a", 9, 1), version("a", 2, 2), version("b", 9, 3));
-    for version in [&a1, &b1, &a2] {
-        store.put_app(version).expect("there is room");
+        weight: 0,
     }
-    let store = before_and_after_reopening(hub, store, |store| {
-        let expected = vec![(a1.clone(), false), (a2.clone(), true), (b1.clone(), true)];
-        assert_eq!(store.apps().expect("readable"), expected);
-    });
-    let again = AppVersion { deployed_at: at(4), ..a1.clone() };
-    store.put_app(&again).expect("there is room");
-    assert_eq!(store.apps().expect("readable"), vec![(a2, false), (again, true), (b1, true)]);
 }
 
 fn announcements(hub: &dyn Hub) {

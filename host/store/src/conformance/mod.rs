@@ -9,6 +9,7 @@
 //! - `scheduled`: timers and activities.
 //! - `entities`: instances with a state and without a history.
 //! - `purge`: instances that are removed.
+//! - `restore`: instances that are moved to another hub.
 //! - `listing`: queries and pages.
 //! - `hub`: groups of commits, apps, announcements.
 
@@ -24,6 +25,7 @@ mod instances;
 mod listing;
 mod messages;
 mod purge;
+mod restore;
 mod rewind;
 pub mod sample;
 mod scheduled;
@@ -39,13 +41,14 @@ type Check = (&'static str, fn(&dyn Hub));
 
 /// Runs every check, each on a new hub.
 pub fn conformance<H: Hub>(new_hub: impl Fn() -> H) {
-    let subjects: [&[Check]; 8] = [
+    let subjects: [&[Check]; 9] = [
         instances::CHECKS,
         rewind::CHECKS,
         messages::CHECKS,
         scheduled::CHECKS,
         entities::CHECKS,
         purge::CHECKS,
+        restore::CHECKS,
         listing::CHECKS,
         hub::CHECKS,
     ];

@@ -59,7 +59,8 @@ use dacapo_core::{
 };
 
 use crate::{
-    AppVersion, Cursor, Done, DueTimer, InstanceQuery, Page, PendingActivity, Result, Store, StoreError, StoreStats, TimerKey,
+    AppChange, AppVersion, Cursor, Done, DueTimer, InstanceQuery, Page, PendingActivity, Receipt, Result, Snapshot, Store,
+    StoreError, StoreStats, TimerKey,
 };
 
 mod apply;
@@ -78,7 +79,7 @@ pub use file::Medium;
 pub(crate) use disk_file::DiskFile;
 pub(crate) use fault::Fault;
 pub(crate) use file::{Failed, RedbFile};
-use prepare::Prepared;
+use prepare::{Prepared, Restored};
 use writer::{Change, Job, Outcome, Queue, Writer};
 
 /// How a hub's file is kept.
@@ -155,9 +156,9 @@ impl RedbStore {
 
 impl RedbStore {
     /// Queues a change and waits until it is durable.
-    fn change(&self, change: Change) -> Result<()> {
+    fn change(&self, change: Change) -> Result<Outcome> {
         let (sender, receiver) = mpsc::sync_channel(1);
-        let done = Box::new(move |outcome: Result<Outcome>| drop(sender.send(outcome.map(drop))));
+        let done = Box::new(move |outcome: Result<Outcome>| drop(sender.send(outcome)));
         self.queue.push(Job { change, done });
         receiver.recv().unwrap_or(Err(StoreError::Closed))
     }
@@ -231,11 +232,21 @@ impl Store for RedbStore {
     }
 
     fn forget_announcements(&self, up_to: u64) -> Result<()> {
-        self.change(Change::ForgetAnnouncements(up_to))
+        self.change(Change::ForgetAnnouncements(up_to)).map(drop)
     }
 
-    fn put_app(&self, version: &AppVersion) -> Result<()> {
-        self.change(Change::App(version.clone()))
+    fn snapshot(&self, id: &InstanceId) -> Result<Option<Snapshot>> {
+        self.file.read(|txn| read::snapshot(txn, id))
+    }
+
+    fn restore(&self, snapshot: &Snapshot, replaces: bool) -> Result<Receipt> {
+        snapshot.check().map_err(StoreError::Corrupt)?;
+        let change = Change::Restore(Box::new(Restored::new(snapshot, replaces)));
+        self.change(change).map(|outcome| outcome.receipt)
+    }
+
+    fn change_app(&self, change: &AppChange) -> Result<()> {
+        self.change(Change::App(change.clone())).map(drop)
     }
 
     fn apps(&self) -> Result<Vec<(AppVersion, bool)>> {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use dacapo_core::commit::Timer;
 use dacapo_core::{Commit, ExecutionId, InstanceId, Message, Row, Seq};
 
+use crate::Snapshot;
 use crate::codec::{self, Glance};
 
 pub(super) struct Prepared {
@@ -81,6 +82,49 @@ impl Prepared {
         let timers = self.timers_set.len() * (self.timer.len() + ROW);
         let small = self.activities_set.len() + self.activities_cleared.len() + self.timers_cleared.len() + self.consumed.len();
         self.record.len() + history + beside + kept + sent + timers + (small + 2) * ROW
+    }
+}
+
+/// An instance from another hub.
+pub(super) struct Restored {
+    pub id: InstanceId,
+    pub row: Row,
+    pub glance: Glance,
+    pub record: Vec<u8>,
+    pub entity: Option<Vec<u8>>,
+    pub history: Vec<(u32, Vec<u8>)>,
+    pub inbox: Vec<Sent>,
+    pub timers: Vec<Timer>,
+    /// Whom the timers wake.
+    pub timer: Vec<u8>,
+    pub activities: Vec<(Seq, u32)>,
+    /// Whatever has its id goes.
+    pub replaces: bool,
+}
+
+impl Restored {
+    pub fn new(snapshot: &Snapshot, replaces: bool) -> Self {
+        let record = &snapshot.record;
+        Self {
+            id: record.id.clone(),
+            row: record.row,
+            glance: Glance { status: record.status, created: record.created },
+            record: codec::encode_record(record),
+            entity: snapshot.entity.as_ref().map(codec::encode_entity),
+            history: snapshot.history.iter().map(|chunk| (chunk.turn, codec::encode_history(&chunk.events))).collect(),
+            inbox: snapshot.inbox.iter().cloned().map(Sent::new).collect(),
+            timers: snapshot.timers.clone(),
+            timer: codec::encode_timer(&record.id, record.execution),
+            activities: snapshot.activities.clone(),
+            replaces,
+        }
+    }
+
+    /// About how many bytes it writes.
+    pub fn size(&self) -> usize {
+        let history: usize = self.history.iter().map(|(_, bytes)| bytes.len()).sum();
+        let inbox: usize = self.inbox.iter().map(|sent| sent.bytes.len()).sum();
+        self.record.len() + history + inbox + self.timers.len() * self.timer.len()
     }
 }
 

@@ -1,16 +1,18 @@
 //! Reading: each function is one read transaction's view of the hub.
 
+use std::collections::BTreeSet;
 use std::ops::{Bound, Range};
 
-use ::redb::{ReadTransaction, ReadableTableMetadata};
+use ::redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
+use dacapo_core::commit::Timer;
 use dacapo_core::{
-    Announcement, EntityState, Event, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Row, Seq, Timestamp,
-    VersionId,
+    Announcement, EntityState, Event, HistoryChunk, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Row, Seq,
+    Timestamp, VersionId,
 };
 
 use super::fault::Fault;
 use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, OUTBOX, RECORDS, STATES, TIMERS};
-use crate::{AppVersion, DueTimer, PendingActivity, StoreError, StoreStats, TimerKey, codec};
+use crate::{AppVersion, DueTimer, PendingActivity, Snapshot, StoreError, StoreStats, TimerKey, codec};
 
 pub(super) type Result<T> = std::result::Result<T, Fault>;
 
@@ -181,6 +183,71 @@ pub(super) fn apps(txn: &ReadTransaction) -> Result<Vec<(AppVersion, bool)>> {
     }
     versions.sort_by(|(a, _), (b, _)| (&a.app, a.deployed_at, a.version).cmp(&(&b.app, b.deployed_at, b.version)));
     Ok(versions)
+}
+
+pub(super) fn snapshot(txn: &ReadTransaction, id: &InstanceId) -> Result<Option<Snapshot>> {
+    let Some(record) = instance(txn, id)? else { return Ok(None) };
+    let row = record.row;
+    let mut history = Vec::new();
+    for chunk in txn.open_table(HISTORY)?.range((row.0, record.turns.start)..(row.0, record.turns.end))? {
+        let (key, bytes) = chunk?;
+        let mut events = Vec::new();
+        codec::decode_history(bytes.value(), &mut events)?;
+        history.push(HistoryChunk { turn: key.value().1, events });
+    }
+    let inbox = messages_of(&txn.open_table(INBOX)?, row)?;
+    let events: Vec<HistoryEvent> = history.iter().flat_map(|chunk| chunk.events.iter().cloned()).collect();
+    let timers = timers_of(&txn.open_table(TIMERS)?, row, &events, &inbox)?;
+    let mut activities = Vec::new();
+    for entry in txn.open_table(ACTIVITIES)?.range((row.0, 0)..=(row.0, u32::MAX))? {
+        let (key, turn) = entry?;
+        activities.push((Seq(key.value().1), turn.value()));
+    }
+    let entity = entity(txn, row)?;
+    Ok(Some(Snapshot { record, history, inbox, timers, activities, entity }))
+}
+
+/// The timers of one instance that are set. They are not ordered by instance, so they are looked for where what is known of
+/// the instance says that one may be.
+pub(super) fn timers_of(
+    timers: &impl ReadableTable<(i64, u64, u32), &'static [u8]>,
+    row: Row,
+    history: &[HistoryEvent],
+    inbox: &[Message],
+) -> Result<Vec<Timer>> {
+    let created = history.iter().filter_map(|entry| match entry.event {
+        Event::TimerCreated { fire_at, .. } => Some(fire_at),
+        _ => None,
+    });
+    let awaited = inbox.iter().filter_map(|message| match message.event {
+        Event::ExecutionStarted { start_at, .. } => start_at,
+        Event::OperationRequested { deliver_at, .. } => deliver_at,
+        _ => None,
+    });
+    let times: BTreeSet<Timestamp> = created.chain(awaited).collect();
+    let mut set = Vec::new();
+    for time in times {
+        for entry in timers.range((time.0, row.0, 0)..=(time.0, row.0, u32::MAX))? {
+            set.push(Timer { fire_at: time, seq: Seq(entry?.0.value().2) });
+        }
+    }
+    Ok(set)
+}
+
+pub(super) fn events_of(history: &impl ReadableTable<(u64, u32), &'static [u8]>, row: Row) -> Result<Vec<HistoryEvent>> {
+    let mut events = Vec::new();
+    for chunk in history.range((row.0, 0)..=(row.0, u32::MAX))? {
+        codec::decode_history(chunk?.1.value(), &mut events)?;
+    }
+    Ok(events)
+}
+
+pub(super) fn messages_of(inbox: &impl ReadableTable<(u64, u64), &'static [u8]>, row: Row) -> Result<Vec<Message>> {
+    let mut messages = Vec::new();
+    for entry in inbox.range((row.0, 0)..=(row.0, u64::MAX))? {
+        messages.push(codec::decode_message(entry?.1.value())?);
+    }
+    Ok(messages)
 }
 
 pub(super) fn stats(txn: &ReadTransaction, bytes: u64, transactions: u64) -> Result<StoreStats> {

@@ -17,12 +17,12 @@ use ::redb::{Database, Durability, WriteTransaction};
 use dacapo_core::Row;
 
 use super::QuickRepair;
-use super::apply::{Rejected, Tables, put_app};
+use super::apply::{Rejected, Tables, change_app};
 use super::fault::Fault;
 use super::file::RedbFile;
-use super::prepare::Prepared;
+use super::prepare::{Prepared, Restored};
 use crate::codec::Counters;
-use crate::{AppVersion, Receipt, StoreError};
+use crate::{AppChange, Receipt, StoreError};
 
 /// Commits in one transaction. Past some hundreds the sync is paid for; more would only let the first ones wait.
 const GROUP_COMMITS_MAX: usize = 1_024;
@@ -44,7 +44,8 @@ pub(super) enum Change {
     Commit(Box<Prepared>),
     Purge(Vec<Row>),
     ForgetAnnouncements(u64),
-    App(AppVersion),
+    App(AppChange),
+    Restore(Box<Restored>),
 }
 
 /// What became of a change.
@@ -60,6 +61,7 @@ impl Change {
     fn size(&self) -> usize {
         match self {
             Change::Commit(commit) => commit.size(),
+            Change::Restore(restored) => restored.size(),
             Change::Purge(rows) => rows.len() * PURGED_BYTES,
             Change::ForgetAnnouncements(_) | Change::App(_) => 4_096,
         }
@@ -265,7 +267,8 @@ fn apply_one(txn: &WriteTransaction, tables: &mut Tables<'_>, change: &Change) -
         Change::Commit(commit) => Outcome { receipt: tables.apply(commit)?, ..Outcome::default() },
         Change::Purge(rows) => Outcome { purged: tables.purge(rows)?, ..Outcome::default() },
         Change::ForgetAnnouncements(up_to) => tables.forget_announcements(*up_to).map(|()| Outcome::default())?,
-        Change::App(version) => put_app(txn, version).map(|()| Outcome::default())?,
+        Change::App(change) => change_app(txn, change).map(|()| Outcome::default())?,
+        Change::Restore(restored) => Outcome { receipt: tables.restore(restored)?, ..Outcome::default() },
     })
 }
 

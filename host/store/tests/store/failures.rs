@@ -8,7 +8,7 @@ use dacapo_core::{Commit, Row, RuntimeStatus};
 use dacapo_store::conformance::sample::{self, Instance};
 use dacapo_store::conformance::{commit, everything, purge};
 use dacapo_store::redb::Medium;
-use dacapo_store::{AppVersion, RedbStore, Store, StoreError, StoreOptions};
+use dacapo_store::{AppChange, AppVersion, RedbStore, Store, StoreError, StoreOptions};
 use redb::{Database, TableDefinition};
 
 use crate::disk::{Disk, SyncFault};
@@ -49,7 +49,7 @@ fn a_full_disk_fails_commits_and_nothing_else() {
             }
             assert!(stored < 1_000, "the disk must fill up");
         }
-        assert!(matches!(store.put_app(&app()), Err(StoreError::DiskFull(_)) | Ok(())));
+        assert!(matches!(store.change_app(&app()), Err(StoreError::DiskFull(_)) | Ok(())));
         disk.leave_room(None);
         let (_, change) = heavy_start(&store, &format!("after-{round}"));
         commit(&store, change).expect("there is room again");
@@ -60,15 +60,17 @@ fn a_full_disk_fails_commits_and_nothing_else() {
     assert_eq!(everything(&open(&disk)), before);
 }
 
-fn app() -> AppVersion {
-    AppVersion {
+fn app() -> AppChange {
+    let version = AppVersion {
         app: "app".into(),
         version: dacapo_core::VersionId([1; 32]),
         deployed_at: sample::at(0),
         label: "x".repeat(20_000),
         functions: vec![],
         size: 0,
-    }
+        weight: 0,
+    };
+    AppChange { app: "app".into(), active: Some(version.version), put: vec![version], removed: vec![] }
 }
 
 #[test]

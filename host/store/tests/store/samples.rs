@@ -48,7 +48,16 @@ impl Samples {
 
     /// Everything that this release can store.
     pub fn of_this_release() -> Self {
-        let events = happened(first_events().into_iter().chain(events_since()).collect());
+        let since = [Event::ExecutionMigrated { version: VersionId([0xcd; 32]) }];
+        let events = happened(first_events().into_iter().chain(second_events()).chain(since).collect());
+        let second = Self::of_the_second_release();
+        let apps = second.apps.iter().cloned().map(|app| AppVersion { weight: 300, ..app });
+        Self { messages: messages(&events), events, apps: apps.collect(), ..second }
+    }
+
+    /// Everything that the second release could store.
+    pub fn of_the_second_release() -> Self {
+        let events = happened(first_events().into_iter().chain(second_events()).collect());
         let first = Self::of_the_first_release();
         Self {
             messages: messages(&events),
@@ -112,8 +121,8 @@ fn first_events() -> Vec<Event> {
     ]
 }
 
-/// What has come to them since.
-fn events_since() -> Vec<Event> {
+/// What came to them with the second release.
+fn second_events() -> Vec<Event> {
     let Event::ExecutionStarted { execution, name, input, version, parent: waiting, .. } = first_events()[2].clone() else {
         unreachable!("the third one is a start")
     };
@@ -201,6 +210,7 @@ fn apps() -> Vec<AppVersion> {
         label: "1.2".into(),
         functions,
         size: 1 << 40,
+        weight: 0,
     };
     vec![AppVersion { label: String::new(), functions: vec![], size: 0, ..full.clone() }, full]
 }

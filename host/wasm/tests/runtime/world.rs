@@ -45,7 +45,8 @@ impl Host {
             fuel_per_turn: 2_000_000,
             activity_time: Duration::from_secs(20),
         };
-        let mut setup = Setup { pool: PoolSize::small(), policy: Policy { limits, ..Policy::default() }, compiler: Compiler::InProcess };
+        let mut setup =
+            Setup { pool: PoolSize::small(), policy: Policy { limits, ..Policy::default() }, compiler: Compiler::InProcess };
         configure(&mut setup);
         let Setup { pool, policy, compiler } = setup;
         config.most = policy.limits.clone();
@@ -121,7 +122,13 @@ impl<'a> Instance<'a> {
             _ => Memory::Cold(self.history.clone()),
         };
         let now = Timestamp(self.now * 1_000_000);
-        let turn = Turn { executor: &self.host.tenant, limits: &Limits::default(), now, active_version: Some(self.version) };
+        let turn = Turn {
+            executor: &self.host.tenant,
+            limits: &Limits::default(),
+            now,
+            begins_on: Ok(self.version),
+            active_version: None,
+        };
         let result = turn.run(self.record.clone(), memory, inbox);
         self.logs.extend(result.logs.into_iter().map(|line| line.message));
         self.live = result.live;

@@ -4,21 +4,23 @@
 //! - `check`: whether a commit follows what is stored.
 //! - `send`: what becomes of a message that is sent.
 //! - `remove`: how instances go.
+//! - `restore`: instances that come from another hub.
 //! - `zones`: the zones that the transaction has touched.
 
 use std::sync::atomic::AtomicU64;
 
 use ::redb::{ReadableTable, Table, WriteTransaction};
-use dacapo_core::Row;
+use dacapo_core::{Row, VersionId};
 
 use super::fault::Fault;
 use super::prepare::Prepared;
 use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, META, META_COUNTERS, OUTBOX, RECORDS, STATES, TIMERS, ZONES};
 use crate::codec::{self, Counters, Fence};
-use crate::{AppVersion, Receipt, StoreError};
+use crate::{AppChange, Receipt, StoreError};
 
 mod check;
 mod remove;
+mod restore;
 mod send;
 mod zones;
 
@@ -204,10 +206,20 @@ impl<'txn> Tables<'txn> {
     }
 }
 
-/// Records a version of an app and makes it the active one.
-pub(super) fn put_app(txn: &WriteTransaction, version: &AppVersion) -> Result<(), Fault> {
-    let (app, digest) = (version.app.as_str(), &version.version.0);
-    txn.open_table(APPS)?.insert((app, digest), codec::encode_app(version).as_slice())?;
-    txn.open_table(ACTIVE)?.insert(app, digest)?;
+pub(super) fn change_app(txn: &WriteTransaction, change: &AppChange) -> Result<(), Fault> {
+    let app = change.app.as_str();
+    let (mut apps, mut active) = (txn.open_table(APPS)?, txn.open_table(ACTIVE)?);
+    for version in &change.put {
+        apps.insert((app, &version.version.0), codec::encode_app(version).as_slice())?;
+    }
+    for version in &change.removed {
+        apps.remove((app, &version.0))?;
+    }
+    let current = active.get(app)?.map(|digest| VersionId(*digest.value()));
+    match change.active {
+        Some(version) => drop(active.insert(app, &version.0)?),
+        None if current.is_some_and(|current| change.removed.contains(&current)) => drop(active.remove(app)?),
+        None => {}
+    }
     Ok(())
 }

@@ -1,0 +1,58 @@
+//! A rehearsal: a recorded history, replayed against some version. Nothing runs live, nothing is changed.
+
+use super::{Halt, NoVersion, Turn};
+use crate::commit::InstanceRecord;
+use crate::event::HistoryEvent;
+use crate::execution::{Limits, RecordedTurn};
+use crate::guest::Executor;
+use crate::{Timestamp, VersionId};
+
+/// What a history is replayed against.
+pub struct Rehearsal<'a> {
+    pub executor: &'a dyn Executor,
+    pub limits: &'a Limits,
+    pub version: VersionId,
+}
+
+/// A turn that went as it is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step<'h> {
+    /// From 0.
+    pub turn: usize,
+    pub at: Timestamp,
+    /// All of its events.
+    pub events: &'h [HistoryEvent],
+}
+
+impl Rehearsal<'_> {
+    /// Replays the whole history of an instance's execution. `each` is told of every turn that went as it is recorded, and
+    /// says whether to go on.
+    ///
+    /// `Err`: the code diverges, or cannot begin at all.
+    pub fn run<'h>(
+        &self,
+        record: &InstanceRecord,
+        history: &'h [HistoryEvent],
+        mut each: impl FnMut(Step<'h>) -> bool,
+    ) -> Result<(), Halt> {
+        let turn = Turn {
+            executor: self.executor,
+            limits: self.limits,
+            now: record.updated,
+            begins_on: Err(NoVersion::unknown(&record.name)),
+            active_version: None,
+        };
+        let record = InstanceRecord { version: Some(self.version), ..record.clone() };
+        let mut live = turn.start(&record, history.iter().map(|entry| &entry.event))?;
+        let mut begin = 0;
+        for (number, recorded) in RecordedTurn::split(history).into_iter().enumerate() {
+            let (at, end) = (recorded.at, recorded.end);
+            live.replay_turn(recorded)?;
+            if !each(Step { turn: number, at, events: &history[begin..end] }) {
+                return Ok(());
+            }
+            begin = end;
+        }
+        Ok(())
+    }
+}

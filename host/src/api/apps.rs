@@ -1,0 +1,338 @@
+//! Apps and their versions: what is deployed, what takes new starts, and whether histories go on with it.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use dacapo_core::{FunctionKind, FunctionName, InstanceId, VersionId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::error::ApiError;
+use super::json::{self, micros};
+use super::parameter::{
+    APP_NAME, CHECKED_VERSION, DIFF_FROM, DIFF_TO, FromText, LABEL, OF_VERSION, SAMPLE, VERSION_NAME, WEIGHT,
+};
+use super::request::{Call, blocking};
+use crate::hub::{Candidate, Checked, DeployedApp, Difference, GateNews, Pruned, Totals, Traffic, Verdict, VersionState, Which};
+
+const APP_NAME_CHARS_MAX: usize = 128;
+
+pub(super) const LINES: &str = "application/x-ndjson";
+
+/// An app's name is shown in tables and typed in shells: plain characters only.
+#[derive(Debug)]
+pub(super) struct AppName(pub String);
+
+#[derive(Debug, Serialize)]
+struct AppBody {
+    app: String,
+    version: String,
+    label: String,
+    functions: Vec<FunctionBody>,
+    /// Only after a change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+struct FunctionBody {
+    name: String,
+    kind: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VersionBody {
+    version: String,
+    label: String,
+    deployed_at: String,
+    active: bool,
+    weight: u32,
+    size: u64,
+    instances: u64,
+    functions: Vec<FunctionBody>,
+}
+
+/// `POST admin/apps/{appName}`, the body a wasm component or module.
+pub(super) async fn deploy(call: Call) -> Result<Response, ApiError> {
+    let hub = call.hub()?;
+    let AppName(name) = call.get(&APP_NAME)?;
+    let label = call.find(&LABEL)?.unwrap_or_default();
+    let traffic = call.find(&WEIGHT)?.map_or(Traffic::All, |weight| Traffic::Percent(weight.0));
+    let deployed = hub.deploy(&name, &label.0, call.body, traffic).await?;
+    Ok(changed(deployed))
+}
+
+/// `GET admin/apps`: the active version of each app.
+pub(super) async fn apps(call: Call) -> Result<Response, ApiError> {
+    let apps: Vec<AppBody> = call.hub()?.apps().into_iter().map(shown).collect();
+    Ok(json::json(StatusCode::OK, &apps))
+}
+
+/// `GET admin/apps/{appName}`: all versions.
+pub(super) async fn versions(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app)) = (call.hub()?, call.get(&APP_NAME)?);
+    blocking(move || {
+        let versions: Vec<VersionBody> = hub.versions(&app)?.into_iter().map(VersionBody::new).collect();
+        Ok(json::json(StatusCode::OK, &json!({ "app": app, "versions": versions })))
+    })
+    .await
+}
+
+/// `POST admin/apps/{appName}/activate`
+pub(super) async fn activate(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app), version) = (call.hub()?, call.get(&APP_NAME)?, call.get(&OF_VERSION)?.0);
+    blocking(move || Ok(changed(hub.activate(&app, &version)?))).await
+}
+
+/// `POST admin/apps/{appName}/weights`, the body such as `{"1.0": 90, "2.0": 10}`.
+pub(super) async fn weigh(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app)) = (call.hub()?, call.get(&APP_NAME)?);
+    let weights: serde_json::Map<String, Value> = serde_json::from_str(call.text()?)
+        .map_err(|why| ApiError::invalid_json(format!("the body should be such as {{\"1.0\": 90, \"2.0\": 10}}: {why}")))?;
+    let weight = |(version, weight): (String, Value)| match weight.as_u64().and_then(|weight| u32::try_from(weight).ok()) {
+        Some(weight) => Ok((version, weight)),
+        None => Err(ApiError::invalid_json(format!("the weight of '{version}' should be a whole number from 0 to {}", u32::MAX))),
+    };
+    let weights = weights.into_iter().map(weight).collect::<Result<Vec<_>, _>>()?;
+    blocking(move || {
+        hub.weigh(&app, &weights)?;
+        let versions: Vec<VersionBody> = hub.versions(&app)?.into_iter().map(VersionBody::new).collect();
+        Ok(json::json(StatusCode::OK, &json!({ "app": app, "versions": versions })))
+    })
+    .await
+}
+
+/// `DELETE admin/apps/{appName}/versions/{version}`
+pub(super) async fn remove(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app), version) = (call.hub()?, call.get(&APP_NAME)?, call.get(&VERSION_NAME)?.0);
+    blocking(move || Ok(pruned(hub.remove_version(&app, &version)?))).await
+}
+
+/// `POST admin/apps/{appName}/prune`
+pub(super) async fn prune(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app)) = (call.hub()?, call.get(&APP_NAME)?);
+    blocking(move || Ok(pruned(hub.prune(&app)?))).await
+}
+
+/// `GET admin/apps/{appName}/diff`
+pub(super) async fn diff(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app)) = (call.hub()?, call.get(&APP_NAME)?);
+    let (from, to) = (call.get(&DIFF_FROM)?.0, call.get(&DIFF_TO)?.0);
+    blocking(move || {
+        let Difference { from, to, added, removed, changed, imports_added, imports_removed } = hub.diff(&app, &from, &to)?;
+        let changed: Vec<Value> = changed
+            .into_iter()
+            .map(|(name, from, to)| json!({ "name": name.as_str(), "from": from.name(), "to": to.name() }))
+            .collect();
+        let functions = json!({ "added": functions(&added), "removed": functions(&removed), "changed": changed });
+        let imports = json!({ "added": imports_added, "removed": imports_removed });
+        let body = json!({
+            "app": app, "from": from.to_string(), "to": to.to_string(), "functions": functions, "imports": imports,
+        });
+        Ok(json::json(StatusCode::OK, &body))
+    })
+    .await
+}
+
+/// `POST admin/apps/{appName}/check`, the body a file that is not deployed, unless `version` names one that is.
+pub(super) async fn check(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app)) = (call.hub()?, call.get(&APP_NAME)?);
+    let version = call.find(&CHECKED_VERSION)?;
+    let which = call.find(&SAMPLE)?.map_or(Which::All, |sample| Which::Sample(sample.0));
+    let candidate = match version {
+        Some(_) if !call.body.is_empty() => {
+            return Err(ApiError::argument("there is a body, and the parameter 'version' names a deployed version: which?"));
+        }
+        Some(version) => Candidate::Deployed(version.0),
+        None => Candidate::Module(call.body),
+    };
+    Ok(news(hub.check(&app, candidate, which).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MigrateBody {
+    instances: Vec<String>,
+}
+
+/// `POST admin/apps/{appName}/migrate`, the body `{"instances": [...]}`, or nothing for all.
+pub(super) async fn migrate(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app), version) = (call.hub()?, call.get(&APP_NAME)?, call.get(&OF_VERSION)?.0);
+    let which = if call.body.is_empty() { Which::All } else { these(call.text()?)? };
+    Ok(news(hub.migrate(&app, &version, which).await?))
+}
+
+fn these(text: &str) -> Result<Which, ApiError> {
+    let body: MigrateBody = serde_json::from_str(text).map_err(|why| ApiError::invalid_json(why.to_string()))?;
+    let id = |text: &String| {
+        InstanceId::any(text).map_err(|why| ApiError::argument(format!("'{text}' is not the id of an instance: {why}")))
+    };
+    Ok(Which::These(body.instances.iter().map(id).collect::<Result<_, _>>()?))
+}
+
+/// One line of JSON for each piece of news, as it comes.
+fn news(receiver: mpsc::Receiver<GateNews>) -> Response {
+    let lines = futures::stream::unfold(receiver, |mut receiver| async {
+        let line = NewsBody::from(receiver.recv().await?);
+        let mut text = serde_json::to_string(&line).expect("it has only text for keys");
+        text.push('\n');
+        Some((Ok::<_, Infallible>(text), receiver))
+    });
+    ([(CONTENT_TYPE, LINES)], Body::from_stream(lines)).into_response()
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum NewsBody {
+    Begun {
+        app: String,
+        version: String,
+        instances: u64,
+    },
+    Instance {
+        instance_id: String,
+        name: String,
+        version: Option<String>,
+        events: usize,
+        result: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        position: Option<usize>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recorded: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        attempted: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    Done {
+        passed: u64,
+        migrated: u64,
+        diverged: u64,
+        refused: u64,
+        gone: u64,
+        events: u64,
+        seconds: f64,
+    },
+}
+
+impl From<GateNews> for NewsBody {
+    fn from(news: GateNews) -> Self {
+        match news {
+            GateNews::Begun { app, version, instances } => NewsBody::Begun { app, version: version.to_string(), instances },
+            GateNews::Instance(checked) => Self::of(*checked),
+            GateNews::Done(Totals { passed, migrated, diverged, refused, gone, events, elapsed }) => {
+                NewsBody::Done { passed, migrated, diverged, refused, gone, events, seconds: elapsed.as_secs_f64() }
+            }
+        }
+    }
+}
+
+impl NewsBody {
+    fn of(checked: Checked) -> Self {
+        let Checked { id, name, version, events, verdict } = checked;
+        let (mut at, mut was, mut does, mut reason) = (None, None, None, None);
+        let result = match verdict {
+            Verdict::Passed => "passed",
+            Verdict::Migrated => "migrated",
+            Verdict::Diverged { position, recorded, attempted } => {
+                (at, was, does) = (Some(position), Some(recorded), Some(attempted));
+                "diverged"
+            }
+            Verdict::Refused(why) => {
+                reason = Some(why);
+                "refused"
+            }
+            Verdict::Gone => "gone",
+        };
+        let version = version.map(|version| version.to_string());
+        let instance_id = id.as_str().to_owned();
+        NewsBody::Instance {
+            instance_id,
+            name,
+            version,
+            events,
+            result,
+            position: at,
+            recorded: was,
+            attempted: does,
+            why: reason,
+        }
+    }
+}
+
+impl VersionBody {
+    fn new(state: VersionState) -> Self {
+        Self {
+            version: state.version.to_string(),
+            label: state.label,
+            deployed_at: micros(state.deployed_at),
+            active: state.active,
+            weight: state.weight,
+            size: state.size,
+            instances: state.instances,
+            functions: functions(&state.functions),
+        }
+    }
+}
+
+fn functions(functions: &[(FunctionName, FunctionKind)]) -> Vec<FunctionBody> {
+    functions.iter().map(|(name, kind)| FunctionBody { name: name.to_string(), kind: kind.name() }).collect()
+}
+
+fn pruned(pruned: Pruned) -> Response {
+    let texts = |versions: Vec<VersionId>| versions.iter().map(VersionId::to_string).collect::<Vec<_>>();
+    let body = json!({ "removed": texts(pruned.removed), "unreferenced": texts(pruned.unreferenced) });
+    json::json(StatusCode::OK, &body)
+}
+
+fn changed(app: DeployedApp) -> Response {
+    let (changed, active) = (Some(app.changed), Some(app.active));
+    json::json(StatusCode::OK, &AppBody { changed, active, ..shown(app) })
+}
+
+fn shown(app: DeployedApp) -> AppBody {
+    let functions = functions(&app.functions);
+    AppBody { functions, version: app.version.to_string(), label: app.label, app: app.app, changed: None, active: None }
+}
+
+impl FromText for AppName {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if text.chars().count() <= APP_NAME_CHARS_MAX && text.chars().all(plain) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!("must have at most {APP_NAME_CHARS_MAX} characters, all of them letters, digits, '-', '_' or '.'"))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": APP_NAME_CHARS_MAX, "pattern": r"^[\w.-]+$" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn app_names_are_plain() {
+        assert!(AppName::from_text("hello-sequence_2.0").is_ok());
+        for bad in ["a b", "a/b", "ä\n", &"a".repeat(129)] {
+            assert!(AppName::from_text(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn instances_to_migrate_are_named_in_json() {
+        assert!(matches!(these(r#"{"instances":["a","b"]}"#), Ok(Which::These(ids)) if ids.len() == 2));
+        for bad in ["", "[]", "{}", r#"{"instances":"a"}"#, r#"{"instances":["a/b"]}"#, r#"{"instances":[],"all":true}"#] {
+            assert!(these(bad).is_err(), "{bad}");
+        }
+    }
+}

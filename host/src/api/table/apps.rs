@@ -1,0 +1,130 @@
+//! Apps and their versions.
+
+use axum::http::Method;
+
+use super::*;
+use crate::api::apps;
+
+const NO_APP: Answer = answer(404, Json("Error"), "There is no such app, version or task hub.");
+const LIMITED: Answer = answer(
+    403,
+    Json("Error"),
+    "A limit of the task hub is met; or the request comes from a web page of another origin, or by a name that is not the host's.",
+);
+const DEPLOYED: Answer = answer(200, Json("App"), "The version, and whether anything has changed.");
+const FUNCTION_TAKEN: Answer = answer(409, Json("Error"), "A function of this name belongs to another app.");
+
+pub(super) static APPS: Group = Group {
+    name: "apps",
+    description: "Apps and their versions. A version is named by its label, or by the first digits, six at least, of its digest.",
+    bases: &[""],
+    parameters: &[&TASK_HUB.about],
+    answers: &[WRONG, FORBIDDEN, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    routes: &[
+        Route {
+            method: Method::GET,
+            pattern: "admin/apps",
+            operation: "listApps",
+            summary: "The active version of each app.",
+            parameters: &[],
+            takes: Takes::Nothing,
+            answers: &[answer(200, Json("AppList"), "All apps."), NO_HUB],
+            handler: |call| Box::pin(apps::apps(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "admin/apps/{appName}",
+            operation: "deployApp",
+            summary: "Deploys a version of an app. It becomes the active one, or gets a share of the new starts.",
+            parameters: &[&LABEL.about, &WEIGHT.about],
+            takes: Takes::Module,
+            answers: &[DEPLOYED, LIMITED, NO_HUB, FUNCTION_TAKEN, TOO_LARGE, DISK_FULL],
+            handler: |call| Box::pin(apps::deploy(call)),
+        },
+        Route {
+            method: Method::GET,
+            pattern: "admin/apps/{appName}",
+            operation: "listVersions",
+            summary: "All versions of an app, oldest first, and how many instances run on each.",
+            parameters: &[],
+            takes: Takes::Nothing,
+            answers: &[answer(200, Json("VersionList"), "All versions."), NO_APP],
+            handler: |call| Box::pin(apps::versions(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "admin/apps/{appName}/activate",
+            operation: "activateVersion",
+            summary: "Lets all new starts go to a version. Running instances stay on theirs.",
+            parameters: &[&OF_VERSION.about],
+            takes: Takes::Nothing,
+            answers: &[DEPLOYED, NO_APP, FUNCTION_TAKEN, DISK_FULL],
+            handler: |call| Box::pin(apps::activate(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "admin/apps/{appName}/weights",
+            operation: "weighVersions",
+            summary: "Shares new starts out among versions: an object of versions and their weights. The others get none.",
+            parameters: &[],
+            takes: Takes::Payload,
+            answers: &[answer(200, Json("VersionList"), "All versions."), NO_APP, FUNCTION_TAKEN, TOO_LARGE, DISK_FULL],
+            handler: |call| Box::pin(apps::weigh(call)),
+        },
+        Route {
+            method: Method::DELETE,
+            pattern: "admin/apps/{appName}/versions/{version}",
+            operation: "removeVersion",
+            summary: "Removes a version that takes no new starts and that no instance runs on.",
+            parameters: &[],
+            takes: Takes::Nothing,
+            answers: &[
+                answer(200, Json("Pruned"), "What was removed."),
+                NO_APP,
+                answer(409, Json("Error"), "It is in use."),
+                DISK_FULL,
+            ],
+            handler: |call| Box::pin(apps::remove(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "admin/apps/{appName}/prune",
+            operation: "pruneVersions",
+            summary: "Removes every version that takes no new starts and that no instance runs on.",
+            parameters: &[],
+            takes: Takes::Nothing,
+            answers: &[answer(200, Json("Pruned"), "What was removed."), NO_APP, DISK_FULL],
+            handler: |call| Box::pin(apps::prune(call)),
+        },
+        Route {
+            method: Method::GET,
+            pattern: "admin/apps/{appName}/diff",
+            operation: "diffVersions",
+            summary: "What has changed from one version to another: functions and imports.",
+            parameters: &[&DIFF_FROM.about, &DIFF_TO.about],
+            takes: Takes::Nothing,
+            answers: &[answer(200, Json("Difference"), "The difference."), NO_APP],
+            handler: |call| Box::pin(apps::diff(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "admin/apps/{appName}/check",
+            operation: "checkVersion",
+            summary: "Replays the histories of the app's instances against the body, or a deployed version. Changes nothing.",
+            parameters: &[&CHECKED_VERSION.about, &SAMPLE.about],
+            takes: Takes::Module,
+            answers: &[answer(200, Lines("GateNews"), "One line for each instance, as they are replayed."), NO_APP, TOO_LARGE],
+            handler: |call| Box::pin(apps::check(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "admin/apps/{appName}/migrate",
+            operation: "migrateInstances",
+            summary: "Moves instances to a version that their histories pass: those named as `{\"instances\": [...]}`, or all.",
+            parameters: &[&OF_VERSION.about],
+            takes: Takes::Payload,
+            answers: &[answer(200, Lines("GateNews"), "One line for each instance, as they are moved."), NO_APP, TOO_LARGE],
+            handler: |call| Box::pin(apps::migrate(call)),
+        },
+    ],
+};

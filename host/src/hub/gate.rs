@@ -1,0 +1,321 @@
+//! The replay gate: the recorded histories of living instances, replayed against a version before it gets them.
+//!
+//! ```text
+//!   records ─▶ those of the app that have begun ─▶ snapshot, replay, verdict ─▶ news ─▶ whoever asked
+//!              (all, or a sample)                  on one thread, one gate a hub
+//! ```
+//!
+//! Nothing is changed by a check. A migration is a message to each instance: the turn that takes it in replays the history
+//! once more, and moves the instance only if that goes well.
+
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dacapo_core::execution::{Divergence, Shown};
+use dacapo_core::turn::{Halt, Rehearsal};
+use dacapo_core::{Event, FunctionKind, HistoryEvent, InstanceId, InstanceRecord, VersionId};
+use dacapo_store::InstanceQuery;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+
+use super::versions::{PAGE, living};
+use super::{Hub, HubError, Inner};
+
+/// News that wait for a reader who is slow; the gate waits with them.
+const NEWS_QUEUED: usize = 64;
+
+/// What is held against the histories.
+#[derive(Debug, Clone)]
+pub enum Candidate {
+    /// A file that is not deployed.
+    Module(Vec<u8>),
+    /// A label, or the beginning of a digest, of a deployed version.
+    Deployed(String),
+}
+
+/// Which instances are concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    All,
+    /// So many of all, always the same ones.
+    Sample(usize),
+    These(Vec<InstanceId>),
+}
+
+/// What is heard of a check or a migration, in this order: once the first, the second for each instance, once the last.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GateNews {
+    Begun { app: String, version: VersionId, instances: u64 },
+    Instance(Box<Checked>),
+    Done(Totals),
+}
+
+/// One instance, and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    pub id: InstanceId,
+    pub name: String,
+    /// The version that it ran on.
+    pub version: Option<VersionId>,
+    /// Events in its history.
+    pub events: usize,
+    pub verdict: Verdict,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Its history is one of the version too.
+    Passed,
+    /// It runs on the version from now on, or did so before.
+    Migrated,
+    /// The position in the history, counted from 0, and what stands there against what the version does.
+    Diverged { position: usize, recorded: String, attempted: String },
+    /// The version cannot run it at all, or it cannot be moved.
+    Refused(String),
+    /// It has ended meanwhile.
+    Gone,
+}
+
+/// The sums of a check or a migration.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Totals {
+    pub passed: u64,
+    pub migrated: u64,
+    pub diverged: u64,
+    pub refused: u64,
+    pub gone: u64,
+    /// Replayed.
+    pub events: u64,
+    pub elapsed: Duration,
+}
+
+impl Totals {
+    fn add(&mut self, checked: &Checked) {
+        match checked.verdict {
+            Verdict::Passed => self.passed += 1,
+            Verdict::Migrated => self.migrated += 1,
+            Verdict::Diverged { .. } => self.diverged += 1,
+            Verdict::Refused(_) => self.refused += 1,
+            Verdict::Gone => self.gone += 1,
+        }
+        self.events += checked.events as u64;
+    }
+}
+
+impl From<Halt> for Verdict {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Diverged(divergence) => {
+                let Divergence { position, recorded, attempted } = *divergence;
+                let (recorded, attempted) = (Shown(recorded.as_ref()).to_string(), Shown(attempted.as_ref()).to_string());
+                Verdict::Diverged { position, recorded, attempted }
+            }
+            Halt::Unable(why) => Verdict::Refused(why),
+        }
+    }
+}
+
+impl Hub {
+    /// Replays the histories of an app's living instances against a version. Whoever drops the receiver ends it.
+    ///
+    /// `UnknownApp`, `UnknownVersion`, `Deploy`.
+    pub async fn check(&self, app: &str, candidate: Candidate, which: Which) -> Result<mpsc::Receiver<GateNews>, HubError> {
+        // Known to begin with: the answer is news from then on.
+        self.0.catalog.versions(app)?;
+        let turn = self.0.gate.clone().acquire_owned().await.map_err(|_| HubError::ShuttingDown)?;
+        let (inner, app) = (self.0.clone(), app.to_owned());
+        let (sender, receiver) = mpsc::channel(NEWS_QUEUED);
+        let (ready, prepared) = tokio::sync::oneshot::channel();
+        let thread = std::thread::Builder::new().name("replay-gate".into()).stack_size(STACK_BYTES);
+        let spawned = thread.spawn(move || {
+            let _turn = turn;
+            match Gate::open(&inner, &app, candidate) {
+                Ok(gate) => {
+                    if ready.send(Ok(())).is_ok() {
+                        gate.check(&app, &which, &sender);
+                    }
+                    gate.close();
+                }
+                Err(error) => drop(ready.send(Err(error))),
+            }
+        });
+        spawned.map_err(|why| HubError::Unloadable(format!("the thread of the check cannot be started: {why}")))?;
+        prepared.await.unwrap_or(Err(HubError::ShuttingDown))?;
+        Ok(receiver)
+    }
+
+    /// Moves living instances of an app to one of its versions, one after the other, as far as their histories allow.
+    ///
+    /// `UnknownApp`, `UnknownVersion`.
+    pub async fn migrate(&self, app: &str, to: &str, which: Which) -> Result<mpsc::Receiver<GateNews>, HubError> {
+        let version = self.0.catalog.versions(app)?.find(app, to)?;
+        let turn = self.0.gate.clone().acquire_owned().await.map_err(|_| HubError::ShuttingDown)?;
+        let (hub, app) = (self.clone(), app.to_owned());
+        let (sender, receiver) = mpsc::channel(NEWS_QUEUED);
+        self.0.tokio.spawn(async move {
+            let _turn = turn;
+            let began = Instant::now();
+            let inner = hub.0.clone();
+            let (named, wanted) = (app.clone(), which.clone());
+            let found = tokio::task::spawn_blocking(move || inner.concerned(&named, &wanted)).await;
+            let Ok(Ok(mut ids)) = found else { return };
+            if let Which::These(named) = which {
+                ids = named;
+            }
+            let begun = GateNews::Begun { app, version, instances: ids.len() as u64 };
+            if sender.send(begun).await.is_err() {
+                return;
+            }
+            let mut totals = Totals::default();
+            for id in ids {
+                let checked = hub.migrate_one(&id, version).await;
+                totals.add(&checked);
+                if sender.send(GateNews::Instance(Box::new(checked))).await.is_err() {
+                    return;
+                }
+            }
+            // Whoever asked may have gone.
+            let _ = sender.send(GateNews::Done(Totals { elapsed: began.elapsed(), ..totals })).await;
+        });
+        Ok(receiver)
+    }
+
+    async fn migrate_one(&self, id: &InstanceId, version: VersionId) -> Checked {
+        let record = self.instance(id).ok().flatten();
+        let (name, own) = record.as_ref().map_or((String::new(), None), |record| (record.name.to_string(), record.version));
+        let holds = record.as_ref().is_none_or(|record| self.0.catalog.holds(version, FunctionKind::Orchestrator, &record.name));
+        let verdict = match (id.is_entity(), holds) {
+            (true, _) => Verdict::Refused("it is an entity, which always runs on the active version".into()),
+            (false, false) => Verdict::Refused(format!("the version has no orchestrator '{name}'")),
+            (false, true) => match self.0.post(id, Event::ExecutionMigrated { version }).await {
+                Ok(()) => Verdict::Migrated,
+                Err(HubError::Ended { .. }) => Verdict::Gone,
+                Err(HubError::NotMigratable { why, .. }) => Verdict::Refused(why),
+                Err(error) => Verdict::Refused(error.to_string()),
+            },
+        };
+        Checked { id: id.clone(), name, version: own, events: 0, verdict }
+    }
+}
+
+/// Guests run on stacks of their own; this one is for the compiler.
+const STACK_BYTES: usize = 4 << 20;
+
+/// A version that is held against histories.
+struct Gate<'a> {
+    hub: &'a Arc<Inner>,
+    version: VersionId,
+    orchestrators: Vec<String>,
+}
+
+impl<'a> Gate<'a> {
+    fn open(hub: &'a Arc<Inner>, app: &str, candidate: Candidate) -> Result<Self, HubError> {
+        let orchestrators = |functions: &[(dacapo_core::FunctionName, FunctionKind)]| {
+            let orchestrators = functions.iter().filter(|(_, kind)| *kind == FunctionKind::Orchestrator);
+            orchestrators.map(|(name, _)| name.folded()).collect()
+        };
+        match candidate {
+            Candidate::Deployed(text) => {
+                let versions = hub.catalog.versions(app)?;
+                let version = versions.find(app, &text)?;
+                let functions = versions.get(version).map_or(&[][..], |version| &version.functions[..]);
+                Ok(Self { hub, version, orchestrators: orchestrators(functions) })
+            }
+            Candidate::Module(bytes) => {
+                let app = hub.executor.examine(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
+                Ok(Self { hub, version: app.version, orchestrators: orchestrators(&app.functions) })
+            }
+        }
+    }
+
+    fn check(&self, app: &str, which: &Which, news: &mpsc::Sender<GateNews>) {
+        let began = Instant::now();
+        let ids = match self.hub.concerned(app, which) {
+            Ok(ids) => ids,
+            Err(error) => return tracing::error!(%error, "the instances of an app could not be read for a check"),
+        };
+        let begun = GateNews::Begun { app: app.to_owned(), version: self.version, instances: ids.len() as u64 };
+        let mut totals = Totals::default();
+        if news.blocking_send(begun).is_err() {
+            return;
+        }
+        for id in ids {
+            if self.hub.is_closing() {
+                return;
+            }
+            let checked = self.check_one(id);
+            totals.add(&checked);
+            if news.blocking_send(GateNews::Instance(Box::new(checked))).is_err() {
+                return;
+            }
+        }
+        let _ = news.blocking_send(GateNews::Done(Totals { elapsed: began.elapsed(), ..totals }));
+    }
+
+    fn check_one(&self, id: InstanceId) -> Checked {
+        let snapshot = match self.hub.store.snapshot(&id) {
+            Ok(Some(snapshot)) if !snapshot.record.status.is_terminal() => snapshot,
+            Ok(_) => return Checked { id, name: String::new(), version: None, events: 0, verdict: Verdict::Gone },
+            Err(error) => {
+                let verdict = Verdict::Refused(format!("its history cannot be read: {error}"));
+                return Checked { id, name: String::new(), version: None, events: 0, verdict };
+            }
+        };
+        let record = snapshot.record;
+        let history: Vec<HistoryEvent> = snapshot.history.into_iter().flat_map(|chunk| chunk.events).collect();
+        let verdict = if self.orchestrators.contains(&record.name.folded()) {
+            let rules = self.hub.rules();
+            let rehearsal = Rehearsal { executor: self.hub.executor.as_ref(), limits: &rules.execution, version: self.version };
+            rehearsal.run(&record, &history, |_| true).map_or_else(Verdict::from, |()| Verdict::Passed)
+        } else {
+            Verdict::Refused(format!("the version has no orchestrator '{}'", record.name))
+        };
+        Checked { id, name: record.name.to_string(), version: record.version, events: history.len(), verdict }
+    }
+
+    /// A file that was only tried out leaves nothing behind.
+    fn close(self) {
+        if !self.hub.catalog.has(self.version) {
+            self.hub.shared.runtime().unload(self.version);
+        }
+    }
+}
+
+impl Inner {
+    /// The orchestrations of an app that have begun and not ended, in the order in which they were created.
+    fn concerned(&self, app: &str, which: &Which) -> Result<Vec<InstanceId>, HubError> {
+        let versions = self.catalog.versions(app)?;
+        let is_of_app = |record: &InstanceRecord| {
+            !record.id.is_entity()
+                && !record.turns.is_empty()
+                && record.version.is_some_and(|version| versions.get(version).is_some())
+        };
+        let query = InstanceQuery { statuses: living(), ..InstanceQuery::default() };
+        let (mut found, mut after) = (Vec::new(), None);
+        let mut sample = BinaryHeap::new();
+        loop {
+            let page = self.store.instances(&query, after.as_ref(), PAGE)?;
+            for record in page.records.into_iter().filter(&is_of_app) {
+                match which {
+                    Which::All => found.push(record.id),
+                    Which::These(ids) if ids.contains(&record.id) => found.push(record.id),
+                    Which::These(_) => {}
+                    // Those with the smallest digests: spread over all, and chosen without knowing how many there are.
+                    Which::Sample(size) => {
+                        let digest: [u8; 32] = Sha256::digest(record.id.as_str()).into();
+                        sample.push((digest, record.id));
+                        if sample.len() > *size {
+                            sample.pop();
+                        }
+                    }
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                found.extend(sample.into_iter().map(|(_, id)| id));
+                return Ok(found);
+            }
+        }
+    }
+}
