@@ -438,7 +438,7 @@ impl HistoryReader {
         ensure!(self.outcome.is_none(), "something happened after the end: {event:?}");
         match event {
             Event::OrchestratorStarted => self.turn_at = Some(at),
-            Event::EventRaised { .. } | Event::ExecutionTerminated { .. } => {}
+            Event::EventRaised { .. } | Event::ExecutionTerminated { .. } | Event::ExecutionMigrated { .. } => {}
             Event::ExecutionRewound { .. } => self.rewound = true,
             Event::ExecutionStarted { start_at, .. } => {
                 self.started += 1;

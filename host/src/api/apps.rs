@@ -17,9 +17,7 @@ use super::parameter::{
     APP_NAME, CHECKED_VERSION, DIFF_FROM, DIFF_TO, FromText, LABEL, OF_VERSION, SAMPLE, VERSION_NAME, WEIGHT,
 };
 use super::request::{Call, blocking};
-use crate::hub::{
-    Candidate, Checked, DeployedApp, Difference, GateNews, Pruned, Totals, Traffic, Verdict, VersionState, Which,
-};
+use crate::hub::{Candidate, Checked, DeployedApp, Difference, GateNews, Pruned, Totals, Traffic, Verdict, VersionState, Which};
 
 const APP_NAME_CHARS_MAX: usize = 128;
 
@@ -255,7 +253,17 @@ impl NewsBody {
         };
         let version = version.map(|version| version.to_string());
         let instance_id = id.as_str().to_owned();
-        NewsBody::Instance { instance_id, name, version, events, result, position: at, recorded: was, attempted: does, why: reason }
+        NewsBody::Instance {
+            instance_id,
+            name,
+            version,
+            events,
+            result,
+            position: at,
+            recorded: was,
+            attempted: does,
+            why: reason,
+        }
     }
 }
 

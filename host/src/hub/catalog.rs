@@ -322,9 +322,8 @@ impl Catalog {
     pub fn remove(&self, store: &dyn Store, app: &str, idle: &HashSet<VersionId>) -> Result<Vec<AppVersion>, HubError> {
         let mut state = self.write();
         let versions = state.app(app)?;
-        let goes = |known: &&AppVersion| {
-            known.weight == 0 && Some(known.version) != versions.active && idle.contains(&known.version)
-        };
+        let goes =
+            |known: &&AppVersion| known.weight == 0 && Some(known.version) != versions.active && idle.contains(&known.version);
         let gone: Vec<AppVersion> = versions.all.iter().filter(goes).cloned().collect();
         if !gone.is_empty() {
             let removed = gone.iter().map(|known| known.version).collect();
@@ -360,8 +359,7 @@ impl State {
             return Err(HubError::Limit { limit: "apps", value: limits.apps, what });
         }
         if versions.all.len() as u64 >= limits.versions {
-            let what =
-                format!("the app '{app}' has {} versions (`dacapo prune {app}` removes idle ones)", versions.all.len());
+            let what = format!("the app '{app}' has {} versions (`dacapo prune {app}` removes idle ones)", versions.all.len());
             return Err(HubError::Limit { limit: "versions", value: limits.versions, what });
         }
         Ok(())

@@ -108,8 +108,7 @@ impl From<Halt> for Verdict {
         match halt {
             Halt::Diverged(divergence) => {
                 let Divergence { position, recorded, attempted } = *divergence;
-                let (recorded, attempted) =
-                    (Shown(recorded.as_ref()).to_string(), Shown(attempted.as_ref()).to_string());
+                let (recorded, attempted) = (Shown(recorded.as_ref()).to_string(), Shown(attempted.as_ref()).to_string());
                 Verdict::Diverged { position, recorded, attempted }
             }
             Halt::Unable(why) => Verdict::Refused(why),
@@ -266,8 +265,7 @@ impl<'a> Gate<'a> {
         let record = snapshot.record;
         let history: Vec<HistoryEvent> = snapshot.history.into_iter().flat_map(|chunk| chunk.events).collect();
         let verdict = if self.orchestrators.contains(&record.name.folded()) {
-            let rehearsal =
-                Rehearsal { executor: self.hub.executor.as_ref(), limits: &self.hub.limits, version: self.version };
+            let rehearsal = Rehearsal { executor: self.hub.executor.as_ref(), limits: &self.hub.limits, version: self.version };
             rehearsal.run(&record, &history, |_| true).map_or_else(Verdict::from, |()| Verdict::Passed)
         } else {
             Verdict::Refused(format!("the version has no orchestrator '{}'", record.name))

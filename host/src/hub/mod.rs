@@ -27,6 +27,7 @@ mod purge;
 mod query;
 mod settle;
 mod timers;
+mod transfer;
 mod turns;
 mod versions;
 mod webhook;
@@ -50,6 +51,7 @@ pub use gate::{Candidate, Checked, GateNews, Totals, Verdict, Which};
 pub use manage::{NewId, RestartRequest, StartRequest};
 pub use purge::Retention;
 pub use query::InstanceState;
+pub use transfer::{Exported, ImportOptions, Imported};
 pub use versions::{Difference, Pruned, VersionState};
 pub use webhook::Webhook;
 

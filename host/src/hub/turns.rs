@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use dacapo_core::event::Outcome;
 use dacapo_core::turn::{Memory, NoVersion, Turn, TurnResult};
-use dacapo_core::{Announcement, Commit, Delivery, Event, InstanceId, InstanceRecord, Message, RuntimeStatus, ScheduledActivity, VersionId};
+use dacapo_core::{
+    Announcement, Commit, Delivery, Event, InstanceId, InstanceRecord, Message, RuntimeStatus, ScheduledActivity, VersionId,
+};
 use dacapo_store::PendingActivity;
 
 use super::catalog::Beginning;

@@ -4,8 +4,8 @@
 //! no state half way: a crash leaves the instance on the one version or on the other.
 
 use super::{Draft, Halt, Live, Memory, Turn};
-use crate::event::{Delivery, Event, Message};
 use crate::VersionId;
+use crate::event::{Delivery, Event, Message};
 
 pub(super) const NOT_BEGUN: &str = "it has not begun: its version is chosen when it does";
 

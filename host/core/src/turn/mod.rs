@@ -32,9 +32,9 @@ mod terminate;
 
 use draft::Draft;
 pub use live::Live;
+use live::lock;
 use migrate::is_migration;
 pub use rehearsal::{Rehearsal, Step};
-use live::lock;
 
 /// What is in memory of an instance when a turn begins.
 pub enum Memory {

@@ -87,12 +87,8 @@ fn versions(hub: &dyn Hub) {
 }
 
 fn deploy(store: &dyn Store, version: &AppVersion) {
-    let change = AppChange {
-        app: version.app.clone(),
-        put: vec![version.clone()],
-        active: Some(version.version),
-        ..AppChange::default()
-    };
+    let change =
+        AppChange { app: version.app.clone(), put: vec![version.clone()], active: Some(version.version), ..AppChange::default() };
     store.change_app(&change).expect("there is room");
 }
 

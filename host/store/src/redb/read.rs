@@ -6,8 +6,8 @@ use std::ops::{Bound, Range};
 use ::redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 use dacapo_core::commit::Timer;
 use dacapo_core::{
-    Announcement, EntityState, Event, HistoryChunk, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Row, Seq, Timestamp,
-    VersionId,
+    Announcement, EntityState, Event, HistoryChunk, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Row, Seq,
+    Timestamp, VersionId,
 };
 
 use super::fault::Fault;

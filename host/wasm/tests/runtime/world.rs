@@ -119,7 +119,13 @@ impl<'a> Instance<'a> {
             _ => Memory::Cold(self.history.clone()),
         };
         let now = Timestamp(self.now * 1_000_000);
-        let turn = Turn { executor: &self.host.tenant, limits: &Limits::default(), now, begins_on: Ok(self.version), active_version: None };
+        let turn = Turn {
+            executor: &self.host.tenant,
+            limits: &Limits::default(),
+            now,
+            begins_on: Ok(self.version),
+            active_version: None,
+        };
         let result = turn.run(self.record.clone(), memory, inbox);
         self.logs.extend(result.logs.into_iter().map(|line| line.message));
         self.live = result.live;

@@ -160,7 +160,7 @@ async fn open(directory: &Path, guests: &[&str]) -> Result<Hub> {
     let settings = Settings { data: directory.to_owned(), ..Settings::default() };
     let hub = dacapo::serve::open_hub(&settings, None)?;
     for guest in guests {
-        hub.deploy(guest, "", dacapo_tests::guest(guest)?).await?;
+        hub.deploy(guest, "", dacapo_tests::guest(guest)?, dacapo::hub::Traffic::All).await?;
     }
     Ok(hub)
 }
