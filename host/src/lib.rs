@@ -15,6 +15,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod export;
 pub mod hub;
 pub mod hubs;
 pub mod limits;

@@ -16,6 +16,8 @@ pub(super) enum Takes {
     /// JSON if it says that it is, otherwise a text, or nothing.
     PayloadOrText,
     Module,
+    /// Lines of an exported file.
+    Export,
 }
 
 impl Takes {
@@ -24,9 +26,13 @@ impl Takes {
             Takes::Nothing => "body",
             Takes::Payload | Takes::PayloadOrText => "payload",
             Takes::Module => "module",
+            Takes::Export => "file",
         }
     }
 }
+
+/// What is imported at once: it is checked whole before any of it is stored. Larger files are sent in parts.
+pub(super) const EXPORT_BYTES_MAX: usize = 256 << 20;
 
 /// A body that is not wanted is read on, and dropped, up to this size: a client that is still sending when the
 /// connection closes would never see the answer.

@@ -164,9 +164,11 @@ impl From<HubError> for ApiError {
             HubError::TooLarge { what, size, limit } => Self::too_large(what, Some(size), limit),
             HubError::InvalidPayload(_) => Self::invalid_json(why),
             HubError::Deploy(error) => Self::deploy(&error),
-            HubError::FunctionTaken { .. } | HubError::VersionInUse { .. } => Self::with(StatusCode::CONFLICT, why),
+            HubError::FunctionTaken { .. } | HubError::VersionInUse { .. } | HubError::NotDeployed { .. } => {
+                Self::with(StatusCode::CONFLICT, why)
+            }
             HubError::UnknownApp(_) | HubError::UnknownVersion { .. } => Self::with(StatusCode::NOT_FOUND, why),
-            HubError::AmbiguousVersion { .. } | HubError::VersionMismatch(_) => Self::argument(why),
+            HubError::AmbiguousVersion { .. } | HubError::VersionMismatch(_) | HubError::Import(_) => Self::argument(why),
             HubError::NotMigratable { .. } => Self::text(StatusCode::PRECONDITION_FAILED, why),
             HubError::Unloadable(_) => Self::internal(why),
             HubError::Limit { limit, .. } => Self::limit(limit, why),

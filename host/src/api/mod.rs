@@ -9,7 +9,7 @@
 //! - [`request`]: a request that has found its route; [`body`]: reading what it carries.
 //! - The handlers: [`orchestrators`] and [`restart`] start; [`instances`] and [`entities`] show; [`messages`] tells an
 //!   instance something; [`purge`] removes; [`events`] follows; [`apps`] is for
-//!   what is deployed, [`admin`] for what is the host's own.
+//!   what is deployed, [`transfer`] for what is moved between hubs, [`admin`] for what is the host's own.
 //! - [`links`], [`status`], [`history`], [`page`]: what more than one route sends.
 //! - [`openapi`], with [`schema`]: the document of all this, made from the table.
 //! - [`guard`]: what a browser must not be tricked into. [`rate`]: how many requests a hub may have. [`error`]: every refusal.
@@ -43,6 +43,7 @@ mod status;
 mod table;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -132,6 +133,7 @@ impl Api {
             Takes::Nothing => 0,
             Takes::Payload | Takes::PayloadOrText => self.payload_bytes,
             Takes::Module => self.module_bytes,
+            Takes::Export => body::EXPORT_BYTES_MAX,
         }
     }
 

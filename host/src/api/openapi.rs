@@ -122,6 +122,7 @@ fn request_body(takes: Takes) -> Option<Value> {
         Takes::PayloadOrText => {
             (json!({ "application/json": json_body, "text/plain": { "schema": { "type": "string" } } }), false)
         }
+        Takes::Export => (json!({ LINES: {} }), true),
         Takes::Module => (json!({ "application/octet-stream": {} }), true),
     };
     Some(json!({ "required": required, "content": content }))

@@ -232,6 +232,12 @@ pub(super) static DIFF_FROM: Parameter<Text<256>> = Parameter::query("from", "1.
 pub(super) static DIFF_TO: Parameter<Text<256>> = Parameter::query("to", "2.0", "The version after.").required();
 pub(super) static SAMPLE: Parameter<Count> =
     Parameter::query("sample", "100", "Only so many instances, always the same ones. Without it: all.");
+pub(super) static WITH_MODULES: Parameter<bool> =
+    Parameter::query("withModules", "true", "Whether the deployed files come along.").default("false");
+pub(super) static REPLACE: Parameter<bool> =
+    Parameter::query("replace", "true", "Whether instances that have the ids of imported ones are removed.").default("false");
+pub(super) static RESUME: Parameter<bool> =
+    Parameter::query("resume", "true", "Whether they go on at once. Otherwise they are suspended.").default("false");
 pub(super) static VERSION_NAME: Parameter<Text<256>> =
     Parameter::path("version", "2.0", "A label, or the first digits, six at least, of a digest.");
 

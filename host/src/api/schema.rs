@@ -45,6 +45,20 @@ pub(super) fn schemas() -> Value {
             },
             "additionalProperties": false,
         },
+        "ExportLine": { "type": "object", "required": ["kind"], "properties": { "kind": { "type": "string" } } },
+        "Imported": {
+            "type": "object",
+            "required": ["instances", "versions"],
+            "properties": {
+                "instances": { "type": "array", "items": { "type": "string" } },
+                "versions": {
+                    "type": "array",
+                    "items": { "type": "string" },
+                    "description": "Versions that were not deployed before.",
+                },
+            },
+            "additionalProperties": false,
+        },
         "Difference": difference(),
         "GateNews": gate_news(),
         "AppList": { "type": "array", "items": reference("App") },

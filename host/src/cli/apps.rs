@@ -26,6 +26,8 @@ pub(super) struct App {
     pub functions: Vec<Function>,
     #[serde(default)]
     pub changed: bool,
+    #[serde(default)]
+    pub active: bool,
 }
 
 #[derive(Debug, Deserialize)]

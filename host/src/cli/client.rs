@@ -1,6 +1,6 @@
 //! Speaking HTTP to a running host.
 
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use clap::Args;
@@ -162,6 +162,30 @@ impl Client {
         }
         let reader = response.into_body().into_reader();
         Ok(Ok(EventReader::new(Box::new(BufReader::new(reader)))))
+    }
+
+    /// Lines that come one after the other, or the answer that refuses them.
+    pub fn post_lines(
+        &self,
+        target: &Target,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<Result<Box<dyn BufRead>, Answer>, CliError> {
+        let request = self.agent.post(target.url(&self.server, self.task_hub.as_deref()));
+        self.lines(request.header("content-type", content_type).send(body))
+    }
+
+    pub fn get_lines(&self, target: &Target) -> Result<Result<Box<dyn BufRead>, Answer>, CliError> {
+        self.lines(self.agent.get(target.url(&self.server, self.task_hub.as_deref())).call())
+    }
+
+    fn lines(&self, response: Response) -> Result<Result<Box<dyn BufRead>, Answer>, CliError> {
+        let response = self.response(response)?;
+        let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if response.status().as_u16() != 200 || !content_type.starts_with("application/x-ndjson") {
+            return self.answer(Ok(response)).map(Err);
+        }
+        Ok(Ok(Box::new(BufReader::new(response.into_body().into_reader()))))
     }
 
     pub fn post(&self, target: &Target) -> Result<Answer, CliError> {

@@ -3,9 +3,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::apps::App;
+use super::check::app_of;
 use super::client::{Connection, Target};
 use super::error::CliError;
-use super::output::{print, print_table, table};
+use super::output::{note, print, print_table, table};
+use super::{gate, versions};
 
 /// Deploy an app: a WebAssembly component, or a core module that follows the contract.
 ///
@@ -14,17 +16,24 @@ use super::output::{print, print_table, table};
 #[command(after_help = "\
 Examples:
   dacapo deploy target/wasm32-unknown-unknown/guest/hello_sequence.wasm
-  dacapo deploy app.wasm --name orders --label 2.1")]
+  dacapo deploy app.wasm --app orders --label 2.1
+  dacapo deploy app.wasm --app orders --label 2.1 --check --weight 10")]
 pub(super) struct Deploy {
     /// The file to deploy.
     #[arg(value_name = "APP.wasm")]
     file: PathBuf,
     /// The name of the app [default: the name of the file without its extension].
-    #[arg(long)]
-    name: Option<String>,
+    #[arg(long, alias = "name", value_name = "NAME")]
+    app: Option<String>,
     /// What people call this version.
     #[arg(long)]
     label: Option<String>,
+    /// Replay the histories of running instances against it first; deploy nothing if one of them would diverge.
+    #[arg(long)]
+    check: bool,
+    /// Give it so many of 100 new starts, and leave the rest to the active version; 0: none yet.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=100))]
+    weight: Option<u32>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -32,17 +41,33 @@ pub(super) struct Deploy {
 impl Deploy {
     pub fn run(self) -> Result<(), CliError> {
         let bytes = std::fs::read(&self.file).map_err(|why| CliError::file("reading", &self.file, &why))?;
-        let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let name = self.name.or(stem).unwrap_or_default();
-        let target = Target::host(["admin", "apps", name.as_str()]).with_some("label", self.label);
+        let name = self.app.or_else(|| app_of(&self.file)).unwrap_or_default();
         let client = self.connection.client();
+        // The first version of an app has no histories to go on with.
+        if self.check && client.get(&versions::target(&name))?.status != 404 {
+            let target = Target::host(["admin", "apps", name.as_str(), "check"]);
+            let totals = gate::follow(&client, &target, &bytes, false)?;
+            if totals.failed() > 0 {
+                let (failed, of) = (totals.failed(), totals.instances());
+                return Err(CliError::Failed(format!(
+                    "{failed} of {of} instances would not go on with this code: nothing was deployed"
+                )));
+            }
+            note(format_args!("All {} instances would go on with this code ({}).", totals.instances(), totals.speed()));
+        }
+        let target =
+            Target::host(["admin", "apps", name.as_str()]).with_some("label", self.label).with_some("weight", self.weight);
         let answer =
             client.post_body(&target, "application/wasm", &bytes)?.success(|| format!("{} deploys no apps", client.server()))?;
         if self.connection.json {
             return print(answer.text);
         }
         let app: App = answer.parse()?;
-        let news = if app.changed { "is the active version now" } else { "was the active version already" };
+        let news = match (app.changed, app.active) {
+            (true, true) => "is the active version now",
+            (true, false) => "is deployed; the active version stays that",
+            (false, _) => "was the active version already",
+        };
         print(format_args!("App '{}': version {} {news}.", app.app, app.short_version()))?;
         let mut functions = table(["FUNCTION", "KIND"]);
         functions.add_rows(app.functions.iter().map(|function| [&function.name, &function.kind]));

@@ -1,15 +1,18 @@
 //! The command line: one file per command.
 //!
-//! All commands but `serve`, `config`, `delete-task-hub`, `completion` and `compile-module` speak HTTP to a running host ([`client`]). What a
+//! All commands but `serve`, `config`, `delete-task-hub`, `replay`, `completion` and `compile-module` speak HTTP to a running host
+//! ([`client`]). What a
 //! command prints goes through [`output`], what went wrong through [`error`], which also gives the exit code. What commands
 //! share has a place of its own:
 //!
 //! - what they are about: [`instance`], [`entity`], [`filter`] (many instances), [`pages`] (how many of a list);
 //! - what they are given: [`input`] (JSON), [`times`];
+//! - [`gate`]: histories that are replayed, many at a time;
 //! - waiting: [`waiting`] (for the end), [`events`] and [`following`] (the host's events), [`view`] and [`live`] (what is drawn
 //!   meanwhile), [`interrupt`] (Ctrl-C), [`confirm`].
 
 mod apps;
+mod check;
 mod client;
 mod compile_module;
 mod completion;
@@ -17,33 +20,43 @@ mod config;
 mod confirm;
 mod delete_task_hub;
 mod deploy;
+mod diff;
 mod entity;
 mod error;
 mod events;
+mod export;
 mod filter;
 mod following;
+mod gate;
 mod get_entity;
 mod get_history;
 mod get_instances;
 mod get_runtime_status;
+mod import;
 mod input;
 mod instance;
 mod interrupt;
 mod list_entities;
 mod live;
+mod migrate;
 mod output;
 mod pages;
+mod prune;
 mod purge_history;
 mod raise_event;
+mod replay;
 mod restart;
 mod resume;
 mod rewind;
+mod rollback;
+mod route;
 mod serve;
 mod signal_entity;
 mod start_new;
 mod suspend;
 mod terminate;
 mod times;
+mod versions;
 mod view;
 mod wait;
 mod waiting;
@@ -95,6 +108,16 @@ enum Command {
     Config(Box<config::Config>),
     Deploy(deploy::Deploy),
     Apps(apps::Apps),
+    Versions(versions::Versions),
+    Diff(diff::Diff),
+    Check(check::Check),
+    Migrate(migrate::Migrate),
+    Rollback(rollback::Rollback),
+    Route(route::Route),
+    Prune(prune::Prune),
+    Export(export::Export),
+    Import(import::Import),
+    Replay(replay::Replay),
     StartNew(start_new::StartNew),
     GetRuntimeStatus(get_runtime_status::GetRuntimeStatus),
     GetHistory(get_history::GetHistory),
@@ -135,6 +158,16 @@ impl Command {
             Command::Config(command) => command.run(),
             Command::Deploy(command) => command.run(),
             Command::Apps(command) => command.run(),
+            Command::Versions(command) => command.run(),
+            Command::Diff(command) => command.run(),
+            Command::Check(command) => command.run(),
+            Command::Migrate(command) => command.run(),
+            Command::Rollback(command) => command.run(),
+            Command::Route(command) => command.run(),
+            Command::Prune(command) => command.run(),
+            Command::Export(command) => command.run(),
+            Command::Import(command) => command.run(),
+            Command::Replay(command) => command.run(),
             Command::StartNew(command) => command.run(),
             Command::GetRuntimeStatus(command) => command.run(),
             Command::GetHistory(command) => command.run(),
@@ -197,6 +230,31 @@ mod tests {
         refuses("dacapo terminate");
         refuses("dacapo terminate 7 --id 7");
         refuses("dacapo get-instances --runtime-status asleep");
+    }
+
+    #[test]
+    fn versions_are_named_and_weighed() {
+        accepts("dacapo deploy app.wasm --app orders --label 2.1 --check --weight 10");
+        accepts("dacapo deploy app.wasm --name orders");
+        accepts("dacapo route orders 2.0=90 a=b=10");
+        accepts("dacapo check app.wasm --sample 5");
+        accepts("dacapo check --app orders --version 2.0");
+        accepts("dacapo migrate orders --to 2.0 --instances a b");
+        refuses("dacapo deploy app.wasm --weight 101");
+        refuses("dacapo route orders");
+        refuses("dacapo route orders 2.0");
+        refuses("dacapo route orders 2.0=-1");
+        refuses("dacapo check");
+        refuses("dacapo check app.wasm --version 2.0");
+        refuses("dacapo check app.wasm --sample 0");
+        accepts("dacapo export order-17 -o file --with-modules");
+        accepts("dacapo export --hub -o -");
+        accepts("dacapo replay file app.wasm --until 5 --id a");
+        refuses("dacapo export -o file");
+        refuses("dacapo export a --hub -o file");
+        refuses("dacapo replay file app.wasm --until 0");
+        refuses("dacapo migrate orders --to 2.0");
+        refuses("dacapo migrate orders --to 2.0 --all --instances a");
     }
 
     #[test]

@@ -54,6 +54,12 @@ pub enum HubError {
     VersionMismatch(String),
     #[error("the instance '{id}' stays on its version: {why}")]
     NotMigratable { id: InstanceId, why: String },
+    #[error("the file cannot be imported: {0}")]
+    Import(crate::export::ExportError),
+    #[error(
+        "the instance '{id}' of '{name}' runs on version {version}, which is not deployed here: export it with its modules, or deploy it first"
+    )]
+    NotDeployed { id: InstanceId, name: String, version: VersionId },
     /// A version that was deployed cannot be read or run any more.
     #[error("{0}")]
     Unloadable(String),

@@ -80,7 +80,9 @@ fn replay_every_prefix(executor: &dyn Executor, record: &InstanceRecord, history
                 stored: None,
             })
             .collect();
-        let turn = Turn { executor, limits: &Limits::default(), now: recorded[0].at, active_version: None::<VersionId> };
+        let begins_on = Ok(record.version.expect("it has begun"));
+        let limits = &Limits::default();
+        let turn = Turn { executor, limits, now: recorded[0].at, begins_on, active_version: None::<VersionId> };
         let result = turn.run(running, Memory::Cold(before.clone()), inbox);
         let commit = result.commit.expect("a recorded turn changes something");
         assert_eq!(commit.record.halted, None, "{}: turn {number}", record.id);

@@ -10,6 +10,7 @@ mod families;
 mod flow;
 mod http;
 mod locks;
+mod migrate;
 mod net;
 mod rewind;
 mod rules;

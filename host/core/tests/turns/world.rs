@@ -17,6 +17,10 @@ pub const FIXED: VersionId = VersionId([2; 32]);
 pub struct World {
     pub executor: Scripted,
     pub active_version: Option<VersionId>,
+    /// What a new execution meets instead of the active version.
+    pub begins_on: Option<NoVersion>,
+    /// Why the last migration had no effect.
+    pub refused: Option<String>,
     pub limits: Limits,
     pub hot: bool,
     pub now: i64,
@@ -34,18 +38,31 @@ impl World {
         Self::limited(executor, hot, Limits::default())
     }
 
+    /// An instance that finds no version when it begins.
+    pub fn waiting_for(executor: Scripted, begins_on: NoVersion) -> Self {
+        let mut world = Self::unstarted(executor, false, Limits::default());
+        world.begins_on = Some(begins_on);
+        world.start();
+        world
+    }
+
     pub fn limited(executor: Scripted, hot: bool, limits: Limits) -> Self {
-        let start = message(Event::ExecutionStarted {
-            execution: ExecutionId(uuid::Uuid::from_u128(7)),
-            name: FunctionName::new("main").unwrap(),
-            input: "\"in\"".into(),
-            version: String::new(),
-            parent: None,
-            start_at: None,
-        });
-        let mut world = World {
+        let mut world = Self::unstarted(executor, hot, limits);
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        self.deliver(vec![start()]);
+    }
+
+    fn unstarted(executor: Scripted, hot: bool, limits: Limits) -> Self {
+        let start = start();
+        World {
             executor,
             active_version: Some(VERSION),
+            begins_on: None,
+            refused: None,
             limits,
             hot,
             now: 0,
@@ -56,9 +73,7 @@ impl World {
             sent: Vec::new(),
             commits: Vec::new(),
             logs: Vec::new(),
-        };
-        world.deliver(vec![start]);
-        world
+        }
     }
 
     /// One turn with new messages, each at its own second.
@@ -73,20 +88,25 @@ impl World {
         let mut inbox: Vec<Delivery> =
             stored.iter().map(|(key, message)| Delivery { message: message.clone(), stored: Some(*key) }).collect();
         inbox.extend(messages.into_iter().map(|message| Delivery { message, stored: None }));
+        let migrates = inbox.iter().any(|delivery| matches!(delivery.message.event, Event::ExecutionMigrated { .. }));
         let memory = match self.live.take() {
-            Some(live) if self.hot => Memory::Hot(live),
+            Some(live) if self.hot && !migrates => Memory::Hot(live),
             _ => Memory::Cold(self.history.clone()),
         };
         let turn = Turn {
             executor: &self.executor,
             limits: &self.limits,
             now: Timestamp(self.now),
-            begins_on: self.active_version.ok_or_else(|| NoVersion::unknown(&self.record.name)),
+            begins_on: match &self.begins_on {
+                Some(none) => Err(none.clone()),
+                None => self.active_version.ok_or_else(|| NoVersion::unknown(&self.record.name)),
+            },
             active_version: self.active_version,
         };
         let result = turn.run(self.record.clone(), memory, inbox);
         self.logs.extend(result.logs.into_iter().map(|line| line.message));
         self.live = result.live;
+        self.refused = result.refused.migration;
         self.inbox = stored;
         if let Some(commit) = result.commit {
             self.save(commit);
@@ -112,6 +132,17 @@ impl World {
     pub fn shown(&self) -> Vec<String> {
         self.history.iter().map(|e| show(&e.event)).collect()
     }
+}
+
+fn start() -> Message {
+    message(Event::ExecutionStarted {
+        execution: ExecutionId(uuid::Uuid::from_u128(7)),
+        name: FunctionName::new("main").unwrap(),
+        input: "\"in\"".into(),
+        version: String::new(),
+        parent: None,
+        start_at: None,
+    })
 }
 
 pub fn message(event: Event) -> Message {

@@ -7,6 +7,7 @@ mod entities;
 mod host;
 mod instances;
 mod orchestrators;
+mod transfer;
 
 use super::body::Takes;
 use super::parameter::*;
@@ -21,6 +22,7 @@ pub(super) static GROUPS: &[&Group] = &[
     &instances::EVENTS,
     &orchestrators::STARTERS,
     &apps::APPS,
+    &transfer::TRANSFER,
     &host::HOST,
 ];
 

@@ -1,0 +1,57 @@
+//! Instances that are moved from one hub to another as a file.
+
+use axum::http::Method;
+
+use super::*;
+use crate::api::transfer;
+
+pub(super) static TRANSFER: Group = Group {
+    name: "transfer",
+    description: "Instances that are moved from one task hub to another as a file.",
+    bases: &[""],
+    parameters: &[&TASK_HUB.about],
+    answers: &[WRONG, FORBIDDEN, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    routes: &[
+        Route {
+            method: Method::GET,
+            pattern: "admin/instances/{instanceId}/export",
+            operation: "exportInstance",
+            summary: "All that is stored of an instance, as one moment saw it.",
+            parameters: &[&WITH_MODULES.about],
+            takes: Takes::Nothing,
+            answers: &[answer(200, Lines("ExportLine"), "The file."), NO_INSTANCE],
+            handler: |call| Box::pin(transfer::export_instance(call)),
+        },
+        Route {
+            method: Method::GET,
+            pattern: "admin/export",
+            operation: "exportHub",
+            summary: "All versions and all instances of a task hub, each instance as one moment saw it, while the hub goes on.",
+            parameters: &[&WITH_MODULES.about],
+            takes: Takes::Nothing,
+            answers: &[answer(200, Lines("ExportLine"), "The file. One without `done` at its end was broken off."), NO_HUB],
+            handler: |call| Box::pin(transfer::export_hub(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "admin/import",
+            operation: "import",
+            summary: "Takes in a file that was exported. Instances whose ids are in use are refused, and with them the whole file.",
+            parameters: &[&REPLACE.about, &RESUME.about],
+            takes: Takes::Export,
+            answers: &[
+                answer(200, Json("Imported"), "What it has brought."),
+                answer(
+                    403,
+                    Json("Error"),
+                    "A limit of the task hub is met; or the request comes from a web page of another origin.",
+                ),
+                NO_HUB,
+                answer(409, Json("Error"), "An id is in use, a version is not deployed, or another app has a function."),
+                TOO_LARGE,
+                DISK_FULL,
+            ],
+            handler: |call| Box::pin(transfer::import(call)),
+        },
+    ],
+};

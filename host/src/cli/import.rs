@@ -1,0 +1,111 @@
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Deserialize;
+
+use super::client::{Client, Connection, Target};
+use super::error::CliError;
+use super::output::{note, print};
+use crate::export::Line;
+
+/// What is sent at once.
+const PART_BYTES: usize = 16 << 20;
+
+/// Take in the instances of a file that `dacapo export` wrote.
+///
+/// They arrive suspended, unless --resume is given. Activities that had not reported run again here.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dacapo import order-17.jsonl
+  dacapo import hub.jsonl --resume --task-hub-name Orders")]
+pub(super) struct Import {
+    /// The file.
+    file: PathBuf,
+    /// Remove instances that have the ids of imported ones. Otherwise they are refused.
+    #[arg(long)]
+    replace: bool,
+    /// Let them go on at once.
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Deserialize)]
+struct Imported {
+    instances: Vec<String>,
+    versions: Vec<String>,
+}
+
+impl Import {
+    pub fn run(self) -> Result<(), CliError> {
+        let unreadable = |why| CliError::file("reading", &self.file, &why);
+        let file = || File::open(&self.file).map(BufReader::new).map_err(unreadable);
+        // The whole of it is looked through before any of it is sent.
+        let items = crate::export::Reader::new(file()?).and_then(|items| items.into_iter().try_for_each(|item| item.map(drop)));
+        items.map_err(|why| CliError::Failed(format!("{} cannot be imported: {why}", self.file.display())))?;
+        let client = self.connection.client();
+        let target = Target::host(["admin", "import"]).with("replace", self.replace).with("resume", self.resume);
+        let mut parts = Parts { client: &client, target, header: String::new(), part: String::new(), instances: 0, sent: (0, 0) };
+        for line in file()?.lines() {
+            parts.add(line.map_err(unreadable)?)?;
+        }
+        let (instances, versions) = parts.sent;
+        match self.connection.json {
+            true => print(serde_json::json!({ "instances": instances, "versions": versions })),
+            false if self.resume => print(format_args!("Instances imported: {instances}")),
+            false => print(format_args!("Instances imported, and suspended until they are resumed: {instances}")),
+        }
+    }
+}
+
+/// A file that is sent in parts, each a whole file of its own.
+struct Parts<'a> {
+    client: &'a Client,
+    target: Target,
+    header: String,
+    part: String,
+    instances: u64,
+    sent: (u64, u64),
+}
+
+impl Parts<'_> {
+    fn add(&mut self, line: String) -> Result<(), CliError> {
+        let parsed: Line = serde_json::from_str(&line).map_err(|why| CliError::Failed(format!("the file has changed: {why}")))?;
+        match parsed {
+            Line::Header { .. } => self.header = line + "\n",
+            Line::Done { .. } => self.send()?,
+            parsed => {
+                self.part += &line;
+                self.part += "\n";
+                if parsed == Line::End {
+                    self.instances += 1;
+                    if self.part.len() > PART_BYTES {
+                        self.send()?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), CliError> {
+        let done = Line::Done { instances: std::mem::take(&mut self.instances) }.text();
+        let body = [self.header.as_str(), &std::mem::take(&mut self.part), &done].concat();
+        let answer = self.client.post_body(&self.target, "application/x-ndjson", body.as_bytes())?;
+        let refused = |error| {
+            if self.sent.0 > 0 {
+                note(format_args!("Instances imported before the host refused: {}", self.sent.0));
+            }
+            error
+        };
+        let imported: Imported =
+            answer.success(|| format!("{} imports nothing", self.client.server())).map_err(refused)?.parse()?;
+        self.sent.0 += imported.instances.len() as u64;
+        self.sent.1 += imported.versions.len() as u64;
+        Ok(())
+    }
+}

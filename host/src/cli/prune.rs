@@ -1,0 +1,45 @@
+use clap::Args;
+use serde::Deserialize;
+
+use super::client::{Connection, Target};
+use super::error::CliError;
+use super::output::print;
+use super::versions::no_app;
+
+/// Remove the versions of an app that take no new starts and that no instance needs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dacapo prune orders
+  dacapo prune orders --version 1.0")]
+pub(super) struct Prune {
+    /// The app.
+    app: String,
+    /// Only this version: a label, or six digits or more of a digest.
+    #[arg(long)]
+    version: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Deserialize)]
+struct Pruned {
+    removed: Vec<String>,
+}
+
+impl Prune {
+    pub fn run(self) -> Result<(), CliError> {
+        let (client, app) = (self.connection.client(), self.app.as_str());
+        let answer = match &self.version {
+            Some(version) => client.delete(&Target::host(["admin", "apps", app, "versions", version]))?,
+            None => client.post(&Target::host(["admin", "apps", app, "prune"]))?,
+        };
+        let answer = answer.success(|| no_app(app))?;
+        if self.connection.json {
+            return print(answer.text);
+        }
+        let pruned: Pruned = answer.parse()?;
+        pruned.removed.iter().try_for_each(|version| print(format_args!("Removed {}", version.get(..12).unwrap_or(version))))?;
+        print(format_args!("Versions removed: {}", pruned.removed.len()))
+    }
+}

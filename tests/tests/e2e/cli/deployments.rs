@@ -1,0 +1,99 @@
+//! Changing code under running instances, at the terminal.
+
+use super::Cli;
+use dacapo_tests::host::Host;
+use serde_json::{Value, json};
+
+#[test]
+fn versions_at_the_terminal() {
+    let (host, directory) = Host::temporary(&[]).unwrap();
+    let cli = Cli::of(&host);
+    let file = |name: &str, bytes: &[u8]| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let probe = dacapo_tests::guest("fixture-probe").unwrap();
+    let one = file("one.wasm", &probe);
+    let two = file("two.wasm", &[&probe[..], b"\0\x03\x02v2"].concat());
+    let corrected = file("corrected.wasm", &dacapo_tests::guest("fixture-probe-corrected").unwrap());
+
+    cli.ok(&["deploy", &one, "--app", "probe", "--label", "1.0", "--check"]);
+    cli.ok(&["start-new", "wait_event", "--id", "waiting", "--input", "\"go\""]);
+    let diverging = host.start_new("is_replaying_branch", Value::Null).unwrap();
+    let called = |_: &Value| host.history(&diverging).is_ok_and(|h| h.iter().any(|e| e["EventType"] == "TaskCompleted"));
+    host.wait_until(&diverging, "waiting", called).unwrap();
+
+    // What would not go on is named, and nothing is deployed.
+    let refused = cli.run(&["deploy", &two, "--app", "probe", "--label", "2.0", "--check"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let shown = String::from_utf8(refused.stdout).unwrap();
+    assert!(shown.contains(&diverging) && shown.contains("TaskScheduled add_one(1)") && !shown.contains("waiting"), "{shown}");
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("nothing was deployed"));
+    assert_eq!(cli.json(&["versions", "probe"])["versions"].as_array().unwrap().len(), 1);
+    assert!(cli.fails(1, &["check", &two, "--app", "probe"]).contains("1 of 2 instances"));
+    let lines = String::from_utf8(cli.run(&["check", &two, "--app", "probe", "--json"]).stdout).unwrap();
+    assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()) && lines.lines().count() == 4, "{lines}");
+    assert!(cli.fails(3, &["check", &two, "--app", "nothing"]).contains("'nothing'"));
+
+    assert!(cli.ok(&["deploy", &two, "--app", "probe", "--label", "2.0", "--weight", "10"]).contains("stays that"));
+    let shown = cli.ok(&["versions", "probe"]);
+    assert!(shown.contains("90 %") && shown.contains("10 %") && shown.contains("active"), "{shown}");
+    assert!(cli.ok(&["route", "probe", "1.0=1", "2.0=3"]).contains("75 %"));
+    cli.ok(&["rollback", "probe", "2.0"]);
+    assert!(cli.ok(&["rollback", "probe"]).contains("is the active version now"), "back to 1.0");
+    assert!(cli.fails(4, &["rollback", "probe"]).contains("before the active one"));
+
+    let moved = cli.run(&["migrate", "probe", "--to", "2.0", "--all"]);
+    assert_eq!(moved.status.code(), Some(1), "{moved:?}");
+    assert!(String::from_utf8(moved.stdout).unwrap().contains("1 of 2 instances run on version 2.0 now"));
+    cli.ok(&["deploy", &corrected, "--app", "probe", "--label", "2.1", "--weight", "0"]);
+    assert!(cli.ok(&["diff", "probe", "2.0", "2.1"]).contains("wait_event"));
+    cli.ok(&["migrate", "probe", "--to", "2.1", "--instances", &diverging]);
+    assert!(cli.ok(&["prune", "probe"]).contains("removed: 0"), "each is needed");
+    cli.ok(&["raise-event", &diverging, "Go", "--event-data", "null"]);
+    assert_eq!(host.wait(&diverging).unwrap()["output"], 2);
+    assert!(cli.ok(&["prune", "probe"]).contains("removed: 1"));
+    assert_eq!(cli.fails(3, &["rollback", "probe", "2.1"]).contains("2.1"), true);
+}
+
+#[test]
+fn an_instance_is_exported_replayed_and_imported() {
+    let (host, directory) = Host::temporary(&[]).unwrap();
+    let cli = Cli::of(&host);
+    let probe = dacapo_tests::guest_path("fixture-probe").unwrap();
+    let probe = probe.to_str().unwrap();
+    cli.ok(&["deploy", probe, "--app", "probe"]);
+    cli.ok(&["start-new", "chain_then_wait", "--id", "chain", "--input", "3"]);
+    host.wait_until("chain", "waiting", |_| {
+        host.history("chain").is_ok_and(|h| h.iter().filter(|e| e["EventType"] == "TaskCompleted").count() == 3)
+    })
+    .unwrap();
+    let path = directory.path().join("chain.jsonl");
+    let file = path.to_str().unwrap();
+    cli.ok(&["export", "chain", "-o", file, "--with-modules"]);
+    assert!(cli.fails(3, &["export", "nobody", "-o", file]).contains("nobody"));
+
+    // Without a host.
+    let alone = Cli("http://127.0.0.1:1".into());
+    cli.ok(&["export", "chain", "-o", file, "--with-modules"]);
+    let replayed = alone.ok(&["replay", file, probe]);
+    assert!(replayed.contains("4 turns with") && replayed.contains("TaskScheduled add_one"), "{replayed}");
+    assert!(alone.ok(&["replay", file, probe, "--until", "2"]).contains("2 turns with"));
+    let other = dacapo_tests::guest_path("example-hello-sequence").unwrap();
+    assert!(alone.fails(1, &["replay", file, other.to_str().unwrap()]).contains("diverges from the history at event"));
+    assert!(alone.fails(3, &["replay", file, probe, "--id", "other"]).contains("no such"));
+    assert!(alone.fails(1, &["replay", probe, probe]).contains("cannot be read"));
+
+    assert_eq!(cli.fails(4, &["import", file]).contains("already exists"), true);
+    let (other, _directory) = Host::temporary(&[]).unwrap();
+    let there = Cli::of(&other);
+    assert!(there.ok(&["import", file]).contains("suspended until they are resumed: 1"));
+    there.ok(&["resume", "chain"]);
+    assert_eq!(other.status("chain").unwrap()["input"], json!(3));
+    let hub = directory.path().join("hub.jsonl");
+    there.ok(&["export", "--hub", "-o", hub.to_str().unwrap()]);
+    there.ok(&["import", hub.to_str().unwrap(), "--replace", "--resume"]);
+    std::fs::write(&path, "junk").unwrap();
+    assert!(there.fails(1, &["import", file]).contains("line 1"));
+}

@@ -1,0 +1,136 @@
+//! Instances that are moved to another host as a file.
+
+use dacapo_tests::host::{Answer, Host};
+use serde_json::{Value, json};
+
+fn probe() -> Vec<u8> {
+    dacapo_tests::guest("fixture-probe").unwrap()
+}
+
+/// A host with instances in every state: waiting, with an open timer, suspended, scheduled, ended, and an entity.
+fn busy() -> (Host, tempfile::TempDir) {
+    let (host, directory) = Host::temporary(&[]).unwrap();
+    host.deploy("probe", &probe()).unwrap();
+    let start = |name: &str, id: &str, query: &str, input: Value| {
+        let answer = host.manage("POST", &format!("orchestrators/{name}/{id}{query}"), Some(&input)).unwrap();
+        assert_eq!(answer.status, 202, "{answer:?}");
+    };
+    start("wait_event", "waiting", "", json!("go"));
+    start("wait_event_timeout", "timing", "", json!({ "name": "go", "timeout_ms": 3_600_000 }));
+    start("wait_event", "resting", "", json!("go"));
+    host.wait_until("resting", "running", |status| status["runtimeStatus"] == "Running").unwrap();
+    assert_eq!(host.manage("POST", "instances/resting/suspend", None).unwrap().status, 202);
+    host.raise_event("resting", "go", json!("kept")).unwrap();
+    start("wait_event", "scheduled", "?startAt=2100-01-01T00:00:00Z", json!("go"));
+    start("chain", "ended", "", json!(3));
+    host.wait("ended").unwrap();
+    let signal = host.manage("POST", "entities/ledger/a?op=append", Some(&json!("entry"))).unwrap();
+    assert_eq!(signal.status, 202, "{signal:?}");
+    for id in ["waiting", "timing"] {
+        host.wait_until(id, "running", |status| status["runtimeStatus"] == "Running").unwrap();
+    }
+    (host, directory)
+}
+
+fn export(host: &Host, path: &str) -> String {
+    let answer = host.request("GET", path, None).unwrap();
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")), "{answer:?}");
+    assert!(answer.body.trim_end().ends_with('}') && answer.body.contains(r#"{"kind":"done""#), "{}", answer.body);
+    answer.body
+}
+
+fn import(host: &Host, query: &str, file: &str) -> Answer {
+    host.request("POST", &format!("/admin/import?{query}"), Some(file.as_bytes())).unwrap()
+}
+
+#[test]
+fn a_hub_is_moved_whole() {
+    let (from, _directory) = busy();
+    let file = export(&from, "/admin/export?withModules=true");
+    let (mut to, _other) = Host::temporary(&[]).unwrap();
+    let answer = import(&to, "resume=true", &file);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let imported = answer.json();
+    assert_eq!((imported["instances"].as_array().unwrap().len(), imported["versions"].as_array().unwrap().len()), (6, 1));
+    for id in ["waiting", "timing", "resting", "scheduled", "ended"] {
+        let (before, after) = (from.status(id).unwrap(), to.status(id).unwrap());
+        for member in ["runtimeStatus", "input", "output", "createdTime", "name"] {
+            assert_eq!(before[member], after[member], "{id}");
+        }
+        assert_eq!(from.history(id).unwrap(), to.history(id).unwrap(), "{id}");
+    }
+    assert_eq!(to.manage("GET", "entities/ledger/a", None).unwrap().json(), json!({ "entries": ["entry"] }));
+    // They go on there, also after a crash.
+    to.restart().unwrap();
+    assert_eq!(to.manage("POST", "instances/resting/resume", None).unwrap().status, 202);
+    assert_eq!(to.wait("resting").unwrap()["output"], "kept");
+    for id in ["waiting", "timing"] {
+        to.raise_event(id, "go", json!(id)).unwrap();
+        assert_eq!(to.wait(id).unwrap()["output"], id);
+    }
+    // What was moved is the same to the last bit: so it is the same file.
+    let again = export(&from, "/admin/instances/ended/export");
+    assert_eq!(export(&to, "/admin/instances/ended/export").lines().last(), again.lines().last());
+    let value = |file: &str| file.lines().filter(|line| line.contains(r#""kind":"turn""#)).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(value(&export(&to, "/admin/instances/ended/export")), value(&again));
+}
+
+#[test]
+fn what_is_imported_is_suspended_unless_it_is_to_go_on() {
+    let (from, _directory) = busy();
+    let file = export(&from, "/admin/instances/waiting/export?withModules=true");
+    let (to, _other) = Host::temporary(&[]).unwrap();
+    assert_eq!(import(&to, "", &file).status, 200);
+    to.wait_until("waiting", "suspended", |status| status["runtimeStatus"] == "Suspended").unwrap();
+    to.raise_event("waiting", "go", json!(1)).unwrap();
+    let last = |host: &Host| host.history("waiting").unwrap().last().cloned().unwrap();
+    while last(&to)["EventType"] != "ExecutionSuspended" {}
+    assert_eq!(last(&to)["Reason"], "it was imported");
+    assert_eq!(to.manage("POST", "instances/waiting/resume", None).unwrap().status, 202);
+    assert_eq!(to.wait("waiting").unwrap()["output"], 1);
+}
+
+#[test]
+fn ids_in_use_are_refused_unless_they_are_to_be_replaced() {
+    let (host, _directory) = busy();
+    let file = export(&host, "/admin/instances/waiting/export");
+    let hub = export(&host, "/admin/export");
+    for file in [&file, &hub] {
+        let refused = import(&host, "", file);
+        assert!(refused.status == 409 && refused.body.contains("already exists"), "{refused:?}");
+    }
+    // It goes on, and is set back to what it was.
+    host.raise_event("waiting", "go", json!("first")).unwrap();
+    assert_eq!(host.wait("waiting").unwrap()["output"], "first");
+    assert_eq!(import(&host, "replace=true&resume=true", &file).status, 200);
+    host.wait_until("waiting", "running", |status| status["runtimeStatus"] == "Running").unwrap();
+    // And once more, in the place of one that lives and is in memory.
+    assert_eq!(import(&host, "replace=true&resume=true", &file).status, 200);
+    host.raise_event("waiting", "go", json!("second")).unwrap();
+    assert_eq!(host.wait("waiting").unwrap()["output"], "second");
+}
+
+#[test]
+fn a_file_that_is_wrong_changes_nothing() {
+    let (from, _directory) = busy();
+    let file = export(&from, "/admin/instances/waiting/export?withModules=true");
+    let bare = export(&from, "/admin/instances/waiting/export");
+    let (to, _other) = Host::temporary(&[]).unwrap();
+    let lines: Vec<&str> = file.lines().collect();
+    let cut = lines[..lines.len() - 1].join("\n");
+    let damaged = file.replacen(r#""value":"AQ"#, r#""value":"CQ"#, 1);
+    let foreign = bare.replace(r#"{"kind":"done""#, r#"{"kind":"dune""#);
+    for (body, status, why) in [
+        ("", 400, "too early"),
+        ("not json", 400, "line 1"),
+        (&cut, 400, "too early"),
+        (&damaged, 400, "newer release"),
+        (&foreign, 400, "no line of an export"),
+        (&bare, 409, "not deployed here"),
+    ] {
+        let refused = import(&to, "", body);
+        assert!(refused.status == status && refused.body.contains(why), "{why}: {refused:?}");
+    }
+    assert_eq!(to.manage("GET", "instances", None).unwrap().json(), json!([]));
+    assert_eq!(from.request("GET", "/admin/instances/nobody/export", None).unwrap().status, 404);
+}
