@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use dacapo_core::RuntimeStatus;
+use dacapo_store::control::hub_name_trouble;
 use dacapo_wasm::{AllowList, DirectoryGrant, GuestLimits, Policy, PoolSize};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -26,7 +27,8 @@ pub const FILE_NAME: &str = "dacapo.toml";
 const VARIABLE_PREFIX: &str = "DACAPO_";
 
 /// Variables that mean something to other parts of the command line.
-const OTHER_VARIABLES: [&str; 3] = ["DACAPO_CONFIG", "DACAPO_READY_FILE", "DACAPO_SERVER"];
+const OTHER_VARIABLES: [&str; 5] =
+    ["DACAPO_CONFIG", "DACAPO_KEY", "DACAPO_READY_FILE", crate::secrets::KEY_VARIABLE, "DACAPO_SERVER"];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -40,6 +42,7 @@ pub struct Settings {
     pub store: StoreSettings,
     pub limits: HubLimits,
     pub activities: ActivitySettings,
+    pub secrets: SecretSettings,
     pub retention: RetentionSettings,
     pub webhook: WebhookSettings,
     pub environment: BTreeMap<String, String>,
@@ -81,6 +84,12 @@ pub struct ActivitySettings {
 pub struct DirectorySetting {
     pub guest: String,
     pub host: PathBuf,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecretSettings {
+    pub key_file: String,
 }
 
 /// Days; 0 keeps for ever.
@@ -127,6 +136,7 @@ impl Default for Settings {
             store: StoreSettings::default(),
             limits: HubLimits::default(),
             activities: ActivitySettings::default(),
+            secrets: SecretSettings::default(),
             retention: RetentionSettings::default(),
             webhook: WebhookSettings::default(),
             environment: BTreeMap::new(),
@@ -270,12 +280,9 @@ fn set(table: &mut Table, key: &str, value: Value) {
 
 impl Settings {
     fn check(&self) -> anyhow::Result<()> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        ensure!(
-            !self.task_hub.is_empty() && self.task_hub.len() <= 64 && self.task_hub.chars().all(plain),
-            "task_hub is '{}', but should be 1 to 64 letters, digits, '-' or '_'",
-            self.task_hub
-        );
+        if let Some(trouble) = hub_name_trouble(&self.task_hub) {
+            bail!("task_hub is '{}', but {trouble}", self.task_hub);
+        }
         let url = &self.http.public_url;
         ensure!(
             url.is_empty() || is_base_url(url),
@@ -307,6 +314,11 @@ impl Settings {
 
     fn outbound(&self) -> anyhow::Result<AllowList> {
         AllowList::parse(&self.activities.allow_hosts).context("activities.allow_hosts")
+    }
+
+    /// The file with the key of secrets, if there is one.
+    pub fn secrets_key_file(&self) -> Option<PathBuf> {
+        Some(PathBuf::from(&self.secrets.key_file)).filter(|path| !path.as_os_str().is_empty())
     }
 
     /// How long finished instances are kept.

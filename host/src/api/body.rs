@@ -16,14 +16,19 @@ pub(super) enum Takes {
     /// JSON if it says that it is, otherwise a text, or nothing.
     PayloadOrText,
     Module,
+    /// A JSON object with the schema of this name.
+    Json(&'static str),
+    /// A text that nobody is shown again.
+    Secret,
 }
 
 impl Takes {
     fn name(self) -> &'static str {
         match self {
-            Takes::Nothing => "body",
+            Takes::Nothing | Takes::Json(_) => "body",
             Takes::Payload | Takes::PayloadOrText => "payload",
             Takes::Module => "module",
+            Takes::Secret => "secret",
         }
     }
 }

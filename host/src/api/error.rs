@@ -1,14 +1,18 @@
 //! Every refusal of the API, and how it is answered.
 
-use axum::http::StatusCode;
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use dacapo_store::StoreError;
+use dacapo_store::control::ControlError;
 use dacapo_wasm::DeployError;
 
 use super::json::json;
+use crate::access::{Denied, Refusal};
 use crate::hub::HubError;
+use crate::secrets::SecretError;
 
 /// A refusal: a status, and mostly a body that says why.
 #[derive(Debug)]
@@ -73,6 +77,14 @@ impl ApiError {
         Self::because(StatusCode::BAD_REQUEST, "InstanceId does not match a valid orchestration instance.", why)
     }
 
+    /// 400: a member of a body. The path is such as `limits.apps`.
+    pub fn member(path: &str, why: impl std::fmt::Display) -> Self {
+        match path {
+            "" | "." => Self::invalid_json(why.to_string()),
+            path => Self::argument(format!("the member '{path}' of the body is wrong: {why}")),
+        }
+    }
+
     pub fn not_json_content() -> Self {
         Self::with(StatusCode::BAD_REQUEST, "Only application/json request content is supported")
     }
@@ -130,8 +142,51 @@ impl From<HubError> for ApiError {
             HubError::InvalidPayload(_) => Self::invalid_json(why),
             HubError::Deploy(error) => Self::deploy(&error),
             HubError::FunctionTaken { .. } => Self::with(StatusCode::CONFLICT, why),
+            HubError::Suspended { .. } => Self::forbidden(why),
+            HubError::DoesNotOpen { .. } => {
+                tracing::error!(error = why, "a task hub cannot be served");
+                Self::internal(why)
+            }
+            HubError::Control(error) => error.into(),
             HubError::Store(error) => error.into(),
             HubError::ShuttingDown => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
+        }
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        let why = error.to_string();
+        match error {
+            ControlError::NoHub(_) | ControlError::NoKey(_) | ControlError::NoSecret(_) => Self::with(StatusCode::NOT_FOUND, why),
+            ControlError::HubExists(_) | ControlError::KeyExists(_) => Self::with(StatusCode::CONFLICT, why),
+            ControlError::TooMany { .. } => Self::forbidden(why),
+            ControlError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        let why = denied.to_string();
+        match denied {
+            Denied::Refused(Refusal::NoKey | Refusal::UnknownKey) => Self::with(StatusCode::UNAUTHORIZED, why),
+            Denied::Refused(Refusal::OtherScope { .. } | Refusal::WeakRole { .. } | Refusal::OnlyInstance) => {
+                Self::forbidden(why)
+            }
+            Denied::Control(error) => error.into(),
+        }
+    }
+}
+
+impl From<SecretError> for ApiError {
+    fn from(error: SecretError) -> Self {
+        let why = error.to_string();
+        match error {
+            SecretError::NoKey => Self::forbidden(why),
+            SecretError::Missing(_) => Self::with(StatusCode::NOT_FOUND, why),
+            SecretError::DoesNotOpen { .. } => Self::internal(why),
+            SecretError::Control(error) => error.into(),
         }
     }
 }
@@ -178,10 +233,14 @@ impl std::fmt::Display for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        match self.body {
+        let mut response = match self.body {
             Body::None => self.status.into_response(),
             Body::Error(body) => json(self.status, &body),
             Body::Text(text) => json(self.status, &text),
+        };
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        response
     }
 }

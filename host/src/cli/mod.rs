@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 //!
-//! All commands but `serve`, `config`, `delete-task-hub` and `completion` speak HTTP to a running host ([`client`]). What a
+//! All commands but `serve`, `config`, `delete-task-hub`, `new-secrets-key`, `completion` and `key create --offline` speak HTTP
+//! to a running host ([`client`]). What a
 //! command prints goes through [`output`], what went wrong through [`error`], which also gives the exit code. What commands
 //! share has a place of its own:
 //!
@@ -10,6 +11,7 @@
 //!   meanwhile), [`interrupt`] (Ctrl-C), [`confirm`].
 
 mod apps;
+mod audit;
 mod client;
 mod completion;
 mod config;
@@ -25,11 +27,14 @@ mod get_entity;
 mod get_history;
 mod get_instances;
 mod get_runtime_status;
+mod hub;
 mod input;
 mod instance;
 mod interrupt;
+mod key;
 mod list_entities;
 mod live;
+mod new_secrets_key;
 mod output;
 mod pages;
 mod purge_history;
@@ -37,6 +42,7 @@ mod raise_event;
 mod restart;
 mod resume;
 mod rewind;
+mod secret;
 mod serve;
 mod signal_entity;
 mod start_new;
@@ -67,7 +73,7 @@ struct Arguments {
 
 const HELP: &str = "\
 Begin with:
-  dacapo serve                                            run a host here
+  dacapo serve --dev                                      run a host here, without keys
   dacapo deploy hello_sequence.wasm                       give it an app
   dacapo start-new hello_sequence --input '[\"Tokyo\"]' --wait
   dacapo get-instances                                    see what it does
@@ -111,6 +117,14 @@ enum Command {
     GetEntity(get_entity::GetEntity),
     ListEntities(list_entities::ListEntities),
     DeleteTaskHub(delete_task_hub::DeleteTaskHub),
+    #[command(subcommand)]
+    Hub(hub::Hub),
+    #[command(subcommand)]
+    Key(key::Key),
+    #[command(subcommand)]
+    Secret(secret::Secret),
+    Audit(audit::Audit),
+    NewSecretsKey(new_secrets_key::NewSecretsKey),
     Completion(completion::Completion),
 }
 
@@ -149,6 +163,11 @@ impl Command {
             Command::GetEntity(command) => command.run(),
             Command::ListEntities(command) => command.run(),
             Command::DeleteTaskHub(command) => command.run(),
+            Command::Hub(command) => command.run(),
+            Command::Key(command) => command.run(),
+            Command::Secret(command) => command.run(),
+            Command::Audit(command) => command.run(),
+            Command::NewSecretsKey(command) => command.run(),
             Command::Completion(command) => command.run(),
         }
     }
@@ -193,6 +212,26 @@ mod tests {
         refuses("dacapo terminate");
         refuses("dacapo terminate 7 --id 7");
         refuses("dacapo get-instances --runtime-status asleep");
+    }
+
+    #[test]
+    fn administrators_have_commands() {
+        accepts("dacapo hub create acme --limit apps=3");
+        accepts("dacapo hub set-limit acme apps 5");
+        accepts("dacapo hub set-limit acme apps default");
+        accepts("dacapo hub grant acme --app orders --outbound example.org --dir /in=/srv/in --writable-dir /out=/srv/out");
+        accepts("dacapo hub grant acme --env MODE=test --secret token=example.org --secret-env token=TOKEN");
+        accepts("dacapo hub suspend acme --reason unpaid");
+        accepts("dacapo key create ci --role deploy --hub acme --key dcp_x");
+        accepts("dacapo key create root --role administer --offline --data /srv/data");
+        accepts("dacapo secret set token --hub acme --file /dev/null");
+        accepts("dacapo audit --hub acme --top 5 --json");
+        refuses("dacapo hub set-limit acme apps none");
+        refuses("dacapo hub grant acme");
+        refuses("dacapo hub suspend acme");
+        refuses("dacapo key create ci --hub acme");
+        refuses("dacapo key create ci --role owner");
+        refuses("dacapo secret set token --hub acme s3cr3t");
     }
 
     #[test]

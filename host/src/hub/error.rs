@@ -2,6 +2,7 @@
 
 use dacapo_core::{FunctionName, InstanceId, RuntimeStatus};
 use dacapo_store::StoreError;
+use dacapo_store::control::ControlError;
 use dacapo_wasm::DeployError;
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -41,6 +42,13 @@ pub enum HubError {
     Deploy(std::sync::Arc<DeployError>),
     #[error("the function '{function}' belongs to the app '{app}' already; names are unique in a task hub")]
     FunctionTaken { function: FunctionName, app: String },
+    #[error("the task hub '{hub}' is suspended: {why}")]
+    Suspended { hub: String, why: String },
+    #[error("the task hub '{hub}' does not open: {why}")]
+    DoesNotOpen { hub: String, why: String },
+    /// What the host keeps of its hubs.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the host is shutting down")]

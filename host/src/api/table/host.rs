@@ -10,7 +10,7 @@ pub(super) static HOST: Group = Group {
     description: "What is the host's own.",
     bases: &[""],
     parameters: &[],
-    answers: &[WRONG, FORBIDDEN, LONG_ADDRESS, LONG_HEADERS],
+    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, LONG_HEADERS],
     routes: &[
         Route {
             method: Method::POST,
@@ -18,6 +18,7 @@ pub(super) static HOST: Group = Group {
             operation: "deployApp",
             summary: "Deploys a version of an app and makes it the active one. The same file again changes nothing.",
             parameters: &[&TASK_HUB.about, &LABEL.about],
+            needs: Needs::Hub(Role::Deploy),
             takes: Takes::Module,
             answers: &[
                 answer(200, Json("App"), "It is deployed."),
@@ -36,6 +37,7 @@ pub(super) static HOST: Group = Group {
             operation: "listApps",
             summary: "The active version of each app.",
             parameters: &[&TASK_HUB.about],
+            needs: Needs::Hub(Role::Read),
             takes: Takes::Nothing,
             answers: &[answer(200, Json("AppList"), "All apps."), NO_HUB],
             handler: |call| Box::pin(admin::apps(call)),
@@ -46,6 +48,7 @@ pub(super) static HOST: Group = Group {
             operation: "health",
             summary: "Whether the host answers.",
             parameters: &[],
+            needs: Needs::Nothing,
             takes: Takes::Nothing,
             answers: &[answer(200, Json("Health"), "It does.")],
             handler: |call| Box::pin(admin::health(call)),
@@ -56,6 +59,7 @@ pub(super) static HOST: Group = Group {
             operation: "openapi",
             summary: "This document.",
             parameters: &[],
+            needs: Needs::Key,
             takes: Takes::Nothing,
             answers: &[answer(200, Json("Object"), "OpenAPI 3.1.")],
             handler: |call| Box::pin(openapi::serve(call)),

@@ -2,7 +2,10 @@
 
 mod bad_input;
 mod conformance;
+mod keys;
 mod openapi;
+
+use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -11,12 +14,16 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use dacapo_store::StoreOptions;
+use dacapo_store::control::HubRecord;
 use dacapo_wasm::{Config, Policy, PoolSize, Runtime};
 
 use super::{ApiOptions, router};
+use crate::access::{self, Access, Door, Scope};
 use crate::hub::{Hub, HubOptions};
 use crate::hubs::Hubs;
 use crate::limits::HubLimits;
+use crate::secrets::{Secrets, SecretsKey};
+use crate::serve::open_control_file;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
 const PAYLOAD_BYTES: usize = 1_000;
@@ -24,7 +31,8 @@ const PAYLOAD_BYTES: usize = 1_000;
 /// A host's API, as long as its directory is kept.
 pub(super) struct Host {
     router: axum::Router,
-    pub hub: Hub,
+    pub hubs: Hubs,
+    pub access: Arc<Access>,
     _directory: tempfile::TempDir,
 }
 
@@ -36,26 +44,46 @@ struct Answer {
 
 impl Host {
     pub fn open() -> Self {
+        Self::with(Door::Open)
+    }
+
+    /// A host with a hub of its own, and one beside it.
+    pub fn with(door: Door) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let modules = directory.path().join("modules");
-        let config = Config { pool: PoolSize::small(), ..Config::new(modules, directory.path().join("cache")) };
-        let hub = Hub::open(HubOptions {
-            name: "TestHubName".into(),
-            directory: directory.path().into(),
-            runtime: Runtime::new(config).unwrap(),
-            limits: HubLimits { payload_bytes: PAYLOAD_BYTES as u64, ..HubLimits::default() },
-            policy: Policy::default(),
-            hot_instances: 0,
-            turn_threads: 1,
-            concurrent_activities: 1,
-            store: StoreOptions::default(),
-            retention: Default::default(),
-            webhook: None,
-        })
-        .unwrap();
+        let data = directory.path().canonicalize().unwrap();
+        let config = Config { pool: PoolSize::small(), ..Config::new(data.join("modules"), data.join("cache")) };
+        let limits = HubLimits { payload_bytes: PAYLOAD_BYTES as u64, ..HubLimits::default() };
+        let control = open_control_file(&data).unwrap();
+        for name in ["TestHubName", "Other-Hub"] {
+            let record = HubRecord { name: name.into(), created_at: access::now(), ..HubRecord::default() };
+            control.create_hub(&record, &access::entry_of_host(Scope::Host, "hub.create")).unwrap();
+        }
+        let access = Arc::new(Access::open(control.clone(), door).unwrap());
+        let runtime = Runtime::new(config).unwrap();
+        let (directory_of_hubs, limits_of_hubs) = (data.clone(), limits.clone());
+        let open_hub = move |record: &HubRecord| {
+            Hub::open(HubOptions {
+                name: record.name.clone(),
+                directory: directory_of_hubs.clone(),
+                runtime: runtime.clone(),
+                limits: limits_of_hubs.clone(),
+                policy: Policy::default(),
+                hot_instances: 0,
+                turn_threads: 1,
+                concurrent_activities: 1,
+                store: StoreOptions::default(),
+                retention: Default::default(),
+                webhook: None,
+            })
+        };
+        let hubs = Hubs::new(control.clone(), &data, Box::new(open_hub));
         let options = ApiOptions {
-            hubs: Hubs::of(hub.clone()),
-            default_hub: hub.name().to_owned(),
+            hubs: hubs.clone(),
+            access: access.clone(),
+            secrets: Arc::new(Secrets::new(control, Some(&SecretsKey::random()))),
+            data,
+            limits,
+            default_hub: "TestHubName".into(),
             address: "127.0.0.1:7071".parse().unwrap(),
             allowed_hosts: Vec::new(),
             use_forwarded_host: false,
@@ -63,7 +91,12 @@ impl Host {
             payload_bytes: PAYLOAD_BYTES,
             module_bytes: 10_000,
         };
-        Self { hub, router: router(options), _directory: directory }
+        Self { hubs, access, router: router(options), _directory: directory }
+    }
+
+    /// The hub of requests that name none.
+    pub async fn hub(&self) -> Hub {
+        self.hubs.hub("TestHubName").await.unwrap().unwrap()
     }
 
     /// Sends a request, and holds the answer against the document of the API.
@@ -90,7 +123,7 @@ impl Host {
     }
 
     pub async fn close(self) {
-        self.hub.shutdown(std::time::Duration::ZERO).await;
+        self.hubs.shutdown(std::time::Duration::ZERO).await;
     }
 }
 
