@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use dacapo_core::RuntimeStatus;
+use dacapo_store::control::hub_name_trouble;
 use dacapo_wasm::{AllowList, BetweenSlices, DirectoryGrant, GuestLimits, Policy, PoolSize};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -28,7 +29,8 @@ pub const FILE_NAME: &str = "dacapo.toml";
 const VARIABLE_PREFIX: &str = "DACAPO_";
 
 /// Variables that mean something to other parts of the command line.
-const OTHER_VARIABLES: [&str; 4] = ["DACAPO_CA_CERTIFICATE", "DACAPO_CONFIG", "DACAPO_READY_FILE", "DACAPO_SERVER"];
+const OTHER_VARIABLES: [&str; 6] =
+    ["DACAPO_CA_CERTIFICATE", "DACAPO_CONFIG", "DACAPO_KEY", "DACAPO_READY_FILE", crate::secrets::KEY_VARIABLE, "DACAPO_SERVER"];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -45,6 +47,7 @@ pub struct Settings {
     pub limits: HubLimits,
     pub versions: VersionRules,
     pub activities: ActivitySettings,
+    pub secrets: SecretSettings,
     pub retention: RetentionSettings,
     pub webhook: WebhookSettings,
     pub environment: BTreeMap<String, String>,
@@ -110,6 +113,12 @@ pub struct DirectorySetting {
     pub host: PathBuf,
 }
 
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecretSettings {
+    pub key_file: String,
+}
+
 /// Days; 0 keeps for ever.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -157,6 +166,7 @@ impl Default for Settings {
             limits: HubLimits::default(),
             versions: VersionRules::default(),
             activities: ActivitySettings::default(),
+            secrets: SecretSettings::default(),
             retention: RetentionSettings::default(),
             webhook: WebhookSettings::default(),
             environment: BTreeMap::new(),
@@ -322,12 +332,9 @@ fn set(table: &mut Table, key: &str, value: Value) {
 
 impl Settings {
     fn check(&self) -> anyhow::Result<()> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        ensure!(
-            !self.task_hub.is_empty() && self.task_hub.len() <= 64 && self.task_hub.chars().all(plain),
-            "task_hub is '{}', but should be 1 to 64 letters, digits, '-' or '_'",
-            self.task_hub
-        );
+        if let Some(trouble) = hub_name_trouble(&self.task_hub) {
+            bail!("task_hub is '{}', but {trouble}", self.task_hub);
+        }
         let url = &self.http.public_url;
         ensure!(
             url.is_empty() || is_base_url(url),
@@ -370,6 +377,11 @@ impl Settings {
 
     fn outbound(&self) -> anyhow::Result<AllowList> {
         AllowList::parse(&self.activities.allow_hosts).context("activities.allow_hosts")
+    }
+
+    /// The file with the key of secrets, if there is one.
+    pub fn secrets_key_file(&self) -> Option<PathBuf> {
+        Some(PathBuf::from(&self.secrets.key_file)).filter(|path| !path.as_os_str().is_empty())
     }
 
     /// How long finished instances are kept.

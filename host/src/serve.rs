@@ -1,7 +1,7 @@
 //! The running host.
 //!
 //! ```text
-//!   settings ─▶ listener ─▶ runtime ─▶ hub ─▶ announce ─▶ serve ── signal ─▶ finish turns ─▶ close connections
+//!   settings ─▶ listener ─▶ control file ─▶ runtime ─▶ hubs ─▶ announce ─▶ serve ── signal ─▶ finish turns ─▶ close connections
 //! ```
 //!
 //! The address is taken first, so that a host that cannot have it touches nothing. A first SIGINT or SIGTERM stops the
@@ -14,19 +14,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use dacapo_core::InstanceId;
 use dacapo_store::StoreOptions;
+use dacapo_store::control::{ControlFile, HubRecord};
 use dacapo_wasm::{Compiler, ManagementLinks, Policy, Runtime};
 
+use crate::access::{self, Access, Door, KeyText, Scope};
 use crate::api::{self, ApiOptions, Links};
 use crate::config::{LogFormat, LogSettings, Settings};
-use crate::hub::{Hub, HubOptions, HubRules, Shared, SharedOptions};
-use crate::hubs::Hubs;
+use crate::hub::{Hub, HubError, HubOptions, HubRules, Shared, SharedOptions};
+use crate::hubs::{Hubs, OpenHub};
+use crate::secrets::{Secrets, SecretsKey, SecretsKeySource};
 use crate::server::{self, ServerOptions, Tls};
 
 /// How long requests that are being answered may take once the hub is closed.
@@ -41,27 +44,54 @@ pub struct Announce {
     pub ready_file: Option<PathBuf>,
 }
 
+/// What the operator says at the start and not in a file.
+#[derive(Debug)]
+pub struct Start {
+    pub door: Door,
+    pub secrets_key: SecretsKeySource,
+    pub announce: Announce,
+}
+
 /// Runs a host until it is told to stop.
-pub fn run(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
+pub fn run(settings: Settings, start: &Start) -> anyhow::Result<()> {
     start_logging(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the async runtime")?;
-    let result = runtime.block_on(serve(settings, announce));
+    let result = runtime.block_on(serve(settings, start));
     // What still blocks a thread now (an activity that was cut off) is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
+async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     let listener = listen(&settings.address).await?;
     let address = listener.local_addr().context("asking for the address that was taken")?;
     let tls = settings.certificate().map(Tls::load).transpose()?.map(Arc::new);
+    if start.door == Door::Open {
+        ensure!(
+            address.ip().is_loopback(),
+            "--dev asks nobody for a key, so it is for loopback addresses only, and {address} is none"
+        );
+        tracing::warn!("--dev: no keys are needed, every program of this machine has full access to this host");
+    }
     let data = prepare_directory(&settings.data)?;
+    let settings = Settings { data: data.clone(), ..settings };
+    let secrets_key = SecretsKey::find(&start.secrets_key, &data)?;
     let mut stopping = stop_signal().context("listening for signals")?;
-    let hub = open_hub(&Settings { data: data.clone(), ..settings.clone() }, Some(address), own_compiler()?)?;
-    let hubs = Hubs::of(hub.clone());
+    let control = open_control_file(&data)?;
+    let access = Arc::new(Access::open(control.clone(), start.door)?);
+    make_default_hub(&control, &settings.task_hub)?;
+    let hubs = Hubs::new(control.clone(), &data, hub_opener(&settings, address, access.clone())?);
+    // What it left unfinished goes on at once, and what is wrong with it is said at the start.
+    match hubs.hub(&settings.task_hub).await {
+        Err(HubError::Suspended { hub, why }) => tracing::warn!(hub, why, "the task hub is suspended"),
+        opened => drop(opened.context("opening the task hub")?),
+    }
 
     let options = ApiOptions {
         hubs: hubs.clone(),
+        secrets: Arc::new(Secrets::new(control, secrets_key.as_ref())),
+        data: data.clone(),
+        limits: settings.limits.clone(),
         default_hub: settings.task_hub.clone(),
         address,
         allowed_hosts: settings.allowed_hosts.clone(),
@@ -70,6 +100,7 @@ async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
         stopping: stopping.clone(),
         payload_bytes: settings.limits.payload_bytes as usize,
         module_bytes: settings.limits.module_bytes as usize,
+        access: access.clone(),
     };
     let connections = settings.connection_limits(raise_open_files());
     if connections.total < settings.http.connections {
@@ -84,9 +115,16 @@ async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
     let mut server = tokio::spawn(server::serve(listener, server, stopping.clone()));
 
     if !address.ip().is_loopback() {
-        tracing::warn!(%address, "the address is not a loopback address: everybody who can reach it has full access to this host");
+        tracing::warn!(%address, "the address is not a loopback address, and keys travel over it in clear");
     }
-    announce.ready(&Ready { address, url: format!("{}://{address}", settings.scheme()), task_hub: hub.name(), data: &data })?;
+    let first_key = access.first_key().context("making the first key")?;
+    start.announce.ready(&Ready {
+        address,
+        url: format!("{}://{address}", settings.scheme()),
+        task_hub: &settings.task_hub,
+        data: &data,
+        administrator_key: first_key.as_ref().map(KeyText::as_str),
+    })?;
 
     tokio::select! {
         // In this order: the server ends too once the host is to stop.
@@ -113,29 +151,6 @@ fn own_compiler() -> anyhow::Result<Compiler> {
     Ok(Compiler::Child { program })
 }
 
-/// Opens the hub that the settings name, and starts working on it. Must be called within a tokio runtime.
-///
-/// `address` is where its host listens. Without one, activities have no management links to hand out.
-pub fn open_hub(settings: &Settings, address: Option<SocketAddr>, compiler: Compiler) -> anyhow::Result<Hub> {
-    let management_links = address.map(|address| {
-        let links = Links::public(&settings.public_url(address), &settings.task_hub);
-        ManagementLinks::new(move |id| InstanceId::any(id).map_or_else(|_| "null".into(), |id| links.management(&id)))
-    });
-    let policy = Policy { management_links, ..settings.policy(&settings.limits)? };
-    let shared = share(settings, compiler)?;
-    let (hub, _) = Hub::open(
-        &shared,
-        HubOptions {
-            name: settings.task_hub.clone(),
-            rules: HubRules { limits: settings.limits.clone(), policy },
-            retention: settings.retention(),
-            webhook: settings.webhook()?,
-            versions: settings.versions,
-        },
-    )?;
-    Ok(hub)
-}
-
 /// Starts what all hubs of the host share. Must be called within a tokio runtime.
 fn share(settings: &Settings, compiler: Compiler) -> anyhow::Result<Shared> {
     let runtime = Runtime::new(dacapo_wasm::Config { compiler, ..settings.runtime() }).context("preparing to run WebAssembly")?;
@@ -151,6 +166,56 @@ fn share(settings: &Settings, compiler: Compiler) -> anyhow::Result<Shared> {
         room,
         store: StoreOptions::default(),
     })
+}
+
+/// The control file of a data directory. The host that has it open is the only one there.
+pub fn open_control_file(data: &Path) -> anyhow::Result<Arc<ControlFile>> {
+    let path = control_path(data);
+    let opened = ControlFile::open(&path);
+    Ok(Arc::new(opened.with_context(|| format!("opening the control file {}", path.display()))?))
+}
+
+pub fn control_path(data: &Path) -> PathBuf {
+    data.join("control.redb")
+}
+
+/// The hub that requests mean that name none is there whenever a host starts.
+fn make_default_hub(control: &ControlFile, name: &str) -> anyhow::Result<()> {
+    if control.hub(name)?.is_some() {
+        return Ok(());
+    }
+    let record = HubRecord { name: name.into(), created_at: access::now(), ..HubRecord::default() };
+    let entry = access::entry_of_host(Scope::Hub(name.into()), "hub.create");
+    control.create_hub(&record, &entry).context("making the task hub")
+}
+
+/// What opens the hubs of a host. Within a tokio runtime, which runs their timers.
+fn hub_opener(settings: &Settings, address: SocketAddr, access: Arc<Access>) -> anyhow::Result<OpenHub> {
+    let (settings, shared) = (settings.clone(), share(settings, own_compiler()?)?);
+    Ok(Box::new(move |record| {
+        let links = Links::public(&settings.public_url(address), &record.name).with_tokens(access.links_of(&record.name)?);
+        let links =
+            ManagementLinks::new(move |id| InstanceId::any(id).map_or_else(|_| "null".into(), |id| links.management(&id)));
+        let settings = Settings { limits: settings.limits.with(&record.limits)?, ..settings.clone() };
+        open_hub(&settings, &record.name, &shared, Some(links))
+    }))
+}
+
+/// Opens the hub that the settings name, without a host around it. Must be called within a tokio runtime.
+pub fn open_hub_alone(settings: &Settings) -> anyhow::Result<Hub> {
+    open_hub(settings, &settings.task_hub, &share(settings, Compiler::default())?, None)
+}
+
+fn open_hub(settings: &Settings, name: &str, shared: &Shared, links: Option<ManagementLinks>) -> anyhow::Result<Hub> {
+    let policy = Policy { management_links: links, ..settings.policy(&settings.limits)? };
+    let options = HubOptions {
+        name: name.into(),
+        rules: HubRules { limits: settings.limits.clone(), policy },
+        retention: settings.retention(),
+        webhook: settings.webhook()?,
+        versions: settings.versions,
+    };
+    Ok(Hub::open(shared, options)?.0)
 }
 
 /// Raises the limit of open files as far as the process may, and returns it. Each connection is one.
@@ -214,6 +279,30 @@ struct Ready<'a> {
     url: String,
     task_hub: &'a str,
     data: &'a Path,
+    /// Of a key that was made just now. Nothing shows it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    administrator_key: Option<&'a str>,
+}
+
+impl Ready<'_> {
+    fn for_people(&self) -> String {
+        let key = self.administrator_key.map_or_else(String::new, |key| {
+            format!(
+                "\nadministrator's key, shown only now: {key}\n  DACAPO_KEY hands it to the other commands; `dacapo key create` makes \
+                 weaker ones"
+            )
+        });
+        format!("listening on {}, task hub {}, data {}{key}", self.url, self.task_hub, self.data.display())
+    }
+}
+
+/// Writes a file that may hold a key.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())
 }
 
 impl Announce {
@@ -221,13 +310,13 @@ impl Announce {
         let json = serde_json::to_string(ready).context("the path of the data directory is not UTF-8")?;
         let line = match self.json {
             true => json.clone(),
-            false => format!("listening on {}, task hub {}, data {}", ready.url, ready.task_hub, ready.data.display()),
+            false => ready.for_people(),
         };
         // Nobody has to read it.
         let _ = writeln!(std::io::stdout(), "{line}");
         if let Some(path) = &self.ready_file {
             let unfinished = path.with_extension("unfinished");
-            let written = std::fs::write(&unfinished, json + "\n").and_then(|()| std::fs::rename(&unfinished, path));
+            let written = write_private(&unfinished, &(json + "\n")).and_then(|()| std::fs::rename(&unfinished, path));
             written.with_context(|| format!("writing the ready file {}", path.display()))?;
         }
         Ok(())

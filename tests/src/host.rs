@@ -21,8 +21,11 @@ pub struct HostOptions {
 /// A running host.
 pub struct Host {
     options: HostOptions,
+    /// Without it the host runs with `--dev`.
+    locked: bool,
     child: Child,
     url: String,
+    administrator_key: Option<String>,
 }
 
 /// What the host answered.
@@ -68,13 +71,27 @@ fn build() -> Result<PathBuf> {
 }
 
 impl Host {
-    /// Starts a host on a free port and waits until it serves.
+    /// Starts a host that asks nobody for a key, on a free port, and waits until it serves.
     pub fn start(options: HostOptions) -> Result<Host> {
+        Self::start_with(options, false)
+    }
+
+    /// Starts a host that asks everybody for a key.
+    pub fn start_locked(options: HostOptions) -> Result<Host> {
+        Self::start_with(options, true)
+    }
+
+    fn start_with(options: HostOptions, locked: bool) -> Result<Host> {
         std::fs::create_dir_all(&options.data)?;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(options.data.join("host.log"))?;
         let mut command = Command::new(binary()?);
         command.arg("serve").arg("--data").arg(&options.data).args(["--address", "127.0.0.1:0", "--json"]);
-        command.args(&options.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        command
+            .args((!locked).then_some("--dev"))
+            .args(&options.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
         let mut child = command.spawn().context("starting the host")?;
         let stdout = child.stdout.take().context("the host has no standard output")?;
         let mut line = String::new();
@@ -88,7 +105,8 @@ impl Host {
             }
         };
         let url = ready["url"].as_str().context("the host does not say its address")?.to_owned();
-        Ok(Host { options, child, url })
+        let administrator_key = ready["administratorKey"].as_str().map(str::to_owned);
+        Ok(Host { options, locked, child, url, administrator_key })
     }
 
     /// A host with a data directory of its own that goes with the returned guard.
@@ -97,6 +115,19 @@ impl Host {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let host = Host::start(HostOptions { data: directory.path().to_owned(), arguments })?;
         Ok((host, directory))
+    }
+
+    /// The same of a host that asks for keys.
+    pub fn temporary_locked(arguments: &[&str]) -> Result<(Host, tempfile::TempDir)> {
+        let directory = tempfile::tempdir()?;
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let host = Host::start_locked(HostOptions { data: directory.path().to_owned(), arguments })?;
+        Ok((host, directory))
+    }
+
+    /// The key that this start has made, if it has made one.
+    pub fn administrator_key(&self) -> Option<&str> {
+        self.administrator_key.as_deref()
     }
 
     pub fn url(&self) -> &str {
@@ -128,14 +159,19 @@ impl Host {
     /// Kills the host and starts it again on the same data.
     pub fn restart(&mut self) -> Result<()> {
         self.kill()?;
-        let options = self.options.clone();
-        *self = Host::start(options)?;
+        let (options, locked) = (self.options.clone(), self.locked);
+        *self = Host::start_with(options, locked)?;
         Ok(())
     }
 
     /// One request. Any status is an answer; an error means that there was none.
     pub fn request(&self, method: &str, path: &str, body: Option<&[u8]>) -> Result<Answer> {
         request(method, &format!("{}{path}", self.url), body)
+    }
+
+    /// One request with a key.
+    pub fn request_as(&self, key: &str, method: &str, path: &str, body: Option<&[u8]>) -> Result<Answer> {
+        request_with(method, &format!("{}{path}", self.url), &[("x-functions-key", key)], body)
     }
 
     /// A request below the management API.
@@ -220,12 +256,17 @@ pub fn is_finished(status: &Value) -> bool {
 
 /// One HTTP request. Any status is an answer.
 pub fn request(method: &str, url: &str, body: Option<&[u8]>) -> Result<Answer> {
+    request_with(method, url, &[], body)
+}
+
+fn request_with(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Answer> {
     static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
     let agent = AGENT.get_or_init(|| {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(120)));
         config.max_redirects(0).build().into()
     });
     let builder = ureq::http::Request::builder().method(method).uri(url).header("content-type", "application/json");
+    let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
     let response = match body {
         Some(body) => agent.run(builder.body(body)?)?,
         None => agent.run(builder.body(())?)?,

@@ -18,15 +18,20 @@ pub(super) enum Takes {
     Module,
     /// Lines of an exported file.
     Export,
+    /// A JSON object with the schema of this name.
+    Json(&'static str),
+    /// A text that nobody is shown again.
+    Secret,
 }
 
 impl Takes {
     fn name(self) -> &'static str {
         match self {
-            Takes::Nothing => "body",
+            Takes::Nothing | Takes::Json(_) => "body",
             Takes::Payload | Takes::PayloadOrText => "payload",
             Takes::Module => "module",
             Takes::Export => "file",
+            Takes::Secret => "secret",
         }
     }
 }

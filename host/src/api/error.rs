@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use axum::http::header::RETRY_AFTER;
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use dacapo_store::StoreError;
+use dacapo_store::control::ControlError;
 use dacapo_wasm::DeployError;
 
 use super::json::json;
+use crate::access::{Denied, Refusal};
 use crate::hub::HubError;
 use crate::limits::{LIMITS, Then};
+use crate::secrets::SecretError;
 
 /// A refusal: a status, and mostly a body that says why.
 #[derive(Debug)]
@@ -77,6 +81,14 @@ impl ApiError {
     pub fn nothing_to_restart(id: &str) -> Self {
         let why = format!("An orchestration with the instanceId {id} was not found.");
         Self::because(StatusCode::BAD_REQUEST, "InstanceId does not match a valid orchestration instance.", why)
+    }
+
+    /// 400: a member of a body. The path is such as `limits.apps`.
+    pub fn member(path: &str, why: impl std::fmt::Display) -> Self {
+        match path {
+            "" | "." => Self::invalid_json(why.to_string()),
+            path => Self::argument(format!("the member '{path}' of the body is wrong: {why}")),
+        }
     }
 
     pub fn not_json_content() -> Self {
@@ -172,8 +184,51 @@ impl From<HubError> for ApiError {
             HubError::NotMigratable { .. } => Self::text(StatusCode::PRECONDITION_FAILED, why),
             HubError::Unloadable(_) => Self::internal(why),
             HubError::Limit { limit, .. } => Self::limit(limit, why),
+            HubError::Suspended { .. } => Self::forbidden(why),
+            HubError::DoesNotOpen { .. } => {
+                tracing::error!(error = why, "a task hub cannot be served");
+                Self::internal(why)
+            }
+            HubError::Control(error) => error.into(),
             HubError::Store(error) => error.into(),
             HubError::ShuttingDown => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
+        }
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        let why = error.to_string();
+        match error {
+            ControlError::NoHub(_) | ControlError::NoKey(_) | ControlError::NoSecret(_) => Self::with(StatusCode::NOT_FOUND, why),
+            ControlError::HubExists(_) | ControlError::KeyExists(_) => Self::with(StatusCode::CONFLICT, why),
+            ControlError::TooMany { .. } => Self::forbidden(why),
+            ControlError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        let why = denied.to_string();
+        match denied {
+            Denied::Refused(Refusal::NoKey | Refusal::UnknownKey) => Self::with(StatusCode::UNAUTHORIZED, why),
+            Denied::Refused(Refusal::OtherScope { .. } | Refusal::WeakRole { .. } | Refusal::OnlyInstance) => {
+                Self::forbidden(why)
+            }
+            Denied::Control(error) => error.into(),
+        }
+    }
+}
+
+impl From<SecretError> for ApiError {
+    fn from(error: SecretError) -> Self {
+        let why = error.to_string();
+        match error {
+            SecretError::NoKey => Self::forbidden(why),
+            SecretError::Missing(_) => Self::with(StatusCode::NOT_FOUND, why),
+            SecretError::DoesNotOpen { .. } => Self::internal(why),
+            SecretError::Control(error) => error.into(),
         }
     }
 }
@@ -227,6 +282,9 @@ impl IntoResponse for ApiError {
         };
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

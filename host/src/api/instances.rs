@@ -28,7 +28,7 @@ pub(super) async fn status(call: Call) -> Result<Response, ApiError> {
         // However the waiting ends, the state says what there is to say.
         let _ = tokio::time::timeout(patience, hub.wait(&id)).await;
     }
-    let location = call.url();
+    let location = call.url(&id)?;
     blocking(move || {
         let record = hub.instance(&id)?.ok_or_else(ApiError::not_found)?;
         let state = read(&hub, record, shown.inputs)?.ok_or_else(ApiError::not_found)?;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use dacapo_core::InstanceId;
 
 use super::json::json;
+use crate::access::links::HubLinks;
 
 /// Links always name the public base path, whichever the request came by.
 const BASE: &str = "/runtime/webhooks/durabletask";
@@ -28,6 +29,8 @@ pub struct Links {
     base: String,
     /// The parameters that every link carries.
     common: String,
+    /// What opens an instance to who has its links. None: nothing is needed.
+    tokens: Option<HubLinks>,
     internal_server_error_on_failure: bool,
 }
 
@@ -62,14 +65,19 @@ impl Links {
 
     /// All links of an instance, as a JSON object: the management payload of Durable Functions.
     pub fn management(&self, id: &InstanceId) -> String {
-        let rewind_post_uri = format!("{}/rewind?reason={{text}}&{}", self.instance(id), self.common);
+        let rewind_post_uri = format!("{}/rewind?reason={{text}}&{}", self.instance(id), self.common(id));
         let links = Management { check_status: self.check_status(id), rewind_post_uri };
         serde_json::to_string(&links).expect("links are texts and can be written as JSON")
     }
 
     pub(super) fn new(origin: &str, hub: &str, connection: &str) -> Self {
         let common = format!("taskHub={}&connection={}", escape(hub), escape(connection));
-        Self { base: format!("{origin}{BASE}"), common, internal_server_error_on_failure: false }
+        Self { base: format!("{origin}{BASE}"), common, tokens: None, internal_server_error_on_failure: false }
+    }
+
+    /// Links that open their instances.
+    pub fn with_tokens(self, tokens: Option<HubLinks>) -> Self {
+        Self { tokens, ..self }
     }
 
     /// Asks, in the status link, for a 500 should the instance fail.
@@ -85,9 +93,8 @@ impl Links {
     }
 
     fn check_status<'a>(&self, id: &'a InstanceId) -> CheckStatus<'a> {
-        let Self { common, internal_server_error_on_failure, .. } = self;
-        let instance = self.instance(id);
-        let on_failure = if *internal_server_error_on_failure { "&returnInternalServerErrorOnFailure=true" } else { "" };
+        let (instance, common) = (self.instance(id), self.common(id));
+        let on_failure = if self.internal_server_error_on_failure { "&returnInternalServerErrorOnFailure=true" } else { "" };
         CheckStatus {
             id: id.as_str(),
             status_query_get_uri: format!("{instance}?{common}{on_failure}"),
@@ -97,6 +104,13 @@ impl Links {
             restart_post_uri: format!("{instance}/restart?{common}"),
             suspend_post_uri: format!("{instance}/suspend?reason={{text}}&{common}"),
             resume_post_uri: format!("{instance}/resume?reason={{text}}&{common}"),
+        }
+    }
+
+    fn common(&self, id: &InstanceId) -> String {
+        match &self.tokens {
+            Some(tokens) => format!("{}&code={}", self.common, tokens.token(id)),
+            None => self.common.clone(),
         }
     }
 

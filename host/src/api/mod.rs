@@ -1,25 +1,30 @@
 //! The HTTP API: Durable Functions' management API, and the host's own routes.
 //!
 //! ```text
-//!   request ─▶ guard ─▶ route (one table) ─▶ body ─▶ handler: parse ─▶ Hub ─▶ response | ApiError
+//!   request ─▶ guard ─▶ route (one table) ─▶ door: key, hub, role ─▶ body ─▶ handler: parse ─▶ Hub ─▶ response | ApiError
 //! ```
 //!
 //! - [`table`]: all routes, with their parameters and answers; [`route`]: how a request finds its own.
 //! - [`parameter`]: all parameters, and what they may be.
 //! - [`request`]: a request that has found its route; [`body`]: reading what it carries.
 //! - The handlers: [`orchestrators`] and [`restart`] start; [`instances`] and [`entities`] show; [`messages`] tells an
-//!   instance something; [`purge`] removes; [`events`] follows; [`apps`] is for
-//!   what is deployed, [`transfer`] for what is moved between hubs, [`admin`] for what is the host's own.
+//!   instance something; [`purge`] removes; [`events`] follows; [`apps`] is for what is deployed, [`transfer`] for what is
+//!   moved between hubs, [`admin`] for what is the host's own; [`administration`] makes hubs, and [`keys`], [`secrets`] and
+//!   [`audit`] are for those who may use them.
 //! - [`links`], [`status`], [`history`], [`page`]: what more than one route sends.
 //! - [`openapi`], with [`schema`]: the document of all this, made from the table.
-//! - [`guard`]: what a browser must not be tricked into. [`rate`]: how many requests a hub may have. [`error`]: every refusal.
+//! - [`guard`]: what a browser must not be tricked into. [`door`]: who may. [`rate`]: how many requests a hub may have.
+//!   [`error`]: every refusal.
 //!
 //! A handler parses, asks the [`Hub`] and formats; it decides nothing about orchestrations. It can read only parameters
 //! that its route declares and, where assertions are on, answer only with statuses that it declares.
 
 mod admin;
+mod administration;
 mod apps;
+mod audit;
 mod body;
+mod door;
 mod entities;
 mod error;
 mod events;
@@ -27,6 +32,7 @@ mod guard;
 mod history;
 mod instances;
 mod json;
+mod keys;
 mod links;
 mod messages;
 mod openapi;
@@ -39,6 +45,7 @@ mod request;
 mod restart;
 mod route;
 mod schema;
+mod secrets;
 mod status;
 mod table;
 #[cfg(test)]
@@ -46,9 +53,11 @@ mod tests;
 mod transfer;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -56,20 +65,32 @@ use tokio::sync::watch;
 
 pub use links::Links;
 
+use crate::access::Access;
 use crate::hub::Hub;
 use crate::hubs::Hubs;
+use crate::limits::HubLimits;
+use crate::secrets::{SECRET_BYTES_MAX, Secrets};
 use crate::server::Remote;
 use body::Takes;
 use error::ApiError;
 use guard::Guard;
 use parameter::TASK_HUB;
 use rate::Rates;
-use request::{Call, Query};
+use request::Call;
 use route::Found;
+
+/// What an administrator says of a hub: its limits, and lists of grants.
+const ADMINISTRATION_BYTES_MAX: usize = 1 << 20;
 
 /// What the API serves, and how much it takes.
 pub struct ApiOptions {
     pub hubs: Hubs,
+    pub access: Arc<Access>,
+    pub secrets: Arc<Secrets>,
+    /// Where the host keeps its own, which is granted to nobody.
+    pub data: PathBuf,
+    /// What a hub may use that has no limits of its own.
+    pub limits: HubLimits,
     /// The hub of a request that names none.
     pub default_hub: String,
     /// The address that the host listens on: decides how strict the check of the `Host` header is.
@@ -93,6 +114,10 @@ pub fn router(options: ApiOptions) -> axum::Router {
     let guard = Guard::new(options.address, options.allowed_hosts);
     let api = Api {
         hubs: options.hubs,
+        access: options.access,
+        secrets: options.secrets,
+        data: options.data,
+        limits: options.limits,
         default_hub: options.default_hub,
         guard,
         rates: Rates::default(),
@@ -108,6 +133,10 @@ pub fn router(options: ApiOptions) -> axum::Router {
 
 struct Api {
     hubs: Hubs,
+    access: Arc<Access>,
+    secrets: Arc<Secrets>,
+    data: PathBuf,
+    limits: HubLimits,
     default_hub: String,
     guard: Guard,
     rates: Rates,
@@ -134,6 +163,8 @@ impl Api {
             Takes::Payload | Takes::PayloadOrText => self.payload_bytes,
             Takes::Module => self.module_bytes,
             Takes::Export => body::EXPORT_BYTES_MAX,
+            Takes::Json(_) => ADMINISTRATION_BYTES_MAX,
+            Takes::Secret => SECRET_BYTES_MAX,
         }
     }
 
@@ -161,24 +192,32 @@ async fn dispatch(State(api): State<Arc<Api>>, request: Request) -> Response {
 
 async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
-    let found = api.find(&head);
-    let takes = found.as_ref().map_or(Takes::Nothing, |found| found.route.takes);
-    let body = body::read(&head, body, takes, api.body_limit(takes)).await;
-    let found = found?;
+    let found = match api.find(&head) {
+        Ok(found) => found,
+        Err(refusal) => {
+            // What it says is the same whatever becomes of the body.
+            let _ = body::read(&head, body, Takes::Nothing, 0).await;
+            return Err(refusal);
+        }
+    };
     let (pattern, mut declared) = (found.route.pattern, found.statuses());
-    let response = respond(api, found, head, body).await.unwrap_or_else(IntoResponse::into_response);
+    let response = respond(Call::new(api, found, head), body).await.unwrap_or_else(IntoResponse::into_response);
     let status = response.status().as_u16();
     debug_assert!(declared.any(|declared| declared == status), "the route {pattern} does not declare the answer {status}");
     Ok(response)
 }
 
-async fn respond(api: Arc<Api>, found: Found, head: Parts, body: Result<Vec<u8>, ApiError>) -> Result<Response, ApiError> {
-    let body = if found.route.takes == Takes::Nothing { Vec::new() } else { body? };
-    let handler = found.route.handler;
-    let mut call = Call { query: Query::parse(head.uri.query().unwrap_or_default()), api, found, hub: None, head, body };
-    if call.found.declares(&TASK_HUB.about) {
-        let name = call.find(&TASK_HUB)?;
-        call.hub = Some(call.api.hub(name.as_ref().map(|name| name.0.as_str())).await?);
+/// The one place where it is decided who may. A body is kept only of those who may.
+async fn respond(mut call: Call, body: Body) -> Result<Response, ApiError> {
+    let admitted = door::admit(&mut call);
+    let takes = if admitted.is_ok() { call.found.route.takes } else { Takes::Nothing };
+    let body = body::read(&call.head, body, takes, call.api.body_limit(takes)).await;
+    let hub = admitted?;
+    if takes != Takes::Nothing {
+        call.body = body?;
     }
-    handler(call).await
+    if call.found.declares(&TASK_HUB.about) {
+        call.hub = Some(call.api.hub(hub.as_deref()).await?);
+    }
+    (call.found.route.handler)(call).await
 }

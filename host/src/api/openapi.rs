@@ -16,6 +16,7 @@ use super::request::Call;
 use super::route::{Answer, Group, Route, Sends};
 use super::schema::schemas;
 use super::table::GROUPS;
+use crate::access::Needs;
 
 /// `GET openapi.json`
 pub(super) async fn serve(_call: Call) -> Result<Response, ApiError> {
@@ -43,7 +44,8 @@ pub(super) fn document() -> Value {
         "servers": [{ "url": "/" }],
         "tags": GROUPS.iter().map(|group| tag(group)).collect::<Vec<_>>(),
         "paths": paths,
-        "components": { "schemas": schemas() },
+        "components": { "schemas": schemas(), "securitySchemes": security_schemes() },
+        "security": security(),
     })
 }
 
@@ -70,13 +72,30 @@ fn operation(group: &Group, route: &Route) -> Value {
         "operationId": route.operation,
         "tags": [group.name],
         "summary": route.summary,
+        "description": describe(route.needs),
         "parameters": parameters.collect::<Vec<_>>(),
         "responses": responses(group, route),
     });
+    if route.needs == Needs::Nothing {
+        operation["security"] = json!([]);
+    }
     if let Some(body) = request_body(route.takes) {
         operation["requestBody"] = body;
     }
     operation
+}
+
+/// Who may.
+fn describe(needs: Needs) -> String {
+    match needs {
+        Needs::Nothing => "Needs no key.".into(),
+        Needs::Key => "Needs any key.".into(),
+        Needs::Hub(role) => format!("Needs a key of the task hub, or of the host, with the role `{role}`."),
+        Needs::Instance(role) => {
+            format!("Needs a key of the task hub, or of the host, with the role `{role}`, or a link of the instance.")
+        }
+        Needs::Host(role) => format!("Needs a key of the host with the role `{role}`."),
+    }
 }
 
 fn parameter(about: &About) -> Value {
@@ -124,8 +143,23 @@ fn request_body(takes: Takes) -> Option<Value> {
         }
         Takes::Export => (json!({ LINES: {} }), true),
         Takes::Module => (json!({ "application/octet-stream": {} }), true),
+        Takes::Json(schema) => (json!({ "application/json": { "schema": reference(schema) } }), true),
+        Takes::Secret => (json!({ "text/plain": { "schema": { "type": "string", "minLength": 1 } } }), true),
     };
     Some(json!({ "required": required, "content": content }))
+}
+
+/// The places in which a key may stand.
+fn security_schemes() -> Value {
+    json!({
+        "code": { "type": "apiKey", "in": "query", "name": "code" },
+        "header": { "type": "apiKey", "in": "header", "name": "x-functions-key" },
+        "bearer": { "type": "http", "scheme": "bearer" },
+    })
+}
+
+fn security() -> Value {
+    json!([{ "code": [] }, { "header": [] }, { "bearer": [] }])
 }
 
 /// What a route says of a status stands above what its group says of it.

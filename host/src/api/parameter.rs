@@ -9,10 +9,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use dacapo_core::{FunctionName, InstanceId, RuntimeStatus, Timestamp};
+use dacapo_store::control::{HUB_NAME_CHARS_MAX, hub_name_trouble};
 
 use super::apps::AppName;
 use super::error::ApiError;
 use super::json::parse_time;
+use crate::{access, grants};
 
 /// Where in a request a parameter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,8 +144,11 @@ pub(super) static ENTITY_KEY: Parameter<AnyId> =
     Parameter::path("entityKey", "clicks", "The key of the entity; `$` is the empty key.");
 pub(super) static APP_NAME: Parameter<AppName> = Parameter::path("appName", "hello", "The app.");
 
-pub(super) static TASK_HUB: Parameter<Text<64>> =
-    Parameter::query("taskHub", "TestHubName", "The task hub, in any case. Without it: the one that the host has.");
+pub(super) static TASK_HUB: Parameter<Text<64>> = Parameter::query(
+    "taskHub",
+    "TestHubName",
+    "The task hub, in any case. Without it: that of the key, or else the host's default one.",
+);
 pub(super) static CONNECTION: Parameter<Text<256>> =
     Parameter::query("connection", "Storage", "Means nothing here; the links of the answer repeat it.").default("Storage");
 pub(super) static VERSION: Parameter<Text<256>> =
@@ -218,6 +223,24 @@ pub(super) static LAST_OPERATION_FROM: Parameter<Timestamp> =
 pub(super) static LAST_OPERATION_TO: Parameter<Timestamp> =
     Parameter::query("lastOperationTimeTo", "2026-02-28T12:00:00Z", "The last operation was then or earlier.");
 pub(super) static LABEL: Parameter<Text<256>> = Parameter::query("label", "2.0.1", "What people call this deployment.");
+pub(super) static HUB_NAME: Parameter<HubName> = Parameter::path("hubName", "TestHubName", "The task hub, in any case.");
+pub(super) static KEY_NAME: Parameter<KeyName> = Parameter::path("keyName", "ci", "The key, in any case.");
+pub(super) static SECRET_NAME: Parameter<SecretName> = Parameter::path("secretName", "api-token", "The secret.");
+pub(super) static HUB: Parameter<HubName> = Parameter::query(
+    "hub",
+    "TestHubName",
+    "The task hub, in any case. Without it: that of the key; with a key of the host, all hubs and the host itself.",
+);
+pub(super) static HUBS_AFTER: Parameter<HubToken> = Parameter::header(
+    "x-ms-continuation-token",
+    "hub.testhubname",
+    "Goes on after a page: what came with it in the header of this name, unchanged.",
+);
+pub(super) static AUDIT_BEFORE: Parameter<LineToken> = Parameter::header(
+    "x-ms-continuation-token",
+    "line.17",
+    "Goes on after a page: what came with it in the header of this name, unchanged, with the same other parameters.",
+);
 
 pub(super) static WEIGHT: Parameter<Percent> = Parameter::query(
     "weight",
@@ -250,6 +273,9 @@ pub(super) static PATH_PARAMETERS: &[&About] = &[
     &ENTITY_KEY.about,
     &APP_NAME.about,
     &VERSION_NAME.about,
+    &HUB_NAME.about,
+    &KEY_NAME.about,
+    &SECRET_NAME.about,
 ];
 
 // The types.
@@ -293,6 +319,87 @@ impl FromText for FunctionName {
 
     fn schema() -> Value {
         json!({ "type": "string", "minLength": 1, "maxLength": FunctionName::MAX_CHARS, "pattern": r"^[^\s/\\#?@\x00-\x1f\x7f-\x9f]+$" })
+    }
+}
+
+/// The name of a task hub, whether or not there is one.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct HubName(pub String);
+
+impl FromText for HubName {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match hub_name_trouble(text) {
+            Some(trouble) => Err(trouble.into()),
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": HUB_NAME_CHARS_MAX, "pattern": "^[A-Za-z0-9_-]+$" })
+    }
+}
+
+/// The name of a key: what tells it from the others of its hub, in lists and in the audit log.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct KeyName(pub String);
+
+impl FromText for KeyName {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match access::is_key_name(text) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(access::KEY_NAME_RULE.into()),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": access::KEY_NAME_CHARS_MAX, "pattern": "^[A-Za-z0-9_.-]+$" })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SecretName(pub String);
+
+impl FromText for SecretName {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match grants::is_secret_name(text) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(grants::SECRET_NAME_RULE.into()),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": grants::SECRET_NAME_CHARS_MAX, "pattern": "^[A-Za-z0-9_.-]+$" })
+    }
+}
+
+/// Where a list of hubs goes on: behind this one.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct HubToken(pub String);
+
+/// Where the audit log goes on: before this line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct LineToken(pub u64);
+
+const NO_TOKEN: &str = "should be what came with the page before, of the same list";
+
+impl FromText for HubToken {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let name = text.strip_prefix("hub.").filter(|name| hub_name_trouble(name).is_none());
+        name.map(|name| Self(name.to_owned())).ok_or_else(|| NO_TOKEN.into())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "maxLength": HUB_NAME_CHARS_MAX + 4 })
+    }
+}
+
+impl FromText for LineToken {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.strip_prefix("line.").and_then(|number| number.parse().ok()).map(Self).ok_or_else(|| NO_TOKEN.into())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "maxLength": 25 })
     }
 }
 

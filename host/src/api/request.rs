@@ -6,19 +6,26 @@ use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use dacapo_core::{InstanceId, Payload};
+use dacapo_store::control::AuditEntry;
 
 use super::Api;
+use super::door;
 use super::error::ApiError;
 use super::links::Links;
-use super::parameter::{About, AnyId, CONNECTION, FromText, INSTANCE_ID, Parameter, Place};
+use super::parameter::{About, AnyId, CONNECTION, FromText, HUB_NAME, INSTANCE_ID, Parameter, Place};
 use super::route::Found;
+use crate::access::{self, Caller, Scope};
 use crate::hub::Hub;
 
 pub(super) struct Call {
     pub api: Arc<Api>,
     pub found: Found,
+    /// Who sends it, once that is known.
+    pub caller: Caller,
     /// The hub that it is for, where the route is one of a hub.
     pub hub: Option<Hub>,
     pub query: Query,
@@ -27,6 +34,11 @@ pub(super) struct Call {
 }
 
 impl Call {
+    pub fn new(api: Arc<Api>, found: Found, head: Parts) -> Self {
+        let query = Query::parse(head.uri.query().unwrap_or_default());
+        Self { api, found, caller: Caller::Nobody, hub: None, query, head, body: Vec::new() }
+    }
+
     /// What the request says of a parameter, or its default.
     pub fn find<T: FromText>(&self, parameter: &Parameter<T>) -> Result<Option<T>, ApiError> {
         let about = &parameter.about;
@@ -71,13 +83,45 @@ impl Call {
     }
 
     pub fn links(&self) -> Result<Links, ApiError> {
-        Ok(Links::new(&self.origin(), self.hub()?.name(), &self.get(&CONNECTION)?.0))
+        let hub = self.hub()?;
+        let links = Links::new(&self.origin(), hub.name(), &self.get(&CONNECTION)?.0);
+        Ok(links.with_tokens(self.api.access.links_of(hub.name())?))
     }
 
-    /// The address of this very request.
-    pub fn url(&self) -> String {
-        let path = self.head.uri.path_and_query().map_or("/", |path| path.as_str());
-        format!("{}{path}", self.origin())
+    /// The address of this very request, which is about an instance. The key of the caller gives way to the token of links.
+    pub fn url(&self, id: &InstanceId) -> Result<String, ApiError> {
+        let Some(tokens) = self.api.access.links_of(self.hub()?.name())? else {
+            let path = self.head.uri.path_and_query().map_or("/", |path| path.as_str());
+            return Ok(format!("{}{path}", self.origin()));
+        };
+        let parameters = self.head.uri.query().unwrap_or_default().split('&').filter(|text| !text.is_empty());
+        let others = parameters.filter(|text| !Query::parse(text).names(door::CODE)).collect::<Vec<_>>().join("&");
+        let mark = if others.is_empty() { "" } else { "&" };
+        Ok(format!("{}{}?{others}{mark}{}={}", self.origin(), self.head.uri.path(), door::CODE, tokens.token(id)))
+    }
+
+    /// A JSON object that administrators send. A member that is wrong is named.
+    pub fn object<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        let text = self.text()?;
+        // A list would do for an object without names.
+        if !text.trim_start().starts_with('{') {
+            return Err(ApiError::invalid_json("the body should be a JSON object"));
+        }
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let read = serde_path_to_error::deserialize(&mut reader);
+        let object = read.map_err(|why| ApiError::member(&why.path().to_string(), why.inner()))?;
+        reader.end().map_err(|why| ApiError::invalid_json(why.to_string()))?;
+        Ok(object)
+    }
+
+    /// The hub that the path names.
+    pub fn hub_name(&self) -> Result<String, ApiError> {
+        Ok(self.get(&HUB_NAME)?.0)
+    }
+
+    /// A line of the audit log for what the caller does now.
+    pub fn entry(&self, scope: Scope, action: &str, details: Value) -> AuditEntry {
+        access::entry(&self.caller, scope, action, details)
     }
 
     fn origin(&self) -> String {
@@ -156,8 +200,13 @@ impl Query {
         Self(parameters.map(pair).collect())
     }
 
+    /// Whether a parameter is there.
+    pub fn names(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
     /// All values of a parameter.
-    fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }

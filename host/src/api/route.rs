@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::parameter::{About, Place};
 use super::request::Call;
 use super::table::GROUPS;
+use crate::access::Needs;
 
 pub(super) type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send>>;
 
@@ -41,6 +42,8 @@ pub(super) struct Route {
     pub summary: &'static str,
     /// Those that do not stand in the pattern.
     pub parameters: &'static [&'static About],
+    /// What the caller must have.
+    pub needs: Needs,
     pub takes: Takes,
     /// Beside those of the group.
     pub answers: &'static [Answer],

@@ -1,8 +1,11 @@
-//! The schemas of the bodies that the API sends. The tests hold every answer that they get against them.
+//! The schemas of the bodies that the API sends and takes. The tests hold every answer that they get against them.
 
 use serde_json::{Value, json};
 
 use dacapo_core::RuntimeStatus;
+
+use super::parameter::{FromText as _, HubName, KeyName, SecretName};
+use crate::access::Role;
 
 pub(super) fn schemas() -> Value {
     json!({
@@ -62,6 +65,22 @@ pub(super) fn schemas() -> Value {
         "Difference": difference(),
         "GateNews": gate_news(),
         "AppList": { "type": "array", "items": reference("App") },
+        "Grants": grants(),
+        "Hub": hub(),
+        "HubList": { "type": "array", "items": reference("Hub") },
+        "NewHub": new_hub(),
+        "HubChange": hub_change(),
+        "LimitList": { "type": "array", "items": limit() },
+        "Key": key(),
+        "KeyList": { "type": "array", "items": reference("Key") },
+        "NewKey": {
+            "type": "object",
+            "required": ["name", "role"],
+            "properties": { "name": KeyName::schema(), "role": role() },
+            "additionalProperties": false,
+        },
+        "SecretList": { "type": "array", "items": SecretName::schema() },
+        "AuditLog": { "type": "array", "items": audit_line() },
         "Health": { "type": "object", "required": ["status"], "properties": { "status": { "type": "string", "const": "ok" } } },
     })
 }
@@ -268,6 +287,153 @@ fn app() -> Value {
             "functions": { "type": "array", "items": function() },
             "changed": { "type": "boolean", "description": "Whether new starts go elsewhere than before. Only after a change." },
             "active": { "type": "boolean", "description": "Whether it is the active version. Only after a change." },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn grants() -> Value {
+    let hosts = json!({ "type": "array", "items": { "type": "string" }, "description": "`[scheme://]host[:port]`, `*.example.org`, an address." });
+    let directory = json!({
+        "type": "object",
+        "required": ["guest", "host"],
+        "properties": {
+            "guest": { "type": "string", "description": "The path at which activities see it." },
+            "host": { "type": "string", "description": "Where it is on the host." },
+            "writable": { "type": "boolean" },
+        },
+        "additionalProperties": false,
+    });
+    let secret = json!({
+        "type": "object",
+        "properties": {
+            "hosts": hosts,
+            "environment": { "description": "The environment variable in which activities see it; `null` if they never do." },
+        },
+        "additionalProperties": false,
+    });
+    json!({
+        "type": "object",
+        "description": "What activities may reach.",
+        "properties": {
+            "outbound": hosts,
+            "directories": { "type": "array", "items": directory },
+            "environment": { "type": "object", "additionalProperties": { "type": "string" } },
+            "secrets": { "type": "object", "description": "How each secret may be used.", "additionalProperties": secret },
+        },
+        "additionalProperties": false,
+    })
+}
+
+/// What an administrator says of a hub.
+fn said_of_hub() -> serde_json::Map<String, Value> {
+    let members = json!({
+        "limits": {
+            "type": "object",
+            "description": "Limits that are not those of the host's configuration, by name.",
+            "additionalProperties": { "type": "integer", "minimum": 1 },
+        },
+        "grants": reference("Grants"),
+        "appGrants": {
+            "type": "object",
+            "description": "What the activities of an app may reach instead.",
+            "additionalProperties": reference("Grants"),
+        },
+    });
+    members.as_object().cloned().unwrap_or_default()
+}
+
+fn hub() -> Value {
+    let mut properties = said_of_hub();
+    properties.extend([
+        ("name".into(), HubName::schema()),
+        ("createdAt".into(), json!({ "type": "string", "format": "date-time" })),
+        ("suspended".into(), json!({ "description": "Why it serves nobody at present; `null` if it serves." })),
+    ]);
+    json!({
+        "type": "object",
+        "required": ["name", "createdAt", "suspended", "limits", "grants", "appGrants"],
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+fn new_hub() -> Value {
+    let mut properties = said_of_hub();
+    properties.insert("name".into(), HubName::schema());
+    json!({ "type": "object", "required": ["name"], "properties": properties, "additionalProperties": false })
+}
+
+fn hub_change() -> Value {
+    json!({
+        "type": "object",
+        "description": "What is absent stays as it is.",
+        "properties": {
+            "limits": { "type": "object", "description": "New values by name; `null` for that of the host's configuration." },
+            "grants": { "description": "`Grants` in the place of the former; `null` for none." },
+            "appGrants": { "type": "object", "description": "`Grants` by app; `null` for those of the hub." },
+            "suspended": { "description": "Why the hub is to serve nobody; `null` resumes it." },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn limit() -> Value {
+    json!({
+        "type": "object",
+        "required": ["name", "value", "default", "unit", "then", "what"],
+        "properties": {
+            "name": { "type": "string" },
+            "value": { "type": "integer", "minimum": 1 },
+            "default": { "type": "integer", "minimum": 1, "description": "That of the host's configuration." },
+            "unit": { "type": "string" },
+            "then": {
+                "type": "string",
+                "description": "What becomes of whoever meets it.",
+                "enum": ["too-large", "try-later", "forbidden", "no-room", "fails", "waits", "dropped"],
+            },
+            "what": { "type": "string" },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn role() -> Value {
+    json!({ "type": "string", "enum": Role::ALL.map(Role::name), "description": "Each includes those before it." })
+}
+
+fn key() -> Value {
+    json!({
+        "type": "object",
+        "required": ["name", "hub", "role", "createdAt", "lastUsedAt"],
+        "properties": {
+            "name": KeyName::schema(),
+            "hub": { "type": "string", "description": "`*` for a key of the host." },
+            "role": role(),
+            "createdAt": { "type": "string", "format": "date-time" },
+            "lastUsedAt": { "description": "To the minute, about; `null` if it never was." },
+            "key": { "type": "string", "description": "The key itself: only in the answer that makes it." },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn audit_line() -> Value {
+    json!({
+        "type": "object",
+        "required": ["number", "at", "actor", "hub", "action", "denied", "details"],
+        "properties": {
+            "number": { "type": "integer", "minimum": 1 },
+            "at": { "type": "string", "format": "date-time" },
+            "actor": {
+                "type": "string",
+                "description": "A key as `HUB/NAME`, `*/NAME` if it is one of the host; `dev` where no keys are needed; `offline` on \
+                                the data directory itself; `host`.",
+            },
+            "hub": { "type": "string", "description": "What it was done to; `*` for the host." },
+            "action": { "type": "string" },
+            "denied": { "type": "boolean", "description": "It was refused, and nothing was done." },
+            "details": { "description": "What was given; never a key or a secret." },
         },
         "additionalProperties": false,
     })

@@ -1,12 +1,19 @@
 //! Speaking HTTP to a running host.
 
+use std::fmt;
 use std::io::{BufRead, BufReader};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
+use ureq::SendBody;
+use ureq::http::header::AUTHORIZATION;
+use ureq::http::{HeaderValue, Request};
+use ureq::middleware::MiddlewareNext;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use zeroize::Zeroizing;
 
 use super::error::CliError;
 use super::events::EventReader;
@@ -32,9 +39,31 @@ pub(super) struct Connection {
     /// Believe no other certificate of the host than this one, or one that it has signed: a file in PEM.
     #[arg(long, env = "DACAPO_CA_CERTIFICATE", value_name = "FILE", value_parser = authority)]
     ca_certificate: Option<Certificate<'static>>,
+    /// The key; DACAPO_KEY hands it over without showing it to the other users of this machine.
+    #[arg(id = "access_key", long = "key", env = "DACAPO_KEY", value_name = "KEY", hide_env_values = true)]
+    key: Option<Key>,
     /// Print the host's JSON, for programs.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Is sent to the host and printed nowhere.
+#[derive(Clone)]
+struct Key(Zeroizing<String>);
+
+impl FromStr for Key {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = |c: char| c.is_ascii_graphic();
+        if text.chars().all(plain) { Ok(Self(Zeroizing::new(text.to_owned()))) } else { Err("this is no key") }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 impl Connection {
@@ -50,7 +79,19 @@ impl Connection {
                 .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(std::slice::from_ref(authority))).build()),
             None => config,
         };
-        Client { agent: config.build().into(), server, task_hub: self.task_hub_name.clone() }
+        let key = self.key.clone().filter(|key| !key.0.is_empty());
+        // A bearer token is not sent on to where a redirect leads.
+        let authorize = move |mut request: Request<SendBody>, next: MiddlewareNext| {
+            if let Some(Key(key)) = &key
+                && let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", key.as_str()))
+            {
+                value.set_sensitive(true);
+                request.headers_mut().insert(AUTHORIZATION, value);
+            }
+            next.handle(request)
+        };
+        let agent = config.middleware(authorize).build().into();
+        Client { agent, server, task_hub: self.task_hub_name.clone() }
     }
 }
 
@@ -196,6 +237,16 @@ impl Client {
         self.post_body(target, "application/json", json.as_bytes())
     }
 
+    pub fn patch_json(&self, target: &Target, json: &str) -> Result<Answer, CliError> {
+        let request = self.agent.patch(target.url(&self.server, self.task_hub.as_deref()));
+        self.answer(request.header("content-type", "application/json").send(json))
+    }
+
+    pub fn put_text(&self, target: &Target, text: &str) -> Result<Answer, CliError> {
+        let request = self.agent.put(target.url(&self.server, self.task_hub.as_deref()));
+        self.answer(request.header("content-type", "text/plain; charset=utf-8").send(text))
+    }
+
     pub fn post_body(&self, target: &Target, content_type: &str, body: &[u8]) -> Result<Answer, CliError> {
         let request = self.agent.post(target.url(&self.server, self.task_hub.as_deref()));
         self.answer(request.header("content-type", content_type).send(body))
@@ -238,6 +289,11 @@ impl Answer {
     pub fn success(self, missing: impl FnOnce() -> String) -> Result<Self, CliError> {
         match self.status {
             200..=299 => Ok(self),
+            401 | 403 => {
+                let why = self.reason().unwrap_or_else(|| "the host refuses this".into());
+                let hint = if self.status == 401 { "\n  --key or DACAPO_KEY takes a key" } else { "" };
+                Err(CliError::Failed(format!("{why}{hint}")))
+            }
             404 => Err(CliError::NotFound(self.reason().unwrap_or_else(missing))),
             409 => Err(CliError::WrongState(self.reason().unwrap_or_else(|| "it exists already".into()))),
             410 => Err(CliError::WrongState(self.reason().unwrap_or_else(|| "the instance has ended".into()))),

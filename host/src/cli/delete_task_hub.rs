@@ -1,14 +1,20 @@
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::json;
+
+use dacapo_store::StoreError;
+use dacapo_store::control::ControlFile;
 
 use super::confirm::Confirmation;
 use super::error::CliError;
 use super::output::print;
 use super::serve::HubArguments;
+use crate::access::{Scope, entry_offline};
+use crate::serve::control_path;
 
-/// Delete a task hub with all its instances. Needs no host, and none may be running on it.
+/// Delete a task hub with all its instances, keys and secrets. Needs no host, and none may be running on the data directory:
+/// `dacapo hub delete` is for that.
 ///
 /// Deployed modules and compiled code stay, because other task hubs of the data directory may use the same.
 #[derive(Debug, Args)]
@@ -26,29 +32,39 @@ pub(super) struct DeleteTaskHub {
 impl DeleteTaskHub {
     pub fn run(self) -> Result<(), CliError> {
         let settings = self.hub.load()?;
-        let (directory, name) = (settings.data.join("hubs"), settings.task_hub);
-        let path = directory.join(format!("{name}.redb"));
-        let file = match File::options().read(true).write(true).open(&path) {
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Err(missing(&name, &directory)),
-            opened => opened.map_err(|why| CliError::file("opening", &path, &why))?,
-        };
-        lock(&file, &name, &path)?;
+        let (data, name) = (settings.data, settings.task_hub);
+        let path = data.join("hubs").join(format!("{name}.redb"));
+        let control = open(&data, &name)?;
+        let record = control.hub(&name).map_err(anyhow::Error::from)?;
+        if record.is_none() && !path.exists() {
+            return Err(missing(&name, &data.join("hubs")));
+        }
         self.confirmation.ask(&format!("Delete the task hub '{name}' ({}) with all its instances?", path.display()))?;
-        // The lock is held to the end: a host that starts just now does not open what is about to be gone.
-        std::fs::remove_file(&path).map_err(|why| CliError::file("deleting", &path, &why))?;
-        drop(file);
+        // The control file is held to the end: no host starts in between.
+        match std::fs::remove_file(&path) {
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => return Err(CliError::file("deleting", &path, &why)),
+            _ => {}
+        }
+        if let Some(record) = record {
+            let entry = entry_offline(Scope::Hub(record.name), "hub.delete", json!({}));
+            control.delete_hub(&name, &entry).map_err(anyhow::Error::from)?;
+        }
         print(format_args!("Task hub '{name}' successfully deleted."))
     }
 }
 
-/// Takes the lock that a host holds as long as it has the hub open.
-fn lock(file: &File, name: &str, path: &Path) -> Result<(), CliError> {
-    file.try_lock().map_err(|why| match why {
-        TryLockError::WouldBlock => CliError::WrongState(format!(
-            "the task hub '{name}' is in use: a host has {} open; stop that `dacapo serve` first",
+/// Takes the control file, which a host holds for as long as it runs.
+fn open(data: &Path, name: &str) -> Result<ControlFile, CliError> {
+    let path = control_path(data);
+    if !data.is_dir() {
+        return Err(missing(name, &data.join("hubs")));
+    }
+    ControlFile::open(&path).map_err(|why| match why {
+        StoreError::Locked { .. } => CliError::WrongState(format!(
+            "the task hub '{name}' is in use: a host has {} open; stop that `dacapo serve` first, or use `dacapo hub delete`",
             path.display()
         )),
-        TryLockError::Error(why) => CliError::file("locking", path, &why),
+        why => CliError::Failed(why.to_string()),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 //!
-//! All commands but `serve`, `config`, `delete-task-hub`, `replay`, `completion` and `compile-module` speak HTTP to a running host
+//! All commands but `serve`, `config`, `delete-task-hub`, `replay`, `new-secrets-key`, `key create --offline`, `completion` and
+//! `compile-module` speak HTTP to a running host
 //! ([`client`]). What a
 //! command prints goes through [`output`], what went wrong through [`error`], which also gives the exit code. What commands
 //! share has a place of its own:
@@ -12,6 +13,7 @@
 //!   meanwhile), [`interrupt`] (Ctrl-C), [`confirm`].
 
 mod apps;
+mod audit;
 mod check;
 mod client;
 mod compile_module;
@@ -32,13 +34,16 @@ mod get_entity;
 mod get_history;
 mod get_instances;
 mod get_runtime_status;
+mod hub;
 mod import;
 mod input;
 mod instance;
 mod interrupt;
+mod key;
 mod list_entities;
 mod live;
 mod migrate;
+mod new_secrets_key;
 mod output;
 mod pages;
 mod prune;
@@ -50,6 +55,7 @@ mod resume;
 mod rewind;
 mod rollback;
 mod route;
+mod secret;
 mod serve;
 mod signal_entity;
 mod start_new;
@@ -81,7 +87,7 @@ struct Arguments {
 
 const HELP: &str = "\
 Begin with:
-  dacapo serve                                            run a host here
+  dacapo serve --dev                                      run a host here, without keys
   dacapo deploy hello_sequence.wasm                       give it an app
   dacapo start-new hello_sequence --input '[\"Tokyo\"]' --wait
   dacapo get-instances                                    see what it does
@@ -135,6 +141,14 @@ enum Command {
     GetEntity(get_entity::GetEntity),
     ListEntities(list_entities::ListEntities),
     DeleteTaskHub(delete_task_hub::DeleteTaskHub),
+    #[command(subcommand)]
+    Hub(hub::Hub),
+    #[command(subcommand)]
+    Key(key::Key),
+    #[command(subcommand)]
+    Secret(secret::Secret),
+    Audit(audit::Audit),
+    NewSecretsKey(new_secrets_key::NewSecretsKey),
     Completion(completion::Completion),
     #[command(hide = true)]
     CompileModule(compile_module::CompileModule),
@@ -185,6 +199,11 @@ impl Command {
             Command::GetEntity(command) => command.run(),
             Command::ListEntities(command) => command.run(),
             Command::DeleteTaskHub(command) => command.run(),
+            Command::Hub(command) => command.run(),
+            Command::Key(command) => command.run(),
+            Command::Secret(command) => command.run(),
+            Command::Audit(command) => command.run(),
+            Command::NewSecretsKey(command) => command.run(),
             Command::Completion(command) => command.run(),
             Command::CompileModule(command) => command.run(),
         }
@@ -255,6 +274,26 @@ mod tests {
         refuses("dacapo replay file app.wasm --until 0");
         refuses("dacapo migrate orders --to 2.0");
         refuses("dacapo migrate orders --to 2.0 --all --instances a");
+    }
+
+    #[test]
+    fn administrators_have_commands() {
+        accepts("dacapo hub create acme --limit apps=3");
+        accepts("dacapo hub set-limit acme apps 5");
+        accepts("dacapo hub set-limit acme apps default");
+        accepts("dacapo hub grant acme --app orders --outbound example.org --dir /in=/srv/in --writable-dir /out=/srv/out");
+        accepts("dacapo hub grant acme --env MODE=test --secret token=example.org --secret-env token=TOKEN");
+        accepts("dacapo hub suspend acme --reason unpaid");
+        accepts("dacapo key create ci --role deploy --hub acme --key dcp_x");
+        accepts("dacapo key create root --role administer --offline --data /srv/data");
+        accepts("dacapo secret set token --hub acme --file /dev/null");
+        accepts("dacapo audit --hub acme --top 5 --json");
+        refuses("dacapo hub set-limit acme apps none");
+        refuses("dacapo hub grant acme");
+        refuses("dacapo hub suspend acme");
+        refuses("dacapo key create ci --hub acme");
+        refuses("dacapo key create ci --role owner");
+        refuses("dacapo secret set token --hub acme s3cr3t");
     }
 
     #[test]

@@ -2,19 +2,25 @@ use std::path::PathBuf;
 
 use clap::Args;
 use toml::{Table, Value};
+use zeroize::Zeroizing;
 
 use super::error::CliError;
+use crate::access::Door;
 use crate::config::{self, LogFormat, Settings, Sources};
-use crate::serve::{Announce, run};
+use crate::secrets::{KEY_VARIABLE, SecretsKeySource};
+use crate::serve::{Announce, Start, run};
 
-/// Run a host: open a task hub and serve it over HTTP.
+/// Run a host: open its task hubs and serve them over HTTP.
+///
+/// Clients need a key. The first start makes one for the administrator and prints it, once; `--dev` needs none.
 ///
 /// SIGINT (Ctrl-C) and SIGTERM stop it in good order: running turns are finished, what waits goes on after the next
 /// start. A second one stops it at once. No way of stopping it, kill -9 included, loses anything that was acknowledged.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  dacapo serve
+  dacapo serve                                  prints the administrator's key at the first start
+  dacapo serve --dev                            on this machine, without keys
   dacapo serve --data /var/lib/dacapo --address 0.0.0.0:7071
   dacapo serve --dir /data=$HOME/texts --allow-host localhost:8080
   dacapo serve --set limits.activity_seconds=60
@@ -23,6 +29,9 @@ Examples:
 pub(super) struct Serve {
     #[command(flatten)]
     settings: SettingArguments,
+    /// Ask nobody for a key. For developing: refused on an address that is not a loopback address.
+    #[arg(long)]
+    dev: bool,
     /// Say on standard output, in one line of JSON, where the host listens.
     #[arg(long)]
     json: bool,
@@ -34,7 +43,13 @@ pub(super) struct Serve {
 impl Serve {
     pub fn run(self) -> Result<(), CliError> {
         let settings = self.settings.load()?;
-        Ok(run(settings, &Announce { json: self.json, ready_file: self.ready_file })?)
+        let text = std::env::var(KEY_VARIABLE).ok().filter(|text| !text.is_empty()).map(Zeroizing::new);
+        let start = Start {
+            door: if self.dev { Door::Open } else { Door::Locked },
+            secrets_key: SecretsKeySource { text, file: settings.secrets_key_file() },
+            announce: Announce { json: self.json, ready_file: self.ready_file },
+        };
+        Ok(run(settings, &start)?)
     }
 }
 
@@ -50,7 +65,7 @@ pub(super) struct SettingArguments {
     /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:7071].
     #[arg(long, value_name = "HOST:PORT")]
     address: Option<String>,
-    /// The task hub to open [default: TestHubName].
+    /// The task hub of requests that name none; made if it is missing [default: TestHubName].
     #[arg(long, value_name = "NAME")]
     task_hub_name: Option<String>,
     /// Let activities read a directory: where they see it, and where it is. May be repeated.
@@ -142,6 +157,11 @@ pub(super) struct HubArguments {
 }
 
 impl HubArguments {
+    /// Those of the configuration, but for the data directory, if it is given.
+    pub fn of(config: Option<PathBuf>, data: Option<PathBuf>) -> Self {
+        Self { config, data, task_hub_name: None }
+    }
+
     /// The settings from all sources, as for a host.
     pub fn load(self) -> Result<Settings, CliError> {
         let flags = [("data", data_flag(self.data)?), ("task_hub", self.task_hub_name.map(Value::String))];
@@ -172,7 +192,7 @@ fn data_flag(data: Option<PathBuf>) -> Result<Option<Value>, CliError> {
     Ok(data.map(Value::String))
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (left, right) = text.split_once('=').ok_or_else(|| "it has no '='".to_owned())?;
     if left.is_empty() { Err("there is nothing before the '='".into()) } else { Ok((left.into(), right.into())) }
 }

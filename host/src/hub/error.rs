@@ -2,6 +2,7 @@
 
 use dacapo_core::{FunctionName, InstanceId, RuntimeStatus, VersionId};
 use dacapo_store::StoreError;
+use dacapo_store::control::ControlError;
 use dacapo_wasm::DeployError;
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -66,6 +67,13 @@ pub enum HubError {
     /// What happens then stands in the table of limits.
     #[error("{what}: the limit {limit} is {value}; the administrator can raise it (`dacapo hub set-limit HUB {limit} VALUE`)")]
     Limit { limit: &'static str, value: u64, what: String },
+    #[error("the task hub '{hub}' is suspended: {why}")]
+    Suspended { hub: String, why: String },
+    #[error("the task hub '{hub}' does not open: {why}")]
+    DoesNotOpen { hub: String, why: String },
+    /// What the host keeps of its hubs.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the host is shutting down")]

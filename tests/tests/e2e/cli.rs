@@ -1,5 +1,6 @@
 //! The command line, as a person and as a script use it.
 
+mod administration;
 mod canned;
 mod deployments;
 mod entities;

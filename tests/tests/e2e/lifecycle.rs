@@ -69,7 +69,7 @@ fn a_graceful_stop_finishes_turns_and_exits_with_0() {
 fn a_second_host_on_the_same_hub_is_told_so() {
     let (_host, directory) = Host::temporary(&[]).unwrap();
     let second = Command::new(binary().unwrap())
-        .args(["serve", "--address", "127.0.0.1:0", "--data"])
+        .args(["serve", "--dev", "--address", "127.0.0.1:0", "--data"])
         .arg(directory.path())
         .output()
         .unwrap();

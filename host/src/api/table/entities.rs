@@ -10,7 +10,7 @@ pub(super) static ENTITIES: Group = Group {
     description: "Entities: what they keep, and what they are told to do.",
     bases: MANAGEMENT_BASES,
     parameters: &[&TASK_HUB.about],
-    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::GET,
@@ -24,6 +24,7 @@ pub(super) static ENTITIES: Group = Group {
                 &LAST_OPERATION_TO.about,
                 &CONTINUATION.about,
             ],
+            needs: Needs::Hub(Role::Read),
             takes: Takes::Nothing,
             answers: &[page("EntityList")],
             handler: |call| Box::pin(entities::list(call)),
@@ -40,6 +41,7 @@ pub(super) static ENTITIES: Group = Group {
                 &LAST_OPERATION_TO.about,
                 &CONTINUATION.about,
             ],
+            needs: Needs::Hub(Role::Read),
             takes: Takes::Nothing,
             answers: &[page("EntityList")],
             handler: |call| Box::pin(entities::list(call)),
@@ -50,6 +52,7 @@ pub(super) static ENTITIES: Group = Group {
             operation: "readEntity",
             summary: "The state of an entity, as it is.",
             parameters: &[],
+            needs: Needs::Hub(Role::Read),
             takes: Takes::Nothing,
             answers: &[
                 answer(200, Json("Any"), "Its state."),
@@ -64,6 +67,7 @@ pub(super) static ENTITIES: Group = Group {
             summary: "Sends an operation to an entity, which is made if there is none. The body is the input of the operation: JSON if \
                       it says that it is, otherwise a text.",
             parameters: &[&OPERATION.about, &DELIVER_AT.about],
+            needs: Needs::Hub(Role::Operate),
             takes: Takes::PayloadOrText,
             answers: &[ACCEPTED, TOO_LARGE, DISK_FULL],
             handler: |call| Box::pin(entities::signal(call)),
@@ -74,6 +78,7 @@ pub(super) static ENTITIES: Group = Group {
             operation: "deleteEntity",
             summary: "Sends the operation `delete` to an entity.",
             parameters: &[],
+            needs: Needs::Hub(Role::Operate),
             takes: Takes::Nothing,
             answers: &[ACCEPTED, DISK_FULL],
             handler: |call| Box::pin(entities::delete(call)),

@@ -10,7 +10,7 @@ pub(super) static HOST: Group = Group {
     description: "What is the host's own.",
     bases: &[""],
     parameters: &[],
-    answers: &[WRONG, FORBIDDEN, LONG_ADDRESS, LONG_HEADERS],
+    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, LONG_HEADERS],
     routes: &[
         Route {
             method: Method::GET,
@@ -18,6 +18,7 @@ pub(super) static HOST: Group = Group {
             operation: "health",
             summary: "Whether the host answers.",
             parameters: &[],
+            needs: Needs::Nothing,
             takes: Takes::Nothing,
             answers: &[answer(200, Json("Health"), "It does.")],
             handler: |call| Box::pin(admin::health(call)),
@@ -28,6 +29,7 @@ pub(super) static HOST: Group = Group {
             operation: "openapi",
             summary: "This document.",
             parameters: &[],
+            needs: Needs::Key,
             takes: Takes::Nothing,
             answers: &[answer(200, Json("Object"), "OpenAPI 3.1.")],
             handler: |call| Box::pin(openapi::serve(call)),

@@ -10,7 +10,7 @@ pub(super) static INSTANCES: Group = Group {
     description: "Instances: asking for them, telling them something, removing them.",
     bases: MANAGEMENT_BASES,
     parameters: &[&TASK_HUB.about],
-    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::GET,
@@ -27,6 +27,7 @@ pub(super) static INSTANCES: Group = Group {
                 &TOP.about,
                 &CONTINUATION.about,
             ],
+            needs: Needs::Hub(Role::Read),
             takes: Takes::Nothing,
             answers: &[page("InstanceList")],
             handler: |call| Box::pin(instances::list(call)),
@@ -37,6 +38,7 @@ pub(super) static INSTANCES: Group = Group {
             operation: "purgeInstances",
             summary: "Removes every trace of the instances that have ended and match all filters.",
             parameters: &[&CREATED_TIME_FROM.about, &CREATED_TIME_TO.about, &RUNTIME_STATUS.about, &INSTANCE_ID_PREFIX.about],
+            needs: Needs::Hub(Role::Operate),
             takes: Takes::Nothing,
             answers: &[
                 PURGED,
@@ -62,6 +64,7 @@ pub(super) static INSTANCES: Group = Group {
                 &ERROR_ON_FAILURE.about,
                 &WAIT.about,
             ],
+            needs: Needs::Instance(Role::Read),
             takes: Takes::Nothing,
             answers: &[
                 answer(200, Json("InstanceStatus"), "It has ended."),
@@ -80,6 +83,7 @@ pub(super) static INSTANCES: Group = Group {
             operation: "purgeInstance",
             summary: "Removes every trace of an instance that has ended, or the state of an entity.",
             parameters: &[],
+            needs: Needs::Instance(Role::Operate),
             takes: Takes::Nothing,
             answers: &[PURGED, NO_INSTANCE, answer(412, Json("ErrorText"), "It has not ended."), DISK_FULL],
             handler: |call| Box::pin(purge::purge(call)),
@@ -90,6 +94,7 @@ pub(super) static INSTANCES: Group = Group {
             operation: "raiseEvent",
             summary: "Raises an external event; it is kept until the orchestration waits for it. The body is its data.",
             parameters: &[],
+            needs: Needs::Instance(Role::Operate),
             takes: Takes::Payload,
             answers: &[ACCEPTED, NO_INSTANCE, ENDED, TOO_LARGE, DISK_FULL],
             handler: |call| Box::pin(messages::raise_event(call)),
@@ -100,6 +105,7 @@ pub(super) static INSTANCES: Group = Group {
             operation: "terminateInstance",
             summary: "Ends an instance: at once if it waits, otherwise at its next wait. The reason becomes its output.",
             parameters: &[&REASON.about, &RECURSIVE.about],
+            needs: Needs::Instance(Role::Operate),
             takes: Takes::Nothing,
             answers: &[ACCEPTED, NO_INSTANCE, ENDED, DISK_FULL],
             handler: |call| Box::pin(messages::terminate(call)),
@@ -110,6 +116,7 @@ pub(super) static INSTANCES: Group = Group {
             operation: "suspendInstance",
             summary: "Suspends an instance: what reaches it waits until it is resumed.",
             parameters: &[&REASON.about],
+            needs: Needs::Instance(Role::Operate),
             takes: Takes::Nothing,
             answers: &[
                 ACCEPTED,
@@ -126,6 +133,7 @@ pub(super) static INSTANCES: Group = Group {
             operation: "resumeInstance",
             summary: "Resumes a suspended instance. One that the host has halted goes on with the active version of its app.",
             parameters: &[&REASON.about],
+            needs: Needs::Instance(Role::Operate),
             takes: Takes::Nothing,
             answers: &[
                 ACCEPTED,
@@ -142,6 +150,7 @@ pub(super) static INSTANCES: Group = Group {
             operation: "rewindInstance",
             summary: "Brings a failed instance back to the state before its failure, and lets it go on. What succeeded is not run again.",
             parameters: &[&REASON.about],
+            needs: Needs::Instance(Role::Operate),
             takes: Takes::Nothing,
             answers: &[
                 ACCEPTED,
@@ -159,7 +168,7 @@ pub(super) static EVENTS: Group = Group {
     description: "Following instances without asking again and again.",
     bases: MANAGEMENT_BASES,
     parameters: &[&TASK_HUB.about],
-    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::GET,
@@ -168,6 +177,7 @@ pub(super) static EVENTS: Group = Group {
             summary: "The state of an instance now and after each change, as server-sent events. The stream ends when the \
                       instance does. Not part of Durable Functions.",
             parameters: &[],
+            needs: Needs::Instance(Role::Read),
             takes: Takes::Nothing,
             answers: &[
                 answer(
@@ -187,6 +197,7 @@ pub(super) static EVENTS: Group = Group {
             operation: "followInstances",
             summary: "Every change of an instance from now on, as server-sent events. Not part of Durable Functions.",
             parameters: &[&INSTANCE_ID_PREFIX.about, &RUNTIME_STATUS.about],
+            needs: Needs::Hub(Role::Read),
             takes: Takes::Nothing,
             answers: &[answer(
                 200,

@@ -1,7 +1,8 @@
-//! The table of all routes: method, path, parameters, answers, handler.
+//! The table of all routes: method, path, parameters, who may, answers, handler.
 //!
 //! What a request finds, what its handler may read and answer with, and the document at `/openapi.json` all come from here.
 
+mod administration;
 mod apps;
 mod entities;
 mod host;
@@ -13,6 +14,7 @@ use super::body::Takes;
 use super::parameter::*;
 use super::route::Sends::{self, Events, Json, Lines, Nothing};
 use super::route::{Answer, Group, Route};
+use crate::access::{Needs, Role};
 
 /// In this order a request looks for its route.
 pub(super) static GROUPS: &[&Group] = &[
@@ -24,6 +26,7 @@ pub(super) static GROUPS: &[&Group] = &[
     &apps::APPS,
     &transfer::TRANSFER,
     &host::HOST,
+    &administration::ADMINISTRATION,
 ];
 
 /// Where Durable Functions' management API is: the public base path, that of the first version, that of the client
@@ -39,8 +42,14 @@ const OUTPUT: Answer =
 const ACCEPTED: Answer = answer(202, Nothing, "It is stored, and will have its effect.");
 const PURGED: Answer = answer(200, Json("PurgeResult"), "How many instances were removed.");
 const WRONG: Answer = answer(400, Json("Error"), "The request is wrong: the body says what.");
-const FORBIDDEN: Answer =
-    answer(403, Json("Error"), "It comes from a web page of another origin, or by a name that is not the host's.");
+const UNAUTHORIZED: Answer =
+    answer(401, Json("Error"), "There is no key, or it is unknown.").with(&[("WWW-Authenticate", "`Bearer`.")]);
+const FORBIDDEN: Answer = answer(
+    403,
+    Json("Error"),
+    "The key is one of another task hub (whether or not there is the one that is asked for), or its role is too weak; or the task \
+     hub is suspended; or the request comes from a web page of another origin, or by a name that is not the host's.",
+);
 const NO_HUB: Answer = answer(404, Nothing, "The host has no such task hub.");
 const NO_INSTANCE: Answer = answer(404, Nothing, "There is no such instance (without a body), or no such task hub.");
 const IN_USE: Answer = answer(409, Json("Error"), "An instance that has not ended has this id.");

@@ -10,7 +10,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
     description: "Starting orchestrations.",
     bases: MANAGEMENT_BASES,
     parameters: &[&TASK_HUB.about],
-    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::POST,
@@ -25,6 +25,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
                 &ERROR_ON_FAILURE.about,
                 &CONNECTION.about,
             ],
+            needs: Needs::Hub(Role::Operate),
             takes: Takes::Payload,
             answers: &[STARTED, OUTPUT, IN_USE, TOO_LARGE, FAILED, DISK_FULL],
             handler: |call| Box::pin(orchestrators::start(call)),
@@ -42,6 +43,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
                 &ERROR_ON_FAILURE.about,
                 &CONNECTION.about,
             ],
+            needs: Needs::Hub(Role::Operate),
             takes: Takes::Payload,
             answers: &[STARTED, OUTPUT, IN_USE, TOO_LARGE, FAILED, DISK_FULL],
             handler: |call| Box::pin(orchestrators::start(call)),
@@ -58,6 +60,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
                 &ERROR_ON_FAILURE.about,
                 &CONNECTION.about,
             ],
+            needs: Needs::Instance(Role::Operate),
             takes: Takes::Nothing,
             answers: &[
                 STARTED,
@@ -75,6 +78,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
             operation: "restartInstanceWithOptions",
             summary: "Starts an orchestration anew, with the input that it had, under an id of the client's.",
             parameters: &[&NEW_INSTANCE_ID.about, &RESTART_VERSION.about, &CONNECTION.about],
+            needs: Needs::Hub(Role::Operate),
             takes: Takes::Nothing,
             answers: &[STARTED, NO_INSTANCE, IN_USE, DISK_FULL],
             handler: |call| Box::pin(restart::restart_with_options(call)),
@@ -87,7 +91,7 @@ pub(super) static STARTERS: Group = Group {
     description: "The HTTP triggers that the documents of Durable Functions use in every example.",
     bases: &["api", ""],
     parameters: &[&TASK_HUB.about],
-    answers: &[WRONG, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::POST,
@@ -95,6 +99,7 @@ pub(super) static STARTERS: Group = Group {
             operation: "start",
             summary: "Starts an orchestration under an id that the host makes up. The body is its input.",
             parameters: &[&VERSION.about, &START_AT.about, &CONNECTION.about],
+            needs: Needs::Hub(Role::Operate),
             takes: Takes::Payload,
             answers: &[STARTED, IN_USE, TOO_LARGE, DISK_FULL],
             handler: |call| Box::pin(orchestrators::start_only(call)),
@@ -106,6 +111,7 @@ pub(super) static STARTERS: Group = Group {
             operation: "startAndWait",
             summary: "Starts an orchestration and waits for its output.",
             parameters: &[&VERSION.about, &WAIT_TIMEOUT.about, &RETRY_INTERVAL.about, &ERROR_ON_FAILURE.about, &CONNECTION.about],
+            needs: Needs::Hub(Role::Operate),
             takes: Takes::Payload,
             answers: &[STARTED, OUTPUT, IN_USE, TOO_LARGE, FAILED, DISK_FULL],
             handler: |call| Box::pin(orchestrators::start_and_wait(call)),
@@ -117,6 +123,7 @@ pub(super) static STARTERS: Group = Group {
             summary: "Starts an orchestration under an id of the client's, which cannot be `wait`. An instance of this id that has \
                       ended is replaced.",
             parameters: &[&VERSION.about, &START_AT.about, &CONNECTION.about],
+            needs: Needs::Hub(Role::Operate),
             takes: Takes::Payload,
             answers: &[STARTED, IN_USE, TOO_LARGE, DISK_FULL],
             handler: |call| Box::pin(orchestrators::start_only(call)),

@@ -10,7 +10,7 @@ pub(super) static TRANSFER: Group = Group {
     description: "Instances that are moved from one task hub to another as a file.",
     bases: &[""],
     parameters: &[&TASK_HUB.about],
-    answers: &[WRONG, FORBIDDEN, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::GET,
@@ -18,6 +18,7 @@ pub(super) static TRANSFER: Group = Group {
             operation: "exportInstance",
             summary: "All that is stored of an instance, as one moment saw it.",
             parameters: &[&WITH_MODULES.about],
+            needs: Needs::Hub(Role::Administer),
             takes: Takes::Nothing,
             answers: &[answer(200, Lines("ExportLine"), "The file."), NO_INSTANCE],
             handler: |call| Box::pin(transfer::export_instance(call)),
@@ -28,6 +29,7 @@ pub(super) static TRANSFER: Group = Group {
             operation: "exportHub",
             summary: "All versions and all instances of a task hub, each instance as one moment saw it, while the hub goes on.",
             parameters: &[&WITH_MODULES.about],
+            needs: Needs::Hub(Role::Administer),
             takes: Takes::Nothing,
             answers: &[answer(200, Lines("ExportLine"), "The file. One without `done` at its end was broken off."), NO_HUB],
             handler: |call| Box::pin(transfer::export_hub(call)),
@@ -38,6 +40,7 @@ pub(super) static TRANSFER: Group = Group {
             operation: "import",
             summary: "Takes in a file that was exported. Instances whose ids are in use are refused, and with them the whole file.",
             parameters: &[&REPLACE.about, &RESUME.about],
+            needs: Needs::Hub(Role::Administer),
             takes: Takes::Export,
             answers: &[
                 answer(200, Json("Imported"), "What it has brought."),

@@ -186,6 +186,60 @@ async fn wrong_bodies() {
     host.close().await;
 }
 
+/// The bodies of administrators' requests: each member wrong, missing or unknown, and what is no object at all.
+#[tokio::test]
+async fn wrong_objects() {
+    let host = Host::open();
+    let wrong: &[(&str, &str, &str)] = &[
+        ("createHub", "{}", "name"),
+        ("createHub", r#"{"name":""}"#, "'name'"),
+        ("createHub", r#"{"name":"a b"}"#, "'name'"),
+        ("createHub", r#"{"name":"../up"}"#, "'name'"),
+        ("createHub", r#"{"name":7}"#, "'name'"),
+        ("createHub", r#"{"name":"a","nmae":1}"#, "nmae"),
+        ("createHub", r#"{"name":"a","limits":{"apps":"many"}}"#, "'limits.apps'"),
+        ("createHub", r#"{"name":"a","limits":{"apps":0}}"#, "'limits.apps'"),
+        ("createHub", r#"{"name":"a","limits":{"apps":-1}}"#, "'limits.apps'"),
+        ("createHub", r#"{"name":"a","limits":{"apes":1}}"#, "'limits.apes'"),
+        ("createHub", r#"{"name":"a","grants":{"outbound":["http://x/y"]}}"#, "outbound"),
+        ("createHub", r#"{"name":"a","appGrants":{"b":{"directories":[{"guest":"x","host":"/"}]}}}"#, "'appGrants.b'"),
+        ("changeHub", r#"{"limits":{"apes":1}}"#, "'limits.apes'"),
+        ("changeHub", r#"{"suspended":7}"#, "'suspended'"),
+        ("changeHub", r#"{"suspended":" "}"#, "'suspended'"),
+        ("changeHub", r#"{"grants":{"directories":[{"guest":"/x"}]}}"#, "'grants.directories[0]'"),
+        ("changeHub", r#"{"grants":{"secrets":{"t":{"hosts":"all"}}}}"#, "'grants.secrets.t.hosts'"),
+        ("changeHub", r#"{"name":"other"}"#, "name"),
+        ("createHubKey", r#"{"name":"a"}"#, "role"),
+        ("createHubKey", r#"{"name":"a/b","role":"read"}"#, "'name'"),
+        ("createHubKey", r#"{"name":"a","role":"owner"}"#, "'role'"),
+        ("createHostKey", r#"{"name":"a","role":7}"#, "'role'"),
+    ];
+    for (group, route) in routes() {
+        match route.takes {
+            Takes::Json(_) => {
+                let path = Wrong::new(group, route).path;
+                let send = async |body: &str| host.send(route.method.as_str(), &path, &[], body).await;
+                for (_, body, why) in wrong.iter().filter(|(operation, ..)| *operation == route.operation) {
+                    send(body).await.refuses(400, why);
+                }
+                for nothing in ["", "[]", "7", "{", "{} {}", "\"\u{0}\""] {
+                    send(nothing).await.refuses(400, "");
+                }
+                send(&" ".repeat((1 << 20) + 1)).await.refuses(413, "1048576");
+            }
+            Takes::Secret => {
+                let path = Wrong::new(group, route).path;
+                let send = async |body: &[u8]| host.send(route.method.as_str(), &path, &[], body).await;
+                send(b"").await.refuses(400, "empty");
+                send(b"\xff").await.refuses(400, "UTF-8");
+                send(&[b'x'; (64 << 10) + 1]).await.refuses(413, "65536");
+            }
+            Takes::Nothing | Takes::Payload | Takes::PayloadOrText | Takes::Module | Takes::Export => {}
+        }
+    }
+    host.close().await;
+}
+
 #[tokio::test]
 async fn a_task_hub_that_the_host_does_not_have() {
     let host = Host::open();

@@ -2,7 +2,10 @@
 
 mod bad_input;
 mod conformance;
+mod keys;
 mod openapi;
+
+use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -11,12 +14,16 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use dacapo_store::StoreOptions;
+use dacapo_store::control::HubRecord;
 use dacapo_wasm::{Config, PoolSize, Runtime};
 
 use super::{ApiOptions, router};
+use crate::access::{self, Access, Door, Scope};
 use crate::hub::{Hub, HubOptions, HubRules, RoomSize, Shared, SharedOptions};
 use crate::hubs::Hubs;
 use crate::limits::HubLimits;
+use crate::secrets::{Secrets, SecretsKey};
+use crate::serve::open_control_file;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
 const PAYLOAD_BYTES: usize = 1_000;
@@ -24,7 +31,8 @@ const PAYLOAD_BYTES: usize = 1_000;
 /// A host's API, as long as its directory is kept.
 pub(super) struct Host {
     router: axum::Router,
-    pub hub: Hub,
+    pub hubs: Hubs,
+    pub access: Arc<Access>,
     _directory: tempfile::TempDir,
 }
 
@@ -36,32 +44,50 @@ struct Answer {
 
 impl Host {
     pub fn open() -> Self {
-        Self::with(HubLimits { payload_bytes: PAYLOAD_BYTES as u64, ..HubLimits::default() })
+        Self::with(Door::Open)
     }
 
-    fn with(limits: HubLimits) -> Self {
+    /// A host with a hub of its own, and one beside it.
+    pub fn with(door: Door) -> Self {
+        Self::of(door, HubLimits { payload_bytes: PAYLOAD_BYTES as u64, ..HubLimits::default() })
+    }
+
+    fn of(door: Door, limits: HubLimits) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let modules = directory.path().join("modules");
-        let config = Config { pool: PoolSize::small(), ..Config::new(modules, directory.path().join("cache")) };
-        let shared = Shared::new(SharedOptions {
-            directory: directory.path().into(),
+        let data = directory.path().canonicalize().unwrap();
+        let config = Config { pool: PoolSize::small(), ..Config::new(data.join("modules"), data.join("cache")) };
+        let control = open_control_file(&data).unwrap();
+        for name in ["TestHubName", "Other-Hub"] {
+            let record = HubRecord { name: name.into(), created_at: access::now(), ..HubRecord::default() };
+            control.create_hub(&record, &access::entry_of_host(Scope::Host, "hub.create")).unwrap();
+        }
+        let access = Arc::new(Access::open(control.clone(), door).unwrap());
+        let shared = SharedOptions {
+            directory: data.clone(),
             runtime: Runtime::new(config).unwrap(),
             threads: 1,
-            room: RoomSize { hot_instances: 0, activities: 1, cache_bytes: 1 << 20, hubs: 1 },
+            room: RoomSize { hot_instances: 0, activities: 1, cache_bytes: 1 << 20, hubs: 2 },
             store: StoreOptions::default(),
-        })
-        .unwrap();
-        let options = HubOptions {
-            name: "TestHubName".into(),
-            rules: HubRules { limits, ..HubRules::default() },
-            retention: Default::default(),
-            webhook: None,
-            versions: Default::default(),
         };
-        let (hub, _) = Hub::open(&shared, options).unwrap();
+        let (shared, limits_of_hubs) = (Shared::new(shared).unwrap(), limits.clone());
+        let open_hub = move |record: &HubRecord| {
+            let options = HubOptions {
+                name: record.name.clone(),
+                rules: HubRules { limits: limits_of_hubs.clone(), ..HubRules::default() },
+                retention: Default::default(),
+                webhook: None,
+                versions: Default::default(),
+            };
+            Ok(Hub::open(&shared, options)?.0)
+        };
+        let hubs = Hubs::new(control.clone(), &data, Box::new(open_hub));
         let options = ApiOptions {
-            hubs: Hubs::of(hub.clone()),
-            default_hub: hub.name().to_owned(),
+            hubs: hubs.clone(),
+            access: access.clone(),
+            secrets: Arc::new(Secrets::new(control, Some(&SecretsKey::random()))),
+            data,
+            limits,
+            default_hub: "TestHubName".into(),
             address: "127.0.0.1:7071".parse().unwrap(),
             allowed_hosts: Vec::new(),
             scheme: "http",
@@ -70,7 +96,12 @@ impl Host {
             payload_bytes: PAYLOAD_BYTES,
             module_bytes: 10_000,
         };
-        Self { hub, router: router(options), _directory: directory }
+        Self { hubs, access, router: router(options), _directory: directory }
+    }
+
+    /// The hub of requests that name none.
+    pub async fn hub(&self) -> Hub {
+        self.hubs.hub("TestHubName").await.unwrap().unwrap()
     }
 
     /// Sends a request, and holds the answer against the document of the API.
@@ -97,7 +128,7 @@ impl Host {
     }
 
     pub async fn close(self) {
-        self.hub.shutdown(std::time::Duration::ZERO).await;
+        self.hubs.shutdown(std::time::Duration::ZERO).await;
     }
 }
 
@@ -203,7 +234,7 @@ async fn wrong_deployments_are_refused_and_change_nothing() {
 
 #[tokio::test]
 async fn a_hub_that_has_too_many_requests_is_told_when_to_come_again() {
-    let host = Host::with(HubLimits { requests_per_second: 2, ..HubLimits::default() });
+    let host = Host::of(Door::Open, HubLimits { requests_per_second: 2, ..HubLimits::default() });
     let none = format!("{BASE}/instances/none");
     host.get(&none).await.is_empty(404);
     host.get(&none).await.is_empty(404);

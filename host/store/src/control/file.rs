@@ -328,10 +328,14 @@ impl ControlFile {
 
     /// A change with its line in the audit log.
     fn change<T>(&self, entry: &AuditEntry, work: impl Fn(&WriteTransaction) -> Outcome<T>) -> Result<T> {
-        self.write(|txn| match work(txn)? {
+        let value = self.write(|txn| match work(txn)? {
             Ok(value) => audit::append(txn, entry).map(|()| Ok(value)),
             refused => Ok(refused),
-        })
+        })?;
+        // Nobody who has a key can shorten the log of the host.
+        let AuditEntry { actor, scope, action, details, denied, .. } = entry;
+        tracing::info!(target: "dacapo::audit", actor, hub = scope.as_str(), action, %details, denied);
+        Ok(value)
     }
 
     fn write<T>(&self, work: impl Fn(&WriteTransaction) -> Outcome<T>) -> Result<T> {

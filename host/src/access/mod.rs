@@ -1,0 +1,278 @@
+//! Who may do what.
+//!
+//! ```text
+//!   request ─▶ identify: the key, found by its hash; a link, parsed ─▶ Caller ─▶ admit: needs of the route, hub ─▶ handler
+//! ```
+//!
+//! - [`Role`] and [`Scope`]: what a key opens, and where. [`Needs`]: what a route asks for.
+//! - [`KeyText`]: a key, which is shown once; its hash is what is kept.
+//! - [`links`]: the links in answers do not carry the caller's key, but one that opens the one instance they are about.
+//! - [`Denials`](denials): refused administrative acts, for the audit log.
+//!
+//! Whoever has no key for a hub learns nothing of it, not even whether it exists.
+
+mod denials;
+mod key;
+pub mod links;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use dacapo_core::InstanceId;
+use dacapo_store::control::{AuditEntry, ControlError, ControlFile, KeyRecord};
+
+pub use dacapo_store::control::{Role, Scope};
+pub use key::{KEY_NAME_CHARS_MAX, KEY_NAME_RULE, KeyText, is_key_name};
+
+use denials::Denials;
+use links::{LinkKey, LinkToken};
+
+/// The name of the key that the host makes when it has none.
+pub const FIRST_KEY: &str = "root";
+
+/// Who acts on a data directory while no host runs.
+pub const OFFLINE: &str = "offline";
+
+/// Whether a host asks for keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Every route but that for health needs a key.
+    Locked,
+    /// Everybody who reaches the host may do everything: for developing, on a loopback address.
+    Open,
+}
+
+/// What a route asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    /// Any key.
+    Key,
+    /// A key of the hub, or of the host, with this role.
+    Hub(Role),
+    /// The same; or the link of the instance that the route is about.
+    Instance(Role),
+    /// A key of the host with this role.
+    Host(Role),
+}
+
+/// Who sends a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Nobody is asked.
+    Developer,
+    /// No key.
+    Nobody,
+    Key(KeyRecord),
+    Link(LinkToken),
+}
+
+/// Why a caller may not do what it wants.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("a key is needed: in the query as code=, in the header x-functions-key, or as a bearer token")]
+    NoKey,
+    #[error("the key is not known: it was never made, or it has been revoked")]
+    UnknownKey,
+    /// The same whether or not there is such a hub.
+    #[error("the key '{key}' is one of {scope} and opens nothing else")]
+    OtherScope { key: String, scope: Scope },
+    #[error("the key '{key}' has the role {has}, and this needs the role {needs}")]
+    WeakRole { key: String, has: Role, needs: Role },
+    #[error("a link opens nothing but its instance")]
+    OnlyInstance,
+}
+
+/// Knows all keys.
+pub struct Access {
+    control: Arc<ControlFile>,
+    door: Door,
+    link_key: LinkKey,
+    denials: Denials,
+}
+
+impl Access {
+    pub fn open(control: Arc<ControlFile>, door: Door) -> Result<Self, ControlError> {
+        let link_key = LinkKey::of(&control)?;
+        Ok(Self { control, door, link_key, denials: Denials::default() })
+    }
+
+    pub fn control(&self) -> &Arc<ControlFile> {
+        &self.control
+    }
+
+    /// Makes the first key of the host, with the role to administer, unless there is one.
+    pub fn first_key(&self) -> Result<Option<KeyText>, ControlError> {
+        let keys = self.control.keys(&Scope::Host)?;
+        if self.door == Door::Open || keys.iter().any(|(key, _)| key.role == Role::Administer) {
+            return Ok(None);
+        }
+        let taken = |name: &str| keys.iter().any(|(key, _)| key.name.eq_ignore_ascii_case(name));
+        let name =
+            std::iter::once(FIRST_KEY.to_owned()).chain((2..).map(|n| format!("{FIRST_KEY}-{n}"))).find(|name| !taken(name));
+        let name = name.expect("there is always a greater number");
+        create_key(&self.control, Scope::Host, &name, Role::Administer, "host").map(Some)
+    }
+
+    /// Whose key or link this is.
+    pub fn identify(&self, credential: Option<&str>) -> Result<Caller, Denied> {
+        let Some(text) = credential else {
+            return Ok(if self.door == Door::Open { Caller::Developer } else { Caller::Nobody });
+        };
+        if self.door == Door::Open {
+            return Ok(Caller::Developer);
+        }
+        if let Some(link) = LinkToken::parse(text) {
+            return Ok(Caller::Link(link));
+        }
+        let hash = KeyText::parse(text).ok_or(Refusal::UnknownKey)?.hash();
+        let record = self.control.key(&hash)?.ok_or(Refusal::UnknownKey)?;
+        self.note_use(hash);
+        Ok(Caller::Key(record))
+    }
+
+    /// Whether a caller may do what a route does: to a hub, if it is about one, and to an instance of it.
+    pub fn admit(&self, caller: &Caller, needs: Needs, hub: Option<&str>, instance: Option<&InstanceId>) -> Result<(), Denied> {
+        match (caller, needs) {
+            (Caller::Developer, _) | (_, Needs::Nothing) | (Caller::Key(_), Needs::Key) => Ok(()),
+            (Caller::Nobody, _) => Err(Refusal::NoKey.into()),
+            (Caller::Key(key), Needs::Host(role)) => Ok(check_key(key, None, role)?),
+            (Caller::Key(key), Needs::Hub(role) | Needs::Instance(role)) => Ok(check_key(key, hub, role)?),
+            (Caller::Link(link), Needs::Instance(role)) if role <= LINK_ROLE => {
+                let (Some(hub), Some(instance)) = (hub, instance) else { return Err(Refusal::UnknownKey.into()) };
+                let record = self.control.hub(hub)?.ok_or(Refusal::UnknownKey)?;
+                match self.link_key.links_of(&record).is_of(link, instance) {
+                    true => Ok(()),
+                    false => Err(Refusal::UnknownKey.into()),
+                }
+            }
+            (Caller::Link(_), _) => Err(Refusal::OnlyInstance.into()),
+        }
+    }
+
+    /// Makes the links of a hub. None where no keys are needed: then links carry nothing.
+    pub fn links_of(&self, hub: &str) -> Result<Option<links::HubLinks>, ControlError> {
+        if self.door == Door::Open {
+            return Ok(None);
+        }
+        Ok(self.control.hub(hub)?.map(|record| self.link_key.links_of(&record)))
+    }
+
+    /// Tells the audit log that somebody with a key wanted more than it opens.
+    pub fn note_denial(self: &Arc<Self>, caller: &Caller, action: &'static str, hub: Option<&str>) {
+        let Caller::Key(key) = caller else { return };
+        let Some(suppressed) = self.denials.claim(caller.actor(), action, now()) else { return };
+        let details = json!({ "hub": hub, "alsoDenied": suppressed });
+        let entry = AuditEntry { denied: true, ..entry(caller, key.scope.clone(), action, details) };
+        let access = self.clone();
+        in_background(move || access.control.note(&entry));
+    }
+
+    fn note_use(&self, hash: [u8; 32]) {
+        let at = now();
+        if self.control.claim_use(&hash, at) {
+            let control = self.control.clone();
+            in_background(move || control.note_use(&hash, at));
+        }
+    }
+}
+
+/// What a link opens its instance for.
+const LINK_ROLE: Role = Role::Operate;
+
+fn check_key(key: &KeyRecord, hub: Option<&str>, needs: Role) -> Result<(), Refusal> {
+    let covers = match hub {
+        Some(hub) => key.scope.covers(hub),
+        None => key.scope == Scope::Host,
+    };
+    if !covers {
+        return Err(Refusal::OtherScope { key: key.name.clone(), scope: key.scope.clone() });
+    }
+    if key.role < needs {
+        return Err(Refusal::WeakRole { key: key.name.clone(), has: key.role, needs });
+    }
+    Ok(())
+}
+
+/// A refusal, or a control file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+}
+
+impl Caller {
+    /// The hub of a request that names none.
+    pub fn own_hub(&self) -> Option<&str> {
+        match self {
+            Caller::Key(KeyRecord { scope: Scope::Hub(name), .. }) => Some(name),
+            Caller::Key(_) | Caller::Developer | Caller::Nobody | Caller::Link(_) => None,
+        }
+    }
+
+    /// Whether it is bound to one hub.
+    pub fn is_of_host(&self) -> bool {
+        match self {
+            Caller::Developer => true,
+            Caller::Key(key) => key.scope == Scope::Host,
+            Caller::Nobody | Caller::Link(_) => false,
+        }
+    }
+
+    /// For the audit log. A name of a key has no slash.
+    pub fn actor(&self) -> String {
+        match self {
+            Caller::Developer => "dev".into(),
+            Caller::Nobody => "nobody".into(),
+            Caller::Link(_) => "link".into(),
+            Caller::Key(key) => format!("{}/{}", key.scope.as_str(), key.name),
+        }
+    }
+}
+
+/// A line of the audit log for what a caller does now.
+pub fn entry(caller: &Caller, scope: Scope, action: &str, details: Value) -> AuditEntry {
+    entry_of(caller.actor(), scope, action, details)
+}
+
+/// A line for what the host does by itself.
+pub fn entry_of_host(scope: Scope, action: &str) -> AuditEntry {
+    entry_of("host".into(), scope, action, json!({}))
+}
+
+/// A line for what is done on the data directory while no host runs.
+pub fn entry_offline(scope: Scope, action: &str, details: Value) -> AuditEntry {
+    entry_of(OFFLINE.into(), scope, action, details)
+}
+
+fn entry_of(actor: String, scope: Scope, action: &str, details: Value) -> AuditEntry {
+    AuditEntry { at: now(), actor, scope, action: action.into(), details, denied: false }
+}
+
+/// Makes a key, and returns its text: the only time that anybody sees it.
+pub fn create_key(control: &ControlFile, scope: Scope, name: &str, role: Role, actor: &str) -> Result<KeyText, ControlError> {
+    let text = KeyText::random();
+    let entry = entry_of(actor.into(), scope.clone(), "key.create", json!({ "key": name, "role": role }));
+    control.add_key(&text.hash(), &KeyRecord { name: name.into(), scope, role, created_at: entry.at }, &entry)?;
+    Ok(text)
+}
+
+/// Microseconds since 1970.
+pub fn now() -> i64 {
+    chrono::Utc::now().timestamp_micros()
+}
+
+/// Writes what nobody waits for.
+fn in_background(write: impl FnOnce() -> Result<(), ControlError> + Send + 'static) {
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = write() {
+            tracing::warn!(%error, "the control file could not be written");
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! Secrets of hubs: they can be set and deleted, and nobody can read them.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::administration::record;
+use super::error::ApiError;
+use super::json;
+use super::parameter::SECRET_NAME;
+use super::request::{Call, blocking};
+use crate::access::Scope;
+
+/// `GET admin/hubs/{hubName}/secrets`: their names.
+pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
+    let (hub, control) = (record(&call)?.name, call.api.access.control().clone());
+    blocking(move || Ok(json::json(StatusCode::OK, &control.secret_names(&hub)?))).await
+}
+
+/// `PUT admin/hubs/{hubName}/secrets/{secretName}`, the body the secret.
+pub(super) async fn set(mut call: Call) -> Result<Response, ApiError> {
+    let (hub, name) = (record(&call)?.name, call.get(&SECRET_NAME)?.0);
+    let bytes = Zeroizing::new(std::mem::take(&mut call.body));
+    let text = std::str::from_utf8(&bytes).map_err(|_| ApiError::argument("the secret in the body is not UTF-8"))?;
+    if text.is_empty() {
+        return Err(ApiError::argument("the secret in the body is empty"));
+    }
+    let secret = Zeroizing::new(text.to_owned());
+    let entry = call.entry(Scope::Hub(hub.clone()), "secret.set", json!({ "secret": name }));
+    let secrets = call.api.secrets.clone();
+    blocking(move || {
+        secrets.set(&hub, &name, &secret, &entry)?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+    .await
+}
+
+/// `DELETE admin/hubs/{hubName}/secrets/{secretName}`
+pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
+    let (hub, name) = (record(&call)?.name, call.get(&SECRET_NAME)?.0);
+    let entry = call.entry(Scope::Hub(hub.clone()), "secret.delete", json!({ "secret": name }));
+    let control = call.api.access.control().clone();
+    blocking(move || {
+        control.delete_secret(&hub, &name, &entry)?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+    .await
+}

@@ -1,0 +1,56 @@
+use clap::Args;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::client::{Connection, Target};
+use super::error::CliError;
+use super::hub::unknown;
+use super::output::{print_table, short, table};
+use super::pages::PageArguments;
+use super::times::local_time;
+
+/// Show what administrators did, and were denied, newest first.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dacapo audit
+  dacapo audit --hub acme --all --json | jq 'select(.denied)'")]
+pub(super) struct Audit {
+    /// Only what was done to this task hub.
+    #[arg(long)]
+    hub: Option<String>,
+    #[command(flatten)]
+    pages: PageArguments,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Deserialize)]
+struct Line {
+    at: String,
+    actor: String,
+    hub: String,
+    action: String,
+    denied: bool,
+    details: Value,
+}
+
+impl Audit {
+    pub fn run(self) -> Result<(), CliError> {
+        let client = self.connection.client();
+        let target = Target::host(["admin", "audit"]).with_some("hub", self.hub);
+        let listing = self.pages.fetch(&client, target, || unknown(&client))?;
+        if self.connection.json {
+            listing.print_json()?;
+        } else {
+            let mut rows = table(["TIME", "BY", "TASK HUB", "ACTION", "DETAILS"]);
+            for line in listing.parse::<Line>()? {
+                let action = if line.denied { format!("{} (denied)", line.action) } else { line.action };
+                rows.add_row([local_time(&line.at), line.actor, line.hub, action, short(&line.details.to_string())]);
+            }
+            print_table(rows)?;
+        }
+        listing.note_continuation();
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::client::{Connection, Target};
+use super::error::CliError;
+use super::hub::unknown;
+use super::output::{print, print_table, table};
+use super::serve::HubArguments;
+use super::times::local_time;
+use crate::access::{self, KEY_NAME_RULE, Role, Scope, is_key_name};
+use crate::serve::open_control_file;
+
+/// Keys: make, list and revoke them.
+#[derive(Debug, Subcommand)]
+pub(super) enum Key {
+    Create(Create),
+    List(List),
+    Revoke(Revoke),
+}
+
+/// Make a key, and print it: the only time that anybody sees it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Roles, each with what those before it may do:
+  read         see instances, entities and apps
+  operate      start instances and tell them something
+  deploy       change the code
+  administer   make keys and secrets; with a key of the host also hubs, limits and grants
+
+Examples:
+  dacapo key create owner --role administer --hub acme
+  dacapo key create --role read dashboard
+  dacapo key create spare --role administer --offline --data /var/lib/dacapo    when no host runs, and the key is lost")]
+pub(super) struct Create {
+    /// Its name: letters, digits, '-', '_' and '.'.
+    name: String,
+    #[arg(long)]
+    role: RoleArgument,
+    /// The task hub that it opens [default: the host, with all its hubs].
+    #[arg(long)]
+    hub: Option<String>,
+    /// Work on the data directory itself, which no host has open.
+    #[arg(long)]
+    offline: bool,
+    /// The data directory, with --offline [default: that of the configuration].
+    #[arg(long, value_name = "DIRECTORY", requires = "offline")]
+    data: Option<PathBuf>,
+    /// The configuration file, with --offline.
+    #[arg(long, value_name = "FILE", env = "DACAPO_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// List the keys of a task hub, or of the host, without what opens.
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// The task hub [default: the host].
+    #[arg(long)]
+    hub: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Revoke a key: it opens nothing from then on.
+#[derive(Debug, Args)]
+pub(super) struct Revoke {
+    /// Its name.
+    name: String,
+    /// The task hub [default: the host].
+    #[arg(long)]
+    hub: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RoleArgument {
+    Read,
+    Operate,
+    Deploy,
+    Administer,
+}
+
+impl From<RoleArgument> for Role {
+    fn from(argument: RoleArgument) -> Self {
+        match argument {
+            RoleArgument::Read => Role::Read,
+            RoleArgument::Operate => Role::Operate,
+            RoleArgument::Deploy => Role::Deploy,
+            RoleArgument::Administer => Role::Administer,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyBody {
+    name: String,
+    role: String,
+    created_at: String,
+    last_used_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    key: String,
+}
+
+impl Key {
+    pub fn run(self) -> Result<(), CliError> {
+        match self {
+            Key::Create(command) => command.run(),
+            Key::List(command) => command.run(),
+            Key::Revoke(command) => command.run(),
+        }
+    }
+}
+
+impl Create {
+    fn run(self) -> Result<(), CliError> {
+        if self.offline {
+            return self.run_offline();
+        }
+        let body = json!({ "name": self.name, "role": Role::from(self.role) }).to_string();
+        let client = self.connection.client();
+        let answer = client.post_json(&target(self.hub.as_deref(), None), &body)?.success(|| unknown(&client))?;
+        // The key alone, so that a script can take it as it is.
+        if self.connection.json { print(answer.text) } else { print(answer.parse::<Created>()?.key) }
+    }
+
+    fn run_offline(self) -> Result<(), CliError> {
+        if !is_key_name(&self.name) {
+            return Err(CliError::Usage(format!("the name of the key is '{}', but {KEY_NAME_RULE}", self.name)));
+        }
+        let data = HubArguments::of(self.config, self.data).load()?.data;
+        if !Path::new(&data).is_dir() {
+            return Err(CliError::NotFound(format!("there is no data directory {}; --data names another one", data.display())));
+        }
+        let control = open_control_file(&data)?;
+        let scope = self.hub.map_or(Scope::Host, Scope::Hub);
+        let key = access::create_key(&control, scope, &self.name, self.role.into(), access::OFFLINE);
+        let key = key.map_err(anyhow::Error::from)?;
+        match self.connection.json {
+            true => print(json!({ "key": key.as_str() })),
+            false => print(key.as_str()),
+        }
+    }
+}
+
+impl List {
+    fn run(self) -> Result<(), CliError> {
+        let client = self.connection.client();
+        let answer = client.get(&target(self.hub.as_deref(), None))?.success(|| unknown(&client))?;
+        if self.connection.json {
+            return print(answer.text);
+        }
+        let mut rows = table(["KEY", "ROLE", "CREATED", "LAST USED"]);
+        for key in answer.parse::<Vec<KeyBody>>()? {
+            let last_used = key.last_used_at.as_deref().map_or_else(|| "never".into(), local_time);
+            rows.add_row([key.name, key.role, local_time(&key.created_at), last_used]);
+        }
+        print_table(rows)
+    }
+}
+
+impl Revoke {
+    fn run(self) -> Result<(), CliError> {
+        let client = self.connection.client();
+        client.delete(&target(self.hub.as_deref(), Some(&self.name)))?.success(|| unknown(&client))?;
+        if self.connection.json { Ok(()) } else { print(format_args!("Revoked the key '{}'.", self.name)) }
+    }
+}
+
+fn target(hub: Option<&str>, key: Option<&str>) -> Target {
+    let of = hub.map_or_else(Vec::new, |hub| vec!["hubs", hub]);
+    Target::host(["admin"].into_iter().chain(of).chain(["keys"]).chain(key))
+}

@@ -1,0 +1,269 @@
+//! Keys, roles and hubs from outside: what opens what, for how long, and what nobody ever sees.
+
+use std::path::Path;
+use std::process::Command;
+
+use dacapo_tests::host::{Answer, Host, HostOptions, binary, request};
+use serde_json::{Value, json};
+
+const BASE: &str = "/runtime/webhooks/durabletask";
+
+/// A host that asks for keys, and its administrator.
+struct World {
+    host: Host,
+    root: String,
+    directory: tempfile::TempDir,
+}
+
+fn world(arguments: &[&str]) -> World {
+    let (host, directory) = Host::temporary_locked(arguments).unwrap();
+    let root = host.administrator_key().expect("it is the first start").to_owned();
+    World { host, root, directory }
+}
+
+impl World {
+    fn send(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {
+        let body = Some(body.to_string()).filter(|_| body != Value::Null);
+        self.host.request_as(key, method, path, body.as_deref().map(str::as_bytes)).unwrap()
+    }
+
+    fn get(&self, key: &str, path: &str) -> Answer {
+        self.send(key, "GET", path, Value::Null)
+    }
+
+    fn make_hub(&self, name: &str) {
+        let made = self.send(&self.root, "POST", "/admin/hubs", json!({ "name": name }));
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+
+    fn make_key(&self, hub: &str, name: &str, role: &str) -> String {
+        let path = format!("/admin/hubs/{hub}/keys");
+        let made = self.send(&self.root, "POST", &path, json!({ "name": name, "role": role }));
+        assert_eq!(made.status, 201, "{made:?}");
+        made.json()["key"].as_str().unwrap().to_owned()
+    }
+
+    fn deploy(&self, key: &str, package: &str) -> Answer {
+        let wasm = dacapo_tests::guest(package).unwrap();
+        self.host.request_as(key, "POST", &format!("/admin/apps/{package}"), Some(&wasm)).unwrap()
+    }
+
+    fn start(&self, key: &str, function: &str, id: &str, input: Value) -> Answer {
+        self.send(key, "POST", &format!("{BASE}/orchestrators/{function}/{id}?timeout=60"), input)
+    }
+}
+
+/// Whether any file below a directory holds these bytes.
+fn holds(directory: &Path, needle: &[u8]) -> bool {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut found = entries.map(|path| match path.is_dir() {
+        true => holds(&path, needle),
+        false => std::fs::read(&path).unwrap().windows(needle.len()).any(|bytes| bytes == needle),
+    });
+    found.any(|found| found)
+}
+
+#[test]
+fn two_tenants_share_a_host_and_nothing_else() {
+    let world = world(&[]);
+    for (hub, package) in [("blue", "example-hello-sequence"), ("red", "example-hello-sequence")] {
+        world.make_hub(hub);
+        let key = world.make_key(hub, "owner", "administer");
+        assert_eq!(world.deploy(&key, package).status, 200);
+        assert_eq!(world.start(&key, "hello_sequence", "same-id", json!([hub])).json(), json!([format!("Hello, {hub}!")]));
+    }
+    let (blue, red) = (world.make_key("blue", "b", "administer"), world.make_key("red", "r", "read"));
+    let output = |key: &str| world.get(key, &format!("{BASE}/instances/same-id")).json()["output"].clone();
+    assert_eq!((output(&blue), output(&red)), (json!(["Hello, blue!"]), json!(["Hello, red!"])));
+    for path in ["/instances/same-id?taskHub=red", "/instances?taskHub=red", "/instances?taskHub=nowhere"] {
+        let refused = world.get(&blue, &format!("{BASE}{path}"));
+        assert_eq!(refused.status, 403, "{refused:?}");
+        assert!(!refused.body.contains("Hello"), "{refused:?}");
+    }
+    for path in ["/admin/hubs", "/admin/hubs/red", "/admin/keys", "/admin/hubs/red/keys", "/admin/audit?hub=red"] {
+        assert_eq!(world.get(&blue, path).status, 403, "{path}");
+    }
+    assert_eq!(world.send(&blue, "PATCH", "/admin/hubs/blue", json!({ "limits": { "apps": 1_000 } })).status, 403);
+    assert_eq!(world.send(&blue, "DELETE", "/admin/hubs/red", Value::Null).status, 403);
+
+    let gone = world.send(&world.root, "DELETE", "/admin/hubs/red", Value::Null);
+    assert_eq!(gone.status, 204, "{gone:?}");
+    assert_eq!(world.get(&red, &format!("{BASE}/instances")).status, 401, "its keys went with it");
+    world.make_hub("red");
+    let heir = world.make_key("red", "heir", "read");
+    assert_eq!(world.get(&heir, &format!("{BASE}/instances")).json(), json!([]), "and its instances");
+    assert_eq!(output(&blue), json!(["Hello, blue!"]));
+    let told = world.get(&world.root, "/admin/audit").json();
+    let actions: Vec<&str> = told.as_array().unwrap().iter().filter_map(|line| line["action"].as_str()).collect();
+    assert!(actions.contains(&"hub.delete") && actions.contains(&"deleteHub"), "what was done and what was denied: {told}");
+}
+
+#[test]
+fn a_role_is_what_its_holder_may_do() {
+    let world = world(&[]);
+    let hub = "TestHubName";
+    let (read, operate, deploy) =
+        (world.make_key(hub, "r", "read"), world.make_key(hub, "o", "operate"), world.make_key(hub, "d", "deploy"));
+    assert_eq!(world.deploy(&operate, "fixture-probe").status, 403);
+    assert_eq!(world.deploy(&deploy, "fixture-probe").status, 200);
+    let started = |key: &str| world.send(key, "POST", &format!("{BASE}/orchestrators/wait_event/i"), json!("go")).status;
+    assert_eq!((started(&read), started(&operate)), (403, 202));
+    assert_eq!(world.get(&read, &format!("{BASE}/instances/i")).status, 202);
+    let raise = |key: &str| world.send(key, "POST", &format!("{BASE}/instances/i/raiseEvent/go"), json!(1)).status;
+    assert_eq!((raise(&read), raise(&operate)), (403, 202));
+    assert_eq!(
+        world.send(&deploy, "POST", &format!("/admin/hubs/{hub}/keys"), json!({ "name": "x", "role": "read" })).status,
+        403
+    );
+}
+
+#[test]
+fn links_in_answers_open_their_instance_without_the_key_of_the_caller() {
+    let world = world(&[]);
+    let key = world.make_key("TestHubName", "owner", "administer");
+    assert_eq!(world.deploy(&key, "fixture-probe").status, 200);
+    let start = |id: &str| world.send(&key, "POST", &format!("{BASE}/orchestrators/wait_event/{id}?code={key}"), json!("go"));
+    let (started, other) = (start("one"), start("two"));
+    assert!(!started.body.contains("dcp_") && started.body.contains("code=dli_"), "{started:?}");
+    let links = started.json();
+    let link = |name: &str| links[name].as_str().unwrap().replace("{text}", "x").replace("{eventName}", "go");
+    let call = |method: &str, url: &str| request(method, url, Some(b"\"x\"".as_slice()).filter(|_| method == "POST")).unwrap();
+
+    let status = call("GET", &link("statusQueryGetUri"));
+    assert_eq!(status.json()["runtimeStatus"], "Running");
+    let location = status.header("location").unwrap();
+    assert_eq!(call("GET", location).status, 202, "{location}");
+    let polled = world.get(&key, &format!("{BASE}/instances/one?code={key}&showInput=false"));
+    let location = polled.header("location").unwrap();
+    assert!(location.contains("showInput=false&code=dli_") && !location.contains("dcp_"), "{location}");
+    assert_eq!(call("GET", location).status, 202);
+
+    let token = link("statusQueryGetUri").split("code=").nth(1).unwrap().to_owned();
+    let with = |path: &str| format!("{}{path}{}code={token}", world.host.url(), if path.contains('?') { "&" } else { "?" });
+    for path in ["/instances/two", "/instances/One", "/instances/one?taskHub=Elsewhere"] {
+        assert_eq!(call("GET", &with(&format!("{BASE}{path}"))).status, 401, "{path}");
+    }
+    for path in [&format!("{BASE}/instances"), &format!("{BASE}/entities"), "/admin/apps", "/admin/limits", "/admin/hubs"] {
+        assert_eq!(call("GET", &with(path)).status, 403, "{path}");
+    }
+    assert_eq!(call("POST", &with(&format!("{BASE}/orchestrators/wait_event"))).status, 403);
+
+    assert_eq!(call("POST", &link("suspendPostUri")).status, 202);
+    assert_eq!(call("POST", &link("resumePostUri")).status, 202);
+    assert_eq!(call("POST", &link("sendEventPostUri")).status, 202);
+    let ended = world.get(&key, &format!("{BASE}/instances/one?wait=60")).json();
+    assert_eq!(ended["output"], "x");
+    assert_eq!(call("DELETE", &link("purgeHistoryDeleteUri")).status, 200);
+    assert_eq!(call("POST", &link("terminatePostUri")).status, 404);
+    let two = other.json()["terminatePostUri"].as_str().unwrap().replace("{text}", "x");
+    assert_eq!(call("POST", &two).status, 202);
+}
+
+#[test]
+fn the_links_that_an_activity_hands_on_open_their_instance() {
+    let world = world(&[]);
+    let key = world.make_key("TestHubName", "owner", "administer");
+    assert_eq!(world.deploy(&key, "fixture-probe").status, 200);
+    world.send(&key, "POST", &format!("{BASE}/orchestrators/wait_event/waiting"), json!("go"));
+    let handed = world.start(&key, "call", "handing", json!({ "name": "management_links", "input": "waiting" })).json();
+    let raise = handed["ok"]["sendEventPostUri"].as_str().unwrap_or_else(|| panic!("{handed}")).replace("{eventName}", "go");
+    assert_eq!(request("POST", &raise, Some(b"\"outside\"")).unwrap().status, 202);
+    assert_eq!(world.get(&key, &format!("{BASE}/instances/waiting?wait=60")).json()["output"], "outside");
+}
+
+#[test]
+fn a_revoked_key_opens_nothing_also_after_a_restart() {
+    let mut world = world(&[]);
+    let (kept, revoked) = (world.make_key("TestHubName", "kept", "read"), world.make_key("TestHubName", "gone", "read"));
+    let list = format!("{BASE}/instances");
+    assert_eq!((world.get(&kept, &list).status, world.get(&revoked, &list).status), (200, 200));
+    assert_eq!(world.send(&world.root, "DELETE", "/admin/hubs/testhubname/keys/GONE", Value::Null).status, 204);
+    for _ in 0..2 {
+        assert_eq!((world.get(&kept, &list).status, world.get(&revoked, &list).status), (200, 401));
+        world.host.restart().unwrap();
+        assert_eq!(world.host.administrator_key(), None, "there is an administrator's key already");
+    }
+    let keys = world.get(&world.root, "/admin/hubs/TestHubName/keys").json();
+    let keys = keys.as_array().unwrap();
+    assert_eq!((keys.len(), &keys[0]["name"]), (1, &json!("kept")));
+    assert!(keys[0]["lastUsedAt"].is_string() && keys[0].get("key").is_none(), "{keys:?}");
+}
+
+#[test]
+fn a_lost_key_is_replaced_while_no_host_runs() {
+    let mut world = world(&[]);
+    let data = world.directory.path().to_owned();
+    let create = || {
+        let mut command = Command::new(binary().unwrap());
+        command.args(["key", "create", "spare", "--role", "administer", "--offline", "--data"]).arg(&data);
+        command.env_remove("DACAPO_KEY").output().unwrap()
+    };
+    let refused = create();
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("another process"), "{refused:?}");
+    world.host.stop().unwrap();
+    let made = create();
+    assert!(made.status.success(), "{made:?}");
+    let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let host = Host::start_locked(HostOptions { data, arguments: Vec::new() }).unwrap();
+    assert_eq!(host.request_as(&key, "GET", "/admin/hubs", None).unwrap().status, 200);
+    let told = host.request_as(&key, "GET", "/admin/audit", None).unwrap().json();
+    assert_eq!((&told[0]["actor"], &told[0]["action"]), (&json!("offline"), &json!("key.create")));
+}
+
+#[test]
+fn without_keys_a_host_serves_this_machine_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = |address: &str| {
+        let mut command = Command::new(binary().unwrap());
+        command.args(["serve", "--dev", "--address", address, "--data"]).arg(directory.path()).output().unwrap()
+    };
+    let refused = start("0.0.0.0:0");
+    assert!(!refused.status.success(), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("loopback"), "{refused:?}");
+    let (host, _directory) = Host::temporary(&[]).unwrap();
+    assert!(host.log().contains("--dev"), "{}", host.log());
+    assert_eq!(host.request("GET", "/admin/hubs", None).unwrap().status, 200);
+}
+
+#[test]
+fn a_secret_is_nowhere_to_be_read() {
+    let keys = tempfile::tempdir().unwrap();
+    let file = keys.path().join("key");
+    let made = Command::new(binary().unwrap()).arg("new-secrets-key").arg(&file).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let setting = format!("secrets.key_file={}", file.display());
+    let world = world(&["--set", &setting, "--log", "debug"]);
+    let owner = world.make_key("TestHubName", "owner", "administer");
+    let secret = "a-plaintext-that-nobody-sees-4711";
+    let path = "/admin/hubs/TestHubName/secrets/token";
+    let set = world.host.request_as(&owner, "PUT", path, Some(secret.as_bytes())).unwrap();
+    assert_eq!(set.status, 204, "{set:?}");
+    assert_eq!(world.get(&owner, path).status, 404);
+    for path in ["/admin/hubs/TestHubName/secrets", "/admin/hubs/TestHubName", "/admin/audit"] {
+        let answer = world.get(&world.root, path);
+        assert!(answer.status == 200 && !answer.body.contains(secret), "{answer:?}");
+    }
+    let directory = world.directory.path();
+    assert!(holds(directory, b"token"), "its name can be read");
+    for hidden in [secret, &world.root, &owner, std::fs::read_to_string(&file).unwrap().trim()] {
+        assert!(!holds(directory, hidden.as_bytes()), "neither secrets nor keys are in the data or in the log");
+    }
+}
+
+#[test]
+fn a_host_without_a_key_for_secrets_says_what_to_do() {
+    let world = world(&[]);
+    let path = "/admin/hubs/TestHubName/secrets/token";
+    let refused = world.host.request_as(&world.root, "PUT", path, Some(b"x")).unwrap();
+    assert_eq!(refused.status, 403, "{refused:?}");
+    assert!(refused.body.contains("new-secrets-key") && refused.body.contains("key_file"), "{refused:?}");
+
+    let inside = world.directory.path().join("key");
+    Command::new(binary().unwrap()).arg("new-secrets-key").arg(&inside).output().unwrap();
+    let setting = format!("secrets.key_file={}", inside.display());
+    drop(world.host);
+    let arguments = vec!["--set".into(), setting];
+    let options = HostOptions { data: world.directory.path().to_owned(), arguments };
+    let why = Host::start_locked(options).err().expect("the key lies with the data").to_string();
+    assert!(why.contains("data directory"), "{why}");
+}
