@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use dacapo_wasm::Finding;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -26,6 +27,9 @@ struct AppBody {
     /// Whether this deployment made another version the active one; absent where nothing was deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
     changed: Option<bool>,
+    /// The determinism report; absent where nothing was deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Vec<Finding>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,8 +44,8 @@ pub(super) async fn deploy(call: Call) -> Result<Response, ApiError> {
     let AppName(name) = call.get(&APP_NAME)?;
     let label = call.find(&LABEL)?.unwrap_or_default();
     let deployed = hub.deploy(&name, &label.0, call.body).await?;
-    let changed = Some(deployed.changed);
-    Ok(json::json(StatusCode::OK, &AppBody { changed, ..shown(deployed) }))
+    let (changed, report) = (Some(deployed.changed), Some(deployed.report.clone()));
+    Ok(json::json(StatusCode::OK, &AppBody { changed, report, ..shown(deployed) }))
 }
 
 /// `GET /admin/apps?taskHub`: the active version of each app.
@@ -57,7 +61,14 @@ pub(super) async fn health(_call: Call) -> Result<Response, ApiError> {
 
 fn shown(app: DeployedApp) -> AppBody {
     let functions = app.functions.iter().map(|(name, kind)| FunctionBody { name: name.to_string(), kind: kind.name() });
-    AppBody { functions: functions.collect(), version: app.version.to_string(), label: app.label, app: app.app, changed: None }
+    AppBody {
+        functions: functions.collect(),
+        version: app.version.to_string(),
+        label: app.label,
+        app: app.app,
+        changed: None,
+        report: None,
+    }
 }
 
 impl FromText for AppName {

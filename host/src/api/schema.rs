@@ -138,6 +138,17 @@ fn app() -> Value {
         "properties": { "name": { "type": "string" }, "kind": { "type": "string", "enum": ["orchestrator", "activity", "entity"] } },
         "additionalProperties": false,
     });
+    let finding = json!({
+        "type": "object",
+        "required": ["interface", "function", "what", "calledBy"],
+        "properties": {
+            "interface": { "type": "string" },
+            "function": { "type": "string" },
+            "what": { "type": "string", "description": "What happens when it is called." },
+            "calledBy": { "type": "array", "items": { "type": "string" }, "description": "The app's functions that call it, as far as they are known." },
+        },
+        "additionalProperties": false,
+    });
     json!({
         "type": "object",
         "required": ["app", "version", "label", "functions"],
@@ -147,6 +158,11 @@ fn app() -> Value {
             "label": { "type": "string" },
             "functions": { "type": "array", "items": function },
             "changed": { "type": "boolean", "description": "Whether another version was active before. Only after a deployment." },
+            "report": {
+                "type": "array",
+                "items": finding,
+                "description": "What the version imports that traps in its orchestrators and entities. Only after a deployment.",
+            },
         },
         "additionalProperties": false,
     })

@@ -1,4 +1,5 @@
 use clap::Args;
+use dacapo_wasm::Finding;
 use serde::Deserialize;
 
 use super::client::{Connection, Target};
@@ -26,6 +27,8 @@ pub(super) struct App {
     pub functions: Vec<Function>,
     #[serde(default)]
     pub changed: bool,
+    #[serde(default)]
+    pub report: Vec<Finding>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,7 +5,7 @@ use std::sync::RwLock;
 
 use dacapo_core::{FunctionKind, FunctionName, InstanceId, Timestamp, VersionId};
 use dacapo_store::{AppVersion, Store};
-use dacapo_wasm::App;
+use dacapo_wasm::{App, Finding};
 
 use super::HubError;
 
@@ -18,6 +18,8 @@ pub struct DeployedApp {
     pub functions: Vec<(FunctionName, FunctionKind)>,
     /// Whether the deployment made another version the active one.
     pub changed: bool,
+    /// What the version imports that traps in an orchestrator or entity. Only after a deployment.
+    pub report: Vec<Finding>,
 }
 
 /// A version that is about to be deployed.
@@ -126,7 +128,7 @@ impl Catalog {
                 return Err(HubError::FunctionTaken { function: name.clone(), app: holder.app.clone() });
             }
         }
-        let App { version, functions } = prepared;
+        let App { version, functions, .. } = prepared;
         let version = AppVersion { app, version, deployed_at: at, label, functions, size };
         store.put_app(&version)?;
         let shown = deployed(&version, true);
@@ -158,5 +160,6 @@ fn deployed(version: &AppVersion, changed: bool) -> DeployedApp {
         label: version.label.clone(),
         functions: version.functions.clone(),
         changed,
+        report: Vec::new(),
     }
 }

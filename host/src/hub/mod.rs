@@ -150,8 +150,12 @@ impl Hub {
         let inner = self.0.clone();
         let (app, label) = (app.to_owned(), label.to_owned());
         let task = self.0.tokio.spawn_blocking(move || {
-            let prepared = inner.tenant.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
-            inner.catalog.deploy(inner.store.as_ref(), Deployment { app, label, prepared, size: bytes.len() as u64, at: now() })
+            let mut prepared = inner.tenant.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
+            let own_label = prepared.manifest.as_ref().and_then(|manifest| manifest.version.clone());
+            let label = if label.is_empty() { own_label.unwrap_or_default() } else { label };
+            let report = std::mem::take(&mut prepared.report);
+            let deployment = Deployment { app, label, prepared, size: bytes.len() as u64, at: now() };
+            Ok(DeployedApp { report, ..inner.catalog.deploy(inner.store.as_ref(), deployment)? })
         });
         task.await.map_err(|_| HubError::ShuttingDown)?
     }

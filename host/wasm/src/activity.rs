@@ -1,5 +1,6 @@
 //! A guest that runs an activity: real WASI as far as the operator grants it, on tokio, with a deadline.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use dacapo_core::execution::{LogLevel, TaskOutcome, check_payload};
@@ -19,6 +20,9 @@ use crate::lines::Lines;
 use crate::prepared::Entry;
 use crate::trouble::{Circumstances, LastWords};
 
+/// Random bytes at a time.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
 /// The data of an activity's store.
 pub(crate) struct Activity {
     policy: Arc<Policy>,
@@ -36,6 +40,34 @@ struct Source {
     instance: InstanceId,
     function: FunctionName,
     last_words: Mutex<LastWords>,
+    log: Mutex<LogBudget>,
+}
+
+/// What may still be logged.
+#[derive(Debug)]
+struct LogBudget {
+    allowed: usize,
+    /// None: the limit was met, and a line has said so.
+    left: Option<usize>,
+}
+
+impl LogBudget {
+    fn new(allowed: usize) -> Self {
+        Self { allowed, left: Some(allowed) }
+    }
+
+    /// What becomes of a line: it is logged, or once the warning in its place, or nothing.
+    fn spend<'a>(&mut self, level: LogLevel, line: &'a str) -> Option<(LogLevel, Cow<'a, str>)> {
+        self.left = self.left?.checked_sub(line.len());
+        match self.left {
+            Some(_) => Some((level, line.into())),
+            None => {
+                let allowed = self.allowed;
+                let why = format!("what it logs from here on is dropped: it has met the limit log_bytes_per_activity of {allowed} bytes");
+                Some((LogLevel::Warn, why.into()))
+            }
+        }
+    }
 }
 
 struct Wasi {
@@ -82,6 +114,7 @@ impl Activity {
                 instance: call.instance.clone(),
                 function: call.name.clone(),
                 last_words: Mutex::default(),
+                log: Mutex::new(LogBudget::new(policy.limits.activity_log_bytes)),
             }),
             table: ResourceTable::new(),
             wasi: None,
@@ -112,6 +145,8 @@ impl Source {
     }
 
     fn log(&self, level: LogLevel, line: &str) {
+        let mut budget = self.log.lock().expect("nothing panics while it holds this");
+        let Some((level, line)) = budget.spend(level, line) else { return };
         let Self { instance, function, .. } = self;
         match level {
             LogLevel::Trace => tracing::trace!(target: "guest", %instance, %function, "{line}"),
@@ -135,8 +170,15 @@ impl Wasi {
         // Sockets are closed by default: whatever leaves the host goes through the allow-list of HTTP.
         let mut builder = WasiCtxBuilder::new();
         builder.envs(&policy.environment).stdout(stdout.clone()).stderr(stderr.clone());
+        builder.max_random_size(RANDOM_BYTES_MAX);
+        for secret in &policy.secrets {
+            if let Some(variable) = &secret.environment {
+                builder.env(variable, &secret.value);
+            }
+        }
         for grant in &policy.directories {
-            if let Err(why) = builder.preopened_dir(&grant.host, &grant.guest, FsPerms::ReadOnly) {
+            let permitted = if grant.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+            if let Err(why) = builder.preopened_dir(&grant.host, &grant.guest, permitted) {
                 source.log(LogLevel::Warn, &format!("the granted directory {} cannot be opened: {why:#}", grant.host.display()));
             }
         }
@@ -192,3 +234,21 @@ impl management::Host for Activity {
 }
 
 impl types::Host for Activity {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_above_the_limit_is_dropped_with_one_word() {
+        let mut budget = LogBudget::new(10);
+        let mut spend = |line: &str| budget.spend(LogLevel::Info, line).map(|(level, line)| (level, line.into_owned()));
+        assert_eq!(spend("12345"), Some((LogLevel::Info, "12345".into())));
+        assert_eq!(spend("67890"), Some((LogLevel::Info, "67890".into())));
+        let (level, why) = spend("x").unwrap();
+        assert_eq!(level, LogLevel::Warn);
+        assert!(why.contains("log_bytes_per_activity of 10 bytes"), "{why}");
+        assert_eq!(spend("y"), None);
+        assert_eq!(spend(""), None);
+    }
+}

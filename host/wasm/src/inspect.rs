@@ -22,6 +22,8 @@ pub enum DeployError {
     Busy { waiting: usize },
     #[error("the compiler cannot be run: {0}")]
     Compiler(std::io::Error),
+    #[error("the app's manifest (its custom section `dacapo:manifest`) is not as it must be: {0}")]
+    Manifest(String),
     #[error("the component's `describe` failed: {0}")]
     DescribeFailed(Failure),
     #[error("the app holds no function: `describe` returned an empty list")]

@@ -18,6 +18,7 @@
 //!   `orchestrator` and `entity` run guests in it.
 //! - `activity`: the world of activities; `http` is their guarded outgoing HTTP, which `http_activity` uses too.
 //! - `imports`: what each role may not use.
+//! - [`Manifest`]: what an app says of itself; `report`: what it imports that traps in orchestrators.
 //! - `trouble`: what a guest that did not return leads to.
 
 mod activity;
@@ -36,10 +37,13 @@ mod imports;
 mod inspect;
 mod limiter;
 mod lines;
+mod manifest;
 mod orchestration;
 mod orchestrator;
 mod prepared;
+mod report;
 mod runtime;
+mod secret;
 mod trouble;
 mod wasi;
 mod wrap;
@@ -47,5 +51,9 @@ mod wrap;
 pub use allow_list::{AllowList, InvalidAllowEntry};
 pub use compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, ModuleError, compile_module};
 pub use config::{Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
+pub use http::HttpLimits;
 pub use inspect::DeployError;
+pub use manifest::{AskedDirectory, AskedGrants, MANIFEST_SECTION, Manifest};
+pub use report::Finding;
 pub use runtime::{App, LoadError, Runtime, SetupError, Tenant};
+pub use secret::Secret;

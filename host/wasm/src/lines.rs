@@ -24,16 +24,21 @@ impl Lines {
         Self(Arc::new(Mutex::new(Inner { partial: Vec::new(), sink: Box::new(sink) })))
     }
 
-    fn push(&self, mut bytes: &[u8]) {
+    fn push(&self, bytes: &[u8]) {
         let mut inner = self.0.lock().expect("a sink does not panic");
-        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
-            inner.partial.extend_from_slice(&bytes[..end]);
-            inner.hand_over();
-            bytes = &bytes[end + 1..];
-        }
-        inner.partial.extend_from_slice(bytes);
-        if inner.partial.len() > LINE_BYTES_MAX {
-            inner.hand_over();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let end = rest.iter().position(|&byte| byte == b'\n');
+            let room = LINE_BYTES_MAX - inner.partial.len();
+            let length = end.unwrap_or(rest.len()).min(room);
+            inner.partial.extend_from_slice(&rest[..length]);
+            rest = &rest[length..];
+            if end == Some(length) {
+                rest = &rest[1..];
+                inner.hand_over();
+            } else if inner.partial.len() == LINE_BYTES_MAX {
+                inner.hand_over();
+            }
         }
     }
 
@@ -105,7 +110,9 @@ mod tests {
         lines.finish();
         lines.finish();
         assert_eq!(*seen.lock().unwrap(), ["one", "two", "", "three"]);
-        lines.push(&[b'x'; LINE_BYTES_MAX + 1]);
-        assert_eq!(seen.lock().unwrap().last().unwrap().len(), LINE_BYTES_MAX + 1);
+        lines.push(&[b'x'; 2 * LINE_BYTES_MAX + 1]);
+        lines.finish();
+        let lengths: Vec<usize> = seen.lock().unwrap()[4..].iter().map(String::len).collect();
+        assert_eq!(lengths, [LINE_BYTES_MAX, LINE_BYTES_MAX, 1]);
     }
 }
