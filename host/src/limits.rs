@@ -102,9 +102,9 @@ limits! {
     log_bytes_per_turn = 64 << 10, "bytes", Dropped, "Log lines of an orchestrator or entity in one turn.";
     log_bytes_per_activity = 1 << 20, "bytes", Dropped, "Log lines of one attempt of an activity.";
     fuel_per_turn = 2_000_000_000, "units", Fails, "Fuel, about one unit for each wasm instruction, of an orchestrator in one turn or an entity in one operation.";
-    orchestrator_memory_bytes = 128 << 20, "bytes", Fails, "Each linear memory of an orchestrator or entity.";
-    activity_memory_bytes = 512 << 20, "bytes", Fails, "Each linear memory of an activity.";
-    table_elements = 50_000, "elements", Fails, "Each table of a guest.";
+    orchestrator_memory_bytes = 128 << 20, "bytes", Fails, "All linear memories of an orchestrator or entity.";
+    activity_memory_bytes = 512 << 20, "bytes", Fails, "All linear memories of an activity.";
+    table_elements = 50_000, "elements", Fails, "All tables of a guest.";
 
     // How much of the host a hub may use at a time.
     turns_at_once = 16, "turns", Waits, "Turns that have begun and are not saved.";

@@ -87,10 +87,15 @@ mod tests {
             what: "it traps".into(),
             called_by: called_by.iter().map(ToString::to_string).collect(),
         };
-        let report =
-            [finding("wasi:http/types", "[method]fields.append", &[]), finding("wasi:http/types", "send", &["f", "g"]), finding("x", "y", &[])];
-        let expected =
-            ["note: it imports wasi:http/types: it traps (fields.append, send, called by f and g)", "note: it imports x: it traps (y)"];
+        let report = [
+            finding("wasi:http/types", "[method]fields.append", &[]),
+            finding("wasi:http/types", "send", &["f", "g"]),
+            finding("x", "y", &[]),
+        ];
+        let expected = [
+            "note: it imports wasi:http/types: it traps (fields.append, send, called by f and g)",
+            "note: it imports x: it traps (y)",
+        ];
         assert_eq!(noted(&report), expected);
     }
 }

@@ -12,6 +12,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::{self, logging, management, types};
 use crate::config::Policy;
+use crate::deterministic::bytes_at_once;
 use crate::engine::ACTIVITY_FUEL_SLICE;
 use crate::http::Outbound;
 use crate::imports::{HasRole, Role};
@@ -19,6 +20,15 @@ use crate::limiter::Limiter;
 use crate::lines::Lines;
 use crate::prepared::Entry;
 use crate::trouble::{Circumstances, LastWords};
+
+/// Open files, requests, bodies, pollables and the like of one activity: they take memory and files of the host.
+const RESOURCES_MAX: usize = 1_000;
+
+/// Bytes of one set of HTTP headers, in memory.
+const HEADERS_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of log lines after which others are let run.
+const HANDLED_BYTES_MAX: usize = 64 << 10;
 
 /// Random bytes at a time.
 const RANDOM_BYTES_MAX: u64 = 64 << 10;
@@ -33,6 +43,8 @@ pub(crate) struct Activity {
     http: WasiHttpCtx,
     outbound: Outbound,
     limiter: Limiter,
+    /// Bytes that were logged since others were let run.
+    handled: usize,
 }
 
 /// Where log lines come from.
@@ -63,7 +75,9 @@ impl LogBudget {
             Some(_) => Some((level, line.into())),
             None => {
                 let allowed = self.allowed;
-                let why = format!("what it logs from here on is dropped: it has met the limit log_bytes_per_activity of {allowed} bytes");
+                let why = format!(
+                    "what it logs from here on is dropped: it has met the limit log_bytes_per_activity of {allowed} bytes"
+                );
                 Some((LogLevel::Warn, why.into()))
             }
         }
@@ -109,6 +123,10 @@ impl HasRole for Activity {
 
 impl Activity {
     fn store(engine: &Engine, policy: Arc<Policy>, call: &ActivityCall) -> wasmtime::Result<Store<Self>> {
+        let (mut table, mut http) = (ResourceTable::new(), WasiHttpCtx::new());
+        table.set_max_capacity(RESOURCES_MAX);
+        http.set_field_size_limit(HEADERS_BYTES_MAX);
+        let at_once = bytes_at_once(&policy);
         let data = Self {
             source: Arc::new(Source {
                 instance: call.instance.clone(),
@@ -116,15 +134,18 @@ impl Activity {
                 last_words: Mutex::default(),
                 log: Mutex::new(LogBudget::new(policy.limits.activity_log_bytes)),
             }),
-            table: ResourceTable::new(),
+            table,
             wasi: None,
-            http: WasiHttpCtx::new(),
+            http,
+            handled: 0,
             outbound: Outbound::new(policy.clone()),
             limiter: Limiter::new(policy.limits.activity_memory_bytes, policy.limits.table_elements),
             policy,
         };
         let mut store = Store::new(engine, data);
         store.limiter(|data| &mut data.limiter);
+        store.set_max_component_handles(RESOURCES_MAX);
+        store.set_hostcall_fuel(at_once);
         // Time bounds an activity, not fuel. But a busy loop must let go now and then, so that others run and the
         // deadline can strike.
         store.set_fuel(u64::MAX)?;
@@ -161,11 +182,15 @@ impl Source {
 impl Wasi {
     fn new(source: &Arc<Source>, policy: &Policy) -> Self {
         let out = source.clone();
-        let stdout = Lines::new(move |line| out.log(LogLevel::Info, line));
+        let stdout = Lines::new(move |line| {
+            out.log(LogLevel::Info, line);
+            Ok(())
+        });
         let err = source.clone();
         let stderr = Lines::new(move |line| {
             err.last_words().printed(line);
             err.log(LogLevel::Warn, line);
+            Ok(())
         });
         // Sockets are closed by default: whatever leaves the host goes through the allow-list of HTTP.
         let mut builder = WasiCtxBuilder::new();
@@ -207,6 +232,22 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Activity>> {
     types::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    // The generated binding cannot let others run: a guest that only logs would not come to its next pause for long.
+    linker.allow_shadowing(true);
+    linker.instance(bindings::LOGGING)?.func_wrap_async("log", |mut store, (level, message): (logging::Level, String)| {
+        Box::new(async move {
+            let data = store.data_mut();
+            data.handled += message.len();
+            let pause = data.handled > HANDLED_BYTES_MAX;
+            logging::Host::log(data, level, message)?;
+            if pause {
+                data.handled = 0;
+                tokio::task::yield_now().await;
+            }
+            Ok(())
+        })
+    })?;
+    linker.allow_shadowing(false);
     Ok(linker)
 }
 

@@ -149,9 +149,9 @@ impl Pattern {
 
 /// `domain` begins with its dot.
 fn is_below(name: &str, domain: &str) -> bool {
-    name.len().checked_sub(domain.len()).is_some_and(|length| {
-        length > 0 && name.is_char_boundary(length) && name[length..].eq_ignore_ascii_case(domain)
-    })
+    name.len()
+        .checked_sub(domain.len())
+        .is_some_and(|length| length > 0 && name.is_char_boundary(length) && name[length..].eq_ignore_ascii_case(domain))
 }
 
 impl FromStr for Entry {
@@ -163,7 +163,8 @@ impl FromStr for Entry {
             Some((scheme, rest)) => (Some(Scheme::of(scheme).ok_or_else(invalid)?), rest),
             None => (None, text),
         };
-        let address = |address: IpAddr, port| Self { scheme, host: Pattern::Addresses(address.to_canonical().into()), port, private: true };
+        let address =
+            |address: IpAddr, port| Self { scheme, host: Pattern::Addresses(address.to_canonical().into()), port, private: true };
         if let Ok(found) = rest.parse::<IpAddr>() {
             return Ok(address(found, None));
         }
@@ -173,7 +174,9 @@ impl FromStr for Entry {
         if let Ok(range) = rest.parse::<IpNet>() {
             // `10.1.2.3/16` may mean one or the other.
             let plain = range.trunc() == range;
-            return plain.then_some(Self { scheme, host: Pattern::Addresses(range), port: None, private: true }).ok_or_else(invalid);
+            return plain
+                .then_some(Self { scheme, host: Pattern::Addresses(range), port: None, private: true })
+                .ok_or_else(invalid);
         }
         let (host, port) = match rest.rsplit_once(':') {
             Some((host, port)) => (host, Some(port.parse().map_err(|_| invalid())?)),
@@ -345,10 +348,12 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_narrows_what_is_granted_and_never_widens_it() {
-        let narrowed = |granted: &[&str], asked: &[&str]| {
-            AllowList::parse(granted).unwrap().narrowed(&AllowList::parse(asked).unwrap())
-        };
-        let list = narrowed(&["*.example.org", "10.0.0.0/8", "db.internal"], &["https://a.example.org", "10.1.0.0/16", "db.internal:80"]);
+        let narrowed =
+            |granted: &[&str], asked: &[&str]| AllowList::parse(granted).unwrap().narrowed(&AllowList::parse(asked).unwrap());
+        let list = narrowed(
+            &["*.example.org", "10.0.0.0/8", "db.internal"],
+            &["https://a.example.org", "10.1.0.0/16", "db.internal:80"],
+        );
         for (scheme, host, port, verdict) in [
             ("https", "a.example.org", 443, Verdict::Public),
             ("http", "a.example.org", 443, Verdict::Denied),
@@ -367,9 +372,20 @@ mod tests {
 
     #[test]
     fn what_is_no_entry_is_refused() {
-        for bad in
-            ["", "ftp://example.org", "http://", "https://example.org/", "10.1.2.3/16", "10.0.0.0/33", "example.org/path", "*", "*example.org", "a*.example.org", "host:port", "host:70000"]
-        {
+        for bad in [
+            "",
+            "ftp://example.org",
+            "http://",
+            "https://example.org/",
+            "10.1.2.3/16",
+            "10.0.0.0/33",
+            "example.org/path",
+            "*",
+            "*example.org",
+            "a*.example.org",
+            "host:port",
+            "host:70000",
+        ] {
             assert!(AllowList::parse([bad]).is_err(), "{bad}");
         }
         assert!(AllowList::parse(["[::1]:8080", "::1", "a_b.internal"]).is_ok());

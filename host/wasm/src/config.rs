@@ -106,11 +106,11 @@ pub struct DirectoryGrant {
 /// What one guest may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestLimits {
-    /// Bytes of each linear memory of an orchestrator or entity.
+    /// Bytes of all linear memories of an orchestrator or entity.
     pub orchestrator_memory_bytes: usize,
-    /// Bytes of each linear memory of an activity.
+    /// Bytes of all linear memories of an activity.
     pub activity_memory_bytes: usize,
-    /// Elements of each table.
+    /// Elements of all tables.
     pub table_elements: usize,
     /// Bytes of stack for wasm code.
     pub stack_bytes: usize,

@@ -35,6 +35,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests of one activity that are under way at once: each holds a socket.
 const REQUESTS_AT_ONCE_MAX: usize = 16;
 
+/// Bytes of a body that are taken at a time.
+const BODY_CHUNK_BYTES: usize = 64 << 10;
+
 /// Bytes of the head of a response, and how many headers it may have.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;
@@ -55,6 +58,11 @@ impl Outbound {
 }
 
 impl WasiHttpHooks for Outbound {
+    /// Each body that a guest writes holds two of them in the host's memory, sent or not.
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK_BYTES
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
@@ -97,9 +105,8 @@ impl Target {
                 .map_err(|why| Error::DnsError { rcode: Some(why.to_string()), info_code: None })?
                 .collect(),
         };
-        let open = |ip: IpAddr| {
-            verdict == Verdict::Anywhere || is_public(ip) || policy.outbound.grants_address(self, ip.to_canonical())
-        };
+        let open =
+            |ip: IpAddr| verdict == Verdict::Anywhere || is_public(ip) || policy.outbound.grants_address(self, ip.to_canonical());
         let allowed: Vec<SocketAddr> = found.iter().copied().filter(|at| open(at.ip())).collect();
         match (allowed.is_empty(), found.is_empty()) {
             (false, _) => Ok(allowed),
@@ -421,7 +428,14 @@ mod tests {
             assert!(matches!(refused, Error::DestinationIpProhibited | Error::DnsError { .. }), "{host}: {refused:?}");
         }
         // As addresses in brackets and without.
-        for url in ["http://127.0.0.1/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://0.0.0.0/", "http://[::]/", "http://2130706433/"] {
+        for url in [
+            "http://127.0.0.1/",
+            "http://[::1]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://0.0.0.0/",
+            "http://[::]/",
+            "http://2130706433/",
+        ] {
             assert!(matches!(get(&["*.example.org".into()], url).await, Err(Error::HttpRequestDenied)), "{url}");
         }
     }

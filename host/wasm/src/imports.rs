@@ -95,7 +95,8 @@ pub(crate) fn denied_in_orchestrators(component: &Component) -> Vec<(String, Str
         if Interface::parse(import).is_granted_to(Role::Orchestrator) {
             continue;
         }
-        let functions = instance.exports(component.engine()).filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
+        let functions =
+            instance.exports(component.engine()).filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
         denied.extend(functions.map(|(name, _)| (import.to_owned(), name.to_owned())));
     }
     denied

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use wasmparser::{Parser, Payload};
 
 use crate::config::{DirectoryGrant, Policy};
@@ -67,7 +68,9 @@ impl Manifest {
         if bytes.len() > MANIFEST_BYTES_MAX {
             return Err(format!("it has {} bytes, {MANIFEST_BYTES_MAX} are allowed", bytes.len()));
         }
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|why| why.to_string())?;
+        // A list would do for serde, too.
+        let object: Map<String, Value> = serde_json::from_slice(bytes).map_err(|why| why.to_string())?;
+        let manifest: Self = serde_json::from_value(object.into()).map_err(|why| why.to_string())?;
         manifest.check()?;
         Ok(manifest)
     }

@@ -76,8 +76,7 @@ impl Prepared {
         let activity = imports::link(Role::Activity, activities, &component)?;
         let export = |name: &str| component.get_export_index(None, name);
         let in_deterministic = |name: &str| export(name).map(|export| Entry { instance: deterministic.clone(), export });
-        let describe = in_deterministic("describe")
-            .ok_or_else(|| DeployError::wrong_world("it does not export `describe`"))?;
+        let describe = in_deterministic("describe").ok_or_else(|| DeployError::wrong_world("it does not export `describe`"))?;
         let mut prepared = Self {
             functions: Vec::new(),
             spelling: HashMap::new(),

@@ -19,8 +19,8 @@ use crate::compile::{Compilation, CompileLimits, Compiler, compile};
 use crate::config::{Config, Policy};
 use crate::deterministic::{self, Deterministic, Shared};
 use crate::entity::WasmEntityGuest;
-use crate::orchestrator::OrchestratorGuest;
 use crate::manifest::Manifest;
+use crate::orchestrator::OrchestratorGuest;
 use crate::prepared::Prepared;
 use crate::report::{self, Finding};
 use crate::{DeployError, engine, http_activity, imports};
@@ -164,6 +164,12 @@ impl Runtime {
     /// loads it; doing it beforehand saves the first guest the wait.
     pub fn load(&self, version: VersionId) -> Result<(), LoadError> {
         self.0.loaded(version).map(|_| ())
+    }
+
+    /// The manifest of a version that was prepared once. Read from its file each time.
+    pub fn manifest(&self, version: VersionId) -> Result<Option<Manifest>, LoadError> {
+        let bytes = self.0.modules.get(version).map_err(|why| LoadError::Unreadable { version, why })?;
+        Manifest::read(&bytes).map_err(|why| LoadError::Refused { version, why })
     }
 
     /// Forgets a version that no instance needs any more. What still runs goes on.

@@ -59,7 +59,11 @@ fn fill_text(secrets: &[Secret], target: &Target, mut text: &str) -> Result<Stri
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, value: _, hosts, environment } = self;
-        f.debug_struct("Secret").field("name", name).field("hosts", hosts).field("environment", environment).finish_non_exhaustive()
+        f.debug_struct("Secret")
+            .field("name", name)
+            .field("hosts", hosts)
+            .field("environment", environment)
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,7 +79,11 @@ mod tests {
             hosts: AllowList::parse(hosts).unwrap(),
             environment: None,
         };
-        vec![secret("KEY", "s3cret", &["api.example.com"]), secret("OLD", "0ld", &["http://old.example.com"]), secret("BAD", "a\nb", &["*.example.com"])]
+        vec![
+            secret("KEY", "s3cret", &["api.example.com"]),
+            secret("OLD", "0ld", &["http://old.example.com"]),
+            secret("BAD", "a\nb", &["*.example.com"]),
+        ]
     }
 
     fn filled(url: (&str, &str), text: &str) -> Result<String, String> {

@@ -182,7 +182,10 @@ fn what_traps_in_an_orchestrator_is_reported_with_who_calls_it() {
     for bytes in [guest.module(), guest.component()] {
         let report = host.runtime.prepare(&bytes).unwrap().report;
         let [finding] = report.as_slice() else { panic!("{report:?}") };
-        assert_eq!((finding.interface.as_str(), finding.function.as_str()), ("wasi:sockets/instance-network@0.2.3", "instance-network"));
+        assert_eq!(
+            (finding.interface.as_str(), finding.function.as_str()),
+            ("wasi:sockets/instance-network@0.2.3", "instance-network")
+        );
         assert_eq!(finding.what, "allowed in activities; in an orchestrator or entity it traps");
         assert!(finding.called_by.contains(&"dial".to_owned()), "{report:?}");
     }
@@ -194,9 +197,12 @@ fn what_traps_in_an_orchestrator_is_reported_with_who_calls_it() {
 #[test]
 fn a_manifest_is_found_in_modules_and_components() {
     let host = Host::new();
-    let guest = Guest { more: r#"(@custom "dacapo:manifest" "{\22name\22:\22shop\22,\22version\22:\222.1\22}")"#, ..Guest::default() };
+    let guest =
+        Guest { more: r#"(@custom "dacapo:manifest" "{\22name\22:\22shop\22,\22version\22:\222.1\22}")"#, ..Guest::default() };
     for bytes in [guest.module(), guest.component()] {
-        let manifest = host.runtime.prepare(&bytes).unwrap().manifest.unwrap();
+        let app = host.runtime.prepare(&bytes).unwrap();
+        let manifest = app.manifest.unwrap();
+        assert_eq!(host.runtime.manifest(app.version).unwrap().as_ref(), Some(&manifest));
         assert_eq!((manifest.name.as_deref(), manifest.version.as_deref()), (Some("shop"), Some("2.1")));
     }
     let wrong = Guest { more: r#"(@custom "dacapo:manifest" "{\22nam\22:\22shop\22}")"#, ..Guest::default() };

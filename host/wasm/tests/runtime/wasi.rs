@@ -41,7 +41,7 @@ const HELPERS: &str = r#"
     (data (i32.const 3650) "data.json")
     (data (i32.const 3700) "thread 'main' (1) panicked at src/lib.rs:3:4:\0athe end\0anote: run with `RUST_BACKTRACE=1`\0a")"#;
 
-fn on_wasi(orchestrator: &'static str) -> Guest {
+pub fn on_wasi(orchestrator: &'static str) -> Guest {
     Guest { imports: PREVIEW1, more: HELPERS, orchestrator, ..Guest::default() }
 }
 
@@ -195,7 +195,7 @@ const CLOCKS: &str = "package wasi:clocks@0.2.0;
         subscribe-duration: func(when: u64) -> pollable;
     }";
 
-fn polling(orchestrator: &'static str) -> Guest {
+pub fn polling(orchestrator: &'static str) -> Guest {
     Guest {
         packages: &[IO, CLOCKS],
         world: "import wasi:clocks/monotonic-clock@0.2.0; import wasi:io/poll@0.2.0;",
@@ -293,12 +293,8 @@ async fn an_activity_writes_where_it_may_and_never_leaves_the_directory() {
 async fn a_version_may_have_a_policy_of_its_own_and_secrets_are_for_activities() {
     use dacapo_wasm::{AllowList, Policy, Secret};
     let count = "(drop (call $environ (i32.const 200) (i32.const 204))) (call $number (i64.load32_u (i32.const 200)))";
-    let secret = Secret {
-        name: "KEY".into(),
-        value: "s3cret".into(),
-        hosts: AllowList::default(),
-        environment: Some("KEY".into()),
-    };
+    let secret =
+        Secret { name: "KEY".into(), value: "s3cret".into(), hosts: AllowList::default(), environment: Some("KEY".into()) };
     let host = Host::with(|setup| setup.policy.secrets = vec![secret.clone()]);
     let activity = activity_on_wasi(count);
     assert_eq!(run(&host, &activity).await.unwrap(), "1");

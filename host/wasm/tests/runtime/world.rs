@@ -46,7 +46,8 @@ impl Host {
             activity_time: Duration::from_secs(20),
             activity_log_bytes: 10_000,
         };
-        let mut setup = Setup { pool: PoolSize::small(), policy: Policy { limits, ..Policy::default() }, compiler: Compiler::InProcess };
+        let mut setup =
+            Setup { pool: PoolSize::small(), policy: Policy { limits, ..Policy::default() }, compiler: Compiler::InProcess };
         configure(&mut setup);
         let Setup { pool, policy, compiler } = setup;
         config.most = policy.limits.clone();
