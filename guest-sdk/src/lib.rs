@@ -109,6 +109,10 @@
 //! of any error. An input that cannot be read is the failure `InvalidInput`; a panic is the failure `Panic`, with the
 //! place in its details.
 //!
+//! # What it says of itself
+//!
+//! [`manifest!`] puts a name, a version and what the app asks to reach into the file that is deployed.
+//!
 //! # Features
 //!
 //! - `files`: the module `files`, by which activities read the directories that the operator granted.
@@ -354,6 +358,47 @@ macro_rules! app {
 
             #[cfg(target_family = "wasm")]
             $crate::__private::generated::export_app!(App with_types_in $crate::__private::generated);
+        };
+    };
+}
+
+/// Puts a manifest into the app: what it says of itself to whoever deploys it. Once per crate, if at all.
+///
+/// The path is that of a JSON file, from the folder of the crate's `Cargo.toml`. All members may be missing:
+///
+/// ```json
+/// {
+///   "name": "file-index",
+///   "version": "1.2",
+///   "grants": {
+///     "outbound": ["https://api.example.org"],
+///     "directories": [{ "guest": "/data", "writable": false }],
+///     "environment": ["MODE"],
+///     "secrets": ["API_KEY"]
+///   }
+/// }
+/// ```
+///
+/// `name` and `version` are what the app and this version of it are called, if `dacapo deploy` is told nothing else.
+/// `grants` is what the app asks for: its activities reach that as far as the administrator grants it, and nothing else.
+/// Without `grants` they reach all that is granted.
+///
+/// ```
+/// dacapo_sdk::manifest!("src/example_manifest.json");
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! manifest {
+    ($path:literal) => {
+        const _: () = {
+            // Natively only that there is such a file is checked.
+            const MANIFEST: &[u8] = ::core::include_bytes!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", $path));
+
+            #[cfg(target_family = "wasm")]
+            #[unsafe(link_section = "dacapo:manifest")]
+            #[used]
+            static SECTION: [u8; MANIFEST.len()] =
+                *::core::include_bytes!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", $path));
         };
     };
 }

@@ -111,6 +111,8 @@ pub struct ActivitySettings {
 pub struct DirectorySetting {
     pub guest: String,
     pub host: PathBuf,
+    #[serde(default)]
+    pub writable: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -358,7 +360,7 @@ impl Settings {
                 ensure!(value > 0, "{key} must be 1 or more");
             }
         }
-        for DirectorySetting { guest, host } in &self.activities.directories {
+        for DirectorySetting { guest, host, .. } in &self.activities.directories {
             ensure!(guest.starts_with('/'), "activities.directories: the guest path '{guest}' must begin with '/'");
             ensure!(host.is_dir(), "activities.directories: {} is not a directory that can be read", host.display());
         }
@@ -469,12 +471,18 @@ impl Settings {
     /// What the guests of a hub with these limits may use and reach.
     pub fn policy(&self, limits: &HubLimits) -> anyhow::Result<Policy> {
         let grants = self.activities.directories.iter();
-        let grants = grants.map(|grant| DirectoryGrant { guest: grant.guest.clone(), host: grant.host.clone() });
+        let grants = grants.map(|DirectorySetting { guest, host, writable }| DirectoryGrant {
+            guest: guest.clone(),
+            host: host.clone(),
+            writable: *writable,
+        });
         Ok(Policy {
             limits: limits.guest(),
             outbound: self.outbound()?,
+            http: limits.http(),
             directories: grants.collect(),
             environment: self.environment.clone().into_iter().collect(),
+            secrets: Vec::new(),
             compile: limits.compile(),
             execution: limits.execution(),
             management_links: None,

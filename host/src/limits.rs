@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dacapo_core::execution::Limits;
-use dacapo_wasm::{CompileLimits, GuestLimits};
+use dacapo_wasm::{CompileLimits, GuestLimits, HttpLimits};
 use serde::{Deserialize, Serialize};
 
 /// One line of the table.
@@ -102,9 +102,9 @@ limits! {
     log_bytes_per_turn = 64 << 10, "bytes", Dropped, "Log lines of an orchestrator or entity in one turn.";
     log_bytes_per_activity = 1 << 20, "bytes", Dropped, "Log lines of one attempt of an activity.";
     fuel_per_turn = 2_000_000_000, "units", Fails, "Fuel, about one unit for each wasm instruction, of an orchestrator in one turn or an entity in one operation.";
-    orchestrator_memory_bytes = 128 << 20, "bytes", Fails, "Each linear memory of an orchestrator or entity.";
-    activity_memory_bytes = 512 << 20, "bytes", Fails, "Each linear memory of an activity.";
-    table_elements = 50_000, "elements", Fails, "Each table of a guest.";
+    orchestrator_memory_bytes = 128 << 20, "bytes", Fails, "All linear memories of an orchestrator or entity.";
+    activity_memory_bytes = 512 << 20, "bytes", Fails, "All linear memories of an activity.";
+    table_elements = 50_000, "elements", Fails, "All tables of a guest.";
 
     // How much of the host a hub may use at a time.
     turns_at_once = 16, "turns", Waits, "Turns that have begun and are not saved.";
@@ -157,6 +157,15 @@ impl HubLimits {
         }
     }
 
+    /// What bounds an outgoing request.
+    pub fn http(&self) -> HttpLimits {
+        HttpLimits {
+            request_bytes: size(self.http_request_bytes),
+            response_bytes: size(self.http_response_bytes),
+            time: Duration::from_secs(self.http_seconds),
+        }
+    }
+
     /// What bounds compiling a deployed file.
     pub fn compile(&self) -> CompileLimits {
         CompileLimits { seconds: self.compile_seconds, memory_bytes: self.compile_memory_bytes }
@@ -170,6 +179,7 @@ impl HubLimits {
             table_elements: size(self.table_elements),
             fuel_per_turn: self.fuel_per_turn,
             activity_time: Duration::from_secs(self.activity_seconds),
+            activity_log_bytes: size(self.log_bytes_per_activity),
             ..GuestLimits::default()
         }
     }
@@ -188,6 +198,7 @@ mod tests {
         let limits = HubLimits::default();
         assert_eq!(limits.execution(), Limits::default());
         assert_eq!(limits.guest(), GuestLimits::default());
+        assert_eq!(limits.http(), HttpLimits::default());
         assert_eq!(limits.compile(), CompileLimits::default());
     }
 

@@ -8,7 +8,7 @@ use dacapo_sdk::prelude::*;
 /// What to index.
 #[derive(Serialize, Deserialize)]
 struct Request {
-    /// A directory that the operator granted.
+    /// A directory that the operator granted. The manifest asks for `/data` only.
     #[serde(default = "data")]
     directory: String,
 }
@@ -136,3 +136,4 @@ fn most_frequent(counts: BTreeMap<String, u64>, limit: usize) -> Vec<WordCount> 
 }
 
 dacapo_sdk::app!(file_index, list_text_files, index_file);
+dacapo_sdk::manifest!("dacapo.json");

@@ -28,11 +28,16 @@ pub trait Executor: Send + Sync {
     fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture;
 
     /// Runs the host's own activity [`HTTP_ACTIVITY`]: sends the request that is its input, and gives the response.
-    fn run_http(&self, call: ActivityCall) -> ActivityFuture;
+    /// `caller` is the version of the orchestrator that calls it, whose grants count.
+    fn run_http(&self, caller: Option<VersionId>, call: ActivityCall) -> ActivityFuture;
 }
 
 /// The name of the activity that is part of every host: one HTTP request under the outbound policy.
 pub const HTTP_ACTIVITY: &str = "BuiltIn::HttpActivity";
+
+/// Begins the name of a secret in a header of an outgoing request, such as `{{secret:API_KEY}}`: the host puts the value
+/// there when it sends the request, so that neither a guest nor a history holds it.
+pub const SECRET_OPENS: &str = "{{secret:";
 
 /// The outcome of an activity, to be.
 pub type ActivityFuture = Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Send>>;

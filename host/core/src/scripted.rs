@@ -87,7 +87,7 @@ impl Executor for Scripted {
         Ok(Box::new(ScriptedEntity { run: run.clone(), scope }))
     }
 
-    fn run_http(&self, call: ActivityCall) -> ActivityFuture {
+    fn run_http(&self, _caller: Option<VersionId>, call: ActivityCall) -> ActivityFuture {
         let answer = self.http.clone();
         Box::pin(async move {
             match answer {

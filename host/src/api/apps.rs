@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use dacapo_core::{FunctionKind, FunctionName, InstanceId, VersionId};
+use dacapo_wasm::Finding;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -38,6 +39,9 @@ struct AppBody {
     changed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     active: Option<bool>,
+    /// The determinism report. Only after a deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Vec<Finding>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,8 +69,9 @@ pub(super) async fn deploy(call: Call) -> Result<Response, ApiError> {
     let AppName(name) = call.get(&APP_NAME)?;
     let label = call.find(&LABEL)?.unwrap_or_default();
     let traffic = call.find(&WEIGHT)?.map_or(Traffic::All, |weight| Traffic::Percent(weight.0));
-    let deployed = hub.deploy(&name, &label.0, call.body, traffic).await?;
-    Ok(changed(deployed))
+    let mut deployed = hub.deploy(&name, &label.0, call.body, traffic).await?;
+    let report = Some(std::mem::take(&mut deployed.report));
+    Ok(json::json(StatusCode::OK, &AppBody { report, ..changed_body(deployed) }))
 }
 
 /// `GET admin/apps`: the active version of each app.
@@ -293,13 +298,18 @@ fn pruned(pruned: Pruned) -> Response {
 }
 
 fn changed(app: DeployedApp) -> Response {
+    json::json(StatusCode::OK, &changed_body(app))
+}
+
+fn changed_body(app: DeployedApp) -> AppBody {
     let (changed, active) = (Some(app.changed), Some(app.active));
-    json::json(StatusCode::OK, &AppBody { changed, active, ..shown(app) })
+    AppBody { changed, active, ..shown(app) }
 }
 
 fn shown(app: DeployedApp) -> AppBody {
     let functions = functions(&app.functions);
-    AppBody { functions, version: app.version.to_string(), label: app.label, app: app.app, changed: None, active: None }
+    let (version, label) = (app.version.to_string(), app.label);
+    AppBody { app: app.app, version, label, functions, changed: None, active: None, report: None }
 }
 
 impl FromText for AppName {

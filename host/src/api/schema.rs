@@ -181,6 +181,21 @@ fn entity() -> Value {
     })
 }
 
+/// A line of the determinism report.
+fn finding() -> Value {
+    json!({
+        "type": "object",
+        "required": ["interface", "function", "what", "calledBy"],
+        "properties": {
+            "interface": { "type": "string" },
+            "function": { "type": "string" },
+            "what": { "type": "string", "description": "What happens when it is called." },
+            "calledBy": { "type": "array", "items": { "type": "string" }, "description": "The app's functions that call it, as far as they are known." },
+        },
+        "additionalProperties": false,
+    })
+}
+
 fn function() -> Value {
     json!({
         "type": "object",
@@ -287,6 +302,11 @@ fn app() -> Value {
             "functions": { "type": "array", "items": function() },
             "changed": { "type": "boolean", "description": "Whether new starts go elsewhere than before. Only after a change." },
             "active": { "type": "boolean", "description": "Whether it is the active version. Only after a change." },
+            "report": {
+                "type": "array",
+                "items": finding(),
+                "description": "What the version imports that traps in its orchestrators and entities. Only after a deployment.",
+            },
         },
         "additionalProperties": false,
     })

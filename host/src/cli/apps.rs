@@ -1,4 +1,5 @@
 use clap::Args;
+use dacapo_wasm::Finding;
 use serde::Deserialize;
 
 use super::client::{Connection, Target};
@@ -28,6 +29,7 @@ pub(super) struct App {
     pub changed: bool,
     #[serde(default)]
     pub active: bool,
+    pub report: Vec<Finding>,
 }
 
 #[derive(Debug, Deserialize)]

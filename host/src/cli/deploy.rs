@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use dacapo_wasm::{Finding, Manifest};
 
 use super::apps::App;
 use super::check::app_of;
@@ -22,10 +23,10 @@ pub(super) struct Deploy {
     /// The file to deploy.
     #[arg(value_name = "APP.wasm")]
     file: PathBuf,
-    /// The name of the app [default: the name of the file without its extension].
+    /// The name of the app [default: that of its manifest, or the name of the file without its extension].
     #[arg(long, alias = "name", value_name = "NAME")]
     app: Option<String>,
-    /// What people call this version.
+    /// What people call this version [default: the version of its manifest].
     #[arg(long)]
     label: Option<String>,
     /// Replay the histories of running instances against it first; deploy nothing if one of them would diverge.
@@ -41,7 +42,9 @@ pub(super) struct Deploy {
 impl Deploy {
     pub fn run(self) -> Result<(), CliError> {
         let bytes = std::fs::read(&self.file).map_err(|why| CliError::file("reading", &self.file, &why))?;
-        let name = self.app.or_else(|| app_of(&self.file)).unwrap_or_default();
+        // What is wrong with a manifest the host says.
+        let own = || Manifest::read(&bytes).ok().flatten().and_then(|manifest| manifest.name);
+        let name = self.app.or_else(own).or_else(|| app_of(&self.file)).unwrap_or_default();
         let client = self.connection.client();
         // The first version of an app has no histories to go on with.
         if self.check && client.get(&versions::target(&name))?.status != 404 {
@@ -71,6 +74,53 @@ impl Deploy {
         print(format_args!("App '{}': version {} {news}.", app.app, app.short_version()))?;
         let mut functions = table(["FUNCTION", "KIND"]);
         functions.add_rows(app.functions.iter().map(|function| [&function.name, &function.kind]));
-        print_table(functions)
+        print_table(functions)?;
+        for line in noted(&app.report) {
+            note(line);
+        }
+        Ok(())
+    }
+}
+
+/// The determinism report, a line for each interface.
+fn noted(report: &[Finding]) -> Vec<String> {
+    let of_interfaces = report.chunk_by(|one, other| one.interface == other.interface && one.what == other.what);
+    let line = |findings: &[Finding]| {
+        let functions: Vec<String> = findings.iter().map(with_callers).collect();
+        format!("note: it imports {}: {} ({})", findings[0].interface, findings[0].what, functions.join(", "))
+    };
+    of_interfaces.map(line).collect()
+}
+
+fn with_callers(finding: &Finding) -> String {
+    let function = finding.function.split_once(']').map_or(finding.function.as_str(), |(_, name)| name);
+    match finding.called_by.as_slice() {
+        [] => function.to_owned(),
+        callers => format!("{function}, called by {}", callers.join(" and ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_has_a_line_for_each_interface() {
+        let finding = |interface: &str, function: &str, called_by: &[&str]| Finding {
+            interface: interface.into(),
+            function: function.into(),
+            what: "it traps".into(),
+            called_by: called_by.iter().map(ToString::to_string).collect(),
+        };
+        let report = [
+            finding("wasi:http/types", "[method]fields.append", &[]),
+            finding("wasi:http/types", "send", &["f", "g"]),
+            finding("x", "y", &[]),
+        ];
+        let expected = [
+            "note: it imports wasi:http/types: it traps (fields.append, send, called by f and g)",
+            "note: it imports x: it traps (y)",
+        ];
+        assert_eq!(noted(&report), expected);
     }
 }

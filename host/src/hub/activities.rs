@@ -178,7 +178,7 @@ impl Inner {
     async fn run_activity(&self, caller: Option<VersionId>, call: ActivityCall) -> Result<Payload, Failure> {
         use dacapo_core::Executor as _;
         if call.name.as_str() == HTTP_ACTIVITY {
-            return self.executor.run_http(call).await;
+            return self.executor.run_http(caller, call).await;
         }
         match self.catalog.activity_version(&call.name, caller) {
             Some(version) => self.executor.run_activity(version, call).await,

@@ -9,7 +9,7 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use dacapo_core::turn::NoVersion;
 use dacapo_core::{Failure, FunctionKind, FunctionName, InstanceId, Timestamp, VersionId};
 use dacapo_store::{AppChange, AppVersion, Store};
-use dacapo_wasm::App;
+use dacapo_wasm::{App, Finding};
 use sha2::{Digest as _, Sha256};
 
 use super::HubError;
@@ -30,6 +30,8 @@ pub struct DeployedApp {
     pub changed: bool,
     /// Whether it is the active one.
     pub active: bool,
+    /// What the version imports that traps in an orchestrator or entity. Only after a deployment.
+    pub report: Vec<Finding>,
 }
 
 /// What a new version gets of the new starts.
@@ -476,5 +478,6 @@ fn deployed(version: &AppVersion, active: bool, changed: bool) -> DeployedApp {
         functions: version.functions.clone(),
         changed,
         active,
+        report: Vec::new(),
     }
 }

@@ -35,6 +35,7 @@ mod versions;
 mod webhook;
 mod workers;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
@@ -192,7 +193,7 @@ impl Hub {
     /// Changes what the hub may use and reach, at once. Guests that are in memory keep what they began with.
     pub fn change(&self, rules: HubRules) {
         let HubRules { limits, policy } = rules;
-        self.0.executor.set_policy(policy);
+        self.0.executor.set_policy(policy, HashMap::new());
         let rules = Rules::new(limits);
         *self.0.rules.write().expect("no holder of this lock panics") = rules.clone();
         self.0.desk.set_limits(rules.desk());
@@ -236,9 +237,13 @@ impl Hub {
         let inner = self.0.clone();
         let (app, label) = (app.to_owned(), label.to_owned());
         let task = self.0.tokio.spawn_blocking(move || {
-            let prepared = inner.executor.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
+            let mut prepared = inner.executor.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
+            let own_label = prepared.manifest.as_ref().and_then(|manifest| manifest.version.clone());
+            let label = if label.is_empty() { own_label.unwrap_or_default() } else { label };
+            let report = std::mem::take(&mut prepared.report);
             let deployment = Deployment { app, label, prepared, size: bytes.len() as u64, at: now(), traffic };
-            inner.catalog.deploy(inner.store.as_ref(), &inner.rules().limits, deployment)
+            let deployed = inner.catalog.deploy(inner.store.as_ref(), &inner.rules().limits, deployment)?;
+            Ok(DeployedApp { report, ..deployed })
         });
         task.await.map_err(|_| HubError::ShuttingDown)?
     }

@@ -1,5 +1,6 @@
 //! A guest that runs an activity: real WASI as far as the operator grants it, on tokio, with a deadline.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use dacapo_core::execution::{LogLevel, TaskOutcome, check_payload};
@@ -11,6 +12,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::{self, logging, management, types};
 use crate::config::Policy;
+use crate::deterministic::bytes_at_once;
 use crate::http::Outbound;
 use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
@@ -18,6 +20,18 @@ use crate::lines::Lines;
 use crate::prepared::Entry;
 use crate::slices::FUEL_SLICE;
 use crate::trouble::{Circumstances, LastWords};
+
+/// Open files, requests, bodies, pollables and the like of one activity: they take memory and files of the host.
+const RESOURCES_MAX: usize = 1_000;
+
+/// Bytes of one set of HTTP headers, in memory.
+const HEADERS_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of log lines after which others are let run.
+const HANDLED_BYTES_MAX: usize = 64 << 10;
+
+/// Random bytes at a time.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
 /// The data of an activity's store.
 pub(crate) struct Activity {
@@ -29,6 +43,8 @@ pub(crate) struct Activity {
     http: WasiHttpCtx,
     outbound: Outbound,
     limiter: Limiter,
+    /// Bytes that were logged since others were let run.
+    handled: usize,
 }
 
 /// Where log lines come from.
@@ -36,6 +52,36 @@ struct Source {
     instance: InstanceId,
     function: FunctionName,
     last_words: Mutex<LastWords>,
+    log: Mutex<LogBudget>,
+}
+
+/// What may still be logged.
+#[derive(Debug)]
+struct LogBudget {
+    allowed: usize,
+    /// None: the limit was met, and a line has said so.
+    left: Option<usize>,
+}
+
+impl LogBudget {
+    fn new(allowed: usize) -> Self {
+        Self { allowed, left: Some(allowed) }
+    }
+
+    /// What becomes of a line: it is logged, or once the warning in its place, or nothing.
+    fn spend<'a>(&mut self, level: LogLevel, line: &'a str) -> Option<(LogLevel, Cow<'a, str>)> {
+        self.left = self.left?.checked_sub(line.len());
+        match self.left {
+            Some(_) => Some((level, line.into())),
+            None => {
+                let allowed = self.allowed;
+                let why = format!(
+                    "what it logs from here on is dropped: it has met the limit log_bytes_per_activity of {allowed} bytes"
+                );
+                Some((LogLevel::Warn, why.into()))
+            }
+        }
+    }
 }
 
 struct Wasi {
@@ -77,21 +123,29 @@ impl HasRole for Activity {
 
 impl Activity {
     fn store(engine: &Engine, policy: Arc<Policy>, call: &ActivityCall) -> wasmtime::Result<Store<Self>> {
+        let (mut table, mut http) = (ResourceTable::new(), WasiHttpCtx::new());
+        table.set_max_capacity(RESOURCES_MAX);
+        http.set_field_size_limit(HEADERS_BYTES_MAX);
+        let at_once = bytes_at_once(&policy);
         let data = Self {
             source: Arc::new(Source {
                 instance: call.instance.clone(),
                 function: call.name.clone(),
                 last_words: Mutex::default(),
+                log: Mutex::new(LogBudget::new(policy.limits.activity_log_bytes)),
             }),
-            table: ResourceTable::new(),
+            table,
             wasi: None,
-            http: WasiHttpCtx::new(),
+            http,
+            handled: 0,
             outbound: Outbound::new(policy.clone()),
             limiter: Limiter::new(policy.limits.activity_memory_bytes, policy.limits.table_elements),
             policy,
         };
         let mut store = Store::new(engine, data);
         store.limiter(|data| &mut data.limiter);
+        store.set_max_component_handles(RESOURCES_MAX);
+        store.set_hostcall_fuel(at_once);
         // Time bounds an activity, not fuel. But a busy loop must let go now and then, so that others run and the
         // deadline can strike.
         store.set_fuel(u64::MAX)?;
@@ -112,6 +166,8 @@ impl Source {
     }
 
     fn log(&self, level: LogLevel, line: &str) {
+        let mut budget = self.log.lock().expect("nothing panics while it holds this");
+        let Some((level, line)) = budget.spend(level, line) else { return };
         let Self { instance, function, .. } = self;
         match level {
             LogLevel::Trace => tracing::trace!(target: "guest", %instance, %function, "{line}"),
@@ -126,17 +182,28 @@ impl Source {
 impl Wasi {
     fn new(source: &Arc<Source>, policy: &Policy) -> Self {
         let out = source.clone();
-        let stdout = Lines::new(move |line| out.log(LogLevel::Info, line));
+        let stdout = Lines::new(move |line| {
+            out.log(LogLevel::Info, line);
+            Ok(())
+        });
         let err = source.clone();
         let stderr = Lines::new(move |line| {
             err.last_words().printed(line);
             err.log(LogLevel::Warn, line);
+            Ok(())
         });
         // Sockets are closed by default: whatever leaves the host goes through the allow-list of HTTP.
         let mut builder = WasiCtxBuilder::new();
         builder.envs(&policy.environment).stdout(stdout.clone()).stderr(stderr.clone());
+        builder.max_random_size(RANDOM_BYTES_MAX);
+        for secret in &policy.secrets {
+            if let Some(variable) = &secret.environment {
+                builder.env(variable, &secret.value);
+            }
+        }
         for grant in &policy.directories {
-            if let Err(why) = builder.preopened_dir(&grant.host, &grant.guest, FsPerms::ReadOnly) {
+            let permitted = if grant.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+            if let Err(why) = builder.preopened_dir(&grant.host, &grant.guest, permitted) {
                 source.log(LogLevel::Warn, &format!("the granted directory {} cannot be opened: {why:#}", grant.host.display()));
             }
         }
@@ -165,6 +232,22 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Activity>> {
     types::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    // The generated binding cannot let others run: a guest that only logs would not come to its next pause for long.
+    linker.allow_shadowing(true);
+    linker.instance(bindings::LOGGING)?.func_wrap_async("log", |mut store, (level, message): (logging::Level, String)| {
+        Box::new(async move {
+            let data = store.data_mut();
+            data.handled += message.len();
+            let pause = data.handled > HANDLED_BYTES_MAX;
+            logging::Host::log(data, level, message)?;
+            if pause {
+                data.handled = 0;
+                tokio::task::yield_now().await;
+            }
+            Ok(())
+        })
+    })?;
+    linker.allow_shadowing(false);
     Ok(linker)
 }
 
@@ -192,3 +275,21 @@ impl management::Host for Activity {
 }
 
 impl types::Host for Activity {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_above_the_limit_is_dropped_with_one_word() {
+        let mut budget = LogBudget::new(10);
+        let mut spend = |line: &str| budget.spend(LogLevel::Info, line).map(|(level, line)| (level, line.into_owned()));
+        assert_eq!(spend("12345"), Some((LogLevel::Info, "12345".into())));
+        assert_eq!(spend("67890"), Some((LogLevel::Info, "67890".into())));
+        let (level, why) = spend("x").unwrap();
+        assert_eq!(level, LogLevel::Warn);
+        assert!(why.contains("log_bytes_per_activity of 10 bytes"), "{why}");
+        assert_eq!(spend("y"), None);
+        assert_eq!(spend(""), None);
+    }
+}

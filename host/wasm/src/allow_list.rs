@@ -1,28 +1,41 @@
 //! Where activities may send HTTP requests.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use ipnet::IpNet;
+
 /// Hosts that the operator allows. Empty: none.
 ///
-/// An entry is `host`, `host:port`, `*.example.org` or `*.example.org:port` (any name below `example.org`, not itself);
-/// without a port it allows every port. Host names compare ignoring case.
+/// An entry is `host`, `*.example.org` (any name below `example.org`, not itself), an address, or a range of addresses
+/// (`10.1.0.0/16`). All but a range may have a port behind it (`host:8080`, `[::1]:8080`); without one, every port is meant.
+/// Before it may stand `http://` or `https://`; without one, both are meant. Host names compare ignoring case.
 ///
-/// Private, loopback and link-local addresses are refused after name resolution, whatever name leads to them, unless the
-/// entry means them: it is an address (`10.0.0.7`, `[::1]:8080`), `localhost`, or an exact name *with* a port
-/// (`db.internal:8080`).
+/// Private, loopback and link-local addresses are refused after name resolution, whatever name leads to them, unless an
+/// entry means them: an address or a range (also for the names that other entries allow), `localhost`, or an exact name
+/// *with* a port (`db.internal:8080`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowList(Vec<Entry>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
+    scheme: Option<Scheme>,
     host: Pattern,
     port: Option<u16>,
+    /// Whether it leads to private addresses as well.
+    private: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pattern {
-    Address(IpAddr),
+    Addresses(IpNet),
     Name(String),
     /// With the dot: `.example.org`.
     Below(String),
@@ -30,10 +43,22 @@ enum Pattern {
 
 /// Why a text is not an entry of an [`AllowList`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not an allowed host: write host, host:port, *.example.org or an address, without scheme and path")]
+#[error(
+    "'{0}' is not an allowed host: write host, host:port, *.example.org, an address, or a range such as 10.1.0.0/16; http:// or \
+     https:// may stand before it, no path behind it"
+)]
 pub struct InvalidAllowEntry(String);
 
-/// What the list says about a host and a port.
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub scheme: Scheme,
+    /// Without brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+/// What the list says about a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Denied,
@@ -48,39 +73,85 @@ impl AllowList {
         entries.into_iter().map(|entry| entry.as_ref().parse()).collect::<Result<_, _>>().map(Self)
     }
 
-    /// `host` without brackets.
-    pub(crate) fn verdict(&self, host: &str, port: u16) -> Verdict {
-        let matching = self.0.iter().filter(|entry| entry.matches(host, port));
-        matching.fold(Verdict::Denied, |best, entry| match (best, entry.means_private()) {
+    /// What both allow. Private addresses stay open where this list, which is the operator's, opens them.
+    pub(crate) fn narrowed(&self, asked: &AllowList) -> AllowList {
+        Self(self.0.iter().flat_map(|granted| asked.0.iter().filter_map(|asked| granted.narrowed(asked))).collect())
+    }
+
+    pub(crate) fn verdict(&self, target: &Target) -> Verdict {
+        let matching = self.0.iter().filter(|entry| entry.matches(target));
+        matching.fold(Verdict::Denied, |best, entry| match (best, entry.private) {
             (Verdict::Anywhere, _) | (_, true) => Verdict::Anywhere,
             (Verdict::Denied | Verdict::Public, false) => Verdict::Public,
         })
     }
+
+    /// Whether a private address is granted as such, whatever name has led to it.
+    pub(crate) fn grants_address(&self, target: &Target, address: IpAddr) -> bool {
+        let target = Target { host: address.to_string(), ..target.clone() };
+        self.0.iter().any(|entry| matches!(entry.host, Pattern::Addresses(_)) && entry.matches(&target))
+    }
+
+    /// Whether a secret may be sent there: over TLS, unless the entry says `http://`.
+    pub(crate) fn allows_secret(&self, target: &Target) -> bool {
+        let open = |entry: &Entry| target.scheme == Scheme::Https || entry.scheme == Some(Scheme::Http);
+        self.0.iter().any(|entry| open(entry) && entry.matches(target))
+    }
 }
 
 impl Entry {
-    fn matches(&self, host: &str, port: u16) -> bool {
-        if self.port.is_some_and(|allowed| allowed != port) {
+    fn matches(&self, target: &Target) -> bool {
+        let Target { scheme, host, port } = target;
+        if self.port.is_some_and(|allowed| allowed != *port) || self.scheme.is_some_and(|allowed| allowed != *scheme) {
             return false;
         }
         match &self.host {
-            Pattern::Address(address) => host.parse() == Ok(*address),
+            // An IPv4 address in the clothes of IPv6 is the same host.
+            Pattern::Addresses(range) => host.parse().is_ok_and(|address: IpAddr| range.contains(&address.to_canonical())),
             Pattern::Name(name) => host.eq_ignore_ascii_case(name),
-            Pattern::Below(domain) => {
-                host.len() > domain.len() && host.is_char_boundary(host.len() - domain.len()) && {
-                    host[host.len() - domain.len()..].eq_ignore_ascii_case(domain)
-                }
-            }
+            Pattern::Below(domain) => is_below(host, domain),
         }
     }
 
-    fn means_private(&self) -> bool {
-        match &self.host {
-            Pattern::Address(_) => true,
-            Pattern::Name(name) => name.eq_ignore_ascii_case("localhost") || self.port.is_some(),
-            Pattern::Below(_) => false,
-        }
+    fn narrowed(&self, asked: &Entry) -> Option<Entry> {
+        Some(Entry {
+            scheme: narrower(self.scheme, asked.scheme)?,
+            host: self.host.narrowed(&asked.host)?,
+            port: narrower(self.port, asked.port)?,
+            private: self.private,
+        })
     }
+}
+
+/// What both mean, where nothing means everything.
+fn narrower<T: PartialEq + Copy>(one: Option<T>, other: Option<T>) -> Option<Option<T>> {
+    match (one, other) {
+        (Some(one), Some(other)) if one != other => None,
+        (one, other) => Some(one.or(other)),
+    }
+}
+
+impl Pattern {
+    fn narrowed(&self, asked: &Pattern) -> Option<Pattern> {
+        let narrower = match (self, asked) {
+            (Pattern::Addresses(one), Pattern::Addresses(other)) if one.contains(other) => asked,
+            (Pattern::Addresses(one), Pattern::Addresses(other)) if other.contains(one) => self,
+            (Pattern::Name(one), Pattern::Name(other)) if one.eq_ignore_ascii_case(other) => self,
+            (Pattern::Name(name), Pattern::Below(domain)) if is_below(name, domain) => self,
+            (Pattern::Below(domain), Pattern::Name(name)) if is_below(name, domain) => asked,
+            (Pattern::Below(one), Pattern::Below(other)) if one.eq_ignore_ascii_case(other) || is_below(one, other) => self,
+            (Pattern::Below(one), Pattern::Below(other)) if is_below(other, one) => asked,
+            _ => return None,
+        };
+        Some(narrower.clone())
+    }
+}
+
+/// `domain` begins with its dot.
+fn is_below(name: &str, domain: &str) -> bool {
+    name.len()
+        .checked_sub(domain.len())
+        .is_some_and(|length| length > 0 && name.is_char_boundary(length) && name[length..].eq_ignore_ascii_case(domain))
 }
 
 impl FromStr for Entry {
@@ -88,24 +159,69 @@ impl FromStr for Entry {
 
     fn from_str(text: &str) -> Result<Self, InvalidAllowEntry> {
         let invalid = || InvalidAllowEntry(text.to_owned());
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Self { host: Pattern::Address(address), port: None });
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme, rest)) => (Some(Scheme::of(scheme).ok_or_else(invalid)?), rest),
+            None => (None, text),
+        };
+        let address =
+            |address: IpAddr, port| Self { scheme, host: Pattern::Addresses(address.to_canonical().into()), port, private: true };
+        if let Ok(found) = rest.parse::<IpAddr>() {
+            return Ok(address(found, None));
         }
-        if let Ok(socket) = text.parse::<std::net::SocketAddr>() {
-            return Ok(Self { host: Pattern::Address(socket.ip()), port: Some(socket.port()) });
+        if let Ok(socket) = rest.parse::<std::net::SocketAddr>() {
+            return Ok(address(socket.ip(), Some(socket.port())));
         }
-        let (host, port) = match text.rsplit_once(':') {
+        if let Ok(range) = rest.parse::<IpNet>() {
+            // `10.1.2.3/16` may mean one or the other.
+            let plain = range.trunc() == range;
+            return plain
+                .then_some(Self { scheme, host: Pattern::Addresses(range), port: None, private: true })
+                .ok_or_else(invalid);
+        }
+        let (host, port) = match rest.rsplit_once(':') {
             Some((host, port)) => (host, Some(port.parse().map_err(|_| invalid())?)),
-            None => (text, None),
+            None => (rest, None),
         };
         let name = host.strip_prefix('*').unwrap_or(host);
         let is_name =
             |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
         match (host.starts_with('*'), name.strip_prefix('.')) {
-            (true, Some(domain)) if is_name(domain) => Ok(Self { host: Pattern::Below(name.to_owned()), port }),
-            (false, None) if is_name(name) => Ok(Self { host: Pattern::Name(name.to_owned()), port }),
+            (true, Some(domain)) if is_name(domain) => {
+                Ok(Self { scheme, host: Pattern::Below(name.to_owned()), port, private: false })
+            }
+            (false, None) if is_name(name) => {
+                let private = name.eq_ignore_ascii_case("localhost") || port.is_some();
+                Ok(Self { scheme, host: Pattern::Name(name.to_owned()), port, private })
+            }
             _ => Err(invalid()),
         }
+    }
+}
+
+impl Scheme {
+    pub fn of(text: &str) -> Option<Self> {
+        match text {
+            _ if text.eq_ignore_ascii_case("https") => Some(Scheme::Https),
+            _ if text.eq_ignore_ascii_case("http") => Some(Scheme::Http),
+            _ => None,
+        }
+    }
+
+    pub fn default_port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        write!(f, "{scheme}://{}:{}", self.host, self.port)
     }
 }
 
@@ -145,8 +261,13 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     };
     match embedded {
         Some(v4) => is_public_v4(v4),
-        // Only 2000::/3 is routed; of it, 2001:db8::/32 is for documentation.
-        None => segments[0] & 0xe000 == 0x2000 && !(segments[0] == 0x2001 && segments[1] == 0xdb8),
+        // Only 2000::/3 is routed; of it, 2001::/23 is for protocols (tunnels into IPv4 among them), 2001:db8::/32 and
+        // 3fff::/20 are for documentation.
+        None => match segments {
+            [0x2001, second, ..] => second >= 0x200 && second != 0xdb8,
+            [0x3fff, second, ..] => second >= 0x1000,
+            [first, ..] => first & 0xe000 == 0x2000,
+        },
     }
 }
 
@@ -175,16 +296,96 @@ mod tests {
             ("10.0.0.8", 1, Verdict::Denied),
         ];
         for (host, port, verdict) in cases {
-            assert_eq!(list.verdict(host, port), verdict, "{host}:{port}");
+            assert_eq!(list.verdict(&target("https", host, port)), verdict, "{host}:{port}");
         }
-        assert_eq!(AllowList::default().verdict("localhost", 80), Verdict::Denied);
+        assert_eq!(AllowList::default().verdict(&target("http", "localhost", 80)), Verdict::Denied);
+    }
+
+    fn target(scheme: &str, host: &str, port: u16) -> Target {
+        Target { scheme: Scheme::of(scheme).unwrap(), host: host.into(), port }
+    }
+
+    #[test]
+    fn an_entry_may_name_a_scheme() {
+        let list = AllowList::parse(["https://api.example.com", "HTTP://old.example.com:8080", "both.example.com"]).unwrap();
+        let cases = [
+            ("https", "api.example.com", 443, Verdict::Public),
+            ("http", "api.example.com", 443, Verdict::Denied),
+            ("http", "old.example.com", 8080, Verdict::Anywhere),
+            ("https", "old.example.com", 8080, Verdict::Denied),
+            ("http", "both.example.com", 80, Verdict::Public),
+            ("https", "both.example.com", 80, Verdict::Public),
+        ];
+        for (scheme, host, port, verdict) in cases {
+            assert_eq!(list.verdict(&target(scheme, host, port)), verdict, "{scheme}://{host}:{port}");
+        }
+        let secret = |scheme, host, port| list.allows_secret(&target(scheme, host, port));
+        assert!(secret("https", "api.example.com", 443) && secret("https", "both.example.com", 443));
+        assert!(secret("http", "old.example.com", 8080), "the entry says so");
+        assert!(!secret("http", "both.example.com", 80), "not in the clear unless the entry says so");
+    }
+
+    #[test]
+    fn a_range_grants_addresses_also_to_names() {
+        let list = AllowList::parse(["10.1.0.0/16", "fd00:1::/32", "*.corp.example"]).unwrap();
+        for (host, verdict) in [
+            ("10.1.2.3", Verdict::Anywhere),
+            ("::ffff:10.1.2.3", Verdict::Anywhere),
+            ("10.2.0.1", Verdict::Denied),
+            ("fd00:1::7", Verdict::Anywhere),
+            ("fd00:2::7", Verdict::Denied),
+            ("a.corp.example", Verdict::Public),
+            // Other spellings of an address are names, which no entry allows.
+            ("0x0a010203", Verdict::Denied),
+            ("167838211", Verdict::Denied),
+        ] {
+            assert_eq!(list.verdict(&target("http", host, 80)), verdict, "{host}");
+        }
+        let by_name = target("https", "a.corp.example", 443);
+        assert!(list.grants_address(&by_name, "10.1.9.9".parse().unwrap()));
+        assert!(!list.grants_address(&by_name, "169.254.169.254".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_asked_for_narrows_what_is_granted_and_never_widens_it() {
+        let narrowed =
+            |granted: &[&str], asked: &[&str]| AllowList::parse(granted).unwrap().narrowed(&AllowList::parse(asked).unwrap());
+        let list = narrowed(
+            &["*.example.org", "10.0.0.0/8", "db.internal"],
+            &["https://a.example.org", "10.1.0.0/16", "db.internal:80"],
+        );
+        for (scheme, host, port, verdict) in [
+            ("https", "a.example.org", 443, Verdict::Public),
+            ("http", "a.example.org", 443, Verdict::Denied),
+            ("https", "b.example.org", 443, Verdict::Denied),
+            ("http", "10.1.2.3", 80, Verdict::Anywhere),
+            ("http", "10.2.2.3", 80, Verdict::Denied),
+            // Not `Anywhere`: the operator has not opened private addresses to it.
+            ("http", "db.internal", 80, Verdict::Public),
+            ("http", "db.internal", 81, Verdict::Denied),
+        ] {
+            assert_eq!(list.verdict(&target(scheme, host, port)), verdict, "{scheme}://{host}:{port}");
+        }
+        assert_eq!(narrowed(&["a.example.org:443"], &["*.example.org"]), AllowList::parse(["a.example.org:443"]).unwrap());
+        assert_eq!(narrowed(&["a.example.org"], &["b.example.org", "*.a.example.org"]), AllowList::default());
     }
 
     #[test]
     fn what_is_no_entry_is_refused() {
-        for bad in
-            ["", "http://example.org", "example.org/path", "*", "*example.org", "a*.example.org", "host:port", "host:70000"]
-        {
+        for bad in [
+            "",
+            "ftp://example.org",
+            "http://",
+            "https://example.org/",
+            "10.1.2.3/16",
+            "10.0.0.0/33",
+            "example.org/path",
+            "*",
+            "*example.org",
+            "a*.example.org",
+            "host:port",
+            "host:70000",
+        ] {
             assert!(AllowList::parse([bad]).is_err(), "{bad}");
         }
         assert!(AllowList::parse(["[::1]:8080", "::1", "a_b.internal"]).is_ok());
@@ -211,6 +412,12 @@ mod tests {
             "2002:7f00:1::",
             "ff02::1",
             "2001:db8::1",
+            "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+            "3fff::1",
+            "::127.0.0.1",
+            "fec0::1",
+            "fd00:ec2::254",
+            "100.100.100.200",
         ];
         for text in private {
             assert!(!is_public(text.parse().unwrap()), "{text}");

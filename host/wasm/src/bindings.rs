@@ -22,6 +22,7 @@ pub(crate) use generated::dacapo::guest::{logging, management, orchestration, ty
 
 /// The interfaces of the contract, as components import them.
 pub(crate) const ORCHESTRATION: &str = "dacapo:guest/orchestration@0.1.0";
+pub(crate) const LOGGING: &str = "dacapo:guest/logging@0.1.0";
 
 /// The host's side of the resource `task`: its representation is a [`dacapo_core::execution::TaskId`].
 /// (Public for the generated code; the module is not.)

@@ -13,6 +13,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::DeployError;
+use crate::compile::ModuleError;
 
 /// The digest that identifies a deployed file.
 pub(crate) fn version_of(bytes: &[u8]) -> VersionId {
@@ -87,8 +88,7 @@ impl Compiled {
         let unfinished = Unfinished(temporary(&self.path(version, "compiled")));
         compile(&unfinished.0)?;
         fs::File::open(&unfinished.0)?.sync_all()?;
-        let component = deserialize(engine, &unfinished.0)
-            .map_err(|why| DeployError::Compiler(io::Error::other(format!("what it has compiled cannot be used: {why:#}"))))?;
+        let component = deserialize(engine, &unfinished.0).map_err(|why| unusable(&why))?;
         write_atomically(&self.path(version, "sha256"), &digest_of_file(&unfinished.0)?)?;
         fs::rename(&unfinished.0, self.path(version, "cwasm"))?;
         Ok(component)
@@ -129,6 +129,16 @@ fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
     // written beside it, so it is not torn.
     // Whoever can forge both as the host's user can replace the host itself. wasmtime checks version and settings.
     unsafe { Component::deserialize_file(engine, path) }
+}
+
+/// Compiled well, but more than a slot of the pool holds (the compiler has no pool): the module's fault. Or not compiled
+/// for this engine: the host's.
+fn unusable(why: &wasmtime::Error) -> DeployError {
+    let reason = format!("{why:#}");
+    match reason.contains("pooling allocator") {
+        true => ModuleError::TooComplex { reason }.into(),
+        false => DeployError::Compiler(io::Error::other(format!("what it has compiled cannot be used: {reason}"))),
+    }
 }
 
 fn digest_of_file(path: &Path) -> io::Result<Vec<u8>> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{AllowList, CompileLimits, Compiler};
+use crate::{AllowList, CompileLimits, Compiler, HttpLimits, Secret};
 
 /// The configuration of a [`crate::Runtime`]: what all tenants share.
 #[derive(Debug, Clone)]
@@ -62,22 +62,41 @@ impl fmt::Debug for BetweenSlices {
 }
 
 /// What one tenant's guests may use and reach. The default grants nothing.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Policy {
     /// Held against [`Config::most`]: the smaller one counts.
     pub limits: GuestLimits,
     /// Where activities may send HTTP requests.
     pub outbound: AllowList,
-    /// What activities may read.
+    /// What one request may take.
+    pub http: HttpLimits,
+    /// What activities may read, or write.
     pub directories: Vec<DirectoryGrant>,
     /// The environment variables of guests.
     pub environment: Vec<(String, String)>,
+    /// What activities may send, and see if it has an environment variable.
+    pub secrets: Vec<Secret>,
     /// What compiling a file that the tenant deploys may take.
     pub compile: CompileLimits,
     /// What bounds an execution; the outputs of activities and entities are held against it.
     pub execution: dacapo_core::execution::Limits,
     /// Gives activities the links by which an instance is managed. None: an activity that asks for them is stopped.
     pub management_links: Option<ManagementLinks>,
+}
+
+/// Values of the environment and of secrets are not printed.
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let environment: Vec<&str> = self.environment.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Policy")
+            .field("limits", &self.limits)
+            .field("outbound", &self.outbound)
+            .field("http", &self.http)
+            .field("directories", &self.directories)
+            .field("environment", &environment)
+            .field("secrets", &self.secrets)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Makes the links by which an instance is managed over HTTP: a JSON object of them, for an instance id.
@@ -100,22 +119,24 @@ impl fmt::Debug for ManagementLinks {
     }
 }
 
-/// A directory of the host that activities may read.
+/// A directory of the host that activities may read, or write. Nothing outside can be reached through it, by no link
+/// either. What activities write has no limit but that of the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryGrant {
     /// The path at which guests see it, such as `/data`.
     pub guest: String,
     pub host: PathBuf,
+    pub writable: bool,
 }
 
 /// What one guest may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestLimits {
-    /// Bytes of each linear memory of an orchestrator or entity.
+    /// Bytes of all linear memories of an orchestrator or entity.
     pub orchestrator_memory_bytes: usize,
-    /// Bytes of each linear memory of an activity.
+    /// Bytes of all linear memories of an activity.
     pub activity_memory_bytes: usize,
-    /// Elements of each table.
+    /// Elements of all tables.
     pub table_elements: usize,
     /// Bytes of stack for wasm code.
     pub stack_bytes: usize,
@@ -124,6 +145,8 @@ pub struct GuestLimits {
     pub fuel_per_turn: u64,
     /// How long an activity may take.
     pub activity_time: Duration,
+    /// Bytes of what one attempt of an activity may log or print.
+    pub activity_log_bytes: usize,
 }
 
 impl GuestLimits {
@@ -135,6 +158,7 @@ impl GuestLimits {
         stack_bytes: 1 << 20,
         fuel_per_turn: u64::MAX,
         activity_time: Duration::MAX,
+        activity_log_bytes: usize::MAX,
     };
 
     /// The smaller of each.
@@ -146,6 +170,7 @@ impl GuestLimits {
             stack_bytes: self.stack_bytes.min(most.stack_bytes),
             fuel_per_turn: self.fuel_per_turn.min(most.fuel_per_turn),
             activity_time: self.activity_time.min(most.activity_time),
+            activity_log_bytes: self.activity_log_bytes.min(most.activity_log_bytes),
         }
     }
 }
@@ -161,6 +186,7 @@ impl Default for GuestLimits {
             // A second or two of a busy loop.
             fuel_per_turn: 2_000_000_000,
             activity_time: Duration::from_secs(300),
+            activity_log_bytes: 1 << 20,
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 
@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     /// The timers that the pollables of the current `poll` stand for.
     sleeping: Mutex<Vec<TaskId>>,
     last_words: Mutex<LastWords>,
+    /// What the host may still do for the guest in this turn or operation, in units of fuel.
+    host_fuel: AtomicU64,
 }
 
 /// What answers the guest.
@@ -71,7 +73,28 @@ impl Shared {
     }
 
     fn new(scope: Scope) -> Arc<Self> {
-        Arc::new(Self { scope, waiting: AtomicBool::new(false), sleeping: Mutex::default(), last_words: Mutex::default() })
+        Arc::new(Self {
+            scope,
+            waiting: AtomicBool::new(false),
+            sleeping: Mutex::default(),
+            last_words: Mutex::default(),
+            host_fuel: AtomicU64::new(0),
+        })
+    }
+
+    /// Gives the host as much to do as the guest may do itself.
+    pub fn refuel(&self, fuel: u64) {
+        self.host_fuel.store(fuel, Ordering::Relaxed);
+    }
+
+    /// Accounts for a call of the host and the bytes that it handles. The guest's own fuel is not spent while the host
+    /// works for it: without this, a guest could keep a thread busy for hours with calls that cost it nothing. Must be
+    /// called once for each call of the guest, not for each poll of it, so that a replay spends the same.
+    pub fn spend(&self, bytes: usize) -> wasmtime::Result<()> {
+        const CALL_FUEL: u64 = 200;
+        let left = self.host_fuel.load(Ordering::Relaxed).checked_sub(CALL_FUEL.saturating_add(bytes as u64));
+        self.host_fuel.store(left.unwrap_or(0), Ordering::Relaxed);
+        left.map(|_| ()).ok_or_else(|| wasmtime::Trap::OutOfFuel.into())
     }
 
     pub fn role(&self) -> Role {
@@ -200,10 +223,13 @@ impl Deterministic {
         let handles = policy.execution.tasks;
         let mut table = ResourceTable::new();
         table.set_max_capacity(WASI_RESOURCES_MAX);
+        shared.refuel(fuel);
+        let at_once = bytes_at_once(&policy);
         let data = Self { shared, policy, table, wasi: None, limiter, turn: 0 };
         let mut store = Store::new(engine, data);
         store.limiter(|data| &mut data.limiter);
         store.set_max_component_handles(handles);
+        store.set_hostcall_fuel(at_once);
         store.set_fuel(fuel)?;
         store.fuel_async_yield_interval(Some(FUEL_SLICE))?;
         Ok(store)
@@ -214,7 +240,7 @@ impl Deterministic {
         self.turn = turn;
     }
 
-    /// Bytes of the guest's largest memory.
+    /// Bytes of the guest's memories.
     pub fn memory_used(&self) -> usize {
         self.limiter.used()
     }
@@ -242,8 +268,15 @@ pub(crate) fn refuel(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime
     if std::mem::replace(&mut store.data_mut().turn, turn) != turn {
         let fuel = store.data().policy.limits.fuel_per_turn;
         store.set_fuel(fuel)?;
+        store.data().shared.refuel(fuel);
     }
     Ok(())
+}
+
+/// Bytes that a guest may hand the host in one call: payloads that are a little too large get that far, and are refused
+/// with a better word.
+pub(crate) fn bytes_at_once(policy: &Policy) -> usize {
+    policy.execution.payload_bytes.saturating_mul(2).saturating_add(1 << 20)
 }
 
 /// What orchestrators and entities are granted. `describe` runs with the same, on an execution that is thrown away.
@@ -260,6 +293,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Deterministic>>
             // The component model has checked that the handles are those that this host gave to this guest.
             let tasks: Vec<TaskId> = tasks.iter().map(|task| TaskId(task.rep())).collect();
             let shared = store.data().shared.clone();
+            shared.spend(tasks.len() * size_of::<TaskId>())?;
             let done = poll_fn(|_| shared.ask(&tasks)).await?;
             refuel(&mut store)?;
             Ok((done,))
@@ -271,6 +305,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Deterministic>>
 
 impl logging::Host for Deterministic {
     fn log(&mut self, level: logging::Level, message: String) -> wasmtime::Result<()> {
+        self.shared.spend(message.len())?;
         let level = bindings::level_of(level);
         if level == LogLevel::Error {
             self.shared.last_words().logged(&message);

@@ -55,6 +55,7 @@ impl WasmEntityGuest {
         // Each operation has the fuel of a turn, whichever stand beside it.
         let fuel = self.store.data().policy.limits.fuel_per_turn;
         self.store.set_fuel(fuel)?;
+        self.store.data().shared.refuel(fuel);
         let instance = match self.instance {
             Some(instance) => instance,
             None => {

@@ -1,32 +1,51 @@
-//! Outgoing HTTP: to allowed hosts, at addresses that were checked.
+//! Outgoing HTTP: to allowed hosts, at addresses that were checked, within limits.
 //!
-//! The name is resolved once; the address that was checked is the one that is connected to.
+//! The name is resolved once; the address that was checked is the one that is connected to. No redirect is followed: a
+//! guest that follows one sends a request of its own.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::uri::Scheme;
+use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::client::conn::http1;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::Sleep;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::allow_list::{Verdict, is_public};
+use crate::allow_list::{Scheme, Target, Verdict, is_public};
 use crate::config::Policy;
+use crate::secret;
 
-/// How long connecting may take, if the guest says nothing. An activity's own deadline bounds everything.
+/// How long connecting may take, if the guest says nothing.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Requests of one activity that are under way at once: each holds a socket.
+const REQUESTS_AT_ONCE_MAX: usize = 16;
+
+/// Bytes of a body that are taken at a time.
+const BODY_CHUNK_BYTES: usize = 64 << 10;
+
+/// Bytes of the head of a response, and how many headers it may have.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+const HEADERS_MAX: usize = 100;
 
 /// Sends the requests of one activity.
 pub(crate) struct Outbound {
     policy: Arc<Policy>,
+    seats: Arc<Semaphore>,
 }
 
 pub(crate) type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -34,42 +53,47 @@ pub(crate) type Sent = Result<(Response<WasiBody>, Rest), Error>;
 
 impl Outbound {
     pub fn new(policy: Arc<Policy>) -> Self {
-        Self { policy }
+        Self { policy, seats: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)) }
     }
 }
 
 impl WasiHttpHooks for Outbound {
+    /// Each body that a guest writes holds two of them in the host's memory, sent or not.
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK_BYTES
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _processed: Rest,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let policy = self.policy.clone();
-        Box::new(async move { send(&policy, request, options.unwrap_or_default()).await })
+        let (policy, seats) = (self.policy.clone(), self.seats.clone());
+        Box::new(async move {
+            let seat = seats.try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)?;
+            let (response, rest) = send(&policy, request, options.unwrap_or_default()).await?;
+            let rest = async move {
+                let _seat = seat;
+                Pin::from(rest).await
+            };
+            Ok((response, Box::new(rest) as Rest))
+        })
     }
-}
-
-/// Where a request goes.
-struct Target {
-    /// Without brackets.
-    host: String,
-    port: u16,
-    tls: bool,
 }
 
 impl Target {
     fn of(uri: &Uri) -> Result<Self, Error> {
-        let tls = uri.scheme() == Some(&Scheme::HTTPS);
+        let scheme = uri.scheme_str().and_then(Scheme::of).ok_or(Error::HttpRequestUriInvalid)?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or(Error::HttpRequestUriInvalid)?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { host, port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }), tls })
+        Ok(Self { scheme, host, port: uri.port_u16().unwrap_or(scheme.default_port()) })
     }
 
     /// The addresses that may be connected to.
     async fn addresses(&self, policy: &Policy) -> Result<Vec<SocketAddr>, Error> {
         let Self { host, port, .. } = self;
-        let verdict = policy.outbound.verdict(host, *port);
+        let verdict = policy.outbound.verdict(self);
         if verdict == Verdict::Denied {
             tracing::warn!(target: "guest", "a request to {host}:{port} was refused: the host is not on the allow-list for outgoing HTTP");
             return Err(Error::HttpRequestDenied);
@@ -81,8 +105,9 @@ impl Target {
                 .map_err(|why| Error::DnsError { rcode: Some(why.to_string()), info_code: None })?
                 .collect(),
         };
-        let allowed: Vec<SocketAddr> =
-            found.iter().copied().filter(|at| verdict == Verdict::Anywhere || is_public(at.ip())).collect();
+        let open =
+            |ip: IpAddr| verdict == Verdict::Anywhere || is_public(ip) || policy.outbound.grants_address(self, ip.to_canonical());
+        let allowed: Vec<SocketAddr> = found.iter().copied().filter(|at| open(at.ip())).collect();
         match (allowed.is_empty(), found.is_empty()) {
             (false, _) => Ok(allowed),
             (true, true) => Err(Error::DestinationNotFound),
@@ -92,28 +117,46 @@ impl Target {
             }
         }
     }
+}
 
-    async fn connect(&self, policy: &Policy) -> Result<TcpStream, Error> {
-        let mut last = Error::DestinationNotFound;
-        for address in self.addresses(policy).await? {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(why) if why.kind() == std::io::ErrorKind::ConnectionRefused => last = Error::ConnectionRefused,
-                Err(why) => last = Error::Connect(why),
-            }
+async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
+    let mut last = Error::DestinationNotFound;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(why) if why.kind() == std::io::ErrorKind::ConnectionRefused => last = Error::ConnectionRefused,
+            Err(why) => last = Error::Connect(why),
         }
-        Err(last)
     }
+    Err(last)
 }
 
 /// Sends a request, and gives the response when its head is there. The body comes while the other half, which drives the
 /// connection, is kept.
+///
+/// That a secret must not be sent is an [`Error::InternalError`] with the reason.
 pub(crate) async fn send(policy: &Policy, request: Request<WasiBody>, options: RequestOptions) -> Sent {
+    let limits = &policy.http;
+    let (request, request_is_too_large) = bounded_request(request, limits);
+    let time = tokio::time::sleep(limits.time);
+    let answered = tokio::time::timeout(limits.time, exchange(policy, request, options)).await;
+    match answered.unwrap_or(Err(Error::HttpResponseTimeout)) {
+        Ok((response, rest)) => Ok((response.map(|body| Bounded::response(body, limits.response_bytes, time)), rest)),
+        Err(_) if request_is_too_large.load(Ordering::Relaxed) => {
+            Err(Error::HttpRequestBodySize(Some(limits.request_bytes as u64)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn exchange(policy: &Policy, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
     let target = Target::of(request.uri())?;
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     let connect = async {
-        let stream = target.connect(policy).await?;
-        if !target.tls {
+        let addresses = target.addresses(policy).await?;
+        secret::fill(&policy.secrets, &target, request.headers_mut()).map_err(|why| Error::InternalError(Some(why)))?;
+        let stream = connect(addresses).await?;
+        if target.scheme == Scheme::Http {
             return handshake(stream).await;
         }
         let name = ServerName::try_from(target.host.clone()).map_err(|_| Error::HttpRequestUriInvalid)?;
@@ -128,12 +171,91 @@ pub(crate) async fn send(policy: &Policy, request: Request<WasiBody>, options: R
     Ok((response.map(|body| body.map_err(Error::from).boxed_unsync()), rest))
 }
 
+/// What one outgoing request may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Bytes of its body.
+    pub request_bytes: usize,
+    /// Bytes of the body of its response.
+    pub response_bytes: usize,
+    /// From connecting to the end of the response.
+    pub time: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self { request_bytes: 16 << 20, response_bytes: 64 << 20, time: Duration::from_secs(100) }
+    }
+}
+
+/// A body that fails when it is too long or takes too long.
+struct Bounded {
+    body: WasiBody,
+    left: usize,
+    allowed: usize,
+    /// Set when a body of a request was too long: hyper tells only that sending it failed.
+    too_large: Option<Arc<AtomicBool>>,
+    time: Option<Pin<Box<Sleep>>>,
+}
+
+fn bounded_request(request: Request<WasiBody>, limits: &HttpLimits) -> (Request<WasiBody>, Arc<AtomicBool>) {
+    let (too_large, allowed) = (Arc::new(AtomicBool::new(false)), limits.request_bytes);
+    let bounded = |body| Bounded { body, left: allowed, allowed, too_large: Some(too_large.clone()), time: None }.boxed_unsync();
+    (request.map(bounded), too_large)
+}
+
+impl Bounded {
+    fn response(body: WasiBody, allowed: usize, time: Sleep) -> WasiBody {
+        Self { body, left: allowed, allowed, too_large: None, time: Some(Box::pin(time)) }.boxed_unsync()
+    }
+
+    fn exceeded(&self) -> Error {
+        let allowed = Some(self.allowed as u64);
+        match &self.too_large {
+            Some(flag) => {
+                flag.store(true, Ordering::Relaxed);
+                Error::HttpRequestBodySize(allowed)
+            }
+            None => Error::HttpResponseBodySize(allowed),
+        }
+    }
+}
+
+impl Body for Bounded {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.time.as_mut().is_some_and(|time| time.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Some(Err(Error::HttpResponseTimeout)));
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Ok(Some(data))) = frame.as_ref().map(|frame| frame.as_ref().map(Frame::data_ref)) {
+            match self.left.checked_sub(data.len()) {
+                Some(left) => self.left = left,
+                None => return Poll::Ready(Some(Err(self.exceeded()))),
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// Starts HTTP/1.1 on a connection, and the task that drives it until `Rest` is dropped.
 async fn handshake<S>(stream: S) -> Result<(http1::SendRequest<WasiBody>, Rest), Error>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let mut http = http1::Builder::new();
+    http.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
+    let (sender, connection) = http.handshake(TokioIo::new(stream)).await?;
     let driver = wasmtime_wasi::runtime::spawn(async move { connection.await.map_err(Error::from) });
     Ok((sender, Box::new(driver)))
 }
@@ -195,6 +317,77 @@ mod tests {
         Ok(String::from_utf8(body.to_vec()).unwrap())
     }
 
+    /// Answers every request with these bytes, and keeps the connection.
+    async fn answering(answer: &'static [u8]) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.write_all(answer).await;
+                kept.push(stream);
+            }
+        });
+        port
+    }
+
+    /// Posts bytes, under these limits.
+    async fn post(port: u16, http: HttpLimits, body: Vec<u8>) -> Result<Bytes, Error> {
+        let outbound = AllowList::parse([format!("127.0.0.1:{port}")]).unwrap();
+        let policy = Policy { outbound, http, ..Policy::default() };
+        let body = Full::new(Bytes::from(body)).map_err(Error::from).boxed_unsync();
+        let request = Request::post(format!("http://127.0.0.1:{port}/")).body(body).unwrap();
+        let sent = Outbound::new(Arc::new(policy)).send_request(request, None, Box::new(async { Ok(()) }));
+        let (response, _rest) = Pin::from(sent).await?;
+        Ok(response.into_body().collect().await?.to_bytes())
+    }
+
+    #[tokio::test]
+    async fn requests_and_responses_are_bounded_in_size_and_time() {
+        let limits = HttpLimits { request_bytes: 100, response_bytes: 5, time: Duration::from_millis(300) };
+        let fine = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
+        assert_eq!(post(fine, limits.clone(), vec![b'x'; 100]).await.unwrap(), "hello");
+        let failed = post(answering(b"").await, limits.clone(), vec![b'x'; 101]).await;
+        assert!(matches!(failed, Err(Error::HttpRequestBodySize(Some(100)))), "{failed:?}");
+        let large = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nhello!").await;
+        let failed = post(large, limits.clone(), vec![]).await;
+        assert!(matches!(failed, Err(Error::HttpResponseBodySize(Some(5)))), "{failed:?}");
+        // No head, half a head, half a body: a server that is slow on purpose.
+        for answer in [&b""[..], b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel"] {
+            let failed = post(answering(answer).await, limits.clone(), vec![]).await;
+            assert!(matches!(failed, Err(Error::HttpResponseTimeout)), "{failed:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_head_of_a_response_is_bounded() {
+        let large: Vec<u8> = [b"HTTP/1.1 200 OK\r\nx: ".as_slice(), &vec![b'x'; 1 << 20]].concat();
+        let many: Vec<u8> = [b"HTTP/1.1 200 OK\r\n".as_slice(), "x: y\r\n".repeat(200).as_bytes(), b"\r\n"].concat();
+        for answer in [large, many] {
+            let failed = post(answering(answer.leak()).await, HttpLimits::default(), vec![]).await;
+            assert!(matches!(failed, Err(Error::Hyper(_))), "{failed:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_activity_has_only_so_many_requests_under_way() {
+        let port = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel").await;
+        let outbound = AllowList::parse([format!("127.0.0.1:{port}")]).unwrap();
+        let mut activity = Outbound::new(Arc::new(Policy { outbound, ..Policy::default() }));
+        let mut send = || {
+            let body = Full::new(Bytes::new()).map_err(Error::from).boxed_unsync();
+            let request = Request::get(format!("http://127.0.0.1:{port}/")).body(body).unwrap();
+            Pin::from(activity.send_request(request, None, Box::new(async { Ok(()) })))
+        };
+        let mut under_way = Vec::new();
+        for _ in 0..REQUESTS_AT_ONCE_MAX {
+            under_way.push(send().await.unwrap());
+        }
+        assert!(matches!(send().await, Err(Error::ConnectionLimitReached)));
+        under_way.pop();
+        assert!(send().await.is_ok());
+    }
+
     #[tokio::test]
     async fn an_allowed_host_is_reached_by_name_and_by_address() {
         for host in ["localhost", "127.0.0.1"] {
@@ -219,10 +412,42 @@ mod tests {
         let port = echo().await;
         // The name of this machine resolves to a loopback address in one form or another; an entry without a port
         // does not mean that.
-        let verdict = Target { host: "ip6-localhost".into(), port, tls: false };
+        let verdict = Target { scheme: Scheme::Http, host: "ip6-localhost".into(), port };
         let policy = Policy { outbound: AllowList::parse(["ip6-localhost"]).unwrap(), ..Policy::default() };
         let refused = verdict.addresses(&policy).await.unwrap_err();
         assert!(matches!(refused, Error::DestinationIpProhibited | Error::DnsError { .. }), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn other_spellings_of_a_private_address_are_refused() {
+        // As names that an operator has allowed without a port: whatever they resolve to is checked.
+        for host in ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0", "localhost.", "169.254.169.254.nip.invalid"] {
+            let policy = Policy { outbound: AllowList::parse([host]).unwrap(), ..Policy::default() };
+            let target = Target { scheme: Scheme::Http, host: host.into(), port: 80 };
+            let refused = target.addresses(&policy).await.unwrap_err();
+            assert!(matches!(refused, Error::DestinationIpProhibited | Error::DnsError { .. }), "{host}: {refused:?}");
+        }
+        // As addresses in brackets and without.
+        for url in [
+            "http://127.0.0.1/",
+            "http://[::1]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://0.0.0.0/",
+            "http://[::]/",
+            "http://2130706433/",
+        ] {
+            assert!(matches!(get(&["*.example.org".into()], url).await, Err(Error::HttpRequestDenied)), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_may_lead_into_a_granted_range() {
+        let port = echo().await;
+        let allowed = ["ip4.test".to_owned(), "127.0.0.0/8".to_owned()];
+        let policy = Policy { outbound: AllowList::parse(&allowed).unwrap(), ..Policy::default() };
+        let target = Target { scheme: Scheme::Http, host: "ip4.test".into(), port };
+        assert!(policy.outbound.grants_address(&target, "127.0.0.1".parse().unwrap()));
+        assert_eq!(get(&allowed, &format!("http://127.0.0.1:{port}/a")).await.unwrap(), "GET /a HTTP/1.1");
     }
 
     #[tokio::test]

@@ -56,7 +56,10 @@ async fn exchange(policy: &Policy, request: Request<WasiBody>) -> Result<Value, 
             let message = format!("`{uri}`: the body of the response has more than {allowed} bytes, which is what is allowed");
             Failure::permanent(Failure::LIMIT_EXCEEDED, message)
         }
-        None => no_answer(&uri, format_args!("{error}")),
+        None => match error.downcast_ref::<Error>() {
+            Some(error) => failure(&uri, error),
+            None => no_answer(&uri, format_args!("{error}")),
+        },
     })?;
     drop(connection);
     let content = String::from_utf8(body.to_bytes().into()).map_err(|why| {
@@ -180,6 +183,11 @@ fn no_answer(uri: &Uri, why: std::fmt::Arguments<'_>) -> Failure {
     Failure::retriable(Failure::HTTP_REQUEST_FAILED, format!("`{uri}`: {why}"))
 }
 
+fn too_large(uri: &Uri, what: &str, limit: &str, allowed: u64) -> Failure {
+    let message = format!("`{uri}`: the body of the {what} has more than {allowed} bytes, which is the limit {limit}");
+    Failure::permanent(Failure::LIMIT_EXCEEDED, message)
+}
+
 /// Why there is no response. Only what the operator has decided will not change by trying again.
 fn failure(uri: &Uri, error: &Error) -> Failure {
     let denied = |why: &str| Failure::permanent(Failure::HTTP_REQUEST_FAILED, format!("`{uri}`: {why}"));
@@ -190,6 +198,10 @@ fn failure(uri: &Uri, error: &Error) -> Failure {
         Error::DestinationIpProhibited => denied(
             "it leads to a private address; an entry of the setting `activities.allow_hosts` with the host and its port allows that",
         ),
+        Error::InternalError(Some(why)) => denied(why),
+        Error::HttpRequestBodySize(Some(allowed)) => too_large(uri, "request", "http_request_bytes", *allowed),
+        Error::HttpResponseBodySize(Some(allowed)) => too_large(uri, "response", "http_response_bytes", *allowed),
+        Error::HttpResponseTimeout => no_answer(uri, format_args!("it took longer than the limit http_seconds allows")),
         Error::ConnectionRefused => no_answer(uri, format_args!("nobody listens there")),
         other => no_answer(uri, format_args!("{other}")),
     }

@@ -87,6 +87,21 @@ pub(crate) fn check(component: &Component, engine: &Engine) -> Result<(), Deploy
     Ok(())
 }
 
+/// The imports that trap in an orchestrator or entity: interface and function, as the component names them.
+pub(crate) fn denied_in_orchestrators(component: &Component) -> Vec<(String, String)> {
+    let mut denied = Vec::new();
+    for (import, item) in component.component_type().imports(component.engine()) {
+        let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
+        if Interface::parse(import).is_granted_to(Role::Orchestrator) {
+            continue;
+        }
+        let functions =
+            instance.exports(component.engine()).filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
+        denied.extend(functions.map(|(name, _)| (import.to_owned(), name.to_owned())));
+    }
+    denied
+}
+
 /// Gives the component what its role is granted (as the linker defines it) and defines the rest to trap with a sentence.
 pub(crate) fn link<T: HasRole>(
     role: Role,

@@ -8,6 +8,9 @@ use dacapo_core::{Failure, FunctionKind, FunctionName};
 use crate::bindings::{self, types};
 use crate::compile::ModuleError;
 
+/// Functions of one app.
+const FUNCTIONS_MAX: usize = 10_000;
+
 /// Why a file cannot be deployed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
@@ -22,6 +25,8 @@ pub enum DeployError {
     Busy { waiting: usize },
     #[error("the compiler cannot be run: {0}")]
     Compiler(std::io::Error),
+    #[error("the app's manifest (its custom section `dacapo:manifest`) is not as it must be: {0}")]
+    Manifest(String),
     #[error("the component's `describe` failed: {0}")]
     DescribeFailed(Failure),
     #[error("the app holds no function: `describe` returned an empty list")]
@@ -46,6 +51,10 @@ impl DeployError {
 
 /// Holds what `describe` returned against the rules.
 pub(crate) fn functions_of(described: Vec<types::Function>) -> Result<Vec<(FunctionName, FunctionKind)>, DeployError> {
+    if described.len() > FUNCTIONS_MAX {
+        let reason = format!("it describes {} functions, {FUNCTIONS_MAX} are allowed", described.len());
+        return Err(ModuleError::TooComplex { reason }.into());
+    }
     let mut seen = HashSet::new();
     let mut functions = Vec::new();
     for types::Function { name, kind } in described {

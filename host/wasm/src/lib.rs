@@ -19,6 +19,7 @@
 //! - `activity`: the world of activities; `http` is their guarded outgoing HTTP, which `http_activity` uses too.
 //! - `slices`: how a guest that computes for long lets others run.
 //! - `imports`: what each role may not use.
+//! - [`Manifest`]: what an app says of itself; `report`: what it imports that traps in orchestrators.
 //! - `trouble`: what a guest that did not return leads to.
 
 mod activity;
@@ -37,10 +38,13 @@ mod imports;
 mod inspect;
 mod limiter;
 mod lines;
+mod manifest;
 mod orchestration;
 mod orchestrator;
 mod prepared;
+mod report;
 mod runtime;
+mod secret;
 mod slices;
 mod trouble;
 mod wasi;
@@ -49,5 +53,9 @@ mod wrap;
 pub use allow_list::{AllowList, InvalidAllowEntry};
 pub use compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, ModuleError, compile_module};
 pub use config::{BetweenSlices, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
+pub use http::HttpLimits;
 pub use inspect::DeployError;
+pub use manifest::{AskedDirectory, AskedGrants, MANIFEST_SECTION, Manifest};
+pub use report::Finding;
 pub use runtime::{App, LoadError, Runtime, SetupError, Tenant};
+pub use secret::Secret;

@@ -1,13 +1,21 @@
-//! Holds a guest's memories and tables against its limits, and remembers what it refused.
+//! Holds a guest's memories and tables against its limits, all of them together, and remembers what it refused.
 
 use wasmtime::ResourceLimiter;
 
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    memory_bytes: usize,
-    table_elements: usize,
-    used: usize,
+    memories: Budget,
+    tables: Budget,
     refused: Option<Refusal>,
+}
+
+/// What a guest has of something, in all its memories or tables.
+#[derive(Debug)]
+struct Budget {
+    allowed: usize,
+    used: usize,
+    /// What the last growth added: it may fail after it was allowed.
+    added: usize,
 }
 
 /// What a guest wanted and did not get.
@@ -19,12 +27,13 @@ pub(crate) enum Refusal {
 
 impl Limiter {
     pub fn new(memory_bytes: usize, table_elements: usize) -> Self {
-        Self { memory_bytes, table_elements, used: 0, refused: None }
+        let budget = |allowed| Budget { allowed, used: 0, added: 0 };
+        Self { memories: budget(memory_bytes), tables: budget(table_elements), refused: None }
     }
 
-    /// Bytes of the largest memory.
+    /// Bytes of all memories.
     pub fn used(&self) -> usize {
-        self.used
+        self.memories.used
     }
 
     /// The last refusal. A guest that traps after one most likely traps because of it.
@@ -33,23 +42,46 @@ impl Limiter {
     }
 }
 
-impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, _current: usize, wanted: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = self.memory_bytes;
-        if wanted > allowed {
-            self.refused = Some(Refusal::Memory { wanted, allowed });
-            return Ok(false);
+impl Budget {
+    /// One of them grows. What all would have then, if that is too much.
+    fn grow(&mut self, current: usize, wanted: usize) -> Result<(), usize> {
+        let added = wanted.saturating_sub(current);
+        let total = self.used.saturating_add(added);
+        if total > self.allowed {
+            return Err(total);
         }
-        self.used = self.used.max(wanted);
-        Ok(true)
+        (self.used, self.added) = (total, added);
+        Ok(())
     }
 
-    fn table_growing(&mut self, _current: usize, wanted: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = self.table_elements;
-        if wanted > allowed {
-            self.refused = Some(Refusal::Table { wanted, allowed });
-        }
-        Ok(wanted <= allowed)
+    fn take_back(&mut self) {
+        self.used -= std::mem::take(&mut self.added);
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, wanted: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let grown = self.memories.grow(current, wanted);
+        let allowed = self.memories.allowed;
+        self.refused = grown.err().map(|wanted| Refusal::Memory { wanted, allowed }).or(self.refused);
+        Ok(grown.is_ok())
+    }
+
+    fn memory_grow_failed(&mut self, _why: wasmtime::Error) -> wasmtime::Result<()> {
+        self.memories.take_back();
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, wanted: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let grown = self.tables.grow(current, wanted);
+        let allowed = self.tables.allowed;
+        self.refused = grown.err().map(|wanted| Refusal::Table { wanted, allowed }).or(self.refused);
+        Ok(grown.is_ok())
+    }
+
+    fn table_grow_failed(&mut self, _why: wasmtime::Error) -> wasmtime::Result<()> {
+        self.tables.take_back();
+        Ok(())
     }
 }
 
@@ -57,7 +89,31 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Refusal::Memory { wanted, allowed } => write!(f, "it wanted {wanted} bytes of memory, {allowed} are allowed"),
-            Refusal::Table { wanted, allowed } => write!(f, "it wanted a table of {wanted} elements, {allowed} are allowed"),
+            Refusal::Table { wanted, allowed } => write!(f, "it wanted {wanted} elements of tables, {allowed} are allowed"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_memories_and_all_tables_count_together() {
+        let mut limiter = Limiter::new(100, 10);
+        let mut memory = |current, wanted| limiter.memory_growing(current, wanted, None).unwrap();
+        assert!(memory(0, 40) && memory(0, 40));
+        assert!(!memory(40, 61));
+        assert!(memory(40, 60));
+        assert!(!memory(0, 1));
+        assert_eq!(limiter.used(), 100);
+        assert_eq!(limiter.refused(), Some(Refusal::Memory { wanted: 101, allowed: 100 }));
+        // What could not be had after all is free again, once.
+        for _ in 0..2 {
+            limiter.memory_grow_failed(wasmtime::Error::msg("no memory")).unwrap();
+            assert_eq!(limiter.used(), 80);
+        }
+        assert!(limiter.table_growing(0, 6, None).unwrap());
+        assert!(!limiter.table_growing(0, 5, None).unwrap());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 /// Bytes after which a line is cut, so that a guest that never ends one does not fill the host's memory.
 const LINE_BYTES_MAX: usize = 16 << 10;
@@ -16,40 +16,50 @@ pub(crate) struct Lines(Arc<Mutex<Inner>>);
 
 struct Inner {
     partial: Vec<u8>,
-    sink: Box<dyn FnMut(&str) + Send>,
+    sink: Sink,
 }
 
+/// Takes a line, or stops the guest.
+type Sink = Box<dyn FnMut(&str) -> wasmtime::Result<()> + Send>;
+
 impl Lines {
-    pub fn new(sink: impl FnMut(&str) + Send + 'static) -> Self {
+    pub fn new(sink: impl FnMut(&str) -> wasmtime::Result<()> + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(Inner { partial: Vec::new(), sink: Box::new(sink) })))
     }
 
-    fn push(&self, mut bytes: &[u8]) {
+    fn push(&self, bytes: &[u8]) -> wasmtime::Result<()> {
         let mut inner = self.0.lock().expect("a sink does not panic");
-        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
-            inner.partial.extend_from_slice(&bytes[..end]);
-            inner.hand_over();
-            bytes = &bytes[end + 1..];
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let end = rest.iter().position(|&byte| byte == b'\n');
+            let room = LINE_BYTES_MAX - inner.partial.len();
+            let length = end.unwrap_or(rest.len()).min(room);
+            inner.partial.extend_from_slice(&rest[..length]);
+            rest = &rest[length..];
+            if end == Some(length) {
+                rest = &rest[1..];
+                inner.hand_over()?;
+            } else if inner.partial.len() == LINE_BYTES_MAX {
+                inner.hand_over()?;
+            }
         }
-        inner.partial.extend_from_slice(bytes);
-        if inner.partial.len() > LINE_BYTES_MAX {
-            inner.hand_over();
-        }
+        Ok(())
     }
 
     /// Hands over what is left when the guest has ended.
     pub fn finish(&self) {
         let mut inner = self.0.lock().expect("a sink does not panic");
         if !inner.partial.is_empty() {
-            inner.hand_over();
+            // It has ended: there is nothing to stop.
+            let _ = inner.hand_over();
         }
     }
 }
 
 impl Inner {
-    fn hand_over(&mut self) {
+    fn hand_over(&mut self) -> wasmtime::Result<()> {
         let line = std::mem::take(&mut self.partial);
-        (self.sink)(String::from_utf8_lossy(&line).trim_end_matches('\r'));
+        (self.sink)(String::from_utf8_lossy(&line).trim_end_matches('\r'))
     }
 }
 
@@ -78,8 +88,10 @@ impl Pollable for Lines {
 
 impl OutputStream for Lines {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.push(&bytes);
-        Ok(())
+        if bytes.len() > LINE_BYTES_MAX {
+            return Err(StreamError::trap("it wrote more than the stream had said that it takes"));
+        }
+        self.push(&bytes).map_err(StreamError::Trap)
     }
 
     fn flush(&mut self) -> StreamResult<()> {
@@ -99,13 +111,18 @@ mod tests {
     fn lines_are_whole_and_the_last_one_needs_no_end() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let sink = seen.clone();
-        let lines = Lines::new(move |line| sink.lock().unwrap().push(line.to_owned()));
-        lines.push(b"one\ntw");
-        lines.push(b"o\r\n\nthree");
+        let lines = Lines::new(move |line| {
+            sink.lock().unwrap().push(line.to_owned());
+            Ok(())
+        });
+        lines.push(b"one\ntw").unwrap();
+        lines.push(b"o\r\n\nthree").unwrap();
         lines.finish();
         lines.finish();
         assert_eq!(*seen.lock().unwrap(), ["one", "two", "", "three"]);
-        lines.push(&[b'x'; LINE_BYTES_MAX + 1]);
-        assert_eq!(seen.lock().unwrap().last().unwrap().len(), LINE_BYTES_MAX + 1);
+        lines.push(&[b'x'; 2 * LINE_BYTES_MAX + 1]).unwrap();
+        lines.finish();
+        let lengths: Vec<usize> = seen.lock().unwrap()[4..].iter().map(String::len).collect();
+        assert_eq!(lengths, [LINE_BYTES_MAX, LINE_BYTES_MAX, 1]);
     }
 }

@@ -19,9 +19,11 @@ use crate::compile::{Compilation, CompileLimits, Compiler, compile};
 use crate::config::{Config, Policy};
 use crate::deterministic::{self, Deterministic, Shared};
 use crate::entity::WasmEntityGuest;
+use crate::manifest::Manifest;
 use crate::orchestrator::OrchestratorGuest;
 use crate::prepared::Prepared;
-use crate::{DeployError, engine, http_activity};
+use crate::report::{self, Finding};
+use crate::{DeployError, engine, http_activity, imports};
 
 /// What all tenants share: the engine, its pool of guests, and the versions. Cheap to clone: clones share everything.
 #[derive(Clone)]
@@ -30,7 +32,15 @@ pub struct Runtime(Arc<Inner>);
 /// The executor of one tenant: runs guests on the shared runtime under the tenant's policy.
 pub struct Tenant {
     runtime: Arc<Inner>,
-    policy: RwLock<Arc<Policy>>,
+    policies: RwLock<Policies>,
+}
+
+/// What a tenant's guests may use and reach.
+#[derive(Default)]
+struct Policies {
+    default: Arc<Policy>,
+    /// Of versions that have another.
+    of_versions: HashMap<VersionId, Arc<Policy>>,
 }
 
 struct Inner {
@@ -91,6 +101,9 @@ pub struct App {
     pub version: VersionId,
     /// In the order in which the app describes them.
     pub functions: Vec<(FunctionName, FunctionKind)>,
+    pub manifest: Option<Manifest>,
+    /// What it imports that traps in its orchestrators and entities. Empty if it has none.
+    pub report: Vec<Finding>,
 }
 
 /// Why the runtime cannot be set up.
@@ -165,6 +178,12 @@ impl Runtime {
         self.0.loaded(version).map(|_| ())
     }
 
+    /// The manifest of a version that was prepared once. Read from its file each time.
+    pub fn manifest(&self, version: VersionId) -> Result<Option<Manifest>, LoadError> {
+        let bytes = self.0.modules.get(version).map_err(|why| LoadError::Unreadable { version, why })?;
+        Manifest::read(&bytes).map_err(|why| LoadError::Refused { version, why })
+    }
+
     /// Forgets a version that no instance needs any more. What still runs goes on.
     pub fn unload(&self, version: VersionId) {
         self.0.versions.lock().expect("nothing panics while it holds this").remove(&version);
@@ -172,8 +191,8 @@ impl Runtime {
 
     /// An executor for a tenant.
     pub fn tenant(&self, policy: Policy) -> Tenant {
-        let tenant = Tenant { runtime: self.0.clone(), policy: RwLock::default() };
-        tenant.set_policy(policy);
+        let tenant = Tenant { runtime: self.0.clone(), policies: RwLock::default() };
+        tenant.set_policy(policy, HashMap::new());
         tenant
     }
 
@@ -211,19 +230,26 @@ impl Inner {
     }
 
     fn prepare(&self, bytes: &[u8], limits: CompileLimits) -> Result<App, DeployError> {
-        let (version, prepared) = self.examine(bytes, limits)?;
-        self.modules.put(version, bytes)?;
-        Ok(App { version, functions: prepared.functions.clone() })
+        let app = self.examine(bytes, limits)?;
+        self.modules.put(app.version, bytes)?;
+        Ok(app)
     }
 
-    fn examine(&self, bytes: &[u8], limits: CompileLimits) -> Result<(VersionId, Arc<Prepared>), DeployError> {
-        let version = cache::version_of(bytes);
+    fn examine(&self, bytes: &[u8], limits: CompileLimits) -> Result<App, DeployError> {
         let _seat = self.compilations.begin()?;
         // Libraries read foreign bytes here. One that panics at them must not look like trouble of the host.
-        let placed = catch_unwind(AssertUnwindSafe(|| self.place(version, || self.admit(version, bytes, limits))));
-        let prepared = placed
-            .unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler gives up on it; the log says where"))))?;
-        Ok((version, prepared))
+        let examined = catch_unwind(AssertUnwindSafe(|| self.app_of(bytes, limits)));
+        examined.unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler gives up on it; the log says where"))))
+    }
+
+    fn app_of(&self, bytes: &[u8], limits: CompileLimits) -> Result<App, DeployError> {
+        let version = cache::version_of(bytes);
+        let manifest = Manifest::read(bytes)?;
+        let prepared = self.place(version, || self.admit(version, bytes, limits))?;
+        let functions = prepared.functions.clone();
+        let only_activities = functions.iter().all(|(_, kind)| *kind == FunctionKind::Activity);
+        let denied = if only_activities { Vec::new() } else { imports::denied_in_orchestrators(&prepared.component) };
+        Ok(App { version, functions, manifest, report: report::findings(denied, bytes) })
     }
 
     fn loaded(&self, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
@@ -299,29 +325,32 @@ impl Inner {
 }
 
 impl Tenant {
-    /// From now on. Guests that run already, and those that are suspended in memory, keep the policy that they began with.
-    pub fn set_policy(&self, policy: Policy) {
-        let limits = policy.limits.within(&self.runtime.config.most);
-        *self.policy.write().expect("nothing panics while it holds this") = Arc::new(Policy { limits, ..policy });
+    /// From now on, for all versions but those that have a policy of their own. Guests that run already, and those that are
+    /// suspended in memory, keep the policy that they began with.
+    pub fn set_policy(&self, default: Policy, of_versions: HashMap<VersionId, Policy>) {
+        let most = &self.runtime.config.most;
+        let bounded = |policy: Policy| Arc::new(Policy { limits: policy.limits.within(most), ..policy });
+        let of_versions = of_versions.into_iter().map(|(version, policy)| (version, bounded(policy))).collect();
+        *self.policies.write().expect("nothing panics while it holds this") = Policies { default: bounded(default), of_versions };
     }
 
     /// Prepares a file that the tenant deploys; see [`Runtime::prepare`].
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.runtime.prepare(bytes, self.policy().compile)
+        self.runtime.prepare(bytes, self.policy(None).compile)
     }
 
     /// The same without keeping the file: the version can be run until it is unloaded.
     pub fn examine(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        let (version, prepared) = self.runtime.examine(bytes, self.policy().compile)?;
-        Ok(App { version, functions: prepared.functions.clone() })
+        self.runtime.examine(bytes, self.policy(None).compile)
     }
 
-    fn policy(&self) -> Arc<Policy> {
-        self.policy.read().expect("nothing panics while it holds this").clone()
+    fn policy(&self, version: Option<VersionId>) -> Arc<Policy> {
+        let policies = self.policies.read().expect("nothing panics while it holds this");
+        version.and_then(|version| policies.of_versions.get(&version)).unwrap_or(&policies.default).clone()
     }
 
-    fn store(&self, shared: Arc<Shared>) -> Result<Store<Deterministic>, String> {
-        Deterministic::store(&self.runtime.engine, self.policy(), shared).map_err(|why| format!("{why:#}"))
+    fn store(&self, version: VersionId, shared: Arc<Shared>) -> Result<Store<Deterministic>, String> {
+        Deterministic::store(&self.runtime.engine, self.policy(Some(version)), shared).map_err(|why| format!("{why:#}"))
     }
 }
 
@@ -333,7 +362,7 @@ impl Executor for Tenant {
             prepared.orchestrator.clone().ok_or_else(|| format!("version {version} does not export `run-orchestrator`"))?;
         let seat = inner.seat(&prepared)?;
         let name = execution.lock().expect("a turn panicked; its execution is never used again").context().name.clone();
-        let store = self.store(Shared::of_execution(execution))?;
+        let store = self.store(version, Shared::of_execution(execution))?;
         Ok(Box::new(OrchestratorGuest::new(
             store,
             entry,
@@ -352,12 +381,12 @@ impl Executor for Tenant {
         let entry = prepared.entity.clone().filter(|_| prepared.has(FunctionKind::Entity, &name));
         let entry = entry.ok_or_else(|| format!("version {version} has no entity '{name}'"))?;
         let seat = inner.seat(&prepared)?;
-        let store = self.store(Shared::of_operation(scope))?;
+        let store = self.store(version, Shared::of_operation(scope))?;
         Ok(Box::new(WasmEntityGuest::new(store, entry, name, inner.config.between_slices.clone(), seat)))
     }
 
-    fn run_http(&self, call: ActivityCall) -> ActivityFuture {
-        let (inner, policy) = (self.runtime.clone(), self.policy());
+    fn run_http(&self, caller: Option<VersionId>, call: ActivityCall) -> ActivityFuture {
+        let (inner, policy) = (self.runtime.clone(), self.policy(caller));
         Box::pin(async move {
             let _seat = inner.http_seats.acquire().await.expect("the semaphore is never closed");
             http_activity::run(&policy, &call.input).await
@@ -365,6 +394,6 @@ impl Executor for Tenant {
     }
 
     fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
-        Box::pin(self.runtime.clone().run_activity(self.policy(), version, call))
+        Box::pin(self.runtime.clone().run_activity(self.policy(Some(version)), version, call))
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct LastWords {
 impl LastWords {
     /// Takes a line that the guest logged as an error.
     pub fn logged(&mut self, line: &str) {
-        self.logged = Some(line.to_owned());
+        self.logged = Some(line[..line.floor_char_boundary(TEXT_BYTES_MAX)].to_owned());
     }
 
     /// Takes a line of standard error.
@@ -128,6 +128,10 @@ impl Circumstances<'_> {
                 "it used up the {fuel} units of fuel that one {span} may spend: it loops, or an activity should do this work"
             );
             return (Failure::FUEL_EXHAUSTED, message, None);
+        }
+        if cause.contains("fuel allocated for hostcalls") {
+            let message = "it handed the host more at once than any payload may have".to_owned();
+            return (Failure::LIMIT_EXCEEDED, message, None);
         }
         if trap == Some(&Trap::StackOverflow) {
             let message = format!("it recursed deeper than a stack of {} bytes allows", self.limits.stack_bytes);

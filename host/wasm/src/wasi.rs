@@ -38,6 +38,9 @@ const INSECURE_SEED: &str = "wasi:random/insecure-seed@0.2.12";
 
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
+/// What looking at one pollable costs, as if it were so many bytes.
+const POLLABLE_COST: usize = 64;
+
 /// The state of WASI in a guest.
 pub(crate) struct Wasi {
     context: WasiCtx,
@@ -77,10 +80,11 @@ impl Random {
         u64::from_le_bytes(bytes)
     }
 
-    fn bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
+    fn bytes(&mut self, shared: &Shared, length: u64) -> wasmtime::Result<Vec<u8>> {
         if length > RANDOM_BYTES_MAX {
             wasmtime::bail!("it asked for {length} random bytes, {RANDOM_BYTES_MAX} are allowed at a time");
         }
+        shared.spend(length as usize)?;
         let mut bytes = vec![0; length as usize];
         self.fill(&mut bytes);
         Ok(bytes)
@@ -90,11 +94,17 @@ impl Random {
 impl Wasi {
     fn new(shared: &Arc<Shared>, environment: &[(String, String)]) -> Self {
         let out = shared.clone();
-        let stdout = Lines::new(move |line| out.log(LogLevel::Info, line));
+        let stdout = Lines::new(move |line| {
+            out.spend(line.len())?;
+            out.log(LogLevel::Info, line);
+            Ok(())
+        });
         let err = shared.clone();
         let stderr = Lines::new(move |line| {
+            err.spend(line.len())?;
             err.last_words().printed(line);
             err.log(LogLevel::Warn, line);
+            Ok(())
         });
         let context = WasiCtxBuilder::new()
             .envs(environment)
@@ -198,6 +208,7 @@ impl Sleep {
 
 fn sleep_until(store: &mut StoreContextMut<'_, Deterministic>, nanos: u64) -> wasmtime::Result<Resource<DynPollable>> {
     let data = store.data_mut();
+    data.shared.spend(POLLABLE_COST)?;
     // Rounded up: who wakes never wakes early.
     let fire_at = Timestamp(i64::try_from(nanos.div_ceil(1_000)).unwrap_or(i64::MAX));
     let wakes = data.shared.either(
@@ -249,6 +260,7 @@ fn add_sleep(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
     io.func_wrap_async("poll", |mut store, (pollables,): (Vec<Resource<DynPollable>>,)| {
         Box::new(async move {
             let shared = store.data().shared.clone();
+            shared.spend(pollables.len() * POLLABLE_COST)?;
             let ready = shared.durably(poll::Host::poll(&mut store.data_mut().table, pollables)).await??;
             refuel(&mut store)?;
             Ok((ready,))
@@ -257,6 +269,7 @@ fn add_sleep(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
     io.func_wrap_async("[method]pollable.block", |mut store, (pollable,): (Resource<DynPollable>,)| {
         Box::new(async move {
             let shared = store.data().shared.clone();
+            shared.spend(POLLABLE_COST)?;
             shared.durably(poll::HostPollable::block(&mut store.data_mut().table, pollable)).await??;
             refuel(&mut store)
         })
@@ -271,11 +284,15 @@ fn add_sleep(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
 
 fn add_random(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
     let mut random = linker.instance(RANDOM)?;
-    random.func_wrap("get-random-bytes", |mut store, (length,): (u64,)| Ok((store.data_mut().wasi().random.bytes(length)?,)))?;
+    random.func_wrap("get-random-bytes", |mut store, (length,): (u64,)| {
+        let shared = store.data().shared.clone();
+        Ok((store.data_mut().wasi().random.bytes(&shared, length)?,))
+    })?;
     random.func_wrap("get-random-u64", |mut store, ()| Ok((store.data_mut().wasi().random.next_u64(),)))?;
     let mut insecure = linker.instance(INSECURE)?;
     insecure.func_wrap("get-insecure-random-bytes", |mut store, (length,): (u64,)| {
-        Ok((store.data_mut().wasi().insecure.bytes(length)?,))
+        let shared = store.data().shared.clone();
+        Ok((store.data_mut().wasi().insecure.bytes(&shared, length)?,))
     })?;
     insecure.func_wrap("get-insecure-random-u64", |mut store, ()| Ok((store.data_mut().wasi().insecure.next_u64(),)))?;
     linker.instance(INSECURE_SEED)?.func_wrap("insecure-seed", |mut store, ()| {

@@ -9,12 +9,13 @@ fn tenant(directory: &std::path::Path, compile: CompileLimits) -> Tenant {
     Runtime::new(config).unwrap().tenant(Policy { compile, ..Policy::default() })
 }
 
-/// Valid, and much work: functions of many values that live long.
+/// Valid, and much work: functions of many values that live long, none of which can be left out.
 fn slow_module() -> Vec<u8> {
-    let locals: String =
-        (0..200).map(|n| format!("(local.set {n} (i64.mul (local.get {}) (local.get 7)))", (n * 31) % 200)).collect();
-    let function = format!("(func (local {}) {locals})", "i64 ".repeat(200));
-    wat::parse_str(format!("(module {})", function.repeat(20_000))).unwrap()
+    let multiply = |n: usize| format!("(local.set {n} (i64.mul (local.get {}) (local.get 7)))", (n * 31) % 200);
+    let store = |n: usize| format!("(i64.store (i32.const {}) (local.get {n}))", n * 8);
+    let body: String = (0..200).map(multiply).chain((0..200).map(store)).collect();
+    let function = format!("(func (param i64) (local {}) {body})", "i64 ".repeat(200));
+    wat::parse_str(format!("(component (core module (memory 1) {}))", function.repeat(10_000))).unwrap()
 }
 
 #[test]
@@ -28,6 +29,10 @@ fn an_app_is_compiled_by_a_process_and_mapped() {
     assert_eq!(files, 2, "the code and its digest");
     let why = tenant.prepare(b"\0asm\x02\0\0\0").unwrap_err();
     assert!(why.to_string().contains("cut off or of an unknown version"), "{why}");
+    // The compiler has no pool; the host has.
+    let memories = wat::parse_str("(component (core module (memory 1) (memory 1)))").unwrap();
+    let why = tenant.prepare(&memories).unwrap_err();
+    assert!(matches!(why, DeployError::Module(_)), "{why}");
 }
 
 #[test]

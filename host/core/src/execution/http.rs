@@ -13,7 +13,7 @@ use url::Url;
 
 use super::tasks::Work;
 use super::{Execution, Stopped, TaskId, arguments};
-use crate::guest::HTTP_ACTIVITY;
+use crate::guest::{HTTP_ACTIVITY, SECRET_OPENS};
 use crate::{Event, Failure, FunctionName, Payload, Timestamp};
 
 /// How long to wait for the next poll when the answer does not say.
@@ -90,7 +90,9 @@ impl Poll {
         next.set_fragment(None);
         let elsewhere = next.origin() != self.uri.origin();
         if let Some(headers) = &mut self.request.headers {
-            headers.retain(|name, _| is_kept(&name.to_ascii_lowercase(), elsewhere));
+            headers.retain(|name, value| {
+                is_kept(&name.to_ascii_lowercase(), elsewhere) && !(elsewhere && value.contains(SECRET_OPENS))
+            });
         }
         self.request.method = "GET".into();
         self.request.uri = next.to_string();

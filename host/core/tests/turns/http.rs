@@ -100,7 +100,7 @@ fn a_202_is_polled_until_it_is_something_else() {
 #[test]
 fn credentials_stay_with_their_origin() {
     let headers = json!({"Accept": "x", "AUTHORIZATION": "1", "Cookie": "2", "proxy-authorization": "3", "X-Api-Key": "4",
-        "x-auth-token": "5", "My-Secret": "6", "Host": "a.example"});
+        "x-auth-token": "5", "My-Secret": "6", "Host": "a.example", "X-Account": "{{secret:ACCOUNT}}"});
     let request = json!({"method": "GET", "uri": "https://a.example/x", "headers": headers});
     for elsewhere in [
         "http://a.example/y",

@@ -290,7 +290,7 @@ impl Net {
         self.activities_run.push(format!("{name}({input})"));
         let call = ActivityCall { name: name.clone(), input, instance: item.record.id.clone(), seq, attempt };
         let mut future = match name.as_str() {
-            HTTP_ACTIVITY => self.executor.run_http(call),
+            HTTP_ACTIVITY => self.executor.run_http(Some(VERSION), call),
             _ => self.executor.run_activity(VERSION, call),
         };
         let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else { panic!() };

@@ -57,7 +57,8 @@ fn the_limits_are_named_with_their_values() {
 #[test]
 fn one_that_never_ends_is_killed() {
     let (host, _directory) = host("exec sleep 1000");
-    host.tenant.set_policy(dacapo_wasm::Policy { compile: CompileLimits { seconds: 0, memory_bytes: 1 }, ..Default::default() });
+    let compile = CompileLimits { seconds: 0, memory_bytes: 1 };
+    host.tenant.set_policy(dacapo_wasm::Policy { compile, ..Default::default() }, Default::default());
     let why = host.tenant.prepare(&Guest::default().module()).unwrap_err();
     assert!(matches!(why, DeployError::Limit { limit: "compile_seconds", .. }), "{why}");
 }

@@ -174,3 +174,38 @@ fn the_cache_is_for_the_owner_only() {
     let host = Host::new();
     assert_eq!(std::fs::metadata(&host.config.cache).unwrap().permissions().mode() & 0o777, 0o700);
 }
+
+#[test]
+fn what_traps_in_an_orchestrator_is_reported_with_who_calls_it() {
+    let host = Host::new();
+    let guest = Guest { more: "(func $dial (drop (call $network)))", ..crate::wasi::on_the_network() };
+    for bytes in [guest.module(), guest.component()] {
+        let report = host.runtime.prepare(&bytes).unwrap().report;
+        let [finding] = report.as_slice() else { panic!("{report:?}") };
+        assert_eq!(
+            (finding.interface.as_str(), finding.function.as_str()),
+            ("wasi:sockets/instance-network@0.2.3", "instance-network")
+        );
+        assert_eq!(finding.what, "allowed in activities; in an orchestrator or entity it traps");
+        assert!(finding.called_by.contains(&"dial".to_owned()), "{report:?}");
+    }
+    let only_activities = Guest { functions: vec![("work", Kind::Activity)], ..crate::wasi::on_the_network() };
+    assert_eq!(host.runtime.prepare(&only_activities.module()).unwrap().report, []);
+    assert_eq!(host.runtime.prepare(&Guest::default().module()).unwrap().report, []);
+}
+
+#[test]
+fn a_manifest_is_found_in_modules_and_components() {
+    let host = Host::new();
+    let guest =
+        Guest { more: r#"(@custom "dacapo:manifest" "{\22name\22:\22shop\22,\22version\22:\222.1\22}")"#, ..Guest::default() };
+    for bytes in [guest.module(), guest.component()] {
+        let app = host.runtime.prepare(&bytes).unwrap();
+        let manifest = app.manifest.unwrap();
+        assert_eq!(host.runtime.manifest(app.version).unwrap().as_ref(), Some(&manifest));
+        assert_eq!((manifest.name.as_deref(), manifest.version.as_deref()), (Some("shop"), Some("2.1")));
+    }
+    let wrong = Guest { more: r#"(@custom "dacapo:manifest" "{\22nam\22:\22shop\22}")"#, ..Guest::default() };
+    let message = refused(&host, &wrong.module());
+    assert!(message.contains("dacapo:manifest") && message.contains("unknown field `nam`"), "{message}");
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dacapo_core::guest::HTTP_ACTIVITY;
 use dacapo_core::{ActivityCall, Executor, Failure, FunctionName, InstanceId, Seq};
-use dacapo_wasm::AllowList;
+use dacapo_wasm::{AllowList, HttpLimits, Secret};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -61,7 +61,7 @@ async fn send(host: &Host, request: &str) -> Result<String, Failure> {
         seq: Seq(0),
         attempt: 1,
     };
-    host.tenant.run_http(call).await.map(|output| output.to_string())
+    host.tenant.run_http(None, call).await.map(|output| output.to_string())
 }
 
 /// A host that may reach the server.
@@ -216,4 +216,47 @@ async fn a_response_that_cannot_be_kept_is_a_failure_for_good() {
     let failure = send(&host(&server), &request).await.unwrap_err();
     assert_eq!((failure.error_type.as_str(), failure.retriable), ("HttpRequestFailed", false), "{failure}");
     assert!(failure.message.contains("not a text in UTF-8"), "{failure}");
+}
+
+#[tokio::test]
+async fn requests_and_responses_are_held_to_their_limits() {
+    let server = Server::answering(ok("", &"x".repeat(51))).await;
+    let host = Host::with(|setup| {
+        setup.policy.outbound = AllowList::parse([&server.authority]).unwrap();
+        setup.policy.http = HttpLimits { request_bytes: 40, response_bytes: 50, time: Duration::from_secs(20) };
+    });
+    for (content, limit) in [("y".repeat(41), "http_request_bytes"), (String::new(), "http_response_bytes")] {
+        let request = format!(r#"{{"method":"POST","uri":"http://{}/","content":"{content}"}}"#, server.authority);
+        let failure = send(&host, &request).await.unwrap_err();
+        assert_eq!((failure.error_type.as_str(), failure.retriable), ("LimitExceeded", false), "{failure}");
+        assert!(failure.message.contains(limit), "{failure}");
+    }
+    let silent = Server::answering("").await;
+    let host = Host::with(|setup| {
+        setup.policy.outbound = AllowList::parse([&silent.authority]).unwrap();
+        setup.policy.http.time = Duration::from_millis(50);
+    });
+    let failure = send(&host, &format!(r#"{{"method":"GET","uri":"http://{}/"}}"#, silent.authority)).await.unwrap_err();
+    assert!(failure.message.contains("the limit http_seconds") && failure.retriable, "{failure}");
+}
+
+#[tokio::test]
+async fn a_secret_is_put_into_headers_for_its_hosts_and_nowhere_else() {
+    let mut friend = Server::answering(ok("", "")).await;
+    let mut stranger = Server::answering(ok("", "")).await;
+    let host = Host::with(|setup| {
+        setup.policy.outbound = AllowList::parse([&friend.authority, &stranger.authority]).unwrap();
+        let hosts = AllowList::parse([format!("http://{}", friend.authority)]).unwrap();
+        setup.policy.secrets = vec![Secret { name: "KEY".into(), value: "s3cret".into(), hosts, environment: None }];
+    });
+    let request = |authority: &str| {
+        format!(r#"{{"method":"GET","uri":"http://{authority}/","headers":{{"Authorization":"Bearer {{{{secret:KEY}}}}"}}}}"#)
+    };
+    send(&host, &request(&friend.authority)).await.unwrap();
+    let heard = friend.heard().await;
+    assert!(heard.iter().any(|line| line == "authorization: Bearer s3cret"), "{heard:?}");
+    let failure = send(&host, &request(&stranger.authority)).await.unwrap_err();
+    assert_eq!((failure.error_type.as_str(), failure.retriable), ("HttpRequestFailed", false), "{failure}");
+    assert!(failure.message.contains("the secret 'KEY' is not for") && !failure.message.contains("s3cret"), "{failure}");
+    assert!(stranger.heard.try_recv().is_err(), "nothing was sent");
 }

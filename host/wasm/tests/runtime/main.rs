@@ -5,6 +5,7 @@ mod compile;
 mod deployment;
 mod entities;
 mod guest;
+mod hostile;
 mod http;
 mod management;
 mod orchestrators;

@@ -41,7 +41,7 @@ const HELPERS: &str = r#"
     (data (i32.const 3650) "data.json")
     (data (i32.const 3700) "thread 'main' (1) panicked at src/lib.rs:3:4:\0athe end\0anote: run with `RUST_BACKTRACE=1`\0a")"#;
 
-fn on_wasi(orchestrator: &'static str) -> Guest {
+pub fn on_wasi(orchestrator: &'static str) -> Guest {
     Guest { imports: PREVIEW1, more: HELPERS, orchestrator, ..Guest::default() }
 }
 
@@ -150,7 +150,7 @@ fn panics_and_exits_are_told_from_traps() {
 fn the_environment_is_the_configured_one_and_there_are_no_files() {
     let host = Host::with(|setup| {
         setup.policy.environment = vec![("A".into(), "1".into()), ("B".into(), "2".into())];
-        setup.policy.directories = vec![DirectoryGrant { guest: "/".into(), host: std::env::temp_dir() }];
+        setup.policy.directories = vec![DirectoryGrant { guest: "/".into(), host: std::env::temp_dir(), writable: false }];
     });
     let count = "(drop (call $environ (i32.const 200) (i32.const 204))) (call $number (i64.load32_u (i32.const 200)))";
     assert_eq!(host.outcome(&on_wasi(count)).unwrap(), "2");
@@ -195,7 +195,7 @@ const CLOCKS: &str = "package wasi:clocks@0.2.0;
         subscribe-duration: func(when: u64) -> pollable;
     }";
 
-fn polling(orchestrator: &'static str) -> Guest {
+pub fn polling(orchestrator: &'static str) -> Guest {
     Guest {
         packages: &[IO, CLOCKS],
         world: "import wasi:clocks/monotonic-clock@0.2.0; import wasi:io/poll@0.2.0;",
@@ -247,7 +247,7 @@ async fn an_activity_reads_granted_directories_and_nothing_else() {
     std::fs::write(directory.path().join("data.json"), "{\"stock\":3}").unwrap();
     let read = activity_on_wasi("(call $read_file)");
     assert_eq!(run(&Host::new(), &read).await.unwrap(), "8");
-    let grant = DirectoryGrant { guest: "/data".into(), host: directory.path().to_owned() };
+    let grant = DirectoryGrant { guest: "/data".into(), host: directory.path().to_owned(), writable: false };
     let host = Host::with(|setup| setup.policy.directories = vec![grant]);
     assert_eq!(run(&host, &read).await.unwrap(), "{\"stock\":3}");
     // Asks to create the file that it opens: refused, because the grant is for reading.
@@ -257,6 +257,51 @@ async fn an_activity_reads_granted_directories_and_nothing_else() {
     );
     assert_ne!(run(&host, &create).await.unwrap(), "0");
     assert!(!directory.path().join("work").exists());
+}
+
+#[tokio::test]
+async fn an_activity_writes_where_it_may_and_never_leaves_the_directory() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("secret"), "\"seen\"").unwrap();
+    let directory = outside.path().join("granted");
+    std::fs::create_dir(&directory).unwrap();
+    let grant = DirectoryGrant { guest: "/data".into(), host: directory.clone(), writable: true };
+    let host = Host::with(|setup| setup.policy.directories = vec![grant]);
+    let create = activity_on_wasi(
+        "(call $number (i64.extend_i32_u (call $path_open (i32.const 3) (i32.const 0) (i32.const 3400) (i32.const 4) (i32.const 1)
+            (i64.const 64) (i64.const 64) (i32.const 0) (i32.const 200))))",
+    );
+    assert_eq!(run(&host, &create).await.unwrap(), "0");
+    assert!(directory.join("work").exists());
+
+    let read = activity_on_wasi("(call $read_file)");
+    for target in ["../secret", outside.path().join("secret").to_str().unwrap()] {
+        std::os::unix::fs::symlink(target, directory.join("data.json")).unwrap();
+        // An error number, not what stands in the file.
+        let errno: u32 = run(&host, &read).await.unwrap().parse().unwrap();
+        assert_ne!(errno, 0, "{target}");
+        std::fs::remove_file(directory.join("data.json")).unwrap();
+    }
+    // Nor is a file created at the other end of a link.
+    std::fs::remove_file(directory.join("work")).unwrap();
+    std::os::unix::fs::symlink("../made", directory.join("work")).unwrap();
+    assert_ne!(run(&host, &create).await.unwrap(), "0");
+    assert!(!outside.path().join("made").exists());
+}
+
+#[tokio::test]
+async fn a_version_may_have_a_policy_of_its_own_and_secrets_are_for_activities() {
+    use dacapo_wasm::{AllowList, Policy, Secret};
+    let count = "(drop (call $environ (i32.const 200) (i32.const 204))) (call $number (i64.load32_u (i32.const 200)))";
+    let secret =
+        Secret { name: "KEY".into(), value: "s3cret".into(), hosts: AllowList::default(), environment: Some("KEY".into()) };
+    let host = Host::with(|setup| setup.policy.secrets = vec![secret.clone()]);
+    let activity = activity_on_wasi(count);
+    assert_eq!(run(&host, &activity).await.unwrap(), "1");
+    assert_eq!(host.outcome(&on_wasi(count)).unwrap(), "0", "never an orchestrator");
+    let version = host.deploy(&activity);
+    host.tenant.set_policy(Policy { secrets: vec![secret], ..Policy::default() }, [(version, Policy::default())].into());
+    assert_eq!(run(&host, &activity).await.unwrap(), "0");
 }
 
 #[tokio::test]

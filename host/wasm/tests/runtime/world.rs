@@ -44,6 +44,7 @@ impl Host {
             stack_bytes: 256 << 10,
             fuel_per_turn: 2_000_000,
             activity_time: Duration::from_secs(20),
+            activity_log_bytes: 10_000,
         };
         let mut setup =
             Setup { pool: PoolSize::small(), policy: Policy { limits, ..Policy::default() }, compiler: Compiler::InProcess };

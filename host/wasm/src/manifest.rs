@@ -1,0 +1,215 @@
+//! What an app says of itself: the custom section `dacapo:manifest`, a JSON object.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use wasmparser::{Parser, Payload};
+
+use crate::config::{DirectoryGrant, Policy};
+use crate::{AllowList, DeployError};
+
+/// The name of the custom section.
+pub const MANIFEST_SECTION: &str = "dacapo:manifest";
+
+const MANIFEST_BYTES_MAX: usize = 64 << 10;
+const TEXT_CHARS_MAX: usize = 128;
+const ENTRIES_MAX: usize = 1_000;
+
+/// What an app says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Manifest {
+    /// The name of the app, where whoever deploys it gives no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What people call this version: its label, where whoever deploys it gives no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// What its activities want to reach; they reach nothing else, whatever the administrator grants. None: all that is
+    /// granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<AskedGrants>,
+}
+
+/// What an app asks for. It gets what is granted as well.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct AskedGrants {
+    /// Entries of an [`AllowList`].
+    pub outbound: Vec<String>,
+    pub directories: Vec<AskedDirectory>,
+    /// Names of environment variables.
+    pub environment: BTreeSet<String>,
+    /// Names of secrets.
+    pub secrets: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AskedDirectory {
+    /// The path at which the app expects it, such as `/data`.
+    pub guest: String,
+    #[serde(default)]
+    pub writable: bool,
+}
+
+impl Manifest {
+    /// Reads the manifest of a component or core module: of its outermost level, or of the level nearest to it that has one
+    /// (tools that make a component of a module leave the module's sections within). None: there is none.
+    pub fn read(wasm: &[u8]) -> Result<Option<Self>, DeployError> {
+        match section(wasm)? {
+            Some(bytes) => Self::parse(bytes).map(Some).map_err(DeployError::Manifest),
+            None => Ok(None),
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() > MANIFEST_BYTES_MAX {
+            return Err(format!("it has {} bytes, {MANIFEST_BYTES_MAX} are allowed", bytes.len()));
+        }
+        // A list would do for serde, too.
+        let object: Map<String, Value> = serde_json::from_slice(bytes).map_err(|why| why.to_string())?;
+        let manifest: Self = serde_json::from_value(object.into()).map_err(|why| why.to_string())?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for (member, text) in [("name", &self.name), ("version", &self.version)] {
+            let Some(text) = text else { continue };
+            if text.is_empty() || text.chars().count() > TEXT_CHARS_MAX || text.chars().any(char::is_control) {
+                return Err(format!("`{member}` must have 1 to {TEXT_CHARS_MAX} characters, and no control characters"));
+            }
+        }
+        self.grants.as_ref().map_or(Ok(()), AskedGrants::check)
+    }
+}
+
+impl AskedGrants {
+    fn check(&self) -> Result<(), String> {
+        let Self { outbound, directories, environment, secrets } = self;
+        if outbound.len() + directories.len() + environment.len() + secrets.len() > ENTRIES_MAX {
+            return Err(format!("`grants` asks for more than {ENTRIES_MAX} things"));
+        }
+        AllowList::parse(outbound).map_err(|why| format!("`grants.outbound`: {why}"))?;
+        match directories.iter().find(|directory| !directory.guest.starts_with('/')) {
+            Some(directory) => Err(format!("`grants.directories`: the path '{}' must begin with '/'", directory.guest)),
+            None => Ok(()),
+        }
+    }
+
+    fn directory(&self, granted: &DirectoryGrant) -> Option<DirectoryGrant> {
+        let asked = self.directories.iter().find(|asked| asked.guest == granted.guest)?;
+        Some(DirectoryGrant { writable: granted.writable && asked.writable, ..granted.clone() })
+    }
+}
+
+impl Policy {
+    /// What is granted here and asked for by the app. An app without a manifest, or whose manifest asks for nothing in
+    /// particular, has all that is granted.
+    pub fn narrowed(&self, manifest: Option<&Manifest>) -> Policy {
+        let Some(asked) = manifest.and_then(|manifest| manifest.grants.as_ref()) else { return self.clone() };
+        // Entries were checked when the manifest was read; what is none asks for nothing.
+        let outbound = AllowList::parse(&asked.outbound).unwrap_or_default();
+        let mut policy = self.clone();
+        policy.outbound = self.outbound.narrowed(&outbound);
+        policy.directories = self.directories.iter().filter_map(|granted| asked.directory(granted)).collect();
+        policy.environment.retain(|(name, _)| asked.environment.contains(name));
+        policy.secrets.retain(|secret| asked.secrets.contains(&secret.name));
+        policy
+    }
+}
+
+/// The section of the least depth. Files that are cut off have none: the compiler says what is wrong with them.
+fn section(wasm: &[u8]) -> Result<Option<&[u8]>, DeployError> {
+    let mut found: Option<(usize, &[u8])> = None;
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload {
+            Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
+            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
+            Ok(Payload::CustomSection(section)) if section.name() == MANIFEST_SECTION => match found {
+                Some((at, _)) if at < depth => {}
+                Some((at, _)) if at == depth => {
+                    return Err(DeployError::Manifest("there are two of them, none of which is the outer one".into()));
+                }
+                Some(_) | None => found = Some((depth, section.data())),
+            },
+            Ok(_) => {}
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(found.map(|(_, bytes)| bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Secret;
+
+    fn read(wat: &str) -> Result<Option<Manifest>, String> {
+        Manifest::read(&wat::parse_str(wat).unwrap()).map_err(|why| why.to_string())
+    }
+
+    fn named(name: &str) -> Option<Manifest> {
+        Some(Manifest { name: Some(name.into()), ..Manifest::default() })
+    }
+
+    #[test]
+    fn the_outermost_section_counts() {
+        let section = |name: &str| format!(r#"(@custom "dacapo:manifest" "{{\22name\22:\22{name}\22}}")"#);
+        let (a, b) = (section("a"), section("b"));
+        assert_eq!(read("(module)").unwrap(), None);
+        assert_eq!(read(&format!("(module {a})")).unwrap(), named("a"));
+        assert_eq!(read(&format!("(component {a} (core module {b}))")).unwrap(), named("a"));
+        assert_eq!(read(&format!("(component (core module {b}) {a})")).unwrap(), named("a"));
+        assert_eq!(read(&format!("(component (core module) (core module {b}))")).unwrap(), named("b"));
+        for two in [format!("(module {a} {b})"), format!("(component (core module {a}) (core module {b}))")] {
+            assert!(read(&two).unwrap_err().contains("two of them"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_refused_with_the_member() {
+        let error = |json: &str| Manifest::parse(json.as_bytes()).unwrap_err();
+        assert!(error("nonsense").contains("expected"));
+        assert!(error("[]").contains("invalid"));
+        assert!(error(r#"{"nam":"x"}"#).contains("unknown field `nam`"));
+        assert!(error(r#"{"name":""}"#).contains("`name` must have"));
+        assert!(error("{\"version\":\"a\\nb\"}").contains("`version` must have"));
+        assert!(error(r#"{"grants":{"outbound":["http://a/b"]}}"#).contains("`grants.outbound`: 'http://a/b'"));
+        assert!(error(r#"{"grants":{"directories":[{"guest":"data"}]}}"#).contains("`grants.directories`: the path 'data'"));
+        assert!(error(r#"{"grants":{"directories":[{"guest":"/d","host":"/etc"}]}}"#).contains("unknown field `host`"));
+        assert!(error(r#"{"grants":{"secrets":{"KEY":"value"}}}"#).contains("expected a sequence"));
+        assert!(error(&format!(r#"{{"name":"{}"}}"#, "x".repeat(70_000))).contains("65536 are allowed"));
+        assert!(Manifest::parse(b"{}").is_ok());
+    }
+
+    #[test]
+    fn a_manifest_narrows_and_never_widens() {
+        let directory = |guest: &str, writable| DirectoryGrant { guest: guest.into(), host: "/srv".into(), writable };
+        let secret = |name: &str| Secret { name: name.into(), value: "v".into(), hosts: AllowList::default(), environment: None };
+        let granted = Policy {
+            outbound: AllowList::parse(["*.example.org"]).unwrap(),
+            directories: vec![directory("/a", true), directory("/b", true), directory("/c", false)],
+            environment: vec![("A".into(), "1".into()), ("B".into(), "2".into())],
+            secrets: vec![secret("K"), secret("L")],
+            ..Policy::default()
+        };
+        let asked = r#"{"grants":{"outbound":["api.example.org","elsewhere.org"],
+            "directories":[{"guest":"/a"},{"guest":"/c","writable":true},{"guest":"/d"}],
+            "environment":["B","C"],"secrets":["L","M"]}}"#;
+        let narrowed = granted.narrowed(Some(&Manifest::parse(asked.as_bytes()).unwrap()));
+        assert_eq!(narrowed.outbound, AllowList::parse(["api.example.org"]).unwrap());
+        assert_eq!(narrowed.directories, [directory("/a", false), directory("/c", false)]);
+        assert_eq!(narrowed.environment, [("B".to_owned(), "2".to_owned())]);
+        assert_eq!(narrowed.secrets, [secret("L")]);
+        for all in [None, Some(Manifest::default())] {
+            assert_eq!(granted.narrowed(all.as_ref()).secrets.len(), 2);
+        }
+        let nothing = granted.narrowed(Some(&Manifest { grants: Some(AskedGrants::default()), ..Manifest::default() }));
+        assert_eq!(nothing.outbound, AllowList::default());
+        assert!(nothing.directories.is_empty() && nothing.environment.is_empty() && nothing.secrets.is_empty());
+    }
+}
