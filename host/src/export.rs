@@ -20,13 +20,14 @@
 //! there is one definition of stored bytes, with its promise that later releases read them, and an instance that was moved
 //! is the same to the last bit. A file that does not end with `done` was cut off.
 
+use std::collections::HashSet;
 use std::io::BufRead;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use dacapo_core::commit::Timer;
 use dacapo_core::execution::Shown;
-use dacapo_core::{HistoryChunk, InstanceRecord, Row, Seq, Timestamp, VersionId};
+use dacapo_core::{HistoryChunk, InstanceId, InstanceRecord, Row, Seq, Timestamp, VersionId};
 use dacapo_store::{AppVersion, Snapshot, StoreError, codec};
 use serde::{Deserialize, Serialize};
 
@@ -124,14 +125,15 @@ pub struct Reader<R> {
     input: R,
     line: u64,
     instance: Option<Snapshot>,
-    instances: u64,
+    /// The instances that were read.
+    ids: HashSet<InstanceId>,
     ended: bool,
 }
 
 impl<R: BufRead> Reader<R> {
     /// Reads the header.
     pub fn new(input: R) -> Result<Self, ExportError> {
-        let mut reader = Self { input, line: 0, instance: None, instances: 0, ended: false };
+        let mut reader = Self { input, line: 0, instance: None, ids: HashSet::new(), ended: false };
         match reader.next_line()? {
             Line::Header { format, .. } if format != FORMAT => Err(reader.error(format!("it is no {FORMAT}, but '{format}'"))),
             Line::Header { version, .. } if version > VERSION => {
@@ -187,15 +189,17 @@ impl<R: BufRead> Reader<R> {
                 }
                 Line::Done { instances } if self.instance.is_none() => {
                     self.ended = true;
-                    return match instances == self.instances {
+                    return match instances == self.ids.len() as u64 {
                         true => Ok(None),
-                        false => Err(self.error(format!("it should hold {instances} instances, and holds {}", self.instances))),
+                        false => Err(self.error(format!("it should hold {instances} instances, and holds {}", self.ids.len()))),
                     };
                 }
                 Line::End => {
                     let Some(snapshot) = self.instance.take() else { return Err(self.error("no instance has begun")) };
                     snapshot.check().map_err(|why| self.error(format!("the instance '{}': {why}", snapshot.record.id)))?;
-                    self.instances += 1;
+                    if !self.ids.insert(snapshot.record.id.clone()) {
+                        return Err(self.error(format!("the instance '{}' stands there twice", snapshot.record.id)));
+                    }
                     return Ok(Some(Item::Instance(Box::new(snapshot))));
                 }
                 line => self.part(line)?,
@@ -331,6 +335,9 @@ mod tests {
         refused(&format!("{header}{}", Line::End.text()), 2, "no instance");
         refused(&format!("{header}{}", Line::Timer { fire_at: 0, seq: 0 }.text()), 2, "outside");
         refused(&format!("{header}{}", Line::Done { instances: 1 }.text()), 2, "should hold 1");
+        let once = Line::of(&snapshot());
+        let twice = [&[Line::header("hub")][..], &once, &once, &[Line::Done { instances: 2 }]].concat();
+        refused(&text(&twice), 2 * once.len() as u64 + 1, "twice");
         let damaged = |value: &str| {
             format!(
                 "{header}{{\"kind\":\"instance\",\"id\":\"a\",\"name\":\"n\",\"status\":\"s\",\"version\":null,\"value\":\"{value}\"}}\n"

@@ -129,7 +129,7 @@ impl Progress {
 
     fn step(&mut self) {
         self.done += 1;
-        if self.shown && (self.done % PROGRESS_EVERY == 0 || self.done == self.of) {
+        if self.shown && (self.done.is_multiple_of(PROGRESS_EVERY) || self.done == self.of) {
             // Where standard error is closed, nobody wants to know.
             let _ = write!(std::io::stderr(), "\r{}/{}\x1b[K", self.done, self.of);
         }

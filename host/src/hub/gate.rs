@@ -8,7 +8,7 @@
 //! Nothing is changed by a check. A migration is a message to each instance: the turn that takes it in replays the history
 //! once more, and moves the instance only if that goes well.
 
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -159,17 +159,19 @@ impl Hub {
             let inner = hub.0.clone();
             let (named, wanted) = (app.clone(), which.clone());
             let found = tokio::task::spawn_blocking(move || inner.concerned(&named, &wanted)).await;
-            let Ok(Ok(mut ids)) = found else { return };
-            if let Which::These(named) = which {
-                ids = named;
-            }
+            let Ok(Ok(found)) = found else { return };
+            let ids = match which {
+                Which::These(ids) => ids,
+                Which::All | Which::Sample(_) => found.clone(),
+            };
+            let found: HashSet<InstanceId> = found.into_iter().collect();
             let begun = GateNews::Begun { app, version, instances: ids.len() as u64 };
             if sender.send(begun).await.is_err() {
                 return;
             }
             let mut totals = Totals::default();
             for id in ids {
-                let checked = hub.migrate_one(&id, version).await;
+                let checked = hub.migrate_one(&id, version, found.contains(&id)).await;
                 totals.add(&checked);
                 if sender.send(GateNews::Instance(Box::new(checked))).await.is_err() {
                     return;
@@ -181,16 +183,16 @@ impl Hub {
         Ok(receiver)
     }
 
-    async fn migrate_one(&self, id: &InstanceId, version: VersionId) -> Checked {
+    async fn migrate_one(&self, id: &InstanceId, version: VersionId, is_concerned: bool) -> Checked {
         let record = self.instance(id).ok().flatten();
         let (name, own) = record.as_ref().map_or((String::new(), None), |record| (record.name.to_string(), record.version));
-        let holds = record.as_ref().is_none_or(|record| self.0.catalog.holds(version, FunctionKind::Orchestrator, &record.name));
-        let verdict = match (id.is_entity(), holds) {
-            (true, _) => Verdict::Refused("it is an entity, which always runs on the active version".into()),
-            (false, false) => Verdict::Refused(format!("the version has no orchestrator '{name}'")),
-            (false, true) => match self.0.post(id, Event::ExecutionMigrated { version }).await {
+        let holds = record.is_some_and(|record| self.0.catalog.holds(version, FunctionKind::Orchestrator, &record.name));
+        let verdict = match (is_concerned, holds) {
+            (false, _) => Verdict::Refused("it is no running orchestration of this app".into()),
+            (true, false) => Verdict::Refused(format!("the version has no orchestrator '{name}'")),
+            (true, true) => match self.0.post(id, Event::ExecutionMigrated { version }).await {
                 Ok(()) => Verdict::Migrated,
-                Err(HubError::Ended { .. }) => Verdict::Gone,
+                Err(HubError::Ended { .. } | HubError::NotFound(_)) => Verdict::Gone,
                 Err(HubError::NotMigratable { why, .. }) => Verdict::Refused(why),
                 Err(error) => Verdict::Refused(error.to_string()),
             },
@@ -293,13 +295,17 @@ impl Inner {
         };
         let query = InstanceQuery { statuses: living(), ..InstanceQuery::default() };
         let (mut found, mut after) = (Vec::new(), None);
+        let named: HashSet<&InstanceId> = match which {
+            Which::These(ids) => ids.iter().collect(),
+            Which::All | Which::Sample(_) => HashSet::new(),
+        };
         let mut sample = BinaryHeap::new();
         loop {
             let page = self.store.instances(&query, after.as_ref(), PAGE)?;
             for record in page.records.into_iter().filter(&is_of_app) {
                 match which {
                     Which::All => found.push(record.id),
-                    Which::These(ids) if ids.contains(&record.id) => found.push(record.id),
+                    Which::These(_) if named.contains(&record.id) => found.push(record.id),
                     Which::These(_) => {}
                     // Those with the smallest digests: spread over all, and chosen without knowing how many there are.
                     Which::Sample(size) => {

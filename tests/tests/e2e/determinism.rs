@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dacapo_core::execution::Limits;
-use dacapo_core::turn::{Memory, Turn};
-use dacapo_core::{Delivery, Event, Executor, HistoryEvent, InstanceRecord, Message, Row, RuntimeStatus, VersionId};
+use dacapo_core::turn::{Memory, NoVersion, Turn};
+use dacapo_core::{Delivery, Event, Executor, HistoryEvent, InstanceRecord, Message, Row, RuntimeStatus};
 use dacapo_store::{InstanceQuery, RedbStore, Store as _, StoreOptions};
 use dacapo_tests::host::Host;
 use dacapo_tests::program;
@@ -80,9 +80,8 @@ fn replay_every_prefix(executor: &dyn Executor, record: &InstanceRecord, history
                 stored: None,
             })
             .collect();
-        let begins_on = Ok(record.version.expect("it has begun"));
-        let limits = &Limits::default();
-        let turn = Turn { executor, limits, now: recorded[0].at, begins_on, active_version: None::<VersionId> };
+        let begins_on = record.version.ok_or_else(|| NoVersion::unknown(&record.name));
+        let turn = Turn { executor, limits: &Limits::default(), now: recorded[0].at, begins_on, active_version: None };
         let result = turn.run(running, Memory::Cold(before.clone()), inbox);
         let commit = result.commit.expect("a recorded turn changes something");
         assert_eq!(commit.record.halted, None, "{}: turn {number}", record.id);
