@@ -127,7 +127,7 @@ fn links_in_answers_open_their_instance_without_the_key_of_the_caller() {
     assert!(!started.body.contains("dcp_") && started.body.contains("code=dli_"), "{started:?}");
     let links = started.json();
     let link = |name: &str| links[name].as_str().unwrap().replace("{text}", "x").replace("{eventName}", "go");
-    let call = |method: &str, url: &str| request(method, url, Some(b"\"x\"").filter(|_| method == "POST")).unwrap();
+    let call = |method: &str, url: &str| request(method, url, Some(b"\"x\"".as_slice()).filter(|_| method == "POST")).unwrap();
 
     let status = call("GET", &link("statusQueryGetUri"));
     assert_eq!(status.json()["runtimeStatus"], "Running");
