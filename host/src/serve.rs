@@ -12,6 +12,7 @@ use std::future::IntoFuture as _;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -22,12 +23,13 @@ use tokio::sync::watch;
 
 use dacapo_core::InstanceId;
 use dacapo_store::StoreOptions;
+use dacapo_store::control::{AuditEntry, ControlError, ControlFile, HubRecord, Scope};
 use dacapo_wasm::{ManagementLinks, Policy, Runtime};
 
 use crate::api::{self, ApiOptions, Links};
 use crate::config::{LogFormat, LogSettings, Settings};
-use crate::hub::{Hub, HubOptions, HubRules, Shared, SharedOptions};
-use crate::hubs::Hubs;
+use crate::hub::{Hub, HubOptions, HubRules, Shared, SharedOptions, now};
+use crate::hubs::{Hubs, HubsOptions};
 
 /// How long requests that are being answered may take once the hub is closed.
 const CONNECTIONS_GRACE: Duration = Duration::from_secs(5);
@@ -56,8 +58,9 @@ async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
     let address = listener.local_addr().context("asking for the address that was taken")?;
     let data = prepare_directory(&settings.data)?;
     let mut stopping = stop_signal().context("listening for signals")?;
-    let hub = open_hub(&Settings { data: data.clone(), ..settings.clone() }, Some(address))?;
-    let hubs = Hubs::of(hub.clone());
+    let hubs = open_hubs(&Settings { data: data.clone(), ..settings.clone() }, address)?;
+    // What an earlier release left is taken up, and what is wrong with the file is said now.
+    hubs.hub(&settings.task_hub).await.context("opening the default task hub")?;
 
     let options = ApiOptions {
         hubs: hubs.clone(),
@@ -78,7 +81,7 @@ async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "the address is not a loopback address: everybody who can reach it has full access to this host");
     }
-    announce.ready(&Ready { address, url: format!("http://{address}"), task_hub: hub.name(), data: &data })?;
+    announce.ready(&Ready { address, url: format!("http://{address}"), task_hub: &settings.task_hub, data: &data })?;
 
     tokio::select! {
         // In this order: the server ends too once the host is to stop.
@@ -95,25 +98,52 @@ async fn serve(settings: Settings, announce: &Announce) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens the hub that the settings name, and starts working on it. Must be called within a tokio runtime.
-///
-/// `address` is where its host listens. Without one, activities have no management links to hand out.
-pub fn open_hub(settings: &Settings, address: Option<SocketAddr>) -> anyhow::Result<Hub> {
-    let management_links = address.map(|address| {
-        let links = Links::public(&settings.public_url(address), &settings.task_hub);
-        ManagementLinks::new(move |id| InstanceId::any(id).map_or_else(|_| "null".into(), |id| links.management(&id)))
+/// Opens the hubs of the host: the one that the settings name is made if it is missing. Must be called within a tokio runtime.
+fn open_hubs(settings: &Settings, address: SocketAddr) -> anyhow::Result<Hubs> {
+    let control = ControlFile::open(&settings.data.join("control.redb")).context("opening the control file")?;
+    if control.hub(&settings.task_hub).context("reading the control file")?.is_none() {
+        make_default_hub(&control, &settings.task_hub).context("making the default task hub")?;
+    }
+    let own = settings.clone();
+    let rules = move |record: &HubRecord| {
+        let links = Links::public(&own.public_url(address), &record.name);
+        let links =
+            ManagementLinks::new(move |id| InstanceId::any(id).map_or_else(|_| "null".into(), |id| links.management(&id)));
+        let limits = own.limits.with(&record.limits)?;
+        let policy = Policy { management_links: Some(links), ..own.policy(&limits)? };
+        Ok(HubRules { limits, policy })
+    };
+    let hubs = Hubs::open(HubsOptions {
+        control: Arc::new(control),
+        shared: share(settings)?,
+        rules: Box::new(rules),
+        retention: settings.retention(),
+        webhook: settings.webhook()?,
+        open: settings.hubs.open as usize,
+        idle: Duration::from_secs(settings.hubs.idle_seconds),
     });
-    let policy = Policy { management_links, ..settings.policy(&settings.limits)? };
-    let shared = share(settings)?;
-    let (hub, _) = Hub::open(
-        &shared,
-        HubOptions {
-            name: settings.task_hub.clone(),
-            rules: HubRules { limits: settings.limits.clone(), policy },
-            retention: settings.retention(),
-            webhook: settings.webhook()?,
-        },
-    )?;
+    hubs.context("opening the task hubs")
+}
+
+fn make_default_hub(control: &ControlFile, name: &str) -> Result<(), ControlError> {
+    let at = now().0;
+    let entry = AuditEntry {
+        at,
+        actor: "host".into(),
+        scope: Scope::Hub(name.to_owned()),
+        action: "hub.create".into(),
+        details: serde_json::Value::Null,
+        denied: false,
+    };
+    control.create_hub(&HubRecord { name: name.to_owned(), created_at: at, ..HubRecord::default() }, &entry)
+}
+
+/// Opens the hub that the settings name, alone and without a host around it, and starts working on it. Its activities have no
+/// management links to hand out. Must be called within a tokio runtime.
+pub fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
+    let rules = HubRules { limits: settings.limits.clone(), policy: settings.policy(&settings.limits)? };
+    let (name, retention, webhook) = (settings.task_hub.clone(), settings.retention(), settings.webhook()?);
+    let (hub, _) = Hub::open(&share(settings)?, HubOptions { name, rules, retention, webhook })?;
     Ok(hub)
 }
 

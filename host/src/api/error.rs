@@ -1,14 +1,20 @@
 //! Every refusal of the API, and how it is answered.
 
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use dacapo_store::StoreError;
+use dacapo_store::control::ControlError;
 use dacapo_wasm::DeployError;
 
 use super::json::json;
 use crate::hub::HubError;
+use crate::limits::{Then, limit};
+
+/// When to ask again for what a limit refused: others may have ended by then.
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// A refusal: a status, and mostly a body that says why.
 #[derive(Debug)]
@@ -91,6 +97,17 @@ impl ApiError {
         Self::because(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong while processing your request", why)
     }
 
+    /// What is said of the limit in their table. Those at which a request is not refused are met by instances, not by clients.
+    fn limit(name: &str, why: String) -> Self {
+        let status = match limit(name).map(|limit| limit.then) {
+            Some(Then::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Some(Then::TryLater) => StatusCode::TOO_MANY_REQUESTS,
+            Some(Then::NoRoom) => StatusCode::INSUFFICIENT_STORAGE,
+            Some(Then::Forbidden | Then::Fails | Then::Waits | Then::Dropped) | None => StatusCode::FORBIDDEN,
+        };
+        Self::with(status, why)
+    }
+
     fn deploy(error: &DeployError) -> Self {
         let status = match error {
             DeployError::Io(why) if why.kind() == std::io::ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
@@ -127,11 +144,31 @@ impl From<HubError> for ApiError {
             }
             HubError::NotTerminal { .. } | HubError::NotRewindable { .. } => Self::text(StatusCode::PRECONDITION_FAILED, why),
             HubError::TooLarge { what, size, limit } => Self::too_large(what, Some(size), limit),
+            HubError::Limit { limit, .. } => Self::limit(limit, why),
             HubError::InvalidPayload(_) => Self::invalid_json(why),
             HubError::Deploy(error) => Self::deploy(&error),
             HubError::FunctionTaken { .. } => Self::with(StatusCode::CONFLICT, why),
+            HubError::Suspended { .. } => Self::forbidden(why),
+            HubError::DoesNotOpen { .. } => {
+                tracing::error!(error = why, "a task hub cannot be served");
+                Self::internal(why)
+            }
+            HubError::TooManyOpen(_) => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
+            HubError::Control(error) => error.into(),
             HubError::Store(error) => error.into(),
             HubError::ShuttingDown => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
+        }
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        let why = error.to_string();
+        match error {
+            ControlError::NoHub(_) | ControlError::NoKey(_) | ControlError::NoSecret(_) => Self::with(StatusCode::NOT_FOUND, why),
+            ControlError::HubExists(_) | ControlError::KeyExists(_) => Self::with(StatusCode::CONFLICT, why),
+            ControlError::TooMany { .. } => Self::forbidden(why),
+            ControlError::Store(error) => error.into(),
         }
     }
 }
@@ -178,10 +215,14 @@ impl std::fmt::Display for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        match self.body {
+        let mut response = match self.body {
             Body::None => self.status.into_response(),
             Body::Error(body) => json(self.status, &body),
             Body::Text(text) => json(self.status, &text),
+        };
+        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS) {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }
+        response
     }
 }

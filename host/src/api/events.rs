@@ -234,7 +234,7 @@ mod tests {
         let host = Host::open();
         let (sender, receiver) = broadcast::channel(CAPACITY);
         let (_stop, stopping) = watch::channel(false);
-        let mut follower = Follower::of(host.hub.clone(), receiver, stopping, followed);
+        let mut follower = Follower::of(host.hub().await, receiver, stopping, followed);
         changes.into_iter().for_each(|change| drop(sender.send(change)));
         drop(sender);
         let mut sent = Vec::new();
@@ -327,7 +327,7 @@ mod tests {
         let host = Host::open();
         let (_sender, receiver) = broadcast::channel(CAPACITY);
         let (stop, stopping) = watch::channel(false);
-        let mut follower = Follower::of(host.hub.clone(), receiver, stopping, instance(None));
+        let mut follower = Follower::of(host.hub().await, receiver, stopping, instance(None));
         stop.send_replace(true);
         assert!(follower.next().await.is_none());
         host.close().await;

@@ -2,6 +2,7 @@
 
 use dacapo_core::{FunctionName, InstanceId, RuntimeStatus};
 use dacapo_store::StoreError;
+use dacapo_store::control::ControlError;
 use dacapo_wasm::DeployError;
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -35,12 +36,24 @@ pub enum HubError {
     UnknownOrchestrator { name: FunctionName, known: Vec<FunctionName> },
     #[error("the {what} has {size} bytes, {limit} are allowed")]
     TooLarge { what: &'static str, size: usize, limit: usize },
+    /// What becomes of it stands in the table of limits.
+    #[error("{what}: the limit {limit} of the task hub is {value}; its administrator can raise it with `dacapo hub set-limit`")]
+    Limit { limit: &'static str, value: u64, what: String },
     #[error("{0}")]
     InvalidPayload(String),
     #[error(transparent)]
     Deploy(std::sync::Arc<DeployError>),
     #[error("the function '{function}' belongs to the app '{app}' already; names are unique in a task hub")]
     FunctionTaken { function: FunctionName, app: String },
+    #[error("the task hub '{hub}' is suspended: {why}")]
+    Suspended { hub: String, why: String },
+    #[error("the task hub '{hub}' does not open: {why}")]
+    DoesNotOpen { hub: String, why: String },
+    #[error("{0} task hubs are open and busy, and the host opens no more at once; try again later")]
+    TooManyOpen(usize),
+    /// What the host keeps of its hubs.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the host is shutting down")]

@@ -33,9 +33,10 @@ impl Inner {
         };
         let active_version = self.catalog.orchestrator_version(&loaded.record.name);
         let rules = self.rules();
-        let turn = Turn { executor: self.executor.as_ref(), limits: &rules.execution, now: now(), active_version };
+        let limits = self.limits_of_turn(&rules);
+        let turn = Turn { executor: self.executor.as_ref(), limits: &limits, now: now(), active_version };
         let before = loaded.record.clone();
-        let TurnResult { commit, live, logs, refused } = turn.run(loaded.record, loaded.memory, loaded.inbox);
+        let TurnResult { commit, live, mut logs, refused } = turn.run(loaded.record, loaded.memory, loaded.inbox);
         if let Some(why) = refused {
             refuse_rewinds(id, &why, &mut envelopes);
         }
@@ -45,6 +46,9 @@ impl Inner {
                 self.desk.end_turn(id, live.map(|live| Hot { record: before, live }), false);
             }
             Some(mut commit) => {
+                if let Err(error) = self.bound_births(&rules, &mut commit, &mut logs) {
+                    return self.turn_failed(id, envelopes, error);
+                }
                 commit.replaces = loaded.replaces;
                 commit.announced = self.announcement(before.status, &commit);
                 let hot = live.map(|live| Hot { record: commit.record.clone(), live });
@@ -135,7 +139,11 @@ impl Inner {
         if envelopes.is_empty() {
             return Ok(None);
         }
-        let inbox = self.inbox(&record, envelopes)?;
+        let mut inbox = self.inbox(&record, envelopes)?;
+        self.bound_inbox(&record, &mut inbox, envelopes);
+        if inbox.is_empty() {
+            return Ok(None);
+        }
         let rewinds = envelopes.iter().any(|envelope| is_rewind(&envelope.delivery.message));
         let memory = match memory {
             Some(memory) => memory,

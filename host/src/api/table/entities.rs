@@ -65,7 +65,7 @@ pub(super) static ENTITIES: Group = Group {
                       it says that it is, otherwise a text.",
             parameters: &[&OPERATION.about, &DELIVER_AT.about],
             takes: Takes::PayloadOrText,
-            answers: &[ACCEPTED, TOO_LARGE, DISK_FULL],
+            answers: &[ACCEPTED, TOO_LARGE, TOO_MANY, DISK_FULL],
             handler: |call| Box::pin(entities::signal(call)),
         },
         Route {

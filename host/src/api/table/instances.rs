@@ -91,7 +91,7 @@ pub(super) static INSTANCES: Group = Group {
             summary: "Raises an external event; it is kept until the orchestration waits for it. The body is its data.",
             parameters: &[],
             takes: Takes::Payload,
-            answers: &[ACCEPTED, NO_INSTANCE, ENDED, TOO_LARGE, DISK_FULL],
+            answers: &[ACCEPTED, NO_INSTANCE, ENDED, TOO_LARGE, TOO_MANY, DISK_FULL],
             handler: |call| Box::pin(messages::raise_event(call)),
         },
         Route {

@@ -4,6 +4,9 @@ mod bad_input;
 mod conformance;
 mod openapi;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
@@ -11,20 +14,22 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use dacapo_store::StoreOptions;
+use dacapo_store::control::{AuditEntry, ControlFile, HubRecord, Scope};
 use dacapo_wasm::{Config, PoolSize, Runtime};
 
 use super::{ApiOptions, router};
-use crate::hub::{Hub, HubOptions, HubRules, RoomSize, Shared, SharedOptions};
-use crate::hubs::Hubs;
+use crate::hub::{Hub, HubRules, RoomSize, Shared, SharedOptions};
+use crate::hubs::{Hubs, HubsOptions};
 use crate::limits::HubLimits;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
+const HUB: &str = "TestHubName";
 const PAYLOAD_BYTES: usize = 1_000;
 
 /// A host's API, as long as its directory is kept.
 pub(super) struct Host {
     router: axum::Router,
-    pub hub: Hub,
+    hubs: Hubs,
     _directory: tempfile::TempDir,
 }
 
@@ -47,17 +52,30 @@ impl Host {
             store: StoreOptions::default(),
         })
         .unwrap();
+        let control = ControlFile::open(&directory.path().join("control.redb")).unwrap();
+        let entry = AuditEntry {
+            at: 0,
+            actor: "test".into(),
+            scope: Scope::Hub(HUB.into()),
+            action: "hub.create".into(),
+            details: Value::Null,
+            denied: false,
+        };
+        control.create_hub(&HubRecord { name: HUB.into(), ..HubRecord::default() }, &entry).unwrap();
         let limits = HubLimits { payload_bytes: PAYLOAD_BYTES as u64, ..HubLimits::default() };
-        let options = HubOptions {
-            name: "TestHubName".into(),
-            rules: HubRules { limits, ..HubRules::default() },
+        let hubs = Hubs::open(HubsOptions {
+            control: Arc::new(control),
+            shared,
+            rules: Box::new(move |_| Ok(HubRules { limits: limits.clone(), ..HubRules::default() })),
             retention: Default::default(),
             webhook: None,
-        };
-        let (hub, _) = Hub::open(&shared, options).unwrap();
+            open: 1,
+            idle: Duration::from_secs(60),
+        })
+        .unwrap();
         let options = ApiOptions {
-            hubs: Hubs::of(hub.clone()),
-            default_hub: hub.name().to_owned(),
+            hubs: hubs.clone(),
+            default_hub: HUB.into(),
             address: "127.0.0.1:7071".parse().unwrap(),
             allowed_hosts: Vec::new(),
             use_forwarded_host: false,
@@ -65,7 +83,7 @@ impl Host {
             payload_bytes: PAYLOAD_BYTES,
             module_bytes: 10_000,
         };
-        Self { hub, router: router(options), _directory: directory }
+        Self { hubs, router: router(options), _directory: directory }
     }
 
     /// Sends a request, and holds the answer against the document of the API.
@@ -91,8 +109,12 @@ impl Host {
         self.send("POST", path, &[("content-type", "application/json")], body).await
     }
 
+    pub async fn hub(&self) -> Hub {
+        self.hubs.hub(HUB).await.unwrap().expect("it was made")
+    }
+
     pub async fn close(self) {
-        self.hub.shutdown(std::time::Duration::ZERO).await;
+        self.hubs.shutdown(Duration::ZERO).await;
     }
 }
 
