@@ -11,11 +11,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use dacapo_core::RuntimeStatus;
 use dacapo_store::control::hub_name_trouble;
-use dacapo_wasm::{AllowList, DirectoryGrant, GuestLimits, Policy, PoolSize};
+use dacapo_wasm::{AllowList, BetweenSlices, DirectoryGrant, GuestLimits, Policy, PoolSize};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::hub::{Retention, Webhook};
+use crate::hub::{Retention, RoomSize, TURNS_BEGUN_MAX, Webhook, between_slices};
 use crate::limits::HubLimits;
 
 /// The documented file: every key with its default, commented out.
@@ -38,6 +38,7 @@ pub struct Settings {
     pub task_hub: String,
     pub allowed_hosts: Vec<String>,
     pub http: HttpSettings,
+    pub hubs: HubsSettings,
     pub engine: EngineSettings,
     pub store: StoreSettings,
     pub limits: HubLimits,
@@ -54,6 +55,13 @@ pub struct Settings {
 pub struct HttpSettings {
     pub public_url: String,
     pub use_forwarded_host: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HubsSettings {
+    pub open: u32,
+    pub idle_seconds: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,6 +140,7 @@ impl Default for Settings {
             task_hub: "TestHubName".into(),
             allowed_hosts: Vec::new(),
             http: HttpSettings::default(),
+            hubs: HubsSettings::default(),
             engine: EngineSettings::default(),
             store: StoreSettings::default(),
             limits: HubLimits::default(),
@@ -145,16 +154,22 @@ impl Default for Settings {
     }
 }
 
+impl Default for HubsSettings {
+    fn default() -> Self {
+        Self { open: 256, idle_seconds: 60 }
+    }
+}
+
 impl Default for EngineSettings {
     fn default() -> Self {
         let GuestLimits { stack_bytes, .. } = GuestLimits::default();
-        Self { turn_threads: 0, concurrent_activities: 256, hot_instances: 1_000, stack_bytes, shutdown_grace_seconds: 10 }
+        Self { turn_threads: 0, concurrent_activities: 1_024, hot_instances: 1_000, stack_bytes, shutdown_grace_seconds: 10 }
     }
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { cache_bytes: dacapo_store::StoreOptions::default().cache_bytes }
+        Self { cache_bytes: 128 << 20 }
     }
 }
 
@@ -288,6 +303,7 @@ impl Settings {
             url.is_empty() || is_base_url(url),
             "http.public_url is '{url}', but should be such as https://example.org or https://example.org/path"
         );
+        ensure!((1..=SLOTS_FOR_TURNS).contains(&self.hubs.open), "hubs.open must be 1 to {SLOTS_FOR_TURNS}");
         ensure!(self.engine.concurrent_activities > 0, "engine.concurrent_activities must be 1 or more");
         ensure!(self.engine.stack_bytes >= 64 << 10, "engine.stack_bytes must be 65536 or more");
         for (key, value) in keys(self) {
@@ -367,6 +383,7 @@ impl Settings {
     pub fn runtime(&self) -> dacapo_wasm::Config {
         dacapo_wasm::Config {
             pool: self.pool(),
+            between_slices: BetweenSlices::new(between_slices),
             most: GuestLimits { stack_bytes: self.engine.stack_bytes, ..GuestLimits::MOST },
             ..dacapo_wasm::Config::new(self.data.join("modules"), self.data.join("cache"))
         }
@@ -391,27 +408,24 @@ impl Settings {
         let most = PoolSize::default();
         let slots = most.orchestrators + most.activities;
         let activities = self.engine.concurrent_activities.min(slots / 2);
-        let wanted = self.engine.hot_instances.saturating_add(self.slots_for_turns());
+        let wanted = self.engine.hot_instances.saturating_add(SLOTS_FOR_TURNS);
         PoolSize { orchestrators: wanted.min(slots - activities), activities }
     }
 
-    /// Slots that hot instances leave to the turns that run, and to guests whose memory is being given back.
-    fn slots_for_turns(&self) -> u32 {
-        const SLOTS_PER_THREAD: u32 = 8;
-        u32::try_from(self.turn_threads()).unwrap_or(u32::MAX).saturating_mul(SLOTS_PER_THREAD).max(64)
-    }
-
-    /// Guests that stay in memory: as many as are wanted and have a slot.
-    pub fn hot_instances(&self) -> usize {
-        let slots = self.pool().orchestrators.saturating_sub(self.slots_for_turns());
-        self.engine.hot_instances.min(slots) as usize
-    }
-
-    /// Activities that run at once: as many as are wanted and have a slot.
-    pub fn concurrent_activities(&self) -> usize {
-        self.pool().activities as usize
+    /// What all hubs share: as many guests in memory, and activities, as are wanted and have a slot.
+    pub fn room(&self) -> RoomSize {
+        let pool = self.pool();
+        RoomSize {
+            hot_instances: self.engine.hot_instances.min(pool.orchestrators.saturating_sub(SLOTS_FOR_TURNS)) as usize,
+            activities: pool.activities as usize,
+            cache_bytes: self.store.cache_bytes,
+            hubs: self.hubs.open as usize,
+        }
     }
 }
+
+/// Slots that hot instances leave to the turns that have begun, and to guests whose memory is being given back.
+const SLOTS_FOR_TURNS: u32 = 2 * TURNS_BEGUN_MAX as u32;
 
 /// Whether something can be appended to it.
 fn is_base_url(url: &str) -> bool {
@@ -533,9 +547,9 @@ mod tests {
         settings.engine.hot_instances = u32::MAX;
         settings.engine.concurrent_activities = u32::MAX;
         let pool = settings.pool();
-        assert!(settings.hot_instances() + settings.slots_for_turns() as usize <= pool.orchestrators as usize);
+        assert!(settings.room().hot_instances + SLOTS_FOR_TURNS as usize <= pool.orchestrators as usize);
         settings.engine.hot_instances = 0;
-        assert_eq!(settings.hot_instances(), 0);
-        assert_eq!(settings.pool().orchestrators, settings.slots_for_turns());
+        assert_eq!(settings.room().hot_instances, 0);
+        assert_eq!(settings.pool().orchestrators, SLOTS_FOR_TURNS);
     }
 }

@@ -1,6 +1,6 @@
 //! Every refusal of the API, and how it is answered.
 
-use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -12,7 +12,11 @@ use dacapo_wasm::DeployError;
 use super::json::json;
 use crate::access::{Denied, Refusal};
 use crate::hub::HubError;
+use crate::limits::{Then, limit};
 use crate::secrets::SecretError;
+
+/// When to ask again for what a limit refused: others may have ended by then.
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// A refusal: a status, and mostly a body that says why.
 #[derive(Debug)]
@@ -103,6 +107,17 @@ impl ApiError {
         Self::because(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong while processing your request", why)
     }
 
+    /// What is said of the limit in their table. Those at which a request is not refused are met by instances, not by clients.
+    fn limit(name: &str, why: String) -> Self {
+        let status = match limit(name).map(|limit| limit.then) {
+            Some(Then::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Some(Then::TryLater) => StatusCode::TOO_MANY_REQUESTS,
+            Some(Then::NoRoom) => StatusCode::INSUFFICIENT_STORAGE,
+            Some(Then::Forbidden | Then::Fails | Then::Waits | Then::Dropped) | None => StatusCode::FORBIDDEN,
+        };
+        Self::with(status, why)
+    }
+
     fn deploy(error: &DeployError) -> Self {
         let status = match error {
             DeployError::Io(why) if why.kind() == std::io::ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
@@ -139,6 +154,7 @@ impl From<HubError> for ApiError {
             }
             HubError::NotTerminal { .. } | HubError::NotRewindable { .. } => Self::text(StatusCode::PRECONDITION_FAILED, why),
             HubError::TooLarge { what, size, limit } => Self::too_large(what, Some(size), limit),
+            HubError::Limit { limit, .. } => Self::limit(limit, why),
             HubError::InvalidPayload(_) => Self::invalid_json(why),
             HubError::Deploy(error) => Self::deploy(&error),
             HubError::FunctionTaken { .. } => Self::with(StatusCode::CONFLICT, why),
@@ -147,6 +163,7 @@ impl From<HubError> for ApiError {
                 tracing::error!(error = why, "a task hub cannot be served");
                 Self::internal(why)
             }
+            HubError::TooManyOpen(_) => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
             HubError::Control(error) => error.into(),
             HubError::Store(error) => error.into(),
             HubError::ShuttingDown => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
@@ -238,8 +255,10 @@ impl IntoResponse for ApiError {
             Body::Error(body) => json(self.status, &body),
             Body::Text(text) => json(self.status, &text),
         };
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        match self.status {
+            StatusCode::UNAUTHORIZED => drop(response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            StatusCode::TOO_MANY_REQUESTS => drop(response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into())),
+            _ => {}
         }
         response
     }

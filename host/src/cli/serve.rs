@@ -80,7 +80,7 @@ pub(super) struct SettingArguments {
     /// Threads that run orchestrators [default: one per processor].
     #[arg(long, value_name = "COUNT")]
     turn_threads: Option<u32>,
-    /// Activities that run at once [default: 256].
+    /// Activities that run at once [default: 1024].
     #[arg(long, value_name = "COUNT")]
     concurrent_activities: Option<u32>,
     /// Orchestrations that stay in memory between their turns [default: 1000].

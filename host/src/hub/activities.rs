@@ -1,57 +1,59 @@
-//! Activities: run on the tokio runtime, so many at a time, each at least once.
+//! Activities: run by the workers in slices, so many at a time, each at least once.
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Waker};
 use std::time::Duration;
 
+use async_task::{Runnable, Task, WithInfo};
 use dacapo_core::guest::HTTP_ACTIVITY;
 use dacapo_core::{ActivityCall, Delivery, Event, ExecutionId, Failure, Message, Payload, Row, Seq, VersionId};
 use dacapo_store::PendingActivity;
-use tokio::task::AbortHandle;
 
 use super::{Inner, now};
 
 pub(super) struct Activities {
     state: Mutex<State>,
-    limit: usize,
     idle: tokio::sync::Notify,
 }
 
-#[derive(Default)]
 struct State {
     queue: VecDeque<PendingActivity>,
     running: HashMap<u64, Running>,
+    limit: usize,
     /// Numbers the runs.
     runs: u64,
+    /// The hub stands among those that wait for room in the host.
+    waits: bool,
     closing: bool,
-}
-
-impl State {
-    fn enter(&mut self, activity: &PendingActivity) -> u64 {
-        self.runs += 1;
-        self.running
-            .insert(self.runs, Running { row: activity.row, execution: activity.execution, seq: activity.seq, handle: None });
-        self.runs
-    }
 }
 
 struct Running {
     row: Row,
     execution: ExecutionId,
     seq: Seq,
-    /// None while it runs on the thread that began it.
-    handle: Option<AbortHandle>,
+    /// Dropping it stops the activity at its next wait or at the end of its slice. None: it is about to be spawned.
+    task: Option<Task<()>>,
 }
 
 impl Activities {
     pub fn new(limit: usize) -> Self {
-        Self { state: Mutex::default(), limit: limit.max(1), idle: tokio::sync::Notify::new() }
+        let state = State { queue: VecDeque::new(), running: HashMap::new(), limit, runs: 0, waits: false, closing: false };
+        Self { state: Mutex::new(state), idle: tokio::sync::Notify::new() }
     }
 
+    /// Tasks are not dropped under this lock: that may wake others.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
+    }
+
+    pub fn set_limit(&self, limit: usize) {
+        self.lock().limit = limit;
+    }
+
+    /// Whether none runs or waits.
+    pub fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.running.is_empty() && state.queue.is_empty()
     }
 
     /// Whether an activity runs or is queued.
@@ -62,30 +64,6 @@ impl Activities {
             || state.queue.iter().any(|queued| (queued.row, queued.execution, queued.seq) == wanted)
     }
 
-    /// Gives an activity a place and a number, or queues it.
-    fn admit(&self, activity: PendingActivity) -> Option<(u64, PendingActivity)> {
-        let mut state = self.lock();
-        if state.closing {
-            return None;
-        }
-        if state.running.len() >= self.limit {
-            state.queue.push_back(activity);
-            return None;
-        }
-        Some((state.enter(&activity), activity))
-    }
-
-    /// Gives up a place; the next in the queue gets it.
-    fn leave(&self, run: u64) -> Option<(u64, PendingActivity)> {
-        let mut state = self.lock();
-        state.running.remove(&run);
-        let next = state.queue.pop_front();
-        if next.is_none() && state.running.is_empty() {
-            self.idle.notify_waiters();
-        }
-        next.map(|next| (state.enter(&next), next))
-    }
-
     /// Tells activities that nobody waits for them any more: those that run are stopped at their next yield.
     ///
     /// Looks at everything that runs or is queued: called when an execution ends, not for each result.
@@ -94,30 +72,34 @@ impl Activities {
             return;
         }
         let mut state = self.lock();
-        let concerned = state.running.values().filter(|run| run.row == row && seqs.contains(&run.seq));
-        concerned.filter_map(|run| run.handle.as_ref()).for_each(AbortHandle::abort);
+        let concerned = state.running.values_mut().filter(|run| run.row == row && seqs.contains(&run.seq));
+        let tasks: Vec<Task<()>> = concerned.filter_map(|run| run.task.take()).collect();
         state.queue.retain(|activity| activity.row != row || !seqs.contains(&activity.seq));
+        drop(state);
+        drop(tasks);
     }
 
-    /// Starts no more, and gives those that run some time to end. The rest runs again after the next start.
+    /// Starts no more, and gives those that run some time to end. The rest runs again when the hub is opened again.
     pub async fn finish(&self, grace: Duration) {
         {
             let mut state = self.lock();
             state.closing = true;
             state.queue.clear();
         }
-        let all_ended = async {
-            loop {
-                let notified = self.idle.notified();
-                if self.lock().running.is_empty() {
-                    return;
-                }
-                notified.await;
+        if tokio::time::timeout(grace, self.all_ended()).await.is_err() {
+            let tasks: Vec<Task<()>> = self.lock().running.values_mut().filter_map(|run| run.task.take()).collect();
+            drop(tasks);
+            self.all_ended().await;
+        }
+    }
+
+    async fn all_ended(&self) {
+        loop {
+            let notified = self.idle.notified();
+            if self.lock().running.is_empty() {
+                return;
             }
-        };
-        if tokio::time::timeout(grace, all_ended).await.is_err() {
-            let running = std::mem::take(&mut self.lock().running);
-            running.into_values().filter_map(|run| run.handle).for_each(|handle| handle.abort());
+            notified.await;
         }
     }
 }
@@ -126,48 +108,75 @@ impl Inner {
     /// Runs activities as soon as there is room.
     ///
     /// One that comes alone, the next step of a chain, is begun on this very thread: if it needs no waiting it ends
-    /// there, and no other thread has to be woken. It lets go when it waits or has used up its slice of fuel. Several
-    /// go to the tokio runtime at once, which spreads them.
+    /// there, and no other thread has to be woken. It lets go when it waits or has used up its slice.
     pub(super) fn schedule_activities(self: &Arc<Self>, activities: Vec<PendingActivity>) {
-        let alone = activities.len() == 1;
-        for activity in activities {
-            let Some((run, activity)) = self.activities.admit(activity) else { continue };
-            let mut task = self.task(run, activity);
-            if alone {
-                let _runtime = self.tokio.enter();
-                if task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
-                    continue;
-                }
+        let mut here = activities.len() == 1;
+        {
+            let mut state = self.activities.lock();
+            if state.closing {
+                return;
             }
-            self.spawn_activity(run, task);
+            state.queue.extend(activities);
+        }
+        while let Some(activity) = self.begin_activity() {
+            if std::mem::replace(&mut here, false) {
+                activity.run();
+            } else {
+                activity.schedule();
+            }
         }
     }
 
-    fn spawn_activity(self: &Arc<Self>, run: u64, task: ActivityTask) {
-        let handle = self.tokio.spawn(task).abort_handle();
-        // It may have ended already, and left its place.
+    /// There is room in the host: begins one of the activities that wait. Whether one did, and the hub may have it.
+    pub(super) fn begin_waiting_activity(self: &Arc<Self>) -> bool {
+        self.activities.lock().waits = false;
+        let Some(activity) = self.begin_activity() else { return false };
+        activity.schedule();
+        let mut state = self.activities.lock();
+        if !state.queue.is_empty() {
+            self.wait_for_room(&mut state);
+        }
+        true
+    }
+
+    fn wait_for_room(self: &Arc<Self>, state: &mut State) {
+        if !std::mem::replace(&mut state.waits, true) {
+            self.shared.room().wait_for_activity(self);
+        }
+    }
+
+    /// Gives the next activity a place, if there is one and there is room.
+    fn begin_activity(self: &Arc<Self>) -> Option<Runnable> {
+        let (run, activity) = {
+            let mut state = self.activities.lock();
+            if state.queue.is_empty() {
+                return None;
+            }
+            let running = state.running.len();
+            if running >= state.limit || !self.shared.room().admit_activity(running) {
+                self.wait_for_room(&mut state);
+                return None;
+            }
+            let activity = state.queue.pop_front()?;
+            state.runs += 1;
+            let run = state.runs;
+            let (row, execution, seq) = (activity.row, activity.execution, activity.seq);
+            state.running.insert(run, Running { row, execution, seq, task: None });
+            (run, activity)
+        };
+        let desk = self.desk.clone();
+        let schedule = WithInfo(move |activity, info| desk.activity(activity, info));
+        let place = Place { hub: self.clone(), run };
+        let perform = move |_: &()| perform(place, activity);
+        let (runnable, task) = async_task::Builder::new().propagate_panic(true).spawn(perform, schedule);
         if let Some(running) = self.activities.lock().running.get_mut(&run) {
-            running.handle = Some(handle);
+            running.task = Some(task);
         }
-    }
-
-    fn task(self: &Arc<Self>, run: u64, activity: PendingActivity) -> ActivityTask {
-        let hub = self.clone();
-        Box::pin(async move {
-            let place = Place { hub: &hub, run };
-            let PendingActivity { seq, instance, execution, version, name, input, attempt, .. } = activity;
-            let call = ActivityCall { name, input, instance: instance.clone(), seq, attempt };
-            let event = match hub.run_activity(version, call).await {
-                Ok(result) => Event::TaskCompleted { seq, result },
-                Err(failure) => Event::TaskFailed { seq, failure },
-            };
-            drop(place);
-            let message = Message { to: instance, execution: Some(execution), sent_at: now(), event };
-            hub.deliver(Delivery { message, stored: None });
-        })
+        Some(runnable)
     }
 
     async fn run_activity(&self, caller: Option<VersionId>, call: ActivityCall) -> Result<Payload, Failure> {
+        use dacapo_core::Executor as _;
         if call.name.as_str() == HTTP_ACTIVITY {
             return self.executor.run_http(call).await;
         }
@@ -178,20 +187,43 @@ impl Inner {
             }
         }
     }
+
+    fn leave_place(&self, run: u64) {
+        let mut state = self.activities.lock();
+        let left = state.running.remove(&run);
+        if state.running.is_empty() && state.queue.is_empty() {
+            self.activities.idle.notify_waiters();
+        }
+        drop(state);
+        // It ends by itself now, however it does.
+        if let Some(task) = left.and_then(|running| running.task) {
+            task.detach();
+        }
+        self.shared.room().leave_activity();
+    }
 }
 
-type ActivityTask = Pin<Box<dyn Future<Output = ()> + Send>>;
+async fn perform(place: Place, activity: PendingActivity) {
+    let hub = place.hub.clone();
+    let PendingActivity { seq, instance, execution, version, name, input, attempt, .. } = activity;
+    let call = ActivityCall { name, input, instance: instance.clone(), seq, attempt };
+    let event = match hub.run_activity(version, call).await {
+        Ok(result) => Event::TaskCompleted { seq, result },
+        Err(failure) => Event::TaskFailed { seq, failure },
+    };
+    drop(place);
+    let message = Message { to: instance, execution: Some(execution), sent_at: now(), event };
+    hub.deliver(Delivery { message, stored: None });
+}
 
-/// A place among the running activities. Given to the next in the queue when the activity ends, however it ends.
-struct Place<'a> {
-    hub: &'a Arc<Inner>,
+/// A place among the running activities. Given to the next one that waits when the activity ends, however it ends.
+struct Place {
+    hub: Arc<Inner>,
     run: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        if let Some((run, next)) = self.hub.activities.leave(self.run) {
-            self.hub.spawn_activity(run, self.hub.task(run, next));
-        }
+        self.hub.leave_place(self.run);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   clients ──start, raise, terminate──▶ ┌──────┐ take ┌─────────────┐ Commit ┌───────┐
-//!   timers  ──TimerFired───────────────▶ │ desk │ ───▶ │ turn thread │ ─────▶ │ store │
+//!   timers  ──TimerFired───────────────▶ │ desk │ ───▶ │   worker    │ ─────▶ │ store │
 //!   activities ──TaskCompleted/Failed──▶ └──────┘      └─────────────┘        └───────┘
 //!                                           ▲                                     │ durable
 //!                                           └──── settle: acknowledge, deliver, ──┘
@@ -16,6 +16,7 @@
 //! - Memory holds what is busy, what is hot, and what is queued; everything else is rows.
 
 mod activities;
+mod bounds;
 mod catalog;
 mod changes;
 mod desk;
@@ -24,22 +25,25 @@ mod error;
 mod manage;
 mod purge;
 mod query;
+mod room;
 mod settle;
+mod shared;
 mod timers;
 mod turns;
 mod webhook;
+mod workers;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use dacapo_core::execution::{Limits, check_payload};
-use dacapo_core::{Delivery, Event, Executor, InstanceId, Message, Payload, Timestamp};
+use dacapo_core::{Delivery, Event, InstanceId, Message, Payload, Timestamp};
 use dacapo_store::{RedbStore, Store, StoreOptions, StoreStats};
-use dacapo_wasm::{Policy, Runtime};
-use tokio::sync::{Notify, oneshot};
+use dacapo_wasm::{Policy, Tenant};
+use tokio::sync::{Notify, oneshot, watch};
 
 pub use catalog::DeployedApp;
 pub use changes::Change;
@@ -47,46 +51,60 @@ pub use error::HubError;
 pub use manage::{NewId, RestartRequest, StartRequest};
 pub use purge::Retention;
 pub use query::InstanceState;
+pub use room::{RoomSize, TURNS_BEGUN_MAX};
+pub use shared::{Shared, SharedOptions};
 pub use webhook::Webhook;
+pub use workers::between_slices;
 
 use crate::limits::HubLimits;
 use activities::Activities;
 use catalog::{Catalog, Deployment};
 use changes::{Changes, Waiters};
-use desk::{Desk, Envelope};
+use desk::{Desk, DeskLimits, Envelope};
+use room::CacheShare;
 use timers::Timers;
 
-/// How to open a hub.
+/// What is a hub's own.
 pub struct HubOptions {
     pub name: String,
-    /// The data directory; the hub is the file `hubs/NAME.redb` in it.
-    pub directory: PathBuf,
-    pub runtime: Runtime,
-    pub limits: HubLimits,
-    /// What its guests may use and reach.
-    pub policy: Policy,
-    /// Guests that stay in memory between turns. 0: none, every turn replays.
-    pub hot_instances: usize,
-    pub turn_threads: usize,
-    pub concurrent_activities: usize,
-    pub store: StoreOptions,
+    pub rules: HubRules,
     pub retention: Retention,
     /// Who is told of every change of an orchestration's status.
     pub webhook: Option<Webhook>,
 }
 
+/// What a hub may use, and what its guests may reach. Can be changed while it is open.
+#[derive(Debug, Clone, Default)]
+pub struct HubRules {
+    pub limits: HubLimits,
+    pub policy: Policy,
+}
+
 /// A running hub. Clones are handles of the same hub.
 #[derive(Clone)]
-pub struct Hub(Arc<Inner>);
+pub struct Hub(Arc<Inner>, Arc<Handles>);
+
+/// Counts the handles of a hub.
+struct Handles;
+
+/// Resolves when nothing of a hub is left in memory and its file is closed.
+pub struct Gone(oneshot::Receiver<Infallible>);
+
+impl Gone {
+    /// May be dropped and called again until it has returned.
+    pub async fn wait(&mut self) {
+        // The sender is never used: it is dropped with the hub.
+        let _ = (&mut self.0).await;
+    }
+}
 
 struct Inner {
     name: String,
     store: Arc<dyn Store>,
-    executor: Arc<dyn Executor>,
-    runtime: Runtime,
-    limits: Limits,
+    executor: Arc<Tenant>,
+    rules: RwLock<Arc<Rules>>,
     catalog: Catalog,
-    desk: Desk,
+    desk: Arc<Desk>,
     activities: Activities,
     timers: Timers,
     waiters: Waiters,
@@ -94,49 +112,109 @@ struct Inner {
     webhook: Option<Webhook>,
     /// There is something in the outbox.
     announced: Notify,
-    closing: AtomicBool,
-    /// Wakes the tasks that sleep while the hub is open.
-    closed: Notify,
-    threads: std::sync::Mutex<Vec<std::thread::JoinHandle<()>>>,
+    closing: watch::Sender<bool>,
     tokio: tokio::runtime::Handle,
+    shared: Shared,
+    /// Given back when the file is closed.
+    _cache: CacheShare,
+    /// Dropped last.
+    _gone: oneshot::Sender<Infallible>,
+}
+
+/// The limits that the engine itself looks at.
+struct Rules {
+    limits: HubLimits,
+    execution: Limits,
+}
+
+impl Rules {
+    fn new(limits: HubLimits) -> Arc<Self> {
+        Arc::new(Self { execution: limits.execution(), limits })
+    }
+
+    fn desk(&self) -> DeskLimits {
+        DeskLimits { turns: size(self.limits.turns_at_once), hot: size(self.limits.hot_instances) }
+    }
+}
+
+fn size(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 impl Hub {
-    /// Opens the hub's file, takes up what was left unfinished, and starts its threads. Must be called within a tokio
-    /// runtime, which runs the activities.
-    pub fn open(options: HubOptions) -> anyhow::Result<Hub> {
-        let directory = options.directory.join("hubs");
-        std::fs::create_dir_all(&directory).with_context(|| format!("creating the directory {}", directory.display()))?;
-        let path = directory.join(format!("{}.redb", options.name));
-        let store =
-            RedbStore::open(&path, options.store).with_context(|| format!("opening the task hub at {}", path.display()))?;
+    /// Opens the hub's file, takes up what was left unfinished, and starts working. Blocks on the disk.
+    pub fn open(shared: &Shared, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
+        let HubOptions { name, rules: HubRules { limits, policy }, retention, webhook } = options;
+        let path = file_of(shared, &name);
+        let cache = shared.room().cache();
+        let store = StoreOptions { cache_bytes: cache.bytes(), ..shared.store().clone() };
+        let store = RedbStore::open(&path, store).with_context(|| format!("opening the task hub at {}", path.display()))?;
         let store: Arc<dyn Store> = Arc::new(store);
         let catalog = Catalog::load(store.as_ref()).context("reading the apps of the task hub")?;
-        let hub = Hub(Arc::new(Inner {
-            name: options.name,
-            executor: Arc::new(options.runtime.tenant(options.policy)),
-            runtime: options.runtime,
-            limits: options.limits.execution(),
+        let rules = Rules::new(limits);
+        let (gone, is_gone) = oneshot::channel();
+        let inner = Arc::new_cyclic(|hub| Inner {
+            name,
+            executor: Arc::new(shared.runtime().tenant(policy)),
             catalog,
-            desk: Desk::new(options.hot_instances),
-            activities: Activities::new(options.concurrent_activities),
+            desk: Desk::new(hub.clone(), shared.workers().floor().clone(), shared.room().clone(), rules.desk()),
+            activities: Activities::new(size(rules.limits.concurrent_activities)),
             timers: Timers::default(),
             waiters: Waiters::default(),
             changes: Changes::default(),
-            webhook: options.webhook,
+            webhook,
             announced: Notify::new(),
-            closed: Notify::new(),
-            closing: AtomicBool::new(false),
-            threads: std::sync::Mutex::default(),
-            tokio: tokio::runtime::Handle::current(),
+            closing: watch::Sender::new(false),
+            tokio: shared.tokio().clone(),
+            shared: shared.clone(),
+            rules: RwLock::new(rules),
             store,
-        }));
+            _cache: cache,
+            _gone: gone,
+        });
+        let hub = Hub(inner, Arc::new(Handles));
         hub.0.take_up().context("taking up the unfinished work of the task hub")?;
-        turns::spawn(&hub.0, options.turn_threads.max(1)).context("starting the turn threads")?;
         timers::spawn(&hub.0);
-        purge::spawn_retention(&hub.0, options.retention);
+        purge::spawn_retention(&hub.0, retention);
         webhook::spawn(&hub.0);
-        Ok(hub)
+        Ok((hub, Gone(is_gone)))
+    }
+
+    /// Changes what the hub may use and reach, at once. Guests that are in memory keep what they began with.
+    pub fn change(&self, rules: HubRules) {
+        let HubRules { limits, policy } = rules;
+        self.0.executor.set_policy(policy);
+        let rules = Rules::new(limits);
+        *self.0.rules.write().expect("no holder of this lock panics") = rules.clone();
+        self.0.desk.set_limits(rules.desk());
+        self.0.activities.set_limit(size(rules.limits.concurrent_activities));
+        while self.0.begin_waiting_activity() {}
+    }
+
+    /// How many handles of this hub there are.
+    pub fn handles(&self) -> usize {
+        Arc::strong_count(&self.1)
+    }
+
+    /// A number that stays the same for as long as the hub has nothing to do; none while it has.
+    pub fn idle_since(&self) -> Option<u64> {
+        self.0.desk.idle_since().filter(|_| self.0.activities.is_idle())
+    }
+
+    /// When the first timer is due.
+    pub fn next_timer(&self) -> Result<Option<Timestamp>, HubError> {
+        Ok(self.0.store.next_timer(None)?)
+    }
+
+    /// Whether something was begun and is not finished, also in a hub that has closed.
+    pub fn is_unfinished(&self) -> Result<bool, HubError> {
+        let store = &self.0.store;
+        Ok(!store.undelivered(None, 1)?.is_empty() || !store.activities(None, 1)?.is_empty())
+    }
+
+    /// Whether notifications wait for the webhook.
+    pub fn has_announcements(&self) -> Result<bool, HubError> {
+        Ok(self.0.webhook.is_some() && !self.0.store.announcements(None, 1)?.is_empty())
     }
 
     pub fn name(&self) -> &str {
@@ -148,7 +226,7 @@ impl Hub {
         let inner = self.0.clone();
         let (app, label) = (app.to_owned(), label.to_owned());
         let task = self.0.tokio.spawn_blocking(move || {
-            let prepared = inner.runtime.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
+            let prepared = inner.shared.runtime().prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
             inner.catalog.deploy(inner.store.as_ref(), Deployment { app, label, prepared, size: bytes.len() as u64, at: now() })
         });
         task.await.map_err(|_| HubError::ShuttingDown)?
@@ -165,25 +243,32 @@ impl Hub {
     }
 
     /// Stops: no new work is taken, turns that run are finished and committed, and activities get `grace` to end. What
-    /// is left is taken up at the next start.
+    /// is left is taken up when the hub is opened again.
     pub async fn shutdown(&self, grace: Duration) {
-        self.0.closing.store(true, Ordering::SeqCst);
-        self.0.closed.notify_waiters();
+        self.0.closing.send_replace(true);
         self.0.desk.close();
         self.0.timers.stop();
         self.0.activities.finish(grace).await;
         self.0.waiters.clear();
         self.0.changes.close();
-        let threads = std::mem::take(&mut *self.0.threads.lock().expect("no holder of this lock panics"));
-        let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
-        let _ = joined.await;
-        self.0.desk.drop_hot();
+        self.0.desk.drained().await;
     }
 }
 
 impl Inner {
     fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::SeqCst)
+        *self.closing.borrow()
+    }
+
+    /// Waits until the hub is to close.
+    async fn closed(&self) {
+        let mut closing = self.closing.subscribe();
+        // It cannot fail: the sender is here.
+        let _ = closing.wait_for(|closing| *closing).await;
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        self.rules.read().expect("no holder of this lock panics").clone()
     }
 
     /// Hands a client's message to its instance and waits until the turn that takes it in is durable.
@@ -204,11 +289,12 @@ impl Inner {
     }
 
     fn check_input(&self, payload: &Payload) -> Result<(), HubError> {
-        let limit = self.limits.payload_bytes;
+        let limits = &self.rules().execution;
+        let limit = limits.payload_bytes;
         if payload.len() > limit {
             return Err(HubError::TooLarge { what: "payload", size: payload.len(), limit });
         }
-        check_payload("the payload", payload, &self.limits, "InvalidPayload").map_err(|why| HubError::InvalidPayload(why.message))
+        check_payload("the payload", payload, limits, "InvalidPayload").map_err(|why| HubError::InvalidPayload(why.message))
     }
 
     /// Takes up what a previous process left: messages in inboxes, and activities that were scheduled and have not
@@ -241,8 +327,13 @@ impl Inner {
     }
 }
 
+/// Where the file of a hub is.
+pub fn file_of(shared: &Shared, name: &str) -> PathBuf {
+    shared.directory().join("hubs").join(format!("{name}.redb"))
+}
+
 /// The only place of the engine that reads the clock.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(since_epoch.as_micros() as i64)
 }

@@ -147,7 +147,7 @@ pub(super) fn spawn_retention(hub: &Arc<Inner>, retention: Retention) {
             }
             tokio::select! {
                 () = tokio::time::sleep(RETENTION_INTERVAL) => {}
-                () = inner.closed.notified() => {}
+                () = inner.closed() => {}
             }
         }
     });

@@ -1,6 +1,5 @@
-//! Turn threads: load, execute, write.
+//! Turns: load, execute, write.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use dacapo_core::event::Outcome;
@@ -8,44 +7,9 @@ use dacapo_core::turn::{Memory, Turn, TurnResult};
 use dacapo_core::{Announcement, Commit, Delivery, Event, InstanceId, InstanceRecord, Message, RuntimeStatus, ScheduledActivity};
 use dacapo_store::PendingActivity;
 
-use super::desk::{Envelope, Hot, Job};
+use super::desk::{Envelope, Hot};
 use super::settle::Settled;
 use super::{HubError, Inner, now};
-
-/// Guests run on these threads, on stacks of their own; the thread's own stack serves the compiler and the host.
-const STACK_BYTES: usize = 4 << 20;
-
-pub(super) fn spawn(hub: &Arc<Inner>, threads: usize) -> std::io::Result<()> {
-    for number in 0..threads {
-        let inner = hub.clone();
-        let builder = std::thread::Builder::new().name(format!("turn-{number}")).stack_size(STACK_BYTES);
-        let handle = builder.spawn(move || work(&inner))?;
-        hub.threads.lock().expect("no holder of this lock panics").push(handle);
-    }
-    Ok(())
-}
-
-fn work(hub: &Arc<Inner>) {
-    while let Some(job) = hub.desk.next() {
-        match job {
-            // A panic is a bug of the host, in either job. It must not take the other instances down with it.
-            Job::Settle(settled) => {
-                if catch_unwind(AssertUnwindSafe(|| hub.settle(*settled))).is_err() {
-                    tracing::error!(
-                        "what follows from a commit panicked; what is left of it is taken up at the next start of the host"
-                    );
-                }
-            }
-            Job::Turn(id, envelopes, hot) => {
-                let turn = catch_unwind(AssertUnwindSafe(|| hub.run_turn(&id, envelopes, hot.map(|hot| *hot))));
-                if turn.is_err() {
-                    tracing::error!(instance = %id, "the turn panicked; the instance is taken up at the next start of the host");
-                    hub.desk.end_turn(&id, None, false);
-                }
-            }
-        }
-    }
-}
 
 /// A turn that is ready to be executed.
 struct Loaded {
@@ -57,7 +21,7 @@ struct Loaded {
 }
 
 impl Inner {
-    fn run_turn(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, hot: Option<Hot>) {
+    pub(super) fn run_turn(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, hot: Option<Hot>) {
         if id.is_entity() {
             return self.run_entity_turn(id, envelopes);
         }
@@ -68,9 +32,11 @@ impl Inner {
             Err(error) => return self.turn_failed(id, envelopes, error),
         };
         let active_version = self.catalog.orchestrator_version(&loaded.record.name);
-        let turn = Turn { executor: self.executor.as_ref(), limits: &self.limits, now: now(), active_version };
+        let rules = self.rules();
+        let limits = self.limits_of_turn(&rules);
+        let turn = Turn { executor: self.executor.as_ref(), limits: &limits, now: now(), active_version };
         let before = loaded.record.clone();
-        let TurnResult { commit, live, logs, refused } = turn.run(loaded.record, loaded.memory, loaded.inbox);
+        let TurnResult { commit, live, mut logs, refused } = turn.run(loaded.record, loaded.memory, loaded.inbox);
         if let Some(why) = refused {
             refuse_rewinds(id, &why, &mut envelopes);
         }
@@ -80,6 +46,9 @@ impl Inner {
                 self.desk.end_turn(id, live.map(|live| Hot { record: before, live }), false);
             }
             Some(mut commit) => {
+                if let Err(error) = self.bound_births(&rules, &mut commit, &mut logs) {
+                    return self.turn_failed(id, envelopes, error);
+                }
                 commit.replaces = loaded.replaces;
                 commit.announced = self.announcement(before.status, &commit);
                 let hot = live.map(|live| Hot { record: commit.record.clone(), live });
@@ -101,12 +70,13 @@ impl Inner {
         settled.activities = self.activities_of(&commit);
         settled.activities_cleared.clone_from(&commit.activities_cleared);
         settled.timers.clone_from(&commit.timers_set);
-        let hub = self.clone();
+        // Not the hub: the store's writer must never be the last to hold it.
+        let desk = self.desk.clone();
         self.store.commit(
             commit,
             Box::new(move |result| {
                 settled.result = Some(result);
-                hub.desk.settled(Box::new(settled));
+                desk.settled(Box::new(settled));
             }),
         );
     }
@@ -169,7 +139,11 @@ impl Inner {
         if envelopes.is_empty() {
             return Ok(None);
         }
-        let inbox = self.inbox(&record, envelopes)?;
+        let mut inbox = self.inbox(&record, envelopes)?;
+        self.bound_inbox(&record, &mut inbox, envelopes);
+        if inbox.is_empty() {
+            return Ok(None);
+        }
         let rewinds = envelopes.iter().any(|envelope| is_rewind(&envelope.delivery.message));
         let memory = match memory {
             Some(memory) => memory,

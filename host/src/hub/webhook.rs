@@ -141,7 +141,7 @@ pub(super) fn spawn(hub: &Arc<Inner>) {
             tokio::select! {
                 () = tokio::time::sleep(sleep) => {}
                 () = inner.announced.notified(), if sleep == Duration::MAX => {}
-                () = inner.closed.notified() => {}
+                () = inner.closed() => {}
             }
         }
     });

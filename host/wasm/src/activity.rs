@@ -11,12 +11,12 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::{self, logging, management, types};
 use crate::config::Policy;
-use crate::engine::ACTIVITY_FUEL_SLICE;
 use crate::http::Outbound;
 use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
 use crate::lines::Lines;
 use crate::prepared::Entry;
+use crate::slices::FUEL_SLICE;
 use crate::trouble::{Circumstances, LastWords};
 
 /// The data of an activity's store.
@@ -95,7 +95,7 @@ impl Activity {
         // Time bounds an activity, not fuel. But a busy loop must let go now and then, so that others run and the
         // deadline can strike.
         store.set_fuel(u64::MAX)?;
-        store.fuel_async_yield_interval(Some(ACTIVITY_FUEL_SLICE))?;
+        store.fuel_async_yield_interval(Some(FUEL_SLICE))?;
         Ok(store)
     }
 

@@ -17,11 +17,42 @@ pub struct Config {
     pub pool: PoolSize,
     /// The most that any tenant's guest may have of what the engine is built for: memory, tables and stack.
     pub most: GuestLimits,
+    /// Called on the thread that runs an orchestrator or entity when a slice of its time is over, about each millisecond.
+    /// It goes on when this returns.
+    pub between_slices: BetweenSlices,
 }
 
 impl Config {
     pub fn new(modules: impl Into<PathBuf>, cache: impl Into<PathBuf>) -> Self {
-        Self { modules: modules.into(), cache: cache.into(), pool: PoolSize::default(), most: GuestLimits::MOST }
+        Self {
+            modules: modules.into(),
+            cache: cache.into(),
+            pool: PoolSize::default(),
+            most: GuestLimits::MOST,
+            between_slices: BetweenSlices::default(),
+        }
+    }
+}
+
+/// What is done between two slices of a guest's time. By default nothing.
+#[derive(Clone, Default)]
+pub struct BetweenSlices(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl BetweenSlices {
+    pub fn new(pass: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(pass)))
+    }
+
+    pub(crate) fn pass(&self) {
+        if let Some(pass) = &self.0 {
+            pass();
+        }
+    }
+}
+
+impl fmt::Debug for BetweenSlices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BetweenSlices")
     }
 }
 

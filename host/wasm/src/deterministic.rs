@@ -21,6 +21,7 @@ use crate::bindings::{self, Task, logging, orchestration, types};
 use crate::config::Policy;
 use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
+use crate::slices::FUEL_SLICE;
 use crate::trouble::{Circumstances, LastWords};
 use crate::wasi::{self, Wasi};
 
@@ -204,6 +205,7 @@ impl Deterministic {
         store.limiter(|data| &mut data.limiter);
         store.set_max_component_handles(handles);
         store.set_fuel(fuel)?;
+        store.fuel_async_yield_interval(Some(FUEL_SLICE))?;
         Ok(store)
     }
 

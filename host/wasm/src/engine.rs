@@ -16,9 +16,6 @@ const CORE_INSTANCES_PER_SLOT: u32 = 16;
 /// The tables of a component as `wit-component` makes it: the module's, its shim's, and one to spare.
 pub(crate) const TABLES_PER_SLOT: u32 = 3;
 
-/// Units of fuel between two points at which a busy activity lets others run: a few milliseconds.
-pub(crate) const ACTIVITY_FUEL_SLICE: u64 = 5_000_000;
-
 pub(crate) fn engine(limits: &GuestLimits, pool: &PoolSize) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
 

@@ -1,9 +1,9 @@
 //! A guest that runs the operations of an entity, one after the other and mostly on one instance of the component.
 //!
-//! An operation never waits, so its future is polled once and is ready.
+//! An operation never waits, so its future is ready once its slices of time are over.
 
 use std::pin::pin;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use dacapo_core::entity::{Operation, OperationResult};
 use dacapo_core::execution::check_payload;
@@ -13,8 +13,10 @@ use wasmtime::Store;
 use wasmtime::component::TypedFunc;
 
 use crate::bindings::{self, types};
+use crate::config::BetweenSlices;
 use crate::deterministic::{Deterministic, MUST_NOT_WAIT};
 use crate::prepared::Entry;
+use crate::slices;
 
 type RunOperation = TypedFunc<(types::EntityOperation,), bindings::OperationReturned>;
 
@@ -26,6 +28,7 @@ pub(crate) struct WasmEntityGuest {
     instance: Option<Instance>,
     /// The entity function, as the app spells it.
     name: FunctionName,
+    between: BetweenSlices,
     _seat: OwnedSemaphorePermit,
 }
 
@@ -37,8 +40,14 @@ struct Instance {
 }
 
 impl WasmEntityGuest {
-    pub fn new(store: Store<Deterministic>, entry: Entry<Deterministic>, name: FunctionName, seat: OwnedSemaphorePermit) -> Self {
-        Self { store, entry, instance: None, name, _seat: seat }
+    pub fn new(
+        store: Store<Deterministic>,
+        entry: Entry<Deterministic>,
+        name: FunctionName,
+        between: BetweenSlices,
+        seat: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { store, entry, instance: None, name, between, _seat: seat }
     }
 
     async fn call(&mut self, operation: &Operation) -> wasmtime::Result<bindings::OperationReturned> {
@@ -72,7 +81,8 @@ impl WasmEntityGuest {
 
 impl EntityGuest for WasmEntityGuest {
     fn run(&mut self, operation: &Operation) -> Result<OperationResult, Failure> {
-        let returned = match pin!(self.call(operation)).poll(&mut std::task::Context::from_waker(Waker::noop())) {
+        let between = self.between.clone();
+        let returned = match slices::run(pin!(self.call(operation)), &between) {
             Poll::Ready(returned) => returned,
             Poll::Pending => Err(wasmtime::Error::msg(MUST_NOT_WAIT)),
         };

@@ -16,6 +16,7 @@
 //! - `deterministic`: the world of orchestrators and entities, with `orchestration` and the deterministic `wasi`;
 //!   `orchestrator` and `entity` run guests in it.
 //! - `activity`: the world of activities; `http` is their guarded outgoing HTTP, which `http_activity` uses too.
+//! - `slices`: how a guest that computes for long lets others run.
 //! - `imports`: what each role may not use.
 //! - `trouble`: what a guest that did not return leads to.
 
@@ -37,11 +38,12 @@ mod orchestration;
 mod orchestrator;
 mod prepared;
 mod runtime;
+mod slices;
 mod trouble;
 mod wasi;
 mod wrap;
 
 pub use allow_list::{AllowList, InvalidAllowEntry};
-pub use config::{Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
+pub use config::{BetweenSlices, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
 pub use inspect::DeployError;
 pub use runtime::{App, LoadError, Runtime, SetupError, Tenant};

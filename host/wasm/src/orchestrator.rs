@@ -1,12 +1,12 @@
 //! A guest that runs an orchestrator.
 //!
 //! It is a future that owns its store. Blocking in `wait` is a pending future: the fiber stays where it is until the
-//! next turn polls again. No executor is involved: [`Guest::resume`] polls once.
+//! next turn polls again. No executor is involved: [`Guest::resume`] polls, once for each slice of its time.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use dacapo_core::execution::TaskOutcome;
 use dacapo_core::{Failure, Guest, Step};
@@ -14,8 +14,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
 
 use crate::bindings;
+use crate::config::BetweenSlices;
 use crate::deterministic::{Deterministic, Shared};
 use crate::prepared::Entry;
+use crate::slices;
 
 /// Runs an orchestrator from its beginning to its end.
 async fn run(mut store: Store<Deterministic>, entry: Entry<Deterministic>, name: String) -> TaskOutcome {
@@ -35,14 +37,21 @@ pub(crate) struct OrchestratorGuest {
     /// None once it has ended. Dropped before the seat: the pool's slot is free before another may take it.
     future: Option<Pin<Box<dyn Future<Output = TaskOutcome> + Send>>>,
     shared: Arc<Shared>,
+    between: BetweenSlices,
     _seat: OwnedSemaphorePermit,
 }
 
 impl OrchestratorGuest {
     /// `name` is the orchestrator's, as the app spells it.
-    pub fn new(store: Store<Deterministic>, entry: Entry<Deterministic>, name: String, seat: OwnedSemaphorePermit) -> Self {
+    pub fn new(
+        store: Store<Deterministic>,
+        entry: Entry<Deterministic>,
+        name: String,
+        between: BetweenSlices,
+        seat: OwnedSemaphorePermit,
+    ) -> Self {
         let shared = store.data().shared.clone();
-        Self { future: Some(Box::pin(run(store, entry, name))), shared, _seat: seat }
+        Self { future: Some(Box::pin(run(store, entry, name))), shared, between, _seat: seat }
     }
 
     fn end(&mut self, outcome: TaskOutcome) -> Step {
@@ -57,7 +66,7 @@ impl Guest for OrchestratorGuest {
             return Step::Ended(Err(Failure::permanent(Failure::TRAP, "it was resumed after it had ended")));
         };
         self.shared.begin_resume();
-        match future.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())) {
+        match slices::run(future.as_mut(), &self.between) {
             Poll::Ready(outcome) => self.end(outcome),
             Poll::Pending if self.shared.waits_durably() => Step::Waiting,
             Poll::Pending => {

@@ -1,7 +1,9 @@
 //! A version that is ready to run.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use dacapo_core::execution::{Context, Execution};
 use dacapo_core::{ExecutionId, FunctionKind, FunctionName, InstanceId};
@@ -11,11 +13,12 @@ use wasmtime::{Engine, Store};
 use crate::DeployError;
 use crate::activity::Activity;
 use crate::bindings;
-use crate::config::{GuestLimits, Policy};
+use crate::config::{BetweenSlices, GuestLimits, Policy};
 use crate::deterministic::{Deterministic, Shared};
 use crate::engine::TABLES_PER_SLOT;
 use crate::imports::{self, Role};
 use crate::inspect;
+use crate::slices;
 
 /// An export and everything that is needed to call it in a new instance.
 pub(crate) struct Entry<T: 'static> {
@@ -156,11 +159,11 @@ fn describe_in(
     let policy = Arc::new(Policy { limits: most.clone(), ..Policy::default() });
     let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))));
     let mut store = Deterministic::store(engine, policy, shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
-    let call = Box::pin(describe.call::<(), bindings::Described>(&mut store, ()));
-    let error = match poll_once(call) {
-        Some(Ok((described,))) => return inspect::functions_of(described),
-        Some(Err(error)) => error,
-        None => wasmtime::Error::msg("it waits, but must depend on nothing"),
+    let described = slices::run(pin!(describe.call::<(), bindings::Described>(&mut store, ())), &BetweenSlices::default());
+    let error = match described {
+        Poll::Ready(Ok((described,))) => return inspect::functions_of(described),
+        Poll::Ready(Err(error)) => error,
+        Poll::Pending => wasmtime::Error::msg("it waits, but must depend on nothing"),
     };
     Err(DeployError::DescribeFailed(store.data().failure(&error)))
 }
@@ -168,13 +171,6 @@ fn describe_in(
 fn slots_of(component: &Component) -> u32 {
     let slots = component.resources_required().map(|needs| needs.num_memories.max(needs.num_tables.div_ceil(TABLES_PER_SLOT)));
     slots.unwrap_or(1).max(1)
-}
-
-fn poll_once<T>(mut future: std::pin::Pin<Box<impl Future<Output = T>>>) -> Option<T> {
-    match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
-        std::task::Poll::Ready(ready) => Some(ready),
-        std::task::Poll::Pending => None,
-    }
 }
 
 fn throw_away_execution(policy: &Policy) -> Execution {

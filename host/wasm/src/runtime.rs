@@ -256,7 +256,13 @@ impl Executor for Tenant {
         let seat = inner.seat(&prepared)?;
         let name = execution.lock().expect("a turn panicked; its execution is never used again").context().name.clone();
         let store = self.store(Shared::of_execution(execution))?;
-        Ok(Box::new(OrchestratorGuest::new(store, entry, prepared.spelled(&name).to_string(), seat)))
+        Ok(Box::new(OrchestratorGuest::new(
+            store,
+            entry,
+            prepared.spelled(&name).to_string(),
+            inner.config.between_slices.clone(),
+            seat,
+        )))
     }
 
     fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, String> {
@@ -269,7 +275,7 @@ impl Executor for Tenant {
         let entry = entry.ok_or_else(|| format!("version {version} has no entity '{name}'"))?;
         let seat = inner.seat(&prepared)?;
         let store = self.store(Shared::of_operation(scope))?;
-        Ok(Box::new(WasmEntityGuest::new(store, entry, name, seat)))
+        Ok(Box::new(WasmEntityGuest::new(store, entry, name, inner.config.between_slices.clone(), seat)))
     }
 
     fn run_http(&self, call: ActivityCall) -> ActivityFuture {

@@ -129,22 +129,23 @@ impl Turn<'_> {
             Memory::Cold(history) => self.replay(&draft.record, &history, &inbox),
         };
         match live {
-            Ok(live) => run_live(draft, live, inbox),
+            Ok(live) => self.run_live(draft, live, inbox),
             Err(Halt(reason)) => TurnResult::of(Some(draft.halt(reason, inbox))),
         }
     }
-}
 
-fn run_live(mut draft: Draft, mut live: Live, inbox: Vec<Delivery>) -> TurnResult {
-    {
-        let mut execution = lock(&live.execution);
-        execution.begin_live_turn(draft.now);
-        draft.take_in(&mut execution, inbox);
-    }
-    match live.run_guest() {
-        Ok(rest) => finish(draft, live, rest),
-        // A live turn compares nothing; but if it ever did, the instance must not be lost.
-        Err(Halt(reason)) => TurnResult::of(Some(draft.halt_after_intake(reason))),
+    fn run_live(&self, mut draft: Draft, mut live: Live, inbox: Vec<Delivery>) -> TurnResult {
+        {
+            let mut execution = lock(&live.execution);
+            execution.set_limits(self.limits);
+            execution.begin_live_turn(draft.now);
+            draft.take_in(&mut execution, inbox);
+        }
+        match live.run_guest().and_then(|rest| live.bound_history(rest)) {
+            Ok(rest) => finish(draft, live, rest),
+            // A live turn compares nothing; but if it ever did, the instance must not be lost.
+            Err(Halt(reason)) => TurnResult::of(Some(draft.halt_after_intake(reason))),
+        }
     }
 }
 

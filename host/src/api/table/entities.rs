@@ -69,7 +69,7 @@ pub(super) static ENTITIES: Group = Group {
             parameters: &[&OPERATION.about, &DELIVER_AT.about],
             needs: Needs::Hub(Role::Operate),
             takes: Takes::PayloadOrText,
-            answers: &[ACCEPTED, TOO_LARGE, DISK_FULL],
+            answers: &[ACCEPTED, TOO_LARGE, TOO_MANY, DISK_FULL],
             handler: |call| Box::pin(entities::signal(call)),
         },
         Route {

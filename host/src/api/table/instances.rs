@@ -96,7 +96,7 @@ pub(super) static INSTANCES: Group = Group {
             parameters: &[],
             needs: Needs::Instance(Role::Operate),
             takes: Takes::Payload,
-            answers: &[ACCEPTED, NO_INSTANCE, ENDED, TOO_LARGE, DISK_FULL],
+            answers: &[ACCEPTED, NO_INSTANCE, ENDED, TOO_LARGE, TOO_MANY, DISK_FULL],
             handler: |call| Box::pin(messages::raise_event(call)),
         },
         Route {

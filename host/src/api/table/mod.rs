@@ -59,8 +59,12 @@ const FAILED: Answer = answer(
     Json("ErrorOrStatus"),
     "The instance has failed, and `returnInternalServerErrorOnFailure` is true; or the host has.",
 );
-const CLOSING: Answer = answer(503, Json("Error"), "The host is shutting down.");
-const DISK_FULL: Answer = answer(507, Json("Error"), "The disk of the host is full. Nothing was changed.");
+const TOO_MANY: Answer = answer(429, Json("Error"), "A limit of the task hub: the body names it.")
+    .with(&[("Retry-After", "Seconds after which it may go better.")]);
+const CLOSING: Answer =
+    answer(503, Json("Error"), "The host is shutting down, or has so many task hubs open that it cannot open another.");
+const DISK_FULL: Answer =
+    answer(507, Json("Error"), "The disk of the host is full, or the task hub holds what it may. Nothing was changed.");
 
 const fn page(schema: &'static str) -> Answer {
     answer(200, Json(schema), "A page. One with the header is not the last, even if it is not full.")

@@ -2,14 +2,14 @@
 
 use std::ops::{Bound, Range};
 
-use ::redb::{ReadTransaction, ReadableTableMetadata};
+use ::redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata};
 use dacapo_core::{
     Announcement, EntityState, Event, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Row, Seq, Timestamp,
     VersionId,
 };
 
 use super::fault::Fault;
-use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, OUTBOX, RECORDS, STATES, TIMERS};
+use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, OUTBOX, RECORDS, STATES, TIMERS, ZONES};
 use crate::{AppVersion, DueTimer, PendingActivity, StoreError, StoreStats, TimerKey, codec};
 
 pub(super) type Result<T> = std::result::Result<T, Fault>;
@@ -195,4 +195,13 @@ pub(super) fn stats(txn: &ReadTransaction, bytes: u64, transactions: u64) -> Res
         entities: txn.open_table(STATES)?.len()?,
         announcements: txn.open_table(OUTBOX)?.len()?,
     })
+}
+
+/// How many instances have not ended.
+pub(super) fn alive(txn: &ReadTransaction) -> Result<i64> {
+    let mut alive = 0;
+    for entry in txn.open_table(ZONES)?.iter()? {
+        alive += codec::decode_zone(entry?.1.value())?.alive() as i64;
+    }
+    Ok(alive)
 }

@@ -1,0 +1,204 @@
+//! What the hubs of a host have to share, so that none can take it all: guests in memory, activities, turns that have begun,
+//! pages of files.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use super::Inner;
+use super::desk::Desk;
+
+/// Turns of all hubs that have begun and want more time: each holds a thread that sleeps, and a guest. What each hub may have
+/// of them gets less as more hubs are open, down to one.
+pub const TURNS_BEGUN_MAX: usize = 512;
+
+/// The least that a hub's file is given for its pages.
+const CACHE_BYTES_MIN: usize = 1 << 20;
+
+/// How much there is.
+#[derive(Debug, Clone, Copy)]
+pub struct RoomSize {
+    /// Guests that stay in memory between turns.
+    pub hot_instances: usize,
+    /// Activities that run at once.
+    pub activities: usize,
+    /// Memory for the pages of all files.
+    pub cache_bytes: usize,
+    /// Hubs that may be open at once.
+    pub hubs: usize,
+}
+
+pub(super) struct Room {
+    size: RoomSize,
+    hot: AtomicUsize,
+    hubs: AtomicUsize,
+    desks: Mutex<Vec<Weak<Desk>>>,
+    activities: Mutex<Activities>,
+    cache_left: Mutex<usize>,
+}
+
+#[derive(Default)]
+struct Activities {
+    running: usize,
+    /// Hubs that would run more. Each stands here once.
+    waiting: VecDeque<Weak<Inner>>,
+}
+
+impl Room {
+    pub fn new(size: RoomSize) -> Arc<Self> {
+        Arc::new(Self {
+            size,
+            hot: AtomicUsize::new(0),
+            hubs: AtomicUsize::new(0),
+            desks: Mutex::default(),
+            activities: Mutex::default(),
+            cache_left: Mutex::new(size.cache_bytes),
+        })
+    }
+
+    pub fn moves_in(&self, desk: &Arc<Desk>) {
+        self.hubs.fetch_add(1, Ordering::Relaxed);
+        self.desks().push(Arc::downgrade(desk));
+    }
+
+    pub fn moves_out(&self) {
+        self.hubs.fetch_sub(1, Ordering::Relaxed);
+        self.desks().retain(|desk| desk.strong_count() > 0);
+    }
+
+    fn desks(&self) -> MutexGuard<'_, Vec<Weak<Desk>>> {
+        self.desks.lock().expect("no holder of this lock panics")
+    }
+
+    fn hubs(&self) -> usize {
+        self.hubs.load(Ordering::Relaxed).max(1)
+    }
+
+    /// How many turns of a hub may have begun, of the `most` that its limit allows.
+    pub fn turns_of_a_hub(&self, most: usize) -> usize {
+        most.min(TURNS_BEGUN_MAX / self.hubs()).max(1)
+    }
+
+    /// A guest stays in memory.
+    pub fn heated(&self) {
+        self.hot.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many do not any more.
+    pub fn cooled(&self, guests: usize) {
+        self.hot.fetch_sub(guests, Ordering::Relaxed);
+    }
+
+    fn overflows(&self) -> bool {
+        self.hot.load(Ordering::Relaxed) > self.size.hot_instances
+    }
+
+    /// Whether a hub with so many hot guests must give some up: there are too many, and it has more than its share.
+    pub fn is_too_hot(&self, guests: usize) -> bool {
+        self.overflows() && guests > self.size.hot_instances / self.hubs()
+    }
+
+    /// Lets the hub with the most hot guests give one up, if there are too many. Called without the lock of a desk.
+    ///
+    /// It looks at all hubs, but only while a hub that has less than its share comes up to it.
+    pub fn make_room(&self) {
+        if !self.overflows() {
+            return;
+        }
+        let desks: Vec<Arc<Desk>> = self.desks().iter().filter_map(Weak::upgrade).collect();
+        if let Some(hottest) = desks.iter().max_by_key(|desk| desk.heat()) {
+            hottest.cool_one();
+        }
+    }
+
+    fn activities(&self) -> MutexGuard<'_, Activities> {
+        self.activities.lock().expect("no holder of this lock panics")
+    }
+
+    /// A place for an activity of a hub in which so many run. Half of all places are for whoever comes first; of the other
+    /// half each hub that may be open has its own, which no other can take.
+    pub fn admit_activity(&self, running: usize) -> bool {
+        let own = (self.size.activities / 2 / self.size.hubs.max(1)).max(1);
+        let mut activities = self.activities();
+        let admitted = running < own || activities.running < self.size.activities.div_ceil(2);
+        activities.running += usize::from(admitted);
+        admitted
+    }
+
+    /// The hub would run more activities.
+    pub fn wait_for_activity(&self, hub: &Arc<Inner>) {
+        self.activities().waiting.push_back(Arc::downgrade(hub));
+    }
+
+    /// An activity has left its place, and whoever waits for one gets it, one hub after the other.
+    pub fn leave_activity(&self) {
+        let waiting = {
+            let mut activities = self.activities();
+            activities.running -= 1;
+            activities.waiting.len()
+        };
+        for _ in 0..waiting {
+            let Some(hub) = self.activities().waiting.pop_front() else { return };
+            if hub.upgrade().is_some_and(|hub| hub.begin_waiting_activity()) {
+                return;
+            }
+        }
+    }
+
+    /// Memory for the pages of one more file: half of what is left, so that the first hubs have much and all have some.
+    pub fn cache(self: &Arc<Self>) -> CacheShare {
+        let mut left = self.cache_left.lock().expect("no holder of this lock panics");
+        let bytes = *left / 2;
+        *left -= bytes;
+        CacheShare { room: self.clone(), bytes }
+    }
+}
+
+/// What a file has of the memory for pages. Given back when it is dropped.
+pub(super) struct CacheShare {
+    room: Arc<Room>,
+    bytes: usize,
+}
+
+impl CacheShare {
+    pub fn bytes(&self) -> usize {
+        self.bytes.max(CACHE_BYTES_MIN)
+    }
+}
+
+impl Drop for CacheShare {
+    fn drop(&mut self) {
+        *self.room.cache_left.lock().expect("no holder of this lock panics") += self.bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(activities: usize, hubs: usize) -> Arc<Room> {
+        Room::new(RoomSize { hot_instances: 0, activities, cache_bytes: 64 << 20, hubs })
+    }
+
+    #[test]
+    fn every_hub_has_places_for_activities_that_no_other_can_take() {
+        let room = room(16, 4);
+        let greedy = (0..16).take_while(|&running| room.admit_activity(running)).count();
+        assert_eq!(greedy, 8);
+        for _ in 0..3 {
+            assert!(room.admit_activity(0) && room.admit_activity(1) && !room.admit_activity(2));
+        }
+    }
+
+    #[test]
+    fn what_files_have_of_the_cache_is_bounded_and_given_back() {
+        let room = room(2, 1);
+        let first = room.cache();
+        assert_eq!(first.bytes(), 32 << 20);
+        let others: Vec<CacheShare> = (0..100).map(|_| room.cache()).collect();
+        assert!(first.bytes + others.iter().map(|share| share.bytes).sum::<usize>() <= 64 << 20);
+        assert!(others.iter().all(|share| share.bytes() >= CACHE_BYTES_MIN));
+        drop((first, others));
+        assert_eq!(room.cache().bytes(), 32 << 20);
+    }
+}
