@@ -88,7 +88,7 @@ limits! {
     requests_per_second = 10_000, "requests per second", TryLater, "Requests of clients, a second's worth of which may come at once.";
     payload_bytes = 4 << 20, "bytes", TooLarge, "One input, output, event or custom status.";
     instances_alive = 1_000_000, "instances", TryLater, "Orchestrations that have not ended, and entities.";
-    inbox_messages = 10_000, "messages", TryLater, "Messages that wait for one instance, because it is suspended or has not begun.";
+    inbox_messages = 10_000, "messages", TryLater, "Messages that wait for one instance, because it is suspended, locked or has not begun.";
     storage_bytes = 16 << 30, "bytes", NoRoom, "The hub's file. What clients send is refused above it; a tenth more, and turns that add to it fail.";
 
     // What an orchestrator or entity may do.
@@ -116,6 +116,11 @@ limits! {
     http_request_bytes = 16 << 20, "bytes", Fails, "The body of one outgoing request.";
     http_response_bytes = 64 << 20, "bytes", Fails, "The body of its response.";
     http_seconds = 100, "seconds", Fails, "One outgoing request, from connecting to the end of its response.";
+}
+
+/// The line of the table.
+pub fn limit(name: &str) -> Option<&'static Limit> {
+    LIMITS.iter().find(|limit| limit.name == name)
 }
 
 /// Why a limit cannot be given a value.
@@ -151,6 +156,8 @@ impl HubLimits {
             payload_bytes: size(self.payload_bytes),
             custom_status_bytes: size(self.custom_status_bytes),
             tasks: size(self.tasks),
+            history_events: size(self.history_events),
+            no_room: None,
             log_bytes_per_turn: size(self.log_bytes_per_turn),
             operations_per_turn: size(self.operations_per_turn),
             entities_per_lock: size(self.entities_per_lock),

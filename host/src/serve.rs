@@ -28,7 +28,7 @@ use crate::access::{self, Access, Door, KeyText, Scope};
 use crate::api::{self, ApiOptions, Links};
 use crate::config::{LogFormat, LogSettings, Settings};
 use crate::hub::{Hub, HubError, HubOptions, HubRules, Shared, SharedOptions};
-use crate::hubs::{Hubs, OpenHub};
+use crate::hubs::{Hubs, HubsOptions};
 use crate::secrets::{Secrets, SecretsKey, SecretsKeySource};
 use crate::server::{self, ServerOptions, Tls};
 
@@ -80,11 +80,11 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     let control = open_control_file(&data)?;
     let access = Arc::new(Access::open(control.clone(), start.door)?);
     make_default_hub(&control, &settings.task_hub)?;
-    let hubs = Hubs::new(control.clone(), &data, hub_opener(&settings, address, access.clone())?);
-    // What it left unfinished goes on at once, and what is wrong with it is said at the start.
+    let hubs = open_hubs(&settings, address, &access)?;
+    // What an earlier release left is taken up, and what is wrong with the file is said now.
     match hubs.hub(&settings.task_hub).await {
         Err(HubError::Suspended { hub, why }) => tracing::warn!(hub, why, "the task hub is suspended"),
-        opened => drop(opened.context("opening the task hub")?),
+        opened => drop(opened.context("opening the default task hub")?),
     }
 
     let options = ApiOptions {
@@ -186,36 +186,42 @@ fn make_default_hub(control: &ControlFile, name: &str) -> anyhow::Result<()> {
     }
     let record = HubRecord { name: name.into(), created_at: access::now(), ..HubRecord::default() };
     let entry = access::entry_of_host(Scope::Hub(name.into()), "hub.create");
-    control.create_hub(&record, &entry).context("making the task hub")
+    control.create_hub(&record, &entry).context("making the default task hub")
 }
 
-/// What opens the hubs of a host. Within a tokio runtime, which runs their timers.
-fn hub_opener(settings: &Settings, address: SocketAddr, access: Arc<Access>) -> anyhow::Result<OpenHub> {
-    let (settings, shared) = (settings.clone(), share(settings, own_compiler()?)?);
-    Ok(Box::new(move |record| {
-        let links = Links::public(&settings.public_url(address), &record.name).with_tokens(access.links_of(&record.name)?);
+/// Opens the hubs of the host. Must be called within a tokio runtime.
+fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>) -> anyhow::Result<Hubs> {
+    let (own, keys) = (settings.clone(), access.clone());
+    let rules = move |record: &HubRecord| {
+        let links = Links::public(&own.public_url(address), &record.name).with_tokens(keys.links_of(&record.name)?);
         let links =
             ManagementLinks::new(move |id| InstanceId::any(id).map_or_else(|_| "null".into(), |id| links.management(&id)));
-        let settings = Settings { limits: settings.limits.with(&record.limits)?, ..settings.clone() };
-        open_hub(&settings, &record.name, &shared, Some(links))
-    }))
-}
-
-/// Opens the hub that the settings name, without a host around it. Must be called within a tokio runtime.
-pub fn open_hub_alone(settings: &Settings) -> anyhow::Result<Hub> {
-    open_hub(settings, &settings.task_hub, &share(settings, Compiler::default())?, None)
-}
-
-fn open_hub(settings: &Settings, name: &str, shared: &Shared, links: Option<ManagementLinks>) -> anyhow::Result<Hub> {
-    let policy = Policy { management_links: links, ..settings.policy(&settings.limits)? };
-    let options = HubOptions {
-        name: name.into(),
-        rules: HubRules { limits: settings.limits.clone(), policy },
+        let limits = own.limits.with(&record.limits)?;
+        let policy = Policy { management_links: Some(links), ..own.policy(&limits)? };
+        Ok(HubRules { limits, policy })
+    };
+    let hubs = Hubs::open(HubsOptions {
+        control: access.control().clone(),
+        shared: share(settings, own_compiler()?)?,
+        rules: Box::new(rules),
         retention: settings.retention(),
         webhook: settings.webhook()?,
         versions: settings.versions,
-    };
-    Ok(Hub::open(shared, options)?.0)
+        open: settings.hubs.open as usize,
+        idle: Duration::from_secs(settings.hubs.idle_seconds),
+    });
+    hubs.context("opening the task hubs")
+}
+
+/// Opens the hub that the settings name, alone and without a host around it, and starts working on it. Its activities have no
+/// management links to hand out. Must be called within a tokio runtime.
+pub fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
+    let rules = HubRules { limits: settings.limits.clone(), policy: settings.policy(&settings.limits)? };
+    let (name, retention, webhook) = (settings.task_hub.clone(), settings.retention(), settings.webhook()?);
+    let versions = settings.versions;
+    let shared = share(settings, Compiler::default())?;
+    let (hub, _) = Hub::open(&shared, HubOptions { name, rules, retention, webhook, versions })?;
+    Ok(hub)
 }
 
 /// Raises the limit of open files as far as the process may, and returns it. Each connection is one.

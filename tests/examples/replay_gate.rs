@@ -18,7 +18,7 @@ async fn main() -> Result<()> {
     let (instances, steps) = (number(1, 200)?, number(2, 100)?);
     let directory = tempfile::tempdir()?;
     let settings = Settings { data: directory.path().to_owned(), ..Settings::default() };
-    let hub = dacapo::serve::open_hub(&settings, None)?;
+    let hub = dacapo::serve::open_hub(&settings)?;
     let module = dacapo_tests::guest("fixture-probe")?;
     hub.deploy("probe", "1.0", module.clone(), Traffic::All).await?;
 

@@ -21,7 +21,7 @@ pub struct Parent {
 
 impl Parent {
     /// A message to the execution that waits.
-    pub(crate) fn told(&self, event: Event, sent_at: Timestamp) -> Message {
+    pub fn told(&self, event: Event, sent_at: Timestamp) -> Message {
         Message { to: self.instance.clone(), execution: Some(self.execution), sent_at, event }
     }
 

@@ -213,7 +213,7 @@ impl Caller {
         }
     }
 
-    /// Whether it is bound to one hub.
+    /// Whether it is bound to no hub.
     pub fn is_of_host(&self) -> bool {
         match self {
             Caller::Developer => true,

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::header::RETRY_AFTER;
-use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -15,8 +14,11 @@ use dacapo_wasm::DeployError;
 use super::json::json;
 use crate::access::{Denied, Refusal};
 use crate::hub::HubError;
-use crate::limits::{LIMITS, Then};
+use crate::limits::{Then, limit};
 use crate::secrets::SecretError;
+
+/// When to ask again for what a limit refused: others may have ended by then.
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// A refusal: a status, and mostly a body that says why.
 #[derive(Debug)]
@@ -110,17 +112,6 @@ impl ApiError {
         Self { retry_after, ..Self::with(StatusCode::TOO_MANY_REQUESTS, why) }
     }
 
-    fn limit(name: &str, why: String) -> Self {
-        let then = LIMITS.iter().find(|limit| limit.name == name).map(|limit| limit.then);
-        let status = match then {
-            Some(Then::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Some(Then::TryLater) => StatusCode::TOO_MANY_REQUESTS,
-            Some(Then::NoRoom) => StatusCode::INSUFFICIENT_STORAGE,
-            Some(Then::Forbidden | Then::Fails | Then::Waits | Then::Dropped) | None => StatusCode::FORBIDDEN,
-        };
-        Self::with(status, why)
-    }
-
     pub fn forbidden(why: impl Into<String>) -> Self {
         Self::with(StatusCode::FORBIDDEN, why)
     }
@@ -128,6 +119,18 @@ impl ApiError {
     /// 500: the host could not do what was rightly asked.
     pub fn internal(why: impl Into<String>) -> Self {
         Self::because(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong while processing your request", why)
+    }
+
+    /// What is said of the limit in their table. Those at which a request is not refused are met by instances, not by clients.
+    fn limit(name: &str, why: String) -> Self {
+        let status = match limit(name).map(|limit| limit.then) {
+            Some(Then::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Some(Then::TryLater) => StatusCode::TOO_MANY_REQUESTS,
+            Some(Then::NoRoom) => StatusCode::INSUFFICIENT_STORAGE,
+            Some(Then::Forbidden | Then::Fails | Then::Waits | Then::Dropped) | None => StatusCode::FORBIDDEN,
+        };
+        let retry_after = (status == StatusCode::TOO_MANY_REQUESTS).then_some(RETRY_AFTER_SECONDS);
+        Self { retry_after, ..Self::with(status, why) }
     }
 
     fn deploy(error: &DeployError) -> Self {
@@ -174,6 +177,7 @@ impl From<HubError> for ApiError {
             }
             HubError::NotTerminal { .. } | HubError::NotRewindable { .. } => Self::text(StatusCode::PRECONDITION_FAILED, why),
             HubError::TooLarge { what, size, limit } => Self::too_large(what, Some(size), limit),
+            HubError::Limit { limit, .. } => Self::limit(limit, why),
             HubError::InvalidPayload(_) => Self::invalid_json(why),
             HubError::Deploy(error) => Self::deploy(&error),
             HubError::FunctionTaken { .. } | HubError::VersionInUse { .. } | HubError::NotDeployed { .. } => {
@@ -183,12 +187,12 @@ impl From<HubError> for ApiError {
             HubError::AmbiguousVersion { .. } | HubError::VersionMismatch(_) | HubError::Import(_) => Self::argument(why),
             HubError::NotMigratable { .. } => Self::text(StatusCode::PRECONDITION_FAILED, why),
             HubError::Unloadable(_) => Self::internal(why),
-            HubError::Limit { limit, .. } => Self::limit(limit, why),
             HubError::Suspended { .. } => Self::forbidden(why),
             HubError::DoesNotOpen { .. } => {
                 tracing::error!(error = why, "a task hub cannot be served");
                 Self::internal(why)
             }
+            HubError::TooManyOpen(_) => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
             HubError::Control(error) => error.into(),
             HubError::Store(error) => error.into(),
             HubError::ShuttingDown => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),

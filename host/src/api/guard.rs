@@ -1,9 +1,9 @@
 //! What a browser must not be tricked into.
 //!
-//! The host trusts whoever can reach it. On a loopback address that is the machine's own users, and any web page they
-//! have open: a page can send requests to `localhost`, and with a host name that it points at 127.0.0.1 (DNS rebinding)
-//! even read the answers. So on a loopback address the `Host` must be a loopback name, and a request that a page of
-//! another origin sends is refused everywhere. Programs send no `Origin` and notice nothing.
+//! With `--dev` the host trusts whoever can reach it: the machine's own users, and any web page they have open. A page can
+//! send requests to `localhost`, and with a host name that it points at 127.0.0.1 (DNS rebinding) even read the answers. So on
+//! a loopback address the `Host` must be a loopback name, and a request that a page of another origin sends is refused
+//! everywhere. Programs send no `Origin` and notice nothing.
 
 use std::net::{IpAddr, SocketAddr};
 

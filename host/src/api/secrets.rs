@@ -28,22 +28,18 @@ pub(super) async fn set(mut call: Call) -> Result<Response, ApiError> {
     }
     let secret = Zeroizing::new(text.to_owned());
     let entry = call.entry(Scope::Hub(hub.clone()), "secret.set", json!({ "secret": name }));
-    let secrets = call.api.secrets.clone();
-    blocking(move || {
-        secrets.set(&hub, &name, &secret, &entry)?;
-        Ok(StatusCode::NO_CONTENT.into_response())
-    })
-    .await
+    let (secrets, of) = (call.api.secrets.clone(), hub.clone());
+    blocking(move || Ok(secrets.set(&of, &name, &secret, &entry)?)).await?;
+    call.api.hubs.refresh(&hub).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// `DELETE admin/hubs/{hubName}/secrets/{secretName}`
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let (hub, name) = (record(&call)?.name, call.get(&SECRET_NAME)?.0);
     let entry = call.entry(Scope::Hub(hub.clone()), "secret.delete", json!({ "secret": name }));
-    let control = call.api.access.control().clone();
-    blocking(move || {
-        control.delete_secret(&hub, &name, &entry)?;
-        Ok(StatusCode::NO_CONTENT.into_response())
-    })
-    .await
+    let (control, of) = (call.api.access.control().clone(), hub.clone());
+    blocking(move || Ok(control.delete_secret(&of, &name, &entry)?)).await?;
+    call.api.hubs.refresh(&hub).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -15,6 +15,11 @@ use crate::serve::open_control_file;
 
 /// Keys: make, list and revoke them.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  dacapo key create ci --role deploy --hub acme
+  dacapo key list --hub acme
+  dacapo key revoke ci --hub acme")]
 pub(super) enum Key {
     Create(Create),
     List(List),

@@ -11,6 +11,11 @@ use super::output::{print, print_table, table};
 
 /// Secrets of a task hub: set, list and delete them. Nothing shows a secret.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  dacapo secret set api-token --hub acme < token.txt
+  dacapo secret list --hub acme
+  dacapo secret delete api-token --hub acme")]
 pub(super) enum Secret {
     Set(Set),
     List(List),

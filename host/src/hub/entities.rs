@@ -17,8 +17,8 @@ struct Loaded {
 }
 
 impl Inner {
-    pub(super) fn run_entity_turn(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>) {
-        let loaded = match self.load_entity(id, &envelopes) {
+    pub(super) fn run_entity_turn(self: &Arc<Self>, id: &InstanceId, mut envelopes: Vec<Envelope>) {
+        let loaded = match self.load_entity(id, &mut envelopes) {
             Ok(Some(loaded)) => loaded,
             Ok(None) => {
                 envelopes.into_iter().for_each(|envelope| answer_for_nothing(envelope, id));
@@ -28,21 +28,25 @@ impl Inner {
         };
         let active_version = self.catalog.entity_version(&loaded.record.name);
         let rules = self.rules();
-        let turn = EntityTurn { executor: self.executor.as_ref(), limits: &rules.execution, now: now(), active_version };
-        let EntityTurnResult { commit, logs, again, .. } = turn.run(loaded.record, loaded.memory, loaded.inbox);
+        let limits = self.limits_of_turn(&rules);
+        let turn = EntityTurn { executor: self.executor.as_ref(), limits: &limits, now: now(), active_version };
+        let EntityTurnResult { commit, mut logs, again, .. } = turn.run(loaded.record, loaded.memory, loaded.inbox);
         match commit {
             None => {
                 envelopes.into_iter().for_each(|envelope| envelope.answer(Ok(())));
                 self.desk.end_turn(id, None, again);
             }
-            Some(commit) => self.save(commit, Settled { again, ..Settled::new(envelopes, None, logs) }),
+            Some(mut commit) => match self.bound_births(&rules, &mut commit, &mut logs) {
+                Err(error) => self.turn_failed(id, envelopes, error),
+                Ok(()) => self.save(commit, Settled { again, ..Settled::new(envelopes, None, logs) }),
+            },
         }
     }
 
     /// None: there is no such entity, and nothing came that would make it.
-    fn load_entity(&self, id: &InstanceId, envelopes: &[Envelope]) -> Result<Option<Loaded>, HubError> {
-        let arrived = || envelopes.iter().map(|envelope| &envelope.delivery);
+    fn load_entity(&self, id: &InstanceId, envelopes: &mut Vec<Envelope>) -> Result<Option<Loaded>, HubError> {
         let Some(record) = self.store.instance(id)? else {
+            let arrived = || envelopes.iter().map(|envelope| &envelope.delivery);
             let row = self.store.next_row();
             let Some(record) = arrived().find_map(|delivery| InstanceRecord::pending(row, &delivery.message)) else {
                 return Ok(None);
@@ -53,10 +57,14 @@ impl Inner {
         let state = self.store.entity(record.row)?.unwrap_or_default();
         // A turn that reads the store may meet a message there that is still on its way to the mailbox. So what is stored is
         // taken from the store only: there it is exactly once.
-        let reads = state.waiting || arrived().any(|delivery| delivery.stored.is_some());
+        let reads = state.waiting || envelopes.iter().any(|envelope| envelope.delivery.stored.is_some());
         let stored = if reads { self.store.inbox(record.row)? } else { Vec::new() };
+        if state.waiting {
+            self.refuse_above(&record, stored.len() + envelopes.len(), envelopes);
+        }
         let waiting = stored.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) }).collect();
-        let inbox = arrived().filter(|delivery| delivery.stored.is_none()).cloned().collect();
+        let arrived = envelopes.iter().map(|envelope| &envelope.delivery);
+        let inbox = arrived.filter(|delivery| delivery.stored.is_none()).cloned().collect();
         Ok(Some(Loaded { record, memory: EntityMemory { state, waiting }, inbox }))
     }
 }

@@ -36,6 +36,9 @@ pub enum HubError {
     UnknownOrchestrator { name: FunctionName, known: Vec<FunctionName> },
     #[error("the {what} has {size} bytes, {limit} are allowed")]
     TooLarge { what: &'static str, size: usize, limit: usize },
+    /// What becomes of it stands in the table of limits.
+    #[error("{what}: the limit {limit} of the task hub is {value}; its administrator can raise it with `dacapo hub set-limit`")]
+    Limit { limit: &'static str, value: u64, what: String },
     #[error("{0}")]
     InvalidPayload(String),
     #[error(transparent)]
@@ -64,13 +67,12 @@ pub enum HubError {
     /// A version that was deployed cannot be read or run any more.
     #[error("{0}")]
     Unloadable(String),
-    /// What happens then stands in the table of limits.
-    #[error("{what}: the limit {limit} is {value}; the administrator can raise it (`dacapo hub set-limit HUB {limit} VALUE`)")]
-    Limit { limit: &'static str, value: u64, what: String },
     #[error("the task hub '{hub}' is suspended: {why}")]
     Suspended { hub: String, why: String },
     #[error("the task hub '{hub}' does not open: {why}")]
     DoesNotOpen { hub: String, why: String },
+    #[error("{0} task hubs are open and busy, and the host opens no more at once; try again later")]
+    TooManyOpen(usize),
     /// What the host keeps of its hubs.
     #[error(transparent)]
     Control(#[from] ControlError),

@@ -43,6 +43,8 @@ impl Hub {
     pub async fn start_new(&self, request: StartRequest) -> Result<InstanceId, HubError> {
         let StartRequest { name, id, input, version, start_at } = request;
         self.0.check_input(&input)?;
+        self.0.check_storage()?;
+        self.0.check_birth()?;
         let id = id.unwrap_or_else(|| InstanceId::from_uuid(Uuid::new_v4()));
         self.0.catalog.require_start(&Beginning { name: &name, id: &id, asked: &version, parent: None })?;
         let execution = ExecutionId(Uuid::new_v4());
@@ -75,6 +77,7 @@ impl Hub {
             return Err(HubError::InvalidPayload("an external event must have a name".into()));
         }
         self.0.require_living(id)?;
+        self.0.check_storage()?;
         self.0.post(id, Event::EventRaised { name: name.into(), data }).await
     }
 
@@ -124,6 +127,8 @@ impl Hub {
     ) -> Result<(), HubError> {
         self.0.check_input(&input)?;
         self.0.catalog.require_entity(id)?;
+        self.0.check_storage()?;
+        self.0.check_birth_of_entity(id)?;
         self.0.post(id, Event::OperationRequested { operation: operation.into(), input, caller: None, deliver_at }).await
     }
 

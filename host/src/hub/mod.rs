@@ -16,6 +16,7 @@
 //! - Memory holds what is busy, what is hot, and what is queued; everything else is rows.
 
 mod activities;
+mod bounds;
 mod catalog;
 mod changes;
 mod desk;
@@ -99,9 +100,10 @@ struct Handles;
 pub struct Gone(oneshot::Receiver<Infallible>);
 
 impl Gone {
-    pub async fn wait(self) {
+    /// May be dropped and called again until it has returned.
+    pub async fn wait(&mut self) {
         // The sender is never used: it is dropped with the hub.
-        let _ = self.0.await;
+        let _ = (&mut self.0).await;
     }
 }
 
@@ -214,6 +216,12 @@ impl Hub {
     /// When the first timer is due.
     pub fn next_timer(&self) -> Result<Option<Timestamp>, HubError> {
         Ok(self.0.store.next_timer(None)?)
+    }
+
+    /// Whether something was begun and is not finished, also in a hub that has closed.
+    pub fn is_unfinished(&self) -> Result<bool, HubError> {
+        let store = &self.0.store;
+        Ok(!store.undelivered(None, 1)?.is_empty() || !store.activities(None, 1)?.is_empty())
     }
 
     /// Whether notifications wait for the webhook.
@@ -350,7 +358,7 @@ pub fn file_of(shared: &Shared, name: &str) -> PathBuf {
 }
 
 /// The only place of the engine that reads the clock.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(since_epoch.as_micros() as i64)
 }

@@ -40,10 +40,10 @@ impl Inner {
             Some(version) => Ok(version),
             None => self.begins_on(&loaded.record),
         };
-        let executor = self.executor.as_ref();
-        let turn = Turn { executor, limits: &rules.execution, now: now(), begins_on, active_version };
+        let (executor, limits) = (self.executor.as_ref(), self.limits_of_turn(&rules));
+        let turn = Turn { executor, limits: &limits, now: now(), begins_on, active_version };
         let before = loaded.record.clone();
-        let TurnResult { commit, live, logs, refused } = turn.run(loaded.record, loaded.memory, loaded.inbox);
+        let TurnResult { commit, live, mut logs, refused } = turn.run(loaded.record, loaded.memory, loaded.inbox);
         if let Some(why) = refused.rewind {
             let refusal = HubError::NotRewindable { id: id.clone(), why };
             refuse(&mut envelopes, is_rewind, &refusal);
@@ -58,6 +58,9 @@ impl Inner {
                 self.desk.end_turn(id, live.map(|live| Hot { record: before, live }), false);
             }
             Some(mut commit) => {
+                if let Err(error) = self.bound_births(&rules, &mut commit, &mut logs) {
+                    return self.turn_failed(id, envelopes, error);
+                }
                 commit.replaces = loaded.replaces;
                 commit.announced = self.announcement(before.status, &commit);
                 let hot = live.map(|live| Hot { record: commit.record.clone(), live });
@@ -162,7 +165,11 @@ impl Inner {
         if envelopes.is_empty() {
             return Ok(None);
         }
-        let inbox = self.inbox(&record, envelopes)?;
+        let mut inbox = self.inbox(&record, envelopes)?;
+        self.bound_inbox(&record, &mut inbox, envelopes);
+        if inbox.is_empty() {
+            return Ok(None);
+        }
         let rewinds = envelopes.iter().any(|envelope| is_rewind(&envelope.delivery.message));
         let memory = match memory {
             Some(memory) => memory,

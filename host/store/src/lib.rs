@@ -90,6 +90,11 @@ pub trait Store: Send + Sync + 'static {
     /// Every version that was put and not removed, by app and time, and whether it is its app's active one.
     fn apps(&self) -> Result<Vec<(AppVersion, bool)>>;
 
+    /// How many instances have not ended, entities among them. Exact after each commit; costs nothing.
+    fn alive(&self) -> u64;
+    /// Bytes on disk. Costs next to nothing.
+    fn bytes(&self) -> u64;
+
     /// How much is stored. Cheap.
     fn stats(&self) -> Result<StoreStats>;
 }

@@ -146,6 +146,9 @@ impl OperationScope {
         }
         self.sent_bytes += event.payload_bytes();
         let Limits { actions_per_turn, action_bytes_per_turn, .. } = self.limits;
+        if let Some(why) = self.limits.no_room.clone() {
+            return Err(self.exceeded(why.to_string()));
+        }
         if self.sent.len() >= actions_per_turn {
             return Err(self.exceeded(format!("more than {actions_per_turn} messages sent by one operation")));
         }

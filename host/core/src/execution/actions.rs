@@ -41,6 +41,7 @@ impl Execution {
 
     /// Limits do not refuse what ends the execution: they lead to it.
     pub(super) fn record(&mut self, action: Event) -> Result<(), Stopped> {
+        self.events += 1;
         if let Mode::Replay { recorded, end_position } = &mut self.mode {
             let (position, recorded) = match recorded.pop_front() {
                 Some(next) if next.event == action => {
@@ -65,7 +66,9 @@ impl Execution {
         self.taken += 1;
         self.taken_bytes += action.payload_bytes();
         let Limits { actions_per_turn, action_bytes_per_turn, .. } = self.limits;
-        let message = if self.taken > actions_per_turn {
+        let message = if let Some(why) = &self.limits.no_room {
+            why.to_string()
+        } else if self.taken > actions_per_turn {
             format!("more than {actions_per_turn} actions in one turn")
         } else if self.taken_bytes > action_bytes_per_turn {
             format!("actions with more than {action_bytes_per_turn} bytes in one turn")

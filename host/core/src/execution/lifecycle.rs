@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use super::actions::Mode;
-use super::{Divergence, Execution, Fault, OpenWork, RecordedAction, Stopped, TaskOutcome, TurnEffects, check_payload};
+use super::{
+    Divergence, Execution, Fault, Limits, LogLevel, OpenWork, RecordedAction, Stopped, TaskOutcome, TurnEffects, check_payload,
+};
 use crate::commit::Timer;
 use crate::event::Outcome;
 use crate::{Event, Failure, Timestamp};
@@ -12,6 +14,12 @@ impl Execution {
     /// Begins a turn whose actions are collected.
     pub fn begin_live_turn(&mut self, now: Timestamp) {
         self.begin_turn(now, Mode::Live { actions: Vec::new() });
+    }
+
+    /// From the next live turn on.
+    pub fn set_limits(&mut self, limits: &Limits) {
+        self.logs.set_limit(limits.log_bytes_per_turn);
+        self.limits = limits.clone();
     }
 
     /// Begins a turn whose actions are compared with those recorded. `end_position` is where the turn ends in history.
@@ -23,6 +31,8 @@ impl Execution {
         self.mode = mode;
         self.now = now;
         self.turn += 1;
+        self.events_before = self.events;
+        self.events += 1;
         self.taken = 0;
         self.taken_bytes = 0;
         self.lock_before = self.open.lock.as_ref().map(|lock| lock.seq);
@@ -90,6 +100,21 @@ impl Execution {
             self.record(Event::EntityUnlockSent { seq: self.open.next_seq(), entities: lock.entities.clone() })?;
         }
         self.record(Event::ExecutionCompleted { outcome })
+    }
+
+    /// Why an execution that waits must not go on: its history is full. Warns once before.
+    pub fn full_history(&mut self) -> Option<Failure> {
+        let (events, most) = (self.events, self.limits.history_events);
+        if events > most {
+            let message = format!("its history has {events} events, {most} (history_events) are allowed: use continue-as-new");
+            return Some(Failure::permanent(Failure::LIMIT_EXCEEDED, message));
+        }
+        let nearly = most / 5 * 4;
+        if self.events_before <= nearly && events > nearly {
+            let message = format!("the history has {events} events, {most} (history_events) are allowed: use continue-as-new");
+            self.logs.push(LogLevel::Warn, &message);
+        }
+        None
     }
 
     /// Ends a live turn and hands over what it did.

@@ -44,6 +44,10 @@ impl Logs {
         self.lines.push(LogLine { level, message });
     }
 
+    pub fn set_limit(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
     /// Begins to count anew.
     pub fn begin_turn(&mut self) {
         self.bytes = 0;

@@ -27,6 +27,7 @@ impl Execution {
 
     /// Takes in one message. The same for replay and live.
     pub fn apply(&mut self, event: &Event) {
+        self.events += 1;
         self.clear_source(event);
         self.open.note(event);
         match event {

@@ -91,7 +91,10 @@ pub struct Execution {
     mode: Mode,
     turn: u32,
     now: Timestamp,
-    /// Actions of this turn, and the bytes of their payloads: counted on replay too, so that it meets the same limit.
+    /// Events of the history, and those before this turn.
+    events: usize,
+    events_before: usize,
+    /// Actions of this turn, and the bytes of their payloads.
     taken: usize,
     taken_bytes: usize,
     suspended: bool,
@@ -127,6 +130,8 @@ impl Execution {
             limits,
             mode: Mode::Live { actions: Vec::new() },
             turn: 0,
+            events: 0,
+            events_before: 0,
             now: Timestamp(0),
             taken: 0,
             taken_bytes: 0,

@@ -30,7 +30,7 @@ impl Turn<'_> {
         let Some(context) = events.into_iter().find_map(|event| context(record, event)) else {
             return Err(Halt::because("its history does not begin with ExecutionStarted"));
         };
-        let execution = Arc::new(Mutex::new(Execution::new(context, self.limits.clone())));
+        let execution = Arc::new(Mutex::new(Execution::new(context, self.limits.of_replay())));
         let guest = match record.version {
             Some(version) => self.executor.start(version, execution.clone()).map_err(Halt::Unable)?,
             None => Box::new(match &self.begins_on {
@@ -80,6 +80,18 @@ impl Live {
         let mut execution = lock(&self.execution);
         match execution.fault().cloned() {
             Some(fault) => settle(&mut execution, fault),
+            None => Ok(Rest::Waiting),
+        }
+    }
+}
+
+impl Live {
+    /// An instance that waits with a history which is full fails.
+    pub(super) fn bound_history(&mut self, rest: Rest) -> Result<Rest, Halt> {
+        let Rest::Waiting = rest else { return Ok(rest) };
+        let mut execution = lock(&self.execution);
+        match execution.full_history() {
+            Some(failure) => settle(&mut execution, Fault::Failed(failure)),
             None => Ok(Rest::Waiting),
         }
     }

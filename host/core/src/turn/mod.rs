@@ -158,7 +158,7 @@ impl Turn<'_> {
             match self.migrate(&draft, &memory, &migrations) {
                 Ok(Some((version, live))) => {
                     draft.migrated(version, &mut inbox);
-                    run_live(draft, live, inbox)
+                    self.run_live(draft, live, inbox)
                 }
                 Ok(None) => self.go_on(draft, memory, inbox),
                 Err(why) => {
@@ -203,7 +203,7 @@ impl Turn<'_> {
                 if let Some(version) = draft.record.version.filter(|version| own_version.is_some_and(|own| own != *version)) {
                     draft.migrated(version, &mut inbox);
                 }
-                run_live(draft, live, inbox)
+                self.run_live(draft, live, inbox)
             }
             Err(why) => {
                 let mut commit = draft.halt(&why.to_string(), inbox);
@@ -213,18 +213,19 @@ impl Turn<'_> {
             }
         }
     }
-}
 
-fn run_live(mut draft: Draft, mut live: Live, inbox: Vec<Delivery>) -> TurnResult {
-    {
-        let mut execution = lock(&live.execution);
-        execution.begin_live_turn(draft.now);
-        draft.take_in(&mut execution, inbox);
-    }
-    match live.run_guest() {
-        Ok(rest) => finish(draft, live, rest),
-        // A live turn compares nothing; but if it ever did, the instance must not be lost.
-        Err(why) => TurnResult::of(Some(draft.halt_after_intake(&why.to_string()))),
+    fn run_live(&self, mut draft: Draft, mut live: Live, inbox: Vec<Delivery>) -> TurnResult {
+        {
+            let mut execution = lock(&live.execution);
+            execution.set_limits(self.limits);
+            execution.begin_live_turn(draft.now);
+            draft.take_in(&mut execution, inbox);
+        }
+        match live.run_guest().and_then(|rest| live.bound_history(rest)) {
+            Ok(rest) => finish(draft, live, rest),
+            // A live turn compares nothing; but if it ever did, the instance must not be lost.
+            Err(why) => TurnResult::of(Some(draft.halt_after_intake(&why.to_string()))),
+        }
     }
 }
 

@@ -57,6 +57,7 @@ impl Turn<'_> {
         draft.drop_all(salvage.stale);
         {
             let mut execution = lock(&live.execution);
+            execution.set_limits(self.limits);
             execution.begin_live_turn(draft.now);
             draft.take_in(&mut execution, salvage.carried);
         }

@@ -6,6 +6,7 @@ mod keys;
 mod openapi;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -19,13 +20,14 @@ use dacapo_wasm::{Config, PoolSize, Runtime};
 
 use super::{ApiOptions, router};
 use crate::access::{self, Access, Door, Scope};
-use crate::hub::{Hub, HubOptions, HubRules, RoomSize, Shared, SharedOptions};
-use crate::hubs::Hubs;
+use crate::hub::{Hub, HubRules, RoomSize, Shared, SharedOptions};
+use crate::hubs::{Hubs, HubsOptions};
 use crate::limits::HubLimits;
 use crate::secrets::{Secrets, SecretsKey};
 use crate::serve::open_control_file;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
+const HUB: &str = "TestHubName";
 const PAYLOAD_BYTES: usize = 1_000;
 
 /// A host's API, as long as its directory is kept.
@@ -56,38 +58,39 @@ impl Host {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().canonicalize().unwrap();
         let config = Config { pool: PoolSize::small(), ..Config::new(data.join("modules"), data.join("cache")) };
+        let shared = Shared::new(SharedOptions {
+            directory: data.clone(),
+            runtime: Runtime::new(config).unwrap(),
+            threads: 1,
+            room: RoomSize { hot_instances: 0, activities: 1, cache_bytes: 1 << 20, hubs: 8 },
+            store: StoreOptions::default(),
+        })
+        .unwrap();
         let control = open_control_file(&data).unwrap();
-        for name in ["TestHubName", "Other-Hub"] {
+        for name in [HUB, "Other-Hub"] {
             let record = HubRecord { name: name.into(), created_at: access::now(), ..HubRecord::default() };
             control.create_hub(&record, &access::entry_of_host(Scope::Host, "hub.create")).unwrap();
         }
         let access = Arc::new(Access::open(control.clone(), door).unwrap());
-        let shared = SharedOptions {
-            directory: data.clone(),
-            runtime: Runtime::new(config).unwrap(),
-            threads: 1,
-            room: RoomSize { hot_instances: 0, activities: 1, cache_bytes: 1 << 20, hubs: 2 },
-            store: StoreOptions::default(),
-        };
-        let (shared, limits_of_hubs) = (Shared::new(shared).unwrap(), limits.clone());
-        let open_hub = move |record: &HubRecord| {
-            let options = HubOptions {
-                name: record.name.clone(),
-                rules: HubRules { limits: limits_of_hubs.clone(), ..HubRules::default() },
-                retention: Default::default(),
-                webhook: None,
-                versions: Default::default(),
-            };
-            Ok(Hub::open(&shared, options)?.0)
-        };
-        let hubs = Hubs::new(control.clone(), &data, Box::new(open_hub));
+        let limits_of_hubs = limits.clone();
+        let hubs = Hubs::open(HubsOptions {
+            control: control.clone(),
+            shared,
+            rules: Box::new(move |_| Ok(HubRules { limits: limits_of_hubs.clone(), ..HubRules::default() })),
+            retention: Default::default(),
+            webhook: None,
+            versions: Default::default(),
+            open: 8,
+            idle: Duration::from_secs(60),
+        })
+        .unwrap();
         let options = ApiOptions {
             hubs: hubs.clone(),
             access: access.clone(),
             secrets: Arc::new(Secrets::new(control, Some(&SecretsKey::random()))),
             data,
             limits,
-            default_hub: "TestHubName".into(),
+            default_hub: HUB.into(),
             address: "127.0.0.1:7071".parse().unwrap(),
             allowed_hosts: Vec::new(),
             scheme: "http",
@@ -97,11 +100,6 @@ impl Host {
             module_bytes: 10_000,
         };
         Self { hubs, access, router: router(options), _directory: directory }
-    }
-
-    /// The hub of requests that name none.
-    pub async fn hub(&self) -> Hub {
-        self.hubs.hub("TestHubName").await.unwrap().unwrap()
     }
 
     /// Sends a request, and holds the answer against the document of the API.
@@ -127,8 +125,12 @@ impl Host {
         self.send("POST", path, &[("content-type", "application/json")], body).await
     }
 
+    pub async fn hub(&self) -> Hub {
+        self.hubs.hub(HUB).await.unwrap().expect("it was made")
+    }
+
     pub async fn close(self) {
-        self.hubs.shutdown(std::time::Duration::ZERO).await;
+        self.hubs.shutdown(Duration::ZERO).await;
     }
 }
 

@@ -20,6 +20,12 @@ use super::times::local_time;
 
 /// Task hubs: make, list, change, suspend and delete them. Needs an administrator's key of the host.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  dacapo hub create acme --limit apps=3
+  dacapo hub limits acme
+  dacapo hub grant acme --outbound api.example.org
+  dacapo hub suspend acme --reason unpaid")]
 pub(super) enum Hub {
     Create(Create),
     List(List),

@@ -46,6 +46,11 @@ impl Zone {
         self.statuses.iter().all(Option::is_none)
     }
 
+    /// How many of its instances have not ended.
+    pub(crate) fn alive(&self) -> usize {
+        self.statuses.iter().flatten().filter(|status| !status.is_terminal()).count()
+    }
+
     /// A record is written, new or in the place of another.
     pub fn set(&mut self, row: Row, record: Glance) {
         if self.is_empty() {

@@ -49,7 +49,7 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -129,6 +129,7 @@ pub struct RedbStore {
     file: Arc<RedbFile>,
     queue: Arc<Queue>,
     rows: Arc<AtomicU64>,
+    alive: Arc<AtomicI64>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -146,11 +147,18 @@ impl RedbStore {
         let file = Arc::new(file);
         let queue = Arc::new(Queue::default());
         let rows = Arc::new(AtomicU64::new(counters.next_row));
-        let writer =
-            Writer { queue: queue.clone(), file: file.clone(), rows: rows.clone(), counters, quick_repair: options.quick_repair };
+        let alive = Arc::new(AtomicI64::new(file.read(read::alive)?));
+        let writer = Writer {
+            queue: queue.clone(),
+            file: file.clone(),
+            rows: rows.clone(),
+            alive: alive.clone(),
+            counters,
+            quick_repair: options.quick_repair,
+        };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(|| writer.run());
         let thread = thread.map_err(|error| StoreError::Backend(format!("starting the writer thread: {error}")))?;
-        Ok(Self { file, queue, rows, writer: Some(thread) })
+        Ok(Self { file, queue, rows, alive, writer: Some(thread) })
     }
 }
 
@@ -251,6 +259,14 @@ impl Store for RedbStore {
 
     fn apps(&self) -> Result<Vec<(AppVersion, bool)>> {
         self.file.read(read::apps)
+    }
+
+    fn alive(&self) -> u64 {
+        self.alive.load(Ordering::Relaxed).try_into().unwrap_or_default()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.file.size()
     }
 
     fn stats(&self) -> Result<StoreStats> {

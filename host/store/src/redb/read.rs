@@ -11,7 +11,7 @@ use dacapo_core::{
 };
 
 use super::fault::Fault;
-use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, OUTBOX, RECORDS, STATES, TIMERS};
+use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, OUTBOX, RECORDS, STATES, TIMERS, ZONES};
 use crate::{AppVersion, DueTimer, PendingActivity, Snapshot, StoreError, StoreStats, TimerKey, codec};
 
 pub(super) type Result<T> = std::result::Result<T, Fault>;
@@ -262,4 +262,13 @@ pub(super) fn stats(txn: &ReadTransaction, bytes: u64, transactions: u64) -> Res
         entities: txn.open_table(STATES)?.len()?,
         announcements: txn.open_table(OUTBOX)?.len()?,
     })
+}
+
+/// How many instances have not ended.
+pub(super) fn alive(txn: &ReadTransaction) -> Result<i64> {
+    let mut alive = 0;
+    for entry in txn.open_table(ZONES)?.iter()? {
+        alive += codec::decode_zone(entry?.1.value())?.alive() as i64;
+    }
+    Ok(alive)
 }

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
@@ -144,6 +144,8 @@ pub(super) struct Writer {
     pub queue: Arc<Queue>,
     pub file: Arc<RedbFile>,
     pub rows: Arc<AtomicU64>,
+    /// Instances that have not ended, after the last transaction.
+    pub alive: Arc<AtomicI64>,
     pub counters: Counters,
     pub quick_repair: QuickRepair,
 }
@@ -152,6 +154,8 @@ pub(super) struct Writer {
 struct Written {
     outcomes: Vec<Result<Outcome, StoreError>>,
     counters: Counters,
+    /// How many more instances are alive.
+    born: i64,
 }
 
 enum Attempt {
@@ -186,21 +190,23 @@ impl Writer {
             let mut intended = None;
             match self.file.with(|database| self.attempt(database, group, &rejected, &mut intended)) {
                 Ok(Attempt::Spoiled(number, error)) => rejected[number] = Some(error),
-                Ok(Attempt::Done(written)) => {
-                    self.counters = written.counters;
-                    return written.outcomes;
-                }
+                Ok(Attempt::Done(written)) => return self.stored(written),
                 Err(failed) => {
                     if let Some(written) = intended.filter(|_| failed.uncertain)
                         && self.is_stored(written.counters)
                     {
-                        self.counters = written.counters;
-                        return written.outcomes;
+                        return self.stored(written);
                     }
                     return group.iter().map(|_| Err(failed.error.clone())).collect();
                 }
             }
         }
+    }
+
+    fn stored(&mut self, written: Written) -> Vec<Result<Outcome, StoreError>> {
+        self.counters = written.counters;
+        self.alive.fetch_add(written.born, Ordering::Relaxed);
+        written.outcomes
     }
 
     /// One transaction. `intended` is left behind if it is not known whether that is stored.
@@ -219,11 +225,14 @@ impl Writer {
             spoiled => return Ok(spoiled),
         };
         if written.outcomes.iter().all(Result::is_err) {
-            return Ok(Attempt::Done(Written { counters: self.counters, ..written }));
+            return Ok(Attempt::Done(Written { counters: self.counters, born: 0, ..written }));
         }
         let written = intended.insert(written);
         match txn.commit() {
-            Ok(()) => Ok(Attempt::Done(Written { outcomes: std::mem::take(&mut written.outcomes), counters: written.counters })),
+            Ok(()) => {
+                let Written { outcomes, counters, born } = written;
+                Ok(Attempt::Done(Written { outcomes: std::mem::take(outcomes), counters: *counters, born: *born }))
+            }
             Err(error) => Err(Fault::Uncertain(error.into())),
         }
     }
@@ -243,7 +252,8 @@ impl Writer {
                 Err(Rejected::File(fault)) => return Err(fault),
             });
         }
-        Ok(Attempt::Done(Written { outcomes, counters: tables.finish()? }))
+        let (counters, born) = tables.finish()?;
+        Ok(Attempt::Done(Written { outcomes, counters, born }))
     }
 
     /// Whether the transaction that ends with these counters is stored, although it failed. A sync that fails may still

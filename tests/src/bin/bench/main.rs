@@ -158,7 +158,7 @@ impl Bench {
 /// Opens a hub of its own for one measurement, with the guests that it needs.
 async fn open(directory: &Path, guests: &[&str]) -> Result<Hub> {
     let settings = Settings { data: directory.to_owned(), ..Settings::default() };
-    let hub = dacapo::serve::open_hub_alone(&settings)?;
+    let hub = dacapo::serve::open_hub(&settings)?;
     for guest in guests {
         hub.deploy(guest, "", dacapo_tests::guest(guest)?, dacapo::hub::Traffic::All).await?;
     }

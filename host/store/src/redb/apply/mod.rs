@@ -90,12 +90,13 @@ impl<'txn> Tables<'txn> {
         })
     }
 
-    /// Writes what was gathered while changes were applied. Returns where the counters stand after this transaction.
-    pub fn finish(mut self) -> Result<Counters, Fault> {
-        self.zones.write()?;
+    /// Writes what was gathered while changes were applied. Returns where the counters stand after this transaction, and how
+    /// many more instances are alive.
+    pub fn finish(mut self) -> Result<(Counters, i64), Fault> {
+        let born = self.zones.write()?;
         self.counters.transactions += 1;
         self.meta.insert(META_COUNTERS, codec::encode_counters(self.counters).as_slice())?;
-        Ok(self.counters)
+        Ok((self.counters, born))
     }
 
     /// Applies one commit: all of it, or says why not.

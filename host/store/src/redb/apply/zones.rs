@@ -36,15 +36,18 @@ impl<'txn> Zones<'txn> {
         Ok(())
     }
 
-    pub fn write(&mut self) -> Result<(), Fault> {
+    /// Returns how many more instances are alive.
+    pub fn write(&mut self) -> Result<i64, Fault> {
+        let mut born = 0;
         for (number, Touched { stored, now }) in std::mem::take(&mut self.touched) {
+            born += now.alive() as i64 - stored.alive() as i64;
             if now.is_empty() {
                 self.table.remove(number)?;
             } else if now != stored {
                 insert(&mut self.table, number, &now)?;
             }
         }
-        Ok(())
+        Ok(born)
     }
 
     fn touch(&mut self, row: Row) -> Result<&mut Zone, Fault> {

@@ -1,0 +1,66 @@
+//! When closed hubs must be opened, because a timer is due in them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use dacapo_core::Timestamp;
+use tokio::sync::Notify;
+
+use crate::hub::now;
+
+/// The longest sleep: bounds what a clock that was set costs.
+const MAX_SLEEP: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+pub(super) struct Alarms {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    by_hub: HashMap<String, Timestamp>,
+    by_time: BTreeSet<(Timestamp, String)>,
+}
+
+impl Alarms {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+
+    /// A hub is to be opened then; none: not by an alarm.
+    pub fn set(&self, hub: &str, at: Option<Timestamp>) {
+        let mut state = self.lock();
+        if let Some(former) = state.by_hub.remove(hub) {
+            state.by_time.remove(&(former, hub.to_owned()));
+        }
+        if let Some(at) = at {
+            state.by_hub.insert(hub.to_owned(), at);
+            state.by_time.insert((at, hub.to_owned()));
+            self.changed.notify_one();
+        }
+    }
+
+    /// A hub whose alarm has come, without it; waits until there is one.
+    pub async fn next(&self) -> String {
+        loop {
+            let sleep = {
+                let mut state = self.lock();
+                match state.by_time.first() {
+                    Some((at, _)) if *at <= now() => {
+                        let (_, hub) = state.by_time.pop_first().expect("it has a first");
+                        state.by_hub.remove(&hub);
+                        return hub;
+                    }
+                    Some((at, _)) => at.since(now()).min(MAX_SLEEP),
+                    None => MAX_SLEEP,
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(sleep) => {}
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+}
