@@ -33,6 +33,10 @@ impl DeleteTaskHub {
             opened => opened.map_err(|why| CliError::file("opening", &path, &why))?,
         };
         lock(&file, &name, &path)?;
+        // A host that runs may have the hub closed at the moment, and opens it again when it likes.
+        let control = settings.data.join("control.redb");
+        let held = File::options().read(true).write(true).open(&control).ok();
+        held.as_ref().map_or(Ok(()), |held| lock(held, &name, &control))?;
         self.confirmation.ask(&format!("Delete the task hub '{name}' ({}) with all its instances?", path.display()))?;
         // The lock is held to the end: a host that starts just now does not open what is about to be gone.
         std::fs::remove_file(&path).map_err(|why| CliError::file("deleting", &path, &why))?;
@@ -41,7 +45,7 @@ impl DeleteTaskHub {
     }
 }
 
-/// Takes the lock that a host holds as long as it has the hub open.
+/// Takes the lock that a host holds as long as it has the file open.
 fn lock(file: &File, name: &str, path: &Path) -> Result<(), CliError> {
     file.try_lock().map_err(|why| match why {
         TryLockError::WouldBlock => CliError::WrongState(format!(

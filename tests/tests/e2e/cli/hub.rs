@@ -40,8 +40,9 @@ fn a_hub_is_deleted_unless_a_host_has_it_open_and_others_stay() {
     let why = String::from_utf8_lossy(&missing.stderr);
     assert_eq!(missing.status.code(), Some(3), "{missing:?}");
     assert!(why.contains("'Trial'") && why.contains("there are: Other"), "{why}");
-    let other = start("Other");
+    let mut other = start("Other");
     assert_eq!(other.run("hello_sequence", serde_json::json!(["z"])).unwrap()["output"], serde_json::json!(["Hello, z!"]));
+    other.stop().unwrap();
     let again = start("Trial");
     assert_eq!(again.manage("GET", "instances", None).unwrap().json(), serde_json::json!([]));
     assert_eq!(again.request("GET", "/admin/apps", None).unwrap().json(), serde_json::json!([]));
