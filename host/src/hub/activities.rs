@@ -50,6 +50,10 @@ impl Activities {
         self.lock().limit = limit;
     }
 
+    pub fn running(&self) -> usize {
+        self.lock().running.len()
+    }
+
     /// Whether none runs or waits.
     pub fn is_idle(&self) -> bool {
         let state = self.lock();

@@ -51,9 +51,12 @@ impl Inner {
     pub(super) fn bound_births(&self, rules: &Rules, commit: &mut Commit, logs: &mut Vec<LogLine>) -> Result<(), HubError> {
         let most = rules.limits.instances_alive;
         let mut room = most.saturating_sub(self.store.alive());
-        if commit.sent.len() as u64 <= room {
+        if (commit.sent.len() as u64) < room || commit.sent.is_empty() {
             return Ok(());
         }
+        // The sender counts too, from its own first commit on.
+        let begins = self.store.instance(&commit.record.id)?.is_none_or(|stored| stored.status.is_terminal());
+        room = room.saturating_sub(begins.into());
         for message in std::mem::take(&mut commit.sent) {
             if !self.gives_birth(&message, &commit.record)? {
                 commit.sent.push(message);

@@ -37,7 +37,9 @@ pub enum HubError {
     #[error("the {what} has {size} bytes, {limit} are allowed")]
     TooLarge { what: &'static str, size: usize, limit: usize },
     /// What becomes of it stands in the table of limits.
-    #[error("{what}: the limit {limit} of the task hub is {value}; its administrator can raise it with `dacapo hub set-limit`")]
+    #[error(
+        "{what}: the limit {limit} of the task hub is {value}; its administrator can raise it: `dacapo hub set-limit HUB {limit} VALUE`"
+    )]
     Limit { limit: &'static str, value: u64, what: String },
     #[error("{0}")]
     InvalidPayload(String),

@@ -213,6 +213,11 @@ impl Hub {
         self.0.desk.idle_since().filter(|_| self.0.activities.is_idle())
     }
 
+    /// How many activities run.
+    pub fn running_activities(&self) -> usize {
+        self.0.activities.running()
+    }
+
     /// When the first timer is due.
     pub fn next_timer(&self) -> Result<Option<Timestamp>, HubError> {
         Ok(self.0.store.next_timer(None)?)

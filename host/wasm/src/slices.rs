@@ -40,3 +40,35 @@ impl Wake for Woken {
         self.0.store(true, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    #[test]
+    fn who_lets_go_is_run_again_and_who_waits_is_not() {
+        let passes = Arc::new(AtomicU32::new(0));
+        let counted = passes.clone();
+        let between = BetweenSlices::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut polls = 0;
+        let mut guest = pin!(poll_fn(|context| {
+            polls += 1;
+            match polls {
+                1 | 2 => context.waker().wake_by_ref(),
+                3 => {}
+                _ => return Poll::Ready(polls),
+            }
+            Poll::Pending
+        }));
+        assert_eq!(run(guest.as_mut(), &between), Poll::Pending);
+        assert_eq!(passes.load(Ordering::Relaxed), 2);
+        assert_eq!(run(guest.as_mut(), &between), Poll::Ready(4));
+        assert_eq!(passes.load(Ordering::Relaxed), 2);
+    }
+}

@@ -1,0 +1,112 @@
+//! Many task hubs in one process, with real guests: opening and closing, limits, fairness.
+
+mod fairness;
+mod limits;
+mod opening;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dacapo::config::Settings;
+use dacapo::hub::{Hub, HubRules, Shared, SharedOptions, StartRequest, Traffic};
+use dacapo::hubs::{Hubs, HubsOptions};
+use dacapo_core::{FunctionName, InstanceId, InstanceRecord};
+use dacapo_store::StoreOptions;
+use dacapo_store::control::{AuditEntry, ControlFile, HubRecord, Scope};
+use dacapo_wasm::Runtime;
+
+/// The hubs of a host, without a host around them.
+struct World {
+    hubs: Hubs,
+    control: Arc<ControlFile>,
+}
+
+impl World {
+    /// At most so many are open at once.
+    fn open(directory: &Path, open: usize, idle: Duration) -> Self {
+        let mut settings = Settings { data: directory.to_owned(), ..Settings::default() };
+        settings.engine.hot_instances = 100;
+        settings.hubs.open = open as u32;
+        let control = Arc::new(ControlFile::open(&directory.join("control.redb")).unwrap());
+        let shared = Shared::new(SharedOptions {
+            directory: directory.to_owned(),
+            runtime: Runtime::new(settings.runtime()).unwrap(),
+            threads: settings.turn_threads(),
+            room: settings.room(),
+            store: StoreOptions::default(),
+        });
+        let rules = move |record: &HubRecord| {
+            let limits = settings.limits.with(&record.limits)?;
+            Ok(HubRules { policy: settings.policy(&limits)?, limits })
+        };
+        let options = HubsOptions {
+            control: control.clone(),
+            shared: shared.unwrap(),
+            rules: Box::new(rules),
+            retention: Default::default(),
+            webhook: None,
+            versions: Default::default(),
+            open,
+            idle,
+        };
+        Self { hubs: Hubs::open(options).unwrap(), control }
+    }
+
+    /// Makes a hub with other limits than the default ones, and deploys guests to it.
+    async fn create(&self, name: &str, limits: &[(&str, u64)], guests: &[&str]) {
+        let record = HubRecord { name: name.into(), limits: table(limits), ..HubRecord::default() };
+        self.hubs.create(&record, &entry(name)).await.unwrap();
+        let hub = self.hub(name).await;
+        for guest in guests {
+            hub.deploy(guest, "", dacapo_tests::guest(guest).unwrap(), Traffic::All).await.unwrap();
+        }
+    }
+
+    async fn hub(&self, name: &str) -> Hub {
+        self.hubs.hub(name).await.unwrap().expect("it was made")
+    }
+
+    async fn limit(&self, name: &str, limits: &[(&str, u64)]) {
+        self.hubs.change(name, &entry(name), |record| record.limits = table(limits)).await.unwrap();
+    }
+}
+
+fn table(limits: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    limits.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+fn entry(hub: &str) -> AuditEntry {
+    AuditEntry {
+        at: 0,
+        actor: "test".into(),
+        scope: Scope::Hub(hub.into()),
+        action: "test".into(),
+        details: serde_json::Value::Null,
+        denied: false,
+    }
+}
+
+fn start(name: &str, input: &str) -> StartRequest {
+    let name = FunctionName::new(name).unwrap();
+    StartRequest { name, id: None, input: input.into(), version: String::new(), start_at: None }
+}
+
+async fn run(hub: &Hub, name: &str, input: &str) -> InstanceRecord {
+    let id = hub.start_new(start(name, input)).await.unwrap();
+    hub.wait(&id).await.unwrap()
+}
+
+fn output(hub: &Hub, id: &InstanceId) -> String {
+    hub.state(id).unwrap().and_then(|state| state.output).map_or_else(String::new, |output| output.to_string())
+}
+
+/// Looks again and again until it is so.
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,106 @@
+//! Hubs are opened when they are needed, and closed when they are not.
+
+use std::time::Duration;
+
+use dacapo::hub::HubError;
+use dacapo_core::RuntimeStatus;
+use dacapo_store::control::Wake;
+
+use super::{World, entry, run, start, until};
+
+const SOON: Duration = Duration::from_millis(100);
+const LATE: Duration = Duration::from_secs(600);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_hub_makes_room_for_another_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::open(directory.path(), 1, LATE);
+    world.create("one", &[], &["fixture-probe"]).await;
+    world.create("two", &[], &["fixture-probe"]).await;
+    let of_one = run(&world.hub("one").await, "chain", "3").await;
+    let of_two = run(&world.hub("TWO").await, "chain", "4").await;
+    assert_eq!(world.control.wake("one").unwrap(), Some(Wake::Idle { next_timer: None }));
+    assert_eq!(world.control.wake("two").unwrap(), Some(Wake::Open));
+    assert_eq!(world.hub("one").await.instance(&of_one.id).unwrap(), Some(of_one));
+    assert_eq!(world.hub("two").await.instance(&of_two.id).unwrap(), Some(of_two));
+    assert!(world.hubs.hub("three").await.unwrap().is_none());
+    world.hubs.shutdown(Duration::ZERO).await;
+}
+
+/// The handle is what keeps it open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_is_in_use_is_not_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::open(directory.path(), 2, SOON);
+    world.create("held", &[], &["fixture-probe"]).await;
+    world.create("quiet", &[], &[]).await;
+    let held = world.hub("held").await;
+    until("the quiet one is closed", || matches!(world.control.wake("quiet"), Ok(Some(Wake::Idle { .. })))).await;
+    assert_eq!(world.control.wake("held").unwrap(), Some(Wake::Open));
+    assert_eq!(run(&held, "chain", "1").await.status, RuntimeStatus::Completed);
+    drop(held);
+    until("the other one is closed", || matches!(world.control.wake("held"), Ok(Some(Wake::Idle { .. })))).await;
+    world.hubs.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_wakes_a_closed_hub_also_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let id = {
+        let world = World::open(directory.path(), 2, SOON);
+        world.create("sleeper", &[], &["fixture-probe"]).await;
+        let id = world.hub("sleeper").await.start_new(start("timer", "3000")).await.unwrap();
+        let sleeps = || matches!(world.control.wake("sleeper"), Ok(Some(Wake::Idle { next_timer: Some(_) })));
+        until("it is closed, and its timer is known", sleeps).await;
+        world.hubs.shutdown(Duration::ZERO).await;
+        id
+    };
+    // Nobody asks for it but its timer.
+    until("the file of hubs is free", || {
+        dacapo_store::control::ControlFile::open(&directory.path().join("control.redb")).is_ok()
+    })
+    .await;
+    let world = World::open(directory.path(), 2, SOON);
+    until("it is opened", || matches!(world.control.wake("sleeper"), Ok(Some(Wake::Open)))).await;
+    until("it is closed again", || matches!(world.control.wake("sleeper"), Ok(Some(Wake::Idle { next_timer: None })))).await;
+    let record = world.hub("sleeper").await.instance(&id).unwrap().unwrap();
+    assert_eq!(record.status, RuntimeStatus::Completed);
+    world.hubs.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_hub_does_nothing_until_it_is_resumed() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::open(directory.path(), 2, LATE);
+    world.create("paused", &[], &["fixture-probe"]).await;
+    let hub = world.hub("paused").await;
+    // An activity that runs for ever is cut off, and a long chain stops where it is.
+    let chain = hub.start_new(start("chain", "2000")).await.unwrap();
+    let turns = |hub: &dacapo::hub::Hub| hub.instance(&chain).unwrap().unwrap().turns.len();
+    until("it is under way", || turns(&hub) > 3).await;
+    world.hubs.change("paused", &entry("paused"), |record| record.suspended = Some("unpaid".into())).await.unwrap();
+    let refused = world.hubs.hub("Paused").await.map(drop).unwrap_err();
+    assert!(matches!(&refused, HubError::Suspended { why, .. } if why == "unpaid"), "{refused}");
+    assert!(turns(&hub) < 2_000);
+    drop(hub);
+    let resumed = world.hubs.change("paused", &entry("paused"), |record| record.suspended = None).await.unwrap();
+    assert_eq!(resumed.suspended, None);
+    let hub = world.hub("paused").await;
+    assert_eq!(hub.wait(&chain).await.unwrap().status, RuntimeStatus::Completed);
+    world.hubs.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_hub_is_gone_and_its_name_is_free() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::open(directory.path(), 2, LATE);
+    world.create("gone", &[], &["fixture-probe"]).await;
+    let id = run(&world.hub("gone").await, "chain", "1").await.id;
+    world.hubs.delete("GONE", &entry("gone")).await.unwrap();
+    assert!(world.hubs.hub("gone").await.unwrap().is_none());
+    assert!(!directory.path().join("hubs/gone.redb").exists());
+    assert!(matches!(world.hubs.delete("gone", &entry("gone")).await, Err(HubError::Control(_))));
+    world.create("gone", &[], &[]).await;
+    assert_eq!(world.hub("gone").await.instance(&id).unwrap(), None);
+    world.hubs.shutdown(Duration::ZERO).await;
+}
