@@ -171,7 +171,10 @@ impl Compilation<'_> {
         const FILE_TOO_LARGE: i32 = 25;
         let CompileLimits { seconds, memory_bytes } = self.limits;
         if let (true, Ok(answer)) = (ended.status.success(), serde_json::from_slice::<Result<(), ModuleError>>(&ended.answer)) {
-            return answer.map_err(DeployError::Module);
+            // A mapping that fails reads like a fault of the module.
+            if answer.is_ok() || !ended.ran_out_of_memory() {
+                return answer.map_err(DeployError::Module);
+            }
         }
         if ended.timed_out || ended.status.signal() == Some(OUT_OF_TIME) {
             let what = format!("compiling it takes more than {seconds} seconds");
