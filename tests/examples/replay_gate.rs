@@ -1,7 +1,7 @@
 //! How fast the replay gate is: waiting instances with long histories, replayed against a version of their app.
 //!
 //! `cargo run --release -p dacapo-tests --example replay_gate [INSTANCES] [STEPS]`; 200 instances of 100 steps unless said
-//! otherwise. A step of a chain is four events in its history.
+//! otherwise. A step of a chain is three events in its history.
 
 use std::time::{Duration, Instant};
 
