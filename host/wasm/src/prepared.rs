@@ -153,7 +153,7 @@ fn describe_in(
     engine: &Engine,
     describe: &Entry<Deterministic>,
 ) -> Result<Vec<(FunctionName, FunctionKind)>, DeployError> {
-    let policy = Arc::new(Policy { limits: most.clone(), ..Policy::default() });
+    let policy = Arc::new(Policy { limits: GuestLimits::default().within(most), ..Policy::default() });
     let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))));
     let mut store = Deterministic::store(engine, policy, shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
     let call = Box::pin(describe.call::<(), bindings::Described>(&mut store, ()));
