@@ -75,6 +75,59 @@ pub struct InstanceRecord {
     pub turns: Range<u32>,
     /// Why the host does not go on with it: what history recorded and what the code attempted. Shown as `Suspended`.
     pub halted: Option<String>,
+    /// What it has cost since it was started.
+    pub usage: Usage,
+}
+
+/// What an instance has cost: enough to bill by. It is saved with the turns that it counts, so a turn that changed nothing is
+/// not in it; and nothing is billed twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub turns: u64,
+    /// Events of its history that were replayed, to bring its guest back into memory.
+    pub replayed_events: u64,
+    /// Fuel of its guest, replays included: about one unit for each wasm instruction.
+    pub fuel: u64,
+    /// Operations of an entity.
+    pub operations: u64,
+    /// Attempts of activities that have ended, and how long they took in all.
+    pub activities: u64,
+    pub activity_micros: u64,
+    /// Bytes of payload that it took in and gave out.
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+impl Usage {
+    /// With another's added.
+    #[must_use]
+    pub fn plus(self, more: Usage) -> Self {
+        Self {
+            turns: self.turns + more.turns,
+            replayed_events: self.replayed_events + more.replayed_events,
+            fuel: self.fuel.saturating_add(more.fuel),
+            operations: self.operations + more.operations,
+            activities: self.activities + more.activities,
+            activity_micros: self.activity_micros + more.activity_micros,
+            bytes_in: self.bytes_in + more.bytes_in,
+            bytes_out: self.bytes_out + more.bytes_out,
+        }
+    }
+
+    /// What has been added since it was `before`, of the same instance.
+    #[must_use]
+    pub fn since(self, before: Usage) -> Self {
+        Self {
+            turns: self.turns.saturating_sub(before.turns),
+            replayed_events: self.replayed_events.saturating_sub(before.replayed_events),
+            fuel: self.fuel.saturating_sub(before.fuel),
+            operations: self.operations.saturating_sub(before.operations),
+            activities: self.activities.saturating_sub(before.activities),
+            activity_micros: self.activity_micros.saturating_sub(before.activity_micros),
+            bytes_in: self.bytes_in.saturating_sub(before.bytes_in),
+            bytes_out: self.bytes_out.saturating_sub(before.bytes_out),
+        }
+    }
 }
 
 impl InstanceRecord {
@@ -107,6 +160,7 @@ impl InstanceRecord {
             updated: message.sent_at,
             turns: 0..0,
             halted: None,
+            usage: Usage::default(),
         })
     }
 }

@@ -24,7 +24,7 @@ pub mod scripted;
 pub mod time;
 pub mod turn;
 
-pub use commit::{Announcement, Commit, EntityState, HistoryChunk, InstanceRecord, RuntimeStatus, ScheduledActivity};
+pub use commit::{Announcement, Commit, EntityState, HistoryChunk, InstanceRecord, RuntimeStatus, ScheduledActivity, Usage};
 pub use entity::{EntityMemory, EntityTurn, EntityTurnResult};
 pub use event::{Delivery, Event, HistoryEvent, Message, MessageKey, Parent};
 pub use failure::Failure;

@@ -75,6 +75,7 @@ mod tests {
             updated: Timestamp(2_500_000),
             turns: 0..1,
             halted: None,
+            usage: Default::default(),
         }
     }
 

@@ -47,7 +47,7 @@ const fn run(name: &'static str, what: &'static str, function: &'static str, inp
 }
 
 const fn activity(name: &'static str, what: &'static str, input: fn() -> Value, expected: Expected) -> Attack {
-    Attack { name, what, how: How::Run { function: "call", input, at_once: 32, expected } }
+    Attack { name, what, how: How::Run { function: "call_named", input, at_once: 32, expected } }
 }
 
 const fn deploy(name: &'static str, what: &'static str, module: fn() -> Vec<u8>, expected: Expected) -> Attack {

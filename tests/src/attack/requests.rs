@@ -89,7 +89,7 @@ pub fn large_bodies(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) 
     Box::pin(async move {
         while Instant::now() < until {
             let mut connection = attacker.connect().await?;
-            let answer = connection.manage(Method::POST, "orchestrators/call", body.clone()).await?;
+            let answer = connection.manage(Method::POST, "orchestrators/call_named", body.clone()).await?;
             tally.count(&answer.status.to_string(), answer.status == 413);
         }
         Ok(())
@@ -102,7 +102,7 @@ pub fn deep_json(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> 
     Box::pin(async move {
         let mut connection = attacker.connect().await?;
         while Instant::now() < until {
-            let answer = connection.manage(Method::POST, "orchestrators/call", body.clone()).await?;
+            let answer = connection.manage(Method::POST, "orchestrators/call_named", body.clone()).await?;
             tally.count(&answer.status.to_string(), answer.status == 400);
         }
         Ok(())
@@ -202,7 +202,7 @@ pub fn reach(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Pla
         let found = tokio::spawn(async move { treasure.accept().await.is_ok() });
         let mut connection = attacker.connect().await?;
         for url in addresses(port) {
-            let path = format!("orchestrators/call/{}?timeout=20&pollingInterval=1", attacker.fresh_id());
+            let path = format!("orchestrators/call_named/{}?timeout=20&pollingInterval=1", attacker.fresh_id());
             let answer = connection.manage(Method::POST, &path, json!(["fetch", url]).to_string()).await?;
             let body = String::from_utf8_lossy(&answer.body);
             tally.count(if body.contains("Failed") { "refused" } else { "an answer" }, body.contains("Failed"));

@@ -23,6 +23,7 @@ pub struct OperationScope {
     sent: Vec<Message>,
     sent_bytes: usize,
     logs: Logs,
+    fuel: u64,
     fault: Option<Failure>,
 }
 
@@ -31,6 +32,7 @@ impl OperationScope {
         Self {
             random: RandomStream::new(execution, "operation:0"),
             logs: Logs::new(limits.log_bytes_per_turn),
+            fuel: 0,
             entity,
             execution,
             now,
@@ -122,6 +124,15 @@ impl OperationScope {
 
     pub fn take_logs(&mut self) -> Vec<LogLine> {
         self.logs.take()
+    }
+
+    /// Notes fuel that the guest has spent.
+    pub fn spend(&mut self, fuel: u64) {
+        self.fuel = self.fuel.saturating_add(fuel);
+    }
+
+    pub(crate) fn take_fuel(&mut self) -> u64 {
+        std::mem::take(&mut self.fuel)
     }
 
     fn derive(&mut self, what: &str) -> Uuid {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::queue::deliver_at;
 use super::turn::stays_hot;
 use super::{EntityMemory, EntityTurn, EntityTurnResult, Operation, OperationResult, OperationScope, SharedOperation};
-use crate::commit::{Commit, EntityState, InstanceRecord, RuntimeStatus, Timer};
+use crate::commit::{Commit, EntityState, InstanceRecord, RuntimeStatus, Timer, Usage};
 use crate::event::{Delivery, Event, Message, Parent, any_action, any_result};
 use crate::execution::{LogLevel, check_payload};
 use crate::guest::EntityGuest;
@@ -37,6 +37,8 @@ pub(super) struct Work<'a> {
     /// Operations run in this turn, and bytes that they have sent and returned.
     ran: usize,
     bytes: usize,
+    /// Bytes of the inputs of the operations.
+    bytes_in: u64,
     /// What is left is for the next turn.
     full: bool,
     held: Vec<Delivery>,
@@ -60,6 +62,7 @@ impl<'a> Work<'a> {
             guest: None,
             ran: 0,
             bytes: 0,
+            bytes_in: 0,
             full: false,
             held: Vec::new(),
             consumed: Vec::new(),
@@ -169,6 +172,7 @@ impl<'a> Work<'a> {
             }
         };
         self.ran += 1;
+        self.bytes_in += input.len() as u64;
         let operation = Operation {
             entity: self.record.name.clone(),
             key: self.record.id.as_entity().map_or_else(String::new, |(_, key)| key.to_owned()),
@@ -278,12 +282,21 @@ impl<'a> Work<'a> {
         let next = self.held.iter().filter_map(deliver_at).filter(|at| *at > self.now).min();
         let timers_set: Vec<Timer> = next.into_iter().map(|fire_at| Timer { fire_at, seq: WAKE_UP }).collect();
         let kept: Vec<Message> = self.held.iter().filter(|held| held.stored.is_none()).map(|held| held.message.clone()).collect();
-        let logs = lock(&self.scope).take_logs();
+        let (logs, fuel) = {
+            let mut scope = lock(&self.scope);
+            (scope.take_logs(), scope.take_fuel())
+        };
         let changed = self.state != self.state_before
             || self.record != self.record_before
             || !(self.consumed.is_empty() && kept.is_empty() && self.sent.is_empty())
             || !(timers_set.is_empty() && self.timers_cleared.is_empty());
         let vanishes = changed && self.is_superfluous();
+        if changed {
+            let bytes_out = self.sent.iter().map(|message| message.event.payload_bytes() as u64).sum();
+            let (operations, bytes_in) = (self.ran as u64, self.bytes_in);
+            let spent = Usage { turns: 1, fuel, operations, bytes_in, bytes_out, ..Usage::default() };
+            self.record.usage = self.record.usage.plus(spent);
+        }
         let memory = (!vanishes && stays_hot(&self.held)).then(|| EntityMemory { state: self.state.clone(), waiting: self.held });
         let commit = changed.then(|| Commit {
             record: self.record,

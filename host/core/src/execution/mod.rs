@@ -113,6 +113,8 @@ pub struct Execution {
     logs: Logs,
     guids: u32,
     random: RandomStream,
+    /// What the guest has spent since it was last asked.
+    fuel: u64,
     fault: Option<Fault>,
 }
 
@@ -143,6 +145,7 @@ impl Execution {
             custom_status: None,
             continue_as_new: None,
             guids: 0,
+            fuel: 0,
             fault: None,
         }
     }
@@ -179,6 +182,15 @@ impl Execution {
         if !self.is_replaying() {
             self.logs.push(level, message);
         }
+    }
+
+    /// Notes fuel that the guest has spent. Nothing that a guest can see depends on it.
+    pub fn spend(&mut self, fuel: u64) {
+        self.fuel = self.fuel.saturating_add(fuel);
+    }
+
+    pub(crate) fn take_fuel(&mut self) -> u64 {
+        std::mem::take(&mut self.fuel)
     }
 
     pub fn custom_status(&self) -> Option<&Payload> {

@@ -149,6 +149,7 @@ impl Draft {
                 continue;
             }
             execution.apply(&event);
+            self.record.usage.bytes_in += event.payload_bytes() as u64;
             if matches!(event, Event::ExecutionStarted { .. }) {
                 self.clear_source(&event);
             }

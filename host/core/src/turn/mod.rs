@@ -126,7 +126,10 @@ impl Turn<'_> {
         draft.record.version = draft.record.version.or(self.active_version);
         let live = match memory {
             Memory::Hot(live) => Ok(live),
-            Memory::Cold(history) => self.replay(&draft.record, &history, &inbox),
+            Memory::Cold(history) => {
+                draft.record.usage.replayed_events += history.len() as u64;
+                self.replay(&draft.record, &history, &inbox)
+            }
         };
         match live {
             Ok(live) => run_live(draft, live, inbox),
@@ -148,10 +151,14 @@ fn run_live(mut draft: Draft, mut live: Live, inbox: Vec<Delivery>) -> TurnResul
     }
 }
 
-fn finish(draft: Draft, live: Live, rest: Rest) -> TurnResult {
+fn finish(mut draft: Draft, live: Live, rest: Rest) -> TurnResult {
     let (commit, logs) = {
         let mut execution = lock(&live.execution);
         let effects = execution.end_live_turn();
+        let usage = &mut draft.record.usage;
+        usage.turns += 1;
+        usage.fuel = usage.fuel.saturating_add(execution.take_fuel());
+        usage.bytes_out += effects.actions.iter().map(|action| action.payload_bytes() as u64).sum::<u64>();
         draft.finish(&mut execution, &rest, effects)
     };
     let live = matches!(rest, Rest::Waiting).then_some(live);

@@ -43,6 +43,7 @@ impl Turn<'_> {
         }
         let cut = cut_at(&turns);
         let (kept, forgotten) = history.split_at(cut.checked_sub(1).map_or(0, |last| turns[last].end));
+        draft.record.usage.replayed_events += kept.len() as u64;
         draft.forget_turns(cut, forgotten);
         draft.record.version = self.active_version.or(draft.record.version);
         let mut live = self.start(&draft.record, history.iter().map(|entry| &entry.event))?;

@@ -145,12 +145,16 @@ pub fn show(event: &Event) -> String {
     }
 }
 
-/// Runs a case hot and cold; the commits and the logs must be equal, and the history must be the one given.
+/// Runs a case hot and cold; the commits (but for what the replays cost) and the logs must be equal, and the history must be
+/// the one given.
 #[track_caller]
 pub fn check(executor: Scripted, steps: impl Fn(&mut World), history: &[&str]) -> World {
     let [cold, hot] = [false, true].map(|hot| {
         let mut world = World::new(executor.clone(), hot);
         steps(&mut world);
+        let replayed = world.commits.last().map_or(0, |commit| commit.record.usage.replayed_events);
+        assert!(!hot || replayed == 0, "what is hot is not replayed");
+        world.commits.iter_mut().for_each(|commit| commit.record.usage.replayed_events = 0);
         world
     });
     assert_eq!(hot.commits, cold.commits, "hot and cold commit the same");

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use dacapo_core::{
     Announcement, EntityState, ExecutionId, FunctionKind, HistoryEvent, InstanceId, InstanceRecord, Message, Row, RuntimeStatus,
-    Timestamp, VersionId,
+    Timestamp, Usage, VersionId,
 };
 
 use crate::{AppVersion, StoreError};
@@ -79,6 +79,12 @@ pub fn encode_record(record: &InstanceRecord) -> Vec<u8> {
     w.signed(record.created.0);
     w.signed(record.updated.0.wrapping_sub(record.created.0));
     w.option(record.halted.as_deref(), Writer::text);
+    let Usage { turns, replayed_events, fuel, operations, activities, activity_micros, bytes_in, bytes_out } = record.usage;
+    w.block(|w| {
+        for number in [turns, replayed_events, fuel, operations, activities, activity_micros, bytes_in, bytes_out] {
+            w.number(number);
+        }
+    });
     w.finish()
 }
 
@@ -93,6 +99,7 @@ pub fn decode_record(row: Row, bytes: &[u8]) -> Result<InstanceRecord> {
         let created = read_time(r)?;
         let updated = Timestamp(created.0.wrapping_add(r.signed()?));
         let halted = r.option(read_string)?;
+        let usage = r.added(read_usage)?.unwrap_or_default();
         Ok(InstanceRecord {
             id,
             row,
@@ -107,7 +114,22 @@ pub fn decode_record(row: Row, bytes: &[u8]) -> Result<InstanceRecord> {
             updated,
             turns,
             halted,
+            usage,
         })
+    })
+}
+
+fn read_usage(r: &mut Reader<'_>) -> wire::Result<Usage> {
+    let mut r = r.block()?;
+    Ok(Usage {
+        turns: r.number()?,
+        replayed_events: r.number()?,
+        fuel: r.number()?,
+        operations: r.number()?,
+        activities: r.number()?,
+        activity_micros: r.number()?,
+        bytes_in: r.number()?,
+        bytes_out: r.number()?,
     })
 }
 

@@ -4,7 +4,7 @@
 use dacapo_core::event::Outcome;
 use dacapo_core::{
     Announcement, EntityState, Event, Failure, FunctionKind, FunctionName, HistoryEvent, InstanceRecord, Message, Parent, Row,
-    RuntimeStatus, Seq, Timestamp, VersionId,
+    RuntimeStatus, Seq, Timestamp, Usage, VersionId,
 };
 use dacapo_store::AppVersion;
 use dacapo_store::codec::{Counters, Zone};
@@ -53,6 +53,7 @@ impl Samples {
         Self {
             messages: messages(&events),
             events,
+            records: first.records.into_iter().map(|record| InstanceRecord { usage: usage(), ..record }).collect(),
             counters: Counters { next_announcement: 1 << 20, ..first.counters },
             entities: entities(),
             announcements: announcements(),
@@ -170,6 +171,19 @@ fn records() -> Vec<InstanceRecord> {
     let before_1970 = InstanceRecord { created: Timestamp(i64::MIN), updated: Timestamp(i64::MAX), ..plain.clone() };
     let statuses = RuntimeStatus::ALL.map(|status| InstanceRecord { status, ..full.clone() });
     [plain, before_1970].into_iter().chain(statuses).collect()
+}
+
+fn usage() -> Usage {
+    Usage {
+        turns: 3,
+        replayed_events: 200,
+        fuel: u64::MAX,
+        operations: 1,
+        activities: 2,
+        activity_micros: 70_000,
+        bytes_in: 128,
+        bytes_out: 127,
+    }
 }
 
 fn messages(events: &[HistoryEvent]) -> Vec<Message> {

@@ -1,0 +1,168 @@
+//! What monitoring reads: the usage of all hubs in the text format of OpenMetrics, as Prometheus takes it.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use prometheus_client::registry::Unit;
+
+use crate::meters::{FunctionUsage, HubUsage};
+
+/// The media type of the text.
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A hub as monitoring sees it.
+#[derive(Debug, Clone, Default)]
+pub struct HubMetrics {
+    pub name: String,
+    pub usage: HubUsage,
+    /// Whether it is in memory at present.
+    pub open: bool,
+    pub storage_bytes: u64,
+    /// Instances of whatever status; none if the hub is closed.
+    pub instances: Option<u64>,
+}
+
+/// All metrics of a host.
+pub fn text_of(hubs: Vec<HubMetrics>) -> String {
+    let mut registry = Registry::with_prefix("dacapo");
+    registry.register_collector(Box::new(Hubs(hubs)));
+    let mut text = String::new();
+    text::encode(&mut text, &registry).expect("writing to a string does not fail");
+    text
+}
+
+#[derive(Debug)]
+struct Hubs(Vec<HubMetrics>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HubLabels {
+    hub: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FunctionLabels {
+    hub: String,
+    function: String,
+    kind: String,
+}
+
+impl Collector for Hubs {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let encoder = &mut encoder;
+        self.functions(encoder, "executions", "Orchestrations begun, operations, attempts of activities", None, |f| {
+            f.executions
+        })?;
+        self.functions(encoder, "execution_failures", "Executions that have failed", None, |f| f.failures)?;
+        self.functions(encoder, "turns", "Turns of orchestrations and entities", None, |f| f.turns)?;
+        self.functions(encoder, "replayed_events", "Events that were replayed", None, |f| f.replayed_events)?;
+        self.functions(encoder, "fuel", "Fuel of guests, about one unit for each instruction", None, |f| f.fuel)?;
+        self.functions(encoder, "payload_in", "Payloads taken in", Some(&Unit::Bytes), |f| f.bytes_in)?;
+        self.functions(encoder, "payload_out", "Payloads given out", Some(&Unit::Bytes), |f| f.bytes_out)?;
+        self.activity_time(encoder)?;
+        self.hubs(encoder, "requests", "Requests of clients", None, |hub| hub.usage.requests)?;
+        self.hubs(encoder, "requests_throttled", "Requests refused because of a limit", None, |hub| hub.usage.throttled)?;
+        let (received, sent) = ("HTTP that activities received", "HTTP that activities sent");
+        self.hubs(encoder, "outbound_in", received, Some(&Unit::Bytes), |hub| hub.usage.outbound_bytes_in)?;
+        self.hubs(encoder, "outbound_out", sent, Some(&Unit::Bytes), |hub| hub.usage.outbound_bytes_out)?;
+        self.gauges(encoder, "storage", "The hub's file", Some(&Unit::Bytes), |hub| Some(hub.storage_bytes))?;
+        self.gauges(encoder, "instances", "Instances in the hub", None, |hub| hub.instances)?;
+        self.gauges(encoder, "hub_open", "Whether the hub is in memory", None, |hub| Some(hub.open.into()))
+    }
+}
+
+impl Hubs {
+    fn functions(
+        &self,
+        encoder: &mut DescriptorEncoder,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        of: impl Fn(&FunctionUsage) -> u64,
+    ) -> Result<(), std::fmt::Error> {
+        let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
+        for (hub, function, usage) in self.each_function() {
+            let labels = FunctionLabels { hub: hub.into(), function: function.into(), kind: usage.kind.clone() };
+            ConstCounter::new(of(usage)).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn activity_time(&self, encoder: &mut DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let help = "Time that attempts of activities took";
+        let mut metric = encoder.encode_descriptor("activity", help, Some(&Unit::Seconds), MetricType::Counter)?;
+        for (hub, function, usage) in self.each_function().filter(|(_, _, usage)| usage.kind == "activity") {
+            let labels = FunctionLabels { hub: hub.into(), function: function.into(), kind: usage.kind.clone() };
+            ConstCounter::new(usage.activity_micros as f64 / 1e6).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn each_function(&self) -> impl Iterator<Item = (&str, &str, &FunctionUsage)> {
+        self.0.iter().flat_map(|hub| hub.usage.functions.iter().map(|(name, usage)| (hub.name.as_str(), name.as_str(), usage)))
+    }
+
+    fn hubs(
+        &self,
+        encoder: &mut DescriptorEncoder,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        of: impl Fn(&HubMetrics) -> u64,
+    ) -> Result<(), std::fmt::Error> {
+        let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
+        for hub in &self.0 {
+            ConstCounter::new(of(hub)).encode(metric.encode_family(&HubLabels { hub: hub.name.clone() })?)?;
+        }
+        Ok(())
+    }
+
+    fn gauges(
+        &self,
+        encoder: &mut DescriptorEncoder,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        of: impl Fn(&HubMetrics) -> Option<u64>,
+    ) -> Result<(), std::fmt::Error> {
+        let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        for hub in &self.0 {
+            let Some(value) = of(hub) else { continue };
+            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
+                .encode(metric.encode_family(&HubLabels { hub: hub.name.clone() })?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn every_hub_and_function_has_a_line() {
+        let activity = FunctionUsage { kind: "activity".into(), executions: 2, activity_micros: 1_500_000, ..Default::default() };
+        let order = FunctionUsage { kind: "orchestrator".into(), fuel: 70, ..Default::default() };
+        let functions = BTreeMap::from([("pay".to_owned(), activity), ("order".to_owned(), order)]);
+        let usage = HubUsage { functions, requests: 7, ..Default::default() };
+        let open = HubMetrics { name: "a\"b".into(), usage, open: true, storage_bytes: 4096, instances: Some(3) };
+        let text = text_of(vec![open, HubMetrics { name: "closed".into(), ..Default::default() }]);
+        for line in [
+            r#"dacapo_executions_total{hub="a\"b",function="pay",kind="activity"} 2"#,
+            r#"dacapo_activity_seconds_total{hub="a\"b",function="pay",kind="activity"} 1.5"#,
+            r#"dacapo_fuel_total{hub="a\"b",function="order",kind="orchestrator"} 70"#,
+            r#"dacapo_requests_total{hub="a\"b"} 7"#,
+            r#"dacapo_storage_bytes{hub="a\"b"} 4096"#,
+            r#"dacapo_instances{hub="a\"b"} 3"#,
+            r#"dacapo_hub_open{hub="closed"} 0"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(!text.contains(r#"dacapo_instances{hub="closed"}"#), "a closed hub is not opened for this");
+        assert!(text.ends_with("# EOF\n"));
+    }
+}
