@@ -92,13 +92,6 @@ pub static ATTACKS: &[Attack] = &[
     run("log", "an orchestrator logs without end", "flood_log", || Value::Null, Failure("")),
     run("custom-status", "a custom status that doubles", "flood_status", || Value::Null, Failure("16384")),
     run("disk", "histories that fill the disk", "fill", || json!(1 << 20), Nothing),
-    run(
-        "stranger",
-        "the id of somebody else's instance for a child of one's own",
-        "reach_for",
-        || json!("honest-a-0"),
-        NotThis("it was mine"),
-    ),
     // Activities.
     activity("busy-activities", "activities that loop", || json!(["spin_activity", null]), Failure("Timeout")),
     activity("memory-activities", "activities that want all memory", || json!(["hoard_activity", null]), Failure("memory")),

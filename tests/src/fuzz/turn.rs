@@ -36,7 +36,7 @@ pub fn target(data: &[u8]) {
         let events: Vec<Event> = (0..count).map(|_| event(&mut decisions)).collect();
         hot.turn(&events);
         cold.turn(&events);
-        assert_eq!(hot.record, cold.record, "heat is only speed");
+        assert_eq!(hot.seen(), cold.seen(), "heat is only speed");
         assert_eq!(hot.turns, cold.turns, "heat is only speed");
         assert!(cold.record.halted.is_none(), "a guest that does the same again does not diverge: {:?}", cold.record.halted);
         first = false;
@@ -81,6 +81,13 @@ impl World {
             Self { executor, hot, now: 0, record, turns: BTreeMap::new(), live: None, inbox: Vec::new(), last_message: 0 };
         world.keep(start);
         world
+    }
+
+    /// The record, but for how much was replayed.
+    fn seen(&self) -> InstanceRecord {
+        let mut record = self.record.clone();
+        record.usage.replayed_events = 0;
+        record
     }
 
     fn keep(&mut self, message: Message) {

@@ -1,5 +1,6 @@
 //! End to end: a real process, a real socket, real guests.
 
+mod attack;
 mod bad_input;
 mod cli;
 mod context;
