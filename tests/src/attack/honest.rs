@@ -18,7 +18,7 @@ const CLIENTS: usize = 2;
 const PACE: Duration = Duration::from_millis(100);
 
 /// What the orchestration returns.
-const OUTPUT: &str = r#"["Hello Tokyo!","Hello Seattle!","Hello London!"]"#;
+const OUTPUT: &str = r#"["Hello, Tokyo!","Hello, Seattle!","Hello, London!"]"#;
 
 /// What the honest hubs had of the host for a while.
 #[derive(Debug, Clone, Serialize)]
@@ -41,6 +41,8 @@ struct Shared {
     stop: AtomicBool,
     last: AtomicUsize,
     samples: Mutex<Vec<Sample>>,
+    /// When the requests were due that are open.
+    open: Mutex<Vec<Instant>>,
     /// The ids of all starts that were acknowledged.
     acknowledged: Mutex<Vec<String>>,
 }
@@ -59,6 +61,7 @@ impl Honest {
             stop: AtomicBool::new(false),
             last: AtomicUsize::new(0),
             samples: Mutex::default(),
+            open: Mutex::default(),
             acknowledged: Mutex::default(),
         });
         let mut clients = JoinSet::new();
@@ -86,6 +89,8 @@ impl Honest {
             took.push(sample.took);
             errors += usize::from(sample.failed);
         }
+        let open = self.shared.open.lock().expect("no client panics");
+        took.extend(open.iter().filter(|&&due| begin <= due && due < end).map(Instant::elapsed));
         took.sort_unstable();
         let at = |share: f64| took.get(((took.len() as f64 * share) as usize).min(took.len().saturating_sub(1)));
         let ms = |share| at(share).map_or(f64::NAN, |took| took.as_secs_f64() * 1_000.0);
@@ -115,7 +120,9 @@ impl Shared {
         let mut due = Instant::now() + first;
         while !self.stop.load(Ordering::Relaxed) {
             tokio::time::sleep_until(due.into()).await;
+            self.open.lock().expect("no client panics").push(due);
             let failed = self.request(hub, &mut connection).await.is_err();
+            self.open.lock().expect("no client panics").retain(|&open| open != due);
             self.samples.lock().expect("no client panics").push(Sample { due, took: due.elapsed(), failed });
             if failed {
                 connection = None;

@@ -103,8 +103,10 @@ async fn stage(
     eprintln!("{}: {}", attack.name, attack.what);
     let begin = Instant::now();
     let tally = attacker.play(attack, begin + each).await.with_context(|| format!("playing the attack {}", attack.name))?;
-    let figures = honest.figures(begin, Instant::now());
+    let end = Instant::now();
     attacker.leave().await.with_context(|| format!("cleaning up after the attack {}", attack.name))?;
+    // Later, so that what was due while it lasted has mostly been answered.
+    let figures = honest.figures(begin, end);
     ensure!(host.log().matches("panicked at host/").count() == 0, "{} made the host panic:\n{}", attack.name, host.log());
     let (got, held) = (tally.got(), tally.held());
     Ok(Outcome { name: attack.name, what: attack.what, got, held, honest: figures })

@@ -27,7 +27,7 @@ pub fn wide() -> Vec<u8> {
 
 /// A function of many blocks, each of which may leave any other: compilers take more than linear time for it.
 pub fn slow() -> Vec<u8> {
-    const BLOCKS: usize = 2_000;
+    const BLOCKS: usize = 1_000;
     let targets: String = (0..BLOCKS).map(|block| format!(" {block}")).collect();
     let mut body = String::new();
     for block in 0..BLOCKS {
