@@ -31,7 +31,7 @@ fn parse(data: &[u8]) -> Option<Request<Body>> {
     let space = line.iter().position(|&byte| byte == b' ')?;
     let mut request = Request::new(Body::from(body.get(2..).unwrap_or_default().to_vec()));
     *request.method_mut() = Method::from_bytes(&line[..space]).ok()?;
-    *request.uri_mut() = Uri::from_maybe_shared(line[space + 1..].to_vec()).ok()?;
+    *request.uri_mut() = Uri::try_from(&line[space + 1..]).ok()?;
     for line in lines {
         let colon = line.iter().position(|&byte| byte == b':')?;
         let (name, value) = (HeaderName::from_bytes(&line[..colon]).ok()?, HeaderValue::from_bytes(&line[colon + 1..]).ok()?);
