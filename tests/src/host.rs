@@ -138,6 +138,11 @@ impl Host {
         self.child.id()
     }
 
+    /// Whether the process has not ended.
+    pub fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.options.data.join("host.log")).unwrap_or_default()
     }

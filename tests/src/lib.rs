@@ -1,14 +1,19 @@
 //! What the end-to-end tests, the demo, the crash test and the benchmark share.
 //!
+//! - [`fuzz`] makes of bytes whatever does harm.
 //! - [`guests`] builds the examples and fixtures to wasm.
 //! - [`host`] runs a real `dacapo serve`.
 //! - [`clients`] drives the real client packages of Durable Functions against it.
 //! - [`crash`] kills it again and again and checks what is left.
-//! - [`wire`] sends what no HTTP client would.
+//! - [`attack`] lets a hostile app and hostile clients at it, beside honest ones.
+//! - [`connection`] keeps a connection open; [`wire`] sends what no HTTP client would.
 //! - [`model`] asks it for random things and checks what it shows.
 
+pub mod attack;
 pub mod clients;
+pub mod connection;
 pub mod crash;
+pub mod fuzz;
 pub mod guests;
 pub mod host;
 pub mod model;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::connection::address;
+
 /// Longer than any limit that a test sets, so that whoever meets it has not been cut off.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
@@ -42,9 +44,7 @@ impl Wire {
     pub fn read_to_end(&mut self) -> Result<String> {
         let mut bytes = Vec::new();
         match self.0.read_to_end(&mut bytes) {
-            Err(why) if why.kind() != std::io::ErrorKind::ConnectionReset => {
-                return Err(why).context("the host keeps the connection");
-            }
+            Err(why) if why.kind() != std::io::ErrorKind::ConnectionReset => Err(why).context("the host keeps the connection"),
             Ok(_) | Err(_) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         }
     }
@@ -75,8 +75,4 @@ fn content_length(head: &str) -> usize {
     let length =
         lengths.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).find_map(|(_, value)| value.trim().parse().ok());
     length.unwrap_or(0)
-}
-
-fn address(url: &str) -> Result<SocketAddr> {
-    url.rsplit('/').next().unwrap_or(url).parse().with_context(|| format!("'{url}' names no address"))
 }

@@ -61,6 +61,7 @@ fn response(follower: Follower) -> Response {
 }
 
 /// What a client follows.
+#[allow(clippy::large_enum_variant)] // one for each stream
 enum Followed {
     /// Until it ends.
     Instance {

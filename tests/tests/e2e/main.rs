@@ -1,6 +1,7 @@
 //! End to end: a real process, a real socket, real guests.
 
 mod access;
+mod attack;
 mod bad_input;
 mod cli;
 mod compiling;

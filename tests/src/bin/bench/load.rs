@@ -1,58 +1,13 @@
-//! HTTP requests as fast as they are answered, over connections that are kept open.
+//! A load of HTTP requests.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use anyhow::{Result, ensure};
+use dacapo_tests::connection::Connection;
+use hyper::Method;
 use tokio::task::JoinSet;
-
-/// A connection that is kept open.
-pub struct Connection {
-    address: SocketAddr,
-    sender: http1::SendRequest<Full<Bytes>>,
-}
-
-/// What came back, and after how long.
-pub struct Answer {
-    pub status: u16,
-    pub body: Bytes,
-    pub took: Duration,
-}
-
-impl Connection {
-    pub async fn open(url: &str) -> Result<Self> {
-        let address: SocketAddr = url.trim_start_matches("http://").parse().context("the address of the host")?;
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(Self { address, sender })
-    }
-
-    /// One request below the management API.
-    pub async fn manage(&mut self, method: Method, path: &str, body: &'static str) -> Result<Answer> {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("/runtime/webhooks/durabletask/{path}"))
-            .header("host", self.address.to_string())
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from_static(body.as_bytes())))?;
-        self.sender.ready().await?;
-        let begin = Instant::now();
-        let response = self.sender.send_request(request).await?;
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await?.to_bytes();
-        Ok(Answer { status, body, took: begin.elapsed() })
-    }
-}
 
 /// Starts of one orchestration over so many connections, each as fast as the one before is acknowledged.
 pub struct Load {

@@ -16,7 +16,9 @@ use dacapo_tests::host::{Host, HostOptions};
 use futures::stream::{self, StreamExt as _};
 use hyper::Method;
 
-use super::load::{Connection, Load};
+use dacapo_tests::connection::Connection;
+
+use super::load::Load;
 use super::{Bench, open, percentile};
 
 /// How long a rate is measured.

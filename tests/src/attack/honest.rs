@@ -1,0 +1,150 @@
+//! The honest hubs: a steady load whose every answer is known beforehand.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use hyper::Method;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::connection::Connection;
+use crate::host::Host;
+
+/// Clients of each hub, and how often each of them starts an orchestration.
+const CLIENTS: usize = 2;
+const PACE: Duration = Duration::from_millis(100);
+
+/// What the orchestration returns.
+const OUTPUT: &str = r#"["Hello, Tokyo!","Hello, Seattle!","Hello, London!"]"#;
+
+/// What the honest hubs had of the host for a while.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Figures {
+    pub requests: usize,
+    pub errors: usize,
+    /// From when a request was due to its completed orchestration.
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+}
+
+pub struct Honest {
+    shared: Arc<Shared>,
+    clients: JoinSet<()>,
+}
+
+struct Shared {
+    url: String,
+    stop: AtomicBool,
+    last: AtomicUsize,
+    samples: Mutex<Vec<Sample>>,
+    /// When the requests were due that are open.
+    open: Mutex<Vec<Instant>>,
+    /// The ids of all starts that were acknowledged.
+    acknowledged: Mutex<Vec<String>>,
+}
+
+struct Sample {
+    due: Instant,
+    took: Duration,
+    failed: bool,
+}
+
+impl Honest {
+    pub async fn start(host: &Host, hubs: &[&'static str]) -> Result<Self> {
+        host.deploy_guest("example-hello-sequence")?;
+        let shared = Arc::new(Shared {
+            url: host.url().to_owned(),
+            stop: AtomicBool::new(false),
+            last: AtomicUsize::new(0),
+            samples: Mutex::default(),
+            open: Mutex::default(),
+            acknowledged: Mutex::default(),
+        });
+        let mut clients = JoinSet::new();
+        for (hub, client) in hubs.iter().flat_map(|hub| (0..CLIENTS).map(move |client| (*hub, client))) {
+            let first = PACE * client as u32 / CLIENTS as u32;
+            clients.spawn(shared.clone().load(hub, first));
+        }
+        Ok(Self { shared, clients })
+    }
+
+    /// Waits for so long and says how it went.
+    pub async fn figures_of(&self, length: Duration) -> Figures {
+        let begin = Instant::now();
+        tokio::time::sleep(length).await;
+        self.figures(begin, Instant::now())
+    }
+
+    /// How the requests went that were due in this time. One that is still open counts as long as it has waited: whoever
+    /// waits for ever must not look quick.
+    pub fn figures(&self, begin: Instant, end: Instant) -> Figures {
+        let samples = self.shared.samples.lock().expect("no client panics");
+        let due = samples.iter().filter(|sample| begin <= sample.due && sample.due < end);
+        let (mut took, mut errors) = (Vec::new(), 0);
+        for sample in due {
+            took.push(sample.took);
+            errors += usize::from(sample.failed);
+        }
+        let open = self.shared.open.lock().expect("no client panics");
+        took.extend(open.iter().filter(|&&due| begin <= due && due < end).map(Instant::elapsed));
+        took.sort_unstable();
+        let at = |share: f64| took.get(((took.len() as f64 * share) as usize).min(took.len().saturating_sub(1)));
+        let ms = |share| at(share).map_or(f64::NAN, |took| took.as_secs_f64() * 1_000.0);
+        Figures { requests: took.len(), errors, p50_ms: ms(0.5), p99_ms: ms(0.99) }
+    }
+
+    /// Ends the load and makes sure that everything acknowledged has completed. Returns how much that was.
+    pub async fn stop(mut self, host: &Host) -> Result<usize> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        while let Some(client) = self.clients.join_next().await {
+            client?;
+        }
+        let acknowledged = std::mem::take(&mut *self.shared.acknowledged.lock().expect("no client panics"));
+        let output: Value = serde_json::from_str(OUTPUT)?;
+        for id in &acknowledged {
+            let status = host.wait(id)?;
+            ensure!(status["output"] == output, "{id}: {status}");
+        }
+        Ok(acknowledged.len())
+    }
+}
+
+impl Shared {
+    /// One client: an orchestration whenever it is due, whatever became of those before.
+    async fn load(self: Arc<Self>, hub: &'static str, first: Duration) {
+        let mut connection = None;
+        let mut due = Instant::now() + first;
+        while !self.stop.load(Ordering::Relaxed) {
+            tokio::time::sleep_until(due.into()).await;
+            self.open.lock().expect("no client panics").push(due);
+            let failed = self.request(hub, &mut connection).await.is_err();
+            self.open.lock().expect("no client panics").retain(|&open| open != due);
+            self.samples.lock().expect("no client panics").push(Sample { due, took: due.elapsed(), failed });
+            if failed {
+                connection = None;
+            }
+            // What was due while the host was slow is not made up for, or one pause would be counted many times.
+            due = (due + PACE).max(Instant::now());
+        }
+    }
+
+    async fn request(&self, hub: &str, connection: &mut Option<Connection>) -> Result<()> {
+        let number = self.last.fetch_add(1, Ordering::Relaxed);
+        let id = format!("honest-{hub}-{number}");
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connection.insert(Connection::open(&self.url).await?),
+        };
+        let path = format!("orchestrators/hello_sequence/{id}?timeout=20&pollingInterval=1");
+        let answer = connection.manage(Method::POST, &path, json!(null).to_string()).await?;
+        if matches!(answer.status, 200 | 202) {
+            self.acknowledged.lock().expect("no client panics").push(id);
+        }
+        ensure!(answer.status == 200 && answer.body == OUTPUT, "{}: {:?}", answer.status, answer.body);
+        Ok(())
+    }
+}

@@ -1,0 +1,32 @@
+//! The attack suite as a program.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Parser;
+use dacapo_tests::attack::{AttackOptions, run};
+
+#[derive(Parser)]
+#[command(about = "Attacks a host that serves two honest task hubs, and shows what the attacker got and how they fared")]
+struct Options {
+    /// How long each attack lasts.
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+    /// Only attacks whose name contains this text.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[tokio::main(flavor = "multi_thread")]
+async fn main() -> Result<()> {
+    let Options { seconds, only, json } = Options::parse();
+    let report = run(&AttackOptions { each: Duration::try_from_secs_f64(seconds)?, only }).await?;
+    match json {
+        true => println!("{}", serde_json::to_string_pretty(&report)?),
+        false => print!("{}", report.table()),
+    }
+    Ok(())
+}

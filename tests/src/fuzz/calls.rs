@@ -1,0 +1,28 @@
+//! Bytes as the calls of a guest: the orchestrator `babble` of the app `fixture-hostile` makes them, with any arguments, and
+//! is replayed at every turn. It may end as it likes, but a guest that does the same again must not seem to diverge.
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+
+use super::host::answer;
+
+/// A guest does not say more in a second or two.
+const BYTES_MAX: usize = 512;
+
+pub fn target(data: &[u8]) {
+    let program = json!(&data[..data.len().min(BYTES_MAX)]).to_string();
+    let start = "/runtime/webhooks/durabletask/orchestrators/babble?timeout=0.2&pollingInterval=0.1";
+    let request = Request::post(start).header("content-type", "application/json").body(Body::from(program));
+    let (status, body) = answer(request.expect("it is a request"));
+    assert!(matches!(status.as_u16(), 200 | 202), "{status}: {}", String::from_utf8_lossy(&body));
+    let body: Value = serde_json::from_slice(&body).expect("it is JSON");
+    if let (202, Some(id)) = (status.as_u16(), body["id"].as_str()) {
+        let show = format!("/runtime/webhooks/durabletask/instances/{id}");
+        let (_, shown) = answer(Request::get(show).body(Body::empty()).expect("it is a request"));
+        let shown = String::from_utf8_lossy(&shown);
+        assert!(!shown.contains("\"runtimeStatus\":\"Suspended\""), "it is halted: {shown}");
+        let end = format!("/runtime/webhooks/durabletask/instances/{id}/terminate");
+        answer(Request::post(end).body(Body::empty()).expect("it is a request"));
+    }
+}

@@ -1,0 +1,13 @@
+//! Bytes as an app that is deployed: it is deployed or refused, and never by a failure of the host.
+
+use axum::body::Body;
+use axum::http::Request;
+
+use super::host::answer;
+
+pub fn target(data: &[u8]) {
+    let request = Request::post("/admin/apps/fuzzed").body(Body::from(data.to_vec())).expect("it is a request");
+    let (status, body) = answer(request);
+    let body = String::from_utf8_lossy(&body);
+    assert!(status.is_success() || status.is_client_error(), "{status}: {body}");
+}
