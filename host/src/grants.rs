@@ -1,9 +1,10 @@
-//! What is wrong with grants, before they are kept.
+//! Grants: what is wrong with them before they are kept, and what they add to a policy.
 
 use std::path::Path;
 
 use dacapo_store::control::Grants;
-use dacapo_wasm::AllowList;
+use dacapo_wasm::{AllowList, DirectoryGrant, InvalidAllowEntry, Policy, Secret};
+use zeroize::Zeroizing;
 
 /// A grant that cannot be given. The message names the member.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +39,29 @@ pub fn check(grants: &Grants, data: &Path) -> Result<(), InvalidGrant> {
         grant.environment.iter().try_for_each(|variable_name| variable(&format!("secrets.{name}.environment"), variable_name))?;
     }
     Ok(())
+}
+
+/// A policy with what is granted beside it. A secret that does not open (it was not set yet, or the key is gone) is left out;
+/// requests that need it are refused then.
+pub fn apply(
+    policy: &Policy,
+    grants: &Grants,
+    open_secret: impl Fn(&str) -> Option<Zeroizing<String>>,
+) -> Result<Policy, InvalidAllowEntry> {
+    let mut policy = policy.clone();
+    policy.outbound = policy.outbound.or(AllowList::parse(&grants.outbound)?);
+    policy.directories.extend(grants.directories.iter().map(|grant| DirectoryGrant {
+        guest: grant.guest.clone(),
+        host: grant.host.clone().into(),
+        writable: grant.writable,
+    }));
+    policy.environment.extend(grants.environment.iter().map(|(name, value)| (name.clone(), value.clone())));
+    for (name, grant) in &grants.secrets {
+        let Some(value) = open_secret(name) else { continue };
+        let (hosts, environment) = (AllowList::parse(&grant.hosts)?, grant.environment.clone());
+        policy.secrets.push(Secret { name: name.clone(), value: value.to_string(), hosts, environment });
+    }
+    Ok(policy)
 }
 
 pub const SECRET_NAME_CHARS_MAX: usize = 64;

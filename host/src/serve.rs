@@ -8,6 +8,7 @@
 //! host in good order, a second one at once; neither loses anything that was acknowledged. Event streams, which have no
 //! end of their own, end with the first one.
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,12 +22,13 @@ use tokio::sync::watch;
 
 use dacapo_core::InstanceId;
 use dacapo_store::StoreOptions;
-use dacapo_store::control::{ControlFile, HubRecord};
+use dacapo_store::control::{ControlFile, Grants, HubRecord};
 use dacapo_wasm::{Compiler, ManagementLinks, Policy, Runtime};
 
 use crate::access::{self, Access, Door, KeyText, Scope};
 use crate::api::{self, ApiOptions, Links};
 use crate::config::{LogFormat, LogSettings, Settings};
+use crate::grants;
 use crate::hub::{Hub, HubError, HubOptions, HubRules, Shared, SharedOptions};
 use crate::hubs::{Hubs, HubsOptions};
 use crate::secrets::{Secrets, SecretsKey, SecretsKeySource};
@@ -80,7 +82,8 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     let control = open_control_file(&data)?;
     let access = Arc::new(Access::open(control.clone(), start.door)?);
     make_default_hub(&control, &settings.task_hub)?;
-    let hubs = open_hubs(&settings, address, &access)?;
+    let secrets = Arc::new(Secrets::new(control, secrets_key.as_ref()));
+    let hubs = open_hubs(&settings, address, &access, &secrets)?;
     // What an earlier release left is taken up, and what is wrong with the file is said now.
     match hubs.hub(&settings.task_hub).await {
         Err(HubError::Suspended { hub, why }) => tracing::warn!(hub, why, "the task hub is suspended"),
@@ -89,7 +92,7 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
 
     let options = ApiOptions {
         hubs: hubs.clone(),
-        secrets: Arc::new(Secrets::new(control, secrets_key.as_ref())),
+        secrets,
         data: data.clone(),
         limits: settings.limits.clone(),
         default_hub: settings.task_hub.clone(),
@@ -190,15 +193,22 @@ fn make_default_hub(control: &ControlFile, name: &str) -> anyhow::Result<()> {
 }
 
 /// Opens the hubs of the host. Must be called within a tokio runtime.
-fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>) -> anyhow::Result<Hubs> {
-    let (own, keys) = (settings.clone(), access.clone());
+fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>, secrets: &Arc<Secrets>) -> anyhow::Result<Hubs> {
+    let (own, keys, secrets) = (settings.clone(), access.clone(), secrets.clone());
     let rules = move |record: &HubRecord| {
         let links = Links::public(&own.public_url(address), &record.name).with_tokens(keys.links_of(&record.name)?);
         let links =
             ManagementLinks::new(move |id| InstanceId::any(id).map_or_else(|_| "null".into(), |id| links.management(&id)));
         let limits = own.limits.with(&record.limits)?;
-        let policy = Policy { management_links: Some(links), ..own.policy(&limits)? };
-        Ok(HubRules { limits, policy })
+        let base = Policy { management_links: Some(links), ..own.policy(&limits)? };
+        let open = |name: &str| {
+            let opened = secrets.open(&record.name, name);
+            opened.inspect_err(|error| tracing::warn!(hub = record.name, %error, "a granted secret is not there")).ok()
+        };
+        let policy = grants::apply(&base, &record.grants, open)?;
+        let of_app = |(app, granted): (&String, &Grants)| Ok((app.clone(), grants::apply(&base, granted, open)?));
+        let of_apps = record.app_grants.iter().map(of_app).collect::<anyhow::Result<_>>()?;
+        Ok(HubRules { limits, policy, of_apps })
     };
     let hubs = Hubs::open(HubsOptions {
         control: access.control().clone(),
@@ -216,7 +226,8 @@ fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>) -> 
 /// Opens the hub that the settings name, alone and without a host around it, and starts working on it. Its activities have no
 /// management links to hand out. Must be called within a tokio runtime.
 pub fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
-    let rules = HubRules { limits: settings.limits.clone(), policy: settings.policy(&settings.limits)? };
+    let (limits, policy) = (settings.limits.clone(), settings.policy(&settings.limits)?);
+    let rules = HubRules { limits, policy, of_apps: BTreeMap::new() };
     let (name, retention, webhook) = (settings.task_hub.clone(), settings.retention(), settings.webhook()?);
     let versions = settings.versions;
     let shared = share(settings, Compiler::default())?;

@@ -36,7 +36,7 @@ mod versions;
 mod webhook;
 mod workers;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
@@ -44,7 +44,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dacapo_core::execution::{Limits, check_payload};
-use dacapo_core::{Delivery, Event, InstanceId, Message, Payload, Timestamp};
+use dacapo_core::{Delivery, Event, InstanceId, Message, Payload, Timestamp, VersionId};
 use dacapo_store::{RedbStore, Store, StoreOptions, StoreStats};
 use dacapo_wasm::{Policy, Tenant};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
@@ -87,6 +87,8 @@ pub struct HubOptions {
 pub struct HubRules {
     pub limits: HubLimits,
     pub policy: Policy,
+    /// Of apps that have one of their own, by name.
+    pub of_apps: BTreeMap<String, Policy>,
 }
 
 /// A running hub. Clones are handles of the same hub.
@@ -132,15 +134,23 @@ struct Inner {
     _gone: oneshot::Sender<Infallible>,
 }
 
-/// The limits that the engine itself looks at.
+/// The rules, as the engine looks at them.
 struct Rules {
     limits: HubLimits,
     execution: Limits,
+    policy: Policy,
+    of_apps: BTreeMap<String, Policy>,
 }
 
 impl Rules {
-    fn new(limits: HubLimits) -> Arc<Self> {
-        Arc::new(Self { execution: limits.execution(), limits })
+    fn new(rules: HubRules) -> Arc<Self> {
+        let HubRules { limits, policy, of_apps } = rules;
+        Arc::new(Self { execution: limits.execution(), limits, policy, of_apps })
+    }
+
+    /// What the guests of an app may use and reach, before its manifest narrows it.
+    fn policy_of(&self, app: &str) -> &Policy {
+        self.of_apps.get(app).unwrap_or(&self.policy)
     }
 
     fn desk(&self) -> DeskLimits {
@@ -155,18 +165,18 @@ fn size(limit: u64) -> usize {
 impl Hub {
     /// Opens the hub's file, takes up what was left unfinished, and starts working. Blocks on the disk.
     pub fn open(shared: &Shared, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
-        let HubOptions { name, rules: HubRules { limits, policy }, retention, webhook, versions } = options;
+        let HubOptions { name, rules, retention, webhook, versions } = options;
         let path = file_of(shared, &name);
         let cache = shared.room().cache();
         let store = StoreOptions { cache_bytes: cache.bytes(), ..shared.store().clone() };
         let store = RedbStore::open(&path, store).with_context(|| format!("opening the task hub at {}", path.display()))?;
         let store: Arc<dyn Store> = Arc::new(store);
         let catalog = Catalog::load(store.as_ref(), versions).context("reading the apps of the task hub")?;
-        let rules = Rules::new(limits);
+        let rules = Rules::new(rules);
         let (gone, is_gone) = oneshot::channel();
         let inner = Arc::new_cyclic(|hub| Inner {
             name,
-            executor: Arc::new(shared.runtime().tenant(policy)),
+            executor: Arc::new(shared.runtime().tenant(rules.policy.clone())),
             catalog,
             gate: Arc::new(Semaphore::new(1)),
             desk: Desk::new(hub.clone(), shared.workers().floor().clone(), shared.room().clone(), rules.desk()),
@@ -185,6 +195,7 @@ impl Hub {
             _gone: gone,
         });
         let hub = Hub(inner, Arc::new(Handles));
+        hub.0.apply_policies(None);
         hub.0.take_up().context("taking up the unfinished work of the task hub")?;
         timers::spawn(&hub.0);
         purge::spawn_retention(&hub.0, retention);
@@ -194,10 +205,9 @@ impl Hub {
 
     /// Changes what the hub may use and reach, at once. Guests that are in memory keep what they began with.
     pub fn change(&self, rules: HubRules) {
-        let HubRules { limits, policy } = rules;
-        self.0.executor.set_policy(policy, HashMap::new());
-        let rules = Rules::new(limits);
+        let rules = Rules::new(rules);
         *self.0.rules.write().expect("no holder of this lock panics") = rules.clone();
+        self.0.apply_policies(None);
         self.0.desk.set_limits(rules.desk());
         self.0.activities.set_limit(size(rules.limits.concurrent_activities));
         while self.0.begin_waiting_activity() {}
@@ -254,6 +264,8 @@ impl Hub {
             let own_label = prepared.manifest.as_ref().and_then(|manifest| manifest.version.clone());
             let label = if label.is_empty() { own_label.unwrap_or_default() } else { label };
             let report = std::mem::take(&mut prepared.report);
+            // Before anything of it can run.
+            inner.apply_policies(Some((&app, prepared.version)));
             let deployment = Deployment { app, label, prepared, size: bytes.len() as u64, at: now(), traffic };
             let deployed = inner.catalog.deploy(inner.store.as_ref(), &inner.rules().limits, deployment)?;
             Ok(DeployedApp { report, ..deployed })
@@ -295,6 +307,26 @@ impl Inner {
         let mut closing = self.closing.subscribe();
         // It cannot fail: the sender is here.
         let _ = closing.wait_for(|closing| *closing).await;
+    }
+
+    /// Gives each version the policy of its app, as far as its manifest asks for it. `added` is about to be recorded.
+    ///
+    /// Whose manifest cannot be read gets nothing: its file is not there, so it does not run either.
+    fn apply_policies(&self, added: Option<(&str, VersionId)>) {
+        let (rules, apps) = (self.rules(), self.catalog.all());
+        let recorded = apps.iter().flat_map(|(app, versions)| versions.all.iter().map(|known| (app.as_str(), known.version)));
+        let narrowed = recorded.chain(added).map(|(app, version)| {
+            let policy = rules.policy_of(app);
+            let policy = match self.shared.runtime().manifest(version) {
+                Ok(manifest) => policy.narrowed(manifest.as_ref().as_ref()),
+                Err(error) => {
+                    tracing::error!(%version, %error, "what the app asks for cannot be read: it gets nothing");
+                    policy.without_grants()
+                }
+            };
+            (version, policy)
+        });
+        self.executor.set_policy(rules.policy.clone(), narrowed.collect());
     }
 
     fn rules(&self) -> Arc<Rules> {

@@ -180,6 +180,7 @@ impl Inner {
         let mut adopted = None;
         for app in apps.iter().filter(|app| app.version == version && app.version == prepared.version) {
             let app = AppVersion { functions: prepared.functions.clone(), size: bytes.len() as u64, ..app.clone() };
+            self.apply_policies(Some((&app.app, version)));
             if self.catalog.adopt(self.store.as_ref(), &self.rules().limits, app)? {
                 adopted = Some(version);
             }

@@ -73,6 +73,13 @@ impl AllowList {
         entries.into_iter().map(|entry| entry.as_ref().parse()).collect::<Result<_, _>>().map(Self)
     }
 
+    /// What one of both allows.
+    #[must_use]
+    pub fn or(mut self, more: AllowList) -> AllowList {
+        self.0.extend(more.0);
+        self
+    }
+
     /// What both allow. Private addresses stay open where this list, which is the operator's, opens them.
     pub(crate) fn narrowed(&self, asked: &AllowList) -> AllowList {
         Self(self.0.iter().flat_map(|granted| asked.0.iter().filter_map(|asked| granted.narrowed(asked))).collect())

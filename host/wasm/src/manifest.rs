@@ -106,6 +106,12 @@ impl AskedGrants {
 }
 
 impl Policy {
+    /// The same limits, and nothing to reach.
+    pub fn without_grants(&self) -> Policy {
+        let (outbound, directories, environment, secrets) = Default::default();
+        Policy { outbound, directories, environment, secrets, ..self.clone() }
+    }
+
     /// What is granted here and asked for by the app. An app without a manifest, or whose manifest asks for nothing in
     /// particular, has all that is granted.
     pub fn narrowed(&self, manifest: Option<&Manifest>) -> Policy {

@@ -51,6 +51,8 @@ struct Inner {
     modules: Modules,
     compiled: Compiled,
     versions: Mutex<HashMap<VersionId, Arc<Slot>>>,
+    /// Of versions that somebody has asked for. Small, but their files are not.
+    manifests: Mutex<HashMap<VersionId, Arc<Option<Manifest>>>>,
     /// How many more slots of the pool orchestrators and entities may take.
     orchestrator_seats: Arc<Semaphore>,
     activity_seats: Arc<Semaphore>,
@@ -142,6 +144,7 @@ impl Runtime {
             modules,
             compiled,
             versions: Mutex::default(),
+            manifests: Mutex::default(),
             orchestrator_seats: Arc::new(Semaphore::new(config.pool.orchestrators as usize)),
             activity_seats: Arc::new(Semaphore::new(config.pool.activities as usize)),
             http_seats: Semaphore::new(HTTP_REQUESTS_MAX),
@@ -178,15 +181,22 @@ impl Runtime {
         self.0.loaded(version).map(|_| ())
     }
 
-    /// The manifest of a version that was prepared once. Read from its file each time.
-    pub fn manifest(&self, version: VersionId) -> Result<Option<Manifest>, LoadError> {
+    /// The manifest of a version that was prepared once. Read from its file once.
+    pub fn manifest(&self, version: VersionId) -> Result<Arc<Option<Manifest>>, LoadError> {
+        let known = self.0.manifests.lock().expect("nothing panics while it holds this").get(&version).cloned();
+        if let Some(manifest) = known {
+            return Ok(manifest);
+        }
         let bytes = self.0.modules.get(version).map_err(|why| LoadError::Unreadable { version, why })?;
-        Manifest::read(&bytes).map_err(|why| LoadError::Refused { version, why })
+        let manifest = Arc::new(Manifest::read(&bytes).map_err(|why| LoadError::Refused { version, why })?);
+        self.0.manifests.lock().expect("nothing panics while it holds this").insert(version, manifest.clone());
+        Ok(manifest)
     }
 
     /// Forgets a version that no instance needs any more. What still runs goes on.
     pub fn unload(&self, version: VersionId) {
         self.0.versions.lock().expect("nothing panics while it holds this").remove(&version);
+        self.0.manifests.lock().expect("nothing panics while it holds this").remove(&version);
     }
 
     /// An executor for a tenant.

@@ -79,7 +79,8 @@ fn open_hubs(settings: &Settings, control: Arc<ControlFile>) -> anyhow::Result<H
         room: settings.room(),
         store: StoreOptions::default(),
     })?;
-    let rules = HubRules { policy: settings.policy(&settings.limits)?, limits: settings.limits.clone() };
+    let (policy, limits) = (settings.policy(&settings.limits)?, settings.limits.clone());
+    let rules = HubRules { policy, limits, ..HubRules::default() };
     let options = HubsOptions {
         control,
         shared,

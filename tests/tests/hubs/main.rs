@@ -39,7 +39,7 @@ impl World {
         });
         let rules = move |record: &HubRecord| {
             let limits = settings.limits.with(&record.limits)?;
-            Ok(HubRules { policy: settings.policy(&limits)?, limits })
+            Ok(HubRules { policy: settings.policy(&limits)?, limits, ..HubRules::default() })
         };
         let options = HubsOptions {
             control: control.clone(),

@@ -202,7 +202,7 @@ fn a_manifest_is_found_in_modules_and_components() {
     for bytes in [guest.module(), guest.component()] {
         let app = host.runtime.prepare(&bytes).unwrap();
         let manifest = app.manifest.unwrap();
-        assert_eq!(host.runtime.manifest(app.version).unwrap().as_ref(), Some(&manifest));
+        assert_eq!(*host.runtime.manifest(app.version).unwrap(), Some(manifest.clone()));
         assert_eq!((manifest.name.as_deref(), manifest.version.as_deref()), (Some("shop"), Some("2.1")));
     }
     let wrong = Guest { more: r#"(@custom "dacapo:manifest" "{\22nam\22:\22shop\22}")"#, ..Guest::default() };
