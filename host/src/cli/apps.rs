@@ -29,6 +29,7 @@ pub(super) struct App {
     pub changed: bool,
     #[serde(default)]
     pub active: bool,
+    #[serde(default)]
     pub report: Vec<Finding>,
 }
 

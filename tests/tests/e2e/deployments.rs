@@ -197,9 +197,9 @@ fn apps_and_versions_are_limited() {
     let (host, _directory) = host(&["--set", "limits.versions=2", "--set", "limits.apps=1"]);
     let third = host.request("POST", "/admin/apps/probe", Some(&another(&probe(), 3))).unwrap();
     assert_eq!(third.status, 403);
-    assert!(third.body.contains("the limit versions is 2") && third.body.contains("set-limit"), "{third:?}");
+    assert!(third.body.contains("the limit versions of the task hub is 2") && third.body.contains("set-limit"), "{third:?}");
     let other = host.request("POST", "/admin/apps/other", Some(&dacapo_tests::guest("example-hello-sequence").unwrap())).unwrap();
-    assert!(other.status == 403 && other.body.contains("the limit apps is 1"), "{other:?}");
+    assert!(other.status == 403 && other.body.contains("the limit apps of the task hub is 1"), "{other:?}");
     assert_eq!(post(&host, "prune").json()["removed"].as_array().unwrap().len(), 1);
     deploy(&host, "label=3.0", &another(&probe(), 3));
 }
