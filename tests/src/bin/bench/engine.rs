@@ -273,7 +273,7 @@ async fn hello_sequences(hub: &Hub, count: usize, concurrency: usize) -> Result<
 }
 
 /// The resident set of a process, as Linux counts it.
-fn resident_megabytes(pid: u32) -> Result<f64> {
+pub(super) fn resident_megabytes(pid: u32) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("reading the resident set size (Linux only)")?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS in the status of the process")?;
     let kilobytes: f64 = line.split_whitespace().nth(1).context("no figure behind VmRSS")?.parse()?;

@@ -3,6 +3,7 @@
 //! - [`engine`]: orchestrations, through the engine's own interface in this process, on the embedded store, with every
 //!   commit synced; the waiting ones and the cold start on a real host's process.
 //! - [`management`]: what clients and operators do to many instances, and entities.
+//! - [`tenants`]: many task hubs, and deployments beside clients.
 //! - [`load`]: HTTP requests over connections that are kept open.
 //!
 //! `cargo benchmark --help` shows what it takes.
@@ -10,6 +11,7 @@
 mod engine;
 mod load;
 mod management;
+mod tenants;
 
 use std::path::Path;
 
@@ -108,6 +110,15 @@ impl Bench {
         }
         if self.wants("listing") || self.wants("purge") {
             self.listing_and_purge(self.scaled(1_000_000)).await?;
+        }
+        if self.wants("tenants") {
+            self.tenants(self.scaled(1_000))?;
+        }
+        if self.wants("deployment under load") {
+            self.deployment_under_load().await?;
+        }
+        if self.wants("compiling") {
+            self.compiling()?;
         }
         for entities in [1, 10_000] {
             if self.wants("entities") {

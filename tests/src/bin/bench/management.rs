@@ -149,13 +149,13 @@ impl Bench {
         Ok(())
     }
 
-    fn host(&self, name: &str, guests: &[&str]) -> Result<Host> {
+    pub(super) fn host(&self, name: &str, guests: &[&str]) -> Result<Host> {
         let host = Host::start(HostOptions { data: self.directory.join(name), arguments: Vec::new() })?;
         guests.iter().try_for_each(|guest| host.deploy_guest(guest).map(drop))?;
         Ok(host)
     }
 
-    fn length(&self) -> Duration {
+    pub(super) fn length(&self) -> Duration {
         if self.options.quick { LENGTH / 10 } else { LENGTH }
     }
 }

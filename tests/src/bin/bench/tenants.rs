@@ -1,15 +1,16 @@
 //! Many task hubs on one host, and what deployments cost: in memory, in time, and those who are served meanwhile.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
+use dacapo_tests::connection::Connection;
 use dacapo_tests::host::{Host, HostOptions};
 use dacapo_wasm::{Config, Runtime};
 use hyper::Method;
 use serde_json::json;
 
 use super::engine::resident_megabytes;
-use super::load::{Connection, Load};
+use super::load::Load;
 use super::{Bench, percentile};
 
 /// Instances of each hub, which wait for an event.
@@ -86,7 +87,12 @@ impl Bench {
         let usual = percentile(&mut alone, 99);
         self.add("deployment under load: took", took.as_secs_f64() * 1e3, "ms");
         self.add("deployment under load: usual 99th percentile of a start", usual * 1e3, "ms");
-        self.at_most("deployment under load: slowest start / usual 99th percentile", percentile(&mut beside, 100) / usual, "x", 2.0);
+        self.at_most(
+            "deployment under load: slowest start / usual 99th percentile",
+            percentile(&mut beside, 100) / usual,
+            "x",
+            2.0,
+        );
         host.stop()?;
         Ok(())
     }
