@@ -132,7 +132,7 @@ fn main() -> Result<()> {
 
     section("Where to go next");
     println!("  The data of this demo is kept; serve it again and look around:");
-    println!("    {} serve --data {}", shown(binary), shown(&data));
+    println!("    {} serve --dev --data {}", shown(binary), shown(&data));
     println!("    {} get-instances", shown(binary));
     println!("    {} start-new hello_sequence --wait", shown(binary));
     println!("  README.md takes you to an orchestrator of your own in ten minutes; examples/ has the code that just ran.");

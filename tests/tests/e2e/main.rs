@@ -12,6 +12,7 @@ mod deployments;
 mod determinism;
 mod entities;
 mod examples;
+mod grants;
 mod heat;
 mod lifecycle;
 mod links;

@@ -1,0 +1,73 @@
+//! What the administrator grants reaches activities at once, and those of no other hub or app.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::process::Command;
+
+use dacapo_tests::host::{Host, binary};
+use serde_json::{Value, json};
+
+/// A service that answers each request with what came in its `Authorization` header. Returns its authority.
+fn echo() -> String {
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    let authority = service.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in service.incoming().flatten() {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+            let header = lines.find_map(|line| line.to_ascii_lowercase().strip_prefix("authorization: ").map(str::to_owned));
+            let body = header.unwrap_or_default();
+            let _ = write!(&stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        }
+    });
+    authority
+}
+
+fn ok(host: &Host, method: &str, path: &str, body: &Value) {
+    let answer = host.request(method, path, Some(body.to_string().as_bytes())).unwrap();
+    assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+}
+
+/// What the service was sent as `Authorization` by an orchestration of the hub, or why the orchestration failed.
+fn sent(host: &Host, hub: &str, authority: &str, token: &str) -> Result<String, String> {
+    let input = json!({ "url": format!("http://{authority}/"), "token": token });
+    let ended = host.manage("POST", &format!("orchestrators/order_report?taskHub={hub}&timeout=60"), Some(&input)).unwrap();
+    let ended = ended.json();
+    match ended["content"].as_str() {
+        Some(content) => Ok(content.to_owned()),
+        None => Err(ended.to_string()),
+    }
+}
+
+#[test]
+fn a_grant_holds_at_once_and_for_its_hub_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("key");
+    assert!(Command::new(binary().unwrap()).arg("new-secrets-key").arg(&key).status().unwrap().success());
+    let (host, _data) = Host::temporary(&["--set", &format!("secrets.key_file={}", key.display())]).unwrap();
+    let module = dacapo_tests::guest("example-call-http").unwrap();
+    for hub in ["one", "two"] {
+        ok(&host, "POST", "/admin/hubs", &json!({ "name": hub }));
+        let deployed = host.request("POST", &format!("/admin/apps/call-http?taskHub={hub}"), Some(&module)).unwrap();
+        assert_eq!(deployed.status, 200, "{deployed:?}");
+    }
+    let authority = echo();
+    let refused = sent(&host, "one", &authority, "x").unwrap_err();
+    assert!(refused.contains("127.0.0.1"), "nothing is granted yet: {refused}");
+
+    let secrets = json!({ "api": { "hosts": [format!("http://{authority}")] } });
+    ok(&host, "PATCH", "/admin/hubs/one", &json!({ "grants": { "outbound": [authority], "secrets": secrets } }));
+    assert_eq!(sent(&host, "one", &authority, "x").unwrap(), "bearer x");
+    assert!(sent(&host, "one", &authority, "{{secret:api}}").is_err(), "it is granted, and was not set yet");
+    let set = host.request("PUT", "/admin/hubs/one/secrets/api", Some(b"s3same")).unwrap();
+    assert!((200..300).contains(&set.status), "{set:?}");
+    assert_eq!(sent(&host, "one", &authority, "{{secret:api}}").unwrap(), "bearer s3same");
+    assert!(sent(&host, "two", &authority, "{{secret:api}}").is_err(), "another hub has neither the host nor the secret");
+
+    // An app that has grants of its own has those of the hub no more.
+    ok(&host, "PATCH", "/admin/hubs/one", &json!({ "appGrants": { "call-http": { "outbound": ["example.org"] } } }));
+    assert!(sent(&host, "one", &authority, "x").is_err(), "its app is granted something else");
+    ok(&host, "PATCH", "/admin/hubs/one", &json!({ "appGrants": { "call-http": null } }));
+    assert_eq!(sent(&host, "one", &authority, "x").unwrap(), "bearer x");
+    ok(&host, "PATCH", "/admin/hubs/one", &json!({ "grants": null }));
+    assert!(sent(&host, "one", &authority, "x").is_err(), "what was granted is taken back");
+}
