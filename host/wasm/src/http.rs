@@ -22,11 +22,12 @@ use tokio::time::Sleep;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tokio_util::io::{InspectReader, InspectWriter};
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use crate::account::{OutboundBytes, Terms};
 use crate::allow_list::{Scheme, Target, Verdict, is_public};
-use crate::config::Policy;
 use crate::secret;
 
 /// How long connecting may take, if the guest says nothing.
@@ -44,7 +45,7 @@ const HEADERS_MAX: usize = 100;
 
 /// Sends the requests of one activity.
 pub(crate) struct Outbound {
-    policy: Arc<Policy>,
+    terms: Terms,
     seats: Arc<Semaphore>,
 }
 
@@ -52,8 +53,8 @@ pub(crate) type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 pub(crate) type Sent = Result<(Response<WasiBody>, Rest), Error>;
 
 impl Outbound {
-    pub fn new(policy: Arc<Policy>) -> Self {
-        Self { policy, seats: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)) }
+    pub fn new(terms: Terms) -> Self {
+        Self { terms, seats: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)) }
     }
 }
 
@@ -69,10 +70,10 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _processed: Rest,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let (policy, seats) = (self.policy.clone(), self.seats.clone());
+        let (terms, seats) = (self.terms.clone(), self.seats.clone());
         Box::new(async move {
             let seat = seats.try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)?;
-            let (response, rest) = send(&policy, request, options.unwrap_or_default()).await?;
+            let (response, rest) = send(&terms, request, options.unwrap_or_default()).await?;
             let rest = async move {
                 let _seat = seat;
                 Pin::from(rest).await
@@ -91,11 +92,12 @@ impl Target {
     }
 
     /// The addresses that may be connected to.
-    async fn addresses(&self, policy: &Policy) -> Result<Vec<SocketAddr>, Error> {
-        let Self { host, port, .. } = self;
+    async fn addresses(&self, terms: &Terms) -> Result<Vec<SocketAddr>, Error> {
+        let (Self { host, port, .. }, Terms { account, policy }) = (self, terms);
+        let hub = &account.hub;
         let verdict = policy.outbound.verdict(self);
         if verdict == Verdict::Denied {
-            tracing::warn!(target: "guest", "a request to {host}:{port} was refused: the host is not on the allow-list for outgoing HTTP");
+            tracing::warn!(target: "guest", hub, "a request to {host}:{port} was refused: the host is not on the allow-list for outgoing HTTP");
             return Err(Error::HttpRequestDenied);
         }
         let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
@@ -112,7 +114,7 @@ impl Target {
             (false, _) => Ok(allowed),
             (true, true) => Err(Error::DestinationNotFound),
             (true, false) => {
-                tracing::warn!(target: "guest", "a request to {host}:{port} was refused: it leads to a private address; allow '{host}:{port}' if that is meant");
+                tracing::warn!(target: "guest", hub, "a request to {host}:{port} was refused: it leads to a private address; allow '{host}:{port}' if that is meant");
                 Err(Error::DestinationIpProhibited)
             }
         }
@@ -131,15 +133,22 @@ async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
     Err(last)
 }
 
+/// A connection whose bytes go on the tenant's bill.
+fn counted(stream: TcpStream, bytes: &Arc<OutboundBytes>) -> impl AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    let (sent, received) = (bytes.clone(), bytes.clone());
+    let stream = InspectWriter::new(stream, move |written| sent.sent(written.len() as u64));
+    InspectReader::new(stream, move |read| received.received(read.len() as u64))
+}
+
 /// Sends a request, and gives the response when its head is there. The body comes while the other half, which drives the
 /// connection, is kept.
 ///
 /// That a secret must not be sent is an [`Error::InternalError`] with the reason.
-pub(crate) async fn send(policy: &Policy, request: Request<WasiBody>, options: RequestOptions) -> Sent {
-    let limits = &policy.http;
+pub(crate) async fn send(terms: &Terms, request: Request<WasiBody>, options: RequestOptions) -> Sent {
+    let limits = &terms.policy.http;
     let (request, request_is_too_large) = bounded_request(request, limits);
     let time = tokio::time::sleep(limits.time);
-    let answered = tokio::time::timeout(limits.time, exchange(policy, request, options)).await;
+    let answered = tokio::time::timeout(limits.time, exchange(terms, request, options)).await;
     match answered.unwrap_or(Err(Error::HttpResponseTimeout)) {
         Ok((response, rest)) => Ok((response.map(|body| Bounded::response(body, limits.response_bytes, time)), rest)),
         Err(_) if request_is_too_large.load(Ordering::Relaxed) => {
@@ -149,13 +158,14 @@ pub(crate) async fn send(policy: &Policy, request: Request<WasiBody>, options: R
     }
 }
 
-async fn exchange(policy: &Policy, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
+async fn exchange(terms: &Terms, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
+    let Terms { account, policy } = terms;
     let target = Target::of(request.uri())?;
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     let connect = async {
-        let addresses = target.addresses(policy).await?;
+        let addresses = target.addresses(terms).await?;
         secret::fill(&policy.secrets, &target, request.headers_mut()).map_err(|why| Error::InternalError(Some(why)))?;
-        let stream = connect(addresses).await?;
+        let stream = counted(connect(addresses).await?, &account.outbound);
         if target.scheme == Scheme::Http {
             return handshake(stream).await;
         }
@@ -288,7 +298,11 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::AllowList;
+    use crate::{AllowList, Policy};
+
+    fn terms(policy: Policy) -> Terms {
+        Terms { account: Arc::default(), policy: Arc::new(policy) }
+    }
 
     /// Answers one request with the first line of it.
     async fn echo() -> u16 {
@@ -310,7 +324,7 @@ mod tests {
         let policy = Policy { outbound: AllowList::parse(allowed).unwrap(), ..Policy::default() };
         let body = Full::new(Bytes::new()).map_err(Error::from).boxed_unsync();
         let request = Request::get(url).header("host", "test").body(body).unwrap();
-        let sent = Outbound::new(Arc::new(policy)).send_request(request, None, Box::new(async { Ok(()) }));
+        let sent = Outbound::new(terms(policy)).send_request(request, None, Box::new(async { Ok(()) }));
         let (response, rest) = Pin::from(sent).await?;
         let body = response.into_body().collect().await?.to_bytes();
         drop(rest);
@@ -337,7 +351,7 @@ mod tests {
         let policy = Policy { outbound, http, ..Policy::default() };
         let body = Full::new(Bytes::from(body)).map_err(Error::from).boxed_unsync();
         let request = Request::post(format!("http://127.0.0.1:{port}/")).body(body).unwrap();
-        let sent = Outbound::new(Arc::new(policy)).send_request(request, None, Box::new(async { Ok(()) }));
+        let sent = Outbound::new(terms(policy)).send_request(request, None, Box::new(async { Ok(()) }));
         let (response, _rest) = Pin::from(sent).await?;
         Ok(response.into_body().collect().await?.to_bytes())
     }
@@ -373,7 +387,7 @@ mod tests {
     async fn an_activity_has_only_so_many_requests_under_way() {
         let port = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel").await;
         let outbound = AllowList::parse([format!("127.0.0.1:{port}")]).unwrap();
-        let mut activity = Outbound::new(Arc::new(Policy { outbound, ..Policy::default() }));
+        let mut activity = Outbound::new(terms(Policy { outbound, ..Policy::default() }));
         let mut send = || {
             let body = Full::new(Bytes::new()).map_err(Error::from).boxed_unsync();
             let request = Request::get(format!("http://127.0.0.1:{port}/")).body(body).unwrap();
@@ -414,7 +428,7 @@ mod tests {
         // does not mean that.
         let verdict = Target { scheme: Scheme::Http, host: "ip6-localhost".into(), port };
         let policy = Policy { outbound: AllowList::parse(["ip6-localhost"]).unwrap(), ..Policy::default() };
-        let refused = verdict.addresses(&policy).await.unwrap_err();
+        let refused = verdict.addresses(&terms(policy)).await.unwrap_err();
         assert!(matches!(refused, Error::DestinationIpProhibited | Error::DnsError { .. }), "{refused:?}");
     }
 
@@ -424,7 +438,7 @@ mod tests {
         for host in ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0", "localhost.", "169.254.169.254.nip.invalid"] {
             let policy = Policy { outbound: AllowList::parse([host]).unwrap(), ..Policy::default() };
             let target = Target { scheme: Scheme::Http, host: host.into(), port: 80 };
-            let refused = target.addresses(&policy).await.unwrap_err();
+            let refused = target.addresses(&terms(policy)).await.unwrap_err();
             assert!(matches!(refused, Error::DestinationIpProhibited | Error::DnsError { .. }), "{host}: {refused:?}");
         }
         // As addresses in brackets and without.

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
+use crate::account::{Account, Terms};
 use crate::activity::{self, Activity};
 use crate::cache::{self, Compiled, Modules};
 use crate::compile::{Compilation, CompileLimits, Compiler, compile};
@@ -32,6 +33,7 @@ pub struct Runtime(Arc<Inner>);
 /// The executor of one tenant: runs guests on the shared runtime under the tenant's policy.
 pub struct Tenant {
     runtime: Arc<Inner>,
+    account: Arc<Account>,
     policies: RwLock<Policies>,
 }
 
@@ -200,8 +202,8 @@ impl Runtime {
     }
 
     /// An executor for a tenant.
-    pub fn tenant(&self, policy: Policy) -> Tenant {
-        let tenant = Tenant { runtime: self.0.clone(), policies: RwLock::default() };
+    pub fn tenant(&self, account: Account, policy: Policy) -> Tenant {
+        let tenant = Tenant { runtime: self.0.clone(), account: Arc::new(account), policies: RwLock::default() };
         tenant.set_policy(policy, HashMap::new());
         tenant
     }
@@ -314,7 +316,7 @@ impl Inner {
         })
     }
 
-    async fn run_activity(self: Arc<Self>, policy: Arc<Policy>, version: VersionId, mut call: ActivityCall) -> TaskOutcome {
+    async fn run_activity(self: Arc<Self>, terms: Terms, version: VersionId, mut call: ActivityCall) -> TaskOutcome {
         let prepared = match self.ready(version) {
             Some(prepared) => prepared,
             None => {
@@ -330,7 +332,7 @@ impl Inner {
         })?;
         let seats = prepared.slots.min(self.config.pool.activities);
         let _seat = self.activity_seats.clone().acquire_many_owned(seats).await.expect("the semaphore is never closed");
-        activity::run(self.engine.clone(), policy, entry, call).await
+        activity::run(self.engine.clone(), terms, entry, call).await
     }
 }
 
@@ -357,6 +359,10 @@ impl Tenant {
     fn policy(&self, version: Option<VersionId>) -> Arc<Policy> {
         let policies = self.policies.read().expect("nothing panics while it holds this");
         version.and_then(|version| policies.of_versions.get(&version)).unwrap_or(&policies.default).clone()
+    }
+
+    fn terms(&self, version: Option<VersionId>) -> Terms {
+        Terms { account: self.account.clone(), policy: self.policy(version) }
     }
 
     fn store(&self, version: VersionId, shared: Arc<Shared>) -> Result<Store<Deterministic>, String> {
@@ -396,14 +402,14 @@ impl Executor for Tenant {
     }
 
     fn run_http(&self, caller: Option<VersionId>, call: ActivityCall) -> ActivityFuture {
-        let (inner, policy) = (self.runtime.clone(), self.policy(caller));
+        let (inner, terms) = (self.runtime.clone(), self.terms(caller));
         Box::pin(async move {
             let _seat = inner.http_seats.acquire().await.expect("the semaphore is never closed");
-            http_activity::run(&policy, &call.input).await
+            http_activity::run(&terms, &call.input).await
         })
     }
 
     fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
-        Box::pin(self.runtime.clone().run_activity(self.policy(Some(version)), version, call))
+        Box::pin(self.runtime.clone().run_activity(self.terms(Some(version)), version, call))
     }
 }

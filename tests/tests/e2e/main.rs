@@ -24,5 +24,6 @@ mod rewind;
 mod server;
 mod sse;
 mod transfer;
+mod usage;
 mod versions;
 mod webhook;
