@@ -89,9 +89,8 @@ fn the_receipt_holds_what_was_spent_and_a_replay_spends_it_again() {
     );
     let hot = fuel_of_turns(&host, &guest, true, 3);
     let [first, second, third] = hot[..] else { panic!("{hot:?}") };
-    let each_round = (second - first) / 100_000;
-    assert!((2..=8).contains(&each_round), "a round is a few instructions: {hot:?}");
-    assert!(third.abs_diff(second + 100_000 * each_round) < 10_000, "{hot:?}");
+    assert!((200_000..1_000_000).contains(&(second - first)), "a round is a few instructions: {hot:?}");
+    assert!((third - second).abs_diff(second - first) < 1_000, "{hot:?}");
     let cold = fuel_of_turns(&host, &guest, false, 3);
     assert_eq!(cold, [first, first + second, first + second + third]);
 }
@@ -101,7 +100,7 @@ fn a_guest_that_is_stopped_has_spent_all_the_same() {
     let host = Host::new();
     let fuel = fuel_of_turns(&host, &Guest::orchestrator("(call $loop_for_ever) (call $done)"), true, 1);
     assert!((2_000_000..2_100_000).contains(&fuel[0]), "{fuel:?}");
-    let calls = "(loop $again (call $random (i32.const 60000) (i32.const 80)) (br $again)) (call $done)";
+    let calls = "(loop $again (call $log (i32.const 2) (i32.const 3000) (i32.const 60000)) (br $again)) (call $done)";
     let fuel = fuel_of_turns(&host, &Guest::orchestrator(calls), true, 1);
     assert!((2_000_000..2_100_000).contains(&fuel[0]), "what the host does for it counts: {fuel:?}");
 }
