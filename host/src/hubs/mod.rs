@@ -6,6 +6,8 @@
 //! A hub is opened when a client asks for it, when a timer of it is due ([`alarms`]), and at the start of the host if it had
 //! work to do when the former process ended: the control file says `Open` of a hub from before it is opened until after it
 //! was closed in good order, and then when its first timer is due.
+//!
+//! A place keeps the meters of its hub, whether the hub is open or not; what is in them goes to the [`ledger`].
 
 mod alarms;
 mod ledger;

@@ -3,6 +3,7 @@
 mod fairness;
 mod limits;
 mod opening;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::path::Path;

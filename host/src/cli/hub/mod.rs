@@ -19,7 +19,7 @@ use super::output::{print, print_table, properties, table};
 use super::pages::PageArguments;
 use super::times::local_time;
 
-/// Task hubs: make, list, change, suspend and delete them, and see what they use. Most needs an administrator's key of the host.
+/// Task hubs: make, list, change, suspend and delete them, and see what they use. Changes need an administrator's key of the host.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
