@@ -90,7 +90,11 @@ impl Bench {
         self.add("deployment under load: took", took.as_secs_f64() * 1e3, "ms");
         self.add("deployment under load: usual 99th percentile of a start", usual * 1e3, "ms");
         // The slowest of so many is slower than the 99th percentile, deployment or not.
-        self.add("deployment under load: the same of as many starts without it, median", percentile(&mut windows, 50) / usual, "x");
+        self.add(
+            "deployment under load: the same of as many starts without it, median",
+            percentile(&mut windows, 50) / usual,
+            "x",
+        );
         self.at_most(
             "deployment under load: slowest start / usual 99th percentile",
             percentile(&mut beside, 100) / usual,
