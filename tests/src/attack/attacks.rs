@@ -159,8 +159,9 @@ const MODULES: &[Attack] = &[
     deploy("module-slow", "functions that take long to compile", modules::slow, Refusal(403, "compile_seconds"))
         .limited(&[("compile_seconds", 1)]),
     deploy("module-large", "functions that take much memory to compile", modules::slow, Refusal(403, "compile_memory_bytes"))
-        .limited(&[("compile_memory_bytes", 200 << 20)]),
-    deploy("module-deep", "blocks in blocks, to break the compiler's stack", modules::deep, Refusal(400, "")),
+        .limited(&[("compile_memory_bytes", 128 << 20)]),
+    deploy("module-deep", "blocks in blocks, to break the compiler", modules::deep, Refusal(403, "compile_seconds"))
+        .limited(&[("compile_seconds", 1)]),
     deploy("module-memory", "a memory of 4 GiB from the start", modules::memory, Refusal(400, "")),
     deploy("module-table", "a table of ten million elements", modules::table, Refusal(400, "")),
     deploy("module-start", "a start function that does not end", modules::start, Refusal(400, "fuel")),

@@ -34,7 +34,7 @@ pub fn wide() -> Vec<u8> {
 /// Functions of many values that live long, none of which can be left out: much work for whoever assigns registers.
 pub fn slow() -> Vec<u8> {
     const VALUES: usize = 200;
-    const FUNCTIONS: usize = 500;
+    const FUNCTIONS: usize = 2_000;
     let multiply = |n: usize| format!("(local.set {n} (i64.mul (local.get {}) (local.get 7)))", (n * 31) % VALUES);
     let store = |n: usize| format!("(i64.store (i32.const {}) (local.get {n}))", n * 8);
     let body: String = (0..VALUES).map(multiply).chain((0..VALUES).map(store)).collect();
