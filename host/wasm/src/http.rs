@@ -3,6 +3,7 @@
 //! The name is resolved once; the address that was checked is the one that is connected to. No redirect is followed: a
 //! guest that follows one sends a request of its own.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,6 +94,15 @@ impl Target {
 
     /// The addresses that may be connected to.
     async fn addresses(&self, terms: &Terms) -> Result<Vec<SocketAddr>, Error> {
+        self.addresses_by(look_up, terms).await
+    }
+
+    /// The name is looked up once, by type: a name that leads elsewhere the next time is not asked for again.
+    async fn addresses_by(
+        &self,
+        look_up: impl AsyncFnOnce(&str, u16) -> io::Result<Vec<SocketAddr>>,
+        terms: &Terms,
+    ) -> Result<Vec<SocketAddr>, Error> {
         let (Self { host, port, .. }, Terms { account, policy }) = (self, terms);
         let hub = &account.hub;
         let verdict = policy.outbound.verdict(self);
@@ -102,10 +112,10 @@ impl Target {
         }
         let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, *port)],
-            Err(_) => tokio::net::lookup_host((host.as_str(), *port))
-                .await
-                .map_err(|why| Error::DnsError { rcode: Some(why.to_string()), info_code: None })?
-                .collect(),
+            Err(_) => {
+                let found = look_up(host, *port).await;
+                found.map_err(|why| Error::DnsError { rcode: Some(why.to_string()), info_code: None })?
+            }
         };
         let open =
             |ip: IpAddr| verdict == Verdict::Anywhere || is_public(ip) || policy.outbound.grants_address(self, ip.to_canonical());
@@ -121,6 +131,11 @@ impl Target {
     }
 }
 
+async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
+}
+
+/// Takes addresses only: what a name leads to was decided before.
 async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
     let mut last = Error::DestinationNotFound;
     for address in addresses {
@@ -430,6 +445,25 @@ mod tests {
         let policy = Policy { outbound: AllowList::parse(["ip6-localhost"]).unwrap(), ..Policy::default() };
         let refused = verdict.addresses(&terms(policy)).await.unwrap_err();
         assert!(matches!(refused, Error::DestinationIpProhibited | Error::DnsError { .. }), "{refused:?}");
+    }
+
+    /// Rebinding: a name that leads to a granted address when it is checked, and to another one when it is connected to.
+    #[tokio::test]
+    async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
+        let (granted, other) = (TcpListener::bind("127.0.0.2:0").await.unwrap(), TcpListener::bind("127.0.0.3:0").await.unwrap());
+        let (granted_at, other_at) = (granted.local_addr().unwrap(), other.local_addr().unwrap());
+        let outbound = AllowList::parse(["rebinding.test", "127.0.0.2"]).unwrap();
+        let policy = Policy { outbound, ..Policy::default() };
+        let target = Target { scheme: Scheme::Http, host: "rebinding.test".into(), port: granted_at.port() };
+        let mut answers = vec![vec![other_at], vec![other_at, granted_at]];
+        let mut look_up = async |_: &str, _: u16| Ok(answers.pop().expect("it is asked so often"));
+        // Of both, only the one that is granted is left; it is what is connected to, though the name leads elsewhere now.
+        let addresses = target.addresses_by(&mut look_up, &policy).await.unwrap();
+        assert_eq!(addresses, [granted_at]);
+        let stream = connect(addresses).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), granted_at);
+        let refused = target.addresses_by(&mut look_up, &policy).await.unwrap_err();
+        assert!(matches!(refused, Error::DestinationIpProhibited), "{refused:?}");
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ mod entities;
 mod examples;
 mod grants;
 mod heat;
+mod isolation;
 mod lifecycle;
 mod links;
 mod management;
