@@ -453,16 +453,16 @@ mod tests {
         let (granted, other) = (TcpListener::bind("127.0.0.2:0").await.unwrap(), TcpListener::bind("127.0.0.3:0").await.unwrap());
         let (granted_at, other_at) = (granted.local_addr().unwrap(), other.local_addr().unwrap());
         let outbound = AllowList::parse(["rebinding.test", "127.0.0.2"]).unwrap();
-        let policy = Policy { outbound, ..Policy::default() };
+        let terms = terms(Policy { outbound, ..Policy::default() });
         let target = Target { scheme: Scheme::Http, host: "rebinding.test".into(), port: granted_at.port() };
         let mut answers = vec![vec![other_at], vec![other_at, granted_at]];
         let mut look_up = async |_: &str, _: u16| Ok(answers.pop().expect("it is asked so often"));
         // Of both, only the one that is granted is left; it is what is connected to, though the name leads elsewhere now.
-        let addresses = target.addresses_by(&mut look_up, &policy).await.unwrap();
+        let addresses = target.addresses_by(&mut look_up, &terms).await.unwrap();
         assert_eq!(addresses, [granted_at]);
         let stream = connect(addresses).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), granted_at);
-        let refused = target.addresses_by(&mut look_up, &policy).await.unwrap_err();
+        let refused = target.addresses_by(&mut look_up, &terms).await.unwrap_err();
         assert!(matches!(refused, Error::DestinationIpProhibited), "{refused:?}");
     }
 
