@@ -101,7 +101,7 @@ const COMPUTING: &[Attack] = &[
     run("loop-timers", "a timer that is always due", "tick_for_ever", || Value::Null, Failure("history_events")),
     run("loop-entity", "an operation of an entity loops", "poke", || json!("spin"), Failure("fuel")),
     run("memory", "an orchestrator wants all memory", "hoard_orchestrator", || Value::Null, Failure("memory")),
-    run("memory-entity", "an entity keeps more than its state may be", "poke", || json!("grow"), Failure("")),
+    run("memory-entity", "an entity keeps more than its state may be", "poke", || json!("grow"), Failure("are allowed")),
     run("stack", "an orchestrator never returns from a call", "dive_orchestrator", || Value::Null, Failure("stack")),
     send("task-handles", "handles of tasks that are forged, given back, or another instance's", modules::handles, 1),
 ];
@@ -110,7 +110,8 @@ const COMPUTING: &[Attack] = &[
 const SAYING: &[Attack] = &[
     run("actions", "activities without end in one turn", "flood_actions", || Value::Null, Failure("turn"))
         .limited(&[("actions_per_turn", 10_000)]),
-    run("payloads", "few actions with all that they may carry", "flood_payloads", || Value::Null, Failure("")),
+    run("payloads", "few actions with all that they may carry", "flood_payloads", || Value::Null, Failure("bytes in one turn"))
+        .limited(&[("action_bytes_per_turn", 4 << 20)]),
     run("timers", "thousands of timers, far away", "flood_timers", || json!(5_000), Failure("history_events")),
     run("multiply", "orchestrations that each start two more", "multiply", || json!(8), GoesOn),
     run("children", "hundreds of children, each waited for", "breed", || json!(300), GoesOn),
