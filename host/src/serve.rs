@@ -155,7 +155,7 @@ fn own_compiler() -> anyhow::Result<Compiler> {
 }
 
 /// Starts what all hubs of the host share. Must be called within a tokio runtime.
-fn share(settings: &Settings, compiler: Compiler) -> anyhow::Result<Shared> {
+fn share(settings: &Settings, control: Arc<ControlFile>, compiler: Compiler) -> anyhow::Result<Shared> {
     let runtime = Runtime::new(dacapo_wasm::Config { compiler, ..settings.runtime() }).context("preparing to run WebAssembly")?;
     let room = settings.room();
     if (room.hot_instances as u64) < u64::from(settings.engine.hot_instances) {
@@ -165,6 +165,7 @@ fn share(settings: &Settings, compiler: Compiler) -> anyhow::Result<Shared> {
     Shared::new(SharedOptions {
         directory: settings.data.clone(),
         runtime,
+        control,
         threads: settings.turn_threads(),
         room,
         store: StoreOptions::default(),
@@ -212,7 +213,7 @@ fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>, sec
     };
     let hubs = Hubs::open(HubsOptions {
         control: access.control().clone(),
-        shared: share(settings, own_compiler()?)?,
+        shared: share(settings, access.control().clone(), own_compiler()?)?,
         rules: Box::new(rules),
         retention: settings.retention(),
         webhook: settings.webhook()?,
@@ -230,7 +231,8 @@ pub fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
     let rules = HubRules { limits, policy, of_apps: BTreeMap::new() };
     let (name, retention, webhook) = (settings.task_hub.clone(), settings.retention(), settings.webhook()?);
     let versions = settings.versions;
-    let shared = share(settings, Compiler::default())?;
+    let control = open_control_file(&prepare_directory(&settings.data)?)?;
+    let shared = share(settings, control, Compiler::default())?;
     let (hub, _) = Hub::open(&shared, HubOptions { name, rules, retention, webhook, versions })?;
     Ok(hub)
 }

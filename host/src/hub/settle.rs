@@ -8,6 +8,7 @@ use dacapo_core::execution::{LogLevel, LogLine};
 use dacapo_core::{Delivery, InstanceId, InstanceRecord, Seq};
 use dacapo_store::{PendingActivity, Receipt, StoreError};
 
+use super::catalog::Choice;
 use super::desk::{Envelope, Hot};
 use super::{HubError, Inner};
 
@@ -23,6 +24,8 @@ pub(super) struct Settled {
     pub hot: Option<Hot>,
     pub logs: Vec<LogLine>,
     pub record: Option<InstanceRecord>,
+    /// Until it is saved which version an execution began on.
+    pub _choice: Option<Arc<Choice>>,
     pub activities: Vec<PendingActivity>,
     pub activities_cleared: Vec<Seq>,
     pub timers: Vec<Timer>,
@@ -40,6 +43,7 @@ impl Settled {
             hot,
             logs,
             record: None,
+            _choice: None,
             activities: Vec::new(),
             activities_cleared: Vec::new(),
             timers: Vec::new(),
@@ -53,8 +57,20 @@ impl Settled {
 
 impl Inner {
     pub(super) fn settle(self: &Arc<Self>, settled: Settled) {
-        let Settled { envelopes, hot, logs, record, activities, activities_cleared, timers, again, vanishes, announced, result } =
-            settled;
+        let Settled {
+            envelopes,
+            hot,
+            logs,
+            record,
+            _choice: _,
+            activities,
+            activities_cleared,
+            timers,
+            again,
+            vanishes,
+            announced,
+            result,
+        } = settled;
         let (Some(record), Some(result)) = (record, result) else { return };
         let receipt = match result {
             Ok(receipt) => receipt,

@@ -248,7 +248,12 @@ impl Hubs {
                 }
                 Ok(()) | Err(_) => {}
             }
-            Ok(inner.control.delete_hub(&record.name, &entry)?)
+            let modules = inner.shared.modules().of(&record.name)?;
+            inner.control.delete_hub(&record.name, &entry)?;
+            let collecting = inner.shared.modules().clone();
+            // Nobody waits for that.
+            tokio::task::spawn_blocking(move || collecting.collect(&modules));
+            Ok(())
         });
         deleted.await.unwrap_or(Err(HubError::ShuttingDown))
     }

@@ -11,7 +11,7 @@
 //!
 //! - [`Runtime`]: versions by digest, and deployment; [`Tenant`]: the [`dacapo_core::Executor`] of one task hub.
 //! - [`Config`]: what all tenants share; [`Policy`]: the limits and grants of one.
-//! - [`Compiler`]: where modules are compiled; `complexity` refuses what is not even tried.
+//! - [`Compiler`]: where modules are compiled; `compilations`: whose turn it is; `complexity` refuses what is not even tried.
 //! - `engine`: the one wasmtime engine, with the reason for each flag.
 //! - `bindings`: the contract (`guest-sdk/wit`), converted to the core's types in one file.
 //! - `deterministic`: the world of orchestrators and entities, with `orchestration` and the deterministic `wasi`;
@@ -26,6 +26,7 @@ mod activity;
 mod allow_list;
 mod bindings;
 mod cache;
+mod compilations;
 mod compile;
 mod complexity;
 mod config;
@@ -51,6 +52,7 @@ mod wasi;
 mod wrap;
 
 pub use allow_list::{AllowList, InvalidAllowEntry};
+pub use cache::version_of;
 pub use compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, ModuleError, compile_module};
 pub use config::{BetweenSlices, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
 pub use http::HttpLimits;

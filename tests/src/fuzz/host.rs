@@ -75,6 +75,7 @@ fn open_hubs(settings: &Settings, control: Arc<ControlFile>) -> anyhow::Result<H
     let shared = Shared::new(SharedOptions {
         directory: settings.data.clone(),
         runtime: Runtime::new(settings.runtime())?,
+        control: control.clone(),
         threads: settings.turn_threads(),
         room: settings.room(),
         store: StoreOptions::default(),

@@ -58,15 +58,16 @@ impl Host {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().canonicalize().unwrap();
         let config = Config { pool: PoolSize::small(), ..Config::new(data.join("modules"), data.join("cache")) };
+        let control = open_control_file(&data).unwrap();
         let shared = Shared::new(SharedOptions {
             directory: data.clone(),
             runtime: Runtime::new(config).unwrap(),
+            control: control.clone(),
             threads: 1,
             room: RoomSize { hot_instances: 0, activities: 1, cache_bytes: 1 << 20, hubs: 8 },
             store: StoreOptions::default(),
         })
         .unwrap();
-        let control = open_control_file(&data).unwrap();
         for name in [HUB, "Other-Hub"] {
             let record = HubRecord { name: name.into(), created_at: access::now(), ..HubRecord::default() };
             control.create_hub(&record, &access::entry_of_host(Scope::Host, "hub.create")).unwrap();
