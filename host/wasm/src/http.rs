@@ -27,6 +27,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::allow_list::{Scheme, Target, Verdict, is_public};
 use crate::config::Policy;
+use crate::scrub::Scrubber;
 use crate::secret;
 
 /// How long connecting may take, if the guest says nothing.
@@ -151,10 +152,12 @@ pub(crate) async fn send(policy: &Policy, request: Request<WasiBody>, options: R
 
 async fn exchange(policy: &Policy, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
     let target = Target::of(request.uri())?;
+    let scrubber = Scrubber::of(&policy.secrets, &target);
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     let connect = async {
         let addresses = target.addresses(policy).await?;
         secret::fill(&policy.secrets, &target, request.headers_mut()).map_err(|why| Error::InternalError(Some(why)))?;
+        scrubber.iter().for_each(|scrubber| scrubber.ask_for_plain(request.headers_mut()));
         let stream = connect(addresses).await?;
         if target.scheme == Scheme::Http {
             return handshake(stream).await;
@@ -168,7 +171,11 @@ async fn exchange(policy: &Policy, mut request: Request<WasiBody>, options: Requ
         Some(timeout) => tokio::time::timeout(timeout, request).await.map_err(|_| Error::ConnectionReadTimeout)??,
         None => request.await?,
     };
-    Ok((response.map(|body| body.map_err(Error::from).boxed_unsync()), rest))
+    let response = response.map(|body| body.map_err(Error::from).boxed_unsync());
+    match scrubber {
+        Some(scrubber) => Ok((scrubber.response(response)?, rest)),
+        None => Ok((response, rest)),
+    }
 }
 
 /// What one outgoing request may take.

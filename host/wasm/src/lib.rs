@@ -16,7 +16,8 @@
 //! - `bindings`: the contract (`guest-sdk/wit`), converted to the core's types in one file.
 //! - `deterministic`: the world of orchestrators and entities, with `orchestration` and the deterministic `wasi`;
 //!   `orchestrator` and `entity` run guests in it.
-//! - `activity`: the world of activities; `http` is their guarded outgoing HTTP, which `http_activity` uses too.
+//! - `activity`: the world of activities; `http` is their guarded outgoing HTTP, which `http_activity` uses too, `scrub` what it
+//!   hides of the answers.
 //! - `slices`: how a guest that computes for long lets others run.
 //! - `imports`: what each role may not use.
 //! - [`Manifest`]: what an app says of itself; `report`: what it imports that traps in orchestrators.
@@ -45,6 +46,7 @@ mod orchestrator;
 mod prepared;
 mod report;
 mod runtime;
+mod scrub;
 mod secret;
 mod slices;
 mod trouble;
