@@ -103,6 +103,7 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
         stopping: stopping.clone(),
         payload_bytes: settings.limits.payload_bytes as usize,
         module_bytes: settings.limits.module_bytes as usize,
+        bodies_bytes: settings.http.bodies_bytes,
         access: access.clone(),
     };
     let connections = settings.connection_limits(raise_open_files());
@@ -114,11 +115,12 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
             "fewer connections at once than wanted: the limit of open files allows no more"
         );
     }
+    let secure = tls.is_some();
     let server = ServerOptions { api: api::router(options), tls, connections, times: settings.time_limits() };
     let mut server = tokio::spawn(server::serve(listener, server, stopping.clone()));
 
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "the address is not a loopback address, and keys travel over it in clear");
+    if !address.ip().is_loopback() && !secure {
+        tracing::warn!(%address, "the address is not a loopback address, and without TLS keys travel over it in clear");
     }
     let first_key = access.first_key().context("making the first key")?;
     start.announce.ready(&Ready {

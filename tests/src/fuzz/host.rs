@@ -67,6 +67,7 @@ fn open() -> anyhow::Result<Host> {
         stopping: tokio::sync::watch::channel(false).1,
         payload_bytes: settings.limits.payload_bytes as usize,
         module_bytes: settings.limits.module_bytes as usize,
+        bodies_bytes: settings.http.bodies_bytes,
     });
     Ok(Host { tokio, router, _directory: directory })
 }
