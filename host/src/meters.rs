@@ -1,84 +1,147 @@
 //! What a task hub has used, by function: enough to bill by.
 //!
-//! Turns are counted when their commit is durable, with what they have added to the receipts of their instances
-//! ([`dacapo_core::Usage`]), so that the sum of all receipts is what the functions have used. Activities are counted when
-//! an attempt ends. What was counted since the last save is lost in a crash; nothing is counted twice.
+//! ```text
+//!   turn (durable) ─┐
+//!   attempt (ended) ├─▶ Meters, in memory ── each minute, and at the end ──▶ control file ─▶ usage, metrics
+//!   request, bytes ─┘
+//! ```
+//!
+//! A turn is counted when its commit is durable, with what it has added to the receipt of its instance
+//! ([`dacapo_core::Usage`]): so the sum of all receipts is what the functions have used, whatever is replayed or tried again.
+//! An attempt of an activity is counted when it ends, however it does: it has had its place. What was counted since it was
+//! last saved is lost in a crash; nothing is counted twice.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use dacapo_core::{FunctionKind, FunctionName, RuntimeStatus, Usage};
+use dacapo_core::id::fold;
+use dacapo_core::{FunctionKind, FunctionName, InstanceRecord, RuntimeStatus, Usage};
+use dacapo_wasm::OutboundBytes;
 use serde::{Deserialize, Serialize};
+
+/// Functions of a hub that are counted apart. Clients and guests can call names that no app has, and each would stay on the
+/// bill for ever.
+const FUNCTIONS_MAX: usize = 1_000;
+
+/// Under this name, which no function can have, all further ones are counted.
+const OTHERS: &str = "@others";
 
 /// What one function has used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct FunctionUsage {
-    /// `orchestrator`, `activity` or `entity`.
+    /// As it was first called.
+    pub name: String,
+    /// `orchestrator`, `activity` or `entity`; empty for [`OTHERS`].
     pub kind: String,
-    /// Orchestrations that have begun, operations of an entity, attempts of an activity.
+    /// Executions of an orchestrator that have begun, operations of an entity, attempts of an activity.
     pub executions: u64,
-    /// Of these, those that have failed (for an entity: not counted).
+    /// Of these, those that have failed (for an entity: not counted), or were cut off.
     pub failures: u64,
     pub turns: u64,
     pub replayed_events: u64,
     /// About one unit for each wasm instruction. Not counted for activities, which are counted by time.
     pub fuel: u64,
+    /// How long attempts of an activity have had their places, be it to compute or to wait.
     pub activity_micros: u64,
     /// Bytes of payload taken in and given out.
     pub bytes_in: u64,
     pub bytes_out: u64,
 }
 
+impl FunctionUsage {
+    fn add(&mut self, more: &FunctionUsage) {
+        let FunctionUsage { name: _, kind: _, executions, failures, turns, replayed_events, .. } = more;
+        let FunctionUsage { fuel, activity_micros, bytes_in, bytes_out, .. } = more;
+        self.executions += executions;
+        self.failures += failures;
+        self.turns += turns;
+        self.replayed_events += replayed_events;
+        self.fuel = self.fuel.saturating_add(*fuel);
+        self.activity_micros = self.activity_micros.saturating_add(*activity_micros);
+        self.bytes_in += bytes_in;
+        self.bytes_out += bytes_out;
+    }
+}
+
+/// What functions have used, by folded name.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Functions(BTreeMap<String, FunctionUsage>);
+
+impl Functions {
+    pub fn iter(&self) -> impl Iterator<Item = &FunctionUsage> {
+        self.0.values()
+    }
+
+    pub fn get(&self, name: &str) -> Option<&FunctionUsage> {
+        self.0.get(&fold(name))
+    }
+
+    fn of(&mut self, name: &str, kind: &str) -> &mut FunctionUsage {
+        let (key, apart) = (fold(name), self.0.len() - usize::from(self.0.contains_key(OTHERS)));
+        let (key, name, kind) = match apart < FUNCTIONS_MAX || self.0.contains_key(&key) {
+            true => (key, name, kind),
+            false => (OTHERS.to_owned(), OTHERS, ""),
+        };
+        let new = || FunctionUsage { name: name.to_owned(), kind: kind.to_owned(), ..FunctionUsage::default() };
+        self.0.entry(key).or_insert_with(new)
+    }
+}
+
 /// What a hub has used since it was created.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct HubUsage {
-    /// By name, as the function was first called.
-    pub functions: BTreeMap<String, FunctionUsage>,
-    /// Requests of clients.
+    pub functions: Functions,
+    /// Requests of clients to the hub that had a key of it.
     pub requests: u64,
-    /// Of these, those that were refused because of a limit (429).
+    /// Of these, those that were refused because of a limit where waiting helps (429).
     pub throttled: u64,
-    /// Bytes of HTTP that activities received and sent.
+    /// Bytes that went over the connections of activities' HTTP requests.
     pub outbound_bytes_in: u64,
     pub outbound_bytes_out: u64,
 }
 
 impl HubUsage {
-    /// With another's added.
-    #[must_use]
-    pub fn plus(mut self, more: &HubUsage) -> Self {
-        for (name, usage) in &more.functions {
-            let sum = self.functions.entry(name.clone()).or_default();
-            let FunctionUsage { kind, executions, failures, turns, replayed_events, fuel, activity_micros, bytes_in, bytes_out } =
-                usage;
-            sum.kind.clone_from(kind);
-            sum.executions += executions;
-            sum.failures += failures;
-            sum.turns += turns;
-            sum.replayed_events += replayed_events;
-            sum.fuel = sum.fuel.saturating_add(*fuel);
-            sum.activity_micros += activity_micros;
-            sum.bytes_in += bytes_in;
-            sum.bytes_out += bytes_out;
+    pub fn add(&mut self, more: &HubUsage) {
+        for usage in more.functions.iter() {
+            self.functions.of(&usage.name, &usage.kind).add(usage);
         }
         self.requests += more.requests;
         self.throttled += more.throttled;
         self.outbound_bytes_in += more.outbound_bytes_in;
         self.outbound_bytes_out += more.outbound_bytes_out;
-        self
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        *self == HubUsage::default()
     }
 }
 
-/// The meters of an open hub: what has been used since they were last emptied.
+/// The meters of a hub: what was used since they were last emptied. They outlive the hub's being open.
 #[derive(Debug, Default)]
 pub struct Meters {
-    functions: Mutex<BTreeMap<String, FunctionUsage>>,
+    // Nothing awaits while it is locked. It is touched once per turn and per attempt.
+    functions: Mutex<Functions>,
     requests: AtomicU64,
     throttled: AtomicU64,
+    pub outbound: Arc<OutboundBytes>,
+}
+
+/// How an instance stood before a turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Before {
+    usage: Usage,
+    begun: bool,
+}
+
+impl From<&InstanceRecord> for Before {
+    fn from(record: &InstanceRecord) -> Self {
+        Self { usage: record.usage, begun: !record.turns.is_empty() }
+    }
 }
 
 /// How an attempt of an activity went.
@@ -91,43 +154,40 @@ pub struct Attempt {
 }
 
 impl Meters {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, FunctionUsage>> {
+    fn lock(&self) -> MutexGuard<'_, Functions> {
         self.functions.lock().expect("no holder of this lock panics")
     }
 
-    fn count(&self, name: &FunctionName, kind: FunctionKind, add: impl FnOnce(&mut FunctionUsage)) {
-        let mut functions = self.lock();
-        let usage = match functions.get_mut(name.as_str()) {
-            Some(usage) => usage,
-            None => functions.entry(name.as_str().to_owned()).or_default(),
-        };
-        if usage.kind.is_empty() {
-            kind.name().clone_into(&mut usage.kind);
-        }
-        add(usage);
-    }
-
-    /// A turn is durable: of an orchestration or an entity, which began with it or ended in it, perhaps.
-    pub fn turn(&self, name: &FunctionName, kind: FunctionKind, spent: Usage, began: bool, status: RuntimeStatus) {
-        self.count(name, kind, |usage| {
-            usage.executions += if kind == FunctionKind::Entity { spent.operations } else { began.into() };
-            usage.failures += u64::from(status == RuntimeStatus::Failed);
-            usage.turns += spent.turns;
-            usage.replayed_events += spent.replayed_events;
-            usage.fuel = usage.fuel.saturating_add(spent.fuel);
-            usage.bytes_in += spent.bytes_in;
-            usage.bytes_out += spent.bytes_out;
+    /// A turn is durable, and has left its instance like this.
+    pub fn turn(&self, before: Before, record: &InstanceRecord) {
+        let spent = record.usage.since(before.usage);
+        let kind = if record.id.is_entity() { FunctionKind::Entity } else { FunctionKind::Orchestrator };
+        let has_run = spent.turns > 0;
+        self.lock().of(record.name.as_str(), kind.name()).add(&FunctionUsage {
+            executions: match kind {
+                FunctionKind::Entity => spent.operations,
+                FunctionKind::Orchestrator | FunctionKind::Activity => (has_run && !before.begun).into(),
+            },
+            failures: (has_run && record.status == RuntimeStatus::Failed).into(),
+            turns: spent.turns,
+            replayed_events: spent.replayed_events,
+            fuel: spent.fuel,
+            bytes_in: spent.bytes_in,
+            bytes_out: spent.bytes_out,
+            ..FunctionUsage::default()
         });
     }
 
     /// An attempt of an activity has ended.
     pub fn activity(&self, name: &FunctionName, attempt: Attempt) {
-        self.count(name, FunctionKind::Activity, |usage| {
-            usage.executions += 1;
-            usage.failures += u64::from(attempt.failed);
-            usage.activity_micros += u64::try_from(attempt.took.as_micros()).unwrap_or(u64::MAX);
-            usage.bytes_in += attempt.bytes_in;
-            usage.bytes_out += attempt.bytes_out;
+        let Attempt { took, failed, bytes_in, bytes_out } = attempt;
+        self.lock().of(name.as_str(), FunctionKind::Activity.name()).add(&FunctionUsage {
+            executions: 1,
+            failures: failed.into(),
+            activity_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            bytes_in,
+            bytes_out,
+            ..FunctionUsage::default()
         });
     }
 
@@ -137,78 +197,120 @@ impl Meters {
         self.throttled.fetch_add(throttled.into(), Ordering::Relaxed);
     }
 
-    /// What has been used since the last time, and begins anew: for whoever adds it to what is stored.
+    /// What was used since the last time, and begins anew: for whoever adds it to what is stored.
     pub fn take(&self) -> HubUsage {
+        let functions = std::mem::take(&mut *self.lock());
+        let (outbound_bytes_out, outbound_bytes_in) = self.outbound.take();
         HubUsage {
-            functions: std::mem::take(&mut *self.lock()),
+            functions,
             requests: self.requests.swap(0, Ordering::Relaxed),
             throttled: self.throttled.swap(0, Ordering::Relaxed),
-            ..HubUsage::default()
+            outbound_bytes_in,
+            outbound_bytes_out,
         }
     }
 
     /// The same, to be looked at only.
     pub fn read(&self) -> HubUsage {
+        let functions = self.lock().clone();
+        let (outbound_bytes_out, outbound_bytes_in) = self.outbound.read();
         HubUsage {
-            functions: self.lock().clone(),
+            functions,
             requests: self.requests.load(Ordering::Relaxed),
             throttled: self.throttled.load(Ordering::Relaxed),
-            ..HubUsage::default()
+            outbound_bytes_in,
+            outbound_bytes_out,
         }
-    }
-
-    /// Puts back what could not be stored.
-    pub fn put_back(&self, usage: &HubUsage) {
-        let mut functions = self.lock();
-        let current = HubUsage { functions: std::mem::take(&mut *functions), ..HubUsage::default() };
-        *functions = current.plus(usage).functions;
-        self.requests.fetch_add(usage.requests, Ordering::Relaxed);
-        self.throttled.fetch_add(usage.throttled, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use dacapo_core::{Event, ExecutionId, InstanceId, Message, Row, Timestamp};
+
     use super::*;
 
     fn name(text: &str) -> FunctionName {
         FunctionName::new(text).unwrap()
     }
 
+    fn record(id: &str, function: &str) -> InstanceRecord {
+        let event = Event::ExecutionStarted {
+            execution: ExecutionId(uuid::Uuid::nil()),
+            name: name(function),
+            input: "null".into(),
+            version: String::new(),
+            parent: None,
+            start_at: None,
+        };
+        let to = InstanceId::any(id).unwrap();
+        InstanceRecord::pending(Row(1), &Message { to, execution: None, sent_at: Timestamp(0), event }).unwrap()
+    }
+
+    /// What a turn of an orchestration costs here.
+    fn turn_of(meters: &Meters, record: &mut InstanceRecord, status: RuntimeStatus) {
+        let before = Before::from(&*record);
+        record.usage =
+            record.usage.plus(Usage { turns: 1, fuel: 70, replayed_events: 3, bytes_in: 5, bytes_out: 6, ..Usage::default() });
+        record.turns.end += 1;
+        record.status = status;
+        meters.turn(before, record);
+    }
+
     #[test]
     fn what_was_counted_is_taken_once() {
         let meters = Meters::default();
-        let spent = Usage { turns: 1, fuel: 70, replayed_events: 3, bytes_in: 5, bytes_out: 6, ..Usage::default() };
-        meters.turn(&name("order"), FunctionKind::Orchestrator, spent, true, RuntimeStatus::Running);
-        meters.turn(&name("order"), FunctionKind::Orchestrator, spent, false, RuntimeStatus::Failed);
-        meters.turn(
-            &name("cart"),
-            FunctionKind::Entity,
-            Usage { operations: 4, ..Usage::default() },
-            true,
-            RuntimeStatus::Running,
-        );
+        let mut order = record("i", "Order");
+        turn_of(&meters, &mut order, RuntimeStatus::Running);
+        turn_of(&meters, &mut order, RuntimeStatus::Failed);
+        // It is kept for a rewind, and is no turn.
+        meters.turn(Before::from(&order), &order);
         let attempt = Attempt { took: Duration::from_millis(2), failed: true, bytes_in: 1, bytes_out: 2 };
         meters.activity(&name("pay"), attempt);
         meters.request(false);
         meters.request(true);
+        meters.outbound.sent(8);
+        meters.outbound.received(9);
 
         assert_eq!(meters.read(), meters.read());
         let used = meters.take();
-        let order = &used.functions["order"];
-        assert_eq!((order.kind.as_str(), order.executions, order.failures, order.turns), ("orchestrator", 1, 1, 2));
+        let order = used.functions.get("order").unwrap();
+        assert_eq!((order.name.as_str(), order.kind.as_str()), ("Order", "orchestrator"));
+        assert_eq!((order.executions, order.failures, order.turns), (1, 1, 2));
         assert_eq!((order.fuel, order.replayed_events, order.bytes_in, order.bytes_out), (140, 6, 10, 12));
-        assert_eq!((used.functions["cart"].executions, used.functions["cart"].kind.as_str()), (4, "entity"));
-        let pay = &used.functions["pay"];
+        let pay = used.functions.get("pay").unwrap();
         assert_eq!((pay.executions, pay.failures, pay.activity_micros), (1, 1, 2_000));
-        assert_eq!((used.requests, used.throttled), (2, 1));
-        assert_eq!(meters.take(), HubUsage::default());
+        assert_eq!((used.requests, used.throttled, used.outbound_bytes_out, used.outbound_bytes_in), (2, 1, 8, 9));
+        assert!(meters.take().is_nothing());
 
-        meters.request(false);
-        meters.put_back(&used);
-        let sum = meters.take();
-        assert_eq!(sum.requests, 3);
-        assert_eq!(sum.functions, used.functions);
-        assert_eq!(sum.plus(&used).functions["order"].fuel, 280);
+        let mut sum = used.clone();
+        sum.add(&used);
+        assert_eq!((sum.requests, sum.functions.get("ORDER").unwrap().fuel), (4, 280));
+    }
+
+    #[test]
+    fn operations_of_an_entity_are_its_executions() {
+        let meters = Meters::default();
+        let mut cart = InstanceRecord { id: InstanceId::any("@cart@a").unwrap(), ..record("i", "cart") };
+        let before = Before::from(&cart);
+        cart.usage = Usage { turns: 1, operations: 4, ..Usage::default() };
+        meters.turn(before, &cart);
+        let used = meters.take();
+        let cart = used.functions.get("cart").unwrap();
+        assert_eq!((cart.kind.as_str(), cart.executions, cart.turns), ("entity", 4, 1));
+    }
+
+    #[test]
+    fn names_that_are_made_up_take_no_room_without_end() {
+        let meters = Meters::default();
+        for number in 0..2 * FUNCTIONS_MAX {
+            let attempt = Attempt { took: Duration::ZERO, failed: true, bytes_in: 0, bytes_out: 0 };
+            meters.activity(&name(&format!("f{number}")), attempt);
+        }
+        let mut sum = meters.read();
+        sum.add(&meters.take());
+        assert_eq!(sum.functions.iter().count(), FUNCTIONS_MAX + 1);
+        assert_eq!(sum.functions.get(OTHERS).unwrap().executions, 2 * FUNCTIONS_MAX as u64);
+        assert_eq!(sum.functions.iter().map(|function| function.executions).sum::<u64>(), 4 * FUNCTIONS_MAX as u64);
     }
 }

@@ -1,5 +1,7 @@
 //! What monitoring reads: the usage of all hubs in the text format of OpenMetrics, as Prometheus takes it.
 
+use std::time::Duration;
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
@@ -8,25 +10,14 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use prometheus_client::registry::Unit;
 
-use crate::meters::{FunctionUsage, HubUsage};
+use crate::hubs::HubReport;
+use crate::meters::FunctionUsage;
 
 /// The media type of the text.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// A hub as monitoring sees it.
-#[derive(Debug, Clone, Default)]
-pub struct HubMetrics {
-    pub name: String,
-    pub usage: HubUsage,
-    /// Whether it is in memory at present.
-    pub open: bool,
-    pub storage_bytes: u64,
-    /// Instances of whatever status; none if the hub is closed.
-    pub instances: Option<u64>,
-}
-
 /// All metrics of a host.
-pub fn text_of(hubs: Vec<HubMetrics>) -> String {
+pub fn text_of(hubs: Vec<HubReport>) -> String {
     let mut registry = Registry::with_prefix("dacapo");
     registry.register_collector(Box::new(Hubs(hubs)));
     let mut text = String::new();
@@ -35,7 +26,7 @@ pub fn text_of(hubs: Vec<HubMetrics>) -> String {
 }
 
 #[derive(Debug)]
-struct Hubs(Vec<HubMetrics>);
+struct Hubs(Vec<HubReport>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HubLabels {
@@ -49,13 +40,19 @@ struct FunctionLabels {
     kind: String,
 }
 
+impl FunctionLabels {
+    fn new(hub: &str, function: &FunctionUsage) -> Self {
+        Self { hub: hub.into(), function: function.name.clone(), kind: function.kind.clone() }
+    }
+}
+
 impl Collector for Hubs {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
         let encoder = &mut encoder;
         self.functions(encoder, "executions", "Orchestrations begun, operations, attempts of activities", None, |f| {
             f.executions
         })?;
-        self.functions(encoder, "execution_failures", "Executions that have failed", None, |f| f.failures)?;
+        self.functions(encoder, "execution_failures", "Executions that have failed or were cut off", None, |f| f.failures)?;
         self.functions(encoder, "turns", "Turns of orchestrations and entities", None, |f| f.turns)?;
         self.functions(encoder, "replayed_events", "Events that were replayed", None, |f| f.replayed_events)?;
         self.functions(encoder, "fuel", "Fuel of guests, about one unit for each instruction", None, |f| f.fuel)?;
@@ -83,9 +80,8 @@ impl Hubs {
         of: impl Fn(&FunctionUsage) -> u64,
     ) -> Result<(), std::fmt::Error> {
         let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
-        for (hub, function, usage) in self.each_function() {
-            let labels = FunctionLabels { hub: hub.into(), function: function.into(), kind: usage.kind.clone() };
-            ConstCounter::new(of(usage)).encode(metric.encode_family(&labels)?)?;
+        for (hub, function) in self.each_function() {
+            ConstCounter::new(of(function)).encode(metric.encode_family(&FunctionLabels::new(hub, function))?)?;
         }
         Ok(())
     }
@@ -93,15 +89,15 @@ impl Hubs {
     fn activity_time(&self, encoder: &mut DescriptorEncoder) -> Result<(), std::fmt::Error> {
         let help = "Time that attempts of activities took";
         let mut metric = encoder.encode_descriptor("activity", help, Some(&Unit::Seconds), MetricType::Counter)?;
-        for (hub, function, usage) in self.each_function().filter(|(_, _, usage)| usage.kind == "activity") {
-            let labels = FunctionLabels { hub: hub.into(), function: function.into(), kind: usage.kind.clone() };
-            ConstCounter::new(usage.activity_micros as f64 / 1e6).encode(metric.encode_family(&labels)?)?;
+        for (hub, function) in self.each_function().filter(|(_, function)| function.activity_micros > 0) {
+            let seconds = Duration::from_micros(function.activity_micros).as_secs_f64();
+            ConstCounter::new(seconds).encode(metric.encode_family(&FunctionLabels::new(hub, function))?)?;
         }
         Ok(())
     }
 
-    fn each_function(&self) -> impl Iterator<Item = (&str, &str, &FunctionUsage)> {
-        self.0.iter().flat_map(|hub| hub.usage.functions.iter().map(|(name, usage)| (hub.name.as_str(), name.as_str(), usage)))
+    fn each_function(&self) -> impl Iterator<Item = (&str, &FunctionUsage)> {
+        self.0.iter().flat_map(|hub| hub.usage.functions.iter().map(|function| (hub.name.as_str(), function)))
     }
 
     fn hubs(
@@ -110,7 +106,7 @@ impl Hubs {
         name: &str,
         help: &str,
         unit: Option<&Unit>,
-        of: impl Fn(&HubMetrics) -> u64,
+        of: impl Fn(&HubReport) -> u64,
     ) -> Result<(), std::fmt::Error> {
         let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
         for hub in &self.0 {
@@ -125,7 +121,7 @@ impl Hubs {
         name: &str,
         help: &str,
         unit: Option<&Unit>,
-        of: impl Fn(&HubMetrics) -> Option<u64>,
+        of: impl Fn(&HubReport) -> Option<u64>,
     ) -> Result<(), std::fmt::Error> {
         let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
         for hub in &self.0 {
@@ -139,21 +135,23 @@ impl Hubs {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
+    use crate::meters::HubUsage;
 
     #[test]
     fn every_hub_and_function_has_a_line() {
-        let activity = FunctionUsage { kind: "activity".into(), executions: 2, activity_micros: 1_500_000, ..Default::default() };
-        let order = FunctionUsage { kind: "orchestrator".into(), fuel: 70, ..Default::default() };
-        let functions = BTreeMap::from([("pay".to_owned(), activity), ("order".to_owned(), order)]);
-        let usage = HubUsage { functions, requests: 7, ..Default::default() };
-        let open = HubMetrics { name: "a\"b".into(), usage, open: true, storage_bytes: 4096, instances: Some(3) };
-        let text = text_of(vec![open, HubMetrics { name: "closed".into(), ..Default::default() }]);
+        let usage: HubUsage = serde_json::from_str(
+            r#"{"requests":7,"functions":{
+                "pay":{"name":"Pay","kind":"activity","executions":2,"activityMicros":1500000},
+                "order":{"name":"order","kind":"orchestrator","fuel":70}}}"#,
+        )
+        .unwrap();
+        let open =
+            HubReport { name: "a\"b".into(), usage, open: true, storage_bytes: 4096, instances: Some(3), ..Default::default() };
+        let text = text_of(vec![open, HubReport { name: "closed".into(), ..Default::default() }]);
         for line in [
-            r#"dacapo_executions_total{hub="a\"b",function="pay",kind="activity"} 2"#,
-            r#"dacapo_activity_seconds_total{hub="a\"b",function="pay",kind="activity"} 1.5"#,
+            r#"dacapo_executions_total{hub="a\"b",function="Pay",kind="activity"} 2"#,
+            r#"dacapo_activity_seconds_total{hub="a\"b",function="Pay",kind="activity"} 1.5"#,
             r#"dacapo_fuel_total{hub="a\"b",function="order",kind="orchestrator"} 70"#,
             r#"dacapo_requests_total{hub="a\"b"} 7"#,
             r#"dacapo_storage_bytes{hub="a\"b"} 4096"#,

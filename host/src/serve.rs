@@ -142,6 +142,8 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     if tokio::time::timeout(CONNECTIONS_GRACE, server).await.is_err() {
         tracing::warn!("some connections did not end in time and are cut off");
     }
+    // Those last requests count as well.
+    hubs.save_usage().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -235,7 +237,7 @@ pub fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
     let versions = settings.versions;
     let control = open_control_file(&prepare_directory(&settings.data)?)?;
     let shared = share(settings, control, Compiler::default())?;
-    let (hub, _) = Hub::open(&shared, HubOptions { name, rules, retention, webhook, versions })?;
+    let (hub, _) = Hub::open(&shared, HubOptions { name, rules, retention, webhook, versions, meters: Arc::default() })?;
     Ok(hub)
 }
 

@@ -9,10 +9,12 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 
 pub struct Connection {
     address: SocketAddr,
+    key: Option<String>,
     sender: http1::SendRequest<Full<Bytes>>,
 }
 
@@ -26,29 +28,44 @@ pub struct Answer {
 impl Connection {
     pub async fn open(url: &str) -> Result<Self> {
         let address = address(url)?;
-        Self::over(TcpStream::connect(address).await?, address).await
-    }
-
-    /// From an address of this machine's own choice: all of 127.0.0.0/8 are its own.
-    pub async fn open_from(source: IpAddr, url: &str) -> Result<Self> {
-        let address = address(url)?;
-        Self::over(connect_from(source, address).await?, address).await
-    }
-
-    async fn over(stream: TcpStream, address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        Self::over(stream, address).await
+    }
+
+    /// Over whatever carries bytes to a host.
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, address: SocketAddr) -> Result<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(Self { address, sender })
+        Ok(Self { address, key: None, sender })
+    }
+
+    /// Sends this key with every request.
+    #[must_use]
+    pub fn with_key(self, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..self }
     }
 
     pub async fn send(&mut self, method: Method, path: &str, body: impl Into<Bytes>) -> Result<Answer> {
+        self.send_with(&[], method, path, body).await
+    }
+
+    /// The same, with more headers.
+    pub async fn send_with(
+        &mut self,
+        headers: &[(&str, &str)],
+        method: Method,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Answer> {
+        let key = self.key.as_deref().map(|key| ("x-functions-key", key));
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", self.address.to_string())
-            .header("content-type", "application/json")
-            .body(Full::new(body.into()))?;
+            .header("content-type", "application/json");
+        let request = headers.iter().copied().chain(key).fold(request, |request, (name, value)| request.header(name, value));
+        let request = request.body(Full::new(body.into()))?;
         self.sender.ready().await?;
         let begin = Instant::now();
         let response = self.sender.send_request(request).await?;
@@ -67,7 +84,9 @@ impl Connection {
 pub async fn connect_from(source: IpAddr, to: SocketAddr) -> Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(source, 0))?;
-    Ok(socket.connect(to).await?)
+    let stream = socket.connect(to).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// The address in the URL of a host, such as `http://127.0.0.1:7071`.

@@ -130,8 +130,17 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let record = HubRecord { created_at: now(), suspended: None, name, limits, grants: grants.0, app_grants };
     check(&call, &record).await?;
     let HubRecord { limits, grants, app_grants, .. } = &record;
-    let details = json!({ "limits": limits, "grants": grants, "appGrants": app_grants });
-    let entry = call.entry(Scope::Hub(record.name.clone()), "hub.create", details);
+    let mut details = serde_json::Map::new();
+    if !limits.is_empty() {
+        details.insert("limits".into(), json!(limits));
+    }
+    if *grants != Grants::default() {
+        details.insert("grants".into(), json!(grants));
+    }
+    if !app_grants.is_empty() {
+        details.insert("appGrants".into(), json!(app_grants));
+    }
+    let entry = call.entry(Scope::Hub(record.name.clone()), "hub.create", details.into());
     call.api.hubs.create(&record, &entry).await?;
     Ok(json::json(StatusCode::CREATED, &HubBody::from(record)))
 }

@@ -9,7 +9,8 @@
 //! - [`request`]: a request that has found its route; [`body`]: reading what it carries.
 //! - The handlers: [`orchestrators`] and [`restart`] start; [`instances`] and [`entities`] show; [`messages`] tells an
 //!   instance something; [`purge`] removes; [`events`] follows; [`apps`] is for what is deployed, [`transfer`] for what is
-//!   moved between hubs, [`admin`] for what is the host's own; [`administration`] makes hubs, and [`keys`], [`secrets`] and
+//!   moved between hubs, [`admin`] for what is the host's own; [`administration`] makes hubs, [`usage`] says what
+//!   they have used, and [`keys`], [`secrets`] and
 //!   [`audit`] are for those who may use them.
 //! - [`links`], [`status`], [`history`], [`page`]: what more than one route sends.
 //! - [`openapi`], with [`schema`]: the document of all this, made from the table.
@@ -53,6 +54,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod usage;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -62,6 +64,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
@@ -180,14 +183,17 @@ impl Api {
         }
     }
 
-    /// The hub that a request is for: the one it names, otherwise the default one. It counts as a request of it.
+    /// The hub that a request is for: the one it names, otherwise the default one.
     async fn hub(&self, name: Option<&str>) -> Result<Hub, ApiError> {
         let name = name.filter(|name| !name.is_empty()).unwrap_or(&self.default_hub);
-        let hub = self.hubs.hub(name).await?.ok_or_else(|| ApiError::unknown_task_hub(name))?;
+        self.hubs.hub(name).await?.ok_or_else(|| ApiError::unknown_task_hub(name))
+    }
+
+    /// Whether the hub may have one more request at present.
+    fn check_rate(&self, hub: &Hub) -> Result<(), ApiError> {
         let per_second = hub.requests_per_second();
         let taken = self.rates.take(hub.name(), per_second, Instant::now());
-        taken.map_err(|wait| ApiError::too_many_requests(hub.name(), per_second, wait))?;
-        Ok(hub)
+        taken.map_err(|wait| ApiError::too_many_requests(hub.name(), per_second, wait))
     }
 }
 
@@ -249,7 +255,20 @@ async fn handle(mut call: Call, body: Body, admitted: Result<Option<String>, Api
         call.body = body?;
     }
     if call.found.declares(&TASK_HUB.about) {
-        call.hub = Some(call.api.hub(hub.as_deref()).await?);
+        let hub = call.api.hub(hub.as_deref()).await?;
+        return respond_for(hub, call).await;
     }
     (call.found.route.handler)(call).await
+}
+
+/// The one place where requests of a hub are counted.
+async fn respond_for(hub: Hub, mut call: Call) -> Result<Response, ApiError> {
+    call.hub = Some(hub.clone());
+    let answered = match call.api.check_rate(&hub) {
+        Ok(()) => (call.found.route.handler)(call).await,
+        Err(refusal) => Err(refusal),
+    };
+    let response = answered.unwrap_or_else(IntoResponse::into_response);
+    hub.count_request(response.status() == StatusCode::TOO_MANY_REQUESTS);
+    Ok(response)
 }

@@ -173,6 +173,7 @@ fn response(answer: &Answer) -> Value {
     match answer.body {
         Sends::Nothing => {}
         Sends::Json(schema) => response["content"] = json!({ "application/json": { "schema": reference(schema) } }),
+        Sends::Text(media_type) => response["content"] = json!({ media_type: { "schema": { "type": "string" } } }),
         // OpenAPI 3.1 has no word for the events of a stream.
         Sends::Events(schema) => {
             let description = format!("Server-sent events; the data of most is `{schema}`.");

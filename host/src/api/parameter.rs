@@ -257,6 +257,9 @@ pub(super) static SAMPLE: Parameter<Count> =
     Parameter::query("sample", "100", "Only so many instances, always the same ones. Without it: all.");
 pub(super) static WITH_MODULES: Parameter<bool> =
     Parameter::query("withModules", "true", "Whether the deployed files come along.").default("false");
+/// The same of a whole task hub, which is of little use without them.
+pub(super) static WITH_ALL_MODULES: Parameter<bool> =
+    Parameter::query("withModules", "false", "Whether the deployed files come along.").default("true");
 pub(super) static REPLACE: Parameter<bool> =
     Parameter::query("replace", "true", "Whether instances that have the ids of imported ones are removed.").default("false");
 pub(super) static RESUME: Parameter<bool> =

@@ -69,6 +69,8 @@ pub(super) enum Sends {
     Events(&'static str),
     /// Lines of JSON, each of the schema of this name.
     Lines(&'static str),
+    /// A text of this media type.
+    Text(&'static str),
 }
 
 /// A route that a request has found.

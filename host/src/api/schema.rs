@@ -1,6 +1,6 @@
 //! The schemas of the bodies that the API sends and takes. The tests hold every answer that they get against them.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use dacapo_core::RuntimeStatus;
 
@@ -8,6 +8,11 @@ use super::parameter::{FromText as _, HubName, KeyName, SecretName};
 use crate::access::Role;
 
 pub(super) fn schemas() -> Value {
+    let groups = [general(), administration()];
+    groups.into_iter().flat_map(|group| group.as_object().cloned().unwrap_or_default()).collect::<Map<_, _>>().into()
+}
+
+fn general() -> Value {
     json!({
         "Any": { "description": "Any JSON." },
         "Object": { "type": "object" },
@@ -65,6 +70,13 @@ pub(super) fn schemas() -> Value {
         "Difference": difference(),
         "GateNews": gate_news(),
         "AppList": { "type": "array", "items": reference("App") },
+        "Receipt": receipt(),
+        "Health": { "type": "object", "required": ["status"], "properties": { "status": { "type": "string", "const": "ok" } } },
+    })
+}
+
+fn administration() -> Value {
+    json!({
         "Grants": grants(),
         "Hub": hub(),
         "HubList": { "type": "array", "items": reference("Hub") },
@@ -81,7 +93,7 @@ pub(super) fn schemas() -> Value {
         },
         "SecretList": { "type": "array", "items": SecretName::schema() },
         "AuditLog": { "type": "array", "items": audit_line() },
-        "Health": { "type": "object", "required": ["status"], "properties": { "status": { "type": "string", "const": "ok" } } },
+        "HubUsage": hub_usage(),
     })
 }
 
@@ -457,6 +469,76 @@ fn audit_line() -> Value {
         },
         "additionalProperties": false,
     })
+}
+
+fn hub_usage() -> Value {
+    let function = json!({
+        "type": "object",
+        "required": [
+            "name", "kind", "executions", "failures", "turns", "replayedEvents", "fuel", "activityMicros", "bytesIn", "bytesOut",
+        ],
+        "properties": {
+            "name": { "type": "string", "description": "As it was first called. `@others`: those beyond the first 1,000 names." },
+            "kind": { "type": "string", "enum": ["orchestrator", "activity", "entity", ""], "description": "Empty for `@others`." },
+            "executions": count("Executions of an orchestrator that have begun, operations of an entity, attempts of an activity."),
+            "failures": count("Of these, those that have failed or were cut off. Not counted for entities."),
+            "turns": count("Turns of an orchestrator or an entity."),
+            "replayedEvents": count("Events that were replayed to bring an orchestrator back into memory."),
+            "fuel": count("About one unit for each wasm instruction, replays included. Not counted for activities."),
+            "activityMicros": count("Microseconds that attempts of an activity have had their places, to compute or to wait."),
+            "bytesIn": count("Bytes of payload taken in."),
+            "bytesOut": count("Bytes of payload given out."),
+        },
+        "additionalProperties": false,
+    });
+    json!({
+        "type": "object",
+        "required": [
+            "hub", "since", "open", "instances", "storageBytes", "requests", "throttled", "outboundBytesIn", "outboundBytesOut",
+            "functions",
+        ],
+        "properties": {
+            "hub": { "type": "string" },
+            "since": { "type": "string", "format": "date-time", "description": "When it was created." },
+            "open": { "type": "boolean", "description": "Whether it is in memory at present." },
+            "instances": { "type": ["integer", "null"], "description": "Instances in it, of whatever status; `null` if it is not open." },
+            "storageBytes": count("Bytes that it has on disk."),
+            "requests": count("Requests to it that came with a key of it."),
+            "throttled": count("Of these, those that were refused because of a limit, with the status 429."),
+            "outboundBytesIn": count("Bytes that outgoing HTTP requests of its functions have received, as they went over their connections."),
+            "outboundBytesOut": count("The same that were sent."),
+            "functions": { "type": "array", "items": function, "description": "By name." },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn receipt() -> Value {
+    json!({
+        "type": "object",
+        "required": [
+            "name", "instanceId", "turns", "replayedEvents", "fuel", "operations", "activities", "activityMicros", "bytesIn",
+            "bytesOut",
+        ],
+        "properties": {
+            "name": { "type": "string" },
+            "instanceId": { "type": "string" },
+            "turns": count("Its turns."),
+            "replayedEvents": count("Events that were replayed to bring it back into memory."),
+            "fuel": count("About one unit for each wasm instruction, replays included."),
+            "operations": count("Operations of an entity."),
+            "activities": count("Attempts of its activities whose results it has taken in."),
+            "activityMicros": count("Microseconds that these have taken, to compute or to wait."),
+            "bytesIn": count("Bytes of payload taken in."),
+            "bytesOut": count("Bytes of payload given out."),
+        },
+        "additionalProperties": false,
+    })
+}
+
+/// A number that only grows.
+fn count(description: &str) -> Value {
+    json!({ "type": "integer", "minimum": 0, "description": description })
 }
 
 fn reference(schema: &str) -> Value {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::apps::LINES;
 use super::error::ApiError;
 use super::json;
-use super::parameter::{REPLACE, RESUME, WITH_MODULES};
+use super::parameter::{REPLACE, RESUME, WITH_ALL_MODULES, WITH_MODULES};
 use super::request::{Call, blocking};
 use crate::export::Line;
 use crate::hub::{Exported, ImportOptions};
@@ -27,7 +27,7 @@ pub(super) async fn export_instance(call: Call) -> Result<Response, ApiError> {
 
 /// `GET admin/export`
 pub(super) async fn export_hub(call: Call) -> Result<Response, ApiError> {
-    let (hub, with_modules) = (call.hub()?, call.get(&WITH_MODULES)?);
+    let (hub, with_modules) = (call.hub()?, call.get(&WITH_ALL_MODULES)?);
     blocking(move || Ok(lines(hub.export(Exported::Hub, with_modules)?))).await
 }
 

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use dacapo_wasm::{Finding, Manifest};
@@ -18,7 +18,8 @@ use super::{gate, versions};
 Examples:
   dacapo deploy target/wasm32-unknown-unknown/guest/hello_sequence.wasm
   dacapo deploy app.wasm --app orders --label 2.1
-  dacapo deploy app.wasm --app orders --label 2.1 --check --weight 10")]
+  dacapo deploy app.wasm --app orders --label 2.1 --check --weight 10
+  dacapo deploy app.wasm --manifest dacapo.json")]
 pub(super) struct Deploy {
     /// The file to deploy.
     #[arg(value_name = "APP.wasm")]
@@ -29,6 +30,10 @@ pub(super) struct Deploy {
     /// What people call this version [default: the version of its manifest].
     #[arg(long)]
     label: Option<String>,
+    /// Its manifest, if the file has none: name, version and the grants asked for, as JSON [default: APP.manifest.json beside
+    /// APP.wasm, if there is one].
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
     /// Replay the histories of running instances against it first; deploy nothing if one of them would diverge.
     #[arg(long)]
     check: bool,
@@ -41,7 +46,7 @@ pub(super) struct Deploy {
 
 impl Deploy {
     pub fn run(self) -> Result<(), CliError> {
-        let bytes = std::fs::read(&self.file).map_err(|why| CliError::file("reading", &self.file, &why))?;
+        let bytes = self.bytes()?;
         // What is wrong with a manifest the host says.
         let own = || Manifest::read(&bytes).ok().flatten().and_then(|manifest| manifest.name);
         let name = self.app.or_else(own).or_else(|| app_of(&self.file)).unwrap_or_default();
@@ -79,6 +84,15 @@ impl Deploy {
             note(line);
         }
         Ok(())
+    }
+
+    /// The file, with the manifest that lies beside it.
+    fn bytes(&self) -> Result<Vec<u8>, CliError> {
+        let read = |file: &Path| std::fs::read(file).map_err(|why| CliError::file("reading", file, &why));
+        let bytes = read(&self.file)?;
+        let beside = || Some(self.file.with_extension("manifest.json")).filter(|file| file.exists());
+        let Some(file) = self.manifest.clone().or_else(beside) else { return Ok(bytes) };
+        Manifest::attach(&read(&file)?, &bytes).map_err(|why| CliError::Failed(format!("{}: {why}", file.display())))
     }
 }
 

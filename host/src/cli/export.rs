@@ -16,7 +16,7 @@ use super::output::note;
 #[command(after_help = "\
 Examples:
   dacapo export order-17 -o order-17.jsonl --with-modules
-  dacapo export --hub -o hub.jsonl --with-modules
+  dacapo export --hub -o hub.jsonl
   dacapo export order-17 -o - | jq -r 'select(.kind == \"turn\").events[]'")]
 pub(super) struct Export {
     /// The id of the instance.
@@ -28,9 +28,12 @@ pub(super) struct Export {
     /// The file to write; - for standard output.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// With the deployed files, so that a host that does not have them can go on.
+    /// With the deployed file that the instance runs on, so that a host that does not have it can go on.
     #[arg(long)]
     with_modules: bool,
+    /// Without the deployed files of the task hub: for a host that has them.
+    #[arg(long, requires = "hub", conflicts_with = "with_modules")]
+    without_modules: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -41,8 +44,9 @@ impl Export {
             Some(id) => Target::host(["admin", "instances", id.as_str(), "export"]),
             None => Target::host(["admin", "export"]),
         };
+        let with_modules = self.with_modules || self.hub && !self.without_modules;
         let client = self.connection.client();
-        let lines = match client.get_lines(&target.with("withModules", self.with_modules))? {
+        let lines = match client.get_lines(&target.with("withModules", with_modules))? {
             Ok(lines) => lines,
             Err(refusal) => {
                 let id = self.id.as_deref().unwrap_or_default();

@@ -33,6 +33,7 @@ mod gate;
 mod get_entity;
 mod get_history;
 mod get_instances;
+mod get_receipt;
 mod get_runtime_status;
 mod hub;
 mod import;
@@ -127,6 +128,7 @@ enum Command {
     StartNew(start_new::StartNew),
     GetRuntimeStatus(get_runtime_status::GetRuntimeStatus),
     GetHistory(get_history::GetHistory),
+    GetReceipt(get_receipt::GetReceipt),
     GetInstances(get_instances::GetInstances),
     Wait(wait::Wait),
     Watch(watch::Watch),
@@ -185,6 +187,7 @@ impl Command {
             Command::StartNew(command) => command.run(),
             Command::GetRuntimeStatus(command) => command.run(),
             Command::GetHistory(command) => command.run(),
+            Command::GetReceipt(command) => command.run(),
             Command::GetInstances(command) => command.run(),
             Command::Wait(command) => command.run(),
             Command::Watch(command) => command.run(),
@@ -280,6 +283,8 @@ mod tests {
     fn administrators_have_commands() {
         accepts("dacapo hub create acme --limit apps=3");
         accepts("dacapo hub set-limit acme apps 5");
+        accepts("dacapo hub usage acme --json");
+        accepts("dacapo get-receipt order-17");
         accepts("dacapo hub set-limit acme apps default");
         accepts("dacapo hub grant acme --app orders --outbound example.org --dir /in=/srv/in --writable-dir /out=/srv/out");
         accepts("dacapo hub grant acme --env MODE=test --secret token=example.org --secret-env token=TOKEN");

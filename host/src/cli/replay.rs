@@ -9,7 +9,7 @@ use dacapo_core::execution::{Limits, Shown};
 use dacapo_core::turn::{Halt, Rehearsal, Step};
 use dacapo_core::{HistoryEvent, Timestamp};
 use dacapo_store::Snapshot;
-use dacapo_wasm::{Config, Policy, PoolSize, Runtime};
+use dacapo_wasm::{Account, Config, Policy, PoolSize, Runtime};
 
 use super::error::CliError;
 use super::output::{print, print_table, short, table};
@@ -53,7 +53,7 @@ impl Replay {
         let keep = |name: &str| directory.path().join(name);
         let config = Config { pool: PoolSize::small(), ..Config::new(keep("modules"), keep("cache")) };
         let runtime = Runtime::new(config).map_err(|why| CliError::Failed(why.to_string()))?;
-        let executor = runtime.tenant(Policy::default());
+        let executor = runtime.tenant(Account::default(), Policy::default());
         let app = executor.examine(&bytes).map_err(|why| CliError::Failed(format!("{}: {why}", self.module.display())))?;
         let limits = Limits::default();
         let rehearsal = Rehearsal { executor: &executor, limits: &limits, version: app.version };

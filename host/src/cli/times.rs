@@ -106,6 +106,11 @@ pub(super) fn ago(text: &str, now: DateTime<Utc>) -> String {
     }
 }
 
+/// A sum of time, in seconds.
+pub(super) fn seconds_of(micros: u64) -> String {
+    format!("{:.3}s", Duration::from_micros(micros).as_secs_f64())
+}
+
 /// How long something has taken so far, in at most two units.
 pub(super) fn elapsed(duration: Duration) -> String {
     let seconds = duration.as_secs();

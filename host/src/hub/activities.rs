@@ -2,14 +2,17 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_task::{Runnable, Task, WithInfo};
+use dacapo_core::execution::TaskOutcome;
 use dacapo_core::guest::HTTP_ACTIVITY;
-use dacapo_core::{ActivityCall, Delivery, Event, ExecutionId, Failure, Message, Payload, Row, Seq, VersionId};
+use dacapo_core::{ActivityCall, Delivery, Event, ExecutionId, Failure, FunctionName, Message, Row, Seq, VersionId};
 use dacapo_store::PendingActivity;
 
+use super::desk::Envelope;
 use super::{Inner, now};
+use crate::meters::Attempt;
 
 pub(super) struct Activities {
     state: Mutex<State>,
@@ -170,7 +173,8 @@ impl Inner {
         };
         let desk = self.desk.clone();
         let schedule = WithInfo(move |activity, info| desk.activity(activity, info));
-        let place = Place { hub: self.clone(), run };
+        let (name, bytes_in) = (activity.name.clone(), activity.input.len() as u64);
+        let place = Place { hub: self.clone(), run, name, bytes_in, began: Instant::now(), ended: None };
         let perform = move |_: &()| perform(place, activity);
         let (runnable, task) = async_task::Builder::new().propagate_panic(true).spawn(perform, schedule);
         if let Some(running) = self.activities.lock().running.get_mut(&run) {
@@ -179,7 +183,7 @@ impl Inner {
         Some(runnable)
     }
 
-    async fn run_activity(&self, caller: Option<VersionId>, call: ActivityCall) -> Result<Payload, Failure> {
+    async fn run_activity(&self, caller: Option<VersionId>, call: ActivityCall) -> TaskOutcome {
         use dacapo_core::Executor as _;
         if call.name.as_str() == HTTP_ACTIVITY {
             return self.executor.run_http(caller, call).await;
@@ -211,23 +215,42 @@ async fn perform(place: Place, activity: PendingActivity) {
     let hub = place.hub.clone();
     let PendingActivity { seq, instance, execution, version, name, input, attempt, .. } = activity;
     let call = ActivityCall { name, input, instance: instance.clone(), seq, attempt };
-    let event = match hub.run_activity(version, call).await {
+    let outcome = hub.run_activity(version, call).await;
+    let took = place.leave(&outcome);
+    let event = match outcome {
         Ok(result) => Event::TaskCompleted { seq, result },
         Err(failure) => Event::TaskFailed { seq, failure },
     };
-    drop(place);
     let message = Message { to: instance, execution: Some(execution), sent_at: now(), event };
-    hub.deliver(Delivery { message, stored: None });
+    hub.desk.deliver(Envelope { took: Some(took), ..Envelope::of(Delivery { message, stored: None }) });
 }
 
-/// A place among the running activities. Given to the next one that waits when the activity ends, however it ends.
+/// A place among the running activities, and the meter that runs for it. Given to the next one that waits when the activity
+/// ends, however it ends.
 struct Place {
     hub: Arc<Inner>,
     run: u64,
+    name: FunctionName,
+    bytes_in: u64,
+    began: Instant,
+    /// None: it was cut off.
+    ended: Option<Attempt>,
+}
+
+impl Place {
+    /// The activity has ended by itself. Returns how long it had its place: what is billed.
+    fn leave(mut self, outcome: &TaskOutcome) -> Duration {
+        let (took, bytes_in) = (self.began.elapsed(), self.bytes_in);
+        let bytes_out = outcome.as_ref().map_or(0, |output| output.len() as u64);
+        self.ended = Some(Attempt { took, failed: outcome.is_err(), bytes_in, bytes_out });
+        took
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let cut_off = || Attempt { took: self.began.elapsed(), failed: true, bytes_in: self.bytes_in, bytes_out: 0 };
+        self.hub.meters.activity(&self.name, self.ended.unwrap_or_else(cut_off));
         self.hub.leave_place(self.run);
     }
 }

@@ -3,10 +3,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
 
 use async_task::{Runnable, ScheduleInfo};
 use dacapo_core::turn::Live;
-use dacapo_core::{Delivery, InstanceId, InstanceRecord};
+use dacapo_core::{Delivery, InstanceId, InstanceRecord, Usage};
 use lru::LruCache;
 use tokio::sync::{oneshot, watch};
 
@@ -19,9 +20,24 @@ use super::{HubError, Inner};
 pub(super) struct Envelope {
     pub delivery: Delivery,
     pub acknowledge: Option<oneshot::Sender<Result<(), HubError>>>,
+    /// How long the attempt of an activity took whose result it is. It goes beside the message, which is recorded: what is
+    /// recorded must not depend on how long something took.
+    pub took: Option<Duration>,
 }
 
 impl Envelope {
+    /// Nobody waits for it.
+    pub fn of(delivery: Delivery) -> Self {
+        Self { delivery, acknowledge: None, took: None }
+    }
+
+    /// What the instance that it is for has to pay for it.
+    pub fn cost(&self) -> Usage {
+        let Some(took) = self.took else { return Usage::default() };
+        let activity_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        Usage { activities: 1, activity_micros, ..Usage::default() }
+    }
+
     pub fn answer(self, result: Result<(), HubError>) {
         if let Some(acknowledge) = self.acknowledge {
             // A client that has gone away needs no answer.

@@ -8,6 +8,7 @@ use dacapo_core::{Delivery, Event, InstanceId, InstanceRecord};
 use super::desk::Envelope;
 use super::settle::Settled;
 use super::{HubError, Inner, now};
+use crate::meters::Before;
 
 /// An entity's turn that is ready to be executed.
 struct Loaded {
@@ -27,6 +28,7 @@ impl Inner {
             Err(error) => return self.turn_failed(id, envelopes, error),
         };
         let active_version = self.catalog.entity_version(&loaded.record.name);
+        let before = Before::from(&loaded.record);
         let rules = self.rules();
         let limits = self.limits_of_turn(&rules);
         let executor = self.in_memory(id);
@@ -44,7 +46,7 @@ impl Inner {
                 }
                 match self.bound_sent(&rules, &mut commit, &mut logs) {
                     Err(error) => self.turn_failed(id, envelopes, error),
-                    Ok(()) => self.save(commit, Settled { again, ..Settled::new(envelopes, None, logs) }),
+                    Ok(()) => self.save(commit, Settled { again, ..Settled::new(before, envelopes, None, logs) }),
                 }
             }
         }

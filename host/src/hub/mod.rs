@@ -48,7 +48,7 @@ use anyhow::Context as _;
 use dacapo_core::execution::{Limits, check_payload};
 use dacapo_core::{Delivery, Event, InstanceId, Message, Payload, Timestamp, VersionId};
 use dacapo_store::{RedbStore, Store, StoreOptions, StoreStats};
-use dacapo_wasm::{Policy, Tenant, version_of};
+use dacapo_wasm::{Account, Policy, Tenant, version_of};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 pub use catalog::{DeployedApp, Traffic};
@@ -67,6 +67,7 @@ pub use webhook::Webhook;
 pub use workers::between_slices;
 
 use crate::limits::HubLimits;
+use crate::meters::Meters;
 use crate::versioning::VersionRules;
 use activities::Activities;
 use bounds::Crowds;
@@ -85,6 +86,8 @@ pub struct HubOptions {
     /// Who is told of every change of an orchestration's status.
     pub webhook: Option<Webhook>,
     pub versions: VersionRules,
+    /// Where it is counted what the hub uses.
+    pub meters: Arc<Meters>,
 }
 
 /// What a hub may use, and what its guests may reach. Can be changed while it is open.
@@ -116,6 +119,7 @@ impl Gone {
 
 struct Inner {
     name: String,
+    meters: Arc<Meters>,
     store: Arc<dyn Store>,
     executor: Arc<Tenant>,
     rules: RwLock<Arc<Rules>>,
@@ -174,7 +178,7 @@ fn size(limit: u64) -> usize {
 impl Hub {
     /// Opens the hub's file, takes up what was left unfinished, and starts working. Blocks on the disk.
     pub fn open(shared: &Shared, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
-        let HubOptions { name, rules, retention, webhook, versions } = options;
+        let HubOptions { name, rules, retention, webhook, versions, meters } = options;
         let path = file_of(shared, &name);
         let cache = shared.room().cache();
         let store = StoreOptions { cache_bytes: cache.bytes(), ..shared.store().clone() };
@@ -186,9 +190,11 @@ impl Hub {
         shared.modules().need(&name, &recorded).context("noting which modules the task hub needs")?;
         let rules = Rules::new(rules);
         let (gone, is_gone) = oneshot::channel();
+        let account = Account { hub: name.clone(), outbound: meters.outbound.clone() };
         let inner = Arc::new_cyclic(|hub| Inner {
             name,
-            executor: Arc::new(shared.runtime().tenant(rules.policy.clone())),
+            meters,
+            executor: Arc::new(shared.runtime().tenant(account, rules.policy.clone())),
             catalog,
             recording: Mutex::default(),
             loading: Loading::default(),
@@ -261,6 +267,11 @@ impl Hub {
 
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// Counts a request of a client, which a limit may have refused.
+    pub fn count_request(&self, throttled: bool) {
+        self.0.meters.request(throttled);
     }
 
     /// How many requests of clients it may have.
@@ -359,13 +370,13 @@ impl Inner {
         let (acknowledge, acknowledged) = oneshot::channel();
         let message = Message { to: to.clone(), execution: None, sent_at: now(), event };
         let delivery = Delivery { message, stored: None };
-        self.desk.deliver(Envelope { delivery, acknowledge: Some(acknowledge) });
+        self.desk.deliver(Envelope { acknowledge: Some(acknowledge), ..Envelope::of(delivery) });
         acknowledged.await.unwrap_or(Err(HubError::ShuttingDown))
     }
 
     /// Hands over a message that nobody waits for.
     fn deliver(&self, delivery: Delivery) {
-        self.desk.deliver(Envelope { delivery, acknowledge: None });
+        self.desk.deliver(Envelope::of(delivery));
     }
 
     fn check_input(&self, payload: &Payload) -> Result<(), HubError> {

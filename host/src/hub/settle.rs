@@ -11,6 +11,7 @@ use dacapo_store::{PendingActivity, Receipt, StoreError};
 use super::catalog::Choice;
 use super::desk::{Envelope, Hot};
 use super::{HubError, Inner};
+use crate::meters::Before;
 
 /// How long a turn whose commit failed waits before it is tried again: long enough not to spin on a full disk.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -20,6 +21,7 @@ const OVERTAKEN_AGAIN_AFTER: Duration = Duration::from_millis(2);
 
 /// A turn whose commit was handed to the store, and then what became of it.
 pub(super) struct Settled {
+    pub before: Before,
     pub envelopes: Vec<Envelope>,
     pub hot: Option<Hot>,
     pub logs: Vec<LogLine>,
@@ -37,8 +39,9 @@ pub(super) struct Settled {
 }
 
 impl Settled {
-    pub fn new(envelopes: Vec<Envelope>, hot: Option<Hot>, logs: Vec<LogLine>) -> Self {
+    pub fn new(before: Before, envelopes: Vec<Envelope>, hot: Option<Hot>, logs: Vec<LogLine>) -> Self {
         Self {
+            before,
             envelopes,
             hot,
             logs,
@@ -57,20 +60,8 @@ impl Settled {
 
 impl Inner {
     pub(super) fn settle(self: &Arc<Self>, settled: Settled) {
-        let Settled {
-            envelopes,
-            hot,
-            logs,
-            record,
-            _choice: _,
-            activities,
-            activities_cleared,
-            timers,
-            again,
-            vanishes,
-            announced,
-            result,
-        } = settled;
+        let Settled { before, envelopes, hot, logs, record, activities, activities_cleared, timers, .. } = settled;
+        let Settled { again, vanishes, announced, result, .. } = settled;
         let (Some(record), Some(result)) = (record, result) else { return };
         let receipt = match result {
             Ok(receipt) => receipt,
@@ -83,8 +74,10 @@ impl Inner {
                 return self.try_again_later(&record.id, envelopes, &error.into());
             }
         };
+        // Before anybody is told of the turn.
+        self.meters.turn(before, &record);
         envelopes.into_iter().for_each(|envelope| envelope.answer(Ok(())));
-        logs.iter().for_each(|line| write_log(&record, line));
+        logs.iter().for_each(|line| write_log(&self.name, &record, line));
         if let Some(reason) = &record.halted {
             tracing::error!(instance = %record.id, reason, "the instance is halted; deploy corrected code and resume it");
         }
@@ -95,7 +88,7 @@ impl Inner {
         }
         // Before the turn ends: what the next one sends must not overtake what this one sent.
         let deliveries = receipt.delivered.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) });
-        self.desk.deliver_all(deliveries.map(|delivery| Envelope { delivery, acknowledge: None }));
+        self.desk.deliver_all(deliveries.map(Envelope::of));
         self.changes.tell(&record, vanishes);
         if announced {
             self.announced.notify_one();
@@ -129,13 +122,13 @@ impl Inner {
     }
 }
 
-fn write_log(record: &InstanceRecord, line: &LogLine) {
+fn write_log(hub: &str, record: &InstanceRecord, line: &LogLine) {
     let (instance, function, message) = (record.id.as_str(), record.name.as_str(), &line.message);
     match line.level {
-        LogLevel::Trace => tracing::trace!(target: "guest", instance, function, "{message}"),
-        LogLevel::Debug => tracing::debug!(target: "guest", instance, function, "{message}"),
-        LogLevel::Info => tracing::info!(target: "guest", instance, function, "{message}"),
-        LogLevel::Warn => tracing::warn!(target: "guest", instance, function, "{message}"),
-        LogLevel::Error => tracing::error!(target: "guest", instance, function, "{message}"),
+        LogLevel::Trace => tracing::trace!(target: "guest", hub, instance, function, "{message}"),
+        LogLevel::Debug => tracing::debug!(target: "guest", hub, instance, function, "{message}"),
+        LogLevel::Info => tracing::info!(target: "guest", hub, instance, function, "{message}"),
+        LogLevel::Warn => tracing::warn!(target: "guest", hub, instance, function, "{message}"),
+        LogLevel::Error => tracing::error!(target: "guest", hub, instance, function, "{message}"),
     }
 }

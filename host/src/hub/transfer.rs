@@ -208,7 +208,7 @@ impl Inner {
             self.activities.cancel(replaced.record.row, &seqs);
         }
         let deliveries = receipt.delivered.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) });
-        self.desk.deliver_all(deliveries.map(|delivery| Envelope { delivery, acknowledge: None }));
+        self.desk.deliver_all(deliveries.map(Envelope::of));
         self.changes.tell(&snapshot.record, false);
         self.schedule_activities(pending_activities(&snapshot));
         self.set_timers(&snapshot.record, &snapshot.timers);

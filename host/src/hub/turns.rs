@@ -5,7 +5,8 @@ use std::sync::Arc;
 use dacapo_core::event::Outcome;
 use dacapo_core::turn::{Memory, NoVersion, Turn, TurnResult};
 use dacapo_core::{
-    Announcement, Commit, Delivery, Event, InstanceId, InstanceRecord, Message, RuntimeStatus, ScheduledActivity, VersionId,
+    Announcement, Commit, Delivery, Event, InstanceId, InstanceRecord, Message, RuntimeStatus, ScheduledActivity, Usage,
+    VersionId,
 };
 use dacapo_store::PendingActivity;
 
@@ -14,6 +15,7 @@ use super::catalog::Beginning;
 use super::desk::{Envelope, Hot};
 use super::settle::Settled;
 use super::{HubError, Inner, now};
+use crate::meters::Before;
 
 /// A turn that is ready to be executed.
 struct Loaded {
@@ -68,9 +70,11 @@ impl Inner {
                     return self.turn_failed(id, envelopes, error);
                 }
                 commit.replaces = loaded.replaces;
+                commit.record.usage = paid(&envelopes, commit.record.usage);
                 commit.announced = self.announcement(before.status, &commit);
                 let hot = live.map(|live| Hot { record: commit.record.clone(), live });
-                self.save(commit, Settled { _choice: Some(choice), ..Settled::new(envelopes, hot, logs) });
+                let settled = Settled::new(Before::from(&before), envelopes, hot, logs);
+                self.save(commit, Settled { _choice: Some(choice), ..settled });
             }
         }
     }
@@ -210,6 +214,11 @@ impl Inner {
         tracing::error!(instance = %id, %error, "the turn could not be loaded");
         self.try_again_later(id, envelopes, &error);
     }
+}
+
+/// A receipt, with what the messages that the turn has taken in have cost.
+fn paid(envelopes: &[Envelope], receipt: Usage) -> Usage {
+    envelopes.iter().fold(receipt, |receipt, envelope| receipt.plus(envelope.cost()))
 }
 
 fn is_rewind(message: &Message) -> bool {

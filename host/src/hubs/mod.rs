@@ -6,8 +6,11 @@
 //! A hub is opened when a client asks for it, when a timer of it is due ([`alarms`]), and at the start of the host if it had
 //! work to do when the former process ended: the control file says `Open` of a hub from before it is opened until after it
 //! was closed in good order, and then when its first timer is due.
+//!
+//! A place keeps the meters of its hub, whether the hub is open or not; what is in them goes to the [`ledger`].
 
 mod alarms;
+mod ledger;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,8 +22,10 @@ use dacapo_store::control::{AuditEntry, ControlError, ControlFile, HubRecord, Wa
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::hub::{Gone, Hub, HubError, HubOptions, HubRules, Retention, Shared, Webhook, file_of, now};
+use crate::meters::{HubUsage, Meters};
 use crate::versioning::VersionRules;
 use alarms::Alarms;
+use ledger::{Ledger, MeterOf};
 
 /// How long a hub that is asked for waits until another one can be closed, and until its own file is free.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,6 +35,9 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// How often closed hubs are opened to remove instances that are old enough.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// How often it is saved what hubs have used.
+const SAVE_USAGE_EVERY: Duration = Duration::from_secs(60);
 
 /// How long a hub whose alarm has come, and that did not open, is left alone.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
@@ -69,6 +77,7 @@ struct Inner {
     /// By folded name. A place stays, also when its hub is deleted: one that comes after it takes it over.
     places: Mutex<HashMap<String, Arc<Place>>>,
     alarms: Alarms,
+    ledger: Ledger,
     closing: watch::Sender<bool>,
     began: Instant,
 }
@@ -77,6 +86,7 @@ struct Inner {
 struct Place {
     folded: String,
     state: Arc<tokio::sync::Mutex<State>>,
+    meters: Arc<Meters>,
     /// When it was last asked for, in milliseconds since the host began.
     used: AtomicU64,
 }
@@ -96,12 +106,29 @@ struct Open {
     _seat: OwnedSemaphorePermit,
 }
 
+/// What a hub has used, and how much it holds.
+#[derive(Debug, Clone, Default)]
+pub struct HubReport {
+    pub name: String,
+    /// Microseconds since 1970.
+    pub created_at: i64,
+    /// Since then.
+    pub usage: HubUsage,
+    /// Whether it is in memory at present.
+    pub open: bool,
+    /// Bytes on disk.
+    pub storage_bytes: u64,
+    /// Instances of whatever status, entities among them. None: it is closed, and not opened to be counted.
+    pub instances: Option<u64>,
+}
+
 impl Hubs {
     /// Takes up the hubs: those that were open when the former process ended are opened, in the background. Must be called
     /// within a tokio runtime.
     pub fn open(options: HubsOptions) -> Result<Self, HubError> {
         let HubsOptions { control, shared, rules, retention, webhook, versions, open, idle } = options;
         let hubs = Self(Arc::new(Inner {
+            ledger: Ledger::new(control.clone()),
             control,
             shared,
             rules,
@@ -137,6 +164,12 @@ impl Hubs {
             loop {
                 tokio::time::sleep(interval).await;
                 hubs.0.close_quiet_ones().await;
+            }
+        });
+        hubs.spawn(|hubs| async move {
+            loop {
+                tokio::time::sleep(SAVE_USAGE_EVERY).await;
+                hubs.save_usage().await;
             }
         });
         Ok(hubs)
@@ -249,7 +282,8 @@ impl Hubs {
                 Ok(()) | Err(_) => {}
             }
             let modules = inner.shared.modules().of(&record.name)?;
-            inner.control.delete_hub(&record.name, &entry)?;
+            let delete = |control: &ControlFile| control.delete_hub(&record.name, &entry);
+            inner.ledger.forget(&place.folded, &place.meters, delete)?;
             let collecting = inner.shared.modules().clone();
             // Nobody waits for that.
             tokio::task::spawn_blocking(move || collecting.collect(&modules));
@@ -269,6 +303,49 @@ impl Hubs {
             }
         });
         futures::future::join_all(closing).await;
+        self.save_usage().await;
+    }
+
+    /// Saves what hubs have used. What cannot be saved is kept for the next time.
+    pub async fn save_usage(&self) {
+        let inner = self.0.clone();
+        let saved = tokio::task::spawn_blocking(move || inner.ledger.save(&inner.meters())).await;
+        if let Ok(Err(error)) = saved {
+            tracing::error!(%error, "what the task hubs have used could not be saved");
+        }
+    }
+
+    /// What a hub has used, and how much it holds. It is not opened for that. None: there is none.
+    pub async fn report(&self, name: &str) -> Result<Option<HubReport>, HubError> {
+        let open = self.0.open_hub(&name.to_ascii_lowercase()).await;
+        let (inner, name) = (self.0.clone(), name.to_owned());
+        let report = tokio::task::spawn_blocking(move || {
+            let Some(record) = inner.control.hub(&name)? else { return Ok(None) };
+            let folded = record.name.to_ascii_lowercase();
+            let place = inner.places().get(&folded).cloned();
+            let usage = inner.ledger.of(&folded, place.as_ref().map(|place| place.meters.as_ref()))?;
+            Ok(Some(inner.report(record, usage, open.as_ref())?))
+        });
+        report.await.unwrap_or(Err(HubError::ShuttingDown))
+    }
+
+    /// The same of all hubs, by name.
+    pub async fn reports(&self) -> Result<Vec<HubReport>, HubError> {
+        let mut open = HashMap::new();
+        let places: Vec<Arc<Place>> = self.0.places().values().cloned().collect();
+        for place in places {
+            open.extend(place.hub().await.map(|hub| (place.folded.clone(), hub)));
+        }
+        let inner = self.0.clone();
+        let reports = tokio::task::spawn_blocking(move || {
+            let mut usages = inner.ledger.all(&inner.meters())?;
+            let reports = inner.control.hubs(None, usize::MAX)?.into_iter().map(|record| {
+                let folded = record.name.to_ascii_lowercase();
+                inner.report(record, usages.remove(&folded).unwrap_or_default(), open.get(&folded))
+            });
+            reports.collect()
+        });
+        reports.await.unwrap_or(Err(HubError::ShuttingDown))
     }
 }
 
@@ -279,8 +356,34 @@ impl Inner {
 
     fn place(&self, folded: String) -> Arc<Place> {
         let mut places = self.places();
-        let make = |folded: &String| Place { folded: folded.clone(), state: Arc::default(), used: AtomicU64::new(0) };
+        let make = |folded: &String| Place {
+            folded: folded.clone(),
+            state: Arc::default(),
+            meters: Arc::default(),
+            used: AtomicU64::new(0),
+        };
         places.entry(folded).or_insert_with_key(|folded| Arc::new(make(folded))).clone()
+    }
+
+    /// The meters of all hubs that this process has had to do with.
+    fn meters(&self) -> Vec<MeterOf> {
+        self.places().iter().map(|(folded, place)| (folded.clone(), place.meters.clone())).collect()
+    }
+
+    /// The hub, if it is open.
+    async fn open_hub(&self, folded: &str) -> Option<Hub> {
+        let place = self.places().get(folded).cloned()?;
+        place.hub().await
+    }
+
+    fn report(&self, record: HubRecord, usage: HubUsage, open: Option<&Hub>) -> Result<HubReport, HubError> {
+        let (storage_bytes, instances) = match open {
+            Some(hub) => hub.stats().map(|stats| (stats.bytes, Some(stats.instances)))?,
+            // A hub that was never opened has no file.
+            None => (std::fs::metadata(file_of(&self.shared, &record.name)).map_or(0, |file| file.len()), None),
+        };
+        let HubRecord { name, created_at, .. } = record;
+        Ok(HubReport { name, created_at, usage, open: open.is_some(), storage_bytes, instances })
     }
 
     fn rules_of(&self, record: &HubRecord) -> Result<HubRules, HubError> {
@@ -307,6 +410,7 @@ impl Inner {
             retention: self.retention,
             webhook: self.webhook.clone(),
             versions: self.versions,
+            meters: place.meters.clone(),
         };
         state.has_left(name).await?;
         let seat = self.seat().await?;
@@ -408,6 +512,14 @@ impl Inner {
         let name = hub.name().to_owned();
         let noted = tokio::task::spawn_blocking(move || control.set_wake(&name, wake)).await;
         Ok(noted.map_err(|_| HubError::ShuttingDown)??)
+    }
+}
+
+impl Place {
+    /// The hub, if it is open. Whoever holds the place for longer opens or closes it.
+    async fn hub(&self) -> Option<Hub> {
+        let state = tokio::time::timeout(LOOK_AGAIN_AFTER, self.state.lock()).await.ok()?;
+        state.open.as_ref().map(|open| open.hub.clone())
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use dacapo_core::execution::{Context, Execution, Limits};
 use dacapo_core::guest::SharedExecution;
 use dacapo_core::{ActivityCall, Event, ExecutionId, Executor, FunctionName, Guest, InstanceId, Seq, Step, Timestamp, VersionId};
-use dacapo_wasm::{Config, Policy, Runtime, Tenant};
+use dacapo_wasm::{Account, Config, Policy, Runtime, Tenant};
 
 #[path = "../tests/runtime/guest.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -28,7 +28,7 @@ fn main() {
     println!("pool                      {:>9} guests", config.pool.orchestrators);
     let setup = Instant::now();
     let runtime = Runtime::new(config).expect("the runtime can be set up");
-    let tenant = runtime.tenant(Policy::default());
+    let tenant = runtime.tenant(Account::default(), Policy::default());
     println!("runtime set up            {:>9.1?}   ({} memory mappings)", setup.elapsed(), mappings());
     let prepare = Instant::now();
     let version = runtime.prepare(&bytes).expect("the app can be deployed").version;

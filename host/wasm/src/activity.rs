@@ -10,6 +10,7 @@ use wasmtime::{Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::account::{Account, Terms};
 use crate::bindings::{self, logging, management, types};
 use crate::config::Policy;
 use crate::deterministic::bytes_at_once;
@@ -49,6 +50,7 @@ pub(crate) struct Activity {
 
 /// Where log lines come from.
 struct Source {
+    account: Arc<Account>,
     instance: InstanceId,
     function: FunctionName,
     last_words: Mutex<LastWords>,
@@ -91,16 +93,17 @@ struct Wasi {
 }
 
 /// Runs an activity within its time.
-pub(crate) async fn run(engine: Engine, policy: Arc<Policy>, entry: Entry<Activity>, call: ActivityCall) -> TaskOutcome {
-    let time = policy.limits.activity_time;
-    tokio::time::timeout(time, run_untimed(engine, policy, entry, call)).await.unwrap_or_else(|_| {
+pub(crate) async fn run(engine: Engine, terms: Terms, entry: Entry<Activity>, call: ActivityCall) -> TaskOutcome {
+    let time = terms.policy.limits.activity_time;
+    tokio::time::timeout(time, run_untimed(engine, terms, entry, call)).await.unwrap_or_else(|_| {
         let message = format!("it did not finish within {time:?}, which is what an activity may take");
         Err(Failure::retriable(Failure::TIMEOUT, message))
     })
 }
 
-async fn run_untimed(engine: Engine, policy: Arc<Policy>, entry: Entry<Activity>, call: ActivityCall) -> TaskOutcome {
-    let mut store = Activity::store(&engine, policy.clone(), &call)
+async fn run_untimed(engine: Engine, terms: Terms, entry: Entry<Activity>, call: ActivityCall) -> TaskOutcome {
+    let policy = terms.policy.clone();
+    let mut store = Activity::store(&engine, terms, &call)
         .map_err(|why| Failure::retriable(Failure::TRAP, format!("the host cannot run it: {why:#}")))?;
     let returned = entry.call::<_, bindings::Returned>(&mut store, (bindings::wit_call(&call),)).await;
     if let Some(wasi) = &store.data().wasi {
@@ -122,13 +125,15 @@ impl HasRole for Activity {
 }
 
 impl Activity {
-    fn store(engine: &Engine, policy: Arc<Policy>, call: &ActivityCall) -> wasmtime::Result<Store<Self>> {
+    fn store(engine: &Engine, terms: Terms, call: &ActivityCall) -> wasmtime::Result<Store<Self>> {
+        let policy = terms.policy.clone();
         let (mut table, mut http) = (ResourceTable::new(), WasiHttpCtx::new());
         table.set_max_capacity(RESOURCES_MAX);
         http.set_field_size_limit(HEADERS_BYTES_MAX);
         let at_once = bytes_at_once(&policy);
         let data = Self {
             source: Arc::new(Source {
+                account: terms.account.clone(),
                 instance: call.instance.clone(),
                 function: call.name.clone(),
                 last_words: Mutex::default(),
@@ -138,7 +143,7 @@ impl Activity {
             wasi: None,
             http,
             handled: 0,
-            outbound: Outbound::new(policy.clone()),
+            outbound: Outbound::new(terms),
             limiter: Limiter::new(policy.limits.activity_memory_bytes, policy.limits.table_elements),
             policy,
         };
@@ -168,13 +173,13 @@ impl Source {
     fn log(&self, level: LogLevel, line: &str) {
         let mut budget = self.log.lock().expect("nothing panics while it holds this");
         let Some((level, line)) = budget.spend(level, line) else { return };
-        let Self { instance, function, .. } = self;
+        let (Self { instance, function, .. }, hub) = (self, &self.account.hub);
         match level {
-            LogLevel::Trace => tracing::trace!(target: "guest", %instance, %function, "{line}"),
-            LogLevel::Debug => tracing::debug!(target: "guest", %instance, %function, "{line}"),
-            LogLevel::Info => tracing::info!(target: "guest", %instance, %function, "{line}"),
-            LogLevel::Warn => tracing::warn!(target: "guest", %instance, %function, "{line}"),
-            LogLevel::Error => tracing::error!(target: "guest", %instance, %function, "{line}"),
+            LogLevel::Trace => tracing::trace!(target: "guest", hub, %instance, %function, "{line}"),
+            LogLevel::Debug => tracing::debug!(target: "guest", hub, %instance, %function, "{line}"),
+            LogLevel::Info => tracing::info!(target: "guest", hub, %instance, %function, "{line}"),
+            LogLevel::Warn => tracing::warn!(target: "guest", hub, %instance, %function, "{line}"),
+            LogLevel::Error => tracing::error!(target: "guest", hub, %instance, %function, "{line}"),
         }
     }
 }

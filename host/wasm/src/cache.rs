@@ -37,7 +37,7 @@ impl Modules {
         if fs::metadata(&path).is_ok_and(|file| file.len() == bytes.len() as u64) {
             return Ok(());
         }
-        write_atomically(&path, bytes)
+        replace(&path, bytes, Sync::Yes)
     }
 
     pub fn get(&self, version: VersionId) -> io::Result<Vec<u8>> {
@@ -101,9 +101,8 @@ impl Compiled {
     ) -> Result<Component, DeployError> {
         let unfinished = Unfinished(temporary(&self.path(version, "compiled")));
         compile(&unfinished.0)?;
-        fs::File::open(&unfinished.0)?.sync_all()?;
         let component = deserialize(engine, &unfinished.0).map_err(|why| unusable(&why))?;
-        write_atomically(&self.path(version, "sha256"), &digest_of_file(&unfinished.0)?)?;
+        replace(&self.path(version, "sha256"), &digest_of_file(&unfinished.0)?, Sync::No)?;
         fs::rename(&unfinished.0, self.path(version, "cwasm"))?;
         Ok(component)
     }
@@ -128,8 +127,8 @@ impl Compiled {
     /// Keeps compiled code. That it cannot be kept is no reason to fail: it can be compiled again.
     pub fn put(&self, version: VersionId, component: &Component) {
         let kept = component.serialize().map_err(io::Error::other).and_then(|code| {
-            write_atomically(&self.path(version, "sha256"), &Sha256::digest(&code))?;
-            write_atomically(&self.path(version, "cwasm"), &code)
+            replace(&self.path(version, "sha256"), &Sha256::digest(&code), Sync::No)?;
+            replace(&self.path(version, "cwasm"), &code, Sync::No)
         });
         if let Err(why) = kept {
             tracing::warn!(%version, "compiled code cannot be kept: {why}");
@@ -219,18 +218,26 @@ impl Drop for Unfinished {
     }
 }
 
-/// Writes a file so that it is there whole or not at all, and synced.
-fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = temporary(path);
-    let written = fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    if let Err(why) = written.and_then(|()| fs::rename(&temporary, path)) {
-        let _ = fs::remove_file(&temporary);
-        return Err(why);
+/// Whether a file must be there after a crash.
+///
+/// Compiled code need not: a torn file is not what its digest says, and is compiled again. Each file that is synced makes the
+/// hubs' commits wait for the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    Yes,
+    No,
+}
+
+/// Writes a file so that whoever opens it meanwhile finds the former or the new one, whole.
+fn replace(path: &Path, bytes: &[u8], sync: Sync) -> io::Result<()> {
+    let unfinished = Unfinished(temporary(path));
+    let mut file = fs::File::create(&unfinished.0)?;
+    file.write_all(bytes)?;
+    if sync == Sync::Yes {
+        file.sync_all()?;
     }
-    match path.parent() {
+    fs::rename(&unfinished.0, path)?;
+    match path.parent().filter(|_| sync == Sync::Yes) {
         Some(parent) => fs::File::open(parent)?.sync_all(),
         None => Ok(()),
     }

@@ -15,7 +15,7 @@ use dacapo_core::execution::{Execution, LogLevel, TaskId};
 use dacapo_core::guest::SharedExecution;
 use dacapo_core::{ExecutionId, Failure, Timestamp};
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
-use wasmtime::{Engine, Store, StoreContextMut};
+use wasmtime::{AsContextMut as _, Engine, Store, StoreContextMut};
 
 use crate::bindings::{self, Task, logging, orchestration, types};
 use crate::config::Policy;
@@ -38,6 +38,8 @@ pub(crate) struct Deterministic {
     limiter: Limiter,
     /// The turn whose fuel is being spent.
     turn: u32,
+    /// What was left of its fuel when it was last noted what was spent.
+    fuel_left: u128,
 }
 
 /// What the guest's store shares with the guest's handle and with pollables.
@@ -80,11 +82,6 @@ impl Shared {
             last_words: Mutex::default(),
             host_fuel: AtomicU64::new(0),
         })
-    }
-
-    /// Gives the host as much to do as the guest may do itself.
-    pub fn refuel(&self, fuel: u64) {
-        self.host_fuel.store(fuel, Ordering::Relaxed);
     }
 
     /// Accounts for a call of the host and the bytes that it handles. The guest's own fuel is not spent while the host
@@ -218,19 +215,17 @@ impl HasRole for Deterministic {
 impl Deterministic {
     pub fn store(engine: &Engine, policy: Arc<Policy>, shared: Arc<Shared>) -> wasmtime::Result<Store<Self>> {
         let limiter = Limiter::new(policy.limits.orchestrator_memory_bytes, policy.limits.table_elements);
-        let fuel = policy.limits.fuel_per_turn;
         // A guest may hold a handle of every task of its execution.
         let handles = policy.execution.tasks;
         let mut table = ResourceTable::new();
         table.set_max_capacity(WASI_RESOURCES_MAX);
-        shared.refuel(fuel);
         let at_once = bytes_at_once(&policy);
-        let data = Self { shared, policy, table, wasi: None, limiter, turn: 0 };
+        let data = Self { shared, policy, table, wasi: None, limiter, turn: 0, fuel_left: 0 };
         let mut store = Store::new(engine, data);
         store.limiter(|data| &mut data.limiter);
         store.set_max_component_handles(handles);
         store.set_hostcall_fuel(at_once);
-        store.set_fuel(fuel)?;
+        fill(&mut store.as_context_mut())?;
         store.fuel_async_yield_interval(Some(FUEL_SLICE))?;
         Ok(store)
     }
@@ -264,13 +259,33 @@ impl Deterministic {
 /// at the same places, spends the same.
 pub(crate) fn refuel(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::Result<()> {
     let turn = store.data().shared.either(|execution| Some(execution.turn()), |_operation| None);
-    let Some(turn) = turn else { return Ok(()) };
-    if std::mem::replace(&mut store.data_mut().turn, turn) != turn {
-        let fuel = store.data().policy.limits.fuel_per_turn;
-        store.set_fuel(fuel)?;
-        store.data().shared.refuel(fuel);
+    match turn {
+        Some(turn) if std::mem::replace(&mut store.data_mut().turn, turn) != turn => fill(store),
+        Some(_) | None => Ok(()),
     }
+}
+
+/// Gives the guest the fuel of a turn or an operation, and the host as much to do for it.
+pub(crate) fn fill(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::Result<()> {
+    let fuel = store.data().policy.limits.fuel_per_turn;
+    store.set_fuel(fuel)?;
+    store.data().shared.host_fuel.store(fuel, Ordering::Relaxed);
+    store.data_mut().fuel_left = fuel_left(store)?;
     Ok(())
+}
+
+/// Notes what the guest, and the host for it, have spent since the last time. Called where a wait begins and where the guest
+/// or an operation ends: so nothing is noted twice, and nothing is lost when the turn ends in the wait.
+pub(crate) fn note_fuel(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::Result<()> {
+    let left = fuel_left(store)?;
+    let before = std::mem::replace(&mut store.data_mut().fuel_left, left);
+    let spent = u64::try_from(before.saturating_sub(left)).unwrap_or(u64::MAX);
+    store.data().shared.either(|execution| execution.spend(spent), |operation| operation.spend(spent));
+    Ok(())
+}
+
+fn fuel_left(store: &StoreContextMut<'_, Deterministic>) -> wasmtime::Result<u128> {
+    Ok(u128::from(store.get_fuel()?) + u128::from(store.data().shared.host_fuel.load(Ordering::Relaxed)))
 }
 
 /// Bytes that a guest may hand the host in one call: payloads that are a little too large get that far, and are refused
@@ -294,6 +309,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Deterministic>>
             let tasks: Vec<TaskId> = tasks.iter().map(|task| TaskId(task.rep())).collect();
             let shared = store.data().shared.clone();
             shared.spend(tasks.len() * size_of::<TaskId>())?;
+            note_fuel(&mut store)?;
             let done = poll_fn(|_| shared.ask(&tasks)).await?;
             refuel(&mut store)?;
             Ok((done,))

@@ -9,12 +9,12 @@ use dacapo_core::entity::{Operation, OperationResult};
 use dacapo_core::execution::check_payload;
 use dacapo_core::{EntityGuest, Failure, FunctionName};
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::Store;
 use wasmtime::component::TypedFunc;
+use wasmtime::{AsContextMut as _, Store};
 
 use crate::bindings::{self, types};
 use crate::config::BetweenSlices;
-use crate::deterministic::{Deterministic, MUST_NOT_WAIT};
+use crate::deterministic::{Deterministic, MUST_NOT_WAIT, fill, note_fuel};
 use crate::prepared::Entry;
 use crate::slices;
 
@@ -53,9 +53,7 @@ impl WasmEntityGuest {
     async fn call(&mut self, operation: &Operation) -> wasmtime::Result<bindings::OperationReturned> {
         self.begin_anew_if_large()?;
         // Each operation has the fuel of a turn, whichever stand beside it.
-        let fuel = self.store.data().policy.limits.fuel_per_turn;
-        self.store.set_fuel(fuel)?;
-        self.store.data().shared.refuel(fuel);
+        fill(&mut self.store.as_context_mut())?;
         let instance = match self.instance {
             Some(instance) => instance,
             None => {
@@ -87,9 +85,10 @@ impl EntityGuest for WasmEntityGuest {
             Poll::Ready(returned) => returned,
             Poll::Pending => Err(wasmtime::Error::msg(MUST_NOT_WAIT)),
         };
+        self.store.data().finish_lines();
+        let noted = note_fuel(&mut self.store.as_context_mut());
         let data = self.store.data();
-        data.finish_lines();
-        let result = match returned {
+        let result = match noted.and(returned) {
             Ok((returned,)) => bindings::operation_result_of(returned)?,
             Err(error) => return Err(data.failure(&error)),
         };

@@ -3,6 +3,7 @@
 //! The name is resolved once; the address that was checked is the one that is connected to. No redirect is followed: a
 //! guest that follows one sends a request of its own.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,11 +23,12 @@ use tokio::time::Sleep;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tokio_util::io::{InspectReader, InspectWriter};
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use crate::account::{OutboundBytes, Terms};
 use crate::allow_list::{Scheme, Target, Verdict, is_public};
-use crate::config::Policy;
 use crate::scrub::Scrubber;
 use crate::secret;
 
@@ -45,7 +47,7 @@ const HEADERS_MAX: usize = 100;
 
 /// Sends the requests of one activity.
 pub(crate) struct Outbound {
-    policy: Arc<Policy>,
+    terms: Terms,
     seats: Arc<Semaphore>,
 }
 
@@ -53,8 +55,8 @@ pub(crate) type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 pub(crate) type Sent = Result<(Response<WasiBody>, Rest), Error>;
 
 impl Outbound {
-    pub fn new(policy: Arc<Policy>) -> Self {
-        Self { policy, seats: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)) }
+    pub fn new(terms: Terms) -> Self {
+        Self { terms, seats: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)) }
     }
 }
 
@@ -70,10 +72,10 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _processed: Rest,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let (policy, seats) = (self.policy.clone(), self.seats.clone());
+        let (terms, seats) = (self.terms.clone(), self.seats.clone());
         Box::new(async move {
             let seat = seats.try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)?;
-            let (response, rest) = send(&policy, request, options.unwrap_or_default()).await?;
+            let (response, rest) = send(&terms, request, options.unwrap_or_default()).await?;
             let rest = async move {
                 let _seat = seat;
                 Pin::from(rest).await
@@ -92,19 +94,29 @@ impl Target {
     }
 
     /// The addresses that may be connected to.
-    async fn addresses(&self, policy: &Policy) -> Result<Vec<SocketAddr>, Error> {
-        let Self { host, port, .. } = self;
+    async fn addresses(&self, terms: &Terms) -> Result<Vec<SocketAddr>, Error> {
+        self.addresses_by(look_up, terms).await
+    }
+
+    /// The name is looked up once, by type: a name that leads elsewhere the next time is not asked for again.
+    async fn addresses_by(
+        &self,
+        look_up: impl AsyncFnOnce(&str, u16) -> io::Result<Vec<SocketAddr>>,
+        terms: &Terms,
+    ) -> Result<Vec<SocketAddr>, Error> {
+        let (Self { host, port, .. }, Terms { account, policy }) = (self, terms);
+        let hub = &account.hub;
         let verdict = policy.outbound.verdict(self);
         if verdict == Verdict::Denied {
-            tracing::warn!(target: "guest", "a request to {host}:{port} was refused: the host is not on the allow-list for outgoing HTTP");
+            tracing::warn!(target: "guest", hub, "a request to {host}:{port} was refused: the host is not on the allow-list for outgoing HTTP");
             return Err(Error::HttpRequestDenied);
         }
         let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, *port)],
-            Err(_) => tokio::net::lookup_host((host.as_str(), *port))
-                .await
-                .map_err(|why| Error::DnsError { rcode: Some(why.to_string()), info_code: None })?
-                .collect(),
+            Err(_) => {
+                let found = look_up(host, *port).await;
+                found.map_err(|why| Error::DnsError { rcode: Some(why.to_string()), info_code: None })?
+            }
         };
         let open =
             |ip: IpAddr| verdict == Verdict::Anywhere || is_public(ip) || policy.outbound.grants_address(self, ip.to_canonical());
@@ -113,13 +125,18 @@ impl Target {
             (false, _) => Ok(allowed),
             (true, true) => Err(Error::DestinationNotFound),
             (true, false) => {
-                tracing::warn!(target: "guest", "a request to {host}:{port} was refused: it leads to a private address; allow '{host}:{port}' if that is meant");
+                tracing::warn!(target: "guest", hub, "a request to {host}:{port} was refused: it leads to a private address; allow '{host}:{port}' if that is meant");
                 Err(Error::DestinationIpProhibited)
             }
         }
     }
 }
 
+async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
+}
+
+/// Takes addresses only: what a name leads to was decided before.
 async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
     let mut last = Error::DestinationNotFound;
     for address in addresses {
@@ -132,15 +149,22 @@ async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
     Err(last)
 }
 
+/// A connection whose bytes go on the tenant's bill.
+fn counted(stream: TcpStream, bytes: &Arc<OutboundBytes>) -> impl AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    let (sent, received) = (bytes.clone(), bytes.clone());
+    let stream = InspectWriter::new(stream, move |written| sent.sent(written.len() as u64));
+    InspectReader::new(stream, move |read| received.received(read.len() as u64))
+}
+
 /// Sends a request, and gives the response when its head is there. The body comes while the other half, which drives the
 /// connection, is kept.
 ///
 /// That a secret must not be sent is an [`Error::InternalError`] with the reason.
-pub(crate) async fn send(policy: &Policy, request: Request<WasiBody>, options: RequestOptions) -> Sent {
-    let limits = &policy.http;
+pub(crate) async fn send(terms: &Terms, request: Request<WasiBody>, options: RequestOptions) -> Sent {
+    let limits = &terms.policy.http;
     let (request, request_is_too_large) = bounded_request(request, limits);
     let time = tokio::time::sleep(limits.time);
-    let answered = tokio::time::timeout(limits.time, exchange(policy, request, options)).await;
+    let answered = tokio::time::timeout(limits.time, exchange(terms, request, options)).await;
     match answered.unwrap_or(Err(Error::HttpResponseTimeout)) {
         Ok((response, rest)) => Ok((response.map(|body| Bounded::response(body, limits.response_bytes, time)), rest)),
         Err(_) if request_is_too_large.load(Ordering::Relaxed) => {
@@ -150,15 +174,16 @@ pub(crate) async fn send(policy: &Policy, request: Request<WasiBody>, options: R
     }
 }
 
-async fn exchange(policy: &Policy, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
+async fn exchange(terms: &Terms, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
+    let Terms { account, policy } = terms;
     let target = Target::of(request.uri())?;
     let scrubber = Scrubber::of(&policy.secrets, &target);
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     let connect = async {
-        let addresses = target.addresses(policy).await?;
+        let addresses = target.addresses(terms).await?;
         secret::fill(&policy.secrets, &target, request.headers_mut()).map_err(|why| Error::InternalError(Some(why)))?;
         scrubber.iter().for_each(|scrubber| scrubber.ask_for_plain(request.headers_mut()));
-        let stream = connect(addresses).await?;
+        let stream = counted(connect(addresses).await?, &account.outbound);
         if target.scheme == Scheme::Http {
             return handshake(stream).await;
         }
@@ -295,7 +320,11 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::AllowList;
+    use crate::{AllowList, Policy};
+
+    fn terms(policy: Policy) -> Terms {
+        Terms { account: Arc::default(), policy: Arc::new(policy) }
+    }
 
     /// Answers one request with the first line of it.
     async fn echo() -> u16 {
@@ -317,7 +346,7 @@ mod tests {
         let policy = Policy { outbound: AllowList::parse(allowed).unwrap(), ..Policy::default() };
         let body = Full::new(Bytes::new()).map_err(Error::from).boxed_unsync();
         let request = Request::get(url).header("host", "test").body(body).unwrap();
-        let sent = Outbound::new(Arc::new(policy)).send_request(request, None, Box::new(async { Ok(()) }));
+        let sent = Outbound::new(terms(policy)).send_request(request, None, Box::new(async { Ok(()) }));
         let (response, rest) = Pin::from(sent).await?;
         let body = response.into_body().collect().await?.to_bytes();
         drop(rest);
@@ -344,7 +373,7 @@ mod tests {
         let policy = Policy { outbound, http, ..Policy::default() };
         let body = Full::new(Bytes::from(body)).map_err(Error::from).boxed_unsync();
         let request = Request::post(format!("http://127.0.0.1:{port}/")).body(body).unwrap();
-        let sent = Outbound::new(Arc::new(policy)).send_request(request, None, Box::new(async { Ok(()) }));
+        let sent = Outbound::new(terms(policy)).send_request(request, None, Box::new(async { Ok(()) }));
         let (response, _rest) = Pin::from(sent).await?;
         Ok(response.into_body().collect().await?.to_bytes())
     }
@@ -380,7 +409,7 @@ mod tests {
     async fn an_activity_has_only_so_many_requests_under_way() {
         let port = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel").await;
         let outbound = AllowList::parse([format!("127.0.0.1:{port}")]).unwrap();
-        let mut activity = Outbound::new(Arc::new(Policy { outbound, ..Policy::default() }));
+        let mut activity = Outbound::new(terms(Policy { outbound, ..Policy::default() }));
         let mut send = || {
             let body = Full::new(Bytes::new()).map_err(Error::from).boxed_unsync();
             let request = Request::get(format!("http://127.0.0.1:{port}/")).body(body).unwrap();
@@ -421,8 +450,27 @@ mod tests {
         // does not mean that.
         let verdict = Target { scheme: Scheme::Http, host: "ip6-localhost".into(), port };
         let policy = Policy { outbound: AllowList::parse(["ip6-localhost"]).unwrap(), ..Policy::default() };
-        let refused = verdict.addresses(&policy).await.unwrap_err();
+        let refused = verdict.addresses(&terms(policy)).await.unwrap_err();
         assert!(matches!(refused, Error::DestinationIpProhibited | Error::DnsError { .. }), "{refused:?}");
+    }
+
+    /// Rebinding: a name that leads to a granted address when it is checked, and to another one when it is connected to.
+    #[tokio::test]
+    async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
+        let (granted, other) = (TcpListener::bind("127.0.0.2:0").await.unwrap(), TcpListener::bind("127.0.0.3:0").await.unwrap());
+        let (granted_at, other_at) = (granted.local_addr().unwrap(), other.local_addr().unwrap());
+        let outbound = AllowList::parse(["rebinding.test", "127.0.0.2"]).unwrap();
+        let terms = terms(Policy { outbound, ..Policy::default() });
+        let target = Target { scheme: Scheme::Http, host: "rebinding.test".into(), port: granted_at.port() };
+        let mut answers = vec![vec![other_at], vec![other_at, granted_at]];
+        let mut look_up = async |_: &str, _: u16| Ok(answers.pop().expect("it is asked so often"));
+        // Of both, only the one that is granted is left; it is what is connected to, though the name leads elsewhere now.
+        let addresses = target.addresses_by(&mut look_up, &terms).await.unwrap();
+        assert_eq!(addresses, [granted_at]);
+        let stream = connect(addresses).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), granted_at);
+        let refused = target.addresses_by(&mut look_up, &terms).await.unwrap_err();
+        assert!(matches!(refused, Error::DestinationIpProhibited), "{refused:?}");
     }
 
     #[tokio::test]
@@ -431,7 +479,7 @@ mod tests {
         for host in ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0", "localhost.", "169.254.169.254.nip.invalid"] {
             let policy = Policy { outbound: AllowList::parse([host]).unwrap(), ..Policy::default() };
             let target = Target { scheme: Scheme::Http, host: host.into(), port: 80 };
-            let refused = target.addresses(&policy).await.unwrap_err();
+            let refused = target.addresses(&terms(policy)).await.unwrap_err();
             assert!(matches!(refused, Error::DestinationIpProhibited | Error::DnsError { .. }), "{host}: {refused:?}");
         }
         // As addresses in brackets and without.

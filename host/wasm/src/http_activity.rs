@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use serde_json::{Map, Value, json};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use crate::config::Policy;
+use crate::account::Terms;
 use crate::http::send;
 
 /// How long a request may take if it says nothing.
@@ -34,23 +34,24 @@ const CONNECTION_HEADERS: [&str; 9] = [
 ];
 
 /// Sends the request that `input` describes, and gives the response.
-pub(crate) async fn run(policy: &Policy, input: &str) -> TaskOutcome {
+pub(crate) async fn run(terms: &Terms, input: &str) -> TaskOutcome {
+    let policy = &terms.policy;
     let Call { request, timeout } = Call::parse(input)?;
     // Nothing that the host does for a guest takes longer than an activity may.
     let timeout = timeout.min(policy.limits.activity_time);
     let uri = request.uri().clone();
-    let answered = tokio::time::timeout(timeout, exchange(policy, request)).await;
+    let answered = tokio::time::timeout(timeout, exchange(terms, request)).await;
     let response = answered.unwrap_or_else(|_| Err(no_answer(&uri, format_args!("there was no answer within {timeout:?}"))))?;
     let response = Payload::from(response.to_string());
     check_payload("the response", &response, &policy.execution, Failure::INVALID_OUTPUT)?;
     Ok(response)
 }
 
-async fn exchange(policy: &Policy, request: Request<WasiBody>) -> Result<Value, Failure> {
+async fn exchange(terms: &Terms, request: Request<WasiBody>) -> Result<Value, Failure> {
     let uri = request.uri().clone();
-    let (response, connection) = send(policy, request, RequestOptions::default()).await.map_err(|error| failure(&uri, &error))?;
+    let (response, connection) = send(terms, request, RequestOptions::default()).await.map_err(|error| failure(&uri, &error))?;
     let (head, body) = response.into_parts();
-    let allowed = policy.execution.payload_bytes;
+    let allowed = terms.policy.execution.payload_bytes;
     let body = Limited::new(body, allowed).collect().await.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
         Some(_) => {
             let message = format!("`{uri}`: the body of the response has more than {allowed} bytes, which is what is allowed");

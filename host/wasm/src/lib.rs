@@ -10,7 +10,7 @@
 //! ```
 //!
 //! - [`Runtime`]: versions by digest, and deployment; [`Tenant`]: the [`dacapo_core::Executor`] of one task hub.
-//! - [`Config`]: what all tenants share; [`Policy`]: the limits and grants of one.
+//! - [`Config`]: what all tenants share; [`Policy`]: the limits and grants of one; [`Account`]: its name and its bytes.
 //! - [`Compiler`]: where modules are compiled; `compilations`: whose turn it is; `complexity` refuses what is not even tried.
 //! - `engine`: the one wasmtime engine, with the reason for each flag.
 //! - `bindings`: the contract (`guest-sdk/wit`), converted to the core's types in one file.
@@ -23,6 +23,7 @@
 //! - [`Manifest`]: what an app says of itself; `report`: what it imports that traps in orchestrators.
 //! - `trouble`: what a guest that did not return leads to.
 
+mod account;
 mod activity;
 mod allow_list;
 mod bindings;
@@ -53,6 +54,7 @@ mod trouble;
 mod wasi;
 mod wrap;
 
+pub use account::{Account, OutboundBytes};
 pub use allow_list::{AllowList, InvalidAllowEntry};
 pub use cache::version_of;
 pub use compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, ModuleError, compile_module};

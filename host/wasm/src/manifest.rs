@@ -1,9 +1,11 @@
-//! What an app says of itself: the custom section `dacapo:manifest`, a JSON object.
+//! What an app says of itself: the custom section `dacapo:manifest`, a JSON object. One that lies beside the file becomes
+//! the section when it is deployed, so that the version's digest covers it.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use wasm_encoder::{CustomSection, Section as _};
 use wasmparser::{Parser, Payload};
 
 use crate::config::{DirectoryGrant, Policy};
@@ -62,6 +64,17 @@ impl Manifest {
             Some(bytes) => Self::parse(bytes).map(Some).map_err(DeployError::Manifest),
             None => Ok(None),
         }
+    }
+
+    /// The file with this manifest, which must have none of its own.
+    pub fn attach(manifest: &[u8], wasm: &[u8]) -> Result<Vec<u8>, DeployError> {
+        Self::parse(manifest).map_err(DeployError::Manifest)?;
+        if section(wasm)?.is_some() {
+            return Err(DeployError::Manifest("the file has one of its own already".into()));
+        }
+        let mut attached = wasm.to_vec();
+        CustomSection { name: MANIFEST_SECTION.into(), data: manifest.into() }.append_to(&mut attached);
+        Ok(attached)
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
@@ -173,6 +186,18 @@ mod tests {
         assert_eq!(read(&format!("(component (core module) (core module {b}))")).unwrap(), named("b"));
         for two in [format!("(module {a} {b})"), format!("(component (core module {a}) (core module {b}))")] {
             assert!(read(&two).unwrap_err().contains("two of them"));
+        }
+    }
+
+    #[test]
+    fn one_that_lies_beside_is_attached_once() {
+        for wat in ["(module)", "(component (core module))"] {
+            let attached = Manifest::attach(br#"{"name":"a"}"#, &wat::parse_str(wat).unwrap()).unwrap();
+            wasmparser::validate(&attached).unwrap();
+            assert_eq!(Manifest::read(&attached).unwrap(), named("a"));
+            let twice = Manifest::attach(b"{}", &attached).unwrap_err().to_string();
+            assert!(twice.contains("one of its own"), "{twice}");
+            assert!(Manifest::attach(b"[]", &attached).is_err());
         }
     }
 

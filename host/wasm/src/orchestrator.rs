@@ -11,11 +11,11 @@ use std::task::Poll;
 use dacapo_core::execution::TaskOutcome;
 use dacapo_core::{Failure, Guest, Step};
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::Store;
+use wasmtime::{AsContextMut as _, Store};
 
 use crate::bindings;
 use crate::config::BetweenSlices;
-use crate::deterministic::{Deterministic, Shared};
+use crate::deterministic::{Deterministic, Shared, note_fuel};
 use crate::prepared::Entry;
 use crate::slices;
 
@@ -26,6 +26,7 @@ async fn run(mut store: Store<Deterministic>, entry: Entry<Deterministic>, name:
     store.data_mut().begins_in(turn);
     let returned = entry.call::<(&str, &str), bindings::Returned>(&mut store, (&name, &input)).await;
     store.data().finish_lines();
+    note_fuel(&mut store.as_context_mut()).map_err(|why| store.data().failure(&why))?;
     match returned {
         Ok((outcome,)) => bindings::outcome_of(outcome),
         Err(error) => Err(store.data().failure(&error)),

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
+use crate::account::{Account, Terms};
 use crate::activity::{self, Activity};
 use crate::cache::{self, Compiled, Modules};
 use crate::compilations::{Compilations, TenantId, Waiting};
@@ -36,6 +37,7 @@ pub struct Runtime(Arc<Inner>);
 pub struct Tenant {
     id: TenantId,
     runtime: Arc<Inner>,
+    account: Arc<Account>,
     policies: RwLock<Policies>,
 }
 
@@ -214,9 +216,9 @@ impl Runtime {
     }
 
     /// An executor for a tenant.
-    pub fn tenant(&self, policy: Policy) -> Tenant {
+    pub fn tenant(&self, account: Account, policy: Policy) -> Tenant {
         let id = TenantId(self.0.tenants.fetch_add(1, Ordering::Relaxed) + 1);
-        let tenant = Tenant { id, runtime: self.0.clone(), policies: RwLock::default() };
+        let tenant = Tenant { id, runtime: self.0.clone(), account: Arc::new(account), policies: RwLock::default() };
         tenant.set_policy(policy, HashMap::new());
         tenant
     }
@@ -354,7 +356,7 @@ impl Inner {
     async fn run_activity(
         self: Arc<Self>,
         tenant: TenantId,
-        policy: Arc<Policy>,
+        terms: Terms,
         version: VersionId,
         mut call: ActivityCall,
     ) -> TaskOutcome {
@@ -366,7 +368,7 @@ impl Inner {
         })?;
         let seats = prepared.slots.min(self.config.pool.activities);
         let _seat = self.activity_seats.clone().acquire_many_owned(seats).await.expect("the semaphore is never closed");
-        activity::run(self.engine.clone(), policy, entry, call).await
+        activity::run(self.engine.clone(), terms, entry, call).await
     }
 }
 
@@ -406,6 +408,10 @@ impl Tenant {
         version.and_then(|version| policies.of_versions.get(&version)).unwrap_or(&policies.default).clone()
     }
 
+    fn terms(&self, version: Option<VersionId>) -> Terms {
+        Terms { account: self.account.clone(), policy: self.policy(version) }
+    }
+
     fn store(&self, version: VersionId, shared: Arc<Shared>) -> Result<Store<Deterministic>, String> {
         Deterministic::store(&self.runtime.engine, self.policy(Some(version)), shared).map_err(|why| format!("{why:#}"))
     }
@@ -443,14 +449,14 @@ impl Executor for Tenant {
     }
 
     fn run_http(&self, caller: Option<VersionId>, call: ActivityCall) -> ActivityFuture {
-        let (inner, policy) = (self.runtime.clone(), self.policy(caller));
+        let (inner, terms) = (self.runtime.clone(), self.terms(caller));
         Box::pin(async move {
             let _seat = inner.http_seats.acquire().await.expect("the semaphore is never closed");
-            http_activity::run(&policy, &call.input).await
+            http_activity::run(&terms, &call.input).await
         })
     }
 
     fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
-        Box::pin(self.runtime.clone().run_activity(self.id, self.policy(Some(version)), version, call))
+        Box::pin(self.runtime.clone().run_activity(self.id, self.terms(Some(version)), version, call))
     }
 }

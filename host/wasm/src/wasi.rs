@@ -25,7 +25,7 @@ use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, async_trait};
 
-use crate::deterministic::{Deterministic, Shared, refuel};
+use crate::deterministic::{Deterministic, Shared, note_fuel, refuel};
 use crate::imports::Role;
 use crate::lines::Lines;
 
@@ -261,6 +261,7 @@ fn add_sleep(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
         Box::new(async move {
             let shared = store.data().shared.clone();
             shared.spend(pollables.len() * POLLABLE_COST)?;
+            note_fuel(&mut store)?;
             let ready = shared.durably(poll::Host::poll(&mut store.data_mut().table, pollables)).await??;
             refuel(&mut store)?;
             Ok((ready,))
@@ -270,6 +271,7 @@ fn add_sleep(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
         Box::new(async move {
             let shared = store.data().shared.clone();
             shared.spend(POLLABLE_COST)?;
+            note_fuel(&mut store)?;
             shared.durably(poll::HostPollable::block(&mut store.data_mut().table, pollable)).await??;
             refuel(&mut store)
         })

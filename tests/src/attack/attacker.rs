@@ -1,4 +1,4 @@
-//! The attacker: plays one attack for a while, and counts what comes of it.
+//! The attacker: plays one attack for a while, and counts what comes of it. It has a key of its own hub, and no other.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use hyper::Method;
 use hyper::body::Bytes;
 use serde_json::Value;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::attacks::{Attack, Expected, How};
-use crate::connection::{Answer, Connection};
-use crate::host::Host;
+use super::stage::{Stage, Tenant};
+use super::watch::{Watch, Watched};
+use crate::connection::{Answer, Connection, address, connect_from};
 
 /// The attacker's own address: this machine has all of 127.0.0.0/8.
 pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -23,10 +25,17 @@ pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What an attacker gets to see is shown in so many letters.
-const SHOWN: usize = 90;
+const SHOWN: usize = 70;
+
+/// The app that attacks from inside.
+pub const APP: &str = "fixture-hostile";
 
 pub struct Attacker {
-    pub url: String,
+    pub stage: Arc<Stage>,
+    /// Its own.
+    pub tenant: Tenant,
+    /// An honest hub, of which it knows all names.
+    pub victim: String,
     last: AtomicUsize,
 }
 
@@ -37,7 +46,8 @@ pub struct Tally(Mutex<Counts>);
 #[derive(Default)]
 struct Counts {
     got: BTreeMap<String, usize>,
-    broken: bool,
+    /// What it should not have got.
+    broken: BTreeMap<String, usize>,
 }
 
 impl Tally {
@@ -45,33 +55,57 @@ impl Tally {
     pub fn count(&self, got: &str, held: bool) {
         let shown: String = got.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
         let mut counts = self.0.lock().expect("nobody panics with it");
-        *counts.got.entry(shown).or_default() += 1;
-        counts.broken |= !held;
+        let Counts { got, broken } = &mut *counts;
+        let place = if held { got } else { broken };
+        *place.entry(shown).or_default() += 1;
     }
 
-    /// The most frequent first.
+    /// What broke, and then the most frequent first.
     pub fn got(&self) -> Vec<(String, usize)> {
         let counts = self.0.lock().expect("nobody panics with it");
         let mut got: Vec<_> = counts.got.clone().into_iter().collect();
         got.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        got.truncate(3);
-        got
+        let broken = counts.broken.iter().map(|(got, count)| (format!("NOT HELD: {got}"), *count));
+        broken.chain(got).take(3).collect()
     }
 
     pub fn held(&self) -> bool {
         let counts = self.0.lock().expect("nobody panics with it");
-        !counts.broken && !counts.got.is_empty()
+        counts.broken.is_empty() && !counts.got.is_empty()
     }
 }
 
 impl Attacker {
-    pub fn enter(host: &Host) -> Result<Arc<Self>> {
-        host.deploy_guest("fixture-hostile")?;
-        Ok(Arc::new(Self { url: host.url().to_owned(), last: AtomicUsize::new(0) }))
+    /// Takes a hub of its own, and deploys its app there.
+    pub async fn enter(stage: Arc<Stage>, victim: &str, attack: &Attack) -> Result<Arc<Self>> {
+        let tenant = stage.hostile(&format!("evil-{}", attack.name))?;
+        let attacker = Arc::new(Self { stage, tenant, victim: victim.to_owned(), last: AtomicUsize::new(0) });
+        let deployed = attacker.connect().await?.send(Method::POST, &format!("/admin/apps/{APP}"), crate::guest(APP)?).await?;
+        ensure!(deployed.status == 200, "{}: {:?}", deployed.status, deployed.body);
+        attacker.stage.limit(&attacker.tenant, attack.limits)?;
+        Ok(attacker)
     }
 
+    pub fn url(&self) -> &str {
+        self.stage.host.url()
+    }
+
+    fn watch(&self) -> Arc<Watch> {
+        self.stage.watch.clone()
+    }
+
+    /// A connection on which every request has the attacker's key.
     pub async fn connect(&self) -> Result<Connection> {
-        Connection::open_from(ADDRESS, &self.url).await
+        Ok(self.connect_as_nobody().await?.with_key(&self.tenant.key))
+    }
+
+    pub async fn connect_as_nobody(&self) -> Result<Connection> {
+        Connection::over(self.open().await?, address(self.url())?).await
+    }
+
+    /// A connection for bytes of all kinds.
+    pub async fn open(&self) -> Result<Watched<TcpStream>> {
+        Ok(Watched::new(connect_from(ADDRESS, address(self.url())?).await?, self.watch()))
     }
 
     /// An id that was not used before.
@@ -79,13 +113,20 @@ impl Attacker {
         format!("evil-{}", self.last.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Runs an orchestration to its end.
+    pub async fn run(&self, connection: &mut Connection, function: &str, input: &Value) -> Result<Answer> {
+        let seconds = PATIENCE.as_secs();
+        let path = format!("orchestrators/{function}/{}?timeout={seconds}&pollingInterval=1", self.fresh_id());
+        connection.manage(Method::POST, &path, input.to_string()).await
+    }
+
     /// Plays an attack until its time is over, or it has nothing more to try.
-    pub async fn play(self: &Arc<Self>, attack: &'static Attack, until: Instant) -> Result<Tally> {
+    pub async fn play(self: &Arc<Self>, attack: &'static Attack, players_max: usize, until: Instant) -> Result<Tally> {
         let tally = Arc::new(Tally::default());
         let mut players = JoinSet::new();
         match attack.how {
             How::Run { function, input, at_once, expected } => {
-                for _ in 0..at_once {
+                for _ in 0..at_once.min(players_max) {
                     let (attacker, tally) = (self.clone(), tally.clone());
                     players.spawn(async move { attacker.orchestrate(function, input(), expected, &tally, until).await });
                 }
@@ -95,7 +136,7 @@ impl Attacker {
                 players.spawn(async move { attacker.deploy(module, expected, &tally, until).await });
             }
             How::Requests { play, at_once } => {
-                for _ in 0..at_once {
+                for _ in 0..at_once.min(players_max) {
                     players.spawn(play(self.clone(), tally.clone(), until));
                 }
             }
@@ -103,27 +144,32 @@ impl Attacker {
         while let Some(played) = players.join_next().await {
             played??;
         }
+        for what in self.stage.watch.leaked() {
+            tally.count(&what, false);
+        }
         Ok(Arc::into_inner(tally).expect("all players have ended"))
     }
 
     /// Starts an orchestration, waits for its end and starts it again, until the time is over.
     async fn orchestrate(&self, function: &str, input: Value, expected: Expected, tally: &Tally, until: Instant) -> Result<()> {
         let mut connection = self.connect().await?;
-        let input = Bytes::from(input.to_string());
-        while Instant::now() < until {
-            let left = until.saturating_duration_since(Instant::now()).as_secs_f64().max(0.1);
+        loop {
+            let wait = if expected.has_an_end() { PATIENCE } else { until.saturating_duration_since(Instant::now()) };
+            let wait = wait.as_secs_f64().max(0.1);
             let path =
-                format!("orchestrators/{function}/{}?timeout={left:.1}&pollingInterval={:.1}", self.fresh_id(), left.min(1.0));
-            let answer = connection.manage(Method::POST, &path, input.clone()).await?;
+                format!("orchestrators/{function}/{}?timeout={wait:.1}&pollingInterval={:.1}", self.fresh_id(), wait.min(1.0));
+            let answer = connection.manage(Method::POST, &path, input.to_string()).await?;
             let (got, held) = expected.judge(&answer);
             tally.count(&got, held);
+            if Instant::now() >= until {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     async fn deploy(&self, module: fn() -> Vec<u8>, expected: Expected, tally: &Tally, until: Instant) -> Result<()> {
-        let mut connection = self.connect().await?;
         let module = Bytes::from(module());
+        let mut connection = self.connect().await?;
         loop {
             let answered = connection.send(Method::POST, "/admin/apps/evil", module.clone());
             match tokio::time::timeout(PATIENCE, answered).await {
@@ -142,45 +188,64 @@ impl Attacker {
         }
     }
 
-    /// Ends and removes what the attack has left behind.
-    pub async fn leave(&self) -> Result<()> {
-        let mut connection = self.connect().await?;
-        loop {
-            let list = "instances?runtimeStatus=Running,Pending,Suspended&showInput=false&top=200";
-            let answer = connection.manage(Method::GET, list, "").await?;
-            ensure!(answer.status == 200, "{}: {:?}", answer.status, answer.body);
-            let left: Vec<Value> = serde_json::from_slice(&answer.body)?;
-            let ids = left.iter().filter_map(|status| status["instanceId"].as_str());
-            let ids: Vec<&str> = ids.filter(|id| !id.starts_with("honest-") && !id.starts_with('@')).collect();
-            if ids.is_empty() {
-                return Ok(());
-            }
-            for id in ids {
-                connection.manage(Method::POST, &format!("instances/{id}/terminate?reason=over"), "").await?;
-            }
-        }
+    /// Leaves whatever it has begun to the administrator, who removes its hub.
+    pub async fn leave(self: Arc<Self>) -> Result<()> {
+        let attacker = Arc::into_inner(self).context("a player goes on")?;
+        let Self { stage, tenant, .. } = attacker;
+        tokio::task::spawn_blocking(move || stage.remove(&tenant)).await?
     }
 }
 
 impl Expected {
-    /// What the attacker got, and whether that is what it should get.
-    fn judge(self, answer: &Answer) -> (String, bool) {
-        let body = String::from_utf8_lossy(&answer.body);
-        let text = match serde_json::from_slice::<Value>(&answer.body) {
-            Ok(Value::Object(members)) => {
-                let said = ["output", "ExceptionMessage", "runtimeStatus"].into_iter().find_map(|name| members.get(name));
-                let said = said.filter(|said| !said.is_null()).map(ToString::to_string);
-                said.unwrap_or_else(|| if answer.status == 202 { "goes on".into() } else { body.to_string() })
-            }
-            _ => body.to_string(),
-        };
-        let failed = body.contains("\"runtimeStatus\":\"Failed\"");
-        let held = match self {
-            Expected::Failure(part) => answer.status == 202 || failed && text.contains(part),
-            Expected::Refusal(status, part) => answer.status == status && text.contains(part),
-            Expected::NotThis(part) => !text.contains(part) && answer.status < 500,
-            Expected::Nothing => answer.status < 500 || failed,
-        };
-        (format!("{} {text}", answer.status), held)
+    /// Whether it is known to end, so that its end can be waited for.
+    fn has_an_end(self) -> bool {
+        match self {
+            Expected::Failure(_) | Expected::Refusal(..) => true,
+            Expected::GoesOn => false,
+        }
     }
+
+    /// What the attacker got, in few words, and whether that is what it should get.
+    pub fn judge(self, answer: &Answer) -> (String, bool) {
+        let said = said(answer);
+        let failed = said.failed;
+        let held = match self {
+            Expected::Failure(part) => failed && said.says(part),
+            Expected::Refusal(status, part) => answer.status == status && said.says(part),
+            Expected::GoesOn => answer.status < 500,
+        };
+        let status = if failed { "failed:".to_owned() } else { answer.status.to_string() };
+        (format!("{status} {}", said.text), held)
+    }
+}
+
+/// What an answer says, without what is the same in all.
+pub struct Said {
+    pub text: String,
+    /// An orchestration has failed.
+    pub failed: bool,
+}
+
+impl Said {
+    /// Ignoring case.
+    pub fn says(&self, part: &str) -> bool {
+        self.text.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
+    }
+}
+
+pub fn said(answer: &Answer) -> Said {
+    let body = String::from_utf8_lossy(&answer.body);
+    let members = match serde_json::from_slice::<Value>(&answer.body) {
+        Ok(Value::Object(members)) => members,
+        _ => return Said { text: body.into_owned(), failed: false },
+    };
+    let failed = members.get("runtimeStatus").is_some_and(|status| status == "Failed");
+    let text =
+        ["output", "ExceptionMessage", "Message", "runtimeStatus"].into_iter().find_map(|name| members.get(name)?.as_str());
+    let text = match text {
+        Some(text) => text.split_once("' failed: ").map_or(text, |(_, why)| why).to_owned(),
+        None if answer.status == 202 => "goes on".to_owned(),
+        None => body.into_owned(),
+    };
+    Said { text, failed }
 }

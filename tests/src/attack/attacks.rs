@@ -8,61 +8,89 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::attacker::{Attacker, Tally};
-use super::{modules, requests};
+use super::{floods, keys, modules, paths, reach, secrets, smuggling};
+
+/// Attacks of one kind.
+pub struct Group {
+    pub name: &'static str,
+    pub attacks: &'static [Attack],
+}
 
 /// One thing to try.
 pub struct Attack {
     pub name: &'static str,
     pub what: &'static str,
     pub how: How,
+    /// Limits of the attacker's hub that are lower than usual.
+    pub limits: &'static [(&'static str, u64)],
 }
 
 pub enum How {
-    /// Orchestrations of the app `fixture-hostile`, so many at once, again and again.
+    /// Orchestrations of the attacker's app, so many at once, again and again.
     Run { function: &'static str, input: fn() -> Value, at_once: usize, expected: Expected },
     /// A file that is deployed, again and again.
     Deploy { module: fn() -> Vec<u8>, expected: Expected },
-    /// Requests, by so many players at once.
+    /// Whatever can be sent, by so many players at once.
     Requests { play: Play, at_once: usize },
 }
 
-pub type Play = fn(Arc<Attacker>, Arc<Tally>, Instant) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+pub type Play = fn(Arc<Attacker>, Arc<Tally>, Instant) -> Played;
+pub type Played = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// What counts as held.
 #[derive(Debug, Clone, Copy)]
 pub enum Expected {
-    /// It fails, and says this of it; or it goes on until it is ended.
+    /// The orchestration fails, and says this.
     Failure(&'static str),
     /// The request is refused with this status, and says this.
     Refusal(u16, &'static str),
-    /// It may end as it likes, but must not give this.
-    NotThis(&'static str),
-    /// It may end as it likes, as long as it is not the host that fails.
-    Nothing,
+    /// It has no end but that of its hub, or a good one: what matters is that the host bears it.
+    GoesOn,
 }
-use Expected::{Failure, NotThis, Nothing, Refusal};
+use Expected::{Failure, GoesOn, Refusal};
+
+impl Attack {
+    const fn limited(self, limits: &'static [(&'static str, u64)]) -> Self {
+        Self { limits, ..self }
+    }
+}
+
+const fn new(name: &'static str, what: &'static str, how: How) -> Attack {
+    Attack { name, what, how, limits: &[] }
+}
 
 const fn run(name: &'static str, what: &'static str, function: &'static str, input: fn() -> Value, expected: Expected) -> Attack {
-    Attack { name, what, how: How::Run { function, input, at_once: 8, expected } }
+    new(name, what, How::Run { function, input, at_once: 8, expected })
 }
 
 const fn activity(name: &'static str, what: &'static str, input: fn() -> Value, expected: Expected) -> Attack {
-    Attack { name, what, how: How::Run { function: "call_named", input, at_once: 32, expected } }
+    new(name, what, How::Run { function: "call_named", input, at_once: 32, expected })
 }
 
 const fn deploy(name: &'static str, what: &'static str, module: fn() -> Vec<u8>, expected: Expected) -> Attack {
-    Attack { name, what, how: How::Deploy { module, expected } }
+    new(name, what, How::Deploy { module, expected })
 }
 
 const fn send(name: &'static str, what: &'static str, play: Play, at_once: usize) -> Attack {
-    Attack { name, what, how: How::Requests { play, at_once } }
+    new(name, what, How::Requests { play, at_once })
 }
 
-pub static ATTACKS: &[Attack] = &[
-    // What an orchestrator or entity may compute.
+pub static GROUPS: &[Group] = &[
+    Group { name: "computing", attacks: COMPUTING },
+    Group { name: "saying", attacks: SAYING },
+    Group { name: "activities", attacks: ACTIVITIES },
+    Group { name: "modules", attacks: MODULES },
+    Group { name: "connections", attacks: CONNECTIONS },
+    Group { name: "requests", attacks: REQUESTS },
+    Group { name: "reaching", attacks: REACHING },
+    Group { name: "stealing", attacks: STEALING },
+];
+
+/// What orchestrators and entities may compute.
+const COMPUTING: &[Attack] = &[
     run("loop", "an orchestrator loops", "spin_orchestrator", || Value::Null, Failure("fuel")),
     run("loop-calling", "an orchestrator loops through dear calls of the host", "spin_calling", || Value::Null, Failure("fuel")),
-    run("loop-continue", "an orchestration continues as new for ever", "continue_for_ever", || json!(0), Nothing),
+    run("loop-continue", "an orchestration continues as new for ever", "continue_for_ever", || json!(0), GoesOn),
     run(
         "loop-activities",
         "an orchestration calls activities for ever",
@@ -75,55 +103,106 @@ pub static ATTACKS: &[Attack] = &[
     run("memory", "an orchestrator wants all memory", "hoard_orchestrator", || Value::Null, Failure("memory")),
     run("memory-entity", "an entity keeps more than its state may be", "poke", || json!("grow"), Failure("")),
     run("stack", "an orchestrator never returns from a call", "dive_orchestrator", || Value::Null, Failure("stack")),
-    // What it may say.
-    run("actions", "activities without end in one turn", "flood_actions", || Value::Null, Failure("turn")),
+    send("task-handles", "handles of tasks that are forged, given back, or another instance's", modules::handles, 1),
+];
+
+/// What orchestrators may say.
+const SAYING: &[Attack] = &[
+    run("actions", "activities without end in one turn", "flood_actions", || Value::Null, Failure("turn"))
+        .limited(&[("actions_per_turn", 10_000)]),
     run("payloads", "few actions with all that they may carry", "flood_payloads", || Value::Null, Failure("")),
-    run("timers", "thousands of timers, far away", "flood_timers", || json!(5_000), Nothing),
-    run("multiply", "orchestrations that each start two more", "multiply", || json!(8), Nothing),
-    run("children", "hundreds of children, each waited for", "breed", || json!(500), Nothing),
+    run("timers", "thousands of timers, far away", "flood_timers", || json!(5_000), Failure("history_events")),
+    run("multiply", "orchestrations that each start two more", "multiply", || json!(8), GoesOn),
+    run("children", "hundreds of children, each waited for", "breed", || json!(300), GoesOn),
     run(
         "events",
         "an instance shouts at one that does not listen",
         "shout",
         || json!({ "instance_id": "deaf", "count": 20_000 }),
-        Nothing,
+        GoesOn,
     ),
-    run("signals", "a signal to each of thousands of entities", "signal_many", || json!(2_000), Nothing),
-    run("log", "an orchestrator logs without end", "flood_log", || Value::Null, Failure("")),
+    run("signals", "a signal to each of hundreds of entities", "signal_many", || json!(500), GoesOn),
+    run("log", "an orchestrator logs without end", "flood_log", || Value::Null, Failure("fuel")),
     run("custom-status", "a custom status that doubles", "flood_status", || Value::Null, Failure("16384")),
-    run("disk", "histories that fill the disk", "fill", || json!(1 << 20), Nothing),
-    // Activities.
-    activity("busy-activities", "activities that loop", || json!(["spin_activity", null]), Failure("Timeout")),
+    send("disk", "histories that fill the disk", floods::fill_disk, 4).limited(&[("storage_bytes", 8 << 20)]),
+];
+
+const ACTIVITIES: &[Attack] = &[
+    activity("busy-activities", "activities that loop", || json!(["spin_activity", null]), Failure("within 1s")),
     activity("memory-activities", "activities that want all memory", || json!(["hoard_activity", null]), Failure("memory")),
     activity("stack-activities", "activities that never return from a call", || json!(["dive_activity", null]), Failure("stack")),
-    activity("log-activities", "activities that log without end", || json!(["flood_log_activity", null]), Failure("")),
+    activity("log-activities", "activities that log without end", || json!(["flood_log_activity", null]), Failure("within 1s")),
     activity("output-activities", "outputs larger than a payload may be", || json!(["produce", 8 << 20]), Failure("allowed")),
-    activity("read-passwd", "an activity reads the machine's files", || json!(["read", "/etc/passwd"]), NotThis("root:")),
+    activity(
+        "read-passwd",
+        "an activity reads the machine's files",
+        || json!(["read", "/etc/passwd"]),
+        Failure("no granted directory"),
+    ),
     activity(
         "read-above",
         "an activity reads above what it was given",
-        || json!(["read", "../../../../etc/passwd"]),
-        NotThis("root:"),
+        || json!(["read", "/data/../../../../etc/passwd"]),
+        Failure("not permitted"),
     ),
-    send("ssrf", "activities reach for addresses that are not theirs", requests::reach, 1),
-    // Files.
+    activity(
+        "read-link",
+        "an activity reads through a link that leads out",
+        || json!(["read", "/data/passwd"]),
+        Failure("not permitted"),
+    ),
+];
+
+const MODULES: &[Attack] = &[
     deploy("module-nested", "components in components, thousands deep", modules::nested, Refusal(400, "")),
     deploy("module-wide", "a hundred thousand types", modules::wide, Refusal(400, "")),
-    deploy("module-slow", "a function that takes long to compile", modules::slow, Nothing),
+    deploy("module-slow", "functions that take long to compile", modules::slow, Refusal(403, "compile_seconds"))
+        .limited(&[("compile_seconds", 1)]),
+    deploy("module-large", "functions that take much memory to compile", modules::slow, Refusal(403, "compile_memory_bytes"))
+        .limited(&[("compile_memory_bytes", 128 << 20)]),
+    deploy("module-deep", "blocks in blocks, to break the compiler", modules::deep, Refusal(403, "compile_seconds"))
+        .limited(&[("compile_seconds", 1)]),
     deploy("module-memory", "a memory of 4 GiB from the start", modules::memory, Refusal(400, "")),
     deploy("module-table", "a table of ten million elements", modules::table, Refusal(400, "")),
     deploy("module-start", "a start function that does not end", modules::start, Refusal(400, "fuel")),
     deploy("module-describe", "a list of functions that lies about its length", modules::describe, Refusal(400, "")),
-    deploy("module-handle", "an orchestrator with forged handles of tasks", modules::forged, Nothing),
     deploy("module-junk", "bytes that begin like a module", modules::junk, Refusal(400, "")),
-    // Requests.
-    send("slow-heads", "heads that come byte by byte", requests::slow_heads, 200),
-    send("slow-bodies", "bodies that come byte by byte", requests::slow_bodies, 200),
-    send("connections", "more connections than one address may have", requests::connections, 5),
-    send("requests", "requests as fast as they are answered", requests::flood, 16),
-    send("large-bodies", "bodies larger than they may be", requests::large_bodies, 8),
-    send("deep-json", "JSON that is very deep", requests::deep_json, 4),
-    send("paths", "names and ids that mean something to a file system", requests::paths, 1),
-    send("lists", "the dearest lists, again and again", requests::lists, 8),
-    send("listeners", "streams of events that nobody reads", requests::listeners, 100),
+];
+
+const CONNECTIONS: &[Attack] = &[
+    send("slow-heads", "heads that come byte by byte", floods::slow_heads, 100),
+    send("slow-bodies", "bodies that come byte by byte", floods::slow_bodies, 100),
+    send("connections", "more connections than one address may have", floods::connections, 1),
+    send("listeners", "streams of events that nobody reads", floods::listeners, 100),
+];
+
+const REQUESTS: &[Attack] = &[
+    send("requests", "requests as fast as they are answered", floods::requests, 16).limited(&[("requests_per_second", 200)]),
+    send("large-bodies", "bodies larger than they may be", floods::large_bodies, 8),
+    send("deep-json", "JSON that is very deep", floods::deep_json, 4),
+    send("lists", "the dearest lists, again and again", floods::lists, 8),
+    send("paths", "names that mean something to a file system, on every route", paths::names, 1),
+    send("smuggled-requests", "requests in requests, of two lengths", smuggling::bodies, 1),
+    send("smuggled-headers", "headers that proxies believe", smuggling::headers, 1),
+    send("smuggled-hubs", "two hubs or two keys in one request", smuggling::queries, 1),
+];
+
+/// What activities may reach.
+const REACHING: &[Attack] = &[
+    send("ssrf-address", "addresses of this machine, in all spellings, that nobody has granted", reach::addresses, 1),
+    send("ssrf-name", "granted names that lead to this machine", reach::names, 1),
+    send("ssrf-redirect", "a granted server that sends on to others", reach::redirects, 1),
+    send("ssrf-poll", "a granted server that has the host poll others", reach::polls, 1),
+];
+
+/// What is others'.
+const STEALING: &[Attack] = &[
+    send("keys-guessed", "keys out of a dictionary, in all places", keys::guesses, 1),
+    send("keys-foreign", "its own key for another hub, on every route", keys::foreign_hub, 1),
+    send("ids-foreign", "ids of another hub, with its own key", keys::foreign_ids, 1),
+    send("links", "tokens of links, on other instances and hubs, and altered", keys::links, 1),
+    send("promotion", "an owner of a hub who wants to be more", keys::promotion, 1),
+    send("secret-sent", "a secret that goes where it is not for", secrets::sent, 1),
+    send("secret-seen", "a secret that is used, and then looked for", secrets::seen, 1),
+    send("secret-asked", "secrets, asked for by every route and command", secrets::asked, 1),
 ];

@@ -10,15 +10,18 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use super::stage::{MARK, Stage, Tenant};
 use crate::connection::Connection;
-use crate::host::Host;
 
 /// Clients of each hub, and how often each of them starts an orchestration.
 const CLIENTS: usize = 2;
 const PACE: Duration = Duration::from_millis(100);
 
-/// What the orchestration returns.
-const OUTPUT: &str = r#"["Hello, Tokyo!","Hello, Seattle!","Hello, London!"]"#;
+/// What runs in an honest hub.
+pub const APP: &str = "example-hello-sequence";
+
+/// How the ids of its orchestrations begin. No secret: an attacker may guess them.
+pub const PREFIX: &str = "honest";
 
 /// What the honest hubs had of the host for a while.
 #[derive(Debug, Clone, Serialize)]
@@ -38,13 +41,16 @@ pub struct Honest {
 
 struct Shared {
     url: String,
+    /// What the orchestration is given, and what it returns. Both hold what no attacker may get to see.
+    input: String,
+    output: String,
     stop: AtomicBool,
     last: AtomicUsize,
     samples: Mutex<Vec<Sample>>,
     /// When the requests were due that are open.
     open: Mutex<Vec<Instant>>,
-    /// The ids of all starts that were acknowledged.
-    acknowledged: Mutex<Vec<String>>,
+    /// The hubs and ids of all starts that were acknowledged.
+    acknowledged: Mutex<Vec<(Tenant, String)>>,
 }
 
 struct Sample {
@@ -54,10 +60,18 @@ struct Sample {
 }
 
 impl Honest {
-    pub async fn start(host: &Host, hubs: &[&'static str]) -> Result<Self> {
-        host.deploy_guest("example-hello-sequence")?;
+    /// Begins to use these hubs.
+    pub async fn start(stage: &Stage, hubs: &[Tenant]) -> Result<Self> {
+        let app = crate::guest(APP)?;
+        for hub in hubs {
+            let deployed = stage.host.request_as(&hub.key, "POST", &format!("/admin/apps/{APP}"), Some(&app))?;
+            ensure!(deployed.status == 200, "{deployed:?}");
+        }
+        let cities = ["Tokyo", "Seattle", "London"].map(|city| format!("{city}-{MARK}"));
         let shared = Arc::new(Shared {
-            url: host.url().to_owned(),
+            url: stage.host.url().to_owned(),
+            input: json!(cities).to_string(),
+            output: json!(cities.map(|city| format!("Hello, {city}!"))).to_string(),
             stop: AtomicBool::new(false),
             last: AtomicUsize::new(0),
             samples: Mutex::default(),
@@ -65,7 +79,7 @@ impl Honest {
             acknowledged: Mutex::default(),
         });
         let mut clients = JoinSet::new();
-        for (hub, client) in hubs.iter().flat_map(|hub| (0..CLIENTS).map(move |client| (*hub, client))) {
+        for (hub, client) in hubs.iter().flat_map(|hub| (0..CLIENTS).map(move |client| (hub.clone(), client))) {
             let first = PACE * client as u32 / CLIENTS as u32;
             clients.spawn(shared.clone().load(hub, first));
         }
@@ -98,15 +112,18 @@ impl Honest {
     }
 
     /// Ends the load and makes sure that everything acknowledged has completed. Returns how much that was.
-    pub async fn stop(mut self, host: &Host) -> Result<usize> {
+    pub async fn stop(mut self) -> Result<usize> {
         self.shared.stop.store(true, Ordering::Relaxed);
         while let Some(client) = self.clients.join_next().await {
             client?;
         }
         let acknowledged = std::mem::take(&mut *self.shared.acknowledged.lock().expect("no client panics"));
-        let output: Value = serde_json::from_str(OUTPUT)?;
-        for id in &acknowledged {
-            let status = host.wait(id)?;
+        let output: Value = serde_json::from_str(&self.shared.output)?;
+        let mut connection = Connection::open(&self.shared.url).await?;
+        for (hub, id) in &acknowledged {
+            connection = connection.with_key(&hub.key);
+            let answer = connection.manage(Method::GET, &format!("instances/{id}?wait=60"), "").await?;
+            let status: Value = serde_json::from_slice(&answer.body)?;
             ensure!(status["output"] == output, "{id}: {status}");
         }
         Ok(acknowledged.len())
@@ -115,13 +132,13 @@ impl Honest {
 
 impl Shared {
     /// One client: an orchestration whenever it is due, whatever became of those before.
-    async fn load(self: Arc<Self>, hub: &'static str, first: Duration) {
+    async fn load(self: Arc<Self>, hub: Tenant, first: Duration) {
         let mut connection = None;
         let mut due = Instant::now() + first;
         while !self.stop.load(Ordering::Relaxed) {
             tokio::time::sleep_until(due.into()).await;
             self.open.lock().expect("no client panics").push(due);
-            let failed = self.request(hub, &mut connection).await.is_err();
+            let failed = self.request(&hub, &mut connection).await.is_err();
             self.open.lock().expect("no client panics").retain(|&open| open != due);
             self.samples.lock().expect("no client panics").push(Sample { due, took: due.elapsed(), failed });
             if failed {
@@ -132,19 +149,18 @@ impl Shared {
         }
     }
 
-    async fn request(&self, hub: &str, connection: &mut Option<Connection>) -> Result<()> {
-        let number = self.last.fetch_add(1, Ordering::Relaxed);
-        let id = format!("honest-{hub}-{number}");
+    async fn request(&self, hub: &Tenant, connection: &mut Option<Connection>) -> Result<()> {
+        let id = format!("{PREFIX}-{}", self.last.fetch_add(1, Ordering::Relaxed));
         let connection = match connection {
             Some(connection) => connection,
-            None => connection.insert(Connection::open(&self.url).await?),
+            None => connection.insert(Connection::open(&self.url).await?.with_key(&hub.key)),
         };
         let path = format!("orchestrators/hello_sequence/{id}?timeout=20&pollingInterval=1");
-        let answer = connection.manage(Method::POST, &path, json!(null).to_string()).await?;
+        let answer = connection.manage(Method::POST, &path, self.input.clone()).await?;
         if matches!(answer.status, 200 | 202) {
-            self.acknowledged.lock().expect("no client panics").push(id);
+            self.acknowledged.lock().expect("no client panics").push((hub.clone(), id));
         }
-        ensure!(answer.status == 200 && answer.body == OUTPUT, "{}: {:?}", answer.status, answer.body);
+        ensure!(answer.status == 200 && answer.body == self.output, "{}: {:?}", answer.status, answer.body);
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
 //! The attack suite: one host, two honest task hubs under a steady load, and an attacker who tries one thing after the
-//! other.
+//! other. The host asks for keys; the attacker has one of a hub of its own, a new hub for each attack.
 //!
 //! ```text
 //!   Stage: host ◀── Honest (hub a, hub b): every request due at its time, its output known
@@ -8,34 +8,47 @@
 //! ```
 //!
 //! - [`attacks`]: the table of all attacks. Each says what counts as held.
+//! - [`stage`]: the host, its hubs, and what must hold after every attack.
+//! - [`watch`]: reads all that reaches the attacker, and finds what is not its own.
+//! - [`servers`]: what activities reach for, granted or not.
 //! - [`modules`]: files that no compiler would write.
 //! - [`honest`]: the load whose times and answers are what matters.
 //!
 //! What must hold whatever the attack: no acknowledged start of an honest hub is lost, none gives the output of another,
-//! and the process of the host stays the same.
+//! nothing of theirs reaches the attacker, and the process of the host stays the same.
 
 mod attacker;
 pub mod attacks;
+mod floods;
 mod honest;
+mod keys;
 mod modules;
-mod requests;
+mod paths;
+mod reach;
+mod secrets;
+mod servers;
+mod smuggling;
+mod stage;
+mod watch;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::host::Host;
 use attacker::Attacker;
-use attacks::Attack;
+use attacks::{Attack, GROUPS};
 use honest::{Figures, Honest};
+use stage::Stage;
 
 /// How to run the suite.
 pub struct AttackOptions {
     /// How long each attack lasts, and the time without one.
     pub each: Duration,
-    /// Only attacks whose name contains this text.
+    /// No attack is played by more than so many players at once.
+    pub players_max: usize,
+    /// Only attacks whose name, such as `computing/loop`, contains this text.
     pub only: String,
 }
 
@@ -63,75 +76,63 @@ pub struct Outcome {
 
 /// Runs the attacks, and fails if an honest hub has lost anything.
 pub async fn run(options: &AttackOptions) -> Result<Report> {
-    let (mut host, _directory) = Host::temporary(&SETTINGS)?;
-    let pid = host.pid();
-    let honest = Honest::start(&host, &["a", "b"]).await?;
-    let attacker = Attacker::enter(&host)?;
+    let mut stage = Arc::new(Stage::set().await?);
+    let hubs = [stage.honest("blue")?, stage.honest("red")?];
+    let honest = Honest::start(&stage, &hubs).await?;
     // The first requests compile and open what later ones find.
     honest.figures_of(options.each / 4).await;
     let alone = honest.figures_of(options.each).await;
-    let mut outcomes = Vec::new();
-    for attack in attacks::ATTACKS.iter().filter(|attack| attack.name.contains(&options.only)) {
-        outcomes.push(stage(&host, &attacker, &honest, attack, options.each).await?);
+    let mut attacks = Vec::new();
+    for (group, attack) in GROUPS.iter().flat_map(|group| group.attacks.iter().map(move |attack| (group.name, attack))) {
+        if format!("{group}/{}", attack.name).contains(&options.only) {
+            let outcome = play(&stage, &hubs[0].hub, &honest, attack, options).await;
+            attacks.push(outcome.with_context(|| format!("playing the attack {}", attack.name))?);
+            let stage = Arc::get_mut(&mut stage).context("an attacker is left")?;
+            stage.check().with_context(|| format!("after the attack {}", attack.name))?;
+        }
     }
-    let acknowledged = honest.stop(&host).await?;
-    ensure!(host.pid() == pid && host.is_running()?, "the host has died:\n{}", host.log());
-    ensure!(!host.log().contains("panicked at host/"), "the host has panicked:\n{}", host.log());
-    Ok(Report { alone, attacks: outcomes, acknowledged })
+    Ok(Report { alone, attacks, acknowledged: honest.stop().await? })
 }
 
-/// Limits that an attack meets within seconds. They are those of all hubs: an honest one stays far below.
-const SETTINGS: [&str; 9] = [
-    "--set=limits.activity_seconds=2",
-    "--set=limits.fuel_per_turn=500000000",
-    "--set=limits.history_events=5000",
-    "--set=limits.compile_seconds=10",
-    "--set=http.connections_per_address=256",
-    "--set=http.head_seconds=2",
-    "--set=http.stall_seconds=2",
-    "--log=warn",
-    "--set=limits.instances_alive=20000",
-];
-
-async fn stage(
-    host: &Host,
-    attacker: &Arc<Attacker>,
+async fn play(
+    stage: &Arc<Stage>,
+    victim: &str,
     honest: &Honest,
     attack: &'static Attack,
-    each: Duration,
+    options: &AttackOptions,
 ) -> Result<Outcome> {
-    eprintln!("{}: {}", attack.name, attack.what);
+    let entered = Instant::now();
+    let attacker = Attacker::enter(stage.clone(), victim, attack).await?;
     let begin = Instant::now();
-    let tally = attacker.play(attack, begin + each).await.with_context(|| format!("playing the attack {}", attack.name))?;
+    let tally = attacker.play(attack, options.players_max, begin + options.each).await?;
     let end = Instant::now();
-    attacker.leave().await.with_context(|| format!("cleaning up after the attack {}", attack.name))?;
+    attacker.leave().await?;
     // Later, so that what was due while it lasted has mostly been answered.
     let figures = honest.figures(begin, end);
-    ensure!(host.log().matches("panicked at host/").count() == 0, "{} made the host panic:\n{}", attack.name, host.log());
-    let (got, held) = (tally.got(), tally.held());
-    Ok(Outcome { name: attack.name, what: attack.what, got, held, honest: figures })
+    eprintln!("{:>6.1} s  {}: {}", entered.elapsed().as_secs_f64(), attack.name, attack.what);
+    Ok(Outcome { name: attack.name, what: attack.what, got: tally.got(), held: tally.held(), honest: figures })
 }
 
 impl Report {
-    /// One line for each attack.
+    /// One line for each attack, and one more for each further thing that the attacker got.
     pub fn table(&self) -> String {
         let line = |name: &str, held: &str, figures: &Figures, got: &str| {
             let Figures { requests, errors, p50_ms, p99_ms } = figures;
-            format!(
-                "{name:<28} {held:<5} {requests:>8} {errors:>6} {p50_ms:>9.1} {p99_ms:>9.1} {:>6.2}  {got}\n",
-                p99_ms / self.alone.p99_ms
-            )
+            let times = p99_ms / self.alone.p99_ms;
+            format!("{name:<17} {held:<4} {requests:>8} {errors:>6} {p50_ms:>7.1} {p99_ms:>7.1} {times:>6.2}  {got}\n")
         };
-        let header = format!(
-            "{:<28} {:<5} {:>8} {:>6} {:>9} {:>9} {:>6}  {}\n",
+        let mut table = format!(
+            "{:<17} {:<4} {:>8} {:>6} {:>7} {:>7} {:>6}  {}\n",
             "attack", "held", "requests", "errors", "p50 ms", "p99 ms", "times", "what the attacker got"
         );
-        let alone = line("(none)", "", &self.alone, "");
-        let attacks = self.attacks.iter().map(|outcome| {
-            let got = outcome.got.iter().map(|(what, count)| format!("{count} x {what}")).collect::<Vec<_>>().join("; ");
-            line(outcome.name, if outcome.held { "yes" } else { "NO" }, &outcome.honest, &got)
-        });
+        table.push_str(&line("(none)", "", &self.alone, ""));
+        for Outcome { name, got, held, honest, .. } in &self.attacks {
+            let mut got = got.iter().map(|(what, count)| format!("{count} x {what}"));
+            let held = if *held { "yes" } else { "NO" };
+            table.push_str(&line(name, held, honest, &got.next().unwrap_or_default()));
+            got.for_each(|got| table.push_str(&format!("{:63}{got}\n", "")));
+        }
         let all = format!("{} starts of the honest hubs were acknowledged, and all have completed\n", self.acknowledged);
-        [header, alone].into_iter().chain(attacks).chain([all]).collect()
+        table + &all
     }
 }

@@ -1,9 +1,15 @@
 //! Files that no compiler would write.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Instant;
 
+use anyhow::ensure;
+use hyper::Method;
 use wit_component::StringEncoding;
 use wit_parser::Resolve;
+
+use super::attacker::{Attacker, Tally};
+use super::attacks::{Expected, Played};
 
 /// The first bytes of a component.
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -25,15 +31,23 @@ pub fn wide() -> Vec<u8> {
     [COMPONENT, &[TYPE_SECTION], &leb(types.len()), &types].concat()
 }
 
-/// A function of many blocks, each of which may leave any other: compilers take more than linear time for it.
+/// Functions of many values that live long, none of which can be left out: much work for whoever assigns registers.
 pub fn slow() -> Vec<u8> {
-    const BLOCKS: usize = 1_000;
-    let targets: String = (0..BLOCKS).map(|block| format!(" {block}")).collect();
-    let mut body = String::new();
-    for block in 0..BLOCKS {
-        let _ = write!(body, "(br_table{targets} (local.get 0)) end (local.set 0 (i32.add (local.get 0) (i32.const {block}))) ");
-    }
-    app(&format!("(func (export \"slow\") (param i32) {} {body})", "block ".repeat(BLOCKS)), "(i32.const 8)", "(call $done)")
+    const VALUES: usize = 200;
+    const FUNCTIONS: usize = 2_000;
+    let multiply = |n: usize| format!("(local.set {n} (i64.mul (local.get {}) (local.get 7)))", (n * 31) % VALUES);
+    let store = |n: usize| format!("(i64.store (i32.const {}) (local.get {n}))", n * 8);
+    let body: String = (0..VALUES).map(multiply).chain((0..VALUES).map(store)).collect();
+    let function = format!("(func (param i64) (local {}) {body})", "i64 ".repeat(VALUES));
+    app(&function.repeat(FUNCTIONS), "(i32.const 8)", "(call $done)")
+}
+
+/// Blocks in blocks, and as many values on the stack.
+pub fn deep() -> Vec<u8> {
+    const DEPTH: usize = 100_000;
+    let sum = format!("{}{}", "i32.const 1 ".repeat(DEPTH), "i32.add ".repeat(DEPTH - 1));
+    let function = format!("(func {} {} {sum} drop)", "block ".repeat(DEPTH), "end ".repeat(DEPTH));
+    app(&function, "(i32.const 8)", "(call $done)")
 }
 
 pub fn memory() -> Vec<u8> {
@@ -53,11 +67,40 @@ pub fn describe() -> Vec<u8> {
     app("", "(i32.store (i32.const 12) (i32.const -1)) (i32.const 8)", "(call $done)")
 }
 
-/// Waits for handles that nobody gave it.
-pub fn forged() -> Vec<u8> {
-    let wait =
-        "(i32.store (i32.const 64) (i32.const 4711)) (call $wait (i32.const 64) (i32.const 1) (i32.const 80)) (call $done)";
-    app("", "(i32.const 8)", wait)
+/// Handles of tasks that are not the instance's: made up, dropped before, and those that another instance has.
+pub fn handles(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Played {
+    Box::pin(async move {
+        let mut connection = attacker.connect().await?;
+        let deployed = connection.send(Method::POST, "/admin/apps/handles", handle_app()).await?;
+        ensure!(deployed.status == 200, "{:?}", deployed.body);
+        // An instance that has handles, whose numbers the others use.
+        let holds = connection.manage(Method::POST, "orchestrators/evil/holder", r#""hold""#).await?;
+        ensure!(holds.status == 202, "{:?}", holds.body);
+        for input in ["null", r#""forge""#, r#""drop-it""#] {
+            let answer = attacker.run(&mut connection, "evil", &serde_json::from_str(input)?).await?;
+            let (got, held) = Expected::Failure("handle").judge(&answer);
+            tally.count(&got, held);
+        }
+        let holder = connection.manage(Method::GET, "instances/holder", "").await?;
+        tally.count("the holder of a handle waits undisturbed", holder.status == 202);
+        Ok(())
+    })
+}
+
+/// Its orchestrator chooses by the length of its input: it holds a handle and waits, waits for the first handle without
+/// having one, for one that never was, or for one that it has dropped.
+fn handle_app() -> Vec<u8> {
+    let orchestrator = r#"(local $handle i32)
+        (local.set $handle (i32.const 1))
+        (if (i32.eq (local.get 3) (i32.const 7)) (then (local.set $handle (i32.const 4711))))
+        (if (i32.eq (local.get 3) (i32.const 6)) (then (local.set $handle (call $event (i32.const 200) (i32.const 4)))))
+        (if (i32.eq (local.get 3) (i32.const 9)) (then
+            (local.set $handle (call $event (i32.const 200) (i32.const 4)))
+            (call $drop (local.get $handle))))
+        (i32.store (i32.const 64) (local.get $handle))
+        (call $wait (i32.const 64) (i32.const 1) (i32.const 80))
+        (call $done)"#;
+    app("", "(i32.const 8)", orchestrator)
 }
 
 pub fn junk() -> Vec<u8> {
@@ -71,6 +114,8 @@ pub fn app(more: &str, describe: &str, orchestrator: &str) -> Vec<u8> {
     let wat = format!(
         r#"(module
         (import "dacapo:guest/orchestration@0.1.0" "wait" (func $wait (param i32 i32 i32)))
+        (import "dacapo:guest/orchestration@0.1.0" "wait-for-external-event" (func $event (param i32 i32) (result i32)))
+        (import "dacapo:guest/orchestration@0.1.0" "[resource-drop]task" (func $drop (param i32)))
         (memory (export "memory") 2)
         {more}
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))

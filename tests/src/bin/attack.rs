@@ -12,7 +12,7 @@ struct Options {
     /// How long each attack lasts.
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
-    /// Only attacks whose name contains this text.
+    /// Only attacks whose name, such as computing/loop, contains this text.
     #[arg(long, default_value = "")]
     only: String,
     /// Print one JSON document.
@@ -23,7 +23,8 @@ struct Options {
 #[tokio::main(flavor = "multi_thread")]
 async fn main() -> Result<()> {
     let Options { seconds, only, json } = Options::parse();
-    let report = run(&AttackOptions { each: Duration::try_from_secs_f64(seconds)?, only }).await?;
+    let options = AttackOptions { each: Duration::try_from_secs_f64(seconds)?, players_max: usize::MAX, only };
+    let report = run(&options).await?;
     match json {
         true => println!("{}", serde_json::to_string_pretty(&report)?),
         false => print!("{}", report.table()),

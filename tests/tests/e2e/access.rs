@@ -1,6 +1,6 @@
 //! Keys, roles and hubs from outside: what opens what, for how long, and what nobody ever sees.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dacapo_tests::host::{Answer, Host, HostOptions, binary, request};
@@ -9,58 +9,65 @@ use serde_json::{Value, json};
 const BASE: &str = "/runtime/webhooks/durabletask";
 
 /// A host that asks for keys, and its administrator.
-struct World {
-    host: Host,
-    root: String,
-    directory: tempfile::TempDir,
+pub struct World {
+    pub host: Host,
+    pub root: String,
+    pub directory: tempfile::TempDir,
 }
 
-fn world(arguments: &[&str]) -> World {
+pub fn world(arguments: &[&str]) -> World {
     let (host, directory) = Host::temporary_locked(arguments).unwrap();
     let root = host.administrator_key().expect("it is the first start").to_owned();
     World { host, root, directory }
 }
 
 impl World {
-    fn send(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {
+    pub fn send(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {
         let body = Some(body.to_string()).filter(|_| body != Value::Null);
         self.host.request_as(key, method, path, body.as_deref().map(str::as_bytes)).unwrap()
     }
 
-    fn get(&self, key: &str, path: &str) -> Answer {
+    pub fn get(&self, key: &str, path: &str) -> Answer {
         self.send(key, "GET", path, Value::Null)
     }
 
-    fn make_hub(&self, name: &str) {
+    pub fn make_hub(&self, name: &str) {
         let made = self.send(&self.root, "POST", "/admin/hubs", json!({ "name": name }));
         assert_eq!(made.status, 201, "{made:?}");
     }
 
-    fn make_key(&self, hub: &str, name: &str, role: &str) -> String {
+    pub fn make_key(&self, hub: &str, name: &str, role: &str) -> String {
         let path = format!("/admin/hubs/{hub}/keys");
         let made = self.send(&self.root, "POST", &path, json!({ "name": name, "role": role }));
         assert_eq!(made.status, 201, "{made:?}");
         made.json()["key"].as_str().unwrap().to_owned()
     }
 
-    fn deploy(&self, key: &str, package: &str) -> Answer {
+    pub fn deploy(&self, key: &str, package: &str) -> Answer {
         let wasm = dacapo_tests::guest(package).unwrap();
         self.host.request_as(key, "POST", &format!("/admin/apps/{package}"), Some(&wasm)).unwrap()
     }
 
-    fn start(&self, key: &str, function: &str, id: &str, input: Value) -> Answer {
+    pub fn start(&self, key: &str, function: &str, id: &str, input: Value) -> Answer {
         self.send(key, "POST", &format!("{BASE}/orchestrators/{function}/{id}?timeout=60"), input)
     }
 }
 
-/// Whether any file below a directory holds these bytes.
-fn holds(directory: &Path, needle: &[u8]) -> bool {
+/// The files below a directory that hold these bytes.
+pub fn holding(directory: &Path, needle: &[u8]) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let mut found = entries.map(|path| match path.is_dir() {
-        true => holds(&path, needle),
-        false => std::fs::read(&path).unwrap().windows(needle.len()).any(|bytes| bytes == needle),
+    let found = entries.flat_map(|path| match path.is_dir() {
+        true => holding(&path, needle),
+        false => {
+            let holds = std::fs::read(&path).unwrap().windows(needle.len()).any(|bytes| bytes == needle);
+            Vec::from_iter(holds.then_some(path))
+        }
     });
-    found.any(|found| found)
+    found.collect()
+}
+
+fn holds(directory: &Path, needle: &[u8]) -> bool {
+    !holding(directory, needle).is_empty()
 }
 
 #[test]

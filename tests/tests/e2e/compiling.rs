@@ -1,12 +1,12 @@
 //! The compiler's own process, with modules that are made to hurt it.
 
 use dacapo_tests::host::{Host, binary};
-use dacapo_wasm::{CompileLimits, Compiler, Config, DeployError, Policy, PoolSize, Runtime, Tenant};
+use dacapo_wasm::{Account, CompileLimits, Compiler, Config, DeployError, Policy, PoolSize, Runtime, Tenant};
 
 fn tenant(directory: &std::path::Path, compile: CompileLimits) -> Tenant {
     let compiler = Compiler::Child { program: binary().unwrap().to_owned() };
     let config = Config { pool: PoolSize::small(), compiler, ..Config::new(directory.join("modules"), directory.join("cache")) };
-    Runtime::new(config).unwrap().tenant(Policy { compile, ..Policy::default() })
+    Runtime::new(config).unwrap().tenant(Account::default(), Policy { compile, ..Policy::default() })
 }
 
 /// Valid, and much work: functions of many values that live long, none of which can be left out.

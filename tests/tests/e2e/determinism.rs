@@ -48,7 +48,7 @@ fn hub_file(data: &std::path::Path) -> String {
 fn executor(data: &std::path::Path) -> Arc<dyn Executor> {
     let settings = dacapo::config::Settings { data: data.to_owned(), ..dacapo::config::Settings::default() };
     let runtime = dacapo_wasm::Runtime::new(settings.runtime()).unwrap();
-    Arc::new(runtime.tenant(settings.policy(&settings.limits).unwrap()))
+    Arc::new(runtime.tenant(dacapo_wasm::Account::default(), settings.policy(&settings.limits).unwrap()))
 }
 
 /// Takes the history turn by turn: the turns before are replayed cold, the messages of the next are delivered, and the

@@ -46,7 +46,7 @@ fn import(host: &Host, query: &str, file: &str) -> Answer {
 #[test]
 fn a_hub_is_moved_whole() {
     let (from, _directory) = busy();
-    let file = export(&from, "/admin/export?withModules=true");
+    let file = export(&from, "/admin/export");
     let (mut to, _other) = Host::temporary(&[]).unwrap();
     let answer = import(&to, "resume=true", &file);
     assert_eq!(answer.status, 200, "{answer:?}");

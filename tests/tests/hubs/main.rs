@@ -4,6 +4,7 @@ mod fairness;
 mod limits;
 mod modules;
 mod opening;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::*;
-use crate::api::{administration, audit, keys, secrets};
+use crate::api::{administration, audit, keys, secrets, usage};
 
 const DONE: Answer = answer(204, Nothing, "It is done.");
 
@@ -84,6 +84,18 @@ pub(super) static ADMINISTRATION: Group = Group {
             takes: Takes::Nothing,
             answers: &[answer(200, Json("LimitList"), "Every limit."), NO_HUB],
             handler: |call| Box::pin(administration::limits_of_hub(call)),
+        },
+        Route {
+            method: Method::GET,
+            pattern: "hubs/{hubName}/usage",
+            operation: "getHubUsage",
+            summary: "What a task hub has used since it was created, by function, and how much it holds. It is not opened for \
+                      that.",
+            parameters: &[],
+            needs: Needs::Hub(Role::Read),
+            takes: Takes::Nothing,
+            answers: &[answer(200, Json("HubUsage"), "The sums."), NO_HUB],
+            handler: |call| Box::pin(usage::of_hub(call)),
         },
         Route {
             method: Method::GET,

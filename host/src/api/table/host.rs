@@ -3,7 +3,8 @@
 use axum::http::Method;
 
 use super::*;
-use crate::api::{admin, openapi};
+use crate::api::{admin, openapi, usage};
+use crate::metrics;
 
 pub(super) static HOST: Group = Group {
     name: "host",
@@ -33,6 +34,21 @@ pub(super) static HOST: Group = Group {
             takes: Takes::Nothing,
             answers: &[answer(200, Json("Object"), "OpenAPI 3.1.")],
             handler: |call| Box::pin(openapi::serve(call)),
+        },
+        Route {
+            method: Method::GET,
+            pattern: "metrics",
+            operation: "metrics",
+            summary: "What all task hubs have used, for Prometheus. None is opened for that.",
+            parameters: &[],
+            needs: Needs::Host(Role::Read),
+            takes: Takes::Nothing,
+            answers: &[
+                answer(200, Text(metrics::MEDIA_TYPE), "Counters by hub and function, in the text format of OpenMetrics."),
+                FAULT,
+                CLOSING,
+            ],
+            handler: |call| Box::pin(usage::metrics(call)),
         },
     ],
 };

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::*;
-use crate::api::{events, instances, messages, purge};
+use crate::api::{events, instances, messages, purge, usage};
 
 pub(super) static INSTANCES: Group = Group {
     name: "instances",
@@ -87,6 +87,17 @@ pub(super) static INSTANCES: Group = Group {
             takes: Takes::Nothing,
             answers: &[PURGED, NO_INSTANCE, answer(412, Json("ErrorText"), "It has not ended."), DISK_FULL],
             handler: |call| Box::pin(purge::purge(call)),
+        },
+        Route {
+            method: Method::GET,
+            pattern: "instances/{instanceId}/receipt",
+            operation: "getReceipt",
+            summary: "What an instance has cost since it was started. Not part of Durable Functions.",
+            parameters: &[],
+            needs: Needs::Instance(Role::Read),
+            takes: Takes::Nothing,
+            answers: &[answer(200, Json("Receipt"), "Its receipt, up to its last turn."), NO_INSTANCE],
+            handler: |call| Box::pin(usage::of_instance(call)),
         },
         Route {
             method: Method::POST,

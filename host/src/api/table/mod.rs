@@ -12,7 +12,7 @@ mod transfer;
 
 use super::body::Takes;
 use super::parameter::*;
-use super::route::Sends::{self, Events, Json, Lines, Nothing};
+use super::route::Sends::{self, Events, Json, Lines, Nothing, Text};
 use super::route::{Answer, Group, Route};
 use crate::access::{Needs, Role};
 

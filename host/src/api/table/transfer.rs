@@ -28,7 +28,7 @@ pub(super) static TRANSFER: Group = Group {
             pattern: "admin/export",
             operation: "exportHub",
             summary: "All versions and all instances of a task hub, each instance as one moment saw it, while the hub goes on.",
-            parameters: &[&WITH_MODULES.about],
+            parameters: &[&WITH_ALL_MODULES.about],
             needs: Needs::Hub(Role::Administer),
             takes: Takes::Nothing,
             answers: &[answer(200, Lines("ExportLine"), "The file. One without `done` at its end was broken off."), NO_HUB],

@@ -2,6 +2,7 @@
 
 mod grant;
 mod limits;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -18,12 +19,13 @@ use super::output::{print, print_table, properties, table};
 use super::pages::PageArguments;
 use super::times::local_time;
 
-/// Task hubs: make, list, change, suspend and delete them. Needs an administrator's key of the host.
+/// Task hubs: make, list, change, suspend and delete them, and see what they use. Changes need an administrator's key of the host.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
   dacapo hub create acme --limit apps=3
   dacapo hub limits acme
+  dacapo hub usage acme
   dacapo hub grant acme --outbound api.example.org
   dacapo hub suspend acme --reason unpaid")]
 pub(super) enum Hub {
@@ -31,6 +33,7 @@ pub(super) enum Hub {
     List(List),
     Show(Show),
     Limits(limits::Limits),
+    Usage(usage::Usage),
     SetLimit(limits::SetLimit),
     Grant(grant::Grant),
     Suspend(Suspend),
@@ -120,6 +123,7 @@ impl Hub {
             Hub::List(command) => command.run(),
             Hub::Show(command) => command.run(),
             Hub::Limits(command) => command.run(),
+            Hub::Usage(command) => command.run(),
             Hub::SetLimit(command) => command.run(),
             Hub::Grant(command) => command.run(),
             Hub::Suspend(command) => command.run(),

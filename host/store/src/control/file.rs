@@ -25,6 +25,8 @@ const KEY_NAMES: TableDefinition<(&str, &str), KeyHash> = TableDefinition::new("
 const KEY_USES: TableDefinition<KeyHash, i64> = TableDefinition::new("key_uses");
 /// Folded hub and name → what the host makes of the secret.
 const SECRETS: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("secrets");
+/// Folded hub → what it has used, as the host writes it.
+const USAGE: TableDefinition<&str, &[u8]> = TableDefinition::new("usage");
 const FACTS: TableDefinition<&str, &[u8]> = TableDefinition::new("facts");
 pub(super) const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
 /// Folded scope, whether denied, and number.
@@ -119,7 +121,7 @@ impl ControlFile {
         })
     }
 
-    /// Removes a hub, its keys and its secrets, and what it needed; the audit log stays. `NoHub`.
+    /// Removes a hub, its keys, its secrets, what it has used and what it needed; the audit log stays. `NoHub`.
     pub fn delete_hub(&self, name: &str, entry: &AuditEntry) -> Result<()> {
         let folded = fold(name);
         let hashes = self.change(entry, |txn| {
@@ -128,6 +130,7 @@ impl ControlFile {
             }
             txn.open_table(WAKES)?.remove(folded.as_str())?;
             modules::forget(txn, &folded)?;
+            txn.open_table(USAGE)?.remove(folded.as_str())?;
             let (mut names, mut keys, mut uses) = (txn.open_table(KEY_NAMES)?, txn.open_table(KEYS)?, txn.open_table(KEY_USES)?);
             let mut hashes = Vec::new();
             for row in names.extract_from_if((folded.as_str(), "").., |(hub, _), _| hub == folded)? {
@@ -154,20 +157,38 @@ impl ControlFile {
 
     /// All hubs that were ever opened, with their folded names.
     pub fn wakes(&self) -> Result<Vec<(String, Wake)>> {
-        self.read(|txn| {
-            let wakes = txn.open_table(WAKES)?;
-            let wake = |row: std::result::Result<(redb::AccessGuard<&str>, redb::AccessGuard<&[u8]>), redb::StorageError>| {
-                let (name, wake) = row?;
-                Ok((name.value().to_owned(), decode(wake.value())?))
-            };
-            wakes.iter()?.map(wake).collect()
-        })
+        self.read(|txn| by_name(txn, WAKES))
     }
 
     pub fn set_wake(&self, hub: &str, wake: Wake) -> Result<()> {
         let hub = fold(hub);
         self.write(|txn| {
             txn.open_table(WAKES)?.insert(hub.as_str(), encode(&wake).as_slice())?;
+            Ok(Ok(()))
+        })
+    }
+
+    // What hubs have used. Only the host knows what that is.
+
+    pub fn usage<T: DeserializeOwned>(&self, hub: &str) -> Result<Option<T>> {
+        self.read(|txn| get(txn, USAGE, fold(hub).as_str()))
+    }
+
+    /// Of all hubs that have used anything, by folded name.
+    pub fn usages<T: DeserializeOwned>(&self) -> Result<HashMap<String, T>> {
+        self.read(|txn| by_name(txn, USAGE))
+    }
+
+    /// Keeps what hubs have used, each in the place of what was kept of it; what is said of a hub that is gone is dropped.
+    pub fn put_usages<T: Serialize>(&self, usages: &HashMap<String, T>) -> Result<()> {
+        self.write(|txn| {
+            let (hubs, mut kept) = (txn.open_table(HUBS)?, txn.open_table(USAGE)?);
+            for (hub, usage) in usages {
+                let hub = fold(hub);
+                if hubs.get(hub.as_str())?.is_some() {
+                    kept.insert(hub.as_str(), encode(usage).as_slice())?;
+                }
+            }
             Ok(Ok(()))
         })
     }
@@ -377,7 +398,7 @@ fn prepare(database: &Database) -> std::result::Result<(), Fault> {
         }
         Some([]) | None => return Err(StoreError::Corrupt("it is not the control file of a host".into()).into()),
     }
-    for table in [HUBS, WAKES, FACTS] {
+    for table in [HUBS, WAKES, USAGE, FACTS] {
         txn.open_table(table)?;
     }
     txn.open_table(KEYS)?;
@@ -420,6 +441,19 @@ fn get<K: redb::Key + 'static, T: DeserializeOwned>(
     let table = txn.open_table(table)?;
     let value = table.get(key)?;
     value.map(|bytes| decode(bytes.value())).transpose()
+}
+
+/// The rows of a table of names.
+fn by_name<T: DeserializeOwned, C: FromIterator<(String, T)>>(
+    txn: &ReadTransaction,
+    table: TableDefinition<&'static str, &'static [u8]>,
+) -> std::result::Result<C, Fault> {
+    let mut rows = Vec::new();
+    for row in txn.open_table(table)?.iter()? {
+        let (name, value) = row?;
+        rows.push((name.value().to_owned(), decode(value.value())?));
+    }
+    Ok(rows.into_iter().collect())
 }
 
 pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! The control file: what it keeps, and that every change tells of itself.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use dacapo_core::VersionId;
@@ -86,14 +86,17 @@ fn a_hub_takes_its_keys_and_secrets_with_it_and_nobody_elses() {
         world.file.add_key(&hash(2), &key(of(name), "two"), &tell).expect("it is new");
         world.file.put_secret(name, "token", b"sealed", &tell).expect("there is room");
         world.file.set_wake(name, Wake::Open).expect("there is room");
+        world.file.put_usages(&HashMap::from([(name.to_uppercase(), 5)])).expect("there is room");
     }
     world.file.delete_hub("a", &entry(&of("a"), "hub.delete")).expect("it is there");
     assert_eq!(world.file.key(&[1, 0].repeat(16).try_into().expect("32 bytes")).expect("it reads"), None);
     assert_eq!(world.file.secret("a", "token").expect("it reads"), None);
+    assert_eq!(world.file.usage::<u64>("a").expect("it reads"), None);
     assert_eq!(world.file.wakes().expect("it reads"), [("ab".into(), Wake::Open), ("b".into(), Wake::Open)]);
     for name in ["ab", "b"] {
         assert_eq!(world.file.keys(&of(name)).expect("it reads").len(), 2);
         assert_eq!(world.file.secret_names(name).expect("it reads"), ["token"]);
+        assert_eq!(world.file.usage(name).expect("it reads"), Some(5));
     }
 }
 
@@ -118,6 +121,18 @@ fn a_module_is_needed_until_no_hub_needs_it() {
     assert!(needed(one) && needed(two), "the first hub needs both");
     world.file.delete_hub("a", &entry(&of("a"), "hub.delete")).expect("it is there");
     assert!(!needed(one) && !needed(two) && of_hub("a").is_empty());
+}
+
+#[test]
+fn what_hubs_have_used_is_kept_while_they_are_there() {
+    let world = world();
+    world.file.create_hub(&hub("Hub"), &entry(&of("Hub"), "hub.create")).expect("it is new");
+    let used = |hub: &str, number: u64| HashMap::from([(hub.to_owned(), number), ("gone".to_owned(), 1)]);
+    world.file.put_usages(&used("hUB", 7)).expect("there is room");
+    world.file.put_usages(&used("Hub", 9)).expect("there is room");
+    let world = world.reopened();
+    assert_eq!(world.file.usages().expect("it reads"), HashMap::from([("hub".to_owned(), 9)]));
+    assert_eq!(world.file.usage::<u64>("gone").expect("it reads"), None);
 }
 
 #[test]

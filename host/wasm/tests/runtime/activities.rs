@@ -17,7 +17,10 @@ fn call() -> ActivityCall {
 }
 
 pub async fn run(host: &Host, guest: &Guest) -> Result<String, Failure> {
-    let version = host.deploy(guest);
+    run_version(host, host.deploy(guest)).await
+}
+
+pub async fn run_version(host: &Host, version: VersionId) -> Result<String, Failure> {
     host.tenant.run_activity(version, call()).await.map(|output| output.to_string())
 }
 

@@ -100,7 +100,7 @@ fn more_deployments_of_a_tenant_than_may_wait_are_refused() {
         // None of the others can have ended.
         let first = heard.recv().unwrap();
         assert!(matches!(first, DeployError::Busy { waiting: 8 }), "{first}");
-        let other = host.runtime.tenant(Default::default());
+        let other = host.runtime.tenant(Default::default(), Default::default());
         let others = threads.spawn(move || other.prepare(&module(10)).unwrap_err());
         std::fs::write(directory.path().join("go"), "").unwrap();
         let why = others.join().unwrap();

@@ -1,8 +1,11 @@
 use std::sync::{Arc, Mutex};
 
-use dacapo_core::entity::{Operation, OperationResult, OperationScope, SharedOperation};
+use dacapo_core::entity::{EntityMemory, EntityTurn, Operation, OperationResult, OperationScope, SharedOperation};
 use dacapo_core::execution::Limits;
-use dacapo_core::{EntityGuest, ExecutionId, Executor, Failure, FunctionName, InstanceId, Timestamp, VersionId};
+use dacapo_core::{
+    Delivery, EntityGuest, Event, ExecutionId, Executor, Failure, FunctionName, InstanceId, InstanceRecord, Message, Row,
+    Timestamp, Usage, VersionId,
+};
 use dacapo_wasm::PoolSize;
 
 use crate::guest::{Guest, Kind};
@@ -159,6 +162,29 @@ fn fuel_is_per_operation() {
     for _ in 0..5 {
         assert!(entity.run("do", "1").is_ok());
     }
+}
+
+/// What a turn with so many operations costs.
+fn receipt(host: &Host, version: VersionId, operations: usize) -> Usage {
+    let event = Event::OperationRequested { operation: "do".into(), input: "1".into(), caller: None, deliver_at: None };
+    let message = Message { to: InstanceId::any("@thing@a").unwrap(), execution: None, sent_at: Timestamp(0), event };
+    let record = InstanceRecord::pending(Row(1), &message).unwrap();
+    let inbox = vec![Delivery { message, stored: None }; operations];
+    let (executor, limits) = (&host.tenant, Limits::default());
+    let turn = EntityTurn { executor, limits: &limits, now: Timestamp(START * 1_000_000), active_version: Some(version) };
+    turn.run(record, EntityMemory::default(), inbox).commit.unwrap().record.usage
+}
+
+#[test]
+fn the_receipt_holds_what_operations_have_spent() {
+    let host = Host::new();
+    let version = host.deploy(&Guest::entity("(call $spin (i32.const 100000)) (call $forgotten)"));
+    let [one, two, three] = [1, 2, 3].map(|operations| receipt(&host, version, operations));
+    assert_eq!((one.operations, two.operations, three.operations), (1, 2, 3));
+    assert!(one.fuel > 200_000, "{one:?}");
+    assert_eq!(three.fuel - two.fuel, two.fuel - one.fuel);
+    let stopped = host.deploy(&Guest::entity("(call $loop_for_ever) (call $done)"));
+    assert!(receipt(&host, stopped, 1).fuel >= 2_000_000);
 }
 
 #[test]

@@ -199,3 +199,25 @@ fn components_within_components_are_refused_before_they_are_compiled() {
     let functions = vec![("main", Kind::Orchestrator); 3];
     assert!(host.runtime.prepare(&Guest { functions, ..Guest::default() }.module()).is_err());
 }
+
+/// The places of guests in memory are used again, by guests of whatever tenant.
+#[tokio::test]
+async fn a_guest_finds_nothing_of_the_one_that_had_its_place_before() {
+    // In the pages that a place keeps, in those that it gives back, in one that is grown, and in a global.
+    let look = "(local $seen i64)
+        (drop (memory.grow (i32.const 1)))
+        (local.set $seen (i64.or (i64.load (i32.const 12000)) (i64.load (i32.const 400000))))
+        (local.set $seen (i64.or (local.get $seen) (i64.or (i64.load (i32.const 524288)) (global.get $kept))))";
+    let leave = "(i64.store (i32.const 12000) (i64.const 7)) (i64.store (i32.const 400000) (i64.const 7))
+        (i64.store (i32.const 524288) (i64.const 7)) (global.set $kept (i64.const 7))";
+    let guest = |leave: &str| -> Guest {
+        let body = format!("{look} {leave} (call $number (local.get $seen))");
+        Guest { more: "(global $kept (mut i64) (i64.const 0))", ..Guest::activity(body.leak()) }
+    };
+    let host = Host::new();
+    let (messy, curious) = (host.deploy(&guest(leave)), host.deploy(&guest("")));
+    // More often than there are places.
+    for version in [messy, curious].repeat(40) {
+        assert_eq!(activities::run_version(&host, version).await.unwrap(), "0");
+    }
+}

@@ -64,6 +64,18 @@ async fn send(host: &Host, request: &str) -> Result<String, Failure> {
     host.tenant.run_http(None, call).await.map(|output| output.to_string())
 }
 
+#[tokio::test]
+async fn what_goes_over_the_connection_is_counted() {
+    let answer = ok("", &"x".repeat(5_000));
+    let mut server = Server::answering(answer.clone()).await;
+    let host = allowing(&server);
+    let request = format!(r#"{{"method":"POST","uri":"http://{}/","content":"{}"}}"#, server.authority, "y".repeat(3_000));
+    send(&host, &request).await.unwrap();
+    let request = server.heard().await.join("\r\n");
+    assert_eq!(host.outbound.take(), (request.len() as u64, answer.len() as u64));
+    assert_eq!(host.outbound.take(), (0, 0));
+}
+
 /// A host that may reach the server.
 fn allowing(server: &Server) -> Host {
     Host::with(|setup| setup.policy.outbound = AllowList::parse([&server.authority]).unwrap())

@@ -67,6 +67,44 @@ fn fuel_is_per_turn_hot_and_cold() {
     });
 }
 
+/// Fuel that each turn has added to the receipt.
+fn fuel_of_turns(host: &Host, guest: &Guest, hot: bool, turns: usize) -> Vec<u64> {
+    let mut instance = Instance::new(host, host.deploy(guest), hot);
+    instance.start();
+    let mut sums = vec![instance.record.usage.fuel];
+    for _ in 1..turns {
+        sums.push(instance.go().record.usage.fuel);
+    }
+    let before = [0].into_iter().chain(sums.clone());
+    before.zip(sums).map(|(before, after)| after - before).collect()
+}
+
+#[test]
+fn the_receipt_holds_what_was_spent_and_a_replay_spends_it_again() {
+    let host = Host::new();
+    let guest = Guest::orchestrator(
+        "(call $spin (i32.const 100000)) (call $await_event)
+         (call $spin (i32.const 200000)) (call $await_event)
+         (call $spin (i32.const 300000)) (call $done)",
+    );
+    let hot = fuel_of_turns(&host, &guest, true, 3);
+    let [first, second, third] = hot[..] else { panic!("{hot:?}") };
+    assert!((200_000..1_000_000).contains(&(second - first)), "a round is a few instructions: {hot:?}");
+    assert!((third - second).abs_diff(second - first) < 1_000, "{hot:?}");
+    let cold = fuel_of_turns(&host, &guest, false, 3);
+    assert_eq!(cold, [first, first + second, first + second + third]);
+}
+
+#[test]
+fn a_guest_that_is_stopped_has_spent_all_the_same() {
+    let host = Host::new();
+    let fuel = fuel_of_turns(&host, &Guest::orchestrator("(call $loop_for_ever) (call $done)"), true, 1);
+    assert!((2_000_000..2_100_000).contains(&fuel[0]), "{fuel:?}");
+    let calls = "(loop $again (call $log (i32.const 2) (i32.const 3000) (i32.const 60000)) (br $again)) (call $done)";
+    let fuel = fuel_of_turns(&host, &Guest::orchestrator(calls), true, 1);
+    assert!((2_000_000..2_100_000).contains(&fuel[0]), "what the host does for it counts: {fuel:?}");
+}
+
 #[test]
 fn fuel_is_not_reset_by_a_wait_that_does_not_block() {
     let guest = Guest::orchestrator(

@@ -1,5 +1,6 @@
 //! An instance between turns, and the directories of a runtime.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dacapo_core::execution::Limits;
@@ -8,7 +9,7 @@ use dacapo_core::{
     Delivery, Event, ExecutionId, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message, Row, Seq, Timestamp,
     VersionId,
 };
-use dacapo_wasm::{Compiler, Config, GuestLimits, Policy, PoolSize, Runtime, Tenant};
+use dacapo_wasm::{Account, Compiler, Config, GuestLimits, OutboundBytes, Policy, PoolSize, Runtime, Tenant};
 use tempfile::TempDir;
 
 use crate::guest::Guest;
@@ -18,6 +19,8 @@ pub struct Host {
     pub runtime: Runtime,
     pub tenant: Tenant,
     pub config: Config,
+    /// What the tenant's activities send and receive.
+    pub outbound: Arc<OutboundBytes>,
     policy: Policy,
     _directory: TempDir,
 }
@@ -54,13 +57,16 @@ impl Host {
         config.pool = pool;
         config.compiler = compiler;
         let runtime = Runtime::new(config.clone()).unwrap();
-        Self { tenant: runtime.tenant(policy.clone()), runtime, config, policy, _directory: directory }
+        let account = Account::default();
+        let outbound = account.outbound.clone();
+        Self { tenant: runtime.tenant(account, policy.clone()), runtime, config, outbound, policy, _directory: directory }
     }
 
     /// The same directories in a new process, so to speak.
     pub fn restart(&mut self) {
         self.runtime = Runtime::new(self.config.clone()).unwrap();
-        self.tenant = self.runtime.tenant(self.policy.clone());
+        let account = Account { outbound: self.outbound.clone(), ..Account::default() };
+        self.tenant = self.runtime.tenant(account, self.policy.clone());
     }
 
     pub fn deploy(&self, guest: &Guest) -> VersionId {

@@ -117,6 +117,9 @@ impl Bench {
         if self.wants("deployment under load") {
             self.deployment_under_load().await?;
         }
+        if self.wants("replay gate") {
+            self.replay_gate(self.scaled(1_000)).await?;
+        }
         if self.wants("compiling") {
             self.compiling()?;
         }

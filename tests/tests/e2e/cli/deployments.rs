@@ -97,3 +97,24 @@ fn an_instance_is_exported_replayed_and_imported() {
     std::fs::write(&path, "junk").unwrap();
     assert!(there.fails(1, &["import", file]).contains("line 1"));
 }
+
+#[test]
+fn a_manifest_beside_the_file_is_deployed_with_it() {
+    let (host, directory) = Host::temporary(&[]).unwrap();
+    let cli = Cli::of(&host);
+    let file = directory.path().join("app.wasm");
+    std::fs::copy(dacapo_tests::guest_path("example-hello-sequence").unwrap(), &file).unwrap();
+    let path = file.to_str().unwrap();
+    std::fs::write(directory.path().join("app.manifest.json"), r#"{"name":"greeter","version":"7.1"}"#).unwrap();
+    assert!(cli.ok(&["deploy", path]).contains("App 'greeter'"));
+    assert!(cli.ok(&["versions", "greeter"]).contains("7.1"));
+
+    let other = directory.path().join("other.json");
+    let named = ["deploy", path, "--manifest", other.to_str().unwrap()];
+    assert!(cli.fails(1, &named).contains("No such file"));
+    std::fs::write(&other, r#"{"nome":"x"}"#).unwrap();
+    assert!(cli.fails(1, &named).contains("unknown field `nome`"));
+    let own = dacapo_tests::guest_path("example-file-index").unwrap();
+    std::fs::write(&other, "{}").unwrap();
+    assert!(cli.fails(1, &["deploy", own.to_str().unwrap(), "--manifest", other.to_str().unwrap()]).contains("one of its own"));
+}

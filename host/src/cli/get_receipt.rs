@@ -1,0 +1,64 @@
+use clap::Args;
+use serde::Deserialize;
+
+use super::client::{Connection, Target};
+use super::error::CliError;
+use super::instance::IdArgument;
+use super::output::{print, print_table, printable, properties};
+use super::times::seconds_of;
+
+/// Show what an instance has cost since it was started.
+///
+/// Fuel is about one unit for each wasm instruction, replays included. Activities are counted by the time for which they had
+/// their places, whether they computed or waited. `dacapo hub usage` shows the sums of a task hub.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dacapo get-receipt order-17
+  dacapo get-receipt --id order-17 --json | jq .fuel")]
+pub(super) struct GetReceipt {
+    #[command(flatten)]
+    instance: IdArgument,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Receipt {
+    name: String,
+    turns: u64,
+    replayed_events: u64,
+    fuel: u64,
+    operations: u64,
+    activities: u64,
+    activity_micros: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl GetReceipt {
+    pub fn run(self) -> Result<(), CliError> {
+        let id = self.instance.id();
+        let answer = self.connection.client().get(&Target::instance(id, ["receipt"]))?.about_instance(id)?;
+        if self.connection.json {
+            return print(answer.text);
+        }
+        let receipt: Receipt = answer.parse()?;
+        let mut rows = properties();
+        rows.add_row(["Name", &printable(&receipt.name)]);
+        for (what, count) in [
+            ("Turns", receipt.turns),
+            ("Replayed events", receipt.replayed_events),
+            ("Fuel", receipt.fuel),
+            ("Operations", receipt.operations),
+            ("Activities", receipt.activities),
+        ] {
+            rows.add_row([what, &count.to_string()]);
+        }
+        rows.add_row(["Activity time", &seconds_of(receipt.activity_micros)]);
+        rows.add_row(["Bytes in", &receipt.bytes_in.to_string()]);
+        rows.add_row(["Bytes out", &receipt.bytes_out.to_string()]);
+        print_table(rows)
+    }
+}

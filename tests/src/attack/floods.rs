@@ -1,0 +1,153 @@
+//! Attacks that are too much of something: bytes that come too slowly, connections, requests, answers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use hyper::Method;
+use hyper::body::Bytes;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::attacker::{Attacker, Tally, said};
+use super::attacks::Played;
+use crate::wire::statuses;
+
+const BASE: &str = "/runtime/webhooks/durabletask";
+
+/// Longer than any limit of the stage.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn slow_heads(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    Box::pin(async move { trickle(&attacker, &tally, until, "GET /healthz HTTP/1.1\r\nx-slow: ").await })
+}
+
+pub fn slow_bodies(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    let head = format!(
+        "POST {BASE}/orchestrators/spin_orchestrator HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {}\r\ncontent-length: 1000000\r\n\r\n",
+        attacker.tenant.key
+    );
+    Box::pin(async move { trickle(&attacker, &tally, until, &head).await })
+}
+
+/// Sends a byte now and then, until it is cut off.
+async fn trickle(attacker: &Attacker, tally: &Tally, until: Instant, head: &str) -> Result<()> {
+    loop {
+        let begin = Instant::now();
+        let mut stream = attacker.open().await?;
+        stream.write_all(head.as_bytes()).await?;
+        while begin.elapsed() < PATIENCE && stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let cut_off = begin.elapsed() < PATIENCE;
+        tally.count(if cut_off { "cut off" } else { "a connection for as long as it likes" }, cut_off);
+        if Instant::now() >= until {
+            return Ok(());
+        }
+    }
+}
+
+/// Keeps every connection that it gets.
+pub fn connections(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    const TRIED: usize = 500;
+    const ALLOWED: usize = 256;
+    Box::pin(async move {
+        let mut tried = Vec::new();
+        for _ in 0..TRIED {
+            tried.push(attacker.open().await?);
+        }
+        // The last one is refused after all others were decided on.
+        let mut byte = [0];
+        let last = tried.last_mut().expect("there are many");
+        let refused = tokio::time::timeout(PATIENCE, last.read(&mut byte)).await.is_ok();
+        tally.count(if refused { "the last one refused" } else { "the last one as well" }, refused);
+        let mut kept = 0;
+        for stream in &mut tried {
+            // One that was refused has ended: there is no need to wait for that.
+            kept += usize::from(tokio::time::timeout(Duration::ZERO, stream.read(&mut byte)).await.is_err());
+        }
+        tally.count(&format!("{kept} connections kept"), (1..=ALLOWED).contains(&kept));
+        tokio::time::sleep_until(until.into()).await;
+        Ok(())
+    })
+}
+
+pub fn listeners(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    let head = format!("GET {BASE}/events HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {}\r\n\r\n", attacker.tenant.key);
+    Box::pin(async move {
+        let mut stream = attacker.open().await?;
+        stream.write_all(head.as_bytes()).await?;
+        tokio::time::sleep_until(until.into()).await;
+        let mut read = vec![0; 4_096];
+        let count = stream.read(&mut read).await?;
+        let statuses = statuses(&String::from_utf8_lossy(&read[..count]));
+        tally.count(&format!("{statuses:?} and events that it had not read"), matches!(statuses[..], [200 | 429]));
+        Ok(())
+    })
+}
+
+pub fn requests(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    repeated(attacker, tally, until, "instances/none", &[404, 429])
+}
+
+pub fn lists(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    repeated(attacker, tally, until, "instances?instanceIdPrefix=evil&top=1000&showInput=true", &[200, 429])
+}
+
+fn repeated(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant, path: &'static str, expected: &'static [u16]) -> Played {
+    Box::pin(async move {
+        let mut connection = attacker.connect().await?;
+        while Instant::now() < until {
+            let answer = connection.manage(Method::GET, path, "").await?;
+            tally.count(&answer.status.to_string(), expected.contains(&answer.status));
+        }
+        Ok(())
+    })
+}
+
+pub fn large_bodies(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    let body = Bytes::from(format!("\"{}\"", "x".repeat(16 << 20)));
+    Box::pin(async move {
+        while Instant::now() < until {
+            let mut connection = attacker.connect().await?;
+            let answer = connection.manage(Method::POST, "orchestrators/call_named", body.clone()).await?;
+            tally.count(&answer.status.to_string(), answer.status == 413);
+        }
+        Ok(())
+    })
+}
+
+pub fn deep_json(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    const DEPTH: usize = 1_000_000;
+    let body = Bytes::from(format!("{}1{}", "[".repeat(DEPTH), "]".repeat(DEPTH)));
+    Box::pin(async move {
+        let mut connection = attacker.connect().await?;
+        while Instant::now() < until {
+            let answer = connection.manage(Method::POST, "orchestrators/call_named", body.clone()).await?;
+            // JSON it is; what becomes of it is between the attacker and its guest.
+            tally.count(&answer.status.to_string(), matches!(answer.status, 202 | 400));
+        }
+        Ok(())
+    })
+}
+
+/// Fills its hub until nothing goes in any more, and then tries on.
+pub fn fill_disk(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    const TRIES_MAX: usize = 100;
+    Box::pin(async move {
+        let mut connection = attacker.connect().await?;
+        let mut full = false;
+        for _ in 0..TRIES_MAX {
+            let answer = attacker.run(&mut connection, "fill", &json!(1 << 20)).await?;
+            let said = said(&answer);
+            let refused = (answer.status == 507 || said.failed) && said.says("storage_bytes");
+            full |= refused;
+            tally.count(&format!("{} {}", answer.status, said.text), refused || answer.status == 200);
+            if full && Instant::now() >= until {
+                return Ok(());
+            }
+        }
+        tally.count("more room than its hub has", full);
+        Ok(())
+    })
+}
