@@ -88,7 +88,7 @@ limits! {
     requests_per_second = 10_000, "requests per second", TryLater, "Requests of clients, a second's worth of which may come at once.";
     payload_bytes = 4 << 20, "bytes", TooLarge, "One input, output, event or custom status.";
     instances_alive = 1_000_000, "instances", TryLater, "Orchestrations that have not ended, and entities.";
-    inbox_messages = 10_000, "messages", TryLater, "Messages that wait for one instance, because it is suspended, locked or has not begun.";
+    inbox_messages = 10_000, "messages", TryLater, "Messages that wait for one instance, because it is suspended, locked or has not begun. What instances send to one for which so many wait is dropped, with a line in the log; who calls an entity is told.";
     storage_bytes = 16 << 30, "bytes", NoRoom, "The hub's file. What clients send is refused above it; a tenth more, and turns that add to it fail.";
 
     // What an orchestrator or entity may do.

@@ -103,6 +103,7 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
         stopping: stopping.clone(),
         payload_bytes: settings.limits.payload_bytes as usize,
         module_bytes: settings.limits.module_bytes as usize,
+        bodies_bytes: settings.http.bodies_bytes,
         access: access.clone(),
     };
     let connections = settings.connection_limits(raise_open_files());
@@ -114,11 +115,12 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
             "fewer connections at once than wanted: the limit of open files allows no more"
         );
     }
+    let secure = tls.is_some();
     let server = ServerOptions { api: api::router(options), tls, connections, times: settings.time_limits() };
     let mut server = tokio::spawn(server::serve(listener, server, stopping.clone()));
 
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "the address is not a loopback address, and keys travel over it in clear");
+    if !address.ip().is_loopback() && !secure {
+        tracing::warn!(%address, "the address is not a loopback address, and without TLS keys travel over it in clear");
     }
     let first_key = access.first_key().context("making the first key")?;
     start.announce.ready(&Ready {
@@ -157,7 +159,7 @@ fn own_compiler() -> anyhow::Result<Compiler> {
 }
 
 /// Starts what all hubs of the host share. Must be called within a tokio runtime.
-fn share(settings: &Settings, compiler: Compiler) -> anyhow::Result<Shared> {
+fn share(settings: &Settings, control: Arc<ControlFile>, compiler: Compiler) -> anyhow::Result<Shared> {
     let runtime = Runtime::new(dacapo_wasm::Config { compiler, ..settings.runtime() }).context("preparing to run WebAssembly")?;
     let room = settings.room();
     if (room.hot_instances as u64) < u64::from(settings.engine.hot_instances) {
@@ -167,6 +169,7 @@ fn share(settings: &Settings, compiler: Compiler) -> anyhow::Result<Shared> {
     Shared::new(SharedOptions {
         directory: settings.data.clone(),
         runtime,
+        control,
         threads: settings.turn_threads(),
         room,
         store: StoreOptions::default(),
@@ -214,7 +217,7 @@ fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>, sec
     };
     let hubs = Hubs::open(HubsOptions {
         control: access.control().clone(),
-        shared: share(settings, own_compiler()?)?,
+        shared: share(settings, access.control().clone(), own_compiler()?)?,
         rules: Box::new(rules),
         retention: settings.retention(),
         webhook: settings.webhook()?,
@@ -232,7 +235,8 @@ pub fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
     let rules = HubRules { limits, policy, of_apps: BTreeMap::new() };
     let (name, retention, webhook) = (settings.task_hub.clone(), settings.retention(), settings.webhook()?);
     let versions = settings.versions;
-    let shared = share(settings, Compiler::default())?;
+    let control = open_control_file(&prepare_directory(&settings.data)?)?;
+    let shared = share(settings, control, Compiler::default())?;
     let (hub, _) = Hub::open(&shared, HubOptions { name, rules, retention, webhook, versions, meters: Arc::default() })?;
     Ok(hub)
 }

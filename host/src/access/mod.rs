@@ -20,7 +20,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use dacapo_core::InstanceId;
-use dacapo_store::control::{AuditEntry, ControlError, ControlFile, KeyRecord};
+use dacapo_store::control::{AuditEntry, ControlError, ControlFile, KeyHash, KeyRecord};
+use tokio::sync::watch;
 
 pub use dacapo_store::control::{Role, Scope};
 pub use key::{KEY_NAME_CHARS_MAX, KEY_NAME_RULE, KeyText, is_key_name};
@@ -64,7 +65,10 @@ pub enum Caller {
     Developer,
     /// No key.
     Nobody,
-    Key(KeyRecord),
+    Key {
+        record: KeyRecord,
+        hash: KeyHash,
+    },
     Link(LinkToken),
 }
 
@@ -90,12 +94,14 @@ pub struct Access {
     door: Door,
     link_key: LinkKey,
     denials: Denials,
+    /// How many keys were revoked.
+    revocations: watch::Sender<u64>,
 }
 
 impl Access {
     pub fn open(control: Arc<ControlFile>, door: Door) -> Result<Self, ControlError> {
         let link_key = LinkKey::of(&control)?;
-        Ok(Self { control, door, link_key, denials: Denials::default() })
+        Ok(Self { control, door, link_key, denials: Denials::default(), revocations: watch::Sender::new(0) })
     }
 
     pub fn control(&self) -> &Arc<ControlFile> {
@@ -129,16 +135,16 @@ impl Access {
         let hash = KeyText::parse(text).ok_or(Refusal::UnknownKey)?.hash();
         let record = self.control.key(&hash)?.ok_or(Refusal::UnknownKey)?;
         self.note_use(hash);
-        Ok(Caller::Key(record))
+        Ok(Caller::Key { record, hash })
     }
 
     /// Whether a caller may do what a route does: to a hub, if it is about one, and to an instance of it.
     pub fn admit(&self, caller: &Caller, needs: Needs, hub: Option<&str>, instance: Option<&InstanceId>) -> Result<(), Denied> {
         match (caller, needs) {
-            (Caller::Developer, _) | (_, Needs::Nothing) | (Caller::Key(_), Needs::Key) => Ok(()),
+            (Caller::Developer, _) | (_, Needs::Nothing) | (Caller::Key { .. }, Needs::Key) => Ok(()),
             (Caller::Nobody, _) => Err(Refusal::NoKey.into()),
-            (Caller::Key(key), Needs::Host(role)) => Ok(check_key(key, None, role)?),
-            (Caller::Key(key), Needs::Hub(role) | Needs::Instance(role)) => Ok(check_key(key, hub, role)?),
+            (Caller::Key { record, .. }, Needs::Host(role)) => Ok(check_key(record, None, role)?),
+            (Caller::Key { record, .. }, Needs::Hub(role) | Needs::Instance(role)) => Ok(check_key(record, hub, role)?),
             (Caller::Link(link), Needs::Instance(role)) if role <= LINK_ROLE => {
                 let (Some(hub), Some(instance)) = (hub, instance) else { return Err(Refusal::UnknownKey.into()) };
                 let record = self.control.hub(hub)?.ok_or(Refusal::UnknownKey)?;
@@ -148,6 +154,38 @@ impl Access {
                 }
             }
             (Caller::Link(_), _) => Err(Refusal::OnlyInstance.into()),
+        }
+    }
+
+    /// Takes a key back: it opens nothing from then on, and what was opened with it ends. `NoKey`.
+    pub fn revoke_key(&self, scope: &Scope, name: &str, entry: &AuditEntry) -> Result<(), ControlError> {
+        self.control.revoke_key(scope, name, entry)?;
+        self.revocations.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// What [`Self::revoked`] looks at: to be taken before a caller is identified, so that no revocation falls in between.
+    pub fn revocations(&self) -> watch::Receiver<u64> {
+        self.revocations.subscribe()
+    }
+
+    /// Resolves when the key of a caller is revoked. Never, if it has none.
+    pub fn revoked(&self, caller: &Caller, mut revocations: watch::Receiver<u64>) -> impl Future<Output = ()> + Send + use<> {
+        let key = match caller {
+            Caller::Key { hash, .. } => Some(*hash),
+            Caller::Developer | Caller::Nobody | Caller::Link(_) => None,
+        };
+        let control = self.control.clone();
+        async move {
+            let Some(key) = key else { return std::future::pending().await };
+            while revocations.changed().await.is_ok() {
+                // A file that cannot be read says nothing of it.
+                if matches!(control.key(&key), Ok(None)) {
+                    return;
+                }
+            }
+            // Nobody is left who could revoke it.
+            std::future::pending().await
         }
     }
 
@@ -161,7 +199,7 @@ impl Access {
 
     /// Tells the audit log that somebody with a key wanted more than it opens.
     pub fn note_denial(self: &Arc<Self>, caller: &Caller, action: &'static str, hub: Option<&str>) {
-        let Caller::Key(key) = caller else { return };
+        let Caller::Key { record: key, .. } = caller else { return };
         let Some(suppressed) = self.denials.claim(caller.actor(), action, now()) else { return };
         let details = json!({ "hub": hub, "alsoDenied": suppressed });
         let entry = AuditEntry { denied: true, ..entry(caller, key.scope.clone(), action, details) };
@@ -208,8 +246,8 @@ impl Caller {
     /// The hub of a request that names none.
     pub fn own_hub(&self) -> Option<&str> {
         match self {
-            Caller::Key(KeyRecord { scope: Scope::Hub(name), .. }) => Some(name),
-            Caller::Key(_) | Caller::Developer | Caller::Nobody | Caller::Link(_) => None,
+            Caller::Key { record: KeyRecord { scope: Scope::Hub(name), .. }, .. } => Some(name),
+            Caller::Key { .. } | Caller::Developer | Caller::Nobody | Caller::Link(_) => None,
         }
     }
 
@@ -217,7 +255,7 @@ impl Caller {
     pub fn is_of_host(&self) -> bool {
         match self {
             Caller::Developer => true,
-            Caller::Key(key) => key.scope == Scope::Host,
+            Caller::Key { record, .. } => record.scope == Scope::Host,
             Caller::Nobody | Caller::Link(_) => false,
         }
     }
@@ -228,7 +266,7 @@ impl Caller {
             Caller::Developer => "dev".into(),
             Caller::Nobody => "nobody".into(),
             Caller::Link(_) => "link".into(),
-            Caller::Key(key) => format!("{}/{}", key.scope.as_str(), key.name),
+            Caller::Key { record, .. } => format!("{}/{}", record.scope.as_str(), record.name),
         }
     }
 }

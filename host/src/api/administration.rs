@@ -1,9 +1,13 @@
 //! Task hubs, as their administrator makes them, and what they may use.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
@@ -30,9 +34,9 @@ struct NewHub {
     #[serde(default)]
     limits: BTreeMap<String, u64>,
     #[serde(default)]
-    grants: Grants,
+    grants: Named<Grants>,
     #[serde(default)]
-    app_grants: BTreeMap<String, Grants>,
+    app_grants: BTreeMap<String, Named<Grants>>,
 }
 
 /// What is absent stays as it is; `null` takes away.
@@ -42,11 +46,33 @@ struct HubChange {
     #[serde(default)]
     limits: BTreeMap<String, Option<u64>>,
     #[serde(default, deserialize_with = "given")]
-    grants: Option<Option<Grants>>,
+    grants: Option<Option<Named<Grants>>>,
     #[serde(default)]
-    app_grants: BTreeMap<String, Option<Grants>>,
+    app_grants: BTreeMap<String, Option<Named<Grants>>>,
     #[serde(default, deserialize_with = "given")]
     suspended: Option<Option<String>>,
+}
+
+/// A JSON object. What is derived would take a list of its members too, and so an empty list for nothing.
+#[derive(Debug, Clone, Default)]
+struct Named<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ByName<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ByName<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+        deserializer.deserialize_map(ByName(PhantomData)).map(Named)
+    }
 }
 
 /// Tells `null` from what is absent.
@@ -100,7 +126,8 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     if let Some(trouble) = hub_name_trouble(&name) {
         return Err(ApiError::member("name", trouble));
     }
-    let record = HubRecord { created_at: now(), suspended: None, name, limits, grants, app_grants };
+    let app_grants = app_grants.into_iter().map(|(app, Named(grants))| (app, grants)).collect();
+    let record = HubRecord { created_at: now(), suspended: None, name, limits, grants: grants.0, app_grants };
     check(&call, &record).await?;
     let HubRecord { limits, grants, app_grants, .. } = &record;
     let mut details = serde_json::Map::new();
@@ -203,10 +230,10 @@ pub(super) fn with_continuation(response: Response, token: Option<String>) -> Re
 
 impl HubChange {
     fn apply(&self, record: &mut HubRecord) {
-        merge(&mut record.limits, &self.limits);
-        merge(&mut record.app_grants, &self.app_grants);
+        merge(&mut record.limits, &self.limits, |value| *value);
+        merge(&mut record.app_grants, &self.app_grants, |Named(grants)| grants.clone());
         if let Some(grants) = &self.grants {
-            record.grants = grants.clone().unwrap_or_default();
+            record.grants = grants.clone().unwrap_or_default().0;
         }
         if let Some(suspended) = &self.suspended {
             record.suspended = suspended.clone();
@@ -214,10 +241,10 @@ impl HubChange {
     }
 }
 
-fn merge<T: Clone>(kept: &mut BTreeMap<String, T>, changes: &BTreeMap<String, Option<T>>) {
+fn merge<T, U>(kept: &mut BTreeMap<String, T>, changes: &BTreeMap<String, Option<U>>, value_of: impl Fn(&U) -> T) {
     for (name, value) in changes {
         match value {
-            Some(value) => drop(kept.insert(name.clone(), value.clone())),
+            Some(value) => drop(kept.insert(name.clone(), value_of(value))),
             None => drop(kept.remove(name)),
         }
     }

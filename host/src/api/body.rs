@@ -5,6 +5,7 @@ use axum::http::header::{CONTENT_LENGTH, EXPECT};
 use axum::http::request::Parts;
 use http_body_util::BodyExt;
 
+use super::bodies::{Full, Held};
 use super::error::ApiError;
 
 /// What a route takes as its body.
@@ -43,8 +44,9 @@ pub(super) const EXPORT_BYTES_MAX: usize = 256 << 20;
 /// connection closes would never see the answer.
 const DRAINED_BYTES_MAX: usize = 64 << 20;
 
-/// Reads a whole body of at most `limit` bytes. It is read before the handler runs, whatever becomes of the request.
-pub(super) async fn read(head: &Parts, body: Body, takes: Takes, limit: usize) -> Result<Vec<u8>, ApiError> {
+/// Reads a whole body of at most `limit` bytes. It is read before the handler runs, whatever becomes of the request. What
+/// is kept of it is `held`.
+pub(super) async fn read(head: &Parts, body: Body, takes: Takes, limit: usize, held: &mut Held) -> Result<Vec<u8>, ApiError> {
     let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if let Some(announced) = announced.filter(|&size| size > limit) {
         let not_sent_yet = head.headers.contains_key(EXPECT);
@@ -52,45 +54,71 @@ pub(super) async fn read(head: &Parts, body: Body, takes: Takes, limit: usize) -
             return Err(ApiError::too_large(takes.name(), Some(announced), limit));
         }
     }
-    let bytes = collect(body, announced, limit).await?;
-    bytes.ok_or_else(|| ApiError::too_large(takes.name(), announced, limit))
+    match collect(body, announced, limit, held).await? {
+        Ok(bytes) => Ok(bytes),
+        Err(NotKept::TooLarge) => Err(ApiError::too_large(takes.name(), announced, limit)),
+        Err(NotKept::Full(Full { most })) => Err(ApiError::too_many_bytes(most)),
+    }
 }
 
-/// Reads a body to its end; none if it has more than `limit` bytes.
-async fn collect(mut body: Body, announced: Option<usize>, limit: usize) -> Result<Option<Vec<u8>>, ApiError> {
-    let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(limit));
+/// Why a body was dropped.
+#[derive(Debug, PartialEq, Eq)]
+enum NotKept {
+    TooLarge,
+    Full(Full),
+}
+
+/// Reads a body to its end.
+async fn collect(
+    mut body: Body,
+    announced: Option<usize>,
+    limit: usize,
+    held: &mut Held,
+) -> Result<Result<Vec<u8>, NotKept>, ApiError> {
+    let mut kept = Ok(Vec::with_capacity(announced.unwrap_or(0).min(limit)));
     let mut dropped = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|why| ApiError::argument(format!("the body could not be read: {why}")))?;
         let data = frame.into_data().unwrap_or_else(|_trailers| Bytes::new());
-        if dropped > 0 || bytes.len() + data.len() > limit {
-            dropped += data.len();
-            bytes = Vec::new();
-        } else {
-            bytes.extend_from_slice(&data);
+        if let Ok(bytes) = &mut kept {
+            let room = if bytes.len() + data.len() > limit { Err(NotKept::TooLarge) } else { Ok(()) };
+            match room.and_then(|()| held.add(data.len()).map_err(NotKept::Full)) {
+                Ok(()) => {
+                    bytes.extend_from_slice(&data);
+                    continue;
+                }
+                Err(why) => {
+                    kept = Err(why);
+                    held.clear();
+                }
+            }
         }
+        dropped += data.len();
         if dropped > DRAINED_BYTES_MAX {
             break;
         }
     }
-    Ok((dropped == 0).then_some(bytes))
+    Ok(kept)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::bodies::Bodies;
 
-    async fn check(body: &'static str, limit: usize, expected: Option<&str>) {
-        let read = collect(Body::from(body), None, limit).await.unwrap();
-        assert_eq!(read.as_deref(), expected.map(str::as_bytes));
+    async fn check(body: &'static str, limit: usize, expected: Result<&str, NotKept>) {
+        let mut held = Bodies::new(12).hold("");
+        let read = collect(Body::from(body), None, limit, &mut held).await.unwrap();
+        assert_eq!(read, expected.map(|text| text.as_bytes().to_vec()));
     }
 
     #[tokio::test]
     async fn a_body_is_read_up_to_its_limit() {
-        check("12345", 5, Some("12345")).await;
-        check("123456", 5, None).await;
-        check("", 5, Some("")).await;
-        check("", 0, Some("")).await;
-        check("1", 0, None).await;
+        check("12345", 5, Ok("12345")).await;
+        check("123456", 5, Err(NotKept::TooLarge)).await;
+        check("", 5, Ok("")).await;
+        check("", 0, Ok("")).await;
+        check("1", 0, Err(NotKept::TooLarge)).await;
+        check("1234567", 10, Err(NotKept::Full(Full { most: 6 }))).await;
     }
 }

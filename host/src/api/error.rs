@@ -20,6 +20,9 @@ use crate::secrets::SecretError;
 /// When to ask again for what a limit refused: others may have ended by then.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
+/// The same for what others keep from being compiled, which takes seconds.
+const RETRY_AFTER_COMPILING_SECONDS: u64 = 5;
+
 /// A refusal: a status, and mostly a body that says why.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -112,6 +115,15 @@ impl ApiError {
         Self { retry_after, ..Self::with(StatusCode::TOO_MANY_REQUESTS, why) }
     }
 
+    /// 503: the bodies of the requests that are under way take all memory that they may.
+    pub fn too_many_bytes(most: usize) -> Self {
+        let why = format!(
+            "the bodies of requests that are under way take all of the {most} bytes that they may have (http.bodies_bytes; of \
+             one task hub half of that): try again"
+        );
+        Self { retry_after: Some(RETRY_AFTER_SECONDS), ..Self::with(StatusCode::SERVICE_UNAVAILABLE, why) }
+    }
+
     pub fn forbidden(why: impl Into<String>) -> Self {
         Self::with(StatusCode::FORBIDDEN, why)
     }
@@ -141,7 +153,8 @@ impl ApiError {
             DeployError::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::BAD_REQUEST,
         };
-        Self::because(status, "The app cannot be deployed", chain(error))
+        let retry_after = (status == StatusCode::TOO_MANY_REQUESTS).then_some(RETRY_AFTER_COMPILING_SECONDS);
+        Self { retry_after, ..Self::because(status, "The app cannot be deployed", chain(error)) }
     }
 
     fn with(status: StatusCode, message: impl Into<String>) -> Self {

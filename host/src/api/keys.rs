@@ -67,9 +67,9 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn revoke(call: Call) -> Result<Response, ApiError> {
     let (scope, name) = (scope(&call)?, call.get(&KEY_NAME)?.0);
     let entry = call.entry(scope.clone(), "key.revoke", json!({ "key": name }));
-    let control = call.api.access.control().clone();
+    let access = call.api.access.clone();
     blocking(move || {
-        control.revoke_key(&scope, &name, &entry)?;
+        access.revoke_key(&scope, &name, &entry)?;
         Ok(StatusCode::NO_CONTENT.into_response())
     })
     .await

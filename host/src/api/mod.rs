@@ -14,8 +14,8 @@
 //!   [`audit`] are for those who may use them.
 //! - [`links`], [`status`], [`history`], [`page`]: what more than one route sends.
 //! - [`openapi`], with [`schema`]: the document of all this, made from the table.
-//! - [`guard`]: what a browser must not be tricked into. [`door`]: who may. [`rate`]: how many requests a hub may have.
-//!   [`error`]: every refusal.
+//! - [`guard`]: what a browser must not be tricked into. [`door`]: who may, and [`revoked`]: until when. [`rate`]: how many
+//!   requests a hub may have; [`bodies`]: how much memory they take. [`error`]: every refusal.
 //!
 //! A handler parses, asks the [`Hub`] and formats; it decides nothing about orchestrations. It can read only parameters
 //! that its route declares and, where assertions are on, answer only with statuses that it declares.
@@ -24,6 +24,7 @@ mod admin;
 mod administration;
 mod apps;
 mod audit;
+mod bodies;
 mod body;
 mod door;
 mod entities;
@@ -44,6 +45,7 @@ mod purge;
 mod rate;
 mod request;
 mod restart;
+mod revoked;
 mod route;
 mod schema;
 mod secrets;
@@ -56,8 +58,9 @@ mod usage;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -68,22 +71,27 @@ use tokio::sync::watch;
 
 pub use links::Links;
 
-use crate::access::Access;
+use crate::access::{Access, Denied, Refusal};
 use crate::hub::Hub;
 use crate::hubs::Hubs;
 use crate::limits::HubLimits;
 use crate::secrets::{SECRET_BYTES_MAX, Secrets};
 use crate::server::Remote;
+use bodies::Bodies;
 use body::Takes;
 use error::ApiError;
 use guard::Guard;
 use parameter::TASK_HUB;
 use rate::Rates;
 use request::Call;
+use revoked::Revoked;
 use route::Found;
 
 /// What an administrator says of a hub: its limits, and lists of grants.
 const ADMINISTRATION_BYTES_MAX: usize = 1 << 20;
+
+/// How long a request may still take whose key is revoked.
+const REVOKED_GRACE: Duration = Duration::from_millis(500);
 
 /// What the API serves, and how much it takes.
 pub struct ApiOptions {
@@ -110,6 +118,8 @@ pub struct ApiOptions {
     pub payload_bytes: usize,
     /// Bytes of one deployed file.
     pub module_bytes: usize,
+    /// Bytes of the bodies of all requests at once.
+    pub bodies_bytes: usize,
 }
 
 /// The API of a running host.
@@ -124,6 +134,7 @@ pub fn router(options: ApiOptions) -> axum::Router {
         default_hub: options.default_hub,
         guard,
         rates: Rates::default(),
+        bodies: Bodies::new(options.bodies_bytes),
         authority: options.address.to_string(),
         scheme: options.scheme,
         use_forwarded_host: options.use_forwarded_host,
@@ -143,6 +154,7 @@ struct Api {
     default_hub: String,
     guard: Guard,
     rates: Rates,
+    bodies: Bodies,
     /// Stands in for a `Host` header that is missing.
     authority: String,
     scheme: &'static str,
@@ -202,7 +214,7 @@ async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
         Ok(found) => found,
         Err(refusal) => {
             // What it says is the same whatever becomes of the body.
-            let _ = body::read(&head, body, Takes::Nothing, 0).await;
+            let _ = body::read(&head, body, Takes::Nothing, 0, &mut api.bodies.hold("")).await;
             return Err(refusal);
         }
     };
@@ -213,11 +225,31 @@ async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
     Ok(response)
 }
 
-/// The one place where it is decided who may. A body is kept only of those who may.
+/// The one place where it is decided who may, and until when.
 async fn respond(mut call: Call, body: Body) -> Result<Response, ApiError> {
+    let access = call.api.access.clone();
+    let revocations = access.revocations();
     let admitted = door::admit(&mut call);
+    let mut revoked: Revoked = Box::pin(access.revoked(&call.caller, revocations));
+    let mut response = pin!(handle(call, body, admitted));
+    let response = tokio::select! {
+        biased;
+        response = response.as_mut() => response?,
+        // Who is about to be answered is: it may have revoked its own key.
+        () = &mut revoked => match tokio::time::timeout(REVOKED_GRACE, response).await {
+            Ok(response) => return Ok(revoked::ends_when(Box::pin(std::future::ready(())), response?)),
+            Err(_elapsed) => return Err(Denied::from(Refusal::UnknownKey).into()),
+        },
+    };
+    Ok(revoked::ends_when(revoked, response))
+}
+
+/// Reads the body, which is kept only of those who may, and answers.
+async fn handle(mut call: Call, body: Body, admitted: Result<Option<String>, ApiError>) -> Result<Response, ApiError> {
     let takes = if admitted.is_ok() { call.found.route.takes } else { Takes::Nothing };
-    let body = body::read(&call.head, body, takes, call.api.body_limit(takes)).await;
+    let hub = admitted.as_ref().ok().and_then(|hub| hub.as_deref()).unwrap_or(&call.api.default_hub);
+    let mut held = call.api.bodies.hold(hub);
+    let body = body::read(&call.head, body, takes, call.api.body_limit(takes), &mut held).await;
     let hub = admitted?;
     if takes != Takes::Nothing {
         call.body = body?;

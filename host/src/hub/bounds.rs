@@ -2,11 +2,37 @@
 //!
 //! They are held against what is stored, so what is under way at the same moment may pass them by a little.
 
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use dacapo_core::execution::{Limits, LogLevel, LogLine};
 use dacapo_core::{Commit, Delivery, Event, Failure, InstanceId, InstanceRecord, Message, RuntimeStatus};
+use dacapo_store::Snapshot;
 
 use super::desk::Envelope;
 use super::{HubError, Inner, Rules};
+
+/// Instances for which as much waits as may. What others send them would be stored before they could refuse it, so the
+/// senders look here. Most often there are none.
+#[derive(Default)]
+pub(super) struct Crowds(Mutex<HashSet<InstanceId>>);
+
+impl Crowds {
+    fn lock(&self) -> MutexGuard<'_, HashSet<InstanceId>> {
+        // No method leaves it half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether as much waits for an instance as may, as its latest turn has found.
+    fn note(&self, id: &InstanceId, is_crowded: bool) {
+        let mut crowded = self.lock();
+        match is_crowded {
+            true if !crowded.contains(id) => drop(crowded.insert(id.clone())),
+            false if !crowded.is_empty() => drop(crowded.remove(id)),
+            _ => {}
+        }
+    }
+}
 
 impl Inner {
     /// Whether clients may add something to what is stored.
@@ -16,6 +42,31 @@ impl Inner {
             return Ok(());
         }
         Err(HubError::Limit { limit: "storage_bytes", value: most, what: format!("the file of the task hub has {bytes} bytes") })
+    }
+
+    /// Whether there is room for what a file brings.
+    pub(super) fn check_import(&self, bytes: usize, snapshots: &[Snapshot]) -> Result<(), HubError> {
+        let limits = &self.rules().limits;
+        let (stored, most) = (self.store.bytes(), limits.storage_bytes);
+        if stored.saturating_add(bytes as u64) > most {
+            let what = format!("the file of the task hub has {stored} bytes, and what is imported {bytes}");
+            return Err(HubError::Limit { limit: "storage_bytes", value: most, what });
+        }
+        let mut born = 0;
+        for Snapshot { record, inbox, .. } in snapshots {
+            let replaces_living = self.store.instance(&record.id)?.is_some_and(|existing| !existing.status.is_terminal());
+            born += u64::from(!record.status.is_terminal() && !replaces_living);
+            if inbox.len() as u64 > limits.inbox_messages {
+                let what = format!("{} messages wait for '{}'", inbox.len(), record.id);
+                return Err(HubError::Limit { limit: "inbox_messages", value: limits.inbox_messages, what });
+            }
+        }
+        let (alive, most) = (self.store.alive(), limits.instances_alive);
+        if born > 0 && alive.saturating_add(born) > most {
+            let what = format!("{alive} instances are alive, and the file brings {born} more");
+            return Err(HubError::Limit { limit: "instances_alive", value: most, what });
+        }
+        Ok(())
     }
 
     /// Whether one more instance may live.
@@ -46,32 +97,40 @@ impl Inner {
         Limits { no_room: full.then(why), ..rules.execution.clone() }
     }
 
-    /// Takes out of a commit what would bring more instances to life than may be. Who waits for one is told; of the others
-    /// the log tells.
-    pub(super) fn bound_births(&self, rules: &Rules, commit: &mut Commit, logs: &mut Vec<LogLine>) -> Result<(), HubError> {
+    /// Takes out of a commit what would bring more instances to life than may be, and what is for instances for which too
+    /// much waits. Who waits for an answer is told; of the others the log tells.
+    pub(super) fn bound_sent(&self, rules: &Rules, commit: &mut Commit, logs: &mut Vec<LogLine>) -> Result<(), HubError> {
+        let crowded = if commit.sent.is_empty() { HashSet::new() } else { self.crowds.lock().clone() };
         let most = rules.limits.instances_alive;
         let mut room = most.saturating_sub(self.store.alive());
-        if (commit.sent.len() as u64) < room || commit.sent.is_empty() {
+        if commit.sent.is_empty() || (commit.sent.len() as u64) < room && crowded.is_empty() {
             return Ok(());
         }
         // The sender counts too, from its own first commit on.
         let begins = self.store.instance(&commit.record.id)?.is_none_or(|stored| stored.status.is_terminal());
         room = room.saturating_sub(begins.into());
+        let mut dropped: BTreeMap<String, usize> = BTreeMap::new();
         for message in std::mem::take(&mut commit.sent) {
-            if !self.gives_birth(&message, &commit.record)? {
+            let why = if waits_its_turn(&message) && message.to != commit.record.id && crowded.contains(&message.to) {
+                let most = rules.limits.inbox_messages;
+                format!("'{}' is sent nothing more: {most} messages wait for it (inbox_messages)", message.to)
+            } else if !self.gives_birth(&message, &commit.record)? {
                 commit.sent.push(message);
+                continue;
             } else if room > 0 {
                 room -= 1;
                 commit.sent.push(message);
+                continue;
             } else {
-                let why =
-                    format!("'{}' is not started: the task hub may have {most} instances alive (instances_alive)", message.to);
-                match told(&message, &why, commit) {
-                    Some(answer) => commit.sent.push(answer),
-                    None => logs.push(LogLine { level: LogLevel::Error, message: why }),
-                }
+                format!("'{}' is not started: the task hub may have {most} instances alive (instances_alive)", message.to)
+            };
+            match told(&message, &why, commit) {
+                Some(answer) => commit.sent.push(answer),
+                None => *dropped.entry(why).or_default() += 1,
             }
         }
+        let line = |(why, count)| LogLine { level: LogLevel::Error, message: format!("{why}; {count} dropped") };
+        logs.extend(dropped.into_iter().map(line));
         Ok(())
     }
 
@@ -86,14 +145,21 @@ impl Inner {
 
     /// Refuses what clients send to an instance for which too much waits already.
     pub(super) fn bound_inbox(&self, record: &InstanceRecord, inbox: &mut Vec<Delivery>, envelopes: &mut Vec<Envelope>) {
-        let waits = matches!(record.status, RuntimeStatus::Suspended | RuntimeStatus::Pending);
+        let waits = waits(record.status);
+        let waiting = inbox.len();
+        self.note_waiting(record, if waits { waiting } else { 0 });
         if waits {
-            let waiting = inbox.len();
             if self.refuse_above(record, waiting, envelopes) {
                 inbox.retain(|delivery| delivery.stored.is_some());
                 inbox.extend(envelopes.iter().map(|envelope| &envelope.delivery).filter(|d| d.stored.is_none()).cloned());
             }
         }
+    }
+
+    /// Whether others may send the instance more: noted when one of its turns begins, and when it has nothing to wait for
+    /// any more.
+    pub(super) fn note_waiting(&self, record: &InstanceRecord, waiting: usize) {
+        self.crowds.note(&record.id, waiting as u64 >= self.rules().limits.inbox_messages);
     }
 
     /// Refuses as many clients' messages, the last ones first, as are over the limit. Whether there were any.
@@ -103,8 +169,7 @@ impl Inner {
         let mut refused = false;
         for number in (0..envelopes.len()).rev() {
             let envelope = &envelopes[number];
-            let waits = matches!(envelope.delivery.message.event, Event::EventRaised { .. } | Event::OperationRequested { .. });
-            if over > 0 && waits && envelope.acknowledge.is_some() {
+            if over > 0 && waits_its_turn(&envelope.delivery.message) && envelope.acknowledge.is_some() {
                 over -= 1;
                 refused = true;
                 let what = format!("{} messages wait for '{}'", waiting as u64 - over - 1, record.id);
@@ -113,6 +178,16 @@ impl Inner {
         }
         refused
     }
+}
+
+/// Whether what comes for an orchestration of this status waits.
+pub(super) fn waits(status: RuntimeStatus) -> bool {
+    matches!(status, RuntimeStatus::Suspended | RuntimeStatus::Pending)
+}
+
+/// Whether a message may have to wait for long.
+fn waits_its_turn(message: &Message) -> bool {
+    matches!(message.event, Event::EventRaised { .. } | Event::OperationRequested { .. })
 }
 
 /// What is told to whoever waits for the instance that a message would have made.

@@ -4,7 +4,8 @@
 //! that serve.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 
 use dacapo_core::turn::NoVersion;
 use dacapo_core::{Failure, FunctionKind, FunctionName, InstanceId, Timestamp, VersionId};
@@ -74,8 +75,25 @@ pub(super) struct Catalog {
     state: RwLock<State>,
 }
 
+/// Kept by whoever has looked for a version, until it is recorded what became of that.
+#[derive(Default)]
+pub(super) struct Choice(OnceLock<mpsc::Sender<Infallible>>);
+
+/// Those who may have chosen a version before it was removed.
+pub(super) struct Choices(mpsc::Receiver<Infallible>);
+
+impl Choices {
+    /// Waits, on this thread, until all of it is recorded.
+    pub fn recorded(self) {
+        // Nothing is ever sent: the last of them drops the sender.
+        let _ = self.0.recv();
+    }
+}
+
 #[derive(Default)]
 struct State {
+    /// Of those who look now.
+    choice: Arc<Choice>,
     apps: BTreeMap<String, Versions>,
     /// The functions of the versions that serve, by folded name.
     functions: HashMap<String, Holder>,
@@ -101,6 +119,10 @@ struct Holder {
 impl Versions {
     pub fn get(&self, version: VersionId) -> Option<&AppVersion> {
         self.all.iter().find(|known| known.version == version)
+    }
+
+    pub fn ids(&self) -> Vec<VersionId> {
+        self.all.iter().map(|version| version.version).collect()
     }
 
     pub fn active(&self) -> Option<&AppVersion> {
@@ -162,6 +184,12 @@ impl Catalog {
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().expect("no holder of this lock panics")
+    }
+
+    /// To be taken before a version is looked for, by whoever is about to record that something runs on it: so long, nobody
+    /// takes a version that is removed meanwhile for unused.
+    pub fn choice(&self) -> Arc<Choice> {
+        self.read().choice.clone()
     }
 
     /// The active version of each app.
@@ -320,18 +348,21 @@ impl Catalog {
         state.change(store, AppChange { app: app.to_owned(), put, ..AppChange::default() })
     }
 
-    /// Forgets those of these versions that take no new starts. Returns which.
-    pub fn remove(&self, store: &dyn Store, app: &str, idle: &HashSet<VersionId>) -> Result<Vec<AppVersion>, HubError> {
+    /// Forgets those of these versions that take no new starts. Returns which, and who may have chosen one before.
+    pub fn remove(&self, store: &dyn Store, app: &str, idle: &HashSet<VersionId>) -> Result<(Vec<VersionId>, Choices), HubError> {
         let mut state = self.write();
         let versions = state.app(app)?;
         let goes =
             |known: &&AppVersion| known.weight == 0 && Some(known.version) != versions.active && idle.contains(&known.version);
-        let gone: Vec<AppVersion> = versions.all.iter().filter(goes).cloned().collect();
+        let gone: Vec<VersionId> = versions.all.iter().filter(goes).map(|known| known.version).collect();
         if !gone.is_empty() {
-            let removed = gone.iter().map(|known| known.version).collect();
+            let removed = gone.clone();
             state.change(store, AppChange { app: app.to_owned(), removed, ..AppChange::default() })?;
         }
-        Ok(gone)
+        let (sender, choices) = mpsc::channel();
+        let before = std::mem::take(&mut state.choice);
+        before.0.set(sender).expect("it is set once, by whoever takes it out");
+        Ok((gone, Choices(choices)))
     }
 
     /// Records what another hub had deployed. It gets no starts, unless it is the first version of its app.

@@ -31,17 +31,24 @@ impl Inner {
         let before = Before::from(&loaded.record);
         let rules = self.rules();
         let limits = self.limits_of_turn(&rules);
-        let turn = EntityTurn { executor: self.executor.as_ref(), limits: &limits, now: now(), active_version };
+        let executor = self.in_memory(id);
+        let turn = EntityTurn { executor: &executor, limits: &limits, now: now(), active_version };
         let EntityTurnResult { commit, mut logs, again, .. } = turn.run(loaded.record, loaded.memory, loaded.inbox);
+        let Some(envelopes) = self.wait_for_missing(id, executor, envelopes) else { return };
         match commit {
             None => {
                 envelopes.into_iter().for_each(|envelope| envelope.answer(Ok(())));
                 self.desk.end_turn(id, None, again);
             }
-            Some(mut commit) => match self.bound_births(&rules, &mut commit, &mut logs) {
-                Err(error) => self.turn_failed(id, envelopes, error),
-                Ok(()) => self.save(commit, Settled { again, ..Settled::new(before, envelopes, None, logs) }),
-            },
+            Some(mut commit) => {
+                if commit.entity.as_ref().is_none_or(|entity| !entity.waiting) {
+                    self.note_waiting(&commit.record, 0);
+                }
+                match self.bound_sent(&rules, &mut commit, &mut logs) {
+                    Err(error) => self.turn_failed(id, envelopes, error),
+                    Ok(()) => self.save(commit, Settled { again, ..Settled::new(before, envelopes, None, logs) }),
+                }
+            }
         }
     }
 
@@ -61,6 +68,7 @@ impl Inner {
         // taken from the store only: there it is exactly once.
         let reads = state.waiting || envelopes.iter().any(|envelope| envelope.delivery.stored.is_some());
         let stored = if reads { self.store.inbox(record.row)? } else { Vec::new() };
+        self.note_waiting(&record, if state.waiting { stored.len() } else { 0 });
         if state.waiting {
             self.refuse_above(&record, stored.len() + envelopes.len(), envelopes);
         }

@@ -16,11 +16,12 @@ use dacapo_core::execution::{Divergence, Shown};
 use dacapo_core::turn::{Halt, Rehearsal};
 use dacapo_core::{Event, FunctionKind, HistoryEvent, InstanceId, InstanceRecord, VersionId};
 use dacapo_store::InstanceQuery;
+use dacapo_wasm::version_of;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::versions::{PAGE, living};
-use super::{Hub, HubError, Inner};
+use super::{Held, Hub, HubError, Inner};
 
 /// News that wait for a reader who is slow; the gate waits with them.
 const NEWS_QUEUED: usize = 64;
@@ -135,7 +136,6 @@ impl Hub {
                     if ready.send(Ok(())).is_ok() {
                         gate.check(&app, &which, &sender);
                     }
-                    gate.close();
                 }
                 Err(error) => drop(ready.send(Err(error))),
             }
@@ -186,6 +186,8 @@ impl Hub {
     async fn migrate_one(&self, id: &InstanceId, version: VersionId, is_concerned: bool) -> Checked {
         let record = self.instance(id).ok().flatten();
         let (name, own) = record.as_ref().map_or((String::new(), None), |record| (record.name.to_string(), record.version));
+        // Until the turn that moves it is saved: the version must not be removed meanwhile.
+        let _choice = self.0.catalog.choice();
         let holds = record.is_some_and(|record| self.0.catalog.holds(version, FunctionKind::Orchestrator, &record.name));
         let verdict = match (is_concerned, holds) {
             (false, _) => Verdict::Refused("it is no running orchestration of this app".into()),
@@ -209,6 +211,8 @@ struct Gate<'a> {
     hub: &'a Arc<Inner>,
     version: VersionId,
     orchestrators: Vec<String>,
+    /// Of a file that was only tried out nothing is left behind.
+    _held: Held,
 }
 
 impl<'a> Gate<'a> {
@@ -222,11 +226,13 @@ impl<'a> Gate<'a> {
                 let versions = hub.catalog.versions(app)?;
                 let version = versions.find(app, &text)?;
                 let functions = versions.get(version).map_or(&[][..], |version| &version.functions[..]);
-                Ok(Self { hub, version, orchestrators: orchestrators(functions) })
+                let held = hub.shared.modules().hold(version);
+                Ok(Self { hub, version, orchestrators: orchestrators(functions), _held: held })
             }
             Candidate::Module(bytes) => {
+                let held = hub.shared.modules().hold(version_of(&bytes));
                 let app = hub.executor.examine(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
-                Ok(Self { hub, version: app.version, orchestrators: orchestrators(&app.functions) })
+                Ok(Self { hub, version: app.version, orchestrators: orchestrators(&app.functions), _held: held })
             }
         }
     }
@@ -274,13 +280,6 @@ impl<'a> Gate<'a> {
             Verdict::Refused(format!("the version has no orchestrator '{}'", record.name))
         };
         Checked { id, name: record.name.to_string(), version: record.version, events: history.len(), verdict }
-    }
-
-    /// A file that was only tried out leaves nothing behind.
-    fn close(self) {
-        if !self.hub.catalog.has(self.version) {
-            self.hub.shared.runtime().unload(self.version);
-        }
     }
 }
 

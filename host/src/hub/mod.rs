@@ -23,7 +23,9 @@ mod desk;
 mod entities;
 mod error;
 mod gate;
+mod loading;
 mod manage;
+mod modules;
 mod purge;
 mod query;
 mod room;
@@ -39,14 +41,14 @@ mod workers;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use dacapo_core::execution::{Limits, check_payload};
 use dacapo_core::{Delivery, Event, InstanceId, Message, Payload, Timestamp, VersionId};
 use dacapo_store::{RedbStore, Store, StoreOptions, StoreStats};
-use dacapo_wasm::{Account, Policy, Tenant};
+use dacapo_wasm::{Account, Policy, Tenant, version_of};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 pub use catalog::{DeployedApp, Traffic};
@@ -54,6 +56,7 @@ pub use changes::Change;
 pub use error::HubError;
 pub use gate::{Candidate, Checked, GateNews, Totals, Verdict, Which};
 pub use manage::{NewId, RestartRequest, StartRequest};
+pub use modules::{Held, Modules};
 pub use purge::Retention;
 pub use query::InstanceState;
 pub use room::{RoomSize, TURNS_BEGUN_MAX};
@@ -67,9 +70,11 @@ use crate::limits::HubLimits;
 use crate::meters::Meters;
 use crate::versioning::VersionRules;
 use activities::Activities;
+use bounds::Crowds;
 use catalog::{Catalog, Deployment};
 use changes::{Changes, Waiters};
 use desk::{Desk, DeskLimits, Envelope};
+use loading::Loading;
 use room::CacheShare;
 use timers::Timers;
 
@@ -119,6 +124,10 @@ struct Inner {
     executor: Arc<Tenant>,
     rules: RwLock<Arc<Rules>>,
     catalog: Catalog,
+    /// Held by whoever changes which versions are recorded together with which files the hub needs.
+    recording: Mutex<()>,
+    loading: Loading,
+    crowds: Crowds,
     /// Whoever replays histories of many instances: one at a time.
     gate: Arc<Semaphore>,
     desk: Arc<Desk>,
@@ -176,6 +185,9 @@ impl Hub {
         let store = RedbStore::open(&path, store).with_context(|| format!("opening the task hub at {}", path.display()))?;
         let store: Arc<dyn Store> = Arc::new(store);
         let catalog = Catalog::load(store.as_ref(), versions).context("reading the apps of the task hub")?;
+        // Mostly that is known.
+        let recorded: Vec<VersionId> = catalog.all().into_iter().flat_map(|(_, versions)| versions.ids()).collect();
+        shared.modules().need(&name, &recorded).context("noting which modules the task hub needs")?;
         let rules = Rules::new(rules);
         let (gone, is_gone) = oneshot::channel();
         let account = Account { hub: name.clone(), outbound: meters.outbound.clone() };
@@ -184,6 +196,9 @@ impl Hub {
             meters,
             executor: Arc::new(shared.runtime().tenant(account, rules.policy.clone())),
             catalog,
+            recording: Mutex::default(),
+            loading: Loading::default(),
+            crowds: Crowds::default(),
             gate: Arc::new(Semaphore::new(1)),
             desk: Desk::new(hub.clone(), shared.workers().floor().clone(), shared.room().clone(), rules.desk()),
             activities: Activities::new(size(rules.limits.concurrent_activities)),
@@ -271,14 +286,17 @@ impl Hub {
         let inner = self.0.clone();
         let (app, label) = (app.to_owned(), label.to_owned());
         let task = self.0.tokio.spawn_blocking(move || {
+            let _held = inner.shared.modules().hold(version_of(&bytes));
             let mut prepared = inner.executor.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
             let own_label = prepared.manifest.as_ref().and_then(|manifest| manifest.version.clone());
             let label = if label.is_empty() { own_label.unwrap_or_default() } else { label };
             let report = std::mem::take(&mut prepared.report);
             // Before anything of it can run.
             inner.apply_policies(Some((&app, prepared.version)));
+            let version = prepared.version;
             let deployment = Deployment { app, label, prepared, size: bytes.len() as u64, at: now(), traffic };
-            let deployed = inner.catalog.deploy(inner.store.as_ref(), &inner.rules().limits, deployment)?;
+            let record = || inner.catalog.deploy(inner.store.as_ref(), &inner.rules().limits, deployment);
+            let deployed = inner.record(version, record)?;
             Ok(DeployedApp { report, ..deployed })
         });
         task.await.map_err(|_| HubError::ShuttingDown)?

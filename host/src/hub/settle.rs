@@ -8,6 +8,7 @@ use dacapo_core::execution::{LogLevel, LogLine};
 use dacapo_core::{Delivery, InstanceId, InstanceRecord, Seq};
 use dacapo_store::{PendingActivity, Receipt, StoreError};
 
+use super::catalog::Choice;
 use super::desk::{Envelope, Hot};
 use super::{HubError, Inner};
 use crate::meters::Before;
@@ -25,6 +26,8 @@ pub(super) struct Settled {
     pub hot: Option<Hot>,
     pub logs: Vec<LogLine>,
     pub record: Option<InstanceRecord>,
+    /// Until it is saved which version an execution began on.
+    pub _choice: Option<Arc<Choice>>,
     pub activities: Vec<PendingActivity>,
     pub activities_cleared: Vec<Seq>,
     pub timers: Vec<Timer>,
@@ -43,6 +46,7 @@ impl Settled {
             hot,
             logs,
             record: None,
+            _choice: None,
             activities: Vec::new(),
             activities_cleared: Vec::new(),
             timers: Vec::new(),

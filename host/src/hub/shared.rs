@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use dacapo_store::StoreOptions;
+use dacapo_store::control::ControlFile;
 use dacapo_wasm::Runtime;
 
+use super::modules::Modules;
 use super::room::{Room, RoomSize};
 use super::workers::Workers;
 
@@ -15,6 +17,8 @@ pub struct SharedOptions {
     /// The data directory; the hub NAME is the file `hubs/NAME.redb` in it.
     pub directory: PathBuf,
     pub runtime: Runtime,
+    /// Says which hubs need which of the deployed files.
+    pub control: Arc<ControlFile>,
     /// Turns and activities that compute at once.
     pub threads: usize,
     pub room: RoomSize,
@@ -29,6 +33,7 @@ pub struct Shared(Arc<Inner>);
 struct Inner {
     directory: PathBuf,
     runtime: Runtime,
+    modules: Modules,
     workers: Workers,
     room: Arc<Room>,
     store: StoreOptions,
@@ -36,13 +41,14 @@ struct Inner {
 }
 
 impl Shared {
-    /// Starts the threads. Must be called within a tokio runtime, which runs the timers of all hubs.
+    /// Removes what nobody needs of what was deployed, and starts the threads. Must be called within a tokio runtime, which runs the timers of all hubs.
     pub fn new(options: SharedOptions) -> anyhow::Result<Self> {
-        let SharedOptions { directory, runtime, threads, room, store } = options;
+        let SharedOptions { directory, runtime, control, threads, room, store } = options;
         let hubs = directory.join("hubs");
         std::fs::create_dir_all(&hubs).with_context(|| format!("creating the directory {}", hubs.display()))?;
         Ok(Self(Arc::new(Inner {
             directory,
+            modules: Modules::open(runtime.clone(), control)?,
             runtime,
             workers: Workers::new(threads)?,
             room: Room::new(room),
@@ -53,6 +59,11 @@ impl Shared {
 
     pub fn runtime(&self) -> &Runtime {
         &self.0.runtime
+    }
+
+    /// The deployed files.
+    pub fn modules(&self) -> &Modules {
+        &self.0.modules
     }
 
     pub(super) fn directory(&self) -> &std::path::Path {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dacapo_core::{Delivery, Event, InstanceId, InstanceRecord, Message, RuntimeStatus, Seq, VersionId};
 use dacapo_store::{AppVersion, InstanceQuery, PendingActivity, Snapshot, StoreError};
+use dacapo_wasm::version_of;
 use tokio::sync::mpsc;
 
 use super::desk::Envelope;
@@ -137,8 +138,9 @@ impl Inner {
         }
         let brought: HashSet<VersionId> = modules.iter().map(|(version, _)| *version).collect();
         for snapshot in &snapshots {
-            self.check_import(&snapshot.record, &brought, options)?;
+            self.check_instance(&snapshot.record, &brought, options)?;
         }
+        self.check_import(file.len(), &snapshots)?;
         let mut imported = Imported::default();
         for (version, bytes) in modules {
             imported.versions.extend(self.adopt(version, &bytes, &apps)?);
@@ -152,7 +154,7 @@ impl Inner {
     }
 
     /// An instance runs only on what is deployed in its own hub: a digest alone gives nobody the code of another.
-    fn check_import(
+    fn check_instance(
         &self,
         record: &InstanceRecord,
         brought: &HashSet<VersionId>,
@@ -176,12 +178,13 @@ impl Inner {
         if self.catalog.has(version) {
             return Ok(None);
         }
+        let _held = self.shared.modules().hold(version_of(bytes));
         let prepared = self.executor.prepare(bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
         let mut adopted = None;
         for app in apps.iter().filter(|app| app.version == version && app.version == prepared.version) {
             let app = AppVersion { functions: prepared.functions.clone(), size: bytes.len() as u64, ..app.clone() };
             self.apply_policies(Some((&app.app, version)));
-            if self.catalog.adopt(self.store.as_ref(), &self.rules().limits, app)? {
+            if self.record(version, || self.catalog.adopt(self.store.as_ref(), &self.rules().limits, app))? {
                 adopted = Some(version);
             }
         }

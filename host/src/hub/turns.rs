@@ -10,6 +10,7 @@ use dacapo_core::{
 };
 use dacapo_store::PendingActivity;
 
+use super::bounds::waits;
 use super::catalog::Beginning;
 use super::desk::{Envelope, Hot};
 use super::settle::Settled;
@@ -36,16 +37,18 @@ impl Inner {
             Ok(None) => return self.desk.end_turn(id, None, false),
             Err(error) => return self.turn_failed(id, envelopes, error),
         };
+        let choice = self.catalog.choice();
         let active_version = self.catalog.orchestrator_version(&loaded.record.name);
         let rules = self.rules();
         let begins_on = match loaded.record.version {
             Some(version) => Ok(version),
             None => self.begins_on(&loaded.record),
         };
-        let (executor, limits) = (self.executor.as_ref(), self.limits_of_turn(&rules));
-        let turn = Turn { executor, limits: &limits, now: now(), begins_on, active_version };
+        let (executor, limits) = (self.in_memory(id), self.limits_of_turn(&rules));
+        let turn = Turn { executor: &executor, limits: &limits, now: now(), begins_on, active_version };
         let before = loaded.record.clone();
         let TurnResult { commit, live, mut logs, refused } = turn.run(loaded.record, loaded.memory, loaded.inbox);
+        let Some(mut envelopes) = self.wait_for_missing(id, executor, envelopes) else { return };
         if let Some(why) = refused.rewind {
             let refusal = HubError::NotRewindable { id: id.clone(), why };
             refuse(&mut envelopes, is_rewind, &refusal);
@@ -60,14 +63,18 @@ impl Inner {
                 self.desk.end_turn(id, live.map(|live| Hot { record: before, live }), false);
             }
             Some(mut commit) => {
-                if let Err(error) = self.bound_births(&rules, &mut commit, &mut logs) {
+                if !waits(commit.record.status) {
+                    self.note_waiting(&commit.record, 0);
+                }
+                if let Err(error) = self.bound_sent(&rules, &mut commit, &mut logs) {
                     return self.turn_failed(id, envelopes, error);
                 }
                 commit.replaces = loaded.replaces;
                 commit.record.usage = paid(&envelopes, commit.record.usage);
                 commit.announced = self.announcement(before.status, &commit);
                 let hot = live.map(|live| Hot { record: commit.record.clone(), live });
-                self.save(commit, Settled::new(Before::from(&before), envelopes, hot, logs));
+                let settled = Settled::new(Before::from(&before), envelopes, hot, logs);
+                self.save(commit, Settled { _choice: Some(choice), ..settled });
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What operators may ask of the versions of an app.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::PoisonError;
 
 use dacapo_core::{FunctionKind, FunctionName, RuntimeStatus, Timestamp, VersionId};
 use dacapo_store::InstanceQuery;
@@ -132,14 +133,6 @@ impl Hub {
             imports_removed: missing(&imported, &imports),
         })
     }
-
-    /// Every version that this hub needs the file of: those of its apps, and those that instances run on. Only what no hub
-    /// names here may be deleted.
-    pub fn referenced_versions(&self) -> Result<HashSet<VersionId>, HubError> {
-        let deployed = self.0.catalog.all().into_iter().flat_map(|(_, versions)| versions.all);
-        let deployed = deployed.map(|version| version.version);
-        Ok(deployed.chain(self.0.running_versions()?.into_keys()).collect())
-    }
 }
 
 impl Inner {
@@ -160,15 +153,34 @@ impl Inner {
         }
     }
 
-    /// Takes versions out of the choice first, and looks then who has chosen one meanwhile: that one's file stays.
+    /// Takes versions out of the choice first, and looks then who has chosen one before: that one's file stays.
     fn forget(&self, app: &str, idle: HashSet<VersionId>) -> Result<Pruned, HubError> {
-        let gone = self.catalog.remove(self.store.as_ref(), app, &idle)?;
-        let removed: Vec<VersionId> = gone.iter().map(|version| version.version).collect();
-        let running = self.running_versions()?;
-        let is_referenced = |version: &VersionId| running.contains_key(version) || self.catalog.has(*version);
-        let unreferenced: Vec<VersionId> = removed.iter().copied().filter(|version| !is_referenced(version)).collect();
-        unreferenced.iter().for_each(|version| self.shared.runtime().unload(*version));
+        let (removed, choices) = self.catalog.remove(self.store.as_ref(), app, &idle)?;
+        choices.recorded();
+        let released = self.release_modules()?;
+        let unreferenced = removed.iter().copied().filter(|version| released.contains(version)).collect();
         Ok(Pruned { removed, unreferenced })
+    }
+
+    /// Records a version whose file is held, and notes first that the hub needs that.
+    pub(super) fn record<T>(&self, version: VersionId, record: impl FnOnce() -> Result<T, HubError>) -> Result<T, HubError> {
+        let _alone = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
+        let noted = self.shared.modules().need(&self.name, &[version])?;
+        let recorded = record();
+        if recorded.is_err() && !self.catalog.has(version) {
+            self.shared.modules().release(&self.name, &noted)?;
+        }
+        recorded
+    }
+
+    /// Notes what the hub does not need any more of what it has needed. Returns that.
+    fn release_modules(&self) -> Result<Vec<VersionId>, HubError> {
+        let _alone = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running_versions()?;
+        let mut released = self.shared.modules().of(&self.name)?;
+        released.retain(|version| !running.contains_key(version) && !self.catalog.has(*version));
+        self.shared.modules().release(&self.name, &released)?;
+        Ok(released)
     }
 }
 

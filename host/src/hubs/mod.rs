@@ -281,8 +281,13 @@ impl Hubs {
                 }
                 Ok(()) | Err(_) => {}
             }
+            let modules = inner.shared.modules().of(&record.name)?;
             let delete = |control: &ControlFile| control.delete_hub(&record.name, &entry);
-            Ok(inner.ledger.forget(&place.folded, &place.meters, delete)?)
+            inner.ledger.forget(&place.folded, &place.meters, delete)?;
+            let collecting = inner.shared.modules().clone();
+            // Nobody waits for that.
+            tokio::task::spawn_blocking(move || collecting.collect(&modules));
+            Ok(())
         });
         deleted.await.unwrap_or(Err(HubError::ShuttingDown))
     }

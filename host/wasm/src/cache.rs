@@ -1,5 +1,6 @@
 //! Files by digest: deployed modules, which are kept, and compiled code, which may be deleted at any time.
 
+use std::collections::HashSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
@@ -16,7 +17,7 @@ use crate::DeployError;
 use crate::compile::ModuleError;
 
 /// The digest that identifies a deployed file.
-pub(crate) fn version_of(bytes: &[u8]) -> VersionId {
+pub fn version_of(bytes: &[u8]) -> VersionId {
     VersionId(Sha256::digest(bytes).into())
 }
 
@@ -41,6 +42,19 @@ impl Modules {
 
     pub fn get(&self, version: VersionId) -> io::Result<Vec<u8>> {
         fs::read(self.path(version))
+    }
+
+    pub fn remove(&self, version: VersionId) -> io::Result<()> {
+        remove_if_there(&self.path(version))
+    }
+
+    pub fn is_empty(&self) -> io::Result<bool> {
+        Ok(fs::read_dir(&self.0)?.next().is_none())
+    }
+
+    /// Removes the files of all other versions, and what a crash has left unfinished. Returns how many there were.
+    pub fn keep_only(&self, needed: &HashSet<VersionId>) -> io::Result<usize> {
+        sweep(&self.0, |version, rest| rest == ".wasm" && needed.contains(&version))
     }
 
     pub fn path(&self, version: VersionId) -> PathBuf {
@@ -99,6 +113,17 @@ impl Compiled {
         let _ = fs::remove_file(self.path(version, "cwasm"));
     }
 
+    /// Removes the code of all other versions, that for other engines, and what a crash has left unfinished.
+    pub fn keep_only(&self, needed: &HashSet<VersionId>) -> io::Result<usize> {
+        let kept = ["cwasm", "sha256"].map(|extension| format!("-{:016x}.{extension}", self.engine_key));
+        sweep(&self.directory, |version, rest| needed.contains(&version) && kept.iter().any(|kept| kept == rest))
+    }
+
+    /// Whether there is code for this engine; it may turn out to be damaged.
+    pub fn has(&self, version: VersionId) -> bool {
+        self.path(version, "cwasm").exists()
+    }
+
     /// Keeps compiled code. That it cannot be kept is no reason to fail: it can be compiled again.
     pub fn put(&self, version: VersionId, component: &Component) {
         let kept = component.serialize().map_err(io::Error::other).and_then(|code| {
@@ -149,6 +174,31 @@ fn digest_of_file(path: &Path) -> io::Result<Vec<u8>> {
             0 => return Ok(digest.finalize().to_vec()),
             length => digest.update(&buffer[..length]),
         }
+    }
+}
+
+/// Removes those files of a directory that begin with the digest of a version and are not to be kept: the rest of the name
+/// says what they are.
+fn sweep(directory: &Path, is_kept: impl Fn(VersionId, &str) -> bool) -> io::Result<usize> {
+    const DIGITS: usize = 64;
+    let mut removed = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some((digits, rest)) = name.to_str().and_then(|name| name.split_at_checked(DIGITS)) else { continue };
+        let Ok(version) = digits.parse() else { continue };
+        if !is_kept(version, rest) {
+            remove_if_there(&entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -29,6 +29,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::account::{OutboundBytes, Terms};
 use crate::allow_list::{Scheme, Target, Verdict, is_public};
+use crate::scrub::Scrubber;
 use crate::secret;
 
 /// How long connecting may take, if the guest says nothing.
@@ -176,10 +177,12 @@ pub(crate) async fn send(terms: &Terms, request: Request<WasiBody>, options: Req
 async fn exchange(terms: &Terms, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
     let Terms { account, policy } = terms;
     let target = Target::of(request.uri())?;
+    let scrubber = Scrubber::of(&policy.secrets, &target);
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     let connect = async {
         let addresses = target.addresses(terms).await?;
         secret::fill(&policy.secrets, &target, request.headers_mut()).map_err(|why| Error::InternalError(Some(why)))?;
+        scrubber.iter().for_each(|scrubber| scrubber.ask_for_plain(request.headers_mut()));
         let stream = counted(connect(addresses).await?, &account.outbound);
         if target.scheme == Scheme::Http {
             return handshake(stream).await;
@@ -193,7 +196,11 @@ async fn exchange(terms: &Terms, mut request: Request<WasiBody>, options: Reques
         Some(timeout) => tokio::time::timeout(timeout, request).await.map_err(|_| Error::ConnectionReadTimeout)??,
         None => request.await?,
     };
-    Ok((response.map(|body| body.map_err(Error::from).boxed_unsync()), rest))
+    let response = response.map(|body| body.map_err(Error::from).boxed_unsync());
+    match scrubber {
+        Some(scrubber) => Ok((scrubber.response(response)?, rest)),
+        None => Ok((response, rest)),
+    }
 }
 
 /// What one outgoing request may take.

@@ -21,7 +21,9 @@ pub enum DeployError {
     Limit { limit: &'static str, value: u64, what: String },
     #[error("the compiler crashed at it ({how}): it cannot be deployed as it is")]
     CompilerCrashed { how: String },
-    #[error("the host compiles other modules at present, and {waiting} more wait: deploy it later")]
+    #[error(
+        "the host compiles other modules at present, and {waiting} more wait, no more of them of this task hub or in all: deploy it later"
+    )]
     Busy { waiting: usize },
     #[error("the compiler cannot be run: {0}")]
     Compiler(std::io::Error),

@@ -11,12 +11,13 @@
 //!
 //! - [`Runtime`]: versions by digest, and deployment; [`Tenant`]: the [`dacapo_core::Executor`] of one task hub.
 //! - [`Config`]: what all tenants share; [`Policy`]: the limits and grants of one; [`Account`]: its name and its bytes.
-//! - [`Compiler`]: where modules are compiled; `complexity` refuses what is not even tried.
+//! - [`Compiler`]: where modules are compiled; `compilations`: whose turn it is; `complexity` refuses what is not even tried.
 //! - `engine`: the one wasmtime engine, with the reason for each flag.
 //! - `bindings`: the contract (`guest-sdk/wit`), converted to the core's types in one file.
 //! - `deterministic`: the world of orchestrators and entities, with `orchestration` and the deterministic `wasi`;
 //!   `orchestrator` and `entity` run guests in it.
-//! - `activity`: the world of activities; `http` is their guarded outgoing HTTP, which `http_activity` uses too.
+//! - `activity`: the world of activities; `http` is their guarded outgoing HTTP, which `http_activity` uses too, `scrub` what it
+//!   hides of the answers.
 //! - `slices`: how a guest that computes for long lets others run.
 //! - `imports`: what each role may not use.
 //! - [`Manifest`]: what an app says of itself; `report`: what it imports that traps in orchestrators.
@@ -27,6 +28,7 @@ mod activity;
 mod allow_list;
 mod bindings;
 mod cache;
+mod compilations;
 mod compile;
 mod complexity;
 mod config;
@@ -45,6 +47,7 @@ mod orchestrator;
 mod prepared;
 mod report;
 mod runtime;
+mod scrub;
 mod secret;
 mod slices;
 mod trouble;
@@ -53,6 +56,7 @@ mod wrap;
 
 pub use account::{Account, OutboundBytes};
 pub use allow_list::{AllowList, InvalidAllowEntry};
+pub use cache::version_of;
 pub use compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, ModuleError, compile_module};
 pub use config::{BetweenSlices, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
 pub use http::HttpLimits;

@@ -1,9 +1,11 @@
 //! Versions by digest, and the executors that run them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use dacapo_core::entity::SharedOperation;
 use dacapo_core::execution::TaskOutcome;
@@ -16,6 +18,7 @@ use wasmtime::{Engine, Store};
 use crate::account::{Account, Terms};
 use crate::activity::{self, Activity};
 use crate::cache::{self, Compiled, Modules};
+use crate::compilations::{Compilations, TenantId, Waiting};
 use crate::compile::{Compilation, CompileLimits, Compiler, compile};
 use crate::config::{Config, Policy};
 use crate::deterministic::{self, Deterministic, Shared};
@@ -32,6 +35,7 @@ pub struct Runtime(Arc<Inner>);
 
 /// The executor of one tenant: runs guests on the shared runtime under the tenant's policy.
 pub struct Tenant {
+    id: TenantId,
     runtime: Arc<Inner>,
     account: Arc<Account>,
     policies: RwLock<Policies>,
@@ -59,45 +63,35 @@ struct Inner {
     orchestrator_seats: Arc<Semaphore>,
     activity_seats: Arc<Semaphore>,
     http_seats: Semaphore,
-    compilations: Compilations,
+    tenants: AtomicU64,
+    deployments: Compilations,
+    /// Of versions that were deployed before and whose code is not in the cache any more. They wait for no deployment.
+    recompilations: Compilations,
 }
 
 /// HTTP requests of orchestrators that the host sends at once; more wait. Each holds a socket.
 const HTTP_REQUESTS_MAX: usize = 256;
 
-/// Deployments that are prepared at once. A compiler uses all processors, at the lowest priority.
+/// Modules that are compiled at once to be deployed, and as many that were deployed before. A compiler uses all processors, at
+/// the lowest priority.
 const COMPILATIONS_MAX: usize = 2;
 
 /// Deployments that wait for that, each on a thread.
-const COMPILATIONS_WAITING_MAX: usize = 32;
+const DEPLOYMENTS_WAITING: Waiting = Waiting { in_all: 64, of_a_tenant: 8 };
 
-/// Who may prepare a deployment: some at once, some more in the order in which they came. Loading a version that was
-/// deployed earlier does not wait here.
-struct Compilations {
-    seats: Arc<Semaphore>,
-    queue: Arc<Semaphore>,
-}
+/// What runs already must not be refused; there are no more of these than versions.
+const LOADS_WAITING: Waiting = Waiting { in_all: usize::MAX, of_a_tenant: usize::MAX };
 
-impl Default for Compilations {
-    fn default() -> Self {
-        let queue = Arc::new(Semaphore::new(COMPILATIONS_MAX + COMPILATIONS_WAITING_MAX));
-        Self { seats: Arc::new(Semaphore::new(COMPILATIONS_MAX)), queue }
-    }
-}
+/// Of whoever deploys as nobody's tenant.
+const NO_TENANT: TenantId = TenantId(0);
 
-impl Compilations {
-    /// Waits for a place, on this thread.
-    fn begin(&self) -> Result<[OwnedSemaphorePermit; 2], DeployError> {
-        let queued = self.queue.clone().try_acquire_owned();
-        let queued = queued.map_err(|_| DeployError::Busy { waiting: COMPILATIONS_WAITING_MAX })?;
-        let seat = futures::executor::block_on(self.seats.clone().acquire_owned()).expect("the semaphore is never closed");
-        Ok([seat, queued])
-    }
-}
-
-/// A version's place in memory. Its lock makes sure that it is compiled once.
+/// A version's place in memory.
 #[derive(Default)]
-struct Slot(Mutex<Option<Arc<Prepared>>>);
+struct Slot {
+    prepared: OnceLock<Arc<Prepared>>,
+    /// Held by whoever makes it, so that it is compiled once.
+    making: Mutex<()>,
+}
 
 /// What a deployed file turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +144,9 @@ impl Runtime {
             orchestrator_seats: Arc::new(Semaphore::new(config.pool.orchestrators as usize)),
             activity_seats: Arc::new(Semaphore::new(config.pool.activities as usize)),
             http_seats: Semaphore::new(HTTP_REQUESTS_MAX),
-            compilations: Compilations::default(),
+            tenants: AtomicU64::new(NO_TENANT.0),
+            deployments: Compilations::new(COMPILATIONS_MAX, DEPLOYMENTS_WAITING),
+            recompilations: Compilations::new(COMPILATIONS_MAX, LOADS_WAITING),
             engine,
             config,
         })))
@@ -162,7 +158,7 @@ impl Runtime {
     ///
     /// A tenant's own files are prepared by [`Tenant::prepare`], within its limits.
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.0.prepare(bytes, self.0.config.compile)
+        self.0.prepare(NO_TENANT, bytes, self.0.config.compile)
     }
 
     /// The interfaces that a version imports, in order.
@@ -195,15 +191,34 @@ impl Runtime {
         Ok(manifest)
     }
 
-    /// Forgets a version that no instance needs any more. What still runs goes on.
+    /// Forgets a version until it is needed again. What still runs goes on.
     pub fn unload(&self, version: VersionId) {
         self.0.versions.lock().expect("nothing panics while it holds this").remove(&version);
         self.0.manifests.lock().expect("nothing panics while it holds this").remove(&version);
     }
 
+    /// Forgets a version that nobody needs any more, and removes its file and its code. What still runs goes on.
+    pub fn remove(&self, version: VersionId) -> io::Result<()> {
+        self.unload(version);
+        self.0.compiled.remove(version);
+        self.0.modules.remove(version)
+    }
+
+    /// Whether nothing was ever deployed.
+    pub fn has_no_modules(&self) -> io::Result<bool> {
+        self.0.modules.is_empty()
+    }
+
+    /// Removes the files of all other versions, and what a crash has left. Returns how many files there were. To be called
+    /// before anything is deployed or loaded.
+    pub fn keep_only(&self, needed: &HashSet<VersionId>) -> io::Result<usize> {
+        Ok(self.0.modules.keep_only(needed)? + self.0.compiled.keep_only(needed)?)
+    }
+
     /// An executor for a tenant.
     pub fn tenant(&self, account: Account, policy: Policy) -> Tenant {
-        let tenant = Tenant { runtime: self.0.clone(), account: Arc::new(account), policies: RwLock::default() };
+        let id = TenantId(self.0.tenants.fetch_add(1, Ordering::Relaxed) + 1);
+        let tenant = Tenant { id, runtime: self.0.clone(), account: Arc::new(account), policies: RwLock::default() };
         tenant.set_policy(policy, HashMap::new());
         tenant
     }
@@ -219,21 +234,25 @@ impl Inner {
         self.versions.lock().expect("nothing panics while it holds this").entry(version).or_default().clone()
     }
 
-    /// The version, if it is in memory and nobody is compiling it.
+    /// The version, if it is in memory.
     fn ready(&self, version: VersionId) -> Option<Arc<Prepared>> {
-        self.slot(version).0.try_lock().ok().and_then(|place| place.clone())
+        let versions = self.versions.lock().expect("nothing panics while it holds this");
+        versions.get(&version).and_then(|slot| slot.prepared.get().cloned())
     }
 
     /// The version, made if it is not in memory. Others that want the same one wait; others go on.
     fn place<E>(&self, version: VersionId, make: impl FnOnce() -> Result<Prepared, E>) -> Result<Arc<Prepared>, E> {
         let slot = self.slot(version);
+        if let Some(prepared) = slot.prepared.get() {
+            return Ok(prepared.clone());
+        }
         // Poisoned: the compiler panicked, and left nothing behind.
-        let mut place = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(prepared) = &*place {
+        let _making = slot.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prepared) = slot.prepared.get() {
             return Ok(prepared.clone());
         }
         match make() {
-            Ok(prepared) => Ok(place.insert(Arc::new(prepared)).clone()),
+            Ok(prepared) => Ok(slot.prepared.get_or_init(|| Arc::new(prepared)).clone()),
             Err(why) => {
                 self.versions.lock().expect("nothing panics while it holds this").remove(&version);
                 Err(why)
@@ -241,14 +260,16 @@ impl Inner {
         }
     }
 
-    fn prepare(&self, bytes: &[u8], limits: CompileLimits) -> Result<App, DeployError> {
-        let app = self.examine(bytes, limits)?;
+    fn prepare(&self, tenant: TenantId, bytes: &[u8], limits: CompileLimits) -> Result<App, DeployError> {
+        let app = self.examine(tenant, bytes, limits)?;
         self.modules.put(app.version, bytes)?;
         Ok(app)
     }
 
-    fn examine(&self, bytes: &[u8], limits: CompileLimits) -> Result<App, DeployError> {
-        let _seat = self.compilations.begin()?;
+    /// Waits for its turn, on this thread.
+    fn examine(&self, tenant: TenantId, bytes: &[u8], limits: CompileLimits) -> Result<App, DeployError> {
+        let turn = self.deployments.begin(tenant).map_err(|full| DeployError::Busy { waiting: full.waiting })?;
+        let _seat = futures::executor::block_on(turn);
         // Libraries read foreign bytes here. One that panics at them must not look like trouble of the host.
         let examined = catch_unwind(AssertUnwindSafe(|| self.app_of(bytes, limits)));
         examined.unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler gives up on it; the log says where"))))
@@ -266,6 +287,22 @@ impl Inner {
 
     fn loaded(&self, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
         self.place(version, || self.load(version))
+    }
+
+    /// The same on a thread of its own. A version that must be compiled waits for its turn, and holds no thread meanwhile.
+    async fn loaded_aside(self: Arc<Self>, tenant: TenantId, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
+        if let Some(prepared) = self.ready(version) {
+            return Ok(prepared);
+        }
+        let seat = match self.compiled.has(version) {
+            true => None,
+            false => Some(self.recompilations.begin(tenant).expect("any number may wait").await),
+        };
+        let loading = tokio::task::spawn_blocking(move || {
+            let _seat = seat;
+            self.loaded(version)
+        });
+        loading.await.unwrap_or_else(|why| Err(LoadError::Unreadable { version, why: io::Error::other(why) }))
     }
 
     fn load(&self, version: VersionId) -> Result<Prepared, LoadError> {
@@ -316,16 +353,15 @@ impl Inner {
         })
     }
 
-    async fn run_activity(self: Arc<Self>, terms: Terms, version: VersionId, mut call: ActivityCall) -> TaskOutcome {
-        let prepared = match self.ready(version) {
-            Some(prepared) => prepared,
-            None => {
-                let inner = self.clone();
-                let loaded = tokio::task::spawn_blocking(move || inner.loaded(version)).await;
-                let loaded = loaded.map_err(|why| why.to_string()).and_then(|loaded| loaded.map_err(|why| why.to_string()));
-                loaded.map_err(|why| Failure::retriable(Failure::TRAP, format!("the host cannot run it: {why}")))?
-            }
-        };
+    async fn run_activity(
+        self: Arc<Self>,
+        tenant: TenantId,
+        terms: Terms,
+        version: VersionId,
+        mut call: ActivityCall,
+    ) -> TaskOutcome {
+        let prepared = self.clone().loaded_aside(tenant, version).await;
+        let prepared = prepared.map_err(|why| Failure::retriable(Failure::TRAP, format!("the host cannot run it: {why}")))?;
         call.name = prepared.spelled(&call.name).clone();
         let entry = prepared.activity.clone().filter(|_| prepared.has(FunctionKind::Activity, &call.name)).ok_or_else(|| {
             Failure::permanent(Failure::ACTIVITY_NOT_FOUND, format!("version {version} has no activity '{}'", call.name))
@@ -348,12 +384,23 @@ impl Tenant {
 
     /// Prepares a file that the tenant deploys; see [`Runtime::prepare`].
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.runtime.prepare(bytes, self.policy(None).compile)
+        self.runtime.prepare(self.id, bytes, self.policy(None).compile)
     }
 
     /// The same without keeping the file: the version can be run until it is unloaded.
     pub fn examine(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.runtime.examine(bytes, self.policy(None).compile)
+        self.runtime.examine(self.id, bytes, self.policy(None).compile)
+    }
+
+    /// Whether guests of a version can be started without loading it.
+    pub fn is_ready(&self, version: VersionId) -> bool {
+        self.runtime.ready(version).is_some()
+    }
+
+    /// Makes a version ready, on a thread of its own: it may have to be compiled. Within a tokio runtime.
+    pub fn load(&self, version: VersionId) -> impl Future<Output = Result<(), LoadError>> + Send + use<> {
+        let loading = self.runtime.clone().loaded_aside(self.id, version);
+        async move { loading.await.map(drop) }
     }
 
     fn policy(&self, version: Option<VersionId>) -> Arc<Policy> {
@@ -410,6 +457,6 @@ impl Executor for Tenant {
     }
 
     fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
-        Box::pin(self.runtime.clone().run_activity(self.terms(Some(version)), version, call))
+        Box::pin(self.runtime.clone().run_activity(self.id, self.terms(Some(version)), version, call))
     }
 }

@@ -11,8 +11,8 @@ use crate::allow_list::Target;
 /// A secret of a tenant.
 ///
 /// Where a header of an outgoing request holds `{{secret:NAME}}`, the host puts the value in its place, if the request goes
-/// to one of `hosts`; otherwise the request is refused. (A host that repeats what it was sent tells the guest: whoever
-/// grants a secret trusts the hosts that it is for.)
+/// to one of `hosts`; otherwise the request is refused. In what these hosts answer, the value is masked: see the module
+/// `scrub`, also for what that cannot find.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
     pub name: String,

@@ -67,6 +67,7 @@ fn open() -> anyhow::Result<Host> {
         stopping: tokio::sync::watch::channel(false).1,
         payload_bytes: settings.limits.payload_bytes as usize,
         module_bytes: settings.limits.module_bytes as usize,
+        bodies_bytes: settings.http.bodies_bytes,
     });
     Ok(Host { tokio, router, _directory: directory })
 }
@@ -75,6 +76,7 @@ fn open_hubs(settings: &Settings, control: Arc<ControlFile>) -> anyhow::Result<H
     let shared = Shared::new(SharedOptions {
         directory: settings.data.clone(),
         runtime: Runtime::new(settings.runtime())?,
+        control: control.clone(),
         threads: settings.turn_threads(),
         room: settings.room(),
         store: StoreOptions::default(),

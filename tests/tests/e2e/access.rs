@@ -274,3 +274,60 @@ fn a_host_without_a_key_for_secrets_says_what_to_do() {
     let why = Host::start_locked(options).err().expect("the key lies with the data").to_string();
     assert!(why.contains("data directory"), "{why}");
 }
+
+/// Asks for something that has no end of its own; the receiver hears how it has ended: with what status, and whether the
+/// answer was whole. A stream is open when this returns.
+fn ask(world: &World, key: &str, path: &str) -> std::sync::mpsc::Receiver<(u16, bool)> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let url = format!("{}{BASE}/{path}", world.host.url());
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let request = agent.get(url).header("x-functions-key", key);
+    let finish = move |response: ureq::http::Response<ureq::Body>| {
+        let status = response.status().as_u16();
+        let whole = std::io::copy(&mut response.into_body().into_reader(), &mut std::io::sink()).is_ok();
+        let _ = sender.send((status, whole));
+    };
+    if path.ends_with("events") {
+        let response = request.call().unwrap();
+        std::thread::spawn(move || finish(response));
+    } else {
+        std::thread::spawn(move || finish(request.call().unwrap()));
+    }
+    receiver
+}
+
+#[test]
+fn what_a_key_has_opened_ends_when_the_key_is_revoked_or_the_hub_is_gone() {
+    use std::sync::mpsc::TryRecvError;
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+    let world = world(&[]);
+    let paths = ["events", "instances/i/events", "instances/i?wait=200"];
+    for hub in ["blue", "red", "green"] {
+        world.make_hub(hub);
+        let owner = world.make_key(hub, "owner", "administer");
+        assert_eq!(world.deploy(&owner, "fixture-probe").status, 200);
+        let started = world.send(&owner, "POST", &format!("{BASE}/orchestrators/wait_event/i"), json!("go"));
+        assert_eq!(started.status, 202);
+    }
+    let (gone, kept) = (world.make_key("blue", "gone", "read"), world.make_key("blue", "kept", "read"));
+    let opened = |key: &str| paths.map(|path| ask(&world, key, path));
+    let (ending, staying) = (opened(&gone), opened(&kept));
+    let elsewhere = ["red", "green"].map(|hub| (hub, opened(&world.make_key(hub, "other", "read"))));
+    assert_eq!(world.send(&world.root, "DELETE", "/admin/hubs/blue/keys/gone", Value::Null).status, 204);
+    let ended = ending.map(|ended| ended.recv_timeout(PATIENCE).expect("it ends"));
+    assert_eq!(ended, [(200, false), (200, false), (401, true)], "streams are broken off, a wait is refused");
+    for still in staying.iter().chain(elsewhere.iter().flat_map(|(_, opened)| opened)) {
+        assert_eq!(still.try_recv(), Err(TryRecvError::Empty), "other keys are not concerned");
+    }
+    for (hub, opened) in elsewhere {
+        let path = format!("/admin/hubs/{hub}");
+        let done = match hub {
+            "red" => world.send(&world.root, "PATCH", &path, json!({ "suspended": "unpaid" })),
+            _ => world.send(&world.root, "DELETE", &path, Value::Null),
+        };
+        assert!((200..300).contains(&done.status), "{done:?}");
+        for ended in opened {
+            ended.recv_timeout(PATIENCE).expect("it ends with the hub");
+        }
+    }
+}

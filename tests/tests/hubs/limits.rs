@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dacapo::hub::HubError;
+use dacapo::hub::{Exported, HubError, ImportOptions};
 use dacapo_core::RuntimeStatus;
 
 use super::{World, output, run, start, until};
@@ -114,5 +114,58 @@ async fn a_replay_is_not_held_against_limits_that_were_lowered() {
     hub.raise_event(&id, "go", "1".into()).await.unwrap();
     let ended = hub.wait(&id).await.unwrap();
     assert_eq!((ended.halted, ended.status), (None, RuntimeStatus::Completed));
+    world.hubs.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_instances_send_to_one_for_which_too_much_waits_is_dropped() {
+    const SENT: u64 = 40;
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::open(directory.path(), 1, LATE);
+    world.create("hub", &[("inbox_messages", 3)], &["fixture-probe"]).await;
+    let hub = world.hub("hub").await;
+    let id = hub.start_new(start("wait_event", "\"go\"")).await.unwrap();
+    hub.suspend(&id, "").await.unwrap();
+    for _ in 0..SENT {
+        let sender = run(&hub, "send", &format!(r#"{{"instance_id": "{id}", "name": "other", "data": 1}}"#)).await;
+        assert_eq!(sender.status, RuntimeStatus::Completed, "who sends is not told");
+    }
+    let waiting = hub.stats().unwrap().messages;
+    assert!((3..SENT / 2).contains(&waiting), "about three are kept: {waiting}");
+    hub.resume(&id, "").await.unwrap();
+    let sender = run(&hub, "send", &format!(r#"{{"instance_id": "{id}", "name": "go", "data": 1}}"#)).await;
+    assert_eq!(sender.status, RuntimeStatus::Completed);
+    assert_eq!(hub.wait(&id).await.unwrap().status, RuntimeStatus::Completed, "it takes messages again");
+    world.hubs.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_imported_is_counted_before_anything_is_changed() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::open(directory.path(), 2, LATE);
+    world.create("from", &[], &["fixture-probe"]).await;
+    let from = world.hub("from").await;
+    for _ in 0..3 {
+        let id = from.start_new(start("wait_event", "\"go\"")).await.unwrap();
+        from.suspend(&id, "").await.unwrap();
+        from.raise_event(&id, "other", "1".into()).await.unwrap();
+        from.raise_event(&id, "other", "2".into()).await.unwrap();
+    }
+    let mut lines = from.export(Exported::Hub, true).unwrap();
+    let mut file = String::new();
+    while let Some(line) = lines.recv().await {
+        file.push_str(&line.text());
+    }
+    world.create("to", &[], &[]).await;
+    let to = world.hub("to").await;
+    for (name, most) in [("instances_alive", 2), ("inbox_messages", 1), ("storage_bytes", 10_000)] {
+        world.limit("to", &[(name, most)]).await;
+        names(to.import(file.clone().into(), ImportOptions::default()).await, name, most);
+        assert!(to.apps().is_empty() && to.stats().unwrap().instances == 0, "nothing was changed");
+    }
+    world.limit("to", &[("instances_alive", 3), ("inbox_messages", 2)]).await;
+    assert_eq!(to.import(file.clone().into(), ImportOptions::default()).await.unwrap().instances.len(), 3);
+    let again = ImportOptions { replace: true, ..ImportOptions::default() };
+    assert_eq!(to.import(file.into(), again).await.unwrap().instances.len(), 3, "what is replaced makes room");
     world.hubs.shutdown(Duration::ZERO).await;
 }

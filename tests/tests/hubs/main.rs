@@ -2,6 +2,7 @@
 
 mod fairness;
 mod limits;
+mod modules;
 mod opening;
 mod usage;
 
@@ -27,13 +28,21 @@ struct World {
 impl World {
     /// At most so many are open at once.
     fn open(directory: &Path, open: usize, idle: Duration) -> Self {
+        Self::with(directory, open, idle, |_| {})
+    }
+
+    /// The same with another runtime.
+    fn with(directory: &Path, open: usize, idle: Duration, configure: impl FnOnce(&mut dacapo_wasm::Config)) -> Self {
         let mut settings = Settings { data: directory.to_owned(), ..Settings::default() };
         settings.engine.hot_instances = 100;
         settings.hubs.open = open as u32;
         let control = Arc::new(ControlFile::open(&directory.join("control.redb")).unwrap());
+        let mut config = settings.runtime();
+        configure(&mut config);
         let shared = Shared::new(SharedOptions {
             directory: directory.to_owned(),
-            runtime: Runtime::new(settings.runtime()).unwrap(),
+            runtime: Runtime::new(config).unwrap(),
+            control: control.clone(),
             threads: settings.turn_threads(),
             room: settings.room(),
             store: StoreOptions::default(),
@@ -63,6 +72,14 @@ impl World {
         for guest in guests {
             hub.deploy(guest, "", dacapo_tests::guest(guest).unwrap(), Traffic::All).await.unwrap();
         }
+    }
+
+    /// Closes everything, so that the directory can be opened again.
+    async fn close(self) {
+        let control = std::sync::Arc::downgrade(&self.control);
+        self.hubs.shutdown(Duration::ZERO).await;
+        drop(self);
+        until("the control file is closed", || control.strong_count() == 0).await;
     }
 
     async fn hub(&self, name: &str) -> Hub {

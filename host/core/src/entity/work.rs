@@ -211,6 +211,10 @@ impl<'a> Work<'a> {
         check_payload("the output", &result.output, self.turn.limits, Failure::INVALID_OUTPUT)?;
         if let Some(state) = &result.state {
             check_payload("the state", state, self.turn.limits, Failure::INVALID_OUTPUT)?;
+            let grows = state.len() > self.state.state.as_ref().map_or(0, |before| before.len());
+            if let Some(why) = self.turn.limits.no_room.as_ref().filter(|_| grows) {
+                return Err(Failure::permanent(Failure::LIMIT_EXCEEDED, why.to_string()));
+            }
         }
         Ok(result)
     }

@@ -221,6 +221,20 @@ fn one_turn_runs_what_waits_up_to_a_limit() {
 }
 
 #[test]
+fn a_state_does_not_grow_when_there_is_no_room() {
+    let mut net = Net::new(script());
+    net.signal("@counter@a", "add", "90");
+    net.settle();
+    net.limits.no_room = Some("the task hub is full".into());
+    net.signal("@counter@a", "add", "10");
+    net.settle();
+    assert_eq!(net.state("@counter@a"), Some("90".into()), "three digits are more than two");
+    net.signal("@counter@a", "add", "9");
+    net.settle();
+    assert_eq!(net.state("@counter@a"), Some("99".into()));
+}
+
+#[test]
 fn an_entity_without_state_vanishes_and_comes_back_as_another() {
     let mut net = Net::new(script());
     net.signal("@counter@a", "add", "1");

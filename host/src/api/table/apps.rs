@@ -19,7 +19,7 @@ pub(super) static APPS: Group = Group {
     description: "Apps and their versions. A version is named by its label, or by the first digits, six at least, of its digest.",
     bases: &[""],
     parameters: &[&TASK_HUB.about],
-    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::GET,

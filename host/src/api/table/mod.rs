@@ -56,9 +56,12 @@ const IN_USE: Answer = answer(409, Json("Error"), "An instance that has not ende
 const ENDED: Answer = answer(410, Nothing, "It has ended.");
 const TOO_LARGE: Answer = answer(413, Json("Error"), "The body is larger than the configuration of the host allows.");
 const LONG_ADDRESS: Answer = answer(414, Nothing, "The address has more than 65,534 bytes.");
-const TOO_MANY: Answer =
-    answer(429, Json("Error"), "A limit of the task hub, such as its requests per second: the body names it.")
-        .with(&[("Retry-After", "Seconds after which it may go better.")]);
+const TOO_MANY: Answer = answer(
+    429,
+    Json("Error"),
+    "A limit of the task hub, such as its requests per second, or too much to compile: the body says which.",
+)
+.with(&[("Retry-After", "Seconds after which it may go better.")]);
 const LONG_HEADERS: Answer = answer(431, Nothing, "The headers are too large.");
 const FAULT: Answer = answer(500, Json("Error"), "The host has failed. Its log says more.");
 const FAILED: Answer = answer(
@@ -66,8 +69,11 @@ const FAILED: Answer = answer(
     Json("ErrorOrStatus"),
     "The instance has failed, and `returnInternalServerErrorOnFailure` is true; or the host has.",
 );
-const CLOSING: Answer =
-    answer(503, Json("Error"), "The host is shutting down, or has so many task hubs open that it cannot open another.");
+const CLOSING: Answer = answer(
+    503,
+    Json("Error"),
+    "The host is shutting down, or has no room at present for another open task hub or for the body of the request.",
+);
 const DISK_FULL: Answer =
     answer(507, Json("Error"), "The disk of the host is full, or the task hub holds what it may. Nothing was changed.");
 

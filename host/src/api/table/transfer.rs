@@ -10,7 +10,7 @@ pub(super) static TRANSFER: Group = Group {
     description: "Instances that are moved from one task hub to another as a file.",
     bases: &[""],
     parameters: &[&TASK_HUB.about],
-    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::GET,

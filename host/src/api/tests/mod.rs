@@ -58,15 +58,16 @@ impl Host {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().canonicalize().unwrap();
         let config = Config { pool: PoolSize::small(), ..Config::new(data.join("modules"), data.join("cache")) };
+        let control = open_control_file(&data).unwrap();
         let shared = Shared::new(SharedOptions {
             directory: data.clone(),
             runtime: Runtime::new(config).unwrap(),
+            control: control.clone(),
             threads: 1,
             room: RoomSize { hot_instances: 0, activities: 1, cache_bytes: 1 << 20, hubs: 8 },
             store: StoreOptions::default(),
         })
         .unwrap();
-        let control = open_control_file(&data).unwrap();
         for name in [HUB, "Other-Hub"] {
             let record = HubRecord { name: name.into(), created_at: access::now(), ..HubRecord::default() };
             control.create_hub(&record, &access::entry_of_host(Scope::Host, "hub.create")).unwrap();
@@ -98,6 +99,7 @@ impl Host {
             stopping: watch::channel(false).1,
             payload_bytes: PAYLOAD_BYTES,
             module_bytes: 10_000,
+            bodies_bytes: 50_000,
         };
         Self { hubs, access, router: router(options), _directory: directory }
     }
@@ -244,6 +246,38 @@ async fn a_hub_that_has_too_many_requests_is_told_when_to_come_again() {
     assert_eq!(refused.headers["retry-after"], "1");
     refused.refuses(429, "requests_per_second of the task hub 'TestHubName' is 2");
     host.get("/healthz").await.is(200, json!({ "status": "ok" }));
+    host.close().await;
+}
+
+/// A body whose end never comes holds what has come of it; who asks for more than there is comes again.
+#[tokio::test]
+async fn bodies_that_take_all_memory_are_told_when_to_come_again() {
+    let host = Host::open();
+    let pending = |path: &str| {
+        let frames = futures::stream::iter([Ok::<_, std::io::Error>(vec![b'x'; 9_000])]);
+        let body = Body::from_stream(futures::StreamExt::chain(frames, futures::stream::pending()));
+        let request = Request::builder().method("POST").uri(path).header("host", "localhost:7071").body(body).unwrap();
+        tokio::spawn(host.router.clone().oneshot(request))
+    };
+    // Of 50,000 bytes each hub has half, and so have requests that are for none.
+    let mut held: Vec<_> = (0..2).map(|_| pending("/admin/apps/a?taskHub=Other-Hub")).collect();
+    let module = "x".repeat(9_000);
+    for attempt in 0.. {
+        assert!(attempt < 1_000, "they take room: {held:?}");
+        let answer = host.post("/admin/apps/a?taskHub=other-hub", &module).await;
+        if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+            assert_eq!(answer.headers["retry-after"], "1");
+            answer.refuses(503, "http.bodies_bytes");
+            break;
+        }
+        // The two have not come yet.
+        tokio::task::yield_now().await;
+    }
+    host.post(&format!("/admin/apps/a?taskHub={HUB}"), &module).await.refuses(400, "not WebAssembly");
+    held.drain(..).for_each(|request| request.abort());
+    while host.post("/admin/apps/a?taskHub=Other-Hub", &module).await.status == StatusCode::SERVICE_UNAVAILABLE {
+        tokio::task::yield_now().await;
+    }
     host.close().await;
 }
 

@@ -11,7 +11,7 @@ use redb::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AuditEntry, ControlError, HubRecord, KeyHash, KeyRecord, Scope, Wake, audit};
+use super::{AuditEntry, ControlError, HubRecord, KeyHash, KeyRecord, Scope, Wake, audit, modules};
 use crate::StoreError;
 use crate::redb::{DiskFile, Failed, Fault, RedbFile};
 
@@ -57,9 +57,9 @@ pub struct ControlFile {
     noted: Mutex<HashMap<KeyHash, i64>>,
 }
 
-type Result<T, E = ControlError> = std::result::Result<T, E>;
+pub(super) type Result<T, E = ControlError> = std::result::Result<T, E>;
 /// What is refused without a fault of the file: then nothing is changed.
-type Outcome<T> = std::result::Result<Result<T>, Fault>;
+pub(super) type Outcome<T> = std::result::Result<Result<T>, Fault>;
 
 impl ControlFile {
     /// Opens the file, or makes a new one. The directory must exist.
@@ -121,7 +121,7 @@ impl ControlFile {
         })
     }
 
-    /// Removes a hub, its keys, its secrets and what it has used; the audit log stays. `NoHub`.
+    /// Removes a hub, its keys, its secrets, what it has used and what it needed; the audit log stays. `NoHub`.
     pub fn delete_hub(&self, name: &str, entry: &AuditEntry) -> Result<()> {
         let folded = fold(name);
         let hashes = self.change(entry, |txn| {
@@ -129,6 +129,7 @@ impl ControlFile {
                 return Ok(Err(ControlError::NoHub(name.into())));
             }
             txn.open_table(WAKES)?.remove(folded.as_str())?;
+            modules::forget(txn, &folded)?;
             txn.open_table(USAGE)?.remove(folded.as_str())?;
             let (mut names, mut keys, mut uses) = (txn.open_table(KEY_NAMES)?, txn.open_table(KEYS)?, txn.open_table(KEY_USES)?);
             let mut hashes = Vec::new();
@@ -324,6 +325,11 @@ impl ControlFile {
 
     // What is the host's own.
 
+    /// Something that the host has made up, if it has.
+    pub(super) fn kept_fact(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.read(|txn| Ok(txn.open_table(FACTS)?.get(name)?.map(|kept| kept.value().to_vec())))
+    }
+
     /// Something that the host makes up once and keeps.
     pub fn fact(&self, name: &str, make: impl Fn() -> Vec<u8>) -> Result<Vec<u8>> {
         self.write(|txn| {
@@ -359,7 +365,7 @@ impl ControlFile {
         Ok(value)
     }
 
-    fn write<T>(&self, work: impl Fn(&WriteTransaction) -> Outcome<T>) -> Result<T> {
+    pub(super) fn write<T>(&self, work: impl Fn(&WriteTransaction) -> Outcome<T>) -> Result<T> {
         let written = self.file.with(|database: &Database| {
             let mut txn = database.begin_write()?;
             txn.set_durability(Durability::Immediate).expect("no savepoint was made");
@@ -372,7 +378,7 @@ impl ControlFile {
         written.map_err(|Failed { error, .. }| error)?
     }
 
-    fn read<T>(&self, run: impl Fn(&ReadTransaction) -> std::result::Result<T, Fault>) -> Result<T> {
+    pub(super) fn read<T>(&self, run: impl Fn(&ReadTransaction) -> std::result::Result<T, Fault>) -> Result<T> {
         Ok(self.file.read(run)?)
     }
 }
@@ -399,6 +405,7 @@ fn prepare(database: &Database) -> std::result::Result<(), Fault> {
     txn.open_table(KEY_NAMES)?;
     txn.open_table(KEY_USES)?;
     txn.open_table(SECRETS)?;
+    txn.open_table(modules::MODULES)?;
     txn.open_table(AUDIT)?;
     txn.open_table(AUDIT_OF)?;
     txn.open_table(AUDIT_COUNTS)?;

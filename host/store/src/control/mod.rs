@@ -8,6 +8,7 @@
 //! - [`HubRecord`]: a task hub; [`Grants`]: what its activities may reach; [`Wake`]: when it must be opened.
 //! - [`KeyRecord`]: a key, its [`Role`] and its [`Scope`]. The text of a key is nowhere: it is found by its [`KeyHash`].
 //! - [`AuditEntry`]: a line of the audit log.
+//! - `modules`: which hubs need which deployed files.
 //!
 //! Names of hubs and keys compare ignoring case.
 
@@ -16,6 +17,7 @@ mod error;
 mod file;
 mod hub;
 mod key;
+mod modules;
 
 pub use audit::{AUDIT_PER_SCOPE_MAX, AuditEntry};
 pub use error::ControlError;

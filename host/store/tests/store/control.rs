@@ -1,8 +1,9 @@
 //! The control file: what it keeps, and that every change tells of itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
+use dacapo_core::VersionId;
 use dacapo_store::control::{
     AUDIT_PER_SCOPE_MAX, AuditEntry, ControlError, ControlFile, Grants, HubRecord, KeyRecord, Role, Scope, Wake,
 };
@@ -97,6 +98,29 @@ fn a_hub_takes_its_keys_and_secrets_with_it_and_nobody_elses() {
         assert_eq!(world.file.secret_names(name).expect("it reads"), ["token"]);
         assert_eq!(world.file.usage(name).expect("it reads"), Some(5));
     }
+}
+
+#[test]
+fn a_module_is_needed_until_no_hub_needs_it() {
+    let world = world();
+    assert!(!world.file.tracks_modules().expect("it reads"));
+    world.file.track_modules().expect("there is room");
+    let (one, two) = (VersionId([1; 32]), VersionId([2; 32]));
+    for name in ["a", "ab"] {
+        world.file.create_hub(&hub(name), &entry(&of(name), "test")).expect("it is new");
+        assert_eq!(world.file.need_modules(name, &[one]).expect("there is room"), [one]);
+    }
+    assert_eq!(world.file.need_modules("A", &[one, two]).expect("there is room"), [two], "the other was noted before");
+    let world = world.reopened();
+    assert!(world.file.tracks_modules().expect("it reads"));
+    let of_hub = |name: &str| world.file.modules_of(name).expect("it reads");
+    assert_eq!((of_hub("a"), of_hub("AB"), of_hub("b")), (vec![one, two], vec![one], vec![]));
+    assert_eq!(world.file.needed_modules().expect("it reads"), HashSet::from([one, two]));
+    world.file.release_modules("AB", &[one, two]).expect("there is room");
+    let needed = |module| world.file.is_module_needed(module).expect("it reads");
+    assert!(needed(one) && needed(two), "the first hub needs both");
+    world.file.delete_hub("a", &entry(&of("a"), "hub.delete")).expect("it is there");
+    assert!(!needed(one) && !needed(two) && of_hub("a").is_empty());
 }
 
 #[test]

@@ -86,22 +86,27 @@ fn a_compiler_that_cannot_be_run_is_trouble_of_the_host() {
 }
 
 #[test]
-fn more_deployments_than_may_wait_are_refused() {
+fn more_deployments_of_a_tenant_than_may_wait_are_refused() {
     let (host, directory) = host(r#"while [ ! -e "$(dirname "$0")/go" ]; do sleep 0.05; done; exit 1"#);
-    let modules = (0..35).map(|n| format!("(module (func (export \"{n}\")))")).map(|wat| wat::parse_str(wat).unwrap());
+    let module = |n: i32| wat::parse_str(format!("(module (func (export \"{n}\")))")).unwrap();
     std::thread::scope(|threads| {
         let (tell, heard) = std::sync::mpsc::channel();
-        for module in modules {
+        // One is compiled, and eight may wait.
+        for n in 0..10 {
             let (host, tell) = (&host, tell.clone());
-            threads.spawn(move || tell.send(host.tenant.prepare(&module).unwrap_err()));
+            threads.spawn(move || tell.send(host.tenant.prepare(&module(n)).unwrap_err()));
         }
         drop(tell);
         // None of the others can have ended.
         let first = heard.recv().unwrap();
-        assert!(matches!(first, DeployError::Busy { waiting: 32 }), "{first}");
+        assert!(matches!(first, DeployError::Busy { waiting: 8 }), "{first}");
+        let other = host.runtime.tenant(Default::default(), Default::default());
+        let others = threads.spawn(move || other.prepare(&module(10)).unwrap_err());
         std::fs::write(directory.path().join("go"), "").unwrap();
-        let others: Vec<_> = heard.iter().collect();
-        assert_eq!(others.len(), 34);
-        assert!(others.iter().all(|why| matches!(why, DeployError::CompilerCrashed { .. })), "{others:?}");
+        let why = others.join().unwrap();
+        assert!(matches!(why, DeployError::CompilerCrashed { .. }), "another tenant is not refused: {why}");
+        let rest: Vec<_> = heard.iter().collect();
+        assert_eq!(rest.len(), 9);
+        assert!(rest.iter().all(|why| matches!(why, DeployError::CompilerCrashed { .. })), "{rest:?}");
     });
 }

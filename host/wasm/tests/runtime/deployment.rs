@@ -209,3 +209,35 @@ fn a_manifest_is_found_in_modules_and_components() {
     let message = refused(&host, &wrong.module());
     assert!(message.contains("dacapo:manifest") && message.contains("unknown field `nam`"), "{message}");
 }
+
+#[test]
+fn what_nobody_needs_is_removed() {
+    let mut host = Host::new();
+    let kept = host.deploy(&Guest::default());
+    let gone = host.deploy(&Guest { functions: vec![("Other", Kind::Orchestrator)], ..Guest::default() });
+    let files = |host: &Host| {
+        let directories = [&host.config.modules, &host.config.cache];
+        let files = directories.map(|directory| std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()));
+        let mut names: Vec<String> = files.into_iter().flatten().map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let of = |names: &[String], version: dacapo_core::VersionId| {
+        names.iter().filter(|name| name.starts_with(&version.to_string())).count()
+    };
+    assert_eq!((of(&files(&host), kept), of(&files(&host), gone)), (3, 3), "the file, its code, and the digest of that");
+    host.runtime.remove(gone).unwrap();
+    host.runtime.remove(gone).unwrap();
+    assert_eq!((of(&files(&host), kept), of(&files(&host), gone)), (3, 0));
+    assert!(matches!(host.runtime.load(gone), Err(LoadError::Unreadable { .. })));
+
+    let gone = host.deploy(&Guest { functions: vec![("Other", Kind::Orchestrator)], ..Guest::default() });
+    std::fs::write(host.config.cache.join(format!("{kept}-0123456789abcdef.cwasm")), "of another engine").unwrap();
+    std::fs::write(host.config.modules.join(format!("{kept}.tmp-1-2")), "torn").unwrap();
+    std::fs::write(host.config.modules.join("README"), "somebody else's").unwrap();
+    host.restart();
+    assert_eq!(host.runtime.keep_only(&[kept].into()).unwrap(), 5);
+    let left = files(&host);
+    assert_eq!((of(&left, kept), of(&left, gone), left.len()), (3, 0, 4), "{left:?}");
+    host.runtime.load(kept).unwrap();
+}

@@ -1,0 +1,226 @@
+//! Who may compile: a few at once, one tenant after the other.
+//!
+//! ```text
+//!   tenant A ──▶ a1 a2 a3 ┐
+//!   tenant B ──▶ b1       ├─ ring of those that wait and compile nothing ─▶ seats
+//!   tenant C ──▶ c1 c2    ┘
+//! ```
+//!
+//! A tenant compiles one module at a time, and then goes to the end of the ring. So one that has much to compile makes
+//! another wait for one compilation of its own, not for all.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+/// Names a tenant of the runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct TenantId(pub u64);
+
+/// How many may wait. Each is a thread, or a body in memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    pub in_all: usize,
+    pub of_a_tenant: usize,
+}
+
+/// Why one cannot even wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full {
+    pub waiting: usize,
+}
+
+#[derive(Clone)]
+pub(crate) struct Compilations(Arc<Inner>);
+
+struct Inner {
+    waiting: Waiting,
+    // Nothing awaits while it is locked, and no seat is dropped.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    free: usize,
+    /// Tenants that have a seat.
+    compiling: HashSet<TenantId>,
+    queues: HashMap<TenantId, VecDeque<oneshot::Sender<Seat>>>,
+    /// Tenants that have a queue, and no seat. Each stands here once.
+    ring: VecDeque<TenantId>,
+}
+
+/// The right to compile one module, until it is dropped.
+pub(crate) struct Seat {
+    compilations: Compilations,
+    tenant: TenantId,
+}
+
+/// A seat to come.
+pub(crate) struct Turn(oneshot::Receiver<Seat>);
+
+impl Compilations {
+    pub fn new(seats: usize, waiting: Waiting) -> Self {
+        Self(Arc::new(Inner { waiting, state: Mutex::new(State { free: seats, ..State::default() }) }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No method leaves it half changed.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stands in the queue of a tenant. Who drops the future leaves it.
+    pub fn begin(&self, tenant: TenantId) -> Result<Turn, Full> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            state.forget_those_who_left();
+            let in_all = state.queues.values().map(VecDeque::len).sum::<usize>();
+            let own = state.queues.get(&tenant).map_or(0, VecDeque::len);
+            let Waiting { in_all: most, of_a_tenant } = self.0.waiting;
+            // Whoever has nothing in the queue yet may stand there when others have filled it to the half.
+            let room = if own == 0 { most } else { most / 2 };
+            let is_free = state.free > 0 && !state.compiling.contains(&tenant);
+            if !is_free && (own >= of_a_tenant || in_all >= room) {
+                return Err(Full { waiting: in_all });
+            }
+            state.queues.entry(tenant).or_default().push_back(sender);
+            if own == 0 && !state.compiling.contains(&tenant) {
+                state.ring.push_back(tenant);
+            }
+        }
+        self.give_seats();
+        Ok(Turn(receiver))
+    }
+
+    /// Gives free seats to those whose turn it is.
+    fn give_seats(&self) {
+        loop {
+            let Some((tenant, sender)) = self.lock().next() else { return };
+            // Who has left gives the seat back when it is dropped.
+            let _ = sender.send(Seat { compilations: self.clone(), tenant });
+        }
+    }
+}
+
+impl State {
+    fn next(&mut self) -> Option<(TenantId, oneshot::Sender<Seat>)> {
+        if self.free == 0 {
+            return None;
+        }
+        let tenant = self.ring.pop_front()?;
+        let queue = self.queues.get_mut(&tenant).expect("who stands in the ring has a queue");
+        let sender = queue.pop_front().expect("an empty queue is removed");
+        if queue.is_empty() {
+            self.queues.remove(&tenant);
+        }
+        self.free -= 1;
+        self.compiling.insert(tenant);
+        Some((tenant, sender))
+    }
+
+    fn leave(&mut self, tenant: TenantId) {
+        self.free += 1;
+        self.compiling.remove(&tenant);
+        if self.queues.contains_key(&tenant) {
+            self.ring.push_back(tenant);
+        }
+    }
+
+    fn forget_those_who_left(&mut self) {
+        self.queues.retain(|_, queue| {
+            queue.retain(|sender| !sender.is_closed());
+            !queue.is_empty()
+        });
+        self.ring.retain(|tenant| self.queues.contains_key(tenant));
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.compilations.lock().leave(self.tenant);
+        self.compilations.give_seats();
+    }
+}
+
+impl Future for Turn {
+    type Output = Seat;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Seat> {
+        Pin::new(&mut self.0).poll(cx).map(|seat| seat.expect("who is in the queue is not forgotten"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAITING: Waiting = Waiting { in_all: 8, of_a_tenant: 3 };
+
+    /// Lets tenants stand in the queue in this order, and gives the order in which their turns come with one seat.
+    fn order(arrivals: &[u64]) -> Vec<u64> {
+        let compilations = Compilations::new(1, Waiting { in_all: 100, of_a_tenant: 10 });
+        let turns = arrivals.iter().map(|&tenant| (tenant, compilations.begin(TenantId(tenant)).unwrap_or_else(|_| panic!())));
+        let mut turns: Vec<(u64, Turn)> = turns.collect();
+        let mut order = Vec::new();
+        while !turns.is_empty() {
+            let seated = turns.iter_mut().position(|(_, turn)| !turn.0.is_empty()).expect("somebody has the seat");
+            let (tenant, turn) = turns.remove(seated);
+            order.push(tenant);
+            drop(futures::executor::block_on(turn));
+        }
+        order
+    }
+
+    #[test]
+    fn tenants_take_turns() {
+        assert_eq!(order(&[1, 1, 1, 1, 2, 3, 2]), [1, 2, 3, 1, 2, 1, 1]);
+    }
+
+    #[test]
+    fn a_tenant_has_one_seat() {
+        let compilations = Compilations::new(2, WAITING);
+        let first = futures::executor::block_on(compilations.begin(TenantId(1)).unwrap_or_else(|_| panic!()));
+        let mut second = compilations.begin(TenantId(1)).unwrap_or_else(|_| panic!());
+        assert!(second.0.is_empty());
+        let other = compilations.begin(TenantId(2)).unwrap_or_else(|_| panic!());
+        drop(futures::executor::block_on(other));
+        drop(first);
+        assert!(second.0.try_recv().is_ok());
+    }
+
+    #[test]
+    fn so_many_wait_and_no_tenant_keeps_others_out() {
+        let compilations = Compilations::new(1, WAITING);
+        let mut kept = Vec::new();
+        let mut stand = |tenant| compilations.begin(TenantId(tenant)).map(|turn| kept.push(turn)).map_err(|full| full.waiting);
+        for _ in 0..4 {
+            stand(1).unwrap();
+        }
+        assert_eq!(stand(1), Err(3));
+        stand(2).unwrap();
+        assert_eq!(stand(2), Err(4), "it waits already, and half of all places are taken");
+        for tenant in 3..7 {
+            stand(tenant).unwrap();
+        }
+        assert_eq!(stand(7), Err(8));
+    }
+
+    #[test]
+    fn who_leaves_the_queue_holds_nobody_up() {
+        let compilations = Compilations::new(1, WAITING);
+        let first = futures::executor::block_on(compilations.begin(TenantId(1)).unwrap_or_else(|_| panic!()));
+        let left = compilations.begin(TenantId(2)).unwrap_or_else(|_| panic!());
+        let mut stays = compilations.begin(TenantId(3)).unwrap_or_else(|_| panic!());
+        drop(left);
+        drop(first);
+        assert!(stays.0.try_recv().is_ok());
+        // A seat that was given and never taken goes to the next.
+        let given = compilations.begin(TenantId(4)).unwrap_or_else(|_| panic!());
+        drop(given);
+        drop(futures::executor::block_on(compilations.begin(TenantId(5)).unwrap_or_else(|_| panic!())));
+    }
+}
