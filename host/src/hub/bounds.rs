@@ -148,11 +148,9 @@ impl Inner {
         let waits = waits(record.status);
         let waiting = inbox.len();
         self.note_waiting(record, if waits { waiting } else { 0 });
-        if waits {
-            if self.refuse_above(record, waiting, envelopes) {
-                inbox.retain(|delivery| delivery.stored.is_some());
-                inbox.extend(envelopes.iter().map(|envelope| &envelope.delivery).filter(|d| d.stored.is_none()).cloned());
-            }
+        if waits && self.refuse_above(record, waiting, envelopes) {
+            inbox.retain(|delivery| delivery.stored.is_some());
+            inbox.extend(envelopes.iter().map(|envelope| &envelope.delivery).filter(|d| d.stored.is_none()).cloned());
         }
     }
 

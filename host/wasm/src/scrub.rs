@@ -106,7 +106,7 @@ fn forms_of(secret: &str) -> Vec<Vec<u8>> {
     let in_json = serde_json::to_string(secret).expect("a text can be written as JSON");
     let mut forms = vec![
         secret.as_bytes().to_vec(),
-        in_json[1..in_json.len() - 1].as_bytes().to_vec(),
+        in_json.as_bytes()[1..in_json.len() - 1].to_vec(),
         BASE64_STANDARD_NO_PAD.encode(secret).into_bytes(),
     ];
     if let Some(credentials) = BASE64_STANDARD.decode(secret).ok().and_then(|bytes| String::from_utf8(bytes).ok())

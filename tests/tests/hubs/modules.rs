@@ -59,7 +59,7 @@ async fn a_module_stays_while_a_hub_needs_it_also_one_that_is_closed() {
     hub.raise_event(&waiting, "go", "1".into()).await.unwrap();
     assert_eq!(hub.wait(&waiting).await.unwrap().status, RuntimeStatus::Completed);
     assert_eq!(prune(&hub).await, [old]);
-    assert_eq!(files(directory.path(), old), [PathBuf::new(); 0]);
+    assert!(files(directory.path(), old).is_empty(), "nobody needs it any more");
     assert_eq!(run(&hub, "chain", "1").await.status, RuntimeStatus::Completed);
     world.hubs.shutdown(Duration::ZERO).await;
 }

@@ -249,38 +249,6 @@ async fn a_hub_that_has_too_many_requests_is_told_when_to_come_again() {
     host.close().await;
 }
 
-/// A body whose end never comes holds what has come of it; who asks for more than there is comes again.
-#[tokio::test]
-async fn bodies_that_take_all_memory_are_told_when_to_come_again() {
-    let host = Host::open();
-    let pending = |path: &str| {
-        let frames = futures::stream::iter([Ok::<_, std::io::Error>(vec![b'x'; 9_000])]);
-        let body = Body::from_stream(futures::StreamExt::chain(frames, futures::stream::pending()));
-        let request = Request::builder().method("POST").uri(path).header("host", "localhost:7071").body(body).unwrap();
-        tokio::spawn(host.router.clone().oneshot(request))
-    };
-    // Of 50,000 bytes each hub has half, and so have requests that are for none.
-    let mut held: Vec<_> = (0..2).map(|_| pending("/admin/apps/a?taskHub=Other-Hub")).collect();
-    let module = "x".repeat(9_000);
-    for attempt in 0.. {
-        assert!(attempt < 1_000, "they take room: {held:?}");
-        let answer = host.post("/admin/apps/a?taskHub=other-hub", &module).await;
-        if answer.status == StatusCode::SERVICE_UNAVAILABLE {
-            assert_eq!(answer.headers["retry-after"], "1");
-            answer.refuses(503, "http.bodies_bytes");
-            break;
-        }
-        // The two have not come yet.
-        tokio::task::yield_now().await;
-    }
-    host.post(&format!("/admin/apps/a?taskHub={HUB}"), &module).await.refuses(400, "not WebAssembly");
-    held.drain(..).for_each(|request| request.abort());
-    while host.post("/admin/apps/a?taskHub=Other-Hub", &module).await.status == StatusCode::SERVICE_UNAVAILABLE {
-        tokio::task::yield_now().await;
-    }
-    host.close().await;
-}
-
 #[tokio::test]
 async fn pages_of_other_sites_are_refused() {
     let host = Host::open();

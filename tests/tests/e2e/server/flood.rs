@@ -1,5 +1,7 @@
 //! More connections than the host has room for.
 
+use std::time::{Duration, Instant};
+
 use dacapo_tests::wire::{Wire, statuses};
 
 use super::*;
@@ -35,4 +37,39 @@ fn one_address_cannot_take_the_place_of_others() {
     {
         std::thread::yield_now();
     }
+}
+
+/// Bodies whose ends never come hold what has come of them. Of 50,000 bytes a task hub has half.
+#[test]
+fn bodies_that_take_all_memory_are_told_when_to_come_again() {
+    let (host, _directory) = host(&["http.bodies_bytes=50000"]);
+    let made = host.request("POST", "/admin/hubs", Some(br#"{"name":"other"}"#)).unwrap();
+    assert_eq!(made.status, 201, "{made:?}");
+    let module = [b'x'; 9_000];
+    let held: Vec<Wire> = (0..2)
+        .map(|_| {
+            let mut wire = Wire::open(host.url()).unwrap();
+            let head = "POST /admin/apps/a HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9001\r\n\r\n";
+            wire.send(&format!("{head}{}", "x".repeat(module.len()))).unwrap();
+            wire
+        })
+        .collect();
+    let deploy = |hub: &str| host.request("POST", &format!("/admin/apps/a?taskHub={hub}"), Some(&module)).unwrap();
+    let until = |status: u16| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let answer = deploy("TESTHUBNAME");
+            if answer.status == status {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{answer:?}");
+        }
+    };
+    let full = until(503);
+    assert_eq!(full.header("retry-after"), Some("1"), "{full:?}");
+    assert!(full.body.contains("http.bodies_bytes"), "{full:?}");
+    let other = deploy("other");
+    assert_eq!(other.status, 400, "the other hub has room, and the file is no module: {other:?}");
+    drop(held);
+    until(400);
 }
