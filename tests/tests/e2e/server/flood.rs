@@ -50,7 +50,7 @@ fn bodies_that_take_all_memory_are_told_when_to_come_again() {
         .map(|_| {
             let mut wire = Wire::open(host.url()).unwrap();
             let head = "POST /admin/apps/a HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9001\r\n\r\n";
-            wire.send(&format!("{head}{}", "x".repeat(module.len()))).unwrap();
+            wire.send(format!("{head}{}", "x".repeat(module.len()))).unwrap();
             wire
         })
         .collect();
