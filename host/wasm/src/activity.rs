@@ -96,7 +96,7 @@ struct Wasi {
 pub(crate) async fn run(engine: Engine, terms: Terms, entry: Entry<Activity>, call: ActivityCall) -> TaskOutcome {
     let time = terms.policy.limits.activity_time;
     tokio::time::timeout(time, run_untimed(engine, terms, entry, call)).await.unwrap_or_else(|_| {
-        let message = format!("it did not finish within {time:?}, which is what an activity may take");
+        let message = format!("it did not finish within {time:?}, which is what an activity may take (activity_seconds)");
         Err(Failure::retriable(Failure::TIMEOUT, message))
     })
 }

@@ -54,7 +54,9 @@ async fn exchange(terms: &Terms, request: Request<WasiBody>) -> Result<Value, Fa
     let allowed = terms.policy.execution.payload_bytes;
     let body = Limited::new(body, allowed).collect().await.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
         Some(_) => {
-            let message = format!("`{uri}`: the body of the response has more than {allowed} bytes, which is what is allowed");
+            let message = format!(
+                "`{uri}`: the body of the response has more than {allowed} bytes, which is what is allowed (payload_bytes)"
+            );
             Failure::permanent(Failure::LIMIT_EXCEEDED, message)
         }
         None => match error.downcast_ref::<Error>() {

@@ -118,6 +118,15 @@ impl Circumstances<'_> {
         bounded(Failure { error_type: error_type.to_owned(), message, details, retriable })
     }
 
+    /// The name of the limit that refused the guest something.
+    fn limit(&self, refused: Refusal) -> &'static str {
+        match (refused, self.role) {
+            (Refusal::Memory { .. }, Role::Activity) => "activity_memory_bytes",
+            (Refusal::Memory { .. }, Role::Orchestrator | Role::Entity) => "orchestrator_memory_bytes",
+            (Refusal::Table { .. }, _) => "table_elements",
+        }
+    }
+
     fn classify(&self, error: &Error) -> (&'static str, String, Option<String>) {
         let trap = error.downcast_ref::<Trap>();
         let cause = error.root_cause().to_string();
@@ -125,7 +134,7 @@ impl Circumstances<'_> {
             let fuel = self.limits.fuel_per_turn;
             let span = if self.role == Role::Entity { "operation" } else { "turn" };
             let message = format!(
-                "it used up the {fuel} units of fuel that one {span} may spend: it loops, or an activity should do this work"
+                "it used up the {fuel} units of fuel that one {span} may spend (fuel_per_turn): it loops, or an activity should do this work"
             );
             return (Failure::FUEL_EXHAUSTED, message, None);
         }
@@ -139,7 +148,7 @@ impl Circumstances<'_> {
         }
         if let Some(refused) = self.refused {
             let said = self.last_words.panic().map(|panic| panic.message);
-            return (Failure::OUT_OF_MEMORY, refused.to_string(), Some(said.unwrap_or(cause)));
+            return (Failure::OUT_OF_MEMORY, format!("{refused} ({})", self.limit(refused)), Some(said.unwrap_or(cause)));
         }
         if let Some(panic) = self.last_words.panic() {
             return (Failure::PANIC, panic.message, panic.location);

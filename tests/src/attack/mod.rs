@@ -113,13 +113,20 @@ async fn play(
     Ok(Outcome { name: attack.name, what: attack.what, got: tally.got(), held: tally.held(), honest: figures })
 }
 
+/// Fewer requests of the honest have no percentiles.
+const REQUESTS_MIN: usize = 20;
+
 impl Report {
     /// One line for each attack, and one more for each further thing that the attacker got.
     pub fn table(&self) -> String {
         let line = |name: &str, held: &str, figures: &Figures, got: &str| {
             let Figures { requests, errors, p50_ms, p99_ms } = figures;
-            let times = p99_ms / self.alone.p99_ms;
-            format!("{name:<17} {held:<4} {requests:>8} {errors:>6} {p50_ms:>7.1} {p99_ms:>7.1} {times:>6.2}  {got}\n")
+            let times = match *requests {
+                // An attack that is over at once: they say nothing.
+                ..REQUESTS_MIN => format!("{:>7} {:>7} {:>6}", "-", "-", "-"),
+                _ => format!("{p50_ms:>7.1} {p99_ms:>7.1} {:>6.2}", p99_ms / self.alone.p99_ms),
+            };
+            format!("{name:<17} {held:<4} {requests:>8} {errors:>6} {times}  {got}\n")
         };
         let mut table = format!(
             "{:<17} {:<4} {:>8} {:>6} {:>7} {:>7} {:>6}  {}\n",

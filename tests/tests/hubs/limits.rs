@@ -93,7 +93,7 @@ async fn a_history_that_is_full_fails_its_instance() {
     assert_eq!(short.status, RuntimeStatus::Completed);
     let long = run(&hub, "chain", "20").await;
     assert_eq!(long.status, RuntimeStatus::Failed);
-    assert!(output(&hub, &long.id).contains("50 (history_events)"), "{}", output(&hub, &long.id));
+    assert!(output(&hub, &long.id).contains("50 are allowed (history_events)"), "{}", output(&hub, &long.id));
     world.hubs.shutdown(Duration::ZERO).await;
 }
 

@@ -150,10 +150,12 @@ impl OperationScope {
             return Err(self.exceeded(why.to_string()));
         }
         if self.sent.len() >= actions_per_turn {
-            return Err(self.exceeded(format!("more than {actions_per_turn} messages sent by one operation")));
+            return Err(self.exceeded(format!("more than {actions_per_turn} messages sent by one operation (actions_per_turn)")));
         }
         if self.sent_bytes > action_bytes_per_turn {
-            return Err(self.exceeded(format!("messages with more than {action_bytes_per_turn} bytes sent by one operation")));
+            return Err(self.exceeded(format!(
+                "messages with more than {action_bytes_per_turn} bytes sent by one operation (action_bytes_per_turn)"
+            )));
         }
         self.sent.push(Message { to, execution: None, sent_at: self.now, event });
         Ok(())

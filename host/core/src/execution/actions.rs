@@ -69,9 +69,9 @@ impl Execution {
         let message = if let Some(why) = &self.limits.no_room {
             why.to_string()
         } else if self.taken > actions_per_turn {
-            format!("more than {actions_per_turn} actions in one turn")
+            format!("more than {actions_per_turn} actions in one turn (actions_per_turn)")
         } else if self.taken_bytes > action_bytes_per_turn {
-            format!("actions with more than {action_bytes_per_turn} bytes in one turn")
+            format!("actions with more than {action_bytes_per_turn} bytes in one turn (action_bytes_per_turn)")
         } else {
             return Ok(());
         };

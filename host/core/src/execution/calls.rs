@@ -103,7 +103,7 @@ impl Execution {
     pub fn set_custom_status(&mut self, status: Payload) -> Result<(), Stopped> {
         let max = self.limits.custom_status_bytes;
         if status.len() > max {
-            let message = format!("the custom status has {} bytes, {max} are allowed", status.len());
+            let message = format!("the custom status has {} bytes, {max} are allowed (custom_status_bytes)", status.len());
             return Err(self.stop(Failure::permanent(Failure::LIMIT_EXCEEDED, message)));
         }
         self.check("the custom status", &status)?;

@@ -50,7 +50,7 @@ impl Execution {
     pub fn lock_entities(&mut self, entities: &[(String, String)]) -> Result<TaskId, Stopped> {
         let max = self.limits.entities_per_lock;
         if entities.len() > max {
-            let message = format!("{} entities are locked at once, {max} are allowed", entities.len());
+            let message = format!("{} entities are locked at once, {max} are allowed (entities_per_lock)", entities.len());
             return Err(self.stop(Failure::permanent(Failure::LIMIT_EXCEEDED, message)));
         }
         if entities.is_empty() {

@@ -106,12 +106,12 @@ impl Execution {
     pub fn full_history(&mut self) -> Option<Failure> {
         let (events, most) = (self.events, self.limits.history_events);
         if events > most {
-            let message = format!("its history has {events} events, {most} (history_events) are allowed: use continue-as-new");
+            let message = format!("its history has {events} events, {most} are allowed (history_events): use continue-as-new");
             return Some(Failure::permanent(Failure::LIMIT_EXCEEDED, message));
         }
         let nearly = most / 5 * 4;
         if self.events_before <= nearly && events > nearly {
-            let message = format!("the history has {events} events, {most} (history_events) are allowed: use continue-as-new");
+            let message = format!("the history has {events} events, {most} are allowed (history_events): use continue-as-new");
             self.logs.push(LogLevel::Warn, &message);
         }
         None

@@ -69,7 +69,7 @@ impl Limits {
 /// Checks a payload that a guest made: JSON, and not too long.
 pub fn check_payload(what: &str, payload: &str, limits: &Limits, invalid: &str) -> Result<(), Failure> {
     if payload.len() > limits.payload_bytes {
-        let message = format!("{what} has {} bytes, {} are allowed", payload.len(), limits.payload_bytes);
+        let message = format!("{what} has {} bytes, {} are allowed (payload_bytes)", payload.len(), limits.payload_bytes);
         return Err(Failure::permanent(Failure::LIMIT_EXCEEDED, message));
     }
     serde_json::from_str::<&serde_json::value::RawValue>(payload)

@@ -41,7 +41,7 @@ pub(super) enum Work {
 impl Execution {
     pub(super) fn add_task(&mut self, work: Work) -> Result<TaskId, Stopped> {
         if self.tasks.len() >= self.limits.tasks {
-            let message = format!("more than {} tasks in one execution: use continue-as-new", self.limits.tasks);
+            let message = format!("more than {} tasks in one execution (tasks): use continue-as-new", self.limits.tasks);
             return Err(self.stop(Failure::permanent(Failure::LIMIT_EXCEEDED, message)));
         }
         self.tasks.push(Task { work, done: None, awaited: false, read: false });

@@ -109,7 +109,7 @@ fn breaking_a_rule_fails_the_instance_and_has_no_effects() {
     let long = |h: &Handle| h.with(|e| e.call_activity("A", format!("\"{}\"", "x".repeat(300)).into(), None)).is_ok();
     fails(after_go(long), limits.clone(), "more than 1000 bytes in one turn");
     let too_long = |h: &Handle| h.with(|e| e.call_activity("A", format!("\"{}\"", "x".repeat(600)).into(), None)).is_ok();
-    fails(after_go(too_long), limits.clone(), "has 602 bytes, 500 are allowed");
+    fails(after_go(too_long), limits.clone(), "has 602 bytes, 500 are allowed (payload_bytes)");
     fails(after_go(|h| h.with(|e| e.call_activity("A", "{".into(), None)).is_ok()), limits.clone(), "is not JSON");
     fails(after_go(|h| h.with(|e| e.call_activity("", "1".into(), None)).is_ok()), limits.clone(), "not a function name");
     fails(after_go(|h| h.with(|e| e.wait(&[])).is_ok()), limits.clone(), "waits on nothing");

@@ -39,7 +39,12 @@ async fn what_breaks_an_activity_is_named() {
     let host = Host::with(|setup| setup.policy.limits.activity_time = Duration::from_millis(300));
     let cases = [
         ("(call $loop_for_ever) (call $done)", "Timeout", "it did not finish within 300ms", true),
-        ("(call $allocate_for_ever) (call $done)", "OutOfMemory", "bytes of memory, 8388608 are allowed", true),
+        (
+            "(call $allocate_for_ever) (call $done)",
+            "OutOfMemory",
+            "bytes of memory, 8388608 are allowed (activity_memory_bytes)",
+            true,
+        ),
         ("(drop (call $recurse (i32.const 0))) (call $done)", "StackOverflow", "a stack of 262144 bytes", true),
         ("unreachable", "Trap", "`unreachable`", true),
         ("(call $panic) (call $done)", "Panic", "no stock!", true),

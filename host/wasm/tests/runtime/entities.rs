@@ -151,7 +151,7 @@ fn an_output_and_a_state_are_limited() {
     let failure = entity.run("do", "[1234]").unwrap_err();
     assert_eq!(
         (failure.error_type.as_str(), failure.message.as_str()),
-        ("LimitExceeded", "the state has 6 bytes, 5 are allowed")
+        ("LimitExceeded", "the state has 6 bytes, 5 are allowed (payload_bytes)")
     );
 }
 

@@ -120,7 +120,7 @@ fn fuel_is_not_reset_by_a_wait_that_does_not_block() {
     assert_eq!(failure.error_type, "FuelExhausted");
     assert_eq!(
         failure.message,
-        "it used up the 2000000 units of fuel that one turn may spend: it loops, or an activity should do this work"
+        "it used up the 2000000 units of fuel that one turn may spend (fuel_per_turn): it loops, or an activity should do this work"
     );
 }
 
@@ -129,11 +129,15 @@ fn what_breaks_a_guest_is_named() {
     let host = Host::new();
     let cases = [
         ("(call $loop_for_ever) (call $done)", "FuelExhausted", "2000000 units of fuel"),
-        ("(call $allocate_for_ever) (call $done)", "OutOfMemory", "bytes of memory, 4194304 are allowed"),
+        (
+            "(call $allocate_for_ever) (call $done)",
+            "OutOfMemory",
+            "bytes of memory, 4194304 are allowed (orchestrator_memory_bytes)",
+        ),
         (
             "(drop (table.grow $table (ref.null func) (i32.const 2000))) unreachable",
             "OutOfMemory",
-            "elements of tables, 1000 are allowed",
+            "elements of tables, 1000 are allowed (table_elements)",
         ),
         ("(drop (call $recurse (i32.const 0))) (call $done)", "StackOverflow", "a stack of 262144 bytes"),
         ("unreachable", "Trap", "`unreachable`"),
