@@ -36,14 +36,14 @@ pub fn sent(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Play
             (partner, format!("{{{{secret:{SECRET_NAME}")),
         ];
         for (to, value) in refused {
-            let call = json!(["send", [format!("http://{to}/"), [["x-api-key", value]]]]);
+            let call = json!(["send_and_show", [format!("http://{to}/"), [["x-api-key", value]]]]);
             let said = said(&attacker.run(&mut connection, "call_named", &call).await?);
             tally.count(if said.failed { "refused" } else { &said.text }, said.failed);
         }
         // Where it is no header, nothing is put in its place; and a poll elsewhere does not carry it.
         let before = attacker.stage.servers.own.requests();
         let encoded = secret.replace('{', "%7B").replace('}', "%7D");
-        let call = json!(["send", [format!("http://{own}/?{encoded}"), []]]);
+        let call = json!(["send_and_show", [format!("http://{own}/?{encoded}"), []]]);
         let sent = attacker.run(&mut connection, "call_named", &call).await?;
         tally.count("sent as it is written", sent.status == 200 && attacker.stage.servers.own.requests() == before + 1);
         let headers = json!({ "x-status": "202", "x-location": format!("http://{own}/end"), "x-any": secret });
@@ -63,7 +63,7 @@ pub fn seen(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Play
         let before = partner.secrets();
         let headers = [["x-api-key", &placeholder()]];
         let url = format!("http://{}/", partner.authority);
-        let by_activity = attacker.run(&mut connection, "call_named", &json!(["send", [url, headers]])).await?;
+        let by_activity = attacker.run(&mut connection, "call_named", &json!(["send_and_show", [url, headers]])).await?;
         let by_host = json!({ "uri": url, "headers": { "x-api-key": placeholder() } });
         let by_host = attacker.run(&mut connection, "call_http", &by_host).await?;
         let used = partner.secrets() - before;

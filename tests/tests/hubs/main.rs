@@ -7,7 +7,7 @@ mod opening;
 mod usage;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use dacapo_wasm::Runtime;
 struct World {
     hubs: Hubs,
     control: Arc<ControlFile>,
+    directory: PathBuf,
 }
 
 impl World {
@@ -61,7 +62,7 @@ impl World {
             open,
             idle,
         };
-        Self { hubs: Hubs::open(options).unwrap(), control }
+        Self { hubs: Hubs::open(options).unwrap(), control, directory: directory.to_owned() }
     }
 
     /// Makes a hub with other limits than the default ones, and deploys guests to it.
@@ -76,10 +77,11 @@ impl World {
 
     /// Closes everything, so that the directory can be opened again.
     async fn close(self) {
-        let control = std::sync::Arc::downgrade(&self.control);
         self.hubs.shutdown(Duration::ZERO).await;
+        let control = self.directory.join("control.redb");
         drop(self);
-        until("the control file is closed", || control.strong_count() == 0).await;
+        // Whatever else holds it drops it on another thread, which takes a moment.
+        until("the control file is closed", || ControlFile::open(&control).is_ok()).await;
     }
 
     async fn hub(&self, name: &str) -> Hub {
