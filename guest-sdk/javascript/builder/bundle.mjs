@@ -1,0 +1,126 @@
+/**
+ * Makes one script of the app, its dependencies and the SDK.
+ *
+ * The script is not a module: files that are CommonJS keep the sloppy mode that they were written in.
+ */
+
+import { readFile } from "node:fs/promises";
+import { builtinModules } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { BuildError } from "./build-error.mjs";
+
+const SDK = fileURLToPath(new URL("../src/", import.meta.url));
+
+/** The name of the variable that the script defines. */
+export const GLOBAL_NAME = "dacapoApp";
+
+const BUNDLE_FILE = "dacapo-bundle.js";
+
+/** The SDK stands in for these packages. */
+const PACKAGES = {
+  "durable-functions": "durable-functions.js",
+  "@azure/functions": "azure-functions.js",
+  "dacapo-sdk": "index.js",
+  "dacapo-sdk/durable-functions": "durable-functions.js",
+  "dacapo-sdk/azure-functions": "azure-functions.js",
+};
+
+/** @returns `{ code, sourceMap: { sources, mappings }, usesFetch, fileName }` */
+export async function bundle({ folder, entries }, { esbuild }) {
+  const result = await esbuild
+    .build({
+      stdin: { contents: entryModule(entries), resolveDir: folder, sourcefile: "dacapo-entry.js" },
+      absWorkingDir: folder,
+      outfile: join(folder, BUNDLE_FILE),
+      write: false,
+      bundle: true,
+      metafile: true,
+      format: "iife",
+      globalName: GLOBAL_NAME,
+      platform: "browser",
+      target: "es2023",
+      // Promises are the SDK's (`src/promise.js`), so nothing may make those of the engine.
+      supported: { "async-await": false, "async-generator": false, "for-await": false, using: false, "top-level-await": false },
+      define: { "process.env.NODE_ENV": '"production"' },
+      keepNames: true,
+      sourcemap: "external",
+      sourcesContent: false,
+      charset: "utf8",
+      logLevel: "silent",
+      plugins: [packagesOfTheSdk],
+    })
+    .catch((error) => {
+      throw new BuildError(explain(error, esbuild));
+    });
+  const text = (suffix) => result.outputFiles.find(({ path }) => path.endsWith(suffix)).text;
+  return {
+    code: text(BUNDLE_FILE),
+    sourceMap: readSourceMap(text(`${BUNDLE_FILE}.map`)),
+    usesFetch: await usesFetch(folder, Object.keys(result.metafile.inputs)),
+    fileName: BUNDLE_FILE,
+  };
+}
+
+/** The app is loaded by a function, so that it can be loaded when the component is built or when an instance starts. */
+function entryModule(entries) {
+  const loads = entries.map((entry) => `  require(${JSON.stringify(`./${entry}`)});`);
+  return [`export * from ${JSON.stringify(join(SDK, "guest.js"))};`, "export function loadApp() {", ...loads, "}"].join("\n");
+}
+
+const packagesOfTheSdk = {
+  name: "packages-of-the-sdk",
+  setup(build) {
+    build.onResolve({ filter: /^(durable-functions|@azure\/functions|dacapo-sdk)(\/|$)/ }, ({ path }) =>
+      path in PACKAGES ? { path: join(SDK, PACKAGES[path]) } : undefined,
+    );
+    build.onResolve({ filter: /^[a-z]|^node:/ }, ({ path, importer }) => {
+      const name = path.replace(/^node:/, "");
+      if (!builtinModules.includes(name)) {
+        return undefined;
+      }
+      return importer.includes("node_modules") ? { path: name, namespace: "absent" } : { errors: [{ text: noBuiltin(name) }] };
+    });
+    // A library may have a branch for Node.js that is never taken. If it is, it fails with this message.
+    build.onLoad({ filter: /.*/, namespace: "absent" }, ({ path }) => ({
+      contents: `module.exports = new Proxy({}, { get(_, key) {
+        if (typeof key === "symbol" || key === "__esModule" || key === "default") return undefined;
+        throw new Error(${JSON.stringify(noBuiltin(path))});
+      } });`,
+    }));
+  },
+};
+
+function noBuiltin(name) {
+  return `the module '${name}' of Node.js does not exist here: the code runs in WebAssembly. There are fetch, crypto, URL, TextEncoder, timers, console and process.env.`;
+}
+
+function readSourceMap(json) {
+  const { sources, mappings } = JSON.parse(json);
+  // The tool writes paths relative to the app; the SDK's files are told apart by a name that is the same everywhere.
+  const isOfTheSdk = (source) => source === "dacapo-entry.js" || /(^|\/)javascript\/src\/[^/]*$/.test(source) && source.startsWith("../");
+  return { sources: sources.map((source) => (isOfTheSdk(source) ? `dacapo-sdk/${source.split("/").at(-1)}` : source)), mappings };
+}
+
+async function usesFetch(folder, inputs) {
+  for (const input of inputs.filter((input) => !join(folder, input).startsWith(SDK))) {
+    const source = await readFile(join(folder, input), "utf8").catch(() => "");
+    if (/\bfetch\b/.test(source)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+function explain(error, esbuild) {
+  if (!error.errors?.length) {
+    return error.message;
+  }
+  return error.errors
+    .map(({ text, location, notes }) => {
+      const place = location ? `${location.file}:${location.line}:${location.column + 1}: ` : "";
+      return [`${place}${text}`, ...notes.map((note) => `  ${note.text}`)].join("\n");
+    })
+    .join("\n");
+}

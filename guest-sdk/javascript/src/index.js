@@ -1,0 +1,1 @@
+export { EntityId } from "./entity-id.js";
