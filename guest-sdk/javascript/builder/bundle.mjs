@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { BuildError } from "./build-error.mjs";
+import { compactSourceMap } from "./source-map.mjs";
 
 const SDK = fileURLToPath(new URL("../src/", import.meta.url));
 
@@ -17,6 +18,7 @@ const SDK = fileURLToPath(new URL("../src/", import.meta.url));
 export const GLOBAL_NAME = "dacapoApp";
 
 const BUNDLE_FILE = "dacapo-bundle.js";
+const ENTRY_FILE = "dacapo-entry.js";
 
 /** The SDK stands in for these packages. */
 const PACKAGES = {
@@ -27,11 +29,11 @@ const PACKAGES = {
   "dacapo-sdk/azure-functions": "azure-functions.js",
 };
 
-/** @returns `{ code, sourceMap: { sources, mappings }, usesFetch, fileName }` */
+/** @returns `{ code, sourceMap, usesFetch, fileName }` */
 export async function bundle({ folder, entries }, { esbuild }) {
   const result = await esbuild
     .build({
-      stdin: { contents: entryModule(entries), resolveDir: folder, sourcefile: "dacapo-entry.js" },
+      stdin: { contents: entryModule(entries), resolveDir: folder, sourcefile: ENTRY_FILE },
       absWorkingDir: folder,
       outfile: join(folder, BUNDLE_FILE),
       write: false,
@@ -57,7 +59,7 @@ export async function bundle({ folder, entries }, { esbuild }) {
   const text = (suffix) => result.outputFiles.find(({ path }) => path.endsWith(suffix)).text;
   return {
     code: text(BUNDLE_FILE),
-    sourceMap: readSourceMap(text(`${BUNDLE_FILE}.map`)),
+    sourceMap: compactSourceMap(text(`${BUNDLE_FILE}.map`), (source) => isOfTheApp(join(folder, source))),
     usesFetch: await usesFetch(folder, Object.keys(result.metafile.inputs)),
     fileName: BUNDLE_FILE,
   };
@@ -96,17 +98,17 @@ function noBuiltin(name) {
   return `the module '${name}' of Node.js does not exist here: the code runs in WebAssembly. There are fetch, crypto, URL, TextEncoder, timers, console and process.env.`;
 }
 
-function readSourceMap(json) {
-  const { sources, mappings } = JSON.parse(json);
-  // The tool writes paths relative to the app; the SDK's files are told apart by a name that is the same everywhere.
-  const isOfTheSdk = (source) => source === "dacapo-entry.js" || /(^|\/)javascript\/src\/[^/]*$/.test(source) && source.startsWith("../");
-  return { sources: sources.map((source) => (isOfTheSdk(source) ? `dacapo-sdk/${source.split("/").at(-1)}` : source)), mappings };
+function isOfTheApp(path) {
+  return !path.startsWith(SDK) && !path.endsWith(ENTRY_FILE);
 }
 
+/** What sends requests: `fetch`, and those methods of a client that do. Only an app that names one of them imports HTTP. */
+const SENDS = /\bfetch\b|\.(?:getStatus|raiseEvent|terminate|suspend|resume|rewind|purgeInstanceHistory)\(/;
+
 async function usesFetch(folder, inputs) {
-  for (const input of inputs.filter((input) => !join(folder, input).startsWith(SDK))) {
+  for (const input of inputs.filter((input) => isOfTheApp(join(folder, input)))) {
     const source = await readFile(join(folder, input), "utf8").catch(() => "");
-    if (/\bfetch\b/.test(source)) {
+    if (SENDS.test(source)) {
       return true;
     }
   }

@@ -150,6 +150,11 @@ export class Actions {
   any(tasks) {
     return new AnyTask(tasks);
   }
+
+  /** For `await`, which would wait for a task that it is given: the task is wrapped. */
+  first(tasks) {
+    return new AnyTask(tasks, (task, index) => ({ task, index }));
+  }
 }
 
 function requireName(name, what) {

@@ -1,5 +1,6 @@
 /** The scope of an activity: real time, real randomness, and HTTP as far as the hub grants it. */
 
+import { sendRequest } from "./http.js";
 import { Reactor } from "./reactor.js";
 
 export class ActivityScope {
@@ -24,7 +25,7 @@ export class ActivityScope {
   }
 
   fetch(request) {
-    return this.#imports.sendRequest(request, this.#reactor);
+    return sendRequest(this.#imports, request, this.#reactor);
   }
 
   park() {

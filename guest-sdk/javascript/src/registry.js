@@ -8,13 +8,16 @@ const functions = new Map();
 /** Triggers that the app registered and that nothing here runs, such as HTTP triggers. The build names them. */
 const ignoredTriggers = [];
 
+/** What the contract allows. */
+const NAME = /^[^\s\p{Cc}]{1,128}$/u;
+
 /**
  * @param kind `orchestrator`, `activity` or `entity`
  * @param handler what `guest.js` calls, by kind: `(run)`, `(input, call)`, `(operation)`
  */
 export function register(kind, name, handler) {
-  if (typeof name !== "string" || name === "") {
-    throw new TypeError(`The name of an ${kind} must be a string that is not empty.`);
+  if (typeof name !== "string" || !NAME.test(name)) {
+    throw new TypeError(`'${name}' cannot be the name of an ${kind}: it needs 1 to 128 characters, none of them white space.`);
   }
   const known = functions.get(name.toLowerCase());
   if (known) {

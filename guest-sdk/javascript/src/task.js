@@ -158,6 +158,7 @@ export class HostTask extends Task {
  */
 export class EventTask extends HostTask {
   #run;
+  #isGivenUp = false;
   isSetAside = false;
 
   constructor(run, eventName) {
@@ -186,8 +187,24 @@ export class EventTask extends HostTask {
 
   /** Gives up the wait: it completes with nothing, and an event that comes later is left for others. */
   cancel() {
-    if (!this.isSettled && this.handle?.cancel()) {
+    if (this.isSettled) {
+      return;
+    }
+    if (this.handle === null || this.handle.cancel()) {
       this.complete(undefined);
+    } else {
+      this.#isGivenUp = true;
+    }
+  }
+
+  /** An event that arrived together with what won the race is raised again, so that the next wait gets it. */
+  take(outcome) {
+    if (this.#isGivenUp && outcome.tag === "ok") {
+      const { host } = this.#run;
+      host.sendEvent(host.instanceId(), this.eventName, outcome.val);
+      this.complete(undefined);
+    } else {
+      super.take(outcome);
     }
   }
 }
@@ -290,16 +307,20 @@ export class AllTask extends CompoundTask {
   }
 }
 
-/** Completes with the task that settles first, whether it succeeded or not. */
+/** Completes when the first settles, whether it succeeded or not; by default with that task itself. */
 export class AnyTask extends CompoundTask {
-  constructor(tasks) {
+  #describe;
+
+  /** @param describe makes the value, of the task and its index */
+  constructor(tasks, describe = (task) => task) {
     super("Task.any", tasks);
     if (this.children.length === 0) {
       throw new Error("Task.any needs at least one task.");
     }
+    this.#describe = describe;
   }
 
   onChild(child) {
-    this.complete(child);
+    this.complete(this.#describe(child, this.children.indexOf(child)));
   }
 }
