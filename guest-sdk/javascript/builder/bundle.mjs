@@ -46,6 +46,9 @@ export async function bundle({ folder, entries }, { esbuild }) {
       // Promises are the SDK's (`src/promise.js`), so nothing may make those of the engine.
       supported: { "async-await": false, "async-generator": false, "for-await": false, using: false, "top-level-await": false },
       define: { "process.env.NODE_ENV": '"production"' },
+      // The engine keeps the source of every function, nested ones several times over, so white space is memory.
+      minifyWhitespace: true,
+      lineLimit: 160,
       keepNames: true,
       sourcemap: "external",
       sourcesContent: false,
@@ -54,7 +57,7 @@ export async function bundle({ folder, entries }, { esbuild }) {
       plugins: [packagesOfTheSdk],
     })
     .catch((error) => {
-      throw new BuildError(explain(error, esbuild));
+      throw new BuildError(explain(error));
     });
   const text = (suffix) => result.outputFiles.find(({ path }) => path.endsWith(suffix)).text;
   return {
@@ -115,14 +118,12 @@ async function usesFetch(folder, inputs) {
   return false;
 }
 
-function explain(error, esbuild) {
+function explain(error) {
   if (!error.errors?.length) {
     return error.message;
   }
-  return error.errors
-    .map(({ text, location, notes }) => {
-      const place = location ? `${location.file}:${location.line}:${location.column + 1}: ` : "";
-      return [`${place}${text}`, ...notes.map((note) => `  ${note.text}`)].join("\n");
-    })
-    .join("\n");
+  const lines = error.errors.map(({ text, location }) => (location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text));
+  // What names a file is not there; what does not, a package, may only not be installed.
+  const packages = error.errors.flatMap(({ text }) => /^Could not resolve "([^./][^"]*)"$/.exec(text)?.[1] ?? []);
+  return [...lines, ...[...new Set(packages)].map((name) => `If '${name}' is a package, install it: npm install ${name}`)].join("\n");
 }

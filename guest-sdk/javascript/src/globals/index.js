@@ -6,6 +6,7 @@ import { console } from "./console.js";
 import { crypto, random } from "./crypto.js";
 import { TextDecoder, TextEncoder } from "./encoding.js";
 import { Headers, Request, Response, fetch } from "./fetch.js";
+import { Intl } from "./intl.js";
 import { process } from "./process.js";
 import { structuredClone } from "./structured-clone.js";
 import * as timers from "./timers.js";
@@ -23,6 +24,7 @@ install(globalThis, {
   Event,
   EventTarget,
   Headers,
+  Intl,
   Promise: JobPromise,
   Request,
   Response,
