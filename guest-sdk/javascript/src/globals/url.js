@@ -328,8 +328,11 @@ function parseAuthority(authority, protocol) {
 }
 
 function parseHost(host, protocol) {
-  if (!(protocol in DEFAULT_PORTS) || host.startsWith("[")) {
-    return /[\s#/<>?@\\^|]/.test(host) ? null : host.toLowerCase();
+  if (host.startsWith("[")) {
+    return host.toLowerCase();
+  }
+  if (!(protocol in DEFAULT_PORTS)) {
+    return /[\s#/<>?@\\^|]/.test(host) ? null : host;
   }
   const name = percentDecode(host).toLowerCase();
   return /[^\x21-\x7e]|[#%/:<>?@[\\\]^|]/.test(name) ? null : name;
