@@ -25,7 +25,9 @@ Options:
   --out FILE        where the component is written
   --tools DIR       where the build tools are kept, and installed if they are not there yet
                     [default: ${defaultToolsFolder()}]
-  --opt-size        a smaller engine, somewhat slower
+  --engine NAME     quickjs (small, quick to build and to start) or starlingmonkey (faster code, ten times as large)
+                    [default: quickjs]
+  --opt-size        a smaller build of QuickJS, somewhat slower
   --json            say on standard output, in one line of JSON, what was built
   --help            show this`;
 
@@ -49,6 +51,7 @@ function parseArguments() {
       options: {
         out: { type: "string", short: "o" },
         tools: { type: "string", default: defaultToolsFolder() },
+        engine: { type: "string", default: "quickjs" },
         "opt-size": { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         help: { type: "boolean", short: "h" },
@@ -61,10 +64,11 @@ function parseArguments() {
 
 async function build(folder, out, options) {
   const app = await findApp(folder);
-  const tools = await openTools(resolve(options.tools));
+  const tools = await openTools(resolve(options.tools), options.engine);
   const bundled = await bundle(app, tools);
   const loaded = loadOnce(bundled);
-  const component = await makeComponent(bundled, { loadsAtStart: loaded.readsAtLoad.length > 0, optSize: options["opt-size"] }, tools);
+  const loadsAtStart = loaded.readsAtLoad.length > 0;
+  const component = await makeComponent(bundled, { engine: options.engine, loadsAtStart, optSize: options["opt-size"] }, tools);
   await mkdir(dirname(out), { recursive: true });
   await writeFile(out, component);
   return { out, bytes: component.length, ...loaded };

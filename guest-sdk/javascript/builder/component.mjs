@@ -1,6 +1,6 @@
-/** Makes the component of a bundle, with the engine QuickJS. */
+/** Makes the component of a bundle, with one of the engines. */
 
-import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,26 +12,22 @@ const WIT = fileURLToPath(new URL("../wit/", import.meta.url));
 const CONTRACT = fileURLToPath(new URL("../../wit/dacapo.wit", import.meta.url));
 
 /**
- * The tool initialises the component on a host of its own, which has the streams of WASI but not its HTTP, and stubs
+ * A tool initialises the component on a host of its own. That of QuickJS has the streams of WASI but not its HTTP, and stubs
  * what it does not have. The streams of the stubs do not fit those that it has. So everything that the SDK imports gets a
  * version that the tool has nothing of, and the version that hosts have when the tool is done.
  */
 const UNKNOWN_VERSION = "7.2.0";
 const WASI_VERSION = "0.2.0";
 
-export async function makeComponent(bundled, { loadsAtStart, optSize }, { componentize }) {
+export async function makeComponent(bundled, { engine, loadsAtStart, optSize }, { componentize }) {
   const folder = await mkdtemp(join(tmpdir(), "dacapo-build-"));
   try {
     const witPath = join(folder, "wit");
     await cp(WIT, witPath, { recursive: true });
     await cp(CONTRACT, join(witPath, "deps", "dacapo.wit"));
-    const { component } = await componentize({
-      witPath,
-      world: bundled.usesFetch ? "javascript-app-with-http" : "javascript-app",
-      jsSource: outerModule(bundled, loadsAtStart),
-      sync: true,
-      optSize,
-    });
+    const source = outerModule(bundled, { loadsAtStart, hasBigIntegers: engine === "starlingmonkey" });
+    const world = bundled.usesFetch ? "javascript-app-with-http" : "javascript-app";
+    const { component } = await ENGINES[engine]({ componentize, folder, source, witPath, world, optSize });
     return withVersion(component);
   } catch (error) {
     throw new BuildError(`the component cannot be made: ${error.message}`);
@@ -40,8 +36,19 @@ export async function makeComponent(bundled, { loadsAtStart, optSize }, { compon
   }
 }
 
+const ENGINES = {
+  quickjs: ({ componentize, source, witPath, world, optSize }) => componentize({ jsSource: source, witPath, world, optSize, sync: true }),
+
+  async starlingmonkey({ componentize, folder, source, witPath, world }) {
+    const sourcePath = join(folder, "outer.js");
+    await writeFile(sourcePath, source);
+    // The engine's own `fetch` waits for its own event loop; the SDK has another.
+    return componentize({ sourcePath, witPath, worldName: world, disableFeatures: ["http", "fetch-event"] });
+  },
+};
+
 /** The module that has the imports and the exports. All else is in the script, which runs in sloppy mode. */
-function outerModule({ code, sourceMap, usesFetch }, loadsAtStart) {
+function outerModule({ code, sourceMap, usesFetch }, { loadsAtStart, hasBigIntegers }) {
   const modules = {
     orchestration: "dacapo:guest/orchestration@0.1.0",
     management: "dacapo:guest/management@0.1.0",
@@ -57,7 +64,7 @@ function outerModule({ code, sourceMap, usesFetch }, loadsAtStart) {
   };
   const names = Object.keys(modules);
   return `${names.map((name) => `import * as ${name} from "${modules[name]}";`).join("\n")}
-globalThis.__dacapo = { imports: { ${names.join(", ")} }, sourceMap: ${JSON.stringify(sourceMap)} };
+globalThis.__dacapo = { imports: { ${names.join(", ")} }, sourceMap: ${JSON.stringify(sourceMap)}, hasBigIntegers: ${hasBigIntegers} };
 (0, eval)(${JSON.stringify(code)});
 const app = globalThis.${GLOBAL_NAME};
 let load = () => {

@@ -117,13 +117,13 @@ function failureDetails({ errorType, message, details, retriable }) {
   if (properties !== undefined) {
     lines.pop();
   }
-  const [stack, ...causes] = lines.join("\n").split(`\n${CAUSED_BY}`);
+  const [stack, ...causes] = `\n${lines.join("\n")}`.split(`\n${CAUSED_BY}`);
   const innerFailure = causes.reduceRight((inner, cause) => {
     const [title, ...stack] = cause.split("\n");
     const [type, ...message] = title.split(": ");
     return detailsObject({ errorType: type, message: message.join(": "), stack: stack.join("\n"), retriable: true }, inner);
   }, undefined);
-  return detailsObject({ errorType, message, stack, retriable, properties }, innerFailure);
+  return detailsObject({ errorType, message, stack: stack.slice(1), retriable, properties }, innerFailure);
 }
 
 function detailsObject({ errorType, message, stack, retriable, properties }, innerFailure) {

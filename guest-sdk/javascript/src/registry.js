@@ -9,7 +9,7 @@ const functions = new Map();
 const ignoredTriggers = [];
 
 /** What the contract allows. */
-const NAME = /^[^\s\p{Cc}]{1,128}$/u;
+const NAME = /^[^\s\x00-\x1f\x7f-\x9f]{1,128}$/;
 
 /**
  * @param kind `orchestrator`, `activity` or `entity`

@@ -3,8 +3,14 @@
  * came from as `globalThis.__dacapo.sourceMap` (`builder/source-map.mjs`).
  */
 
-/** A frame of QuickJS (`at f (<input>:3:9)`), or of another engine that knows the name of the bundle. */
-const BUNDLE_FRAME = /(?:<input>|dacapo-bundle\.js[^:\s]*):(\d+)(?::(\d+))?/;
+/**
+ * A frame in the bundle, as each engine writes it:
+ *
+ *     at f (<input>:3:9)                   QuickJS
+ *     f@outer.js line 4 > eval:3:9         StarlingMonkey
+ *     at f (dacapo-bundle.js:3:9)          Node.js, where the build loads it
+ */
+const BUNDLE_FRAME = /^(?:\s+at (?:(.+) \()?|(.*)@)(?:<input>|.* > eval|dacapo-bundle\.js):(\d+):(\d+)\)?$/;
 
 /** The stack of an error without its first line, in terms of the original files and without the SDK's own frames. */
 export function originalStack(error) {
@@ -16,9 +22,9 @@ export function originalStack(error) {
 }
 
 function originalFrame(frame, map) {
-  const match = BUNDLE_FRAME.exec(frame);
-  const position = match && originalPosition(map, Number(match[1]), Number(match[2] ?? 1));
-  return position ? frame.replace(match[0], position) : "";
+  const [, name, otherName, line, column] = BUNDLE_FRAME.exec(frame.trimEnd()) ?? [];
+  const position = line && originalPosition(map, Number(line), Number(column));
+  return position ? `    at ${name || otherName || "<anonymous>"} (${position})` : "";
 }
 
 /** Lines and columns count from 1. */
