@@ -44,5 +44,6 @@ install(globalThis, {
 });
 install(Math, { random });
 
-// It would make promises of the engine, which nothing here can wait for.
+// These would make promises of the engine, which nothing here can wait for.
 delete Array.fromAsync;
+delete globalThis.AsyncDisposableStack;
