@@ -48,8 +48,9 @@ async function mainPatterns(folder, main) {
   return [withAnyExtension(inSource), withAnyExtension(posix.join("src", pattern.slice(outDir.length + 1))), pattern];
 }
 
+/** `{index.js,functions/*.js}` becomes `{index,functions/*}`, which `matching` completes. */
 function withAnyExtension(pattern) {
-  return pattern.replace(/\.[cm]?[jt]sx?$/, "");
+  return pattern.replace(/\.[cm]?[jt]sx?(?=[,}]|$)/g, "");
 }
 
 /** The files that a pattern with `*`, `**` and `{a,b}` matches. Extensions may be left out; tests and types are not taken. */
