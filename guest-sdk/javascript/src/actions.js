@@ -29,35 +29,25 @@ export class Actions {
 
   /** @param retry options, or null */
   callActivity(name, input, retry = null) {
-    requireName(name, "an activity");
-    const json = toJson(input, `the input of the activity '${name}'`);
-    const policy = retry && retryPolicy(retry);
-    const task = new RetryableTask(
-      this.#run,
-      { call: (host) => host.callActivity(name, json, policy), name },
-      (options) => this.callActivity(name, input, options),
-    );
-    return this.#run.add(task);
+    return this.#run.add(new HostTask(this.#run, activityCall(name, input, retry)));
+  }
+
+  /** A call that may still get a retry policy: it begins when it is waited for, in every style. */
+  prepareActivity(name, input) {
+    return new RetryableTask(this.#run, activityCall(name, input, null), (retry) => this.callActivity(name, input, retry));
   }
 
   /** @param options.instanceId of the child; the host derives one if none is given */
-  callSubOrchestrator(name, input, { instanceId, version, retry = null } = {}) {
-    requireName(name, "a sub-orchestration");
+  callSubOrchestrator(name, input, options = {}) {
     this.#section.checkSubOrchestration();
-    if (version) {
-      throw new DurableError(`the sub-orchestration '${name}' is called with the version '${version}': a child runs on the active version of its app, or on that of its parent`, {
-        type: "Unsupported",
-        retriable: false,
-      });
-    }
-    const json = toJson(input, `the input of the sub-orchestration '${name}'`);
-    const policy = retry && retryPolicy(retry);
-    const task = new RetryableTask(
-      this.#run,
-      { call: (host) => host.callSubOrchestrator(name, json, instanceId ?? null, policy), name },
-      (options) => this.callSubOrchestrator(name, input, { instanceId, retry: options }),
+    return this.#run.add(new HostTask(this.#run, subOrchestratorCall(name, input, options)));
+  }
+
+  prepareSubOrchestrator(name, input, options) {
+    this.#section.checkSubOrchestration();
+    return new RetryableTask(this.#run, subOrchestratorCall(name, input, options), (retry) =>
+      this.callSubOrchestrator(name, input, { ...options, retry }),
     );
-    return this.#run.add(task);
   }
 
   createTimer(fireAt) {
@@ -155,6 +145,24 @@ export class Actions {
   first(tasks) {
     return new AnyTask(tasks, (task, index) => ({ task, index }));
   }
+}
+
+function activityCall(name, input, retry) {
+  requireName(name, "an activity");
+  const json = toJson(input, `the input of the activity '${name}'`);
+  const policy = retry && retryPolicy(retry);
+  return { call: (host) => host.callActivity(name, json, policy), name };
+}
+
+function subOrchestratorCall(name, input, { instanceId = null, version, retry = null }) {
+  requireName(name, "a sub-orchestration");
+  if (version) {
+    const message = `the sub-orchestration '${name}' is called with the version '${version}': a child's version cannot be chosen here`;
+    throw new DurableError(message, { type: "Unsupported", retriable: false });
+  }
+  const json = toJson(input, `the input of the sub-orchestration '${name}'`);
+  const policy = retry && retryPolicy(retry);
+  return { call: (host) => host.callSubOrchestrator(name, json, instanceId, policy), name };
 }
 
 function requireName(name, what) {

@@ -18,14 +18,14 @@ export function orchestration(functionName, handlerOrOptions) {
     return runHandler(run, handler, context);
   });
   return (input, instanceId) =>
-    requireActions(`'${functionName}'`).callSubOrchestrator(functionName, input, { instanceId });
+    requireActions(`'${functionName}'`).prepareSubOrchestrator(functionName, input, { instanceId });
 }
 
 /** @returns the form in which orchestrators call it: `yield myActivity(input)`, `yield myActivity(input).withRetry(options)` */
 export function activity(functionName, handlerOrOptions) {
   const handler = handlerOf(functionName, handlerOrOptions);
   register("activity", functionName, (call) => handler(inputFromJson(call.input), activityContext(call, handlerOrOptions)));
-  return (input) => requireActions(`'${functionName}'`).callActivity(functionName, input);
+  return (input) => requireActions(`'${functionName}'`).prepareActivity(functionName, input);
 }
 
 export function entity(functionName, handlerOrOptions) {

@@ -164,3 +164,26 @@ test("entities of both styles", async () => {
     signals: [{ entity: { name: "log", key: "x" }, operation: "write", input: "test" }],
   });
 });
+
+test("a registered function is called by itself, and may get a policy", async () => {
+  const call = df.app.activity("registered", { handler: () => {} });
+  const child = df.app.orchestration("child", function* () {});
+  df.app.orchestration("callsRegistered", function* () {
+    return [yield call(1), yield call(2).withRetry(new df.RetryOptions(10, 3)), yield child(3, "child-1")];
+  });
+  df.app.orchestration("awaitsRegistered", async () => await call(2).withRetry(new df.RetryOptions(10, 3)));
+  for (const name of ["callsRegistered", "awaitsRegistered"]) {
+    const { output, actions } = await testOrchestrator(name)
+      .activity("registered", (input, { attempt }) => {
+        if (input === 2 && attempt < 3) {
+          throw new Error("again");
+        }
+        return input;
+      })
+      .subOrchestrator("child", (input, { instanceId }) => [input, instanceId])
+      .run();
+    assert.deepEqual(output, name === "callsRegistered" ? [1, 2, [3, "child-1"]] : 2);
+    assert.equal(actions.length, name === "callsRegistered" ? 3 : 1);
+  }
+  assert.throws(() => call(1), /'registered' can be called in an orchestrator only/);
+});
