@@ -74,6 +74,17 @@ function entryModule(entries) {
   return [`export * from ${JSON.stringify(join(SDK, "guest.js"))};`, "export function loadApp() {", ...loads, "}"].join("\n");
 }
 
+/** Modules of Node.js of which the SDK has what makes sense here. */
+const NODE_MODULES = {
+  buffer: "buffer-module.js",
+  crypto: "crypto.js",
+  process: "process.js",
+  timers: "timers.js",
+  "timers/promises": "timers-promises.js",
+  url: "url.js",
+  util: "util.js",
+};
+
 const packagesOfTheSdk = {
   name: "packages-of-the-sdk",
   setup(build) {
@@ -84,6 +95,9 @@ const packagesOfTheSdk = {
       const name = path.replace(/^node:/, "");
       if (!builtinModules.includes(name)) {
         return undefined;
+      }
+      if (name in NODE_MODULES) {
+        return { path: join(SDK, "node", NODE_MODULES[name]) };
       }
       return importer.includes("node_modules") ? { path: name, namespace: "absent" } : { errors: [{ text: noBuiltin(name) }] };
     });
@@ -98,7 +112,7 @@ const packagesOfTheSdk = {
 };
 
 function noBuiltin(name) {
-  return `the module '${name}' of Node.js does not exist here: the code runs in WebAssembly. There are fetch, crypto, URL, TextEncoder, timers, console and process.env.`;
+  return `the module '${name}' of Node.js does not exist here: the code runs in WebAssembly. There are fetch, crypto, URL, Buffer, timers, console and process.env.`;
 }
 
 function isOfTheApp(path) {

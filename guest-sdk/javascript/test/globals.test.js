@@ -6,6 +6,7 @@ import { TextDecoder as OurDecoder, TextEncoder as OurEncoder } from "../src/glo
 import { Headers as OurHeaders, Request as OurRequest, Response as OurResponse } from "../src/globals/fetch.js";
 import { Intl as OurIntl } from "../src/globals/intl.js";
 import { structuredClone as ourClone } from "../src/globals/structured-clone.js";
+import { Buffer as OurBuffer } from "../src/node/buffer.js";
 import { URL as OurURL, URLSearchParams as OurParams } from "../src/globals/url.js";
 
 const PARTS = ["href", "origin", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash"];
@@ -151,4 +152,23 @@ test("numbers and dates in English", () => {
     assert.equal(new OurIntl.DateTimeFormat("en-US", options).format(date), plain(expected), JSON.stringify(options));
   }
   assert.throws(() => new OurIntl.DateTimeFormat("en-US", { timeZone: "Europe/Berlin" }), RangeError);
+});
+
+test("buffers", () => {
+  const texts = [["héllo €", "utf8"], ["aGVsbG8", "base64"], ["_-8", "base64url"], ["c0ffee", "hex"], ["c0f", "hex"], ["\xe9", "latin1"], ["ü€", "utf16le"]];
+  for (const [text, encoding] of texts) {
+    const [ours, theirs] = [OurBuffer.from(text, encoding), Buffer.from(text, encoding)];
+    assert.deepEqual([...ours], [...theirs], encoding);
+    for (const into of ["utf8", "base64", "base64url", "hex", "latin1", "ascii"]) {
+      assert.equal(ours.toString(into), theirs.toString(into), `${encoding} into ${into}`);
+    }
+    assert.equal(JSON.stringify(ours), JSON.stringify(theirs));
+    assert.equal(OurBuffer.byteLength(text, encoding), theirs.length);
+  }
+  const joined = OurBuffer.concat([OurBuffer.from("ab"), OurBuffer.from([99]), OurBuffer.alloc(2, "xy")]);
+  assert.equal(String(joined), "abcxy");
+  assert.equal(joined.subarray(1, 3) instanceof OurBuffer, true);
+  assert.equal(joined.slice(1, 3).toString(), "bc");
+  assert.equal(joined.equals(OurBuffer.from("abcxy")), true);
+  assert.throws(() => OurBuffer.from("x", "nonsense"), TypeError);
 });

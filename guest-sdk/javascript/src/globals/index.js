@@ -1,5 +1,6 @@
 /** Installs what code for the web and for Node.js expects to be there, and QuickJS lacks. */
 
+import { Buffer } from "../node/buffer.js";
 import { JobPromise, enqueueJob } from "../promise.js";
 import { AbortController, AbortSignal, Event, EventTarget } from "./abort.js";
 import { console } from "./console.js";
@@ -21,6 +22,7 @@ function install(target, values) {
 install(globalThis, {
   AbortController,
   AbortSignal,
+  Buffer,
   Event,
   EventTarget,
   Headers,
