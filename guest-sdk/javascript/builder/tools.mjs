@@ -18,7 +18,7 @@ const ENGINES = {
   starlingmonkey: { "@bytecodealliance/componentize-js": "0.23.0" },
 };
 
-export const ENGINE_NAMES = Object.keys(ENGINES);
+const ENGINE_NAMES = Object.keys(ENGINES);
 
 export function defaultToolsFolder() {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "dacapo", "javascript-tools");

@@ -16,14 +16,17 @@ export function enqueueJob(job) {
   jobs.push(job);
 }
 
-/** Runs jobs until none is left, those that they enqueue included. */
+/** Runs jobs until none is left, those that they enqueue included. One that throws ends the run, and drops the others. */
 export function runJobs() {
-  for (let next = 0; next < jobs.length; next += 1) {
-    const job = jobs[next];
-    jobs[next] = undefined;
-    job();
+  try {
+    for (let next = 0; next < jobs.length; next += 1) {
+      const job = jobs[next];
+      jobs[next] = undefined;
+      job();
+    }
+  } finally {
+    jobs.length = 0;
   }
-  jobs.length = 0;
 }
 
 /** The reasons of rejections that nobody has listened to since the last call. */

@@ -49,7 +49,8 @@ export class Run {
   }
 
   createTimer(fireAt) {
-    const moment = fireAt instanceof Date ? fireAt.getTime() : Number(fireAt);
+    // A Date, or what libraries for dates have in its place.
+    const moment = Number(fireAt ?? Number.NaN);
     if (!Number.isFinite(moment)) {
       throw new TypeError("A timer needs a valid Date.");
     }
@@ -148,14 +149,17 @@ export class Run {
       return holder;
     }
     holder.handle = wanted.handle;
-    this.#open.set(holder.handle, holder);
+    this.track(holder);
     wanted.handle = handle;
-    this.#open.set(handle, wanted);
+    this.track(wanted);
+    if (holder.isGivenUp) {
+      holder.cancel();
+    }
     return wanted;
   }
 
   #openEventTasks(eventName) {
-    return [...this.#open.values()].filter((task) => task instanceof EventTask && task.eventName === eventName);
+    return [...this.#open.values()].filter((task) => task instanceof EventTask && task.eventName === eventName && !task.isSettled);
   }
 }
 

@@ -128,11 +128,6 @@ export class HostTask extends Task {
     this.#decode = decode;
   }
 
-  /** What it is called in errors. */
-  get name() {
-    return this.#name;
-  }
-
   start() {
     this.handle = this.#call(this.#run.host);
     this.#run.track(this);
@@ -158,7 +153,7 @@ export class HostTask extends Task {
  */
 export class EventTask extends HostTask {
   #run;
-  #isGivenUp = false;
+  isGivenUp = false;
   isSetAside = false;
 
   constructor(run, eventName) {
@@ -193,13 +188,13 @@ export class EventTask extends HostTask {
     if (this.handle === null || this.handle.cancel()) {
       this.complete(undefined);
     } else {
-      this.#isGivenUp = true;
+      this.isGivenUp = true;
     }
   }
 
   /** An event that arrived together with what won the race is raised again, so that the next wait gets it. */
   take(outcome) {
-    if (this.#isGivenUp && outcome.tag === "ok") {
+    if (this.isGivenUp && outcome.tag === "ok") {
       const { host } = this.#run;
       host.sendEvent(host.instanceId(), this.eventName, outcome.val);
       this.complete(undefined);
@@ -291,17 +286,22 @@ class CompoundTask extends Task {
 
 /** Completes with the results of all, in their order; fails with the first failure, when it happens. */
 export class AllTask extends CompoundTask {
+  /** How many have not completed. */
+  #left = 0;
+
   constructor(tasks) {
     super("Task.all", tasks);
     if (this.children.length === 0) {
       throw new Error("Task.all needs at least one task.");
     }
+    this.#left = this.children.length;
   }
 
   onChild(child) {
+    this.#left -= 1;
     if (child.isFaulted) {
       this.fail(child.result);
-    } else if (this.children.every(({ isCompleted }) => isCompleted)) {
+    } else if (this.#left === 0) {
       this.complete(this.children.map(({ result }) => result));
     }
   }

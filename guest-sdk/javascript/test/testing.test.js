@@ -187,3 +187,16 @@ test("a registered function is called by itself, and may get a policy", async ()
   }
   assert.throws(() => call(1), /'registered' can be called in an orchestrator only/);
 });
+
+test("a wait that is given up while its event is on its way leaves it to the next", async () => {
+  const late = orchestrator("late", async (ctx) => {
+    const first = await ctx.waitForExternalEvent("Go", { timeout: 1000 });
+    const second = await ctx.waitForExternalEvent("Go", { timeout: 1000 });
+    return [first ?? null, second ?? null];
+  });
+  const outcomes = [];
+  for (const after of [500, 1000, 1500, 2500]) {
+    outcomes.push((await testOrchestrator(late).event("Go", "went", { after }).run()).output);
+  }
+  assert.deepEqual(outcomes, [["went", null], ["went", null], [null, "went"], [null, null]]);
+});
