@@ -136,7 +136,10 @@ function explain(error) {
   if (!error.errors?.length) {
     return error.message;
   }
-  const lines = error.errors.map(({ text, location }) => (location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text));
+  const lines = error.errors.map(({ text, location }) => {
+    const reason = text.startsWith("Top-level await") ? "`await` works inside of `async` functions only: a module cannot wait while it is loaded" : text;
+    return location ? `${location.file}:${location.line}:${location.column + 1}: ${reason}` : reason;
+  });
   // What names a file is not there; what does not, a package, may only not be installed.
   const packages = error.errors.flatMap(({ text }) => /^Could not resolve "([^./][^"]*)"$/.exec(text)?.[1] ?? []);
   return [...lines, ...[...new Set(packages)].map((name) => `If '${name}' is a package, install it: npm install ${name}`)].join("\n");

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { AbortController as OurAbortController, AbortSignal as OurAbortSignal } from "../src/globals/abort.js";
 import { TextDecoder as OurDecoder, TextEncoder as OurEncoder } from "../src/globals/encoding.js";
 import { Headers as OurHeaders, Request as OurRequest, Response as OurResponse } from "../src/globals/fetch.js";
-import { Intl as OurIntl } from "../src/globals/intl.js";
+import { Intl as OurIntl, dateMethods } from "../src/globals/intl.js";
 import { structuredClone as ourClone } from "../src/globals/structured-clone.js";
 import { Buffer as OurBuffer } from "../src/node/buffer.js";
 import { URL as OurURL, URLSearchParams as OurParams } from "../src/globals/url.js";
@@ -150,6 +150,13 @@ test("numbers and dates in English", () => {
   for (const options of [{}, { year: "numeric", month: "long", day: "numeric" }, { weekday: "short", month: "short", day: "2-digit" }, { hour: "2-digit", minute: "2-digit", hour12: false }, { hour: "numeric", minute: "2-digit" }]) {
     const expected = new Intl.DateTimeFormat("en-US", { timeZone: "UTC", ...options }).format(date);
     assert.equal(new OurIntl.DateTimeFormat("en-US", options).format(date), plain(expected), JSON.stringify(options));
+  }
+  for (const [method, call] of Object.entries(dateMethods)) {
+    for (const options of [undefined, { timeZone: "UTC" }, { month: "short", day: "numeric" }, { dateStyle: "medium" }]) {
+      if (method !== "toLocaleTimeString" || !options?.dateStyle) {
+        assert.equal(call.call(date, "en-US", options), plain(date[method]("en-US", { timeZone: "UTC", ...options })), `${method} ${JSON.stringify(options)}`);
+      }
+    }
   }
   assert.throws(() => new OurIntl.DateTimeFormat("en-US", { timeZone: "Europe/Berlin" }), RangeError);
 });

@@ -7,7 +7,7 @@ import { console } from "./console.js";
 import { crypto, random } from "./crypto.js";
 import { TextDecoder, TextEncoder } from "./encoding.js";
 import { Headers, Request, Response, fetch } from "./fetch.js";
-import { Intl } from "./intl.js";
+import { Intl, dateMethods, numberMethods } from "./intl.js";
 import { process } from "./process.js";
 import { structuredClone } from "./structured-clone.js";
 import * as timers from "./timers.js";
@@ -45,6 +45,8 @@ install(globalThis, {
   ...timers,
 });
 install(Math, { random });
+install(Date.prototype, dateMethods);
+install(Number.prototype, numberMethods);
 
 // These would make promises of the engine, which nothing here can wait for.
 delete Array.fromAsync;

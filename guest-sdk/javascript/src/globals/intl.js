@@ -200,3 +200,30 @@ export const Intl = {
   getCanonicalLocales: (locales) => [locales ?? []].flat().map(String),
   supportedValuesOf: (key) => (key === "timeZone" ? ["UTC"] : []),
 };
+
+const DATE = { year: "numeric", month: "numeric", day: "numeric" };
+const TIME = { hour: "numeric", minute: "2-digit", second: "2-digit" };
+const STYLES = ["dateStyle", "timeStyle"];
+
+/** Each method shows what it is named after, unless the options ask for fields of that kind. */
+function withFields(defaults, options = {}, kinds = [...Object.keys(defaults), "weekday", ...STYLES]) {
+  return kinds.some((field) => options[field] !== undefined) ? options : { ...defaults, ...options };
+}
+
+export const dateMethods = {
+  toLocaleString(locales, options) {
+    return new DateTimeFormat(locales, withFields({ ...DATE, ...TIME }, options)).format(this);
+  },
+  toLocaleDateString(locales, options) {
+    return new DateTimeFormat(locales, withFields(DATE, options)).format(this);
+  },
+  toLocaleTimeString(locales, options) {
+    return new DateTimeFormat(locales, withFields(TIME, options, [...Object.keys(TIME), ...STYLES])).format(this);
+  },
+};
+
+export const numberMethods = {
+  toLocaleString(locales, options) {
+    return new NumberFormat(locales, options).format(this);
+  },
+};
