@@ -4,7 +4,9 @@ import { inspectAll } from "./inspect.js";
 import { log } from "./log.js";
 
 export class InvocationContext {
-  constructor({ functionName = "", invocationId = "", triggerMetadata = {}, retryContext, logHandler, options = {} } = {}) {
+  #logHandler;
+
+  constructor({ functionName = "", invocationId = "", triggerMetadata = {}, retryContext, logHandler = toHost, options = {} } = {}) {
     this.functionName = functionName;
     this.invocationId = invocationId;
     this.triggerMetadata = triggerMetadata;
@@ -12,17 +14,36 @@ export class InvocationContext {
     this.options = options;
     this.extraInputs = new ExtraValues();
     this.extraOutputs = new ExtraValues();
-    this.#log = logHandler ?? ((level, ...args) => log(HOST_LEVELS[level], inspectAll(args)));
+    this.#logHandler = logHandler;
   }
 
-  #log;
+  log(...args) {
+    this.#logHandler("information", ...args);
+  }
 
-  log = (...args) => this.#log("information", ...args);
-  trace = (...args) => this.#log("trace", ...args);
-  debug = (...args) => this.#log("debug", ...args);
-  info = (...args) => this.#log("information", ...args);
-  warn = (...args) => this.#log("warning", ...args);
-  error = (...args) => this.#log("error", ...args);
+  trace(...args) {
+    this.#logHandler("trace", ...args);
+  }
+
+  debug(...args) {
+    this.#logHandler("debug", ...args);
+  }
+
+  info(...args) {
+    this.#logHandler("information", ...args);
+  }
+
+  warn(...args) {
+    this.#logHandler("warning", ...args);
+  }
+
+  error(...args) {
+    this.#logHandler("error", ...args);
+  }
+}
+
+function toHost(level, ...args) {
+  log(HOST_LEVELS[level], inspectAll(args));
 }
 
 const HOST_LEVELS = { trace: "trace", debug: "debug", information: "info", warning: "warn", error: "error", critical: "error" };
