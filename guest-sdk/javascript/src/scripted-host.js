@@ -6,6 +6,16 @@
 import { failureOfError } from "./failure.js";
 import { toJson } from "./json.js";
 
+/** What a test gives results for. */
+export const ACTIVITY = "the activity";
+export const ORCHESTRATOR = "the sub-orchestrator";
+export const ENTITY = "the entity";
+export const HTTP = "HTTP";
+
+export function answerKey(kind, name) {
+  return `${kind} ${name.toLowerCase()}`;
+}
+
 export class ScriptedHost {
   /** What the orchestrator did, in order. */
   actions = [];
@@ -114,7 +124,7 @@ export class ScriptedHost {
   /** A call whose result the script gives. */
   #call(action, kind, name, answer, retry) {
     this.actions.push(action);
-    const scripted = this.#script.answers.get(`${kind} ${name.toLowerCase()}`);
+    const scripted = this.#script.answers.get(answerKey(kind, name));
     if (!scripted) {
       throw new Error(`the orchestrator calls ${kind} '${name}', and the test has no result for it`);
     }
@@ -126,24 +136,24 @@ export class ScriptedHost {
   callActivity(name, json, retry) {
     const input = JSON.parse(json);
     const action = { type: "callActivity", name, input, ...(retry && { retry }) };
-    return this.#call(action, "the activity", name, (answer, attempt) => answer(input, { attempt }), retry);
+    return this.#call(action, ACTIVITY, name, (answer, attempt) => answer(input, { attempt }), retry);
   }
 
   callSubOrchestrator(name, json, instanceId, retry) {
     const input = JSON.parse(json);
     const action = { type: "callSubOrchestrator", name, input, ...(instanceId && { instanceId }), ...(retry && { retry }) };
-    return this.#call(action, "the sub-orchestrator", name, (answer, attempt) => answer(input, { instanceId, attempt }), retry);
+    return this.#call(action, ORCHESTRATOR, name, (answer, attempt) => answer(input, { instanceId, attempt }), retry);
   }
 
   callEntity(entity, operation, json) {
     const input = JSON.parse(json);
     const action = { type: "callEntity", entity, operation, input };
-    return this.#call(action, "the entity", entity.name, (answer) => answer(operation, input, entity.key));
+    return this.#call(action, ENTITY, entity.name, (answer) => answer(operation, input, entity.key));
   }
 
   callHttp(json) {
     const request = JSON.parse(json);
-    return this.#call({ type: "callHttp", ...request }, "HTTP", "", (answer) => answer(request));
+    return this.#call({ type: "callHttp", ...request }, HTTP, "", (answer) => answer(request));
   }
 
   createTimer(fireAt) {

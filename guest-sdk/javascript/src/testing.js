@@ -14,7 +14,7 @@ import { toJson } from "./json.js";
 import { findHandler } from "./registry.js";
 import { Run } from "./run.js";
 import { currentScope, enter, leave, nothingToWaitFor } from "./scope.js";
-import { ScriptedHost } from "./scripted-host.js";
+import { ACTIVITY, answerKey, ENTITY, HTTP, ORCHESTRATOR, ScriptedHost } from "./scripted-host.js";
 
 /** @param orchestrator what `orchestrator` gave, or the name of one that was registered */
 export function testOrchestrator(orchestrator, input, options) {
@@ -34,22 +34,22 @@ class OrchestratorTest {
 
   /** What an activity gives: `(input, { attempt }) => result`, which may throw. `takes` is its duration. */
   activity(activity, answer, options) {
-    return this.#answer(`the activity ${nameOf(activity)}`, answer, options);
+    return this.#answer(ACTIVITY, nameOf(activity), answer, options);
   }
 
   /** What a sub-orchestration gives: `(input, { instanceId, attempt }) => result`. */
   subOrchestrator(orchestrator, answer, options) {
-    return this.#answer(`the sub-orchestrator ${nameOf(orchestrator)}`, answer, options);
+    return this.#answer(ORCHESTRATOR, nameOf(orchestrator), answer, options);
   }
 
   /** What an entity gives: `(operation, input, key) => result`. */
   entity(entity, answer, options) {
-    return this.#answer(`the entity ${nameOf(entity)}`, answer, options);
+    return this.#answer(ENTITY, nameOf(entity), answer, options);
   }
 
   /** What `callHttp` gives: `(request) => ({ statusCode, headers, content })`. */
   http(answer, options) {
-    return this.#answer("HTTP ", answer, options);
+    return this.#answer(HTTP, "", answer, options);
   }
 
   /** Raises an event, at once or after some time. */
@@ -58,8 +58,8 @@ class OrchestratorTest {
     return this;
   }
 
-  #answer(key, answer, { takes = 0 } = {}) {
-    this.#script.answers.set(key.toLowerCase(), { answer, takes: milliseconds(takes) });
+  #answer(kind, name, answer, { takes = 0 } = {}) {
+    this.#script.answers.set(answerKey(kind, name), { answer, takes: milliseconds(takes) });
     return this;
   }
 

@@ -200,3 +200,17 @@ test("a wait that is given up while its event is on its way leaves it to the nex
   }
   assert.deepEqual(outcomes, [["went", null], ["went", null], [null, "went"], [null, null]]);
 });
+
+test("HTTP, custom status and continue as new", async () => {
+  df.app.orchestration("calls", function* (context) {
+    const response = yield context.df.callHttp({ method: "POST", url: "http://example.org/", body: { a: 1 }, enablePolling: false });
+    context.df.setCustomStatus({ got: response.statusCode });
+    context.df.continueAsNew({ round: 2 });
+  });
+  const { actions, customStatus, continuedAsNew } = await testOrchestrator("calls")
+    .http(({ content }) => ({ statusCode: 200, headers: {}, content }))
+    .run();
+  assert.deepEqual(actions[0], { type: "callHttp", method: "POST", uri: "http://example.org/", content: '{"a":1}', asynchronousPatternEnabled: false });
+  assert.deepEqual(customStatus, { got: 200 });
+  assert.deepEqual(continuedAsNew, { input: { round: 2 } });
+});
