@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 
 import { BuildError } from "./build-error.mjs";
 import { compactSourceMap } from "./source-map.mjs";
+import { standIns } from "../src/stand-ins.js";
 
 const SDK = fileURLToPath(new URL("../src/", import.meta.url));
 
@@ -19,15 +20,6 @@ export const GLOBAL_NAME = "dacapoApp";
 
 const BUNDLE_FILE = "dacapo-bundle.js";
 const ENTRY_FILE = "dacapo-entry.js";
-
-/** The SDK stands in for these packages. */
-const PACKAGES = {
-  "durable-functions": "durable-functions.js",
-  "@azure/functions": "azure-functions.js",
-  "dacapo-sdk": "index.js",
-  "dacapo-sdk/durable-functions": "durable-functions.js",
-  "dacapo-sdk/azure-functions": "azure-functions.js",
-};
 
 /** @returns `{ code, sourceMap, usesFetch, fileName }` */
 export async function bundle({ folder, entries }, { esbuild }) {
@@ -85,19 +77,26 @@ const NODE_MODULES = {
   util: "util.js",
 };
 
+/** Marks the question whether a package of that name is installed, such as `events`. */
+const INSTALLED = Symbol("installed");
+
 const packagesOfTheSdk = {
   name: "packages-of-the-sdk",
   setup(build) {
     build.onResolve({ filter: /^(durable-functions|@azure\/functions|dacapo-sdk)(\/|$)/ }, ({ path }) =>
-      path in PACKAGES ? { path: join(SDK, PACKAGES[path]) } : undefined,
+      path in standIns ? { path: fileURLToPath(standIns[path]) } : undefined,
     );
-    build.onResolve({ filter: /^[a-z]|^node:/ }, ({ path, importer }) => {
+    build.onResolve({ filter: /^[a-z]/ }, async ({ path, importer, resolveDir, kind, pluginData }) => {
       const name = path.replace(/^node:/, "");
-      if (!builtinModules.includes(name)) {
+      if (pluginData === INSTALLED || !builtinModules.includes(name)) {
         return undefined;
       }
       if (name in NODE_MODULES) {
         return { path: join(SDK, "node", NODE_MODULES[name]) };
+      }
+      const installed = await build.resolve(name, { importer, resolveDir, kind, pluginData: INSTALLED });
+      if (installed.errors.length === 0 && !installed.external) {
+        return { path: installed.path, namespace: installed.namespace };
       }
       return importer.includes("node_modules") ? { path: name, namespace: "absent" } : { errors: [{ text: noBuiltin(name) }] };
     });

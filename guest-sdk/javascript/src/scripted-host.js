@@ -27,6 +27,8 @@ export class ScriptedHost {
   #calls = [];
   /** `{ at, outcome, handle }`: what will complete, and when. */
   #due = [];
+  /** Handles that have completed, and that no `wait` has given yet. */
+  #completed = [];
   /** Events that nobody waits for yet, and waits that no event has come for, by name in lower case. */
   #events = new Map();
   #waits = new Map();
@@ -74,8 +76,6 @@ export class ScriptedHost {
       this.#skipToNext();
     }
   }
-
-  #completed = [];
 
   #skipToNext() {
     this.#due.sort((a, b) => a.at - b.at);
