@@ -1,0 +1,16 @@
+// Starts any orchestration over HTTP on Azure. Here the host's own HTTP API does it: the build says that this is not run.
+const { app } = require('@azure/functions');
+const df = require('durable-functions');
+
+app.http('httpStart', {
+    route: 'orchestrators/{orchestratorName}',
+    extraInputs: [df.input.durableClient()],
+    handler: async (request, context) => {
+        const client = df.getClient(context);
+        const input = await request.json();
+        const instanceId = await client.startNew(request.params.orchestratorName, { input });
+
+        context.log(`Started orchestration with ID = '${instanceId}'.`);
+        return client.createCheckStatusResponse(request, instanceId);
+    },
+});

@@ -1,0 +1,96 @@
+#!/usr/bin/env node
+/**
+ * Builds the component of an app: `node build.mjs APP_FOLDER --out APP.wasm`.
+ *
+ *     files of the app ──► bundle ──► loaded once here, to see that it can be ──► component
+ */
+
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+
+import { findApp } from "./builder/app.mjs";
+import { BuildError } from "./builder/build-error.mjs";
+import { bundle } from "./builder/bundle.mjs";
+import { loadOnce } from "./builder/load.mjs";
+import { makeComponent } from "./builder/component.mjs";
+import { defaultToolsFolder, openTools } from "./builder/tools.mjs";
+
+const USAGE = `Builds the WebAssembly component of an app in JavaScript or TypeScript.
+
+Usage: node build.mjs APP_FOLDER --out APP.wasm [OPTIONS]
+
+Options:
+  --out FILE        where the component is written
+  --tools DIR       where the build tools are kept, and installed if they are not there yet
+                    [default: ${defaultToolsFolder()}]
+  --engine NAME     quickjs (small, quick to build and to start) or starlingmonkey (faster code, ten times as large)
+                    [default: quickjs]
+  --opt-size        a smaller build of QuickJS, somewhat slower
+  --json            say on standard output, in one line of JSON, what was built
+  --help            show this`;
+
+async function main() {
+  const { values: options, positionals } = parseArguments();
+  if (options.help) {
+    console.log(USAGE);
+    return;
+  }
+  if (positionals.length !== 1 || !options.out) {
+    throw new BuildError(USAGE);
+  }
+  const report = await build(resolve(positionals[0]), resolve(options.out), options);
+  console.log(options.json ? JSON.stringify(report) : describe(report));
+}
+
+function parseArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        out: { type: "string", short: "o" },
+        tools: { type: "string", default: defaultToolsFolder() },
+        engine: { type: "string", default: "quickjs" },
+        "opt-size": { type: "boolean", default: false },
+        json: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (error) {
+    throw new BuildError(`${error.message}\n\n${USAGE}`);
+  }
+}
+
+async function build(folder, out, options) {
+  const app = await findApp(folder);
+  const tools = await openTools(resolve(options.tools), options.engine);
+  const bundled = await bundle(app, tools);
+  const loaded = loadOnce(bundled);
+  const loadsAtStart = loaded.readsAtLoad.length > 0;
+  const component = await makeComponent(bundled, { engine: options.engine, loadsAtStart, optSize: options["opt-size"] }, tools);
+  await mkdir(dirname(out), { recursive: true });
+  await writeFile(out, component);
+  return { out, bytes: component.length, ...loaded };
+}
+
+function describe({ out, bytes, functions, ignoredTriggers, readsAtLoad }) {
+  const lines = [`${out}: ${(bytes / 1e6).toFixed(1)} MB`, ...functions.map(({ name, kind }) => `  ${kind.padEnd(12)}  ${name}`)];
+  for (const { name, type } of ignoredTriggers) {
+    lines.push(`note: '${name}' (${type}) is not run: the host's HTTP API starts and manages orchestrations`);
+  }
+  if (readsAtLoad.length > 0) {
+    lines.push(`note: the app reads ${readsAtLoad.join(", ")} while it is loaded, so it is loaded anew for each instance; to be faster, read it inside functions`);
+  }
+  return lines.join("\n");
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof BuildError)) {
+    throw error;
+  }
+  console.error(error.message);
+  process.exitCode = 1;
+}

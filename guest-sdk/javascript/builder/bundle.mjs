@@ -1,0 +1,145 @@
+/**
+ * Makes one script of the app, its dependencies and the SDK.
+ *
+ * The script is not a module: files that are CommonJS keep the sloppy mode that they were written in.
+ */
+
+import { readFile } from "node:fs/promises";
+import { builtinModules } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { BuildError } from "./build-error.mjs";
+import { compactSourceMap } from "./source-map.mjs";
+import { standIns } from "../src/stand-ins.js";
+
+const SDK = fileURLToPath(new URL("../src/", import.meta.url));
+
+/** The name of the variable that the script defines. */
+export const GLOBAL_NAME = "dacapoApp";
+
+const BUNDLE_FILE = "dacapo-bundle.js";
+const ENTRY_FILE = "dacapo-entry.js";
+
+/** @returns `{ code, sourceMap, usesFetch, fileName }` */
+export async function bundle({ folder, entries }, { esbuild }) {
+  const result = await esbuild
+    .build({
+      stdin: { contents: entryModule(entries), resolveDir: folder, sourcefile: ENTRY_FILE },
+      absWorkingDir: folder,
+      outfile: join(folder, BUNDLE_FILE),
+      write: false,
+      bundle: true,
+      metafile: true,
+      format: "iife",
+      globalName: GLOBAL_NAME,
+      platform: "browser",
+      target: "es2023",
+      // Promises are the SDK's (`src/promise.js`), so nothing may make those of the engine.
+      supported: { "async-await": false, "async-generator": false, "for-await": false, using: false, "top-level-await": false },
+      define: { "process.env.NODE_ENV": '"production"' },
+      // The engine keeps the source of every function, nested ones several times over, so white space is memory.
+      minifyWhitespace: true,
+      lineLimit: 160,
+      keepNames: true,
+      sourcemap: "external",
+      sourcesContent: false,
+      charset: "utf8",
+      logLevel: "silent",
+      plugins: [packagesOfTheSdk],
+    })
+    .catch((error) => {
+      throw new BuildError(explain(error));
+    });
+  const text = (suffix) => result.outputFiles.find(({ path }) => path.endsWith(suffix)).text;
+  return {
+    code: text(BUNDLE_FILE),
+    sourceMap: compactSourceMap(text(`${BUNDLE_FILE}.map`), (source) => isOfTheApp(join(folder, source))),
+    usesFetch: await usesFetch(folder, Object.keys(result.metafile.inputs)),
+    fileName: BUNDLE_FILE,
+  };
+}
+
+/** The app is loaded by a function, so that it can be loaded when the component is built or when an instance starts. */
+function entryModule(entries) {
+  const loads = entries.map((entry) => `  require(${JSON.stringify(`./${entry}`)});`);
+  return [`export * from ${JSON.stringify(join(SDK, "guest.js"))};`, "export function loadApp() {", ...loads, "}"].join("\n");
+}
+
+/** Modules of Node.js of which the SDK has what makes sense here. */
+const NODE_MODULES = {
+  buffer: "buffer-module.js",
+  crypto: "crypto.js",
+  process: "process.js",
+  timers: "timers.js",
+  "timers/promises": "timers-promises.js",
+  url: "url.js",
+  util: "util.js",
+};
+
+/** Marks the question whether a package of that name is installed, such as `events`. */
+const INSTALLED = Symbol("installed");
+
+const packagesOfTheSdk = {
+  name: "packages-of-the-sdk",
+  setup(build) {
+    build.onResolve({ filter: /^(durable-functions|@azure\/functions|dacapo-sdk)(\/|$)/ }, ({ path }) =>
+      path in standIns ? { path: fileURLToPath(standIns[path]) } : undefined,
+    );
+    build.onResolve({ filter: /^[a-z]/ }, async ({ path, importer, resolveDir, kind, pluginData }) => {
+      const name = path.replace(/^node:/, "");
+      if (pluginData === INSTALLED || !builtinModules.includes(name)) {
+        return undefined;
+      }
+      if (name in NODE_MODULES) {
+        return { path: join(SDK, "node", NODE_MODULES[name]) };
+      }
+      const installed = await build.resolve(name, { importer, resolveDir, kind, pluginData: INSTALLED });
+      if (installed.errors.length === 0 && !installed.external) {
+        return { path: installed.path, namespace: installed.namespace };
+      }
+      return importer.includes("node_modules") ? { path: name, namespace: "absent" } : { errors: [{ text: noBuiltin(name) }] };
+    });
+    // A library may have a branch for Node.js that is never taken. If it is, it fails with this message.
+    build.onLoad({ filter: /.*/, namespace: "absent" }, ({ path }) => ({
+      contents: `module.exports = new Proxy({}, { get(_, key) {
+        if (typeof key === "symbol" || key === "__esModule" || key === "default") return undefined;
+        throw new Error(${JSON.stringify(noBuiltin(path))});
+      } });`,
+    }));
+  },
+};
+
+function noBuiltin(name) {
+  return `the module '${name}' of Node.js does not exist here: the code runs in WebAssembly. There are fetch, crypto, URL, Buffer, timers, console and process.env.`;
+}
+
+function isOfTheApp(path) {
+  return !path.startsWith(SDK) && !path.endsWith(ENTRY_FILE);
+}
+
+/** What sends requests: `fetch`, and those methods of a client that do. Only an app that names one of them imports HTTP. */
+const SENDS = /\bfetch\b|\.(?:getStatus|raiseEvent|terminate|suspend|resume|rewind|purgeInstanceHistory)\(/;
+
+async function usesFetch(folder, inputs) {
+  for (const input of inputs.filter((input) => isOfTheApp(join(folder, input)))) {
+    const source = await readFile(join(folder, input), "utf8").catch(() => "");
+    if (SENDS.test(source)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+function explain(error) {
+  if (!error.errors?.length) {
+    return error.message;
+  }
+  const lines = error.errors.map(({ text, location }) => {
+    const reason = text.startsWith("Top-level await") ? "`await` works inside of `async` functions only: a module cannot wait while it is loaded" : text;
+    return location ? `${location.file}:${location.line}:${location.column + 1}: ${reason}` : reason;
+  });
+  // What names a file is not there; what does not, a package, may only not be installed.
+  const packages = error.errors.flatMap(({ text }) => /^Could not resolve "([^./][^"]*)"$/.exec(text)?.[1] ?? []);
+  return [...lines, ...[...new Set(packages)].map((name) => `If '${name}' is a package, install it: npm install ${name}`)].join("\n");
+}

@@ -1,0 +1,99 @@
+/** Makes the component of a bundle, with one of the engines. */
+
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { BuildError } from "./build-error.mjs";
+import { GLOBAL_NAME } from "./bundle.mjs";
+
+const WIT = fileURLToPath(new URL("../wit/", import.meta.url));
+const CONTRACT = fileURLToPath(new URL("../../wit/dacapo.wit", import.meta.url));
+
+/**
+ * A tool initialises the component on a host of its own. That of QuickJS has the streams of WASI but not its HTTP, and stubs
+ * what it does not have. The streams of the stubs do not fit those that it has. So everything that the SDK imports gets a
+ * version that the tool has nothing of, and the version that hosts have when the tool is done.
+ */
+const UNKNOWN_VERSION = "7.2.0";
+const WASI_VERSION = "0.2.0";
+
+export async function makeComponent(bundled, { engine, loadsAtStart, optSize }, { componentize }) {
+  const folder = await mkdtemp(join(tmpdir(), "dacapo-build-"));
+  try {
+    const witPath = join(folder, "wit");
+    await cp(WIT, witPath, { recursive: true });
+    await cp(CONTRACT, join(witPath, "deps", "dacapo.wit"));
+    const source = outerModule(bundled, { loadsAtStart, hasBigIntegers: engine === "starlingmonkey" });
+    const world = bundled.usesFetch ? "javascript-app-with-http" : "javascript-app";
+    const { component } = await ENGINES[engine]({ componentize, folder, source, witPath, world, optSize });
+    return withVersion(component);
+  } catch (error) {
+    throw new BuildError(`the component cannot be made: ${error.message}`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const ENGINES = {
+  quickjs: ({ componentize, source, witPath, world, optSize }) => componentize({ jsSource: source, witPath, world, optSize, sync: true }),
+
+  async starlingmonkey({ componentize, folder, source, witPath, world }) {
+    const sourcePath = join(folder, "outer.js");
+    await writeFile(sourcePath, source);
+    // The engine's own `fetch` waits for its own event loop; the SDK has another.
+    return componentize({ sourcePath, witPath, worldName: world, disableFeatures: ["http", "fetch-event"] });
+  },
+};
+
+/** The module that has the imports and the exports. All else is in the script, which runs in sloppy mode. */
+function outerModule({ code, sourceMap, usesFetch }, { loadsAtStart, hasBigIntegers }) {
+  const modules = {
+    orchestration: "dacapo:guest/orchestration@0.1.0",
+    management: "dacapo:guest/management@0.1.0",
+    logging: "dacapo:guest/logging@0.1.0",
+    environment: `wasi:cli/environment@${UNKNOWN_VERSION}`,
+    clock: `wasi:clocks/monotonic-clock@${UNKNOWN_VERSION}`,
+    poll: `wasi:io/poll@${UNKNOWN_VERSION}`,
+    random: `wasi:random/random@${UNKNOWN_VERSION}`,
+    ...(usesFetch && {
+      httpTypes: `wasi:http/types@${UNKNOWN_VERSION}`,
+      httpHandler: `wasi:http/outgoing-handler@${UNKNOWN_VERSION}`,
+    }),
+  };
+  const names = Object.keys(modules);
+  return `${names.map((name) => `import * as ${name} from "${modules[name]}";`).join("\n")}
+globalThis.__dacapo = { imports: { ${names.join(", ")} }, sourceMap: ${JSON.stringify(sourceMap)}, hasBigIntegers: ${hasBigIntegers} };
+(0, eval)(${JSON.stringify(code)});
+const app = globalThis.${GLOBAL_NAME};
+let load = () => {
+  load = () => {};
+  app.loadApp();
+};
+${loadsAtStart ? "" : "load();"}
+export function describe() {
+  load();
+  return app.describe();
+}
+export function runOrchestrator(name, input) {
+  load();
+  return app.runOrchestrator(name, input);
+}
+export function runActivity(call) {
+  load();
+  return app.runActivity(call);
+}
+export function runEntityOperation(operation) {
+  load();
+  return app.runEntityOperation(operation);
+}
+`;
+}
+
+function withVersion(component) {
+  // Names are replaced by names of the same length, so no size in the file changes.
+  const text = Buffer.from(component).toString("latin1");
+  const unknown = new RegExp(`(wasi:[a-z]+/[a-z-]+@)${UNKNOWN_VERSION.replaceAll(".", "\\.")}`, "g");
+  return Buffer.from(text.replace(unknown, `$1${WASI_VERSION}`), "latin1");
+}

@@ -1,0 +1,64 @@
+/** Loads the bundle once, here: what goes wrong while an app is loaded is a build error that names the user's file. */
+
+import vm from "node:vm";
+
+import { BuildError } from "./build-error.mjs";
+import { GLOBAL_NAME } from "./bundle.mjs";
+
+/** @returns what the app registers, and what it reads that may be different where it runs */
+export function loadOnce({ code, sourceMap, fileName }) {
+  const readsAtLoad = new Set();
+  const imports = {
+    orchestration: absent("the context of an orchestrator"),
+    management: absent("a client"),
+    logging: { log: (level, message) => console.error(`${level}: ${message}`) },
+    poll: absent("waiting"),
+    clock: absent("a timer"),
+    environment: {
+      getEnvironment() {
+        readsAtLoad.add("process.env");
+        return [];
+      },
+    },
+    random: {
+      getRandomBytes(length) {
+        readsAtLoad.add("random numbers");
+        return new Uint8Array(Number(length));
+      },
+    },
+  };
+  const context = vm.createContext({ __dacapo: { imports, sourceMap } });
+  const run = (source, filename) => vm.runInContext(source, context, { filename });
+  try {
+    run(code, fileName);
+    run(`${GLOBAL_NAME}.loadApp()`, "load");
+  } catch (error) {
+    throw new BuildError(explain(error, context));
+  }
+  const { functions, ignoredTriggers } = JSON.parse(
+    run(`JSON.stringify({ functions: ${GLOBAL_NAME}.describe(), ignoredTriggers: ${GLOBAL_NAME}.ignoredTriggers() })`, "describe"),
+  );
+  if (functions.length === 0) {
+    throw new BuildError("the app registers no orchestration, activity or entity.");
+  }
+  return { functions, ignoredTriggers, readsAtLoad: [...readsAtLoad] };
+}
+
+function absent(what) {
+  return new Proxy(
+    {},
+    {
+      get() {
+        throw new Error(`${what} is not there while the app is loaded`);
+      },
+    },
+  );
+}
+
+/** The bundle itself knows how to tell where an error came from. */
+function explain(error, context) {
+  context.__error = error;
+  const failure = vm.runInContext(`typeof ${GLOBAL_NAME} === "object" ? JSON.stringify(${GLOBAL_NAME}.explain(__error)) : null`, context);
+  const { errorType, message, details } = failure ? JSON.parse(failure) : { errorType: error.name, message: error.message, details: error.stack };
+  return [`the app cannot be loaded: ${errorType}: ${message}`, details].filter(Boolean).join("\n");
+}

@@ -1,0 +1,163 @@
+/** What an `async` orchestrator knows and may do. Calls begin when they are made; each gives a task, to be awaited. */
+
+import { logger } from "./logger.js";
+import { milliseconds } from "./duration.js";
+import { EntityId } from "./entity-id.js";
+
+export class OrchestratorContext {
+  #actions;
+
+  log = logger;
+
+  constructor(actions) {
+    this.#actions = actions;
+  }
+
+  get instanceId() {
+    return this.#actions.host.instanceId();
+  }
+
+  get executionId() {
+    return this.#actions.host.executionId();
+  }
+
+  get parent() {
+    return this.#actions.host.parent() ?? undefined;
+  }
+
+  get version() {
+    return this.#actions.host.version();
+  }
+
+  get isReplaying() {
+    return this.#actions.host.isReplaying();
+  }
+
+  /** The time of the turn. It stands still between waits. */
+  get now() {
+    return this.#actions.now();
+  }
+
+  callActivity(activity, input, { retry } = {}) {
+    return this.#actions.callActivity(nameOf(activity), input, retryOptions(retry));
+  }
+
+  callSubOrchestrator(orchestrator, input, { instanceId, retry } = {}) {
+    return this.#actions.callSubOrchestrator(nameOf(orchestrator), input, { instanceId, retry: retryOptions(retry) });
+  }
+
+  createTimer(fireAt) {
+    return this.#actions.createTimer(fireAt);
+  }
+
+  sleep(duration) {
+    return this.#actions.createTimer(this.#actions.host.currentTime() + milliseconds(duration));
+  }
+
+  /** With a timeout, it gives `undefined` when the time is up, and leaves a later event for the next wait. */
+  waitForExternalEvent(name, { timeout } = {}) {
+    const event = this.#actions.waitForExternalEvent(name);
+    return timeout === undefined ? event : this.#within(event, timeout);
+  }
+
+  async #within(event, timeout) {
+    const timer = this.sleep(timeout);
+    const { task } = await this.any([event, timer]);
+    if (task === timer) {
+      event.cancel();
+      return undefined;
+    }
+    timer.cancel();
+    return event;
+  }
+
+  /** The operations of an entity, as functions that call them and give tasks. */
+  entity(definition, key) {
+    const id = new EntityId(nameOf(definition), key);
+    return operations((operation, input) => this.callEntity(id, operation, input));
+  }
+
+  /** The operations of an entity, as functions that send them and wait for nothing. */
+  signal(definition, key, { at } = {}) {
+    const id = new EntityId(nameOf(definition), key);
+    return operations((operation, input) => this.signalEntity(id, operation, input, { at }));
+  }
+
+  callEntity(id, operation, input) {
+    return this.#actions.callEntity(id, operation, input);
+  }
+
+  signalEntity(id, operation, input, { at } = {}) {
+    this.#actions.signalEntity(id, operation, input, at);
+  }
+
+  lock(...ids) {
+    return this.#actions.lock(ids);
+  }
+
+  get isLocked() {
+    return this.#actions.lockState.isLocked;
+  }
+
+  callHttp(request) {
+    return this.#actions.callHttp(request);
+  }
+
+  startOrchestration(orchestrator, input, { instanceId } = {}) {
+    return this.#actions.startOrchestration(nameOf(orchestrator), input, instanceId);
+  }
+
+  sendEvent(instanceId, name, data) {
+    this.#actions.sendEvent(instanceId, name, data);
+  }
+
+  continueAsNew(input) {
+    this.#actions.continueAsNew(input);
+  }
+
+  setCustomStatus(status) {
+    this.#actions.setCustomStatus(status);
+  }
+
+  newGuid() {
+    return this.#actions.host.newGuid();
+  }
+
+  all(tasks) {
+    return this.#actions.all(tasks);
+  }
+
+  /** Gives `{ task, index }` of what settled first; awaiting that task gives its value, or throws its error. */
+  any(tasks) {
+    return this.#actions.first(tasks);
+  }
+}
+
+function nameOf(definition) {
+  return typeof definition === "string" ? definition : definition?.name;
+}
+
+function operations(perform) {
+  return new Proxy(
+    {},
+    {
+      // A proxy that has `then` would be taken for a promise.
+      get: (_, operation) => (typeof operation !== "string" || operation === "then" ? undefined : (input) => perform(operation, input)),
+    },
+  );
+}
+
+function retryOptions(retry) {
+  if (!retry) {
+    return null;
+  }
+  const optional = (duration) => (duration === undefined ? undefined : milliseconds(duration));
+  return {
+    maxNumberOfAttempts: retry.maxAttempts,
+    firstRetryIntervalInMilliseconds: milliseconds(retry.firstInterval),
+    backoffCoefficient: retry.backoffCoefficient,
+    maxRetryIntervalInMilliseconds: optional(retry.maxInterval),
+    retryTimeoutInMilliseconds: optional(retry.timeout),
+    nonRetriableErrorTypes: retry.nonRetriableErrorTypes,
+  };
+}

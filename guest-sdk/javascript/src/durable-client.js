@@ -1,0 +1,122 @@
+/** The client of durable-functions, as far as an activity can be one: it knows the links of any instance. */
+
+import { DurableError } from "./failure.js";
+import { HttpResponse } from "./azure-functions.js";
+
+export const OrchestrationRuntimeStatus = Object.freeze({
+  Running: "Running",
+  Completed: "Completed",
+  ContinuedAsNew: "ContinuedAsNew",
+  Failed: "Failed",
+  Canceled: "Canceled",
+  Terminated: "Terminated",
+  Pending: "Pending",
+  Suspended: "Suspended",
+});
+
+export class PurgeHistoryResult {
+  constructor(instancesDeleted) {
+    this.instancesDeleted = instancesDeleted;
+  }
+}
+
+export class EntityStateResponse {
+  constructor(entityExists, entityState) {
+    this.entityExists = entityExists;
+    this.entityState = entityState;
+  }
+}
+
+export class HttpManagementPayload {
+  constructor(links) {
+    Object.assign(this, links);
+  }
+}
+
+export class DurableClient {
+  createHttpManagementPayload(instanceId) {
+    const links = JSON.parse(globalThis.__dacapo.imports.management.links(instanceId));
+    if (!links) {
+      throw new TypeError(`'${instanceId}' cannot be the id of an instance.`);
+    }
+    return new HttpManagementPayload(links);
+  }
+
+  createCheckStatusResponse(_request, instanceId) {
+    const payload = this.createHttpManagementPayload(instanceId);
+    return new HttpResponse({
+      status: 202,
+      jsonBody: payload,
+      headers: { "Content-Type": "application/json", Location: payload.statusQueryGetUri, "Retry-After": "10" },
+    });
+  }
+
+  async getStatus(instanceId, { showHistory = false, showHistoryOutput = false, showInput = true } = {}) {
+    const url = new URL(this.createHttpManagementPayload(instanceId).statusQueryGetUri);
+    Object.entries({ showHistory, showHistoryOutput, showInput }).forEach(([name, value]) => url.searchParams.set(name, value));
+    const response = await fetch(url);
+    if (response.status === 404) {
+      throw new Error(`there is no instance '${instanceId}'`);
+    }
+    const status = await response.json();
+    return { ...status, createdTime: new Date(status.createdTime), lastUpdatedTime: new Date(status.lastUpdatedTime) };
+  }
+
+  async raiseEvent(instanceId, eventName, eventData) {
+    const template = this.createHttpManagementPayload(instanceId).sendEventPostUri;
+    const url = template.replace(/\{eventName\}|%7BeventName%7D/i, encodeURIComponent(eventName));
+    await send("POST", url, eventData ?? null);
+  }
+
+  terminate(instanceId, reason) {
+    return this.#withReason(instanceId, "terminatePostUri", reason);
+  }
+
+  suspend(instanceId, reason) {
+    return this.#withReason(instanceId, "suspendPostUri", reason);
+  }
+
+  resume(instanceId, reason) {
+    return this.#withReason(instanceId, "resumePostUri", reason);
+  }
+
+  rewind(instanceId, reason) {
+    return this.#withReason(instanceId, "rewindPostUri", reason);
+  }
+
+  async purgeInstanceHistory(instanceId) {
+    const response = await send("DELETE", this.createHttpManagementPayload(instanceId).purgeHistoryDeleteUri);
+    return new PurgeHistoryResult(response.status === 404 ? 0 : (await response.json()).instancesDeleted);
+  }
+
+  async #withReason(instanceId, link, reason = "") {
+    const template = this.createHttpManagementPayload(instanceId)[link];
+    await send("POST", template.replace(/\{text\}|%7Btext%7D/i, encodeURIComponent(reason)));
+  }
+}
+
+/** What needs rights on the whole task hub, which an activity does not have. */
+for (const method of ["startNew", "getStatusAll", "getStatusBy", "purgeInstanceHistoryBy", "readEntityState", "signalEntity", "waitForCompletionOrCreateCheckStatusResponse"]) {
+  DurableClient.prototype[method] = async () => {
+    throw new DurableError(`an activity cannot call ${method}: do it in an orchestrator, or over the HTTP API of the host`, {
+      type: "Unsupported",
+      retriable: false,
+    });
+  };
+}
+
+async function send(method, url, body) {
+  const response = await fetch(url, {
+    method,
+    headers: body === undefined ? {} : { "Content-Type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  if (!response.ok && response.status !== 404 && response.status !== 410) {
+    throw new Error(`${method} ${new URL(url).pathname}: ${response.status} ${await response.text()}`);
+  }
+  return response;
+}
+
+export function getClient() {
+  return new DurableClient();
+}

@@ -1,0 +1,53 @@
+/** `df.app`: how an app registers its functions. */
+
+import { DurableOrchestrationContext } from "./durable-orchestration-context.js";
+import { inputFromJson } from "./json.js";
+import { InvocationContext } from "./invocation-context.js";
+import { requireActions, runHandler } from "./orchestration.js";
+import { register, requireHandler } from "./registry.js";
+
+export * as client from "./durable-functions-client.js";
+export { setExceptionPropertiesProvider } from "./failure.js";
+
+/** @returns the form in which orchestrators call it: `yield myOrchestration(input)` */
+export function orchestration(functionName, handlerOrOptions) {
+  const handler = handlerOf(functionName, handlerOrOptions);
+  register("orchestrator", functionName, (run, { name, input }) => {
+    const context = new InvocationContext({ functionName: name, invocationId: run.host.executionId() });
+    context.df = new DurableOrchestrationContext(run.actions, input);
+    return runHandler(run, handler, context);
+  });
+  return (input, instanceId) =>
+    requireActions(`'${functionName}'`).prepareSubOrchestrator(functionName, input, { instanceId });
+}
+
+/** @returns the form in which orchestrators call it: `yield myActivity(input)`, `yield myActivity(input).withRetry(options)` */
+export function activity(functionName, handlerOrOptions) {
+  const handler = handlerOf(functionName, handlerOrOptions);
+  register("activity", functionName, (call) => handler(inputFromJson(call.input), activityContext(call, handlerOrOptions)));
+  return (input) => requireActions(`'${functionName}'`).prepareActivity(functionName, input);
+}
+
+export function entity(functionName, handlerOrOptions) {
+  const handler = handlerOf(functionName, handlerOrOptions);
+  register("entity", functionName, (df) => {
+    const context = new InvocationContext({ functionName, invocationId: df.entityId.toString() });
+    context.df = df;
+    return handler(context);
+  });
+}
+
+function handlerOf(name, handlerOrOptions) {
+  return requireHandler(name, typeof handlerOrOptions === "function" ? handlerOrOptions : handlerOrOptions?.handler);
+}
+
+/** The invocation id stays the same when the call is repeated after a crash: it is good for an idempotency key. */
+function activityContext({ name, instanceId, taskId, attempt }, options) {
+  return new InvocationContext({
+    functionName: name,
+    invocationId: `${instanceId}:${taskId}`,
+    triggerMetadata: { instanceId },
+    retryContext: attempt > 1 ? { retryCount: attempt - 1 } : undefined,
+    options,
+  });
+}

@@ -1,0 +1,3 @@
+export function durableClient() {
+  return { type: "durableClient", name: "durableClient" };
+}

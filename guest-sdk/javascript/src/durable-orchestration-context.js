@@ -1,0 +1,105 @@
+/** `context.df` of an orchestrator, as durable-functions 3.x defines it. */
+
+import { inputFromJson } from "./json.js";
+
+export class DurableOrchestrationContext {
+  #actions;
+  #input;
+  #customStatus;
+
+  constructor(actions, input) {
+    this.#actions = actions;
+    this.#input = input;
+    this.Task = { all: (tasks) => actions.all(tasks), any: (tasks) => actions.any(tasks) };
+  }
+
+  get instanceId() {
+    return this.#actions.host.instanceId();
+  }
+
+  get parentInstanceId() {
+    return this.#actions.host.parent()?.instanceId;
+  }
+
+  get version() {
+    return this.#actions.host.version() || undefined;
+  }
+
+  get isReplaying() {
+    return this.#actions.host.isReplaying();
+  }
+
+  get currentUtcDateTime() {
+    return this.#actions.now();
+  }
+
+  get customStatus() {
+    return this.#customStatus;
+  }
+
+  set customStatus(status) {
+    this.setCustomStatus(status);
+  }
+
+  getInput() {
+    return inputFromJson(this.#input);
+  }
+
+  callActivity(name, input) {
+    return this.#actions.callActivity(name, input);
+  }
+
+  callActivityWithRetry(name, retryOptions, input) {
+    return this.#actions.callActivity(name, input, retryOptions);
+  }
+
+  callSubOrchestrator(name, input, instanceId, version) {
+    return this.#actions.callSubOrchestrator(name, input, { instanceId, version });
+  }
+
+  callSubOrchestratorWithRetry(name, retryOptions, input, instanceId, version) {
+    return this.#actions.callSubOrchestrator(name, input, { instanceId, version, retry: retryOptions });
+  }
+
+  callEntity(entityId, operationName, operationInput) {
+    return this.#actions.callEntity(entityId, operationName, operationInput);
+  }
+
+  signalEntity(entityId, operationName, operationInput) {
+    this.#actions.signalEntity(entityId, operationName, operationInput);
+  }
+
+  lock(...entities) {
+    return this.#actions.lock(entities);
+  }
+
+  isLocked() {
+    return this.#actions.lockState;
+  }
+
+  callHttp(options) {
+    return this.#actions.callHttp(options);
+  }
+
+  createTimer(fireAt) {
+    return this.#actions.createTimer(fireAt);
+  }
+
+  waitForExternalEvent(name) {
+    return this.#actions.waitForExternalEvent(name);
+  }
+
+  continueAsNew(input) {
+    this.#actions.continueAsNew(input);
+  }
+
+  setCustomStatus(customStatus) {
+    this.#customStatus = customStatus;
+    this.#actions.setCustomStatus(customStatus);
+  }
+
+  /** Unique by itself; the argument of the original has no effect. */
+  newGuid() {
+    return this.#actions.host.newGuid();
+  }
+}

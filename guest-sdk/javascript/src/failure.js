@@ -1,0 +1,147 @@
+/**
+ * Failures are values of the contract (`types.failure` in `dacapo.wit`). Here errors of JavaScript become failures, and
+ * failures of others become errors.
+ */
+
+import { originalStack } from "./stack.js";
+
+/** Chains of causes are cut here; a cycle ends earlier. */
+const CAUSES_MAX = 16;
+
+/** An error with a type that callers can match on, and that a retry policy respects. */
+export class DurableError extends Error {
+  constructor(message, { type = "DurableError", retriable = true, cause } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = type;
+    this.retriable = retriable;
+  }
+}
+
+/** What a task fails with: the failure of an activity, a sub-orchestration, an entity or the host. */
+export class TaskFailedError extends Error {
+  constructor(failureDetails, taskName, taskId) {
+    super(`${failureDetails.errorType}: ${failureDetails.errorMessage}`);
+    this.name = "TaskFailedError";
+    this.failureDetails = failureDetails;
+    this.taskName = taskName;
+    this.taskId = taskId;
+    if (failureDetails.stackTrace) {
+      this.stack = failureDetails.stackTrace;
+    }
+  }
+}
+
+let propertiesOf = () => undefined;
+
+/** Takes what `df.app.setExceptionPropertiesProvider` was given. */
+export function setExceptionPropertiesProvider(provider) {
+  propertiesOf = provider ? (error) => provider.getExceptionProperties(error) : () => undefined;
+}
+
+/** Where an uncaught failure of a task ends the caller, the caller fails with the same failure. */
+const failureOfTask = new WeakMap();
+
+export function errorOfFailure(failure, taskName, taskId) {
+  const error = new TaskFailedError(failureDetails(failure), taskName, taskId);
+  failureOfTask.set(error, failure);
+  return error;
+}
+
+export function failureOfError(error) {
+  return failureOfTask.get(error) ?? {
+    errorType: errorType(error),
+    message: messageOf(error),
+    details: details(error),
+    retriable: !(error?.retriable === false || error?.isNonRetriable === true),
+  };
+}
+
+function errorType(error) {
+  if (!(error instanceof Error)) {
+    return "Error";
+  }
+  // A class that sets no `name` has that of `Error`: then the class says more.
+  return String(error.name === "Error" ? error.constructor?.name || "Error" : error.name);
+}
+
+function messageOf(error) {
+  if (error instanceof Error) {
+    return String(error.message);
+  }
+  if (typeof error === "string") {
+    return error;
+  }
+  try {
+    return JSON.stringify(error) ?? String(error);
+  } catch {
+    return String(error);
+  }
+}
+
+/**
+ * Stack, causes and properties as one text:
+ *
+ *     at charge (src/functions/charge.ts:12:9)
+ *     caused by: RangeError: too much
+ *     at limit (src/limit.ts:3:5)
+ *     properties: {"cents":1999}
+ */
+function details(error) {
+  const lines = [stackOf(error)];
+  const seen = new Set([error]);
+  let cause = error?.cause;
+  while (cause !== undefined && cause !== null && !seen.has(cause) && seen.size <= CAUSES_MAX) {
+    seen.add(cause);
+    lines.push(`${CAUSED_BY}${errorType(cause)}: ${messageOf(cause)}`, stackOf(cause));
+    cause = cause.cause;
+  }
+  const properties = safely(() => JSON.stringify(propertiesOf(error)));
+  if (properties !== undefined) {
+    lines.push(PROPERTIES + properties);
+  }
+  return lines.filter(Boolean).join("\n") || null;
+}
+
+const CAUSED_BY = "caused by: ";
+const PROPERTIES = "properties: ";
+
+function stackOf(error) {
+  return error instanceof Error ? originalStack(error) : "";
+}
+
+/** The way back: what `details` wrote can be read again. Details of other languages are a stack trace as a whole. */
+function failureDetails({ errorType, message, details, retriable }) {
+  const lines = (details ?? "").split("\n");
+  const last = lines.at(-1);
+  const properties = last.startsWith(PROPERTIES) ? safely(() => JSON.parse(last.slice(PROPERTIES.length))) : undefined;
+  if (properties !== undefined) {
+    lines.pop();
+  }
+  const [stack, ...causes] = `\n${lines.join("\n")}`.split(`\n${CAUSED_BY}`);
+  const innerFailure = causes.reduceRight((inner, cause) => {
+    const [title, ...stack] = cause.split("\n");
+    const [type, ...message] = title.split(": ");
+    return detailsObject({ errorType: type, message: message.join(": "), stack: stack.join("\n"), retriable: true }, inner);
+  }, undefined);
+  return detailsObject({ errorType, message, stack: stack.slice(1), retriable, properties }, innerFailure);
+}
+
+function detailsObject({ errorType, message, stack, retriable, properties }, innerFailure) {
+  return {
+    errorType,
+    errorMessage: message,
+    stackTrace: stack || undefined,
+    isNonRetriable: !retriable,
+    properties,
+    innerFailure,
+    isCausedBy: (type) => errorType === type || (innerFailure?.isCausedBy(type) ?? false),
+  };
+}
+
+function safely(compute) {
+  try {
+    return compute();
+  } catch {
+    return undefined;
+  }
+}

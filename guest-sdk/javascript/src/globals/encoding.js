@@ -1,0 +1,167 @@
+/** `TextEncoder` and `TextDecoder`, for UTF-8; the decoder also knows UTF-16LE and Latin-1. */
+
+export class TextEncoder {
+  get encoding() {
+    return "utf-8";
+  }
+
+  encode(text = "") {
+    const source = String(text);
+    const bytes = new Uint8Array(source.length * 3);
+    const { written } = this.encodeInto(source, bytes);
+    return bytes.slice(0, written);
+  }
+
+  encodeInto(text, bytes) {
+    let [read, written] = [0, 0];
+    for (const character of text) {
+      const encoded = encodeCharacter(character.codePointAt(0));
+      if (written + encoded.length > bytes.length) {
+        break;
+      }
+      bytes.set(encoded, written);
+      written += encoded.length;
+      read += character.length;
+    }
+    return { read, written };
+  }
+}
+
+function encodeCharacter(point) {
+  // Half of a surrogate pair alone is no character.
+  const code = point >= 0xd800 && point <= 0xdfff ? 0xfffd : point;
+  if (code < 0x80) {
+    return [code];
+  }
+  if (code < 0x800) {
+    return [0xc0 | (code >> 6), 0x80 | (code & 63)];
+  }
+  if (code < 0x10000) {
+    return [0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63)];
+  }
+  return [0xf0 | (code >> 18), 0x80 | ((code >> 12) & 63), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63)];
+}
+
+const LABELS = {
+  "utf-8": "utf-8",
+  utf8: "utf-8",
+  "utf-16le": "utf-16le",
+  "utf-16": "utf-16le",
+  latin1: "windows-1252",
+  ascii: "windows-1252",
+  "iso-8859-1": "windows-1252",
+  "windows-1252": "windows-1252",
+};
+
+export class TextDecoder {
+  #isFatal;
+  #keepsMark;
+  /** Bytes of a character whose other bytes have not come yet. */
+  #rest = new Uint8Array();
+  #isFirst = true;
+
+  constructor(label = "utf-8", { fatal = false, ignoreBOM = false } = {}) {
+    this.encoding = LABELS[String(label).trim().toLowerCase()];
+    if (!this.encoding) {
+      throw new RangeError(`The encoding '${label}' is not known.`);
+    }
+    this.#isFatal = fatal;
+    this.#keepsMark = ignoreBOM;
+  }
+
+  get fatal() {
+    return this.#isFatal;
+  }
+
+  get ignoreBOM() {
+    return this.#keepsMark;
+  }
+
+  decode(input = new Uint8Array(), { stream = false } = {}) {
+    const fresh = ArrayBuffer.isView(input)
+      ? new Uint8Array(input.buffer, input.byteOffset, input.byteLength)
+      : new Uint8Array(input);
+    const bytes = new Uint8Array(this.#rest.length + fresh.length);
+    bytes.set(this.#rest);
+    bytes.set(fresh, this.#rest.length);
+    const { text, used } = this.#decode(bytes, stream);
+    this.#rest = stream ? bytes.slice(used) : new Uint8Array();
+    const hasMark = this.#isFirst && !this.#keepsMark && text.startsWith("\ufeff");
+    this.#isFirst = !stream || (this.#isFirst && text === "");
+    return hasMark ? text.slice(1) : text;
+  }
+
+  #decode(bytes, isPartial) {
+    switch (this.encoding) {
+      case "utf-8":
+        return decodeUtf8(bytes, isPartial, this.#isFatal);
+      case "utf-16le": {
+        const used = bytes.length & ~1;
+        const units = Array.from({ length: used / 2 }, (_, index) => bytes[2 * index] | (bytes[2 * index + 1] << 8));
+        return { text: fromCodes(units, String.fromCharCode), used };
+      }
+      default:
+        return { text: fromCodes(Array.from(bytes), String.fromCharCode), used: bytes.length };
+    }
+  }
+}
+
+/** The lead byte says how many bytes follow and what the first of them may be; what does not fit becomes U+FFFD. */
+function decodeUtf8(bytes, isPartial, isFatal) {
+  const points = [];
+  let index = 0;
+  while (index < bytes.length) {
+    const lead = bytes[index];
+    const { length, mask, low, high } = sequence(lead);
+    let point = lead & mask;
+    let taken = 1;
+    while (taken < length && index + taken < bytes.length) {
+      const byte = bytes[index + taken];
+      const [from, to] = taken === 1 ? [low, high] : [0x80, 0xbf];
+      if (byte < from || byte > to) {
+        break;
+      }
+      point = (point << 6) | (byte & 63);
+      taken += 1;
+    }
+    if (taken < length && index + taken === bytes.length && isPartial) {
+      break;
+    }
+    if (length === 0 || taken < length) {
+      if (isFatal) {
+        throw new TypeError("The bytes are not UTF-8.");
+      }
+      point = 0xfffd;
+    }
+    points.push(point);
+    index += taken;
+  }
+  return { text: fromCodes(points, String.fromCodePoint), used: index };
+}
+
+function sequence(lead) {
+  if (lead < 0x80) {
+    return { length: 1, mask: 0x7f };
+  }
+  if (lead >= 0xc2 && lead <= 0xdf) {
+    return { length: 2, mask: 0x1f, low: 0x80, high: 0xbf };
+  }
+  if (lead >= 0xe0 && lead <= 0xef) {
+    return { length: 3, mask: 0x0f, low: lead === 0xe0 ? 0xa0 : 0x80, high: lead === 0xed ? 0x9f : 0xbf };
+  }
+  if (lead >= 0xf0 && lead <= 0xf4) {
+    return { length: 4, mask: 0x07, low: lead === 0xf0 ? 0x90 : 0x80, high: lead === 0xf4 ? 0x8f : 0xbf };
+  }
+  return { length: 0, mask: 0 };
+}
+
+/** A call takes only so many arguments. */
+const ARGUMENTS_MAX = 8192;
+
+function fromCodes(codes, make) {
+  let text = "";
+  for (let start = 0; start < codes.length; start += ARGUMENTS_MAX) {
+    text += make(...codes.slice(start, start + ARGUMENTS_MAX));
+  }
+  return text;
+}

@@ -1,0 +1,245 @@
+/** `fetch`, `Headers`, `Request` and `Response`. Bodies are held as a whole: nothing streams. */
+
+import { requireScope } from "../scope.js";
+
+export class Headers {
+  /** `[name, values]` by name in lower case. */
+  #entries = new Map();
+
+  constructor(init = []) {
+    const pairs = typeof init[Symbol.iterator] === "function" ? init : Object.entries(init);
+    for (const [name, value] of pairs) {
+      this.append(name, value);
+    }
+  }
+
+  append(name, value) {
+    const key = checkedName(name);
+    this.#entries.set(key, [...(this.#entries.get(key) ?? []), checkedValue(value)]);
+  }
+
+  set(name, value) {
+    this.#entries.set(checkedName(name), [checkedValue(value)]);
+  }
+
+  get(name) {
+    return this.#entries.get(checkedName(name))?.join(", ") ?? null;
+  }
+
+  getSetCookie() {
+    return [...(this.#entries.get("set-cookie") ?? [])];
+  }
+
+  has(name) {
+    return this.#entries.has(checkedName(name));
+  }
+
+  delete(name) {
+    this.#entries.delete(checkedName(name));
+  }
+
+  forEach(callback) {
+    for (const [name, value] of this) {
+      callback(value, name, this);
+    }
+  }
+
+  *entries() {
+    for (const name of [...this.#entries.keys()].sort()) {
+      yield [name, this.get(name)];
+    }
+  }
+
+  *keys() {
+    for (const [name] of this) {
+      yield name;
+    }
+  }
+
+  *values() {
+    for (const [, value] of this) {
+      yield value;
+    }
+  }
+
+  [Symbol.iterator]() {
+    return this.entries();
+  }
+}
+
+function checkedName(name) {
+  const text = String(name).toLowerCase();
+  if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(text)) {
+    throw new TypeError(`'${name}' is not the name of a header.`);
+  }
+  return text;
+}
+
+function checkedValue(value) {
+  const text = String(value).trim();
+  if (/[\0\r\n]/.test(text)) {
+    throw new TypeError("The value of a header cannot have line breaks.");
+  }
+  return text;
+}
+
+/** What requests and responses share: a body that can be read once. */
+class Body {
+  #bytes;
+  bodyUsed = false;
+
+  constructor(body, headers) {
+    const { bytes, type } = bodyBytes(body);
+    this.#bytes = bytes;
+    this.headers = new Headers(headers ?? []);
+    if (type && !this.headers.has("content-type")) {
+      this.headers.set("content-type", type);
+    }
+  }
+
+  async bytes() {
+    if (this.bodyUsed) {
+      throw new TypeError("The body has been read already.");
+    }
+    this.bodyUsed = this.#bytes !== null;
+    return this.#bytes ?? new Uint8Array();
+  }
+
+  async arrayBuffer() {
+    const bytes = await this.bytes();
+    return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+  }
+
+  async text() {
+    return new TextDecoder().decode(await this.bytes());
+  }
+
+  async json() {
+    return JSON.parse(await this.text());
+  }
+
+  /** A copy of what is not read yet. */
+  get unread() {
+    if (this.bodyUsed) {
+      throw new TypeError("The body has been read already.");
+    }
+    return this.#bytes;
+  }
+}
+
+function bodyBytes(body) {
+  if (body === undefined || body === null) {
+    return { bytes: null };
+  }
+  if (body instanceof ArrayBuffer) {
+    return { bytes: new Uint8Array(body.slice(0)) };
+  }
+  if (ArrayBuffer.isView(body)) {
+    return { bytes: new Uint8Array(body.buffer.slice(body.byteOffset, body.byteOffset + body.byteLength)) };
+  }
+  if (body instanceof URLSearchParams) {
+    return { bytes: new TextEncoder().encode(body.toString()), type: "application/x-www-form-urlencoded;charset=UTF-8" };
+  }
+  return { bytes: new TextEncoder().encode(String(body)), type: "text/plain;charset=UTF-8" };
+}
+
+export class Request extends Body {
+  constructor(input, init = {}) {
+    const source = input instanceof Request ? input : null;
+    super(init.body ?? source?.unread, init.headers ?? source?.headers);
+    this.url = source ? source.url : new URL(input).href;
+    this.method = normalizedMethod(init.method ?? source?.method ?? "GET");
+    this.redirect = init.redirect ?? source?.redirect ?? "follow";
+    this.signal = init.signal ?? source?.signal ?? new AbortController().signal;
+    if (this.unread && (this.method === "GET" || this.method === "HEAD")) {
+      throw new TypeError(`A request with the method ${this.method} cannot have a body.`);
+    }
+  }
+
+  clone() {
+    return new Request(this);
+  }
+}
+
+function normalizedMethod(method) {
+  const upper = String(method).toUpperCase();
+  return ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"].includes(upper) ? upper : String(method);
+}
+
+export class Response extends Body {
+  constructor(body, { status = 200, statusText = "", headers, url = "", redirected = false } = {}) {
+    super(body, headers);
+    Object.assign(this, { status, statusText, url, redirected, type: "default" });
+  }
+
+  get ok() {
+    return this.status >= 200 && this.status < 300;
+  }
+
+  clone() {
+    return new Response(this.unread, this);
+  }
+
+  static json(data, init = {}) {
+    const headers = new Headers(init.headers ?? []);
+    if (!headers.has("content-type")) {
+      headers.set("content-type", "application/json");
+    }
+    return new Response(JSON.stringify(data), { ...init, headers });
+  }
+
+  static error() {
+    return new Response(null, { status: 0 });
+  }
+
+  static redirect(url, status = 302) {
+    return new Response(null, { status, headers: { location: new URL(url).href } });
+  }
+}
+
+const REDIRECTS = [301, 302, 303, 307, 308];
+const REDIRECTS_MAX = 20;
+
+/** Sends a request under the hub's policy for outgoing HTTP, and follows redirects. */
+export async function fetch(input, init) {
+  const scope = requireScope("fetch");
+  let request = new Request(input, init);
+  for (let redirects = 0; ; redirects += 1) {
+    request.signal.throwIfAborted();
+    const { status, headers, body } = await orAborted(scope.fetch(request), request.signal);
+    const location = REDIRECTS.includes(status) ? new Headers(headers).get("location") : null;
+    if (!location || request.redirect === "manual") {
+      return new Response(body, { status, headers, url: request.url, redirected: redirects > 0 });
+    }
+    if (request.redirect === "error" || redirects === REDIRECTS_MAX) {
+      throw new TypeError(`fetch failed: ${request.url} redirects${redirects ? " too often" : ""}`);
+    }
+    request = redirected(request, status, new URL(location, request.url));
+  }
+}
+
+function orAborted(promise, signal) {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    promise.then(resolve, reject);
+  });
+}
+
+function redirected(request, status, url) {
+  const headers = new Headers(request.headers);
+  const becomesGet = status === 303 ? request.method !== "HEAD" : status < 303 && request.method === "POST";
+  // Credentials are not sent on to another origin.
+  if (url.origin !== new URL(request.url).origin) {
+    ["authorization", "cookie", "proxy-authorization"].forEach((name) => headers.delete(name));
+  }
+  if (becomesGet) {
+    ["content-type", "content-length"].forEach((name) => headers.delete(name));
+  }
+  return new Request(url, {
+    method: becomesGet ? "GET" : request.method,
+    body: becomesGet ? undefined : request.unread,
+    headers,
+    redirect: request.redirect,
+    signal: request.signal,
+  });
+}

@@ -1,0 +1,53 @@
+/** Installs what code for the web and for Node.js expects to be there, and QuickJS lacks. */
+
+import { Buffer } from "../node/buffer.js";
+import { JobPromise, enqueueJob } from "../promise.js";
+import { AbortController, AbortSignal, Event, EventTarget } from "./abort.js";
+import { console } from "./console.js";
+import { crypto, random } from "./crypto.js";
+import { TextDecoder, TextEncoder } from "./encoding.js";
+import { Headers, Request, Response, fetch } from "./fetch.js";
+import { Intl, dateMethods, numberMethods } from "./intl.js";
+import { process } from "./process.js";
+import { structuredClone } from "./structured-clone.js";
+import * as timers from "./timers.js";
+import { URL, URLSearchParams } from "./url.js";
+
+function install(target, values) {
+  for (const [name, value] of Object.entries(values)) {
+    Object.defineProperty(target, name, { value, writable: true, configurable: true, enumerable: false });
+  }
+}
+
+install(globalThis, {
+  AbortController,
+  AbortSignal,
+  Buffer,
+  Event,
+  EventTarget,
+  Headers,
+  Intl,
+  Promise: JobPromise,
+  Request,
+  Response,
+  TextDecoder,
+  TextEncoder,
+  URL,
+  URLSearchParams,
+  console,
+  crypto,
+  fetch,
+  global: globalThis,
+  process,
+  queueMicrotask: enqueueJob,
+  self: globalThis,
+  structuredClone,
+  ...timers,
+});
+install(Math, { random });
+install(Date.prototype, dateMethods);
+install(Number.prototype, numberMethods);
+
+// These would make promises of the engine, which nothing here can wait for.
+delete Array.fromAsync;
+delete globalThis.AsyncDisposableStack;

@@ -1,0 +1,118 @@
+/** Sends one request over `wasi:http`. */
+
+import { release } from "./reactor.js";
+
+/** What one write of WASI takes at most. */
+const WRITE_BYTES_MAX = 4096;
+const READ_BYTES_MAX = 65_536;
+
+/** @returns a promise of `{ status, headers, body }` */
+export async function sendRequest({ httpTypes, httpHandler }, request, reactor) {
+  if (!httpTypes) {
+    throw new Error("fetch is not part of this component: the build found no code that names it");
+  }
+  const outgoing = outgoingRequest(httpTypes, request);
+  const content = request.unread;
+  const sink = content && outgoing.body();
+  const future = attempt(request, () => httpHandler.handle(outgoing, null));
+  if (sink) {
+    write(httpTypes, sink, content);
+  }
+  return receive(request, future, reactor);
+}
+
+function outgoingRequest(types, request) {
+  const url = new URL(request.url);
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new TypeError(`fetch failed: ${request.url}: only http and https can be fetched`);
+  }
+  const encoder = new TextEncoder();
+  const fields = Array.from(request.headers, ([name, value]) => [name, encoder.encode(value)]);
+  const outgoing = new types.OutgoingRequest(types.Fields.fromList(fields));
+  outgoing.setMethod(METHODS.has(request.method) ? { tag: request.method.toLowerCase() } : { tag: "other", val: request.method });
+  outgoing.setScheme({ tag: url.protocol === "http:" ? "HTTP" : "HTTPS" });
+  outgoing.setAuthority(url.host);
+  outgoing.setPathWithQuery(url.pathname + url.search);
+  return outgoing;
+}
+
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]);
+
+function write(types, sink, content) {
+  const stream = sink.write();
+  for (let start = 0; start < content.length; start += WRITE_BYTES_MAX) {
+    stream.blockingWriteAndFlush(content.subarray(start, start + WRITE_BYTES_MAX));
+  }
+  release(stream);
+  types.OutgoingBody.finish(sink, null);
+}
+
+async function receive(request, future, reactor) {
+  await reactor.ready(future.subscribe());
+  const outcome = future.get();
+  // The outer result says that it is asked for the first time, the inner one how it went.
+  const inner = outcome.val;
+  if (inner.tag === "err") {
+    throw failed(request, inner.val);
+  }
+  const incoming = inner.val;
+  const decoder = new TextDecoder();
+  const headers = incoming.headers().entries().map(([name, value]) => [name, decoder.decode(Uint8Array.from(value))]);
+  // A handle is dropped when its object is collected, and a stream must go before its body: so both are held until then.
+  const source = incoming.consume();
+  const stream = source.stream();
+  const body = await readAll(request, stream, reactor);
+  release(stream);
+  release(source);
+  return { status: incoming.status(), headers, body };
+}
+
+async function readAll(request, stream, reactor) {
+  const chunks = [];
+  let length = 0;
+  for (;;) {
+    let chunk;
+    try {
+      chunk = stream.read(READ_BYTES_MAX);
+    } catch (error) {
+      const reason = payload(error);
+      if (reason?.tag === "closed") {
+        break;
+      }
+      throw new TypeError(`fetch failed: ${request.url}: the response broke off`);
+    }
+    if (chunk.length === 0) {
+      await reactor.ready(stream.subscribe());
+    }
+    chunks.push(chunk);
+    length += chunk.length;
+  }
+  const body = new Uint8Array(length);
+  let start = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, start);
+    start += chunk.length;
+  }
+  return body;
+}
+
+function attempt(request, body) {
+  try {
+    return body();
+  } catch (error) {
+    throw failed(request, payload(error));
+  }
+}
+
+/** A failed result is thrown as it is by one engine, and inside of an error by the other. */
+function payload(error) {
+  return error?.payload ?? error;
+}
+
+/** As in browsers and Node.js a request that gets no answer fails with a TypeError; the cause says why. */
+function failed(request, code) {
+  const reason = typeof code?.tag === "string" ? code.tag + (code.val ? ` ${JSON.stringify(code.val)}` : "") : String(code);
+  const error = new TypeError(`fetch failed: ${request.url}: ${reason}`, { cause: { code: reason } });
+  error.retriable = code?.tag !== "HTTP-request-denied";
+  return error;
+}

@@ -1,0 +1,3 @@
+export * as default from "./buffer-module.js";
+export { Buffer } from "./buffer.js";
+export const { atob, btoa } = globalThis;

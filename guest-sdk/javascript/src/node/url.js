@@ -1,0 +1,2 @@
+export * as default from "./url.js";
+export const { URL, URLSearchParams } = globalThis;

@@ -1,0 +1,37 @@
+/** Runs an orchestrator, whatever its style: a generator, an `async` function, or a plain one. */
+
+import { DurableError } from "./failure.js";
+import { currentScope } from "./scope.js";
+
+/**
+ * Calls the handler with its context, and drives it if it gave a generator.
+ *
+ * @returns its output, or a promise of it
+ */
+export function runHandler(run, handler, context) {
+  const result = handler(context);
+  if (typeof result?.[Symbol.asyncIterator] === "function" && typeof result.next === "function") {
+    throw new DurableError("an orchestrator cannot be an async generator: use `function*` with `yield`, or `async` with `await`", {
+      type: "InvalidOrchestrator",
+      retriable: false,
+    });
+  }
+  return isGenerator(result) ? run.drive(result) : result;
+}
+
+function isGenerator(value) {
+  return (
+    typeof value?.[Symbol.iterator] === "function" &&
+    typeof value.next === "function" &&
+    typeof value.throw === "function"
+  );
+}
+
+/** Whose calls a registered function makes when it is called without a context: `yield sayHello("Tokyo")`. */
+export function requireActions(what) {
+  const actions = currentScope()?.actions;
+  if (!actions) {
+    throw new Error(`${what} can be called in an orchestrator only.`);
+  }
+  return actions;
+}

@@ -1,0 +1,56 @@
+/** The functions of the app, as its modules register them while they are loaded. */
+
+import { DurableError } from "./failure.js";
+
+/** By name in lower case: names compare ignoring case. */
+const functions = new Map();
+
+/** Triggers that the app registered and that nothing here runs, such as HTTP triggers. The build names them. */
+const ignoredTriggers = [];
+
+/** What the contract allows. */
+const NAME = /^[^\s\x00-\x1f\x7f-\x9f]{1,128}$/;
+
+/**
+ * @param kind `orchestrator`, `activity` or `entity`
+ * @param handler what `guest.js` calls, by kind: `(run, { name, input })`, `(call)`, `(context)`
+ */
+export function register(kind, name, handler) {
+  if (typeof name !== "string" || !NAME.test(name)) {
+    throw new TypeError(`'${name}' cannot be the name of an ${kind}: it needs 1 to 128 characters, none of them white space.`);
+  }
+  const known = functions.get(name.toLowerCase());
+  if (known) {
+    throw new Error(`The ${kind} '${name}' has the name of the ${known.kind} '${known.name}': names are unique, ignoring case.`);
+  }
+  functions.set(name.toLowerCase(), { kind, name, handler });
+}
+
+export function registerTrigger(name, type) {
+  ignoredTriggers.push({ name, type });
+}
+
+export function registeredFunctions() {
+  return [...functions.values()].map(({ name, kind }) => ({ name, kind }));
+}
+
+export function registeredTriggers() {
+  return [...ignoredTriggers];
+}
+
+export function findHandler(kind, name) {
+  const found = functions.get(name.toLowerCase());
+  if (found?.kind !== kind) {
+    const type = { orchestrator: "OrchestratorNotFound", activity: "ActivityNotFound", entity: "EntityNotFound" }[kind];
+    throw new DurableError(`this app has no ${kind} '${name}'`, { type, retriable: false });
+  }
+  return found.handler;
+}
+
+/** A handler must be there when its function is registered, not only when it is called. */
+export function requireHandler(name, handler) {
+  if (typeof handler !== "function") {
+    throw new TypeError(`The handler of '${name}' must be a function.`);
+  }
+  return handler;
+}

@@ -1,0 +1,41 @@
+/**
+ * Stack traces in terms of the user's files. The build puts all code into one text, and hands over where each line of it
+ * came from as `globalThis.__dacapo.sourceMap` (`builder/source-map.mjs`).
+ */
+
+/**
+ * A frame in the bundle, as each engine writes it:
+ *
+ *     at f (<input>:3:9)                   QuickJS
+ *     f@outer.js line 4 > eval:3:9         StarlingMonkey
+ *     at f (dacapo-bundle.js:3:9)          Node.js, where the build loads it
+ */
+const BUNDLE_FRAME = /^(?:\s+at (?:(.+) \()?|(.*)@)(?:<input>|.* > eval|dacapo-bundle\.js):(\d+):(\d+)\)?$/;
+
+/** The stack of an error without its first line, in terms of the original files and without the SDK's own frames. */
+export function originalStack(error) {
+  const stack = typeof error.stack === "string" ? error.stack : "";
+  const frames = stack.split("\n").filter((line) => /^\s+at |@.*:\d/.test(line));
+  const map = globalThis.__dacapo?.sourceMap;
+  const originals = map ? frames.map((frame) => originalFrame(frame, map)).filter(Boolean) : frames;
+  return originals.map((frame) => frame.trimEnd()).join("\n");
+}
+
+function originalFrame(frame, map) {
+  const [, name, otherName, line, column] = BUNDLE_FRAME.exec(frame.trimEnd()) ?? [];
+  const position = line && originalPosition(map, Number(line), Number(column));
+  return position ? `    at ${name || otherName || "<anonymous>"} (${position})` : "";
+}
+
+/** Lines and columns count from 1. */
+function originalPosition({ sources, lines }, line, column) {
+  let position = "";
+  for (const entry of (lines[line - 1] ?? "").split(";")) {
+    const [start, source, originalLine] = entry.split(",");
+    if (Number(start) > column - 1) {
+      break;
+    }
+    position = source ? `${sources[Number(source)]}:${originalLine}` : "";
+  }
+  return position;
+}

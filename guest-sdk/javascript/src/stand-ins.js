@@ -1,0 +1,11 @@
+/** The modules that apps import, and those of the SDK that they get. */
+const url = (file) => new URL(file, import.meta.url).href;
+
+export const standIns = {
+  "durable-functions": url("durable-functions.js"),
+  "@azure/functions": url("azure-functions.js"),
+  "dacapo-sdk": url("index.js"),
+  "dacapo-sdk/durable-functions": url("durable-functions.js"),
+  "dacapo-sdk/azure-functions": url("azure-functions.js"),
+  "dacapo-sdk/testing": url("testing.js"),
+};

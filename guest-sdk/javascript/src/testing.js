@@ -1,0 +1,147 @@
+/**
+ * Tests of orchestrators and entities without a host.
+ *
+ *     const { output, actions, elapsed } = await testOrchestrator(order, "a lamp")
+ *       .activity(reserve, (item) => `reservation of ${item}`)
+ *       .event("Approval", true, { after: { hours: 2 } })
+ *       .run();
+ */
+
+import { milliseconds } from "./duration.js";
+import { DurableEntityContext, EntityScope } from "./entity.js";
+import { errorOfFailure, failureOfError } from "./failure.js";
+import { toJson } from "./json.js";
+import { findHandler } from "./registry.js";
+import { Run } from "./run.js";
+import { currentScope, enter, leave, nothingToWaitFor } from "./scope.js";
+import { ACTIVITY, answerKey, ENTITY, HTTP, ORCHESTRATOR, ScriptedHost } from "./scripted-host.js";
+
+/** @param orchestrator what `orchestrator` gave, or the name of one that was registered */
+export function testOrchestrator(orchestrator, input, options) {
+  return new OrchestratorTest(nameOf(orchestrator), input, options);
+}
+
+class OrchestratorTest {
+  #name;
+  #input;
+  #script;
+
+  constructor(name, input, { instanceId = "test", now = new Date(0), version = "", parent = null } = {}) {
+    this.#name = name;
+    this.#input = input;
+    this.#script = { instanceId, now: now.getTime(), version, parent, answers: new Map(), events: [] };
+  }
+
+  /** What an activity gives: `(input, { attempt }) => result`, which may throw. `takes` is its duration. */
+  activity(activity, answer, options) {
+    return this.#answer(ACTIVITY, nameOf(activity), answer, options);
+  }
+
+  /** What a sub-orchestration gives: `(input, { instanceId, attempt }) => result`. */
+  subOrchestrator(orchestrator, answer, options) {
+    return this.#answer(ORCHESTRATOR, nameOf(orchestrator), answer, options);
+  }
+
+  /** What an entity gives: `(operation, input, key) => result`. */
+  entity(entity, answer, options) {
+    return this.#answer(ENTITY, nameOf(entity), answer, options);
+  }
+
+  /** What `callHttp` gives: `(request) => ({ statusCode, headers, content })`. */
+  http(answer, options) {
+    return this.#answer(HTTP, "", answer, options);
+  }
+
+  /** Raises an event, at once or after some time. */
+  event(name, data, { after = 0 } = {}) {
+    this.#script.events.push({ name, data, after: milliseconds(after) });
+    return this;
+  }
+
+  #answer(kind, name, answer, { takes = 0 } = {}) {
+    this.#script.answers.set(answerKey(kind, name), { answer, takes: milliseconds(takes) });
+    return this;
+  }
+
+  /** Runs it to its end. A failure is a result too, as `error`. */
+  async run() {
+    if (currentScope()) {
+      throw new Error("Another test of an orchestrator is running: await one before the next begins.");
+    }
+    const host = new ScriptedHost(this.#script);
+    const run = new Run(host);
+    const input = toJson(this.#input, "the input");
+    enter(run);
+    try {
+      const outcome = await this.#outcome(host, run, input);
+      return {
+        ...outcome,
+        actions: host.actions,
+        customStatus: host.customStatus,
+        continuedAsNew: host.continuedAsNew,
+        elapsed: host.currentTime() - this.#script.now,
+      };
+    } finally {
+      leave();
+    }
+  }
+
+  async #outcome(host, run, input) {
+    let outcome;
+    const handler = findHandler("orchestrator", this.#name);
+    new Promise((resolve) => resolve(handler(run, { name: this.#name, input })))
+      .then((output) => toJson(output, `the output of '${this.#name}'`, "InvalidOutput"))
+      .then(
+        (json) => (outcome = { output: JSON.parse(json) }),
+        (error) => (outcome = { error: errorOfFailure(failureOfError(error), this.#name) }),
+      );
+    for (;;) {
+      await jobs();
+      if (outcome) {
+        return outcome;
+      }
+      await host.answerCalls();
+      if (!run.park()) {
+        return { error: nothingToWaitFor(run.waitsFor) };
+      }
+    }
+  }
+}
+
+/** Lets all jobs of promises run. */
+function jobs() {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * Runs one operation of an entity.
+ *
+ * @param options.state as the operation before left it; none for a new entity
+ * @returns `{ output, state, signals }`, the state `undefined` if the entity is deleted; or throws what the operation throws
+ */
+export async function testEntity(entity, operation, input, { key = "test", state } = {}) {
+  const name = nameOf(entity);
+  const host = new ScriptedHost({ instanceId: `@${name}@${key}`, now: 0, answers: new Map(), events: [] });
+  const context = new DurableEntityContext(host, {
+    entity: { name, key },
+    operation,
+    input: toJson(input, "the input"),
+    state: state === undefined ? null : toJson(state, "the state"),
+  });
+  enter(new EntityScope(host));
+  try {
+    await findHandler("entity", name)(context);
+  } finally {
+    leave();
+  }
+  const outcome = context.outcome();
+  return {
+    output: JSON.parse(outcome.output),
+    state: outcome.state === null ? undefined : JSON.parse(outcome.state),
+    signals: host.actions.filter(({ type }) => type === "signalEntity").map(({ type, ...signal }) => signal),
+  };
+}
+
+function nameOf(definition) {
+  return typeof definition === "string" ? definition : definition?.name;
+}

@@ -1,0 +1,280 @@
+/** The API of durable-functions 3.x. `context.df` and `df` are documented there; what is different here is said here. */
+
+import type { FunctionHandler, FunctionInput, FunctionOptions, FunctionResult, FunctionTrigger, HttpRequest, HttpResponse, LogHandler } from "./azure-functions.js";
+import { InvocationContext } from "./azure-functions.js";
+import type { LockState } from "./index.js";
+import { EntityId } from "./index.js";
+
+export { DurableError, DurableLock, EntityId, FailureDetails, LockState, LockingRulesViolationError, TaskFailedError } from "./index.js";
+
+export interface Task {
+  /** Whether it has succeeded. */
+  isCompleted: boolean;
+  isFaulted: boolean;
+  result?: unknown;
+}
+
+export interface TimerTask extends Task {
+  isCanceled: boolean;
+  cancel: () => void;
+}
+
+export interface RegisteredActivityTask extends Task {
+  withRetry: (retryOptions: RetryOptions) => Task;
+}
+export type RegisteredActivity = (input?: unknown) => RegisteredActivityTask;
+
+export interface RegisteredOrchestrationTask extends Task {
+  withRetry: (retryOptions: RetryOptions) => Task;
+}
+export type RegisteredOrchestration = (input?: unknown, instanceId?: string) => RegisteredOrchestrationTask;
+
+export declare class RetryOptions {
+  constructor(firstRetryIntervalInMilliseconds: number, maxNumberOfAttempts: number);
+  readonly firstRetryIntervalInMilliseconds: number;
+  readonly maxNumberOfAttempts: number;
+  backoffCoefficient: number;
+  maxRetryIntervalInMilliseconds: number;
+  retryTimeoutInMilliseconds: number;
+}
+
+export declare class ManagedIdentityTokenSource {
+  constructor(resource: string);
+  readonly resource: string;
+}
+export type TokenSource = ManagedIdentityTokenSource;
+
+export interface CallHttpOptions {
+  method: string;
+  url: string;
+  body?: string | object;
+  headers?: { [key: string]: string };
+  /** There are no managed identities here: a call with one fails. */
+  tokenSource?: TokenSource;
+  enablePolling?: boolean;
+  asynchronousPatternEnabled?: boolean;
+}
+
+export declare class DurableOrchestrationContext {
+  readonly instanceId: string;
+  readonly parentInstanceId: string | undefined;
+  readonly version: string | undefined;
+  isReplaying: boolean;
+  currentUtcDateTime: Date;
+  customStatus: unknown;
+  Task: { all: (tasks: Task[]) => Task; any: (tasks: Task[]) => Task };
+  getInput<T>(): T;
+  callActivity(name: string, input?: unknown): Task;
+  callActivityWithRetry(name: string, retryOptions: RetryOptions, input?: unknown): Task;
+  callSubOrchestrator(name: string, input?: unknown, instanceId?: string, version?: string): Task;
+  callSubOrchestratorWithRetry(name: string, retryOptions: RetryOptions, input?: unknown, instanceId?: string, version?: string): Task;
+  callEntity(entityId: EntityId, operationName: string, operationInput?: unknown): Task;
+  signalEntity(entityId: EntityId, operationName: string, operationInput?: unknown): void;
+  lock(...entities: EntityId[]): Task;
+  lock(entities: EntityId[]): Task;
+  isLocked(): LockState;
+  callHttp(options: CallHttpOptions): Task;
+  /** Of any length: there is no limit of six days. */
+  createTimer(fireAt: Date): TimerTask;
+  /** Events that came before are kept, also through `continueAsNew`; several waits are served first come, first served. */
+  waitForExternalEvent(name: string): Task;
+  continueAsNew(input: unknown): void;
+  setCustomStatus(customStatusObject: unknown): void;
+  newGuid(input: string): string;
+}
+
+export interface OrchestrationContext extends InvocationContext {
+  df: DurableOrchestrationContext;
+}
+export type OrchestrationHandler = (context: OrchestrationContext) => Generator<Task, unknown, any>;
+export interface OrchestrationOptions extends Partial<Omit<FunctionOptions, "handler">> {
+  handler: OrchestrationHandler;
+}
+export interface OrchestrationTrigger extends FunctionTrigger {
+  type: "orchestrationTrigger";
+}
+
+export type ActivityHandler = FunctionHandler;
+export interface ActivityOptions extends Partial<Omit<FunctionOptions, "handler">> {
+  handler: ActivityHandler;
+}
+export interface ActivityTrigger extends FunctionTrigger {
+  type: "activityTrigger";
+}
+
+export interface DurableEntityContext<TState> {
+  readonly entityName: string;
+  readonly entityKey: string;
+  readonly entityId: EntityId;
+  readonly operationName: string | undefined;
+  readonly isNewlyConstructed: boolean;
+  getState(initializer?: () => TState): TState | undefined;
+  setState(state: TState): void;
+  getInput<TInput = TState>(): TInput | undefined;
+  return<TResult = TState>(result: TResult): void;
+  destructOnExit(): void;
+  signalEntity(entity: EntityId, operationName: string, operationInput?: unknown): void;
+}
+export interface EntityContext<T> extends InvocationContext {
+  df: DurableEntityContext<T>;
+}
+export type EntityHandler<T> = (context: EntityContext<T>) => void | Promise<void>;
+export interface EntityOptions<T> extends Partial<Omit<FunctionOptions, "handler">> {
+  handler: EntityHandler<T>;
+}
+export interface EntityTrigger extends FunctionTrigger {
+  type: "entityTrigger";
+}
+
+export declare class DummyOrchestrationContext extends InvocationContext implements OrchestrationContext {
+  constructor(functionName?: string, invocationId?: string, logHandler?: LogHandler);
+  df: DurableOrchestrationContext;
+}
+export declare class DummyEntityContext<T> extends InvocationContext implements EntityContext<T> {
+  constructor(functionName?: string, invocationId?: string, logHandler?: LogHandler);
+  df: DurableEntityContext<T>;
+}
+
+export declare class AggregatedError extends Error {
+  constructor(errors: Error[]);
+  errors: Error[];
+}
+
+export interface ExceptionPropertiesProvider {
+  getExceptionProperties(error: unknown): Record<string, unknown> | undefined;
+}
+
+export declare enum OrchestrationRuntimeStatus {
+  Running = "Running",
+  Completed = "Completed",
+  ContinuedAsNew = "ContinuedAsNew",
+  Failed = "Failed",
+  Canceled = "Canceled",
+  Terminated = "Terminated",
+  Pending = "Pending",
+  Suspended = "Suspended",
+}
+
+export interface DurableOrchestrationStatus {
+  readonly name: string;
+  readonly instanceId: string;
+  readonly createdTime: Date;
+  readonly lastUpdatedTime: Date;
+  readonly input: unknown;
+  readonly output: unknown;
+  readonly runtimeStatus: OrchestrationRuntimeStatus;
+  readonly customStatus?: unknown;
+  readonly history?: Array<unknown>;
+}
+
+export declare class HttpManagementPayload {
+  readonly id: string;
+  readonly statusQueryGetUri: string;
+  readonly sendEventPostUri: string;
+  readonly terminatePostUri: string;
+  readonly rewindPostUri: string;
+  readonly purgeHistoryDeleteUri: string;
+  readonly restartPostUri: string;
+  readonly suspendPostUri: string;
+  readonly resumePostUri: string;
+}
+
+export declare class PurgeHistoryResult {
+  constructor(instancesDeleted: number);
+  readonly instancesDeleted: number;
+}
+
+export declare class EntityStateResponse<T> {
+  constructor(entityExists: boolean, entityState?: T);
+  entityExists: boolean;
+  entityState?: T;
+}
+
+export interface GetStatusOptions {
+  showHistory?: boolean;
+  showHistoryOutput?: boolean;
+  showInput?: boolean;
+}
+export interface StartNewOptions {
+  instanceId?: string;
+  input?: unknown;
+  version?: string;
+}
+export interface TaskHubOptions {
+  taskHubName?: string;
+  connectionName?: string;
+}
+export interface OrchestrationFilter {
+  createdTimeFrom?: Date;
+  createdTimeTo?: Date;
+  runtimeStatus?: OrchestrationRuntimeStatus[];
+}
+export interface WaitForCompletionOptions {
+  timeoutInMilliseconds?: number;
+  retryIntervalInMilliseconds?: number;
+}
+
+/**
+ * A client, in an activity. It knows the links of every instance, and sends requests to them where the hub lets activities
+ * reach the host. What needs rights on the whole hub fails: `startNew`, lists, entities.
+ */
+export declare class DurableClient {
+  createCheckStatusResponse(request: HttpRequest | undefined, instanceId: string): HttpResponse;
+  createHttpManagementPayload(instanceId: string): HttpManagementPayload;
+  getStatus(instanceId: string, options?: GetStatusOptions): Promise<DurableOrchestrationStatus>;
+  getStatusAll(): Promise<DurableOrchestrationStatus[]>;
+  getStatusBy(filter: OrchestrationFilter): Promise<DurableOrchestrationStatus[]>;
+  purgeInstanceHistory(instanceId: string): Promise<PurgeHistoryResult>;
+  purgeInstanceHistoryBy(filter: OrchestrationFilter): Promise<PurgeHistoryResult>;
+  raiseEvent(instanceId: string, eventName: string, eventData: unknown, options?: TaskHubOptions): Promise<void>;
+  readEntityState<T>(entityId: EntityId, options?: TaskHubOptions): Promise<EntityStateResponse<T>>;
+  rewind(instanceId: string, reason: string, options?: TaskHubOptions): Promise<void>;
+  signalEntity(entityId: EntityId, operationName?: string, operationContent?: unknown, options?: TaskHubOptions): Promise<void>;
+  startNew(orchestratorFunctionName: string, options?: StartNewOptions): Promise<string>;
+  terminate(instanceId: string, reason: string): Promise<void>;
+  suspend(instanceId: string, reason: string): Promise<void>;
+  resume(instanceId: string, reason: string): Promise<void>;
+  waitForCompletionOrCreateCheckStatusResponse(request: HttpRequest, instanceId: string, waitOptions?: WaitForCompletionOptions): Promise<HttpResponse>;
+}
+
+export interface DurableClientInput extends FunctionInput {
+  type: "durableClient";
+}
+export type DurableClientHandler = (triggerInput: any, durableClient: DurableClient, context: InvocationContext) => FunctionResult<any>;
+
+export function getClient(context: InvocationContext): DurableClient;
+
+type ClientTrigger = (functionName: string, options: { handler: DurableClientHandler } & Record<string, unknown>) => void;
+
+export declare namespace app {
+  function orchestration(functionName: string, handler: OrchestrationHandler): RegisteredOrchestration;
+  function orchestration(functionName: string, options: OrchestrationOptions): RegisteredOrchestration;
+  function activity(functionName: string, options: ActivityOptions): RegisteredActivity;
+  function entity<T = unknown>(functionName: string, handler: EntityHandler<T>): void;
+  function entity<T = unknown>(functionName: string, options: EntityOptions<T>): void;
+  function setExceptionPropertiesProvider(provider: ExceptionPropertiesProvider | undefined): void;
+
+  /** Named at the build, not run: the host's HTTP API starts and manages orchestrations. */
+  namespace client {
+    const http: ClientTrigger;
+    const timer: ClientTrigger;
+    const storageBlob: ClientTrigger;
+    const storageQueue: ClientTrigger;
+    const serviceBusQueue: ClientTrigger;
+    const serviceBusTopic: ClientTrigger;
+    const eventHub: ClientTrigger;
+    const eventGrid: ClientTrigger;
+    const cosmosDB: ClientTrigger;
+    const generic: ClientTrigger;
+  }
+}
+
+export declare namespace input {
+  function durableClient(): DurableClientInput;
+}
+
+export declare namespace trigger {
+  function activity(): ActivityTrigger;
+  function orchestration(): OrchestrationTrigger;
+  function entity(): EntityTrigger;
+}
