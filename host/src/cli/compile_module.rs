@@ -54,27 +54,13 @@ impl CompileModule {
         // Nobody waits for it once the host is gone.
         #[cfg(target_os = "linux")]
         set_parent_process_death_signal(Some(Signal::KILL))?;
-        yield_to_all_others()
+        nice(LOWEST_PRIORITY)?;
+        Ok(())
     }
 
     fn write(&self, code: &[u8]) -> io::Result<()> {
         std::fs::File::create_new(&self.output)?.write_all(code)
     }
-}
-
-/// What serves clients must not wait for a slice of the compiler's time. The lowest priority gives it short slices; Linux has a
-/// policy for what others interrupt whenever they wake.
-fn yield_to_all_others() -> io::Result<()> {
-    nice(LOWEST_PRIORITY)?;
-    #[cfg(target_os = "linux")]
-    {
-        use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy};
-        use thread_priority::{ThreadPriority, thread_native_id};
-        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-        set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
-            .map_err(|why| io::Error::other(format!("{why:?}")))?;
-    }
-    Ok(())
 }
 
 const LOWEST_PRIORITY: i32 = 19;
