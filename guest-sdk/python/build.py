@@ -1,0 +1,220 @@
+"""Builds the component of a Python app for Dacapo.
+
+    python build.py APP_FOLDER --out APP.wasm [--tools DIRECTORY]
+
+The folder holds `function_app.py`, or folders with a `function.json`. What its `requirements.txt` or `pyproject.toml`
+names comes along. Nothing is installed globally: tools and dependencies lie in the tools folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+COMPILER = "componentize-py==0.25.1"
+SDK = Path(__file__).resolve().parent
+WIT = SDK.parent / "wit"
+ENTRY = "dacapo_entry"
+
+PROVIDED = {"azure-functions", "azure-functions-durable", "azure-functions-runtime", "dacapo"}
+"""Requirements that the SDK takes the place of."""
+
+LEFT_OUT = {"__pycache__", "node_modules", "venv", "env"}
+"""Folders beside an app that are no part of it, besides hidden ones and virtual environments."""
+
+LATE_IN_STANDARD_LIBRARY = (
+    "_strptime",
+    "asyncio",
+    "calendar",
+    "decimal",
+    "email.message",
+    "encodings.ascii",
+    "encodings.cp1252",
+    "encodings.idna",
+    "encodings.latin_1",
+    "encodings.punycode",
+    "encodings.unicode_escape",
+    "encodings.utf_16",
+    "encodings.utf_8_sig",
+    "hashlib",
+    "json.decoder",
+    "locale",
+    "statistics",
+    "stringprep",
+    "traceback",
+    "unicodedata",
+    "uuid",
+)
+"""What the standard library imports only when it needs it, such as for `datetime.strptime`. A component has no files to
+import from, so it must be there by then."""
+
+
+class BuildError(Exception):
+    """What is wrong, in a sentence for the author of the app."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="build.py", description="Builds the component of a Python app for Dacapo.")
+    parser.add_argument("folder", type=Path, metavar="APP_FOLDER")
+    parser.add_argument("--out", type=Path, required=True, metavar="APP.wasm")
+    parser.add_argument("--tools", type=Path, default=default_tools(), metavar="DIRECTORY", help="default: %(default)s")
+    arguments = parser.parse_args()
+    try:
+        build(arguments.folder.resolve(), arguments.out.resolve(), arguments.tools.resolve())
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def default_tools() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "dacapo" / "python"
+
+
+def build(folder: Path, out: Path, tools: Path) -> None:
+    if not folder.is_dir():
+        raise BuildError(f"{folder} is not a folder")
+    compiler = install([COMPILER], tools / "compiler", "the compiler")
+    requirements = read_requirements(folder)
+    dependencies = tools / "dependencies" / digest(requirements)
+    if requirements:
+        install(requirements, dependencies, "what the app requires")
+        drop_native_parts(dependencies)
+    with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
+        stage = Path(temporary) / "app"
+        copy_app(folder, stage)
+        (stage / f"{ENTRY}.py").write_text(entry(stage))
+        paths = [stage, SDK, *([dependencies] if requirements else [])]
+        componentize(compiler, paths, out)
+    print(f"{out}: {out.stat().st_size / 1_000_000:.1f} MB")
+
+
+def install(requirements: list[str], folder: Path, what: str) -> Path:
+    """Installs packages into a folder of their own, unless they are there already."""
+    if folder.is_dir():
+        return folder
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode != 0:
+        raise BuildError(f"{sys.executable} has no pip: install python3-pip, or run this with a Python that has it")
+    print(f"installing {what} into {folder}: {', '.join(requirements)}")
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    done = subprocess.run([*pip, "--target", str(unfinished), *requirements], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise BuildError(f"pip cannot install {what}:\n{done.stderr.strip()}")
+    unfinished.rename(folder)
+    return folder
+
+
+def read_requirements(folder: Path) -> list[str]:
+    """What the app requires, without what the SDK provides."""
+    lines: list[str] = []
+    if (folder / "requirements.txt").is_file():
+        lines = (folder / "requirements.txt").read_text(encoding="utf-8-sig").splitlines()
+    elif (folder / "pyproject.toml").is_file():
+        lines = read_pyproject(folder / "pyproject.toml")
+    stripped = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
+    return [line for line in stripped if line and project_name(line) not in PROVIDED]
+
+
+def read_pyproject(path: Path) -> list[str]:
+    try:
+        import tomllib
+    except ImportError:
+        raise BuildError("a pyproject.toml needs Python 3.11 or newer; a requirements.txt does not") from None
+    return tomllib.loads(path.read_text()).get("project", {}).get("dependencies", [])
+
+
+def project_name(requirement: str) -> str:
+    name = re.match(r"[A-Za-z0-9._-]*", requirement)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def digest(requirements: list[str]) -> str:
+    return hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:16]
+
+
+def drop_native_parts(folder: Path) -> None:
+    """Machine code cannot come along. Many packages do without theirs; the import of one that does not says so."""
+    native = [path for path in folder.rglob("*") if path.suffix in {".so", ".pyd", ".dylib"}]
+    if native:
+        packages = sorted({path.relative_to(folder).parts[0] for path in native})
+        print(f"warning: left out the machine code of {', '.join(packages)}: only Python runs in a component")
+    for path in native:
+        path.unlink()
+
+
+def copy_app(folder: Path, stage: Path) -> None:
+    def left_out(parent: str, names: list[str]) -> list[str]:
+        def is_left_out(name: str) -> bool:
+            path = Path(parent, name)
+            return name.startswith(".") or name in LEFT_OUT or (path / "pyvenv.cfg").exists() or name.endswith(".wasm")
+
+        return [name for name in names if is_left_out(name)]
+
+    shutil.copytree(folder, stage, ignore=left_out)
+
+
+def entry(stage: Path) -> str:
+    """The module that the component is made of. It imports first what functions of the app import later."""
+    late = sorted({*LATE_IN_STANDARD_LIBRARY, *(name for path in sorted(stage.rglob("*.py")) for name in imports(path))})
+    return f"""\
+import importlib
+import os
+
+import dacapo.guest
+
+WitWorld = dacapo.guest.world(os.path.dirname(os.path.abspath(__file__)))
+
+for name in {late!r}:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass  # where it is imported without need; otherwise the import in the app says it
+"""
+
+
+def imports(path: Path) -> list[str]:
+    """The modules that a source file imports inside of functions, by absolute names."""
+    try:
+        tree = ast.parse(path.read_bytes(), path.name)
+    except SyntaxError:
+        return []  # if the app imports this file, the build says what is wrong with it
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    names: list[str] = []
+    for node in (inner for function in functions for inner in ast.walk(function)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names if alias.name != "*")]
+    return names
+
+
+def componentize(compiler: Path, paths: list[Path], out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    python_paths = [argument for path in paths for argument in ("-p", str(path))]
+    command = ["-d", str(WIT), "-w", "app", "componentize", *python_paths, ENTRY, "-o", str(out)]
+    environment = {**os.environ, "PYTHONPATH": str(compiler)}
+    # Without it, the compiler would add the packages of whatever environment is active.
+    environment["VIRTUAL_ENV"] = str(compiler)
+    script = "import sys, componentize_py; sys.argv[0] = 'componentize-py'; componentize_py.script()"
+    done = subprocess.run([sys.executable, "-c", script, *command], env=environment, capture_output=True, text=True)
+    for line in done.stderr.splitlines():
+        if line.startswith("DACAPO-SKIPPED "):
+            _, name, trigger = line.split(" ", 2)
+            print(f"warning: `{name}` is left out: Dacapo does not run functions with {trigger}")
+    if done.returncode != 0:
+        raise BuildError(f"the app cannot be loaded:\n{done.stdout}{done.stderr}".strip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""The user's source code, for tracebacks that name it.
+
+A component has no file system, so the lines that a traceback shows are read when the component is built.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import traceback
+
+_SDK = os.path.dirname(os.path.abspath(__file__))
+_root = ""
+
+
+def remember(root: str) -> None:
+    """Keeps the lines of the modules under a folder that are loaded by now, and names them relative to it."""
+    global _root
+    _root = os.path.join(root, "")
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if path and path.startswith(_root):
+            lines = linecache.getlines(path)
+            # Without a time of change the cache never looks for the file again.
+            linecache.cache[path] = (sum(map(len, lines)), None, lines, path)
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback without this package's own frames. Cyclic causes end where they began."""
+    trace = traceback.TracebackException.from_exception(error)
+    for part in _chain(trace):
+        part.stack[:] = [_named(frame) for frame in part.stack if not frame.filename.startswith(_SDK)]
+    return "".join(trace.format()).rstrip()
+
+
+def where(frames: list) -> str:
+    """The places where something is suspended, as a traceback shows them."""
+    summary = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in frames)
+    own = [_named(frame) for frame in summary if not frame.filename.startswith(_SDK)]
+    return "".join(traceback.StackSummary.from_list(own).format()).rstrip()
+
+
+def _chain(trace: traceback.TracebackException | None):
+    while trace is not None:
+        yield trace
+        for part in trace.exceptions or ():
+            yield from _chain(part)
+        if trace.__cause__ is not None:
+            yield from _chain(trace.__context__)
+            trace = trace.__cause__
+        else:
+            trace = trace.__context__
+
+
+def _named(frame: traceback.FrameSummary) -> traceback.FrameSummary:
+    if _root and frame.filename.startswith(_root):
+        frame.filename = frame.filename[len(_root):]
+    return frame

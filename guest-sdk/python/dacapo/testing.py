@@ -1,0 +1,3 @@
+"""placeholder"""
+def orchestrator_generator_wrapper(generator):
+    yield from generator
