@@ -9,8 +9,8 @@ names comes along. Nothing is installed globally: tools and dependencies lie in 
 from __future__ import annotations
 
 import argparse
-import ast
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -22,39 +22,20 @@ from pathlib import Path
 COMPILER = "componentize-py==0.25.1"
 SDK = Path(__file__).resolve().parent
 WIT = SDK.parent / "wit"
+
 ENTRY = "dacapo_entry"
+ENTRY_SOURCE = """\
+import os
+import dacapo.guest
+WitWorld = dacapo.guest.world(os.path.dirname(os.path.abspath(__file__)))
+"""
+"""The module that the component is made of, beside those of the app."""
 
 PROVIDED = {"azure-functions", "azure-functions-durable", "azure-functions-runtime", "dacapo"}
 """Requirements that the SDK takes the place of."""
 
 LEFT_OUT = {"__pycache__", "node_modules", "venv", "env"}
 """Folders beside an app that are no part of it, besides hidden ones and virtual environments."""
-
-LATE_IN_STANDARD_LIBRARY = (
-    "_strptime",
-    "asyncio",
-    "calendar",
-    "decimal",
-    "email.message",
-    "encodings.ascii",
-    "encodings.cp1252",
-    "encodings.idna",
-    "encodings.latin_1",
-    "encodings.punycode",
-    "encodings.unicode_escape",
-    "encodings.utf_16",
-    "encodings.utf_8_sig",
-    "hashlib",
-    "json.decoder",
-    "locale",
-    "statistics",
-    "stringprep",
-    "traceback",
-    "unicodedata",
-    "uuid",
-)
-"""What the standard library imports only when it needs it, such as for `datetime.strptime`. A component has no files to
-import from, so it must be there by then."""
 
 
 class BuildError(Exception):
@@ -92,10 +73,7 @@ def build(folder: Path, out: Path, tools: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
         stage = Path(temporary) / "app"
         copy_app(folder, stage)
-        (stage / f"{ENTRY}.py").write_text(entry(stage))
-        paths = [stage, SDK, *([dependencies] if requirements else [])]
-        componentize(compiler, paths, out)
-    print(f"{out}: {out.stat().st_size / 1_000_000:.1f} MB")
+        componentize(compiler, stage, [SDK, *([dependencies] if requirements else [])], out)
 
 
 def install(requirements: list[str], folder: Path, what: str) -> Path:
@@ -164,56 +142,27 @@ def copy_app(folder: Path, stage: Path) -> None:
     shutil.copytree(folder, stage, ignore=left_out)
 
 
-def entry(stage: Path) -> str:
-    """The module that the component is made of. It imports first what functions of the app import later."""
-    late = sorted({*LATE_IN_STANDARD_LIBRARY, *(name for path in sorted(stage.rglob("*.py")) for name in imports(path))})
-    return f"""\
-import importlib
-import os
-
-import dacapo.guest
-
-WitWorld = dacapo.guest.world(os.path.dirname(os.path.abspath(__file__)))
-
-for name in {late!r}:
-    try:
-        importlib.import_module(name)
-    except ImportError:
-        pass  # where it is imported without need; otherwise the import in the app says it
-"""
-
-
-def imports(path: Path) -> list[str]:
-    """The modules that a source file imports inside of functions, by absolute names."""
-    try:
-        tree = ast.parse(path.read_bytes(), path.name)
-    except SyntaxError:
-        return []  # if the app imports this file, the build says what is wrong with it
-    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    names: list[str] = []
-    for node in (inner for function in functions for inner in ast.walk(function)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names if alias.name != "*")]
-    return names
-
-
-def componentize(compiler: Path, paths: list[Path], out: Path) -> None:
+def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> None:
+    """Runs the compiler. It loads the app within the component and freezes that; the app's report says how it went."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    python_paths = [argument for path in paths for argument in ("-p", str(path))]
+    (stage / f"{ENTRY}.py").write_text(ENTRY_SOURCE)
+    python_paths = [argument for path in [stage, *paths] for argument in ("-p", str(path))]
     command = ["-d", str(WIT), "-w", "app", "componentize", *python_paths, ENTRY, "-o", str(out)]
-    environment = {**os.environ, "PYTHONPATH": str(compiler)}
-    # Without it, the compiler would add the packages of whatever environment is active.
-    environment["VIRTUAL_ENV"] = str(compiler)
-    script = "import sys, componentize_py; sys.argv[0] = 'componentize-py'; componentize_py.script()"
+    # Without VIRTUAL_ENV the compiler would add the packages of whatever environment is active.
+    environment = {**os.environ, "PYTHONPATH": str(compiler), "VIRTUAL_ENV": str(compiler)}
+    script = "import sys, componentize_py; sys.argv[0] = 'componentize-py'; sys.exit(componentize_py.script())"
     done = subprocess.run([sys.executable, "-c", script, *command], env=environment, capture_output=True, text=True)
-    for line in done.stderr.splitlines():
-        if line.startswith("DACAPO-SKIPPED "):
-            _, name, trigger = line.split(" ", 2)
-            print(f"warning: `{name}` is left out: Dacapo does not run functions with {trigger}")
+    report = stage / "dacapo-report.json"
+    said = json.loads(report.read_text()) if report.is_file() else {}
+    if "error" in said:
+        raise BuildError(said["error"])
     if done.returncode != 0:
-        raise BuildError(f"the app cannot be loaded:\n{done.stdout}{done.stderr}".strip())
+        raise BuildError(f"the compiler failed:\n{done.stdout}{done.stderr}".strip())
+    for name, trigger in said["skipped"]:
+        print(f"warning: `{name}` is left out: Dacapo runs no functions with {trigger}")
+    for warning in said["warnings"]:
+        print(f"warning: {warning}")
+    print(f"{out}: {said['functions']} functions, {out.stat().st_size / 1_000_000:.1f} MB")
 
 
 if __name__ == "__main__":

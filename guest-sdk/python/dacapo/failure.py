@@ -45,7 +45,7 @@ def _message(error: BaseException) -> str:
     try:
         text = str(error)
         # A lone surrogate has no UTF-8 and could not leave the guest.
-        return text.encode("utf-8", "backslashreplace").decode()
+        return text.encode("utf-8", "backslashreplace").decode() or type(error).__name__
     except Exception:
         return "the exception has no text: its __str__ fails"
 

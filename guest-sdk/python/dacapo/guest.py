@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import sys
 from datetime import datetime, timedelta, timezone
 from functools import singledispatch
 from pathlib import Path
@@ -14,7 +14,7 @@ from componentize_py_types import Err, Ok
 from wit_world.imports import logging as host_log
 from wit_world.imports import orchestration, types
 
-from dacapo import action, layout, source
+from dacapo import action, late_imports, layout, source
 from dacapo.entity import Operation
 from dacapo.failure import Failure
 from dacapo.function import Kind
@@ -28,14 +28,30 @@ _KINDS = {
 }
 
 
+REPORT = "dacapo-report.json"
+"""What the builder is told, beside the app."""
+
+
 def world(root: str) -> type[wit_world.WitWorld]:
     """The exports of the app in a folder. It is loaded now, when the component is built, and frozen as it is then."""
-    app = layout.load(Path(root))
+    report = Path(root, REPORT)
+    try:
+        app = layout.load(Path(root))
+        warnings = late_imports.load(root)
+    except layout.AppError as error:
+        report.write_text(json.dumps({"error": str(error)}))
+        raise
+    except BaseException as error:
+        source.remember(root)
+        report.write_text(json.dumps({"error": "the app cannot be loaded\n" + source.user_traceback(error)}))
+        raise
     source.remember(root)
-    for name, trigger in app.skipped:
-        print(f"DACAPO-SKIPPED {name} {trigger}", file=sys.stderr)
+    report.write_text(json.dumps({"functions": len(app.functions), "skipped": app.skipped, "warnings": warnings}))
+    return _exports(Runner(app.functions))
+
+
+def _exports(runner: Runner) -> type[wit_world.WitWorld]:
     _send_logs_to_host()
-    runner = Runner(app.functions)
 
     class WitWorld(wit_world.WitWorld):
         def describe(self) -> list[types.Function]:

@@ -30,14 +30,14 @@ def user_traceback(error: BaseException) -> str:
     """The traceback without this package's own frames. Cyclic causes end where they began."""
     trace = traceback.TracebackException.from_exception(error)
     for part in _chain(trace):
-        part.stack[:] = [_named(frame) for frame in part.stack if not frame.filename.startswith(_SDK)]
+        part.stack[:] = [_named(frame) for frame in part.stack if not _is_machinery(frame)]
     return "".join(trace.format()).rstrip()
 
 
 def where(frames: list) -> str:
     """The places where something is suspended, as a traceback shows them."""
     summary = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in frames)
-    own = [_named(frame) for frame in summary if not frame.filename.startswith(_SDK)]
+    own = [_named(frame) for frame in summary if not _is_machinery(frame)]
     return "".join(traceback.StackSummary.from_list(own).format()).rstrip()
 
 
@@ -51,6 +51,10 @@ def _chain(trace: traceback.TracebackException | None):
             trace = trace.__cause__
         else:
             trace = trace.__context__
+
+
+def _is_machinery(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith((_SDK, "<frozen ")) or frame.filename.endswith("/importlib/__init__.py")
 
 
 def _named(frame: traceback.FrameSummary) -> traceback.FrameSummary:
