@@ -30,6 +30,8 @@ def user_traceback(error: BaseException) -> str:
     """The traceback without this package's own frames. Cyclic causes end where they began."""
     trace = traceback.TracebackException.from_exception(error)
     for part in _chain(trace):
+        if isinstance(getattr(part, "filename", None), str):  # of a SyntaxError
+            part.filename = _relative(part.filename)
         part.stack[:] = [_named(frame) for frame in part.stack if not _is_machinery(frame)]
     return "".join(trace.format()).rstrip()
 
@@ -58,6 +60,9 @@ def _is_machinery(frame: traceback.FrameSummary) -> bool:
 
 
 def _named(frame: traceback.FrameSummary) -> traceback.FrameSummary:
-    if _root and frame.filename.startswith(_root):
-        frame.filename = frame.filename[len(_root):]
+    frame.filename = _relative(frame.filename)
     return frame
+
+
+def _relative(path: str) -> str:
+    return path.removeprefix(_root)

@@ -1,0 +1,15 @@
+import azure.durable_functions as df
+
+from shared.devices import steps_of
+
+
+def orchestrator_function(context: df.DurableOrchestrationContext):
+    device = context.get_input()
+    done = []
+    for step in steps_of(device):
+        result = yield context.call_activity("SetUp", step)
+        done.append(result)
+    return done
+
+
+main = df.Orchestrator.create(orchestrator_function)
