@@ -1,4 +1,4 @@
-"""The client of task hubs, as a name only.
+"""The client of task hubs and what it gives, as names only.
 
 Functions with a client binding are triggered by what Dacapo does not run: its management API is served by the host. The
 real client packages of Durable Functions work against that, in any program.
@@ -23,7 +23,7 @@ class OrchestrationRuntimeStatus(enum.Enum):
     Suspended = "Suspended"
 
 
-class DurableOrchestrationClient:
+class _OfClient:
     """Exists so that annotations of existing apps resolve."""
 
     def __init__(self, *_: Any, **__: Any):
@@ -31,3 +31,15 @@ class DurableOrchestrationClient:
             "there is no client inside a guest: start and query instances through the host's management API, "
             "or start an orchestration with context.start_orchestration"
         )
+
+
+class DurableOrchestrationClient(_OfClient): ...
+
+
+class DurableOrchestrationStatus(_OfClient): ...
+
+
+class EntityStateResponse(_OfClient): ...
+
+
+class PurgeHistoryResult(_OfClient): ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 import typing
 import uuid
 from datetime import datetime
@@ -88,6 +89,11 @@ class DurableOrchestrationContext:
     def histories(self) -> typing.NoReturn:
         """Not here: the host keeps the history and replays it. `dacapo get-history` shows it."""
         raise NotImplementedError("a guest has no history: the host keeps it, and its management API shows it")
+
+    @property
+    def function_context(self) -> types.SimpleNamespace:
+        """Attributes of the trigger other than an orchestrator's own. There are none."""
+        return types.SimpleNamespace()
 
     def get_input(self, expected_type: type | None = None) -> Any:
         """The input; None if there is none."""

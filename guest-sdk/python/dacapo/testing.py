@@ -255,19 +255,39 @@ def orchestrator_generator_wrapper(generator: Generator[Any, Any, Any]) -> Itera
         yield end.value
 
 
+@dataclass(eq=False)
 class _Pending:
     """A scheduled action, and when and how it will complete."""
 
-    def __init__(
-        self, action: Action, due: datetime, outcome: str | Failure, when_cancelled: Callable[[], None] = lambda: None
-    ):
-        self.action = action
-        self.due = due
-        self.cancel = when_cancelled
-        self._outcome = outcome
+    action: Action
+    due: datetime
+    result: str | Failure
 
     def outcome(self) -> str | Failure:
-        return self._outcome
+        return self.result
+
+    def cancel(self) -> None:
+        """The execution does not wait for it any more: nothing is left to do."""
+
+
+class _EventWait:
+    """A wait for an event, and the event that will end it."""
+
+    def __init__(self, action: WaitForExternalEvent, cancelled: Callable[[_EventWait], None]):
+        self.action = action
+        self.name = action.name.lower()
+        self.event: _Event | None = None
+        self._cancelled = cancelled
+
+    @property
+    def due(self) -> datetime:
+        return self.event.at if self.event else _NEVER
+
+    def outcome(self) -> str:
+        return self.event.data
+
+    def cancel(self) -> None:
+        self._cancelled(self)
 
 
 class _ScriptedHost:
@@ -280,16 +300,17 @@ class _ScriptedHost:
         """What the script lacks. Kept, because the orchestrator may catch it."""
         self._script = script
         self._unread = sorted(script._events, key=lambda event: event.at)
+        self._event_waits: list[_EventWait] = []
         self._random = random.Random(0)
         self._started = 0
 
-    def schedule(self, action: Action) -> _Pending:
+    def schedule(self, action: Action) -> _Pending | _EventWait:
         self.actions.append(action)
         match action:
             case CreateTimer(fire_at):
                 return _Pending(action, fire_at, "null")
-            case WaitForExternalEvent(name):
-                return self._wait_for_event(action, name)
+            case WaitForExternalEvent():
+                return self._wait_for_event(action)
             case LockEntities():
                 return _Pending(action, self.now, "null")
             case CallActivity(name, input_, retry) | CallSubOrchestrator(name, input_, _, retry):
@@ -299,7 +320,7 @@ class _ScriptedHost:
             case CallHttp(request):
                 return self._call(action, "", (payload.decode(request),), None)
 
-    def wait(self, handles: Sequence[_Pending]) -> list[int]:
+    def wait(self, handles: Sequence[_Pending | _EventWait]) -> list[int]:
         soonest = min(handle.due for handle in handles)
         if soonest == _NEVER:
             waiting = ", ".join(repr(handle.action) for handle in handles)
@@ -329,12 +350,26 @@ class _ScriptedHost:
         self.error = AssertionError(message)
         return self.error
 
-    def _wait_for_event(self, action: WaitForExternalEvent, name: str) -> _Pending:
-        event = next((event for event in self._unread if event.name == name.lower()), None)
-        if event is None:
-            return _Pending(action, _NEVER, "null")
-        self._unread.remove(event)
-        return _Pending(action, event.at, event.data, lambda: self._unread.insert(0, event))
+    def _wait_for_event(self, action: WaitForExternalEvent) -> _EventWait:
+        wait = _EventWait(action, self._event_cancelled)
+        self._event_waits.append(wait)
+        self._deliver()
+        return wait
+
+    def _event_cancelled(self, wait: _EventWait) -> None:
+        self._event_waits.remove(wait)
+        if wait.event is not None:
+            self._unread = sorted([wait.event, *self._unread], key=lambda event: event.at)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Gives each unread event to the first wait of its name that has none."""
+        for event in list(self._unread):
+            name = event.name
+            wait = next((wait for wait in self._event_waits if wait.event is None and wait.name == name), None)
+            if wait is not None:
+                wait.event = event
+                self._unread.remove(event)
 
     def start_orchestration(self, name: str, input_: str, instance_id: str | None) -> str:
         self._started += 1

@@ -5,7 +5,7 @@ import types
 
 import dacapo
 from dacapo import *  # noqa: F403
-from dacapo import testing
+from dacapo import client, testing
 from dacapo.task import AtomicTask, CompoundTask, WhenAllTask, WhenAnyTask
 
 __all__ = dacapo.__all__
@@ -20,6 +20,8 @@ _TASKS = {
     "WhenAnyTask": WhenAnyTask,
 }
 
+_OF_CLIENT = ("DurableOrchestrationStatus", "EntityStateResponse", "PurgeHistoryResult")
+
 _MODELS = (
     "DurableEntityContext",
     "DurableOrchestrationClient",
@@ -32,7 +34,12 @@ _MODULES = {
     "decorators": {"Blueprint": dacapo.Blueprint, "DFApp": dacapo.DFApp},
     "decorators.durable_app": {"Blueprint": dacapo.Blueprint, "DFApp": dacapo.DFApp},
     "entity": {"Entity": dacapo.Entity},
-    "models": {name: getattr(dacapo, name) for name in (*_MODELS, "ManagedIdentityTokenSource", "TokenSource")} | _TASKS,
+    "models": {
+        **{name: getattr(dacapo, name) for name in (*_MODELS, "ManagedIdentityTokenSource", "TokenSource")},
+        **{name: getattr(client, name) for name in _OF_CLIENT},
+        **_TASKS,
+    },
+    **{f"models.{name}": {name: getattr(client, name)} for name in _OF_CLIENT},
     **{f"models.{name}": {name: getattr(dacapo, name)} for name in _MODELS},
     "models.Task": _TASKS,
     "models.TokenSource": {
