@@ -21,7 +21,8 @@ from pathlib import Path
 
 COMPILER = "componentize-py==0.25.1"
 SDK = Path(__file__).resolve().parent
-WIT = SDK.parent / "wit"
+WORLD = "dacapo:python/guest@0.1.0"
+WIT = [SDK.parent / "wit", SDK / "wit"]
 
 ENTRY = "dacapo_entry"
 ENTRY_SOURCE = """\
@@ -147,7 +148,8 @@ def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> N
     out.parent.mkdir(parents=True, exist_ok=True)
     (stage / f"{ENTRY}.py").write_text(ENTRY_SOURCE)
     python_paths = [argument for path in [stage, *paths] for argument in ("-p", str(path))]
-    command = ["-d", str(WIT), "-w", "app", "componentize", *python_paths, ENTRY, "-o", str(out)]
+    wit = [argument for path in WIT for argument in ("-d", str(path))]
+    command = [*wit, "-w", WORLD, "componentize", *python_paths, ENTRY, "-o", str(out)]
     # Without VIRTUAL_ENV the compiler would add the packages of whatever environment is active.
     environment = {**os.environ, "PYTHONPATH": str(compiler), "VIRTUAL_ENV": str(compiler)}
     script = "import sys, componentize_py; sys.argv[0] = 'componentize-py'; sys.exit(componentize_py.script())"

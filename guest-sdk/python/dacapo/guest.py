@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from datetime import datetime, timedelta, timezone
 from functools import singledispatch
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Sequence
 
 import wit_world
 from componentize_py_types import Err, Ok
+from wit_world.imports import dacapo_guest_types as types
 from wit_world.imports import logging as host_log
-from wit_world.imports import orchestration, types
+from wit_world.imports import orchestration
 
-from dacapo import action, late_imports, layout, source
+from dacapo import action, late_imports, layout, sockets, source, tls, wasi_http
 from dacapo.entity import Operation
 from dacapo.failure import Failure
 from dacapo.function import Kind
@@ -35,9 +37,12 @@ REPORT = "dacapo-report.json"
 def world(root: str) -> type[wit_world.WitWorld]:
     """The exports of the app in a folder. It is loaded now, when the component is built, and frozen as it is then."""
     report = Path(root, REPORT)
+    sys.modules["ssl"] = tls
+    sockets.install(wasi_http.send)
     try:
         app = layout.load(Path(root))
         warnings = late_imports.load(root)
+        tls.relieve_requests()
     except layout.AppError as error:
         report.write_text(json.dumps({"error": str(error)}))
         raise
