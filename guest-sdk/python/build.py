@@ -18,6 +18,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Iterator
+
+if sys.version_info < (3, 10):
+    sys.exit(f"error: the builder needs Python 3.10 or newer, and this is {sys.version.split()[0]}")
+
+from dacapo import late_imports  # noqa: E402, after the check that it can be imported
 
 COMPILER = "componentize-py==0.25.1"
 SDK = Path(__file__).resolve().parent
@@ -65,44 +71,65 @@ def default_tools() -> Path:
 def build(folder: Path, out: Path, tools: Path) -> None:
     if not folder.is_dir():
         raise BuildError(f"{folder} is not a folder")
-    compiler = install([COMPILER], tools / "compiler", "the compiler")
-    requirements = read_requirements(folder)
-    dependencies = tools / "dependencies" / digest(requirements)
-    if requirements:
-        install(requirements, dependencies, "what the app requires")
-        drop_native_parts(dependencies)
+    compiler = tools / "compiler"
+    install([COMPILER], compiler, "the compiler")
+    paths = [SDK]
+    if requirements := read_requirements(folder):
+        paths.append(tools / "dependencies" / digest(requirements))
+        install_requirements(requirements, paths[-1])
     with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
-        stage = Path(temporary) / "app"
+        stage = Path(temporary, "app")
         copy_app(folder, stage)
-        componentize(compiler, stage, [SDK, *([dependencies] if requirements else [])], out)
+        componentize(compiler, stage, paths, out)
 
 
-def install(requirements: list[str], folder: Path, what: str) -> Path:
+def install(packages: list[str], folder: Path, what: str) -> None:
     """Installs packages into a folder of their own, unless they are there already."""
     if folder.is_dir():
-        return folder
+        return
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode != 0:
         raise BuildError(f"{sys.executable} has no pip: install python3-pip, or run this with a Python that has it")
-    print(f"installing {what} into {folder}: {', '.join(requirements)}")
+    print(f"installing {what} into {folder}", flush=True)
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    done = subprocess.run([*pip, "--target", str(unfinished), *requirements], capture_output=True, text=True)
+    done = subprocess.run([*pip, "--target", str(unfinished), *packages], capture_output=True, text=True)
     if done.returncode != 0:
         raise BuildError(f"pip cannot install {what}:\n{done.stderr.strip()}")
     unfinished.rename(folder)
-    return folder
+
+
+def install_requirements(requirements: list[str], folder: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
+        file = Path(temporary, "requirements.txt")
+        file.write_text("\n".join(requirements))
+        install(["--requirement", str(file)], folder, "what the app requires")
+    drop_native_parts(folder)
+    late_imports.record(folder)
 
 
 def read_requirements(folder: Path) -> list[str]:
     """What the app requires, without what the SDK provides."""
-    lines: list[str] = []
     if (folder / "requirements.txt").is_file():
-        lines = (folder / "requirements.txt").read_text(encoding="utf-8-sig").splitlines()
+        lines = list(read_requirements_file(folder / "requirements.txt"))
     elif (folder / "pyproject.toml").is_file():
         lines = read_pyproject(folder / "pyproject.toml")
-    stripped = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
-    return [line for line in stripped if line and project_name(line) not in PROVIDED]
+    else:
+        lines = []
+    return [line for line in lines if project_name(line) not in PROVIDED]
+
+
+def read_requirements_file(path: Path) -> Iterator[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BuildError(f"{path} cannot be read: {error.strerror}") from None
+    for line in text.replace("\\\n", " ").splitlines():
+        line = re.sub(r"(^|\s)#.*", "", line).strip()
+        if other := re.match(r"(?:-r|--requirement)[ =]*(.+)", line):
+            yield from read_requirements_file(path.parent / other[1])
+        elif line:
+            yield line
 
 
 def read_pyproject(path: Path) -> list[str]:
@@ -110,7 +137,10 @@ def read_pyproject(path: Path) -> list[str]:
         import tomllib
     except ImportError:
         raise BuildError("a pyproject.toml needs Python 3.11 or newer; a requirements.txt does not") from None
-    return tomllib.loads(path.read_text()).get("project", {}).get("dependencies", [])
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}).get("dependencies", [])
+    except tomllib.TOMLDecodeError as error:
+        raise BuildError(f"{path} is not TOML: {error}") from None
 
 
 def project_name(requirement: str) -> str:
@@ -146,6 +176,7 @@ def copy_app(folder: Path, stage: Path) -> None:
 def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> None:
     """Runs the compiler. It loads the app within the component and freezes that; the app's report says how it went."""
     out.parent.mkdir(parents=True, exist_ok=True)
+    late_imports.record(stage)
     (stage / f"{ENTRY}.py").write_text(ENTRY_SOURCE)
     python_paths = [argument for path in [stage, *paths] for argument in ("-p", str(path))]
     wit = [argument for path in WIT for argument in ("-d", str(path))]

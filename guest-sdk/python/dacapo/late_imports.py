@@ -1,15 +1,18 @@
-"""Imports now what an app would import later.
+"""Imports when an app is built what it would import later.
 
-A component has no files to import from once it is built. What a function imports in its body must be loaded before.
+A component has no files to import from once it is built. What a function imports in its body must be loaded before. The
+builder looks for those imports (`record`), outside of the component, whose memory is frozen with all that was ever used
+of it; the component then imports what its loaded modules ask for (`load`).
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
-import os
+import json
 import sys
-from types import ModuleType
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Iterator
 
 _OF_STANDARD_LIBRARY = (
@@ -31,54 +34,77 @@ _OF_STANDARD_LIBRARY = (
 )
 """What the standard library imports only when it needs it."""
 
-_SDK = os.path.dirname(os.path.abspath(__file__))
+_RECORD = "dacapo-late-imports.json"
 
 
-def load(root: str) -> list[str]:
-    """Imports them, for all loaded modules of the app and its dependencies. Gives a warning for each that the app
-    imports and that is not there."""
-    warnings: list[str] = []
-    for name in _OF_STANDARD_LIBRARY:
-        importlib.import_module(name)
-    seen: set[str] = set()
-    while unseen := [module for name, module in _modules() if name not in seen]:
-        for module in unseen:
-            seen.add(module.__name__)
-            for line, name, members in _late_imports(module):
-                problem = _import(name, members)
-                if problem and module.__file__.startswith(os.path.join(root, "")):
-                    path = os.path.relpath(module.__file__, root)
-                    warnings.append(f"{path}, line {line}, imports `{name}`: {problem}")
-    return warnings
+@dataclass(frozen=True)
+class LateImport:
+    """An import within a function."""
+
+    line: int
+    level: int
+    """How many packages up, for a relative one."""
+    module: str
+    members: list[str]
 
 
-def _modules() -> Iterator[tuple[str, ModuleType]]:
-    for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        is_own = path and path.endswith(".py") and not path.startswith((_SDK, os.path.join(sys.prefix, "")))
-        if is_own and module.__name__ == name:
-            yield name, module
+def record(folder: Path) -> None:
+    """Finds the late imports of the source files of a folder, and notes them in it."""
+    found = {}
+    for path in sorted(folder.rglob("*.py")):
+        if late := [vars(late) for late in _late_imports(path)]:
+            found[path.relative_to(folder).as_posix()] = late
+    (folder / _RECORD).write_text(json.dumps(found))
 
 
-def _late_imports(module: ModuleType) -> Iterator[tuple[int, str, list[str]]]:
-    with open(module.__file__, "rb") as file:
-        tree = ast.parse(file.read())
-    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+def _late_imports(path: Path) -> Iterator[LateImport]:
+    try:
+        tree = ast.parse(path.read_bytes(), path.name)
+    except (SyntaxError, ValueError):
+        return  # if the app imports this file, its import says what is wrong
+    functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
     for node in (inner for function in functions for inner in ast.walk(function)):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield node.lineno, alias.name, []
+                yield LateImport(node.lineno, 0, alias.name, [])
         elif isinstance(node, ast.ImportFrom):
             members = [alias.name for alias in node.names if alias.name != "*"]
-            yield node.lineno, _absolute(node, module), members
+            yield LateImport(node.lineno, node.level, node.module or "", members)
 
 
-def _absolute(node: ast.ImportFrom, module: ModuleType) -> str:
-    if node.level == 0:
-        return node.module or ""
-    package = (module.__package__ or "").split(".")
-    kept = package[: len(package) - node.level + 1]
-    return ".".join([*kept, node.module] if node.module else kept)
+def load(app: str) -> list[str]:
+    """Imports what the modules that are loaded import late, and what those do in turn, as far as it is recorded. Gives
+    a warning for each import of the app itself that fails."""
+    for name in _OF_STANDARD_LIBRARY:
+        importlib.import_module(name)
+    by_file = dict(_recorded())
+    warnings: list[str] = []
+    while by_file:
+        loaded = {getattr(module, "__file__", None): module for module in list(sys.modules.values())}
+        files = [file for file in by_file if file in loaded]
+        if not files:
+            break
+        for file in files:
+            for late in by_file.pop(file):
+                problem = _import(_absolute(late, loaded[file].__package__ or ""), late.members)
+                if problem and file.startswith(f"{app}/"):
+                    warnings.append(f"{file[len(app) + 1:]}, line {late.line}, imports `{late.module}`: {problem}")
+    return warnings
+
+
+def _recorded() -> Iterator[tuple[str, list[LateImport]]]:
+    for folder in sys.path:
+        record = Path(folder, _RECORD)
+        if record.is_file():
+            for path, found in json.loads(record.read_text()).items():
+                yield f"{folder}/{path}", [LateImport(**late) for late in found]
+
+
+def _absolute(late: LateImport, package: str) -> str:
+    if late.level == 0:
+        return late.module
+    parts = package.split(".")
+    return ".".join(part for part in [*parts[: len(parts) - late.level + 1], late.module] if part)
 
 
 def _import(name: str, members: list[str]) -> str | None:
