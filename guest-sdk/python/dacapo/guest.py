@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import sys
 from datetime import datetime, timedelta, timezone
-from functools import singledispatch
 from pathlib import Path
 from typing import Sequence
 
@@ -51,6 +51,10 @@ def world(root: str) -> type[wit_world.WitWorld]:
         report.write_text(json.dumps({"error": "the app cannot be loaded\n" + source.user_traceback(error)}))
         raise
     source.remember(root)
+    # An instance shares with all others the memory that it leaves as it is. The garbage collector would write to every
+    # object that is there now; so it shall not look at them.
+    gc.collect()
+    gc.freeze()
     report.write_text(json.dumps({"functions": len(app.functions), "skipped": app.skipped, "warnings": warnings}))
     return _exports(Runner(app.functions))
 
@@ -160,44 +164,22 @@ class _Host:
         return orchestration.is_replaying()
 
 
-@singledispatch
 def _schedule(wanted: action.Action) -> orchestration.Task:
-    raise TypeError(f"{wanted!r} is not an action")
-
-
-@_schedule.register
-def _(wanted: action.CallActivity) -> orchestration.Task:
-    return orchestration.call_activity(wanted.name, wanted.input, _retry(wanted.retry))
-
-
-@_schedule.register
-def _(wanted: action.CallSubOrchestrator) -> orchestration.Task:
-    return orchestration.call_sub_orchestrator(wanted.name, wanted.input, wanted.instance_id, _retry(wanted.retry))
-
-
-@_schedule.register
-def _(wanted: action.CreateTimer) -> orchestration.Task:
-    return orchestration.create_timer(_milliseconds(wanted.fire_at))
-
-
-@_schedule.register
-def _(wanted: action.WaitForExternalEvent) -> orchestration.Task:
-    return orchestration.wait_for_external_event(wanted.name)
-
-
-@_schedule.register
-def _(wanted: action.CallEntity) -> orchestration.Task:
-    return orchestration.call_entity(_entity(wanted.entity), wanted.operation, wanted.input)
-
-
-@_schedule.register
-def _(wanted: action.LockEntities) -> orchestration.Task:
-    return orchestration.lock_entities([_entity(entity) for entity in wanted.entities])
-
-
-@_schedule.register
-def _(wanted: action.CallHttp) -> orchestration.Task:
-    return orchestration.call_http(wanted.request)
+    match wanted:
+        case action.CallActivity(name, input_, retry):
+            return orchestration.call_activity(name, input_, _retry(retry))
+        case action.CallSubOrchestrator(name, input_, instance_id, retry):
+            return orchestration.call_sub_orchestrator(name, input_, instance_id, _retry(retry))
+        case action.CreateTimer(fire_at):
+            return orchestration.create_timer(_milliseconds(fire_at))
+        case action.WaitForExternalEvent(name):
+            return orchestration.wait_for_external_event(name)
+        case action.CallEntity(entity, operation, input_):
+            return orchestration.call_entity(_entity(entity), operation, input_)
+        case action.LockEntities(entities):
+            return orchestration.lock_entities([_entity(entity) for entity in entities])
+        case action.CallHttp(request):
+            return orchestration.call_http(request)
 
 
 def _retry(options: action.RetryOptions | None) -> types.RetryPolicy | None:

@@ -16,14 +16,14 @@ _ENVELOPE = ("__class__", "__module__", "__data__")
 
 def encode(value: Any) -> str:
     """The JSON text of a value. Raises `TypeError` or `ValueError` for what JSON cannot hold, cycles and NaN included."""
-    text = json.dumps(value, default=_wrap, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    text = _encoder.encode(value)
     text.encode()  # a lone surrogate is refused here, where the cause is plain, and not at the border of the guest
     return text
 
 
 def decode(text: str, expected_type: type | None = None) -> Any:
     """The value of a JSON text. What is not of the expected type is given all the same, and a warning logged."""
-    value = json.loads(text, object_hook=_unwrap)
+    value = _decoder.decode(text)
     if isinstance(expected_type, type) and value is not None and not isinstance(value, expected_type):
         logging.getLogger("dacapo").warning(
             "expected a %s, and the payload is a %s", expected_type.__name__, type(value).__name__
@@ -68,3 +68,8 @@ def _unwrap(value: dict[str, Any]) -> Any:
     if not hasattr(kind, "from_json"):
         raise TypeError(f"a payload holds a `{module}.{name}`, and this app has no such class with `from_json`")
     return kind.from_json(data)
+
+
+# Made once: `json.dumps` and `json.loads` would make them for every payload.
+_encoder = json.JSONEncoder(default=_wrap, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+_decoder = json.JSONDecoder(object_hook=_unwrap)

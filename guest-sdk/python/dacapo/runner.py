@@ -46,7 +46,7 @@ class Runner:
         """Runs an orchestrator to its end. Raises `Failure`."""
 
         def run() -> str:
-            random.seed(host.random_bytes(16))
+            random.seed(int.from_bytes(host.random_bytes(16), "little"))
             function = self._find(Kind.ORCHESTRATOR, name)
             execution = Execution(host)
             context = DurableOrchestrationContext(execution, input_, function.input_type)
@@ -75,7 +75,7 @@ class Runner:
         """Runs one operation of an entity, and gives its result and the new state. Raises `Failure`."""
 
         def run() -> tuple[str, str | None]:
-            random.seed(host.random_bytes(16))
+            random.seed(int.from_bytes(host.random_bytes(16), "little"))
             function = self._find(Kind.ENTITY, operation.entity.name)
             context = DurableEntityContext(host, operation)
             result = function.user_function(context)
