@@ -17,8 +17,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 if sys.version_info < (3, 10):
     sys.exit(f"error: the builder needs Python 3.10 or newer, and this is {sys.version.split()[0]}")

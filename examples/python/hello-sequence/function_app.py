@@ -1,7 +1,7 @@
 import logging
 
-import azure.functions as func
 import azure.durable_functions as df
+import azure.functions as func
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 

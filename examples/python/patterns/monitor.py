@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-import azure.durable_functions as df
 from dateutil import parser
+
+import azure.durable_functions as df
 
 bp = df.Blueprint()
 

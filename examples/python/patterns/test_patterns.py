@@ -3,12 +3,12 @@
 import unittest
 from datetime import timedelta
 
-from dacapo.testing import Script, run_entity
-
 from counter import Counter
 from human_interaction import ask_for_approval, escalate, process_approval, request_approval
 from monitor import get_job_status, monitor_job
 from retries import place_order
+
+from dacapo.testing import Script, run_entity
 
 
 class Approval(unittest.TestCase):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from dacapo.function import Function, FunctionBuilder, Kind, Trigger
 
@@ -23,7 +24,9 @@ class Blueprint:
         self, context_name: str, orchestration: str | None = None, input_type: type | None = None
     ) -> Callable[[Any], FunctionBuilder]:
         """Declares an orchestrator: a generator function, or an `async` one."""
-        return self._trigger(Trigger("orchestrationTrigger", Kind.ORCHESTRATOR, context_name, orchestration, input_type))
+        return self._trigger(
+            Trigger("orchestrationTrigger", Kind.ORCHESTRATOR, context_name, orchestration, input_type)
+        )
 
     def activity_trigger(self, input_name: str, activity: str | None = None) -> Callable[[Any], FunctionBuilder]:
         """Declares an activity, plain or `async`."""

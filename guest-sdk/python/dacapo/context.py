@@ -6,9 +6,10 @@ import json
 import types
 import typing
 import uuid
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import Any, Callable, Iterable
+from typing import Any
 
 from dacapo import payload
 from dacapo.action import (
@@ -267,4 +268,3 @@ def _refuse_version(version: str | None) -> None:
     # Taking another version than the app asks for would be worse than stopping.
     if version is not None:
         raise NotImplementedError("a sub-orchestration takes the version that new starts take: it cannot be chosen")
-

@@ -13,8 +13,9 @@ import heapq
 import logging
 import time
 from collections import deque
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from dacapo.failure import nothing_to_wait_for
 from dacapo.source import where
@@ -98,6 +99,15 @@ class GuestEventLoop(asyncio.AbstractEventLoop):
 
     def run_in_executor(self, executor: Any, func: Callable, *args: Any) -> Any:
         raise RuntimeError("a guest has no threads: an orchestrator calls an activity, an activity calls the function")
+
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:
+        raise OSError(_NO_NETWORK)
+
+    async def create_connection(self, *_: Any, **__: Any) -> Any:
+        raise OSError(_NO_NETWORK)
+
+
+_NO_NETWORK = "a guest's asyncio has no network: urllib, requests and httpx.Client work, in activities"
 
 
 async def _await(awaitable: Any) -> Any:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
+from collections.abc import Callable, Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Generator
+from typing import TYPE_CHECKING, Any
 
 from dacapo.action import Action
 from dacapo.event_loop import DurableEventLoop
@@ -64,7 +65,7 @@ class Execution:
         return started
 
     def _run_generator(self, generator: Generator[Any, Any, Any]) -> Any:
-        resume = partial(next, generator)
+        resume: Callable[[], Any] = partial(next, generator)
         while True:
             try:
                 yielded = resume()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
 
 class Kind(enum.Enum):
@@ -89,7 +90,9 @@ class FunctionBuilder:
             return None
         if self.bindings:
             what = ", ".join(self.bindings)
-            raise ValueError(f"`{self.name}` has a binding that Dacapo has not: {what}. An activity uses a client instead")
+            raise ValueError(
+                f"`{self.name}` has a binding that Dacapo has not: {what}. An activity uses a client instead"
+            )
         return Function(self.name, trigger.kind, trigger.parameter, self.user_function, trigger.input_type)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

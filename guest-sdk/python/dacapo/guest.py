@@ -6,9 +6,10 @@ import gc
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Sequence
+from typing import Any
 
 import wit_world
 from componentize_py_types import Err, Ok
@@ -97,7 +98,7 @@ class _Handle:
 
     def outcome(self) -> str | Failure:
         match self.task.outcome():
-            case Ok(text) | str(text):
+            case Ok(text):
                 return text
             case Err(failure):
                 return Failure(failure.error_type, failure.message, failure.details, failure.retriable)
@@ -123,9 +124,7 @@ class _Host:
     def send_event(self, instance_id: str, name: str, data: str) -> None:
         orchestration.send_event(instance_id, name, data)
 
-    def signal_entity(
-        self, entity: action.EntityId, operation: str, input_: str, deliver_at: datetime | None
-    ) -> None:
+    def signal_entity(self, entity: action.EntityId, operation: str, input_: str, deliver_at: datetime | None) -> None:
         moment = None if deliver_at is None else _milliseconds(deliver_at)
         orchestration.signal_entity(_entity(entity), operation, input_, moment)
 
@@ -223,6 +222,11 @@ class _HostLogHandler(logging.Handler):
             self.handleError(record)
 
 
+class _Formatter(logging.Formatter):
+    def formatException(self, exc_info: Any) -> str:
+        return source.user_traceback(exc_info[1])
+
+
 def _level(number: int) -> host_log.Level:
     if number >= logging.ERROR:
         return host_log.Level.ERROR
@@ -235,6 +239,8 @@ def _level(number: int) -> host_log.Level:
 
 def _send_logs_to_host() -> None:
     root = logging.getLogger()
-    root.handlers[:] = [_HostLogHandler()]
+    handler = _HostLogHandler()
+    handler.setFormatter(_Formatter())
+    root.handlers[:] = [handler]
     if root.level == logging.WARNING:  # nobody has set it: show what Azure Functions shows
         root.setLevel(logging.INFO)

@@ -6,8 +6,9 @@ tests without a host (`dacapo.testing`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol, Sequence
+from typing import Any, Protocol
 
 from dacapo.action import Action, EntityId
 from dacapo.failure import Failure
@@ -28,7 +29,7 @@ class Host(Protocol):
 
     def schedule(self, action: Action) -> Handle: ...
 
-    def wait(self, handles: Sequence[Handle]) -> Sequence[int]:
+    def wait(self, handles: Sequence[Any]) -> Sequence[int]:
         """Blocks until some have completed, and gives their indexes, the one that completed first first."""
 
     def start_orchestration(self, name: str, input_: str, instance_id: str | None) -> str: ...

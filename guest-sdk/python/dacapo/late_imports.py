@@ -11,9 +11,9 @@ import ast
 import importlib
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
 
 _OF_STANDARD_LIBRARY = (
     "_strptime",  # datetime.strptime
@@ -88,7 +88,7 @@ def load(app: str) -> list[str]:
             for late in by_file.pop(file):
                 problem = _import(_absolute(late, loaded[file].__package__ or ""), late.members)
                 if problem and file.startswith(f"{app}/"):
-                    warnings.append(f"{file[len(app) + 1:]}, line {late.line}, imports `{late.module}`: {problem}")
+                    warnings.append(f"{file[len(app) + 1 :]}, line {late.line}, imports `{late.module}`: {problem}")
     return warnings
 
 

@@ -6,9 +6,10 @@ import importlib
 import json
 import sys
 import types
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from dacapo.app import DFApp
 from dacapo.function import Function, Kind
@@ -56,7 +57,9 @@ def _load_decorated() -> App:
     apps = {id(value): value for value in vars(module).values() if isinstance(value, DFApp)}
     if len(apps) != 1:
         found = "several" if apps else "none"
-        raise AppError(f"{APP_MODULE}.py must hold one app, such as `app = df.DFApp()`, at its top level: there are {found}")
+        raise AppError(
+            f"{APP_MODULE}.py must hold one app, such as `app = df.DFApp()`, at its top level: there are {found}"
+        )
     (app,) = apps.values()
     return App(app.functions(), app.functions_of_others())
 
@@ -117,5 +120,7 @@ def _entry_point(folder: Path, declared: dict[str, Any]) -> Callable:
     name = declared.get("entryPoint", "main")
     main = getattr(module, name, None)
     if not callable(main):
-        raise AppError(f"{folder.name}/{script} has no function `{name}`, which its function.json makes the entry point")
+        raise AppError(
+            f"{folder.name}/{script} has no function `{name}`, which its function.json makes the entry point"
+        )
     return main

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable, TypeVar
+from typing import Any, TypeVar
 
 from dacapo import payload
 from dacapo.context import DurableOrchestrationContext
@@ -41,6 +42,7 @@ class Runner:
     def __init__(self, functions: list[Function]):
         self.functions = functions
         self._by_name = {(function.kind, function.name): function for function in functions}
+        self._takes_context = {function.name for function in functions if _takes_context(function)}
 
     def run_orchestrator(self, host: Host, name: str, input_: str) -> str:
         """Runs an orchestrator to its end. Raises `Failure`."""
@@ -62,7 +64,7 @@ class Runner:
             random.seed()
             function = self._find(Kind.ACTIVITY, call.function_name)
             arguments = {function.parameter: payload.decode(input_)}
-            if function.parameter != "context" and "context" in inspect.signature(function.user_function).parameters:
+            if function.name in self._takes_context:
                 arguments["context"] = call
             result = function.user_function(**arguments)
             if inspect.iscoroutine(result):
@@ -93,11 +95,18 @@ class Runner:
         return function
 
 
+def _takes_context(activity: Function) -> bool:
+    parameters = inspect.signature(activity.user_function).parameters
+    return activity.kind is Kind.ACTIVITY and activity.parameter != "context" and "context" in parameters
+
+
 def _encode_output(output: Any) -> str:
     try:
         return payload.encode(output)
     except (TypeError, ValueError, RecursionError) as error:
-        raise Failure("InvalidOutput", f"what the function returned cannot be written as JSON: {error}", retriable=False)
+        raise Failure(
+            "InvalidOutput", f"what the function returned cannot be written as JSON: {error}", retriable=False
+        )
 
 
 def _guarded(run: Callable[[], T]) -> T:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import io
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Callable
+from typing import Any
 
 _HOP_BY_HOP = {"connection", "expect", "host", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"}
 

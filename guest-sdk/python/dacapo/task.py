@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Callable, Generator, Iterable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Callable, Generator, Iterable
+from typing import TYPE_CHECKING, Any
 
 from dacapo.action import Action, CreateTimer, WaitForExternalEvent
 from dacapo.failure import Failure

@@ -21,9 +21,10 @@ from __future__ import annotations
 import json
 import random
 import uuid
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Generator, Iterator, Sequence
+from typing import Any
 
 from dacapo import payload
 from dacapo.action import (
@@ -284,6 +285,7 @@ class _EventWait:
         return self.event.at if self.event else _NEVER
 
     def outcome(self) -> str:
+        assert self.event is not None, "only what `wait` named is asked"
         return self.event.data
 
     def cancel(self) -> None:

@@ -181,7 +181,9 @@ class Folders(unittest.TestCase):
                 "shared.py": "x = 1",
             }
         )
-        self.assertEqual([(f.name, f.kind) for f in app.functions], [("Hello", Kind.ORCHESTRATOR), ("Say", Kind.ACTIVITY)])
+        self.assertEqual(
+            [(f.name, f.kind) for f in app.functions], [("Hello", Kind.ORCHESTRATOR), ("Say", Kind.ACTIVITY)]
+        )
         self.assertEqual(app.skipped, [("Start", "httpTrigger")])
 
     def test_what_is_wrong_is_said(self):

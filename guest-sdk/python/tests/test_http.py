@@ -27,7 +27,9 @@ class Sockets(unittest.TestCase):
         self.assertEqual((response.status, response.reason, response.read()), (201, "Created", b"made"))
         self.assertEqual(response.headers["x-id"], "7")
         (request,) = self.requests
-        self.assertEqual((request.method, request.authority, request.target), ("POST", "api.example.org:8080", "/orders?a=b"))
+        self.assertEqual(
+            (request.method, request.authority, request.target), ("POST", "api.example.org:8080", "/orders?a=b")
+        )
         self.assertEqual((request.scheme, request.body), ("http", b"{}"))
         self.assertIn(("X-Key", "k"), request.headers)
         self.assertNotIn("host", [name.lower() for name, _ in request.headers])

@@ -153,7 +153,9 @@ class Generators(unittest.TestCase):
         def orchestrator(context):
             yield context.call_activity("charge")
 
-        failure = Script().activity("charge", df.Failure("CardDeclined", "no", "the root", False)).run(orchestrator).failure
+        failure = (
+            Script().activity("charge", df.Failure("CardDeclined", "no", "the root", False)).run(orchestrator).failure
+        )
         self.assertEqual((failure.error_type, failure.message, failure.retriable), ("CardDeclined", "no", False))
         self.assertTrue(failure.details.startswith("the root"))
         self.assertIn("test_orchestrators.py", failure.details)
@@ -202,21 +204,21 @@ class BadOrchestrators(unittest.TestCase):
         self.assertEqual(self.failure_of(orchestrator).message, "first")
 
     def test_an_exception_without_a_text(self):
-        class Mute(Exception):
+        class MuteError(Exception):
             def __str__(self):
                 raise RuntimeError
 
         def orchestrator(context):
-            raise Mute
+            raise MuteError
 
-        self.assertEqual(self.failure_of(orchestrator).error_type, "Mute")
+        self.assertEqual(self.failure_of(orchestrator).error_type, "MuteError")
         self.assertEqual(self.failure_of(lambda _: exec("raise ValueError")).message, "ValueError")
 
     def test_what_is_no_json(self):
         cyclic = []
         cyclic.append(cyclic)
         for value in ({1}, float("nan"), "\ud800", cyclic, object()):
-            failure = self.failure_of(lambda _: value)
+            failure = self.failure_of(lambda _, value=value: value)
             self.assertEqual((failure.error_type, failure.retriable), ("InvalidOutput", False))
 
     def test_an_exit(self):
@@ -237,7 +239,9 @@ class Async(unittest.TestCase):
     def test_sleep_and_gather(self):
         async def orchestrator(context):
             await asyncio.sleep(60)
-            return await asyncio.gather(context.call_activity("slow"), context.call_activity("fast"), asyncio.sleep(1, 3))
+            return await asyncio.gather(
+                context.call_activity("slow"), context.call_activity("fast"), asyncio.sleep(1, 3)
+            )
 
         run = Script().activity("slow", 1, takes=MINUTE).activity("fast", 2).run(orchestrator)
         self.assertEqual((run.output, run.elapsed), ([1, 2, 3], 2 * MINUTE))

@@ -1,7 +1,7 @@
 import logging
 
-import azure.functions as func
 import azure.durable_functions as df
+import azure.functions as func
 
 
 async def main(req: func.HttpRequest, starter: str) -> func.HttpResponse:

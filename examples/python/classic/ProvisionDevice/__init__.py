@@ -1,6 +1,6 @@
-import azure.durable_functions as df
-
 from shared.devices import steps_of
+
+import azure.durable_functions as df
 
 
 def orchestrator_function(context: df.DurableOrchestrationContext):

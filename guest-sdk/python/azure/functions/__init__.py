@@ -6,7 +6,8 @@ accepted, and their types exist so that modules load and annotations resolve.
 
 import enum
 
-from dacapo.app import Blueprint, DFApp as FunctionApp
+from dacapo.app import Blueprint
+from dacapo.app import DFApp as FunctionApp
 from dacapo.runner import ActivityCall as Context
 
 __all__ = ["AccessRights", "AuthLevel", "Blueprint", "Cardinality", "Context", "DataType", "FunctionApp", "HttpMethod"]
@@ -49,7 +50,9 @@ class _NotRun:
     """A type of a trigger or binding that Dacapo does not run."""
 
     def __init__(self, *_: object, **__: object) -> None:
-        raise NotImplementedError(f"azure.functions.{type(self).__name__} belongs to a trigger that Dacapo does not run")
+        raise NotImplementedError(
+            f"azure.functions.{type(self).__name__} belongs to a trigger that Dacapo does not run"
+        )
 
     def __class_getitem__(cls, _: object) -> type:
         return cls  # as in the annotation `func.Out[str]`
