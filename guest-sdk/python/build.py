@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 if sys.version_info < (3, 10):
@@ -83,29 +83,38 @@ def build(folder: Path, out: Path, tools: Path) -> None:
         componentize(compiler, stage, paths, out)
 
 
-def install(packages: list[str], folder: Path, what: str) -> None:
-    """Installs packages into a folder of their own, unless they are there already."""
+def install(packages: list[str], folder: Path, what: str, prepare: Callable[[Path], None] = lambda _: None) -> None:
+    """Installs packages into a folder of their own and prepares it, unless it is there already."""
     if folder.is_dir():
         return
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode != 0:
         raise BuildError(f"{sys.executable} has no pip: install python3-pip, or run this with a Python that has it")
     print(f"installing {what} into {folder}", flush=True)
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    done = subprocess.run([*pip, "--target", str(unfinished), *packages], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise BuildError(f"pip cannot install {what}:\n{done.stderr.strip()}")
-    unfinished.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Only a whole folder gets the name. Of two builds at once, one finds that the other was faster.
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as temporary:
+        unfinished = Path(temporary, "packages")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+        done = subprocess.run([*pip, "--target", str(unfinished), *packages], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise BuildError(f"pip cannot install {what}:\n{done.stderr.strip()}")
+        prepare(unfinished)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
 
 
 def install_requirements(requirements: list[str], folder: Path) -> None:
+    def prepare(installed: Path) -> None:
+        drop_native_parts(installed)
+        late_imports.record(installed)
+
     with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
         file = Path(temporary, "requirements.txt")
         file.write_text("\n".join(requirements))
-        install(["--requirement", str(file)], folder, "what the app requires")
-    drop_native_parts(folder)
-    late_imports.record(folder)
+        install(["--requirement", str(file)], folder, "what the app requires", prepare)
 
 
 def read_requirements(folder: Path) -> list[str]:

@@ -7,7 +7,9 @@ from typing import Any
 
 from dacapo.function import Function, FunctionBuilder, Kind, Trigger
 
-_TRIGGERS_OF_OTHERS = {"route": "httpTrigger", "schedule": "timerTrigger"}
+# Decorators of Azure Functions whose names do not tell what they are.
+_TRIGGERS = {"route": "httpTrigger", "schedule": "timerTrigger", "mcp_tool": "mcpToolTrigger"}
+_SETTINGS = {"retry", "http_type", "mcp_tool_property"}
 
 
 class Blueprint:
@@ -47,12 +49,14 @@ class Blueprint:
         return self._binding("durableClient")
 
     def __getattr__(self, name: str) -> Callable[..., Callable[[Any], FunctionBuilder]]:
-        """Any other trigger or binding of Azure Functions."""
-        if name in _TRIGGERS_OF_OTHERS or name.endswith("_trigger"):
-            kind = _TRIGGERS_OF_OTHERS.get(name) or _camel_case(name)
-            return lambda *_, **__: self._trigger(Trigger(kind))
-        if name.endswith(("_input", "_output", "_binding")):
-            return lambda *_, **__: self._binding(_camel_case(name))
+        """Any other decorator of Azure Functions: a trigger, a binding, or a setting of either."""
+        kind = _camel_case(name.removesuffix("_v3"))
+        if name in _TRIGGERS or kind.endswith("Trigger"):
+            return lambda *_, **__: self._trigger(Trigger(_TRIGGERS.get(name, kind)))
+        if kind.endswith(("Input", "Output", "Binding")):
+            return lambda *_, **__: self._binding(kind)
+        if name in _SETTINGS:
+            return lambda *_, **__: self._decorator(lambda _: None)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def _trigger(self, trigger: Trigger) -> Callable[[Any], FunctionBuilder]:

@@ -55,12 +55,15 @@ class Decorators(unittest.TestCase):
         @blueprint.durable_client_input(client_name="client")
         async def start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse: ...
 
+        @app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:10")
         @app.timer_trigger(schedule="0 * * * *", arg_name="timer")
         @app.blob_output(arg_name="out", path="p", connection="c")
         def nightly(timer: func.TimerRequest, out: func.Out[str]): ...
 
         app.register_functions(blueprint)
         self.assertEqual(app.functions(), [])
+        with self.assertRaises(AttributeError):
+            app.unknown_decorator
         self.assertEqual(app.functions_of_others(), [("nightly", "timerTrigger"), ("start", "httpTrigger")])
 
     def test_a_binding_that_a_durable_function_cannot_have(self):
