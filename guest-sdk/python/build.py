@@ -41,6 +41,9 @@ WitWorld = dacapo.guest.world(os.path.dirname(os.path.abspath(__file__)))
 PROVIDED = {"azure-functions", "azure-functions-durable", "azure-functions-runtime", "dacapo"}
 """Requirements that the SDK takes the place of."""
 
+NATIVE_PARTS = "dacapo-native-parts.txt"
+"""Names, among installed packages, those that had machine code."""
+
 LEFT_OUT = {"__pycache__", "node_modules", "venv", "env"}
 """Folders beside an app that are no part of it, besides hidden ones and virtual environments."""
 
@@ -77,6 +80,7 @@ def build(folder: Path, out: Path, tools: Path) -> None:
     if requirements := read_requirements(folder):
         paths.append(tools / "dependencies" / digest(requirements))
         install_requirements(requirements, paths[-1])
+        warn_of_native_parts(paths[-1])
     with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
         stage = Path(temporary, "app")
         copy_app(folder, stage)
@@ -164,11 +168,15 @@ def digest(requirements: list[str]) -> str:
 def drop_native_parts(folder: Path) -> None:
     """Machine code cannot come along. Many packages do without theirs; the import of one that does not says so."""
     native = [path for path in folder.rglob("*") if path.suffix in {".so", ".pyd", ".dylib"}]
-    if native:
-        packages = sorted({path.relative_to(folder).parts[0] for path in native})
-        print(f"warning: left out the machine code of {', '.join(packages)}: only Python runs in a component")
+    packages = sorted({path.relative_to(folder).parts[0] for path in native})
+    (folder / NATIVE_PARTS).write_text(", ".join(packages))
     for path in native:
         path.unlink()
+
+
+def warn_of_native_parts(folder: Path) -> None:
+    if packages := (folder / NATIVE_PARTS).read_text():
+        print(f"warning: left out the machine code of {packages}: only Python runs in a component")
 
 
 def copy_app(folder: Path, stage: Path) -> None:

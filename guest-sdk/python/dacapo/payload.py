@@ -15,7 +15,7 @@ _ENVELOPE = ("__class__", "__module__", "__data__")
 
 
 def encode(value: Any) -> str:
-    """The JSON text of a value. Raises `TypeError` or `ValueError` for what JSON cannot hold, cycles and NaN included."""
+    """The JSON text of a value. Raises `TypeError` or `ValueError` for what JSON cannot hold: cycles and NaN, too."""
     text = _encoder.encode(value)
     text.encode()  # a lone surrogate is refused here, where the cause is plain, and not at the border of the guest
     return text

@@ -1,8 +1,8 @@
 """Sockets that carry HTTP requests to the host.
 
-A guest has no sockets; the host sends HTTP requests for it, to the hosts that the operator allows. Python's HTTP clients
-(`http.client`, `urllib`, `requests`, `urllib3`, `httpx` without `async`) write requests to a socket and read responses
-from it. Here is a socket that reads the one and writes the other.
+A guest has no sockets; the host sends HTTP requests for it, to the hosts that the operator allows. Python's HTTP
+clients (`http.client`, `urllib`, `requests`, `urllib3`, `httpx` without `async`) write requests to a socket and read
+responses from it. Here is a socket that reads the one and writes the other.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ _create_default_https_context = _create_unverified_context = create_default_cont
 
 
 def relieve_requests() -> None:
-    """`requests`, if it is loaded, looks for the file of trusted certificates. A guest has no files; the host has them."""
+    """`requests`, if it is loaded, looks for a file of trusted certificates. A guest has no files; the host has one."""
     adapters = sys.modules.get("requests.adapters")
     if adapters is not None:
         adapters.HTTPAdapter.cert_verify = lambda *_, **__: None
