@@ -83,10 +83,13 @@ class TaskBase:
         for notify in listeners:
             notify(self)
 
-    def _abandon(self, listener: Callable[[TaskBase], None]) -> None:
-        """A flow that waited was cancelled. What nobody waits for any more is given up."""
+    def _ignore(self, listener: Callable[[TaskBase], None]) -> None:
         if listener in self._listeners:
             self._listeners.remove(listener)
+
+    def _abandon(self, listener: Callable[[TaskBase], None]) -> None:
+        """A flow that waited was cancelled. What nobody waits for any more is given up."""
+        self._ignore(listener)
         if not self._listeners and not self.is_completed:
             self._give_up()
 
@@ -166,7 +169,8 @@ class CompoundTask(TaskBase):
             if not isinstance(child, TaskBase):
                 raise TypeError(f"{child!r} is not a task: only what the context's methods give can be waited for")
         for child in self.children:
-            child.when_completed(self._child_completed)
+            if not self.is_completed:
+                child.when_completed(self._child_completed)
 
     def start(self) -> CompoundTask:
         for child in self.children:
@@ -175,6 +179,12 @@ class CompoundTask(TaskBase):
 
     def _child_completed(self, child: TaskBase) -> None:
         raise NotImplementedError
+
+    def _settle(self, state: TaskState, result: Any) -> None:
+        # A task that loses one race after another must not hold on to all of them.
+        for child in self.children:
+            child._ignore(self._child_completed)
+        super()._settle(state, result)
 
     def _give_up(self) -> None:
         for child in self.children:

@@ -66,6 +66,23 @@ class Generators(unittest.TestCase):
 
         self.assertEqual(Script().activity("a", 1).activity("b", 2).run(orchestrator).output, [[1, 2], 1])
 
+    def test_a_task_that_loses_many_races_holds_on_to_none(self):
+        def orchestrator(context):
+            stop = context.wait_for_external_event("stop")
+            for _ in range(5):
+                yield context.task_any([stop, context.create_timer(context.current_utc_datetime + MINUTE)])
+            return len(stop._listeners)
+
+        self.assertEqual(Script().run(orchestrator).output, 0)
+
+    def test_a_task_twice_in_a_list(self):
+        def orchestrator(context):
+            task = context.call_activity("a")
+            return (yield context.task_all([task, task]))
+
+        run = Script().activity("a", 1).run(orchestrator)
+        self.assertEqual((run.output, len(run.actions)), ([1, 1], 1))
+
     def test_a_cancelled_timer_is_not_waited_for(self):
         def orchestrator(context):
             timer = context.create_timer(context.current_utc_datetime + MINUTE)
