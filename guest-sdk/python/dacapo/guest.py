@@ -58,18 +58,10 @@ def world(root: str) -> type[wit_world.WitWorld]:
 
 
 def _settle_memory() -> None:
-    """The memory as it is now becomes that of every instance. They share what they leave as it is."""
+    """The memory as it is now becomes that of every instance. They share what they leave as it is, and the garbage
+    collector would write to every object that is there now; so it shall not look at them."""
     gc.collect()
-    # The collector would write to every object that is there now; so it shall not look at them.
     gc.freeze()
-    # What was freed still holds what it held, and would be part of the component. Memory that is asked for is blank.
-    for size in (1 << 20, 1 << 16, 1 << 12, 600):
-        blank = [bytearray(size) for _ in range(_FREED_BYTES // size)]
-        del blank
-
-
-_FREED_BYTES = 16 << 20
-"""More than compiling the modules of a large app leaves behind."""
 
 
 def _exports(runner: Runner) -> type[wit_world.WitWorld]:
