@@ -20,8 +20,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-if sys.version_info < (3, 10):
-    sys.exit(f"error: the builder needs Python 3.10 or newer, and this is {sys.version.split()[0]}")
+if sys.version_info < (3, 11):
+    sys.exit(f"error: the builder needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
 
 from dacapo import late_imports  # noqa: E402, after the check that it can be imported
 
@@ -146,10 +146,8 @@ def read_requirements_file(path: Path) -> Iterator[str]:
 
 
 def read_pyproject(path: Path) -> list[str]:
-    try:
-        import tomllib
-    except ImportError:
-        raise BuildError("a pyproject.toml needs Python 3.11 or newer; a requirements.txt does not") from None
+    import tomllib  # not there in the versions that are refused above
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}).get("dependencies", [])
     except tomllib.TOMLDecodeError as error:
