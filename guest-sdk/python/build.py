@@ -23,7 +23,10 @@ from pathlib import Path
 if sys.version_info < (3, 11):
     sys.exit(f"error: the builder needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
 
-from dacapo import late_imports  # noqa: E402, after the check that it can be imported
+# After the check that these can be imported.
+import tomllib  # noqa: E402
+
+from dacapo import late_imports  # noqa: E402
 
 COMPILER = "componentize-py==0.25.1"
 SDK = Path(__file__).resolve().parent
@@ -146,8 +149,6 @@ def read_requirements_file(path: Path) -> Iterator[str]:
 
 
 def read_pyproject(path: Path) -> list[str]:
-    import tomllib  # not there in the versions that are refused above
-
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}).get("dependencies", [])
     except tomllib.TOMLDecodeError as error:
