@@ -1,0 +1,6 @@
+import logging
+
+
+def main(name: str) -> str:
+    logging.info(name)
+    return f"{name} done"

@@ -1,0 +1,2 @@
+def steps_of(device):
+    return [f"{device}: {step}" for step in ("format", "install", "register")]

@@ -1,0 +1,218 @@
+"""Builds the component of a Python app for Dacapo.
+
+    python build.py APP_FOLDER --out APP.wasm [--tools DIRECTORY]
+
+The folder holds `function_app.py`, or folders with a `function.json`. What its `requirements.txt` or `pyproject.toml`
+names comes along. Nothing is installed globally: tools and dependencies lie in the tools folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+if sys.version_info < (3, 11):
+    sys.exit(f"error: the builder needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
+
+# After the check that these can be imported.
+import tomllib  # noqa: E402
+
+from dacapo import late_imports  # noqa: E402
+
+COMPILER = "componentize-py==0.25.1"
+SDK = Path(__file__).resolve().parent
+WORLD = "dacapo:python/guest@0.1.0"
+WIT = [SDK.parent / "wit", SDK / "wit"]
+
+ENTRY = "dacapo_entry"
+ENTRY_SOURCE = """\
+import os
+import dacapo.guest
+WitWorld = dacapo.guest.world(os.path.dirname(os.path.abspath(__file__)))
+"""
+"""The module that the component is made of, beside those of the app."""
+
+PROVIDED = {"azure-functions", "azure-functions-durable", "azure-functions-runtime", "dacapo"}
+"""Requirements that the SDK takes the place of."""
+
+NATIVE_PARTS = "dacapo-native-parts.txt"
+"""Names, among installed packages, those that had machine code."""
+
+LEFT_OUT = {"__pycache__", "node_modules", "venv", "env"}
+"""Folders beside an app that are no part of it, besides hidden ones and virtual environments."""
+
+
+class BuildError(Exception):
+    """What is wrong, in a sentence for the author of the app."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="build.py", description="Builds the component of a Python app for Dacapo.")
+    parser.add_argument("folder", type=Path, metavar="APP_FOLDER")
+    parser.add_argument("--out", type=Path, required=True, metavar="APP.wasm")
+    parser.add_argument("--tools", type=Path, default=default_tools(), metavar="DIRECTORY", help="default: %(default)s")
+    arguments = parser.parse_args()
+    try:
+        build(arguments.folder.resolve(), arguments.out.resolve(), arguments.tools.resolve())
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def default_tools() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "dacapo" / "python"
+
+
+def build(folder: Path, out: Path, tools: Path) -> None:
+    if not folder.is_dir():
+        raise BuildError(f"{folder} is not a folder")
+    compiler = tools / "compiler"
+    install([COMPILER], compiler, "the compiler")
+    paths = [SDK]
+    if requirements := read_requirements(folder):
+        paths.append(tools / "dependencies" / digest(requirements))
+        install_requirements(requirements, paths[-1])
+        warn_of_native_parts(paths[-1])
+    with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
+        stage = Path(temporary, "app")
+        copy_app(folder, stage)
+        componentize(compiler, stage, paths, out)
+
+
+def install(packages: list[str], folder: Path, what: str, prepare: Callable[[Path], None] = lambda _: None) -> None:
+    """Installs packages into a folder of their own and prepares it, unless it is there already."""
+    if folder.is_dir():
+        return
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode != 0:
+        raise BuildError(f"{sys.executable} has no pip: install python3-pip, or run this with a Python that has it")
+    print(f"installing {what} into {folder}", flush=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Only a whole folder gets the name. Of two builds at once, one finds that the other was faster.
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as temporary:
+        unfinished = Path(temporary, "packages")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+        done = subprocess.run([*pip, "--target", str(unfinished), *packages], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise BuildError(f"pip cannot install {what}:\n{done.stderr.strip()}")
+        prepare(unfinished)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+
+
+def install_requirements(requirements: list[str], folder: Path) -> None:
+    def prepare(installed: Path) -> None:
+        drop_native_parts(installed)
+        late_imports.record(installed)
+
+    with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
+        file = Path(temporary, "requirements.txt")
+        file.write_text("\n".join(requirements))
+        install(["--requirement", str(file)], folder, "what the app requires", prepare)
+
+
+def read_requirements(folder: Path) -> list[str]:
+    """What the app requires, without what the SDK provides."""
+    if (folder / "requirements.txt").is_file():
+        lines = list(read_requirements_file(folder / "requirements.txt"))
+    elif (folder / "pyproject.toml").is_file():
+        lines = read_pyproject(folder / "pyproject.toml")
+    else:
+        lines = []
+    return [line for line in lines if project_name(line) not in PROVIDED]
+
+
+def read_requirements_file(path: Path) -> Iterator[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BuildError(f"{path} cannot be read: {error.strerror}") from None
+    for line in text.replace("\\\n", " ").splitlines():
+        line = re.sub(r"(^|\s)#.*", "", line).strip()
+        if other := re.match(r"(?:-r|--requirement)[ =]*(.+)", line):
+            yield from read_requirements_file(path.parent / other[1])
+        elif line:
+            yield line
+
+
+def read_pyproject(path: Path) -> list[str]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}).get("dependencies", [])
+    except tomllib.TOMLDecodeError as error:
+        raise BuildError(f"{path} is not TOML: {error}") from None
+
+
+def project_name(requirement: str) -> str:
+    name = re.match(r"[A-Za-z0-9._-]*", requirement)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def digest(requirements: list[str]) -> str:
+    return hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:16]
+
+
+def drop_native_parts(folder: Path) -> None:
+    """Machine code cannot come along. Many packages do without theirs; the import of one that does not says so."""
+    native = [path for path in folder.rglob("*") if path.suffix in {".so", ".pyd", ".dylib"}]
+    packages = sorted({path.relative_to(folder).parts[0] for path in native})
+    (folder / NATIVE_PARTS).write_text(", ".join(packages))
+    for path in native:
+        path.unlink()
+
+
+def warn_of_native_parts(folder: Path) -> None:
+    if packages := (folder / NATIVE_PARTS).read_text():
+        print(f"warning: left out the machine code of {packages}: only Python runs in a component")
+
+
+def copy_app(folder: Path, stage: Path) -> None:
+    def left_out(parent: str, names: list[str]) -> list[str]:
+        def is_left_out(name: str) -> bool:
+            path = Path(parent, name)
+            return name.startswith(".") or name in LEFT_OUT or (path / "pyvenv.cfg").exists() or name.endswith(".wasm")
+
+        return [name for name in names if is_left_out(name)]
+
+    shutil.copytree(folder, stage, ignore=left_out)
+
+
+def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> None:
+    """Runs the compiler. It loads the app within the component and freezes that; the app's report says how it went."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    late_imports.record(stage)
+    (stage / f"{ENTRY}.py").write_text(ENTRY_SOURCE)
+    python_paths = [argument for path in [stage, *paths] for argument in ("-p", str(path))]
+    wit = [argument for path in WIT for argument in ("-d", str(path))]
+    command = [*wit, "-w", WORLD, "componentize", *python_paths, ENTRY, "-o", str(out)]
+    # Without VIRTUAL_ENV the compiler would add the packages of whatever environment is active.
+    environment = {**os.environ, "PYTHONPATH": str(compiler), "VIRTUAL_ENV": str(compiler)}
+    script = "import sys, componentize_py; sys.argv[0] = 'componentize-py'; sys.exit(componentize_py.script())"
+    done = subprocess.run([sys.executable, "-c", script, *command], env=environment, capture_output=True, text=True)
+    report = stage / "dacapo-report.json"
+    said = json.loads(report.read_text()) if report.is_file() else {}
+    if "error" in said:
+        raise BuildError(said["error"])
+    if done.returncode != 0:
+        raise BuildError(f"the compiler failed:\n{done.stdout}{done.stderr}".strip())
+    for name, trigger in said["skipped"]:
+        print(f"warning: `{name}` is left out: Dacapo runs no functions with {trigger}")
+    for warning in said["warnings"]:
+        print(f"warning: {warning}")
+    print(f"{out}: {said['functions']} functions, {out.stat().st_size / 1_000_000:.1f} MB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

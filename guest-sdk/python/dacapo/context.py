@@ -1,0 +1,270 @@
+"""What an orchestrator may do."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from dacapo import payload
+from dacapo.action import (
+    CallActivity,
+    CallEntity,
+    CallHttp,
+    CallSubOrchestrator,
+    EntityId,
+    LockEntities,
+    RetryOptions,
+    WaitForExternalEvent,
+)
+from dacapo.execution import Execution
+from dacapo.function import FunctionBuilder, name_of
+from dacapo.task import AtomicTask, TaskBase, TimerTask, WhenAllTask, WhenAnyTask, create_timer
+
+FunctionName = str | Callable | FunctionBuilder
+
+
+class DurableOrchestrationContext:
+    """What an orchestrator may do: the only way out of its sandbox.
+
+    Everything here is deterministic: on replay each method gives what it gave the first time, and time stands still
+    between two waits. What gives a task does nothing before the task is yielded, awaited or started.
+    """
+
+    def __init__(self, execution: Execution, input_: str, input_type: type | None = None):
+        self._execution = execution
+        self._host = execution.host
+        self._input = input_
+        self._input_type = input_type
+        self._custom_status: Any = None
+        self._uuid_count = 0
+
+    # What it is.
+
+    @property
+    def instance_id(self) -> str:
+        """The id of this instance."""
+        return self._host.instance_id()
+
+    @property
+    def execution_id(self) -> str:
+        """The id of this execution; `continue_as_new` begins a new one."""
+        return self._host.execution_id()
+
+    @property
+    def parent_instance_id(self) -> str | None:
+        """The id of the parent, if this is a sub-orchestration."""
+        return self._host.parent_instance_id()
+
+    @property
+    def version(self) -> str | None:
+        """The version label that the instance was started with."""
+        return self._host.version() or None
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the code is being replayed. A decision that depends on it diverges; log lines need not ask for it."""
+        return self._host.is_replaying()
+
+    @property
+    def current_utc_datetime(self) -> datetime:
+        """The current time, in UTC: that of the turn, the same again on replay."""
+        return self._host.current_time()
+
+    @property
+    def custom_status(self) -> Any:
+        """The custom status that was set last."""
+        return self._custom_status
+
+    @property
+    def will_continue_as_new(self) -> bool:
+        """Whether `continue_as_new` was called."""
+        return self._execution.continues_as_new
+
+    @property
+    def histories(self) -> typing.NoReturn:
+        """Not here: the host keeps the history and replays it. `dacapo get-history` shows it."""
+        raise NotImplementedError("a guest has no history: the host keeps it, and its management API shows it")
+
+    @property
+    def function_context(self) -> types.SimpleNamespace:
+        """Attributes of the trigger other than an orchestrator's own. There are none."""
+        return types.SimpleNamespace()
+
+    def get_input(self, expected_type: type | None = None) -> Any:
+        """The input; None if there is none."""
+        expected = expected_type or self._input_type
+        # A parent's input was written by an SDK; a client's may have been by the Python client, which encodes twice.
+        if self.parent_instance_id is not None:
+            return payload.decode(self._input, expected)
+        return payload.decode_start_input(self._input, expected)
+
+    # Tasks.
+
+    def call_activity(self, name: FunctionName, input_: Any = None, expected_type: type | None = None) -> TaskBase:
+        """Calls an activity, by name or by its decorated function."""
+        return self._task(CallActivity(name_of(name), payload.encode(input_)), expected_type)
+
+    def call_activity_with_retry(
+        self, name: FunctionName, retry_options: RetryOptions, input_: Any = None, expected_type: type | None = None
+    ) -> TaskBase:
+        """Calls an activity, and again when it fails. The host keeps the schedule."""
+        return self._task(CallActivity(name_of(name), payload.encode(input_), retry_options), expected_type)
+
+    def call_sub_orchestrator(
+        self,
+        name: FunctionName,
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: type | None = None,
+    ) -> TaskBase:
+        """Calls a child orchestration. Without an instance id the host derives one from this execution."""
+        _refuse_version(version)
+        action = CallSubOrchestrator(name_of(name), payload.encode(input_), instance_id)
+        return self._task(action, expected_type)
+
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: FunctionName,
+        retry_options: RetryOptions,
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: type | None = None,
+    ) -> TaskBase:
+        """Calls a child orchestration, and again when it fails. Each attempt is a new instance."""
+        _refuse_version(version)
+        action = CallSubOrchestrator(name_of(name), payload.encode(input_), instance_id, retry_options)
+        return self._task(action, expected_type)
+
+    def create_timer(self, fire_at: datetime) -> TimerTask:
+        """A timer that fires at a moment, however far away. Without a time zone it is in UTC."""
+        return create_timer(self._execution, fire_at)
+
+    def wait_for_external_event(self, name: str, expected_type: type | None = None) -> TaskBase:
+        """Waits for the next unread external event of that name (compared ignoring case). Events that came earlier
+        were kept, in order."""
+        return self._task(WaitForExternalEvent(name), expected_type)
+
+    def call_entity(
+        self, entityId: EntityId, operationName: str, operationInput: Any = None, expected_type: type | None = None
+    ) -> TaskBase:
+        """Calls an operation of an entity. The entity is made if it does not exist."""
+        return self._task(CallEntity(entityId, operationName, payload.encode(operationInput)), expected_type)
+
+    def lock_entities(self, *entities: EntityId) -> TaskBase:
+        """Locks entities, for a critical section. The result is a `DurableLock`, to be released or used in a `with`."""
+        return AtomicTask(self._execution, LockEntities(entities), lambda _: DurableLock(self._host.unlock_entities))
+
+    def call_http(
+        self,
+        method: str,
+        uri: str,
+        content: Any = None,
+        headers: dict[str, str] | None = None,
+        token_source: TokenSource | None = None,
+        is_raw_str: bool = False,
+    ) -> TaskBase:
+        """Sends an HTTP request. The result has `statusCode`, `headers` and `content`.
+
+        The content is sent as JSON, or as it is if it is a text and `is_raw_str` says so. A 202 with a `Location` is
+        polled until the answer is another.
+        """
+        if token_source is not None:
+            raise NotImplementedError("call_http: a token_source needs Azure; put the token into the headers")
+        if is_raw_str and not isinstance(content, str):
+            raise TypeError(f"call_http: is_raw_str is for a content that is a str, not a {type(content).__name__}")
+        request: dict[str, Any] = {"method": method, "uri": uri}
+        if headers is not None:
+            request["headers"] = headers
+        if content is not None:
+            request["content"] = content if is_raw_str else json.dumps(content)
+        return self._task(CallHttp(payload.encode(request)), None)
+
+    def task_all(self, activities: Iterable[TaskBase]) -> TaskBase:
+        """Completes when all have, with the results in order; or at the first failure, with that."""
+        return WhenAllTask(activities)
+
+    def task_any(self, activities: Iterable[TaskBase]) -> TaskBase:
+        """Completes with the first that does. The result is that task. The others go on; cancel timers by hand."""
+        return WhenAnyTask(activities)
+
+    # What completes nothing.
+
+    def signal_entity(
+        self, entityId: EntityId, operationName: str, operationInput: Any = None, deliver_at: datetime | None = None
+    ) -> None:
+        """Sends a one-way operation to an entity, at once or not before a moment."""
+        self._host.signal_entity(entityId, operationName, payload.encode(operationInput), deliver_at)
+
+    def start_orchestration(self, name: FunctionName, input_: Any = None, instance_id: str | None = None) -> str:
+        """Starts an orchestration that runs on its own, and gives its instance id."""
+        return self._host.start_orchestration(name_of(name), payload.encode_start_input(input_), instance_id)
+
+    def send_event(self, instance_id: str, name: str, data: Any = None) -> None:
+        """Raises an external event for another instance."""
+        self._host.send_event(instance_id, name, payload.encode(data))
+
+    def continue_as_new(self, input_: Any) -> None:
+        """Starts afresh, with a new input and an empty history, once the function returns. Unread events are kept."""
+        encode = payload.encode if self.parent_instance_id is not None else payload.encode_start_input
+        self._host.continue_as_new(encode(input_))
+        self._execution.continues_as_new = True
+
+    def set_custom_status(self, status: Any) -> None:
+        """Sets the custom status that status queries show: at most 16 KiB of JSON."""
+        self._host.set_custom_status(payload.encode(status))
+        self._custom_status = status
+
+    # Identities.
+
+    def new_guid(self) -> uuid.UUID:
+        """A new unique id, the same again on replay."""
+        return uuid.UUID(self._host.new_guid())
+
+    def new_uuid(self) -> str:
+        """The same as a text."""
+        return str(self.new_guid())
+
+    def _task(self, action: Any, expected_type: type | None) -> AtomicTask:
+        return AtomicTask(self._execution, action, partial(payload.decode, expected_type=expected_type))
+
+
+class DurableLock:
+    """A critical section. It ends when it is released, at the end of the `with`, or with the execution."""
+
+    def __init__(self, unlock: Callable[[], bool]):
+        self._unlock = unlock
+
+    def release(self) -> None:
+        """Ends the critical section."""
+        self._unlock()
+
+    def __enter__(self) -> DurableLock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class TokenSource:
+    """Where a token for HTTP requests comes from."""
+
+
+class ManagedIdentityTokenSource(TokenSource):
+    """A managed identity of Azure. There is none outside Azure, so `call_http` refuses it."""
+
+    def __init__(self, resource: str):
+        self.resource = resource
+
+
+def _refuse_version(version: str | None) -> None:
+    # Taking another version than the app asks for would be worse than stopping.
+    if version is not None:
+        raise NotImplementedError("a sub-orchestration takes the version that new starts take: it cannot be chosen")

@@ -1,0 +1,103 @@
+"""Entities: durable state with operations that run one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dacapo import payload
+from dacapo.action import EntityId
+from dacapo.host import Host
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation. Payloads are JSON texts."""
+
+    entity: EntityId
+    name: str
+    input: str
+    state: str | None
+
+
+class DurableEntityContext:
+    """What one operation of an entity sees and leaves behind. One that fails changes nothing."""
+
+    def __init__(self, host: Host, operation: Operation):
+        self._host = host
+        self._operation = operation
+        self._decoded = False
+        self._state: Any = None
+        self._exists = operation.state is not None
+        self._result: Any = None
+
+    @property
+    def entity_id(self) -> EntityId:
+        """Which entity it is."""
+        return self._operation.entity
+
+    @property
+    def entity_name(self) -> str:
+        """The name of the entity function."""
+        return self._operation.entity.name
+
+    @property
+    def entity_key(self) -> str:
+        """Which of the entities of that name it is."""
+        return self._operation.entity.key
+
+    @property
+    def operation_name(self) -> str:
+        """What to do."""
+        return self._operation.name
+
+    @property
+    def is_newly_constructed(self) -> bool:
+        """Whether the entity had no state before this operation."""
+        return self._operation.state is None
+
+    def get_input(self, expected_type: type | None = None) -> Any:
+        """The input of the operation; None if there is none."""
+        return payload.decode(self._operation.input, expected_type)
+
+    def get_state(self, initializer: Callable[[], Any] | None = None, expected_type: type | None = None) -> Any:
+        """The state, or what the initializer makes if there is none."""
+        if not self._decoded:
+            self._decoded = True
+            if self._operation.state is not None:
+                self._state = payload.decode(self._operation.state, expected_type)
+        if self._state is None and initializer is not None:
+            return initializer()
+        return self._state
+
+    def set_state(self, state: Any) -> None:
+        """Replaces the state."""
+        self._decoded = self._exists = True
+        self._state = state
+
+    def set_result(self, result: Any) -> None:
+        """Sets what a caller gets."""
+        self._result = result
+
+    def destruct_on_exit(self) -> None:
+        """Deletes the entity after this operation."""
+        self._decoded, self._exists, self._state = True, False, None
+
+    def signal_entity(
+        self, entityId: EntityId, operationName: str, operationInput: Any = None, deliver_at: datetime | None = None
+    ) -> None:
+        """Sends a one-way operation to another entity, at once or not before a moment."""
+        self._host.signal_entity(entityId, operationName, payload.encode(operationInput), deliver_at)
+
+    def start_orchestration(self, name: str, input_: Any = None, instance_id: str | None = None) -> str:
+        """Starts an orchestration, and gives its instance id."""
+        return self._host.start_orchestration(name, payload.encode_start_input(input_), instance_id)
+
+    def outcome(self) -> tuple[str, str | None]:
+        """The result and the new state, as JSON. No state deletes the entity."""
+        result = payload.encode(self._result)
+        if not self._exists:
+            return result, None
+        return result, payload.encode(self._state) if self._decoded else self._operation.state

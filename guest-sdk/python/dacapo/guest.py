@@ -1,0 +1,250 @@
+"""The component: its exports, and the host behind its imports. Only the builder of an app imports this module."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import wit_world
+from componentize_py_types import Err, Ok
+from wit_world.imports import dacapo_guest_types as types
+from wit_world.imports import logging as host_log
+from wit_world.imports import orchestration
+
+from dacapo import action, late_imports, layout, sockets, source, tls, wasi_http
+from dacapo.entity import Operation
+from dacapo.failure import Failure
+from dacapo.function import Kind
+from dacapo.runner import ActivityCall, Runner
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_KINDS = {
+    Kind.ORCHESTRATOR: types.FunctionKind.ORCHESTRATOR,
+    Kind.ACTIVITY: types.FunctionKind.ACTIVITY,
+    Kind.ENTITY: types.FunctionKind.ENTITY,
+}
+
+
+REPORT = "dacapo-report.json"
+"""What the builder is told, beside the app."""
+
+
+def world(root: str) -> type[wit_world.WitWorld]:
+    """The exports of the app in a folder. It is loaded now, when the component is built, and frozen as it is then."""
+    report = Path(root, REPORT)
+    sys.modules["ssl"] = tls
+    sockets.install(wasi_http.send)
+    try:
+        app = layout.load(Path(root))
+        warnings = late_imports.load(root)
+        tls.relieve_requests()
+    except layout.AppError as error:
+        report.write_text(json.dumps({"error": str(error)}))
+        raise
+    except BaseException as error:
+        source.remember(root)
+        report.write_text(json.dumps({"error": "the app cannot be loaded\n" + source.user_traceback(error)}))
+        raise
+    source.remember(root)
+    _settle_memory()
+    report.write_text(json.dumps({"functions": len(app.functions), "skipped": app.skipped, "warnings": warnings}))
+    return _exports(Runner(app.functions))
+
+
+def _settle_memory() -> None:
+    """The memory as it is now becomes that of every instance. They share what they leave as it is, and the garbage
+    collector would write to every object that is there now; so it shall not look at them."""
+    gc.collect()
+    gc.freeze()
+
+
+def _exports(runner: Runner) -> type[wit_world.WitWorld]:
+    _send_logs_to_host()
+
+    class WitWorld(wit_world.WitWorld):
+        def describe(self) -> list[types.Function]:
+            return [types.Function(function.name, _KINDS[function.kind]) for function in runner.functions]
+
+        def run_orchestrator(self, name: str, input: str) -> str:
+            try:
+                return runner.run_orchestrator(_Host(), name, input)
+            except Failure as failure:
+                raise _err(failure) from None
+
+        def run_activity(self, call: types.ActivityCall) -> str:
+            try:
+                known = ActivityCall(call.name, call.instance_id, call.task_id, call.attempt)
+                return runner.run_activity(known, call.input)
+            except Failure as failure:
+                raise _err(failure) from None
+
+        def run_entity_operation(self, operation: types.EntityOperation) -> types.EntityResult:
+            entity = action.EntityId.__new__(action.EntityId)  # the host allows an empty key
+            entity.name, entity.key = operation.entity.name, operation.entity.key
+            try:
+                wanted = Operation(entity, operation.operation, operation.input, operation.state)
+                return types.EntityResult(*runner.run_entity_operation(_Host(), wanted))
+            except Failure as failure:
+                raise _err(failure) from None
+
+    return WitWorld
+
+
+class _Handle:
+    def __init__(self, task: orchestration.Task):
+        self.task = task
+
+    def outcome(self) -> str | Failure:
+        match self.task.outcome():
+            case Ok(text):
+                return text
+            case Err(failure):
+                return Failure(failure.error_type, failure.message, failure.details, failure.retriable)
+            case None:
+                raise AssertionError("only what `wait` named is asked for its outcome")
+
+    def cancel(self) -> None:
+        self.task.cancel()
+
+
+class _Host:
+    """`dacapo.host.Host` on the imports of the component."""
+
+    def schedule(self, action: action.Action) -> _Handle:
+        return _Handle(_schedule(action))
+
+    def wait(self, handles: Sequence[_Handle]) -> list[int]:
+        return orchestration.wait([handle.task for handle in handles])
+
+    def start_orchestration(self, name: str, input_: str, instance_id: str | None) -> str:
+        return orchestration.start_orchestration(name, input_, instance_id)
+
+    def send_event(self, instance_id: str, name: str, data: str) -> None:
+        orchestration.send_event(instance_id, name, data)
+
+    def signal_entity(self, entity: action.EntityId, operation: str, input_: str, deliver_at: datetime | None) -> None:
+        moment = None if deliver_at is None else _milliseconds(deliver_at)
+        orchestration.signal_entity(_entity(entity), operation, input_, moment)
+
+    def unlock_entities(self) -> bool:
+        return orchestration.unlock_entities()
+
+    def continue_as_new(self, input_: str) -> None:
+        orchestration.continue_as_new(input_)
+
+    def set_custom_status(self, status: str) -> None:
+        orchestration.set_custom_status(status)
+
+    def instance_id(self) -> str:
+        return orchestration.instance_id()
+
+    def execution_id(self) -> str:
+        return orchestration.execution_id()
+
+    def parent_instance_id(self) -> str | None:
+        parent = orchestration.parent()
+        return None if parent is None else parent.instance_id
+
+    def version(self) -> str:
+        return orchestration.version()
+
+    def current_time(self) -> datetime:
+        return _EPOCH + timedelta(milliseconds=orchestration.current_time())
+
+    def new_guid(self) -> str:
+        return orchestration.new_guid()
+
+    def random_bytes(self, length: int) -> bytes:
+        return orchestration.random_bytes(length)
+
+    def is_replaying(self) -> bool:
+        return orchestration.is_replaying()
+
+
+def _schedule(wanted: action.Action) -> orchestration.Task:
+    match wanted:
+        case action.CallActivity(name, input_, retry):
+            return orchestration.call_activity(name, input_, _retry(retry))
+        case action.CallSubOrchestrator(name, input_, instance_id, retry):
+            return orchestration.call_sub_orchestrator(name, input_, instance_id, _retry(retry))
+        case action.CreateTimer(fire_at):
+            return orchestration.create_timer(_milliseconds(fire_at))
+        case action.WaitForExternalEvent(name):
+            return orchestration.wait_for_external_event(name)
+        case action.CallEntity(entity, operation, input_):
+            return orchestration.call_entity(_entity(entity), operation, input_)
+        case action.LockEntities(entities):
+            return orchestration.lock_entities([_entity(entity) for entity in entities])
+        case action.CallHttp(request):
+            return orchestration.call_http(request)
+
+
+def _retry(options: action.RetryOptions | None) -> types.RetryPolicy | None:
+    if options is None:
+        return None
+    return types.RetryPolicy(
+        max_attempts=options.max_number_of_attempts,
+        first_interval=float(options.first_retry_interval_in_milliseconds),
+        backoff_coefficient=float(options.backoff_coefficient),
+        max_interval=_float(options.max_retry_interval_in_milliseconds),
+        timeout=_float(options.retry_timeout_in_milliseconds),
+        non_retriable_error_types=list(options.non_retriable_error_types),
+    )
+
+
+def _float(number: int | None) -> float | None:
+    return None if number is None else float(number)
+
+
+def _entity(entity: action.EntityId) -> types.EntityId:
+    return types.EntityId(entity.name, entity.key)
+
+
+def _milliseconds(moment: datetime) -> float:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return float((moment - _EPOCH) // timedelta(milliseconds=1))
+
+
+def _err(failure: Failure) -> Err[types.Failure]:
+    return Err(types.Failure(failure.error_type, failure.message, failure.details, failure.retriable))
+
+
+class _HostLogHandler(logging.Handler):
+    """Log records become log lines of the host, which writes an orchestrator's once, not once per replay."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            host_log.log(_level(record.levelno), self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+class _Formatter(logging.Formatter):
+    def formatException(self, exc_info: Any) -> str:
+        return source.user_traceback(exc_info[1])
+
+
+def _level(number: int) -> host_log.Level:
+    if number >= logging.ERROR:
+        return host_log.Level.ERROR
+    if number >= logging.WARNING:
+        return host_log.Level.WARN
+    if number >= logging.INFO:
+        return host_log.Level.INFO
+    return host_log.Level.DEBUG if number >= logging.DEBUG else host_log.Level.TRACE
+
+
+def _send_logs_to_host() -> None:
+    root = logging.getLogger()
+    handler = _HostLogHandler()
+    handler.setFormatter(_Formatter())
+    root.handlers[:] = [handler]
+    if root.level == logging.WARNING:  # nobody has set it: show what Azure Functions shows
+        root.setLevel(logging.INFO)

@@ -1,0 +1,118 @@
+"""Imports when an app is built what it would import later.
+
+A component has no files to import from once it is built. What a function imports in its body must be loaded before. The
+builder looks for those imports (`record`), outside of the component, whose memory is frozen with all that was ever used
+of it; the component then imports what its loaded modules ask for (`load`).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_OF_STANDARD_LIBRARY = (
+    "_strptime",  # datetime.strptime
+    "calendar",
+    "decimal",
+    "email.message",
+    "encodings.ascii",
+    "encodings.cp1252",
+    "encodings.idna",
+    "encodings.latin_1",
+    "encodings.punycode",
+    "encodings.unicode_escape",
+    "encodings.utf_16",
+    "encodings.utf_8_sig",
+    "locale",
+    "stringprep",
+    "unicodedata",
+)
+"""What the standard library imports only when it needs it."""
+
+_RECORD = "dacapo-late-imports.json"
+
+
+@dataclass(frozen=True)
+class LateImport:
+    """An import within a function."""
+
+    line: int
+    level: int
+    """How many packages up, for a relative one."""
+    module: str
+    members: list[str]
+
+
+def record(folder: Path) -> None:
+    """Finds the late imports of the source files of a folder, and notes them in it."""
+    found = {}
+    for path in sorted(folder.rglob("*.py")):
+        if late := [vars(late) for late in _late_imports(path)]:
+            found[path.relative_to(folder).as_posix()] = late
+    (folder / _RECORD).write_text(json.dumps(found))
+
+
+def _late_imports(path: Path) -> Iterator[LateImport]:
+    try:
+        tree = ast.parse(path.read_bytes(), path.name)
+    except (SyntaxError, ValueError):
+        return  # if the app imports this file, its import says what is wrong
+    functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    for node in (inner for function in functions for inner in ast.walk(function)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield LateImport(node.lineno, 0, alias.name, [])
+        elif isinstance(node, ast.ImportFrom):
+            members = [alias.name for alias in node.names if alias.name != "*"]
+            yield LateImport(node.lineno, node.level, node.module or "", members)
+
+
+def load(app: str) -> list[str]:
+    """Imports what the modules that are loaded import late, and what those do in turn, as far as it is recorded. Gives
+    a warning for each import of the app itself that fails."""
+    for name in _OF_STANDARD_LIBRARY:
+        importlib.import_module(name)
+    by_file = dict(_recorded())
+    warnings: list[str] = []
+    while by_file:
+        loaded = {getattr(module, "__file__", None): module for module in list(sys.modules.values())}
+        files = [file for file in by_file if file in loaded]
+        if not files:
+            break
+        for file in files:
+            for late in by_file.pop(file):
+                problem = _import(_absolute(late, loaded[file].__package__ or ""), late.members)
+                if problem and file.startswith(f"{app}/"):
+                    warnings.append(f"{file[len(app) + 1 :]}, line {late.line}, imports `{late.module}`: {problem}")
+    return warnings
+
+
+def _recorded() -> Iterator[tuple[str, list[LateImport]]]:
+    for folder in sys.path:
+        record = Path(folder, _RECORD)
+        if record.is_file():
+            for path, found in json.loads(record.read_text()).items():
+                yield f"{folder}/{path}", [LateImport(**late) for late in found]
+
+
+def _absolute(late: LateImport, package: str) -> str:
+    if late.level == 0:
+        return late.module
+    parts = package.split(".")
+    return ".".join(part for part in [*parts[: len(parts) - late.level + 1], late.module] if part)
+
+
+def _import(name: str, members: list[str]) -> str | None:
+    try:
+        module = importlib.import_module(name)
+        for member in members:
+            if not hasattr(module, member):
+                importlib.import_module(f"{name}.{member}")
+    except Exception as error:  # an optional import may fail in any way
+        return f"{type(error).__name__}: {error}"
+    return None

@@ -1,0 +1,126 @@
+"""Finds the functions of an app folder: when the component is built, and in tests."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dacapo.app import DFApp
+from dacapo.function import Function, Kind
+
+APP_MODULE = "function_app"
+_CLASSIC_PACKAGE = "__app__"
+
+
+class AppError(Exception):
+    """What is wrong with an app, in a sentence for its author."""
+
+
+@dataclass
+class App:
+    """The functions of an app folder."""
+
+    functions: list[Function] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    """Names and triggers of what Dacapo does not run."""
+
+    def check(self) -> App:
+        """Refuses what no host could run."""
+        if not self.functions:
+            raise AppError("the app has no orchestrator, activity or entity")
+        names: dict[str, str] = {}
+        for function in self.functions:
+            other = names.setdefault(function.name.lower(), function.name)
+            if other is not function.name:
+                raise AppError(f"two functions are called `{function.name}`: names must differ, and not in case alone")
+        return self
+
+
+def load(root: Path) -> App:
+    """Loads the app of a folder that is on `sys.path`: `function_app.py`, or folders with a `function.json`."""
+    if (root / f"{APP_MODULE}.py").is_file():
+        return _load_decorated().check()
+    folders = sorted(path.parent for path in root.glob("*/function.json"))
+    if not folders:
+        raise AppError(f"there is neither a {APP_MODULE}.py nor a folder with a function.json")
+    return _load_classic(root, folders).check()
+
+
+def _load_decorated() -> App:
+    module = importlib.import_module(APP_MODULE)
+    apps = {id(value): value for value in vars(module).values() if isinstance(value, DFApp)}
+    if len(apps) != 1:
+        found = "several" if apps else "none"
+        raise AppError(
+            f"{APP_MODULE}.py must hold one app, such as `app = df.DFApp()`, at its top level: there are {found}"
+        )
+    (app,) = apps.values()
+    return App(app.functions(), app.functions_of_others())
+
+
+def _load_classic(root: Path, folders: list[Path]) -> App:
+    # As in Azure Functions, the folders are packages of a package that is called so.
+    package = types.ModuleType(_CLASSIC_PACKAGE)
+    package.__path__ = [str(root)]
+    sys.modules[_CLASSIC_PACKAGE] = package
+    app = App()
+    for folder in folders:
+        declared = _declaration(folder / "function.json")
+        trigger = _durable_trigger(folder, declared)
+        if trigger is None or declared.get("disabled") is True:
+            app.skipped.append((folder.name, _what(declared)))
+            continue
+        main = _entry_point(folder, declared)
+        app.functions.append(Function(folder.name, Kind(trigger["type"]), trigger.get("name", "context"), main))
+    return app
+
+
+def _declaration(path: Path) -> dict[str, Any]:
+    try:
+        declared = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise AppError(f"{path.parent.name}/function.json is not JSON: {error}") from None
+    if not isinstance(declared, dict) or not isinstance(declared.get("bindings"), list):
+        raise AppError(f"{path.parent.name}/function.json has no list of `bindings`")
+    return declared
+
+
+def _durable_trigger(folder: Path, declared: dict[str, Any]) -> dict[str, Any] | None:
+    kinds = {kind.value for kind in Kind}
+    triggers = [binding for binding in declared["bindings"] if binding.get("type") in kinds]
+    if not triggers:
+        return None
+    others = [binding.get("type", "?") for binding in declared["bindings"] if binding is not triggers[0]]
+    if others:
+        what = ", ".join(others)
+        raise AppError(f"`{folder.name}` has a binding that Dacapo has not: {what}. An activity uses a client instead")
+    return triggers[0]
+
+
+def _what(declared: dict[str, Any]) -> str:
+    if declared.get("disabled") is True:
+        return "disabled"
+    return next((b["type"] for b in declared["bindings"] if str(b.get("type", "")).endswith("Trigger")), "no trigger")
+
+
+def _entry_point(folder: Path, declared: dict[str, Any]) -> Callable:
+    script = declared.get("scriptFile", "__init__.py")
+    path = (folder / script).resolve()
+    if not path.is_file():
+        raise AppError(f"{folder.name}/function.json names the scriptFile {script}, which is not there")
+    parts = path.relative_to(folder.parent.resolve()).with_suffix("").parts
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
+    module = importlib.import_module(".".join([_CLASSIC_PACKAGE, *parts]))
+    name = declared.get("entryPoint", "main")
+    main = getattr(module, name, None)
+    if not callable(main):
+        raise AppError(
+            f"{folder.name}/{script} has no function `{name}`, which its function.json makes the entry point"
+        )
+    return main

@@ -1,0 +1,75 @@
+"""Payloads: Python values as JSON texts.
+
+An object whose class has `to_json` and `from_json` travels in the envelope that `azure-functions-durable` uses:
+`{"__class__", "__module__", "__data__"}`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any
+
+_ENVELOPE = ("__class__", "__module__", "__data__")
+
+
+def encode(value: Any) -> str:
+    """The JSON text of a value. Raises `TypeError` or `ValueError` for what JSON cannot hold: cycles and NaN, too."""
+    text = _encoder.encode(value)
+    text.encode()  # a lone surrogate is refused here, where the cause is plain, and not at the border of the guest
+    return text
+
+
+def decode(text: str, expected_type: type | None = None) -> Any:
+    """The value of a JSON text. What is not of the expected type is given all the same, and a warning logged."""
+    value = _decoder.decode(text)
+    if isinstance(expected_type, type) and value is not None and not isinstance(value, expected_type):
+        logging.getLogger("dacapo").warning(
+            "expected a %s, and the payload is a %s", expected_type.__name__, type(value).__name__
+        )
+    return value
+
+
+def decode_start_input(text: str, expected_type: type | None = None) -> Any:
+    """The input that a client gave. The Python client of Durable Functions sends JSON within a JSON string."""
+    value = decode(text)
+    if isinstance(value, str) and _is_json(value):
+        return decode(value, expected_type)
+    return decode(text, expected_type)
+
+
+def encode_start_input(value: Any) -> str:
+    """The inverse of `decode_start_input`: a string that looks like JSON stays a string."""
+    text = encode(value)
+    return encode(text) if isinstance(value, str) and _is_json(value) else text
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _wrap(value: Any) -> dict[str, Any]:
+    kind = type(value)
+    if not hasattr(kind, "to_json"):
+        raise TypeError(f"a {kind.__name__} cannot be written as JSON: the class has no `to_json`")
+    return dict(zip(_ENVELOPE, (kind.__name__, kind.__module__, kind.to_json(value))))
+
+
+def _unwrap(value: dict[str, Any]) -> Any:
+    if not all(key in value for key in _ENVELOPE):
+        return value
+    name, module, data = (value[key] for key in _ENVELOPE)
+    kind = getattr(sys.modules.get(module), name, None)
+    if not hasattr(kind, "from_json"):
+        raise TypeError(f"a payload holds a `{module}.{name}`, and this app has no such class with `from_json`")
+    return kind.from_json(data)
+
+
+# Made once: `json.dumps` and `json.loads` would make them for every payload.
+_encoder = json.JSONEncoder(default=_wrap, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+_decoder = json.JSONDecoder(object_hook=_unwrap)

@@ -1,0 +1,437 @@
+"""Runs orchestrators and entities without a host, against a script.
+
+    from dacapo.testing import Script
+
+    def test_an_order_waits_three_days_for_its_approval():
+        script = Script()
+        script.activity("reserve", lambda item: f"reservation of {item}")
+        script.event("Approval", True, after=timedelta(days=2))
+
+        run = script.run(order, "a lamp")
+
+        assert run.output == "reservation of a lamp is on its way"
+        assert run.calls == [("reserve", "a lamp")]
+        assert run.elapsed == timedelta(days=2)
+
+Time is skipped: a timer costs nothing. Activities and sub-orchestrations take no time unless the script says so.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from dacapo import payload
+from dacapo.action import (
+    Action,
+    CallActivity,
+    CallEntity,
+    CallHttp,
+    CallSubOrchestrator,
+    CreateTimer,
+    EntityId,
+    LockEntities,
+    RetryOptions,
+    WaitForExternalEvent,
+)
+from dacapo.entity import Operation
+from dacapo.failure import Failure
+from dacapo.function import Function, FunctionBuilder, Kind, name_of
+from dacapo.runner import Runner
+
+_NEVER = datetime.max.replace(tzinfo=timezone.utc)
+_NO_TIME = timedelta()
+
+
+@dataclass(frozen=True)
+class StartOrchestration:
+    name: str
+    input: str
+    instance_id: str
+
+
+@dataclass(frozen=True)
+class SendEvent:
+    instance_id: str
+    name: str
+    data: str
+
+
+@dataclass(frozen=True)
+class SignalEntity:
+    entity: EntityId
+    operation: str
+    input: str
+    deliver_at: datetime | None
+
+
+@dataclass(frozen=True)
+class SetCustomStatus:
+    status: str
+
+
+@dataclass(frozen=True)
+class ContinueAsNew:
+    input: str
+
+
+@dataclass
+class ScriptedRun:
+    """What an orchestrator did, and how it ended."""
+
+    actions: list[Any]
+    """Everything that it asked for, in order: the dataclasses of `dacapo.action` and of this module."""
+    elapsed: timedelta
+    failure: Failure | None = None
+    _output: str = "null"
+
+    @property
+    def output(self) -> Any:
+        """What it returned. Raises the failure if it failed."""
+        if self.failure is not None:
+            raise self.failure
+        return json.loads(self._output)
+
+    @property
+    def calls(self) -> list[tuple[str, Any]]:
+        """The activities that it called, with their inputs."""
+        return [(action.name, json.loads(action.input)) for action in self.actions if isinstance(action, CallActivity)]
+
+    @property
+    def custom_status(self) -> Any:
+        """The custom status that it set last."""
+        statuses = [action.status for action in self.actions if isinstance(action, SetCustomStatus)]
+        return json.loads(statuses[-1]) if statuses else None
+
+    @property
+    def continued_as_new(self) -> ContinueAsNew | None:
+        """How it continues as new, if it does."""
+        continued = [action for action in self.actions if isinstance(action, ContinueAsNew)]
+        return continued[-1] if continued else None
+
+
+@dataclass
+class _Answers:
+    """What calls of one function give: a function's results, or values one after the other, the last one for ever."""
+
+    give: Callable[..., Any]
+    takes: timedelta
+
+    @classmethod
+    def of(cls, outcomes: tuple[Any, ...], takes: timedelta) -> _Answers:
+        if len(outcomes) == 1 and isinstance(outcomes[0], FunctionBuilder):
+            return cls(outcomes[0].user_function, takes)
+        if len(outcomes) == 1 and callable(outcomes[0]) and not isinstance(outcomes[0], type):
+            return cls(outcomes[0], takes)
+        values = list(outcomes) or [None]
+        return cls(lambda *_: values.pop(0) if len(values) > 1 else values[0], takes)
+
+    def answer(self, *arguments: Any) -> str | Failure:
+        try:
+            value = self.give(*arguments)
+            if isinstance(value, BaseException):
+                raise value
+            return payload.encode(value)
+        except Exception as error:
+            return Failure.of(error)
+
+
+@dataclass
+class _Event:
+    name: str
+    data: str
+    at: datetime
+
+
+class Script:
+    """What the world does to one run of an orchestrator.
+
+    Answers are values, given one after the other, of which the last one stays; exceptions, which fail the call; or a
+    function that takes the input.
+    """
+
+    def __init__(
+        self,
+        *,
+        start: datetime = datetime(2026, 1, 1, tzinfo=timezone.utc),
+        instance_id: str = "test",
+        parent_instance_id: str | None = None,
+        version: str = "",
+    ):
+        self.start = start
+        self.instance_id = instance_id
+        self.parent_instance_id = parent_instance_id
+        self.version = version
+        self._answers: dict[tuple[type, str], _Answers] = {}
+        self._events: list[_Event] = []
+
+    def activity(self, name: str | FunctionBuilder | Callable, *outcomes: Any, takes: timedelta = _NO_TIME) -> Script:
+        """Answers the calls of an activity. A decorated activity without an answer is run itself."""
+        return self._answer(CallActivity, name_of(name), outcomes or _itself(name), takes)
+
+    def sub_orchestrator(self, name: str | FunctionBuilder, *outcomes: Any, takes: timedelta = _NO_TIME) -> Script:
+        """Answers the calls of a sub-orchestration."""
+        return self._answer(CallSubOrchestrator, name_of(name), outcomes, takes)
+
+    def entity(self, name: str, *outcomes: Any, takes: timedelta = _NO_TIME) -> Script:
+        """Answers the calls of entities of a name. A function takes the key, the operation and the input."""
+        return self._answer(CallEntity, name.lower(), outcomes, takes)
+
+    def http(self, *outcomes: Any, takes: timedelta = _NO_TIME) -> Script:
+        """Answers HTTP requests, with `{"statusCode", "headers", "content"}`. A function takes the request."""
+        return self._answer(CallHttp, "", outcomes, takes)
+
+    def event(self, name: str, data: Any = None, *, after: timedelta = _NO_TIME) -> Script:
+        """Raises an external event, so long after the start."""
+        self._events.append(_Event(name.lower(), payload.encode(data), self.start + after))
+        return self
+
+    def run(self, orchestrator: FunctionBuilder | Callable, input_: Any = None) -> ScriptedRun:
+        """Runs an orchestrator: a decorated one, the `main` of a v1 app, or the function itself."""
+        host = _ScriptedHost(self)
+        user_function = orchestrator.user_function if isinstance(orchestrator, FunctionBuilder) else orchestrator
+        runner = Runner([Function("orchestrator", Kind.ORCHESTRATOR, "context", user_function)])
+        run = ScriptedRun(host.actions, _NO_TIME)
+        encode = payload.encode if self.parent_instance_id else payload.encode_start_input
+        try:
+            run._output = runner.run_orchestrator(host, "orchestrator", encode(input_))
+        except Failure as failure:
+            run.failure = failure
+        if host.error is not None:
+            raise host.error
+        run.elapsed = host.now - self.start
+        return run
+
+    def _answer(self, kind: type, name: str, outcomes: tuple[Any, ...], takes: timedelta) -> Script:
+        self._answers[kind, name] = _Answers.of(outcomes, takes)
+        return self
+
+
+@dataclass
+class EntityRun:
+    """What an operation of an entity gave, and left."""
+
+    result: Any
+    state: Any
+    exists: bool
+    actions: list[Any] = field(default_factory=list)
+
+
+def run_entity(
+    entity: FunctionBuilder | Callable, operation: str, input_: Any = None, *, state: Any = None, key: str = "key"
+) -> EntityRun:
+    """Runs one operation of an entity on a state; None is no state. Raises `Failure` if it fails."""
+    user_function = entity.user_function if isinstance(entity, FunctionBuilder) else entity
+    name = entity.name if isinstance(entity, FunctionBuilder) else "entity"
+    host = _ScriptedHost(Script())
+    before = None if state is None else payload.encode(state)
+    wanted = Operation(EntityId(name, key), operation, payload.encode(input_), before)
+    runner = Runner([Function(name, Kind.ENTITY, "context", user_function)])
+    result, after = runner.run_entity_operation(host, wanted)
+    left = None if after is None else json.loads(after)
+    return EntityRun(json.loads(result), left, after is not None, host.actions)
+
+
+def orchestrator_generator_wrapper(generator: Generator[Any, Any, Any]) -> Iterator[Any]:
+    """Steps a generator on with the result of each task that it yields, and gives the tasks and the return value.
+
+    For unit tests of existing apps, whose tasks are mocks.
+    """
+    try:
+        task = next(generator)
+        while True:
+            yield task
+            try:
+                result = task.result
+            except Exception as error:
+                task = generator.throw(error)
+            else:
+                task = generator.send(result)
+    except StopIteration as end:
+        yield end.value
+
+
+@dataclass(eq=False)
+class _Pending:
+    """A scheduled action, and when and how it will complete."""
+
+    action: Action
+    due: datetime
+    result: str | Failure
+
+    def outcome(self) -> str | Failure:
+        return self.result
+
+    def cancel(self) -> None:
+        """The execution does not wait for it any more: nothing is left to do."""
+
+
+class _EventWait:
+    """A wait for an event, and the event that will end it."""
+
+    def __init__(self, action: WaitForExternalEvent, cancelled: Callable[[_EventWait], None]):
+        self.action = action
+        self.name = action.name.lower()
+        self.event: _Event | None = None
+        self._cancelled = cancelled
+
+    @property
+    def due(self) -> datetime:
+        return self.event.at if self.event else _NEVER
+
+    def outcome(self) -> str:
+        assert self.event is not None, "only what `wait` named is asked"
+        return self.event.data
+
+    def cancel(self) -> None:
+        self._cancelled(self)
+
+
+class _ScriptedHost:
+    """`dacapo.host.Host`, on a clock that jumps to whatever comes next."""
+
+    def __init__(self, script: Script):
+        self.now = script.start
+        self.actions: list[Any] = []
+        self.error: AssertionError | None = None
+        """What the script lacks. Kept, because the orchestrator may catch it."""
+        self._script = script
+        self._unread = sorted(script._events, key=lambda event: event.at)
+        self._event_waits: list[_EventWait] = []
+        self._random = random.Random(0)
+        self._started = 0
+
+    def schedule(self, action: Action) -> _Pending | _EventWait:
+        self.actions.append(action)
+        match action:
+            case CreateTimer(fire_at):
+                return _Pending(action, fire_at, "null")
+            case WaitForExternalEvent():
+                return self._wait_for_event(action)
+            case LockEntities():
+                return _Pending(action, self.now, "null")
+            case CallActivity(name, input_, retry) | CallSubOrchestrator(name, input_, _, retry):
+                return self._call(action, name, (payload.decode(input_),), retry)
+            case CallEntity(entity, operation, input_):
+                return self._call(action, entity.name.lower(), (entity.key, operation, payload.decode(input_)), None)
+            case CallHttp(request):
+                return self._call(action, "", (payload.decode(request),), None)
+
+    def wait(self, handles: Sequence[_Pending | _EventWait]) -> list[int]:
+        soonest = min(handle.due for handle in handles)
+        if soonest == _NEVER:
+            waiting = ", ".join(repr(handle.action) for handle in handles)
+            raise self._lack(f"the script is at its end, and the orchestrator still waits for {waiting}")
+        self.now = max(self.now, soonest)
+        due = [index for index, handle in enumerate(handles) if handle.due <= self.now]
+        return sorted(due, key=lambda index: handles[index].due)
+
+    def _call(self, action: Action, name: str, arguments: tuple, retry: RetryOptions | None) -> _Pending:
+        answers = self._script._answers.get((type(action), name))
+        if answers is None:
+            raise self._lack(f"the script has no answer for {action!r}")
+        due, interval, attempt = self.now, _NO_TIME, 1
+        while True:
+            due += answers.takes
+            outcome = answers.answer(*arguments)
+            if retry is None or not isinstance(outcome, Failure) or not _is_retried(outcome, attempt, retry):
+                return _Pending(action, due, outcome)
+            interval = _next_interval(interval, retry)
+            attempt += 1
+            due += interval
+            if retry.retry_timeout_in_milliseconds is not None:
+                if due - self.now >= timedelta(milliseconds=retry.retry_timeout_in_milliseconds):
+                    return _Pending(action, due - interval, outcome)
+
+    def _lack(self, message: str) -> AssertionError:
+        self.error = AssertionError(message)
+        return self.error
+
+    def _wait_for_event(self, action: WaitForExternalEvent) -> _EventWait:
+        wait = _EventWait(action, self._event_cancelled)
+        self._event_waits.append(wait)
+        self._deliver()
+        return wait
+
+    def _event_cancelled(self, wait: _EventWait) -> None:
+        self._event_waits.remove(wait)
+        if wait.event is not None:
+            self._unread = sorted([wait.event, *self._unread], key=lambda event: event.at)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Gives each unread event to the first wait of its name that has none."""
+        for event in list(self._unread):
+            name = event.name
+            wait = next((wait for wait in self._event_waits if wait.event is None and wait.name == name), None)
+            if wait is not None:
+                wait.event = event
+                self._unread.remove(event)
+
+    def start_orchestration(self, name: str, input_: str, instance_id: str | None) -> str:
+        self._started += 1
+        started = StartOrchestration(name, input_, instance_id or f"{self._script.instance_id}:{self._started}")
+        self.actions.append(started)
+        return started.instance_id
+
+    def send_event(self, instance_id: str, name: str, data: str) -> None:
+        self.actions.append(SendEvent(instance_id, name, data))
+
+    def signal_entity(self, entity: EntityId, operation: str, input_: str, deliver_at: datetime | None) -> None:
+        self.actions.append(SignalEntity(entity, operation, input_, deliver_at))
+
+    def unlock_entities(self) -> bool:
+        return True
+
+    def continue_as_new(self, input_: str) -> None:
+        self.actions.append(ContinueAsNew(input_))
+
+    def set_custom_status(self, status: str) -> None:
+        self.actions.append(SetCustomStatus(status))
+
+    def instance_id(self) -> str:
+        return self._script.instance_id
+
+    def execution_id(self) -> str:
+        return "execution"
+
+    def parent_instance_id(self) -> str | None:
+        return self._script.parent_instance_id
+
+    def version(self) -> str:
+        return self._script.version
+
+    def current_time(self) -> datetime:
+        return self.now
+
+    def new_guid(self) -> str:
+        return str(uuid.UUID(bytes=self.random_bytes(16), version=4))
+
+    def random_bytes(self, length: int) -> bytes:
+        return self._random.randbytes(length)
+
+    def is_replaying(self) -> bool:
+        return False
+
+
+def _itself(name: Any) -> tuple[Any, ...]:
+    return (name,) if isinstance(name, FunctionBuilder) else ()
+
+
+def _is_retried(failure: Failure, attempt: int, retry: RetryOptions) -> bool:
+    is_final = not failure.retriable or failure.error_type in retry.non_retriable_error_types
+    return not is_final and attempt < retry.max_number_of_attempts
+
+
+def _next_interval(previous: timedelta, retry: RetryOptions) -> timedelta:
+    if not previous:
+        return timedelta(milliseconds=retry.first_retry_interval_in_milliseconds)
+    interval = previous * retry.backoff_coefficient
+    if retry.max_retry_interval_in_milliseconds is None:
+        return interval
+    return min(interval, timedelta(milliseconds=retry.max_retry_interval_in_milliseconds))

@@ -1,0 +1,212 @@
+"""How apps declare functions, and what is said of those that are wrong."""
+
+import json
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import azure.durable_functions as df
+import azure.functions as func
+from dacapo import layout
+from dacapo.failure import Failure
+from dacapo.function import Kind
+from dacapo.runner import ActivityCall, Runner
+from dacapo.testing import run_entity
+
+
+class Order:
+    def __init__(self, item):
+        self.item = item
+
+    @staticmethod
+    def to_json(order):
+        return {"item": order.item}
+
+    @staticmethod
+    def from_json(data):
+        return Order(data["item"])
+
+
+def run_activity(app, name, input_):
+    return Runner(app.functions()).run_activity(ActivityCall(name, "i", 1, 2), input_)
+
+
+class Decorators(unittest.TestCase):
+    def test_names_come_from_the_trigger_the_decorator_or_the_function(self):
+        app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+        @app.activity_trigger(input_name="x", activity="ByTrigger")
+        def one(x): ...
+
+        @app.function_name("ByDecorator")
+        @app.activity_trigger(input_name="x")
+        def two(x): ...
+
+        @app.activity_trigger(input_name="x")
+        def three(x): ...
+
+        self.assertEqual([f.name for f in app.functions()], ["ByTrigger", "ByDecorator", "three"])
+
+    def test_other_triggers_are_accepted_and_named(self):
+        app, blueprint = df.DFApp(), df.Blueprint()
+
+        @blueprint.route(route="orchestrators/{name}", methods=["POST"])
+        @blueprint.durable_client_input(client_name="client")
+        async def start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse: ...
+
+        @app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:10")
+        @app.timer_trigger(schedule="0 * * * *", arg_name="timer")
+        @app.blob_output(arg_name="out", path="p", connection="c")
+        def nightly(timer: func.TimerRequest, out: func.Out[str]): ...
+
+        app.register_functions(blueprint)
+        self.assertEqual(app.functions(), [])
+        with self.assertRaises(AttributeError):
+            app.unknown_decorator
+        self.assertEqual(app.functions_of_others(), [("nightly", "timerTrigger"), ("start", "httpTrigger")])
+
+    def test_a_binding_that_a_durable_function_cannot_have(self):
+        app = df.DFApp()
+
+        @app.queue_output(arg_name="out", queue_name="q", connection="c")
+        @app.activity_trigger(input_name="x")
+        def enqueue(x, out): ...
+
+        with self.assertRaisesRegex(ValueError, "`enqueue` has a binding that Dacapo has not: queueOutput"):
+            app.functions()
+
+    def test_functions_can_be_called_and_unwrapped_as_in_existing_tests(self):
+        app = df.DFApp()
+
+        @app.orchestration_trigger(context_name="context")
+        def orchestrator(context):
+            yield "task"
+
+        self.assertEqual(list(orchestrator.build().get_user_function().orchestrator_function(None)), ["task"])
+
+    def test_models_can_be_imported_from_where_they_were(self):
+        from azure.durable_functions.models.DurableOrchestrationContext import DurableOrchestrationContext
+        from azure.durable_functions.models.Task import TaskBase
+
+        self.assertIs(DurableOrchestrationContext, df.DurableOrchestrationContext)
+        self.assertIs(TaskBase, df.TaskBase)
+
+
+class Activities(unittest.TestCase):
+    def test_async_activities_and_the_context(self):
+        app = df.DFApp()
+
+        @app.activity_trigger(input_name="city")
+        async def hello(city, context: func.Context):
+            return [city, context.attempt, context.function_name]
+
+        self.assertEqual(json.loads(run_activity(app, "hello", '"Tokyo"')), ["Tokyo", 2, "hello"])
+
+    def test_objects_travel_in_envelopes(self):
+        app = df.DFApp()
+
+        @app.activity_trigger(input_name="order")
+        def double(order):
+            return Order(order.item * 2)
+
+        envelope = {"__class__": "Order", "__module__": __name__, "__data__": {"item": "ab"}}
+        answer = json.loads(run_activity(app, "double", json.dumps(envelope)))
+        self.assertEqual(answer, {**envelope, "__data__": {"item": "abab"}})
+
+    def test_an_exception_is_a_failure_with_a_traceback(self):
+        app = df.DFApp()
+
+        @app.activity_trigger(input_name="x")
+        def bad(x):
+            raise LookupError("gone")
+
+        with self.assertRaises(Failure) as caught:
+            run_activity(app, "bad", "null")
+        failure = caught.exception
+        self.assertEqual((failure.error_type, failure.message, failure.retriable), ("LookupError", "gone", True))
+        self.assertIn('raise LookupError("gone")', failure.details)
+        self.assertNotIn("runner.py", failure.details)
+
+
+class Entities(unittest.TestCase):
+    def test_state_is_made_kept_and_deleted(self):
+        def entity(context):
+            match context.operation_name:
+                case "add":
+                    context.set_state(context.get_state(lambda: 0) + context.get_input())
+                case "get":
+                    context.set_result(context.get_state())
+                case "delete":
+                    context.destruct_on_exit()
+
+        self.assertEqual(run_entity(entity, "add", 2).state, 2)
+        self.assertEqual(run_entity(entity, "get", state=5).result, 5)
+        self.assertEqual(run_entity(entity, "get", state=5).state, 5)
+        self.assertFalse(run_entity(entity, "delete", state=5).exists)
+
+    def test_an_entity_cannot_wait(self):
+        import asyncio
+
+        async def entity(context):
+            await asyncio.sleep(1)
+
+        with self.assertRaisesRegex(Failure, "cannot sleep"):
+            run_entity(entity, "x")
+
+
+class Folders(unittest.TestCase):
+    def load(self, files):
+        with tempfile.TemporaryDirectory() as root:
+            for path, text in files.items():
+                Path(root, path).parent.mkdir(exist_ok=True)
+                Path(root, path).write_text(text)
+            sys.path.insert(0, root)
+            known = set(sys.modules)
+            try:
+                return layout.load(Path(root))
+            finally:
+                sys.path.remove(root)
+                for name in set(sys.modules) - known:
+                    del sys.modules[name]
+
+    def test_classic_folders(self):
+        def declared(*types, **more):
+            return json.dumps({"bindings": [{"name": "context", "type": kind} for kind in types], **more})
+
+        app = self.load(
+            {
+                "Hello/function.json": declared("orchestrationTrigger"),
+                "Hello/__init__.py": "from ..shared import x\ndef main(context): return x",
+                "Say/function.json": declared("activityTrigger", scriptFile="say.py", entryPoint="run"),
+                "Say/say.py": "from __app__.shared import x\ndef run(context): return x",
+                "Start/function.json": declared("httpTrigger", "durableClient"),
+                "shared.py": "x = 1",
+            }
+        )
+        self.assertEqual(
+            [(f.name, f.kind) for f in app.functions], [("Hello", Kind.ORCHESTRATOR), ("Say", Kind.ACTIVITY)]
+        )
+        self.assertEqual(app.skipped, [("Start", "httpTrigger")])
+
+    def test_what_is_wrong_is_said(self):
+        activity = json.dumps({"bindings": [{"name": "x", "type": "activityTrigger"}]})
+        app = "import azure.durable_functions as df\napp = df.DFApp()\n"
+        twice = "@app.activity_trigger(input_name='x')\ndef a(x): ...\n@app.activity_trigger('x', 'A')\ndef b(x): ...\n"
+        for files, message in (
+            ({}, "neither a function_app.py nor a folder"),
+            ({"function_app.py": ""}, "one app, .*: there are none"),
+            ({"function_app.py": app + "other = df.DFApp()"}, "one app, .*: there are several"),
+            ({"function_app.py": app}, "no orchestrator, activity or entity"),
+            ({"function_app.py": app + twice}, "two functions are called `A`"),
+            ({"A/function.json": "{"}, "A/function.json is not JSON"),
+            ({"A/function.json": "{}"}, "no list of `bindings`"),
+            ({"A/function.json": activity}, "names the scriptFile __init__.py, which is not there"),
+            ({"A/function.json": activity, "A/__init__.py": ""}, "A/__init__.py has no function `main`"),
+        ):
+            with self.subTest(message), self.assertRaisesRegex(layout.AppError, message):
+                self.load(files)
+
+
+if __name__ == "__main__":
+    unittest.main()
