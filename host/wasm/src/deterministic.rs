@@ -18,7 +18,7 @@ use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{AsContextMut as _, Engine, Store, StoreContextMut};
 
 use crate::bindings::{self, Task, logging, orchestration, types};
-use crate::config::Policy;
+use crate::config::{BetweenSlices, Policy};
 use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
 use crate::slices::FUEL_SLICE;
@@ -52,6 +52,9 @@ pub(crate) struct Shared {
     last_words: Mutex<LastWords>,
     /// What the host may still do for the guest in this turn or operation, in units of fuel.
     host_fuel: AtomicU64,
+    /// What the host has done for the guest since it last let go for that, in units of fuel.
+    host_slice: AtomicU64,
+    between_slices: BetweenSlices,
 }
 
 /// What answers the guest.
@@ -66,21 +69,23 @@ fn lock<T>(scope: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub fn of_execution(execution: SharedExecution) -> Arc<Self> {
-        Self::new(Scope::Execution(execution))
+    pub fn of_execution(execution: SharedExecution, between_slices: BetweenSlices) -> Arc<Self> {
+        Self::new(Scope::Execution(execution), between_slices)
     }
 
-    pub fn of_operation(operation: SharedOperation) -> Arc<Self> {
-        Self::new(Scope::Operation(operation))
+    pub fn of_operation(operation: SharedOperation, between_slices: BetweenSlices) -> Arc<Self> {
+        Self::new(Scope::Operation(operation), between_slices)
     }
 
-    fn new(scope: Scope) -> Arc<Self> {
+    fn new(scope: Scope, between_slices: BetweenSlices) -> Arc<Self> {
         Arc::new(Self {
             scope,
             waiting: AtomicBool::new(false),
             sleeping: Mutex::default(),
             last_words: Mutex::default(),
             host_fuel: AtomicU64::new(0),
+            host_slice: AtomicU64::new(0),
+            between_slices,
         })
     }
 
@@ -89,8 +94,15 @@ impl Shared {
     /// called once for each call of the guest, not for each poll of it, so that a replay spends the same.
     pub fn spend(&self, bytes: usize) -> wasmtime::Result<()> {
         const CALL_FUEL: u64 = 200;
-        let left = self.host_fuel.load(Ordering::Relaxed).checked_sub(CALL_FUEL.saturating_add(bytes as u64));
+        let fuel = CALL_FUEL.saturating_add(bytes as u64);
+        let left = self.host_fuel.load(Ordering::Relaxed).checked_sub(fuel);
         self.host_fuel.store(left.unwrap_or(0), Ordering::Relaxed);
+        // The guest's own slices do not count what the host does. It runs on the thread of the turn, which may sleep here.
+        let slice = self.host_slice.load(Ordering::Relaxed).saturating_add(fuel);
+        self.host_slice.store(if slice < FUEL_SLICE { slice } else { 0 }, Ordering::Relaxed);
+        if slice >= FUEL_SLICE {
+            self.between_slices.pass();
+        }
         left.map(|_| ()).ok_or_else(|| wasmtime::Trap::OutOfFuel.into())
     }
 

@@ -157,7 +157,7 @@ fn describe_in(
 ) -> Result<Vec<(FunctionName, FunctionKind)>, DeployError> {
     // What a tenant may have by default, whatever the host could give: `describe` only lists names.
     let policy = Arc::new(Policy { limits: GuestLimits::default().within(most), ..Policy::default() });
-    let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))));
+    let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))), BetweenSlices::default());
     let mut store = Deterministic::store(engine, policy, shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
     let described = slices::run(pin!(describe.call::<(), bindings::Described>(&mut store, ())), &BetweenSlices::default());
     let error = match described {

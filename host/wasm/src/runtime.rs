@@ -425,7 +425,7 @@ impl Executor for Tenant {
             prepared.orchestrator.clone().ok_or_else(|| format!("version {version} does not export `run-orchestrator`"))?;
         let seat = inner.seat(&prepared)?;
         let name = execution.lock().expect("a turn panicked; its execution is never used again").context().name.clone();
-        let store = self.store(version, Shared::of_execution(execution))?;
+        let store = self.store(version, Shared::of_execution(execution, inner.config.between_slices.clone()))?;
         Ok(Box::new(OrchestratorGuest::new(
             store,
             entry,
@@ -444,7 +444,7 @@ impl Executor for Tenant {
         let entry = prepared.entity.clone().filter(|_| prepared.has(FunctionKind::Entity, &name));
         let entry = entry.ok_or_else(|| format!("version {version} has no entity '{name}'"))?;
         let seat = inner.seat(&prepared)?;
-        let store = self.store(version, Shared::of_operation(scope))?;
+        let store = self.store(version, Shared::of_operation(scope, inner.config.between_slices.clone()))?;
         Ok(Box::new(WasmEntityGuest::new(store, entry, name, inner.config.between_slices.clone(), seat)))
     }
 

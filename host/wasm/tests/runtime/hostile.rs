@@ -1,8 +1,11 @@
 //! Guests that attack the boundary: each is stopped, with a word that says why, and in little time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use dacapo_core::Failure;
+use dacapo_wasm::BetweenSlices;
 
 use crate::activities;
 use crate::entities::Entity;
@@ -51,10 +54,19 @@ fn what_the_host_does_for_a_guest_costs_it_fuel() {
         "(loop $again (call $random (i32.const 65536) (i32.const 80)) (global.set $heap (i32.const 16384)) (br $again)) (call $done)",
         "(loop $again (drop (call $now)) (br $again)) (call $done)",
     ] {
-        let begun = Instant::now();
-        let host = Host::with(|setup| setup.policy.limits.fuel_per_turn = 20_000_000);
+        let (begun, passes) = (Instant::now(), Arc::new(AtomicU32::new(0)));
+        let counted = passes.clone();
+        let host = Host::with(|setup| {
+            setup.policy.limits.fuel_per_turn = 20_000_000;
+            setup.between_slices = BetweenSlices::new(move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+            });
+        });
         expect(&host.outcome(&Guest::orchestrator(body)).unwrap_err(), "FuelExhausted", "units of fuel");
         assert!(begun.elapsed() < Duration::from_secs(10), "{body}: {:?}", begun.elapsed());
+        // Slices of a million units: others have their turn while the host works, too.
+        let passes = passes.load(Ordering::Relaxed);
+        assert!(passes > 15, "{body}: it let go {passes} times");
     }
     let printing = "(loop $again (call $print (i32.const 1) (i32.const 100000) (i32.const 4000)) (br $again)) (call $done)";
     expect(&Host::new().outcome(&wasi::on_wasi(printing)).unwrap_err(), "FuelExhausted", "units of fuel");

@@ -9,7 +9,7 @@ use dacapo_core::{
     Delivery, Event, ExecutionId, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message, Row, Seq, Timestamp,
     VersionId,
 };
-use dacapo_wasm::{Account, Compiler, Config, GuestLimits, OutboundBytes, Policy, PoolSize, Runtime, Tenant};
+use dacapo_wasm::{Account, BetweenSlices, Compiler, Config, GuestLimits, OutboundBytes, Policy, PoolSize, Runtime, Tenant};
 use tempfile::TempDir;
 
 use crate::guest::Guest;
@@ -30,6 +30,7 @@ pub struct Setup {
     pub pool: PoolSize,
     pub policy: Policy,
     pub compiler: Compiler,
+    pub between_slices: BetweenSlices,
 }
 
 impl Host {
@@ -49,10 +50,15 @@ impl Host {
             activity_time: Duration::from_secs(20),
             activity_log_bytes: 10_000,
         };
-        let mut setup =
-            Setup { pool: PoolSize::small(), policy: Policy { limits, ..Policy::default() }, compiler: Compiler::InProcess };
+        let mut setup = Setup {
+            pool: PoolSize::small(),
+            policy: Policy { limits, ..Policy::default() },
+            compiler: Compiler::InProcess,
+            between_slices: BetweenSlices::default(),
+        };
         configure(&mut setup);
-        let Setup { pool, policy, compiler } = setup;
+        let Setup { pool, policy, compiler, between_slices } = setup;
+        config.between_slices = between_slices;
         config.most = policy.limits.clone();
         config.pool = pool;
         config.compiler = compiler;
