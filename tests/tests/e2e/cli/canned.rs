@@ -47,8 +47,9 @@ impl CannedHost {
         std::thread::spawn(move || {
             for answer in answers {
                 let Ok((connection, _)) = listener.accept() else { return };
-                let request = exchange(connection, &answer);
-                asked.lock().unwrap().push(request);
+                // Before the answer: with it the command ends, and the test looks at what was asked.
+                asked.lock().unwrap().push(read(&connection));
+                write(&connection, &answer);
             }
         });
         Self { url, requests }
@@ -63,8 +64,8 @@ impl CannedHost {
     }
 }
 
-fn exchange(connection: TcpStream, answer: &Canned) -> String {
-    let mut reader = BufReader::new(connection.try_clone().unwrap());
+fn read(connection: &TcpStream) -> String {
+    let mut reader = BufReader::new(connection);
     let mut head = Vec::new();
     for line in reader.by_ref().lines() {
         match line.unwrap() {
@@ -80,18 +81,19 @@ fn exchange(connection: TcpStream, answer: &Canned) -> String {
     reader.read_exact(&mut body).unwrap();
     let token = header("x-ms-continuation-token").map(|token| format!(" token={token}")).unwrap_or_default();
     let line = head[0].replace("/runtime/webhooks/durabletask/", "").replace(" HTTP/1.1", "");
-    let request = format!("{line}{token} {}", String::from_utf8(body).unwrap()).trim().to_owned();
+    format!("{line}{token} {}", String::from_utf8(body).unwrap()).trim().to_owned()
+}
 
+fn write(mut connection: &TcpStream, answer: &Canned) {
     let Canned { status, content_type, headers, body } = answer;
     if *status == 0 {
-        return request;
+        return;
     }
     let mut response = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-type: {content_type}\r\n");
     for (name, value) in *headers {
         response += &format!("{name}: {value}\r\n");
     }
-    (&connection).write_all(format!("{response}\r\n{body}").as_bytes()).unwrap();
-    request
+    connection.write_all(format!("{response}\r\n{body}").as_bytes()).unwrap();
 }
 
 /// Runs a command on a host that gives these answers; what it must ask, and what it must exit with and say.
