@@ -1,7 +1,8 @@
 //! The one engine. Whatever changes what a guest computes or how it is compiled is decided here.
 
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails, WasmFeatures,
+    Collector, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails,
+    WasmFeatures,
 };
 
 use crate::config::{GuestLimits, PoolSize};
@@ -47,8 +48,8 @@ fn code() -> Config {
     config.consume_fuel(true);
 
     // What compilers of guest languages emit by default is on (wasmtime's defaults): SIMD, bulk memory, multi-value,
-    // reference types, tail calls, extended constants. Off: 64-bit memories, because no guest tool chain needs them and
-    // their accesses are always checked. Exceptions and GC need wasmtime's `gc`, which is not compiled in.
+    // reference types, tail calls, extended constants, exceptions, garbage collection. Off: 64-bit memories, because no
+    // guest tool chain needs them and their accesses are always checked.
     config.wasm_memory64(false);
     config.wasm_component_model(true);
 
@@ -69,6 +70,8 @@ fn code() -> Config {
     // the processor; the guard catches the offsets beyond.
     config.memory_reservation(4 << 30);
     config.memory_guard_size(32 << 20);
+    // A guest's objects lie in one more memory of the pool, which its memory limit counts as the others.
+    config.collector(Collector::Copying);
     config
 }
 
@@ -79,6 +82,7 @@ fn pooling(limits: &GuestLimits, pool: &PoolSize) -> PoolingAllocationConfig {
     config.total_component_instances(slots);
     config.total_stacks(slots);
     config.total_memories(slots);
+    config.total_gc_heaps(slots);
     config.total_tables(slots.saturating_mul(TABLES_PER_SLOT));
     config.total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_SLOT));
     config.max_memory_size(limits.orchestrator_memory_bytes.max(limits.activity_memory_bytes));

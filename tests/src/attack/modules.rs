@@ -5,8 +5,6 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use hyper::Method;
-use wit_component::StringEncoding;
-use wit_parser::Resolve;
 
 use super::attacker::{Attacker, Tally};
 use super::attacks::{Expected, Played};
@@ -133,14 +131,7 @@ pub fn app(more: &str, describe: &str, orchestrator: &str) -> Vec<u8> {
         (data (i32.const 200) "evil")
         (data (i32.const 300) "null"))"#
     );
-    let mut module = wat::parse_str(wat).expect("it is WAT");
-    let mut resolve = Resolve::default();
-    resolve.push_path(crate::workspace().join("guest-sdk/wit")).expect("the contract is WIT");
-    let world = "package test:app; world app { include dacapo:guest/app@0.1.0; }";
-    let package = resolve.push_str("app.wit", world).expect("it is WIT");
-    let world = resolve.select_world(&[package], Some("app")).expect("the world is there");
-    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("it can be embedded");
-    module
+    wat::parse_str(wat).expect("it is WAT")
 }
 
 fn leb(mut number: usize) -> Vec<u8> {
