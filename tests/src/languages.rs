@@ -57,7 +57,8 @@ pub fn build(language: Language, folder: &str) -> Result<PathBuf> {
     }
     eprintln!("building {folder}");
     let mut command = Command::new(binary()?);
-    command.arg("build").arg(&source).arg("--out").arg(&file).arg("--tools").arg(workspace().join("target/toolchains/sdk"));
+    command.arg("build").arg(&source).arg("--out").arg(&file);
+    command.arg("--tools").arg(workspace().join(format!("target/toolchains/{language:?}")));
     command.env("PATH", path_with_toolchains(language)?).stdin(Stdio::null());
     let output = command.output().context("running `dacapo build`")?;
     let said = [output.stdout, output.stderr].concat();
