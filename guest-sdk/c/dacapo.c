@@ -425,23 +425,23 @@ static const char *skip_value(const char *at) {
 
 /* Walks through the items of an array or the members of an object. */
 typedef struct walk {
-    const char *next;
-    bool of_members;
+    const char *at;   /* the bracket or the comma before the next one; NULL at the end */
+    bool is_whole;    /* it ended with the bracket */
     const char *name; /* of a member, at its quote */
     const char *value;
     const char *end;
 } walk;
 
-static walk walk_through(const char *json) {
-    const char *at = skip_space(json);
-    return (walk){.next = *at == '[' || *at == '{' ? at : NULL, .of_members = *at == '{'};
-}
-
-static bool walk_on(walk *w) {
-    /* `next` is the bracket or the comma before what comes next. */
-    const char *at = w->next ? skip_space(w->next + 1) : "";
-    w->next = NULL;
-    if (w->of_members) {
+static bool walk_on(walk *w, bool of_members) {
+    if (!w->at) return false;
+    bool is_first = *w->at != ',';
+    const char *at = skip_space(w->at + 1);
+    w->at = NULL;
+    if (is_first && (*at == ']' || *at == '}')) {
+        w->is_whole = true;
+        return false;
+    }
+    if (of_members) {
         w->name = at;
         if (*at != '"' || !(at = skip_string(at))) return false;
         at = skip_space(at);
@@ -452,28 +452,33 @@ static bool walk_on(walk *w) {
     w->end = skip_value(at);
     if (!w->end) return false;
     at = skip_space(w->end);
-    if (*at == ',') w->next = at;
+    if (*at == ',') w->at = at;
+    w->is_whole = *at == ']' || *at == '}';
     return true;
 }
 
-size_t dacapo_json_length(const char *json) {
-    size_t length = 0;
-    for (walk w = walk_through(json); walk_on(&w);) length++;
-    return length;
+static walk walk_through(const char *json, char bracket) {
+    const char *at = skip_space(json);
+    return (walk){.at = *at == bracket ? at : NULL};
 }
 
-const char *dacapo_json_item(const char *json, size_t index) {
-    walk w = walk_through(json);
-    while (!w.of_members && walk_on(&w)) {
-        if (index-- == 0) return copy(w.value, (size_t)(w.end - w.value));
+const char *const *dacapo_json_items(const char *json, size_t *count) {
+    walk w = walk_through(json, '[');
+    *count = 0;
+    while (walk_on(&w, false)) ++*count;
+    if (!w.is_whole) {
+        *count = 0;
+        return NULL;
     }
-    return NULL;
+    const char **items = dacapo_alloc(*count * sizeof *items), **item = items;
+    for (w = walk_through(json, '['); walk_on(&w, false);) *item++ = copy(w.value, (size_t)(w.end - w.value));
+    return items;
 }
 
 const char *dacapo_json_member(const char *json, const char *name) {
     const char *found = NULL;
-    walk w = walk_through(json);
-    while (w.of_members && walk_on(&w)) {
+    walk w = walk_through(json, '{');
+    while (walk_on(&w, true)) {
         const char *end = skip_string(w.name);
         const char *decoded = dacapo_json_to_string(copy(w.name, (size_t)(end - w.name)));
         if (decoded && strcmp(decoded, name) == 0) found = copy(w.value, (size_t)(w.end - w.value));

@@ -276,11 +276,10 @@ const char *dacapo_json_to_string(const char *json);
 bool dacapo_json_to_number(const char *json, double *number);
 bool dacapo_json_to_bool(const char *json, bool *value);
 
-/* The number of items of an array or members of an object; 0 for all else. */
-size_t dacapo_json_length(const char *json);
+/* The items of an array, as JSON. NULL if it is none. */
+const char *const *dacapo_json_items(const char *json, size_t *count);
 
-/* An item of an array, a member of an object (the last of that name), as JSON; or NULL if there is none. */
-const char *dacapo_json_item(const char *json, size_t index);
+/* A member of an object (the last of that name), as JSON. NULL if there is none. */
 const char *dacapo_json_member(const char *json, const char *name);
 
 #ifdef __cplusplus
