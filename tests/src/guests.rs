@@ -4,7 +4,6 @@
 //! A guest is the same whoever builds it.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use dacapo::build::rust::TARGET;
 pub use dacapo::build::rust::Toolchain;
 
+use crate::packages::lock;
 use crate::workspace;
 
 const PROFILE: &str = "guest";
@@ -27,7 +27,7 @@ pub fn build() -> Result<PathBuf> {
 pub fn build_with(toolchain: Toolchain) -> Result<PathBuf> {
     let target_dir = workspace().join("target").join("guests");
     std::fs::create_dir_all(&target_dir).with_context(|| format!("creating {}", target_dir.display()))?;
-    let _lock = lock(&target_dir)?;
+    let _lock = lock(&target_dir.join(".dacapo-guests.lock"), "the guests")?;
     let packages = packages()?;
     eprintln!("building {} guests with {}", packages.len(), toolchain.name());
     let mut command = quiet(toolchain.cargo_build());
@@ -64,10 +64,13 @@ fn find_or_install() -> Result<Toolchain> {
     )
 }
 
-/// A folder with a `Cargo.toml` in `examples` or in `tests/fixtures` is a guest, and its package is named after it.
+/// A folder with a `Cargo.toml` in one of these is a guest, and its package is named after it.
+const FOLDERS: [(&str, &str); 3] =
+    [("examples", "example"), ("tests/fixtures", "fixture"), ("tests/fixtures/conformance", "fixture-conformance")];
+
 fn packages() -> Result<Vec<String>> {
     let mut packages = Vec::new();
-    for (folder, prefix) in [("examples", "example"), ("tests/fixtures", "fixture")] {
+    for (folder, prefix) in FOLDERS {
         let folder = workspace().join(folder);
         let entries = std::fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
         for entry in entries {
@@ -79,17 +82,6 @@ fn packages() -> Result<Vec<String>> {
     }
     packages.sort();
     Ok(packages)
-}
-
-/// Held until it is dropped.
-fn lock(target_dir: &Path) -> Result<File> {
-    let path = target_dir.join(".dacapo-guests.lock");
-    let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
-    if file.try_lock().is_err() {
-        eprintln!("waiting for another process that builds the guests");
-        file.lock().with_context(|| format!("locking {}", path.display()))?;
-    }
-    Ok(file)
 }
 
 /// The command without what an outer cargo, which may run this, says about its own build.
