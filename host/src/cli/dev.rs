@@ -134,8 +134,11 @@ impl OwnHost {
         let settings = settings_for_developing(&app.join(OWN_FOLDER).join("data"), &address)?;
         let (sender, end) = channel();
         let serve = move || {
-            let start =
-                Start { door: Door::Open, secrets_key: SecretsKeySource::default(), announce: Announce { json, ready_file: None } };
+            let start = Start {
+                door: Door::Open,
+                secrets_key: SecretsKeySource::default(),
+                announce: Announce { json, ready_file: None },
+            };
             // Nobody listens any more when this command has ended already.
             let _ = sender.send(run(settings, &start).map_err(CliError::from));
         };
