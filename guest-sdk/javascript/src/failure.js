@@ -10,10 +10,11 @@ const CAUSES_MAX = 16;
 
 /** An error with a type that callers can match on, and that a retry policy respects. */
 export class DurableError extends Error {
-  constructor(message, { type = "DurableError", retriable = true, cause } = {}) {
+  constructor(message, { type = "DurableError", retriable = true, properties, cause } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = type;
     this.retriable = retriable;
+    this.properties = properties;
   }
 }
 
@@ -31,11 +32,13 @@ export class TaskFailedError extends Error {
   }
 }
 
-let propertiesOf = () => undefined;
+const ownProperties = (error) => (error instanceof DurableError ? error.properties : undefined);
+
+let propertiesOf = ownProperties;
 
 /** Takes what `df.app.setExceptionPropertiesProvider` was given. */
 export function setExceptionPropertiesProvider(provider) {
-  propertiesOf = provider ? (error) => provider.getExceptionProperties(error) : () => undefined;
+  propertiesOf = provider ? (error) => provider.getExceptionProperties(error) ?? ownProperties(error) : ownProperties;
 }
 
 /** Where an uncaught failure of a task ends the caller, the caller fails with the same failure. */
@@ -48,11 +51,12 @@ export function errorOfFailure(failure, taskName, taskId) {
 }
 
 export function failureOfError(error) {
+  // What is thrown may be anything, and reading it may throw.
   return failureOfTask.get(error) ?? {
-    errorType: errorType(error),
-    message: messageOf(error),
-    details: details(error),
-    retriable: !(error?.retriable === false || error?.isNonRetriable === true),
+    errorType: safely(() => errorType(error)) ?? "Error",
+    message: safely(() => messageOf(error)) ?? "what was thrown has no text",
+    details: safely(() => details(error)) ?? null,
+    retriable: safely(() => !(error?.retriable === false || error?.isNonRetriable === true)) ?? true,
   };
 }
 
