@@ -137,20 +137,20 @@ func CallEntity[R any](ctx *Context, entity EntityID, operation string, input an
 }
 
 // SignalEntity sends a one-way operation to an entity.
-func (e effects) SignalEntity(entity EntityID, operation string, input any) error {
-	return e.signal(entity, operation, input, nil)
+func (ctx *effects) SignalEntity(entity EntityID, operation string, input any) error {
+	return ctx.signal(entity, operation, input, nil)
 }
 
 // SignalEntityAt sends a one-way operation that is not run before a moment.
-func (e effects) SignalEntityAt(entity EntityID, operation string, input any, at time.Time) error {
+func (ctx *effects) SignalEntityAt(entity EntityID, operation string, input any, at time.Time) error {
 	moment := float64(at.UnixMilli())
-	return e.signal(entity, operation, input, &moment)
+	return ctx.signal(entity, operation, input, &moment)
 }
 
-func (e effects) signal(entity EntityID, operation string, input any, at *float64) error {
+func (ctx *effects) signal(entity EntityID, operation string, input any, at *float64) error {
 	text, err := encodeInput(input)
 	if err == nil {
-		e.host.SignalEntity(contract.EntityID(entity), operation, text, at)
+		ctx.host.SignalEntity(contract.EntityID(entity), operation, text, at)
 	}
 	return err
 }

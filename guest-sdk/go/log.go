@@ -12,7 +12,7 @@ import (
 const LevelTrace = slog.LevelDebug - 4
 
 // Log writes to the host's log. From an orchestrator each line is written once, not once per replay.
-func (e effects) Log() *slog.Logger { return newLogger(e.host) }
+func (ctx *effects) Log() *slog.Logger { return newLogger(ctx.host) }
 
 // Log writes to the host's log.
 func (ctx *ActivityContext) Log() *slog.Logger { return newLogger(ctx.host) }
