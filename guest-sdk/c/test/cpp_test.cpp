@@ -1,9 +1,4 @@
-// Tests of dacapo.hpp, natively. From this folder:
-//
-//     zig cc -c -I.. -o /tmp/dacapo.o ../dacapo.c
-//     zig cc -c -I.. -o /tmp/dacapo_test.o ../dacapo_test.c
-//     zig c++ -std=c++23 -fno-exceptions -Wall -Wextra -Werror -I.. -o /tmp/cpp_test cpp_test.cpp /tmp/dacapo.o /tmp/dacapo_test.o
-//     /tmp/cpp_test
+// Tests of dacapo.hpp, natively: see run.sh.
 #include <cstdio>
 #include <string>
 #include <vector>
