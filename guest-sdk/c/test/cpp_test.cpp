@@ -88,6 +88,9 @@ result<std::vector<int>> transfer(point amounts) {
         }
     }
     dacapo::signal_entity(to, "note");
+    dacapo::signal_entity_at(dacapo::now() + milliseconds(7), to, "note", "later");
+    dacapo::send_event(dacapo::start_orchestration("mail", amounts.x), "Go", true);
+    if (!dacapo::create_timer_at(dacapo::now()).await()) return fail({"Late", "the timer was"});
     auto slow = dacapo::call_sub_orchestrator<none>("audit", amounts, "audit-1");
     auto timer = dacapo::create_timer(milliseconds(500));
     if (dacapo::wait_any(slow, timer) == 1) return balances;
@@ -102,6 +105,9 @@ static void a_lock_ends_with_its_scope() {
     dacapo_run run = dacapo_script_run(script, "transfer", "{\"x\":3,\"y\":3}");
     CHECK(!run.outcome.failure && from_json<std::vector<int>>(run.outcome.output) == (std::vector{4, 8}) && run.elapsed == 500);
     CHECK(std::string(run.actions[3]) == "unlock-entities" && std::string(run.actions[4]) == "signal-entity @account@grace note null");
+    CHECK(dacapo_did(&run, "signal-entity @account@grace note \"later\" at 1767225600007"));
+    CHECK(dacapo_did(&run, "start-orchestration mail 3 as test:1") && dacapo_did(&run, "send-event test:1 Go true"));
+    CHECK(dacapo_did(&run, "create-timer 0") && dacapo_did(&run, "create-timer 500"));
     CHECK(dacapo_did(&run, "call-sub-orchestrator audit {\"x\":3,\"y\":3,\"label\":null} as audit-1"));
     dacapo_script_free(script);
 
