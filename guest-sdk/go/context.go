@@ -2,7 +2,6 @@ package dacapo
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -35,7 +34,7 @@ func CallActivity[R any](ctx *Context, name string, input any, options ...Activi
 		option.callActivity(&with)
 	}
 	task := ctx.host.CallActivity(name, text, with.retry)
-	return scheduled(ctx, task, decodeOutput[R](failureInvalidOutput, fmt.Sprintf("the output of `%s`", name)))
+	return scheduled[R](ctx, task, failureInvalidOutput, "the output of `"+name+"`")
 }
 
 // CallSubOrchestrator schedules a child orchestration. It fails with "InstanceAlreadyExists" if the [InstanceID] that it
@@ -50,14 +49,14 @@ func CallSubOrchestrator[R any](ctx *Context, name string, input any, options ..
 		option.callSubOrchestrator(&with)
 	}
 	task := ctx.host.CallSubOrchestrator(name, text, with.instanceID, with.retry)
-	return scheduled(ctx, task, decodeOutput[R](failureInvalidOutput, fmt.Sprintf("the output of `%s`", name)))
+	return scheduled[R](ctx, task, failureInvalidOutput, "the output of `"+name+"`")
 }
 
 // WaitForExternalEvent waits for the next unread event of that name (compared ignoring case). Events that came earlier
 // were kept. [Task.AwaitFor] bounds the wait.
 func WaitForExternalEvent[R any](ctx *Context, name string) *Task[R] {
 	task := ctx.host.WaitForExternalEvent(name)
-	return scheduled(ctx, task, decodeOutput[R](failureInvalidEventData, fmt.Sprintf("the data of the event `%s`", name)))
+	return scheduled[R](ctx, task, failureInvalidEventData, "the data of the event `"+name+"`")
 }
 
 // CreateTimer schedules a timer. Any duration is fine, years too.
@@ -71,7 +70,7 @@ func (ctx *Context) CreateTimerAt(fireAt time.Time) *Timer {
 }
 
 func (ctx *Context) createTimer(fireAt float64) *Timer {
-	return scheduled(ctx, ctx.host.CreateTimer(fireAt), decodeOutput[struct{}](failureInvalidOutput, "the output of a timer"))
+	return scheduled[struct{}](ctx, ctx.host.CreateTimer(fireAt), failureInvalidOutput, "the output of a timer")
 }
 
 // Sleep waits so long, durably.
