@@ -13,10 +13,14 @@ import (
 	"dacapo.dev/sdk/dacapotest"
 )
 
-// orchestrator registers the orchestrator of one test, under the name of the test.
+var registered int
+
+// orchestrator registers the orchestrator of one test, under a name of its own.
 func orchestrator[In, Out any](t *testing.T, run func(ctx *dacapo.Context, in In) (Out, error)) string {
-	dacapo.Orchestrator(t.Name(), run)
-	return t.Name()
+	registered++
+	name := fmt.Sprintf("%s-%d", t.Name(), registered)
+	dacapo.Orchestrator(name, run)
+	return name
 }
 
 func expect[T any](t *testing.T, run *dacapotest.Run, want T) {
@@ -134,12 +138,12 @@ func TestAPanicNamesTheLine(t *testing.T) {
 }
 
 func TestWhatIsNotJSONOrOfAnotherTypeIsAFailure(t *testing.T) {
-	dacapo.Activity("TestDecode", func(*dacapo.ActivityContext, int) (any, error) { return make(chan int), nil })
-	run := dacapotest.RunActivity(t, "TestDecode", "five", 1)
+	name := orchestrator(t, func(*dacapo.Context, int) (any, error) { return make(chan int), nil })
+	run := dacapotest.NewScript().Run(t, name, "five")
 	if run.Failure == nil || run.Failure.Type != "InvalidInput" || !run.Failure.NotRetriable {
 		t.Errorf("got %+v", run.Failure)
 	}
-	run = dacapotest.RunActivity(t, "TestDecode", 5, 1)
+	run = dacapotest.NewScript().Run(t, name, 5)
 	if run.Failure == nil || run.Failure.Type != "InvalidOutput" {
 		t.Errorf("got %+v", run.Failure)
 	}
