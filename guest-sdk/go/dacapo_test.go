@@ -164,6 +164,22 @@ func (c *counter) add(ctx *dacapo.EntityContext, amount int) (int, error) {
 
 func init() {
 	dacapo.Entity("counter", dacapo.Operation("add", (*counter).add))
+	dacapo.Activity("send", func(ctx *dacapo.ActivityContext, address string) (string, error) {
+		ctx.Log().Warn("sending", "attempt", ctx.Attempt())
+		links, err := ctx.Links(ctx.InstanceID())
+		if err != nil || address == "" {
+			return "", errors.Join(err, errors.New("nobody to send to"))
+		}
+		return fmt.Sprintf("%s: %s-%d", address, links.ID, ctx.TaskID()), nil
+	})
+}
+
+func TestAnActivityKnowsItsCall(t *testing.T) {
+	expect(t, dacapotest.RunActivity(t, "send", "ada", 2), "ada: test-0")
+	run := dacapotest.RunActivity(t, "send", "", 1)
+	if run.Failure == nil || run.Failure.Message != "nobody to send to" || run.Failure.NotRetriable {
+		t.Errorf("got %+v", run.Failure)
+	}
 }
 
 func TestAnOperationChangesTheState(t *testing.T) {
