@@ -89,6 +89,14 @@ export class DurableOrchestrationContext {
     return this.#actions.waitForExternalEvent(name);
   }
 
+  startOrchestration(name, input, instanceId) {
+    return this.#actions.startOrchestration(name, input, instanceId);
+  }
+
+  sendEvent(instanceId, name, data) {
+    this.#actions.sendEvent(instanceId, name, data);
+  }
+
   continueAsNew(input) {
     this.#actions.continueAsNew(input);
   }

@@ -10,10 +10,11 @@ const CAUSES_MAX = 16;
 
 /** An error with a type that callers can match on, and that a retry policy respects. */
 export class DurableError extends Error {
-  constructor(message, { type = "DurableError", retriable = true, cause } = {}) {
+  constructor(message, { type = "DurableError", retriable = true, properties, cause } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = type;
     this.retriable = retriable;
+    this.properties = properties;
   }
 }
 
@@ -31,11 +32,13 @@ export class TaskFailedError extends Error {
   }
 }
 
-let propertiesOf = () => undefined;
+const ownProperties = (error) => (error instanceof DurableError ? error.properties : undefined);
+
+let propertiesOf = ownProperties;
 
 /** Takes what `df.app.setExceptionPropertiesProvider` was given. */
 export function setExceptionPropertiesProvider(provider) {
-  propertiesOf = provider ? (error) => provider.getExceptionProperties(error) : () => undefined;
+  propertiesOf = provider ? (error) => provider.getExceptionProperties(error) ?? ownProperties(error) : ownProperties;
 }
 
 /** Where an uncaught failure of a task ends the caller, the caller fails with the same failure. */

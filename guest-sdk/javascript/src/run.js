@@ -141,7 +141,8 @@ export class Run {
   /** An event goes to the first wait of its name that is wanted; it takes the handle, and leaves its own for the other. */
   #receiver(handle) {
     const holder = this.#open.get(handle);
-    if (!(holder instanceof EventTask) || holder.isWanted) {
+    // One that was given up meanwhile takes nothing: the host has put the event back.
+    if (!(holder instanceof EventTask) || holder.isWanted || holder.isSettled) {
       return holder;
     }
     const wanted = this.#openEventTasks(holder.eventName).find((task) => task.isWanted);
@@ -152,9 +153,6 @@ export class Run {
     this.track(holder);
     wanted.handle = handle;
     this.track(wanted);
-    if (holder.isGivenUp) {
-      holder.cancel();
-    }
     return wanted;
   }
 

@@ -77,18 +77,21 @@ export class ScriptedHost {
     }
   }
 
+  /** Completes all that is due at the next moment at which something is. */
   #skipToNext() {
     this.#due.sort((a, b) => a.at - b.at);
-    const next = this.#due.shift();
-    if (!next) {
+    if (this.#due.length === 0) {
       const names = [...this.#waits].filter(([, waits]) => waits.some(isOpen)).map(([name]) => name);
       throw new Error(`the orchestrator waits for the event '${names.join("' or '")}', and the test raises no more of them`);
     }
-    this.#now = Math.max(this.#now, next.at);
-    if (next.event) {
-      this.#deliver(next.event, next.outcome);
-    } else {
-      this.#complete(next.handle, next.outcome);
+    this.#now = Math.max(this.#now, this.#due[0].at);
+    const later = this.#due.findIndex(({ at }) => at > this.#now);
+    for (const { event, handle, outcome } of this.#due.splice(0, later === -1 ? this.#due.length : later)) {
+      if (event) {
+        this.#deliver(event, outcome);
+      } else {
+        this.#complete(handle, outcome);
+      }
     }
   }
 
@@ -101,6 +104,14 @@ export class ScriptedHost {
     }
   }
 
+  /** An event that a wait got and nobody read goes to the next wait, before those that came later. */
+  #putBack(name, outcome) {
+    const later = this.#events.get(name) ?? [];
+    this.#events.set(name, []);
+    this.#deliver(name, outcome);
+    this.#events.get(name).push(...later);
+  }
+
   #complete(handle, outcome) {
     if (isOpen(handle)) {
       handle.settled = outcome;
@@ -108,14 +119,25 @@ export class ScriptedHost {
     }
   }
 
-  #handle() {
+  /** @param putBack for a wait: takes the event if the wait is given up before anybody has read it */
+  #handle(putBack) {
     const handle = {
       settled: null,
-      outcome: () => handle.settled,
+      isRead: false,
+      outcome: () => {
+        handle.isRead = true;
+        return handle.settled;
+      },
       cancel: () => {
-        const cancels = isOpen(handle);
-        handle.settled ??= failed("Canceled", "canceled");
-        return cancels;
+        const event = handle.settled;
+        if (event && (!putBack || handle.isRead)) {
+          return false;
+        }
+        handle.settled = failed("Canceled", "canceled");
+        if (event) {
+          putBack(event);
+        }
+        return true;
       },
     };
     return handle;
@@ -166,7 +188,7 @@ export class ScriptedHost {
   waitForExternalEvent(name) {
     this.actions.push({ type: "waitForExternalEvent", name });
     const key = name.toLowerCase();
-    const handle = this.#handle();
+    const handle = this.#handle((event) => this.#putBack(key, event));
     const [kept, ...others] = this.#events.get(key) ?? [];
     if (kept) {
       this.#events.set(key, others);

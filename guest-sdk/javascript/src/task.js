@@ -153,7 +153,6 @@ export class HostTask extends Task {
  */
 export class EventTask extends HostTask {
   #run;
-  isGivenUp = false;
   isSetAside = false;
 
   constructor(run, eventName) {
@@ -180,26 +179,14 @@ export class EventTask extends HostTask {
     }
   }
 
-  /** Gives up the wait: it completes with nothing, and an event that comes later is left for others. */
+  /**
+   * Gives up the wait: it completes with nothing. An event that comes later, or that arrived together with what won the
+   * race, is left for others.
+   */
   cancel() {
-    if (this.isSettled) {
-      return;
-    }
-    if (this.handle === null || this.handle.cancel()) {
+    if (!this.isSettled) {
       this.complete(undefined);
-    } else {
-      this.isGivenUp = true;
-    }
-  }
-
-  /** An event that arrived together with what won the race is raised again, so that the next wait gets it. */
-  take(outcome) {
-    if (this.isGivenUp && outcome.tag === "ok") {
-      const { host } = this.#run;
-      host.sendEvent(host.instanceId(), this.eventName, outcome.val);
-      this.complete(undefined);
-    } else {
-      super.take(outcome);
+      this.handle?.cancel();
     }
   }
 }

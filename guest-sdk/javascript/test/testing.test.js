@@ -201,6 +201,52 @@ test("a wait that is given up while its event is on its way leaves it to the nex
   assert.deepEqual(outcomes, [["went", null], ["went", null], [null, "went"], [null, null]]);
 });
 
+test("a wait that is given up when its event has arrived leaves it to the next", async () => {
+  const stopped = orchestrator("stopped", async (ctx) => {
+    const [stop, go] = [ctx.waitForExternalEvent("Stop"), ctx.waitForExternalEvent("Go")];
+    const { task } = await ctx.any([stop, go]);
+    go.cancel();
+    return [task === stop, await ctx.waitForExternalEvent("Go"), await ctx.waitForExternalEvent("Go")];
+  });
+  const { output } = await testOrchestrator(stopped).event("Stop", null, { after: 5 }).event("Go", 1, { after: 5 }).event("Go", 2, { after: 5 }).run();
+  assert.deepEqual(output, [true, 1, 2]);
+});
+
+test("what the original has not: scheduling without waiting, giving up a wait, starting and sending", async () => {
+  df.app.orchestration("additions", function* (context) {
+    context.df.createTimer(new Date(1000)).schedule().cancel();
+    const go = context.df.waitForExternalEvent("Go").schedule();
+    go.cancel();
+    const id = context.df.startOrchestration("other", { a: 1 }, "other-1");
+    context.df.sendEvent(id, "Go", 5);
+    return [id, go.isCompleted];
+  });
+  const { output, actions } = await testOrchestrator("additions").run();
+  assert.deepEqual(output, ["other-1", true]);
+  assert.deepEqual(actions, [
+    { type: "createTimer", fireAt: new Date(1000) },
+    { type: "waitForExternalEvent", name: "Go" },
+    { type: "startOrchestration", name: "other", input: { a: 1 }, instanceId: "other-1" },
+    { type: "sendEvent", instanceId: "other-1", name: "Go", data: 5 },
+  ]);
+});
+
+test("properties of a failure reach the caller", async () => {
+  df.app.orchestration("asksWhy", function* (context) {
+    try {
+      yield context.df.callActivity("charge");
+    } catch ({ failureDetails: { errorType, properties, isNonRetriable } }) {
+      return { errorType, properties, isNonRetriable };
+    }
+  });
+  const { output } = await testOrchestrator("asksWhy")
+    .activity("charge", () => {
+      throw new DurableError("no", { type: "Declined", retriable: false, properties: { cents: 1999 } });
+    })
+    .run();
+  assert.deepEqual(output, { errorType: "Declined", properties: { cents: 1999 }, isNonRetriable: true });
+});
+
 test("HTTP, custom status and continue as new", async () => {
   df.app.orchestration("calls", function* (context) {
     const response = yield context.df.callHttp({ method: "POST", url: "http://example.org/", body: { a: 1 }, enablePolling: false });

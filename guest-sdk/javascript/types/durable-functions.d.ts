@@ -12,6 +12,13 @@ export interface Task {
   isCompleted: boolean;
   isFaulted: boolean;
   result?: unknown;
+  /** Schedules it now, rather than when it is first yielded. */
+  schedule(): this;
+}
+
+export interface EventTask extends Task {
+  /** Gives up the wait: an event that comes later is left for the next one. */
+  cancel: () => void;
 }
 
 export interface TimerTask extends Task {
@@ -77,7 +84,10 @@ export declare class DurableOrchestrationContext {
   /** Of any length: there is no limit of six days. */
   createTimer(fireAt: Date): TimerTask;
   /** Events that came before are kept, also through `continueAsNew`; several waits are served first come, first served. */
-  waitForExternalEvent(name: string): Task;
+  waitForExternalEvent(name: string): EventTask;
+  /** Starts an orchestration that runs on its own, and gives its id. */
+  startOrchestration(name: string, input?: unknown, instanceId?: string): string;
+  sendEvent(instanceId: string, name: string, data?: unknown): void;
   continueAsNew(input: unknown): void;
   setCustomStatus(customStatusObject: unknown): void;
   newGuid(input: string): string;

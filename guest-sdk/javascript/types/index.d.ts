@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" />
+
 /** A number of milliseconds, or a sum of units. */
 export type Duration =
   | number
@@ -80,6 +82,11 @@ export interface Task<T = unknown> extends PromiseLike<T> {
   readonly result: T | undefined;
 }
 
+export interface EventTask<T = unknown> extends Task<T> {
+  /** Gives up the wait: an event that comes later is left for the next one. */
+  cancel(): void;
+}
+
 export interface TimerTask extends Task<void> {
   readonly isCanceled: boolean;
   /** Gives it up. One that has completed cannot be canceled. */
@@ -124,7 +131,7 @@ export interface OrchestratorContext {
   sleep(duration: Duration): TimerTask;
 
   /** The next event of that name (ignoring case) that was not read yet. */
-  waitForExternalEvent<T = unknown>(name: string): Task<T>;
+  waitForExternalEvent<T = unknown>(name: string): EventTask<T>;
   /** Gives `undefined` when the time is up, and leaves a later event for the next wait. */
   waitForExternalEvent<T = unknown>(name: string, options: { timeout: Duration }): Promise<T | undefined>;
 
@@ -229,9 +236,11 @@ export class EntityId {
 
 /** A failure with a type that callers match on. */
 export class DurableError extends Error {
-  constructor(message?: string, options?: { type?: string; retriable?: boolean; cause?: unknown });
+  constructor(message?: string, options?: { type?: string; retriable?: boolean; properties?: Record<string, unknown>; cause?: unknown });
   /** Whether a retry policy may try again. */
   readonly retriable: boolean;
+  /** What callers get as `failureDetails.properties`. */
+  readonly properties?: Record<string, unknown>;
 }
 
 export interface FailureDetails {

@@ -35,7 +35,7 @@ from dacapo.entity import DurableEntityContext
 from dacapo.failure import Failure
 from dacapo.function import Entity, FunctionBuilder, Orchestrator
 from dacapo.runner import ActivityCall
-from dacapo.task import TaskBase, TaskState, TimerTask
+from dacapo.task import EventTask, TaskBase, TaskState, TimerTask
 
 __all__ = [
     "ActivityCall",
@@ -47,6 +47,7 @@ __all__ = [
     "DurableOrchestrationContext",
     "Entity",
     "EntityId",
+    "EventTask",
     "Failure",
     "FunctionBuilder",
     "ManagedIdentityTokenSource",

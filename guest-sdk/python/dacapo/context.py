@@ -20,11 +20,10 @@ from dacapo.action import (
     EntityId,
     LockEntities,
     RetryOptions,
-    WaitForExternalEvent,
 )
 from dacapo.execution import Execution
 from dacapo.function import FunctionBuilder, name_of
-from dacapo.task import AtomicTask, TaskBase, TimerTask, WhenAllTask, WhenAnyTask, create_timer
+from dacapo.task import AtomicTask, EventTask, TaskBase, TimerTask, WhenAllTask, WhenAnyTask, create_timer
 
 FunctionName = str | Callable | FunctionBuilder
 
@@ -147,10 +146,10 @@ class DurableOrchestrationContext:
         """A timer that fires at a moment, however far away. Without a time zone it is in UTC."""
         return create_timer(self._execution, fire_at)
 
-    def wait_for_external_event(self, name: str, expected_type: type | None = None) -> TaskBase:
+    def wait_for_external_event(self, name: str, expected_type: type | None = None) -> EventTask:
         """Waits for the next unread external event of that name (compared ignoring case). Events that came earlier
         were kept, in order."""
-        return self._task(WaitForExternalEvent(name), expected_type)
+        return EventTask(self._execution, name, partial(payload.decode, expected_type=expected_type))
 
     def call_entity(
         self, entityId: EntityId, operationName: str, operationInput: Any = None, expected_type: type | None = None
@@ -170,11 +169,13 @@ class DurableOrchestrationContext:
         headers: dict[str, str] | None = None,
         token_source: TokenSource | None = None,
         is_raw_str: bool = False,
+        *,
+        enable_polling: bool = True,
     ) -> TaskBase:
         """Sends an HTTP request. The result has `statusCode`, `headers` and `content`.
 
         The content is sent as JSON, or as it is if it is a text and `is_raw_str` says so. A 202 with a `Location` is
-        polled until the answer is another.
+        polled until the answer is another, unless `enable_polling` is false.
         """
         if token_source is not None:
             raise NotImplementedError("call_http: a token_source needs Azure; put the token into the headers")
@@ -185,6 +186,8 @@ class DurableOrchestrationContext:
             request["headers"] = headers
         if content is not None:
             request["content"] = content if is_raw_str else json.dumps(content)
+        if not enable_polling:
+            request["asynchronousPatternEnabled"] = False
         return self._task(CallHttp(payload.encode(request)), None)
 
     def task_all(self, activities: Iterable[TaskBase]) -> TaskBase:

@@ -123,15 +123,28 @@ class AtomicTask(TaskBase):
         self._settle(TaskState.SUCCEEDED, value)
 
     def _give_up(self) -> None:
-        # Work that was asked for goes on; a timer or a wait for an event only serves whoever waits.
-        if isinstance(self.action, CreateTimer | WaitForExternalEvent):
-            self._cancel()
+        """Work that was asked for goes on."""
 
     def _cancel(self) -> None:
         if self._handle is not None:
             self._execution.close(self)
             self._handle.cancel()
         self._settle(TaskState.FAILED, Failure("Canceled", "it was given up", retriable=False))
+
+
+class EventTask(AtomicTask):
+    """A wait for an event."""
+
+    def __init__(self, execution: Execution, name: str, decode: Callable[[str], Any]):
+        super().__init__(execution, WaitForExternalEvent(name), decode)
+
+    def cancel(self) -> None:
+        """Gives it up: an event that comes later is left for the next wait. It counts as failed then."""
+        if not self.is_completed:
+            self._cancel()
+
+    def _give_up(self) -> None:
+        self.cancel()
 
 
 class TimerTask(AtomicTask):

@@ -95,6 +95,16 @@ class Generators(unittest.TestCase):
         run = Script().event("Go").activity("end").run(orchestrator)
         self.assertEqual((run.output, run.elapsed), (True, timedelta()))
 
+    def test_a_wait_that_is_given_up_leaves_its_event_to_the_next(self):
+        def orchestrator(context):
+            stop, go = context.wait_for_external_event("stop"), context.wait_for_external_event("go")
+            winner = yield context.task_any([stop, go])
+            go.cancel()
+            return [winner is stop, go.is_failed, (yield context.wait_for_external_event("go"))]
+
+        run = Script().event("stop", after=MINUTE).event("go", 5, after=MINUTE).run(orchestrator)
+        self.assertEqual(run.output, [True, True, 5])
+
     def test_a_timer_that_has_fired_cannot_be_cancelled(self):
         def orchestrator(context):
             timer = context.create_timer(context.current_utc_datetime)
@@ -335,6 +345,17 @@ class Async(unittest.TestCase):
 
         script = Script().entity("counter", lambda key, operation, amount: [key, operation, amount])
         self.assertEqual(script.run(orchestrator).output, ["a", "add", 2])
+
+
+class Http(unittest.TestCase):
+    def test_whether_a_202_is_polled_is_said_to_the_host(self):
+        def orchestrator(context):
+            polled = yield context.call_http("GET", "http://example.org/")
+            plain = yield context.call_http("GET", "http://example.org/", enable_polling=False)
+            return [polled, plain]
+
+        run = Script().http(lambda request: request.get("asynchronousPatternEnabled")).run(orchestrator)
+        self.assertEqual(run.output, [None, False])
 
 
 class Inputs(unittest.TestCase):

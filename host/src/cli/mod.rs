@@ -1,6 +1,6 @@
 //! The command line: one file per command.
 //!
-//! All commands but `serve`, `config`, `delete-task-hub`, `replay`, `new-secrets-key`, `key create --offline`, `completion` and
+//! All commands but `new`, `build`, `serve`, `config`, `delete-task-hub`, `replay`, `new-secrets-key`, `key create --offline`, `completion` and
 //! `compile-module` speak HTTP to a running host
 //! ([`client`]). What a
 //! command prints goes through [`output`], what went wrong through [`error`], which also gives the exit code. What commands
@@ -14,6 +14,7 @@
 
 mod apps;
 mod audit;
+mod build;
 mod check;
 mod client;
 mod compile_module;
@@ -44,6 +45,7 @@ mod key;
 mod list_entities;
 mod live;
 mod migrate;
+mod new;
 mod new_secrets_key;
 mod output;
 mod pages;
@@ -111,6 +113,8 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::New),
+    Build(build::Build),
     Serve(Box<serve::Serve>),
     Config(Box<config::Config>),
     Deploy(deploy::Deploy),
@@ -170,6 +174,8 @@ pub fn main() -> ExitCode {
 impl Command {
     fn run(self) -> Result<(), CliError> {
         match self {
+            Command::New(command) => command.run(),
+            Command::Build(command) => command.run(),
             Command::Serve(command) => command.run(),
             Command::Config(command) => command.run(),
             Command::Deploy(command) => command.run(),

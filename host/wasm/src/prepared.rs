@@ -183,6 +183,7 @@ fn throw_away_execution(policy: &Policy) -> Execution {
         parent: None,
     };
     let mut execution = Execution::new(context, policy.execution.clone());
-    execution.begin_live_turn(dacapo_core::Timestamp(0));
+    // Not 0: Go's runtime takes that for a clock that does not work, and does not start.
+    execution.begin_live_turn(dacapo_core::Timestamp(1));
     execution
 }

@@ -14,6 +14,7 @@ _TASKS = {
     "TaskBase": dacapo.TaskBase,
     "TaskState": dacapo.TaskState,
     "AtomicTask": AtomicTask,
+    "EventTask": dacapo.EventTask,
     "TimerTask": dacapo.TimerTask,
     "CompoundTask": CompoundTask,
     "WhenAllTask": WhenAllTask,

@@ -1,0 +1,3 @@
+//! Guests in every language: apps built as their authors build them, on a real host.
+
+mod conformance;
