@@ -18,7 +18,7 @@ use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{AsContextMut as _, Engine, Store, StoreContextMut};
 
 use crate::bindings::{self, Task, logging, orchestration, types};
-use crate::config::{BetweenSlices, Policy};
+use crate::config::{BetweenSlices, GuestLimits, Policy};
 use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
 use crate::slices::FUEL_SLICE;
@@ -108,6 +108,11 @@ impl Shared {
     pub fn role(&self) -> Role {
         match self.scope {
             Scope::Execution(_) => Role::Orchestrator,
+    /// Notes all the fuel of a turn or an operation as spent: of a guest that was stopped in the middle nobody can ask.
+    pub fn spend_all(&self, limits: &GuestLimits) {
+        self.either(|execution| execution.spend(limits.fuel_per_turn), |operation| operation.spend(limits.fuel_per_turn));
+    }
+
             Scope::Operation(_) => Role::Entity,
         }
     }

@@ -27,7 +27,7 @@ use crate::manifest::Manifest;
 use crate::orchestrator::OrchestratorGuest;
 use crate::prepared::Prepared;
 use crate::report::{self, Finding};
-use crate::{DeployError, engine, http_activity, imports};
+use crate::{DeployError, engine, http_activity};
 
 /// What all tenants share: the engine, its pool of guests, and the versions. Cheap to clone: clones share everything.
 #[derive(Clone)]
@@ -277,9 +277,8 @@ impl Inner {
         let prepared = self.place(version, || self.admit(version, bytes, limits))?;
         self.manifests().insert(version, Arc::new(manifest.clone()));
         let functions = prepared.functions.clone();
-        let only_activities = functions.iter().all(|(_, kind)| *kind == FunctionKind::Activity);
-        let denied = if only_activities { Vec::new() } else { imports::denied_in_orchestrators(&prepared.component) };
-        Ok(App { version, functions, manifest, report: report::findings(denied, bytes) })
+        let report = report::findings(prepared.denied_in_orchestrators(), bytes);
+        Ok(App { version, functions, manifest, report })
     }
 
     fn manifests(&self) -> MutexGuard<'_, HashMap<VersionId, Arc<Option<Manifest>>>> {
