@@ -78,8 +78,8 @@ pub fn inspect(wasm: &[u8]) -> Result<Inspection, SetupError> {
     };
     // Libraries read foreign bytes here, and some panic at them.
     match catch_unwind(AssertUnwindSafe(|| inspection.look_at(wasm))) {
-        Ok(seen) => seen?,
-        Err(_) => inspection.trouble(&DeployError::invalid(format_args!("the compiler gives up on it"))),
+        Ok(looked) => looked?,
+        Err(_) => inspection.refuse([DeployError::invalid(format_args!("the compiler gives up on it"))]),
     }
     Ok(inspection)
 }
@@ -90,47 +90,37 @@ impl Inspection {
         self.troubles.is_empty()
     }
 
-    fn trouble(&mut self, why: &DeployError) {
-        self.troubles.push(why.to_string());
-    }
-
-    fn refuse(&mut self, why: impl IntoIterator<Item = ModuleError>) {
+    fn refuse(&mut self, why: impl IntoIterator<Item = DeployError>) {
         self.troubles.extend(why.into_iter().map(|why| why.to_string()));
     }
 
     fn look_at(&mut self, wasm: &[u8]) -> Result<(), SetupError> {
-        let layer = match Layer::of(wasm) {
-            Ok(layer) => layer,
-            Err(why) => return Ok(self.refuse([why])),
-        };
-        self.kind = Some(if layer == Layer::Component { FileKind::Component } else { FileKind::CoreModule });
-        let outline = match Outline::of(wasm) {
-            Ok(outline) => outline,
-            Err(why) => return Ok(self.refuse([ModuleError::invalid(format_args!("{why}"))])),
-        };
-        self.outline(layer, &outline);
-        let component = match wrap(wasm) {
-            Ok(component) => component,
-            Err(why) => {
-                self.imports = imports_of_module(&outline);
-                let all = if layer == Layer::Module { wrap::lacks(&outline) } else { Vec::new() };
-                return Ok(self.refuse(if all.is_empty() { vec![why] } else { all }));
-            }
-        };
-        match imports_of_component(&component) {
-            Ok(imports) => self.imports = imports,
-            Err(why) => return Ok(self.refuse([why])),
+        if let Err(why) = self.read(wasm) {
+            self.refuse(why);
         }
-        match Manifest::read(wasm) {
-            Ok(manifest) => self.manifest = manifest,
-            Err(why) => self.trouble(&why),
-        }
-        let unknown: Vec<ModuleError> = self.imports.iter().filter_map(|import| imports::unknown(&import.interface)).collect();
-        self.refuse(unknown);
         match self.fits() {
             true => self.run(wasm),
             false => Ok(()),
         }
+    }
+
+    /// What can be seen without running it. The error: what is wrong with that.
+    fn read(&mut self, wasm: &[u8]) -> Result<(), Vec<DeployError>> {
+        let layer = Layer::of(wasm).map_err(|why| vec![why.into()])?;
+        self.kind = Some(if layer == Layer::Component { FileKind::Component } else { FileKind::CoreModule });
+        let outline = Outline::of(wasm).map_err(|why| vec![DeployError::invalid(format_args!("{why}"))])?;
+        self.outline(layer, &outline);
+        self.manifest = Manifest::read(wasm).map_err(|why| vec![why])?;
+        let component = wrap(wasm).map_err(|why| {
+            self.imports = imports_of_module(&outline);
+            let all = if layer == Layer::Module { wrap::lacks(&outline) } else { Vec::new() };
+            let all = if all.is_empty() { vec![why] } else { all };
+            all.into_iter().map(DeployError::from).collect::<Vec<_>>()
+        })?;
+        self.imports = imports_of_component(&component).map_err(|why| vec![why.into()])?;
+        let unknown = self.imports.iter().filter_map(|import| imports::unknown(&import.interface));
+        let unknown: Vec<DeployError> = unknown.map(DeployError::from).collect();
+        if unknown.is_empty() { Ok(()) } else { Err(unknown) }
     }
 
     fn outline(&mut self, layer: Layer, outline: &Outline<'_>) {
@@ -154,7 +144,7 @@ impl Inspection {
             .and_then(|component| Prepared::new(component, &most, &deterministic, &activities));
         match prepared {
             Ok(prepared) => self.describe(&prepared, wasm),
-            Err(why) => self.trouble(&why),
+            Err(why) => self.refuse([why]),
         }
         Ok(())
     }
