@@ -4,7 +4,7 @@
 //! A guest is the same whoever builds it.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -65,8 +65,12 @@ fn find_or_install() -> Result<Toolchain> {
 }
 
 /// A folder with a `Cargo.toml` in one of these is a guest, and its package is named after it.
-const FOLDERS: [(&str, &str); 3] =
-    [("examples", "example"), ("tests/fixtures", "fixture"), ("tests/fixtures/conformance", "fixture-conformance")];
+const FOLDERS: [(&str, &str); 4] = [
+    ("examples", "example"),
+    ("examples/polyglot", "example-polyglot"),
+    ("tests/fixtures", "fixture"),
+    ("tests/fixtures/conformance", "fixture-conformance"),
+];
 
 fn packages() -> Result<Vec<String>> {
     let mut packages = Vec::new();

@@ -16,6 +16,6 @@ pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
     let own = job.folder.join("node_modules/.bin/asc");
     let asc: PathBuf = if own.exists() { own } else { ASC.find()? };
     let mut command = Command::new(asc);
-    command.args(["--config", "asconfig.json", "--target", "release", "--outFile"]).arg(job.out).current_dir(job.folder);
+    command.args(["--config", "asconfig.json", "--outFile"]).arg(job.out).current_dir(job.folder);
     tool::run(&mut command)
 }

@@ -46,7 +46,7 @@ pub(super) fn build(job: &Job<'_>, dialect: Dialect) -> Result<(), BuildError> {
             objects.push(linker.compile(Dialect::Cpp, &source, job, &objects_folder)?);
         }
     }
-    tool::run(linker.command().args(["-O2", "-s", "-mexec-model=reactor", "-o"]).arg(job.out).args(objects))
+    tool::run(linker.command().args(["-Os", "-s", "-mexec-model=reactor", "-o"]).arg(job.out).args(objects))
 }
 
 impl Dialect {
@@ -109,7 +109,7 @@ impl Compiler {
         let name = source.file_name().expect("it is a file").to_string_lossy();
         let object = objects.join(format!("{name}.o"));
         let mut command = self.command();
-        command.args(dialect.flags()).args(["-O2", "-Wall", "-c", "-I"]).arg(job.sdk("c"));
+        command.args(dialect.flags()).args(["-Os", "-Wall", "-c", "-I"]).arg(job.sdk("c"));
         tool::run(command.arg("-o").arg(&object).arg(source).current_dir(job.folder))?;
         Ok(object)
     }

@@ -6,6 +6,7 @@
 //!
 //! - [`Language`]: how an app of it is recognised;
 //! - `sdk`: the SDKs that this binary carries; `template`: the new apps that it carries;
+//! - [`Watch`]: whether sources have changed;
 //! - `tool`: programs on the path, run in sight; [`BuildError`] says how to get one that is missing;
 //! - one file for each tool chain: `rust`, `javascript`, `python`, `go`, `c` (and C++), `zig`, `assemblyscript`, `kotlin`, `wat`.
 
@@ -22,6 +23,7 @@ mod sdk;
 mod template;
 mod tool;
 mod wat;
+mod watch;
 mod zig;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ use dacapo_wasm::Manifest;
 pub use error::BuildError;
 pub use language::Language;
 pub use template::{Template, write_new_app};
+pub use watch::Watch;
 
 /// The folder beside an app's sources that is ours: SDKs, what is built on the way, the data of `dacapo dev`.
 pub const OWN_FOLDER: &str = ".dacapo";
@@ -131,7 +134,6 @@ fn attach_manifest(job: &Job<'_>) -> Result<(), BuildError> {
     }
     let manifest = std::fs::read(&path).map_err(BuildError::file("reading", &path))?;
     let built = std::fs::read(job.out).map_err(BuildError::file("reading", job.out))?;
-    let whole = Manifest::attach(&manifest, &built)
-        .map_err(|why| BuildError::Sources(format!("{}: {why}", path.display())))?;
+    let whole = Manifest::attach(&manifest, &built).map_err(|why| BuildError::Sources(format!("{}: {why}", path.display())))?;
     std::fs::write(job.out, whole).map_err(BuildError::file("writing", job.out))
 }

@@ -5,7 +5,7 @@ use dacapo_wasm::{Finding, Manifest};
 
 use super::apps::App;
 use super::check::app_of;
-use super::client::{Connection, Target};
+use super::client::{Answer, Client, Connection, Target};
 use super::error::CliError;
 use super::output::{note, print, print_table, shell_word, table};
 use super::{gate, versions};
@@ -46,10 +46,8 @@ pub(super) struct Deploy {
 
 impl Deploy {
     pub fn run(self) -> Result<(), CliError> {
-        let bytes = self.bytes()?;
-        // What is wrong with a manifest the host says.
-        let own = || Manifest::read(&bytes).ok().flatten().and_then(|manifest| manifest.name);
-        let name = self.app.or_else(own).or_else(|| app_of(&self.file)).unwrap_or_default();
+        let bytes = with_manifest(&self.file, self.manifest.as_deref())?;
+        let name = self.app.unwrap_or_else(|| name_of(&self.file, &bytes));
         let client = self.connection.client();
         // The first version of an app has no histories to go on with.
         if self.check && client.get(&versions::target(&name))?.status != 404 {
@@ -65,8 +63,7 @@ impl Deploy {
         }
         let target =
             Target::host(["admin", "apps", name.as_str()]).with_some("label", self.label).with_some("weight", self.weight);
-        let answer =
-            client.post_body(&target, "application/wasm", &bytes)?.success(|| format!("{} deploys no apps", client.server()))?;
+        let answer = post(&client, &target, &bytes)?;
         if self.connection.json {
             return print(answer.text);
         }
@@ -85,15 +82,32 @@ impl Deploy {
         }
         Ok(())
     }
+}
 
-    /// The file, with the manifest that lies beside it.
-    fn bytes(&self) -> Result<Vec<u8>, CliError> {
-        let read = |file: &Path| std::fs::read(file).map_err(|why| CliError::file("reading", file, &why));
-        let bytes = read(&self.file)?;
-        let beside = || Some(self.file.with_extension("manifest.json")).filter(|file| file.exists());
-        let Some(file) = self.manifest.clone().or_else(beside) else { return Ok(bytes) };
-        Manifest::attach(&read(&file)?, &bytes).map_err(|why| CliError::Failed(format!("{}: {why}", file.display())))
-    }
+/// Deploys a file as an app that is named by its manifest, or by the file.
+pub(super) fn deploy(client: &Client, file: &Path) -> Result<App, CliError> {
+    let bytes = with_manifest(file, None)?;
+    let name = name_of(file, &bytes);
+    post(client, &Target::host(["admin", "apps", name.as_str()]), &bytes)?.parse()
+}
+
+fn post(client: &Client, target: &Target, bytes: &[u8]) -> Result<Answer, CliError> {
+    client.post_body(target, "application/wasm", bytes)?.success(|| format!("{} deploys no apps", client.server()))
+}
+
+/// What is wrong with a manifest the host says.
+fn name_of(file: &Path, bytes: &[u8]) -> String {
+    let own = Manifest::read(bytes).ok().flatten().and_then(|manifest| manifest.name);
+    own.or_else(|| app_of(file)).unwrap_or_default()
+}
+
+/// The file, with the manifest that is given or lies beside it.
+fn with_manifest(file: &Path, manifest: Option<&Path>) -> Result<Vec<u8>, CliError> {
+    let read = |file: &Path| std::fs::read(file).map_err(|why| CliError::file("reading", file, &why));
+    let bytes = read(file)?;
+    let beside = || Some(file.with_extension("manifest.json")).filter(|file| file.exists());
+    let Some(manifest) = manifest.map(Path::to_owned).or_else(beside) else { return Ok(bytes) };
+    Manifest::attach(&read(&manifest)?, &bytes).map_err(|why| CliError::Failed(format!("{}: {why}", manifest.display())))
 }
 
 /// The determinism report, in a line: it is worth knowing, and most often as it should be.

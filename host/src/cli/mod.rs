@@ -23,6 +23,7 @@ mod config;
 mod confirm;
 mod delete_task_hub;
 mod deploy;
+mod dev;
 mod diff;
 mod entity;
 mod error;
@@ -91,6 +92,9 @@ struct Arguments {
 
 const HELP: &str = "\
 Begin with:
+  dacapo new my-app --language typescript                 a new app; also rust, python, go, ...
+  dacapo dev                                              build it, run it here, again with each change
+or with:
   dacapo serve --dev                                      run a host here, without keys
   dacapo deploy hello_sequence.wasm                       give it an app
   dacapo start-new hello_sequence --input '[\"Tokyo\"]' --wait
@@ -116,6 +120,7 @@ Exit codes:
 enum Command {
     New(new::New),
     Build(build::Build),
+    Dev(dev::Dev),
     Serve(Box<serve::Serve>),
     Config(Box<config::Config>),
     Deploy(deploy::Deploy),
@@ -178,6 +183,7 @@ impl Command {
         match self {
             Command::New(command) => command.run(),
             Command::Build(command) => command.run(),
+            Command::Dev(command) => command.run(),
             Command::Serve(command) => command.run(),
             Command::Config(command) => command.run(),
             Command::Deploy(command) => command.run(),
@@ -308,6 +314,19 @@ mod tests {
         refuses("dacapo key create ci --hub acme");
         refuses("dacapo key create ci --role owner");
         refuses("dacapo secret set token --hub acme s3cr3t");
+    }
+
+    #[test]
+    fn apps_are_made_and_built() {
+        accepts("dacapo new my-app --language typescript");
+        accepts("dacapo build");
+        accepts("dacapo build examples/go -l go --out app.wasm --tools tools --json");
+        accepts("dacapo build --language c++");
+        accepts("dacapo dev my-app --server http://127.0.0.1:7200");
+        refuses("dacapo new my-app");
+        refuses("dacapo new --language rust");
+        refuses("dacapo new my-app --language cobol");
+        refuses("dacapo build a b");
     }
 
     #[test]
