@@ -15,7 +15,7 @@ use crate::bindings;
 use crate::config::{BetweenSlices, GuestLimits, Policy};
 use crate::deploy;
 use crate::deterministic::{Deterministic, Shared};
-use crate::engine::TABLES_PER_SLOT;
+use crate::engine::{MEMORIES_PER_SLOT, TABLES_PER_SLOT};
 use crate::imports::{self, Role};
 use crate::slices::{self, Rest};
 use crate::trouble;
@@ -63,7 +63,7 @@ pub(crate) struct Prepared {
     pub orchestrator: Option<Entry<Deterministic>>,
     pub activity: Option<Entry<Activity>>,
     pub entity: Option<Entry<Deterministic>>,
-    /// How many slots of the pool a guest takes: one, unless it has several memories or many tables.
+    /// How many slots of the pool a guest takes: one, unless it has many memories or tables.
     pub slots: u32,
 }
 
@@ -86,11 +86,13 @@ impl Prepared {
             orchestrator: in_deterministic("run-orchestrator"),
             activity: export("run-activity").map(|export| Entry { instance: activity, export }),
             entity: in_deterministic("run-entity-operation"),
-            slots: slots_of(&component),
+            slots: 1,
             component,
         };
         prepared.check_types(&describe)?;
-        prepared.functions = describe_in(most, prepared.component.engine(), &describe)?;
+        let Described { functions, has_objects } = describe_in(most, prepared.component.engine(), &describe)?;
+        prepared.functions = functions;
+        prepared.slots = slots_of(&prepared.component, has_objects);
         prepared.check_exports()?;
         prepared.spelling = prepared.functions.iter().map(|(name, _)| (name.folded(), name.clone())).collect();
         Ok(prepared)
@@ -157,12 +159,19 @@ impl Prepared {
     }
 }
 
+/// What a component says of itself, and what was seen meanwhile.
+struct Described {
+    functions: Vec<(FunctionName, FunctionKind)>,
+    /// It has garbage-collected objects, and a memory for them.
+    has_objects: bool,
+}
+
 /// Asks the component for its functions, in an orchestrator's world with an execution that is thrown away.
 fn describe_in(
     most: &GuestLimits,
     engine: &Engine,
     describe: &Entry<Deterministic>,
-) -> Result<Vec<(FunctionName, FunctionKind)>, DeployError> {
+) -> Result<Described, DeployError> {
     // What a tenant may have by default, whatever the host could give: `describe` only lists names.
     let policy = Arc::new(Policy { limits: GuestLimits::default().within(most), ..Policy::default() });
     let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))), BetweenSlices::default());
@@ -171,7 +180,10 @@ fn describe_in(
     let call = describe.call::<(), bindings::Described>(&mut store, ());
     let rest = slices::run(pin!(call), &policy.limits, &BetweenSlices::default());
     let error = match rest {
-        Rest::Ended(Ok((described,))) => return deploy::functions_of(described),
+        Rest::Ended(Ok((described,))) => {
+            let has_objects = store.gc_heap_capacity() > 0;
+            return Ok(Described { functions: deploy::functions_of(described)?, has_objects });
+        }
         Rest::Ended(Err(error)) => error,
         Rest::Waits => wasmtime::Error::msg("it waits, but must depend on nothing"),
         Rest::Overdue { most } => return Err(DeployError::DescribeFailed(trouble::overdue(most))),
@@ -179,9 +191,11 @@ fn describe_in(
     Err(DeployError::DescribeFailed(store.data().failure(&error)))
 }
 
-fn slots_of(component: &Component) -> u32 {
-    let slots = component.resources_required().map(|needs| needs.num_memories.max(needs.num_tables.div_ceil(TABLES_PER_SLOT)));
-    slots.unwrap_or(1).max(1)
+/// How many places of the pool hold all memories and tables of a guest.
+fn slots_of(component: &Component, has_objects: bool) -> u32 {
+    let Some(needs) = component.resources_required() else { return 1 };
+    let memories = needs.num_memories + u32::from(has_objects);
+    memories.div_ceil(MEMORIES_PER_SLOT).max(needs.num_tables.div_ceil(TABLES_PER_SLOT)).max(1)
 }
 
 fn throw_away_execution(policy: &Policy) -> Execution {
