@@ -107,7 +107,7 @@ pub const Level = enum(u32) { trace, debug, info, warn, err };
 /// Writes a line to the host's log: from an orchestrator once, not once per replay.
 pub fn log(level: Level, comptime format: []const u8, arguments: anytype) void {
     const line = std.fmt.allocPrint(allocator, format, arguments) catch return;
-    host.log(@intFromEnum(level), line.ptr, line.len);
+    host.log(@backingInt(level), line.ptr, line.len);
 }
 
 /// For `pub const panic = dacapo.panic;` in the app: the host makes a failure of this line.

@@ -1,7 +1,6 @@
 package dacapo
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -22,23 +21,25 @@ type HTTPRequest struct {
 	WithoutPolling bool
 }
 
-// MarshalJSON writes the request as the host reads it.
-func (r HTTPRequest) MarshalJSON() ([]byte, error) {
-	request := struct {
-		Method       string            `json:"method"`
-		URI          string            `json:"uri"`
-		Headers      map[string]string `json:"headers"`
-		Content      string            `json:"content,omitempty"`
-		Asynchronous bool              `json:"asynchronousPatternEnabled"`
-		TimeoutMs    int64             `json:"timeoutMs,omitempty"`
-	}{r.Method, r.URI, map[string]string{}, r.Content, !r.WithoutPolling, r.Timeout.Milliseconds()}
+// wireRequest is a request as the host reads it.
+type wireRequest struct {
+	Method       string            `json:"method"`
+	URI          string            `json:"uri"`
+	Headers      map[string]string `json:"headers"`
+	Content      string            `json:"content,omitempty"`
+	Asynchronous bool              `json:"asynchronousPatternEnabled"`
+	TimeoutMs    int64             `json:"timeoutMs,omitempty"`
+}
+
+func (r HTTPRequest) toWire() wireRequest {
+	wire := wireRequest{r.Method, r.URI, map[string]string{}, r.Content, !r.WithoutPolling, r.Timeout.Milliseconds()}
 	if r.Method == "" {
-		request.Method = "GET"
+		wire.Method = "GET"
 	}
 	for name, value := range r.Headers {
-		request.Headers[strings.ToLower(name)] = value
+		wire.Headers[strings.ToLower(name)] = value
 	}
-	return json.Marshal(request)
+	return wire
 }
 
 // An HTTPResponse is what came back, of whatever status.
@@ -55,7 +56,7 @@ type HTTPResponse struct {
 // Retry-After says, until it gets another one. It waits durably, so the work may take days. No answer at all is the
 // failure "HttpRequestFailed".
 func (ctx *Context) CallHTTP(request HTTPRequest) *Task[HTTPResponse] {
-	text, err := encodeInput(request)
+	text, err := encodeInput(request.toWire())
 	if err != nil {
 		return failed[HTTPResponse](ctx, err)
 	}

@@ -13,9 +13,63 @@ use crate::host::binary;
 use crate::packages::{self, lock};
 use crate::workspace;
 
+/// A language, or a way to write in it, with the apps that show what it can.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject {
+    pub name: &'static str,
+    pub language: Language,
+    /// The folders of its apps.
+    pub apps: &'static [&'static str],
+    /// Whether its SDK can do everything. The others have what every example shows, the tour.
+    pub whole: bool,
+}
+
+/// Who takes part in the conformance suite and in the benchmark. The first is what the others are compared with.
+pub const SUBJECTS: [Subject; 11] = [
+    whole("rust", Language::Rust, &["tests/fixtures/conformance/rust"]),
+    whole("javascript", Language::JavaScript, &["tests/fixtures/conformance/javascript"]),
+    whole("typescript", Language::JavaScript, &["tests/fixtures/conformance/typescript"]),
+    whole("python", Language::Python, &["tests/fixtures/conformance/python"]),
+    whole("python-async", Language::Python, &["tests/fixtures/conformance/python-async"]),
+    whole("go", Language::Go, &["examples/go", "tests/fixtures/conformance/go"]),
+    whole("c", Language::C, &["examples/c", "tests/fixtures/conformance/c"]),
+    tour("cpp", Language::Cpp, &["examples/cpp"]),
+    tour("zig", Language::Zig, &["examples/zig"]),
+    tour("assemblyscript", Language::AssemblyScript, &["examples/assemblyscript"]),
+    tour("kotlin", Language::Kotlin, &["examples/kotlin"]),
+];
+
+const fn whole(name: &'static str, language: Language, apps: &'static [&'static str]) -> Subject {
+    Subject { name, language, apps, whole: true }
+}
+
+const fn tour(name: &'static str, language: Language, apps: &'static [&'static str]) -> Subject {
+    Subject { name, language, apps, whole: false }
+}
+
+impl Subject {
+    pub fn of(name: &str) -> Self {
+        *SUBJECTS.iter().find(|subject| subject.name == name).unwrap_or_else(|| panic!("{name} is no subject"))
+    }
+
+    /// Its apps, built: the names to deploy them under, and the files.
+    pub fn built(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let app = |folder: &&'static str| {
+            let name = folder.rsplit('/').next().unwrap_or(folder);
+            let wasm = match self.language {
+                Language::Rust => crate::guest(&format!("fixture-conformance-{name}"))?,
+                language => fs::read(build(language, folder)?)?,
+            };
+            Ok((name, wasm))
+        };
+        self.apps.iter().map(app).collect()
+    }
+}
+
 /// What an app is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
+    Rust,
     JavaScript,
     Python,
     Go,
@@ -35,7 +89,7 @@ impl Language {
             Self::Python => Some("python"),
             Self::Go => Some("go"),
             Self::C | Self::Cpp => Some("c"),
-            Self::Zig | Self::AssemblyScript | Self::Kotlin | Self::Wat => None,
+            Self::Rust | Self::Zig | Self::AssemblyScript | Self::Kotlin | Self::Wat => None,
         }
     }
 }
@@ -56,21 +110,25 @@ pub fn build(language: Language, folder: &str) -> Result<PathBuf> {
         return Ok(file);
     }
     eprintln!("building {folder}");
-    let mut command = Command::new(binary()?);
-    command.arg("build").arg(&source).arg("--out").arg(&file);
-    command.arg("--tools").arg(workspace().join(format!("target/toolchains/{language:?}")));
-    command.env("PATH", path_with_toolchains(language)?).stdin(Stdio::null());
-    let output = command.output().context("running `dacapo build`")?;
+    let output = command(language, "build")?.arg(&source).arg("--out").arg(&file).output().context("running `dacapo build`")?;
     let said = [output.stdout, output.stderr].concat();
     ensure!(output.status.success(), "building {folder} failed, {}:\n{}", output.status, String::from_utf8_lossy(&said));
     fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))?;
     Ok(file)
 }
 
+/// `dacapo VERB`, which finds the tool chain of a language.
+pub fn command(language: Language, verb: &str) -> Result<Command> {
+    let mut command = Command::new(binary()?);
+    command.arg(verb).arg("--tools").arg(workspace().join(format!("target/toolchains/{language:?}")));
+    command.env("PATH", path_with_toolchains(language)?).stdin(Stdio::null());
+    Ok(command)
+}
+
 /// The search path, with what the language needs before everything else.
 pub fn path_with_toolchains(language: Language) -> Result<OsString> {
     let mut path = match language {
-        Language::JavaScript | Language::Python | Language::Wat => Vec::new(),
+        Language::Rust | Language::JavaScript | Language::Python | Language::Wat => Vec::new(),
         Language::Go | Language::C | Language::Cpp | Language::Zig => {
             let environment = packages::python("toolchains/python")?;
             vec![environment.join("bin"), zig_in(&environment)?]

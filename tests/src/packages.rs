@@ -111,7 +111,7 @@ fn at_least(version: &str, minimum: (u32, u32)) -> bool {
 }
 
 /// Runs a command to its end; the error holds what it said.
-fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let arguments = command.get_args().map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("starting `{program} {arguments}`"))?;

@@ -3,17 +3,15 @@
  * that, so these are named at the build and not run.
  */
 
-import { registerTrigger } from "./registry.js";
+import { ignoredTrigger, registerTrigger } from "./registry.js";
 
-const ignored = (type) => (functionName) => registerTrigger(functionName, type);
-
-export const http = ignored("httpTrigger");
-export const timer = ignored("timerTrigger");
-export const storageBlob = ignored("blobTrigger");
-export const storageQueue = ignored("queueTrigger");
-export const serviceBusQueue = ignored("serviceBusTrigger");
-export const serviceBusTopic = ignored("serviceBusTrigger");
-export const eventHub = ignored("eventHubTrigger");
-export const eventGrid = ignored("eventGridTrigger");
-export const cosmosDB = ignored("cosmosDBTrigger");
+export const http = ignoredTrigger("httpTrigger");
+export const timer = ignoredTrigger("timerTrigger");
+export const storageBlob = ignoredTrigger("blobTrigger");
+export const storageQueue = ignoredTrigger("queueTrigger");
+export const serviceBusQueue = ignoredTrigger("serviceBusTrigger");
+export const serviceBusTopic = ignoredTrigger("serviceBusTrigger");
+export const eventHub = ignoredTrigger("eventHubTrigger");
+export const eventGrid = ignoredTrigger("eventGridTrigger");
+export const cosmosDB = ignoredTrigger("cosmosDBTrigger");
 export const generic = (functionName, options) => registerTrigger(functionName, options?.trigger?.type ?? "trigger");

@@ -51,11 +51,12 @@ export function errorOfFailure(failure, taskName, taskId) {
 }
 
 export function failureOfError(error) {
+  // What is thrown may be anything, and reading it may throw.
   return failureOfTask.get(error) ?? {
-    errorType: errorType(error),
-    message: messageOf(error),
-    details: details(error),
-    retriable: !(error?.retriable === false || error?.isNonRetriable === true),
+    errorType: safely(() => errorType(error)) ?? "Error",
+    message: safely(() => messageOf(error)) ?? "what was thrown has no text",
+    details: safely(() => details(error)) ?? null,
+    retriable: safely(() => !(error?.retriable === false || error?.isNonRetriable === true)) ?? true,
   };
 }
 

@@ -30,6 +30,9 @@ export function registerTrigger(name, type) {
   ignoredTriggers.push({ name, type });
 }
 
+/** What an app registers functions of a trigger with that nothing here runs. */
+export const ignoredTrigger = (type) => (name) => registerTrigger(name, type);
+
 export function registeredFunctions() {
   return [...functions.values()].map(({ name, kind }) => ({ name, kind }));
 }

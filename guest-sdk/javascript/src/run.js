@@ -167,12 +167,21 @@ function continuation(task) {
 }
 
 function notATask(value) {
-  const hint =
-    value === undefined
-      ? "This is likely the result of yielding a call that does not wait, such as signalEntity or continueAsNew: call these without `yield`."
-      : "Only tasks can be yielded, as the calls of the context give them.";
   return new DurableError(
-    `Durable Functions programming constraint violation: the orchestration yielded ${value === null ? "null" : `data of type ${typeof value}`}. ${hint}`,
+    `Durable Functions programming constraint violation: the orchestration yielded ${value === null ? "null" : `data of type ${typeof value}`}. ${hintOn(value)}`,
     { type: "NotATask", retriable: false },
   );
+}
+
+function hintOn(value) {
+  if (value === undefined) {
+    return "This is likely the result of yielding a call that does not wait, such as signalEntity or continueAsNew: call these without `yield`.";
+  }
+  if (Array.isArray(value)) {
+    return "To wait for several tasks, yield Task.all(tasks) or Task.any(tasks).";
+  }
+  if (typeof value?.then === "function") {
+    return "A promise is awaited, in an `async` orchestrator.";
+  }
+  return "Only tasks can be yielded, as the calls of the context give them.";
 }

@@ -88,13 +88,11 @@ class OrchestratorTest {
 
   async #outcome(host, run, input) {
     let outcome;
+    const fail = (error) => (outcome = { error: errorOfFailure(failureOfError(error), this.#name) });
     const handler = findHandler("orchestrator", this.#name);
     new Promise((resolve) => resolve(handler(run, { name: this.#name, input })))
       .then((output) => toJson(output, `the output of '${this.#name}'`, "InvalidOutput"))
-      .then(
-        (json) => (outcome = { output: JSON.parse(json) }),
-        (error) => (outcome = { error: errorOfFailure(failureOfError(error), this.#name) }),
-      );
+      .then((json) => (outcome = { output: JSON.parse(json) }), fail);
     for (;;) {
       await jobs();
       if (outcome) {
@@ -102,7 +100,7 @@ class OrchestratorTest {
       }
       await host.answerCalls();
       if (!run.park()) {
-        return { error: nothingToWaitFor(run.waitsFor) };
+        return fail(nothingToWaitFor(run.waitsFor));
       }
     }
   }

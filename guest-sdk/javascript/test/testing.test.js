@@ -95,23 +95,6 @@ test("a wait that lost a race does not take the event of the next one", async ()
   assert.equal(actions.filter(({ type }) => type === "waitForExternalEvent").length, 2, "the lost wait lends its handle");
 });
 
-test("bad yields and bad awaits fail, and say why", async () => {
-  df.app.orchestration("yieldsNothing", function* (context) {
-    yield context.df.signalEntity(new df.EntityId("e", "k"), "op");
-  });
-  df.app.orchestration("asyncGenerator", async function* () {});
-  const stuck = orchestrator("stuck", () => new Promise(() => {}));
-  const cyclic = orchestrator("cyclic", () => {
-    const self = {};
-    return Object.assign(self, { self });
-  });
-  const typeOf = async (name) => (await testOrchestrator(name).run()).error;
-  assert.equal((await typeOf("yieldsNothing")).failureDetails.errorType, "NotATask");
-  assert.equal((await typeOf("asyncGenerator")).failureDetails.errorType, "InvalidOrchestrator");
-  assert.match((await typeOf(stuck)).message, /never completes/);
-  assert.match((await typeOf(cyclic)).message, /cannot be written as JSON/);
-});
-
 test("a critical section has rules", async () => {
   df.app.orchestration("section", function* (context) {
     const [a, b] = ["a", "b"].map((key) => new df.EntityId("Account", key));

@@ -107,13 +107,13 @@ class DurableOrchestrationContext:
 
     def call_activity(self, name: FunctionName, input_: Any = None, expected_type: type | None = None) -> TaskBase:
         """Calls an activity, by name or by its decorated function."""
-        return self._task(CallActivity(name_of(name), payload.encode(input_)), expected_type)
+        return self._task(CallActivity(name_of(name), _encode_input(name, input_)), expected_type)
 
     def call_activity_with_retry(
         self, name: FunctionName, retry_options: RetryOptions, input_: Any = None, expected_type: type | None = None
     ) -> TaskBase:
         """Calls an activity, and again when it fails. The host keeps the schedule."""
-        return self._task(CallActivity(name_of(name), payload.encode(input_), retry_options), expected_type)
+        return self._task(CallActivity(name_of(name), _encode_input(name, input_), retry_options), expected_type)
 
     def call_sub_orchestrator(
         self,
@@ -125,7 +125,7 @@ class DurableOrchestrationContext:
     ) -> TaskBase:
         """Calls a child orchestration. Without an instance id the host derives one from this execution."""
         _refuse_version(version)
-        action = CallSubOrchestrator(name_of(name), payload.encode(input_), instance_id)
+        action = CallSubOrchestrator(name_of(name), _encode_input(name, input_), instance_id)
         return self._task(action, expected_type)
 
     def call_sub_orchestrator_with_retry(
@@ -139,7 +139,7 @@ class DurableOrchestrationContext:
     ) -> TaskBase:
         """Calls a child orchestration, and again when it fails. Each attempt is a new instance."""
         _refuse_version(version)
-        action = CallSubOrchestrator(name_of(name), payload.encode(input_), instance_id, retry_options)
+        action = CallSubOrchestrator(name_of(name), _encode_input(name, input_), instance_id, retry_options)
         return self._task(action, expected_type)
 
     def create_timer(self, fire_at: datetime) -> TimerTask:
@@ -155,7 +155,8 @@ class DurableOrchestrationContext:
         self, entityId: EntityId, operationName: str, operationInput: Any = None, expected_type: type | None = None
     ) -> TaskBase:
         """Calls an operation of an entity. The entity is made if it does not exist."""
-        return self._task(CallEntity(entityId, operationName, payload.encode(operationInput)), expected_type)
+        input_ = payload.encode(operationInput, f"the input of `{operationName}` of {entityId}")
+        return self._task(CallEntity(entityId, operationName, input_), expected_type)
 
     def lock_entities(self, *entities: EntityId) -> TaskBase:
         """Locks entities, for a critical section. The result is a `DurableLock`, to be released or used in a `with`."""
@@ -188,7 +189,7 @@ class DurableOrchestrationContext:
             request["content"] = content if is_raw_str else json.dumps(content)
         if not enable_polling:
             request["asynchronousPatternEnabled"] = False
-        return self._task(CallHttp(payload.encode(request)), None)
+        return self._task(CallHttp(payload.encode(request, "the request")), None)
 
     def task_all(self, activities: Iterable[TaskBase]) -> TaskBase:
         """Completes when all have, with the results in order; or at the first failure, with that."""
@@ -204,25 +205,27 @@ class DurableOrchestrationContext:
         self, entityId: EntityId, operationName: str, operationInput: Any = None, deliver_at: datetime | None = None
     ) -> None:
         """Sends a one-way operation to an entity, at once or not before a moment."""
-        self._host.signal_entity(entityId, operationName, payload.encode(operationInput), deliver_at)
+        input_ = payload.encode(operationInput, f"the input of `{operationName}` of {entityId}")
+        self._host.signal_entity(entityId, operationName, input_, deliver_at)
 
     def start_orchestration(self, name: FunctionName, input_: Any = None, instance_id: str | None = None) -> str:
         """Starts an orchestration that runs on its own, and gives its instance id."""
-        return self._host.start_orchestration(name_of(name), payload.encode_start_input(input_), instance_id)
+        encoded = payload.encode_start_input(input_, f"the input of `{name_of(name)}`")
+        return self._host.start_orchestration(name_of(name), encoded, instance_id)
 
     def send_event(self, instance_id: str, name: str, data: Any = None) -> None:
         """Raises an external event for another instance."""
-        self._host.send_event(instance_id, name, payload.encode(data))
+        self._host.send_event(instance_id, name, payload.encode(data, f"the data of the event `{name}`"))
 
     def continue_as_new(self, input_: Any) -> None:
         """Starts afresh, with a new input and an empty history, once the function returns. Unread events are kept."""
         encode = payload.encode if self.parent_instance_id is not None else payload.encode_start_input
-        self._host.continue_as_new(encode(input_))
+        self._host.continue_as_new(encode(input_, "the input of continue_as_new"))
         self._execution.continues_as_new = True
 
     def set_custom_status(self, status: Any) -> None:
         """Sets the custom status that status queries show: at most 16 KiB of JSON."""
-        self._host.set_custom_status(payload.encode(status))
+        self._host.set_custom_status(payload.encode(status, "the custom status"))
         self._custom_status = status
 
     # Identities.
@@ -265,6 +268,10 @@ class ManagedIdentityTokenSource(TokenSource):
 
     def __init__(self, resource: str):
         self.resource = resource
+
+
+def _encode_input(name: FunctionName, input_: Any) -> str:
+    return payload.encode(input_, f"the input of `{name_of(name)}`")
 
 
 def _refuse_version(version: str | None) -> None:

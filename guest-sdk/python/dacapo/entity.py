@@ -89,15 +89,20 @@ class DurableEntityContext:
         self, entityId: EntityId, operationName: str, operationInput: Any = None, deliver_at: datetime | None = None
     ) -> None:
         """Sends a one-way operation to another entity, at once or not before a moment."""
-        self._host.signal_entity(entityId, operationName, payload.encode(operationInput), deliver_at)
+        input_ = payload.encode(operationInput, f"the input of `{operationName}` of {entityId}")
+        self._host.signal_entity(entityId, operationName, input_, deliver_at)
 
     def start_orchestration(self, name: str, input_: Any = None, instance_id: str | None = None) -> str:
         """Starts an orchestration, and gives its instance id."""
-        return self._host.start_orchestration(name, payload.encode_start_input(input_), instance_id)
+        encoded = payload.encode_start_input(input_, f"the input of `{name}`")
+        return self._host.start_orchestration(name, encoded, instance_id)
 
     def outcome(self) -> tuple[str, str | None]:
         """The result and the new state, as JSON. No state deletes the entity."""
-        result = payload.encode(self._result)
+        of_what = f"the result of `{self.operation_name}` of {self.entity_id}"
+        result = payload.encode(self._result, of_what, "InvalidOutput")
         if not self._exists:
             return result, None
-        return result, payload.encode(self._state) if self._decoded else self._operation.state
+        if not self._decoded:
+            return result, self._operation.state
+        return result, payload.encode(self._state, f"the state of {self.entity_id}", "InvalidState")

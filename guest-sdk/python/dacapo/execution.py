@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dacapo.action import Action
 from dacapo.event_loop import DurableEventLoop
-from dacapo.failure import nothing_to_wait_for
+from dacapo.failure import Failure, nothing_to_wait_for
 from dacapo.host import Handle, Host
 from dacapo.task import TaskBase
 
@@ -61,7 +61,8 @@ class Execution:
         if inspect.iscoroutine(started):
             return DurableEventLoop(self).run_until_complete(started)
         if inspect.isasyncgen(started):
-            raise TypeError("an orchestrator cannot be an asynchronous generator: use `await` in place of `yield`")
+            message = "an orchestrator cannot be an asynchronous generator: use `await` in place of `yield`"
+            raise Failure("InvalidOrchestrator", message, retriable=False)
         return started
 
     def _run_generator(self, generator: Generator[Any, Any, Any]) -> Any:
@@ -88,8 +89,16 @@ class Execution:
         return partial(generator.send, yielded.result)
 
 
-def _not_a_task(yielded: Any) -> TypeError:
-    hint = " (wait for several with context.task_all or context.task_any)" if isinstance(yielded, list | tuple) else ""
-    return TypeError(
-        f"the orchestrator yielded a {type(yielded).__name__}, but only tasks made by its context can be yielded{hint}"
-    )
+def _not_a_task(yielded: Any) -> Failure:
+    what = f"the orchestrator yielded a {type(yielded).__name__}, but only tasks made by its context can be yielded"
+    return Failure("NotATask", what + _hint_on(yielded), retriable=False)
+
+
+def _hint_on(yielded: Any) -> str:
+    if yielded is None:
+        return ": what does not wait, such as signal_entity, is called without `yield`"
+    if isinstance(yielded, list | tuple):
+        return ": wait for several with context.task_all or context.task_any"
+    if inspect.isawaitable(yielded):
+        return ": what is awaitable is awaited, in an `async` orchestrator"
+    return ""

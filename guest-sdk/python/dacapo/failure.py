@@ -44,6 +44,8 @@ class Failure(Exception):
 def _message(error: BaseException) -> str:
     try:
         text = str(error)
+        if isinstance(error, ModuleNotFoundError):
+            text += " (a component holds what was imported when it was built: import it at the top level)"
         # A lone surrogate has no UTF-8 and could not leave the guest.
         return text.encode("utf-8", "backslashreplace").decode() or type(error).__name__
     except Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,12 @@ class Function:
     """The parameter that takes the context, or an activity's input."""
     user_function: Callable
     input_type: type | None = None
+
+    def takes_its_parameter(self) -> bool:
+        """Whether the input of an activity can be handed over. Contexts are, whatever their parameter is called."""
+        parameters = inspect.signature(self.user_function).parameters
+        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        return self.kind is not Kind.ACTIVITY or self.parameter in parameters or takes_any
 
 
 @dataclass

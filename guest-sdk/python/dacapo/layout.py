@@ -39,6 +39,8 @@ class App:
             other = names.setdefault(function.name.lower(), function.name)
             if other is not function.name:
                 raise AppError(f"two functions are called `{function.name}`: names must differ, and not in case alone")
+            if not function.takes_its_parameter():
+                raise AppError(f"`{function.name}` has no parameter `{function.parameter}`, which its trigger names")
         return self
 
 

@@ -11,13 +11,18 @@ import logging
 import sys
 from typing import Any
 
+from dacapo.failure import Failure
+
 _ENVELOPE = ("__class__", "__module__", "__data__")
 
 
-def encode(value: Any) -> str:
-    """The JSON text of a value. Raises `TypeError` or `ValueError` for what JSON cannot hold: cycles and NaN, too."""
-    text = _encoder.encode(value)
-    text.encode()  # a lone surrogate is refused here, where the cause is plain, and not at the border of the guest
+def encode(value: Any, what: str, error_type: str = "InvalidInput") -> str:
+    """The JSON text of a value. What JSON cannot hold is a failure that names it: cycles and NaN, too."""
+    try:
+        text = _encoder.encode(value)
+        text.encode()  # a lone surrogate is refused here, where the cause is plain, and not at the border of the guest
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Failure(error_type, f"{what} cannot be written as JSON: {error}", retriable=False) from error
     return text
 
 
@@ -39,10 +44,10 @@ def decode_start_input(text: str, expected_type: type | None = None) -> Any:
     return decode(text, expected_type)
 
 
-def encode_start_input(value: Any) -> str:
+def encode_start_input(value: Any, what: str) -> str:
     """The inverse of `decode_start_input`: a string that looks like JSON stays a string."""
-    text = encode(value)
-    return encode(text) if isinstance(value, str) and _is_json(value) else text
+    text = encode(value, what)
+    return encode(text, what) if isinstance(value, str) and _is_json(value) else text
 
 
 def _is_json(text: str) -> bool:
@@ -56,7 +61,7 @@ def _is_json(text: str) -> bool:
 def _wrap(value: Any) -> dict[str, Any]:
     kind = type(value)
     if not hasattr(kind, "to_json"):
-        raise TypeError(f"a {kind.__name__} cannot be written as JSON: the class has no `to_json`")
+        raise TypeError(f"`{kind.__name__}` has no `to_json`")
     return dict(zip(_ENVELOPE, (kind.__name__, kind.__module__, kind.to_json(value))))
 
 

@@ -53,7 +53,7 @@ class Runner:
             execution = Execution(host)
             context = DurableOrchestrationContext(execution, input_, function.input_type)
             output = execution.run(lambda: function.user_function(context))
-            return "null" if execution.continues_as_new else _encode_output(output)
+            return "null" if execution.continues_as_new else _encode_output(name, output)
 
         return _guarded(run)
 
@@ -69,7 +69,7 @@ class Runner:
             result = function.user_function(**arguments)
             if inspect.iscoroutine(result):
                 result = ActivityEventLoop().run_until_complete(result)
-            return _encode_output(result)
+            return _encode_output(call.function_name, result)
 
         return _guarded(run)
 
@@ -100,13 +100,8 @@ def _takes_context(activity: Function) -> bool:
     return activity.kind is Kind.ACTIVITY and activity.parameter != "context" and "context" in parameters
 
 
-def _encode_output(output: Any) -> str:
-    try:
-        return payload.encode(output)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise Failure(
-            "InvalidOutput", f"what the function returned cannot be written as JSON: {error}", retriable=False
-        )
+def _encode_output(name: str, output: Any) -> str:
+    return payload.encode(output, f"the output of `{name}`", "InvalidOutput")
 
 
 def _guarded(run: Callable[[], T]) -> T:

@@ -136,7 +136,7 @@ class _Answers:
             value = self.give(*arguments)
             if isinstance(value, BaseException):
                 raise value
-            return payload.encode(value)
+            return payload.encode(value, "an answer of the script")
         except Exception as error:
             return Failure.of(error)
 
@@ -188,18 +188,20 @@ class Script:
 
     def event(self, name: str, data: Any = None, *, after: timedelta = _NO_TIME) -> Script:
         """Raises an external event, so long after the start."""
-        self._events.append(_Event(name.lower(), payload.encode(data), self.start + after))
+        encoded = payload.encode(data, f"the data of the event `{name}`")
+        self._events.append(_Event(name.lower(), encoded, self.start + after))
         return self
 
     def run(self, orchestrator: FunctionBuilder | Callable, input_: Any = None) -> ScriptedRun:
         """Runs an orchestrator: a decorated one, the `main` of a v1 app, or the function itself."""
         host = _ScriptedHost(self)
         user_function = orchestrator.user_function if isinstance(orchestrator, FunctionBuilder) else orchestrator
-        runner = Runner([Function("orchestrator", Kind.ORCHESTRATOR, "context", user_function)])
+        name = orchestrator.name if isinstance(orchestrator, FunctionBuilder) else "orchestrator"
+        runner = Runner([Function(name, Kind.ORCHESTRATOR, "context", user_function)])
         run = ScriptedRun(host.actions, _NO_TIME)
         encode = payload.encode if self.parent_instance_id else payload.encode_start_input
         try:
-            run._output = runner.run_orchestrator(host, "orchestrator", encode(input_))
+            run._output = runner.run_orchestrator(host, name, encode(input_, "the input"))
         except Failure as failure:
             run.failure = failure
         if host.error is not None:
@@ -229,8 +231,8 @@ def run_entity(
     user_function = entity.user_function if isinstance(entity, FunctionBuilder) else entity
     name = entity.name if isinstance(entity, FunctionBuilder) else "entity"
     host = _ScriptedHost(Script())
-    before = None if state is None else payload.encode(state)
-    wanted = Operation(EntityId(name, key), operation, payload.encode(input_), before)
+    before = None if state is None else payload.encode(state, "the state")
+    wanted = Operation(EntityId(name, key), operation, payload.encode(input_, "the input"), before)
     runner = Runner([Function(name, Kind.ENTITY, "context", user_function)])
     result, after = runner.run_entity_operation(host, wanted)
     left = None if after is None else json.loads(after)

@@ -203,6 +203,7 @@ class Folders(unittest.TestCase):
             ({"A/function.json": "{}"}, "no list of `bindings`"),
             ({"A/function.json": activity}, "names the scriptFile __init__.py, which is not there"),
             ({"A/function.json": activity, "A/__init__.py": ""}, "A/__init__.py has no function `main`"),
+            ({"A/function.json": activity, "A/__init__.py": "def main(y): ..."}, "`A` has no parameter `x`"),
         ):
             with self.subTest(message), self.assertRaisesRegex(layout.AppError, message):
                 self.load(files)

@@ -57,10 +57,9 @@ impl Language {
             Language::Rust => project(&["Cargo.toml"]),
             Language::JavaScript => project(&["package.json"]),
             // In the older form each function has a folder, as it has in JavaScript.
-            Language::Python => Marks {
-                project: &["function_app.py", "requirements.txt", "pyproject.toml"],
-                sources: &["*/__init__.py"],
-            },
+            Language::Python => {
+                Marks { project: &["function_app.py", "requirements.txt", "pyproject.toml"], sources: &["*/__init__.py"] }
+            }
             Language::Go => project(&["go.mod"]),
             Language::C => sources(&["*.c"]),
             Language::Cpp => sources(&["*.cpp", "*.cc"]),

@@ -134,7 +134,6 @@ fn attach_manifest(job: &Job<'_>) -> Result<(), BuildError> {
     }
     let manifest = std::fs::read(&path).map_err(BuildError::file("reading", &path))?;
     let built = std::fs::read(job.out).map_err(BuildError::file("reading", job.out))?;
-    let whole = Manifest::attach(&manifest, &built)
-        .map_err(|why| BuildError::Sources(format!("{}: {why}", path.display())))?;
+    let whole = Manifest::attach(&manifest, &built).map_err(|why| BuildError::Sources(format!("{}: {why}", path.display())))?;
     std::fs::write(job.out, whole).map_err(BuildError::file("writing", job.out))
 }

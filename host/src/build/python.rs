@@ -8,7 +8,11 @@ use super::{BuildError, Job, Language};
 const PYTHON: Tool = Tool {
     language: Language::Python,
     name: "python3",
-    how: &["  Debian: apt-get install python3 python3-pip", "  macOS: brew install python", "  others: https://python.org (3.11 or newer)"],
+    how: &[
+        "  Debian: apt-get install python3 python3-pip",
+        "  macOS: brew install python",
+        "  others: https://python.org (3.11 or newer)",
+    ],
 };
 
 pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {

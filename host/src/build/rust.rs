@@ -109,11 +109,9 @@ pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
             "{} builds no wasm module. An app is a library; in its Cargo.toml:\n\n    [lib]\n    crate-type = [\"cdylib\"]",
             job.folder.display()
         ))),
-        several => Err(BuildError::Sources(format!(
-            "{} builds {} wasm modules; an app is one",
-            job.folder.display(),
-            several.len()
-        ))),
+        several => {
+            Err(BuildError::Sources(format!("{} builds {} wasm modules; an app is one", job.folder.display(), several.len())))
+        }
     }
 }
 

@@ -79,8 +79,12 @@ impl Template {
 
     /// Fills in what a template leaves open.
     fn fill(self, text: &str, name: &str) -> String {
-        let fields =
-            [("{{name}}", name), ("{{language}}", &self.to_string()), ("{{main}}", self.main_file()), ("{{test}}", self.test_command())];
+        let fields = [
+            ("{{name}}", name),
+            ("{{language}}", &self.to_string()),
+            ("{{main}}", self.main_file()),
+            ("{{test}}", self.test_command()),
+        ];
         fields.iter().fold(text.to_owned(), |text, (field, value)| text.replace(field, value))
     }
 }

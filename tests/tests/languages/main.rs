@@ -2,3 +2,4 @@
 
 mod conformance;
 mod new_apps;
+mod sdks;

@@ -14,11 +14,8 @@ var received = map[uint32][]uint64{}
 //
 //go:wasmexport cabi_realloc
 func realloc(old, oldSize, align, size uint32) uint32 {
-	switch {
-	case size == 0:
+	if size == 0 {
 		return align
-	case !initialized:
-		return early.allocate(size)
 	}
 	pauseClock(1)
 	procPin()
@@ -32,7 +29,7 @@ func realloc(old, oldSize, align, size uint32) uint32 {
 	return at
 }
 
-// Of the adapter for WASI, which this module needs anyway.
+// Of the adapter for WASI, which Go needs anyway.
 //
 //go:wasmimport wasi_snapshot_preview1 adapter_monotonic_clock_set_paused
 func pauseClock(paused int32)
@@ -45,24 +42,17 @@ func procPin() int
 //go:linkname procUnpin runtime.procUnpin
 func procUnpin()
 
-// initialized says that Go's runtime can allocate. It calls WASI before, whose adapter then asks for memory of its own.
-var initialized bool
-
-func init() {
-	initialized = true
-}
-
-// early is the memory that is given away before, for good: the adapter wants a page for its stack and one for its state.
-var early arena
-
-type arena struct {
-	memory [24 << 10]uint64
+// adapters is the memory that the adapter for WASI has for good: one page for its stack, one for its state. It wants them
+// when Go's runtime calls it for the first time, and cannot allocate yet.
+var adapters struct {
+	memory [2 * 64 << 10 / 8]uint64
 	used   uint32 // in words
 }
 
-func (a *arena) allocate(size uint32) uint32 {
-	at := address(&a.memory[a.used])
-	a.used += words(size)
+//go:wasmexport cabi_realloc_adapter
+func reallocAdapter(_, _, _, size uint32) uint32 {
+	at := address(&adapters.memory[adapters.used])
+	adapters.used += words(size)
 	return at
 }
 

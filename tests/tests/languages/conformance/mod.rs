@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use dacapo_tests::clients::Switch;
 use dacapo_tests::host::{Host, HostOptions};
-use dacapo_tests::languages::{self, Language};
+use dacapo_tests::languages::{SUBJECTS, Subject};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,87 +18,78 @@ use cases::{Case, Sight, cases};
 /// What every example shows.
 const TOUR: [&str; 4] = ["hello_sequence", "fan_out", "approval", "stubborn"];
 
-/// What is deployed together, by name.
-type Apps = Vec<(&'static str, Vec<u8>)>;
-
 /// An instance as it is compared.
 type Seen = BTreeMap<&'static str, (Value, Vec<Value>)>;
 
 #[test]
 fn rust() {
-    conforms(rust_apps(), |_| true);
+    conforms("rust");
 }
 
 #[test]
 fn javascript() {
-    conforms(built(Language::JavaScript, &["tests/fixtures/conformance/javascript"]), |_| true);
+    conforms("javascript");
 }
 
 #[test]
 fn typescript_with_async_and_await() {
-    conforms(built(Language::JavaScript, &["tests/fixtures/conformance/typescript"]), |_| true);
+    conforms("typescript");
 }
 
 #[test]
 fn python() {
-    conforms(built(Language::Python, &["tests/fixtures/conformance/python"]), |_| true);
+    conforms("python");
 }
 
 #[test]
 fn python_with_async_and_await() {
-    conforms(built(Language::Python, &["tests/fixtures/conformance/python-async"]), |_| true);
+    conforms("python-async");
 }
 
 #[test]
 fn go() {
-    conforms(built(Language::Go, &["examples/go", "tests/fixtures/conformance/go"]), |_| true);
+    conforms("go");
 }
 
 #[test]
 fn c() {
-    conforms(built(Language::C, &["examples/c", "tests/fixtures/conformance/c"]), |_| true);
+    conforms("c");
 }
 
 #[test]
 fn cpp() {
-    conforms(built(Language::Cpp, &["examples/cpp"]), on_the_tour);
+    conforms("cpp");
 }
 
 #[test]
 fn zig() {
-    conforms(built(Language::Zig, &["examples/zig"]), on_the_tour);
+    conforms("zig");
 }
 
 #[test]
 fn assembly_script() {
-    conforms(built(Language::AssemblyScript, &["examples/assemblyscript"]), on_the_tour);
+    conforms("assemblyscript");
 }
 
 #[test]
 fn kotlin() {
-    conforms(built(Language::Kotlin, &["examples/kotlin"]), on_the_tour);
+    conforms("kotlin");
 }
 
-fn on_the_tour(case: &Case) -> bool {
-    TOUR.contains(&case.function)
-}
-
-fn rust_apps() -> Apps {
-    vec![("rust", dacapo_tests::guest("fixture-conformance-rust").unwrap())]
-}
-
-fn built(language: Language, folders: &[&'static str]) -> Apps {
-    let built = folders.iter().map(|folder| {
-        let file = languages::build(language, folder).unwrap_or_else(|why| panic!("{why:#}"));
-        (*folder, std::fs::read(file).unwrap())
-    });
-    built.map(|(folder, wasm)| (folder.rsplit('/').next().unwrap(), wasm)).collect()
+/// None is left out.
+#[test]
+fn every_subject_has_its_test() {
+    let tested = include_str!("mod.rs");
+    for subject in SUBJECTS {
+        assert!(tested.contains(&format!("conforms(\"{}\")", subject.name)), "{subject:?}");
+    }
 }
 
 /// Runs the cases three ways. All on one data directory, so that the apps are compiled once.
-fn conforms(apps: Apps, wanted: impl Fn(&Case) -> bool) {
-    let cases: Vec<Case> = cases().into_iter().filter(wanted).collect();
-    let mut bench = Bench::new(apps);
+fn conforms(name: &str) {
+    let subject = Subject::of(name);
+    let cases: Vec<Case> = cases().into_iter().filter(|case| subject.whole || TOUR.contains(&case.function)).collect();
+    let mut bench = Bench::new(&subject);
     for way in [Way::Hot, Way::Cold, Way::Killed] {
         let seen = bench.run(&cases, way);
         for (name, (output, history)) in &seen {
@@ -113,7 +104,7 @@ fn conforms(apps: Apps, wanted: impl Fn(&Case) -> bool) {
 /// What the Rust guest does, hot.
 fn reference() -> &'static Seen {
     static REFERENCE: OnceLock<Seen> = OnceLock::new();
-    REFERENCE.get_or_init(|| Bench::new(rust_apps()).run(&cases(), Way::Hot))
+    REFERENCE.get_or_init(|| Bench::new(&SUBJECTS[0]).run(&cases(), Way::Hot))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,13 +117,14 @@ enum Way {
 
 /// A place to run the cases of one language.
 struct Bench {
-    apps: Apps,
+    apps: Vec<(&'static str, Vec<u8>)>,
     switch: Switch,
     directory: TempDir,
 }
 
 impl Bench {
-    fn new(apps: Apps) -> Self {
+    fn new(subject: &Subject) -> Self {
+        let apps = subject.built().unwrap_or_else(|why| panic!("{why:#}"));
         Self { apps, switch: Switch::start().unwrap(), directory: tempfile::tempdir().unwrap() }
     }
 
