@@ -65,8 +65,12 @@ fn find_or_install() -> Result<Toolchain> {
 }
 
 /// A folder with a `Cargo.toml` in one of these is a guest, and its package is named after it.
-const FOLDERS: [(&str, &str); 3] =
-    [("examples", "example"), ("tests/fixtures", "fixture"), ("tests/fixtures/conformance", "fixture-conformance")];
+const FOLDERS: [(&str, &str); 4] = [
+    ("examples", "example"),
+    ("examples/polyglot", "example-polyglot"),
+    ("tests/fixtures", "fixture"),
+    ("tests/fixtures/conformance", "fixture-conformance"),
+];
 
 fn packages() -> Result<Vec<String>> {
     let mut packages = Vec::new();

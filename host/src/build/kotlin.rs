@@ -1,7 +1,7 @@
 //! Kotlin: its compiler to wasm, in two steps: a library of the sources, and a module of that. `wasm-opt` makes it smaller,
 //! where it is there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::tool::{self, Tool};
@@ -17,22 +17,28 @@ const KOTLINC: Tool = Tool {
     ],
 };
 
-/// Objects of the engine's heap are seen by nobody outside of the module.
-const OPTIMISE: [&str; 6] = ["-all", "--closed-world", "--type-ssa", "-O3", "--gufa", "-Oz"];
+/// What the host's engine knows, and no more: the optimiser writes down whatever it may. Objects of the engine's heap are seen
+/// by nobody outside of the module.
+const OPTIMISE: [&str; 7] = [
+    "--enable-gc",
+    "--enable-reference-types",
+    "--enable-exception-handling",
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--closed-world",
+    "-Oz",
+];
 
 pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
     let made = job.intermediate("kotlin")?;
-    let compiler = KOTLINC.find()?;
-    // The path may lead to a link to it, beside which there is no library.
-    let home = compiler.canonicalize().map_err(BuildError::file("finding", &compiler))?;
-    let library = home.parent().and_then(Path::parent).unwrap_or(&home).join("lib/kotlin-stdlib-wasm-wasi.klib");
+    let home = home()?;
     let step = || {
-        let mut command = Command::new(&compiler);
-        command.arg("-Xwasm-target=wasm-wasi").arg("-libraries").arg(&library);
+        let mut command = Command::new(home.join("bin").join(KOTLINC.name));
+        command.arg("-Xwasm-target=wasm-wasi").arg("-libraries").arg(home.join("lib/kotlin-stdlib-wasm-wasi.klib"));
         command.arg("-ir-output-dir").arg(&made).args(["-ir-output-name", "app"]);
         command
     };
-    tool::run(step().arg("-Xir-produce-klib-file").args(sources(job.folder, &["kt"])?))?;
+    tool::run(step().args(sources(job.folder, &["kt"])?))?;
     let library_of_app = format!("-Xinclude={}", made.join("app.klib").display());
     tool::run(step().arg(library_of_app).args(["-Xir-produce-js", "-Xir-dce"]))?;
     let module = made.join("app.wasm");
@@ -40,4 +46,11 @@ pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
         Some(optimiser) => tool::run(Command::new(optimiser).args(OPTIMISE).arg(&module).arg("-o").arg(job.out)),
         None => std::fs::copy(&module, job.out).map(drop).map_err(BuildError::file("copying", &module)),
     }
+}
+
+/// The compiler's folder, with `bin` and `lib`. What lies on the path is a link into it; npm puts only `kotlinc-js` there.
+fn home() -> Result<PathBuf, BuildError> {
+    let link = tool::find(KOTLINC.name).or_else(|| tool::find("kotlinc-js")).ok_or_else(|| KOTLINC.missing())?;
+    let compiler = link.canonicalize().map_err(BuildError::file("finding", &link))?;
+    compiler.ancestors().nth(2).map(Path::to_owned).ok_or_else(|| KOTLINC.missing())
 }

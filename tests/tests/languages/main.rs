@@ -2,4 +2,5 @@
 
 mod conformance;
 mod new_apps;
+mod polyglot;
 mod sdks;
