@@ -1,10 +1,13 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use dacapo_wasm::Inspection;
+use serde::Serialize;
 
 use super::error::CliError;
-use super::output::print;
+use super::inspect;
+use super::output::{bytes, print, print_table};
 use crate::build::{BuildError, Language, Source};
 
 /// Build an app from its folder, in whatever language it is.
@@ -16,7 +19,9 @@ use crate::build::{BuildError, Language, Source};
 Examples:
   dacapo build
   dacapo build examples/python/hello-sequence --out hello.wasm
-  dacapo build --json | jq -r .file")]
+  dacapo build --json | jq -r .file
+
+At the end it says what `dacapo inspect` would: exit code 1, too, if the file cannot be deployed.")]
 pub(super) struct Build {
     #[command(flatten)]
     source: SourceArguments,
@@ -55,8 +60,28 @@ impl Build {
         let began = Instant::now();
         source.build(&out, self.source.tools.as_deref())?;
         let elapsed = began.elapsed();
-        print(format_args!("{} in {elapsed:.1?}", out.display()))
+        let wasm = std::fs::read(&out).map_err(|why| CliError::file("reading", &out, &why))?;
+        let inspection = inspect::inspect(&wasm)?;
+        if self.json {
+            let (language, seconds) = (source.language.to_string(), elapsed.as_secs_f64());
+            let built = Built { file: &out, language, seconds, inspection: &inspection };
+            print(serde_json::to_string(&built).expect("its keys are texts"))?;
+        } else {
+            print(format_args!("{}: {}, built in {elapsed:.1?}", out.display(), bytes(inspection.bytes)))?;
+            print_table(inspect::functions(&inspection))?;
+        }
+        inspect::refuse(&inspection)
     }
+}
+
+/// What was built, for programs.
+#[derive(Serialize)]
+struct Built<'a> {
+    file: &'a Path,
+    language: String,
+    seconds: f64,
+    #[serde(flatten)]
+    inspection: &'a Inspection,
 }
 
 impl From<BuildError> for CliError {

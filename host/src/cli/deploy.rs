@@ -7,7 +7,7 @@ use super::apps::App;
 use super::check::app_of;
 use super::client::{Answer, Client, Connection, Target};
 use super::error::CliError;
-use super::output::{note, print, print_table, table};
+use super::output::{note, print, print_table, shell_word, table};
 use super::{gate, versions};
 
 /// Deploy an app: a WebAssembly component, or a core module that follows the contract.
@@ -77,7 +77,7 @@ impl Deploy {
         let mut functions = table(["FUNCTION", "KIND"]);
         functions.add_rows(app.functions.iter().map(|function| [&function.name, &function.kind]));
         print_table(functions)?;
-        for line in noted(&app.report) {
+        if let Some(line) = noted(&app.report, &self.file) {
             note(line);
         }
         Ok(())
@@ -110,22 +110,18 @@ fn with_manifest(file: &Path, manifest: Option<&Path>) -> Result<Vec<u8>, CliErr
     Manifest::attach(&read(&manifest)?, &bytes).map_err(|why| CliError::Failed(format!("{}: {why}", manifest.display())))
 }
 
-/// The determinism report, a line for each interface.
-fn noted(report: &[Finding]) -> Vec<String> {
-    let of_interfaces = report.chunk_by(|one, other| one.interface == other.interface && one.what == other.what);
-    let line = |findings: &[Finding]| {
-        let functions: Vec<String> = findings.iter().map(with_callers).collect();
-        format!("note: it imports {}: {} ({})", findings[0].interface, findings[0].what, functions.join(", "))
-    };
-    of_interfaces.map(line).collect()
-}
-
-fn with_callers(finding: &Finding) -> String {
-    let function = finding.function.split_once(']').map_or(finding.function.as_str(), |(_, name)| name);
-    match finding.called_by.as_slice() {
-        [] => function.to_owned(),
-        callers => format!("{function}, called by {}", callers.join(" and ")),
-    }
+/// The determinism report, in a line: it is worth knowing, and most often as it should be.
+fn noted(report: &[Finding], file: &Path) -> Option<String> {
+    let mut interfaces: Vec<&str> = report.iter().map(|finding| finding.interface.as_str()).collect();
+    interfaces.dedup();
+    (!interfaces.is_empty()).then(|| {
+        format!(
+            "note: it imports what only activities may call; in an orchestrator or entity it traps: {} (`dacapo inspect {}` \
+             says which functions, and who calls them)",
+            interfaces.join(", "),
+            shell_word(&file.display().to_string())
+        )
+    })
 }
 
 #[cfg(test)]
@@ -133,22 +129,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_report_has_a_line_for_each_interface() {
-        let finding = |interface: &str, function: &str, called_by: &[&str]| Finding {
+    fn the_report_is_one_line() {
+        let finding = |interface: &str, function: &str| Finding {
             interface: interface.into(),
             function: function.into(),
             what: "it traps".into(),
-            called_by: called_by.iter().map(ToString::to_string).collect(),
+            called_by: Vec::new(),
         };
-        let report = [
-            finding("wasi:http/types", "[method]fields.append", &[]),
-            finding("wasi:http/types", "send", &["f", "g"]),
-            finding("x", "y", &[]),
-        ];
-        let expected = [
-            "note: it imports wasi:http/types: it traps (fields.append, send, called by f and g)",
-            "note: it imports x: it traps (y)",
-        ];
-        assert_eq!(noted(&report), expected);
+        let report = [finding("wasi:http/types", "append"), finding("wasi:http/types", "send"), finding("x", "y")];
+        let note = noted(&report, Path::new("my app.wasm")).unwrap();
+        assert!(note.contains("it traps: wasi:http/types, x (`dacapo inspect 'my app.wasm'` says"), "{note}");
+        assert_eq!(noted(&[], Path::new("app.wasm")), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The command line: one file per command.
 //!
-//! All commands but `new`, `build`, `serve`, `config`, `delete-task-hub`, `replay`, `new-secrets-key`, `key create --offline`, `completion` and
-//! `compile-module` speak HTTP to a running host
+//! All commands but `new`, `build`, `inspect`, `serve`, `config`, `delete-task-hub`, `replay`, `new-secrets-key`,
+//! `key create --offline`, `completion` and `compile-module` speak HTTP to a running host
 //! ([`client`]). What a
 //! command prints goes through [`output`], what went wrong through [`error`], which also gives the exit code. What commands
 //! share has a place of its own:
@@ -40,6 +40,7 @@ mod get_runtime_status;
 mod hub;
 mod import;
 mod input;
+mod inspect;
 mod instance;
 mod interrupt;
 mod key;
@@ -134,6 +135,7 @@ enum Command {
     Export(export::Export),
     Import(import::Import),
     Replay(replay::Replay),
+    Inspect(inspect::Inspect),
     StartNew(start_new::StartNew),
     GetRuntimeStatus(get_runtime_status::GetRuntimeStatus),
     GetHistory(get_history::GetHistory),
@@ -196,6 +198,7 @@ impl Command {
             Command::Export(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Replay(command) => command.run(),
+            Command::Inspect(command) => command.run(),
             Command::StartNew(command) => command.run(),
             Command::GetRuntimeStatus(command) => command.run(),
             Command::GetHistory(command) => command.run(),

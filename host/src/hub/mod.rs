@@ -161,11 +161,6 @@ impl Rules {
         Arc::new(Self { execution: limits.execution(), limits, policy, of_apps })
     }
 
-    /// What the guests of an app may use and reach, before its manifest narrows it.
-    fn policy_of(&self, app: &str) -> &Policy {
-        self.of_apps.get(app).unwrap_or(&self.policy)
-    }
-
     fn desk(&self) -> DeskLimits {
         DeskLimits { turns: size(self.limits.turns_at_once), hot: size(self.limits.hot_instances) }
     }
@@ -338,24 +333,12 @@ impl Inner {
         let _ = closing.wait_for(|closing| *closing).await;
     }
 
-    /// Gives each version the policy of its app, as far as its manifest asks for it. `added` is about to be recorded.
-    ///
-    /// Whose manifest cannot be read gets nothing: its file is not there, so it does not run either.
+    /// Gives each version of an app that has a policy of its own that one. `added` is about to be recorded.
     fn apply_policies(&self, added: Option<(&str, VersionId)>) {
         let (rules, apps) = (self.rules(), self.catalog.all());
         let recorded = apps.iter().flat_map(|(app, versions)| versions.all.iter().map(|known| (app.as_str(), known.version)));
-        let narrowed = recorded.chain(added).map(|(app, version)| {
-            let policy = rules.policy_of(app);
-            let policy = match self.shared.runtime().manifest(version) {
-                Ok(manifest) => policy.narrowed(manifest.as_ref().as_ref()),
-                Err(error) => {
-                    tracing::error!(%version, %error, "what the app asks for cannot be read: it gets nothing");
-                    policy.without_grants()
-                }
-            };
-            (version, policy)
-        });
-        self.executor.set_policy(rules.policy.clone(), narrowed.collect());
+        let of_versions = recorded.chain(added).filter_map(|(app, version)| Some((version, rules.of_apps.get(app)?.clone())));
+        self.executor.set_policy(rules.policy.clone(), of_versions.collect());
     }
 
     fn rules(&self) -> Arc<Rules> {

@@ -64,7 +64,7 @@ impl Inner {
             }
             Some(mut commit) => {
                 if !waits(commit.record.status) {
-                    self.note_waiting(&commit.record, 0);
+                    self.crowds.note(&commit.record.id, false);
                 }
                 if let Err(error) = self.bound_sent(&rules, &mut commit, &mut logs) {
                     return self.turn_failed(id, envelopes, error);

@@ -18,7 +18,7 @@ use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{AsContextMut as _, Engine, Store, StoreContextMut};
 
 use crate::bindings::{self, Task, logging, orchestration, types};
-use crate::config::{BetweenSlices, Policy};
+use crate::config::{BetweenSlices, GuestLimits, Policy};
 use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
 use crate::slices::FUEL_SLICE;
@@ -52,8 +52,6 @@ pub(crate) struct Shared {
     last_words: Mutex<LastWords>,
     /// What the host may still do for the guest in this turn or operation, in units of fuel.
     host_fuel: AtomicU64,
-    /// What the host has done for the guest since it last let go for that, in units of fuel.
-    host_slice: AtomicU64,
     between_slices: BetweenSlices,
 }
 
@@ -84,7 +82,6 @@ impl Shared {
             sleeping: Mutex::default(),
             last_words: Mutex::default(),
             host_fuel: AtomicU64::new(0),
-            host_slice: AtomicU64::new(0),
             between_slices,
         })
     }
@@ -95,20 +92,27 @@ impl Shared {
     pub fn spend(&self, bytes: usize) -> wasmtime::Result<()> {
         const CALL_FUEL: u64 = 200;
         let fuel = CALL_FUEL.saturating_add(bytes as u64);
-        let left = self.host_fuel.load(Ordering::Relaxed).checked_sub(fuel);
-        self.host_fuel.store(left.unwrap_or(0), Ordering::Relaxed);
+        let before = self.host_fuel.load(Ordering::Relaxed);
+        let left = before.saturating_sub(fuel);
+        self.host_fuel.store(left, Ordering::Relaxed);
         // The guest's own slices do not count what the host does. It runs on the thread of the turn, which may sleep here.
-        let slice = self.host_slice.load(Ordering::Relaxed).saturating_add(fuel);
-        self.host_slice.store(if slice < FUEL_SLICE { slice } else { 0 }, Ordering::Relaxed);
-        if slice >= FUEL_SLICE {
+        if left / FUEL_SLICE < before / FUEL_SLICE {
             self.between_slices.pass();
         }
-        left.map(|_| ()).ok_or_else(|| wasmtime::Trap::OutOfFuel.into())
+        if fuel > before {
+            return Err(wasmtime::Trap::OutOfFuel.into());
+        }
+        Ok(())
     }
 
     pub fn role(&self) -> Role {
         match self.scope {
             Scope::Execution(_) => Role::Orchestrator,
+    /// Notes all the fuel of a turn or an operation as spent: of a guest that was stopped in the middle nobody can ask.
+    pub fn spend_all(&self, limits: &GuestLimits) {
+        self.either(|execution| execution.spend(limits.fuel_per_turn), |operation| operation.spend(limits.fuel_per_turn));
+    }
+
             Scope::Operation(_) => Role::Entity,
         }
     }

@@ -1,8 +1,8 @@
 //! The one engine. Whatever changes what a guest computes or how it is compiled is decided here.
 
 use wasmtime::{
-    Collector, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails,
-    WasmFeatures,
+    Collector, Config, Enabled, Engine, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig,
+    RegallocAlgorithm, WasmBacktraceDetails, WasmFeatures,
 };
 
 use crate::config::{GuestLimits, PoolSize};
@@ -20,12 +20,26 @@ pub(crate) const TABLES_PER_SLOT: u32 = 3;
 /// The engine that runs guests.
 pub(crate) fn engine(limits: &GuestLimits, pool: &PoolSize) -> wasmtime::Result<Engine> {
     let mut config = code();
+    running(&mut config, limits, pool);
+    Engine::new(&config)
+}
+
+/// Whatever running depends on, besides the code.
+fn running(config: &mut Config, limits: &GuestLimits, pool: &PoolSize) {
     // A stack overflow is met at the same depth on every machine.
     config.max_wasm_stack(limits.stack_bytes);
     // A guest that blocks in an import is a suspended fiber. The host's functions run on the fiber's stack, behind the
     // part that wasm may use: a debug build needs the most.
     config.async_stack_size(limits.stack_bytes + (1 << 20));
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits, pool)));
+}
+
+/// An engine that runs a guest once, to ask it what it is: it is compiled fast, and not for speed.
+pub(crate) fn inspector(limits: &GuestLimits, pool: &PoolSize) -> wasmtime::Result<Engine> {
+    let mut config = code();
+    config.cranelift_opt_level(OptLevel::None);
+    config.cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+    running(&mut config, limits, pool);
     Engine::new(&config)
 }
 
@@ -75,13 +89,16 @@ fn code() -> Config {
     config
 }
 
+    // Most instructions do little. This one makes an object of up to 10,000 members.
+    config.operator_cost(OperatorCost { StructNewDefault: 64, ..OperatorCost::new() });
 /// Slots are set up once and reused, so that instantiating is a few system calls and no `mmap`.
 fn pooling(limits: &GuestLimits, pool: &PoolSize) -> PoolingAllocationConfig {
     let slots = pool.orchestrators + pool.activities + DEPLOYMENT_SLOTS;
     let mut config = PoolingAllocationConfig::new();
     config.total_component_instances(slots);
     config.total_stacks(slots);
-    config.total_memories(slots);
+    // A guest's own, and that of its objects.
+    config.total_memories(slots.saturating_mul(2));
     config.total_gc_heaps(slots);
     config.total_tables(slots.saturating_mul(TABLES_PER_SLOT));
     config.total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_SLOT));

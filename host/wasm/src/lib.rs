@@ -1,7 +1,7 @@
 //! Runs guests: the only crate that names wasmtime.
 //!
 //! ```text
-//!   bytes ─prepare─▶ wrap ─▶ compile ─▶ imports ─▶ inspect ─▶ App       (deployment; kept in `modules` and `cache`)
+//!   bytes ─prepare─▶ wrap ─▶ compile ─▶ imports ─▶ describe ─▶ App      (deployment; kept in `modules` and `cache`)
 //!                                         │
 //!   Executor::start ────────▶ orchestrator│  a fiber that waits inside `wait`; polled once per turn
 //!   Executor::start_entity ─▶ entity      │  runs one operation after another; none waits
@@ -33,6 +33,7 @@ mod compile;
 mod complexity;
 mod config;
 mod deterministic;
+mod deploy;
 mod engine;
 mod entity;
 mod http;
@@ -46,6 +47,7 @@ mod orchestration;
 mod orchestrator;
 mod prepared;
 mod report;
+mod outline;
 mod runtime;
 mod scrub;
 mod secret;
@@ -60,8 +62,11 @@ pub use cache::version_of;
 pub use compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, ModuleError, compile_module};
 pub use config::{BetweenSlices, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
 pub use http::HttpLimits;
-pub use inspect::DeployError;
+pub use deploy::DeployError;
+pub use imports::{Access, ImportedInterface};
+pub use inspect::{FileKind, InspectedFunction, Inspection, inspect};
 pub use manifest::{AskedDirectory, AskedGrants, MANIFEST_SECTION, Manifest};
 pub use report::Finding;
 pub use runtime::{App, LoadError, Runtime, SetupError, Tenant};
+pub use outline::Memory;
 pub use secret::Secret;

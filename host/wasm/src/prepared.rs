@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 
 use dacapo_core::execution::{Context, Execution};
 use dacapo_core::{ExecutionId, FunctionKind, FunctionName, InstanceId};
@@ -14,11 +13,12 @@ use crate::DeployError;
 use crate::activity::Activity;
 use crate::bindings;
 use crate::config::{BetweenSlices, GuestLimits, Policy};
+use crate::deploy;
 use crate::deterministic::{Deterministic, Shared};
 use crate::engine::TABLES_PER_SLOT;
 use crate::imports::{self, Role};
-use crate::inspect;
-use crate::slices;
+use crate::slices::{self, Rest};
+use crate::trouble;
 
 /// An export and everything that is needed to call it in a new instance.
 pub(crate) struct Entry<T: 'static> {
@@ -105,6 +105,14 @@ impl Prepared {
         self.functions.iter().any(|(known, its)| *its == kind && known.as_str() == name.as_str())
     }
 
+    /// What it imports that traps in its orchestrators and entities. None if it has none.
+    pub fn denied_in_orchestrators(&self) -> Vec<(String, String)> {
+        match self.functions.iter().all(|(_, kind)| *kind == FunctionKind::Activity) {
+            true => Vec::new(),
+            false => imports::denied_in_orchestrators(&self.component),
+        }
+    }
+
     /// Whether what its functions need is exported.
     fn check_exports(&self) -> Result<(), DeployError> {
         for (name, kind) in &self.functions {
@@ -158,12 +166,15 @@ fn describe_in(
     // What a tenant may have by default, whatever the host could give: `describe` only lists names.
     let policy = Arc::new(Policy { limits: GuestLimits::default().within(most), ..Policy::default() });
     let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))), BetweenSlices::default());
-    let mut store = Deterministic::store(engine, policy, shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
-    let described = slices::run(pin!(describe.call::<(), bindings::Described>(&mut store, ())), &BetweenSlices::default());
-    let error = match described {
-        Poll::Ready(Ok((described,))) => return inspect::functions_of(described),
-        Poll::Ready(Err(error)) => error,
-        Poll::Pending => wasmtime::Error::msg("it waits, but must depend on nothing"),
+    let mut store =
+        Deterministic::store(engine, policy.clone(), shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
+    let call = describe.call::<(), bindings::Described>(&mut store, ());
+    let rest = slices::run(pin!(call), &policy.limits, &BetweenSlices::default());
+    let error = match rest {
+        Rest::Ended(Ok((described,))) => return deploy::functions_of(described),
+        Rest::Ended(Err(error)) => error,
+        Rest::Waits => wasmtime::Error::msg("it waits, but must depend on nothing"),
+        Rest::Overdue { most } => return Err(DeployError::DescribeFailed(trouble::overdue(most))),
     };
     Err(DeployError::DescribeFailed(store.data().failure(&error)))
 }
