@@ -12,7 +12,8 @@ use dacapo_store::PendingActivity;
 
 use super::bounds::waits;
 use super::catalog::Beginning;
-use super::desk::{Envelope, Hot};
+use super::desk::Envelope;
+use super::hot::Hot;
 use super::settle::Settled;
 use super::{HubError, Inner, now};
 use crate::meters::Before;

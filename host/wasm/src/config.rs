@@ -15,6 +15,9 @@ pub struct Config {
     /// Compiled code, which may be deleted at any time. Created, for the owner only, if missing.
     pub cache: PathBuf,
     pub pool: PoolSize,
+    /// Instances of activities that are kept for another call of the same tenant and version, at most. What one call leaves in
+    /// memory the next one finds.
+    pub idle_activities: usize,
     /// The most that any tenant's guest may have of what the engine is built for: memory, tables and stack.
     pub most: GuestLimits,
     /// Called on the thread that runs an orchestrator or entity when a slice of its time is over, about each millisecond.
@@ -31,6 +34,7 @@ impl Config {
             modules: modules.into(),
             cache: cache.into(),
             pool: PoolSize::default(),
+            idle_activities: 0,
             most: GuestLimits::MOST,
             between_slices: BetweenSlices::default(),
             compiler: Compiler::default(),

@@ -6,7 +6,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     last_words: Mutex<LastWords>,
     /// What the host may still do for the guest in this turn or operation, in units of fuel.
     host_fuel: AtomicU64,
+    /// Bytes of the guest's memories, when it last began to wait.
+    memory: AtomicUsize,
     between_slices: BetweenSlices,
 }
 
@@ -82,6 +84,7 @@ impl Shared {
             sleeping: Mutex::default(),
             last_words: Mutex::default(),
             host_fuel: AtomicU64::new(0),
+            memory: AtomicUsize::new(0),
             between_slices,
         })
     }
@@ -105,14 +108,14 @@ impl Shared {
         Ok(())
     }
 
-    pub fn role(&self) -> Role {
-        match self.scope {
-            Scope::Execution(_) => Role::Orchestrator,
     /// Notes all the fuel of a turn or an operation as spent: of a guest that was stopped in the middle nobody can ask.
     pub fn spend_all(&self, limits: &GuestLimits) {
         self.either(|execution| execution.spend(limits.fuel_per_turn), |operation| operation.spend(limits.fuel_per_turn));
     }
 
+    pub fn role(&self) -> Role {
+        match self.scope {
+            Scope::Execution(_) => Role::Orchestrator,
             Scope::Operation(_) => Role::Entity,
         }
     }
@@ -166,6 +169,10 @@ impl Shared {
     /// Notes that what polls at the moment sleeps until `task` has completed.
     pub fn sleeps_on(&self, task: TaskId) {
         self.sleeping().push(task);
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.load(Ordering::Relaxed)
     }
 
     pub fn begin_resume(&self) {
@@ -251,7 +258,7 @@ impl Deterministic {
         self.turn = turn;
     }
 
-    /// Bytes of the guest's memories.
+    /// Bytes of the guest's memories, that of its objects included.
     pub fn memory_used(&self) -> usize {
         self.limiter.used()
     }
@@ -290,12 +297,14 @@ pub(crate) fn fill(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::
     Ok(())
 }
 
-/// Notes what the guest, and the host for it, have spent since the last time. Called where a wait begins and where the guest
+/// Notes what the guest, and the host for it, have spent since the last time, and how much memory it has by now. Called where a wait begins and where the guest
 /// or an operation ends: so nothing is noted twice, and nothing is lost when the turn ends in the wait.
 pub(crate) fn note_fuel(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::Result<()> {
     let left = fuel_left(store)?;
     let before = std::mem::replace(&mut store.data_mut().fuel_left, left);
     let spent = u64::try_from(before.saturating_sub(left)).unwrap_or(u64::MAX);
+    let used = store.data().memory_used();
+    store.data().shared.memory.store(used, Ordering::Relaxed);
     store.data().shared.either(|execution| execution.spend(spent), |operation| operation.spend(spent));
     Ok(())
 }

@@ -80,17 +80,20 @@ fn code() -> Config {
     // Initial memory is mapped copy-on-write from the compiled file: instantiating copies nothing, and guests of one
     // version share what they do not write.
     config.memory_init_cow(true);
+    // Also if much of it is blank, as Python's is: setting up such a memory piece by piece takes seven times as long. As large
+    // as a module may be by default, so that a small one takes no more of the disk than a large one.
+    config.memory_guaranteed_dense_image_size(64 << 20);
     // A page of memory can be reached only through 4 GiB of address space (32-bit addresses), so bounds are checked by
     // the processor; the guard catches the offsets beyond.
     config.memory_reservation(4 << 30);
     config.memory_guard_size(32 << 20);
     // A guest's objects lie in one more memory of the pool, which its memory limit counts as the others.
     config.collector(Collector::Copying);
+    // Most instructions do little. This one makes an object of up to 10,000 members.
+    config.operator_cost(OperatorCost { StructNewDefault: 64, ..OperatorCost::new() });
     config
 }
 
-    // Most instructions do little. This one makes an object of up to 10,000 members.
-    config.operator_cost(OperatorCost { StructNewDefault: 64, ..OperatorCost::new() });
 /// Slots are set up once and reused, so that instantiating is a few system calls and no `mmap`.
 fn pooling(limits: &GuestLimits, pool: &PoolSize) -> PoolingAllocationConfig {
     let slots = pool.orchestrators + pool.activities + DEPLOYMENT_SLOTS;

@@ -18,6 +18,7 @@
 //!   `orchestrator` and `entity` run guests in it.
 //! - `activity`: the world of activities; `http` is their guarded outgoing HTTP, which `http_activity` uses too, `scrub` what it
 //!   hides of the answers.
+//! - `idle`: instances of activities that are used again, if the operator wants that.
 //! - `slices`: how a guest that computes for long lets others run.
 //! - `imports`: what each role may not use.
 //! - [`Manifest`]: what an app says of itself; `report`: what it imports that traps in orchestrators.
@@ -32,12 +33,13 @@ mod compilations;
 mod compile;
 mod complexity;
 mod config;
-mod deterministic;
 mod deploy;
+mod deterministic;
 mod engine;
 mod entity;
 mod http;
 mod http_activity;
+mod idle;
 mod imports;
 mod inspect;
 mod limiter;
@@ -45,9 +47,9 @@ mod lines;
 mod manifest;
 mod orchestration;
 mod orchestrator;
+mod outline;
 mod prepared;
 mod report;
-mod outline;
 mod runtime;
 mod scrub;
 mod secret;
@@ -60,13 +62,13 @@ pub use account::{Account, OutboundBytes};
 pub use allow_list::{AllowList, InvalidAllowEntry};
 pub use cache::version_of;
 pub use compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, ModuleError, compile_module};
+pub use deploy::DeployError;
 pub use config::{BetweenSlices, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
 pub use http::HttpLimits;
-pub use deploy::DeployError;
 pub use imports::{Access, ImportedInterface};
 pub use inspect::{FileKind, InspectedFunction, Inspection, inspect};
 pub use manifest::{AskedDirectory, AskedGrants, MANIFEST_SECTION, Manifest};
+pub use outline::Memory;
 pub use report::Finding;
 pub use runtime::{App, LoadError, Runtime, SetupError, Tenant};
-pub use outline::Memory;
 pub use secret::Secret;

@@ -82,4 +82,8 @@ impl Guest for OrchestratorGuest {
             }
         }
     }
+
+    fn memory_bytes(&self) -> usize {
+        self.shared.memory_bytes()
+    }
 }

@@ -16,13 +16,14 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
 use crate::account::{Account, Terms};
-use crate::activity::{self, Activity};
+use crate::activity::{self, Activity, ActivityInstance};
 use crate::cache::{self, Compiled, Modules};
 use crate::compilations::{Compilations, TenantId, Waiting};
 use crate::compile::{Compilation, CompileLimits, Compiler, compile};
 use crate::config::{Config, Policy};
 use crate::deterministic::{self, Deterministic, Shared};
 use crate::entity::WasmEntityGuest;
+use crate::idle::{IdleActivities, Owner, Seated};
 use crate::manifest::Manifest;
 use crate::orchestrator::OrchestratorGuest;
 use crate::prepared::Prepared;
@@ -36,10 +37,22 @@ pub struct Runtime(Arc<Inner>);
 /// The executor of one tenant: runs guests on the shared runtime under the tenant's policy. Clones are the same tenant.
 #[derive(Clone)]
 pub struct Tenant {
-    id: TenantId,
+    member: Arc<Member>,
     runtime: Arc<Inner>,
     account: Arc<Account>,
     policies: Arc<RwLock<Policies>>,
+}
+
+/// A tenant, for as long as it has handles.
+struct Member {
+    id: TenantId,
+    runtime: Arc<Inner>,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.runtime.idle.forget_tenant(self.id);
+    }
 }
 
 /// What a tenant's guests may use and reach.
@@ -65,6 +78,7 @@ struct Inner {
     /// How many more slots of the pool orchestrators and entities may take.
     orchestrator_seats: Arc<Semaphore>,
     activity_seats: Arc<Semaphore>,
+    idle: IdleActivities,
     http_seats: Semaphore,
     tenants: AtomicU64,
     deployments: Compilations,
@@ -146,6 +160,7 @@ impl Runtime {
             manifests: Mutex::default(),
             orchestrator_seats: Arc::new(Semaphore::new(config.pool.orchestrators as usize)),
             activity_seats: Arc::new(Semaphore::new(config.pool.activities as usize)),
+            idle: IdleActivities::new(config.idle_activities),
             http_seats: Semaphore::new(HTTP_REQUESTS_MAX),
             tenants: AtomicU64::new(NO_TENANT.0),
             deployments: Compilations::new(COMPILATIONS_MAX, DEPLOYMENTS_WAITING),
@@ -191,6 +206,7 @@ impl Runtime {
     pub fn unload(&self, version: VersionId) {
         self.0.versions.lock().expect("nothing panics while it holds this").remove(&version);
         self.0.manifests().remove(&version);
+        self.0.idle.forget_version(version);
     }
 
     /// Forgets a version that nobody needs any more, and removes its file and its code. What still runs goes on.
@@ -214,7 +230,8 @@ impl Runtime {
     /// An executor for a tenant.
     pub fn tenant(&self, account: Account, policy: Policy) -> Tenant {
         let id = TenantId(self.0.tenants.fetch_add(1, Ordering::Relaxed) + 1);
-        let tenant = Tenant { id, runtime: self.0.clone(), account: Arc::new(account), policies: Arc::default() };
+        let member = Arc::new(Member { id, runtime: self.0.clone() });
+        let tenant = Tenant { member, runtime: self.0.clone(), account: Arc::new(account), policies: Arc::default() };
         tenant.set_policy(policy, HashMap::new());
         tenant
     }
@@ -375,6 +392,20 @@ impl Inner {
             format!("the host has no room for one more orchestrator in memory ({capacity} at most): resume it later")
         })
     }
+
+    /// A place in the pool for an activity: a free one, or that of an idle instance.
+    async fn activity_seat(&self, prepared: &Prepared) -> OwnedSemaphorePermit {
+        let seats = prepared.slots.min(self.config.pool.activities);
+        loop {
+            if let Ok(seat) = self.activity_seats.clone().try_acquire_many_owned(seats) {
+                return seat;
+            }
+            if !self.idle.give_up_one() {
+                break;
+            }
+        }
+        self.activity_seats.clone().acquire_many_owned(seats).await.expect("the semaphore is never closed")
+    }
 }
 
 impl Tenant {
@@ -386,16 +417,17 @@ impl Tenant {
         let of_versions = of_versions.into_iter().map(|(version, policy)| (version, bounded(policy))).collect();
         let policies = Policies { default: bounded(default), of_versions, narrowed: Mutex::default() };
         *self.policies.write().expect("nothing panics while it holds this") = policies;
+        self.runtime.idle.forget_tenant(self.member.id);
     }
 
     /// Prepares a file that the tenant deploys; see [`Runtime::prepare`].
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.runtime.prepare(self.id, bytes, self.compile_limits())
+        self.runtime.prepare(self.member.id, bytes, self.compile_limits())
     }
 
     /// The same without keeping the file: the version can be run until it is unloaded.
     pub fn examine(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.runtime.examine(self.id, bytes, self.compile_limits())
+        self.runtime.examine(self.member.id, bytes, self.compile_limits())
     }
 
     /// Whether guests of a version can be started without loading it.
@@ -405,7 +437,7 @@ impl Tenant {
 
     /// Makes a version ready, on a thread of its own: it may have to be compiled. Within a tokio runtime.
     pub fn load(&self, version: VersionId) -> impl Future<Output = Result<(), LoadError>> + Send + use<> {
-        let loading = self.runtime.clone().loaded_aside(self.id, version);
+        let loading = self.runtime.clone().loaded_aside(self.member.id, version);
         async move { loading.await.map(drop) }
     }
 
@@ -442,15 +474,29 @@ impl Tenant {
 
     async fn run_activity_of(self, version: VersionId, mut call: ActivityCall) -> TaskOutcome {
         let inner = &self.runtime;
-        let prepared = inner.clone().loaded_aside(self.id, version).await;
-        let prepared = prepared.map_err(|why| Failure::retriable(Failure::TRAP, format!("the host cannot run it: {why}")))?;
+        let prepared = inner.clone().loaded_aside(self.member.id, version).await;
+        let unable = |why: String| Failure::retriable(Failure::TRAP, format!("the host cannot run it: {why}"));
+        let prepared = prepared.map_err(|why| unable(why.to_string()))?;
         call.name = prepared.spelled(&call.name).clone();
-        let entry = prepared.activity.clone().filter(|_| prepared.has(FunctionKind::Activity, &call.name)).ok_or_else(|| {
+        let entry = prepared.activity.as_ref().filter(|_| prepared.has(FunctionKind::Activity, &call.name)).ok_or_else(|| {
             Failure::permanent(Failure::ACTIVITY_NOT_FOUND, format!("version {version} has no activity '{}'", call.name))
         })?;
-        let seats = prepared.slots.min(inner.config.pool.activities);
-        let _seat = inner.activity_seats.clone().acquire_many_owned(seats).await.expect("the semaphore is never closed");
-        activity::run(inner.engine.clone(), self.terms(self.policy(version)), entry, call).await
+        let owner = Owner { tenant: self.member.id, version, policy: self.policy(version) };
+        let terms = self.terms(owner.policy.clone());
+        let Seated { instance, seat } = match inner.idle.take(&owner) {
+            Some(seated) => seated,
+            None => {
+                let seat = inner.activity_seat(&prepared).await;
+                let instance = ActivityInstance::new(&inner.engine, terms.clone(), &call);
+                Seated { instance: instance.map_err(|why| unable(format!("{why:#}")))?, seat }
+            }
+        };
+        let (outcome, instance) = instance.run(terms, entry, &call).await;
+        // Whoever waits for a place gets this one.
+        if let Some(instance) = instance.filter(|_| inner.activity_seats.available_permits() > 0) {
+            inner.idle.keep(owner, Seated { instance, seat });
+        }
+        outcome
     }
 
     /// Under the policy of the caller's version.
