@@ -122,7 +122,7 @@ impl Compiler {
         let name = source.file_name().expect("it is a file").to_string_lossy();
         let object = objects.join(format!("{name}.o"));
         let mut command = self.command();
-        command.args(dialect.flags()).args(["-Os", "-Wall", "-c", "-I"]).arg(job.sdk("c"));
+        command.args(dialect.flags()).args(["-Os", "-Wall", "-c", "-I"]).arg(job.sdk("c")).args(job.arguments);
         tool::run(command.arg("-o").arg(&object).arg(source).current_dir(job.folder))?;
         Ok(object)
     }
