@@ -34,7 +34,7 @@ pub(super) fn build(job: &Job<'_>, dialect: Dialect) -> Result<(), BuildError> {
     let c = Compiler::find(Dialect::C, &objects_folder)?;
     // The SDK is C, and so may be parts of an app in C++.
     let mut objects = vec![c.compile(Dialect::C, &job.sdk("c/dacapo.c"), job, &objects_folder)?];
-    for source in sources(job.folder, &["c"])? {
+    for source in app_sources(job, &["c"])? {
         objects.push(c.compile(Dialect::C, &source, job, &objects_folder)?);
     }
     let linker = match dialect {
@@ -42,14 +42,27 @@ pub(super) fn build(job: &Job<'_>, dialect: Dialect) -> Result<(), BuildError> {
         Dialect::Cpp => Compiler::find(Dialect::Cpp, &objects_folder)?,
     };
     if dialect == Dialect::Cpp {
-        for source in sources(job.folder, &["cpp", "cc"])? {
+        for source in app_sources(job, &["cpp", "cc"])? {
             objects.push(linker.compile(Dialect::Cpp, &source, job, &objects_folder)?);
         }
     }
     tool::run(linker.command().args(["-Os", "-s", "-mexec-model=reactor", "-o"]).arg(job.out).args(objects))
 }
 
+/// Tests lie beside what they test, and are programs of their own.
+fn app_sources(job: &Job<'_>, extensions: &[&str]) -> Result<Vec<PathBuf>, BuildError> {
+    let is_test = |path: &PathBuf| path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("_test"));
+    Ok(sources(job.folder, extensions)?.into_iter().filter(|path| !is_test(path)).collect())
+}
+
 impl Dialect {
+    const fn language(self) -> Language {
+        match self {
+            Dialect::C => Language::C,
+            Dialect::Cpp => Language::Cpp,
+        }
+    }
+
     const fn clang(self) -> &'static str {
         match self {
             Dialect::C => "clang",
@@ -68,7 +81,7 @@ impl Dialect {
         match self {
             Dialect::C => &["-std=c11"],
             // Nothing that could catch an exception is linked.
-            Dialect::Cpp => &["-std=c++20", "-fno-exceptions"],
+            Dialect::Cpp => &["-std=c++23", "-fno-exceptions"],
         }
     }
 
@@ -90,7 +103,7 @@ impl Compiler {
         let mut clangs = clangs.map(|program| Self { program, arguments: &["--target=wasm32-wasi"] });
         let with_sysroot = clangs.find(|clang| clang.links(&probe));
         let zig = || tool::find("zig").map(|program| Self { program, arguments: dialect.zig() });
-        with_sysroot.or_else(zig).ok_or_else(|| COMPILER.missing())
+        with_sysroot.or_else(zig).ok_or_else(|| Tool { language: dialect.language(), ..COMPILER }.missing())
     }
 
     fn command(&self) -> Command {
@@ -109,7 +122,7 @@ impl Compiler {
         let name = source.file_name().expect("it is a file").to_string_lossy();
         let object = objects.join(format!("{name}.o"));
         let mut command = self.command();
-        command.args(dialect.flags()).args(["-Os", "-Wall", "-c", "-I"]).arg(job.sdk("c"));
+        command.args(dialect.flags()).args(["-Os", "-Wall", "-c", "-I"]).arg(job.sdk("c")).args(job.arguments);
         tool::run(command.arg("-o").arg(&object).arg(source).current_dir(job.folder))?;
         Ok(object)
     }
