@@ -53,14 +53,13 @@ impl Subject {
     }
 
     /// Its apps, built: the names to deploy them under, and the files.
-    pub fn built(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    pub fn built(&self) -> Result<Vec<(String, Vec<u8>)>> {
         let app = |folder: &&'static str| {
-            let name = folder.rsplit('/').next().unwrap_or(folder);
             let wasm = match self.language {
-                Language::Rust => crate::guest(&format!("fixture-conformance-{name}"))?,
+                Language::Rust => crate::guest(&format!("fixture-conformance-{}", self.name))?,
                 language => fs::read(build(language, folder)?)?,
             };
-            Ok((name, wasm))
+            Ok((folder.replace('/', "-"), wasm))
         };
         self.apps.iter().map(app).collect()
     }

@@ -27,6 +27,8 @@ const COMPILER: Tool = Tool {
 struct Compiler {
     program: PathBuf,
     arguments: &'static [&'static str],
+    /// So that a stack that overflows ends the instance, and does not overwrite the data below it.
+    stack_first: &'static [&'static str],
 }
 
 pub(super) fn build(job: &Job<'_>, dialect: Dialect) -> Result<(), BuildError> {
@@ -46,7 +48,9 @@ pub(super) fn build(job: &Job<'_>, dialect: Dialect) -> Result<(), BuildError> {
             objects.push(linker.compile(Dialect::Cpp, &source, job, &objects_folder)?);
         }
     }
-    tool::run(linker.command().args(["-Os", "-s", "-mexec-model=reactor", "-o"]).arg(job.out).args(objects))
+    let mut link = linker.command();
+    link.args(linker.stack_first).args(["-Os", "-s", "-mexec-model=reactor", "-o"]).arg(job.out);
+    tool::run(link.args(objects))
 }
 
 /// Tests lie beside what they test, and are programs of their own.
@@ -100,9 +104,11 @@ impl Compiler {
         let probe = folder.join(name);
         std::fs::write(&probe, source).map_err(BuildError::file("writing", &probe))?;
         let clangs = tool::find_versions(dialect.clang()).into_iter();
-        let mut clangs = clangs.map(|program| Self { program, arguments: &["--target=wasm32-wasi"] });
+        let mut clangs =
+            clangs.map(|program| Self { program, arguments: &["--target=wasm32-wasi"], stack_first: &["-Wl,--stack-first"] });
         let with_sysroot = clangs.find(|clang| clang.links(&probe));
-        let zig = || tool::find("zig").map(|program| Self { program, arguments: dialect.zig() });
+        // Zig does it by itself, and does not know the option.
+        let zig = || tool::find("zig").map(|program| Self { program, arguments: dialect.zig(), stack_first: &[] });
         with_sysroot.or_else(zig).ok_or_else(|| Tool { language: dialect.language(), ..COMPILER }.missing())
     }
 

@@ -142,12 +142,7 @@ impl ActivityInstance {
         })
     }
 
-    async fn run_untimed(
-        mut self,
-        terms: Terms,
-        entry: &Entry<Activity>,
-        call: &ActivityCall,
-    ) -> (TaskOutcome, Option<Self>) {
+    async fn run_untimed(mut self, terms: Terms, entry: &Entry<Activity>, call: &ActivityCall) -> (TaskOutcome, Option<Self>) {
         let policy = terms.policy.clone();
         let returned = self.call(terms, entry, call).await;
         if let Some(wasi) = &self.store.data().wasi {
@@ -165,12 +160,7 @@ impl ActivityInstance {
         (outcome, self.can_go_on().then_some(self))
     }
 
-    async fn call(
-        &mut self,
-        terms: Terms,
-        entry: &Entry<Activity>,
-        call: &ActivityCall,
-    ) -> wasmtime::Result<bindings::Returned> {
+    async fn call(&mut self, terms: Terms, entry: &Entry<Activity>, call: &ActivityCall) -> wasmtime::Result<bindings::Returned> {
         self.store.data_mut().begin(terms, call);
         // Time bounds an activity, not fuel. But a busy loop must let go now and then, so that others run and the
         // deadline can strike.
