@@ -15,6 +15,8 @@ use crate::entity::{Entity, EntityId};
 use crate::executor::Run;
 use crate::host::{Action, Perform, Schedule};
 use crate::task::Task;
+#[cfg(not(target_family = "wasm"))]
+use crate::testing;
 use crate::{Context, Result, Timestamp};
 
 /// Entities.
@@ -369,9 +371,10 @@ impl Schedule for Call {
         format!("the output of `{}` of {}", self.operation, self.entity)
     }
 
-    #[cfg(test)]
-    fn scripted(&self) -> String {
-        format!("call {} {}({})", self.entity, self.operation, self.input)
+    #[cfg(not(target_family = "wasm"))]
+    fn seen(&self) -> testing::Action {
+        let Self { entity, operation, input } = self.clone();
+        testing::Action::CallEntity { entity, operation, input: testing::value(&input) }
     }
 }
 
@@ -391,11 +394,10 @@ impl Perform for Signal {
         bindings::signal_entity(&self.call.entity, &self.call.operation, &self.call.input, self.deliver_at);
     }
 
-    #[cfg(test)]
-    fn scripted(&self) -> String {
-        let Call { entity, operation, input } = &self.call;
-        let at = self.deliver_at.map(|at| format!(" at {} ms", at.as_millis()));
-        format!("signal {entity} {operation}({input}){}", at.unwrap_or_default())
+    #[cfg(not(target_family = "wasm"))]
+    fn seen(&self) -> testing::Action {
+        let Call { entity, operation, input } = self.call.clone();
+        testing::Action::SignalEntity { entity, operation, input: testing::value(&input), deliver_at: self.deliver_at }
     }
 }
 
@@ -412,9 +414,9 @@ impl Schedule for Lock {
         "the output of a lock".to_owned()
     }
 
-    #[cfg(test)]
-    fn scripted(&self) -> String {
-        format!("lock {}", self.entities.iter().map(EntityId::to_string).collect::<Vec<_>>().join(" "))
+    #[cfg(not(target_family = "wasm"))]
+    fn seen(&self) -> testing::Action {
+        testing::Action::LockEntities { entities: self.entities.clone() }
     }
 }
 
@@ -425,8 +427,8 @@ impl Perform for Unlock {
         bindings::unlock_entities();
     }
 
-    #[cfg(test)]
-    fn scripted(&self) -> String {
-        "unlock".to_owned()
+    #[cfg(not(target_family = "wasm"))]
+    fn seen(&self) -> testing::Action {
+        testing::Action::UnlockEntities
     }
 }

@@ -285,9 +285,9 @@ fn an_http_request_is_sent_by_the_host() {
         vec![vec![(1, Ok(r#"{"statusCode":201,"headers":{"etag":"7"},"content":"[3]"}"#))]],
         &[
             concat!(
-                r#"1: http {"method":"PUT","uri":"https://example.org/a","#,
+                r#"1: http {"asynchronousPatternEnabled":false,"content":"[1,2]","#,
                 r#""headers":{"content-type":"application/json","x-key":"1"},"#,
-                r#""content":"[1,2]","asynchronousPatternEnabled":false,"timeoutMs":5000}"#
+                r#""method":"PUT","timeoutMs":5000,"uri":"https://example.org/a"}"#
             ),
             "wait for [1]",
         ],

@@ -33,15 +33,17 @@ pub(crate) trait Schedule {
     fn schedule(&self) -> Handle;
     /// What its output is called in messages.
     fn output(&self) -> String;
-    #[cfg(test)]
-    fn scripted(&self) -> String;
+    /// What a test sees of it.
+    #[cfg(not(target_family = "wasm"))]
+    fn seen(&self) -> crate::testing::Action;
 }
 
 /// What has no outcome, and only some apps do.
 pub(crate) trait Perform {
     fn perform(&self);
-    #[cfg(test)]
-    fn scripted(&self) -> String;
+    /// What a test sees of it.
+    #[cfg(not(target_family = "wasm"))]
+    fn seen(&self) -> crate::testing::Action;
 }
 
 impl Action {

@@ -183,6 +183,16 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
+    /// A response without headers, for tests.
+    ///
+    /// ```
+    /// # use dacapo_sdk::HttpResponse;
+    /// assert_eq!(HttpResponse::new(404, "").status, 404);
+    /// ```
+    pub fn new(status: u16, content: impl Into<String>) -> Self {
+        Self { status, headers: BTreeMap::new(), content: content.into() }
+    }
+
     /// The header of that name, in whatever case.
     ///
     /// ```
@@ -229,8 +239,8 @@ impl Schedule for Call {
         format!("the response of {}", self.uri)
     }
 
-    #[cfg(test)]
-    fn scripted(&self) -> String {
-        format!("http {}", self.json)
+    #[cfg(not(target_family = "wasm"))]
+    fn seen(&self) -> crate::testing::Action {
+        crate::testing::Action::CallHttp { request: crate::testing::value(&self.json) }
     }
 }

@@ -25,11 +25,11 @@
 //! # fn main() {}
 //! ```
 //!
-//! Such a crate is a `cdylib`. It is built, deployed and started by
+//! Such a crate is a `cdylib`; `dacapo new hello --language rust` makes one. It is built, deployed and started by
 //!
 //! ```text
-//! cargo build --release --target wasm32-unknown-unknown
-//! dacapo deploy target/wasm32-unknown-unknown/release/hello.wasm
+//! dacapo build
+//! dacapo deploy hello.wasm
 //! dacapo start-new hello_sequence --input '["Tokyo", "Seattle"]'
 //! ```
 //!
@@ -109,6 +109,11 @@
 //! of any error. An input that cannot be read is the failure `InvalidInput`; a panic is the failure `Panic`, with the
 //! place in its details.
 //!
+//! # Tests
+//!
+//! Activities and the methods of entities are tested as what they are, functions. The module `testing` runs orchestrators
+//! against a script, without a host and in no time.
+//!
 //! # What it says of itself
 //!
 //! [`manifest!`] puts a name, a version and what the app asks to reach into the file that is deployed.
@@ -143,6 +148,8 @@ mod management;
 mod random;
 mod retry;
 mod task;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
 mod timestamp;
 mod when;
 

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use crate::app::{self, Entry};
 use crate::entity::{OperationCall, OperationOutcome};
 use crate::host::{Action, Host, Perform, TaskId};
-use crate::{Failure, Level, Parent, Result, Timestamp};
+use crate::testing::Action as Seen;
+use crate::{EntityId, Failure, Level, Parent, Result, Timestamp};
 
 /// What the `wait`s give, one after the other: tasks, numbered from 1 as they are scheduled, and their outcomes.
 pub(crate) type Script = Vec<Batch>;
@@ -44,6 +45,23 @@ pub(crate) fn operate(
     (did.take(), outcome)
 }
 
+/// What only some apps do, as a line.
+fn line(seen: &Seen) -> String {
+    match seen {
+        Seen::CallEntity { entity, operation, input } => format!("call {entity} {operation}({input})"),
+        Seen::CallHttp { request } => format!("http {request}"),
+        Seen::LockEntities { entities } => {
+            format!("lock {}", entities.iter().map(EntityId::to_string).collect::<Vec<_>>().join(" "))
+        }
+        Seen::UnlockEntities => "unlock".to_owned(),
+        Seen::SignalEntity { entity, operation, input, deliver_at } => {
+            let at = deliver_at.map(|at| format!(" at {} ms", at.as_millis()));
+            format!("signal {entity} {operation}({input}){}", at.unwrap_or_default())
+        }
+        other => unreachable!("{other:?} comes another way"),
+    }
+}
+
 #[derive(Default)]
 struct ScriptedHost {
     script: RefCell<VecDeque<Batch>>,
@@ -74,7 +92,7 @@ impl Host for ScriptedHost {
             }
             Action::CreateTimer { fire_at } => format!("{task}: timer at {} ms", fire_at.as_millis()),
             Action::WaitForExternalEvent { name } => format!("{task}: event {name}"),
-            Action::Other(action) => format!("{task}: {}", action.scripted()),
+            Action::Other(action) => format!("{task}: {}", line(&action.seen())),
         });
         task
     }
@@ -110,7 +128,7 @@ impl Host for ScriptedHost {
     }
 
     fn perform(&self, effect: &dyn Perform) {
-        self.note(effect.scripted());
+        self.note(line(&effect.seen()));
     }
 
     fn start_orchestration(&self, name: &str, input: &str, instance_id: Option<&str>) -> String {

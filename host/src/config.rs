@@ -15,7 +15,7 @@ use dacapo_wasm::{AllowList, BetweenSlices, DirectoryGrant, GuestLimits, Policy,
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::hub::{Retention, RoomSize, TURNS_BEGUN_MAX, Webhook, between_slices};
+use crate::hub::{Retention, RoomSize, TURNS_BEGUN_MAX, Webhook, between_slices, memory_of_the_machine};
 use crate::limits::HubLimits;
 use crate::server::{CertificateFiles, ConnectionLimits, TimeLimits};
 use crate::versioning::VersionRules;
@@ -89,7 +89,9 @@ pub struct HubsSettings {
 pub struct EngineSettings {
     pub turn_threads: usize,
     pub concurrent_activities: u32,
+    pub idle_activities: u32,
     pub hot_instances: u32,
+    pub memory_bytes: usize,
     pub stack_bytes: usize,
     pub shutdown_grace_seconds: u64,
 }
@@ -204,7 +206,15 @@ impl Default for HttpSettings {
 impl Default for EngineSettings {
     fn default() -> Self {
         let GuestLimits { stack_bytes, .. } = GuestLimits::default();
-        Self { turn_threads: 0, concurrent_activities: 1_024, hot_instances: 1_000, stack_bytes, shutdown_grace_seconds: 10 }
+        Self {
+            turn_threads: 0,
+            concurrent_activities: 1_024,
+            idle_activities: 0,
+            hot_instances: 1_000,
+            memory_bytes: 0,
+            stack_bytes,
+            shutdown_grace_seconds: 10,
+        }
     }
 }
 
@@ -464,6 +474,7 @@ impl Settings {
     pub fn runtime(&self) -> dacapo_wasm::Config {
         dacapo_wasm::Config {
             pool: self.pool(),
+            idle_activities: self.engine.idle_activities as usize,
             between_slices: BetweenSlices::new(between_slices),
             most: GuestLimits { stack_bytes: self.engine.stack_bytes, ..GuestLimits::MOST },
             ..dacapo_wasm::Config::new(self.data.join("modules"), self.data.join("cache"))
@@ -505,6 +516,10 @@ impl Settings {
         let pool = self.pool();
         RoomSize {
             hot_instances: self.engine.hot_instances.min(pool.orchestrators.saturating_sub(SLOTS_FOR_TURNS)) as usize,
+            memory_bytes: match self.engine.memory_bytes {
+                0 => memory_of_the_machine().map_or(usize::MAX, |bytes| bytes / 2),
+                bytes => bytes,
+            },
             activities: pool.activities as usize,
             cache_bytes: self.store.cache_bytes,
             hubs: self.hubs.open as usize,

@@ -9,12 +9,14 @@
 //! - [`server`]: HTTP: connections, TLS, and clients that mean no good.
 //! - [`limits`]: what a task hub may use; [`grants`]: what its activities may reach; [`secrets`]: what they may use unseen.
 //! - [`serve`]: the running host: opens a hub, serves the API, stops in good order.
+//! - [`build`]: apps from their sources, in any language.
 //! - [`cli`]: the command line. All commands but `serve` talk to a running host over HTTP.
 //!
 //! `ARCHITECTURE.md`, beside this crate's `src`, tells how they work together.
 
 pub mod access;
 pub mod api;
+pub mod build;
 pub mod cli;
 pub mod config;
 pub mod export;

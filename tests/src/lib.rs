@@ -1,7 +1,8 @@
 //! What the end-to-end tests, the demo, the crash test and the benchmark share.
 //!
 //! - [`fuzz`] makes of bytes whatever does harm.
-//! - [`guests`] builds the examples and fixtures to wasm.
+//! - [`guests`] builds the examples and fixtures in Rust to wasm, [`languages`] those in other languages; [`packages`] installs
+//!   what that needs.
 //! - [`host`] runs a real `dacapo serve`.
 //! - [`clients`] drives the real client packages of Durable Functions against it.
 //! - [`crash`] kills it again and again and checks what is left.
@@ -16,7 +17,9 @@ pub mod crash;
 pub mod fuzz;
 pub mod guests;
 pub mod host;
+pub mod languages;
 pub mod model;
+pub mod packages;
 /// What the random programs of the fixture `interpreter` must return.
 #[path = "../fixtures/interpreter/src/program.rs"]
 pub mod program;

@@ -46,6 +46,11 @@ pub type ActivityFuture = Pin<Box<dyn Future<Output = Result<Payload, Failure>> 
 pub trait Guest: Send {
     /// Runs the guest until it can go no further. Called when what it waits for has completed, and once to begin.
     fn resume(&mut self) -> Step;
+
+    /// Bytes of memory that it may hold while it waits: not less than it holds, and most often more.
+    fn memory_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// An entity function that runs one operation after another. One that has failed is not used again, so that nothing of

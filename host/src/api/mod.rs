@@ -10,8 +10,7 @@
 //! - The handlers: [`orchestrators`] and [`restart`] start; [`instances`] and [`entities`] show; [`messages`] tells an
 //!   instance something; [`purge`] removes; [`events`] follows; [`apps`] is for what is deployed, [`transfer`] for what is
 //!   moved between hubs, [`admin`] for what is the host's own; [`administration`] makes hubs, [`usage`] says what
-//!   they have used, and [`keys`], [`secrets`] and
-//!   [`audit`] are for those who may use them.
+//!   they have used, and [`keys`], [`secrets`] and [`audit`] are for those who may use them.
 //! - [`links`], [`status`], [`history`], [`page`]: what more than one route sends.
 //! - [`openapi`], with [`schema`]: the document of all this, made from the table.
 //! - [`guard`]: what a browser must not be tricked into. [`door`]: who may, and [`revoked`]: until when. [`rate`]: how many
@@ -70,6 +69,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
 pub use links::Links;
+pub(crate) use usage::{Bill, Receipt};
 
 use crate::access::{Access, Denied, Refusal};
 use crate::hub::Hub;

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use dacapo_core::{InstanceRecord, Timestamp, Usage};
 
@@ -14,41 +14,44 @@ use crate::hubs::HubReport;
 use crate::meters::FunctionUsage;
 use crate::metrics;
 
-#[derive(Serialize)]
+/// What `GET admin/hubs/{hubName}/usage` answers, and the command line reads.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct HubUsageBody<'a> {
-    hub: &'a str,
-    since: String,
-    open: bool,
-    instances: Option<u64>,
-    storage_bytes: u64,
-    requests: u64,
-    throttled: u64,
-    outbound_bytes_in: u64,
-    outbound_bytes_out: u64,
-    functions: Vec<&'a FunctionUsage>,
+pub(crate) struct Bill {
+    pub hub: String,
+    pub since: String,
+    pub open: bool,
+    /// None: not counted, because the hub is closed.
+    pub instances: Option<u64>,
+    pub storage_bytes: u64,
+    pub requests: u64,
+    pub throttled: u64,
+    pub outbound_bytes_in: u64,
+    pub outbound_bytes_out: u64,
+    pub functions: Vec<FunctionUsage>,
 }
 
-#[derive(Serialize)]
+/// What `GET instances/{instanceId}/receipt` answers, and the command line reads.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ReceiptBody<'a> {
-    name: &'a str,
-    instance_id: &'a str,
-    turns: u64,
-    replayed_events: u64,
-    fuel: u64,
-    operations: u64,
-    activities: u64,
-    activity_micros: u64,
-    bytes_in: u64,
-    bytes_out: u64,
+pub(crate) struct Receipt {
+    pub name: String,
+    pub instance_id: String,
+    pub turns: u64,
+    pub replayed_events: u64,
+    pub fuel: u64,
+    pub operations: u64,
+    pub activities: u64,
+    pub activity_micros: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
 }
 
 /// `GET admin/hubs/{hubName}/usage`
 pub(super) async fn of_hub(call: Call) -> Result<Response, ApiError> {
     let name = call.hub_name()?;
     let report = call.api.hubs.report(&name).await?.ok_or_else(|| ApiError::unknown_task_hub(&name))?;
-    Ok(json(StatusCode::OK, &HubUsageBody::from(&report)))
+    Ok(json(StatusCode::OK, &Bill::from(report)))
 }
 
 /// `GET metrics`
@@ -63,33 +66,33 @@ pub(super) async fn of_instance(call: Call) -> Result<Response, ApiError> {
     let (hub, id) = (call.hub()?, call.instance_id()?);
     blocking(move || {
         let record = hub.instance(&id)?.ok_or_else(ApiError::not_found)?;
-        Ok(json(StatusCode::OK, &ReceiptBody::from(&record)))
+        Ok(json(StatusCode::OK, &Receipt::from(&record)))
     })
     .await
 }
 
-impl<'a> From<&'a HubReport> for HubUsageBody<'a> {
-    fn from(report: &'a HubReport) -> Self {
+impl From<HubReport> for Bill {
+    fn from(report: HubReport) -> Self {
         let HubReport { name, created_at, usage, open, storage_bytes, instances } = report;
         Self {
             hub: name,
-            since: micros(Timestamp(*created_at)),
-            open: *open,
-            instances: *instances,
-            storage_bytes: *storage_bytes,
+            since: micros(Timestamp(created_at)),
+            open,
+            instances,
+            storage_bytes,
             requests: usage.requests,
             throttled: usage.throttled,
             outbound_bytes_in: usage.outbound_bytes_in,
             outbound_bytes_out: usage.outbound_bytes_out,
-            functions: usage.functions.iter().collect(),
+            functions: usage.functions.iter().cloned().collect(),
         }
     }
 }
 
-impl<'a> From<&'a InstanceRecord> for ReceiptBody<'a> {
-    fn from(record: &'a InstanceRecord) -> Self {
+impl From<&InstanceRecord> for Receipt {
+    fn from(record: &InstanceRecord) -> Self {
         let Usage { turns, replayed_events, fuel, operations, activities, activity_micros, bytes_in, bytes_out } = record.usage;
-        let (name, instance_id) = (record.name.as_str(), record.id.as_str());
+        let (name, instance_id) = (record.name.to_string(), record.id.to_string());
         Self { name, instance_id, turns, replayed_events, fuel, operations, activities, activity_micros, bytes_in, bytes_out }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use ureq::SendBody;
 use ureq::http::header::AUTHORIZATION;
-use ureq::http::{HeaderValue, Request};
+use ureq::http::{HeaderValue, Request, Uri};
 use ureq::middleware::MiddlewareNext;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use zeroize::Zeroizing;
@@ -173,6 +174,15 @@ pub(super) struct Answer {
 impl Client {
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Where a host would listen that is on this machine and not behind TLS.
+    pub fn loopback_address(&self) -> Option<String> {
+        let uri: Uri = self.server.parse().ok()?;
+        let host = uri.host()?.trim_matches(['[', ']']);
+        let is_loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let is_plain = uri.scheme_str() == Some("http") && uri.path() == "/";
+        (is_loopback && is_plain).then(|| format!("{}:{}", uri.host().unwrap_or(host), uri.port_u16().unwrap_or(80)))
     }
 
     pub fn get(&self, target: &Target) -> Result<Answer, CliError> {

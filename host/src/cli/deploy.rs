@@ -5,9 +5,9 @@ use dacapo_wasm::{Finding, Manifest};
 
 use super::apps::App;
 use super::check::app_of;
-use super::client::{Connection, Target};
+use super::client::{Answer, Client, Connection, Target};
 use super::error::CliError;
-use super::output::{note, print, print_table, table};
+use super::output::{note, print, print_table, shell_word, table};
 use super::{gate, versions};
 
 /// Deploy an app: a WebAssembly component, or a core module that follows the contract.
@@ -46,10 +46,8 @@ pub(super) struct Deploy {
 
 impl Deploy {
     pub fn run(self) -> Result<(), CliError> {
-        let bytes = self.bytes()?;
-        // What is wrong with a manifest the host says.
-        let own = || Manifest::read(&bytes).ok().flatten().and_then(|manifest| manifest.name);
-        let name = self.app.or_else(own).or_else(|| app_of(&self.file)).unwrap_or_default();
+        let bytes = with_manifest(&self.file, self.manifest.as_deref())?;
+        let name = self.app.unwrap_or_else(|| name_of(&self.file, &bytes));
         let client = self.connection.client();
         // The first version of an app has no histories to go on with.
         if self.check && client.get(&versions::target(&name))?.status != 404 {
@@ -65,8 +63,7 @@ impl Deploy {
         }
         let target =
             Target::host(["admin", "apps", name.as_str()]).with_some("label", self.label).with_some("weight", self.weight);
-        let answer =
-            client.post_body(&target, "application/wasm", &bytes)?.success(|| format!("{} deploys no apps", client.server()))?;
+        let answer = post(&client, &target, &bytes)?;
         if self.connection.json {
             return print(answer.text);
         }
@@ -80,38 +77,51 @@ impl Deploy {
         let mut functions = table(["FUNCTION", "KIND"]);
         functions.add_rows(app.functions.iter().map(|function| [&function.name, &function.kind]));
         print_table(functions)?;
-        for line in noted(&app.report) {
+        if let Some(line) = noted(&app.report, &self.file) {
             note(line);
         }
         Ok(())
     }
-
-    /// The file, with the manifest that lies beside it.
-    fn bytes(&self) -> Result<Vec<u8>, CliError> {
-        let read = |file: &Path| std::fs::read(file).map_err(|why| CliError::file("reading", file, &why));
-        let bytes = read(&self.file)?;
-        let beside = || Some(self.file.with_extension("manifest.json")).filter(|file| file.exists());
-        let Some(file) = self.manifest.clone().or_else(beside) else { return Ok(bytes) };
-        Manifest::attach(&read(&file)?, &bytes).map_err(|why| CliError::Failed(format!("{}: {why}", file.display())))
-    }
 }
 
-/// The determinism report, a line for each interface.
-fn noted(report: &[Finding]) -> Vec<String> {
-    let of_interfaces = report.chunk_by(|one, other| one.interface == other.interface && one.what == other.what);
-    let line = |findings: &[Finding]| {
-        let functions: Vec<String> = findings.iter().map(with_callers).collect();
-        format!("note: it imports {}: {} ({})", findings[0].interface, findings[0].what, functions.join(", "))
-    };
-    of_interfaces.map(line).collect()
+/// Deploys a file as an app that is named by its manifest, or by the file.
+pub(super) fn deploy(client: &Client, file: &Path) -> Result<App, CliError> {
+    let bytes = with_manifest(file, None)?;
+    let name = name_of(file, &bytes);
+    post(client, &Target::host(["admin", "apps", name.as_str()]), &bytes)?.parse()
 }
 
-fn with_callers(finding: &Finding) -> String {
-    let function = finding.function.split_once(']').map_or(finding.function.as_str(), |(_, name)| name);
-    match finding.called_by.as_slice() {
-        [] => function.to_owned(),
-        callers => format!("{function}, called by {}", callers.join(" and ")),
-    }
+fn post(client: &Client, target: &Target, bytes: &[u8]) -> Result<Answer, CliError> {
+    client.post_body(target, "application/wasm", bytes)?.success(|| format!("{} deploys no apps", client.server()))
+}
+
+/// What is wrong with a manifest the host says.
+fn name_of(file: &Path, bytes: &[u8]) -> String {
+    let own = Manifest::read(bytes).ok().flatten().and_then(|manifest| manifest.name);
+    own.or_else(|| app_of(file)).unwrap_or_default()
+}
+
+/// The file, with the manifest that is given or lies beside it.
+fn with_manifest(file: &Path, manifest: Option<&Path>) -> Result<Vec<u8>, CliError> {
+    let read = |file: &Path| std::fs::read(file).map_err(|why| CliError::file("reading", file, &why));
+    let bytes = read(file)?;
+    let beside = || Some(file.with_extension("manifest.json")).filter(|file| file.exists());
+    let Some(manifest) = manifest.map(Path::to_owned).or_else(beside) else { return Ok(bytes) };
+    Manifest::attach(&read(&manifest)?, &bytes).map_err(|why| CliError::Failed(format!("{}: {why}", manifest.display())))
+}
+
+/// The determinism report, in a line: it is worth knowing, and most often as it should be.
+fn noted(report: &[Finding], file: &Path) -> Option<String> {
+    let mut interfaces: Vec<&str> = report.iter().map(|finding| finding.interface.as_str()).collect();
+    interfaces.dedup();
+    (!interfaces.is_empty()).then(|| {
+        format!(
+            "note: it imports what only activities may call; in an orchestrator or entity it traps: {} (`dacapo inspect {}` \
+             says which functions, and who calls them)",
+            interfaces.join(", "),
+            shell_word(&file.display().to_string())
+        )
+    })
 }
 
 #[cfg(test)]
@@ -119,22 +129,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_report_has_a_line_for_each_interface() {
-        let finding = |interface: &str, function: &str, called_by: &[&str]| Finding {
+    fn the_report_is_one_line() {
+        let finding = |interface: &str, function: &str| Finding {
             interface: interface.into(),
             function: function.into(),
             what: "it traps".into(),
-            called_by: called_by.iter().map(ToString::to_string).collect(),
+            called_by: Vec::new(),
         };
-        let report = [
-            finding("wasi:http/types", "[method]fields.append", &[]),
-            finding("wasi:http/types", "send", &["f", "g"]),
-            finding("x", "y", &[]),
-        ];
-        let expected = [
-            "note: it imports wasi:http/types: it traps (fields.append, send, called by f and g)",
-            "note: it imports x: it traps (y)",
-        ];
-        assert_eq!(noted(&report), expected);
+        let report = [finding("wasi:http/types", "append"), finding("wasi:http/types", "send"), finding("x", "y")];
+        let note = noted(&report, Path::new("my app.wasm")).unwrap();
+        assert!(note.contains("it traps: wasi:http/types, x (`dacapo inspect 'my app.wasm'` says"), "{note}");
+        assert_eq!(noted(&[], Path::new("app.wasm")), None);
     }
 }

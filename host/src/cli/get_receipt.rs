@@ -1,11 +1,11 @@
 use clap::Args;
-use serde::Deserialize;
 
 use super::client::{Connection, Target};
 use super::error::CliError;
 use super::instance::IdArgument;
 use super::output::{print, print_table, printable, properties};
 use super::times::seconds_of;
+use crate::api::Receipt;
 
 /// Show what an instance has cost since it was started.
 ///
@@ -21,20 +21,6 @@ pub(super) struct GetReceipt {
     instance: IdArgument,
     #[command(flatten)]
     connection: Connection,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Receipt {
-    name: String,
-    turns: u64,
-    replayed_events: u64,
-    fuel: u64,
-    operations: u64,
-    activities: u64,
-    activity_micros: u64,
-    bytes_in: u64,
-    bytes_out: u64,
 }
 
 impl GetReceipt {

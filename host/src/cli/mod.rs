@@ -1,7 +1,7 @@
 //! The command line: one file per command.
 //!
-//! All commands but `serve`, `config`, `delete-task-hub`, `replay`, `new-secrets-key`, `key create --offline`, `completion` and
-//! `compile-module` speak HTTP to a running host
+//! All commands but `new`, `build`, `inspect`, `serve`, `config`, `delete-task-hub`, `replay`, `new-secrets-key`,
+//! `key create --offline`, `completion` and `compile-module` speak HTTP to a running host
 //! ([`client`]). What a
 //! command prints goes through [`output`], what went wrong through [`error`], which also gives the exit code. What commands
 //! share has a place of its own:
@@ -14,6 +14,7 @@
 
 mod apps;
 mod audit;
+mod build;
 mod check;
 mod client;
 mod compile_module;
@@ -22,6 +23,7 @@ mod config;
 mod confirm;
 mod delete_task_hub;
 mod deploy;
+mod dev;
 mod diff;
 mod entity;
 mod error;
@@ -38,12 +40,14 @@ mod get_runtime_status;
 mod hub;
 mod import;
 mod input;
+mod inspect;
 mod instance;
 mod interrupt;
 mod key;
 mod list_entities;
 mod live;
 mod migrate;
+mod new;
 mod new_secrets_key;
 mod output;
 mod pages;
@@ -88,6 +92,9 @@ struct Arguments {
 
 const HELP: &str = "\
 Begin with:
+  dacapo new my-app --language typescript                 a new app; also rust, python, go, ...
+  dacapo dev                                              build it, run it here, again with each change
+or with:
   dacapo serve --dev                                      run a host here, without keys
   dacapo deploy hello_sequence.wasm                       give it an app
   dacapo start-new hello_sequence --input '[\"Tokyo\"]' --wait
@@ -111,6 +118,9 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::New),
+    Build(build::Build),
+    Dev(dev::Dev),
     Serve(Box<serve::Serve>),
     Config(Box<config::Config>),
     Deploy(deploy::Deploy),
@@ -125,6 +135,7 @@ enum Command {
     Export(export::Export),
     Import(import::Import),
     Replay(replay::Replay),
+    Inspect(inspect::Inspect),
     StartNew(start_new::StartNew),
     GetRuntimeStatus(get_runtime_status::GetRuntimeStatus),
     GetHistory(get_history::GetHistory),
@@ -170,6 +181,9 @@ pub fn main() -> ExitCode {
 impl Command {
     fn run(self) -> Result<(), CliError> {
         match self {
+            Command::New(command) => command.run(),
+            Command::Build(command) => command.run(),
+            Command::Dev(command) => command.run(),
             Command::Serve(command) => command.run(),
             Command::Config(command) => command.run(),
             Command::Deploy(command) => command.run(),
@@ -184,6 +198,7 @@ impl Command {
             Command::Export(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Replay(command) => command.run(),
+            Command::Inspect(command) => command.run(),
             Command::StartNew(command) => command.run(),
             Command::GetRuntimeStatus(command) => command.run(),
             Command::GetHistory(command) => command.run(),
@@ -299,6 +314,20 @@ mod tests {
         refuses("dacapo key create ci --hub acme");
         refuses("dacapo key create ci --role owner");
         refuses("dacapo secret set token --hub acme s3cr3t");
+    }
+
+    #[test]
+    fn apps_are_made_and_built() {
+        accepts("dacapo new my-app --language typescript");
+        accepts("dacapo build");
+        accepts("dacapo build examples/go -l go --out app.wasm --tools tools --json");
+        accepts("dacapo build --language c++");
+        accepts("dacapo build app -- --engine starlingmonkey");
+        accepts("dacapo dev my-app --server http://127.0.0.1:7200");
+        refuses("dacapo new my-app");
+        refuses("dacapo new --language rust");
+        refuses("dacapo new my-app --language cobol");
+        refuses("dacapo build a b");
     }
 
     #[test]

@@ -94,6 +94,17 @@ pub(super) fn short(text: &str) -> String {
     }
 }
 
+/// So many bytes, for people.
+pub(super) fn bytes(count: u64) -> String {
+    const KIB: f64 = 1024.0;
+    match count as f64 {
+        count if count < KIB => format!("{count} bytes"),
+        count if count < KIB * KIB => format!("{:.1} KiB", count / KIB),
+        count if count < KIB * KIB * KIB => format!("{:.1} MiB", count / KIB / KIB),
+        count => format!("{:.1} GiB", count / KIB / KIB / KIB),
+    }
+}
+
 /// A text as one word of a command line.
 pub(super) fn shell_word(text: &str) -> String {
     let harmless = |c: char| c.is_alphanumeric() || "-_.:@,+=/%".contains(c);
@@ -117,6 +128,12 @@ mod tests {
         assert_eq!(shell_word("order-17@ä"), "order-17@ä");
         assert_eq!(shell_word("it's $5"), r"'it'\''s $5'");
         assert_eq!(shell_word(""), "''");
+    }
+
+    #[test]
+    fn bytes_are_counted_in_units() {
+        let shown = [0, 1023, 1024, 1536 << 10, 5 << 30].map(bytes);
+        assert_eq!(shown, ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 MiB", "5.0 GiB"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use toml::{Table, Value};
@@ -167,6 +167,12 @@ impl HubArguments {
         let flags = [("data", data_flag(self.data)?), ("task_hub", self.task_hub_name.map(Value::String))];
         load(self.config, Vec::new(), flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
     }
+}
+
+/// The settings from all sources, as for a host, with the data and the address that `dacapo dev` wants.
+pub(super) fn settings_for_developing(data: &Path, address: &str) -> Result<Settings, CliError> {
+    let flags = [("data", data_flag(Some(data.to_owned()))?), ("address", Some(Value::from(address)))];
+    load(None, Vec::new(), flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
 }
 
 fn load(config: Option<PathBuf>, texts: Vec<(String, String)>, flags: Vec<(&'static str, Value)>) -> Result<Settings, CliError> {

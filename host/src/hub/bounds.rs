@@ -23,8 +23,9 @@ impl Crowds {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether as much waits for an instance as may, as its latest turn has found.
-    fn note(&self, id: &InstanceId, is_crowded: bool) {
+    /// Whether as much waits for an instance as may: found where one of its turns begins, and not so any more where it has
+    /// nothing to wait for.
+    pub fn note(&self, id: &InstanceId, is_crowded: bool) {
         let mut crowded = self.lock();
         match is_crowded {
             true if !crowded.contains(id) => drop(crowded.insert(id.clone())),
@@ -145,17 +146,17 @@ impl Inner {
 
     /// Refuses what clients send to an instance for which too much waits already.
     pub(super) fn bound_inbox(&self, record: &InstanceRecord, inbox: &mut Vec<Delivery>, envelopes: &mut Vec<Envelope>) {
-        let waits = waits(record.status);
-        let waiting = inbox.len();
-        self.note_waiting(record, if waits { waiting } else { 0 });
-        if waits && self.refuse_above(record, waiting, envelopes) {
+        if !waits(record.status) {
+            return;
+        }
+        self.note_waiting(record, inbox.len());
+        if self.refuse_above(record, inbox.len(), envelopes) {
             inbox.retain(|delivery| delivery.stored.is_some());
             inbox.extend(envelopes.iter().map(|envelope| &envelope.delivery).filter(|d| d.stored.is_none()).cloned());
         }
     }
 
-    /// Whether others may send the instance more: noted when one of its turns begins, and when it has nothing to wait for
-    /// any more.
+    /// Whether others may send more to an instance for which something waits.
     pub(super) fn note_waiting(&self, record: &InstanceRecord, waiting: usize) {
         self.crowds.note(&record.id, waiting as u64 >= self.rules().limits.inbox_messages);
     }

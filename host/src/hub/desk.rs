@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use async_task::{Runnable, ScheduleInfo};
-use dacapo_core::turn::Live;
-use dacapo_core::{Delivery, InstanceId, InstanceRecord, Usage};
-use lru::LruCache;
+use dacapo_core::{Delivery, InstanceId, Usage};
 use tokio::sync::{oneshot, watch};
 
+use super::hot::{Hot, HotGuests};
 use super::room::Room;
 use super::settle::Settled;
 use super::workers::{Floor, Lane, PausedTurn};
@@ -44,12 +43,6 @@ impl Envelope {
             let _ = acknowledge.send(result);
         }
     }
-}
-
-/// An instance between two turns, its guest suspended in memory.
-pub(super) struct Hot {
-    pub record: InstanceRecord,
-    pub live: Live,
 }
 
 /// What a thread does next.
@@ -90,7 +83,7 @@ struct State {
     paused_turns: VecDeque<PausedTurn>,
     /// Whether an activity, and not a turn, is next. By lane.
     activity_next: [bool; 2],
-    hot: LruCache<InstanceId, Hot>,
+    hot: HotGuests,
     hot_most: usize,
     /// Turns that compute or are paused: taken, and neither handed to the store nor ended without a commit.
     begun: usize,
@@ -150,7 +143,7 @@ impl State {
                 let id = self.queue.pop_front()?;
                 self.begun += 1;
                 self.in_flight += 1;
-                let hot = self.hot.pop(&id).map(Box::new);
+                let hot = self.hot.take(&id).map(Box::new);
                 room.cooled(hot.iter().count());
                 let mailbox = self.mailboxes.get_mut(&id).expect("a queued instance has a mailbox");
                 let envelopes = std::mem::take(mailbox);
@@ -191,7 +184,7 @@ impl Desk {
             busy_activities: VecDeque::new(),
             paused_turns: VecDeque::new(),
             activity_next: [false; 2],
-            hot: LruCache::unbounded(),
+            hot: HotGuests::new(),
             hot_most: limits.hot,
             begun: 0,
             begun_most: limits.turns,
@@ -311,7 +304,7 @@ impl Desk {
         let was_hot = hot.is_some();
         if let Some(hot) = hot {
             self.room.heated();
-            state.hot.push(id.clone(), hot);
+            state.hot.park(id.clone(), hot);
         }
         let cooled = self.cool(&mut state);
         let more = again || state.mailboxes.get(id).is_some_and(|mailbox| !mailbox.is_empty());
@@ -327,6 +320,7 @@ impl Desk {
         drop(cooled);
         if was_hot {
             self.room.make_room();
+            self.room.relieve();
         }
     }
 
@@ -335,7 +329,7 @@ impl Desk {
     fn cool(&self, state: &mut State) -> Vec<Hot> {
         let mut cooled = Vec::new();
         while state.hot.len() > state.hot_most || self.room.is_too_hot(state.hot.len()) {
-            let Some((_, hot)) = state.hot.pop_lru() else { break };
+            let Some(hot) = state.hot.take_oldest() else { break };
             self.room.cooled(1);
             cooled.push(hot);
         }
@@ -347,10 +341,16 @@ impl Desk {
         self.lock().hot.len()
     }
 
-    /// Gives up one guest.
-    pub fn cool_one(&self) {
-        let cooled = self.lock().hot.pop_lru();
+    /// Bytes of memory that its guests may hold.
+    pub fn hot_bytes(&self) -> usize {
+        self.lock().hot.bytes()
+    }
+
+    /// Gives up the guest that was used longest ago, if there is one, and says how many bytes it may have held.
+    pub fn cool_one(&self) -> Option<usize> {
+        let cooled = self.lock().hot.take_oldest();
         self.room.cooled(cooled.iter().count());
+        cooled.map(|hot| hot.live.memory_bytes())
     }
 
     pub fn set_limits(self: &Arc<Self>, limits: DeskLimits) {
@@ -392,7 +392,7 @@ impl Desk {
         let mut drained = self.drained.subscribe();
         // It cannot fail: the sender is here.
         let _ = drained.wait_for(|drained| *drained).await;
-        let hot = std::mem::replace(&mut self.lock().hot, LruCache::unbounded());
+        let hot = std::mem::replace(&mut self.lock().hot, HotGuests::new());
         self.room.cooled(hot.len());
     }
 }

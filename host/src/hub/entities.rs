@@ -42,7 +42,7 @@ impl Inner {
             }
             Some(mut commit) => {
                 if commit.entity.as_ref().is_none_or(|entity| !entity.waiting) {
-                    self.note_waiting(&commit.record, 0);
+                    self.crowds.note(&commit.record.id, false);
                 }
                 match self.bound_sent(&rules, &mut commit, &mut logs) {
                     Err(error) => self.turn_failed(id, envelopes, error),
@@ -68,8 +68,8 @@ impl Inner {
         // taken from the store only: there it is exactly once.
         let reads = state.waiting || envelopes.iter().any(|envelope| envelope.delivery.stored.is_some());
         let stored = if reads { self.store.inbox(record.row)? } else { Vec::new() };
-        self.note_waiting(&record, if state.waiting { stored.len() } else { 0 });
         if state.waiting {
+            self.note_waiting(&record, stored.len());
             self.refuse_above(&record, stored.len() + envelopes.len(), envelopes);
         }
         let waiting = stored.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) }).collect();

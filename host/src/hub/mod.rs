@@ -23,9 +23,11 @@ mod desk;
 mod entities;
 mod error;
 mod gate;
+mod hot;
 mod loading;
 mod manage;
 mod modules;
+mod pressure;
 mod purge;
 mod query;
 mod room;
@@ -57,6 +59,7 @@ pub use error::HubError;
 pub use gate::{Candidate, Checked, GateNews, Totals, Verdict, Which};
 pub use manage::{NewId, RestartRequest, StartRequest};
 pub use modules::{Held, Modules};
+pub use pressure::memory_of_the_machine;
 pub use purge::Retention;
 pub use query::InstanceState;
 pub use room::{RoomSize, TURNS_BEGUN_MAX};
@@ -159,11 +162,6 @@ impl Rules {
     fn new(rules: HubRules) -> Arc<Self> {
         let HubRules { limits, policy, of_apps } = rules;
         Arc::new(Self { execution: limits.execution(), limits, policy, of_apps })
-    }
-
-    /// What the guests of an app may use and reach, before its manifest narrows it.
-    fn policy_of(&self, app: &str) -> &Policy {
-        self.of_apps.get(app).unwrap_or(&self.policy)
     }
 
     fn desk(&self) -> DeskLimits {
@@ -338,24 +336,12 @@ impl Inner {
         let _ = closing.wait_for(|closing| *closing).await;
     }
 
-    /// Gives each version the policy of its app, as far as its manifest asks for it. `added` is about to be recorded.
-    ///
-    /// Whose manifest cannot be read gets nothing: its file is not there, so it does not run either.
+    /// Gives each version of an app that has a policy of its own that one. `added` is about to be recorded.
     fn apply_policies(&self, added: Option<(&str, VersionId)>) {
         let (rules, apps) = (self.rules(), self.catalog.all());
         let recorded = apps.iter().flat_map(|(app, versions)| versions.all.iter().map(|known| (app.as_str(), known.version)));
-        let narrowed = recorded.chain(added).map(|(app, version)| {
-            let policy = rules.policy_of(app);
-            let policy = match self.shared.runtime().manifest(version) {
-                Ok(manifest) => policy.narrowed(manifest.as_ref().as_ref()),
-                Err(error) => {
-                    tracing::error!(%version, %error, "what the app asks for cannot be read: it gets nothing");
-                    policy.without_grants()
-                }
-            };
-            (version, policy)
-        });
-        self.executor.set_policy(rules.policy.clone(), narrowed.collect());
+        let of_versions = recorded.chain(added).filter_map(|(app, version)| Some((version, rules.of_apps.get(app)?.clone())));
+        self.executor.set_policy(rules.policy.clone(), of_versions.collect());
     }
 
     fn rules(&self) -> Arc<Rules> {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::Inner;
 use super::desk::Desk;
+use super::pressure::Pressure;
 
 /// Turns of all hubs that have begun and want more time: each holds a thread that sleeps, and a guest. What each hub may have
 /// of them gets less as more hubs are open, down to one.
@@ -20,6 +21,8 @@ const CACHE_BYTES_MIN: usize = 1 << 20;
 pub struct RoomSize {
     /// Guests that stay in memory between turns.
     pub hot_instances: usize,
+    /// What the process may hold in memory before there are fewer.
+    pub memory_bytes: usize,
     /// Activities that run at once.
     pub activities: usize,
     /// Memory for the pages of all files.
@@ -31,6 +34,7 @@ pub struct RoomSize {
 pub(super) struct Room {
     size: RoomSize,
     hot: AtomicUsize,
+    pressure: Pressure,
     hubs: AtomicUsize,
     desks: Mutex<Vec<Weak<Desk>>>,
     activities: Mutex<Activities>,
@@ -49,6 +53,7 @@ impl Room {
         Arc::new(Self {
             size,
             hot: AtomicUsize::new(0),
+            pressure: Pressure::new(size.memory_bytes),
             hubs: AtomicUsize::new(0),
             desks: Mutex::default(),
             activities: Mutex::default(),
@@ -107,7 +112,27 @@ impl Room {
         }
         let desks: Vec<Arc<Desk>> = self.desks().iter().filter_map(Weak::upgrade).collect();
         if let Some(hottest) = desks.iter().max_by_key(|desk| desk.heat()) {
-            hottest.cool_one();
+            // It may have none any more.
+            let _ = hottest.cool_one();
+        }
+    }
+
+    /// Lets guests go while the process holds more memory than it may: an eighth, by what they may hold, of the hubs whose
+    /// guests may hold most. If that was not enough, the next look finds it out. Called without the lock of a desk.
+    ///
+    /// How much one guest really holds nobody knows: it shares the pages of its initial memory until it writes to them. So
+    /// what the process holds is measured, and what a guest may hold only says whose turn it is.
+    pub fn relieve(&self) {
+        if !self.pressure.is_high() {
+            return;
+        }
+        let desks: Vec<Arc<Desk>> = self.desks().iter().filter_map(Weak::upgrade).collect();
+        let mut left = desks.iter().map(|desk| desk.hot_bytes()).sum::<usize>() / 8;
+        while let Some(largest) = desks.iter().max_by_key(|desk| desk.hot_bytes())
+            && let Some(freed) = largest.cool_one()
+            && freed < left
+        {
+            left -= freed;
         }
     }
 
@@ -177,7 +202,7 @@ mod tests {
     use super::*;
 
     fn room(activities: usize, hubs: usize) -> Arc<Room> {
-        Room::new(RoomSize { hot_instances: 0, activities, cache_bytes: 64 << 20, hubs })
+        Room::new(RoomSize { hot_instances: 0, memory_bytes: usize::MAX, activities, cache_bytes: 64 << 20, hubs })
     }
 
     #[test]

@@ -9,7 +9,8 @@ use dacapo_core::{Delivery, InstanceId, InstanceRecord, Seq};
 use dacapo_store::{PendingActivity, Receipt, StoreError};
 
 use super::catalog::Choice;
-use super::desk::{Envelope, Hot};
+use super::desk::Envelope;
+use super::hot::Hot;
 use super::{HubError, Inner};
 use crate::meters::Before;
 

@@ -41,7 +41,8 @@ struct Inner {
 }
 
 impl Shared {
-    /// Removes what nobody needs of what was deployed, and starts the threads. Must be called within a tokio runtime, which runs the timers of all hubs.
+    /// Removes what nobody needs of what was deployed, and starts the threads. Must be called within a tokio runtime, which runs
+    /// the timers of all hubs.
     pub fn new(options: SharedOptions) -> anyhow::Result<Self> {
         let SharedOptions { directory, runtime, control, threads, room, store } = options;
         let hubs = directory.join("hubs");

@@ -12,7 +12,8 @@ use dacapo_store::PendingActivity;
 
 use super::bounds::waits;
 use super::catalog::Beginning;
-use super::desk::{Envelope, Hot};
+use super::desk::Envelope;
+use super::hot::Hot;
 use super::settle::Settled;
 use super::{HubError, Inner, now};
 use crate::meters::Before;
@@ -64,7 +65,7 @@ impl Inner {
             }
             Some(mut commit) => {
                 if !waits(commit.record.status) {
-                    self.note_waiting(&commit.record, 0);
+                    self.crowds.note(&commit.record.id, false);
                 }
                 if let Err(error) = self.bound_sent(&rules, &mut commit, &mut logs) {
                     return self.turn_failed(id, envelopes, error);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use dacapo_core::execution::{LogLevel, TaskOutcome, check_payload};
 use dacapo_core::{ActivityCall, Failure, FunctionName, InstanceId};
-use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime::component::{HasSelf, Linker, ResourceTable, TypedFunc};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -51,10 +51,26 @@ pub(crate) struct Activity {
 /// Where log lines come from.
 struct Source {
     account: Arc<Account>,
+    call: Mutex<Call>,
+}
+
+/// The call that is run at the moment.
+struct Call {
     instance: InstanceId,
     function: FunctionName,
-    last_words: Mutex<LastWords>,
-    log: Mutex<LogBudget>,
+    last_words: LastWords,
+    log: LogBudget,
+}
+
+impl Call {
+    fn new(call: &ActivityCall, policy: &Policy) -> Self {
+        Self {
+            instance: call.instance.clone(),
+            function: call.name.clone(),
+            last_words: LastWords::default(),
+            log: LogBudget::new(policy.limits.activity_log_bytes),
+        }
+    }
 }
 
 /// What may still be logged.
@@ -92,30 +108,80 @@ struct Wasi {
     stderr: Lines,
 }
 
-/// Runs an activity within its time.
-pub(crate) async fn run(engine: Engine, terms: Terms, entry: Entry<Activity>, call: ActivityCall) -> TaskOutcome {
-    let time = terms.policy.limits.activity_time;
-    tokio::time::timeout(time, run_untimed(engine, terms, entry, call)).await.unwrap_or_else(|_| {
-        let message = format!("it did not finish within {time:?}, which is what an activity may take (activity_seconds)");
-        Err(Failure::retriable(Failure::TIMEOUT, message))
-    })
+type RunActivity = TypedFunc<(types::ActivityCall,), bindings::Returned>;
+
+/// An instance of a component that runs activities, one after the other.
+///
+/// What a call leaves in it, the next one finds: globals and memory, and with them whatever the language keeps (modules that
+/// were imported, caches, random numbers that were drawn), open files and requests. What it is given is its own: its time,
+/// its fuel, the bytes that it may log, the requests that it may have at once.
+pub(crate) struct ActivityInstance {
+    store: Store<Activity>,
+    /// None before the first call, whose time it counts to.
+    made: Option<Made>,
 }
 
-async fn run_untimed(engine: Engine, terms: Terms, entry: Entry<Activity>, call: ActivityCall) -> TaskOutcome {
-    let policy = terms.policy.clone();
-    let mut store = Activity::store(&engine, terms, &call)
-        .map_err(|why| Failure::retriable(Failure::TRAP, format!("the host cannot run it: {why:#}")))?;
-    let returned = entry.call::<_, bindings::Returned>(&mut store, (bindings::wit_call(&call),)).await;
-    if let Some(wasi) = &store.data().wasi {
-        wasi.stdout.finish();
-        wasi.stderr.finish();
+#[derive(Clone, Copy)]
+struct Made {
+    run: RunActivity,
+    /// Bytes of memory when it was new.
+    memory: usize,
+}
+
+impl ActivityInstance {
+    pub fn new(engine: &Engine, terms: Terms, call: &ActivityCall) -> wasmtime::Result<Self> {
+        Ok(Self { store: Activity::store(engine, terms, call)?, made: None })
     }
-    let output = match returned {
-        Ok((outcome,)) => bindings::outcome_of(outcome)?,
-        Err(error) => return Err(store.data().failure(&error)),
-    };
-    check_payload("the output", &output, &policy.execution, Failure::INVALID_OUTPUT)?;
-    Ok(output)
+
+    /// Runs an activity within its time. Gives the instance back if it may run another one.
+    pub async fn run(self, terms: Terms, entry: &Entry<Activity>, call: &ActivityCall) -> (TaskOutcome, Option<Self>) {
+        let time = terms.policy.limits.activity_time;
+        tokio::time::timeout(time, self.run_untimed(terms, entry, call)).await.unwrap_or_else(|_| {
+            let message = format!("it did not finish within {time:?}, which is what an activity may take (activity_seconds)");
+            (Err(Failure::retriable(Failure::TIMEOUT, message)), None)
+        })
+    }
+
+    async fn run_untimed(mut self, terms: Terms, entry: &Entry<Activity>, call: &ActivityCall) -> (TaskOutcome, Option<Self>) {
+        let policy = terms.policy.clone();
+        let returned = self.call(terms, entry, call).await;
+        if let Some(wasi) = &self.store.data().wasi {
+            wasi.stdout.finish();
+            wasi.stderr.finish();
+        }
+        let (outcome,) = match returned {
+            Ok(returned) => returned,
+            Err(error) => return (Err(self.store.data().failure(&error)), None),
+        };
+        let outcome = bindings::outcome_of(outcome).and_then(|output| {
+            check_payload("the output", &output, &policy.execution, Failure::INVALID_OUTPUT)?;
+            Ok(output)
+        });
+        (outcome, self.can_go_on().then_some(self))
+    }
+
+    async fn call(&mut self, terms: Terms, entry: &Entry<Activity>, call: &ActivityCall) -> wasmtime::Result<bindings::Returned> {
+        self.store.data_mut().begin(terms, call);
+        // Time bounds an activity, not fuel. But a busy loop must let go now and then, so that others run and the
+        // deadline can strike.
+        self.store.set_fuel(u64::MAX)?;
+        let made = match self.made {
+            Some(made) => made,
+            None => {
+                let run = entry.open(&mut self.store).await?;
+                *self.made.insert(Made { run, memory: self.store.data().limiter.used() })
+            }
+        };
+        made.run.call_async(&mut self.store, (bindings::wit_call(call),)).await
+    }
+
+    /// Whether what the calls have left behind leaves enough for others: a call must not fail because of those before it.
+    fn can_go_on(&mut self) -> bool {
+        let Some(Made { memory, .. }) = self.made else { return false };
+        let data = self.store.data_mut();
+        let may_grow = data.policy.limits.activity_memory_bytes.saturating_sub(memory);
+        data.limiter.used() - memory <= may_grow / 2 && data.table.iter_mut().count() <= RESOURCES_MAX / 2
+    }
 }
 
 impl HasRole for Activity {
@@ -132,13 +198,7 @@ impl Activity {
         http.set_field_size_limit(HEADERS_BYTES_MAX);
         let at_once = bytes_at_once(&policy);
         let data = Self {
-            source: Arc::new(Source {
-                account: terms.account.clone(),
-                instance: call.instance.clone(),
-                function: call.name.clone(),
-                last_words: Mutex::default(),
-                log: Mutex::new(LogBudget::new(policy.limits.activity_log_bytes)),
-            }),
+            source: Arc::new(Source { account: terms.account.clone(), call: Mutex::new(Call::new(call, &policy)) }),
             table,
             wasi: None,
             http,
@@ -151,29 +211,35 @@ impl Activity {
         store.limiter(|data| &mut data.limiter);
         store.set_max_component_handles(RESOURCES_MAX);
         store.set_hostcall_fuel(at_once);
-        // Time bounds an activity, not fuel. But a busy loop must let go now and then, so that others run and the
-        // deadline can strike.
-        store.set_fuel(u64::MAX)?;
         store.fuel_async_yield_interval(Some(FUEL_SLICE))?;
         Ok(store)
     }
 
+    /// A call begins, perhaps after others.
+    fn begin(&mut self, terms: Terms, call: &ActivityCall) {
+        *self.source.call() = Call::new(call, &self.policy);
+        self.outbound = Outbound::new(terms);
+        self.limiter.forget_refusal();
+        self.handled = 0;
+    }
+
     fn failure(&self, error: &wasmtime::Error) -> Failure {
-        let last_words = &self.source.last_words();
+        let last_words = &self.source.call().last_words;
         let (limits, refused) = (&self.policy.limits, self.limiter.refused());
         Circumstances { limits, refused, last_words, role: Role::Activity }.failure(error)
     }
 }
 
 impl Source {
-    fn last_words(&self) -> MutexGuard<'_, LastWords> {
-        self.last_words.lock().expect("nothing panics while it holds this")
+    fn call(&self) -> MutexGuard<'_, Call> {
+        self.call.lock().expect("nothing panics while it holds this")
     }
 
     fn log(&self, level: LogLevel, line: &str) {
-        let mut budget = self.log.lock().expect("nothing panics while it holds this");
-        let Some((level, line)) = budget.spend(level, line) else { return };
-        let (Self { instance, function, .. }, hub) = (self, &self.account.hub);
+        let mut call = self.call();
+        let Call { instance, function, log, .. } = &mut *call;
+        let Some((level, line)) = log.spend(level, line) else { return };
+        let hub = &self.account.hub;
         match level {
             LogLevel::Trace => tracing::trace!(target: "guest", hub, %instance, %function, "{line}"),
             LogLevel::Debug => tracing::debug!(target: "guest", hub, %instance, %function, "{line}"),
@@ -193,7 +259,7 @@ impl Wasi {
         });
         let err = source.clone();
         let stderr = Lines::new(move |line| {
-            err.last_words().printed(line);
+            err.call().last_words.printed(line);
             err.log(LogLevel::Warn, line);
             Ok(())
         });
@@ -260,7 +326,7 @@ impl logging::Host for Activity {
     fn log(&mut self, level: logging::Level, message: String) -> wasmtime::Result<()> {
         let level = bindings::level_of(level);
         if level == LogLevel::Error {
-            self.source.last_words().logged(&message);
+            self.source.call().last_words.logged(&message);
         }
         self.source.log(level, &message);
         Ok(())

@@ -37,7 +37,7 @@ impl Modules {
         if fs::metadata(&path).is_ok_and(|file| file.len() == bytes.len() as u64) {
             return Ok(());
         }
-        replace(&path, bytes, Sync::Yes)
+        replace(&path, bytes, Durable::Yes)
     }
 
     pub fn get(&self, version: VersionId) -> io::Result<Vec<u8>> {
@@ -102,7 +102,7 @@ impl Compiled {
         let unfinished = Unfinished(temporary(&self.path(version, "compiled")));
         compile(&unfinished.0)?;
         let component = deserialize(engine, &unfinished.0).map_err(|why| unusable(&why))?;
-        replace(&self.path(version, "sha256"), &digest_of_file(&unfinished.0)?, Sync::No)?;
+        replace(&self.path(version, "sha256"), &digest_of_file(&unfinished.0)?, Durable::No)?;
         fs::rename(&unfinished.0, self.path(version, "cwasm"))?;
         Ok(component)
     }
@@ -127,8 +127,8 @@ impl Compiled {
     /// Keeps compiled code. That it cannot be kept is no reason to fail: it can be compiled again.
     pub fn put(&self, version: VersionId, component: &Component) {
         let kept = component.serialize().map_err(io::Error::other).and_then(|code| {
-            replace(&self.path(version, "sha256"), &Sha256::digest(&code), Sync::No)?;
-            replace(&self.path(version, "cwasm"), &code, Sync::No)
+            replace(&self.path(version, "sha256"), &Sha256::digest(&code), Durable::No)?;
+            replace(&self.path(version, "cwasm"), &code, Durable::No)
         });
         if let Err(why) = kept {
             tracing::warn!(%version, "compiled code cannot be kept: {why}");
@@ -223,21 +223,21 @@ impl Drop for Unfinished {
 /// Compiled code need not: a torn file is not what its digest says, and is compiled again. Each file that is synced makes the
 /// hubs' commits wait for the disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Sync {
+enum Durable {
     Yes,
     No,
 }
 
 /// Writes a file so that whoever opens it meanwhile finds the former or the new one, whole.
-fn replace(path: &Path, bytes: &[u8], sync: Sync) -> io::Result<()> {
+fn replace(path: &Path, bytes: &[u8], durable: Durable) -> io::Result<()> {
     let unfinished = Unfinished(temporary(path));
     let mut file = fs::File::create(&unfinished.0)?;
     file.write_all(bytes)?;
-    if sync == Sync::Yes {
+    if durable == Durable::Yes {
         file.sync_all()?;
     }
     fs::rename(&unfinished.0, path)?;
-    match path.parent().filter(|_| sync == Sync::Yes) {
+    match path.parent().filter(|_| durable == Durable::Yes) {
         Some(parent) => fs::File::open(parent)?.sync_all(),
         None => Ok(()),
     }

@@ -69,6 +69,13 @@ pub enum ModuleError {
         "the component is not a Dacapo app: {reason}. Build it with a Dacapo SDK, or against the world `app` of guest-sdk/wit"
     )]
     WrongWorld { reason: String },
+    #[error("the core module does not export `{export}`: {why}. Build it with a Dacapo SDK, or export that by hand")]
+    MissingExport { export: String, why: String },
+    #[error(
+        "the core module is a program (it exports `_start`) and not a library: build it as a reactor \
+         (clang and zig cc: -mexec-model=reactor; Go: -buildmode=c-shared; Rust: crate-type = [\"cdylib\"])"
+    )]
+    Program,
     #[error("the component imports `{import}`, which this host does not offer: {reason}")]
     UnknownImport { import: String, reason: String },
 }
@@ -84,12 +91,18 @@ impl ModuleError {
     pub(crate) fn unwrappable(reason: std::fmt::Arguments<'_>) -> Self {
         let reason = reason.to_string();
         match reason.split("failed to resolve import `").nth(1).and_then(|rest| rest.split_once('`')) {
-            Some((import, _)) => Self::UnknownImport {
-                import: import.to_owned(),
-                reason: "the module does not say that it is part of the contract or of WASI".into(),
-            },
+            Some((import, _)) => Self::unlinked(import),
             None => Self::WrongWorld { reason },
         }
+    }
+
+    /// A core module imports what is neither of the contract nor of WASI.
+    pub(crate) fn unlinked(import: &str) -> Self {
+        let reason = match import.starts_with("env::") || import.starts_with("GOT.") {
+            true => "it was left for somebody else to link. Link what defines it, or build for a target that does without",
+            false => "the module does not say that it is part of the contract or of WASI",
+        };
+        Self::UnknownImport { import: import.to_owned(), reason: reason.to_owned() }
     }
 }
 

@@ -15,6 +15,9 @@ pub struct Config {
     /// Compiled code, which may be deleted at any time. Created, for the owner only, if missing.
     pub cache: PathBuf,
     pub pool: PoolSize,
+    /// Instances of activities that are kept for another call of the same tenant and version, at most. What one call leaves in
+    /// memory the next one finds.
+    pub idle_activities: usize,
     /// The most that any tenant's guest may have of what the engine is built for: memory, tables and stack.
     pub most: GuestLimits,
     /// Called on the thread that runs an orchestrator or entity when a slice of its time is over, about each millisecond.
@@ -31,6 +34,7 @@ impl Config {
             modules: modules.into(),
             cache: cache.into(),
             pool: PoolSize::default(),
+            idle_activities: 0,
             most: GuestLimits::MOST,
             between_slices: BetweenSlices::default(),
             compiler: Compiler::default(),
@@ -193,9 +197,10 @@ impl Default for GuestLimits {
 
 /// How many guests may be in memory at once.
 ///
-/// A slot costs 4 GiB of address space (of which there are 128 TiB) so that memory accesses need no bounds checks, two
-/// memory mappings from the start (its stack and the guard below), and up to four more once it is used (what lies
-/// before the initial data, the data, what lies behind, the rest). None of this is memory that is used.
+/// A slot costs 8 GiB of address space (of which there are 128 TiB), 4 GiB for each of two memories, so that memory accesses
+/// need no bounds checks; two memory mappings from the start (its stack and the guard below), and up to four more once it is
+/// used (what lies before the initial data, the data, what lies behind, the rest). A guest with garbage-collected objects, which
+/// lie in the second memory, has two more mappings. None of this is memory that is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolSize {
     /// Orchestrators, suspended ones included, and entities, which are in memory for a turn. Keep some apart for the turns
@@ -215,7 +220,7 @@ impl PoolSize {
     pub fn within(mappings: u32) -> Self {
         const OTHERS: u32 = 6_000;
         const PER_SLOT: u32 = 6;
-        const SLOTS_MAX: u32 = 20_000;
+        const SLOTS_MAX: u32 = 12_000;
         let activities = 256;
         let slots = (mappings.saturating_sub(OTHERS) / PER_SLOT).min(SLOTS_MAX);
         Self { orchestrators: slots.saturating_sub(activities).max(64), activities }
@@ -223,7 +228,7 @@ impl PoolSize {
 }
 
 impl Default for PoolSize {
-    /// As many as the kernel's `vm.max_map_count` allows, 20,000 at most.
+    /// As many as the kernel's `vm.max_map_count` allows, 12,000 at most.
     fn default() -> Self {
         let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|text| text.trim().parse().ok());
         Self::within(limit.unwrap_or(65_530))

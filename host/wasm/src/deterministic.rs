@@ -6,7 +6,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 
@@ -18,7 +18,7 @@ use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{AsContextMut as _, Engine, Store, StoreContextMut};
 
 use crate::bindings::{self, Task, logging, orchestration, types};
-use crate::config::{BetweenSlices, Policy};
+use crate::config::{BetweenSlices, GuestLimits, Policy};
 use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
 use crate::slices::FUEL_SLICE;
@@ -52,8 +52,8 @@ pub(crate) struct Shared {
     last_words: Mutex<LastWords>,
     /// What the host may still do for the guest in this turn or operation, in units of fuel.
     host_fuel: AtomicU64,
-    /// What the host has done for the guest since it last let go for that, in units of fuel.
-    host_slice: AtomicU64,
+    /// Bytes of the guest's memories, when it last began to wait.
+    memory: AtomicUsize,
     between_slices: BetweenSlices,
 }
 
@@ -84,7 +84,7 @@ impl Shared {
             sleeping: Mutex::default(),
             last_words: Mutex::default(),
             host_fuel: AtomicU64::new(0),
-            host_slice: AtomicU64::new(0),
+            memory: AtomicUsize::new(0),
             between_slices,
         })
     }
@@ -95,15 +95,22 @@ impl Shared {
     pub fn spend(&self, bytes: usize) -> wasmtime::Result<()> {
         const CALL_FUEL: u64 = 200;
         let fuel = CALL_FUEL.saturating_add(bytes as u64);
-        let left = self.host_fuel.load(Ordering::Relaxed).checked_sub(fuel);
-        self.host_fuel.store(left.unwrap_or(0), Ordering::Relaxed);
+        let before = self.host_fuel.load(Ordering::Relaxed);
+        let left = before.saturating_sub(fuel);
+        self.host_fuel.store(left, Ordering::Relaxed);
         // The guest's own slices do not count what the host does. It runs on the thread of the turn, which may sleep here.
-        let slice = self.host_slice.load(Ordering::Relaxed).saturating_add(fuel);
-        self.host_slice.store(if slice < FUEL_SLICE { slice } else { 0 }, Ordering::Relaxed);
-        if slice >= FUEL_SLICE {
+        if left / FUEL_SLICE < before / FUEL_SLICE {
             self.between_slices.pass();
         }
-        left.map(|_| ()).ok_or_else(|| wasmtime::Trap::OutOfFuel.into())
+        if fuel > before {
+            return Err(wasmtime::Trap::OutOfFuel.into());
+        }
+        Ok(())
+    }
+
+    /// Notes all the fuel of a turn or an operation as spent: of a guest that was stopped in the middle nobody can ask.
+    pub fn spend_all(&self, limits: &GuestLimits) {
+        self.either(|execution| execution.spend(limits.fuel_per_turn), |operation| operation.spend(limits.fuel_per_turn));
     }
 
     pub fn role(&self) -> Role {
@@ -162,6 +169,10 @@ impl Shared {
     /// Notes that what polls at the moment sleeps until `task` has completed.
     pub fn sleeps_on(&self, task: TaskId) {
         self.sleeping().push(task);
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.load(Ordering::Relaxed)
     }
 
     pub fn begin_resume(&self) {
@@ -247,7 +258,7 @@ impl Deterministic {
         self.turn = turn;
     }
 
-    /// Bytes of the guest's memories.
+    /// Bytes of the guest's memories, that of its objects included.
     pub fn memory_used(&self) -> usize {
         self.limiter.used()
     }
@@ -286,12 +297,14 @@ pub(crate) fn fill(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::
     Ok(())
 }
 
-/// Notes what the guest, and the host for it, have spent since the last time. Called where a wait begins and where the guest
+/// Notes what the guest, and the host for it, have spent since the last time, and how much memory it has by now. Called where a wait begins and where the guest
 /// or an operation ends: so nothing is noted twice, and nothing is lost when the turn ends in the wait.
 pub(crate) fn note_fuel(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::Result<()> {
     let left = fuel_left(store)?;
     let before = std::mem::replace(&mut store.data_mut().fuel_left, left);
     let spent = u64::try_from(before.saturating_sub(left)).unwrap_or(u64::MAX);
+    let used = store.data().memory_used();
+    store.data().shared.memory.store(used, Ordering::Relaxed);
     store.data().shared.either(|execution| execution.spend(spent), |operation| operation.spend(spent));
     Ok(())
 }

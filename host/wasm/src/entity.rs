@@ -3,7 +3,6 @@
 //! An operation never waits, so its future is ready once its slices of time are over.
 
 use std::pin::pin;
-use std::task::Poll;
 
 use dacapo_core::entity::{Operation, OperationResult};
 use dacapo_core::execution::check_payload;
@@ -16,7 +15,8 @@ use crate::bindings::{self, types};
 use crate::config::BetweenSlices;
 use crate::deterministic::{Deterministic, MUST_NOT_WAIT, fill, note_fuel};
 use crate::prepared::Entry;
-use crate::slices;
+use crate::slices::{self, Rest};
+use crate::trouble;
 
 type RunOperation = TypedFunc<(types::EntityOperation,), bindings::OperationReturned>;
 
@@ -81,9 +81,15 @@ impl WasmEntityGuest {
 impl EntityGuest for WasmEntityGuest {
     fn run(&mut self, operation: &Operation) -> Result<OperationResult, Failure> {
         let between = self.between.clone();
-        let returned = match slices::run(pin!(self.call(operation)), &between) {
-            Poll::Ready(returned) => returned,
-            Poll::Pending => Err(wasmtime::Error::msg(MUST_NOT_WAIT)),
+        let policy = self.store.data().policy.clone();
+        let rest = slices::run(pin!(self.call(operation)), &policy.limits, &between);
+        let returned = match rest {
+            Rest::Ended(returned) => returned,
+            Rest::Waits => Err(wasmtime::Error::msg(MUST_NOT_WAIT)),
+            Rest::Overdue { most } => {
+                self.store.data().shared.spend_all(&policy.limits);
+                return Err(trouble::overdue(most));
+            }
         };
         self.store.data().finish_lines();
         let noted = note_fuel(&mut self.store.as_context_mut());

@@ -23,6 +23,52 @@ pub(crate) trait HasRole: 'static {
     fn role(&self) -> Role;
 }
 
+/// What a function of an interface is to whoever calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Recorded in the history, or read from it.
+    Durable,
+    /// WASI that is made of the execution or the operation: the same again on replay.
+    Deterministic,
+    /// The world's, as far as the hub's grants reach.
+    Real,
+    /// The host's own, such as its log.
+    Host,
+    /// It stops the guest, with a sentence.
+    Traps,
+    /// The host offers no such interface: the file cannot be deployed.
+    Unknown,
+}
+
+/// An import, in the roles in which it may be called.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportedInterface {
+    /// Such as `wasi:http/types@0.2.3`; of a core module that cannot be made a component, the name of the module.
+    pub interface: String,
+    pub functions: Vec<String>,
+    /// Entities are granted what orchestrators are.
+    pub in_orchestrators: Access,
+    pub in_activities: Access,
+}
+
+impl ImportedInterface {
+    pub(crate) fn new(interface: &str, functions: Vec<String>) -> Self {
+        let parsed = Interface::parse(interface);
+        let (in_orchestrators, in_activities) = (parsed.access(Role::Orchestrator), parsed.access(Role::Activity));
+        Self { interface: interface.to_owned(), functions, in_orchestrators, in_activities }
+    }
+}
+
+/// What the interfaces of the contract begin with.
+const CONTRACT: &str = "dacapo:guest/";
+
+/// Whether an interface is one of those of the contract.
+pub(crate) fn is_of_the_contract(interface: &str) -> bool {
+    interface.starts_with(CONTRACT) && Interface::parse(interface).is_known()
+}
+
 /// An interface by name, without its version.
 struct Interface<'a> {
     /// Such as `wasi:http/types`.
@@ -43,9 +89,31 @@ impl<'a> Interface<'a> {
         let is_0 = |minor: &str| {
             self.version.strip_prefix("0.").and_then(|rest| rest.strip_prefix(minor)).is_some_and(|rest| rest.starts_with('.'))
         };
-        match self.name.strip_prefix("dacapo:guest/") {
+        match self.name.strip_prefix(CONTRACT) {
             Some(interface) => matches!(interface, "orchestration" | "management" | "logging" | "types") && is_0("1"),
             None => PACKAGES.iter().any(|package| self.name.starts_with(package)) && is_0("2"),
+        }
+    }
+
+    /// Why no role can use it.
+    fn unknown_because(&self) -> String {
+        let offered = match (self.name.starts_with(CONTRACT), self.name.starts_with("wasi:")) {
+            (true, _) => "dacapo:guest 0.1",
+            (_, true) => "io, clocks, random, cli, filesystem, sockets and http of WASI 0.2",
+            (false, false) => return "no function of this host can use it".to_owned(),
+        };
+        format!("it offers {offered}")
+    }
+
+    /// What a function of it is to a role.
+    fn access(&self, role: Role) -> Access {
+        match (self.is_known(), self.is_granted_to(role), self.name.strip_prefix(CONTRACT)) {
+            (false, _, _) => Access::Unknown,
+            (true, false, _) => Access::Traps,
+            (true, true, Some("orchestration")) => Access::Durable,
+            (true, true, Some(_)) => Access::Host,
+            (true, true, None) if role == Role::Activity => Access::Real,
+            (true, true, None) => Access::Deterministic,
         }
     }
 
@@ -78,13 +146,15 @@ fn sentence(role: Role, interface: &str, function: &str) -> String {
 
 /// Refuses a component that imports what no role has.
 pub(crate) fn check(component: &Component, engine: &Engine) -> Result<(), DeployError> {
-    for (name, _) in component.component_type().imports(engine) {
-        if !Interface::parse(name).is_known() {
-            let reason = "no function of this host can use it".to_owned();
-            return Err(ModuleError::UnknownImport { import: name.to_owned(), reason }.into());
-        }
-    }
-    Ok(())
+    let refused = component.component_type().imports(engine).find_map(|(name, _)| unknown(name));
+    refused.map_or(Ok(()), |why| Err(why.into()))
+}
+
+/// Why a component that imports this cannot be deployed. None: it can.
+pub(crate) fn unknown(import: &str) -> Option<ModuleError> {
+    let interface = Interface::parse(import);
+    let refused = || ModuleError::UnknownImport { import: import.to_owned(), reason: interface.unknown_because() };
+    (!interface.is_known()).then(refused)
 }
 
 /// The imports that trap in an orchestrator or entity: interface and function, as the component names them.

@@ -1,7 +1,7 @@
 //! Runs guests: the only crate that names wasmtime.
 //!
 //! ```text
-//!   bytes ─prepare─▶ wrap ─▶ compile ─▶ imports ─▶ inspect ─▶ App       (deployment; kept in `modules` and `cache`)
+//!   bytes ─prepare─▶ wrap ─▶ compile ─▶ imports ─▶ describe ─▶ App      (deployment; kept in `modules` and `cache`)
 //!                                         │
 //!   Executor::start ────────▶ orchestrator│  a fiber that waits inside `wait`; polled once per turn
 //!   Executor::start_entity ─▶ entity      │  runs one operation after another; none waits
@@ -18,6 +18,7 @@
 //!   `orchestrator` and `entity` run guests in it.
 //! - `activity`: the world of activities; `http` is their guarded outgoing HTTP, which `http_activity` uses too, `scrub` what it
 //!   hides of the answers.
+//! - `idle`: instances of activities that are used again, if the operator wants that.
 //! - `slices`: how a guest that computes for long lets others run.
 //! - `imports`: what each role may not use.
 //! - [`Manifest`]: what an app says of itself; `report`: what it imports that traps in orchestrators.
@@ -32,11 +33,13 @@ mod compilations;
 mod compile;
 mod complexity;
 mod config;
+mod deploy;
 mod deterministic;
 mod engine;
 mod entity;
 mod http;
 mod http_activity;
+mod idle;
 mod imports;
 mod inspect;
 mod limiter;
@@ -44,6 +47,7 @@ mod lines;
 mod manifest;
 mod orchestration;
 mod orchestrator;
+mod outline;
 mod prepared;
 mod report;
 mod runtime;
@@ -59,9 +63,12 @@ pub use allow_list::{AllowList, InvalidAllowEntry};
 pub use cache::version_of;
 pub use compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, ModuleError, compile_module};
 pub use config::{BetweenSlices, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
+pub use deploy::DeployError;
 pub use http::HttpLimits;
-pub use inspect::DeployError;
+pub use imports::{Access, ImportedInterface};
+pub use inspect::{FileKind, InspectedFunction, Inspection, inspect};
 pub use manifest::{AskedDirectory, AskedGrants, MANIFEST_SECTION, Manifest};
+pub use outline::Memory;
 pub use report::Finding;
 pub use runtime::{App, LoadError, Runtime, SetupError, Tenant};
 pub use secret::Secret;

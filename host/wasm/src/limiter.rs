@@ -36,6 +36,11 @@ impl Limiter {
         self.memories.used
     }
 
+    /// What follows has nothing to do with what was refused before.
+    pub fn forget_refusal(&mut self) {
+        self.refused = None;
+    }
+
     /// The last refusal. A guest that traps after one most likely traps because of it.
     pub fn refused(&self) -> Option<Refusal> {
         self.refused

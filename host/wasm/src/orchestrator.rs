@@ -6,7 +6,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use dacapo_core::execution::TaskOutcome;
 use dacapo_core::{Failure, Guest, Step};
@@ -14,10 +13,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{AsContextMut as _, Store};
 
 use crate::bindings;
-use crate::config::BetweenSlices;
+use crate::config::{BetweenSlices, Policy};
 use crate::deterministic::{Deterministic, Shared, note_fuel};
 use crate::prepared::Entry;
-use crate::slices;
+use crate::slices::{self, Rest};
+use crate::trouble;
 
 /// Runs an orchestrator from its beginning to its end.
 async fn run(mut store: Store<Deterministic>, entry: Entry<Deterministic>, name: String) -> TaskOutcome {
@@ -38,6 +38,7 @@ pub(crate) struct OrchestratorGuest {
     /// None once it has ended. Dropped before the seat: the pool's slot is free before another may take it.
     future: Option<Pin<Box<dyn Future<Output = TaskOutcome> + Send>>>,
     shared: Arc<Shared>,
+    policy: Arc<Policy>,
     between: BetweenSlices,
     _seat: OwnedSemaphorePermit,
 }
@@ -51,8 +52,8 @@ impl OrchestratorGuest {
         between: BetweenSlices,
         seat: OwnedSemaphorePermit,
     ) -> Self {
-        let shared = store.data().shared.clone();
-        Self { future: Some(Box::pin(run(store, entry, name))), shared, between, _seat: seat }
+        let (shared, policy) = (store.data().shared.clone(), store.data().policy.clone());
+        Self { future: Some(Box::pin(run(store, entry, name))), shared, policy, between, _seat: seat }
     }
 
     fn end(&mut self, outcome: TaskOutcome) -> Step {
@@ -67,14 +68,22 @@ impl Guest for OrchestratorGuest {
             return Step::Ended(Err(Failure::permanent(Failure::TRAP, "it was resumed after it had ended")));
         };
         self.shared.begin_resume();
-        match slices::run(future.as_mut(), &self.between) {
-            Poll::Ready(outcome) => self.end(outcome),
-            Poll::Pending if self.shared.waits_durably() => Step::Waiting,
-            Poll::Pending => {
+        match slices::run(future.as_mut(), &self.policy.limits, &self.between) {
+            Rest::Ended(outcome) => self.end(outcome),
+            Rest::Overdue { most } => {
+                self.shared.spend_all(&self.policy.limits);
+                self.end(Err(trouble::overdue(most)))
+            }
+            Rest::Waits if self.shared.waits_durably() => Step::Waiting,
+            Rest::Waits => {
                 let message =
                     "it waits on something that is not durable: an orchestrator can wait on tasks and sleep, nothing else";
                 self.end(Err(Failure::permanent(Failure::TRAP, message)))
             }
         }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.shared.memory_bytes()
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 
 use dacapo_core::execution::{Context, Execution};
 use dacapo_core::{ExecutionId, FunctionKind, FunctionName, InstanceId};
@@ -14,11 +13,12 @@ use crate::DeployError;
 use crate::activity::Activity;
 use crate::bindings;
 use crate::config::{BetweenSlices, GuestLimits, Policy};
+use crate::deploy;
 use crate::deterministic::{Deterministic, Shared};
-use crate::engine::TABLES_PER_SLOT;
+use crate::engine::{MEMORIES_PER_SLOT, TABLES_PER_SLOT};
 use crate::imports::{self, Role};
-use crate::inspect;
-use crate::slices;
+use crate::slices::{self, Rest};
+use crate::trouble;
 
 /// An export and everything that is needed to call it in a new instance.
 pub(crate) struct Entry<T: 'static> {
@@ -63,7 +63,7 @@ pub(crate) struct Prepared {
     pub orchestrator: Option<Entry<Deterministic>>,
     pub activity: Option<Entry<Activity>>,
     pub entity: Option<Entry<Deterministic>>,
-    /// How many slots of the pool a guest takes: one, unless it has several memories or many tables.
+    /// How many slots of the pool a guest takes: one, unless it has many memories or tables.
     pub slots: u32,
 }
 
@@ -86,11 +86,13 @@ impl Prepared {
             orchestrator: in_deterministic("run-orchestrator"),
             activity: export("run-activity").map(|export| Entry { instance: activity, export }),
             entity: in_deterministic("run-entity-operation"),
-            slots: slots_of(&component),
+            slots: 1,
             component,
         };
         prepared.check_types(&describe)?;
-        prepared.functions = describe_in(most, prepared.component.engine(), &describe)?;
+        let Described { functions, has_objects } = describe_in(most, prepared.component.engine(), &describe)?;
+        prepared.functions = functions;
+        prepared.slots = slots_of(&prepared.component, has_objects);
         prepared.check_exports()?;
         prepared.spelling = prepared.functions.iter().map(|(name, _)| (name.folded(), name.clone())).collect();
         Ok(prepared)
@@ -103,6 +105,14 @@ impl Prepared {
 
     pub fn has(&self, kind: FunctionKind, name: &FunctionName) -> bool {
         self.functions.iter().any(|(known, its)| *its == kind && known.as_str() == name.as_str())
+    }
+
+    /// What it imports that traps in its orchestrators and entities. None if it has none.
+    pub fn denied_in_orchestrators(&self) -> Vec<(String, String)> {
+        match self.functions.iter().all(|(_, kind)| *kind == FunctionKind::Activity) {
+            true => Vec::new(),
+            false => imports::denied_in_orchestrators(&self.component),
+        }
     }
 
     /// Whether what its functions need is exported.
@@ -149,28 +159,39 @@ impl Prepared {
     }
 }
 
+/// What a component says of itself, and what was seen meanwhile.
+struct Described {
+    functions: Vec<(FunctionName, FunctionKind)>,
+    /// It has garbage-collected objects, and a memory for them.
+    has_objects: bool,
+}
+
 /// Asks the component for its functions, in an orchestrator's world with an execution that is thrown away.
-fn describe_in(
-    most: &GuestLimits,
-    engine: &Engine,
-    describe: &Entry<Deterministic>,
-) -> Result<Vec<(FunctionName, FunctionKind)>, DeployError> {
+fn describe_in(most: &GuestLimits, engine: &Engine, describe: &Entry<Deterministic>) -> Result<Described, DeployError> {
     // What a tenant may have by default, whatever the host could give: `describe` only lists names.
     let policy = Arc::new(Policy { limits: GuestLimits::default().within(most), ..Policy::default() });
     let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))), BetweenSlices::default());
-    let mut store = Deterministic::store(engine, policy, shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
-    let described = slices::run(pin!(describe.call::<(), bindings::Described>(&mut store, ())), &BetweenSlices::default());
-    let error = match described {
-        Poll::Ready(Ok((described,))) => return inspect::functions_of(described),
-        Poll::Ready(Err(error)) => error,
-        Poll::Pending => wasmtime::Error::msg("it waits, but must depend on nothing"),
+    let mut store =
+        Deterministic::store(engine, policy.clone(), shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
+    let call = describe.call::<(), bindings::Described>(&mut store, ());
+    let rest = slices::run(pin!(call), &policy.limits, &BetweenSlices::default());
+    let error = match rest {
+        Rest::Ended(Ok((described,))) => {
+            let has_objects = store.gc_heap_capacity() > 0;
+            return Ok(Described { functions: deploy::functions_of(described)?, has_objects });
+        }
+        Rest::Ended(Err(error)) => error,
+        Rest::Waits => wasmtime::Error::msg("it waits, but must depend on nothing"),
+        Rest::Overdue { most } => return Err(DeployError::DescribeFailed(trouble::overdue(most))),
     };
     Err(DeployError::DescribeFailed(store.data().failure(&error)))
 }
 
-fn slots_of(component: &Component) -> u32 {
-    let slots = component.resources_required().map(|needs| needs.num_memories.max(needs.num_tables.div_ceil(TABLES_PER_SLOT)));
-    slots.unwrap_or(1).max(1)
+/// How many places of the pool hold all memories and tables of a guest.
+fn slots_of(component: &Component, has_objects: bool) -> u32 {
+    let Some(needs) = component.resources_required() else { return 1 };
+    let memories = needs.num_memories + u32::from(has_objects);
+    memories.div_ceil(MEMORIES_PER_SLOT).max(needs.num_tables.div_ceil(TABLES_PER_SLOT)).max(1)
 }
 
 fn throw_away_execution(policy: &Policy) -> Execution {
@@ -183,6 +204,7 @@ fn throw_away_execution(policy: &Policy) -> Execution {
         parent: None,
     };
     let mut execution = Execution::new(context, policy.execution.clone());
-    execution.begin_live_turn(dacapo_core::Timestamp(0));
+    // Not 0: Go's runtime takes that for a clock that does not work, and does not start.
+    execution.begin_live_turn(dacapo_core::Timestamp(1));
     execution
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use dacapo_core::entity::SharedOperation;
 use dacapo_core::execution::TaskOutcome;
@@ -16,29 +16,43 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
 use crate::account::{Account, Terms};
-use crate::activity::{self, Activity};
+use crate::activity::{self, Activity, ActivityInstance};
 use crate::cache::{self, Compiled, Modules};
 use crate::compilations::{Compilations, TenantId, Waiting};
 use crate::compile::{Compilation, CompileLimits, Compiler, compile};
 use crate::config::{Config, Policy};
 use crate::deterministic::{self, Deterministic, Shared};
 use crate::entity::WasmEntityGuest;
+use crate::idle::{IdleActivities, Owner, Seated};
 use crate::manifest::Manifest;
 use crate::orchestrator::OrchestratorGuest;
 use crate::prepared::Prepared;
 use crate::report::{self, Finding};
-use crate::{DeployError, engine, http_activity, imports};
+use crate::{DeployError, engine, http_activity};
 
 /// What all tenants share: the engine, its pool of guests, and the versions. Cheap to clone: clones share everything.
 #[derive(Clone)]
 pub struct Runtime(Arc<Inner>);
 
-/// The executor of one tenant: runs guests on the shared runtime under the tenant's policy.
+/// The executor of one tenant: runs guests on the shared runtime under the tenant's policy. Clones are the same tenant.
+#[derive(Clone)]
 pub struct Tenant {
-    id: TenantId,
+    member: Arc<Member>,
     runtime: Arc<Inner>,
     account: Arc<Account>,
-    policies: RwLock<Policies>,
+    policies: Arc<RwLock<Policies>>,
+}
+
+/// A tenant, for as long as it has handles.
+struct Member {
+    id: TenantId,
+    runtime: Arc<Inner>,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.runtime.idle.forget_tenant(self.id);
+    }
 }
 
 /// What a tenant's guests may use and reach.
@@ -47,6 +61,8 @@ struct Policies {
     default: Arc<Policy>,
     /// Of versions that have another.
     of_versions: HashMap<VersionId, Arc<Policy>>,
+    /// Of versions that somebody has asked for: what their manifests leave of it.
+    narrowed: Mutex<HashMap<VersionId, Arc<Policy>>>,
 }
 
 struct Inner {
@@ -57,11 +73,12 @@ struct Inner {
     modules: Modules,
     compiled: Compiled,
     versions: Mutex<HashMap<VersionId, Arc<Slot>>>,
-    /// Of versions that somebody has asked for. Small, but their files are not.
+    /// Of versions that were deployed or loaded: guests are started on threads that must not read files.
     manifests: Mutex<HashMap<VersionId, Arc<Option<Manifest>>>>,
     /// How many more slots of the pool orchestrators and entities may take.
     orchestrator_seats: Arc<Semaphore>,
     activity_seats: Arc<Semaphore>,
+    idle: IdleActivities,
     http_seats: Semaphore,
     tenants: AtomicU64,
     deployments: Compilations,
@@ -143,6 +160,7 @@ impl Runtime {
             manifests: Mutex::default(),
             orchestrator_seats: Arc::new(Semaphore::new(config.pool.orchestrators as usize)),
             activity_seats: Arc::new(Semaphore::new(config.pool.activities as usize)),
+            idle: IdleActivities::new(config.idle_activities),
             http_seats: Semaphore::new(HTTP_REQUESTS_MAX),
             tenants: AtomicU64::new(NO_TENANT.0),
             deployments: Compilations::new(COMPILATIONS_MAX, DEPLOYMENTS_WAITING),
@@ -181,20 +199,14 @@ impl Runtime {
 
     /// The manifest of a version that was prepared once. Read from its file once.
     pub fn manifest(&self, version: VersionId) -> Result<Arc<Option<Manifest>>, LoadError> {
-        let known = self.0.manifests.lock().expect("nothing panics while it holds this").get(&version).cloned();
-        if let Some(manifest) = known {
-            return Ok(manifest);
-        }
-        let bytes = self.0.modules.get(version).map_err(|why| LoadError::Unreadable { version, why })?;
-        let manifest = Arc::new(Manifest::read(&bytes).map_err(|why| LoadError::Refused { version, why })?);
-        self.0.manifests.lock().expect("nothing panics while it holds this").insert(version, manifest.clone());
-        Ok(manifest)
+        self.0.manifest(version)
     }
 
     /// Forgets a version until it is needed again. What still runs goes on.
     pub fn unload(&self, version: VersionId) {
         self.0.versions.lock().expect("nothing panics while it holds this").remove(&version);
-        self.0.manifests.lock().expect("nothing panics while it holds this").remove(&version);
+        self.0.manifests().remove(&version);
+        self.0.idle.forget_version(version);
     }
 
     /// Forgets a version that nobody needs any more, and removes its file and its code. What still runs goes on.
@@ -218,7 +230,8 @@ impl Runtime {
     /// An executor for a tenant.
     pub fn tenant(&self, account: Account, policy: Policy) -> Tenant {
         let id = TenantId(self.0.tenants.fetch_add(1, Ordering::Relaxed) + 1);
-        let tenant = Tenant { id, runtime: self.0.clone(), account: Arc::new(account), policies: RwLock::default() };
+        let member = Arc::new(Member { id, runtime: self.0.clone() });
+        let tenant = Tenant { member, runtime: self.0.clone(), account: Arc::new(account), policies: Arc::default() };
         tenant.set_policy(policy, HashMap::new());
         tenant
     }
@@ -279,14 +292,41 @@ impl Inner {
         let version = cache::version_of(bytes);
         let manifest = Manifest::read(bytes)?;
         let prepared = self.place(version, || self.admit(version, bytes, limits))?;
+        self.manifests().insert(version, Arc::new(manifest.clone()));
         let functions = prepared.functions.clone();
-        let only_activities = functions.iter().all(|(_, kind)| *kind == FunctionKind::Activity);
-        let denied = if only_activities { Vec::new() } else { imports::denied_in_orchestrators(&prepared.component) };
-        Ok(App { version, functions, manifest, report: report::findings(denied, bytes) })
+        let report = report::findings(prepared.denied_in_orchestrators(), bytes);
+        Ok(App { version, functions, manifest, report })
+    }
+
+    fn manifests(&self) -> MutexGuard<'_, HashMap<VersionId, Arc<Option<Manifest>>>> {
+        self.manifests.lock().expect("nothing panics while it holds this")
+    }
+
+    fn manifest(&self, version: VersionId) -> Result<Arc<Option<Manifest>>, LoadError> {
+        if let Some(manifest) = self.manifests().get(&version) {
+            return Ok(manifest.clone());
+        }
+        let bytes = self.modules.get(version).map_err(|why| LoadError::Unreadable { version, why })?;
+        let manifest = Arc::new(Manifest::read(&bytes).map_err(|why| LoadError::Refused { version, why })?);
+        self.manifests().insert(version, manifest.clone());
+        Ok(manifest)
+    }
+
+    /// The same, read on a thread of its own.
+    async fn manifest_aside(self: Arc<Self>, version: VersionId) -> Result<Arc<Option<Manifest>>, LoadError> {
+        if let Some(manifest) = self.manifests().get(&version) {
+            return Ok(manifest.clone());
+        }
+        let reading = tokio::task::spawn_blocking(move || self.manifest(version));
+        reading.await.unwrap_or_else(|why| Err(LoadError::Unreadable { version, why: io::Error::other(why) }))
     }
 
     fn loaded(&self, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
-        self.place(version, || self.load(version))
+        self.place(version, || {
+            // Here a thread may wait for the disk. That it cannot be read is told where it matters.
+            let _ = self.manifest(version);
+            self.load(version)
+        })
     }
 
     /// The same on a thread of its own. A version that must be compiled waits for its turn, and holds no thread meanwhile.
@@ -353,43 +393,41 @@ impl Inner {
         })
     }
 
-    async fn run_activity(
-        self: Arc<Self>,
-        tenant: TenantId,
-        terms: Terms,
-        version: VersionId,
-        mut call: ActivityCall,
-    ) -> TaskOutcome {
-        let prepared = self.clone().loaded_aside(tenant, version).await;
-        let prepared = prepared.map_err(|why| Failure::retriable(Failure::TRAP, format!("the host cannot run it: {why}")))?;
-        call.name = prepared.spelled(&call.name).clone();
-        let entry = prepared.activity.clone().filter(|_| prepared.has(FunctionKind::Activity, &call.name)).ok_or_else(|| {
-            Failure::permanent(Failure::ACTIVITY_NOT_FOUND, format!("version {version} has no activity '{}'", call.name))
-        })?;
+    /// A place in the pool for an activity: a free one, or that of an idle instance.
+    async fn activity_seat(&self, prepared: &Prepared) -> OwnedSemaphorePermit {
         let seats = prepared.slots.min(self.config.pool.activities);
-        let _seat = self.activity_seats.clone().acquire_many_owned(seats).await.expect("the semaphore is never closed");
-        activity::run(self.engine.clone(), terms, entry, call).await
+        loop {
+            if let Ok(seat) = self.activity_seats.clone().try_acquire_many_owned(seats) {
+                return seat;
+            }
+            if !self.idle.give_up_one() {
+                break;
+            }
+        }
+        self.activity_seats.clone().acquire_many_owned(seats).await.expect("the semaphore is never closed")
     }
 }
 
 impl Tenant {
-    /// From now on, for all versions but those that have a policy of their own. Guests that run already, and those that are
-    /// suspended in memory, keep the policy that they began with.
+    /// From now on, for all versions but those that have a policy of their own. A version's manifest narrows what it gets.
+    /// Guests that run already, and those that are suspended in memory, keep the policy that they began with.
     pub fn set_policy(&self, default: Policy, of_versions: HashMap<VersionId, Policy>) {
         let most = &self.runtime.config.most;
         let bounded = |policy: Policy| Arc::new(Policy { limits: policy.limits.within(most), ..policy });
         let of_versions = of_versions.into_iter().map(|(version, policy)| (version, bounded(policy))).collect();
-        *self.policies.write().expect("nothing panics while it holds this") = Policies { default: bounded(default), of_versions };
+        let policies = Policies { default: bounded(default), of_versions, narrowed: Mutex::default() };
+        *self.policies.write().expect("nothing panics while it holds this") = policies;
+        self.runtime.idle.forget_tenant(self.member.id);
     }
 
     /// Prepares a file that the tenant deploys; see [`Runtime::prepare`].
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.runtime.prepare(self.id, bytes, self.policy(None).compile)
+        self.runtime.prepare(self.member.id, bytes, self.compile_limits())
     }
 
     /// The same without keeping the file: the version can be run until it is unloaded.
     pub fn examine(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.runtime.examine(self.id, bytes, self.policy(None).compile)
+        self.runtime.examine(self.member.id, bytes, self.compile_limits())
     }
 
     /// Whether guests of a version can be started without loading it.
@@ -399,21 +437,84 @@ impl Tenant {
 
     /// Makes a version ready, on a thread of its own: it may have to be compiled. Within a tokio runtime.
     pub fn load(&self, version: VersionId) -> impl Future<Output = Result<(), LoadError>> + Send + use<> {
-        let loading = self.runtime.clone().loaded_aside(self.id, version);
+        let loading = self.runtime.clone().loaded_aside(self.member.id, version);
         async move { loading.await.map(drop) }
     }
 
-    fn policy(&self, version: Option<VersionId>) -> Arc<Policy> {
-        let policies = self.policies.read().expect("nothing panics while it holds this");
-        version.and_then(|version| policies.of_versions.get(&version)).unwrap_or(&policies.default).clone()
+    fn policies(&self) -> RwLockReadGuard<'_, Policies> {
+        self.policies.read().expect("nothing panics while it holds this")
     }
 
-    fn terms(&self, version: Option<VersionId>) -> Terms {
-        Terms { account: self.account.clone(), policy: self.policy(version) }
+    fn compile_limits(&self) -> CompileLimits {
+        self.policies().default.compile
+    }
+
+    /// What a version may use and reach: what it is given, as far as its manifest asks for it.
+    ///
+    /// Whose manifest cannot be read gets nothing: its file is not there, so it does not run for long either.
+    fn policy(&self, version: VersionId) -> Arc<Policy> {
+        let policies = self.policies();
+        let mut narrowed = policies.narrowed.lock().expect("nothing panics while it holds this");
+        let narrow = || {
+            let given = policies.of_versions.get(&version).unwrap_or(&policies.default);
+            Arc::new(match self.runtime.manifest(version) {
+                Ok(manifest) => given.narrowed(manifest.as_ref().as_ref()),
+                Err(error) => {
+                    tracing::error!(%version, %error, "what the app asks for cannot be read: it gets nothing");
+                    given.without_grants()
+                }
+            })
+        };
+        narrowed.entry(version).or_insert_with(narrow).clone()
+    }
+
+    fn terms(&self, policy: Arc<Policy>) -> Terms {
+        Terms { account: self.account.clone(), policy }
+    }
+
+    async fn run_activity_of(self, version: VersionId, mut call: ActivityCall) -> TaskOutcome {
+        let inner = &self.runtime;
+        let prepared = inner.clone().loaded_aside(self.member.id, version).await;
+        let unable = |why: String| Failure::retriable(Failure::TRAP, format!("the host cannot run it: {why}"));
+        let prepared = prepared.map_err(|why| unable(why.to_string()))?;
+        call.name = prepared.spelled(&call.name).clone();
+        let entry = prepared.activity.as_ref().filter(|_| prepared.has(FunctionKind::Activity, &call.name)).ok_or_else(|| {
+            Failure::permanent(Failure::ACTIVITY_NOT_FOUND, format!("version {version} has no activity '{}'", call.name))
+        })?;
+        let owner = Owner { tenant: self.member.id, version, policy: self.policy(version) };
+        let terms = self.terms(owner.policy.clone());
+        let Seated { instance, seat } = match inner.idle.take(&owner) {
+            Some(seated) => seated,
+            None => {
+                let seat = inner.activity_seat(&prepared).await;
+                let instance = ActivityInstance::new(&inner.engine, terms.clone(), &call);
+                Seated { instance: instance.map_err(|why| unable(format!("{why:#}")))?, seat }
+            }
+        };
+        let (outcome, instance) = instance.run(terms, entry, &call).await;
+        // Whoever waits for a place gets this one.
+        if let Some(instance) = instance.filter(|_| inner.activity_seats.available_permits() > 0) {
+            inner.idle.keep(owner, Seated { instance, seat });
+        }
+        outcome
+    }
+
+    /// Under the policy of the caller's version.
+    async fn run_http_of(self, caller: Option<VersionId>, call: ActivityCall) -> TaskOutcome {
+        let _seat = self.runtime.http_seats.acquire().await.expect("the semaphore is never closed");
+        let policy = match caller {
+            None => self.policies().default.clone(),
+            Some(version) => {
+                // That it cannot be read is told with the policy.
+                let _ = self.runtime.clone().manifest_aside(version).await;
+                self.policy(version)
+            }
+        };
+        http_activity::run(&self.terms(policy), &call.input).await
     }
 
     fn store(&self, version: VersionId, shared: Arc<Shared>) -> Result<Store<Deterministic>, String> {
-        Deterministic::store(&self.runtime.engine, self.policy(Some(version)), shared).map_err(|why| format!("{why:#}"))
+        Deterministic::store(&self.runtime.engine, self.policy(version), shared).map_err(|why| format!("{why:#}"))
     }
 }
 
@@ -449,14 +550,10 @@ impl Executor for Tenant {
     }
 
     fn run_http(&self, caller: Option<VersionId>, call: ActivityCall) -> ActivityFuture {
-        let (inner, terms) = (self.runtime.clone(), self.terms(caller));
-        Box::pin(async move {
-            let _seat = inner.http_seats.acquire().await.expect("the semaphore is never closed");
-            http_activity::run(&terms, &call.input).await
-        })
+        Box::pin(self.clone().run_http_of(caller, call))
     }
 
     fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
-        Box::pin(self.runtime.clone().run_activity(self.id, self.terms(Some(version)), version, call))
+        Box::pin(self.clone().run_activity_of(version, call))
     }
 }

@@ -1,9 +1,10 @@
 //! What a guest that did not return leads to: one place that reads wasmtime's errors.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use dacapo_core::Failure;
-use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime::{Error, PoolConcurrencyLimitError, ThrownException, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::config::GuestLimits;
@@ -94,6 +95,15 @@ fn is_note(line: &str) -> bool {
     line.starts_with("note: ") || line.starts_with("stack backtrace:")
 }
 
+/// The failure of a guest that computed for longer than its fuel may last.
+pub(crate) fn overdue(most: Duration) -> Failure {
+    let message = format!(
+        "it computed for more than {most:?}, much longer than its fuel (fuel_per_turn) should last: it may be that it \
+         collects garbage all the time, because nearly all of its memory is in use"
+    );
+    Failure::permanent(Failure::FUEL_EXHAUSTED, message)
+}
+
 /// In what circumstances a guest stopped.
 pub(crate) struct Circumstances<'a> {
     pub limits: &'a GuestLimits,
@@ -146,12 +156,19 @@ impl Circumstances<'_> {
             let message = format!("it recursed deeper than a stack of {} bytes allows", self.limits.stack_bytes);
             return (Failure::STACK_OVERFLOW, message, None);
         }
+        if trap == Some(&Trap::AllocationTooLarge) {
+            return (Failure::OUT_OF_MEMORY, "it wanted an object larger than any memory".to_owned(), None);
+        }
         if let Some(refused) = self.refused {
             let said = self.last_words.panic().map(|panic| panic.message);
             return (Failure::OUT_OF_MEMORY, format!("{refused} ({})", self.limit(refused)), Some(said.unwrap_or(cause)));
         }
         if let Some(panic) = self.last_words.panic() {
             return (Failure::PANIC, panic.message, panic.location);
+        }
+        if error.is::<ThrownException>() {
+            let message = "it threw an exception that nothing in it catches".to_owned();
+            return (Failure::TRAP, message, self.last_words.printed_text());
         }
         if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
             let message = format!("it called exit({code}) instead of returning");

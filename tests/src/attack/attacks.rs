@@ -103,6 +103,8 @@ const COMPUTING: &[Attack] = &[
     run("memory", "an orchestrator wants all memory", "hoard_orchestrator", || Value::Null, Failure("memory")),
     run("memory-entity", "an entity keeps more than its state may be", "poke", || json!("grow"), Failure("are allowed")),
     run("stack", "an orchestrator never returns from a call", "dive_orchestrator", || Value::Null, Failure("stack")),
+    send("objects", "garbage-collected objects without end, collections without end, exceptions", modules::objects, 1)
+        .limited(&[("orchestrator_memory_bytes", 4 << 20), ("fuel_per_turn", 50_000_000)]),
     send("task-handles", "handles of tasks that are forged, given back, or another instance's", modules::handles, 1),
 ];
 

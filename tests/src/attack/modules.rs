@@ -101,6 +101,41 @@ fn handle_app() -> Vec<u8> {
     app("", "(i32.const 8)", orchestrator)
 }
 
+/// Garbage-collected objects: without end, and so many that nearly each further one has all of them collected.
+pub fn objects(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Played {
+    Box::pin(async move {
+        let mut connection = attacker.connect().await?;
+        let deployed = connection.send(Method::POST, "/admin/apps/objects", object_app()).await?;
+        ensure!(deployed.status == 200, "{:?}", deployed.body);
+        for (input, expected) in [("null", "of memory"), (r#""thrash""#, "fuel_per_turn"), (r#""throw""#, "an exception")] {
+            let answer = attacker.run(&mut connection, "evil", &serde_json::from_str(input)?).await?;
+            let (got, held) = Expected::Failure(expected).judge(&answer);
+            tally.count(&got, held);
+        }
+        Ok(())
+    })
+}
+
+/// Its orchestrator chooses by the length of its input.
+fn object_app() -> Vec<u8> {
+    let more = "
+        (type $node (struct (field i64) (field (ref null $node))))
+        (tag $oops)
+        (global $kept (mut (ref null $node)) (ref.null $node))
+        (func $keep (param $count i32)
+            (loop $more
+                (global.set $kept (struct.new $node (i64.const 7) (global.get $kept)))
+                (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+                (br_if $more (local.get $count))))";
+    let orchestrator = "
+        (if (i32.eq (local.get 3) (i32.const 4)) (then (loop $again (call $keep (i32.const 1000)) (br $again))))
+        (if (i32.eq (local.get 3) (i32.const 7)) (then (throw $oops)))
+        (call $keep (i32.const 16000))
+        (loop $again (drop (struct.new $node (i64.const 7) (ref.null $node))) (br $again))
+        (call $done)";
+    app(more, "(i32.const 8)", orchestrator)
+}
+
 pub fn junk() -> Vec<u8> {
     let mut bytes = b"\0asm\x01\0\0\0".to_vec();
     bytes.extend((0..1_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8));

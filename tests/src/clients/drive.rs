@@ -11,9 +11,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::Switch;
-use super::packages;
 use crate::host::Host;
-use crate::workspace;
+use crate::{packages, workspace};
 
 /// The system key, which clients send and the host takes no notice of.
 const KEY: &str = "a-system-key";
@@ -64,7 +63,7 @@ impl Driver {
     fn command(self) -> Result<Command> {
         let scripts = workspace().join("tests/clients");
         let python = |script: &str| {
-            let mut command = Command::new(packages::python()?);
+            let mut command = Command::new(packages::python("clients/python")?.join("bin/python"));
             // Nothing is written beside the scripts, and the library warns of itself.
             command.args(["-B", "-W", "ignore"]).arg(scripts.join("python").join(script));
             anyhow::Ok(command)
@@ -73,7 +72,7 @@ impl Driver {
             Self::Python => python("drive.py"),
             Self::JavaScriptRpc | Self::JavaScriptManagementUrls => {
                 let mut command = Command::new("node");
-                command.arg(scripts.join("node/drive.mjs")).arg("--packages").arg(packages::node()?);
+                command.arg(scripts.join("node/drive.mjs")).arg("--packages").arg(packages::node("clients/node")?);
                 Ok(command)
             }
             Self::RandomRequests { examples, seed } => {

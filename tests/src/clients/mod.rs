@@ -1,11 +1,9 @@
-//! The real client packages of Durable Functions, driven against a running host.
+//! The real client packages of Durable Functions, driven against a running host. They are pinned in `tests/clients`.
 //!
-//! - [`packages`] installs them, as pinned in `tests/clients`.
 //! - [`drive`] runs the scripts in `tests/clients` that call and check every method of theirs.
 //! - [`switch`] is a service that the scripts switch on, so that what failed can succeed.
 
 mod drive;
-mod packages;
 mod switch;
 
 pub use drive::{Driver, Report};

@@ -1,6 +1,7 @@
 //! The command line, as a person and as a script use it.
 
 mod administration;
+mod building;
 mod canned;
 mod deployments;
 mod entities;

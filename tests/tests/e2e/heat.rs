@@ -78,3 +78,14 @@ fn hot_and_cold_give_the_same_histories() {
         assert_eq!(hot, cold, "{name}");
     }
 }
+
+#[test]
+fn guests_give_way_while_the_process_holds_too_much() {
+    let (host, _directory) = Host::temporary(&["--set", "engine.memory_bytes=1"]).unwrap();
+    host.deploy_guest("fixture-probe").unwrap();
+    let answer = host.manage("POST", "orchestrators/chain/squeezed", Some(&json!(20))).unwrap();
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(host.wait("squeezed").unwrap()["runtimeStatus"], "Completed");
+    let receipt = host.manage("GET", "instances/squeezed/receipt", None).unwrap();
+    assert!(receipt.json()["replayedEvents"].as_u64().unwrap() > 0, "it was hot all the time: {receipt:?}");
+}

@@ -43,6 +43,11 @@ impl Turn<'_> {
 }
 
 impl Live {
+    /// Bytes of memory that the guest may hold.
+    pub fn memory_bytes(&self) -> usize {
+        self.guest.memory_bytes()
+    }
+
     pub(super) fn replay_turn(&mut self, turn: RecordedTurn<'_>) -> Result<(), Halt> {
         {
             let mut execution = lock(&self.execution);

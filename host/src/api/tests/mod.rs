@@ -64,7 +64,7 @@ impl Host {
             runtime: Runtime::new(config).unwrap(),
             control: control.clone(),
             threads: 1,
-            room: RoomSize { hot_instances: 0, activities: 1, cache_bytes: 1 << 20, hubs: 8 },
+            room: RoomSize { hot_instances: 0, memory_bytes: usize::MAX, activities: 1, cache_bytes: 1 << 20, hubs: 8 },
             store: StoreOptions::default(),
         })
         .unwrap();

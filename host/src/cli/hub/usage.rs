@@ -1,7 +1,7 @@
 use clap::Args;
-use serde::Deserialize;
 
 use super::{CliError, Connection, Target, local_time, print, print_table, properties, table, unknown};
+use crate::api::Bill;
 use crate::cli::output::printable;
 use crate::cli::times::seconds_of;
 
@@ -22,35 +22,6 @@ pub(in crate::cli) struct Usage {
     connection: Connection,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct UsageBody {
-    since: String,
-    open: bool,
-    instances: Option<u64>,
-    storage_bytes: u64,
-    requests: u64,
-    throttled: u64,
-    outbound_bytes_in: u64,
-    outbound_bytes_out: u64,
-    functions: Vec<FunctionBody>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FunctionBody {
-    name: String,
-    kind: String,
-    executions: u64,
-    failures: u64,
-    turns: u64,
-    replayed_events: u64,
-    fuel: u64,
-    activity_micros: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-}
-
 impl Usage {
     pub fn run(self) -> Result<(), CliError> {
         let client = self.connection.client();
@@ -58,7 +29,7 @@ impl Usage {
         if self.connection.json {
             return print(answer.text);
         }
-        let usage: UsageBody = answer.parse()?;
+        let usage: Bill = answer.parse()?;
         let mut rows = properties();
         rows.add_row(["Since".into(), local_time(&usage.since)]);
         rows.add_row(["Storage".into(), format!("{} bytes", usage.storage_bytes)]);

@@ -6,7 +6,7 @@ use dacapo_wasm::PoolSize;
 use crate::guest::Guest;
 use crate::world::Host;
 
-fn call() -> ActivityCall {
+pub fn call() -> ActivityCall {
     ActivityCall {
         name: FunctionName::new("work").unwrap(),
         input: "null".into(),

@@ -8,6 +8,34 @@ fn refused(host: &Host, bytes: &[u8]) -> String {
     host.runtime.prepare(bytes).unwrap_err().to_string()
 }
 
+/// A core module that lacks an export, and does not say what world it is written for.
+pub fn without(export: &str) -> Vec<u8> {
+    let exported = format!("(export \"{export}\")");
+    let wat = Guest::default().wat();
+    assert!(wat.contains(&exported));
+    wat::parse_str(wat.replacen(&exported, "", 1)).unwrap()
+}
+
+#[tokio::test]
+async fn a_module_need_not_say_what_world_it_is_written_for() {
+    let host = Host::new();
+    let functions = vec![("Main", Kind::Orchestrator), ("work", Kind::Activity), ("Thing", Kind::Entity)];
+    let app = host.runtime.prepare(&Guest { functions, ..Guest::default() }.bare()).unwrap();
+    assert_eq!(app.functions.len(), 3);
+    assert_eq!(crate::activities::run_version(&host, app.version).await, Ok("\"ok\"".into()));
+
+    // What its functions do not need it need not export.
+    let orchestrator = Guest { functions: vec![("main", Kind::Orchestrator)], ..Guest::default() }.wat();
+    let orchestrator = orchestrator.replace("(export \"run-activity\")", "").replace("(export \"run-entity-operation\")", "");
+    let app = host.runtime.prepare(&wat::parse_str(&orchestrator).unwrap()).unwrap();
+    let mut instance = Instance::new(&host, app.version, true);
+    assert_eq!(instance.start().output(), "\"ok\"");
+    let message = refused(&host, &wat::parse_str(orchestrator.replace("(export \"run-orchestrator\")", "")).unwrap());
+    assert!(message.contains("it describes the orchestrator 'main' but does not export `run-orchestrator`"), "{message}");
+    let message = refused(&host, &wat::parse_str(orchestrator.replace("(param $name i32)", "")).unwrap_or_default());
+    assert!(message.contains("not"), "{message}");
+}
+
 #[test]
 fn modules_and_components_are_accepted_and_described() {
     let host = Host::new();
@@ -37,7 +65,7 @@ fn what_is_not_an_app_is_refused_with_a_sentence() {
         (component[..component.len() / 2].to_vec(), "the file is not valid WebAssembly"),
         (component[..component.len() - 10].to_vec(), "the file is not valid WebAssembly"),
         (module[..module.len() / 2].to_vec(), "the file is not valid WebAssembly"),
-        (wat::parse_str("(module)").unwrap(), "the component is not a Dacapo app"),
+        (wat::parse_str("(module)").unwrap(), "the core module does not export `describe`: by it the host learns"),
         (
             wat::parse_str("(component)").unwrap(),
             "the component is not a Dacapo app: it does not export `describe`. Build it with",
@@ -47,8 +75,15 @@ fn what_is_not_an_app_is_refused_with_a_sentence() {
             "the component imports `greet`, which this host does not offer",
         ),
         (
-            wat::parse_str(r#"(module (import "env" "abort" (func)))"#).unwrap(),
-            "the component imports `env::abort`, which this host does not offer",
+            wat::parse_str(r#"(module (func (export "_start")))"#).unwrap(),
+            "the core module is a program (it exports `_start`) and not a library: build it as a reactor",
+        ),
+        (without("memory"), "the core module does not export `memory`: texts are handed over in it. Build it"),
+        (without("cabi_realloc"), "the core module does not export `cabi_realloc`: the host asks it for room"),
+        (without("describe"), "the core module does not export `describe`: by it the host learns the app's functions"),
+        (
+            Guest { imports: r#"(import "env" "abort" (func))"#, ..Guest::default() }.bare(),
+            "the component imports `env::abort`, which this host does not offer: it was left for somebody else to link",
         ),
         (
             wat::parse_str(r#"(component (import "wasi:nn/graph@0.2.0" (instance (export "load" (func)))))"#).unwrap(),

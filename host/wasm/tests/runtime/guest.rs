@@ -69,9 +69,14 @@ impl Guest {
         Self { entity: body, functions: vec![("main", Kind::Orchestrator), ("Thing", Kind::Entity)], ..Self::default() }
     }
 
+    /// A core module that does not say for what world it is written.
+    pub fn bare(&self) -> Vec<u8> {
+        wat::parse_str(self.wat()).unwrap_or_else(|why| panic!("{why}"))
+    }
+
     /// A core module.
     pub fn module(&self) -> Vec<u8> {
-        let mut module = wat::parse_str(self.wat()).unwrap_or_else(|why| panic!("{why}"));
+        let mut module = self.bare();
         let mut resolve = Resolve::default();
         resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-sdk/wit")).unwrap();
         for package in self.packages {
@@ -88,7 +93,7 @@ impl Guest {
         wit_component::ComponentEncoder::default().module(&self.module()).unwrap().encode().unwrap()
     }
 
-    fn wat(&self) -> String {
+    pub fn wat(&self) -> String {
         let Self { imports, describe, orchestrator, activity, entity, more, .. } = self;
         let described = self.described();
         format!(

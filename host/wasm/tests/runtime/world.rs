@@ -31,6 +31,7 @@ pub struct Setup {
     pub policy: Policy,
     pub compiler: Compiler,
     pub between_slices: BetweenSlices,
+    pub idle_activities: usize,
 }
 
 impl Host {
@@ -55,9 +56,11 @@ impl Host {
             policy: Policy { limits, ..Policy::default() },
             compiler: Compiler::InProcess,
             between_slices: BetweenSlices::default(),
+            idle_activities: 0,
         };
         configure(&mut setup);
-        let Setup { pool, policy, compiler, between_slices } = setup;
+        let Setup { pool, policy, compiler, between_slices, idle_activities } = setup;
+        config.idle_activities = idle_activities;
         config.between_slices = between_slices;
         config.most = policy.limits.clone();
         config.pool = pool;
@@ -66,6 +69,10 @@ impl Host {
         let account = Account::default();
         let outbound = account.outbound.clone();
         Self { tenant: runtime.tenant(account, policy.clone()), runtime, config, outbound, policy, _directory: directory }
+    }
+
+    pub fn policy(&self) -> Policy {
+        self.policy.clone()
     }
 
     /// The same directories in a new process, so to speak.

@@ -258,7 +258,7 @@ fn floor_database(path: &Path) -> Result<Database> {
 }
 
 /// Runs hello sequences and returns the latency of each, in seconds.
-async fn hello_sequences(hub: &Hub, count: usize, concurrency: usize) -> Result<Vec<f64>> {
+pub(super) async fn hello_sequences(hub: &Hub, count: usize, concurrency: usize) -> Result<Vec<f64>> {
     let hub = Arc::new(hub.clone());
     let done = stream::iter(0..count).map(|_| {
         let hub = hub.clone();

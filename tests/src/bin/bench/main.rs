@@ -4,11 +4,13 @@
 //!   commit synced; the waiting ones and the cold start on a real host's process.
 //! - [`management`]: what clients and operators do to many instances, and entities.
 //! - [`tenants`]: many task hubs, and deployments beside clients.
+//! - [`languages`]: guests in each language.
 //! - [`load`]: HTTP requests over connections that are kept open.
 //!
 //! `cargo benchmark --help` shows what it takes.
 
 mod engine;
+mod languages;
 mod load;
 mod management;
 mod tenants;
@@ -122,6 +124,9 @@ impl Bench {
         }
         if self.wants("compiling") {
             self.compiling()?;
+        }
+        if self.wants("languages") {
+            self.languages().await?;
         }
         for entities in [1, 10_000] {
             if self.wants("entities") {

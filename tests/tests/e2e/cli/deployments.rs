@@ -58,6 +58,32 @@ fn versions_at_the_terminal() {
 }
 
 #[test]
+fn a_file_is_inspected_without_a_host() {
+    let alone = Cli("http://127.0.0.1:1".into());
+    let guest = |package: &str| dacapo_tests::guest_path(package).unwrap().to_str().unwrap().to_owned();
+    let shown = alone.ok(&["inspect", &guest("example-hello-sequence")]);
+    for expected in ["a core module, ", "hello_sequence  orchestrator", "say_hello       activity", "durable", "Memory: "] {
+        assert!(shown.contains(expected), "expected {expected:?} in {shown}");
+    }
+    let shown = alone.ok(&["inspect", &guest("fixture-wasi-probe")]);
+    assert!(shown.contains("deterministic") && shown.contains("real, as granted"), "{shown}");
+    let inspected = alone.json(&["inspect", &guest("example-hello-sequence")]);
+    assert_eq!((&inspected["kind"], &inspected["troubles"]), (&json!("core-module"), &json!([])));
+    assert_eq!(inspected["functions"][0], json!({ "name": "hello_sequence", "kind": "orchestrator" }));
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("app.wasm");
+    std::fs::write(&file, b"\0asm\x01\0\0\0").unwrap();
+    let refused = alone.fails(1, &["inspect", file.to_str().unwrap()]);
+    for missing in ["`describe`", "`memory`", "`cabi_realloc`"] {
+        assert!(refused.contains(&format!("does not export {missing}: ")), "{refused}");
+    }
+    std::fs::write(&file, "function").unwrap();
+    assert!(alone.fails(1, &["inspect", file.to_str().unwrap()]).contains("is not WebAssembly"));
+    assert!(alone.fails(1, &["inspect", "no/such/file"]).contains("no/such/file"));
+}
+
+#[test]
 fn an_instance_is_exported_replayed_and_imported() {
     let (host, directory) = Host::temporary(&[]).unwrap();
     let cli = Cli::of(&host);

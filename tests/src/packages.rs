@@ -1,4 +1,5 @@
-//! Installs the pinned client packages below `target/clients`, once for as long as the pins do not change.
+//! Packages of other languages that the tests need, pinned in folders of `tests`, installed below `target`, once for as long
+//! as the pins do not change.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -14,79 +15,74 @@ const PYTHON_MINIMUM: (u32, u32) = (3, 11);
 const NODE_MINIMUM: (u32, u32) = (20, 0);
 const NPM_MINIMUM: (u32, u32) = (8, 0);
 
-const PYTHON_ADVICE: &str = "The tests of the Python client need Python 3.11 or newer with pip and venv, as `python3` on the path. \
+const PYTHON_ADVICE: &str = "The tests of other languages need Python 3.11 or newer with pip and venv, as `python3` on the path. \
                              On Debian: apt-get install python3 python3-venv";
-const NODE_ADVICE: &str = "The tests of the JavaScript client need Node.js 20 or newer with npm, as `node` and `npm` on the path. \
+const NODE_ADVICE: &str = "The tests of other languages need Node.js 20 or newer with npm, as `node` and `npm` on the path. \
                            On Debian: apt-get install nodejs npm";
 const OFFLINE_ADVICE: &str = "The packages are fetched once, so this needs a network, or a mirror that the package manager is \
                               configured for";
 
-/// The interpreter of a virtual environment that holds what `tests/clients/python/requirements.txt` names.
-pub(super) fn python() -> Result<PathBuf> {
+/// A virtual environment with what `requirements.txt` names, in `tests/PINS`; installed as `target/PINS`.
+pub fn python(pins: &str) -> Result<PathBuf> {
     let (program, version) = find_python().context(PYTHON_ADVICE)?;
-    let directory = install("python", &["requirements.txt"], &version, |directory, source| {
+    install(pins, &["requirements.txt"], &version, |directory, source| {
         run(Command::new(program).args(["-m", "venv", "--clear"]).arg(directory)).context(PYTHON_ADVICE)?;
-        let mut pip = Command::new(interpreter(directory));
+        let mut pip = Command::new(directory.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement"]);
         run(pip.arg(source.join("requirements.txt"))).context(OFFLINE_ADVICE)
-    })?;
-    Ok(interpreter(&directory))
+    })
 }
 
-/// A folder whose `node_modules` are what `tests/clients/node/package-lock.json` names.
-pub(super) fn node() -> Result<PathBuf> {
+/// A folder whose `node_modules` are what `package-lock.json` names, in `tests/PINS`; installed as `target/PINS`.
+pub fn node(pins: &str) -> Result<PathBuf> {
     let version = version_of("node", &["--version"]).context(NODE_ADVICE)?;
     ensure!(at_least(&version, NODE_MINIMUM), "`node` is {version}. {NODE_ADVICE}");
     let npm = version_of("npm", &["--version"]).context(NODE_ADVICE)?;
     ensure!(at_least(&npm, NPM_MINIMUM), "`npm` is {npm}. {NODE_ADVICE}");
-    let pins = ["package.json", "package-lock.json"];
-    install("node", &pins, &version, |directory, source| {
-        for pin in pins {
-            fs::copy(source.join(pin), directory.join(pin)).with_context(|| format!("copying {pin}"))?;
+    let files = ["package.json", "package-lock.json"];
+    install(pins, &files, &version, |directory, source| {
+        for file in files {
+            fs::copy(source.join(file), directory.join(file)).with_context(|| format!("copying {file}"))?;
         }
         let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
         run(Command::new("npm").args(arguments).current_dir(directory)).context(OFFLINE_ADVICE)
     })
 }
 
-/// The folder `target/clients/NAME`, made anew by `make` if the pins or the interpreter are not those it was made with.
-/// Several processes wait for each other.
-fn install(name: &str, pins: &[&str], version: &str, make: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
-    let source = workspace().join("tests/clients").join(name);
-    let clients = workspace().join("target/clients");
-    fs::create_dir_all(&clients).with_context(|| format!("creating {}", clients.display()))?;
-    let _lock = lock(&clients.join(format!(".{name}.lock")), name)?;
-    let directory = clients.join(name);
+/// The folder `target/PINS`, made anew by `make` if the files or the interpreter are not those it was made with. Several
+/// processes wait for each other.
+fn install(pins: &str, files: &[&str], version: &str, make: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
+    let source = workspace().join("tests").join(pins);
+    let directory = workspace().join("target").join(pins);
+    let above = directory.parent().context("pins lie in a folder")?;
+    fs::create_dir_all(above).with_context(|| format!("creating {}", above.display()))?;
+    let _lock = lock(&directory.with_extension("lock"), pins)?;
     let stamp = directory.join(".installed");
     let mut wanted = format!("{version}\n");
-    for pin in pins {
-        wanted += &fs::read_to_string(source.join(pin)).with_context(|| format!("reading the pins in {pin}"))?;
+    for file in files {
+        wanted += &fs::read_to_string(source.join(file)).with_context(|| format!("reading the pins in {file}"))?;
     }
     if fs::read_to_string(&stamp).is_ok_and(|made_with| made_with == wanted) {
         return Ok(directory);
     }
-    eprintln!("installing the pinned {name} packages in {}", directory.display());
+    eprintln!("installing the pinned packages of {pins} in {}", directory.display());
     if directory.exists() {
         fs::remove_dir_all(&directory).with_context(|| format!("removing {}", directory.display()))?;
     }
     fs::create_dir_all(&directory).with_context(|| format!("creating {}", directory.display()))?;
-    make(&directory, &source).with_context(|| format!("installing the pinned {name} packages"))?;
+    make(&directory, &source).with_context(|| format!("installing the pinned packages of {pins}"))?;
     fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))?;
     Ok(directory)
 }
 
 /// Held until it is dropped.
-fn lock(path: &Path, name: &str) -> Result<File> {
+pub(crate) fn lock(path: &Path, what: &str) -> Result<File> {
     let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
     if file.try_lock().is_err() {
-        eprintln!("waiting for another process or test that installs the {name} packages");
+        eprintln!("waiting for another process or test that makes {what}");
         file.lock().with_context(|| format!("locking {}", path.display()))?;
     }
     Ok(file)
-}
-
-fn interpreter(environment: &Path) -> PathBuf {
-    environment.join("bin").join("python")
 }
 
 /// The first interpreter of the path that is new enough, and its version.
@@ -115,7 +111,7 @@ fn at_least(version: &str, minimum: (u32, u32)) -> bool {
 }
 
 /// Runs a command to its end; the error holds what it said.
-fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let arguments = command.get_args().map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("starting `{program} {arguments}`"))?;

@@ -1,0 +1,301 @@
+// Durable orchestrations in AssemblyScript: the contract `dacapo:guest@0.1.0` by its canonical ABI, and the few words an app
+// needs.
+//
+// Inputs, outputs and event data are JSON texts. There are no exceptions to catch, so what can fail gives an `Outcome`.
+
+/** Why a function did not succeed. */
+export class Failure {
+  constructor(
+    /** A short name that callers match on. */
+    public errorType: string,
+    /** One sentence for people. */
+    public message: string,
+    /** Whether a retry policy may try again. */
+    public retriable: bool = false,
+    public details: string | null = null,
+  ) {}
+}
+
+/** How a function ended: with an output, or with a failure. */
+export class Outcome {
+  constructor(
+    /** JSON; empty if it failed. */
+    public output: string,
+    public failure: Failure | null = null,
+  ) {}
+
+  get failed(): bool {
+    return this.failure != null;
+  }
+
+  /** Why it failed; empty if it did not. */
+  get message(): string {
+    const failure = this.failure;
+    return failure ? failure.message : "";
+  }
+}
+
+export function succeed(output: string): Outcome {
+  return new Outcome(output);
+}
+
+export function fail(failure: Failure): Outcome {
+  return new Outcome("", failure);
+}
+
+/** One call of an activity. */
+export class Call {
+  constructor(
+    public input: string,
+    public instanceId: string,
+    /** With the instance id a key that stays the same when the call is repeated after a crash. */
+    public taskId: u32,
+    /** 1 for the first attempt under the caller's retry policy, then 2, and so on. */
+    public attempt: u32,
+  ) {}
+}
+
+/** All times are in milliseconds. */
+export class RetryPolicy {
+  backoffCoefficient: f64 = 1;
+  /** NaN: there is none. */
+  maxInterval: f64 = NaN;
+  timeout: f64 = NaN;
+  nonRetriableErrorTypes: string[] = [];
+
+  constructor(public maxAttempts: u32, public firstInterval: f64) {}
+}
+
+/** Something that was scheduled and completes once. */
+export class Task {
+  constructor(public handle: i32) {}
+
+  /** Waits for the end. */
+  wait(): Outcome {
+    taskOutcome(this.handle, area);
+    if (!load<u8>(area)) {
+      waitAny([this]);
+      taskOutcome(this.handle, area);
+    }
+    return liftOutcome(area + 4);
+  }
+
+  /** Gives up a timer or a wait for an event. False if it has completed already. */
+  cancel(): bool {
+    return taskCancel(this.handle);
+  }
+}
+
+/** Makes an orchestrator known, at the top level of a file. */
+export function orchestrator(name: string, run: (input: string) => Outcome): void {
+  orchestrators.set(name, run);
+}
+
+/** Makes an activity known, at the top level of a file. */
+export function activity(name: string, run: (call: Call) => Outcome): void {
+  activities.set(name, run);
+}
+
+export function callActivity(name: string, input: string, retry: RetryPolicy | null = null): Task {
+  const policy = retry || new RetryPolicy(1, 0);
+  const nameBytes = utf8(name), inputBytes = utf8(input);
+  const types = policy.nonRetriableErrorTypes.map<ArrayBuffer>((type) => utf8(type));
+  const list = new StaticArray<u32>(2 * types.length);
+  for (let i = 0; i < types.length; i++) {
+    list[2 * i] = <u32>changetype<usize>(types[i]);
+    list[2 * i + 1] = types[i].byteLength;
+  }
+  return new Task(scheduleActivity(
+    changetype<usize>(nameBytes), nameBytes.byteLength,
+    changetype<usize>(inputBytes), inputBytes.byteLength,
+    retry != null, policy.maxAttempts, policy.firstInterval, policy.backoffCoefficient,
+    !isNaN(policy.maxInterval), policy.maxInterval,
+    !isNaN(policy.timeout), policy.timeout,
+    changetype<usize>(list), types.length,
+  ));
+}
+
+/** A timer that fires at a moment, in milliseconds since 1970. */
+export function createTimer(fireAt: f64): Task {
+  return new Task(scheduleTimer(fireAt));
+}
+
+export function waitForExternalEvent(name: string): Task {
+  const bytes = utf8(name);
+  return new Task(scheduleEvent(changetype<usize>(bytes), bytes.byteLength));
+}
+
+/** Waits until one of the tasks has completed, and gives the index of the one that did first. */
+export function waitAny(tasks: Task[]): u32 {
+  const handles = new StaticArray<i32>(tasks.length);
+  for (let i = 0; i < tasks.length; i++) handles[i] = tasks[i].handle;
+  waitForTasks(changetype<usize>(handles), tasks.length, area);
+  const completed = load<usize>(area);
+  const first = load<u32>(completed);
+  heap.free(completed);
+  return first;
+}
+
+/** Writes a line to the host's log: from an orchestrator once, not once per replay. */
+export function log(level: Level, message: string): void {
+  const bytes = utf8(message);
+  writeLine(level, changetype<usize>(bytes), bytes.byteLength);
+}
+
+export const enum Level { trace, debug, info, warn, error }
+
+/** A text as JSON. */
+export function quote(text: string): string {
+  const parts: string[] = ['"'];
+  let from = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 0x20 && unit != 0x22 && unit != 0x5c) continue;
+    parts.push(text.substring(from, i));
+    parts.push("\\u" + unit.toString(16).padStart(4, "0"));
+    from = i + 1;
+  }
+  parts.push(text.substring(from));
+  parts.push('"');
+  return parts.join("");
+}
+
+/** The text that a JSON string stands for. */
+export function unquote(json: string): string {
+  const quoted = json.trim();
+  if (!quoted.startsWith('"')) throw new Error("what was given is no string: " + json);
+  const parts: string[] = [];
+  let from = 1;
+  for (let i = quoted.indexOf("\\"); i >= 0; i = quoted.indexOf("\\", from)) {
+    parts.push(quoted.substring(from, i));
+    const escape = quoted.charAt(i + 1);
+    const plain = "\"\\/bfnrt".indexOf(escape);
+    if (plain >= 0) parts.push("\"\\/\b\f\n\r\t".charAt(plain));
+    else parts.push(String.fromCharCode(<i32>parseInt(quoted.substr(i + 2, 4), 16)));
+    from = plain >= 0 ? i + 2 : i + 6;
+  }
+  parts.push(quoted.substring(from, quoted.length - 1));
+  return parts.join("");
+}
+
+// The canonical ABI. Strings and lists are an address and a length; what does not fit into one value is returned through
+// memory. The host takes memory from `cabi_realloc` for what it writes, and this file frees it when it has read it. What an
+// export returns is never freed: each run has an instance of its own, which is thrown away.
+
+@external("dacapo:guest/orchestration@0.1.0", "call-activity")
+declare function scheduleActivity(
+  name: usize, nameLength: i32, input: usize, inputLength: i32, hasRetry: bool,
+  maxAttempts: u32, firstInterval: f64, backoffCoefficient: f64, hasMaxInterval: bool, maxInterval: f64,
+  hasTimeout: bool, timeout: f64, nonRetriable: usize, nonRetriableCount: i32,
+): i32;
+@external("dacapo:guest/orchestration@0.1.0", "create-timer")
+declare function scheduleTimer(fireAt: f64): i32;
+@external("dacapo:guest/orchestration@0.1.0", "wait-for-external-event")
+declare function scheduleEvent(name: usize, nameLength: i32): i32;
+@external("dacapo:guest/orchestration@0.1.0", "wait")
+declare function waitForTasks(tasks: usize, count: i32, returned: usize): void;
+@external("dacapo:guest/orchestration@0.1.0", "[method]task.outcome")
+declare function taskOutcome(task: i32, returned: usize): void;
+@external("dacapo:guest/orchestration@0.1.0", "[method]task.cancel")
+declare function taskCancel(task: i32): bool;
+/** The current time: that of the turn, the same again on replay. */
+@external("dacapo:guest/orchestration@0.1.0", "current-time")
+export declare function currentTime(): f64;
+@external("dacapo:guest/logging@0.1.0", "log")
+declare function writeLine(level: i32, message: usize, messageLength: i32): void;
+
+/** Where imports return what does not fit into one value; the largest is a task's outcome. */
+const area = memory.data(40, 4);
+
+const orchestrators = new Map<string, (input: string) => Outcome>();
+const activities = new Map<string, (call: Call) => Outcome>();
+
+export function describe(): usize {
+  const list = heap.alloc(8);
+  const functions = heap.alloc(12 * (orchestrators.size + activities.size));
+  store<usize>(list, functions);
+  store<i32>(list, orchestrators.size + activities.size, 4);
+  const after = describeAll(functions, orchestrators.keys(), 0);
+  describeAll(after, activities.keys(), 1);
+  return list;
+}
+
+function describeAll(at: usize, names: string[], kind: u8): usize {
+  for (let i = 0; i < names.length; i++, at += 12) {
+    lower(at, names[i]);
+    store<u8>(at, kind, 8);
+  }
+  return at;
+}
+
+export function runOrchestrator(name: usize, nameLength: i32, input: usize, inputLength: i32): usize {
+  const run = orchestrators.get(take(name, nameLength));
+  return lowerOutcome(run(take(input, inputLength)));
+}
+
+export function runActivity(
+  name: usize, nameLength: i32, input: usize, inputLength: i32, instanceId: usize, instanceIdLength: i32, taskId: u32, attempt: u32,
+): usize {
+  const run = activities.get(take(name, nameLength));
+  return lowerOutcome(run(new Call(take(input, inputLength), take(instanceId, instanceIdLength), taskId, attempt)));
+}
+
+export function cabi_realloc(old: usize, _oldSize: usize, _alignment: usize, size: usize): usize {
+  return old ? heap.realloc(old, size) : heap.alloc(size);
+}
+
+/** What `throw` and failed assertions call: the host makes a failure of this line. */
+export function abort(message: string | null, file: string | null, line: u32, column: u32): void {
+  log(Level.error, "panicked at " + (file || "") + ":" + line.toString() + ":" + column.toString() + ": " + (message || "it aborted"));
+  unreachable();
+}
+
+function lowerOutcome(outcome: Outcome): usize {
+  const at = heap.alloc(36);
+  const failure = outcome.failure;
+  store<u8>(at, failure != null);
+  if (failure) lowerFailure(at + 4, failure);
+  else lower(at + 4, outcome.output);
+  return at;
+}
+
+function lowerFailure(at: usize, failure: Failure): void {
+  lower(at, failure.errorType);
+  lower(at + 8, failure.message);
+  const details = failure.details;
+  store<u8>(at, details != null, 16);
+  if (details) lower(at + 20, details);
+  store<u8>(at, failure.retriable, 28);
+}
+
+function liftOutcome(at: usize): Outcome {
+  if (!load<u8>(at)) return succeed(lift(at + 4));
+  const errorType = lift(at + 4), message = lift(at + 12);
+  const details = load<u8>(at, 20) ? lift(at + 24) : null;
+  return fail(new Failure(errorType, message, load<bool>(at, 32), details));
+}
+
+/** Writes a string where the ABI wants one: its bytes elsewhere, their address and length at `at`. */
+function lower(at: usize, text: string): void {
+  const bytes = utf8(text);
+  const address = heap.alloc(bytes.byteLength);
+  memory.copy(address, changetype<usize>(bytes), bytes.byteLength);
+  store<usize>(at, address);
+  store<i32>(at, bytes.byteLength, 4);
+}
+
+function lift(at: usize): string {
+  return take(load<usize>(at), load<i32>(at, 4));
+}
+
+/** Reads what the host has written, and frees it. */
+function take(address: usize, length: i32): string {
+  const text = String.UTF8.decodeUnsafe(address, length);
+  heap.free(address);
+  return text;
+}
+
+/** Half a surrogate pair has no UTF-8: it becomes U+FFFD. */
+function utf8(text: string): ArrayBuffer {
+  return String.UTF8.encode(text, false, String.UTF8.ErrorMode.REPLACE);
+}

@@ -1,0 +1,310 @@
+// Durable orchestrations in Kotlin: the contract `dacapo:guest@0.1.0` by its canonical ABI, and the few words an app needs.
+//
+// Inputs, outputs and event data are JSON texts. The app is the property `app` of another file.
+
+@file:OptIn(UnsafeWasmMemoryApi::class, ExperimentalWasmInterop::class)
+
+import kotlin.wasm.ExperimentalWasmInterop
+import kotlin.wasm.WasmExport
+import kotlin.wasm.WasmImport
+import kotlin.wasm.unsafe.Pointer
+import kotlin.wasm.unsafe.UnsafeWasmMemoryApi
+import kotlin.wasm.unsafe.withScopedMemoryAllocator
+
+/** Why a function did not succeed. An orchestrator can catch it, and whatever throws it fails with it. */
+class Failure(
+    /** A short name that callers match on. */
+    val errorType: String,
+    /** One sentence for people. */
+    override val message: String,
+    /** Whether a retry policy may try again. */
+    val retriable: Boolean = false,
+    val details: String? = null,
+) : Exception(message)
+
+/** One call of an activity. */
+class Call(
+    val input: String,
+    val instanceId: String,
+    /** With the instance id a key that stays the same when the call is repeated after a crash. */
+    val taskId: Int,
+    /** 1 for the first attempt under the caller's retry policy, then 2, and so on. */
+    val attempt: Int,
+)
+
+/** The functions of an app. */
+class App(describe: App.() -> Unit) {
+    internal val orchestrators = mutableMapOf<String, (String) -> String>()
+    internal val activities = mutableMapOf<String, (Call) -> String>()
+
+    init {
+        describe()
+    }
+
+    fun orchestrator(name: String, run: (input: String) -> String) {
+        orchestrators[name] = run
+    }
+
+    fun activity(name: String, run: (call: Call) -> String) {
+        activities[name] = run
+    }
+}
+
+/** All times are in milliseconds. */
+class RetryPolicy(
+    val maxAttempts: Int,
+    val firstInterval: Double,
+    val backoffCoefficient: Double = 1.0,
+    val maxInterval: Double? = null,
+    val timeout: Double? = null,
+    val nonRetriableErrorTypes: List<String> = emptyList(),
+)
+
+/** Something that was scheduled and completes once. */
+class Task internal constructor(internal val handle: Int) {
+    /** Waits for the end, and gives the output, or throws the [Failure]. */
+    fun wait(): String = outcome() ?: run {
+        waitAny(this)
+        outcome()!!
+    }
+
+    /** Gives up a timer or a wait for an event. False if it has completed already. */
+    fun cancel(): Boolean = hostCancel(handle)
+
+    private fun outcome(): String? = Desk.use {
+        val returned = Desk.reserve(40)
+        hostOutcome(handle, returned)
+        when {
+            byte(returned) == 0 -> null
+            byte(returned + 4) == 0 -> text(returned + 8)
+            else -> throw failure(returned + 8)
+        }
+    }
+
+    private fun failure(at: Int) = Failure(
+        errorType = text(at),
+        message = text(at + 8),
+        details = if (byte(at + 16) == 0) null else text(at + 20),
+        retriable = byte(at + 28) != 0,
+    )
+}
+
+fun callActivity(name: String, input: String, retry: RetryPolicy? = null): Task = Desk.use {
+    val types = retry?.nonRetriableErrorTypes.orEmpty()
+    val list = Desk.reserve(8 * types.size)
+    types.forEachIndexed { index, type -> Text(type).storeAt(list + 8 * index) }
+    val nameText = Text(name)
+    val inputText = Text(input)
+    Task(
+        hostCallActivity(
+            nameText.address, nameText.length, inputText.address, inputText.length,
+            retry != null, retry?.maxAttempts ?: 0, retry?.firstInterval ?: 0.0, retry?.backoffCoefficient ?: 0.0,
+            retry?.maxInterval != null, retry?.maxInterval ?: 0.0,
+            retry?.timeout != null, retry?.timeout ?: 0.0,
+            list, types.size,
+        ),
+    )
+}
+
+/** A timer that fires at a moment, in milliseconds since 1970. */
+fun createTimer(fireAt: Double): Task = Task(hostCreateTimer(fireAt))
+
+fun waitForExternalEvent(name: String): Task = Desk.use {
+    val text = Text(name)
+    Task(hostWaitForExternalEvent(text.address, text.length))
+}
+
+/** Waits until one of the tasks has completed, and gives the one that did first. */
+fun waitAny(vararg tasks: Task): Task = Desk.use {
+    val handles = Desk.reserve(4 * tasks.size)
+    tasks.forEachIndexed { index, task -> storeInt(handles + 4 * index, task.handle) }
+    val returned = Desk.reserve(8)
+    hostWait(handles, tasks.size, returned)
+    tasks[int(int(returned))]
+}
+
+/** The current time: that of the turn, the same again on replay. */
+fun currentTime(): Double = hostCurrentTime()
+
+enum class Level { TRACE, DEBUG, INFO, WARN, ERROR }
+
+/** Writes a line to the host's log: from an orchestrator once, not once per replay. */
+fun log(level: Level, message: String) = Desk.use {
+    val text = Text(message)
+    hostLog(level.ordinal, text.address, text.length)
+}
+
+/** A text as JSON. */
+fun quote(text: String): String = buildString {
+    append('"')
+    for (char in text) {
+        if (char < ' ' || char == '"' || char == '\\') append("\\u").append(char.code.toString(16).padStart(4, '0')) else append(char)
+    }
+    append('"')
+}
+
+/** The text that a JSON string stands for. */
+fun unquote(json: String): String {
+    if (!json.startsWith('"')) throw Failure("UnexpectedJson", "what was given is no string", details = json)
+    return buildString {
+        var at = 1
+        while (at < json.length - 1) {
+            val char = json[at++]
+            if (char != '\\') {
+                append(char)
+                continue
+            }
+            val escape = json[at++]
+            val plain = "\"\\/bfnrt".indexOf(escape)
+            if (plain >= 0) {
+                append("\"\\/\b\u000c\n\r\t"[plain])
+            } else {
+                append(json.substring(at, at + 4).toInt(16).toChar())
+                at += 4
+            }
+        }
+    }
+}
+
+// The canonical ABI. Kotlin's objects lie outside of linear memory, so whatever passes between it and the host lies on a desk that
+// is cleared as soon as it has been read: nothing of it is left while an instance waits.
+
+private object Desk {
+    /** Memory is free from here on. The first bytes stay unused: the address 0 is none. */
+    private var top = 8
+
+    /** How much there is. */
+    private var size = 0
+
+    fun reserve(bytes: Int): Int {
+        val at = top
+        top = (at + bytes + 7) and -8
+        // Grows the memory: what is reserved in this scope starts where the desk does.
+        if (top > size) withScopedMemoryAllocator { it.allocate(top) }
+        size = maxOf(size, top)
+        return at
+    }
+
+    /** The desk is clear after it. */
+    inline fun <T> use(exchange: () -> T): T = try {
+        exchange()
+    } finally {
+        top = 8
+    }
+}
+
+/** A text on the desk, in UTF-8. Half a surrogate pair becomes U+FFFD. */
+private class Text(text: String) {
+    private val bytes = text.encodeToByteArray()
+    val address = Desk.reserve(bytes.size)
+    val length get() = bytes.size
+
+    init {
+        bytes.forEachIndexed { index, byte -> (Pointer(address.toUInt()) + index).storeByte(byte) }
+    }
+
+    fun storeAt(at: Int) {
+        storeInt(at, address)
+        storeInt(at + 4, length)
+    }
+}
+
+private fun text(at: Int): String = text(int(at), int(at + 4))
+
+private fun text(address: Int, length: Int): String =
+    ByteArray(length) { (Pointer(address.toUInt()) + it).loadByte() }.decodeToString()
+
+private fun byte(at: Int): Int = Pointer(at.toUInt()).loadByte().toInt()
+
+private fun storeByte(at: Int, value: Boolean) = Pointer(at.toUInt()).storeByte(if (value) 1 else 0)
+
+private fun int(at: Int): Int = Pointer(at.toUInt()).loadInt()
+
+private fun storeInt(at: Int, value: Int) = Pointer(at.toUInt()).storeInt(value)
+
+@WasmExport("cabi_realloc")
+private fun reallocate(old: Int, oldSize: Int, alignment: Int, size: Int): Int = Desk.reserve(size)
+
+@WasmExport("describe")
+private fun describe(): Int = Desk.use {
+    val functions = app.orchestrators.keys.map { it to false } + app.activities.keys.map { it to true }
+    val list = Desk.reserve(8)
+    val at = Desk.reserve(12 * functions.size)
+    storeInt(list, at)
+    storeInt(list + 4, functions.size)
+    functions.forEachIndexed { index, (name, isActivity) ->
+        Text(name).storeAt(at + 12 * index)
+        storeByte(at + 12 * index + 8, isActivity)
+    }
+    list
+}
+
+@WasmExport("run-orchestrator")
+private fun runOrchestrator(name: Int, nameLength: Int, input: Int, inputLength: Int): Int {
+    val (function, json) = Desk.use { text(name, nameLength) to text(input, inputLength).trim() }
+    return lowered { app.orchestrators.getValue(function)(json) }
+}
+
+@WasmExport("run-activity")
+private fun runActivity(
+    name: Int, nameLength: Int, input: Int, inputLength: Int, instanceId: Int, instanceIdLength: Int, taskId: Int, attempt: Int,
+): Int {
+    val (function, call) = Desk.use {
+        text(name, nameLength) to Call(text(input, inputLength).trim(), text(instanceId, instanceIdLength), taskId, attempt)
+    }
+    return lowered { app.activities.getValue(function)(call) }
+}
+
+/** Runs a function, and lays down how it ended. The host reads it before it uses the desk again. */
+private fun lowered(run: () -> String): Int {
+    val ended = runCatching(run)
+    return Desk.use {
+        val result = Desk.reserve(36)
+        val why = ended.exceptionOrNull()
+        storeByte(result, why != null)
+        if (why == null) Text(ended.getOrThrow()).storeAt(result + 4) else storeFailure(result + 4, failureOf(why))
+        result
+    }
+}
+
+private fun failureOf(why: Throwable): Failure =
+    why as? Failure ?: Failure(why::class.simpleName ?: "Exception", why.message ?: "it failed and did not say why")
+
+private fun storeFailure(at: Int, failure: Failure) {
+    Text(failure.errorType).storeAt(at)
+    Text(failure.message).storeAt(at + 8)
+    storeByte(at + 16, failure.details != null)
+    failure.details?.let { Text(it).storeAt(at + 20) }
+    storeByte(at + 28, failure.retriable)
+}
+
+private const val ORCHESTRATION = "dacapo:guest/orchestration@0.1.0"
+
+@WasmImport(ORCHESTRATION, "call-activity")
+private external fun hostCallActivity(
+    name: Int, nameLength: Int, input: Int, inputLength: Int,
+    hasRetry: Boolean, maxAttempts: Int, firstInterval: Double, backoffCoefficient: Double,
+    hasMaxInterval: Boolean, maxInterval: Double, hasTimeout: Boolean, timeout: Double,
+    nonRetriable: Int, nonRetriableCount: Int,
+): Int
+
+@WasmImport(ORCHESTRATION, "create-timer")
+private external fun hostCreateTimer(fireAt: Double): Int
+
+@WasmImport(ORCHESTRATION, "wait-for-external-event")
+private external fun hostWaitForExternalEvent(name: Int, nameLength: Int): Int
+
+@WasmImport(ORCHESTRATION, "wait")
+private external fun hostWait(tasks: Int, count: Int, returned: Int)
+
+@WasmImport(ORCHESTRATION, "[method]task.outcome")
+private external fun hostOutcome(task: Int, returned: Int)
+
+@WasmImport(ORCHESTRATION, "[method]task.cancel")
+private external fun hostCancel(task: Int): Boolean
+
+@WasmImport(ORCHESTRATION, "current-time")
+private external fun hostCurrentTime(): Double
+
+@WasmImport("dacapo:guest/logging@0.1.0", "log")
+private external fun hostLog(level: Int, message: Int, messageLength: Int)

@@ -1,0 +1,720 @@
+/* What dacapo.h declares, on the calls of dacapo_host.h. */
+#include "dacapo.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dacapo_host.h"
+
+/* --- Memory: an arena, emptied when the run has ended --- */
+
+#define ALIGNMENT 8
+#define CHUNK_SIZE 16384
+
+typedef struct chunk {
+    struct chunk *next;
+    size_t size;
+    size_t used;
+    _Alignas(ALIGNMENT) char memory[];
+} chunk;
+
+static chunk *chunks;
+
+static chunk *add_chunk(size_t size) {
+    chunk *added = size > SIZE_MAX - sizeof(chunk) ? NULL : malloc(sizeof(chunk) + size);
+    if (!added) DACAPO_PANIC("out of memory");
+    added->next = chunks;
+    added->size = size;
+    added->used = 0;
+    return chunks = added;
+}
+
+void *dacapo_alloc(size_t size) {
+    size_t rounded = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    if (rounded < size) DACAPO_PANIC("out of memory");
+    chunk *with_room = chunks;
+    if (!with_room || with_room->size - with_room->used < rounded) {
+        with_room = add_chunk(rounded > CHUNK_SIZE ? rounded : CHUNK_SIZE);
+    }
+    void *memory = with_room->memory + with_room->used;
+    with_room->used += rounded;
+    return memory;
+}
+
+void dacapo_end_run(void) {
+    while (chunks) {
+        chunk *next = chunks->next;
+        free(chunks);
+        chunks = next;
+    }
+}
+
+#ifdef __wasm__
+/* The host asks for the memory of what it writes. The zero byte behind it ends it, if it is a text. */
+DACAPO_EXPORT("cabi_realloc") void *dacapo_realloc(void *old, size_t old_size, size_t align, size_t size) {
+    (void)align; /* at most ALIGNMENT */
+    char *memory = dacapo_alloc(size + 1);
+    if (old) memcpy(memory, old, old_size < size ? old_size : size);
+    memory[size] = 0;
+    return memory;
+}
+
+/* The adapter for WASI, if the app needs one, keeps what it asks for. */
+DACAPO_EXPORT("cabi_realloc_adapter") void *dacapo_realloc_adapter(void *old, size_t old_size, size_t align, size_t size) {
+    (void)old_size;
+    (void)align; /* at most that of malloc */
+    return realloc(old, size);
+}
+#endif
+
+const char *dacapo_format(const char *format, ...) {
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    if (length < 0) DACAPO_PANIC("dacapo_format was given a wrong format");
+    char *text = dacapo_alloc((size_t)length + 1);
+    vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    va_end(arguments);
+    return text;
+}
+
+static const char *copy(const char *at, size_t length) {
+    char *text = dacapo_alloc(length + 1);
+    memcpy(text, at, length);
+    text[length] = 0;
+    return text;
+}
+
+/* --- Texts and failures across the border --- */
+
+static dacapo_text text_of(const char *text) {
+    return (dacapo_text){text, strlen(text)};
+}
+
+static dacapo_text payload_of(const char *json) {
+    return text_of(json ? json : "null");
+}
+
+static dacapo_optional_text optional_text_of(const char *text) {
+    return text ? (dacapo_optional_text){true, text_of(text)} : (dacapo_optional_text){.is_some = false};
+}
+
+/* An empty text of the host's points anywhere. */
+static const char *received(const char *at, size_t length) {
+    return length ? at : "";
+}
+
+static const char *text_from(dacapo_text text) {
+    return received(text.at, text.length);
+}
+
+static dacapo_abi_failure failure_of(const dacapo_failure *failure) {
+    return (dacapo_abi_failure){
+        .type = text_of(failure->type ? failure->type : "Error"),
+        .message = text_of(failure->message ? failure->message : ""),
+        .details = optional_text_of(failure->details),
+        .retriable = failure->retriable,
+    };
+}
+
+static dacapo_outcome outcome_from(const dacapo_abi_result *result) {
+    if (!result->is_error) return dacapo_ok(text_from(result->of.output));
+    const dacapo_abi_failure *failure = &result->of.failure;
+    return dacapo_fail((dacapo_failure){
+        .type = text_from(failure->type),
+        .message = text_from(failure->message),
+        .details = failure->details.is_some ? text_from(failure->details.text) : NULL,
+        .retriable = failure->retriable,
+    });
+}
+
+dacapo_outcome dacapo_ok(const char *output) {
+    return (dacapo_outcome){.output = output ? output : "null"};
+}
+
+dacapo_outcome dacapo_fail(dacapo_failure failure) {
+    dacapo_failure *kept = dacapo_alloc(sizeof failure);
+    *kept = failure;
+    return (dacapo_outcome){.failure = kept};
+}
+
+/* --- Waiting --- */
+
+static bool outcome_of(dacapo_task task, dacapo_outcome *outcome) {
+    dacapo_abi_outcome told;
+    dacapo_host_outcome(task.handle, &told);
+    if (told.is_some) *outcome = outcome_from(&told.result);
+    return told.is_some;
+}
+
+bool dacapo_is_done(dacapo_task task) {
+    dacapo_outcome outcome;
+    return outcome_of(task, &outcome);
+}
+
+dacapo_outcome dacapo_await(dacapo_task task) {
+    dacapo_outcome outcome;
+    if (!outcome_of(task, &outcome)) {
+        dacapo_wait_any(&task, 1);
+        outcome_of(task, &outcome);
+    }
+    return outcome;
+}
+
+bool dacapo_await_for(dacapo_task task, double milliseconds, dacapo_outcome *outcome) {
+    dacapo_task both[] = {task, dacapo_create_timer(milliseconds)};
+    if (dacapo_wait_any(both, 2) == 0) {
+        dacapo_cancel(both[1]);
+        return outcome_of(task, outcome);
+    }
+    /* What completed together with the timer is not lost: an event that was taken could not be waited for again. */
+    return !dacapo_cancel(task) && outcome_of(task, outcome);
+}
+
+bool dacapo_cancel(dacapo_task task) {
+    return dacapo_host_cancel(task.handle);
+}
+
+static dacapo_abi_indexes wait(const int32_t *handles, size_t count) {
+    dacapo_abi_indexes completed;
+    dacapo_host_wait(handles, count, &completed);
+    return completed;
+}
+
+static int32_t *handles_of(const dacapo_task *tasks, size_t count) {
+    int32_t *handles = dacapo_alloc(count * sizeof *handles);
+    for (size_t i = 0; i < count; i++) handles[i] = tasks[i].handle;
+    return handles;
+}
+
+size_t dacapo_wait_any(const dacapo_task *tasks, size_t count) {
+    if (count == 0) DACAPO_PANIC("dacapo_wait_any was called without a task");
+    return wait(handles_of(tasks, count), count).at[0];
+}
+
+void dacapo_wait_all(const dacapo_task *tasks, size_t count) {
+    int32_t *open = handles_of(tasks, count);
+    while (count > 0) {
+        dacapo_abi_indexes completed = wait(open, count);
+        for (size_t i = 0; i < completed.count; i++) open[completed.at[i]] = -1;
+        size_t left = 0;
+        for (size_t i = 0; i < count; i++) {
+            if (open[i] != -1) open[left++] = open[i];
+        }
+        count = left;
+    }
+}
+
+/* --- What a function may ask for --- */
+
+static dacapo_abi_retry retry_of(const dacapo_retry_policy *policy) {
+    if (!policy) return (dacapo_abi_retry){.is_some = false};
+    size_t count = 0;
+    while (policy->not_retriable && policy->not_retriable[count]) count++;
+    dacapo_text *types = dacapo_alloc(count * sizeof *types);
+    for (size_t i = 0; i < count; i++) types[i] = text_of(policy->not_retriable[i]);
+    return (dacapo_abi_retry){
+        true,
+        {
+            .max_attempts = policy->max_attempts,
+            .first_interval = policy->first_interval,
+            .backoff = policy->backoff == 0 ? 1 : policy->backoff,
+            .max_interval = {policy->max_interval != 0, policy->max_interval},
+            .timeout = {policy->timeout != 0, policy->timeout},
+            .not_retriable = types,
+            .not_retriable_count = count,
+        },
+    };
+}
+
+dacapo_task dacapo_call_activity(const char *name, const char *input, const dacapo_retry_policy *policy) {
+    dacapo_text given = payload_of(input);
+    dacapo_abi_retry retry = retry_of(policy);
+    const dacapo_abi_retry_policy *p = &retry.policy;
+    return (dacapo_task){dacapo_host_call_activity(
+        name, strlen(name), given.at, given.length, retry.is_some, p->max_attempts, p->first_interval, p->backoff,
+        p->max_interval.is_some, p->max_interval.number, p->timeout.is_some, p->timeout.number, p->not_retriable,
+        p->not_retriable_count)};
+}
+
+dacapo_task dacapo_call_sub_orchestrator(const char *name, const char *input, const char *instance_id,
+                                         const dacapo_retry_policy *retry) {
+    dacapo_abi_sub_orchestrator call = {text_of(name), payload_of(input), optional_text_of(instance_id), retry_of(retry)};
+    return (dacapo_task){dacapo_host_call_sub_orchestrator(&call)};
+}
+
+dacapo_task dacapo_create_timer(double milliseconds) {
+    return dacapo_create_timer_at(dacapo_current_time() + milliseconds);
+}
+
+dacapo_task dacapo_create_timer_at(double fire_at) {
+    return (dacapo_task){dacapo_host_create_timer(fire_at)};
+}
+
+dacapo_task dacapo_wait_for_external_event(const char *name) {
+    return (dacapo_task){dacapo_host_wait_for_external_event(name, strlen(name))};
+}
+
+dacapo_task dacapo_call_entity(dacapo_entity_id entity, const char *operation, const char *input) {
+    dacapo_text given = payload_of(input);
+    return (dacapo_task){dacapo_host_call_entity(entity.name, strlen(entity.name), entity.key, strlen(entity.key), operation,
+                                                 strlen(operation), given.at, given.length)};
+}
+
+static void signal_entity(dacapo_entity_id entity, const char *operation, const char *input, dacapo_optional_number deliver_at) {
+    dacapo_text given = payload_of(input);
+    dacapo_host_signal_entity(entity.name, strlen(entity.name), entity.key, strlen(entity.key), operation, strlen(operation),
+                              given.at, given.length, deliver_at.is_some, deliver_at.number);
+}
+
+void dacapo_signal_entity(dacapo_entity_id entity, const char *operation, const char *input) {
+    signal_entity(entity, operation, input, (dacapo_optional_number){.is_some = false});
+}
+
+void dacapo_signal_entity_at(dacapo_entity_id entity, const char *operation, const char *input, double deliver_at) {
+    signal_entity(entity, operation, input, (dacapo_optional_number){true, deliver_at});
+}
+
+dacapo_task dacapo_lock_entities(const dacapo_entity_id *entities, size_t count) {
+    dacapo_abi_entity_id *ids = dacapo_alloc(count * sizeof *ids);
+    for (size_t i = 0; i < count; i++) {
+        ids[i] = (dacapo_abi_entity_id){text_of(entities[i].name), text_of(entities[i].key)};
+    }
+    return (dacapo_task){dacapo_host_lock_entities(ids, count)};
+}
+
+bool dacapo_unlock_entities(void) {
+    return dacapo_host_unlock_entities();
+}
+
+dacapo_task dacapo_call_http(const char *request) {
+    return (dacapo_task){dacapo_host_call_http(request, strlen(request))};
+}
+
+void dacapo_continue_as_new(const char *input) {
+    dacapo_text given = payload_of(input);
+    dacapo_host_continue_as_new(given.at, given.length);
+}
+
+void dacapo_set_custom_status(const char *status) {
+    dacapo_text given = payload_of(status);
+    dacapo_host_set_custom_status(given.at, given.length);
+}
+
+const char *dacapo_start_orchestration(const char *name, const char *input, const char *instance_id) {
+    dacapo_text given = payload_of(input), started;
+    dacapo_optional_text id = optional_text_of(instance_id);
+    dacapo_host_start_orchestration(name, strlen(name), given.at, given.length, id.is_some, id.text.at, id.text.length, &started);
+    return text_from(started);
+}
+
+void dacapo_send_event(const char *instance_id, const char *name, const char *data) {
+    dacapo_text given = payload_of(data);
+    dacapo_host_send_event(instance_id, strlen(instance_id), name, strlen(name), given.at, given.length);
+}
+
+const dacapo_parent *dacapo_parent_instance(void) {
+    dacapo_abi_parent told;
+    dacapo_host_parent(&told);
+    if (!told.is_some) return NULL;
+    dacapo_parent *parent = dacapo_alloc(sizeof *parent);
+    *parent = (dacapo_parent){text_from(told.name), text_from(told.instance_id)};
+    return parent;
+}
+
+static const char *ask(void (*question)(dacapo_text *answer)) {
+    dacapo_text answer;
+    question(&answer);
+    return text_from(answer);
+}
+
+const char *dacapo_instance_id(void) {
+    return ask(dacapo_host_instance_id);
+}
+
+const char *dacapo_execution_id(void) {
+    return ask(dacapo_host_execution_id);
+}
+
+const char *dacapo_version(void) {
+    return ask(dacapo_host_version);
+}
+
+const char *dacapo_new_guid(void) {
+    return ask(dacapo_host_new_guid);
+}
+
+double dacapo_current_time(void) {
+    return dacapo_host_current_time();
+}
+
+bool dacapo_is_replaying(void) {
+    return dacapo_host_is_replaying();
+}
+
+/* What the contract allows in one call. */
+#define RANDOM_BYTES_MAX 65536
+
+void dacapo_random_bytes(void *buffer, size_t length) {
+    for (char *at = buffer; length > 0;) {
+        dacapo_text bytes;
+        dacapo_host_random_bytes((uint32_t)(length < RANDOM_BYTES_MAX ? length : RANDOM_BYTES_MAX), &bytes);
+        memcpy(at, bytes.at, bytes.length);
+        at += bytes.length;
+        length -= bytes.length;
+    }
+}
+
+const char *dacapo_links(const char *instance_id) {
+    dacapo_text links;
+    dacapo_host_links(instance_id, strlen(instance_id), &links);
+    return text_from(links);
+}
+
+void dacapo_log(dacapo_level level, const char *message) {
+    dacapo_host_log((int32_t)level, message, strlen(message));
+}
+
+void dacapo_panic(const char *file, int line, const char *message) {
+    /* The host takes these last words for the message and the place of the trap. Not in the arena: it may be full. */
+    static char words[512];
+    snprintf(words, sizeof words, "panicked at %s:%d: %s", file, line, message);
+    dacapo_log(DACAPO_ERROR, words);
+    abort();
+}
+
+/* --- JSON --- */
+
+static const char *skip_space(const char *at) {
+    return at + strspn(at, " \t\r\n");
+}
+
+/* From a quote to behind the one that ends the string; NULL if none does. */
+static const char *skip_string(const char *at) {
+    for (at++; *at != '"'; at++) {
+        if (*at == '\\') at++;
+        if (!*at) return NULL;
+    }
+    return at + 1;
+}
+
+/* To behind a value; NULL if it does not end. How deep it is nested does not matter. */
+static const char *skip_value(const char *at) {
+    if (*at != '{' && *at != '[') {
+        const char *end = *at == '"' ? skip_string(at) : at + strcspn(at, ",:]} \t\r\n");
+        return end == at ? NULL : end;
+    }
+    size_t depth = 0;
+    do {
+        if (*at == '"') {
+            if (!(at = skip_string(at))) return NULL;
+            continue;
+        }
+        if (!*at) return NULL;
+        if (*at == '{' || *at == '[') depth++;
+        if (*at == '}' || *at == ']') depth--;
+        at++;
+    } while (depth > 0);
+    return at;
+}
+
+/* Walks through the items of an array or the members of an object. */
+typedef struct walk {
+    const char *at;   /* the bracket or the comma before the next one; NULL at the end */
+    bool is_whole;    /* it ended with the bracket */
+    const char *name; /* of a member, at its quote */
+    const char *value;
+    const char *end;
+} walk;
+
+static bool walk_on(walk *w, bool of_members) {
+    if (!w->at) return false;
+    bool is_first = *w->at != ',';
+    const char *at = skip_space(w->at + 1);
+    w->at = NULL;
+    if (is_first && (*at == ']' || *at == '}')) {
+        w->is_whole = true;
+        return false;
+    }
+    if (of_members) {
+        w->name = at;
+        if (*at != '"' || !(at = skip_string(at))) return false;
+        at = skip_space(at);
+        if (*at != ':') return false;
+        at = skip_space(at + 1);
+    }
+    w->value = at;
+    w->end = skip_value(at);
+    if (!w->end) return false;
+    at = skip_space(w->end);
+    if (*at == ',') w->at = at;
+    w->is_whole = *at == ']' || *at == '}';
+    return true;
+}
+
+static walk walk_through(const char *json, char bracket) {
+    const char *at = skip_space(json);
+    return (walk){.at = *at == bracket ? at : NULL};
+}
+
+const char *const *dacapo_json_items(const char *json, size_t *count) {
+    walk w = walk_through(json, '[');
+    *count = 0;
+    while (walk_on(&w, false)) ++*count;
+    if (!w.is_whole) {
+        *count = 0;
+        return NULL;
+    }
+    const char **items = dacapo_alloc(*count * sizeof *items), **item = items;
+    for (w = walk_through(json, '['); walk_on(&w, false);) *item++ = copy(w.value, (size_t)(w.end - w.value));
+    return items;
+}
+
+const char *dacapo_json_member(const char *json, const char *name) {
+    const char *found = NULL;
+    walk w = walk_through(json, '{');
+    while (walk_on(&w, true)) {
+        const char *end = skip_string(w.name);
+        const char *decoded = dacapo_json_to_string(copy(w.name, (size_t)(end - w.name)));
+        if (decoded && strcmp(decoded, name) == 0) found = copy(w.value, (size_t)(w.end - w.value));
+    }
+    return found;
+}
+
+/* Four hexadecimal digits; -1 if they are not. */
+static long hexadecimal(const char *at) {
+    long code = 0;
+    for (int i = 0; i < 4; i++) {
+        static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+        const char *digit = at[i] ? strchr(digits, at[i]) : NULL;
+        if (!digit) return -1;
+        code = code * 16 + (digit - digits) % 16;
+    }
+    return code;
+}
+
+static char *put_utf8(char *to, long code) {
+    if (code < 0x80) {
+        *to++ = (char)code;
+        return to;
+    }
+    int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    static const int lead[] = {0, 0xc0, 0xe0, 0xf0};
+    *to++ = (char)(lead[more] | (code >> (6 * more)));
+    while (more-- > 0) *to++ = (char)(0x80 | ((code >> (6 * more)) & 0x3f));
+    return to;
+}
+
+/* Decodes what follows a backslash; NULL if that cannot be, or is a zero byte. */
+static const char *unescape(const char *at, char **to) {
+    static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    if (*at != 'u') {
+        const char *escape = *at ? strchr(escapes, *at) : NULL;
+        if (!escape) return NULL;
+        *(*to)++ = meanings[escape - escapes];
+        return at + 1;
+    }
+    long code = hexadecimal(at + 1);
+    if (code <= 0) return NULL;
+    at += 5;
+    if (code >= 0xd800 && code < 0xdc00 && at[0] == '\\' && at[1] == 'u') {
+        long low = hexadecimal(at + 2);
+        if (low < 0xdc00 || low > 0xdfff) return NULL;
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        at += 6;
+    }
+    if (code >= 0xd800 && code < 0xe000) return NULL;
+    *to = put_utf8(*to, code);
+    return at;
+}
+
+const char *dacapo_json_to_string(const char *json) {
+    const char *at = skip_space(json);
+    if (*at != '"') return NULL;
+    const char *end = skip_string(at);
+    if (!end || *skip_space(end)) return NULL;
+    /* No escape is shorter than what it stands for. */
+    char *text = dacapo_alloc((size_t)(end - at)), *to = text;
+    for (at++; at < end - 1;) {
+        if (*at != '\\') {
+            *to++ = *at++;
+        } else if (!(at = unescape(at + 1, &to))) {
+            return NULL;
+        }
+    }
+    *to = 0;
+    return text;
+}
+
+bool dacapo_json_to_number(const char *json, double *number) {
+    const char *at = skip_space(json);
+    size_t length = strspn(at, "0123456789+-.eE");
+    if (length == 0 || *skip_space(at + length)) return false;
+    char *end;
+    double read = strtod(at, &end);
+    if (end != at + length || !isfinite(read)) return false;
+    *number = read;
+    return true;
+}
+
+bool dacapo_json_to_bool(const char *json, bool *value) {
+    const char *at = skip_space(json);
+    bool is_true = strncmp(at, "true", 4) == 0;
+    if (!is_true && strncmp(at, "false", 5) != 0) return false;
+    if (*skip_space(at + (is_true ? 4 : 5))) return false;
+    *value = is_true;
+    return true;
+}
+
+const char *dacapo_json_string(const char *text) {
+    char *json = dacapo_alloc(6 * strlen(text) + 3), *to = json;
+    *to++ = '"';
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte < 0x20) {
+            to += sprintf(to, "\\u%04x", byte);
+            continue;
+        }
+        if (byte == '"' || byte == '\\') *to++ = '\\';
+        *to++ = (char)byte;
+    }
+    *to++ = '"';
+    *to = 0;
+    return json;
+}
+
+const char *dacapo_json_number(double number) {
+    static const double exact_max = 9007199254740992.0;
+    if (!isfinite(number)) return "null";
+    if (number == floor(number) && fabs(number) <= exact_max) return dacapo_format("%.0f", number);
+    for (int digits = 15;; digits++) {
+        const char *json = dacapo_format("%.*g", digits, number);
+        if (digits == 17 || strtod(json, NULL) == number) return json;
+    }
+}
+
+const char *dacapo_json_bool(bool value) {
+    return value ? "true" : "false";
+}
+
+const char *dacapo_json_array(const char *const *items, size_t count) {
+    size_t length = 2 + count;
+    for (size_t i = 0; i < count; i++) length += strlen(items[i]);
+    char *json = dacapo_alloc(length + 1), *to = json;
+    *to++ = '[';
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) *to++ = ',';
+        size_t item = strlen(items[i]);
+        memcpy(to, items[i], item);
+        to += item;
+    }
+    *to++ = ']';
+    *to = 0;
+    return json;
+}
+
+/* --- The exports: the functions of the app, found by name and run --- */
+
+DACAPO_EXPORT("describe") const dacapo_abi_functions *dacapo_describe(void) {
+    dacapo_abi_functions *functions = dacapo_alloc(sizeof *functions);
+    size_t count = 0;
+    while (dacapo_app[count].name) count++;
+    dacapo_abi_function *described = dacapo_alloc(count * sizeof *described);
+    for (size_t i = 0; i < count; i++) {
+        described[i] = (dacapo_abi_function){text_of(dacapo_app[i].name), (uint8_t)dacapo_app[i].kind};
+    }
+    *functions = (dacapo_abi_functions){described, count};
+    return functions;
+}
+
+static const dacapo_function *find(dacapo_kind kind, const char *name) {
+    for (const dacapo_function *function = dacapo_app; function->name; function++) {
+        if (function->kind == kind && strcmp(function->name, name) == 0) return function;
+    }
+    return NULL;
+}
+
+static dacapo_outcome not_found(const char *type, const char *name) {
+    return dacapo_fail((dacapo_failure){.type = type, .message = dacapo_format("this app has no function `%s` of this kind", name)});
+}
+
+static const dacapo_abi_result *result_of(dacapo_outcome outcome) {
+    dacapo_abi_result *result = dacapo_alloc(sizeof *result);
+    result->is_error = outcome.failure != NULL;
+    if (outcome.failure) {
+        result->of.failure = failure_of(outcome.failure);
+    } else {
+        result->of.output = payload_of(outcome.output);
+    }
+    return result;
+}
+
+DACAPO_EXPORT("run-orchestrator")
+const dacapo_abi_result *dacapo_run_orchestrator(const char *name, size_t name_length, const char *input, size_t input_length) {
+    const char *wanted = received(name, name_length);
+    const dacapo_function *function = find(DACAPO_KIND_ORCHESTRATOR, wanted);
+    if (!function) return result_of(not_found("OrchestratorNotFound", wanted));
+    return result_of(function->orchestrate(received(input, input_length)));
+}
+
+DACAPO_EXPORT("run-activity")
+const dacapo_abi_result *dacapo_run_activity(const char *name, size_t name_length, const char *input, size_t input_length,
+                                             const char *instance, size_t instance_length, uint32_t task_id, uint32_t attempt) {
+    dacapo_activity_call call = {
+        .name = received(name, name_length),
+        .input = received(input, input_length),
+        .instance_id = received(instance, instance_length),
+        .task_id = task_id,
+        .attempt = attempt,
+    };
+    const dacapo_function *function = find(DACAPO_KIND_ACTIVITY, call.name);
+    if (!function) return result_of(not_found("ActivityNotFound", call.name));
+    return result_of(function->act(&call));
+}
+
+static dacapo_outcome operate(dacapo_entity_operation *operation) {
+    const dacapo_function *function = find(DACAPO_KIND_ENTITY, operation->entity.name);
+    return function ? function->operate(operation) : not_found("EntityNotFound", operation->entity.name);
+}
+
+DACAPO_EXPORT("run-entity-operation")
+const dacapo_abi_entity_result *dacapo_run_entity_operation(const char *name, size_t name_length, const char *key,
+                                                            size_t key_length, const char *operation, size_t operation_length,
+                                                            const char *input, size_t input_length, bool has_state,
+                                                            const char *state, size_t state_length) {
+    dacapo_entity_operation wanted = {
+        .entity = {received(name, name_length), received(key, key_length)},
+        .operation = received(operation, operation_length),
+        .input = received(input, input_length),
+        .state = has_state ? received(state, state_length) : NULL,
+    };
+    dacapo_outcome outcome = operate(&wanted);
+    dacapo_abi_entity_result *result = dacapo_alloc(sizeof *result);
+    result->is_error = outcome.failure != NULL;
+    if (outcome.failure) {
+        result->of.failure = failure_of(outcome.failure);
+    } else {
+        result->of.entity.output = payload_of(outcome.output);
+        result->of.entity.state = optional_text_of(wanted.state);
+    }
+    return result;
+}
+
+#ifdef __wasm__
+/* The host has read what an export returned. */
+#define END_OF(name, function)                                          \
+    DACAPO_EXPORT("cabi_post_" name) void function(const void *result) { \
+        (void)result;                                                   \
+        dacapo_end_run();                                               \
+    }
+
+END_OF("describe", dacapo_end_describe)
+END_OF("run-orchestrator", dacapo_end_orchestrator)
+END_OF("run-activity", dacapo_end_activity)
+END_OF("run-entity-operation", dacapo_end_entity_operation)
+#endif

@@ -1,0 +1,513 @@
+/// Write durable orchestrations for Dacapo in C++23. The words, and what holds for each, are those of dacapo.h.
+///
+///     #include "dacapo.hpp"
+///
+///     dacapo::result<std::string> hello(std::string city) {
+///         return dacapo::call_activity<std::string>("say_hello", city).await();
+///     }
+///
+///     dacapo::result<std::string> say_hello(std::string city) {
+///         return "Hello " + city + "!";
+///     }
+///
+///     DACAPO_APP(dacapo::orchestrator<hello>("hello"), dacapo::activity<say_hello>("say_hello"))
+///
+/// A function takes its input, or nothing, and returns a result. Inputs and outputs are any types that dacapo::json knows.
+/// There are no exceptions: an error is the other half of a result. What has no types is called as in C: dacapo_log,
+/// dacapo_new_guid, dacapo_instance_id.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <expected>
+#include <initializer_list>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "dacapo.h"
+
+namespace dacapo {
+
+using std::chrono::milliseconds;
+
+/// Why a function did not succeed.
+struct failure {
+    std::string type;
+    std::string message;
+    std::optional<std::string> details = {};
+    bool retriable = true;
+};
+
+/// A value, or why there is none.
+template <class T>
+using result = std::expected<T, failure>;
+
+/// Returned in place of a value.
+inline std::unexpected<failure> fail(failure why) {
+    return std::unexpected(std::move(why));
+}
+
+/// What has no value: null.
+struct none {};
+
+/// Any JSON, as a text.
+struct raw {
+    std::string text;
+};
+
+// --- JSON ---
+
+/// How a type is written as JSON, and read. Specialize it for types of your own.
+template <class T>
+struct json;
+
+/// Writes a value as JSON.
+template <class T>
+std::string to_json(const T &value) {
+    return json<std::decay_t<const T>>::write(value);
+}
+
+/// Reads a value from JSON; nothing if that holds something else.
+template <class T>
+std::optional<T> from_json(const char *text) {
+    return json<T>::read(text);
+}
+
+template <>
+struct json<none> {
+    static std::string write(none) { return "null"; }
+    static std::optional<none> read(const char *) { return none{}; }
+};
+
+template <>
+struct json<raw> {
+    static std::string write(const raw &value) { return value.text; }
+    static std::optional<raw> read(const char *text) { return raw{text}; }
+};
+
+template <>
+struct json<bool> {
+    static std::string write(bool value) { return dacapo_json_bool(value); }
+    static std::optional<bool> read(const char *text) {
+        bool value;
+        return dacapo_json_to_bool(text, &value) ? std::optional(value) : std::nullopt;
+    }
+};
+
+/// Numbers, as far as a double holds them. An integer is read from a whole number in its range only.
+template <class T>
+    requires std::integral<T> || std::floating_point<T>
+struct json<T> {
+    static std::string write(T value) { return dacapo_json_number(static_cast<double>(value)); }
+    static std::optional<T> read(const char *text) {
+        double value;
+        if (!dacapo_json_to_number(text, &value)) return std::nullopt;
+        if constexpr (std::integral<T>) {
+            constexpr double exact_max = 9007199254740992.0;
+            if (!(value >= -exact_max && value <= exact_max) || value != static_cast<double>(static_cast<std::int64_t>(value))) {
+                return std::nullopt;
+            }
+            if (!std::in_range<T>(static_cast<std::int64_t>(value))) return std::nullopt;
+        }
+        return static_cast<T>(value);
+    }
+};
+
+template <>
+struct json<std::string> {
+    static std::string write(const std::string &value) { return dacapo_json_string(value.c_str()); }
+    static std::optional<std::string> read(const char *text) {
+        const char *value = dacapo_json_to_string(text);
+        return value ? std::optional<std::string>(value) : std::nullopt;
+    }
+};
+
+template <>
+struct json<const char *> {
+    static std::string write(const char *value) { return dacapo_json_string(value); }
+};
+
+template <class T>
+struct json<std::optional<T>> {
+    static std::string write(const std::optional<T> &value) { return value ? to_json(*value) : "null"; }
+    static std::optional<std::optional<T>> read(const char *text) {
+        if (std::string_view(text) == "null") return std::optional<T>();
+        std::optional<T> value = from_json<T>(text);
+        return value ? std::optional(std::move(value)) : std::nullopt;
+    }
+};
+
+template <class T>
+struct json<std::vector<T>> {
+    static std::string write(const std::vector<T> &values) {
+        std::string text = "[";
+        for (const T &value : values) {
+            if (text.size() > 1) text += ',';
+            text += to_json<T>(value);
+        }
+        return text += ']';
+    }
+    static std::optional<std::vector<T>> read(const char *text) {
+        size_t count;
+        const char *const *items = dacapo_json_items(text, &count);
+        if (!items) return std::nullopt;
+        std::vector<T> values;
+        for (size_t i = 0; i < count; i++) {
+            std::optional<T> value = from_json<T>(items[i]);
+            if (!value) return std::nullopt;
+            values.push_back(std::move(*value));
+        }
+        return values;
+    }
+};
+
+/// For implementations of json: a member of an object.
+template <class T>
+std::optional<T> member(const char *object, const char *name) {
+    const char *text = dacapo_json_member(object, name);
+    return text ? from_json<T>(text) : std::nullopt;
+}
+
+namespace detail {
+
+inline failure failure_from(const dacapo_failure &from) {
+    failure why{from.type, from.message, {}, from.retriable};
+    if (from.details) why.details = from.details;
+    return why;
+}
+
+template <class T>
+result<T> result_from(const dacapo_outcome &outcome) {
+    if (outcome.failure) return fail(failure_from(*outcome.failure));
+    std::optional<T> value = from_json<T>(outcome.output);
+    if (value) return std::move(*value);
+    return fail({"InvalidOutput", "what a task gave is of another type than expected", outcome.output, false});
+}
+
+/// A copy that lives as long as the run.
+inline const char *keep(const std::string &text) {
+    return dacapo_format("%s", text.c_str());
+}
+
+template <class T>
+dacapo_outcome outcome_of(const result<T> &given) {
+    if (given) return dacapo_ok(keep(to_json<T>(*given)));
+    const failure &why = given.error();
+    return dacapo_fail({keep(why.type), keep(why.message), why.details ? keep(*why.details) : nullptr, why.retriable});
+}
+
+inline double count(milliseconds duration) {
+    return static_cast<double>(duration.count());
+}
+
+}  // namespace detail
+
+// --- Tasks ---
+
+/// Something that was scheduled and completes once, with a T or a failure.
+template <class T>
+class task {
+public:
+    explicit task(dacapo_task handle) : handle_(handle) {}
+
+    /// Waits for it. It may be called again.
+    result<T> await() const { return detail::result_from<T>(dacapo_await(handle_)); }
+
+    /// Waits so long at most; then the task is given up as by cancel, and the result is empty.
+    result<std::optional<T>> await_for(milliseconds timeout) const {
+        dacapo_outcome outcome;
+        if (!dacapo_await_for(handle_, detail::count(timeout), &outcome)) return std::optional<T>();
+        return detail::result_from<T>(outcome).transform([](T value) { return std::optional<T>(std::move(value)); });
+    }
+
+    bool is_done() const { return dacapo_is_done(handle_); }
+
+    /// Gives up a timer or a wait for an event.
+    bool cancel() const { return dacapo_cancel(handle_); }
+
+    dacapo_task handle() const { return handle_; }
+
+private:
+    dacapo_task handle_;
+};
+
+/// Waits until one of the tasks has completed, and returns its index.
+template <class... T>
+size_t wait_any(const task<T> &...tasks) {
+    const dacapo_task handles[] = {tasks.handle()...};
+    return dacapo_wait_any(handles, sizeof...(tasks));
+}
+
+template <class T>
+size_t wait_any(const std::vector<task<T>> &tasks) {
+    std::vector<dacapo_task> handles;
+    for (const task<T> &one : tasks) handles.push_back(one.handle());
+    return dacapo_wait_any(handles.data(), handles.size());
+}
+
+/// Waits until all of the tasks have completed. If some failed, the result is the failure of the first of these.
+template <class T>
+result<std::vector<T>> wait_all(const std::vector<task<T>> &tasks) {
+    std::vector<dacapo_task> handles;
+    for (const task<T> &one : tasks) handles.push_back(one.handle());
+    dacapo_wait_all(handles.data(), handles.size());
+    std::vector<T> values;
+    for (const task<T> &one : tasks) {
+        result<T> value = one.await();
+        if (!value) return fail(std::move(value.error()));
+        values.push_back(std::move(*value));
+    }
+    return values;
+}
+
+// --- What orchestrators may do ---
+
+/// When and how often something that failed is tried again.
+struct retry_policy {
+    std::uint32_t max_attempts = 1;
+    milliseconds first_interval{};
+    double backoff = 1;
+    milliseconds max_interval{};  // 0 is none
+    milliseconds timeout{};       // 0 is none
+    std::vector<std::string> not_retriable = {};
+};
+
+namespace detail {
+
+/// A policy as C knows it. It points into the other.
+class c_retry_policy {
+public:
+    explicit c_retry_policy(const std::optional<retry_policy> &from) : is_some_(from.has_value()) {
+        if (!from) return;
+        for (const std::string &type : from->not_retriable) types_.push_back(type.c_str());
+        types_.push_back(nullptr);
+        policy_ = {from->max_attempts,        count(from->first_interval), from->backoff,
+                   count(from->max_interval), count(from->timeout),        types_.data()};
+    }
+
+    const dacapo_retry_policy *get() const { return is_some_ ? &policy_ : nullptr; }
+
+private:
+    bool is_some_;
+    std::vector<const char *> types_;
+    dacapo_retry_policy policy_{};
+};
+
+}  // namespace detail
+
+template <class T, class In = none>
+task<T> call_activity(const std::string &name, const In &input = {}, const std::optional<retry_policy> &retry = {}) {
+    return task<T>(dacapo_call_activity(name.c_str(), to_json(input).c_str(), detail::c_retry_policy(retry).get()));
+}
+
+/// Without an instance id the host derives one.
+template <class T, class In = none>
+task<T> call_sub_orchestrator(const std::string &name, const In &input = {}, const std::optional<std::string> &instance_id = {},
+                              const std::optional<retry_policy> &retry = {}) {
+    const char *id = instance_id ? instance_id->c_str() : nullptr;
+    return task<T>(
+        dacapo_call_sub_orchestrator(name.c_str(), to_json(input).c_str(), id, detail::c_retry_policy(retry).get()));
+}
+
+/// A moment, as the host counts.
+using moment = std::chrono::sys_time<milliseconds>;
+
+/// The current time. It stands still between waits, and is the same again on replay.
+inline moment now() {
+    return moment(milliseconds(static_cast<std::int64_t>(dacapo_current_time())));
+}
+
+inline task<none> create_timer(milliseconds duration) {
+    return task<none>(dacapo_create_timer(detail::count(duration)));
+}
+
+inline task<none> create_timer_at(moment fire_at) {
+    return task<none>(dacapo_create_timer_at(detail::count(fire_at.time_since_epoch())));
+}
+
+template <class T = none>
+task<T> wait_for_external_event(const std::string &name) {
+    return task<T>(dacapo_wait_for_external_event(name.c_str()));
+}
+
+template <class T = raw>
+task<T> call_http(const std::string &request) {
+    return task<T>(dacapo_call_http(request.c_str()));
+}
+
+/// Starts an orchestration that runs on its own, and returns its instance id.
+template <class In = none>
+std::string start_orchestration(const std::string &name, const In &input = {}, const std::optional<std::string> &instance_id = {}) {
+    return dacapo_start_orchestration(name.c_str(), to_json(input).c_str(), instance_id ? instance_id->c_str() : nullptr);
+}
+
+/// Raises an external event for another instance.
+template <class T = none>
+void send_event(const std::string &instance_id, const std::string &name, const T &data = {}) {
+    dacapo_send_event(instance_id.c_str(), name.c_str(), to_json(data).c_str());
+}
+
+template <class In>
+void continue_as_new(const In &input) {
+    dacapo_continue_as_new(to_json(input).c_str());
+}
+
+template <class T>
+void set_custom_status(const T &status) {
+    dacapo_set_custom_status(to_json(status).c_str());
+}
+
+// --- Entities ---
+
+struct entity_id {
+    std::string name;
+    std::string key;
+
+    dacapo_entity_id c() const { return {name.c_str(), key.c_str()}; }
+};
+
+template <class T, class In = none>
+task<T> call_entity(const entity_id &entity, const std::string &operation, const In &input = {}) {
+    return task<T>(dacapo_call_entity(entity.c(), operation.c_str(), to_json(input).c_str()));
+}
+
+template <class In = none>
+void signal_entity(const entity_id &entity, const std::string &operation, const In &input = {}) {
+    dacapo_signal_entity(entity.c(), operation.c_str(), to_json(input).c_str());
+}
+
+template <class In = none>
+void signal_entity_at(moment deliver_at, const entity_id &entity, const std::string &operation, const In &input = {}) {
+    const double at = detail::count(deliver_at.time_since_epoch());
+    dacapo_signal_entity_at(entity.c(), operation.c_str(), to_json(input).c_str(), at);
+}
+
+/// A critical section, which ends when this goes out of scope.
+class lock {
+public:
+    lock() = default;
+    lock(lock &&other) noexcept : is_held_(std::exchange(other.is_held_, false)) {}
+    lock &operator=(lock &&other) noexcept {
+        std::swap(is_held_, other.is_held_);
+        return *this;
+    }
+    ~lock() { unlock(); }
+
+    bool unlock() { return std::exchange(is_held_, false) && dacapo_unlock_entities(); }
+
+private:
+    bool is_held_ = true;
+};
+
+/// Waits until the entities are locked.
+[[nodiscard]] inline result<lock> lock_entities(std::initializer_list<entity_id> entities) {
+    std::vector<dacapo_entity_id> ids;
+    for (const entity_id &one : entities) ids.push_back(one.c());
+    dacapo_outcome outcome = dacapo_await(dacapo_lock_entities(ids.data(), ids.size()));
+    if (outcome.failure) return fail(detail::failure_from(*outcome.failure));
+    return lock();
+}
+
+/// One operation on an entity whose state is a State; it begins with State().
+template <class State>
+class operation {
+public:
+    explicit operation(const dacapo_entity_operation &wanted, State state) : state(std::move(state)), wanted_(wanted) {}
+
+    State state;
+
+    std::string_view name() const { return wanted_.operation; }
+    std::string_view key() const { return wanted_.entity.key; }
+
+    template <class In>
+    result<In> input() const {
+        if (std::optional<In> given = from_json<In>(wanted_.input)) return std::move(*given);
+        return fail({"InvalidInput", "the input of the operation is of another type than expected", wanted_.input, false});
+    }
+
+    /// The state is deleted once the operation returns.
+    void delete_state() { is_deleted_ = true; }
+    bool is_deleted() const { return is_deleted_; }
+
+    /// What an operation returns that the entity does not have.
+    std::unexpected<failure> not_found() const {
+        return fail({"OperationNotFound", "the entity has no operation `" + std::string(name()) + "`", {}, false});
+    }
+
+private:
+    const dacapo_entity_operation &wanted_;
+    bool is_deleted_ = false;
+};
+
+// --- Functions of the app ---
+
+namespace detail {
+
+template <class Out, class In>
+In input_of(result<Out> (*)(In));
+template <class Out>
+none input_of(result<Out> (*)());
+template <class Out, class In>
+In input_of(result<Out> (*)(const dacapo_activity_call &, In));
+template <class Out, class State>
+State state_of(result<Out> (*)(operation<State> &));
+
+template <auto Function, class... Context>
+dacapo_outcome call(const char *input, const Context &...context) {
+    using In = std::decay_t<decltype(input_of(Function))>;
+    std::optional<In> given = from_json<In>(input);
+    if (!given) {
+        failure why{"InvalidInput", "the input is of another type than the function takes", input, false};
+        return outcome_of(result<none>(fail(std::move(why))));
+    }
+    if constexpr (std::is_invocable_v<decltype(Function), const Context &..., In> && sizeof...(Context) > 0) {
+        return outcome_of(Function(context..., std::move(*given)));
+    } else if constexpr (std::is_invocable_v<decltype(Function), In>) {
+        return outcome_of(Function(std::move(*given)));
+    } else {
+        return outcome_of(Function());
+    }
+}
+
+template <auto Function>
+dacapo_outcome operate(dacapo_entity_operation *wanted) {
+    using State = decltype(state_of(Function));
+    std::optional<State> before = wanted->state ? from_json<State>(wanted->state) : State();
+    if (!before) {
+        failure why{"InvalidInput", "the state is of another type than the entity's", wanted->state, false};
+        return outcome_of(result<none>(fail(std::move(why))));
+    }
+    operation<State> one(*wanted, std::move(*before));
+    dacapo_outcome outcome = outcome_of(Function(one));
+    wanted->state = one.is_deleted() ? nullptr : keep(to_json<State>(one.state));
+    return outcome;
+}
+
+}  // namespace detail
+
+/// An orchestrator: `result<Out>(In)` or `result<Out>()`.
+template <auto Function>
+constexpr dacapo_function orchestrator(const char *name) {
+    return DACAPO_ORCHESTRATOR_AS(name, [](const char *input) { return detail::call<Function>(input); });
+}
+
+/// An activity: as an orchestrator, or `result<Out>(const dacapo_activity_call &, In)`.
+template <auto Function>
+constexpr dacapo_function activity(const char *name) {
+    return DACAPO_ACTIVITY_AS(name, [](const dacapo_activity_call *call) { return detail::call<Function>(call->input, *call); });
+}
+
+/// An entity: `result<Out>(operation<State> &)`.
+template <auto Function>
+constexpr dacapo_function entity(const char *name) {
+    return DACAPO_ENTITY_AS(name, detail::operate<Function>);
+}
+
+}  // namespace dacapo

@@ -1,0 +1,491 @@
+/* The other side of dacapo_host.h: a host that plays a script, on a clock that jumps to whatever comes next. */
+#include "dacapo_test.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dacapo_host.h"
+
+/* 2026-01-01 */
+#define START 1767225600000.0
+
+/* --- The script --- */
+
+typedef struct answer {
+    struct answer *next;
+    char *action;
+    dacapo_outcome outcome;
+    double after;
+    bool is_real; /* the activity of the app gives the outcome */
+    bool is_spent;
+} answer;
+
+typedef struct event {
+    struct event *next;
+    char *name;
+    char *data;
+    double at;
+    bool is_taken;
+} event;
+
+struct dacapo_script {
+    answer *answers;
+    event *events; /* by time */
+};
+
+static _Noreturn void give_up(const char *why, const char *action) {
+    fprintf(stderr, "dacapo_test: %s: %s\n", why, action);
+    abort();
+}
+
+static void *reserve(size_t size) {
+    void *memory = calloc(1, size);
+    if (!memory) give_up("out of memory", "");
+    return memory;
+}
+
+static char *keep(const char *text) {
+    if (!text) return NULL;
+    char *kept = reserve(strlen(text) + 1);
+    return strcpy(kept, text);
+}
+
+dacapo_script *dacapo_script_new(void) {
+    return reserve(sizeof(dacapo_script));
+}
+
+static void free_answer(answer *one) {
+    const dacapo_failure *failure = one->outcome.failure;
+    if (failure) {
+        free((void *)failure->type);
+        free((void *)failure->message);
+        free((void *)failure->details);
+        free((void *)failure);
+    }
+    free((void *)one->outcome.output);
+    free(one->action);
+    free(one);
+}
+
+void dacapo_script_free(dacapo_script *script) {
+    for (answer *one = script->answers, *next; one; one = next) {
+        next = one->next;
+        free_answer(one);
+    }
+    for (event *one = script->events, *next; one; one = next) {
+        next = one->next;
+        free(one->name);
+        free(one->data);
+        free(one);
+    }
+    free(script);
+}
+
+static answer *add_answer(dacapo_script *script, const char *action) {
+    answer **last = &script->answers;
+    while (*last) last = &(*last)->next;
+    *last = reserve(sizeof(answer));
+    (*last)->action = keep(action);
+    return *last;
+}
+
+void dacapo_script_answer(dacapo_script *script, const char *action, const char *output) {
+    dacapo_script_answer_after(script, action, output, 0);
+}
+
+void dacapo_script_answer_after(dacapo_script *script, const char *action, const char *output, double milliseconds) {
+    answer *added = add_answer(script, action);
+    added->outcome.output = keep(output ? output : "null");
+    added->after = milliseconds;
+}
+
+void dacapo_script_failure(dacapo_script *script, const char *action, dacapo_failure failure) {
+    dacapo_failure *kept = reserve(sizeof failure);
+    *kept = (dacapo_failure){keep(failure.type), keep(failure.message), keep(failure.details), failure.retriable};
+    add_answer(script, action)->outcome.failure = kept;
+}
+
+void dacapo_script_real_activity(dacapo_script *script, const char *name) {
+    add_answer(script, dacapo_format("call-activity %s", name))->is_real = true;
+}
+
+void dacapo_script_event(dacapo_script *script, const char *name, const char *data, double after) {
+    event **place = &script->events;
+    while (*place && (*place)->at <= START + after) place = &(*place)->next;
+    event *added = reserve(sizeof *added);
+    *added = (event){.next = *place, .name = keep(name), .data = keep(data ? data : "null"), .at = START + after};
+    *place = added;
+}
+
+/* --- One run of it --- */
+
+/* What was scheduled, and how it will complete. */
+typedef struct task {
+    const char *action;
+    double due; /* infinite if nothing is to come */
+    dacapo_outcome outcome;
+    bool is_done;
+    bool is_timer;
+    const char *waits_for; /* the name of an event, or NULL */
+    event *event;          /* that it got */
+} task;
+
+static struct {
+    dacapo_script *script;
+    double now;
+    task *tasks;
+    size_t task_count, task_room;
+    const char **actions;
+    size_t action_count, action_room;
+    unsigned started;
+    uint64_t random;
+} play;
+
+static void begin(dacapo_script *script) {
+    dacapo_end_run();
+    memset(&play, 0, sizeof play);
+    play.script = script;
+    play.now = START;
+    for (answer *one = script ? script->answers : NULL; one; one = one->next) one->is_spent = false;
+    for (event *one = script ? script->events : NULL; one; one = one->next) one->is_taken = false;
+}
+
+static dacapo_run end(dacapo_outcome outcome) {
+    return (dacapo_run){
+        .outcome = outcome,
+        .elapsed = play.now - START,
+        .actions = play.actions,
+        .action_count = play.action_count,
+    };
+}
+
+/* An array with room for one item more; it lives as long as the run. */
+static void *grown(void *items, size_t count, size_t *room, size_t size) {
+    if (count < *room) return items;
+    *room = *room ? 2 * *room : 16;
+    void *more = dacapo_alloc(*room * size);
+    if (count) memcpy(more, items, count * size);
+    return more;
+}
+
+static const char *act(const char *action) {
+    play.actions = grown(play.actions, play.action_count, &play.action_room, sizeof *play.actions);
+    play.actions[play.action_count++] = action;
+    return action;
+}
+
+static int32_t schedule(task scheduled) {
+    play.tasks = grown(play.tasks, play.task_count, &play.task_room, sizeof *play.tasks);
+    play.tasks[play.task_count] = scheduled;
+    return (int32_t)play.task_count++;
+}
+
+bool dacapo_did(const dacapo_run *run, const char *action) {
+    for (size_t i = 0; i < run->action_count; i++) {
+        if (strcmp(run->actions[i], action) == 0) return true;
+    }
+    return false;
+}
+
+static dacapo_outcome outcome_of(const dacapo_abi_result *result) {
+    if (!result->is_error) return dacapo_ok(result->of.output.at);
+    const dacapo_abi_failure *failure = &result->of.failure;
+    return dacapo_fail((dacapo_failure){
+        failure->type.at, failure->message.at, failure->details.is_some ? failure->details.text.at : NULL, failure->retriable});
+}
+
+static dacapo_outcome run_activity(const char *name, const char *input, uint32_t attempt) {
+    return outcome_of(dacapo_run_activity(name, strlen(name), input, strlen(input), "test", 4, 1, attempt));
+}
+
+dacapo_run dacapo_script_run(dacapo_script *script, const char *orchestrator, const char *input) {
+    begin(script);
+    if (!input) input = "null";
+    return end(outcome_of(dacapo_run_orchestrator(orchestrator, strlen(orchestrator), input, strlen(input))));
+}
+
+dacapo_run dacapo_test_activity(const char *name, const char *input, uint32_t attempt) {
+    begin(NULL);
+    return end(run_activity(name, input ? input : "null", attempt));
+}
+
+dacapo_run dacapo_test_operation(dacapo_entity_id entity, const char *operation, const char *input, const char *state) {
+    begin(NULL);
+    if (!input) input = "null";
+    const dacapo_abi_entity_result *result =
+        dacapo_run_entity_operation(entity.name, strlen(entity.name), entity.key, strlen(entity.key), operation,
+                                    strlen(operation), input, strlen(input), state != NULL, state, state ? strlen(state) : 0);
+    if (result->is_error) return end(outcome_of(&(dacapo_abi_result){true, {.failure = result->of.failure}}));
+    dacapo_run run = end(dacapo_ok(result->of.entity.output.at));
+    run.state = result->of.entity.state.is_some ? result->of.entity.state.text.at : NULL;
+    return run;
+}
+
+/* --- Answers --- */
+
+static bool is_answer(const answer *one, const char *action) {
+    size_t length = strlen(one->action);
+    return strncmp(one->action, action, length) == 0 && (action[length] == ' ' || action[length] == 0);
+}
+
+static answer *next_answer(const char *action) {
+    answer *found = NULL;
+    for (answer *one = play.script ? play.script->answers : NULL; one; one = one->next) {
+        if (one->is_spent || !is_answer(one, action)) continue;
+        if (!found) {
+            found = one;
+        } else if (strcmp(found->action, one->action) == 0) {
+            found->is_spent = true; /* There is another one for the next time. */
+            break;
+        }
+    }
+    if (!found) give_up("the script has no answer to", action);
+    return found;
+}
+
+static bool is_retried(const dacapo_abi_retry_policy *policy, const dacapo_failure *failure, uint32_t attempt) {
+    if (!policy || !failure || !failure->retriable || attempt >= policy->max_attempts) return false;
+    for (size_t i = 0; i < policy->not_retriable_count; i++) {
+        if (strcmp(policy->not_retriable[i].at, failure->type) == 0) return false;
+    }
+    return true;
+}
+
+/* Schedules what the script answers, after as many attempts as the policy allows. */
+static int32_t call(const char *action, const char *name, const char *input, const dacapo_abi_retry_policy *policy) {
+    task scheduled = {.action = act(action), .due = play.now};
+    double interval = policy ? policy->first_interval : 0;
+    for (uint32_t attempt = 1;; attempt++) {
+        answer *given = next_answer(action);
+        scheduled.due += given->after;
+        scheduled.outcome = given->is_real ? run_activity(name, input, attempt) : given->outcome;
+        if (!is_retried(policy, scheduled.outcome.failure, attempt)) return schedule(scheduled);
+        if (policy->max_interval.is_some) interval = fmin(interval, policy->max_interval.number);
+        if (policy->timeout.is_some && scheduled.due + interval - play.now >= policy->timeout.number) return schedule(scheduled);
+        scheduled.due += interval;
+        interval *= policy->backoff;
+    }
+}
+
+/* --- Waiting --- */
+
+void dacapo_host_wait(const int32_t *handles, size_t count, dacapo_abi_indexes *completed) {
+    double soonest = INFINITY;
+    const char *waiting = "";
+    for (size_t i = 0; i < count; i++) {
+        task *one = &play.tasks[handles[i]];
+        soonest = fmin(soonest, one->due);
+        waiting = dacapo_format("%s%s%s", waiting, i ? ", " : "", one->action);
+    }
+    if (isinf(soonest)) give_up("the script is at its end, and the orchestrator still waits for", waiting);
+    play.now = fmax(play.now, soonest);
+    for (size_t i = 0; i < play.task_count; i++) play.tasks[i].is_done |= play.tasks[i].due <= play.now;
+
+    uint32_t *indexes = dacapo_alloc(count * sizeof *indexes);
+    size_t done = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!play.tasks[handles[i]].is_done) continue;
+        size_t place = done++;
+        for (; place > 0 && play.tasks[handles[indexes[place - 1]]].due > play.tasks[handles[i]].due; place--) {
+            indexes[place] = indexes[place - 1];
+        }
+        indexes[place] = i;
+    }
+    *completed = (dacapo_abi_indexes){indexes, done};
+}
+
+static dacapo_text text_of(const char *text) {
+    return (dacapo_text){text, strlen(text)};
+}
+
+void dacapo_host_outcome(int32_t handle, dacapo_abi_outcome *told) {
+    const task *one = &play.tasks[handle];
+    *told = (dacapo_abi_outcome){.is_some = one->is_done};
+    const dacapo_failure *failure = one->outcome.failure;
+    if (!one->is_done) return;
+    told->result.is_error = failure != NULL;
+    if (!failure) {
+        told->result.of.output = text_of(one->outcome.output);
+        return;
+    }
+    told->result.of.failure = (dacapo_abi_failure){
+        text_of(failure->type), text_of(failure->message), {.is_some = failure->details != NULL}, failure->retriable};
+    if (failure->details) told->result.of.failure.details.text = text_of(failure->details);
+}
+
+static bool is_same_name(const char *a, const char *b) {
+    while (*a && tolower((unsigned char)*a) == tolower((unsigned char)*b)) a++, b++;
+    return *a == *b;
+}
+
+/* Gives each unread event to the first wait of its name that has none. */
+static void deliver(void) {
+    for (event *one = play.script ? play.script->events : NULL; one; one = one->next) {
+        for (size_t i = 0; i < play.task_count && !one->is_taken; i++) {
+            task *wait = &play.tasks[i];
+            if (!wait->waits_for || wait->event || !is_same_name(wait->waits_for, one->name)) continue;
+            one->is_taken = true;
+            wait->event = one;
+            wait->due = one->at;
+            wait->outcome = dacapo_ok(one->data);
+        }
+    }
+}
+
+bool dacapo_host_cancel(int32_t handle) {
+    task *one = &play.tasks[handle];
+    if (one->is_done || (!one->is_timer && !one->waits_for)) return false;
+    act(dacapo_format("cancel %s", one->action));
+    if (one->event) one->event->is_taken = false; /* It is for the next wait. */
+    one->waits_for = NULL;
+    one->is_done = true;
+    one->due = play.now;
+    one->outcome = dacapo_fail((dacapo_failure){.type = "Canceled", .message = "the task was canceled"});
+    deliver();
+    return true;
+}
+
+/* --- What a function may ask for --- */
+
+int32_t dacapo_host_call_activity(const char *name, size_t name_length, const char *input, size_t input_length, bool has_retry,
+                                  uint32_t max_attempts, double first_interval, double backoff, bool has_max_interval,
+                                  double max_interval, bool has_timeout, double timeout, const dacapo_text *not_retriable,
+                                  size_t not_retriable_count) {
+    dacapo_abi_retry_policy policy = {
+        .max_attempts = max_attempts,
+        .first_interval = first_interval,
+        .backoff = backoff,
+        .max_interval = {has_max_interval, max_interval},
+        .timeout = {has_timeout, timeout},
+        .not_retriable = not_retriable,
+        .not_retriable_count = not_retriable_count,
+    };
+    (void)name_length, (void)input_length;
+    return call(dacapo_format("call-activity %s %s", name, input), name, input, has_retry ? &policy : NULL);
+}
+
+int32_t dacapo_host_call_sub_orchestrator(const dacapo_abi_sub_orchestrator *wanted) {
+    const char *action = dacapo_format("call-sub-orchestrator %s %s", wanted->name.at, wanted->input.at);
+    if (wanted->instance_id.is_some) action = dacapo_format("%s as %s", action, wanted->instance_id.text.at);
+    return call(action, wanted->name.at, wanted->input.at, wanted->retry.is_some ? &wanted->retry.policy : NULL);
+}
+
+int32_t dacapo_host_call_entity(const char *name, size_t name_length, const char *key, size_t key_length, const char *operation,
+                                size_t operation_length, const char *input, size_t input_length) {
+    (void)name_length, (void)key_length, (void)operation_length, (void)input_length;
+    return call(dacapo_format("call-entity @%s@%s %s %s", name, key, operation, input), name, input, NULL);
+}
+
+int32_t dacapo_host_call_http(const char *request, size_t length) {
+    (void)length;
+    return call(dacapo_format("call-http %s", request), "", request, NULL);
+}
+
+int32_t dacapo_host_create_timer(double fire_at) {
+    const char *action = act(dacapo_format("create-timer %s", dacapo_json_number(fire_at - play.now)));
+    return schedule((task){.action = action, .due = fire_at, .outcome = dacapo_ok(NULL), .is_timer = true});
+}
+
+int32_t dacapo_host_wait_for_external_event(const char *name, size_t length) {
+    (void)length;
+    const char *action = act(dacapo_format("wait-for-external-event %s", name));
+    int32_t handle = schedule((task){.action = action, .due = INFINITY, .waits_for = name});
+    deliver();
+    return handle;
+}
+
+int32_t dacapo_host_lock_entities(const dacapo_abi_entity_id *entities, size_t count) {
+    const char *action = "lock-entities";
+    for (size_t i = 0; i < count; i++) action = dacapo_format("%s @%s@%s", action, entities[i].name.at, entities[i].key.at);
+    return schedule((task){.action = act(action), .due = play.now, .outcome = dacapo_ok(NULL)});
+}
+
+bool dacapo_host_unlock_entities(void) {
+    act("unlock-entities");
+    return true;
+}
+
+void dacapo_host_start_orchestration(const char *name, size_t name_length, const char *input, size_t input_length, bool has_id,
+                                     const char *id, size_t id_length, dacapo_text *instance_id) {
+    (void)name_length, (void)input_length, (void)id_length;
+    if (!has_id) id = dacapo_format("test:%u", ++play.started);
+    act(dacapo_format("start-orchestration %s %s as %s", name, input, id));
+    *instance_id = text_of(id);
+}
+
+void dacapo_host_send_event(const char *instance, size_t instance_length, const char *name, size_t name_length, const char *data,
+                            size_t data_length) {
+    (void)instance_length, (void)name_length, (void)data_length;
+    act(dacapo_format("send-event %s %s %s", instance, name, data));
+}
+
+void dacapo_host_signal_entity(const char *name, size_t name_length, const char *key, size_t key_length, const char *operation,
+                               size_t operation_length, const char *input, size_t input_length, bool has_moment,
+                               double deliver_at) {
+    (void)name_length, (void)key_length, (void)operation_length, (void)input_length;
+    const char *action = dacapo_format("signal-entity @%s@%s %s %s", name, key, operation, input);
+    act(has_moment ? dacapo_format("%s at %s", action, dacapo_json_number(deliver_at)) : action);
+}
+
+void dacapo_host_continue_as_new(const char *input, size_t length) {
+    (void)length;
+    act(dacapo_format("continue-as-new %s", input));
+}
+
+void dacapo_host_set_custom_status(const char *status, size_t length) {
+    (void)length;
+    act(dacapo_format("set-custom-status %s", status));
+}
+
+void dacapo_host_instance_id(dacapo_text *id) {
+    *id = text_of("test");
+}
+
+void dacapo_host_execution_id(dacapo_text *id) {
+    *id = text_of("execution");
+}
+
+void dacapo_host_parent(dacapo_abi_parent *parent) {
+    *parent = (dacapo_abi_parent){.is_some = false};
+}
+
+void dacapo_host_version(dacapo_text *version) {
+    *version = text_of("");
+}
+
+double dacapo_host_current_time(void) {
+    return play.now;
+}
+
+static uint64_t next_random(void) {
+    play.random = play.random * 6364136223846793005u + 1442695040888963407u;
+    return play.random >> 32;
+}
+
+void dacapo_host_new_guid(dacapo_text *guid) {
+    unsigned a = (unsigned)next_random(), b = (unsigned)next_random();
+    *guid = text_of(dacapo_format("%08x-%04x-5%03x-8%03x-%012x", a, b >> 16, b >> 4 & 0xfff, b & 0xfff, (unsigned)next_random()));
+}
+
+void dacapo_host_random_bytes(uint32_t length, dacapo_text *bytes) {
+    char *random = dacapo_alloc(length);
+    for (uint32_t i = 0; i < length; i++) random[i] = (char)next_random();
+    *bytes = (dacapo_text){random, length};
+}
+
+bool dacapo_host_is_replaying(void) {
+    return false;
+}
+
+void dacapo_host_links(const char *instance, size_t length, dacapo_text *links) {
+    (void)length;
+    *links = text_of(dacapo_format("{\"id\":%s}", dacapo_json_string(instance)));
+}
+
+void dacapo_host_log(int32_t level, const char *message, size_t length) {
+    static const char *const levels[] = {"trace", "debug", "info", "warn", "error"};
+    fprintf(stderr, "%s: %.*s\n", levels[level], (int)length, message);
+}

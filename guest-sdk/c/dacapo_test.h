@@ -1,0 +1,85 @@
+/* Runs the functions of an app natively, without a host, against a script. Time is skipped: a timer of three days costs
+ * nothing. A test is a program of its own: the app, the SDK, dacapo_test.c, and
+ *
+ *     #include <assert.h>
+ *     #include "dacapo_test.h"
+ *
+ *     int main(void) {
+ *         dacapo_script *script = dacapo_script_new();
+ *         dacapo_script_answer(script, "call-activity reserve", "\"reservation 17\"");
+ *         dacapo_script_event(script, "Approval", "true", 96 * HOURS);
+ *
+ *         dacapo_run run = dacapo_script_run(script, "order", "\"a lamp\"");
+ *
+ *         assert(run.outcome.failure && strcmp(run.outcome.failure->type, "NotApproved") == 0);
+ *         assert(run.elapsed == 72 * HOURS);
+ *         assert(dacapo_did(&run, "call-activity reserve \"a lamp\""));
+ *         dacapo_script_free(script);
+ *     }
+ *
+ * What a run asks for is called an action, and written by the names of dacapo.wit:
+ *
+ *     call-activity NAME INPUT                        start-orchestration NAME INPUT as ID
+ *     call-sub-orchestrator NAME INPUT [as ID]        send-event ID NAME DATA
+ *     call-entity @NAME@KEY OPERATION INPUT           signal-entity @NAME@KEY OPERATION INPUT [at MOMENT]
+ *     call-http REQUEST                               lock-entities @NAME@KEY ...
+ *     create-timer MILLISECONDS                       unlock-entities
+ *     wait-for-external-event NAME                    continue-as-new INPUT
+ *     cancel ACTION                                   set-custom-status STATUS
+ *
+ * If a run asks for something to which the script has no answer, or waits when nothing is to come, the program says so and
+ * aborts. */
+#ifndef DACAPO_TEST_H
+#define DACAPO_TEST_H
+
+#include "dacapo.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What the world does to one run of an orchestrator. */
+typedef struct dacapo_script dacapo_script;
+
+/* A script in which nothing happens. */
+dacapo_script *dacapo_script_new(void);
+void dacapo_script_free(dacapo_script *script);
+
+/* Answers the actions that begin so, such as "call-activity reserve" or "call-http". Several answers to the same are given
+ * one after the other, and the last one stays. */
+void dacapo_script_answer(dacapo_script *script, const char *action, const char *output);
+void dacapo_script_answer_after(dacapo_script *script, const char *action, const char *output, double milliseconds);
+void dacapo_script_failure(dacapo_script *script, const char *action, dacapo_failure failure);
+
+/* Answers the calls of an activity by running that of the app. */
+void dacapo_script_real_activity(dacapo_script *script, const char *name);
+
+/* Raises an external event, so long after the start. */
+void dacapo_script_event(dacapo_script *script, const char *name, const char *data, double after);
+
+/* What a function did, and how it ended. It lives until the next run. */
+typedef struct dacapo_run {
+    dacapo_outcome outcome;
+    double elapsed; /* milliseconds */
+    const char *const *actions;
+    size_t action_count;
+    const char *state; /* that the operation of an entity left; NULL is none */
+} dacapo_run;
+
+/* Whether a run asked for this. */
+bool dacapo_did(const dacapo_run *run, const char *action);
+
+/* Runs an orchestrator of the app. */
+dacapo_run dacapo_script_run(dacapo_script *script, const char *orchestrator, const char *input);
+
+/* Runs an activity of the app. */
+dacapo_run dacapo_test_activity(const char *name, const char *input, uint32_t attempt);
+
+/* Runs one operation of an entity of the app, on a state or on none (NULL). */
+dacapo_run dacapo_test_operation(dacapo_entity_id entity, const char *operation, const char *input, const char *state);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,259 @@
+/* Tests of the SDK, natively: see run.sh. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dacapo_test.h"
+
+static int failures;
+
+static void check(bool holds, int line, const char *what) {
+    if (holds) return;
+    fprintf(stderr, "line %d: %s\n", line, what);
+    failures++;
+}
+
+#define CHECK(condition) check(condition, __LINE__, #condition)
+
+static bool same(const char *a, const char *b) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* --- JSON --- */
+
+static void strings_are_read(void) {
+    CHECK(same(dacapo_json_to_string("\"\""), ""));
+    CHECK(same(dacapo_json_to_string(" \"a\\n\\\"\\\\\\/b\" "), "a\n\"\\/b"));
+    CHECK(same(dacapo_json_to_string("\"\\u00fc\\u20AC\\ud83d\\ude00\""), "ü€😀"));
+    static const char *const wrong[] = {
+        "",       "\"",       "\"a",       "\"a\\",      "\"\\\"",       "a",         "\"a\" b",      "\"\\x\"",
+        "\"\\u\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\u0000\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83d\\u\"", "\"\\ud83dx\"",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        check(!dacapo_json_to_string(wrong[i]), __LINE__, wrong[i]);
+    }
+}
+
+static void strings_come_back(void) {
+    const char *text = "\x01\t\"quoted\" \\ ü€😀\x7f";
+    CHECK(same(dacapo_json_to_string(dacapo_json_string(text)), text));
+    CHECK(same(dacapo_json_string("a\"\n"), "\"a\\\"\\u000a\""));
+}
+
+static void numbers_come_back(void) {
+    static const double numbers[] = {0, -1, 385, 0.1, 1e15, 9007199254740991.0, 1e21, 1.0 / 3, 5e-324, 1.7976931348623157e308};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        double read;
+        CHECK(dacapo_json_to_number(dacapo_json_number(numbers[i]), &read) && read == numbers[i]);
+    }
+    CHECK(same(dacapo_json_number(1795282021577.0), "1795282021577"));
+    CHECK(same(dacapo_json_number(0.1), "0.1"));
+    CHECK(same(dacapo_json_number(INFINITY), "null"));
+    CHECK(same(dacapo_json_number(NAN), "null"));
+    double read = 7;
+    static const char *const wrong[] = {"", " ", "x", "0x10", "inf", "nan", "1e999", "1 2", "--1", "1e", "\"1\"", "[1]", "null"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        check(!dacapo_json_to_number(wrong[i], &read) && read == 7, __LINE__, wrong[i]);
+    }
+}
+
+static void parts_are_found(void) {
+    const char *json = " { \"a\" : [1, {\"b\":\"}]\"}, [] ] , \"\\u0062\":2,\"b\": \"last\" } ";
+    size_t count;
+    CHECK(same(dacapo_json_member(json, "a"), "[1, {\"b\":\"}]\"}, [] ]"));
+    CHECK(same(dacapo_json_member(json, "b"), "\"last\""));
+    CHECK(!dacapo_json_member(json, "c") && !dacapo_json_items(json, &count) && !dacapo_json_member("[1]", "a"));
+    const char *const *found = dacapo_json_items(dacapo_json_member(json, "a"), &count);
+    CHECK(count == 3 && same(found[0], "1") && same(found[1], "{\"b\":\"}]\"}") && same(found[2], "[]"));
+    CHECK(same(dacapo_json_member(found[1], "b"), "\"}]\""));
+    CHECK(dacapo_json_items(" [ ] ", &count) && count == 0);
+    static const char *const wrong[] = {"7", "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{}"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        check(!dacapo_json_items(wrong[i], &count) && count == 0, __LINE__, wrong[i]);
+    }
+    const char *items[] = {"1", "\"a\"", "[]"};
+    CHECK(same(dacapo_json_array(items, 3), "[1,\"a\",[]]") && same(dacapo_json_array(items, 0), "[]"));
+    bool truth = false;
+    CHECK(dacapo_json_to_bool(" true ", &truth) && truth && dacapo_json_to_bool("false", &truth) && !truth);
+    CHECK(!dacapo_json_to_bool("truely", &truth) && !dacapo_json_to_bool("1", &truth) && !dacapo_json_to_bool("", &truth));
+}
+
+/* No text makes the reader leave it: the sanitizer would see that. */
+static void any_text_is_safe(void) {
+    static const char alphabet[] = "{}[]\",:\\u0dft 1-e.\xc3";
+    srand(1);
+    for (int round = 0; round < 200000; round++) {
+        size_t length = (size_t)(rand() % 24);
+        char *text = malloc(length + 1);
+        for (size_t i = 0; i < length; i++) text[i] = alphabet[(size_t)rand() % (sizeof alphabet - 1)];
+        text[length] = 0;
+        double number;
+        bool truth;
+        size_t count;
+        dacapo_json_to_string(text);
+        dacapo_json_to_number(text, &number);
+        dacapo_json_to_bool(text, &truth);
+        dacapo_json_items(text, &count);
+        dacapo_json_member(text, "u");
+        free(text);
+        if (round % 1000 == 0) dacapo_test_activity("echo", NULL, 1); /* empties the arena */
+    }
+    enum { DEEP = 1000000 };
+    char *deep = malloc(DEEP + 1);
+    memset(deep, '[', DEEP);
+    deep[DEEP] = 0;
+    size_t count;
+    CHECK(!dacapo_json_items(deep, &count));
+    free(deep);
+}
+
+/* --- Functions --- */
+
+static dacapo_outcome echo(const dacapo_activity_call *call) {
+    return dacapo_ok(call->input);
+}
+
+static dacapo_outcome everything(const char *input) {
+    dacapo_entity_id both[] = {{"account", "a"}, {"account", "b"}};
+    uint8_t random[70000];
+    dacapo_random_bytes(random, sizeof random);
+    CHECK(strlen(dacapo_new_guid()) == 36 && !dacapo_parent_instance() && !dacapo_is_replaying());
+    dacapo_outcome child = dacapo_await(dacapo_call_sub_orchestrator("child", input, "c-1", NULL));
+    dacapo_await(dacapo_lock_entities(both, 2));
+    dacapo_outcome balance = dacapo_await(dacapo_call_entity(both[0], "get", NULL));
+    dacapo_unlock_entities();
+    dacapo_outcome declined = dacapo_await(dacapo_call_activity("charge", "5", NULL));
+    CHECK(declined.failure && same(declined.failure->type, "CardDeclined") && same(declined.failure->details, "{}"));
+    dacapo_outcome response = dacapo_await(dacapo_call_http("{\"method\":\"GET\",\"uri\":\"https://example.org/\"}"));
+    const char *id = dacapo_start_orchestration("other", NULL, NULL);
+    dacapo_send_event(id, "Go", child.output);
+    dacapo_signal_entity(both[0], "add", balance.output);
+    dacapo_signal_entity_at(both[1], "add", balance.output, dacapo_current_time() + 1000);
+    dacapo_set_custom_status(dacapo_json_member(response.output, "statusCode"));
+    dacapo_continue_as_new("[2]");
+    return dacapo_ok(NULL);
+}
+
+static void everything_is_asked_for(void) {
+    static const char *const asked[] = {
+        "call-sub-orchestrator child [1] as c-1",
+        "lock-entities @account@a @account@b",
+        "call-entity @account@a get null",
+        "unlock-entities",
+        "call-activity charge 5",
+        "call-http {\"method\":\"GET\",\"uri\":\"https://example.org/\"}",
+        "start-orchestration other null as test:1",
+        "send-event test:1 Go \"grown\"",
+        "signal-entity @account@a add 7",
+        "signal-entity @account@b add 7 at 1767225601000",
+        "set-custom-status 204",
+        "continue-as-new [2]",
+    };
+    dacapo_script *script = dacapo_script_new();
+    dacapo_script_answer(script, "call-sub-orchestrator child", "\"grown\"");
+    dacapo_script_answer(script, "call-entity @account@a get", "7");
+    dacapo_script_answer(script, "call-http", "{\"statusCode\":204}");
+    dacapo_script_failure(script, "call-activity charge", (dacapo_failure){"CardDeclined", "no money", "{}", false});
+    dacapo_run run = dacapo_script_run(script, "everything", "[1]");
+    CHECK(!run.outcome.failure && run.action_count == sizeof asked / sizeof *asked);
+    for (size_t i = 0; i < run.action_count; i++) check(same(run.actions[i], asked[i]), __LINE__, run.actions[i]);
+    dacapo_script_free(script);
+}
+
+static dacapo_outcome first_of_three(const char *input) {
+    dacapo_task tasks[] = {
+        dacapo_call_activity("slow", input, NULL),
+        dacapo_create_timer(2000),
+        dacapo_wait_for_external_event("Go"),
+    };
+    size_t first = dacapo_wait_any(tasks, 3);
+    dacapo_wait_all(tasks, 3);
+    CHECK(dacapo_is_done(tasks[0]) && dacapo_wait_any(tasks, 3) == first && !dacapo_cancel(tasks[1]));
+    return dacapo_ok(dacapo_json_number((double)first));
+}
+
+static void a_race_is_won_by_what_completed_first(void) {
+    dacapo_script *script = dacapo_script_new();
+    dacapo_script_answer_after(script, "call-activity slow", "1", 5000);
+    dacapo_script_event(script, "Go", NULL, 1000);
+    dacapo_run run = dacapo_script_run(script, "first_of_three", NULL);
+    CHECK(same(run.outcome.output, "2") && run.elapsed == 5000);
+    dacapo_script_free(script);
+}
+
+static dacapo_outcome retried(const char *input) {
+    static const char *const final[] = {"Final", NULL};
+    dacapo_retry_policy policy = {
+        .max_attempts = 5, .first_interval = 1000, .backoff = 10, .max_interval = 60000, .not_retriable = final};
+    return dacapo_await(dacapo_call_activity("flaky", input, &policy));
+}
+
+static void retries_are_those_of_the_policy(void) {
+    dacapo_failure not_yet = {.type = "NotYet", .message = "not yet", .retriable = true};
+    dacapo_script *script = dacapo_script_new();
+    for (int i = 0; i < 3; i++) dacapo_script_failure(script, "call-activity flaky", not_yet);
+    dacapo_script_answer(script, "call-activity flaky", "4");
+    dacapo_run run = dacapo_script_run(script, "retried", NULL);
+    CHECK(same(run.outcome.output, "4") && run.elapsed == 71000);
+    dacapo_script_free(script);
+
+    script = dacapo_script_new();
+    dacapo_script_failure(script, "call-activity flaky", (dacapo_failure){"Final", "no", NULL, true});
+    run = dacapo_script_run(script, "retried", NULL);
+    CHECK(run.outcome.failure && same(run.outcome.failure->type, "Final") && run.elapsed == 0);
+    dacapo_script_free(script);
+}
+
+static dacapo_outcome counter(dacapo_entity_operation *operation) {
+    double value = 0, amount;
+    if (operation->state) dacapo_json_to_number(operation->state, &value);
+    if (same(operation->operation, "delete")) {
+        operation->state = NULL;
+        return dacapo_ok(NULL);
+    }
+    if (!dacapo_json_to_number(operation->input, &amount)) {
+        operation->state = "-1";
+        return dacapo_fail((dacapo_failure){.type = "InvalidInput", .message = "not a number"});
+    }
+    operation->state = dacapo_json_number(value + amount);
+    return dacapo_ok(operation->state);
+}
+
+static void an_operation_changes_the_state(void) {
+    dacapo_entity_id id = {"counter", "clicks"};
+    dacapo_run run = dacapo_test_operation(id, "add", "2", "5");
+    CHECK(same(run.outcome.output, "7") && same(run.state, "7"));
+    run = dacapo_test_operation(id, "add", "2", NULL);
+    CHECK(same(run.state, "2"));
+    run = dacapo_test_operation(id, "delete", NULL, "5");
+    CHECK(!run.outcome.failure && !run.state);
+    run = dacapo_test_operation(id, "add", "\"x\"", "5");
+    CHECK(run.outcome.failure && same(run.outcome.failure->type, "InvalidInput") && !run.state);
+}
+
+static void what_is_not_there_is_a_failure(void) {
+    dacapo_run run = dacapo_test_activity("counter", NULL, 1);
+    CHECK(run.outcome.failure && same(run.outcome.failure->type, "ActivityNotFound"));
+    run = dacapo_test_operation((dacapo_entity_id){"echo", "k"}, "get", NULL, NULL);
+    CHECK(run.outcome.failure && same(run.outcome.failure->type, "EntityNotFound"));
+}
+
+DACAPO_APP(
+    DACAPO_ACTIVITY(echo), DACAPO_ORCHESTRATOR(everything), DACAPO_ORCHESTRATOR(first_of_three), DACAPO_ORCHESTRATOR(retried),
+    DACAPO_ENTITY(counter)
+)
+
+int main(void) {
+    strings_are_read();
+    strings_come_back();
+    numbers_come_back();
+    parts_are_found();
+    any_text_is_safe();
+    everything_is_asked_for();
+    a_race_is_won_by_what_completed_first();
+    retries_are_those_of_the_policy();
+    an_operation_changes_the_state();
+    what_is_not_there_is_a_failure();
+    return failures != 0;
+}

@@ -1,0 +1,161 @@
+package dacapo
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"time"
+
+	"dacapo.dev/sdk/internal/contract"
+)
+
+// A Context is what an orchestrator may do. All that it gives is the same again when the orchestrator is replayed.
+type Context struct {
+	effects
+	run *run
+}
+
+func newContext(r *run) *Context {
+	return &Context{effects{r.host}, r}
+}
+
+// effects are what orchestrators and entities have in common: they do not wait.
+type effects struct {
+	host contract.Host
+}
+
+// CallActivity schedules an activity. A failure of the activity is a [*Failure] when the task is awaited.
+func CallActivity[R any](ctx *Context, name string, input any, options ...ActivityOption) *Task[R] {
+	text, err := encodeInput(input)
+	if err != nil {
+		return failed[R](ctx, err)
+	}
+	var with call
+	for _, option := range options {
+		option.callActivity(&with)
+	}
+	task := ctx.host.CallActivity(name, text, with.retry)
+	return scheduled[R](ctx, task, failureInvalidOutput, "the output of `"+name+"`")
+}
+
+// CallSubOrchestrator schedules a child orchestration. It fails with "InstanceAlreadyExists" if the [InstanceID] that it
+// is to have belongs to a living instance.
+func CallSubOrchestrator[R any](ctx *Context, name string, input any, options ...SubOrchestratorOption) *Task[R] {
+	text, err := encodeInput(input)
+	if err != nil {
+		return failed[R](ctx, err)
+	}
+	var with call
+	for _, option := range options {
+		option.callSubOrchestrator(&with)
+	}
+	task := ctx.host.CallSubOrchestrator(name, text, with.instanceID, with.retry)
+	return scheduled[R](ctx, task, failureInvalidOutput, "the output of `"+name+"`")
+}
+
+// WaitForExternalEvent waits for the next unread event of that name (compared ignoring case). Events that came earlier
+// were kept. [Task.AwaitFor] bounds the wait.
+func WaitForExternalEvent[R any](ctx *Context, name string) *Task[R] {
+	task := ctx.host.WaitForExternalEvent(name)
+	return scheduled[R](ctx, task, failureInvalidEventData, "the data of the event `"+name+"`")
+}
+
+// CreateTimer schedules a timer. Any duration is fine, years too.
+func (ctx *Context) CreateTimer(duration time.Duration) *Timer {
+	return ctx.createTimer(ctx.host.CurrentTime() + milliseconds(duration))
+}
+
+// CreateTimerAt schedules a timer that fires at a moment; one in the past fires at once.
+func (ctx *Context) CreateTimerAt(fireAt time.Time) *Timer {
+	return ctx.createTimer(float64(fireAt.UnixMilli()))
+}
+
+func (ctx *Context) createTimer(fireAt float64) *Timer {
+	return scheduled[struct{}](ctx, ctx.host.CreateTimer(fireAt), failureInvalidOutput, "the output of a timer")
+}
+
+// Sleep waits so long, durably.
+func (ctx *Context) Sleep(duration time.Duration) error {
+	_, err := ctx.CreateTimer(duration).Await()
+	return err
+}
+
+// ContinueAsNew asks for a fresh start with a new input and an empty history once the orchestrator returns. What it
+// returns is ignored then, unless it is an error. Events that were not read are kept.
+func (ctx *Context) ContinueAsNew(input any) error {
+	text, err := encodeInput(input)
+	if err == nil {
+		ctx.host.ContinueAsNew(text)
+	}
+	return err
+}
+
+// SetCustomStatus replaces the custom status that status queries show: any JSON of at most 16 KiB.
+func (ctx *Context) SetCustomStatus(status any) error {
+	text, err := encodeInput(status)
+	if err == nil {
+		ctx.host.SetCustomStatus(text)
+	}
+	return err
+}
+
+// A Parent is the instance that called a sub-orchestration.
+type Parent struct {
+	Name       string
+	InstanceID string
+}
+
+// Parent is the parent of a sub-orchestration, else nil.
+func (ctx *Context) Parent() *Parent {
+	return (*Parent)(ctx.host.Parent())
+}
+
+// ExecutionID is the id of this execution. Continue-as-new begins a new one.
+func (ctx *Context) ExecutionID() string { return ctx.host.ExecutionID() }
+
+// Version is the version label that the instance was started with, or empty.
+func (ctx *Context) Version() string { return ctx.host.Version() }
+
+// IsReplaying reports whether the code is being replayed. For diagnostics only: a decision that depends on it diverges.
+func (ctx *Context) IsReplaying() bool { return ctx.host.IsReplaying() }
+
+// InstanceID is the id of this instance.
+func (ctx *effects) InstanceID() string { return ctx.host.InstanceID() }
+
+// Now is the current time. It stands still between waits, and is the same again on replay.
+func (ctx *effects) Now() time.Time {
+	return time.UnixMilli(int64(ctx.host.CurrentTime())).UTC()
+}
+
+// NewGUID is a new unique id, the same again on replay.
+func (ctx *effects) NewGUID() string { return ctx.host.NewGUID() }
+
+// Rand gives random numbers, the same again on replay. Not for secrets.
+func (ctx *effects) Rand() *rand.Rand { return rand.New(source{ctx.host}) }
+
+type source struct{ host contract.Host }
+
+func (s source) Uint64() uint64 {
+	return binary.LittleEndian.Uint64(s.host.RandomBytes(8))
+}
+
+// StartOrchestration starts an orchestration that runs on its own, and returns its instance id.
+func (ctx *effects) StartOrchestration(name string, input any, options ...StartOption) (string, error) {
+	text, err := encodeInput(input)
+	if err != nil {
+		return "", err
+	}
+	var with call
+	for _, option := range options {
+		option.startOrchestration(&with)
+	}
+	return ctx.host.StartOrchestration(name, text, with.instanceID), nil
+}
+
+// SendEvent raises an external event for another instance. One that does not exist ignores it.
+func (ctx *effects) SendEvent(instanceID, name string, data any) error {
+	text, err := encodeInput(data)
+	if err == nil {
+		ctx.host.SendEvent(instanceID, name, text)
+	}
+	return err
+}

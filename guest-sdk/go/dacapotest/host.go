@@ -1,0 +1,267 @@
+package dacapotest
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dacapo.dev/sdk/internal/contract"
+)
+
+// host plays a script, on a clock that jumps to whatever comes next.
+type host struct {
+	t       testing.TB
+	script  *Script
+	now     time.Time
+	actions []string
+	tasks   []*task
+	events  []*event // unread, in order
+	random  *rand.Rand
+	started int
+}
+
+// task is what was scheduled, and how it will complete.
+type task struct {
+	action  string
+	due     *time.Time // none if nothing is to come
+	outcome *contract.Outcome
+	done    bool
+	event   string // the name, of a wait for one
+	isTimer bool
+}
+
+type event struct {
+	name  string
+	data  string
+	after time.Duration
+}
+
+func newHost(t testing.TB, script *Script) *host {
+	h := &host{t: t, script: script, now: script.Start, random: rand.New(rand.NewPCG(0, 0))}
+	h.events = slices.Clone(script.events)
+	slices.SortStableFunc(h.events, func(a, b *event) int { return cmp.Compare(a.after, b.after) })
+	return h
+}
+
+func (h *host) end(output string, failure *contract.Failure) *Run {
+	run := &Run{Elapsed: h.now.Sub(h.script.Start), Actions: h.actions}
+	if failure != nil {
+		run.Failure = publicFailure(failure)
+	} else {
+		run.Output = json.RawMessage(output)
+	}
+	return run
+}
+
+func (h *host) act(parts ...string) string {
+	action := strings.Join(parts, " ")
+	h.actions = append(h.actions, action)
+	return action
+}
+
+func (h *host) schedule(task *task) contract.Task {
+	h.tasks = append(h.tasks, task)
+	return contract.Task(len(h.tasks) - 1)
+}
+
+func (h *host) completeAt(due time.Time, action string, outcome *contract.Outcome) contract.Task {
+	return h.schedule(&task{action: action, due: &due, outcome: outcome})
+}
+
+// call schedules what the script has answers for, under the name of the function.
+func (h *host) call(function, input, action string, policy *contract.RetryPolicy) contract.Task {
+	answers := h.script.answers[function]
+	if answers == nil {
+		h.t.Fatalf("the script has no answer to: %s", action)
+	}
+	outcome, takes := answers.call(input, policy)
+	return h.completeAt(h.now.Add(takes), action, outcome)
+}
+
+func (h *host) Wait(tasks []contract.Task) []int {
+	soonest := h.soonest(tasks)
+	if soonest.After(h.now) {
+		h.now = soonest
+	}
+	for _, task := range h.tasks {
+		task.done = task.done || task.due != nil && !task.due.After(h.now)
+	}
+	var done []int
+	for i, handle := range tasks {
+		if h.tasks[handle].done {
+			done = append(done, i)
+		}
+	}
+	slices.SortStableFunc(done, func(a, b int) int { return h.tasks[tasks[a]].due.Compare(*h.tasks[tasks[b]].due) })
+	return done
+}
+
+func (h *host) soonest(tasks []contract.Task) time.Time {
+	var soonest *time.Time
+	var waiting []string
+	for _, handle := range tasks {
+		task := h.tasks[handle]
+		waiting = append(waiting, task.action)
+		if task.due != nil && (soonest == nil || task.due.Before(*soonest)) {
+			soonest = task.due
+		}
+	}
+	if soonest == nil {
+		h.t.Fatalf("the script is at its end, and the orchestrator still waits for: %s", strings.Join(waiting, ", "))
+	}
+	return *soonest
+}
+
+func (h *host) Outcome(handle contract.Task) *contract.Outcome {
+	if task := h.tasks[handle]; task.done {
+		return task.outcome
+	}
+	return nil
+}
+
+func (h *host) Cancel(handle contract.Task) bool {
+	task := h.tasks[handle]
+	if task.done || !task.isTimer && task.event == "" {
+		return false
+	}
+	h.act("cancel", task.action)
+	if task.event != "" && task.due != nil {
+		// The event that was to come is for the next wait.
+		h.events = slices.Insert(h.events, 0, &event{task.event, task.outcome.Output, task.due.Sub(h.script.Start)})
+	}
+	now := h.now
+	task.event, task.due, task.done = "", &now, true
+	task.outcome = &contract.Outcome{Failure: &contract.Failure{Type: "Canceled", Message: "the task was canceled"}}
+	h.deliver()
+	return true
+}
+
+func (h *host) CallActivity(name, input string, policy *contract.RetryPolicy) contract.Task {
+	return h.call("call-activity "+name, input, h.act("call-activity", name, input), policy)
+}
+
+func (h *host) CallSubOrchestrator(name, input, id string, policy *contract.RetryPolicy) contract.Task {
+	action := h.act(append([]string{"call-sub-orchestrator", name, input}, as(id)...)...)
+	return h.call("call-sub-orchestrator "+name, input, action, policy)
+}
+
+// as names the instance, if it is to have an id.
+func as(id string) []string {
+	if id == "" {
+		return nil
+	}
+	return []string{"as", id}
+}
+
+func (h *host) CallEntity(entity contract.EntityID, operation, input string) contract.Task {
+	function := fmt.Sprintf("call-entity %s %s", nameOf(entity), operation)
+	return h.call(function, input, h.act(function, input), nil)
+}
+
+func nameOf(entity contract.EntityID) string {
+	return "@" + entity.Name + "@" + entity.Key
+}
+
+func (h *host) CallHTTP(request string) contract.Task {
+	return h.call("call-http", request, h.act("call-http", request), nil)
+}
+
+func (h *host) CreateTimer(fireAt float64) contract.Task {
+	due := time.UnixMilli(int64(fireAt))
+	action := h.act("create-timer", due.Sub(h.now).String())
+	return h.schedule(&task{action: action, due: &due, outcome: &contract.Outcome{Output: "null"}, isTimer: true})
+}
+
+func (h *host) WaitForExternalEvent(name string) contract.Task {
+	action := h.act("wait-for-external-event", name)
+	handle := h.schedule(&task{action: action, event: name})
+	h.deliver()
+	return handle
+}
+
+// deliver gives each unread event to the first wait of its name that has none.
+func (h *host) deliver() {
+	h.events = slices.DeleteFunc(h.events, func(event *event) bool {
+		for _, task := range h.tasks {
+			if task.due == nil && strings.EqualFold(task.event, event.name) {
+				due := h.script.Start.Add(event.after)
+				task.due, task.outcome = &due, &contract.Outcome{Output: event.data}
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func (h *host) LockEntities(entities []contract.EntityID) contract.Task {
+	parts := []string{"lock-entities"}
+	for _, entity := range entities {
+		parts = append(parts, nameOf(entity))
+	}
+	return h.completeAt(h.now, h.act(parts...), &contract.Outcome{Output: "null"})
+}
+
+func (h *host) UnlockEntities() bool {
+	h.act("unlock-entities")
+	return true
+}
+
+func (h *host) StartOrchestration(name, input, id string) string {
+	if id == "" {
+		h.started++
+		id = fmt.Sprintf("%s:%d", h.script.InstanceID, h.started)
+	}
+	h.act("start-orchestration", name, input, "as", id)
+	return id
+}
+
+func (h *host) SendEvent(instanceID, name, data string) {
+	h.act("send-event", instanceID, name, data)
+}
+
+func (h *host) SignalEntity(entity contract.EntityID, operation, input string, deliverAt *float64) {
+	parts := []string{"signal-entity", nameOf(entity), operation, input}
+	if deliverAt != nil {
+		parts = append(parts, "at", time.UnixMilli(int64(*deliverAt)).UTC().Format(time.RFC3339))
+	}
+	h.act(parts...)
+}
+
+func (h *host) ContinueAsNew(input string)    { h.act("continue-as-new", input) }
+func (h *host) SetCustomStatus(status string) { h.act("set-custom-status", status) }
+
+func (h *host) InstanceID() string       { return h.script.InstanceID }
+func (h *host) ExecutionID() string      { return "execution" }
+func (h *host) Parent() *contract.Parent { return (*contract.Parent)(h.script.Parent) }
+func (h *host) Version() string          { return h.script.Version }
+func (h *host) CurrentTime() float64     { return float64(h.now.UnixMilli()) }
+func (h *host) IsReplaying() bool        { return false }
+
+func (h *host) NewGUID() string {
+	b := h.RandomBytes(16)
+	b[6], b[8] = b[6]&0x0f|0x50, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func (h *host) RandomBytes(length int) []byte {
+	bytes := make([]byte, length)
+	for i := range bytes {
+		bytes[i] = byte(h.random.Uint32())
+	}
+	return bytes
+}
+
+func (h *host) Links(instanceID string) string {
+	return encode(map[string]string{"id": instanceID})
+}
+
+func (h *host) Log(level contract.Level, message string) {
+	if h.t != nil {
+		h.t.Logf("%s: %s", [...]string{"trace", "debug", "info", "warn", "error"}[level], message)
+	}
+}

@@ -1,0 +1,3 @@
+module dacapo.dev/sdk
+
+go 1.24

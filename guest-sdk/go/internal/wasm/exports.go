@@ -1,0 +1,119 @@
+//go:build wasm
+
+package wasm
+
+import (
+	"unsafe"
+
+	"dacapo.dev/sdk/internal/contract"
+)
+
+// answered is what an export returned last: the host reads it after the function has returned.
+var answered struct {
+	memory any
+	texts  []string
+}
+
+// answer keeps what an export returns, and every string that it points to.
+func answer[T any](memory *T, texts ...string) uint32 {
+	answered.memory, answered.texts = memory, texts
+	return address(memory)
+}
+
+//go:wasmexport describe
+func describe() uint32 {
+	type function struct {
+		name text
+		kind contract.Kind
+	}
+	functions := contract.Functions()
+	described := make([]function, len(functions))
+	for i, f := range functions {
+		described[i] = function{textOf(f.Name), f.Kind}
+	}
+	memory := &struct {
+		list      list
+		described []function
+	}{list{address(unsafe.SliceData(described)), uint32(len(described))}, described}
+	return answer(memory)
+}
+
+//go:wasmexport run-orchestrator
+func runOrchestrator(name, nameLength, input, inputLength uint32) uint32 {
+	function, failure := contract.Find(contract.Orchestrator, text{name, nameLength}.take())
+	given := text{input, inputLength}.take()
+	if failure != nil {
+		return failed(failure)
+	}
+	return finish(function.Orchestrate(host{}, given))
+}
+
+//go:wasmexport run-activity
+func runActivity(name, nameLength, input, inputLength, instance, instanceLength, taskID, attempt uint32) uint32 {
+	call := contract.ActivityCall{
+		Name:       text{name, nameLength}.take(),
+		Input:      text{input, inputLength}.take(),
+		InstanceID: text{instance, instanceLength}.take(),
+		TaskID:     taskID,
+		Attempt:    attempt,
+	}
+	function, failure := contract.Find(contract.Activity, call.Name)
+	if failure != nil {
+		return failed(failure)
+	}
+	return finish(function.Act(host{}, call))
+}
+
+//go:wasmexport run-entity-operation
+func runEntityOperation(name, nameLength, key, keyLength, operation, operationLength, input, inputLength, hasState, state,
+	stateLength uint32) uint32 {
+	wanted := contract.EntityOperation{
+		Entity:    contract.EntityID{Name: text{name, nameLength}.take(), Key: text{key, keyLength}.take()},
+		Operation: text{operation, operationLength}.take(),
+		Input:     text{input, inputLength}.take(),
+		State:     optionalText{uint8(hasState), text{state, stateLength}}.take(),
+	}
+	function, failure := contract.Find(contract.Entity, wanted.Entity.Name)
+	if failure != nil {
+		return failed(failure)
+	}
+	result, failure := function.Operate(host{}, wanted)
+	if failure != nil {
+		return failed(failure)
+	}
+	memory := &struct {
+		isError uint32
+		output  text
+		state   optionalText
+		_       [3]uint32 // a failure is longer
+	}{output: textOf(result.Output), state: optionalTextOf(result.State)}
+	if result.State == nil {
+		return answer(memory, result.Output)
+	}
+	return answer(memory, result.Output, *result.State)
+}
+
+// finish is a result<string, failure>.
+func finish(output string, failure *contract.Failure) uint32 {
+	if failure != nil {
+		return failed(failure)
+	}
+	memory := &struct {
+		isError uint32
+		output  text
+		_       [6]uint32 // a failure is longer
+	}{output: textOf(output)}
+	return answer(memory, output)
+}
+
+// failed is the error of a result whose other case is not longer.
+func failed(why *contract.Failure) uint32 {
+	memory := &struct {
+		isError uint32
+		failure failure
+	}{1, failure{failureType: textOf(why.Type), message: textOf(why.Message), details: someText(why.Details)}}
+	if why.Retriable {
+		memory.failure.retriable = 1
+	}
+	return answer(memory, why.Type, why.Message, why.Details)
+}

@@ -1,0 +1,245 @@
+//go:build wasm
+
+package wasm
+
+import (
+	"runtime"
+	"unsafe"
+
+	"dacapo.dev/sdk/internal/contract"
+)
+
+// host is the contract's host, beyond the border.
+type host struct{}
+
+func (host) Wait(tasks []contract.Task) []int {
+	completed := new(text)
+	wait(unsafe.Pointer(unsafe.SliceData(tasks)), uint32(len(tasks)), unsafe.Pointer(completed))
+	runtime.KeepAlive(tasks)
+	memory := received[completed.at]
+	delete(received, completed.at)
+	indexes := make([]int, completed.length)
+	for i, index := range unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(memory))), completed.length) {
+		indexes[i] = int(index)
+	}
+	return indexes
+}
+
+func (host) Outcome(task contract.Task) *contract.Outcome {
+	// An option<result<string, failure>>: the output lies where the failure's type does. Of a flag the host writes one byte.
+	result := new(struct {
+		isSome  uint32
+		isError uint32
+		failure failure
+	})
+	outcome(int32(task), unsafe.Pointer(result))
+	switch {
+	case result.isSome == 0:
+		return nil
+	case result.isError == 0:
+		return &contract.Outcome{Output: result.failure.failureType.take()}
+	default:
+		return &contract.Outcome{Failure: result.failure.take()}
+	}
+}
+
+func (f *failure) take() *contract.Failure {
+	taken := &contract.Failure{Type: f.failureType.take(), Message: f.message.take(), Retriable: f.retriable != 0}
+	if details := f.details.take(); details != nil {
+		taken.Details = *details
+	}
+	return taken
+}
+
+func (host) Cancel(task contract.Task) bool {
+	return cancel(int32(task)) != 0
+}
+
+// retryPolicy is an option<retry-policy>.
+type retryPolicy struct {
+	isSome        uint64
+	maxAttempts   uint64
+	firstInterval float64
+	backoff       float64
+	maxInterval   optionalNumber
+	timeout       optionalNumber
+	notRetriable  list
+}
+
+// list is a list in memory. It must be kept alive.
+type list struct {
+	at     uint32
+	length uint32
+}
+
+func retryPolicyOf(policy *contract.RetryPolicy) (retryPolicy, []text) {
+	if policy == nil {
+		return retryPolicy{}, nil
+	}
+	types := make([]text, len(policy.NotRetriable))
+	for i, name := range policy.NotRetriable {
+		types[i] = textOf(name)
+	}
+	return retryPolicy{
+		isSome:        1,
+		maxAttempts:   uint64(policy.MaxAttempts),
+		firstInterval: policy.FirstInterval,
+		backoff:       policy.Backoff,
+		maxInterval:   someNumber(policy.MaxInterval),
+		timeout:       someNumber(policy.Timeout),
+		notRetriable:  list{address(unsafe.SliceData(types)), uint32(len(types))},
+	}, types
+}
+
+func (host) CallActivity(name, input string, policy *contract.RetryPolicy) contract.Task {
+	retry, types := retryPolicyOf(policy)
+	task := callActivity(name, input, uint32(retry.isSome), uint32(retry.maxAttempts), retry.firstInterval, retry.backoff,
+		retry.maxInterval.isSome, retry.maxInterval.number, retry.timeout.isSome, retry.timeout.number,
+		unsafe.Pointer(unsafe.SliceData(types)), uint32(len(types)))
+	runtime.KeepAlive(name)
+	runtime.KeepAlive(input)
+	runtime.KeepAlive(policy)
+	runtime.KeepAlive(types)
+	return contract.Task(task)
+}
+
+func (host) CallSubOrchestrator(name, input, id string, policy *contract.RetryPolicy) contract.Task {
+	retry, types := retryPolicyOf(policy)
+	// More than the 16 parameters that the canonical ABI passes as such.
+	call := &struct {
+		name  text
+		input text
+		id    optionalText
+		retry retryPolicy
+	}{textOf(name), textOf(input), someText(id), retry}
+	task := callSubOrchestrator(unsafe.Pointer(call))
+	runtime.KeepAlive(name)
+	runtime.KeepAlive(input)
+	runtime.KeepAlive(id)
+	runtime.KeepAlive(policy)
+	runtime.KeepAlive(types)
+	runtime.KeepAlive(call)
+	return contract.Task(task)
+}
+
+func (host) CreateTimer(fireAt float64) contract.Task {
+	return contract.Task(createTimer(fireAt))
+}
+
+func (host) WaitForExternalEvent(name string) contract.Task {
+	task := waitForExternalEvent(name)
+	runtime.KeepAlive(name)
+	return contract.Task(task)
+}
+
+func (host) CallEntity(entity contract.EntityID, operation, input string) contract.Task {
+	task := callEntity(entity.Name, entity.Key, operation, input)
+	runtime.KeepAlive(entity)
+	runtime.KeepAlive(operation)
+	runtime.KeepAlive(input)
+	return contract.Task(task)
+}
+
+func (host) LockEntities(entities []contract.EntityID) contract.Task {
+	ids := make([][2]text, len(entities))
+	for i, entity := range entities {
+		ids[i] = [2]text{textOf(entity.Name), textOf(entity.Key)}
+	}
+	task := lockEntities(unsafe.Pointer(unsafe.SliceData(ids)), uint32(len(ids)))
+	runtime.KeepAlive(entities)
+	runtime.KeepAlive(ids)
+	return contract.Task(task)
+}
+
+func (host) UnlockEntities() bool {
+	return unlockEntities() != 0
+}
+
+func (host) CallHTTP(request string) contract.Task {
+	task := callHTTP(request)
+	runtime.KeepAlive(request)
+	return contract.Task(task)
+}
+
+func (host) StartOrchestration(name, input, id string) string {
+	started := new(text)
+	startOrchestration(name, input, uint32(someText(id).isSome), id, unsafe.Pointer(started))
+	runtime.KeepAlive(name)
+	runtime.KeepAlive(input)
+	runtime.KeepAlive(id)
+	return started.take()
+}
+
+func (host) SendEvent(instance, name, data string) {
+	sendEvent(instance, name, data)
+	runtime.KeepAlive(instance)
+	runtime.KeepAlive(name)
+	runtime.KeepAlive(data)
+}
+
+func (host) SignalEntity(entity contract.EntityID, operation, input string, deliverAt *float64) {
+	if deliverAt == nil {
+		signalEntity(entity.Name, entity.Key, operation, input, 0, 0)
+	} else {
+		signalEntity(entity.Name, entity.Key, operation, input, 1, *deliverAt)
+	}
+	runtime.KeepAlive(entity)
+	runtime.KeepAlive(operation)
+	runtime.KeepAlive(input)
+}
+
+func (host) ContinueAsNew(input string) {
+	continueAsNew(input)
+	runtime.KeepAlive(input)
+}
+
+func (host) SetCustomStatus(status string) {
+	setCustomStatus(status)
+	runtime.KeepAlive(status)
+}
+
+func (host) InstanceID() string  { return ask(instanceID) }
+func (host) ExecutionID() string { return ask(executionID) }
+func (host) Version() string     { return ask(version) }
+func (host) NewGUID() string     { return ask(newGUID) }
+
+// ask calls what has no parameters and gives a string.
+func ask(question func(unsafe.Pointer)) string {
+	answer := new(text)
+	question(unsafe.Pointer(answer))
+	return answer.take()
+}
+
+func (host) Parent() *contract.Parent {
+	result := new(struct {
+		isSome uint8
+		name   text
+		id     text
+	})
+	parent(unsafe.Pointer(result))
+	if result.isSome == 0 {
+		return nil
+	}
+	return &contract.Parent{Name: result.name.take(), InstanceID: result.id.take()}
+}
+
+func (host) CurrentTime() float64 { return currentTime() }
+func (host) IsReplaying() bool    { return isReplaying() != 0 }
+
+func (host) RandomBytes(length int) []byte {
+	bytes := new(text)
+	randomBytes(uint32(length), unsafe.Pointer(bytes))
+	return []byte(bytes.take())
+}
+
+func (host) Links(instance string) string {
+	answer := new(text)
+	links(instance, unsafe.Pointer(answer))
+	runtime.KeepAlive(instance)
+	return answer.take()
+}
+
+func (host) Log(level contract.Level, message string) {
+	log(int32(level), message)
+	runtime.KeepAlive(message)
+}

@@ -1,0 +1,87 @@
+//go:build wasm
+
+package wasm
+
+import "unsafe"
+
+// Strings and pointers must stay alive until a call is over, because the host may make this module collect garbage by
+// allocating in it: see the calls in host.go.
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 wait
+func wait(tasks unsafe.Pointer, length uint32, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 [method]task.outcome
+func outcome(task int32, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 [method]task.cancel
+func cancel(task int32) uint32
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 call-activity
+func callActivity(name, input string, retries, maxAttempts uint32, firstInterval, backoff float64, hasMaxInterval uint32,
+	maxInterval float64, hasTimeout uint32, timeout float64, notRetriable unsafe.Pointer, length uint32) int32
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 call-sub-orchestrator
+func callSubOrchestrator(call unsafe.Pointer) int32
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 create-timer
+func createTimer(fireAt float64) int32
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 wait-for-external-event
+func waitForExternalEvent(name string) int32
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 start-orchestration
+func startOrchestration(name, input string, hasID uint32, id string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 send-event
+func sendEvent(instance, name, data string)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 call-entity
+func callEntity(name, key, operation, input string) int32
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 signal-entity
+func signalEntity(name, key, operation, input string, hasMoment uint32, deliverAt float64)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 lock-entities
+func lockEntities(entities unsafe.Pointer, length uint32) int32
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 unlock-entities
+func unlockEntities() uint32
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 call-http
+func callHTTP(request string) int32
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 continue-as-new
+func continueAsNew(input string)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 set-custom-status
+func setCustomStatus(status string)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 instance-id
+func instanceID(result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 execution-id
+func executionID(result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 parent
+func parent(result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 version
+func version(result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 current-time
+func currentTime() float64
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 new-guid
+func newGUID(result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 random-bytes
+func randomBytes(length uint32, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/orchestration@0.1.0 is-replaying
+func isReplaying() uint32
+
+//go:wasmimport dacapo:guest/management@0.1.0 links
+func links(instance string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/logging@0.1.0 log
+func log(level int32, message string)

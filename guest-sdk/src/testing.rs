@@ -1,0 +1,750 @@
+//! Runs orchestrators without a host, against a script. Time is skipped: three days cost nothing.
+//!
+//! ```
+//! use dacapo_sdk::prelude::*;
+//! use dacapo_sdk::testing::Script;
+//!
+//! #[activity]
+//! fn reserve(item: String) -> Result<String> {
+//!     Ok(format!("the reservation of {item}"))
+//! }
+//!
+//! #[orchestrator]
+//! async fn order(ctx: Context, item: String) -> Result<String> {
+//!     let reservation = ctx.call_activity::<reserve>(item).await?;
+//!     let approval = ctx.wait_for_external_event::<bool>("Approval").timeout(Duration::from_secs(3 * 86_400));
+//!     match approval.await? {
+//!         Some(true) => Ok(reservation),
+//!         _ => Err(Failure::new("NotApproved", reservation)),
+//!     }
+//! }
+//!
+//! let script = || Script::new().activity::<reserve>(reserve);
+//!
+//! let run = script().event_after(Duration::from_secs(60), "Approval", true).run::<order>("a lamp".to_owned());
+//! assert_eq!(run.output.unwrap(), "the reservation of a lamp");
+//! assert_eq!(run.elapsed, Duration::from_secs(60));
+//!
+//! let run = script().run::<order>("a lamp".to_owned());
+//! assert!(run.output.unwrap_err().is("NotApproved"));
+//! assert_eq!(run.elapsed, Duration::from_secs(3 * 86_400));
+//! ```
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::app::{self, Registered};
+use crate::host::{self, Host, Perform, TaskId};
+use crate::{Activity, EntityId, Failure, HttpResponse, Level, Orchestrator, Parent, Result, RetryPolicy, Timestamp};
+
+/// What the world does to one run of an orchestrator: the answers to its calls, and the events that reach it.
+///
+/// An answer is given once for each attempt of a call, and takes no time unless [`takes`](Script::takes) says so. A call for
+/// which there is none panics, and so does a wait for what never comes.
+pub struct Script {
+    start: Timestamp,
+    instance_id: String,
+    version: String,
+    parent: Option<Parent>,
+    answers: BTreeMap<Callee, Answer>,
+    /// The answer that was given last.
+    last: Option<Callee>,
+    events: Vec<Event>,
+}
+
+/// What an orchestrator did, and how it ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ScriptedRun<T> {
+    /// Its output. After [`continue_as_new`](crate::Context::continue_as_new) it is the failure `ContinuedAsNew`.
+    pub output: Result<T>,
+    /// All that it did, in order.
+    pub actions: Vec<Action>,
+    /// How long it took, for the orchestrator.
+    pub elapsed: Duration,
+    /// The custom status that it set last.
+    pub custom_status: Option<Value>,
+    /// The input of the next execution, if it continues as new.
+    pub continued_as_new: Option<Value>,
+    /// What it logged.
+    pub log: Vec<(Level, String)>,
+}
+
+/// Something that an orchestrator does and that others can see.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+#[allow(missing_docs)] // the fields are the parameters of the context's methods
+pub enum Action {
+    CallActivity { name: String, input: Value, retry: Option<RetryPolicy> },
+    CallSubOrchestrator { name: String, input: Value, instance_id: Option<String>, retry: Option<RetryPolicy> },
+    CallEntity { entity: EntityId, operation: String, input: Value },
+    CallHttp { request: Value },
+    CreateTimer { fire_at: Timestamp },
+    WaitForExternalEvent { name: String },
+    LockEntities { entities: Vec<EntityId> },
+    UnlockEntities,
+    SignalEntity { entity: EntityId, operation: String, input: Value, deliver_at: Option<Timestamp> },
+    StartOrchestration { name: String, input: Value, instance_id: String },
+    SendEvent { instance_id: String, name: String, data: Value },
+    SetCustomStatus { status: Value },
+    ContinueAsNew { input: Value },
+}
+
+/// One operation that an orchestrator calls.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct EntityCall {
+    /// The key of the entity.
+    pub key: String,
+    /// The operation.
+    pub operation: String,
+    /// Its input.
+    pub input: Value,
+}
+
+/// Whose answer it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Callee {
+    Activity(String),
+    Orchestrator(String),
+    /// By its name in lower case.
+    Entity(String),
+    Http,
+}
+
+struct Answer {
+    give: Box<dyn FnMut(&str) -> Result<String>>,
+    takes: Duration,
+}
+
+struct Event {
+    at: Timestamp,
+    name: String,
+    data: String,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Script {
+    /// A script in which nothing happens. It begins at 2026-01-01T00:00:00Z, and the instance is called `test`.
+    pub fn new() -> Self {
+        const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+        Self {
+            start: START,
+            instance_id: "test".to_owned(),
+            version: String::new(),
+            parent: None,
+            answers: BTreeMap::new(),
+            last: None,
+            events: Vec::new(),
+        }
+    }
+
+    /// When it begins. To be said before events are.
+    #[must_use]
+    pub fn start_at(mut self, start: Timestamp) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// The id of the instance.
+    #[must_use]
+    pub fn instance_id(mut self, id: impl Into<String>) -> Self {
+        self.instance_id = id.into();
+        self
+    }
+
+    /// The version that the instance was started with.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// The orchestration that called.
+    #[must_use]
+    pub fn parent(mut self, name: impl Into<String>, instance_id: impl Into<String>) -> Self {
+        self.parent = Some(Parent { name: name.into(), instance_id: instance_id.into() });
+        self
+    }
+
+    /// What an activity gives: often the activity itself, `.activity::<reserve>(reserve)`.
+    #[must_use]
+    pub fn activity<A: Activity>(self, answer: impl FnMut(A::Input) -> Result<A::Output> + 'static) -> Self
+    where
+        A::Input: DeserializeOwned,
+        A::Output: Serialize,
+    {
+        self.activity_named(A::NAME, answer)
+    }
+
+    /// What an activity of another app gives.
+    #[must_use]
+    pub fn activity_named<I: DeserializeOwned, O: Serialize>(
+        self,
+        name: &str,
+        answer: impl FnMut(I) -> Result<O> + 'static,
+    ) -> Self {
+        self.answer(Callee::Activity(name.to_owned()), answer)
+    }
+
+    /// What a sub-orchestration gives.
+    #[must_use]
+    pub fn sub_orchestrator<C: Orchestrator>(self, answer: impl FnMut(C::Input) -> Result<C::Output> + 'static) -> Self
+    where
+        C::Input: DeserializeOwned,
+        C::Output: Serialize,
+    {
+        self.sub_orchestrator_named(C::NAME, answer)
+    }
+
+    /// What a sub-orchestration of another app gives.
+    #[must_use]
+    pub fn sub_orchestrator_named<I: DeserializeOwned, O: Serialize>(
+        self,
+        name: &str,
+        answer: impl FnMut(I) -> Result<O> + 'static,
+    ) -> Self {
+        self.answer(Callee::Orchestrator(name.to_owned()), answer)
+    }
+
+    /// What calls of the entities of a name give.
+    #[must_use]
+    pub fn entity<O: Serialize>(self, name: &str, mut answer: impl FnMut(EntityCall) -> Result<O> + 'static) -> Self {
+        let give = move |(key, operation, input)| answer(EntityCall { key, operation, input });
+        self.answer(Callee::Entity(name.to_ascii_lowercase()), give)
+    }
+
+    /// What HTTP requests give. A request is as the host gets it: `method`, `uri`, `headers`, `content`.
+    #[must_use]
+    pub fn http(self, answer: impl FnMut(Value) -> Result<HttpResponse> + 'static) -> Self {
+        self.answer(Callee::Http, answer)
+    }
+
+    /// How long each attempt takes of what was answered last.
+    #[must_use]
+    pub fn takes(mut self, duration: Duration) -> Self {
+        let answer = self.last.as_ref().and_then(|last| self.answers.get_mut(last));
+        answer.expect("`takes` follows an answer").takes = duration;
+        self
+    }
+
+    /// Raises an event, before the orchestrator begins to run.
+    #[must_use]
+    pub fn event(self, name: &str, data: impl Serialize) -> Self {
+        self.event_after(Duration::ZERO, name, data)
+    }
+
+    /// Raises an event, so long after the start.
+    #[must_use]
+    pub fn event_after(mut self, after: Duration, name: &str, data: impl Serialize) -> Self {
+        let data = serde_json::to_string(&data).expect("the data of the event can be written as JSON");
+        self.events.push(Event { at: self.start + after, name: name.to_owned(), data });
+        self
+    }
+
+    /// Runs an orchestrator to its end.
+    pub fn run<O: Orchestrator + Registered>(self, input: O::Input) -> ScriptedRun<O::Output>
+    where
+        O::Input: Serialize,
+        O::Output: DeserializeOwned,
+    {
+        let start = self.start;
+        let world = Rc::new(RefCell::new(World::new(self)));
+        let input = serde_json::to_string(&input).expect("the input can be written as JSON");
+        let outcome = app::run_orchestrator(&[O::entry()], Box::new(ScriptedHost(world.clone())), O::NAME, input);
+        let world = Rc::into_inner(world).expect("the run is over").into_inner();
+        let continued_as_new = world.find_last(|action| match action {
+            Action::ContinueAsNew { input } => Some(input),
+            _ => None,
+        });
+        let output = match (&continued_as_new, outcome) {
+            (Some(_), Ok(_)) => Err(Failure::new(app::CONTINUED_AS_NEW, "the orchestration continues as new")),
+            (_, outcome) => outcome.map(|json| serde_json::from_str(&json).expect("the output can be read as it was written")),
+        };
+        let custom_status = world.find_last(|action| match action {
+            Action::SetCustomStatus { status } => Some(status),
+            _ => None,
+        });
+        ScriptedRun {
+            output,
+            elapsed: world.now - start,
+            custom_status,
+            continued_as_new,
+            log: world.log,
+            actions: world.actions,
+        }
+    }
+
+    fn answer<I: DeserializeOwned, O: Serialize>(
+        mut self,
+        callee: Callee,
+        mut answer: impl FnMut(I) -> Result<O> + 'static,
+    ) -> Self {
+        let what = callee.to_string();
+        let give = move |json: &str| {
+            let output = app::decode_input(&what, json).and_then(&mut answer)?;
+            app::encode_output(&what, &output)
+        };
+        self.answers.insert(callee.clone(), Answer { give: Box::new(give), takes: Duration::ZERO });
+        self.last = Some(callee);
+        self
+    }
+}
+
+impl<T> ScriptedRun<T> {
+    /// The activities that it called, with their inputs.
+    pub fn calls(&self) -> Vec<(&str, &Value)> {
+        let call = |action| match action {
+            &Action::CallActivity { ref name, ref input, .. } => Some((name.as_str(), input)),
+            _ => None,
+        };
+        self.actions.iter().filter_map(call).collect()
+    }
+}
+
+/// What an orchestrator sees of the script.
+struct ScriptedHost(Rc<RefCell<World>>);
+
+struct World {
+    now: Timestamp,
+    instance_id: String,
+    version: String,
+    parent: Option<Parent>,
+    answers: BTreeMap<Callee, Answer>,
+    /// Those that no wait has taken.
+    events: Vec<Event>,
+    tasks: BTreeMap<TaskId, Task>,
+    scheduled: TaskId,
+    drawn: u64,
+    actions: Vec<Action>,
+    log: Vec<(Level, String)>,
+}
+
+/// How a task ends is known when it is scheduled.
+enum Task {
+    Ends(Timestamp, Result<String>),
+    /// It gives the event back if it is canceled before.
+    Takes(Event),
+    /// No event of this name is left.
+    WaitsFor(String),
+    Completed(Result<String>),
+}
+
+impl World {
+    fn new(script: Script) -> Self {
+        Self {
+            now: script.start,
+            instance_id: script.instance_id,
+            version: script.version,
+            parent: script.parent,
+            answers: script.answers,
+            events: script.events,
+            tasks: BTreeMap::new(),
+            scheduled: 0,
+            drawn: 0,
+            actions: Vec::new(),
+            log: Vec::new(),
+        }
+    }
+
+    fn find_last<T: Clone>(&self, which: impl Fn(&Action) -> Option<&T>) -> Option<T> {
+        self.actions.iter().rev().find_map(which).cloned()
+    }
+
+    fn schedule(&mut self, action: Action) -> TaskId {
+        let task = match &action {
+            Action::CallActivity { name, input, retry } => {
+                self.call(Callee::Activity(name.clone()), &input.to_string(), retry.as_ref())
+            }
+            Action::CallSubOrchestrator { name, input, retry, .. } => {
+                self.call(Callee::Orchestrator(name.clone()), &input.to_string(), retry.as_ref())
+            }
+            Action::CallEntity { entity, operation, input } => {
+                let call = serde_json::json!([entity.key(), operation, input]);
+                self.call(Callee::Entity(entity.name().to_owned()), &call.to_string(), None)
+            }
+            Action::CallHttp { request } => self.call(Callee::Http, &request.to_string(), None),
+            Action::CreateTimer { fire_at } => Task::Ends(*fire_at, Ok("null".to_owned())),
+            Action::WaitForExternalEvent { name } => self.take_event(name),
+            Action::LockEntities { .. } => Task::Ends(self.now, Ok("null".to_owned())),
+            other => unreachable!("{other:?} is nothing to wait for"),
+        };
+        self.actions.push(action);
+        self.scheduled += 1;
+        self.tasks.insert(self.scheduled, task);
+        self.scheduled
+    }
+
+    /// A call with all its attempts.
+    fn call(&mut self, callee: Callee, input: &str, retry: Option<&RetryPolicy>) -> Task {
+        let Some(answer) = self.answers.get_mut(&callee) else { panic!("the script does not say what {callee} gives") };
+        let (mut at, mut attempt) = (self.now, 1);
+        loop {
+            at = at + answer.takes;
+            let outcome = (answer.give)(input);
+            let again = match (&outcome, retry) {
+                (Err(failure), Some(policy)) => pause(policy, failure, attempt, at - self.now),
+                _ => None,
+            };
+            match again {
+                Some(pause) => at = at + pause,
+                None => return Task::Ends(at, outcome),
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Waits for one name are served in their order, with the earliest event.
+    fn take_event(&mut self, name: &str) -> Task {
+        let of_name = self.events.iter().enumerate().filter(|(_, event)| event.name.eq_ignore_ascii_case(name));
+        match of_name.min_by_key(|(_, event)| event.at).map(|(index, _)| index) {
+            Some(index) => Task::Takes(self.events.remove(index)),
+            None => Task::WaitsFor(name.to_owned()),
+        }
+    }
+
+    fn raise(&mut self, event: Event) {
+        let waits = |task: &&mut Task| matches!(task, Task::WaitsFor(name) if event.name.eq_ignore_ascii_case(name));
+        match self.tasks.values_mut().find(waits) {
+            Some(task) => *task = Task::Takes(event),
+            None => self.events.push(event),
+        }
+    }
+
+    fn wait(&mut self, pending: &[TaskId]) -> Vec<TaskId> {
+        let mut ends: Vec<(Timestamp, TaskId)> = pending.iter().filter_map(|id| Some((self.tasks[id].end()?, *id))).collect();
+        ends.sort();
+        let Some((next, _)) = ends.first() else {
+            let names: Vec<&str> = pending.iter().filter_map(|id| self.tasks[id].event()).collect();
+            panic!("the orchestrator waits for what the script never raises: {}", names.join(", "));
+        };
+        self.now = self.now.max(*next);
+        let ended: Vec<TaskId> = ends.into_iter().filter(|(end, _)| *end <= self.now).map(|(_, id)| id).collect();
+        for id in &ended {
+            self.tasks.entry(*id).and_modify(Task::complete);
+        }
+        ended
+    }
+
+    fn cancel(&mut self, id: TaskId) -> bool {
+        let task = self.tasks.get_mut(&id).expect("a task is canceled before it is released");
+        if matches!(task, Task::Completed(_)) {
+            return false;
+        }
+        let canceled = Failure::new("Canceled", "the task was canceled").not_retriable();
+        if let Task::Takes(event) = std::mem::replace(task, Task::Completed(Err(canceled))) {
+            self.raise(event);
+        }
+        true
+    }
+
+    /// A number that was not drawn before.
+    fn draw(&mut self) -> u64 {
+        self.drawn += 1;
+        // Consecutive numbers, spread over all bits: the finalizer of splitmix64.
+        let mut number = self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        number ^ (number >> 31)
+    }
+}
+
+impl Task {
+    fn end(&self) -> Option<Timestamp> {
+        match self {
+            Task::Ends(at, _) | Task::Takes(Event { at, .. }) => Some(*at),
+            Task::WaitsFor(_) | Task::Completed(_) => None,
+        }
+    }
+
+    fn event(&self) -> Option<&str> {
+        match self {
+            Task::WaitsFor(name) => Some(name),
+            Task::Ends(..) | Task::Takes(_) | Task::Completed(_) => None,
+        }
+    }
+
+    fn complete(&mut self) {
+        let nothing = Task::WaitsFor(String::new());
+        *self = match std::mem::replace(self, nothing) {
+            Task::Ends(_, outcome) => Task::Completed(outcome),
+            Task::Takes(event) => Task::Completed(Ok(event.data)),
+            other => other,
+        };
+    }
+}
+
+/// How long the host waits before the next attempt; none if there is none.
+fn pause(policy: &RetryPolicy, failure: &Failure, attempt: u32, elapsed: Duration) -> Option<Duration> {
+    let is_final = !failure.retriable || policy.non_retriable_error_types.contains(&failure.error_type);
+    if is_final || attempt >= policy.max_attempts {
+        return None;
+    }
+    let factor = policy.backoff_coefficient.powi(i32::try_from(attempt - 1).unwrap_or(i32::MAX));
+    let pause = Duration::try_from_secs_f64(policy.first_interval.as_secs_f64() * factor).unwrap_or(Duration::MAX);
+    let pause = policy.max_interval.map_or(pause, |max| pause.min(max));
+    match policy.timeout {
+        Some(timeout) if elapsed.saturating_add(pause) >= timeout => None,
+        _ => Some(pause),
+    }
+}
+
+impl std::fmt::Display for Callee {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Callee::Activity(name) => write!(f, "the activity `{name}`"),
+            Callee::Orchestrator(name) => write!(f, "the sub-orchestration `{name}`"),
+            Callee::Entity(name) => write!(f, "the entity `{name}`"),
+            Callee::Http => f.write_str("an HTTP request"),
+        }
+    }
+}
+
+/// What was written as JSON by this crate.
+pub(crate) fn value(json: &str) -> Value {
+    serde_json::from_str(json).expect("it was written as JSON")
+}
+
+impl Host for ScriptedHost {
+    fn schedule(&self, action: &host::Action) -> TaskId {
+        let seen = match action {
+            host::Action::CallActivity { name, input, retry } => {
+                Action::CallActivity { name: name.clone(), input: value(input), retry: retry.clone() }
+            }
+            host::Action::CallSubOrchestrator { name, input, instance_id, retry } => Action::CallSubOrchestrator {
+                name: name.clone(),
+                input: value(input),
+                instance_id: instance_id.clone(),
+                retry: retry.clone(),
+            },
+            host::Action::CreateTimer { fire_at } => Action::CreateTimer { fire_at: *fire_at },
+            host::Action::WaitForExternalEvent { name } => Action::WaitForExternalEvent { name: name.clone() },
+            host::Action::Other(action) => action.seen(),
+        };
+        self.0.borrow_mut().schedule(seen)
+    }
+
+    fn wait(&self, pending: &[TaskId]) -> Vec<TaskId> {
+        self.0.borrow_mut().wait(pending)
+    }
+
+    fn outcome(&self, task: TaskId) -> Option<Result<String>> {
+        match self.0.borrow().tasks.get(&task)? {
+            Task::Completed(outcome) => Some(outcome.clone()),
+            Task::Ends(..) | Task::Takes(_) | Task::WaitsFor(_) => None,
+        }
+    }
+
+    fn cancel(&self, task: TaskId) -> bool {
+        self.0.borrow_mut().cancel(task)
+    }
+
+    fn release(&self, task: TaskId) {
+        self.0.borrow_mut().tasks.remove(&task);
+    }
+
+    fn perform(&self, effect: &dyn Perform) {
+        self.0.borrow_mut().actions.push(effect.seen());
+    }
+
+    fn start_orchestration(&self, name: &str, input: &str, instance_id: Option<&str>) -> String {
+        let instance_id = instance_id.map_or_else(|| self.new_guid(), str::to_owned);
+        let action = Action::StartOrchestration { name: name.to_owned(), input: value(input), instance_id: instance_id.clone() };
+        self.0.borrow_mut().actions.push(action);
+        instance_id
+    }
+
+    fn send_event(&self, instance_id: &str, name: &str, data: &str) {
+        let mut world = self.0.borrow_mut();
+        if instance_id == world.instance_id {
+            let event = Event { at: world.now, name: name.to_owned(), data: data.to_owned() };
+            world.raise(event);
+        }
+        let (instance_id, name) = (instance_id.to_owned(), name.to_owned());
+        world.actions.push(Action::SendEvent { instance_id, name, data: value(data) });
+    }
+
+    fn continue_as_new(&self, input: &str) {
+        self.0.borrow_mut().actions.push(Action::ContinueAsNew { input: value(input) });
+    }
+
+    fn set_custom_status(&self, status: &str) {
+        self.0.borrow_mut().actions.push(Action::SetCustomStatus { status: value(status) });
+    }
+
+    fn instance_id(&self) -> String {
+        self.0.borrow().instance_id.clone()
+    }
+
+    fn execution_id(&self) -> String {
+        "execution".to_owned()
+    }
+
+    fn parent(&self) -> Option<Parent> {
+        self.0.borrow().parent.clone()
+    }
+
+    fn version(&self) -> String {
+        self.0.borrow().version.clone()
+    }
+
+    fn current_time(&self) -> Timestamp {
+        self.0.borrow().now
+    }
+
+    fn new_guid(&self) -> String {
+        let number = self.0.borrow_mut().draw();
+        format!("{:08x}-{:04x}-4000-8000-{:012x}", number >> 32, number >> 16 & 0xffff, number & 0xffff)
+    }
+
+    fn random_bytes(&self, length: u32) -> Vec<u8> {
+        let mut world = self.0.borrow_mut();
+        (0..length).map(|_| world.draw().to_le_bytes()[0]).collect()
+    }
+
+    fn is_replaying(&self) -> bool {
+        false
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        self.0.borrow_mut().log.push((level, message.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::prelude::*;
+
+    #[activity]
+    fn double(number: u64) -> u64 {
+        2 * number
+    }
+
+    fn doubles() -> Script {
+        Script::new().activity::<double>(|number| Ok(double(number)))
+    }
+
+    #[test]
+    fn calls_get_their_answers_after_their_time() {
+        #[orchestrator]
+        async fn race(ctx: Context) -> Result<(u64, bool)> {
+            let doubled = ctx.call_activity::<double>(4).await?;
+            let mut slow = ctx.call_sub_orchestrator_named::<u64>("slow", &doubled);
+            let mut timer = ctx.create_timer(Duration::from_secs(5));
+            select! {
+                _ = slow => Ok((doubled, true)),
+                _ = timer => Ok((doubled, false)),
+            }
+        }
+        let script = |seconds| doubles().sub_orchestrator_named("slow", Ok::<u64, _>).takes(Duration::from_secs(seconds));
+        let run = script(4).run::<race>(());
+        assert_eq!((run.output.clone().unwrap(), run.elapsed), ((8, true), Duration::from_secs(4)));
+        assert_eq!(run.calls(), [("double", &json!(4))]);
+        let run = script(6).run::<race>(());
+        assert_eq!((run.output.unwrap(), run.elapsed), ((8, false), Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn retries_follow_their_policy() {
+        #[orchestrator]
+        async fn stubborn(ctx: Context, policy: (u32, Option<u64>)) -> Result<u64> {
+            let (attempts, timeout) = policy;
+            let mut policy = RetryPolicy::new(attempts, Duration::from_secs(1)).backoff(2.0).non_retriable("Broken");
+            policy.timeout = timeout.map(Duration::from_secs);
+            ctx.call_activity::<double>(1).retry(policy).await
+        }
+        let run = |failures: u32, error_type: &'static str, policy| {
+            let mut failed = 0;
+            let script = Script::new().activity::<double>(move |number| {
+                failed += 1;
+                if failed <= failures { Err(Failure::new(error_type, "not yet")) } else { Ok(number) }
+            });
+            let run = script.run::<stubborn>(policy);
+            (run.output.is_ok(), run.elapsed.as_secs())
+        };
+        assert_eq!(run(0, "NotYet", (3, None)), (true, 0));
+        assert_eq!(run(2, "NotYet", (3, None)), (true, 1 + 2));
+        assert_eq!(run(3, "NotYet", (3, None)), (false, 1 + 2));
+        assert_eq!(run(9, "NotYet", (9, Some(8))), (false, 1 + 2 + 4));
+        assert_eq!(run(1, "Broken", (3, None)), (false, 0));
+    }
+
+    #[test]
+    fn events_are_taken_in_order_and_given_back() {
+        #[orchestrator]
+        async fn mailbox(ctx: Context) -> Result<Vec<Option<u64>>> {
+            let mut letters = Vec::new();
+            for _ in 0..3 {
+                letters.push(ctx.wait_for_external_event("Letter").timeout(Duration::from_secs(2)).await?);
+            }
+            Ok(letters)
+        }
+        let run = Script::new().event_after(Duration::from_secs(3), "letter", 2).event("Letter", 1).run::<mailbox>(());
+        assert_eq!(run.output.unwrap(), [Some(1), None, Some(2)]);
+        assert_eq!(run.elapsed, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn what_an_orchestrator_does_is_seen() {
+        #[orchestrator]
+        async fn busy(ctx: Context, round: u64) -> Result<()> {
+            let counter = EntityId::new("Counter", "a");
+            let lock = ctx.lock([&counter]).await?;
+            let count: u64 = ctx.call_entity(&counter, "add", &1).await?;
+            lock.unlock();
+            ctx.set_custom_status(count)?;
+            ctx.send_event("other", "Counted", &count)?;
+            let response = ctx.call_http(HttpRequest::get("https://example.org/")).await?;
+            ctx.log_info(format!("{} {}", ctx.instance_id(), response.status));
+            ctx.continue_as_new(round + 1)
+        }
+        let script = Script::new().instance_id("me").entity("counter", |call| Ok(call.input.as_u64().map(|input| input + 6)));
+        let run = script.http(|_| Ok(HttpResponse::new(204, ""))).run::<busy>(1);
+        assert!(run.output.unwrap_err().is("ContinuedAsNew"));
+        assert_eq!((run.custom_status, run.continued_as_new), (Some(json!(7)), Some(json!(2))));
+        assert_eq!(run.log, [(Level::Info, "me 204".to_owned())]);
+        let counter = EntityId::new("Counter", "a");
+        let expected = [
+            Action::LockEntities { entities: vec![counter.clone()] },
+            Action::CallEntity { entity: counter, operation: "add".into(), input: json!(1) },
+            Action::UnlockEntities,
+            Action::SetCustomStatus { status: json!(7) },
+            Action::SendEvent { instance_id: "other".into(), name: "Counted".into(), data: json!(7) },
+        ];
+        assert_eq!(run.actions[..5], expected);
+    }
+
+    #[test]
+    #[should_panic(expected = "waits for what the script never raises: Go")]
+    fn a_wait_for_ever_is_told() {
+        #[orchestrator]
+        async fn patient(ctx: Context) -> Result<()> {
+            ctx.wait_for_external_event("Go").await
+        }
+        Script::new().run::<patient>(());
+    }
+
+    #[test]
+    #[should_panic(expected = "the script does not say what the activity `double` gives")]
+    fn an_answer_that_is_missing_is_told() {
+        #[orchestrator]
+        async fn calls(ctx: Context) -> Result<u64> {
+            ctx.call_activity::<double>(1).await
+        }
+        Script::new().run::<calls>(());
+    }
+}

@@ -1,0 +1,56 @@
+//! Kotlin: its compiler to wasm, in two steps: a library of the sources, and a module of that. `wasm-opt` makes it smaller,
+//! where it is there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::tool::{self, Tool};
+use super::{BuildError, Job, Language, sources};
+
+const KOTLINC: Tool = Tool {
+    language: Language::Kotlin,
+    name: "kotlinc-wasm",
+    how: &[
+        "  with npm: npm install --global kotlin-compiler",
+        "  others: https://kotlinlang.org/docs/command-line.html",
+        "  and a Java runtime, 17 or newer",
+    ],
+};
+
+/// What the host's engine knows, and no more: the optimiser writes down whatever it may. Objects of the engine's heap are seen
+/// by nobody outside of the module.
+const OPTIMISE: [&str; 7] = [
+    "--enable-gc",
+    "--enable-reference-types",
+    "--enable-exception-handling",
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--closed-world",
+    "-Oz",
+];
+
+pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
+    let made = job.intermediate("kotlin")?;
+    let home = home()?;
+    let step = || {
+        let mut command = Command::new(home.join("bin").join(KOTLINC.name));
+        command.arg("-Xwasm-target=wasm-wasi").arg("-libraries").arg(home.join("lib/kotlin-stdlib-wasm-wasi.klib"));
+        command.arg("-ir-output-dir").arg(&made).args(["-ir-output-name", "app"]);
+        command
+    };
+    tool::run(step().args(job.arguments).args(sources(job.folder, &["kt"])?))?;
+    let library_of_app = format!("-Xinclude={}", made.join("app.klib").display());
+    tool::run(step().arg(library_of_app).args(["-Xir-produce-js", "-Xir-dce"]))?;
+    let module = made.join("app.wasm");
+    match tool::find("wasm-opt") {
+        Some(optimiser) => tool::run(Command::new(optimiser).args(OPTIMISE).arg(&module).arg("-o").arg(job.out)),
+        None => std::fs::copy(&module, job.out).map(drop).map_err(BuildError::file("copying", &module)),
+    }
+}
+
+/// The compiler's folder, with `bin` and `lib`. What lies on the path is a link into it; npm puts only `kotlinc-js` there.
+fn home() -> Result<PathBuf, BuildError> {
+    let link = tool::find(KOTLINC.name).or_else(|| tool::find("kotlinc-js")).ok_or_else(|| KOTLINC.missing())?;
+    let compiler = link.canonicalize().map_err(BuildError::file("finding", &link))?;
+    compiler.ancestors().nth(2).map(Path::to_owned).ok_or_else(|| KOTLINC.missing())
+}

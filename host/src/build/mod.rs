@@ -1,0 +1,151 @@
+//! Apps from their sources: what `dacapo build`, `new` and `dev` share.
+//!
+//! ```text
+//!   folder ─▶ Language ─▶ its SDK, written beside the app ─▶ its tool chain ─▶ APP.wasm
+//! ```
+//!
+//! - [`Language`]: how an app of it is recognised;
+//! - `sdk`: the SDKs that this binary carries; `template`: the new apps that it carries;
+//! - [`Watch`]: whether sources have changed;
+//! - `tool`: programs on the path, run in sight; [`BuildError`] says how to get one that is missing;
+//! - one file for each tool chain: `rust`, `javascript`, `python`, `go`, `c` (and C++), `zig`, `assemblyscript`, `kotlin`, `wat`.
+
+mod assemblyscript;
+mod c;
+mod error;
+mod go;
+mod javascript;
+mod kotlin;
+mod language;
+mod python;
+pub mod rust;
+mod sdk;
+mod template;
+mod tool;
+mod wat;
+mod watch;
+mod zig;
+
+use std::path::{Path, PathBuf};
+
+use dacapo_wasm::Manifest;
+
+pub use error::BuildError;
+pub use language::Language;
+pub use template::{Template, write_new_app};
+pub use watch::Watch;
+
+/// The folder beside an app's sources that is ours: SDKs, what is built on the way, the data of `dacapo dev`.
+pub const OWN_FOLDER: &str = ".dacapo";
+/// The manifest of an app whose language has no other way to say it.
+const MANIFEST: &str = "dacapo.json";
+
+/// An app to be built.
+#[derive(Debug)]
+pub struct Source {
+    /// Its folder, absolute.
+    pub folder: PathBuf,
+    pub language: Language,
+}
+
+/// What tool chains are told.
+struct Job<'a> {
+    folder: &'a Path,
+    /// The file to be made, absolute.
+    out: &'a Path,
+    /// Where build tools are kept, if not where they usually are.
+    tools: Option<&'a Path>,
+    /// What the compiler is told besides.
+    arguments: &'a [String],
+}
+
+/// What whoever builds may say of how.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Where tools that an SDK installs for itself are kept.
+    pub tools: Option<PathBuf>,
+    /// More arguments of the language's compiler or builder.
+    pub arguments: Vec<String>,
+}
+
+impl Source {
+    /// The app in a folder. A language is given where the folder leaves it open.
+    pub fn find(folder: &Path, language: Option<Language>) -> Result<Self, BuildError> {
+        let folder = folder.canonicalize().map_err(|_| BuildError::NoFolder(folder.to_owned()))?;
+        if !folder.is_dir() {
+            return Err(BuildError::NoFolder(folder));
+        }
+        let language = language.map_or_else(|| Language::of(&folder), Ok)?;
+        Ok(Self { folder, language })
+    }
+
+    /// The app's name, which is that of its folder.
+    pub fn name(&self) -> String {
+        self.folder.file_name().map_or_else(|| "app".to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// Where the app is built to if nobody says where.
+    pub fn usual_out(&self) -> PathBuf {
+        self.folder.join(format!("{}.wasm", self.name()))
+    }
+
+    /// Builds the app. What the tools say is seen on standard error.
+    pub fn build(&self, out: &Path, options: &Options) -> Result<(), BuildError> {
+        sdk::write(&self.folder, self.language)?;
+        let out = std::path::absolute(out).map_err(BuildError::file("finding", out))?;
+        if let Some(folder) = out.parent() {
+            std::fs::create_dir_all(folder).map_err(BuildError::file("making", folder))?;
+        }
+        let tools = options.tools.as_deref();
+        let tools = tools.map(|tools| std::path::absolute(tools).map_err(BuildError::file("finding", tools))).transpose()?;
+        let job = Job { folder: &self.folder, out: &out, tools: tools.as_deref(), arguments: &options.arguments };
+        match self.language {
+            Language::Rust => rust::build(&job),
+            Language::JavaScript => javascript::build(&job),
+            Language::Python => python::build(&job),
+            Language::Go => go::build(&job),
+            Language::C => c::build(&job, c::Dialect::C),
+            Language::Cpp => c::build(&job, c::Dialect::Cpp),
+            Language::Zig => zig::build(&job),
+            Language::AssemblyScript => assemblyscript::build(&job),
+            Language::Kotlin => kotlin::build(&job),
+            Language::Wat => wat::build(&job),
+        }?;
+        attach_manifest(&job)
+    }
+}
+
+impl Job<'_> {
+    /// A file of the app's SDK.
+    fn sdk(&self, path: &str) -> PathBuf {
+        self.folder.join(sdk::FOLDER).join(path)
+    }
+
+    /// A folder for what is made on the way.
+    fn intermediate(&self, name: &str) -> Result<PathBuf, BuildError> {
+        let folder = self.folder.join(OWN_FOLDER).join(name);
+        std::fs::create_dir_all(&folder).map_err(BuildError::file("making", &folder))?;
+        Ok(folder)
+    }
+}
+
+/// The files of a folder with one of these extensions, by name.
+fn sources(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, BuildError> {
+    let entries = std::fs::read_dir(folder).map_err(BuildError::file("reading", folder))?;
+    let has_extension = |path: &PathBuf| path.extension().is_some_and(|end| extensions.iter().any(|wanted| end == *wanted));
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(has_extension).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// The manifest that lies beside the sources becomes part of the file, so that the file is all that is deployed.
+fn attach_manifest(job: &Job<'_>) -> Result<(), BuildError> {
+    let path = job.folder.join(MANIFEST);
+    if !path.is_file() {
+        return Ok(());
+    }
+    let manifest = std::fs::read(&path).map_err(BuildError::file("reading", &path))?;
+    let built = std::fs::read(job.out).map_err(BuildError::file("reading", job.out))?;
+    let whole = Manifest::attach(&manifest, &built).map_err(|why| BuildError::Sources(format!("{}: {why}", path.display())))?;
+    std::fs::write(job.out, whole).map_err(BuildError::file("writing", job.out))
+}

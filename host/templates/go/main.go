@@ -1,0 +1,46 @@
+// An order that waits for its approval.
+package main
+
+import (
+	"errors"
+	"time"
+
+	dacapo "dacapo.dev/sdk"
+)
+
+func init() {
+	dacapo.Orchestrator("order", order)
+	dacapo.Activity("reserve", reserve)
+}
+
+// The host calls the functions; nobody calls main.
+func main() {}
+
+// order says what happens in which order. It survives crashes and restarts, and may take days.
+func order(ctx *dacapo.Context, item string) (string, error) {
+	retry := dacapo.RetryPolicy{MaxAttempts: 5, FirstInterval: time.Second, Backoff: 2}
+	reservation, err := dacapo.CallActivity[string](ctx, "reserve", item, retry).Await()
+	if err != nil {
+		return "", err
+	}
+
+	approved, err := dacapo.WaitForExternalEvent[bool](ctx, "Approval").AwaitFor(3 * 24 * time.Hour)
+	switch {
+	case errors.Is(err, dacapo.ErrTimedOut):
+		return reservation + " has expired", nil
+	case err != nil:
+		return "", err
+	case approved:
+		return reservation + " is on its way", nil
+	default:
+		return reservation + " was rejected", nil
+	}
+}
+
+// reserve does the work. Whatever touches the world belongs into an activity.
+func reserve(_ *dacapo.ActivityContext, item string) (string, error) {
+	if item == "" {
+		return "", &dacapo.Failure{Type: "NothingToReserve", Message: "an order names an item", NotRetriable: true}
+	}
+	return "the reservation of " + item, nil
+}

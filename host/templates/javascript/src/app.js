@@ -1,0 +1,21 @@
+import { activity, DurableError, orchestrator } from "dacapo-sdk";
+
+/** Does the work. Whatever touches the world belongs into an activity. */
+export const reserve = activity("reserve", async (item) => {
+  if (!item) {
+    throw new DurableError("an order names an item", { type: "NothingToReserve", retriable: false });
+  }
+  return `the reservation of ${item}`;
+});
+
+/** Says what happens in which order. It survives crashes and restarts, and may take days. */
+export const order = orchestrator("order", async (ctx, item) => {
+  const retry = { maxAttempts: 5, firstInterval: { seconds: 1 }, backoffCoefficient: 2 };
+  const reservation = await ctx.callActivity(reserve, item, { retry });
+
+  const approved = await ctx.waitForExternalEvent("Approval", { timeout: { days: 3 } });
+  if (approved === undefined) {
+    return `${reservation} has expired`;
+  }
+  return approved ? `${reservation} is on its way` : `${reservation} was rejected`;
+});

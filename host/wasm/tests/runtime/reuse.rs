@@ -1,0 +1,105 @@
+//! Instances of activities that are used again, which only an operator can want.
+
+use std::time::{Duration, Instant};
+
+use dacapo_wasm::{Account, PoolSize};
+
+use crate::activities::{call, run_version};
+use crate::guest::Guest;
+use crate::world::{Host, Setup};
+use dacapo_core::Executor;
+
+/// Counts the calls of its instance.
+const COUNT: &str = "(global.set $calls (i64.add (global.get $calls) (i64.const 1)))";
+
+fn counting(rest: &str) -> Guest {
+    let body = format!("{COUNT} {rest} (call $number (global.get $calls))").leak();
+    Guest { more: "(global $calls (mut i64) (i64.const 0))", ..Guest::activity(body) }
+}
+
+fn keeping(idle: usize) -> Host {
+    Host::with(|setup| setup.idle_activities = idle)
+}
+
+#[tokio::test]
+async fn an_instance_is_used_again_only_if_the_operator_wants_it() {
+    for (idle, expected) in [(0, ["1", "1", "1"]), (1, ["1", "2", "3"])] {
+        let host = keeping(idle);
+        let version = host.deploy(&counting(""));
+        for expected in expected {
+            assert_eq!(run_version(&host, version).await.unwrap(), expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn never_across_versions_tenants_or_policies() {
+    let host = keeping(8);
+    let (one, other) = (host.deploy(&counting("")), host.deploy(&counting("(nop)")));
+    assert_eq!(run_version(&host, one).await.unwrap(), "1");
+    assert_eq!(run_version(&host, other).await.unwrap(), "1");
+    let tenant = host.runtime.tenant(Account::default(), host.policy());
+    assert_eq!(&*tenant.run_activity(one, call()).await.unwrap(), "1");
+    assert_eq!(run_version(&host, one).await.unwrap(), "2");
+    host.tenant.set_policy(host.policy(), Default::default());
+    assert_eq!(run_version(&host, one).await.unwrap(), "1");
+    host.runtime.unload(one);
+    assert_eq!(run_version(&host, one).await.unwrap(), "1");
+}
+
+#[tokio::test]
+async fn never_after_a_trap_a_limit_or_a_deadline() {
+    let once = |what: &str| format!("(if (i64.eq (global.get $calls) (i64.const 2)) (then {what}))");
+    for what in ["unreachable", "(call $allocate_for_ever)", "(loop $for_ever (br $for_ever))"] {
+        let host = Host::with(|setup| {
+            setup.idle_activities = 8;
+            setup.policy.limits.activity_time = Duration::from_millis(300);
+        });
+        let version = host.deploy(&counting(&once(what)));
+        assert_eq!(run_version(&host, version).await.unwrap(), "1");
+        run_version(&host, version).await.unwrap_err();
+        assert_eq!(run_version(&host, version).await.unwrap(), "1", "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_has_grown_large_is_given_up() {
+    // By more than half of what it may.
+    let host = keeping(8);
+    let version = host.deploy(&counting("(drop (memory.grow (i32.const 70)))"));
+    for _ in 0..3 {
+        assert_eq!(run_version(&host, version).await.unwrap(), "1");
+    }
+}
+
+/// Handles that calls leave open must not add up until one of them finds no room.
+#[tokio::test]
+async fn an_instance_that_hoards_handles_is_given_up_in_time() {
+    let hoard = "(local $n i32)
+        (loop $more (drop (call $subscribe (i64.const 0)))
+            (local.set $n (i32.add (local.get $n) (i32.const 1)))
+            (br_if $more (i32.lt_u (local.get $n) (i32.const 200))))";
+    let host = keeping(8);
+    let activity = format!("{hoard} {COUNT} (call $number (global.get $calls))").leak();
+    let polling = crate::wasi::polling("(call $done)");
+    let more = format!("{} (global $calls (mut i64) (i64.const 0))", polling.more).leak();
+    let version = host.deploy(&Guest { activity, more, ..polling });
+    for _ in 0..20 {
+        run_version(&host, version).await.unwrap();
+    }
+}
+
+/// An idle instance keeps its place, which others must not wait for.
+#[tokio::test]
+async fn an_idle_instance_gives_up_its_place() {
+    let host = Host::with(|setup: &mut Setup| {
+        setup.idle_activities = 8;
+        setup.pool = PoolSize { activities: 2, ..PoolSize::small() };
+    });
+    let versions = ["", "(nop)", "(nop) (nop)"].map(|rest| host.deploy(&counting(rest)));
+    let begun = Instant::now();
+    for version in versions.repeat(4) {
+        run_version(&host, version).await.unwrap();
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}

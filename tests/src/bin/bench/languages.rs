@@ -1,0 +1,138 @@
+//! Guest languages, beside each other: how fast they run and start, what they hold in memory, how large they are.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use dacapo::config::Settings;
+use dacapo_core::execution::Limits;
+use dacapo_core::turn::{Memory, Turn};
+use dacapo_core::{Delivery, Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, Message, Row, Timestamp, VersionId};
+use dacapo_tests::host::{Host, HostOptions};
+use dacapo_tests::languages::{Language, SUBJECTS, Subject, build_anew};
+use dacapo_wasm::{Account, Config, Policy, Runtime};
+use serde_json::json;
+
+use super::engine::{hello_sequences, resident_megabytes};
+use super::{Bench, percentile};
+
+const DAY_MS: u64 = 86_400_000;
+
+impl Bench {
+    pub(super) async fn languages(&mut self) -> Result<()> {
+        let mut of_rust = None;
+        for subject in SUBJECTS {
+            let rate = self.language(&subject).await.with_context(|| format!("measuring {}", subject.name))?;
+            let of_rust = *of_rust.get_or_insert(rate);
+            self.add(format!("{}: hello sequence at 64, hot, against Rust", subject.name), rate / of_rust, "x");
+        }
+        Ok(())
+    }
+
+    /// Everything about one, and its rate.
+    async fn language(&mut self, subject: &Subject) -> Result<f64> {
+        let name = subject.name;
+        let apps = subject.built()?;
+        self.add(format!("{name}: component"), apps[0].1.len() as f64 / 1e3, "kB");
+        if subject.language != Language::Rust {
+            self.add(format!("{name}: build"), self.build_seconds(subject)?, "s");
+        }
+        let options = HostOptions { data: self.directory.join(format!("language-{name}")), arguments: Vec::new() };
+        let mut host = Host::start(options.clone())?;
+        let begin = Instant::now();
+        let mut deployed = Vec::new();
+        for (app, wasm) in &apps {
+            deployed.push(host.deploy(app, wasm)?);
+        }
+        host.run("hello_sequence", json!(null))?;
+        self.add(format!("{name}: deployed to first run"), begin.elapsed().as_secs_f64() * 1e3, "ms");
+        self.add(format!("{name}: suspended instance, resident"), self.suspended_kilobytes(&host)?, "kB");
+        host.stop()?;
+        let begin = Instant::now();
+        let mut host = Host::start(options.clone())?;
+        host.run("hello_sequence", json!(null))?;
+        self.add(
+            format!("{name}: host start to first run, compiled code in the cache"),
+            begin.elapsed().as_secs_f64() * 1e3,
+            "ms",
+        );
+        host.stop()?;
+        let version = deployed[0]["version"].as_str().context("no version")?.parse()?;
+        self.add(format!("{name}: instantiated, run to its first wait"), self.instantiate_micros(&options.data, version)?, "us");
+        let [hot, cold] = [self.rate(&options.data, 1_000).await?, self.rate(&options.data, 0).await?];
+        self.add(format!("{name}: hello sequence at 64, hot"), hot, "1/s");
+        self.add(format!("{name}: hello sequence at 64, cold"), cold, "1/s");
+        Ok(hot)
+    }
+
+    /// Building its first app again, with the tools there.
+    fn build_seconds(&self, subject: &Subject) -> Result<f64> {
+        let out = self.directory.join(format!("{}.wasm", subject.name));
+        let begin = Instant::now();
+        let output = build_anew(subject.language, subject.apps[0], &out)?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    /// What the host's process holds more for each instance that waits, in memory.
+    fn suspended_kilobytes(&self, host: &Host) -> Result<f64> {
+        let count = self.scaled(500);
+        let before = resident_megabytes(host.pid())?;
+        for number in 0..count {
+            let path = format!("orchestrators/approval/waiting-{number}");
+            let answer = host.manage("POST", &path, Some(&json!(DAY_MS)))?;
+            ensure!(answer.status == 202, "{answer:?}");
+        }
+        Ok((resident_megabytes(host.pid())? - before) * 1e3 / count as f64)
+    }
+
+    /// The median of making a guest and running it until it waits, nothing stored.
+    fn instantiate_micros(&self, data: &Path, version: VersionId) -> Result<f64> {
+        let runtime = Runtime::new(Config::new(data.join("modules"), data.join("cache")))?;
+        runtime.load(version)?;
+        let tenant = runtime.tenant(Account::default(), Policy::default());
+        let mut times = Vec::new();
+        for number in 0..self.scaled(500) {
+            let (record, delivery) = new_instance(number)?;
+            let turn = Turn {
+                executor: &tenant,
+                limits: &Limits::default(),
+                now: Timestamp(1_000_000),
+                begins_on: Ok(version),
+                active_version: None,
+            };
+            let begin = Instant::now();
+            let result = turn.run(record, Memory::Cold(Vec::new()), vec![delivery]);
+            times.push(begin.elapsed().as_secs_f64());
+            ensure!(result.live.is_some(), "it does not wait");
+        }
+        Ok(percentile(&mut times, 50) * 1e6)
+    }
+
+    async fn rate(&self, data: &Path, hot_instances: u32) -> Result<f64> {
+        let mut settings = Settings { data: data.to_owned(), ..Settings::default() };
+        settings.engine.hot_instances = hot_instances;
+        let hub = dacapo::serve::open_hub(&settings)?;
+        let count = self.scaled(1_000);
+        hello_sequences(&hub, 64, 64).await?;
+        let begin = Instant::now();
+        hello_sequences(&hub, count, 64).await?;
+        let rate = count as f64 / begin.elapsed().as_secs_f64();
+        hub.shutdown(Duration::from_secs(1)).await;
+        Ok(rate)
+    }
+}
+
+fn new_instance(number: usize) -> Result<(InstanceRecord, Delivery)> {
+    let event = Event::ExecutionStarted {
+        execution: ExecutionId(uuid::Uuid::from_u128(number as u128)),
+        name: FunctionName::new("approval")?,
+        input: DAY_MS.to_string().as_str().into(),
+        version: String::new(),
+        parent: None,
+        start_at: None,
+    };
+    let message = Message { to: InstanceId::any("waiting")?, execution: None, sent_at: Timestamp(0), event };
+    let record = InstanceRecord::pending(Row(1), &message).context("it is a start")?;
+    Ok((record, Delivery { message, stored: None }))
+}

@@ -1,0 +1,213 @@
+//! Apps in languages other than Rust: built by `dacapo build`, as their authors build them, with tool chains that are pinned in
+//! `tests/toolchains`.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::host::binary;
+use crate::packages::{self, lock};
+use crate::workspace;
+
+/// A language, or a way to write in it, with the apps that show what it can.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject {
+    pub name: &'static str,
+    pub language: Language,
+    /// The folders of its apps.
+    pub apps: &'static [&'static str],
+    /// Whether its SDK can do everything. The others have what every example shows, the tour.
+    pub whole: bool,
+}
+
+/// Who takes part in the conformance suite and in the benchmark. The first is what the others are compared with.
+pub const SUBJECTS: [Subject; 11] = [
+    whole("rust", Language::Rust, &["tests/fixtures/conformance/rust"]),
+    whole("javascript", Language::JavaScript, &["tests/fixtures/conformance/javascript"]),
+    whole("typescript", Language::JavaScript, &["tests/fixtures/conformance/typescript"]),
+    whole("python", Language::Python, &["tests/fixtures/conformance/python"]),
+    whole("python-async", Language::Python, &["tests/fixtures/conformance/python-async"]),
+    whole("go", Language::Go, &["examples/go", "tests/fixtures/conformance/go"]),
+    whole("c", Language::C, &["examples/c", "tests/fixtures/conformance/c"]),
+    tour("cpp", Language::Cpp, &["examples/cpp"]),
+    tour("zig", Language::Zig, &["examples/zig"]),
+    tour("assemblyscript", Language::AssemblyScript, &["examples/assemblyscript"]),
+    tour("kotlin", Language::Kotlin, &["examples/kotlin"]),
+];
+
+const fn whole(name: &'static str, language: Language, apps: &'static [&'static str]) -> Subject {
+    Subject { name, language, apps, whole: true }
+}
+
+const fn tour(name: &'static str, language: Language, apps: &'static [&'static str]) -> Subject {
+    Subject { name, language, apps, whole: false }
+}
+
+impl Subject {
+    pub fn of(name: &str) -> Self {
+        *SUBJECTS.iter().find(|subject| subject.name == name).unwrap_or_else(|| panic!("{name} is no subject"))
+    }
+
+    /// Its apps, built: the names to deploy them under, and the files.
+    pub fn built(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let app = |folder: &&'static str| {
+            let wasm = match self.language {
+                Language::Rust => crate::guest(&format!("fixture-conformance-{}", self.name))?,
+                language => fs::read(build(language, folder)?)?,
+            };
+            Ok((folder.replace('/', "-"), wasm))
+        };
+        self.apps.iter().map(app).collect()
+    }
+}
+
+/// What an app is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    Rust,
+    JavaScript,
+    Python,
+    Go,
+    C,
+    Cpp,
+    Zig,
+    AssemblyScript,
+    Kotlin,
+    Wat,
+}
+
+impl Language {
+    /// The folder of its SDK in `guest-sdk`.
+    fn sdk(self) -> Option<&'static str> {
+        match self {
+            Self::JavaScript => Some("javascript"),
+            Self::Python => Some("python"),
+            Self::Go => Some("go"),
+            Self::C | Self::Cpp => Some("c"),
+            Self::Rust | Self::Zig | Self::AssemblyScript | Self::Kotlin | Self::Wat => None,
+        }
+    }
+}
+
+/// Builds the app in a folder of the repository and returns the file.
+///
+/// Cheap while nothing has changed that it is made of.
+pub fn build(language: Language, folder: &str) -> Result<PathBuf> {
+    let place = Place::of(folder)?;
+    let _lock = place.lock()?;
+    let (file, stamp) = (place.file("wasm"), place.file("stamp"));
+    let wanted = fingerprint(language, &place.source)?;
+    if file.is_file() && fs::read_to_string(&stamp).is_ok_and(|made_of| made_of == wanted) {
+        return Ok(file);
+    }
+    eprintln!("building {folder}");
+    let output = place.build(language, &file)?;
+    let said = [output.stdout, output.stderr].concat();
+    ensure!(output.status.success(), "building {folder} failed, {}:\n{}", output.status, String::from_utf8_lossy(&said));
+    fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))?;
+    Ok(file)
+}
+
+/// Builds the app in a folder of the repository anew, and gives what `dacapo build` says, also if it fails.
+pub fn build_anew(language: Language, folder: &str, out: &Path) -> Result<Output> {
+    let place = Place::of(folder)?;
+    let _lock = place.lock()?;
+    place.build(language, out)
+}
+
+/// An app, and where it is built.
+struct Place {
+    folder: String,
+    source: PathBuf,
+    apps: PathBuf,
+}
+
+impl Place {
+    fn of(folder: &str) -> Result<Self> {
+        let source = workspace().join(folder);
+        ensure!(source.is_dir(), "{} is no folder", source.display());
+        let apps = workspace().join("target/apps");
+        fs::create_dir_all(&apps).with_context(|| format!("creating {}", apps.display()))?;
+        Ok(Self { folder: folder.to_owned(), source, apps })
+    }
+
+    fn file(&self, extension: &str) -> PathBuf {
+        self.apps.join(self.folder.replace('/', "-")).with_extension(extension)
+    }
+
+    /// A build leaves things in the folder of the app, so several processes wait for each other.
+    fn lock(&self) -> Result<File> {
+        lock(&self.file("lock"), &self.folder)
+    }
+
+    fn build(&self, language: Language, out: &Path) -> Result<Output> {
+        command(language, "build")?.arg(&self.source).arg("--out").arg(out).output().context("running `dacapo build`")
+    }
+}
+
+/// `dacapo VERB`, which finds the tool chain of a language.
+pub fn command(language: Language, verb: &str) -> Result<Command> {
+    let mut command = Command::new(binary()?);
+    command.arg(verb).arg("--tools").arg(workspace().join(format!("target/toolchains/{language:?}")));
+    command.env("PATH", path_with_toolchains(language)?).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// The search path, with what the language needs before everything else.
+pub fn path_with_toolchains(language: Language) -> Result<OsString> {
+    let mut path = match language {
+        Language::Rust | Language::JavaScript | Language::Python | Language::Wat => Vec::new(),
+        Language::Go | Language::C | Language::Cpp | Language::Zig => {
+            let environment = packages::python("toolchains/python")?;
+            vec![environment.join("bin"), zig_in(&environment)?]
+        }
+        Language::AssemblyScript | Language::Kotlin => vec![packages::node("toolchains/node")?.join("node_modules/.bin")],
+    };
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    Ok(std::env::join_paths(path)?)
+}
+
+/// The package holds the compiler beside its library, and puts none on the path.
+fn zig_in(environment: &Path) -> Result<PathBuf> {
+    let libraries = environment.join("lib");
+    let mut versions = fs::read_dir(&libraries).with_context(|| format!("reading {}", libraries.display()))?.flatten();
+    let found = versions.find_map(|version| Some(version.path().join("site-packages/ziglang")).filter(|folder| folder.is_dir()));
+    found.with_context(|| format!("there is no Zig in {}", libraries.display()))
+}
+
+/// Of everything that the file is made of: the app, its SDK, how it is built, and with what.
+fn fingerprint(language: Language, source: &Path) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    let shared = ["guest-sdk/wit", "host/src/build", "tests/toolchains"].map(str::to_owned);
+    let sdk = language.sdk().map(|sdk| format!("guest-sdk/{sdk}"));
+    let folders = shared.into_iter().chain(sdk).map(|folder| workspace().join(folder));
+    for folder in folders.chain([source.to_owned()]) {
+        hash_files(&folder, &mut hasher)?;
+    }
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn hash_files(folder: &Path, hasher: &mut DefaultHasher) -> Result<()> {
+    /// What tools leave behind.
+    const LEFT_BEHIND: [&str; 4] = [".dacapo", "node_modules", "__pycache__", "target"];
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    let mut entries = entries.collect::<std::io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let (name, path) = (entry.file_name(), entry.path());
+        if LEFT_BEHIND.iter().any(|left| name == *left) {
+            continue;
+        }
+        name.hash(hasher);
+        if entry.file_type()?.is_dir() {
+            hash_files(&path, hasher)?;
+        } else {
+            fs::read(&path).with_context(|| format!("reading {}", path.display()))?.hash(hasher);
+        }
+    }
+    Ok(())
+}

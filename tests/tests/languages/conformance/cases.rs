@@ -1,0 +1,153 @@
+//! The orchestrations of the suite, what happens to them meanwhile, and what must come of it.
+
+use dacapo_tests::host::Host;
+use serde_json::{Value, json};
+
+use super::comparable::comparable;
+
+/// One instance.
+pub struct Case {
+    pub name: &'static str,
+    pub function: &'static str,
+    input: Value,
+    /// Events that it waits for, raised one after the other once it has been started.
+    events: Vec<(&'static str, Value)>,
+    expected: Expected,
+}
+
+enum Expected {
+    Output(Value),
+    /// Not its value, which is the instance's own: what must hold of it.
+    OutputThat(fn(&Value) -> bool),
+    /// It fails, and the status says so.
+    Failure(&'static str),
+}
+
+/// These stand for what is only known when an instance is started: its id, and a server that answers.
+const ID: &str = "ID";
+const SERVER: &str = "SERVER";
+
+const DAY_MS: u64 = 86_400_000;
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        case("hello_sequence", Value::Null).gives(json!(["Hello Tokyo!", "Hello Seattle!", "Hello London!"])),
+        case("fan_out", json!(10)).gives(json!(385)),
+        case("approval", json!(DAY_MS)).named("approved").event("Approval", json!(true)).gives(json!("approved")),
+        case("approval", json!(DAY_MS)).named("rejected").event("Approval", json!(false)).gives(json!("rejected")),
+        case("approval", json!(20)).named("expired").gives(json!("expired")),
+        case("stubborn", json!(3)).gives(json!(3)),
+        case("stubborn", json!(5)).named("gave_up").gives(json!("gave up: attempt 3 of 5")),
+        case("family", json!(21)).gives(json!({ "doubled": 42, "failure": "-1 is negative" })),
+        case("stubborn_family", Value::Null).gives(json!("-1 is negative")),
+        case("countdown", json!(3)).gives(json!("liftoff")),
+        case("mailbox", Value::Null)
+            .event("Second", json!("b"))
+            .event("first", json!({ "a": [1, 2.5, null] }))
+            .event("First", json!("ü\n"))
+            .gives(json!([{ "a": [1, 2.5, null] }, "b", "ü\n"])),
+        case("letters", Value::Null).gives(json!("ID:mailbox")),
+        case("bank", json!(ID)).gives(json!([8, 8, "as told", 9, 2])),
+        case("naps", Value::Null).gives(json!("rested")),
+        case("fetch_status", json!("http://SERVER/conformance-on")).gives(json!(200)),
+        case("identity", Value::Null).gives_what(is_an_identity),
+        case("explode", Value::Null).fails("failed: as told"),
+        case("misspelled", Value::Null)
+            .gives_what(|output| output.as_str().is_some_and(|text| text.contains("no_such_activity"))),
+        case("race", Value::Null).gives(json!("activity")),
+        case("notes", Value::Null).gives(Value::Null),
+    ]
+}
+
+/// Two guids, and a time that goes on.
+fn is_an_identity(output: &Value) -> bool {
+    let guid = |index: usize| uuid::Uuid::parse_str(output[index].as_str().unwrap_or_default());
+    let (Ok(first), Ok(second)) = (guid(0), guid(2)) else { return false };
+    let (Some(began), Some(ended)) = (output[1].as_f64(), output[3].as_f64()) else { return false };
+    first != second && first.get_version_num() == 5 && second.get_version_num() == 5 && ended >= began + 10.0
+}
+
+fn case(function: &'static str, input: Value) -> Case {
+    Case { name: function, function, input, events: Vec::new(), expected: Expected::Output(Value::Null) }
+}
+
+impl Case {
+    fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
+    fn event(mut self, name: &'static str, data: Value) -> Self {
+        self.events.push((name, data));
+        self
+    }
+
+    fn gives(mut self, output: Value) -> Self {
+        self.expected = Expected::Output(output);
+        self
+    }
+
+    fn gives_what(mut self, holds: fn(&Value) -> bool) -> Self {
+        self.expected = Expected::OutputThat(holds);
+        self
+    }
+
+    fn fails(mut self, failure: &'static str) -> Self {
+        self.expected = Expected::Failure(failure);
+        self
+    }
+
+    pub fn begin(&self, host: &Host, id: String, server: &str) -> Sight<'_> {
+        let sight = Sight { case: self, id, server: server.to_owned() };
+        let path = format!("orchestrators/{}/{}", self.function, sight.id);
+        let answer = host.manage("POST", &path, Some(&sight.filled(&self.input))).unwrap();
+        assert_eq!(answer.status, 202, "{}: {answer:?}", self.name);
+        sight
+    }
+}
+
+/// A case under way.
+pub struct Sight<'a> {
+    pub case: &'a Case,
+    id: String,
+    server: String,
+}
+
+impl Sight<'_> {
+    pub fn interfere(&self, host: &Host) {
+        for (name, data) in &self.case.events {
+            host.raise_event(&self.id, name, data.clone()).unwrap();
+        }
+    }
+
+    /// Waits for the end, holds it against what is expected, and gives what is to be compared: the status and the history.
+    pub fn end(&self, host: &Host) -> (Value, Vec<Value>) {
+        let Case { name, expected, .. } = self.case;
+        let status = host.wait(&self.id).unwrap();
+        let told = || format!("{name}: {status}\n{}", host.log());
+        let output = &status["output"];
+        match expected {
+            Expected::Output(expected) => assert_eq!(*output, self.filled(expected), "{}", told()),
+            Expected::OutputThat(holds) => assert!(holds(output), "{}", told()),
+            Expected::Failure(_) => {}
+        }
+        let (runtime_status, failure) = match expected {
+            Expected::Failure(failure) => ("Failed", *failure),
+            _ => ("Completed", ""),
+        };
+        assert_eq!(status["runtimeStatus"], runtime_status, "{}", told());
+        assert!(output.to_string().contains(failure), "{}", told());
+        let history = host.history(&self.id).unwrap();
+        (status["customStatus"].clone(), comparable(self.case.function, history, &self.own_words()))
+    }
+
+    fn filled(&self, template: &Value) -> Value {
+        let own = self.own_words();
+        let text = own.iter().fold(template.to_string(), |text, (own, name)| text.replace(name, own));
+        serde_json::from_str(&text).expect("ids and addresses need no escape")
+    }
+
+    fn own_words(&self) -> [(&str, &'static str); 2] {
+        [(&self.id, ID), (&self.server, SERVER)]
+    }
+}

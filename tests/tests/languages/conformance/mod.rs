@@ -1,0 +1,153 @@
+//! One suite of orchestrations, in every language: every action, every failure; hot, cold, and with a host that is killed on the
+//! way. The histories must be those of the Rust guest, event by event.
+
+mod cases;
+mod comparable;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use dacapo_tests::clients::Switch;
+use dacapo_tests::host::{Host, HostOptions};
+use dacapo_tests::languages::{SUBJECTS, Subject};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use cases::{Case, Sight, cases};
+
+/// What every example shows.
+const TOUR: [&str; 4] = ["hello_sequence", "fan_out", "approval", "stubborn"];
+
+/// An instance as it is compared.
+type Seen = BTreeMap<&'static str, (Value, Vec<Value>)>;
+
+#[test]
+fn rust() {
+    conforms("rust");
+}
+
+#[test]
+fn javascript() {
+    conforms("javascript");
+}
+
+#[test]
+fn typescript_with_async_and_await() {
+    conforms("typescript");
+}
+
+#[test]
+fn python() {
+    conforms("python");
+}
+
+#[test]
+fn python_with_async_and_await() {
+    conforms("python-async");
+}
+
+#[test]
+fn go() {
+    conforms("go");
+}
+
+#[test]
+fn c() {
+    conforms("c");
+}
+
+#[test]
+fn cpp() {
+    conforms("cpp");
+}
+
+#[test]
+fn zig() {
+    conforms("zig");
+}
+
+#[test]
+fn assembly_script() {
+    conforms("assemblyscript");
+}
+
+#[test]
+fn kotlin() {
+    conforms("kotlin");
+}
+
+/// None is left out.
+#[test]
+fn every_subject_has_its_test() {
+    let tested = include_str!("mod.rs");
+    for subject in SUBJECTS {
+        assert!(tested.contains(&format!("conforms(\"{}\")", subject.name)), "{subject:?}");
+    }
+}
+
+/// Runs the cases three ways. All on one data directory, so that the apps are compiled once.
+fn conforms(name: &str) {
+    let subject = Subject::of(name);
+    let cases: Vec<Case> = cases().into_iter().filter(|case| subject.whole || TOUR.contains(&case.function)).collect();
+    let mut bench = Bench::new(&subject);
+    for way in [Way::Hot, Way::Cold, Way::Killed] {
+        let seen = bench.run(&cases, way);
+        for (name, (output, history)) in &seen {
+            let (expected_output, expected) = &reference()[name];
+            assert_eq!(output, expected_output, "{name}, {way:?}");
+            let [history, expected] = [history, expected].map(|events| serde_json::to_string_pretty(events).unwrap());
+            assert!(history == expected, "{name}, {way:?}: this history\n{history}\nis in Rust\n{expected}");
+        }
+    }
+}
+
+/// What the Rust guest does, hot.
+fn reference() -> &'static Seen {
+    static REFERENCE: OnceLock<Seen> = OnceLock::new();
+    REFERENCE.get_or_init(|| Bench::new(&SUBJECTS[0]).run(&cases(), Way::Hot))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Hot,
+    Cold,
+    /// Hot, by a host that is killed after all have been started, and again when all that had to happen has happened.
+    Killed,
+}
+
+/// A place to run the cases of one language.
+struct Bench {
+    apps: Vec<(String, Vec<u8>)>,
+    switch: Switch,
+    directory: TempDir,
+}
+
+impl Bench {
+    fn new(subject: &Subject) -> Self {
+        let apps = subject.built().unwrap_or_else(|why| panic!("{why:#}"));
+        Self { apps, switch: Switch::start().unwrap(), directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn run(&mut self, cases: &[Case], way: Way) -> Seen {
+        let mut host = self.host(way);
+        for (name, wasm) in &self.apps {
+            host.deploy(name, wasm).unwrap_or_else(|why| panic!("{why:#}\n{}", host.log()));
+        }
+        let sights: Vec<Sight> =
+            cases.iter().map(|case| case.begin(&host, format!("{way:?}-{}", case.name), &self.switch.authority)).collect();
+        if way == Way::Killed {
+            host.restart().unwrap();
+        }
+        sights.iter().for_each(|sight| sight.interfere(&host));
+        if way == Way::Killed {
+            host.restart().unwrap();
+        }
+        sights.iter().map(|sight| (sight.case.name, sight.end(&host))).collect()
+    }
+
+    fn host(&self, way: Way) -> Host {
+        let mut arguments = vec!["--allow-host".to_owned(), self.switch.authority.clone()];
+        arguments.extend((way == Way::Cold).then(|| "--no-heat".to_owned()));
+        Host::start(HostOptions { data: self.directory.path().to_owned(), arguments }).unwrap()
+    }
+}

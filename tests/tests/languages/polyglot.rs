@@ -1,0 +1,49 @@
+//! The print shop of `examples/polyglot`: one hub, four languages, a counter that all of them share.
+
+use dacapo_tests::host::Host;
+use dacapo_tests::languages::{self, Language};
+use serde_json::{Value, json};
+
+fn shop() -> (Host, tempfile::TempDir) {
+    let (host, directory) = Host::temporary(&[]).unwrap();
+    for (part, language) in [("typescript", Language::JavaScript), ("python", Language::Python), ("go", Language::Go)] {
+        let built = languages::build(language, &format!("examples/polyglot/{part}")).unwrap_or_else(|why| panic!("{why:#}"));
+        host.deploy(part, &std::fs::read(built).unwrap()).unwrap();
+    }
+    host.deploy_guest("example-polyglot-rust").unwrap();
+    (host, directory)
+}
+
+#[track_caller]
+fn output(host: &Host, name: &str, input: Value) -> Value {
+    let status = host.run(name, input).unwrap();
+    assert_eq!(status["runtimeStatus"], "Completed", "{status}\n{}", host.log());
+    status["output"].clone()
+}
+
+fn odometer(host: &Host) -> Value {
+    host.manage("GET", "entities/Odometer/press-1", None).unwrap().json()
+}
+
+/// An order, side by side with others; the host is killed in their midst. No sheet is lost, and none counted twice.
+#[test]
+fn orders_go_through_four_languages_and_share_a_counter() {
+    const ORDERS: usize = 12;
+    let (mut host, _directory) = shop();
+    let order = json!({ "customer": "Ada", "text": "Once upon a time", "copies": 120 });
+    let printed = output(&host, "print_order", order);
+    assert_eq!(printed, json!({ "customer": "Ada", "pages": 1, "cents": 472, "sheets": 120, "odometer": 120 }));
+    output(&host, "test_print", json!("press-1"));
+    assert_eq!(odometer(&host), 121);
+
+    let small = |number| json!({ "customer": format!("customer {number}"), "text": "A", "copies": 7 });
+    let ids: Vec<String> = (0..ORDERS).map(|number| host.start_new("print_order", small(number)).unwrap()).collect();
+    host.restart().unwrap();
+    for id in ids {
+        let status = host.wait(&id).unwrap();
+        assert_eq!(status["runtimeStatus"], "Completed", "{status}\n{}", host.log());
+    }
+    assert_eq!(odometer(&host), 121 + 7 * ORDERS);
+    output(&host, "close_day", json!("press-1"));
+    assert_eq!(odometer(&host), 0);
+}
