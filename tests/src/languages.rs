@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use crate::host::binary;
 use crate::packages::{self, lock};
@@ -148,16 +149,38 @@ impl Place {
     }
 
     fn build(&self, language: Language, out: &Path) -> Result<Output> {
+        self.install_dependencies(language)?;
         command(language, "build")?.arg(&self.source).arg("--out").arg(out).output().context("running `dacapo build`")
+    }
+
+    /// What an app in JavaScript depends on, its author installs: all but what the SDK stands in for.
+    fn install_dependencies(&self, language: Language) -> Result<()> {
+        const STOOD_IN_FOR: [&str; 2] = ["@azure/functions", "durable-functions"];
+        if language != Language::JavaScript || self.source.join("node_modules").exists() {
+            return Ok(());
+        }
+        let manifest: Value = serde_json::from_slice(&fs::read(self.source.join("package.json"))?)?;
+        let mut dependencies = manifest["dependencies"].as_object().into_iter().flatten();
+        if dependencies.all(|(name, _)| STOOD_IN_FOR.contains(&name.as_str())) {
+            return Ok(());
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-package-lock", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        packages::run(npm.arg("--loglevel=error").current_dir(&self.source))
     }
 }
 
 /// `dacapo VERB`, which finds the tool chain of a language.
 pub fn command(language: Language, verb: &str) -> Result<Command> {
     let mut command = Command::new(binary()?);
-    command.arg(verb).arg("--tools").arg(workspace().join(format!("target/toolchains/{language:?}")));
+    command.arg(verb).arg("--tools").arg(tools_of(language));
     command.env("PATH", path_with_toolchains(language)?).stdin(Stdio::null());
     Ok(command)
+}
+
+/// Where the builder of a language keeps what it installs.
+pub fn tools_of(language: Language) -> PathBuf {
+    workspace().join(format!("target/toolchains/{language:?}"))
 }
 
 /// The search path, with what the language needs before everything else.

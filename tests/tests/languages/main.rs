@@ -3,5 +3,6 @@
 mod bad_input;
 mod conformance;
 mod new_apps;
+mod patterns;
 mod polyglot;
 mod sdks;

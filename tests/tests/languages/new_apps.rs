@@ -8,47 +8,47 @@ use clap::ValueEnum as _;
 use dacapo::build::Template;
 use dacapo_tests::guests::quiet;
 use dacapo_tests::host::{Host, binary};
-use dacapo_tests::languages::{Language, path_with_toolchains};
+use dacapo_tests::languages::{Language, path_with_toolchains, tools_of};
 use dacapo_tests::workspace;
 use serde_json::json;
 
 #[test]
 fn rust() {
-    works(Template::Rust, None);
+    works(Template::Rust, Language::Rust);
 }
 
 #[test]
 fn typescript() {
-    works(Template::TypeScript, Some(Language::JavaScript));
+    works(Template::TypeScript, Language::JavaScript);
 }
 
 #[test]
 fn javascript() {
-    works(Template::JavaScript, Some(Language::JavaScript));
+    works(Template::JavaScript, Language::JavaScript);
 }
 
 #[test]
 fn python() {
-    works(Template::Python, Some(Language::Python));
+    works(Template::Python, Language::Python);
 }
 
 #[test]
 fn go() {
-    works(Template::Go, Some(Language::Go));
+    works(Template::Go, Language::Go);
 }
 
 #[test]
 fn c() {
-    works(Template::C, Some(Language::C));
+    works(Template::C, Language::C);
 }
 
-fn works(template: Template, language: Option<Language>) {
+fn works(template: Template, language: Language) {
     let directory = tempfile::tempdir().unwrap();
     let bench = Bench::new(directory.path(), language);
     let name = template.to_possible_value().expect("none is hidden");
     bench.dacapo(&["new", "my-app", "--language", name.get_name()]);
     let folder = directory.path().join("my-app");
-    if language.is_none() {
+    if language == Language::Rust {
         // The packages that this repository was built with.
         std::fs::copy(workspace().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     }
@@ -72,13 +72,9 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(folder: &'a Path, language: Option<Language>) -> Self {
-        let path = match language {
-            Some(language) => path_with_toolchains(language).unwrap(),
-            None => std::env::var_os("PATH").unwrap(),
-        };
-        let name = language.map_or_else(|| "Rust".to_owned(), |language| format!("{language:?}"));
-        let tools = workspace().join("target/toolchains").join(name);
+    fn new(folder: &'a Path, language: Language) -> Self {
+        let path = path_with_toolchains(language).unwrap();
+        let tools = tools_of(language);
         Self { folder, path, tools: tools.to_str().unwrap().to_owned() }
     }
 
