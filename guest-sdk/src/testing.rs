@@ -119,9 +119,12 @@ enum Callee {
 }
 
 struct Answer {
-    give: Box<dyn FnMut(&str) -> Result<String>>,
+    give: Box<Give>,
     takes: Duration,
 }
+
+/// From the input of a call to its outcome, both as JSON.
+type Give = dyn FnMut(&str) -> Result<String>;
 
 struct Event {
     at: Timestamp,
@@ -305,11 +308,11 @@ impl Script {
 impl<T> ScriptedRun<T> {
     /// The activities that it called, with their inputs.
     pub fn calls(&self) -> Vec<(&str, &Value)> {
-        let call = |action| match action {
-            &Action::CallActivity { ref name, ref input, .. } => Some((name.as_str(), input)),
+        let calls = self.actions.iter().filter_map(|action| match action {
+            Action::CallActivity { name, input, .. } => Some((name.as_str(), input)),
             _ => None,
-        };
-        self.actions.iter().filter_map(call).collect()
+        });
+        calls.collect()
     }
 }
 
