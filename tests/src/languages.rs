@@ -13,6 +13,9 @@ use crate::host::binary;
 use crate::packages::{self, lock};
 use crate::workspace;
 
+const JAVA_ADVICE: &str = "The tests of Kotlin need Java 17 or newer, as `java` on the path, for its compiler. \
+                           On Debian: apt-get install openjdk-17-jre-headless";
+
 /// A language, or a way to write in it, with the apps that show what it can.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject {
@@ -167,6 +170,10 @@ pub fn path_with_toolchains(language: Language) -> Result<OsString> {
         }
         Language::AssemblyScript | Language::Kotlin => vec![packages::node("toolchains/node")?.join("node_modules/.bin")],
     };
+    if language == Language::Kotlin {
+        let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
+        ensure!(java.is_ok_and(|status| status.success()), "{JAVA_ADVICE}");
+    }
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     Ok(std::env::join_paths(path)?)
 }
