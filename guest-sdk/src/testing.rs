@@ -119,9 +119,12 @@ enum Callee {
 }
 
 struct Answer {
-    give: Box<dyn FnMut(&str) -> Result<String>>,
+    give: Box<Give>,
     takes: Duration,
 }
+
+/// From the input of a call to its outcome, both as JSON.
+type Give = dyn FnMut(&str) -> Result<String>;
 
 struct Event {
     at: Timestamp,
@@ -137,6 +140,12 @@ impl Default for Script {
 
 impl Script {
     /// A script in which nothing happens. It begins at 2026-01-01T00:00:00Z, and the instance is called `test`.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// let script = Script::new();
+    /// ```
     pub fn new() -> Self {
         const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
         Self {
@@ -151,6 +160,12 @@ impl Script {
     }
 
     /// When it begins. To be said before events are.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// let script = Script::new().start_at("2026-12-24T18:00:00Z".parse().unwrap());
+    /// ```
     #[must_use]
     pub fn start_at(mut self, start: Timestamp) -> Self {
         self.start = start;
@@ -158,6 +173,12 @@ impl Script {
     }
 
     /// The id of the instance.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// let script = Script::new().instance_id("order-17");
+    /// ```
     #[must_use]
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
         self.instance_id = id.into();
@@ -165,6 +186,12 @@ impl Script {
     }
 
     /// The version that the instance was started with.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// let script = Script::new().version("2.1");
+    /// ```
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = version.into();
@@ -172,6 +199,12 @@ impl Script {
     }
 
     /// The orchestration that called.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// let script = Script::new().parent("orders", "orders-7");
+    /// ```
     #[must_use]
     pub fn parent(mut self, name: impl Into<String>, instance_id: impl Into<String>) -> Self {
         self.parent = Some(Parent { name: name.into(), instance_id: instance_id.into() });
@@ -179,6 +212,13 @@ impl Script {
     }
 
     /// What an activity gives: often the activity itself, `.activity::<reserve>(reserve)`.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// # #[activity] fn double(number: u64) -> u64 { 2 * number }
+    /// let script = Script::new().activity::<double>(|number| Ok(double(number)));
+    /// ```
     #[must_use]
     pub fn activity<A: Activity>(self, answer: impl FnMut(A::Input) -> Result<A::Output> + 'static) -> Self
     where
@@ -189,6 +229,15 @@ impl Script {
     }
 
     /// What an activity of another app gives.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// let script = Script::new().activity_named("charge", |cents: u64| match cents {
+    ///     0 => Err(Failure::new("NothingToCharge", "it is for free")),
+    ///     cents => Ok(format!("charged {cents}")),
+    /// });
+    /// ```
     #[must_use]
     pub fn activity_named<I: DeserializeOwned, O: Serialize>(
         self,
@@ -199,6 +248,13 @@ impl Script {
     }
 
     /// What a sub-orchestration gives.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// # #[orchestrator] async fn child(ctx: Context, number: u64) -> Result<u64> { Ok(number) }
+    /// let script = Script::new().sub_orchestrator::<child>(|number| Ok(number + 1));
+    /// ```
     #[must_use]
     pub fn sub_orchestrator<C: Orchestrator>(self, answer: impl FnMut(C::Input) -> Result<C::Output> + 'static) -> Self
     where
@@ -209,6 +265,12 @@ impl Script {
     }
 
     /// What a sub-orchestration of another app gives.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// let script = Script::new().sub_orchestrator_named("pack", |item: String| Ok(format!("a parcel with {item}")));
+    /// ```
     #[must_use]
     pub fn sub_orchestrator_named<I: DeserializeOwned, O: Serialize>(
         self,
@@ -219,6 +281,15 @@ impl Script {
     }
 
     /// What calls of the entities of a name give.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// let script = Script::new().entity("Counter", |call| match call.operation.as_str() {
+    ///     "get" => Ok(7),
+    ///     other => Err(Failure::new("OperationNotFound", other)),
+    /// });
+    /// ```
     #[must_use]
     pub fn entity<O: Serialize>(self, name: &str, mut answer: impl FnMut(EntityCall) -> Result<O> + 'static) -> Self {
         let give = move |(key, operation, input)| answer(EntityCall { key, operation, input });
@@ -226,12 +297,26 @@ impl Script {
     }
 
     /// What HTTP requests give. A request is as the host gets it: `method`, `uri`, `headers`, `content`.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// # use dacapo_sdk::HttpResponse;
+    /// let script = Script::new().http(|request| Ok(HttpResponse::new(200, request["uri"].to_string())));
+    /// ```
     #[must_use]
     pub fn http(self, answer: impl FnMut(Value) -> Result<HttpResponse> + 'static) -> Self {
         self.answer(Callee::Http, answer)
     }
 
     /// How long each attempt takes of what was answered last.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// # #[activity] fn double(number: u64) -> u64 { 2 * number }
+    /// let script = Script::new().activity::<double>(|number| Ok(double(number))).takes(Duration::from_secs(60));
+    /// ```
     #[must_use]
     pub fn takes(mut self, duration: Duration) -> Self {
         let answer = self.last.as_ref().and_then(|last| self.answers.get_mut(last));
@@ -240,12 +325,24 @@ impl Script {
     }
 
     /// Raises an event, before the orchestrator begins to run.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// let script = Script::new().event("Approval", true);
+    /// ```
     #[must_use]
     pub fn event(self, name: &str, data: impl Serialize) -> Self {
         self.event_after(Duration::ZERO, name, data)
     }
 
     /// Raises an event, so long after the start.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// let script = Script::new().event_after(Duration::from_secs(60), "Approval", true);
+    /// ```
     #[must_use]
     pub fn event_after(mut self, after: Duration, name: &str, data: impl Serialize) -> Self {
         let data = serde_json::to_string(&data).expect("the data of the event can be written as JSON");
@@ -254,6 +351,20 @@ impl Script {
     }
 
     /// Runs an orchestrator to its end.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// #[orchestrator]
+    /// async fn wait(ctx: Context, minutes: u64) -> Result<u64> {
+    ///     ctx.create_timer(Duration::from_secs(60 * minutes)).await?;
+    ///     Ok(minutes)
+    /// }
+    ///
+    /// let run = Script::new().run::<wait>(5);
+    /// assert_eq!(run.output.unwrap(), 5);
+    /// assert_eq!(run.elapsed, Duration::from_secs(300));
+    /// ```
     pub fn run<O: Orchestrator + Registered>(self, input: O::Input) -> ScriptedRun<O::Output>
     where
         O::Input: Serialize,
@@ -304,12 +415,25 @@ impl Script {
 
 impl<T> ScriptedRun<T> {
     /// The activities that it called, with their inputs.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::Script;
+    /// # #[activity] fn double(number: u64) -> u64 { 2 * number }
+    /// #[orchestrator]
+    /// async fn twice(ctx: Context, number: u64) -> Result<u64> {
+    ///     ctx.call_activity::<double>(number).await
+    /// }
+    ///
+    /// let run = Script::new().activity::<double>(|number| Ok(double(number))).run::<twice>(4);
+    /// assert_eq!(run.calls(), [("double", &serde_json::json!(4))]);
+    /// ```
     pub fn calls(&self) -> Vec<(&str, &Value)> {
-        let call = |action| match action {
-            &Action::CallActivity { ref name, ref input, .. } => Some((name.as_str(), input)),
+        let calls = self.actions.iter().filter_map(|action| match action {
+            Action::CallActivity { name, input, .. } => Some((name.as_str(), input)),
             _ => None,
-        };
-        self.actions.iter().filter_map(call).collect()
+        });
+        calls.collect()
     }
 }
 

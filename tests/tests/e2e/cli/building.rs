@@ -190,7 +190,8 @@ fn a_developer_changes_an_app_while_it_runs() {
 fn a_host_that_runs_already_is_used() {
     let directory = app();
     let (host, _data) = Host::temporary(&[]).unwrap();
-    let mut child = dacapo(&["dev", "app", "--server", host.url()], directory.path()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = dacapo(&["dev", "app", "--server", host.url()], directory.path());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.contains("with hello, say_hello")));
     assert_eq!(host.run("hello", json!("Ada")).unwrap()["output"], json!(["Hello", "Ada"]));
