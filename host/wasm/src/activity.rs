@@ -142,12 +142,7 @@ impl ActivityInstance {
         })
     }
 
-    async fn run_untimed(
-        mut self,
-        terms: Terms,
-        entry: &Entry<Activity>,
-        call: &ActivityCall,
-    ) -> (TaskOutcome, Option<Self>) {
+    async fn run_untimed(mut self, terms: Terms, entry: &Entry<Activity>, call: &ActivityCall) -> (TaskOutcome, Option<Self>) {
         let policy = terms.policy.clone();
         let returned = self.call(terms, entry, call).await;
         if let Some(wasi) = &self.store.data().wasi {
@@ -165,18 +160,15 @@ impl ActivityInstance {
         (outcome, self.can_go_on().then_some(self))
     }
 
-    async fn call(
-        &mut self,
-        terms: Terms,
-        entry: &Entry<Activity>,
-        call: &ActivityCall,
-    ) -> wasmtime::Result<bindings::Returned> {
-        self.store.data_mut().begin(terms, call);
+    async fn call(&mut self, terms: Terms, entry: &Entry<Activity>, call: &ActivityCall) -> wasmtime::Result<bindings::Returned> {
         // Time bounds an activity, not fuel. But a busy loop must let go now and then, so that others run and the
         // deadline can strike.
         self.store.set_fuel(u64::MAX)?;
         let made = match self.made {
-            Some(made) => made,
+            Some(made) => {
+                self.store.data_mut().begin_another(terms, call);
+                made
+            }
             None => {
                 let run = entry.open(&mut self.store).await?;
                 *self.made.insert(Made { run, memory: self.store.data().limiter.used() })
@@ -225,8 +217,8 @@ impl Activity {
         Ok(store)
     }
 
-    /// A call begins, perhaps after others.
-    fn begin(&mut self, terms: Terms, call: &ActivityCall) {
+    /// A call begins where another one has ended.
+    fn begin_another(&mut self, terms: Terms, call: &ActivityCall) {
         *self.source.call() = Call::new(call, &self.policy);
         self.outbound = Outbound::new(terms);
         self.limiter.forget_refusal();

@@ -99,9 +99,7 @@ impl ModuleError {
     /// A core module imports what is neither of the contract nor of WASI.
     pub(crate) fn unlinked(import: &str) -> Self {
         let reason = match import.starts_with("env::") || import.starts_with("GOT.") {
-            true => {
-                "it was left for somebody else to link. Link what defines it, or build for a target that does without"
-            }
+            true => "it was left for somebody else to link. Link what defines it, or build for a target that does without",
             false => "the module does not say that it is part of the contract or of WASI",
         };
         Self::UnknownImport { import: import.to_owned(), reason: reason.to_owned() }

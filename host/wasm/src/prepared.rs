@@ -167,11 +167,7 @@ struct Described {
 }
 
 /// Asks the component for its functions, in an orchestrator's world with an execution that is thrown away.
-fn describe_in(
-    most: &GuestLimits,
-    engine: &Engine,
-    describe: &Entry<Deterministic>,
-) -> Result<Described, DeployError> {
+fn describe_in(most: &GuestLimits, engine: &Engine, describe: &Entry<Deterministic>) -> Result<Described, DeployError> {
     // What a tenant may have by default, whatever the host could give: `describe` only lists names.
     let policy = Arc::new(Policy { limits: GuestLimits::default().within(most), ..Policy::default() });
     let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))), BetweenSlices::default());

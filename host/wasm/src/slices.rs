@@ -40,7 +40,9 @@ pub(crate) enum Rest<T> {
     /// It waits for something.
     Waits,
     /// It has computed for longer than its fuel may last. It must not go on.
-    Overdue { most: Duration },
+    Overdue {
+        most: Duration,
+    },
 }
 
 /// The processor time that the fuel of a turn or an operation may last.

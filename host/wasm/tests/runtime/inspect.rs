@@ -63,12 +63,20 @@ fn what_does_not_fit_is_told_in_sentences() {
         (
             wat::parse_str(r#"(module (import "env" "abort" (func)) (import "env" "now" (func)))"#).unwrap(),
             Some(FileKind::CoreModule),
-            &["does not export `describe`", "does not export `memory`", "does not export `cabi_realloc`", "`env::abort`", "`env::now`"],
+            &[
+                "does not export `describe`",
+                "does not export `memory`",
+                "does not export `cabi_realloc`",
+                "`env::abort`",
+                "`env::now`",
+            ],
         ),
         (without("cabi_realloc"), Some(FileKind::CoreModule), &["does not export `cabi_realloc`"]),
         (
-            wat::parse_str(r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (func (export "_start")))"#)
-                .unwrap(),
+            wat::parse_str(
+                r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (func (export "_start")))"#,
+            )
+            .unwrap(),
             Some(FileKind::CoreModuleWithPreview1),
             &["is a program (it exports `_start`)"],
         ),
