@@ -520,6 +520,7 @@ static const char *unescape(const char *at, char **to) {
         return at + 1;
     }
     long code = hexadecimal(at + 1);
+    if (code <= 0) return NULL;
     at += 5;
     if (code >= 0xd800 && code < 0xdc00 && at[0] == '\\' && at[1] == 'u') {
         long low = hexadecimal(at + 2);
@@ -527,7 +528,7 @@ static const char *unescape(const char *at, char **to) {
         code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
         at += 6;
     }
-    if (code <= 0 || (code >= 0xd800 && code < 0xe000)) return NULL;
+    if (code >= 0xd800 && code < 0xe000) return NULL;
     *to = put_utf8(*to, code);
     return at;
 }

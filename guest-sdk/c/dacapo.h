@@ -255,7 +255,7 @@ void dacapo_log(dacapo_level level, const char *message);
 #define DACAPO_PANIC(message) dacapo_panic(__FILE__, __LINE__, message)
 DACAPO_NO_RETURN void dacapo_panic(const char *file, int line, const char *message);
 
-/* Memory that is freed when the run has ended. Never NULL. */
+/* Memory, aligned to 8 bytes, that is freed when the run has ended. Never NULL. */
 void *dacapo_alloc(size_t size);
 
 /* A text, as printf writes it. */

@@ -13,7 +13,8 @@
 ///     DACAPO_APP(dacapo::orchestrator<hello>("hello"), dacapo::activity<say_hello>("say_hello"))
 ///
 /// A function takes its input, or nothing, and returns a result. Inputs and outputs are any types that dacapo::json knows.
-/// There are no exceptions: an error is the other half of a result.
+/// There are no exceptions: an error is the other half of a result. What has no types is called as in C: dacapo_log,
+/// dacapo_new_guid, dacapo_instance_id.
 #pragma once
 
 #include <array>
@@ -70,7 +71,7 @@ struct json;
 /// Writes a value as JSON.
 template <class T>
 std::string to_json(const T &value) {
-    return json<std::decay_t<T>>::write(value);
+    return json<std::decay_t<const T>>::write(value);
 }
 
 /// Reads a value from JSON; nothing if that holds something else.
@@ -315,8 +316,20 @@ task<T> call_sub_orchestrator(const std::string &name, const In &input = {}, con
         dacapo_call_sub_orchestrator(name.c_str(), to_json(input).c_str(), id, detail::c_retry_policy(retry).get()));
 }
 
+/// A moment, as the host counts.
+using moment = std::chrono::sys_time<milliseconds>;
+
+/// The current time. It stands still between waits, and is the same again on replay.
+inline moment now() {
+    return moment(milliseconds(static_cast<std::int64_t>(dacapo_current_time())));
+}
+
 inline task<none> create_timer(milliseconds duration) {
     return task<none>(dacapo_create_timer(detail::count(duration)));
+}
+
+inline task<none> create_timer_at(moment fire_at) {
+    return task<none>(dacapo_create_timer_at(detail::count(fire_at.time_since_epoch())));
 }
 
 template <class T = none>
@@ -327,6 +340,18 @@ task<T> wait_for_external_event(const std::string &name) {
 template <class T = raw>
 task<T> call_http(const std::string &request) {
     return task<T>(dacapo_call_http(request.c_str()));
+}
+
+/// Starts an orchestration that runs on its own, and returns its instance id.
+template <class In = none>
+std::string start_orchestration(const std::string &name, const In &input = {}, const std::optional<std::string> &instance_id = {}) {
+    return dacapo_start_orchestration(name.c_str(), to_json(input).c_str(), instance_id ? instance_id->c_str() : nullptr);
+}
+
+/// Raises an external event for another instance.
+template <class T = none>
+void send_event(const std::string &instance_id, const std::string &name, const T &data = {}) {
+    dacapo_send_event(instance_id.c_str(), name.c_str(), to_json(data).c_str());
 }
 
 template <class In>
@@ -356,6 +381,12 @@ task<T> call_entity(const entity_id &entity, const std::string &operation, const
 template <class In = none>
 void signal_entity(const entity_id &entity, const std::string &operation, const In &input = {}) {
     dacapo_signal_entity(entity.c(), operation.c_str(), to_json(input).c_str());
+}
+
+template <class In = none>
+void signal_entity_at(moment deliver_at, const entity_id &entity, const std::string &operation, const In &input = {}) {
+    const double at = detail::count(deliver_at.time_since_epoch());
+    dacapo_signal_entity_at(entity.c(), operation.c_str(), to_json(input).c_str(), at);
 }
 
 /// A critical section, which ends when this goes out of scope.

@@ -38,15 +38,15 @@ func Activity[In, Out any](name string, run func(ctx *ActivityContext, in In) (O
 
 // apply runs a function from JSON to JSON.
 func apply[In, Out any](name, input string, run func(In) (Out, error)) (string, error) {
-	var in In
-	if err := decodeInput(name, input, &in); err != nil {
+	in, err := decode[In](input, failureInvalidInput, "the input of `"+name+"`")
+	if err != nil {
 		return "", err
 	}
 	out, err := run(in)
 	if err != nil {
 		return "", err
 	}
-	return encodeOutput(name, out)
+	return encodeOutput(out, "the output of `"+name+"`")
 }
 
 func settle(output string, err error) (string, *contract.Failure) {

@@ -2,7 +2,6 @@ package dacapo
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -35,7 +34,7 @@ func CallActivity[R any](ctx *Context, name string, input any, options ...Activi
 		option.callActivity(&with)
 	}
 	task := ctx.host.CallActivity(name, text, with.retry)
-	return scheduled(ctx, task, decodeOutput[R](failureInvalidOutput, fmt.Sprintf("the output of `%s`", name)))
+	return scheduled[R](ctx, task, failureInvalidOutput, "the output of `"+name+"`")
 }
 
 // CallSubOrchestrator schedules a child orchestration. It fails with "InstanceAlreadyExists" if the [InstanceID] that it
@@ -50,14 +49,14 @@ func CallSubOrchestrator[R any](ctx *Context, name string, input any, options ..
 		option.callSubOrchestrator(&with)
 	}
 	task := ctx.host.CallSubOrchestrator(name, text, with.instanceID, with.retry)
-	return scheduled(ctx, task, decodeOutput[R](failureInvalidOutput, fmt.Sprintf("the output of `%s`", name)))
+	return scheduled[R](ctx, task, failureInvalidOutput, "the output of `"+name+"`")
 }
 
 // WaitForExternalEvent waits for the next unread event of that name (compared ignoring case). Events that came earlier
 // were kept. [Task.AwaitFor] bounds the wait.
 func WaitForExternalEvent[R any](ctx *Context, name string) *Task[R] {
 	task := ctx.host.WaitForExternalEvent(name)
-	return scheduled(ctx, task, decodeOutput[R](failureInvalidEventData, fmt.Sprintf("the data of the event `%s`", name)))
+	return scheduled[R](ctx, task, failureInvalidEventData, "the data of the event `"+name+"`")
 }
 
 // CreateTimer schedules a timer. Any duration is fine, years too.
@@ -71,7 +70,7 @@ func (ctx *Context) CreateTimerAt(fireAt time.Time) *Timer {
 }
 
 func (ctx *Context) createTimer(fireAt float64) *Timer {
-	return scheduled(ctx, ctx.host.CreateTimer(fireAt), decodeOutput[struct{}](failureInvalidOutput, "the output of a timer"))
+	return scheduled[struct{}](ctx, ctx.host.CreateTimer(fireAt), failureInvalidOutput, "the output of a timer")
 }
 
 // Sleep waits so long, durably.
@@ -120,18 +119,18 @@ func (ctx *Context) Version() string { return ctx.host.Version() }
 func (ctx *Context) IsReplaying() bool { return ctx.host.IsReplaying() }
 
 // InstanceID is the id of this instance.
-func (e effects) InstanceID() string { return e.host.InstanceID() }
+func (ctx *effects) InstanceID() string { return ctx.host.InstanceID() }
 
 // Now is the current time. It stands still between waits, and is the same again on replay.
-func (e effects) Now() time.Time {
-	return time.UnixMilli(int64(e.host.CurrentTime())).UTC()
+func (ctx *effects) Now() time.Time {
+	return time.UnixMilli(int64(ctx.host.CurrentTime())).UTC()
 }
 
 // NewGUID is a new unique id, the same again on replay.
-func (e effects) NewGUID() string { return e.host.NewGUID() }
+func (ctx *effects) NewGUID() string { return ctx.host.NewGUID() }
 
 // Rand gives random numbers, the same again on replay. Not for secrets.
-func (e effects) Rand() *rand.Rand { return rand.New(source{e.host}) }
+func (ctx *effects) Rand() *rand.Rand { return rand.New(source{ctx.host}) }
 
 type source struct{ host contract.Host }
 
@@ -140,7 +139,7 @@ func (s source) Uint64() uint64 {
 }
 
 // StartOrchestration starts an orchestration that runs on its own, and returns its instance id.
-func (e effects) StartOrchestration(name string, input any, options ...StartOption) (string, error) {
+func (ctx *effects) StartOrchestration(name string, input any, options ...StartOption) (string, error) {
 	text, err := encodeInput(input)
 	if err != nil {
 		return "", err
@@ -149,14 +148,14 @@ func (e effects) StartOrchestration(name string, input any, options ...StartOpti
 	for _, option := range options {
 		option.startOrchestration(&with)
 	}
-	return e.host.StartOrchestration(name, text, with.instanceID), nil
+	return ctx.host.StartOrchestration(name, text, with.instanceID), nil
 }
 
 // SendEvent raises an external event for another instance. One that does not exist ignores it.
-func (e effects) SendEvent(instanceID, name string, data any) error {
+func (ctx *effects) SendEvent(instanceID, name string, data any) error {
 	text, err := encodeInput(data)
 	if err == nil {
-		e.host.SendEvent(instanceID, name, text)
+		ctx.host.SendEvent(instanceID, name, text)
 	}
 	return err
 }

@@ -13,10 +13,14 @@ import (
 	"dacapo.dev/sdk/dacapotest"
 )
 
-// orchestrator registers the orchestrator of one test, under the name of the test.
+var registered int
+
+// orchestrator registers the orchestrator of one test, under a name of its own.
 func orchestrator[In, Out any](t *testing.T, run func(ctx *dacapo.Context, in In) (Out, error)) string {
-	dacapo.Orchestrator(t.Name(), run)
-	return t.Name()
+	registered++
+	name := fmt.Sprintf("%s-%d", t.Name(), registered)
+	dacapo.Orchestrator(name, run)
+	return name
 }
 
 func expect[T any](t *testing.T, run *dacapotest.Run, want T) {
@@ -134,12 +138,12 @@ func TestAPanicNamesTheLine(t *testing.T) {
 }
 
 func TestWhatIsNotJSONOrOfAnotherTypeIsAFailure(t *testing.T) {
-	dacapo.Activity("TestDecode", func(*dacapo.ActivityContext, int) (any, error) { return make(chan int), nil })
-	run := dacapotest.RunActivity(t, "TestDecode", "five", 1)
+	name := orchestrator(t, func(*dacapo.Context, int) (any, error) { return make(chan int), nil })
+	run := dacapotest.NewScript().Run(t, name, "five")
 	if run.Failure == nil || run.Failure.Type != "InvalidInput" || !run.Failure.NotRetriable {
 		t.Errorf("got %+v", run.Failure)
 	}
-	run = dacapotest.RunActivity(t, "TestDecode", 5, 1)
+	run = dacapotest.NewScript().Run(t, name, 5)
 	if run.Failure == nil || run.Failure.Type != "InvalidOutput" {
 		t.Errorf("got %+v", run.Failure)
 	}
@@ -160,6 +164,22 @@ func (c *counter) add(ctx *dacapo.EntityContext, amount int) (int, error) {
 
 func init() {
 	dacapo.Entity("counter", dacapo.Operation("add", (*counter).add))
+	dacapo.Activity("send", func(ctx *dacapo.ActivityContext, address string) (string, error) {
+		ctx.Log().Warn("sending", "attempt", ctx.Attempt())
+		links, err := ctx.Links(ctx.InstanceID())
+		if err != nil || address == "" {
+			return "", errors.Join(err, errors.New("nobody to send to"))
+		}
+		return fmt.Sprintf("%s: %s-%d", address, links.ID, ctx.TaskID()), nil
+	})
+}
+
+func TestAnActivityKnowsItsCall(t *testing.T) {
+	expect(t, dacapotest.RunActivity(t, "send", "ada", 2), "ada: test-0")
+	run := dacapotest.RunActivity(t, "send", "", 1)
+	if run.Failure == nil || run.Failure.Message != "nobody to send to" || run.Failure.NotRetriable {
+		t.Errorf("got %+v", run.Failure)
+	}
 }
 
 func TestAnOperationChangesTheState(t *testing.T) {

@@ -2,6 +2,7 @@ package dacapo
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ func (id EntityID) String() string {
 // Operations are found ignoring case. Without one of the name "delete" there is an operation of that name, which deletes
 // the state. An operation never waits; one that fails changes nothing.
 func Entity[State any](name string, operations ...EntityOperation[State]) {
-	operations = append(operations, Operation("delete", deleteState[State]))
+	operations = append(slices.Clip(operations), Operation("delete", deleteState[State]))
 	contract.Register(contract.Function{
 		Name: name,
 		Kind: contract.Entity,
@@ -79,14 +80,15 @@ func operate[State any](ctx *EntityContext, operations []EntityOperation[State])
 	}
 	var state State
 	if ctx.wanted.State != nil {
-		if err := decodeInput("the state of "+ctx.ID().String(), *ctx.wanted.State, &state); err != nil {
+		state, err = decode[State](*ctx.wanted.State, failureInvalidInput, "the state of "+ctx.ID().String())
+		if err != nil {
 			return result, err
 		}
 	}
 	if result.Output, err = operation.run(&state, ctx); err != nil || ctx.deleted {
 		return result, err
 	}
-	after, err := encodeOutput(ctx.ID().String(), &state)
+	after, err := encodeOutput(&state, "the state of "+ctx.ID().String())
 	result.State = &after
 	return result, err
 }
@@ -133,24 +135,24 @@ func CallEntity[R any](ctx *Context, entity EntityID, operation string, input an
 		return failed[R](ctx, err)
 	}
 	task := ctx.host.CallEntity(contract.EntityID(entity), operation, text)
-	return scheduled(ctx, task, decodeOutput[R](failureInvalidOutput, fmt.Sprintf("the result of `%s` of %s", operation, entity)))
+	return scheduled[R](ctx, task, failureInvalidOutput, fmt.Sprintf("the result of `%s` of %s", operation, entity))
 }
 
 // SignalEntity sends a one-way operation to an entity.
-func (e effects) SignalEntity(entity EntityID, operation string, input any) error {
-	return e.signal(entity, operation, input, nil)
+func (ctx *effects) SignalEntity(entity EntityID, operation string, input any) error {
+	return ctx.signal(entity, operation, input, nil)
 }
 
 // SignalEntityAt sends a one-way operation that is not run before a moment.
-func (e effects) SignalEntityAt(entity EntityID, operation string, input any, at time.Time) error {
+func (ctx *effects) SignalEntityAt(entity EntityID, operation string, input any, at time.Time) error {
 	moment := float64(at.UnixMilli())
-	return e.signal(entity, operation, input, &moment)
+	return ctx.signal(entity, operation, input, &moment)
 }
 
-func (e effects) signal(entity EntityID, operation string, input any, at *float64) error {
+func (ctx *effects) signal(entity EntityID, operation string, input any, at *float64) error {
 	text, err := encodeInput(input)
 	if err == nil {
-		e.host.SignalEntity(contract.EntityID(entity), operation, text, at)
+		ctx.host.SignalEntity(contract.EntityID(entity), operation, text, at)
 	}
 	return err
 }
@@ -174,7 +176,7 @@ func (ctx *Context) Lock(entities ...EntityID) *Task[*Lock] {
 	for i, entity := range entities {
 		ids[i] = contract.EntityID(entity)
 	}
-	return scheduled(ctx, ctx.host.LockEntities(ids), func(string) (*Lock, error) { return &Lock{ctx.host}, nil })
+	return translated(ctx, ctx.host.LockEntities(ids), func(string) (*Lock, error) { return &Lock{ctx.host}, nil })
 }
 
 // Unlock ends the critical section. It returns false, and does nothing, if that is over.

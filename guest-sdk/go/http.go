@@ -1,7 +1,6 @@
 package dacapo
 
 import (
-	"fmt"
 	"strings"
 	"time"
 )
@@ -60,6 +59,5 @@ func (ctx *Context) CallHTTP(request HTTPRequest) *Task[HTTPResponse] {
 	if err != nil {
 		return failed[HTTPResponse](ctx, err)
 	}
-	what := fmt.Sprintf("the response of %s", request.URI)
-	return scheduled(ctx, ctx.host.CallHTTP(text), decodeOutput[HTTPResponse](failureInvalidOutput, what))
+	return scheduled[HTTPResponse](ctx, ctx.host.CallHTTP(text), failureInvalidOutput, "the response of "+request.URI)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"dacapo.dev/sdk/internal/contract"
 )
@@ -12,22 +13,28 @@ import (
 const LevelTrace = slog.LevelDebug - 4
 
 // Log writes to the host's log. From an orchestrator each line is written once, not once per replay.
-func (e effects) Log() *slog.Logger { return newLogger(e.host) }
+func (ctx *effects) Log() *slog.Logger { return newLogger(ctx.host) }
 
 // Log writes to the host's log.
 func (ctx *ActivityContext) Log() *slog.Logger { return newLogger(ctx.host) }
 
 func newLogger(host contract.Host) *slog.Logger {
-	line := new(strings.Builder)
-	attributes := slog.NewTextHandler(line, &slog.HandlerOptions{Level: LevelTrace, ReplaceAttr: attributesOnly})
+	line := new(line)
+	attributes := slog.NewTextHandler(&line.attributes, &slog.HandlerOptions{ReplaceAttr: attributesOnly})
 	return slog.New(handler{host, line, attributes})
 }
 
-// handler gives the host lines of the message and the attributes. It keeps time and level itself.
+// handler gives the host lines of the message and the attributes. The host keeps time and level itself.
 type handler struct {
 	host       contract.Host
-	line       *strings.Builder
+	line       *line
 	attributes slog.Handler
+}
+
+// line is where the attributes of one record are written.
+type line struct {
+	mutex      sync.Mutex
+	attributes strings.Builder
 }
 
 func attributesOnly(groups []string, attribute slog.Attr) slog.Attr {
@@ -43,11 +50,13 @@ func attributesOnly(groups []string, attribute slog.Attr) slog.Attr {
 func (h handler) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h handler) Handle(ctx context.Context, record slog.Record) error {
-	h.line.Reset()
+	h.line.mutex.Lock()
+	defer h.line.mutex.Unlock()
+	h.line.attributes.Reset()
 	if err := h.attributes.Handle(ctx, record); err != nil {
 		return err
 	}
-	h.host.Log(levelOf(record.Level), strings.TrimSpace(record.Message+" "+h.line.String()))
+	h.host.Log(levelOf(record.Level), strings.TrimSpace(record.Message+" "+h.line.attributes.String()))
 	return nil
 }
 

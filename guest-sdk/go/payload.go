@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 )
 
 // encode writes a value as JSON, as the other SDKs do: no white space, nothing escaped that need not be.
@@ -29,25 +30,27 @@ func encodeInput(value any) (string, error) {
 	return text, nil
 }
 
-func encodeOutput(function string, value any) (string, error) {
+func encodeOutput(value any, what string) (string, error) {
 	text, err := encode(value)
 	if err != nil {
 		return "", &Failure{
 			Type:         failureInvalidOutput,
-			Message:      fmt.Sprintf("`%s` cannot write its output: %v", function, err),
+			Message:      fmt.Sprintf("%s cannot be written as JSON: %v", what, err),
 			NotRetriable: true,
 		}
 	}
 	return text, nil
 }
 
-func decodeInput(function, text string, into any) error {
-	if err := json.Unmarshal([]byte(text), into); err != nil {
-		return &Failure{
-			Type:         failureInvalidInput,
-			Message:      fmt.Sprintf("`%s` cannot read its input: %v", function, err),
+func decode[T any](text, failureType, what string) (T, error) {
+	var value T
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		return value, &Failure{
+			Type:         failureType,
+			Message:      fmt.Sprintf("%s is not a %v: %v", what, reflect.TypeFor[T](), err),
+			Details:      text,
 			NotRetriable: true,
 		}
 	}
-	return nil
+	return value, nil
 }

@@ -1,9 +1,8 @@
 package dacapo
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
+	"slices"
 	"time"
 
 	"dacapo.dev/sdk/internal/contract"
@@ -82,13 +81,7 @@ func (ctx *Context) Any(tasks ...Awaitable) int {
 	for i, task := range tasks {
 		on[i] = task.pend()
 	}
-	first := ctx.run.waitFirst(on)
-	for i, one := range on {
-		if one == first {
-			return i
-		}
-	}
-	panic("dacapo: the task that woke the flow is none of those that it waited for")
+	return slices.Index(on, ctx.run.waitFirst(on))
 }
 
 // All waits until all tasks have completed and returns their results, in the order of the tasks. If some failed, the
@@ -128,8 +121,13 @@ func Go[R any](ctx *Context, f func() (R, error)) *Task[R] {
 	return task
 }
 
-// scheduled is a task of the host.
-func scheduled[R any](ctx *Context, task contract.Task, decode func(output string) (R, error)) *Task[R] {
+// scheduled is a task of the host. What its output is called stands in the failure, if it is no R.
+func scheduled[R any](ctx *Context, task contract.Task, failureType, what string) *Task[R] {
+	return translated(ctx, task, func(output string) (R, error) { return decode[R](output, failureType, what) })
+}
+
+// translated is a task of the host whose result is made of its output.
+func translated[R any](ctx *Context, task contract.Task, translate func(output string) (R, error)) *Task[R] {
 	t := &Task[R]{ctx: ctx, pending: pending{host: true, task: task}}
 	t.result = func() (R, error) {
 		outcome := ctx.run.host.Outcome(task)
@@ -137,7 +135,7 @@ func scheduled[R any](ctx *Context, task contract.Task, decode func(output strin
 			var none R
 			return none, fromContract(outcome.Failure)
 		}
-		return decode(outcome.Output)
+		return translate(outcome.Output)
 	}
 	return t
 }
@@ -145,20 +143,4 @@ func scheduled[R any](ctx *Context, task contract.Task, decode func(output strin
 // failed is a task that could not be scheduled.
 func failed[R any](ctx *Context, err error) *Task[R] {
 	return &Task[R]{ctx: ctx, pending: pending{done: true}, result: func() (none R, _ error) { return none, err }}
-}
-
-// decodeOutput reads what a task gave. What it is called stands in the failure, if it is something else.
-func decodeOutput[R any](failureType, what string) func(string) (R, error) {
-	return func(output string) (R, error) {
-		var result R
-		if err := json.Unmarshal([]byte(output), &result); err != nil {
-			return result, &Failure{
-				Type:         failureType,
-				Message:      fmt.Sprintf("%s is not a %T: %v", what, result, err),
-				Details:      output,
-				NotRetriable: true,
-			}
-		}
-		return result, nil
-	}
 }

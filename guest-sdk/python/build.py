@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,7 +27,8 @@ if sys.version_info < (3, 11):
 # After the check that these can be imported.
 import tomllib  # noqa: E402
 
-from dacapo import late_imports  # noqa: E402
+from dacapo import image, late_imports  # noqa: E402
+from immortal import immortalise  # noqa: E402
 
 COMPILER = "componentize-py==0.25.1"
 SDK = Path(__file__).resolve().parent
@@ -207,6 +209,7 @@ def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> N
         raise BuildError(said["error"])
     if done.returncode != 0:
         raise BuildError(f"the compiler failed:\n{done.stdout}{done.stderr}".strip())
+    immortalise(out, array("I", (stage / image.OBJECTS).read_bytes()))
     for name, trigger in said["skipped"]:
         print(f"warning: `{name}` is left out: Dacapo runs no functions with {trigger}")
     for warning in said["warnings"]:

@@ -25,11 +25,11 @@
 //! # fn main() {}
 //! ```
 //!
-//! Such a crate is a `cdylib`. It is built, deployed and started by
+//! Such a crate is a `cdylib`; `dacapo new hello --language rust` makes one. It is built, deployed and started by
 //!
 //! ```text
-//! cargo build --release --target wasm32-unknown-unknown
-//! dacapo deploy target/wasm32-unknown-unknown/release/hello.wasm
+//! dacapo build
+//! dacapo deploy hello.wasm
 //! dacapo start-new hello_sequence --input '["Tokyo", "Seattle"]'
 //! ```
 //!

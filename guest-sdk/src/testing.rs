@@ -276,10 +276,21 @@ impl Script {
             Action::SetCustomStatus { status } => Some(status),
             _ => None,
         });
-        ScriptedRun { output, elapsed: world.now - start, custom_status, continued_as_new, log: world.log, actions: world.actions }
+        ScriptedRun {
+            output,
+            elapsed: world.now - start,
+            custom_status,
+            continued_as_new,
+            log: world.log,
+            actions: world.actions,
+        }
     }
 
-    fn answer<I: DeserializeOwned, O: Serialize>(mut self, callee: Callee, mut answer: impl FnMut(I) -> Result<O> + 'static) -> Self {
+    fn answer<I: DeserializeOwned, O: Serialize>(
+        mut self,
+        callee: Callee,
+        mut answer: impl FnMut(I) -> Result<O> + 'static,
+    ) -> Self {
         let what = callee.to_string();
         let give = move |json: &str| {
             let output = app::decode_input(&what, json).and_then(&mut answer)?;

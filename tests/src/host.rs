@@ -267,7 +267,8 @@ pub fn request(method: &str, url: &str, body: Option<&[u8]>) -> Result<Answer> {
 fn request_with(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Answer> {
     static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
     let agent = AGENT.get_or_init(|| {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(120)));
+        // A language's runtime that is deployed is compiled for long where much else runs.
+        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(600)));
         config.max_redirects(0).build().into()
     });
     let builder = ureq::http::Request::builder().method(method).uri(url).header("content-type", "application/json");

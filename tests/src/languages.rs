@@ -2,16 +2,19 @@
 //! `tests/toolchains`.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::host::binary;
 use crate::packages::{self, lock};
 use crate::workspace;
+
+const JAVA_ADVICE: &str = "The tests of Kotlin need Java 17 or newer, as `java` on the path, for its compiler. \
+                           On Debian: apt-get install openjdk-17-jre-headless";
 
 /// A language, or a way to write in it, with the apps that show what it can.
 #[derive(Debug, Clone, Copy)]
@@ -53,14 +56,13 @@ impl Subject {
     }
 
     /// Its apps, built: the names to deploy them under, and the files.
-    pub fn built(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    pub fn built(&self) -> Result<Vec<(String, Vec<u8>)>> {
         let app = |folder: &&'static str| {
-            let name = folder.rsplit('/').next().unwrap_or(folder);
             let wasm = match self.language {
-                Language::Rust => crate::guest(&format!("fixture-conformance-{name}"))?,
+                Language::Rust => crate::guest(&format!("fixture-conformance-{}", self.name))?,
                 language => fs::read(build(language, folder)?)?,
             };
-            Ok((name, wasm))
+            Ok((folder.replace('/', "-"), wasm))
         };
         self.apps.iter().map(app).collect()
     }
@@ -96,25 +98,58 @@ impl Language {
 
 /// Builds the app in a folder of the repository and returns the file.
 ///
-/// Cheap while nothing has changed that it is made of. Builds of several processes wait for each other.
+/// Cheap while nothing has changed that it is made of.
 pub fn build(language: Language, folder: &str) -> Result<PathBuf> {
-    let source = workspace().join(folder);
-    ensure!(source.is_dir(), "{} is no folder", source.display());
-    let apps = workspace().join("target/apps");
-    fs::create_dir_all(&apps).with_context(|| format!("creating {}", apps.display()))?;
-    let name = folder.replace('/', "-");
-    let [file, stamp, lock_file] = ["wasm", "stamp", "lock"].map(|extension| apps.join(&name).with_extension(extension));
-    let _lock = lock(&lock_file, folder)?;
-    let wanted = fingerprint(language, &source)?;
+    let place = Place::of(folder)?;
+    let _lock = place.lock()?;
+    let (file, stamp) = (place.file("wasm"), place.file("stamp"));
+    let wanted = fingerprint(language, &place.source)?;
     if file.is_file() && fs::read_to_string(&stamp).is_ok_and(|made_of| made_of == wanted) {
         return Ok(file);
     }
     eprintln!("building {folder}");
-    let output = command(language, "build")?.arg(&source).arg("--out").arg(&file).output().context("running `dacapo build`")?;
+    let output = place.build(language, &file)?;
     let said = [output.stdout, output.stderr].concat();
     ensure!(output.status.success(), "building {folder} failed, {}:\n{}", output.status, String::from_utf8_lossy(&said));
     fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))?;
     Ok(file)
+}
+
+/// Builds the app in a folder of the repository anew, and gives what `dacapo build` says, also if it fails.
+pub fn build_anew(language: Language, folder: &str, out: &Path) -> Result<Output> {
+    let place = Place::of(folder)?;
+    let _lock = place.lock()?;
+    place.build(language, out)
+}
+
+/// An app, and where it is built.
+struct Place {
+    folder: String,
+    source: PathBuf,
+    apps: PathBuf,
+}
+
+impl Place {
+    fn of(folder: &str) -> Result<Self> {
+        let source = workspace().join(folder);
+        ensure!(source.is_dir(), "{} is no folder", source.display());
+        let apps = workspace().join("target/apps");
+        fs::create_dir_all(&apps).with_context(|| format!("creating {}", apps.display()))?;
+        Ok(Self { folder: folder.to_owned(), source, apps })
+    }
+
+    fn file(&self, extension: &str) -> PathBuf {
+        self.apps.join(self.folder.replace('/', "-")).with_extension(extension)
+    }
+
+    /// A build leaves things in the folder of the app, so several processes wait for each other.
+    fn lock(&self) -> Result<File> {
+        lock(&self.file("lock"), &self.folder)
+    }
+
+    fn build(&self, language: Language, out: &Path) -> Result<Output> {
+        command(language, "build")?.arg(&self.source).arg("--out").arg(out).output().context("running `dacapo build`")
+    }
 }
 
 /// `dacapo VERB`, which finds the tool chain of a language.
@@ -135,6 +170,10 @@ pub fn path_with_toolchains(language: Language) -> Result<OsString> {
         }
         Language::AssemblyScript | Language::Kotlin => vec![packages::node("toolchains/node")?.join("node_modules/.bin")],
     };
+    if language == Language::Kotlin {
+        let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
+        ensure!(java.is_ok_and(|status| status.success()), "{JAVA_ADVICE}");
+    }
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     Ok(std::env::join_paths(path)?)
 }

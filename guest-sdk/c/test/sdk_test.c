@@ -1,8 +1,4 @@
-/* Tests of the SDK, natively. From this folder:
- *
- *     cc -std=c11 -Wall -Wextra -Werror -fsanitize=address,undefined -I.. -o /tmp/sdk_test sdk_test.c ../dacapo.c ../dacapo_test.c -lm
- *     /tmp/sdk_test
- */
+/* Tests of the SDK, natively: see run.sh. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

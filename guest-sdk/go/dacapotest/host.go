@@ -1,6 +1,7 @@
 package dacapotest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -43,7 +44,7 @@ type event struct {
 func newHost(t testing.TB, script *Script) *host {
 	h := &host{t: t, script: script, now: script.Start, random: rand.New(rand.NewPCG(0, 0))}
 	h.events = slices.Clone(script.events)
-	slices.SortStableFunc(h.events, func(a, b *event) int { return int(a.after - b.after) })
+	slices.SortStableFunc(h.events, func(a, b *event) int { return cmp.Compare(a.after, b.after) })
 	return h
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import sys
@@ -17,7 +16,7 @@ from wit_world.imports import dacapo_guest_types as types
 from wit_world.imports import logging as host_log
 from wit_world.imports import orchestration
 
-from dacapo import action, late_imports, layout, sockets, source, tls, wasi_http
+from dacapo import action, image, late_imports, layout, sockets, source, tls, wasi_http
 from dacapo.entity import Operation
 from dacapo.failure import Failure
 from dacapo.function import Kind
@@ -52,16 +51,10 @@ def world(root: str) -> type[wit_world.WitWorld]:
         report.write_text(json.dumps({"error": "the app cannot be loaded\n" + source.user_traceback(error)}))
         raise
     source.remember(root)
-    _settle_memory()
     report.write_text(json.dumps({"functions": len(app.functions), "skipped": app.skipped, "warnings": warnings}))
-    return _exports(Runner(app.functions))
-
-
-def _settle_memory() -> None:
-    """The memory as it is now becomes that of every instance. They share what they leave as it is, and the garbage
-    collector would write to every object that is there now; so it shall not look at them."""
-    gc.collect()
-    gc.freeze()
+    exports = _exports(Runner(app.functions))
+    image.settle(root)
+    return exports
 
 
 def _exports(runner: Runner) -> type[wit_world.WitWorld]:

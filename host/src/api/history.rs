@@ -2,8 +2,8 @@
 //!
 //! `OrchestratorStarted` is left out. What was scheduled and what came of it are one row, where it came; what has not
 //! come yet stays a row of its own. Members that the original does not have: `InstanceId` beside the outcome of a
-//! sub-orchestration, `Attempt` from the second on, `Detached`, and the `Version` that an instance was moved to, and those of entities, whose events are named as in
-//! Durable Task, which has no projection for them.
+//! sub-orchestration, `Attempt` from the second on, `Detached`, the `Version` that an instance was moved to, and those of
+//! entities, whose events are named as in Durable Task, which has no projection for them.
 
 use std::collections::HashMap;
 

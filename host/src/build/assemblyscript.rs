@@ -17,5 +17,5 @@ pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
     let asc: PathBuf = if own.exists() { own } else { ASC.find()? };
     let mut command = Command::new(asc);
     command.args(["--config", "asconfig.json", "--outFile"]).arg(job.out).current_dir(job.folder);
-    tool::run(&mut command)
+    tool::run(command.args(job.arguments))
 }

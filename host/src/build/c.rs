@@ -27,6 +27,8 @@ const COMPILER: Tool = Tool {
 struct Compiler {
     program: PathBuf,
     arguments: &'static [&'static str],
+    /// So that a stack that overflows ends the instance, and does not overwrite the data below it.
+    stack_first: &'static [&'static str],
 }
 
 pub(super) fn build(job: &Job<'_>, dialect: Dialect) -> Result<(), BuildError> {
@@ -34,7 +36,7 @@ pub(super) fn build(job: &Job<'_>, dialect: Dialect) -> Result<(), BuildError> {
     let c = Compiler::find(Dialect::C, &objects_folder)?;
     // The SDK is C, and so may be parts of an app in C++.
     let mut objects = vec![c.compile(Dialect::C, &job.sdk("c/dacapo.c"), job, &objects_folder)?];
-    for source in sources(job.folder, &["c"])? {
+    for source in app_sources(job, &["c"])? {
         objects.push(c.compile(Dialect::C, &source, job, &objects_folder)?);
     }
     let linker = match dialect {
@@ -42,14 +44,29 @@ pub(super) fn build(job: &Job<'_>, dialect: Dialect) -> Result<(), BuildError> {
         Dialect::Cpp => Compiler::find(Dialect::Cpp, &objects_folder)?,
     };
     if dialect == Dialect::Cpp {
-        for source in sources(job.folder, &["cpp", "cc"])? {
+        for source in app_sources(job, &["cpp", "cc"])? {
             objects.push(linker.compile(Dialect::Cpp, &source, job, &objects_folder)?);
         }
     }
-    tool::run(linker.command().args(["-Os", "-s", "-mexec-model=reactor", "-o"]).arg(job.out).args(objects))
+    let mut link = linker.command();
+    link.args(linker.stack_first).args(["-Os", "-s", "-mexec-model=reactor", "-o"]).arg(job.out);
+    tool::run(link.args(objects))
+}
+
+/// Tests lie beside what they test, and are programs of their own.
+fn app_sources(job: &Job<'_>, extensions: &[&str]) -> Result<Vec<PathBuf>, BuildError> {
+    let is_test = |path: &PathBuf| path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("_test"));
+    Ok(sources(job.folder, extensions)?.into_iter().filter(|path| !is_test(path)).collect())
 }
 
 impl Dialect {
+    const fn language(self) -> Language {
+        match self {
+            Dialect::C => Language::C,
+            Dialect::Cpp => Language::Cpp,
+        }
+    }
+
     const fn clang(self) -> &'static str {
         match self {
             Dialect::C => "clang",
@@ -68,7 +85,7 @@ impl Dialect {
         match self {
             Dialect::C => &["-std=c11"],
             // Nothing that could catch an exception is linked.
-            Dialect::Cpp => &["-std=c++20", "-fno-exceptions"],
+            Dialect::Cpp => &["-std=c++23", "-fno-exceptions"],
         }
     }
 
@@ -87,10 +104,12 @@ impl Compiler {
         let probe = folder.join(name);
         std::fs::write(&probe, source).map_err(BuildError::file("writing", &probe))?;
         let clangs = tool::find_versions(dialect.clang()).into_iter();
-        let mut clangs = clangs.map(|program| Self { program, arguments: &["--target=wasm32-wasi"] });
+        let mut clangs =
+            clangs.map(|program| Self { program, arguments: &["--target=wasm32-wasi"], stack_first: &["-Wl,--stack-first"] });
         let with_sysroot = clangs.find(|clang| clang.links(&probe));
-        let zig = || tool::find("zig").map(|program| Self { program, arguments: dialect.zig() });
-        with_sysroot.or_else(zig).ok_or_else(|| COMPILER.missing())
+        // Zig does it by itself, and does not know the option.
+        let zig = || tool::find("zig").map(|program| Self { program, arguments: dialect.zig(), stack_first: &[] });
+        with_sysroot.or_else(zig).ok_or_else(|| Tool { language: dialect.language(), ..COMPILER }.missing())
     }
 
     fn command(&self) -> Command {
@@ -109,7 +128,7 @@ impl Compiler {
         let name = source.file_name().expect("it is a file").to_string_lossy();
         let object = objects.join(format!("{name}.o"));
         let mut command = self.command();
-        command.args(dialect.flags()).args(["-Os", "-Wall", "-c", "-I"]).arg(job.sdk("c"));
+        command.args(dialect.flags()).args(["-Os", "-Wall", "-c", "-I"]).arg(job.sdk("c")).args(job.arguments);
         tool::run(command.arg("-o").arg(&object).arg(source).current_dir(job.folder))?;
         Ok(object)
     }

@@ -18,7 +18,7 @@ const GO: Tool = Tool {
 
 pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
     let mut go = Command::new(GO.find()?);
-    go.args(["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o"]).arg(job.out).arg(".");
+    go.args(["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o"]).arg(job.out).args(job.arguments).arg(".");
     go.current_dir(job.folder).env("GOOS", "wasip1").env("GOARCH", "wasm");
     tool::run(&mut go)
 }

@@ -17,5 +17,5 @@ pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
     if let Some(tools) = job.tools {
         builder.arg("--tools").arg(tools);
     }
-    tool::run(&mut builder)
+    tool::run(builder.args(job.arguments))
 }

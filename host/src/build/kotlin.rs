@@ -38,7 +38,7 @@ pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
         command.arg("-ir-output-dir").arg(&made).args(["-ir-output-name", "app"]);
         command
     };
-    tool::run(step().args(sources(job.folder, &["kt"])?))?;
+    tool::run(step().args(job.arguments).args(sources(job.folder, &["kt"])?))?;
     let library_of_app = format!("-Xinclude={}", made.join("app.klib").display());
     tool::run(step().arg(library_of_app).args(["-Xir-produce-js", "-Xir-dce"]))?;
     let module = made.join("app.wasm");

@@ -56,9 +56,9 @@ impl Language {
         match self {
             Language::Rust => project(&["Cargo.toml"]),
             Language::JavaScript => project(&["package.json"]),
-            // In the older form each function has a folder, as it has in JavaScript.
+            // In the older form each function has a folder, as it has in JavaScript, where a project file comes with it.
             Language::Python => {
-                Marks { project: &["function_app.py", "requirements.txt", "pyproject.toml"], sources: &["*/__init__.py"] }
+                Marks { project: &["function_app.py", "requirements.txt", "pyproject.toml"], sources: &["*/function.json"] }
             }
             Language::Go => project(&["go.mod"]),
             Language::C => sources(&["*.c"]),
@@ -156,7 +156,7 @@ mod tests {
     fn a_project_file_decides() {
         check(&["Cargo.toml", "src/lib.rs", "extra.c"], &[Language::Rust]);
         check(&["package.json", "src/functions.ts"], &[Language::JavaScript]);
-        check(&["package.json", "tool/__init__.py"], &[Language::JavaScript]);
+        check(&["package.json", "Hello/function.json"], &[Language::JavaScript]);
         check(&["asconfig.json", "package.json"], &[Language::AssemblyScript]);
         check(&["function_app.py", "host.json"], &[Language::Python]);
         check(&["requirements.txt", "Hello/function.json", "Hello/__init__.py"], &[Language::Python]);
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_a_name() {
-        assert!(matches("*.c", "a.c") && matches("*.c", "a.b.c") && matches("*/__init__.py", "a/__init__.py"));
+        assert!(matches("*.c", "a.c") && matches("*.c", "a.b.c") && matches("*/function.json", "a/function.json"));
         assert!(!matches("*.c", "a.cc") && !matches("*.c", "a/b.c") && !matches("*.c", "c"));
     }
 }

@@ -55,6 +55,17 @@ struct Job<'a> {
     out: &'a Path,
     /// Where build tools are kept, if not where they usually are.
     tools: Option<&'a Path>,
+    /// What the compiler is told besides.
+    arguments: &'a [String],
+}
+
+/// What whoever builds may say of how.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Where tools that an SDK installs for itself are kept.
+    pub tools: Option<PathBuf>,
+    /// More arguments of the language's compiler or builder.
+    pub arguments: Vec<String>,
 }
 
 impl Source {
@@ -79,14 +90,15 @@ impl Source {
     }
 
     /// Builds the app. What the tools say is seen on standard error.
-    pub fn build(&self, out: &Path, tools: Option<&Path>) -> Result<(), BuildError> {
+    pub fn build(&self, out: &Path, options: &Options) -> Result<(), BuildError> {
         sdk::write(&self.folder, self.language)?;
         let out = std::path::absolute(out).map_err(BuildError::file("finding", out))?;
         if let Some(folder) = out.parent() {
             std::fs::create_dir_all(folder).map_err(BuildError::file("making", folder))?;
         }
+        let tools = options.tools.as_deref();
         let tools = tools.map(|tools| std::path::absolute(tools).map_err(BuildError::file("finding", tools))).transpose()?;
-        let job = Job { folder: &self.folder, out: &out, tools: tools.as_deref() };
+        let job = Job { folder: &self.folder, out: &out, tools: tools.as_deref(), arguments: &options.arguments };
         match self.language {
             Language::Rust => rust::build(&job),
             Language::JavaScript => javascript::build(&job),

@@ -97,7 +97,7 @@ fn minor(version: &str) -> Option<u32> {
 pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
     let toolchain = Toolchain::find().ok_or_else(|| TOOL.missing())?;
     let mut cargo = toolchain.cargo_build();
-    cargo.args(["--release", "--message-format", "json-render-diagnostics"]).current_dir(job.folder);
+    cargo.args(["--release", "--message-format", "json-render-diagnostics"]).args(job.arguments).current_dir(job.folder);
     let said = tool::run_for_output(&mut cargo)?;
     let built = modules(&said, &job.folder.join("Cargo.toml"));
     match built.as_slice() {

@@ -23,5 +23,5 @@ pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
     let mut zig = Command::new(ZIG.find()?);
     zig.arg("build-exe").arg(main).args(["-target", "wasm32-freestanding", "-fno-entry", "-rdynamic", "-O", "ReleaseSmall"]);
     zig.arg(format!("-femit-bin={}", job.out.display())).current_dir(job.intermediate("zig")?);
-    tool::run(&mut zig)
+    tool::run(zig.args(job.arguments))
 }

@@ -1,11 +1,14 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use dacapo_wasm::Inspection;
+use serde::Serialize;
 
 use super::error::CliError;
-use super::output::print;
-use crate::build::{BuildError, Language, Source};
+use super::inspect;
+use super::output::{bytes, print, print_table};
+use crate::build::{BuildError, Language, Options, Source};
 
 /// Build an app from its folder, in whatever language it is.
 ///
@@ -16,7 +19,11 @@ use crate::build::{BuildError, Language, Source};
 Examples:
   dacapo build
   dacapo build examples/python/hello-sequence --out hello.wasm
-  dacapo build --json | jq -r .file")]
+  dacapo build --json | jq -r .file
+  dacapo build my-javascript -- --engine starlingmonkey
+  dacapo build my-rust -- --features tracing
+
+At the end it says what `dacapo inspect` would: exit code 1, too, if the file cannot be deployed.")]
 pub(super) struct Build {
     #[command(flatten)]
     source: SourceArguments,
@@ -39,24 +46,48 @@ pub(super) struct SourceArguments {
     language: Option<Language>,
     /// Where tools that an SDK installs for itself are kept (JavaScript, Python) [default: below the user's cache folder].
     #[arg(long, value_name = "FOLDER")]
-    pub tools: Option<PathBuf>,
+    tools: Option<PathBuf>,
+    /// More arguments of the language's compiler, or of the SDK's builder (JavaScript, Python).
+    #[arg(last = true, value_name = "ARGUMENT")]
+    arguments: Vec<String>,
 }
 
 impl SourceArguments {
-    pub fn find(&self) -> Result<Source, CliError> {
-        Ok(Source::find(&self.folder, self.language)?)
+    pub fn find(self) -> Result<(Source, Options), CliError> {
+        let source = Source::find(&self.folder, self.language)?;
+        Ok((source, Options { tools: self.tools, arguments: self.arguments }))
     }
 }
 
 impl Build {
     pub fn run(self) -> Result<(), CliError> {
-        let source = self.source.find()?;
+        let (source, options) = self.source.find()?;
         let out = self.out.unwrap_or_else(|| source.usual_out());
         let began = Instant::now();
-        source.build(&out, self.source.tools.as_deref())?;
+        source.build(&out, &options)?;
         let elapsed = began.elapsed();
-        print(format_args!("{} in {elapsed:.1?}", out.display()))
+        let wasm = std::fs::read(&out).map_err(|why| CliError::file("reading", &out, &why))?;
+        let inspection = inspect::inspect(&wasm)?;
+        if self.json {
+            let (language, seconds) = (source.language.to_string(), elapsed.as_secs_f64());
+            let built = Built { file: &out, language, seconds, inspection: &inspection };
+            print(serde_json::to_string(&built).expect("its keys are texts"))?;
+        } else {
+            print(format_args!("{}: {}, built in {elapsed:.1?}", out.display(), bytes(inspection.bytes)))?;
+            print_table(inspect::functions(&inspection))?;
+        }
+        inspect::refuse(&inspection)
     }
+}
+
+/// What was built, for programs.
+#[derive(Serialize)]
+struct Built<'a> {
+    file: &'a Path,
+    language: String,
+    seconds: f64,
+    #[serde(flatten)]
+    inspection: &'a Inspection,
 }
 
 impl From<BuildError> for CliError {

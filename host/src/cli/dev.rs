@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use super::output::note;
 use super::serve::settings_for_developing;
 use super::view::View;
 use crate::access::Door;
-use crate::build::{OWN_FOLDER, Source, Watch};
+use crate::build::{OWN_FOLDER, Options, Source, Watch};
 use crate::secrets::SecretsKeySource;
 use crate::serve::{Announce, Start, run};
 
@@ -49,7 +49,7 @@ pub(super) struct Dev {
 
 impl Dev {
     pub fn run(self) -> Result<(), CliError> {
-        let source = self.source.find()?;
+        let (source, options) = self.source.find()?;
         let client = self.connection.client();
         let json = self.connection.json;
         let own_host = OwnHost::start_if_needed(&client, &source.folder, json)?;
@@ -57,7 +57,7 @@ impl Dev {
             interrupt::says("No longer watching the files; the host goes on.".into());
         }
         let news = follow(client.clone(), Target::management(["events"]), None)?;
-        let round = Round { source, client, tools: self.source.tools };
+        let round = Round { source, options, client };
         thread::Builder::new().name("builds".into()).spawn(move || round.repeat()).map_err(no_thread)?;
         show(&news, View::lines(json), own_host)
     }
@@ -84,8 +84,8 @@ fn show(news: &Receiver<News>, mut view: View, own_host: Option<OwnHost>) -> Res
 /// Builds and deploys.
 struct Round {
     source: Source,
+    options: Options,
     client: Client,
-    tools: Option<PathBuf>,
 }
 
 impl Round {
@@ -103,7 +103,7 @@ impl Round {
     fn build_and_deploy(&self) -> Result<(), CliError> {
         let began = Instant::now();
         let out = self.source.folder.join(OWN_FOLDER).join(format!("{}.wasm", self.source.name()));
-        self.source.build(&out, self.tools.as_deref())?;
+        self.source.build(&out, &self.options)?;
         let built = began.elapsed();
         let app = deploy(&self.client, &out)?;
         let functions: Vec<&str> = app.functions.iter().map(|function| function.name.as_str()).collect();
@@ -134,8 +134,11 @@ impl OwnHost {
         let settings = settings_for_developing(&app.join(OWN_FOLDER).join("data"), &address)?;
         let (sender, end) = channel();
         let serve = move || {
-            let start =
-                Start { door: Door::Open, secrets_key: SecretsKeySource::default(), announce: Announce { json, ready_file: None } };
+            let start = Start {
+                door: Door::Open,
+                secrets_key: SecretsKeySource::default(),
+                announce: Announce { json, ready_file: None },
+            };
             // Nobody listens any more when this command has ended already.
             let _ = sender.send(run(settings, &start).map_err(CliError::from));
         };

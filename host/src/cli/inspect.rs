@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use comfy_table::Table;
 use dacapo_wasm::{Access, FileKind, Finding, ImportedInterface, Inspection, Memory};
 
 use super::error::CliError;
@@ -54,10 +55,8 @@ pub(super) fn show(inspection: &Inspection) -> Result<(), CliError> {
     let Some(kind) = inspection.kind else { return Ok(()) };
     print(format_args!("{}, {}, version {}", name_of(kind), bytes(inspection.bytes), &inspection.version[..12]))?;
     if !inspection.functions.is_empty() {
-        let mut functions = table(["FUNCTION", "KIND"]);
-        functions.add_rows(inspection.functions.iter().map(|function| [function.name.as_str(), function.kind]));
         print(format_args!(""))?;
-        print_table(functions)?;
+        print_table(functions(inspection))?;
     }
     // Types are imported, too.
     let called: Vec<&ImportedInterface> = inspection.imports.iter().filter(|import| !import.functions.is_empty()).collect();
@@ -76,6 +75,13 @@ pub(super) fn show(inspection: &Inspection) -> Result<(), CliError> {
         print(printable(&line))?;
     }
     Ok(())
+}
+
+/// Its functions and their kinds.
+pub(super) fn functions(inspection: &Inspection) -> Table {
+    let mut functions = table(["FUNCTION", "KIND"]);
+    functions.add_rows(inspection.functions.iter().map(|function| [function.name.as_str(), function.kind]));
+    functions
 }
 
 fn name_of(kind: FileKind) -> &'static str {

@@ -322,6 +322,7 @@ mod tests {
         accepts("dacapo build");
         accepts("dacapo build examples/go -l go --out app.wasm --tools tools --json");
         accepts("dacapo build --language c++");
+        accepts("dacapo build app -- --engine starlingmonkey");
         accepts("dacapo dev my-app --server http://127.0.0.1:7200");
         refuses("dacapo new my-app");
         refuses("dacapo new --language rust");

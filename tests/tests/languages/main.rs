@@ -1,5 +1,6 @@
 //! Guests in every language: apps built as their authors build them, on a real host.
 
+mod bad_input;
 mod conformance;
 mod new_apps;
 mod polyglot;

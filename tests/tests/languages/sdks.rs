@@ -41,3 +41,8 @@ fn go() {
     check(Language::Go, "go", "go", &["vet", "./..."]);
     check(Language::Go, "go", "go", &["test", "./..."]);
 }
+
+#[test]
+fn c() {
+    check(Language::C, "c", "sh", &["test/run.sh"]);
+}

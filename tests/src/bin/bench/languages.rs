@@ -9,8 +9,7 @@ use dacapo_core::execution::Limits;
 use dacapo_core::turn::{Memory, Turn};
 use dacapo_core::{Delivery, Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, Message, Row, Timestamp, VersionId};
 use dacapo_tests::host::{Host, HostOptions};
-use dacapo_tests::languages::{Language, SUBJECTS, Subject, command};
-use dacapo_tests::workspace;
+use dacapo_tests::languages::{Language, SUBJECTS, Subject, build_anew};
 use dacapo_wasm::{Account, Config, Policy, Runtime};
 use serde_json::json;
 
@@ -69,10 +68,8 @@ impl Bench {
     /// Building its first app again, with the tools there.
     fn build_seconds(&self, subject: &Subject) -> Result<f64> {
         let out = self.directory.join(format!("{}.wasm", subject.name));
-        let mut build = command(subject.language, "build")?;
-        build.arg(workspace().join(subject.apps[0])).arg("--out").arg(out);
         let begin = Instant::now();
-        let output = build.output()?;
+        let output = build_anew(subject.language, subject.apps[0], &out)?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(begin.elapsed().as_secs_f64())
     }

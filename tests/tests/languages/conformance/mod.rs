@@ -117,7 +117,7 @@ enum Way {
 
 /// A place to run the cases of one language.
 struct Bench {
-    apps: Vec<(&'static str, Vec<u8>)>,
+    apps: Vec<(String, Vec<u8>)>,
     switch: Switch,
     directory: TempDir,
 }

@@ -1,0 +1,17 @@
+const df = require('durable-functions');
+const moment = require('moment');
+
+// A real one would ask a server. Here the clouds go away after a while.
+df.app.activity('getWeather', {
+    handler: function (input) {
+        const { location, at } = JSON.parse(input);
+        weatherOf = location === 'Seattle' ? 'mist' : clearWeatherConditions[1];
+        return JSON.stringify({ conditions: weatherOf, observedAt: moment.utc(at).toISOString() });
+    },
+});
+
+df.app.activity('sendAlert', {
+    handler: function (phone, context) {
+        context.log(`sent to ${phone} at ${moment.utc().format('YYYY')}`);
+    },
+});

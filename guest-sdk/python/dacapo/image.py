@@ -1,0 +1,99 @@
+"""The memory of a component when it is built, which becomes that of every instance.
+
+Instances share what they leave as it is, and have a copy of each page that they write to. CPython writes to what it only
+reads: reference counts, marks of the garbage collector, and what it learns about code that runs. So here the collector is
+told to leave all objects alone, code is run until nothing more is learned, and the builder is told where the objects
+are: it makes them immortal (`immortal.py`), so that their counts stay as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import types
+from array import array
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from dacapo.action import RetryOptions
+from dacapo.context import DurableOrchestrationContext
+from dacapo.entity import DurableEntityContext
+from dacapo.testing import Script, run_entity
+
+OBJECTS = "dacapo-objects"
+"""Beside the app, for the builder: the addresses of all objects, 32 bits each."""
+
+_REHEARSALS = 32
+"""After so many the interpreter has specialised what it will."""
+
+_immortals: list[Any] = []
+"""Keeps what the builder will make immortal alive until then: an address must not belong to something else meanwhile."""
+
+
+def settle(root: str) -> None:
+    """To be called last. What is made after this is written to by each instance that uses it."""
+    for _ in range(_REHEARSALS):
+        _rehearse()
+    gc.collect()
+    with Path(root, OBJECTS).open("wb") as file:
+        for batch in itertools.batched(_objects(), 4096):
+            _immortals.append(batch)
+            file.write(array("I", map(id, batch)).tobytes())
+    gc.freeze()
+
+
+def _objects() -> Iterator[Any]:
+    """All objects that the collector knows, and those that only they refer to. Some come several times."""
+    for container in gc.get_objects():
+        yield container
+        others = gc.get_referents(container)
+        while others:
+            other = others.pop()
+            if not gc.is_tracked(other):
+                yield other
+                others.extend(_parts(other))
+
+
+def _parts(untracked: Any) -> list[Any]:
+    if isinstance(untracked, types.CodeType):
+        code = untracked
+        return [code.co_consts, code.co_names, code.co_varnames, code.co_name, code.co_qualname, code.co_filename]
+    return gc.get_referents(untracked)
+
+
+def _rehearse() -> None:
+    """Runs what runs in most apps: each style, and each kind of function."""
+    script = Script().activity("work", {"n": 1}).sub_orchestrator("child", [1, "text"]).event("Go", True)
+    script.run(_steps, {"n": 1})
+    script.run(_flows, 1)
+    run_entity(_count, "add", 1, state=1)
+
+
+def _steps(context: DurableOrchestrationContext):
+    yield context.call_activity("work", context.get_input())
+    event = context.wait_for_external_event("Go")
+    timer = context.create_timer(context.current_utc_datetime + timedelta(milliseconds=5))
+    winner = yield context.task_any([event, timer])
+    if winner is event:
+        timer.cancel()
+    yield context.task_all([context.call_activity("work", n) for n in range(3)])
+    yield context.call_activity_with_retry("work", RetryOptions(10, 3))
+    yield context.call_sub_orchestrator("child")
+    context.set_custom_status("done")
+    return context.instance_id
+
+
+async def _flows(context: DurableOrchestrationContext):
+    await context.call_activity("work", context.get_input())
+    await asyncio.wait_for(context.wait_for_external_event("Go"), timeout=5)
+    await asyncio.gather(*(context.call_activity("work", n) for n in range(3)))
+    await asyncio.sleep(1)
+    return [context.instance_id]
+
+
+def _count(context: DurableEntityContext):
+    context.set_state(context.get_state(int) + context.get_input())
+    context.set_result(context.get_state())
