@@ -161,12 +161,14 @@ impl ActivityInstance {
     }
 
     async fn call(&mut self, terms: Terms, entry: &Entry<Activity>, call: &ActivityCall) -> wasmtime::Result<bindings::Returned> {
-        self.store.data_mut().begin(terms, call);
         // Time bounds an activity, not fuel. But a busy loop must let go now and then, so that others run and the
         // deadline can strike.
         self.store.set_fuel(u64::MAX)?;
         let made = match self.made {
-            Some(made) => made,
+            Some(made) => {
+                self.store.data_mut().begin_another(terms, call);
+                made
+            }
             None => {
                 let run = entry.open(&mut self.store).await?;
                 *self.made.insert(Made { run, memory: self.store.data().limiter.used() })
@@ -215,8 +217,8 @@ impl Activity {
         Ok(store)
     }
 
-    /// A call begins, perhaps after others.
-    fn begin(&mut self, terms: Terms, call: &ActivityCall) {
+    /// A call begins where another one has ended.
+    fn begin_another(&mut self, terms: Terms, call: &ActivityCall) {
         *self.source.call() = Call::new(call, &self.policy);
         self.outbound = Outbound::new(terms);
         self.limiter.forget_refusal();
