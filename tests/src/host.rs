@@ -61,7 +61,8 @@ fn build() -> Result<PathBuf> {
         own.ancestors().skip(1).find(|dir| dir.file_name().is_some_and(|name| name != "deps")).context("no target directory")?;
     let name = if profile.ends_with("release") { "release" } else { "dev" };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "dacapo", "--bin", "dacapo", "--profile", name]);
+    // For the whole workspace, as the tests were built: for one package alone, dependencies have other features.
+    cargo.args(["build", "--quiet", "--workspace", "--bin", "dacapo", "--profile", name]);
     cargo.current_dir(crate::workspace()).env("CARGO_TARGET_DIR", profile.parent().context("no target directory")?);
     let status = cargo.status().context("running cargo to build the host")?;
     if !status.success() {

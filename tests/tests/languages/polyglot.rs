@@ -22,7 +22,7 @@ fn output(host: &Host, name: &str, input: Value) -> Value {
 }
 
 fn odometer(host: &Host) -> Value {
-    host.manage("GET", "entities/Odometer/press-1", None).unwrap().json()
+    host.manage("GET", "entities/Odometer/press-1", None).unwrap().json()["sheets"].clone()
 }
 
 /// An order, side by side with others; the host is killed in their midst. No sheet is lost, and none counted twice.
