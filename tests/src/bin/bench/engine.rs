@@ -274,8 +274,14 @@ pub(super) async fn hello_sequences(hub: &Hub, count: usize, concurrency: usize)
 
 /// The resident set of a process, as Linux counts it.
 pub(super) fn resident_megabytes(pid: u32) -> Result<f64> {
+    memory_megabytes(pid, "VmRSS:")
+}
+
+/// A line of what Linux says of a process's memory: `RssAnon:` is what it shares with no file and no other process.
+pub(super) fn memory_megabytes(pid: u32, what: &str) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("reading the resident set size (Linux only)")?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS in the status of the process")?;
-    let kilobytes: f64 = line.split_whitespace().nth(1).context("no figure behind VmRSS")?.parse()?;
+    let line =
+        status.lines().find(|line| line.starts_with(what)).with_context(|| format!("{what} is not told of the process"))?;
+    let kilobytes: f64 = line.split_whitespace().nth(1).context("no figure behind it")?.parse()?;
     Ok(kilobytes / 1e3)
 }

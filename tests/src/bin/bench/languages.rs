@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use dacapo::config::Settings;
+use dacapo::hub::Hub;
 use dacapo_core::execution::Limits;
 use dacapo_core::turn::{Memory, Turn};
 use dacapo_core::{Delivery, Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, Message, Row, Timestamp, VersionId};
@@ -13,7 +14,7 @@ use dacapo_tests::languages::{Language, SUBJECTS, Subject, build_anew};
 use dacapo_wasm::{Account, Config, Policy, Runtime};
 use serde_json::json;
 
-use super::engine::{hello_sequences, resident_megabytes};
+use super::engine::{hello_sequences, memory_megabytes};
 use super::{Bench, percentile};
 
 const DAY_MS: u64 = 86_400_000;
@@ -46,7 +47,7 @@ impl Bench {
         }
         host.run("hello_sequence", json!(null))?;
         self.add(format!("{name}: deployed to first run"), begin.elapsed().as_secs_f64() * 1e3, "ms");
-        self.add(format!("{name}: suspended instance, resident"), self.suspended_kilobytes(&host)?, "kB");
+        self.add(format!("{name}: suspended instance, memory of its own"), self.suspended_kilobytes(&host)?, "kB");
         host.stop()?;
         let begin = Instant::now();
         let mut host = Host::start(options.clone())?;
@@ -77,13 +78,13 @@ impl Bench {
     /// What the host's process holds more for each instance that waits, in memory.
     fn suspended_kilobytes(&self, host: &Host) -> Result<f64> {
         let count = self.scaled(500);
-        let before = resident_megabytes(host.pid())?;
+        let before = memory_megabytes(host.pid(), "RssAnon:")?;
         for number in 0..count {
             let path = format!("orchestrators/approval/waiting-{number}");
             let answer = host.manage("POST", &path, Some(&json!(DAY_MS)))?;
             ensure!(answer.status == 202, "{answer:?}");
         }
-        Ok((resident_megabytes(host.pid())? - before) * 1e3 / count as f64)
+        Ok((memory_megabytes(host.pid(), "RssAnon:")? - before) * 1e3 / count as f64)
     }
 
     /// The median of making a guest and running it until it waits, nothing stored.
@@ -112,7 +113,7 @@ impl Bench {
     async fn rate(&self, data: &Path, hot_instances: u32) -> Result<f64> {
         let mut settings = Settings { data: data.to_owned(), ..Settings::default() };
         settings.engine.hot_instances = hot_instances;
-        let hub = dacapo::serve::open_hub(&settings)?;
+        let hub = open_when_free(&settings).await?;
         let count = self.scaled(1_000);
         hello_sequences(&hub, 64, 64).await?;
         let begin = Instant::now();
@@ -120,6 +121,17 @@ impl Bench {
         let rate = count as f64 / begin.elapsed().as_secs_f64();
         hub.shutdown(Duration::from_secs(1)).await;
         Ok(rate)
+    }
+}
+
+/// The hub that was measured before gives many guests back, and holds its file until then.
+async fn open_when_free(settings: &Settings) -> Result<Hub> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match dacapo::serve::open_hub(settings) {
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(100)).await,
+            opened => return opened,
+        }
     }
 }
 
