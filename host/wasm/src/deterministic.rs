@@ -98,8 +98,9 @@ impl Shared {
         let before = self.host_fuel.load(Ordering::Relaxed);
         let left = before.saturating_sub(fuel);
         self.host_fuel.store(left, Ordering::Relaxed);
-        // The guest's own slices do not count what the host does. It runs on the thread of the turn, which may sleep here.
-        if left / FUEL_SLICE < before / FUEL_SLICE {
+        // The guest's own slices do not count what the host does. It runs on the thread of the turn, which may sleep here:
+        // when the last unit of a slice is spent, and not with the first one of the next.
+        if left.div_ceil(FUEL_SLICE) < before.div_ceil(FUEL_SLICE) {
             self.between_slices.pass();
         }
         if fuel > before {

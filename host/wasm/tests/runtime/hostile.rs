@@ -72,6 +72,23 @@ fn what_the_host_does_for_a_guest_costs_it_fuel() {
     expect(&Host::new().outcome(&wasi::on_wasi(printing)).unwrap_err(), "FuelExhausted", "units of fuel");
 }
 
+/// The first call of each turn let others pass once, because it began a slice: each thread had to wake another one, for
+/// a rate of hello sequences that was little more than half.
+#[test]
+fn who_asks_the_host_for_little_lets_nobody_pass() {
+    let passes = Arc::new(AtomicU32::new(0));
+    let counted = passes.clone();
+    let host = Host::with(|setup| {
+        setup.policy.limits.fuel_per_turn = 20_000_000;
+        setup.between_slices = BetweenSlices::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+    });
+    let body = "(drop (call $now)) (call $log (i32.const 2) (i32.const 100000) (i32.const 1000)) (call $done)";
+    host.outcome(&Guest::orchestrator(body)).unwrap();
+    assert_eq!(passes.load(Ordering::Relaxed), 0);
+}
+
 #[test]
 fn an_operation_of_an_entity_has_the_same_fuel_for_the_host() {
     let guest =
