@@ -6,11 +6,12 @@ import { hostEntityId } from "./entity-id.js";
 import { DurableError } from "./failure.js";
 import { toJson } from "./json.js";
 import { retryPolicy } from "./retry.js";
-import { AllTask, AnyTask, EventTask, HostTask, RetryableTask } from "./task.js";
+import { AllTask, AnyTask, CallTask, EventTask, FirstTask, LockTask, RetryableTask } from "./task.js";
 
 export class Actions {
   #run;
-  #section = new CriticalSection();
+  /** Made when it is first needed. */
+  #section = null;
 
   constructor(run) {
     this.#run = run;
@@ -21,7 +22,12 @@ export class Actions {
   }
 
   get lockState() {
-    return this.#section.state;
+    return this.#criticalSection.state;
+  }
+
+  get #criticalSection() {
+    this.#section ??= new CriticalSection();
+    return this.#section;
   }
 
   now() {
@@ -30,12 +36,12 @@ export class Actions {
 
   /** @param retry options, or null */
   callActivity(name, input, retry = null) {
-    return this.#run.add(new HostTask(this.#run, activityCall(name, input, retry)));
+    return this.#run.add(new CallTask(this.#run, name, activityCall(name, input, retry)));
   }
 
   /** A call that may still get a retry policy: it begins when it is waited for, in every style. */
   prepareActivity(name, input) {
-    return new RetryableTask(this.#run, activityCall(name, input, null), (retry) => this.callActivity(name, input, retry));
+    return new RetryableTask(this.#run, name, activityCall(name, input, null), (retry) => this.callActivity(name, input, retry));
   }
 
   /**
@@ -43,13 +49,13 @@ export class Actions {
    * @param options.version that the child asks for; without one it begins on the code of its parent
    */
   callSubOrchestrator(name, input, options = {}) {
-    this.#section.checkSubOrchestration();
-    return this.#run.add(new HostTask(this.#run, subOrchestratorCall(name, input, options)));
+    this.#criticalSection.checkSubOrchestration();
+    return this.#run.add(new CallTask(this.#run, name, subOrchestratorCall(name, input, options)));
   }
 
   prepareSubOrchestrator(name, input, options) {
-    this.#section.checkSubOrchestration();
-    return new RetryableTask(this.#run, subOrchestratorCall(name, input, options), (retry) =>
+    this.#criticalSection.checkSubOrchestration();
+    return new RetryableTask(this.#run, name, subOrchestratorCall(name, input, options), (retry) =>
       this.callSubOrchestrator(name, input, { ...options, retry }),
     );
   }
@@ -65,36 +71,29 @@ export class Actions {
 
   callEntity(id, operation, input) {
     const entity = hostEntityId(id);
-    const ended = this.#section.checkCall(entity);
+    const ended = this.#criticalSection.checkCall(entity);
     const json = toJson(input, `the input of the operation '${operation}'`);
-    const task = new HostTask(this.#run, {
-      call: (host) => host.callEntity(entity, operation ?? "", json),
-      name: `@${entity.name}@${entity.key} ${operation}`,
-    });
-    task.observe(ended);
+    const task = new CallTask(this.#run, `@${entity.name}@${entity.key} ${operation}`, (host) => host.callEntity(entity, operation ?? "", json));
+    task.observe({ settled: ended });
     return this.#run.add(task);
   }
 
   /** @param at a Date before which it does not arrive */
   signalEntity(id, operation, input, at) {
     const entity = hostEntityId(id);
-    this.#section.checkSignal(entity);
+    this.#criticalSection.checkSignal(entity);
     const json = toJson(input, `the input of the operation '${operation}'`);
     this.host.signalEntity(entity, operation ?? "", json, at ? at.getTime() : null);
   }
 
   lock(ids) {
-    const entities = this.#section.begin(ids);
+    const entities = this.#criticalSection.begin(ids);
     const lock = new DurableLock(entities, () => {
-      this.#section.end();
+      this.#criticalSection.end();
       this.host.unlockEntities();
     });
-    const task = new HostTask(this.#run, {
-      call: (host) => host.lockEntities(entities.map(hostEntityId)),
-      name: "lock",
-      decode: () => lock,
-    });
-    task.observe(() => task.isFaulted && this.#section.end());
+    const task = new LockTask(this.#run, entities.map(hostEntityId), lock);
+    task.observe({ settled: () => task.isFaulted && this.#criticalSection.end() });
     return this.#run.add(task);
   }
 
@@ -117,7 +116,7 @@ export class Actions {
       },
       "the request of callHttp",
     );
-    return this.#run.add(new HostTask(this.#run, { call: (host) => host.callHttp(request), name: `${method} ${url}` }));
+    return this.#run.add(new CallTask(this.#run, `${method} ${url}`, (host) => host.callHttp(request)));
   }
 
   startOrchestration(name, input, instanceId) {
@@ -141,30 +140,29 @@ export class Actions {
     return new AllTask(tasks);
   }
 
-  any(tasks) {
-    return new AnyTask(tasks);
-  }
-
-  /** For `await`, which would wait for a task that it is given: the task is wrapped. */
   first(tasks) {
-    return new AnyTask(tasks, (task, index) => ({ task, index }));
+    return new FirstTask(tasks);
   }
 }
+
+/** `Task` of the context of durable-functions. It needs no context, so there is one for all. */
+export const COMPOUND_TASKS = Object.freeze({
+  all: (tasks) => new AllTask(tasks),
+  any: (tasks) => new AnyTask(tasks),
+});
 
 function activityCall(name, input, retry) {
   requireName(name, "an activity");
   const json = toJson(input, `the input of the activity '${name}'`);
   const policy = retry && retryPolicy(retry);
-  return { call: (host) => host.callActivity(name, json, policy), name };
+  return (host) => host.callActivity(name, json, policy);
 }
 
 function subOrchestratorCall(name, input, { instanceId = null, version = null, retry = null }) {
   requireName(name, "a sub-orchestration");
   const json = toJson(input, `the input of the sub-orchestration '${name}'`);
   const policy = retry && retryPolicy(retry);
-  const call =
-    version === null
-      ? (host) => host.callSubOrchestrator(name, json, instanceId, policy)
-      : (host) => host.callSubOrchestratorWithVersion(name, json, version, instanceId, policy);
-  return { call, name };
+  return version === null
+    ? (host) => host.callSubOrchestrator(name, json, instanceId, policy)
+    : (host) => host.callSubOrchestratorWithVersion(name, json, version, instanceId, policy);
 }

@@ -4,7 +4,6 @@ import { sendRequest } from "./http.js";
 import { Reactor } from "./reactor.js";
 
 export class ActivityScope {
-  kind = "activity";
   waitsFor = "no timer and no request is open";
   #imports;
   #reactor;

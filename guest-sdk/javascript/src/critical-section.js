@@ -43,7 +43,7 @@ export class LockState {
 /** The critical section that an orchestration is in, or none. It begins when the lock is asked for. */
 export class CriticalSection {
   #owned = null;
-  #called = new Set();
+  #called = null;
 
   get state() {
     return new LockState(this.#owned !== null, this.#owned ? [...this.#owned.values()] : []);
@@ -63,12 +63,13 @@ export class CriticalSection {
     }
     const sorted = entities.map((id) => [id.toString(), id]).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
     this.#owned = new Map(sorted);
+    this.#called = new Set();
     return [...this.#owned.values()];
   }
 
   end() {
     this.#owned = null;
-    this.#called.clear();
+    this.#called = null;
   }
 
   /** Gives what is to be done when the call has ended. */
@@ -84,7 +85,7 @@ export class CriticalSection {
       throw new LockingRulesViolationError("In a critical section an entity can be called by one call at a time.");
     }
     this.#called.add(text);
-    return () => this.#called.delete(text);
+    return () => this.#called?.delete(text);
   }
 
   checkSignal(id) {

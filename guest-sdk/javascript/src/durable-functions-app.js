@@ -1,8 +1,8 @@
 /** `df.app`: how an app registers its functions. */
 
-import { DurableOrchestrationContext } from "./durable-orchestration-context.js";
 import { inputFromJson } from "./json.js";
 import { InvocationContext } from "./invocation-context.js";
+import { OrchestrationContext } from "./orchestration-context.js";
 import { requireActions, runHandler } from "./orchestration.js";
 import { register, requireHandler } from "./registry.js";
 
@@ -13,9 +13,7 @@ export { setExceptionPropertiesProvider } from "./failure.js";
 export function orchestration(functionName, handlerOrOptions) {
   const handler = handlerOf(functionName, handlerOrOptions);
   register("orchestrator", functionName, (run, { name, input }) => {
-    const context = new InvocationContext({ functionName: name, invocationId: run.host.executionId() });
-    context.df = new DurableOrchestrationContext(run.actions, input);
-    return runHandler(run, handler, context);
+    return runHandler(run, handler, new OrchestrationContext(run, name, input));
   });
   return (input, instanceId) =>
     requireActions(`'${functionName}'`).prepareSubOrchestrator(functionName, input, { instanceId });

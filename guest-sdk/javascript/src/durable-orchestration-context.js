@@ -1,5 +1,6 @@
 /** `context.df` of an orchestrator, as durable-functions 3.x defines it. */
 
+import { COMPOUND_TASKS } from "./actions.js";
 import { inputFromJson } from "./json.js";
 
 export class DurableOrchestrationContext {
@@ -10,7 +11,10 @@ export class DurableOrchestrationContext {
   constructor(actions, input) {
     this.#actions = actions;
     this.#input = input;
-    this.Task = { all: (tasks) => actions.all(tasks), any: (tasks) => actions.any(tasks) };
+  }
+
+  get Task() {
+    return COMPOUND_TASKS;
   }
 
   get instanceId() {

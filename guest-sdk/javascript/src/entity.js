@@ -6,7 +6,6 @@ import { inputFromJson, toJson } from "./json.js";
 
 /** The scope of an operation: it may compute and await what it computes, but never wait. */
 export class EntityScope {
-  kind = "entity";
   waitsFor = "an operation of an entity never waits";
 
   constructor(host) {

@@ -5,7 +5,6 @@
  * `globalThis.__dacapo.imports`.
  */
 
-import "./globals/index.js";
 import { ActivityScope } from "./activity.js";
 import { DurableEntityContext, EntityScope } from "./entity.js";
 import { failureOfError } from "./failure.js";
@@ -13,6 +12,8 @@ import { toJson } from "./json.js";
 import { findHandler, registeredFunctions, registeredTriggers } from "./registry.js";
 import { Run } from "./run.js";
 import { runInScope } from "./scope.js";
+// After what every run needs, so that that lies together in memory.
+import "./globals/index.js";
 
 const { imports } = globalThis.__dacapo;
 
@@ -30,36 +31,32 @@ export function explain(error) {
   return failureOfError(error);
 }
 
+// A failure crosses as the error of the export's result, which is thrown.
+
 export function runOrchestrator(name, input) {
-  return failing(() => {
-    const handler = findHandler("orchestrator", name);
+  try {
     const run = new Run(imports.orchestration);
-    const output = runInScope(run, () => handler(run, { name, input }));
+    const output = runInScope(run, findHandler("orchestrator", name), run, { name, input });
     return toJson(output, `the output of '${name}'`, "InvalidOutput");
-  });
+  } catch (error) {
+    throw failureOfError(error);
+  }
 }
 
 export function runActivity(call) {
-  return failing(() => {
-    const handler = findHandler("activity", call.name);
-    const output = runInScope(new ActivityScope(imports, call), () => handler(call));
+  try {
+    const output = runInScope(new ActivityScope(imports, call), findHandler("activity", call.name), call);
     return toJson(output, `the output of '${call.name}'`, "InvalidOutput");
-  });
+  } catch (error) {
+    throw failureOfError(error);
+  }
 }
 
 export function runEntityOperation(operation) {
-  return failing(() => {
-    const handler = findHandler("entity", operation.entity.name);
-    const context = new DurableEntityContext(imports.orchestration, operation);
-    runInScope(new EntityScope(imports.orchestration), () => handler(context, operation));
-    return context.outcome();
-  });
-}
-
-/** A failure crosses as the error of the export's result, which is thrown. */
-function failing(body) {
   try {
-    return body();
+    const context = new DurableEntityContext(imports.orchestration, operation);
+    runInScope(new EntityScope(imports.orchestration), findHandler("entity", operation.entity.name), context);
+    return context.outcome();
   } catch (error) {
     throw failureOfError(error);
   }

@@ -4,41 +4,73 @@ import { inspectAll } from "./inspect.js";
 import { log } from "./log.js";
 
 export class InvocationContext {
-  #logHandler;
+  /** What the constructor was given. Most of it is hardly ever asked for. */
+  #given;
+  #extra = null;
 
-  constructor({ functionName = "", invocationId = "", triggerMetadata = {}, retryContext, logHandler = toHost, options = {} } = {}) {
-    this.functionName = functionName;
-    this.invocationId = invocationId;
-    this.triggerMetadata = triggerMetadata;
-    this.retryContext = retryContext;
-    this.options = options;
-    this.extraInputs = new ExtraValues();
-    this.extraOutputs = new ExtraValues();
-    this.#logHandler = logHandler;
+  constructor(given = {}) {
+    this.#given = given;
+  }
+
+  get functionName() {
+    return this.#given.functionName ?? "";
+  }
+
+  get invocationId() {
+    return this.#given.invocationId ?? "";
+  }
+
+  get triggerMetadata() {
+    return this.#given.triggerMetadata ?? {};
+  }
+
+  get retryContext() {
+    return this.#given.retryContext;
+  }
+
+  get options() {
+    return this.#given.options ?? {};
+  }
+
+  get extraInputs() {
+    return this.#extraValues().inputs;
+  }
+
+  get extraOutputs() {
+    return this.#extraValues().outputs;
+  }
+
+  #extraValues() {
+    this.#extra ??= { inputs: new ExtraValues(), outputs: new ExtraValues() };
+    return this.#extra;
+  }
+
+  #log(level, args) {
+    (this.#given.logHandler ?? toHost)(level, ...args);
   }
 
   log(...args) {
-    this.#logHandler("information", ...args);
+    this.#log("information", args);
   }
 
   trace(...args) {
-    this.#logHandler("trace", ...args);
+    this.#log("trace", args);
   }
 
   debug(...args) {
-    this.#logHandler("debug", ...args);
+    this.#log("debug", args);
   }
 
   info(...args) {
-    this.#logHandler("information", ...args);
+    this.#log("information", args);
   }
 
   warn(...args) {
-    this.#logHandler("warning", ...args);
+    this.#log("warning", args);
   }
 
   error(...args) {
-    this.#logHandler("error", ...args);
+    this.#log("error", args);
   }
 }
 

@@ -6,7 +6,7 @@ import { currentScope } from "./scope.js";
 /**
  * Calls the handler with its context, and drives it if it gave a generator.
  *
- * @returns its output, or a promise of it
+ * @returns its output, a promise of it, or its outcome
  */
 export function runHandler(run, handler, context) {
   const result = handler(context);

@@ -7,22 +7,31 @@
  * is as deterministic as what completes it.
  */
 
+const PENDING = "pending";
+const FULFILLED = "fulfilled";
+const REJECTED = "rejected";
+
+/** What is to be run, three entries each: a reaction, the state of the promise that it reacts to, and its value. */
 const jobs = [];
 
 /** Promises that were rejected while nobody listened. */
 const unhandled = new Set();
 
-export function enqueueJob(job) {
-  jobs.push(job);
+const NONE = Object.freeze([]);
+
+export function enqueueJob(callback) {
+  jobs.push({ settled: () => callback() }, FULFILLED, undefined);
 }
 
 /** Runs jobs until none is left, those that they enqueue included. One that throws ends the run, and drops the others. */
 export function runJobs() {
   try {
-    for (let next = 0; next < jobs.length; next += 1) {
-      const job = jobs[next];
+    for (let next = 0; next < jobs.length; next += 3) {
+      const reaction = jobs[next];
+      const value = jobs[next + 2];
       jobs[next] = undefined;
-      job();
+      jobs[next + 2] = undefined;
+      reaction.settled(jobs[next + 1], value);
     }
   } finally {
     jobs.length = 0;
@@ -31,40 +40,54 @@ export function runJobs() {
 
 /** The reasons of rejections that nobody has listened to since the last call. */
 export function takeUnhandledRejections() {
+  if (unhandled.size === 0) {
+    return NONE;
+  }
   const reasons = [...unhandled].map((promise) => promise[REASON]());
   unhandled.clear();
   return reasons;
 }
 
+/** What this module does with its promises. They are no closures, because every instance pays for what a closure touches. */
 const REASON = Symbol("reason");
+const REACT = Symbol("react");
+const RESOLVE = Symbol("resolve");
+const REJECT = Symbol("reject");
+
+/** The executor of a promise that is settled by this module. */
+const NOBODY = () => {};
 
 export class JobPromise {
-  /** `pending`, `fulfilled` or `rejected`. */
-  #state = "pending";
+  #state = PENDING;
   #value;
-  #reactions = [];
+  #reactions = null;
   #isHandled = false;
 
   constructor(executor) {
+    if (executor === NOBODY) {
+      return;
+    }
     if (typeof executor !== "function") {
       throw new TypeError(`Promise resolver ${String(executor)} is not a function`);
     }
-    const { resolve, reject } = this.#resolvers();
+    const once = resolveOnce(this);
     try {
-      executor(resolve, reject);
+      executor(once.resolve, once.reject);
     } catch (error) {
-      reject(error);
+      once.reject(error);
     }
   }
 
   then(onFulfilled, onRejected) {
     const constructor = this.constructor?.[Symbol.species] ?? JobPromise;
-    return new constructor((resolve, reject) => {
-      this.#react({
-        fulfilled: settleWith(typeof onFulfilled === "function" ? onFulfilled : null, resolve, resolve, reject),
-        rejected: settleWith(typeof onRejected === "function" ? onRejected : null, reject, resolve, reject),
-      });
-    });
+    if (constructor === JobPromise) {
+      const promise = new JobPromise(NOBODY);
+      this[REACT](new Reaction(onFulfilled, onRejected, promise));
+      return promise;
+    }
+    const capability = capabilityOf(constructor);
+    this[REACT](new Reaction(onFulfilled, onRejected, capability));
+    return capability.promise;
   }
 
   catch(onRejected) {
@@ -84,71 +107,54 @@ export class JobPromise {
     );
   }
 
-  /** A promise resolves once: later calls do nothing. */
-  #resolvers() {
-    let isResolved = false;
-    const once = (settle) => (value) => {
-      if (!isResolved) {
-        isResolved = true;
-        settle(value);
-      }
-    };
-    return { resolve: once((value) => this.#resolve(value)), reject: once((reason) => this.#settle("rejected", reason)) };
-  }
-
-  #resolve(value) {
+  [RESOLVE](value) {
     if (value === this) {
-      this.#settle("rejected", new TypeError("a promise cannot be resolved with itself"));
+      this.#settle(REJECTED, new TypeError("a promise cannot be resolved with itself"));
       return;
     }
     if ((typeof value !== "object" || value === null) && typeof value !== "function") {
-      this.#settle("fulfilled", value);
+      this.#settle(FULFILLED, value);
       return;
     }
     let then;
     try {
       then = value.then;
     } catch (error) {
-      this.#settle("rejected", error);
+      this.#settle(REJECTED, error);
       return;
     }
-    if (typeof then !== "function") {
-      this.#settle("fulfilled", value);
-      return;
+    if (typeof then === "function") {
+      jobs.push(new Following(this, value, then), FULFILLED, undefined);
+    } else {
+      this.#settle(FULFILLED, value);
     }
-    enqueueJob(() => this.#follow(value, then));
   }
 
-  #follow(thenable, then) {
-    const { resolve, reject } = this.#resolvers();
-    try {
-      then.call(thenable, resolve, reject);
-    } catch (error) {
-      reject(error);
-    }
+  [REJECT](reason) {
+    this.#settle(REJECTED, reason);
   }
 
   #settle(state, value) {
     this.#state = state;
     this.#value = value;
-    if (state === "rejected" && !this.#isHandled) {
+    if (state === REJECTED && !this.#isHandled) {
       unhandled.add(this);
     }
-    const reactions = this.#reactions;
-    this.#reactions = [];
+    const reactions = this.#reactions ?? NONE;
+    this.#reactions = null;
     for (const reaction of reactions) {
-      enqueueJob(() => reaction[state](value));
+      jobs.push(reaction, state, value);
     }
   }
 
-  #react(reaction) {
+  [REACT](reaction) {
     this.#isHandled = true;
-    unhandled.delete(this);
-    if (this.#state === "pending") {
+    if (this.#state === PENDING) {
+      this.#reactions ??= [];
       this.#reactions.push(reaction);
     } else {
-      const { state, value } = { state: this.#state, value: this.#value };
-      enqueueJob(() => reaction[state](value));
+      unhandled.delete(this);
+      jobs.push(reaction, this.#state, this.#value);
     }
   }
 
@@ -165,7 +171,15 @@ export class JobPromise {
   }
 
   static resolve(value) {
-    return value instanceof JobPromise && value.constructor === this ? value : new this((resolve) => resolve(value));
+    if (value instanceof JobPromise && value.constructor === this) {
+      return value;
+    }
+    if (this !== JobPromise) {
+      return new this((resolve) => resolve(value));
+    }
+    const promise = new JobPromise(NOBODY);
+    promise[RESOLVE](value);
+    return promise;
   }
 
   static reject(reason) {
@@ -217,20 +231,115 @@ export class JobPromise {
 
 Object.defineProperty(JobPromise, "name", { value: "Promise" });
 
-function settleWith(callback, passOn, resolve, reject) {
-  if (callback === null) {
-    return passOn;
+/** A promise resolves once: later calls do nothing. */
+function resolveOnce(promise) {
+  let isResolved = false;
+  return {
+    resolve: (value) => {
+      if (!isResolved) {
+        isResolved = true;
+        promise[RESOLVE](value);
+      }
+    },
+    reject: (reason) => {
+      if (!isResolved) {
+        isResolved = true;
+        promise[REJECT](reason);
+      }
+    },
+  };
+}
+
+/** A promise of a class that is derived from this one is made by its own constructor. */
+function capabilityOf(constructor) {
+  const capability = {};
+  capability.promise = new constructor((resolve, reject) => Object.assign(capability, { [RESOLVE]: resolve, [REJECT]: reject }));
+  return capability;
+}
+
+/** What `then` was given, and the promise that it leads to. */
+class Reaction {
+  #onFulfilled;
+  #onRejected;
+
+  constructor(onFulfilled, onRejected, target) {
+    this.#onFulfilled = onFulfilled;
+    this.#onRejected = onRejected;
+    this.target = target;
   }
-  return (value) => {
+
+  settled(state, value) {
+    const callback = state === FULFILLED ? this.#onFulfilled : this.#onRejected;
+    if (typeof callback !== "function") {
+      this.target[state === FULFILLED ? RESOLVE : REJECT](value);
+      return;
+    }
     let result;
     try {
       result = callback(value);
     } catch (error) {
-      reject(error);
+      this.target[REJECT](error);
       return;
     }
-    resolve(result);
-  };
+    this.target[RESOLVE](result);
+  }
+}
+
+/** Lets a promise follow what can be awaited, in a job of its own. */
+class Following {
+  #promise;
+  #thenable;
+  #then;
+
+  constructor(promise, thenable, then) {
+    this.#promise = promise;
+    this.#thenable = thenable;
+    this.#then = then;
+  }
+
+  settled() {
+    const once = resolveOnce(this.#promise);
+    try {
+      this.#then.call(this.#thenable, once.resolve, once.reject);
+    } catch (error) {
+      once.reject(error);
+    }
+  }
+}
+
+/** Runs the generator that the build makes of the body of an `async` function, and gives its promise. */
+export function runAsync(self, args, body) {
+  const promise = new JobPromise(NOBODY);
+  try {
+    new AsyncBody(promise, body.apply(self, args)).settled(FULFILLED, undefined);
+  } catch (error) {
+    promise[REJECT](error);
+  }
+  return promise;
+}
+
+/** It reacts to the promise that it awaits. */
+class AsyncBody {
+  #promise;
+  #generator;
+
+  constructor(promise, generator) {
+    this.#promise = promise;
+    this.#generator = generator;
+  }
+
+  settled(state, value) {
+    try {
+      const step = state === FULFILLED ? this.#generator.next(value) : this.#generator.throw(value);
+      if (step.done) {
+        this.#promise[RESOLVE](step.value);
+      } else {
+        JobPromise.resolve(step.value)[REACT](this);
+      }
+    } catch (error) {
+      this.#promise[REJECT](error);
+    }
+  }
 }
 
 /** One slot per value. When all are filled, `done` gets them, in the order of the values. */

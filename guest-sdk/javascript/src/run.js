@@ -15,11 +15,10 @@
 
 import { Actions } from "./actions.js";
 import { DurableError } from "./failure.js";
+import { Outcome } from "./outcome.js";
 import { EventTask, Task, TimerTask } from "./task.js";
 
 export class Run {
-  kind = "orchestrator";
-  waitsFor = "whatever an orchestrator waits for must come from its context";
   /** In an `async` orchestrator a call begins when it is made; in a generator, when it is yielded. */
   isEager = true;
   /** Open handles of the host, and the tasks that they belong to, in the order in which they were scheduled. */
@@ -31,6 +30,10 @@ export class Run {
   constructor(host) {
     this.host = host;
     this.actions = new Actions(this);
+  }
+
+  get waitsFor() {
+    return "whatever an orchestrator waits for must come from its context";
   }
 
   /** Adds a task to what is waited for, once it has a handle. */
@@ -45,7 +48,21 @@ export class Run {
 
   /** A wait for that event that lost a race and has a handle to lend. */
   setAsideWait(eventName) {
-    return this.#openEventTasks(eventName).find((task) => task.isSetAside);
+    for (const task of this.#open.values()) {
+      if (isOpenWait(task, eventName) && task.isSetAside) {
+        return task;
+      }
+    }
+    return undefined;
+  }
+
+  #wantedWait(eventName) {
+    for (const task of this.#open.values()) {
+      if (isOpenWait(task, eventName) && task.isWanted) {
+        return task;
+      }
+    }
+    return undefined;
   }
 
   createTimer(fireAt) {
@@ -54,40 +71,13 @@ export class Run {
     if (!Number.isFinite(moment)) {
       throw new TypeError("A timer needs a valid Date.");
     }
-    return this.add(new TimerTask(this, { call: (host) => host.createTimer(moment), name: "timer" }));
+    return this.add(new TimerTask(this, moment));
   }
 
-  /** Drives a generator to its end: each task that it yields is waited for. */
+  /** Drives a generator to its end, and gives its outcome. */
   drive(generator) {
     this.isEager = false;
-    return new Promise((resolve, reject) => {
-      const resume = (method, value) => {
-        for (;;) {
-          const step = generator[method](value);
-          if (step.done) {
-            return resolve(step.value);
-          }
-          const task = step.value;
-          if (!(task instanceof Task)) {
-            return reject(notATask(task));
-          }
-          task.want();
-          if (!task.isSettled) {
-            return task.observe(() => guarded(() => advance(task)));
-          }
-          [method, value] = continuation(task);
-        }
-      };
-      const advance = (task) => resume(...continuation(task));
-      const guarded = (body) => {
-        try {
-          body();
-        } catch (error) {
-          reject(error);
-        }
-      };
-      guarded(() => resume("next", undefined));
-    });
+    return new Drive(generator);
   }
 
   randomBytes(length) {
@@ -98,7 +88,7 @@ export class Run {
   setTimer(milliseconds, callback) {
     const timer = this.createTimer(this.host.currentTime() + milliseconds).schedule();
     timer.want();
-    timer.observe(() => timer.isCanceled || callback());
+    timer.observe({ settled: () => timer.isCanceled || callback() });
     return () => timer.isSettled || timer.cancel();
   }
 
@@ -121,21 +111,23 @@ export class Run {
   }
 
   #waitForNext() {
-    this.#forgetCanceled();
-    if (![...this.#open.values()].some((task) => task.isWanted)) {
-      return false;
-    }
-    const handles = [...this.#open.keys()];
-    this.#completed = Array.from(this.host.wait(handles), (index) => handles[index]);
-    return true;
-  }
-
-  #forgetCanceled() {
+    const handles = [];
+    let isAnyWanted = false;
     for (const [handle, task] of this.#open) {
       if (task.isSettled) {
+        // It was canceled.
         this.#open.delete(handle);
+      } else {
+        handles.push(handle);
+        isAnyWanted ||= task.isWanted;
       }
     }
+    if (isAnyWanted) {
+      for (const index of this.host.wait(handles)) {
+        this.#completed.push(handles[index]);
+      }
+    }
+    return isAnyWanted;
   }
 
   /** An event goes to the first wait of its name that is wanted; it takes the handle, and leaves its own for the other. */
@@ -145,7 +137,7 @@ export class Run {
     if (!(holder instanceof EventTask) || holder.isWanted || holder.isSettled) {
       return holder;
     }
-    const wanted = this.#openEventTasks(holder.eventName).find((task) => task.isWanted);
+    const wanted = this.#wantedWait(holder.eventName);
     if (!wanted) {
       return holder;
     }
@@ -155,15 +147,49 @@ export class Run {
     this.track(wanted);
     return wanted;
   }
-
-  #openEventTasks(eventName) {
-    return [...this.#open.values()].filter((task) => task instanceof EventTask && task.eventName === eventName && !task.isSettled);
-  }
 }
 
-function continuation(task) {
-  task.unwant();
-  return [task.isFaulted ? "throw" : "next", task.result];
+function isOpenWait(task, eventName) {
+  return task instanceof EventTask && task.eventName === eventName && !task.isSettled;
+}
+
+/** Drives a generator to its end: each task that it yields is waited for. */
+class Drive extends Outcome {
+  #generator;
+
+  constructor(generator) {
+    super();
+    this.#generator = generator;
+    this.settled(null);
+  }
+
+  /** The task that was yielded last has settled; at the beginning there is none. */
+  settled(task) {
+    try {
+      let next = this.#step(task);
+      while (next?.isSettled) {
+        next = this.#step(next);
+      }
+      next?.observe(this);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Hands over the task that has settled, and gives the one that is yielded then, or nothing at the end. */
+  #step(settled) {
+    settled?.unwant();
+    const { done, value } = settled?.isFaulted ? this.#generator.throw(settled.result) : this.#generator.next(settled?.result);
+    if (done) {
+      this.follow(value);
+      return null;
+    }
+    if (!(value instanceof Task)) {
+      throw notATask(value);
+    }
+    value.want();
+    return value;
+  }
 }
 
 function notATask(value) {

@@ -11,6 +11,7 @@
 
 import { takeUnhandledRejections, runJobs } from "./promise.js";
 import { DurableError } from "./failure.js";
+import { Outcome } from "./outcome.js";
 
 let current = null;
 
@@ -35,38 +36,26 @@ export function leave() {
   current = null;
 }
 
-/** Runs `body` in a scope, and all that it leads to, until its outcome is there. Blocks; gives the outcome or throws. */
-export function runInScope(scope, body) {
+/** Calls a function in a scope, and runs all that it leads to, until its outcome is there. Blocks; gives the outcome or throws. */
+export function runInScope(scope, body, ...args) {
   enter(scope);
   try {
-    return settle(scope, Promise.try(body));
+    const outcome = Outcome.of(body, ...args);
+    for (;;) {
+      runJobs();
+      for (const reason of takeUnhandledRejections()) {
+        console.error("a promise was rejected and nobody listened:", reason);
+      }
+      if (outcome.isThere) {
+        return outcome.get();
+      }
+      if (!scope.park()) {
+        throw nothingToWaitFor(scope.waitsFor);
+      }
+    }
   } finally {
     leave();
   }
-}
-
-function settle(scope, promise) {
-  let outcome;
-  promise.then(
-    (value) => (outcome = { value }),
-    (error) => (outcome = { error }),
-  );
-  for (;;) {
-    runJobs();
-    for (const reason of takeUnhandledRejections()) {
-      console.error("a promise was rejected and nobody listened:", reason);
-    }
-    if (outcome) {
-      break;
-    }
-    if (!scope.park()) {
-      throw nothingToWaitFor(scope.waitsFor);
-    }
-  }
-  if ("error" in outcome) {
-    throw outcome.error;
-  }
-  return outcome.value;
 }
 
 export function nothingToWaitFor(waitsFor) {

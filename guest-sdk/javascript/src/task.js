@@ -18,7 +18,7 @@ const FAULTED = "faulted";
 export class Task {
   #state = UNSCHEDULED;
   #result;
-  #observers = [];
+  #observers = null;
   #wanted = 0;
 
   get isCompleted() {
@@ -30,7 +30,7 @@ export class Task {
   }
 
   get isSettled() {
-    return this.isCompleted || this.isFaulted;
+    return this.#state === COMPLETED || this.#state === FAULTED;
   }
 
   get isWanted() {
@@ -66,11 +66,12 @@ export class Task {
     }
   }
 
-  /** Calls back when it settles; at once if it has. */
+  /** Calls `settled` of the observer when it settles; at once if it has. */
   observe(observer) {
     if (this.isSettled) {
-      observer(this);
+      observer.settled(this);
     } else {
+      this.#observers ??= [];
       this.#observers.push(observer);
     }
   }
@@ -79,7 +80,7 @@ export class Task {
   then(onFulfilled, onRejected) {
     const promise = new Promise((resolve, reject) => {
       this.want();
-      this.observe(() => (this.isFaulted ? reject(this.#result) : resolve(this.#result)));
+      this.observe({ settled: () => (this.isFaulted ? reject(this.#result) : resolve(this.#result)) });
     });
     return promise.then(onFulfilled, onRejected);
   }
@@ -98,50 +99,91 @@ export class Task {
     }
     this.#state = state;
     this.#result = result;
-    const observers = this.#observers;
-    this.#observers = [];
+    const observers = this.#observers ?? [];
+    this.#observers = null;
     for (const observer of observers) {
-      observer(this);
+      observer.settled(this);
     }
   }
 }
 
-/** A task that stands for something that the host does. */
-export class HostTask extends Task {
+/** A task that stands for something that the host does. A subclass says how it is asked for: `open(host)` gives the handle. */
+class HostTask extends Task {
   #run;
-  #call;
   #name;
-  #decode;
   handle = null;
 
   /**
    * @param run the orchestration that it belongs to
-   * @param options.call schedules it: takes the host, gives the handle
-   * @param options.name what it is called in errors
-   * @param options.decode makes its value of the JSON text that the host gives
+   * @param name what it is called in errors
    */
-  constructor(run, { call, name, decode = JSON.parse }) {
+  constructor(run, name) {
     super();
     this.#run = run;
-    this.#call = call;
     this.#name = name;
-    this.#decode = decode;
+  }
+
+  get run() {
+    return this.#run;
+  }
+
+  get name() {
+    return this.#name;
   }
 
   start() {
-    this.handle = this.#call(this.#run.host);
+    this.handle = this.open(this.#run.host);
     this.#run.track(this);
   }
 
   onWanted() {}
 
+  /** Its value, of the JSON text that the host gives. */
+  decode(json) {
+    return JSON.parse(json);
+  }
+
   /** Takes over what the host says. */
   take(outcome) {
     if (outcome.tag === "ok") {
-      this.complete(this.#decode(outcome.val));
+      this.complete(this.decode(outcome.val));
     } else {
       this.fail(errorOfFailure(outcome.val, this.#name));
     }
+  }
+}
+
+export class CallTask extends HostTask {
+  #call;
+
+  /** @param call schedules it: takes the host, gives the handle */
+  constructor(run, name, call) {
+    super(run, name);
+    this.#call = call;
+  }
+
+  open(host) {
+    return this.#call(host);
+  }
+}
+
+/** The wait for locks; its value is what releases them. */
+export class LockTask extends HostTask {
+  #entities;
+  #lock;
+
+  constructor(run, entities, lock) {
+    super(run, "lock");
+    this.#entities = entities;
+    this.#lock = lock;
+  }
+
+  open(host) {
+    return host.lockEntities(this.#entities);
+  }
+
+  decode() {
+    return this.#lock;
   }
 }
 
@@ -152,21 +194,23 @@ export class HostTask extends Task {
  * per round. When it is wanted again it gets another.
  */
 export class EventTask extends HostTask {
-  #run;
   isSetAside = false;
 
-  constructor(run, eventName) {
-    super(run, { call: (host) => host.waitForExternalEvent(eventName), name: eventName });
-    this.#run = run;
-    this.eventName = eventName.toLowerCase();
+  constructor(run, name) {
+    super(run, name);
+    this.eventName = name.toLowerCase();
+  }
+
+  open(host) {
+    return host.waitForExternalEvent(this.name);
   }
 
   start() {
-    const lender = this.#run.setAsideWait(this.eventName);
+    const lender = this.run.setAsideWait(this.eventName);
     if (lender) {
       this.handle = lender.handle;
       lender.handle = null;
-      this.#run.track(this);
+      this.run.track(this);
     } else {
       super.start();
     }
@@ -193,7 +237,18 @@ export class EventTask extends HostTask {
 
 /** A durable timer. */
 export class TimerTask extends HostTask {
+  #fireAt;
   isCanceled = false;
+
+  /** @param fireAt milliseconds since 1970 */
+  constructor(run, fireAt) {
+    super(run, "timer");
+    this.#fireAt = fireAt;
+  }
+
+  open(host) {
+    return host.createTimer(this.#fireAt);
+  }
 
   cancel() {
     if (this.isCompleted) {
@@ -216,11 +271,11 @@ export class TimerTask extends HostTask {
 }
 
 /** A call that may still get a retry policy, until it is first waited for. */
-export class RetryableTask extends HostTask {
+export class RetryableTask extends CallTask {
   #withRetry;
 
-  constructor(run, options, withRetry) {
-    super(run, options);
+  constructor(run, name, call, withRetry) {
+    super(run, name, call);
     this.#withRetry = withRetry;
   }
 
@@ -234,7 +289,7 @@ class CompoundTask extends Task {
 
   constructor(name, tasks) {
     super();
-    if (!Array.isArray(tasks) || !tasks.every((task) => task instanceof Task)) {
+    if (!Array.isArray(tasks) || !tasks.every(isTask)) {
       throw new TypeError(`${name} takes a list of tasks.`);
     }
     this.children = [...tasks];
@@ -245,14 +300,17 @@ class CompoundTask extends Task {
       child.schedule();
     }
     for (const child of this.children) {
-      child.observe((settled) => {
-        if (!this.isSettled) {
-          this.onChild(settled);
-          if (this.isSettled) {
-            this.onWanted(false);
-          }
-        }
-      });
+      child.observe(this);
+    }
+  }
+
+  /** A child has settled. */
+  settled(child) {
+    if (!this.isSettled) {
+      this.onChild(child);
+      if (this.isSettled) {
+        this.onWanted(false);
+      }
     }
   }
 
@@ -294,20 +352,27 @@ export class AllTask extends CompoundTask {
   }
 }
 
-/** Completes when the first settles, whether it succeeded or not; by default with that task itself. */
+/** Completes with the task that settles first, whether it succeeded or not. */
 export class AnyTask extends CompoundTask {
-  #describe;
-
-  /** @param describe makes the value, of the task and its index */
-  constructor(tasks, describe = (task) => task) {
+  constructor(tasks) {
     super("Task.any", tasks);
     if (this.children.length === 0) {
       throw new Error("Task.any needs at least one task.");
     }
-    this.#describe = describe;
   }
 
   onChild(child) {
-    this.complete(this.#describe(child, this.children.indexOf(child)));
+    this.complete(child);
   }
+}
+
+/** The same for `await`, which would wait for a task that it is given: the task is wrapped. */
+export class FirstTask extends AnyTask {
+  onChild(child) {
+    this.complete({ task: child, index: this.children.indexOf(child) });
+  }
+}
+
+function isTask(value) {
+  return value instanceof Task;
 }

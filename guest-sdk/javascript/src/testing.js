@@ -12,6 +12,7 @@ import { milliseconds } from "./duration.js";
 import { DurableEntityContext, EntityScope } from "./entity.js";
 import { errorOfFailure, failureOfError } from "./failure.js";
 import { toJson } from "./json.js";
+import { Outcome } from "./outcome.js";
 import { findHandler } from "./registry.js";
 import { Run } from "./run.js";
 import { currentScope, enter, leave, nothingToWaitFor } from "./scope.js";
@@ -88,21 +89,25 @@ class OrchestratorTest {
   }
 
   async #outcome(host, run, input) {
-    let outcome;
-    const fail = (error) => (outcome = { error: errorOfFailure(failureOfError(error), this.#name) });
-    const handler = findHandler("orchestrator", this.#name);
-    new Promise((resolve) => resolve(handler(run, { name: this.#name, input })))
-      .then((output) => toJson(output, `the output of '${this.#name}'`, "InvalidOutput"))
-      .then((json) => (outcome = { output: JSON.parse(json) }), fail);
-    for (;;) {
-      await jobs();
-      if (outcome) {
-        return outcome;
-      }
-      await host.answerCalls();
-      if (!run.park()) {
-        return fail(nothingToWaitFor(run.waitsFor));
-      }
+    try {
+      const outcome = Outcome.of(findHandler("orchestrator", this.#name), run, { name: this.#name, input });
+      await settle(outcome, host, run);
+      return { output: JSON.parse(toJson(outcome.get(), `the output of '${this.#name}'`, "InvalidOutput")) };
+    } catch (error) {
+      return { error: errorOfFailure(failureOfError(error), this.#name) };
+    }
+  }
+}
+
+async function settle(outcome, host, run) {
+  for (;;) {
+    await jobs();
+    if (outcome.isThere) {
+      return;
+    }
+    await host.answerCalls();
+    if (!run.park()) {
+      throw nothingToWaitFor(run.waitsFor);
     }
   }
 }
