@@ -46,14 +46,14 @@ export async function bundle({ folder, entries }, { esbuild }) {
       sourcesContent: false,
       charset: "utf8",
       logLevel: "silent",
-      plugins: [packagesOfTheSdk],
+      plugins: [packagesOfTheSdk, plainNames],
     })
     .catch((error) => {
       throw new BuildError(explain(error));
     });
   const text = (suffix) => result.outputFiles.find(({ path }) => path.endsWith(suffix)).text;
   return {
-    code: text(BUNDLE_FILE),
+    code: withOwnAsync(text(BUNDLE_FILE)),
     sourceMap: compactSourceMap(text(`${BUNDLE_FILE}.map`), (source) => isOfTheApp(join(folder, source))),
     usesFetch: await usesFetch(folder, Object.keys(result.metafile.inputs)),
     fileName: BUNDLE_FILE,
@@ -109,6 +109,39 @@ const packagesOfTheSdk = {
     }));
   },
 };
+
+/** Of an `async` function esbuild makes a generator, and a call of a helper that drives it. The SDK's is cheaper (`src/promise.js`). */
+function withOwnAsync(code) {
+  return code.replace(/var __async=\(__this,__arguments,\w+\)=>\{[^]*?\.next\(\)\)\}\)\};/, (helper) => {
+    // What follows stays where the source map says that it is.
+    const [, ...lines] = helper.split("\n");
+    const own = "var __async=(self,args,body)=>__dacapo.runAsync(self,args,body);";
+    return [own.padEnd(lines.length === 0 ? helper.length : 0), ...lines.map((line) => " ".repeat(line.length))].join("\n");
+  });
+}
+
+/** What every run makes objects of. */
+const RUN_FILES = ["actions", "context", "critical-section", "durable-orchestration-context", "invocation-context", "orchestration-context", "outcome", "promise", "run", "scope", "task"];
+
+/**
+ * A private name is a symbol to QuickJS, and each access writes to it. Memory that is written to is no longer shared between
+ * instances, so in classes that every run needs private names become ordinary ones.
+ */
+const plainNames = {
+  name: "plain-names",
+  setup(build) {
+    build.onLoad({ filter: /\.js$/ }, async ({ path }) =>
+      RUN_FILES.some((name) => path === join(SDK, `${name}.js`)) ? { contents: withPlainNames(await readFile(path, "utf8")) } : undefined,
+    );
+  },
+};
+
+/** The name of the class becomes part of the name, because classes and what they extend may have the same private names. */
+function withPlainNames(source) {
+  return source.replace(/^(?:export )?class (\w+).*?^}/gms, (text, className) =>
+    text.replace(/(?<=\.|^\s+(?:async |get )?)#(?=[a-z])/gm, `_${className}_`),
+  );
+}
 
 function noBuiltin(name) {
   return `the module '${name}' of Node.js does not exist here: the code runs in WebAssembly. There are fetch, crypto, URL, Buffer, timers, console and process.env.`;

@@ -66,11 +66,12 @@ function outerModule({ code, sourceMap, usesFetch }, { loadsAtStart, hasBigInteg
   return `${names.map((name) => `import * as ${name} from "${modules[name]}";`).join("\n")}
 globalThis.__dacapo = { imports: { ${names.join(", ")} }, sourceMap: ${JSON.stringify(sourceMap)}, hasBigIntegers: ${hasBigIntegers} };
 (0, eval)(${JSON.stringify(code)});
-const app = globalThis.${GLOBAL_NAME};
+const app = { ...globalThis.${GLOBAL_NAME} };
 let load = () => {
   load = () => {};
   app.loadApp();
 };
+app.rehearse();
 ${loadsAtStart ? "" : "load();"}
 export function describe() {
   load();

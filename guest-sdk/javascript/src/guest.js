@@ -9,13 +9,18 @@ import { ActivityScope } from "./activity.js";
 import { DurableEntityContext, EntityScope } from "./entity.js";
 import { failureOfError } from "./failure.js";
 import { toJson } from "./json.js";
+import { runAsync } from "./promise.js";
 import { findHandler, registeredFunctions, registeredTriggers } from "./registry.js";
+export { rehearse } from "./rehearsal.js";
 import { Run } from "./run.js";
 import { runInScope } from "./scope.js";
 // After what every run needs, so that that lies together in memory.
 import "./globals/index.js";
 
 const { imports } = globalThis.__dacapo;
+
+// The build lowers `async` functions to calls of this.
+globalThis.__dacapo.runAsync = runAsync;
 
 export function describe() {
   return registeredFunctions();
