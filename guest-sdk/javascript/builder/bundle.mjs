@@ -111,7 +111,7 @@ const packagesOfTheSdk = {
 };
 
 /** Of an `async` function esbuild makes a generator, and a call of a helper that drives it. The SDK's is cheaper (`src/promise.js`). */
-function withOwnAsync(code) {
+export function withOwnAsync(code) {
   return code.replace(/var __async=\(__this,__arguments,\w+\)=>\{[^]*?\.next\(\)\)\}\)\};/, (helper) => {
     // What follows stays where the source map says that it is.
     const [, ...lines] = helper.split("\n");
@@ -121,7 +121,7 @@ function withOwnAsync(code) {
 }
 
 /** What every run makes objects of. */
-const RUN_FILES = ["actions", "context", "critical-section", "durable-orchestration-context", "invocation-context", "orchestration-context", "outcome", "promise", "run", "scope", "task"];
+export const RUN_FILES = ["actions", "context", "critical-section", "durable-orchestration-context", "invocation-context", "orchestration-context", "outcome", "promise", "run", "scope", "task"];
 
 /**
  * A private name is a symbol to QuickJS, and each access writes to it. Memory that is written to is no longer shared between
@@ -137,7 +137,7 @@ const plainNames = {
 };
 
 /** The name of the class becomes part of the name, because classes and what they extend may have the same private names. */
-function withPlainNames(source) {
+export function withPlainNames(source) {
   return source.replace(/^(?:export )?class (\w+).*?^}/gms, (text, className) =>
     text.replace(/(?<=\.|^\s+(?:async |get )?)#(?=[a-z])/gm, `_${className}_`),
   );

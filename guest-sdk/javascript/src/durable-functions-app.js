@@ -12,9 +12,7 @@ export { setExceptionPropertiesProvider } from "./failure.js";
 /** @returns the form in which orchestrators call it: `yield myOrchestration(input)` */
 export function orchestration(functionName, handlerOrOptions) {
   const handler = handlerOf(functionName, handlerOrOptions);
-  register("orchestrator", functionName, (run, { name, input }) => {
-    return runHandler(run, handler, new OrchestrationContext(run, name, input));
-  });
+  register("orchestrator", functionName, (run, input) => runHandler(run, handler, new OrchestrationContext(run, functionName, input)));
   return (input, instanceId) =>
     requireActions(`'${functionName}'`).prepareSubOrchestrator(functionName, input, { instanceId });
 }

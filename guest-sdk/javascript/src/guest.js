@@ -5,16 +5,16 @@
  * `globalThis.__dacapo.imports`.
  */
 
+// What every run needs comes first, so that it lies together in memory.
+import { Run } from "./run.js";
+import { runInScope } from "./scope.js";
+export { rehearse } from "./rehearsal.js";
 import { ActivityScope } from "./activity.js";
 import { DurableEntityContext, EntityScope } from "./entity.js";
 import { failureOfError } from "./failure.js";
 import { toJson } from "./json.js";
 import { runAsync } from "./promise.js";
 import { findHandler, registeredFunctions, registeredTriggers } from "./registry.js";
-export { rehearse } from "./rehearsal.js";
-import { Run } from "./run.js";
-import { runInScope } from "./scope.js";
-// After what every run needs, so that that lies together in memory.
 import "./globals/index.js";
 
 const { imports } = globalThis.__dacapo;
@@ -41,7 +41,7 @@ export function explain(error) {
 export function runOrchestrator(name, input) {
   try {
     const run = new Run(imports.orchestration);
-    const output = runInScope(run, findHandler("orchestrator", name), run, { name, input });
+    const output = runInScope(run, findHandler("orchestrator", name), run, input);
     return toJson(output, `the output of '${name}'`, "InvalidOutput");
   } catch (error) {
     throw failureOfError(error);

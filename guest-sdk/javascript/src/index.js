@@ -30,10 +30,7 @@ export { DurableError, TaskFailedError } from "./failure.js";
 /** Defines an orchestrator: `async (context, input) => output`, or a generator function. */
 export function orchestrator(name, handler) {
   requireHandler(name, handler);
-  register("orchestrator", name, (run, call) => {
-    const input = inputFromJson(call.input);
-    return runHandler(run, (context) => handler(context, input), new OrchestratorContext(run.actions));
-  });
+  register("orchestrator", name, (run, input) => runHandler(run, handler, new OrchestratorContext(run.actions), inputFromJson(input)));
   return Object.freeze({ kind: "orchestrator", name, handler });
 }
 

@@ -3,12 +3,14 @@
 import { inspectAll } from "./inspect.js";
 import { log } from "./log.js";
 
+const NOTHING = Object.freeze({});
+
 export class InvocationContext {
   /** What the constructor was given. Most of it is hardly ever asked for. */
   #given;
   #extra = null;
 
-  constructor(given = {}) {
+  constructor(given = NOTHING) {
     this.#given = given;
   }
 

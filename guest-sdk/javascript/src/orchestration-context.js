@@ -5,11 +5,17 @@ import { InvocationContext } from "./invocation-context.js";
 
 export class OrchestrationContext extends InvocationContext {
   #run;
+  #functionName;
 
   constructor(run, functionName, input) {
-    super({ functionName });
+    super();
     this.#run = run;
+    this.#functionName = functionName;
     this.df = new DurableOrchestrationContext(run.actions, input);
+  }
+
+  get functionName() {
+    return this.#functionName;
   }
 
   get invocationId() {

@@ -8,8 +8,8 @@ import { currentScope } from "./scope.js";
  *
  * @returns its output, a promise of it, or its outcome
  */
-export function runHandler(run, handler, context) {
-  const result = handler(context);
+export function runHandler(run, handler, context, input) {
+  const result = handler(context, input);
   if (typeof result?.[Symbol.asyncIterator] === "function" && typeof result.next === "function") {
     throw new DurableError("an orchestrator cannot be an async generator: use `function*` with `yield`, or `async` with `await`", {
       type: "InvalidOrchestrator",

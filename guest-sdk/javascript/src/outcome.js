@@ -1,5 +1,7 @@
 /** How a function ends: with a value or an error, at once or when the promise that it gave settles. */
 
+import { FULFILLED, isReactive, REACT } from "./promise.js";
+
 const OPEN = "open";
 const VALUE = "value";
 const ERROR = "error";
@@ -32,22 +34,26 @@ export class Outcome {
 
   /** What can be awaited may give what can be awaited. */
   follow(value) {
-    if (typeof value?.then !== "function") {
-      return this.#settle(VALUE, value);
+    if (isReactive(value)) {
+      value[REACT](this);
+      return this;
     }
-    value.then(
-      (result) => this.#followSafely(result),
-      (error) => this.fail(error),
-    );
-    return this;
+    if (typeof value?.then === "function") {
+      value.then(
+        (result) => this.react(FULFILLED, result),
+        (error) => this.fail(error),
+      );
+      return this;
+    }
+    return this.#settle(VALUE, value);
   }
 
-  /** Reading `then` may throw, and so may calling it. */
-  #followSafely(value) {
+  react(state, value) {
     try {
-      this.follow(value);
+      return state === FULFILLED ? this.follow(value) : this.fail(value);
     } catch (error) {
-      this.fail(error);
+      // What it is to follow cannot even be asked.
+      return this.fail(error);
     }
   }
 

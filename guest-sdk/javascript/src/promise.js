@@ -8,7 +8,7 @@
  */
 
 const PENDING = "pending";
-const FULFILLED = "fulfilled";
+export const FULFILLED = "fulfilled";
 const REJECTED = "rejected";
 
 /** What is to be run, three entries each: a reaction, the state of the promise that it reacts to, and its value. */
@@ -19,8 +19,14 @@ const unhandled = new Set();
 
 const NONE = Object.freeze([]);
 
+/** Calls it in a job. */
 export function enqueueJob(callback) {
-  jobs.push({ settled: () => callback() }, FULFILLED, undefined);
+  jobs.push({ react: () => callback() }, FULFILLED, undefined);
+}
+
+/** Lets a reaction know, in a job. */
+export function enqueueReaction(reaction, isFulfilled, value) {
+  jobs.push(reaction, isFulfilled ? FULFILLED : REJECTED, value);
 }
 
 /** Runs jobs until none is left, those that they enqueue included. One that throws ends the run, and drops the others. */
@@ -31,7 +37,7 @@ export function runJobs() {
       const value = jobs[next + 2];
       jobs[next] = undefined;
       jobs[next + 2] = undefined;
-      reaction.settled(jobs[next + 1], value);
+      reaction.react(jobs[next + 1], value);
     }
   } finally {
     jobs.length = 0;
@@ -48,9 +54,12 @@ export function takeUnhandledRejections() {
   return reasons;
 }
 
-/** What this module does with its promises. They are no closures, because every instance pays for what a closure touches. */
+/**
+ * `[REACT](reaction)` calls `reaction.react(state, value)` in a job, once it is settled. Tasks have it too, so that an
+ * `await` of one needs no promise.
+ */
+export const REACT = Symbol("react");
 const REASON = Symbol("reason");
-const REACT = Symbol("react");
 const RESOLVE = Symbol("resolve");
 const REJECT = Symbol("reject");
 
@@ -268,7 +277,7 @@ class Reaction {
     this.target = target;
   }
 
-  settled(state, value) {
+  react(state, value) {
     const callback = state === FULFILLED ? this.#onFulfilled : this.#onRejected;
     if (typeof callback !== "function") {
       this.target[state === FULFILLED ? RESOLVE : REJECT](value);
@@ -297,7 +306,7 @@ class Following {
     this.#then = then;
   }
 
-  settled() {
+  react() {
     const once = resolveOnce(this.#promise);
     try {
       this.#then.call(this.#thenable, once.resolve, once.reject);
@@ -311,14 +320,24 @@ class Following {
 export function runAsync(self, args, body) {
   const promise = new JobPromise(NOBODY);
   try {
-    new AsyncBody(promise, body.apply(self, args)).settled(FULFILLED, undefined);
+    new AsyncBody(promise, body.apply(self, args)).react(FULFILLED, undefined);
   } catch (error) {
     promise[REJECT](error);
   }
   return promise;
 }
 
-/** It reacts to the promise that it awaits. */
+/** Whether it can be reacted to. A promise of a derived class may have a `then` of its own, which must be called. */
+export function isReactive(value) {
+  return typeof value?.[REACT] === "function" && (!(value instanceof JobPromise) || value.constructor === JobPromise);
+}
+
+/** What can be reacted to, of any value. */
+export function reactive(value) {
+  return isReactive(value) ? value : JobPromise.resolve(value);
+}
+
+/** It reacts to what it awaits. */
 class AsyncBody {
   #promise;
   #generator;
@@ -328,13 +347,13 @@ class AsyncBody {
     this.#generator = generator;
   }
 
-  settled(state, value) {
+  react(state, value) {
     try {
       const step = state === FULFILLED ? this.#generator.next(value) : this.#generator.throw(value);
       if (step.done) {
         this.#promise[RESOLVE](step.value);
       } else {
-        JobPromise.resolve(step.value)[REACT](this);
+        reactive(step.value)[REACT](this);
       }
     } catch (error) {
       this.#promise[REJECT](error);

@@ -13,7 +13,7 @@ const NAME = /^[^\s\x00-\x1f\x7f-\x9f]{1,128}$/;
 
 /**
  * @param kind `orchestrator`, `activity` or `entity`
- * @param handler what `guest.js` calls, by kind: `(run, { name, input })`, `(call)`, `(context)`
+ * @param handler what `guest.js` calls, by kind: `(run, input)`, `(call)`, `(context)`
  */
 export function register(kind, name, handler) {
   if (typeof name !== "string" || !NAME.test(name)) {

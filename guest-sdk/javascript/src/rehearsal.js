@@ -16,7 +16,6 @@ import { runInScope } from "./scope.js";
 const kept = [];
 
 export function rehearse() {
-  keepShapes({ name: "", input: "" });
   perform(generator, (run) => new OrchestrationContext(run, "", "null"));
   perform(asynchronous, (run) => new OrchestratorContext(run.actions));
 }
@@ -27,7 +26,7 @@ function perform(orchestrator, makeContext) {
   const context = makeContext(run);
   const tasks = [];
   try {
-    runInScope(run, runHandler, run, (given) => orchestrator(given, tasks), context);
+    runInScope(run, runHandler, run, orchestrator, context, tasks);
   } catch (error) {
     if (error !== END) {
       throw error;

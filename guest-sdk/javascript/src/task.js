@@ -9,6 +9,7 @@
  */
 
 import { errorOfFailure } from "./failure.js";
+import { enqueueReaction, REACT, reactive } from "./promise.js";
 
 const UNSCHEDULED = "unscheduled";
 const OPEN = "open";
@@ -76,7 +77,13 @@ export class Task {
     }
   }
 
-  /** Makes it awaitable. */
+  /** Makes it awaitable for the promises of the SDK. */
+  [REACT](reaction) {
+    this.want();
+    this.observe(new Awaiting(reaction));
+  }
+
+  /** Makes it awaitable for all others. */
   then(onFulfilled, onRejected) {
     const promise = new Promise((resolve, reject) => {
       this.want();
@@ -103,6 +110,23 @@ export class Task {
     this.#observers = null;
     for (const observer of observers) {
       observer.settled(this);
+    }
+  }
+}
+
+/** Hands over what a task gives to who awaits it. */
+class Awaiting {
+  #reaction;
+
+  constructor(reaction) {
+    this.#reaction = reaction;
+  }
+
+  settled(task) {
+    if (task.isCompleted && typeof task.result?.then === "function") {
+      reactive(task.result)[REACT](this.#reaction);
+    } else {
+      enqueueReaction(this.#reaction, task.isCompleted, task.result);
     }
   }
 }

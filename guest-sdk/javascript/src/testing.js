@@ -13,6 +13,7 @@ import { DurableEntityContext, EntityScope } from "./entity.js";
 import { errorOfFailure, failureOfError } from "./failure.js";
 import { toJson } from "./json.js";
 import { Outcome } from "./outcome.js";
+import { runJobs } from "./promise.js";
 import { findHandler } from "./registry.js";
 import { Run } from "./run.js";
 import { currentScope, enter, leave, nothingToWaitFor } from "./scope.js";
@@ -90,7 +91,7 @@ class OrchestratorTest {
 
   async #outcome(host, run, input) {
     try {
-      const outcome = Outcome.of(findHandler("orchestrator", this.#name), run, { name: this.#name, input });
+      const outcome = Outcome.of(findHandler("orchestrator", this.#name), run, input);
       await settle(outcome, host, run);
       return { output: JSON.parse(toJson(outcome.get(), `the output of '${this.#name}'`, "InvalidOutput")) };
     } catch (error) {
@@ -112,8 +113,9 @@ async function settle(outcome, host, run) {
   }
 }
 
-/** Lets all jobs of promises run. */
+/** Lets all jobs of promises run, of the SDK's and of others. */
 function jobs() {
+  runJobs();
   return new Promise((resolve) => setImmediate(resolve));
 }
 

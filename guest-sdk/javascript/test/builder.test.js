@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 
 import { findApp } from "../builder/app.mjs";
+import { RUN_FILES, withOwnAsync, withPlainNames } from "../builder/bundle.mjs";
 import { loadOnce } from "../builder/load.mjs";
 import { compactSourceMap } from "../builder/source-map.mjs";
 import { originalStack } from "../src/stack.js";
@@ -58,6 +59,26 @@ test("stacks name the user's files", () => {
     assert.equal(originalStack({ stack: stack.join("\n") }), ["    at f (app.js:3)", "    at g (app.js:7)", "    at <anonymous> (app.js:7)"].join("\n"));
   } finally {
     delete globalThis.__dacapo;
+  }
+});
+
+test("what every run makes objects of has no private names in a component", async () => {
+  for (const name of RUN_FILES) {
+    const source = await readFile(new URL(`../src/${name}.js`, import.meta.url), "utf8");
+    assert.doesNotMatch(withPlainNames(source), /[.\s]#[a-z]/, name);
+  }
+  const classes = "class A {\n  #x = 1;\n  get #y() {\n    return this.#x + a.#x;\n  }\n}\nexport class B extends A {\n  async #x() {}\n}\n";
+  assert.equal(withPlainNames(classes), classes.replace("async #x", "async _B_x").replaceAll("#", "_A_"));
+});
+
+test("esbuild's helper for `async` gives way to the SDK's, and all else stays where it is", () => {
+  const helper = "var __async=(__this,__arguments,generator2)=>{return new Promise((resolve,reject)=>{var step=x=>x;\nstep((generator2=generator2.apply(__this,__arguments)).next())})};";
+  const place = (code) => code.split("\n").map((line) => line.indexOf("var b"));
+  for (const text of [helper, helper.replace("\n", "")]) {
+    const before = `var a=1;${text}var b=2;`;
+    const code = withOwnAsync(before);
+    assert.match(code, /^var a=1;var __async=\(self,args,body\)=>__dacapo\.runAsync\(self,args,body\);\s+var b=2;$/);
+    assert.deepEqual(place(code), place(before));
   }
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { JobPromise, runJobs, takeUnhandledRejections } from "../src/promise.js";
+import { JobPromise, runAsync, runJobs, takeUnhandledRejections } from "../src/promise.js";
 
 /** What a program logs with the promises of the SDK must be what it logs with those of Node.js. */
 async function compare(program) {
@@ -28,6 +28,53 @@ test("jobs run in the order of the standard", () =>
     P.resolve("through").then(null, log).then(log);
     log("synchronous");
   }));
+
+test("the body of an `async` function runs as by the standard", () =>
+  compare((P, log) => {
+    const body = (generator) => (P === Promise ? native(generator) : runAsync(null, [], generator));
+    class Late extends P {
+      then(...reactions) {
+        log("a `then` of its own");
+        return super.then(...reactions);
+      }
+    }
+    const inner = () =>
+      body(function* () {
+        log(yield 1);
+        log(yield P.resolve(2));
+        log(yield { then: (resolve) => resolve(3) });
+        log(yield new Late((resolve) => resolve(4)));
+        try {
+          yield P.reject("caught");
+        } catch (error) {
+          log(error);
+        }
+        return P.resolve("result");
+      });
+    inner().then(log);
+    body(function* () {
+      yield inner();
+      throw "thrown";
+    }).then(log, (error) => log(`rejected ${error}`));
+    P.resolve().then(() => log("between"));
+  }));
+
+/** An `async` function of the engine that does what a generator does. */
+async function native(generator) {
+  const running = generator();
+  let step = running.next();
+  while (!step.done) {
+    let value;
+    try {
+      value = await step.value;
+    } catch (error) {
+      step = running.throw(error);
+      continue;
+    }
+    step = running.next(value);
+  }
+  return step.value;
+}
 
 test("combinators", () =>
   compare((P, log) => {

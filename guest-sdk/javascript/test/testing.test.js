@@ -70,6 +70,24 @@ test("generators run as they do on a host", async () => {
   assert.deepEqual(output, [true, ["slow", "quick"]]);
 });
 
+test("a task that has settled may be yielded and awaited again, as often as one likes", async () => {
+  df.app.orchestration("again", function* (context) {
+    const task = context.df.callActivity("once");
+    let count = 0;
+    for (let round = 0; round < 20_000; round += 1) {
+      count += yield task;
+    }
+    return count;
+  });
+  df.app.orchestration("awaitsAny", async (context) => {
+    const tasks = [context.df.callActivity("once"), context.df.waitForExternalEvent("never")];
+    return [await context.df.Task.any(tasks), await tasks[0]];
+  });
+  const run = async (name) => (await testOrchestrator(name).activity("once", () => 1).run()).output;
+  assert.equal(await run("again"), 20_000);
+  assert.deepEqual(await run("awaitsAny"), [1, 1]);
+});
+
 test("a task that is not yielded is not scheduled", async () => {
   df.app.orchestration("lazy", function* (context) {
     context.df.callActivity("never", 1);
