@@ -144,6 +144,19 @@ impl Host {
         Ok(self.child.try_wait()?.is_none())
     }
 
+    /// How often the log has a text, once it has it so often, or after a while. The end of an instance can be seen a moment
+    /// before the lines of its last turn: both follow from the commit.
+    pub fn logged(&self, text: &str, times: usize) -> usize {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let seen = self.log().matches(text).count();
+            if seen >= times || Instant::now() > deadline {
+                return seen;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.options.data.join("host.log")).unwrap_or_default()
     }
