@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// An HTTPRequest is what [Context.CallHTTP] sends.
+// An HTTPRequest is what [Context.CallHTTP] and [ActivityContext.SendHTTP] send. Contents are texts.
 type HTTPRequest struct {
 	// Method is GET if it is empty.
 	Method string
@@ -16,7 +16,7 @@ type HTTPRequest struct {
 	Content string
 	// Timeout is the longest time for one answer, unless it is 0.
 	Timeout time.Duration
-	// WithoutPolling returns an answer 202 as it is.
+	// WithoutPolling returns an answer 202 as it is, which SendHTTP does in any case.
 	WithoutPolling bool
 }
 
