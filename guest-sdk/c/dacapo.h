@@ -169,6 +169,11 @@ dacapo_task dacapo_call_activity(const char *name, const char *input, const daca
 dacapo_task dacapo_call_sub_orchestrator(const char *name, const char *input, const char *instance_id,
                                          const dacapo_retry_policy *retry);
 
+/* The same for a child that asks for a version: it begins on the code that a client's start with this version would get, and
+ * reads it with dacapo_version. A child that asks for none (NULL) begins on the code of its parent, if that has the function. */
+dacapo_task dacapo_call_sub_orchestrator_with_version(const char *name, const char *input, const char *version,
+                                                      const char *instance_id, const dacapo_retry_policy *retry);
+
 /* Schedules a timer. Any duration is fine, years too; a moment in the past fires at once. */
 dacapo_task dacapo_create_timer(double milliseconds);
 dacapo_task dacapo_create_timer_at(double fire_at);
@@ -240,6 +245,17 @@ void dacapo_signal_entity(dacapo_entity_id entity, const char *operation, const 
 void dacapo_signal_entity_at(dacapo_entity_id entity, const char *operation, const char *input, double deliver_at);
 
 /* --- For activities --- */
+
+/* Starts an orchestration that runs on its own, and gives its instance id, as JSON, once the start is durable. Without an
+ * instance id (NULL) the host derives it; without a version (NULL) it asks for none. A call of the activity that is repeated
+ * after a crash starts nothing anew that it has started. It fails with OrchestratorNotFound, with InstanceAlreadyExists if
+ * another instance lives under the id, or with VersionMismatch if no deployed version takes the version. */
+dacapo_outcome dacapo_activity_start_orchestration(const char *name, const char *input, const char *instance_id,
+                                                   const char *version);
+
+/* Sends an HTTP request to a host that the operator allowed, and waits for the response, of whatever status. Both are JSON, as
+ * for dacapo_call_http, but a 202 is not polled. No answer at all is the failure HttpRequestFailed. */
+dacapo_outcome dacapo_send_http(const char *request);
 
 /* The links by which an instance is managed over HTTP, as JSON. */
 const char *dacapo_links(const char *instance_id);

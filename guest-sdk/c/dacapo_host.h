@@ -87,6 +87,15 @@ typedef struct dacapo_abi_sub_orchestrator {
     dacapo_abi_retry retry;
 } dacapo_abi_sub_orchestrator;
 
+/* The parameters of call-sub-orchestrator-with-version. */
+typedef struct dacapo_abi_versioned_sub_orchestrator {
+    dacapo_text name;
+    dacapo_text input;
+    dacapo_text version;
+    dacapo_optional_text instance_id;
+    dacapo_abi_retry retry;
+} dacapo_abi_versioned_sub_orchestrator;
+
 typedef struct dacapo_abi_entity_id {
     dacapo_text name;
     dacapo_text key;
@@ -125,6 +134,8 @@ int32_t dacapo_host_call_activity(const char *name, size_t name_length, const ch
                                   double max_interval, bool has_timeout, double timeout, const dacapo_text *not_retriable,
                                   size_t not_retriable_count);
 DACAPO_ORCHESTRATION("call-sub-orchestrator") int32_t dacapo_host_call_sub_orchestrator(const dacapo_abi_sub_orchestrator *call);
+DACAPO_ORCHESTRATION("call-sub-orchestrator-with-version")
+int32_t dacapo_host_call_sub_orchestrator_with_version(const dacapo_abi_versioned_sub_orchestrator *call);
 DACAPO_ORCHESTRATION("create-timer") int32_t dacapo_host_create_timer(double fire_at);
 DACAPO_ORCHESTRATION("wait-for-external-event") int32_t dacapo_host_wait_for_external_event(const char *name, size_t length);
 DACAPO_ORCHESTRATION("start-orchestration")
@@ -154,6 +165,11 @@ DACAPO_ORCHESTRATION("new-guid") void dacapo_host_new_guid(dacapo_text *guid);
 DACAPO_ORCHESTRATION("random-bytes") void dacapo_host_random_bytes(uint32_t length, dacapo_text *bytes);
 DACAPO_ORCHESTRATION("is-replaying") bool dacapo_host_is_replaying(void);
 DACAPO_IMPORT("management", "links") void dacapo_host_links(const char *instance, size_t length, dacapo_text *links);
+DACAPO_IMPORT("management", "start-orchestration")
+void dacapo_host_start_from_activity(const char *name, size_t name_length, const char *input, size_t input_length, bool has_id,
+                                     const char *id, size_t id_length, bool has_version, const char *version,
+                                     size_t version_length, dacapo_abi_result *started);
+DACAPO_IMPORT("management", "send-http") void dacapo_host_send_http(const char *request, size_t length, dacapo_abi_result *response);
 DACAPO_IMPORT("logging", "log") void dacapo_host_log(int32_t level, const char *message, size_t length);
 
 /* Exports. What they return is freed by dacapo_end_run. */
