@@ -15,10 +15,11 @@
 //
 //	http.DefaultTransport = dacapohttp.Transport(ctx)
 //
-// A request goes to a host that the operator allowed, and is sent when the whole of it is known; bodies are texts. So it is
-// with the response: nothing streams, and headers that came several times are one.
+// The operator allows the hosts. Requests and responses are sent whole and do not stream; their bodies are texts; headers that
+// stand several times are joined by commas.
 //
-// net/http makes a module 7 MB larger. [dacapo.ActivityContext.SendHTTP] needs none of them.
+// net/http makes a module 7 MB larger, and its instances start half a millisecond later. [dacapo.ActivityContext.SendHTTP]
+// does without it.
 package dacapohttp
 
 import (
