@@ -627,20 +627,34 @@ const char *dacapo_json_bool(bool value) {
     return value ? "true" : "false";
 }
 
-const char *dacapo_json_array(const char *const *items, size_t count) {
+/* Parts with commas between them, in brackets. */
+static const char *enclosed(char opening, const char *const *parts, size_t count, char closing) {
     size_t length = 2 + count;
-    for (size_t i = 0; i < count; i++) length += strlen(items[i]);
+    for (size_t i = 0; i < count; i++) length += strlen(parts[i]);
     char *json = dacapo_alloc(length + 1), *to = json;
-    *to++ = '[';
+    *to++ = opening;
     for (size_t i = 0; i < count; i++) {
         if (i > 0) *to++ = ',';
-        size_t item = strlen(items[i]);
-        memcpy(to, items[i], item);
-        to += item;
+        size_t part = strlen(parts[i]);
+        memcpy(to, parts[i], part);
+        to += part;
     }
-    *to++ = ']';
+    *to++ = closing;
     *to = 0;
     return json;
+}
+
+const char *dacapo_json_array(const char *const *items, size_t count) {
+    return enclosed('[', items, count, ']');
+}
+
+const char *dacapo_json_object(const dacapo_json_pair *members, size_t count) {
+    const char **parts = dacapo_alloc(count * sizeof *parts);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = dacapo_json_string(members[i].name);
+        parts[i] = dacapo_format("%s:%s", name, members[i].value ? members[i].value : "null");
+    }
+    return enclosed('{', parts, count, '}');
 }
 
 /* --- The exports: the functions of the app, found by name and run --- */

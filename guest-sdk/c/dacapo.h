@@ -287,6 +287,15 @@ const char *dacapo_json_bool(bool value);
 /* An array of JSON texts. */
 const char *dacapo_json_array(const char *const *items, size_t count);
 
+/* An object of members, whose values are JSON texts:
+ *
+ *     dacapo_json_object((dacapo_json_pair[]){{"method", "\"GET\""}, {"uri", dacapo_json_string(uri)}}, 2) */
+typedef struct dacapo_json_pair {
+    const char *name;
+    const char *value;
+} dacapo_json_pair;
+const char *dacapo_json_object(const dacapo_json_pair *members, size_t count);
+
 /* What a JSON text holds. Each is safe with any text, and says so if it holds something else: by false or NULL. */
 const char *dacapo_json_to_string(const char *json);
 bool dacapo_json_to_number(const char *json, double *number);

@@ -122,7 +122,14 @@ struct json<T> {
 
 template <>
 struct json<std::string> {
-    static std::string write(const std::string &value) { return dacapo_json_string(value.c_str()); }
+    static std::string write(const std::string &value) {
+        std::string text = dacapo_json_string(value.c_str());
+        // A zero byte ends a text of C, but not one of C++.
+        for (size_t zero = value.find('\0'); zero != value.npos; zero = value.find('\0', zero + 1)) {
+            text.replace(text.size() - 1, 1, "\\u0000").append(dacapo_json_string(value.c_str() + zero + 1) + 1);
+        }
+        return text;
+    }
     static std::optional<std::string> read(const char *text) {
         const char *value = dacapo_json_to_string(text);
         return value ? std::optional<std::string>(value) : std::nullopt;

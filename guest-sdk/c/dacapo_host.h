@@ -123,6 +123,20 @@ typedef struct dacapo_abi_functions {
     size_t count;
 } dacapo_abi_functions;
 
+#ifdef __wasm__
+#define DACAPO_LAYOUT(type, size) _Static_assert(sizeof(type) == (size), #type " is not as the canonical ABI lays it out")
+DACAPO_LAYOUT(dacapo_text, 8);
+DACAPO_LAYOUT(dacapo_abi_failure, 32);
+DACAPO_LAYOUT(dacapo_abi_result, 36);
+DACAPO_LAYOUT(dacapo_abi_outcome, 40);
+DACAPO_LAYOUT(dacapo_abi_entity_result, 36);
+DACAPO_LAYOUT(dacapo_abi_retry_policy, 64);
+DACAPO_LAYOUT(dacapo_abi_sub_orchestrator, 104);
+DACAPO_LAYOUT(dacapo_abi_versioned_sub_orchestrator, 112);
+DACAPO_LAYOUT(dacapo_abi_parent, 20);
+DACAPO_LAYOUT(dacapo_abi_function, 12);
+#endif
+
 /* Imports. A text is two parameters here, and so is a list. */
 
 DACAPO_ORCHESTRATION("wait") void dacapo_host_wait(const int32_t *tasks, size_t count, dacapo_abi_indexes *completed);

@@ -37,6 +37,7 @@ struct dacapo::json<point> {
 
 static void values_come_back() {
     CHECK(to_json(std::vector<std::string>{"a", "\""}) == "[\"a\",\"\\\"\"]");
+    CHECK(to_json(std::string("\0a\0\0\"", 5)) == "\"\\u0000a\\u0000\\u0000\\\"\"" && to_json(std::string()) == "\"\"");
     CHECK(from_json<std::vector<int>>("[1, 2]") == (std::vector{1, 2}));
     CHECK(!from_json<std::vector<int>>("[1, \"2\"]") && !from_json<std::vector<int>>("{}"));
     CHECK(from_json<unsigned char>("255") == 255 && !from_json<unsigned char>("256") && !from_json<unsigned>("-1"));

@@ -74,6 +74,8 @@ static void parts_are_found(void) {
     }
     const char *items[] = {"1", "\"a\"", "[]"};
     CHECK(same(dacapo_json_array(items, 3), "[1,\"a\",[]]") && same(dacapo_json_array(items, 0), "[]"));
+    const dacapo_json_pair members[] = {{"a\"", "[1]"}, {"b", NULL}};
+    CHECK(same(dacapo_json_object(members, 2), "{\"a\\\"\":[1],\"b\":null}") && same(dacapo_json_object(NULL, 0), "{}"));
     bool truth = false;
     CHECK(dacapo_json_to_bool(" true ", &truth) && truth && dacapo_json_to_bool("false", &truth) && !truth);
     CHECK(!dacapo_json_to_bool("truely", &truth) && !dacapo_json_to_bool("1", &truth) && !dacapo_json_to_bool("", &truth));
@@ -199,7 +201,8 @@ static void an_activity_starts_orchestrations(void) {
 }
 
 static dacapo_outcome stock(const dacapo_activity_call *call) {
-    dacapo_outcome response = dacapo_send_http(dacapo_format("{\"method\":\"GET\",\"uri\":%s}", call->input));
+    dacapo_json_pair request[] = {{"method", "\"GET\""}, {"uri", call->input}};
+    dacapo_outcome response = dacapo_send_http(dacapo_json_object(request, 2));
     return response.failure ? response : dacapo_ok(dacapo_json_member(response.output, "statusCode"));
 }
 

@@ -59,10 +59,10 @@ func (t transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	response, err := t.activity.SendHTTP(outgoing)
-	if deadline, ok := request.Context().Deadline(); err != nil && ok && !time.Now().Before(deadline) {
-		return nil, context.DeadlineExceeded
-	}
 	if err != nil {
+		if _, late := timeLeft(request.Context()); late != nil {
+			return nil, late
+		}
 		return nil, err
 	}
 	return incomingOf(response, request), nil
@@ -120,7 +120,11 @@ func timeLeft(ctx context.Context) (time.Duration, error) {
 	if !ok {
 		return 0, nil
 	}
-	return max(time.Until(deadline), 0).Truncate(time.Millisecond) + time.Millisecond, nil
+	left := time.Until(deadline)
+	if left <= 0 {
+		return 0, context.DeadlineExceeded // which the context itself may notice later
+	}
+	return left.Truncate(time.Millisecond) + time.Millisecond, nil
 }
 
 func incomingOf(response dacapo.HTTPResponse, request *http.Request) *http.Response {
