@@ -249,12 +249,20 @@ void dacapo_signal_entity_at(dacapo_entity_id entity, const char *operation, con
 /* Starts an orchestration that runs on its own, and gives its instance id, as JSON, once the start is durable. Without an
  * instance id (NULL) the host derives it; without a version (NULL) it asks for none. A call of the activity that is repeated
  * after a crash starts nothing anew that it has started. It fails with OrchestratorNotFound, with InstanceAlreadyExists if
- * another instance lives under the id, or with VersionMismatch if no deployed version takes the version. */
+ * another instance lives under the id, or with VersionMismatch if no deployed version takes the version.
+ *
+ *     dacapo_outcome id = dacapo_activity_start_orchestration("invoice", call->input, "invoice-17", NULL);
+ *     if (id.failure && strcmp(id.failure->type, "InstanceAlreadyExists") != 0) return id; */
 dacapo_outcome dacapo_activity_start_orchestration(const char *name, const char *input, const char *instance_id,
                                                    const char *version);
 
 /* Sends an HTTP request to a host that the operator allowed, and waits for the response, of whatever status. Both are JSON, as
- * for dacapo_call_http, but a 202 is not polled. No answer at all is the failure HttpRequestFailed. */
+ * for dacapo_call_http, but a 202 is not polled. No answer at all is the failure HttpRequestFailed.
+ *
+ *     dacapo_json_pair request[] = {{"method", "\"GET\""}, {"uri", "\"https://example.org/stock\""}};
+ *     dacapo_outcome response = dacapo_send_http(dacapo_json_object(request, 2));
+ *     if (response.failure) return response;
+ *     return dacapo_ok(dacapo_json_member(response.output, "content")); */
 dacapo_outcome dacapo_send_http(const char *request);
 
 /* The links by which an instance is managed over HTTP, as JSON. */

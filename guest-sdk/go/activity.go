@@ -77,7 +77,7 @@ func (ctx *ActivityContext) StartOrchestration(name string, input any, options .
 // Package [dacapo.dev/sdk/dacapohttp] does the same for a program that is written with net/http.
 func (ctx *ActivityContext) SendHTTP(request HTTPRequest) (HTTPResponse, error) {
 	request.WithoutPolling = true // the host does not poll for an activity
-	text, err := encodeInput(request.toWire())
+	text, err := request.encode()
 	if err != nil {
 		return HTTPResponse{}, err
 	}

@@ -40,6 +40,9 @@ func CallActivity[R any](ctx *Context, name string, input any, options ...Activi
 // CallSubOrchestrator schedules a child orchestration. It fails with "InstanceAlreadyExists" if the [InstanceID] that it
 // is to have belongs to a living instance, and with "VersionMismatch" if no deployed version takes the [Version] that it
 // asks for.
+//
+//	id := dacapo.InstanceID("invoice-" + order.ID)
+//	invoice, err := dacapo.CallSubOrchestrator[Invoice](ctx, "invoice", order, id, dacapo.Version("2.0")).Await()
 func CallSubOrchestrator[R any](ctx *Context, name string, input any, options ...SubOrchestratorOption) *Task[R] {
 	text, err := encodeInput(input)
 	if err != nil {

@@ -238,6 +238,16 @@ func TestAnActivitySendsHTTP(t *testing.T) {
 	}
 }
 
+func TestWhatIsNoTextIsNotSent(t *testing.T) {
+	name := orchestrator(t, func(ctx *dacapo.Context, _ any) (any, error) {
+		return ctx.CallHTTP(dacapo.HTTPRequest{Method: "POST", URI: "https://example.org/", Content: "\xff\xd8"}).Await()
+	})
+	run := dacapotest.NewScript().Run(t, name, nil)
+	if run.Failure == nil || run.Failure.Type != "InvalidInput" || len(run.Actions) > 0 {
+		t.Errorf("got %v after %q", run.Failure, run.Actions)
+	}
+}
+
 func TestRealActivitiesWaitWhileTheOrchestratorGoesOn(t *testing.T) {
 	name := orchestrator(t, func(ctx *dacapo.Context, _ any) ([]string, error) {
 		stocks := []*dacapo.Task[string]{

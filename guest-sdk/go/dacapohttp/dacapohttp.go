@@ -30,7 +30,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	dacapo "dacapo.dev/sdk"
 )
@@ -102,13 +101,7 @@ func contentOf(request *http.Request) (string, error) {
 	}
 	defer request.Body.Close()
 	content, err := io.ReadAll(request.Body)
-	if err != nil {
-		return "", err
-	}
-	if !utf8.Valid(content) {
-		return "", fmt.Errorf("dacapohttp: the body of the request to %s is no UTF-8 text; the host sends texts only", request.URL.Redacted())
-	}
-	return string(content), nil
+	return string(content), err
 }
 
 // timeLeft is the time until the deadline is over, in whole milliseconds; 0 if there is none.
