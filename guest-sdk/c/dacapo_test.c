@@ -34,6 +34,7 @@ typedef struct event {
 struct dacapo_script {
     answer *answers;
     event *events; /* by time */
+    char *version; /* or NULL */
 };
 
 static _Noreturn void give_up(const char *why, const char *action) {
@@ -81,6 +82,7 @@ void dacapo_script_free(dacapo_script *script) {
         free(one->data);
         free(one);
     }
+    free(script->version);
     free(script);
 }
 
@@ -123,6 +125,11 @@ void dacapo_script_event(dacapo_script *script, const char *name, const char *da
     event *added = reserve(sizeof *added);
     *added = (event){.next = *place, .name = keep(name), .data = keep(data ? data : "null"), .at = START + after};
     *place = added;
+}
+
+void dacapo_script_version(dacapo_script *script, const char *version) {
+    free(script->version);
+    script->version = keep(version);
 }
 
 /* --- One run of it --- */
@@ -517,7 +524,7 @@ void dacapo_host_parent(dacapo_abi_parent *parent) {
 }
 
 void dacapo_host_version(dacapo_text *version) {
-    *version = text_of("");
+    *version = text_of(play.script && play.script->version ? play.script->version : "");
 }
 
 double dacapo_host_current_time(void) {

@@ -61,6 +61,9 @@ void dacapo_script_real_activity(dacapo_script *script, const char *name);
 /* Raises an external event, so long after the start. */
 void dacapo_script_event(dacapo_script *script, const char *name, const char *data, double after);
 
+/* The version label that the instance was started with; an empty text unless told otherwise. */
+void dacapo_script_version(dacapo_script *script, const char *version);
+
 /* What a function did, and how it ended. It lives until the next run. */
 typedef struct dacapo_run {
     dacapo_outcome outcome;

@@ -230,6 +230,19 @@ static void an_activity_sends_http(void) {
     dacapo_script_free(script);
 }
 
+static dacapo_outcome my_version(const char *input) {
+    (void)input;
+    return dacapo_ok(dacapo_json_string(dacapo_version()));
+}
+
+static void an_instance_knows_its_version(void) {
+    dacapo_script *script = dacapo_script_new();
+    CHECK(same(dacapo_script_run(script, "my_version", NULL).outcome.output, "\"\""));
+    dacapo_script_version(script, "2.0");
+    CHECK(same(dacapo_script_run(script, "my_version", NULL).outcome.output, "\"2.0\""));
+    dacapo_script_free(script);
+}
+
 static dacapo_outcome first_of_three(const char *input) {
     dacapo_task tasks[] = {
         dacapo_call_activity("slow", input, NULL),
@@ -310,7 +323,8 @@ static void what_is_not_there_is_a_failure(void) {
 
 DACAPO_APP(
     DACAPO_ACTIVITY(echo), DACAPO_ORCHESTRATOR(everything), DACAPO_ORCHESTRATOR(first_of_three), DACAPO_ORCHESTRATOR(retried),
-    DACAPO_ENTITY(counter), DACAPO_ACTIVITY(order_all), DACAPO_ACTIVITY(stock), DACAPO_ORCHESTRATOR(stocks)
+    DACAPO_ENTITY(counter), DACAPO_ACTIVITY(order_all), DACAPO_ACTIVITY(stock), DACAPO_ORCHESTRATOR(stocks),
+    DACAPO_ORCHESTRATOR(my_version)
 )
 
 int main(void) {
@@ -322,6 +336,7 @@ int main(void) {
     everything_is_asked_for();
     an_activity_starts_orchestrations();
     an_activity_sends_http();
+    an_instance_knows_its_version();
     a_race_is_won_by_what_completed_first();
     retries_are_those_of_the_policy();
     an_operation_changes_the_state();
