@@ -204,6 +204,13 @@ impl Host {
         Ok(answer.json()["id"].as_str().context("no id")?.to_owned())
     }
 
+    /// The same under an id of the caller's choice.
+    pub fn start_as(&self, id: &str, name: &str, input: Value) -> Result<()> {
+        let answer = self.manage("POST", &format!("orchestrators/{name}/{id}"), Some(&input))?;
+        anyhow::ensure!(answer.status == 202, "starting {name} as {id}: {} {}", answer.status, answer.body);
+        Ok(())
+    }
+
     pub fn status(&self, id: &str) -> Result<Value> {
         let answer = self.manage("GET", &format!("instances/{id}"), None)?;
         anyhow::ensure!(matches!(answer.status, 200 | 202), "status of {id}: {} {}", answer.status, answer.body);
@@ -244,6 +251,14 @@ impl Host {
     pub fn run(&self, name: &str, input: Value) -> Result<Value> {
         let id = self.start_new(name, input)?;
         self.wait(&id)
+    }
+
+    /// The output of an orchestration that must complete.
+    #[track_caller]
+    pub fn output(&self, name: &str, input: Value) -> Value {
+        let status = self.run(name, input).unwrap_or_else(|why| panic!("{why:#}"));
+        assert_eq!(status["runtimeStatus"], "Completed", "{name}: {status}\n{}", self.log());
+        status["output"].clone()
     }
 }
 
