@@ -49,7 +49,12 @@ extern "C" {
 
 /* --- Outcomes --- */
 
-/* Why a function did not succeed. */
+/* Why a function did not succeed.
+ *
+ * The host makes failures of these types: ActivityNotFound, OrchestratorNotFound, EntityNotFound, InstanceNotFound,
+ * InstanceAlreadyExists, VersionMismatch, InvalidArgument, InvalidOutput, LimitExceeded, LockingRulesViolation, Canceled,
+ * Terminated, HttpRequestFailed, Unavailable; and for a function that came to no end: Panic, Trap, Timeout, FuelExhausted,
+ * OutOfMemory, StackOverflow. */
 typedef struct dacapo_failure {
     const char *type;    /* a short name that callers match on, such as InsufficientFunds */
     const char *message; /* one sentence for people */

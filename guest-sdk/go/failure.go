@@ -21,7 +21,7 @@ import (
 //
 // The host makes failures of these types: "ActivityNotFound", "OrchestratorNotFound", "EntityNotFound", "InstanceNotFound",
 // "InstanceAlreadyExists", "VersionMismatch", "InvalidArgument", "LimitExceeded", "LockingRulesViolation", "Canceled",
-// "Terminated", "HttpRequestFailed"; and for a function that came to no end: "Trap", "Timeout", "FuelExhausted",
+// "Terminated", "HttpRequestFailed", "Unavailable"; and for a function that came to no end: "Trap", "Timeout", "FuelExhausted",
 // "OutOfMemory", "StackOverflow".
 type Failure struct {
 	// Type is a short name that callers match on, such as "InsufficientFunds".
