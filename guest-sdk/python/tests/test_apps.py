@@ -11,8 +11,7 @@ import azure.functions as func
 from dacapo import layout
 from dacapo.failure import Failure
 from dacapo.function import Kind
-from dacapo.runner import ActivityCall, Runner
-from dacapo.testing import run_entity
+from dacapo.testing import run_activity, run_entity
 
 
 class Order:
@@ -26,10 +25,6 @@ class Order:
     @staticmethod
     def from_json(data):
         return Order(data["item"])
-
-
-def run_activity(app, name, input_):
-    return Runner(app.functions()).run_activity(ActivityCall(name, "i", 1, 2), input_)
 
 
 class Decorators(unittest.TestCase):
@@ -73,7 +68,9 @@ class Decorators(unittest.TestCase):
         @app.activity_trigger(input_name="x")
         def enqueue(x, out): ...
 
-        with self.assertRaisesRegex(ValueError, "`enqueue` has a binding that Dacapo has not: queueOutput"):
+        with self.assertRaisesRegex(
+            layout.AppError, "test_apps.py.*`enqueue` has a binding that Dacapo has not: queueOutput"
+        ):
             app.functions()
 
     def test_functions_can_be_called_and_unwrapped_as_in_existing_tests(self):
@@ -101,7 +98,7 @@ class Activities(unittest.TestCase):
         async def hello(city, context: func.Context):
             return [city, context.attempt, context.function_name]
 
-        self.assertEqual(json.loads(run_activity(app, "hello", '"Tokyo"')), ["Tokyo", 2, "hello"])
+        self.assertEqual(run_activity(hello, "Tokyo", attempt=2).result, ["Tokyo", 2, "hello"])
 
     def test_objects_travel_in_envelopes(self):
         app = df.DFApp()
@@ -110,9 +107,8 @@ class Activities(unittest.TestCase):
         def double(order):
             return Order(order.item * 2)
 
-        envelope = {"__class__": "Order", "__module__": __name__, "__data__": {"item": "ab"}}
-        answer = json.loads(run_activity(app, "double", json.dumps(envelope)))
-        self.assertEqual(answer, {**envelope, "__data__": {"item": "abab"}})
+        envelope = {"__class__": "Order", "__module__": __name__, "__data__": {"item": "abab"}}
+        self.assertEqual(run_activity(double, Order("ab")).result, envelope)
 
     def test_an_exception_is_a_failure_with_a_traceback(self):
         app = df.DFApp()
@@ -122,7 +118,7 @@ class Activities(unittest.TestCase):
             raise LookupError("gone")
 
         with self.assertRaises(Failure) as caught:
-            run_activity(app, "bad", "null")
+            run_activity(bad)
         failure = caught.exception
         self.assertEqual((failure.error_type, failure.message, failure.retriable), ("LookupError", "gone", True))
         self.assertIn('raise LookupError("gone")', failure.details)
@@ -203,7 +199,7 @@ class Folders(unittest.TestCase):
             ({"A/function.json": "{}"}, "no list of `bindings`"),
             ({"A/function.json": activity}, "names the scriptFile __init__.py, which is not there"),
             ({"A/function.json": activity, "A/__init__.py": ""}, "A/__init__.py has no function `main`"),
-            ({"A/function.json": activity, "A/__init__.py": "def main(y): ..."}, "`A` has no parameter `x`"),
+            ({"A/function.json": activity, "A/__init__.py": "def main(y): ..."}, 'File "A/__init__.py", line 1: `A`'),
         ):
             with self.subTest(message), self.assertRaisesRegex(layout.AppError, message):
                 self.load(files)

@@ -8,9 +8,20 @@ import enum
 
 from dacapo.app import Blueprint
 from dacapo.app import DFApp as FunctionApp
+from dacapo.http_response import HttpResponse
 from dacapo.runner import ActivityCall as Context
 
-__all__ = ["AccessRights", "AuthLevel", "Blueprint", "Cardinality", "Context", "DataType", "FunctionApp", "HttpMethod"]
+__all__ = [
+    "AccessRights",
+    "AuthLevel",
+    "Blueprint",
+    "Cardinality",
+    "Context",
+    "DataType",
+    "FunctionApp",
+    "HttpMethod",
+    "HttpResponse",
+]
 
 
 class AuthLevel(enum.Enum):
@@ -60,7 +71,7 @@ class _NotRun:
 
 _TYPES = (
     "AsgiFunctionApp AsgiMiddleware BlobSource CloudEvent Document DocumentList EntityContext EventGridEvent "
-    "EventGridOutputEvent EventHubEvent HttpRequest HttpResponse InputStream KafkaEvent MySqlRow MySqlRowList "
+    "EventGridOutputEvent EventHubEvent HttpRequest InputStream KafkaEvent MySqlRow MySqlRowList "
     "OrchestrationContext Out QueueMessage ServiceBusMessage SqlRow SqlRowList TimerRequest WsgiFunctionApp "
     "WsgiMiddleware"
 ).split()
