@@ -58,6 +58,8 @@ class Function:
         except TypeError as error:
             message = f"`{self.name}` cannot be called: {error}. {self._what_is_given()}"
             raise AppError(message, self.user_function) from None
+        if self.kind is Kind.ENTITY and inspect.isgeneratorfunction(inspect.unwrap(self.user_function)):
+            raise AppError(f"the entity `{self.name}` must not `yield`: an operation does not wait", self.user_function)
 
     def _what_is_given(self) -> str:
         if self.kind is not Kind.ACTIVITY:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dacapo.app import DFApp
 from dacapo import source
+from dacapo.app import DFApp
 from dacapo.function import AppError, Binding, Function, Kind, clients_of
-from dacapo.source import place_of
 
 APP_MODULE = "function_app"
 _CLASSIC_PACKAGE = "__app__"
@@ -37,7 +36,7 @@ class App:
             other = by_name.setdefault(function.name.lower(), function)
             if other is not function:
                 message = f"two functions are called `{function.name}`: names must differ, and not in case alone"
-                raise AppError(f"{message}. The other: {place_of(other.user_function)}", function.user_function)
+                raise AppError(f"{message}. The other: {source.place_of(other.user_function)}", function.user_function)
             function.check()
         return self
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from dacapo.execution import Execution
 from dacapo.failure import Failure
 from dacapo.function import CALL_PARAMETER, Function, FunctionName, Kind
 from dacapo.host import Host, Management
+from dacapo.source import place_of
 
 T = TypeVar("T")
 
@@ -65,7 +67,7 @@ class Runner:
             execution = Execution(host)
             context = DurableOrchestrationContext(execution, input_, function.input_type)
             output = execution.run(lambda: function.user_function(context))
-            return "null" if execution.continues_as_new else _encode_output(name, output)
+            return "null" if execution.continues_as_new else _encode_output(function, output)
 
         return _guarded(run)
 
@@ -78,7 +80,7 @@ class Runner:
             result = function.user_function(**_arguments(function, call, payload.decode(input_)))
             if inspect.iscoroutine(result):
                 result = ActivityEventLoop().run_until_complete(result)
-            return _encode_output(call.function_name, result)
+            return _encode_output(function, result)
 
         return _guarded(run)
 
@@ -92,7 +94,8 @@ class Runner:
             result = function.user_function(context)
             if inspect.iscoroutine(result):
                 GuestEventLoop().run_until_complete(result)
-            return context.outcome()
+            with _of_what_it_left(function):
+                return context.outcome()
 
         return _guarded(run)
 
@@ -112,8 +115,19 @@ def _arguments(activity: Function, call: ActivityCall, input_: Any) -> dict[str,
     return arguments
 
 
-def _encode_output(name: str, output: Any) -> str:
-    return payload.encode(output, f"the output of `{name}`", "InvalidOutput")
+def _encode_output(function: Function, output: Any) -> str:
+    with _of_what_it_left(function):
+        return payload.encode(output, f"the output of `{function.name}`", "InvalidOutput")
+
+
+@contextmanager
+def _of_what_it_left(function: Function) -> Iterator[None]:
+    """A failure in here has no line: the function has returned. It names where that begins."""
+    try:
+        yield
+    except Failure as failure:
+        failure.details = f"  {place_of(function.user_function)}, in {function.name}"
+        raise
 
 
 def _guarded(run: Callable[[], T]) -> T:

@@ -186,20 +186,33 @@ class Folders(unittest.TestCase):
         self.assertEqual(app.skipped, [("Start", "httpTrigger")])
 
     def test_what_is_wrong_is_said(self):
-        activity = json.dumps({"bindings": [{"name": "x", "type": "activityTrigger"}]})
+        def declared(trigger, **others):
+            bindings = [{"name": "x", "type": trigger}, *({"name": name, "type": of} for of, name in others.items())]
+            return json.dumps({"bindings": bindings})
+
+        activity = declared("activityTrigger")
+        bound = declared("activityTrigger", durableClient="client")
+        queue = declared("activityTrigger", queue="q")
         app = "import azure.durable_functions as df\napp = df.DFApp()\n"
         twice = "@app.activity_trigger(input_name='x')\ndef a(x): ...\n@app.activity_trigger('x', 'A')\ndef b(x): ...\n"
+        entity = "@app.entity_trigger('context')\ndef a(context): yield\n"
+        orchestrator = "@app.orchestration_trigger('context')\ndef o(context, client): ...\n"
         for files, message in (
             ({}, "neither a function_app.py nor a folder"),
             ({"function_app.py": ""}, "one app, .*: there are none"),
             ({"function_app.py": app + "other = df.DFApp()"}, "one app, .*: there are several"),
             ({"function_app.py": app}, "no orchestrator, activity or entity"),
-            ({"function_app.py": app + twice}, "two functions are called `A`"),
+            ({"function_app.py": app + twice}, 'line 5: two .* called `A`.* File "function_app.py", line 3'),
             ({"A/function.json": "{"}, "A/function.json is not JSON"),
             ({"A/function.json": "{}"}, "no list of `bindings`"),
             ({"A/function.json": activity}, "names the scriptFile __init__.py, which is not there"),
             ({"A/function.json": activity, "A/__init__.py": ""}, "A/__init__.py has no function `main`"),
             ({"A/function.json": activity, "A/__init__.py": "def main(y): ..."}, 'File "A/__init__.py", line 1: `A`'),
+            ({"A/function.json": activity, "A/__init__.py": "def main(x, y): ..."}, "argument: 'y'.* name `x`;"),
+            ({"A/function.json": bound, "A/__init__.py": "def main(x): ..."}, "argument 'client'.* name `x`, `client`"),
+            ({"A/function.json": queue, "A/__init__.py": "def main(x): ..."}, "`A` has a binding .*: queue"),
+            ({"function_app.py": app + entity}, 'File "function_app.py", line 3: the entity `a` must not `yield`'),
+            ({"function_app.py": app + orchestrator}, "`o` cannot be called: missing .* its context"),
         ):
             with self.subTest(message), self.assertRaisesRegex(layout.AppError, message):
                 self.load(files)

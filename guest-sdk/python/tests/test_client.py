@@ -4,7 +4,6 @@ import json
 import unittest
 
 import azure.durable_functions as df
-from dacapo.action import CallHttp
 from dacapo.failure import Failure
 from dacapo.testing import Script, StartOrchestration, run_activity
 
