@@ -60,6 +60,11 @@ class Blueprint:
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def _trigger(self, trigger: Trigger) -> Callable[[Any], FunctionBuilder]:
+        if not isinstance(trigger.parameter, str):
+            raise TypeError(
+                "a trigger is given the name of a parameter, as in `@app.activity_trigger(input_name='city')`"
+            )
+
         def attach(builder: FunctionBuilder) -> None:
             if builder.trigger is not None:
                 raise ValueError(f"`{builder.name}` has two triggers: {builder.trigger.type} and {trigger.type}")

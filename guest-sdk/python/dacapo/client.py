@@ -203,7 +203,12 @@ class DurableOrchestrationClient:
         request: dict[str, Any] = {"method": method, "uri": uri}
         if content is not None:
             request |= {"headers": {"Content-Type": "application/json"}, "content": content}
-        response = json.loads(self._management.send_http(json.dumps(request)))
+        try:
+            response = json.loads(self._management.send_http(json.dumps(request)))
+        except Failure as failure:
+            # The link opens the instance, and what a failure says is read by many.
+            message = failure.message.replace(uri, uri.partition("?")[0])
+            raise Failure(failure.error_type, message, None, failure.retriable) from None
         return response["statusCode"], response["content"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,7 +48,10 @@ class Function:
         return self.kind is Kind.ACTIVITY and self.parameter != CALL_PARAMETER and CALL_PARAMETER in parameters
 
     def check(self) -> None:
-        """Refuses a function that cannot be called with what it will be given."""
+        """Refuses a function that no host could run, by its name or with what it is given."""
+        if not isinstance(self.name, str) or not re.fullmatch(r"[^\s\x00-\x1f\x7f-\x9f]{1,128}", self.name):
+            message = f"{self.name!r} is no name of a function: that is 1 to 128 characters without white space"
+            raise AppError(message, self.user_function)
         try:
             signature = inspect.signature(self.user_function)
             if self.kind is Kind.ACTIVITY:
@@ -58,14 +62,20 @@ class Function:
         except TypeError as error:
             message = f"`{self.name}` cannot be called: {error}. {self._what_is_given()}"
             raise AppError(message, self.user_function) from None
-        if self.kind is Kind.ENTITY and inspect.isgeneratorfunction(inspect.unwrap(self.user_function)):
-            raise AppError(f"the entity `{self.name}` must not `yield`: an operation does not wait", self.user_function)
+        if self.kind is not Kind.ORCHESTRATOR and _yields(self.user_function):
+            message = f"the {self.kind.name.lower()} `{self.name}` must not `yield`: only orchestrators wait for tasks"
+            raise AppError(message, self.user_function)
 
     def _what_is_given(self) -> str:
         if self.kind is not Kind.ACTIVITY:
             return "It is given one argument, its context"
         named = ", ".join(f"`{name}`" for name in [self.parameter, *self.clients])
         return f"Its trigger and bindings name {named}; `{CALL_PARAMETER}` is the call itself"
+
+
+def _yields(function: Callable) -> bool:
+    function = inspect.unwrap(function)
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 CALL_PARAMETER = "context"
@@ -86,12 +96,14 @@ _CLIENT_BINDINGS = {"durableClient", "orchestrationClient"}
 
 def clients_of(name: str, kind: Kind, bindings: list[Binding], function: Callable) -> list[str]:
     """The parameters of a function that take a client. Refuses what Dacapo has no binding for."""
-    clients = [binding for binding in bindings if kind is Kind.ACTIVITY and binding.type in _CLIENT_BINDINGS]
-    others = ", ".join(binding.type for binding in bindings if binding not in clients)
+    clients = [binding.parameter for binding in bindings if binding.type in _CLIENT_BINDINGS]
+    others = ", ".join(binding.type for binding in bindings if binding.type not in _CLIENT_BINDINGS)
     if others:
         message = f"`{name}` has a binding that Dacapo has not: {others}. An activity uses a library instead"
         raise AppError(message, function)
-    return [client.parameter for client in clients]
+    if clients and kind is not Kind.ACTIVITY:
+        raise AppError(f"`{name}` has a client, which only an activity may have: its context does the same", function)
+    return clients
 
 
 @dataclass

@@ -33,11 +33,11 @@ class App:
             raise AppError("the app has no orchestrator, activity or entity")
         by_name: dict[str, Function] = {}
         for function in self.functions:
+            function.check()
             other = by_name.setdefault(function.name.lower(), function)
             if other is not function:
                 message = f"two functions are called `{function.name}`: names must differ, and not in case alone"
                 raise AppError(f"{message}. The other: {source.place_of(other.user_function)}", function.user_function)
-            function.check()
         return self
 
 
@@ -99,7 +99,8 @@ def _declaration(path: Path) -> dict[str, Any]:
         declared = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise AppError(f"{path.parent.name}/function.json is not JSON: {error}") from None
-    if not isinstance(declared, dict) or not isinstance(declared.get("bindings"), list):
+    bindings = declared.get("bindings") if isinstance(declared, dict) else None
+    if not isinstance(bindings, list) or not all(isinstance(binding, dict) for binding in bindings):
         raise AppError(f"{path.parent.name}/function.json has no list of `bindings`")
     return declared
 

@@ -73,6 +73,12 @@ class Decorators(unittest.TestCase):
         ):
             app.functions()
 
+    def test_a_decorator_without_its_parentheses(self):
+        with self.assertRaisesRegex(TypeError, "the name of a parameter"):
+
+            @df.DFApp().activity_trigger
+            def say_hello(city): ...
+
     def test_functions_can_be_called_and_unwrapped_as_in_existing_tests(self):
         app = df.DFApp()
 
@@ -190,11 +196,15 @@ class Folders(unittest.TestCase):
             bindings = [{"name": "x", "type": trigger}, *({"name": name, "type": of} for of, name in others.items())]
             return json.dumps({"bindings": bindings})
 
+        def activity_of(source, name="a"):
+            return f"@app.activity_trigger('x', '{name}')\n{source}\n"
+
         activity = declared("activityTrigger")
         bound = declared("activityTrigger", durableClient="client")
         queue = declared("activityTrigger", queue="q")
         app = "import azure.durable_functions as df\napp = df.DFApp()\n"
         twice = "@app.activity_trigger(input_name='x')\ndef a(x): ...\n@app.activity_trigger('x', 'A')\ndef b(x): ...\n"
+        client = "@app.durable_client_input('client')\n"
         entity = "@app.entity_trigger('context')\ndef a(context): yield\n"
         orchestrator = "@app.orchestration_trigger('context')\ndef o(context, client): ...\n"
         for files, message in (
@@ -212,6 +222,10 @@ class Folders(unittest.TestCase):
             ({"A/function.json": bound, "A/__init__.py": "def main(x): ..."}, "argument 'client'.* name `x`, `client`"),
             ({"A/function.json": queue, "A/__init__.py": "def main(x): ..."}, "`A` has a binding .*: queue"),
             ({"function_app.py": app + entity}, 'File "function_app.py", line 3: the entity `a` must not `yield`'),
+            ({"function_app.py": app + activity_of("def a(x): yield")}, "the activity `a` must not `yield`"),
+            ({"function_app.py": app + activity_of("def a(x): ...", "say hello")}, "line 3: 'say hello' is no name"),
+            ({"function_app.py": app + client + orchestrator}, "`o` has a client, which only an activity may have"),
+            ({"A/function.json": '{"bindings": [1]}'}, "no list of `bindings`"),
             ({"function_app.py": app + orchestrator}, "`o` cannot be called: missing .* its context"),
         ):
             with self.subTest(message), self.assertRaisesRegex(layout.AppError, message):

@@ -160,6 +160,17 @@ class Instances(unittest.TestCase):
             self.assertEqual(refused.exception.error_type, kind)
             self.assertIn(words, refused.exception.message)
 
+    def test_a_host_that_is_not_reached_is_told_without_the_token_of_the_link(self):
+        @app.activity_trigger(input_name="id")
+        @app.durable_client_input(client_name="client")
+        async def ask(id, client):
+            return await client.get_status(id)
+
+        script = Script().http(lambda request: df.Failure("HttpRequestFailed", f"`{request['uri']}`: not allowed"))
+        with self.assertRaises(Failure) as refused:
+            run_activity(ask, "a b", script=script)
+        self.assertEqual(refused.exception.message, f"`{INSTANCE}`: not allowed")
+
     def test_what_needs_rights_on_the_whole_hub_is_refused(self):
         for ask in (
             lambda client: client.get_status_all(),
