@@ -264,7 +264,7 @@ pub use entity_call::{EntityCall, EntityLock, EntityProxy, LockRequest};
 pub use failure::{Failure, Result};
 pub use http_call::{HttpRequest, HttpResponse};
 pub use level::Level;
-pub use management::ManagementLinks;
+pub use management::{ActivityStart, ManagementLinks};
 pub use random::{Random, RandomRange};
 pub use retry::RetryPolicy;
 pub use task::{ActivityCall, EventWait, EventWithTimeout, SubOrchestratorCall, Task, Timer};
