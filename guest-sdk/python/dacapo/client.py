@@ -17,7 +17,7 @@ from dacapo import payload
 from dacapo.failure import Failure
 from dacapo.function import FunctionName, name_of
 from dacapo.host import Management
-from dacapo.http_response import HttpResponse
+from dacapo.http_messages import HttpRequest, HttpResponse
 from dacapo.status import DurableOrchestrationStatus, OrchestrationRuntimeStatus, PurgeHistoryResult
 
 _ENDED = {
@@ -68,14 +68,14 @@ class DurableOrchestrationClient:
             raise Failure("InvalidArgument", f"{instance_id!r} cannot be the id of an instance", retriable=False)
         return links
 
-    def get_client_response_links(self, request: Any, instance_id: str) -> dict[str, str]:
+    def get_client_response_links(self, request: HttpRequest | None, instance_id: str) -> dict[str, str]:
         """The links of an instance, at the origin to which a request was sent, if one is given."""
         links = self.create_http_management_payload(instance_id)
         if request is None or not request.url:
             return links
         return {name: link if name == "id" else _at_origin_of(request.url, link) for name, link in links.items()}
 
-    def create_check_status_response(self, request: Any, instance_id: str) -> HttpResponse:
+    def create_check_status_response(self, request: HttpRequest | None, instance_id: str) -> HttpResponse:
         """The response that tells a caller where to ask for an instance."""
         links = self.get_client_response_links(request, instance_id)
         headers = {"Content-Type": "application/json", "Location": links["statusQueryGetUri"], "Retry-After": "10"}
@@ -83,7 +83,7 @@ class DurableOrchestrationClient:
 
     async def wait_for_completion_or_create_check_status_response(
         self,
-        request: Any,
+        request: HttpRequest | None,
         instance_id: str,
         timeout_in_milliseconds: int = 10_000,
         retry_interval_in_milliseconds: int = 1_000,

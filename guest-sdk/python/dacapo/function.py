@@ -94,9 +94,14 @@ _CLIENT_BINDINGS = {"durableClient", "orchestrationClient"}
 """The second is its name in older apps."""
 
 
+def clients_in(bindings: list[Binding]) -> list[str]:
+    """The parameters that take a client."""
+    return [binding.parameter for binding in bindings if binding.type in _CLIENT_BINDINGS]
+
+
 def clients_of(name: str, kind: Kind, bindings: list[Binding], function: Callable) -> list[str]:
-    """The parameters of a function that take a client. Refuses what Dacapo has no binding for."""
-    clients = [binding.parameter for binding in bindings if binding.type in _CLIENT_BINDINGS]
+    """The clients of a function that Dacapo runs. Refuses what it has no binding for."""
+    clients = clients_in(bindings)
     others = ", ".join(binding.type for binding in bindings if binding.type not in _CLIENT_BINDINGS)
     if others:
         message = f"`{name}` has a binding that Dacapo has not: {others}. An activity uses a library instead"
@@ -185,7 +190,17 @@ class FunctionBuilder:
             case Kind.ENTITY:
                 return Entity.create(self.user_function)
             case _:
-                return self.user_function
+                return self._with_client() if clients_in(self.bindings) else self.user_function
+
+    def _with_client(self) -> Callable:
+        """The original gives functions with a client another signature, and the function itself as an attribute."""
+
+        @functools.wraps(self.user_function)
+        def handle(*args: Any, **kwargs: Any) -> Any:
+            return self.user_function(*args, **kwargs)
+
+        handle.client_function = self.user_function
+        return handle
 
     def get_function_name(self) -> str:
         """Its name in the task hub."""

@@ -1,17 +1,19 @@
 """How apps declare functions, and what is said of those that are wrong."""
 
+import asyncio
 import json
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest.mock import Mock
 
 import azure.durable_functions as df
 import azure.functions as func
 from dacapo import layout
 from dacapo.failure import Failure
 from dacapo.function import Kind
-from dacapo.testing import run_activity, run_entity
+from dacapo.testing import StartOrchestration, run_activity, run_entity
 
 
 class Order:
@@ -88,6 +90,23 @@ class Decorators(unittest.TestCase):
 
         self.assertEqual(list(orchestrator.build().get_user_function().orchestrator_function(None)), ["task"])
 
+    def test_a_starter_can_be_tested_as_in_existing_tests(self):
+        app = df.DFApp()
+
+        @app.route(route="orchestrators/{functionName}")
+        @app.durable_client_input(client_name="client")
+        async def http_start(req: func.HttpRequest, client):
+            instance_id = await client.start_new(req.route_params["functionName"], client_input=req.get_json())
+            return client.create_check_status_response(req, instance_id)
+
+        client = Mock(spec=df.DurableOrchestrationClient)
+        client.start_new.return_value = "i-1"
+        client.create_check_status_response.return_value = func.HttpResponse("started", status_code=202)
+        request = func.HttpRequest("POST", "/api/start", body=b"[1]", route_params={"functionName": "hello"})
+        response = asyncio.run(http_start.build().get_user_function().client_function(request, client))
+        client.start_new.assert_awaited_once_with("hello", client_input=[1])
+        self.assertEqual((response.status_code, response.get_body()), (202, b"started"))
+
     def test_models_can_be_imported_from_where_they_were(self):
         from azure.durable_functions.models.DurableOrchestrationContext import DurableOrchestrationContext
         from azure.durable_functions.models.Task import TaskBase
@@ -146,6 +165,13 @@ class Entities(unittest.TestCase):
         self.assertEqual(run_entity(entity, "get", state=5).result, 5)
         self.assertEqual(run_entity(entity, "get", state=5).state, 5)
         self.assertFalse(run_entity(entity, "delete", state=5).exists)
+
+    def test_an_entity_starts_an_orchestration_by_itself(self):
+        @df.DFApp().orchestration_trigger(context_name="context", orchestration="Billing")
+        def billing(context): ...
+
+        run = run_entity(lambda context: context.set_result(context.start_orchestration(billing, 5)), "close")
+        self.assertEqual(run.actions, [StartOrchestration("Billing", "5", run.result)])
 
     def test_an_entity_cannot_wait(self):
         import asyncio

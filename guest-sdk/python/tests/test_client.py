@@ -4,6 +4,7 @@ import json
 import unittest
 
 import azure.durable_functions as df
+import azure.functions as func
 from dacapo.failure import Failure
 from dacapo.testing import Script, StartOrchestration, run_activity
 
@@ -196,11 +197,10 @@ class Responses(unittest.TestCase):
         self.assertEqual(run_activity(main).result, [202, f"{INSTANCE}?{QUERY}", "a b"])
 
     def test_links_at_the_origin_of_a_request(self):
-        class Request:
-            url = "https://example.org/api/start"
+        request = func.HttpRequest("GET", "https://example.org/api/start")
 
         def main(nothing, starter):
-            links = df.DurableOrchestrationClient(starter).get_client_response_links(Request, "a b")
+            links = df.DurableOrchestrationClient(starter).get_client_response_links(request, "a b")
             return [links["id"], links["terminatePostUri"]]
 
         at = INSTANCE.replace("http://localhost", "https://example.org")

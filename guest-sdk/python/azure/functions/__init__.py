@@ -8,7 +8,7 @@ import enum
 
 from dacapo.app import Blueprint
 from dacapo.app import DFApp as FunctionApp
-from dacapo.http_response import HttpResponse
+from dacapo.http_messages import HttpRequest, HttpResponse
 from dacapo.runner import ActivityCall as Context
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "DataType",
     "FunctionApp",
     "HttpMethod",
+    "HttpRequest",
     "HttpResponse",
 ]
 
@@ -71,7 +72,7 @@ class _NotRun:
 
 _TYPES = (
     "AsgiFunctionApp AsgiMiddleware BlobSource CloudEvent Document DocumentList EntityContext EventGridEvent "
-    "EventGridOutputEvent EventHubEvent HttpRequest InputStream KafkaEvent MySqlRow MySqlRowList "
+    "EventGridOutputEvent EventHubEvent InputStream KafkaEvent MySqlRow MySqlRowList "
     "OrchestrationContext Out QueueMessage ServiceBusMessage SqlRow SqlRowList TimerRequest WsgiFunctionApp "
     "WsgiMiddleware"
 ).split()
