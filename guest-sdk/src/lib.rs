@@ -42,7 +42,8 @@
 //! [unique ids](Context::new_guid) included. Whatever else a program does belongs into an activity.
 //!
 //! An activity runs at least once: twice, if the machine stops after its work and before that is written down.
-//! [`ActivityContext`] has what an idempotency key is made of.
+//! [`ActivityContext`] has what an idempotency key is made of. The orchestrations that an activity
+//! [starts](ActivityContext::start_orchestration) are started once all the same.
 //!
 //! # Entities
 //!
