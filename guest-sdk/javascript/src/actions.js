@@ -1,6 +1,7 @@
 /** What an orchestrator may do: each action once, for the context of durable-functions and for that of `async` orchestrators. */
 
 import { DurableLock, CriticalSection } from "./critical-section.js";
+import { requireName } from "./definition.js";
 import { hostEntityId } from "./entity-id.js";
 import { DurableError } from "./failure.js";
 import { toJson } from "./json.js";
@@ -37,7 +38,10 @@ export class Actions {
     return new RetryableTask(this.#run, activityCall(name, input, null), (retry) => this.callActivity(name, input, retry));
   }
 
-  /** @param options.instanceId of the child; the host derives one if none is given */
+  /**
+   * @param options.instanceId of the child; the host derives one if none is given
+   * @param options.version that the child asks for; without one it begins on the code of its parent
+   */
   callSubOrchestrator(name, input, options = {}) {
     this.#section.checkSubOrchestration();
     return this.#run.add(new HostTask(this.#run, subOrchestratorCall(name, input, options)));
@@ -154,19 +158,13 @@ function activityCall(name, input, retry) {
   return { call: (host) => host.callActivity(name, json, policy), name };
 }
 
-function subOrchestratorCall(name, input, { instanceId = null, version, retry = null }) {
+function subOrchestratorCall(name, input, { instanceId = null, version = null, retry = null }) {
   requireName(name, "a sub-orchestration");
-  if (version) {
-    const message = `the sub-orchestration '${name}' is called with the version '${version}': a child's version cannot be chosen here`;
-    throw new DurableError(message, { type: "Unsupported", retriable: false });
-  }
   const json = toJson(input, `the input of the sub-orchestration '${name}'`);
   const policy = retry && retryPolicy(retry);
-  return { call: (host) => host.callSubOrchestrator(name, json, instanceId, policy), name };
-}
-
-function requireName(name, what) {
-  if (typeof name !== "string" || name === "") {
-    throw new TypeError(`The name of ${what} must be a string that is not empty.`);
-  }
+  const call =
+    version === null
+      ? (host) => host.callSubOrchestrator(name, json, instanceId, policy)
+      : (host) => host.callSubOrchestratorWithVersion(name, json, version, instanceId, policy);
+  return { call, name };
 }

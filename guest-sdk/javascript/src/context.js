@@ -1,5 +1,6 @@
 /** What an `async` orchestrator knows and may do. Calls begin when they are made; each gives a task, to be awaited. */
 
+import { nameOf } from "./definition.js";
 import { logger } from "./logger.js";
 import { milliseconds } from "./duration.js";
 import { EntityId } from "./entity-id.js";
@@ -42,8 +43,8 @@ export class OrchestratorContext {
     return this.#actions.callActivity(nameOf(activity), input, retryOptions(retry));
   }
 
-  callSubOrchestrator(orchestrator, input, { instanceId, retry } = {}) {
-    return this.#actions.callSubOrchestrator(nameOf(orchestrator), input, { instanceId, retry: retryOptions(retry) });
+  callSubOrchestrator(orchestrator, input, { instanceId, version, retry } = {}) {
+    return this.#actions.callSubOrchestrator(nameOf(orchestrator), input, { instanceId, version, retry: retryOptions(retry) });
   }
 
   createTimer(fireAt) {
@@ -131,10 +132,6 @@ export class OrchestratorContext {
   any(tasks) {
     return this.#actions.first(tasks);
   }
-}
-
-function nameOf(definition) {
-  return typeof definition === "string" ? definition : definition?.name;
 }
 
 function operations(perform) {

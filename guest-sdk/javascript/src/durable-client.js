@@ -1,7 +1,8 @@
-/** The client of durable-functions, as far as an activity can be one: it knows the links of any instance. */
+/** The client of durable-functions, as far as an activity can be one: it starts orchestrations, and knows the links of any instance. */
 
-import { DurableError } from "./failure.js";
 import { HttpResponse } from "./azure-functions.js";
+import { DurableError } from "./failure.js";
+import { linksOf, startOrchestration } from "./management.js";
 
 export const OrchestrationRuntimeStatus = Object.freeze({
   Running: "Running",
@@ -34,12 +35,12 @@ export class HttpManagementPayload {
 }
 
 export class DurableClient {
+  async startNew(orchestratorFunctionName, { instanceId, input, version } = {}) {
+    return startOrchestration(orchestratorFunctionName, input, { instanceId, version });
+  }
+
   createHttpManagementPayload(instanceId) {
-    const links = JSON.parse(globalThis.__dacapo.imports.management.links(instanceId));
-    if (!links) {
-      throw new TypeError(`'${instanceId}' cannot be the id of an instance.`);
-    }
-    return new HttpManagementPayload(links);
+    return new HttpManagementPayload(linksOf(instanceId));
   }
 
   createCheckStatusResponse(_request, instanceId) {
@@ -49,6 +50,25 @@ export class DurableClient {
       jsonBody: payload,
       headers: { "Content-Type": "application/json", Location: payload.statusQueryGetUri, "Retry-After": "10" },
     });
+  }
+
+  async waitForCompletionOrCreateCheckStatusResponse(request, instanceId, { timeoutInMilliseconds = 10_000, retryIntervalInMilliseconds = 1000 } = {}) {
+    if (retryIntervalInMilliseconds > timeoutInMilliseconds) {
+      throw new RangeError("retryIntervalInMilliseconds must not be greater than timeoutInMilliseconds.");
+    }
+    const deadline = Date.now() + timeoutInMilliseconds;
+    for (;;) {
+      const status = await this.getStatus(instanceId);
+      const response = responseOfEnd(status);
+      if (response) {
+        return response;
+      }
+      const left = deadline - Date.now();
+      if (left <= 0) {
+        return this.createCheckStatusResponse(request, instanceId);
+      }
+      await new Promise((resolve) => setTimeout(resolve, Math.min(left, retryIntervalInMilliseconds)));
+    }
   }
 
   async getStatus(instanceId, { showHistory = false, showHistoryOutput = false, showInput = true } = {}) {
@@ -96,13 +116,30 @@ export class DurableClient {
 }
 
 /** What needs rights on the whole task hub, which an activity does not have. */
-for (const method of ["startNew", "getStatusAll", "getStatusBy", "purgeInstanceHistoryBy", "readEntityState", "signalEntity", "waitForCompletionOrCreateCheckStatusResponse"]) {
+for (const method of ["getStatusAll", "getStatusBy", "purgeInstanceHistoryBy", "readEntityState", "signalEntity"]) {
   DurableClient.prototype[method] = async () => {
     throw new DurableError(`an activity cannot call ${method}: do it in an orchestrator, or over the HTTP API of the host`, {
       type: "Unsupported",
       retriable: false,
     });
   };
+}
+
+/** The output of one that has completed, the status of one that has ended otherwise; nothing while it has not ended. */
+function responseOfEnd(status) {
+  const { Completed, Canceled, Terminated, Failed } = OrchestrationRuntimeStatus;
+  const respond = (code, body) => new HttpResponse({ status: code, jsonBody: body, headers: { "Content-Type": "application/json" } });
+  switch (status.runtimeStatus) {
+    case Completed:
+      return respond(200, status.output);
+    case Canceled:
+    case Terminated:
+      return respond(200, status);
+    case Failed:
+      return respond(500, status);
+    default:
+      return undefined;
+  }
 }
 
 async function send(method, url, body) {

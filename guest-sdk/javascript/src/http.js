@@ -1,5 +1,6 @@
 /** Sends one request over `wasi:http`. */
 
+import { hostError } from "./host-error.js";
 import { release } from "./reactor.js";
 
 /** What one write of WASI takes at most. */
@@ -75,7 +76,7 @@ async function readAll(request, stream, reactor) {
     try {
       chunk = stream.read(READ_BYTES_MAX);
     } catch (error) {
-      const reason = payload(error);
+      const reason = hostError(error);
       if (reason?.tag === "closed") {
         break;
       }
@@ -100,13 +101,8 @@ function attempt(request, body) {
   try {
     return body();
   } catch (error) {
-    throw failed(request, payload(error));
+    throw failed(request, hostError(error));
   }
-}
-
-/** A failed result is thrown as it is by one engine, and inside of an error by the other. */
-function payload(error) {
-  return error?.payload ?? error;
 }
 
 /** As in browsers and Node.js a request that gets no answer fails with a TypeError; the cause says why. */

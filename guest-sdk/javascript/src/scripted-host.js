@@ -162,9 +162,14 @@ export class ScriptedHost {
   }
 
   callSubOrchestrator(name, json, instanceId, retry) {
+    return this.callSubOrchestratorWithVersion(name, json, undefined, instanceId, retry);
+  }
+
+  callSubOrchestratorWithVersion(name, json, version, instanceId, retry) {
     const input = JSON.parse(json);
-    const action = { type: "callSubOrchestrator", name, input, ...(instanceId && { instanceId }), ...(retry && { retry }) };
-    return this.#call(action, ORCHESTRATOR, name, (answer, attempt) => answer(input, { instanceId, attempt }), retry);
+    const wishes = { ...(version !== undefined && { version }), ...(instanceId && { instanceId }) };
+    const action = { type: "callSubOrchestrator", name, input, ...wishes, ...(retry && { retry }) };
+    return this.#call(action, ORCHESTRATOR, name, (answer, attempt) => answer(input, { ...wishes, attempt }), retry);
   }
 
   callEntity(entity, operation, json) {

@@ -7,6 +7,7 @@
  *       .run();
  */
 
+import { nameOf } from "./definition.js";
 import { milliseconds } from "./duration.js";
 import { DurableEntityContext, EntityScope } from "./entity.js";
 import { errorOfFailure, failureOfError } from "./failure.js";
@@ -37,7 +38,7 @@ class OrchestratorTest {
     return this.#answer(ACTIVITY, nameOf(activity), answer, options);
   }
 
-  /** What a sub-orchestration gives: `(input, { instanceId, attempt }) => result`. */
+  /** What a sub-orchestration gives: `(input, { instanceId, version, attempt }) => result`. */
   subOrchestrator(orchestrator, answer, options) {
     return this.#answer(ORCHESTRATOR, nameOf(orchestrator), answer, options);
   }
@@ -138,8 +139,4 @@ export async function testEntity(entity, operation, input, { key = "test", state
     state: outcome.state === null ? undefined : JSON.parse(outcome.state),
     signals: host.actions.filter(({ type }) => type === "signalEntity").map(({ type, ...signal }) => signal),
   };
-}
-
-function nameOf(definition) {
-  return typeof definition === "string" ? definition : definition?.name;
 }

@@ -171,6 +171,31 @@ test("a registered function is called by itself, and may get a policy", async ()
   assert.throws(() => call(1), /'registered' can be called in an orchestrator only/);
 });
 
+test("a child may ask for a version", async () => {
+  df.app.orchestration("asksForVersions", function* (context) {
+    const retry = new df.RetryOptions(10, 2);
+    return [
+      yield context.df.callSubOrchestrator("child", 1, "child-1", "2.0"),
+      yield context.df.callSubOrchestratorWithRetry("child", retry, 2, undefined, "2.0"),
+      yield context.df.callSubOrchestrator("child", 3),
+    ];
+  });
+  const awaits = orchestrator("awaitsVersions", async (ctx) => [
+    await ctx.callSubOrchestrator("child", 1, { instanceId: "child-1", version: "2.0" }),
+    await ctx.callSubOrchestrator("child", 2, { version: "2.0", retry: { maxAttempts: 2, firstInterval: 10 } }),
+    await ctx.callSubOrchestrator("child", 3),
+  ]);
+  for (const name of ["asksForVersions", awaits]) {
+    const { output, actions } = await testOrchestrator(name).subOrchestrator("child", (_, { version }) => version ?? "none").run();
+    assert.deepEqual(output, ["2.0", "2.0", "none"]);
+    assert.deepEqual(actions.map(({ input, instanceId, version, retry }) => [input, instanceId, version, retry?.maxAttempts]), [
+      [1, "child-1", "2.0", undefined],
+      [2, undefined, "2.0", 2],
+      [3, undefined, undefined, undefined],
+    ]);
+  }
+});
+
 test("a wait that is given up while its event is on its way leaves it to the next", async () => {
   const late = orchestrator("late", async (ctx) => {
     const first = await ctx.waitForExternalEvent("Go", { timeout: 1000 });

@@ -225,8 +225,8 @@ export interface WaitForCompletionOptions {
 }
 
 /**
- * A client, in an activity. It knows the links of every instance, and sends requests to them where the hub lets activities
- * reach the host. What needs rights on the whole hub fails: `startNew`, lists, entities.
+ * A client, in an activity. It starts orchestrations, knows the links of every instance, and sends requests to them where the
+ * hub lets activities reach the host. What needs rights on the whole hub fails: lists, entities.
  */
 export declare class DurableClient {
   createCheckStatusResponse(request: HttpRequest | undefined, instanceId: string): HttpResponse;
@@ -240,6 +240,10 @@ export declare class DurableClient {
   readEntityState<T>(entityId: EntityId, options?: TaskHubOptions): Promise<EntityStateResponse<T>>;
   rewind(instanceId: string, reason: string, options?: TaskHubOptions): Promise<void>;
   signalEntity(entityId: EntityId, operationName?: string, operationContent?: unknown, options?: TaskHubOptions): Promise<void>;
+  /**
+   * Without an `instanceId` the host derives one, which is the same when the call of the activity is repeated after a crash.
+   * What the host refuses is thrown as a `DurableError`, whose `name` says why, such as `InstanceAlreadyExists`.
+   */
   startNew(orchestratorFunctionName: string, options?: StartNewOptions): Promise<string>;
   terminate(instanceId: string, reason: string): Promise<void>;
   suspend(instanceId: string, reason: string): Promise<void>;

@@ -173,6 +173,8 @@ export interface OrchestratorContext {
 export interface SubOrchestrationOptions {
   /** The host derives one if none is given. */
   instanceId?: string;
+  /** It begins on the code that a start with this version would get; without one, on the code of its parent. */
+  version?: string;
   retry?: RetryPolicy;
 }
 
@@ -202,6 +204,19 @@ export interface ActivityContext {
   /** The same when the call is repeated after a crash. */
   readonly idempotencyKey: string;
   readonly log: Logger;
+
+  /**
+   * Starts an orchestration that runs on its own, and gives its id once that is durable. Without an `instanceId` the host
+   * derives one, which is the same when the call of the activity is repeated after a crash.
+   *
+   * What the host refuses is thrown as a `DurableError`, whose `name` says why: `InstanceAlreadyExists`,
+   * `OrchestratorNotFound`, `VersionMismatch`, `LimitExceeded`, `InvalidArgument`.
+   */
+  startOrchestration(
+    orchestrator: OrchestratorDefinition<any, any> | string,
+    input?: unknown,
+    options?: { instanceId?: string; version?: string },
+  ): Promise<string>;
 }
 
 export interface EntityOperationContext<State = unknown> {

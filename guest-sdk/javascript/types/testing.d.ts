@@ -37,7 +37,7 @@ export interface OrchestratorTest<Output> {
   ): this;
   subOrchestrator(
     orchestrator: OrchestratorDefinition<any, any> | string,
-    answer: (input: any, call: { instanceId?: string; attempt: number }) => unknown,
+    answer: (input: any, call: { instanceId?: string; version?: string; attempt: number }) => unknown,
     options?: { takes?: Duration },
   ): this;
   entity(

@@ -1,0 +1,38 @@
+/** What an activity may ask of its host. */
+
+import { requireName } from "./definition.js";
+import { DurableError } from "./failure.js";
+import { hostError } from "./host-error.js";
+import { toJson } from "./json.js";
+
+const host = () => globalThis.__dacapo.imports.management;
+
+/** The links by which an instance is managed. */
+export function linksOf(instanceId) {
+  const links = JSON.parse(host().links(instanceId));
+  if (!links) {
+    throw new TypeError(`'${instanceId}' cannot be the id of an instance.`);
+  }
+  return links;
+}
+
+/**
+ * Starts an orchestration that runs on its own, and gives its id. Without an `instanceId` the host derives one, which is
+ * the same when the call of the activity is repeated after a crash.
+ */
+export function startOrchestration(name, input, { instanceId, version } = {}) {
+  requireName(name, "an orchestration");
+  const json = toJson(input, `the input of '${name}'`);
+  try {
+    return host().startOrchestration(name, json, instanceId ?? null, version ?? null);
+  } catch (thrown) {
+    throw refusal(hostError(thrown));
+  }
+}
+
+function refusal(failure) {
+  if (typeof failure?.errorType !== "string") {
+    return failure;
+  }
+  return new DurableError(failure.message, { type: failure.errorType, retriable: failure.retriable });
+}

@@ -1,0 +1,79 @@
+/** What an activity may ask of its host. */
+
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+
+import { ActivityContext } from "../src/activity-context.js";
+import * as df from "../src/durable-functions.js";
+
+const call = { name: "dispatch", instanceId: "caller", taskId: 3, attempt: 1 };
+
+const { fetch } = globalThis;
+
+afterEach(() => {
+  globalThis.fetch = fetch;
+  delete globalThis.__dacapo;
+});
+
+function offer(management) {
+  globalThis.__dacapo = { imports: { management } };
+}
+
+test("both styles start orchestrations", async () => {
+  const starts = [];
+  offer({
+    startOrchestration(...start) {
+      starts.push(start);
+      return start[2] ?? "derived";
+    },
+  });
+  const context = new ActivityContext(call);
+  assert.equal(await context.startOrchestration({ name: "order" }, { item: "lamp" }, { instanceId: "o1", version: "2.0" }), "o1");
+  assert.equal(await context.startOrchestration("order"), "derived");
+  const client = df.getClient(context);
+  assert.equal(await client.startNew("order", { instanceId: "o2", input: [1], version: "2.0" }), "o2");
+  assert.equal(await client.startNew("order"), "derived");
+  assert.deepEqual(starts, [
+    ["order", '{"item":"lamp"}', "o1", "2.0"],
+    ["order", "null", null, null],
+    ["order", "[1]", "o2", "2.0"],
+    ["order", "null", null, null],
+  ]);
+  await assert.rejects(client.startNew(undefined), { name: "TypeError", message: /name of an orchestration/ });
+});
+
+test("a start that is refused says why, as each engine throws it", async () => {
+  const failure = { errorType: "InstanceAlreadyExists", message: "'o1' is running", details: null, retriable: false };
+  for (const thrown of [failure, Object.assign(new Error("a failed result"), { payload: failure })]) {
+    offer({
+      startOrchestration() {
+        throw thrown;
+      },
+    });
+    const refused = { name: "InstanceAlreadyExists", message: "'o1' is running", retriable: false };
+    await assert.rejects(new ActivityContext(call).startOrchestration("order"), refused);
+    await assert.rejects(df.getClient().startNew("order"), refused);
+  }
+});
+
+test("a client waits for the end of an instance, or tells where to ask", async () => {
+  const statuses = [];
+  globalThis.fetch = async () => Response.json(statuses.length > 1 ? statuses.shift() : statuses[0]);
+  offer({ links: (id) => JSON.stringify({ id, statusQueryGetUri: `http://127.0.0.1/instances/${id}` }) });
+  const wait = (options) => df.getClient().waitForCompletionOrCreateCheckStatusResponse(undefined, "o1", options);
+  const quick = { timeoutInMilliseconds: 20, retryIntervalInMilliseconds: 1 };
+
+  statuses.push({ runtimeStatus: "Running" }, { runtimeStatus: "Completed", output: [42] });
+  const completed = await wait({ timeoutInMilliseconds: 10_000, retryIntervalInMilliseconds: 1 });
+  assert.deepEqual([completed.status, completed.body], [200, "[42]"]);
+
+  statuses.splice(0, 1, { runtimeStatus: "Failed", output: "no" });
+  const failed = await wait(quick);
+  assert.deepEqual([failed.status, JSON.parse(failed.body).output], [500, "no"]);
+
+  statuses.splice(0, 1, { runtimeStatus: "Running" });
+  const late = await wait(quick);
+  assert.deepEqual([late.status, late.headers.get("Location")], [202, "http://127.0.0.1/instances/o1"]);
+
+  await assert.rejects(wait({ timeoutInMilliseconds: 1, retryIntervalInMilliseconds: 2 }), RangeError);
+});
