@@ -14,11 +14,17 @@ from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
 from dacapo import payload
+from dacapo.action import EntityId
 from dacapo.failure import Failure
 from dacapo.function import FunctionName, name_of
 from dacapo.host import Management
 from dacapo.http_messages import HttpRequest, HttpResponse
-from dacapo.status import DurableOrchestrationStatus, OrchestrationRuntimeStatus, PurgeHistoryResult
+from dacapo.status import (
+    DurableOrchestrationStatus,
+    EntityStateResponse,
+    OrchestrationRuntimeStatus,
+    PurgeHistoryResult,
+)
 
 _ENDED = {
     OrchestrationRuntimeStatus.Completed: 200,
@@ -170,6 +176,16 @@ class DurableOrchestrationClient:
             raise _refusal(instance_id, code, content)
         return PurgeHistoryResult(**json.loads(content))
 
+    async def read_entity_state(
+        self, entityId: EntityId, task_hub_name: str | None = None, connection_name: str | None = None
+    ) -> EntityStateResponse:
+        """The state of an entity, as the last operation left it."""
+        # An entity is an instance, whose link opens it; the state is in its status.
+        status = await self.get_status(str(entityId), show_input=True)
+        if not status or not status.input_["exists"]:
+            return EntityStateResponse(False)
+        return EntityStateResponse(True, json.loads(status.input_["state"]))
+
     # What an activity has no rights for.
 
     async def get_status_all(self) -> NoReturn:
@@ -183,10 +199,6 @@ class DurableOrchestrationClient:
     async def purge_instance_history_by(self, *_: Any, **__: Any) -> NoReturn:
         """Refused: an activity has no rights on the whole task hub."""
         raise _unsupported("purge_instance_history_by")
-
-    async def read_entity_state(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: an orchestrator calls the entity."""
-        raise _unsupported("read_entity_state")
 
     async def signal_entity(self, *_: Any, **__: Any) -> NoReturn:
         """Refused: an orchestrator signals the entity."""

@@ -45,7 +45,8 @@ class Function:
     def takes_call(self) -> bool:
         """Whether an activity takes what it may know of the call, as `context`."""
         parameters = inspect.signature(self.user_function).parameters
-        return self.kind is Kind.ACTIVITY and self.parameter != CALL_PARAMETER and CALL_PARAMETER in parameters
+        is_free = CALL_PARAMETER not in (self.parameter, *self.clients)
+        return self.kind is Kind.ACTIVITY and is_free and CALL_PARAMETER in parameters
 
     def check(self) -> None:
         """Refuses a function that no host could run, by its name or with what it is given."""
@@ -107,7 +108,7 @@ def clients_of(name: str, kind: Kind, bindings: list[Binding], function: Callabl
         message = f"`{name}` has a binding that Dacapo has not: {others}. An activity uses a library instead"
         raise AppError(message, function)
     if clients and kind is not Kind.ACTIVITY:
-        raise AppError(f"`{name}` has a client, which only an activity may have: its context does the same", function)
+        raise AppError(f"`{name}` has a client, which only an activity may have; it has its context instead", function)
     return clients
 
 

@@ -83,7 +83,7 @@ class PurgeHistoryResult:
 
 
 class EntityStateResponse:
-    """The state of an entity. An activity is not given any: the name is for annotations of existing apps."""
+    """Whether there is an entity, and its state."""
 
     def __init__(self, entity_exists: bool, entity_state: Any = None):
         self.entity_exists = entity_exists

@@ -200,20 +200,28 @@ class Folders(unittest.TestCase):
 
     def test_classic_folders(self):
         def declared(*types, **more):
-            return json.dumps({"bindings": [{"name": "context", "type": kind} for kind in types], **more})
+            bindings = [{"name": kind.removesuffix("Trigger"), "type": kind} for kind in types]
+            return json.dumps({"bindings": bindings, **more})
 
         app = self.load(
             {
                 "Hello/function.json": declared("orchestrationTrigger"),
                 "Hello/__init__.py": "from ..shared import x\ndef main(context): return x",
                 "Say/function.json": declared("activityTrigger", scriptFile="say.py", entryPoint="run"),
-                "Say/say.py": "from __app__.shared import x\ndef run(context): return x",
+                "Say/say.py": "from __app__.shared import x\ndef run(activity): return x",
+                "Begin/function.json": declared("durableClient", "activityTrigger"),
+                "Begin/__init__.py": "async def main(activity, durableClient): ...",
                 "Start/function.json": declared("httpTrigger", "durableClient"),
                 "shared.py": "x = 1",
             }
         )
         self.assertEqual(
-            [(f.name, f.kind) for f in app.functions], [("Hello", Kind.ORCHESTRATOR), ("Say", Kind.ACTIVITY)]
+            [(f.name, f.kind, f.clients) for f in app.functions],
+            [
+                ("Begin", Kind.ACTIVITY, ["durableClient"]),
+                ("Hello", Kind.ORCHESTRATOR, []),
+                ("Say", Kind.ACTIVITY, []),
+            ],
         )
         self.assertEqual(app.skipped, [("Start", "httpTrigger")])
 

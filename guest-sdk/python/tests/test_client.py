@@ -136,6 +136,20 @@ class Instances(unittest.TestCase):
         purged, _ = asked(lambda client: client.purge_instance_history("a b"), (404, ""))
         self.assertEqual(purged.instances_deleted, 0)
 
+    def test_the_state_of_an_entity(self):
+        def read(client):
+            return client.read_entity_state(df.EntityId("Counter", "a"))
+
+        def answer(input_):
+            return json.dumps({**self.STATUS, "input": input_})
+
+        given, (_, uri, _) = asked(read, (200, answer({"exists": True, "state": '{"n":5}'})))
+        self.assertEqual((given.entity_exists, given.entity_state), (True, {"n": 5}))
+        self.assertIn("/instances/%40counter%40a?", uri)
+        for nothing in ((200, answer({"exists": False, "state": None})), (404, "")):
+            given, _ = asked(read, nothing)
+            self.assertEqual((given.entity_exists, given.entity_state), (False, None))
+
     def test_refusals_have_types_and_the_words_of_the_host(self):
         for ask, code, content, kind, words in (
             (lambda client: client.raise_event("i", "e"), 404, "", "InstanceNotFound", "No instance with ID i found."),
@@ -177,7 +191,6 @@ class Instances(unittest.TestCase):
             lambda client: client.get_status_all(),
             lambda client: client.get_status_by(runtime_status=[df.OrchestrationRuntimeStatus.Failed]),
             lambda client: client.purge_instance_history_by(created_time_from=None),
-            lambda client: client.read_entity_state(df.EntityId("counter", "a")),
             lambda client: client.signal_entity(df.EntityId("counter", "a"), "add", 1),
         ):
             with self.assertRaisesRegex(Failure, "^Unsupported: an activity cannot call"):
