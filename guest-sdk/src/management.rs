@@ -43,8 +43,8 @@ pub struct ManagementLinks {
 }
 
 impl ActivityContext {
-    /// The links by which an instance is managed over HTTP: the caller's, or any other. The host stops an activity that
-    /// gives what is no instance id, and one that asks on a host without an address.
+    /// The links by which an instance is managed over HTTP: the caller's, or any other. A text that no instance can have as its
+    /// id is the failure `InvalidArgument`. The host stops an activity that asks on a host without an address.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -57,7 +57,9 @@ impl ActivityContext {
         if self.is_test() {
             return Err(Failure::new("Unsupported", "management links exist on a host only"));
         }
-        Ok(serde_json::from_str(&bindings::management_links(instance_id))?)
+        let links: Option<ManagementLinks> = serde_json::from_str(&bindings::management_links(instance_id))?;
+        let refused = || Failure::new("InvalidArgument", format!("'{instance_id}' cannot be the id of an instance"));
+        links.ok_or_else(|| refused().not_retriable())
     }
 
     /// Starts an orchestration that runs on its own.

@@ -355,10 +355,7 @@ impl management::Host for Activity {
         let Some(links) = &self.terms.policy.management_links else {
             wasmtime::bail!("this host has no management links: nobody reaches it over HTTP");
         };
-        match InstanceId::any(&instance_id) {
-            Ok(_) => Ok(links.of(&instance_id)),
-            Err(why) => wasmtime::bail!("'{instance_id}' is not an instance id: {why}"),
-        }
+        Ok(InstanceId::any(&instance_id).map_or_else(|_| "null".to_owned(), |id| links.of(&id)))
     }
 
     async fn start_orchestration(

@@ -91,19 +91,20 @@ async fn send_from_activity(host: &Host, request: &str) -> Result<String, Failur
 #[tokio::test]
 async fn an_activity_sends_requests_as_orchestrators_do() {
     let mut server = Server::answering(ok("ETag: 7\r\n", "hello")).await;
-    let request = format!(r#"{{"method":"GET","uri":"http://{}/a","headers":{{"X-One":"1"}}}}"#, server.authority);
+    let request = format!(r#"{{"method":"GET","uri":"http://{}/a?code=s3cret","headers":{{"X-One":"1"}}}}"#, server.authority);
     let host = allowing(&server);
     let response = send_from_activity(&host, &request).await.unwrap();
     assert_eq!(response, r#"{"content":"hello","headers":{"content-length":"5","etag":"7"},"statusCode":200}"#);
     let heard = server.heard().await;
-    assert_eq!(heard[0], "GET /a HTTP/1.1");
+    assert_eq!(heard[0], "GET /a?code=s3cret HTTP/1.1");
     assert!(heard.contains(&"x-one: 1".to_owned()), "{heard:?}");
     let counted = host.outbound.take();
     assert_eq!(counted.0, heard.join("\r\n").len() as u64, "it is billed");
     // What it may not reach is a failure that it can handle.
     let denied = send_from_activity(&Host::new(), &request).await.unwrap_err();
     assert_eq!(denied.error_type, "HttpRequestFailed");
-    assert!(denied.message.contains("the operator does not allow requests to this host"), "{denied:?}");
+    assert!(denied.message.contains("/a`: the operator does not allow requests to this host"), "{denied:?}");
+    assert!(!denied.message.contains("s3cret"), "{denied:?}");
     let invalid = send_from_activity(&Host::new(), "7").await.unwrap_err();
     assert_eq!(invalid.message, "the request of an HTTP call: it is not a JSON object");
 }
