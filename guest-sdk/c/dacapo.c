@@ -248,6 +248,14 @@ dacapo_task dacapo_call_sub_orchestrator(const char *name, const char *input, co
     return (dacapo_task){dacapo_host_call_sub_orchestrator(&call)};
 }
 
+dacapo_task dacapo_call_sub_orchestrator_with_version(const char *name, const char *input, const char *version,
+                                                      const char *instance_id, const dacapo_retry_policy *retry) {
+    if (!version) return dacapo_call_sub_orchestrator(name, input, instance_id, retry);
+    dacapo_abi_versioned_sub_orchestrator call = {
+        text_of(name), payload_of(input), text_of(version), optional_text_of(instance_id), retry_of(retry)};
+    return (dacapo_task){dacapo_host_call_sub_orchestrator_with_version(&call)};
+}
+
 dacapo_task dacapo_create_timer(double milliseconds) {
     return dacapo_create_timer_at(dacapo_current_time() + milliseconds);
 }
@@ -374,6 +382,23 @@ const char *dacapo_links(const char *instance_id) {
     dacapo_text links;
     dacapo_host_links(instance_id, strlen(instance_id), &links);
     return text_from(links);
+}
+
+dacapo_outcome dacapo_activity_start_orchestration(const char *name, const char *input, const char *instance_id,
+                                                   const char *version) {
+    dacapo_text given = payload_of(input);
+    dacapo_optional_text id = optional_text_of(instance_id), asked = optional_text_of(version);
+    dacapo_abi_result started;
+    dacapo_host_start_from_activity(name, strlen(name), given.at, given.length, id.is_some, id.text.at, id.text.length,
+                                    asked.is_some, asked.text.at, asked.text.length, &started);
+    dacapo_outcome outcome = outcome_from(&started);
+    return outcome.failure ? outcome : dacapo_ok(dacapo_json_string(outcome.output));
+}
+
+dacapo_outcome dacapo_send_http(const char *request) {
+    dacapo_abi_result response;
+    dacapo_host_send_http(request, strlen(request), &response);
+    return outcome_from(&response);
 }
 
 void dacapo_log(dacapo_level level, const char *message) {
@@ -602,20 +627,34 @@ const char *dacapo_json_bool(bool value) {
     return value ? "true" : "false";
 }
 
-const char *dacapo_json_array(const char *const *items, size_t count) {
+/* Parts with commas between them, in brackets. */
+static const char *enclosed(char opening, const char *const *parts, size_t count, char closing) {
     size_t length = 2 + count;
-    for (size_t i = 0; i < count; i++) length += strlen(items[i]);
+    for (size_t i = 0; i < count; i++) length += strlen(parts[i]);
     char *json = dacapo_alloc(length + 1), *to = json;
-    *to++ = '[';
+    *to++ = opening;
     for (size_t i = 0; i < count; i++) {
         if (i > 0) *to++ = ',';
-        size_t item = strlen(items[i]);
-        memcpy(to, items[i], item);
-        to += item;
+        size_t part = strlen(parts[i]);
+        memcpy(to, parts[i], part);
+        to += part;
     }
-    *to++ = ']';
+    *to++ = closing;
     *to = 0;
     return json;
+}
+
+const char *dacapo_json_array(const char *const *items, size_t count) {
+    return enclosed('[', items, count, ']');
+}
+
+const char *dacapo_json_object(const dacapo_json_pair *members, size_t count) {
+    const char **parts = dacapo_alloc(count * sizeof *parts);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = dacapo_json_string(members[i].name);
+        parts[i] = dacapo_format("%s:%s", name, members[i].value ? members[i].value : "null");
+    }
+    return enclosed('{', parts, count, '}');
 }
 
 /* --- The exports: the functions of the app, found by name and run --- */

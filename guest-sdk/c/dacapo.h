@@ -49,7 +49,12 @@ extern "C" {
 
 /* --- Outcomes --- */
 
-/* Why a function did not succeed. */
+/* Why a function did not succeed.
+ *
+ * The host makes failures of these types: ActivityNotFound, OrchestratorNotFound, EntityNotFound, InstanceNotFound,
+ * InstanceAlreadyExists, VersionMismatch, InvalidArgument, InvalidOutput, LimitExceeded, LockingRulesViolation, Canceled,
+ * Terminated, HttpRequestFailed, Unavailable; and for a function that came to no end: Panic, Trap, Timeout, FuelExhausted,
+ * OutOfMemory, StackOverflow. */
 typedef struct dacapo_failure {
     const char *type;    /* a short name that callers match on, such as InsufficientFunds */
     const char *message; /* one sentence for people */
@@ -169,6 +174,11 @@ dacapo_task dacapo_call_activity(const char *name, const char *input, const daca
 dacapo_task dacapo_call_sub_orchestrator(const char *name, const char *input, const char *instance_id,
                                          const dacapo_retry_policy *retry);
 
+/* The same for a child that asks for a version: it begins on the code that a client's start with this version would get, and
+ * reads it with dacapo_version. A child that asks for none (NULL) begins on the code of its parent, if that has the function. */
+dacapo_task dacapo_call_sub_orchestrator_with_version(const char *name, const char *input, const char *version,
+                                                      const char *instance_id, const dacapo_retry_policy *retry);
+
 /* Schedules a timer. Any duration is fine, years too; a moment in the past fires at once. */
 dacapo_task dacapo_create_timer(double milliseconds);
 dacapo_task dacapo_create_timer_at(double fire_at);
@@ -241,6 +251,25 @@ void dacapo_signal_entity_at(dacapo_entity_id entity, const char *operation, con
 
 /* --- For activities --- */
 
+/* Starts an orchestration that runs on its own, and gives its instance id, as JSON, once the start is durable. Without an
+ * instance id (NULL) the host derives it; without a version (NULL) it asks for none. A call of the activity that is repeated
+ * after a crash starts nothing anew that it has started. It fails with OrchestratorNotFound, with InstanceAlreadyExists if
+ * another instance lives under the id, or with VersionMismatch if no deployed version takes the version.
+ *
+ *     dacapo_outcome id = dacapo_activity_start_orchestration("invoice", call->input, "invoice-17", NULL);
+ *     if (id.failure && strcmp(id.failure->type, "InstanceAlreadyExists") != 0) return id; */
+dacapo_outcome dacapo_activity_start_orchestration(const char *name, const char *input, const char *instance_id,
+                                                   const char *version);
+
+/* Sends an HTTP request to a host that the operator allowed, and waits for the response, of whatever status. Both are JSON, as
+ * for dacapo_call_http, but a 202 is not polled. No answer at all is the failure HttpRequestFailed.
+ *
+ *     dacapo_json_pair request[] = {{"method", "\"GET\""}, {"uri", "\"https://example.org/stock\""}};
+ *     dacapo_outcome response = dacapo_send_http(dacapo_json_object(request, 2));
+ *     if (response.failure) return response;
+ *     return dacapo_ok(dacapo_json_member(response.output, "content")); */
+dacapo_outcome dacapo_send_http(const char *request);
+
 /* The links by which an instance is managed over HTTP, as JSON. */
 const char *dacapo_links(const char *instance_id);
 
@@ -270,6 +299,15 @@ const char *dacapo_json_bool(bool value);
 
 /* An array of JSON texts. */
 const char *dacapo_json_array(const char *const *items, size_t count);
+
+/* An object of members, whose values are JSON texts:
+ *
+ *     dacapo_json_object((dacapo_json_pair[]){{"method", "\"GET\""}, {"uri", dacapo_json_string(uri)}}, 2) */
+typedef struct dacapo_json_pair {
+    const char *name;
+    const char *value;
+} dacapo_json_pair;
+const char *dacapo_json_object(const dacapo_json_pair *members, size_t count);
 
 /* What a JSON text holds. Each is safe with any text, and says so if it holds something else: by false or NULL. */
 const char *dacapo_json_to_string(const char *json);

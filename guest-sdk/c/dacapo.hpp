@@ -122,7 +122,14 @@ struct json<T> {
 
 template <>
 struct json<std::string> {
-    static std::string write(const std::string &value) { return dacapo_json_string(value.c_str()); }
+    static std::string write(const std::string &value) {
+        std::string text = dacapo_json_string(value.c_str());
+        // A zero byte ends a text of C, but not one of C++.
+        for (size_t zero = value.find('\0'); zero != value.npos; zero = value.find('\0', zero + 1)) {
+            text.replace(text.size() - 1, 1, "\\u0000").append(dacapo_json_string(value.c_str() + zero + 1) + 1);
+        }
+        return text;
+    }
     static std::optional<std::string> read(const char *text) {
         const char *value = dacapo_json_to_string(text);
         return value ? std::optional<std::string>(value) : std::nullopt;
@@ -316,6 +323,16 @@ task<T> call_sub_orchestrator(const std::string &name, const In &input = {}, con
         dacapo_call_sub_orchestrator(name.c_str(), to_json(input).c_str(), id, detail::c_retry_policy(retry).get()));
 }
 
+/// The same for a child that asks for a version.
+template <class T, class In>
+task<T> call_sub_orchestrator_with_version(const std::string &name, const In &input, const std::string &version,
+                                           const std::optional<std::string> &instance_id = {},
+                                           const std::optional<retry_policy> &retry = {}) {
+    const char *id = instance_id ? instance_id->c_str() : nullptr;
+    return task<T>(dacapo_call_sub_orchestrator_with_version(name.c_str(), to_json(input).c_str(), version.c_str(), id,
+                                                             detail::c_retry_policy(retry).get()));
+}
+
 /// A moment, as the host counts.
 using moment = std::chrono::sys_time<milliseconds>;
 
@@ -362,6 +379,24 @@ void continue_as_new(const In &input) {
 template <class T>
 void set_custom_status(const T &status) {
     dacapo_set_custom_status(to_json(status).c_str());
+}
+
+// --- What activities may do ---
+
+/// Starts an orchestration that runs on its own, and gives its instance id once the start is durable.
+template <class In = none>
+result<std::string> activity_start_orchestration(const std::string &name, const In &input = {},
+                                                 const std::optional<std::string> &instance_id = {},
+                                                 const std::optional<std::string> &version = {}) {
+    const char *id = instance_id ? instance_id->c_str() : nullptr, *asked = version ? version->c_str() : nullptr;
+    return detail::result_from<std::string>(
+        dacapo_activity_start_orchestration(name.c_str(), to_json(input).c_str(), id, asked));
+}
+
+/// Sends an HTTP request and waits for the response.
+template <class T = raw>
+result<T> send_http(const std::string &request) {
+    return detail::result_from<T>(dacapo_send_http(request.c_str()));
 }
 
 // --- Entities ---

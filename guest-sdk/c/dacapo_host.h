@@ -87,6 +87,15 @@ typedef struct dacapo_abi_sub_orchestrator {
     dacapo_abi_retry retry;
 } dacapo_abi_sub_orchestrator;
 
+/* The parameters of call-sub-orchestrator-with-version. */
+typedef struct dacapo_abi_versioned_sub_orchestrator {
+    dacapo_text name;
+    dacapo_text input;
+    dacapo_text version;
+    dacapo_optional_text instance_id;
+    dacapo_abi_retry retry;
+} dacapo_abi_versioned_sub_orchestrator;
+
 typedef struct dacapo_abi_entity_id {
     dacapo_text name;
     dacapo_text key;
@@ -114,6 +123,20 @@ typedef struct dacapo_abi_functions {
     size_t count;
 } dacapo_abi_functions;
 
+#ifdef __wasm__
+#define DACAPO_LAYOUT(type, size) _Static_assert(sizeof(type) == (size), #type " is not as the canonical ABI lays it out")
+DACAPO_LAYOUT(dacapo_text, 8);
+DACAPO_LAYOUT(dacapo_abi_failure, 32);
+DACAPO_LAYOUT(dacapo_abi_result, 36);
+DACAPO_LAYOUT(dacapo_abi_outcome, 40);
+DACAPO_LAYOUT(dacapo_abi_entity_result, 36);
+DACAPO_LAYOUT(dacapo_abi_retry_policy, 64);
+DACAPO_LAYOUT(dacapo_abi_sub_orchestrator, 104);
+DACAPO_LAYOUT(dacapo_abi_versioned_sub_orchestrator, 112);
+DACAPO_LAYOUT(dacapo_abi_parent, 20);
+DACAPO_LAYOUT(dacapo_abi_function, 12);
+#endif
+
 /* Imports. A text is two parameters here, and so is a list. */
 
 DACAPO_ORCHESTRATION("wait") void dacapo_host_wait(const int32_t *tasks, size_t count, dacapo_abi_indexes *completed);
@@ -125,6 +148,8 @@ int32_t dacapo_host_call_activity(const char *name, size_t name_length, const ch
                                   double max_interval, bool has_timeout, double timeout, const dacapo_text *not_retriable,
                                   size_t not_retriable_count);
 DACAPO_ORCHESTRATION("call-sub-orchestrator") int32_t dacapo_host_call_sub_orchestrator(const dacapo_abi_sub_orchestrator *call);
+DACAPO_ORCHESTRATION("call-sub-orchestrator-with-version")
+int32_t dacapo_host_call_sub_orchestrator_with_version(const dacapo_abi_versioned_sub_orchestrator *call);
 DACAPO_ORCHESTRATION("create-timer") int32_t dacapo_host_create_timer(double fire_at);
 DACAPO_ORCHESTRATION("wait-for-external-event") int32_t dacapo_host_wait_for_external_event(const char *name, size_t length);
 DACAPO_ORCHESTRATION("start-orchestration")
@@ -154,6 +179,11 @@ DACAPO_ORCHESTRATION("new-guid") void dacapo_host_new_guid(dacapo_text *guid);
 DACAPO_ORCHESTRATION("random-bytes") void dacapo_host_random_bytes(uint32_t length, dacapo_text *bytes);
 DACAPO_ORCHESTRATION("is-replaying") bool dacapo_host_is_replaying(void);
 DACAPO_IMPORT("management", "links") void dacapo_host_links(const char *instance, size_t length, dacapo_text *links);
+DACAPO_IMPORT("management", "start-orchestration")
+void dacapo_host_start_from_activity(const char *name, size_t name_length, const char *input, size_t input_length, bool has_id,
+                                     const char *id, size_t id_length, bool has_version, const char *version,
+                                     size_t version_length, dacapo_abi_result *started);
+DACAPO_IMPORT("management", "send-http") void dacapo_host_send_http(const char *request, size_t length, dacapo_abi_result *response);
 DACAPO_IMPORT("logging", "log") void dacapo_host_log(int32_t level, const char *message, size_t length);
 
 /* Exports. What they return is freed by dacapo_end_run. */

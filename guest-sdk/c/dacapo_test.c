@@ -34,6 +34,7 @@ typedef struct event {
 struct dacapo_script {
     answer *answers;
     event *events; /* by time */
+    char *version; /* or NULL */
 };
 
 static _Noreturn void give_up(const char *why, const char *action) {
@@ -81,6 +82,7 @@ void dacapo_script_free(dacapo_script *script) {
         free(one->data);
         free(one);
     }
+    free(script->version);
     free(script);
 }
 
@@ -104,7 +106,12 @@ void dacapo_script_answer_after(dacapo_script *script, const char *action, const
 
 void dacapo_script_failure(dacapo_script *script, const char *action, dacapo_failure failure) {
     dacapo_failure *kept = reserve(sizeof failure);
-    *kept = (dacapo_failure){keep(failure.type), keep(failure.message), keep(failure.details), failure.retriable};
+    *kept = (dacapo_failure){
+        .type = keep(failure.type ? failure.type : "Error"),
+        .message = keep(failure.message ? failure.message : ""),
+        .details = keep(failure.details),
+        .retriable = failure.retriable,
+    };
     add_answer(script, action)->outcome.failure = kept;
 }
 
@@ -118,6 +125,11 @@ void dacapo_script_event(dacapo_script *script, const char *name, const char *da
     event *added = reserve(sizeof *added);
     *added = (event){.next = *place, .name = keep(name), .data = keep(data ? data : "null"), .at = START + after};
     *place = added;
+}
+
+void dacapo_script_version(dacapo_script *script, const char *version) {
+    free(script->version);
+    script->version = keep(version);
 }
 
 /* --- One run of it --- */
@@ -190,6 +202,19 @@ bool dacapo_did(const dacapo_run *run, const char *action) {
     return false;
 }
 
+static dacapo_text text_of(const char *text) {
+    return (dacapo_text){text, strlen(text)};
+}
+
+static dacapo_abi_result result_of(dacapo_outcome outcome) {
+    const dacapo_failure *failure = outcome.failure;
+    if (!failure) return (dacapo_abi_result){false, {.output = text_of(outcome.output)}};
+    dacapo_abi_failure told = {
+        text_of(failure->type), text_of(failure->message), {.is_some = failure->details != NULL}, failure->retriable};
+    if (failure->details) told.details.text = text_of(failure->details);
+    return (dacapo_abi_result){true, {.failure = told}};
+}
+
 static dacapo_outcome outcome_of(const dacapo_abi_result *result) {
     if (!result->is_error) return dacapo_ok(result->of.output.at);
     const dacapo_abi_failure *failure = &result->of.failure;
@@ -207,9 +232,13 @@ dacapo_run dacapo_script_run(dacapo_script *script, const char *orchestrator, co
     return end(outcome_of(dacapo_run_orchestrator(orchestrator, strlen(orchestrator), input, strlen(input))));
 }
 
+dacapo_run dacapo_script_run_activity(dacapo_script *script, const char *activity, const char *input, uint32_t attempt) {
+    begin(script);
+    return end(run_activity(activity, input ? input : "null", attempt));
+}
+
 dacapo_run dacapo_test_activity(const char *name, const char *input, uint32_t attempt) {
-    begin(NULL);
-    return end(run_activity(name, input ? input : "null", attempt));
+    return dacapo_script_run_activity(NULL, name, input, attempt);
 }
 
 dacapo_run dacapo_test_operation(dacapo_entity_id entity, const char *operation, const char *input, const char *state) {
@@ -231,7 +260,8 @@ static bool is_answer(const answer *one, const char *action) {
     return strncmp(one->action, action, length) == 0 && (action[length] == ' ' || action[length] == 0);
 }
 
-static answer *next_answer(const char *action) {
+/* NULL if there is none. */
+static answer *find_answer(const char *action) {
     answer *found = NULL;
     for (answer *one = play.script ? play.script->answers : NULL; one; one = one->next) {
         if (one->is_spent || !is_answer(one, action)) continue;
@@ -242,6 +272,11 @@ static answer *next_answer(const char *action) {
             break;
         }
     }
+    return found;
+}
+
+static answer *next_answer(const char *action) {
+    answer *found = find_answer(action);
     if (!found) give_up("the script has no answer to", action);
     return found;
 }
@@ -254,6 +289,15 @@ static bool is_retried(const dacapo_abi_retry_policy *policy, const dacapo_failu
     return true;
 }
 
+/* Runs an activity while the orchestrator goes on: what it waits for is the time that it takes. */
+static dacapo_outcome run_beside(const char *name, const char *input, uint32_t attempt, double *until) {
+    double now = play.now;
+    dacapo_outcome outcome = run_activity(name, input, attempt);
+    *until += play.now - now;
+    play.now = now;
+    return outcome;
+}
+
 /* Schedules what the script answers, after as many attempts as the policy allows. */
 static int32_t call(const char *action, const char *name, const char *input, const dacapo_abi_retry_policy *policy) {
     task scheduled = {.action = act(action), .due = play.now};
@@ -261,7 +305,7 @@ static int32_t call(const char *action, const char *name, const char *input, con
     for (uint32_t attempt = 1;; attempt++) {
         answer *given = next_answer(action);
         scheduled.due += given->after;
-        scheduled.outcome = given->is_real ? run_activity(name, input, attempt) : given->outcome;
+        scheduled.outcome = given->is_real ? run_beside(name, input, attempt, &scheduled.due) : given->outcome;
         if (!is_retried(policy, scheduled.outcome.failure, attempt)) return schedule(scheduled);
         if (policy->max_interval.is_some) interval = fmin(interval, policy->max_interval.number);
         if (policy->timeout.is_some && scheduled.due + interval - play.now >= policy->timeout.number) return schedule(scheduled);
@@ -297,23 +341,10 @@ void dacapo_host_wait(const int32_t *handles, size_t count, dacapo_abi_indexes *
     *completed = (dacapo_abi_indexes){indexes, done};
 }
 
-static dacapo_text text_of(const char *text) {
-    return (dacapo_text){text, strlen(text)};
-}
-
 void dacapo_host_outcome(int32_t handle, dacapo_abi_outcome *told) {
     const task *one = &play.tasks[handle];
     *told = (dacapo_abi_outcome){.is_some = one->is_done};
-    const dacapo_failure *failure = one->outcome.failure;
-    if (!one->is_done) return;
-    told->result.is_error = failure != NULL;
-    if (!failure) {
-        told->result.of.output = text_of(one->outcome.output);
-        return;
-    }
-    told->result.of.failure = (dacapo_abi_failure){
-        text_of(failure->type), text_of(failure->message), {.is_some = failure->details != NULL}, failure->retriable};
-    if (failure->details) told->result.of.failure.details.text = text_of(failure->details);
+    if (one->is_done) told->result = result_of(one->outcome);
 }
 
 static bool is_same_name(const char *a, const char *b) {
@@ -367,10 +398,24 @@ int32_t dacapo_host_call_activity(const char *name, size_t name_length, const ch
     return call(dacapo_format("call-activity %s %s", name, input), name, input, has_retry ? &policy : NULL);
 }
 
-int32_t dacapo_host_call_sub_orchestrator(const dacapo_abi_sub_orchestrator *wanted) {
+/* What an action says of an option, if there is one. */
+static const char *with_option(const char *action, const char *option, dacapo_optional_text value) {
+    return value.is_some ? dacapo_format("%s %s %s", action, option, value.text.at) : action;
+}
+
+static int32_t call_child(const dacapo_abi_sub_orchestrator *wanted, dacapo_optional_text version) {
     const char *action = dacapo_format("call-sub-orchestrator %s %s", wanted->name.at, wanted->input.at);
-    if (wanted->instance_id.is_some) action = dacapo_format("%s as %s", action, wanted->instance_id.text.at);
+    action = with_option(with_option(action, "as", wanted->instance_id), "version", version);
     return call(action, wanted->name.at, wanted->input.at, wanted->retry.is_some ? &wanted->retry.policy : NULL);
+}
+
+int32_t dacapo_host_call_sub_orchestrator(const dacapo_abi_sub_orchestrator *wanted) {
+    return call_child(wanted, (dacapo_optional_text){.is_some = false});
+}
+
+int32_t dacapo_host_call_sub_orchestrator_with_version(const dacapo_abi_versioned_sub_orchestrator *wanted) {
+    dacapo_abi_sub_orchestrator child = {wanted->name, wanted->input, wanted->instance_id, wanted->retry};
+    return call_child(&child, (dacapo_optional_text){true, wanted->version});
 }
 
 int32_t dacapo_host_call_entity(const char *name, size_t name_length, const char *key, size_t key_length, const char *operation,
@@ -408,12 +453,38 @@ bool dacapo_host_unlock_entities(void) {
     return true;
 }
 
+static const char *id_of_started(bool has_id, const char *id) {
+    return has_id ? id : dacapo_format("test:%u", ++play.started);
+}
+
 void dacapo_host_start_orchestration(const char *name, size_t name_length, const char *input, size_t input_length, bool has_id,
                                      const char *id, size_t id_length, dacapo_text *instance_id) {
     (void)name_length, (void)input_length, (void)id_length;
-    if (!has_id) id = dacapo_format("test:%u", ++play.started);
-    act(dacapo_format("start-orchestration %s %s as %s", name, input, id));
-    *instance_id = text_of(id);
+    *instance_id = text_of(id_of_started(has_id, id));
+    act(dacapo_format("start-orchestration %s %s as %s", name, input, instance_id->at));
+}
+
+/* What an activity that waits for an answer is told. */
+static dacapo_abi_result told_after(const answer *given) {
+    play.now += given->after;
+    return result_of(given->outcome);
+}
+
+void dacapo_host_start_from_activity(const char *name, size_t name_length, const char *input, size_t input_length, bool has_id,
+                                     const char *id, size_t id_length, bool has_version, const char *version,
+                                     size_t version_length, dacapo_abi_result *started) {
+    (void)name_length, (void)input_length, (void)id_length;
+    id = id_of_started(has_id, id);
+    const char *action = dacapo_format("start-orchestration %s %s as %s", name, input, id);
+    act(with_option(action, "version", (dacapo_optional_text){has_version, {version, version_length}}));
+    const answer *given = find_answer(action);
+    *started = given ? told_after(given) : (dacapo_abi_result){.is_error = false};
+    if (!started->is_error) started->of.output = text_of(id);
+}
+
+void dacapo_host_send_http(const char *request, size_t length, dacapo_abi_result *response) {
+    (void)length;
+    *response = told_after(next_answer(act(dacapo_format("send-http %s", request))));
 }
 
 void dacapo_host_send_event(const char *instance, size_t instance_length, const char *name, size_t name_length, const char *data,
@@ -453,7 +524,7 @@ void dacapo_host_parent(dacapo_abi_parent *parent) {
 }
 
 void dacapo_host_version(dacapo_text *version) {
-    *version = text_of("");
+    *version = text_of(play.script && play.script->version ? play.script->version : "");
 }
 
 double dacapo_host_current_time(void) {

@@ -20,15 +20,19 @@
  * What a run asks for is called an action, and written by the names of dacapo.wit:
  *
  *     call-activity NAME INPUT                        start-orchestration NAME INPUT as ID
- *     call-sub-orchestrator NAME INPUT [as ID]        send-event ID NAME DATA
+ *     call-sub-orchestrator NAME INPUT                send-event ID NAME DATA
  *     call-entity @NAME@KEY OPERATION INPUT           signal-entity @NAME@KEY OPERATION INPUT [at MOMENT]
  *     call-http REQUEST                               lock-entities @NAME@KEY ...
  *     create-timer MILLISECONDS                       unlock-entities
  *     wait-for-external-event NAME                    continue-as-new INPUT
  *     cancel ACTION                                   set-custom-status STATUS
+ *     send-http REQUEST
+ *
+ * Behind a call-sub-orchestrator with an id or a version stands `as ID`, `version VERSION` or both, and behind the
+ * start-orchestration of an activity that asks for one `version VERSION`.
  *
  * If a run asks for something to which the script has no answer, or waits when nothing is to come, the program says so and
- * aborts. */
+ * aborts. A start-orchestration needs none: that of an activity succeeds, unless dacapo_script_failure says otherwise. */
 #ifndef DACAPO_TEST_H
 #define DACAPO_TEST_H
 
@@ -38,7 +42,7 @@
 extern "C" {
 #endif
 
-/* What the world does to one run of an orchestrator. */
+/* What the world does to one run of an orchestrator or an activity. */
 typedef struct dacapo_script dacapo_script;
 
 /* A script in which nothing happens. */
@@ -57,6 +61,9 @@ void dacapo_script_real_activity(dacapo_script *script, const char *name);
 /* Raises an external event, so long after the start. */
 void dacapo_script_event(dacapo_script *script, const char *name, const char *data, double after);
 
+/* The version label that the instance was started with; an empty text unless told otherwise. */
+void dacapo_script_version(dacapo_script *script, const char *version);
+
 /* What a function did, and how it ended. It lives until the next run. */
 typedef struct dacapo_run {
     dacapo_outcome outcome;
@@ -72,7 +79,10 @@ bool dacapo_did(const dacapo_run *run, const char *action);
 /* Runs an orchestrator of the app. */
 dacapo_run dacapo_script_run(dacapo_script *script, const char *orchestrator, const char *input);
 
-/* Runs an activity of the app. */
+/* Runs an activity of the app, which may send HTTP requests and start orchestrations. */
+dacapo_run dacapo_script_run_activity(dacapo_script *script, const char *activity, const char *input, uint32_t attempt);
+
+/* Runs an activity of the app that does neither. */
 dacapo_run dacapo_test_activity(const char *name, const char *input, uint32_t attempt);
 
 /* Runs one operation of an entity of the app, on a state or on none (NULL). */

@@ -6,7 +6,7 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// An ActivityContext is what an activity knows about its call.
+// An ActivityContext is what an activity knows about its call, and may ask of the host.
 type ActivityContext struct {
 	host contract.Host
 	call contract.ActivityCall
@@ -40,4 +40,50 @@ func (ctx *ActivityContext) Links(instanceID string) (*ManagementLinks, error) {
 	var links *ManagementLinks
 	err := json.Unmarshal([]byte(ctx.host.Links(instanceID)), &links)
 	return links, err
+}
+
+// StartOrchestration starts an orchestration that runs on its own, and returns its instance id once the start is durable.
+//
+//	id, err := ctx.StartOrchestration("invoice", order, dacapo.InstanceID("invoice-"+order.ID))
+//	if dacapo.IsFailure(err, "InstanceAlreadyExists") {
+//		return "it is being written", nil
+//	}
+//
+// A call of the activity that is repeated after a crash starts nothing anew that it has started, with an [InstanceID] or
+// without. The error is a [*Failure]: "OrchestratorNotFound"; "InstanceAlreadyExists" if another instance lives under the
+// id; "VersionMismatch" if no deployed version takes the [Version].
+func (ctx *ActivityContext) StartOrchestration(name string, input any, options ...ActivityStartOption) (string, error) {
+	text, err := encodeInput(input)
+	if err != nil {
+		return "", err
+	}
+	var with call
+	for _, option := range options {
+		option.startFromActivity(&with)
+	}
+	start := contract.Start{Name: name, Input: text, InstanceID: with.instanceID, Version: with.version}
+	id, failure := ctx.host.StartFromActivity(start)
+	if failure != nil {
+		return "", fromContract(failure)
+	}
+	return id, nil
+}
+
+// SendHTTP sends an HTTP request to a host that the operator allowed, and waits for the response, of whatever status. No
+// answer at all is the [*Failure] "HttpRequestFailed".
+//
+//	response, err := ctx.SendHTTP(dacapo.HTTPRequest{URI: "https://example.org/stock"})
+//
+// Package [dacapo.dev/sdk/dacapohttp] does the same for a program that is written with net/http.
+func (ctx *ActivityContext) SendHTTP(request HTTPRequest) (HTTPResponse, error) {
+	request.WithoutPolling = true // the host does not poll for an activity
+	text, err := request.encode()
+	if err != nil {
+		return HTTPResponse{}, err
+	}
+	response, failure := ctx.host.SendHTTP(text)
+	if failure != nil {
+		return HTTPResponse{}, fromContract(failure)
+	}
+	return decode[HTTPResponse](response, failureInvalidOutput, "the response of "+request.URI)
 }

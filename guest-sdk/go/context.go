@@ -38,7 +38,11 @@ func CallActivity[R any](ctx *Context, name string, input any, options ...Activi
 }
 
 // CallSubOrchestrator schedules a child orchestration. It fails with "InstanceAlreadyExists" if the [InstanceID] that it
-// is to have belongs to a living instance.
+// is to have belongs to a living instance, and with "VersionMismatch" if no deployed version takes the [Version] that it
+// asks for.
+//
+//	id := dacapo.InstanceID("invoice-" + order.ID)
+//	invoice, err := dacapo.CallSubOrchestrator[Invoice](ctx, "invoice", order, id, dacapo.Version("2.0")).Await()
 func CallSubOrchestrator[R any](ctx *Context, name string, input any, options ...SubOrchestratorOption) *Task[R] {
 	text, err := encodeInput(input)
 	if err != nil {
@@ -48,7 +52,13 @@ func CallSubOrchestrator[R any](ctx *Context, name string, input any, options ..
 	for _, option := range options {
 		option.callSubOrchestrator(&with)
 	}
-	task := ctx.host.CallSubOrchestrator(name, text, with.instanceID, with.retry)
+	task := ctx.host.CallSubOrchestrator(contract.SubOrchestration{
+		Name:       name,
+		Input:      text,
+		InstanceID: with.instanceID,
+		Version:    with.version,
+		Retry:      with.retry,
+	})
 	return scheduled[R](ctx, task, failureInvalidOutput, "the output of `"+name+"`")
 }
 

@@ -182,6 +182,90 @@ func TestAnActivityKnowsItsCall(t *testing.T) {
 	}
 }
 
+func init() {
+	dacapo.Activity("order_all", func(ctx *dacapo.ActivityContext, items []string) ([]string, error) {
+		var ids []string
+		for _, item := range items {
+			id, err := ctx.StartOrchestration("order", item, dacapo.InstanceID("order-"+item), dacapo.Version("2.0"))
+			if dacapo.IsFailure(err, "InstanceAlreadyExists") {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			ids = append(ids, id)
+		}
+		report, err := ctx.StartOrchestration("report", len(ids))
+		return append(ids, report), err
+	})
+	dacapo.Activity("stock", func(ctx *dacapo.ActivityContext, item string) (string, error) {
+		response, err := ctx.SendHTTP(dacapo.HTTPRequest{URI: "https://example.org/" + item, Timeout: time.Second})
+		return fmt.Sprint(response.StatusCode, response.Content), err
+	})
+}
+
+func TestAnActivityStartsOrchestrations(t *testing.T) {
+	script := dacapotest.NewScript()
+	script.StartFromActivity("order", nil, &dacapo.Failure{Type: "InstanceAlreadyExists"}, nil)
+	run := script.RunActivity(t, "order_all", []string{"lamp", "desk", "chair"}, 1)
+	expect(t, run, []string{"order-lamp", "order-chair", "test:1"})
+	asked := []string{
+		`start-orchestration order "lamp" as order-lamp version 2.0`,
+		`start-orchestration order "desk" as order-desk version 2.0`,
+		`start-orchestration order "chair" as order-chair version 2.0`,
+		`start-orchestration report 2 as test:1`,
+	}
+	if !slices.Equal(run.Actions, asked) {
+		t.Errorf("it asked for %q", run.Actions)
+	}
+	script.StartFromActivity("report", &dacapo.Failure{Type: "OrchestratorNotFound"})
+	if run := script.RunActivity(t, "order_all", nil, 1); run.Failure == nil || run.Failure.Type != "OrchestratorNotFound" {
+		t.Errorf("got %v", run.Failure)
+	}
+}
+
+func TestAnActivitySendsHTTP(t *testing.T) {
+	script := dacapotest.NewScript()
+	script.HTTP(dacapo.HTTPResponse{StatusCode: 202, Content: " later"}, &dacapo.Failure{Type: "HttpRequestFailed"})
+	run := script.RunActivity(t, "stock", "lamp", 1)
+	expect(t, run, "202 later")
+	sent := `send-http {"method":"GET","uri":"https://example.org/lamp","headers":{},"asynchronousPatternEnabled":false,"timeoutMs":1000}`
+	if !slices.Equal(run.Actions, []string{sent}) {
+		t.Errorf("it asked for %q", run.Actions)
+	}
+	if run := script.RunActivity(t, "stock", "lamp", 1); run.Failure == nil || run.Failure.Type != "HttpRequestFailed" {
+		t.Errorf("got %v", run.Failure)
+	}
+}
+
+func TestWhatIsNoTextIsNotSent(t *testing.T) {
+	name := orchestrator(t, func(ctx *dacapo.Context, _ any) (any, error) {
+		return ctx.CallHTTP(dacapo.HTTPRequest{Method: "POST", URI: "https://example.org/", Content: "\xff\xd8"}).Await()
+	})
+	run := dacapotest.NewScript().Run(t, name, nil)
+	if run.Failure == nil || run.Failure.Type != "InvalidInput" || len(run.Actions) > 0 {
+		t.Errorf("got %v after %q", run.Failure, run.Actions)
+	}
+}
+
+func TestRealActivitiesWaitWhileTheOrchestratorGoesOn(t *testing.T) {
+	name := orchestrator(t, func(ctx *dacapo.Context, _ any) ([]string, error) {
+		stocks := []*dacapo.Task[string]{
+			dacapo.CallActivity[string](ctx, "stock", "lamp"),
+			dacapo.CallActivity[string](ctx, "stock", "desk"),
+		}
+		return dacapo.All(ctx, stocks...)
+	})
+	script := dacapotest.NewScript()
+	script.RealActivity("stock")
+	script.HTTP(dacapotest.After(time.Minute, dacapo.HTTPResponse{StatusCode: 200, Content: " left"}))
+	run := script.Run(t, name, nil)
+	expect(t, run, []string{"200 left", "200 left"})
+	if run.Elapsed != time.Minute || len(run.Actions) != 4 {
+		t.Errorf("it took %v and did %q", run.Elapsed, run.Actions)
+	}
+}
+
 func TestAnOperationChangesTheState(t *testing.T) {
 	id := dacapo.EntityID{Name: "counter", Key: "clicks"}
 	run := dacapotest.RunOperation(t, id, "ADD", 2, counter{5})
@@ -238,7 +322,7 @@ func TestEverythingElseAnOrchestratorMayDo(t *testing.T) {
 		if len(ctx.NewGUID()) != 36 || ctx.Rand().IntN(10) > 9 {
 			return nil, errors.New("no chance")
 		}
-		child, err := dacapo.CallSubOrchestrator[string](ctx, "child", in, dacapo.InstanceID("c-1")).Await()
+		child, err := dacapo.CallSubOrchestrator[string](ctx, "child", in, dacapo.InstanceID("c-1"), dacapo.Version("2.0")).Await()
 		if err != nil {
 			return nil, err
 		}
@@ -274,7 +358,7 @@ func TestEverythingElseAnOrchestratorMayDo(t *testing.T) {
 		t.Fatal(run.Failure)
 	}
 	asked := []string{
-		`call-sub-orchestrator child ["Tokyo","Seattle"] as c-1`,
+		`call-sub-orchestrator child ["Tokyo","Seattle"] as c-1 version 2.0`,
 		`lock-entities @account@a @account@b`,
 		`call-entity @account@a get null`,
 		`unlock-entities`,

@@ -49,6 +49,12 @@
 // stands in for the go statement, because only it keeps the order of everything the same. Goroutines and channels that await
 // no task work as they do anywhere.
 //
+// # Activities
+//
+// An activity may do what a program may: read the directories that the operator grants, take its time, use any package.
+// From its [ActivityContext] it has the key that makes its work idempotent, starts of orchestrations, and HTTP, for which
+// package dacapohttp brings net/http.
+//
 // # Failures
 //
 // What a task fails with is a [*Failure], also that of a function in another language. An error or a panic of a function

@@ -16,7 +16,13 @@ import (
 //
 // Any other error that a function returns becomes a failure too: one that wraps a Failure keeps its type and details;
 // otherwise the type is the name of the error's type if that is exported, else "Error". A panic is the failure "Panic",
-// with the lines of the code in its details.
+// with the lines of the code in its details. What is no JSON, or of another type than expected, is "InvalidInput",
+// "InvalidOutput" or "InvalidEventData".
+//
+// The host makes failures of these types: "ActivityNotFound", "OrchestratorNotFound", "EntityNotFound", "InstanceNotFound",
+// "InstanceAlreadyExists", "VersionMismatch", "InvalidArgument", "LimitExceeded", "LockingRulesViolation", "Canceled",
+// "Terminated", "HttpRequestFailed", "Unavailable"; and for a function that came to no end: "Trap", "Timeout", "FuelExhausted",
+// "OutOfMemory", "StackOverflow".
 type Failure struct {
 	// Type is a short name that callers match on, such as "InsufficientFunds".
 	Type string
@@ -39,7 +45,7 @@ func IsFailure(err error, failureType string) bool {
 	return errors.As(err, &failure) && failure.Type == failureType
 }
 
-// The types of failures that the SDK makes. Those of the host are listed in dacapo.wit.
+// The types of failures that the SDK makes.
 const (
 	unknownType              = "Error"
 	failurePanic             = "Panic"

@@ -1,22 +1,24 @@
 package dacapo
 
 import (
+	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
-// An HTTPRequest is what [Context.CallHTTP] sends.
+// An HTTPRequest is what [Context.CallHTTP] and [ActivityContext.SendHTTP] send.
 type HTTPRequest struct {
 	// Method is GET if it is empty.
 	Method string
 	// URI begins with http:// or https://.
 	URI     string
 	Headers map[string]string
-	// Content is none if it is empty.
+	// Content is none if it is empty. It must be UTF-8.
 	Content string
 	// Timeout is the longest time for one answer, unless it is 0.
 	Timeout time.Duration
-	// WithoutPolling returns an answer 202 as it is.
+	// WithoutPolling returns an answer 202 as it is, which SendHTTP does in any case.
 	WithoutPolling bool
 }
 
@@ -28,6 +30,18 @@ type wireRequest struct {
 	Content      string            `json:"content,omitempty"`
 	Asynchronous bool              `json:"asynchronousPatternEnabled"`
 	TimeoutMs    int64             `json:"timeoutMs,omitempty"`
+}
+
+// encode is the request as JSON.
+func (r HTTPRequest) encode() (string, error) {
+	if !utf8.ValidString(r.Content) {
+		return "", &Failure{
+			Type:         failureInvalidInput,
+			Message:      fmt.Sprintf("the content of the request to %s is no UTF-8 text, and others are not sent", r.URI),
+			NotRetriable: true,
+		}
+	}
+	return encodeInput(r.toWire())
 }
 
 func (r HTTPRequest) toWire() wireRequest {
@@ -55,7 +69,7 @@ type HTTPResponse struct {
 // Retry-After says, until it gets another one. It waits durably, so the work may take days. No answer at all is the
 // failure "HttpRequestFailed".
 func (ctx *Context) CallHTTP(request HTTPRequest) *Task[HTTPResponse] {
-	text, err := encodeInput(request.toWire())
+	text, err := request.encode()
 	if err != nil {
 		return failed[HTTPResponse](ctx, err)
 	}

@@ -42,32 +42,3 @@ func (p RetryPolicy) toContract() *contract.RetryPolicy {
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Millisecond).Milliseconds())
 }
-
-// An ActivityOption changes how an activity is called: a [RetryPolicy].
-type ActivityOption interface {
-	callActivity(*call)
-}
-
-// A SubOrchestratorOption changes how a sub-orchestration is called: a [RetryPolicy] or an [InstanceID].
-type SubOrchestratorOption interface {
-	callSubOrchestrator(*call)
-}
-
-// A StartOption changes how an orchestration is started: an [InstanceID].
-type StartOption interface {
-	startOrchestration(*call)
-}
-
-// An InstanceID is the id that an instance is to have. Without this option the host derives one.
-type InstanceID string
-
-// A call is what the options change.
-type call struct {
-	retry      *contract.RetryPolicy
-	instanceID string
-}
-
-func (p RetryPolicy) callActivity(c *call)        { c.retry = p.toContract() }
-func (p RetryPolicy) callSubOrchestrator(c *call) { c.retry = p.toContract() }
-func (id InstanceID) callSubOrchestrator(c *call) { c.instanceID = string(id) }
-func (id InstanceID) startOrchestration(c *call)  { c.instanceID = string(id) }

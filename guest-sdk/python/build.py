@@ -9,6 +9,7 @@ names comes along. Nothing is installed globally: tools and dependencies lie in 
 from __future__ import annotations
 
 import argparse
+import codecs
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ import sys
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 if sys.version_info < (3, 11):
@@ -115,46 +117,80 @@ def install(packages: list[str], folder: Path, what: str, prepare: Callable[[Pat
                 raise
 
 
-def install_requirements(requirements: list[str], folder: Path) -> None:
+@dataclass(frozen=True)
+class Requirement:
+    """A line of what an app requires."""
+
+    text: str
+    origin: str
+    """Where it stands, for its author."""
+
+
+def install_requirements(requirements: list[Requirement], folder: Path) -> None:
     def prepare(installed: Path) -> None:
         drop_native_parts(installed)
         late_imports.record(installed)
 
     with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
         file = Path(temporary, "requirements.txt")
-        file.write_text("\n".join(requirements))
-        install(["--requirement", str(file)], folder, "what the app requires", prepare)
+        file.write_text("\n".join(requirement.text for requirement in requirements))
+        try:
+            install(["--requirement", str(file)], folder, "what the app requires", prepare)
+        except BuildError as error:
+            # pip names the lines of that file.
+            named = re.sub(
+                r"line (\d+) of \S*requirements\.txt", lambda line: requirements[int(line[1]) - 1].origin, str(error)
+            )
+            raise BuildError(named) from None
 
 
-def read_requirements(folder: Path) -> list[str]:
+def read_requirements(folder: Path) -> list[Requirement]:
     """What the app requires, without what the SDK provides."""
     if (folder / "requirements.txt").is_file():
-        lines = list(read_requirements_file(folder / "requirements.txt"))
+        requirements = list(read_requirements_file(folder / "requirements.txt"))
     elif (folder / "pyproject.toml").is_file():
-        lines = read_pyproject(folder / "pyproject.toml")
+        requirements = read_pyproject(folder / "pyproject.toml")
     else:
-        lines = []
-    return [line for line in lines if project_name(line) not in PROVIDED]
+        requirements = []
+    return [requirement for requirement in requirements if project_name(requirement.text) not in PROVIDED]
 
 
-def read_requirements_file(path: Path) -> Iterator[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BuildError(f"{path} cannot be read: {error.strerror}") from None
-    for line in text.replace("\\\n", " ").splitlines():
+def read_requirements_file(path: Path) -> Iterator[Requirement]:
+    continued = ""
+    for number, line in enumerate([*read_text(path).splitlines(), ""], 1):
+        line = continued + line
+        if line.endswith("\\"):
+            continued = line[:-1]
+            continue
+        continued = ""
         line = re.sub(r"(^|\s)#.*", "", line).strip()
         if other := re.match(r"(?:-r|--requirement)[ =]*(.+)", line):
             yield from read_requirements_file(path.parent / other[1])
         elif line:
-            yield line
+            yield Requirement(line, f"{path.name}, line {number}")
 
 
-def read_pyproject(path: Path) -> list[str]:
+def read_text(path: Path) -> str:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}).get("dependencies", [])
+        data = path.read_bytes()
+        # What PowerShell writes is UTF-16, and says so.
+        is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
+    except OSError as error:
+        raise BuildError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise BuildError(f"{path} is not UTF-8: {error}") from None
+
+
+def read_pyproject(path: Path) -> list[Requirement]:
+    try:
+        project = tomllib.loads(read_text(path)).get("project", {})
     except tomllib.TOMLDecodeError as error:
         raise BuildError(f"{path} is not TOML: {error}") from None
+    dependencies = project.get("dependencies", []) if isinstance(project, dict) else None
+    if not isinstance(dependencies, list) or not all(isinstance(text, str) for text in dependencies):
+        raise BuildError(f"{path}: `dependencies` of [project] must be a list of texts")
+    return [Requirement(text, path.name) for text in dependencies]
 
 
 def project_name(requirement: str) -> str:
@@ -162,8 +198,8 @@ def project_name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def digest(requirements: list[str]) -> str:
-    return hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:16]
+def digest(requirements: list[Requirement]) -> str:
+    return hashlib.sha256("\n".join(requirement.text for requirement in requirements).encode()).hexdigest()[:16]
 
 
 def drop_native_parts(folder: Path) -> None:

@@ -48,12 +48,13 @@ impl Host for WasmHost {
             Action::CallActivity { name, input, retry } => {
                 orchestration::call_activity(name, input, retry.as_ref().map(retry_policy).as_ref())
             }
-            Action::CallSubOrchestrator { name, input, instance_id, retry } => orchestration::call_sub_orchestrator(
-                name,
-                input,
-                instance_id.as_deref(),
-                retry.as_ref().map(retry_policy).as_ref(),
-            ),
+            Action::CallSubOrchestrator { name, input, instance_id, version, retry } => {
+                let (id, retry) = (instance_id.as_deref(), retry.as_ref().map(retry_policy));
+                match version {
+                    None => orchestration::call_sub_orchestrator(name, input, id, retry.as_ref()),
+                    Some(version) => orchestration::call_sub_orchestrator_with_version(name, input, version, id, retry.as_ref()),
+                }
+            }
             Action::CreateTimer { fire_at } => orchestration::create_timer(fire_at.as_millis() as f64),
             Action::WaitForExternalEvent { name } => orchestration::wait_for_external_event(name),
             Action::Other(action) => action.schedule(),
@@ -175,6 +176,15 @@ pub(crate) fn call_http(request: &str) -> Handle {
 
 pub(crate) fn management_links(instance_id: &str) -> String {
     management::links(instance_id)
+}
+
+pub(crate) fn start_from_activity(
+    name: &str,
+    input: &str,
+    instance_id: Option<&str>,
+    version: Option<&str>,
+) -> Result<String, Failure> {
+    management::start_orchestration(name, input, instance_id, version).map_err(from_generated)
 }
 
 fn entity_id(entity: &EntityId) -> types::EntityId {

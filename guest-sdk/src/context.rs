@@ -134,7 +134,13 @@ impl Context {
     /// ```
     pub fn call_sub_orchestrator_named<T: DeserializeOwned>(&self, name: &str, input: &impl Serialize) -> SubOrchestratorCall<T> {
         let name = name.to_owned();
-        let action = to_json(input).map(|input| Action::CallSubOrchestrator { name, input, instance_id: None, retry: None });
+        let action = to_json(input).map(|input| Action::CallSubOrchestrator {
+            name,
+            input,
+            instance_id: None,
+            version: None,
+            retry: None,
+        });
         SubOrchestratorCall::new(self.task(action))
     }
 

@@ -17,6 +17,7 @@ pub(crate) enum Action {
         name: String,
         input: String,
         instance_id: Option<String>,
+        version: Option<String>,
         retry: Option<RetryPolicy>,
     },
     CreateTimer {

@@ -42,7 +42,8 @@
 //! [unique ids](Context::new_guid) included. Whatever else a program does belongs into an activity.
 //!
 //! An activity runs at least once: twice, if the machine stops after its work and before that is written down.
-//! [`ActivityContext`] has what an idempotency key is made of.
+//! [`ActivityContext`] has what an idempotency key is made of. The orchestrations that an activity
+//! [starts](ActivityContext::start_orchestration) are started once all the same.
 //!
 //! # Entities
 //!
@@ -264,7 +265,7 @@ pub use entity_call::{EntityCall, EntityLock, EntityProxy, LockRequest};
 pub use failure::{Failure, Result};
 pub use http_call::{HttpRequest, HttpResponse};
 pub use level::Level;
-pub use management::ManagementLinks;
+pub use management::{ActivityStart, ManagementLinks};
 pub use random::{Random, RandomRange};
 pub use retry::RetryPolicy;
 pub use task::{ActivityCall, EventWait, EventWithTimeout, SubOrchestratorCall, Task, Timer};

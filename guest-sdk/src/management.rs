@@ -1,8 +1,9 @@
-//! The links by which an instance is managed over HTTP.
+//! What an activity may ask of its task hub: the links of instances, and to start orchestrations.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ActivityContext, Failure, Result, bindings};
+use crate::context::to_json;
+use crate::{ActivityContext, Failure, Orchestrator, Result, bindings};
 
 /// The links by which an instance is managed over HTTP. To be handed to an external system that is to answer.
 ///
@@ -42,8 +43,8 @@ pub struct ManagementLinks {
 }
 
 impl ActivityContext {
-    /// The links by which an instance is managed over HTTP: the caller's, or any other. The host stops an activity that
-    /// gives what is no instance id, and one that asks on a host without an address.
+    /// The links by which an instance is managed over HTTP: the caller's, or any other. A text that no instance can have as its
+    /// id is the failure `InvalidArgument`. The host stops an activity that asks on a host without an address.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -56,6 +57,112 @@ impl ActivityContext {
         if self.is_test() {
             return Err(Failure::new("Unsupported", "management links exist on a host only"));
         }
-        Ok(serde_json::from_str(&bindings::management_links(instance_id))?)
+        let links: Option<ManagementLinks> = serde_json::from_str(&bindings::management_links(instance_id))?;
+        let refused = || Failure::new("InvalidArgument", format!("'{instance_id}' cannot be the id of an instance"));
+        links.ok_or_else(|| refused().not_retriable())
+    }
+
+    /// Starts an orchestration that runs on its own.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # #[orchestrator] async fn handle(ctx: Context, order: String) -> Result<()> { Ok(()) }
+    /// #[activity]
+    /// fn take_orders_in(ctx: ActivityContext, orders: Vec<String>) -> Result<()> {
+    ///     for order in orders {
+    ///         ctx.start_orchestration::<handle>(order.clone()).instance_id(format!("order-{order}")).start()?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn start_orchestration<O: Orchestrator>(&self, input: O::Input) -> ActivityStart<'_>
+    where
+        O::Input: Serialize,
+    {
+        self.start_orchestration_named(O::NAME, &input)
+    }
+
+    /// Starts an orchestration by name that runs on its own.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # fn example(ctx: ActivityContext) -> Result<()> {
+    /// let instance_id = ctx.start_orchestration_named("SendSurvey", &"ada").start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start_orchestration_named(&self, name: &str, input: &impl Serialize) -> ActivityStart<'_> {
+        ActivityStart { activity: self, name: name.to_owned(), input: to_json(input), instance_id: None, version: None }
+    }
+}
+
+/// The start of an orchestration by an activity. Made by [`ActivityContext::start_orchestration`].
+///
+/// ```no_run
+/// # use dacapo_sdk::prelude::*;
+/// # fn example(ctx: ActivityContext) -> Result<()> {
+/// ctx.start_orchestration_named("SendSurvey", &"ada").instance_id("survey-ada").version("2.0").start()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing happens before `start`"]
+pub struct ActivityStart<'a> {
+    activity: &'a ActivityContext,
+    name: String,
+    input: Result<String>,
+    instance_id: Option<String>,
+    version: Option<String>,
+}
+
+impl ActivityStart<'_> {
+    /// The instance id. Without one the host derives it from this call of the activity.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # fn example(ctx: ActivityContext) -> Result<()> {
+    /// ctx.start_orchestration_named("SendSurvey", &"ada").instance_id("survey-ada").start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn instance_id(mut self, id: impl Into<String>) -> Self {
+        self.instance_id = Some(id.into());
+        self
+    }
+
+    /// The version that it asks for.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # fn example(ctx: ActivityContext) -> Result<()> {
+    /// ctx.start_orchestration_named("SendSurvey", &"ada").version("2.0").start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn version(mut self, label: impl Into<String>) -> Self {
+        self.version = Some(label.into());
+        self
+    }
+
+    /// Starts it and gives its instance id once that is durable. When the call of the activity is repeated after a crash, what
+    /// it has started is not started again.
+    ///
+    /// Fails with `OrchestratorNotFound`, `InstanceAlreadyExists` (one that was started otherwise lives under this id),
+    /// `VersionMismatch`, `LimitExceeded`, `InvalidArgument` or `Unavailable`.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # fn example(ctx: ActivityContext) -> Result<()> {
+    /// match ctx.start_orchestration_named("SendSurvey", &"ada").instance_id("survey-ada").start() {
+    ///     Err(failure) if failure.error_type == "InstanceAlreadyExists" => ctx.log_info("it is under way"),
+    ///     started => drop(started?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start(self) -> Result<String> {
+        if self.activity.is_test() {
+            return Err(Failure::new("Unsupported", "orchestrations are started on a host only"));
+        }
+        bindings::start_from_activity(&self.name, &self.input?, self.instance_id.as_deref(), self.version.as_deref())
     }
 }

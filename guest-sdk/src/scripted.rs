@@ -86,9 +86,10 @@ impl Host for ScriptedHost {
                 let retry = retry.as_ref().map(|retry| format!(" up to {} times", retry.max_attempts));
                 format!("{task}: call {name}({input}){}", retry.unwrap_or_default())
             }
-            Action::CallSubOrchestrator { name, input, instance_id, .. } => {
+            Action::CallSubOrchestrator { name, input, instance_id, version, .. } => {
                 let id = instance_id.as_ref().map(|id| format!(" as {id}"));
-                format!("{task}: orchestrate {name}({input}){}", id.unwrap_or_default())
+                let version = version.as_ref().map(|version| format!(" on {version}"));
+                format!("{task}: orchestrate {name}({input}){}{}", id.unwrap_or_default(), version.unwrap_or_default())
             }
             Action::CreateTimer { fire_at } => format!("{task}: timer at {} ms", fire_at.as_millis()),
             Action::WaitForExternalEvent { name } => format!("{task}: event {name}"),

@@ -351,6 +351,27 @@ impl<T> SubOrchestratorCall<T> {
         });
         self
     }
+
+    /// The version that the child asks for: it begins on the code that a client's start with this version would get, and
+    /// reads it with [`Context::version`](crate::Context::version). A child that asks for none begins on the code of its
+    /// parent, if that holds the function.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # #[orchestrator] async fn provision(ctx: Context, device: String) -> Result<()> { Ok(()) }
+    /// # async fn example(ctx: Context) -> Result<()> {
+    /// ctx.call_sub_orchestrator::<provision>("lamp".to_owned()).version("2.0").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn version(mut self, label: impl Into<String>) -> Self {
+        self.task.configure(|action| {
+            if let Action::CallSubOrchestrator { version, .. } = action {
+                *version = Some(label.into());
+            }
+        });
+        self
+    }
 }
 
 task_builder!(SubOrchestratorCall);

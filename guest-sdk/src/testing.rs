@@ -81,19 +81,58 @@ pub struct ScriptedRun<T> {
 #[non_exhaustive]
 #[allow(missing_docs)] // the fields are the parameters of the context's methods
 pub enum Action {
-    CallActivity { name: String, input: Value, retry: Option<RetryPolicy> },
-    CallSubOrchestrator { name: String, input: Value, instance_id: Option<String>, retry: Option<RetryPolicy> },
-    CallEntity { entity: EntityId, operation: String, input: Value },
-    CallHttp { request: Value },
-    CreateTimer { fire_at: Timestamp },
-    WaitForExternalEvent { name: String },
-    LockEntities { entities: Vec<EntityId> },
+    CallActivity {
+        name: String,
+        input: Value,
+        retry: Option<RetryPolicy>,
+    },
+    CallSubOrchestrator {
+        name: String,
+        input: Value,
+        instance_id: Option<String>,
+        version: Option<String>,
+        retry: Option<RetryPolicy>,
+    },
+    CallEntity {
+        entity: EntityId,
+        operation: String,
+        input: Value,
+    },
+    CallHttp {
+        request: Value,
+    },
+    CreateTimer {
+        fire_at: Timestamp,
+    },
+    WaitForExternalEvent {
+        name: String,
+    },
+    LockEntities {
+        entities: Vec<EntityId>,
+    },
     UnlockEntities,
-    SignalEntity { entity: EntityId, operation: String, input: Value, deliver_at: Option<Timestamp> },
-    StartOrchestration { name: String, input: Value, instance_id: String },
-    SendEvent { instance_id: String, name: String, data: Value },
-    SetCustomStatus { status: Value },
-    ContinueAsNew { input: Value },
+    SignalEntity {
+        entity: EntityId,
+        operation: String,
+        input: Value,
+        deliver_at: Option<Timestamp>,
+    },
+    StartOrchestration {
+        name: String,
+        input: Value,
+        instance_id: String,
+    },
+    SendEvent {
+        instance_id: String,
+        name: String,
+        data: Value,
+    },
+    SetCustomStatus {
+        status: Value,
+    },
+    ContinueAsNew {
+        input: Value,
+    },
 }
 
 /// One operation that an orchestrator calls.
@@ -646,10 +685,11 @@ impl Host for ScriptedHost {
             host::Action::CallActivity { name, input, retry } => {
                 Action::CallActivity { name: name.clone(), input: value(input), retry: retry.clone() }
             }
-            host::Action::CallSubOrchestrator { name, input, instance_id, retry } => Action::CallSubOrchestrator {
+            host::Action::CallSubOrchestrator { name, input, instance_id, version, retry } => Action::CallSubOrchestrator {
                 name: name.clone(),
                 input: value(input),
                 instance_id: instance_id.clone(),
+                version: version.clone(),
                 retry: retry.clone(),
             },
             host::Action::CreateTimer { fire_at } => Action::CreateTimer { fire_at: *fire_at },

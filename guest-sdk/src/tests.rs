@@ -263,7 +263,7 @@ fn tasks_of_all_kinds_fit_into_one_list() {
         let (index, output) = when_any([
             ctx.create_timer(Duration::from_secs(1)).json(),
             ctx.wait_for_external_event::<u64>("Go").json(),
-            ctx.call_sub_orchestrator::<child>("c".to_owned()).instance_id("me-c").json(),
+            ctx.call_sub_orchestrator::<child>("c".to_owned()).instance_id("me-c").version("2.0").json(),
             ctx.call_activity::<double>(1).json(),
         ])
         .await;
@@ -274,7 +274,7 @@ fn tasks_of_all_kinds_fit_into_one_list() {
         &[
             "1: timer at 2000 ms",
             "2: event Go",
-            "3: orchestrate child(\"c\") as me-c",
+            "3: orchestrate child(\"c\") as me-c on 2.0",
             "4: call double(1)",
             "wait for [1, 2, 3, 4]",
             "cancel 1",

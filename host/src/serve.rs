@@ -20,7 +20,6 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use dacapo_core::InstanceId;
 use dacapo_store::StoreOptions;
 use dacapo_store::control::{ControlFile, Grants, HubRecord};
 use dacapo_wasm::{Compiler, ManagementLinks, Policy, Runtime};
@@ -202,8 +201,7 @@ fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>, sec
     let (own, keys, secrets) = (settings.clone(), access.clone(), secrets.clone());
     let rules = move |record: &HubRecord| {
         let links = Links::public(&own.public_url(address), &record.name).with_tokens(keys.links_of(&record.name)?);
-        let links =
-            ManagementLinks::new(move |id| InstanceId::any(id).map_or_else(|_| "null".into(), |id| links.management(&id)));
+        let links = ManagementLinks::new(move |id| links.management(id));
         let limits = own.limits.with(&record.limits)?;
         let base = Policy { management_links: Some(links), ..own.policy(&limits)? };
         let open = |name: &str| {

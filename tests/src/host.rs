@@ -144,6 +144,19 @@ impl Host {
         Ok(self.child.try_wait()?.is_none())
     }
 
+    /// How often the log has a text, once it has it so often, or after a while. The end of an instance can be seen a moment
+    /// before the lines of its last turn: both follow from the commit.
+    pub fn logged(&self, text: &str, times: usize) -> usize {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let seen = self.log().matches(text).count();
+            if seen >= times || Instant::now() > deadline {
+                return seen;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.options.data.join("host.log")).unwrap_or_default()
     }
@@ -204,6 +217,13 @@ impl Host {
         Ok(answer.json()["id"].as_str().context("no id")?.to_owned())
     }
 
+    /// The same under an id of the caller's choice.
+    pub fn start_as(&self, id: &str, name: &str, input: Value) -> Result<()> {
+        let answer = self.manage("POST", &format!("orchestrators/{name}/{id}"), Some(&input))?;
+        anyhow::ensure!(answer.status == 202, "starting {name} as {id}: {} {}", answer.status, answer.body);
+        Ok(())
+    }
+
     pub fn status(&self, id: &str) -> Result<Value> {
         let answer = self.manage("GET", &format!("instances/{id}"), None)?;
         anyhow::ensure!(matches!(answer.status, 200 | 202), "status of {id}: {} {}", answer.status, answer.body);
@@ -244,6 +264,14 @@ impl Host {
     pub fn run(&self, name: &str, input: Value) -> Result<Value> {
         let id = self.start_new(name, input)?;
         self.wait(&id)
+    }
+
+    /// The output of an orchestration that must complete.
+    #[track_caller]
+    pub fn output(&self, name: &str, input: Value) -> Value {
+        let status = self.run(name, input).unwrap_or_else(|why| panic!("{why:#}"));
+        assert_eq!(status["runtimeStatus"], "Completed", "{name}: {status}\n{}", self.log());
+        status["output"].clone()
     }
 }
 

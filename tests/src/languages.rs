@@ -29,9 +29,10 @@ pub struct Subject {
 }
 
 /// Who takes part in the conformance suite and in the benchmark. The first is what the others are compared with.
-pub const SUBJECTS: [Subject; 11] = [
+pub const SUBJECTS: [Subject; 12] = [
     whole("rust", Language::Rust, &["tests/fixtures/conformance/rust"]),
     whole("javascript", Language::JavaScript, &["tests/fixtures/conformance/javascript"]),
+    whole("starlingmonkey", Language::StarlingMonkey, &["tests/fixtures/conformance/javascript"]),
     whole("typescript", Language::JavaScript, &["tests/fixtures/conformance/typescript"]),
     whole("python", Language::Python, &["tests/fixtures/conformance/python"]),
     whole("python-async", Language::Python, &["tests/fixtures/conformance/python-async"]),
@@ -73,7 +74,10 @@ impl Subject {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     Rust,
+    /// And TypeScript, on QuickJS.
     JavaScript,
+    /// JavaScript and TypeScript on the other engine.
+    StarlingMonkey,
     Python,
     Go,
     C,
@@ -88,11 +92,19 @@ impl Language {
     /// The folder of its SDK in `guest-sdk`.
     fn sdk(self) -> Option<&'static str> {
         match self {
-            Self::JavaScript => Some("javascript"),
+            Self::JavaScript | Self::StarlingMonkey => Some("javascript"),
             Self::Python => Some("python"),
             Self::Go => Some("go"),
             Self::C | Self::Cpp => Some("c"),
             Self::Rust | Self::Zig | Self::AssemblyScript | Self::Kotlin | Self::Wat => None,
+        }
+    }
+
+    /// More arguments of `dacapo build`.
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::StarlingMonkey => &["--", "--engine", "starlingmonkey"],
+            _ => &[],
         }
     }
 }
@@ -103,7 +115,7 @@ impl Language {
 pub fn build(language: Language, folder: &str) -> Result<PathBuf> {
     let place = Place::of(folder)?;
     let _lock = place.lock()?;
-    let (file, stamp) = (place.file("wasm"), place.file("stamp"));
+    let (file, stamp) = (place.file(&format!("{language:?}.wasm")), place.file(&format!("{language:?}.stamp")));
     let wanted = fingerprint(language, &place.source)?;
     if file.is_file() && fs::read_to_string(&stamp).is_ok_and(|made_of| made_of == wanted) {
         return Ok(file);
@@ -150,13 +162,15 @@ impl Place {
 
     fn build(&self, language: Language, out: &Path) -> Result<Output> {
         self.install_dependencies(language)?;
-        command(language, "build")?.arg(&self.source).arg("--out").arg(out).output().context("running `dacapo build`")
+        let mut command = command(language, "build")?;
+        command.arg(&self.source).arg("--out").arg(out).args(language.arguments());
+        command.output().context("running `dacapo build`")
     }
 
     /// What an app in JavaScript depends on, its author installs: all but what the SDK stands in for.
     fn install_dependencies(&self, language: Language) -> Result<()> {
         const STOOD_IN_FOR: [&str; 2] = ["@azure/functions", "durable-functions"];
-        if language != Language::JavaScript || self.source.join("node_modules").exists() {
+        if language.sdk() != Language::JavaScript.sdk() || self.source.join("node_modules").exists() {
             return Ok(());
         }
         let manifest: Value = serde_json::from_slice(&fs::read(self.source.join("package.json"))?)?;
@@ -186,7 +200,7 @@ pub fn tools_of(language: Language) -> PathBuf {
 /// The search path, with what the language needs before everything else.
 pub fn path_with_toolchains(language: Language) -> Result<OsString> {
     let mut path = match language {
-        Language::Rust | Language::JavaScript | Language::Python | Language::Wat => Vec::new(),
+        Language::Rust | Language::JavaScript | Language::StarlingMonkey | Language::Python | Language::Wat => Vec::new(),
         Language::Go | Language::C | Language::Cpp | Language::Zig => {
             let environment = packages::python("toolchains/python")?;
             vec![environment.join("bin"), zig_in(&environment)?]

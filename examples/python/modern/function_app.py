@@ -26,6 +26,17 @@ async def order(context: df.DurableOrchestrationContext):
 
 
 @app.orchestration_trigger(context_name="context")
+async def checkout(context: df.DurableOrchestrationContext):
+    """The orders go on by themselves; this one only knows where to find them."""
+    return await context.call_activity(place, context.get_input())
+
+
+@app.activity_trigger(input_name="baskets")
+def place(baskets: dict, context: df.ActivityCall) -> list:
+    return [context.start_orchestration(order, items, f"order-{customer}") for customer, items in baskets.items()]
+
+
+@app.orchestration_trigger(context_name="context")
 async def transfer(context: df.DurableOrchestrationContext):
     amount = context.get_input()
     source, target = df.EntityId("Account", "source"), df.EntityId("Account", "target")

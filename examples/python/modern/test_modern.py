@@ -3,8 +3,8 @@
 import unittest
 from datetime import timedelta
 
-from dacapo.testing import Script
-from function_app import order, release, reserve, transfer
+from dacapo.testing import Script, StartOrchestration, run_activity
+from function_app import order, place, release, reserve, transfer
 
 
 class Order(unittest.TestCase):
@@ -19,6 +19,13 @@ class Order(unittest.TestCase):
         self.assertEqual(run.failure.error_type, "NotApproved")
         self.assertEqual(run.calls[2:], [("release", "a"), ("release", "b")])
         self.assertEqual(run.elapsed, timedelta(seconds=2))
+
+
+class Checkout(unittest.TestCase):
+    def test_each_basket_becomes_an_order(self):
+        run = run_activity(place, {"ada": ["a lamp"], "bob": ["a chair"]})
+        self.assertEqual(run.result, ["order-ada", "order-bob"])
+        self.assertEqual(run.actions[0], StartOrchestration("order", '["a lamp"]', "order-ada"))
 
 
 class Transfer(unittest.TestCase):

@@ -37,6 +37,7 @@ struct dacapo::json<point> {
 
 static void values_come_back() {
     CHECK(to_json(std::vector<std::string>{"a", "\""}) == "[\"a\",\"\\\"\"]");
+    CHECK(to_json(std::string("\0a\0\0\"", 5)) == "\"\\u0000a\\u0000\\u0000\\\"\"" && to_json(std::string()) == "\"\"");
     CHECK(from_json<std::vector<int>>("[1, 2]") == (std::vector{1, 2}));
     CHECK(!from_json<std::vector<int>>("[1, \"2\"]") && !from_json<std::vector<int>>("{}"));
     CHECK(from_json<unsigned char>("255") == 255 && !from_json<unsigned char>("256") && !from_json<unsigned>("-1"));
@@ -122,11 +123,42 @@ static void a_lock_ends_with_its_scope() {
     dacapo_script_free(script);
 }
 
-DACAPO_APP(dacapo::entity<account>("account"), dacapo::orchestrator<transfer>("transfer"))
+result<std::string> version_of(int n) {
+    return dacapo::call_sub_orchestrator_with_version<std::string>("child", n, "2.0", "child-1").await();
+}
+
+result<std::vector<std::string>> start_and_fetch(std::string item) {
+    result<dacapo::raw> response = dacapo::send_http("{\"method\":\"GET\",\"uri\":\"https://example.org/\"}");
+    if (!response) return fail(response.error());
+    result<std::string> id = dacapo::activity_start_orchestration("order", item, "order-1", "2.0");
+    if (!id) return fail(id.error());
+    return std::vector{*id, response->text};
+}
+
+static void versions_starts_and_http() {
+    dacapo_script *script = dacapo_script_new();
+    dacapo_script_answer(script, "call-sub-orchestrator child 7 as child-1 version 2.0", "\"2.0\"");
+    dacapo_run run = dacapo_script_run(script, "version_of", "7");
+    CHECK(from_json<std::string>(run.outcome.output) == "2.0");
+    dacapo_script_answer(script, "send-http", "{}");
+    run = dacapo_script_run_activity(script, "start_and_fetch", "\"a lamp\"", 1);
+    CHECK(from_json<std::vector<std::string>>(run.outcome.output) == (std::vector<std::string>{"order-1", "{}"}));
+    CHECK(dacapo_did(&run, "start-orchestration order \"a lamp\" as order-1 version 2.0"));
+    dacapo_script_failure(script, "start-orchestration order", {"VersionMismatch", "no version takes it", nullptr, false});
+    run = dacapo_script_run_activity(script, "start_and_fetch", "\"a lamp\"", 1);
+    CHECK(run.outcome.failure && std::string(run.outcome.failure->type) == "VersionMismatch");
+    dacapo_script_free(script);
+}
+
+DACAPO_APP(
+    dacapo::entity<account>("account"), dacapo::orchestrator<transfer>("transfer"), dacapo::orchestrator<version_of>("version_of"),
+    dacapo::activity<start_and_fetch>("start_and_fetch")
+)
 
 int main() {
     values_come_back();
     an_operation_changes_the_state();
     a_lock_ends_with_its_scope();
+    versions_starts_and_http();
     return failures != 0;
 }

@@ -74,6 +74,8 @@ static void parts_are_found(void) {
     }
     const char *items[] = {"1", "\"a\"", "[]"};
     CHECK(same(dacapo_json_array(items, 3), "[1,\"a\",[]]") && same(dacapo_json_array(items, 0), "[]"));
+    const dacapo_json_pair members[] = {{"a\"", "[1]"}, {"b", NULL}};
+    CHECK(same(dacapo_json_object(members, 2), "{\"a\\\"\":[1],\"b\":null}") && same(dacapo_json_object(NULL, 0), "{}"));
     bool truth = false;
     CHECK(dacapo_json_to_bool(" true ", &truth) && truth && dacapo_json_to_bool("false", &truth) && !truth);
     CHECK(!dacapo_json_to_bool("truely", &truth) && !dacapo_json_to_bool("1", &truth) && !dacapo_json_to_bool("", &truth));
@@ -120,6 +122,9 @@ static dacapo_outcome everything(const char *input) {
     dacapo_random_bytes(random, sizeof random);
     CHECK(strlen(dacapo_new_guid()) == 36 && !dacapo_parent_instance() && !dacapo_is_replaying());
     dacapo_outcome child = dacapo_await(dacapo_call_sub_orchestrator("child", input, "c-1", NULL));
+    dacapo_await(dacapo_call_sub_orchestrator_with_version("child", "2", "2.0", NULL, NULL));
+    dacapo_await(dacapo_call_sub_orchestrator_with_version("child", "3", "2.0", "c-3", NULL));
+    dacapo_await(dacapo_call_sub_orchestrator_with_version("child", "4", NULL, NULL, NULL));
     dacapo_await(dacapo_lock_entities(both, 2));
     dacapo_outcome balance = dacapo_await(dacapo_call_entity(both[0], "get", NULL));
     dacapo_unlock_entities();
@@ -138,6 +143,9 @@ static dacapo_outcome everything(const char *input) {
 static void everything_is_asked_for(void) {
     static const char *const asked[] = {
         "call-sub-orchestrator child [1] as c-1",
+        "call-sub-orchestrator child 2 version 2.0",
+        "call-sub-orchestrator child 3 as c-3 version 2.0",
+        "call-sub-orchestrator child 4",
         "lock-entities @account@a @account@b",
         "call-entity @account@a get null",
         "unlock-entities",
@@ -158,6 +166,80 @@ static void everything_is_asked_for(void) {
     dacapo_run run = dacapo_script_run(script, "everything", "[1]");
     CHECK(!run.outcome.failure && run.action_count == sizeof asked / sizeof *asked);
     for (size_t i = 0; i < run.action_count; i++) check(same(run.actions[i], asked[i]), __LINE__, run.actions[i]);
+    dacapo_script_free(script);
+}
+
+static dacapo_outcome order_all(const dacapo_activity_call *call) {
+    size_t count, started = 0;
+    const char *const *items = dacapo_json_items(call->input, &count);
+    const char **ids = dacapo_alloc((count + 1) * sizeof *ids);
+    for (size_t i = 0; i < count; i++) {
+        const char *id = dacapo_format("order-%s", items[i]);
+        dacapo_outcome order = dacapo_activity_start_orchestration("order", items[i], id, "2.0");
+        if (!order.failure) ids[started++] = order.output;
+        else if (strcmp(order.failure->type, "InstanceAlreadyExists") != 0) return order;
+    }
+    dacapo_outcome report = dacapo_activity_start_orchestration("report", NULL, NULL, NULL);
+    if (report.failure) return report;
+    ids[started++] = report.output;
+    return dacapo_ok(dacapo_json_array(ids, started));
+}
+
+static void an_activity_starts_orchestrations(void) {
+    dacapo_script *script = dacapo_script_new();
+    dacapo_script_answer(script, "start-orchestration order", NULL);
+    dacapo_script_failure(script, "start-orchestration order", (dacapo_failure){.type = "InstanceAlreadyExists"});
+    dacapo_script_answer(script, "start-orchestration order", NULL);
+    dacapo_run run = dacapo_script_run_activity(script, "order_all", "[1,2,3]", 1);
+    CHECK(same(run.outcome.output, "[\"order-1\",\"order-3\",\"test:1\"]") && run.action_count == 4);
+    CHECK(dacapo_did(&run, "start-orchestration order 2 as order-2 version 2.0"));
+    CHECK(dacapo_did(&run, "start-orchestration report null as test:1"));
+    dacapo_script_failure(script, "start-orchestration report", (dacapo_failure){.type = "OrchestratorNotFound"});
+    run = dacapo_script_run_activity(script, "order_all", "[]", 1);
+    CHECK(run.outcome.failure && same(run.outcome.failure->type, "OrchestratorNotFound"));
+    dacapo_script_free(script);
+}
+
+static dacapo_outcome stock(const dacapo_activity_call *call) {
+    dacapo_json_pair request[] = {{"method", "\"GET\""}, {"uri", call->input}};
+    dacapo_outcome response = dacapo_send_http(dacapo_json_object(request, 2));
+    return response.failure ? response : dacapo_ok(dacapo_json_member(response.output, "statusCode"));
+}
+
+static dacapo_outcome stocks(const char *input) {
+    dacapo_task both[] = {dacapo_call_activity("stock", input, NULL), dacapo_call_activity("stock", input, NULL)};
+    dacapo_wait_all(both, 2);
+    return dacapo_await(both[1]);
+}
+
+static void an_activity_sends_http(void) {
+    dacapo_script *script = dacapo_script_new();
+    dacapo_script_real_activity(script, "stock");
+    dacapo_script_answer_after(script, "send-http", "{\"statusCode\":202}", 5000);
+    dacapo_run run = dacapo_script_run(script, "stocks", "\"https://example.org/\"");
+    CHECK(same(run.outcome.output, "202") && run.elapsed == 5000 && run.action_count == 4);
+    run = dacapo_script_run_activity(script, "stock", "\"https://example.org/\"", 1);
+    CHECK(same(run.outcome.output, "202") && run.elapsed == 5000);
+    CHECK(dacapo_did(&run, "send-http {\"method\":\"GET\",\"uri\":\"https://example.org/\"}"));
+    dacapo_script_free(script);
+
+    script = dacapo_script_new();
+    dacapo_script_failure(script, "send-http", (dacapo_failure){"HttpRequestFailed", "refused", NULL, false});
+    run = dacapo_script_run_activity(script, "stock", "null", 1);
+    CHECK(run.outcome.failure && same(run.outcome.failure->message, "refused"));
+    dacapo_script_free(script);
+}
+
+static dacapo_outcome my_version(const char *input) {
+    (void)input;
+    return dacapo_ok(dacapo_json_string(dacapo_version()));
+}
+
+static void an_instance_knows_its_version(void) {
+    dacapo_script *script = dacapo_script_new();
+    CHECK(same(dacapo_script_run(script, "my_version", NULL).outcome.output, "\"\""));
+    dacapo_script_version(script, "2.0");
+    CHECK(same(dacapo_script_run(script, "my_version", NULL).outcome.output, "\"2.0\""));
     dacapo_script_free(script);
 }
 
@@ -241,7 +323,8 @@ static void what_is_not_there_is_a_failure(void) {
 
 DACAPO_APP(
     DACAPO_ACTIVITY(echo), DACAPO_ORCHESTRATOR(everything), DACAPO_ORCHESTRATOR(first_of_three), DACAPO_ORCHESTRATOR(retried),
-    DACAPO_ENTITY(counter)
+    DACAPO_ENTITY(counter), DACAPO_ACTIVITY(order_all), DACAPO_ACTIVITY(stock), DACAPO_ORCHESTRATOR(stocks),
+    DACAPO_ORCHESTRATOR(my_version)
 )
 
 int main(void) {
@@ -251,6 +334,9 @@ int main(void) {
     parts_are_found();
     any_text_is_safe();
     everything_is_asked_for();
+    an_activity_starts_orchestrations();
+    an_activity_sends_http();
+    an_instance_knows_its_version();
     a_race_is_won_by_what_completed_first();
     retries_are_those_of_the_policy();
     an_operation_changes_the_state();

@@ -19,28 +19,30 @@ type delayed struct {
 	outcome  any
 }
 
-type answer func(input string, attempt uint32) any
+type answer func(h *host, input string, attempt uint32) any
 
 // raw is an output that is JSON already.
 type raw string
 
 func realActivity(name string) answer {
-	return func(input string, attempt uint32) any {
+	return func(h *host, input string, attempt uint32) any {
 		function, failure := contract.Find(contract.Activity, name)
 		if failure != nil {
 			return publicFailure(failure)
 		}
-		call := contract.ActivityCall{Name: name, Input: input, InstanceID: "test", Attempt: attempt}
-		output, failure := function.Act(&host{}, call)
+		// What the activity waits for is the time that it takes, while the orchestrator goes on.
+		began := h.now
+		defer func() { h.now = began }()
+		output, failure := function.Act(h, h.activityCall(name, input, attempt))
 		if failure != nil {
-			return publicFailure(failure)
+			return delayed{h.now.Sub(began), publicFailure(failure)}
 		}
-		return raw(output)
+		return delayed{h.now.Sub(began), raw(output)}
 	}
 }
 
 // next is how one attempt ends, and how long it takes.
-func (a *answers) next(input string, attempt uint32) (outcome *contract.Outcome, takes time.Duration) {
+func (a *answers) next(h *host, input string, attempt uint32) (outcome *contract.Outcome, takes time.Duration) {
 	var given any
 	if len(a.outcomes) > 0 {
 		given = a.outcomes[0]
@@ -53,7 +55,7 @@ func (a *answers) next(input string, attempt uint32) (outcome *contract.Outcome,
 		case delayed:
 			given, takes = value.outcome, takes+value.duration
 		case answer:
-			given = value(input, attempt)
+			given = value(h, input, attempt)
 		case raw:
 			return &contract.Outcome{Output: string(value)}, takes
 		case error:
@@ -65,10 +67,10 @@ func (a *answers) next(input string, attempt uint32) (outcome *contract.Outcome,
 }
 
 // call is how a call ends, after as many attempts as the policy allows, and when.
-func (a *answers) call(input string, policy *contract.RetryPolicy) (*contract.Outcome, time.Duration) {
+func (a *answers) call(h *host, input string, policy *contract.RetryPolicy) (*contract.Outcome, time.Duration) {
 	var elapsed, interval time.Duration
 	for attempt := uint32(1); ; attempt++ {
-		outcome, takes := a.next(input, attempt)
+		outcome, takes := a.next(h, input, attempt)
 		elapsed += takes
 		if policy == nil || outcome.Failure == nil || attempt >= policy.MaxAttempts || !isRetriable(outcome.Failure, policy) {
 			return outcome, elapsed

@@ -26,7 +26,7 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// A Script is what the world does to one run of an orchestrator.
+// A Script is what the world does to one run of an orchestrator or an activity.
 //
 // Outcomes are values, given one after the other, of which the last one stays; errors, which fail the call; or what
 // [After] and [Answer] give.
@@ -75,9 +75,18 @@ func (s *Script) Entity(id dacapo.EntityID, operation string, outcomes ...any) {
 	s.answers["call-entity "+id.String()+" "+operation] = &answers{outcomes: outcomes}
 }
 
-// HTTP answers HTTP requests, with [dacapo.HTTPResponse] or errors.
+// HTTP answers HTTP requests, of orchestrators and of activities, with [dacapo.HTTPResponse] or errors. An [Answer] may
+// take the request as a [dacapo.HTTPRequest].
 func (s *Script) HTTP(outcomes ...any) {
-	s.answers["call-http"] = &answers{outcomes: outcomes}
+	s.answers["http"] = &answers{outcomes: outcomes}
+}
+
+// StartFromActivity answers the starts of an orchestration by activities: an error fails the start, anything else lets it
+// succeed, and so does a script that says nothing.
+//
+//	script.StartFromActivity("invoice", nil, &dacapo.Failure{Type: "InstanceAlreadyExists"})
+func (s *Script) StartFromActivity(name string, outcomes ...any) {
+	s.answers["start-orchestration "+name] = &answers{outcomes: outcomes}
 }
 
 // Event raises an external event, so long after the start.
@@ -92,7 +101,7 @@ func After(duration time.Duration, outcome any) any {
 
 // Answer is an outcome that a function makes of the input.
 func Answer[In, Out any](f func(in In) (Out, error)) any {
-	return answer(func(input string, _ uint32) any {
+	return answer(func(_ *host, input string, _ uint32) any {
 		var in In
 		if err := json.Unmarshal([]byte(input), &in); err != nil {
 			return err
@@ -113,12 +122,13 @@ type Run struct {
 	Failure *dacapo.Failure
 	// Elapsed is how long it would have taken.
 	Elapsed time.Duration
-	// Actions are what it asked for, in order, by the names of dacapo.wit, such as
+	// Actions are what it asked for, in order, by the names of dacapo.wit, with what its real activities asked for, such as
 	//
 	//	call-activity say_hello "Tokyo"
 	//	create-timer 72h0m0s
 	//	wait-for-external-event Approval
 	//	cancel wait-for-external-event Approval
+	//	call-sub-orchestrator child 5 as child-1 version 2.0
 	//	signal-entity @account@ada add 5
 	//	continue-as-new {"page":2}
 	Actions []string
@@ -150,13 +160,19 @@ func (s *Script) Run(t testing.TB, name string, input any) *Run {
 	return h.end(output, failure)
 }
 
-// RunActivity runs an activity of the app.
+// RunActivity runs an activity of the app. It fails at once if the activity sends an HTTP request and the script has no
+// answer.
+func (s *Script) RunActivity(t testing.TB, name string, input any, attempt int) *Run {
+	t.Helper()
+	h := newHost(t, s)
+	output, failure := find(t, contract.Activity, name).Act(h, h.activityCall(name, encode(input), uint32(attempt)))
+	return h.end(output, failure)
+}
+
+// RunActivity runs an activity of the app that asks nothing of its host.
 func RunActivity(t testing.TB, name string, input any, attempt int) *Run {
 	t.Helper()
-	h := newHost(t, NewScript())
-	call := contract.ActivityCall{Name: name, Input: encode(input), InstanceID: "test", Attempt: uint32(attempt)}
-	output, failure := find(t, contract.Activity, name).Act(h, call)
-	return h.end(output, failure)
+	return NewScript().RunActivity(t, name, input, attempt)
 }
 
 // RunOperation runs one operation of an entity of the app on a state; nil is none.

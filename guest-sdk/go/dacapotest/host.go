@@ -75,12 +75,20 @@ func (h *host) completeAt(due time.Time, action string, outcome *contract.Outcom
 
 // call schedules what the script has answers for, under the name of the function.
 func (h *host) call(function, input, action string, policy *contract.RetryPolicy) contract.Task {
+	outcome, takes := h.answersTo(function, action).call(h, input, policy)
+	return h.completeAt(h.now.Add(takes), action, outcome)
+}
+
+func (h *host) answersTo(function, action string) *answers {
 	answers := h.script.answers[function]
 	if answers == nil {
 		h.t.Fatalf("the script has no answer to: %s", action)
 	}
-	outcome, takes := answers.call(input, policy)
-	return h.completeAt(h.now.Add(takes), action, outcome)
+	return answers
+}
+
+func (h *host) activityCall(name, input string, attempt uint32) contract.ActivityCall {
+	return contract.ActivityCall{Name: name, Input: input, InstanceID: h.script.InstanceID, Attempt: attempt}
 }
 
 func (h *host) Wait(tasks []contract.Task) []int {
@@ -145,17 +153,19 @@ func (h *host) CallActivity(name, input string, policy *contract.RetryPolicy) co
 	return h.call("call-activity "+name, input, h.act("call-activity", name, input), policy)
 }
 
-func (h *host) CallSubOrchestrator(name, input, id string, policy *contract.RetryPolicy) contract.Task {
-	action := h.act(append([]string{"call-sub-orchestrator", name, input}, as(id)...)...)
-	return h.call("call-sub-orchestrator "+name, input, action, policy)
+func (h *host) CallSubOrchestrator(child contract.SubOrchestration) contract.Task {
+	parts := []string{"call-sub-orchestrator", child.Name, child.Input}
+	parts = append(parts, given("as", child.InstanceID)...)
+	action := h.act(append(parts, given("version", child.Version)...)...)
+	return h.call("call-sub-orchestrator "+child.Name, child.Input, action, child.Retry)
 }
 
-// as names the instance, if it is to have an id.
-func as(id string) []string {
-	if id == "" {
+// given is what an action says of an option, if there is one.
+func given(option, value string) []string {
+	if value == "" {
 		return nil
 	}
-	return []string{"as", id}
+	return []string{option, value}
 }
 
 func (h *host) CallEntity(entity contract.EntityID, operation, input string) contract.Task {
@@ -168,7 +178,7 @@ func nameOf(entity contract.EntityID) string {
 }
 
 func (h *host) CallHTTP(request string) contract.Task {
-	return h.call("call-http", request, h.act("call-http", request), nil)
+	return h.call("http", request, h.act("call-http", request), nil)
 }
 
 func (h *host) CreateTimer(fireAt float64) contract.Task {
@@ -212,12 +222,17 @@ func (h *host) UnlockEntities() bool {
 }
 
 func (h *host) StartOrchestration(name, input, id string) string {
-	if id == "" {
-		h.started++
-		id = fmt.Sprintf("%s:%d", h.script.InstanceID, h.started)
-	}
+	id = h.idOfStarted(id)
 	h.act("start-orchestration", name, input, "as", id)
 	return id
+}
+
+func (h *host) idOfStarted(wanted string) string {
+	if wanted != "" {
+		return wanted
+	}
+	h.started++
+	return fmt.Sprintf("%s:%d", h.script.InstanceID, h.started)
 }
 
 func (h *host) SendEvent(instanceID, name, data string) {
@@ -260,8 +275,31 @@ func (h *host) Links(instanceID string) string {
 	return encode(map[string]string{"id": instanceID})
 }
 
-func (h *host) Log(level contract.Level, message string) {
-	if h.t != nil {
-		h.t.Logf("%s: %s", [...]string{"trace", "debug", "info", "warn", "error"}[level], message)
+// StartFromActivity succeeds if the script does not say otherwise.
+func (h *host) StartFromActivity(start contract.Start) (string, *contract.Failure) {
+	id := h.idOfStarted(start.InstanceID)
+	parts := []string{"start-orchestration", start.Name, start.Input, "as", id}
+	h.act(append(parts, given("version", start.Version)...)...)
+	answers := h.script.answers["start-orchestration "+start.Name]
+	if answers == nil {
+		return id, nil
 	}
+	outcome := h.sleepThrough(answers, start.Input)
+	return id, outcome.Failure
+}
+
+func (h *host) SendHTTP(request string) (string, *contract.Failure) {
+	outcome := h.sleepThrough(h.answersTo("http", h.act("send-http", request)), request)
+	return outcome.Output, outcome.Failure
+}
+
+// sleepThrough is an answer for which an activity waits.
+func (h *host) sleepThrough(answers *answers, input string) *contract.Outcome {
+	outcome, takes := answers.call(h, input, nil)
+	h.now = h.now.Add(takes)
+	return outcome
+}
+
+func (h *host) Log(level contract.Level, message string) {
+	h.t.Logf("%s: %s", [...]string{"trace", "debug", "info", "warn", "error"}[level], message)
 }

@@ -152,7 +152,7 @@ function isOfTheApp(path) {
 }
 
 /** What sends requests: `fetch`, and those methods of a client that do. Only an app that names one of them imports HTTP. */
-const SENDS = /\bfetch\b|\.(?:getStatus|waitForCompletionOrCreateCheckStatusResponse|raiseEvent|terminate|suspend|resume|rewind|purgeInstanceHistory)\(/;
+const SENDS = /\bfetch\b|\.(?:getStatus|readEntityState|waitForCompletionOrCreateCheckStatusResponse|raiseEvent|terminate|suspend|resume|rewind|purgeInstanceHistory)\(/;
 
 async function usesFetch(folder, inputs) {
   for (const input of inputs.filter((input) => isOfTheApp(join(folder, input)))) {

@@ -1,6 +1,7 @@
 /** The client of durable-functions, as far as an activity can be one: it starts orchestrations, and knows the links of any instance. */
 
 import { HttpResponse } from "./azure-functions.js";
+import { EntityId, hostEntityId } from "./entity-id.js";
 import { DurableError } from "./failure.js";
 import { linksOf, startOrchestration } from "./management.js";
 
@@ -72,14 +73,18 @@ export class DurableClient {
   }
 
   async getStatus(instanceId, { showHistory = false, showHistoryOutput = false, showInput = true } = {}) {
-    const url = new URL(this.createHttpManagementPayload(instanceId).statusQueryGetUri);
-    Object.entries({ showHistory, showHistoryOutput, showInput }).forEach(([name, value]) => url.searchParams.set(name, value));
-    const response = await fetch(url);
-    if (response.status === 404) {
+    const status = await statusOf(instanceId, { showHistory, showHistoryOutput, showInput });
+    if (!status) {
       throw new Error(`there is no instance '${instanceId}'`);
     }
-    const status = await response.json();
     return { ...status, createdTime: new Date(status.createdTime), lastUpdatedTime: new Date(status.lastUpdatedTime) };
+  }
+
+  /** The state as the last operation left it. An entity is an instance, whose link opens it, and the state is in its status. */
+  async readEntityState(entityId) {
+    const { name, key } = hostEntityId(entityId);
+    const status = await statusOf(new EntityId(name, key).toString(), { showInput: true });
+    return status?.input?.exists ? new EntityStateResponse(true, JSON.parse(status.input.state)) : new EntityStateResponse(false);
   }
 
   async raiseEvent(instanceId, eventName, eventData) {
@@ -116,7 +121,7 @@ export class DurableClient {
 }
 
 /** What needs rights on the whole task hub, which an activity does not have. */
-for (const method of ["getStatusAll", "getStatusBy", "purgeInstanceHistoryBy", "readEntityState", "signalEntity"]) {
+for (const method of ["getStatusAll", "getStatusBy", "purgeInstanceHistoryBy", "signalEntity"]) {
   DurableClient.prototype[method] = async () => {
     throw new DurableError(`an activity cannot call ${method}: do it in an orchestrator, or over the HTTP API of the host`, {
       type: "Unsupported",
@@ -140,6 +145,14 @@ function responseOfEnd(status) {
     default:
       return undefined;
   }
+}
+
+/** Nothing if there is no such instance. */
+async function statusOf(instanceId, shown) {
+  const url = new URL(linksOf(instanceId).statusQueryGetUri);
+  Object.entries(shown).forEach(([name, value]) => url.searchParams.set(name, value));
+  const response = await fetch(url);
+  return response.status === 404 ? undefined : response.json();
 }
 
 async function send(method, url, body) {

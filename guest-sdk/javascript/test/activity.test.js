@@ -56,6 +56,21 @@ test("a start that is refused says why, as each engine throws it", async () => {
   }
 });
 
+test("a client reads the state of an entity", async () => {
+  offer({ links: (id) => JSON.stringify({ id, statusQueryGetUri: `http://127.0.0.1/instances/${encodeURIComponent(id)}?sig=x` }) });
+  const asked = [];
+  const answers = [Response.json({ input: { exists: true, state: '{"count":3}' } }), Response.json({ input: { exists: false } }), new Response("", { status: 404 })];
+  globalThis.fetch = async (url) => {
+    asked.push(String(url));
+    return answers.shift();
+  };
+  const read = () => df.getClient().readEntityState(new df.EntityId("Counter", "a"));
+  assert.deepEqual({ ...(await read()) }, { entityExists: true, entityState: { count: 3 } });
+  assert.equal((await read()).entityExists, false);
+  assert.equal((await read()).entityExists, false);
+  assert.equal(asked[0], "http://127.0.0.1/instances/%40counter%40a?sig=x&showInput=true");
+});
+
 test("a client waits for the end of an instance, or tells where to ask", async () => {
   const statuses = [];
   globalThis.fetch = async () => Response.json(statuses.length > 1 ? statuses.shift() : statuses[0]);

@@ -226,7 +226,7 @@ export interface WaitForCompletionOptions {
 
 /**
  * A client, in an activity. It starts orchestrations, knows the links of every instance, and sends requests to them where the
- * hub lets activities reach the host. What needs rights on the whole hub fails: lists, entities.
+ * hub lets activities reach the host. What needs rights on the whole hub fails: lists, and signals to entities.
  */
 export declare class DurableClient {
   createCheckStatusResponse(request: HttpRequest | undefined, instanceId: string): HttpResponse;

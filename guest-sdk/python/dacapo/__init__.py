@@ -29,12 +29,13 @@ An orchestrator may be an `async` function as well. Then tasks are awaited, `asy
 
 from dacapo.action import EntityId, RetryOptions
 from dacapo.app import Blueprint, DFApp
-from dacapo.client import DurableOrchestrationClient, OrchestrationRuntimeStatus
+from dacapo.client import DurableOrchestrationClient
 from dacapo.context import DurableLock, DurableOrchestrationContext, ManagedIdentityTokenSource, TokenSource
 from dacapo.entity import DurableEntityContext
 from dacapo.failure import Failure
 from dacapo.function import Entity, FunctionBuilder, Orchestrator
 from dacapo.runner import ActivityCall
+from dacapo.status import OrchestrationRuntimeStatus
 from dacapo.task import EventTask, TaskBase, TaskState, TimerTask
 
 __all__ = [

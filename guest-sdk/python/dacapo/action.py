@@ -89,6 +89,8 @@ class CallSubOrchestrator:
     input: str
     instance_id: str | None = None
     retry: RetryOptions | None = None
+    version: str | None = None
+    """None: the child begins on the code of its parent, if that holds the function."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dacapo.function import Function, FunctionBuilder, Kind, Trigger
+from dacapo.function import Binding, Function, FunctionBuilder, Kind, Trigger
 
 # Decorators of Azure Functions whose names do not tell what they are.
 _TRIGGERS = {"route": "httpTrigger", "schedule": "timerTrigger", "mcp_tool": "mcpToolTrigger"}
@@ -45,8 +45,8 @@ class Blueprint:
     def durable_client_input(
         self, client_name: str, task_hub: str | None = None, connection_name: str | None = None
     ) -> Callable[[Any], FunctionBuilder]:
-        """Declares a client binding, of a function that Dacapo does not run: its management API takes the place."""
-        return self._binding("durableClient")
+        """Gives an activity a client, of the task hub that it runs in."""
+        return self._binding(Binding("durableClient", client_name))
 
     def __getattr__(self, name: str) -> Callable[..., Callable[[Any], FunctionBuilder]]:
         """Any other decorator of Azure Functions: a trigger, a binding, or a setting of either."""
@@ -54,12 +54,17 @@ class Blueprint:
         if name in _TRIGGERS or kind.endswith("Trigger"):
             return lambda *_, **__: self._trigger(Trigger(_TRIGGERS.get(name, kind)))
         if kind.endswith(("Input", "Output", "Binding")):
-            return lambda *_, **__: self._binding(kind)
+            return lambda *_, **__: self._binding(Binding(kind))
         if name in _SETTINGS:
             return lambda *_, **__: self._decorator(lambda _: None)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def _trigger(self, trigger: Trigger) -> Callable[[Any], FunctionBuilder]:
+        if not isinstance(trigger.parameter, str):
+            raise TypeError(
+                "a trigger is given the name of a parameter, as in `@app.activity_trigger(input_name='city')`"
+            )
+
         def attach(builder: FunctionBuilder) -> None:
             if builder.trigger is not None:
                 raise ValueError(f"`{builder.name}` has two triggers: {builder.trigger.type} and {trigger.type}")
@@ -67,8 +72,8 @@ class Blueprint:
 
         return self._decorator(attach)
 
-    def _binding(self, kind: str) -> Callable[[Any], FunctionBuilder]:
-        return self._decorator(lambda builder: builder.bindings.append(kind))
+    def _binding(self, binding: Binding) -> Callable[[Any], FunctionBuilder]:
+        return self._decorator(lambda builder: builder.bindings.append(binding))
 
     def _decorator(self, change: Callable[[FunctionBuilder], None]) -> Callable[[Any], FunctionBuilder]:
         def decorate(decorated: Any) -> FunctionBuilder:

@@ -22,10 +22,8 @@ from dacapo.action import (
     RetryOptions,
 )
 from dacapo.execution import Execution
-from dacapo.function import FunctionBuilder, name_of
+from dacapo.function import FunctionName, name_of
 from dacapo.task import AtomicTask, EventTask, TaskBase, TimerTask, WhenAllTask, WhenAnyTask, create_timer
-
-FunctionName = str | Callable | FunctionBuilder
 
 
 class DurableOrchestrationContext:
@@ -123,9 +121,11 @@ class DurableOrchestrationContext:
         version: str | None = None,
         expected_type: type | None = None,
     ) -> TaskBase:
-        """Calls a child orchestration. Without an instance id the host derives one from this execution."""
-        _refuse_version(version)
-        action = CallSubOrchestrator(name_of(name), _encode_input(name, input_), instance_id)
+        """Calls a child orchestration. Without an instance id the host derives one from this execution.
+
+        With a version it begins on the code that a client's start with that version would get.
+        """
+        action = CallSubOrchestrator(name_of(name), _encode_input(name, input_), instance_id, version=version)
         return self._task(action, expected_type)
 
     def call_sub_orchestrator_with_retry(
@@ -138,8 +138,8 @@ class DurableOrchestrationContext:
         expected_type: type | None = None,
     ) -> TaskBase:
         """Calls a child orchestration, and again when it fails. Each attempt is a new instance."""
-        _refuse_version(version)
-        action = CallSubOrchestrator(name_of(name), _encode_input(name, input_), instance_id, retry_options)
+        input_ = _encode_input(name, input_)
+        action = CallSubOrchestrator(name_of(name), input_, instance_id, retry_options, version)
         return self._task(action, expected_type)
 
     def create_timer(self, fire_at: datetime) -> TimerTask:
@@ -272,9 +272,3 @@ class ManagedIdentityTokenSource(TokenSource):
 
 def _encode_input(name: FunctionName, input_: Any) -> str:
     return payload.encode(input_, f"the input of `{name_of(name)}`")
-
-
-def _refuse_version(version: str | None) -> None:
-    # Taking another version than the app asks for would be worse than stopping.
-    if version is not None:
-        raise NotImplementedError("a sub-orchestration takes the version that new starts take: it cannot be chosen")

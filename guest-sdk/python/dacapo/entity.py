@@ -9,6 +9,7 @@ from typing import Any
 
 from dacapo import payload
 from dacapo.action import EntityId
+from dacapo.function import FunctionName, name_of
 from dacapo.host import Host
 
 
@@ -92,10 +93,10 @@ class DurableEntityContext:
         input_ = payload.encode(operationInput, f"the input of `{operationName}` of {entityId}")
         self._host.signal_entity(entityId, operationName, input_, deliver_at)
 
-    def start_orchestration(self, name: str, input_: Any = None, instance_id: str | None = None) -> str:
-        """Starts an orchestration, and gives its instance id."""
-        encoded = payload.encode_start_input(input_, f"the input of `{name}`")
-        return self._host.start_orchestration(name, encoded, instance_id)
+    def start_orchestration(self, name: FunctionName, input_: Any = None, instance_id: str | None = None) -> str:
+        """Starts an orchestration that runs on its own, and gives its instance id."""
+        encoded = payload.encode_start_input(input_, f"the input of `{name_of(name)}`")
+        return self._host.start_orchestration(name_of(name), encoded, instance_id)
 
     def outcome(self) -> tuple[str, str | None]:
         """The result and the new state, as JSON. No state deletes the entity."""

@@ -16,6 +16,7 @@ from dacapo.action import Action
 from dacapo.event_loop import DurableEventLoop
 from dacapo.failure import Failure, nothing_to_wait_for
 from dacapo.host import Handle, Host
+from dacapo.source import where
 from dacapo.task import TaskBase
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Execution:
             return DurableEventLoop(self).run_until_complete(started)
         if inspect.isasyncgen(started):
             message = "an orchestrator cannot be an asynchronous generator: use `await` in place of `yield`"
-            raise Failure("InvalidOrchestrator", message, retriable=False)
+            raise Failure("InvalidOrchestrator", message, where([started.ag_frame]), retriable=False)
         return started
 
     def _run_generator(self, generator: Generator[Any, Any, Any]) -> Any:

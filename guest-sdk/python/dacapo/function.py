@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import enum
+import functools
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from dacapo.source import place_of
+
+
+class AppError(Exception):
+    """What is wrong with an app, in a sentence for its author, who is shown the function if it is about one."""
+
+    def __init__(self, message: str, function: Callable | None = None):
+        super().__init__(message if function is None else f"{place_of(function)}: {message}")
 
 
 class Kind(enum.Enum):
@@ -27,12 +38,78 @@ class Function:
     """The parameter that takes the context, or an activity's input."""
     user_function: Callable
     input_type: type | None = None
+    clients: list[str] = field(default_factory=list)
+    """The parameters of an activity that take a client."""
 
-    def takes_its_parameter(self) -> bool:
-        """Whether the input of an activity can be handed over. Contexts are, whatever their parameter is called."""
+    @functools.cached_property
+    def takes_call(self) -> bool:
+        """Whether an activity takes what it may know of the call, as `context`."""
         parameters = inspect.signature(self.user_function).parameters
-        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-        return self.kind is not Kind.ACTIVITY or self.parameter in parameters or takes_any
+        is_free = CALL_PARAMETER not in (self.parameter, *self.clients)
+        return self.kind is Kind.ACTIVITY and is_free and CALL_PARAMETER in parameters
+
+    def check(self) -> None:
+        """Refuses a function that no host could run, by its name or with what it is given."""
+        if not isinstance(self.name, str) or not re.fullmatch(r"[^\s\x00-\x1f\x7f-\x9f]{1,128}", self.name):
+            message = f"{self.name!r} is no name of a function: that is 1 to 128 characters without white space"
+            raise AppError(message, self.user_function)
+        try:
+            signature = inspect.signature(self.user_function)
+            if self.kind is Kind.ACTIVITY:
+                call = [CALL_PARAMETER] if self.takes_call else []
+                signature.bind(**dict.fromkeys([self.parameter, *self.clients, *call]))
+            else:
+                signature.bind(None)  # its context, whatever the parameter is called
+        except TypeError as error:
+            message = f"`{self.name}` cannot be called: {error}. {self._what_is_given()}"
+            raise AppError(message, self.user_function) from None
+        if self.kind is not Kind.ORCHESTRATOR and _yields(self.user_function):
+            message = f"the {self.kind.name.lower()} `{self.name}` must not `yield`: only orchestrators wait for tasks"
+            raise AppError(message, self.user_function)
+
+    def _what_is_given(self) -> str:
+        if self.kind is not Kind.ACTIVITY:
+            return "It is given one argument, its context"
+        named = ", ".join(f"`{name}`" for name in [self.parameter, *self.clients])
+        return f"Its trigger and bindings name {named}; `{CALL_PARAMETER}` is the call itself"
+
+
+def _yields(function: Callable) -> bool:
+    function = inspect.unwrap(function)
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+CALL_PARAMETER = "context"
+"""The parameter of an activity that takes the `ActivityCall`, if it has one of that name."""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What a function is given or gives besides its trigger."""
+
+    type: str
+    parameter: str = ""
+
+
+_CLIENT_BINDINGS = {"durableClient", "orchestrationClient"}
+"""The second is its name in older apps."""
+
+
+def clients_in(bindings: list[Binding]) -> list[str]:
+    """The parameters that take a client."""
+    return [binding.parameter for binding in bindings if binding.type in _CLIENT_BINDINGS]
+
+
+def clients_of(name: str, kind: Kind, bindings: list[Binding], function: Callable) -> list[str]:
+    """The clients of a function that Dacapo runs. Refuses what it has no binding for."""
+    clients = clients_in(bindings)
+    others = ", ".join(binding.type for binding in bindings if binding.type not in _CLIENT_BINDINGS)
+    if others:
+        message = f"`{name}` has a binding that Dacapo has not: {others}. An activity uses a library instead"
+        raise AppError(message, function)
+    if clients and kind is not Kind.ACTIVITY:
+        raise AppError(f"`{name}` has a client, which only an activity may have; it has its context instead", function)
+    return clients
 
 
 @dataclass
@@ -53,6 +130,7 @@ class Orchestrator:
     def create(cls, fn: Callable) -> Callable:
         """What `main` is to be."""
 
+        @functools.wraps(fn)
         def handle(context: Any) -> Any:
             return fn(context)
 
@@ -67,6 +145,7 @@ class Entity:
     def create(cls, fn: Callable) -> Callable:
         """What `main` is to be."""
 
+        @functools.wraps(fn)
         def handle(context: Any) -> Any:
             return fn(context)
 
@@ -81,8 +160,7 @@ class FunctionBuilder:
     user_function: Callable
     given_name: str | None = None
     trigger: Trigger | None = None
-    bindings: list[str] = field(default_factory=list)
-    """The types of its other bindings, for what the builder of the app has to say about them."""
+    bindings: list[Binding] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -95,12 +173,8 @@ class FunctionBuilder:
         trigger = self.trigger
         if trigger is None or trigger.kind is None:
             return None
-        if self.bindings:
-            what = ", ".join(self.bindings)
-            raise ValueError(
-                f"`{self.name}` has a binding that Dacapo has not: {what}. An activity uses a client instead"
-            )
-        return Function(self.name, trigger.kind, trigger.parameter, self.user_function, trigger.input_type)
+        clients = clients_of(self.name, trigger.kind, self.bindings, self.user_function)
+        return Function(self.name, trigger.kind, trigger.parameter, self.user_function, trigger.input_type, clients)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.user_function(*args, **kwargs)
@@ -117,14 +191,27 @@ class FunctionBuilder:
             case Kind.ENTITY:
                 return Entity.create(self.user_function)
             case _:
-                return self.user_function
+                return self._with_client() if clients_in(self.bindings) else self.user_function
+
+    def _with_client(self) -> Callable:
+        """The original gives functions with a client another signature, and the function itself as an attribute."""
+
+        @functools.wraps(self.user_function)
+        def handle(*args: Any, **kwargs: Any) -> Any:
+            return self.user_function(*args, **kwargs)
+
+        handle.client_function = self.user_function
+        return handle
 
     def get_function_name(self) -> str:
         """Its name in the task hub."""
         return self.name
 
 
-def name_of(function: str | Callable | FunctionBuilder) -> str:
+FunctionName = str | Callable | FunctionBuilder
+
+
+def name_of(function: FunctionName) -> str:
     """The name of a function that is given by its name or itself."""
     if isinstance(function, str):
         return function

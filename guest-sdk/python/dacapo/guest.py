@@ -14,7 +14,7 @@ import wit_world
 from componentize_py_types import Err, Ok
 from wit_world.imports import dacapo_guest_types as types
 from wit_world.imports import logging as host_log
-from wit_world.imports import orchestration
+from wit_world.imports import management, orchestration
 
 from dacapo import action, image, late_imports, layout, sockets, source, tls, wasi_http
 from dacapo.entity import Operation
@@ -37,6 +37,7 @@ REPORT = "dacapo-report.json"
 def world(root: str) -> type[wit_world.WitWorld]:
     """The exports of the app in a folder. It is loaded now, when the component is built, and frozen as it is then."""
     report = Path(root, REPORT)
+    source.relate_to(root)
     sys.modules["ssl"] = tls
     sockets.install(wasi_http.send)
     try:
@@ -47,10 +48,10 @@ def world(root: str) -> type[wit_world.WitWorld]:
         report.write_text(json.dumps({"error": str(error)}))
         raise
     except BaseException as error:
-        source.remember(root)
+        source.remember()
         report.write_text(json.dumps({"error": "the app cannot be loaded\n" + source.user_traceback(error)}))
         raise
-    source.remember(root)
+    source.remember()
     report.write_text(json.dumps({"functions": len(app.functions), "skipped": app.skipped, "warnings": warnings}))
     exports = _exports(Runner(app.functions))
     image.settle(root)
@@ -72,7 +73,7 @@ def _exports(runner: Runner) -> type[wit_world.WitWorld]:
 
         def run_activity(self, call: types.ActivityCall) -> str:
             try:
-                known = ActivityCall(call.name, call.instance_id, call.task_id, call.attempt)
+                known = ActivityCall(call.name, call.instance_id, call.task_id, call.attempt, _Management())
                 return runner.run_activity(known, call.input)
             except Failure as failure:
                 raise _err(failure) from None
@@ -98,7 +99,7 @@ class _Handle:
             case Ok(text):
                 return text
             case Err(failure):
-                return Failure(failure.error_type, failure.message, failure.details, failure.retriable)
+                return _failure(failure)
             case None:
                 raise AssertionError("only what `wait` named is asked for its outcome")
 
@@ -160,12 +161,33 @@ class _Host:
         return orchestration.is_replaying()
 
 
+class _Management:
+    """`dacapo.host.Management` on the imports of the component."""
+
+    def links(self, instance_id: str) -> str:
+        return management.links(instance_id)
+
+    def start_orchestration(self, name: str, input_: str, instance_id: str | None, version: str | None) -> str:
+        try:
+            return management.start_orchestration(name, input_, instance_id, version)
+        except Err as refused:
+            raise _failure(refused.value) from None
+
+    def send_http(self, request: str) -> str:
+        try:
+            return management.send_http(request)
+        except Err as failed:
+            raise _failure(failed.value) from None
+
+
 def _schedule(wanted: action.Action) -> orchestration.Task:
     match wanted:
         case action.CallActivity(name, input_, retry):
             return orchestration.call_activity(name, input_, _retry(retry))
-        case action.CallSubOrchestrator(name, input_, instance_id, retry):
+        case action.CallSubOrchestrator(name, input_, instance_id, retry, None):
             return orchestration.call_sub_orchestrator(name, input_, instance_id, _retry(retry))
+        case action.CallSubOrchestrator(name, input_, instance_id, retry, version):
+            return orchestration.call_sub_orchestrator_with_version(name, input_, version, instance_id, _retry(retry))
         case action.CreateTimer(fire_at):
             return orchestration.create_timer(_milliseconds(fire_at))
         case action.WaitForExternalEvent(name):
@@ -203,6 +225,10 @@ def _milliseconds(moment: datetime) -> float:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     return float((moment - _EPOCH) // timedelta(milliseconds=1))
+
+
+def _failure(failure: types.Failure) -> Failure:
+    return Failure(failure.error_type, failure.message, failure.details, failure.retriable)
 
 
 def _err(failure: Failure) -> Err[types.Failure]:

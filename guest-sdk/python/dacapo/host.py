@@ -1,7 +1,7 @@
 """What this package asks of its host.
 
-There are two: the real one, behind the imports of the component (`dacapo.guest`), and one that follows a script, for
-tests without a host (`dacapo.testing`).
+There are two of each: the real ones, behind the imports of the component (`dacapo.guest`), and those that follow a
+script, for tests without a host (`dacapo.testing`).
 """
 
 from __future__ import annotations
@@ -59,3 +59,13 @@ class Host(Protocol):
     def random_bytes(self, length: int) -> bytes: ...
 
     def is_replaying(self) -> bool: ...
+
+
+class Management(Protocol):
+    """The interface `management` of the contract: what an activity may ask. Raises `Failure`."""
+
+    def links(self, instance_id: str) -> str: ...
+
+    def start_orchestration(self, name: str, input_: str, instance_id: str | None, version: str | None) -> str: ...
+
+    def send_http(self, request: str) -> str: ...

@@ -21,7 +21,8 @@ from typing import Any
 from dacapo.action import RetryOptions
 from dacapo.context import DurableOrchestrationContext
 from dacapo.entity import DurableEntityContext
-from dacapo.testing import Script, run_entity
+from dacapo.runner import ActivityCall
+from dacapo.testing import Script, run_activity, run_entity
 
 OBJECTS = "dacapo-objects"
 """Beside the app, for the builder: the addresses of all objects, 32 bits each."""
@@ -70,6 +71,8 @@ def _rehearse() -> None:
     script.run(_steps, {"n": 1})
     script.run(_flows, 1)
     run_entity(_count, "add", 1, state=1)
+    run_activity(_work, {"n": 1})
+    run_activity(_work_slowly, {"n": 1})
 
 
 def _steps(context: DurableOrchestrationContext):
@@ -92,6 +95,15 @@ async def _flows(context: DurableOrchestrationContext):
     await asyncio.gather(*(context.call_activity("work", n) for n in range(3)))
     await asyncio.sleep(1)
     return [context.instance_id]
+
+
+def _work(input_: Any, context: ActivityCall):
+    return [input_, context.attempt]
+
+
+async def _work_slowly(input_: Any):
+    await asyncio.sleep(0)
+    return input_
 
 
 def _count(context: DurableEntityContext):

@@ -11,15 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dacapo import source
 from dacapo.app import DFApp
-from dacapo.function import Function, Kind
+from dacapo.function import AppError, Binding, Function, Kind, clients_of
 
 APP_MODULE = "function_app"
 _CLASSIC_PACKAGE = "__app__"
-
-
-class AppError(Exception):
-    """What is wrong with an app, in a sentence for its author."""
 
 
 @dataclass
@@ -34,18 +31,19 @@ class App:
         """Refuses what no host could run."""
         if not self.functions:
             raise AppError("the app has no orchestrator, activity or entity")
-        names: dict[str, str] = {}
+        by_name: dict[str, Function] = {}
         for function in self.functions:
-            other = names.setdefault(function.name.lower(), function.name)
-            if other is not function.name:
-                raise AppError(f"two functions are called `{function.name}`: names must differ, and not in case alone")
-            if not function.takes_its_parameter():
-                raise AppError(f"`{function.name}` has no parameter `{function.parameter}`, which its trigger names")
+            function.check()
+            other = by_name.setdefault(function.name.lower(), function)
+            if other is not function:
+                message = f"two functions are called `{function.name}`: names must differ, and not in case alone"
+                raise AppError(f"{message}. The other: {source.place_of(other.user_function)}", function.user_function)
         return self
 
 
 def load(root: Path) -> App:
     """Loads the app of a folder that is on `sys.path`: `function_app.py`, or folders with a `function.json`."""
+    source.relate_to(str(root))
     if (root / f"{APP_MODULE}.py").is_file():
         return _load_decorated().check()
     folders = sorted(path.parent for path in root.glob("*/function.json"))
@@ -74,13 +72,26 @@ def _load_classic(root: Path, folders: list[Path]) -> App:
     app = App()
     for folder in folders:
         declared = _declaration(folder / "function.json")
-        trigger = _durable_trigger(folder, declared)
-        if trigger is None or declared.get("disabled") is True:
+        function = None if declared.get("disabled") is True else _declared_function(folder, declared)
+        if function is None:
             app.skipped.append((folder.name, _what(declared)))
-            continue
-        main = _entry_point(folder, declared)
-        app.functions.append(Function(folder.name, Kind(trigger["type"]), trigger.get("name", "context"), main))
+        else:
+            app.functions.append(function)
     return app
+
+
+def _declared_function(folder: Path, declared: dict[str, Any]) -> Function | None:
+    """The function of a folder; None if its trigger is none of Dacapo's."""
+    bindings = [Binding(str(given.get("type")), given.get("name", "context")) for given in declared["bindings"]]
+    trigger = next((binding for binding in bindings if binding.type in _KINDS), None)
+    if trigger is None:
+        return None
+    main, kind = _entry_point(folder, declared), Kind(trigger.type)
+    others = [binding for binding in bindings if binding is not trigger]
+    return Function(folder.name, kind, trigger.parameter, main, clients=clients_of(folder.name, kind, others, main))
+
+
+_KINDS = {kind.value for kind in Kind}
 
 
 def _declaration(path: Path) -> dict[str, Any]:
@@ -88,21 +99,10 @@ def _declaration(path: Path) -> dict[str, Any]:
         declared = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise AppError(f"{path.parent.name}/function.json is not JSON: {error}") from None
-    if not isinstance(declared, dict) or not isinstance(declared.get("bindings"), list):
+    bindings = declared.get("bindings") if isinstance(declared, dict) else None
+    if not isinstance(bindings, list) or not all(isinstance(binding, dict) for binding in bindings):
         raise AppError(f"{path.parent.name}/function.json has no list of `bindings`")
     return declared
-
-
-def _durable_trigger(folder: Path, declared: dict[str, Any]) -> dict[str, Any] | None:
-    kinds = {kind.value for kind in Kind}
-    triggers = [binding for binding in declared["bindings"] if binding.get("type") in kinds]
-    if not triggers:
-        return None
-    others = [binding.get("type", "?") for binding in declared["bindings"] if binding is not triggers[0]]
-    if others:
-        what = ", ".join(others)
-        raise AppError(f"`{folder.name}` has a binding that Dacapo has not: {what}. An activity uses a client instead")
-    return triggers[0]
 
 
 def _what(declared: dict[str, Any]) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dacapo import payload
+from dacapo.client import DurableOrchestrationClient, start_orchestration
 from dacapo.context import DurableOrchestrationContext
 from dacapo.entity import DurableEntityContext, Operation
 from dacapo.event_loop import ActivityEventLoop, GuestEventLoop
 from dacapo.execution import Execution
 from dacapo.failure import Failure
-from dacapo.function import Function, Kind
-from dacapo.host import Host
+from dacapo.function import CALL_PARAMETER, Function, FunctionName, Kind
+from dacapo.host import Host, Management
+from dacapo.source import place_of
 
 T = TypeVar("T")
 
@@ -29,11 +32,23 @@ class ActivityCall:
     task_id: int
     """With `instance_id` an idempotency key, which stays the same when the call is repeated after a crash."""
     attempt: int
+    _management: Management = field(repr=False, compare=False)
 
     @property
     def invocation_id(self) -> str:
         """The idempotency key, as a text."""
         return f"{self.instance_id}:{self.task_id}"
+
+    def start_orchestration(
+        self, name: FunctionName, input_: Any = None, instance_id: str | None = None, version: str | None = None
+    ) -> str:
+        """Starts an orchestration that runs on its own, and gives its instance id. Raises `Failure`, for example of the
+        type `InstanceAlreadyExists`. A call of the activity that is repeated after a crash starts nothing twice."""
+        return start_orchestration(self._management, name, input_, instance_id, version)
+
+    def client(self) -> DurableOrchestrationClient:
+        """A client of the task hub that the call belongs to."""
+        return DurableOrchestrationClient(self._management)
 
 
 class Runner:
@@ -42,7 +57,6 @@ class Runner:
     def __init__(self, functions: list[Function]):
         self.functions = functions
         self._by_name = {(function.kind, function.name): function for function in functions}
-        self._takes_context = {function.name for function in functions if _takes_context(function)}
 
     def run_orchestrator(self, host: Host, name: str, input_: str) -> str:
         """Runs an orchestrator to its end. Raises `Failure`."""
@@ -53,7 +67,7 @@ class Runner:
             execution = Execution(host)
             context = DurableOrchestrationContext(execution, input_, function.input_type)
             output = execution.run(lambda: function.user_function(context))
-            return "null" if execution.continues_as_new else _encode_output(name, output)
+            return "null" if execution.continues_as_new else _encode_output(function, output)
 
         return _guarded(run)
 
@@ -63,13 +77,10 @@ class Runner:
         def run() -> str:
             random.seed()
             function = self._find(Kind.ACTIVITY, call.function_name)
-            arguments = {function.parameter: payload.decode(input_)}
-            if function.name in self._takes_context:
-                arguments["context"] = call
-            result = function.user_function(**arguments)
+            result = function.user_function(**_arguments(function, call, payload.decode(input_)))
             if inspect.iscoroutine(result):
                 result = ActivityEventLoop().run_until_complete(result)
-            return _encode_output(call.function_name, result)
+            return _encode_output(function, result)
 
         return _guarded(run)
 
@@ -83,7 +94,8 @@ class Runner:
             result = function.user_function(context)
             if inspect.iscoroutine(result):
                 GuestEventLoop().run_until_complete(result)
-            return context.outcome()
+            with _of_what_it_left(function):
+                return context.outcome()
 
         return _guarded(run)
 
@@ -95,13 +107,27 @@ class Runner:
         return function
 
 
-def _takes_context(activity: Function) -> bool:
-    parameters = inspect.signature(activity.user_function).parameters
-    return activity.kind is Kind.ACTIVITY and activity.parameter != "context" and "context" in parameters
+def _arguments(activity: Function, call: ActivityCall, input_: Any) -> dict[str, Any]:
+    arguments = {activity.parameter: input_}
+    arguments |= {name: call.client() for name in activity.clients}
+    if activity.takes_call:
+        arguments[CALL_PARAMETER] = call
+    return arguments
 
 
-def _encode_output(name: str, output: Any) -> str:
-    return payload.encode(output, f"the output of `{name}`", "InvalidOutput")
+def _encode_output(function: Function, output: Any) -> str:
+    with _of_what_it_left(function):
+        return payload.encode(output, f"the output of `{function.name}`", "InvalidOutput")
+
+
+@contextmanager
+def _of_what_it_left(function: Function) -> Iterator[None]:
+    """A failure in here has no line: the function has returned. It names where that begins."""
+    try:
+        yield
+    except Failure as failure:
+        failure.details = f"  {place_of(function.user_function)}, in {function.name}"
+        raise
 
 
 def _guarded(run: Callable[[], T]) -> T:

@@ -5,19 +5,25 @@ A component has no file system, so the lines that a traceback shows are read whe
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import os
 import sys
 import traceback
+from collections.abc import Callable
 
 _SDK = os.path.dirname(os.path.abspath(__file__))
 _root = ""
 
 
-def remember(root: str) -> None:
-    """Keeps the lines of the modules under a folder that are loaded by now, and names them relative to it."""
+def relate_to(root: str) -> None:
+    """From now on, files are named relative to a folder: the app's."""
     global _root
     _root = os.path.join(root, "")
+
+
+def remember() -> None:
+    """Keeps the lines of the app's modules that are loaded by now."""
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
         if path and path.startswith(_root):
@@ -34,6 +40,12 @@ def user_traceback(error: BaseException) -> str:
             part.filename = _relative(part.filename)
         part.stack[:] = [_named(frame) for frame in part.stack if not _is_machinery(frame)]
     return "".join(trace.format()).rstrip()
+
+
+def place_of(function: Callable) -> str:
+    """Where a function is defined."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f'File "{_relative(code.co_filename)}", line {code.co_firstlineno}' if code else repr(function)
 
 
 def where(frames: list) -> str:

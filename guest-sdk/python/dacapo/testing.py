@@ -1,4 +1,4 @@
-"""Runs orchestrators and entities without a host, against a script.
+"""Runs orchestrators, activities and entities without a host, against a script.
 
     from dacapo.testing import Script
 
@@ -18,6 +18,7 @@ Time is skipped: a timer costs nothing. Activities and sub-orchestrations take n
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
 import uuid
@@ -25,6 +26,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import quote
 
 from dacapo import payload
 from dacapo.action import (
@@ -41,8 +43,8 @@ from dacapo.action import (
 )
 from dacapo.entity import Operation
 from dacapo.failure import Failure
-from dacapo.function import Function, FunctionBuilder, Kind, name_of
-from dacapo.runner import Runner
+from dacapo.function import CALL_PARAMETER, Function, FunctionBuilder, Kind, name_of
+from dacapo.runner import ActivityCall, Runner
 
 _NEVER = datetime.max.replace(tzinfo=timezone.utc)
 _NO_TIME = timedelta()
@@ -53,6 +55,7 @@ class StartOrchestration:
     name: str
     input: str
     instance_id: str
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class _Answers:
     @classmethod
     def of(cls, outcomes: tuple[Any, ...], takes: timedelta) -> _Answers:
         if len(outcomes) == 1 and isinstance(outcomes[0], FunctionBuilder):
-            return cls(outcomes[0].user_function, takes)
+            return cls(lambda input_: run_activity(outcomes[0], input_).result, takes)
         if len(outcomes) == 1 and callable(outcomes[0]) and not isinstance(outcomes[0], type):
             return cls(outcomes[0], takes)
         values = list(outcomes) or [None]
@@ -183,7 +186,8 @@ class Script:
         return self._answer(CallEntity, name.lower(), outcomes, takes)
 
     def http(self, *outcomes: Any, takes: timedelta = _NO_TIME) -> Script:
-        """Answers HTTP requests, with `{"statusCode", "headers", "content"}`. A function takes the request."""
+        """Answers HTTP requests, with `{"statusCode", "headers", "content"}`. A function takes the request. The client
+        of an activity sends requests, too."""
         return self._answer(CallHttp, "", outcomes, takes)
 
     def event(self, name: str, data: Any = None, *, after: timedelta = _NO_TIME) -> Script:
@@ -212,6 +216,37 @@ class Script:
     def _answer(self, kind: type, name: str, outcomes: tuple[Any, ...], takes: timedelta) -> Script:
         self._answers[kind, name] = _Answers.of(outcomes, takes)
         return self
+
+
+@dataclass
+class ActivityRun:
+    """What an activity gave, and what it asked of the host."""
+
+    result: Any
+    actions: list[Any] = field(default_factory=list)
+    """What it started and sent: `StartOrchestration`, `dacapo.action.CallHttp`."""
+
+
+def run_activity(
+    activity: FunctionBuilder | Callable, input_: Any = None, *, script: Script | None = None, attempt: int = 1
+) -> ActivityRun:
+    """Runs an activity, plain or `async`. Raises `Failure` if it fails.
+
+    A client that it is given starts what it is told to, and of all else makes HTTP requests, which the script answers.
+    Of a function that is not decorated the first parameter takes the input, and others take clients.
+    """
+    management = _ScriptedManagement(script or Script())
+    function = activity.function() if isinstance(activity, FunctionBuilder) else _classic_activity(activity)
+    if function is None or function.kind is not Kind.ACTIVITY:
+        raise TypeError(f"`{name_of(activity)}` is no activity")
+    call = ActivityCall(function.name, management.script.instance_id, 1, attempt, management)
+    result = Runner([function]).run_activity(call, payload.encode(input_, "the input"))
+    return ActivityRun(json.loads(result), management.actions)
+
+
+def _classic_activity(main: Callable) -> Function:
+    parameter, *clients = (name for name in inspect.signature(main).parameters if name != CALL_PARAMETER)
+    return Function(main.__name__, Kind.ACTIVITY, parameter, main, clients=clients)
 
 
 @dataclass
@@ -317,7 +352,7 @@ class _ScriptedHost:
                 return self._wait_for_event(action)
             case LockEntities():
                 return _Pending(action, self.now, "null")
-            case CallActivity(name, input_, retry) | CallSubOrchestrator(name, input_, _, retry):
+            case CallActivity(name, input_, retry) | CallSubOrchestrator(name, input_, retry=retry):
                 return self._call(action, name, (payload.decode(input_),), retry)
             case CallEntity(entity, operation, input_):
                 return self._call(action, entity.name.lower(), (entity.key, operation, payload.decode(input_)), None)
@@ -419,6 +454,47 @@ class _ScriptedHost:
 
     def is_replaying(self) -> bool:
         return False
+
+
+class _ScriptedManagement:
+    """`dacapo.host.Management`, of a task hub that no one else uses."""
+
+    def __init__(self, script: Script):
+        self.script = script
+        self.actions: list[Any] = []
+
+    def links(self, instance_id: str) -> str:
+        instance = f"http://localhost/runtime/webhooks/durabletask/instances/{quote(instance_id, safe='')}"
+        query = "taskHub=TestHubName&connection=Storage"
+        with_reason = ("terminate", "rewind", "suspend", "resume")
+        return json.dumps(
+            {
+                "id": instance_id,
+                "statusQueryGetUri": f"{instance}?{query}",
+                "sendEventPostUri": f"{instance}/raiseEvent/{{eventName}}?{query}",
+                "purgeHistoryDeleteUri": f"{instance}?{query}",
+                "restartPostUri": f"{instance}/restart?{query}",
+                **{f"{verb}PostUri": f"{instance}/{verb}?reason={{text}}&{query}" for verb in with_reason},
+            }
+        )
+
+    def start_orchestration(self, name: str, input_: str, instance_id: str | None, version: str | None) -> str:
+        started = [action.instance_id for action in self.actions if isinstance(action, StartOrchestration)]
+        instance_id = instance_id or f"{self.script.instance_id}:started:{len(started)}"
+        if instance_id in started:
+            raise Failure("InstanceAlreadyExists", f"an instance with the id '{instance_id}' already exists")
+        self.actions.append(StartOrchestration(name, input_, instance_id, version))
+        return instance_id
+
+    def send_http(self, request: str) -> str:
+        self.actions.append(CallHttp(request))
+        answers = self.script._answers.get((CallHttp, ""))
+        if answers is None:
+            raise AssertionError(f"the script has no answer for {request}")
+        outcome = answers.answer(json.loads(request))
+        if isinstance(outcome, Failure):
+            raise outcome
+        return outcome
 
 
 def _itself(name: Any) -> tuple[Any, ...]:

@@ -1,18 +1,19 @@
 """How apps declare functions, and what is said of those that are wrong."""
 
+import asyncio
 import json
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest.mock import Mock
 
 import azure.durable_functions as df
 import azure.functions as func
 from dacapo import layout
 from dacapo.failure import Failure
 from dacapo.function import Kind
-from dacapo.runner import ActivityCall, Runner
-from dacapo.testing import run_entity
+from dacapo.testing import StartOrchestration, run_activity, run_entity
 
 
 class Order:
@@ -26,10 +27,6 @@ class Order:
     @staticmethod
     def from_json(data):
         return Order(data["item"])
-
-
-def run_activity(app, name, input_):
-    return Runner(app.functions()).run_activity(ActivityCall(name, "i", 1, 2), input_)
 
 
 class Decorators(unittest.TestCase):
@@ -73,8 +70,16 @@ class Decorators(unittest.TestCase):
         @app.activity_trigger(input_name="x")
         def enqueue(x, out): ...
 
-        with self.assertRaisesRegex(ValueError, "`enqueue` has a binding that Dacapo has not: queueOutput"):
+        with self.assertRaisesRegex(
+            layout.AppError, "test_apps.py.*`enqueue` has a binding that Dacapo has not: queueOutput"
+        ):
             app.functions()
+
+    def test_a_decorator_without_its_parentheses(self):
+        with self.assertRaisesRegex(TypeError, "the name of a parameter"):
+
+            @df.DFApp().activity_trigger
+            def say_hello(city): ...
 
     def test_functions_can_be_called_and_unwrapped_as_in_existing_tests(self):
         app = df.DFApp()
@@ -84,6 +89,23 @@ class Decorators(unittest.TestCase):
             yield "task"
 
         self.assertEqual(list(orchestrator.build().get_user_function().orchestrator_function(None)), ["task"])
+
+    def test_a_starter_can_be_tested_as_in_existing_tests(self):
+        app = df.DFApp()
+
+        @app.route(route="orchestrators/{functionName}")
+        @app.durable_client_input(client_name="client")
+        async def http_start(req: func.HttpRequest, client):
+            instance_id = await client.start_new(req.route_params["functionName"], client_input=req.get_json())
+            return client.create_check_status_response(req, instance_id)
+
+        client = Mock(spec=df.DurableOrchestrationClient)
+        client.start_new.return_value = "i-1"
+        client.create_check_status_response.return_value = func.HttpResponse("started", status_code=202)
+        request = func.HttpRequest("POST", "/api/start", body=b"[1]", route_params={"functionName": "hello"})
+        response = asyncio.run(http_start.build().get_user_function().client_function(request, client))
+        client.start_new.assert_awaited_once_with("hello", client_input=[1])
+        self.assertEqual((response.status_code, response.get_body()), (202, b"started"))
 
     def test_models_can_be_imported_from_where_they_were(self):
         from azure.durable_functions.models.DurableOrchestrationContext import DurableOrchestrationContext
@@ -101,7 +123,7 @@ class Activities(unittest.TestCase):
         async def hello(city, context: func.Context):
             return [city, context.attempt, context.function_name]
 
-        self.assertEqual(json.loads(run_activity(app, "hello", '"Tokyo"')), ["Tokyo", 2, "hello"])
+        self.assertEqual(run_activity(hello, "Tokyo", attempt=2).result, ["Tokyo", 2, "hello"])
 
     def test_objects_travel_in_envelopes(self):
         app = df.DFApp()
@@ -110,9 +132,8 @@ class Activities(unittest.TestCase):
         def double(order):
             return Order(order.item * 2)
 
-        envelope = {"__class__": "Order", "__module__": __name__, "__data__": {"item": "ab"}}
-        answer = json.loads(run_activity(app, "double", json.dumps(envelope)))
-        self.assertEqual(answer, {**envelope, "__data__": {"item": "abab"}})
+        envelope = {"__class__": "Order", "__module__": __name__, "__data__": {"item": "abab"}}
+        self.assertEqual(run_activity(double, Order("ab")).result, envelope)
 
     def test_an_exception_is_a_failure_with_a_traceback(self):
         app = df.DFApp()
@@ -122,7 +143,7 @@ class Activities(unittest.TestCase):
             raise LookupError("gone")
 
         with self.assertRaises(Failure) as caught:
-            run_activity(app, "bad", "null")
+            run_activity(bad)
         failure = caught.exception
         self.assertEqual((failure.error_type, failure.message, failure.retriable), ("LookupError", "gone", True))
         self.assertIn('raise LookupError("gone")', failure.details)
@@ -144,6 +165,13 @@ class Entities(unittest.TestCase):
         self.assertEqual(run_entity(entity, "get", state=5).result, 5)
         self.assertEqual(run_entity(entity, "get", state=5).state, 5)
         self.assertFalse(run_entity(entity, "delete", state=5).exists)
+
+    def test_an_entity_starts_an_orchestration_by_itself(self):
+        @df.DFApp().orchestration_trigger(context_name="context", orchestration="Billing")
+        def billing(context): ...
+
+        run = run_entity(lambda context: context.set_result(context.start_orchestration(billing, 5)), "close")
+        self.assertEqual(run.actions, [StartOrchestration("Billing", "5", run.result)])
 
     def test_an_entity_cannot_wait(self):
         import asyncio
@@ -172,38 +200,67 @@ class Folders(unittest.TestCase):
 
     def test_classic_folders(self):
         def declared(*types, **more):
-            return json.dumps({"bindings": [{"name": "context", "type": kind} for kind in types], **more})
+            bindings = [{"name": kind.removesuffix("Trigger"), "type": kind} for kind in types]
+            return json.dumps({"bindings": bindings, **more})
 
         app = self.load(
             {
                 "Hello/function.json": declared("orchestrationTrigger"),
                 "Hello/__init__.py": "from ..shared import x\ndef main(context): return x",
                 "Say/function.json": declared("activityTrigger", scriptFile="say.py", entryPoint="run"),
-                "Say/say.py": "from __app__.shared import x\ndef run(context): return x",
+                "Say/say.py": "from __app__.shared import x\ndef run(activity): return x",
+                "Begin/function.json": declared("durableClient", "activityTrigger"),
+                "Begin/__init__.py": "async def main(activity, durableClient): ...",
                 "Start/function.json": declared("httpTrigger", "durableClient"),
                 "shared.py": "x = 1",
             }
         )
         self.assertEqual(
-            [(f.name, f.kind) for f in app.functions], [("Hello", Kind.ORCHESTRATOR), ("Say", Kind.ACTIVITY)]
+            [(f.name, f.kind, f.clients) for f in app.functions],
+            [
+                ("Begin", Kind.ACTIVITY, ["durableClient"]),
+                ("Hello", Kind.ORCHESTRATOR, []),
+                ("Say", Kind.ACTIVITY, []),
+            ],
         )
         self.assertEqual(app.skipped, [("Start", "httpTrigger")])
 
     def test_what_is_wrong_is_said(self):
-        activity = json.dumps({"bindings": [{"name": "x", "type": "activityTrigger"}]})
+        def declared(trigger, **others):
+            bindings = [{"name": "x", "type": trigger}, *({"name": name, "type": of} for of, name in others.items())]
+            return json.dumps({"bindings": bindings})
+
+        def activity_of(source, name="a"):
+            return f"@app.activity_trigger('x', '{name}')\n{source}\n"
+
+        activity = declared("activityTrigger")
+        bound = declared("activityTrigger", durableClient="client")
+        queue = declared("activityTrigger", queue="q")
         app = "import azure.durable_functions as df\napp = df.DFApp()\n"
         twice = "@app.activity_trigger(input_name='x')\ndef a(x): ...\n@app.activity_trigger('x', 'A')\ndef b(x): ...\n"
+        client = "@app.durable_client_input('client')\n"
+        entity = "@app.entity_trigger('context')\ndef a(context): yield\n"
+        orchestrator = "@app.orchestration_trigger('context')\ndef o(context, client): ...\n"
         for files, message in (
             ({}, "neither a function_app.py nor a folder"),
             ({"function_app.py": ""}, "one app, .*: there are none"),
             ({"function_app.py": app + "other = df.DFApp()"}, "one app, .*: there are several"),
             ({"function_app.py": app}, "no orchestrator, activity or entity"),
-            ({"function_app.py": app + twice}, "two functions are called `A`"),
+            ({"function_app.py": app + twice}, 'line 5: two .* called `A`.* File "function_app.py", line 3'),
             ({"A/function.json": "{"}, "A/function.json is not JSON"),
             ({"A/function.json": "{}"}, "no list of `bindings`"),
             ({"A/function.json": activity}, "names the scriptFile __init__.py, which is not there"),
             ({"A/function.json": activity, "A/__init__.py": ""}, "A/__init__.py has no function `main`"),
-            ({"A/function.json": activity, "A/__init__.py": "def main(y): ..."}, "`A` has no parameter `x`"),
+            ({"A/function.json": activity, "A/__init__.py": "def main(y): ..."}, 'File "A/__init__.py", line 1: `A`'),
+            ({"A/function.json": activity, "A/__init__.py": "def main(x, y): ..."}, "argument: 'y'.* name `x`;"),
+            ({"A/function.json": bound, "A/__init__.py": "def main(x): ..."}, "argument 'client'.* name `x`, `client`"),
+            ({"A/function.json": queue, "A/__init__.py": "def main(x): ..."}, "`A` has a binding .*: queue"),
+            ({"function_app.py": app + entity}, 'File "function_app.py", line 3: the entity `a` must not `yield`'),
+            ({"function_app.py": app + activity_of("def a(x): yield")}, "the activity `a` must not `yield`"),
+            ({"function_app.py": app + activity_of("def a(x): ...", "say hello")}, "line 3: 'say hello' is no name"),
+            ({"function_app.py": app + client + orchestrator}, "`o` has a client, which only an activity may have"),
+            ({"A/function.json": '{"bindings": [1]}'}, "no list of `bindings`"),
+            ({"function_app.py": app + orchestrator}, "`o` cannot be called: missing .* its context"),
         ):
             with self.subTest(message), self.assertRaisesRegex(layout.AppError, message):
                 self.load(files)

@@ -38,7 +38,8 @@ class BadInput(unittest.TestCase):
         async def orchestrator(context):
             yield context.call_activity("work")
 
-        self.check(orchestrator, "InvalidOrchestrator", "use `await` in place of `yield`")
+        details = self.check(orchestrator, "InvalidOrchestrator", "use `await` in place of `yield`")
+        self.assertIn("async def orchestrator(context):", details)
 
     def test_what_never_completes_is_found_out(self):
         async def orchestrator(context):
@@ -67,7 +68,8 @@ class BadInput(unittest.TestCase):
             ("\ud800", "surrogates not allowed"),
         ]:
             self.check(lambda context: value, "InvalidOutput", "the output of `orchestrator` cannot be written as JSON")
-            self.check(lambda context: value, "InvalidOutput", words)
+            details = self.check(lambda context: value, "InvalidOutput", words)
+            self.assertRegex(details, r'File ".*test_bad_input.py", line \d+, in orchestrator')
             self.check(lambda context: context.call_activity("work", value), "InvalidInput", "the input of `work`")
             self.check(lambda context: context.send_event("i", "e", value), "InvalidInput", "the data of the event `e`")
             self.check(lambda context: context.set_custom_status(value), "InvalidInput", "the custom status")
@@ -77,6 +79,7 @@ class BadInput(unittest.TestCase):
             run_entity(lambda context: context.set_state({"a"}), "fill")
         self.assertEqual(raised.exception.error_type, "InvalidState")
         self.assertIn("the state of @entity@key cannot be written as JSON", raised.exception.message)
+        self.assertRegex(raised.exception.details, r'File ".*test_bad_input.py", line \d+, in entity')
 
     def test_causes_that_go_in_a_circle_are_told_once(self):
         def orchestrator(context):

@@ -150,6 +150,17 @@ class Generators(unittest.TestCase):
         run = Script().sub_orchestrator("Child", 7).run(orchestrator)
         self.assertEqual((run.output, run.actions), (7, [CallSubOrchestrator("Child", '{"n":1}', "child-1")]))
 
+    def test_a_sub_orchestration_may_ask_for_a_version(self):
+        def orchestrator(context):
+            retry = df.RetryOptions(1000, 2)
+            yield context.call_sub_orchestrator("Child", None, "child-1", "2.0")
+            yield context.call_sub_orchestrator_with_retry("Child", retry, version="")
+            return (yield context.call_sub_orchestrator("Child"))
+
+        actions = Script().sub_orchestrator("Child", 7).run(orchestrator).actions
+        asked = [(action.instance_id, action.version, action.retry is not None) for action in actions]
+        self.assertEqual(asked, [("child-1", "2.0", False), (None, "", True), (None, None, False)])
+
     def test_continuing_as_new_ends_it(self):
         def orchestrator(context):
             yield context.call_activity("work")

@@ -147,6 +147,8 @@ pub enum Event {
         name: FunctionName,
         instance: InstanceId,
         input: Payload,
+        /// The version label that it asks for; empty if none.
+        version: String,
         /// Nobody waits for it.
         detached: bool,
     },

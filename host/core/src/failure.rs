@@ -23,6 +23,8 @@ impl Failure {
     pub const VERSION_MISMATCH: &str = "VersionMismatch";
     pub const INSTANCE_ALREADY_EXISTS: &str = "InstanceAlreadyExists";
     pub const INSTANCE_NOT_FOUND: &str = "InstanceNotFound";
+    /// The host cannot do it at the moment.
+    pub const UNAVAILABLE: &str = "Unavailable";
     pub const INVALID_ARGUMENT: &str = "InvalidArgument";
     pub const PANIC: &str = "Panic";
     pub const TRAP: &str = "Trap";

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use crate::entity::{Operation, OperationResult, SharedOperation};
-use crate::execution::Execution;
+use crate::execution::{Execution, arguments};
 use crate::{Failure, FunctionName, InstanceId, Payload, Seq, VersionId};
 
 /// An execution, shared between the turn (which applies events) and the guest (which takes actions). Never contended:
@@ -24,8 +24,9 @@ pub trait Executor: Send + Sync {
     /// An error is the host's, not the guest's, and says why: the entity is halted.
     fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, String>;
 
-    /// Runs an activity. Dropping the future stops it. Never panics; the host's own trouble is a retriable failure.
-    fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture;
+    /// Runs an activity. Dropping the future stops it. Never panics; the host's own trouble is a retriable failure. What it
+    /// asks of its task hub goes to `client`.
+    fn run_activity(&self, version: VersionId, call: ActivityCall, client: SharedClient) -> ActivityFuture;
 
     /// Runs the host's own activity [`HTTP_ACTIVITY`]: sends the request that is its input, and gives the response.
     /// `caller` is the version of the orchestrator that calls it, whose grants count.
@@ -38,6 +39,41 @@ pub const HTTP_ACTIVITY: &str = "BuiltIn::HttpActivity";
 /// Begins the name of a secret in a header of an outgoing request, such as `{{secret:API_KEY}}`: the host puts the value
 /// there when it sends the request, so that neither a guest nor a history holds it.
 pub const SECRET_OPENS: &str = "{{secret:";
+
+/// What one call of an activity may ask of its task hub.
+pub trait ActivityClient: Send + Sync {
+    /// Starts an orchestration and gives its instance id once that is durable. When the call of the activity is repeated after a
+    /// crash, so are its starts, in the same order: what has been started is not started again.
+    fn start_orchestration(&self, start: Start) -> StartFuture;
+}
+
+pub type SharedClient = Arc<dyn ActivityClient>;
+
+/// The instance id of what was started, to be.
+pub type StartFuture = Pin<Box<dyn Future<Output = Result<InstanceId, Failure>> + Send>>;
+
+/// An orchestration to start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    pub name: FunctionName,
+    pub input: Payload,
+    /// None: one is derived from the call of the activity.
+    pub instance: Option<InstanceId>,
+    /// The version label asked for; empty for none.
+    pub version: String,
+}
+
+impl Start {
+    /// As a guest names it. A failure is the guest's mistake.
+    pub fn parse(name: &str, input: Payload, instance: Option<&str>, version: Option<&str>) -> Result<Self, Failure> {
+        Ok(Self {
+            name: arguments::function(name)?,
+            input,
+            instance: instance.map(arguments::orchestration).transpose()?,
+            version: arguments::version(version.unwrap_or_default())?,
+        })
+    }
+}
 
 /// The outcome of an activity, to be.
 pub type ActivityFuture = Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Send>>;

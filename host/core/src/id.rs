@@ -154,6 +154,11 @@ impl ExecutionId {
         Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{entity} in row {}", row.0).as_bytes()))
     }
 
+    /// What an activity starts, by the number of its starts. Same call and same number, same execution.
+    pub fn of_start(caller: ExecutionId, activity: Seq, number: u32) -> Self {
+        Self(caller.derive(&format!("start:{activity}:{number}")))
+    }
+
     /// A name in this execution's own UUIDv5 namespace: the root of everything that looks random but is not.
     pub(crate) fn derive(self, name: &str) -> Uuid {
         Uuid::new_v5(&self.0, name.as_bytes())

@@ -8,7 +8,10 @@ use std::task::{Poll, Waker};
 
 use crate::entity::{Operation, OperationResult, SharedOperation};
 use crate::execution::{Execution, Stopped, TaskId, TaskOutcome};
-use crate::guest::{ActivityCall, ActivityFuture, EntityGuest, Executor, Guest, SharedExecution, Step};
+use crate::guest::{
+    ActivityCall, ActivityClient, ActivityFuture, EntityGuest, Executor, Guest, SharedClient, SharedExecution, Start,
+    StartFuture, Step,
+};
 use crate::{Failure, Payload, VersionId};
 
 type GuestFuture = Pin<Box<dyn Future<Output = TaskOutcome> + Send>>;
@@ -97,7 +100,7 @@ impl Executor for Scripted {
         })
     }
 
-    fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
+    fn run_activity(&self, version: VersionId, call: ActivityCall, _client: SharedClient) -> ActivityFuture {
         let activity = self.of(version).activities.get(&call.name.folded()).cloned();
         Box::pin(async move {
             match activity {
@@ -105,6 +108,15 @@ impl Executor for Scripted {
                 None => Err(Failure::permanent(Failure::ACTIVITY_NOT_FOUND, format!("no activity '{}'", call.name))),
             }
         })
+    }
+}
+
+/// The client of an activity that belongs to no task hub.
+pub struct NoHub;
+
+impl ActivityClient for NoHub {
+    fn start_orchestration(&self, _start: Start) -> StartFuture {
+        Box::pin(async { Err(Failure::retriable(Failure::UNAVAILABLE, "there is no task hub")) })
     }
 }
 

@@ -109,7 +109,7 @@ impl<'a> Projection<'a> {
                 let attempt = Some(*attempt).filter(|&attempt| attempt > 1);
                 Entry { name: Some(name.as_str()), input: self.input(input), attempt, ..row }
             }
-            Event::SubOrchestrationInstanceCreated { seq, name, instance, input, detached } => {
+            Event::SubOrchestrationInstanceCreated { seq, name, instance, input, detached, .. } => {
                 self.scheduled.insert(*seq, self.rows.len());
                 let detached = detached.then_some(true);
                 let instance_id = Some(instance.as_str());

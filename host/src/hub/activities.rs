@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use async_task::{Runnable, Task, WithInfo};
 use dacapo_core::execution::TaskOutcome;
-use dacapo_core::guest::HTTP_ACTIVITY;
+use dacapo_core::guest::{HTTP_ACTIVITY, SharedClient};
 use dacapo_core::{ActivityCall, Delivery, Event, ExecutionId, Failure, FunctionName, Message, Row, Seq, VersionId};
 use dacapo_store::PendingActivity;
 
+use super::caller::Caller;
 use super::desk::Envelope;
 use super::{Inner, now};
 use crate::meters::Attempt;
@@ -183,13 +184,13 @@ impl Inner {
         Some(runnable)
     }
 
-    async fn run_activity(&self, caller: Option<VersionId>, call: ActivityCall) -> TaskOutcome {
+    async fn run_activity(&self, caller: Option<VersionId>, call: ActivityCall, client: SharedClient) -> TaskOutcome {
         use dacapo_core::Executor as _;
         if call.name.as_str() == HTTP_ACTIVITY {
             return self.executor.run_http(caller, call).await;
         }
         match self.catalog.activity_version(&call.name, caller) {
-            Some(version) => self.executor.run_activity(version, call).await,
+            Some(version) => self.executor.run_activity(version, call, client).await,
             None => {
                 Err(Failure::permanent(Failure::ACTIVITY_NOT_FOUND, format!("no active app has an activity '{}'", call.name)))
             }
@@ -215,7 +216,8 @@ async fn perform(place: Place, activity: PendingActivity) {
     let hub = place.hub.clone();
     let PendingActivity { seq, instance, execution, version, name, input, attempt, .. } = activity;
     let call = ActivityCall { name, input, instance: instance.clone(), seq, attempt };
-    let outcome = hub.run_activity(version, call).await;
+    let client = Arc::new(Caller::new(hub.clone(), execution, seq));
+    let outcome = hub.run_activity(version, call, client).await;
     let took = place.leave(&outcome);
     let event = match outcome {
         Ok(result) => Event::TaskCompleted { seq, result },

@@ -438,10 +438,11 @@ impl State {
     fn choose(&self, rule: Match, beginning: &Beginning<'_>) -> Result<VersionId, Unserved> {
         let folded = beginning.name.folded();
         let holds = |version: &AppVersion| self.holds(version.version, FunctionKind::Orchestrator, &folded);
-        if let Some(parent) = beginning.parent.filter(|parent| self.holds(*parent, FunctionKind::Orchestrator, &folded)) {
+        let asked = Some(beginning.asked).filter(|asked| !asked.is_empty() && rule != Match::None);
+        let parent = beginning.parent.filter(|parent| self.holds(*parent, FunctionKind::Orchestrator, &folded));
+        if let (Some(parent), None) = (parent, asked) {
             return Ok(parent);
         }
-        let asked = Some(beginning.asked).filter(|asked| !asked.is_empty() && rule != Match::None);
         let serving = self.functions.get(&folded).and_then(|holder| self.apps.get(&holder.app));
         if let Some(asked) = asked {
             let named = |versions: &Versions| {

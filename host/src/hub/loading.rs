@@ -12,7 +12,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dacapo_core::entity::SharedOperation;
-use dacapo_core::guest::{ActivityFuture, SharedExecution};
+use dacapo_core::guest::{ActivityFuture, SharedClient, SharedExecution};
 use dacapo_core::{ActivityCall, EntityGuest, Executor, Guest, InstanceId, VersionId};
 use dacapo_wasm::Tenant;
 
@@ -72,8 +72,8 @@ impl Executor for InMemory<'_> {
         self.tenant.start_entity(version, scope)
     }
 
-    fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
-        self.tenant.run_activity(version, call)
+    fn run_activity(&self, version: VersionId, call: ActivityCall, client: SharedClient) -> ActivityFuture {
+        self.tenant.run_activity(version, call, client)
     }
 
     fn run_http(&self, caller: Option<VersionId>, call: ActivityCall) -> ActivityFuture {

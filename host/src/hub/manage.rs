@@ -36,21 +36,27 @@ pub enum NewId {
     Chosen(InstanceId),
 }
 
+impl Inner {
+    /// Starts an orchestration as this execution.
+    pub(super) async fn start(&self, execution: ExecutionId, request: StartRequest) -> Result<InstanceId, HubError> {
+        let StartRequest { name, id, input, version, start_at } = request;
+        self.check_input(&input)?;
+        self.check_storage()?;
+        self.check_birth()?;
+        let id = id.unwrap_or_else(|| InstanceId::from_uuid(execution.0));
+        self.catalog.require_start(&Beginning { name: &name, id: &id, asked: &version, parent: None })?;
+        let event = Event::ExecutionStarted { execution, name, input, version, parent: None, start_at };
+        self.post(&id, event).await?;
+        Ok(id)
+    }
+}
+
 impl Hub {
     /// Starts an orchestration; returns once that is durable.
     ///
     /// `UnknownOrchestrator`; `AlreadyExists` while an instance with this id lives: one that has ended is replaced.
     pub async fn start_new(&self, request: StartRequest) -> Result<InstanceId, HubError> {
-        let StartRequest { name, id, input, version, start_at } = request;
-        self.0.check_input(&input)?;
-        self.0.check_storage()?;
-        self.0.check_birth()?;
-        let id = id.unwrap_or_else(|| InstanceId::from_uuid(Uuid::new_v4()));
-        self.0.catalog.require_start(&Beginning { name: &name, id: &id, asked: &version, parent: None })?;
-        let execution = ExecutionId(Uuid::new_v4());
-        let event = Event::ExecutionStarted { execution, name, input, version, parent: None, start_at };
-        self.0.post(&id, event).await?;
-        Ok(id)
+        self.0.start(ExecutionId(Uuid::new_v4()), request).await
     }
 
     /// Starts an orchestration anew with its recorded input. `NotFound`; `AlreadyExists` if the id is in use.

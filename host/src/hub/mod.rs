@@ -17,6 +17,7 @@
 
 mod activities;
 mod bounds;
+mod caller;
 mod catalog;
 mod changes;
 mod desk;

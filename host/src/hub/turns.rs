@@ -80,8 +80,8 @@ impl Inner {
         }
     }
 
-    /// The version that an execution begins on. A child begins on that of its parent, if that is still there and holds it;
-    /// what was asked for at a start counts for the first execution only.
+    /// The version that an execution begins on. A child that asks for none begins on that of its parent, if that is still
+    /// there and holds it; what was asked for counts for the first execution only.
     fn begins_on(&self, record: &InstanceRecord) -> Result<VersionId, NoVersion> {
         let is_first = record.turns.start == 0;
         let parent = record.parent.as_ref().filter(|_| is_first).and_then(|parent| {

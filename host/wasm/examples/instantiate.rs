@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use dacapo_core::execution::{Context, Execution, Limits};
 use dacapo_core::guest::SharedExecution;
+use dacapo_core::scripted::NoHub;
 use dacapo_core::{ActivityCall, Event, ExecutionId, Executor, FunctionName, Guest, InstanceId, Seq, Step, Timestamp, VersionId};
 use dacapo_wasm::{Account, Config, Policy, Runtime, Tenant};
 
@@ -90,7 +91,7 @@ fn activities(tenant: &Tenant, version: VersionId, name: &str, input: &str) -> V
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio can be set up");
     let run = |_| {
         let begun = Instant::now();
-        tokio.block_on(tenant.run_activity(version, call.clone())).expect("it succeeds");
+        tokio.block_on(tenant.run_activity(version, call.clone(), Arc::new(NoHub))).expect("it succeeds");
         begun.elapsed()
     };
     (0..GUESTS).map(run).collect()

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use dacapo_core::execution::{LogLevel, TaskOutcome, check_payload};
+use dacapo_core::guest::{SharedClient, Start};
 use dacapo_core::{ActivityCall, Failure, FunctionName, InstanceId};
 use wasmtime::component::{HasSelf, Linker, ResourceTable, TypedFunc};
 use wasmtime::{Engine, Store};
@@ -15,6 +16,7 @@ use crate::bindings::{self, logging, management, types};
 use crate::config::Policy;
 use crate::deterministic::bytes_at_once;
 use crate::http::Outbound;
+use crate::http_activity;
 use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
 use crate::lines::Lines;
@@ -36,7 +38,8 @@ const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
 /// The data of an activity's store.
 pub(crate) struct Activity {
-    policy: Arc<Policy>,
+    terms: Terms,
+    client: SharedClient,
     source: Arc<Source>,
     table: ResourceTable,
     /// Made when the guest first asks for WASI.
@@ -52,6 +55,13 @@ pub(crate) struct Activity {
 struct Source {
     account: Arc<Account>,
     call: Mutex<Call>,
+}
+
+/// A call of an activity, and what it is run with.
+pub(crate) struct Run {
+    pub call: ActivityCall,
+    pub terms: Terms,
+    pub client: SharedClient,
 }
 
 /// The call that is run at the moment.
@@ -129,22 +139,22 @@ struct Made {
 }
 
 impl ActivityInstance {
-    pub fn new(engine: &Engine, terms: Terms, call: &ActivityCall) -> wasmtime::Result<Self> {
-        Ok(Self { store: Activity::store(engine, terms, call)?, made: None })
+    pub fn new(engine: &Engine, run: &Run) -> wasmtime::Result<Self> {
+        Ok(Self { store: Activity::store(engine, run)?, made: None })
     }
 
     /// Runs an activity within its time. Gives the instance back if it may run another one.
-    pub async fn run(self, terms: Terms, entry: &Entry<Activity>, call: &ActivityCall) -> (TaskOutcome, Option<Self>) {
-        let time = terms.policy.limits.activity_time;
-        tokio::time::timeout(time, self.run_untimed(terms, entry, call)).await.unwrap_or_else(|_| {
+    pub async fn run(self, run: &Run, entry: &Entry<Activity>) -> (TaskOutcome, Option<Self>) {
+        let time = run.terms.policy.limits.activity_time;
+        tokio::time::timeout(time, self.run_untimed(run, entry)).await.unwrap_or_else(|_| {
             let message = format!("it did not finish within {time:?}, which is what an activity may take (activity_seconds)");
             (Err(Failure::retriable(Failure::TIMEOUT, message)), None)
         })
     }
 
-    async fn run_untimed(mut self, terms: Terms, entry: &Entry<Activity>, call: &ActivityCall) -> (TaskOutcome, Option<Self>) {
-        let policy = terms.policy.clone();
-        let returned = self.call(terms, entry, call).await;
+    async fn run_untimed(mut self, run: &Run, entry: &Entry<Activity>) -> (TaskOutcome, Option<Self>) {
+        let policy = &run.terms.policy;
+        let returned = self.call(run, entry).await;
         if let Some(wasi) = &self.store.data().wasi {
             wasi.stdout.finish();
             wasi.stderr.finish();
@@ -160,13 +170,13 @@ impl ActivityInstance {
         (outcome, self.can_go_on().then_some(self))
     }
 
-    async fn call(&mut self, terms: Terms, entry: &Entry<Activity>, call: &ActivityCall) -> wasmtime::Result<bindings::Returned> {
+    async fn call(&mut self, run: &Run, entry: &Entry<Activity>) -> wasmtime::Result<bindings::Returned> {
         // Time bounds an activity, not fuel. But a busy loop must let go now and then, so that others run and the
         // deadline can strike.
         self.store.set_fuel(u64::MAX)?;
         let made = match self.made {
             Some(made) => {
-                self.store.data_mut().begin_another(terms, call);
+                self.store.data_mut().begin_another(run);
                 made
             }
             None => {
@@ -174,14 +184,14 @@ impl ActivityInstance {
                 *self.made.insert(Made { run, memory: self.store.data().limiter.used() })
             }
         };
-        made.run.call_async(&mut self.store, (bindings::wit_call(call),)).await
+        made.run.call_async(&mut self.store, (bindings::wit_call(&run.call),)).await
     }
 
     /// Whether what the calls have left behind leaves enough for others: a call must not fail because of those before it.
     fn can_go_on(&mut self) -> bool {
         let Some(Made { memory, .. }) = self.made else { return false };
         let data = self.store.data_mut();
-        let may_grow = data.policy.limits.activity_memory_bytes.saturating_sub(memory);
+        let may_grow = data.terms.policy.limits.activity_memory_bytes.saturating_sub(memory);
         data.limiter.used() - memory <= may_grow / 2 && data.table.iter_mut().count() <= RESOURCES_MAX / 2
     }
 }
@@ -193,21 +203,23 @@ impl HasRole for Activity {
 }
 
 impl Activity {
-    fn store(engine: &Engine, terms: Terms, call: &ActivityCall) -> wasmtime::Result<Store<Self>> {
-        let policy = terms.policy.clone();
+    fn store(engine: &Engine, run: &Run) -> wasmtime::Result<Store<Self>> {
+        let Run { call, terms, client } = run;
+        let policy = &terms.policy;
         let (mut table, mut http) = (ResourceTable::new(), WasiHttpCtx::new());
         table.set_max_capacity(RESOURCES_MAX);
         http.set_field_size_limit(HEADERS_BYTES_MAX);
-        let at_once = bytes_at_once(&policy);
+        let at_once = bytes_at_once(policy);
         let data = Self {
-            source: Arc::new(Source { account: terms.account.clone(), call: Mutex::new(Call::new(call, &policy)) }),
+            source: Arc::new(Source { account: terms.account.clone(), call: Mutex::new(Call::new(call, policy)) }),
             table,
             wasi: None,
             http,
             handled: 0,
-            outbound: Outbound::new(terms),
+            outbound: Outbound::new(terms.clone()),
             limiter: Limiter::new(policy.limits.activity_memory_bytes, policy.limits.table_elements),
-            policy,
+            terms: terms.clone(),
+            client: client.clone(),
         };
         let mut store = Store::new(engine, data);
         store.limiter(|data| &mut data.limiter);
@@ -218,16 +230,19 @@ impl Activity {
     }
 
     /// A call begins where another one has ended.
-    fn begin_another(&mut self, terms: Terms, call: &ActivityCall) {
-        *self.source.call() = Call::new(call, &self.policy);
-        self.outbound = Outbound::new(terms);
+    fn begin_another(&mut self, run: &Run) {
+        let Run { call, terms, client } = run;
+        *self.source.call() = Call::new(call, &terms.policy);
+        self.outbound = Outbound::new(terms.clone());
+        self.terms = terms.clone();
+        self.client = client.clone();
         self.limiter.forget_refusal();
         self.handled = 0;
     }
 
     fn failure(&self, error: &wasmtime::Error) -> Failure {
         let last_words = &self.source.call().last_words;
-        let (limits, refused) = (&self.policy.limits, self.limiter.refused());
+        let (limits, refused) = (&self.terms.policy.limits, self.limiter.refused());
         Circumstances { limits, refused, last_words, role: Role::Activity }.failure(error)
     }
 }
@@ -286,7 +301,7 @@ impl Wasi {
 
 impl WasiView for Activity {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.source, &self.policy)));
+        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.source, &self.terms.policy)));
         WasiCtxView { ctx: &mut wasi.context, table: &mut self.table }
     }
 }
@@ -337,13 +352,29 @@ impl logging::Host for Activity {
 
 impl management::Host for Activity {
     fn links(&mut self, instance_id: String) -> wasmtime::Result<String> {
-        let Some(links) = &self.policy.management_links else {
+        let Some(links) = &self.terms.policy.management_links else {
             wasmtime::bail!("this host has no management links: nobody reaches it over HTTP");
         };
-        match InstanceId::any(&instance_id) {
-            Ok(_) => Ok(links.of(&instance_id)),
-            Err(why) => wasmtime::bail!("'{instance_id}' is not an instance id: {why}"),
-        }
+        Ok(InstanceId::any(&instance_id).map_or_else(|_| "null".to_owned(), |id| links.of(&id)))
+    }
+
+    async fn start_orchestration(
+        &mut self,
+        name: String,
+        input: String,
+        instance_id: Option<String>,
+        version: Option<String>,
+    ) -> wasmtime::Result<Result<String, types::Failure>> {
+        let started = match Start::parse(&name, input.into(), instance_id.as_deref(), version.as_deref()) {
+            Ok(start) => self.client.start_orchestration(start).await,
+            Err(mistake) => Err(mistake),
+        };
+        Ok(started.map(|id| id.to_string()).map_err(bindings::wit_failure))
+    }
+
+    async fn send_http(&mut self, request: String) -> wasmtime::Result<Result<String, types::Failure>> {
+        let answered = http_activity::run(&self.terms, &request).await;
+        Ok(answered.map(|response| response.to_string()).map_err(bindings::wit_failure))
     }
 }
 

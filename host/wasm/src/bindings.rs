@@ -13,7 +13,11 @@ mod generated {
         path: "../../guest-sdk/wit",
         world: "app",
         // An import that fails stops the guest.
-        imports: { default: trappable },
+        imports: {
+            "dacapo:guest/management.start-orchestration": async | trappable,
+            "dacapo:guest/management.send-http": async | trappable,
+            default: trappable,
+        },
         with: { "dacapo:guest/orchestration.task": super::Task },
     });
 }
@@ -87,13 +91,13 @@ fn duration_of(millis: f64) -> Duration {
 pub(crate) fn wit_outcome(outcome: &TaskOutcome) -> Result<String, types::Failure> {
     match outcome {
         Ok(output) => Ok(output.to_string()),
-        Err(Failure { error_type, message, details, retriable }) => Err(types::Failure {
-            error_type: error_type.clone(),
-            message: message.clone(),
-            details: details.clone(),
-            retriable: *retriable,
-        }),
+        Err(failure) => Err(wit_failure(failure.clone())),
     }
+}
+
+pub(crate) fn wit_failure(failure: Failure) -> types::Failure {
+    let Failure { error_type, message, details, retriable } = failure;
+    types::Failure { error_type, message, details, retriable }
 }
 
 pub(crate) fn wit_parent(parent: &Parent) -> types::ParentInstance {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dacapo_core::InstanceId;
+
 use crate::{AllowList, CompileLimits, Compiler, HttpLimits, Secret};
 
 /// The configuration of a [`crate::Runtime`]: what all tenants share.
@@ -105,14 +107,14 @@ impl fmt::Debug for Policy {
 
 /// Makes the links by which an instance is managed over HTTP: a JSON object of them, for an instance id.
 #[derive(Clone)]
-pub struct ManagementLinks(Arc<dyn Fn(&str) -> String + Send + Sync>);
+pub struct ManagementLinks(Arc<dyn Fn(&InstanceId) -> String + Send + Sync>);
 
 impl ManagementLinks {
-    pub fn new(of: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+    pub fn new(of: impl Fn(&InstanceId) -> String + Send + Sync + 'static) -> Self {
         Self(Arc::new(of))
     }
 
-    pub(crate) fn of(&self, instance: &str) -> String {
+    pub(crate) fn of(&self, instance: &InstanceId) -> String {
         (self.0)(instance)
     }
 }

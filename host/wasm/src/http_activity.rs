@@ -3,6 +3,7 @@
 //! A response of any status is a success. Redirects are not followed: where a request goes was decided by the orchestrator
 //! and recorded, and nobody but it may change that.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,34 +40,36 @@ pub(crate) async fn run(terms: &Terms, input: &str) -> TaskOutcome {
     let Call { request, timeout } = Call::parse(input)?;
     // Nothing that the host does for a guest takes longer than an activity may.
     let timeout = timeout.min(policy.limits.activity_time);
-    let uri = request.uri().clone();
+    let address = Address::of(request.uri());
     let answered = tokio::time::timeout(timeout, exchange(terms, request)).await;
-    let response = answered.unwrap_or_else(|_| Err(no_answer(&uri, format_args!("there was no answer within {timeout:?}"))))?;
+    let response =
+        answered.unwrap_or_else(|_| Err(no_answer(&address, format_args!("there was no answer within {timeout:?}"))))?;
     let response = Payload::from(response.to_string());
     check_payload("the response", &response, &policy.execution, Failure::INVALID_OUTPUT)?;
     Ok(response)
 }
 
 async fn exchange(terms: &Terms, request: Request<WasiBody>) -> Result<Value, Failure> {
-    let uri = request.uri().clone();
-    let (response, connection) = send(terms, request, RequestOptions::default()).await.map_err(|error| failure(&uri, &error))?;
+    let address = Address::of(request.uri());
+    let sent = send(terms, request, RequestOptions::default()).await;
+    let (response, connection) = sent.map_err(|error| failure(&address, &error))?;
     let (head, body) = response.into_parts();
     let allowed = terms.policy.execution.payload_bytes;
     let body = Limited::new(body, allowed).collect().await.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
         Some(_) => {
             let message = format!(
-                "`{uri}`: the body of the response has more than {allowed} bytes, which is what is allowed (payload_bytes)"
+                "{address}: the body of the response has more than {allowed} bytes, which is what is allowed (payload_bytes)"
             );
             Failure::permanent(Failure::LIMIT_EXCEEDED, message)
         }
         None => match error.downcast_ref::<Error>() {
-            Some(error) => failure(&uri, error),
-            None => no_answer(&uri, format_args!("{error}")),
+            Some(error) => failure(&address, error),
+            None => no_answer(&address, format_args!("{error}")),
         },
     })?;
     drop(connection);
     let content = String::from_utf8(body.to_bytes().into()).map_err(|why| {
-        let message = format!("`{uri}`: the body of the response is not a text in UTF-8 ({})", why.utf8_error());
+        let message = format!("{address}: the body of the response is not a text in UTF-8 ({})", why.utf8_error());
         Failure::permanent(Failure::HTTP_REQUEST_FAILED, message)
     })?;
     Ok(json!({ "statusCode": head.status.as_u16(), "headers": headers_to_json(&head.headers), "content": content }))
@@ -178,22 +181,40 @@ fn content(members: &Map<String, Value>, headers: &mut HeaderMap) -> Result<Byte
     Ok(content.into())
 }
 
-fn invalid(why: std::fmt::Arguments<'_>) -> Failure {
+fn invalid(why: fmt::Arguments<'_>) -> Failure {
     Failure::permanent("InvalidInput", format!("the request of an HTTP call: {why}"))
 }
 
-fn no_answer(uri: &Uri, why: std::fmt::Arguments<'_>) -> Failure {
-    Failure::retriable(Failure::HTTP_REQUEST_FAILED, format!("`{uri}`: {why}"))
+/// Where a request went, as a failure says it: without the query, which may hold what only the server is to know. A failure is
+/// kept in a history and read by many.
+struct Address(String);
+
+impl Address {
+    fn of(uri: &Uri) -> Self {
+        let (scheme, authority) =
+            (uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |authority| authority.as_str()));
+        Self(format!("{scheme}://{authority}{}", uri.path()))
+    }
 }
 
-fn too_large(uri: &Uri, what: &str, limit: &str, allowed: u64) -> Failure {
-    let message = format!("`{uri}`: the body of the {what} has more than {allowed} bytes, which is the limit {limit}");
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.0)
+    }
+}
+
+fn no_answer(address: &Address, why: fmt::Arguments<'_>) -> Failure {
+    Failure::retriable(Failure::HTTP_REQUEST_FAILED, format!("{address}: {why}"))
+}
+
+fn too_large(address: &Address, what: &str, limit: &str, allowed: u64) -> Failure {
+    let message = format!("{address}: the body of the {what} has more than {allowed} bytes, which is the limit {limit}");
     Failure::permanent(Failure::LIMIT_EXCEEDED, message)
 }
 
 /// Why there is no response. Only what the operator has decided will not change by trying again.
-fn failure(uri: &Uri, error: &Error) -> Failure {
-    let denied = |why: &str| Failure::permanent(Failure::HTTP_REQUEST_FAILED, format!("`{uri}`: {why}"));
+fn failure(address: &Address, error: &Error) -> Failure {
+    let denied = |why: &str| Failure::permanent(Failure::HTTP_REQUEST_FAILED, format!("{address}: {why}"));
     match error {
         Error::HttpRequestDenied => {
             denied("the operator does not allow requests to this host; the setting `activities.allow_hosts` names those that are")
@@ -202,10 +223,10 @@ fn failure(uri: &Uri, error: &Error) -> Failure {
             "it leads to a private address; an entry of the setting `activities.allow_hosts` with the host and its port allows that",
         ),
         Error::InternalError(Some(why)) => denied(why),
-        Error::HttpRequestBodySize(Some(allowed)) => too_large(uri, "request", "http_request_bytes", *allowed),
-        Error::HttpResponseBodySize(Some(allowed)) => too_large(uri, "response", "http_response_bytes", *allowed),
-        Error::HttpResponseTimeout => no_answer(uri, format_args!("it took longer than the limit http_seconds allows")),
-        Error::ConnectionRefused => no_answer(uri, format_args!("nobody listens there")),
-        other => no_answer(uri, format_args!("{other}")),
+        Error::HttpRequestBodySize(Some(allowed)) => too_large(address, "request", "http_request_bytes", *allowed),
+        Error::HttpResponseBodySize(Some(allowed)) => too_large(address, "response", "http_response_bytes", *allowed),
+        Error::HttpResponseTimeout => no_answer(address, format_args!("it took longer than the limit http_seconds allows")),
+        Error::ConnectionRefused => no_answer(address, format_args!("nobody listens there")),
+        other => no_answer(address, format_args!("{other}")),
     }
 }

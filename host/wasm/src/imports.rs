@@ -131,7 +131,12 @@ impl<'a> Interface<'a> {
 fn sentence(role: Role, interface: &str, function: &str) -> String {
     match (role, interface) {
         (Role::Orchestrator | Role::Entity, "dacapo:guest/management") => {
-            format!("only activities may call {function} of the management interface: what it gives is not part of the history")
+            let instead = match function {
+                "start-orchestration" => "here it is start-orchestration of the orchestration interface",
+                "send-http" if role == Role::Orchestrator => "here it is call-http of the orchestration interface",
+                _ => "what it gives is not part of the history",
+            };
+            format!("only activities may call {function} of the management interface: {instead}")
         }
         (Role::Orchestrator, _) => format!("an orchestrator may not use {interface}.{function}: do it in an activity"),
         (Role::Entity, _) => {

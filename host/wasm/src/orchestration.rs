@@ -57,11 +57,23 @@ impl orchestration::Host for Deterministic {
         instance_id: Option<String>,
         retry: Option<types::RetryPolicy>,
     ) -> wasmtime::Result<Resource<Task>> {
+        self.call_sub_orchestrator_with_version(name, input, String::new(), instance_id, retry)
+    }
+
+    fn call_sub_orchestrator_with_version(
+        &mut self,
+        name: String,
+        input: String,
+        version: String,
+        instance_id: Option<String>,
+        retry: Option<types::RetryPolicy>,
+    ) -> wasmtime::Result<Resource<Task>> {
         self.shared.spend(input.len())?;
         let retry = retry.map(bindings::retry_policy_of);
-        Ok(handle(self.shared.execution("call-sub-orchestrator")?.call_sub_orchestrator(
+        Ok(handle(self.shared.execution("call-sub-orchestrator")?.call_sub_orchestrator_with_version(
             &name,
             input.into(),
+            &version,
             instance_id.as_deref(),
             retry,
         )?))

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 
 use dacapo_core::entity::SharedOperation;
 use dacapo_core::execution::TaskOutcome;
-use dacapo_core::guest::{ActivityFuture, SharedExecution};
+use dacapo_core::guest::{ActivityFuture, SharedClient, SharedExecution};
 use dacapo_core::{ActivityCall, EntityGuest, Executor, Failure, FunctionKind, FunctionName, Guest, VersionId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
 use crate::account::{Account, Terms};
-use crate::activity::{self, Activity, ActivityInstance};
+use crate::activity::{self, Activity, ActivityInstance, Run};
 use crate::cache::{self, Compiled, Modules};
 use crate::compilations::{Compilations, TenantId, Waiting};
 use crate::compile::{Compilation, CompileLimits, Compiler, compile};
@@ -472,7 +472,7 @@ impl Tenant {
         Terms { account: self.account.clone(), policy }
     }
 
-    async fn run_activity_of(self, version: VersionId, mut call: ActivityCall) -> TaskOutcome {
+    async fn run_activity_of(self, version: VersionId, mut call: ActivityCall, client: SharedClient) -> TaskOutcome {
         let inner = &self.runtime;
         let prepared = inner.clone().loaded_aside(self.member.id, version).await;
         let unable = |why: String| Failure::retriable(Failure::TRAP, format!("the host cannot run it: {why}"));
@@ -482,16 +482,16 @@ impl Tenant {
             Failure::permanent(Failure::ACTIVITY_NOT_FOUND, format!("version {version} has no activity '{}'", call.name))
         })?;
         let owner = Owner { tenant: self.member.id, version, policy: self.policy(version) };
-        let terms = self.terms(owner.policy.clone());
+        let run = Run { call, terms: self.terms(owner.policy.clone()), client };
         let Seated { instance, seat } = match inner.idle.take(&owner) {
             Some(seated) => seated,
             None => {
                 let seat = inner.activity_seat(&prepared).await;
-                let instance = ActivityInstance::new(&inner.engine, terms.clone(), &call);
+                let instance = ActivityInstance::new(&inner.engine, &run);
                 Seated { instance: instance.map_err(|why| unable(format!("{why:#}")))?, seat }
             }
         };
-        let (outcome, instance) = instance.run(terms, entry, &call).await;
+        let (outcome, instance) = instance.run(&run, entry).await;
         // Whoever waits for a place gets this one.
         if let Some(instance) = instance.filter(|_| inner.activity_seats.available_permits() > 0) {
             inner.idle.keep(owner, Seated { instance, seat });
@@ -553,7 +553,7 @@ impl Executor for Tenant {
         Box::pin(self.clone().run_http_of(caller, call))
     }
 
-    fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
-        Box::pin(self.clone().run_activity_of(version, call))
+    fn run_activity(&self, version: VersionId, call: ActivityCall, client: SharedClient) -> ActivityFuture {
+        Box::pin(self.clone().run_activity_of(version, call, client))
     }
 }

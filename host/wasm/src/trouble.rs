@@ -44,9 +44,16 @@ impl LastWords {
         self.logged = Some(line[..line.floor_char_boundary(TEXT_BYTES_MAX)].to_owned());
     }
 
-    /// Takes a line of standard error.
+    /// Takes a line of standard error. From the announcement of a panic on, the first lines are kept: what a runtime prints
+    /// behind its message may be long. Otherwise the last ones.
     pub fn printed(&mut self, line: &str) {
+        if is_panic(line) {
+            self.stderr.clear();
+        }
         if self.stderr.len() == STDERR_LINES_MAX {
+            if self.stderr.front().is_some_and(|first| is_panic(first)) {
+                return;
+            }
             self.stderr.pop_front();
         }
         self.stderr.push_back(line.to_owned());
@@ -75,20 +82,23 @@ impl Panic {
         Some(Self { message: message.to_owned(), location: Some(location.to_owned()) })
     }
 
-    /// Rust: `thread 'main' panicked at src/lib.rs:1:2:`, then the message, then notes. Go: `panic: the message`.
+    /// Rust: `thread 'main' panicked at src/lib.rs:1:2:`, then the message, then notes. Go: `panic: the message`, and
+    /// `fatal error: the message` for what its runtime gives up at.
     fn printed(lines: &VecDeque<String>) -> Option<Self> {
-        let (index, line) = lines.iter().enumerate().rev().find(|(_, line)| is_panic(line))?;
-        if let Some(message) = line.strip_prefix("panic: ") {
+        let line = lines.front().filter(|line| is_panic(line))?;
+        if let Some(message) = GO_PANICS.iter().find_map(|begins| line.strip_prefix(begins)) {
             return Some(Self { message: message.to_owned(), location: None });
         }
         let (_, location) = line.split_once(" panicked at ")?;
-        let message: Vec<&str> = lines.range(index + 1..).map(String::as_str).take_while(|line| !is_note(line)).collect();
+        let message: Vec<&str> = lines.range(1..).map(String::as_str).take_while(|line| !is_note(line)).collect();
         Some(Self { message: message.join("\n").trim().to_owned(), location: Some(location.trim_end_matches(':').to_owned()) })
     }
 }
 
+const GO_PANICS: [&str; 2] = ["panic: ", "fatal error: "];
+
 fn is_panic(line: &str) -> bool {
-    line.starts_with("panic: ") || (line.starts_with("thread '") && line.contains(" panicked at "))
+    GO_PANICS.iter().any(|begins| line.starts_with(begins)) || (line.starts_with("thread '") && line.contains(" panicked at "))
 }
 
 fn is_note(line: &str) -> bool {
@@ -212,5 +222,15 @@ mod tests {
         assert_eq!(words.panic(), None);
         words.printed("panic: runtime error: index out of range");
         assert_eq!(words.panic().unwrap().message, "runtime error: index out of range");
+    }
+
+    #[test]
+    fn a_long_trace_does_not_push_the_message_out() {
+        let mut words = LastWords::default();
+        (0..100).for_each(|n| words.printed(&format!("working on {n}")));
+        words.printed("fatal error: all goroutines are asleep - deadlock!");
+        (0..100).for_each(|n| words.printed(&format!("goroutine {n} [select]:")));
+        assert_eq!(words.panic().unwrap().message, "all goroutines are asleep - deadlock!");
+        assert_eq!(words.printed_text().unwrap().lines().count(), STDERR_LINES_MAX);
     }
 }

@@ -11,17 +11,10 @@ fn each_host(test: impl Fn(&Host)) {
     }
 }
 
-#[track_caller]
-fn output(host: &Host, name: &str, input: Value) -> Value {
-    let status = host.run(name, input).unwrap();
-    assert_eq!(status["runtimeStatus"], "Completed", "{name}: {status}\n{}", host.log());
-    status["output"].clone()
-}
-
 #[test]
 fn all_of_it_in_one_orchestration() {
     each_host(|host| {
-        let seen = output(host, "everything", Value::Null);
+        let seen = host.output("everything", Value::Null);
         let expected = json!({
             "round": 1, "plain": 2, "retried": 3, "gave_up": "Flaky", "missing": "ActivityNotFound", "child": "child", "derived": 2,
             "note": "to myself", "silence": null, "numbers": [1, 2, 3, 4, 5], "winner": 2, "outcome": "first", "sum": 15,
@@ -43,12 +36,12 @@ fn all_of_it_in_one_orchestration() {
 #[test]
 fn calls_in_sequence_side_by_side_and_in_a_race() {
     each_host(|host| {
-        assert_eq!(output(host, "chain", json!(20)), 20);
-        assert_eq!(output(host, "fan_out", json!(200)), 20_100);
-        assert_eq!(output(host, "nested_when_any", Value::Null), "0: [1,2,3]");
-        assert_eq!(output(host, "canceled_timer", Value::Null), "Canceled");
-        assert_eq!(output(host, "swallow_wait", json!({ "a": [1] })), json!({ "a": [1] }));
-        assert_eq!(output(host, "nan_timer", Value::Null), Value::Null);
+        assert_eq!(host.output("chain", json!(20)), 20);
+        assert_eq!(host.output("fan_out", json!(200)), 20_100);
+        assert_eq!(host.output("nested_when_any", Value::Null), "0: [1,2,3]");
+        assert_eq!(host.output("canceled_timer", Value::Null), "Canceled");
+        assert_eq!(host.output("swallow_wait", json!({ "a": [1] })), json!({ "a": [1] }));
+        assert_eq!(host.output("nan_timer", Value::Null), Value::Null);
     });
 }
 
@@ -56,7 +49,7 @@ fn calls_in_sequence_side_by_side_and_in_a_race() {
 fn retries_follow_their_policy() {
     each_host(|host| {
         let policy = json!({ "failures": 2, "max_attempts": 3, "first_interval_ms": 5, "backoff": 2.0 });
-        assert_eq!(output(host, "retry", policy), 3);
+        assert_eq!(host.output("retry", policy), 3);
         for (policy, attempts) in [
             (json!({ "failures": 9, "max_attempts": 3, "first_interval_ms": 1 }), 3),
             (json!({ "failures": 9, "max_attempts": 9, "first_interval_ms": 1, "non_retriable": ["Flaky"] }), 1),
@@ -89,7 +82,7 @@ fn events_come_in_order_and_none_is_lost() {
         (0..10).for_each(|number| host.raise_event(&id, "Item", json!(number)).unwrap());
         assert_eq!(host.wait(&id).unwrap()["output"], json!((0..10).collect::<Vec<_>>()));
 
-        assert_eq!(output(host, "wait_event_timeout", json!({ "name": "x", "timeout_ms": 20 })), Value::Null);
+        assert_eq!(host.output("wait_event_timeout", json!({ "name": "x", "timeout_ms": 20 })), Value::Null);
         let id = host.start_new("race_event_and_timer", json!(30)).unwrap();
         host.wait_until(&id, "past its timer", |_| {
             host.history(&id).is_ok_and(|history| history.iter().any(|event| event["EventType"] == "TimerFired"))
@@ -104,19 +97,19 @@ fn events_come_in_order_and_none_is_lost() {
 fn children_continue_as_new_and_what_runs_on_its_own() {
     each_host(|host| {
         let child = |name: &str, id: &str| json!({ "name": name, "input": 3, "instance_id": id });
-        assert_eq!(output(host, "call_child", child("chain", "a-child")), json!({ "ok": 3 }));
+        assert_eq!(host.output("call_child", child("chain", "a-child")), json!({ "ok": 3 }));
         assert_eq!(host.status("a-child").unwrap()["output"], 3);
-        let failed = output(host, "call_child", json!({ "name": "panic", "input": "in the child" }));
+        let failed = host.output("call_child", json!({ "name": "panic", "input": "in the child" }));
         assert_eq!((&failed["err"]["error_type"], &failed["err"]["message"]), (&json!("Panic"), &json!("in the child")));
 
-        assert_eq!(output(host, "count_to", json!({ "to": 7 })), 7);
-        assert_eq!(output(host, "start_detached", child("chain", "on-its-own")), "on-its-own");
+        assert_eq!(host.output("count_to", json!({ "to": 7 })), 7);
+        assert_eq!(host.output("start_detached", child("chain", "on-its-own")), "on-its-own");
         assert_eq!(host.wait("on-its-own").unwrap()["output"], 3);
 
         let id = host.start_new("wait_event", json!("hi")).unwrap();
-        output(host, "send", json!({ "instance_id": id, "name": "Hi", "data": [1, 2] }));
+        host.output("send", json!({ "instance_id": id, "name": "Hi", "data": [1, 2] }));
         assert_eq!(host.wait(&id).unwrap()["output"], json!([1, 2]));
-        output(host, "send", json!({ "instance_id": "nobody", "name": "x", "data": 1 }));
+        host.output("send", json!({ "instance_id": "nobody", "name": "x", "data": 1 }));
     });
 }
 

@@ -162,12 +162,20 @@ fn a_start_asks_for_a_version() {
     host.wait_until("child", "running", |status| status["runtimeStatus"] == "Running").unwrap();
     assert_eq!(versions(&host), [version("1.0", false, 0, 3), version("2.0", true, 0, 1)]);
 
+    // One that asks for a version gets what a client's start would, and reads it.
+    let call = json!({ "name": "wait_event", "input": "go", "instance_id": "newer", "version": "1.5" });
+    let answer = host.manage("POST", "orchestrators/call_child/other?version=1.0", Some(&call)).unwrap();
+    assert_eq!(answer.status, 202);
+    while host.status("newer").is_err() {}
+    host.wait_until("newer", "running", |status| status["runtimeStatus"] == "Running").unwrap();
+    assert_eq!(versions(&host), [version("1.0", false, 0, 4), version("2.0", true, 0, 2)]);
+
     // Who continues as new meets the active version.
     let answer = host.manage("POST", "orchestrators/keep_events/again?version=1.0", Some(&json!([2, []]))).unwrap();
     assert_eq!(answer.status, 202);
     host.raise_event("again", "Item", json!(1)).unwrap();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while versions(&host)[1].3 != 2 {
+    while versions(&host)[1].3 != 3 {
         assert!(std::time::Instant::now() < deadline, "{:?}", host.status("again"));
     }
 }

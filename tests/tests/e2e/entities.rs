@@ -42,13 +42,6 @@ fn eventually(host: &Host, what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-#[track_caller]
-fn output(host: &Host, name: &str, input: Value) -> Value {
-    let status = host.run(name, input).unwrap();
-    assert_eq!(status["runtimeStatus"], "Completed", "{name}: {status}\n{}", host.log());
-    status["output"].clone()
-}
-
 fn ledger(key: &str) -> String {
     format!("@ledger@{key}")
 }
@@ -121,7 +114,7 @@ fn an_operation_that_fails_changes_nothing_and_sends_nothing() {
         ] {
             signal(host, &format!("rogue/r?op={operation}"), input.clone());
             let call = json!({ "entity": "@rogue@r", "operation": operation, "input": input });
-            let ended = output(host, "call_entity", call);
+            let ended = host.output("call_entity", call);
             assert!(ended["err"]["error_type"].is_string(), "{operation}: a caller is told: {ended}");
         }
         assert_eq!(state(host, "rogue/r")["operations"], 1);
@@ -138,7 +131,7 @@ fn an_operation_that_fails_changes_nothing_and_sends_nothing() {
 fn operations_of_one_sender_are_run_in_their_order_each_once() {
     each_host(|host| {
         let many = json!({ "entity": ledger("many"), "operation": "append", "times": 1_500 });
-        output(host, "signal_entity", many);
+        host.output("signal_entity", many);
         let numbers: Vec<u32> = (0..1_500).collect();
         eventually(host, "all is appended", || entries(host, "many").as_array().is_some_and(|all| all.len() == 1_500));
         assert_eq!(entries(host, "many"), json!(numbers));
@@ -148,7 +141,7 @@ fn operations_of_one_sender_are_run_in_their_order_each_once() {
 
         // A call follows the signals of its own instance.
         let task = json!({ "counter": "c", "amount": 2, "times": 300 });
-        assert_eq!(output(host, "count_often", task), 600);
+        assert_eq!(host.output("count_often", task), 600);
     });
 }
 
@@ -161,7 +154,7 @@ fn signals_from_many_at_once_are_all_counted() {
                 scope.spawn(|| (0..50).for_each(|_| signal(host, "counter/busy?op=add", json!(1))));
             }
             let task = json!({ "counter": "busy", "amount": 1, "times": 50 });
-            scope.spawn(move || output(host, "count_often", task));
+            scope.spawn(move || host.output("count_often", task));
         });
         assert_eq!(state(host, "counter/busy"), json!({ "value": 250 }));
     });
@@ -174,9 +167,9 @@ fn a_call_returns_and_can_be_awaited_with_others() {
             { "entity": ledger("x"), "operation": "append", "input": "first" },
             { "entity": ledger("y"), "operation": "append", "input": "second" },
         ]);
-        assert_eq!(output(host, "call_entities", calls), json!([[1, 1], [2, 2]]));
+        assert_eq!(host.output("call_entities", calls), json!([[1, 1], [2, 2]]));
         let unknown = json!({ "entity": "@nobody@", "operation": "x" });
-        let ended = output(host, "call_entity", unknown);
+        let ended = host.output("call_entity", unknown);
         assert_eq!(ended["err"]["error_type"], "EntityNotFound", "{ended}");
     });
 }
@@ -195,7 +188,7 @@ fn a_signal_for_later_waits_also_while_the_host_is_down() {
 
         // Sent by an entity, and by an orchestration.
         signal(host, "ledger/one?op=append_later", json!(["two", "delayed", 50]));
-        output(host, "signal_entity", json!({ "entity": ledger("three"), "operation": "append", "input": 1, "after_ms": 50 }));
+        host.output("signal_entity", json!({ "entity": ledger("three"), "operation": "append", "input": 1, "after_ms": 50 }));
         eventually(host, "they arrive", || entries(host, "two") == json!(["delayed"]) && entries(host, "three") == json!([1]));
     });
 }
@@ -224,7 +217,7 @@ fn money_moves_between_locked_accounts_all_of_it_or_none() {
             signal(host, &format!("account/{key}?op=deposit"), json!(100));
         }
         let transfer = |from: &str, to: &str, amount: u64| json!({ "from": from, "to": to, "amount": amount });
-        assert_eq!(output(host, "transfer", transfer("a", "b", 30)), json!({ "from": 70, "to": 130 }));
+        assert_eq!(host.output("transfer", transfer("a", "b", 30)), json!({ "from": 70, "to": 130 }));
         let refused = host.run("transfer", transfer("a", "b", 71)).unwrap();
         assert_eq!(refused["runtimeStatus"], "Failed", "{refused}");
         // In both directions, and around, at the same time.

@@ -9,18 +9,11 @@ fn host(example: &str, arguments: &[&str]) -> (Host, tempfile::TempDir) {
     (host, directory)
 }
 
-#[track_caller]
-fn output(host: &Host, name: &str, input: Value) -> Value {
-    let status = host.run(name, input).unwrap();
-    assert_eq!(status["runtimeStatus"], "Completed", "{status}\n{}", host.log());
-    status["output"].clone()
-}
-
 #[test]
 fn hello_sequence_greets_in_order() {
     let (host, _directory) = host("hello-sequence", &[]);
-    assert_eq!(output(&host, "hello_sequence", Value::Null), json!(["Hello, Tokyo!", "Hello, Seattle!", "Hello, London!"]));
-    assert_eq!(output(&host, "HELLO_sequence", json!(["Ada"])), json!(["Hello, Ada!"]), "names compare ignoring case");
+    assert_eq!(host.output("hello_sequence", Value::Null), json!(["Hello, Tokyo!", "Hello, Seattle!", "Hello, London!"]));
+    assert_eq!(host.output("HELLO_sequence", json!(["Ada"])), json!(["Hello, Ada!"]), "names compare ignoring case");
 }
 
 #[test]
@@ -33,7 +26,7 @@ fn file_index_reads_only_what_is_granted() {
     std::fs::write(files.path().join("d.txt"), [0xff, 0xfe]).unwrap();
     let grant = format!("--dir=/data={}", files.path().display());
     let (host, _directory) = host("file-index", &[&grant]);
-    let index = output(&host, "file_index", json!({ "directory": "/data" }));
+    let index = host.output("file_index", json!({ "directory": "/data" }));
     assert_eq!((&index["files"], &index["words"]), (&json!(2), &json!(7)), "{index}");
     assert_eq!(index["top_words"][0], json!({ "word": "hello", "count": 3 }));
     assert_eq!(index["skipped"].as_object().map(|skipped| skipped.len()), Some(1), "d.txt is not text: {index}");
@@ -68,7 +61,7 @@ fn a_monitor_reaches_the_allowed_host_only() {
     });
     let (allowed, _directory) = host("monitor", &["--allow-host", &authority]);
     let watch = json!({ "url": format!("http://{authority}/"), "first_interval_ms": 20 });
-    let report = output(&allowed, "monitor", watch.clone());
+    let report = allowed.output("monitor", watch.clone());
     assert_eq!((&report["ready"], &report["polls"]), (&json!(true), &json!(3)), "{report}");
 
     let (denied, _directory) = host("monitor", &[]);
@@ -85,16 +78,16 @@ fn an_approval_is_decided_by_an_event_or_escalated_by_the_timer() {
         host.raise_event(&id, "approval", json!({ "approved": approved })).unwrap();
         assert_eq!(host.wait(&id).unwrap()["output"]["decision"], decision);
     }
-    let report = output(&host, "approval", json!({ "timeout_seconds": 0.05 }));
+    let report = host.output("approval", json!({ "timeout_seconds": 0.05 }));
     assert_eq!(report["decision"], "escalated");
 }
 
 #[test]
 fn a_saga_undoes_in_reverse() {
     let (host, _directory) = host("saga", &[]);
-    let booked = output(&host, "book_trip", json!({ "traveller": "ada", "flaky_attempts": 2 }));
+    let booked = host.output("book_trip", json!({ "traveller": "ada", "flaky_attempts": 2 }));
     assert_eq!(booked["booked"], json!(["flight-ada", "hotel-ada", "car-ada"]));
-    let undone = output(&host, "book_trip", json!({ "traveller": "ada", "fails_at": "car", "flaky_attempts": 0 }));
+    let undone = host.output("book_trip", json!({ "traveller": "ada", "fails_at": "car", "flaky_attempts": 0 }));
     assert_eq!(undone["undone"], json!(["hotel-ada", "flight-ada"]));
     assert_eq!(undone["failure"]["error_type"], "SoldOut", "{undone}");
 }

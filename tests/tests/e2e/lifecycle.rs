@@ -95,9 +95,8 @@ fn log_lines_of_an_orchestrator_are_written_once() {
         let (host, _directory) = Host::temporary(arguments).unwrap();
         host.deploy_guest("fixture-probe").unwrap();
         host.run("log_lines", Value::Null).unwrap();
-        let log = host.log();
         for line in ["info before", "warn before", "error before", "info after", "warn after", "error after"] {
-            assert_eq!(log.matches(line).count(), 1, "{line} {arguments:?}:\n{log}");
+            assert_eq!(host.logged(line, 1), 1, "{line} {arguments:?}:\n{}", host.log());
         }
     }
 }

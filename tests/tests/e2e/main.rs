@@ -24,6 +24,7 @@ mod retention;
 mod rewind;
 mod server;
 mod sse;
+mod starts;
 mod transfer;
 mod usage;
 mod versions;

@@ -35,11 +35,6 @@ fn ends(host: &Host, id: &str, status: &str, output: Value) {
     assert_eq!((&seen["runtimeStatus"], &seen["output"]), (&json!(status), &output), "{seen}\n{}", host.log());
 }
 
-fn start(host: &Host, name: &str, id: &str, input: Value) {
-    let answer = host.manage("POST", &format!("orchestrators/{name}/{id}"), Some(&input)).unwrap();
-    assert_eq!(answer.status, 202, "{answer:?}");
-}
-
 fn refused(name: &str) -> Value {
     json!(format!("Orchestrator function '{name}' failed: the service says 503"))
 }
@@ -53,7 +48,7 @@ fn what_failed_is_done_again_and_what_succeeded_is_not() {
     each_host(|host, service| {
         for (name, output) in [("fragile", json!([7, "yes"])), ("patient", json!([7, "yes"]))] {
             service.switch(name, false);
-            start(host, name, name, json!(service.url(name)));
+            host.start_as(name, name, json!(service.url(name))).unwrap();
             host.raise_event(name, "go", json!(7)).unwrap();
             ends(host, name, "Failed", refused(name));
             // Nothing has changed: it fails again.
@@ -74,7 +69,7 @@ fn what_failed_is_done_again_and_what_succeeded_is_not() {
 fn timers_that_were_open_are_open_again() {
     each_host(|host, service| {
         service.switch("t", false);
-        start(host, "with_timer", "t", json!(service.url("t")));
+        host.start_as("t", "with_timer", json!(service.url("t"))).unwrap();
         ends(host, "t", "Failed", refused("with_timer"));
         service.switch("t", true);
         assert_eq!(post(host, "t/rewind"), 202);
@@ -88,7 +83,7 @@ fn an_activity_that_still_ran_when_its_caller_failed_is_not_run_again() {
     each_host(|host, service| {
         for (id, waits) in [("at-once", false), ("later", true)] {
             service.switch(id, false);
-            start(host, "side_by_side", id, json!(service.url(id)));
+            host.start_as(id, "side_by_side", json!(service.url(id))).unwrap();
             ends(host, id, "Failed", refused("side_by_side"));
             service.switch(id, true);
             if waits {
@@ -106,7 +101,7 @@ fn an_activity_that_still_ran_when_its_caller_failed_is_not_run_again() {
 fn after_a_crash_a_rewound_instance_goes_on() {
     each_host(|host, service| {
         service.switch("c", false);
-        start(host, "with_timer", "c", json!(service.url("c")));
+        host.start_as("c", "with_timer", json!(service.url("c"))).unwrap();
         ends(host, "c", "Failed", refused("with_timer"));
         host.restart().unwrap();
         service.switch("c", true);
@@ -120,7 +115,7 @@ fn after_a_crash_a_rewound_instance_goes_on() {
 fn a_failed_child_is_rewound_with_its_parent() {
     each_host(|host, service| {
         service.switch("p", false);
-        start(host, "parent", "p", json!(service.url("p")));
+        host.start_as("p", "parent", json!(service.url("p"))).unwrap();
         host.raise_event("p.child", "go", json!(1)).unwrap();
         ends(host, "p", "Failed", refused("parent"));
         ends(host, "p.child", "Failed", refused("fragile"));
@@ -136,7 +131,7 @@ fn a_failed_child_is_rewound_with_its_parent() {
 fn the_result_of_a_child_that_was_rewound_alone_waits_for_its_parent() {
     each_host(|host, service| {
         service.switch("p", false);
-        start(host, "parent", "p", json!(service.url("p")));
+        host.start_as("p", "parent", json!(service.url("p"))).unwrap();
         host.raise_event("p.child", "go", json!(2)).unwrap();
         ends(host, "p", "Failed", refused("parent"));
         service.switch("p", true);
@@ -152,7 +147,7 @@ fn the_result_of_a_child_that_was_rewound_alone_waits_for_its_parent() {
 fn a_terminated_child_is_rewound_with_its_parent_and_a_purged_one_is_missed() {
     each_host(|host, service| {
         for id in ["a", "b"] {
-            start(host, "parent", id, json!(service.url(id)));
+            host.start_as(id, "parent", json!(service.url(id))).unwrap();
             host.wait_until(&format!("{id}.child"), "running", |status| status["runtimeStatus"] == "Running").unwrap();
             assert_eq!(post(host, &format!("{id}.child/terminate?reason=oops")), 202);
             ends(host, id, "Failed", json!("Orchestrator function 'parent' failed: the instance was terminated: oops"));
@@ -178,7 +173,7 @@ fn an_execution_that_continued_as_new_goes_back_to_its_own_beginning_at_most() {
     each_host(|host, service| {
         service.switch("r", false);
         let input = json!({ "service": service.url("r"), "events": [], "rounds": 2 });
-        start(host, "rounds", "r", input);
+        host.start_as("r", "rounds", input).unwrap();
         host.raise_event("r", "go", json!("one")).unwrap();
         host.raise_event("r", "go", json!("two")).unwrap();
         ends(host, "r", "Failed", refused("rounds"));
@@ -191,7 +186,7 @@ fn an_execution_that_continued_as_new_goes_back_to_its_own_beginning_at_most() {
 #[test]
 fn a_failure_of_the_code_alone_happens_again_with_the_same_code() {
     each_host(|host, _| {
-        start(host, "collect", "c", json!(1));
+        host.start_as("c", "collect", json!(1)).unwrap();
         host.raise_event("c", "go", json!("poison")).unwrap();
         let failed = json!("Orchestrator function 'collect' failed: this event is poison");
         ends(host, "c", "Failed", failed.clone());
@@ -205,14 +200,14 @@ fn a_failure_of_the_code_alone_happens_again_with_the_same_code() {
 fn only_what_has_failed_is_rewound() {
     each_host(|host, _| {
         assert_eq!(post(host, "nobody/rewind"), 404);
-        start(host, "collect", "c", json!(1));
+        host.start_as("c", "collect", json!(1)).unwrap();
         assert_eq!(post(host, "c/rewind"), 412, "it runs");
         host.raise_event("c", "go", json!(1)).unwrap();
         ends(host, "c", "Completed", json!([1]));
         let answer = host.manage("POST", "instances/c/rewind?reason=x", None).unwrap();
         assert_eq!(answer.status, 412, "it has completed");
         assert!(answer.body.contains("Completed"), "{answer:?}");
-        start(host, "collect", "t", json!(1));
+        host.start_as("t", "collect", json!(1)).unwrap();
         assert_eq!((post(host, "t/terminate"), post(host, "t/rewind")), (202, 412));
     });
 }
@@ -243,7 +238,7 @@ fn code_that_diverges_refuses_the_rewind_and_changes_nothing() {
 #[test]
 fn restarting_takes_the_recorded_input_under_the_same_or_another_id() {
     each_host(|host, _| {
-        start(host, "collect", "c", json!(2));
+        host.start_as("c", "collect", json!(2)).unwrap();
         assert_eq!(post(host, "c/restart?restartWithNewInstanceId=false"), 409, "it lives");
         assert_eq!(post(host, "nobody/restart"), 400);
         assert_eq!(post(host, "nobody/restartWithOptions?newInstanceId=x"), 404);
@@ -274,7 +269,7 @@ fn terminating_reaches_the_children_if_that_is_asked_for() {
         let family = |id: &str| {
             let grandchild = json!({ "name": "wait_event", "input": "go", "instance_id": format!("{id}-3") });
             let child = json!({ "name": "call_child", "input": grandchild, "instance_id": format!("{id}-2") });
-            start(host, "call_child", &format!("{id}-1"), child);
+            host.start_as(&format!("{id}-1"), "call_child", child).unwrap();
             let running = |status: &Value| status["runtimeStatus"] == "Running";
             // Its parent's commit made it: it is there as soon as somebody looks long enough.
             while host.status(&format!("{id}-3")).is_err() {}
@@ -358,12 +353,12 @@ fn a_scheduled_start_waits_for_its_time_and_survives_a_restart_of_the_host() {
 #[test]
 fn purging_removes_one_or_many_and_leaves_no_trace() {
     each_host(|host, _| {
-        start(host, "collect", "living", json!(1));
+        host.start_as("living", "collect", json!(1)).unwrap();
         assert_eq!(purge(host, "instances/living").0, 412);
         assert_eq!(purge(host, "instances/nobody").0, 404);
         for number in 0..6 {
             let id = format!("old-{number}");
-            start(host, "collect", &id, json!(1));
+            host.start_as(&id, "collect", json!(1)).unwrap();
             match number % 3 {
                 0 => host.raise_event(&id, "go", json!(1)).unwrap(),
                 1 => host.raise_event(&id, "go", json!("poison")).unwrap(),
@@ -383,7 +378,7 @@ fn purging_removes_one_or_many_and_leaves_no_trace() {
         let left = host.manage("GET", "instances", None).unwrap().json();
         assert_eq!(left.as_array().unwrap().len(), 1, "{left}");
         // An id is free again.
-        start(host, "collect", "old-0", json!(1));
+        host.start_as("old-0", "collect", json!(1)).unwrap();
         assert_eq!(kinds(host, "old-0"), ["ExecutionStarted", "TimerCreated"]);
     });
 }
@@ -394,7 +389,7 @@ fn purging_many_goes_on_beside_the_work() {
         let run = |prefix: &str, count: usize| {
             for number in 0..count {
                 let id = format!("{prefix}-{number}");
-                start(host, "echo_orchestrator", &id, json!(number));
+                host.start_as(&id, "echo_orchestrator", json!(number)).unwrap();
                 ends(host, &id, "Completed", json!(number));
             }
         };

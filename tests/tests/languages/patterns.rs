@@ -137,6 +137,7 @@ fn python_with_a_folder_for_each_function() {
     app.gives("ProvisionAll", json!(["x", "y"]), json!([steps("x"), steps("y")]));
     app.gives("PeriodicCleanup", Value::Null, json!(12));
     app.gives("CountOrchestrator", Value::Null, json!(7));
+    app.gives("RollOut", json!(["x"]), json!(["provision-x"]));
 }
 
 #[test]
@@ -146,4 +147,5 @@ fn python_with_async_and_await() {
     app.told("order", json!(["a", "b"]), ("Approval", json!(true)), reserved);
     app.gives("transfer", json!(30), json!([70, 130]));
     app.fails("transfer", json!(80), "less than 80 is left");
+    app.gives("checkout", json!({ "ada": ["a lamp"] }), json!(["order-ada"]));
 }

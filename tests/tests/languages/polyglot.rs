@@ -14,13 +14,6 @@ fn shop() -> (Host, tempfile::TempDir) {
     (host, directory)
 }
 
-#[track_caller]
-fn output(host: &Host, name: &str, input: Value) -> Value {
-    let status = host.run(name, input).unwrap();
-    assert_eq!(status["runtimeStatus"], "Completed", "{status}\n{}", host.log());
-    status["output"].clone()
-}
-
 fn odometer(host: &Host) -> Value {
     host.manage("GET", "entities/Odometer/press-1", None).unwrap().json()["sheets"].clone()
 }
@@ -31,9 +24,9 @@ fn orders_go_through_four_languages_and_share_a_counter() {
     const ORDERS: usize = 12;
     let (mut host, _directory) = shop();
     let order = json!({ "customer": "Ada", "text": "Once upon a time", "copies": 120 });
-    let printed = output(&host, "print_order", order);
+    let printed = host.output("print_order", order);
     assert_eq!(printed, json!({ "customer": "Ada", "pages": 1, "cents": 472, "sheets": 120, "odometer": 120 }));
-    output(&host, "test_print", json!("press-1"));
+    host.output("test_print", json!("press-1"));
     assert_eq!(odometer(&host), 121);
 
     let small = |number| json!({ "customer": format!("customer {number}"), "text": "A", "copies": 7 });
@@ -44,6 +37,6 @@ fn orders_go_through_four_languages_and_share_a_counter() {
         assert_eq!(status["runtimeStatus"], "Completed", "{status}\n{}", host.log());
     }
     assert_eq!(odometer(&host), 121 + 7 * ORDERS);
-    output(&host, "close_day", json!("press-1"));
+    host.output("close_day", json!("press-1"));
     assert_eq!(odometer(&host), 0);
 }

@@ -41,6 +41,23 @@ type Parent struct {
 	InstanceID string
 }
 
+// A SubOrchestration is a child that is called.
+type SubOrchestration struct {
+	Name       string
+	Input      string
+	InstanceID string // that the host derives if it is empty
+	Version    string // none is asked for if it is empty
+	Retry      *RetryPolicy
+}
+
+// A Start is an orchestration that an activity starts.
+type Start struct {
+	Name       string
+	Input      string
+	InstanceID string // that the host derives if it is empty
+	Version    string // none is asked for if it is empty
+}
+
 // A Host carries out what functions ask for. One is the real host, beyond the border of the wasm module; one plays the
 // script of a test.
 type Host interface {
@@ -52,8 +69,7 @@ type Host interface {
 	Cancel(task Task) bool
 
 	CallActivity(name, input string, retry *RetryPolicy) Task
-	// CallSubOrchestrator lets the host derive the instance id if it is empty.
-	CallSubOrchestrator(name, input, instanceID string, retry *RetryPolicy) Task
+	CallSubOrchestrator(child SubOrchestration) Task
 	CreateTimer(fireAt float64) Task
 	WaitForExternalEvent(name string) Task
 	CallEntity(entity EntityID, operation, input string) Task
@@ -79,6 +95,11 @@ type Host interface {
 	IsReplaying() bool
 
 	Links(instanceID string) string
+	// StartFromActivity returns the instance id.
+	StartFromActivity(start Start) (string, *Failure)
+	// SendHTTP waits for the response.
+	SendHTTP(request string) (string, *Failure)
+
 	Log(level Level, message string)
 }
 

@@ -26,29 +26,16 @@ func (host) Wait(tasks []contract.Task) []int {
 }
 
 func (host) Outcome(task contract.Task) *contract.Outcome {
-	// An option<result<string, failure>>: the output lies where the failure's type does. Of a flag the host writes one byte.
-	result := new(struct {
-		isSome  uint32
-		isError uint32
-		failure failure
+	ended := new(struct {
+		isSome uint32
+		result result
 	})
-	outcome(int32(task), unsafe.Pointer(result))
-	switch {
-	case result.isSome == 0:
+	outcome(int32(task), unsafe.Pointer(ended))
+	if ended.isSome == 0 {
 		return nil
-	case result.isError == 0:
-		return &contract.Outcome{Output: result.failure.failureType.take()}
-	default:
-		return &contract.Outcome{Failure: result.failure.take()}
 	}
-}
-
-func (f *failure) take() *contract.Failure {
-	taken := &contract.Failure{Type: f.failureType.take(), Message: f.message.take(), Retriable: f.retriable != 0}
-	if details := f.details.take(); details != nil {
-		taken.Details = *details
-	}
-	return taken
+	output, failure := ended.result.take()
+	return &contract.Outcome{Output: output, Failure: failure}
 }
 
 func (host) Cancel(task contract.Task) bool {
@@ -103,23 +90,31 @@ func (host) CallActivity(name, input string, policy *contract.RetryPolicy) contr
 	return contract.Task(task)
 }
 
-func (host) CallSubOrchestrator(name, input, id string, policy *contract.RetryPolicy) contract.Task {
-	retry, types := retryPolicyOf(policy)
-	// More than the 16 parameters that the canonical ABI passes as such.
+// CallSubOrchestrator has more than the 16 parameters that the canonical ABI passes as such.
+func (host) CallSubOrchestrator(child contract.SubOrchestration) contract.Task {
+	retry, types := retryPolicyOf(child.Retry)
+	name, input, id := textOf(child.Name), textOf(child.Input), someText(child.InstanceID)
+	defer runtime.KeepAlive(child)
+	defer runtime.KeepAlive(types)
+	if child.Version == "" {
+		call := &struct {
+			name  text
+			input text
+			id    optionalText
+			retry retryPolicy
+		}{name, input, id, retry}
+		defer runtime.KeepAlive(call)
+		return contract.Task(callSubOrchestrator(unsafe.Pointer(call)))
+	}
 	call := &struct {
-		name  text
-		input text
-		id    optionalText
-		retry retryPolicy
-	}{textOf(name), textOf(input), someText(id), retry}
-	task := callSubOrchestrator(unsafe.Pointer(call))
-	runtime.KeepAlive(name)
-	runtime.KeepAlive(input)
-	runtime.KeepAlive(id)
-	runtime.KeepAlive(policy)
-	runtime.KeepAlive(types)
-	runtime.KeepAlive(call)
-	return contract.Task(task)
+		name    text
+		input   text
+		version text
+		id      optionalText
+		retry   retryPolicy
+	}{name, input, textOf(child.Version), id, retry}
+	defer runtime.KeepAlive(call)
+	return contract.Task(callSubOrchestratorWithVersion(unsafe.Pointer(call)))
 }
 
 func (host) CreateTimer(fireAt float64) contract.Task {
@@ -237,6 +232,21 @@ func (host) Links(instance string) string {
 	links(instance, unsafe.Pointer(answer))
 	runtime.KeepAlive(instance)
 	return answer.take()
+}
+
+func (host) StartFromActivity(start contract.Start) (string, *contract.Failure) {
+	started := new(result)
+	startFromActivity(start.Name, start.Input, uint32(someText(start.InstanceID).isSome), start.InstanceID,
+		uint32(someText(start.Version).isSome), start.Version, unsafe.Pointer(started))
+	runtime.KeepAlive(start)
+	return started.take()
+}
+
+func (host) SendHTTP(request string) (string, *contract.Failure) {
+	response := new(result)
+	sendHTTP(request, unsafe.Pointer(response))
+	runtime.KeepAlive(request)
+	return response.take()
 }
 
 func (host) Log(level contract.Level, message string) {

@@ -23,6 +23,9 @@ func callActivity(name, input string, retries, maxAttempts uint32, firstInterval
 //go:wasmimport dacapo:guest/orchestration@0.1.0 call-sub-orchestrator
 func callSubOrchestrator(call unsafe.Pointer) int32
 
+//go:wasmimport dacapo:guest/orchestration@0.1.0 call-sub-orchestrator-with-version
+func callSubOrchestratorWithVersion(call unsafe.Pointer) int32
+
 //go:wasmimport dacapo:guest/orchestration@0.1.0 create-timer
 func createTimer(fireAt float64) int32
 
@@ -82,6 +85,12 @@ func isReplaying() uint32
 
 //go:wasmimport dacapo:guest/management@0.1.0 links
 func links(instance string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/management@0.1.0 start-orchestration
+func startFromActivity(name, input string, hasID uint32, id string, hasVersion uint32, version string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/management@0.1.0 send-http
+func sendHTTP(request string, result unsafe.Pointer)
 
 //go:wasmimport dacapo:guest/logging@0.1.0 log
 func log(level int32, message string)

@@ -4,7 +4,11 @@
 // memory layout of the component model's canonical ABI.
 package wasm
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"dacapo.dev/sdk/internal/contract"
+)
 
 // received is what the host wrote and nobody read yet. It would be garbage otherwise: the host's pointers do not count.
 var received = map[uint32][]uint64{}
@@ -135,4 +139,26 @@ type failure struct {
 	message     text
 	details     optionalText
 	retriable   uint8
+}
+
+func (f *failure) take() *contract.Failure {
+	taken := &contract.Failure{Type: f.failureType.take(), Message: f.message.take(), Retriable: f.retriable != 0}
+	if details := f.details.take(); details != nil {
+		taken.Details = *details
+	}
+	return taken
+}
+
+// result is a result<string, failure> that the host wrote: the output lies where the failure's type does. Of a flag it
+// writes one byte.
+type result struct {
+	isError uint32
+	failure failure
+}
+
+func (r *result) take() (string, *contract.Failure) {
+	if r.isError != 0 {
+		return "", r.failure.take()
+	}
+	return r.failure.failureType.take(), nil
 }

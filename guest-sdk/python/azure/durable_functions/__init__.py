@@ -5,7 +5,7 @@ import types
 
 import dacapo
 from dacapo import *  # noqa: F403
-from dacapo import client, testing
+from dacapo import status, testing
 from dacapo.task import AtomicTask, CompoundTask, WhenAllTask, WhenAnyTask
 
 __all__ = dacapo.__all__
@@ -37,10 +37,10 @@ _MODULES = {
     "entity": {"Entity": dacapo.Entity},
     "models": {
         **{name: getattr(dacapo, name) for name in (*_MODELS, "ManagedIdentityTokenSource", "TokenSource")},
-        **{name: getattr(client, name) for name in _OF_CLIENT},
+        **{name: getattr(status, name) for name in _OF_CLIENT},
         **_TASKS,
     },
-    **{f"models.{name}": {name: getattr(client, name)} for name in _OF_CLIENT},
+    **{f"models.{name}": {name: getattr(status, name)} for name in _OF_CLIENT},
     **{f"models.{name}": {name: getattr(dacapo, name)} for name in _MODELS},
     "models.Task": _TASKS,
     "models.TokenSource": {

@@ -8,9 +8,21 @@ import enum
 
 from dacapo.app import Blueprint
 from dacapo.app import DFApp as FunctionApp
+from dacapo.http_messages import HttpRequest, HttpResponse
 from dacapo.runner import ActivityCall as Context
 
-__all__ = ["AccessRights", "AuthLevel", "Blueprint", "Cardinality", "Context", "DataType", "FunctionApp", "HttpMethod"]
+__all__ = [
+    "AccessRights",
+    "AuthLevel",
+    "Blueprint",
+    "Cardinality",
+    "Context",
+    "DataType",
+    "FunctionApp",
+    "HttpMethod",
+    "HttpRequest",
+    "HttpResponse",
+]
 
 
 class AuthLevel(enum.Enum):
@@ -60,7 +72,7 @@ class _NotRun:
 
 _TYPES = (
     "AsgiFunctionApp AsgiMiddleware BlobSource CloudEvent Document DocumentList EntityContext EventGridEvent "
-    "EventGridOutputEvent EventHubEvent HttpRequest HttpResponse InputStream KafkaEvent MySqlRow MySqlRowList "
+    "EventGridOutputEvent EventHubEvent InputStream KafkaEvent MySqlRow MySqlRowList "
     "OrchestrationContext Out QueueMessage ServiceBusMessage SqlRow SqlRowList TimerRequest WsgiFunctionApp "
     "WsgiMiddleware"
 ).split()

@@ -2,8 +2,8 @@
 
 use crate::{Failure, FunctionName, InstanceId};
 
-/// Characters of an operation's name, as for every other name.
-const OPERATION_CHARS_MAX: usize = 256;
+/// Characters of an operation's name and of a version, as for every other name.
+const NAME_CHARS_MAX: usize = 256;
 
 pub fn function(name: &str) -> Result<FunctionName, Failure> {
     FunctionName::new(name).map_err(|why| invalid(format!("'{name}' is not a function name: {why}")))
@@ -26,10 +26,19 @@ pub fn entity(name: &str, key: &str) -> Result<InstanceId, Failure> {
 
 /// The name of an operation; may be empty.
 pub fn operation(name: &str) -> Result<String, Failure> {
-    if name.chars().nth(OPERATION_CHARS_MAX).is_some() {
-        return Err(invalid(format!("the name of an operation has more than {OPERATION_CHARS_MAX} characters")));
+    short("the name of an operation", name)
+}
+
+/// The version that a start asks for; may be empty.
+pub fn version(label: &str) -> Result<String, Failure> {
+    short("the version that is asked for", label)
+}
+
+fn short(what: &str, text: &str) -> Result<String, Failure> {
+    if text.chars().nth(NAME_CHARS_MAX).is_some() {
+        return Err(invalid(format!("{what} has more than {NAME_CHARS_MAX} characters")));
     }
-    Ok(name.to_owned())
+    Ok(text.to_owned())
 }
 
 /// The name of an external event.

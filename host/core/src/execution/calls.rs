@@ -8,7 +8,7 @@ use crate::{Event, Failure, FunctionName, InstanceId, Payload, Timestamp};
 #[derive(Debug, Clone)]
 pub(super) enum Target {
     Activity { name: FunctionName, input: Payload },
-    SubOrchestration { name: FunctionName, input: Payload, instance: Option<InstanceId> },
+    SubOrchestration { name: FunctionName, input: Payload, version: String, instance: Option<InstanceId> },
 }
 
 #[derive(Debug)]
@@ -45,11 +45,24 @@ impl Execution {
         instance: Option<&str>,
         retry: Option<RetryPolicy>,
     ) -> Result<TaskId, Stopped> {
+        self.call_sub_orchestrator_with_version(name, input, "", instance, retry)
+    }
+
+    /// `version` is the label that the child asks for; empty for none.
+    pub fn call_sub_orchestrator_with_version(
+        &mut self,
+        name: &str,
+        input: Payload,
+        version: &str,
+        instance: Option<&str>,
+        retry: Option<RetryPolicy>,
+    ) -> Result<TaskId, Stopped> {
         let name = self.checked(arguments::function(name))?;
         self.check("the input of a sub-orchestration", &input)?;
+        let version = self.checked(arguments::version(version))?;
         let instance = self.child_id(instance)?;
         self.check_may_call_child()?;
-        self.call(Target::SubOrchestration { name, input, instance }, retry)
+        self.call(Target::SubOrchestration { name, input, version, instance }, retry)
     }
 
     fn call(&mut self, target: Target, retry: Option<RetryPolicy>) -> Result<TaskId, Stopped> {
@@ -63,9 +76,9 @@ impl Execution {
         let seq = self.next_seq();
         let action = match target.clone() {
             Target::Activity { name, input } => Event::TaskScheduled { seq, name, input, attempt },
-            Target::SubOrchestration { name, input, instance } => {
+            Target::SubOrchestration { name, input, version, instance } => {
                 let instance = instance.unwrap_or_else(|| InstanceId::of_child(self.context.execution, seq));
-                Event::SubOrchestrationInstanceCreated { seq, name, instance, input, detached: false }
+                Event::SubOrchestrationInstanceCreated { seq, name, instance, input, version, detached: false }
             }
         };
         self.take_owned(owner, action)
@@ -83,8 +96,9 @@ impl Execution {
         self.check("the input of an orchestration", &input)?;
         let seq = self.next_seq();
         let instance = self.child_id(instance)?.unwrap_or_else(|| InstanceId::of_child(self.context.execution, seq));
-        self.take(Event::SubOrchestrationInstanceCreated { seq, name, instance: instance.clone(), input, detached: true })?;
-        Ok(instance)
+        let (started, version) = (instance.clone(), String::new());
+        self.take(Event::SubOrchestrationInstanceCreated { seq, name, instance, input, version, detached: true })?;
+        Ok(started)
     }
 
     pub fn send_event(&mut self, instance: &str, name: &str, data: Payload) -> Result<(), Stopped> {

@@ -47,8 +47,12 @@ fn describe(event: Option<&Event>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str(event.kind())?;
     match event {
         Event::TaskScheduled { seq, name, input, .. } => write!(f, " {name}({}) as action {seq}", excerpt(input)),
-        Event::SubOrchestrationInstanceCreated { seq, name, instance, input, .. } => {
-            write!(f, " {name}({}) with id '{instance}' as action {seq}", excerpt(input))
+        Event::SubOrchestrationInstanceCreated { seq, name, instance, input, version, .. } => {
+            write!(f, " {name}({}) with id '{instance}'", excerpt(input))?;
+            if !version.is_empty() {
+                write!(f, " and version '{version}'")?;
+            }
+            write!(f, " as action {seq}")
         }
         Event::TimerCreated { seq, fire_at } => write!(f, " at {} ms as action {seq}", fire_at.as_millis()),
         Event::EventSent { seq, instance, name, data } => write!(f, " {name}({}) to '{instance}' as action {seq}", excerpt(data)),

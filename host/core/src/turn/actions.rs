@@ -154,12 +154,12 @@ impl Draft {
 
     fn message_of(&self, action: &Event) -> Option<Message> {
         match action {
-            Event::SubOrchestrationInstanceCreated { seq, name, instance, input, detached } => {
+            Event::SubOrchestrationInstanceCreated { seq, name, instance, input, version, detached } => {
                 let started = Event::ExecutionStarted {
                     execution: ExecutionId(self.record.execution.derive(&format!("child:{seq}"))),
                     name: name.clone(),
                     input: input.clone(),
-                    version: String::new(),
+                    version: version.clone(),
                     parent: (!detached).then(|| self.waiter(*seq)),
                     start_at: None,
                 };

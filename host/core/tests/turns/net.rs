@@ -4,13 +4,14 @@
 //! each other, what ended stays ended unless it is rewound.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use dacapo_core::commit::Timer;
 use dacapo_core::event::Outcome;
 use dacapo_core::execution::Limits;
 use dacapo_core::guest::HTTP_ACTIVITY;
-use dacapo_core::scripted::Scripted;
+use dacapo_core::scripted::{NoHub, Scripted};
 use dacapo_core::turn::{Live, Memory, NoVersion, Turn};
 use dacapo_core::{
     ActivityCall, Commit, Delivery, EntityMemory, EntityState, EntityTurn, Event, ExecutionId, Executor, FunctionName,
@@ -291,7 +292,7 @@ impl Net {
         let call = ActivityCall { name: name.clone(), input, instance: item.record.id.clone(), seq, attempt };
         let mut future = match name.as_str() {
             HTTP_ACTIVITY => self.executor.run_http(Some(VERSION), call),
-            _ => self.executor.run_activity(VERSION, call),
+            _ => self.executor.run_activity(VERSION, call, Arc::new(NoHub)),
         };
         let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else { panic!() };
         let event = match result {

@@ -134,6 +134,7 @@ fn a_sub_orchestration_is_shown_with_its_instance() {
         name: name("Child"),
         instance: InstanceId::any("c").unwrap(),
         input: "0".into(),
+        version: String::new(),
         detached,
     };
     check(

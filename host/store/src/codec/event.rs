@@ -147,12 +147,13 @@ fn write_fields(w: &mut Writer, event: &Event) {
             w.text(input);
             w.number((*attempt).into());
         }
-        Event::SubOrchestrationInstanceCreated { seq, name, instance, input, detached } => {
+        Event::SubOrchestrationInstanceCreated { seq, name, instance, input, version, detached } => {
             write_seq(w, *seq);
             w.text(name.as_str());
             w.text(instance.as_str());
             w.text(input);
             w.flag(*detached);
+            w.text(version);
         }
         Event::EventSent { seq, instance, name, data } => {
             write_seq(w, *seq);
@@ -232,6 +233,7 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Event> {
             instance: read_instance(r)?,
             input: read_payload(r)?,
             detached: r.flag()?,
+            version: r.added(read_string)?.unwrap_or_default(),
         },
         TIMER_CREATED => Event::TimerCreated { seq: read_seq(r)?, fire_at: read_time(r)? },
         EVENT_SENT => {

@@ -48,7 +48,7 @@ impl Samples {
 
     /// Everything that this release can store.
     pub fn of_this_release() -> Self {
-        let since = [Event::ExecutionMigrated { version: VersionId([0xcd; 32]) }];
+        let since = [Event::ExecutionMigrated { version: VersionId([0xcd; 32]) }, sub_orchestration_created("2.0", false)];
         let events = happened(first_events().into_iter().chain(second_events()).chain(since).collect());
         let second = Self::of_the_second_release();
         let apps = second.apps.iter().cloned().map(|app| AppVersion { weight: 300, ..app });
@@ -76,6 +76,17 @@ fn happened(events: Vec<Event>) -> Vec<HistoryEvent> {
     events.into_iter().enumerate().map(|(number, event)| HistoryEvent { at: at(number as i64 * 3 % 7), event }).collect()
 }
 
+fn sub_orchestration_created(version: &str, detached: bool) -> Event {
+    Event::SubOrchestrationInstanceCreated {
+        seq: Seq(8),
+        name: name("Child"),
+        instance: id("child"),
+        input: "null".into(),
+        version: version.into(),
+        detached,
+    }
+}
+
 /// Every kind of event of the first release, with every choice that it offered.
 fn first_events() -> Vec<Event> {
     let failure = Failure::retriable("Timeout", "it took too long");
@@ -88,13 +99,7 @@ fn first_events() -> Vec<Event> {
         parent,
         start_at: None,
     };
-    let created = |detached| Event::SubOrchestrationInstanceCreated {
-        seq: Seq(8),
-        name: name("Child"),
-        instance: id("child"),
-        input: "null".into(),
-        detached,
-    };
+    let created = |detached| sub_orchestration_created("", detached);
     let completed = |outcome| Event::ExecutionCompleted { outcome };
     vec![
         Event::OrchestratorStarted,

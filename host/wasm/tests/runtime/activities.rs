@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use dacapo_core::{ActivityCall, Executor, Failure, FunctionName, InstanceId, Seq, VersionId};
+use dacapo_core::{ActivityCall, Failure, FunctionName, InstanceId, Seq, VersionId};
 use dacapo_wasm::PoolSize;
 
 use crate::guest::Guest;
@@ -21,7 +21,7 @@ pub async fn run(host: &Host, guest: &Guest) -> Result<String, Failure> {
 }
 
 pub async fn run_version(host: &Host, version: VersionId) -> Result<String, Failure> {
-    host.tenant.run_activity(version, call()).await.map(|output| output.to_string())
+    host.run_activity(version, call()).await.map(|output| output.to_string())
 }
 
 #[tokio::test]
@@ -66,10 +66,10 @@ async fn a_busy_activity_lets_others_run() {
     let (busy, quick) = (host.deploy(&Guest::activity("(call $loop_for_ever) (call $done)")), host.deploy(&Guest::default()));
     let begun = Instant::now();
     let quick = async {
-        host.tenant.run_activity(quick, call()).await.unwrap();
+        host.run_activity(quick, call()).await.unwrap();
         begun.elapsed()
     };
-    let (busy, quick) = tokio::join!(host.tenant.run_activity(busy, call()), quick);
+    let (busy, quick) = tokio::join!(host.run_activity(busy, call()), quick);
     assert_eq!(busy.unwrap_err().error_type, "Timeout");
     assert!(quick < Duration::from_millis(400), "{quick:?}");
 }
@@ -78,7 +78,7 @@ async fn a_busy_activity_lets_others_run() {
 async fn more_activities_than_places_wait() {
     let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 1, activities: 2 });
     let version = host.deploy(&Guest::activity("(call $spin (i32.const 5000000)) (call $done)"));
-    let calls: Vec<_> = (0..20).map(|_| tokio::spawn(host.tenant.run_activity(version, call()))).collect();
+    let calls: Vec<_> = (0..20).map(|_| tokio::spawn(host.run_activity(version, call()))).collect();
     for call in calls {
         assert_eq!(call.await.unwrap(), Ok("\"ok\"".into()));
     }
@@ -89,9 +89,9 @@ async fn an_activity_that_is_dropped_stops() {
     let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 1, activities: 1 });
     let (busy, quick) = (host.deploy(&Guest::activity("(call $loop_for_ever) (call $done)")), host.deploy(&Guest::default()));
     for _ in 0..3 {
-        let busy = host.tenant.run_activity(busy, call());
+        let busy = host.run_activity(busy, call());
         assert!(tokio::time::timeout(Duration::from_millis(20), busy).await.is_err());
-        assert_eq!(host.tenant.run_activity(quick, call()).await, Ok("\"ok\"".into()), "its place is free");
+        assert_eq!(host.run_activity(quick, call()).await, Ok("\"ok\"".into()), "its place is free");
     }
 }
 
@@ -99,7 +99,7 @@ async fn an_activity_that_is_dropped_stops() {
 async fn a_name_is_known_in_any_spelling_and_what_is_unknown_is_not_found() {
     let host = Host::new();
     let version = host.deploy(&Guest::activity("(call $ok (i32.const 3000) (i32.mul (local.get 1) (i32.const 1)))"));
-    let named = |name: &str| host.tenant.run_activity(version, ActivityCall { name: FunctionName::new(name).unwrap(), ..call() });
+    let named = |name: &str| host.run_activity(version, ActivityCall { name: FunctionName::new(name).unwrap(), ..call() });
     assert_eq!(named("WORK").await, Ok("\"ok\"".into()));
     for unknown in ["rest", "main"] {
         let failure = named(unknown).await.unwrap_err();
@@ -109,6 +109,6 @@ async fn a_name_is_known_in_any_spelling_and_what_is_unknown_is_not_found() {
 
 #[tokio::test]
 async fn a_version_that_is_nowhere_is_a_retriable_failure() {
-    let failure = Host::new().tenant.run_activity(VersionId([7; 32]), call()).await.unwrap_err();
+    let failure = Host::new().run_activity(VersionId([7; 32]), call()).await.unwrap_err();
     assert!(failure.retriable && failure.message.contains("cannot be read"), "{failure:?}");
 }

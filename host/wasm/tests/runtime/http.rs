@@ -8,6 +8,8 @@ use dacapo_wasm::{AllowList, HttpLimits, Secret};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::activities;
+use crate::guest::Guest;
 use crate::world::Host;
 
 /// Answers every request with these bytes, and hears what was sent.
@@ -74,6 +76,37 @@ async fn what_goes_over_the_connection_is_counted() {
     let request = server.heard().await.join("\r\n");
     assert_eq!(host.outbound.take(), (request.len() as u64, answer.len() as u64));
     assert_eq!(host.outbound.take(), (0, 0));
+}
+
+/// Sends a request from an activity that has no bindings for WASI's HTTP, and ends as that does.
+async fn send_from_activity(host: &Host, request: &str) -> Result<String, Failure> {
+    let guest = Guest {
+        imports: r#"(import "dacapo:guest/management@0.1.0" "send-http" (func $send (param i32 i32 i32)))"#,
+        ..Guest::activity("(call $send (local.get 2) (local.get 3) (i32.const 100)) (i32.const 100)")
+    };
+    let call = ActivityCall { input: request.into(), ..activities::call() };
+    host.run_activity(host.deploy(&guest), call).await.map(|output| output.to_string())
+}
+
+#[tokio::test]
+async fn an_activity_sends_requests_as_orchestrators_do() {
+    let mut server = Server::answering(ok("ETag: 7\r\n", "hello")).await;
+    let request = format!(r#"{{"method":"GET","uri":"http://{}/a?code=s3cret","headers":{{"X-One":"1"}}}}"#, server.authority);
+    let host = allowing(&server);
+    let response = send_from_activity(&host, &request).await.unwrap();
+    assert_eq!(response, r#"{"content":"hello","headers":{"content-length":"5","etag":"7"},"statusCode":200}"#);
+    let heard = server.heard().await;
+    assert_eq!(heard[0], "GET /a?code=s3cret HTTP/1.1");
+    assert!(heard.contains(&"x-one: 1".to_owned()), "{heard:?}");
+    let counted = host.outbound.take();
+    assert_eq!(counted.0, heard.join("\r\n").len() as u64, "it is billed");
+    // What it may not reach is a failure that it can handle.
+    let denied = send_from_activity(&Host::new(), &request).await.unwrap_err();
+    assert_eq!(denied.error_type, "HttpRequestFailed");
+    assert!(denied.message.contains("/a`: the operator does not allow requests to this host"), "{denied:?}");
+    assert!(!denied.message.contains("s3cret"), "{denied:?}");
+    let invalid = send_from_activity(&Host::new(), "7").await.unwrap_err();
+    assert_eq!(invalid.message, "the request of an HTTP call: it is not a JSON object");
 }
 
 /// A host that may reach the server.

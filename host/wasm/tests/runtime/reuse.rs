@@ -1,13 +1,15 @@
 //! Instances of activities that are used again, which only an operator can want.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dacapo_core::Executor as _;
+use dacapo_core::scripted::NoHub;
 use dacapo_wasm::{Account, PoolSize};
 
 use crate::activities::{call, run_version};
 use crate::guest::Guest;
 use crate::world::{Host, Setup};
-use dacapo_core::Executor;
 
 /// Counts the calls of its instance.
 const COUNT: &str = "(global.set $calls (i64.add (global.get $calls) (i64.const 1)))";
@@ -39,7 +41,7 @@ async fn never_across_versions_tenants_or_policies() {
     assert_eq!(run_version(&host, one).await.unwrap(), "1");
     assert_eq!(run_version(&host, other).await.unwrap(), "1");
     let tenant = host.runtime.tenant(Account::default(), host.policy());
-    assert_eq!(&*tenant.run_activity(one, call()).await.unwrap(), "1");
+    assert_eq!(&*tenant.run_activity(one, call(), Arc::new(NoHub)).await.unwrap(), "1");
     assert_eq!(run_version(&host, one).await.unwrap(), "2");
     host.tenant.set_policy(host.policy(), Default::default());
     assert_eq!(run_version(&host, one).await.unwrap(), "1");

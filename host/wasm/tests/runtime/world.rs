@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dacapo_core::execution::Limits;
+use dacapo_core::guest::ActivityFuture;
+use dacapo_core::scripted::NoHub;
 use dacapo_core::turn::{Live, Memory, Turn};
 use dacapo_core::{
-    Delivery, Event, ExecutionId, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message, Row, Seq, Timestamp,
-    VersionId,
+    ActivityCall, Delivery, Event, ExecutionId, Executor as _, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord,
+    Message, Row, Seq, Timestamp, VersionId,
 };
 use dacapo_wasm::{Account, BetweenSlices, Compiler, Config, GuestLimits, OutboundBytes, Policy, PoolSize, Runtime, Tenant};
 use tempfile::TempDir;
@@ -84,6 +86,11 @@ impl Host {
 
     pub fn deploy(&self, guest: &Guest) -> VersionId {
         self.runtime.prepare(&guest.module()).unwrap_or_else(|why| panic!("{why}")).version
+    }
+
+    /// The outcome of a call of an activity, to be.
+    pub fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
+        self.tenant.run_activity(version, call, Arc::new(NoHub))
     }
 
     /// Runs an orchestrator that never waits, and gives how it ended.

@@ -13,6 +13,8 @@ pub struct Case {
     /// Events that it waits for, raised one after the other once it has been started.
     events: Vec<(&'static str, Value)>,
     expected: Expected,
+    /// Lines that it logs, each once.
+    lines: &'static [&'static str],
 }
 
 enum Expected {
@@ -55,7 +57,10 @@ pub fn cases() -> Vec<Case> {
         case("misspelled", Value::Null)
             .gives_what(|output| output.as_str().is_some_and(|text| text.contains("no_such_activity"))),
         case("race", Value::Null).gives(json!("activity")),
-        case("notes", Value::Null).gives(Value::Null),
+        case("notes", Value::Null).logs(&["noted", "noted again"]).gives(Value::Null),
+        case("versions", Value::Null).gives(json!(["2.0", ""])),
+        case("dispatch", Value::Null).gives(json!(["ID:dispatched", "InstanceAlreadyExists"])),
+        case("fetch_in_activity", json!("http://SERVER/conformance-on")).gives(json!(200)),
     ]
 }
 
@@ -68,7 +73,7 @@ fn is_an_identity(output: &Value) -> bool {
 }
 
 fn case(function: &'static str, input: Value) -> Case {
-    Case { name: function, function, input, events: Vec::new(), expected: Expected::Output(Value::Null) }
+    Case { name: function, function, input, events: Vec::new(), expected: Expected::Output(Value::Null), lines: &[] }
 }
 
 impl Case {
@@ -89,6 +94,11 @@ impl Case {
 
     fn gives_what(mut self, holds: fn(&Value) -> bool) -> Self {
         self.expected = Expected::OutputThat(holds);
+        self
+    }
+
+    fn logs(mut self, lines: &'static [&'static str]) -> Self {
+        self.lines = lines;
         self
     }
 
@@ -139,6 +149,16 @@ impl Sight<'_> {
         assert!(output.to_string().contains(failure), "{}", told());
         let history = host.history(&self.id).unwrap();
         (status["customStatus"].clone(), comparable(self.case.function, history, &self.own_words()))
+    }
+
+    /// Whatever was replayed, each line was written once. A host that is killed may not have come to it.
+    pub fn expect_lines(&self, host: &Host, was_killed: bool) {
+        let least = if was_killed { 0 } else { 1 };
+        for line in self.case.lines {
+            let line = format!("{line} hub=\"TestHubName\" instance=\"{}\"", self.id);
+            let written = host.logged(&line, least);
+            assert!((least..=1).contains(&written), "{line}: {written} times\n{}", host.log());
+        }
     }
 
     fn filled(&self, template: &Value) -> Value {

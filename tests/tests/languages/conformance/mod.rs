@@ -32,6 +32,11 @@ fn javascript() {
 }
 
 #[test]
+fn javascript_on_starling_monkey() {
+    conforms("starlingmonkey");
+}
+
+#[test]
 fn typescript_with_async_and_await() {
     conforms("typescript");
 }
@@ -142,7 +147,9 @@ impl Bench {
         if way == Way::Killed {
             host.restart().unwrap();
         }
-        sights.iter().map(|sight| (sight.case.name, sight.end(&host))).collect()
+        let seen = sights.iter().map(|sight| (sight.case.name, sight.end(&host))).collect();
+        sights.iter().for_each(|sight| sight.expect_lines(&host, way == Way::Killed));
+        seen
     }
 
     fn host(&self, way: Way) -> Host {

@@ -1,0 +1,98 @@
+"""What a client is told of instances."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+
+class OrchestrationRuntimeStatus(enum.Enum):
+    """Where an instance stands."""
+
+    Running = "Running"
+    Completed = "Completed"
+    ContinuedAsNew = "ContinuedAsNew"
+    Failed = "Failed"
+    Canceled = "Canceled"
+    Terminated = "Terminated"
+    Pending = "Pending"
+    Suspended = "Suspended"
+
+
+class DurableOrchestrationStatus:
+    """The status of an instance. It is false if there is no such instance.
+
+    The parameters are the members of the host's answer; those that have no property become attributes.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        instanceId: str | None = None,
+        createdTime: str | None = None,
+        lastUpdatedTime: str | None = None,
+        input: Any = None,
+        output: Any = None,
+        runtimeStatus: str | None = None,
+        customStatus: Any = None,
+        history: list[Any] | None = None,
+        **others: Any,
+    ):
+        self.name = name
+        self.instance_id = instanceId
+        self.created_time = _moment(createdTime)
+        self.last_updated_time = _moment(lastUpdatedTime)
+        self.input_ = input
+        self.output = output
+        self.runtime_status = None if runtimeStatus is None else OrchestrationRuntimeStatus(runtimeStatus)
+        self.custom_status = customStatus
+        self.history = history
+        """The events of the execution, if `get_status` was asked for them."""
+        vars(self).update(others)
+
+    def __bool__(self) -> bool:
+        return self.created_time is not None
+
+    @classmethod
+    def from_json(cls, json_obj: dict[str, Any]) -> DurableOrchestrationStatus:
+        """The status that an answer of the host tells."""
+        return cls(**json_obj)
+
+    def to_json(self) -> dict[str, Any]:
+        """The status as the host's answer has it."""
+        return {
+            "name": self.name,
+            "instanceId": self.instance_id,
+            "createdTime": _text(self.created_time),
+            "lastUpdatedTime": _text(self.last_updated_time),
+            "input": self.input_,
+            "output": self.output,
+            "runtimeStatus": self.runtime_status and self.runtime_status.name,
+            "customStatus": self.custom_status,
+            "history": self.history,
+        }
+
+
+class PurgeHistoryResult:
+    """How many instances were purged."""
+
+    # Named as in the host's answer.
+    def __init__(self, instancesDeleted: int):
+        self.instances_deleted = instancesDeleted
+
+
+class EntityStateResponse:
+    """Whether there is an entity, and its state."""
+
+    def __init__(self, entity_exists: bool, entity_state: Any = None):
+        self.entity_exists = entity_exists
+        self.entity_state = entity_state
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,52 @@
+"""What the builder reads of an app before it runs the compiler."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+from build import BuildError, Requirement, read_requirements
+
+
+class Requirements(unittest.TestCase):
+    def read(self, **files):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                data = content if isinstance(content, bytes) else content.encode()
+                Path(folder, name.replace("_", ".")).write_bytes(data)
+            return read_requirements(Path(folder))
+
+    def test_lines_without_comments_and_what_the_sdk_provides(self):
+        text = "azure-functions\nAzure_Functions.Durable>=1.2 # df\n\nmoment==1.0  # dates\n-r more.txt\n"
+        read = self.read(requirements_txt=text, more_txt="one \\\n  >=1\ntwo \\")
+        self.assertEqual(
+            read,
+            [
+                Requirement("moment==1.0", "requirements.txt, line 4"),
+                Requirement("one   >=1", "more.txt, line 2"),
+                Requirement("two", "more.txt, line 4"),
+            ],
+        )
+
+    def test_what_powershell_writes(self):
+        for encoding in ("utf-16", "utf-8-sig"):
+            (read,) = self.read(requirements_txt="moment\r\n".encode(encoding))
+            self.assertEqual(read.text, "moment")
+
+    def test_a_pyproject(self):
+        read = self.read(pyproject_toml='[project]\ndependencies = ["dacapo", "moment"]\n')
+        self.assertEqual(read, [Requirement("moment", "pyproject.toml")])
+
+    def test_what_cannot_be_read_is_named(self):
+        for files, words in (
+            ({"requirements_txt": b"\xff\xff"}, "requirements.txt is not UTF-8"),
+            ({"requirements_txt": "-r other.txt"}, "other.txt cannot be read"),
+            ({"pyproject_toml": "[project"}, "pyproject.toml is not TOML"),
+            ({"pyproject_toml": "project = 3"}, "must be a list of texts"),
+            ({"pyproject_toml": "[project]\ndependencies = 'moment'"}, "must be a list of texts"),
+        ):
+            with self.subTest(words), self.assertRaisesRegex(BuildError, words):
+                self.read(**files)
+
+
+if __name__ == "__main__":
+    unittest.main()
