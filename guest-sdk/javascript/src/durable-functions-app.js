@@ -12,7 +12,7 @@ export { setExceptionPropertiesProvider } from "./failure.js";
 /** @returns the form in which orchestrators call it: `yield myOrchestration(input)` */
 export function orchestration(functionName, handlerOrOptions) {
   const handler = handlerOf(functionName, handlerOrOptions);
-  register("orchestrator", functionName, (run, input) => runHandler(run, handler, new OrchestrationContext(run, functionName, input)));
+  register("orchestrator", functionName, (run, input) => runHandler(run, handler, new OrchestrationContext(run, functionName, input)), handler);
   return (input, instanceId) =>
     requireActions(`'${functionName}'`).prepareSubOrchestrator(functionName, input, { instanceId });
 }
@@ -20,7 +20,7 @@ export function orchestration(functionName, handlerOrOptions) {
 /** @returns the form in which orchestrators call it: `yield myActivity(input)`, `yield myActivity(input).withRetry(options)` */
 export function activity(functionName, handlerOrOptions) {
   const handler = handlerOf(functionName, handlerOrOptions);
-  register("activity", functionName, (call) => handler(inputFromJson(call.input), activityContext(call, handlerOrOptions)));
+  register("activity", functionName, (call) => handler(inputFromJson(call.input), activityContext(call, handlerOrOptions)), handler);
   return (input) => requireActions(`'${functionName}'`).prepareActivity(functionName, input);
 }
 
@@ -30,7 +30,7 @@ export function entity(functionName, handlerOrOptions) {
     const context = new InvocationContext({ functionName, invocationId: df.entityId.toString() });
     context.df = df;
     return handler(context);
-  });
+  }, handler);
 }
 
 function handlerOf(name, handlerOrOptions) {

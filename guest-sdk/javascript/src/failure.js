@@ -3,7 +3,7 @@
  * failures of others become errors.
  */
 
-import { originalStack } from "./stack.js";
+import { originalStack, placeOf } from "./stack.js";
 
 /** Chains of causes are cut here; a cycle ends earlier. */
 const CAUSES_MAX = 16;
@@ -50,12 +50,13 @@ export function errorOfFailure(failure, taskName, taskId) {
   return error;
 }
 
-export function failureOfError(error) {
+/** @param body the function of the app that failed: it is named where no line of the app threw the error */
+export function failureOfError(error, body) {
   // What is thrown may be anything, and reading it may throw.
   return failureOfTask.get(error) ?? {
     errorType: safely(() => errorType(error)) ?? "Error",
     message: safely(() => messageOf(error)) ?? "what was thrown has no text",
-    details: safely(() => details(error)) ?? null,
+    details: safely(() => details(error)) ?? safely(() => placeOf(body)) ?? null,
     retriable: safely(() => !(error?.retriable === false || error?.isNonRetriable === true)) ?? true,
   };
 }

@@ -14,7 +14,7 @@ import { DurableEntityContext, EntityScope } from "./entity.js";
 import { failureOfError } from "./failure.js";
 import { toJson } from "./json.js";
 import { runAsync } from "./promise.js";
-import { findHandler, registeredFunctions, registeredTriggers } from "./registry.js";
+import { findBody, findHandler, registeredFunctions, registeredTriggers } from "./registry.js";
 import "./globals/index.js";
 
 const { imports } = globalThis.__dacapo;
@@ -44,7 +44,7 @@ export function runOrchestrator(name, input) {
     const output = runInScope(run, findHandler("orchestrator", name), run, input);
     return toJson(output, `the output of '${name}'`, "InvalidOutput");
   } catch (error) {
-    throw failureOfError(error);
+    throw failureOfError(error, findBody(name));
   }
 }
 
@@ -53,7 +53,7 @@ export function runActivity(call) {
     const output = runInScope(new ActivityScope(imports, call), findHandler("activity", call.name), call);
     return toJson(output, `the output of '${call.name}'`, "InvalidOutput");
   } catch (error) {
-    throw failureOfError(error);
+    throw failureOfError(error, findBody(call.name));
   }
 }
 
@@ -63,6 +63,6 @@ export function runEntityOperation(operation) {
     runInScope(new EntityScope(imports.orchestration), findHandler("entity", operation.entity.name), context);
     return context.outcome();
   } catch (error) {
-    throw failureOfError(error);
+    throw failureOfError(error, findBody(operation.entity.name));
   }
 }

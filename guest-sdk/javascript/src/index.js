@@ -30,14 +30,14 @@ export { DurableError, TaskFailedError } from "./failure.js";
 /** Defines an orchestrator: `async (context, input) => output`, or a generator function. */
 export function orchestrator(name, handler) {
   requireHandler(name, handler);
-  register("orchestrator", name, (run, input) => runHandler(run, handler, new OrchestratorContext(run.actions), inputFromJson(input)));
+  register("orchestrator", name, (run, input) => runHandler(run, handler, new OrchestratorContext(run.actions), inputFromJson(input)), handler);
   return Object.freeze({ kind: "orchestrator", name, handler });
 }
 
 /** Defines an activity: `(input, context) => output`, `async` or not. */
 export function activity(name, handler) {
   requireHandler(name, handler);
-  register("activity", name, (call) => handler(inputFromJson(call.input), new ActivityContext(call)));
+  register("activity", name, (call) => handler(inputFromJson(call.input), new ActivityContext(call)), handler);
   return Object.freeze({ kind: "activity", name, handler });
 }
 

@@ -14,8 +14,9 @@ const NAME = /^[^\s\x00-\x1f\x7f-\x9f]{1,128}$/;
 /**
  * @param kind `orchestrator`, `activity` or `entity`
  * @param handler what `guest.js` calls, by kind: `(run, input)`, `(call)`, `(context)`
+ * @param body the function of the app that it leads to
  */
-export function register(kind, name, handler) {
+export function register(kind, name, handler, body) {
   if (typeof name !== "string" || !NAME.test(name)) {
     throw new TypeError(`'${name}' cannot be the name of an ${kind}: it needs 1 to 128 characters, none of them white space.`);
   }
@@ -23,7 +24,7 @@ export function register(kind, name, handler) {
   if (known) {
     throw new Error(`The ${kind} '${name}' has the name of the ${known.kind} '${known.name}': names are unique, ignoring case.`);
   }
-  functions.set(name.toLowerCase(), { kind, name, handler });
+  functions.set(name.toLowerCase(), { kind, name, handler, body });
 }
 
 export function registerTrigger(name, type) {
@@ -39,6 +40,11 @@ export function registeredFunctions() {
 
 export function registeredTriggers() {
   return [...ignoredTriggers];
+}
+
+/** The function of the app, for errors. */
+export function findBody(name) {
+  return functions.get(name.toLowerCase())?.body;
 }
 
 export function findHandler(kind, name) {

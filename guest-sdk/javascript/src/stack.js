@@ -21,6 +21,13 @@ export function originalStack(error) {
   return originals.map((frame) => frame.trimEnd()).join("\n");
 }
 
+/** Where a function begins, as a frame; nothing where the engine does not tell. QuickJS does. */
+export function placeOf(body) {
+  const map = globalThis.__dacapo?.sourceMap;
+  const position = map && body?.lineNumber && originalPosition(map, body.lineNumber, body.columnNumber);
+  return position ? `    at ${body.name || "<anonymous>"} (${position})` : null;
+}
+
 function originalFrame(frame, map) {
   const [, name, otherName, line, column] = BUNDLE_FRAME.exec(frame.trimEnd()) ?? [];
   const position = line && originalPosition(map, Number(line), Number(column));

@@ -8,7 +8,7 @@ import { findApp } from "../builder/app.mjs";
 import { RUN_FILES, withOwnAsync, withPlainNames } from "../builder/bundle.mjs";
 import { loadOnce } from "../builder/load.mjs";
 import { compactSourceMap } from "../builder/source-map.mjs";
-import { originalStack } from "../src/stack.js";
+import { originalStack, placeOf } from "../src/stack.js";
 
 /** The entries of an app with these files, or the message of what is wrong with it. */
 async function entriesOf(files) {
@@ -57,6 +57,8 @@ test("stacks name the user's files", () => {
   try {
     const stack = ["    at f (<input>:1:2)", "    at step (<input>:1:9)", "g@outer.js line 4 > eval:2:1", "    at dacapo-bundle.js:2:5", "    at runOrchestrator (/outer.js:7:1)"];
     assert.equal(originalStack({ stack: stack.join("\n") }), ["    at f (app.js:3)", "    at g (app.js:7)", "    at <anonymous> (app.js:7)"].join("\n"));
+    assert.equal(placeOf({ name: "order", lineNumber: 2, columnNumber: 5 }), "    at order (app.js:7)");
+    assert.equal(placeOf(() => {}), null, "not every engine tells");
   } finally {
     delete globalThis.__dacapo;
   }
