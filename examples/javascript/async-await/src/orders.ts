@@ -84,6 +84,13 @@ export const orders = orchestrator("orders", async (ctx, list: Order[]) => {
   return results;
 });
 
+const place = activity("place", (list: Order[], context) =>
+  Promise.all(list.map((each) => context.startOrchestration(order, each, { instanceId: `order-${each.customer}` }))),
+);
+
+/** The orders go on by themselves; this one only knows where to find them. */
+export const checkout = orchestrator("checkout", (ctx, list: Order[]) => ctx.callActivity(place, list));
+
 /** The fastest answer wins; the others are not waited for. */
 export const fastest = orchestrator("fastest", async (ctx, items: string[]) => {
   const { index, task } = await ctx.any(items.map((item) => ctx.callActivity(priceOf, item)));
