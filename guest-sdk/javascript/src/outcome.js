@@ -10,11 +10,11 @@ export class Outcome {
   #state = OPEN;
   #value;
 
-  /** That of a call. A function may give its outcome itself. */
+  /** That of a call. A function may give its outcome itself, which begins then. */
   static of(body, ...args) {
     try {
       const result = body(...args);
-      return result instanceof Outcome ? result : new Outcome().follow(result);
+      return result instanceof Outcome ? result.begin() : new Outcome().follow(result);
     } catch (error) {
       return new Outcome().fail(error);
     }

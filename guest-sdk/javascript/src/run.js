@@ -160,7 +160,11 @@ class Drive extends Outcome {
   constructor(generator) {
     super();
     this.#generator = generator;
+  }
+
+  begin() {
     this.settled(null);
+    return this;
   }
 
   /** The task that was yielded last has settled; at the beginning there is none. */
