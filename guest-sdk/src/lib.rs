@@ -272,6 +272,13 @@ pub use task::{ActivityCall, EventWait, EventWithTimeout, SubOrchestratorCall, T
 pub use timestamp::{ParseTimestampError, Timestamp};
 pub use when::{when_all, when_any};
 
+/// The standard library's allocator lets memory grow for its first allocation. Instances live so short that this costs nearly
+/// as much as all else that they do: the host has the kernel make it accessible, and inaccessible again. This allocator first
+/// takes what lies behind the data of the module, where `dacapo build` has the linker leave room.
+#[cfg(all(feature = "allocator", target_family = "wasm"))]
+#[global_allocator]
+static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// What nearly every app needs: `use dacapo_sdk::prelude::*;`
 ///
 /// ```

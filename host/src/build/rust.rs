@@ -72,10 +72,15 @@ impl Toolchain {
                     .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
             }
         }
-        command.args(["--target", TARGET]);
+        command.args(["--target", TARGET, "--config"]);
+        command.arg(format!("target.{TARGET}.rustflags=['-Clink-arg=--initial-heap={INITIAL_HEAP_BYTES}']"));
         command
     }
 }
+
+/// Memory behind the data of a module, in which its allocator begins: enough for most instances, so that they need not let it
+/// grow. What is not written to takes no memory of the host.
+const INITIAL_HEAP_BYTES: u32 = 256 << 10;
 
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
