@@ -1,9 +1,10 @@
 /** The tools that a build needs, at pinned versions, in a folder of their own. */
 
 import { execFile } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
@@ -29,12 +30,12 @@ export async function openTools(folder, engine) {
   if (!ENGINE_NAMES.includes(engine)) {
     throw new BuildError(`'${engine}' is not an engine: there are ${ENGINE_NAMES.join(" and ")}.`);
   }
-  const packages = { ...ESBUILD, ...ENGINES[engine] };
-  if (!(await areInstalled(folder, packages))) {
-    await install(folder, packages);
+  const packages = Object.entries({ ...ESBUILD, ...ENGINES[engine] });
+  const installed = join(folder, packages.map(([name, version]) => `${basename(name)}-${version}`).join("-"));
+  if (!existsSync(installed)) {
+    await install(installed, packages.map(([name, version]) => `${name}@${version}`));
   }
-  await writeIfMissing(join(folder, LOADER), "export const load = (name) => import(name);\n");
-  const { load } = await import(pathToFileURL(join(folder, LOADER)));
+  const { load } = await import(pathToFileURL(join(installed, LOADER)));
   const [engineName] = Object.keys(ENGINES[engine]);
   return { esbuild: (await load("esbuild")).default, componentize: (await load(engineName)).componentize };
 }
@@ -42,21 +43,25 @@ export async function openTools(folder, engine) {
 /** Names of packages are resolved from where they are named: so a module in the tools folder loads them. */
 const LOADER = "load.mjs";
 
-async function areInstalled(folder, packages) {
-  for (const [name, version] of Object.entries(packages)) {
-    const installed = await readFile(join(folder, "node_modules", name, "package.json"), "utf8").catch(() => "{}");
-    if (JSON.parse(installed).version !== version) {
-      return false;
+/** Only a whole folder gets the name. Of two builds at once, one finds that the other was faster. */
+async function install(folder, packages) {
+  console.error(`installing the build tools ${packages.join(" and ")} in ${folder}`);
+  await mkdir(dirname(folder), { recursive: true });
+  const unfinished = await mkdtemp(join(dirname(folder), ".unfinished-"));
+  try {
+    await writeFile(join(unfinished, "package.json"), '{ "private": true }\n');
+    await writeFile(join(unfinished, LOADER), "export const load = (name) => import(name);\n");
+    await npmInstall(unfinished, packages);
+    await rename(unfinished, folder);
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true });
+    if (!existsSync(folder)) {
+      throw error;
     }
   }
-  return true;
 }
 
-async function install(folder, versions) {
-  const packages = Object.entries(versions).map(([name, version]) => `${name}@${version}`);
-  console.error(`installing the build tools ${packages.join(" and ")} in ${folder}`);
-  await mkdir(folder, { recursive: true });
-  await writeIfMissing(join(folder, "package.json"), '{ "private": true }\n');
+async function npmInstall(folder, packages) {
   const npm = process.platform === "win32" ? "npm.cmd" : "npm";
   try {
     await promisify(execFile)(npm, ["install", "--prefix", folder, "--no-audit", "--no-fund", "--save-exact", ...packages], {
@@ -66,12 +71,4 @@ async function install(folder, versions) {
     const reason = error.code === "ENOENT" ? "npm was not found: it comes with Node.js" : error.stderr || error.message;
     throw new BuildError(`the build tools could not be installed in ${folder}: ${reason}`);
   }
-}
-
-async function writeIfMissing(path, text) {
-  await writeFile(path, text, { flag: "wx" }).catch((error) => {
-    if (error.code !== "EEXIST") {
-      throw error;
-    }
-  });
 }
