@@ -85,7 +85,8 @@ pub fn createTimer(fire_at: f64) Task(void) {
 }
 
 pub fn waitForExternalEvent(comptime T: type, name: []const u8) Task(T) {
-    return .{ .handle = host.@"wait-for-external-event"(name.ptr, name.len) };
+    const event = wellFormed(name);
+    return .{ .handle = host.@"wait-for-external-event"(event.ptr, event.len) };
 }
 
 /// The current time: that of the turn, the same again on replay.
@@ -106,7 +107,7 @@ pub const Level = enum(u32) { trace, debug, info, warn, err };
 
 /// Writes a line to the host's log: from an orchestrator once, not once per replay.
 pub fn log(level: Level, comptime format: []const u8, arguments: anytype) void {
-    const line = std.fmt.allocPrint(allocator, format, arguments) catch return;
+    const line = wellFormed(std.fmt.allocPrint(allocator, format, arguments) catch return);
     host.log(@backingInt(level), line.ptr, line.len);
 }
 
@@ -205,7 +206,14 @@ fn stringify(value: anytype) []const u8 {
     return std.json.Stringify.valueAlloc(allocator, value, .{}) catch outOfMemory();
 }
 
-fn schedule(name: []const u8, input: []const u8, retry: ?RetryPolicy) Handle {
+/// What is no UTF-8 would end the guest: it becomes U+FFFD.
+fn wellFormed(text: []const u8) []const u8 {
+    if (std.unicode.utf8ValidateSlice(text)) return text;
+    return std.fmt.allocPrint(allocator, "{f}", .{std.unicode.fmtUtf8(text)}) catch outOfMemory();
+}
+
+fn schedule(called: []const u8, input: []const u8, retry: ?RetryPolicy) Handle {
+    const name = wellFormed(called);
     const policy = retry orelse RetryPolicy{ .max_attempts = 1, .first_interval = 0 };
     const types = allocator.alloc(Slice(u8), policy.non_retriable_error_types.len) catch outOfMemory();
     for (types, policy.non_retriable_error_types) |*to, from| to.* = .of(from);
@@ -262,9 +270,9 @@ const LoweredFailure = extern struct {
 
     fn of(why: Failure) LoweredFailure {
         return .{
-            .error_type = .of(why.error_type),
-            .message = .of(why.message),
-            .details = .{ .is_some = why.details != null, .value = .of(why.details orelse "") },
+            .error_type = .of(wellFormed(why.error_type)),
+            .message = .of(wellFormed(why.message)),
+            .details = .{ .is_some = why.details != null, .value = .of(wellFormed(why.details orelse "")) },
             .retriable = why.retriable,
         };
     }

@@ -92,8 +92,35 @@ static const char *copy(const char *at, size_t length) {
 
 /* --- Texts and failures across the border --- */
 
+/* The bytes of the character that begins here, or 0 if it is no UTF-8. */
+static size_t character_bytes(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    if (at[0] < 0x80) return 1;
+    if (at[0] < 0xc2 || at[0] > 0xf4) return 0;
+    size_t bytes = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    for (size_t i = 1; i < bytes; i++) {
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    }
+    /* Longer than need be, half a surrogate pair, beyond Unicode. */
+    bool is_wrong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
+                    (at[0] == 0xf4 && at[1] > 0x8f);
+    return is_wrong ? 0 : bytes;
+}
+
+/* What is no UTF-8 would end the guest: each byte of it becomes U+FFFD. */
 static dacapo_text text_of(const char *text) {
-    return (dacapo_text){text, strlen(text)};
+    const char *from = text;
+    while (*from && character_bytes(from)) from += character_bytes(from);
+    if (!*from) return (dacapo_text){text, (size_t)(from - text)};
+    char *repaired = dacapo_alloc(3 * strlen(text) + 1), *to = repaired;
+    for (from = text; *from;) {
+        size_t bytes = character_bytes(from);
+        memcpy(to, bytes ? from : "\xef\xbf\xbd", bytes ? bytes : 3);
+        to += bytes ? bytes : 3;
+        from += bytes ? bytes : 1;
+    }
+    *to = 0;
+    return (dacapo_text){repaired, (size_t)(to - repaired)};
 }
 
 static dacapo_text payload_of(const char *json) {
@@ -233,11 +260,11 @@ static dacapo_abi_retry retry_of(const dacapo_retry_policy *policy) {
 }
 
 dacapo_task dacapo_call_activity(const char *name, const char *input, const dacapo_retry_policy *policy) {
-    dacapo_text given = payload_of(input);
+    dacapo_text called = text_of(name), given = payload_of(input);
     dacapo_abi_retry retry = retry_of(policy);
     const dacapo_abi_retry_policy *p = &retry.policy;
     return (dacapo_task){dacapo_host_call_activity(
-        name, strlen(name), given.at, given.length, retry.is_some, p->max_attempts, p->first_interval, p->backoff,
+        called.at, called.length, given.at, given.length, retry.is_some, p->max_attempts, p->first_interval, p->backoff,
         p->max_interval.is_some, p->max_interval.number, p->timeout.is_some, p->timeout.number, p->not_retriable,
         p->not_retriable_count)};
 }
@@ -265,19 +292,20 @@ dacapo_task dacapo_create_timer_at(double fire_at) {
 }
 
 dacapo_task dacapo_wait_for_external_event(const char *name) {
-    return (dacapo_task){dacapo_host_wait_for_external_event(name, strlen(name))};
+    dacapo_text event = text_of(name);
+    return (dacapo_task){dacapo_host_wait_for_external_event(event.at, event.length)};
 }
 
 dacapo_task dacapo_call_entity(dacapo_entity_id entity, const char *operation, const char *input) {
-    dacapo_text given = payload_of(input);
-    return (dacapo_task){dacapo_host_call_entity(entity.name, strlen(entity.name), entity.key, strlen(entity.key), operation,
-                                                 strlen(operation), given.at, given.length)};
+    dacapo_text name = text_of(entity.name), key = text_of(entity.key), asked = text_of(operation), given = payload_of(input);
+    return (dacapo_task){dacapo_host_call_entity(name.at, name.length, key.at, key.length, asked.at, asked.length, given.at,
+                                                 given.length)};
 }
 
 static void signal_entity(dacapo_entity_id entity, const char *operation, const char *input, dacapo_optional_number deliver_at) {
-    dacapo_text given = payload_of(input);
-    dacapo_host_signal_entity(entity.name, strlen(entity.name), entity.key, strlen(entity.key), operation, strlen(operation),
-                              given.at, given.length, deliver_at.is_some, deliver_at.number);
+    dacapo_text name = text_of(entity.name), key = text_of(entity.key), asked = text_of(operation), given = payload_of(input);
+    dacapo_host_signal_entity(name.at, name.length, key.at, key.length, asked.at, asked.length, given.at, given.length,
+                              deliver_at.is_some, deliver_at.number);
 }
 
 void dacapo_signal_entity(dacapo_entity_id entity, const char *operation, const char *input) {
@@ -301,7 +329,8 @@ bool dacapo_unlock_entities(void) {
 }
 
 dacapo_task dacapo_call_http(const char *request) {
-    return (dacapo_task){dacapo_host_call_http(request, strlen(request))};
+    dacapo_text sent = text_of(request);
+    return (dacapo_task){dacapo_host_call_http(sent.at, sent.length)};
 }
 
 void dacapo_continue_as_new(const char *input) {
@@ -315,15 +344,15 @@ void dacapo_set_custom_status(const char *status) {
 }
 
 const char *dacapo_start_orchestration(const char *name, const char *input, const char *instance_id) {
-    dacapo_text given = payload_of(input), started;
+    dacapo_text called = text_of(name), given = payload_of(input), started;
     dacapo_optional_text id = optional_text_of(instance_id);
-    dacapo_host_start_orchestration(name, strlen(name), given.at, given.length, id.is_some, id.text.at, id.text.length, &started);
+    dacapo_host_start_orchestration(called.at, called.length, given.at, given.length, id.is_some, id.text.at, id.text.length, &started);
     return text_from(started);
 }
 
 void dacapo_send_event(const char *instance_id, const char *name, const char *data) {
-    dacapo_text given = payload_of(data);
-    dacapo_host_send_event(instance_id, strlen(instance_id), name, strlen(name), given.at, given.length);
+    dacapo_text id = text_of(instance_id), event = text_of(name), given = payload_of(data);
+    dacapo_host_send_event(id.at, id.length, event.at, event.length, given.at, given.length);
 }
 
 const dacapo_parent *dacapo_parent_instance(void) {
@@ -379,30 +408,32 @@ void dacapo_random_bytes(void *buffer, size_t length) {
 }
 
 const char *dacapo_links(const char *instance_id) {
-    dacapo_text links;
-    dacapo_host_links(instance_id, strlen(instance_id), &links);
+    dacapo_text id = text_of(instance_id), links;
+    dacapo_host_links(id.at, id.length, &links);
     return text_from(links);
 }
 
 dacapo_outcome dacapo_activity_start_orchestration(const char *name, const char *input, const char *instance_id,
                                                    const char *version) {
-    dacapo_text given = payload_of(input);
+    dacapo_text called = text_of(name), given = payload_of(input);
     dacapo_optional_text id = optional_text_of(instance_id), asked = optional_text_of(version);
     dacapo_abi_result started;
-    dacapo_host_start_from_activity(name, strlen(name), given.at, given.length, id.is_some, id.text.at, id.text.length,
+    dacapo_host_start_from_activity(called.at, called.length, given.at, given.length, id.is_some, id.text.at, id.text.length,
                                     asked.is_some, asked.text.at, asked.text.length, &started);
     dacapo_outcome outcome = outcome_from(&started);
     return outcome.failure ? outcome : dacapo_ok(dacapo_json_string(outcome.output));
 }
 
 dacapo_outcome dacapo_send_http(const char *request) {
+    dacapo_text sent = text_of(request);
     dacapo_abi_result response;
-    dacapo_host_send_http(request, strlen(request), &response);
+    dacapo_host_send_http(sent.at, sent.length, &response);
     return outcome_from(&response);
 }
 
 void dacapo_log(dacapo_level level, const char *message) {
-    dacapo_host_log((int32_t)level, message, strlen(message));
+    dacapo_text line = text_of(message);
+    dacapo_host_log((int32_t)level, line.at, line.length);
 }
 
 void dacapo_panic(const char *file, int line, const char *message) {
@@ -549,11 +580,12 @@ static const char *unescape(const char *at, char **to) {
     at += 5;
     if (code >= 0xd800 && code < 0xdc00 && at[0] == '\\' && at[1] == 'u') {
         long low = hexadecimal(at + 2);
-        if (low < 0xdc00 || low > 0xdfff) return NULL;
-        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-        at += 6;
+        if (low >= 0xdc00 && low <= 0xdfff) {
+            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+            at += 6;
+        }
     }
-    if (code >= 0xd800 && code < 0xe000) return NULL;
+    if (code >= 0xd800 && code < 0xe000) code = 0xfffd;
     *to = put_utf8(*to, code);
     return at;
 }

@@ -183,7 +183,8 @@ dacapo_task dacapo_call_sub_orchestrator_with_version(const char *name, const ch
 dacapo_task dacapo_create_timer(double milliseconds);
 dacapo_task dacapo_create_timer_at(double fire_at);
 
-/* Waits for the next unread event of that name (compared ignoring case). Events that came earlier were kept. */
+/* Waits for the next unread event of that name (compared ignoring case). Events that came earlier were kept. An event goes to a
+ * task that is waited for, of several to the one that was made first: one that lost a race takes none. */
 dacapo_task dacapo_wait_for_external_event(const char *name);
 
 /* Schedules an operation of an entity, which is made if it does not exist. */

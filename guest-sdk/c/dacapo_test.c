@@ -143,6 +143,8 @@ typedef struct task {
     bool is_timer;
     const char *waits_for; /* the name of an event, or NULL */
     event *event;          /* that it got */
+    bool is_taken;         /* the event stays with it */
+    double made;
 } task;
 
 static struct {
@@ -316,7 +318,47 @@ static int32_t call(const char *action, const char *name, const char *input, con
 
 /* --- Waiting --- */
 
+static bool is_same_name(const char *a, const char *b) {
+    while (*a && tolower((unsigned char)*a) == tolower((unsigned char)*b)) a++, b++;
+    return *a == *b;
+}
+
+/* Gives a wait the first unread event of its name, or nothing if there is none. */
+static void give(task *wait) {
+    for (event *one = play.script ? play.script->events : NULL; one && !wait->event; one = one->next) {
+        if (one->is_taken || !is_same_name(wait->waits_for, one->name)) continue;
+        one->is_taken = true;
+        wait->event = one;
+        wait->due = fmax(one->at, wait->made);
+        wait->outcome = dacapo_ok(one->data);
+    }
+}
+
+static void put_back(task *wait) {
+    if (!wait->event) return;
+    wait->event->is_taken = false;
+    wait->event = NULL;
+    wait->due = INFINITY;
+    wait->is_done = false;
+}
+
+/* Gives events to the waits that are asked for, the one that was made first first; before that it takes what others were given
+ * and did not take. */
+static void deliver(const int32_t *asked, size_t count) {
+    for (size_t i = 0; i < play.task_count; i++) {
+        bool is_asked = false;
+        for (size_t j = 0; j < count; j++) is_asked |= (size_t)asked[j] == i;
+        if (!is_asked && !play.tasks[i].is_taken) put_back(&play.tasks[i]);
+    }
+    for (size_t i = 0; i < play.task_count; i++) {
+        bool is_asked = false;
+        for (size_t j = 0; j < count; j++) is_asked |= (size_t)asked[j] == i;
+        if (is_asked && play.tasks[i].waits_for) give(&play.tasks[i]);
+    }
+}
+
 void dacapo_host_wait(const int32_t *handles, size_t count, dacapo_abi_indexes *completed) {
+    deliver(handles, count);
     double soonest = INFINITY;
     const char *waiting = "";
     for (size_t i = 0; i < count; i++) {
@@ -338,44 +380,31 @@ void dacapo_host_wait(const int32_t *handles, size_t count, dacapo_abi_indexes *
         }
         indexes[place] = i;
     }
+    play.tasks[handles[indexes[0]]].is_taken = true;
     *completed = (dacapo_abi_indexes){indexes, done};
 }
 
 void dacapo_host_outcome(int32_t handle, dacapo_abi_outcome *told) {
-    const task *one = &play.tasks[handle];
+    task *one = &play.tasks[handle];
+    if (one->waits_for && !one->event) {
+        give(one);
+        one->is_done = one->due <= play.now;
+        if (!one->is_done) put_back(one);
+    }
+    one->is_taken |= one->is_done;
     *told = (dacapo_abi_outcome){.is_some = one->is_done};
     if (one->is_done) told->result = result_of(one->outcome);
-}
-
-static bool is_same_name(const char *a, const char *b) {
-    while (*a && tolower((unsigned char)*a) == tolower((unsigned char)*b)) a++, b++;
-    return *a == *b;
-}
-
-/* Gives each unread event to the first wait of its name that has none. */
-static void deliver(void) {
-    for (event *one = play.script ? play.script->events : NULL; one; one = one->next) {
-        for (size_t i = 0; i < play.task_count && !one->is_taken; i++) {
-            task *wait = &play.tasks[i];
-            if (!wait->waits_for || wait->event || !is_same_name(wait->waits_for, one->name)) continue;
-            one->is_taken = true;
-            wait->event = one;
-            wait->due = one->at;
-            wait->outcome = dacapo_ok(one->data);
-        }
-    }
 }
 
 bool dacapo_host_cancel(int32_t handle) {
     task *one = &play.tasks[handle];
     if (one->is_done || (!one->is_timer && !one->waits_for)) return false;
     act(dacapo_format("cancel %s", one->action));
-    if (one->event) one->event->is_taken = false; /* It is for the next wait. */
+    put_back(one); /* It is for the next wait. */
     one->waits_for = NULL;
     one->is_done = true;
     one->due = play.now;
     one->outcome = dacapo_fail((dacapo_failure){.type = "Canceled", .message = "the task was canceled"});
-    deliver();
     return true;
 }
 
@@ -437,9 +466,7 @@ int32_t dacapo_host_create_timer(double fire_at) {
 int32_t dacapo_host_wait_for_external_event(const char *name, size_t length) {
     (void)length;
     const char *action = act(dacapo_format("wait-for-external-event %s", name));
-    int32_t handle = schedule((task){.action = action, .due = INFINITY, .waits_for = name});
-    deliver();
-    return handle;
+    return schedule((task){.action = action, .due = INFINITY, .waits_for = name, .made = play.now});
 }
 
 int32_t dacapo_host_lock_entities(const dacapo_abi_entity_id *entities, size_t count) {

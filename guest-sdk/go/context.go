@@ -63,10 +63,12 @@ func CallSubOrchestrator[R any](ctx *Context, name string, input any, options ..
 }
 
 // WaitForExternalEvent waits for the next unread event of that name (compared ignoring case). Events that came earlier
-// were kept. [Task.AwaitFor] bounds the wait.
+// were kept. An event goes to a task that is awaited, of several to the one that was made first: one that lost a race
+// takes none. [Task.AwaitFor] bounds the wait.
 func WaitForExternalEvent[R any](ctx *Context, name string) *Task[R] {
-	task := ctx.host.WaitForExternalEvent(name)
-	return scheduled[R](ctx, task, failureInvalidEventData, "the data of the event `"+name+"`")
+	task := scheduled[R](ctx, ctx.host.WaitForExternalEvent(name), failureInvalidEventData, "the data of the event `"+name+"`")
+	task.pending.event = true
+	return task
 }
 
 // CreateTimer schedules a timer. Any duration is fine, years too.

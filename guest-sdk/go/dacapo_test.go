@@ -93,6 +93,33 @@ func TestAWaitThatTimesOutLeavesTheEventForTheNext(t *testing.T) {
 	}
 }
 
+// Waits that lose are left as they are. One event comes while the flow waits for something else.
+func TestAWaitThatLostTakesNoEvent(t *testing.T) {
+	name := orchestrator(t, func(ctx *dacapo.Context, _ any) ([]string, error) {
+		var rounds []string
+		for range 4 {
+			event := dacapo.WaitForExternalEvent[string](ctx, "Go")
+			if ctx.Any(event, ctx.CreateTimer(time.Minute)) == 1 {
+				rounds = append(rounds, "late")
+				if err := ctx.Sleep(time.Minute); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			data, err := event.Await()
+			if err != nil {
+				return nil, err
+			}
+			rounds = append(rounds, data)
+		}
+		return rounds, nil
+	})
+	script := dacapotest.NewScript()
+	script.Event("Go", "while it slept", 90*time.Second)
+	script.Event("Go", "in its round", 150*time.Second)
+	expect(t, script.Run(t, name, nil), []string{"late", "while it slept", "in its round", "late"})
+}
+
 func TestFlowsThatWaitForEachOtherFail(t *testing.T) {
 	name := orchestrator(t, func(ctx *dacapo.Context, _ any) (int, error) {
 		var one, two *dacapo.Task[int]

@@ -29,6 +29,7 @@ type pending struct {
 	host    bool
 	task    contract.Task // of the host
 	done    bool          // as far as the run knows
+	event   bool          // a wait for an event
 	waiters []*park       // of a flow
 }
 
@@ -92,7 +93,8 @@ func (r *run) wait() bool {
 			return false
 		}
 		for _, index := range r.host.Wait(tasks) {
-			waited[index].done = true
+			// An event that a race was lost to is not taken: the next wait for its name gets it.
+			waited[index].done = waited[index].done || !waited[index].event || !parks[index].isOver()
 			r.completed(parks[index], waited[index])
 		}
 	}
@@ -107,6 +109,10 @@ func (p *park) isOver() bool {
 func (r *run) completed(p *park, what *pending) {
 	if p.isOver() {
 		return
+	}
+	if what.event {
+		// A flow goes on with it: what is not read could go to another wait for its name.
+		r.host.Outcome(what.task)
 	}
 	p.left--
 	if p.isOver() {

@@ -28,6 +28,7 @@ Options:
   --engine NAME     quickjs (small, quick to build and to start) or starlingmonkey (faster code, ten times as large)
                     [default: quickjs]
   --opt-size        a smaller build of QuickJS, somewhat slower
+  --no-summary      say nothing of what was built but what its author should know
   --json            say on standard output, in one line of JSON, what was built
   --help            show this`;
 
@@ -41,7 +42,8 @@ async function main() {
     throw new BuildError(USAGE);
   }
   const report = await build(resolve(positionals[0]), resolve(options.out), options);
-  console.log(options.json ? JSON.stringify(report) : describe(report));
+  const lines = options.json ? [JSON.stringify(report)] : [...(options["no-summary"] ? [] : summary(report)), ...notes(report)];
+  lines.forEach((line) => console.log(line));
 }
 
 function parseArguments() {
@@ -54,6 +56,7 @@ function parseArguments() {
         engine: { type: "string", default: "quickjs" },
         "opt-size": { type: "boolean", default: false },
         json: { type: "boolean", default: false },
+        "no-summary": { type: "boolean", default: false },
         help: { type: "boolean", short: "h" },
       },
     });
@@ -74,15 +77,19 @@ async function build(folder, out, options) {
   return { out, bytes: component.length, ...loaded };
 }
 
-function describe({ out, bytes, functions, ignoredTriggers, readsAtLoad }) {
-  const lines = [`${out}: ${(bytes / 1e6).toFixed(1)} MB`, ...functions.map(({ name, kind }) => `  ${kind.padEnd(12)}  ${name}`)];
-  for (const { name, type } of ignoredTriggers) {
-    lines.push(`note: '${name}' (${type}) is not run: the host's HTTP API starts and manages orchestrations`);
-  }
+function summary({ out, bytes, functions }) {
+  return [`${out}: ${(bytes / 2 ** 20).toFixed(1)} MiB`, ...functions.map(({ name, kind }) => `  ${kind.padEnd(12)}  ${name}`)];
+}
+
+/** What the author of the app should know. */
+function notes({ ignoredTriggers, readsAtLoad }) {
+  const lines = ignoredTriggers.map(
+    ({ name, type }) => `note: '${name}' (${type}) is not run: the host's HTTP API starts and manages orchestrations`,
+  );
   if (readsAtLoad.length > 0) {
     lines.push(`note: the app reads ${readsAtLoad.join(", ")} while it is loaded, so it is loaded anew for each instance; to be faster, read it inside functions`);
   }
-  return lines.join("\n");
+  return lines;
 }
 
 try {

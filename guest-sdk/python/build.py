@@ -64,12 +64,18 @@ def main() -> int:
     parser.add_argument("folder", type=Path, metavar="APP_FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="APP.wasm")
     parser.add_argument("--tools", type=Path, default=default_tools(), metavar="DIRECTORY", help="default: %(default)s")
+    parser.add_argument("--no-summary", action="store_true", help="say nothing of what was built but what its author should know")
     arguments = parser.parse_args()
     try:
-        build(arguments.folder.resolve(), arguments.out.resolve(), arguments.tools.resolve())
+        functions = build(arguments.folder.resolve(), arguments.out.resolve(), arguments.tools.resolve())
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        # Who pressed Ctrl-C knows why it ended. What was unfinished is gone.
+        return 130
+    if not arguments.no_summary:
+        print(f"{arguments.out}: {functions} functions, {arguments.out.stat().st_size / (1 << 20):.1f} MiB")
     return 0
 
 
@@ -78,7 +84,8 @@ def default_tools() -> Path:
     return Path(cache) / "dacapo" / "python"
 
 
-def build(folder: Path, out: Path, tools: Path) -> None:
+def build(folder: Path, out: Path, tools: Path) -> int:
+    """Returns how many functions the component has."""
     if not folder.is_dir():
         raise BuildError(f"{folder} is not a folder")
     compiler = tools / "compiler"
@@ -91,7 +98,7 @@ def build(folder: Path, out: Path, tools: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
         stage = Path(temporary, "app")
         copy_app(folder, stage)
-        componentize(compiler, stage, paths, out)
+        return componentize(compiler, stage, paths, out)
 
 
 def install(packages: list[str], folder: Path, what: str, prepare: Callable[[Path], None] = lambda _: None) -> None:
@@ -227,7 +234,7 @@ def copy_app(folder: Path, stage: Path) -> None:
     shutil.copytree(folder, stage, ignore=left_out)
 
 
-def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> None:
+def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> int:
     """Runs the compiler. It loads the app within the component and freezes that; the app's report says how it went."""
     out.parent.mkdir(parents=True, exist_ok=True)
     late_imports.record(stage)
@@ -250,7 +257,7 @@ def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> N
         print(f"warning: `{name}` is left out: Dacapo runs no functions with {trigger}")
     for warning in said["warnings"]:
         print(f"warning: {warning}")
-    print(f"{out}: {said['functions']} functions, {out.stat().st_size / 1_000_000:.1f} MB")
+    return said["functions"]
 
 
 if __name__ == "__main__":

@@ -143,14 +143,17 @@ pub(crate) fn run_orchestrator(entries: &[Entry], host: Box<dyn Host>, name: &st
     let orchestrator = orchestrator.ok_or_else(|| not_found("OrchestratorNotFound", "orchestrator", name))?;
     let run = Rc::new(Run::new(host));
     match run.block_on(orchestrator(Context::new(run.clone()), input)) {
-        // What `Context::continue_as_new` gives so that it fits every output: no failure, the host knows better.
-        Err(failure) if failure.is(CONTINUED_AS_NEW) => Ok("null".to_owned()),
+        // What `Context::continue_as_new` gives so that it fits every output: no failure, the host knows better. An activity
+        // may fail with the same type.
+        Err(failure) if run.continues_as_new.get() && failure == continued_as_new() => Ok("null".to_owned()),
         outcome => outcome,
     }
 }
 
-/// The error type of what [`crate::Context::continue_as_new`] gives.
-pub(crate) const CONTINUED_AS_NEW: &str = "ContinuedAsNew";
+/// What [`crate::Context::continue_as_new`] gives.
+pub(crate) fn continued_as_new() -> Failure {
+    Failure::new("ContinuedAsNew", "the orchestration continues as new").not_retriable()
+}
 
 pub(crate) fn run_activity(entries: &[Entry], context: ActivityContext, input: String) -> Result<String> {
     report_panics();

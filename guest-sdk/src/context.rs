@@ -283,7 +283,8 @@ impl Context {
     /// ```
     pub fn continue_as_new<T>(&self, input: impl Serialize) -> Result<T> {
         self.run.host.continue_as_new(&to_json(&input)?);
-        Err(Failure::new(crate::app::CONTINUED_AS_NEW, "the orchestration continues as new").not_retriable())
+        self.run.continues_as_new.set(true);
+        Err(crate::app::continued_as_new())
     }
 }
 

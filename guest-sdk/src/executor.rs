@@ -17,7 +17,7 @@
 //! A task turns ready only when its turn in this order has come, never because its outcome happens to be readable. So
 //! tasks turn ready one at a time, in the order in which they completed, and `select` sees that order.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::pin;
@@ -31,6 +31,8 @@ use crate::host::{Host, Perform, TaskId};
 /// One run of an orchestrator: the host, and the tasks that some future waits for at present.
 pub(crate) struct Run {
     pub(crate) host: Box<dyn Host>,
+    /// The function has asked for a fresh start.
+    pub(crate) continues_as_new: Cell<bool>,
     pending: RefCell<BTreeMap<TaskId, Waker>>,
     /// Returned by `wait`, and not yet marked ready.
     completed: RefCell<VecDeque<TaskId>>,
@@ -44,6 +46,7 @@ impl Run {
     pub(crate) fn new(host: Box<dyn Host>) -> Self {
         Self {
             host,
+            continues_as_new: Cell::new(false),
             pending: RefCell::default(),
             completed: RefCell::default(),
             ready: RefCell::default(),

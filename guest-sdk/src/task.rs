@@ -172,14 +172,19 @@ impl<T: DeserializeOwned> Future for Task<T> {
     fn poll(self: Pin<&mut Self>, context: &mut PollContext<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
         this.schedule();
+        let mut outcome = None;
         if let State::Scheduled { task, .. } = &this.state {
             ready!(this.run.poll_task(*task, context));
+            outcome = this.run.host.outcome(*task);
+            if outcome.is_none() {
+                // While nobody polled this wait, its event went to another one, which was awaited.
+                return this.run.poll_task(*task, context).map(|()| unreachable!("it is ready once"));
+            }
         }
         Poll::Ready(match std::mem::replace(&mut this.state, State::Done) {
             State::Scheduled { task, action } => {
-                let outcome = this.run.host.outcome(task);
                 this.run.host.release(task);
-                outcome.expect("`wait` returned the task, so it has an outcome").and_then(|json| decode(&action, &json))
+                outcome.expect("it was asked for above").and_then(|json| decode(&action, &json))
             }
             State::Unscheduled(Err(failure)) => Err(failure),
             State::Unscheduled(Ok(_)) | State::Done => panic!("a task was polled after it had completed"),

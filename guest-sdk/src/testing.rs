@@ -419,7 +419,7 @@ impl Script {
             _ => None,
         });
         let output = match (&continued_as_new, outcome) {
-            (Some(_), Ok(_)) => Err(Failure::new(app::CONTINUED_AS_NEW, "the orchestration continues as new")),
+            (Some(_), Ok(_)) => Err(app::continued_as_new()),
             (_, outcome) => outcome.map(|json| serde_json::from_str(&json).expect("the output can be read as it was written")),
         };
         let custom_status = world.find_last(|action| match action {

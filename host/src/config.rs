@@ -5,18 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use dacapo_core::RuntimeStatus;
-use dacapo_store::control::hub_name_trouble;
-use dacapo_wasm::{AllowList, BetweenSlices, DirectoryGrant, GuestLimits, Policy, PoolSize};
+use dacapo_store::control::{Role, hub_name_trouble};
+use dacapo_wasm::{AllowList, Checkpoint, DirectoryGrant, GuestLimits, Policy, PoolSize, SLOTS_PER_GUEST_MAX};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::hub::{Retention, RoomSize, TURNS_BEGUN_MAX, Webhook, between_slices, memory_of_the_machine};
-use crate::limits::HubLimits;
+use crate::hub::{Retention, RoomSize, TURNS_BEGUN_MAX, Webhook, checkpoint, memory_of_the_machine};
+use crate::limits::{BYTES_MAX, COUNT_MAX, HubLimits, limit};
 use crate::server::{CertificateFiles, ConnectionLimits, TimeLimits};
 use crate::versioning::VersionRules;
 
@@ -29,8 +30,16 @@ pub const FILE_NAME: &str = "dacapo.toml";
 const VARIABLE_PREFIX: &str = "DACAPO_";
 
 /// Variables that mean something to other parts of the command line.
-const OTHER_VARIABLES: [&str; 6] =
-    ["DACAPO_CA_CERTIFICATE", "DACAPO_CONFIG", "DACAPO_KEY", "DACAPO_READY_FILE", crate::secrets::KEY_VARIABLE, "DACAPO_SERVER"];
+const OTHER_VARIABLES: [&str; 8] = [
+    "DACAPO_CA_CERTIFICATE",
+    "DACAPO_CONFIG",
+    crate::access::FIRST_KEY_VARIABLE,
+    "DACAPO_FIRST_KEY_FILE",
+    "DACAPO_KEY",
+    "DACAPO_READY_FILE",
+    crate::secrets::KEY_VARIABLE,
+    "DACAPO_SERVER",
+];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -42,6 +51,7 @@ pub struct Settings {
     pub http: HttpSettings,
     pub hubs: HubsSettings,
     pub tls: TlsSettings,
+    pub rpc: RpcSettings,
     pub engine: EngineSettings,
     pub store: StoreSettings,
     pub limits: HubLimits,
@@ -75,6 +85,16 @@ pub struct HttpSettings {
 pub struct TlsSettings {
     pub certificate: PathBuf,
     pub key: PathBuf,
+}
+
+/// An address for programs of this machine that have no key. Empty: there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RpcSettings {
+    pub address: String,
+    /// Empty: the one of requests that name none.
+    pub hub: String,
+    pub role: Role,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -166,6 +186,7 @@ impl Default for Settings {
             http: HttpSettings::default(),
             hubs: HubsSettings::default(),
             tls: TlsSettings::default(),
+            rpc: RpcSettings::default(),
             engine: EngineSettings::default(),
             store: StoreSettings::default(),
             limits: HubLimits::default(),
@@ -177,6 +198,12 @@ impl Default for Settings {
             environment: BTreeMap::new(),
             log: LogSettings::default(),
         }
+    }
+}
+
+impl Default for RpcSettings {
+    fn default() -> Self {
+        Self { address: String::new(), hub: String::new(), role: Role::Operate }
     }
 }
 
@@ -349,29 +376,29 @@ impl Settings {
         if let Some(trouble) = hub_name_trouble(&self.task_hub) {
             bail!("task_hub is '{}', but {trouble}", self.task_hub);
         }
+        if let Some(trouble) = hub_name_trouble(self.rpc_hub()) {
+            bail!("rpc.hub is '{}', but {trouble}", self.rpc.hub);
+        }
+        ensure!(
+            self.rpc.role <= Role::Operate,
+            "rpc.role is '{}', but whoever has no key may read or operate and nothing else",
+            self.rpc.role
+        );
         let url = &self.http.public_url;
         ensure!(
             url.is_empty() || is_base_url(url),
             "http.public_url is '{url}', but should be such as https://example.org or https://example.org/path"
         );
-        ensure!((1..=SLOTS_FOR_TURNS).contains(&self.hubs.open), "hubs.open must be 1 to {SLOTS_FOR_TURNS}");
         for (key, value) in keys(self) {
-            if let (true, Value::Integer(value)) = (key.starts_with("http."), value) {
-                ensure!((1..=i64::from(u32::MAX)).contains(&value), "{key} must be between 1 and {}", u32::MAX);
-            }
+            let Value::Integer(value) = value else { continue };
+            let bounds = bounds(&key);
+            ensure!(bounds.contains(&value), "{key} is {value}, but must be between {} and {}", bounds.start(), bounds.end());
         }
         let TlsSettings { certificate, key } = &self.tls;
         ensure!(
             certificate.as_os_str().is_empty() == key.as_os_str().is_empty(),
             "tls.certificate and tls.key must be given together"
         );
-        ensure!(self.engine.concurrent_activities > 0, "engine.concurrent_activities must be 1 or more");
-        ensure!(self.engine.stack_bytes >= 64 << 10, "engine.stack_bytes must be 65536 or more");
-        for (key, value) in keys(self) {
-            if let (true, Value::Integer(value)) = (key.starts_with("limits."), value) {
-                ensure!(value > 0, "{key} must be 1 or more");
-            }
-        }
         for DirectorySetting { guest, host, .. } in &self.activities.directories {
             ensure!(guest.starts_with('/'), "activities.directories: the guest path '{guest}' must begin with '/'");
             ensure!(host.is_dir(), "activities.directories: {} is not a directory that can be read", host.display());
@@ -381,8 +408,8 @@ impl Settings {
         }
         let RetentionSettings { completed_days, failed_days, terminated_days } = self.retention;
         ensure!(
-            [completed_days, failed_days, terminated_days].iter().all(|&days| days >= 0.0),
-            "retention: days must be 0 or more"
+            [completed_days, failed_days, terminated_days].iter().all(|days| (0.0..=DAYS_MAX).contains(days)),
+            "retention: days must be between 0 and {DAYS_MAX}"
         );
         self.outbound()?;
         self.webhook()?;
@@ -419,6 +446,11 @@ impl Settings {
         let statuses = statuses.iter().map(named).collect::<anyhow::Result<_>>()?;
         let give_up_after = Duration::from_secs(u64::from(*give_up_hours) * 3_600);
         Webhook::new(url.clone(), secret, statuses, give_up_after).context("webhook").map(Some)
+    }
+
+    /// The task hub that is open to programs without a key.
+    pub fn rpc_hub(&self) -> &str {
+        Some(self.rpc.hub.as_str()).filter(|hub| !hub.is_empty()).unwrap_or(&self.task_hub)
     }
 
     /// What the addresses of this host begin with.
@@ -474,8 +506,10 @@ impl Settings {
     pub fn runtime(&self) -> dacapo_wasm::Config {
         dacapo_wasm::Config {
             pool: self.pool(),
+            // What is kept for the next guests must leave room for those that are there.
+            resident_bytes: self.memory_bytes() / 4,
             idle_activities: self.engine.idle_activities as usize,
-            between_slices: BetweenSlices::new(between_slices),
+            checkpoint: Checkpoint::new(checkpoint),
             most: GuestLimits { stack_bytes: self.engine.stack_bytes, ..GuestLimits::MOST },
             ..dacapo_wasm::Config::new(self.data.join("modules"), self.data.join("cache"))
         }
@@ -506,9 +540,18 @@ impl Settings {
     fn pool(&self) -> PoolSize {
         let most = PoolSize::default();
         let slots = most.orchestrators + most.activities;
-        let activities = self.engine.concurrent_activities.min(slots / 2);
+        // One that is made of many parts takes several slots.
+        let activities = self.engine.concurrent_activities.min(slots / 2).max(SLOTS_PER_GUEST_MAX);
         let wanted = self.engine.hot_instances.saturating_add(SLOTS_FOR_TURNS);
         PoolSize { orchestrators: wanted.min(slots - activities), activities }
+    }
+
+    /// What the process may hold.
+    fn memory_bytes(&self) -> usize {
+        match self.engine.memory_bytes {
+            0 => memory_of_the_machine().map_or(usize::MAX, |bytes| bytes / 2),
+            bytes => bytes,
+        }
     }
 
     /// What all hubs share: as many guests in memory, and activities, as are wanted and have a slot.
@@ -516,14 +559,37 @@ impl Settings {
         let pool = self.pool();
         RoomSize {
             hot_instances: self.engine.hot_instances.min(pool.orchestrators.saturating_sub(SLOTS_FOR_TURNS)) as usize,
-            memory_bytes: match self.engine.memory_bytes {
-                0 => memory_of_the_machine().map_or(usize::MAX, |bytes| bytes / 2),
-                bytes => bytes,
-            },
-            activities: pool.activities as usize,
+            memory_bytes: self.memory_bytes(),
+            activities: self.engine.concurrent_activities.min(pool.activities) as usize,
             cache_bytes: self.store.cache_bytes,
             hubs: self.hubs.open as usize,
         }
+    }
+}
+
+/// Days for which something is kept, if not for ever.
+const DAYS_MAX: f64 = 1e6;
+
+/// The least and the most that the number of a key may be. What is beyond would be added to a clock that cannot count it, or would
+/// have the host make more of something than any machine has room for.
+fn bounds(key: &str) -> RangeInclusive<i64> {
+    const U32_MAX: i64 = u32::MAX as i64;
+    const BYTES: i64 = BYTES_MAX as i64;
+    const COUNT: i64 = COUNT_MAX as i64;
+    let limit = key.strip_prefix("limits.").and_then(limit);
+    match key {
+        "hubs.open" => 1..=SLOTS_FOR_TURNS.into(),
+        "engine.turn_threads" => 0..=1_024,
+        "engine.concurrent_activities" => 1..=U32_MAX,
+        "engine.stack_bytes" => 64 << 10..=1 << 30,
+        "webhook.give_up_hours" => 0..=1_000_000,
+        _ => match limit {
+            Some(limit) => 1..=i64::try_from(limit.most()).unwrap_or(i64::MAX),
+            None if key.starts_with("http.") => 1..=U32_MAX,
+            None if key.ends_with("_seconds") => 0..=U32_MAX,
+            None if key.ends_with("_bytes") => 0..=BYTES,
+            None => 0..=COUNT,
+        },
     }
 }
 
@@ -630,11 +696,40 @@ mod tests {
         assert!(text("http.connections", "0").contains("http.connections"));
         assert!(text("http.head_seconds", "99999999999").contains("http.head_seconds"));
         assert!(text("tls.certificate", "a.pem").contains("tls.key"));
+        assert!(text("rpc.role", "deploy").contains("rpc.role"));
+        assert!(text("rpc.hub", "../up").contains("rpc.hub"));
         for url in ["example.org", "ftp://example.org", "http://", "http:///path", "https://example.org?x=1", "https://a b"] {
             assert!(text("http.public_url", url).contains("http.public_url"), "{url}");
         }
         let environment = owned(&[("DACAPO_STORE_CACHE_BYTES", "big")]);
         assert!(refusal(Sources { environment, ..Sources::default() }).contains("DACAPO_STORE_CACHE_BYTES"));
+    }
+
+    /// One was added to a clock, which panicked when the host was told to stop; with another, threads were started until the host
+    /// was aborted.
+    #[test]
+    fn numbers_that_nothing_can_hold_are_refused() {
+        for (key, default) in keys(&Settings::default()).into_iter().filter(|(_, default)| default.is_integer()) {
+            let (least, most) = (*bounds(&key).start(), *bounds(&key).end());
+            assert!((least..=most).contains(&default.as_integer().unwrap()), "{key}");
+            assert!(most < i64::MAX / 4, "{key}");
+            for beyond in [i64::MAX, most + 1, least - 1] {
+                let sources = Sources { texts: vec![(key.clone(), beyond.to_string())], ..Sources::default() };
+                let refusal = refusal(sources);
+                let name = key.rsplit('.').next().unwrap();
+                assert!(refusal.contains(name) || beyond < 0 || beyond > u32::MAX.into(), "{key}: {refusal}");
+            }
+        }
+        for days in ["-0.5", "1e7", "inf", "nan"] {
+            let sources = Sources { texts: owned(&[("retention.failed_days", days)]), ..Sources::default() };
+            assert!(refusal(sources).contains("retention"), "{days}");
+        }
+        let of = |key: &str, most: i64| {
+            let texts = vec![(key.to_owned(), most.to_string())];
+            load(Sources { texts, ..Sources::default() }).unwrap().settings
+        };
+        let longest = of("engine.shutdown_grace_seconds", u32::MAX.into()).shutdown_grace();
+        assert!(tokio::time::Instant::now().checked_add(longest).is_some());
     }
 
     #[test]

@@ -4,14 +4,14 @@
 //!
 //! ```text
 //!   {"kind":"header","format":"dacapo-export","version":1,"hub":"TestHubName"}
-//!   {"kind":"app","app":"orders","version":"3fa9..","label":"2.0","value":"AZ.."}      each version that is needed
+//!   {"kind":"app","app":"orders","version":"3fa9..","label":"2.0","active":true,"value":"AZ.."}   each version that is needed
 //!   {"kind":"module","version":"3fa9..","bytes":"AG.."}                               if modules are asked for
 //!   {"kind":"instance","id":"order-17","name":"order","status":"Running","value":"AQ.."}
-//!   {"kind":"turn","number":0,"events":["ExecutionStarted",..],"value":"AV.."}        each turn of its history
 //!   {"kind":"message","event":"EventRaised","value":"AQ.."}                           its inbox
 //!   {"kind":"timer","fireAt":1700000000000000,"seq":2}
 //!   {"kind":"activity","seq":0,"turn":1}                                              those that have not reported
 //!   {"kind":"entity","value":"AQ.."}                                                  the state, if it is an entity
+//!   {"kind":"turn","number":0,"events":["ExecutionStarted",..],"value":"AV.."}        each turn of its history
 //!   {"kind":"end"}                                                                    of the instance
 //!   {"kind":"done","instances":1}
 //! ```
@@ -27,7 +27,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use dacapo_core::commit::Timer;
 use dacapo_core::execution::Shown;
-use dacapo_core::{HistoryChunk, InstanceId, InstanceRecord, Row, Seq, Timestamp, VersionId};
+use dacapo_core::{HistoryChunk, HistoryEvent, InstanceId, InstanceRecord, Row, Seq, Timestamp, VersionId};
 use dacapo_store::{AppVersion, Snapshot, StoreError, codec};
 use serde::{Deserialize, Serialize};
 
@@ -38,23 +38,69 @@ pub const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Line {
-    Header { format: String, version: u32, hub: String },
-    App { app: String, version: String, label: String, value: String },
-    Module { version: String, bytes: String },
-    Instance { id: String, name: String, status: String, version: Option<String>, value: String },
-    Turn { number: u32, events: Vec<String>, value: String },
-    Message { event: String, value: String },
-    Timer { fire_at: i64, seq: u32 },
-    Activity { seq: u32, turn: u32 },
-    Entity { value: String },
+    Header {
+        format: String,
+        version: u32,
+        hub: String,
+    },
+    App {
+        app: String,
+        version: String,
+        label: String,
+        /// Not in the files of earlier releases.
+        #[serde(default)]
+        active: bool,
+        value: String,
+    },
+    Module {
+        version: String,
+        bytes: String,
+    },
+    Instance {
+        id: String,
+        name: String,
+        status: String,
+        version: Option<String>,
+        value: String,
+    },
+    Turn {
+        number: u32,
+        events: Vec<String>,
+        value: String,
+    },
+    Message {
+        event: String,
+        value: String,
+    },
+    Timer {
+        fire_at: i64,
+        seq: u32,
+    },
+    Activity {
+        seq: u32,
+        turn: u32,
+    },
+    Entity {
+        value: String,
+    },
     End,
-    Done { instances: u64 },
+    Done {
+        instances: u64,
+    },
+}
+
+/// A version of an app, as it was deployed where the file comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Brought {
+    pub version: AppVersion,
+    /// Whether it was the active one.
+    pub active: bool,
 }
 
 /// What a file holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
-    App(AppVersion),
+    App(Brought),
     Module(VersionId, Vec<u8>),
     /// In no row yet.
     Instance(Box<Snapshot>),
@@ -74,16 +120,16 @@ impl Line {
         Line::Header { format: FORMAT.into(), version: VERSION, hub: hub.into() }
     }
 
-    pub fn app(version: &AppVersion) -> Self {
+    pub fn app(version: &AppVersion, active: bool) -> Self {
         let value = BASE64_STANDARD.encode(codec::encode_app(version));
-        Line::App { app: version.app.clone(), version: version.version.to_string(), label: version.label.clone(), value }
+        Line::App { app: version.app.clone(), version: version.version.to_string(), label: version.label.clone(), active, value }
     }
 
     pub fn module(version: VersionId, bytes: &[u8]) -> Self {
         Line::Module { version: version.to_string(), bytes: BASE64_STANDARD.encode(bytes) }
     }
 
-    /// The lines of one instance.
+    /// The lines of one instance, but for its [`Line::End`], so that the turns of more of its history can follow.
     pub fn of(snapshot: &Snapshot) -> Vec<Line> {
         let Snapshot { record, history, inbox, timers, activities, entity } = snapshot;
         let encoded = |bytes: Vec<u8>| BASE64_STANDARD.encode(bytes);
@@ -94,11 +140,6 @@ impl Line {
             version: record.version.map(|version| version.to_string()),
             value: encoded(codec::encode_record(record)),
         }];
-        lines.extend(history.iter().map(|chunk| Line::Turn {
-            number: chunk.turn,
-            events: chunk.events.iter().map(|entry| Shown(Some(&entry.event)).to_string()).collect(),
-            value: encoded(codec::encode_history(&chunk.events)),
-        }));
         lines.extend(
             inbox.iter().map(|message| Line::Message {
                 event: message.event.kind().into(),
@@ -108,8 +149,16 @@ impl Line {
         lines.extend(timers.iter().map(|timer| Line::Timer { fire_at: timer.fire_at.0, seq: timer.seq.0 }));
         lines.extend(activities.iter().map(|(seq, turn)| Line::Activity { seq: seq.0, turn: *turn }));
         lines.extend(entity.iter().map(|entity| Line::Entity { value: encoded(codec::encode_entity(entity)) }));
-        lines.push(Line::End);
+        lines.extend(history.iter().map(|chunk| Line::turn(chunk.turn, &chunk.events)));
         lines
+    }
+
+    pub fn turn(number: u32, events: &[HistoryEvent]) -> Self {
+        Line::Turn {
+            number,
+            events: events.iter().map(|entry| Shown(Some(&entry.event)).to_string()).collect(),
+            value: BASE64_STANDARD.encode(codec::encode_history(events)),
+        }
     }
 
     /// As it stands in the file, with its line end.
@@ -175,9 +224,10 @@ impl<R: BufRead> Reader<R> {
     fn item(&mut self) -> Result<Option<Item>, ExportError> {
         loop {
             match self.next_line()? {
-                Line::App { app, version, value, .. } if self.instance.is_none() => {
+                Line::App { app, version, active, value, .. } if self.instance.is_none() => {
                     let version = self.version(&version)?;
-                    return self.decoded(&value, |bytes| codec::decode_app(&app, version, bytes)).map(|app| Some(Item::App(app)));
+                    let version = self.decoded(&value, |bytes| codec::decode_app(&app, version, bytes))?;
+                    return Ok(Some(Item::App(Brought { version, active })));
                 }
                 Line::Module { version, bytes } if self.instance.is_none() => {
                     let version = self.version(&version)?;
@@ -249,7 +299,7 @@ fn empty(record: InstanceRecord) -> Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dacapo_core::{Event, FunctionKind, FunctionName, HistoryEvent};
+    use dacapo_core::{Event, FunctionKind, FunctionName};
     use dacapo_store::conformance::sample::{self, Instance};
 
     fn snapshot() -> Snapshot {
@@ -277,12 +327,14 @@ mod tests {
             functions: vec![(FunctionName::new("main").unwrap(), FunctionKind::Orchestrator)],
             size: 4,
             weight: 10,
+            activated_at: Some(sample::at(1)),
         }
     }
 
     fn lines() -> Vec<Line> {
-        let mut lines = vec![Line::header("hub"), Line::app(&app()), Line::module(app().version, b"\0asm")];
+        let mut lines = vec![Line::header("hub"), Line::app(&app(), true), Line::module(app().version, b"\0asm")];
         lines.extend(Line::of(&snapshot()));
+        lines.push(Line::End);
         lines.push(Line::Done { instances: 1 });
         lines
     }
@@ -298,7 +350,11 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let items = read(&text(&lines())).unwrap();
-        let expected = [Item::App(app()), Item::Module(app().version, b"\0asm".into()), Item::Instance(Box::new(snapshot()))];
+        let expected = [
+            Item::App(Brought { version: app(), active: true }),
+            Item::Module(app().version, b"\0asm".into()),
+            Item::Instance(Box::new(snapshot())),
+        ];
         assert_eq!(items, expected);
     }
 
@@ -335,7 +391,7 @@ mod tests {
         refused(&format!("{header}{}", Line::End.text()), 2, "no instance");
         refused(&format!("{header}{}", Line::Timer { fire_at: 0, seq: 0 }.text()), 2, "outside");
         refused(&format!("{header}{}", Line::Done { instances: 1 }.text()), 2, "should hold 1");
-        let once = Line::of(&snapshot());
+        let once = [Line::of(&snapshot()), vec![Line::End]].concat();
         let twice = [&[Line::header("hub")][..], &once, &once, &[Line::Done { instances: 2 }]].concat();
         refused(&text(&twice), 2 * once.len() as u64 + 1, "twice");
         let damaged = |value: &str| {

@@ -7,9 +7,12 @@
 //! - [`hubs`]: all task hubs of a host.
 //! - [`meters`], with [`metrics`]: what a task hub has used.
 //! - [`server`]: HTTP: connections, TLS, and clients that mean no good.
+//! - [`memory`]: the budget of what they hold in memory.
 //! - [`limits`]: what a task hub may use; [`grants`]: what its activities may reach; [`secrets`]: what they may use unseen.
+//! - [`log`]: what the host tells the operator on standard error.
 //! - [`serve`]: the running host: opens a hub, serves the API, stops in good order.
 //! - [`build`]: apps from their sources, in any language.
+//! - [`printable`]: text of strangers, for terminals and the log.
 //! - [`cli`]: the command line. All commands but `serve` talk to a running host over HTTP.
 //!
 //! `ARCHITECTURE.md`, beside this crate's `src`, tells how they work together.
@@ -19,13 +22,17 @@ pub mod api;
 pub mod build;
 pub mod cli;
 pub mod config;
+pub mod directory;
 pub mod export;
 pub mod grants;
 pub mod hub;
 pub mod hubs;
 pub mod limits;
+pub mod log;
+pub mod memory;
 pub mod meters;
 pub mod metrics;
+pub mod printable;
 pub mod secrets;
 pub mod serve;
 pub mod server;

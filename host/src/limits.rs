@@ -83,16 +83,17 @@ limits! {
     apps = 100, "apps", Forbidden, "Apps of a hub.";
     versions = 50, "versions", Forbidden, "Versions of one app that are kept.";
     module_bytes = 64 << 20, "bytes", TooLarge, "A deployed file.";
-    compile_seconds = 120, "seconds", Forbidden, "Processor time that compiling a deployed file may take.";
+    compile_seconds = 120, "seconds", Forbidden, "Processor time that compiling a deployed file may take; by the clock, five times as long.";
     compile_memory_bytes = 4 << 30, "bytes", Forbidden, "Address space of the process that compiles a deployed file.";
     requests_per_second = 10_000, "requests per second", TryLater, "Requests of clients, a second's worth of which may come at once.";
+    event_streams = 1_000, "streams", TryLater, "Streams of events that clients have open.";
     payload_bytes = 4 << 20, "bytes", TooLarge, "One input, output, event or custom status.";
     instances_alive = 1_000_000, "instances", TryLater, "Orchestrations that have not ended, and entities.";
     inbox_messages = 10_000, "messages", TryLater, "Messages that wait for one instance, because it is suspended, locked or has not begun. What instances send to one for which so many wait is dropped, with a line in the log; who calls an entity is told.";
     storage_bytes = 16 << 30, "bytes", NoRoom, "The hub's file. What clients send is refused above it; a tenth more, and turns that add to it fail.";
 
     // What an orchestrator or entity may do.
-    history_events = 100_000, "events", Fails, "Events in the history of one execution; four fifths of it are worth a warning. Continue-as-new begins a new one.";
+    history_events = 100_000, "events", Fails, "Events in the history of one execution, without unread events that continue-as-new took along; four fifths of it are worth a warning. Continue-as-new begins a new one.";
     custom_status_bytes = 16 << 10, "bytes", Fails, "The custom status of an orchestration.";
     actions_per_turn = 100_000, "actions", Fails, "Calls, timers, messages and other actions of an orchestrator in one turn.";
     action_bytes_per_turn = 64 << 20, "bytes", Fails, "Payloads of these.";
@@ -108,7 +109,7 @@ limits! {
 
     // How much of the host a hub may use at a time.
     turns_at_once = 16, "turns", Waits, "Turns that have begun and are not saved.";
-    hot_instances = 1_000, "instances", Waits, "Orchestrations that stay in memory between their turns; the others are replayed.";
+    hot_instances = 1_000, "instances", Waits, "Orchestrations that stay in memory between their turns; the others are replayed. One made of many parts counts as several.";
     concurrent_activities = 256, "activities", Waits, "Activities that run at once.";
     activity_seconds = 300, "seconds", Fails, "One attempt of an activity.";
 
@@ -116,6 +117,26 @@ limits! {
     http_request_bytes = 16 << 20, "bytes", Fails, "The body of one outgoing request.";
     http_response_bytes = 64 << 20, "bytes", Fails, "The body of its response.";
     http_seconds = 100, "seconds", Fails, "One outgoing request, from connecting to the end of its response.";
+}
+
+/// More than any clock of ours has to count: 136 years.
+pub const SECONDS_MAX: u64 = u32::MAX as u64;
+/// More than any disk has, a pebibyte.
+pub const BYTES_MAX: u64 = 1 << 50;
+/// Of anything that is counted one by one.
+pub const COUNT_MAX: u64 = 1_000_000_000_000;
+const FUEL_MAX: u64 = 1 << 60;
+
+impl Limit {
+    /// The most that it can be set to. Whatever is done with it has room for that.
+    pub fn most(&self) -> u64 {
+        match self.unit {
+            "seconds" => SECONDS_MAX,
+            "bytes" => BYTES_MAX,
+            "units" => FUEL_MAX,
+            _ => COUNT_MAX,
+        }
+    }
 }
 
 /// The line of the table.
@@ -130,6 +151,8 @@ pub enum InvalidLimit {
     Unknown(String),
     #[error("the limit {0} must be 1 or more")]
     Zero(String),
+    #[error("the limit {name} must be {most} or less")]
+    TooHigh { name: String, most: u64 },
 }
 
 impl HubLimits {
@@ -137,15 +160,22 @@ impl HubLimits {
     pub fn with(&self, overrides: &BTreeMap<String, u64>) -> Result<Self, InvalidLimit> {
         let mut limits = self.clone();
         for (name, &value) in overrides {
-            if limits.get(name).is_none() {
-                return Err(InvalidLimit::Unknown(name.clone()));
-            }
+            let Some(limit) = limit(name) else { return Err(InvalidLimit::Unknown(name.clone())) };
             if value == 0 {
                 return Err(InvalidLimit::Zero(name.clone()));
+            }
+            if value > limit.most() {
+                return Err(InvalidLimit::TooHigh { name: name.clone(), most: limit.most() });
             }
             limits.set(name, value);
         }
         Ok(limits)
+    }
+
+    /// The same of what was stored, perhaps by a release that let a limit be higher.
+    pub fn with_stored(&self, overrides: &BTreeMap<String, u64>) -> Result<Self, InvalidLimit> {
+        let most = |name: &str| limit(name).map_or(u64::MAX, Limit::most);
+        self.with(&overrides.iter().map(|(name, &value)| (name.clone(), value.min(most(name)))).collect())
     }
 
     /// What bounds an execution.
@@ -217,6 +247,10 @@ mod tests {
         assert_eq!(with("apps", 0), Err(InvalidLimit::Zero("apps".into())));
         for limit in LIMITS {
             assert_eq!(with(limit.name, 7).unwrap().get(limit.name), Some(7));
+            assert!(limit.default <= limit.most() && with(limit.name, limit.most()).is_ok(), "{}", limit.name);
+            assert!(with(limit.name, limit.most() + 1).unwrap_err().to_string().contains("or less"), "{}", limit.name);
         }
+        let stored = HubLimits::default().with_stored(&BTreeMap::from([("activity_seconds".into(), u64::MAX)]));
+        assert_eq!(stored.unwrap().activity_seconds, SECONDS_MAX, "an earlier release took it");
     }
 }

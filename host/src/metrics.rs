@@ -11,15 +11,21 @@ use prometheus_client::registry::Registry;
 use prometheus_client::registry::Unit;
 
 use crate::hubs::HubReport;
+use crate::memory::MemoryBudget;
 use crate::meters::FunctionUsage;
 
 /// The media type of the text.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All metrics of a host.
-pub fn text_of(hubs: Vec<HubReport>) -> String {
+pub fn text_of(hubs: Vec<HubReport>, memory: &MemoryBudget) -> String {
     let mut registry = Registry::with_prefix("dacapo");
     registry.register_collector(Box::new(Hubs(hubs)));
+    let (held, most) = ("Memory that is counted, of all hubs", "Memory that may be counted (engine.memory_bytes)");
+    for (name, help, value) in [("memory_held", held, memory.held()), ("memory_limit", most, memory.most())] {
+        let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register_with_unit(name, help, Unit::Bytes, gauge);
+    }
     let mut text = String::new();
     text::encode(&mut text, &registry).expect("writing to a string does not fail");
     text
@@ -65,6 +71,7 @@ impl Collector for Hubs {
         self.hubs(encoder, "outbound_in", received, Some(&Unit::Bytes), |hub| hub.usage.outbound_bytes_in)?;
         self.hubs(encoder, "outbound_out", sent, Some(&Unit::Bytes), |hub| hub.usage.outbound_bytes_out)?;
         self.gauges(encoder, "storage", "The hub's file", Some(&Unit::Bytes), |hub| Some(hub.storage_bytes))?;
+        self.gauges(encoder, "memory", "Memory that is counted for the hub", Some(&Unit::Bytes), |hub| Some(hub.memory_bytes))?;
         self.gauges(encoder, "instances", "Instances in the hub", None, |hub| hub.instances)?;
         self.gauges(encoder, "hub_open", "Whether the hub is in memory", None, |hub| Some(hub.open.into()))
     }
@@ -146,15 +153,28 @@ mod tests {
                 "order":{"name":"order","kind":"orchestrator","fuel":70}}}"#,
         )
         .unwrap();
-        let open =
-            HubReport { name: "a\"b".into(), usage, open: true, storage_bytes: 4096, instances: Some(3), ..Default::default() };
-        let text = text_of(vec![open, HubReport { name: "closed".into(), ..Default::default() }]);
+        let (storage_bytes, memory_bytes) = (4096, 500);
+        let open = HubReport {
+            name: "a\"b".into(),
+            usage,
+            open: true,
+            storage_bytes,
+            memory_bytes,
+            instances: Some(3),
+            ..Default::default()
+        };
+        let memory = MemoryBudget::new(100_000, 1);
+        let _held = memory.account("a\"b").try_reserve(500);
+        let text = text_of(vec![open, HubReport { name: "closed".into(), ..Default::default() }], &memory);
         for line in [
             r#"dacapo_executions_total{hub="a\"b",function="Pay",kind="activity"} 2"#,
             r#"dacapo_activity_seconds_total{hub="a\"b",function="Pay",kind="activity"} 1.5"#,
             r#"dacapo_fuel_total{hub="a\"b",function="order",kind="orchestrator"} 70"#,
             r#"dacapo_requests_total{hub="a\"b"} 7"#,
             r#"dacapo_storage_bytes{hub="a\"b"} 4096"#,
+            r#"dacapo_memory_bytes{hub="a\"b"} 500"#,
+            "dacapo_memory_held_bytes 500",
+            "dacapo_memory_limit_bytes 100000",
             r#"dacapo_instances{hub="a\"b"} 3"#,
             r#"dacapo_hub_open{hub="closed"} 0"#,
         ] {

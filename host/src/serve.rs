@@ -9,7 +9,7 @@
 //! end of their own, end with the first one.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,16 +20,18 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use dacapo_store::StoreOptions;
 use dacapo_store::control::{ControlFile, Grants, HubRecord};
-use dacapo_wasm::{Compiler, ManagementLinks, Policy, Runtime};
+use dacapo_store::{StoreError, StoreOptions};
+use dacapo_wasm::{Compiler, GuestLimits, ManagementLinks, Policy, Runtime};
 
-use crate::access::{self, Access, Door, KeyText, Scope};
+use crate::access::{self, Access, Door, FirstKey, KeyText, Scope};
 use crate::api::{self, ApiOptions, Links};
-use crate::config::{LogFormat, LogSettings, Settings};
+use crate::config::Settings;
+use crate::directory::{self, control_path};
 use crate::grants;
-use crate::hub::{Hub, HubError, HubOptions, HubRules, Shared, SharedOptions};
+use crate::hub::{Hub, HubError, HubOptions, HubRules, Shared, SharedOptions, make_file};
 use crate::hubs::{Hubs, HubsOptions};
+use crate::log;
 use crate::secrets::{Secrets, SecretsKey, SecretsKeySource};
 use crate::server::{self, ServerOptions, Tls};
 
@@ -50,12 +52,15 @@ pub struct Announce {
 pub struct Start {
     pub door: Door,
     pub secrets_key: SecretsKeySource,
+    pub first_key: FirstKey,
     pub announce: Announce,
+    /// Hubs whose files are gone for good, and that are to begin anew.
+    pub recover: Vec<String>,
 }
 
 /// Runs a host until it is told to stop.
 pub fn run(settings: Settings, start: &Start) -> anyhow::Result<()> {
-    start_logging(&settings.log)?;
+    let _log = log::start(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the async runtime")?;
     let result = runtime.block_on(serve(settings, start));
     // What still blocks a thread now (an activity that was cut off) is not waited for.
@@ -66,6 +71,10 @@ pub fn run(settings: Settings, start: &Start) -> anyhow::Result<()> {
 async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     let listener = listen(&settings.address).await?;
     let address = listener.local_addr().context("asking for the address that was taken")?;
+    let rpc = match settings.rpc.address.as_str() {
+        "" => None,
+        address => Some(listen_for_rpc(address).await?),
+    };
     let tls = settings.certificate().map(Tls::load).transpose()?.map(Arc::new);
     if start.door == Door::Open {
         ensure!(
@@ -78,9 +87,18 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     let settings = Settings { data: data.clone(), ..settings };
     let secrets_key = SecretsKey::find(&start.secrets_key, &data)?;
     let mut stopping = stop_signal().context("listening for signals")?;
+    expect_control_file(&data, &settings.task_hub)?;
     let control = open_control_file(&data)?;
+    recover(&control, &data, &start.recover)?;
     let access = Arc::new(Access::open(control.clone(), start.door)?);
     make_default_hub(&control, &settings.task_hub)?;
+    let rpc_hub = settings.rpc_hub();
+    if rpc.is_some() && control.hub(rpc_hub)?.is_none() {
+        tracing::warn!(
+            "rpc.hub (--rpc-hub) names the task hub '{rpc_hub}', which does not exist: clients of that address are told so until \
+             `dacapo hub create {rpc_hub}` makes it"
+        );
+    }
     let secrets = Arc::new(Secrets::new(control, secrets_key.as_ref()));
     let hubs = open_hubs(&settings, address, &access, &secrets)?;
     // What an earlier release left is taken up, and what is wrong with the file is said now.
@@ -89,22 +107,6 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
         opened => drop(opened.context("opening the default task hub")?),
     }
 
-    let options = ApiOptions {
-        hubs: hubs.clone(),
-        secrets,
-        data: data.clone(),
-        limits: settings.limits.clone(),
-        default_hub: settings.task_hub.clone(),
-        address,
-        allowed_hosts: settings.allowed_hosts.clone(),
-        scheme: settings.scheme(),
-        use_forwarded_host: settings.http.use_forwarded_host,
-        stopping: stopping.clone(),
-        payload_bytes: settings.limits.payload_bytes as usize,
-        module_bytes: settings.limits.module_bytes as usize,
-        bodies_bytes: settings.http.bodies_bytes,
-        access: access.clone(),
-    };
     let connections = settings.connection_limits(raise_open_files());
     if connections.total < settings.http.connections {
         let wanted = settings.http.connections;
@@ -114,17 +116,43 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
             "fewer connections at once than wanted: the limit of open files allows no more"
         );
     }
+    let options = ApiOptions {
+        hubs: hubs.clone(),
+        secrets,
+        data: data.clone(),
+        limits: settings.limits.clone(),
+        default_hub: settings.task_hub.clone(),
+        address,
+        allowed_hosts: settings.allowed_hosts.clone(),
+        scheme: settings.scheme(),
+        public_url: settings.public_url(address),
+        use_forwarded_host: settings.http.use_forwarded_host,
+        stopping: stopping.clone(),
+        payload_bytes: settings.limits.payload_bytes as usize,
+        module_bytes: settings.limits.module_bytes as usize,
+        bodies_bytes: settings.http.bodies_bytes,
+        connections: connections.total,
+        access: access.clone(),
+    };
     let secure = tls.is_some();
-    let server = ServerOptions { api: api::router(options), tls, connections, times: settings.time_limits() };
+    let api = api::router(options);
+    let rpc_address = rpc.as_ref().map(TcpListener::local_addr).transpose().context("asking for the address that was taken")?;
+    let rpc = rpc.map(|listener| {
+        let api = api::rpc_router(&api, settings.rpc_hub(), settings.rpc.role);
+        let server = ServerOptions { api, tls: None, connections, times: settings.time_limits() };
+        tokio::spawn(server::serve(listener, server, stopping.clone()))
+    });
+    let server = ServerOptions { api, tls, connections, times: settings.time_limits() };
     let mut server = tokio::spawn(server::serve(listener, server, stopping.clone()));
 
     if !address.ip().is_loopback() && !secure {
         tracing::warn!(%address, "the address is not a loopback address, and without TLS keys travel over it in clear");
     }
-    let first_key = access.first_key().context("making the first key")?;
+    let first_key = access.first_key(&start.first_key).context("making the first key")?;
     start.announce.ready(&Ready {
         address,
         url: format!("{}://{address}", settings.scheme()),
+        rpc_address,
         task_hub: &settings.task_hub,
         data: &data,
         administrator_key: first_key.as_ref().map(KeyText::as_str),
@@ -135,10 +163,16 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
         biased;
         () = stopped(&mut stopping) => {}
         ended = &mut server => return Err(anyhow!("the HTTP server has ended: {ended:?}")),
+        vanished = hubs.vanished() => return Err(anyhow!(
+            "{} was removed or replaced while it was in use: what is written now would be lost, so the host ends. Put it back, or \
+             restore a backup, before the next start",
+            vanished.display()
+        )),
     }
     tracing::info!("stopping: running turns are finished and committed");
     hubs.shutdown(settings.shutdown_grace()).await;
-    if tokio::time::timeout(CONNECTIONS_GRACE, server).await.is_err() {
+    let servers = futures::future::join_all([server].into_iter().chain(rpc));
+    if tokio::time::timeout(CONNECTIONS_GRACE, servers).await.is_err() {
         tracing::warn!("some connections did not end in time and are cut off");
     }
     // Those last requests count as well.
@@ -159,7 +193,13 @@ fn own_compiler() -> anyhow::Result<Compiler> {
 
 /// Starts what all hubs of the host share. Must be called within a tokio runtime.
 fn share(settings: &Settings, control: Arc<ControlFile>, compiler: Compiler) -> anyhow::Result<Shared> {
-    let runtime = Runtime::new(dacapo_wasm::Config { compiler, ..settings.runtime() }).context("preparing to run WebAssembly")?;
+    // Three quarters are for connections; the rest is for task hubs, and for what is reached from activities.
+    let files = u32::try_from(raise_open_files()).unwrap_or(u32::MAX) / 16;
+    let own = settings.runtime();
+    let (requests, versions) = (own.requests.min(files), own.versions.min(files as usize));
+    let most = GuestLimits { stack_bytes: stack_bytes(settings, &control)?, ..own.most.clone() };
+    let runtime = Runtime::new(dacapo_wasm::Config { compiler, requests, versions, most, ..own });
+    let runtime = runtime.context("preparing to run WebAssembly")?;
     let room = settings.room();
     if (room.hot_instances as u64) < u64::from(settings.engine.hot_instances) {
         let (hot_instances, wanted) = (room.hot_instances, settings.engine.hot_instances);
@@ -175,15 +215,38 @@ fn share(settings: &Settings, control: Arc<ControlFile>, compiler: Compiler) -> 
     })
 }
 
+/// The stack of guests. It is the same for all, and never less than it was: the past of an instance may have needed it, and is
+/// replayed.
+fn stack_bytes(settings: &Settings, control: &ControlFile) -> anyhow::Result<usize> {
+    let wanted = settings.engine.stack_bytes;
+    // Releases that kept no word of it had mostly the default.
+    let modules = settings.data.join("modules");
+    let has_run = || std::fs::read_dir(&modules).is_ok_and(|mut deployed| deployed.next().is_some());
+    let before = || if has_run() { GuestLimits::default().stack_bytes as u64 } else { 0 };
+    let highest = control.highest("stack_bytes", wanted as u64, before).context("noting the stack of guests")?;
+    let stack_bytes = usize::try_from(highest).unwrap_or(wanted);
+    if stack_bytes > wanted {
+        tracing::warn!(
+            stack_bytes,
+            wanted,
+            "guests have more stack than engine.stack_bytes says, because those of this data directory once had it"
+        );
+    }
+    Ok(stack_bytes)
+}
+
 /// The control file of a data directory. The host that has it open is the only one there.
 pub fn open_control_file(data: &Path) -> anyhow::Result<Arc<ControlFile>> {
     let path = control_path(data);
     let opened = ControlFile::open(&path);
-    Ok(Arc::new(opened.with_context(|| format!("opening the control file {}", path.display()))?))
-}
-
-pub fn control_path(data: &Path) -> PathBuf {
-    data.join("control.redb")
+    let advice = match &opened {
+        Err(StoreError::Corrupt(_) | StoreError::Backend(_) | StoreError::Missing { .. }) => {
+            ": restore it from a backup of the data directory, with the host stopped; without it nobody knows the keys, limits and \
+             grants of the task hubs"
+        }
+        _ => "",
+    };
+    Ok(Arc::new(opened.with_context(|| format!("opening the control file {}{advice}", path.display()))?))
 }
 
 /// The hub that requests mean that name none is there whenever a host starts.
@@ -200,9 +263,9 @@ fn make_default_hub(control: &ControlFile, name: &str) -> anyhow::Result<()> {
 fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>, secrets: &Arc<Secrets>) -> anyhow::Result<Hubs> {
     let (own, keys, secrets) = (settings.clone(), access.clone(), secrets.clone());
     let rules = move |record: &HubRecord| {
-        let links = Links::public(&own.public_url(address), &record.name).with_tokens(keys.links_of(&record.name)?);
+        let links = Links::public(&own.public_url(address), &record.name).with_tokens(keys.links_for_code(&record.name)?);
         let links = ManagementLinks::new(move |id| links.management(id));
-        let limits = own.limits.with(&record.limits)?;
+        let limits = own.limits.with_stored(&record.limits)?;
         let base = Policy { management_links: Some(links), ..own.policy(&limits)? };
         let open = |name: &str| {
             let opened = secrets.open(&record.name, name);
@@ -235,6 +298,7 @@ pub fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
     let versions = settings.versions;
     let control = open_control_file(&prepare_directory(&settings.data)?)?;
     let shared = share(settings, control, Compiler::default())?;
+    make_file(&shared, &name)?;
     let (hub, _) = Hub::open(&shared, HubOptions { name, rules, retention, webhook, versions, meters: Arc::default() })?;
     Ok(hub)
 }
@@ -257,18 +321,92 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Creates the data directory if it is missing, and makes sure that it can be written. Returns its full path.
+/// The address for programs that have no key: only those of this machine can reach it.
+async fn listen_for_rpc(address: &str) -> anyhow::Result<TcpListener> {
+    let listener = listen(address).await.context("rpc.address")?;
+    let taken = listener.local_addr().context("asking for the address that was taken")?;
+    ensure!(
+        taken.ip().is_loopback(),
+        "rpc.address asks nobody for a key, so it is for loopback addresses only, such as 127.0.0.1:17071, and {taken} is none"
+    );
+    Ok(listener)
+}
+
+/// Where compiled code is kept, in the data directory.
+const CACHE: &str = "cache";
+
+/// Creates the data directory if it is missing, and makes sure that this user, and nobody else, can write there. Returns its full
+/// path.
 fn prepare_directory(directory: &Path) -> anyhow::Result<PathBuf> {
     let unusable = || format!("the data directory {} cannot be used; --data names another one", directory.display());
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    // Inputs and outputs are nobody else's business.
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory).with_context(unusable)?;
+    directory::make(directory).with_context(unusable)?;
+    // Who owns it, or may write there, puts whatever they like in the place of what lies there.
+    directory::belong_to_this_user(directory)?;
+    directory::keep_others_from_writing(directory)?;
     let probe = directory.join(format!(".writable-{}", std::process::id()));
     std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).with_context(unusable)?;
+    // Inputs and outputs are nobody else's business, and with the key in the control file links are signed. The directory itself
+    // may hold what is not the host's.
+    for own in ["hubs", "modules", CACHE] {
+        let path = directory.join(own);
+        directory::make(&path).with_context(unusable)?;
+        directory::belong_to_this_user(&path)?;
+        if directory::close_to_others(&path)? && own == CACHE {
+            // It holds native code, which is run as it is. What is compiled again is ours.
+            directory::empty(&path).with_context(|| format!("emptying {}, in which others could write", path.display()))?;
+        }
+    }
+    let control = control_path(directory);
+    if control.exists() {
+        directory::belong_to_this_user(&control)?;
+    }
+    directory::close_to_others(&control)?;
     directory.canonicalize().with_context(unusable)
+}
+
+/// A control file is never made where there must have been one: hubs, keys and grants that it said would be gone without a word.
+/// The first releases had none, and one hub.
+fn expect_control_file(data: &Path, default_hub: &str) -> anyhow::Result<()> {
+    let path = control_path(data);
+    if path.exists() {
+        return Ok(());
+    }
+    let hubs = std::fs::read_dir(data.join("hubs")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let other = hubs
+        .filter(|file| file.extension().is_some_and(|extension| extension == "redb"))
+        .find(|file| file.file_stem().and_then(|name| name.to_str()).is_none_or(|name| !name.eq_ignore_ascii_case(default_hub)));
+    match other {
+        None => Ok(()),
+        Some(other) => Err(anyhow!(
+            "the control file {} is missing, but there are task hubs, such as {}: restore it from a backup of the data directory. \
+             Without it nobody knows their keys, limits and grants; to give these up, move the files of hubs elsewhere, start, make \
+             the hubs again and put their files back before they are first used",
+            path.display(),
+            other.display()
+        )),
+    }
+}
+
+/// Lets hubs whose files are gone begin anew.
+fn recover(control: &ControlFile, data: &Path, hubs: &[String]) -> anyhow::Result<()> {
+    for name in hubs {
+        let record = control.hub(name)?.with_context(|| format!("--recover {name}: there is no task hub of this name"))?;
+        let file = data.join("hubs").join(format!("{}.redb", record.name));
+        match std::fs::metadata(&file) {
+            Ok(found) => {
+                ensure!(found.len() == 0, "--recover {name}: its file {} is there, and is left alone", file.display());
+                std::fs::remove_file(&file).with_context(|| format!("removing the empty file {}", file.display()))?;
+            }
+            Err(why) if why.kind() == ErrorKind::NotFound => {}
+            Err(why) => return Err(why).with_context(|| format!("looking for {}", file.display())),
+        }
+        control.forget_wake(name)?;
+        tracing::warn!(
+            hub = name,
+            "the file of the task hub is gone: it begins anew, empty, with the keys and limits that it had"
+        );
+    }
+    Ok(())
 }
 
 /// Turns true at the first SIGINT or SIGTERM. The second one ends the process.
@@ -281,6 +419,7 @@ fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
         signals().await;
         stop.send_replace(true);
         let signal = signals().await;
+        log::flush();
         std::process::exit(128 + signal);
     });
     Ok(stopping)
@@ -298,6 +437,9 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 struct Ready<'a> {
     address: SocketAddr,
     url: String,
+    /// Where programs without a key are answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rpc_address: Option<SocketAddr>,
     task_hub: &'a str,
     data: &'a Path,
     /// Of a key that was made just now. Nothing shows it again.
@@ -313,7 +455,8 @@ impl Ready<'_> {
                  weaker ones"
             )
         });
-        format!("listening on {}, task hub {}, data {}{key}", self.url, self.task_hub, self.data.display())
+        let rpc = self.rpc_address.map_or_else(String::new, |address| format!(" (without keys: http://{address}/durabletask/)"));
+        format!("listening on {}{rpc}, task hub {}, data {}{key}", self.url, self.task_hub, self.data.display())
     }
 }
 
@@ -342,16 +485,4 @@ impl Announce {
         }
         Ok(())
     }
-}
-
-fn start_logging(settings: &LogSettings) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&settings.filter)
-        .with_context(|| format!("log.filter is '{}', but should be such as info or info,dacapo::api=debug", settings.filter))?;
-    let colors = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colors);
-    match settings.format {
-        LogFormat::Text => subscriber.init(),
-        LogFormat::Json => subscriber.json().init(),
-    }
-    Ok(())
 }

@@ -1,8 +1,26 @@
-//! Which version of an app a new orchestration may run on, as Durable Functions decides it: by the version that the start
-//! asks for and the label of what is deployed.
+//! How the versions of an app are named, and which of them a new orchestration may run on.
+//!
+//! **Names.** A version is a deployed file. It has at most one label, and a label names at most one version of an app. Whoever
+//! deployed last has decided both, and is told what that has changed:
+//! - the same file under another label is the same version, which is called that from then on;
+//! - another file under the same label takes the label over. The version that had it goes on, and is named by its digest.
+//!
+//! Wherever a version is asked for, in a command, a request or a start, it may be called by its label or by the first digits,
+//! six at least, of its digest ([`Naming`]). A label with which the digest of another version begins is refused; where there is one
+//! all the same, because that version came later, it names neither, until more digits or another label are said. Labels are the
+//! same if they compare as equal ([`compare`]): `1.0` and `01.0`, `beta` and `Beta`. What may stand in one is the same as in an id
+//! ([`label_trouble`]).
+//!
+//! **Shares.** New starts that ask for no version go to the active one; or, where versions have weights, to these in proportion. A
+//! deployment with a percentage takes its share from all that had one, who keep theirs in proportion to each other; where nobody
+//! had one, the active version has the rest. A rollback takes the share of the newest.
+//!
+//! **Starts.** A start that asks for a version gets the one of that name. If there is none, the label of a version that takes
+//! new starts is held against what was asked for, as Durable Functions does ([`Match`]).
 
 use std::cmp::Ordering;
 
+use dacapo_core::InstanceId;
 use serde::{Deserialize, Serialize};
 
 /// How the version that a start asks for is held against the labels of the deployed versions. The words are those of
@@ -26,6 +44,42 @@ pub enum Failure {
     Reject,
     /// It is accepted, and fails at once.
     Fail,
+}
+
+/// What is wrong with a label.
+pub fn label_trouble(label: &str) -> Option<String> {
+    if label.chars().any(crate::printable::misleads) {
+        return Some("it contains a character that controls a terminal or cannot be seen".into());
+    }
+    InstanceId::orchestration(label).err().map(|why| why.to_string())
+}
+
+/// Digits of a digest that name a version, at least.
+const DIGEST_DIGITS_MIN: usize = 6;
+
+/// What a version may be called by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Naming<'a> {
+    text: &'a str,
+    /// Lowercase; none if it cannot be the beginning of a digest.
+    digits: Option<String>,
+}
+
+impl<'a> Naming<'a> {
+    pub fn new(text: &'a str) -> Self {
+        let is_digest = text.len() >= DIGEST_DIGITS_MIN && text.chars().all(|c| c.is_ascii_hexdigit());
+        Self { text, digits: is_digest.then(|| text.to_ascii_lowercase()) }
+    }
+
+    /// Whether it is this label. No label is the name of nothing.
+    pub fn is_label(&self, label: &str) -> bool {
+        !label.is_empty() && compare(self.text, label).is_eq()
+    }
+
+    /// Whether a digest begins so.
+    pub fn begins(&self, digest: &str) -> bool {
+        self.digits.as_ref().is_some_and(|digits| digest.starts_with(digits.as_str()))
+    }
 }
 
 /// The two together.
@@ -93,6 +147,26 @@ mod tests {
         ] {
             assert_eq!(compare(one, other), order, "{one} and {other}");
             assert_eq!(compare(other, one), order.reverse(), "{other} and {one}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_called_by_its_label_or_its_digest() {
+        let digest = "3fa9c2d0";
+        for (text, label, names_label, names_digest) in [
+            ("1.0", "1.0", true, false),
+            ("01.0", "1.0", true, false),
+            ("BETA", "beta", true, false),
+            ("1.0", "1.1", false, false),
+            ("", "", false, false),
+            ("3fa9c2", "1.0", false, true),
+            ("3FA9C2D0", "", false, true),
+            ("3fa9c", "", false, false),
+            ("3fa9c2", "3fa9c2", true, true),
+            ("3fa9cx", "", false, false),
+        ] {
+            let naming = Naming::new(text);
+            assert_eq!((naming.is_label(label), naming.begins(digest)), (names_label, names_digest), "{text} for {label}");
         }
     }
 

@@ -376,7 +376,7 @@ fn check_store(directory: &Path, shared: &Shared, report: &mut Report) -> Result
             let may_fail = record.name.as_str() == "transfer" && record.status == RuntimeStatus::Failed;
             let expected = if fails || may_fail { RuntimeStatus::Failed } else { RuntimeStatus::Completed };
             ensure!(record.status == expected, "{} is {}", record.id, record.status.name());
-            let turns = history.iter().filter(|e| matches!(e.event, Event::OrchestratorStarted)).count();
+            let turns = history.iter().filter(|e| matches!(e.event, Event::OrchestratorStarted { .. })).count();
             ensure!(turns == record.turns.len(), "{}: {turns} turns are stored, {:?} are recorded", record.id, record.turns);
             report.history_events += history.len();
             report.children += usize::from(record.parent.is_some());
@@ -437,7 +437,7 @@ impl HistoryReader {
     fn read(&mut self, at: Timestamp, event: &Event) -> Result<()> {
         ensure!(self.outcome.is_none(), "something happened after the end: {event:?}");
         match event {
-            Event::OrchestratorStarted => self.turn_at = Some(at),
+            Event::OrchestratorStarted { .. } => self.turn_at = Some(at),
             Event::EventRaised { .. } | Event::ExecutionTerminated { .. } | Event::ExecutionMigrated { .. } => {}
             Event::ExecutionRewound { .. } => self.rewound = true,
             Event::ExecutionStarted { start_at, .. } => {

@@ -16,26 +16,47 @@ use crate::workspace;
 
 const PROFILE: &str = "guest";
 
-/// Builds every guest and returns the folder with their core modules: `example_<name>.wasm` and `fixture_<name>.wasm`.
-///
-/// Cheap when nothing has changed. Builds of several processes wait for each other.
-pub fn build() -> Result<PathBuf> {
+/// Builds every guest. Cheap when nothing has changed. Builds of several processes wait for each other.
+pub fn build() -> Result<()> {
     build_with(find_or_install()?)
 }
 
 /// What [`build`] does, with a toolchain of one's choice.
-pub fn build_with(toolchain: Toolchain) -> Result<PathBuf> {
-    let target_dir = workspace().join("target").join("guests");
+pub fn build_with(toolchain: Toolchain) -> Result<()> {
+    compile(&toolchain, &packages()?)
+}
+
+/// What [`build`] does, for some guests.
+pub fn build_packages(packages: &[String]) -> Result<()> {
+    compile(&find_or_install()?, packages)
+}
+
+/// The folder with the core modules of what was built: `example_<name>.wasm` and `fixture_<name>.wasm`.
+pub fn folder() -> PathBuf {
+    target_dir().join(TARGET).join(PROFILE)
+}
+
+/// Where the core module of a package lies once it is built.
+pub fn module(package: &str) -> PathBuf {
+    folder().join(format!("{}.wasm", package.replace('-', "_")))
+}
+
+fn target_dir() -> PathBuf {
+    workspace().join("target").join("guests")
+}
+
+fn compile(toolchain: &Toolchain, packages: &[String]) -> Result<()> {
+    let target_dir = target_dir();
     std::fs::create_dir_all(&target_dir).with_context(|| format!("creating {}", target_dir.display()))?;
     let _lock = lock(&target_dir.join(".dacapo-guests.lock"), "the guests")?;
-    let packages = packages()?;
-    eprintln!("building {} guests with {}", packages.len(), toolchain.name());
+    let what = if let [package] = packages { package.clone() } else { format!("{} guests", packages.len()) };
+    eprintln!("building {what} with {}", toolchain.name());
     let mut command = quiet(toolchain.cargo_build());
     command.current_dir(workspace()).args(["--profile", PROFILE, "--target-dir"]).arg(&target_dir);
     command.args(packages.iter().flat_map(|package| ["--package", package]));
     let status = command.status().context("starting cargo to build the guests")?;
     ensure!(status.success(), "building the guests failed ({status}); cargo's own words are above");
-    Ok(target_dir.join(TARGET).join(PROFILE))
+    Ok(())
 }
 
 /// What the machine has, or else what can be installed on it.

@@ -25,6 +25,8 @@ pub struct Host {
     locked: bool,
     child: Child,
     url: String,
+    /// Where it answers programs without a key.
+    rpc_url: Option<String>,
     administrator_key: Option<String>,
 }
 
@@ -62,13 +64,23 @@ fn build() -> Result<PathBuf> {
     let name = if profile.ends_with("release") { "release" } else { "dev" };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // For the whole workspace, as the tests were built: for one package alone, dependencies have other features.
-    cargo.args(["build", "--quiet", "--workspace", "--bin", "dacapo", "--profile", name]);
+    cargo.args(["build", "--workspace", "--bin", "dacapo", "--profile", name]);
     cargo.current_dir(crate::workspace()).env("CARGO_TARGET_DIR", profile.parent().context("no target directory")?);
+    forget_own_package(&mut cargo);
     let status = cargo.status().context("running cargo to build the host")?;
     if !status.success() {
         bail!("the host does not build: {status}");
     }
     Ok(profile.join("dacapo"))
+}
+
+/// Takes from a cargo what an outer cargo says to this program about its package. Build scripts that look at it (`ring`'s at
+/// `CARGO_MANIFEST_DIR`) would find it changed, and run again with all that is built on them.
+fn forget_own_package(cargo: &mut Command) {
+    let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_package)) {
+        cargo.env_remove(name);
+    }
 }
 
 impl Host {
@@ -106,8 +118,9 @@ impl Host {
             }
         };
         let url = ready["url"].as_str().context("the host does not say its address")?.to_owned();
+        let rpc_url = ready["rpcAddress"].as_str().map(|address| format!("http://{address}"));
         let administrator_key = ready["administratorKey"].as_str().map(str::to_owned);
-        Ok(Host { options, locked, child, url, administrator_key })
+        Ok(Host { options, locked, child, url, rpc_url, administrator_key })
     }
 
     /// A host with a data directory of its own that goes with the returned guard.
@@ -133,6 +146,10 @@ impl Host {
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    pub fn rpc_url(&self) -> Option<&str> {
+        self.rpc_url.as_deref()
     }
 
     pub fn pid(&self) -> u32 {

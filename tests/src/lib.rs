@@ -40,10 +40,10 @@ pub fn guest(package: &str) -> Result<Vec<u8>> {
     std::fs::read(&path).with_context(|| format!("reading the guest {}", path.display()))
 }
 
-/// Where the wasm module of a guest package lies.
+/// Where the wasm module of a guest package lies. All guests are built first, once in this process.
 pub fn guest_path(package: &str) -> Result<PathBuf> {
-    static GUESTS: std::sync::OnceLock<std::result::Result<PathBuf, String>> = std::sync::OnceLock::new();
-    let built = GUESTS.get_or_init(|| guests::build().map_err(|error| format!("{error:#}")));
-    let directory = built.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;
-    Ok(directory.join(format!("{}.wasm", package.replace('-', "_"))))
+    static BUILT: std::sync::OnceLock<std::result::Result<(), String>> = std::sync::OnceLock::new();
+    let built = BUILT.get_or_init(|| guests::build().map_err(|error| format!("{error:#}")));
+    built.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(guests::module(package))
 }

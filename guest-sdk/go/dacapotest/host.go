@@ -32,6 +32,9 @@ type task struct {
 	outcome *contract.Outcome
 	done    bool
 	event   string // the name, of a wait for one
+	came    *event // what it was given
+	taken   bool   // what it was given stays with it
+	made    time.Time
 	isTimer bool
 }
 
@@ -92,6 +95,7 @@ func (h *host) activityCall(name, input string, attempt uint32) contract.Activit
 }
 
 func (h *host) Wait(tasks []contract.Task) []int {
+	h.deliver(tasks)
 	soonest := h.soonest(tasks)
 	if soonest.After(h.now) {
 		h.now = soonest
@@ -106,6 +110,7 @@ func (h *host) Wait(tasks []contract.Task) []int {
 		}
 	}
 	slices.SortStableFunc(done, func(a, b int) int { return h.tasks[tasks[a]].due.Compare(*h.tasks[tasks[b]].due) })
+	h.tasks[tasks[done[0]]].taken = true
 	return done
 }
 
@@ -126,10 +131,19 @@ func (h *host) soonest(tasks []contract.Task) time.Time {
 }
 
 func (h *host) Outcome(handle contract.Task) *contract.Outcome {
-	if task := h.tasks[handle]; task.done {
-		return task.outcome
+	task := h.tasks[handle]
+	if task.event != "" && task.came == nil {
+		h.give(task)
+		task.done = task.due != nil && !task.due.After(h.now)
+		if !task.done {
+			h.putBack(task)
+		}
 	}
-	return nil
+	if !task.done {
+		return nil
+	}
+	task.taken = true
+	return task.outcome
 }
 
 func (h *host) Cancel(handle contract.Task) bool {
@@ -138,14 +152,10 @@ func (h *host) Cancel(handle contract.Task) bool {
 		return false
 	}
 	h.act("cancel", task.action)
-	if task.event != "" && task.due != nil {
-		// The event that was to come is for the next wait.
-		h.events = slices.Insert(h.events, 0, &event{task.event, task.outcome.Output, task.due.Sub(h.script.Start)})
-	}
+	h.putBack(task)
 	now := h.now
 	task.event, task.due, task.done = "", &now, true
 	task.outcome = &contract.Outcome{Failure: &contract.Failure{Type: "Canceled", Message: "the task was canceled"}}
-	h.deliver()
 	return true
 }
 
@@ -189,23 +199,47 @@ func (h *host) CreateTimer(fireAt float64) contract.Task {
 
 func (h *host) WaitForExternalEvent(name string) contract.Task {
 	action := h.act("wait-for-external-event", name)
-	handle := h.schedule(&task{action: action, event: name})
-	h.deliver()
-	return handle
+	return h.schedule(&task{action: action, event: name, made: h.now})
 }
 
-// deliver gives each unread event to the first wait of its name that has none.
-func (h *host) deliver() {
-	h.events = slices.DeleteFunc(h.events, func(event *event) bool {
-		for _, task := range h.tasks {
-			if task.due == nil && strings.EqualFold(task.event, event.name) {
-				due := h.script.Start.Add(event.after)
-				task.due, task.outcome = &due, &contract.Outcome{Output: event.data}
-				return true
-			}
+// deliver gives events to the waits that are asked for, the one that was made first first; before that, what others were given
+// and did not take back.
+func (h *host) deliver(asked []contract.Task) {
+	isAsked := func(handle int) bool { return slices.Contains(asked, contract.Task(handle)) }
+	for handle, task := range h.tasks {
+		if !task.taken && !isAsked(handle) {
+			h.putBack(task)
 		}
-		return false
-	})
+	}
+	for handle, task := range h.tasks {
+		if task.event != "" && task.came == nil && isAsked(handle) {
+			h.give(task)
+		}
+	}
+}
+
+// give gives a wait the first unread event of its name, or nothing if there is none.
+func (h *host) give(task *task) {
+	index := slices.IndexFunc(h.events, func(event *event) bool { return strings.EqualFold(task.event, event.name) })
+	if index < 0 {
+		return
+	}
+	task.came = h.events[index]
+	h.events = slices.Delete(h.events, index, index+1)
+	due := h.script.Start.Add(task.came.after)
+	if due.Before(task.made) {
+		due = task.made
+	}
+	task.due, task.outcome = &due, &contract.Outcome{Output: task.came.data}
+}
+
+func (h *host) putBack(task *task) {
+	if task.came == nil {
+		return
+	}
+	h.events = append(h.events, task.came)
+	slices.SortStableFunc(h.events, func(a, b *event) int { return cmp.Compare(a.after, b.after) })
+	task.came, task.due, task.outcome, task.done = nil, nil, nil, false
 }
 
 func (h *host) LockEntities(entities []contract.EntityID) contract.Task {

@@ -1,9 +1,10 @@
 /** What an orchestrator may do: each action once, for the context of durable-functions and for that of `async` orchestrators. */
 
+import { optionalNewId, requireFunctionName, requireId, requireLabel, requireName, requireNumber } from "./border.js";
 import { DurableLock, CriticalSection } from "./critical-section.js";
-import { requireName } from "./definition.js";
-import { hostEntityId } from "./entity-id.js";
+import { hostEntityId, operationText } from "./entity-id.js";
 import { DurableError } from "./failure.js";
+import { hostRequest } from "./http-request.js";
 import { toJson } from "./json.js";
 import { retryPolicy } from "./retry.js";
 import { AllTask, AnyTask, CallTask, EventTask, FirstTask, LockTask, RetryableTask } from "./task.js";
@@ -65,16 +66,17 @@ export class Actions {
   }
 
   waitForExternalEvent(name) {
-    requireName(name, "an event");
-    return this.#run.add(new EventTask(this.#run, name));
+    return this.#run.add(new EventTask(this.#run, requireName(name, "The name of an event")));
   }
 
   callEntity(id, operation, input) {
     const entity = hostEntityId(id);
+    const wanted = operationText(operation);
+    const json = toJson(input, `the input of the operation '${wanted}'`);
+    // What else is wrong with the call has been refused: from here on the entity counts as called.
     const ended = this.#criticalSection.checkCall(entity);
-    const json = toJson(input, `the input of the operation '${operation}'`);
-    const task = new CallTask(this.#run, `@${entity.name}@${entity.key} ${operation}`, (host) => host.callEntity(entity, operation ?? "", json));
-    task.observe({ settled: ended });
+    const task = new CallTask(this.#run, `@${entity.name}@${entity.key} ${wanted}`, (host) => host.callEntity(entity, wanted, json));
+    task.observe({ childSettled: ended });
     return this.#run.add(task);
   }
 
@@ -82,8 +84,10 @@ export class Actions {
   signalEntity(id, operation, input, at) {
     const entity = hostEntityId(id);
     this.#criticalSection.checkSignal(entity);
-    const json = toJson(input, `the input of the operation '${operation}'`);
-    this.host.signalEntity(entity, operation ?? "", json, at ? at.getTime() : null);
+    const wanted = operationText(operation);
+    const json = toJson(input, `the input of the operation '${wanted}'`);
+    const moment = at ? requireNumber(Number(at), "The moment of a signal") : null;
+    this.host.signalEntity(entity, wanted, json, moment);
   }
 
   lock(ids) {
@@ -93,39 +97,25 @@ export class Actions {
       this.host.unlockEntities();
     });
     const task = new LockTask(this.#run, entities.map(hostEntityId), lock);
-    task.observe({ settled: () => task.isFaulted && this.#criticalSection.end() });
+    task.observe({ childSettled: () => task.isFaulted && this.#criticalSection.end() });
     return this.#run.add(task);
   }
 
-  callHttp({ method, url, body, headers, tokenSource, enablePolling, asynchronousPatternEnabled, timeoutMs }) {
-    if (tokenSource) {
-      throw new DurableError("callHttp with a tokenSource: there are no managed identities here; send the header Authorization with a secret of the hub", {
-        type: "Unsupported",
-        retriable: false,
-      });
-    }
-    const content = body === undefined || typeof body === "string" ? body : toJson(body, "the body of callHttp");
-    const request = toJson(
-      {
-        method,
-        uri: String(url),
-        headers,
-        content,
-        asynchronousPatternEnabled: enablePolling ?? asynchronousPatternEnabled ?? true,
-        timeoutMs,
-      },
-      "the request of callHttp",
-    );
-    return this.#run.add(new CallTask(this.#run, `${method} ${url}`, (host) => host.callHttp(request)));
+  callHttp(options) {
+    const request = hostRequest(options);
+    const json = toJson(request, "the request of callHttp");
+    return this.#run.add(new CallTask(this.#run, `${request.method} ${request.uri}`, (host) => host.callHttp(json)));
   }
 
   startOrchestration(name, input, instanceId) {
-    requireName(name, "an orchestration");
-    return this.host.startOrchestration(name, toJson(input, `the input of '${name}'`), instanceId ?? null);
+    const orchestration = requireFunctionName(name, "The name of an orchestration");
+    const id = optionalNewId(instanceId);
+    return this.host.startOrchestration(orchestration, toJson(input, `the input of '${name}'`), id);
   }
 
   sendEvent(instanceId, name, data) {
-    this.host.sendEvent(instanceId, name, toJson(data, `the data of the event '${name}'`));
+    const [id, event] = [requireId(instanceId, "instanceId"), requireName(name, "The name of an event")];
+    this.host.sendEvent(id, event, toJson(data, `the data of the event '${event}'`));
   }
 
   continueAsNew(input) {
@@ -152,17 +142,18 @@ export const COMPOUND_TASKS = Object.freeze({
 });
 
 function activityCall(name, input, retry) {
-  requireName(name, "an activity");
+  const activity = requireFunctionName(name, "The name of an activity");
   const json = toJson(input, `the input of the activity '${name}'`);
   const policy = retry && retryPolicy(retry);
-  return (host) => host.callActivity(name, json, policy);
+  return (host) => host.callActivity(activity, json, policy);
 }
 
 function subOrchestratorCall(name, input, { instanceId = null, version = null, retry = null }) {
-  requireName(name, "a sub-orchestration");
+  const orchestration = requireFunctionName(name, "The name of a sub-orchestration");
+  const [id, label] = [optionalNewId(instanceId), version === null ? null : requireLabel(version, "version")];
   const json = toJson(input, `the input of the sub-orchestration '${name}'`);
   const policy = retry && retryPolicy(retry);
-  return version === null
-    ? (host) => host.callSubOrchestrator(name, json, instanceId, policy)
-    : (host) => host.callSubOrchestratorWithVersion(name, json, version, instanceId, policy);
+  return label === null
+    ? (host) => host.callSubOrchestrator(orchestration, json, id, policy)
+    : (host) => host.callSubOrchestratorWithVersion(orchestration, json, label, id, policy);
 }

@@ -3,6 +3,9 @@
 import { sendRequest } from "./http.js";
 import { Reactor } from "./reactor.js";
 
+/** The longest delay of a timer of Node.js, in milliseconds. */
+const DELAY_MAX = 2 ** 31 - 1;
+
 export class ActivityScope {
   waitsFor = "no timer and no request is open";
   #imports;
@@ -19,8 +22,10 @@ export class ActivityScope {
     return this.#imports.random.getRandomBytes(length);
   }
 
+  /** As in Node.js: what is no delay, or too long for one, is a millisecond. */
   setTimer(milliseconds, callback) {
-    return this.#reactor.setTimer(milliseconds, callback);
+    const delay = milliseconds >= 1 && milliseconds <= DELAY_MAX ? milliseconds : 1;
+    return this.#reactor.setTimer(delay, callback);
   }
 
   fetch(request) {

@@ -1,5 +1,6 @@
 /** What an `async` orchestrator knows and may do. Calls begin when they are made; each gives a task, to be awaited. */
 
+import { requireNumber } from "./border.js";
 import { nameOf } from "./definition.js";
 import { logger } from "./logger.js";
 import { milliseconds } from "./duration.js";
@@ -148,13 +149,13 @@ function retryOptions(retry) {
   if (!retry) {
     return null;
   }
-  const optional = (duration) => (duration === undefined ? undefined : milliseconds(duration));
+  const optional = (duration, what) => (duration === undefined ? undefined : milliseconds(duration, what));
   return {
-    maxNumberOfAttempts: retry.maxAttempts,
-    firstRetryIntervalInMilliseconds: milliseconds(retry.firstInterval),
+    maxNumberOfAttempts: requireNumber(retry.maxAttempts, "maxAttempts"),
+    firstRetryIntervalInMilliseconds: milliseconds(retry.firstInterval, "firstInterval"),
     backoffCoefficient: retry.backoffCoefficient,
-    maxRetryIntervalInMilliseconds: optional(retry.maxInterval),
-    retryTimeoutInMilliseconds: optional(retry.timeout),
+    maxRetryIntervalInMilliseconds: optional(retry.maxInterval, "maxInterval"),
+    retryTimeoutInMilliseconds: optional(retry.timeout, "timeout"),
     nonRetriableErrorTypes: retry.nonRetriableErrorTypes,
   };
 }

@@ -3,7 +3,7 @@
  * a time, may not signal it, and may not call sub-orchestrations. The rules are checked where the call is made.
  */
 
-import { EntityId } from "./entity-id.js";
+import { EntityId, hostEntityId } from "./entity-id.js";
 
 export class LockingRulesViolationError extends Error {
   static code = "LOCKING_RULES_VIOLATION";
@@ -58,6 +58,8 @@ export class CriticalSection {
     if (!entities.every((id) => id instanceof EntityId)) {
       throw new TypeError("lock takes EntityIds.");
     }
+    // What cannot be locked is refused before the section begins.
+    entities.forEach(hostEntityId);
     if (this.#owned) {
       throw new LockingRulesViolationError("A critical section cannot be entered inside another one.");
     }

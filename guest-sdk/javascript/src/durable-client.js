@@ -1,8 +1,10 @@
 /** The client of durable-functions, as far as an activity can be one: it starts orchestrations, and knows the links of any instance. */
 
 import { HttpResponse } from "./azure-functions.js";
+import { kindOf, requireLength, requireName, requireText } from "./border.js";
 import { EntityId, hostEntityId } from "./entity-id.js";
 import { DurableError } from "./failure.js";
+import { toJson } from "./json.js";
 import { linksOf, startOrchestration } from "./management.js";
 
 export const OrchestrationRuntimeStatus = Object.freeze({
@@ -36,7 +38,8 @@ export class HttpManagementPayload {
 }
 
 export class DurableClient {
-  async startNew(orchestratorFunctionName, { instanceId, input, version } = {}) {
+  async startNew(orchestratorFunctionName, options) {
+    const { instanceId, input, version } = optionsOf("startNew", options);
     return startOrchestration(orchestratorFunctionName, input, { instanceId, version });
   }
 
@@ -53,7 +56,10 @@ export class DurableClient {
     });
   }
 
-  async waitForCompletionOrCreateCheckStatusResponse(request, instanceId, { timeoutInMilliseconds = 10_000, retryIntervalInMilliseconds = 1000 } = {}) {
+  async waitForCompletionOrCreateCheckStatusResponse(request, instanceId, options) {
+    const { timeoutInMilliseconds = 10_000, retryIntervalInMilliseconds = 1000 } = optionsOf("waitForCompletionOrCreateCheckStatusResponse", options);
+    requireLength(timeoutInMilliseconds, "timeoutInMilliseconds");
+    requireLength(retryIntervalInMilliseconds, "retryIntervalInMilliseconds");
     if (retryIntervalInMilliseconds > timeoutInMilliseconds) {
       throw new RangeError("retryIntervalInMilliseconds must not be greater than timeoutInMilliseconds.");
     }
@@ -72,7 +78,8 @@ export class DurableClient {
     }
   }
 
-  async getStatus(instanceId, { showHistory = false, showHistoryOutput = false, showInput = true } = {}) {
+  async getStatus(instanceId, options) {
+    const { showHistory = false, showHistoryOutput = false, showInput = true } = optionsOf("getStatus", options);
     const status = await statusOf(instanceId, { showHistory, showHistoryOutput, showInput });
     if (!status) {
       throw new Error(`there is no instance '${instanceId}'`);
@@ -88,9 +95,10 @@ export class DurableClient {
   }
 
   async raiseEvent(instanceId, eventName, eventData) {
+    const name = requireName(eventName, "eventName");
+    const data = toJson(eventData, `the data of the event '${name}'`);
     const template = this.createHttpManagementPayload(instanceId).sendEventPostUri;
-    const url = template.replace(/\{eventName\}|%7BeventName%7D/i, encodeURIComponent(eventName));
-    await send("POST", url, eventData ?? null);
+    await send("POST", template.replace(/\{eventName\}|%7BeventName%7D/i, encodeURIComponent(name)), data);
   }
 
   terminate(instanceId, reason) {
@@ -114,9 +122,10 @@ export class DurableClient {
     return new PurgeHistoryResult(response.status === 404 ? 0 : (await response.json()).instancesDeleted);
   }
 
-  async #withReason(instanceId, link, reason = "") {
+  async #withReason(instanceId, link, reason) {
+    const text = requireText(reason ?? "", "reason");
     const template = this.createHttpManagementPayload(instanceId)[link];
-    await send("POST", template.replace(/\{text\}|%7Btext%7D/i, encodeURIComponent(reason)));
+    await send("POST", template.replace(/\{text\}|%7Btext%7D/i, encodeURIComponent(text)));
   }
 }
 
@@ -147,6 +156,13 @@ function responseOfEnd(status) {
   }
 }
 
+function optionsOf(method, options) {
+  if (options !== undefined && options !== null && typeof options !== "object") {
+    throw new TypeError(`The options of ${method} must be an object, not ${kindOf(options)}.`);
+  }
+  return options ?? {};
+}
+
 /** Nothing if there is no such instance. */
 async function statusOf(instanceId, shown) {
   const url = new URL(linksOf(instanceId).statusQueryGetUri);
@@ -155,11 +171,12 @@ async function statusOf(instanceId, shown) {
   return response.status === 404 ? undefined : response.json();
 }
 
-async function send(method, url, body) {
+/** @param json the body, if there is one */
+async function send(method, url, json) {
   const response = await fetch(url, {
     method,
-    headers: body === undefined ? {} : { "Content-Type": "application/json" },
-    body: body === undefined ? undefined : JSON.stringify(body),
+    headers: json === undefined ? {} : { "Content-Type": "application/json" },
+    body: json,
   });
   if (!response.ok && response.status !== 404 && response.status !== 410) {
     throw new Error(`${method} ${new URL(url).pathname}: ${response.status} ${await response.text()}`);

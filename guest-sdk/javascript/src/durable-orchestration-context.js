@@ -2,6 +2,7 @@
 
 import { COMPOUND_TASKS } from "./actions.js";
 import { inputFromJson } from "./json.js";
+import { requireRetryOptions } from "./retry.js";
 
 export class DurableOrchestrationContext {
   #actions;
@@ -54,7 +55,7 @@ export class DurableOrchestrationContext {
   }
 
   callActivityWithRetry(name, retryOptions, input) {
-    return this.#actions.callActivity(name, input, retryOptions);
+    return this.#actions.callActivity(name, input, requireRetryOptions(retryOptions));
   }
 
   callSubOrchestrator(name, input, instanceId, version) {
@@ -62,7 +63,7 @@ export class DurableOrchestrationContext {
   }
 
   callSubOrchestratorWithRetry(name, retryOptions, input, instanceId, version) {
-    return this.#actions.callSubOrchestrator(name, input, { instanceId, version, retry: retryOptions });
+    return this.#actions.callSubOrchestrator(name, input, { instanceId, version, retry: requireRetryOptions(retryOptions) });
   }
 
   callEntity(entityId, operationName, operationInput) {

@@ -1,3 +1,5 @@
+import { requireFunctionName, requireId, requireLabel, wellFormed } from "./border.js";
+
 /** Names an entity. Its text is `@name@key`, with the name in lower case. */
 export class EntityId {
   constructor(name, key) {
@@ -16,8 +18,16 @@ export class EntityId {
   }
 }
 
-/** For the host, of an `EntityId` or anything that has its properties. */
+/** For the host, of an `EntityId` or anything that has its properties, which may have changed since it was made. */
 export function hostEntityId(id) {
   const { name, key } = id ?? {};
-  return { name: new EntityId(name, key).name, key };
+  const valid = new EntityId(name, key);
+  const entity = { name: requireFunctionName(valid.name, "The name of an entity"), key: wellFormed(valid.key) };
+  requireId(`@${entity.name}@${entity.key}`, "The id of an entity");
+  return entity;
+}
+
+/** The name of an operation; may be missing. */
+export function operationText(operation) {
+  return requireLabel(operation ?? "", "The operation of an entity");
 }

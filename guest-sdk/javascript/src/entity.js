@@ -1,6 +1,6 @@
 /** Entities: `context.df` of their handlers, and how one operation is run. */
 
-import { EntityId, hostEntityId } from "./entity-id.js";
+import { EntityId, hostEntityId, operationText } from "./entity-id.js";
 import { DurableError } from "./failure.js";
 import { inputFromJson, toJson } from "./json.js";
 
@@ -76,7 +76,7 @@ export class DurableEntityContext {
 
   signalEntity(entity, operationName, operationInput) {
     const input = toJson(operationInput, `the input of the operation '${operationName}'`);
-    this.#host.signalEntity(hostEntityId(entity), operationName ?? "", input, null);
+    this.#host.signalEntity(hostEntityId(entity), operationText(operationName), input, null);
   }
 
   /** What the operation leads to, for the host. */

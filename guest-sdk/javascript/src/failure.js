@@ -3,6 +3,7 @@
  * failures of others become errors.
  */
 
+import { wellFormed } from "./border.js";
 import { originalStack, placeOf } from "./stack.js";
 
 /** Chains of causes are cut here; a cycle ends earlier. */
@@ -18,10 +19,14 @@ export class DurableError extends Error {
   }
 }
 
+/** Durable Functions' words, with which the host begins the message of a failed activity or sub-orchestration. */
+const SAYS_WHO_FAILED = /^(Activity|Orchestrator) function '[^']*' failed: /;
+
 /** What a task fails with: the failure of an activity, a sub-orchestration, an entity or the host. */
 export class TaskFailedError extends Error {
   constructor(failureDetails, taskName, taskId) {
-    super(`${failureDetails.errorType}: ${failureDetails.errorMessage}`);
+    const { errorType, errorMessage } = failureDetails;
+    super(SAYS_WHO_FAILED.test(errorMessage) ? errorMessage : `${errorType}: ${errorMessage}`);
     this.name = "TaskFailedError";
     this.failureDetails = failureDetails;
     this.taskName = taskName;
@@ -54,9 +59,9 @@ export function errorOfFailure(failure, taskName, taskId) {
 export function failureOfError(error, body) {
   // What is thrown may be anything, and reading it may throw.
   return failureOfTask.get(error) ?? {
-    errorType: safely(() => errorType(error)) ?? "Error",
-    message: safely(() => messageOf(error)) ?? "what was thrown has no text",
-    details: safely(() => details(error)) ?? safely(() => placeOf(body)) ?? null,
+    errorType: wellFormed(safely(() => errorType(error)) ?? "Error"),
+    message: wellFormed(safely(() => messageOf(error)) ?? "what was thrown has no text"),
+    details: safely(() => wellFormed(safely(() => details(error)) ?? placeOf(body))) ?? null,
     retriable: safely(() => !(error?.retriable === false || error?.isNonRetriable === true)) ?? true,
   };
 }

@@ -12,7 +12,7 @@ export async function sendRequest({ httpTypes, httpHandler }, request, reactor) 
   if (!httpTypes) {
     throw new Error("fetch is not part of this component: the build found no code that names it");
   }
-  const outgoing = outgoingRequest(httpTypes, request);
+  const outgoing = attempt(request, () => outgoingRequest(httpTypes, request));
   const content = request.unread;
   const sink = content && outgoing.body();
   const future = attempt(request, () => httpHandler.handle(outgoing, null));
@@ -27,9 +27,7 @@ function outgoingRequest(types, request) {
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(`fetch failed: ${request.url}: only http and https can be fetched`);
   }
-  const encoder = new TextEncoder();
-  const fields = Array.from(request.headers, ([name, value]) => [name, encoder.encode(value)]);
-  const outgoing = new types.OutgoingRequest(types.Fields.fromList(fields));
+  const outgoing = new types.OutgoingRequest(fieldsOf(types, request));
   outgoing.setMethod(METHODS.has(request.method) ? { tag: request.method.toLowerCase() } : { tag: "other", val: request.method });
   outgoing.setScheme({ tag: url.protocol === "http:" ? "HTTP" : "HTTPS" });
   outgoing.setAuthority(url.host);
@@ -39,13 +37,43 @@ function outgoingRequest(types, request) {
 
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]);
 
+function fieldsOf(types, request) {
+  const encoder = new TextEncoder();
+  const fields = Array.from(request.headers, ([name, value]) => [name, encoder.encode(value)]);
+  try {
+    return types.Fields.fromList(fields);
+  } catch (error) {
+    const refused = fields.find((field) => isRefused(types, field)) ?? [];
+    throw new TypeError(`fetch failed: ${request.url}: the header '${refused[0]}' cannot be sent: ${reasonOf(hostError(error))}`);
+  }
+}
+
+function isRefused(types, field) {
+  try {
+    release(types.Fields.fromList([field]));
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** Who answers before the end of the body, or never, ends the stream of it. What became of the request tells the future. */
 function write(types, sink, content) {
   const stream = sink.write();
-  for (let start = 0; start < content.length; start += WRITE_BYTES_MAX) {
-    stream.blockingWriteAndFlush(content.subarray(start, start + WRITE_BYTES_MAX));
+  try {
+    for (let start = 0; start < content.length; start += WRITE_BYTES_MAX) {
+      stream.blockingWriteAndFlush(content.subarray(start, start + WRITE_BYTES_MAX));
+    }
+  } catch {
+    release(stream);
+    return;
   }
   release(stream);
-  types.OutgoingBody.finish(sink, null);
+  try {
+    types.OutgoingBody.finish(sink, null);
+  } catch {
+    // As above.
+  }
 }
 
 async function receive(request, future, reactor) {
@@ -97,18 +125,28 @@ async function readAll(request, stream, reactor) {
   return body;
 }
 
+/** What fails by the host's saying fails as `fetch` does. */
 function attempt(request, body) {
   try {
     return body();
   } catch (error) {
-    throw failed(request, hostError(error));
+    const code = hostError(error);
+    throw code === error && error instanceof Error ? error : failed(request, code);
   }
 }
 
 /** As in browsers and Node.js a request that gets no answer fails with a TypeError; the cause says why. */
 function failed(request, code) {
-  const reason = typeof code?.tag === "string" ? code.tag + (code.val ? ` ${JSON.stringify(code.val)}` : "") : String(code);
+  const reason = reasonOf(code);
   const error = new TypeError(`fetch failed: ${request.url}: ${reason}`, { cause: { code: reason } });
   error.retriable = code?.tag !== "HTTP-request-denied";
   return error;
+}
+
+/** An error of WASI: a case of a variant, with what it holds, or one of an enumeration. Some have no word for what is wrong. */
+function reasonOf(code) {
+  if (code === undefined) {
+    return "the request is not as it must be";
+  }
+  return typeof code?.tag === "string" ? code.tag + (code.val ? ` ${JSON.stringify(code.val)}` : "") : String(code);
 }

@@ -1,6 +1,6 @@
 /** What an activity may ask of its host. */
 
-import { requireName } from "./definition.js";
+import { optionalId, optionalText, requireFunctionName, requireText } from "./border.js";
 import { DurableError } from "./failure.js";
 import { hostError } from "./host-error.js";
 import { toJson } from "./json.js";
@@ -9,7 +9,7 @@ const host = () => globalThis.__dacapo.imports.management;
 
 /** The links by which an instance is managed. */
 export function linksOf(instanceId) {
-  const links = JSON.parse(host().links(instanceId));
+  const links = JSON.parse(host().links(requireText(instanceId, "instanceId")));
   if (!links) {
     throw new TypeError(`'${instanceId}' cannot be the id of an instance.`);
   }
@@ -21,10 +21,11 @@ export function linksOf(instanceId) {
  * the same when the call of the activity is repeated after a crash.
  */
 export function startOrchestration(name, input, { instanceId, version } = {}) {
-  requireName(name, "an orchestration");
+  const orchestration = requireFunctionName(name, "The name of an orchestration");
+  const [id, label] = [optionalId(instanceId), optionalText(version, "version")];
   const json = toJson(input, `the input of '${name}'`);
   try {
-    return host().startOrchestration(name, json, instanceId ?? null, version ?? null);
+    return host().startOrchestration(orchestration, json, id, label);
   } catch (thrown) {
     throw refusal(hostError(thrown));
   }

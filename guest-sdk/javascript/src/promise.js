@@ -5,6 +5,13 @@
  * `await` on one of those would never go on. So these take their place (`globals/index.js`), and the build lowers
  * `async` functions onto them. Jobs run in the order in which they were enqueued, so what is awaited in an orchestrator
  * is as deterministic as what completes it.
+ *
+ * A promise is *idle* when somebody has waited for it and nobody does any more: it lost a race. What an idle promise waits for
+ * itself is not wanted by it, so a wait for an event that lost takes no event. A promise that nobody ever waited for goes on by
+ * itself, and is not idle.
+ *
+ * Whoever takes the results of many promises as they come makes a race of all that are left, each time. So who takes part in a race
+ * of many does not react to it, and what a race costs for each of these is one look (`Race`).
  */
 
 const PENDING = "pending";
@@ -59,7 +66,14 @@ export function takeUnhandledRejections() {
  * `await` of one needs no promise.
  */
 export const REACT = Symbol("react");
+/** `[WANT](isWanted)`: one more waits for it, or one less. */
+export const WANT = Symbol("want");
+const DEPEND = Symbol("depend");
 const REASON = Symbol("reason");
+const RACE = Symbol("race");
+const IS_RACER = Symbol("is a racer");
+const ENROL = Symbol("enrol");
+const RETIRE = Symbol("retire");
 const RESOLVE = Symbol("resolve");
 const REJECT = Symbol("reject");
 
@@ -71,6 +85,10 @@ export class JobPromise {
   #value;
   #reactions = null;
   #isHandled = false;
+  #wants = 0;
+  #wasWanted = false;
+  /** What it waits for itself, each wanted by it unless it is idle. */
+  #sources = NONE;
 
   constructor(executor) {
     if (executor === NOBODY) {
@@ -92,6 +110,7 @@ export class JobPromise {
     if (constructor === JobPromise) {
       const promise = new JobPromise(NOBODY);
       this[REACT](new Reaction(onFulfilled, onRejected, promise));
+      promise[DEPEND]([this]);
       return promise;
     }
     const capability = capabilityOf(constructor);
@@ -144,8 +163,13 @@ export class JobPromise {
   }
 
   #settle(state, value) {
+    const sources = this.#isIdle ? NONE : this.#sources;
+    this.#sources = NONE;
     this.#state = state;
     this.#value = value;
+    for (const source of sources) {
+      source[WANT](false);
+    }
     if (state === REJECTED && !this.#isHandled) {
       unhandled.add(this);
     }
@@ -154,10 +178,67 @@ export class JobPromise {
     for (const reaction of reactions) {
       jobs.push(reaction, state, value);
     }
+    if (this[RACE] !== undefined) {
+      racers.delete(this);
+      this[RACE] = 0;
+      tellRaces(this, state, value);
+    }
+  }
+
+  get [IS_RACER]() {
+    return this.#state === PENDING && this.constructor === JobPromise;
+  }
+
+  /** Takes part in races of many from now on, and is wanted for these. */
+  [ENROL]() {
+    if (!this[IS_RACER]) {
+      return; // it has just decided the race
+    }
+    if (!racers.has(this)) {
+      this.#isHandled = true;
+      racers.add(this);
+      this[WANT](true);
+    }
+    this[RACE] = lastRace;
+  }
+
+  /** Takes part in none of those that are open. */
+  [RETIRE]() {
+    racers.delete(this);
+    this[RACE] = 0;
+    this[WANT](false);
+  }
+
+  get #isIdle() {
+    return this.#wasWanted && this.#wants === 0;
+  }
+
+  [WANT](isWanted) {
+    const wasIdle = this.#isIdle;
+    this.#wants += isWanted ? 1 : -1;
+    this.#wasWanted = true;
+    if (wasIdle !== this.#isIdle) {
+      for (const source of this.#sources) {
+        source[WANT](wasIdle);
+      }
+    }
+  }
+
+  /** It waits for these from now on, of which each has a reaction of its. */
+  [DEPEND](sources) {
+    if (this.#state !== PENDING) {
+      sources.forEach((source) => source[WANT](false));
+      return;
+    }
+    this.#sources = sources;
+    if (this.#isIdle) {
+      sources.forEach((source) => source[WANT](false));
+    }
   }
 
   [REACT](reaction) {
     this.#isHandled = true;
+    this[WANT](true);
     if (this.#state === PENDING) {
       this.#reactions ??= [];
       this.#reactions.push(reaction);
@@ -229,16 +310,119 @@ export class JobPromise {
     }));
   }
 
-  static race(values) {
-    return new this((resolve, reject) => {
+  static race(iterable) {
+    const values = [...iterable];
+    const race = values.length > REACTING_RACERS_MAX && this === JobPromise ? Race.of(values) : null;
+    if (race !== null) {
+      return race.begin();
+    }
+    const sources = [];
+    const promise = new this((resolve, reject) => {
       for (const value of values) {
-        this.resolve(value).then(resolve, reject);
+        listen(this, value, resolve, reject, sources);
       }
     });
+    promise[DEPEND]?.(sources);
+    return promise;
   }
 }
 
 Object.defineProperty(JobPromise, "name", { value: "Promise" });
+
+/** Who takes part in a race of no more than this reacts to it like to anything else. */
+const REACTING_RACERS_MAX = 8;
+
+/** The promises that take part in races of many, and such races that have not ended. Each of the former is wanted once for all of them. */
+const racers = new Set();
+const races = new Set();
+
+/** Counts the races; a promise has the number of its last one as `[RACE]`. */
+let lastRace = 0;
+
+/** Whether a race has begun or ceased to be wanted since it was last seen who takes part in none any more. */
+let areRacesChanged = false;
+
+/** Looks at one of the values of a race: most took part in the one before. */
+function takesPartAgain(value) {
+  if (!(value?.[RACE] > 0) || value[RACE] === lastRace) {
+    return false;
+  }
+  value[RACE] = lastRace;
+  return true;
+}
+
+/** A race of many. It is what its promise waits for, in place of all that take part. */
+class Race {
+  #promise = new JobPromise(NOBODY);
+  isWanted = true;
+
+  /** @param members promises that have not settled, each once */
+  constructor(members) {
+    this.members = members;
+  }
+
+  /** The race of these values, or null if there is one among them that has to be reacted to. */
+  static of(values) {
+    lastRace += 1;
+    if (values.every(takesPartAgain)) {
+      return new Race(values);
+    }
+    const members = [...new Set(values)];
+    if (!members.every((value) => value instanceof JobPromise && value[IS_RACER])) {
+      return null;
+    }
+    members.forEach((member) => member[ENROL]());
+    return new Race(members);
+  }
+
+  begin() {
+    races.add(this);
+    areRacesChanged = true;
+    this.#promise[DEPEND]([this]);
+    return this.#promise;
+  }
+
+  react(state, value) {
+    this.#promise[state === FULFILLED ? RESOLVE : REJECT](value);
+  }
+
+  [WANT](isWanted) {
+    this.isWanted = isWanted;
+    areRacesChanged = true;
+    if (isWanted) {
+      this.members.forEach((member) => member[ENROL]());
+    }
+  }
+}
+
+/** One that takes part in races has settled. */
+function tellRaces(promise, state, value) {
+  for (const race of races) {
+    if (race.members.includes(promise)) {
+      races.delete(race);
+      jobs.push(race, state, value);
+    }
+  }
+}
+
+/** To be called before anybody acts on what is wanted: who takes part in no race any more is not wanted for one. */
+export function settleWants() {
+  while (areRacesChanged) {
+    areRacesChanged = false;
+    const wanted = [...races].filter(({ isWanted }) => isWanted);
+    if (wanted.length !== 1 || wanted[0].members.length !== racers.size) {
+      const members = new Set(wanted.flatMap((race) => race.members));
+      [...racers].filter((racer) => !members.has(racer)).forEach((racer) => racer[RETIRE]());
+    }
+  }
+}
+
+/** What is still open when a function ends is nobody's race any more. */
+export function endRaces() {
+  racers.clear();
+  races.clear();
+  areRacesChanged = false;
+}
 
 /** A promise resolves once: later calls do nothing. */
 function resolveOnce(promise) {
@@ -308,6 +492,11 @@ class Following {
 
   react() {
     const once = resolveOnce(this.#promise);
+    if (isReactive(this.#thenable)) {
+      this.#thenable[REACT](new Listening(once.resolve, once.reject));
+      this.#promise[DEPEND]([this.#thenable]);
+      return;
+    }
     try {
       this.#then.call(this.#thenable, once.resolve, once.reject);
     } catch (error) {
@@ -353,7 +542,9 @@ class AsyncBody {
       if (step.done) {
         this.#promise[RESOLVE](step.value);
       } else {
-        reactive(step.value)[REACT](this);
+        const awaited = reactive(step.value);
+        awaited[REACT](this);
+        this.#promise[DEPEND]([awaited]);
       }
     } catch (error) {
       this.#promise[REJECT](error);
@@ -361,9 +552,36 @@ class AsyncBody {
   }
 }
 
+/** Tells two functions how it ends, and nobody else. */
+class Listening {
+  #fulfilled;
+  #rejected;
+
+  constructor(fulfilled, rejected) {
+    this.#fulfilled = fulfilled;
+    this.#rejected = rejected;
+  }
+
+  react(state, value) {
+    (state === FULFILLED ? this.#fulfilled : this.#rejected)(value);
+  }
+}
+
+/** Listens to a value as a combinator does. What is listened to is added to the sources, if it is a promise of this module or a task. */
+function listen(constructor, value, fulfilled, rejected, sources) {
+  const promise = constructor === JobPromise ? reactive(value) : constructor.resolve(value);
+  if (isReactive(promise)) {
+    promise[REACT](new Listening(fulfilled, rejected));
+    sources.push(promise);
+  } else {
+    promise.then(fulfilled, rejected);
+  }
+}
+
 /** One slot per value. When all are filled, `done` gets them, in the order of the values. */
 function combine(constructor, values, reactionsOf) {
-  return new constructor((resolve, reject) => {
+  const sources = [];
+  const promise = new constructor((resolve, reject) => {
     const results = [];
     let empty = 1;
     const close = () => {
@@ -387,9 +605,11 @@ function combine(constructor, values, reactionsOf) {
     for (const value of values) {
       results.push(undefined);
       empty += 1;
-      constructor.resolve(value).then(reactions.fulfilled(index), reactions.rejected(index));
+      listen(constructor, value, reactions.fulfilled(index), reactions.rejected(index), sources);
       index += 1;
     }
     close();
   });
+  promise[DEPEND]?.(sources);
+  return promise;
 }

@@ -1,5 +1,6 @@
 /** The functions of the app, as its modules register them while they are loaded. */
 
+import { wellFormed } from "./border.js";
 import { DurableError } from "./failure.js";
 
 /** By name in lower case: names compare ignoring case. */
@@ -17,7 +18,7 @@ const NAME = /^[^\s\x00-\x1f\x7f-\x9f]{1,128}$/;
  * @param body the function of the app that it leads to
  */
 export function register(kind, name, handler, body) {
-  if (typeof name !== "string" || !NAME.test(name)) {
+  if (typeof name !== "string" || !NAME.test(name) || wellFormed(name) !== name) {
     throw new TypeError(`'${name}' cannot be the name of an ${kind}: it needs 1 to 128 characters, none of them white space.`);
   }
   const known = functions.get(name.toLowerCase());

@@ -61,13 +61,18 @@ const END = new Error("the rehearsal is over");
 /** Whatever is asked for completes with `null`, until it is waited for the third time. */
 class RehearsalHost {
   #waits = 0;
+  #watched = 0;
 
-  wait() {
+  watch(number) {
+    this.#watched = number;
+  }
+
+  waitWatched() {
     this.#waits += 1;
     if (this.#waits === 3) {
       throw END;
     }
-    return [0];
+    return [this.#watched];
   }
 
   currentTime() {
@@ -76,7 +81,9 @@ class RehearsalHost {
 }
 
 for (const schedule of ["callActivity", "createTimer", "waitForExternalEvent"]) {
-  RehearsalHost.prototype[schedule] = () => ({ outcome: () => ({ tag: "ok", val: "null" }), cancel: () => true });
+  RehearsalHost.prototype[schedule] = function () {
+    return { outcome: () => ({ tag: "ok", val: "null" }), cancel: () => true, watch: (number) => this.watch(number), unwatch: () => {} };
+  };
 }
 
 /**

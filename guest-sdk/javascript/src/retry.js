@@ -1,12 +1,19 @@
 /** When and how often a failed call is tried again. The host keeps the schedule. */
 
+import { kindOf, optionalLength, requireLength, requireNumber, requireText } from "./border.js";
+
+/** What the contract can say. */
+const ATTEMPTS_MAX = 0xffff_ffff;
+
 export class RetryOptions {
   backoffCoefficient;
   maxRetryIntervalInMilliseconds;
   retryTimeoutInMilliseconds;
 
   constructor(firstRetryIntervalInMilliseconds, maxNumberOfAttempts) {
-    if (!(firstRetryIntervalInMilliseconds > 0)) {
+    requireNumber(firstRetryIntervalInMilliseconds, "firstRetryIntervalInMilliseconds");
+    requireNumber(maxNumberOfAttempts, "maxNumberOfAttempts");
+    if (firstRetryIntervalInMilliseconds <= 0) {
       throw new RangeError("firstRetryIntervalInMilliseconds must be greater than 0.");
     }
     this.firstRetryIntervalInMilliseconds = firstRetryIntervalInMilliseconds;
@@ -14,18 +21,37 @@ export class RetryOptions {
   }
 }
 
-/** The policy of the contract, of a `RetryOptions` or anything that has its properties. */
+export function requireRetryOptions(options) {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`retryOptions must be RetryOptions, not ${kindOf(options)}.`);
+  }
+  return options;
+}
+
+/** The policy of the contract, of a `RetryOptions`, which may have changed since it was made, or anything that has its properties. */
 export function retryPolicy(options) {
-  const { firstRetryIntervalInMilliseconds, maxNumberOfAttempts, nonRetriableErrorTypes = [] } = options ?? {};
-  if (!(firstRetryIntervalInMilliseconds > 0) || !(maxNumberOfAttempts >= 1)) {
-    throw new TypeError("Retry options need firstRetryIntervalInMilliseconds and maxNumberOfAttempts, both greater than 0.");
+  const { firstRetryIntervalInMilliseconds, maxNumberOfAttempts, nonRetriableErrorTypes } = requireRetryOptions(options);
+  requireNumber(firstRetryIntervalInMilliseconds, "firstRetryIntervalInMilliseconds");
+  requireNumber(maxNumberOfAttempts, "maxNumberOfAttempts");
+  if (!(firstRetryIntervalInMilliseconds > 0)) {
+    throw new RangeError("firstRetryIntervalInMilliseconds must be greater than 0.");
+  }
+  if (!(maxNumberOfAttempts >= 1)) {
+    throw new RangeError("maxNumberOfAttempts must be at least 1.");
   }
   return {
-    maxAttempts: Math.floor(maxNumberOfAttempts),
+    maxAttempts: Math.min(Math.floor(maxNumberOfAttempts), ATTEMPTS_MAX),
     firstInterval: firstRetryIntervalInMilliseconds,
-    backoffCoefficient: options.backoffCoefficient ?? 1,
-    maxInterval: options.maxRetryIntervalInMilliseconds ?? null,
-    timeout: options.retryTimeoutInMilliseconds ?? null,
-    nonRetriableErrorTypes: [...nonRetriableErrorTypes],
+    backoffCoefficient: requireLength(options.backoffCoefficient ?? 1, "backoffCoefficient"),
+    maxInterval: optionalLength(options.maxRetryIntervalInMilliseconds, "maxRetryIntervalInMilliseconds"),
+    timeout: optionalLength(options.retryTimeoutInMilliseconds, "retryTimeoutInMilliseconds"),
+    nonRetriableErrorTypes: errorTypes(nonRetriableErrorTypes),
   };
+}
+
+function errorTypes(types = []) {
+  if (typeof types === "string" || typeof types?.[Symbol.iterator] !== "function") {
+    throw new TypeError(`nonRetriableErrorTypes must be a list of strings, not ${kindOf(types)}.`);
+  }
+  return Array.from(types, (type) => requireText(type, "Each of nonRetriableErrorTypes"));
 }

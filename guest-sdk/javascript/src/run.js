@@ -1,16 +1,19 @@
 /**
  * One run of an orchestrator, from its beginning to its end. It keeps no history: it schedules, and blocks in the host's
- * `wait` when the code cannot go on.
+ * `wait-watched` when the code cannot go on.
  *
  *     run the code ──► done
  *       ▲        │
  *       │        ▼ it waits
  *       ├─ yes ─ is a completed task left? settle the next one
  *       │        │ no
- *       ├─ yes ─ is something wanted still open? wait for all that is open
+ *       ├─ yes ─ is something wanted still open? wait for all that is watched
  *       │        │ no
  *       │        ▼
  *       │    it awaits something that is not durable: fail
+ *
+ * Every open task is watched, but for waits for events: these are while they are wanted. So an event goes to a wait that
+ * somebody waits for; one that is not read goes to the next. The host has the rule (`wait-for-external-event`).
  */
 
 import { Actions } from "./actions.js";
@@ -21,10 +24,20 @@ import { EventTask, Task, TimerTask } from "./task.js";
 export class Run {
   /** In an `async` orchestrator a call begins when it is made; in a generator, when it is yielded. */
   isEager = true;
-  /** Open handles of the host, and the tasks that they belong to, in the order in which they were scheduled. */
-  #open = new Map();
-  /** Handles that the last `wait` gave, and that are not settled yet. */
-  #completed = [];
+  /** Open tasks that somebody waits for. */
+  wanted = 0;
+  /** How many tasks have settled. */
+  settled = 0;
+  /** Watched tasks, by the numbers that the host reports. */
+  #watched = new Map();
+  #numbers = 0;
+  /** What the last wait reported, and how much of it has been looked at. */
+  #reported = [];
+  #looked = 0;
+  /** Waits for events that have become wanted, or have ceased to be, since the last wait. */
+  #changed = new Set();
+  /** Open races of many tasks: who has lost one after the other must not know all of them. */
+  #races = new Set();
 
   /** @param host the interface `orchestration` of the contract */
   constructor(host) {
@@ -36,33 +49,52 @@ export class Run {
     return "whatever an orchestrator waits for must come from its context";
   }
 
-  /** Adds a task to what is waited for, once it has a handle. */
-  track(task) {
-    this.#open.set(task.handle, task);
-  }
-
   /** Registers a new task. */
   add(task) {
     return this.isEager ? task.schedule() : task;
   }
 
-  /** A wait for that event that lost a race and has a handle to lend. */
-  setAsideWait(eventName) {
-    for (const task of this.#open.values()) {
-      if (isOpenWait(task, eventName) && task.isSetAside) {
-        return task;
-      }
-    }
-    return undefined;
+  watch(task) {
+    this.#numbers += 1;
+    task.number = this.#numbers;
+    this.#watched.set(task.number, task);
+    task.handle.watch(task.number);
   }
 
-  #wantedWait(eventName) {
-    for (const task of this.#open.values()) {
-      if (isOpenWait(task, eventName) && task.isWanted) {
-        return task;
+  unwatch(task) {
+    if (task.number !== 0) {
+      this.#watched.delete(task.number);
+      task.number = 0;
+      task.handle.unwatch();
+    }
+  }
+
+  /** Gives up a timer or a wait for an event. One that was never scheduled needs no host. */
+  giveUp(task) {
+    if (task.handle !== null) {
+      this.unwatch(task);
+      task.handle.cancel();
+    }
+  }
+
+  /** A wait for an event that is wanted from now on, or no longer. */
+  noteChange(event) {
+    this.#changed.add(event);
+  }
+
+  addRace(race) {
+    this.#races.add(race);
+  }
+
+  /** A task has settled. */
+  noteSettled(task) {
+    this.settled += 1;
+    this.#races.delete(task);
+    for (const race of this.#races) {
+      if (race.children.includes(task)) {
+        race.childSettled(task);
       }
     }
-    return undefined;
   }
 
   createTimer(fireAt) {
@@ -88,7 +120,7 @@ export class Run {
   setTimer(milliseconds, callback) {
     const timer = this.createTimer(this.host.currentTime() + milliseconds).schedule();
     timer.want();
-    timer.observe({ settled: () => timer.isCanceled || callback() });
+    timer.observe({ childSettled: () => timer.isCanceled || callback() });
     return () => timer.isSettled || timer.cancel();
   }
 
@@ -100,57 +132,38 @@ export class Run {
   }
 
   park() {
-    if (this.#completed.length === 0 && !this.#waitForNext()) {
+    if (this.#looked === this.#reported.length && !this.#waitForNext()) {
       return false;
     }
-    const handle = this.#completed.shift();
-    const task = this.#receiver(handle);
-    this.#open.delete(handle);
-    task.take(handle.outcome());
+    const number = this.#reported[this.#looked];
+    this.#looked += 1;
+    const task = this.#watched.get(number);
+    // One that was given up meanwhile is not watched any more.
+    if (task) {
+      this.#watched.delete(number);
+      task.number = 0;
+      task.reported();
+    }
     return true;
   }
 
   #waitForNext() {
-    const handles = [];
-    let isAnyWanted = false;
-    for (const [handle, task] of this.#open) {
-      if (task.isSettled) {
-        // It was canceled.
-        this.#open.delete(handle);
-      } else {
-        handles.push(handle);
-        isAnyWanted ||= task.isWanted;
+    if (this.wanted === 0) {
+      return false;
+    }
+    for (const event of this.#changed) {
+      const isAsked = event.isWanted && !event.isSettled;
+      if (isAsked && event.number === 0) {
+        this.watch(event);
+      } else if (!isAsked) {
+        this.unwatch(event);
       }
     }
-    if (isAnyWanted) {
-      for (const index of this.host.wait(handles)) {
-        this.#completed.push(handles[index]);
-      }
-    }
-    return isAnyWanted;
+    this.#changed.clear();
+    this.#reported = this.host.waitWatched();
+    this.#looked = 0;
+    return true;
   }
-
-  /** An event goes to the first wait of its name that is wanted; it takes the handle, and leaves its own for the other. */
-  #receiver(handle) {
-    const holder = this.#open.get(handle);
-    // One that was given up meanwhile takes nothing: the host has put the event back.
-    if (!(holder instanceof EventTask) || holder.isWanted || holder.isSettled) {
-      return holder;
-    }
-    const wanted = this.#wantedWait(holder.eventName);
-    if (!wanted) {
-      return holder;
-    }
-    holder.handle = wanted.handle;
-    this.track(holder);
-    wanted.handle = handle;
-    this.track(wanted);
-    return wanted;
-  }
-}
-
-function isOpenWait(task, eventName) {
-  return task instanceof EventTask && task.eventName === eventName && !task.isSettled;
 }
 
 /** Drives a generator to its end: each task that it yields is waited for. */
@@ -163,12 +176,12 @@ class Drive extends Outcome {
   }
 
   begin() {
-    this.settled(null);
+    this.childSettled(null);
     return this;
   }
 
   /** The task that was yielded last has settled; at the beginning there is none. */
-  settled(task) {
+  childSettled(task) {
     try {
       let next = this.#step(task);
       while (next?.isSettled) {
@@ -183,16 +196,31 @@ class Drive extends Outcome {
   /** Hands over the task that has settled, and gives the one that is yielded then, or nothing at the end. */
   #step(settled) {
     settled?.unwant();
-    const { done, value } = settled?.isFaulted ? this.#generator.throw(settled.result) : this.#generator.next(settled?.result);
-    if (done) {
-      this.follow(value);
-      return null;
+    let { done, value } = settled?.isFaulted ? this.#generator.throw(settled.result) : this.#generator.next(settled?.result);
+    while (!done) {
+      const refusal = refusalOf(value);
+      if (refusal === null) {
+        return value;
+      }
+      // The code learns of it where it yielded.
+      ({ done, value } = this.#generator.throw(refusal));
     }
-    if (!(value instanceof Task)) {
-      throw notATask(value);
-    }
+    this.follow(value);
+    return null;
+  }
+}
+
+/** Why it cannot be waited for, or null. From here on it is wanted. */
+function refusalOf(value) {
+  if (!(value instanceof Task)) {
+    return notATask(value);
+  }
+  try {
     value.want();
-    return value;
+    return null;
+  } catch (error) {
+    value.unwant();
+    return error;
   }
 }
 

@@ -9,7 +9,7 @@
  *   nothing can complete any more.
  */
 
-import { takeUnhandledRejections, runJobs } from "./promise.js";
+import { endRaces, takeUnhandledRejections, runJobs, settleWants } from "./promise.js";
 import { DurableError } from "./failure.js";
 import { Outcome } from "./outcome.js";
 
@@ -34,6 +34,7 @@ export function enter(scope) {
 
 export function leave() {
   current = null;
+  endRaces();
 }
 
 /** Calls a function in a scope, and runs all that it leads to, until its outcome is there. Blocks; gives the outcome or throws. */
@@ -49,6 +50,7 @@ export function runInScope(scope, body, ...args) {
       if (outcome.isThere) {
         return outcome.get();
       }
+      settleWants();
       if (!scope.park()) {
         throw nothingToWaitFor(scope.waitsFor);
       }

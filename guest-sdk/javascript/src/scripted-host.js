@@ -27,11 +27,13 @@ export class ScriptedHost {
   #calls = [];
   /** `{ at, outcome, handle }`: what will complete, and when. */
   #due = [];
-  /** Handles that have completed, and that no `wait` has given yet. */
-  #completed = [];
-  /** Events that nobody waits for yet, and waits that no event has come for, by name in lower case. */
-  #events = new Map();
-  #waits = new Map();
+  /** Handles by the numbers that they are watched by. */
+  #watched = new Map();
+  /** `{ name, outcome, rank }`, names in lower case: events that nobody has asked for yet, in the order of their arrival. */
+  #unread = [];
+  /** Waits for events, in the order in which they were made. */
+  #waits = [];
+  #ranks = 0;
   #guids = 0;
 
   constructor(script) {
@@ -66,23 +68,54 @@ export class ScriptedHost {
     }
   }
 
-  wait(handles) {
+  waitWatched() {
     for (;;) {
-      const completed = this.#completed.filter((handle) => handles.includes(handle));
+      this.#serve();
+      const completed = [...this.#watched].filter(([, handle]) => !isOpen(handle)).sort(([, a], [, b]) => a.rank - b.rank);
       if (completed.length > 0) {
-        this.#completed = this.#completed.filter((handle) => !completed.includes(handle));
-        return completed.map((handle) => handles.indexOf(handle));
+        const numbers = completed.map(([number]) => number);
+        numbers.forEach((number) => this.#watched.delete(number));
+        return numbers;
       }
       this.#skipToNext();
     }
+  }
+
+  /** Gives events to the waits that are watched; before that, back what nobody has read of those that are not. */
+  #serve() {
+    const watched = new Set(this.#watched.values());
+    for (const wait of this.#waits) {
+      if (wait.event && !wait.isRead && !watched.has(wait)) {
+        wait.settled = null;
+        this.#putBack(wait);
+      }
+    }
+    for (const wait of this.#waits) {
+      const index = this.#unread.findIndex(({ name }) => name === wait.eventName);
+      if (isOpen(wait) && watched.has(wait) && index >= 0) {
+        [wait.event] = this.#unread.splice(index, 1);
+        this.#complete(wait, wait.event.outcome, Math.max(wait.made, wait.event.rank));
+      }
+    }
+  }
+
+  #putBack(wait) {
+    this.#unread.push(wait.event);
+    this.#unread.sort((a, b) => a.rank - b.rank);
+    wait.event = null;
+  }
+
+  #nextRank() {
+    this.#ranks += 1;
+    return this.#ranks;
   }
 
   /** Completes all that is due at the next moment at which something is. */
   #skipToNext() {
     this.#due.sort((a, b) => a.at - b.at);
     if (this.#due.length === 0) {
-      const names = [...this.#waits].filter(([, waits]) => waits.some(isOpen)).map(([name]) => name);
-      throw new Error(`the orchestrator waits for the event '${names.join("' or '")}', and the test raises no more of them`);
+      const names = new Set([...this.#watched.values()].filter(isOpen).map(({ eventName }) => eventName));
+      throw new Error(`the orchestrator waits for the event '${[...names].join("' or '")}', and the test raises no more of them`);
     }
     this.#now = Math.max(this.#now, this.#due[0].at);
     const later = this.#due.findIndex(({ at }) => at > this.#now);
@@ -96,47 +129,40 @@ export class ScriptedHost {
   }
 
   #deliver(name, outcome) {
-    const wait = (this.#waits.get(name) ?? []).find(isOpen);
-    if (wait) {
-      this.#complete(wait, outcome);
-    } else {
-      this.#events.set(name, [...(this.#events.get(name) ?? []), outcome]);
-    }
+    this.#unread.push({ name, outcome, rank: this.#nextRank() });
   }
 
-  /** An event that a wait got and nobody read goes to the next wait, before those that came later. */
-  #putBack(name, outcome) {
-    const later = this.#events.get(name) ?? [];
-    this.#events.set(name, []);
-    this.#deliver(name, outcome);
-    this.#events.get(name).push(...later);
-  }
-
-  #complete(handle, outcome) {
+  #complete(handle, outcome, rank = this.#nextRank()) {
     if (isOpen(handle)) {
       handle.settled = outcome;
-      this.#completed.push(handle);
+      handle.rank = rank;
     }
   }
 
-  /** @param putBack for a wait: takes the event if the wait is given up before anybody has read it */
-  #handle(putBack) {
+  /** @param eventName of a wait for an event, in lower case */
+  #handle(eventName) {
     const handle = {
+      eventName,
+      made: this.#nextRank(),
+      /** What a wait was served with. */
+      event: null,
       settled: null,
       isRead: false,
       outcome: () => {
         handle.isRead = true;
         return handle.settled;
       },
+      watch: (number) => this.#watched.set(number, handle),
+      unwatch: () => this.#watched.forEach((watched, number) => watched === handle && this.#watched.delete(number)),
       cancel: () => {
-        const event = handle.settled;
-        if (event && (!putBack || handle.isRead)) {
+        if (!isOpen(handle) && (!handle.event || handle.isRead)) {
           return false;
         }
-        handle.settled = failed("Canceled", "canceled");
-        if (event) {
-          putBack(event);
+        if (handle.event) {
+          this.#putBack(handle);
         }
+        handle.settled = failed("Canceled", "canceled");
+        handle.rank ??= this.#nextRank();
         return true;
       },
     };
@@ -192,15 +218,8 @@ export class ScriptedHost {
 
   waitForExternalEvent(name) {
     this.actions.push({ type: "waitForExternalEvent", name });
-    const key = name.toLowerCase();
-    const handle = this.#handle((event) => this.#putBack(key, event));
-    const [kept, ...others] = this.#events.get(key) ?? [];
-    if (kept) {
-      this.#events.set(key, others);
-      this.#complete(handle, kept);
-    } else {
-      this.#waits.set(key, [...(this.#waits.get(key) ?? []), handle]);
-    }
+    const handle = this.#handle(name.toLowerCase());
+    this.#waits.push(handle);
     return handle;
   }
 

@@ -5,11 +5,14 @@
  * readable. So races are won by what completed first.
  *
  * A task is *wanted* while somebody waits for it: a generator that yielded it, a compound task that is wanted itself, or
- * an `await`. An event goes to a wait that is wanted before it goes to one that lost a race and was set aside.
+ * an `await`. A wait for an event takes none while it is not wanted.
+ *
+ * Whoever takes the results of many tasks as they come makes a race of all that are left, each time. So what a race costs
+ * for each of its tasks matters: one look (`surveyed`), and nothing when it has settled.
  */
 
 import { errorOfFailure } from "./failure.js";
-import { enqueueReaction, REACT, reactive } from "./promise.js";
+import { enqueueReaction, REACT, reactive, WANT } from "./promise.js";
 
 const UNSCHEDULED = "unscheduled";
 const OPEN = "open";
@@ -21,6 +24,17 @@ export class Task {
   #result;
   #observers = null;
   #wanted = 0;
+  /** It is among those that the run counts as wanted. */
+  #isCounted = false;
+  /** A wait for an event, or a compound of such: what is in it must know whether it is wanted. */
+  holdsEvents = false;
+  /** It is scheduled, has not settled, and holds no events. */
+  isUsual = false;
+
+  /** @param run the orchestration that it belongs to */
+  constructor(run) {
+    this.run = run;
+  }
 
   get isCompleted() {
     return this.#state === COMPLETED;
@@ -28,6 +42,10 @@ export class Task {
 
   get isFaulted() {
     return this.#state === FAULTED;
+  }
+
+  get isScheduled() {
+    return this.#state !== UNSCHEDULED;
   }
 
   get isSettled() {
@@ -43,10 +61,28 @@ export class Task {
     return this.#result;
   }
 
+  /**
+   * What must be known of the tasks of a compound, or null if one of them is none: those that are not scheduled, the first
+   * that has settled, and those that hold events.
+   */
+  static surveyed(tasks) {
+    const found = { unscheduled: [], settled: null, events: [] };
+    try {
+      // Most are as usual, and this is the quickest loop. It skips holes.
+      if (!tasks.every(isUsual) || tasks.includes(undefined)) {
+        [...tasks].forEach((task) => noteUnusual(task, found));
+      }
+    } catch {
+      return null;
+    }
+    return found;
+  }
+
   /** Schedules it if it was not. Scheduling happens once, and in the order in which tasks are first waited for. */
   schedule() {
     if (this.#state === UNSCHEDULED) {
       this.#state = OPEN;
+      this.isUsual = !this.holdsEvents;
       this.start();
     }
     return this;
@@ -55,25 +91,45 @@ export class Task {
   want() {
     this.#wanted += 1;
     this.schedule();
-    if (this.#wanted === 1 && !this.isSettled) {
-      this.onWanted(true);
-    }
+    this.#count();
   }
 
   unwant() {
     this.#wanted -= 1;
-    if (this.#wanted === 0 && !this.isSettled) {
-      this.onWanted(false);
+    this.#count();
+  }
+
+  [WANT](isWanted) {
+    if (isWanted) {
+      this.want();
+    } else {
+      this.unwant();
     }
   }
 
-  /** Calls `settled` of the observer when it settles; at once if it has. */
+  #count() {
+    const isCounted = this.#wanted > 0 && !this.isSettled;
+    if (isCounted !== this.#isCounted) {
+      this.#isCounted = isCounted;
+      this.run.wanted += isCounted ? 1 : -1;
+      this.onWanted(isCounted);
+    }
+  }
+
+  /** Calls `childSettled` of the observer when it settles; at once if it has. */
   observe(observer) {
     if (this.isSettled) {
-      observer.settled(this);
+      observer.childSettled(this);
     } else {
       this.#observers ??= [];
       this.#observers.push(observer);
+    }
+  }
+
+  ignore(observer) {
+    const index = this.#observers?.indexOf(observer) ?? -1;
+    if (index >= 0) {
+      this.#observers.splice(index, 1);
     }
   }
 
@@ -87,7 +143,7 @@ export class Task {
   then(onFulfilled, onRejected) {
     const promise = new Promise((resolve, reject) => {
       this.want();
-      this.observe({ settled: () => (this.isFaulted ? reject(this.#result) : resolve(this.#result)) });
+      this.observe({ childSettled: () => (this.isFaulted ? reject(this.#result) : resolve(this.#result)) });
     });
     return promise.then(onFulfilled, onRejected);
   }
@@ -106,11 +162,31 @@ export class Task {
     }
     this.#state = state;
     this.#result = result;
+    this.isUsual = false;
+    this.#count();
     const observers = this.#observers ?? [];
     this.#observers = null;
     for (const observer of observers) {
-      observer.settled(this);
+      observer.childSettled(this);
     }
+    this.run.noteSettled(this);
+  }
+}
+
+const isUsual = (task) => task.isUsual;
+
+function noteUnusual(task, found) {
+  if (!(task instanceof Task)) {
+    throw new TypeError("it is no task");
+  }
+  if (!task.isScheduled) {
+    found.unscheduled.push(task);
+  }
+  if (task.isSettled) {
+    found.settled ??= task;
+  }
+  if (task.holdsEvents) {
+    found.events.push(task);
   }
 }
 
@@ -122,7 +198,7 @@ class Awaiting {
     this.#reaction = reaction;
   }
 
-  settled(task) {
+  childSettled(task) {
     if (task.isCompleted && typeof task.result?.then === "function") {
       reactive(task.result)[REACT](this.#reaction);
     } else {
@@ -133,22 +209,18 @@ class Awaiting {
 
 /** A task that stands for something that the host does. A subclass says how it is asked for: `open(host)` gives the handle. */
 class HostTask extends Task {
-  #run;
   #name;
   handle = null;
+  /** By which the host reports it; 0 while it is not watched. */
+  number = 0;
 
   /**
    * @param run the orchestration that it belongs to
    * @param name what it is called in errors
    */
   constructor(run, name) {
-    super();
-    this.#run = run;
+    super(run);
     this.#name = name;
-  }
-
-  get run() {
-    return this.#run;
   }
 
   get name() {
@@ -156,8 +228,13 @@ class HostTask extends Task {
   }
 
   start() {
-    this.handle = this.open(this.#run.host);
-    this.#run.track(this);
+    this.handle = this.open(this.run.host);
+    this.run.watch(this);
+  }
+
+  /** The host has said that it has completed, and now it is its turn. */
+  reported() {
+    this.take(this.handle.outcome());
   }
 
   onWanted() {}
@@ -211,39 +288,26 @@ export class LockTask extends HostTask {
   }
 }
 
-/**
- * The wait for an event. The run decides which of several open waits of one name gets an event.
- *
- * A wait that lost a race lends its handle to the next wait of its name, so a loop of races holds one handle and not one
- * per round. When it is wanted again it gets another.
- */
+/** The wait for an event. */
 export class EventTask extends HostTask {
-  isSetAside = false;
-
-  constructor(run, name) {
-    super(run, name);
-    this.eventName = name.toLowerCase();
-  }
+  holdsEvents = true;
 
   open(host) {
     return host.waitForExternalEvent(this.name);
   }
 
   start() {
-    const lender = this.run.setAsideWait(this.eventName);
-    if (lender) {
-      this.handle = lender.handle;
-      lender.handle = null;
-      this.run.track(this);
-    } else {
-      super.start();
-    }
+    this.handle = this.open(this.run.host);
   }
 
-  onWanted(isWanted) {
-    this.isSetAside = !isWanted;
-    if (isWanted && this.handle === null) {
-      this.start();
+  onWanted() {
+    this.run.noteChange(this);
+  }
+
+  /** What nobody wants is left to the host, for another. */
+  reported() {
+    if (this.isWanted) {
+      super.reported();
     }
   }
 
@@ -254,7 +318,7 @@ export class EventTask extends HostTask {
   cancel() {
     if (!this.isSettled) {
       this.complete(undefined);
-      this.handle?.cancel();
+      this.run.giveUp(this);
     }
   }
 }
@@ -282,8 +346,7 @@ export class TimerTask extends HostTask {
       return;
     }
     this.isCanceled = true;
-    // One that was never scheduled needs no host.
-    this.handle?.cancel();
+    this.run.giveUp(this);
     this.fail(new Error("the timer was canceled"));
   }
 
@@ -309,46 +372,47 @@ export class RetryableTask extends CallTask {
 }
 
 class CompoundTask extends Task {
-  #wantsChildren = false;
+  #surveyed;
+  /** How many tasks had settled when the children were looked at. */
+  #then;
 
   constructor(name, tasks) {
-    super();
-    if (!Array.isArray(tasks) || !tasks.every(isTask)) {
+    const children = Array.isArray(tasks) ? tasks.slice() : [];
+    const surveyed = Array.isArray(tasks) ? Task.surveyed(children) : null;
+    if (surveyed === null) {
       throw new TypeError(`${name} takes a list of tasks.`);
     }
-    this.children = [...tasks];
+    if (children.length === 0) {
+      throw new Error(`${name} needs at least one task.`);
+    }
+    super(children[0].run);
+    this.children = children;
+    this.#surveyed = surveyed;
+    this.#then = this.run.settled;
+    this.holdsEvents = surveyed.events.length > 0;
+  }
+
+  /** The first of the children that has settled, or null. */
+  get settledChild() {
+    return this.#then === this.run.settled ? this.#surveyed.settled : Task.surveyed(this.children).settled;
   }
 
   start() {
-    for (const child of this.children) {
+    for (const child of this.#surveyed.unscheduled) {
       child.schedule();
     }
-    for (const child of this.children) {
-      child.observe(this);
-    }
+    this.observeChildren();
   }
 
-  /** A child has settled. */
-  settled(child) {
+  childSettled(child) {
     if (!this.isSettled) {
       this.onChild(child);
-      if (this.isSettled) {
-        this.onWanted(false);
-      }
     }
   }
 
   onWanted(isWanted) {
-    if (isWanted === this.#wantsChildren) {
-      return;
-    }
-    this.#wantsChildren = isWanted;
-    for (const child of this.children) {
-      if (isWanted) {
-        child.want();
-      } else {
-        child.unwant();
-      }
+    for (const child of this.#surveyed.events) {
+      child[WANT](isWanted);
     }
   }
 }
@@ -360,10 +424,13 @@ export class AllTask extends CompoundTask {
 
   constructor(tasks) {
     super("Task.all", tasks);
-    if (this.children.length === 0) {
-      throw new Error("Task.all needs at least one task.");
-    }
     this.#left = this.children.length;
+  }
+
+  observeChildren() {
+    for (const child of this.children) {
+      child.observe(this);
+    }
   }
 
   onChild(child) {
@@ -380,23 +447,41 @@ export class AllTask extends CompoundTask {
 export class AnyTask extends CompoundTask {
   constructor(tasks) {
     super("Task.any", tasks);
-    if (this.children.length === 0) {
-      throw new Error("Task.any needs at least one task.");
+  }
+
+  observeChildren() {
+    const settled = this.settledChild;
+    if (settled !== null) {
+      this.childSettled(settled);
+    } else if (this.children.length > CHILDREN_OBSERVED) {
+      this.run.addRace(this);
+    } else {
+      for (const child of this.children) {
+        child.observe(this);
+      }
     }
   }
 
   onChild(child) {
-    this.complete(child);
+    this.complete(this.resultOf(child));
+    if (this.children.length <= CHILDREN_OBSERVED) {
+      for (const loser of this.children) {
+        loser.ignore(this);
+      }
+    }
+  }
+
+  resultOf(child) {
+    return child;
   }
 }
+
+/** Who takes part in a race of more does not know it: the run does. */
+const CHILDREN_OBSERVED = 8;
 
 /** The same for `await`, which would wait for a task that it is given: the task is wrapped. */
 export class FirstTask extends AnyTask {
-  onChild(child) {
-    this.complete({ task: child, index: this.children.indexOf(child) });
+  resultOf(child) {
+    return { task: child, index: this.children.indexOf(child) };
   }
-}
-
-function isTask(value) {
-  return value instanceof Task;
 }

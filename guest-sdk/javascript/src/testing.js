@@ -13,7 +13,7 @@ import { DurableEntityContext, EntityScope } from "./entity.js";
 import { errorOfFailure, failureOfError } from "./failure.js";
 import { toJson } from "./json.js";
 import { Outcome } from "./outcome.js";
-import { runJobs } from "./promise.js";
+import { runJobs, settleWants } from "./promise.js";
 import { findHandler } from "./registry.js";
 import { Run } from "./run.js";
 import { currentScope, enter, leave, nothingToWaitFor } from "./scope.js";
@@ -107,6 +107,7 @@ async function settle(outcome, host, run) {
       return;
     }
     await host.answerCalls();
+    settleWants();
     if (!run.park()) {
       throw nothingToWaitFor(run.waitsFor);
     }

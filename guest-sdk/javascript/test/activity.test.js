@@ -71,6 +71,46 @@ test("a client reads the state of an entity", async () => {
   assert.equal(asked[0], "http://127.0.0.1/instances/%40counter%40a?sig=x&showInput=true");
 });
 
+// `raiseEvent(id, undefined)` raised an event called "undefined", and half of an emoji was a URIError.
+test("a client refuses what is no argument by its name, and mends text that is not well formed", async () => {
+  const half = "x-\ud83d";
+  const sent = [];
+  globalThis.fetch = async (url, { body } = {}) => {
+    sent.push([String(url).slice("http://127.0.0.1/".length), body]);
+    return new Response("", { status: 202 });
+  };
+  const link = (path) => `http://127.0.0.1/${path}`;
+  const withReason = Object.fromEntries(["terminate", "suspend", "resume", "rewind"].map((verb) => [`${verb}PostUri`, link(`${verb}?reason={text}`)]));
+  offer({ links: (id) => JSON.stringify({ id, sendEventPostUri: link("raiseEvent/{eventName}"), statusQueryGetUri: link("status"), ...withReason }) });
+  const client = df.getClient();
+  const cases = [
+    [() => client.raiseEvent("a", undefined), /^eventName must be a string, not undefined/],
+    [() => client.raiseEvent("a", 5), /^eventName must be a string, not a number \(5\)/],
+    [() => client.raiseEvent("a", ""), /^eventName must be a string that is not empty/],
+    [() => client.raiseEvent(5, "x"), /^instanceId must be a string/],
+    [() => client.terminate("a", Symbol("x")), /^reason must be a string, not a symbol/],
+    [() => client.suspend("a", 5), /^reason must be a string/],
+    [() => client.rewind("a", {}), /^reason must be a string, not an object/],
+    [() => client.getStatus(5), /^instanceId must be a string/],
+    [() => client.getStatus("a", 5), /^The options of getStatus must be an object, not a number/],
+    [() => client.purgeInstanceHistory(null), /^instanceId must be a string, not null/],
+    [() => client.startNew("order", 5), /^The options of startNew must be an object/],
+    [() => client.startNew("", {}), /^The name of an orchestration/],
+    [() => client.readEntityState("x"), /^An entity id needs a name/],
+    [() => client.waitForCompletionOrCreateCheckStatusResponse(null, "a", { timeoutInMilliseconds: "x" }), /^timeoutInMilliseconds must be a number/],
+  ];
+  for (const [call, message] of cases) {
+    await assert.rejects(call, { name: "TypeError", message });
+  }
+  await assert.rejects(client.raiseEvent("a", "x", 5n), { name: "InvalidInput", message: /^the data of the event 'x'/ });
+  assert.deepEqual(sent, []);
+  await client.raiseEvent("a", half, half);
+  await client.raiseEvent("a", "x");
+  await client.terminate("a", half);
+  await client.resume("a");
+  assert.deepEqual(sent, [["raiseEvent/x-%EF%BF%BD", '"x-\\ud83d"'], ["raiseEvent/x", "null"], ["terminate?reason=x-%EF%BF%BD", undefined], ["resume?reason=", undefined]]);
+});
+
 test("a client waits for the end of an instance, or tells where to ask", async () => {
   const statuses = [];
   globalThis.fetch = async () => Response.json(statuses.length > 1 ? statuses.shift() : statuses[0]);

@@ -6,6 +6,9 @@ import { TextDecoder as OurDecoder, TextEncoder as OurEncoder } from "../src/glo
 import { Headers as OurHeaders, Request as OurRequest, Response as OurResponse } from "../src/globals/fetch.js";
 import { Intl as OurIntl, dateMethods } from "../src/globals/intl.js";
 import { structuredClone as ourClone } from "../src/globals/structured-clone.js";
+import * as ourTimers from "../src/globals/timers.js";
+import { ActivityScope } from "../src/activity.js";
+import { enter, leave } from "../src/scope.js";
 import { Buffer as OurBuffer } from "../src/node/buffer.js";
 import { URL as OurURL, URLSearchParams as OurParams } from "../src/globals/url.js";
 
@@ -32,6 +35,14 @@ test("URLs are parsed as Node.js parses them", () => {
     ["http://[::1]:3000/x"],
     ["http://host:99999/"],
     ["http://ho st/"],
+    ["http://[::1"],
+    ["http://[1:2]/"],
+    ["http://[1::2::3]/"],
+    ["http://[1:2:3:4:5:6:7:8]/"],
+    ["http://1.2.3.4/"],
+    ["http://1.2.3.4.5/"],
+    ["http://256.1.1.1/"],
+    ["http://name.09/"],
     ["http:///triple/x"],
     ["mailto:someone@example.com"],
     ["data:text/plain,hello world"],
@@ -178,4 +189,45 @@ test("buffers", () => {
   assert.equal(joined.slice(1, 3).toString(), "bc");
   assert.equal(joined.equals(OurBuffer.from("abcxy")), true);
   assert.throws(() => OurBuffer.from("x", "nonsense"), TypeError);
+});
+
+// What is too long for the host's clock ended the activity, with an error that names no line of it.
+test("a delay that is none is a millisecond in an activity, as in Node.js", () => {
+  const armed = [];
+  const clock = { now: () => 0, subscribeInstant: (due) => armed.push(due / 1e6) };
+  globalThis.__dacapo = { hasBigIntegers: false };
+  const scope = new ActivityScope({ clock, poll: { poll: (pollables) => [pollables.length - 1] } }, {});
+  enter(scope);
+  try {
+    for (const delay of [Infinity, -Infinity, Number.NaN, 1e20, 2 ** 31, 0, -5, undefined, "x", {}, 2 ** 31 - 1, 20, "30"]) {
+      ourTimers.clearTimeout(ourTimers.setTimeout(() => {}, delay));
+      ourTimers.setTimeout(() => {}, delay);
+      scope.park();
+    }
+    assert.throws(() => ourTimers.setTimeout("code", 1), { name: "TypeError", message: /callback of a timer must be a function, not a string \(code\)/ });
+  } finally {
+    leave();
+    delete globalThis.__dacapo;
+  }
+  assert.deepEqual(armed, [...Array(10).fill(1), 2 ** 31 - 1, 20, 30]);
+});
+
+test("a timeout for a signal is checked as in Node.js", () => {
+  for (const delay of [Infinity, Number.NaN, -1, 0.5, 2 ** 32, "5", undefined, 5n]) {
+    const told = (Type) => {
+      try {
+        Type.timeout(delay);
+      } catch (error) {
+        return error.constructor.name;
+      }
+    };
+    assert.equal(told(OurAbortSignal), told(AbortSignal), String(delay));
+  }
+});
+
+test("a method is a word", () => {
+  for (const method of ["G T", "", "a\nb"]) {
+    assert.throws(() => new OurRequest("http://localhost/", { method }), { name: "TypeError", message: /is not the method of a request/ });
+  }
+  assert.equal(new OurRequest("http://localhost/", { method: "get" }).method, "GET");
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { JobPromise, runAsync, runJobs, takeUnhandledRejections } from "../src/promise.js";
+import { endRaces, FULFILLED, JobPromise, REACT, runAsync, runJobs, settleWants, takeUnhandledRejections, WANT } from "../src/promise.js";
 
 /** What a program logs with the promises of the SDK must be what it logs with those of Node.js. */
 async function compare(program) {
@@ -122,4 +122,149 @@ test("rejections that nobody listens to are told once", () => {
   runJobs();
   assert.deepEqual(takeUnhandledRejections(), ["forgotten"]);
   assert.deepEqual(takeUnhandledRejections(), []);
+});
+
+/** What can be awaited, and counts who waits for it. */
+function countingTask() {
+  const reactions = [];
+  return {
+    wanted: 0,
+    [REACT](reaction) {
+      this.wanted += 1;
+      reactions.push(reaction);
+    },
+    [WANT](isWanted) {
+      this.wanted += isWanted ? 1 : -1;
+    },
+    complete: (value) => reactions.forEach((reaction) => reaction.react(FULFILLED, value)),
+  };
+}
+
+test("what lost a race wants nothing any more, until somebody waits for it again", () => {
+  const [direct, inFlow, behindThen, inAll, other] = Array.from({ length: 5 }, countingTask);
+  const losers = [direct, inFlow, behindThen, inAll];
+  const flowOf = (task) =>
+    runAsync(null, [], function* () {
+      return yield task;
+    });
+  const flow = flowOf(inFlow);
+  const all = JobPromise.all([JobPromise.all([inAll])]);
+  const then = flowOf(behindThen).then((value) => value);
+  const wanted = () => {
+    runJobs();
+    return losers.map((task) => task.wanted > 0);
+  };
+  JobPromise.race([direct, flow, then, all, other]).then(() => {});
+  assert.deepEqual(wanted(), [true, true, true, true]);
+  other.complete();
+  assert.deepEqual(wanted(), [false, false, false, false]);
+
+  const seen = [];
+  JobPromise.race([flow, countingTask()]).then((value) => seen.push(value));
+  assert.deepEqual(wanted(), [false, true, false, false]);
+  inFlow.complete("event");
+  runJobs();
+  assert.deepEqual(seen, ["event"]);
+});
+
+/** Promises of tasks, and the tasks. */
+function flows(count) {
+  const tasks = Array.from({ length: count }, countingTask);
+  const promises = tasks.map((task) => runAsync(null, [], () => waitsFor(task)));
+  runJobs();
+  return { tasks, promises };
+}
+
+function* waitsFor(task) {
+  return yield task;
+}
+
+// Every race of all that were left made each of them react to it once more, so that 400 activities were too many for one turn.
+test("a race of many is told the first, wants all until it is decided, and leaves them to the next", () => {
+  const { tasks, promises } = flows(20);
+  const wanted = () => {
+    runJobs();
+    settleWants();
+    return tasks.filter((task) => task.wanted > 0).length;
+  };
+  const left = new Map(promises.entries());
+  const order = [];
+  const isLeft = ([index]) => left.delete(index);
+  for (const winner of [7, 0, 19, 3]) {
+    JobPromise.race(Array.from(left, ([index, promise]) => promise.then(() => [index]))).then(isLeft);
+    JobPromise.race(left.values()).then((value) => order.push(value));
+    runJobs();
+    tasks[winner].complete(winner);
+    runJobs();
+  }
+  assert.deepEqual(order, [7, 0, 19, 3]);
+  assert.equal(wanted(), 0, "nobody waits any more");
+  JobPromise.race(left.values()).then((value) => order.push(value));
+  assert.equal(wanted(), 16);
+  tasks[5].complete(5);
+  runJobs();
+  assert.equal(order.at(-1), 5);
+  endRaces();
+});
+
+test("a race of many that loses a race itself wants nothing, until somebody waits for it again", () => {
+  const { tasks, promises } = flows(10);
+  const wanted = () => {
+    runJobs();
+    settleWants();
+    return tasks.filter((task) => task.wanted > 0).length;
+  };
+  const [other] = flows(1).promises;
+  const timer = countingTask();
+  const inner = JobPromise.race(promises);
+  const seen = [];
+  JobPromise.race([inner, timer]).then((value) => seen.push(value));
+  assert.equal(wanted(), 10);
+  timer.complete("late");
+  assert.equal(wanted(), 0);
+  JobPromise.race([inner, other]).then((value) => seen.push(value));
+  assert.equal(wanted(), 10);
+  tasks[9].complete("ninth");
+  runJobs();
+  assert.deepEqual(seen, ["late", "ninth"]);
+  assert.equal(wanted(), 0);
+  endRaces();
+});
+
+test("races of many are what races are", () => {
+  const { tasks, promises } = flows(10);
+  const results = [];
+  const tell = (name) => [(value) => results.push(`${name}: ${value}`), (reason) => results.push(`${name} failed: ${reason}`)];
+  JobPromise.race([...promises, ...promises]).then(...tell("each twice"));
+  JobPromise.race(promises.slice(1)).then(...tell("overlapping"));
+  JobPromise.race([...promises, "value"]).then(...tell("with a value"));
+  runJobs();
+  settleWants();
+  assert.deepEqual(results, ["with a value: value"]);
+  tasks[0].complete("first");
+  runJobs();
+  assert.deepEqual(results.slice(1), ["each twice: first"]);
+  JobPromise.race(promises).then(...tell("with one that has settled"));
+  runJobs();
+  assert.deepEqual(results.slice(2), ["with one that has settled: first"]);
+  settleWants();
+  assert.deepEqual(tasks.map((task) => task.wanted > 0), [false, ...Array(9).fill(true)], "the race that overlaps goes on");
+  tasks[4].complete(JobPromise.reject("broken"));
+  runJobs();
+  assert.deepEqual(results.slice(3), ["overlapping failed: broken"]);
+  settleWants();
+  JobPromise.race(Array.from({ length: 10 }, () => JobPromise.reject("all"))).then(...tell("of failures"));
+  runJobs();
+  assert.deepEqual(results.slice(4), ["of failures failed: all"]);
+  assert.deepEqual(takeUnhandledRejections(), []);
+  endRaces();
+});
+
+test("what nobody was ever to wait for goes on by itself", () => {
+  const task = countingTask();
+  runAsync(null, [], function* () {
+    yield task;
+  });
+  runJobs();
+  assert.equal(task.wanted, 1);
 });

@@ -108,9 +108,214 @@ test("a wait that lost a race does not take the event of the next one", async ()
     }
     return got;
   });
-  const { output, actions } = await testOrchestrator("pings").event("Ping", "first", { after: 1500 }).event("Ping", "second", { after: 1600 }).run();
+  const { output } = await testOrchestrator("pings").event("Ping", "first", { after: 1500 }).event("Ping", "second", { after: 1600 }).run();
   assert.deepEqual(output, ["timeout", "first", "second"]);
-  assert.equal(actions.filter(({ type }) => type === "waitForExternalEvent").length, 2, "the lost wait lends its handle");
+});
+
+test("an event that comes while nobody waits for it is left to the next wait", async () => {
+  df.app.orchestration("busy", function* (context) {
+    const lost = context.df.waitForExternalEvent("Ping");
+    const timer = context.df.createTimer(new Date(context.df.currentUtcDateTime.getTime() + 1000));
+    yield context.df.Task.any([lost, timer]);
+    yield context.df.callActivity("long");
+    const next = yield context.df.waitForExternalEvent("Ping");
+    return [lost.isCompleted, next];
+  });
+  const { output } = await testOrchestrator("busy").activity("long", () => 1, { takes: 1000 }).event("Ping", "here", { after: 1500 }).run();
+  assert.deepEqual(output, [false, "here"]);
+});
+
+test("results are taken as they come, from a race of all that are left", async () => {
+  df.app.orchestration("drain", function* (context) {
+    const pending = Array.from({ length: 100 }, (_, index) => context.df.callActivity("one", index));
+    const order = [];
+    while (pending.length > 0) {
+      const winner = yield context.df.Task.any(pending);
+      order.push(winner.result);
+      pending.splice(pending.indexOf(winner), 1);
+    }
+    return order;
+  });
+  const { output } = await testOrchestrator("drain").activity("one", (index) => index).run();
+  assert.deepEqual(output, Array.from({ length: 100 }, (_, index) => index));
+});
+
+test("what is no task is refused where it is yielded, and what cannot be called where it is called", async () => {
+  df.app.orchestration("wrong", function* (context) {
+    const refused = [];
+    const attempts = [
+      () => context.df.callSubOrchestrator("child", null, 1700),
+      () => context.df.callSubOrchestrator("child", null, "id", 2),
+      () => context.df.callEntity(new df.EntityId("box", "k"), 7),
+      () => context.df.callActivityWithRetry("a", Object.assign(new df.RetryOptions(20, 2), { backoffCoefficient: "2" })),
+      () => context.df.waitForExternalEvent(5),
+      () => context.df.callHttp({ url: "http://localhost/" }),
+      () => context.df.sendEvent(1800, "X"),
+      () => context.df.startOrchestration("child", null, {}),
+      () => new df.RetryOptions("20", "2"),
+      () => context.df.Task.any([context.df.callActivity("a"), 1, null, "a"]),
+      () => context.df.Task.all([{}]),
+      () => 5,
+    ];
+    for (const attempt of attempts) {
+      try {
+        yield attempt();
+      } catch (error) {
+        refused.push(`${error.name}: ${error.message}`);
+      }
+    }
+    return refused;
+  });
+  const { output } = await testOrchestrator("wrong").run();
+  assert.deepEqual(
+    output.map((refusal) => refusal.split(" (")[0]),
+    [
+      "TypeError: instanceId must be a string, not a number",
+      "TypeError: version must be a string, not a number",
+      "TypeError: The operation of an entity must be a string, not a number",
+      "TypeError: backoffCoefficient must be a number, not a string",
+      "TypeError: The name of an event must be a string, not a number",
+      "TypeError: The method of callHttp must be a string, not undefined.",
+      "TypeError: instanceId must be a string, not a number",
+      "TypeError: instanceId must be a string, not an object",
+      "TypeError: firstRetryIntervalInMilliseconds must be a number, not a string",
+      "TypeError: Task.any takes a list of tasks.",
+      "TypeError: Task.all takes a list of tasks.",
+      "NotATask: Durable Functions programming constraint violation: the orchestration yielded data of type number. Only tasks can be yielded, as the calls of the context give them.",
+    ],
+  );
+});
+
+/** What each attempt throws: at once, or where its task is yielded. */
+async function refusals(name, attempts, prepare = (test) => test) {
+  df.app.orchestration(name, function* (context) {
+    const refused = [];
+    for (const attempt of attempts) {
+      try {
+        yield attempt(context.df);
+        refused.push("nothing");
+      } catch (error) {
+        refused.push(`${error.name}: ${error.message}`);
+      }
+    }
+    return refused;
+  });
+  return (await prepare(testOrchestrator(name)).run()).output;
+}
+
+// The host ends an orchestrator that asks for such a thing, and its code learns nothing of that. So the SDK refuses it, where
+// the code can catch it.
+test("what the host would end an orchestrator for is refused where it is called", async () => {
+  const box = (key) => new df.EntityId("box", key);
+  const changed = Object.assign(box("k"), { key: 5 });
+  const get = (options) => (d) => d.callHttp({ method: "GET", url: "http://localhost/", ...options });
+  const cases = [
+    [(d) => d.callActivity(""), /^TypeError: The name of an activity must be a string that is not empty/],
+    [(d) => d.callActivity("a b"), /^RangeError: The name of an activity must not contain " "/],
+    [(d) => d.callActivity("x".repeat(129)), /^RangeError: The name of an activity must have at most 128 characters/],
+    [(d) => d.callSubOrchestrator(""), /^TypeError: The name of a sub-orchestration/],
+    [(d) => d.callSubOrchestrator("child", null, "a/b"), /^RangeError: instanceId must not contain "\/"/],
+    [(d) => d.callSubOrchestrator("child", null, "@box@k"), /^RangeError: instanceId must not begin with '@'/],
+    [(d) => d.callSubOrchestrator("child", null, " "), /^RangeError: instanceId must not .* be white space only/],
+    [(d) => d.callSubOrchestrator("child", null, ".."), /^RangeError: instanceId must not be '.' or '..'/],
+    [(d) => d.callSubOrchestrator("child", null, "x".repeat(257)), /^RangeError: instanceId must have at most 256 characters: 'x{40}\.\.\.'/],
+    [(d) => d.callSubOrchestrator("child", null, "id", "9".repeat(257)), /^RangeError: version must have at most 256 characters/],
+    [(d) => d.callEntity(box("k"), "o".repeat(257)), /^RangeError: The operation of an entity must have at most 256 characters/],
+    [(d) => d.startOrchestration("", 1), /^TypeError: The name of an orchestration/],
+    [(d) => d.sendEvent("", "X"), /^TypeError: instanceId must be a string that is not empty/],
+    [(d) => d.sendEvent("a", ""), /^TypeError: The name of an event/],
+    [(d) => d.waitForExternalEvent(""), /^TypeError: The name of an event/],
+    [(d) => d.callEntity(box("a/b"), "get"), /^RangeError: The id of an entity must not contain "\/"/],
+    [(d) => d.callEntity(changed, "get"), /^TypeError: An entity id needs a key, a string/],
+    [(d) => d.signalEntity(changed, "get"), /^TypeError: An entity id needs a key, a string/],
+    [(d) => d.lock(), /^RangeError: lock needs at least one EntityId/],
+    [(d) => d.lock(changed), /^TypeError: An entity id needs a key, a string/],
+    [(d) => d.lock(box("a/b")), /^RangeError: The id of an entity must not contain/],
+    [(d) => d.callHttp(), /^TypeError: The options of callHttp must be an object, not undefined/],
+    [get({ url: undefined }), /^TypeError: The url of callHttp must be a string, not undefined/],
+    [get({ url: "/x" }), /^TypeError: The url of callHttp must be an absolute http or https URL, and is '\/x'/],
+    [get({ url: "ftp://localhost/" }), /^TypeError: The url of callHttp must be an absolute http/],
+    [get({ url: "http://localhost:99999/" }), /^TypeError: The url of callHttp must be an absolute http/],
+    [get({ url: "http://[::1" }), /^TypeError: The url of callHttp must be an absolute http/],
+    [get({ enablePolling: "yes" }), /^TypeError: enablePolling must be a boolean, not a string \(yes\)/],
+    [get({ timeoutMs: "x" }), /^TypeError: The timeoutMs of callHttp must be a number, not a string \(x\)/],
+    [get({ timeoutMs: -5 }), /^RangeError: The timeoutMs of callHttp must not be negative/],
+    [get({ timeoutMs: 0.5 }), /^RangeError: The timeoutMs of callHttp must be a whole number/],
+    [get({ headers: "a: b" }), /^TypeError: The headers of callHttp must be an object, not a string/],
+  ];
+  const refused = await refusals("refused", cases.map(([attempt]) => attempt));
+  refused.forEach((refusal, index) => assert.match(refusal, cases[index][1]));
+});
+
+test("a lock that is refused begins no critical section, and an input that is, no call", async () => {
+  const cycle = {};
+  cycle.self = cycle;
+  const box = new df.EntityId("box", "k");
+  const attempts = [
+    (d) => d.lock(new df.EntityId("box", "a/b")),
+    (d) => d.callSubOrchestrator("child"),
+    (d) => d.lock(box),
+    (d) => d.callEntity(box, "put", cycle),
+    (d) => d.callEntity(box, "put", 1),
+  ];
+  const said = await refusals("afterRefusal", attempts, (test) => test.subOrchestrator("child", () => 1).entity("box", () => 1));
+  assert.deepEqual(said.map((text) => text.split(":")[0]), ["RangeError", "nothing", "nothing", "InvalidInput", "nothing"]);
+});
+
+test("retry options and lists of tasks are checked by their names when they are used", async () => {
+  const retry = (changes) => (d) => d.callActivityWithRetry("a", Object.assign(new df.RetryOptions(20, 2), changes));
+  const cases = [
+    [(d) => d.callActivityWithRetry("a", null), /^TypeError: retryOptions must be RetryOptions, not null/],
+    [(d) => d.callActivityWithRetry("a", 5), /^TypeError: retryOptions must be RetryOptions, not a number \(5\)/],
+    [(d) => d.callSubOrchestratorWithRetry("a"), /^TypeError: retryOptions must be RetryOptions, not undefined/],
+    [(d) => d.callActivityWithRetry("a", {}), /^TypeError: firstRetryIntervalInMilliseconds must be a number, not undefined/],
+    [() => new df.RetryOptions(20, Number.NaN), /^TypeError: maxNumberOfAttempts must be a number, not NaN/],
+    [retry({ maxNumberOfAttempts: -1 }), /^RangeError: maxNumberOfAttempts must be at least 1/],
+    [retry({ backoffCoefficient: -1 }), /^RangeError: backoffCoefficient must not be negative, and is -1/],
+    [retry({ backoffCoefficient: Number.NaN }), /^TypeError: backoffCoefficient must be a number, not NaN/],
+    [retry({ maxRetryIntervalInMilliseconds: -5 }), /^RangeError: maxRetryIntervalInMilliseconds must not be negative/],
+    [retry({ nonRetriableErrorTypes: null }), /^TypeError: nonRetriableErrorTypes must be a list of strings, not null/],
+    [retry({ nonRetriableErrorTypes: "Error" }), /^TypeError: nonRetriableErrorTypes must be a list of strings, not a string/],
+    [retry({ nonRetriableErrorTypes: [5] }), /^TypeError: Each of nonRetriableErrorTypes must be a string/],
+    [(d) => d.Task.all([, d.createTimer(new Date(0))]), /^TypeError: Task.all takes a list of tasks/],
+    [(d) => d.Task.any(null), /^TypeError: Task.any takes a list of tasks/],
+  ];
+  const refused = await refusals("retries", cases.map(([attempt]) => attempt));
+  refused.forEach((refusal, index) => assert.match(refusal, cases[index][1]));
+});
+
+test("addresses and headers of callHttp are taken as the host takes them", async () => {
+  const half = "x-\ud83d";
+  const urls = ["http://b\u00fccher.example/\u00fc", "HTTP://localhost", "http://[::1]:3000/", new URL("https://localhost/a b"), `http://localhost/${half}`];
+  df.app.orchestration("addresses", function* (context) {
+    for (const url of urls) {
+      yield context.df.callHttp({ method: "GET", url, headers: { [half]: half }, timeoutMs: Infinity });
+    }
+    yield context.df.callHttp({ method: "GET", url: "http://localhost/", headers: new Map([["a", ["b", "c"]]]) });
+  });
+  const { actions } = await testOrchestrator("addresses").http(() => 1).run();
+  const whole = "x-\ufffd";
+  assert.deepEqual(actions.map(({ uri }) => uri), [...urls.slice(0, 3), "https://localhost/a%20b", `http://localhost/${whole}`, "http://localhost/"]);
+  assert.deepEqual(actions[0].headers, { [whole]: whole });
+  assert.deepEqual(actions[5].headers, { a: "b, c" });
+});
+
+test("half of an emoji becomes the replacement character wherever text leaves", async () => {
+  df.app.orchestration("half", function* (context) {
+    const half = "id-\u{1f600}".slice(0, 4);
+    yield context.df.callSubOrchestrator("child", half, half);
+    context.df.sendEvent(half, half, half);
+    throw new RangeError(half);
+  });
+  const { actions, error } = await testOrchestrator("half").subOrchestrator("child", (input) => input).run();
+  assert.deepEqual(
+    actions.map(({ instanceId, name, input, data }) => [instanceId, name, input ?? data]),
+    [
+      ["id-\ufffd", "child", "id-\ud83d"],
+      ["id-\ufffd", "id-\ufffd", "id-\ud83d"],
+    ],
+  );
+  assert.equal(error.failureDetails?.errorMessage ?? error.message, "id-\ufffd");
 });
 
 test("a critical section has rules", async () => {

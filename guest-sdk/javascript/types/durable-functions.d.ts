@@ -83,7 +83,10 @@ export declare class DurableOrchestrationContext {
   callHttp(options: CallHttpOptions): Task;
   /** Of any length: there is no limit of six days. */
   createTimer(fireAt: Date): TimerTask;
-  /** Events that came before are kept, also through `continueAsNew`; several waits are served first come, first served. */
+  /**
+   * Events that came before are kept, also through `continueAsNew`. One goes to the wait for its name that was made first, of those
+   * that are waited for: one that lost a race takes none.
+   */
   waitForExternalEvent(name: string): EventTask;
   /** Starts an orchestration that runs on its own, and gives its id. */
   startOrchestration(name: string, input?: unknown, instanceId?: string): string;

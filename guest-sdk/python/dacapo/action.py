@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from dacapo import border
 
 
 class RetryOptions:
@@ -22,28 +26,50 @@ class RetryOptions:
         retry_timeout_in_milliseconds: int | None = None,
         non_retriable_error_types: tuple[str, ...] | list[str] = (),
     ):
-        if first_retry_interval_in_milliseconds <= 0:
+        if border.number(first_retry_interval_in_milliseconds, "first_retry_interval_in_milliseconds") <= 0:
             raise ValueError("first_retry_interval_in_milliseconds must be greater than 0")
-        if max_number_of_attempts < 1:
-            raise ValueError("max_number_of_attempts must be at least 1")
+        if not 1 <= border.number(max_number_of_attempts, "max_number_of_attempts") < math.inf:
+            raise ValueError(f"max_number_of_attempts must be at least 1 and finite, and is {max_number_of_attempts}")
+        border.length(backoff_coefficient, "backoff_coefficient")
+        border.optional_length(max_retry_interval_in_milliseconds, "max_retry_interval_in_milliseconds")
+        border.optional_length(retry_timeout_in_milliseconds, "retry_timeout_in_milliseconds")
         self.first_retry_interval_in_milliseconds = first_retry_interval_in_milliseconds
         self.max_number_of_attempts = max_number_of_attempts
         self.backoff_coefficient = backoff_coefficient
         self.max_retry_interval_in_milliseconds = max_retry_interval_in_milliseconds
         self.retry_timeout_in_milliseconds = retry_timeout_in_milliseconds
-        self.non_retriable_error_types = tuple(non_retriable_error_types)
+        self.non_retriable_error_types = border.texts(non_retriable_error_types, "non_retriable_error_types")
+
+    def checked(self) -> RetryOptions:
+        """For the SDK: those of a call. Attributes may have changed since they were made, and may yet change."""
+        return RetryOptions(
+            self.first_retry_interval_in_milliseconds,
+            self.max_number_of_attempts,
+            backoff_coefficient=self.backoff_coefficient,
+            max_retry_interval_in_milliseconds=self.max_retry_interval_in_milliseconds,
+            retry_timeout_in_milliseconds=self.retry_timeout_in_milliseconds,
+            non_retriable_error_types=self.non_retriable_error_types,
+        )
 
 
 class EntityId:
     """Names an entity. Names compare ignoring case, keys exactly."""
 
     def __init__(self, name: str, key: str):
+        name, key = border.text(name, "the name of an entity"), border.text(key, "the key of an entity")
         if name == "":
             raise ValueError("Entity name cannot be empty")
         if key == "":
             raise ValueError("Entity key cannot be empty")
         self.name = name
         self.key = key
+
+    @classmethod
+    def named(cls, name: str, key: str) -> EntityId:
+        """For the SDK: as the host names one. Its key may be empty."""
+        entity = cls.__new__(cls)
+        entity.name, entity.key = name, key
+        return entity
 
     @staticmethod
     def get_scheduler_id(entity_id: EntityId) -> str:
@@ -53,6 +79,7 @@ class EntityId:
     @staticmethod
     def get_entity_id(scheduler_id: str) -> EntityId:
         """The entity with this instance id."""
+        scheduler_id = border.text(scheduler_id, "the id of an entity")
         at, name, key = scheduler_id[:1], *scheduler_id[1:].partition("@")[::2]
         if at != "@" or not name or not key:
             raise ValueError(f"{scheduler_id!r} is not the id of an entity: it must look like @name@key")
@@ -74,6 +101,20 @@ class EntityId:
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+
+def entity_of(entity: Any, what: str) -> EntityId:
+    """The entity that a user names. Attributes may have changed since the id was made, and may yet change."""
+    given = border.instance(entity, EntityId, what)
+    name = border.function_name(given.name, "the name of an entity")
+    key = border.text(given.key, "the key of an entity")
+    border.id_(f"@{name}@{key}", "the id of an entity")
+    return EntityId.named(name, key)
+
+
+def operation_of(entity: Any, operation: Any) -> tuple[EntityId, str]:
+    """What is to be done with an entity, as a user names it."""
+    return entity_of(entity, "entityId"), border.label(operation, "operationName")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import time
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
-from dacapo import payload
-from dacapo.action import EntityId
+from dacapo import border, payload
+from dacapo.action import EntityId, entity_of
 from dacapo.failure import Failure
 from dacapo.function import FunctionName, name_of
 from dacapo.host import Management
@@ -41,6 +41,7 @@ def start_orchestration(
     """Starts an orchestration, and gives its instance id."""
     name = name_of(name)
     encoded = payload.encode_start_input(input_, f"the input of `{name}`")
+    instance_id, version = border.optional_id(instance_id), border.optional_text(version, "version")
     return management.start_orchestration(name, encoded, instance_id, version)
 
 
@@ -69,7 +70,7 @@ class DurableOrchestrationClient:
 
     def create_http_management_payload(self, instance_id: str) -> dict[str, str]:
         """The links of an instance, by which it is managed over HTTP."""
-        links = json.loads(self._management.links(instance_id))
+        links = json.loads(self._management.links(border.text(instance_id, "instance_id")))
         if links is None:
             raise Failure("InvalidArgument", f"{instance_id!r} cannot be the id of an instance", retriable=False)
         return links
@@ -95,6 +96,8 @@ class DurableOrchestrationClient:
         retry_interval_in_milliseconds: int = 1_000,
     ) -> HttpResponse:
         """The response with the output of an instance, if it ends in time; otherwise that which tells where to ask."""
+        border.length(timeout_in_milliseconds, "timeout_in_milliseconds")
+        border.length(retry_interval_in_milliseconds, "retry_interval_in_milliseconds")
         if retry_interval_in_milliseconds > timeout_in_milliseconds:
             raise ValueError("timeout_in_milliseconds must be at least retry_interval_in_milliseconds")
         deadline = time.monotonic() + timeout_in_milliseconds / 1000
@@ -131,8 +134,7 @@ class DurableOrchestrationClient:
         connection_name: str | None = None,
     ) -> None:
         """Raises an external event for an instance, of this task hub: what names others is ignored."""
-        if event_name == "":
-            raise ValueError("event_name must be a non-empty string.")
+        event_name = border.name(event_name, "event_name")
         data = payload.encode(event_data, f"the data of the event `{event_name}`")
         link = self.create_http_management_payload(instance_id)["sendEventPostUri"]
         code, content = self._send("POST", link.replace("{eventName}", quote(event_name, safe="")), data)
@@ -181,7 +183,7 @@ class DurableOrchestrationClient:
     ) -> EntityStateResponse:
         """The state of an entity, as the last operation left it."""
         # An entity is an instance, whose link opens it; the state is in its status.
-        status = await self.get_status(str(entityId), show_input=True)
+        status = await self.get_status(str(entity_of(entityId, "entityId")), show_input=True)
         if not status or not status.input_["exists"]:
             return EntityStateResponse(False)
         return EntityStateResponse(True, json.loads(status.input_["state"]))
@@ -205,6 +207,7 @@ class DurableOrchestrationClient:
         raise _unsupported("signal_entity")
 
     def _post_reason(self, instance_id: str, link: str, reason: str, accepted: tuple[int, ...]) -> None:
+        reason = border.text(reason, "reason")
         template = self.create_http_management_payload(instance_id)[link]
         code, content = self._send("POST", template.replace("{text}", quote(reason, safe="")))
         if code not in accepted:

@@ -6,12 +6,12 @@ import json
 import types
 import typing
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from dacapo import payload
+from dacapo import border, nesting, payload
 from dacapo.action import (
     CallActivity,
     CallEntity,
@@ -20,10 +20,13 @@ from dacapo.action import (
     EntityId,
     LockEntities,
     RetryOptions,
+    entity_of,
+    operation_of,
 )
 from dacapo.execution import Execution
 from dacapo.function import FunctionName, name_of
 from dacapo.task import AtomicTask, EventTask, TaskBase, TimerTask, WhenAllTask, WhenAnyTask, create_timer
+from dacapo.web_address import web_address
 
 
 class DurableOrchestrationContext:
@@ -111,6 +114,7 @@ class DurableOrchestrationContext:
         self, name: FunctionName, retry_options: RetryOptions, input_: Any = None, expected_type: type | None = None
     ) -> TaskBase:
         """Calls an activity, and again when it fails. The host keeps the schedule."""
+        retry_options = _retry_options(retry_options)
         return self._task(CallActivity(name_of(name), _encode_input(name, input_), retry_options), expected_type)
 
     def call_sub_orchestrator(
@@ -125,8 +129,7 @@ class DurableOrchestrationContext:
 
         With a version it begins on the code that a client's start with that version would get.
         """
-        action = CallSubOrchestrator(name_of(name), _encode_input(name, input_), instance_id, version=version)
-        return self._task(action, expected_type)
+        return self._call_child(name, input_, instance_id, None, version, expected_type)
 
     def call_sub_orchestrator_with_retry(
         self,
@@ -138,8 +141,20 @@ class DurableOrchestrationContext:
         expected_type: type | None = None,
     ) -> TaskBase:
         """Calls a child orchestration, and again when it fails. Each attempt is a new instance."""
-        input_ = _encode_input(name, input_)
-        action = CallSubOrchestrator(name_of(name), input_, instance_id, retry_options, version)
+        return self._call_child(name, input_, instance_id, _retry_options(retry_options), version, expected_type)
+
+    def _call_child(
+        self,
+        name: FunctionName,
+        input_: Any,
+        instance_id: str | None,
+        retry: RetryOptions | None,
+        version: str | None,
+        expected_type: type | None,
+    ) -> TaskBase:
+        instance_id = border.optional_new_id(instance_id)
+        version = None if version is None else border.label(version, "version")
+        action = CallSubOrchestrator(name_of(name), _encode_input(name, input_), instance_id, retry, version)
         return self._task(action, expected_type)
 
     def create_timer(self, fire_at: datetime) -> TimerTask:
@@ -149,18 +164,23 @@ class DurableOrchestrationContext:
     def wait_for_external_event(self, name: str, expected_type: type | None = None) -> EventTask:
         """Waits for the next unread external event of that name (compared ignoring case). Events that came earlier
         were kept, in order."""
+        name = border.name(name, "the name of an event")
         return EventTask(self._execution, name, partial(payload.decode, expected_type=expected_type))
 
     def call_entity(
         self, entityId: EntityId, operationName: str, operationInput: Any = None, expected_type: type | None = None
     ) -> TaskBase:
         """Calls an operation of an entity. The entity is made if it does not exist."""
-        input_ = payload.encode(operationInput, f"the input of `{operationName}` of {entityId}")
-        return self._task(CallEntity(entityId, operationName, input_), expected_type)
+        entity, operation = operation_of(entityId, operationName)
+        input_ = payload.encode(operationInput, f"the input of `{operation}` of {entity}")
+        return self._task(CallEntity(entity, operation, input_), expected_type)
 
     def lock_entities(self, *entities: EntityId) -> TaskBase:
         """Locks entities, for a critical section. The result is a `DurableLock`, to be released or used in a `with`."""
-        return AtomicTask(self._execution, LockEntities(entities), lambda _: DurableLock(self._host.unlock_entities))
+        if not entities:
+            raise ValueError("lock_entities needs at least one EntityId")
+        wanted = tuple(entity_of(entity, "each of lock_entities") for entity in entities)
+        return AtomicTask(self._execution, LockEntities(wanted), lambda _: DurableLock(self._host.unlock_entities))
 
     def call_http(
         self,
@@ -182,22 +202,26 @@ class DurableOrchestrationContext:
             raise NotImplementedError("call_http: a token_source needs Azure; put the token into the headers")
         if is_raw_str and not isinstance(content, str):
             raise TypeError(f"call_http: is_raw_str is for a content that is a str, not a {type(content).__name__}")
-        request: dict[str, Any] = {"method": method, "uri": uri}
+        border.instance(enable_polling, bool, "enable_polling")
+        request: dict[str, Any] = {"method": border.text(method, "method"), "uri": web_address(uri, "uri")}
         if headers is not None:
-            request["headers"] = headers
+            pairs = border.instance(headers, Mapping, "headers").items()
+            texts = {border.well_formed(str(name)): border.text(value, f"the header {name}") for name, value in pairs}
+            request["headers"] = texts
         if content is not None:
-            request["content"] = content if is_raw_str else json.dumps(content)
+            nesting.check_value(content)
+            request["content"] = border.well_formed(content) if is_raw_str else json.dumps(content)
         if not enable_polling:
             request["asynchronousPatternEnabled"] = False
         return self._task(CallHttp(payload.encode(request, "the request")), None)
 
     def task_all(self, activities: Iterable[TaskBase]) -> TaskBase:
         """Completes when all have, with the results in order; or at the first failure, with that."""
-        return WhenAllTask(activities)
+        return WhenAllTask(border.several(activities, "task_all"))
 
     def task_any(self, activities: Iterable[TaskBase]) -> TaskBase:
         """Completes with the first that does. The result is that task. The others go on; cancel timers by hand."""
-        return WhenAnyTask(activities)
+        return WhenAnyTask(border.several(activities, "task_any"))
 
     # What completes nothing.
 
@@ -205,16 +229,20 @@ class DurableOrchestrationContext:
         self, entityId: EntityId, operationName: str, operationInput: Any = None, deliver_at: datetime | None = None
     ) -> None:
         """Sends a one-way operation to an entity, at once or not before a moment."""
-        input_ = payload.encode(operationInput, f"the input of `{operationName}` of {entityId}")
-        self._host.signal_entity(entityId, operationName, input_, deliver_at)
+        entity, operation = operation_of(entityId, operationName)
+        if deliver_at is not None:
+            border.instance(deliver_at, datetime, "deliver_at")
+        input_ = payload.encode(operationInput, f"the input of `{operation}` of {entity}")
+        self._host.signal_entity(entity, operation, input_, deliver_at)
 
     def start_orchestration(self, name: FunctionName, input_: Any = None, instance_id: str | None = None) -> str:
         """Starts an orchestration that runs on its own, and gives its instance id."""
         encoded = payload.encode_start_input(input_, f"the input of `{name_of(name)}`")
-        return self._host.start_orchestration(name_of(name), encoded, instance_id)
+        return self._host.start_orchestration(name_of(name), encoded, border.optional_new_id(instance_id))
 
     def send_event(self, instance_id: str, name: str, data: Any = None) -> None:
         """Raises an external event for another instance."""
+        instance_id, name = border.id_(instance_id, "instance_id"), border.name(name, "the name of an event")
         self._host.send_event(instance_id, name, payload.encode(data, f"the data of the event `{name}`"))
 
     def continue_as_new(self, input_: Any) -> None:
@@ -268,6 +296,10 @@ class ManagedIdentityTokenSource(TokenSource):
 
     def __init__(self, resource: str):
         self.resource = resource
+
+
+def _retry_options(options: Any) -> RetryOptions:
+    return border.instance(options, RetryOptions, "retry_options").checked()
 
 
 def _encode_input(name: FunctionName, input_: Any) -> str:

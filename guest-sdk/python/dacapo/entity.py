@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dacapo import payload
-from dacapo.action import EntityId
+from dacapo import border, payload
+from dacapo.action import EntityId, operation_of
 from dacapo.function import FunctionName, name_of
 from dacapo.host import Host
 
@@ -90,13 +90,16 @@ class DurableEntityContext:
         self, entityId: EntityId, operationName: str, operationInput: Any = None, deliver_at: datetime | None = None
     ) -> None:
         """Sends a one-way operation to another entity, at once or not before a moment."""
-        input_ = payload.encode(operationInput, f"the input of `{operationName}` of {entityId}")
-        self._host.signal_entity(entityId, operationName, input_, deliver_at)
+        entity, operation = operation_of(entityId, operationName)
+        if deliver_at is not None:
+            border.instance(deliver_at, datetime, "deliver_at")
+        input_ = payload.encode(operationInput, f"the input of `{operation}` of {entity}")
+        self._host.signal_entity(entity, operation, input_, deliver_at)
 
     def start_orchestration(self, name: FunctionName, input_: Any = None, instance_id: str | None = None) -> str:
         """Starts an orchestration that runs on its own, and gives its instance id."""
         encoded = payload.encode_start_input(input_, f"the input of `{name_of(name)}`")
-        return self._host.start_orchestration(name_of(name), encoded, instance_id)
+        return self._host.start_orchestration(name_of(name), encoded, border.optional_new_id(instance_id))
 
     def outcome(self) -> tuple[str, str | None]:
         """The result and the new state, as JSON. No state deletes the entity."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dacapo.failure import nothing_to_wait_for
 from dacapo.source import where
 from dacapo.task import TimerTask, create_timer
+from dacapo.waiting import Waits
 
 if TYPE_CHECKING:
     from dacapo.execution import Execution
@@ -30,6 +31,7 @@ class GuestEventLoop(asyncio.AbstractEventLoop):
 
     def __init__(self) -> None:
         self._ready: deque[asyncio.Handle] = deque()
+        self.waits = Waits()
 
     def run_until_complete(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         root = self.create_task(coroutine)

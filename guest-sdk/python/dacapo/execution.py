@@ -2,6 +2,9 @@
 
 Tasks complete one at a time, in the order in which the host completed them, and the orchestrator runs as far as it can
 after each. So a race is won by what completed first, and a task never looks completed before its turn has come.
+
+Every open task is watched, but for waits for events: these are while somebody waits for them. So an event goes to a wait
+that somebody waits for; one that is not read goes to the next. The host has the rule (`wait-for-external-event`).
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from dacapo.source import where
 from dacapo.task import TaskBase
 
 if TYPE_CHECKING:
-    from dacapo.task import AtomicTask
+    from dacapo.task import AtomicTask, EventTask, WhenAnyTask
 
 
 class Execution:
@@ -29,29 +32,62 @@ class Execution:
     def __init__(self, host: Host):
         self.host = host
         self.continues_as_new = False
-        self._open: dict[AtomicTask, Handle] = {}
-        self._completed: deque[AtomicTask] = deque()
+        self._watched: dict[int, AtomicTask] = {}
+        """By the numbers that the host reports."""
+        self._numbers = 0
+        self._reported: deque[int] = deque()
+        self._changed: dict[EventTask, None] = {}
+        """Waits for events that somebody waits for, or no longer, since the last `wait`; in order."""
+        self._races: dict[WhenAnyTask, None] = {}
+        """Open races of many tasks: who loses one after the other must not know all of them."""
 
-    def open(self, task: AtomicTask, action: Action) -> Handle:
+    def open(self, action: Action) -> Handle:
         """Schedules a task."""
-        handle = self._open[task] = self.host.schedule(action)
-        return handle
+        return self.host.schedule(action)
 
-    def close(self, task: AtomicTask) -> None:
-        """No `wait` includes the task any more."""
-        self._open.pop(task, None)
-        if task in self._completed:
-            self._completed.remove(task)
+    def watch(self, task: AtomicTask, handle: Handle) -> None:
+        """The host reports when it has completed."""
+        self._numbers += 1
+        task.number = self._numbers
+        self._watched[self._numbers] = task
+        handle.watch(self._numbers)
+
+    def unwatch(self, task: AtomicTask, handle: Handle) -> None:
+        if task.number:
+            del self._watched[task.number]
+            task.number = 0
+            handle.unwatch()
+
+    def note_change(self, event: EventTask) -> None:
+        """Somebody waits for an event from now on, or nobody any more."""
+        self._changed[event] = None
+
+    def add_race(self, race: WhenAnyTask) -> None:
+        self._races[race] = None
+
+    def is_raced(self, task: TaskBase) -> bool:
+        return any(task in race.children for race in self._races)
+
+    def note_completed(self, task: TaskBase) -> None:
+        """Tells the races of many."""
+        if self._races:
+            self._races.pop(task, None)  # type: ignore[call-overload]
+            for race in [race for race in self._races if task in race.children]:
+                race._child_completed(task)
 
     def complete_next(self) -> bool:
-        """Completes the task whose turn it is, blocking if there is none yet. False if none is open."""
-        if not self._completed:
-            if not self._open:
+        """Completes the task whose turn it is, blocking if there is none yet. False if none is watched."""
+        if not self._reported:
+            for event in self._changed:
+                event.tell_host()
+            self._changed.clear()
+            if not self._watched:
                 return False
-            tasks = list(self._open)
-            self._completed.extend(tasks[index] for index in self.host.wait(list(self._open.values())))
-        task = self._completed.popleft()
-        task.complete(self._open.pop(task).outcome())
+            self._reported.extend(self.host.wait_watched())
+        task = self._watched.pop(self._reported.popleft(), None)
+        if task is not None:  # one that was given up meanwhile is not watched any more
+            task.number = 0
+            task.reported()
         return True
 
     def run(self, orchestrator: Callable[[], Any]) -> Any:
@@ -81,10 +117,15 @@ class Execution:
         """How the generator goes on. What is wrong is raised at its `yield`, so that the traceback names that line."""
         if not isinstance(yielded, TaskBase):
             return partial(generator.throw, _not_a_task(yielded))
-        yielded.start()
+        try:
+            yielded.start()
+        except Exception as error:
+            return partial(generator.throw, error)
+        yielded.want(True)
         while not yielded.is_completed:
             if not self.complete_next():
                 return partial(generator.throw, nothing_to_wait_for())
+        yielded.want(False)
         if yielded.is_failed:
             return partial(generator.throw, yielded.result.with_traceback(None))
         return partial(generator.send, yielded.result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dacapo.border import well_formed
 from dacapo.source import user_traceback
 
 
@@ -25,7 +26,10 @@ class Failure(Exception):
         """Whether trying again may help. No retry policy retries a failure that says no."""
 
     def __str__(self) -> str:
-        return f"{self.error_type}: {self.message}"
+        # Durable Functions' words, with which the host begins the message of a failed activity or sub-orchestration.
+        message = str(self.message)
+        says_who_failed = message.startswith(("Activity function '", "Orchestrator function '"))
+        return message if says_who_failed else f"{self.error_type}: {message}"
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
@@ -36,8 +40,11 @@ class Failure(Exception):
         """
         traceback = user_traceback(error)
         if isinstance(error, Failure):
-            details = "\n\n".join(text for text in (error.details, traceback) if text)
-            return cls(error.error_type, error.message, details, error.retriable)
+            # Who raises one may have given it anything.
+            own = None if error.details is None else _text(error.details, "the details have no text: their __str__ fails")
+            details = "\n\n".join(text for text in (own, traceback) if text)
+            error_type = _text(error.error_type, cls.__name__)
+            return cls(error_type, _text(error.message, _WORDLESS), details, error.retriable)
         return cls(type(error).__name__, _message(error), traceback)
 
 
@@ -46,10 +53,19 @@ def _message(error: BaseException) -> str:
         text = str(error)
         if isinstance(error, ModuleNotFoundError):
             text += " (a component holds what was imported when it was built: import it at the top level)"
-        # A lone surrogate has no UTF-8 and could not leave the guest.
-        return text.encode("utf-8", "backslashreplace").decode() or type(error).__name__
+        return well_formed(text) or type(error).__name__
     except Exception:
-        return "the exception has no text: its __str__ fails"
+        return _WORDLESS
+
+
+def _text(value: object, without: str) -> str:
+    try:
+        return well_formed(str(value))
+    except Exception:
+        return without
+
+
+_WORDLESS = "the exception has no text: its __str__ fails"
 
 
 def nothing_to_wait_for(details: str | None = None) -> Failure:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from dacapo import border
 from dacapo.source import place_of
 
 
@@ -50,7 +51,7 @@ class Function:
 
     def check(self) -> None:
         """Refuses a function that no host could run, by its name or with what it is given."""
-        if not isinstance(self.name, str) or not re.fullmatch(r"[^\s\x00-\x1f\x7f-\x9f]{1,128}", self.name):
+        if not isinstance(self.name, str) or not re.fullmatch(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,128}", self.name):
             message = f"{self.name!r} is no name of a function: that is 1 to 128 characters without white space"
             raise AppError(message, self.user_function)
         try:
@@ -214,9 +215,11 @@ FunctionName = str | Callable | FunctionBuilder
 def name_of(function: FunctionName) -> str:
     """The name of a function that is given by its name or itself."""
     if isinstance(function, str):
-        return function
-    if isinstance(function, FunctionBuilder):
-        return function.name
-    if callable(function):
-        return function.__name__
-    raise TypeError(f"a function is named by a str or by itself, not by a {type(function).__name__}")
+        name = function
+    elif isinstance(function, FunctionBuilder):
+        name = function.name
+    else:
+        name = getattr(function, "__name__", None) if callable(function) else None
+    if name is None:
+        raise TypeError(f"a function is named by a str or by itself, not by a {type(function).__name__}")
+    return border.function_name(name, "the name of a function")

@@ -16,7 +16,8 @@ from wit_world.imports import dacapo_guest_types as types
 from wit_world.imports import logging as host_log
 from wit_world.imports import management, orchestration
 
-from dacapo import action, image, late_imports, layout, sockets, source, tls, wasi_http
+from dacapo import action, image, late_imports, layout, sockets, source, tls, waiting, wasi_http
+from dacapo.border import well_formed
 from dacapo.entity import Operation
 from dacapo.failure import Failure
 from dacapo.function import Kind
@@ -40,6 +41,7 @@ def world(root: str) -> type[wit_world.WitWorld]:
     source.relate_to(root)
     sys.modules["ssl"] = tls
     sockets.install(wasi_http.send)
+    waiting.install()
     try:
         app = layout.load(Path(root))
         warnings = late_imports.load(root)
@@ -79,8 +81,7 @@ def _exports(runner: Runner) -> type[wit_world.WitWorld]:
                 raise _err(failure) from None
 
         def run_entity_operation(self, operation: types.EntityOperation) -> types.EntityResult:
-            entity = action.EntityId.__new__(action.EntityId)  # the host allows an empty key
-            entity.name, entity.key = operation.entity.name, operation.entity.key
+            entity = action.EntityId.named(operation.entity.name, operation.entity.key)
             try:
                 wanted = Operation(entity, operation.operation, operation.input, operation.state)
                 return types.EntityResult(*runner.run_entity_operation(_Host(), wanted))
@@ -101,10 +102,16 @@ class _Handle:
             case Err(failure):
                 return _failure(failure)
             case None:
-                raise AssertionError("only what `wait` named is asked for its outcome")
+                raise AssertionError("only what `wait_watched` named is asked for its outcome")
 
     def cancel(self) -> None:
         self.task.cancel()
+
+    def watch(self, number: int) -> None:
+        self.task.watch(number)
+
+    def unwatch(self) -> None:
+        self.task.unwatch()
 
 
 class _Host:
@@ -113,8 +120,8 @@ class _Host:
     def schedule(self, action: action.Action) -> _Handle:
         return _Handle(_schedule(action))
 
-    def wait(self, handles: Sequence[_Handle]) -> list[int]:
-        return orchestration.wait([handle.task for handle in handles])
+    def wait_watched(self) -> list[int]:
+        return orchestration.wait_watched()
 
     def start_orchestration(self, name: str, input_: str, instance_id: str | None) -> str:
         return orchestration.start_orchestration(name, input_, instance_id)
@@ -204,13 +211,17 @@ def _retry(options: action.RetryOptions | None) -> types.RetryPolicy | None:
     if options is None:
         return None
     return types.RetryPolicy(
-        max_attempts=options.max_number_of_attempts,
+        max_attempts=min(int(options.max_number_of_attempts), _ATTEMPTS_MAX),
         first_interval=float(options.first_retry_interval_in_milliseconds),
         backoff_coefficient=float(options.backoff_coefficient),
         max_interval=_float(options.max_retry_interval_in_milliseconds),
         timeout=_float(options.retry_timeout_in_milliseconds),
         non_retriable_error_types=list(options.non_retriable_error_types),
     )
+
+
+_ATTEMPTS_MAX = 0xFFFF_FFFF
+"""What the contract can say."""
 
 
 def _float(number: int | None) -> float | None:
@@ -232,7 +243,10 @@ def _failure(failure: types.Failure) -> Failure:
 
 
 def _err(failure: Failure) -> Err[types.Failure]:
-    return Err(types.Failure(failure.error_type, failure.message, failure.details, failure.retriable))
+    # Who raises a `Failure` may have given it anything.
+    texts = (well_formed(str(failure.error_type)), well_formed(str(failure.message)))
+    details = None if failure.details is None else well_formed(str(failure.details))
+    return Err(types.Failure(*texts, details, bool(failure.retriable)))
 
 
 class _HostLogHandler(logging.Handler):
@@ -240,7 +254,7 @@ class _HostLogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            host_log.log(_level(record.levelno), self.format(record))
+            host_log.log(_level(record.levelno), well_formed(self.format(record)))
         except Exception:
             self.handleError(record)
 

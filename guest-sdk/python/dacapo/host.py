@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from dacapo.action import Action, EntityId
 from dacapo.failure import Failure
@@ -18,10 +18,16 @@ class Handle(Protocol):
     """Something that was scheduled and completes once."""
 
     def outcome(self) -> str | Failure:
-        """How it ended: JSON, or why it failed. Asked only of what `Host.wait` named."""
+        """How it ended: JSON, or why it failed. Asked only of what `Host.wait_watched` named."""
 
     def cancel(self) -> None:
         """Gives up a timer or a wait for an event."""
+
+    def watch(self, number: int) -> None:
+        """Has `Host.wait_watched` report it by this number, once."""
+
+    def unwatch(self) -> None:
+        """Ends that."""
 
 
 class Host(Protocol):
@@ -29,8 +35,8 @@ class Host(Protocol):
 
     def schedule(self, action: Action) -> Handle: ...
 
-    def wait(self, handles: Sequence[Any]) -> Sequence[int]:
-        """Blocks until some have completed, and gives their indexes, the one that completed first first."""
+    def wait_watched(self) -> Sequence[int]:
+        """Blocks until some that are watched have completed, and gives their numbers, the one that completed first first."""
 
     def start_orchestration(self, name: str, input_: str, instance_id: str | None) -> str: ...
 

@@ -11,6 +11,8 @@ import logging
 import sys
 from typing import Any
 
+from dacapo import nesting
+from dacapo.border import well_formed
 from dacapo.failure import Failure
 
 _ENVELOPE = ("__class__", "__module__", "__data__")
@@ -19,8 +21,10 @@ _ENVELOPE = ("__class__", "__module__", "__data__")
 def encode(value: Any, what: str, error_type: str = "InvalidInput") -> str:
     """The JSON text of a value. What JSON cannot hold is a failure that names it: cycles and NaN, too."""
     try:
+        nesting.check_value(value)
         text = _encoder.encode(value)
-        text.encode()  # a lone surrogate is refused here, where the cause is plain, and not at the border of the guest
+        if well_formed(text) is not text:
+            text = _ascii_encoder.encode(value)  # half of a surrogate pair stays the escape that it came as
     except (TypeError, ValueError, RecursionError) as error:
         raise Failure(error_type, f"{what} cannot be written as JSON: {error}", retriable=False) from error
     return text
@@ -28,6 +32,7 @@ def encode(value: Any, what: str, error_type: str = "InvalidInput") -> str:
 
 def decode(text: str, expected_type: type | None = None) -> Any:
     """The value of a JSON text. What is not of the expected type is given all the same, and a warning logged."""
+    nesting.check_text(text)
     value = _decoder.decode(text)
     if isinstance(expected_type, type) and value is not None and not isinstance(value, expected_type):
         logging.getLogger("dacapo").warning(
@@ -52,8 +57,9 @@ def encode_start_input(value: Any, what: str) -> str:
 
 def _is_json(text: str) -> bool:
     try:
+        nesting.check_text(text)
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
@@ -77,4 +83,5 @@ def _unwrap(value: dict[str, Any]) -> Any:
 
 # Made once: `json.dumps` and `json.loads` would make them for every payload.
 _encoder = json.JSONEncoder(default=_wrap, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+_ascii_encoder = json.JSONEncoder(default=_wrap, allow_nan=False, separators=(",", ":"))
 _decoder = json.JSONDecoder(object_hook=_unwrap)

@@ -293,8 +293,21 @@ def orchestrator_generator_wrapper(generator: Generator[Any, Any, Any]) -> Itera
         yield end.value
 
 
+class _Watchable:
+    """What can be watched: the host has the others by their numbers."""
+
+    watched: dict[int, Any]
+
+    def watch(self, number: int) -> None:
+        self.watched[number] = self
+
+    def unwatch(self) -> None:
+        for number in [number for number, handle in self.watched.items() if handle is self]:
+            del self.watched[number]
+
+
 @dataclass(eq=False)
-class _Pending:
+class _Pending(_Watchable):
     """A scheduled action, and when and how it will complete."""
 
     action: Action
@@ -308,21 +321,24 @@ class _Pending:
         """The execution does not wait for it any more: nothing is left to do."""
 
 
-class _EventWait:
+class _EventWait(_Watchable):
     """A wait for an event, and the event that will end it."""
 
-    def __init__(self, action: WaitForExternalEvent, cancelled: Callable[[_EventWait], None]):
+    def __init__(self, action: WaitForExternalEvent, made: datetime, cancelled: Callable[[_EventWait], None]):
         self.action = action
         self.name = action.name.lower()
         self.event: _Event | None = None
+        self.is_read = False
+        self._made = made
         self._cancelled = cancelled
 
     @property
     def due(self) -> datetime:
-        return self.event.at if self.event else _NEVER
+        return max(self.event.at, self._made) if self.event else _NEVER
 
     def outcome(self) -> str:
-        assert self.event is not None, "only what `wait` named is asked"
+        assert self.event is not None, "only what `wait_watched` named is asked"
+        self.is_read = True
         return self.event.data
 
     def cancel(self) -> None:
@@ -340,10 +356,16 @@ class _ScriptedHost:
         self._script = script
         self._unread = sorted(script._events, key=lambda event: event.at)
         self._event_waits: list[_EventWait] = []
+        self._watched: dict[int, _Pending | _EventWait] = {}
         self._random = random.Random(0)
         self._started = 0
 
     def schedule(self, action: Action) -> _Pending | _EventWait:
+        handle = self._schedule(action)
+        handle.watched = self._watched
+        return handle
+
+    def _schedule(self, action: Action) -> _Pending | _EventWait:
         self.actions.append(action)
         match action:
             case CreateTimer(fire_at):
@@ -359,14 +381,17 @@ class _ScriptedHost:
             case CallHttp(request):
                 return self._call(action, "", (payload.decode(request),), None)
 
-    def wait(self, handles: Sequence[_Pending | _EventWait]) -> list[int]:
-        soonest = min(handle.due for handle in handles)
+    def wait_watched(self) -> list[int]:
+        self._deliver()
+        soonest = min(handle.due for handle in self._watched.values())
         if soonest == _NEVER:
-            waiting = ", ".join(repr(handle.action) for handle in handles)
+            waiting = ", ".join(repr(handle.action) for handle in self._watched.values())
             raise self._lack(f"the script is at its end, and the orchestrator still waits for {waiting}")
         self.now = max(self.now, soonest)
-        due = [index for index, handle in enumerate(handles) if handle.due <= self.now]
-        return sorted(due, key=lambda index: handles[index].due)
+        due = {number: handle.due for number, handle in self._watched.items() if handle.due <= self.now}
+        for number in due:
+            del self._watched[number]
+        return sorted(due, key=due.__getitem__)
 
     def _call(self, action: Action, name: str, arguments: tuple, retry: RetryOptions | None) -> _Pending:
         answers = self._script._answers.get((type(action), name))
@@ -390,25 +415,30 @@ class _ScriptedHost:
         return self.error
 
     def _wait_for_event(self, action: WaitForExternalEvent) -> _EventWait:
-        wait = _EventWait(action, self._event_cancelled)
+        wait = _EventWait(action, self.now, self._event_cancelled)
         self._event_waits.append(wait)
-        self._deliver()
         return wait
 
     def _event_cancelled(self, wait: _EventWait) -> None:
         self._event_waits.remove(wait)
-        if wait.event is not None:
+        self._put_back(wait)
+
+    def _put_back(self, wait: _EventWait) -> None:
+        if wait.event is not None and not wait.is_read:
             self._unread = sorted([wait.event, *self._unread], key=lambda event: event.at)
-        self._deliver()
+            wait.event = None
 
     def _deliver(self) -> None:
-        """Gives each unread event to the first wait of its name that has none."""
-        for event in list(self._unread):
-            name = event.name
-            wait = next((wait for wait in self._event_waits if wait.event is None and wait.name == name), None)
-            if wait is not None:
-                wait.event = event
-                self._unread.remove(event)
+        """Gives events to the waits that are watched; before that, back what nobody has read of those that are not."""
+        watched = list(self._watched.values())
+        for wait in self._event_waits:
+            if wait not in watched:
+                self._put_back(wait)
+        for wait in self._event_waits:
+            if wait in watched and wait.event is None:
+                wait.event = next((event for event in self._unread if event.name == wait.name), None)
+                if wait.event is not None:
+                    self._unread.remove(wait.event)
 
     def start_orchestration(self, name: str, input_: str, instance_id: str | None) -> str:
         self._started += 1

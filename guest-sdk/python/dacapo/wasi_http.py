@@ -40,10 +40,13 @@ def _exchange(request: Request) -> Response:
     outgoing.set_path_with_query(request.target)
     body = outgoing.body()
     future = outgoing_handler.handle(outgoing, None)
-    with body.write() as stream:
-        for start in range(0, len(request.body), _CHUNK):
-            stream.blocking_write_and_flush(request.body[start : start + _CHUNK])
-    http.OutgoingBody.finish(body, None)
+    try:
+        with body.write() as stream:
+            for start in range(0, len(request.body), _CHUNK):
+                stream.blocking_write_and_flush(request.body[start : start + _CHUNK])
+        http.OutgoingBody.finish(body, None)
+    except Err:
+        pass  # nobody takes the body: what became of the request is told by the future
     with future.subscribe() as ready:
         ready.block()
     match future.get():

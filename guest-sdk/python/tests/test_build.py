@@ -1,9 +1,14 @@
 """What the builder reads of an app before it runs the compiler."""
 
+import contextlib
+import io
+import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
+import build
 from build import BuildError, Requirement, read_requirements
 
 
@@ -50,3 +55,33 @@ class Requirements(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class TheCommand(unittest.TestCase):
+    """What `build.py` says of itself."""
+
+    def run_main(self, *arguments: str, building) -> tuple[int, str]:
+        said = io.StringIO()
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder, "app.wasm")
+            out.write_bytes(b"0" * (3 << 20))
+            line = ["build.py", folder, "--out", str(out), *arguments]
+            with (
+                mock.patch.object(sys, "argv", line),
+                mock.patch.object(build, "build", building),
+                contextlib.redirect_stdout(said),
+                contextlib.redirect_stderr(said),
+            ):
+                return build.main(), said.getvalue()
+
+    def test_ctrl_c_is_no_error_to_trace(self):
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        self.assertEqual(self.run_main(building=interrupted), (130, ""))
+
+    def test_sizes_are_in_mib_and_dacapo_says_them_itself(self):
+        code, said = self.run_main(building=lambda *_: 2)
+        self.assertEqual(code, 0)
+        self.assertTrue(said.endswith("app.wasm: 2 functions, 3.0 MiB\n"), said)
+        self.assertEqual(self.run_main("--no-summary", building=lambda *_: 2), (0, ""))

@@ -196,6 +196,34 @@ class Instances(unittest.TestCase):
             with self.assertRaisesRegex(Failure, "^Unsupported: an activity cannot call"):
                 asked(ask)
 
+    def test_arguments_are_refused_by_their_names_and_text_is_mended(self):
+        def use(act):
+            async def activity(how, client):
+                await act(client)
+
+            return run_activity(activity, script=Script().http({"statusCode": 202, "headers": {}, "content": ""})).actions
+
+        for words, act in {
+            "TypeError: event_name must be a str, not int (5)": lambda client: client.raise_event("a", 5),
+            "TypeError: event_name must be a str, not None": lambda client: client.raise_event("a", None),
+            "TypeError: instance_id must be a str": lambda client: client.raise_event(5, "x"),
+            "TypeError: reason must be a str, not None": lambda client: client.terminate("a", None),
+            "TypeError: reason must be a str, not int (5)": lambda client: client.suspend("a", 5),
+            "TypeError: entityId must be a EntityId, not str": lambda client: client.read_entity_state("x"),
+            "ValueError: the name of a function": lambda client: client.start_new(""),
+            "TypeError: timeout_in_milliseconds must be a number": lambda client: (
+                client.wait_for_completion_or_create_check_status_response(None, "a", "x")
+            ),
+        }.items():
+            with self.assertRaises(Failure) as raised:
+                use(act)
+            self.assertIn(words, str(raised.exception))
+
+        (request,) = use(lambda client: client.raise_event("a", "x\ud83d"))
+        self.assertIn("/raiseEvent/x%EF%BF%BD?", request.request)
+        (request,) = use(lambda client: client.terminate("a", "x\ud83d"))
+        self.assertIn("reason=x%EF%BF%BD&", request.request)
+
     def test_no_event_without_a_name(self):
         with self.assertRaisesRegex(Failure, "ValueError: event_name must be a non-empty string"):
             asked(lambda client: client.raise_event("i", ""))

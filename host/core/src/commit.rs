@@ -61,6 +61,8 @@ pub struct InstanceRecord {
     pub row: Row,
     pub name: FunctionName,
     pub execution: ExecutionId,
+    /// The execution that it was started as: the one before each continue-as-new.
+    pub first_execution: ExecutionId,
     /// The version that this execution runs on; none until its first turn.
     pub version: Option<VersionId>,
     /// The version label asked for; empty if none was.
@@ -77,6 +79,18 @@ pub struct InstanceRecord {
     pub halted: Option<String>,
     /// What it has cost since it was started.
     pub usage: Usage,
+    /// To which waits this execution gives external events.
+    pub event_delivery: EventDelivery,
+}
+
+/// Which of several waits for one name gets an external event. An execution keeps to what it began with, because its history
+/// holds what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventDelivery {
+    /// The first that was made, whether the guest still asks for it or not. Executions that began before there was another.
+    FirstMade,
+    /// The first that was made of those that the guest asks for. While it asks for none, the event stays unread.
+    FirstAsked,
 }
 
 /// What an instance has cost: enough to bill by. It is saved with the turns that it counts, so a turn that changed nothing is
@@ -151,6 +165,7 @@ impl InstanceRecord {
             row,
             name,
             execution,
+            first_execution: execution,
             version: None,
             version_label,
             parent,
@@ -161,6 +176,7 @@ impl InstanceRecord {
             turns: 0..0,
             halted: None,
             usage: Usage::default(),
+            event_delivery: EventDelivery::FirstAsked,
         })
     }
 }

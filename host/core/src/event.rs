@@ -7,6 +7,9 @@
 //!
 //! There is no second type: timers, external events, terminate, suspend and resume are all messages.
 
+use std::sync::Arc;
+
+use crate::execution::Conditions;
 use crate::{ExecutionId, Failure, FunctionName, InstanceId, Payload, Row, Seq, Timestamp, VersionId};
 
 /// The orchestration that waits for a sub-orchestration, for an operation of an entity, or for a lock.
@@ -36,7 +39,11 @@ impl Parent {
 pub enum Event {
     /// Begins a turn and fixes its time. What follows, up to the next one, happened in that turn: first the messages
     /// in the order in which they were applied, then the actions in the order in which the guest took them.
-    OrchestratorStarted,
+    OrchestratorStarted {
+        /// What the guest is given of the host's configuration from now on. None: the same as before, or an older release has
+        /// written it.
+        conditions: Option<Arc<Conditions>>,
+    },
 
     // Messages: they arrive in an inbox.
     ExecutionStarted {
@@ -202,7 +209,7 @@ impl Event {
     /// The name of this kind of event, as histories show it.
     pub fn kind(&self) -> &'static str {
         match self {
-            Event::OrchestratorStarted => "OrchestratorStarted",
+            Event::OrchestratorStarted { .. } => "OrchestratorStarted",
             Event::ExecutionStarted { .. } => "ExecutionStarted",
             Event::TaskCompleted { .. } => "TaskCompleted",
             Event::TaskFailed { .. } => "TaskFailed",
@@ -238,7 +245,7 @@ impl Event {
     pub fn is_action(&self) -> bool {
         match self {
             any_action!() => true,
-            Event::OrchestratorStarted
+            Event::OrchestratorStarted { .. }
             | Event::ExecutionStarted { .. }
             | Event::TimerFired { .. }
             | Event::EventRaised { .. }
@@ -253,7 +260,7 @@ impl Event {
     }
 
     /// Bytes that a guest or a client put into it.
-    pub(crate) fn payload_bytes(&self) -> usize {
+    pub fn payload_bytes(&self) -> usize {
         let ids = |ids: &[InstanceId]| ids.iter().map(|id| id.as_str().len()).sum();
         match self {
             Event::ExecutionStarted { input, .. }
@@ -272,14 +279,12 @@ impl Event {
             | Event::EntityUnlockSent { entities, .. } => ids(entities),
             Event::TaskFailed { failure, .. }
             | Event::SubOrchestrationInstanceFailed { failure, .. }
-            | Event::EntityOperationFailed { failure, .. } => {
-                failure.message.len() + failure.details.as_ref().map_or(0, String::len)
-            }
+            | Event::EntityOperationFailed { failure, .. } => failure.payload_bytes(),
             Event::ExecutionSuspended { reason }
             | Event::ExecutionResumed { reason }
             | Event::ExecutionTerminated { reason, .. }
             | Event::ExecutionRewound { reason, .. } => reason.len(),
-            Event::OrchestratorStarted
+            Event::OrchestratorStarted { .. }
             | Event::TimerFired { .. }
             | Event::ExecutionMigrated { .. }
             | Event::EntityLockGranted { .. }
@@ -361,7 +366,7 @@ impl Message {
                     format!("the sub-orchestration '{}' cannot be rewound: it is gone", self.to),
                 ),
             ),
-            Event::OrchestratorStarted
+            Event::OrchestratorStarted { .. }
             | Event::TimerFired { .. }
             | Event::EventRaised { .. }
             | Event::ExecutionSuspended { .. }

@@ -1,5 +1,7 @@
 //! Failures as values.
 
+use crate::FunctionName;
+
 /// Why a function did not succeed. Data, never a host error: it travels through history to whoever called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -14,6 +16,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Bytes of its texts.
+    pub fn payload_bytes(&self) -> usize {
+        self.message.len() + self.details.as_ref().map_or(0, String::len)
+    }
+
     // The types of the failures that the host itself makes, as documented in the WIT.
     pub const ACTIVITY_NOT_FOUND: &str = "ActivityNotFound";
     pub const ENTITY_NOT_FOUND: &str = "EntityNotFound";
@@ -25,6 +32,8 @@ impl Failure {
     pub const INSTANCE_NOT_FOUND: &str = "InstanceNotFound";
     /// The host cannot do it at the moment.
     pub const UNAVAILABLE: &str = "Unavailable";
+    /// The host itself failed, which is a bug of it.
+    pub const HOST_FAILED: &str = "HostFailed";
     pub const INVALID_ARGUMENT: &str = "InvalidArgument";
     pub const PANIC: &str = "Panic";
     pub const TRAP: &str = "Trap";
@@ -45,6 +54,16 @@ impl Failure {
     /// A failure that would happen again.
     pub fn permanent(error_type: &str, message: impl Into<String>) -> Self {
         Self { retriable: false, ..Self::retriable(error_type, message) }
+    }
+
+    /// What the caller of an activity gets: who failed comes first, in the words of Durable Functions.
+    pub fn of_activity(self, name: &FunctionName) -> Self {
+        Self { message: format!("Activity function '{name}' failed: {}", self.message), ..self }
+    }
+
+    /// What becomes of an orchestration's failure in the eyes of its parent, and of who looks at it.
+    pub fn of_orchestrator(self, name: &FunctionName) -> Self {
+        Self { message: format!("Orchestrator function '{name}' failed: {}", self.message), ..self }
     }
 
     pub fn with_details(self, details: impl Into<String>) -> Self {

@@ -1,11 +1,12 @@
 //! The seam to whatever executes guests: wasm, or Rust closures in tests ([`crate::scripted`]).
 
+use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use crate::entity::{Operation, OperationResult, SharedOperation};
-use crate::execution::{Execution, arguments};
+use crate::execution::{Conditions, Execution, arguments};
 use crate::{Failure, FunctionName, InstanceId, Payload, Seq, VersionId};
 
 /// An execution, shared between the turn (which applies events) and the guest (which takes actions). Never contended:
@@ -15,14 +16,13 @@ pub type SharedExecution = Arc<Mutex<Execution>>;
 /// Starts guests. Implementations differ in what a guest is, not in what it may do.
 pub trait Executor: Send + Sync {
     /// Prepares a guest for one execution. Nothing of it runs before the first [`Guest::resume`].
-    ///
-    /// An error is the host's, not the guest's (its code cannot be loaded), and says why: the instance is halted.
-    fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, String>;
+    fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, StartError>;
 
     /// Prepares a guest that runs operations of one entity. What it asks of the host goes to `scope`.
-    ///
-    /// An error is the host's, not the guest's, and says why: the entity is halted.
-    fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, String>;
+    fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError>;
+
+    /// What an orchestrator of a version is given of the host's configuration, if it begins now.
+    fn conditions(&self, version: VersionId) -> Arc<Conditions>;
 
     /// Runs an activity. Dropping the future stops it. Never panics; the host's own trouble is a retriable failure. What it
     /// asks of its task hub goes to `client`.
@@ -31,6 +31,28 @@ pub trait Executor: Send + Sync {
     /// Runs the host's own activity [`HTTP_ACTIVITY`]: sends the request that is its input, and gives the response.
     /// `caller` is the version of the orchestrator that calls it, whose grants count.
     fn run_http(&self, caller: Option<VersionId>, call: ActivityCall) -> ActivityFuture;
+}
+
+/// Why a guest cannot be started. It is the host's error, never the guest's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
+    /// Its code cannot be loaded, or holds no such function: the instance is halted.
+    #[error("{0}")]
+    Unable(String),
+}
+
+/// Why a guest cannot be started, and brought to where it was, at present. The turn is put back, as if it had not been, until that
+/// has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotNow {
+    #[error("version {0} is not in memory")]
+    NotLoaded(VersionId),
+    #[error("the host has no room for one more guest of version {0}")]
+    NoRoom(VersionId),
+    #[error("the history cannot be read")]
+    Unread,
 }
 
 /// The name of the activity that is part of every host: one HTTP request under the outbound policy.
@@ -45,6 +67,27 @@ pub trait ActivityClient: Send + Sync {
     /// Starts an orchestration and gives its instance id once that is durable. When the call of the activity is repeated after a
     /// crash, so are its starts, in the same order: what has been started is not started again.
     fn start_orchestration(&self, start: Start) -> StartFuture;
+
+    /// Where it is counted what the guest that runs the call holds in memory. By default nowhere.
+    fn memory(&self) -> Box<dyn GuestMemory> {
+        Box::new(Uncounted)
+    }
+}
+
+/// Counts the memory of a guest, which has it until this is dropped.
+pub trait GuestMemory: Send + Sync + Debug {
+    /// It is to have so many bytes more. Whether there is room in the host: if not, the guest is stopped, and whoever runs it
+    /// has to see that this is no failure of it.
+    fn grow(&mut self, bytes: usize) -> bool;
+}
+
+#[derive(Debug)]
+struct Uncounted;
+
+impl GuestMemory for Uncounted {
+    fn grow(&mut self, _bytes: usize) -> bool {
+        true
+    }
 }
 
 pub type SharedClient = Arc<dyn ActivityClient>;
@@ -87,12 +130,32 @@ pub trait Guest: Send {
     fn memory_bytes(&self) -> usize {
         0
     }
+
+    /// How many guests it counts as: one that is made of many parts takes the room of several.
+    fn slots(&self) -> usize {
+        1
+    }
 }
 
 /// An entity function that runs one operation after another. One that has failed is not used again, so that nothing of
 /// the failed operation is left in its memory.
 pub trait EntityGuest: Send {
-    fn run(&mut self, operation: &Operation) -> Result<OperationResult, Failure>;
+    fn run(&mut self, operation: &Operation) -> Result<OperationResult, OperationError>;
+}
+
+/// Why an operation has no result.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OperationError {
+    /// The guest's failure: the operation has changed nothing, and its caller is told.
+    Failed(Failure),
+    /// The guest could not be started after all: the operation has not been run.
+    NotStarted(NotNow),
+}
+
+impl From<Failure> for OperationError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
 }
 
 /// Why a guest came to rest.
@@ -102,6 +165,8 @@ pub enum Step {
     Waiting,
     /// It returned its output, or failed: by a returned failure, a panic, a trap, a limit.
     Ended(Result<Payload, Failure>),
+    /// It could not be started after all: nothing of it has run.
+    NotStarted(NotNow),
 }
 
 /// One call of an activity.

@@ -14,13 +14,18 @@ pub enum InvalidId {
     TooLong { length: usize, max: usize },
     #[error("it contains {0:?}, which is not allowed")]
     Character(char),
+    #[error("it is '.' or '..', which no address can name: browsers and HTTP clients rewrite them")]
+    DotSegment,
     #[error("it begins with '@', which is reserved for entities")]
     EntityPrefix,
+    #[error("it is white space only")]
+    Blank,
 }
 
 /// Names one instance in a task hub: an orchestration, or an entity as `@name@key`.
 ///
-/// At most 256 characters (the limit of Durable Functions), none of `/ \ # ?` and no control characters.
+/// At most 256 characters (the limit of Durable Functions), none of `/ \ # ?` and no control characters; and neither it nor the
+/// key of an entity is `.` or `..`, which would be rewritten in an address, escaped or not.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(Arc<str>);
 
@@ -28,16 +33,29 @@ impl InstanceId {
     /// Characters, not bytes.
     pub const MAX_CHARS: usize = 256;
 
-    /// The id of an orchestration, as a client may choose it.
+    /// The id of an orchestration, as whoever starts it may choose it.
     pub fn orchestration(text: &str) -> Result<Self, InvalidId> {
+        let id = Self::any(text)?;
         if text.starts_with('@') {
             return Err(InvalidId::EntityPrefix);
         }
-        Self::any(text)
+        if text.trim().is_empty() {
+            return Err(InvalidId::Blank);
+        }
+        Ok(id)
     }
 
-    /// The id of an orchestration or an entity.
+    /// The id of an orchestration or an entity. Releases before let white space be one.
     pub fn any(text: &str) -> Result<Self, InvalidId> {
+        let id = Self::stored(text)?;
+        match id.as_entity().map_or(text, |(_, key)| key) {
+            "." | ".." => Err(InvalidId::DotSegment),
+            _ => Ok(id),
+        }
+    }
+
+    /// An id that was accepted once, perhaps by a release whose rules were wider.
+    pub fn stored(text: &str) -> Result<Self, InvalidId> {
         check_text(text, Self::MAX_CHARS, |c| matches!(c, '/' | '\\' | '#' | '?') || c.is_control())?;
         Ok(Self(text.into()))
     }
@@ -246,7 +264,16 @@ mod tests {
             assert_eq!(check(&format!("a{bad}b")), Err(InvalidId::Character(bad)));
         }
         assert_eq!(check("@counter@a"), Err(InvalidId::EntityPrefix));
+        for dots in [".", "..", "@counter@.", "@counter@.."] {
+            assert_eq!(InstanceId::any(dots), Err(InvalidId::DotSegment));
+            assert!(InstanceId::stored(dots).is_ok(), "an earlier release has accepted {dots}");
+        }
+        assert!(["...", ".a", "@counter@.a"].iter().all(|text| InstanceId::any(text).is_ok()));
         assert!(InstanceId::any("@counter@a").is_ok());
+        for blank in [" ", "  ", "\u{a0}", "\u{2003}", "\u{3000}"] {
+            assert_eq!(check(blank), Err(InvalidId::Blank));
+            assert!(InstanceId::any(blank).is_ok(), "one that an older release let begin is still found");
+        }
     }
 
     #[test]

@@ -24,11 +24,13 @@ pub mod scripted;
 pub mod time;
 pub mod turn;
 
-pub use commit::{Announcement, Commit, EntityState, HistoryChunk, InstanceRecord, RuntimeStatus, ScheduledActivity, Usage};
+pub use commit::{
+    Announcement, Commit, EntityState, EventDelivery, HistoryChunk, InstanceRecord, RuntimeStatus, ScheduledActivity, Usage,
+};
 pub use entity::{EntityMemory, EntityTurn, EntityTurnResult};
 pub use event::{Delivery, Event, HistoryEvent, Message, MessageKey, Parent};
 pub use failure::Failure;
-pub use guest::{ActivityCall, EntityGuest, Executor, Guest, Step};
+pub use guest::{ActivityCall, EntityGuest, Executor, Guest, NotNow, OperationError, StartError, Step};
 pub use id::{ExecutionId, FunctionKind, FunctionName, InstanceId, Row, Seq, VersionId};
 pub use time::Timestamp;
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use crate::entity::{Operation, OperationResult, SharedOperation};
-use crate::execution::{Execution, Stopped, TaskId, TaskOutcome};
+use crate::execution::{Conditions, Execution, Stopped, TaskId, TaskOutcome};
 use crate::guest::{
-    ActivityCall, ActivityClient, ActivityFuture, EntityGuest, Executor, Guest, SharedClient, SharedExecution, Start,
-    StartFuture, Step,
+    ActivityCall, ActivityClient, ActivityFuture, EntityGuest, Executor, Guest, NotNow, OperationError, SharedClient,
+    SharedExecution, Start, StartError, StartFuture, Step,
 };
 use crate::{Failure, Payload, VersionId};
 
@@ -26,7 +26,9 @@ pub struct Scripted {
     activities: HashMap<String, Activity>,
     entities: HashMap<String, Entity>,
     http: Option<Activity>,
+    not_now: Option<NotNow>,
     versions: HashMap<VersionId, Scripted>,
+    conditions: Arc<Conditions>,
 }
 
 impl Scripted {
@@ -63,30 +65,52 @@ impl Scripted {
         self
     }
 
+    /// Starts no guest: the host lacks something at present.
+    pub fn not_now(mut self, why: NotNow) -> Self {
+        self.not_now = Some(why);
+        self
+    }
+
     /// Uses other functions for one version.
     pub fn version(mut self, version: VersionId, functions: Scripted) -> Self {
         self.versions.insert(version, functions);
         self
     }
 
+    /// What is configured at present.
+    pub fn set_conditions(&mut self, conditions: Conditions) {
+        self.conditions = Arc::new(conditions);
+    }
+
     fn of(&self, version: VersionId) -> &Scripted {
         self.versions.get(&version).unwrap_or(self)
+    }
+
+    fn check(&self) -> Result<(), NotNow> {
+        self.not_now.map_or(Ok(()), Err)
     }
 }
 
 impl Executor for Scripted {
-    fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, String> {
+    fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, StartError> {
+        self.check()?;
         let handle = Handle(execution);
         let name = handle.with(|e| e.context().name.folded());
-        let orchestrator =
-            self.of(version).orchestrators.get(&name).ok_or_else(|| format!("no orchestrator '{name}' in {version}"))?;
+        let missing = || StartError::Unable(format!("no orchestrator '{name}' in {version}"));
+        let orchestrator = self.of(version).orchestrators.get(&name).ok_or_else(missing)?;
         Ok(Box::new(ScriptedGuest(orchestrator(handle))))
     }
 
-    fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, String> {
+    fn conditions(&self, _version: VersionId) -> Arc<Conditions> {
+        self.conditions.clone()
+    }
+
+    fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError> {
+        self.check()?;
         let id = scope.lock().expect("a scripted entity panicked").entity.clone();
         let name = id.entity_name().map_or_else(String::new, |name| name.folded());
-        let run = self.of(version).entities.get(&name).ok_or_else(|| format!("no entity '{name}' in {version}"))?;
+        let missing = || StartError::Unable(format!("no entity '{name}' in {version}"));
+        let run = self.of(version).entities.get(&name).ok_or_else(missing)?;
         Ok(Box::new(ScriptedEntity { run: run.clone(), scope }))
     }
 
@@ -137,8 +161,8 @@ struct ScriptedEntity {
 }
 
 impl EntityGuest for ScriptedEntity {
-    fn run(&mut self, operation: &Operation) -> Result<OperationResult, Failure> {
-        (self.run)(operation, &self.scope)
+    fn run(&mut self, operation: &Operation) -> Result<OperationResult, OperationError> {
+        Ok((self.run)(operation, &self.scope)?)
     }
 }
 
@@ -158,6 +182,15 @@ impl Handle {
     /// Blocks until one of the tasks has completed.
     pub async fn wait(&self, tasks: &[TaskId]) -> Vec<u32> {
         poll_fn(|_| match self.with(|e| e.wait(tasks)) {
+            Ok(done) if !done.is_empty() => Poll::Ready(done),
+            _ => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Blocks until one of the watched tasks has completed.
+    pub async fn wait_watched(&self) -> Vec<u32> {
+        poll_fn(|_| match self.with(|e| e.wait_watched()) {
             Ok(done) if !done.is_empty() => Poll::Ready(done),
             _ => Poll::Pending,
         })

@@ -26,8 +26,31 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// The time of a turn that begins now, after one that was at `last`. An instance does not notice that the machine's clock is
+    /// corrected by a little. A clock that is set back by more was wrong before: who kept to it would live in the future, and
+    /// wait there.
+    pub fn after_turn(self, last: Timestamp) -> Self {
+        const CORRECTION_MAX: Duration = Duration::from_secs(60);
+        if last.since(self) <= CORRECTION_MAX { self.max(last) } else { self }
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0).max(0) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A clock was two hours ahead for a moment, and instances that had a turn meanwhile waited two hours for timers of a minute.
+    #[test]
+    fn a_small_correction_is_not_noticed_and_a_large_one_is_followed() {
+        let minute = 60_000_000;
+        let at = Timestamp(200 * minute);
+        assert_eq!(at.after_turn(Timestamp(100 * minute)), at);
+        assert_eq!(at.after_turn(Timestamp(201 * minute)), Timestamp(201 * minute));
+        assert_eq!(at.after_turn(Timestamp(320 * minute)), at);
     }
 }

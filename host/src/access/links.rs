@@ -2,9 +2,14 @@
 //!
 //! Durable Functions puts the caller's key into the links that it answers with, and clients hand these on: to a mail, to an
 //! external system that is to raise an event. Whoever gets one of them could then do everything in the hub. Here a link
-//! carries `dli_` and the HMAC-SHA256 of hub and instance, which opens that one instance and nothing else: it can be asked
-//! for, told something, restarted and purged. The hub's time of creation is part of it, so that a hub of the same name that
-//! is made later does not answer to the links of the one before.
+//! carries `dli_`, whom it was given to, and the HMAC-SHA256 of that, hub and instance. It opens that one instance and nothing
+//! else: it can be asked for, told something, restarted and purged, as far as the [`Issuer`] allows. The hub's time of creation
+//! is part of it, so that a hub of the same name that is made later does not answer to the links of the one before.
+//!
+//! ```text
+//!   dli_ + base64url( id of the key, or zeros for the hub's own code | HMAC )        48 bytes
+//!   dli_ + base64url( HMAC )                                                         32 bytes, of releases before that
+//! ```
 
 use std::fmt;
 
@@ -15,11 +20,61 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use dacapo_core::InstanceId;
-use dacapo_store::control::{ControlError, ControlFile, HubRecord};
+use dacapo_store::control::{ControlError, ControlFile, HubRecord, KeyHash, KeyId, KeyRecord, Role};
 
 const PREFIX: &str = "dli_";
 const KEY_FACT: &str = "link-key";
 const KEY_BYTES: usize = 32;
+const MAC_BYTES: usize = 32;
+
+/// Whom a link was given to that the code of a hub has made. No key's hash begins with it.
+const HUB_CODE: KeyId = [0; size_of::<KeyId>()];
+
+/// The same for programs of this machine that have no key, which read or operate.
+const RPC_READER: KeyId = reserved(1);
+const RPC_OPERATOR: KeyId = reserved(2);
+
+const fn reserved(number: u8) -> KeyId {
+    let mut id = HUB_CODE;
+    id[id.len() - 1] = number;
+    id
+}
+
+/// What a link opens its instance for at most.
+pub(super) const LINK_ROLE: Role = Role::Operate;
+
+/// Whom a link was given to: it carries at most the rights of that, and ends with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Issuer {
+    /// The holder of a key, and whom that one hands it on to.
+    Key { record: KeyRecord, hash: KeyHash },
+    /// The code that is deployed to the hub.
+    Hub,
+    /// A program of this machine that has no key, and this role.
+    Rpc(Role),
+    /// Releases that did not note it gave these links to readers, too: so they are good for reading only.
+    EarlierRelease,
+}
+
+impl Issuer {
+    /// What its links open their instances for.
+    pub(super) fn role(&self) -> Role {
+        match self {
+            Issuer::Key { record, .. } => record.role.min(LINK_ROLE),
+            Issuer::Hub => LINK_ROLE,
+            Issuer::Rpc(role) => (*role).min(LINK_ROLE),
+            Issuer::EarlierRelease => Role::Read,
+        }
+    }
+
+    /// The key that its links end with.
+    pub(super) fn key(&self) -> Option<&KeyHash> {
+        match self {
+            Issuer::Key { hash, .. } => Some(hash),
+            Issuer::Hub | Issuer::Rpc(_) | Issuer::EarlierRelease => None,
+        }
+    }
+}
 
 /// Signs the links of a host. Made once for each control file.
 pub(super) struct LinkKey(Zeroizing<Vec<u8>>);
@@ -34,18 +89,35 @@ impl LinkKey {
         Ok(Self(Zeroizing::new(key)))
     }
 
-    pub fn links_of(&self, hub: &HubRecord) -> HubLinks {
+    pub fn links_of(&self, hub: &HubRecord, issuer: &Issuer) -> HubLinks {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("a key of any length is fine");
         mac.update(hub.name.to_ascii_lowercase().as_bytes());
         mac.update(b"\0");
         mac.update(&hub.created_at.to_be_bytes());
-        HubLinks { mac }
+        let given_to = match issuer {
+            Issuer::Key { hash, .. } => Some(id_of(hash)),
+            Issuer::Hub => Some(HUB_CODE),
+            Issuer::Rpc(Role::Read) => Some(RPC_READER),
+            Issuer::Rpc(Role::Operate | Role::Deploy | Role::Administer) => Some(RPC_OPERATOR),
+            Issuer::EarlierRelease => None,
+        };
+        if let Some(id) = given_to {
+            // No id of an instance begins with this byte, so no token of one kind is one of the other.
+            mac.update(b"\0");
+            mac.update(&id);
+        }
+        HubLinks { given_to, mac }
     }
 }
 
-/// Signs the links of a hub.
+fn id_of(hash: &KeyHash) -> KeyId {
+    *hash.first_chunk().expect("an id is shorter than a hash")
+}
+
+/// Signs the links of a hub that are given to one issuer.
 #[derive(Clone)]
 pub struct HubLinks {
+    given_to: Option<KeyId>,
     /// Of what all links of the hub have in common.
     mac: Hmac<Sha256>,
 }
@@ -53,12 +125,14 @@ pub struct HubLinks {
 impl HubLinks {
     /// The token of the links of an instance.
     pub fn token(&self, id: &InstanceId) -> String {
-        format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(self.of(id).finalize().into_bytes()))
+        let mut bytes = self.given_to.map_or_else(Vec::new, |id| id.to_vec());
+        bytes.extend_from_slice(&self.of(id).finalize().into_bytes());
+        format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// Compares in constant time.
     pub(super) fn is_of(&self, token: &LinkToken, id: &InstanceId) -> bool {
-        self.of(id).verify_slice(&token.0).is_ok()
+        self.of(id).verify_slice(&token.mac).is_ok()
     }
 
     fn of(&self, id: &InstanceId) -> Hmac<Sha256> {
@@ -76,12 +150,29 @@ impl fmt::Debug for HubLinks {
 
 /// What a link says that it is.
 #[derive(Clone, PartialEq, Eq)]
-pub struct LinkToken(Vec<u8>);
+pub struct LinkToken {
+    given_to: Option<KeyId>,
+    mac: [u8; MAC_BYTES],
+}
 
 impl LinkToken {
     /// None: it is no link.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        BASE64_URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok().map(Self)
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok()?;
+        let (given_to, mac) = bytes.split_last_chunk()?;
+        let given_to = if given_to.is_empty() { None } else { Some(given_to.try_into().ok()?) };
+        Some(Self { given_to, mac: *mac })
+    }
+
+    /// Whom it says that it was given to. None: to a key that is no more.
+    pub(super) fn issuer(&self, control: &ControlFile) -> Result<Option<Issuer>, ControlError> {
+        match self.given_to {
+            None => Ok(Some(Issuer::EarlierRelease)),
+            Some(HUB_CODE) => Ok(Some(Issuer::Hub)),
+            Some(RPC_READER) => Ok(Some(Issuer::Rpc(Role::Read))),
+            Some(RPC_OPERATOR) => Ok(Some(Issuer::Rpc(Role::Operate))),
+            Some(id) => Ok(control.key_of_id(&id)?.map(|(hash, record)| Issuer::Key { record, hash })),
+        }
     }
 }
 

@@ -5,13 +5,15 @@
 //! ```
 //!
 //! - [`Role`] and [`Scope`]: what a key opens, and where. [`Needs`]: what a route asks for.
-//! - [`KeyText`]: a key, which is shown once; its hash is what is kept.
+//! - [`KeyText`]: a key, which is shown once; its hash is what is kept. [`FirstKey`]: where that of the first administrator comes from.
 //! - [`links`]: the links in answers do not carry the caller's key, but one that opens the one instance they are about.
-//! - [`Denials`](denials): refused administrative acts, for the audit log.
+//! - [`Denials`](denials): refused administrative acts, for the audit log; [`AuditQueue`](audit_queue): what is done to instances.
 //!
 //! Whoever has no key for a hub learns nothing of it, not even whether it exists.
 
+mod audit_queue;
 mod denials;
+mod first_key;
 mod key;
 pub mod links;
 
@@ -24,10 +26,12 @@ use dacapo_store::control::{AuditEntry, ControlError, ControlFile, KeyHash, KeyR
 use tokio::sync::watch;
 
 pub use dacapo_store::control::{Role, Scope};
+pub use first_key::{FIRST_KEY_VARIABLE, FirstKey};
 pub use key::{KEY_NAME_CHARS_MAX, KEY_NAME_RULE, KeyText, is_key_name};
 
+use audit_queue::AuditQueue;
 use denials::Denials;
-use links::{LinkKey, LinkToken};
+use links::{HubLinks, Issuer, LINK_ROLE, LinkKey, LinkToken};
 
 /// The name of the key that the host makes when it has none.
 pub const FIRST_KEY: &str = "root";
@@ -69,15 +73,23 @@ pub enum Caller {
         record: KeyRecord,
         hash: KeyHash,
     },
-    Link(LinkToken),
+    Link {
+        token: LinkToken,
+        issuer: Issuer,
+    },
+    /// A program of this machine, which came over the address for those that have no key. It is treated as one with this key.
+    Rpc(KeyRecord),
 }
+
+/// The name in the audit log of whoever comes over the address for programs without a key.
+const RPC: &str = "rpc";
 
 /// Why a caller may not do what it wants.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("a key is needed: in the query as code=, in the header x-functions-key, or as a bearer token")]
     NoKey,
-    #[error("the key is not known: it was never made, or it has been revoked")]
+    #[error("the key or link is not known: it was never made, or the key was revoked that it is or was given to")]
     UnknownKey,
     /// The same whether or not there is such a hub.
     #[error("the key '{key}' is one of {scope} and opens nothing else")]
@@ -86,6 +98,16 @@ pub enum Refusal {
     WeakRole { key: String, has: Role, needs: Role },
     #[error("a link opens nothing but its instance")]
     OnlyInstance,
+    #[error(
+        "the link opens its instance for the role {has}, which is that of the key that it was given to, and this needs the role \
+         {needs}"
+    )]
+    WeakLink { has: Role, needs: Role },
+    #[error(
+        "the link was made by an earlier release, which did not note for whom: it opens its instance for the role read, and this \
+         needs the role {needs}; ask for the status of the instance with a key, and use the link in that answer"
+    )]
+    OldLink { needs: Role },
 }
 
 /// Knows all keys.
@@ -94,6 +116,7 @@ pub struct Access {
     door: Door,
     link_key: LinkKey,
     denials: Denials,
+    audit_queue: Arc<AuditQueue>,
     /// How many keys were revoked.
     revocations: watch::Sender<u64>,
 }
@@ -101,15 +124,16 @@ pub struct Access {
 impl Access {
     pub fn open(control: Arc<ControlFile>, door: Door) -> Result<Self, ControlError> {
         let link_key = LinkKey::of(&control)?;
-        Ok(Self { control, door, link_key, denials: Denials::default(), revocations: watch::Sender::new(0) })
+        let audit_queue = AuditQueue::new(control.clone());
+        Ok(Self { control, door, link_key, denials: Denials::default(), audit_queue, revocations: watch::Sender::new(0) })
     }
 
     pub fn control(&self) -> &Arc<ControlFile> {
         &self.control
     }
 
-    /// Makes the first key of the host, with the role to administer, unless there is one.
-    pub fn first_key(&self) -> Result<Option<KeyText>, ControlError> {
+    /// Makes the first key of the host, with the role to administer, unless there is one. The key, if it is to be printed.
+    pub fn first_key(&self, source: &FirstKey) -> anyhow::Result<Option<KeyText>> {
         let keys = self.control.keys(&Scope::Host)?;
         if self.door == Door::Open || keys.iter().any(|(key, _)| key.role == Role::Administer) {
             return Ok(None);
@@ -118,7 +142,9 @@ impl Access {
         let name =
             std::iter::once(FIRST_KEY.to_owned()).chain((2..).map(|n| format!("{FIRST_KEY}-{n}"))).find(|name| !taken(name));
         let name = name.expect("there is always a greater number");
-        create_key(&self.control, Scope::Host, &name, Role::Administer, "host").map(Some)
+        let (text, printed) = source.take()?;
+        add_key(&self.control, &text, Scope::Host, &name, Role::Administer, "host")?;
+        Ok(printed.then_some(text))
     }
 
     /// Whose key or link this is.
@@ -129,8 +155,9 @@ impl Access {
         if self.door == Door::Open {
             return Ok(Caller::Developer);
         }
-        if let Some(link) = LinkToken::parse(text) {
-            return Ok(Caller::Link(link));
+        if let Some(token) = LinkToken::parse(text) {
+            let issuer = token.issuer(&self.control)?.ok_or(Refusal::UnknownKey)?;
+            return Ok(Caller::Link { token, issuer });
         }
         let hash = KeyText::parse(text).ok_or(Refusal::UnknownKey)?.hash();
         let record = self.control.key(&hash)?.ok_or(Refusal::UnknownKey)?;
@@ -142,18 +169,21 @@ impl Access {
     pub fn admit(&self, caller: &Caller, needs: Needs, hub: Option<&str>, instance: Option<&InstanceId>) -> Result<(), Denied> {
         match (caller, needs) {
             (Caller::Developer, _) | (_, Needs::Nothing) | (Caller::Key { .. }, Needs::Key) => Ok(()),
+            (Caller::Rpc(_), Needs::Key) => Ok(()),
             (Caller::Nobody, _) => Err(Refusal::NoKey.into()),
-            (Caller::Key { record, .. }, Needs::Host(role)) => Ok(check_key(record, None, role)?),
-            (Caller::Key { record, .. }, Needs::Hub(role) | Needs::Instance(role)) => Ok(check_key(record, hub, role)?),
-            (Caller::Link(link), Needs::Instance(role)) if role <= LINK_ROLE => {
+            (Caller::Key { record, .. } | Caller::Rpc(record), Needs::Host(role)) => Ok(check_key(record, None, role)?),
+            (Caller::Key { record, .. } | Caller::Rpc(record), Needs::Hub(role) | Needs::Instance(role)) => {
+                Ok(check_key(record, hub, role)?)
+            }
+            (Caller::Link { token, issuer }, Needs::Instance(role)) if role <= LINK_ROLE => {
                 let (Some(hub), Some(instance)) = (hub, instance) else { return Err(Refusal::UnknownKey.into()) };
                 let record = self.control.hub(hub)?.ok_or(Refusal::UnknownKey)?;
-                match self.link_key.links_of(&record).is_of(link, instance) {
-                    true => Ok(()),
+                match self.link_key.links_of(&record, issuer).is_of(token, instance) {
+                    true => Ok(check_link(issuer, role)?),
                     false => Err(Refusal::UnknownKey.into()),
                 }
             }
-            (Caller::Link(_), _) => Err(Refusal::OnlyInstance.into()),
+            (Caller::Link { .. }, _) => Err(Refusal::OnlyInstance.into()),
         }
     }
 
@@ -169,11 +199,12 @@ impl Access {
         self.revocations.subscribe()
     }
 
-    /// Resolves when the key of a caller is revoked. Never, if it has none.
+    /// Resolves when the key of a caller, or that which its link was given to, is revoked. Never, if it has none.
     pub fn revoked(&self, caller: &Caller, mut revocations: watch::Receiver<u64>) -> impl Future<Output = ()> + Send + use<> {
         let key = match caller {
             Caller::Key { hash, .. } => Some(*hash),
-            Caller::Developer | Caller::Nobody | Caller::Link(_) => None,
+            Caller::Link { issuer, .. } => issuer.key().copied(),
+            Caller::Developer | Caller::Nobody | Caller::Rpc(_) => None,
         };
         let control = self.control.clone();
         async move {
@@ -189,22 +220,49 @@ impl Access {
         }
     }
 
-    /// Makes the links of a hub. None where no keys are needed: then links carry nothing.
-    pub fn links_of(&self, hub: &str) -> Result<Option<links::HubLinks>, ControlError> {
+    /// Makes the links of a hub for a caller: they open no more than it may itself. None where no keys are needed: then links
+    /// carry nothing.
+    pub fn links_for(&self, caller: &Caller, hub: &str) -> Result<Option<HubLinks>, ControlError> {
+        match caller {
+            Caller::Key { record, hash } => self.links_of(hub, &Issuer::Key { record: record.clone(), hash: *hash }),
+            Caller::Link { issuer, .. } => self.links_of(hub, issuer),
+            Caller::Rpc(record) => self.links_of(hub, &Issuer::Rpc(record.role)),
+            Caller::Developer | Caller::Nobody => Ok(None),
+        }
+    }
+
+    /// Makes the links of a hub that its own code hands out.
+    pub fn links_for_code(&self, hub: &str) -> Result<Option<HubLinks>, ControlError> {
+        self.links_of(hub, &Issuer::Hub)
+    }
+
+    fn links_of(&self, hub: &str, issuer: &Issuer) -> Result<Option<HubLinks>, ControlError> {
         if self.door == Door::Open {
             return Ok(None);
         }
-        Ok(self.control.hub(hub)?.map(|record| self.link_key.links_of(&record)))
+        Ok(self.control.hub(hub)?.map(|record| self.link_key.links_of(&record, issuer)))
     }
 
     /// Tells the audit log that somebody with a key wanted more than it opens.
     pub fn note_denial(self: &Arc<Self>, caller: &Caller, action: &'static str, hub: Option<&str>) {
-        let Caller::Key { record: key, .. } = caller else { return };
+        let (Caller::Key { record: key, .. } | Caller::Rpc(key)) = caller else { return };
         let Some(suppressed) = self.denials.claim(caller.actor(), action, now()) else { return };
         let details = json!({ "hub": hub, "alsoDenied": suppressed });
         let entry = AuditEntry { denied: true, ..entry(caller, key.scope.clone(), action, details) };
         let access = self.clone();
         in_background(move || access.control.note(&entry));
+    }
+
+    /// Tells the audit log of something that was done, and is done whether or not that can be written. Blocks on the disk.
+    pub fn note_done(&self, entry: &AuditEntry) {
+        if let Err(error) = self.control.note(entry) {
+            tracing::warn!(%error, action = entry.action, "the audit log could not be written");
+        }
+    }
+
+    /// The same of what is done to single instances: soon.
+    pub async fn note_soon(&self, entry: AuditEntry) {
+        self.audit_queue.add(entry).await;
     }
 
     fn note_use(&self, hash: [u8; 32]) {
@@ -215,9 +273,6 @@ impl Access {
         }
     }
 }
-
-/// What a link opens its instance for.
-const LINK_ROLE: Role = Role::Operate;
 
 fn check_key(key: &KeyRecord, hub: Option<&str>, needs: Role) -> Result<(), Refusal> {
     let covers = match hub {
@@ -233,6 +288,14 @@ fn check_key(key: &KeyRecord, hub: Option<&str>, needs: Role) -> Result<(), Refu
     Ok(())
 }
 
+fn check_link(issuer: &Issuer, needs: Role) -> Result<(), Refusal> {
+    match (issuer, issuer.role()) {
+        (_, has) if has >= needs => Ok(()),
+        (Issuer::EarlierRelease, _) => Err(Refusal::OldLink { needs }),
+        (Issuer::Key { .. } | Issuer::Hub | Issuer::Rpc(_), has) => Err(Refusal::WeakLink { has, needs }),
+    }
+}
+
 /// A refusal, or a control file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
@@ -243,11 +306,23 @@ pub enum Denied {
 }
 
 impl Caller {
+    /// Whoever comes over the address for programs without a key, which opens one hub for one role.
+    pub fn rpc(hub: &str, role: Role) -> Self {
+        Caller::Rpc(KeyRecord { name: RPC.into(), scope: Scope::Hub(hub.into()), role, created_at: 0 })
+    }
+
     /// The hub of a request that names none.
     pub fn own_hub(&self) -> Option<&str> {
         match self {
-            Caller::Key { record: KeyRecord { scope: Scope::Hub(name), .. }, .. } => Some(name),
-            Caller::Key { .. } | Caller::Developer | Caller::Nobody | Caller::Link(_) => None,
+            Caller::Key { record, .. } | Caller::Rpc(record) | Caller::Link { issuer: Issuer::Key { record, .. }, .. } => {
+                match &record.scope {
+                    Scope::Hub(name) => Some(name),
+                    Scope::Host => None,
+                }
+            }
+            Caller::Developer
+            | Caller::Nobody
+            | Caller::Link { issuer: Issuer::Hub | Issuer::Rpc(_) | Issuer::EarlierRelease, .. } => None,
         }
     }
 
@@ -256,7 +331,7 @@ impl Caller {
         match self {
             Caller::Developer => true,
             Caller::Key { record, .. } => record.scope == Scope::Host,
-            Caller::Nobody | Caller::Link(_) => false,
+            Caller::Nobody | Caller::Link { .. } | Caller::Rpc(_) => false,
         }
     }
 
@@ -265,10 +340,15 @@ impl Caller {
         match self {
             Caller::Developer => "dev".into(),
             Caller::Nobody => "nobody".into(),
-            Caller::Link(_) => "link".into(),
-            Caller::Key { record, .. } => format!("{}/{}", record.scope.as_str(), record.name),
+            Caller::Link { issuer: Issuer::Key { record, .. }, .. } => format!("link of {}", key_name(record)),
+            Caller::Link { issuer: Issuer::Hub | Issuer::Rpc(_) | Issuer::EarlierRelease, .. } => "link".into(),
+            Caller::Key { record, .. } | Caller::Rpc(record) => key_name(record),
         }
     }
+}
+
+fn key_name(record: &KeyRecord) -> String {
+    format!("{}/{}", record.scope.as_str(), record.name)
 }
 
 /// A line of the audit log for what a caller does now.
@@ -293,9 +373,13 @@ fn entry_of(actor: String, scope: Scope, action: &str, details: Value) -> AuditE
 /// Makes a key, and returns its text: the only time that anybody sees it.
 pub fn create_key(control: &ControlFile, scope: Scope, name: &str, role: Role, actor: &str) -> Result<KeyText, ControlError> {
     let text = KeyText::random();
-    let entry = entry_of(actor.into(), scope.clone(), "key.create", json!({ "key": name, "role": role }));
-    control.add_key(&text.hash(), &KeyRecord { name: name.into(), scope, role, created_at: entry.at }, &entry)?;
+    add_key(control, &text, scope, name, role, actor)?;
     Ok(text)
+}
+
+fn add_key(control: &ControlFile, text: &KeyText, scope: Scope, name: &str, role: Role, actor: &str) -> Result<(), ControlError> {
+    let entry = entry_of(actor.into(), scope.clone(), "key.create", json!({ "key": name, "role": role }));
+    control.add_key(&text.hash(), &KeyRecord { name: name.into(), scope, role, created_at: entry.at }, &entry)
 }
 
 /// Microseconds since 1970.

@@ -21,6 +21,12 @@ impl World {
         create_key(&self.access.control, scope, role.name(), role, "test").unwrap()
     }
 
+    /// What a caller is given in answers of Blue.
+    fn links(&self, credential: &str) -> HubLinks {
+        let caller = self.access.identify(Some(credential)).unwrap();
+        self.access.links_for(&caller, "Blue").unwrap().expect("keys are needed")
+    }
+
     fn admits(&self, credential: &str, needs: Needs, hub: Option<&str>) -> Result<(), Refusal> {
         let id = InstanceId::orchestration("i").unwrap();
         let refused = |denied| match denied {
@@ -92,11 +98,11 @@ async fn a_revoked_key_is_unknown_at_once() {
 async fn a_link_opens_its_instance_and_nothing_else() {
     let world = world(Door::Locked);
     let token = |hub: &str, id: &str| {
-        let links = world.access.links_of(hub).unwrap().expect("keys are needed");
+        let links = world.access.links_for_code(hub).unwrap().expect("keys are needed");
         links.token(&InstanceId::orchestration(id).unwrap())
     };
     let right = token("blue", "i");
-    assert!(right.starts_with("dli_") && right.len() == 47, "{right}");
+    assert!(right.starts_with("dli_") && right.len() == 68, "{right}");
     assert_eq!(world.admits(&right, Needs::Instance(Role::Operate), Some("BLUE")), Ok(()));
     assert_eq!(world.admits(&right, Needs::Instance(Role::Read), Some("Blue")), Ok(()));
     for hub in [Some("Red"), Some("Missing"), None] {
@@ -110,11 +116,54 @@ async fn a_link_opens_its_instance_and_nothing_else() {
     }
 }
 
+/// The link that a reader was given once opened terminate and purge, and stayed open when its key was revoked.
+#[tokio::test]
+async fn a_link_opens_no_more_than_the_key_that_it_was_given_to() {
+    let world = world(Door::Locked);
+    for (scope, has) in [Scope::Host, Scope::Hub("Blue".into())].iter().flat_map(|scope| Role::ALL.map(|role| (scope, role))) {
+        let key = world.key(scope.clone(), has);
+        let links = world.links(key.as_str());
+        let link = links.token(&InstanceId::orchestration("i").unwrap());
+        // Whoever polls with a link is given one of the same key.
+        assert_eq!(world.links(&link).token(&InstanceId::orchestration("i").unwrap()), link);
+        assert_eq!(world.admits(&link, Needs::Instance(Role::Read), Some("Blue")), Ok(()));
+        let operates = world.admits(&link, Needs::Instance(Role::Operate), Some("Blue"));
+        let weak = Refusal::WeakLink { has: Role::Read, needs: Role::Operate };
+        assert_eq!(operates.err(), (has == Role::Read).then_some(weak));
+        assert_eq!(world.admits(&link, Needs::Instance(Role::Deploy), Some("Blue")), Err(Refusal::OnlyInstance));
+
+        let told = entry(&Caller::Developer, scope.clone(), "key.revoke", Value::Null);
+        let caller = world.access.identify(Some(&link)).unwrap();
+        let revoked = world.access.revoked(&caller, world.access.revocations());
+        world.access.revoke_key(scope, has.name(), &told).unwrap();
+        assert_eq!(world.admits(&link, Needs::Instance(Role::Read), Some("Blue")), Err(Refusal::UnknownKey));
+        // What it had opened ends.
+        revoked.await;
+        // A key of the same name is another one.
+        world.key(scope.clone(), has);
+        assert_eq!(world.admits(&link, Needs::Instance(Role::Read), Some("Blue")), Err(Refusal::UnknownKey));
+    }
+}
+
+/// Earlier releases gave the same link to everybody, so nobody knows whether it was a reader who got it.
+#[tokio::test]
+async fn a_link_of_an_earlier_release_is_good_for_reading() {
+    let world = world(Door::Locked);
+    // As such a release made it, in a file with this key.
+    let id = InstanceId::orchestration("i").unwrap();
+    let link = world.access.links_of("Blue", &Issuer::EarlierRelease).unwrap().expect("keys are needed").token(&id);
+    assert_eq!(link.len(), 47, "{link}");
+    assert_eq!(world.admits(&link, Needs::Instance(Role::Read), Some("blue")), Ok(()));
+    let old = Refusal::OldLink { needs: Role::Operate };
+    assert_eq!(world.admits(&link, Needs::Instance(Role::Operate), Some("Blue")), Err(old));
+    assert_eq!(world.links(&link).token(&id), link, "who polls with it goes on with it");
+}
+
 #[tokio::test]
 async fn a_hub_that_is_made_again_does_not_answer_to_the_links_of_the_former() {
     let world = world(Door::Locked);
     let id = InstanceId::orchestration("i").unwrap();
-    let token = || world.access.links_of("Blue").unwrap().expect("keys are needed").token(&id);
+    let token = || world.access.links_for_code("Blue").unwrap().expect("keys are needed").token(&id);
     let former = token();
     let told = entry(&Caller::Developer, Scope::Host, "test", Value::Null);
     world.access.control.delete_hub("Blue", &told).unwrap();
@@ -126,9 +175,19 @@ async fn a_hub_that_is_made_again_does_not_answer_to_the_links_of_the_former() {
 #[tokio::test]
 async fn the_first_key_is_made_once() {
     let world = world(Door::Locked);
-    let first = world.access.first_key().unwrap().expect("there is none");
+    let first = world.access.first_key(&FirstKey::Printed).unwrap().expect("there is none");
     assert_eq!(world.admits(first.as_str(), Needs::Host(Role::Administer), None), Ok(()));
-    assert!(world.access.first_key().unwrap().is_none());
+    assert!(world.access.first_key(&FirstKey::Printed).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_first_key_may_be_given() {
+    let world = world(Door::Locked);
+    let (given, other) = (KeyText::random(), KeyText::random());
+    assert_eq!(world.access.first_key(&FirstKey::Given(given.clone())).unwrap(), None, "it is not printed");
+    assert_eq!(world.admits(given.as_str(), Needs::Host(Role::Administer), None), Ok(()));
+    assert_eq!(world.access.first_key(&FirstKey::Given(other.clone())).unwrap(), None);
+    assert!(world.admits(other.as_str(), Needs::Key, None).is_err(), "there is an administrator");
 }
 
 #[tokio::test]
@@ -137,8 +196,8 @@ async fn an_open_door_asks_nobody() {
     for credential in ["", "anything", "dli_x"] {
         assert_eq!(world.admits(credential, Needs::Host(Role::Administer), None), Ok(()), "{credential}");
     }
-    assert!(world.access.first_key().unwrap().is_none());
-    assert!(world.access.links_of("Blue").unwrap().is_none(), "links carry nothing");
+    assert!(world.access.first_key(&FirstKey::Printed).unwrap().is_none());
+    assert!(world.access.links_for_code("Blue").unwrap().is_none(), "links carry nothing");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use dacapo_store::control::{Grants, HubRecord, hub_name_trouble};
 use super::error::ApiError;
 use super::json::{self, micros};
 use super::parameter::{HUBS_AFTER, TOP};
-use super::request::{Call, blocking};
+use super::request::Call;
 use crate::access::{Scope, now};
 use crate::grants;
 use crate::limits::{HubLimits, InvalidLimit, LIMITS, Then};
@@ -108,7 +108,7 @@ pub(super) async fn hubs(call: Call) -> Result<Response, ApiError> {
     let limit = call.get(&TOP)?.0.min(PAGE_MAX);
     let after = call.find(&HUBS_AFTER)?.map(|token| token.0);
     let control = call.api.access.control().clone();
-    blocking(move || {
+    call.control(move || {
         // One more tells whether there is a next page.
         let mut records = control.hubs(after.as_deref(), limit + 1)?;
         let more = records.len() > limit;
@@ -163,7 +163,7 @@ pub(super) async fn change(call: Call) -> Result<Response, ApiError> {
     check(&call, &wanted).await?;
     let details: serde_json::Value = serde_json::from_slice(&call.body).unwrap_or_default();
     let entry = call.entry(Scope::Hub(wanted.name), "hub.change", details);
-    let changed = call.api.hubs.change(&name, &entry, |record| change.apply(record)).await?;
+    let changed = call.api.hubs.change(&name, &entry, move |record| change.apply(record)).await?;
     Ok(json::json(StatusCode::OK, &HubBody::from(changed)))
 }
 
@@ -182,7 +182,7 @@ pub(super) async fn limits(call: Call) -> Result<Response, ApiError> {
 
 /// `GET admin/hubs/{hubName}/limits`
 pub(super) async fn limits_of_hub(call: Call) -> Result<Response, ApiError> {
-    let own = call.api.limits.with(&record(&call)?.limits);
+    let own = call.api.limits.with_stored(&record(&call)?.limits);
     let own = own.map_err(|why| ApiError::internal(why.to_string()))?;
     Ok(json::json(StatusCode::OK, &table(&own, &call.api.limits)))
 }
@@ -209,10 +209,12 @@ pub(super) fn record(call: &Call) -> Result<HubRecord, ApiError> {
 /// Whether a host can have such a hub. It looks at directories, so not on a thread that serves other requests too.
 async fn check(call: &Call, record: &HubRecord) -> Result<(), ApiError> {
     call.api.limits.with(&record.limits).map_err(|why| match &why {
-        InvalidLimit::Unknown(name) | InvalidLimit::Zero(name) => ApiError::member(&format!("limits.{name}"), &why),
+        InvalidLimit::Unknown(name) | InvalidLimit::Zero(name) | InvalidLimit::TooHigh { name, .. } => {
+            ApiError::member(&format!("limits.{name}"), &why)
+        }
     })?;
     let (data, record) = (call.api.data.clone(), record.clone());
-    blocking(move || {
+    call.control(move || {
         grants::check(&record.grants, &data).map_err(|why| ApiError::member("grants", why))?;
         record.app_grants.iter().try_for_each(|(app, grants)| {
             grants::check(grants, &data).map_err(|why| ApiError::member(&format!("appGrants.{app}"), why))

@@ -12,7 +12,7 @@ use super::administration::with_continuation;
 use super::error::ApiError;
 use super::json::{self, micros};
 use super::parameter::{AUDIT_BEFORE, HUB, TOP};
-use super::request::{Call, blocking};
+use super::request::Call;
 use crate::access::Scope;
 
 const PAGE_MAX: usize = 1_000;
@@ -36,7 +36,7 @@ pub(super) async fn audit(call: Call) -> Result<Response, ApiError> {
     let named = call.find(&HUB)?.map(|name| name.0).or_else(|| call.caller.own_hub().map(str::to_owned));
     let control = call.api.access.control().clone();
     let of_host = call.caller.is_of_host();
-    blocking(move || {
+    call.control(move || {
         // Who has a key of a hub hears nothing of one that had the same name before.
         let since = match &named {
             Some(hub) if !of_host => control.hub(hub)?.map_or(i64::MAX, |record| record.created_at),

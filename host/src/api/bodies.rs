@@ -6,10 +6,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::memory::{MemoryBudget, NoRoom, Reservation};
+
 /// All bodies. Clones are handles of the same.
 #[derive(Clone)]
 pub(super) struct Bodies {
     most: usize,
+    /// Of which they are a part.
+    memory: MemoryBudget,
     // Nothing awaits while it is locked.
     state: Arc<Mutex<State>>,
 }
@@ -23,9 +27,10 @@ struct State {
 
 /// There is no room.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Full {
-    /// How many bytes there may be: of this hub, or in all.
-    pub most: usize,
+pub(super) enum Full {
+    /// So many bytes there may be: of this hub, or in all.
+    Bodies(usize),
+    Memory(NoRoom),
 }
 
 /// What one request holds, until it is dropped.
@@ -33,11 +38,12 @@ pub(super) struct Held {
     bodies: Bodies,
     hub: String,
     bytes: usize,
+    room: Reservation,
 }
 
 impl Bodies {
-    pub fn new(most: usize) -> Self {
-        Self { most, state: Arc::default() }
+    pub fn new(most: usize, memory: MemoryBudget) -> Self {
+        Self { most, memory, state: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -47,7 +53,8 @@ impl Bodies {
 
     /// Room for the body of a request, which has none yet. A hub is named however it is spelled.
     pub fn hold(&self, hub: &str) -> Held {
-        Held { bodies: self.clone(), hub: hub.to_ascii_lowercase(), bytes: 0 }
+        let room = self.memory.account(hub).empty();
+        Held { bodies: self.clone(), hub: hub.to_ascii_lowercase(), bytes: 0, room }
     }
 }
 
@@ -60,11 +67,12 @@ impl Held {
         let mut state = self.bodies.lock();
         let (most, own) = (self.bodies.most, state.of_hubs.get(&self.hub).copied().unwrap_or(0));
         if own + bytes > most / 2 {
-            return Err(Full { most: most / 2 });
+            return Err(Full::Bodies(most / 2));
         }
         if state.in_all + bytes > most {
-            return Err(Full { most });
+            return Err(Full::Bodies(most));
         }
+        self.room.try_grow(bytes).map_err(Full::Memory)?;
         state.in_all += bytes;
         match state.of_hubs.get_mut(&self.hub) {
             Some(own) => *own += bytes,
@@ -79,6 +87,7 @@ impl Held {
         if self.bytes == 0 {
             return;
         }
+        self.room.shrink_to(0);
         let mut state = self.bodies.lock();
         state.in_all -= self.bytes;
         if let Some(own) = state.of_hubs.get_mut(&self.hub) {
@@ -103,14 +112,14 @@ mod tests {
 
     #[test]
     fn no_hub_has_more_than_half() {
-        let bodies = Bodies::new(100);
+        let bodies = Bodies::new(100, MemoryBudget::new(usize::MAX, 1));
         let (mut one, mut same, mut two, mut three) =
             (bodies.hold("One"), bodies.hold("ONE"), bodies.hold("two"), bodies.hold("three"));
         one.add(30).unwrap();
         same.add(20).unwrap();
-        assert_eq!(same.add(1), Err(Full { most: 50 }));
+        assert_eq!(same.add(1), Err(Full::Bodies(50)));
         two.add(40).unwrap();
-        assert_eq!(three.add(11), Err(Full { most: 100 }));
+        assert_eq!(three.add(11), Err(Full::Bodies(100)));
         three.add(10).unwrap();
         drop(one);
         same.add(30).unwrap();

@@ -1,5 +1,7 @@
 //! Reading the body of a request.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_LENGTH, EXPECT};
 use axum::http::request::Parts;
@@ -40,9 +42,34 @@ impl Takes {
 /// What is imported at once: it is checked whole before any of it is stored. Larger files are sent in parts.
 pub(super) const EXPORT_BYTES_MAX: usize = 256 << 20;
 
+/// What is announced is believed up to this size.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// A body that is not wanted is read on, and dropped, up to this size: a client that is still sending when the
 /// connection closes would never see the answer.
 const DRAINED_BYTES_MAX: usize = 64 << 20;
+
+/// The same of a request that is refused: its client is waited for so long, and for each piece of the body so long.
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
+const DISCARD_PAUSE_MAX: Duration = Duration::from_millis(250);
+
+/// Drops what comes of the body of a request that is refused, for a moment.
+pub(super) async fn discard(head: &Parts, mut body: Body) {
+    if head.headers.contains_key(EXPECT) {
+        return;
+    }
+    let drain = async {
+        let mut dropped = 0;
+        while let Ok(Some(Ok(frame))) = tokio::time::timeout(DISCARD_PAUSE_MAX, body.frame()).await {
+            dropped += frame.data_ref().map_or(0, Bytes::len);
+            if dropped > DRAINED_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // However it ends, the answer is the same.
+    let _ = tokio::time::timeout(DISCARD_TIME_MAX, drain).await;
+}
 
 /// Reads a whole body of at most `limit` bytes. It is read before the handler runs, whatever becomes of the request. What
 /// is kept of it is `held`.
@@ -57,7 +84,8 @@ pub(super) async fn read(head: &Parts, body: Body, takes: Takes, limit: usize, h
     match collect(body, announced, limit, held).await? {
         Ok(bytes) => Ok(bytes),
         Err(NotKept::TooLarge) => Err(ApiError::too_large(takes.name(), announced, limit)),
-        Err(NotKept::Full(Full { most })) => Err(ApiError::too_many_bytes(most)),
+        Err(NotKept::Full(Full::Bodies(most))) => Err(ApiError::too_many_bytes(most)),
+        Err(NotKept::Full(Full::Memory(why))) => Err(ApiError::no_room(&why)),
     }
 }
 
@@ -75,7 +103,7 @@ async fn collect(
     limit: usize,
     held: &mut Held,
 ) -> Result<Result<Vec<u8>, NotKept>, ApiError> {
-    let mut kept = Ok(Vec::with_capacity(announced.unwrap_or(0).min(limit)));
+    let mut kept = Ok(Vec::with_capacity(announced.unwrap_or(0).min(limit).min(PIECE_BYTES)));
     let mut dropped = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|why| ApiError::argument(format!("the body could not be read: {why}")))?;
@@ -105,9 +133,10 @@ async fn collect(
 mod tests {
     use super::*;
     use crate::api::bodies::Bodies;
+    use crate::memory::MemoryBudget;
 
     async fn check(body: &'static str, limit: usize, expected: Result<&str, NotKept>) {
-        let mut held = Bodies::new(12).hold("");
+        let mut held = Bodies::new(12, MemoryBudget::new(usize::MAX, 1)).hold("");
         let read = collect(Body::from(body), None, limit, &mut held).await.unwrap();
         assert_eq!(read, expected.map(|text| text.as_bytes().to_vec()));
     }
@@ -119,6 +148,6 @@ mod tests {
         check("", 5, Ok("")).await;
         check("", 0, Ok("")).await;
         check("1", 0, Err(NotKept::TooLarge)).await;
-        check("1234567", 10, Err(NotKept::Full(Full { most: 6 }))).await;
+        check("1234567", 10, Err(NotKept::Full(Full::Bodies(6)))).await;
     }
 }

@@ -7,11 +7,15 @@ use dacapo_core::InstanceId;
 use super::error::ApiError;
 use super::parameter::{HUB, HUB_NAME, INSTANCE_ID, TASK_HUB};
 use super::request::Call;
-use crate::access::{Denied, Needs, Refusal, Role};
+use crate::access::{Caller, Denied, Needs, Refusal, Role};
 
 /// The parameter of a query that carries a key, as in the links of Durable Functions.
 pub(super) const CODE: &str = "code";
 const KEY_HEADER: &str = "x-functions-key";
+
+/// A request that came over the address for programs without a key, and as whom it is treated: an extension of it.
+#[derive(Debug, Clone)]
+pub(super) struct Rpc(pub Caller);
 
 /// Finds out who sends a request and whether it may. Returns the hub that it is for, unless it is the host's default one or
 /// none.
@@ -22,7 +26,11 @@ pub(super) fn admit(call: &mut Call) -> Result<Option<String>, ApiError> {
     }
     let access = call.api.access.clone();
     let credential = credential(call)?;
-    call.caller = access.identify(credential.as_deref())?;
+    call.caller = match call.head.extensions.get::<Rpc>() {
+        // What it sends besides opens nothing there.
+        Some(Rpc(caller)) => caller.clone(),
+        None => access.identify(credential.as_deref())?,
+    };
     if credential.is_none() {
         // Who has no key is told of that before anything else.
         access.admit(&call.caller, Needs::Key, None, None)?;

@@ -9,14 +9,15 @@ use dacapo_core::{InstanceId, InstanceRecord, Payload};
 use dacapo_store::InstanceQuery;
 
 use super::error::ApiError;
-use super::json::{json, micros, raw, text};
+use super::json::{json_text, micros, raw, text, written};
 use super::messages::accepted;
 use super::page::{PageRequest, page_response};
 use super::parameter::{DELIVER_AT, ENTITY_KEY, ENTITY_NAME, FETCH_STATE, LAST_OPERATION_FROM, LAST_OPERATION_TO, OPERATION};
-use super::request::{Call, blocking};
-use crate::hub::HubError;
+use super::parts;
+use super::request::Call;
+use crate::hub::{Hub, HubError};
 
-/// How a path spells the empty key.
+/// How a path may spell the empty key; it may also leave it out, where nothing else is meant by that.
 const EMPTY_KEY: &str = "$";
 
 #[derive(Debug, Serialize)]
@@ -49,31 +50,28 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let request = PageRequest::new(&call, InstanceQuery { id_prefix, ..InstanceQuery::default() })?;
     let (from, to) = (call.find(&LAST_OPERATION_FROM)?, call.find(&LAST_OPERATION_TO)?);
     let fetch_state = call.get(&FETCH_STATE)?;
-    blocking(move || {
-        let in_time =
-            |record: &InstanceRecord| from.is_none_or(|from| record.updated >= from) && to.is_none_or(|to| record.updated <= to);
-        let page = request.read(&hub, |record| record.id.is_entity() && in_time(record))?;
-        let mut bodies = Vec::with_capacity(page.records.len());
-        for record in &page.records {
-            let state = if fetch_state { hub.entity_state(&record.id)? } else { None };
-            bodies.extend(EntityBody::new(record, state.as_deref()));
-        }
-        Ok(page_response(&bodies, page.next))
-    })
-    .await
+    let in_time =
+        move |record: &InstanceRecord| from.is_none_or(|from| record.updated >= from) && to.is_none_or(|to| record.updated <= to);
+    let found = request.read(&hub, move |record| record.id.is_entity() && in_time(record)).await?;
+    let write = move |hub: &Hub, record: &InstanceRecord| -> Result<Option<String>, ApiError> {
+        let state = if fetch_state { hub.entity_state(&record.id)? } else { None };
+        Ok(EntityBody::new(record, state.as_deref()).map(|body| written(&body)))
+    };
+    page_response(hub, found, write).await
 }
 
 /// `GET entities/{entityName}/{entityKey}`
 pub(super) async fn read(call: Call) -> Result<Response, ApiError> {
     let (hub, id) = (call.hub()?, entity_id(&call)?);
-    blocking(move || {
+    let answer = move |hub: &Hub| -> Result<(String, ()), ApiError> {
         let state = hub.entity_state(&id)?.ok_or_else(ApiError::not_found)?;
-        Ok(json(StatusCode::OK, &raw(&state)))
-    })
-    .await
+        Ok((written(&raw(&state)), ()))
+    };
+    let (body, ()) = parts::counted(&hub, answer).await?;
+    Ok(json_text(StatusCode::OK, body))
 }
 
-/// `POST entities/{entityName}/{entityKey}`
+/// `POST entities/{entityName}[/{entityKey}]`
 pub(super) async fn signal(call: Call) -> Result<Response, ApiError> {
     let (hub, id) = (call.hub()?, entity_id(&call)?);
     let operation = call.find(&OPERATION)?.unwrap_or_default().0;
@@ -84,14 +82,14 @@ pub(super) async fn signal(call: Call) -> Result<Response, ApiError> {
     }
 }
 
-/// `DELETE entities/{entityName}/{entityKey}`
+/// `DELETE entities/{entityName}[/{entityKey}]`
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     call.hub()?.signal_entity(&entity_id(&call)?, "delete", "null".into(), None).await?;
     Ok(accepted())
 }
 
 fn entity_id(call: &Call) -> Result<InstanceId, ApiError> {
-    let (name, key) = (call.get(&ENTITY_NAME)?, call.get(&ENTITY_KEY)?.0);
+    let (name, key) = (call.get(&ENTITY_NAME)?, call.find(&ENTITY_KEY)?.map(|key| key.0).unwrap_or_default());
     let key = if key == EMPTY_KEY { "" } else { key.as_str() };
     InstanceId::entity(&name, key)
         .map_err(|why| ENTITY_KEY.about.refusal(key, &format!("as a part of the id of the entity {why}")))

@@ -1,5 +1,6 @@
 //! Every refusal of the API, and how it is answered.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
@@ -15,6 +16,7 @@ use super::json::json;
 use crate::access::{Denied, Refusal};
 use crate::hub::HubError;
 use crate::limits::{Then, limit};
+use crate::memory::NoRoom;
 use crate::secrets::SecretError;
 
 /// When to ask again for what a limit refused: others may have ended by then.
@@ -49,6 +51,11 @@ struct ErrorBody {
 }
 
 impl ApiError {
+    /// It helps to try again without waiting.
+    pub fn helps_at_once(&self) -> bool {
+        self.retry_after == Some(0)
+    }
+
     /// 404 without a body: the clients take an empty body for "there is none".
     pub fn not_found() -> Self {
         Self::bare(StatusCode::NOT_FOUND)
@@ -115,12 +122,27 @@ impl ApiError {
         Self { retry_after, ..Self::with(StatusCode::TOO_MANY_REQUESTS, why) }
     }
 
+    /// 429: as many requests of the hub are being answered as may be.
+    pub fn too_many_under_way(hub: &str, most: usize) -> Self {
+        let why = format!(
+            "{most} requests of the task hub '{hub}' are being answered, streams of events among them, and no task hub may have more \
+             (half of http.connections): wait for answers, and read them"
+        );
+        Self { retry_after: Some(RETRY_AFTER_SECONDS), ..Self::with(StatusCode::TOO_MANY_REQUESTS, why) }
+    }
+
     /// 503: the bodies of the requests that are under way take all memory that they may.
     pub fn too_many_bytes(most: usize) -> Self {
         let why = format!(
             "the bodies of requests that are under way take all of the {most} bytes that they may have (http.bodies_bytes; of \
              one task hub half of that): try again"
         );
+        Self { retry_after: Some(RETRY_AFTER_SECONDS), ..Self::with(StatusCode::SERVICE_UNAVAILABLE, why) }
+    }
+
+    /// 503: what the hub holds in memory leaves no room for the answer.
+    pub fn no_room(why: &NoRoom) -> Self {
+        let why = format!("{why}: fewer requests at once, answers that are read, or smaller ones (top, showInput) need less");
         Self { retry_after: Some(RETRY_AFTER_SECONDS), ..Self::with(StatusCode::SERVICE_UNAVAILABLE, why) }
     }
 
@@ -147,14 +169,31 @@ impl ApiError {
 
     fn deploy(error: &DeployError) -> Self {
         let status = match error {
-            DeployError::Io(why) if why.kind() == std::io::ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+            DeployError::Io(why) if matches!(why.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
             DeployError::Io(_) | DeployError::Compiler(_) => StatusCode::INTERNAL_SERVER_ERROR,
             DeployError::Limit { .. } => StatusCode::FORBIDDEN,
-            DeployError::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
+            DeployError::Busy { .. } | DeployError::OutOfTime { .. } => StatusCode::TOO_MANY_REQUESTS,
+            DeployError::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };
         let retry_after = (status == StatusCode::TOO_MANY_REQUESTS).then_some(RETRY_AFTER_COMPILING_SECONDS);
         Self { retry_after, ..Self::because(status, "The app cannot be deployed", chain(error)) }
+    }
+
+    /// For an answer that has begun already.
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// The sentence that says why.
+    pub fn reason(&self) -> &str {
+        match &self.body {
+            Body::None => self.status.canonical_reason().unwrap_or_default(),
+            Body::Error(error) => &error.exception_message,
+            Body::Text(text) => text,
+        }
     }
 
     fn with(status: StatusCode, message: impl Into<String>) -> Self {
@@ -193,21 +232,34 @@ impl From<HubError> for ApiError {
             HubError::Limit { limit, .. } => Self::limit(limit, why),
             HubError::InvalidPayload(_) => Self::invalid_json(why),
             HubError::Deploy(error) => Self::deploy(&error),
-            HubError::FunctionTaken { .. } | HubError::VersionInUse { .. } | HubError::NotDeployed { .. } => {
-                Self::with(StatusCode::CONFLICT, why)
-            }
+            HubError::NothingBefore(_)
+            | HubError::FunctionTaken { .. }
+            | HubError::VersionInUse { .. }
+            | HubError::AppInUse { .. }
+            | HubError::NotDeployed { .. } => Self::with(StatusCode::CONFLICT, why),
             HubError::UnknownApp(_) | HubError::UnknownVersion { .. } => Self::with(StatusCode::NOT_FOUND, why),
-            HubError::AmbiguousVersion { .. } | HubError::VersionMismatch(_) | HubError::Import(_) => Self::argument(why),
+            HubError::AmbiguousVersion { .. }
+            | HubError::Label { .. }
+            | HubError::NamedTwice { .. }
+            | HubError::NoWeight(_)
+            | HubError::VersionMismatch(_)
+            | HubError::Import(_) => Self::argument(why),
             HubError::NotMigratable { .. } => Self::text(StatusCode::PRECONDITION_FAILED, why),
-            HubError::Unloadable(_) => Self::internal(why),
+            HubError::Unloadable(_) | HubError::Internal(_) => Self::internal(why),
             HubError::Suspended { .. } => Self::forbidden(why),
             HubError::DoesNotOpen { .. } => {
                 tracing::error!(error = why, "a task hub cannot be served");
                 Self::internal(why)
             }
-            HubError::TooManyOpen(_) => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
+            HubError::TooManyWaiting { .. } => {
+                Self { retry_after: Some(RETRY_AFTER_SECONDS), ..Self::with(StatusCode::TOO_MANY_REQUESTS, why) }
+            }
+            HubError::TooManyOpen(_) | HubError::Leaving { .. } => {
+                Self { retry_after: Some(RETRY_AFTER_SECONDS), ..Self::with(StatusCode::SERVICE_UNAVAILABLE, why) }
+            }
             HubError::Control(error) => error.into(),
             HubError::Store(error) => error.into(),
+            HubError::HistoryChanged(_) => Self { retry_after: Some(0), ..Self::with(StatusCode::SERVICE_UNAVAILABLE, why) },
             HubError::ShuttingDown => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
         }
     }
@@ -230,9 +282,13 @@ impl From<Denied> for ApiError {
         let why = denied.to_string();
         match denied {
             Denied::Refused(Refusal::NoKey | Refusal::UnknownKey) => Self::with(StatusCode::UNAUTHORIZED, why),
-            Denied::Refused(Refusal::OtherScope { .. } | Refusal::WeakRole { .. } | Refusal::OnlyInstance) => {
-                Self::forbidden(why)
-            }
+            Denied::Refused(
+                Refusal::OtherScope { .. }
+                | Refusal::WeakRole { .. }
+                | Refusal::OnlyInstance
+                | Refusal::WeakLink { .. }
+                | Refusal::OldLink { .. },
+            ) => Self::forbidden(why),
             Denied::Control(error) => error.into(),
         }
     }
@@ -258,6 +314,7 @@ impl From<StoreError> for ApiError {
             StoreError::DiskFull(_) => Self::because(StatusCode::INSUFFICIENT_STORAGE, "The disk of the host is full", why),
             StoreError::Closed => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
             StoreError::Locked { .. }
+            | StoreError::Missing { .. }
             | StoreError::NewerFormat { .. }
             | StoreError::Corrupt(_)
             | StoreError::Stale { .. }

@@ -1,17 +1,20 @@
 //! Following instances without asking again and again: server-sent events.
 //!
 //! ```text
-//!   Hub::changes ─▶ Follower: which of them, and what they are shown as ─▶ event: status | purged | missed
+//!   Hub::changes ─▶ Follower: which of them ─▶ Told: made once for all followers ─▶ event: status | purged | missed
 //! ```
 //!
-//! A subscriber that is too slow loses changes and is told how many; it never slows the hub down.
+//! A subscriber that is too slow loses changes and is told how many; it never slows the hub down. One whose client does not
+//! read does nothing. Where a hub has many, they are woken together.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::http::HeaderName;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
@@ -20,14 +23,16 @@ use dacapo_core::{InstanceId, InstanceRecord};
 use dacapo_store::InstanceQuery;
 
 use super::error::ApiError;
+use super::json::written;
 use super::page::{statuses, text};
 use super::parameter::INSTANCE_ID_PREFIX;
-use super::request::{Call, blocking};
+use super::request::Call;
 use super::status::StatusBody;
-use crate::hub::{Change, Hub};
+use crate::hub::{Change, Hub, Told};
 
 /// A comment is sent after so long a silence, so that neither side nor anything between takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_TEXT: &[u8] = b": keep-alive\n\n";
 
 /// Tells a proxy not to gather events.
 const NOT_BUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
@@ -36,7 +41,7 @@ const NOT_BUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffe
 pub(super) async fn follow_instance(call: Call) -> Result<Response, ApiError> {
     let (hub, id) = (call.hub()?, call.instance_id()?);
     // Subscribed before the state is read, so that no change falls between the two.
-    let mut follower = Follower::new(&call, hub.changes(), Followed::Instance { id, last: None })?;
+    let mut follower = Follower::new(&call, hub.changes()?, Followed::Instance { id, last: None })?;
     if !follower.show_now().await? {
         return Err(ApiError::not_found());
     }
@@ -47,7 +52,7 @@ pub(super) async fn follow_instance(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn follow_hub(call: Call) -> Result<Response, ApiError> {
     let id_prefix = text(&call, &INSTANCE_ID_PREFIX)?;
     let query = InstanceQuery { id_prefix, statuses: statuses(&call)?, ..InstanceQuery::default() };
-    let changes = call.hub()?.changes();
+    let changes = call.hub()?.changes()?;
     Ok(response(Follower::new(&call, changes, Followed::Hub(query))?))
 }
 
@@ -56,8 +61,8 @@ fn response(follower: Follower) -> Response {
         let event = follower.next().await?;
         Some((Ok::<_, Infallible>(event), follower))
     });
-    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive");
-    ([NOT_BUFFERED], Sse::new(events).keep_alive(keep_alive)).into_response()
+    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache"), NOT_BUFFERED];
+    (headers, Body::from_stream(events)).into_response()
 }
 
 /// What a client follows.
@@ -78,7 +83,7 @@ struct Follower {
     stopping: watch::Receiver<bool>,
     followed: Followed,
     /// Events that are still to be sent.
-    ready: VecDeque<Event>,
+    ready: VecDeque<Bytes>,
     /// Nothing comes after those.
     ended: bool,
 }
@@ -87,6 +92,7 @@ struct Follower {
 enum Heard {
     Change(Change),
     Missed(u64),
+    Silence,
     /// The host is shutting down.
     End,
 }
@@ -101,7 +107,7 @@ impl Follower {
     }
 
     /// The next event; none at the end of the stream.
-    async fn next(&mut self) -> Option<Event> {
+    async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
@@ -112,22 +118,29 @@ impl Follower {
             match self.hear().await {
                 Heard::Change(change) => self.take_in(change).await,
                 Heard::Missed(count) => self.missed(count).await,
+                Heard::Silence => self.ready.push_back(Bytes::from_static(KEEP_ALIVE_TEXT)),
                 Heard::End => self.ended = true,
             }
         }
     }
 
     async fn hear(&mut self) -> Heard {
-        let Self { changes, stopping, .. } = self;
-        tokio::select! {
+        let Self { changes, stopping, hub, .. } = self;
+        let was_waiting = changes.is_empty();
+        let heard = tokio::select! {
             biased;
-            () = stopped(stopping) => Heard::End,
+            () = stopped(stopping) => return Heard::End,
             heard = changes.recv() => match heard {
                 Ok(change) => Heard::Change(change),
                 Err(RecvError::Lagged(count)) => Heard::Missed(count),
-                Err(RecvError::Closed) => Heard::End,
+                Err(RecvError::Closed) => return Heard::End,
             },
+            () = tokio::time::sleep(KEEP_ALIVE) => return Heard::Silence,
+        };
+        if was_waiting && let Some(moment) = hub.tells_at() {
+            tokio::time::sleep_until(moment.into()).await;
         }
+        heard
     }
 
     async fn take_in(&mut self, change: Change) {
@@ -138,13 +151,13 @@ impl Follower {
             self.ended = change.purged || change.record.status.is_terminal();
             *last = Some((*change.record).clone());
         }
-        let kind = if change.purged { "purged" } else { "status" };
-        self.show(kind, &change.record).await;
+        let told = self.told(&change).await;
+        self.ready.push_back(Bytes::from_owner(Sent(told)));
     }
 
     /// What was missed may have been the end.
     async fn missed(&mut self, count: u64) {
-        self.ready.push_back(Event::default().event("missed").data(count.to_string()));
+        self.ready.push_back(format!("event: missed\ndata: {count}\n\n").into());
         if let Followed::Instance { last, .. } = &mut self.followed {
             *last = None;
             self.ended = !self.show_now().await.unwrap_or(false) || self.ended;
@@ -154,25 +167,67 @@ impl Follower {
     /// Shows a followed instance as it is. False if it does not exist.
     async fn show_now(&mut self) -> Result<bool, ApiError> {
         let Followed::Instance { id, .. } = &self.followed else { return Ok(false) };
-        let (hub, id) = (self.hub.clone(), id.clone());
-        let Some(record) = blocking(move || Ok(hub.instance(&id)?)).await? else { return Ok(false) };
-        self.take_in(Change { record: record.into(), purged: false }).await;
+        let id = id.clone();
+        let Some(record) = self.hub.read(move |hub| hub.instance(&id)).await? else { return Ok(false) };
+        self.take_in(Change::new(record.into(), false)).await;
         Ok(true)
     }
 
-    async fn show(&mut self, kind: &str, record: &InstanceRecord) {
+    /// The event of a change, which the first of all followers makes.
+    async fn told(&self, change: &Change) -> Arc<Told> {
+        let mut kept = change.told.lock().await;
+        if let Some(told) = kept.upgrade() {
+            return told;
+        }
+        let told = Arc::new(self.counted(change).await);
+        *kept = Arc::downgrade(&told);
+        told
+    }
+
+    /// The text with the room that it takes. While there is none, it is not kept.
+    async fn counted(&self, change: &Change) -> Told {
+        loop {
+            let text = self.text(change).await;
+            let no_room = match self.hub.memory().try_reserve(text.len()) {
+                Ok(room) => return Told { text, room: Some(room) },
+                Err(no_room) => no_room,
+            };
+            drop(text);
+            if self.hub.memory().reserve(no_room.wanted).await.is_err() {
+                return Told { text: self.text(change).await, room: None };
+            }
+        }
+    }
+
+    async fn text(&self, change: &Change) -> String {
+        let record = &change.record;
+        let kind = if change.purged { "purged" } else { "status" };
         let output = if record.status.is_terminal() { self.output(record).await } else { None };
-        let body = serde_json::to_string(&StatusBody::new(record, None, output.as_deref()));
-        let data = body.expect("the state of an instance has only text for keys and can be written as JSON");
-        let id = format!("{}-{}", record.row.0, record.updated.0);
-        self.ready.push_back(Event::default().event(kind).id(id).data(data));
+        let data = written(&StatusBody::new(record, None, output.as_deref()));
+        let mut text = format!("event: {kind}\nid: {}-{}\n", record.row.0, record.updated.0);
+        // A payload may have line breaks between its tokens.
+        for line in data.split(['\r', '\n']) {
+            text.push_str("data: ");
+            text.push_str(line);
+            text.push('\n');
+        }
+        text.push('\n');
+        text
     }
 
     /// None too if the instance was replaced or purged since.
     async fn output(&self, record: &InstanceRecord) -> Option<dacapo_core::Payload> {
-        let (hub, record) = (self.hub.clone(), record.clone());
-        let read = blocking(move || Ok(hub.input_and_output(&record)?)).await;
-        read.ok().and_then(|(_input, output)| output)
+        let record = record.clone();
+        self.hub.read(move |hub| hub.output_of(&record)).await.ok().flatten()
+    }
+}
+
+/// What is sent to one of many, and shared by all.
+struct Sent(Arc<Told>);
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        self.0.text.as_bytes()
     }
 }
 
@@ -227,7 +282,7 @@ mod tests {
     }
 
     fn change(id: &str, status: RuntimeStatus, second: i64) -> Change {
-        Change { record: record(id, status, second).into(), purged: false }
+        Change::new(record(id, status, second).into(), false)
     }
 
     /// What a follower sends of these changes, each event as its kind, its id and the statuses in it.
@@ -240,17 +295,16 @@ mod tests {
         drop(sender);
         let mut sent = Vec::new();
         while let Some(event) = follower.next().await {
-            sent.push(shown(event).await);
+            sent.push(shown(&event));
         }
         assert_eq!(sent, expected);
         host.close().await;
     }
 
     /// An event as it is sent, in one line.
-    async fn shown(event: Event) -> String {
-        let response = Sse::new(futures::stream::iter([Ok::<_, Infallible>(event)])).into_response();
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let text = String::from_utf8(body.into()).unwrap();
+    fn shown(event: &[u8]) -> String {
+        let text = str::from_utf8(event).unwrap();
+        assert!(text.ends_with("\n\n"), "{text}");
         let lines = text.lines().filter(|line| !line.is_empty()).map(|line| match line.strip_prefix("data: {") {
             Some(json) => {
                 let status: serde_json::Value = serde_json::from_str(&format!("{{{json}")).unwrap();
@@ -286,7 +340,7 @@ mod tests {
     #[tokio::test]
     async fn an_instance_that_is_removed_is_followed_no_further() {
         let running = record("a", RuntimeStatus::Running, 1);
-        let purged = Change { record: running.clone().into(), purged: true };
+        let purged = Change::new(running.clone().into(), true);
         check(
             instance(Some(running)),
             vec![purged, change("a", RuntimeStatus::Running, 2)],
@@ -321,6 +375,40 @@ mod tests {
         // An instance that is gone by then has no state to go on with.
         let changes = (1..=6).map(|second| change("a", RuntimeStatus::Running, second)).collect();
         check(instance(None), changes, &["event: missed; data: 2"]).await;
+    }
+
+    /// 1,500 streams of one hub read the output of each instance that ended 1,500 times.
+    #[tokio::test]
+    async fn what_is_told_is_made_once_for_all() {
+        let host = Host::open();
+        let (sender, _) = broadcast::channel(CAPACITY);
+        let (_stop, stopping) = watch::channel(false);
+        let follower = async || {
+            let query = Followed::Hub(InstanceQuery::default());
+            Follower::of(host.hub().await, sender.subscribe(), stopping.clone(), query)
+        };
+        let (mut one, mut two) = (follower().await, follower().await);
+        sender.send(change("a", RuntimeStatus::Running, 1)).unwrap();
+        let (first, second) = (one.next().await.unwrap(), two.next().await.unwrap());
+        assert!(std::ptr::eq(first.as_ptr(), second.as_ptr()));
+        drop((one, two));
+        host.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_line_break_in_a_payload_ends_no_event() {
+        let host = Host::open();
+        let (_sender, receiver) = broadcast::channel(CAPACITY);
+        let (_stop, stopping) = watch::channel(false);
+        let follower = Follower::of(host.hub().await, receiver, stopping, Followed::Hub(InstanceQuery::default()));
+        let custom_status = Some("[1,\r\n\n2]".into());
+        let record = InstanceRecord { custom_status, ..record("a", RuntimeStatus::Running, 1) };
+        let text = follower.text(&Change::new(record.into(), false)).await;
+        let data: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+        let read: serde_json::Value = serde_json::from_str(&data.join("\n")).unwrap();
+        assert_eq!(read["customStatus"], serde_json::json!([1, 2]));
+        assert!(!text.trim_end().contains("\n\n") && !text.contains('\r'), "{text}");
+        host.close().await;
     }
 
     #[tokio::test]

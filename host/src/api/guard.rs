@@ -4,6 +4,9 @@
 //! send requests to `localhost`, and with a host name that it points at 127.0.0.1 (DNS rebinding) even read the answers. So on
 //! a loopback address the `Host` must be a loopback name, and a request that a page of another origin sends is refused
 //! everywhere. Programs send no `Origin` and notice nothing.
+//!
+//! The address for programs without a key takes nothing at all from a browser, which names itself by `Origin` or, in a request
+//! for a page or an image, by `Sec-Fetch-Site`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,11 +18,19 @@ use super::error::ApiError;
 pub(super) struct Guard {
     loopback_only: bool,
     allowed: Vec<String>,
+    programs_only: bool,
 }
+
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 impl Guard {
     pub fn new(address: SocketAddr, allowed: Vec<String>) -> Self {
-        Self { loopback_only: address.ip().is_loopback(), allowed }
+        Self { loopback_only: address.ip().is_loopback(), allowed, programs_only: false }
+    }
+
+    /// That of the address for programs without a key.
+    pub fn of_rpc() -> Self {
+        Self { loopback_only: true, allowed: Vec::new(), programs_only: true }
     }
 
     pub fn check(&self, head: &Parts) -> Result<(), ApiError> {
@@ -39,6 +50,9 @@ impl Guard {
                 "the host listens on a loopback address and does not answer to the name '{host}'; the key allowed_hosts of its \
                  configuration can name it"
             )));
+        }
+        if self.programs_only && (origin.is_some() || head.headers.contains_key(SEC_FETCH_SITE)) {
+            return Err(ApiError::forbidden("this address is for programs without a key, not for browsers"));
         }
         if let Some(origin) = origin.filter(|origin| !self.allows_origin(origin, host)) {
             return Err(ApiError::forbidden(format!("a page of '{origin}' may not send requests to this host")));
@@ -95,6 +109,27 @@ mod tests {
         for host in ["evil.example", "localhost.evil.example:7071", "10.0.0.1", "", "127.0.0.1.evil.example"] {
             assert!(!passes(loopback, host, None), "{host}");
             assert!(passes("0.0.0.0:7071", host, None), "{host}");
+        }
+    }
+
+    #[test]
+    fn where_no_key_is_asked_for_no_browser_is_answered() {
+        let passes = |headers: &[(&str, &str)]| {
+            let mut request = axum::http::Request::builder().uri("/");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            Guard::of_rpc().check(&request.body(()).unwrap().into_parts().0).is_ok()
+        };
+        assert!(passes(&[("host", "127.0.0.1:17071")]));
+        assert!(passes(&[("host", "localhost:17071")]));
+        assert!(!passes(&[("host", "evil.example:17071")]), "a name that a page points at this machine");
+        assert!(!passes(&[("host", "dev.example:17071")]), "allowed_hosts is for the other address");
+        for origin in ["http://127.0.0.1:17071", "https://evil.example", "null"] {
+            assert!(!passes(&[("host", "127.0.0.1:17071"), ("origin", origin)]), "{origin}");
+        }
+        for site in ["cross-site", "same-origin", "none"] {
+            assert!(!passes(&[("host", "127.0.0.1:17071"), ("sec-fetch-site", site)]), "{site}");
         }
     }
 

@@ -1,18 +1,28 @@
 //! A history, as a status query shows it: the projection of Durable Functions.
 //!
+//! It is read twice or more: first it is found out which outcome belongs to which beginning ([`Pairs`]), and then the rows are
+//! written, some at a time, while they are sent ([`StatusWithHistory`]). So no history has to be in memory.
+//!
 //! `OrchestratorStarted` is left out. What was scheduled and what came of it are one row, where it came; what has not
 //! come yet stays a row of its own. Members that the original does not have: `InstanceId` beside the outcome of a
 //! sub-orchestration, `Attempt` from the second on, `Detached`, the `Version` that an instance was moved to, and those of
 //! entities, whose events are named as in Durable Task, which has no projection for them.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
+use axum::body::Bytes;
 use dacapo_core::event::Outcome;
-use dacapo_core::{Event, Failure, HistoryEvent, InstanceId, RuntimeStatus, Seq, Timestamp};
+use dacapo_core::{Event, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord, RuntimeStatus, Seq, Timestamp};
+use dacapo_store::{EventPlace, HistoryPage};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::json::{micros, raw, text};
+use super::error::ApiError;
+use super::json::{micros, raw, text, written};
+use super::parts::{self, Measure, Parts};
+use crate::hub::{Hub, SLICE};
+use crate::memory::Reservation;
 
 /// What of the payloads is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -73,67 +83,143 @@ struct FailureDetails<'a> {
     is_non_retriable: bool,
 }
 
-pub(super) fn project(history: &[HistoryEvent], shown: Shown) -> Vec<Entry<'_>> {
-    let mut projection = Projection { shown, rows: Vec::with_capacity(history.len()), scheduled: HashMap::new(), function: "" };
-    for HistoryEvent { at, event } in history {
-        if let Some(entry) = projection.entry(*at, event) {
-            projection.rows.push(Some(entry));
+/// Which outcome in a history belongs to which beginning.
+#[derive(Debug, Default)]
+pub(super) struct Pairs {
+    /// The beginnings of what has no outcome yet.
+    open: HashMap<Seq, EventPlace>,
+    /// Outcomes with their beginnings, in the order of the outcomes.
+    ended: Vec<(EventPlace, EventPlace)>,
+}
+
+impl Pairs {
+    /// Reads a history to its end, in slices.
+    pub async fn of(hub: &Hub, record: &InstanceRecord) -> Result<Pairs, ApiError> {
+        let (mut pairs, mut from) = (Pairs::default(), Some(EventPlace::of_turn(record.turns.start)));
+        while let Some(mut place) = from {
+            let record = record.clone();
+            (pairs, from) = hub
+                .read(move |hub| -> Result<_, ApiError> {
+                    let begun = Instant::now();
+                    loop {
+                        let HistoryPage { events, next } = hub.history_page(&record, place)?;
+                        events.iter().for_each(|(place, entry)| pairs.note(*place, &entry.event));
+                        match next {
+                            Some(next) if begun.elapsed() < SLICE => place = next,
+                            next => return Ok((pairs, next)),
+                        }
+                    }
+                })
+                .await?;
+        }
+        Ok(pairs)
+    }
+
+    /// The next event of the history.
+    fn note(&mut self, place: EventPlace, event: &Event) {
+        match event {
+            Event::TaskScheduled { seq, .. }
+            | Event::SubOrchestrationInstanceCreated { seq, .. }
+            | Event::EntityOperationCalled { seq, .. }
+            | Event::EntityLockRequested { seq, .. } => {
+                self.open.insert(*seq, place);
+            }
+            Event::TaskCompleted { seq, .. }
+            | Event::TaskFailed { seq, .. }
+            | Event::SubOrchestrationInstanceCompleted { seq, .. }
+            | Event::SubOrchestrationInstanceFailed { seq, .. }
+            | Event::EntityOperationCompleted { seq, .. }
+            | Event::EntityOperationFailed { seq, .. }
+            | Event::EntityLockGranted { seq } => self.ended.extend(self.open.remove(seq).map(|beginning| (place, beginning))),
+            _ => {}
         }
     }
-    projection.rows.into_iter().flatten().collect()
+
+    fn beginning_of(&self, outcome: EventPlace) -> Option<EventPlace> {
+        let position = self.ended.binary_search_by_key(&outcome, |(outcome, _)| *outcome).ok()?;
+        Some(self.ended[position].1)
+    }
 }
 
-struct Projection<'a> {
+/// How the rows of a history are made.
+struct Projection {
     shown: Shown,
-    /// None where a row went into that of its outcome.
-    rows: Vec<Option<Entry<'a>>>,
-    /// The rows of what was scheduled and has no outcome yet.
-    scheduled: HashMap<Seq, usize>,
     /// The orchestrator's name.
-    function: &'a str,
+    function: FunctionName,
+    pairs: Pairs,
+    /// The beginnings that stand in the rows of their outcomes, in order.
+    merged: Vec<EventPlace>,
 }
 
-impl<'a> Projection<'a> {
-    /// The row of an event, if it has one.
-    fn entry(&mut self, at: Timestamp, event: &'a Event) -> Option<Entry<'a>> {
+impl Projection {
+    fn new(shown: Shown, function: FunctionName, mut pairs: Pairs) -> Self {
+        pairs.open = HashMap::new();
+        pairs.ended.shrink_to_fit();
+        let mut merged: Vec<EventPlace> = pairs.ended.iter().map(|(_, beginning)| *beginning).collect();
+        merged.sort_unstable();
+        Self { shown, function, pairs, merged }
+    }
+
+    /// Bytes of memory.
+    fn size(&self) -> usize {
+        size_of_val(self.pairs.ended.as_slice()) + size_of_val(self.merged.as_slice())
+    }
+
+    /// The rows of some events, which `beginnings` of earlier ones may be needed for.
+    fn rows<'a>(
+        &'a self,
+        events: &'a [(EventPlace, HistoryEvent)],
+        beginnings: &'a HashMap<EventPlace, HistoryEvent>,
+    ) -> impl Iterator<Item = Entry<'a>> {
+        let own = events.iter().filter(|(place, _)| self.merged.binary_search(place).is_err());
+        own.filter_map(|(place, HistoryEvent { at, event })| {
+            let row = self.row(*at, event)?;
+            let beginning = self.pairs.beginning_of(*place).and_then(|beginning| beginnings.get(&beginning));
+            let beginning = beginning.and_then(|HistoryEvent { at, event }| self.row(*at, event));
+            Some(match beginning {
+                Some(beginning) => row.after(beginning),
+                None => row,
+            })
+        })
+    }
+
+    /// The beginnings that are needed for the rows of these events.
+    fn beginnings(&self, events: &[(EventPlace, HistoryEvent)]) -> Vec<EventPlace> {
+        events.iter().filter_map(|(place, _)| self.pairs.beginning_of(*place)).collect()
+    }
+
+    /// The row of an event by itself, if it has one.
+    fn row<'a>(&'a self, at: Timestamp, event: &'a Event) -> Option<Entry<'a>> {
         let row = Entry { event_type: event.kind(), timestamp: micros(at), ..Entry::default() };
         Some(match event {
-            Event::OrchestratorStarted => return None,
+            Event::OrchestratorStarted { .. } => return None,
             Event::ExecutionStarted { name, input, start_at, .. } => {
-                self.function = name.as_str();
                 let scheduled_start_time = start_at.map(micros);
                 Entry { function_name: Some(name.as_str()), input: self.input(input), scheduled_start_time, ..row }
             }
-            Event::TaskScheduled { seq, name, input, attempt } => {
-                self.scheduled.insert(*seq, self.rows.len());
+            Event::TaskScheduled { name, input, attempt, .. } => {
                 let attempt = Some(*attempt).filter(|&attempt| attempt > 1);
                 Entry { name: Some(name.as_str()), input: self.input(input), attempt, ..row }
             }
-            Event::SubOrchestrationInstanceCreated { seq, name, instance, input, detached, .. } => {
-                self.scheduled.insert(*seq, self.rows.len());
+            Event::SubOrchestrationInstanceCreated { name, instance, input, detached, .. } => {
                 let detached = detached.then_some(true);
                 let instance_id = Some(instance.as_str());
                 Entry { name: Some(name.as_str()), instance_id, input: self.input(input), detached, ..row }
             }
-            Event::EntityOperationCalled { seq, entity, operation, input } => {
-                self.scheduled.insert(*seq, self.rows.len());
+            Event::EntityOperationCalled { entity, operation, input, .. } => {
                 let instance_id = Some(entity.as_str());
                 Entry { instance_id, operation: Some(operation), input: self.input(input), ..row }
             }
-            Event::EntityLockRequested { seq, entities } => {
-                self.scheduled.insert(*seq, self.rows.len());
+            Event::EntityLockRequested { entities, .. } | Event::EntityUnlockSent { entities, .. } => {
                 Entry { lock_set: Some(texts(entities)), ..row }
             }
-            Event::TaskCompleted { seq, result }
-            | Event::SubOrchestrationInstanceCompleted { seq, result }
-            | Event::EntityOperationCompleted { seq, result } => {
-                Entry { result: self.output(|| raw(result)), ..self.outcome_of(*seq, row) }
-            }
-            Event::TaskFailed { seq, failure }
-            | Event::SubOrchestrationInstanceFailed { seq, failure }
-            | Event::EntityOperationFailed { seq, failure } => failed(failure, self.outcome_of(*seq, row)),
-            Event::EntityLockGranted { seq } => self.outcome_of(*seq, row),
-            Event::EntityUnlockSent { entities, .. } => Entry { lock_set: Some(texts(entities)), ..row },
+            Event::TaskCompleted { result, .. }
+            | Event::SubOrchestrationInstanceCompleted { result, .. }
+            | Event::EntityOperationCompleted { result, .. } => Entry { result: self.output(|| raw(result)), ..row },
+            Event::TaskFailed { failure, .. }
+            | Event::SubOrchestrationInstanceFailed { failure, .. }
+            | Event::EntityOperationFailed { failure, .. } => failed(failure, row),
+            Event::EntityLockGranted { .. } => row,
             Event::EntityOperationSignaled { entity, operation, input, deliver_at, .. } => {
                 let (instance_id, scheduled_time) = (Some(entity.as_str()), deliver_at.map(micros));
                 Entry { instance_id, operation: Some(operation), input: self.input(input), scheduled_time, ..row }
@@ -141,11 +227,11 @@ impl<'a> Projection<'a> {
             Event::TimerCreated { fire_at, .. } | Event::TimerFired { fire_at, .. } => {
                 Entry { fire_at: Some(micros(*fire_at)), ..row }
             }
-            Event::EventRaised { name, data } => Entry { name: Some(name), input: Some(raw(data)), ..row },
+            Event::EventRaised { name, data } => Entry { name: Some(name), input: self.input(data), ..row },
             Event::EventSent { instance, name, data, .. } => {
-                Entry { instance_id: Some(instance.as_str()), name: Some(name), input: Some(raw(data)), ..row }
+                Entry { instance_id: Some(instance.as_str()), name: Some(name), input: self.input(data), ..row }
             }
-            Event::ExecutionTerminated { reason, .. } => Entry { input: Some(text(reason)), ..row },
+            Event::ExecutionTerminated { reason, .. } => Entry { input: self.shown.inputs.then(|| text(reason)), ..row },
             Event::ExecutionSuspended { reason }
             | Event::ExecutionResumed { reason }
             | Event::ExecutionRewound { reason, .. } => Entry { reason: Some(reason), ..row },
@@ -158,20 +244,11 @@ impl<'a> Projection<'a> {
         })
     }
 
-    /// The row of an outcome takes over what is known of its beginning.
-    fn outcome_of(&mut self, seq: Seq, row: Entry<'a>) -> Entry<'a> {
-        let beginning = self.scheduled.remove(&seq).and_then(|position| self.rows[position].take());
-        let Some(beginning) = beginning else { return row };
-        let (function_name, scheduled_time) = (beginning.name, Some(beginning.timestamp));
-        let (event_type, timestamp) = (row.event_type, row.timestamp);
-        Entry { event_type, timestamp, function_name, scheduled_time, name: None, detached: None, ..beginning }
-    }
-
-    fn completed(&self, outcome: &'a Outcome, row: Entry<'a>) -> Entry<'a> {
+    fn completed<'a>(&self, outcome: &'a Outcome, row: Entry<'a>) -> Entry<'a> {
         let (status, result, failure) = match outcome {
             Outcome::Completed(output) => (RuntimeStatus::Completed, self.output(|| raw(output)), None),
             Outcome::Failed(failure) => {
-                let message = || text(&format!("Orchestrator function '{}' failed: {}", self.function, failure.message));
+                let message = || text(&failure.clone().of_orchestrator(&self.function).message);
                 (RuntimeStatus::Failed, self.output(message), Some(FailureDetails::new(failure)))
             }
             Outcome::Terminated { reason } => (RuntimeStatus::Terminated, self.output(|| text(reason)), None),
@@ -186,6 +263,107 @@ impl<'a> Projection<'a> {
 
     fn output(&self, payload: impl FnOnce() -> Box<RawValue>) -> Option<Box<RawValue>> {
         self.shown.outputs.then(payload)
+    }
+}
+
+impl Entry<'_> {
+    /// The row of an outcome, with what is known of its beginning.
+    fn after(self, beginning: Self) -> Self {
+        Entry {
+            function_name: beginning.name,
+            scheduled_time: Some(beginning.timestamp),
+            instance_id: beginning.instance_id,
+            operation: beginning.operation,
+            lock_set: beginning.lock_set,
+            attempt: beginning.attempt,
+            input: beginning.input,
+            ..self
+        }
+    }
+}
+
+/// The status of an instance with its history, which is read while it is sent.
+pub(super) struct StatusWithHistory {
+    record: InstanceRecord,
+    /// As an object.
+    status: Bytes,
+    rows: Projection,
+    _room: Reservation,
+}
+
+/// How far a history is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Place {
+    #[default]
+    Beginning,
+    Rows {
+        list: List,
+        from: EventPlace,
+        /// Whether no row of the list is written yet.
+        is_first: bool,
+    },
+}
+
+/// Where a history stands in its status.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum List {
+    /// Durable Functions' own name for it.
+    HistoryEvents,
+    /// The same again: the name that the JavaScript client reads.
+    History,
+}
+
+impl StatusWithHistory {
+    /// `status` is an object.
+    pub async fn new(hub: &Hub, record: InstanceRecord, status: Bytes, shown: Shown) -> Result<Self, ApiError> {
+        let pairs = Pairs::of(hub, &record).await?;
+        let rows = Projection::new(shown, record.name.clone(), pairs);
+        let room = parts::room(hub, rows.size()).await?;
+        Ok(Self { record, status, rows, _room: room })
+    }
+
+    fn first(&self, list: List) -> Place {
+        Place::Rows { list, from: EventPlace::of_turn(self.record.turns.start), is_first: true }
+    }
+}
+
+impl Parts for StatusWithHistory {
+    type Place = Place;
+
+    fn part(&self, hub: &Hub, mut place: Place) -> Result<(String, Option<Place>), ApiError> {
+        let (measure, mut text) = (Measure::begin(), String::new());
+        loop {
+            let Place::Rows { list, from, mut is_first } = place else {
+                let status = std::str::from_utf8(&self.status).expect("it is JSON");
+                text.push_str(status.strip_suffix('}').expect("it is an object"));
+                text.push_str(r#","historyEvents":["#);
+                place = self.first(List::HistoryEvents);
+                continue;
+            };
+            let HistoryPage { events, next } = hub.history_page(&self.record, from)?;
+            let places = self.rows.beginnings(&events);
+            let beginnings = places.iter().copied().zip(hub.events_at(&self.record, &places)?).collect();
+            for row in self.rows.rows(&events, &beginnings) {
+                if !std::mem::take(&mut is_first) {
+                    text.push(',');
+                }
+                text.push_str(&written(&row));
+            }
+            place = match (next, list) {
+                (Some(from), list) => Place::Rows { list, from, is_first },
+                (None, List::HistoryEvents) => {
+                    text.push_str(r#"],"history":["#);
+                    self.first(List::History)
+                }
+                (None, List::History) => {
+                    text.push_str("]}");
+                    return Ok((text, None));
+                }
+            };
+            if measure.is_full(&text) {
+                return Ok((text, Some(place)));
+            }
+        }
     }
 }
 

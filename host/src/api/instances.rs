@@ -1,17 +1,19 @@
 //! Asking for instances.
 
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use dacapo_core::{InstanceRecord, Payload, RuntimeStatus};
+use dacapo_core::{InstanceId, InstanceRecord, Payload, RuntimeStatus};
 
 use super::error::ApiError;
-use super::history::{Shown, project};
-use super::json::json;
+use super::history::{Shown, StatusWithHistory};
+use super::json::{json_text, written};
 use super::links::AcceptedHeaders;
 use super::page::{PageRequest, filters, page_response};
 use super::parameter::{ERROR_ON_FAILURE, SHOW_HISTORY, SHOW_HISTORY_OUTPUT, SHOW_INPUT, WAIT};
-use super::request::{Call, blocking};
+use super::parts;
+use super::request::Call;
 use super::status::StatusBody;
 use crate::hub::{Hub, InstanceState};
 
@@ -29,35 +31,46 @@ pub(super) async fn status(call: Call) -> Result<Response, ApiError> {
         let _ = tokio::time::timeout(patience, hub.wait(&id)).await;
     }
     let location = call.url(&id)?;
-    blocking(move || {
-        let record = hub.instance(&id)?.ok_or_else(ApiError::not_found)?;
-        let state = read(&hub, record, shown.inputs)?.ok_or_else(ApiError::not_found)?;
-        let InstanceState { record, input, output } = state;
-        let events = match show_history && record.status != RuntimeStatus::Pending {
-            true => Some(hub.history(&record)?),
-            false => None,
-        };
-        let history = events.as_deref().map(|events| project(events, shown));
-        let body = StatusBody::new(&record, input.as_deref(), output.as_deref()).with_history(history.as_deref());
-        if record.status.is_terminal() {
-            return Ok(json(code_of_end(&record, error_on_failure), &body));
+    let history = show_history.then_some(shown);
+    let mut tries = 1..HISTORY_READS;
+    let (body, record) = loop {
+        match status_body(&hub, &id, shown.inputs, history).await {
+            Err(error) if error.helps_at_once() && tries.next().is_some() => {}
+            answered => break answered?,
         }
-        Ok((AcceptedHeaders { location, retry_after: RETRY_AFTER_STATUS }, json(StatusCode::ACCEPTED, &body)).into_response())
-    })
-    .await
+    };
+    if record.status.is_terminal() {
+        return Ok(json_text(code_of_end(&record, error_on_failure), body));
+    }
+    let headers = AcceptedHeaders { location, retry_after: RETRY_AFTER_STATUS };
+    Ok((headers, json_text(StatusCode::ACCEPTED, body)).into_response())
 }
 
-/// The answer about an instance that has ended.
-pub(super) fn ended_response(
-    record: &InstanceRecord,
-    input: Option<&str>,
-    output: Option<&str>,
-    error_on_failure: bool,
-) -> Response {
-    json(code_of_end(record, error_on_failure), &StatusBody::new(record, input, output))
+/// How often a history is read, if it changes meanwhile.
+const HISTORY_READS: usize = 5;
+
+/// The body that tells the status of an instance, and its history if it is to be shown.
+async fn status_body(
+    hub: &Hub,
+    id: &InstanceId,
+    show_input: bool,
+    history: Option<Shown>,
+) -> Result<(Body, InstanceRecord), ApiError> {
+    let id = id.clone();
+    let status = move |hub: &Hub| -> Result<(String, InstanceRecord), ApiError> {
+        let record = hub.instance(&id)?.ok_or_else(ApiError::not_found)?;
+        let state = read(hub, record, show_input)?.ok_or_else(ApiError::not_found)?;
+        let InstanceState { record, input, output } = state;
+        Ok((written(&StatusBody::new(&record, input.as_deref(), output.as_deref()).labelled(hub)), record))
+    };
+    let (status, record) = parts::counted(hub, status).await?;
+    let Some(shown) = history.filter(|_| record.status != RuntimeStatus::Pending) else { return Ok((status.into(), record)) };
+    let with_history = StatusWithHistory::new(hub, record.clone(), status, shown).await?;
+    Ok((parts::body(hub.clone(), with_history).await?, record))
 }
 
-fn code_of_end(record: &InstanceRecord, error_on_failure: bool) -> StatusCode {
+/// How an instance that has ended is answered.
+pub(super) fn code_of_end(record: &InstanceRecord, error_on_failure: bool) -> StatusCode {
     match record.status == RuntimeStatus::Failed && error_on_failure {
         true => StatusCode::INTERNAL_SERVER_ERROR,
         false => StatusCode::OK,
@@ -67,17 +80,17 @@ fn code_of_end(record: &InstanceRecord, error_on_failure: bool) -> StatusCode {
 /// `GET instances`
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let hub = call.hub()?;
-    let request = PageRequest::new(&call, filters(&call)?)?;
+    let selection = filters(&call)?;
+    let request = PageRequest::new(&call, selection.query.clone())?;
     let show_input = call.get(&SHOW_INPUT)?;
-    blocking(move || {
-        let page = request.read(&hub, |_| true)?;
-        let states = page.records.into_iter().filter_map(|record| read(&hub, record, show_input).transpose());
-        let states: Vec<InstanceState> = states.collect::<Result<_, _>>()?;
-        let bodies: Vec<_> =
-            states.iter().map(|state| StatusBody::new(&state.record, state.input.as_deref(), state.output.as_deref())).collect();
-        Ok(page_response(&bodies, page.next))
-    })
-    .await
+    let found = request.read(&hub, move |record| selection.wants(record)).await?;
+    let write = move |hub: &Hub, record: &InstanceRecord| -> Result<Option<String>, ApiError> {
+        let state = read(hub, record.clone(), show_input)?;
+        Ok(state.map(|InstanceState { record, input, output }| {
+            written(&StatusBody::new(&record, input.as_deref(), output.as_deref()).labelled(hub))
+        }))
+    };
+    page_response(hub, found, write).await
 }
 
 /// What is shown of an instance: the input if it is to be, and the output. The input of an entity is its state, in the shape
@@ -88,8 +101,7 @@ fn read(hub: &Hub, record: InstanceRecord, show_input: bool) -> Result<Option<In
         let input = state.map(|state| scheduler_state(state.as_deref()));
         return Ok(Some(InstanceState { record, input, output: None }));
     }
-    let state = hub.state_of(record)?;
-    Ok(state.map(|state| InstanceState { input: state.input.filter(|_| show_input), ..state }))
+    Ok(hub.state_of(record, show_input)?)
 }
 
 fn scheduler_state(state: Option<&str>) -> Payload {

@@ -11,7 +11,7 @@ use dacapo_store::control::KeyRecord;
 use super::error::ApiError;
 use super::json::{self, micros};
 use super::parameter::{HUB_NAME, KEY_NAME};
-use super::request::{Call, blocking};
+use super::request::Call;
 use crate::access::{self, KEY_NAME_RULE, Role, Scope, is_key_name};
 
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ struct KeyBody {
 /// `GET admin/keys`, `GET admin/hubs/{hubName}/keys`
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let (scope, control) = (scope(&call)?, call.api.access.control().clone());
-    blocking(move || {
+    call.control(move || {
         let keys = control.keys(&scope)?.into_iter();
         let bodies: Vec<KeyBody> = keys.map(|(record, used)| shown(record, used)).collect();
         Ok(json::json(StatusCode::OK, &bodies))
@@ -54,7 +54,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         return Err(ApiError::member("name", KEY_NAME_RULE));
     }
     let (control, actor) = (call.api.access.control().clone(), call.caller.actor());
-    blocking(move || {
+    call.control(move || {
         let key = access::create_key(&control, scope.clone(), &name, role, &actor)?;
         let record = KeyRecord { name, scope, role, created_at: access::now() };
         let body = KeyBody { key: Some(key.as_str().to_owned()), ..shown(record, None) };
@@ -68,7 +68,7 @@ pub(super) async fn revoke(call: Call) -> Result<Response, ApiError> {
     let (scope, name) = (scope(&call)?, call.get(&KEY_NAME)?.0);
     let entry = call.entry(scope.clone(), "key.revoke", json!({ "key": name }));
     let access = call.api.access.clone();
-    blocking(move || {
+    call.control(move || {
         access.revoke_key(&scope, &name, &entry)?;
         Ok(StatusCode::NO_CONTENT.into_response())
     })

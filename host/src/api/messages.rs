@@ -4,41 +4,42 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use dacapo_core::InstanceId;
+use serde_json::json;
 
 use super::error::ApiError;
+use super::json;
+use super::page::filters_to_act_on;
 use super::parameter::{EVENT_NAME, INSTANCE_ID, REASON, RECURSIVE};
-use super::request::{Call, blocking};
-use crate::hub::{Hub, HubError};
+use super::request::Call;
+use crate::hub::{BulkAction, BulkOutcome, HubError};
 
 /// `POST instances/{instanceId}/raiseEvent/{eventName}`
 pub(super) async fn raise_event(call: Call) -> Result<Response, ApiError> {
     let (hub, id, name) = (call.hub()?, call.instance_id()?, call.get(&EVENT_NAME)?);
-    require_living(&hub, &id).await?;
-    match call.claims_json() {
-        Some(true) => {}
-        // Nothing, of no type, is taken for null.
-        None if call.body.is_empty() => {}
-        Some(false) | None => return Err(ApiError::not_json_content()),
+    let raise = async {
+        match call.claims_json() {
+            Some(true) => {}
+            // Nothing, of no type, is taken for null.
+            None if call.body.is_empty() => {}
+            Some(false) | None => return Err(ApiError::not_json_content()),
+        }
+        Ok(hub.raise_event(&id, &name.0, call.payload()?).await?)
+    };
+    if let Err(error) = raise.await {
+        // A missing or finished instance is what a client is told of first, whatever else is wrong with its body.
+        hub.require_alive(&id).await?;
+        return Err(error);
     }
-    hub.raise_event(&id, &name.0, call.payload()?).await?;
     Ok(accepted())
-}
-
-/// A missing or finished instance is what a client is told of first, whatever else is wrong with its body.
-async fn require_living(hub: &Hub, id: &InstanceId) -> Result<(), ApiError> {
-    let (hub, id) = (hub.clone(), id.clone());
-    blocking(move || match hub.instance(&id)? {
-        None => Err(ApiError::not_found()),
-        Some(record) if record.status.is_terminal() => Err(HubError::Ended { id, status: record.status }.into()),
-        Some(_) => Ok(()),
-    })
-    .await
 }
 
 /// `POST instances/{instanceId}/terminate`
 pub(super) async fn terminate(call: Call) -> Result<Response, ApiError> {
+    let (hub, id, reason) = (call.hub()?, call.instance_id()?, reason(&call)?);
     let recurse = call.get(&RECURSIVE)?;
-    call.hub()?.terminate(&call.instance_id()?, &reason(&call)?, recurse).await?;
+    let details = json!({ "instance": id.as_str(), "reason": reason, "recursive": recurse });
+    let terminating = async move { hub.terminate(&id, &reason, recurse).await };
+    call.audited("instance.terminate")?.finish(details, terminating).await?;
     Ok(accepted())
 }
 
@@ -52,6 +53,41 @@ pub(super) async fn suspend(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn resume(call: Call) -> Result<Response, ApiError> {
     call.hub()?.resume(&call.instance_id()?, &reason(&call)?).await?;
     Ok(accepted())
+}
+
+/// `POST instances/suspend`
+pub(super) async fn suspend_all(call: Call) -> Result<Response, ApiError> {
+    act_on_all(call, BulkAction::Suspend, "instances.suspend").await
+}
+
+/// `POST instances/resume`
+pub(super) async fn resume_all(call: Call) -> Result<Response, ApiError> {
+    act_on_all(call, BulkAction::Resume, "instances.resume").await
+}
+
+/// `POST instances/terminate`
+pub(super) async fn terminate_all(call: Call) -> Result<Response, ApiError> {
+    let recurse = call.get(&RECURSIVE)?;
+    act_on_all(call, BulkAction::Terminate { recurse }, "instances.terminate").await
+}
+
+/// `POST instances/rewind`
+pub(super) async fn rewind_all(call: Call) -> Result<Response, ApiError> {
+    act_on_all(call, BulkAction::Rewind, "instances.rewind").await
+}
+
+async fn act_on_all(call: Call, act: BulkAction, action: &'static str) -> Result<Response, ApiError> {
+    let (hub, reason) = (call.hub()?, reason(&call)?);
+    let (selection, mut asked) = filters_to_act_on(&call)?;
+    // A filter that is forgotten must not mean everything.
+    if asked.is_empty() {
+        return Err(ApiError::argument("which instances? Name a filter; createdTimeFrom=0001-01-01T00:00:00Z means all"));
+    }
+    asked.insert("reason".into(), reason.as_str().into());
+    call.audited(action)?.begun(asked.into()).await?;
+    let BulkOutcome { done, refused, refusals } = hub.act_on_all(act, &reason, &selection).await?;
+    let refusals: Vec<_> = refusals.iter().map(|(id, why)| json!({ "instanceId": id.as_str(), "why": why })).collect();
+    Ok(json::json(StatusCode::OK, &json!({ "done": done, "refused": refused, "refusals": refusals })))
 }
 
 /// `POST instances/{instanceId}/rewind`

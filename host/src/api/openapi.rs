@@ -38,8 +38,13 @@ pub(super) fn document() -> Value {
         "info": {
             "title": "Dacapo",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Durable orchestrations and entities over HTTP. Paths and names of parameters ignore case; parameters \
-                            that are not listed are ignored.",
+            "description": "Durable orchestrations and entities over HTTP: the management API of Durable Functions, and the host's \
+                            own. Paths and names of parameters ignore case; parameters that are not listed are ignored, and one \
+                            without a value is as if it were not there. A value that a listed parameter cannot have is refused \
+                            with 400 and named. There the original goes on as if nothing had been said; but then a misspelt \
+                            status would purge everything. Moments are read as .NET reads them: \
+                            `2026-01-31T12:00:00Z`, `2026-01-31 12:00`, `1/31/2026 12:00:00 PM` (the month first), \
+                            `Sat, 31 Jan 2026 12:00:00 GMT`, a date alone; without a zone they are UTC.",
         },
         "servers": [{ "url": "/" }],
         "tags": GROUPS.iter().map(|group| tag(group)).collect::<Vec<_>>(),
@@ -179,9 +184,10 @@ fn response(answer: &Answer) -> Value {
             let description = format!("Server-sent events; the data of most is `{schema}`.");
             response["content"] = json!({ "text/event-stream": { "schema": { "type": "string", "description": description } } });
         }
-        Sends::Lines(schema) => {
-            let description = format!("Lines of JSON, each a `{schema}`.");
-            response["content"] = json!({ LINES: { "schema": { "type": "string", "description": description } } });
+        Sends::Lines(schema) => response["content"] = json!({ LINES: lines(schema) }),
+        Sends::JsonOrLines(schema, of_lines) => {
+            let whole = json!({ "schema": reference(schema) });
+            response["content"] = json!({ "application/json": whole, LINES: lines(of_lines) });
         }
     }
     if !answer.headers.is_empty() {
@@ -191,6 +197,10 @@ fn response(answer: &Answer) -> Value {
         response["headers"] = answer.headers.iter().map(header).collect::<Map<_, _>>().into();
     }
     response
+}
+
+fn lines(schema: &str) -> Value {
+    json!({ "schema": { "type": "string", "description": format!("Lines of JSON, each a `{schema}`.") } })
 }
 
 fn reference(schema: &str) -> Value {

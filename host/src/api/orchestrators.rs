@@ -8,14 +8,16 @@ use axum::response::Response;
 use dacapo_core::{InstanceId, RuntimeStatus};
 
 use super::error::ApiError;
-use super::instances::ended_response;
-use super::json::{json, raw};
+use super::instances::code_of_end;
+use super::json::{json_text, raw, written};
 use super::links::Links;
 use super::parameter::{
-    ERROR_ON_FAILURE, FUNCTION_NAME, INSTANCE_ID, POLLING_INTERVAL, Parameter, RETRY_INTERVAL, START_AT, TIMEOUT, VERSION,
-    WAIT_TIMEOUT,
+    ERROR_ON_FAILURE, FUNCTION_NAME, IF_ENDED, INSTANCE_ID, POLLING_INTERVAL, Parameter, RETRY_INTERVAL, START_AT, TIMEOUT,
+    VERSION, WAIT_TIMEOUT,
 };
-use super::request::{Call, blocking};
+use super::parts;
+use super::request::Call;
+use super::status::StatusBody;
 use crate::hub::{Hub, HubError, StartRequest};
 
 /// `POST orchestrators/{functionName}[/{instanceId}]`
@@ -23,7 +25,8 @@ pub(super) async fn start(call: Call) -> Result<Response, ApiError> {
     let hub = call.hub()?;
     let answering = Answering::new(&call, &TIMEOUT, &POLLING_INTERVAL)?;
     let start_at = call.find(&START_AT)?;
-    let id = hub.start_new(StartRequest { start_at, ..request(&call)? }).await?;
+    let ended = call.get(&IF_ENDED)?.0;
+    let id = hub.start_new_where(StartRequest { start_at, ..request(&call)? }, ended).await?;
     answering.answer(&hub, id).await
 }
 
@@ -82,14 +85,16 @@ impl Answering {
             Err(_) | Ok(Err(HubError::ShuttingDown | HubError::NotFound(_))) => return Ok(links.check_status_response(&id)),
             Ok(Err(error)) => return Err(error.into()),
         };
-        let hub = hub.clone();
-        blocking(move || {
-            let (input, output) = hub.input_and_output(&record)?;
-            Ok(match record.status {
-                RuntimeStatus::Completed => json(StatusCode::OK, &output.as_deref().map(raw)),
-                _ => ended_response(&record, input.as_deref(), output.as_deref(), error_on_failure),
-            })
-        })
-        .await
+        let answer = move |hub: &Hub| -> Result<(String, StatusCode), ApiError> {
+            let output = hub.output_of(&record)?;
+            if record.status == RuntimeStatus::Completed {
+                return Ok((written(&output.as_deref().map(raw)), StatusCode::OK));
+            }
+            let input = hub.input_of(&record)?;
+            let body = StatusBody::new(&record, input.as_deref(), output.as_deref());
+            Ok((written(&body), code_of_end(&record, error_on_failure)))
+        };
+        let (body, code) = parts::counted(hub, answer).await?;
+        Ok(json_text(code, body))
     }
 }

@@ -13,7 +13,8 @@ use dacapo_store::control::{HUB_NAME_CHARS_MAX, hub_name_trouble};
 
 use super::apps::AppName;
 use super::error::ApiError;
-use super::json::parse_time;
+use super::moment::parse_moment;
+use crate::hub::Ended;
 use crate::{access, grants};
 
 /// Where in a request a parameter stands.
@@ -91,9 +92,10 @@ impl<T: FromText> Parameter<T> {
         self
     }
 
-    /// Reads what a request says, or the default. A blank text counts as none.
+    /// Reads what a request says, or the default. A blank text counts as none, but in a path: there it names something.
     pub fn read(&self, text: Option<&str>) -> Result<Option<T>, ApiError> {
-        let text = text.filter(|text| !text.trim().is_empty()).or(self.about.default);
+        let is_said = |text: &&str| self.about.place == Place::Path || !text.trim().is_empty();
+        let text = text.filter(is_said).or(self.about.default);
         text.map(|text| T::from_text(text).map_err(|why| self.about.refusal(text, &why))).transpose()
     }
 }
@@ -116,6 +118,24 @@ impl About {
             Place::Path | Place::Query => format!("the parameter '{}'", self.name),
             Place::Header => format!("the header '{}'", self.name),
         }
+    }
+}
+
+/// What becomes of an instance that has ended and whose id is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct IfEnded(pub Ended);
+
+impl FromText for IfEnded {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "replace" => Ok(Self(Ended::Replaced)),
+            "refuse" => Ok(Self(Ended::Stays)),
+            _ => Err("should be replace or refuse".into()),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "enum": ["replace", "refuse"] })
     }
 }
 
@@ -223,6 +243,37 @@ pub(super) static LAST_OPERATION_FROM: Parameter<Timestamp> =
 pub(super) static LAST_OPERATION_TO: Parameter<Timestamp> =
     Parameter::query("lastOperationTimeTo", "2026-02-28T12:00:00Z", "The last operation was then or earlier.");
 pub(super) static LABEL: Parameter<Text<256>> = Parameter::query("label", "2.0.1", "What people call this deployment.");
+pub(super) static PROGRESS: Parameter<bool> = Parameter::query(
+    "progress",
+    "true",
+    "Whether the answer begins at once, as lines of JSON that say how far it is; the last one has what the answer would be.",
+)
+.default("false");
+pub(super) static DRY_RUN: Parameter<bool> =
+    Parameter::query("dryRun", "true", "Whether it is only said what would be removed.").default("false");
+pub(super) static WITH_INSTANCES: Parameter<bool> = Parameter::query(
+    "withInstances",
+    "true",
+    "Whether the orchestrations that run on the app are terminated, and its entities purged. Without it, the app stays while there \
+     are any.",
+)
+.default("false");
+pub(super) static OF_FUNCTION: Parameter<FunctionName> = Parameter::query(
+    "functionName",
+    "hello_sequence",
+    "Only those of this function, in any case. Not part of Durable Functions.",
+);
+pub(super) static ON_VERSION: Parameter<Text<256>> = Parameter::query(
+    "version",
+    "2.0",
+    "Only those that run on this version: a label, or the first digits, six at least, of a digest. Not part of Durable Functions.",
+);
+pub(super) static IF_ENDED: Parameter<IfEnded> = Parameter::query(
+    "ifEnded",
+    "refuse",
+    "What becomes of an instance that has ended and has the id: the new one takes its place, or is refused. Not part of Durable Functions.",
+)
+.default("replace");
 pub(super) static HUB_NAME: Parameter<HubName> = Parameter::path("hubName", "TestHubName", "The task hub, in any case.");
 pub(super) static KEY_NAME: Parameter<KeyName> = Parameter::path("keyName", "ci", "The key, in any case.");
 pub(super) static SECRET_NAME: Parameter<SecretName> = Parameter::path("secretName", "api-token", "The secret.");
@@ -245,7 +296,8 @@ pub(super) static AUDIT_BEFORE: Parameter<LineToken> = Parameter::header(
 pub(super) static WEIGHT: Parameter<Percent> = Parameter::query(
     "weight",
     "10",
-    "So many of 100 new starts get the new version; the active one stays that, and gets the rest. Without it: all.",
+    "So many of 100 new starts get the new version; the active one stays that, and those that got them so far share the rest as \
+     before. Without it: all.",
 );
 pub(super) static OF_VERSION: Parameter<Text<256>> =
     Parameter::query("version", "2.0", "A label, or the first digits, six at least, of a digest.").required();
@@ -434,7 +486,7 @@ impl FromText for Duration {
 
 impl FromText for Timestamp {
     fn from_text(text: &str) -> Result<Self, String> {
-        parse_time(text.trim()).ok_or_else(|| "should be a time such as 2026-01-31T12:00:00Z".into())
+        parse_moment(text).ok_or_else(|| "should be a time such as 2026-01-31T12:00:00Z".into())
     }
 
     fn schema() -> Value {

@@ -6,21 +6,27 @@ use serde_json::json;
 
 use super::error::ApiError;
 use super::json;
-use super::page::filters;
+use super::page::{filters, filters_to_act_on};
 use super::request::Call;
 
 /// `DELETE instances/{instanceId}`
 pub(super) async fn purge(call: Call) -> Result<Response, ApiError> {
-    Ok(purged(call.hub()?.purge(&call.instance_id()?).await?))
+    let (hub, id) = (call.hub()?, call.instance_id()?);
+    let details = json!({ "instance": id.as_str() });
+    let purging = async move { hub.purge(&id).await };
+    Ok(purged(call.audited("instance.purge")?.finish(details, purging).await?))
 }
 
 /// `DELETE instances`
 pub(super) async fn purge_all(call: Call) -> Result<Response, ApiError> {
-    let (hub, query) = (call.hub()?, filters(&call)?);
-    if query.created_from.is_none() {
+    // What is wrong is named first.
+    if filters(&call)?.query.created_from.is_none() {
         return Err(ApiError::purge_without_beginning());
     }
-    match hub.purge_all(query).await? {
+    let (hub, (selection, asked)) = (call.hub()?, filters_to_act_on(&call)?);
+    // It may be broken off, and what is gone by then is gone.
+    call.audited("instances.purge")?.begun(asked.into()).await?;
+    match hub.purge_all(selection).await? {
         0 => Err(ApiError::not_found()),
         count => Ok(purged(count)),
     }

@@ -13,13 +13,14 @@ use dacapo_core::{InstanceId, Payload};
 use dacapo_store::control::AuditEntry;
 
 use super::Api;
+use super::bodies::Held;
 use super::door;
 use super::error::ApiError;
 use super::links::Links;
-use super::parameter::{About, AnyId, CONNECTION, FromText, HUB_NAME, INSTANCE_ID, Parameter, Place};
+use super::parameter::{About, AnyId, CONNECTION, FromText, HUB_NAME, INSTANCE_ID, Parameter, Place, TASK_HUB};
 use super::route::Found;
 use crate::access::{self, Caller, Scope};
-use crate::hub::Hub;
+use crate::hub::{Hub, HubError};
 
 pub(super) struct Call {
     pub api: Arc<Api>,
@@ -31,12 +32,14 @@ pub(super) struct Call {
     pub query: Query,
     pub head: Parts,
     pub body: Vec<u8>,
+    /// Counts the body in memory.
+    pub body_room: Option<Held>,
 }
 
 impl Call {
     pub fn new(api: Arc<Api>, found: Found, head: Parts) -> Self {
         let query = Query::parse(head.uri.query().unwrap_or_default());
-        Self { api, found, caller: Caller::Nobody, hub: None, query, head, body: Vec::new() }
+        Self { api, found, caller: Caller::Nobody, hub: None, query, head, body: Vec::new(), body_room: None }
     }
 
     /// What the request says of a parameter, or its default.
@@ -63,6 +66,12 @@ impl Call {
         self.find(parameter)?.ok_or_else(|| parameter.about.missing())
     }
 
+    /// The hub that what the request takes is counted for, if it is for this one; empty: the host.
+    pub fn counts_for<'a>(&'a self, hub: Option<&'a str>) -> &'a str {
+        let default = || if self.found.declares(&TASK_HUB.about) { &self.api.default_hub } else { "" };
+        hub.or_else(|| self.caller.own_hub()).unwrap_or_else(default)
+    }
+
     /// The hub that the request is for.
     pub fn hub(&self) -> Result<Hub, ApiError> {
         debug_assert!(self.hub.is_some(), "the route {} is not one of a hub", self.found.route.pattern);
@@ -85,12 +94,12 @@ impl Call {
     pub fn links(&self) -> Result<Links, ApiError> {
         let hub = self.hub()?;
         let links = Links::new(&self.origin(), hub.name(), &self.get(&CONNECTION)?.0);
-        Ok(links.with_tokens(self.api.access.links_of(hub.name())?))
+        Ok(links.with_tokens(self.api.access.links_for(&self.caller, hub.name())?))
     }
 
     /// The address of this very request, which is about an instance. The key of the caller gives way to the token of links.
     pub fn url(&self, id: &InstanceId) -> Result<String, ApiError> {
-        let Some(tokens) = self.api.access.links_of(self.hub()?.name())? else {
+        let Some(tokens) = self.api.access.links_for(&self.caller, self.hub()?.name())? else {
             let path = self.head.uri.path_and_query().map_or("/", |path| path.as_str());
             return Ok(format!("{}{path}", self.origin()));
         };
@@ -119,12 +128,30 @@ impl Call {
         Ok(self.get(&HUB_NAME)?.0)
     }
 
+    /// Works on the control file, which may have to wait for the disk. Those whom callers belong to take turns.
+    pub async fn control<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.api.control.run(self.caller.own_hub().unwrap_or_default(), work).await
+    }
+
     /// A line of the audit log for what the caller does now.
     pub fn entry(&self, scope: Scope, action: &str, details: Value) -> AuditEntry {
         access::entry(&self.caller, scope, action, details)
     }
 
+    /// What is to be told of it once something is done to the hub of the request.
+    pub fn audited(&self, action: &'static str) -> Result<AuditedAction, ApiError> {
+        let scope = Scope::Hub(self.hub()?.name().to_owned());
+        Ok(AuditedAction { api: self.api.clone(), caller: self.caller.clone(), scope, action })
+    }
+
     fn origin(&self) -> String {
+        // Links are handed on, also to those who must not come by the address that asks for no key.
+        if let Caller::Rpc(_) = self.caller {
+            return self.api.public_url.clone();
+        }
         let forwarded = if self.api.use_forwarded_host { forwarded_origin(&self.head) } else { None };
         forwarded.unwrap_or_else(|| origin(self.api.scheme, &self.head, &self.api.authority))
     }
@@ -150,6 +177,50 @@ impl Call {
     }
 }
 
+/// Something that the audit log is told of, by whom, and to which hub.
+#[derive(Clone)]
+pub(super) struct AuditedAction {
+    api: Arc<Api>,
+    caller: Caller,
+    scope: Scope,
+    action: &'static str,
+}
+
+impl AuditedAction {
+    fn entry(&self, details: Value) -> AuditEntry {
+        access::entry(&self.caller, self.scope.clone(), self.action, details)
+    }
+
+    /// It is done. Blocks on the disk.
+    pub fn done(&self, details: Value) {
+        self.api.access.note_done(&self.entry(details));
+    }
+
+    /// The same, for what goes on while the request is answered.
+    pub async fn begun(&self, details: Value) -> Result<(), ApiError> {
+        let audit = self.clone();
+        let telling = move || {
+            audit.done(details);
+            Ok(())
+        };
+        self.api.control.run(self.caller.own_hub().unwrap_or_default(), telling).await
+    }
+
+    /// Does it to an instance, to the end, also when the client leaves meanwhile; and tells of it.
+    pub async fn finish<T: Send + 'static>(
+        self,
+        details: Value,
+        act: impl Future<Output = Result<T, HubError>> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let acting = tokio::spawn(async move {
+            let done = act.await?;
+            self.api.access.note_soon(self.entry(details)).await;
+            Ok(done)
+        });
+        acting.await.unwrap_or(Err(HubError::ShuttingDown))
+    }
+}
+
 /// Scheme and authority under which the client reaches the host.
 fn origin(scheme: &str, head: &Parts, own_authority: &str) -> String {
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
@@ -172,14 +243,6 @@ fn only<'a>(about: &About, mut values: impl Iterator<Item = &'a str>) -> Result<
         Some(_) => Err(about.given_twice()),
         None => Ok(value),
     }
-}
-
-/// Reads from the store, which may have to go to the disk: not on a thread that serves other requests too.
-pub(super) async fn blocking<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    let joined = tokio::task::spawn_blocking(read).await;
-    joined.unwrap_or_else(|_| Err(ApiError::internal("reading the store failed; the log of the host says more")))
 }
 
 /// The parameters of a query. Names ignore case; parameters that no one asks for are ignored.

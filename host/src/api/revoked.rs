@@ -1,4 +1,5 @@
-//! An answer without an end of its own ends when the key that it was asked for with is revoked.
+//! An answer without an end of its own ends when the key that it was asked for with is revoked. Each is under way until all of
+//! it was taken.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,20 +8,24 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 
+use super::under_way::Place;
+
 /// Resolves when the key of a caller is revoked.
 pub(super) type Revoked = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The same answer, broken off then if it is a stream.
-pub(super) fn ends_when(revoked: Revoked, response: Response) -> Response {
-    response.map(|body| match body.size_hint().exact() {
-        Some(_) => body,
-        None => Body::new(Ending { body, revoked }),
+pub(super) fn ends_when(revoked: Revoked, response: Response, place: Option<Place>) -> Response {
+    response.map(|body| {
+        let revoked = if body.size_hint().exact().is_some() { None } else { Some(revoked) };
+        Body::new(Ending { body, revoked, _place: place })
     })
 }
 
 struct Ending {
     body: Body,
-    revoked: Revoked,
+    /// None: the answer was whole from the beginning.
+    revoked: Option<Revoked>,
+    _place: Option<Place>,
 }
 
 impl hyper::body::Body for Ending {
@@ -28,7 +33,9 @@ impl hyper::body::Body for Ending {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.revoked.as_mut().poll(cx).is_ready() {
+        if let Some(revoked) = &mut self.revoked
+            && revoked.as_mut().poll(cx).is_ready()
+        {
             // An error, so that nobody takes what has come for the whole.
             return Poll::Ready(Some(Err(axum::Error::new("the key was revoked"))));
         }

@@ -69,6 +69,8 @@ pub(super) enum Sends {
     Events(&'static str),
     /// Lines of JSON, each of the schema of this name.
     Lines(&'static str),
+    /// JSON of the first schema; or, if the request asks for that, lines of the second.
+    JsonOrLines(&'static str, &'static str),
     /// A text of this media type.
     Text(&'static str),
 }

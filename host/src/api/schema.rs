@@ -40,6 +40,58 @@ fn general() -> Value {
         "EntityList": { "type": "array", "items": reference("Entity") },
         "App": app(),
         "VersionList": version_list(),
+        "BulkOutcome": {
+            "type": "object",
+            "required": ["done", "refused", "refusals"],
+            "properties": {
+                "done": { "type": "integer" },
+                "refused": { "type": "integer" },
+                "refusals": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["instanceId", "why"],
+                        "properties": { "instanceId": { "type": "string" }, "why": { "type": "string" } },
+                        "additionalProperties": false,
+                    },
+                    "description": "The first of those who refused it.",
+                },
+            },
+            "additionalProperties": false,
+        },
+        "Undeployed": {
+            "type": "object",
+            "required": ["removed", "terminated", "entitiesPurged"],
+            "properties": {
+                "removed": { "type": "array", "items": { "type": "string" }, "description": "The versions." },
+                "terminated": { "type": "integer", "description": "Orchestrations that ran on one of them." },
+                "entitiesPurged": { "type": "integer" },
+            },
+            "additionalProperties": false,
+        },
+        "DeploymentNews": {
+            "type": "object",
+            "required": ["kind"],
+            "properties": {
+                "kind": { "type": "string", "enum": ["waiting", "compiling", "deployed", "refused"] },
+                "seconds": { "type": "integer", "description": "Since the request came." },
+                "app": reference("App"),
+                "status": { "type": "integer", "description": "What the answer would have been." },
+                "message": { "type": "string" },
+            },
+            "additionalProperties": false,
+        },
+        "RolledBack": {
+            "type": "object",
+            "required": ["app", "from", "active", "newStarts"],
+            "properties": {
+                "app": { "type": "string" },
+                "from": named_version(),
+                "active": named_version(),
+                "newStarts": new_starts(),
+            },
+            "additionalProperties": false,
+        },
         "Pruned": {
             "type": "object",
             "required": ["removed", "unreferenced"],
@@ -56,9 +108,23 @@ fn general() -> Value {
         "ExportLine": { "type": "object", "required": ["kind"], "properties": { "kind": { "type": "string" } } },
         "Imported": {
             "type": "object",
-            "required": ["instances", "versions"],
+            "required": ["instances", "versions", "waiting"],
             "properties": {
                 "instances": { "type": "array", "items": { "type": "string" } },
+                "waiting": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["instanceId", "on"],
+                        "properties": {
+                            "instanceId": { "type": "string" },
+                            "on": { "type": "array", "items": { "type": "string" } },
+                        },
+                        "additionalProperties": false,
+                    },
+                    "description": "Instances that wait for sub-orchestrations or entities that are not in the task hub, or have \
+                                    ended there, and so do not report to them.",
+                },
                 "versions": {
                     "type": "array",
                     "items": { "type": "string" },
@@ -71,7 +137,10 @@ fn general() -> Value {
         "GateNews": gate_news(),
         "AppList": { "type": "array", "items": reference("App") },
         "Receipt": receipt(),
-        "Health": { "type": "object", "required": ["status"], "properties": { "status": { "type": "string", "const": "ok" } } },
+        "Health": { "type": "object", "required": ["status"], "properties": {
+            "status": { "type": "string", "enum": ["ok", "unwell"] },
+            "why": { "type": "string", "description": "What the host does not do, if it is not well." }
+        } },
     })
 }
 
@@ -140,6 +209,8 @@ fn instance_status() -> Value {
             "historyEvents": history,
             "history": history,
             "halted": { "type": "string", "description": "Why the host does not go on with the instance. Not part of Durable Functions." },
+            "version": { "type": "string", "description": "The digest of the version that it runs on. Not part of Durable Functions." },
+            "versionLabel": { "type": "string", "description": "What people call that version. Not part of Durable Functions." },
         },
         "additionalProperties": false,
     })
@@ -319,7 +390,32 @@ fn app() -> Value {
                 "items": finding(),
                 "description": "What the version imports that traps in its orchestrators and entities. Only after a deployment.",
             },
+            "formerLabel": { "type": "string", "description": "What it was called before this deployment." },
+            "labelTakenFrom": { "type": "string", "description": "The version that had the label before, and has none now." },
+            "newStarts": new_starts(),
         },
+        "additionalProperties": false,
+    })
+}
+
+fn new_starts() -> Value {
+    json!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["version", "label", "percent"],
+            "properties": { "version": { "type": "string" }, "label": { "type": "string" }, "percent": { "type": "number" } },
+            "additionalProperties": false,
+        },
+        "description": "Which versions get new starts now, and how many of 100. Only after a change.",
+    })
+}
+
+fn named_version() -> Value {
+    json!({
+        "type": "object",
+        "required": ["version", "label"],
+        "properties": { "version": { "type": "string" }, "label": { "type": "string" } },
         "additionalProperties": false,
     })
 }

@@ -9,13 +9,13 @@ use super::administration::record;
 use super::error::ApiError;
 use super::json;
 use super::parameter::SECRET_NAME;
-use super::request::{Call, blocking};
+use super::request::Call;
 use crate::access::Scope;
 
 /// `GET admin/hubs/{hubName}/secrets`: their names.
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let (hub, control) = (record(&call)?.name, call.api.access.control().clone());
-    blocking(move || Ok(json::json(StatusCode::OK, &control.secret_names(&hub)?))).await
+    call.control(move || Ok(json::json(StatusCode::OK, &control.secret_names(&hub)?))).await
 }
 
 /// `PUT admin/hubs/{hubName}/secrets/{secretName}`, the body the secret.
@@ -29,7 +29,7 @@ pub(super) async fn set(mut call: Call) -> Result<Response, ApiError> {
     let secret = Zeroizing::new(text.to_owned());
     let entry = call.entry(Scope::Hub(hub.clone()), "secret.set", json!({ "secret": name }));
     let (secrets, of) = (call.api.secrets.clone(), hub.clone());
-    blocking(move || Ok(secrets.set(&of, &name, &secret, &entry)?)).await?;
+    call.control(move || Ok(secrets.set(&of, &name, &secret, &entry)?)).await?;
     call.api.hubs.refresh(&hub).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -39,7 +39,7 @@ pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let (hub, name) = (record(&call)?.name, call.get(&SECRET_NAME)?.0);
     let entry = call.entry(Scope::Hub(hub.clone()), "secret.delete", json!({ "secret": name }));
     let (control, of) = (call.api.access.control().clone(), hub.clone());
-    blocking(move || Ok(control.delete_secret(&of, &name, &entry)?)).await?;
+    call.control(move || Ok(control.delete_secret(&of, &name, &entry)?)).await?;
     call.api.hubs.refresh(&hub).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use dacapo_core::InstanceRecord;
+use dacapo_core::{InstanceRecord, VersionId};
 
-use super::history::Entry;
 use super::json::{raw, seconds};
+use crate::hub::Hub;
+
 /// The members and their order are those of the original; `input`, `customStatus` and `output` are `null` when there is
 /// none, and never missing: the JavaScript client fails without them.
 #[derive(Debug, Serialize)]
@@ -20,15 +21,14 @@ pub(super) struct StatusBody<'a> {
     output: Option<Box<RawValue>>,
     created_time: String,
     last_updated_time: String,
-    /// Durable Functions' own name for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    history_events: Option<&'a [Entry<'a>]>,
-    /// The same again: the name that the JavaScript client reads.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    history: Option<&'a [Entry<'a>]>,
     /// Why the host does not go on with the instance, which is `Suspended` then. Dacapo's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     halted: Option<&'a str>,
+    /// The digest of the version that it runs on, and what people call that. Dacapo's own.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "digest")]
+    version: Option<VersionId>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    version_label: String,
 }
 
 impl<'a> StatusBody<'a> {
@@ -43,21 +43,27 @@ impl<'a> StatusBody<'a> {
             output: output.map(raw),
             created_time: seconds(record.created),
             last_updated_time: seconds(record.updated),
-            history_events: None,
-            history: None,
             halted: record.halted.as_deref(),
+            version: record.version,
+            version_label: String::new(),
         }
     }
 
-    pub fn with_history(self, history: Option<&'a [Entry<'a>]>) -> Self {
-        Self { history_events: history, history, ..self }
+    /// With what people call its version.
+    pub fn labelled(self, hub: &Hub) -> Self {
+        let label = self.version.map_or_else(String::new, |version| hub.label_of(version));
+        Self { version_label: label, ..self }
     }
+}
+
+fn digest<S: serde::Serializer>(version: &Option<VersionId>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&version.map_or_else(String::new, |version| version.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dacapo_core::{ExecutionId, FunctionName, InstanceId, Row, RuntimeStatus, Timestamp};
+    use dacapo_core::{EventDelivery, ExecutionId, FunctionName, InstanceId, Row, RuntimeStatus, Timestamp};
     use uuid::Uuid;
 
     fn record(status: RuntimeStatus) -> InstanceRecord {
@@ -66,6 +72,7 @@ mod tests {
             row: Row(1),
             name: FunctionName::new("Hello").unwrap(),
             execution: ExecutionId(Uuid::nil()),
+            first_execution: ExecutionId(Uuid::nil()),
             version: None,
             version_label: String::new(),
             parent: None,
@@ -76,6 +83,7 @@ mod tests {
             turns: 0..1,
             halted: None,
             usage: Default::default(),
+            event_delivery: EventDelivery::FirstAsked,
         }
     }
 
@@ -102,13 +110,19 @@ mod tests {
     }
 
     #[test]
+    fn the_version_is_shown_once_there_is_one() {
+        let record = InstanceRecord { version: Some(VersionId([0xab; 32])), ..record(RuntimeStatus::Running) };
+        let shown = serde_json::to_value(StatusBody::new(&record, None, None)).unwrap();
+        assert_eq!(shown["version"], "ab".repeat(32));
+        assert_eq!(shown.get("versionLabel"), None);
+    }
+
+    #[test]
     fn a_halted_instance_is_shown_with_its_diagnostic() {
         let halted = Some("recorded A, attempted B".into());
         let record = InstanceRecord { halted, ..record(RuntimeStatus::Suspended) };
-        let shown = serde_json::to_value(StatusBody::new(&record, None, None).with_history(Some(&[]))).unwrap();
+        let shown = serde_json::to_value(StatusBody::new(&record, None, None)).unwrap();
         assert_eq!(shown["runtimeStatus"], "Suspended");
         assert_eq!(shown["halted"], "recorded A, attempted B");
-        assert_eq!(shown["historyEvents"], serde_json::json!([]));
-        assert_eq!(shown["history"], serde_json::json!([]));
     }
 }

@@ -9,7 +9,7 @@ use dacapo_core::{InstanceRecord, Timestamp, Usage};
 
 use super::error::ApiError;
 use super::json::{json, micros};
-use super::request::{Call, blocking};
+use super::request::Call;
 use crate::hubs::HubReport;
 use crate::meters::FunctionUsage;
 use crate::metrics;
@@ -57,14 +57,14 @@ pub(super) async fn of_hub(call: Call) -> Result<Response, ApiError> {
 /// `GET metrics`
 pub(super) async fn metrics(call: Call) -> Result<Response, ApiError> {
     let reports = call.api.hubs.reports().await?;
-    let text = blocking(move || Ok(metrics::text_of(reports))).await?;
+    let text = metrics::text_of(reports, call.api.hubs.memory());
     Ok(([(CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
 }
 
 /// `GET instances/{instanceId}/receipt`
 pub(super) async fn of_instance(call: Call) -> Result<Response, ApiError> {
     let (hub, id) = (call.hub()?, call.instance_id()?);
-    blocking(move || {
+    hub.read(move |hub| {
         let record = hub.instance(&id)?.ok_or_else(ApiError::not_found)?;
         Ok(json(StatusCode::OK, &Receipt::from(&record)))
     })
@@ -73,7 +73,7 @@ pub(super) async fn of_instance(call: Call) -> Result<Response, ApiError> {
 
 impl From<HubReport> for Bill {
     fn from(report: HubReport) -> Self {
-        let HubReport { name, created_at, usage, open, storage_bytes, instances } = report;
+        let HubReport { name, created_at, usage, open, storage_bytes, memory_bytes: _, instances } = report;
         Self {
             hub: name,
             since: micros(Timestamp(created_at)),

@@ -48,6 +48,15 @@ pub struct Source {
     pub language: Language,
 }
 
+/// What became of checking types.
+#[derive(Debug)]
+pub enum TypeCheck {
+    Done(Result<(), BuildError>),
+    /// The app has types, and nobody has installed what checks them.
+    NoCompiler,
+    NoTypes,
+}
+
 /// What tool chains are told.
 struct Job<'a> {
     folder: &'a Path,
@@ -87,6 +96,23 @@ impl Source {
     /// Where the app is built to if nobody says where.
     pub fn usual_out(&self) -> PathBuf {
         self.folder.join(format!("{}.wasm", self.name()))
+    }
+
+    /// Checks the types of an app whose language has them and whose build does not look at them. What is wrong is seen on standard
+    /// error.
+    pub fn check_types(&self) -> TypeCheck {
+        match self.language {
+            Language::JavaScript => javascript::check_types(&self.folder),
+            Language::Rust
+            | Language::Python
+            | Language::Go
+            | Language::C
+            | Language::Cpp
+            | Language::Zig
+            | Language::AssemblyScript
+            | Language::Kotlin
+            | Language::Wat => TypeCheck::NoTypes,
+        }
     }
 
     /// Builds the app. What the tools say is seen on standard error.

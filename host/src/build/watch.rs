@@ -4,17 +4,28 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use sha2::{Digest as _, Sha256};
+
+use super::Language;
+
 /// What tools write beside the sources, so that it changes with each build.
 const FOLDERS_LEFT_OUT: [&str; 8] = ["__pycache__", "build", "dist", "env", "node_modules", "target", "venv", "zig-out"];
 const FILES_LEFT_OUT: [&str; 3] = ["Cargo.lock", "go.sum", "package-lock.json"];
-const MODULE: &str = "wasm";
 
-/// Notices that files below a folder have changed.
+/// What an app is described by, in any language.
+const DESCRIPTIONS: &[&str] = &["json", "wit"];
+
+/// What languages whose sources may include any file (`include_str!`, `go:embed`, `@embedFile`) mostly include.
+const INCLUDED: &[&str] = &["bin", "css", "csv", "html", "md", "proto", "sql", "tmpl", "toml", "txt", "xml", "yaml", "yml"];
+
+/// Notices that files have changed which the build of an app reads: sources and what describes it, by the ends of their names. What
+/// anybody else writes into the folder, such as a log, is none of them.
 ///
 /// It looks, again and again, rather than asking the system to be told: that works alike on every system, over a network and
 /// in a container, and an app has few files.
 pub struct Watch {
     folder: PathBuf,
+    language: Language,
     seen: Snapshot,
 }
 
@@ -22,8 +33,8 @@ pub struct Watch {
 type Snapshot = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 
 impl Watch {
-    pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), seen: snapshot(folder) }
+    pub fn new(folder: &Path, language: Language) -> Self {
+        Self { folder: folder.to_owned(), language, seen: snapshot(folder, language) }
     }
 
     /// Returns when something has changed since the last time, and has been left alone for a moment.
@@ -40,13 +51,26 @@ impl Watch {
         }
     }
 
+    /// A digest of what the files hold: a file may be written and be the same.
+    pub fn contents(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        for path in self.seen.keys() {
+            // What has gone meanwhile is noticed as a change.
+            let held = fs::read(path).unwrap_or_default();
+            digest.update(path.as_os_str().as_encoded_bytes());
+            digest.update((held.len() as u64).to_be_bytes());
+            digest.update(held);
+        }
+        digest.finalize().into()
+    }
+
     fn has_changed(&mut self) -> bool {
-        let now = snapshot(&self.folder);
+        let now = snapshot(&self.folder, self.language);
         std::mem::replace(&mut self.seen, now) != self.seen
     }
 }
 
-fn snapshot(folder: &Path) -> Snapshot {
+fn snapshot(folder: &Path, language: Language) -> Snapshot {
     let mut files = Snapshot::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -59,7 +83,7 @@ fn snapshot(folder: &Path) -> Snapshot {
             match fs::metadata(&path) {
                 _ if name.starts_with('.') => {}
                 Ok(found) if found.is_dir() && !is_link && !FOLDERS_LEFT_OUT.contains(&&*name) => folders.push(path),
-                Ok(found) if found.is_file() && is_source(&name) => drop(files.insert(path, state(&found))),
+                Ok(found) if found.is_file() && is_read(&name, language) => drop(files.insert(path, state(&found))),
                 Ok(_) | Err(_) => {}
             }
         }
@@ -67,8 +91,27 @@ fn snapshot(folder: &Path) -> Snapshot {
     files
 }
 
-fn is_source(name: &str) -> bool {
-    !FILES_LEFT_OUT.contains(&name) && Path::new(name).extension().is_none_or(|end| end != MODULE)
+/// Whether the build of an app in this language reads files that are called so.
+fn is_read(name: &str, language: Language) -> bool {
+    let Some(end) = Path::new(name).extension().and_then(|end| end.to_str()) else { return false };
+    let (sources, others) = ends(language);
+    !FILES_LEFT_OUT.contains(&name) && [sources, others, DESCRIPTIONS].iter().any(|ends| ends.contains(&end))
+}
+
+/// The ends of the names of a language's sources, and of other files that its builds read.
+fn ends(language: Language) -> (&'static [&'static str], &'static [&'static str]) {
+    match language {
+        Language::Rust => (&["rs"], INCLUDED),
+        Language::JavaScript => (&["ts", "mts", "cts", "tsx", "js", "mjs", "cjs", "jsx"], &[]),
+        Language::Python => (&["py", "pyi"], &["cfg", "ini", "toml", "txt"]),
+        Language::Go => (&["go", "mod", "s"], INCLUDED),
+        Language::C => (&["c", "h", "inc"], &[]),
+        Language::Cpp => (&["cpp", "cc", "cxx", "hpp", "hh", "hxx", "h", "c", "inc"], &[]),
+        Language::Zig => (&["zig", "zon"], INCLUDED),
+        Language::AssemblyScript => (&["ts"], &[]),
+        Language::Kotlin => (&["kt", "kts"], &["toml"]),
+        Language::Wat => (&["wat"], &[]),
+    }
 }
 
 fn state(found: &Metadata) -> (Option<SystemTime>, u64) {
@@ -88,17 +131,44 @@ mod tests {
             fs::write(path, text).unwrap();
         };
         write("src/app.ts", "1");
-        let mut watch = Watch::new(directory.path());
+        let mut watch = Watch::new(directory.path(), Language::JavaScript);
         assert!(!watch.has_changed());
+        let before = watch.contents();
         write("src/app.ts", "22");
         assert!(watch.has_changed() && !watch.has_changed());
+        assert_ne!(watch.contents(), before);
+        write("src/app.ts", "1");
+        assert!(watch.has_changed());
+        assert_eq!(watch.contents(), before, "what was written is what was there");
         write("src/more/new.ts", "");
         assert!(watch.has_changed());
         for built in ["app.wasm", "Cargo.lock", "target/x", "node_modules/a/b.js", ".dacapo/app", "src/.app.ts.swp"] {
             write(built, "built");
         }
         assert!(!watch.has_changed());
+        // `dacapo dev > dev.log` in the app's folder built for ever on what it said itself.
+        for unrelated in ["dev.log", "notes.md", "src/core", "data.csv", "src/app.ts~", "src/other.py"] {
+            write(unrelated, "of somebody else");
+        }
+        assert!(!watch.has_changed());
+        write("package.json", "{}");
+        assert!(watch.has_changed());
         fs::remove_file(directory.path().join("src/app.ts")).unwrap();
         assert!(watch.has_changed());
+    }
+
+    #[test]
+    fn each_language_has_sources_of_its_own() {
+        for (language, read, not) in [
+            (Language::Rust, ["src/lib.rs", "Cargo.toml", "src/page.html"], ["dev.log", "Cargo.lock", "a.wasm"]),
+            (Language::Python, ["function_app.py", "requirements.txt", "host.json"], ["dev.log", "a.pyc", "a.wasm"]),
+            (Language::Go, ["main.go", "go.mod", "page.tmpl"], ["dev.log", "go.sum", "a.wasm"]),
+            (Language::Cpp, ["a.cpp", "a.h", "dacapo.json"], ["dev.log", "a.o", "a.wasm"]),
+            (Language::Wat, ["a.wat", "dacapo.json", "a.manifest.json"], ["dev.log", "a", "a.wasm"]),
+        ] {
+            let name = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+            assert!(read.iter().all(|path| is_read(&name(path), language)), "{language}: {read:?}");
+            assert!(!not.iter().any(|path| is_read(&name(path), language)), "{language}: {not:?}");
+        }
     }
 }

@@ -1,5 +1,4 @@
 use clap::Args;
-use dacapo_wasm::Finding;
 use serde::Deserialize;
 
 use super::client::{Connection, Target};
@@ -19,6 +18,7 @@ pub(super) struct Apps {
 
 /// An app's version, as the host shows it.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct App {
     pub app: String,
     pub version: String,
@@ -29,8 +29,32 @@ pub(super) struct App {
     pub changed: bool,
     #[serde(default)]
     pub active: bool,
+    pub former_label: Option<String>,
+    pub label_taken_from: Option<String>,
     #[serde(default)]
-    pub report: Vec<Finding>,
+    pub new_starts: Vec<Share>,
+}
+
+/// What a version gets of the new starts.
+#[derive(Debug, Deserialize)]
+pub(super) struct Share {
+    version: String,
+    label: String,
+    percent: f64,
+}
+
+/// Who gets new starts, in a sentence.
+pub(super) fn shared_out(shares: &[Share]) -> String {
+    let share = |Share { version, label, percent }: &Share| {
+        let name = if label.is_empty() { version.get(..12).unwrap_or(version) } else { label };
+        let is_whole = (percent - percent.round()).abs() < 0.05;
+        if is_whole { format!("{percent:.0} % for {name}") } else { format!("{percent:.1} % for {name}") }
+    };
+    match shares {
+        [Share { version, label, .. }] if label.is_empty() => format!("New starts: all for {:.12}.", version),
+        [Share { label, .. }] => format!("New starts: all for {label}."),
+        shares => format!("New starts: {}.", shares.iter().map(share).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,5 +88,19 @@ impl Apps {
             }
         }
         print_table(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_who_gets_new_starts() {
+        let share = |label: &str, percent| Share { version: "ab".repeat(32), label: label.into(), percent };
+        assert_eq!(shared_out(&[share("1.0", 100.0)]), "New starts: all for 1.0.");
+        assert_eq!(shared_out(&[share("", 100.0)]), "New starts: all for abababababab.");
+        let shares = [share("1.0", 9.0), share("", 80.5), share("3.0", 10.51)];
+        assert_eq!(shared_out(&shares), "New starts: 9 % for 1.0, 80.5 % for abababababab, 10.5 % for 3.0.");
     }
 }

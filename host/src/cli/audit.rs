@@ -9,7 +9,7 @@ use super::output::{print_table, short, table};
 use super::pages::PageArguments;
 use super::times::local_time;
 
-/// Show what administrators did, and were denied, newest first.
+/// Show what was done, and denied, newest first: by administrators, to apps, and what ended or removed instances.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

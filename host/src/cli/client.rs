@@ -13,9 +13,11 @@ use ureq::SendBody;
 use ureq::http::header::AUTHORIZATION;
 use ureq::http::{HeaderValue, Request, Uri};
 use ureq::middleware::MiddlewareNext;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 use zeroize::Zeroizing;
 
+use super::certificate::{NamedCertificate, trouble_with_certificate};
 use super::error::CliError;
 use super::events::EventReader;
 
@@ -27,19 +29,22 @@ const ANSWER_BYTES_MAX: u64 = 4 << 30;
 /// A stream of events that says nothing for so long, not even that it is alive, is taken for dead.
 const STREAM_SILENCE_MAX: Duration = Duration::from_secs(60);
 
+/// Where a host listens if nobody says where.
+pub(super) const DEFAULT_SERVER: &str = "http://127.0.0.1:7071";
+
 /// Options of every command that talks to a host.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Host")]
 pub(super) struct Connection {
     /// The address of the host.
-    #[arg(long, env = "DACAPO_SERVER", value_name = "URL", default_value = "http://127.0.0.1:7071")]
+    #[arg(long, env = "DACAPO_SERVER", value_name = "URL", default_value = DEFAULT_SERVER)]
     server: String,
     /// The task hub; by default the one that the host serves.
     #[arg(long, env = "DACAPO_TASK_HUB", value_name = "NAME")]
     task_hub_name: Option<String>,
     /// Believe no other certificate of the host than this one, or one that it has signed: a file in PEM.
-    #[arg(long, env = "DACAPO_CA_CERTIFICATE", value_name = "FILE", value_parser = authority)]
-    ca_certificate: Option<Certificate<'static>>,
+    #[arg(long, env = "DACAPO_CA_CERTIFICATE", value_name = "FILE", value_parser = certificate)]
+    ca_certificate: Option<NamedCertificate>,
     /// The key; DACAPO_KEY hands it over without showing it to the other users of this machine.
     #[arg(id = "access_key", long = "key", env = "DACAPO_KEY", value_name = "KEY", hide_env_values = true)]
     key: Option<Key>,
@@ -75,11 +80,6 @@ impl Connection {
         // A proxy leads away from this machine.
         let local = ["//127.", "//localhost", "//[::1]"].iter().any(|host| server.contains(host));
         let config = if local { config.proxy(None) } else { config };
-        let config = match &self.ca_certificate {
-            Some(authority) => config
-                .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(std::slice::from_ref(authority))).build()),
-            None => config,
-        };
         let key = self.key.clone().filter(|key| !key.0.is_empty());
         // A bearer token is not sent on to where a redirect leads.
         let authorize = move |mut request: Request<SendBody>, next: MiddlewareNext| {
@@ -91,14 +91,20 @@ impl Connection {
             }
             next.handle(request)
         };
-        let agent = config.middleware(authorize).build().into();
+        let config = config.middleware(authorize).build();
+        let agent = match &self.ca_certificate {
+            Some(named) => {
+                let connector = ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(named.clone());
+                ureq::Agent::with_parts(config, connector, DefaultResolver::default())
+            }
+            None => config.into(),
+        };
         Client { agent, server, task_hub: self.task_hub_name.clone() }
     }
 }
 
-fn authority(path: &str) -> Result<Certificate<'static>, String> {
-    let pem = std::fs::read(path).map_err(|why| why.to_string())?;
-    Certificate::from_pem(&pem).map_err(|why| format!("it is no certificate in PEM: {why}"))
+fn certificate(path: &str) -> Result<NamedCertificate, String> {
+    NamedCertificate::read(path).map_err(|why| format!("{why:#}"))
 }
 
 #[derive(Clone)]
@@ -153,12 +159,17 @@ impl Target {
         }
     }
 
-    pub fn url(&self, server: &str, task_hub: Option<&str>) -> String {
+    /// The whole address. A segment that is empty is an id or a name that is none, such as that of a variable of the shell that
+    /// is not set: the path would be that of something else.
+    pub fn url(&self, server: &str, task_hub: Option<&str>) -> Result<String, CliError> {
+        if self.path.contains("//") || self.path.ends_with('/') {
+            return Err(CliError::Usage("an id or a name is empty: there is nothing that has none".into()));
+        }
         let hub = task_hub.map(|hub| ("taskHub", hub));
         let query = self.query.iter().map(|(name, value)| (*name, value.as_str())).chain(hub);
         let query: Vec<_> = query.map(|(name, value)| format!("{name}={}", escape(value))).collect();
         let mark = if query.is_empty() { "" } else { "?" };
-        format!("{server}{}{mark}{}", self.path, query.join("&"))
+        Ok(format!("{server}{}{mark}{}", self.path, query.join("&")))
     }
 }
 
@@ -185,12 +196,16 @@ impl Client {
         (is_loopback && is_plain).then(|| format!("{}:{}", uri.host().unwrap_or(host), uri.port_u16().unwrap_or(80)))
     }
 
+    fn url(&self, target: &Target) -> Result<String, CliError> {
+        target.url(&self.server, self.task_hub.as_deref())
+    }
+
     pub fn get(&self, target: &Target) -> Result<Answer, CliError> {
         self.get_page(target, None)
     }
 
     pub fn get_page(&self, target: &Target, continuation: Option<&str>) -> Result<Answer, CliError> {
-        let request = self.agent.get(target.url(&self.server, self.task_hub.as_deref()));
+        let request = self.agent.get(self.url(target)?);
         let request = match continuation {
             Some(token) => request.header("x-ms-continuation-token", token),
             None => request,
@@ -199,12 +214,12 @@ impl Client {
     }
 
     pub fn delete(&self, target: &Target) -> Result<Answer, CliError> {
-        self.answer(self.agent.delete(target.url(&self.server, self.task_hub.as_deref())).call())
+        self.answer(self.agent.delete(self.url(target)?).call())
     }
 
     /// A stream of server-sent events, or the answer that refuses it.
     pub fn events(&self, target: &Target) -> Result<Result<EventReader, Answer>, CliError> {
-        let request = self.agent.get(target.url(&self.server, self.task_hub.as_deref()));
+        let request = self.agent.get(self.url(target)?);
         let request = request.header("accept", "text/event-stream").config().timeout_per_read(Some(STREAM_SILENCE_MAX)).build();
         let response = self.response(request.call())?;
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -222,12 +237,12 @@ impl Client {
         content_type: &str,
         body: &[u8],
     ) -> Result<Result<Box<dyn BufRead>, Answer>, CliError> {
-        let request = self.agent.post(target.url(&self.server, self.task_hub.as_deref()));
+        let request = self.agent.post(self.url(target)?);
         self.lines(request.header("content-type", content_type).send(body))
     }
 
     pub fn get_lines(&self, target: &Target) -> Result<Result<Box<dyn BufRead>, Answer>, CliError> {
-        self.lines(self.agent.get(target.url(&self.server, self.task_hub.as_deref())).call())
+        self.lines(self.agent.get(self.url(target)?).call())
     }
 
     fn lines(&self, response: Response) -> Result<Result<Box<dyn BufRead>, Answer>, CliError> {
@@ -240,7 +255,7 @@ impl Client {
     }
 
     pub fn post(&self, target: &Target) -> Result<Answer, CliError> {
-        self.answer(self.agent.post(target.url(&self.server, self.task_hub.as_deref())).send_empty())
+        self.answer(self.agent.post(self.url(target)?).send_empty())
     }
 
     pub fn post_json(&self, target: &Target, json: &str) -> Result<Answer, CliError> {
@@ -248,17 +263,17 @@ impl Client {
     }
 
     pub fn patch_json(&self, target: &Target, json: &str) -> Result<Answer, CliError> {
-        let request = self.agent.patch(target.url(&self.server, self.task_hub.as_deref()));
+        let request = self.agent.patch(self.url(target)?);
         self.answer(request.header("content-type", "application/json").send(json))
     }
 
     pub fn put_text(&self, target: &Target, text: &str) -> Result<Answer, CliError> {
-        let request = self.agent.put(target.url(&self.server, self.task_hub.as_deref()));
+        let request = self.agent.put(self.url(target)?);
         self.answer(request.header("content-type", "text/plain; charset=utf-8").send(text))
     }
 
     pub fn post_body(&self, target: &Target, content_type: &str, body: &[u8]) -> Result<Answer, CliError> {
-        let request = self.agent.post(target.url(&self.server, self.task_hub.as_deref()));
+        let request = self.agent.post(self.url(target)?);
         self.answer(request.header("content-type", content_type).send(body))
     }
 
@@ -290,11 +305,19 @@ impl Client {
     }
 
     fn unreachable(&self, why: &ureq::Error) -> CliError {
-        CliError::Unreachable { server: self.server.clone(), why: why.to_string() }
+        CliError::Unreachable {
+            server: self.server.clone(),
+            why: trouble_with_certificate(why).unwrap_or_else(|| why.to_string()),
+        }
     }
 }
 
 impl Answer {
+    /// What refuses something after the answer has begun.
+    pub fn refusal(status: u16, message: &str) -> Self {
+        Self { status, text: serde_json::json!({ "Message": message }).to_string(), continuation: None }
+    }
+
     /// The answer if it is one of success; otherwise what it refuses. `missing` is what a bare 404 means.
     pub fn success(self, missing: impl FnOnce() -> String) -> Result<Self, CliError> {
         match self.status {
@@ -363,14 +386,29 @@ mod tests {
     fn targets_are_encoded() {
         let target = Target::instance("a/b ä", ["terminate"]).with("reason", "no & more").with_some("top", None::<u32>);
         assert_eq!(
-            target.url("http://h", Some("My Hub")),
+            target.url("http://h", Some("My Hub")).unwrap(),
             "http://h/runtime/webhooks/durabletask/instances/a%2Fb%20%C3%A4/terminate?reason=no%20%26%20more&taskHub=My%20Hub"
         );
         assert_eq!(
-            Target::entity("counter", "").url("", None),
+            Target::entity("counter", "").url("", None).unwrap(),
             "/runtime/webhooks/durabletask/entities/counter/$".replace('$', "%24")
         );
-        assert_eq!(Target::host(["admin", "apps"]).url("http://h", None), "http://h/admin/apps");
+        assert_eq!(Target::host(["admin", "apps"]).url("http://h", None).unwrap(), "http://h/admin/apps");
+    }
+
+    /// `dacapo terminate "$ID"`, and no ID is set.
+    #[test]
+    fn an_empty_id_or_name_is_refused() {
+        for target in [
+            Target::instance("", []),
+            Target::instance("", ["terminate"]),
+            Target::instance("i", ["raiseEvent", ""]),
+            Target::management(["orchestrators", "f", ""]),
+            Target::entity("", "key"),
+            Target::host(["admin", "apps", ""]),
+        ] {
+            assert!(matches!(target.url("http://h", None), Err(CliError::Usage(why)) if why.contains("empty")));
+        }
     }
 
     #[test]

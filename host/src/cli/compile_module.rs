@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use dacapo_wasm::ModuleError;
+use dacapo_wasm::CompilerAnswer;
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 
 use super::error::CliError;
@@ -32,14 +32,15 @@ impl CompileModule {
         print(answer)
     }
 
-    fn compile(&self) -> anyhow::Result<Result<(), ModuleError>> {
+    fn compile(&self) -> anyhow::Result<CompilerAnswer> {
         self.limit().context("setting its own limits")?;
         let mut module = Vec::new();
         io::stdin().lock().read_to_end(&mut module).context("reading the module")?;
-        match dacapo_wasm::compile_module(&module) {
-            Ok(code) => self.write(&code).context("writing the compiled code").map(Ok),
-            Err(refused) => Ok(Err(refused)),
-        }
+        Ok(match dacapo_wasm::compile_module(&module).map(|code| self.write(&code)) {
+            Ok(Ok(())) => CompilerAnswer::Compiled,
+            Ok(Err(why)) => CompilerAnswer::NotWritten { os_error: why.raw_os_error() },
+            Err(refused) => CompilerAnswer::Refused(refused),
+        })
     }
 
     /// Before anything of the module is read.
@@ -54,7 +55,7 @@ impl CompileModule {
         // Nobody waits for it once the host is gone.
         #[cfg(target_os = "linux")]
         set_parent_process_death_signal(Some(Signal::KILL))?;
-        nice(LOWEST_PRIORITY)?;
+        nice(NICENESS)?;
         Ok(())
     }
 
@@ -63,4 +64,6 @@ impl CompileModule {
     }
 }
 
-const LOWEST_PRIORITY: i32 = 19;
+/// What answers clients goes first, but not alone: whoever deploys to a busy host has a quarter of a processor, and not what
+/// nobody else wants.
+const NICENESS: i32 = 5;

@@ -1,10 +1,11 @@
-//! Asking before something is gone for good.
+//! Asking before something cannot be taken back.
 
 use std::io::{IsTerminal as _, Write as _};
 
 use clap::Args;
 
 use super::error::CliError;
+use crate::printable::printable;
 
 #[derive(Debug, Args)]
 pub(super) struct Confirmation {
@@ -20,11 +21,11 @@ impl Confirmation {
             return Ok(());
         }
         let mut stderr = std::io::stderr();
-        write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush())?;
+        write!(stderr, "{} [y/N] ", printable(question)).and_then(|()| stderr.flush())?;
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer);
         read.map_err(|why| CliError::Failed(format!("reading standard input failed: {why}; --yes asks nothing")))?;
-        if is_yes(&answer) { Ok(()) } else { Err(CliError::Failed("nothing was deleted".into())) }
+        if is_yes(&answer) { Ok(()) } else { Err(CliError::Failed("nothing was done".into())) }
     }
 }
 

@@ -11,7 +11,7 @@ use super::error::CliError;
 use super::output::print;
 use super::serve::HubArguments;
 use crate::access::{Scope, entry_offline};
-use crate::serve::control_path;
+use crate::directory::control_path;
 
 /// Delete a task hub with all its instances, keys and secrets. Needs no host, and none may be running on the data directory:
 /// `dacapo hub delete` is for that.

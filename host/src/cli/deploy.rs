@@ -1,13 +1,16 @@
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dacapo_wasm::{Finding, Manifest};
+use dacapo_wasm::Manifest;
+use serde::Deserialize;
+use serde_json::Value;
 
-use super::apps::App;
+use super::apps::{App, shared_out};
 use super::check::app_of;
 use super::client::{Answer, Client, Connection, Target};
 use super::error::CliError;
-use super::output::{note, print, print_table, shell_word, table};
+use super::output::{note, print, print_table, short, table};
 use super::{gate, versions};
 
 /// Deploy an app: a WebAssembly component, or a core module that follows the contract.
@@ -27,7 +30,8 @@ pub(super) struct Deploy {
     /// The name of the app [default: that of its manifest, or the name of the file without its extension].
     #[arg(long, alias = "name", value_name = "NAME")]
     app: Option<String>,
-    /// What people call this version [default: the version of its manifest].
+    /// What people call this version [default: the version of its manifest]. A label names one version: that of the last file that
+    /// was deployed under it.
     #[arg(long)]
     label: Option<String>,
     /// Its manifest, if the file has none: name, version and the grants asked for, as JSON [default: APP.manifest.json beside
@@ -37,7 +41,8 @@ pub(super) struct Deploy {
     /// Replay the histories of running instances against it first; deploy nothing if one of them would diverge.
     #[arg(long)]
     check: bool,
-    /// Give it so many of 100 new starts, and leave the rest to the active version; 0: none yet.
+    /// Give it so many of 100 new starts; 0: none yet. Those that got them so far share the rest as before, and the active version
+    /// stays that.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=100))]
     weight: Option<u32>,
     #[command(flatten)]
@@ -63,36 +68,139 @@ impl Deploy {
         }
         let target =
             Target::host(["admin", "apps", name.as_str()]).with_some("label", self.label).with_some("weight", self.weight);
-        let answer = post(&client, &target, &bytes)?;
+        let answer = post(&client, target, &bytes)?;
         if self.connection.json {
-            return print(answer.text);
+            return print(answer);
         }
-        let app: App = answer.parse()?;
+        let app = parsed(answer)?;
         let news = match (app.changed, app.active) {
             (true, true) => "is the active version now",
             (true, false) => "is deployed; the active version stays that",
             (false, _) => "was the active version already",
         };
         print(format_args!("App '{}': version {} {news}.", app.app, app.short_version()))?;
+        if !app.new_starts.is_empty() && (!app.active || app.new_starts.len() > 1) {
+            print(shared_out(&app.new_starts))?;
+        }
         let mut functions = table(["FUNCTION", "KIND"]);
         functions.add_rows(app.functions.iter().map(|function| [&function.name, &function.kind]));
         print_table(functions)?;
-        if let Some(line) = noted(&app.report, &self.file) {
-            note(line);
-        }
+        renamed(&app).iter().for_each(note);
         Ok(())
     }
 }
 
-/// Deploys a file as an app that is named by its manifest, or by the file.
-pub(super) fn deploy(client: &Client, file: &Path) -> Result<App, CliError> {
-    let bytes = with_manifest(file, None)?;
-    let name = name_of(file, &bytes);
-    post(client, &Target::host(["admin", "apps", name.as_str()]), &bytes)?.parse()
+/// What the label of a deployment has changed.
+fn renamed(app: &App) -> Vec<String> {
+    let label = &app.label;
+    let was = app.former_label.iter().map(|former| {
+        format!(
+            "note: this file was deployed before, as '{former}': it is the same version, which is called '{label}' from now on"
+        )
+    });
+    let taken = app.label_taken_from.iter().map(|version| {
+        let digits = version.get(..12).unwrap_or(version);
+        format!("note: '{label}' was the label of version {digits}, which has none now and is called by its digits")
+    });
+    was.chain(taken).collect()
 }
 
-fn post(client: &Client, target: &Target, bytes: &[u8]) -> Result<Answer, CliError> {
-    client.post_body(target, "application/wasm", bytes)?.success(|| format!("{} deploys no apps", client.server()))
+/// A file, and the app that it is of: that of its manifest, or of the name of the file.
+pub(super) struct Deployable {
+    pub app: String,
+    bytes: Vec<u8>,
+}
+
+impl Deployable {
+    pub fn read(file: &Path) -> Result<Self, CliError> {
+        let bytes = with_manifest(file, None)?;
+        Ok(Self { app: name_of(file, &bytes), bytes })
+    }
+
+    /// As the host calls it.
+    pub fn version(&self) -> String {
+        dacapo_wasm::version_of(&self.bytes).to_string()
+    }
+
+    pub fn deploy(&self, client: &Client) -> Result<App, CliError> {
+        parsed(post(client, Target::host(["admin", "apps", self.app.as_str()]), &self.bytes)?)
+    }
+}
+
+/// What is heard of a deployment.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+enum News {
+    Waiting { seconds: u64 },
+    Compiling { seconds: u64 },
+    Deployed { app: Value },
+    Refused { status: u16, message: String },
+}
+
+/// Sends the file, and says how far it is.
+fn post(client: &Client, target: Target, bytes: &[u8]) -> Result<Value, CliError> {
+    let no_apps = || format!("{} deploys no apps", client.server());
+    let lines = match client.post_lines(&target.with("progress", true), "application/wasm", bytes)? {
+        Ok(lines) => lines,
+        // Refused, or a host of an earlier release.
+        Err(answer) => return answer.success(no_apps)?.parse(),
+    };
+    let mut progress = Progress::default();
+    for line in lines.lines() {
+        let line = line.map_err(|why| CliError::Failed(format!("the host broke off: {why}")))?;
+        let news: News =
+            serde_json::from_str(&line).map_err(|why| CliError::Failed(format!("the host said '{}': {why}", short(&line))))?;
+        match news {
+            News::Waiting { seconds } => progress.show("waiting: the host compiles other files", seconds),
+            News::Compiling { seconds } => progress.show("compiling", seconds),
+            News::Deployed { app } => {
+                progress.end();
+                return Ok(app);
+            }
+            News::Refused { status, message } => {
+                progress.end();
+                return Err(Answer::refusal(status, &message).success(no_apps).err().unwrap_or(CliError::Failed(message)));
+            }
+        }
+    }
+    progress.end();
+    Err(CliError::Failed("the host broke off before the end: is it stopping?".into()))
+}
+
+fn parsed(app: Value) -> Result<App, CliError> {
+    serde_json::from_value(app).map_err(|why| CliError::Failed(format!("this is not the answer of a Dacapo host ({why})")))
+}
+
+/// Says how far a deployment is: in one line of a terminal, elsewhere whenever it comes further.
+#[derive(Default)]
+struct Progress {
+    said: &'static str,
+    drawn: bool,
+}
+
+/// What is done sooner needs no word.
+const QUICK_SECONDS: u64 = 2;
+
+impl Progress {
+    fn show(&mut self, what: &'static str, seconds: u64) {
+        if seconds < QUICK_SECONDS {
+            return;
+        }
+        if std::io::stderr().is_terminal() {
+            self.drawn = true;
+            // Where standard error is closed, nobody wants to know.
+            let _ = write!(std::io::stderr(), "\r{what}, {seconds} s\x1b[K");
+        } else if self.said != what {
+            note(format_args!("{what} ..."));
+        }
+        self.said = what;
+    }
+
+    fn end(&self) {
+        if self.drawn {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
 }
 
 /// What is wrong with a manifest the host says.
@@ -108,37 +216,4 @@ fn with_manifest(file: &Path, manifest: Option<&Path>) -> Result<Vec<u8>, CliErr
     let beside = || Some(file.with_extension("manifest.json")).filter(|file| file.exists());
     let Some(manifest) = manifest.map(Path::to_owned).or_else(beside) else { return Ok(bytes) };
     Manifest::attach(&read(&manifest)?, &bytes).map_err(|why| CliError::Failed(format!("{}: {why}", manifest.display())))
-}
-
-/// The determinism report, in a line: it is worth knowing, and most often as it should be.
-fn noted(report: &[Finding], file: &Path) -> Option<String> {
-    let mut interfaces: Vec<&str> = report.iter().map(|finding| finding.interface.as_str()).collect();
-    interfaces.dedup();
-    (!interfaces.is_empty()).then(|| {
-        format!(
-            "note: it imports what only activities may call; in an orchestrator or entity it traps: {} (`dacapo inspect {}` \
-             says which functions, and who calls them)",
-            interfaces.join(", "),
-            shell_word(&file.display().to_string())
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_report_is_one_line() {
-        let finding = |interface: &str, function: &str| Finding {
-            interface: interface.into(),
-            function: function.into(),
-            what: "it traps".into(),
-            called_by: Vec::new(),
-        };
-        let report = [finding("wasi:http/types", "append"), finding("wasi:http/types", "send"), finding("x", "y")];
-        let note = noted(&report, Path::new("my app.wasm")).unwrap();
-        assert!(note.contains("it traps: wasi:http/types, x (`dacapo inspect 'my app.wasm'` says"), "{note}");
-        assert_eq!(noted(&[], Path::new("app.wasm")), None);
-    }
 }

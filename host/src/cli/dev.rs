@@ -5,17 +5,19 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::apps::App;
 use super::build::SourceArguments;
-use super::client::{Client, Connection, Target};
-use super::deploy::deploy;
+use super::client::{Client, Connection, DEFAULT_SERVER, Target};
+use super::deploy::Deployable;
 use super::error::CliError;
 use super::following::{News, follow};
 use super::interrupt;
-use super::output::note;
+use super::output::{note, shell_word};
 use super::serve::settings_for_developing;
+use super::versions::{self, Version, VersionList};
 use super::view::View;
-use crate::access::Door;
-use crate::build::{OWN_FOLDER, Options, Source, Watch};
+use crate::access::{Door, FirstKey};
+use crate::build::{OWN_FOLDER, Options, Source, TypeCheck, Watch};
 use crate::secrets::SecretsKeySource;
 use crate::serve::{Announce, Start, run};
 
@@ -28,13 +30,16 @@ use crate::serve::{Announce, Start, run};
 const LOOK: Duration = Duration::from_millis(300);
 /// So long a host of our own may take to serve.
 const START_MAX: Duration = Duration::from_secs(30);
+/// Versions that nothing needs, and that stay when room is made for new ones: somebody may want to go back.
+const VERSIONS_KEPT: usize = 5;
 
 /// Build an app, deploy it, show what its instances do, and again with each change of a file.
 ///
 /// Uses the host at --server. If none runs there, and the address is of this machine, one is run until this command ends, with
 /// its data in .dacapo/data in the folder: what was started before goes on with the next `dacapo dev`.
 ///
-/// A change is a new version: instances that have begun stay on the one before.
+/// A change is a new version: instances that have begun stay on the one before. Where the host keeps no more versions, the oldest
+/// that no instance needs are removed. Files that the build does not read are not looked at.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -57,7 +62,7 @@ impl Dev {
             interrupt::says("No longer watching the files; the host goes on.".into());
         }
         let news = follow(client.clone(), Target::management(["events"]), None)?;
-        let round = Round { source, options, client };
+        let round = Round { source, options, client, deployed: None };
         thread::Builder::new().name("builds".into()).spawn(move || round.repeat()).map_err(no_thread)?;
         show(&news, View::lines(json), own_host)
     }
@@ -86,26 +91,52 @@ struct Round {
     source: Source,
     options: Options,
     client: Client,
+    deployed: Option<Deployed>,
+}
+
+/// What was deployed last.
+struct Deployed {
+    version: String,
+    /// Of the files that it was built from. Not every tool makes the same file of the same sources.
+    contents: [u8; 32],
 }
 
 impl Round {
-    fn repeat(self) {
-        let mut watch = Watch::new(&self.source.folder);
+    fn repeat(mut self) {
+        let mut watch = Watch::new(&self.source.folder, self.source.language);
+        note(format_args!("dacapo: building {}", self.source.folder.display()));
         loop {
-            if let Err(error) = self.build_and_deploy() {
+            if let Err(error) = self.build_and_deploy(watch.contents()) {
                 error.report();
             }
             note("dacapo: waiting for changes of files; Ctrl-C ends");
             watch.wait_for_change(LOOK);
+            note("dacapo: changed, building");
         }
     }
 
-    fn build_and_deploy(&self) -> Result<(), CliError> {
+    fn build_and_deploy(&mut self, contents: [u8; 32]) -> Result<(), CliError> {
         let began = Instant::now();
+        if self.deployed.as_ref().is_some_and(|deployed| deployed.contents == contents) {
+            note("dacapo: nothing changed: the files hold what is deployed");
+            return Ok(());
+        }
+        match self.source.check_types() {
+            TypeCheck::Done(checked) => checked?,
+            TypeCheck::NoCompiler => note("dacapo: types are not checked: `npm install` in the folder brings their compiler"),
+            TypeCheck::NoTypes => {}
+        }
         let out = self.source.folder.join(OWN_FOLDER).join(format!("{}.wasm", self.source.name()));
         self.source.build(&out, &self.options)?;
         let built = began.elapsed();
-        let app = deploy(&self.client, &out)?;
+        let file = Deployable::read(&out)?;
+        if let Some(deployed) = self.deployed.as_mut().filter(|deployed| deployed.version == file.version()) {
+            deployed.contents = contents;
+            note(format_args!("dacapo: nothing changed: what was built in {built:.1?} is what is deployed"));
+            return Ok(());
+        }
+        let app = self.deploy(&file)?;
+        self.deployed = Some(Deployed { version: app.version.clone(), contents });
         let functions: Vec<&str> = app.functions.iter().map(|function| function.name.as_str()).collect();
         note(format_args!(
             "dacapo: app '{}', version {} with {}: built in {built:.1?}, deployed after {:.1?}",
@@ -114,8 +145,57 @@ impl Round {
             functions.join(", "),
             began.elapsed(),
         ));
+        note(format_args!("dacapo: {}", self.next(&app)));
         Ok(())
     }
+
+    /// Makes room for the version where the host keeps no more.
+    fn deploy(&self, file: &Deployable) -> Result<App, CliError> {
+        let refusal = match file.deploy(&self.client) {
+            Err(CliError::Failed(why)) if why.contains(TOO_MANY_VERSIONS) => CliError::Failed(why),
+            deployed => return deployed,
+        };
+        let list: VersionList =
+            self.client.get(&versions::target(&file.app))?.success(|| versions::no_app(&file.app))?.parse()?;
+        let mut removed = Vec::new();
+        for version in in_the_way(&list.versions) {
+            let target = Target::host(["admin", "apps", file.app.as_str(), "versions", version.version.as_str()]);
+            // One that an instance has come to need meanwhile stays.
+            if self.client.delete(&target)?.success(|| versions::no_app(&file.app)).is_ok() {
+                removed.push(version.short());
+            }
+        }
+        if removed.is_empty() {
+            return Err(refusal);
+        }
+        note(format_args!(
+            "dacapo: the host keeps no more versions of an app; removed the oldest that no instance needs: {}",
+            removed.join(", ")
+        ));
+        file.deploy(&self.client)
+    }
+
+    /// Where the app runs, and what to do with it.
+    fn next(&self, app: &App) -> String {
+        let server = self.client.server();
+        let orchestrator = app.functions.iter().find(|function| function.kind == "orchestrator");
+        let Some(orchestrator) = orchestrator else { return format!("it runs at {server}") };
+        let name = shell_word(&orchestrator.name);
+        let elsewhere = if server == DEFAULT_SERVER { String::new() } else { format!(" --server {server}") };
+        format!("it runs at {server}; in another terminal: dacapo start-new {name} --input null --wait{elsewhere}")
+    }
+}
+
+/// How a host refuses a version for which there is no room.
+const TOO_MANY_VERSIONS: &str = "the limit versions of the task hub";
+
+/// The versions that are removed where there is no room for one more: the oldest of those that nothing needs, and one at least.
+/// They come oldest first.
+fn in_the_way(versions: &[Version]) -> Vec<&Version> {
+    let is_idle = |version: &&Version| !version.active && version.weight == 0 && version.instances == 0;
+    let idle: Vec<&Version> = versions.iter().filter(is_idle).collect();
+    let count = idle.len().saturating_sub(VERSIONS_KEPT).max(1);
+    idle.into_iter().take(count).collect()
 }
 
 /// A host that runs in this process, on a thread. Ctrl-C stops it in good order, as it stops `dacapo serve`.
@@ -137,7 +217,9 @@ impl OwnHost {
             let start = Start {
                 door: Door::Open,
                 secrets_key: SecretsKeySource::default(),
+                first_key: FirstKey::default(),
                 announce: Announce { json, ready_file: None },
+                recover: Vec::new(),
             };
             // Nobody listens any more when this command has ended already.
             let _ = sender.send(run(settings, &start).map_err(CliError::from));
@@ -170,4 +252,37 @@ fn answers(client: &Client) -> Result<(), CliError> {
 
 fn no_thread(why: std::io::Error) -> CliError {
     CliError::Failed(format!("starting a thread failed: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After as many versions as a hub keeps, no change was deployed until somebody pruned.
+    #[test]
+    fn room_is_made_of_the_oldest_versions_that_nothing_needs() {
+        let version = |number: usize, active, weight, instances| Version {
+            version: number.to_string(),
+            label: String::new(),
+            deployed_at: String::new(),
+            active,
+            weight,
+            instances,
+        };
+        let removed = |versions: &[Version]| in_the_way(versions).iter().map(|known| known.version.clone()).collect::<Vec<_>>();
+        let mut versions: Vec<Version> = (0..10).map(|number| version(number, number == 9, 0, 0)).collect();
+        assert_eq!(removed(&versions), ["0", "1", "2", "3"], "the newest stay");
+        versions[0].instances = 1;
+        versions[2].weight = 10;
+        assert_eq!(removed(&versions), ["1", "3"]);
+        let few = [version(0, false, 0, 0), version(1, false, 0, 0), version(2, true, 0, 0)];
+        assert_eq!(removed(&few), ["0"], "one at least, or nothing more is deployed");
+        assert_eq!(removed(&few[2..]), [""; 0]);
+    }
+
+    #[test]
+    fn the_refusal_is_the_one_that_hosts_send() {
+        let refusal = crate::hub::HubError::Limit { limit: "versions", value: 50, what: "the app 'a' has 50 versions".into() };
+        assert!(refusal.to_string().contains(TOO_MANY_VERSIONS), "{refusal}");
+    }
 }

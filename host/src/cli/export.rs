@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::client::{Connection, Target};
 use super::error::CliError;
-use super::output::note;
+use super::output::{note, print};
 
 /// Write an instance, or the whole task hub, to a file that another host can import.
 ///
@@ -70,9 +70,14 @@ impl Export {
             Ok(crate::export::Line::Done { instances }) => instances,
             _ => return Err(CliError::Failed("the host broke off before the end: the file is not whole".into())),
         };
-        if !to_stdout {
-            note(format_args!("Instances written: {instances}"));
+        match (to_stdout, self.connection.json) {
+            // The lines are what it has to say.
+            (true, _) => Ok(()),
+            (false, true) => print(serde_json::json!({ "instances": instances })),
+            (false, false) => {
+                note(format_args!("Instances written: {instances}"));
+                Ok(())
+            }
         }
-        Ok(())
     }
 }

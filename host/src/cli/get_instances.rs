@@ -15,6 +15,7 @@ Examples:
   dacapo get-instances
   dacapo get-instances --runtime-status failed terminated --created-after 2026-01-31
   dacapo get-instances --created-after 2h --all
+  dacapo get-instances --function-name order --version 2.0
   dacapo get-instances --id-prefix order- --top 100 --json")]
 pub(super) struct GetInstances {
     #[command(flatten)]

@@ -3,7 +3,7 @@ use clap::Args;
 use super::client::{Connection, Target};
 use super::error::CliError;
 use super::instance::IdArgument;
-use super::output::{print, print_table, printable, properties};
+use super::output::{print, print_table, properties};
 use super::times::seconds_of;
 use crate::api::Receipt;
 
@@ -32,7 +32,7 @@ impl GetReceipt {
         }
         let receipt: Receipt = answer.parse()?;
         let mut rows = properties();
-        rows.add_row(["Name", &printable(&receipt.name)]);
+        rows.add_row(["Name", &receipt.name]);
         for (what, count) in [
             ("Turns", receipt.turns),
             ("Replayed events", receipt.replayed_events),

@@ -3,11 +3,11 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::client::{Client, Connection, Target};
 use super::error::CliError;
-use super::output::{note, print};
+use super::output::{note, print, shell_word};
 use crate::export::Line;
 
 /// What is sent at once.
@@ -38,6 +38,17 @@ pub(super) struct Import {
 struct Imported {
     instances: Vec<String>,
     versions: Vec<String>,
+    /// Hosts of earlier releases do not say it.
+    #[serde(default)]
+    waiting: Vec<Waiting>,
+}
+
+/// An instance that waits for what is not there.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Waiting {
+    instance_id: String,
+    on: Vec<String>,
 }
 
 impl Import {
@@ -49,13 +60,29 @@ impl Import {
         items.map_err(|why| CliError::Failed(format!("{} cannot be imported: {why}", self.file.display())))?;
         let client = self.connection.client();
         let target = Target::host(["admin", "import"]).with("replace", self.replace).with("resume", self.resume);
-        let mut parts = Parts { client: &client, target, header: String::new(), part: String::new(), instances: 0, sent: (0, 0) };
+        let mut parts = Parts {
+            client: &client,
+            target,
+            header: String::new(),
+            part: String::new(),
+            instances: 0,
+            sent: (0, 0),
+            waiting: Vec::new(),
+        };
         for line in file()?.lines() {
             parts.add(line.map_err(unreadable)?)?;
         }
         let (instances, versions) = parts.sent;
+        for Waiting { instance_id, on } in &parts.waiting {
+            note(format_args!(
+                "warning: '{instance_id}' waits for {}, which is not in this task hub or has ended: it waits for ever unless that is \
+                 imported too, from where it runs; to give up: dacapo terminate {}",
+                on.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", "),
+                shell_word(instance_id),
+            ));
+        }
         match self.connection.json {
-            true => print(serde_json::json!({ "instances": instances, "versions": versions })),
+            true => print(serde_json::json!({ "instances": instances, "versions": versions, "waiting": parts.waiting })),
             false if self.resume => print(format_args!("Instances imported: {instances}")),
             false => print(format_args!("Instances imported, and suspended until they are resumed: {instances}")),
         }
@@ -70,6 +97,16 @@ struct Parts<'a> {
     part: String,
     instances: u64,
     sent: (u64, u64),
+    /// After what was sent so far.
+    waiting: Vec<Waiting>,
+}
+
+/// What is in no part: what came with a later one is not waited for in vain.
+fn still_waiting(waiting: &mut Vec<Waiting>, came: &[String]) {
+    for instance in waiting.iter_mut() {
+        instance.on.retain(|id| !came.contains(id));
+    }
+    waiting.retain(|instance| !instance.on.is_empty());
 }
 
 impl Parts<'_> {
@@ -106,6 +143,21 @@ impl Parts<'_> {
             answer.success(|| format!("{} imports nothing", self.client.server())).map_err(refused)?.parse()?;
         self.sent.0 += imported.instances.len() as u64;
         self.sent.1 += imported.versions.len() as u64;
+        still_waiting(&mut self.waiting, &imported.instances);
+        self.waiting.extend(imported.waiting);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_with_a_later_part_is_not_missing() {
+        let waits = |on: &[&str]| Waiting { instance_id: "parent".into(), on: on.iter().map(ToString::to_string).collect() };
+        let mut waiting = vec![waits(&["a", "b"]), waits(&["a"])];
+        still_waiting(&mut waiting, &["a".into(), "c".into()]);
+        assert_eq!(waiting, [waits(&["b"])]);
     }
 }

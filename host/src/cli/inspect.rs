@@ -1,11 +1,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::Table;
 use dacapo_wasm::{Access, FileKind, Finding, ImportedInterface, Inspection, Memory};
 
 use super::error::CliError;
-use super::output::{bytes, print, print_table, printable, table};
+use super::output::{Table, bytes, print, print_table, table};
 
 /// Show what is in a WebAssembly file: its functions, what it imports and what becomes of that, and what keeps it from being
 /// deployed.
@@ -46,7 +45,7 @@ pub(super) fn inspect(wasm: &[u8]) -> Result<Inspection, CliError> {
 pub(super) fn refuse(inspection: &Inspection) -> Result<(), CliError> {
     match inspection.troubles.as_slice() {
         [] => Ok(()),
-        troubles => Err(CliError::Failed(format!("it cannot be deployed:\n  {}", printable(&troubles.join("\n  "))))),
+        troubles => Err(CliError::Failed(format!("it cannot be deployed:\n  {}", troubles.join("\n  ")))),
     }
 }
 
@@ -72,7 +71,7 @@ pub(super) fn show(inspection: &Inspection) -> Result<(), CliError> {
         if number == 0 {
             print(format_args!(""))?;
         }
-        print(printable(&line))?;
+        print(line)?;
     }
     Ok(())
 }
@@ -95,7 +94,7 @@ fn name_of(kind: FileKind) -> &'static str {
 fn row(import: &ImportedInterface) -> [String; 4] {
     let ImportedInterface { interface, functions, in_orchestrators, in_activities } = import;
     let access = |access| word(access).to_owned();
-    [printable(interface), functions.len().to_string(), access(*in_orchestrators), access(*in_activities)]
+    [interface.to_owned(), functions.len().to_string(), access(*in_orchestrators), access(*in_activities)]
 }
 
 fn word(access: Access) -> &'static str {

@@ -2,13 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use comfy_table::{Cell, Table};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::{Client, Target};
 use super::error::CliError;
-use super::output::{printable, properties, shell_word, short, status_cell, table};
+use super::output::{Cell, Table, properties, shell_word, short, status_cell, table};
 use super::times::{ago, local_time};
 
 /// The instance that a command is about.
@@ -48,6 +47,9 @@ pub(super) struct Instance {
     pub created_time: String,
     pub last_updated_time: String,
     pub halted: Option<String>,
+    pub version: Option<String>,
+    #[serde(default)]
+    pub version_label: String,
 }
 
 impl Instance {
@@ -63,6 +65,14 @@ impl Instance {
     /// The output for a sentence: a text without its quotes.
     pub fn plain_output(&self) -> String {
         serde_json::from_str(self.output_text()).unwrap_or_else(|_| self.output_text().to_owned())
+    }
+
+    /// The version that it runs on, as people know it; empty until there is one.
+    pub fn version(&self) -> &str {
+        match self.version_label.as_str() {
+            "" => self.version.as_deref().map_or("", |version| version.get(..12).unwrap_or(version)),
+            label => label,
+        }
     }
 
     /// What there is to say beside the status, in short: what came of it, what stops it, or what it says of itself.
@@ -100,10 +110,15 @@ impl Instance {
         let moment = |time: &str| format!("{} ({})", local_time(time), ago(time, now));
         let mut table = properties();
         table.add_row(["Instance", &self.instance_id]).add_row(["Function", &self.name]);
-        table.add_row([Cell::new("Status"), status_cell(&self.runtime_status)]);
+        table.add_row([Cell::from("Status"), status_cell(&self.runtime_status)]);
         table.add_row(["Created", &moment(&self.created_time)]).add_row(["Updated", &moment(&self.last_updated_time)]);
+        if let Some(version) = &self.version {
+            let digits = version.get(..12).unwrap_or(version);
+            let label = self.version_label.as_str();
+            table.add_row(["Version", &if label.is_empty() { digits.to_owned() } else { format!("{label} ({digits})") }]);
+        }
         if let Some(halted) = &self.halted {
-            table.add_row(["Halted", &printable(halted)]);
+            table.add_row(["Halted", halted]);
         }
         if let Some(status) = &self.custom_status {
             table.add_row(["Custom status", status.get()]);
@@ -128,15 +143,17 @@ pub(super) struct Shown {
 
 /// Instances, one per row.
 pub(super) fn instance_table<'a>(instances: impl IntoIterator<Item = &'a Instance>, now: DateTime<Utc>) -> Table {
-    let mut rows = table(["INSTANCE", "FUNCTION", "STATUS", "CREATED", "UPDATED", "CUSTOM STATUS"]);
+    let mut rows =
+        table(["INSTANCE", "FUNCTION", "VERSION", "STATUS", "CREATED", "UPDATED", "CUSTOM STATUS"]).dispensable(&[4, 5]);
     for instance in instances {
         let custom_status = instance.custom_status.as_deref().map(|status| short(status.get()));
         rows.add_row([
             instance.instance_id.as_str().into(),
             instance.name.as_str().into(),
+            instance.version().into(),
             status_cell(&instance.runtime_status),
-            Cell::new(local_time(&instance.created_time)),
-            Cell::new(ago(&instance.last_updated_time, now)),
+            Cell::from(local_time(&instance.created_time)),
+            Cell::from(ago(&instance.last_updated_time, now)),
             custom_status.unwrap_or_default().into(),
         ]);
     }

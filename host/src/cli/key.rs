@@ -7,7 +7,7 @@ use serde_json::json;
 use super::client::{Connection, Target};
 use super::error::CliError;
 use super::hub::unknown;
-use super::output::{print, print_table, table};
+use super::output::{print, print_done, print_table, table};
 use super::serve::HubArguments;
 use super::times::local_time;
 use crate::access::{self, KEY_NAME_RULE, Role, Scope, is_key_name};
@@ -176,7 +176,7 @@ impl Revoke {
     fn run(self) -> Result<(), CliError> {
         let client = self.connection.client();
         client.delete(&target(self.hub.as_deref(), Some(&self.name)))?.success(|| unknown(&client))?;
-        if self.connection.json { Ok(()) } else { print(format_args!("Revoked the key '{}'.", self.name)) }
+        print_done(self.connection.json, &json!({ "name": self.name }), format_args!("Revoked the key '{}'.", self.name))
     }
 }
 

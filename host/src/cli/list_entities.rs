@@ -79,7 +79,7 @@ impl ListEntities {
             rows.add_row([&entity_id.name, &entity_id.key, &local_time(time), &ago(time, now), &state]);
         }
         if !self.show_state {
-            rows.column_mut(headers.len() - 1).expect("it has this many").set_constraint(comfy_table::ColumnConstraint::Hidden);
+            rows.hide_column(headers.len() - 1);
         }
         print_table(rows)
     }

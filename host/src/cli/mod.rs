@@ -2,9 +2,9 @@
 //!
 //! All commands but `new`, `build`, `inspect`, `serve`, `config`, `delete-task-hub`, `replay`, `new-secrets-key`,
 //! `key create --offline`, `completion` and `compile-module` speak HTTP to a running host
-//! ([`client`]). What a
-//! command prints goes through [`output`], what went wrong through [`error`], which also gives the exit code. What commands
-//! share has a place of its own:
+//! ([`client`], with [`certificate`]). What a
+//! command prints goes through [`output`], what went wrong through [`error`], which also gives the exit code. What is typed is
+//! read by [`line`]. What commands share has a place of its own:
 //!
 //! - what they are about: [`instance`], [`entity`], [`filter`] (many instances), [`pages`] (how many of a list);
 //! - what they are given: [`input`] (JSON), [`times`];
@@ -15,6 +15,7 @@
 mod apps;
 mod audit;
 mod build;
+mod certificate;
 mod check;
 mod client;
 mod compile_module;
@@ -44,6 +45,7 @@ mod inspect;
 mod instance;
 mod interrupt;
 mod key;
+mod line;
 mod list_entities;
 mod live;
 mod migrate;
@@ -67,6 +69,7 @@ mod start_new;
 mod suspend;
 mod terminate;
 mod times;
+mod undeploy;
 mod versions;
 mod view;
 mod wait;
@@ -132,6 +135,7 @@ enum Command {
     Rollback(rollback::Rollback),
     Route(route::Route),
     Prune(prune::Prune),
+    Undeploy(undeploy::Undeploy),
     Export(export::Export),
     Import(import::Import),
     Replay(replay::Replay),
@@ -169,7 +173,11 @@ enum Command {
 
 /// Reads the command line of the process and does what it says.
 pub fn main() -> ExitCode {
-    match Arguments::parse().command.run() {
+    let arguments = match line::read(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(error) => return line::say(&error),
+    };
+    match arguments.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error.report();
@@ -195,6 +203,7 @@ impl Command {
             Command::Rollback(command) => command.run(),
             Command::Route(command) => command.run(),
             Command::Prune(command) => command.run(),
+            Command::Undeploy(command) => command.run(),
             Command::Export(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Replay(command) => command.run(),
@@ -267,6 +276,15 @@ mod tests {
         refuses("dacapo terminate");
         refuses("dacapo terminate 7 --id 7");
         refuses("dacapo get-instances --runtime-status asleep");
+        accepts("dacapo suspend --function-name order --version 2.0");
+        accepts("dacapo terminate --id-prefix test- --yes --recursive");
+        accepts("dacapo rewind --runtime-status failed --created-after 2h");
+        accepts("dacapo resume --all --yes");
+        refuses("dacapo suspend");
+        refuses("dacapo suspend 7 --all");
+        refuses("dacapo resume 7 --function-name order");
+        accepts("dacapo start-new order --id 7 --if-ended refuse");
+        refuses("dacapo start-new order --if-ended keep");
     }
 
     #[test]
@@ -274,6 +292,10 @@ mod tests {
         accepts("dacapo deploy app.wasm --app orders --label 2.1 --check --weight 10");
         accepts("dacapo deploy app.wasm --name orders");
         accepts("dacapo route orders 2.0=90 a=b=10");
+        accepts("dacapo prune orders --dry-run");
+        accepts("dacapo undeploy orders --with-instances --yes");
+        refuses("dacapo undeploy");
+        accepts("dacapo prune orders --version 1.0 --dry-run");
         accepts("dacapo check app.wasm --sample 5");
         accepts("dacapo check --app orders --version 2.0");
         accepts("dacapo migrate orders --to 2.0 --instances a b");

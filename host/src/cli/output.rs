@@ -1,13 +1,26 @@
-//! What commands print: tables and colors for people.
+//! What commands print: tables and colors for people. All that is printed is [`printable`] here, whoever wrote it.
 
 use std::io::{IsTerminal as _, Write as _};
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Color, ColumnConstraint, ContentArrangement, Width, presets};
 
 use super::error::CliError;
+use crate::printable::printable;
 
-/// Prints a text and a line end.
+/// Columns of white space between those of a table.
+const PADDING: u16 = 2;
+
+/// Prints a text, or JSON, and a line end.
 pub(super) fn print(text: impl std::fmt::Display) -> Result<(), CliError> {
+    write_out(&printable(&text.to_string()))
+}
+
+/// Says that something is done for which the host has no answer: in a sentence, or as JSON, for programs.
+pub(super) fn print_done(json: bool, done: &serde_json::Value, sentence: impl std::fmt::Display) -> Result<(), CliError> {
+    if json { print(done) } else { print(sentence) }
+}
+
+fn write_out(text: &str) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{text}")?;
     Ok(stdout.flush()?)
@@ -19,38 +32,117 @@ pub(super) fn note(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{}", printable(&text.to_string()));
 }
 
-/// A text that came from somewhere else, without what would control the terminal. (JSON as the host writes it has none.)
-pub(super) fn printable(text: &str) -> String {
-    let controls = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    text.chars().map(|c| if controls(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+/// A table of texts that are printable, and of the colors that commands give them.
+pub(super) struct Table {
+    table: comfy_table::Table,
+    /// Of the terminal that each row must fit in one line. None: a row is as long as it is.
+    row_columns: Option<u16>,
+    /// The columns that a narrow terminal does without, in this order.
+    dispensable: &'static [usize],
 }
 
-/// An empty table with these headers. On a terminal it fits its width; elsewhere each row is one line.
+/// One of the texts of a table.
+pub(super) struct Cell(comfy_table::Cell);
+
+impl Table {
+    pub fn add_row<C: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = C>) -> &mut Self {
+        self.table.add_row(cells.into_iter().map(|cell| cell.into().0));
+        self
+    }
+
+    pub fn add_rows<C: Into<Cell>, R: IntoIterator<Item = C>>(&mut self, rows: impl IntoIterator<Item = R>) {
+        for row in rows {
+            self.add_row(row);
+        }
+    }
+
+    pub fn row_count(&self) -> usize {
+        self.table.row_count()
+    }
+
+    /// Columns that are left out, one after the other, where the terminal is too narrow for all.
+    pub fn dispensable(self, columns: &'static [usize]) -> Self {
+        Self { dispensable: columns, ..self }
+    }
+
+    /// Shows the table without one of its columns.
+    pub fn hide_column(&mut self, index: usize) {
+        self.constrain(index, ColumnConstraint::Hidden);
+    }
+
+    fn constrain(&mut self, index: usize, constraint: ColumnConstraint) {
+        self.table.column_mut(index).expect("it has this many").set_constraint(constraint);
+    }
+
+    /// How wide the columns are, with the space behind them.
+    fn widths(&self) -> Vec<u16> {
+        let contents = self.table.column_max_content_widths();
+        let shown = self.table.column_iter().map(|column| column.constraint() != Some(&ColumnConstraint::Hidden));
+        contents.into_iter().zip(shown).map(|(width, shown)| if shown { width.saturating_add(PADDING) } else { 0 }).collect()
+    }
+
+    /// Leaves columns out, and cuts the last one, until a row fits a line. Nothing is broken within: an id can be copied. What
+    /// does not fit all the same is for the terminal to wrap.
+    fn fit(&mut self, columns: u16) {
+        const LAST_COLUMNS_MIN: u16 = 16;
+        let length = |widths: &[u16]| widths.iter().fold(0, |sum: u16, &width| sum.saturating_add(width));
+        for &index in self.dispensable {
+            let widths = self.widths();
+            let last = widths.last().copied().unwrap_or_default();
+            if length(&widths) - last + last.min(LAST_COLUMNS_MIN) <= columns {
+                break;
+            }
+            self.hide_column(index);
+        }
+        let widths = self.widths();
+        let Some((&last, others)) = widths.split_last() else { return };
+        let left = columns.saturating_sub(length(others));
+        if last.saturating_sub(PADDING) > left && left >= LAST_COLUMNS_MIN {
+            self.constrain(others.len(), ColumnConstraint::Absolute(Width::Fixed(left)));
+            self.table.set_truncation_indicator("…");
+            for row in self.table.row_iter_mut() {
+                row.max_height(1);
+            }
+        }
+    }
+}
+
+impl<T: ToString> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self(comfy_table::Cell::new(printable(&text.to_string())))
+    }
+}
+
+/// An empty table with these headers. Each row is one line; on a terminal, what is too long for it is cut.
 pub(super) fn table<const N: usize>(headers: [&str; N]) -> Table {
-    let mut table = plain_table();
-    table.set_header(headers.map(|header| Cell::new(header).add_attribute(Attribute::Bold)));
-    table
+    let (mut table, row_columns) = plain_table();
+    table.set_header(headers.map(|header| comfy_table::Cell::new(header).add_attribute(Attribute::Bold)));
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    Table { table, row_columns, dispensable: &[] }
 }
 
-/// A table of names and values.
+/// A table of names and values. On a terminal, values may take several lines.
 pub(super) fn properties() -> Table {
-    plain_table()
-}
-
-fn plain_table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    // What says that it is narrower does not know (a terminal without a size says 0).
-    const COLUMNS_MIN: u16 = 40;
-    match table.width().filter(|&columns| columns >= COLUMNS_MIN) {
+    let (mut table, columns) = plain_table();
+    match columns {
         Some(columns) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
+    Table { table, row_columns: None, dispensable: &[] }
+}
+
+/// A table without lines, and how wide the terminal is, if it is one.
+fn plain_table() -> (comfy_table::Table, Option<u16>) {
+    let mut table = comfy_table::Table::new();
+    table.load_style(presets::NOTHING);
+    // What says that it is narrower does not know (a terminal without a size says 0).
+    const COLUMNS_MIN: u16 = 40;
+    let columns = table.width().filter(|&columns| columns >= COLUMNS_MIN);
     match colors() {
         true => table.enforce_styling(),
         false => table.force_no_tty(),
     };
-    table
+    (table, columns)
 }
 
 /// Colors are for terminals, and for people who want them (<https://no-color.org>).
@@ -60,15 +152,18 @@ fn colors() -> bool {
 
 /// Prints a table, without the spaces that only fill its last column.
 pub(super) fn print_table(table: Table) -> Result<(), CliError> {
-    print(table_text(table))
+    write_out(&table_text(table))
 }
 
 /// What [`print_table`] prints.
 pub(super) fn table_text(mut table: Table) -> String {
-    table.column_iter_mut().for_each(|column| {
-        column.set_padding((0, 2));
+    table.table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, PADDING));
     });
-    table.trim_fmt()
+    if let Some(columns) = table.row_columns {
+        table.fit(columns);
+    }
+    table.table.trim_fmt()
 }
 
 /// A runtime status in its color.
@@ -79,15 +174,15 @@ pub(super) fn status_cell(status: &str) -> Cell {
         "Terminated" | "Canceled" => Color::DarkYellow,
         "Suspended" => Color::Magenta,
         "Running" | "ContinuedAsNew" => Color::Cyan,
-        _ => return Cell::new(status),
+        _ => return status.into(),
     };
-    Cell::new(status).fg(color)
+    Cell(comfy_table::Cell::new(status).fg(color))
 }
 
 /// The beginning of a text that may be long, on one line.
 pub(super) fn short(text: &str) -> String {
     const CHARS_MAX: usize = 80;
-    let line = printable(&text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -118,9 +213,38 @@ pub(super) fn shell_word(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Control characters of the other half of Latin 1 reached the terminal from eight verbs: whatever a table shows is printable.
     #[test]
     fn what_controls_a_terminal_is_shown_as_text() {
-        assert_eq!(printable("a\n\tä\u{1b}[2J\u{9b}x\r"), "a\n\tä\\u{1b}[2J\\u{9b}x\\r");
+        let mut rows = table(["NAME", "STATUS"]);
+        rows.add_row(["a\u{9b}2J\u{202e}".into(), status_cell("b\u{1b}[2J")]);
+        assert_eq!(table_text(rows).lines().nth(1), Some("a\\u009b2J\\u202e  b\\u001b[2J"));
+    }
+
+    /// At 80 columns ids, times and words were broken in the middle, and a row was three lines.
+    #[test]
+    fn a_row_is_one_line_of_the_terminal() {
+        let shown = |columns: Option<u16>| {
+            let mut rows =
+                Table { row_columns: columns, ..table(["INSTANCE", "STATUS", "CREATED", "CUSTOM STATUS"]) }.dispensable(&[2]);
+            rows.add_row([
+                "4f1c2b0a9d8e4c7fb6a51e0d3c2b1a09",
+                "Running",
+                "2026-01-31 12:00:00",
+                &"three of five steps ".repeat(4),
+            ]);
+            table_text(rows)
+        };
+        let row = |columns: Option<u16>| shown(columns).lines().nth(1).unwrap().to_owned();
+        assert!(row(None).ends_with(&"three of five steps ".repeat(4).trim_end()), "{}", row(None));
+        for columns in [200, 120, 80, 64] {
+            let text = shown(Some(columns));
+            assert_eq!(text.lines().count(), 2, "{text}");
+            assert!(text.lines().all(|line| line.chars().count() <= columns.into()), "{text}");
+            assert!(row(Some(columns)).starts_with("4f1c2b0a9d8e4c7fb6a51e0d3c2b1a09  Running  "), "{text}");
+            assert_eq!(text.contains("2026-01-31 12:00:00"), columns > 75, "{text}");
+        }
+        assert!(row(Some(80)).ends_with('…'), "{}", row(Some(80)));
     }
 
     #[test]

@@ -4,12 +4,8 @@ use serde::Deserialize;
 use super::client::{Client, Connection, Target};
 use super::confirm::Confirmation;
 use super::error::CliError;
-use super::filter::Filter;
+use super::filter::{BEGINNING, CONDITIONS, Filter};
 use super::output::print;
-use super::times::local_time;
-
-/// The contract wants a beginning; this one is before everything.
-const BEGINNING: &str = "0001-01-01T00:00:00Z";
 
 /// Delete every trace of finished instances: one, or all that match.
 ///
@@ -36,8 +32,6 @@ pub(super) struct PurgeHistory {
     connection: Connection,
 }
 
-const CONDITIONS: [&str; 4] = ["created_after", "created_before", "runtime_status", "id_prefix"];
-
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Purged {
@@ -54,7 +48,7 @@ impl PurgeHistory {
                 (answer.text, format!("Purged orchestration history for instance '{id}'"))
             }
             None => {
-                let meant = self.meant();
+                let meant = self.filter.meant();
                 self.confirmation.ask(&format!("Purge the finished instances {meant} with their whole history?"))?;
                 (self.purge_all(&client)?, format!("Purged orchestration history for all instances {meant}"))
             }
@@ -80,23 +74,6 @@ impl PurgeHistory {
         }
         Ok(answer.success(|| format!("{} purges nothing", client.server()))?.text)
     }
-
-    /// The instances that the conditions mean, in words.
-    fn meant(&self) -> String {
-        let Filter { created_after, created_before, runtime_status, id_prefix } = &self.filter;
-        let created = match (created_after.as_deref().map(local_time), created_before.as_deref().map(local_time)) {
-            (Some(after), Some(before)) => Some(format!("created between '{after}' and '{before}'")),
-            (Some(after), None) => Some(format!("created after '{after}'")),
-            (None, Some(before)) => Some(format!("created before '{before}'")),
-            (None, None) => None,
-        };
-        let prefix = id_prefix.as_ref().map(|prefix| format!("whose id begins with '{prefix}'"));
-        let statuses = runtime_status.join(", ");
-        let status = format!("whose runtime status matched one of the following: [{statuses}]");
-        let status = Some(status).filter(|_| !runtime_status.is_empty());
-        let conditions: Vec<_> = [created, prefix, status].into_iter().flatten().collect();
-        if conditions.is_empty() { "of the task hub".into() } else { conditions.join(" and ") }
-    }
 }
 
 #[cfg(test)]
@@ -113,7 +90,7 @@ mod tests {
 
     #[track_caller]
     fn check(line: &str, expected: &str) {
-        assert_eq!(Line::try_parse_from(line.split(' ')).unwrap().purge.meant(), expected);
+        assert_eq!(Line::try_parse_from(line.split(' ')).unwrap().purge.filter.meant(), expected);
     }
 
     #[test]
@@ -129,6 +106,7 @@ mod tests {
         );
         check("p --runtime-status Failed Terminated", "whose runtime status matched one of the following: [Failed, Terminated]");
         check("p --id-prefix order-", "whose id begins with 'order-'");
+        check("p --function-name order --version 2.0", "of the function 'order' and on the version '2.0'");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 use clap::Args;
+use serde_json::json;
 
 use super::client::{Connection, Target};
 use super::error::CliError;
 use super::input;
-use super::output::print;
+use super::output::print_done;
 
 /// Raise an external event for an instance.
 ///
@@ -40,9 +41,7 @@ impl RaiseEvent {
         let data = self.event_data.map(|data| input::json("event-data", &data)).transpose()?;
         let target = Target::instance(&id, ["raiseEvent", name.as_str()]);
         self.connection.client().post_json(&target, data.as_deref().unwrap_or("null"))?.about_instance(&id)?;
-        if self.connection.json {
-            return Ok(());
-        }
-        print(format_args!("Raised event '{name}' to instance '{id}'."))
+        let done = json!({ "instanceId": id, "eventName": name });
+        print_done(self.connection.json, &done, format_args!("Raised event '{name}' to instance '{id}'."))
     }
 }

@@ -78,6 +78,7 @@ impl Replay {
         match result {
             Ok(()) => print(format_args!("{turns} turns with {position} events went as recorded, in {elapsed:.1?}.")),
             Err(Halt::Diverged(divergence)) => Err(CliError::Failed(format!("after {turns} turns, {divergence}"))),
+            Err(Halt::NotStarted(why)) => Err(CliError::Failed(why.to_string())),
             Err(Halt::Unable(why)) => Err(CliError::Failed(why)),
         }
     }

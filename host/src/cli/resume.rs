@@ -1,19 +1,22 @@
 use clap::Args;
+use serde_json::json;
 
-use super::client::Connection;
+use super::client::{Connection, Target};
 use super::error::CliError;
-use super::instance::{IdArgument, tell};
-use super::output::print;
+use super::filter::Targets;
+use super::instance::tell;
+use super::output::print_done;
 
-/// Resume an instance that is suspended or halted.
+/// Resume an instance that is suspended or halted, or all that match.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   dacapo resume order-17
-  dacapo resume --id order-17 --reason \"the audit is done\"")]
+  dacapo resume --id order-17 --reason \"the audit is done\"
+  dacapo resume --all --yes")]
 pub(super) struct Resume {
     #[command(flatten)]
-    instance: IdArgument,
+    meant: Targets,
     /// Why; the history keeps it.
     #[arg(long)]
     reason: Option<String>,
@@ -23,11 +26,11 @@ pub(super) struct Resume {
 
 impl Resume {
     pub fn run(self) -> Result<(), CliError> {
-        let id = self.instance.id();
+        let Some(id) = self.meant.one() else {
+            let target = Target::management(["instances", "resume"]).with_some("reason", self.reason.as_deref());
+            return self.meant.tell_all(&self.connection, "resume", "Resumed", target);
+        };
         tell(&self.connection.client(), id, "resume", self.reason.as_deref())?;
-        if self.connection.json {
-            return Ok(());
-        }
-        print(format_args!("Resumed instance '{id}'."))
+        print_done(self.connection.json, &json!({ "instanceId": id }), format_args!("Resumed instance '{id}'."))
     }
 }

@@ -2,23 +2,25 @@ use clap::Args;
 
 use super::client::{Connection, Target};
 use super::error::CliError;
-use super::instance::{IdArgument, Instance};
+use super::filter::Targets;
+use super::instance::Instance;
 use super::output::{note, print};
 
 /// How long the instance may take to get somewhere before its new status is shown.
 const WAIT_SECONDS: u32 = 3;
 
-/// Bring a failed instance back to just before its failure, and let it go on.
+/// Bring a failed instance, or all that match, back to just before its failure, and let it go on.
 ///
 /// What has succeeded is not run again. It goes on with the active version of its app, so deploy the corrected code first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   dacapo rewind order-17
-  dacapo rewind --id order-17 --reason \"the payment service is back\"")]
+  dacapo rewind --id order-17 --reason \"the payment service is back\"
+  dacapo rewind --function-name order --created-after 2h --yes")]
 pub(super) struct Rewind {
     #[command(flatten)]
-    instance: IdArgument,
+    meant: Targets,
     /// Why; the history keeps it.
     #[arg(long)]
     reason: Option<String>,
@@ -28,11 +30,14 @@ pub(super) struct Rewind {
 
 impl Rewind {
     pub fn run(self) -> Result<(), CliError> {
-        let id = self.instance.id();
+        let Some(id) = self.meant.one() else {
+            let target = Target::management(["instances", "rewind"]).with_some("reason", self.reason.as_deref());
+            return self.meant.tell_all(&self.connection, "rewind", "Rewound", target);
+        };
         let client = self.connection.client();
         let status = Target::instance(id, []).with("showInput", false);
         let before: Instance = client.get(&status)?.about_instance(id)?.parse()?;
-        let target = Target::instance(id, ["rewind"]).with_some("reason", self.reason);
+        let target = Target::instance(id, ["rewind"]).with_some("reason", self.reason.as_deref());
         client.post(&target)?.about_instance(id)?;
         if !self.connection.json {
             note(format_args!("Rewind message sent to instance '{id}'. Retrieving new status now..."));

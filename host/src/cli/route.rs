@@ -26,8 +26,12 @@ pub(super) struct Route {
 
 impl Route {
     pub fn run(self) -> Result<(), CliError> {
-        let weights: serde_json::Map<String, serde_json::Value> =
-            self.weights.into_iter().map(|(version, weight)| (version, weight.into())).collect();
+        let mut weights = serde_json::Map::new();
+        for (version, weight) in self.weights {
+            if weights.insert(version.clone(), weight.into()).is_some() {
+                return Err(CliError::Usage(format!("'{version}' is named twice: which share is it to get?")));
+            }
+        }
         let target = Target::host(["admin", "apps", self.app.as_str(), "weights"]);
         let body = serde_json::Value::Object(weights).to_string();
         let answer = self.connection.client().post_json(&target, &body)?.success(|| no_app(&self.app))?;
@@ -40,6 +44,9 @@ impl Route {
 
 fn weight(text: &str) -> Result<(String, u32), String> {
     let (version, weight) = text.rsplit_once('=').ok_or("should be such as 2.0=90")?;
+    if version.trim().is_empty() {
+        return Err("names no version: it should be such as 2.0=90".into());
+    }
     let weight = weight.parse().map_err(|_| format!("'{weight}' should be a whole number"))?;
     Ok((version.to_owned(), weight))
 }

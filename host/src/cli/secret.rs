@@ -2,12 +2,13 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::client::{Connection, Target};
 use super::error::CliError;
 use super::hub::unknown;
-use super::output::{print, print_table, table};
+use super::output::{print, print_done, print_table, table};
 
 /// Secrets of a task hub: set, list and delete them. Nothing shows a secret.
 #[derive(Debug, Subcommand)]
@@ -94,7 +95,7 @@ impl Set {
         let secret = secret.strip_suffix('\r').unwrap_or(secret);
         let client = self.connection.client();
         client.put_text(&self.hub.target(Some(&self.name)), secret)?.success(|| unknown(&client))?;
-        if self.connection.json { Ok(()) } else { print(format_args!("Set the secret '{}'.", self.name)) }
+        print_done(self.connection.json, &json!({ "name": self.name }), format_args!("Set the secret '{}'.", self.name))
     }
 }
 
@@ -115,7 +116,7 @@ impl Delete {
     fn run(self) -> Result<(), CliError> {
         let client = self.connection.client();
         client.delete(&self.hub.target(Some(&self.name)))?.success(|| unknown(&client))?;
-        if self.connection.json { Ok(()) } else { print(format_args!("Deleted the secret '{}'.", self.name)) }
+        print_done(self.connection.json, &json!({ "name": self.name }), format_args!("Deleted the secret '{}'.", self.name))
     }
 }
 

@@ -5,14 +5,15 @@ use toml::{Table, Value};
 use zeroize::Zeroizing;
 
 use super::error::CliError;
-use crate::access::Door;
+use crate::access::{Door, FIRST_KEY_VARIABLE, FirstKey};
 use crate::config::{self, LogFormat, Settings, Sources};
 use crate::secrets::{KEY_VARIABLE, SecretsKeySource};
 use crate::serve::{Announce, Start, run};
 
 /// Run a host: open its task hubs and serve them over HTTP.
 ///
-/// Clients need a key. The first start makes one for the administrator and prints it, once; `--dev` needs none.
+/// Clients need a key. The first start makes one for the administrator and prints it, once, unless --first-key-file says where it
+/// is to come from; `--dev` needs none.
 ///
 /// SIGINT (Ctrl-C) and SIGTERM stop it in good order: running turns are finished, what waits goes on after the next
 /// start. A second one stops it at once. No way of stopping it, kill -9 included, loses anything that was acknowledged.
@@ -22,6 +23,7 @@ Examples:
   dacapo serve                                  prints the administrator's key at the first start
   dacapo serve --dev                            on this machine, without keys
   dacapo serve --data /var/lib/dacapo --address 0.0.0.0:7071
+  dacapo serve --rpc-address 127.0.0.1:17071    also for clients on this machine that send no key
   dacapo serve --dir /data=$HOME/texts --allow-host localhost:8080
   dacapo serve --set limits.activity_seconds=60
   DACAPO_ENGINE_HOT_INSTANCES=500 dacapo serve
@@ -38,16 +40,28 @@ pub(super) struct Serve {
     /// Write the same to a file once the host is ready.
     #[arg(long, value_name = "PATH", env = "DACAPO_READY_FILE")]
     ready_file: Option<PathBuf>,
+    /// Let a task hub begin anew, empty, whose file is missing or empty and cannot be restored. Its keys, limits and grants stay.
+    /// May be repeated.
+    #[arg(long, value_name = "HUB")]
+    recover: Vec<String>,
+    /// Print no key at the first start: take the administrator's from this file, or make it and leave it there. (DACAPO_FIRST_KEY may
+    /// hold the key itself: dcp_ and 43 characters of Base64 for URLs.)
+    #[arg(long, value_name = "FILE", env = "DACAPO_FIRST_KEY_FILE")]
+    first_key_file: Option<PathBuf>,
 }
 
 impl Serve {
     pub fn run(self) -> Result<(), CliError> {
         let settings = self.settings.load()?;
         let text = std::env::var(KEY_VARIABLE).ok().filter(|text| !text.is_empty()).map(Zeroizing::new);
+        let first_key = std::env::var(FIRST_KEY_VARIABLE).ok().map(Zeroizing::new);
+        let first_key = first_key.as_ref().map(|text| text.as_str());
         let start = Start {
             door: if self.dev { Door::Open } else { Door::Locked },
             secrets_key: SecretsKeySource { text, file: settings.secrets_key_file() },
+            first_key: FirstKey::find(first_key, self.first_key_file)?,
             announce: Announce { json: self.json, ready_file: self.ready_file },
+            recover: self.recover,
         };
         Ok(run(settings, &start)?)
     }
@@ -65,6 +79,15 @@ pub(super) struct SettingArguments {
     /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:7071].
     #[arg(long, value_name = "HOST:PORT")]
     address: Option<String>,
+    /// An address, also on this machine, for clients that send no key; 127.0.0.1:17071 is what Durable Functions uses.
+    #[arg(long, value_name = "HOST:PORT")]
+    rpc_address: Option<String>,
+    /// The task hub that it opens [default: that of requests that name none].
+    #[arg(long, value_name = "NAME")]
+    rpc_hub: Option<String>,
+    /// What may be done there: read or operate [default: operate].
+    #[arg(long, value_name = "ROLE")]
+    rpc_role: Option<String>,
     /// The task hub of requests that name none; made if it is missing [default: TestHubName].
     #[arg(long, value_name = "NAME")]
     task_hub_name: Option<String>,
@@ -129,6 +152,9 @@ impl SettingArguments {
             ("data", data),
             ("address", self.address.map(Value::String)),
             ("task_hub", self.task_hub_name.map(Value::String)),
+            ("rpc.address", self.rpc_address.map(Value::String)),
+            ("rpc.hub", self.rpc_hub.map(Value::String)),
+            ("rpc.role", self.rpc_role.map(Value::String)),
             ("activities.directories", some(Value::Array(self.directories.into_iter().map(directory).collect()))),
             ("activities.allow_hosts", some(Value::Array(self.allow_hosts.into_iter().map(Value::String).collect()))),
             ("environment", some(Value::Table(environment.collect()))),

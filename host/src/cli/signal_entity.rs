@@ -1,10 +1,11 @@
 use clap::Args;
+use serde_json::json;
 
 use super::client::Connection;
 use super::entity::EntityArgument;
 use super::error::CliError;
 use super::input;
-use super::output::print;
+use super::output::print_done;
 use super::times::{self, local_time};
 
 /// Send a one-way operation to an entity. The first one creates it.
@@ -40,10 +41,9 @@ impl SignalEntity {
         let client = self.connection.client();
         let answer = client.post_json(&target, input.as_deref().unwrap_or("null"))?;
         answer.success(|| format!("{} has no entities", client.server()))?;
-        if self.connection.json {
-            return Ok(());
-        }
+        let done = json!({ "entityId": entity.to_string(), "operation": self.operation, "deliverAt": self.at });
         let at = self.at.map(|at| format!(" It runs at {}.", local_time(&at))).unwrap_or_default();
-        print(format_args!("Signaled operation '{}' to entity '{entity}'.{at}", self.operation))
+        let sentence = format_args!("Signaled operation '{}' to entity '{entity}'.{at}", self.operation);
+        print_done(self.connection.json, &done, sentence)
     }
 }

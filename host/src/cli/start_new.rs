@@ -22,14 +22,19 @@ The input is JSON: a text needs quotes of its own, inside those of the shell.")]
 pub(super) struct StartNew {
     #[command(flatten)]
     function: FunctionArgument,
-    /// The id of the new instance [default: a new one]. An id in use is refused until its instance has ended.
+    /// The id of the new instance [default: a new one]. An id in use is refused until its instance has ended; --if-ended says what
+    /// is then.
     #[arg(long)]
     id: Option<String>,
     /// The input: JSON, @FILE, or - for standard input [default: null].
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     input: Option<String>,
-    /// The version label that the orchestration sees.
-    #[arg(long = "version", value_name = "LABEL")]
+    /// What becomes of an instance that has ended and has this id: the new one takes its place, or is refused.
+    #[arg(long, value_name = "WHAT", value_parser = ["replace", "refuse"])]
+    if_ended: Option<String>,
+    /// The version to run on: a label, or six digits or more of a digest. If none is called so, a later label. The orchestration
+    /// can read it.
+    #[arg(long = "version", value_name = "VERSION")]
     version_label: Option<String>,
     /// Begin at this time, not at once: 2h or 7d (from now), 2026-01-31T12:00 (local time) or 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = times::future)]
@@ -58,8 +63,10 @@ impl StartNew {
         let input = self.input.map(|input| input::json("input", &input)).transpose()?;
         let client = self.connection.client();
         let segments = ["orchestrators", function.as_str()].into_iter().chain(self.id.as_deref());
-        let target =
-            Target::management(segments).with_some("version", self.version_label).with_some("startAt", self.at.as_deref());
+        let target = Target::management(segments)
+            .with_some("version", self.version_label)
+            .with_some("startAt", self.at.as_deref())
+            .with_some("ifEnded", self.if_ended);
         let answer = client.post_json(&target, input.as_deref().unwrap_or("null"))?;
         let answer = answer.success(|| format!("{} starts no orchestrations", client.server()))?;
         let id = answer.parse::<Started>()?.id;

@@ -1,20 +1,22 @@
 use clap::Args;
+use serde_json::json;
 
 use super::client::{Connection, Target};
 use super::error::CliError;
-use super::instance::IdArgument;
-use super::output::print;
+use super::filter::Targets;
+use super::output::print_done;
 
-/// End an instance at once. Its output is the reason.
+/// End an instance, or all that match, at once. Its output is the reason.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   dacapo terminate order-17
   dacapo terminate --id order-17 --reason \"no longer needed\"
-  dacapo terminate order-17 --recursive         and every sub-orchestration that it waits for")]
+  dacapo terminate order-17 --recursive         and every sub-orchestration that it waits for
+  dacapo terminate --id-prefix test- --yes")]
 pub(super) struct Terminate {
     #[command(flatten)]
-    instance: IdArgument,
+    meant: Targets,
     /// Why; the history keeps it.
     #[arg(long)]
     reason: Option<String>,
@@ -27,14 +29,15 @@ pub(super) struct Terminate {
 
 impl Terminate {
     pub fn run(self) -> Result<(), CliError> {
-        let id = self.instance.id();
-        let target = Target::instance(id, ["terminate"])
-            .with_some("reason", self.reason)
-            .with_some("recursive", self.recursive.then_some(true));
+        let told = |target: Target| {
+            target.with_some("reason", self.reason.as_deref()).with_some("recursive", self.recursive.then_some(true))
+        };
+        let Some(id) = self.meant.one() else {
+            let target = told(Target::management(["instances", "terminate"]));
+            return self.meant.tell_all(&self.connection, "terminate", "Terminated", target);
+        };
+        let target = told(Target::instance(id, ["terminate"]));
         self.connection.client().post(&target)?.about_instance(id)?;
-        if self.connection.json {
-            return Ok(());
-        }
-        print(format_args!("Terminated instance '{id}'."))
+        print_done(self.connection.json, &json!({ "instanceId": id }), format_args!("Terminated instance '{id}'."))
     }
 }

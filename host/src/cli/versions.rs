@@ -1,7 +1,7 @@
 use clap::Args;
 use serde::Deserialize;
 
-use super::client::{Client, Connection, Target};
+use super::client::{Connection, Target};
 use super::error::CliError;
 use super::output::{print, print_table, table};
 use super::times::local_time;
@@ -53,10 +53,6 @@ pub(super) fn target(app: &str) -> Target {
 
 pub(super) fn no_app(app: &str) -> String {
     format!("no app '{app}' is deployed; `dacapo apps` lists those that are")
-}
-
-pub(super) fn fetch(client: &Client, app: &str) -> Result<VersionList, CliError> {
-    client.get(&target(app))?.success(|| no_app(app))?.parse()
 }
 
 pub(super) fn show(list: &VersionList) -> Result<(), CliError> {

@@ -12,6 +12,7 @@ use super::instance::{Instance, Shown, instance_table};
 use super::live::{Live, terminal_lines};
 use super::output::{note, print, table_text};
 use super::times::{elapsed, local_time};
+use crate::printable::printable;
 
 /// Instances that a table keeps; a terminal shows fewer.
 pub(super) const ROWS_MAX: usize = 200;
@@ -121,6 +122,7 @@ impl Table {
 
     fn text(&self, lines: usize) -> String {
         let Self { server, begun, changes, .. } = self;
+        let server = printable(server);
         let head = format!("{server}  {changes} changes in {}  (Ctrl-C ends)", elapsed(begun.elapsed()));
         // Beside the rows: this line, the headers, a remark, and the line of the cursor.
         const OTHER_LINES: usize = 4;
@@ -133,7 +135,7 @@ impl Table {
 
 fn with_remark(text: String, remark: Option<&str>) -> String {
     match remark {
-        Some(remark) => format!("{text}\n{remark}"),
+        Some(remark) => format!("{text}\n{}", printable(remark)),
         None => text,
     }
 }

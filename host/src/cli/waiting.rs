@@ -17,6 +17,7 @@ use super::interrupt;
 use super::live::Live;
 use super::output::{note, print, shell_word};
 use super::times::elapsed;
+use crate::printable::printable;
 
 /// How long one request waits; then the next one does. Short enough for whatever is between here and the host.
 const STEP: Duration = Duration::from_secs(30);
@@ -200,7 +201,7 @@ impl<'a> Progress<'a> {
         let text = self.lines().join("\n");
         if let Some(live) = &mut self.live {
             // Where standard error is closed, nobody looks on.
-            let _ = live.draw(&text);
+            let _ = live.draw(&printable(&text));
         }
     }
 

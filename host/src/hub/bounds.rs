@@ -2,23 +2,34 @@
 //!
 //! They are held against what is stored, so what is under way at the same moment may pass them by a little.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dacapo_core::execution::{Limits, LogLevel, LogLine};
-use dacapo_core::{Commit, Delivery, Event, Failure, InstanceId, InstanceRecord, Message, RuntimeStatus};
+use dacapo_core::{Commit, Event, Failure, InstanceId, InstanceRecord, Message, RuntimeStatus};
 use dacapo_store::Snapshot;
 
 use super::desk::Envelope;
 use super::{HubError, Inner, Rules};
 
-/// Instances for which as much waits as may. What others send them would be stored before they could refuse it, so the
-/// senders look here. Most often there are none.
+/// Instances whose waiting messages are counted here: the others are counted when something comes.
+const COUNTED_MAX: usize = 10_000;
+
+/// How much waits for instances that are suspended, locked or have not begun.
 #[derive(Default)]
-pub(super) struct Crowds(Mutex<HashSet<InstanceId>>);
+pub(super) struct Crowds(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    /// Instances for which as much waits as may. What others send them would be stored before they could refuse it, so the
+    /// senders look here. Most often there are none.
+    crowded: HashSet<InstanceId>,
+    /// How many messages wait, so that not each one that comes has the whole inbox read.
+    counted: HashMap<InstanceId, usize>,
+}
 
 impl Crowds {
-    fn lock(&self) -> MutexGuard<'_, HashSet<InstanceId>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         // No method leaves it half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -26,11 +37,42 @@ impl Crowds {
     /// Whether as much waits for an instance as may: found where one of its turns begins, and not so any more where it has
     /// nothing to wait for.
     pub fn note(&self, id: &InstanceId, is_crowded: bool) {
-        let mut crowded = self.lock();
+        let crowded = &mut self.lock().crowded;
         match is_crowded {
             true if !crowded.contains(id) => drop(crowded.insert(id.clone())),
             false if !crowded.is_empty() => drop(crowded.remove(id)),
             _ => {}
+        }
+    }
+
+    fn counted(&self, id: &InstanceId) -> Option<usize> {
+        self.lock().counted.get(id).copied()
+    }
+
+    fn count(&self, id: &InstanceId, messages: usize) {
+        let counted = &mut self.lock().counted;
+        if counted.len() >= COUNTED_MAX && !counted.contains_key(id) {
+            counted.clear();
+        }
+        counted.insert(id.clone(), messages);
+    }
+
+    /// Some of what waits may be taken in.
+    pub fn recount(&self, id: &InstanceId) {
+        let counted = &mut self.lock().counted;
+        if !counted.is_empty() {
+            counted.remove(id);
+        }
+    }
+
+    /// What waited is taken in, or it is not known any more how much waits.
+    pub fn forget(&self, id: &InstanceId) {
+        let mut waiting = self.lock();
+        if !waiting.crowded.is_empty() {
+            waiting.crowded.remove(id);
+        }
+        if !waiting.counted.is_empty() {
+            waiting.counted.remove(id);
         }
     }
 }
@@ -79,14 +121,6 @@ impl Inner {
         Err(HubError::Limit { limit: "instances_alive", value: most, what: format!("{alive} instances are alive") })
     }
 
-    /// The same, for an entity that may live already.
-    pub(super) fn check_birth_of_entity(&self, id: &InstanceId) -> Result<(), HubError> {
-        match self.check_birth() {
-            Err(_) if self.store.instance(id)?.is_some() => Ok(()),
-            checked => checked,
-        }
-    }
-
     /// What bounds a turn now. A tenth above what clients may store, turns may add nothing more.
     pub(super) fn limits_of_turn(&self, rules: &Rules) -> Limits {
         let most = rules.limits.storage_bytes;
@@ -101,10 +135,10 @@ impl Inner {
     /// Takes out of a commit what would bring more instances to life than may be, and what is for instances for which too
     /// much waits. Who waits for an answer is told; of the others the log tells.
     pub(super) fn bound_sent(&self, rules: &Rules, commit: &mut Commit, logs: &mut Vec<LogLine>) -> Result<(), HubError> {
-        let crowded = if commit.sent.is_empty() { HashSet::new() } else { self.crowds.lock().clone() };
+        let crowded = if commit.sent.is_empty() { HashSet::new() } else { self.crowds.lock().crowded.clone() };
         let most = rules.limits.instances_alive;
         let mut room = most.saturating_sub(self.store.alive());
-        if commit.sent.is_empty() || (commit.sent.len() as u64) < room && crowded.is_empty() {
+        if commit.sent.is_empty() || commit.sent.iter().map(births_at_most).sum::<u64>() < room && crowded.is_empty() {
             return Ok(());
         }
         // The sender counts too, from its own first commit on.
@@ -115,14 +149,13 @@ impl Inner {
             let why = if waits_its_turn(&message) && message.to != commit.record.id && crowded.contains(&message.to) {
                 let most = rules.limits.inbox_messages;
                 format!("'{}' is sent nothing more: {most} messages wait for it (inbox_messages)", message.to)
-            } else if !self.gives_birth(&message, &commit.record)? {
-                commit.sent.push(message);
-                continue;
-            } else if room > 0 {
-                room -= 1;
-                commit.sent.push(message);
-                continue;
             } else {
+                let births = self.births(&message, &commit.record)?;
+                if births <= room {
+                    room -= births;
+                    commit.sent.push(message);
+                    continue;
+                }
                 format!("'{}' is not started: the task hub may have {most} instances alive (instances_alive)", message.to)
             };
             match told(&message, &why, commit) {
@@ -135,25 +168,41 @@ impl Inner {
         Ok(())
     }
 
-    fn gives_birth(&self, message: &Message, sender: &InstanceRecord) -> Result<bool, HubError> {
+    /// How many instances a message brings to life.
+    fn births(&self, message: &Message, sender: &InstanceRecord) -> Result<u64, HubError> {
+        let is_missing =
+            |id: &InstanceId| -> Result<bool, HubError> { Ok(*id != sender.id && self.store.instance(id)?.is_none()) };
         Ok(match &message.event {
             // Continue-as-new starts the sender itself.
-            Event::ExecutionStarted { .. } => message.to != sender.id,
-            Event::OperationRequested { .. } => message.to != sender.id && self.store.instance(&message.to)?.is_none(),
-            _ => false,
+            Event::ExecutionStarted { .. } => (message.to != sender.id).into(),
+            Event::OperationRequested { .. } => is_missing(&message.to)?.into(),
+            Event::LockRequested { .. } => {
+                let mut missing = 0;
+                for entity in to_be_locked(&message.event) {
+                    missing += u64::from(is_missing(entity)?);
+                }
+                missing
+            }
+            _ => 0,
         })
     }
 
     /// Refuses what clients send to an instance for which too much waits already.
-    pub(super) fn bound_inbox(&self, record: &InstanceRecord, inbox: &mut Vec<Delivery>, envelopes: &mut Vec<Envelope>) {
-        if !waits(record.status) {
-            return;
+    pub(super) fn bound_inbox(&self, record: &InstanceRecord, envelopes: &mut Vec<Envelope>) -> Result<(), HubError> {
+        let waits_for_it = |envelope: &Envelope| waits_its_turn(&envelope.delivery.message);
+        if !waits(record.status) || !envelopes.iter().any(waits_for_it) {
+            return Ok(());
         }
-        self.note_waiting(record, inbox.len());
-        if self.refuse_above(record, inbox.len(), envelopes) {
-            inbox.retain(|delivery| delivery.stored.is_some());
-            inbox.extend(envelopes.iter().map(|envelope| &envelope.delivery).filter(|d| d.stored.is_none()).cloned());
-        }
+        let is_new = |envelope: &Envelope| envelope.delivery.stored.is_none();
+        let counted = self.crowds.counted(&record.id);
+        let waiting = match counted {
+            Some(messages) => messages + envelopes.len(),
+            None => self.store.inbox_size(record.row)?.messages + envelopes.iter().filter(|envelope| is_new(envelope)).count(),
+        };
+        self.note_waiting(record, waiting);
+        let refused = self.refuse_above(record, waiting, envelopes);
+        self.crowds.count(&record.id, waiting - refused);
+        Ok(())
     }
 
     /// Whether others may send more to an instance for which something waits.
@@ -161,22 +210,35 @@ impl Inner {
         self.crowds.note(&record.id, waiting as u64 >= self.rules().limits.inbox_messages);
     }
 
-    /// Refuses as many clients' messages, the last ones first, as are over the limit. Whether there were any.
-    pub(super) fn refuse_above(&self, record: &InstanceRecord, waiting: usize, envelopes: &mut Vec<Envelope>) -> bool {
+    /// Refuses as many clients' messages, the last ones first, as are over the limit. How many there were.
+    pub(super) fn refuse_above(&self, record: &InstanceRecord, waiting: usize, envelopes: &mut Vec<Envelope>) -> usize {
         let most = self.rules().limits.inbox_messages;
         let mut over = (waiting as u64).saturating_sub(most);
-        let mut refused = false;
+        let mut refused = 0;
         for number in (0..envelopes.len()).rev() {
             let envelope = &envelopes[number];
             if over > 0 && waits_its_turn(&envelope.delivery.message) && envelope.acknowledge.is_some() {
                 over -= 1;
-                refused = true;
-                let what = format!("{} messages wait for '{}'", waiting as u64 - over - 1, record.id);
+                refused += 1;
+                let waiting = waiting as u64 - over - 1;
+                let what = format!("{waiting} messages, or as many bytes as it may have in memory, wait for '{}'", record.id);
                 envelopes.remove(number).answer(Err(HubError::Limit { limit: "inbox_messages", value: most, what }));
             }
         }
         refused
     }
+}
+
+/// The entities that a request for a lock is about to reach. All count when it is sent to the first: it is refused whole or not.
+fn to_be_locked(event: &Event) -> &[InstanceId] {
+    match event {
+        Event::LockRequested { entities, position: 0, .. } => entities,
+        _ => &[],
+    }
+}
+
+fn births_at_most(message: &Message) -> u64 {
+    to_be_locked(&message.event).len().max(1) as u64
 }
 
 /// Whether what comes for an orchestration of this status waits.
@@ -199,6 +261,7 @@ fn told(message: &Message, why: &str, commit: &Commit) -> Option<Message> {
         Event::OperationRequested { caller: Some(caller), .. } => {
             (caller, Event::EntityOperationFailed { seq: caller.seq, failure })
         }
+        Event::LockRequested { owner, .. } => (owner, Event::EntityOperationFailed { seq: owner.seq, failure }),
         _ => return None,
     };
     Some(caller.told(event, commit.record.updated))

@@ -4,9 +4,10 @@ use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use dacapo_core::guest::{ActivityClient, Start, StartFuture};
+use dacapo_core::guest::{ActivityClient, GuestMemory, Start, StartFuture};
 use dacapo_core::{ExecutionId, Failure, InstanceId, Seq};
 
+use super::activity_memory::RunMemory;
 use super::manage::StartRequest;
 use super::{HubError, Inner};
 
@@ -17,11 +18,12 @@ pub(super) struct Caller {
     execution: ExecutionId,
     seq: Seq,
     starts: AtomicU32,
+    memory: RunMemory,
 }
 
 impl Caller {
-    pub fn new(hub: Arc<Inner>, execution: ExecutionId, seq: Seq) -> Self {
-        Self { hub, execution, seq, starts: AtomicU32::new(0) }
+    pub fn new(hub: Arc<Inner>, execution: ExecutionId, seq: Seq, memory: RunMemory) -> Self {
+        Self { hub, execution, seq, starts: AtomicU32::new(0), memory }
     }
 }
 
@@ -29,6 +31,10 @@ impl ActivityClient for Caller {
     fn start_orchestration(&self, start: Start) -> StartFuture {
         let number = self.starts.fetch_add(1, Ordering::Relaxed);
         Box::pin(self.hub.clone().start_once(ExecutionId::of_start(self.execution, self.seq, number), start))
+    }
+
+    fn memory(&self) -> Box<dyn GuestMemory> {
+        Box::new(self.memory.of_guest())
     }
 }
 
@@ -47,7 +53,7 @@ impl Inner {
     }
 
     fn has_begun(&self, id: &InstanceId, execution: ExecutionId) -> Result<bool, HubError> {
-        Ok(self.store.instance(id)?.is_some_and(|record| record.execution == execution))
+        Ok(self.store.instance(id)?.is_some_and(|record| record.first_execution == execution))
     }
 }
 

@@ -5,20 +5,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
-use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 
 use dacapo_core::turn::NoVersion;
-use dacapo_core::{Failure, FunctionKind, FunctionName, InstanceId, Timestamp, VersionId};
+use dacapo_core::{Failure, FunctionKind, FunctionName, InstanceId, InstanceRecord, Timestamp, VersionId};
 use dacapo_store::{AppChange, AppVersion, Store};
 use dacapo_wasm::{App, Finding};
 use sha2::{Digest as _, Sha256};
 
 use super::HubError;
+use super::app_versions::Versions;
+use crate::export::Brought;
 use crate::limits::HubLimits;
-use crate::versioning::{self, Match, VersionRules, compare};
-
-/// Digits of a digest that name a version, at least.
-const DIGEST_DIGITS_MIN: usize = 6;
+use crate::versioning::{self, Match, Naming, VersionRules};
 
 /// A version of an app, as a deployment shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +32,31 @@ pub struct DeployedApp {
     pub active: bool,
     /// What the version imports that traps in an orchestrator or entity. Only after a deployment.
     pub report: Vec<Finding>,
+    /// What the version was called before this deployment, if that was something else.
+    pub former_label: Option<String>,
+    /// The version that had the label before this deployment, and has none now.
+    pub label_taken_from: Option<VersionId>,
+    /// Who gets new starts now. Only after a change.
+    pub new_starts: Vec<Share>,
+}
+
+/// What a version gets of the new starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Share {
+    pub version: VersionId,
+    pub label: String,
+    pub percent: f64,
+}
+
+/// What a rollback has changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolledBack {
+    /// The version that gets no new starts any more.
+    pub from: AppVersion,
+    /// The active version since.
+    pub active: AppVersion,
+    /// Who gets new starts now.
+    pub new_starts: Vec<Share>,
 }
 
 /// What a new version gets of the new starts.
@@ -40,7 +64,7 @@ pub struct DeployedApp {
 pub enum Traffic {
     /// It becomes the active version.
     All,
-    /// So many of 100; the active version, which stays that, gets the rest. With 0 nothing changes for the others.
+    /// So many of 100; those that got them so far, or the active version, which stays that, share the rest.
     Percent(u32),
 }
 
@@ -72,7 +96,27 @@ enum Unserved {
 
 pub(super) struct Catalog {
     rules: VersionRules,
+    /// Held by whoever changes the state, also while the change is being saved.
+    changing: Mutex<()>,
+    /// Never locked while anything waits for the disk: each start and each turn looks here.
     state: RwLock<State>,
+}
+
+/// The versions of an app, and the functions that are looked for in it.
+pub(super) struct AppUse {
+    versions: HashSet<VersionId>,
+    /// Folded names.
+    functions: HashSet<String>,
+}
+
+impl AppUse {
+    /// Whether an instance cannot go on without the app: it runs on one of its versions, or will.
+    pub fn is_needed_by(&self, record: &InstanceRecord) -> bool {
+        match record.version {
+            Some(version) if !record.id.is_entity() => self.versions.contains(&version),
+            Some(_) | None => self.functions.contains(&record.name.folded()),
+        }
+    }
 }
 
 /// Kept by whoever has looked for a version, until it is recorded what became of that.
@@ -101,69 +145,12 @@ struct State {
     held: HashMap<VersionId, HashMap<String, FunctionKind>>,
 }
 
-/// The versions of one app, in the order of their deployment.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Versions {
-    pub all: Vec<AppVersion>,
-    pub active: Option<VersionId>,
-}
-
 struct Holder {
     app: String,
     name: FunctionName,
     kind: FunctionKind,
     /// The active version, if that one holds it.
     version: VersionId,
-}
-
-impl Versions {
-    pub fn get(&self, version: VersionId) -> Option<&AppVersion> {
-        self.all.iter().find(|known| known.version == version)
-    }
-
-    pub fn ids(&self) -> Vec<VersionId> {
-        self.all.iter().map(|version| version.version).collect()
-    }
-
-    pub fn active(&self) -> Option<&AppVersion> {
-        self.active.and_then(|active| self.get(active))
-    }
-
-    fn serving(&self) -> impl Iterator<Item = &AppVersion> {
-        let others = self.all.iter().filter(|version| version.weight > 0 && Some(version.version) != self.active);
-        self.active().into_iter().chain(others)
-    }
-
-    /// The version that a label or the beginning of a digest means. A label that more than one has means the newest.
-    pub fn find(&self, app: &str, text: &str) -> Result<VersionId, HubError> {
-        if let Some(labelled) = self.all.iter().rev().find(|version| !text.is_empty() && version.label == text) {
-            return Ok(labelled.version);
-        }
-        let digits = text.to_ascii_lowercase();
-        let is_digest = digits.len() >= DIGEST_DIGITS_MIN && digits.chars().all(|c| c.is_ascii_hexdigit());
-        let named = |version: &&AppVersion| is_digest && version.version.to_string().starts_with(&digits);
-        let mut found = self.all.iter().filter(named);
-        match (found.next(), found.next()) {
-            (Some(version), None) => Ok(version.version),
-            (Some(_), Some(_)) => Err(HubError::AmbiguousVersion { app: app.to_owned(), version: text.to_owned() }),
-            (None, _) => Err(HubError::UnknownVersion { app: app.to_owned(), version: text.to_owned() }),
-        }
-    }
-
-    /// What the app is after a change.
-    fn after(&self, change: &AppChange) -> Self {
-        let mut all: Vec<AppVersion> =
-            self.all.iter().filter(|version| !change.removed.contains(&version.version)).cloned().collect();
-        for put in &change.put {
-            match all.iter_mut().find(|version| version.version == put.version) {
-                Some(version) => *version = put.clone(),
-                None => all.push(put.clone()),
-            }
-        }
-        all.sort_by_key(|version| (version.deployed_at, version.version));
-        let active = change.active.or(self.active).filter(|active| all.iter().any(|version| version.version == *active));
-        Self { all, active }
-    }
 }
 
 impl Catalog {
@@ -175,7 +162,7 @@ impl Catalog {
             versions.all.push(version);
         }
         state.index();
-        Ok(Self { rules, state: RwLock::new(state) })
+        Ok(Self { rules, changing: Mutex::default(), state: RwLock::new(state) })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -184,6 +171,24 @@ impl Catalog {
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().expect("no holder of this lock panics")
+    }
+
+    /// One changes it at a time.
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes what an app is to be durable, and then seen. Whoever makes it is alone since before it looked at what it changes.
+    fn change(&self, _alone: &MutexGuard<'_, ()>, store: &dyn Store, app: &str, after: Versions) -> Result<(), HubError> {
+        let Some((after, change)) = self.read().change_to(app, after)? else { return Ok(()) };
+        store.change_app(&change)?;
+        let mut state = self.write();
+        match after.all.is_empty() {
+            true => drop(state.apps.remove(app)),
+            false => drop(state.apps.insert(app.to_owned(), after)),
+        }
+        state.index();
+        Ok(())
     }
 
     /// To be taken before a version is looked for, by whoever is about to record that something runs on it: so long, nobody
@@ -206,6 +211,13 @@ impl Catalog {
         self.read().apps.iter().map(|(app, versions)| (app.clone(), versions.clone())).collect()
     }
 
+    /// What people call a version.
+    pub fn label_of(&self, version: VersionId) -> String {
+        let state = self.read();
+        let known = state.apps.values().find_map(|versions| versions.get(version));
+        known.map_or_else(String::new, |version| version.label.clone())
+    }
+
     /// Whether some app has this version.
     pub fn has(&self, version: VersionId) -> bool {
         self.read().held.contains_key(&version)
@@ -214,6 +226,14 @@ impl Catalog {
     /// Whether a version holds a function of this kind.
     pub fn holds(&self, version: VersionId, kind: FunctionKind, name: &FunctionName) -> bool {
         self.read().holds(version, kind, &name.folded())
+    }
+
+    /// What tells the instances that need an app.
+    pub fn use_of(&self, app: &str) -> Result<AppUse, HubError> {
+        let state = self.read();
+        let versions = state.app(app)?.ids().into_iter().collect();
+        let functions = state.functions.iter().filter(|(_, holder)| holder.app == app).map(|(folded, _)| folded.clone());
+        Ok(AppUse { versions, functions: functions.collect() })
     }
 
     /// The active version of the app that holds the orchestrator.
@@ -278,112 +298,158 @@ impl Catalog {
     /// Records a version, and gives it its share of the new starts.
     pub fn deploy(&self, store: &dyn Store, limits: &HubLimits, deployment: Deployment) -> Result<DeployedApp, HubError> {
         let Deployment { app, label, prepared, size, at, traffic } = deployment;
-        let mut state = self.write();
+        let alone = self.alone();
+        let state = self.read();
         let versions = state.apps.get(&app).cloned().unwrap_or_default();
         let known = versions.get(prepared.version).cloned();
         if known.is_none() {
             state.require_room(limits, &app, &versions)?;
         }
         let is_active = versions.active == Some(prepared.version);
-        let label = match &known {
-            Some(known) if label.is_empty() => known.label.clone(),
-            _ => label,
-        };
-        if is_active && known.as_ref().is_some_and(|known| known.label == label) {
-            return Ok(deployed(&known.expect("it was looked at"), true, false));
-        }
+        let former_label = known.as_ref().map(|known| known.label.clone());
+        let label = if label.is_empty() { former_label.clone().unwrap_or_default() } else { label };
+        versions.require_label(&app, prepared.version, &label)?;
+        let former_label = former_label.filter(|former| !former.is_empty() && *former != label);
         let App { version, functions, .. } = prepared;
-        let weight = known.as_ref().map_or(0, |known| known.weight);
-        let deployed_at = if is_active { known.as_ref().map_or(at, |known| known.deployed_at) } else { at };
-        let new = AppVersion { app: app.clone(), version, deployed_at, label, functions, size, weight };
-        let change = match (traffic, versions.active) {
-            _ if is_active => AppChange { put: vec![new.clone()], ..AppChange::default() },
-            (Traffic::All, _) | (_, None) => AppChange {
-                active: Some(version),
-                put: without_weights(&versions, version).chain([AppVersion { weight: 0, ..new.clone() }]).collect(),
-                ..AppChange::default()
-            },
-            (Traffic::Percent(0), _) => AppChange { put: vec![new.clone()], ..AppChange::default() },
-            (Traffic::Percent(share), Some(active)) => {
-                let others = versions.all.iter().filter(|known| known.version != version);
-                let weight = |known: &AppVersion| if known.version == active { 100 - share.min(100) } else { 0 };
-                let others = others.map(|known| AppVersion { weight: weight(known), ..known.clone() });
-                let put = others.chain([AppVersion { weight: share.min(100), ..new.clone() }]).collect();
-                AppChange { put, ..AppChange::default() }
+        let (weight, activated_at) = known.as_ref().map_or((0, None), |known| (known.weight, known.activated_at));
+        let deployed_at = known.filter(|_| is_active).map_or(at, |known| known.deployed_at);
+        let new = AppVersion { app: app.clone(), version, deployed_at, label, functions, size, weight, activated_at };
+        let mut after = versions.clone();
+        let label_taken_from = after.put(new.clone());
+        match (traffic, versions.active) {
+            _ if is_active => {}
+            (Traffic::All, _) | (_, None) => {
+                after.unweigh();
+                after.activate(version, at);
             }
-        };
-        state.change(store, AppChange { app: app.clone(), ..change })?;
-        let active = state.apps.get(&app).is_some_and(|versions| versions.active == Some(version));
-        Ok(deployed(&new, active, !is_active))
+            (Traffic::Percent(0), Some(_)) if weight == 0 => {}
+            (Traffic::Percent(share), Some(_)) => after.give_share(version, share),
+        }
+        let (active, new_starts) = (after.active == Some(version), new_starts(&after));
+        drop(state);
+        self.change(&alone, store, &app, after)?;
+        Ok(DeployedApp { former_label, label_taken_from, new_starts, ..deployed(&new, active, !is_active) })
     }
 
     /// All new starts go to this version.
-    pub fn activate(&self, store: &dyn Store, app: &str, version: &str) -> Result<DeployedApp, HubError> {
-        let mut state = self.write();
-        let versions = state.app(app)?;
+    pub fn activate(&self, store: &dyn Store, app: &str, version: &str, at: Timestamp) -> Result<DeployedApp, HubError> {
+        let alone = self.alone();
+        let mut versions = self.read().app(app)?;
         let version = versions.find(app, version)?;
         let chosen = versions.get(version).expect("it was found").clone();
         let changed = versions.active != Some(version) || versions.all.iter().any(|version| version.weight > 0);
         if changed {
-            let put = versions.all.iter().filter(|known| known.weight > 0);
-            let put = put.map(|known| AppVersion { weight: 0, ..known.clone() }).collect();
-            state.change(store, AppChange { app: app.to_owned(), put, removed: vec![], active: Some(version) })?;
+            let since = versions.active().and_then(|active| active.activated_at);
+            match chosen.activated_at.is_some() && chosen.activated_at <= since {
+                true => versions.go_back(version),
+                false => versions.activate(version, at),
+            }
+            versions.unweigh();
+            self.change(&alone, store, app, versions.clone())?;
         }
-        Ok(deployed(&chosen, true, changed))
+        Ok(DeployedApp { new_starts: new_starts(&versions), ..deployed(&chosen, true, changed) })
     }
 
-    /// Shares the new starts out. Versions that are not named get none; if none gets any, all go to the active one.
+    /// Takes the new starts away from the newest version that gets any.
+    pub fn roll_back(&self, store: &dyn Store, app: &str, at: Timestamp) -> Result<RolledBack, HubError> {
+        let alone = self.alone();
+        let mut versions = self.read().app(app)?;
+        let from = versions.roll_back(at).ok_or_else(|| HubError::NothingBefore(app.to_owned()))?;
+        let known = |version: Option<VersionId>| version.and_then(|version| versions.get(version)).cloned();
+        let rolled_back = RolledBack {
+            from: known(Some(from)).expect("it has lost its starts, and stays"),
+            active: known(versions.active).expect("a rollback leaves an active version"),
+            new_starts: new_starts(&versions),
+        };
+        self.change(&alone, store, app, versions)?;
+        Ok(rolled_back)
+    }
+
+    /// Shares the new starts out. Versions that are not named get none; if none is named, all go to the active one. `NoWeight`
     pub fn weigh(&self, store: &dyn Store, app: &str, weights: &[(String, u32)]) -> Result<(), HubError> {
-        let mut state = self.write();
-        let versions = state.app(app)?;
-        let mut wanted: BTreeMap<VersionId, u32> = BTreeMap::new();
-        for (text, weight) in weights {
-            wanted.insert(versions.find(app, text)?, *weight);
+        let alone = self.alone();
+        let mut versions = self.read().app(app)?;
+        if !weights.is_empty() && weights.iter().all(|(_, weight)| *weight == 0) {
+            return Err(HubError::NoWeight(app.to_owned()));
         }
-        let weighed = versions.all.iter().map(|known| {
-            let weight = wanted.get(&known.version).copied().unwrap_or(0);
-            AppVersion { weight, ..known.clone() }
-        });
-        let put = weighed.collect();
-        state.change(store, AppChange { app: app.to_owned(), put, ..AppChange::default() })
+        versions.unweigh();
+        let mut named: HashMap<VersionId, &str> = HashMap::new();
+        for (text, weight) in weights {
+            let version = versions.find(app, text)?;
+            if let Some(other) = named.insert(version, text) {
+                return Err(HubError::NamedTwice { app: app.to_owned(), one: other.to_owned(), other: text.clone() });
+            }
+            versions.get_mut(version).expect("it was found").weight = *weight;
+        }
+        self.change(&alone, store, app, versions)
     }
 
     /// Forgets those of these versions that take no new starts. Returns which, and who may have chosen one before.
     pub fn remove(&self, store: &dyn Store, app: &str, idle: &HashSet<VersionId>) -> Result<(Vec<VersionId>, Choices), HubError> {
-        let mut state = self.write();
-        let versions = state.app(app)?;
-        let goes =
-            |known: &&AppVersion| known.weight == 0 && Some(known.version) != versions.active && idle.contains(&known.version);
-        let gone: Vec<VersionId> = versions.all.iter().filter(goes).map(|known| known.version).collect();
-        if !gone.is_empty() {
-            let removed = gone.clone();
-            state.change(store, AppChange { app: app.to_owned(), removed, ..AppChange::default() })?;
-        }
-        let (sender, choices) = mpsc::channel();
-        let before = std::mem::take(&mut state.choice);
-        before.0.set(sender).expect("it is set once, by whoever takes it out");
-        Ok((gone, Choices(choices)))
+        let alone = self.alone();
+        let versions = self.read().app(app)?;
+        let gone: Vec<VersionId> = versions.idle().filter(|version| idle.contains(version)).collect();
+        let mut after = versions.clone();
+        after.all.retain(|known| !gone.contains(&known.version));
+        self.change(&alone, store, app, after)?;
+        Ok((gone, self.write().new_choice()))
     }
 
-    /// Records what another hub had deployed. It gets no starts, unless it is the first version of its app.
-    pub fn adopt(&self, store: &dyn Store, limits: &HubLimits, version: AppVersion) -> Result<bool, HubError> {
-        let mut state = self.write();
-        let app = version.app.clone();
-        let versions = state.apps.get(&app).cloned().unwrap_or_default();
-        if versions.get(version.version).is_some() {
-            return Ok(false);
+    /// Forgets an app. Returns its versions, and who may have chosen one of them before.
+    pub fn undeploy(&self, store: &dyn Store, app: &str) -> Result<(Vec<VersionId>, Choices), HubError> {
+        let alone = self.alone();
+        let versions = self.read().app(app)?.ids();
+        self.change(&alone, store, app, Versions::default())?;
+        Ok((versions, self.write().new_choice()))
+    }
+
+    /// Records versions of an app that another hub had deployed, and returns those that are new here. Who gets new starts comes
+    /// along if the app is new here, with its active version. Otherwise these versions get none.
+    pub fn adopt(
+        &self,
+        store: &dyn Store,
+        limits: &HubLimits,
+        app: &str,
+        brought: &[Brought],
+    ) -> Result<Vec<VersionId>, HubError> {
+        let alone = self.alone();
+        let versions = self.read().apps.get(app).cloned().unwrap_or_default();
+        let mut after = versions.clone();
+        let active = brought.iter().find(|brought| brought.active).map(|brought| brought.version.version);
+        let routed = versions.active.is_none() && active.is_some();
+        for Brought { version, .. } in brought.iter().filter(|brought| versions.get(brought.version.version).is_none()) {
+            self.read().require_room(limits, app, &after)?;
+            let (weight, activated_at) = if routed { (version.weight, version.activated_at) } else { (0, None) };
+            // A label that a version has here already is not taken from it.
+            let is_taken = after.all.iter().any(|known| Naming::new(&version.label).is_label(&known.label));
+            let label = if is_taken { String::new() } else { version.label.clone() };
+            after.all.push(AppVersion { label, weight, activated_at, ..version.clone() });
         }
-        state.require_room(limits, &app, &versions)?;
-        let active = versions.active.is_none().then_some(version.version);
-        let put = vec![AppVersion { weight: 0, ..version }];
-        state.change(store, AppChange { app, put, removed: vec![], active })?;
-        Ok(true)
+        let new = after.ids().into_iter().filter(|version| versions.get(*version).is_none()).collect();
+        match (active, after.all.last().map(|newest| newest.version)) {
+            (Some(active), _) if routed => after.active = Some(active),
+            (None, Some(newest)) if versions.active.is_none() => {
+                let at = after.get(newest).expect("it was put there").deployed_at;
+                after.activate(newest, at);
+            }
+            (Some(_) | None, _) => {}
+        }
+        self.change(&alone, store, app, after)?;
+        Ok(new)
     }
 }
 
 impl State {
     fn app(&self, app: &str) -> Result<Versions, HubError> {
         self.apps.get(app).cloned().ok_or_else(|| HubError::UnknownApp(app.to_owned()))
+    }
+
+    /// Whoever chooses from now on is told apart from those who have chosen before.
+    fn new_choice(&mut self) -> Choices {
+        let (sender, choices) = mpsc::channel();
+        let before = std::mem::take(&mut self.choice);
+        before.0.set(sender).expect("it is set once, by whoever takes it out");
+        Choices(choices)
     }
 
     fn require_room(&self, limits: &HubLimits, app: &str, versions: &Versions) -> Result<(), HubError> {
@@ -398,20 +464,19 @@ impl State {
         Ok(())
     }
 
-    /// Makes a change durable and then seen.
-    fn change(&mut self, store: &dyn Store, change: AppChange) -> Result<(), HubError> {
-        let after = self.apps.get(&change.app).cloned().unwrap_or_default().after(&change);
+    /// What an app is to be, in order, and what has to be stored for that; none if it is so already. `FunctionTaken`.
+    fn change_to(&self, app: &str, mut after: Versions) -> Result<Option<(Versions, AppChange)>, HubError> {
+        after.all.sort_by_key(|version| (version.deployed_at, version.version));
         for (name, _) in after.serving().flat_map(|version| &version.functions) {
             if let Some(holder) = self.functions.get(&name.folded())
-                && holder.app != change.app
+                && holder.app != app
             {
                 return Err(HubError::FunctionTaken { function: name.clone(), app: holder.app.clone() });
             }
         }
-        store.change_app(&change)?;
-        self.apps.insert(change.app, after);
-        self.index();
-        Ok(())
+        let change = after.since(self.apps.get(app).unwrap_or(&Versions::default()), app);
+        let is_so_already = change == AppChange { app: app.to_owned(), ..AppChange::default() };
+        Ok((!is_so_already).then_some((after, change)))
     }
 
     fn index(&mut self) {
@@ -445,10 +510,9 @@ impl State {
         }
         let serving = self.functions.get(&folded).and_then(|holder| self.apps.get(&holder.app));
         if let Some(asked) = asked {
-            let named = |versions: &Versions| {
-                let mut newest_first = versions.all.iter().rev();
-                let named = newest_first.find(|version| compare(&version.label, asked).is_eq() && holds(version));
-                named.map(|version| version.version)
+            let named = |versions: &Versions| match versions.named(asked)[..] {
+                [named] if holds(named) => Some(named.version),
+                [..] => None,
             };
             let named = match serving {
                 Some(versions) => named(versions),
@@ -496,10 +560,15 @@ fn by_weight(versions: &[&AppVersion], id: &InstanceId) -> Option<VersionId> {
     chosen.map(|version| version.version)
 }
 
-/// The versions other than one that have weights, without them.
-fn without_weights(versions: &Versions, but: VersionId) -> impl Iterator<Item = AppVersion> {
-    let weighed = versions.all.iter().filter(move |known| known.weight > 0 && known.version != but);
-    weighed.map(|known| AppVersion { weight: 0, ..known.clone() })
+fn new_starts(versions: &Versions) -> Vec<Share> {
+    let shares = versions.shares();
+    let total: f64 = shares.iter().map(|(_, weight)| f64::from(*weight)).sum();
+    let share = |(version, weight): (&AppVersion, u32)| Share {
+        version: version.version,
+        label: version.label.clone(),
+        percent: f64::from(weight) * 100.0 / total,
+    };
+    shares.into_iter().map(share).collect()
 }
 
 fn deployed(version: &AppVersion, active: bool, changed: bool) -> DeployedApp {
@@ -511,5 +580,8 @@ fn deployed(version: &AppVersion, active: bool, changed: bool) -> DeployedApp {
         changed,
         active,
         report: Vec::new(),
+        former_label: None,
+        label_taken_from: None,
+        new_starts: Vec::new(),
     }
 }

@@ -2,18 +2,31 @@
 //! hub has to do lies here until a thread of the host ([`super::workers`]) takes it.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_task::{Runnable, ScheduleInfo};
-use dacapo_core::{Delivery, InstanceId, Usage};
+use dacapo_core::{Delivery, InstanceId, Message, Usage};
 use tokio::sync::{oneshot, watch};
 
 use super::hot::{Hot, HotGuests};
+use super::manage::Ended;
 use super::room::Room;
 use super::settle::Settled;
 use super::workers::{Floor, Lane, PausedTurn};
 use super::{HubError, Inner};
+use crate::memory::{Account, Reservation};
+
+/// While commits of so many bytes wait to be durable, a hub begins no turn: less than what its store queues, because a thread that
+/// hands over a commit waits there, and other hubs would wait with it.
+const UNSAVED_BYTES_MAX: usize = 32 << 20;
+
+/// For how long all that a hub does is expected to take long, after something did that should have been short.
+const LONG_FOR: Duration = Duration::from_millis(100);
+
+/// For how long the processor time of a hub's jobs is read, after one took long by the clock.
+const WATCHED_FOR: Duration = Duration::from_secs(1);
 
 /// A message, and who waits for it to be durable.
 pub(super) struct Envelope {
@@ -22,12 +35,39 @@ pub(super) struct Envelope {
     /// How long the attempt of an activity took whose result it is. It goes beside the message, which is recorded: what is
     /// recorded must not depend on how long something took.
     pub took: Option<Duration>,
+    /// Where it is counted that it is in memory.
+    pub memory: Option<Reservation>,
+    /// What becomes of an instance that has ended, if this starts one with its id.
+    pub ended: Ended,
+}
+
+/// What waits for the next turn of an instance.
+#[derive(Default)]
+pub(super) struct Mail {
+    pub envelopes: Vec<Envelope>,
+    /// There is more, or may be, which lies in the store only.
+    pub stored: bool,
+    /// The instance has not ended, as far as is durable: it was hot when its turn began.
+    is_alive: bool,
+}
+
+impl Mail {
+    fn is_empty(&self) -> bool {
+        self.envelopes.is_empty() && !self.stored
+    }
 }
 
 impl Envelope {
     /// Nobody waits for it.
     pub fn of(delivery: Delivery) -> Self {
-        Self { delivery, acknowledge: None, took: None }
+        Self { delivery, acknowledge: None, took: None, memory: None, ended: Ended::Replaced }
+    }
+
+    /// Bytes that it takes in memory, about.
+    pub fn size(message: &Message) -> usize {
+        /// What every message has.
+        const OTHERS: usize = 256;
+        OTHERS + message.event.payload_bytes()
     }
 
     /// What the instance that it is for has to pay for it.
@@ -48,7 +88,7 @@ impl Envelope {
 /// What a thread does next.
 pub(super) enum Job {
     /// Run a turn of this instance, with these messages.
-    Turn(InstanceId, Vec<Envelope>, Option<Box<Hot>>),
+    Turn(InstanceId, Mail, Option<Box<Hot>>),
     /// A commit is durable, or has failed: let what follows happen.
     Settle(Box<Settled>),
     /// An activity that can go on, or has not begun.
@@ -66,14 +106,19 @@ pub(super) struct Desk {
     state: Mutex<State>,
     floor: Arc<Floor>,
     room: Arc<Room>,
+    memory: Account,
     hub: Weak<Inner>,
     /// The desk has closed, and everything that was begun is done.
     drained: watch::Sender<bool>,
+    /// Turns that still run are stopped at their next checkpoint.
+    cuts_off: AtomicBool,
+    /// The processor time of jobs is read.
+    is_watched: AtomicBool,
 }
 
 struct State {
     /// Instances that are queued or in a turn. Their next messages gather here.
-    mailboxes: HashMap<InstanceId, Vec<Envelope>>,
+    mailboxes: HashMap<InstanceId, Mail>,
     queue: VecDeque<InstanceId>,
     settled: VecDeque<Box<Settled>>,
     /// Activities that are new, or that have what they waited for.
@@ -81,8 +126,12 @@ struct State {
     /// Activities that have used up a slice.
     busy_activities: VecDeque<Runnable>,
     paused_turns: VecDeque<PausedTurn>,
-    /// Whether an activity, and not a turn, is next. By lane.
-    activity_next: [bool; 2],
+    /// Whether an activity, and not a turn, is next: of what has not begun, and of what has used up a slice.
+    activity_next: bool,
+    busy_activity_next: bool,
+    /// Which of the two is next while both stand in the long lane.
+    new_next: bool,
+    pace: Pace,
     hot: HotGuests,
     hot_most: usize,
     /// Turns that compute or are paused: taken, and neither handed to the store nor ended without a commit.
@@ -90,6 +139,8 @@ struct State {
     begun_most: usize,
     /// Turns that were taken and are not settled.
     in_flight: usize,
+    /// Bytes of the commits that were handed to the store and are not durable.
+    unsaved_bytes: usize,
     /// Jobs that were taken and are not done.
     running: usize,
     /// In which rings the hub stands.
@@ -99,57 +150,120 @@ struct State {
     closing: bool,
 }
 
+/// Whether what a hub does is short, as far as anybody knows.
+#[derive(Default)]
+struct Pace {
+    /// Until then what has not begun is expected to take long.
+    long_until: Option<Instant>,
+    watched_until: Option<Instant>,
+}
+
+impl Pace {
+    /// A job did not let go in time. By the clock it may have waited for the processor: from then on it is known.
+    fn overran(&mut self, computed: bool, now: Instant) {
+        if computed {
+            self.long_until = Some(now + LONG_FOR);
+        }
+        self.watched_until = Some(now + WATCHED_FOR);
+    }
+
+    /// The lane of what has not begun.
+    fn lane(&self, now: impl FnOnce() -> Instant) -> Lane {
+        match self.long_until {
+            Some(until) if now() < until => Lane::Long,
+            Some(_) | None => Lane::Short,
+        }
+    }
+
+    /// Nothing has taken long for a while.
+    fn has_recovered(&self, now: impl FnOnce() -> Instant) -> bool {
+        self.watched_until.is_some_and(|until| until <= now())
+    }
+}
+
 impl State {
     fn may_begin_turn(&self, room: &Room) -> bool {
-        !self.closing && !self.queue.is_empty() && self.begun < room.turns_of_a_hub(self.begun_most)
+        !self.closing
+            && !self.queue.is_empty()
+            && self.begun < room.turns_of_a_hub(self.begun_most)
+            && self.unsaved_bytes < UNSAVED_BYTES_MAX
+    }
+
+    /// The lane of what has not begun.
+    fn lane_of_new(&self) -> Lane {
+        self.pace.lane(Instant::now)
     }
 
     fn has_job(&self, lane: Lane, room: &Room) -> bool {
-        match lane {
-            Lane::Short => !self.settled.is_empty() || !self.activities.is_empty() || self.may_begin_turn(room),
-            Lane::Long => !self.busy_activities.is_empty() || !self.paused_turns.is_empty(),
-        }
+        let has_new = || !self.settled.is_empty() || !self.activities.is_empty() || self.may_begin_turn(room);
+        let has_begun = || !self.busy_activities.is_empty() || !self.paused_turns.is_empty();
+        self.lane_of_new() == lane && has_new() || lane == Lane::Long && has_begun()
     }
 
     fn next(&mut self, lane: Lane, room: &Room) -> Option<Taken> {
+        let takes_new = self.lane_of_new() == lane;
         // What others wait for goes first, and is soon done.
-        if lane == Lane::Short
-            && let Some(settled) = self.settled.pop_front()
-        {
+        if takes_new && let Some(settled) = self.settled.pop_front() {
             return Some(Taken::Job(Job::Settle(settled)));
         }
-        let activity_first = self.activity_next[lane as usize];
-        let taken = match activity_first {
-            true => self.next_activity(lane).or_else(|| self.next_turn(lane, room)),
-            false => self.next_turn(lane, room).or_else(|| self.next_activity(lane)),
+        match (lane, takes_new) {
+            (Lane::Short, true) => self.next_new(room),
+            (Lane::Short, false) => None,
+            (Lane::Long, false) => self.next_begun(),
+            (Lane::Long, true) => {
+                self.new_next = !self.new_next;
+                match self.new_next {
+                    true => self.next_new(room).or_else(|| self.next_begun()),
+                    false => self.next_begun().or_else(|| self.next_new(room)),
+                }
+            }
+        }
+    }
+
+    /// What has not begun: an activity or a turn in turn.
+    fn next_new(&mut self, room: &Room) -> Option<Taken> {
+        let activity = |state: &mut Self| state.activities.pop_front().map(|activity| Taken::Job(Job::Activity(activity)));
+        let taken = match self.activity_next {
+            true => activity(self).or_else(|| self.next_turn(room)),
+            false => self.next_turn(room).or_else(|| activity(self)),
         }?;
-        self.activity_next[lane as usize] = !matches!(taken, Taken::Job(Job::Activity(_)));
+        self.activity_next = !matches!(taken, Taken::Job(Job::Activity(_)));
         Some(taken)
     }
 
-    fn next_activity(&mut self, lane: Lane) -> Option<Taken> {
-        let activities = match lane {
-            Lane::Short => &mut self.activities,
-            Lane::Long => &mut self.busy_activities,
-        };
-        activities.pop_front().map(|activity| Taken::Job(Job::Activity(activity)))
+    /// What has used up a slice: an activity or a turn in turn.
+    fn next_begun(&mut self) -> Option<Taken> {
+        let activity = |state: &mut Self| state.busy_activities.pop_front().map(|activity| Taken::Job(Job::Activity(activity)));
+        let turn = |state: &mut Self| state.paused_turns.pop_front().map(Taken::Paused);
+        let taken = match self.busy_activity_next {
+            true => activity(self).or_else(|| turn(self)),
+            false => turn(self).or_else(|| activity(self)),
+        }?;
+        self.busy_activity_next = !matches!(taken, Taken::Job(Job::Activity(_)));
+        Some(taken)
     }
 
-    fn next_turn(&mut self, lane: Lane, room: &Room) -> Option<Taken> {
-        match lane {
-            Lane::Long => self.paused_turns.pop_front().map(Taken::Paused),
-            Lane::Short if !self.may_begin_turn(room) => None,
-            Lane::Short => {
-                let id = self.queue.pop_front()?;
-                self.begun += 1;
-                self.in_flight += 1;
-                let hot = self.hot.take(&id).map(Box::new);
-                room.cooled(hot.iter().count());
-                let mailbox = self.mailboxes.get_mut(&id).expect("a queued instance has a mailbox");
-                let envelopes = std::mem::take(mailbox);
-                Some(Taken::Job(Job::Turn(id, envelopes, hot)))
-            }
+    fn next_turn(&mut self, room: &Room) -> Option<Taken> {
+        if !self.may_begin_turn(room) {
+            return None;
         }
+        let id = self.queue.pop_front()?;
+        self.begun += 1;
+        self.in_flight += 1;
+        let hot = self.hot.take(&id).map(Box::new);
+        room.cooled(hot.as_ref().map_or(0, |hot| hot.live.slots()));
+        let mailbox = self.mailboxes.get_mut(&id).expect("a queued instance has a mailbox");
+        let mail = std::mem::take(mailbox);
+        mailbox.is_alive = hot.is_some();
+        Some(Taken::Job(Job::Turn(id, mail, hot)))
+    }
+
+    /// The mailbox of an instance, which gets a turn if it is not about to have one.
+    fn mailbox(&mut self, id: &InstanceId) -> &mut Mail {
+        if !self.mailboxes.contains_key(id) {
+            self.queue.push_back(id.clone());
+        }
+        self.mailboxes.entry(id.clone()).or_default()
     }
 
     fn is_drained(&self) -> bool {
@@ -167,6 +281,15 @@ impl State {
     }
 }
 
+/// What a desk has to do with.
+pub(super) struct DeskOptions {
+    pub hub: Weak<Inner>,
+    pub floor: Arc<Floor>,
+    pub room: Arc<Room>,
+    pub memory: Account,
+    pub limits: DeskLimits,
+}
+
 /// How much a hub may have at a time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DeskLimits {
@@ -175,7 +298,8 @@ pub(super) struct DeskLimits {
 }
 
 impl Desk {
-    pub fn new(hub: Weak<Inner>, floor: Arc<Floor>, room: Arc<Room>, limits: DeskLimits) -> Arc<Self> {
+    pub fn new(options: DeskOptions) -> Arc<Self> {
+        let DeskOptions { hub, floor, room, memory, limits } = options;
         let state = State {
             mailboxes: HashMap::new(),
             queue: VecDeque::new(),
@@ -183,18 +307,31 @@ impl Desk {
             activities: VecDeque::new(),
             busy_activities: VecDeque::new(),
             paused_turns: VecDeque::new(),
-            activity_next: [false; 2],
+            activity_next: false,
+            busy_activity_next: false,
+            new_next: false,
+            pace: Pace::default(),
             hot: HotGuests::new(),
             hot_most: limits.hot,
             begun: 0,
             begun_most: limits.turns,
             in_flight: 0,
+            unsaved_bytes: 0,
             running: 0,
             stands: [false; 2],
             arrived: 0,
             closing: false,
         };
-        let desk = Arc::new(Self { state: Mutex::new(state), floor, room, hub, drained: watch::Sender::new(false) });
+        let desk = Arc::new(Self {
+            state: Mutex::new(state),
+            floor,
+            room,
+            memory,
+            hub,
+            drained: watch::Sender::new(false),
+            cuts_off: AtomicBool::new(false),
+            is_watched: AtomicBool::new(false),
+        });
         desk.room.moves_in(&desk);
         desk
     }
@@ -238,17 +375,31 @@ impl Desk {
             drop(state);
             return give_up(envelopes);
         }
-        for envelope in envelopes {
+        for mut envelope in envelopes {
             state.arrived += 1;
-            let id = &envelope.delivery.message.to;
-            match state.mailboxes.get_mut(id) {
-                Some(mailbox) => mailbox.push(envelope),
-                None => {
-                    let id = id.clone();
-                    state.mailboxes.insert(id.clone(), vec![envelope]);
-                    state.queue.push_back(id);
-                }
+            let message = &envelope.delivery.message;
+            if envelope.delivery.stored.is_some() {
+                envelope.memory = self.memory.try_reserve(Envelope::size(message)).ok();
             }
+            let mailbox = state.mailbox(&message.to);
+            // What is stored need not be in memory.
+            match envelope.delivery.stored.is_some() && envelope.memory.is_none() {
+                true => mailbox.stored = true,
+                false => mailbox.envelopes.push(envelope),
+            }
+        }
+        self.stand(state);
+    }
+
+    /// Gives turns to instances for which something lies in the store.
+    pub fn wake(self: &Arc<Self>, ids: impl IntoIterator<Item = InstanceId>) {
+        let mut state = self.lock();
+        if state.closing {
+            return;
+        }
+        for id in ids {
+            state.arrived += 1;
+            state.mailbox(&id).stored = true;
         }
         self.stand(state);
     }
@@ -257,6 +408,10 @@ impl Desk {
     pub fn take(self: &Arc<Self>, lane: Lane) -> Option<Taken> {
         let mut state = self.lock();
         state.stands[lane as usize] = false;
+        if state.pace.has_recovered(Instant::now) {
+            state.pace = Pace::default();
+            self.is_watched.store(false, Ordering::Relaxed);
+        }
         let taken = state.next(lane, &self.room);
         state.running += usize::from(matches!(taken, Some(Taken::Job(_))));
         self.stand(state);
@@ -269,6 +424,18 @@ impl Desk {
         state.running -= 1;
         state.begun -= usize::from(is_turn);
         self.stand(state);
+    }
+
+    /// Whether the processor time of the hub's jobs is to be read.
+    pub fn is_watched(&self) -> bool {
+        self.is_watched.load(Ordering::Relaxed)
+    }
+
+    /// A job did not let go in time: of the processor (`computed`), or only the clock is known.
+    pub fn overran(&self, computed: bool) {
+        let mut state = self.lock();
+        state.pace.overran(computed, Instant::now());
+        self.is_watched.store(true, Ordering::Relaxed);
     }
 
     /// A turn has used up its slice.
@@ -289,25 +456,37 @@ impl Desk {
         self.stand(state);
     }
 
+    /// A commit is about to be handed to the store.
+    pub fn saving(&self, bytes: usize) {
+        self.lock().unsaved_bytes += bytes;
+    }
+
     /// A commit is durable or has failed.
     pub fn settled(self: &Arc<Self>, settled: Box<Settled>) {
         let mut state = self.lock();
+        state.unsaved_bytes -= settled.bytes;
         state.settled.push_back(settled);
         self.stand(state);
     }
 
-    /// Ends a turn: the guest is kept hot if there is one, and the instance is queued again if messages came meanwhile or
-    /// if it needs another turn without any.
+    /// Ends a turn: the guest is kept hot if there is one, and the instance is queued again if messages came meanwhile or,
+    /// with `again`, for what waits in the store.
     pub fn end_turn(self: &Arc<Self>, id: &InstanceId, hot: Option<Hot>, again: bool) {
         let mut state = self.lock();
         state.in_flight -= 1;
         let was_hot = hot.is_some();
+        if let Some(mailbox) = state.mailboxes.get_mut(id) {
+            mailbox.is_alive = was_hot;
+        }
         if let Some(hot) = hot {
-            self.room.heated();
+            self.room.heated(hot.live.slots());
             state.hot.park(id.clone(), hot);
         }
         let cooled = self.cool(&mut state);
-        let more = again || state.mailboxes.get(id).is_some_and(|mailbox| !mailbox.is_empty());
+        let more = state.mailboxes.get_mut(id).is_some_and(|mailbox| {
+            mailbox.stored |= again;
+            !mailbox.is_empty()
+        });
         let mut left = None;
         if more && !state.closing {
             state.queue.push_back(id.clone());
@@ -315,7 +494,7 @@ impl Desk {
             left = state.mailboxes.remove(id);
         }
         self.stand(state);
-        give_up(left.into_iter().flatten());
+        give_up(left.into_iter().flat_map(|mail| mail.envelopes));
         // Dropping a guest takes its stack down: not under the lock.
         drop(cooled);
         if was_hot {
@@ -328,17 +507,36 @@ impl Desk {
     /// too many and this hub more than its share.
     fn cool(&self, state: &mut State) -> Vec<Hot> {
         let mut cooled = Vec::new();
-        while state.hot.len() > state.hot_most || self.room.is_too_hot(state.hot.len()) {
+        while state.hot.slots() > state.hot_most || self.room.is_too_hot(state.hot.slots()) {
             let Some(hot) = state.hot.take_oldest() else { break };
-            self.room.cooled(1);
+            self.room.cooled(hot.live.slots());
             cooled.push(hot);
         }
         cooled
     }
 
-    /// How many guests are hot.
+    /// Whether it is known here, without a look into the store, that an instance has not ended, as far as is durable.
+    pub fn is_alive(&self, id: &InstanceId) -> bool {
+        let state = self.lock();
+        state.mailboxes.get(id).is_some_and(|mailbox| mailbox.is_alive) || state.hot.contains(id)
+    }
+
+    /// Something else is stored under this id now. A turn that still runs finds that out when it is saved.
+    pub fn forget(&self, id: &InstanceId) {
+        let mut state = self.lock();
+        if let Some(mailbox) = state.mailboxes.get_mut(id) {
+            mailbox.is_alive = false;
+        }
+        let cooled = state.hot.take(id);
+        self.room.cooled(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
+        drop(state);
+        // Dropping a guest takes its stack down: not under the lock.
+        drop(cooled);
+    }
+
+    /// How many guests its hot ones count as.
     pub fn heat(&self) -> usize {
-        self.lock().hot.len()
+        self.lock().hot.slots()
     }
 
     /// Bytes of memory that its guests may hold.
@@ -349,7 +547,7 @@ impl Desk {
     /// Gives up the guest that was used longest ago, if there is one, and says how many bytes it may have held.
     pub fn cool_one(&self) -> Option<usize> {
         let cooled = self.lock().hot.take_oldest();
-        self.room.cooled(cooled.iter().count());
+        self.room.cooled(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
         cooled.map(|hot| hot.live.memory_bytes())
     }
 
@@ -365,7 +563,7 @@ impl Desk {
     /// Puts messages back in front of those that have come since: their turn did not become durable.
     pub fn put_back(&self, id: &InstanceId, envelopes: Vec<Envelope>) {
         let mut state = self.lock();
-        let mailbox = state.mailboxes.entry(id.clone()).or_default();
+        let mailbox = &mut state.mailboxes.entry(id.clone()).or_default().envelopes;
         let newer = std::mem::replace(mailbox, envelopes);
         mailbox.extend(newer);
     }
@@ -382,9 +580,18 @@ impl Desk {
         let mut state = self.lock();
         state.closing = true;
         let queued: Vec<InstanceId> = state.queue.drain(..).collect();
-        let given_up: Vec<Vec<Envelope>> = queued.iter().filter_map(|id| state.mailboxes.remove(id)).collect();
+        let given_up: Vec<Mail> = queued.iter().filter_map(|id| state.mailboxes.remove(id)).collect();
         self.stand(state);
-        give_up(given_up.into_iter().flatten());
+        give_up(given_up.into_iter().flat_map(|mail| mail.envelopes));
+    }
+
+    /// Stops the turns that still run, as if they had not begun.
+    pub fn cut_off(&self) {
+        self.cuts_off.store(true, Ordering::Relaxed);
+    }
+
+    pub fn cuts_off(&self) -> bool {
+        self.cuts_off.load(Ordering::Relaxed)
     }
 
     /// Waits until a closed desk has nothing left to do, and drops the hot guests.
@@ -393,7 +600,7 @@ impl Desk {
         // It cannot fail: the sender is here.
         let _ = drained.wait_for(|drained| *drained).await;
         let hot = std::mem::replace(&mut self.lock().hot, HotGuests::new());
-        self.room.cooled(hot.len());
+        self.room.cooled(hot.slots());
     }
 }
 
@@ -406,4 +613,24 @@ impl Drop for Desk {
 /// Messages that get no turn any more: they are stored, or their sender is told.
 fn give_up(envelopes: impl IntoIterator<Item = Envelope>) {
     envelopes.into_iter().for_each(|envelope| envelope.answer(Err(HubError::ShuttingDown)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A guest that touches thousands of pages for the first time does so within one slice of fuel: it had a short seat for
+    /// milliseconds, each time, and so had its next turn.
+    #[test]
+    fn who_does_not_let_go_is_expected_to_take_long_for_a_while() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        let lane = |pace: &Pace, after: Duration| pace.lane(|| now + after);
+        pace.overran(false, now);
+        assert_eq!(lane(&pace, Duration::ZERO), Lane::Short, "others may have had the processor");
+        assert!(!pace.has_recovered(|| now));
+        pace.overran(true, now);
+        assert_eq!(lane(&pace, LONG_FOR / 2), Lane::Long);
+        assert_eq!(lane(&pace, LONG_FOR), Lane::Short);
+        assert!(!pace.has_recovered(|| now + LONG_FOR) && pace.has_recovered(|| now + WATCHED_FOR));
+    }
 }

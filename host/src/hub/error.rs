@@ -45,14 +45,38 @@ pub enum HubError {
     InvalidPayload(String),
     #[error(transparent)]
     Deploy(std::sync::Arc<DeployError>),
-    #[error("the function '{function}' belongs to the app '{app}' already; names are unique in a task hub")]
+    #[error(
+        "the function '{function}' belongs to the app '{app}' already, and names are unique in a task hub: deploy it as that app \
+         (`--app {app}`), give the function another name, or remove that app (`dacapo undeploy {app}`)"
+    )]
     FunctionTaken { function: FunctionName, app: String },
     #[error("no app '{0}' is deployed")]
     UnknownApp(String),
     #[error("the app '{app}' has no version with the label or the digest '{version}' (six digits of it are enough)")]
     UnknownVersion { app: String, version: String },
-    #[error("the app '{app}' has more than one version whose digest begins with '{version}'")]
+    #[error(
+        "the app '{app}' has more than one version that is called '{version}', by its label or by the first digits of its digest: say \
+         more digits, as `dacapo versions {app}` shows them"
+    )]
     AmbiguousVersion { app: String, version: String },
+    #[error("no version of the app '{app}' can have the label '{label}': {why}; choose another one")]
+    Label { app: String, label: String, why: String },
+    #[error("'{one}' and '{other}' name the same version of the app '{app}': which share is it to get?")]
+    NamedTwice { app: String, one: String, other: String },
+    #[error(
+        "with these weights no version of the app '{0}' would get new starts: give one of them a weight, or let all go to one by \
+         `dacapo rollback {0} VERSION`"
+    )]
+    NoWeight(String),
+    #[error(
+        "no version of the app '{0}' was active before the one that gets the new starts: `dacapo rollback {0} VERSION` names one to go to"
+    )]
+    NothingBefore(String),
+    #[error(
+        "the app '{app}' is in use: {orchestrations} orchestrations that have not ended run on it, and {entities} entities are of it; \
+         `dacapo undeploy {app} --with-instances` terminates the ones and purges the others"
+    )]
+    AppInUse { app: String, orchestrations: u64, entities: u64 },
     #[error("the version {version} of the app '{app}' is in use: {why}")]
     VersionInUse { app: String, version: VersionId, why: String },
     /// What a start asks for is not deployed.
@@ -60,6 +84,10 @@ pub enum HubError {
     VersionMismatch(String),
     #[error("the instance '{id}' stays on its version: {why}")]
     NotMigratable { id: InstanceId, why: String },
+    #[error(
+        "the history of the instance '{0}' has changed while it was read: it has continued as new, was rewound, or is gone; ask again"
+    )]
+    HistoryChanged(InstanceId),
     #[error("the file cannot be imported: {0}")]
     Import(crate::export::ExportError),
     #[error(
@@ -73,13 +101,20 @@ pub enum HubError {
     Suspended { hub: String, why: String },
     #[error("the task hub '{hub}' does not open: {why}")]
     DoesNotOpen { hub: String, why: String },
+    #[error("the task hub '{hub}' is about to close: try again")]
+    Leaving { hub: String },
     #[error("{0} task hubs are open and busy, and the host opens no more at once; try again later")]
     TooManyOpen(usize),
+    #[error("{most} requests of the task hub '{hub}' wait for their turn, and no more may wait: send fewer at once")]
+    TooManyWaiting { hub: String, most: usize },
     /// What the host keeps of its hubs.
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A bug of the host: it panicked over the request, which has changed nothing.
+    #[error("the host has failed over this request, which is a bug of the host; its log says more: {0}")]
+    Internal(String),
     #[error("the host is shutting down")]
     ShuttingDown,
 }

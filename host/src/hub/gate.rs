@@ -9,17 +9,16 @@
 //! once more, and moves the instance only if that goes well.
 
 use std::collections::{BinaryHeap, HashSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dacapo_core::execution::{Divergence, Shown};
 use dacapo_core::turn::{Halt, Rehearsal};
 use dacapo_core::{Event, FunctionKind, HistoryEvent, InstanceId, InstanceRecord, VersionId};
 use dacapo_store::InstanceQuery;
-use dacapo_wasm::version_of;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+use super::app_versions::Versions;
 use super::versions::{PAGE, living};
 use super::{Held, Hub, HubError, Inner};
 
@@ -112,6 +111,7 @@ impl From<Halt> for Verdict {
                 let (recorded, attempted) = (Shown(recorded.as_ref()).to_string(), Shown(attempted.as_ref()).to_string());
                 Verdict::Diverged { position, recorded, attempted }
             }
+            Halt::NotStarted(why) => Verdict::Refused(why.to_string()),
             Halt::Unable(why) => Verdict::Refused(why),
         }
     }
@@ -123,25 +123,17 @@ impl Hub {
     /// `UnknownApp`, `UnknownVersion`, `Deploy`.
     pub async fn check(&self, app: &str, candidate: Candidate, which: Which) -> Result<mpsc::Receiver<GateNews>, HubError> {
         // Known to begin with: the answer is news from then on.
-        self.0.catalog.versions(app)?;
+        let versions = self.0.catalog.versions(app)?;
+        let gate = Gate::open(self, app, &versions, candidate).await?;
         let turn = self.0.gate.clone().acquire_owned().await.map_err(|_| HubError::ShuttingDown)?;
-        let (inner, app) = (self.0.clone(), app.to_owned());
+        let app = app.to_owned();
         let (sender, receiver) = mpsc::channel(NEWS_QUEUED);
-        let (ready, prepared) = tokio::sync::oneshot::channel();
         let thread = std::thread::Builder::new().name("replay-gate".into()).stack_size(STACK_BYTES);
         let spawned = thread.spawn(move || {
             let _turn = turn;
-            match Gate::open(&inner, &app, candidate) {
-                Ok(gate) => {
-                    if ready.send(Ok(())).is_ok() {
-                        gate.check(&app, &which, &sender);
-                    }
-                }
-                Err(error) => drop(ready.send(Err(error))),
-            }
+            gate.check(&app, &which, &sender);
         });
         spawned.map_err(|why| HubError::Unloadable(format!("the thread of the check cannot be started: {why}")))?;
-        prepared.await.unwrap_or(Err(HubError::ShuttingDown))?;
         Ok(receiver)
     }
 
@@ -184,7 +176,8 @@ impl Hub {
     }
 
     async fn migrate_one(&self, id: &InstanceId, version: VersionId, is_concerned: bool) -> Checked {
-        let record = self.instance(id).ok().flatten();
+        let asked = id.clone();
+        let record = self.read(move |hub| hub.instance(&asked)).await.ok().flatten();
         let (name, own) = record.as_ref().map_or((String::new(), None), |record| (record.name.to_string(), record.version));
         // Until the turn that moves it is saved: the version must not be removed meanwhile.
         let _choice = self.0.catalog.choice();
@@ -203,66 +196,67 @@ impl Hub {
     }
 }
 
-/// Guests run on stacks of their own; this one is for the compiler.
+/// Guests run on stacks of their own; this one is for loading a version, which may have to be compiled again.
 const STACK_BYTES: usize = 4 << 20;
 
 /// A version that is held against histories.
-struct Gate<'a> {
-    hub: &'a Arc<Inner>,
+struct Gate {
+    /// A handle: the hub is in use.
+    hub: Hub,
     version: VersionId,
     orchestrators: Vec<String>,
     /// Of a file that was only tried out nothing is left behind.
     _held: Held,
 }
 
-impl<'a> Gate<'a> {
-    fn open(hub: &'a Arc<Inner>, app: &str, candidate: Candidate) -> Result<Self, HubError> {
+impl Gate {
+    async fn open(hub: &Hub, app: &str, versions: &Versions, candidate: Candidate) -> Result<Self, HubError> {
         let orchestrators = |functions: &[(dacapo_core::FunctionName, FunctionKind)]| {
             let orchestrators = functions.iter().filter(|(_, kind)| *kind == FunctionKind::Orchestrator);
             orchestrators.map(|(name, _)| name.folded()).collect()
         };
         match candidate {
             Candidate::Deployed(text) => {
-                let versions = hub.catalog.versions(app)?;
                 let version = versions.find(app, &text)?;
                 let functions = versions.get(version).map_or(&[][..], |version| &version.functions[..]);
-                let held = hub.shared.modules().hold(version);
-                Ok(Self { hub, version, orchestrators: orchestrators(functions), _held: held })
+                let held = hub.0.shared.modules().hold(version);
+                Ok(Self { hub: hub.clone(), version, orchestrators: orchestrators(functions), _held: held })
             }
             Candidate::Module(bytes) => {
-                let held = hub.shared.modules().hold(version_of(&bytes));
-                let app = hub.executor.examine(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
-                Ok(Self { hub, version: app.version, orchestrators: orchestrators(&app.functions), _held: held })
+                let preparation = hub.0.preparation(bytes, watch::Sender::default()).await?;
+                let (app, held) = hub.0.prepared(hub.0.executor.examine_aside(preparation)).await?;
+                Ok(Self { hub: hub.clone(), version: app.version, orchestrators: orchestrators(&app.functions), _held: held })
             }
         }
     }
 
     fn check(&self, app: &str, which: &Which, news: &mpsc::Sender<GateNews>) {
         let began = Instant::now();
-        let ids = match self.hub.concerned(app, which) {
+        let ids = match self.hub.0.concerned(app, which) {
             Ok(ids) => ids,
             Err(error) => return tracing::error!(%error, "the instances of an app could not be read for a check"),
         };
         let begun = GateNews::Begun { app: app.to_owned(), version: self.version, instances: ids.len() as u64 };
         let mut totals = Totals::default();
-        if news.blocking_send(begun).is_err() {
+        if !self.hub.0.tell(news, begun) {
             return;
         }
         for id in ids {
-            if self.hub.is_closing() {
+            let checked = self.check_one(id);
+            // It may have been checked in part.
+            if self.hub.0.is_closing() {
                 return;
             }
-            let checked = self.check_one(id);
             totals.add(&checked);
-            if news.blocking_send(GateNews::Instance(Box::new(checked))).is_err() {
+            if !self.hub.0.tell(news, GateNews::Instance(Box::new(checked))) {
                 return;
             }
         }
-        let _ = news.blocking_send(GateNews::Done(Totals { elapsed: began.elapsed(), ..totals }));
+        self.hub.0.tell(news, GateNews::Done(Totals { elapsed: began.elapsed(), ..totals }));
     }
 
     fn check_one(&self, id: InstanceId) -> Checked {
-        let snapshot = match self.hub.store.snapshot(&id) {
+        let snapshot = match self.hub.0.store.snapshot(&id) {
             Ok(Some(snapshot)) if !snapshot.record.status.is_terminal() => snapshot,
             Ok(_) => return Checked { id, name: String::new(), version: None, events: 0, verdict: Verdict::Gone },
             Err(error) => {
@@ -273,13 +267,23 @@ impl<'a> Gate<'a> {
         let record = snapshot.record;
         let history: Vec<HistoryEvent> = snapshot.history.into_iter().flat_map(|chunk| chunk.events).collect();
         let verdict = if self.orchestrators.contains(&record.name.folded()) {
-            let rules = self.hub.rules();
-            let rehearsal = Rehearsal { executor: self.hub.executor.as_ref(), limits: &rules.execution, version: self.version };
-            rehearsal.run(&record, &history, |_| true).map_or_else(Verdict::from, |()| Verdict::Passed)
+            self.rehearse(&record, &history)
         } else {
             Verdict::Refused(format!("the version has no orchestrator '{}'", record.name))
         };
         Checked { id, name: record.name.to_string(), version: record.version, events: history.len(), verdict }
+    }
+
+    /// Waits until the host has room for the guest, on this thread.
+    fn rehearse(&self, record: &InstanceRecord, history: &[HistoryEvent]) -> Verdict {
+        let executor = match self.hub.0.tokio.block_on(self.hub.0.seated(self.version)) {
+            Ok(Some(executor)) => executor,
+            Ok(None) => return Verdict::Refused("the task hub is closed".into()),
+            Err(why) => return Verdict::Refused(why.to_string()),
+        };
+        let rules = self.hub.0.rules();
+        let rehearsal = Rehearsal { executor: &executor, limits: &rules.execution, version: self.version };
+        rehearsal.run(record, history, |_| !self.hub.0.is_closing()).map_or_else(Verdict::from, |()| Verdict::Passed)
     }
 }
 

@@ -14,15 +14,18 @@ pub(super) struct HotGuests {
     guests: LruCache<InstanceId, Hot>,
     /// What all of them may hold.
     bytes: usize,
+    /// How many guests all of them count as.
+    slots: usize,
 }
 
 impl HotGuests {
     pub fn new() -> Self {
-        Self { guests: LruCache::unbounded(), bytes: 0 }
+        Self { guests: LruCache::unbounded(), bytes: 0, slots: 0 }
     }
 
-    pub fn len(&self) -> usize {
-        self.guests.len()
+    /// How many guests they count as: one that is made of many parts takes the room of several.
+    pub fn slots(&self) -> usize {
+        self.slots
     }
 
     /// Bytes of memory that they may hold.
@@ -33,19 +36,29 @@ impl HotGuests {
     /// One that was taken out when its turn began.
     pub fn park(&mut self, id: InstanceId, hot: Hot) {
         self.bytes += hot.live.memory_bytes();
+        self.slots += hot.live.slots();
         self.guests.push(id, hot);
+    }
+
+    pub fn contains(&self, id: &InstanceId) -> bool {
+        self.guests.contains(id)
     }
 
     pub fn take(&mut self, id: &InstanceId) -> Option<Hot> {
         let hot = self.guests.pop(id)?;
-        self.bytes -= hot.live.memory_bytes();
+        self.leaves(&hot);
         Some(hot)
     }
 
     /// The one that was used longest ago.
     pub fn take_oldest(&mut self) -> Option<Hot> {
         let (_, hot) = self.guests.pop_lru()?;
-        self.bytes -= hot.live.memory_bytes();
+        self.leaves(&hot);
         Some(hot)
+    }
+
+    fn leaves(&mut self, hot: &Hot) {
+        self.bytes -= hot.live.memory_bytes();
+        self.slots -= hot.live.slots();
     }
 }

@@ -36,9 +36,23 @@ pub enum NewId {
     Chosen(InstanceId),
 }
 
+/// What becomes of an instance that has ended, if another one is started with its id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ended {
+    /// The new one takes its place, as in Durable Functions.
+    #[default]
+    Replaced,
+    /// It stays, and the start is refused.
+    Stays,
+}
+
 impl Inner {
     /// Starts an orchestration as this execution.
     pub(super) async fn start(&self, execution: ExecutionId, request: StartRequest) -> Result<InstanceId, HubError> {
+        self.start_where(execution, request, Ended::Replaced).await
+    }
+
+    async fn start_where(&self, execution: ExecutionId, request: StartRequest, ended: Ended) -> Result<InstanceId, HubError> {
         let StartRequest { name, id, input, version, start_at } = request;
         self.check_input(&input)?;
         self.check_storage()?;
@@ -46,7 +60,7 @@ impl Inner {
         let id = id.unwrap_or_else(|| InstanceId::from_uuid(execution.0));
         self.catalog.require_start(&Beginning { name: &name, id: &id, asked: &version, parent: None })?;
         let event = Event::ExecutionStarted { execution, name, input, version, parent: None, start_at };
-        self.post(&id, event).await?;
+        self.post_unless(&id, event, ended).await?;
         Ok(id)
     }
 }
@@ -56,15 +70,26 @@ impl Hub {
     ///
     /// `UnknownOrchestrator`; `AlreadyExists` while an instance with this id lives: one that has ended is replaced.
     pub async fn start_new(&self, request: StartRequest) -> Result<InstanceId, HubError> {
-        self.0.start(ExecutionId(Uuid::new_v4()), request).await
+        self.start_new_where(request, Ended::Replaced).await
+    }
+
+    /// The same; whether an instance with the id that has ended is replaced is said.
+    pub async fn start_new_where(&self, request: StartRequest, ended: Ended) -> Result<InstanceId, HubError> {
+        self.0.start_where(ExecutionId(Uuid::new_v4()), request, ended).await
     }
 
     /// Starts an orchestration anew with its recorded input. `NotFound`; `AlreadyExists` if the id is in use.
     pub async fn restart(&self, request: RestartRequest) -> Result<InstanceId, HubError> {
         let RestartRequest { id, new_id, version } = request;
         refuse_entity(&id, "only orchestrations can be restarted")?;
-        let record = self.instance(&id)?.ok_or_else(|| HubError::NotFound(id.clone()))?;
-        let (input, _) = self.input_and_output(&record)?;
+        let of = id.clone();
+        let (record, input) = self
+            .read(move |hub| -> Result<_, HubError> {
+                let record = hub.instance(&of)?.ok_or(HubError::NotFound(of))?;
+                let input = hub.input_of(&record)?;
+                Ok((record, input))
+            })
+            .await?;
         let new_id = match new_id {
             NewId::Same => Some(id),
             NewId::Generated => None,
@@ -82,7 +107,7 @@ impl Hub {
         if name.is_empty() {
             return Err(HubError::InvalidPayload("an external event must have a name".into()));
         }
-        self.0.require_living(id)?;
+        self.require_alive(id).await?;
         self.0.check_storage()?;
         self.0.post(id, Event::EventRaised { name: name.into(), data }).await
     }
@@ -90,13 +115,13 @@ impl Hub {
     /// Ends an instance, and the sub-orchestrations that it waits for if `recurse`.
     pub async fn terminate(&self, id: &InstanceId, reason: &str, recurse: bool) -> Result<(), HubError> {
         refuse_entity(id, "cannot be terminated: delete it instead")?;
-        self.0.require_living(id)?;
+        self.require_alive(id).await?;
         self.0.post(id, Event::ExecutionTerminated { reason: reason.into(), recurse, parent: None }).await
     }
 
     /// Lets every message wait until the instance is resumed.
     pub async fn suspend(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
-        if self.0.require_living(id)?.status == RuntimeStatus::Suspended {
+        if self.living(id).await?.status == RuntimeStatus::Suspended {
             return Err(HubError::AlreadySuspended(id.clone()));
         }
         self.0.post(id, Event::ExecutionSuspended { reason: reason.into() }).await
@@ -104,7 +129,7 @@ impl Hub {
 
     /// Resumes a suspended instance; one that was halted goes on with the active version of its app.
     pub async fn resume(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
-        if self.0.require_living(id)?.status != RuntimeStatus::Suspended {
+        if self.living(id).await?.status != RuntimeStatus::Suspended {
             return Err(HubError::NotSuspended(id.clone()));
         }
         self.0.post(id, Event::ExecutionResumed { reason: reason.into() }).await
@@ -116,7 +141,7 @@ impl Hub {
     /// `NotFound`, `NotRewindable`.
     pub async fn rewind(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
         refuse_entity(id, "only orchestrations can be rewound")?;
-        let record = self.instance(id)?.ok_or_else(|| HubError::NotFound(id.clone()))?;
+        let record = self.existing(id).await?;
         if record.status != RuntimeStatus::Failed {
             return Err(HubError::NotRewindable { id: id.clone(), why: not_failed(record.status) });
         }
@@ -134,24 +159,45 @@ impl Hub {
         self.0.check_input(&input)?;
         self.0.catalog.require_entity(id)?;
         self.0.check_storage()?;
-        self.0.check_birth_of_entity(id)?;
+        if let Err(full) = self.0.check_birth() {
+            match self.existing(id).await {
+                Err(HubError::NotFound(_)) => return Err(full),
+                // It lives already.
+                existing => drop(existing?),
+            }
+        }
         self.0.post(id, Event::OperationRequested { operation: operation.into(), input, caller: None, deliver_at }).await
     }
 
     /// Waits until the instance has ended. Dropping the future stops the waiting.
     pub async fn wait(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
-        let ended = self.0.waiters.register(id);
-        match self.instance(id)? {
-            None => Err(HubError::NotFound(id.clone())),
-            Some(record) if record.status.is_terminal() => Ok(record),
-            Some(_) => ended.await.map_err(|_| HubError::ShuttingDown),
+        let waiter = self.0.waiters.register(id);
+        // Whoever settles its last turn lets the desk know of it first, and the waiters then.
+        if !self.0.desk.is_alive(id) {
+            let record = self.existing(id).await?;
+            if record.status.is_terminal() {
+                return Ok(record);
+            }
         }
+        waiter.ended().await.ok_or(HubError::ShuttingDown)
     }
-}
 
-impl Inner {
-    fn require_living(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
-        let record = self.store.instance(id)?.ok_or_else(|| HubError::NotFound(id.clone()))?;
+    async fn existing(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
+        let id = id.clone();
+        self.read(move |hub| hub.instance(&id)?.ok_or(HubError::NotFound(id))).await
+    }
+
+    /// `NotFound`, `Ended`
+    pub async fn require_alive(&self, id: &InstanceId) -> Result<(), HubError> {
+        if !self.0.desk.is_alive(id) {
+            self.living(id).await?;
+        }
+        Ok(())
+    }
+
+    /// `NotFound`, `Ended`
+    async fn living(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
+        let record = self.existing(id).await?;
         if record.status.is_terminal() {
             return Err(HubError::Ended { id: id.clone(), status: record.status });
         }

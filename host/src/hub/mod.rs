@@ -16,6 +16,8 @@
 //! - Memory holds what is busy, what is hot, and what is queued; everything else is rows.
 
 mod activities;
+mod activity_memory;
+mod app_versions;
 mod bounds;
 mod caller;
 mod catalog;
@@ -23,11 +25,14 @@ mod changes;
 mod desk;
 mod entities;
 mod error;
+mod fair;
 mod gate;
 mod hot;
 mod loading;
 mod manage;
+mod many;
 mod modules;
+mod panics;
 mod pressure;
 mod purge;
 mod query;
@@ -41,7 +46,7 @@ mod versions;
 mod webhook;
 mod workers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
@@ -50,34 +55,38 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dacapo_core::execution::{Limits, check_payload};
 use dacapo_core::{Delivery, Event, InstanceId, Message, Payload, Timestamp, VersionId};
-use dacapo_store::{RedbStore, Store, StoreOptions, StoreStats};
-use dacapo_wasm::{Account, Policy, Tenant, version_of};
-use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use dacapo_store::{RedbStore, Store, StoreError, StoreOptions, StoreStats};
+use dacapo_wasm::{Account, App, DeployError, Policy, Preparation, Stage, Tenant, version_of};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
-pub use catalog::{DeployedApp, Traffic};
-pub use changes::Change;
+pub use catalog::{DeployedApp, RolledBack, Share, Traffic};
+pub use changes::{Change, Told};
 pub use error::HubError;
+pub use fair::{FairThreads, SLICE};
 pub use gate::{Candidate, Checked, GateNews, Totals, Verdict, Which};
-pub use manage::{NewId, RestartRequest, StartRequest};
+pub use manage::{Ended, NewId, RestartRequest, StartRequest};
+pub use many::{BulkAction, BulkOutcome, Selection};
 pub use modules::{Held, Modules};
+pub(crate) use panics::{caught_async, joined, kept_going};
 pub use pressure::memory_of_the_machine;
 pub use purge::Retention;
 pub use query::InstanceState;
 pub use room::{RoomSize, TURNS_BEGUN_MAX};
 pub use shared::{Shared, SharedOptions};
-pub use transfer::{Exported, ImportOptions, Imported};
-pub use versions::{Difference, Pruned, VersionState};
+pub use transfer::{Export, Exported, ImportOptions, Imported, Waiting};
+pub use versions::{Difference, Pruned, Undeployed, VersionState};
 pub use webhook::Webhook;
-pub use workers::between_slices;
+pub use workers::checkpoint;
 
 use crate::limits::HubLimits;
+use crate::memory;
 use crate::meters::Meters;
 use crate::versioning::VersionRules;
 use activities::Activities;
 use bounds::Crowds;
 use catalog::{Catalog, Deployment};
 use changes::{Changes, Waiters};
-use desk::{Desk, DeskLimits, Envelope};
+use desk::{Desk, DeskLimits, DeskOptions, Envelope};
 use loading::Loading;
 use room::CacheShare;
 use timers::Timers;
@@ -124,14 +133,19 @@ impl Gone {
 struct Inner {
     name: String,
     meters: Arc<Meters>,
+    memory: memory::Account,
     store: Arc<dyn Store>,
     executor: Arc<Tenant>,
     rules: RwLock<Arc<Rules>>,
     catalog: Catalog,
     /// Held by whoever changes which versions are recorded together with which files the hub needs.
     recording: Mutex<()>,
+    /// Held by whom a client has change what is deployed.
+    changing: Arc<tokio::sync::Mutex<()>>,
     loading: Loading,
     crowds: Crowds,
+    /// Room in memory that turns have waited for.
+    rooms_for_turns: Mutex<HashMap<InstanceId, memory::Reservation>>,
     /// Whoever replays histories of many instances: one at a time.
     gate: Arc<Semaphore>,
     desk: Arc<Desk>,
@@ -175,13 +189,25 @@ fn size(limit: u64) -> usize {
 }
 
 impl Hub {
-    /// Opens the hub's file, takes up what was left unfinished, and starts working. Blocks on the disk.
+    /// Opens the hub's file, which [`make_file`] has made, takes up what was left unfinished, and starts working. Blocks on the
+    /// disk.
     pub fn open(shared: &Shared, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
         let HubOptions { name, rules, retention, webhook, versions, meters } = options;
         let path = file_of(shared, &name);
         let cache = shared.room().cache();
         let store = StoreOptions { cache_bytes: cache.bytes(), ..shared.store().clone() };
-        let store = RedbStore::open(&path, store).with_context(|| format!("opening the task hub at {}", path.display()))?;
+        let store = RedbStore::open_existing(&path, store).map_err(|why| match why {
+            StoreError::Missing { .. } => anyhow::Error::from(why).context(format!(
+                "restore it from a backup, with the host stopped; or give up what was in the task hub: `dacapo serve --recover {name}` lets \
+                 it begin anew, empty"
+            )),
+            why @ (StoreError::Corrupt(_) | StoreError::Backend(_)) => anyhow::Error::from(why).context(format!(
+                "the file {} of the task hub cannot be opened: restore it from a backup, with the host stopped; or give up what was in the \
+                 task hub: move the file away, and `dacapo serve --recover {name}` lets it begin anew, empty",
+                path.display()
+            )),
+            why => anyhow::Error::from(why).context(format!("opening the task hub at {}", path.display())),
+        })?;
         let store: Arc<dyn Store> = Arc::new(store);
         let catalog = Catalog::load(store.as_ref(), versions).context("reading the apps of the task hub")?;
         // Mostly that is known.
@@ -190,17 +216,26 @@ impl Hub {
         let rules = Rules::new(rules);
         let (gone, is_gone) = oneshot::channel();
         let account = Account { hub: name.clone(), outbound: meters.outbound.clone() };
+        let memory = shared.memory().account(&name);
         let inner = Arc::new_cyclic(|hub| Inner {
             name,
             meters,
             executor: Arc::new(shared.runtime().tenant(account, rules.policy.clone())),
             catalog,
             recording: Mutex::default(),
+            changing: Arc::default(),
             loading: Loading::default(),
             crowds: Crowds::default(),
+            rooms_for_turns: Mutex::default(),
             gate: Arc::new(Semaphore::new(1)),
-            desk: Desk::new(hub.clone(), shared.workers().floor().clone(), shared.room().clone(), rules.desk()),
-            activities: Activities::new(size(rules.limits.concurrent_activities)),
+            desk: Desk::new(DeskOptions {
+                hub: hub.clone(),
+                floor: shared.workers().floor().clone(),
+                room: shared.room().clone(),
+                memory: memory.clone(),
+                limits: rules.desk(),
+            }),
+            activities: Activities::new(size(rules.limits.concurrent_activities), &memory),
             timers: Timers::default(),
             waiters: Waiters::default(),
             changes: Changes::default(),
@@ -209,13 +244,14 @@ impl Hub {
             closing: watch::Sender::new(false),
             tokio: shared.tokio().clone(),
             shared: shared.clone(),
+            memory,
             rules: RwLock::new(rules),
             store,
             _cache: cache,
             _gone: gone,
         });
         let hub = Hub(inner, Arc::new(Handles));
-        hub.0.apply_policies(None);
+        hub.0.apply_policies(&[]);
         hub.0.take_up().context("taking up the unfinished work of the task hub")?;
         timers::spawn(&hub.0);
         purge::spawn_retention(&hub.0, retention);
@@ -227,7 +263,7 @@ impl Hub {
     pub fn change(&self, rules: HubRules) {
         let rules = Rules::new(rules);
         *self.0.rules.write().expect("no holder of this lock panics") = rules.clone();
-        self.0.apply_policies(None);
+        self.0.apply_policies(&[]);
         self.0.desk.set_limits(rules.desk());
         self.0.activities.set_limit(size(rules.limits.concurrent_activities));
         while self.0.begin_waiting_activity() {}
@@ -268,6 +304,11 @@ impl Hub {
         &self.0.name
     }
 
+    /// What it holds in memory is counted here.
+    pub fn memory(&self) -> &memory::Account {
+        &self.0.memory
+    }
+
     /// Counts a request of a client, which a limit may have refused.
     pub fn count_request(&self, throttled: bool) {
         self.0.meters.request(throttled);
@@ -282,23 +323,32 @@ impl Hub {
     ///
     /// `Deploy`, `FunctionTaken`, `Limit`.
     pub async fn deploy(&self, app: &str, label: &str, bytes: Vec<u8>, traffic: Traffic) -> Result<DeployedApp, HubError> {
-        let inner = self.0.clone();
-        let (app, label) = (app.to_owned(), label.to_owned());
-        let task = self.0.tokio.spawn_blocking(move || {
-            let _held = inner.shared.modules().hold(version_of(&bytes));
-            let mut prepared = inner.executor.prepare(&bytes).map_err(|error| HubError::Deploy(Arc::new(error)))?;
-            let own_label = prepared.manifest.as_ref().and_then(|manifest| manifest.version.clone());
-            let label = if label.is_empty() { own_label.unwrap_or_default() } else { label };
-            let report = std::mem::take(&mut prepared.report);
-            // Before anything of it can run.
-            inner.apply_policies(Some((&app, prepared.version)));
-            let version = prepared.version;
-            let deployment = Deployment { app, label, prepared, size: bytes.len() as u64, at: now(), traffic };
-            let record = || inner.catalog.deploy(inner.store.as_ref(), &inner.rules().limits, deployment);
-            let deployed = inner.record(version, record)?;
-            Ok(DeployedApp { report, ..deployed })
-        });
-        task.await.map_err(|_| HubError::ShuttingDown)?
+        let prepared = self.prepare(bytes, watch::Sender::default()).await?;
+        let (hub, app, label) = (self.clone(), app.to_owned(), label.to_owned());
+        let task = self.0.tokio.spawn_blocking(move || hub.record(&app, &label, prepared, traffic));
+        joined(task.await)?
+    }
+
+    /// The first half of a deployment, which takes long and says how far it is. Dropping the future gives it up. `Deploy`
+    pub async fn prepare(&self, bytes: Vec<u8>, stage: watch::Sender<Stage>) -> Result<PreparedFile, HubError> {
+        let size = bytes.len() as u64;
+        let preparation = self.0.preparation(bytes, stage).await?;
+        let (app, held) = self.0.prepared(self.0.executor.prepare_aside(preparation)).await?;
+        Ok(PreparedFile { app, size, _held: held })
+    }
+
+    /// The second half. Blocks on the disk. `FunctionTaken`, `Limit`
+    pub fn record(&self, app: &str, label: &str, file: PreparedFile, traffic: Traffic) -> Result<DeployedApp, HubError> {
+        let PreparedFile { app: mut prepared, size, _held } = file;
+        let own_label = prepared.manifest.as_ref().and_then(|manifest| manifest.version.clone());
+        let label = if label.is_empty() { own_label.unwrap_or_default() } else { label.to_owned() };
+        let (version, report) = (prepared.version, std::mem::take(&mut prepared.report));
+        // Before anything of it can run.
+        self.0.apply_policies(&[(app, version)]);
+        let deployment = Deployment { app: app.to_owned(), label, prepared, size, at: now(), traffic };
+        let record = || self.0.catalog.deploy(self.0.store.as_ref(), &self.0.rules().limits, deployment);
+        let deployed = self.0.record(&[version], record)?;
+        Ok(DeployedApp { report, ..deployed })
     }
 
     /// The active version of each app.
@@ -306,26 +356,71 @@ impl Hub {
         self.0.catalog.active()
     }
 
+    /// Lets the writer save something that changes nothing. Blocks on the disk.
+    pub fn probe_writer(&self) -> Result<(), HubError> {
+        // None has this number.
+        Ok(self.0.store.forget_announcements(0)?)
+    }
+
     /// How much is stored, and in how many transactions it was.
     pub fn stats(&self) -> Result<StoreStats, HubError> {
         Ok(self.0.store.stats()?)
     }
 
-    /// Stops: no new work is taken, turns that run are finished and committed, and activities get `grace` to end. What
-    /// is left is taken up when the hub is opened again.
+    /// Stops: no new work is taken, and what runs gets `grace` to end: turns are committed then. What is left is stopped at its
+    /// next checkpoint, as if it had not begun, and taken up when the hub is opened again.
     pub async fn shutdown(&self, grace: Duration) {
         self.0.closing.send_replace(true);
         self.0.gate.close();
         self.0.desk.close();
         self.0.timers.stop();
+        let deadline = tokio::time::Instant::now() + grace;
         self.0.activities.finish(grace).await;
         self.0.waiters.clear();
         self.0.changes.close();
-        self.0.desk.drained().await;
+        if tokio::time::timeout_at(deadline, self.0.desk.drained()).await.is_err() {
+            self.0.desk.cut_off();
+            self.0.desk.drained().await;
+        }
     }
 }
 
+/// A file that was checked and compiled, and is kept for as long as somebody means to deploy it.
+pub struct PreparedFile {
+    app: App,
+    /// Bytes.
+    size: u64,
+    _held: Held,
+}
+
 impl Inner {
+    /// A file that is about to be compiled, and is held from now on.
+    async fn preparation(&self, module: Vec<u8>, stage: watch::Sender<Stage>) -> Result<Preparation<Held>, HubError> {
+        let module = Arc::new(module);
+        let (modules, bytes) = (self.shared.modules().clone(), module.clone());
+        let held = self.tokio.spawn_blocking(move || modules.hold(version_of(&bytes)));
+        Ok(Preparation { module, stage, held: joined(held.await)? })
+    }
+
+    /// What becomes of a preparation, which is given up when the hub closes.
+    async fn prepared<T>(&self, preparing: impl Future<Output = Result<T, DeployError>>) -> Result<T, HubError> {
+        tokio::select! {
+            prepared = preparing => prepared.map_err(|error| HubError::Deploy(Arc::new(error))),
+            () = self.closed() => Err(HubError::ShuttingDown),
+        }
+    }
+
+    /// Waits on this thread, which is none of tokio's, until a reader who may be slow has room for what he asked for. Whether he
+    /// got it: he may have gone, or the hub closes.
+    fn tell<T>(&self, reader: &mpsc::Sender<T>, news: T) -> bool {
+        self.tokio.block_on(async {
+            tokio::select! {
+                sent = reader.send(news) => sent.is_ok(),
+                () = self.closed() => false,
+            }
+        })
+    }
+
     fn is_closing(&self) -> bool {
         *self.closing.borrow()
     }
@@ -337,11 +432,12 @@ impl Inner {
         let _ = closing.wait_for(|closing| *closing).await;
     }
 
-    /// Gives each version of an app that has a policy of its own that one. `added` is about to be recorded.
-    fn apply_policies(&self, added: Option<(&str, VersionId)>) {
+    /// Gives each version of an app that has a policy of its own that one. `added` are about to be recorded.
+    fn apply_policies(&self, added: &[(&str, VersionId)]) {
         let (rules, apps) = (self.rules(), self.catalog.all());
         let recorded = apps.iter().flat_map(|(app, versions)| versions.all.iter().map(|known| (app.as_str(), known.version)));
-        let of_versions = recorded.chain(added).filter_map(|(app, version)| Some((version, rules.of_apps.get(app)?.clone())));
+        let of_versions =
+            recorded.chain(added.iter().copied()).filter_map(|(app, version)| Some((version, rules.of_apps.get(app)?.clone())));
         self.executor.set_policy(rules.policy.clone(), of_versions.collect());
     }
 
@@ -351,13 +447,20 @@ impl Inner {
 
     /// Hands a client's message to its instance and waits until the turn that takes it in is durable.
     async fn post(&self, to: &InstanceId, event: Event) -> Result<(), HubError> {
+        self.post_unless(to, event, Ended::Replaced).await
+    }
+
+    /// The same of a start, unless an instance stays that has ended.
+    async fn post_unless(&self, to: &InstanceId, event: Event, ended: Ended) -> Result<(), HubError> {
         if self.is_closing() {
             return Err(HubError::ShuttingDown);
         }
         let (acknowledge, acknowledged) = oneshot::channel();
         let message = Message { to: to.clone(), execution: None, sent_at: now(), event };
+        // The hub that holds most waits. What could never have room is small all the same: a payload has a limit.
+        let memory = self.memory.reserve(Envelope::size(&message)).await.ok();
         let delivery = Delivery { message, stored: None };
-        self.desk.deliver(Envelope { acknowledge: Some(acknowledge), ..Envelope::of(delivery) });
+        self.desk.deliver(Envelope { acknowledge: Some(acknowledge), memory, ended, ..Envelope::of(delivery) });
         acknowledged.await.unwrap_or(Err(HubError::ShuttingDown))
     }
 
@@ -376,38 +479,42 @@ impl Inner {
     }
 
     /// Takes up what a previous process left: messages in inboxes, and activities that were scheduled and have not
-    /// reported. Timers are found by the timer task.
+    /// reported. They stay in the store until it is their turn. Timers are found by the timer task.
     fn take_up(self: &Arc<Self>) -> Result<(), HubError> {
         const PAGE: usize = 1_000;
         let mut after = None;
         loop {
-            let page = self.store.undelivered(after, PAGE)?;
-            after = page.last().map(|(key, _)| *key);
+            let page = self.store.unread(after, PAGE)?;
+            after = page.last().map(|(row, _)| *row);
             let more = page.len() == PAGE;
-            for (key, message) in page {
-                self.deliver(Delivery { message, stored: Some(key) });
-            }
+            self.desk.wake(page.into_iter().map(|(_, id)| id));
             if !more {
                 break;
             }
         }
         let mut after = None;
         loop {
-            let page = self.store.activities(after, PAGE)?;
-            after = page.last().map(|activity| (activity.row, activity.seq));
+            let page = self.store.activity_keys(after, PAGE)?;
+            after = page.last().copied();
             let more = page.len() == PAGE;
-            self.schedule_activities(page);
+            self.queue_stored_activities(page);
             if !more {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
 
 /// Where the file of a hub is.
 pub fn file_of(shared: &Shared, name: &str) -> PathBuf {
     shared.directory().join("hubs").join(format!("{name}.redb"))
+}
+
+/// Makes the file of a hub that was never opened, unless an earlier release has. Blocks on the disk.
+pub fn make_file(shared: &Shared, name: &str) -> anyhow::Result<()> {
+    let path = file_of(shared, name);
+    let made = RedbStore::open(&path, shared.store().clone()).map(drop);
+    made.with_context(|| format!("making the file of the task hub at {}", path.display()))
 }
 
 /// The only place of the engine that reads the clock.

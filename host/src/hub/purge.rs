@@ -7,7 +7,8 @@ use dacapo_core::{Event, InstanceId, InstanceRecord, Row, RuntimeStatus, Timesta
 use dacapo_store::{Cursor, InstanceQuery, StoreError};
 use tokio::sync::oneshot;
 
-use super::{Hub, HubError, Inner, now};
+use super::panics::kept_going;
+use super::{Hub, HubError, Inner, Selection, now};
 
 /// Instances that are removed in one transaction: what others may have to wait for.
 const BATCH: usize = 500;
@@ -43,13 +44,18 @@ impl Hub {
     ///
     /// `NotFound` (not for entities), `NotTerminal`.
     pub async fn purge(&self, id: &InstanceId) -> Result<u64, HubError> {
-        let mut record = self.instance(id)?;
+        let asked = id.clone();
         if id.is_entity() {
-            let Some(record) = record else { return Ok(0) };
-            let existed = self.0.store.entity(record.row)?.is_some_and(|entity| entity.state.is_some());
+            let exists = move |hub: &Hub| {
+                let Some(record) = hub.instance(&asked)? else { return Ok::<_, HubError>(None) };
+                let entity = hub.0.store.entity(record.row)?;
+                Ok(Some(entity.is_some_and(|entity| entity.state.is_some())))
+            };
+            let Some(existed) = self.read(exists).await? else { return Ok(0) };
             self.0.post(id, Event::StatePurged).await?;
             return Ok(existed.into());
         }
+        let mut record = self.read(move |hub| hub.instance(&asked)).await?;
         // Each round after the first follows upon another purge, a rewind, or a start that took its place.
         loop {
             let ended = record.ok_or_else(|| HubError::NotFound(id.clone()))?;
@@ -67,8 +73,8 @@ impl Hub {
     /// Removes every trace of the finished orchestrations that match, in batches. Returns how many were removed.
     ///
     /// Dropping the future stops it after the batch that is being removed.
-    pub async fn purge_all(&self, query: InstanceQuery) -> Result<u64, HubError> {
-        self.0.purge_where(query, |_| true).await
+    pub async fn purge_all(&self, selection: Selection) -> Result<u64, HubError> {
+        self.0.purge_where(selection.query.clone(), |record| selection.wants(record)).await
     }
 }
 
@@ -88,9 +94,9 @@ impl Inner {
         let mut removed = 0;
         let mut after: Option<Cursor> = None;
         loop {
-            let (hub, asked) = (self.clone(), query.clone());
-            let page = tokio::task::spawn_blocking(move || hub.store.instances(&asked, after.as_ref(), BATCH)).await;
-            let page = page.map_err(|_| HubError::ShuttingDown)??;
+            let asked = query.clone();
+            let page = self.read(move |hub| -> Result<_, HubError> { Ok(hub.store.instances(&asked, after.as_ref(), BATCH)?) });
+            let page = page.await?;
             let begin = Instant::now();
             let mut records: Vec<InstanceRecord> = page.records.into_iter().filter(&wanted).collect();
             while !records.is_empty() && !self.is_closing() {
@@ -110,20 +116,26 @@ impl Inner {
 
     /// Removes these as far as they may be removed, and tells. Returns how many that were, and the others as they are now:
     /// one that is about to be rewound may end again at once.
-    async fn try_purge(&self, records: Vec<InstanceRecord>) -> Result<(u64, Vec<InstanceRecord>), HubError> {
+    async fn try_purge(self: &Arc<Self>, records: Vec<InstanceRecord>) -> Result<(u64, Vec<InstanceRecord>), HubError> {
         let (done, removed) = oneshot::channel();
         let rows = records.iter().map(|record| record.row).collect();
         self.store.purge(rows, Box::new(move |result| drop(done.send(result))));
         let removed = removed.await.unwrap_or(Err(StoreError::Closed))?;
-        let all_gone = removed == records.len() as u64;
-        let mut left = Vec::new();
-        for record in records {
-            match if all_gone { None } else { self.store.instance(&record.id)? } {
-                Some(now) => left.push(now),
-                None => self.changes.tell(&record, true),
-            }
+        if removed == records.len() as u64 {
+            records.iter().for_each(|record| self.changes.tell(record, true));
+            return Ok((removed, Vec::new()));
         }
-        Ok((removed, left))
+        let told = move |hub: &Arc<Inner>| {
+            let mut left = Vec::new();
+            for record in records {
+                match hub.store.instance(&record.id)? {
+                    Some(now) => left.push(now),
+                    None => hub.changes.tell(&record, true),
+                }
+            }
+            Ok::<_, HubError>((removed, left))
+        };
+        self.read(told).await
     }
 }
 
@@ -133,13 +145,17 @@ pub(super) fn spawn_retention(hub: &Arc<Inner>, retention: Retention) {
         return;
     }
     let inner = hub.clone();
-    hub.tokio.spawn(async move {
-        while !inner.is_closing() {
+    hub.tokio.spawn(async move { kept_going("the loop of the retention", || inner.retain(retention)).await });
+}
+
+impl Inner {
+    async fn retain(self: &Arc<Self>, retention: Retention) {
+        while !self.is_closing() {
             for (status, age) in retention.rules() {
                 let until = Timestamp(now().0.saturating_sub(age.as_micros().try_into().unwrap_or(i64::MAX)));
                 // Created no later than it ended: the index finds a superset.
                 let query = InstanceQuery { created_to: Some(until), statuses: vec![status], ..InstanceQuery::default() };
-                match inner.purge_where(query, |record| record.updated <= until).await {
+                match self.purge_where(query, |record| record.updated <= until).await {
                     Ok(0) => {}
                     Ok(removed) => tracing::info!(removed, status = status.name(), "removed instances that ended long ago"),
                     Err(error) => tracing::error!(%error, "instances that ended long ago could not be removed"),
@@ -147,8 +163,8 @@ pub(super) fn spawn_retention(hub: &Arc<Inner>, retention: Retention) {
             }
             tokio::select! {
                 () = tokio::time::sleep(RETENTION_INTERVAL) => {}
-                () = inner.closed() => {}
+                () = self.closed() => {}
             }
         }
-    });
+    }
 }

@@ -2,9 +2,13 @@
 
 use dacapo_core::event::Outcome;
 use dacapo_core::{Event, HistoryEvent, InstanceId, InstanceRecord, Payload};
-use dacapo_store::{Cursor, InstanceQuery, Page};
+use dacapo_store::{Cursor, EventPlace, HistoryPage, InstanceQuery, Page, Store};
 
+use super::versions::PAGE_OF_A_CLIENT;
 use super::{Hub, HubError};
+
+/// About how much of a history is read at once.
+const PAGE_BYTES: usize = 16 << 10;
 
 /// An instance with its input and, if it has ended, its output.
 #[derive(Debug, Clone)]
@@ -16,56 +20,68 @@ pub struct InstanceState {
 }
 
 impl Hub {
+    /// A page of instances, read when the hub's turn has come.
+    pub(super) async fn page_of(&self, query: &InstanceQuery, after: Option<Cursor>) -> Result<Page, HubError> {
+        let query = query.clone();
+        self.read(move |hub| Ok(hub.0.store.instances(&query, after.as_ref(), PAGE_OF_A_CLIENT)?)).await
+    }
+
     pub fn instance(&self, id: &InstanceId) -> Result<Option<InstanceRecord>, HubError> {
         Ok(self.0.store.instance(id)?)
     }
 
     pub fn state(&self, id: &InstanceId) -> Result<Option<InstanceState>, HubError> {
-        self.instance(id)?.map_or(Ok(None), |record| self.state_of(record))
+        self.instance(id)?.map_or(Ok(None), |record| self.state_of(record, true))
     }
 
     /// What belongs to a record. An instance that was rewound since the record was read has no output any more: then it is
-    /// read again. None: it is gone.
-    pub fn state_of(&self, mut record: InstanceRecord) -> Result<Option<InstanceState>, HubError> {
+    /// read again. None: it is gone. Nothing large is read that is not asked for.
+    pub fn state_of(&self, mut record: InstanceRecord, with_input: bool) -> Result<Option<InstanceState>, HubError> {
         loop {
-            let (input, output) = self.input_and_output(&record)?;
-            if output.is_some() || !record.status.is_terminal() {
-                return Ok(Some(InstanceState { record, input, output }));
+            let output = self.output_of(&record)?;
+            if output.is_none() && record.status.is_terminal() {
+                match self.instance(&record.id)? {
+                    None => return Ok(None),
+                    Some(now) if now == record => {}
+                    Some(now) => {
+                        record = now;
+                        continue;
+                    }
+                }
             }
-            match self.instance(&record.id)? {
-                None => return Ok(None),
-                Some(now) if now == record => return Ok(Some(InstanceState { record, input, output })),
-                Some(now) => record = now,
-            }
+            let input = if with_input { self.input_of(&record)? } else { None };
+            return Ok(Some(InstanceState { record, input, output }));
         }
     }
 
-    /// The input of the current execution, and the output if it has ended. They lie in the history's first and last turn.
-    pub fn input_and_output(&self, record: &InstanceRecord) -> Result<(Option<Payload>, Option<Payload>), HubError> {
-        let store = &self.0.store;
-        let turns = record.turns.clone();
+    /// The input of the current execution. It lies in the history's first turn, or in the inbox before that.
+    pub fn input_of(&self, record: &InstanceRecord) -> Result<Option<Payload>, HubError> {
+        let (store, turns) = (&self.0.store, &record.turns);
         let is_start = |event| match event {
             Event::ExecutionStarted { input, .. } => Some(input),
             _ => None,
         };
-        let mut input = None;
         if turns.is_empty() {
-            input = store.inbox(record.row)?.into_iter().find_map(|(_, message)| is_start(message.event));
+            let pending = self.0.find_in_inbox(record.row, is_start)?;
+            if pending.is_some() {
+                return Ok(pending);
+            }
         }
         // Also if its first turn has taken it in since the record was read.
-        if input.is_none() {
-            let first = store.history(record.row, turns.start..turns.start + 1)?;
-            input = first.into_iter().find_map(|entry| is_start(entry.event));
+        let first = store.history(record.row, turns.start..turns.start + 1)?;
+        Ok(first.into_iter().find_map(|entry| is_start(entry.event)))
+    }
+
+    /// The output, if the current execution has ended. It lies in the history's last turn.
+    pub fn output_of(&self, record: &InstanceRecord) -> Result<Option<Payload>, HubError> {
+        if !record.status.is_terminal() || record.turns.is_empty() {
+            return Ok(None);
         }
-        if !record.status.is_terminal() || turns.is_empty() {
-            return Ok((input, None));
-        }
-        let last = store.history(record.row, turns.end - 1..turns.end)?;
-        let output = last.into_iter().rev().find_map(|e| match e.event {
+        let last = self.0.store.history(record.row, record.turns.end - 1..record.turns.end)?;
+        Ok(last.into_iter().rev().find_map(|entry| match entry.event {
             Event::ExecutionCompleted { outcome } => Some(shown_output(record, outcome)),
             _ => None,
-        });
-        Ok((input, output))
+        }))
     }
 
     /// The state of an entity; none if there is no such entity, or it has no state.
@@ -74,7 +90,22 @@ impl Hub {
         Ok(self.0.store.entity(record.row)?.and_then(|entity| entity.state))
     }
 
-    /// The history of the current execution.
+    /// Some of the history of the current execution, from a place on.
+    ///
+    /// `HistoryChanged`
+    pub fn history_page(&self, record: &InstanceRecord, from: EventPlace) -> Result<HistoryPage, HubError> {
+        history_page(self.0.store.as_ref(), record, from, PAGE_BYTES)
+    }
+
+    /// The events at places that pages have named.
+    ///
+    /// `HistoryChanged`
+    pub fn events_at(&self, record: &InstanceRecord, places: &[EventPlace]) -> Result<Vec<HistoryEvent>, HubError> {
+        let events = self.0.store.events_at(record.row, places)?;
+        events.ok_or_else(|| HubError::HistoryChanged(record.id.clone()))
+    }
+
+    /// The history of the current execution, whole.
     pub fn history(&self, record: &InstanceRecord) -> Result<Vec<HistoryEvent>, HubError> {
         Ok(self.0.store.history(record.row, record.turns.clone())?)
     }
@@ -85,12 +116,25 @@ impl Hub {
     }
 }
 
+/// Some of the history of the current execution, from a place on.
+///
+/// `HistoryChanged`
+pub(super) fn history_page(
+    store: &dyn Store,
+    record: &InstanceRecord,
+    from: EventPlace,
+    bytes: usize,
+) -> Result<HistoryPage, HubError> {
+    let page = store.history_page(record.row, from, record.turns.end, bytes)?;
+    page.ok_or_else(|| HubError::HistoryChanged(record.id.clone()))
+}
+
 /// What a client is shown as the output, always JSON.
 fn shown_output(record: &InstanceRecord, outcome: Outcome) -> Payload {
     let text = |text: String| Payload::from(serde_json::Value::String(text).to_string());
     match outcome {
         Outcome::Completed(output) => output,
-        Outcome::Failed(failure) => text(format!("Orchestrator function '{}' failed: {}", record.name, failure.message)),
+        Outcome::Failed(failure) => text(failure.of_orchestrator(&record.name).message),
         Outcome::Terminated { reason } => text(reason),
         Outcome::ContinuedAsNew { input } => input,
     }

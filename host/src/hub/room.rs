@@ -19,7 +19,7 @@ const CACHE_BYTES_MIN: usize = 1 << 20;
 /// How much there is.
 #[derive(Debug, Clone, Copy)]
 pub struct RoomSize {
-    /// Guests that stay in memory between turns.
+    /// Guests that stay in memory between turns. One that is made of many parts counts as several.
     pub hot_instances: usize,
     /// What the process may hold in memory before there are fewer.
     pub memory_bytes: usize,
@@ -33,6 +33,8 @@ pub struct RoomSize {
 
 pub(super) struct Room {
     size: RoomSize,
+    is_owed: Box<dyn Fn() -> bool + Send + Sync>,
+    /// How many guests the hot ones count as.
     hot: AtomicUsize,
     pressure: Pressure,
     hubs: AtomicUsize,
@@ -49,9 +51,11 @@ struct Activities {
 }
 
 impl Room {
-    pub fn new(size: RoomSize) -> Arc<Self> {
+    /// `is_owed`: whether somebody waits for room that hot guests take.
+    pub fn new(size: RoomSize, is_owed: impl Fn() -> bool + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             size,
+            is_owed: Box::new(is_owed),
             hot: AtomicUsize::new(0),
             pressure: Pressure::new(size.memory_bytes),
             hubs: AtomicUsize::new(0),
@@ -84,9 +88,9 @@ impl Room {
         most.min(TURNS_BEGUN_MAX / self.hubs()).max(1)
     }
 
-    /// A guest stays in memory.
-    pub fn heated(&self) {
-        self.hot.fetch_add(1, Ordering::Relaxed);
+    /// A guest stays in memory that counts as so many.
+    pub fn heated(&self, guests: usize) {
+        self.hot.fetch_add(guests, Ordering::Relaxed);
     }
 
     /// So many do not any more.
@@ -103,17 +107,17 @@ impl Room {
         self.overflows() && guests > self.size.hot_instances / self.hubs()
     }
 
-    /// Lets the hub with the most hot guests give one up, if there are too many. Called without the lock of a desk.
+    /// Lets the hub with the most hot guests give one up, as long as there are too many, or as somebody is to have their room.
+    /// Called without the lock of a desk.
     ///
     /// It looks at all hubs, but only while a hub that has less than its share comes up to it.
     pub fn make_room(&self) {
-        if !self.overflows() {
-            return;
-        }
-        let desks: Vec<Arc<Desk>> = self.desks().iter().filter_map(Weak::upgrade).collect();
-        if let Some(hottest) = desks.iter().max_by_key(|desk| desk.heat()) {
-            // It may have none any more.
-            let _ = hottest.cool_one();
+        while self.overflows() || (self.is_owed)() {
+            let desks: Vec<Arc<Desk>> = self.desks().iter().filter_map(Weak::upgrade).collect();
+            let hottest = desks.iter().max_by_key(|desk| desk.heat());
+            if hottest.and_then(|hottest| hottest.cool_one()).is_none() {
+                return;
+            }
         }
     }
 
@@ -202,7 +206,7 @@ mod tests {
     use super::*;
 
     fn room(activities: usize, hubs: usize) -> Arc<Room> {
-        Room::new(RoomSize { hot_instances: 0, memory_bytes: usize::MAX, activities, cache_bytes: 64 << 20, hubs })
+        Room::new(RoomSize { hot_instances: 0, memory_bytes: usize::MAX, activities, cache_bytes: 64 << 20, hubs }, || false)
     }
 
     #[test]

@@ -11,7 +11,9 @@ use dacapo_store::{PendingActivity, Receipt, StoreError};
 use super::catalog::Choice;
 use super::desk::Envelope;
 use super::hot::Hot;
+use super::panics::caught;
 use super::{HubError, Inner};
+use crate::log;
 use crate::meters::Before;
 
 /// How long a turn whose commit failed waits before it is tried again: long enough not to spin on a full disk.
@@ -32,6 +34,8 @@ pub(super) struct Settled {
     pub activities: Vec<PendingActivity>,
     pub activities_cleared: Vec<Seq>,
     pub timers: Vec<Timer>,
+    /// Of the commit, about.
+    pub bytes: usize,
     /// The instance needs another turn, whether messages come or not.
     pub again: bool,
     pub vanishes: bool,
@@ -51,6 +55,7 @@ impl Settled {
             activities: Vec::new(),
             activities_cleared: Vec::new(),
             timers: Vec::new(),
+            bytes: 0,
             again: false,
             vanishes: false,
             announced: false,
@@ -68,6 +73,7 @@ impl Inner {
             Ok(receipt) => receipt,
             Err(error) => {
                 match error {
+                    StoreError::Closed if !self.is_closing() => log::cannot_go_on("the thread that writes a task hub is gone"),
                     StoreError::Stale { .. } => tracing::warn!(instance = %record.id, %error, "the turn is run again"),
                     _ => tracing::error!(instance = %record.id, %error, "the turn could not be saved"),
                 }
@@ -76,9 +82,8 @@ impl Inner {
             }
         };
         // Before anybody is told of the turn.
-        self.meters.turn(before, &record);
-        envelopes.into_iter().for_each(|envelope| envelope.answer(Ok(())));
-        logs.iter().for_each(|line| write_log(&self.name, &record, line));
+        watched("counting the turn", || self.meters.turn(before, &record));
+        watched("logging", || logs.iter().for_each(|line| write_log(&self.name, &record, line)));
         if let Some(reason) = &record.halted {
             tracing::error!(instance = %record.id, reason, "the instance is halted; deploy corrected code and resume it");
         }
@@ -90,15 +95,16 @@ impl Inner {
         // Before the turn ends: what the next one sends must not overtake what this one sent.
         let deliveries = receipt.delivered.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) });
         self.desk.deliver_all(deliveries.map(Envelope::of));
-        self.changes.tell(&record, vanishes);
+        watched("telling who follows the instance", || self.changes.tell(&record, vanishes));
         if announced {
             self.announced.notify_one();
         }
         self.desk.end_turn(&record.id, hot, again);
+        envelopes.into_iter().for_each(|envelope| envelope.answer(Ok(())));
         self.schedule_activities(activities);
         self.set_timers(&record, &timers);
         if ended {
-            self.waiters.ended(&record);
+            watched("telling who waits for the instance", || self.waiters.ended(&record));
         }
     }
 
@@ -111,6 +117,7 @@ impl Inner {
         let (clients, own): (Vec<_>, Vec<_>) =
             envelopes.into_iter().partition(|envelope| envelope.acknowledge.is_some() && !overtaken);
         clients.into_iter().for_each(|envelope| envelope.answer(Err(error.clone())));
+        self.crowds.forget(id);
         self.desk.put_back(id, own);
         let (hub, id) = (self.clone(), id.clone());
         self.tokio.spawn(async move {
@@ -120,6 +127,13 @@ impl Inner {
             // Also without messages: an entity may have been at what waits in its inbox.
             hub.desk.end_turn(&id, None, true);
         });
+    }
+}
+
+/// Tells somebody who only watches: if it panics, what has to follow from the commit follows all the same.
+fn watched(what: &str, tell: impl FnOnce()) {
+    if let Err(why) = caught(tell) {
+        tracing::error!(%why, "{what} has failed");
     }
 }
 

@@ -8,9 +8,12 @@ use dacapo_store::StoreOptions;
 use dacapo_store::control::ControlFile;
 use dacapo_wasm::Runtime;
 
+use super::fair::FairThreads;
 use super::modules::Modules;
 use super::room::{Room, RoomSize};
 use super::workers::Workers;
+use crate::directory;
+use crate::memory::MemoryBudget;
 
 /// How the hubs of a host are run.
 pub struct SharedOptions {
@@ -36,6 +39,8 @@ struct Inner {
     modules: Modules,
     workers: Workers,
     room: Arc<Room>,
+    memory: MemoryBudget,
+    reads: FairThreads,
     store: StoreOptions,
     tokio: tokio::runtime::Handle,
 }
@@ -46,13 +51,18 @@ impl Shared {
     pub fn new(options: SharedOptions) -> anyhow::Result<Self> {
         let SharedOptions { directory, runtime, control, threads, room, store } = options;
         let hubs = directory.join("hubs");
-        std::fs::create_dir_all(&hubs).with_context(|| format!("creating the directory {}", hubs.display()))?;
+        directory::make(&hubs).with_context(|| format!("creating the directory {}", hubs.display()))?;
         Ok(Self(Arc::new(Inner {
             directory,
             modules: Modules::open(runtime.clone(), control)?,
-            runtime,
             workers: Workers::new(threads)?,
-            room: Room::new(room),
+            memory: MemoryBudget::new(room.memory_bytes, room.hubs),
+            room: Room::new(room, {
+                let runtime = runtime.clone();
+                move || runtime.is_room_owed()
+            }),
+            reads: FairThreads::for_reads(),
+            runtime,
             store,
             tokio: tokio::runtime::Handle::current(),
         })))
@@ -67,7 +77,18 @@ impl Shared {
         &self.0.modules
     }
 
-    pub(super) fn directory(&self) -> &std::path::Path {
+    /// What is counted of the memory of the process.
+    pub fn memory(&self) -> &MemoryBudget {
+        &self.0.memory
+    }
+
+    /// Resolves when a worker could take a job.
+    pub(crate) async fn probe_workers(&self) {
+        // An error says that the workers end.
+        let _ = self.workers().floor().probe().await;
+    }
+
+    pub(crate) fn directory(&self) -> &std::path::Path {
         &self.0.directory
     }
 
@@ -77,6 +98,11 @@ impl Shared {
 
     pub(super) fn room(&self) -> &Arc<Room> {
         &self.0.room
+    }
+
+    /// Who reads for clients.
+    pub(super) fn reads(&self) -> &FairThreads {
+        &self.0.reads
     }
 
     pub(super) fn store(&self) -> &StoreOptions {

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dacapo_core::commit::Timer;
-use dacapo_core::{Delivery, Event, ExecutionId, InstanceId, InstanceRecord, Message, Timestamp};
+use dacapo_core::{Delivery, Event, ExecutionId, InstanceId, InstanceRecord, Message, Row, Seq, Timestamp};
 use dacapo_store::{DueTimer, TimerKey};
 use tokio::sync::Notify;
 
+use super::panics::{joined, kept_going};
 use super::{HubError, Inner, now};
 
 /// Timers that are read at once.
@@ -27,29 +28,49 @@ pub(super) struct Timers {
 
 #[derive(Default)]
 struct State {
-    /// Every timer up to here has been delivered.
-    cursor: Option<TimerKey>,
+    cursor: Cursor,
     /// When the task wakes.
     wakes_at: Option<Timestamp>,
 }
 
+/// Every timer up to here has been delivered.
+#[derive(Default)]
+struct Cursor(Option<TimerKey>);
+
+impl Cursor {
+    /// Where it is. It is never ahead of the clock: if that was set back, timers that were passed because they seemed due wait again.
+    /// One that is delivered a second time is taken once.
+    fn at(&mut self, now: Timestamp) -> Option<TimerKey> {
+        if self.0.is_some_and(|last| last.fire_at > now) {
+            self.0 = Some(TimerKey { fire_at: now, row: Row(0), seq: Seq(0) });
+        }
+        self.0
+    }
+}
+
 pub(super) fn spawn(hub: &Arc<Inner>) {
     let inner = hub.clone();
-    hub.tokio.spawn(async move {
-        while !inner.is_closing() {
-            let sleep = inner.fire_due_timers().unwrap_or_else(|error| {
+    hub.tokio.spawn(async move { kept_going("the loop of the timers", || inner.fire_timers()).await });
+}
+
+impl Inner {
+    /// Fires timers until the hub closes.
+    async fn fire_timers(self: &Arc<Self>) {
+        while !self.is_closing() {
+            let reading = self.clone();
+            // Reading may have to wait for the disk.
+            let fired = tokio::task::spawn_blocking(move || reading.fire_due_timers()).await;
+            let sleep = joined(fired).and_then(|fired| fired).unwrap_or_else(|error| {
                 tracing::error!(%error, "the timers could not be read");
                 TRY_AGAIN_AFTER
             });
             tokio::select! {
                 () = tokio::time::sleep(sleep) => {}
-                () = inner.timers.sooner.notified() => {}
+                () = self.timers.sooner.notified() => {}
             }
         }
-    });
-}
+    }
 
-impl Inner {
     /// Delivers every timer that is due and returns how long to sleep.
     fn fire_due_timers(&self) -> Result<Duration, HubError> {
         loop {
@@ -63,7 +84,7 @@ impl Inner {
         }
         let mut state = self.timers.lock();
         // Read under the lock: a timer that is set from now on sees `wakes_at` and wakes the task.
-        let next = self.store.next_timer(state.cursor)?;
+        let next = self.store.next_timer(state.cursor.at(now()))?;
         let sleep = next.map_or(MAX_SLEEP, |at| at.since(now()).min(MAX_SLEEP));
         state.wakes_at = Some(now().plus(sleep));
         Ok(sleep)
@@ -73,8 +94,11 @@ impl Inner {
     /// then) before this is read here, and whoever sets one after it sees the cursor. In between there is nobody.
     fn take_due_timers(&self) -> Result<Vec<DueTimer>, HubError> {
         let mut state = self.timers.lock();
-        let due = self.store.timers(state.cursor, now(), BATCH)?;
-        state.cursor = due.last().map(|last| last.key).or(state.cursor);
+        let now = now();
+        let due = self.store.timers(state.cursor.at(now), now, BATCH)?;
+        if let Some(last) = due.last() {
+            state.cursor = Cursor(Some(last.key));
+        }
         Ok(due)
     }
 
@@ -86,10 +110,11 @@ impl Inner {
         let mut sooner = false;
         let mut passed = Vec::new();
         {
-            let state = self.timers.lock();
+            let mut state = self.timers.lock();
+            let cursor = state.cursor.at(now());
             for &timer in timers {
                 let key = TimerKey { fire_at: timer.fire_at, row: record.row, seq: timer.seq };
-                if state.cursor.is_some_and(|cursor| key <= cursor) {
+                if cursor.is_some_and(|cursor| key <= cursor) {
                     passed.push(timer);
                 } else {
                     sooner |= state.wakes_at.is_none_or(|at| timer.fire_at < at);
@@ -117,5 +142,26 @@ impl Timers {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(fire_at: i64) -> TimerKey {
+        TimerKey { fire_at: Timestamp(fire_at), row: Row(7), seq: Seq(1) }
+    }
+
+    /// A clock was ahead for a moment: from then on every timer that was set seemed to be due, until the host was started again.
+    #[test]
+    fn a_clock_that_was_ahead_leaves_no_cursor_in_the_future() {
+        let mut cursor = Cursor::default();
+        assert_eq!(cursor.at(Timestamp(100)), None);
+        cursor.0 = Some(key(7_200));
+        assert_eq!(cursor.at(Timestamp(7_200)), Some(key(7_200)));
+        let back = cursor.at(Timestamp(100)).expect("timers were delivered");
+        assert!(key(99) < back && back < key(101));
+        assert_eq!(cursor.at(Timestamp(200)), Some(back));
     }
 }

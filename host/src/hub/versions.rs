@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::PoisonError;
 
-use dacapo_core::{FunctionKind, FunctionName, RuntimeStatus, Timestamp, VersionId};
-use dacapo_store::InstanceQuery;
+use dacapo_core::{FunctionKind, FunctionName, InstanceRecord, RuntimeStatus, Timestamp, VersionId};
+use dacapo_store::{Cursor, InstanceQuery};
 
-use super::{DeployedApp, Hub, HubError, Inner};
+use super::panics::joined;
+use super::{DeployedApp, Hub, HubError, Inner, RolledBack, now};
 
 /// Records that are read at once.
 pub(super) const PAGE: usize = 1_000;
+
+/// The same for a client, who takes turns with other hubs.
+pub(super) const PAGE_OF_A_CLIENT: usize = 250;
 
 /// A version of an app, as a list shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,11 +51,43 @@ pub struct Pruned {
     pub unreferenced: Vec<VersionId>,
 }
 
+/// What has gone with an app.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Undeployed {
+    pub versions: Pruned,
+    /// Orchestrations.
+    pub terminated: u64,
+    /// Entities.
+    pub purged: u64,
+}
+
 impl Hub {
-    /// The versions of an app, oldest first. Reads the records of all instances that have not ended.
-    pub fn versions(&self, app: &str) -> Result<Vec<VersionState>, HubError> {
+    /// Changes what is deployed, on a thread that may wait for the disk and for turns. Only one such change of a hub has one.
+    pub async fn change_versions<T, E>(&self, change: impl FnOnce(&Hub) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<HubError> + Send + 'static,
+    {
+        let alone = self.0.changing.clone().lock_owned().await;
+        let hub = self.clone();
+        let changed = self.0.tokio.spawn_blocking(move || {
+            // Also if nobody waits for it any more.
+            let _alone = alone;
+            change(&hub)
+        });
+        joined(changed.await)?
+    }
+
+    /// The versions of an app, oldest first. Reads the records of all instances that have not ended, in slices.
+    pub async fn versions(&self, app: &str) -> Result<Vec<VersionState>, HubError> {
         let versions = self.0.catalog.versions(app)?;
-        let running = self.0.running_versions()?;
+        let (mut running, mut after) = (BTreeMap::new(), None);
+        loop {
+            (running, after) = self.read(move |hub| hub.0.count_running(running, after, PAGE_OF_A_CLIENT)).await?;
+            if after.is_none() {
+                break;
+            }
+        }
         let state = versions.all.iter().map(|version| VersionState {
             version: version.version,
             label: version.label.clone(),
@@ -72,7 +108,12 @@ impl Hub {
 
     /// Lets all new starts go to this version. `FunctionTaken` if another app has its functions by now.
     pub fn activate(&self, app: &str, version: &str) -> Result<DeployedApp, HubError> {
-        self.0.catalog.activate(self.0.store.as_ref(), app, version)
+        self.0.catalog.activate(self.0.store.as_ref(), app, version, now())
+    }
+
+    /// Takes the new starts away from the newest version that gets any. `NothingBefore`
+    pub fn roll_back(&self, app: &str) -> Result<RolledBack, HubError> {
+        self.0.catalog.roll_back(self.0.store.as_ref(), app, now())
     }
 
     /// Shares new starts out among versions, in proportion to their weights.
@@ -82,6 +123,12 @@ impl Hub {
 
     /// Removes a version that takes no new starts, and that no instance needs. `VersionInUse` otherwise.
     pub fn remove_version(&self, app: &str, version: &str) -> Result<Pruned, HubError> {
+        let found = self.idle_version(app, version)?;
+        self.0.forget(app, HashSet::from([found]))
+    }
+
+    /// The version that [`Hub::remove_version`] would remove. The same errors.
+    pub fn idle_version(&self, app: &str, version: &str) -> Result<VersionId, HubError> {
         let versions = self.0.catalog.versions(app)?;
         let found = versions.find(app, version)?;
         let in_use = |why: String| Err(HubError::VersionInUse { app: app.to_owned(), version: found, why });
@@ -94,15 +141,66 @@ impl Hub {
         if let Some(instances) = self.0.running_versions()?.get(&found) {
             return in_use(format!("{instances} instances run on it (`dacapo migrate` moves them)"));
         }
-        self.0.forget(app, HashSet::from([found]))
+        Ok(found)
     }
 
     /// Removes every version that takes no new starts, and that no instance needs.
     pub fn prune(&self, app: &str) -> Result<Pruned, HubError> {
+        self.0.forget(app, self.idle_versions(app)?.removed.into_iter().collect())
+    }
+
+    /// What [`Hub::prune`] would remove.
+    pub fn idle_versions(&self, app: &str) -> Result<Pruned, HubError> {
         let versions = self.0.catalog.versions(app)?;
         let running = self.0.running_versions()?;
-        let idle = versions.all.iter().map(|version| version.version).filter(|version| !running.contains_key(version));
-        self.0.forget(app, idle.collect())
+        let removed: Vec<VersionId> = versions.idle().filter(|version| !running.contains_key(version)).collect();
+        Ok(Pruned { unreferenced: removed.clone(), removed })
+    }
+
+    /// Removes an app with all of its versions. `AppInUse` while instances need it.
+    pub async fn undeploy(&self, app: &str) -> Result<Undeployed, HubError> {
+        let app = app.to_owned();
+        self.change_versions(move |hub| {
+            let app_use = hub.0.catalog.use_of(&app)?;
+            let (orchestrations, entities) = hub.0.count_those_who(|record| app_use.is_needed_by(record))?;
+            if orchestrations + entities > 0 {
+                return Err(HubError::AppInUse { app, orchestrations, entities });
+            }
+            let versions = hub.0.forget_app(&app)?;
+            Ok(Undeployed { versions: hub.0.removed(versions)?, terminated: 0, purged: 0 })
+        })
+        .await
+    }
+
+    /// The same, and ends what needs it: orchestrations are terminated, entities purged.
+    pub async fn undeploy_with_instances(&self, app: &str) -> Result<Undeployed, HubError> {
+        let name = app.to_owned();
+        // First, so that nobody comes who needs it.
+        let forgetting = self.change_versions(move |hub| {
+            let app_use = hub.0.catalog.use_of(&name)?;
+            Ok::<_, HubError>((app_use, hub.0.forget_app(&name)?))
+        });
+        let (app_use, versions) = forgetting.await?;
+        let query = InstanceQuery { statuses: living(), ..InstanceQuery::default() };
+        let (mut terminated, mut purged) = (0, 0);
+        let mut page = self.page_of(&query, None).await?;
+        loop {
+            for record in page.records.iter().filter(|record| app_use.is_needed_by(record)) {
+                if record.id.is_entity() {
+                    purged += self.purge(&record.id).await?;
+                    continue;
+                }
+                match self.terminate(&record.id, &format!("the app '{app}' was removed"), false).await {
+                    Ok(()) => terminated += 1,
+                    Err(HubError::Ended { .. } | HubError::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let Some(after) = page.next else { break };
+            page = self.page_of(&query, Some(after)).await?;
+        }
+        let versions = self.change_versions(move |hub| hub.0.removed(versions)).await?;
+        Ok(Undeployed { versions, terminated, purged })
     }
 
     pub fn diff(&self, app: &str, from: &str, to: &str) -> Result<Difference, HubError> {
@@ -138,36 +236,74 @@ impl Hub {
 impl Inner {
     /// How many orchestrations that have not ended run on each version.
     pub(super) fn running_versions(&self) -> Result<BTreeMap<VersionId, u64>, HubError> {
-        let mut running = BTreeMap::new();
-        let query = InstanceQuery { statuses: living(), ..InstanceQuery::default() };
-        let mut after = None;
+        let (mut running, mut after) = (BTreeMap::new(), None);
         loop {
-            let page = self.store.instances(&query, after.as_ref(), PAGE)?;
-            for version in page.records.iter().filter(|record| !record.id.is_entity()).filter_map(|record| record.version) {
-                *running.entry(version).or_default() += 1;
-            }
-            after = page.next;
+            (running, after) = self.count_running(running, after, PAGE)?;
             if after.is_none() {
                 return Ok(running);
             }
         }
     }
 
+    /// Counts those of one more page, and says after which to go on.
+    fn count_running(
+        &self,
+        mut running: BTreeMap<VersionId, u64>,
+        after: Option<Cursor>,
+        page: usize,
+    ) -> Result<(BTreeMap<VersionId, u64>, Option<Cursor>), HubError> {
+        let query = InstanceQuery { statuses: living(), ..InstanceQuery::default() };
+        let page = self.store.instances(&query, after.as_ref(), page)?;
+        for version in page.records.iter().filter(|record| !record.id.is_entity()).filter_map(|record| record.version) {
+            *running.entry(version).or_default() += 1;
+        }
+        Ok((running, page.next))
+    }
+
     /// Takes versions out of the choice first, and looks then who has chosen one before: that one's file stays.
     fn forget(&self, app: &str, idle: HashSet<VersionId>) -> Result<Pruned, HubError> {
         let (removed, choices) = self.catalog.remove(self.store.as_ref(), app, &idle)?;
         choices.recorded();
+        self.removed(removed)
+    }
+
+    /// What becomes of the files of versions that were taken out of the choice.
+    fn removed(&self, removed: Vec<VersionId>) -> Result<Pruned, HubError> {
         let released = self.release_modules()?;
         let unreferenced = removed.iter().copied().filter(|version| released.contains(version)).collect();
         Ok(Pruned { removed, unreferenced })
     }
 
-    /// Records a version whose file is held, and notes first that the hub needs that.
-    pub(super) fn record<T>(&self, version: VersionId, record: impl FnOnce() -> Result<T, HubError>) -> Result<T, HubError> {
+    /// Takes an app out of the choice, and waits for those who have chosen it before. Returns its versions.
+    fn forget_app(&self, app: &str) -> Result<Vec<VersionId>, HubError> {
+        let (versions, choices) = self.catalog.undeploy(self.store.as_ref(), app)?;
+        choices.recorded();
+        Ok(versions)
+    }
+
+    /// How many orchestrations that have not ended, and how many entities, there are of some.
+    fn count_those_who(&self, wanted: impl Fn(&InstanceRecord) -> bool) -> Result<(u64, u64), HubError> {
+        let (mut orchestrations, mut entities, mut after) = (0, 0, None);
+        let query = InstanceQuery { statuses: living(), ..InstanceQuery::default() };
+        loop {
+            let page = self.store.instances(&query, after.as_ref(), PAGE)?;
+            for record in page.records.iter().filter(|record| wanted(record)) {
+                *(if record.id.is_entity() { &mut entities } else { &mut orchestrations }) += 1;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok((orchestrations, entities));
+            }
+        }
+    }
+
+    /// Records versions whose files are held, and notes first that the hub needs these.
+    pub(super) fn record<T>(&self, versions: &[VersionId], record: impl FnOnce() -> Result<T, HubError>) -> Result<T, HubError> {
         let _alone = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
-        let noted = self.shared.modules().need(&self.name, &[version])?;
+        let mut noted = self.shared.modules().need(&self.name, versions)?;
         let recorded = record();
-        if recorded.is_err() && !self.catalog.has(version) {
+        if recorded.is_err() {
+            noted.retain(|version| !self.catalog.has(*version));
             self.shared.modules().release(&self.name, &noted)?;
         }
         recorded

@@ -17,6 +17,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
 
+use super::panics::kept_going;
 use super::{HubError, Inner, now};
 
 /// Notifications that are read at once.
@@ -123,10 +124,14 @@ fn rfc3339(at: Timestamp) -> String {
 pub(super) fn spawn(hub: &Arc<Inner>) {
     let Some(webhook) = hub.webhook.clone() else { return };
     let inner = hub.clone();
-    hub.tokio.spawn(async move {
+    hub.tokio.spawn(async move { kept_going("the loop of the webhook", || inner.announce(&webhook)).await });
+}
+
+impl Inner {
+    async fn announce(self: &Arc<Self>, webhook: &Webhook) {
         let mut pause = FIRST_PAUSE;
-        while !inner.is_closing() {
-            let sleep = match inner.deliver_announcements(&webhook).await {
+        while !self.is_closing() {
+            let sleep = match self.deliver_announcements(webhook).await {
                 Ok(()) => {
                     pause = FIRST_PAUSE;
                     Duration::MAX
@@ -140,14 +145,12 @@ pub(super) fn spawn(hub: &Arc<Inner>) {
             };
             tokio::select! {
                 () = tokio::time::sleep(sleep) => {}
-                () = inner.announced.notified(), if sleep == Duration::MAX => {}
-                () = inner.closed() => {}
+                () = self.announced.notified(), if sleep == Duration::MAX => {}
+                () = self.closed() => {}
             }
         }
-    });
-}
+    }
 
-impl Inner {
     /// Empties the outbox, in order. An error says why it stopped; what was delivered is not delivered again.
     async fn deliver_announcements(self: &Arc<Self>, webhook: &Webhook) -> anyhow::Result<()> {
         let agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).build().new_agent();

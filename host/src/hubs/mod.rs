@@ -12,16 +12,21 @@
 mod alarms;
 mod ledger;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dacapo_core::Timestamp;
+use dacapo_core::{Timestamp, VersionId};
 use dacapo_store::control::{AuditEntry, ControlError, ControlFile, HubRecord, Wake};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::hub::{Gone, Hub, HubError, HubOptions, HubRules, Retention, Shared, Webhook, file_of, now};
+use crate::directory::{Identity, control_path};
+use crate::hub::{
+    Gone, Hub, HubError, HubOptions, HubRules, Retention, Shared, Webhook, file_of, joined, kept_going, make_file, now,
+};
+use crate::memory::MemoryBudget;
 use crate::meters::{HubUsage, Meters};
 use crate::versioning::VersionRules;
 use alarms::Alarms;
@@ -38,6 +43,9 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// How often it is saved what hubs have used.
 const SAVE_USAGE_EVERY: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether the files that are in use are where they were.
+const LOOK_FOR_FILES_EVERY: Duration = Duration::from_secs(2);
 
 /// How long a hub whose alarm has come, and that did not open, is left alone.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
@@ -65,6 +73,7 @@ pub struct Hubs(Arc<Inner>);
 
 struct Inner {
     control: Arc<ControlFile>,
+    control_file: Identity,
     shared: Shared,
     rules: RulesOf,
     retention: Retention,
@@ -80,6 +89,8 @@ struct Inner {
     ledger: Ledger,
     closing: watch::Sender<bool>,
     began: Instant,
+    /// How often it was asked whether the host is well.
+    probes: AtomicU64,
 }
 
 /// Where a hub is when it is open.
@@ -101,6 +112,8 @@ struct State {
 struct Open {
     hub: Hub,
     gone: Gone,
+    /// Which file was opened.
+    file: Identity,
     /// What was found when it was last seen with nothing to do, and since when that is so.
     quiet: Option<(u64, Instant)>,
     _seat: OwnedSemaphorePermit,
@@ -118,6 +131,8 @@ pub struct HubReport {
     pub open: bool,
     /// Bytes on disk.
     pub storage_bytes: u64,
+    /// Bytes in memory, as they are counted in the budget of the host.
+    pub memory_bytes: u64,
     /// Instances of whatever status, entities among them. None: it is closed, and not opened to be counted.
     pub instances: Option<u64>,
 }
@@ -130,6 +145,8 @@ impl Hubs {
         let hubs = Self(Arc::new(Inner {
             ledger: Ledger::new(control.clone()),
             control,
+            // Now, not when it is first looked for: it may be gone by then.
+            control_file: Identity::of(&control_path(shared.directory())),
             shared,
             rules,
             retention,
@@ -142,31 +159,37 @@ impl Hubs {
             alarms: Alarms::default(),
             closing: watch::Sender::new(false),
             began: Instant::now(),
+            probes: AtomicU64::new(0),
         }));
-        let mut unfinished = Vec::new();
+        let mut unfinished = VecDeque::new();
         for (hub, wake) in hubs.0.control.wakes()? {
             match wake {
-                Wake::Open => unfinished.push(hub),
+                Wake::Open => unfinished.push_back(hub),
                 Wake::Idle { next_timer } => hubs.0.alarms.set(&hub, next_timer.map(Timestamp)),
             }
         }
-        hubs.spawn(|hubs| async move {
-            for hub in unfinished {
-                hubs.wake(&hub).await;
-            }
-            loop {
-                let hub = hubs.0.alarms.next().await;
-                hubs.wake(&hub).await;
+        let unfinished = Arc::new(Mutex::new(unfinished));
+        hubs.spawn("the loop that opens task hubs", move |hubs| {
+            let unfinished = unfinished.clone();
+            async move {
+                loop {
+                    let next = unfinished.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let hub = match next {
+                        Some(hub) => hub,
+                        None => hubs.0.alarms.next().await,
+                    };
+                    hubs.wake(&hub).await;
+                }
             }
         });
-        hubs.spawn(|hubs| async move {
+        hubs.spawn("the loop that closes task hubs", |hubs| async move {
             let interval = (hubs.0.idle / 4).clamp(LOOK_AGAIN_AFTER, Duration::from_secs(15));
             loop {
                 tokio::time::sleep(interval).await;
                 hubs.0.close_quiet_ones().await;
             }
         });
-        hubs.spawn(|hubs| async move {
+        hubs.spawn("the loop that saves what was used", |hubs| async move {
             loop {
                 tokio::time::sleep(SAVE_USAGE_EVERY).await;
                 hubs.save_usage().await;
@@ -175,12 +198,12 @@ impl Hubs {
         Ok(hubs)
     }
 
-    /// Runs a task until the host stops.
-    fn spawn<F: Future<Output = ()> + Send + 'static>(&self, task: impl FnOnce(Self) -> F) {
-        let (task, mut closing) = (task(self.clone()), self.0.closing.subscribe());
+    /// Runs a loop until the host stops.
+    fn spawn<F: Future<Output = ()> + Send + 'static>(&self, what: &'static str, task: impl Fn(Self) -> F + Send + 'static) {
+        let (hubs, mut closing) = (self.clone(), self.0.closing.subscribe());
         tokio::spawn(async move {
             tokio::select! {
-                () = task => {}
+                () = kept_going(what, move || task(hubs.clone())) => {}
                 _ = closing.wait_for(|closing| *closing) => {}
             }
         });
@@ -188,7 +211,7 @@ impl Hubs {
 
     /// The hub of this name, opened if need be. It stays open for as long as the handle is kept.
     ///
-    /// None: there is none. `Suspended`, `DoesNotOpen`, `TooManyOpen`.
+    /// None: there is none. `Suspended`, `DoesNotOpen`, `Leaving`, `TooManyOpen`.
     pub async fn hub(&self, name: &str) -> Result<Option<Hub>, HubError> {
         let folded = name.to_ascii_lowercase();
         let known = self.0.places().get(&folded).cloned();
@@ -210,7 +233,7 @@ impl Hubs {
             let mut state = place.state.clone().lock_owned().await;
             inner.opened(&place, &mut state).await
         });
-        opening.await.unwrap_or(Err(HubError::ShuttingDown))
+        joined(opening.await)?
     }
 
     /// Opens a hub that has work to do. Its own tasks do the rest.
@@ -226,28 +249,36 @@ impl Hubs {
 
     /// Makes a hub. `Control(HubExists)`.
     pub async fn create(&self, record: &HubRecord, entry: &AuditEntry) -> Result<(), HubError> {
-        Ok(self.0.control.create_hub(record, entry)?)
+        let (record, entry) = (record.clone(), entry.clone());
+        self.0.blocking(move |inner| Ok(inner.control.create_hub(&record, &entry)?)).await
     }
 
     /// Changes what the administrator says of a hub, and returns it as it is then. Limits and grants hold at once. One that
     /// is suspended is closed: no turn and no activity begins, and timers wait, until it is resumed. `Control(NoHub)`.
-    pub async fn change(&self, name: &str, entry: &AuditEntry, change: impl Fn(&mut HubRecord)) -> Result<HubRecord, HubError> {
+    pub async fn change(
+        &self,
+        name: &str,
+        entry: &AuditEntry,
+        change: impl Fn(&mut HubRecord) + Send + 'static,
+    ) -> Result<HubRecord, HubError> {
         let place = self.0.place(name.to_ascii_lowercase());
         let mut state = place.state.clone().lock_owned().await;
-        let record = self.0.control.change_hub(name, entry, change)?;
+        let (of, entry) = (name.to_owned(), entry.clone());
+        let record = self.0.blocking(move |inner| Ok(inner.control.change_hub(&of, &entry, change)?)).await?;
         let (inner, changed) = (self.0.clone(), record.clone());
         let applied = tokio::spawn(async move {
             if changed.suspended.is_some() {
                 inner.close(&place, &mut state, Duration::ZERO).await
             } else if let Some(open) = &state.open {
-                open.hub.change(inner.rules_of(&changed)?);
+                let rules = inner.blocking(move |inner| inner.rules_of(&changed)).await?;
+                open.hub.change(rules);
                 Ok(())
             } else {
                 // It may have been suspended with work to do.
                 inner.opened(&place, &mut state).await.map(drop)
             }
         });
-        applied.await.unwrap_or(Err(HubError::ShuttingDown))?;
+        joined(applied.await)??;
         Ok(record)
     }
 
@@ -255,13 +286,16 @@ impl Hubs {
     pub async fn refresh(&self, name: &str) -> Result<(), HubError> {
         let place = self.0.place(name.to_ascii_lowercase());
         let state = place.state.lock().await;
-        if let (Some(open), Some(record)) = (&state.open, self.0.control.hub(name)?) {
-            open.hub.change(self.0.rules_of(&record)?);
+        let Some(open) = &state.open else { return Ok(()) };
+        let name = name.to_owned();
+        let rules = self.0.blocking(move |inner| inner.control.hub(&name)?.map(|record| inner.rules_of(&record)).transpose());
+        if let Some(rules) = rules.await? {
+            open.hub.change(rules);
         }
         Ok(())
     }
 
-    /// Removes a hub with everything in it. `Control(NoHub)`, `DoesNotOpen` if somebody holds its file.
+    /// Removes a hub with everything in it. `Control(NoHub)`, `Leaving` if somebody holds its file.
     ///
     /// Its file goes before its record: if the host dies in between, there is an empty hub, and never a new one with the
     /// instances of the former.
@@ -274,22 +308,14 @@ impl Hubs {
             inner.close(&place, &mut state, Duration::ZERO).await?;
             state.has_left(&record.name).await?;
             inner.alarms.set(&place.folded, None);
-            match std::fs::remove_file(file_of(&inner.shared, &record.name)) {
-                Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
-                    let why = format!("its file cannot be removed: {why}");
-                    return Err(HubError::DoesNotOpen { hub: record.name, why });
-                }
-                Ok(()) | Err(_) => {}
-            }
-            let modules = inner.shared.modules().of(&record.name)?;
-            let delete = |control: &ControlFile| control.delete_hub(&record.name, &entry);
-            inner.ledger.forget(&place.folded, &place.meters, delete)?;
-            let collecting = inner.shared.modules().clone();
+            let (collecting, of) = (inner.shared.modules().clone(), place.clone());
+            let modules = inner.blocking(move |inner| inner.remove(&of, record, &entry)).await?;
             // Nobody waits for that.
             tokio::task::spawn_blocking(move || collecting.collect(&modules));
+            drop(state);
             Ok(())
         });
-        deleted.await.unwrap_or(Err(HubError::ShuttingDown))
+        joined(deleted.await)?
     }
 
     /// Stops all: running turns are finished and committed, activities get `grace` to end.
@@ -306,6 +332,44 @@ impl Hubs {
         self.save_usage().await;
     }
 
+    /// Resolves with the path of a file that is in use and does not lie any more where it lay.
+    pub async fn vanished(&self) -> PathBuf {
+        // Seen once: its hub may be about to be deleted.
+        let mut missed: Option<Identity> = None;
+        loop {
+            tokio::time::sleep(LOOK_FOR_FILES_EVERY).await;
+            let mut files = vec![self.0.control_file.clone()];
+            let places: Vec<Arc<Place>> = self.0.places().values().cloned().collect();
+            // Whoever holds a place opens or closes its hub.
+            let open = places.iter().filter_map(|place| place.state.try_lock().ok()?.open.as_ref().map(|open| open.file.clone()));
+            files.extend(open);
+            let looked = tokio::task::spawn_blocking(move || files.into_iter().find(Identity::has_vanished));
+            let found = looked.await.ok().flatten().filter(|_| !*self.0.closing.borrow());
+            match found {
+                Some(file) if missed.as_ref() == Some(&file) => return file.path().to_owned(),
+                found => missed = found,
+            }
+        }
+    }
+
+    /// Whether work is taken and can be saved: a worker is asked, and something is written, to the control file or an open hub,
+    /// each time to another one. May take as long as the work that is under way.
+    pub async fn probe(&self) -> Result<(), HubError> {
+        self.0.shared.probe_workers().await;
+        let places: Vec<Arc<Place>> = self.0.places().values().cloned().collect();
+        let number = self.0.probes.fetch_add(1, Ordering::Relaxed) as usize % (places.len() + 1);
+        let hub = match places.get(number) {
+            Some(place) => place.hub().await,
+            None => None,
+        };
+        let control = self.0.control.clone();
+        let written = tokio::task::spawn_blocking(move || match hub {
+            Some(hub) => hub.probe_writer(),
+            None => Ok(control.probe()?),
+        });
+        joined(written.await)?
+    }
+
     /// Saves what hubs have used. What cannot be saved is kept for the next time.
     pub async fn save_usage(&self) {
         let inner = self.0.clone();
@@ -315,18 +379,23 @@ impl Hubs {
         }
     }
 
+    /// What is counted of the memory of the process.
+    pub fn memory(&self) -> &MemoryBudget {
+        self.0.shared.memory()
+    }
+
     /// What a hub has used, and how much it holds. It is not opened for that. None: there is none.
     pub async fn report(&self, name: &str) -> Result<Option<HubReport>, HubError> {
         let open = self.0.open_hub(&name.to_ascii_lowercase()).await;
-        let (inner, name) = (self.0.clone(), name.to_owned());
-        let report = tokio::task::spawn_blocking(move || {
+        let name = name.to_owned();
+        let report = self.0.blocking(move |inner| {
             let Some(record) = inner.control.hub(&name)? else { return Ok(None) };
             let folded = record.name.to_ascii_lowercase();
             let place = inner.places().get(&folded).cloned();
             let usage = inner.ledger.of(&folded, place.as_ref().map(|place| place.meters.as_ref()))?;
             Ok(Some(inner.report(record, usage, open.as_ref())?))
         });
-        report.await.unwrap_or(Err(HubError::ShuttingDown))
+        report.await
     }
 
     /// The same of all hubs, by name.
@@ -336,8 +405,7 @@ impl Hubs {
         for place in places {
             open.extend(place.hub().await.map(|hub| (place.folded.clone(), hub)));
         }
-        let inner = self.0.clone();
-        let reports = tokio::task::spawn_blocking(move || {
+        let reports = self.0.blocking(move |inner| {
             let mut usages = inner.ledger.all(&inner.meters())?;
             let reports = inner.control.hubs(None, usize::MAX)?.into_iter().map(|record| {
                 let folded = record.name.to_ascii_lowercase();
@@ -345,11 +413,37 @@ impl Hubs {
             });
             reports.collect()
         });
-        reports.await.unwrap_or(Err(HubError::ShuttingDown))
+        reports.await
     }
 }
 
 impl Inner {
+    /// Does what may have to wait for the disk: not on a thread that answers HTTP.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T, HubError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let inner = self.clone();
+        joined(tokio::task::spawn_blocking(move || work(&inner)).await)?
+    }
+
+    /// Removes what is stored of a hub that is closed. Returns the modules that it needed.
+    fn remove(&self, place: &Place, record: HubRecord, entry: &AuditEntry) -> Result<Vec<VersionId>, HubError> {
+        // Without it and with a record there is an empty hub.
+        self.control.forget_wake(&record.name)?;
+        match std::fs::remove_file(file_of(&self.shared, &record.name)) {
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+                let why = format!("its file cannot be removed: {why}");
+                return Err(HubError::DoesNotOpen { hub: record.name, why });
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let modules = self.shared.modules().of(&record.name)?;
+        let delete = |control: &ControlFile| control.delete_hub(&record.name, entry);
+        self.ledger.forget(&place.folded, &place.meters, delete)?;
+        Ok(modules)
+    }
+
     fn places(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Place>>> {
         self.places.lock().expect("no holder of this lock panics")
     }
@@ -383,7 +477,8 @@ impl Inner {
             None => (std::fs::metadata(file_of(&self.shared, &record.name)).map_or(0, |file| file.len()), None),
         };
         let HubRecord { name, created_at, .. } = record;
-        Ok(HubReport { name, created_at, usage, open: open.is_some(), storage_bytes, instances })
+        let memory_bytes = self.shared.memory().account(&name).held() as u64;
+        Ok(HubReport { name, created_at, usage, open: open.is_some(), storage_bytes, memory_bytes, instances })
     }
 
     fn rules_of(&self, record: &HubRecord) -> Result<HubRules, HubError> {
@@ -404,27 +499,32 @@ impl Inner {
         if let Some(why) = suspended {
             return Err(HubError::Suspended { hub: name.clone(), why: why.clone() });
         }
-        let options = HubOptions {
-            name: name.clone(),
-            rules: self.rules_of(&record)?,
-            retention: self.retention,
-            webhook: self.webhook.clone(),
-            versions: self.versions,
-            meters: place.meters.clone(),
-        };
         state.has_left(name).await?;
         let seat = self.seat().await?;
-        let inner = self.clone();
-        let opening = tokio::task::spawn_blocking(move || {
-            inner.control.set_wake(&options.name, Wake::Open)?;
-            let name = options.name.clone();
-            let opened = Hub::open(&inner.shared, options);
-            opened.map_err(|why| HubError::DoesNotOpen { hub: name, why: format!("{why:#}") })
+        let meters = place.meters.clone();
+        let opening = self.blocking(move |inner| {
+            let options = HubOptions {
+                name: record.name.clone(),
+                rules: inner.rules_of(&record)?,
+                retention: inner.retention,
+                webhook: inner.webhook.clone(),
+                versions: inner.versions,
+                meters,
+            };
+            let name = record.name;
+            let fails = |why: anyhow::Error| HubError::DoesNotOpen { hub: name.clone(), why: format!("{why:#}") };
+            // Made before it is said that it was, and never again after that.
+            if inner.control.wake(&name)?.is_none() {
+                make_file(&inner.shared, &name).map_err(fails)?;
+            }
+            inner.control.set_wake(&name, Wake::Open)?;
+            let opened = Hub::open(&inner.shared, options).map_err(fails)?;
+            Ok((opened, Identity::of(&file_of(&inner.shared, &name))))
         });
-        let (hub, gone) = opening.await.unwrap_or(Err(HubError::ShuttingDown))?;
+        let ((hub, gone), file) = opening.await?;
         self.alarms.set(&place.folded, None);
-        tracing::debug!(hub = name, "opened");
-        state.open = Some(Open { hub: hub.clone(), gone, quiet: None, _seat: seat });
+        tracing::debug!(hub = hub.name(), "opened");
+        state.open = Some(Open { hub: hub.clone(), gone, file, quiet: None, _seat: seat });
         Ok(Some(hub))
     }
 
@@ -511,7 +611,7 @@ impl Inner {
         let (control, wake) = (self.control.clone(), Wake::Idle { next_timer: next.map(|at| at.0) });
         let name = hub.name().to_owned();
         let noted = tokio::task::spawn_blocking(move || control.set_wake(&name, wake)).await;
-        Ok(noted.map_err(|_| HubError::ShuttingDown)??)
+        Ok(joined(noted)??)
     }
 }
 
@@ -536,7 +636,7 @@ impl State {
     async fn has_left(&mut self, name: &str) -> Result<(), HubError> {
         let Some(gone) = &mut self.leaving else { return Ok(()) };
         if tokio::time::timeout(PATIENCE, gone.wait()).await.is_err() {
-            return Err(HubError::DoesNotOpen { hub: name.to_owned(), why: "somebody still uses it after it was closed".into() });
+            return Err(HubError::Leaving { hub: name.to_owned() });
         }
         self.leaving = None;
         Ok(())

@@ -13,7 +13,8 @@ use super::pace::{Overdue, SharedPace, TimeLimits};
 pub struct ConnectionLimits {
     /// In all. A further one takes the place of one that asks for nothing; if there is none, it is refused.
     pub total: usize,
-    /// From one address; of IPv6, from one network of 64 bits. A further one is refused.
+    /// From one address; of IPv6, from one network of 64 bits. A further one takes the place of one from there whose request
+    /// is of nobody who may; if there is none, it is refused.
     pub per_address: usize,
 }
 
@@ -84,14 +85,16 @@ impl Connections {
     ) -> Result<(Place, AbortRegistration), Refused> {
         let from = source(remote.ip());
         let mut open = self.lock();
-        if open.from.get(&from).is_some_and(|&count| count >= self.limits.per_address) {
-            open.turned_away.refused += 1;
-            return Err(Refused);
+        let room_for = |limit: usize| ROOM_FOR.min(limit.div_ceil(4));
+        if open.count_from(from) >= self.limits.per_address {
+            open.replace(room_for(self.limits.per_address), |one| {
+                if one.from == from { one.pace.lock().unadmitted_since() } else { None }
+            });
         }
         if open.connections.len() >= self.limits.total {
-            open.replace(ROOM_FOR.min(self.limits.total.div_ceil(4)));
+            open.replace(room_for(self.limits.total), Connection::unused_since);
         }
-        if open.connections.len() >= self.limits.total {
+        if open.count_from(from) >= self.limits.per_address || open.connections.len() >= self.limits.total {
             open.turned_away.refused += 1;
             return Err(Refused);
         }
@@ -103,7 +106,7 @@ impl Connections {
 
     /// Cuts off some that ask for nothing.
     pub fn make_room(&self) {
-        self.lock().replace(ROOM_FOR);
+        self.lock().replace(ROOM_FOR, Connection::unused_since);
     }
 
     /// Cuts off whoever has kept the host waiting for too long, and says who was turned away since the last time.
@@ -126,6 +129,12 @@ impl Connections {
     }
 }
 
+impl Connection {
+    fn unused_since(&self) -> Option<Instant> {
+        self.pace.lock().unused_since()
+    }
+}
+
 impl Open {
     fn insert(&mut self, connection: Connection) -> u64 {
         self.last_number += 1;
@@ -145,9 +154,13 @@ impl Open {
         Some(connection)
     }
 
-    /// Cuts off so many of those that ask for nothing, the longest unused first.
-    fn replace(&mut self, count: usize) {
-        let unused = self.connections.iter().filter_map(|(number, one)| Some((one.pace.lock().unused_since()?, *number)));
+    fn count_from(&self, from: IpAddr) -> usize {
+        self.from.get(&from).copied().unwrap_or(0)
+    }
+
+    /// Cuts off so many of those that may have to go, the longest unused first.
+    fn replace(&mut self, count: usize, unused_since: impl Fn(&Connection) -> Option<Instant>) {
+        let unused = self.connections.iter().filter_map(|(number, one)| Some((unused_since(one)?, *number)));
         let mut unused: Vec<_> = unused.collect();
         unused.sort_unstable();
         for (_, number) in unused.into_iter().take(count) {
@@ -195,6 +208,29 @@ mod tests {
         SocketAddr::from(([10, 0, 0, host], 1))
     }
 
+    /// A request of somebody who may.
+    fn ask(place: &Place) {
+        let mut pace = place.pace.lock();
+        pace.asked(true);
+        pace.admitted();
+    }
+
+    /// 300 connections without a key that announced bodies and sent none kept everybody else out for half a minute.
+    #[test]
+    fn who_asks_and_may_not_makes_room_also_for_its_own_address() {
+        let connections = connections(10, 3);
+        let begin = Instant::now();
+        let (asking, asks) = connections.admit(from(1), false, begin).unwrap();
+        ask(&asking);
+        let (_silent, silent) = connections.admit(from(1), false, begin).unwrap();
+        let (stranger, strange) = connections.admit(from(1), false, begin + SECOND).unwrap();
+        stranger.pace.lock().asked(true);
+        let (next, _) = connections.admit(from(1), false, begin + 2 * SECOND).unwrap();
+        assert!(strange.handle().is_aborted() && !asks.handle().is_aborted() && !silent.handle().is_aborted());
+        ask(&next);
+        assert!(connections.admit(from(1), false, begin + 3 * SECOND).is_err(), "nobody else has to go");
+    }
+
     #[test]
     fn an_address_has_a_share() {
         let connections = connections(10, 2);
@@ -213,14 +249,14 @@ mod tests {
         let connections = connections(3, 3);
         let begin = Instant::now();
         let (asking, _) = connections.admit(from(1), false, begin).unwrap();
-        asking.pace.lock().asked(false);
+        ask(&asking);
         let (_old, old) = connections.admit(from(2), false, begin).unwrap();
         let (_young, young) = connections.admit(from(3), false, begin + SECOND).unwrap();
         let (next, _) = connections.admit(from(4), false, begin + 2 * SECOND).unwrap();
         assert!(old.handle().is_aborted() && !young.handle().is_aborted());
-        next.pace.lock().asked(false);
+        ask(&next);
         let (last, _) = connections.admit(from(5), false, begin + 3 * SECOND).unwrap();
-        last.pace.lock().asked(false);
+        ask(&last);
         assert!(young.handle().is_aborted());
         assert!(connections.admit(from(6), false, begin + 4 * SECOND).is_err(), "all are being served");
     }

@@ -19,6 +19,17 @@ use super::pace::SharedPace;
 #[derive(Debug, Clone, Copy)]
 pub struct Remote(pub SocketAddr);
 
+/// By which the connection of a request is told that who asks may: an extension of it.
+#[derive(Clone)]
+pub struct Admission(SharedPace);
+
+impl Admission {
+    /// Until then the connection gives way when there are too many.
+    pub fn grant(&self) {
+        self.0.lock().admitted();
+    }
+}
+
 /// What hyper hands the requests of a connection to.
 pub(super) struct Exchange {
     pub api: axum::Router,
@@ -35,6 +46,7 @@ impl Service<Request<Incoming>> for Exchange {
         let pace = self.pace.clone();
         pace.lock().asked(!request.body().is_end_stream());
         request.extensions_mut().insert(Remote(self.remote));
+        request.extensions_mut().insert(Admission(pace.clone()));
         // hyper takes a Content-Length away that stands beside Transfer-Encoding, so nobody can tell whether there was
         // one; where there was, RFC 9112 (6.1) wants the connection closed, because a proxy may see another request
         // behind it than the host does.

@@ -6,7 +6,8 @@
 //!                  └── sweep, once a second ◀── Pace: who waits for whom ◀─┘
 //! ```
 //!
-//! - [`connections`]: how many there may be, in all and from one address; who has to go.
+//! - [`connections`]: how many there may be, in all and from one address; who has to go. Whose request is of nobody who may is
+//!   among the first.
 //! - [`pace`]: how long a client may keep the host waiting. No connection has a timer of its own.
 //! - [`stream`], [`exchange`]: what tells the pace how bytes and requests come and go.
 //! - [`tls`]: certificates, and new ones while the host runs.
@@ -28,12 +29,12 @@ use std::time::{Duration, Instant};
 use futures::future::{AbortRegistration, Abortable};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 pub use connections::ConnectionLimits;
-pub use exchange::Remote;
+pub use exchange::{Admission, Remote};
 pub use pace::TimeLimits;
 pub use tls::{CertificateFiles, Tls};
 
@@ -53,6 +54,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a client is told that cannot be served now. Nothing is kept in memory for it.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// What a client is told that speaks HTTP where TLS is spoken. An error body like those of the API.
+const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json; charset=utf-8\r\nconnection: close\r\n\
+    content-length: 162\r\n\r\n\
+    {\"Message\":\"this address speaks HTTPS: use https:// in the place of http://\",\
+    \"ExceptionMessage\":\"this address speaks HTTPS: use https:// in the place of http://\"}";
 
 /// How to serve.
 pub struct ServerOptions {
@@ -131,9 +138,11 @@ impl Server {
     }
 
     async fn converse(&self, stream: TcpStream, remote: SocketAddr, place: &Place) -> anyhow::Result<()> {
-        let stream = Watched::new(stream, place.pace.clone());
+        let plain = self.tls.is_some() && speaks_http(&stream).await?;
+        let mut stream = Watched::new(stream, place.pace.clone());
         match &self.tls {
             None => self.exchange(stream, remote, place).await,
+            Some(_) if plain => Ok(refuse_http(&mut stream).await?),
             Some(tls) => {
                 let stream = tls.acceptor().accept(stream).await?;
                 place.pace.lock().greeted(Instant::now());
@@ -159,6 +168,20 @@ impl Server {
         }
         Ok(connection.await?)
     }
+}
+
+/// Whether a client begins with the name of a method, and not with a TLS handshake. Nothing is taken from the stream.
+async fn speaks_http(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut first = [0];
+    Ok(stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase())
+}
+
+/// Tells a client that this is no way to talk, and waits until it has read it.
+async fn refuse_http(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::Result<()> {
+    stream.write_all(NOT_TLS).await?;
+    stream.shutdown().await?;
+    // A connection that is closed before all is read that was sent takes the answer away from the client.
+    tokio::io::copy(&mut stream.take(HEAD_BYTES_MAX as u64), &mut tokio::io::sink()).await.map(drop)
 }
 
 /// Whether only the connection that was about to be accepted has failed.

@@ -45,6 +45,8 @@ enum Phase {
     Exchange {
         /// More of the body is to come.
         body: bool,
+        /// It is known who asks, and that it may.
+        admitted: bool,
     },
     Idle,
 }
@@ -97,7 +99,7 @@ impl Pace {
 
     /// There is nothing to read.
     pub fn starved(&mut self, now: impl FnOnce() -> Instant) {
-        if self.phase == (Phase::Exchange { body: true }) {
+        if matches!(self.phase, Phase::Exchange { body: true, .. }) {
             self.sending.wait(now);
         }
     }
@@ -114,13 +116,20 @@ impl Pace {
 
     /// The head of a request is complete. The body may be.
     pub fn asked(&mut self, body: bool) {
-        self.phase = Phase::Exchange { body };
+        self.phase = Phase::Exchange { body, admitted: false };
         self.sending = Credit { left: self.limits.stall, waits_since: None };
+    }
+
+    /// Who asks may do so.
+    pub fn admitted(&mut self) {
+        if let Phase::Exchange { admitted, .. } = &mut self.phase {
+            *admitted = true;
+        }
     }
 
     /// The body of the request is complete, or nobody wants the rest.
     pub fn body_ended(&mut self) {
-        if let Phase::Exchange { body } = &mut self.phase {
+        if let Phase::Exchange { body, .. } = &mut self.phase {
             *body = false;
         }
         self.sending.waits_since = None;
@@ -146,11 +155,19 @@ impl Pace {
         }
     }
 
-    /// Since when nothing is asked of the host here; none while there is.
+    /// Since when nothing is asked of the host here by somebody who may; none while there is.
     pub fn unused_since(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Exchange { .. } => None,
-            Phase::Handshake | Phase::Head | Phase::Idle => Some(self.since),
+            Phase::Exchange { admitted: true, .. } => None,
+            Phase::Exchange { admitted: false, .. } | Phase::Handshake | Phase::Head | Phase::Idle => Some(self.since),
+        }
+    }
+
+    /// Since when somebody asks who may not, or of whom that is not known yet.
+    pub fn unadmitted_since(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Exchange { admitted: false, .. } => Some(self.since),
+            Phase::Exchange { admitted: true, .. } | Phase::Handshake | Phase::Head | Phase::Idle => None,
         }
     }
 }
@@ -273,7 +290,9 @@ mod tests {
         let mut pace = Pace::new(LIMITS, false, begin);
         assert_eq!(pace.unused_since(), Some(begin));
         pace.asked(false);
-        assert_eq!(pace.unused_since(), None);
+        assert_eq!((pace.unused_since(), pace.unadmitted_since()), (Some(begin), Some(begin)));
+        pace.admitted();
+        assert_eq!((pace.unused_since(), pace.unadmitted_since()), (None, None));
         pace.answered(begin);
         assert_eq!(pace.unused_since(), Some(begin));
     }

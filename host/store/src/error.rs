@@ -8,6 +8,9 @@ pub enum StoreError {
     /// Another process has the hub open. Stop it, or use it.
     #[error("{} is in use by another process: a task hub is opened by one host at a time ({hint})", path.display())]
     Locked { path: PathBuf, hint: &'static str },
+    /// It was there before, and is not now. Restore a backup, or give up what was in it.
+    #[error("the file {} is {what}, although it was made and written before", path.display())]
+    Missing { path: PathBuf, what: &'static str },
     /// Written by a newer release. Use that release.
     #[error("{what} is stored in format {found}, and this release reads up to format {known}: use a newer release")]
     NewerFormat { what: &'static str, found: u64, known: u64 },

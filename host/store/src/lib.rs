@@ -24,7 +24,7 @@ mod error;
 pub mod redb;
 mod snapshot;
 
-use codec::Glance;
+use codec::{EventOffset, Glance};
 
 pub use self::redb::{QuickRepair, RedbStore, StoreOptions};
 pub use error::StoreError;
@@ -51,8 +51,21 @@ pub trait Store: Send + Sync + 'static {
     fn instance(&self, id: &InstanceId) -> Result<Option<InstanceRecord>>;
     /// The events of those of these turns that are stored, in order. `Corrupt` if there is a gap between them.
     fn history(&self, row: Row, turns: Range<u32>) -> Result<Vec<HistoryEvent>>;
+    /// Some of the events from this place up to the turn `end`: one, and more while all of them have about `bytes`. None: not
+    /// all of these turns are stored, as the instance has gone on as new, was rewound or is gone.
+    fn history_page(&self, row: Row, from: EventPlace, end: u32, bytes: usize) -> Result<Option<HistoryPage>>;
+    /// The events at places that pages have named. None: they are not all stored any more.
+    fn events_at(&self, row: Row, places: &[EventPlace]) -> Result<Option<Vec<HistoryEvent>>>;
+    /// About how many bytes these turns take in memory. What is more than `most` is not counted to its end.
+    fn history_bytes(&self, row: Row, turns: Range<u32>, most: usize) -> Result<usize>;
     /// The messages that an instance has not consumed, in the order in which they were stored.
     fn inbox(&self, row: Row) -> Result<Vec<(MessageKey, Message)>>;
+    /// Some of the same, behind `after`: one, and more while all of them have about `bytes`.
+    fn inbox_page(&self, row: Row, after: Option<MessageKey>, bytes: usize) -> Result<InboxPage>;
+    /// How many there are of them, and about how many bytes they take in memory.
+    fn inbox_size(&self, row: Row) -> Result<InboxSize>;
+    /// The instances that have not consumed all of their messages, behind a row.
+    fn unread(&self, after: Option<Row>, limit: usize) -> Result<Vec<(Row, InstanceId)>>;
     /// The unconsumed messages of all instances, in the order of their keys: what waits after a crash.
     fn undelivered(&self, after: Option<MessageKey>, limit: usize) -> Result<Vec<(MessageKey, Message)>>;
     /// The timers that are set and due, first due first.
@@ -61,6 +74,10 @@ pub trait Store: Send + Sync + 'static {
     fn next_timer(&self, after: Option<TimerKey>) -> Result<Option<Timestamp>>;
     /// The activities that were scheduled and have not reported: after a crash they run again.
     fn activities(&self, after: Option<(Row, Seq)>, limit: usize) -> Result<Vec<PendingActivity>>;
+    /// Some of the same: one, and more while their inputs have about `bytes`.
+    fn activities_page(&self, after: Option<(Row, Seq)>, bytes: usize) -> Result<Vec<PendingActivity>>;
+    /// Which these are.
+    fn activity_keys(&self, after: Option<(Row, Seq)>, limit: usize) -> Result<Vec<(Row, Seq)>>;
     /// What an entity keeps; none if the row is no entity's.
     fn entity(&self, row: Row) -> Result<Option<EntityState>>;
     /// The instances that match: ordered by id if an id prefix is asked for, otherwise by row, which is about the order in
@@ -79,6 +96,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// All that is stored of one instance, as one moment saw it.
     fn snapshot(&self, id: &InstanceId) -> Result<Option<Snapshot>>;
+    /// The same without its history, which may be large.
+    fn snapshot_without_history(&self, id: &InstanceId) -> Result<Option<Snapshot>>;
     /// Stores an instance that came from another hub, whole or not at all, in the row that its record names: one that
     /// [`Store::next_row`] gave. Returns once that survives any crash. `Stale` if its id is in use, unless it `replaces`
     /// whatever has it; `Corrupt` if its parts do not fit together. Waits for the writer, as `change_app` does.
@@ -104,6 +123,43 @@ pub trait Store: Send + Sync + 'static {
 pub struct Receipt {
     /// The messages that now lie in inboxes because of `Commit::sent`: sent ones, and refusals. Not the kept ones.
     pub delivered: Vec<(MessageKey, Message)>,
+}
+
+/// Where an event stands in a history.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventPlace {
+    pub turn: u32,
+    offset: EventOffset,
+}
+
+impl EventPlace {
+    /// The first event of a turn.
+    pub fn of_turn(turn: u32) -> Self {
+        Self { turn, offset: EventOffset::default() }
+    }
+}
+
+/// Some of the events of a history.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryPage {
+    pub events: Vec<(EventPlace, HistoryEvent)>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<EventPlace>,
+}
+
+/// Some of the messages that wait for an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InboxPage {
+    pub messages: Vec<(MessageKey, Message)>,
+    /// There are more behind these.
+    pub more: bool,
+}
+
+/// How much waits for an instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InboxSize {
+    pub messages: usize,
+    pub bytes: usize,
 }
 
 /// Names a timer; ordered by the time it is due.
@@ -189,6 +245,8 @@ pub struct AppVersion {
     pub size: u64,
     /// Its share of new starts, in proportion to those of the app's other versions. None has any: all go to the active one.
     pub weight: u32,
+    /// When it became the active one. None: it never did, or that was taken back, so that nobody goes back to it unasked.
+    pub activated_at: Option<Timestamp>,
 }
 
 /// What changes about the versions of one app.

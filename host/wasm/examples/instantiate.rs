@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use dacapo_core::execution::{Context, Execution, Limits};
 use dacapo_core::guest::SharedExecution;
 use dacapo_core::scripted::NoHub;
-use dacapo_core::{ActivityCall, Event, ExecutionId, Executor, FunctionName, Guest, InstanceId, Seq, Step, Timestamp, VersionId};
+use dacapo_core::{
+    ActivityCall, Event, EventDelivery, ExecutionId, Executor, FunctionName, Guest, InstanceId, Seq, Step, Timestamp, VersionId,
+};
 use dacapo_wasm::{Account, Config, Policy, Runtime, Tenant};
 
 #[path = "../tests/runtime/guest.rs"]
@@ -105,6 +107,7 @@ fn begin(tenant: &Tenant, version: VersionId, name: &str, round: usize) -> (Box<
         input: "null".into(),
         version_label: String::new(),
         parent: None,
+        event_delivery: EventDelivery::FirstAsked,
     };
     let execution = Arc::new(Mutex::new(Execution::new(context, Limits::default())));
     execution.lock().expect("unshared").begin_live_turn(Timestamp(0));

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::compilations::TenantId;
 use crate::config::Policy;
+use crate::permits::{FairSemaphore, Permit};
 
 /// Whose guests they are.
 #[derive(Debug, Clone, Default)]
@@ -47,4 +49,23 @@ impl OutboundBytes {
 pub(crate) struct Terms {
     pub account: Arc<Account>,
     pub policy: Arc<Policy>,
+    pub requests: Requests,
+}
+
+/// The outgoing HTTP requests of a tenant, of which all tenants together send so many at once: each holds a socket.
+#[derive(Clone)]
+pub(crate) struct Requests {
+    semaphore: FairSemaphore,
+    tenant: TenantId,
+}
+
+impl Requests {
+    pub fn new(semaphore: FairSemaphore, tenant: TenantId) -> Self {
+        Self { semaphore, tenant }
+    }
+
+    /// Waits until one more may be sent. It is under way until the permit is dropped.
+    pub async fn begin(&self) -> Permit {
+        self.semaphore.acquire(self.tenant, 1).await
+    }
 }

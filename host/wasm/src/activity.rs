@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use dacapo_core::execution::{LogLevel, TaskOutcome, check_payload};
 use dacapo_core::guest::{SharedClient, Start};
+use dacapo_core::scripted::NoHub;
 use dacapo_core::{ActivityCall, Failure, FunctionName, InstanceId};
 use wasmtime::component::{HasSelf, Linker, ResourceTable, TypedFunc};
 use wasmtime::{Engine, Store};
@@ -21,8 +22,8 @@ use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
 use crate::lines::Lines;
 use crate::prepared::Entry;
-use crate::slices::FUEL_SLICE;
-use crate::trouble::{Circumstances, LastWords};
+use crate::slices::{CHECK_FUEL, in_slices};
+use crate::trouble::{Circumstances, LastWords, NoRoom};
 
 /// Open files, requests, bodies, pollables and the like of one activity: they take memory and files of the host.
 const RESOURCES_MAX: usize = 1_000;
@@ -144,15 +145,15 @@ impl ActivityInstance {
     }
 
     /// Runs an activity within its time. Gives the instance back if it may run another one.
-    pub async fn run(self, run: &Run, entry: &Entry<Activity>) -> (TaskOutcome, Option<Self>) {
+    pub async fn run(self, run: &Run, entry: &Entry<Activity>) -> Result<(TaskOutcome, Option<Self>), NoRoom> {
         let time = run.terms.policy.limits.activity_time;
-        tokio::time::timeout(time, self.run_untimed(run, entry)).await.unwrap_or_else(|_| {
+        tokio::time::timeout(time, in_slices(self.run_untimed(run, entry))).await.unwrap_or_else(|_| {
             let message = format!("it did not finish within {time:?}, which is what an activity may take (activity_seconds)");
-            (Err(Failure::retriable(Failure::TIMEOUT, message)), None)
+            Ok((Err(Failure::retriable(Failure::TIMEOUT, message)), None))
         })
     }
 
-    async fn run_untimed(mut self, run: &Run, entry: &Entry<Activity>) -> (TaskOutcome, Option<Self>) {
+    async fn run_untimed(mut self, run: &Run, entry: &Entry<Activity>) -> Result<(TaskOutcome, Option<Self>), NoRoom> {
         let policy = &run.terms.policy;
         let returned = self.call(run, entry).await;
         if let Some(wasi) = &self.store.data().wasi {
@@ -161,13 +162,20 @@ impl ActivityInstance {
         }
         let (outcome,) = match returned {
             Ok(returned) => returned,
-            Err(error) => return (Err(self.store.data().failure(&error)), None),
+            Err(error) => match NoRoom::of(&error) {
+                Some(no_room) => return Err(no_room),
+                None => {
+                    let data = self.store.data();
+                    return Ok((Err(data.outbound.explain(data.failure(&error))), None));
+                }
+            },
         };
         let outcome = bindings::outcome_of(outcome).and_then(|output| {
             check_payload("the output", &output, &policy.execution, Failure::INVALID_OUTPUT)?;
             Ok(output)
         });
-        (outcome, self.can_go_on().then_some(self))
+        let outcome = outcome.map_err(|failure| self.store.data().outbound.explain(failure));
+        Ok((outcome, self.can_go_on().then_some(self)))
     }
 
     async fn call(&mut self, run: &Run, entry: &Entry<Activity>) -> wasmtime::Result<bindings::Returned> {
@@ -176,7 +184,7 @@ impl ActivityInstance {
         self.store.set_fuel(u64::MAX)?;
         let made = match self.made {
             Some(made) => {
-                self.store.data_mut().begin_another(run);
+                self.store.data_mut().begin_another(run)?;
                 made
             }
             None => {
@@ -191,6 +199,8 @@ impl ActivityInstance {
     fn can_go_on(&mut self) -> bool {
         let Some(Made { memory, .. }) = self.made else { return false };
         let data = self.store.data_mut();
+        // Who waits must not keep its task hub.
+        data.client = Arc::new(NoHub);
         let may_grow = data.terms.policy.limits.activity_memory_bytes.saturating_sub(memory);
         data.limiter.used() - memory <= may_grow / 2 && data.table.iter_mut().count() <= RESOURCES_MAX / 2
     }
@@ -209,7 +219,9 @@ impl Activity {
         let (mut table, mut http) = (ResourceTable::new(), WasiHttpCtx::new());
         table.set_max_capacity(RESOURCES_MAX);
         http.set_field_size_limit(HEADERS_BYTES_MAX);
-        let at_once = bytes_at_once(policy);
+        let at_once = bytes_at_once(policy.execution.payload_bytes);
+        let mut limiter = Limiter::new(policy.limits.activity_memory_bytes, policy.limits.table_elements);
+        limiter.count_in(client.memory());
         let data = Self {
             source: Arc::new(Source { account: terms.account.clone(), call: Mutex::new(Call::new(call, policy)) }),
             table,
@@ -217,7 +229,7 @@ impl Activity {
             http,
             handled: 0,
             outbound: Outbound::new(terms.clone()),
-            limiter: Limiter::new(policy.limits.activity_memory_bytes, policy.limits.table_elements),
+            limiter,
             terms: terms.clone(),
             client: client.clone(),
         };
@@ -225,12 +237,12 @@ impl Activity {
         store.limiter(|data| &mut data.limiter);
         store.set_max_component_handles(RESOURCES_MAX);
         store.set_hostcall_fuel(at_once);
-        store.fuel_async_yield_interval(Some(FUEL_SLICE))?;
+        store.fuel_async_yield_interval(Some(CHECK_FUEL))?;
         Ok(store)
     }
 
     /// A call begins where another one has ended.
-    fn begin_another(&mut self, run: &Run) {
+    fn begin_another(&mut self, run: &Run) -> wasmtime::Result<()> {
         let Run { call, terms, client } = run;
         *self.source.call() = Call::new(call, &terms.policy);
         self.outbound = Outbound::new(terms.clone());
@@ -238,6 +250,9 @@ impl Activity {
         self.client = client.clone();
         self.limiter.forget_refusal();
         self.handled = 0;
+        // What it has is counted for this call, also while it is idle afterwards.
+        wasmtime::ensure!(self.limiter.count_in(run.client.memory()), "the host has no room in memory for it at present");
+        Ok(())
     }
 
     fn failure(&self, error: &wasmtime::Error) -> Failure {
@@ -373,6 +388,7 @@ impl management::Host for Activity {
     }
 
     async fn send_http(&mut self, request: String) -> wasmtime::Result<Result<String, types::Failure>> {
+        let _permit = self.terms.requests.begin().await;
         let answered = http_activity::run(&self.terms, &request).await;
         Ok(answered.map(|response| response.to_string()).map_err(bindings::wit_failure))
     }

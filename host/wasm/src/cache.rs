@@ -27,14 +27,14 @@ pub(crate) struct Modules(PathBuf);
 
 impl Modules {
     pub fn open(directory: &Path) -> io::Result<Self> {
-        fs::create_dir_all(directory)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         Ok(Self(directory.to_owned()))
     }
 
-    /// After a crash the file is there whole or not at all. It is durable when this returns.
+    /// After a crash the file is there whole or not at all. It is durable when this returns. One that is damaged is replaced.
     pub fn put(&self, version: VersionId, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(version);
-        if fs::metadata(&path).is_ok_and(|file| file.len() == bytes.len() as u64) {
+        if digest_of_file(&path).is_ok_and(|digest| digest == version.0) {
             return Ok(());
         }
         replace(&path, bytes, Durable::Yes)
@@ -107,6 +107,11 @@ impl Compiled {
         Ok(component)
     }
 
+    /// Code that was just found or made, on another engine that runs the same code.
+    pub fn map(&self, version: VersionId, engine: &Engine) -> Result<Component, DeployError> {
+        deserialize(engine, &self.path(version, "cwasm")).map_err(|why| unusable(&why))
+    }
+
     pub fn remove(&self, version: VersionId) {
         // What is not there need not be removed.
         let _ = fs::remove_file(self.path(version, "sha256"));
@@ -124,15 +129,11 @@ impl Compiled {
         self.path(version, "cwasm").exists()
     }
 
-    /// Keeps compiled code. That it cannot be kept is no reason to fail: it can be compiled again.
-    pub fn put(&self, version: VersionId, component: &Component) {
-        let kept = component.serialize().map_err(io::Error::other).and_then(|code| {
-            replace(&self.path(version, "sha256"), &Sha256::digest(&code), Durable::No)?;
-            replace(&self.path(version, "cwasm"), &code, Durable::No)
-        });
-        if let Err(why) = kept {
-            tracing::warn!(%version, "compiled code cannot be kept: {why}");
-        }
+    /// Keeps compiled code.
+    pub fn put(&self, version: VersionId, component: &Component) -> io::Result<()> {
+        let code = component.serialize().map_err(io::Error::other)?;
+        replace(&self.path(version, "sha256"), &Sha256::digest(&code), Durable::No)?;
+        replace(&self.path(version, "cwasm"), &code, Durable::No)
     }
 
     fn path(&self, version: VersionId, extension: &str) -> PathBuf {

@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -34,8 +34,7 @@ pub enum Compiler {
 /// What compiling one module may take. A compiler in this process is not held to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
-    /// Seconds of processor time. The compiler runs at the lowest priority: on a busy host these take longer than by the
-    /// clock, up to [`CLOCK_FACTOR`] times.
+    /// Seconds of processor time.
     pub seconds: u64,
     /// Address space.
     pub memory_bytes: u64,
@@ -47,8 +46,15 @@ impl Default for CompileLimits {
     }
 }
 
-/// How many times its processor time a compilation may take by the clock.
-const CLOCK_FACTOR: u64 = 10;
+impl CompileLimits {
+    /// How long a compilation may take by the clock, and how long it may wait for its turn.
+    pub fn clock(&self) -> Duration {
+        Duration::from_secs(self.seconds.saturating_mul(CLOCK_FACTOR))
+    }
+}
+
+/// How many times its processor time a compilation may take by the clock: on a busy machine it has but a share of one.
+const CLOCK_FACTOR: u64 = 5;
 
 /// Bytes of compiled code. (It is several times as large as the module, which is 64 MiB at most by default.)
 pub const COMPILED_BYTES_MAX: u64 = 1 << 30;
@@ -121,10 +127,78 @@ pub fn compile_module(bytes: &[u8]) -> Result<Vec<u8>, ModuleError> {
     compile(&engine, bytes)?.serialize().map_err(failed)
 }
 
+/// What the process of a compiler tells the host.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum CompilerAnswer {
+    Compiled,
+    Refused(ModuleError),
+    /// The code was compiled and could not be written: no fault of the module. The number of the system's error, if it has one.
+    NotWritten {
+        os_error: Option<i32>,
+    },
+}
+
+/// What ends a compilation before it is done.
+#[derive(Default)]
+pub(crate) struct Bounds {
+    pub limits: CompileLimits,
+    pub cancellation: Cancellation,
+}
+
+/// Tells a compilation that nobody waits for it any more. Clones are the same.
+#[derive(Clone, Default)]
+pub(crate) struct Cancellation(Arc<Mutex<Cancelled>>);
+
+#[derive(Default)]
+struct Cancelled {
+    is_so: bool,
+    /// Whom to tell.
+    compilation: Option<mpsc::SyncSender<Heard>>,
+}
+
+/// Cancels when it is dropped, which is too late once the compilation has ended.
+pub(crate) struct CancelOnDrop(Cancellation);
+
+impl Cancellation {
+    pub fn cancel_on_drop(&self) -> CancelOnDrop {
+        CancelOnDrop(self.clone())
+    }
+
+    fn tell(&self, compilation: mpsc::SyncSender<Heard>) {
+        let mut cancelled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cancelled.compilation = Some(compilation);
+        cancelled.pass_on();
+    }
+}
+
+impl Cancelled {
+    fn pass_on(&mut self) {
+        if let Some(compilation) = self.compilation.take_if(|_| self.is_so) {
+            // There is room for both things that can be heard.
+            let _ = compilation.try_send(Heard::Cancelled);
+        }
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        let mut cancelled = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cancelled.is_so = true;
+        cancelled.pass_on();
+    }
+}
+
+/// What ends the waiting for a compiler.
+enum Heard {
+    /// It has closed its standard output, after this.
+    Answer(Vec<u8>),
+    Cancelled,
+}
+
 /// One run of a compiler in a process of its own.
 pub(crate) struct Compilation<'a> {
     pub program: &'a Path,
-    pub limits: CompileLimits,
+    pub bounds: &'a Bounds,
     pub module: &'a [u8],
     /// Where the code is to be written.
     pub output: &'a Path,
@@ -133,8 +207,8 @@ pub(crate) struct Compilation<'a> {
 /// How a compiler's process ended.
 struct Ended {
     status: ExitStatus,
-    timed_out: bool,
-    answer: Vec<u8>,
+    /// None: it was killed, because its time by the clock was up.
+    heard: Option<Heard>,
     /// What it wrote to standard error.
     said: String,
 }
@@ -148,7 +222,7 @@ impl Compilation<'_> {
     }
 
     fn start(&self) -> io::Result<Child> {
-        let CompileLimits { seconds, memory_bytes } = self.limits;
+        let CompileLimits { seconds, memory_bytes } = self.bounds.limits;
         let mut command = Command::new(self.program);
         command.arg("compile-module").arg("--output").arg(self.output);
         command.args(["--seconds", &seconds.to_string(), "--memory-bytes", &memory_bytes.to_string()]);
@@ -157,43 +231,56 @@ impl Compilation<'_> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
-    /// Feeds it, listens to it, and ends it when its time is up.
+    /// Feeds it, listens to it, and ends it when its time is up or nobody waits for it.
     fn finish(&self, mut child: Child) -> io::Result<Ended> {
         let pipes = "each was asked for";
         let mut stdin = child.stdin.take().expect(pipes);
         let (stdout, stderr) = (child.stdout.take().expect(pipes), child.stderr.take().expect(pipes));
-        let time = Duration::from_secs(self.limits.seconds.saturating_mul(CLOCK_FACTOR));
         thread::scope(|threads| {
             // One that ends early does not read to the end.
             threads.spawn(move || drop(stdin.write_all(self.module)));
             let said = threads.spawn(move || read_bounded(stderr));
-            let (tell, heard) = mpsc::sync_channel(1);
-            threads.spawn(move || drop(tell.send(read_bounded(stdout))));
-            let answer = heard.recv_timeout(time);
-            if answer.is_err() {
-                child.kill()?;
+            let (tell, heard) = mpsc::sync_channel(2);
+            self.bounds.cancellation.tell(tell.clone());
+            threads.spawn(move || drop(tell.send(Heard::Answer(read_bounded(stdout)))));
+            let heard = heard.recv_timeout(self.bounds.limits.clock()).ok();
+            match heard {
+                Some(Heard::Answer(_)) => {}
+                Some(Heard::Cancelled) | None => child.kill()?,
             }
             let status = child.wait()?;
             let said = String::from_utf8_lossy(&said.join().unwrap_or_default()).into_owned();
-            Ok(Ended { status, timed_out: answer.is_err(), answer: answer.unwrap_or_default(), said })
+            Ok(Ended { status, heard, said })
         })
     }
 
     fn judge(&self, ended: &Ended) -> Result<(), DeployError> {
         const OUT_OF_TIME: i32 = 24;
         const FILE_TOO_LARGE: i32 = 25;
-        let CompileLimits { seconds, memory_bytes } = self.limits;
-        if let (true, Ok(answer)) = (ended.status.success(), serde_json::from_slice::<Result<(), ModuleError>>(&ended.answer)) {
-            // A mapping that fails reads like a fault of the module.
-            if answer.is_ok() || !ended.ran_out_of_memory() {
-                return answer.map_err(DeployError::Module);
+        let CompileLimits { seconds, memory_bytes } = self.bounds.limits;
+        let answer = match &ended.heard {
+            Some(Heard::Answer(answer)) => answer,
+            Some(Heard::Cancelled) => return Err(DeployError::Cancelled),
+            None => return Err(DeployError::OutOfTime { seconds: self.bounds.limits.clock().as_secs() }),
+        };
+        let ran_out_of_memory = ran_out_of_memory(&ended.said) || ran_out_of_memory(&String::from_utf8_lossy(answer));
+        if let (true, Ok(answer)) = (ended.status.success(), serde_json::from_slice(answer)) {
+            match answer {
+                CompilerAnswer::Compiled => return Ok(()),
+                CompilerAnswer::NotWritten { os_error } => {
+                    let unknown = || io::Error::other("the compiled code cannot be written");
+                    return Err(DeployError::Io(os_error.map_or_else(unknown, io::Error::from_raw_os_error)));
+                }
+                // A mapping that fails reads like a fault of the module.
+                CompilerAnswer::Refused(_) if ran_out_of_memory => {}
+                CompilerAnswer::Refused(why) => return Err(DeployError::Module(why)),
             }
         }
-        if ended.timed_out || ended.status.signal() == Some(OUT_OF_TIME) {
+        if ended.status.signal() == Some(OUT_OF_TIME) {
             let what = format!("compiling it takes more than {seconds} seconds");
             return Err(DeployError::Limit { limit: "compile_seconds", value: seconds, what });
         }
-        if ended.ran_out_of_memory() {
+        if ran_out_of_memory {
             let what = format!("compiling it takes more than {memory_bytes} bytes of memory");
             return Err(DeployError::Limit { limit: "compile_memory_bytes", value: memory_bytes, what });
         }
@@ -207,12 +294,10 @@ impl Compilation<'_> {
     }
 }
 
-impl Ended {
-    /// Rust ends the process when memory cannot be had; a failed mapping, or a thread without a stack, is an error's text.
-    fn ran_out_of_memory(&self) -> bool {
-        let signs = ["memory allocation of", "Cannot allocate memory", "Resource temporarily unavailable", "out of memory"];
-        signs.iter().any(|sign| self.said.contains(sign) || String::from_utf8_lossy(&self.answer).contains(sign))
-    }
+/// Rust ends the process when memory cannot be had; a failed mapping, or a thread without a stack, is an error's text.
+fn ran_out_of_memory(said: &str) -> bool {
+    let signs = ["memory allocation of", "Cannot allocate memory", "Resource temporarily unavailable", "out of memory"];
+    signs.iter().any(|sign| said.contains(sign))
 }
 
 /// Reads to the end, and keeps the beginning.

@@ -1,11 +1,13 @@
 //! What the operator decides about guests.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dacapo_core::InstanceId;
+use dacapo_core::execution::Conditions;
 
 use crate::{AllowList, CompileLimits, Compiler, HttpLimits, Secret};
 
@@ -17,14 +19,19 @@ pub struct Config {
     /// Compiled code, which may be deleted at any time. Created, for the owner only, if missing.
     pub cache: PathBuf,
     pub pool: PoolSize,
+    /// Memory that the places of all guests may keep when their guests are gone, so that the next ones start faster.
+    pub resident_bytes: usize,
+    /// Outgoing HTTP requests of all tenants that are under way at once: each holds a socket.
+    pub requests: u32,
+    /// Versions that are kept in memory: each holds a file. One that guests run on stays, however many there are.
+    pub versions: usize,
     /// Instances of activities that are kept for another call of the same tenant and version, at most. What one call leaves in
     /// memory the next one finds.
     pub idle_activities: usize,
     /// The most that any tenant's guest may have of what the engine is built for: memory, tables and stack.
     pub most: GuestLimits,
-    /// Called on the thread that runs an orchestrator or entity when a slice of its time is over, about each millisecond.
-    /// It goes on when this returns.
-    pub between_slices: BetweenSlices,
+    /// Asked on the thread that runs an orchestrator or entity.
+    pub checkpoint: Checkpoint,
     pub compiler: Compiler,
     /// What compiling may take where nothing else is said.
     pub compile: CompileLimits,
@@ -36,34 +43,36 @@ impl Config {
             modules: modules.into(),
             cache: cache.into(),
             pool: PoolSize::default(),
+            resident_bytes: usize::MAX,
+            requests: 1_024,
+            versions: 256,
             idle_activities: 0,
             most: GuestLimits::MOST,
-            between_slices: BetweenSlices::default(),
+            checkpoint: Checkpoint::default(),
             compiler: Compiler::default(),
             compile: CompileLimits::default(),
         }
     }
 }
 
-/// What is done between two slices of a guest's time. By default nothing.
+/// Asked whenever a guest can let go: before it is resumed, and every some ten microseconds while it computes or has the host do
+/// something. It goes on when this returns, or is stopped where it is. By default it always goes on.
 #[derive(Clone, Default)]
-pub struct BetweenSlices(Option<Arc<dyn Fn() + Send + Sync>>);
+pub struct Checkpoint(Option<Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>>);
 
-impl BetweenSlices {
-    pub fn new(pass: impl Fn() + Send + Sync + 'static) -> Self {
+impl Checkpoint {
+    pub fn new(pass: impl Fn() -> ControlFlow<()> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(pass)))
     }
 
-    pub(crate) fn pass(&self) {
-        if let Some(pass) = &self.0 {
-            pass();
-        }
+    pub(crate) fn pass(&self) -> ControlFlow<()> {
+        self.0.as_ref().map_or(ControlFlow::Continue(()), |pass| pass())
     }
 }
 
-impl fmt::Debug for BetweenSlices {
+impl fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BetweenSlices")
+        f.write_str("Checkpoint")
     }
 }
 
@@ -88,6 +97,21 @@ pub struct Policy {
     pub execution: dacapo_core::execution::Limits,
     /// Gives activities the links by which an instance is managed. None: an activity that asks for them is stopped.
     pub management_links: Option<ManagementLinks>,
+}
+
+impl Policy {
+    /// What an orchestrator that begins now is given.
+    pub(crate) fn conditions(&self) -> Conditions {
+        let Self { limits, execution, environment, .. } = self;
+        Conditions {
+            memory_bytes: limits.orchestrator_memory_bytes as u64,
+            table_elements: limits.table_elements as u64,
+            fuel_per_turn: limits.fuel_per_turn,
+            tasks: execution.tasks as u64,
+            payload_bytes: execution.payload_bytes as u64,
+            environment: environment.clone(),
+        }
+    }
 }
 
 /// Values of the environment and of secrets are not printed.
@@ -167,13 +191,25 @@ impl GuestLimits {
         activity_log_bytes: usize::MAX,
     };
 
-    /// The smaller of each.
+    /// With what an execution has of them.
+    pub(crate) fn under(&self, conditions: &Conditions) -> Self {
+        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        Self {
+            orchestrator_memory_bytes: size(conditions.memory_bytes),
+            table_elements: size(conditions.table_elements),
+            fuel_per_turn: conditions.fuel_per_turn,
+            ..self.clone()
+        }
+    }
+
+    /// The smaller of each, but for the stack.
     pub(crate) fn within(&self, most: &GuestLimits) -> Self {
         Self {
             orchestrator_memory_bytes: self.orchestrator_memory_bytes.min(most.orchestrator_memory_bytes),
             activity_memory_bytes: self.activity_memory_bytes.min(most.activity_memory_bytes),
             table_elements: self.table_elements.min(most.table_elements),
-            stack_bytes: self.stack_bytes.min(most.stack_bytes),
+            // It is the engine's, and so the same for all.
+            stack_bytes: most.stack_bytes,
             fuel_per_turn: self.fuel_per_turn.min(most.fuel_per_turn),
             activity_time: self.activity_time.min(most.activity_time),
             activity_log_bytes: self.activity_log_bytes.min(most.activity_log_bytes),
@@ -197,7 +233,7 @@ impl Default for GuestLimits {
     }
 }
 
-/// How many guests may be in memory at once.
+/// How many guests may be in memory at once. One that is made of many parts counts as several: it takes several slots.
 ///
 /// A slot costs 8 GiB of address space (of which there are 128 TiB), 4 GiB for each of two memories, so that memory accesses
 /// need no bounds checks; two memory mappings from the start (its stack and the guard below), and up to four more once it is

@@ -25,6 +25,13 @@ pub enum DeployError {
         "the host compiles other modules at present, and {waiting} more wait, no more of them of this task hub or in all: deploy it later"
     )]
     Busy { waiting: usize },
+    /// The machine is busy: the module may be compiled well another time.
+    #[error(
+        "it waited for its turn, or was compiled, for {seconds} seconds by the clock, and no longer is allowed: the host is busy, deploy it later"
+    )]
+    OutOfTime { seconds: u64 },
+    #[error("nobody waits for it any more")]
+    Cancelled,
     #[error("the compiler cannot be run: {0}")]
     Compiler(std::io::Error),
     #[error("the app's manifest (its custom section `dacapo:manifest`) is not as it must be: {0}")]

@@ -5,24 +5,25 @@
 //! is run once and must not wait.
 
 use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 
 use dacapo_core::entity::{OperationScope, SharedOperation};
-use dacapo_core::execution::{Execution, LogLevel, TaskId};
+use dacapo_core::execution::{Execution, LogLevel, Stopped, TaskId};
 use dacapo_core::guest::SharedExecution;
 use dacapo_core::{ExecutionId, Failure, Timestamp};
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{AsContextMut as _, Engine, Store, StoreContextMut};
 
 use crate::bindings::{self, Task, logging, orchestration, types};
-use crate::config::{BetweenSlices, GuestLimits, Policy};
+use crate::config::{Checkpoint, GuestLimits, Policy};
 use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
-use crate::slices::FUEL_SLICE;
-use crate::trouble::{Circumstances, LastWords};
+use crate::slices::{CHECK_FUEL, HOST_CHECK_FUEL};
+use crate::trouble::{Circumstances, LastWords, STOPPED};
 use crate::wasi::{self, Wasi};
 
 /// Streams, pollables and the like that a guest may hold: they lie in the host's memory.
@@ -35,6 +36,8 @@ pub(crate) struct Deterministic {
     pub table: ResourceTable,
     /// Made when the guest first asks for WASI: most never do.
     pub wasi: Option<Box<Wasi>>,
+    /// What it may use in this turn.
+    limits: GuestLimits,
     limiter: Limiter,
     /// The turn whose fuel is being spent.
     turn: u32,
@@ -54,7 +57,7 @@ pub(crate) struct Shared {
     host_fuel: AtomicU64,
     /// Bytes of the guest's memories, when it last began to wait.
     memory: AtomicUsize,
-    between_slices: BetweenSlices,
+    checkpoint: Checkpoint,
 }
 
 /// What answers the guest.
@@ -69,15 +72,15 @@ fn lock<T>(scope: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub fn of_execution(execution: SharedExecution, between_slices: BetweenSlices) -> Arc<Self> {
-        Self::new(Scope::Execution(execution), between_slices)
+    pub fn of_execution(execution: SharedExecution, checkpoint: Checkpoint) -> Arc<Self> {
+        Self::new(Scope::Execution(execution), checkpoint)
     }
 
-    pub fn of_operation(operation: SharedOperation, between_slices: BetweenSlices) -> Arc<Self> {
-        Self::new(Scope::Operation(operation), between_slices)
+    pub fn of_operation(operation: SharedOperation, checkpoint: Checkpoint) -> Arc<Self> {
+        Self::new(Scope::Operation(operation), checkpoint)
     }
 
-    fn new(scope: Scope, between_slices: BetweenSlices) -> Arc<Self> {
+    fn new(scope: Scope, checkpoint: Checkpoint) -> Arc<Self> {
         Arc::new(Self {
             scope,
             waiting: AtomicBool::new(false),
@@ -85,7 +88,7 @@ impl Shared {
             last_words: Mutex::default(),
             host_fuel: AtomicU64::new(0),
             memory: AtomicUsize::new(0),
-            between_slices,
+            checkpoint,
         })
     }
 
@@ -98,20 +101,40 @@ impl Shared {
         let before = self.host_fuel.load(Ordering::Relaxed);
         let left = before.saturating_sub(fuel);
         self.host_fuel.store(left, Ordering::Relaxed);
-        // The guest's own slices do not count what the host does. It runs on the thread of the turn, which may sleep here:
-        // when the last unit of a slice is spent, and not with the first one of the next.
-        if left.div_ceil(FUEL_SLICE) < before.div_ceil(FUEL_SLICE) {
-            self.between_slices.pass();
-        }
         if fuel > before {
             return Err(wasmtime::Trap::OutOfFuel.into());
         }
-        Ok(())
+        // The guest's own fuel does not count what the host does.
+        if left.div_ceil(HOST_CHECK_FUEL) == before.div_ceil(HOST_CHECK_FUEL) {
+            return Ok(());
+        }
+        match self.checkpoint.pass() {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(wasmtime::Error::msg(STOPPED)),
+        }
     }
 
     /// Notes all the fuel of a turn or an operation as spent: of a guest that was stopped in the middle nobody can ask.
-    pub fn spend_all(&self, limits: &GuestLimits) {
-        self.either(|execution| execution.spend(limits.fuel_per_turn), |operation| operation.spend(limits.fuel_per_turn));
+    pub fn spend_all(&self, fuel: u64) {
+        self.either(|execution| execution.spend(fuel), |operation| operation.spend(fuel));
+    }
+
+    /// The fuel of the turn, if it is recorded.
+    pub fn recorded_fuel(&self) -> Option<u64> {
+        self.either(|execution| execution.conditions().map(|conditions| conditions.fuel_per_turn), |_operation| None)
+    }
+
+    /// How much more than was allowed when a turn was recorded its replay may spend: a later release may count more for the same,
+    /// and what was done then was allowed.
+    pub fn fuel_factor(&self) -> u64 {
+        const OF_REPLAY: u64 = 4;
+        self.either(|execution| if execution.is_replaying() { OF_REPLAY } else { 1 }, |_operation| 1)
+    }
+
+    /// The environment that the guest sees.
+    pub fn environment(&self, configured: &[(String, String)]) -> Vec<(String, String)> {
+        let recorded = self.either(|execution| execution.conditions().cloned(), |_operation| None);
+        recorded.map_or_else(|| configured.to_owned(), |conditions| conditions.environment.clone())
     }
 
     pub fn role(&self) -> Role {
@@ -185,10 +208,10 @@ impl Shared {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Asks the execution which tasks have completed. Pending: the guest blocks on them, and the execution knows.
-    fn ask(&self, tasks: &[TaskId]) -> Poll<wasmtime::Result<Vec<u32>>> {
+    /// Asks the execution what has completed. Pending: the guest blocks on it, and the execution knows.
+    fn ask(&self, wait: impl FnOnce(&mut Execution) -> Result<Vec<u32>, Stopped>) -> Poll<wasmtime::Result<Vec<u32>>> {
         let done = match self.execution("wait") {
-            Ok(mut execution) => execution.wait(tasks),
+            Ok(mut execution) => wait(&mut execution),
             Err(refused) => return Poll::Ready(Err(refused)),
         };
         match done {
@@ -217,7 +240,7 @@ impl Shared {
             if tasks.is_empty() {
                 return Poll::Pending;
             }
-            match self.ask(&tasks) {
+            match self.ask(|execution| execution.wait(&tasks)) {
                 Poll::Ready(Err(stopped)) => Poll::Ready(Err(stopped)),
                 Poll::Ready(Ok(_)) => unreachable!("a pollable whose timer has fired is ready"),
                 Poll::Pending => Poll::Pending,
@@ -239,24 +262,19 @@ impl HasRole for Deterministic {
 impl Deterministic {
     pub fn store(engine: &Engine, policy: Arc<Policy>, shared: Arc<Shared>) -> wasmtime::Result<Store<Self>> {
         let limiter = Limiter::new(policy.limits.orchestrator_memory_bytes, policy.limits.table_elements);
-        // A guest may hold a handle of every task of its execution.
-        let handles = policy.execution.tasks;
+        let handles = handles_of(policy.execution.tasks);
         let mut table = ResourceTable::new();
         table.set_max_capacity(WASI_RESOURCES_MAX);
-        let at_once = bytes_at_once(&policy);
-        let data = Self { shared, policy, table, wasi: None, limiter, turn: 0, fuel_left: 0 };
+        let at_once = bytes_at_once(policy.execution.payload_bytes);
+        let limits = policy.limits.clone();
+        let data = Self { shared, policy, table, wasi: None, limits, limiter, turn: 0, fuel_left: 0 };
         let mut store = Store::new(engine, data);
         store.limiter(|data| &mut data.limiter);
         store.set_max_component_handles(handles);
         store.set_hostcall_fuel(at_once);
         fill(&mut store.as_context_mut())?;
-        store.fuel_async_yield_interval(Some(FUEL_SLICE))?;
+        store.fuel_async_yield_interval(Some(CHECK_FUEL))?;
         Ok(store)
-    }
-
-    /// The first turn, whose fuel the new store holds.
-    pub fn begins_in(&mut self, turn: u32) {
-        self.turn = turn;
     }
 
     /// Bytes of the guest's memories, that of its objects included.
@@ -274,24 +292,37 @@ impl Deterministic {
     /// The failure of a guest that stopped.
     pub fn failure(&self, error: &wasmtime::Error) -> Failure {
         let last_words = &self.shared.last_words();
-        let (limits, refused) = (&self.policy.limits, self.limiter.refused());
+        let (limits, refused) = (&self.limits, self.limiter.refused());
         Circumstances { limits, refused, last_words, role: self.role() }.failure(error)
     }
 }
 
-/// Gives the guest the fuel of a new turn, if one has begun. Called where a wait ends, so that a replay, whose waits end
-/// at the same places, spends the same.
-pub(crate) fn refuel(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::Result<()> {
-    let turn = store.data().shared.either(|execution| Some(execution.turn()), |_operation| None);
-    match turn {
-        Some(turn) if std::mem::replace(&mut store.data_mut().turn, turn) != turn => fill(store),
-        Some(_) | None => Ok(()),
+/// Gives the guest what it has in a new turn, if one has begun. Called where it begins, and where a wait ends: so a replay, whose
+/// waits end at the same places, spends the same.
+pub(crate) fn begin_turn(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::Result<()> {
+    let under = |execution: &mut Execution| (execution.turn(), execution.conditions().cloned());
+    let Some((turn, conditions)) = store.data().shared.either(|execution| Some(under(execution)), |_operation| None) else {
+        return Ok(());
+    };
+    if std::mem::replace(&mut store.data_mut().turn, turn) == turn {
+        return Ok(());
     }
+    if let Some(conditions) = conditions {
+        let data = store.data_mut();
+        data.limits = data.policy.limits.under(&conditions);
+        data.limiter.allow(data.limits.orchestrator_memory_bytes, data.limits.table_elements);
+        let handles = handles_of(size(conditions.tasks).max(data.policy.execution.tasks));
+        let at_once = bytes_at_once(size(conditions.payload_bytes).max(data.policy.execution.payload_bytes));
+        store.set_max_component_handles(handles);
+        store.set_hostcall_fuel(at_once);
+    }
+    fill(store)
 }
 
 /// Gives the guest the fuel of a turn or an operation, and the host as much to do for it.
 pub(crate) fn fill(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::Result<()> {
-    let fuel = store.data().policy.limits.fuel_per_turn;
+    let data = store.data();
+    let fuel = data.limits.fuel_per_turn.saturating_mul(data.shared.fuel_factor());
     store.set_fuel(fuel)?;
     store.data().shared.host_fuel.store(fuel, Ordering::Relaxed);
     store.data_mut().fuel_left = fuel_left(store)?;
@@ -314,10 +345,19 @@ fn fuel_left(store: &StoreContextMut<'_, Deterministic>) -> wasmtime::Result<u12
     Ok(u128::from(store.get_fuel()?) + u128::from(store.data().shared.host_fuel.load(Ordering::Relaxed)))
 }
 
+/// A guest may hold a handle of every task of its execution, and others beside them.
+fn handles_of(tasks: usize) -> usize {
+    tasks.saturating_add(WASI_RESOURCES_MAX)
+}
+
 /// Bytes that a guest may hand the host in one call: payloads that are a little too large get that far, and are refused
 /// with a better word.
-pub(crate) fn bytes_at_once(policy: &Policy) -> usize {
-    policy.execution.payload_bytes.saturating_mul(2).saturating_add(1 << 20)
+pub(crate) fn bytes_at_once(payload_bytes: usize) -> usize {
+    payload_bytes.saturating_mul(2).saturating_add(1 << 20)
+}
+
+fn size(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// What orchestrators and entities are granted. `describe` runs with the same, on an execution that is thrown away.
@@ -327,22 +367,37 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Deterministic>>
     logging::add_to_linker::<_, HasSelf<Deterministic>>(&mut linker, |data| data)?;
     types::add_to_linker::<_, HasSelf<Deterministic>>(&mut linker, |data| data)?;
     wasi::add_to_linker(&mut linker)?;
-    // The generated binding of `wait` could not block and has no store.
+    // The generated bindings of these could not block and have no store.
     linker.allow_shadowing(true);
-    linker.instance(bindings::ORCHESTRATION)?.func_wrap_async("wait", |mut store, (tasks,): (Vec<Resource<Task>>,)| {
+    let mut orchestration = linker.instance(bindings::ORCHESTRATION)?;
+    orchestration.func_wrap_async("wait", |mut store, (tasks,): (Vec<Resource<Task>>,)| {
         Box::new(async move {
             // The component model has checked that the handles are those that this host gave to this guest.
             let tasks: Vec<TaskId> = tasks.iter().map(|task| TaskId(task.rep())).collect();
-            let shared = store.data().shared.clone();
-            shared.spend(tasks.len() * size_of::<TaskId>())?;
-            note_fuel(&mut store)?;
-            let done = poll_fn(|_| shared.ask(&tasks)).await?;
-            refuel(&mut store)?;
-            Ok((done,))
+            store.data().shared.spend(tasks.len() * size_of::<TaskId>())?;
+            block(&mut store, |execution| execution.wait(&tasks)).await
+        })
+    })?;
+    orchestration.func_wrap_async("wait-watched", |mut store, (): ()| {
+        Box::new(async move {
+            store.data().shared.spend(0)?;
+            block(&mut store, Execution::wait_watched).await
         })
     })?;
     linker.allow_shadowing(false);
     Ok(linker)
+}
+
+/// Blocks the guest until something that it waits for has completed.
+async fn block(
+    store: &mut StoreContextMut<'_, Deterministic>,
+    mut wait: impl FnMut(&mut Execution) -> Result<Vec<u32>, Stopped>,
+) -> wasmtime::Result<(Vec<u32>,)> {
+    let shared = store.data().shared.clone();
+    note_fuel(store)?;
+    let done = poll_fn(|_| shared.ask(&mut wait)).await?;
+    begin_turn(store)?;
+    Ok((done,))
 }
 
 impl logging::Host for Deterministic {

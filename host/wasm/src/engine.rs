@@ -6,43 +6,48 @@ use wasmtime::{
 };
 
 use crate::config::{GuestLimits, PoolSize};
+use crate::pool::{MOST, SLOT, Takes};
 
-/// Slots beside those of orchestrators and activities, for `describe` at deployments.
-const DEPLOYMENT_SLOTS: u32 = 4;
+/// Slots that nobody is given: places of guests that are gone are got ready for others in batches.
+const SPARE_SLOTS: u32 = 64;
 
-/// Core instances in the components of language tool chains: the module, its adapters, the shims between them. Python
-/// has more than ten. They cost nothing until they are used.
-const CORE_INSTANCES_PER_SLOT: u32 = 16;
+/// Bytes of its memory that a used slot keeps: putting back what a guest has written in 256 KiB is cheaper than faulting them
+/// in again. A guest of a few instructions writes less; one in JavaScript starts a third faster than with 64 KiB, and no faster
+/// with more.
+const RESIDENT_BYTES_MAX: usize = 256 << 10;
 
-/// A guest's own memory, and one for its objects or for a second module, as in components of JavaScript.
-pub(crate) const MEMORIES_PER_SLOT: u32 = 2;
-
-/// The tables of a component as `wit-component` makes it: the module's, its shim's, and one to spare.
-pub(crate) const TABLES_PER_SLOT: u32 = 3;
-
-/// The engine that runs guests.
-pub(crate) fn engine(limits: &GuestLimits, pool: &PoolSize) -> wasmtime::Result<Engine> {
+/// The engine that runs guests. All places together keep `resident_bytes` when their guests are gone.
+pub(crate) fn engine(limits: &GuestLimits, pool: &PoolSize, resident_bytes: usize) -> wasmtime::Result<Engine> {
     let mut config = code();
-    running(&mut config, limits, pool);
+    let slots = pool.orchestrators + pool.activities + SPARE_SLOTS;
+    let of_each = resident_bytes / (pool.orchestrators + pool.activities).max(1) as usize;
+    running(&mut config, limits, slots, SLOT, of_each.min(RESIDENT_BYTES_MAX));
+    Engine::new(&config)
+}
+
+/// An engine for one guest, which runs the code of [`engine`]: so that it can be seen what the guest takes.
+pub(crate) fn for_one_guest(limits: &GuestLimits) -> wasmtime::Result<Engine> {
+    let mut config = code();
+    running(&mut config, limits, 1, MOST, 0);
     Engine::new(&config)
 }
 
 /// Whatever running depends on, besides the code.
-fn running(config: &mut Config, limits: &GuestLimits, pool: &PoolSize) {
+fn running(config: &mut Config, limits: &GuestLimits, slots: u32, of_each: Takes, resident: usize) {
     // A stack overflow is met at the same depth on every machine.
     config.max_wasm_stack(limits.stack_bytes);
     // A guest that blocks in an import is a suspended fiber. The host's functions run on the fiber's stack, behind the
     // part that wasm may use: a debug build needs the most.
     config.async_stack_size(limits.stack_bytes + (1 << 20));
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits, pool)));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits, slots, of_each, resident)));
 }
 
-/// An engine that runs a guest once, to ask it what it is: it is compiled fast, and not for speed.
-pub(crate) fn inspector(limits: &GuestLimits, pool: &PoolSize) -> wasmtime::Result<Engine> {
+/// The same, for code that runs once: it is compiled fast, and not for speed.
+pub(crate) fn inspector(limits: &GuestLimits) -> wasmtime::Result<Engine> {
     let mut config = code();
     config.cranelift_opt_level(OptLevel::None);
     config.cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
-    running(&mut config, limits, pool);
+    running(&mut config, limits, 1, MOST, 0);
     Engine::new(&config)
 }
 
@@ -100,31 +105,28 @@ fn code() -> Config {
 }
 
 /// Slots are set up once and reused, so that instantiating is a few system calls and no `mmap`.
-fn pooling(limits: &GuestLimits, pool: &PoolSize) -> PoolingAllocationConfig {
-    let slots = pool.orchestrators + pool.activities + DEPLOYMENT_SLOTS;
+fn pooling(limits: &GuestLimits, slots: u32, of_each: Takes, resident: usize) -> PoolingAllocationConfig {
     let mut config = PoolingAllocationConfig::new();
     config.total_component_instances(slots);
     config.total_stacks(slots);
-    config.total_memories(slots.saturating_mul(MEMORIES_PER_SLOT));
+    config.total_memories(slots.saturating_mul(of_each.memories));
     config.total_gc_heaps(slots);
-    config.total_tables(slots.saturating_mul(TABLES_PER_SLOT));
-    config.total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_SLOT));
+    config.total_tables(slots.saturating_mul(of_each.tables));
+    config.total_core_instances(slots.saturating_mul(of_each.core_instances));
     config.max_memory_size(limits.orchestrator_memory_bytes.max(limits.activity_memory_bytes));
     config.table_elements(limits.table_elements);
-    // What one component may take of the pool. More than one memory is rare; such a guest counts as several.
-    config.max_memories_per_component(8);
-    config.max_tables_per_component(64);
-    config.max_core_instances_per_component(128);
+    // What one component may take of the pool is held against limits with names (`pool::MOST`).
+    config.max_memories_per_component(u32::MAX);
+    config.max_tables_per_component(u32::MAX);
+    config.max_core_instances_per_component(u32::MAX);
     config.max_tables_per_module(8);
-    // A used slot keeps its first pages: putting back what a guest has written in 256 KiB is cheaper than faulting them in
-    // again. A guest of a few instructions writes less; one in JavaScript starts a third faster than with 64 KiB, and no
-    // faster with more.
-    config.linear_memory_keep_resident(256 << 10);
-    config.table_keep_resident(16 << 10);
+    config.linear_memory_keep_resident(resident);
+    config.table_keep_resident(resident.min(16 << 10));
     config.pagemap_scan(Enabled::Auto);
     // Slots that stay warm for a version that is not running at the moment.
     config.max_unused_warm_slots(256);
-    // Returning pages to the kernel one slot at a time costs a system call each.
-    config.decommit_batch_size(16);
+    // Each thread returns the pages of the guest that it drops. In batches whoever completes one would do it for the guests of
+    // other hubs, which may have touched hundreds of megabytes.
+    config.decommit_batch_size(1);
     config
 }

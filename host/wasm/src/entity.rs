@@ -6,17 +6,17 @@ use std::pin::pin;
 
 use dacapo_core::entity::{Operation, OperationResult};
 use dacapo_core::execution::check_payload;
-use dacapo_core::{EntityGuest, Failure, FunctionName};
-use tokio::sync::OwnedSemaphorePermit;
+use dacapo_core::{EntityGuest, Failure, FunctionName, NotNow, OperationError};
 use wasmtime::component::TypedFunc;
 use wasmtime::{AsContextMut as _, Store};
 
 use crate::bindings::{self, types};
-use crate::config::BetweenSlices;
+use crate::config::Checkpoint;
 use crate::deterministic::{Deterministic, MUST_NOT_WAIT, fill, note_fuel};
 use crate::prepared::Entry;
+use crate::seat::Seat;
 use crate::slices::{self, Rest};
-use crate::trouble;
+use crate::trouble::{self, NoRoom};
 
 type RunOperation = TypedFunc<(types::EntityOperation,), bindings::OperationReturned>;
 
@@ -28,8 +28,8 @@ pub(crate) struct WasmEntityGuest {
     instance: Option<Instance>,
     /// The entity function, as the app spells it.
     name: FunctionName,
-    between: BetweenSlices,
-    _seat: OwnedSemaphorePermit,
+    checkpoint: Checkpoint,
+    seat: Seat,
 }
 
 #[derive(Clone, Copy)]
@@ -44,10 +44,10 @@ impl WasmEntityGuest {
         store: Store<Deterministic>,
         entry: Entry<Deterministic>,
         name: FunctionName,
-        between: BetweenSlices,
-        seat: OwnedSemaphorePermit,
+        checkpoint: Checkpoint,
+        seat: Seat,
     ) -> Self {
-        Self { store, entry, instance: None, name, between, _seat: seat }
+        Self { store, entry, instance: None, name, checkpoint, seat }
     }
 
     async fn call(&mut self, operation: &Operation) -> wasmtime::Result<bindings::OperationReturned> {
@@ -79,16 +79,17 @@ impl WasmEntityGuest {
 }
 
 impl EntityGuest for WasmEntityGuest {
-    fn run(&mut self, operation: &Operation) -> Result<OperationResult, Failure> {
-        let between = self.between.clone();
+    fn run(&mut self, operation: &Operation) -> Result<OperationResult, OperationError> {
+        let checkpoint = self.checkpoint.clone();
         let policy = self.store.data().policy.clone();
-        let rest = slices::run(pin!(self.call(operation)), &policy.limits, &between);
+        let rest = slices::run(pin!(self.call(operation)), policy.limits.fuel_per_turn, &checkpoint);
         let returned = match rest {
             Rest::Ended(returned) => returned,
             Rest::Waits => Err(wasmtime::Error::msg(MUST_NOT_WAIT)),
+            Rest::Stopped => return Err(trouble::stopped().into()),
             Rest::Overdue { most } => {
-                self.store.data().shared.spend_all(&policy.limits);
-                return Err(trouble::overdue(most));
+                self.store.data().shared.spend_all(policy.limits.fuel_per_turn);
+                return Err(trouble::overdue(most).into());
             }
         };
         self.store.data().finish_lines();
@@ -96,7 +97,10 @@ impl EntityGuest for WasmEntityGuest {
         let data = self.store.data();
         let result = match noted.and(returned) {
             Ok((returned,)) => bindings::operation_result_of(returned)?,
-            Err(error) => return Err(data.failure(&error)),
+            Err(error) if NoRoom::of(&error).is_some() => {
+                return Err(OperationError::NotStarted(NotNow::NoRoom(self.seat.version())));
+            }
+            Err(error) => return Err(data.failure(&error).into()),
         };
         let limits = &data.policy.execution;
         check_payload("the output", &result.output, limits, Failure::INVALID_OUTPUT)?;

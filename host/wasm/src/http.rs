@@ -7,11 +7,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dacapo_core::Failure;
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
@@ -45,10 +46,16 @@ const BODY_CHUNK_BYTES: usize = 64 << 10;
 const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;
 
+/// Denials of one activity that its author is told of; more say no more.
+const DENIALS_MAX: usize = 3;
+
 /// Sends the requests of one activity.
 pub(crate) struct Outbound {
     terms: Terms,
     seats: Arc<Semaphore>,
+    /// What the policy denied, for the author of the guest: an error code of WASI has no room for why.
+    // Nothing awaits while it is locked.
+    denials: Arc<Mutex<Vec<String>>>,
 }
 
 pub(crate) type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -56,7 +63,16 @@ pub(crate) type Sent = Result<(Response<WasiBody>, Rest), Error>;
 
 impl Outbound {
     pub fn new(terms: Terms) -> Self {
-        Self { terms, seats: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)) }
+        Self { terms, seats: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)), denials: Arc::default() }
+    }
+
+    /// A failure of the activity, with what the policy denied it before.
+    pub fn explain(&self, failure: Failure) -> Failure {
+        let denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        match denials.is_empty() {
+            true => failure,
+            false => Failure { message: format!("{} ({})", failure.message, denials.join("; ")), ..failure },
+        }
     }
 }
 
@@ -72,16 +88,43 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _processed: Rest,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let (terms, seats) = (self.terms.clone(), self.seats.clone());
+        let (terms, seats, denials) = (self.terms.clone(), self.seats.clone(), self.denials.clone());
         Box::new(async move {
             let seat = seats.try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)?;
-            let (response, rest) = send(&terms, request, options.unwrap_or_default()).await?;
+            let target = Target::of(request.uri())?;
+            let permit = terms.requests.begin().await;
+            let sent = send(&terms, request, options.unwrap_or_default()).await;
+            let (response, rest) = sent.inspect_err(|error| note_denial(&denials, &target, error))?;
             let rest = async move {
-                let _seat = seat;
+                let _held = (seat, permit);
                 Pin::from(rest).await
             };
             Ok((response, Box::new(rest) as Rest))
         })
+    }
+}
+
+fn note_denial(denials: &Mutex<Vec<String>>, target: &Target, error: &Error) {
+    let Some(why) = denial(error) else { return };
+    let said = format!("the host did not send a request to {target}: {why}");
+    let mut denials = denials.lock().unwrap_or_else(PoisonError::into_inner);
+    if denials.len() < DENIALS_MAX && !denials.contains(&said) {
+        denials.push(said);
+    }
+}
+
+/// Why a request was not sent, where that is the operator's decision: it will not change by trying again.
+pub(crate) fn denial(error: &Error) -> Option<&str> {
+    match error {
+        Error::HttpRequestDenied => Some(
+            "the operator does not allow requests to this host; the setting `activities.allow_hosts` names those that are, \
+             `dacapo hub grant HUB --outbound HOST` adds to them, and a manifest of the app must ask for it",
+        ),
+        Error::DestinationIpProhibited => Some(
+            "it leads to a private address; an entry of the setting `activities.allow_hosts` with the host and its port allows that",
+        ),
+        Error::InternalError(Some(why)) => Some(why.as_str()),
+        _ => None,
     }
 }
 
@@ -104,7 +147,7 @@ impl Target {
         look_up: impl AsyncFnOnce(&str, u16) -> io::Result<Vec<SocketAddr>>,
         terms: &Terms,
     ) -> Result<Vec<SocketAddr>, Error> {
-        let (Self { host, port, .. }, Terms { account, policy }) = (self, terms);
+        let (Self { host, port, .. }, Terms { account, policy, .. }) = (self, terms);
         let hub = &account.hub;
         let verdict = policy.outbound.verdict(self);
         if verdict == Verdict::Denied {
@@ -175,7 +218,7 @@ pub(crate) async fn send(terms: &Terms, request: Request<WasiBody>, options: Req
 }
 
 async fn exchange(terms: &Terms, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
-    let Terms { account, policy } = terms;
+    let Terms { account, policy, .. } = terms;
     let target = Target::of(request.uri())?;
     let scrubber = Scrubber::of(&policy.secrets, &target);
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
@@ -191,7 +234,7 @@ async fn exchange(terms: &Terms, mut request: Request<WasiBody>, options: Reques
         handshake(TlsConnector::from(tls_config()).connect(name, stream).await.map_err(Error::Tls)?).await
     };
     let (mut sender, rest) = tokio::time::timeout(connect_timeout, connect).await.map_err(|_| Error::ConnectionTimeout)??;
-    let request = sender.send_request(in_origin_form(request));
+    let request = sender.send_request(in_origin_form(request)?);
     let response = match options.first_byte_timeout {
         Some(timeout) => tokio::time::timeout(timeout, request).await.map_err(|_| Error::ConnectionReadTimeout)??,
         None => request.await?,
@@ -293,10 +336,12 @@ where
 }
 
 /// The request line names the path only; the host stands in its header.
-fn in_origin_form(mut request: Request<WasiBody>) -> Request<WasiBody> {
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    *request.uri_mut() = path.parse().expect("it is the path of a valid URI");
-    request
+fn in_origin_form(mut request: Request<WasiBody>) -> Result<Request<WasiBody>, Error> {
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    // `http://host?query` has no path of its own, and a request line must have one.
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    *request.uri_mut() = path.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
+    Ok(request)
 }
 
 fn tls_config() -> Arc<ClientConfig> {
@@ -320,10 +365,14 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::account::Requests;
+    use crate::compilations::TenantId;
+    use crate::permits::FairSemaphore;
     use crate::{AllowList, Policy};
 
     fn terms(policy: Policy) -> Terms {
-        Terms { account: Arc::default(), policy: Arc::new(policy) }
+        let requests = Requests::new(FairSemaphore::new(64), TenantId(1));
+        Terms { account: Arc::default(), policy: Arc::new(policy), requests }
     }
 
     /// Answers one request with the first line of it.
@@ -376,6 +425,15 @@ mod tests {
         let sent = Outbound::new(terms(policy)).send_request(request, None, Box::new(async { Ok(()) }));
         let (response, _rest) = Pin::from(sent).await?;
         Ok(response.into_body().collect().await?.to_bytes())
+    }
+
+    /// The host panicked over an address without a path.
+    #[tokio::test]
+    async fn an_address_without_a_path_is_asked_for_its_root() {
+        for (address, line) in [("", "GET / HTTP/1.1"), ("?a=b", "GET /?a=b HTTP/1.1"), ("/a?b", "GET /a?b HTTP/1.1")] {
+            let port = echo().await;
+            assert_eq!(get(&[format!("127.0.0.1:{port}")], &format!("http://127.0.0.1:{port}{address}")).await.unwrap(), line);
+        }
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use crate::account::Terms;
-use crate::http::send;
+use crate::http::{denial, send};
 
 /// How long a request may take if it says nothing.
 const TIMEOUT: Duration = Duration::from_secs(100);
@@ -214,15 +214,10 @@ fn too_large(address: &Address, what: &str, limit: &str, allowed: u64) -> Failur
 
 /// Why there is no response. Only what the operator has decided will not change by trying again.
 fn failure(address: &Address, error: &Error) -> Failure {
-    let denied = |why: &str| Failure::permanent(Failure::HTTP_REQUEST_FAILED, format!("{address}: {why}"));
+    if let Some(why) = denial(error) {
+        return Failure::permanent(Failure::HTTP_REQUEST_FAILED, format!("{address}: {why}"));
+    }
     match error {
-        Error::HttpRequestDenied => {
-            denied("the operator does not allow requests to this host; the setting `activities.allow_hosts` names those that are")
-        }
-        Error::DestinationIpProhibited => denied(
-            "it leads to a private address; an entry of the setting `activities.allow_hosts` with the host and its port allows that",
-        ),
-        Error::InternalError(Some(why)) => denied(why),
         Error::HttpRequestBodySize(Some(allowed)) => too_large(address, "request", "http_request_bytes", *allowed),
         Error::HttpResponseBodySize(Some(allowed)) => too_large(address, "response", "http_response_bytes", *allowed),
         Error::HttpResponseTimeout => no_answer(address, format_args!("it took longer than the limit http_seconds allows")),

@@ -8,16 +8,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use dacapo_core::VersionId;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::activity::ActivityInstance;
 use crate::compilations::TenantId;
 use crate::config::Policy;
+use crate::seat::Seat;
 
 /// An instance and its place in the pool, which it leaves last.
 pub(crate) struct Seated {
     pub instance: ActivityInstance,
-    pub seat: OwnedSemaphorePermit,
+    pub seat: Seat,
 }
 
 /// For whom an instance is.
@@ -53,13 +53,16 @@ impl IdleActivities {
     pub fn take(&self, owner: &Owner) -> Option<Seated> {
         let mut idle = self.lock();
         let index = idle.iter().rposition(|(others, _)| others.is(owner))?;
-        idle.remove(index).map(|(_, seated)| seated)
+        let (_, seated) = idle.remove(index)?;
+        seated.seat.make_busy();
+        Some(seated)
     }
 
     pub fn keep(&self, owner: Owner, seated: Seated) {
         if self.most == 0 {
             return;
         }
+        seated.seat.make_idle();
         let oldest = {
             let mut idle = self.lock();
             idle.push_back((owner, seated));

@@ -9,10 +9,10 @@ use wasmparser::component_types::ComponentEntityType;
 use wasmparser::{Validator, WasmFeatures};
 
 use crate::compile::{ModuleError, compile};
-use crate::config::{GuestLimits, PoolSize};
+use crate::config::GuestLimits;
 use crate::imports::{self, ImportedInterface};
 use crate::outline::{Memory, Outline};
-use crate::prepared::Prepared;
+use crate::prepared::{Alone, Prepared};
 use crate::report::{self, Finding};
 use crate::wrap::{self, Layer, wrap};
 use crate::{DeployError, Manifest, SetupError, activity, cache, deterministic, engine};
@@ -136,12 +136,13 @@ impl Inspection {
     fn run(&mut self, wasm: &[u8]) -> Result<(), SetupError> {
         let failed = |why: wasmtime::Error| SetupError::Engine(format!("{why:#}"));
         let most = GuestLimits::default();
-        let engine = engine::inspector(&most, &PoolSize::small()).map_err(failed)?;
+        let engine = engine::inspector(&most).map_err(failed)?;
         let deterministic = deterministic::linker(&engine).map_err(failed)?;
         let activities = activity::linker(&engine).map_err(failed)?;
-        let prepared = compile(&engine, wasm)
-            .map_err(DeployError::from)
-            .and_then(|component| Prepared::new(component, &most, &deterministic, &activities));
+        let prepared = compile(&engine, wasm).map_err(DeployError::from).and_then(|component| {
+            let alone = Alone { component: component.clone(), linker: deterministic.clone() };
+            Prepared::new(component, &alone, &most, &deterministic, &activities)
+        });
         match prepared {
             Ok(prepared) => self.describe(&prepared, wasm),
             Err(why) => self.refuse([why]),

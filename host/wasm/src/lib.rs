@@ -18,6 +18,8 @@
 //!   `orchestrator` and `entity` run guests in it.
 //! - `activity`: the world of activities; `http` is their guarded outgoing HTTP, which `http_activity` uses too, `scrub` what it
 //!   hides of the answers.
+//! - `pool`: what a guest takes of the engine's pool; `permits`: how tenants share that, and outgoing requests; [`Seat`]: room
+//!   for one guest.
 //! - `idle`: instances of activities that are used again, if the operator wants that.
 //! - `slices`: how a guest that computes for long lets others run.
 //! - `imports`: what each role may not use.
@@ -48,10 +50,13 @@ mod manifest;
 mod orchestration;
 mod orchestrator;
 mod outline;
+mod permits;
+mod pool;
 mod prepared;
 mod report;
 mod runtime;
 mod scrub;
+mod seat;
 mod secret;
 mod slices;
 mod trouble;
@@ -61,14 +66,17 @@ mod wrap;
 pub use account::{Account, OutboundBytes};
 pub use allow_list::{AllowList, InvalidAllowEntry};
 pub use cache::version_of;
-pub use compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, ModuleError, compile_module};
-pub use config::{BetweenSlices, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
+pub use compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, CompilerAnswer, ModuleError, compile_module};
+pub use config::{Checkpoint, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
 pub use deploy::DeployError;
 pub use http::HttpLimits;
 pub use imports::{Access, ImportedInterface};
 pub use inspect::{FileKind, InspectedFunction, Inspection, inspect};
 pub use manifest::{AskedDirectory, AskedGrants, MANIFEST_SECTION, Manifest};
 pub use outline::Memory;
+pub use pool::SLOTS_PER_GUEST_MAX;
 pub use report::Finding;
-pub use runtime::{App, LoadError, Runtime, SetupError, Tenant};
+pub use runtime::{App, LoadError, Preparation, Runtime, SetupError, Stage, Tenant};
+pub use seat::Seat;
 pub use secret::Secret;
+pub use slices::processor_time;

@@ -1,9 +1,12 @@
 //! Holds a guest's memories and tables against its limits, all of them together, and remembers what it refused.
 
+use dacapo_core::guest::GuestMemory;
 use wasmtime::ResourceLimiter;
 
 #[derive(Debug)]
 pub(crate) struct Limiter {
+    /// Where its memories are counted in the budget of the host.
+    counted: Option<Box<dyn GuestMemory>>,
     memories: Budget,
     tables: Budget,
     refused: Option<Refusal>,
@@ -28,7 +31,17 @@ pub(crate) enum Refusal {
 impl Limiter {
     pub fn new(memory_bytes: usize, table_elements: usize) -> Self {
         let budget = |allowed| Budget { allowed, used: 0, added: 0 };
-        Self { memories: budget(memory_bytes), tables: budget(table_elements), refused: None }
+        Self { counted: None, memories: budget(memory_bytes), tables: budget(table_elements), refused: None }
+    }
+
+    /// The guest's memories are counted there from now on, and nowhere else. Whether there is room for what it has.
+    pub fn count_in(&mut self, counted: Box<dyn GuestMemory>) -> bool {
+        self.counted.insert(counted).grow(self.memories.used)
+    }
+
+    /// From now on. What it has already it keeps.
+    pub fn allow(&mut self, memory_bytes: usize, table_elements: usize) {
+        (self.memories.allowed, self.tables.allowed) = (memory_bytes, table_elements);
     }
 
     /// Bytes of all memories.
@@ -67,6 +80,14 @@ impl Budget {
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, wanted: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let grown = self.memories.grow(current, wanted);
+        if grown.is_ok()
+            && let Some(counted) = &mut self.counted
+            && !counted.grow(self.memories.added)
+        {
+            self.memories.take_back();
+            // A trap: the guest must not see what its neighbours do.
+            return Err(wasmtime::Error::msg("the host has no room in memory for the guest at present"));
+        }
         let allowed = self.memories.allowed;
         self.refused = grown.err().map(|wanted| Refusal::Memory { wanted, allowed }).or(self.refused);
         Ok(grown.is_ok())
@@ -102,6 +123,30 @@ impl std::fmt::Display for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug)]
+    struct Room(usize);
+
+    impl GuestMemory for Room {
+        fn grow(&mut self, bytes: usize) -> bool {
+            let left = self.0.checked_sub(bytes);
+            self.0 = left.unwrap_or(self.0);
+            left.is_some()
+        }
+    }
+
+    #[test]
+    fn a_guest_for_which_the_host_has_no_room_is_stopped() {
+        let mut limiter = Limiter::new(100, 10);
+        assert!(limiter.count_in(Box::new(Room(50))));
+        assert!(limiter.memory_growing(0, 40, None).unwrap());
+        assert!(limiter.memory_growing(40, 60, None).is_err());
+        assert_eq!((limiter.used(), limiter.refused()), (40, None), "it is no limit of the guest");
+        assert!(!limiter.count_in(Box::new(Room(39))));
+        assert!(limiter.count_in(Box::new(Room(100))));
+        assert!(limiter.memory_growing(40, 100, None).unwrap());
+        assert!(!limiter.memory_growing(100, 101, None).unwrap());
+    }
 
     #[test]
     fn all_memories_and_all_tables_count_together() {

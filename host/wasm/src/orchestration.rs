@@ -29,7 +29,20 @@ impl orchestration::HostTask for Deterministic {
         Ok(self.shared.execution("task.cancel")?.cancel(task_id(&task)))
     }
 
-    fn drop(&mut self, _task: Resource<Task>) -> wasmtime::Result<()> {
+    fn watch(&mut self, task: Resource<Task>, key: u32) -> wasmtime::Result<()> {
+        self.shared.spend(0)?;
+        self.shared.execution("task.watch")?.watch(task_id(&task), key);
+        Ok(())
+    }
+
+    fn unwatch(&mut self, task: Resource<Task>) -> wasmtime::Result<()> {
+        self.shared.spend(0)?;
+        self.shared.execution("task.unwatch")?.unwatch(task_id(&task));
+        Ok(())
+    }
+
+    fn drop(&mut self, task: Resource<Task>) -> wasmtime::Result<()> {
+        self.shared.execution("task.drop")?.release(task_id(&task));
         Ok(())
     }
 }
@@ -37,6 +50,10 @@ impl orchestration::HostTask for Deterministic {
 impl orchestration::Host for Deterministic {
     fn wait(&mut self, _tasks: Vec<Resource<Task>>) -> wasmtime::Result<Vec<u32>> {
         unreachable!("the linker defines another `wait`")
+    }
+
+    fn wait_watched(&mut self) -> wasmtime::Result<Vec<u32>> {
+        unreachable!("the linker defines another `wait-watched`")
     }
 
     fn call_activity(

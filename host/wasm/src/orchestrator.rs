@@ -8,39 +8,47 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use dacapo_core::execution::TaskOutcome;
-use dacapo_core::{Failure, Guest, Step};
-use tokio::sync::OwnedSemaphorePermit;
+use dacapo_core::{Failure, Guest, NotNow, Step};
 use wasmtime::{AsContextMut as _, Store};
 
 use crate::bindings;
-use crate::config::{BetweenSlices, Policy};
-use crate::deterministic::{Deterministic, Shared, note_fuel};
+use crate::config::{Checkpoint, Policy};
+use crate::deterministic::{Deterministic, Shared, begin_turn, note_fuel};
 use crate::prepared::Entry;
+use crate::seat::Seat;
 use crate::slices::{self, Rest};
-use crate::trouble;
+use crate::trouble::{self, NoRoom};
 
 /// Runs an orchestrator from its beginning to its end.
-async fn run(mut store: Store<Deterministic>, entry: Entry<Deterministic>, name: String) -> TaskOutcome {
-    let begun = store.data().shared.execution("run-orchestrator").map(|e| (e.context().input.clone(), e.turn()));
-    let (input, turn) = begun.map_err(|why| store.data().failure(&why))?;
-    store.data_mut().begins_in(turn);
+async fn run(mut store: Store<Deterministic>, entry: Entry<Deterministic>, name: String) -> Result<TaskOutcome, NoRoom> {
+    let input = store.data().shared.execution("run-orchestrator").map(|e| e.context().input.clone());
+    let begun = begin_turn(&mut store.as_context_mut());
+    let input = match begun.and(input) {
+        Ok(input) => input,
+        Err(why) => return Ok(Err(store.data().failure(&why))),
+    };
     let returned = entry.call::<(&str, &str), bindings::Returned>(&mut store, (&name, &input)).await;
     store.data().finish_lines();
-    note_fuel(&mut store.as_context_mut()).map_err(|why| store.data().failure(&why))?;
-    match returned {
-        Ok((outcome,)) => bindings::outcome_of(outcome),
-        Err(error) => Err(store.data().failure(&error)),
+    let noted = note_fuel(&mut store.as_context_mut());
+    match noted.and(returned) {
+        Ok((outcome,)) => Ok(bindings::outcome_of(outcome)),
+        Err(error) => match NoRoom::of(&error) {
+            Some(no_room) => Err(no_room),
+            None => Ok(Err(store.data().failure(&error))),
+        },
     }
 }
+
+type Running = Pin<Box<dyn Future<Output = Result<TaskOutcome, NoRoom>> + Send>>;
 
 /// A suspended (or not yet begun) orchestrator.
 pub(crate) struct OrchestratorGuest {
     /// None once it has ended. Dropped before the seat: the pool's slot is free before another may take it.
-    future: Option<Pin<Box<dyn Future<Output = TaskOutcome> + Send>>>,
+    future: Option<Running>,
     shared: Arc<Shared>,
     policy: Arc<Policy>,
-    between: BetweenSlices,
-    _seat: OwnedSemaphorePermit,
+    checkpoint: Checkpoint,
+    seat: Seat,
 }
 
 impl OrchestratorGuest {
@@ -49,11 +57,11 @@ impl OrchestratorGuest {
         store: Store<Deterministic>,
         entry: Entry<Deterministic>,
         name: String,
-        between: BetweenSlices,
-        seat: OwnedSemaphorePermit,
+        checkpoint: Checkpoint,
+        seat: Seat,
     ) -> Self {
         let (shared, policy) = (store.data().shared.clone(), store.data().policy.clone());
-        Self { future: Some(Box::pin(run(store, entry, name))), shared, policy, between, _seat: seat }
+        Self { future: Some(Box::pin(run(store, entry, name))), shared, policy, checkpoint, seat }
     }
 
     fn end(&mut self, outcome: TaskOutcome) -> Step {
@@ -67,14 +75,25 @@ impl Guest for OrchestratorGuest {
         let Some(future) = &mut self.future else {
             return Step::Ended(Err(Failure::permanent(Failure::TRAP, "it was resumed after it had ended")));
         };
+        self.seat.make_busy();
         self.shared.begin_resume();
-        match slices::run(future.as_mut(), &self.policy.limits, &self.between) {
-            Rest::Ended(outcome) => self.end(outcome),
+        let fuel = self.shared.recorded_fuel().unwrap_or(self.policy.limits.fuel_per_turn);
+        let most = fuel.saturating_mul(self.shared.fuel_factor());
+        match slices::run(future.as_mut(), most, &self.checkpoint) {
+            Rest::Ended(Ok(outcome)) => self.end(outcome),
+            Rest::Ended(Err(NoRoom)) => {
+                self.future = None;
+                Step::NotStarted(NotNow::NoRoom(self.seat.version()))
+            }
             Rest::Overdue { most } => {
-                self.shared.spend_all(&self.policy.limits);
+                self.shared.spend_all(fuel);
                 self.end(Err(trouble::overdue(most)))
             }
-            Rest::Waits if self.shared.waits_durably() => Step::Waiting,
+            Rest::Stopped => self.end(Err(trouble::stopped())),
+            Rest::Waits if self.shared.waits_durably() => {
+                self.seat.make_idle();
+                Step::Waiting
+            }
             Rest::Waits => {
                 let message =
                     "it waits on something that is not durable: an orchestrator can wait on tasks and sleep, nothing else";
@@ -85,5 +104,9 @@ impl Guest for OrchestratorGuest {
 
     fn memory_bytes(&self) -> usize {
         self.shared.memory_bytes()
+    }
+
+    fn slots(&self) -> usize {
+        self.seat.slots()
     }
 }

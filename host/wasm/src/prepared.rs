@@ -5,20 +5,21 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use dacapo_core::execution::{Context, Execution};
-use dacapo_core::{ExecutionId, FunctionKind, FunctionName, InstanceId};
+use dacapo_core::{EventDelivery, ExecutionId, FunctionKind, FunctionName, InstanceId};
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower, TypedFunc};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
 
 use crate::DeployError;
 use crate::activity::Activity;
 use crate::bindings;
-use crate::config::{BetweenSlices, GuestLimits, Policy};
+use crate::compile::ModuleError;
+use crate::config::{Checkpoint, GuestLimits, Policy};
 use crate::deploy;
 use crate::deterministic::{Deterministic, Shared};
-use crate::engine::{MEMORIES_PER_SLOT, TABLES_PER_SLOT};
 use crate::imports::{self, Role};
+use crate::pool::{self, Takes};
 use crate::slices::{self, Rest};
-use crate::trouble;
+use crate::trouble::{self, STOPPED};
 
 /// An export and everything that is needed to call it in a new instance.
 pub(crate) struct Entry<T: 'static> {
@@ -63,13 +64,15 @@ pub(crate) struct Prepared {
     pub orchestrator: Option<Entry<Deterministic>>,
     pub activity: Option<Entry<Activity>>,
     pub entity: Option<Entry<Deterministic>>,
-    /// How many slots of the pool a guest takes: one, unless it has many memories or tables.
+    /// How many slots of the pool a guest takes: one, unless it has many memories, tables or core instances.
     pub slots: u32,
 }
 
 impl Prepared {
+    /// `alone` is the same component, on an engine that runs nothing else.
     pub fn new(
         component: Component,
+        alone: &Alone,
         most: &GuestLimits,
         deterministic: &Linker<Deterministic>,
         activities: &Linker<Activity>,
@@ -90,9 +93,9 @@ impl Prepared {
             component,
         };
         prepared.check_types(&describe)?;
-        let Described { functions, has_objects } = describe_in(most, prepared.component.engine(), &describe)?;
+        let Described { functions, takes } = alone.describe(most)?;
         prepared.functions = functions;
-        prepared.slots = slots_of(&prepared.component, has_objects);
+        prepared.slots = takes.slots();
         prepared.check_exports()?;
         prepared.spelling = prepared.functions.iter().map(|(name, _)| (name.folded(), name.clone())).collect();
         Ok(prepared)
@@ -159,39 +162,60 @@ impl Prepared {
     }
 }
 
+/// A component on an engine that runs nothing else, so that it can be seen what a guest of it takes.
+pub(crate) struct Alone {
+    pub component: Component,
+    pub linker: Linker<Deterministic>,
+}
+
 /// What a component says of itself, and what was seen meanwhile.
 struct Described {
     functions: Vec<(FunctionName, FunctionKind)>,
-    /// It has garbage-collected objects, and a memory for them.
-    has_objects: bool,
+    takes: Takes,
+}
+
+impl Alone {
+    fn describe(&self, most: &GuestLimits) -> Result<Described, DeployError> {
+        // What is known beforehand is refused with its number.
+        if let Some(needs) = self.component.resources_required() {
+            Takes { core_instances: 0, memories: needs.num_memories, tables: needs.num_tables }.check()?;
+        }
+        let instance = imports::link(Role::Orchestrator, &self.linker, &self.component)?;
+        let export = self.component.get_export_index(None, "describe");
+        let export = export.ok_or_else(|| DeployError::wrong_world("it does not export `describe`"))?;
+        describe_in(most, self.component.engine(), &Entry { instance, export })
+    }
 }
 
 /// Asks the component for its functions, in an orchestrator's world with an execution that is thrown away.
 fn describe_in(most: &GuestLimits, engine: &Engine, describe: &Entry<Deterministic>) -> Result<Described, DeployError> {
     // What a tenant may have by default, whatever the host could give: `describe` only lists names.
     let policy = Arc::new(Policy { limits: GuestLimits::default().within(most), ..Policy::default() });
-    let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))), BetweenSlices::default());
+    let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))), Checkpoint::default());
     let mut store =
         Deterministic::store(engine, policy.clone(), shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
     let call = describe.call::<(), bindings::Described>(&mut store, ());
-    let rest = slices::run(pin!(call), &policy.limits, &BetweenSlices::default());
+    let rest = slices::run(pin!(call), policy.limits.fuel_per_turn, &Checkpoint::default());
     let error = match rest {
         Rest::Ended(Ok((described,))) => {
-            let has_objects = store.gc_heap_capacity() > 0;
-            return Ok(Described { functions: deploy::functions_of(described)?, has_objects });
+            let takes = Takes::measured(engine);
+            takes.check()?;
+            return Ok(Described { functions: deploy::functions_of(described)?, takes });
+        }
+        Rest::Ended(Err(error)) if error.is::<PoolConcurrencyLimitError>() => {
+            let Takes { core_instances, memories, tables } = pool::MOST;
+            let reason = format!(
+                "one guest of it takes more than {core_instances} core instances (the host's limit core_instances_per_guest), \
+                 {memories} memories (memories_per_guest) or {tables} tables (tables_per_guest)"
+            );
+            return Err(ModuleError::TooComplex { reason }.into());
         }
         Rest::Ended(Err(error)) => error,
         Rest::Waits => wasmtime::Error::msg("it waits, but must depend on nothing"),
+        Rest::Stopped => wasmtime::Error::msg(STOPPED),
         Rest::Overdue { most } => return Err(DeployError::DescribeFailed(trouble::overdue(most))),
     };
     Err(DeployError::DescribeFailed(store.data().failure(&error)))
-}
-
-/// How many places of the pool hold all memories and tables of a guest.
-fn slots_of(component: &Component, has_objects: bool) -> u32 {
-    let Some(needs) = component.resources_required() else { return 1 };
-    let memories = needs.num_memories + u32::from(has_objects);
-    memories.div_ceil(MEMORIES_PER_SLOT).max(needs.num_tables.div_ceil(TABLES_PER_SLOT)).max(1)
 }
 
 fn throw_away_execution(policy: &Policy) -> Execution {
@@ -202,6 +226,7 @@ fn throw_away_execution(policy: &Policy) -> Execution {
         input: "null".into(),
         version_label: String::new(),
         parent: None,
+        event_delivery: EventDelivery::FirstAsked,
     };
     let mut execution = Execution::new(context, policy.execution.clone());
     // Not 0: Go's runtime takes that for a clock that does not work, and does not start.

@@ -6,28 +6,35 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use dacapo_core::entity::SharedOperation;
-use dacapo_core::execution::TaskOutcome;
+use dacapo_core::execution::{Conditions, TaskOutcome};
 use dacapo_core::guest::{ActivityFuture, SharedClient, SharedExecution};
-use dacapo_core::{ActivityCall, EntityGuest, Executor, Failure, FunctionKind, FunctionName, Guest, VersionId};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use dacapo_core::{
+    ActivityCall, EntityGuest, Executor, Failure, FunctionKind, FunctionName, Guest, NotNow, StartError, VersionId,
+};
+use lru::LruCache;
+use tokio::sync::watch;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
-use crate::account::{Account, Terms};
+use crate::account::{Account, Requests, Terms};
 use crate::activity::{self, Activity, ActivityInstance, Run};
 use crate::cache::{self, Compiled, Modules};
-use crate::compilations::{Compilations, TenantId, Waiting};
-use crate::compile::{Compilation, CompileLimits, Compiler, compile};
+use crate::compilations::{Compilations, TenantId, Turn, Waiting};
+use crate::compile::{Bounds, Cancellation, Compilation, CompileLimits, Compiler, compile};
 use crate::config::{Config, Policy};
 use crate::deterministic::{self, Deterministic, Shared};
 use crate::entity::WasmEntityGuest;
 use crate::idle::{IdleActivities, Owner, Seated};
 use crate::manifest::Manifest;
 use crate::orchestrator::OrchestratorGuest;
-use crate::prepared::Prepared;
+use crate::permits::FairSemaphore;
+use crate::prepared::{Alone, Prepared};
 use crate::report::{self, Finding};
+use crate::seat::Seat;
+use crate::trouble::NoRoom;
 use crate::{DeployError, engine, http_activity};
 
 /// What all tenants share: the engine, its pool of guests, and the versions. Cheap to clone: clones share everything.
@@ -62,7 +69,14 @@ struct Policies {
     /// Of versions that have another.
     of_versions: HashMap<VersionId, Arc<Policy>>,
     /// Of versions that somebody has asked for: what their manifests leave of it.
-    narrowed: Mutex<HashMap<VersionId, Arc<Policy>>>,
+    narrowed: Mutex<HashMap<VersionId, Narrowed>>,
+}
+
+/// What a version may use and reach, and what of it its orchestrators can notice.
+#[derive(Clone)]
+struct Narrowed {
+    policy: Arc<Policy>,
+    conditions: Arc<Conditions>,
 }
 
 struct Inner {
@@ -72,28 +86,36 @@ struct Inner {
     activities: Linker<Activity>,
     modules: Modules,
     compiled: Compiled,
-    versions: Mutex<HashMap<VersionId, Arc<Slot>>>,
+    /// The one that was needed last first.
+    versions: Mutex<LruCache<VersionId, Arc<Slot>>>,
     /// Of versions that were deployed or loaded: guests are started on threads that must not read files.
     manifests: Mutex<HashMap<VersionId, Arc<Option<Manifest>>>>,
-    /// How many more slots of the pool orchestrators and entities may take.
-    orchestrator_seats: Arc<Semaphore>,
-    activity_seats: Arc<Semaphore>,
+    /// Slots of the pool for orchestrators and entities. Idle are those of orchestrators that wait.
+    orchestrator_slots: FairSemaphore,
+    /// Slots of the pool for activities. Idle are those of instances that wait for another call.
+    activity_slots: FairSemaphore,
     idle: IdleActivities,
-    http_seats: Semaphore,
+    requests: FairSemaphore,
+    loads: FairSemaphore,
     tenants: AtomicU64,
     deployments: Compilations,
     /// Of versions that were deployed before and whose code is not in the cache any more. They wait for no deployment.
     recompilations: Compilations,
 }
 
-/// HTTP requests of orchestrators that the host sends at once; more wait. Each holds a socket.
-const HTTP_REQUESTS_MAX: usize = 256;
+/// When an activity is started again for which there was no room in the pool though there should have been, and a version is
+/// loaded again that could not be.
+const START_AGAIN_AFTER: Duration = Duration::from_millis(100);
+const LOAD_AGAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Versions that are loaded at once, each on a thread that asks it for its functions.
+const LOADS_MAX: u32 = 8;
 
 /// Modules that are compiled at once to be deployed, and as many that were deployed before. A compiler uses all processors, at
-/// the lowest priority.
+/// a low priority.
 const COMPILATIONS_MAX: usize = 2;
 
-/// Deployments that wait for that, each on a thread.
+/// Deployments that wait for that, each with its file in memory.
 const DEPLOYMENTS_WAITING: Waiting = Waiting { in_all: 64, of_a_tenant: 8 };
 
 /// What runs already must not be refused; there are no more of these than versions.
@@ -110,6 +132,13 @@ struct Slot {
     making: Mutex<()>,
 }
 
+impl Slot {
+    /// Whether it is loaded and nobody runs on it.
+    fn is_unused(&self) -> bool {
+        self.prepared.get().is_some_and(|prepared| Arc::strong_count(prepared) == 1)
+    }
+}
+
 /// What a deployed file turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct App {
@@ -119,6 +148,31 @@ pub struct App {
     pub manifest: Option<Manifest>,
     /// What it imports that traps in its orchestrators and entities. Empty if it has none.
     pub report: Vec<Finding>,
+}
+
+/// How far a deployment has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// Others are compiled before it.
+    #[default]
+    Waiting,
+    Compiling,
+}
+
+/// A file that is to be checked and compiled while its owner waits.
+pub struct Preparation<H> {
+    pub module: Arc<Vec<u8>>,
+    /// Is told how far it is.
+    pub stage: watch::Sender<Stage>,
+    /// Is kept until nothing works at the file any more, also when the owner has left.
+    pub held: H,
+}
+
+/// Whether a file stays after it was checked.
+#[derive(Clone, Copy)]
+enum Kept {
+    Yes,
+    No,
 }
 
 /// Why the runtime cannot be set up.
@@ -133,18 +187,35 @@ pub enum SetupError {
 /// Why a version cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("the module of version {version} cannot be read: {why}")]
+    #[error("the module of version {version} cannot be read: {why}. Deploy the same file again if it is gone")]
     Unreadable { version: VersionId, why: std::io::Error },
-    #[error("the module of version {version} is damaged: its digest is another")]
+    #[error("the module of version {version} is damaged: its digest is another. Deploy the same file again to mend it")]
     Damaged { version: VersionId },
     #[error("the module of version {version} cannot be run any more: {why}")]
     Refused { version: VersionId, why: DeployError },
 }
 
+impl LoadError {
+    /// Whether the host lacks something at present of which it has only so much, files or memory, and nothing is wrong with the
+    /// version.
+    pub fn passes(&self) -> bool {
+        use rustix::io::Errno;
+        let lacks = |why: &io::Error| {
+            let error = why.raw_os_error().map(Errno::from_raw_os_error);
+            matches!(error, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::NOSPC))
+        };
+        match self {
+            LoadError::Unreadable { why, .. }
+            | LoadError::Refused { why: DeployError::Io(why) | DeployError::Compiler(why), .. } => lacks(why),
+            LoadError::Damaged { .. } | LoadError::Refused { .. } => false,
+        }
+    }
+}
+
 impl Runtime {
     pub fn new(config: Config) -> Result<Self, SetupError> {
         let failed = |why: wasmtime::Error| SetupError::Engine(format!("{why:#}"));
-        let engine = engine::engine(&config.most, &config.pool).map_err(failed)?;
+        let engine = engine::engine(&config.most, &config.pool, config.resident_bytes).map_err(failed)?;
         let directory = |path: &PathBuf| {
             let path = path.clone();
             move |why| SetupError::Directory { path, why }
@@ -156,12 +227,13 @@ impl Runtime {
             activities: activity::linker(&engine).map_err(failed)?,
             modules,
             compiled,
-            versions: Mutex::default(),
+            versions: Mutex::new(LruCache::unbounded()),
             manifests: Mutex::default(),
-            orchestrator_seats: Arc::new(Semaphore::new(config.pool.orchestrators as usize)),
-            activity_seats: Arc::new(Semaphore::new(config.pool.activities as usize)),
+            orchestrator_slots: FairSemaphore::new(config.pool.orchestrators),
+            activity_slots: FairSemaphore::new(config.pool.activities),
             idle: IdleActivities::new(config.idle_activities),
-            http_seats: Semaphore::new(HTTP_REQUESTS_MAX),
+            requests: FairSemaphore::new(config.requests),
+            loads: FairSemaphore::new(LOADS_MAX),
             tenants: AtomicU64::new(NO_TENANT.0),
             deployments: Compilations::new(COMPILATIONS_MAX, DEPLOYMENTS_WAITING),
             recompilations: Compilations::new(COMPILATIONS_MAX, LOADS_WAITING),
@@ -176,7 +248,7 @@ impl Runtime {
     ///
     /// A tenant's own files are prepared by [`Tenant::prepare`], within its limits.
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.0.prepare(NO_TENANT, bytes, self.0.config.compile)
+        self.0.prepare(NO_TENANT, bytes, self.0.config.compile, Kept::Yes)
     }
 
     /// The interfaces that a version imports, in order.
@@ -188,7 +260,7 @@ impl Runtime {
 
     /// The deployed file of a version.
     pub fn module(&self, version: VersionId) -> Result<Vec<u8>, LoadError> {
-        self.0.modules.get(version).map_err(|why| LoadError::Unreadable { version, why })
+        self.0.module(version)
     }
 
     /// Makes a version that was prepared once, perhaps by an earlier process, ready to run. Whatever needs a version
@@ -204,7 +276,7 @@ impl Runtime {
 
     /// Forgets a version until it is needed again. What still runs goes on.
     pub fn unload(&self, version: VersionId) {
-        self.0.versions.lock().expect("nothing panics while it holds this").remove(&version);
+        self.0.versions().pop(&version);
         self.0.manifests().remove(&version);
         self.0.idle.forget_version(version);
     }
@@ -236,21 +308,49 @@ impl Runtime {
         tenant
     }
 
+    /// Gives up the instance of an activity that has waited longest for another call. Whether there was one.
+    pub fn give_up_idle_activity(&self) -> bool {
+        self.0.idle.give_up_one()
+    }
+
     /// How many orchestrators can be in memory at once, those that run at the moment included.
     pub fn capacity(&self) -> usize {
         self.0.config.pool.orchestrators as usize
     }
+
+    /// Whether somebody is to have a [`Seat`] as soon as enough orchestrators that wait have left theirs.
+    pub fn is_room_owed(&self) -> bool {
+        self.0.orchestrator_slots.is_owed()
+    }
 }
 
 impl Inner {
+    fn versions(&self) -> MutexGuard<'_, LruCache<VersionId, Arc<Slot>>> {
+        self.versions.lock().expect("nothing panics while it holds this")
+    }
+
     fn slot(&self, version: VersionId) -> Arc<Slot> {
-        self.versions.lock().expect("nothing panics while it holds this").entry(version).or_default().clone()
+        self.versions().get_or_insert(version, Arc::default).clone()
     }
 
     /// The version, if it is in memory.
     fn ready(&self, version: VersionId) -> Option<Arc<Prepared>> {
-        let versions = self.versions.lock().expect("nothing panics while it holds this");
-        versions.get(&version).and_then(|slot| slot.prepared.get().cloned())
+        self.versions().get(&version).and_then(|slot| slot.prepared.get().cloned())
+    }
+
+    /// Forgets those versions that were not needed for longest and that nobody runs on, if there are too many.
+    fn bound_versions(&self) {
+        let forgotten: Vec<(VersionId, Arc<Slot>)> = {
+            let mut versions = self.versions();
+            let over = versions.len().saturating_sub(self.config.versions);
+            // Not those that somebody has just asked for, and has not begun to run on.
+            let old = versions.iter().rev().take(versions.len().saturating_sub(self.config.versions / 2));
+            let unused = old.filter(|(_, slot)| slot.is_unused()).map(|(version, _)| *version);
+            let unused: Vec<VersionId> = unused.take(over).collect();
+            unused.into_iter().filter_map(|version| versions.pop_entry(&version)).collect()
+        };
+        let mut manifests = self.manifests();
+        forgotten.iter().for_each(|(version, _)| drop(manifests.remove(version)));
     }
 
     /// The version, made if it is not in memory. Others that want the same one wait; others go on.
@@ -265,33 +365,44 @@ impl Inner {
             return Ok(prepared.clone());
         }
         match make() {
-            Ok(prepared) => Ok(slot.prepared.get_or_init(|| Arc::new(prepared)).clone()),
+            Ok(prepared) => {
+                let prepared = slot.prepared.get_or_init(|| Arc::new(prepared)).clone();
+                self.bound_versions();
+                Ok(prepared)
+            }
             Err(why) => {
-                self.versions.lock().expect("nothing panics while it holds this").remove(&version);
+                self.versions().pop(&version);
                 Err(why)
             }
         }
     }
 
-    fn prepare(&self, tenant: TenantId, bytes: &[u8], limits: CompileLimits) -> Result<App, DeployError> {
-        let app = self.examine(tenant, bytes, limits)?;
-        self.modules.put(app.version, bytes)?;
-        Ok(app)
+    fn turn(&self, tenant: TenantId) -> Result<Turn, DeployError> {
+        self.deployments.begin(tenant).map_err(|full| DeployError::Busy { waiting: full.waiting })
     }
 
     /// Waits for its turn, on this thread.
-    fn examine(&self, tenant: TenantId, bytes: &[u8], limits: CompileLimits) -> Result<App, DeployError> {
-        let turn = self.deployments.begin(tenant).map_err(|full| DeployError::Busy { waiting: full.waiting })?;
-        let _seat = futures::executor::block_on(turn);
-        // Libraries read foreign bytes here. One that panics at them must not look like trouble of the host.
-        let examined = catch_unwind(AssertUnwindSafe(|| self.app_of(bytes, limits)));
-        examined.unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler gives up on it; the log says where"))))
+    fn prepare(&self, tenant: TenantId, bytes: &[u8], limits: CompileLimits, kept: Kept) -> Result<App, DeployError> {
+        let _seat = futures::executor::block_on(self.turn(tenant)?);
+        self.examine(bytes, &Bounds { limits, ..Bounds::default() }, kept)
     }
 
-    fn app_of(&self, bytes: &[u8], limits: CompileLimits) -> Result<App, DeployError> {
+    fn examine(&self, bytes: &[u8], bounds: &Bounds, kept: Kept) -> Result<App, DeployError> {
+        // Libraries read foreign bytes here. One that panics at them must not look like trouble of the host.
+        let examined = catch_unwind(AssertUnwindSafe(|| self.app_of(bytes, bounds)));
+        let app = examined
+            .unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler gives up on it; the log says where"))))?;
+        match kept {
+            Kept::Yes => self.modules.put(app.version, bytes)?,
+            Kept::No => {}
+        }
+        Ok(app)
+    }
+
+    fn app_of(&self, bytes: &[u8], bounds: &Bounds) -> Result<App, DeployError> {
         let version = cache::version_of(bytes);
         let manifest = Manifest::read(bytes)?;
-        let prepared = self.place(version, || self.admit(version, bytes, limits))?;
+        let prepared = self.place(version, || self.admit(version, bytes, bounds))?;
         self.manifests().insert(version, Arc::new(manifest.clone()));
         let functions = prepared.functions.clone();
         let report = report::findings(prepared.denied_in_orchestrators(), bytes);
@@ -306,7 +417,7 @@ impl Inner {
         if let Some(manifest) = self.manifests().get(&version) {
             return Ok(manifest.clone());
         }
-        let bytes = self.modules.get(version).map_err(|why| LoadError::Unreadable { version, why })?;
+        let bytes = self.module(version)?;
         let manifest = Arc::new(Manifest::read(&bytes).map_err(|why| LoadError::Refused { version, why })?);
         self.manifests().insert(version, manifest.clone());
         Ok(manifest)
@@ -329,8 +440,23 @@ impl Inner {
         })
     }
 
-    /// The same on a thread of its own. A version that must be compiled waits for its turn, and holds no thread meanwhile.
+    /// The same on a thread of its own, and as often as it takes: what the host lacks at present is no reason to give up.
     async fn loaded_aside(self: Arc<Self>, tenant: TenantId, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
+        let mut wait = START_AGAIN_AFTER;
+        loop {
+            match self.clone().try_load_aside(tenant, version).await {
+                Err(why) if why.passes() => {
+                    tracing::warn!(%version, "a version cannot be loaded at present, which is tried again in {wait:?}: {why}");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LOAD_AGAIN_WITHIN);
+                }
+                loaded => return loaded,
+            }
+        }
+    }
+
+    /// Waits for its turn, and holds no thread meanwhile.
+    async fn try_load_aside(self: Arc<Self>, tenant: TenantId, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
         if let Some(prepared) = self.ready(version) {
             return Ok(prepared);
         }
@@ -338,73 +464,77 @@ impl Inner {
             true => None,
             false => Some(self.recompilations.begin(tenant).expect("any number may wait").await),
         };
+        let permit = self.loads.acquire(tenant, 1).await;
         let loading = tokio::task::spawn_blocking(move || {
-            let _seat = seat;
+            let _held = (seat, permit);
             self.loaded(version)
         });
         loading.await.unwrap_or_else(|why| Err(LoadError::Unreadable { version, why: io::Error::other(why) }))
     }
 
-    fn load(&self, version: VersionId) -> Result<Prepared, LoadError> {
-        if let Some(component) = self.compiled.get(version, &self.engine) {
-            return self.link(component).map_err(|why| LoadError::Refused { version, why });
-        }
+    /// A deployed file, as it was deployed.
+    fn module(&self, version: VersionId) -> Result<Vec<u8>, LoadError> {
         let bytes = self.modules.get(version).map_err(|why| LoadError::Unreadable { version, why })?;
         if cache::version_of(&bytes) != version {
             return Err(LoadError::Damaged { version });
         }
-        let prepared = self.compile(version, &bytes, self.config.compile).and_then(|component| self.link(component));
+        Ok(bytes)
+    }
+
+    fn load(&self, version: VersionId) -> Result<Prepared, LoadError> {
+        if let Some(component) = self.compiled.get(version, &self.engine) {
+            return self.link(version, component).map_err(|why| LoadError::Refused { version, why });
+        }
+        let bytes = self.module(version)?;
+        let bounds = Bounds { limits: self.config.compile, ..Bounds::default() };
+        let prepared = self.compile(version, &bytes, &bounds).and_then(|component| self.link(version, component));
         prepared.map_err(|why| LoadError::Refused { version, why })
     }
 
     /// Makes a version of a file that somebody wants to deploy. Of what is refused nothing is kept.
-    fn admit(&self, version: VersionId, bytes: &[u8], limits: CompileLimits) -> Result<Prepared, DeployError> {
+    fn admit(&self, version: VersionId, bytes: &[u8], bounds: &Bounds) -> Result<Prepared, DeployError> {
         let component = match self.compiled.get(version, &self.engine) {
             Some(component) => component,
-            None => self.compile(version, bytes, limits)?,
+            None => self.compile(version, bytes, bounds)?,
         };
-        self.link(component).inspect_err(|_| self.compiled.remove(version))
+        self.link(version, component).inspect_err(|_| self.compiled.remove(version))
     }
 
     /// Compiles a file and keeps the code.
-    fn compile(&self, version: VersionId, bytes: &[u8], limits: CompileLimits) -> Result<Component, DeployError> {
+    fn compile(&self, version: VersionId, bytes: &[u8], bounds: &Bounds) -> Result<Component, DeployError> {
         match &self.config.compiler {
             Compiler::InProcess => {
                 let component = compile(&self.engine, bytes)?;
-                self.compiled.put(version, &component);
+                self.compiled.put(version, &component)?;
                 Ok(component)
             }
             Compiler::Child { program } => {
-                let run = |output: &Path| Compilation { program, limits, module: bytes, output }.run();
+                let run = |output: &Path| Compilation { program, bounds, module: bytes, output }.run();
                 self.compiled.make(version, &self.engine, run)
             }
         }
     }
 
-    fn link(&self, component: Component) -> Result<Prepared, DeployError> {
-        Prepared::new(component, &self.config.most, &self.deterministic, &self.activities)
+    fn link(&self, version: VersionId, component: Component) -> Result<Prepared, DeployError> {
+        let failed = |why: wasmtime::Error| {
+            DeployError::Compiler(why.downcast().unwrap_or_else(|why| io::Error::other(format!("{why:#}"))))
+        };
+        let engine = engine::for_one_guest(&self.config.most).map_err(failed)?;
+        let linker = deterministic::linker(&engine).map_err(failed)?;
+        let alone = Alone { component: self.compiled.map(version, &engine)?, linker };
+        Prepared::new(component, &alone, &self.config.most, &self.deterministic, &self.activities)
     }
 
-    /// A place in the pool for an orchestrator or entity.
-    fn seat(&self, prepared: &Prepared) -> Result<OwnedSemaphorePermit, String> {
-        self.orchestrator_seats.clone().try_acquire_many_owned(prepared.slots).map_err(|_| {
-            let capacity = self.config.pool.orchestrators;
-            format!("the host has no room for one more orchestrator in memory ({capacity} at most): resume it later")
-        })
+    /// Room for an activity: free, or that of an idle instance.
+    async fn activity_seat(&self, tenant: TenantId, version: VersionId, prepared: Arc<Prepared>) -> Seat {
+        let permit = self.activity_slots.acquire(tenant, prepared.slots);
+        self.give_up_idle();
+        Seat::new(version, prepared, permit.await)
     }
 
-    /// A place in the pool for an activity: a free one, or that of an idle instance.
-    async fn activity_seat(&self, prepared: &Prepared) -> OwnedSemaphorePermit {
-        let seats = prepared.slots.min(self.config.pool.activities);
-        loop {
-            if let Ok(seat) = self.activity_seats.clone().try_acquire_many_owned(seats) {
-                return seat;
-            }
-            if !self.idle.give_up_one() {
-                break;
-            }
-        }
-        self.activity_seats.clone().acquire_many_owned(seats).await.expect("the semaphore is never closed")
+    /// Gives up idle instances of activities while somebody is to have their room.
+    fn give_up_idle(&self) {
+        while self.activity_slots.is_owed() && self.idle.give_up_one() {}
     }
 }
 
@@ -422,12 +552,41 @@ impl Tenant {
 
     /// Prepares a file that the tenant deploys; see [`Runtime::prepare`].
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.runtime.prepare(self.member.id, bytes, self.compile_limits())
+        self.runtime.prepare(self.member.id, bytes, self.compile_limits(), Kept::Yes)
     }
 
     /// The same without keeping the file: the version can be run until it is unloaded.
     pub fn examine(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.runtime.examine(self.member.id, bytes, self.compile_limits())
+        self.runtime.prepare(self.member.id, bytes, self.compile_limits(), Kept::No)
+    }
+
+    /// The same as [`Tenant::prepare`] on other threads, and not for longer than somebody waits for it: whoever drops the future
+    /// leaves the queue, or has the compiler killed. Within a tokio runtime.
+    pub async fn prepare_aside<H: Send + 'static>(&self, preparation: Preparation<H>) -> Result<(App, H), DeployError> {
+        self.aside(preparation, Kept::Yes).await
+    }
+
+    /// The same of [`Tenant::examine`].
+    pub async fn examine_aside<H: Send + 'static>(&self, preparation: Preparation<H>) -> Result<(App, H), DeployError> {
+        self.aside(preparation, Kept::No).await
+    }
+
+    async fn aside<H: Send + 'static>(&self, preparation: Preparation<H>, kept: Kept) -> Result<(App, H), DeployError> {
+        let Preparation { module, stage, held } = preparation;
+        let limits = self.compile_limits();
+        let out_of_time = |_| DeployError::OutOfTime { seconds: limits.clock().as_secs() };
+        let turn = self.runtime.turn(self.member.id)?;
+        let seat = tokio::time::timeout(limits.clock(), turn).await.map_err(out_of_time)?;
+        stage.send_replace(Stage::Compiling);
+        let cancellation = Cancellation::default();
+        let _cancel = cancellation.cancel_on_drop();
+        let runtime = self.runtime.clone();
+        let examining = tokio::task::spawn_blocking(move || {
+            let _seat = seat;
+            (runtime.examine(&module, &Bounds { limits, cancellation }, kept), held)
+        });
+        let (app, held) = examining.await.map_err(|why| DeployError::Compiler(io::Error::other(why)))?;
+        Ok((app?, held))
     }
 
     /// Whether guests of a version can be started without loading it.
@@ -453,23 +612,29 @@ impl Tenant {
     ///
     /// Whose manifest cannot be read gets nothing: its file is not there, so it does not run for long either.
     fn policy(&self, version: VersionId) -> Arc<Policy> {
+        self.narrowed(version).policy
+    }
+
+    fn narrowed(&self, version: VersionId) -> Narrowed {
         let policies = self.policies();
         let mut narrowed = policies.narrowed.lock().expect("nothing panics while it holds this");
         let narrow = || {
             let given = policies.of_versions.get(&version).unwrap_or(&policies.default);
-            Arc::new(match self.runtime.manifest(version) {
+            let policy = Arc::new(match self.runtime.manifest(version) {
                 Ok(manifest) => given.narrowed(manifest.as_ref().as_ref()),
                 Err(error) => {
                     tracing::error!(%version, %error, "what the app asks for cannot be read: it gets nothing");
                     given.without_grants()
                 }
-            })
+            });
+            Narrowed { conditions: Arc::new(policy.conditions()), policy }
         };
         narrowed.entry(version).or_insert_with(narrow).clone()
     }
 
     fn terms(&self, policy: Arc<Policy>) -> Terms {
-        Terms { account: self.account.clone(), policy }
+        let requests = Requests::new(self.runtime.requests.clone(), self.member.id);
+        Terms { account: self.account.clone(), policy, requests }
     }
 
     async fn run_activity_of(self, version: VersionId, mut call: ActivityCall, client: SharedClient) -> TaskOutcome {
@@ -483,25 +648,34 @@ impl Tenant {
         })?;
         let owner = Owner { tenant: self.member.id, version, policy: self.policy(version) };
         let run = Run { call, terms: self.terms(owner.policy.clone()), client };
-        let Seated { instance, seat } = match inner.idle.take(&owner) {
-            Some(seated) => seated,
-            None => {
-                let seat = inner.activity_seat(&prepared).await;
-                let instance = ActivityInstance::new(&inner.engine, &run);
-                Seated { instance: instance.map_err(|why| unable(format!("{why:#}")))?, seat }
+        loop {
+            let Seated { instance, seat } = match inner.idle.take(&owner) {
+                Some(seated) => seated,
+                None => {
+                    let seat = inner.activity_seat(self.member.id, version, prepared.clone()).await;
+                    let instance = ActivityInstance::new(&inner.engine, &run);
+                    Seated { instance: instance.map_err(|why| unable(format!("{why:#}")))?, seat }
+                }
+            };
+            match instance.run(&run, entry).await {
+                Ok((outcome, instance)) => {
+                    if let Some(instance) = instance {
+                        inner.idle.keep(owner, Seated { instance, seat });
+                        // Whoever waits for room gets this.
+                        inner.give_up_idle();
+                    }
+                    return outcome;
+                }
+                Err(NoRoom) => {
+                    drop(seat);
+                    tokio::time::sleep(START_AGAIN_AFTER).await;
+                }
             }
-        };
-        let (outcome, instance) = instance.run(&run, entry).await;
-        // Whoever waits for a place gets this one.
-        if let Some(instance) = instance.filter(|_| inner.activity_seats.available_permits() > 0) {
-            inner.idle.keep(owner, Seated { instance, seat });
         }
-        outcome
     }
 
     /// Under the policy of the caller's version.
     async fn run_http_of(self, caller: Option<VersionId>, call: ActivityCall) -> TaskOutcome {
-        let _seat = self.runtime.http_seats.acquire().await.expect("the semaphore is never closed");
         let policy = match caller {
             None => self.policies().default.clone(),
             Some(version) => {
@@ -510,43 +684,76 @@ impl Tenant {
                 self.policy(version)
             }
         };
-        http_activity::run(&self.terms(policy), &call.input).await
+        let terms = self.terms(policy);
+        let _permit = terms.requests.begin().await;
+        http_activity::run(&terms, &call.input).await
     }
 
-    fn store(&self, version: VersionId, shared: Arc<Shared>) -> Result<Store<Deterministic>, String> {
-        Deterministic::store(&self.runtime.engine, self.policy(version), shared).map_err(|why| format!("{why:#}"))
+    fn store(&self, version: VersionId, shared: Arc<Shared>) -> Result<Store<Deterministic>, StartError> {
+        let store = Deterministic::store(&self.runtime.engine, self.policy(version), shared);
+        store.map_err(|why| StartError::Unable(format!("{why:#}")))
+    }
+
+    fn prepared(&self, version: VersionId) -> Result<Arc<Prepared>, NotNow> {
+        self.runtime.ready(version).ok_or(NotNow::NotLoaded(version))
+    }
+
+    /// Room for an orchestrator or an entity, if the tenant may have it now.
+    pub fn seat(&self, version: VersionId) -> Result<Seat, NotNow> {
+        let prepared = self.prepared(version)?;
+        let permit = self.runtime.orchestrator_slots.try_acquire(self.member.id, prepared.slots);
+        Ok(Seat::new(version, prepared, permit.ok_or(NotNow::NoRoom(version))?))
+    }
+
+    /// The same when the tenant's turn has come. It stands in the queue from now on.
+    pub fn wait_for_seat(&self, version: VersionId) -> Result<impl Future<Output = Seat> + Send + use<>, NotNow> {
+        let prepared = self.prepared(version)?;
+        let permit = self.runtime.orchestrator_slots.acquire(self.member.id, prepared.slots);
+        Ok(async move { Seat::new(version, prepared, permit.await) })
+    }
+
+    /// Starts an orchestrator of the version that the seat is for; see [`Executor::start`].
+    pub fn start_in(&self, seat: Seat, execution: SharedExecution) -> Result<Box<dyn Guest>, StartError> {
+        let (inner, version, prepared) = (&self.runtime, seat.version(), seat.prepared());
+        let missing = || StartError::Unable(format!("version {version} does not export `run-orchestrator`"));
+        let entry = prepared.orchestrator.clone().ok_or_else(missing)?;
+        let name = execution.lock().expect("a turn panicked; its execution is never used again").context().name.clone();
+        let name = prepared.spelled(&name).to_string();
+        let store = self.store(version, Shared::of_execution(execution, inner.config.checkpoint.clone()))?;
+        Ok(Box::new(OrchestratorGuest::new(store, entry, name, inner.config.checkpoint.clone(), seat)))
+    }
+
+    /// Starts an entity of the version that the seat is for; see [`Executor::start_entity`].
+    pub fn start_entity_in(&self, seat: Seat, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError> {
+        let (inner, version, prepared) = (&self.runtime, seat.version(), seat.prepared());
+        let entity = scope.lock().expect("a turn panicked; its operation is never used again").entity.clone();
+        let name = entity.entity_name().ok_or_else(|| StartError::Unable(format!("'{entity}' is not the id of an entity")))?;
+        let name = prepared.spelled(&name).clone();
+        let entry = prepared.entity.clone().filter(|_| prepared.has(FunctionKind::Entity, &name));
+        let entry = entry.ok_or_else(|| StartError::Unable(format!("version {version} has no entity '{name}'")))?;
+        let store = self.store(version, Shared::of_operation(scope, inner.config.checkpoint.clone()))?;
+        Ok(Box::new(WasmEntityGuest::new(store, entry, name, inner.config.checkpoint.clone(), seat)))
+    }
+
+    /// The same as [`Self::seat`]; loads the version, on this thread, if it is not in memory.
+    fn load_and_seat(&self, version: VersionId) -> Result<Seat, StartError> {
+        self.runtime.loaded(version).map_err(|why| StartError::Unable(why.to_string()))?;
+        Ok(self.seat(version)?)
     }
 }
 
+/// On this thread, which a version may have to be loaded on.
 impl Executor for Tenant {
-    fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, String> {
-        let inner = &self.runtime;
-        let prepared = inner.loaded(version).map_err(|why| why.to_string())?;
-        let entry =
-            prepared.orchestrator.clone().ok_or_else(|| format!("version {version} does not export `run-orchestrator`"))?;
-        let seat = inner.seat(&prepared)?;
-        let name = execution.lock().expect("a turn panicked; its execution is never used again").context().name.clone();
-        let store = self.store(version, Shared::of_execution(execution, inner.config.between_slices.clone()))?;
-        Ok(Box::new(OrchestratorGuest::new(
-            store,
-            entry,
-            prepared.spelled(&name).to_string(),
-            inner.config.between_slices.clone(),
-            seat,
-        )))
+    fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, StartError> {
+        self.start_in(self.load_and_seat(version)?, execution)
     }
 
-    fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, String> {
-        let inner = &self.runtime;
-        let prepared = inner.loaded(version).map_err(|why| why.to_string())?;
-        let entity = scope.lock().expect("a turn panicked; its operation is never used again").entity.clone();
-        let name = entity.entity_name().ok_or_else(|| format!("'{entity}' is not the id of an entity"))?;
-        let name = prepared.spelled(&name).clone();
-        let entry = prepared.entity.clone().filter(|_| prepared.has(FunctionKind::Entity, &name));
-        let entry = entry.ok_or_else(|| format!("version {version} has no entity '{name}'"))?;
-        let seat = inner.seat(&prepared)?;
-        let store = self.store(version, Shared::of_operation(scope, inner.config.between_slices.clone()))?;
-        Ok(Box::new(WasmEntityGuest::new(store, entry, name, inner.config.between_slices.clone(), seat)))
+    fn conditions(&self, version: VersionId) -> Arc<Conditions> {
+        self.narrowed(version).conditions
+    }
+
+    fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError> {
+        self.start_entity_in(self.load_and_seat(version)?, scope)
     }
 
     fn run_http(&self, caller: Option<VersionId>, call: ActivityCall) -> ActivityFuture {

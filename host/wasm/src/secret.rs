@@ -6,7 +6,7 @@ use dacapo_core::guest::SECRET_OPENS;
 use http::{HeaderMap, HeaderValue};
 
 use crate::AllowList;
-use crate::allow_list::Target;
+use crate::allow_list::{Scheme, Target};
 
 /// A secret of a tenant.
 ///
@@ -46,7 +46,7 @@ fn fill_text(secrets: &[Secret], target: &Target, mut text: &str) -> Result<Stri
         let secret = secrets.iter().find(|secret| secret.name == name);
         let secret = secret.ok_or_else(|| format!("there is no secret '{name}' for this app"))?;
         if !secret.hosts.allows_secret(target) {
-            return Err(format!("the secret '{name}' is not for {target}"));
+            return Err(format!("the secret '{name}' is not for {target}{}", secret.plain_http_rule(target)));
         }
         filled.push_str(before);
         filled.push_str(&secret.value);
@@ -54,6 +54,21 @@ fn fill_text(secrets: &[Secret], target: &Target, mut text: &str) -> Result<Stri
     }
     filled.push_str(text);
     Ok(filled)
+}
+
+impl Secret {
+    /// What to do where only the missing TLS is in the way.
+    fn plain_http_rule(&self, target: &Target) -> String {
+        let with_tls = Target { scheme: Scheme::Https, ..target.clone() };
+        match target.scheme == Scheme::Http && self.hosts.allows_secret(&with_tls) {
+            true => format!(
+                " without TLS: over plain HTTP it is sent only where its grant says `http://`, as `dacapo hub grant HUB --secret \
+                 {}={target}` does",
+                self.name
+            ),
+            false => String::new(),
+        }
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -70,7 +85,6 @@ impl fmt::Debug for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allow_list::Scheme;
 
     fn secrets() -> Vec<Secret> {
         let secret = |name: &str, value: &str, hosts: &[&str]| Secret {
@@ -105,13 +119,19 @@ mod tests {
         assert_eq!(filled(("http", "old.example.com"), "{{secret:OLD}}").unwrap(), "0ld");
         for (url, text, why) in [
             (("https", "evil.example.com"), "{{secret:KEY}}", "the secret 'KEY' is not for https://evil.example.com:443"),
-            (("http", "api.example.com"), "{{secret:KEY}}", "the secret 'KEY' is not for http://api.example.com:80"),
             (api, "{{secret:NONE}}", "there is no secret 'NONE' for this app"),
             (api, "{{secret:KEY", "`{{secret:` lacks its `}}`"),
             (api, "{{secret:BAD}}", "a secret in the header `authorization` holds what no header can"),
         ] {
             assert_eq!(filled(url, text), Err(why.to_owned()));
         }
+    }
+
+    #[test]
+    fn the_rule_for_plain_http_is_said_where_it_is_in_the_way() {
+        let refused = filled(("http", "api.example.com"), "{{secret:KEY}}").unwrap_err();
+        assert!(refused.starts_with("the secret 'KEY' is not for http://api.example.com:80 without TLS"), "{refused}");
+        assert!(refused.contains("`dacapo hub grant HUB --secret KEY=http://api.example.com:80`"), "{refused}");
     }
 
     #[test]

@@ -4,28 +4,35 @@
 //! the same. For the future that the guest is, letting go means that it is pending and has woken itself; one that waits for
 //! something is pending and has not.
 //!
-//! Fuel is a count of instructions. A few of these take long: one that makes an object may collect garbage first, one that
-//! throws an exception looks through the stack. So there is a wall behind the fuel, in processor time, which only guests
-//! meet that look for such instructions.
+//! Fuel is a count of instructions, and some of these take a thousand times as long as others: one that touches a page for the
+//! first time has the kernel clear it, a call of the host reads a clock. So a slice is measured in time, and fuel only says
+//! how often the clock is looked at.
+//!
+//! An instruction may also collect garbage, or look through the stack for who catches an exception. So there is a wall behind
+//! the fuel, in processor time, which only guests meet that look for such instructions.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use futures::task::AtomicWaker;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::config::{BetweenSlices, GuestLimits};
+use crate::config::Checkpoint;
 
-/// Units of fuel in a slice: about a millisecond, which is what somebody else may have to wait, and long against what
-/// letting go costs (a microsecond; some tens if another thread takes over).
-pub(crate) const FUEL_SLICE: u64 = 1_000_000;
+/// Units of fuel after which a guest lets go, for the clock to be looked at: 15 to 50 microseconds of computing, some
+/// milliseconds of touching pages. Letting go costs a third of a microsecond.
+pub(crate) const CHECK_FUEL: u64 = 50_000;
 
-/// Whoever has let go earlier goes on: the collector of a guest's objects lets go several times in a collection, which is
-/// most often short.
-const SLICE_TIME_MIN: Duration = Duration::from_micros(500);
+/// The same of what the host does for a guest, where a unit takes longer.
+pub(crate) const HOST_CHECK_FUEL: u64 = 5_000;
+
+/// How long an activity goes on before somebody else has the thread, and how often a guest's processor time is read.
+const SLICE_TIME: Duration = Duration::from_millis(1);
 
 /// Processor time for a unit of fuel; it takes half a nanosecond or two, some tens if each instruction misses the caches.
 const FUEL_NANOS_MAX: u64 = 20;
@@ -39,6 +46,8 @@ pub(crate) enum Rest<T> {
     Ended(T),
     /// It waits for something.
     Waits,
+    /// It was stopped at a checkpoint. It must not go on.
+    Stopped,
     /// It has computed for longer than its fuel may last. It must not go on.
     Overdue {
         most: Duration,
@@ -46,40 +55,52 @@ pub(crate) enum Rest<T> {
 }
 
 /// The processor time that the fuel of a turn or an operation may last.
-fn processor_time(limits: &GuestLimits) -> Duration {
-    Duration::from_nanos(limits.fuel_per_turn.saturating_mul(FUEL_NANOS_MAX)).max(PROCESSOR_TIME_MIN)
+struct Wall {
+    most: Duration,
+    /// When it was last looked at.
+    looked: Instant,
+    /// Known from the first slice on, which is soon enough: most guests never come there.
+    stands_at: Option<Duration>,
 }
 
-/// Runs a guest through its slices until it has ended, or waits for something. It stays on this thread.
-pub(crate) fn run<T>(
-    mut guest: Pin<&mut (impl Future<Output = T> + ?Sized)>,
-    limits: &GuestLimits,
-    between: &BetweenSlices,
-) -> Rest<T> {
-    let woken = Arc::new(Woken::default());
-    let waker = Waker::from(woken.clone());
-    let (mut begun, mut overdue_at) = (Instant::now(), None);
-    loop {
-        match guest.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(ended) => return Rest::Ended(ended),
-            Poll::Pending if !woken.0.swap(false, Ordering::Relaxed) => return Rest::Waits,
-            Poll::Pending if begun.elapsed() < SLICE_TIME_MIN => {}
-            Poll::Pending => {
-                // From its first slice on, which is soon enough: most guests never come here.
-                let most = processor_time(limits);
-                if computed() > *overdue_at.get_or_insert_with(|| computed().saturating_add(most)) {
-                    return Rest::Overdue { most };
-                }
-                between.pass();
-                begun = Instant::now();
-            }
+impl Wall {
+    fn new(fuel: u64) -> Self {
+        let most = Duration::from_nanos(fuel.saturating_mul(FUEL_NANOS_MAX)).max(PROCESSOR_TIME_MIN);
+        Self { most, looked: Instant::now(), stands_at: None }
+    }
+
+    fn is_met(&mut self) -> bool {
+        if self.looked.elapsed() < SLICE_TIME {
+            return false;
         }
+        self.looked = Instant::now();
+        let computed = processor_time();
+        computed > *self.stands_at.get_or_insert(computed.saturating_add(self.most))
     }
 }
 
 /// The processor time of this thread.
-fn computed() -> Duration {
+pub fn processor_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or(Duration::MAX)
+}
+
+/// Runs a guest, which has so much fuel, until it has ended, or waits for something. It stays on this thread, and passes the checkpoint each time that
+/// it lets go.
+pub(crate) fn run<T>(mut guest: Pin<&mut (impl Future<Output = T> + ?Sized)>, fuel: u64, checkpoint: &Checkpoint) -> Rest<T> {
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let mut wall = Wall::new(fuel);
+    loop {
+        if let ControlFlow::Break(()) = checkpoint.pass() {
+            return Rest::Stopped;
+        }
+        match guest.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(ended) => return Rest::Ended(ended),
+            Poll::Pending if !woken.0.swap(false, Ordering::Relaxed) => return Rest::Waits,
+            Poll::Pending if wall.is_met() => return Rest::Overdue { most: wall.most },
+            Poll::Pending => {}
+        }
+    }
 }
 
 #[derive(Default)]
@@ -95,6 +116,60 @@ impl Wake for Woken {
     }
 }
 
+/// A guest that somebody else polls, as it is with activities: it lets go of the thread when it waits or when its slice is over,
+/// and not each time that it lets go of itself.
+pub(crate) async fn in_slices<T>(guest: impl Future<Output = T>) -> T {
+    in_slices_of(SLICE_TIME, guest).await
+}
+
+async fn in_slices_of<T>(slice: Duration, guest: impl Future<Output = T>) -> T {
+    let mut guest = std::pin::pin!(guest);
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    std::future::poll_fn(move |context| {
+        wakes.outside.register(context.waker());
+        let begun = Instant::now();
+        wakes.polled.store(true, Ordering::SeqCst);
+        loop {
+            wakes.woken.store(false, Ordering::SeqCst);
+            if let Poll::Ready(ended) = guest.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return Poll::Ready(ended);
+            }
+            if !wakes.woken.load(Ordering::SeqCst) || begun.elapsed() >= slice {
+                break;
+            }
+        }
+        wakes.polled.store(false, Ordering::SeqCst);
+        // Whoever woke it before that left it to this.
+        if wakes.woken.load(Ordering::SeqCst) {
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+#[derive(Default)]
+struct Wakes {
+    woken: AtomicBool,
+    /// It is being polled, and looks at `woken` afterwards.
+    polled: AtomicBool,
+    outside: AtomicWaker,
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::SeqCst);
+        if !self.polled.load(Ordering::SeqCst) {
+            self.outside.wake();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
@@ -103,8 +178,6 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: GuestLimits = GuestLimits { fuel_per_turn: 0, ..GuestLimits::MOST };
-
     fn compute(time: Duration) {
         let begun = Instant::now();
         while begun.elapsed() < time {
@@ -112,40 +185,101 @@ mod tests {
         }
     }
 
-    #[test]
-    fn who_lets_go_is_run_again_and_who_waits_is_not() {
-        let passes = Arc::new(AtomicU32::new(0));
-        let counted = passes.clone();
-        let between = BetweenSlices::new(move || {
-            counted.fetch_add(1, Ordering::Relaxed);
-        });
+    /// Lets go twice, waits once, and ends with how often it was polled.
+    fn guest() -> impl Future<Output = u32> {
         let mut polls = 0;
-        let mut guest = pin!(poll_fn(|context| {
+        poll_fn(move |context| {
             polls += 1;
             match polls {
-                1 | 2 => {
-                    compute(SLICE_TIME_MIN);
-                    context.waker().wake_by_ref();
-                }
+                1 | 2 => context.waker().wake_by_ref(),
                 3 => {}
                 _ => return Poll::Ready(polls),
             }
             Poll::Pending
-        }));
-        assert_eq!(run(guest.as_mut(), &LIMITS, &between), Rest::Waits);
-        assert_eq!(passes.load(Ordering::Relaxed), 2);
-        assert_eq!(run(guest.as_mut(), &LIMITS, &between), Rest::Ended(4));
-        assert_eq!(passes.load(Ordering::Relaxed), 2);
+        })
+    }
+
+    #[test]
+    fn who_lets_go_is_run_again_and_who_waits_is_not() {
+        let passes = Arc::new(AtomicU32::new(0));
+        let counted = passes.clone();
+        let checkpoint = Checkpoint::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            ControlFlow::Continue(())
+        });
+        let mut guest = pin!(guest());
+        assert_eq!(run(guest.as_mut(), 0, &checkpoint), Rest::Waits);
+        assert_eq!(passes.load(Ordering::Relaxed), 3);
+        assert_eq!(run(guest.as_mut(), 0, &checkpoint), Rest::Ended(4));
+        assert_eq!(passes.load(Ordering::Relaxed), 4);
+    }
+
+    #[test]
+    fn who_is_stopped_at_a_checkpoint_does_not_go_on() {
+        let mut passes = [ControlFlow::Continue(()), ControlFlow::Break(())].into_iter().cycle();
+        let passes = std::sync::Mutex::new(move || passes.next().expect("it has no end"));
+        let checkpoint = Checkpoint::new(move || passes.lock().unwrap()());
+        assert_eq!(run(pin!(guest()), 0, &checkpoint), Rest::Stopped);
     }
 
     #[test]
     fn who_lets_go_for_ever_is_stopped() {
         let mut guest = pin!(poll_fn(|context| {
-            compute(SLICE_TIME_MIN * 20);
+            compute(SLICE_TIME * 10);
             context.waker().wake_by_ref();
             Poll::<()>::Pending
         }));
-        let rest = run(guest.as_mut(), &LIMITS, &BetweenSlices::default());
+        let rest = run(guest.as_mut(), 0, &Checkpoint::default());
         assert_eq!(rest, Rest::Overdue { most: PROCESSOR_TIME_MIN });
+    }
+
+    /// What the future of an activity is polled with: counts how often it was woken.
+    #[derive(Default)]
+    struct Outside(AtomicU32);
+
+    impl Wake for Outside {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn an_activity_that_lets_go_within_its_slice_goes_on_at_once() {
+        let outside = Arc::new(Outside::default());
+        let waker = Waker::from(outside.clone());
+        let mut activity = pin!(in_slices_of(Duration::MAX, guest()));
+        assert_eq!(activity.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        assert_eq!(outside.0.load(Ordering::Relaxed), 0);
+        assert_eq!(activity.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Ready(4));
+    }
+
+    #[test]
+    fn an_activity_whose_slice_is_over_asks_to_be_polled_again() {
+        let outside = Arc::new(Outside::default());
+        let waker = Waker::from(outside.clone());
+        let polls = AtomicU32::new(0);
+        let mut activity = pin!(in_slices_of(
+            Duration::ZERO,
+            poll_fn(|context| {
+                polls.fetch_add(1, Ordering::Relaxed);
+                context.waker().wake_by_ref();
+                Poll::<()>::Pending
+            })
+        ));
+        assert_eq!(activity.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        assert_eq!(outside.0.load(Ordering::Relaxed), 1);
+        assert_eq!(polls.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn an_activity_that_waits_is_woken_by_what_it_waits_for() {
+        let outside = Arc::new(Outside::default());
+        let waker = Waker::from(outside.clone());
+        let (sender, receiver) = futures::channel::oneshot::channel();
+        let mut activity = pin!(in_slices_of(Duration::MAX, receiver));
+        assert_eq!(activity.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        sender.send(7).unwrap();
+        assert_eq!(outside.0.load(Ordering::Relaxed), 1);
+        assert_eq!(activity.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(7)));
     }
 }

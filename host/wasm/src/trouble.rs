@@ -114,6 +114,28 @@ pub(crate) fn overdue(most: Duration) -> Failure {
     Failure::permanent(Failure::FUEL_EXHAUSTED, message)
 }
 
+/// The pool has no room for what a guest is made of: the host's trouble, which is no failure of the guest.
+#[derive(Debug)]
+pub(crate) struct NoRoom;
+
+impl NoRoom {
+    /// The error of whoever made an instance, if it is that.
+    pub fn of(error: &Error) -> Option<Self> {
+        error.is::<PoolConcurrencyLimitError>().then(|| {
+            tracing::warn!("the pool of guests is full, though there was room: the guest is started again later: {error}");
+            Self
+        })
+    }
+}
+
+/// Why a guest was stopped at a checkpoint. Nobody reads it: what a turn that was cut off makes of it is dropped.
+pub(crate) const STOPPED: &str = "the host stops, and this turn with it; it is run again";
+
+/// The failure of a guest that was stopped at a checkpoint.
+pub(crate) fn stopped() -> Failure {
+    Failure::retriable(Failure::TRAP, STOPPED)
+}
+
 /// In what circumstances a guest stopped.
 pub(crate) struct Circumstances<'a> {
     pub limits: &'a GuestLimits,
@@ -125,9 +147,6 @@ pub(crate) struct Circumstances<'a> {
 impl Circumstances<'_> {
     /// Turns the error of a call into a guest into the failure that its caller sees.
     pub fn failure(&self, error: &Error) -> Failure {
-        if error.is::<PoolConcurrencyLimitError>() {
-            return Failure::retriable(Failure::LIMIT_EXCEEDED, format!("the host has no room for one more guest: {error}"));
-        }
         let backtrace = error.downcast_ref::<WasmBacktrace>().filter(|trace| !trace.frames().is_empty()).map(ToString::to_string);
         let (error_type, message, circumstance) = self.classify(error);
         let details = [circumstance, backtrace].into_iter().flatten().collect::<Vec<_>>().join("\n");

@@ -20,18 +20,21 @@ use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock, WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::io::{error, poll, streams};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, async_trait};
 
-use crate::deterministic::{Deterministic, Shared, note_fuel, refuel};
+use crate::deterministic::{Deterministic, Shared, begin_turn, note_fuel};
 use crate::imports::Role;
 use crate::lines::Lines;
 
 /// The names under which `wasmtime-wasi` defines what is defined anew here.
 const POLL: &str = "wasi:io/poll@0.2.12";
 const MONOTONIC_CLOCK: &str = "wasi:clocks/monotonic-clock@0.2.12";
+const WALL_CLOCK: &str = "wasi:clocks/wall-clock@0.2.12";
+const ENVIRONMENT: &str = "wasi:cli/environment@0.2.12";
 const RANDOM: &str = "wasi:random/random@0.2.12";
 const INSECURE: &str = "wasi:random/insecure@0.2.12";
 const INSECURE_SEED: &str = "wasi:random/insecure-seed@0.2.12";
@@ -74,10 +77,11 @@ impl Random {
         }
     }
 
-    fn next_u64(&mut self) -> u64 {
+    fn next_u64(&mut self, shared: &Shared) -> wasmtime::Result<u64> {
         let mut bytes = [0; 8];
+        shared.spend(bytes.len())?;
         self.fill(&mut bytes);
-        u64::from_le_bytes(bytes)
+        Ok(u64::from_le_bytes(bytes))
     }
 
     fn bytes(&mut self, shared: &Shared, length: u64) -> wasmtime::Result<Vec<u8>> {
@@ -92,7 +96,7 @@ impl Random {
 }
 
 impl Wasi {
-    fn new(shared: &Arc<Shared>, environment: &[(String, String)]) -> Self {
+    fn new(shared: &Arc<Shared>) -> Self {
         let out = shared.clone();
         let stdout = Lines::new(move |line| {
             out.spend(line.len())?;
@@ -107,7 +111,6 @@ impl Wasi {
             Ok(())
         });
         let context = WasiCtxBuilder::new()
-            .envs(environment)
             .stdout(stdout.clone())
             .stderr(stderr.clone())
             .wall_clock(TurnClock(shared.clone()))
@@ -125,13 +128,13 @@ impl Wasi {
 
 impl Deterministic {
     fn wasi(&mut self) -> &mut Wasi {
-        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.shared, &self.policy.environment)))
+        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.shared)))
     }
 }
 
 impl WasiView for Deterministic {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.shared, &self.policy.environment)));
+        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.shared)));
         WasiCtxView { ctx: &mut wasi.context, table: &mut self.table }
     }
 }
@@ -249,9 +252,36 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Deterministic>) -> wasmtime::Res
     cli::terminal_stderr::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
     add_random(linker)?;
     linker.allow_shadowing(true);
+    add_clocks(linker)?;
     add_sleep(linker)?;
+    add_environment(linker)?;
     linker.allow_shadowing(false);
     Ok(())
+}
+
+/// Clocks that cost fuel: for a guest, to read one is a few instructions.
+fn add_clocks(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
+    linker.instance(MONOTONIC_CLOCK)?.func_wrap("now", |store, ()| {
+        let shared = &store.data().shared;
+        shared.spend(0)?;
+        Ok((shared.current_time().as_nanos(),))
+    })?;
+    linker.instance(WALL_CLOCK)?.func_wrap("now", |store, ()| {
+        let shared = &store.data().shared;
+        shared.spend(0)?;
+        let now = Duration::from_nanos(shared.current_time().as_nanos());
+        Ok((Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() },))
+    })
+}
+
+/// The environment that is recorded, or else the configured one.
+fn add_environment(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
+    linker.instance(ENVIRONMENT)?.func_wrap("get-environment", |store, ()| {
+        let data = store.data();
+        let environment = data.shared.environment(&data.policy.environment);
+        data.shared.spend(environment.iter().map(|(name, value)| name.len() + value.len()).sum())?;
+        Ok((environment,))
+    })
 }
 
 /// Waiting and sleeping, durably.
@@ -263,7 +293,7 @@ fn add_sleep(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
             shared.spend(pollables.len() * POLLABLE_COST)?;
             note_fuel(&mut store)?;
             let ready = shared.durably(poll::Host::poll(&mut store.data_mut().table, pollables)).await??;
-            refuel(&mut store)?;
+            begin_turn(&mut store)?;
             Ok((ready,))
         })
     })?;
@@ -273,7 +303,7 @@ fn add_sleep(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
             shared.spend(POLLABLE_COST)?;
             note_fuel(&mut store)?;
             shared.durably(poll::HostPollable::block(&mut store.data_mut().table, pollable)).await??;
-            refuel(&mut store)
+            begin_turn(&mut store)
         })
     })?;
     let mut clock = linker.instance(MONOTONIC_CLOCK)?;
@@ -290,15 +320,22 @@ fn add_random(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
         let shared = store.data().shared.clone();
         Ok((store.data_mut().wasi().random.bytes(&shared, length)?,))
     })?;
-    random.func_wrap("get-random-u64", |mut store, ()| Ok((store.data_mut().wasi().random.next_u64(),)))?;
+    random.func_wrap("get-random-u64", |mut store, ()| {
+        let shared = store.data().shared.clone();
+        Ok((store.data_mut().wasi().random.next_u64(&shared)?,))
+    })?;
     let mut insecure = linker.instance(INSECURE)?;
     insecure.func_wrap("get-insecure-random-bytes", |mut store, (length,): (u64,)| {
         let shared = store.data().shared.clone();
         Ok((store.data_mut().wasi().insecure.bytes(&shared, length)?,))
     })?;
-    insecure.func_wrap("get-insecure-random-u64", |mut store, ()| Ok((store.data_mut().wasi().insecure.next_u64(),)))?;
+    insecure.func_wrap("get-insecure-random-u64", |mut store, ()| {
+        let shared = store.data().shared.clone();
+        Ok((store.data_mut().wasi().insecure.next_u64(&shared)?,))
+    })?;
     linker.instance(INSECURE_SEED)?.func_wrap("insecure-seed", |mut store, ()| {
+        let shared = store.data().shared.clone();
         let stream = &mut store.data_mut().wasi().insecure;
-        Ok(((stream.next_u64(), stream.next_u64()),))
+        Ok(((stream.next_u64(&shared)?, stream.next_u64(&shared)?),))
     })
 }

@@ -40,8 +40,8 @@ check("the host's own links are those of the client, but for the key", async (wo
   equal(code, 202, "the status code");
   const { rewindPostUri, ...links } = world.client.createHttpManagementPayload(id);
   truly(rewindPostUri.includes("/rewind?reason={text}&"), `the link to rewind is ${rewindPostUri}`);
-  const withoutKey = Object.entries(links).map(([name, link]) => [name, link.split("&code=")[0]]);
-  equal(Object.fromEntries(withoutKey), body, "the links");
+  const withoutKey = (links) => Object.fromEntries(Object.entries(links).map(([name, link]) => [name, link.split("&code=")[0]]));
+  equal(withoutKey(links), withoutKey(body), "the links");
 });
 
 for (const [name, state, method, code, becomes] of [

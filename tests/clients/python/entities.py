@@ -73,7 +73,7 @@ async def with_hub(world):
     await state_is(world, entity, 0)
     answer = await world.client.read_entity_state(entity, world.hub, "Storage")
     equal((answer.entity_exists, answer.entity_state), (True, {"value": 0}), "the answer")
-    await refused(world.client.signal_entity(entity, "reset", None, "Elsewhere"), "unexpected status code 404")
+    await refused(world.client.signal_entity(entity, "reset", None, "Elsewhere"), "unexpected status code 403")
 
 
 @check("the name of an entity ignores case, its key does not")

@@ -44,7 +44,11 @@ async def same_links(world):
     equal(code, 202, "the status code")
     links = world.client.create_http_management_payload(instance_id)
     del links["rewindPostUri"]  # which the body of the original does not have
-    equal({name: link.split("&code=")[0] for name, link in links.items()}, body, "the links")
+
+    def without_key(links):
+        return {name: link.split("&code=")[0] for name, link in links.items()}
+
+    equal(without_key(links), without_key(body), "the links")
 
 
 async def link_works(world, name, state, method, expected, becomes):

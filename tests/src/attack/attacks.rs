@@ -90,6 +90,15 @@ pub static GROUPS: &[Group] = &[
 const COMPUTING: &[Attack] = &[
     run("loop", "an orchestrator loops", "spin_orchestrator", || Value::Null, Failure("fuel")),
     run("loop-calling", "an orchestrator loops through dear calls of the host", "spin_calling", || Value::Null, Failure("fuel")),
+    run("loop-pages", "an orchestrator touches new pages", "touch_pages", || json!(6_000), GoesOn),
+    run(
+        "loop-fills",
+        "an orchestrator fills its memory, each time with one instruction",
+        "fill_memory",
+        || json!(20 << 20),
+        Failure("fuel"),
+    ),
+    run("loop-clocks", "an orchestrator loops through clocks and random numbers", "read_clocks", || Value::Null, Failure("fuel")),
     run("loop-continue", "an orchestration continues as new for ever", "continue_for_ever", || json!(0), GoesOn),
     run(
         "loop-activities",
@@ -100,6 +109,7 @@ const COMPUTING: &[Attack] = &[
     ),
     run("loop-timers", "a timer that is always due", "tick_for_ever", || Value::Null, Failure("history_events")),
     run("loop-entity", "an operation of an entity loops", "poke", || json!("spin"), Failure("fuel")),
+    run("slow-entity", "an entity with hundreds of slow operations to do", "burden", || json!(900), GoesOn),
     run("memory", "an orchestrator wants all memory", "hoard_orchestrator", || Value::Null, Failure("memory")),
     run("memory-entity", "an entity keeps more than its state may be", "poke", || json!("grow"), Failure("are allowed")),
     run("stack", "an orchestrator never returns from a call", "dive_orchestrator", || Value::Null, Failure("stack")),
@@ -127,6 +137,7 @@ const SAYING: &[Attack] = &[
     run("signals", "a signal to each of hundreds of entities", "signal_many", || json!(500), GoesOn),
     run("log", "an orchestrator logs without end", "flood_log", || Value::Null, Failure("fuel")),
     run("custom-status", "a custom status that doubles", "flood_status", || Value::Null, Failure("16384")),
+    send("inbox", "events of a megabyte for an instance that is suspended", floods::fill_inbox, 4),
     send("disk", "histories that fill the disk", floods::fill_disk, 4).limited(&[("storage_bytes", 8 << 20)]),
 ];
 
@@ -169,12 +180,15 @@ const MODULES: &[Attack] = &[
     deploy("module-table", "a table of ten million elements", modules::table, Refusal(400, "")),
     deploy("module-start", "a start function that does not end", modules::start, Refusal(400, "fuel")),
     deploy("module-describe", "a list of functions that lies about its length", modules::describe, Refusal(400, "")),
+    send("module-parts", "guests that each take the room of several, all of which wait", modules::guests_of_many_parts, 4),
+    send("module-abandoned", "deployments whose client is gone while they compile", modules::abandoned, 4),
     deploy("module-junk", "bytes that begin like a module", modules::junk, Refusal(400, "")),
 ];
 
 const CONNECTIONS: &[Attack] = &[
     send("slow-heads", "heads that come byte by byte", floods::slow_heads, 100),
     send("slow-bodies", "bodies that come byte by byte", floods::slow_bodies, 100),
+    send("bodies-without-key", "bodies that are announced without a key and never come", floods::bodies_without_key, 200),
     send("connections", "more connections than one address may have", floods::connections, 1),
     send("listeners", "streams of events that nobody reads", floods::listeners, 100),
 ];
@@ -184,6 +198,8 @@ const REQUESTS: &[Attack] = &[
     send("large-bodies", "bodies larger than they may be", floods::large_bodies, 8),
     send("deep-json", "JSON that is very deep", floods::deep_json, 4),
     send("lists", "the dearest lists, again and again", floods::lists, 8),
+    send("lists-many", "the dearest lists, over as many connections as an address may have for long", floods::lists, 200),
+    send("lists-unread", "lists of large inputs that nobody reads", floods::lists_unread, 100),
     send("paths", "names that mean something to a file system, on every route", paths::names, 1),
     send("smuggled-requests", "requests in requests, of two lengths", smuggling::bodies, 1),
     send("smuggled-headers", "headers that proxies believe", smuggling::headers, 1),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use hyper::Method;
 use hyper::body::Bytes;
 use serde_json::json;
@@ -48,6 +48,26 @@ async fn trickle(attacker: &Attacker, tally: &Tally, until: Instant, head: &str)
             return Ok(());
         }
     }
+}
+
+/// Announces a body, sends none of it, and begins anew when the host has answered.
+pub fn bodies_without_key(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    let head = format!("POST {BASE}/orchestrators/none HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n");
+    Box::pin(async move {
+        loop {
+            let mut stream = attacker.open().await?;
+            stream.write_all(head.as_bytes()).await?;
+            let mut answer = Vec::new();
+            // The host may cut it off to make room for others.
+            let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.is_ok();
+            let statuses = statuses(&String::from_utf8_lossy(&answer));
+            let held = ended && matches!(statuses[..], [] | [401 | 503]);
+            tally.count(&format!("{statuses:?}{}", if ended { "" } else { " and kept" }), held);
+            if Instant::now() >= until {
+                return Ok(());
+            }
+        }
+    })
 }
 
 /// Keeps every connection that it gets.
@@ -100,26 +120,77 @@ pub fn lists(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Play
     repeated(attacker, tally, until, "instances?instanceIdPrefix=evil&top=1000&showInput=true", &[200, 429])
 }
 
+/// Asks for lists that are much larger than what the system keeps of an answer under way, and reads none.
+pub fn lists_unread(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    const INPUT_BYTES: usize = 1 << 20;
+    let head = format!(
+        "GET {BASE}/instances?showInput=true&top=1000 HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {}\r\n\r\n",
+        attacker.tenant.key
+    );
+    Box::pin(async move {
+        let input = format!(r#"["nothing", "{}"]"#, "x".repeat(INPUT_BYTES));
+        let id = attacker.fresh_id();
+        let started = attacker.connect().await?.manage(Method::POST, &format!("orchestrators/call_named/{id}"), input).await?;
+        tally.count(&started.status.to_string(), matches!(started.status, 202 | 429 | 503));
+        let mut stream = attacker.open().await?;
+        stream.write_all(head.as_bytes()).await?;
+        tokio::time::sleep_until(until.into()).await;
+        // The host may have cut it off.
+        let mut begin = [0; 12];
+        let answered = stream.read_exact(&mut begin).await.is_ok();
+        let got = if answered { String::from_utf8_lossy(&begin).into_owned() } else { "cut off".to_owned() };
+        tally.count(&got, !answered || begin.starts_with(b"HTTP/1.1 "));
+        Ok(())
+    })
+}
+
+/// Raises large events for an instance that does not take them in.
+pub fn fill_inbox(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    const EVENT_BYTES: usize = 1 << 20;
+    Box::pin(async move {
+        let event = Bytes::from(format!("\"{}\"", "x".repeat(EVENT_BYTES)));
+        let mut connection = attacker.connect().await?;
+        let id = attacker.fresh_id();
+        // It waits for an activity that takes long.
+        let start = (format!("orchestrators/call_named/{id}"), r#"["spin_activity", null]"#);
+        for (path, body) in [start, (format!("instances/{id}/suspend?reason=x"), "")] {
+            let answer = connection.manage(Method::POST, &path, body).await?;
+            ensure!(answer.status == 202, "{path}: {:?}", answer.body);
+        }
+        loop {
+            let answer = connection.manage(Method::POST, &format!("instances/{id}/raiseEvent/noise"), event.clone()).await?;
+            tally.count(&answer.status.to_string(), matches!(answer.status, 202 | 429 | 503 | 507));
+            if Instant::now() >= until {
+                return Ok(());
+            }
+        }
+    })
+}
+
 fn repeated(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant, path: &'static str, expected: &'static [u16]) -> Played {
     Box::pin(async move {
         let mut connection = attacker.connect().await?;
-        while Instant::now() < until {
+        loop {
             let answer = connection.manage(Method::GET, path, "").await?;
             tally.count(&answer.status.to_string(), expected.contains(&answer.status));
+            if Instant::now() >= until {
+                return Ok(());
+            }
         }
-        Ok(())
     })
 }
 
 pub fn large_bodies(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
     let body = Bytes::from(format!("\"{}\"", "x".repeat(16 << 20)));
     Box::pin(async move {
-        while Instant::now() < until {
+        loop {
             let mut connection = attacker.connect().await?;
             let answer = connection.manage(Method::POST, "orchestrators/call_named", body.clone()).await?;
             tally.count(&answer.status.to_string(), answer.status == 413);
+            if Instant::now() >= until {
+                return Ok(());
+            }
         }
-        Ok(())
     })
 }
 
@@ -128,12 +199,14 @@ pub fn deep_json(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> 
     let body = Bytes::from(format!("{}1{}", "[".repeat(DEPTH), "]".repeat(DEPTH)));
     Box::pin(async move {
         let mut connection = attacker.connect().await?;
-        while Instant::now() < until {
+        loop {
             let answer = connection.manage(Method::POST, "orchestrators/call_named", body.clone()).await?;
             // JSON it is; what becomes of it is between the attacker and its guest.
             tally.count(&answer.status.to_string(), matches!(answer.status, 202 | 400));
+            if Instant::now() >= until {
+                return Ok(());
+            }
         }
-        Ok(())
     })
 }
 

@@ -1,10 +1,11 @@
 //! Files that no compiler would write.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use hyper::Method;
+use hyper::body::Bytes;
 
 use super::attacker::{Attacker, Tally};
 use super::attacks::{Expected, Played};
@@ -31,8 +32,8 @@ pub fn wide() -> Vec<u8> {
 
 /// Functions of many values that live long, none of which can be left out: much work for whoever assigns registers.
 pub fn slow() -> Vec<u8> {
-    const VALUES: usize = 200;
-    const FUNCTIONS: usize = 2_000;
+    const VALUES: usize = 800;
+    const FUNCTIONS: usize = 1_000;
     let multiply = |n: usize| format!("(local.set {n} (i64.mul (local.get {}) (local.get 7)))", (n * 31) % VALUES);
     let store = |n: usize| format!("(i64.store (i32.const {}) (local.get {n}))", n * 8);
     let body: String = (0..VALUES).map(multiply).chain((0..VALUES).map(store)).collect();
@@ -134,6 +135,59 @@ fn object_app() -> Vec<u8> {
         (loop $again (drop (struct.new $node (i64.const 7) (ref.null $node))) (br $again))
         (call $done)";
     app(more, "(i32.const 8)", orchestrator)
+}
+
+/// As many waiting guests as it gets, each of which takes the room of several.
+pub fn guests_of_many_parts(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    Box::pin(async move {
+        let mut connection = attacker.connect().await?;
+        let deployed = connection.send(Method::POST, "/admin/apps/parts", many_tables()).await?;
+        ensure!(deployed.status == 200, "{:?}", deployed.body);
+        loop {
+            let id = attacker.fresh_id();
+            let started = connection.manage(Method::POST, &format!("orchestrators/evil/{id}"), "1").await?;
+            tally.count(&started.status.to_string(), matches!(started.status, 202 | 429));
+            if started.status == 202 {
+                // It waits for its event or for its turn: what the host is short of is no failure of a guest.
+                let status = connection.manage(Method::GET, &format!("instances/{id}"), "").await?;
+                tally.count(if status.status == 202 { "waits" } else { "ended" }, status.status == 202);
+            } else {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            if Instant::now() >= until {
+                return Ok(());
+            }
+        }
+    })
+}
+
+/// Has the host compile what takes long, and goes away.
+pub fn abandoned(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
+    const PATIENCE: Duration = Duration::from_millis(200);
+    Box::pin(async move {
+        let module = Bytes::from(slow());
+        loop {
+            let mut connection = attacker.connect().await?;
+            let answered = connection.send(Method::POST, "/admin/apps/evil", module.clone());
+            match tokio::time::timeout(PATIENCE, answered).await {
+                Ok(Ok(answer)) => tally.count(&answer.status.to_string(), true),
+                Ok(Err(_cut_off)) => tally.count("cut off", true),
+                Err(_elapsed) => tally.count("gone before the answer", true),
+            }
+            if Instant::now() >= until {
+                return Ok(());
+            }
+        }
+    })
+}
+
+/// An app whose guests take the room of several, and wait for an event named `null`.
+pub fn many_tables() -> Vec<u8> {
+    let orchestrator = "
+        (i32.store (i32.const 400) (call $event (i32.const 300) (i32.const 4)))
+        (call $wait (i32.const 400) (i32.const 1) (i32.const 408))
+        (call $done)";
+    app(&"(table 1 funcref)".repeat(8), "(i32.const 8)", orchestrator)
 }
 
 pub fn junk() -> Vec<u8> {

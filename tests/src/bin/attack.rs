@@ -15,6 +15,9 @@ struct Options {
     /// Only attacks whose name, such as computing/loop, contains this text.
     #[arg(long, default_value = "")]
     only: String,
+    /// Play no attack on another host: half the time, and no comparison.
+    #[arg(long)]
+    no_comparison: bool,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -22,8 +25,9 @@ struct Options {
 
 #[tokio::main(flavor = "multi_thread")]
 async fn main() -> Result<()> {
-    let Options { seconds, only, json } = Options::parse();
-    let options = AttackOptions { each: Duration::try_from_secs_f64(seconds)?, players_max: usize::MAX, only };
+    let Options { seconds, only, no_comparison, json } = Options::parse();
+    let options =
+        AttackOptions { each: Duration::try_from_secs_f64(seconds)?, players_max: usize::MAX, only, compare: !no_comparison };
     let report = run(&options).await?;
     match json {
         true => println!("{}", serde_json::to_string_pretty(&report)?),

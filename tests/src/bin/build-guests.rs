@@ -20,11 +20,11 @@ enum Choice {
 }
 
 fn main() -> Result<()> {
-    let folder = match Arguments::parse().toolchain {
+    match Arguments::parse().toolchain {
         None => guests::build()?,
         Some(Choice::Target) => guests::build_with(Toolchain::with_target().context("the wasm target is missing")?)?,
         Some(Choice::Debian) => guests::build_with(Toolchain::debian().context("Debian's toolchain is missing")?)?,
-    };
-    println!("{}", folder.display());
+    }
+    println!("{}", guests::folder().display());
     Ok(())
 }

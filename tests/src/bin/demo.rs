@@ -41,9 +41,10 @@ fn main() -> Result<()> {
     let directory = options.directory.unwrap_or_else(|| workspace.join("host"));
     let directory = directory.canonicalize().with_context(|| format!("finding the directory {}", directory.display()))?;
 
-    section("Building the guests (wasm) and the host; the first time this takes minutes");
-    dacapo_tests::guest_path(EXAMPLES[0])?;
+    section("Building the host, which this program has been built with for the most part, and the first example (wasm)");
     let binary = dacapo_tests::host::binary()?;
+    let (first, others) = EXAMPLES.split_first().context("there are examples")?;
+    build(&[first])?;
 
     let data = workspace.join("target/demo-data");
     if data.exists() {
@@ -54,16 +55,13 @@ fn main() -> Result<()> {
     let mut host = start(&data, &directory, &service)?;
     say(&format!("dacapo serve listens on {} and keeps its data in {}", host.url(), data.display()));
 
-    section("Deploying the examples");
-    for example in EXAMPLES {
-        let deployed = host.deploy_guest(&format!("example-{example}"))?;
-        let functions: Vec<&str> =
-            deployed["functions"].as_array().into_iter().flatten().filter_map(|f| f["name"].as_str()).collect();
-        say(&format!("{example}: {}", functions.join(", ")));
-    }
-
     section("Function chaining: hello_sequence");
+    deploy(&host, first)?;
     show(&finished(&host, "hello_sequence", json!(["Tokyo", "Seattle", "London"]))?["output"]);
+
+    section("Building and deploying the other examples");
+    build(others)?;
+    others.iter().try_for_each(|example| deploy(&host, example))?;
 
     section(&format!("Fan-out and fan-in on real files: file_index of {}", directory.display()));
     show(&finished(&host, "file_index", json!({ "directory": "/data" }))?["output"]);
@@ -143,6 +141,26 @@ fn start(data: &Path, directory: &Path, service: &Service) -> Result<Host> {
     let grants = ["--dir".to_owned(), format!("/data={}", directory.display())];
     let hosts = ["--allow-host".to_owned(), service.authority.clone()];
     Host::start(HostOptions { data: data.to_owned(), arguments: [grants, hosts].concat() })
+}
+
+fn package(example: &str) -> String {
+    format!("example-{example}")
+}
+
+/// Builds examples, and none of the other guests of this repository.
+fn build(examples: &[&str]) -> Result<()> {
+    let packages: Vec<String> = examples.iter().map(|example| package(example)).collect();
+    dacapo_tests::guests::build_packages(&packages).map(drop)
+}
+
+fn deploy(host: &Host, example: &str) -> Result<()> {
+    let module = dacapo_tests::guests::module(&package(example));
+    let wasm = std::fs::read(&module).with_context(|| format!("reading {}", module.display()))?;
+    let deployed = host.deploy(&package(example), &wasm)?;
+    let functions = deployed["functions"].as_array().into_iter().flatten();
+    let functions: Vec<&str> = functions.filter_map(|function| function["name"].as_str()).collect();
+    say(&format!("{example}: {}", functions.join(", ")));
+    Ok(())
 }
 
 /// Runs an orchestration to its end, which must be a success.

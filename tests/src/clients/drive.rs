@@ -14,7 +14,7 @@ use super::Switch;
 use crate::host::Host;
 use crate::{packages, workspace};
 
-/// The system key, which clients send and the host takes no notice of.
+/// The system key of a Functions host, in links. A host that asks nobody for a key takes no notice of it.
 const KEY: &str = "a-system-key";
 const TASK_HUB: &str = "TestHubName";
 
@@ -46,7 +46,9 @@ impl Driver {
     /// has said on standard error is in `driver.log` in `directory`.
     pub fn run(self, host: &Host, switch: &Switch, directory: &Path, patience: Duration) -> Result<Report> {
         let mut command = self.command()?;
-        command.args(["--url", host.url(), "--switch", &switch.url(), "--binding", &self.binding(host.url()).to_string()]);
+        // With keys on, the clients that send none have an address of their own.
+        let url = host.rpc_url().unwrap_or(host.url());
+        command.args(["--url", url, "--switch", &switch.url(), "--binding", &self.binding(host).to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(directory.join("driver.log"))?);
         let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
         let report = read(&mut child, patience);
@@ -84,17 +86,18 @@ impl Driver {
     }
 
     /// What a Functions host hands to a function as its durable client.
-    fn binding(self, origin: &str) -> Value {
-        let base = format!("{origin}/runtime/webhooks/durabletask");
+    fn binding(self, host: &Host) -> Value {
+        let key = host.administrator_key().unwrap_or(KEY);
+        let base = format!("{}/runtime/webhooks/durabletask", host.url());
         let new = format!("{base}/orchestrators/{{functionName}}[/{{instanceId}}]");
         let instance = format!("{base}/instances/INSTANCEID");
-        let common = format!("taskHub={TASK_HUB}&connection=Storage&code={KEY}");
+        let common = format!("taskHub={TASK_HUB}&connection=Storage&code={key}");
         let mut binding = json!({
             "taskHubName": TASK_HUB,
             "creationUrls": {
-                "createNewInstancePostUri": format!("{new}?code={KEY}"),
+                "createNewInstancePostUri": format!("{new}?code={key}"),
                 "createAndWaitOnNewInstancePostUri":
-                    format!("{new}?timeout={{timeoutInSeconds}}&pollingInterval={{intervalInSeconds}}&code={KEY}"),
+                    format!("{new}?timeout={{timeoutInSeconds}}&pollingInterval={{intervalInSeconds}}&code={key}"),
             },
             "managementUrls": {
                 "id": "INSTANCEID",
@@ -108,10 +111,10 @@ impl Driver {
                 "resumePostUri": format!("{instance}/resume?reason={{text}}&{common}"),
             },
             "baseUrl": base,
-            "requiredQueryStringParameters": format!("code={KEY}"),
+            "requiredQueryStringParameters": format!("code={key}"),
         });
         if self != Self::JavaScriptManagementUrls {
-            binding["rpcBaseUrl"] = json!(format!("{origin}/durabletask/"));
+            binding["rpcBaseUrl"] = json!(format!("{}/durabletask/", host.rpc_url().unwrap_or(host.url())));
         }
         binding
     }

@@ -63,11 +63,13 @@ fn open() -> anyhow::Result<Host> {
         address: "127.0.0.1:7071".parse()?,
         allowed_hosts: Vec::new(),
         scheme: "http",
+        public_url: "http://127.0.0.1:7071".into(),
         use_forwarded_host: true,
         stopping: tokio::sync::watch::channel(false).1,
         payload_bytes: settings.limits.payload_bytes as usize,
         module_bytes: settings.limits.module_bytes as usize,
         bodies_bytes: settings.http.bodies_bytes,
+        connections: 1_000,
     });
     Ok(Host { tokio, router, _directory: directory })
 }

@@ -100,10 +100,10 @@ impl World {
         let stored = self.inbox.iter().map(|(key, message)| Delivery { message: message.clone(), stored: Some(*key) });
         let fresh = events.iter().map(|event| Delivery { message: message(event.clone()), stored: None });
         let inbox = stored.chain(fresh).collect();
-        let history = self.record.turns.clone().filter_map(|turn| self.turns.get(&turn)).flatten().cloned().collect();
+        let history: Vec<_> = self.record.turns.clone().filter_map(|turn| self.turns.get(&turn)).flatten().cloned().collect();
         let memory = match self.live.take() {
             Some(live) if self.hot => Memory::Hot(live),
-            _ => Memory::Cold(history),
+            _ => Memory::cold(history),
         };
         let limits = Limits { tasks: 1_000, ..Limits::default() };
         let (executor, now) = (&self.executor, Timestamp(self.now));
@@ -189,7 +189,7 @@ async fn act(handle: Handle, program: Arc<[u8]>) -> Result<Payload, Failure> {
         let (kind, name, other) = (decisions.byte(), decisions.of(&NAMES), decisions.of(&NAMES));
         let payload = Payload::from(decisions.of(&PAYLOADS));
         let at = Timestamp(i64::from(decisions.byte()) * SECOND);
-        match kind % 20 {
+        match kind % 24 {
             0 | 1 => tasks.push(handle.act(|e| e.call_activity(name, payload, None)).await),
             2 => tasks.push(handle.act(|e| e.call_sub_orchestrator(name, payload, Some(other), None)).await),
             3 => tasks.push(handle.act(|e| e.create_timer(at)).await),
@@ -213,6 +213,15 @@ async fn act(handle: Handle, program: Arc<[u8]>) -> Result<Payload, Failure> {
             15 => handle.act(|e| e.continue_as_new(payload)).await,
             16 => return Err(Failure::permanent("Mine", "it is over")),
             17 => return Ok(payload),
+            18 | 19 if !tasks.is_empty() => {
+                let task = tasks[usize::from(kind) % tasks.len()];
+                handle.with(|e| if kind % 24 == 18 { e.watch(task, u32::from(kind)) } else { e.unwatch(task) });
+            }
+            20 => drop(handle.wait_watched().await),
+            21 if !tasks.is_empty() => {
+                let task = tasks[usize::from(kind) % tasks.len()];
+                handle.with(|e| drop(e.outcome(task).cloned()));
+            }
             _ if !tasks.is_empty() => drop(handle.wait(&tasks).await),
             _ => {}
         }

@@ -528,7 +528,9 @@ impl World {
                 (_, Phase::Answered(true)) => {
                     return Some((Status::Completed, Some(json!([instance.read[0], "yes"]).to_string())));
                 }
-                (_, Phase::Answered(false)) => return Some((Status::Failed, Some("the service says 503".into()))),
+                (_, Phase::Answered(false)) => {
+                    return Some((Status::Failed, Some("Activity function 'ask' failed: the service says 503".into())));
+                }
                 (_, Phase::ChildEnded(Ok(output))) => return Some((Status::Completed, Some(output))),
                 (_, Phase::ChildEnded(Err(words))) => return Some((Status::Failed, words)),
             };
@@ -554,7 +556,8 @@ impl World {
             let result = match (end.status, &end.words) {
                 (Status::Completed, Some(output)) => Ok(output.clone()),
                 (Status::Terminated, Some(reason)) => Err(Some(format!("the instance was terminated: {reason}"))),
-                (_, words) => Err(words.clone()),
+                // Children run one program.
+                (_, words) => Err(words.as_ref().map(|words| format!("Orchestrator function 'fragile' failed: {words}"))),
             };
             (parent, Mail::ChildEnded { execution, result })
         });

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dacapo_tests::clients::{Driver, Switch};
 use dacapo_tests::host::Host;
 
+/// These clients send no key: the host asks for keys, and answers them at its address for RPC.
 #[test]
 fn python() {
     drive(Driver::Python, 170);
@@ -36,9 +37,17 @@ fn random_requests() {
 /// Every check passes, and there are at least so many.
 fn drive(driver: Driver, checks_min: usize) {
     let switch = Switch::start().unwrap();
-    let (host, directory) = Host::temporary(&["--allow-host", &switch.authority]).unwrap();
+    let arguments = ["--allow-host", &switch.authority];
+    let (host, directory) = match driver {
+        Driver::Python | Driver::JavaScriptRpc => {
+            Host::temporary_locked(&[arguments.as_slice(), &["--rpc-address", "127.0.0.1:0"]].concat()).unwrap()
+        }
+        Driver::JavaScriptManagementUrls | Driver::RandomRequests { .. } => Host::temporary(&arguments).unwrap(),
+    };
     for guest in ["fixture-probe", "example-counter"] {
-        host.deploy_guest(guest).unwrap();
+        let (path, wasm) = (format!("/admin/apps/{guest}"), dacapo_tests::guest(guest).unwrap());
+        let deployed = host.request_as(host.administrator_key().unwrap_or_default(), "POST", &path, Some(&wasm)).unwrap();
+        assert_eq!(deployed.status, 200, "{deployed:?}");
     }
     let patience = match driver {
         Driver::RandomRequests { examples, .. } => Duration::from_secs(300) + Duration::from_secs(10) * examples,

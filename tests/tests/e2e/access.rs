@@ -21,6 +21,20 @@ pub fn world(arguments: &[&str]) -> World {
     World { host, root, directory }
 }
 
+#[test]
+fn the_first_key_is_left_in_a_file_and_not_printed() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key");
+    let (mut host, _data) = Host::temporary_locked(&["--first-key-file", file.to_str().unwrap()]).unwrap();
+    assert_eq!(host.administrator_key(), None);
+    let key = std::fs::read_to_string(&file).unwrap();
+    let ask = |host: &Host| host.request_as(key.trim(), "GET", "/admin/keys", None).unwrap().status;
+    assert_eq!(ask(&host), 200);
+    assert!(!host.log().contains(key.trim()), "nor logged");
+    host.restart().unwrap();
+    assert_eq!(ask(&host), 200);
+}
+
 impl World {
     pub fn send(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {
         let body = Some(body.to_string()).filter(|_| body != Value::Null);
@@ -164,6 +178,36 @@ fn links_in_answers_open_their_instance_without_the_key_of_the_caller() {
     assert_eq!(call("POST", &link("terminatePostUri")).status, 404);
     let two = other.json()["terminatePostUri"].as_str().unwrap().replace("{text}", "x");
     assert_eq!(call("POST", &two).status, 202);
+}
+
+/// A reader was given a link that opened terminate and purge, also after its key was revoked.
+#[test]
+fn the_link_of_a_reader_reads_and_ends_with_its_key() {
+    let world = world(&[]);
+    let (owner, reader) = (world.make_key("TestHubName", "owner", "administer"), world.make_key("TestHubName", "reader", "read"));
+    assert_eq!(world.deploy(&owner, "fixture-probe").status, 200);
+    let started = world.send(&owner, "POST", &format!("{BASE}/orchestrators/wait_event/victim"), json!("go"));
+    let of_owner = started.header("location").unwrap().to_owned();
+    let location = |of: &str| {
+        let polled = request("GET", of, None).unwrap();
+        polled.header("location").unwrap_or_else(|| panic!("{polled:?}")).to_owned()
+    };
+    let of_reader = world.get(&reader, &format!("{BASE}/instances/victim")).header("location").unwrap().to_owned();
+    assert_eq!(location(&of_reader), of_reader, "who polls with a link goes on with the same");
+    let (path, query) = of_reader.split_once('?').unwrap();
+    let acts = ["terminate", "suspend", "resume", "rewind", "raiseEvent/go", "restart"];
+    for act in acts {
+        let refused = request("POST", &format!("{path}/{act}?{query}"), Some(b"1".as_slice())).unwrap();
+        assert!(refused.status == 403 && refused.body.contains("the role read"), "{act}: {refused:?}");
+    }
+    assert_eq!(request("DELETE", &of_reader, None).unwrap().status, 403);
+    assert_eq!(request("GET", &of_reader, None).unwrap().status, 202);
+
+    assert_eq!(world.send(&world.root, "DELETE", "/admin/hubs/TestHubName/keys/reader", Value::Null).status, 204);
+    assert_eq!(request("GET", &of_reader, None).unwrap().status, 401);
+    assert_eq!(request("GET", &location(&of_owner), None).unwrap().status, 202, "the link of another key stays open");
+    world.make_key("TestHubName", "reader", "operate");
+    assert_eq!(request("GET", &of_reader, None).unwrap().status, 401, "a key of the same name is another one");
 }
 
 #[test]

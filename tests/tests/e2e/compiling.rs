@@ -1,7 +1,12 @@
 //! The compiler's own process, with modules that are made to hurt it.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use dacapo_tests::host::{Host, binary};
 use dacapo_wasm::{Account, CompileLimits, Compiler, Config, DeployError, Policy, PoolSize, Runtime, Tenant};
+use serde_json::{Value, json};
 
 fn tenant(directory: &std::path::Path, compile: CompileLimits) -> Tenant {
     let compiler = Compiler::Child { program: binary().unwrap().to_owned() };
@@ -21,7 +26,7 @@ fn slow_module() -> Vec<u8> {
 #[test]
 fn an_app_is_compiled_by_a_process_and_mapped() {
     let directory = tempfile::tempdir().unwrap();
-    let module = std::fs::read(dacapo_tests::guests::build().unwrap().join("example_hello_sequence.wasm")).unwrap();
+    let module = dacapo_tests::guest("example-hello-sequence").unwrap();
     let tenant = tenant(directory.path(), CompileLimits::default());
     let app = tenant.prepare(&module).unwrap();
     assert!(app.functions.len() > 1, "{app:?}");
@@ -54,6 +59,49 @@ fn a_host_refuses_it_and_serves_on() {
     let answer = host.request("POST", "/admin/apps/slow", Some(&slow_module())).unwrap();
     assert_eq!(answer.status, 403, "{answer:?}");
     assert!(answer.body.contains("compile_seconds"), "{answer:?}");
-    let module = std::fs::read(dacapo_tests::guests::build().unwrap().join("example_hello_sequence.wasm")).unwrap();
+    let module = dacapo_tests::guest("example-hello-sequence").unwrap();
     host.deploy("hello", &module).unwrap();
+
+    // Whoever waits is told how far it is, and how it ended.
+    let answer = host.request("POST", "/admin/apps/slow?progress=true", Some(&slow_module())).unwrap();
+    let lines: Vec<Value> = answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (last, before) = lines.split_last().unwrap();
+    assert!(before.iter().any(|line| line["kind"] == "waiting" || line["kind"] == "compiling"), "{answer:?}");
+    assert_eq!((&last["kind"], &last["status"]), (&json!("refused"), &json!(403)), "{answer:?}");
+    assert!(last["message"].as_str().unwrap().contains("compile_seconds"), "{answer:?}");
+    let answer = host.request("POST", "/admin/apps/hello?progress=true", Some(&module)).unwrap();
+    let last: Value = serde_json::from_str(answer.body.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["kind"], &last["app"]["changed"]), (&json!("deployed"), &json!(false)), "{answer:?}");
+}
+
+/// How many compilers a host runs.
+fn compilers(host: &Host) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", host.pid())).unwrap();
+    let children = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).ok());
+    children.map(|children| children.split_whitespace().count()).sum()
+}
+
+/// A compiler ran on for ten minutes that nobody waited for.
+#[test]
+fn a_deployment_whose_client_has_gone_is_cancelled() {
+    let (host, _directory) = Host::temporary(&[]).unwrap();
+    let module = slow_module();
+    for query in ["", "?progress=true"] {
+        let address = host.url().strip_prefix("http://").unwrap();
+        let mut client = TcpStream::connect(address).unwrap();
+        let head =
+            format!("POST /admin/apps/slow{query} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n", module.len());
+        client.write_all(&[head.as_bytes(), &module].concat()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let wait_for = |count: usize| {
+            while compilers(&host) != count {
+                assert!(Instant::now() < deadline, "{count} compilers");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        wait_for(1);
+        drop(client);
+        wait_for(0);
+    }
+    assert_eq!(host.request("GET", "/admin/apps", None).unwrap().json(), json!([]));
 }

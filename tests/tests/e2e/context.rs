@@ -100,7 +100,10 @@ fn children_continue_as_new_and_what_runs_on_its_own() {
         assert_eq!(host.output("call_child", child("chain", "a-child")), json!({ "ok": 3 }));
         assert_eq!(host.status("a-child").unwrap()["output"], 3);
         let failed = host.output("call_child", json!({ "name": "panic", "input": "in the child" }));
-        assert_eq!((&failed["err"]["error_type"], &failed["err"]["message"]), (&json!("Panic"), &json!("in the child")));
+        assert_eq!(
+            (&failed["err"]["error_type"], &failed["err"]["message"]),
+            (&json!("Panic"), &json!("Orchestrator function 'panic' failed: in the child"))
+        );
 
         assert_eq!(host.output("count_to", json!({ "to": 7 })), 7);
         assert_eq!(host.output("start_detached", child("chain", "on-its-own")), "on-its-own");

@@ -141,6 +141,11 @@ fn a_share_of_the_new_starts_meets_a_new_version() {
     for (body, status) in [("", 400), ("[]", 400), (r#"{"2.0":-1}"#, 400), (r#"{"2.0":"1"}"#, 400), (r#"{"9.0":1}"#, 404)] {
         assert_eq!(weigh(body).status, status, "{body}");
     }
+    // With no weight at all, nobody knew who got the starts; of one that is named twice, the last counted.
+    for (body, why) in [(r#"{"2.0":0}"#, "would get new starts"), (r#"{"2.0":1,"2.0":2}"#, "which share is it to get?")] {
+        let refused = weigh(body);
+        assert!(refused.status == 400 && refused.body.contains(why), "{refused:?}");
+    }
     assert_eq!(weigh("{}").json()["versions"][0]["weight"], 0);
 }
 
@@ -210,6 +215,114 @@ fn apps_and_versions_are_limited() {
     assert!(other.status == 403 && other.body.contains("the limit apps of the task hub is 1"), "{other:?}");
     assert_eq!(post(&host, "prune").json()["removed"].as_array().unwrap().len(), 1);
     deploy(&host, "label=3.0", &another(&probe(), 3));
+}
+
+#[test]
+fn an_app_goes_when_nothing_needs_it_or_with_what_does() {
+    let (mut host, directory) = host(&[]);
+    start(&host, "a", "?version=1.0");
+    start(&host, "later", "");
+    let answer =
+        host.manage("POST", "orchestrators/wait_event/scheduled?startAt=2100-01-01T00:00:00Z", Some(&json!("go"))).unwrap();
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let signal = host.manage("POST", "entities/ledger/e?op=append", Some(&json!("entry"))).unwrap();
+    assert_eq!(signal.status, 202, "{signal:?}");
+    assert_eq!(host.manage("GET", "entities/ledger/e", None).unwrap().status, 200);
+    host.deploy_guest("example-hello-sequence").unwrap();
+    let undeploy = |host: &Host, query: &str| host.request("DELETE", &format!("/admin/apps/probe{query}"), None).unwrap();
+
+    let refused = undeploy(&host, "");
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.body.contains("3 orchestrations") && refused.body.contains("1 entities"), "{refused:?}");
+    assert_eq!(versions(&host).len(), 2);
+    let gone = undeploy(&host, "?withInstances=true");
+    assert_eq!(gone.status, 200, "{gone:?}");
+    let gone = gone.json();
+    assert_eq!((&gone["terminated"], &gone["entitiesPurged"]), (&json!(3), &json!(1)), "{gone}");
+    assert_eq!(gone["removed"].as_array().unwrap().len(), 2);
+    for id in ["a", "later", "scheduled"] {
+        assert_eq!(host.status(id).unwrap()["runtimeStatus"], "Terminated", "{id}");
+    }
+    assert_eq!(undeploy(&host, "").status, 404);
+    host.restart().unwrap();
+    assert_eq!(host.request("GET", "/admin/apps/probe", None).unwrap().status, 404);
+    let modules = std::fs::read_dir(directory.path().join("modules")).unwrap().count();
+    assert_eq!(modules, 1, "that of the other app");
+    assert_eq!(host.run("hello_sequence", json!(["Ada"])).unwrap()["output"], json!(["Hello, Ada!"]));
+
+    // The name is free, and so are the functions'.
+    let other = host.request("POST", "/admin/apps/other", Some(&probe())).unwrap();
+    assert_eq!(other.status, 200, "{other:?}");
+    let taken = host.request("POST", "/admin/apps/probe", Some(&another(&probe(), 2))).unwrap();
+    assert_eq!(taken.status, 409);
+    for part in ["belongs to the app 'other'", "--app other", "dacapo undeploy other"] {
+        assert!(taken.body.contains(part), "{taken:?}");
+    }
+    assert_eq!(host.request("DELETE", "/admin/apps/other", None).unwrap().status, 200, "what has ended needs no app");
+}
+
+#[test]
+fn what_would_be_pruned_is_said() {
+    let (host, _directory) = host(&[]);
+    let would = post(&host, "prune?dryRun=true").json();
+    assert_eq!((would["removed"].as_array().unwrap().len(), versions(&host).len()), (1, 2));
+    assert_eq!(post(&host, "prune").json()["removed"], would["removed"]);
+    assert_eq!(post(&host, "prune?dryRun=true").json()["removed"], json!([]));
+}
+
+#[test]
+fn what_is_done_to_apps_and_instances_is_in_the_audit_log() {
+    let (host, _directory) = Host::temporary_locked(&[]).unwrap();
+    let key = host.administrator_key().unwrap().to_owned();
+    let ask = |method: &str, path: &str, body: Option<&[u8]>| {
+        let answer = host.request_as(&key, method, path, body).unwrap();
+        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+        answer
+    };
+    let app = "/admin/apps/probe";
+    ask("POST", &format!("{app}?label=1.0"), Some(&probe()));
+    ask("POST", &format!("{app}?label=2.0&weight=10"), Some(&another(&probe(), 2)));
+    ask("POST", &format!("{app}/weights"), Some(br#"{"1.0":1,"2.0":1}"#));
+    ask("POST", &format!("{app}/rollback"), Some(b""));
+    ask("POST", &format!("{app}/activate?version=2.0"), Some(b""));
+    ask("POST", &format!("{app}/migrate?version=2.0"), Some(b""));
+    let base = "/runtime/webhooks/durabletask";
+    ask("POST", &format!("{base}/orchestrators/wait_event/one"), Some(b"\"go\""));
+    ask("POST", &format!("{base}/instances/one/terminate?reason=enough"), Some(b""));
+    ask("DELETE", &format!("{base}/instances/one"), None);
+    ask("POST", &format!("{base}/orchestrators/chain/two?timeout=30"), Some(b"1"));
+    ask("DELETE", &format!("{base}/instances?createdTimeFrom=2020-01-01T00:00:00Z&runtimeStatus=Completed"), None);
+    ask("POST", &format!("{app}/prune"), Some(b""));
+    ask("DELETE", app, None);
+    let lines = || ask("GET", "/admin/audit?hub=TestHubName", None).json().as_array().unwrap().clone();
+    let actions = |lines: &[Value]| lines.iter().map(|line| line["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    // Those of single instances come within moments.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while actions(&lines()).iter().filter(|action| action.starts_with("instance.")).count() < 2 {
+        assert!(std::time::Instant::now() < deadline, "{:?}", lines());
+    }
+    let lines = lines();
+    let of = |action: &str| lines.iter().filter(|line| line["action"] == action).cloned().collect::<Vec<_>>();
+    for action in [
+        "app.route",
+        "app.rollback",
+        "app.activate",
+        "app.migrate",
+        "app.prune",
+        "app.undeploy",
+        "instance.terminate",
+        "instance.purge",
+        "instances.purge",
+    ] {
+        assert_eq!(of(action).len(), 1, "{action}: {:?}", actions(&lines));
+        assert_eq!(of(action)[0]["actor"], "*/root", "{action}");
+    }
+    let deployed = of("app.deploy");
+    assert_eq!((&deployed[1]["details"]["label"], &deployed[0]["details"]["weight"]), (&json!("1.0"), &json!(10)));
+    assert_eq!(of("app.route")[0]["details"]["weights"], json!({ "1.0": 1, "2.0": 1 }));
+    assert_eq!(of("app.rollback")[0]["details"]["from"]["label"], "2.0");
+    assert_eq!(of("instance.terminate")[0]["details"], json!({ "instance": "one", "reason": "enough", "recursive": false }));
+    assert_eq!(of("instances.purge")[0]["details"]["runtimeStatus"], "Completed");
 }
 
 #[test]

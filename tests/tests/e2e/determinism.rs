@@ -7,7 +7,7 @@ use dacapo_core::execution::Limits;
 use dacapo_core::turn::{Memory, NoVersion, Turn};
 use dacapo_core::{Delivery, Event, Executor, HistoryEvent, InstanceRecord, Message, Row, RuntimeStatus};
 use dacapo_store::{InstanceQuery, RedbStore, Store as _, StoreOptions};
-use dacapo_tests::host::Host;
+use dacapo_tests::host::{Host, HostOptions};
 use dacapo_tests::program;
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn executor(data: &std::path::Path) -> Arc<dyn Executor> {
 fn replay_every_prefix(executor: &dyn Executor, record: &InstanceRecord, history: &[HistoryEvent]) -> usize {
     let mut turns: VecDeque<Vec<HistoryEvent>> = VecDeque::new();
     for event in history {
-        if matches!(event.event, Event::OrchestratorStarted) {
+        if matches!(event.event, Event::OrchestratorStarted { .. }) {
             turns.push_back(Vec::new());
         }
         turns.back_mut().expect("a history begins with a turn").push(event.clone());
@@ -74,7 +74,7 @@ fn replay_every_prefix(executor: &dyn Executor, record: &InstanceRecord, history
         };
         let inbox = recorded
             .iter()
-            .filter(|e| !e.event.is_action() && !matches!(e.event, Event::OrchestratorStarted))
+            .filter(|e| !e.event.is_action() && !matches!(e.event, Event::OrchestratorStarted { .. }))
             .map(|e| Delivery {
                 message: Message { to: record.id.clone(), execution: None, sent_at: e.at, event: e.event.clone() },
                 stored: None,
@@ -82,7 +82,7 @@ fn replay_every_prefix(executor: &dyn Executor, record: &InstanceRecord, history
             .collect();
         let begins_on = record.version.ok_or_else(|| NoVersion::unknown(&record.name));
         let turn = Turn { executor, limits: &Limits::default(), now: recorded[0].at, begins_on, active_version: None };
-        let result = turn.run(running, Memory::Cold(before.clone()), inbox);
+        let result = turn.run(running, Memory::cold(before.clone()), inbox);
         let commit = result.commit.expect("a recorded turn changes something");
         assert_eq!(commit.record.halted, None, "{}: turn {number}", record.id);
         assert_eq!(commit.history.expect("the turn is written down").events, recorded, "{}: turn {number}", record.id);
@@ -92,6 +92,42 @@ fn replay_every_prefix(executor: &dyn Executor, record: &InstanceRecord, history
 }
 
 /// What an orchestrator reaches for through WASI is deterministic, durable, or refused with a sentence.
+/// An operator lowered a limit or changed a variable, and instances whose past had needed the old value were halted. What a guest
+/// can notice is recorded with its history.
+#[test]
+fn a_host_that_is_configured_otherwise_since_goes_on_with_what_it_finds() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = |settings: &[&str]| {
+        let arguments = settings.iter().flat_map(|setting| ["--set".to_owned(), setting.to_string()]).collect();
+        Host::start(HostOptions { data: directory.path().to_owned(), arguments }).unwrap()
+    };
+    let mut host = start(&["environment={ MODE = \"old\", MORE = \"1\" }", "engine.stack_bytes=2000000"]);
+    host.deploy_guest("fixture-wasi-probe").unwrap();
+    host.start_as("before", "notices", json!(10_000_000)).unwrap();
+    while !host.history("before").unwrap().iter().any(|event| event["EventType"] == "TaskCompleted") {
+        std::thread::yield_now();
+    }
+    assert_eq!(host.stop().unwrap(), Some(0));
+
+    let host = start(&[
+        "environment={ MODE = \"new\" }",
+        "engine.stack_bytes=100000",
+        "limits.orchestrator_memory_bytes=33554432",
+        "limits.table_elements=5000",
+        "limits.fuel_per_turn=5000000",
+        "limits.tasks=10",
+        "limits.actions_per_turn=10",
+    ]);
+    host.raise_event("before", "Go", json!(1)).unwrap();
+    let output = host.wait("before").unwrap()["output"].clone();
+    assert_eq!(output, json!({ "variables": [["MODE", "old"], ["MORE", "1"]], "room": true }), "{}", host.log());
+
+    host.start_as("since", "notices", json!(1)).unwrap();
+    host.raise_event("since", "Go", json!(1)).unwrap();
+    let output = host.wait("since").unwrap()["output"].clone();
+    assert_eq!(output, json!({ "variables": [["MODE", "new"]], "room": false }), "{}", host.log());
+}
+
 #[test]
 fn wasi_in_an_orchestrator_behaves_as_designed() {
     let mut seen: Vec<Vec<Value>> = Vec::new();

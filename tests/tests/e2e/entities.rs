@@ -346,3 +346,42 @@ fn a_failure_in_a_critical_section_cannot_be_rewound() {
         assert!(answer.body.contains("lock"), "it says why: {answer:?}");
     });
 }
+
+/// 900 operations were one turn: a host that lived for less than all of them took together saved none, and did not stop before
+/// they were done.
+#[test]
+fn an_entity_with_much_to_do_saves_what_it_has_done_meanwhile() {
+    const OPERATIONS: usize = 300;
+    let (mut host, _directory) = Host::temporary(&[]).unwrap();
+    host.deploy_guest("fixture-probe").unwrap();
+    let signals =
+        json!({ "entity": ledger("slow"), "operation": "append_slowly", "input": ["x", 20_000_000], "times": OPERATIONS });
+    host.start_as("signals", "signal_entity", signals).unwrap();
+    let done = |host: &Host| entries(host, "slow").as_array().map_or(0, Vec::len);
+    eventually(&host, "some are done", || done(&host) > 0);
+    let before = done(&host);
+    assert!(before < OPERATIONS, "it was too fast for the test");
+    assert_eq!(host.stop().unwrap(), Some(0));
+    host.restart().unwrap();
+    assert!(done(&host) >= before);
+    host.kill().unwrap();
+}
+
+/// An operation, an orchestrator and an activity that never end: the host stops when its grace is over, as if they had not begun.
+#[test]
+fn a_stop_ends_what_never_ends_by_itself() {
+    let settings = ["--set", "limits.fuel_per_turn=1000000000000000", "--set", "engine.shutdown_grace_seconds=1"];
+    let (mut host, _directory) = Host::temporary(&settings).unwrap();
+    host.deploy_guest("fixture-hostile").unwrap();
+    host.start_as("never", "never_end", json!(3)).unwrap();
+    host.start_as("activity", "call_named", json!(["spin_activity", null])).unwrap();
+    let kept = |host: &Host| state(host, "hoard/busy")["kept"].clone();
+    // What the entity has done before is saved when the operation that never ends is cut off: in its second life at the latest.
+    for _ in 0..2 {
+        assert_eq!(host.stop().unwrap(), Some(0));
+        host.restart().unwrap();
+    }
+    eventually(&host, "the operations before are saved", || kept(&host) == json!([0, 1, 2]));
+    assert_eq!(host.status("never").unwrap()["runtimeStatus"], "Running");
+    assert_eq!(host.stop().unwrap(), Some(0));
+}

@@ -81,7 +81,8 @@ fn hot_and_cold_give_the_same_histories() {
 
 #[test]
 fn guests_give_way_while_the_process_holds_too_much() {
-    let (host, _directory) = Host::temporary(&["--set", "engine.memory_bytes=1"]).unwrap();
+    // More than a request and its answer need, less than the process holds anyhow.
+    let (host, _directory) = Host::temporary(&["--set", "engine.memory_bytes=4194304"]).unwrap();
     host.deploy_guest("fixture-probe").unwrap();
     let answer = host.manage("POST", "orchestrators/chain/squeezed", Some(&json!(20))).unwrap();
     assert_eq!(answer.status, 202, "{answer:?}");

@@ -264,6 +264,9 @@ fn a_guest_does_not_reach_the_host_that_runs_it() {
     let url = format!("{}/healthz", two.world.host.url());
     let refused = two.world.start(&two.blue, "call", "reaching", json!({ "name": "http_get", "input": url })).json();
     assert_eq!(refused["err"]["error_type"], "HttpRequestDenied", "{refused}");
+    let message = refused["err"]["message"].as_str().unwrap();
+    let why = "the host did not send a request to http://127.0.0.1:";
+    assert!(message.contains(why) && message.contains("the operator does not allow"), "its author is told why: {message}");
 }
 
 /// `` (`name` in `path`) `` at the end of a sentence: the test that shows it.

@@ -100,3 +100,117 @@ fn log_lines_of_an_orchestrator_are_written_once() {
         }
     }
 }
+
+/// A guest logged a line break and behind it what looks like a line of the audit log.
+#[test]
+fn the_text_of_a_guest_is_no_line_of_the_log() {
+    let forged = "2026-01-01T00:00:00.000000Z  INFO dacapo::audit: actor=\"*/root\" action=\"key.create\"";
+    for arguments in [&[][..], &["--log-format", "json"]] {
+        let (host, _directory) = Host::temporary(arguments).unwrap();
+        host.deploy_guest("fixture-probe").unwrap();
+        let line = json!(format!("first\n{forged}\u{9b}2J\u{202e}\r"));
+        let said = host.manage("POST", "entities/rogue/a?op=log", Some(&line)).unwrap();
+        assert_eq!(said.status, 202, "{said:?}");
+        assert_eq!(host.logged(r"first\n2026", 1), 1, "{}", host.log());
+        let log = host.log();
+        assert!(log.lines().all(|line| !line.starts_with("2026-01-01")), "{log}");
+        assert!(!log.contains(['\u{9b}', '\u{202e}', '\r']), "{log}");
+    }
+}
+
+/// systemd makes a StateDirectory that everybody may read, and the file with the key that signs links was readable in it.
+#[test]
+fn a_data_directory_that_others_can_read_holds_nothing_that_they_can() {
+    use std::fs::{Permissions, metadata, set_permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let start = || Host::start(HostOptions { data: directory.path().to_owned(), arguments: Vec::new() }).unwrap();
+    let own = ["control.redb", "hubs", "modules", "cache"].map(|name| directory.path().join(name));
+    let is_closed = || own.iter().all(|path| metadata(path).unwrap().permissions().mode() & 0o077 == 0);
+    let mut host = start();
+    assert!(is_closed());
+    assert_eq!(host.stop().unwrap(), Some(0));
+    // As an earlier release has left it.
+    for path in &own {
+        let mode = if path.is_dir() { 0o755 } else { 0o644 };
+        set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+    let host = start();
+    assert!(is_closed());
+    assert!(host.logged("other users of this machine could reach it", 4) >= 4, "{}", host.log());
+}
+
+/// It was left open, and whoever liked could put other native code in the place of what was compiled.
+#[test]
+fn a_data_directory_that_others_can_write_is_closed_to_them() {
+    use std::fs::{Permissions, metadata, set_permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let open = |path: &std::path::Path| set_permissions(path, Permissions::from_mode(0o777)).unwrap();
+    let mode = |path: &std::path::Path| metadata(path).unwrap().permissions().mode() & 0o777;
+    open(directory.path());
+    let start = || Host::start(HostOptions { data: directory.path().to_owned(), arguments: Vec::new() }).unwrap();
+    let mut host = start();
+    assert_eq!(mode(directory.path()), 0o755);
+    assert_eq!(host.logged("other users of this machine could write there", 1), 1, "{}", host.log());
+    host.deploy_guest("fixture-probe").unwrap();
+    host.stop().unwrap();
+    let cache = directory.path().join("cache");
+    open(&cache);
+    std::fs::write(cache.join("planted"), "by somebody").unwrap();
+    let host = start();
+    assert_eq!(mode(&cache), 0o700);
+    assert!(!cache.join("planted").exists(), "nothing is run that somebody else may have put there");
+    host.start_as("a", "chain", json!(1)).unwrap();
+    assert_eq!(host.wait("a").unwrap()["runtimeStatus"], "Completed");
+}
+
+#[test]
+fn a_data_directory_that_vanishes_ends_the_host() {
+    let (mut host, directory) = Host::temporary(&[]).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::rename(directory.path().join("control.redb"), elsewhere.path().join("control.redb")).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while host.is_running().unwrap() {
+        assert!(Instant::now() < deadline, "{}", host.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(host.log().contains("control.redb was removed or replaced while it was in use"), "{}", host.log());
+}
+
+/// The default hub's file was made anew, without a word.
+#[test]
+fn a_host_whose_hub_or_control_file_is_gone_does_not_start_until_it_is_told_to() {
+    let (mut host, directory) = Host::temporary(&[]).unwrap();
+    host.deploy_guest("fixture-probe").unwrap();
+    host.stop().unwrap();
+    let start = |arguments: &[&str]| {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        Host::start(HostOptions { data: directory.path().to_owned(), arguments })
+    };
+    let hub = directory.path().join("hubs/TestHubName.redb");
+    std::fs::remove_file(&hub).unwrap();
+    let refused = format!("{:#}", start(&[]).map(drop).unwrap_err());
+    assert!(refused.contains("TestHubName.redb is missing") && refused.contains("--recover TestHubName"), "{refused}");
+    let mut host = start(&["--recover", "TestHubName"]).unwrap();
+    assert_eq!(host.request("GET", "/admin/apps", None).unwrap().json(), json!([]));
+    host.stop().unwrap();
+    let refused = format!("{:#}", start(&["--recover", "TestHubName"]).map(drop).unwrap_err());
+    assert!(refused.contains("is there, and is left alone"), "{refused}");
+
+    // One that is not whole, or not a hub's, was refused without a word on what to do.
+    let whole = std::fs::read(&hub).unwrap();
+    for damaged in [&whole[..whole.len() / 2], &b"no hub at all"[..]] {
+        std::fs::write(&hub, damaged).unwrap();
+        let refused = format!("{:#}", start(&[]).map(drop).unwrap_err());
+        assert!(refused.contains("from a backup") && refused.contains("--recover TestHubName"), "{refused}");
+    }
+    std::fs::write(&hub, &whole).unwrap();
+
+    std::fs::rename(&hub, hub.with_file_name("Other.redb")).unwrap();
+    std::fs::remove_file(directory.path().join("control.redb")).unwrap();
+    let refused = format!("{:#}", start(&[]).map(drop).unwrap_err());
+    assert!(refused.contains("control.redb is missing") && refused.contains("Other.redb"), "{refused}");
+    assert!(!directory.path().join("control.redb").exists());
+}

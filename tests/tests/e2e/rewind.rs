@@ -36,11 +36,31 @@ fn ends(host: &Host, id: &str, status: &str, output: Value) {
 }
 
 fn refused(name: &str) -> Value {
-    json!(format!("Orchestrator function '{name}' failed: the service says 503"))
+    json!(format!("Orchestrator function '{name}' failed: Activity function 'ask' failed: the service says 503"))
 }
 
 fn kinds(host: &Host, id: &str) -> Vec<String> {
     host.history(id).unwrap().iter().map(|event| event["EventType"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn all_that_failed_are_rewound_at_once() {
+    let service = Service::start().unwrap();
+    let (host, _directory) = Host::temporary(&["--allow-host", &service.authority]).unwrap();
+    host.deploy_guest("fixture-model").unwrap();
+    service.switch("fragile", false);
+    for id in ["one", "two"] {
+        host.start_as(id, "fragile", json!(service.url("fragile"))).unwrap();
+        host.raise_event(id, "go", json!(7)).unwrap();
+        ends(&host, id, "Failed", refused("fragile"));
+    }
+    service.switch("fragile", true);
+    let rewind = |query: &str| host.manage("POST", &format!("instances/rewind?{query}"), None).unwrap().json();
+    assert_eq!(rewind("functionName=patient")["done"], 0);
+    assert_eq!(rewind("functionName=fragile&reason=mended"), json!({ "done": 2, "refused": 0, "refusals": [] }));
+    for id in ["one", "two"] {
+        ends(&host, id, "Completed", json!([7, "yes"]));
+    }
 }
 
 #[test]
@@ -117,7 +137,7 @@ fn a_failed_child_is_rewound_with_its_parent() {
         service.switch("p", false);
         host.start_as("p", "parent", json!(service.url("p"))).unwrap();
         host.raise_event("p.child", "go", json!(1)).unwrap();
-        ends(host, "p", "Failed", refused("parent"));
+        ends(host, "p", "Failed", refused("parent' failed: Orchestrator function 'fragile"));
         ends(host, "p.child", "Failed", refused("fragile"));
         service.switch("p", true);
         assert_eq!(post(host, "p/rewind?reason=mended"), 202);
@@ -133,11 +153,11 @@ fn the_result_of_a_child_that_was_rewound_alone_waits_for_its_parent() {
         service.switch("p", false);
         host.start_as("p", "parent", json!(service.url("p"))).unwrap();
         host.raise_event("p.child", "go", json!(2)).unwrap();
-        ends(host, "p", "Failed", refused("parent"));
+        ends(host, "p", "Failed", refused("parent' failed: Orchestrator function 'fragile"));
         service.switch("p", true);
         assert_eq!(post(host, "p.child/rewind"), 202);
         ends(host, "p.child", "Completed", json!([2, "yes"]));
-        ends(host, "p", "Failed", refused("parent"));
+        ends(host, "p", "Failed", refused("parent' failed: Orchestrator function 'fragile"));
         assert_eq!(post(host, "p/rewind"), 202);
         ends(host, "p", "Completed", json!([2, "yes"]));
     });

@@ -85,3 +85,30 @@ fn what_was_started_before_a_crash_is_not_started_again() {
     assert_eq!(instances(&host), 4);
     assert_eq!(host.status("waiting").unwrap()["runtimeStatus"], "Running");
 }
+
+/// What was started goes on as new, or ends, while the activity that has started it still runs: then it has another execution
+/// than it was started as.
+#[test]
+fn what_was_started_and_has_continued_as_new_is_not_started_again() {
+    let (mut host, _directory) = host();
+    let calls = json!([
+        { "name": "keep_events", "input": [3, []], "instance_id": "goes-on" },
+        { "name": "keep_events", "input": [2, []], "instance_id": "ends" },
+    ]);
+    host.start_as("caller", "call", json!({ "name": "start_all", "input": [calls, 3_000] })).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while host.status("ends").is_err() {
+        assert!(Instant::now() < deadline, "{}", host.log());
+    }
+    for (id, item) in [("goes-on", 1), ("ends", 1), ("ends", 2)] {
+        host.raise_event(id, "Item", json!(item)).unwrap();
+    }
+    let before = host.wait("ends").unwrap();
+    assert_eq!(host.status("caller").unwrap()["runtimeStatus"], "Running", "{}", host.log());
+    host.restart().unwrap();
+
+    let caller = host.wait("caller").unwrap();
+    assert_eq!(caller["output"]["ok"], json!(["goes-on", "ends"]), "{caller}");
+    assert_eq!(host.status("ends").unwrap(), before);
+    assert_eq!(host.status("goes-on").unwrap()["runtimeStatus"], "Running");
+}

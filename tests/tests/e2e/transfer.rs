@@ -1,6 +1,8 @@
 //! Instances that are moved to another host as a file.
 
-use dacapo_tests::host::{Answer, Host};
+use std::process::Command;
+
+use dacapo_tests::host::{Answer, Host, binary};
 use serde_json::{Value, json};
 
 fn probe() -> Vec<u8> {
@@ -75,6 +77,78 @@ fn a_hub_is_moved_whole() {
     assert_eq!(value(&export(&to, "/admin/instances/ended/export")), value(&again));
 }
 
+/// The oldest version became the active one, and shares of new starts were lost.
+#[test]
+fn versions_keep_their_order_and_who_gets_new_starts() {
+    let (from, _directory) = Host::temporary(&[]).unwrap();
+    for (number, query) in [(1_u8, "label=1.0"), (2, "label=2.0"), (3, "label=3.0&weight=10")] {
+        let module = [&probe()[..], &[0, 3, 2, b'v', number]].concat();
+        let answer = from.request("POST", &format!("/admin/apps/probe?{query}"), Some(&module)).unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let versions = |host: &Host| {
+        let versions = host.request("GET", "/admin/apps/probe", None).unwrap().json()["versions"].as_array().unwrap().clone();
+        let shown = |v: &Value| (v["label"].as_str().unwrap().to_owned(), v["active"] == true, v["weight"].as_u64().unwrap());
+        versions.iter().map(shown).collect::<Vec<_>>()
+    };
+    let version = |label: &str, active: bool, weight: u64| (label.to_owned(), active, weight);
+    let file = export(&from, "/admin/export");
+    let (mut to, _other) = Host::temporary(&[]).unwrap();
+    assert_eq!(import(&to, "", &file).json()["versions"].as_array().unwrap().len(), 3);
+    let expected = [version("1.0", false, 0), version("2.0", true, 90), version("3.0", false, 10)];
+    assert_eq!((versions(&from), versions(&to)), (expected.to_vec(), expected.to_vec()));
+    to.restart().unwrap();
+    assert_eq!(versions(&to), expected);
+    let roll_back = |host: &Host| host.request("POST", "/admin/apps/probe/rollback", Some(b"")).unwrap().json();
+    for (lost, active) in [("3.0", "2.0"), ("2.0", "1.0")] {
+        let back = roll_back(&to);
+        assert_eq!((&back["from"]["label"], &back["active"]["label"]), (&json!(lost), &json!(active)));
+    }
+
+    // Where the app is deployed, its own say counts.
+    let (own, _other) = Host::temporary(&[]).unwrap();
+    assert_eq!(own.request("POST", "/admin/apps/probe?label=3.0", Some(&probe())).unwrap().status, 200);
+    assert_eq!(import(&own, "", &file).status, 200);
+    let expected = [version("1.0", false, 0), version("2.0", false, 0), version("", false, 0), version("3.0", true, 0)];
+    assert_eq!(versions(&own), expected);
+}
+
+/// A parent that came without the child that it waits for stood there, Running, for ever, without a word.
+#[test]
+fn who_waits_for_what_did_not_come_is_named() {
+    let (from, _directory) = Host::temporary(&[]).unwrap();
+    from.deploy_guest("fixture-probe").unwrap();
+    let call = json!({ "name": "wait_event", "input": "go", "instance_id": "child" });
+    from.start_as("parent", "call_child", call).unwrap();
+    from.wait_until("child", "running", |status| status["runtimeStatus"] == "Running").unwrap();
+    let parent = export(&from, "/admin/instances/parent/export?withModules=true");
+    let child = export(&from, "/admin/instances/child/export");
+    let both = export(&from, "/admin/export");
+    let waiting = |answer: &Answer| answer.json()["waiting"].clone();
+    let told = json!([{ "instanceId": "parent", "on": ["child"] }]);
+
+    let (to, _other) = Host::temporary(&[]).unwrap();
+    assert_eq!(waiting(&import(&to, "resume=true", &parent)), told);
+    assert_eq!(waiting(&import(&to, "resume=true", &child)), json!([]), "the parent has what it waits for");
+    to.raise_event("child", "go", json!("here")).unwrap();
+    assert_eq!(to.wait("parent").unwrap()["output"], json!({ "ok": "here" }));
+    assert_eq!(waiting(&import(&to, "replace=true", &parent)), told, "a child that has ended reports no more");
+
+    let (whole, _other) = Host::temporary(&[]).unwrap();
+    assert_eq!(waiting(&import(&whole, "", &both)), json!([]));
+
+    // The command says what to do.
+    let (third, directory) = Host::temporary(&[]).unwrap();
+    let file = directory.path().join("parent.jsonl");
+    std::fs::write(&file, &parent).unwrap();
+    let output = Command::new(binary().unwrap()).arg("import").arg(&file).env("DACAPO_SERVER", third.url()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.success() && said.contains("'parent' waits for 'child'") && said.contains("dacapo terminate parent"),
+        "{said}"
+    );
+}
+
 #[test]
 fn what_is_imported_is_suspended_unless_it_is_to_go_on() {
     let (from, _directory) = busy();
@@ -86,6 +160,7 @@ fn what_is_imported_is_suspended_unless_it_is_to_go_on() {
     let last = |host: &Host| host.history("waiting").unwrap().last().cloned().unwrap();
     while last(&to)["EventType"] != "ExecutionSuspended" {}
     assert_eq!(last(&to)["Reason"], "it was imported");
+    assert_eq!(to.status("waiting").unwrap()["runtimeStatus"], "Suspended");
     assert_eq!(to.manage("POST", "instances/waiting/resume", None).unwrap().status, 202);
     assert_eq!(to.wait("waiting").unwrap()["output"], 1);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dacapo::hub::{Exported, HubError, ImportOptions};
-use dacapo_core::RuntimeStatus;
+use dacapo_core::{InstanceId, RuntimeStatus};
 
 use super::{World, output, run, start, until};
 
@@ -42,6 +42,24 @@ async fn instances_alive_are_counted_also_across_restarts() {
     world.limit("full", &[]).await;
     let parent = run(&hub, "call_child", r#"{"name": "echo_orchestrator", "input": 1}"#).await;
     assert!(!output(&hub, &parent.id).contains("instances_alive"));
+    world.hubs.shutdown(Duration::ZERO).await;
+}
+
+/// Entities that are locked live, and were not counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_would_bring_too_many_entities_to_life_fails_and_locks_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::open(directory.path(), 1, LATE);
+    world.create("full", &[("instances_alive", 3)], &["fixture-probe"]).await;
+    let hub = world.hub("full").await;
+    let failed = run(&hub, "hold_lock", r#"["a", "b", "c"]"#).await;
+    assert_eq!(failed.status, RuntimeStatus::Failed);
+    let told = output(&hub, &failed.id);
+    assert!(told.contains("instances_alive"), "{told}");
+    assert!(hub.instance(&InstanceId::any("@ledger@a").unwrap()).unwrap().is_none(), "none was locked");
+    let id = hub.start_new(start("hold_lock", r#"["a", "b"]"#)).await.unwrap();
+    hub.raise_event(&id, "Go", "\"return\"".into()).await.unwrap();
+    assert_eq!(hub.wait(&id).await.unwrap().status, RuntimeStatus::Completed);
     world.hubs.shutdown(Duration::ZERO).await;
 }
 
@@ -151,11 +169,12 @@ async fn what_is_imported_is_counted_before_anything_is_changed() {
         from.raise_event(&id, "other", "1".into()).await.unwrap();
         from.raise_event(&id, "other", "2".into()).await.unwrap();
     }
-    let mut lines = from.export(Exported::Hub, true).unwrap();
+    let mut export = from.export(Exported::Hub, true).unwrap();
     let mut file = String::new();
-    while let Some(line) = lines.recv().await {
-        file.push_str(&line.text());
+    while let Some(lines) = export.read().unwrap() {
+        file.push_str(&lines);
     }
+    drop(export);
     world.create("to", &[], &[]).await;
     let to = world.hub("to").await;
     for (name, most) in [("instances_alive", 2), ("inbox_messages", 1), ("storage_bytes", 10_000)] {

@@ -4,6 +4,9 @@ mod fairness;
 mod limits;
 mod modules;
 mod opening;
+mod panics;
+mod room;
+mod transfer;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -17,7 +20,7 @@ use dacapo::hubs::{Hubs, HubsOptions};
 use dacapo_core::{FunctionName, InstanceId, InstanceRecord};
 use dacapo_store::StoreOptions;
 use dacapo_store::control::{AuditEntry, ControlFile, HubRecord, Scope};
-use dacapo_wasm::Runtime;
+use dacapo_wasm::{ManagementLinks, Policy, Runtime};
 
 /// The hubs of a host, without a host around them.
 struct World {
@@ -50,7 +53,9 @@ impl World {
         });
         let rules = move |record: &HubRecord| {
             let limits = settings.limits.with(&record.limits)?;
-            Ok(HubRules { policy: settings.policy(&limits)?, limits, ..HubRules::default() })
+            let links = ManagementLinks::new(|_| panic!("there is no host around these hubs"));
+            let policy = Policy { management_links: Some(links), ..settings.policy(&limits)? };
+            Ok(HubRules { policy, limits, ..HubRules::default() })
         };
         let options = HubsOptions {
             control: control.clone(),
@@ -89,7 +94,8 @@ impl World {
     }
 
     async fn limit(&self, name: &str, limits: &[(&str, u64)]) {
-        self.hubs.change(name, &entry(name), |record| record.limits = table(limits)).await.unwrap();
+        let limits = table(limits);
+        self.hubs.change(name, &entry(name), move |record| record.limits = limits.clone()).await.unwrap();
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use dacapo::hub::{Hub, HubError, Traffic};
 use dacapo_core::{RuntimeStatus, VersionId};
-use dacapo_wasm::Compiler;
+use dacapo_store::control::Wake;
+use dacapo_wasm::{Compiler, Stage};
+use tokio::sync::watch;
 
 use super::{World, entry, output, run, start, until};
 
@@ -153,6 +155,40 @@ fn blocked_compiler(directory: &Path) -> Compiler {
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     Compiler::Child { program }
+}
+
+/// It did not open again, "somebody still uses it", for as long as the compiler ran.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_opens_again_whose_deployment_was_abandoned() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::with(directory.path(), 2, Duration::from_millis(100), |config| {
+        config.compiler = blocked_compiler(directory.path());
+    });
+    world.create("hub", &[], &[]).await;
+    #[expect(clippy::async_yields_async, reason = "the deployment goes on while the test looks")]
+    let compiling = async || {
+        let hub = world.hub("hub").await;
+        let (stage, mut watched) = watch::channel(Stage::Waiting);
+        let preparing = tokio::spawn(async move { hub.prepare(probe(1), stage).await.map(drop) });
+        watched.wait_for(|stage| *stage == Stage::Compiling).await.unwrap();
+        preparing
+    };
+    let is_closed = || matches!(world.control.wake("hub"), Ok(Some(Wake::Idle { .. })));
+    compiling().await.abort();
+    until("it is closed", is_closed).await;
+    // While somebody waits for a deployment, it is in use; and to suspend it ends that.
+    let deploying = compiling().await;
+    let suspend = async |why: Option<&str>| {
+        let why = why.map(str::to_owned);
+        world.hubs.change("hub", &entry("hub"), move |record| record.suspended = why.clone()).await
+    };
+    suspend(Some("unpaid")).await.unwrap();
+    assert!(matches!(deploying.await.unwrap(), Err(HubError::ShuttingDown)));
+    suspend(None).await.unwrap();
+    world.hub("hub").await;
+    let left = || std::fs::read_dir(directory.path().join("modules")).unwrap().count();
+    until("nothing is left of the file", || left() == 0).await;
+    world.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

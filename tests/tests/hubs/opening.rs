@@ -104,3 +104,57 @@ async fn a_deleted_hub_is_gone_and_its_name_is_free() {
     assert_eq!(world.hub("gone").await.instance(&id).unwrap(), None);
     world.hubs.shutdown(Duration::ZERO).await;
 }
+
+/// It was opened as an empty hub, without a word: instances, apps and the link of every client were gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_whose_file_is_gone_is_refused_until_somebody_gives_it_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::open(directory.path(), 2, LATE);
+    world.create("lost", &[], &["fixture-probe"]).await;
+    world.close().await;
+    let file = directory.path().join("hubs/lost.redb");
+    let kept = std::fs::read(&file).unwrap();
+    for what in ["missing", "empty"] {
+        std::fs::remove_file(&file).unwrap();
+        if what == "empty" {
+            std::fs::write(&file, b"").unwrap();
+        }
+        let world = World::open(directory.path(), 2, LATE);
+        let refused = world.hubs.hub("lost").await.map(drop).unwrap_err().to_string();
+        assert!(refused.contains(what) && refused.contains("dacapo serve --recover lost"), "{refused}");
+        assert_eq!(std::fs::metadata(&file).map_or(0, |file| file.len()), 0, "it was not made anew");
+        world.close().await;
+        // As from a backup.
+        std::fs::write(&file, &kept).unwrap();
+        let world = World::open(directory.path(), 2, LATE);
+        assert_eq!(world.hub("lost").await.apps().len(), 1);
+        world.close().await;
+    }
+}
+
+/// A hub that was made and never opened has no file, and may be the one that the process died over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_was_never_opened_is_made_when_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::open(directory.path(), 2, LATE);
+    let record = dacapo_store::control::HubRecord { name: "new".into(), ..Default::default() };
+    world.hubs.create(&record, &entry("new")).await.unwrap();
+    assert!(!directory.path().join("hubs/new.redb").exists());
+    world.hub("new").await;
+    assert_eq!(world.control.wake("new").unwrap(), Some(Wake::Open));
+    world.hubs.delete("new", &entry("new")).await.unwrap();
+    assert_eq!(world.control.wake("new").unwrap(), None);
+    world.hubs.shutdown(Duration::ZERO).await;
+}
+
+/// Commits went into a file that nobody could ever open again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_removed_while_it_is_in_use_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::open(directory.path(), 2, LATE);
+    world.create("gone", &[], &[]).await;
+    let file = directory.path().join("hubs/gone.redb");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(world.hubs.vanished().await, file);
+    world.hubs.shutdown(Duration::ZERO).await;
+}

@@ -72,7 +72,7 @@ fn javascript() {
     let person = |timeout: u64| json!({ "phoneNumber": "+1555123", "timeoutMs": timeout });
     app.told("verifyPhoneNumber", person(600_000), ("ChallengeResponse", json!(5124)), json!(true));
     app.gives("verifyPhoneNumber", person(100), json!(false));
-    let retried = json!({ "result": "attempt 3 succeeded", "caught": "Error: attempt 2 failed" });
+    let retried = json!({ "result": "attempt 3 succeeded", "caught": "Activity function 'flaky' failed: attempt 2 failed" });
     app.gives("retryUntilItWorks", json!({ "failures": 2 }), retried);
     let devices = json!(["lamp at 10.0.0.4", "door at 10.0.0.4", "gateway at 10.0.0.7"]);
     app.gives("provisionDevices", json!(["lamp", "door"]), devices);
@@ -125,7 +125,11 @@ fn python() {
     app.gives("request_approval", request(1), json!("escalated lamp"));
     let order = |quantity: u64| json!({ "item": "chairs", "quantity": quantity });
     app.gives("place_order", order(2), json!("paid for 2 chairs"));
-    app.gives("place_order", order(20), json!("cancelled: ValueError: the card was declined for 20 chairs"));
+    app.gives(
+        "place_order",
+        order(20),
+        json!("cancelled: Activity function 'charge' failed: the card was declined for 20 chairs"),
+    );
     app.gives("count_up", json!("k1"), json!(7));
     app.gives("check_site", json!(app.url()), json!("\"here\""));
 }

@@ -5,6 +5,8 @@
 package wasm
 
 import (
+	"strings"
+	"unicode/utf8"
 	"unsafe"
 
 	"dacapo.dev/sdk/internal/contract"
@@ -75,9 +77,17 @@ type text struct {
 	length uint32
 }
 
+// What is no UTF-8 would end the guest: it becomes U+FFFD.
 func textOf(s string) text {
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+		repaired = append(repaired, s)
+	}
 	return text{address(unsafe.StringData(s)), uint32(len(s))}
 }
+
+// repaired keeps alive what only the host reads.
+var repaired []string
 
 // take is a string that the host wrote. Its memory is not copied: from here on it is Go's.
 func (t text) take() string {

@@ -1,5 +1,7 @@
 /** `EventTarget` and what `fetch` is called off with. */
 
+import { kindOf } from "../border.js";
+
 export class Event {
   constructor(type, { cancelable = false } = {}) {
     this.type = type;
@@ -70,6 +72,7 @@ export class AbortSignal extends EventTarget {
   }
 
   static timeout(milliseconds) {
+    checkDelay(milliseconds);
     const signal = new AbortSignal();
     setTimeout(() => signal[ABORT](new DOMException("The operation timed out", "TimeoutError")), milliseconds);
     return signal;
@@ -84,6 +87,17 @@ export class AbortSignal extends EventTarget {
       source.addEventListener("abort", () => signal[ABORT](source.reason), { once: true });
     }
     return signal;
+  }
+}
+
+/** As Node.js checks it. */
+function checkDelay(milliseconds) {
+  const what = "The delay of AbortSignal.timeout";
+  if (typeof milliseconds !== "number") {
+    throw new TypeError(`${what} must be a number, not ${kindOf(milliseconds)}.`);
+  }
+  if (!Number.isInteger(milliseconds) || milliseconds < 0 || milliseconds >= 2 ** 32) {
+    throw new RangeError(`${what} must be a whole number of milliseconds from 0 to ${2 ** 32 - 1}, not ${milliseconds}.`);
   }
 }
 

@@ -67,9 +67,12 @@ export class Headers {
   }
 }
 
+/** What names of headers and methods consist of. */
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/i;
+
 function checkedName(name) {
   const text = String(name).toLowerCase();
-  if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(text)) {
+  if (!TOKEN.test(text)) {
     throw new TypeError(`'${name}' is not the name of a header.`);
   }
   return text;
@@ -163,6 +166,9 @@ export class Request extends Body {
 
 function normalizedMethod(method) {
   const upper = String(method).toUpperCase();
+  if (!TOKEN.test(upper)) {
+    throw new TypeError(`'${method}' is not the method of a request.`);
+  }
   return ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"].includes(upper) ? upper : String(method);
 }
 

@@ -1,16 +1,24 @@
 /** Timers: durable ones in an orchestrator, real ones in an activity, none in an entity. */
 
+import { kindOf } from "../border.js";
 import { enqueueJob } from "../promise.js";
 import { requireScope } from "../scope.js";
 
 const cancels = new Map();
 let last = 0;
 
-function start(milliseconds, tick) {
+function start(callback, milliseconds, tick) {
+  requireFunction(callback);
   last += 1;
   const id = last;
   arm(id, milliseconds, () => tick(id));
   return id;
+}
+
+function requireFunction(callback) {
+  if (typeof callback !== "function") {
+    throw new TypeError(`The callback of a timer must be a function, not ${kindOf(callback)}.`);
+  }
 }
 
 function arm(id, milliseconds, tick) {
@@ -19,14 +27,14 @@ function arm(id, milliseconds, tick) {
 }
 
 export function setTimeout(callback, milliseconds = 0, ...args) {
-  return start(milliseconds, (id) => {
+  return start(callback, milliseconds, (id) => {
     cancels.delete(id);
     callback(...args);
   });
 }
 
 export function setInterval(callback, milliseconds = 0, ...args) {
-  return start(milliseconds, function tick(id) {
+  return start(callback, milliseconds, function tick(id) {
     arm(id, milliseconds, () => tick(id));
     callback(...args);
   });
@@ -40,5 +48,6 @@ export function clearTimeout(id) {
 export const clearInterval = clearTimeout;
 
 export function setImmediate(callback, ...args) {
+  requireFunction(callback);
   enqueueJob(() => callback(...args));
 }

@@ -329,13 +329,34 @@ function parseAuthority(authority, protocol) {
 
 function parseHost(host, protocol) {
   if (host.startsWith("[")) {
-    return host.toLowerCase();
+    return isIpv6(host.slice(1, -1)) ? host.toLowerCase() : null;
   }
   if (!(protocol in DEFAULT_PORTS)) {
     return /[\s#/<>?@\\^|]/.test(host) ? null : host;
   }
   const name = percentDecode(host).toLowerCase();
-  return /[^\x21-\x7e]|[#%/:<>?@[\\\]^|]/.test(name) ? null : name;
+  return /[^\x21-\x7e]|[#%/:<>?@[\\\]^|]/.test(name) || isNoIpv4(name) ? null : name;
+}
+
+function isIpv6(text) {
+  const [head, tail, ...more] = text.split("::");
+  const groups = [head, tail].filter(Boolean).flatMap((part) => part.split(":"));
+  const ipv4 = groups.at(-1)?.includes(".") ? groups.pop() : undefined;
+  const areValid = more.length === 0 && groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group));
+  const isValidIpv4 = ipv4 === undefined || (/^\d+(\.\d+){3}$/.test(ipv4) && ipv4.split(".").every((part) => Number(part) < 256));
+  const count = groups.length + (ipv4 === undefined ? 0 : 2);
+  return areValid && isValidIpv4 && (tail === undefined ? count === 8 : count < 8);
+}
+
+/** It ends as an address of IPv4 does, in a number, and is none. */
+function isNoIpv4(name) {
+  const parts = name.replace(/\.$/, "").split(".");
+  if (!/^(\d+|0x[0-9a-f]*)$/.test(parts.at(-1))) {
+    return false;
+  }
+  const numbers = parts.map((part) => (/^(0x[0-9a-f]*|0[0-7]*|[1-9]\d*)$/.test(part) ? Number(part.replace(/^0x$/, "0").replace(/^0(?=[0-7])/, "0o")) : Number.NaN));
+  const last = numbers.pop();
+  return numbers.length > 3 || !numbers.every((number) => number < 256) || !(last < 256 ** (4 - numbers.length));
 }
 
 function normalizePath(path, protocol) {

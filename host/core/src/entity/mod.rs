@@ -21,7 +21,7 @@ mod turn;
 mod work;
 
 pub use scope::OperationScope;
-pub use turn::{EntityMemory, EntityTurn, EntityTurnResult};
+pub use turn::{EntityMemory, EntityTurn, EntityTurnResult, TurnTime, Untimed};
 
 /// One operation, as the guest is given it.
 #[derive(Debug, Clone, PartialEq, Eq)]

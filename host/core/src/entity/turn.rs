@@ -4,7 +4,7 @@ use super::queue::in_order;
 use super::work::Work;
 use crate::commit::{Commit, EntityState, InstanceRecord};
 use crate::execution::{Limits, LogLine};
-use crate::guest::Executor;
+use crate::guest::{Executor, NotNow};
 use crate::{Delivery, Timestamp, VersionId};
 
 /// Messages that an entity may keep in memory between turns, and their bytes. With more it is loaded from the store each
@@ -19,6 +19,29 @@ pub struct EntityTurn<'a> {
     pub now: Timestamp,
     /// The active version of the app that holds the entity function.
     pub active_version: Option<VersionId>,
+    pub time: &'a dyn TurnTime,
+}
+
+/// How long a turn may take, which the core cannot know: it reads no clock.
+pub trait TurnTime {
+    /// Whether the operations that have not begun are for the next turn. One is run in any case.
+    fn is_up(&self) -> bool;
+
+    /// Whether the guest was stopped in the middle of the last operation: then it has not been run.
+    fn was_cut_off(&self) -> bool;
+}
+
+/// A turn takes as long as it takes.
+pub struct Untimed;
+
+impl TurnTime for Untimed {
+    fn is_up(&self) -> bool {
+        false
+    }
+
+    fn was_cut_off(&self) -> bool {
+        false
+    }
 }
 
 /// What is in memory of an entity between turns. Loaded cold: what the store has as its state, and its whole stored inbox
@@ -40,6 +63,8 @@ pub struct EntityTurnResult {
     pub logs: Vec<LogLine>,
     /// More waits than one turn may take: it must have another one without anything arriving.
     pub again: bool,
+    /// The guest could not be started at present: the turn has not been, and is to be run again when that has passed.
+    pub put_back: Option<NotNow>,
 }
 
 impl EntityTurn<'_> {

@@ -9,7 +9,7 @@ use super::{EntityMemory, EntityTurn, EntityTurnResult, Operation, OperationResu
 use crate::commit::{Commit, EntityState, InstanceRecord, RuntimeStatus, Timer, Usage};
 use crate::event::{Delivery, Event, Message, Parent, any_action, any_result};
 use crate::execution::{LogLevel, check_payload};
-use crate::guest::EntityGuest;
+use crate::guest::{EntityGuest, NotNow, OperationError, StartError};
 use crate::{Failure, InstanceId, MessageKey, Payload, Seq, Timestamp, VersionId};
 
 /// The timer of an entity: it wakes for the first of the operations that wait for their time.
@@ -41,6 +41,8 @@ pub(super) struct Work<'a> {
     bytes_in: u64,
     /// What is left is for the next turn.
     full: bool,
+    /// No guest could be started at present.
+    not_started: Option<NotNow>,
     held: Vec<Delivery>,
     consumed: Vec<MessageKey>,
     sent: Vec<Message>,
@@ -49,7 +51,7 @@ pub(super) struct Work<'a> {
 
 impl<'a> Work<'a> {
     pub fn new(turn: &'a EntityTurn<'a>, record: InstanceRecord, state: EntityState) -> Self {
-        let now = turn.now.max(record.updated);
+        let now = turn.now.after_turn(record.updated);
         let scope = OperationScope::new(record.id.clone(), record.execution, now, turn.limits.clone());
         Self {
             turn,
@@ -64,6 +66,7 @@ impl<'a> Work<'a> {
             bytes: 0,
             bytes_in: 0,
             full: false,
+            not_started: None,
             held: Vec::new(),
             consumed: Vec::new(),
             sent: Vec::new(),
@@ -133,7 +136,7 @@ impl<'a> Work<'a> {
                 self.record.halted = None;
                 Fate::DoneAndOpen
             }
-            Event::OrchestratorStarted
+            Event::OrchestratorStarted { .. }
             | Event::ExecutionStarted { .. }
             | Event::ExecutionMigrated { .. }
             | Event::EventRaised { .. }
@@ -144,14 +147,15 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Whether nothing runs for now: it is suspended or halted, or the turn has had its share. Then everything waits, so
-    /// that nothing overtakes.
+    /// Whether nothing runs for now: it is suspended or halted, the turn has had its share, or there is no guest to be had.
+    /// Then everything waits, so that nothing overtakes.
     fn waits(&mut self) -> bool {
         let limits = self.turn.limits;
         let stopped = self.record.status == RuntimeStatus::Suspended;
         let full = self.ran >= limits.operations_per_turn.max(1) || self.bytes >= limits.action_bytes_per_turn;
+        let full = full || self.ran > 0 && self.turn.time.is_up();
         self.full |= full && !stopped;
-        stopped || full
+        stopped || self.full || self.not_started.is_some()
     }
 
     fn is_locked_for(&self, caller: Option<&Parent>) -> bool {
@@ -162,7 +166,7 @@ impl<'a> Work<'a> {
     fn run(&mut self, name: &str, input: &Payload, caller: Option<&Parent>) -> Fate {
         let mut guest = match self.guest.take().map(Ok).or_else(|| self.turn.active_version.map(|version| self.start(version))) {
             Some(Ok(guest)) => guest,
-            Some(Err(why)) => return self.halt(why),
+            Some(Err(why)) => return self.not_started(why),
             None if self.record.version.is_some() => {
                 return self.halt(format!("no active app has an entity '{}'", self.record.name));
             }
@@ -172,8 +176,6 @@ impl<'a> Work<'a> {
                 return self.failed(name, caller, Failure::permanent(Failure::ENTITY_NOT_FOUND, message));
             }
         };
-        self.ran += 1;
-        self.bytes_in += input.len() as u64;
         let operation = Operation {
             entity: self.record.name.clone(),
             key: self.record.id.as_entity().map_or_else(String::new, |(_, key)| key.to_owned()),
@@ -182,10 +184,21 @@ impl<'a> Work<'a> {
             state: self.state.state.clone(),
         };
         lock(&self.scope).begin(self.state.operations);
-        self.state.operations += 1;
-        self.record.updated = self.now;
         let result = guest.run(&operation);
         let sent = lock(&self.scope).finish();
+        if self.turn.time.was_cut_off() {
+            self.full = true;
+            return Fate::Held;
+        }
+        let result = match result {
+            Ok(result) => Ok(result),
+            Err(OperationError::Failed(failure)) => Err(failure),
+            Err(OperationError::NotStarted(why)) => return self.not_started(why.into()),
+        };
+        self.ran += 1;
+        self.bytes_in += input.len() as u64;
+        self.state.operations += 1;
+        self.record.updated = self.now;
         match sent.and_then(|sent| Ok((self.check(result?)?, sent))) {
             Ok((result, sent)) => {
                 self.guest = Some(guest);
@@ -201,7 +214,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn start(&mut self, version: VersionId) -> Result<Box<dyn EntityGuest>, String> {
+    fn start(&mut self, version: VersionId) -> Result<Box<dyn EntityGuest>, StartError> {
         let guest = self.turn.executor.start_entity(version, self.scope.clone())?;
         self.record.version = Some(version);
         Ok(guest)
@@ -228,6 +241,17 @@ impl<'a> Work<'a> {
             None => lock(&self.scope).log(LogLevel::Warn, &format!("the signal '{operation}' failed: {failure}")),
         }
         Fate::Done
+    }
+
+    /// The operation waits until a guest can be started, or until somebody resumes the entity.
+    fn not_started(&mut self, why: StartError) -> Fate {
+        match why {
+            StartError::NotNow(why) => {
+                self.not_started = Some(why);
+                Fate::Held
+            }
+            StartError::Unable(why) => self.halt(why),
+        }
     }
 
     /// Stops work on the entity with a diagnostic. Nothing is lost: what came stays in the inbox.
@@ -283,6 +307,13 @@ impl<'a> Work<'a> {
 
     /// Makes the commit, and says what stays in memory.
     pub fn finish(mut self) -> EntityTurnResult {
+        // What has been run is saved, so that no turn is repeated for ever.
+        if self.ran == 0
+            && let Some(why) = self.not_started
+        {
+            return EntityTurnResult { commit: None, memory: None, logs: Vec::new(), again: false, put_back: Some(why) };
+        }
+        self.full |= self.not_started.is_some();
         self.state.waiting = !self.held.is_empty();
         let next = self.held.iter().filter_map(deliver_at).filter(|at| *at > self.now).min();
         let timers_set: Vec<Timer> = next.into_iter().map(|fire_at| Timer { fire_at, seq: WAKE_UP }).collect();
@@ -319,7 +350,7 @@ impl<'a> Work<'a> {
             vanishes,
             announced: None,
         });
-        EntityTurnResult { commit, memory, logs, again: self.full }
+        EntityTurnResult { commit, memory, logs, again: self.full, put_back: None }
     }
 
     /// Whether nothing keeps the entity: no state, no lock, nothing that waits, none of its own messages on their way back.

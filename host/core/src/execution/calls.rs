@@ -127,7 +127,9 @@ impl Execution {
 
     fn child_id(&mut self, id: Option<&str>) -> Result<Option<InstanceId>, Stopped> {
         let Some(id) = id else { return Ok(None) };
-        let parsed = self.checked(arguments::orchestration(id))?;
+        // What was recorded was allowed then.
+        let parse = if self.is_replaying() { arguments::instance } else { arguments::orchestration };
+        let parsed = self.checked(parse(id))?;
         if parsed == self.context.instance || self.context.parent.as_ref().is_some_and(|parent| parent.instance == parsed) {
             let message = format!("'{id}' is the id of this instance or its parent: a child needs another");
             return Err(self.stop(arguments::invalid(message)));

@@ -74,7 +74,7 @@ fn describe(event: Option<&Event>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let ids: Vec<&str> = entities.iter().map(|id| id.as_str()).collect();
             write!(f, " of {} as action {seq}", excerpt(&ids.join(", ")))
         }
-        Event::OrchestratorStarted
+        Event::OrchestratorStarted { .. }
         | Event::ExecutionStarted { .. }
         | Event::TimerFired { .. }
         | Event::EventRaised { .. }

@@ -1,10 +1,12 @@
 //! Turns of an execution, and its end.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::actions::Mode;
 use super::{
-    Divergence, Execution, Fault, Limits, LogLevel, OpenWork, RecordedAction, Stopped, TaskOutcome, TurnEffects, check_payload,
+    Conditions, Divergence, Execution, Fault, Limits, LogLevel, OpenWork, RecordedAction, Stopped, TaskOutcome, TurnEffects,
+    check_payload,
 };
 use crate::commit::Timer;
 use crate::event::Outcome;
@@ -20,6 +22,31 @@ impl Execution {
     pub fn set_limits(&mut self, limits: &Limits) {
         self.logs.set_limit(limits.log_bytes_per_turn);
         self.limits = limits.clone();
+    }
+
+    /// What the guest is given from now on, as it is recorded.
+    pub(crate) fn replay_under(&mut self, recorded: &Arc<Conditions>) {
+        self.assume(recorded);
+        self.conditions_to_record = false;
+    }
+
+    /// What the guest is given from now on, as long as nothing else is recorded.
+    pub(crate) fn assume(&mut self, conditions: &Arc<Conditions>) {
+        self.limits.tasks = self.limits.tasks.max(usize::try_from(conditions.tasks).unwrap_or(usize::MAX));
+        self.conditions = Some(conditions.clone());
+    }
+
+    /// What it would be given now, of which it gets in the next live turn what does not contradict its past.
+    pub(crate) fn go_on_under(&mut self, now: &Arc<Conditions>) {
+        if let Some(changed) = Conditions::change(self.conditions.as_ref(), now) {
+            self.conditions = Some(changed);
+            self.conditions_to_record = true;
+        }
+    }
+
+    /// What is to be recorded with the turn.
+    pub(crate) fn take_unrecorded_conditions(&mut self) -> Option<Arc<Conditions>> {
+        std::mem::take(&mut self.conditions_to_record).then(|| self.conditions.clone()).flatten()
     }
 
     /// Begins a turn whose actions are compared with those recorded. `end_position` is where the turn ends in history.
@@ -44,6 +71,11 @@ impl Execution {
     /// What it has begun and not heard of.
     pub fn open(&self) -> &OpenWork {
         &self.open
+    }
+
+    /// Bytes of the payloads that it holds for the guest.
+    pub fn payload_bytes(&self) -> usize {
+        self.payload_bytes
     }
 
     /// Whether the guest has something to go on with.

@@ -21,13 +21,16 @@ impl Execution {
             | Event::ExecutionTerminated { .. }
             | Event::ExecutionRewound { .. }
             | Event::ExecutionMigrated { .. } => true,
-            Event::OrchestratorStarted | any_entity_message!() | any_action!() => false,
+            Event::OrchestratorStarted { .. } | any_entity_message!() | any_action!() => false,
         }
     }
 
     /// Takes in one message. The same for replay and live.
     pub fn apply(&mut self, event: &Event) {
-        self.events += 1;
+        // Events that continue-as-new took along are no part of what this execution has done.
+        let is_carried = self.turn <= 1 && matches!(event, Event::EventRaised { .. });
+        self.events += usize::from(!is_carried);
+        self.payload_bytes = self.payload_bytes.saturating_add(event.payload_bytes());
         self.clear_source(event);
         self.open.note(event);
         match event {
@@ -42,7 +45,7 @@ impl Execution {
             Event::EventRaised { name, data } => self.raise(name, data),
             Event::ExecutionSuspended { .. } => self.suspended = true,
             Event::ExecutionResumed { .. } => self.suspended = false,
-            Event::OrchestratorStarted
+            Event::OrchestratorStarted { .. }
             | Event::ExecutionStarted { .. }
             | Event::ExecutionTerminated { .. }
             | Event::ExecutionRewound { .. }
@@ -76,7 +79,7 @@ impl Execution {
         let again = match &mut self.tasks[id.0 as usize].work {
             Work::Call { retry: Some(retry), .. } => outcome.as_ref().err().and_then(|failure| retry.next(self.now, failure)),
             Work::Http(poll) => outcome.as_ref().ok().and_then(|response| poll.next(self.now, response)),
-            Work::Call { retry: None, .. } | Work::Entity | Work::Timer { .. } | Work::ExternalEvent { .. } => None,
+            Work::Call { retry: None, .. } | Work::Entity | Work::Timer { .. } | Work::ExternalEvent(_) => None,
         };
         match again {
             // A fault here is found by whoever ends the turn.
@@ -100,7 +103,7 @@ impl Execution {
                 let request = poll.request();
                 let _ = self.take_http(request, id);
             }
-            Work::Entity | Work::ExternalEvent { .. } => {}
+            Work::Entity | Work::ExternalEvent(_) => {}
         }
     }
 }

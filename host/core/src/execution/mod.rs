@@ -15,11 +15,12 @@
 //!   for all of these).
 //! - Between them: `actions`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::commit::Timer;
+use crate::commit::{EventDelivery, Timer};
 use crate::random::RandomStream;
 use crate::{Event, ExecutionId, Failure, FunctionName, InstanceId, Parent, Payload, Seq, Timestamp};
 
@@ -27,6 +28,7 @@ mod actions;
 pub(crate) mod arguments;
 mod calls;
 mod channels;
+mod conditions;
 mod entities;
 mod fault;
 mod http;
@@ -42,6 +44,7 @@ use actions::Mode;
 use channels::Channel;
 use tasks::Task;
 
+pub use conditions::Conditions;
 pub use fault::{Divergence, Fault, Shown};
 pub use limits::{Limits, check_payload};
 pub(crate) use logs::Logs;
@@ -58,6 +61,7 @@ pub struct Context {
     pub input: Payload,
     pub version_label: String,
     pub parent: Option<Parent>,
+    pub event_delivery: EventDelivery,
 }
 
 /// A guest's handle of something that completes once.
@@ -88,6 +92,10 @@ pub struct TurnEffects {
 pub struct Execution {
     context: Context,
     limits: Limits,
+    /// What the guest is given in this turn.
+    conditions: Option<Arc<Conditions>>,
+    /// No turn has recorded them yet.
+    conditions_to_record: bool,
     mode: Mode,
     turn: u32,
     now: Timestamp,
@@ -102,11 +110,18 @@ pub struct Execution {
     /// Which task an action belongs to. None: nobody waits for it.
     owners: HashMap<Seq, TaskId>,
     channels: HashMap<String, Channel>,
+    /// What the guest blocks on, if it named that one by one.
     waiting: Vec<TaskId>,
+    /// How many tasks are watched.
+    watched: usize,
+    /// Watched tasks that have completed and were not reported, by the rank of their completion.
+    ready: BTreeMap<u64, TaskId>,
+    /// Watched waits for events that were not looked at since.
+    asking: BTreeSet<TaskId>,
     /// Something that the guest blocks on has completed, or it has not begun.
     runnable: bool,
-    completions: u64,
-    arrivals: u64,
+    /// Ranks that were given away, to completions and to arrivals of events.
+    ranks: u64,
     open: OpenWork,
     lock_before: Option<Seq>,
     timers_cleared: Vec<Timer>,
@@ -118,6 +133,8 @@ pub struct Execution {
     random: RandomStream,
     /// What the guest has spent since it was last asked.
     fuel: u64,
+    /// Bytes of the payloads that it was given. It keeps them: the guest may ask again.
+    payload_bytes: usize,
     fault: Option<Fault>,
 }
 
@@ -128,6 +145,9 @@ impl Execution {
             logs: Logs::new(limits.log_bytes_per_turn),
             context,
             limits,
+            conditions: None,
+            conditions_to_record: true,
+            payload_bytes: 0,
             mode: Mode::Live { actions: Vec::new() },
             turn: 0,
             events: 0,
@@ -140,9 +160,11 @@ impl Execution {
             owners: HashMap::new(),
             channels: HashMap::new(),
             waiting: Vec::new(),
+            watched: 0,
+            ready: BTreeMap::new(),
+            asking: BTreeSet::new(),
             runnable: true,
-            completions: 0,
-            arrivals: 0,
+            ranks: 0,
             open: OpenWork::default(),
             lock_before: None,
             timers_cleared: Vec::new(),
@@ -167,6 +189,11 @@ impl Execution {
     /// Counts turns from 1. An executor that resets a budget per turn compares it.
     pub fn turn(&self) -> u32 {
         self.turn
+    }
+
+    /// What the guest is to be given in this turn. None: nobody has said it, and the executor decides.
+    pub fn conditions(&self) -> Option<&Arc<Conditions>> {
+        self.conditions.as_ref()
     }
 
     pub fn is_replaying(&self) -> bool {

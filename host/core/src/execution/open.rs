@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{any_action, any_entity_message, any_result};
-use crate::{Event, HistoryEvent, InstanceId, Seq, Timestamp};
+use crate::{Event, InstanceId, Seq, Timestamp};
 
 /// How far a rewind moves the sequence numbers on: to the next multiple of this. What the forgotten turns had begun had
 /// smaller numbers, so a result of theirs that still comes is never taken for another's. No turn takes as many actions.
@@ -34,12 +34,6 @@ pub struct Lock {
 }
 
 impl OpenWork {
-    pub fn of(history: &[HistoryEvent]) -> Self {
-        let mut open = Self::default();
-        history.iter().for_each(|entry| open.note(&entry.event));
-        open
-    }
-
     /// The number of the next action.
     pub fn next_seq(&self) -> Seq {
         Seq(self.next_seq)
@@ -84,7 +78,7 @@ impl OpenWork {
             }
             Event::ExecutionRewound { .. } => self.next_seq = (self.next_seq / REWIND_STRIDE + 1) * REWIND_STRIDE,
             Event::TimerFired { .. } | any_result!() => self.close(event),
-            Event::OrchestratorStarted
+            Event::OrchestratorStarted { .. }
             | Event::ExecutionStarted { .. }
             | Event::EventRaised { .. }
             | Event::ExecutionSuspended { .. }
@@ -106,6 +100,7 @@ impl OpenWork {
             Some((Work::Activity, seq)) => drop(self.activities.remove(&seq)),
             Some((Work::Child, seq)) => drop(self.children.remove(&seq)),
             Some((Work::Timer, seq)) => drop(self.timers.remove(&seq)),
+            Some((Work::Operation, seq)) if self.is_requested(seq) => self.lock = None,
             Some((Work::Operation, seq)) => drop(self.operations.remove(&seq)),
             Some((Work::Lock, seq)) => {
                 if let Some(lock) = self.lock.as_mut().filter(|lock| lock.seq == seq) {
@@ -123,9 +118,14 @@ impl OpenWork {
             Work::Activity => self.activities.contains(&seq),
             Work::Child => self.children.contains_key(&seq),
             Work::Timer => self.timers.contains_key(&seq),
-            Work::Operation => self.operations.contains_key(&seq),
-            Work::Lock => self.lock.as_ref().is_some_and(|lock| lock.seq == seq && !lock.granted),
+            Work::Operation => self.operations.contains_key(&seq) || self.is_requested(seq),
+            Work::Lock => self.is_requested(seq),
         })
+    }
+
+    /// Whether this is the request of a lock that was not granted yet. One that is refused fails like an operation.
+    fn is_requested(&self, seq: Seq) -> bool {
+        self.lock.as_ref().is_some_and(|lock| lock.seq == seq && !lock.granted)
     }
 }
 
@@ -147,7 +147,7 @@ fn result_of(event: &Event) -> Option<(Work, Seq)> {
         Event::TimerFired { seq, .. } => Some((Work::Timer, *seq)),
         Event::EntityOperationCompleted { seq, .. } | Event::EntityOperationFailed { seq, .. } => Some((Work::Operation, *seq)),
         Event::EntityLockGranted { seq } => Some((Work::Lock, *seq)),
-        Event::OrchestratorStarted
+        Event::OrchestratorStarted { .. }
         | Event::ExecutionStarted { .. }
         | Event::EventRaised { .. }
         | Event::ExecutionSuspended { .. }

@@ -1,7 +1,9 @@
 //! A history as a replay reads it: turn by turn.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use super::Conditions;
 use crate::{Event, HistoryEvent, Timestamp};
 
 /// A recorded action and its position in the history.
@@ -15,6 +17,8 @@ pub struct RecordedAction {
 #[derive(Debug)]
 pub struct RecordedTurn<'a> {
     pub at: Timestamp,
+    /// What the guest was given from then on. None: the same as before.
+    pub conditions: Option<&'a Arc<Conditions>>,
     pub messages: Vec<&'a Event>,
     pub actions: VecDeque<RecordedAction>,
     /// The position behind its last event.
@@ -24,10 +28,16 @@ pub struct RecordedTurn<'a> {
 impl<'a> RecordedTurn<'a> {
     /// Splits a history into its turns.
     pub fn split(history: &'a [HistoryEvent]) -> Vec<RecordedTurn<'a>> {
+        Self::split_from(0, history)
+    }
+
+    /// The same of a part of it that begins at this position, and with a turn.
+    pub fn split_from(begin: usize, history: &'a [HistoryEvent]) -> Vec<RecordedTurn<'a>> {
         let mut turns: Vec<RecordedTurn> = Vec::new();
-        for (position, HistoryEvent { at, event }) in history.iter().enumerate() {
-            if matches!(event, Event::OrchestratorStarted) {
-                turns.push(RecordedTurn { at: *at, messages: Vec::new(), actions: VecDeque::new(), end: position + 1 });
+        for (position, HistoryEvent { at, event }) in (begin..).zip(history) {
+            if let Event::OrchestratorStarted { conditions } = event {
+                let (conditions, end) = (conditions.as_ref(), position + 1);
+                turns.push(RecordedTurn { at: *at, conditions, messages: Vec::new(), actions: VecDeque::new(), end });
             } else if let Some(turn) = turns.last_mut() {
                 turn.end = position + 1;
                 if event.is_action() {

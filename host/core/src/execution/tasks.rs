@@ -1,20 +1,25 @@
 //! What completes once, and waiting for it.
 
 use super::calls::{Retry, Target};
-use super::channels::Unread;
+use super::channels::Wait;
 use super::http::Poll;
 use super::{Execution, Stopped, TaskId, TaskOutcome, arguments};
-use crate::{Failure, Seq};
+use crate::commit::EventDelivery;
+use crate::{Failure, Payload, Seq};
 
 #[derive(Debug)]
 pub(super) struct Task {
     pub work: Work,
-    /// Set once, with the rank of its completion among all completions of the execution.
+    /// With the rank of its completion among all arrivals and completions of the execution.
     done: Option<(u64, TaskOutcome)>,
-    /// The guest blocks on it.
+    /// The guest blocks on it, as one of a list.
     awaited: bool,
+    /// The guest watches it, and calls it by this number.
+    watched: Option<u32>,
     /// The guest has seen how it ended.
     pub read: bool,
+    /// The guest has given its handle back, and will not ask for it again.
+    released: bool,
 }
 
 #[derive(Debug)]
@@ -31,11 +36,18 @@ pub(super) enum Work {
     Timer {
         seq: Seq,
     },
-    /// `event` is what it was served with.
-    ExternalEvent {
-        folded_name: String,
-        event: Option<Unread>,
-    },
+    ExternalEvent(Wait),
+}
+
+impl Task {
+    pub fn is_done(&self) -> bool {
+        self.done.is_some()
+    }
+
+    /// The guest blocks on it, or will when it blocks next.
+    pub fn is_asked_for(&self) -> bool {
+        self.awaited || self.watched.is_some()
+    }
 }
 
 impl Execution {
@@ -44,18 +56,38 @@ impl Execution {
             let message = format!("more than {} tasks in one execution (tasks): use continue-as-new", self.limits.tasks);
             return Err(self.stop(Failure::permanent(Failure::LIMIT_EXCEEDED, message)));
         }
-        self.tasks.push(Task { work, done: None, awaited: false, read: false });
+        self.tasks.push(Task { work, done: None, awaited: false, watched: None, read: false, released: false });
         Ok(TaskId(self.tasks.len() as u32 - 1))
     }
 
+    pub(super) fn next_rank(&mut self) -> u64 {
+        self.ranks += 1;
+        self.ranks
+    }
+
     pub(super) fn complete(&mut self, id: TaskId, outcome: TaskOutcome) {
+        let rank = self.next_rank();
+        self.complete_at(rank, id, outcome);
+    }
+
+    pub(super) fn complete_at(&mut self, rank: u64, id: TaskId, outcome: TaskOutcome) {
         let task = &mut self.tasks[id.0 as usize];
         if task.done.is_some() {
             return;
         }
-        task.done = Some((self.completions, outcome));
-        self.completions += 1;
-        self.runnable |= task.awaited;
+        task.done = Some((rank, outcome));
+        self.runnable |= task.is_asked_for();
+        if task.watched.is_some() {
+            self.ready.insert(rank, id);
+        }
+        if task.released {
+            self.forget_outcome(id);
+        }
+    }
+
+    /// Takes its outcome from a wait for an event, which the guest has not read.
+    pub(super) fn reopen(&mut self, id: TaskId) {
+        self.tasks[id.0 as usize].done = None;
     }
 
     /// Which of the tasks have completed, as indexes into `tasks` in the order of completion. Empty: the guest blocks
@@ -64,9 +96,12 @@ impl Execution {
         if tasks.is_empty() {
             return Err(self.stop(arguments::invalid("it waits on nothing: the list of tasks is empty".into())));
         }
-        for id in std::mem::take(&mut self.waiting) {
-            self.tasks[id.0 as usize].awaited = false;
+        self.end_wait();
+        for id in tasks {
+            self.tasks[id.0 as usize].awaited = true;
         }
+        self.waiting.extend_from_slice(tasks);
+        self.ask_for_all(tasks);
         let mut done: Vec<(u64, u32)> = Vec::new();
         for (index, id) in tasks.iter().enumerate() {
             if let Some((rank, _)) = &self.tasks[id.0 as usize].done {
@@ -74,20 +109,112 @@ impl Execution {
             }
         }
         self.runnable = false;
-        if done.is_empty() {
-            for id in tasks {
-                self.tasks[id.0 as usize].awaited = true;
-            }
-            self.waiting.extend_from_slice(tasks);
-        }
         done.sort_unstable();
+        if let Some(&(_, first)) = done.first() {
+            self.claim(tasks[first as usize]);
+        }
         Ok(done.into_iter().map(|(_, index)| index).collect())
     }
 
-    pub fn outcome(&mut self, task: TaskId) -> Option<&TaskOutcome> {
-        let task = &mut self.tasks[task.0 as usize];
+    /// From now on [`Self::wait_watched`] reports the task, once, by this number.
+    pub fn watch(&mut self, id: TaskId, key: u32) {
+        let task = &mut self.tasks[id.0 as usize];
+        if task.watched.replace(key).is_none() {
+            self.watched += 1;
+        }
+        match &task.done {
+            Some((rank, _)) => drop(self.ready.insert(*rank, id)),
+            None if matches!(task.work, Work::ExternalEvent(_)) => drop(self.asking.insert(id)),
+            None => {}
+        }
+    }
+
+    /// Forgets a watched task.
+    pub fn unwatch(&mut self, id: TaskId) {
+        let task = &mut self.tasks[id.0 as usize];
+        if task.watched.take().is_none() {
+            return;
+        }
+        self.watched -= 1;
+        if let Some((rank, _)) = &task.done {
+            self.ready.remove(rank);
+        }
+        self.asking.remove(&id);
+        self.stop_asking_unless_listed(id);
+    }
+
+    /// The numbers of the watched tasks that have completed, in the order of completion; they are watched no more. Empty: the
+    /// guest blocks until the next [`crate::Guest::resume`], and then asks again.
+    pub fn wait_watched(&mut self) -> Result<Vec<u32>, Stopped> {
+        if self.watched == 0 {
+            return Err(self.stop(arguments::invalid("it waits on nothing: no task is watched".into())));
+        }
+        self.end_wait();
+        self.ask_for_all(&[]);
+        self.runnable = false;
+        let ready = std::mem::take(&mut self.ready);
+        if let Some(&first) = ready.values().next() {
+            self.claim(first);
+        }
+        self.watched -= ready.len();
+        Ok(ready.into_values().filter_map(|id| self.tasks[id.0 as usize].watched.take()).collect())
+    }
+
+    /// What the guest blocked on as one of a list is not asked for any more.
+    fn end_wait(&mut self) {
+        for id in std::mem::take(&mut self.waiting) {
+            self.tasks[id.0 as usize].awaited = false;
+            self.stop_asking_unless_listed(id);
+        }
+    }
+
+    fn stop_asking_unless_listed(&mut self, id: TaskId) {
+        let is_asked_for = self.tasks[id.0 as usize].is_asked_for();
+        if self.context.event_delivery == EventDelivery::FirstAsked && !is_asked_for {
+            self.stop_asking(id);
+        }
+    }
+
+    /// Serves the waits for events that the guest asks for anew, the one that was made first first.
+    fn ask_for_all(&mut self, listed: &[TaskId]) {
+        let mut asking = std::mem::take(&mut self.asking);
+        if self.context.event_delivery == EventDelivery::FirstMade {
+            return;
+        }
+        asking.extend(listed.iter().filter(|id| matches!(self.tasks[id.0 as usize].work, Work::ExternalEvent(_))));
+        asking.into_iter().for_each(|id| self.ask(id));
+    }
+
+    /// How it ended. An event that came is the task's own from now on.
+    pub fn outcome(&mut self, id: TaskId) -> Option<&TaskOutcome> {
+        if self.context.event_delivery == EventDelivery::FirstAsked && !self.tasks[id.0 as usize].is_done() {
+            self.ask(id);
+            self.stop_asking_unless_listed(id);
+        }
+        let task = &mut self.tasks[id.0 as usize];
         task.read |= task.done.is_some();
         task.done.as_ref().map(|(_, outcome)| outcome)
+    }
+
+    /// The guest has given the handle back: what it has read, or cannot read any more, need not be kept.
+    pub fn release(&mut self, id: TaskId) {
+        self.tasks[id.0 as usize].released = true;
+        self.forget_outcome(id);
+    }
+
+    /// An event that was not read may still go to another wait.
+    fn forget_outcome(&mut self, id: TaskId) {
+        let task = &mut self.tasks[id.0 as usize];
+        match &mut task.work {
+            Work::ExternalEvent(_) if !task.read => return,
+            Work::ExternalEvent(wait) => wait.forget_event(),
+            Work::Call { .. } | Work::Http(_) | Work::Entity | Work::Timer { .. } => {}
+        }
+        if let Some((_, outcome)) = &mut task.done {
+            let forgotten = std::mem::replace(outcome, Ok(Payload::from("")));
+            let bytes = forgotten.map_or_else(|failure| failure.payload_bytes(), |payload| payload.len());
+            self.payload_bytes = self.payload_bytes.saturating_sub(bytes);
+        }
     }
 
     /// Gives up a timer or a wait for an event. An event that was handed to the wait and that the guest has not read goes
@@ -96,7 +223,7 @@ impl Execution {
         let entry = &mut self.tasks[task.0 as usize];
         let canceled = Err(Failure::permanent(Failure::CANCELED, "it was cancelled"));
         match (&entry.work, &mut entry.done) {
-            (Work::ExternalEvent { event: Some(_), .. }, Some((_, outcome))) if !entry.read && outcome.is_ok() => {
+            (Work::ExternalEvent(wait), Some((_, outcome))) if wait.is_served() && !entry.read => {
                 *outcome = canceled;
                 self.put_back(task);
                 return true;
@@ -106,10 +233,9 @@ impl Execution {
                 let seq = *seq;
                 self.clear_timer(seq);
             }
-            (Work::ExternalEvent { folded_name, .. }, None) => {
-                if let Some(channel) = self.channels.get_mut(folded_name) {
-                    channel.waits.retain(|&waiting| waiting != task);
-                }
+            (Work::ExternalEvent(_), None) => {
+                self.asking.remove(&task);
+                self.stop_asking(task);
             }
         }
         self.complete(task, canceled);

@@ -1,10 +1,12 @@
 //! What follows from what the guest did.
 
+use std::sync::Arc;
+
 use super::{Draft, Rest};
-use crate::commit::{Commit, HistoryChunk, RuntimeStatus, ScheduledActivity, Timer};
+use crate::commit::{Commit, EventDelivery, HistoryChunk, RuntimeStatus, ScheduledActivity, Timer};
 use crate::event::{Event, HistoryEvent, Message, Outcome};
-use crate::execution::{Execution, LogLine, TurnEffects};
-use crate::{ExecutionId, Failure, InstanceId, Parent, Payload, Seq};
+use crate::execution::{Conditions, Execution, LogLine, TurnEffects};
+use crate::{ExecutionId, Failure, FunctionName, InstanceId, Parent, Payload, Seq};
 
 /// What a turn has done, as far as others are concerned.
 pub(super) struct Acts {
@@ -14,14 +16,16 @@ pub(super) struct Acts {
     /// Whether the actions take effect. Those of a turn that was aborted do not, but for the release of what it had
     /// locked before.
     pub effective: bool,
+    /// What the guest is given from this turn on, if that has changed.
+    pub conditions: Option<Arc<Conditions>>,
 }
 
-/// What the parent is told.
-pub(super) fn report(outcome: &Outcome, seq: Seq) -> Event {
+/// What the parent of the orchestration `name` is told.
+pub(super) fn report(outcome: &Outcome, name: &FunctionName, seq: Seq) -> Event {
     let failed = |failure| Event::SubOrchestrationInstanceFailed { seq, failure };
     match outcome {
         Outcome::Completed(result) => Event::SubOrchestrationInstanceCompleted { seq, result: result.clone() },
-        Outcome::Failed(failure) => failed(failure.clone()),
+        Outcome::Failed(failure) => failed(failure.clone().of_orchestrator(name)),
         Outcome::Terminated { reason } => {
             failed(Failure::permanent(Failure::TERMINATED, format!("the instance was terminated: {reason}")))
         }
@@ -36,16 +40,17 @@ impl Draft {
         self.timers_cleared.extend(timers_cleared);
         self.activities_cleared.extend(activities_cleared);
         self.record.custom_status = execution.custom_status().cloned().or(self.record.custom_status);
-        if self.events.is_empty() && actions.is_empty() && self.record.status != RuntimeStatus::Pending {
+        let begins = self.record.status == RuntimeStatus::Pending;
+        if matches!(rest, Rest::Waiting) {
+            self.record.status = if execution.is_suspended() { RuntimeStatus::Suspended } else { RuntimeStatus::Running };
+        }
+        if self.events.is_empty() && actions.is_empty() && !begins {
             return (self.commit_if_changed(), logs);
         }
-        self.changed = true;
-        let acts = Acts { actions, lock_before, effective: !matches!(rest, Rest::Aborted(_)) };
+        let conditions = execution.take_unrecorded_conditions();
+        let acts = Acts { actions, lock_before, effective: !matches!(rest, Rest::Aborted(_)), conditions };
         let commit = match rest {
-            Rest::Waiting => {
-                self.record.status = if execution.is_suspended() { RuntimeStatus::Suspended } else { RuntimeStatus::Running };
-                self.acted(acts)
-            }
+            Rest::Waiting => self.acted(acts),
             Rest::Ended(Outcome::ContinuedAsNew { input }) => self.continued_as_new(input.clone(), acts, execution.take_unread()),
             Rest::Ended(outcome) | Rest::Aborted(outcome) => self.ended(outcome, acts),
         };
@@ -59,7 +64,8 @@ impl Draft {
             Outcome::Terminated { .. } => RuntimeStatus::Terminated,
             Outcome::ContinuedAsNew { .. } => unreachable!("handled by continued_as_new"),
         };
-        let told = self.record.parent.as_ref().map(|parent| parent.told(report(outcome, parent.seq), self.now));
+        let told =
+            self.record.parent.as_ref().map(|parent| parent.told(report(outcome, &self.record.name, parent.seq), self.now));
         let mut commit = self.acted(acts);
         commit.sent.extend(told);
         commit
@@ -87,6 +93,7 @@ impl Draft {
         self.forgotten = old.turns.start..old.turns.end.max(self.forgotten.end);
         self.record.execution = execution;
         self.record.version = None;
+        self.record.event_delivery = EventDelivery::FirstAsked;
         self.record.status = RuntimeStatus::Running;
         self.record.turns = self.forgotten.end..self.forgotten.end;
         self.into_commit()
@@ -116,7 +123,7 @@ impl Draft {
         }
         self.record.turns.end += 1;
         let at = self.now;
-        let started = HistoryEvent { at, event: Event::OrchestratorStarted };
+        let started = HistoryEvent { at, event: Event::OrchestratorStarted { conditions: acts.conditions } };
         let came = std::mem::take(&mut self.events);
         let did = acts.actions.into_iter().map(|event| HistoryEvent { at, event });
         let events = [started].into_iter().chain(came).chain(did).collect();

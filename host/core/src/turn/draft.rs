@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::{START_TIMER, passes_suspension};
+use super::{START_TIMER, reaches_suspended};
 use crate::commit::{Commit, InstanceRecord, RuntimeStatus, ScheduledActivity, Timer};
 use crate::event::{Delivery, Event, HistoryEvent, Message};
 use crate::execution::Execution;
@@ -13,8 +13,8 @@ use crate::{MessageKey, Seq, Timestamp};
 pub(super) struct Draft {
     pub record: InstanceRecord,
     pub now: Timestamp,
-    /// Something has happened to the instance, beyond what is merely put away.
-    pub changed: bool,
+    /// As it was before the turn.
+    before: InstanceRecord,
     pub forgotten: Range<u32>,
     pub events: Vec<HistoryEvent>,
     pub sent: Vec<Message>,
@@ -29,10 +29,9 @@ pub(super) struct Draft {
 impl Draft {
     pub fn new(record: InstanceRecord, now: Timestamp) -> Self {
         Self {
-            // Time never runs backwards for an instance, whatever the machine's clock does.
-            now: now.max(record.updated),
+            now: now.after_turn(record.updated),
+            before: record.clone(),
             record,
-            changed: false,
             forgotten: 0..0,
             events: Vec::new(),
             sent: Vec::new(),
@@ -108,7 +107,8 @@ impl Draft {
 
     /// When the instance is to begin, if it has not begun and must not yet.
     pub fn start_to_come(&self, inbox: &[Delivery]) -> Option<Timestamp> {
-        if self.record.status != RuntimeStatus::Pending {
+        let has_begun = !self.record.turns.is_empty();
+        if has_begun || !matches!(self.record.status, RuntimeStatus::Pending | RuntimeStatus::Suspended) {
             return None;
         }
         let start_at = inbox.iter().find_map(|delivery| match &delivery.message.event {
@@ -118,13 +118,20 @@ impl Draft {
         start_at.filter(|start_at| *start_at > self.now)
     }
 
-    /// Puts everything off until the start. Its timer is set when its message is put into the inbox.
+    /// Puts everything off until the start. Its timer is set when its message is put into the inbox. Who suspends the instance
+    /// meanwhile sees it suspended, and it does not begin before it is resumed.
     pub fn wait_for_start(&mut self, start_at: Timestamp, inbox: Vec<Delivery>) {
         let is_start = |delivery: &Delivery| matches!(delivery.message.event, Event::ExecutionStarted { .. });
         if inbox.iter().any(|delivery| is_start(delivery) && delivery.stored.is_none()) {
             self.timers_set.push(Timer { fire_at: start_at, seq: START_TIMER });
         }
+        self.record.status = RuntimeStatus::Pending;
         for delivery in inbox {
+            match delivery.message.event {
+                Event::ExecutionSuspended { .. } => self.record.status = RuntimeStatus::Suspended,
+                Event::ExecutionResumed { .. } => self.record.status = RuntimeStatus::Pending,
+                _ => {}
+            }
             if is_start(&delivery) && delivery.stored.is_none() {
                 self.kept.push(delivery.message);
             } else {
@@ -138,7 +145,7 @@ impl Draft {
         let mut held: Vec<Delivery> = Vec::new();
         let mut queue: VecDeque<Delivery> = inbox.into();
         while let Some(delivery) = queue.pop_front() {
-            if execution.is_suspended() && !passes_suspension(&delivery.message.event) {
+            if execution.is_suspended() && !reaches_suspended(&delivery.message.event) {
                 held.push(delivery);
                 continue;
             }
@@ -169,13 +176,14 @@ impl Draft {
 
     pub fn halt_after_intake(mut self, reason: &str) -> Commit {
         let version = self.record.version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-        self.record.halted = Some(format!("{reason} (orchestrator '{}', version {version})", self.record.name));
+        let kind = if self.record.id.is_entity() { "entity" } else { "orchestrator" };
+        self.record.halted = Some(format!("{reason} ({kind} '{}', version {version})", self.record.name));
         self.record.status = RuntimeStatus::Suspended;
         self.into_commit()
     }
 
     pub fn commit_if_changed(self) -> Option<Commit> {
-        let changed = self.changed
+        let changed = self.has_changed()
             || !self.consumed.is_empty()
             || !self.kept.is_empty()
             || !self.sent.is_empty()
@@ -185,8 +193,13 @@ impl Draft {
         changed.then(|| self.into_commit())
     }
 
+    /// Whether something has happened to the instance, beyond what is merely put away. That its history was replayed is no change.
+    fn has_changed(&self) -> bool {
+        InstanceRecord { usage: self.before.usage, ..self.record.clone() } != self.before
+    }
+
     pub fn into_commit(mut self) -> Commit {
-        if !self.record.status.is_terminal() || self.changed {
+        if !self.record.status.is_terminal() || self.has_changed() {
             self.record.updated = self.now;
         }
         Commit {

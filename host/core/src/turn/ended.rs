@@ -2,7 +2,7 @@
 
 use super::actions::report;
 use super::migrate::is_migration;
-use super::{Draft, Memory, Refusals, Turn, TurnResult};
+use super::{Draft, Memory, Refusals, Turn, TurnResult, history};
 use crate::Failure;
 use crate::commit::{InstanceRecord, RuntimeStatus};
 use crate::event::{Delivery, Event, HistoryEvent, Message, Outcome, Parent};
@@ -23,7 +23,10 @@ impl Turn<'_> {
         let migration_refused = inbox.iter().any(is_migration).then(|| "it has ended".to_owned());
         let (rewinds, rest): (Vec<_>, Vec<_>) = inbox.into_iter().partition(is_rewind);
         let history = match memory {
-            Memory::Cold(history) => history,
+            Memory::Cold(history) => match history::whole(history.as_ref()) {
+                Ok(history) => history,
+                Err(why) => return TurnResult::put_back(why),
+            },
             Memory::Hot(_) => Vec::new(),
         };
         let (wanted, mut refused) = draft.answer_all(rewinds, &history);
@@ -32,7 +35,10 @@ impl Turn<'_> {
             attempt.consume_all(wanted.clone());
             match self.rewind(attempt, &history, rewind, &rest) {
                 Ok(result) => return TurnResult { refused: Refusals { rewind: refused, migration: None }, ..result },
-                Err(why) => refused = draft.cannot_rewind(rewind, &history, why.to_string()).or(refused),
+                Err(why) => match why.passing() {
+                    Ok(why) => return TurnResult::put_back(why),
+                    Err(why) => refused = draft.cannot_rewind(rewind, &history, why.to_string()).or(refused),
+                },
             }
         }
         draft.put_away(rest);
@@ -107,7 +113,7 @@ impl Draft {
     fn report_again(&self, parent: &Parent, history: &[HistoryEvent]) -> Message {
         let ended = history.iter().rev().find_map(|entry| match &entry.event {
             Event::ExecutionCompleted { outcome: Outcome::ContinuedAsNew { .. } } => None,
-            Event::ExecutionCompleted { outcome } => Some(report(outcome, parent.seq)),
+            Event::ExecutionCompleted { outcome } => Some(report(outcome, &self.record.name, parent.seq)),
             _ => None,
         });
         let unknown = || Event::SubOrchestrationInstanceFailed {

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::history::{History, Turns};
 use super::{Halt, NoVersion, Rest, Turn};
 use crate::Failure;
 use crate::commit::InstanceRecord;
 use crate::event::{Delivery, Event, HistoryEvent, Outcome};
-use crate::execution::{Context, Execution, Fault, RecordedTurn};
+use crate::execution::{Conditions, Context, Execution, Fault, RecordedTurn};
 use crate::guest::{Guest, SharedExecution, Step};
 
 /// An execution and its guest, suspended inside a wait.
@@ -16,41 +17,79 @@ pub struct Live {
 }
 
 impl Turn<'_> {
-    /// Brings a cold instance to where its history ends.
-    pub(super) fn replay(&self, record: &InstanceRecord, history: &[HistoryEvent], inbox: &[Delivery]) -> Result<Live, Halt> {
-        let mut live = self.start(record, history.iter().map(|e| &e.event).chain(inbox.iter().map(|d| &d.message.event)))?;
-        for turn in RecordedTurn::split(history) {
-            live.replay_turn(turn)?;
+    /// Brings a cold instance to where its history ends. Returns how many events that has.
+    pub(super) fn replay(
+        &self,
+        record: &InstanceRecord,
+        history: &dyn History,
+        inbox: &[Delivery],
+    ) -> Result<(Live, usize), Halt> {
+        let mut turns = Turns::of(history);
+        let first = turns.next().transpose()?.unwrap_or_default();
+        let events = first.iter().map(|e| &e.event).chain(inbox.iter().map(|d| &d.message.event));
+        let conditions = match first_conditions(&first) {
+            None if !first.is_empty() => recorded_conditions(history)?,
+            of_first => of_first.cloned(),
+        };
+        let mut live = self.start(record, events, conditions.as_ref())?;
+        let mut position = 0;
+        for turn in std::iter::once(Ok(first)).chain(turns) {
+            let turn = turn?;
+            for recorded in RecordedTurn::split_from(position, &turn) {
+                live.replay_turn(recorded)?;
+            }
+            position += turn.len();
         }
-        Ok(live)
+        Ok((live, position))
     }
 
-    /// A guest that has not begun. What it is told stands in the first `ExecutionStarted` of these.
-    pub(super) fn start<'e>(&self, record: &InstanceRecord, events: impl IntoIterator<Item = &'e Event>) -> Result<Live, Halt> {
+    /// A guest that has not begun, for a history to be replayed whose first conditions are these. What it is told stands in the
+    /// first `ExecutionStarted` of the events.
+    pub(super) fn start<'e>(
+        &self,
+        record: &InstanceRecord,
+        events: impl IntoIterator<Item = &'e Event>,
+        conditions: Option<&Arc<Conditions>>,
+    ) -> Result<Live, Halt> {
         let Some(context) = events.into_iter().find_map(|event| context(record, event)) else {
             return Err(Halt::because("its history does not begin with ExecutionStarted"));
         };
-        let execution = Arc::new(Mutex::new(Execution::new(context, self.limits.of_replay())));
+        let execution = Execution::new(context, self.limits.of_replay());
+        let execution = Arc::new(Mutex::new(execution));
         let guest = match record.version {
-            Some(version) => self.executor.start(version, execution.clone()).map_err(Halt::Unable)?,
+            Some(version) => self.executor.start(version, execution.clone())?,
             None => Box::new(match &self.begins_on {
                 Err(NoVersion::Fails(failure)) => Missing(failure.clone()),
                 Ok(_) | Err(NoVersion::Halts(_)) => return Err(Halt::because("it has begun without a version")),
             }),
         };
+        // Turns before the first recorded ones are of an older release, and were last replayed under these.
+        match (conditions, record.version) {
+            (Some(first), _) => lock(&execution).replay_under(first),
+            (None, Some(version)) => lock(&execution).assume(&self.executor.conditions(version)),
+            (None, None) => {}
+        }
         Ok(Live { execution, guest })
     }
 }
 
 impl Live {
-    /// Bytes of memory that the guest may hold.
+    /// Bytes of memory that are held: by the guest, and for it.
     pub fn memory_bytes(&self) -> usize {
-        self.guest.memory_bytes()
+        self.guest.memory_bytes().saturating_add(lock(&self.execution).payload_bytes())
+    }
+
+    /// How many guests it counts as.
+    pub fn slots(&self) -> usize {
+        self.guest.slots()
     }
 
     pub(super) fn replay_turn(&mut self, turn: RecordedTurn<'_>) -> Result<(), Halt> {
         {
             let mut execution = lock(&self.execution);
+            if let Some(conditions) = turn.conditions {
+                execution.replay_under(conditions);
+            }
             execution.begin_replayed_turn(turn.at, turn.actions, turn.end);
             for event in turn.messages {
                 execution.apply(event);
@@ -80,6 +119,7 @@ impl Live {
                     };
                 }
                 (None, Step::Waiting) => return Ok(Rest::Waiting),
+                (None, Step::NotStarted(why)) => return Err(Halt::NotStarted(why.into())),
             }
         }
         let mut execution = lock(&self.execution);
@@ -126,6 +166,7 @@ fn context(record: &InstanceRecord, started: &Event) -> Option<Context> {
         input: input.clone(),
         version_label: version.clone(),
         parent: parent.clone(),
+        event_delivery: record.event_delivery,
     })
 }
 
@@ -136,6 +177,24 @@ impl Guest for Missing {
     fn resume(&mut self) -> Step {
         Step::Ended(Err(self.0.clone()))
     }
+}
+
+/// The first conditions that these events record.
+pub(super) fn first_conditions(events: &[HistoryEvent]) -> Option<&Arc<Conditions>> {
+    events.iter().find_map(|entry| match &entry.event {
+        Event::OrchestratorStarted { conditions } => conditions.as_ref(),
+        _ => None,
+    })
+}
+
+/// The first conditions that a history records, however late.
+fn recorded_conditions(history: &dyn History) -> Result<Option<Arc<Conditions>>, Halt> {
+    for page in history.pages() {
+        if let Some(conditions) = first_conditions(&page?) {
+            return Ok(Some(conditions.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// The lock is uncontended by construction, and a poisoned one means that a turn panicked while it changed the

@@ -30,7 +30,7 @@ impl Turn<'_> {
         };
         let mut moved = record.clone();
         moved.version = Some(version);
-        self.replay(&moved, history, &[]).map(|live| Some((version, live)))
+        self.replay(&moved, history.as_ref(), &[]).map(|(live, _events)| Some((version, live)))
     }
 }
 

@@ -15,15 +15,16 @@
 //! - `terminate`, `ended`, `rewind`: ends from outside, what comes after the end, and the way back.
 //! - `migrate`: on another version from now on; `rehearsal`: whether it could be.
 
-use crate::commit::{Commit, InstanceRecord};
+use crate::commit::{Commit, EntityState, InstanceRecord, RuntimeStatus};
 use crate::event::{Delivery, Event, HistoryEvent, Outcome};
-use crate::execution::{Divergence, Limits, LogLine};
-use crate::guest::Executor;
+use crate::execution::{Divergence, Execution, Limits, LogLine};
+use crate::guest::{Executor, NotNow, StartError};
 use crate::{Failure, FunctionName, Timestamp, VersionId};
 
 mod actions;
 mod draft;
 mod ended;
+mod history;
 mod live;
 mod migrate;
 mod rehearsal;
@@ -31,6 +32,7 @@ mod rewind;
 mod terminate;
 
 use draft::Draft;
+pub use history::{History, Pages};
 pub use live::Live;
 use live::lock;
 use migrate::is_migration;
@@ -39,9 +41,16 @@ pub use rehearsal::{Rehearsal, Step};
 /// What is in memory of an instance when a turn begins.
 pub enum Memory {
     /// Its history (empty before the first turn): the guest is brought to where it was by replaying it.
-    Cold(Vec<HistoryEvent>),
+    Cold(Box<dyn History>),
     /// The guest as the last turn left it.
     Hot(Live),
+}
+
+impl Memory {
+    /// Not hot, with a history that is in memory.
+    pub fn cold(history: Vec<HistoryEvent>) -> Self {
+        Memory::Cold(Box::new(history))
+    }
 }
 
 /// What a turn works with, besides its instance.
@@ -73,6 +82,15 @@ impl NoVersion {
     }
 }
 
+/// Halts an instance whose turn the host could not finish, by a fault of its own. What arrived is kept, and so is the state of an
+/// entity. The instance must not have ended.
+pub fn halt(record: InstanceRecord, entity: Option<EntityState>, now: Timestamp, inbox: Vec<Delivery>, why: &str) -> Commit {
+    let mut draft = Draft::new(record, now);
+    let inbox = draft.drop_stale(inbox);
+    let commit = draft.halt(why, inbox);
+    Commit { entity: entity.map(|state| EntityState { waiting: true, ..state }), ..commit }
+}
+
 /// What a turn leads to.
 pub struct TurnResult {
     /// None: nothing has changed.
@@ -81,6 +99,8 @@ pub struct TurnResult {
     pub live: Option<Live>,
     pub logs: Vec<LogLine>,
     pub refused: Refusals,
+    /// The guest could not be started at present: the turn has not been, and is to be run again when that has passed.
+    pub put_back: Option<NotNow>,
 }
 
 /// Why what clients asked for had no effect.
@@ -94,7 +114,11 @@ pub struct Refusals {
 
 impl TurnResult {
     fn of(commit: Option<Commit>) -> Self {
-        Self { commit, live: None, logs: Vec::new(), refused: Refusals::default() }
+        Self { commit, live: None, logs: Vec::new(), refused: Refusals::default(), put_back: None }
+    }
+
+    fn put_back(why: NotNow) -> Self {
+        Self { put_back: Some(why), ..Self::of(None) }
     }
 }
 
@@ -113,10 +137,26 @@ pub enum Halt {
     #[error("{0}")]
     Diverged(Box<Divergence>),
     #[error("{0}")]
+    NotStarted(#[from] StartError),
+    #[error("{0}")]
     Unable(String),
 }
 
+impl From<NotNow> for Halt {
+    fn from(why: NotNow) -> Self {
+        Halt::NotStarted(StartError::NotNow(why))
+    }
+}
+
 impl Halt {
+    /// Why the turn is to be put back, and not to halt: what hinders it passes by itself.
+    fn passing(self) -> Result<NotNow, Halt> {
+        match self {
+            Halt::NotStarted(StartError::NotNow(why)) => Ok(why),
+            lasting @ (Halt::NotStarted(StartError::Unable(_)) | Halt::Diverged(_) | Halt::Unable(_)) => Err(lasting),
+        }
+    }
+
     fn because(why: &str) -> Self {
         Halt::Unable(why.into())
     }
@@ -129,11 +169,13 @@ impl Turn<'_> {
     /// Runs one turn. `inbox` holds the messages in the order in which they arrived.
     ///
     /// What must be handed in, besides what arrived:
-    /// - the whole stored inbox, for an instance that is `Suspended`; for one that is `Pending` if its `ExecutionStarted`
-    ///   is not among what arrived; and for one that is `Failed` if an `ExecutionRewound` is;
+    /// - the stored inbox, for an instance that is `Suspended` if anything arrived that [`reaches_suspended`]; for one that is
+    ///   `Pending` if its `ExecutionStarted` is not among what arrived; and for one that is `Failed` if an `ExecutionRewound`
+    ///   is. All of it for the last; of the others so much of its begin as a turn is to take in, which holds the
+    ///   `ExecutionStarted`;
     /// - the history of the record's turns, for an instance that is not hot, which one must not be to which an
-    ///   `ExecutionMigrated` arrived. One that has ended needs it only if an
-    ///   `ExecutionRewound` arrived; otherwise an empty one does.
+    ///   `ExecutionMigrated` arrived. One that has ended needs it only if an `ExecutionRewound` arrived, and one that is
+    ///   suspended only if something did that reaches it; otherwise an empty one does.
     ///
     /// Messages of the wrong kind (those of entities, results that nobody expects) are consumed without effect.
     pub fn run(&self, record: InstanceRecord, memory: Memory, inbox: Vec<Delivery>) -> TurnResult {
@@ -154,6 +196,16 @@ impl Turn<'_> {
             migration = Some(migrate::NOT_BEGUN.to_owned());
             draft.wait_for_start(start_at, inbox);
             TurnResult::of(draft.commit_if_changed())
+        } else if draft.record.status == RuntimeStatus::Suspended
+            && migrations.is_empty()
+            && !inbox.iter().any(|delivery| reaches_suspended(&delivery.message.event))
+        {
+            draft.keep_all(inbox);
+            let live = match memory {
+                Memory::Hot(live) => Some(live),
+                Memory::Cold(_) => None,
+            };
+            TurnResult { live, ..TurnResult::of(draft.commit_if_changed()) }
         } else {
             match self.migrate(&draft, &memory, &migrations) {
                 Ok(Some((version, live))) => {
@@ -161,10 +213,13 @@ impl Turn<'_> {
                     self.run_live(draft, live, inbox)
                 }
                 Ok(None) => self.go_on(draft, memory, inbox),
-                Err(why) => {
-                    migration = Some(why.to_string());
-                    self.go_on(draft, memory, inbox)
-                }
+                Err(why) => match why.passing() {
+                    Ok(why) => return TurnResult::put_back(why),
+                    Err(why) => {
+                        migration = Some(why.to_string());
+                        self.go_on(draft, memory, inbox)
+                    }
+                },
             }
         };
         TurnResult { refused: Refusals { rewind, migration: migration.filter(|_| !migrations.is_empty()) }, ..result }
@@ -173,6 +228,7 @@ impl Turn<'_> {
     /// Takes in what arrived and resumes the guest, unless the instance is halted and stays so.
     fn go_on(&self, mut draft: Draft, memory: Memory, mut inbox: Vec<Delivery>) -> TurnResult {
         let own_version = draft.record.version;
+        let mut resumed = None;
         if draft.record.halted.is_some() {
             let Some(resume) = inbox.iter().position(|d| passes_suspension(&d.message.event)) else {
                 draft.keep_all(inbox);
@@ -181,50 +237,75 @@ impl Turn<'_> {
             draft.record.halted = None;
             draft.record.version = own_version.and(self.active_version.or(own_version));
             if matches!(inbox[resume].message.event, Event::ExecutionResumed { .. }) {
-                draft.consume(inbox.remove(resume).stored);
+                resumed = Some(inbox.remove(resume));
             }
         }
         if draft.record.version.is_none() {
             match &self.begins_on {
                 Ok(version) => draft.record.version = Some(*version),
-                Err(NoVersion::Halts(reason)) => return TurnResult::of(Some(draft.halt(reason, inbox))),
+                Err(NoVersion::Halts(reason)) => {
+                    draft.consume_all(resumed.into_iter().collect());
+                    return TurnResult::of(Some(draft.halt(reason, inbox)));
+                }
                 Err(NoVersion::Fails(_)) => {}
             }
         }
         let live = match memory {
             Memory::Hot(live) => Ok(live),
-            Memory::Cold(history) => {
-                draft.record.usage.replayed_events += history.len() as u64;
-                self.replay(&draft.record, &history, &inbox)
-            }
+            Memory::Cold(history) => self.replay(&draft.record, history.as_ref(), &inbox).map(|(live, events)| {
+                draft.record.usage.replayed_events += events as u64;
+                live
+            }),
         };
         match live {
             Ok(live) => {
+                // It may have been suspended before it was halted.
+                if let Some(resumed) = resumed {
+                    inbox.insert(0, resumed);
+                }
                 if let Some(version) = draft.record.version.filter(|version| own_version.is_some_and(|own| own != *version)) {
                     draft.migrated(version, &mut inbox);
                 }
                 self.run_live(draft, live, inbox)
             }
-            Err(why) => {
-                let mut commit = draft.halt(&why.to_string(), inbox);
-                // Only where it has gone on is it at home.
-                commit.record.version = own_version.or(commit.record.version);
-                TurnResult::of(Some(commit))
-            }
+            Err(why) => match why.passing() {
+                Ok(why) => TurnResult::put_back(why),
+                Err(why) => {
+                    // What is left of it would resume the instance with the next message.
+                    draft.consume_all(resumed.into_iter().collect());
+                    let mut commit = draft.halt(&why.to_string(), inbox);
+                    // Only where it has gone on is it at home.
+                    commit.record.version = own_version.or(commit.record.version);
+                    TurnResult::of(Some(commit))
+                }
+            },
         }
     }
 
     fn run_live(&self, mut draft: Draft, mut live: Live, inbox: Vec<Delivery>) -> TurnResult {
         {
             let mut execution = lock(&live.execution);
-            execution.set_limits(self.limits);
+            self.go_on_under(&draft.record, &mut execution);
             execution.begin_live_turn(draft.now);
             draft.take_in(&mut execution, inbox);
         }
         match live.run_guest().and_then(|rest| live.bound_history(rest)) {
             Ok(rest) => finish(draft, live, rest),
-            // A live turn compares nothing; but if it ever did, the instance must not be lost.
-            Err(why) => TurnResult::of(Some(draft.halt_after_intake(&why.to_string()))),
+            Err(why) => match why.passing() {
+                Ok(why) => TurnResult::put_back(why),
+                // A live turn compares nothing; but if it ever did, the instance must not be lost.
+                Err(why) => TurnResult::of(Some(draft.halt_after_intake(&why.to_string()))),
+            },
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// A live turn has the limits and the conditions of its time.
+    fn go_on_under(&self, record: &InstanceRecord, execution: &mut Execution) {
+        execution.set_limits(self.limits);
+        if let Some(version) = record.version {
+            execution.go_on_under(&self.executor.conditions(version));
         }
     }
 }
@@ -240,10 +321,16 @@ fn finish(mut draft: Draft, live: Live, rest: Rest) -> TurnResult {
         draft.finish(&mut execution, &rest, effects)
     };
     let live = matches!(rest, Rest::Waiting).then_some(live);
-    TurnResult { commit, live, logs, refused: Refusals::default() }
+    TurnResult { live, logs, ..TurnResult::of(commit) }
 }
 
-/// Whether a message reaches an instance that is suspended or halted.
+/// Whether a message may do something to an instance that is suspended or halted: all others wait for it. What suspends it does
+/// if its history does not know of it yet, as that of an imported one.
+pub fn reaches_suspended(event: &Event) -> bool {
+    passes_suspension(event) || matches!(event, Event::ExecutionTerminated { .. } | Event::ExecutionSuspended { .. })
+}
+
+/// Whether an instance that is suspended or halted takes a message in.
 fn passes_suspension(event: &Event) -> bool {
     matches!(
         event,

@@ -1,5 +1,6 @@
 //! A rehearsal: a recorded history, replayed against some version. Nothing runs live, nothing is changed.
 
+use super::live::first_conditions;
 use super::{Halt, NoVersion, Turn};
 use crate::commit::InstanceRecord;
 use crate::event::HistoryEvent;
@@ -43,9 +44,10 @@ impl Rehearsal<'_> {
             active_version: None,
         };
         let record = InstanceRecord { version: Some(self.version), ..record.clone() };
-        let mut live = turn.start(&record, history.iter().map(|entry| &entry.event))?;
+        let turns = RecordedTurn::split(history);
+        let mut live = turn.start(&record, history.iter().map(|entry| &entry.event), first_conditions(history))?;
         let mut begin = 0;
-        for (number, recorded) in RecordedTurn::split(history).into_iter().enumerate() {
+        for (number, recorded) in turns.into_iter().enumerate() {
             let (at, end) = (recorded.at, recorded.end);
             live.replay_turn(recorded)?;
             if !each(Step { turn: number, at, events: &history[begin..end] }) {

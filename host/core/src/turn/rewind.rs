@@ -46,7 +46,8 @@ impl Turn<'_> {
         draft.record.usage.replayed_events += kept.len() as u64;
         draft.forget_turns(cut, forgotten);
         draft.record.version = self.active_version.or(draft.record.version);
-        let mut live = self.start(&draft.record, history.iter().map(|entry| &entry.event))?;
+        let kept_conditions = turns[..cut].iter().find_map(|turn| turn.conditions);
+        let mut live = self.start(&draft.record, history.iter().map(|entry| &entry.event), kept_conditions)?;
         for turn in turns.into_iter().take(cut) {
             live.replay_turn(turn)?;
         }
@@ -57,7 +58,7 @@ impl Turn<'_> {
         draft.drop_all(salvage.stale);
         {
             let mut execution = lock(&live.execution);
-            execution.set_limits(self.limits);
+            self.go_on_under(&draft.record, &mut execution);
             execution.begin_live_turn(draft.now);
             draft.take_in(&mut execution, salvage.carried);
         }
@@ -133,7 +134,7 @@ impl Salvage {
 
 /// Whether a message is taken in again. One that ended the instance is not.
 fn is_carried(event: &Event) -> bool {
-    !event.is_action() && !matches!(event, Event::OrchestratorStarted | Event::ExecutionTerminated { .. })
+    !event.is_action() && !matches!(event, Event::OrchestratorStarted { .. } | Event::ExecutionTerminated { .. })
 }
 
 impl Draft {
@@ -157,7 +158,7 @@ impl Draft {
         let mut turn = self.record.turns.start;
         for (index, entry) in kept.iter().enumerate() {
             match &entry.event {
-                Event::OrchestratorStarted if index > 0 => turn += 1,
+                Event::OrchestratorStarted { .. } if index > 0 => turn += 1,
                 Event::TaskScheduled { seq, name, input, attempt } if open.activities.contains(seq) => {
                     let (name, input) = (name.clone(), input.clone());
                     self.activities_set.push(ScheduledActivity { seq: *seq, turn, name, input, attempt: *attempt });

@@ -11,7 +11,16 @@ use crate::execution::OpenWork;
 pub(super) fn terminate(mut draft: Draft, memory: &Memory, inbox: Vec<Delivery>) -> TurnResult {
     let mut open = match memory {
         Memory::Hot(live) => lock(&live.execution).open().clone(),
-        Memory::Cold(history) => OpenWork::of(history),
+        Memory::Cold(history) => {
+            let mut open = OpenWork::default();
+            for page in history.pages() {
+                match page {
+                    Ok(events) => events.iter().for_each(|entry| open.note(&entry.event)),
+                    Err(why) => return TurnResult::put_back(why),
+                }
+            }
+            open
+        }
     };
     let (mut started, mut terminated) = (None, None);
     let (mut terminated_for, mut recursively) = (None, false);
@@ -40,8 +49,7 @@ pub(super) fn terminate(mut draft: Draft, memory: &Memory, inbox: Vec<Delivery>)
     let release =
         open.lock.as_ref().map(|lock| Event::EntityUnlockSent { seq: open.next_seq(), entities: lock.entities.clone() });
     let actions = release.into_iter().chain([Event::ExecutionCompleted { outcome: outcome.clone() }]).collect();
-    let acts = Acts { actions, lock_before: open.lock.map(|lock| lock.seq), effective: false };
-    draft.changed = true;
+    let acts = Acts { actions, lock_before: open.lock.map(|lock| lock.seq), effective: false, conditions: None };
     draft.record.halted = None;
     TurnResult::of(Some(draft.ended(&outcome, acts)))
 }

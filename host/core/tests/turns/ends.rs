@@ -34,6 +34,35 @@ fn a_suspended_instance_keeps_everything_until_it_is_resumed() {
     assert_eq!(world.record.status, RuntimeStatus::Completed);
 }
 
+/// An instance is imported so: its record says at once that nothing but this message is to be taken in. Its history said so only
+/// when it was resumed.
+#[test]
+fn what_suspends_an_imported_instance_is_in_its_history_at_once() {
+    let script = Scripted::new().orchestrator("main", |h| async move { h.activity("A", "0").await });
+    check(
+        script,
+        |w| {
+            w.record.status = RuntimeStatus::Suspended;
+            w.turn([Event::ExecutionSuspended { reason: "imported".into() }]);
+            // Two clients may have suspended it at the same time.
+            w.turn([done(0, "1"), Event::ExecutionSuspended { reason: "again".into() }]);
+            assert_eq!((w.record.status, w.inbox.len()), (RuntimeStatus::Suspended, 1));
+            w.turn([Event::ExecutionResumed { reason: "go".into() }]);
+        },
+        &[
+            "OrchestratorStarted",
+            "ExecutionStarted",
+            "TaskScheduled 0 A 0 #1",
+            "OrchestratorStarted",
+            "ExecutionSuspended",
+            "OrchestratorStarted",
+            "ExecutionResumed",
+            "TaskCompleted 0 1",
+            "ExecutionCompleted Completed(\"1\")",
+        ],
+    );
+}
+
 #[test]
 fn terminating_ends_an_instance_and_clears_what_is_open() {
     let script = Scripted::new().orchestrator("main", |h| async move {

@@ -95,6 +95,8 @@ fn every_signal_and_call_is_run_once_whatever_crashes() {
         let mut net = Net::seeded(script.clone(), seed);
         net.crash_every = (seed % 3 != 0).then_some(seed % 7 + 2);
         net.limits.operations_per_turn = 1 + seed as usize % 5;
+        net.time.up_every = (seed % 5 == 0).then_some(1 + seed as u32 % 3);
+        net.time.cut_off_every = (seed % 4 == 0).then_some(2 + seed as u32 % 3);
         for n in 0..8 {
             net.start(&format!("o{n}"), "adds", "null");
             net.signal("@counter@a", "add", "1000");
@@ -105,6 +107,33 @@ fn every_signal_and_call_is_run_once_whatever_crashes() {
         assert!((0..8).all(|n| net.status(&format!("o{n}")) == RuntimeStatus::Completed));
         net.assert_quiet();
     }
+}
+
+/// 900 operations of some 40 ms each were one turn: a host that lived shorter than all of them saved none of them.
+#[test]
+fn a_turn_whose_time_is_up_saves_what_it_has_done_and_the_next_one_goes_on() {
+    let mut net = Net::new(script());
+    net.time.up_every = Some(1);
+    for _ in 0..5 {
+        net.signal("@counter@a", "add", "1");
+    }
+    net.settle();
+    assert_eq!(net.state("@counter@a"), Some("5".into()));
+    assert_eq!(net.turns, 5);
+}
+
+#[test]
+fn an_operation_that_is_cut_off_has_not_been_run() {
+    let mut net = Net::new(script());
+    net.time.cut_off_every = Some(3);
+    for amount in ["1", "10", "100", "1000"] {
+        net.signal("@counter@a", "add", amount);
+    }
+    net.settle();
+    assert_eq!(net.state("@counter@a"), Some("1111".into()));
+    let item = net.item("@counter@a");
+    assert_eq!((item.entity.operations, item.record.usage.operations), (4, 4));
+    assert_eq!(net.turns, 2);
 }
 
 #[test]
@@ -388,7 +417,7 @@ fn messages_of_the_wrong_kind_are_consumed_without_effect() {
             Event::EntityOperationCompleted { seq, result: "1".into() },
             Event::EntityLockGranted { seq },
             Event::TimerFired { seq, fire_at: Timestamp(0) },
-            Event::OrchestratorStarted,
+            Event::OrchestratorStarted { conditions: None },
             Event::TimerCreated { seq, fire_at: Timestamp(0) },
             Event::LockRequested { entities: vec![], position: 7, owner: owner() },
             Event::LockRequested { entities: vec![crate::net::id("@x@y")], position: 0, owner: owner() },

@@ -2,7 +2,7 @@
 
 use dacapo_core::event::Outcome;
 use dacapo_core::scripted::Scripted;
-use dacapo_core::{Event, ExecutionId, FunctionName, Parent, RuntimeStatus, Seq};
+use dacapo_core::{Event, ExecutionId, Failure, FunctionName, Parent, RuntimeStatus, Seq};
 
 use crate::entities::result;
 use crate::net::{Net, id};
@@ -177,4 +177,27 @@ fn a_completed_child_reports_again() {
     net.post("c", Event::ExecutionRewound { reason: String::new(), parent: Some(stranger) });
     net.settle();
     assert!(matches!(net.outcome("c"), Outcome::Completed(_)) && net.refused.is_empty());
+}
+
+/// In the words of Durable Functions, hot and after a crash, which replays what was recorded.
+#[test]
+fn who_failed_stands_first_in_what_its_parent_sees() {
+    let script = Scripted::new()
+        .orchestrator("main", |h| async move {
+            let child = h.act(|e| e.call_sub_orchestrator("child", "1".into(), Some("c"), None)).await;
+            let failure = h.outcome(child).await.unwrap_err();
+            let go = h.with(|e| e.wait_for_external_event("go")).unwrap();
+            h.outcome(go).await?;
+            Err(failure)
+        })
+        .orchestrator("child", |_| async move { Err(Failure::permanent("Bad", "luck")) });
+    let mut net = Net::new(script);
+    net.start("o", "main", "null");
+    net.settle();
+    assert!(matches!(net.outcome("c"), Outcome::Failed(failure) if failure.message == "luck"), "its own failure is its own");
+    net.crash();
+    net.raise("o", "go", "1");
+    net.settle();
+    let failed = net.outcome("o");
+    assert_eq!(failed, Outcome::Failed(Failure::permanent("Bad", "Orchestrator function 'child' failed: luck")));
 }

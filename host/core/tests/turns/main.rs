@@ -4,14 +4,17 @@
 //!   and cold, and the two must give the same commits.
 //! - [`net`]: many instances that send each other messages, in every order that a seed leads to, with crashes.
 
+mod conditions;
 mod ends;
 mod entities;
+mod events;
 mod families;
 mod flow;
 mod http;
 mod locks;
 mod migrate;
 mod net;
+mod put_back;
 mod rewind;
 mod rules;
 mod scheduled;

@@ -3,7 +3,7 @@
 use dacapo_core::execution::Limits;
 use dacapo_core::scripted::Scripted;
 use dacapo_core::turn::{Halt, NoVersion, Rehearsal};
-use dacapo_core::{Event, RuntimeStatus, VersionId};
+use dacapo_core::{Event, RuntimeStatus, StartError, VersionId};
 
 use super::world::{FIXED, VERSION, World, done, raised};
 
@@ -117,5 +117,6 @@ fn a_rehearsal_says_what_would_happen_and_changes_nothing() {
     assert_eq!(turns, [(0, 3)]);
     assert!(matches!(result, Err(Halt::Diverged(divergence)) if divergence.position == 5));
     let missing = Rehearsal { executor: &Scripted::new(), limits: &Limits::default(), version: FIXED };
-    assert!(matches!(missing.run(&world.record, &world.history, |_| true), Err(Halt::Unable(_))));
+    let result = missing.run(&world.record, &world.history, |_| true);
+    assert!(matches!(result, Err(Halt::NotStarted(StartError::Unable(_)))));
 }

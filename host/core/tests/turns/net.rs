@@ -3,11 +3,13 @@
 //! It does what a store and an engine do, and insists on what they insist on: a message is consumed once, turns follow
 //! each other, what ended stays ended unless it is rewound.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use dacapo_core::commit::Timer;
+use dacapo_core::entity::TurnTime;
 use dacapo_core::event::Outcome;
 use dacapo_core::execution::Limits;
 use dacapo_core::guest::HTTP_ACTIVITY;
@@ -51,6 +53,7 @@ pub struct Net {
     /// One turn in how many loses all memory after it; none: never.
     pub crash_every: Option<u64>,
     pub hot: bool,
+    pub time: Time,
     seed: u64,
     next: u64,
     pub ids: BTreeMap<InstanceId, Row>,
@@ -64,6 +67,29 @@ pub struct Net {
     crashes: usize,
     /// Whether the last commit let an entity vanish.
     pub last_vanished: bool,
+}
+
+/// The time of entities' turns, as it is asked for.
+#[derive(Default)]
+pub struct Time {
+    /// It is up each time that it was asked so often; none: never.
+    pub up_every: Option<u32>,
+    /// One operation in how many is cut off; none: none is.
+    pub cut_off_every: Option<u32>,
+    asked: Cell<u32>,
+    operations: Cell<u32>,
+}
+
+impl TurnTime for Time {
+    fn is_up(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.up_every.is_some_and(|every| self.asked.get().is_multiple_of(every))
+    }
+
+    fn was_cut_off(&self) -> bool {
+        self.operations.set(self.operations.get() + 1);
+        self.cut_off_every.is_some_and(|every| self.operations.get().is_multiple_of(every))
+    }
 }
 
 pub fn id(text: &str) -> InstanceId {
@@ -83,6 +109,7 @@ impl Net {
             now: 1_000_000,
             crash_every: None,
             hot: seed % 2 == 1,
+            time: Time::default(),
             seed,
             next: 1,
             ids: BTreeMap::new(),
@@ -339,7 +366,8 @@ impl Net {
             },
         };
         let now = Timestamp(self.now);
-        let turn = EntityTurn { executor: &self.executor, limits: &self.limits, now, active_version: self.active };
+        let turn =
+            EntityTurn { executor: &self.executor, limits: &self.limits, now, active_version: self.active, time: &self.time };
         let (row, id) = (record.row, record.id.clone());
         let result = turn.run(record, memory, inbox);
         self.logs.extend(result.logs.into_iter().map(|line| line.message));
@@ -363,15 +391,15 @@ impl Net {
             RuntimeStatus::Failed => rewound,
             _ => false,
         };
-        let (mut inbox, mut memory) = (Vec::new(), Memory::Cold(Vec::new()));
+        let (mut inbox, mut memory) = (Vec::new(), Memory::cold(Vec::new()));
         if let Some(item) = self.items.get_mut(&record.row) {
             if all {
                 inbox = stored(record.row, item);
             }
             memory = match item.live.take().filter(|_| self.hot) {
                 Some(live) => Memory::Hot(live),
-                None if record.status.is_terminal() && !rewound => Memory::Cold(Vec::new()),
-                None => Memory::Cold(item.events()),
+                None if record.status.is_terminal() && !rewound => Memory::cold(Vec::new()),
+                None => Memory::cold(item.events()),
             };
         }
         let known: BTreeSet<MessageKey> = inbox.iter().filter_map(|delivery| delivery.stored).collect();

@@ -124,3 +124,39 @@ fn breaking_a_rule_fails_the_instance_and_has_no_effects() {
     });
     fails(invalid_output, limits, "InvalidOutput");
 }
+
+/// What had halted the instance was gone, so the turn took nothing in, and the resume was not saved: it was answered with 202, and
+/// the instance was halted as before. And who had suspended it before had to resume it twice.
+#[test]
+fn who_resumes_a_halted_instance_changes_it_though_nothing_waits_for_it() {
+    for suspended in [false, true] {
+        let script = Scripted::new().orchestrator("main", |h| async move { h.activity("A", "1").await });
+        let mut world = World::new(script, false);
+        if suspended {
+            world.turn([Event::ExecutionSuspended { reason: String::new() }]);
+        }
+        world.record.halted = Some("the host panicked".into());
+        world.record.status = RuntimeStatus::Suspended;
+        let commits = world.commits.len();
+        world.turn([Event::ExecutionResumed { reason: String::new() }]);
+        assert_eq!(world.commits.len(), commits + 1, "it is saved");
+        assert_eq!((world.record.halted.clone(), world.record.status), (None, RuntimeStatus::Running));
+        world.turn([done(0, "5")]);
+        assert_eq!(world.record.status, RuntimeStatus::Completed);
+    }
+}
+
+/// What came along is kept, whichever turn the host could not finish.
+#[test]
+fn a_turn_that_the_host_cannot_finish_halts_its_instance_and_keeps_what_came() {
+    let script = Scripted::new().orchestrator("main", |h| async move { h.activity("A", "1").await });
+    let mut world = World::new(script, false);
+    let inbox = vec![dacapo_core::Delivery { message: crate::world::message(done(0, "5")), stored: None }];
+    let commit =
+        dacapo_core::turn::halt(world.record.clone(), None, dacapo_core::Timestamp(9_000_000), inbox, "the host panicked: x");
+    assert_eq!((commit.kept.len(), commit.activities_cleared.len()), (1, 1));
+    world.save(commit);
+    assert!(world.record.halted.clone().unwrap().contains("the host panicked: x (orchestrator 'main'"), "{:?}", world.record);
+    world.turn([Event::ExecutionResumed { reason: String::new() }]);
+    assert_eq!(world.record.status, RuntimeStatus::Completed);
+}

@@ -67,6 +67,39 @@ fn a_start_whose_time_has_passed_begins_at_once() {
     assert!(net.item("o").timers.is_empty());
 }
 
+/// It was answered as done and stayed `Pending`, and could not be resumed until its time had come.
+#[test]
+fn a_scheduled_start_is_suspended_before_its_time() {
+    for resumed_in_time in [true, false] {
+        let mut net = Net::new(script());
+        let suspend = || Event::ExecutionSuspended { reason: "not now".into() };
+        let resume = || Event::ExecutionResumed { reason: "now".into() };
+        net.start_at("o", "main", "1", Some(Timestamp(60_000_000)));
+        net.settle();
+        net.post("o", suspend());
+        net.settle();
+        assert_eq!(net.status("o"), RuntimeStatus::Suspended);
+        net.crash();
+        net.settle();
+        assert_eq!((net.status("o"), net.item("o").record.turns.clone()), (RuntimeStatus::Suspended, 0..0));
+        if resumed_in_time {
+            net.post("o", resume());
+            net.settle();
+            assert_eq!(net.status("o"), RuntimeStatus::Pending);
+        }
+        net.raise("o", "go", "1");
+        net.finish();
+        assert_eq!(net.now, 60_000_000, "it waits for its time, whatever becomes of it");
+        if !resumed_in_time {
+            assert_eq!(net.status("o"), RuntimeStatus::Suspended, "its time has come, and it does not begin");
+            net.post("o", resume());
+            net.finish();
+        }
+        assert_eq!(net.output("o"), "1");
+        net.assert_quiet();
+    }
+}
+
 #[test]
 fn a_scheduled_start_can_be_terminated() {
     let mut net = Net::new(script());

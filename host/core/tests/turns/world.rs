@@ -6,8 +6,8 @@ use dacapo_core::execution::{Limits, TaskId};
 use dacapo_core::scripted::{Handle, Scripted};
 use dacapo_core::turn::{Memory, NoVersion, Turn};
 use dacapo_core::{
-    Commit, Delivery, Event, ExecutionId, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey,
-    Row, RuntimeStatus, Seq, Timestamp, VersionId,
+    Commit, Delivery, Event, EventDelivery, ExecutionId, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord,
+    Message, MessageKey, NotNow, Row, RuntimeStatus, Seq, Timestamp, VersionId,
 };
 
 pub const VERSION: VersionId = VersionId([1; 32]);
@@ -21,6 +21,8 @@ pub struct World {
     pub begins_on: Option<NoVersion>,
     /// Why the last migration had no effect.
     pub refused: Option<String>,
+    /// Why the last turn has not been.
+    pub put_back: Option<NotNow>,
     pub limits: Limits,
     pub hot: bool,
     pub now: i64,
@@ -46,6 +48,14 @@ impl World {
         world
     }
 
+    /// An instance that began before there was another delivery.
+    pub fn with_events_to_the_first_made(executor: Scripted, hot: bool) -> Self {
+        let mut world = Self::unstarted(executor, hot, Limits::default());
+        world.record.event_delivery = EventDelivery::FirstMade;
+        world.start();
+        world
+    }
+
     pub fn limited(executor: Scripted, hot: bool, limits: Limits) -> Self {
         let mut world = Self::unstarted(executor, hot, limits);
         world.start();
@@ -63,6 +73,7 @@ impl World {
             active_version: Some(VERSION),
             begins_on: None,
             refused: None,
+            put_back: None,
             limits,
             hot,
             now: 0,
@@ -91,7 +102,7 @@ impl World {
         let migrates = inbox.iter().any(|delivery| matches!(delivery.message.event, Event::ExecutionMigrated { .. }));
         let memory = match self.live.take() {
             Some(live) if self.hot && !migrates => Memory::Hot(live),
-            _ => Memory::Cold(self.history.clone()),
+            _ => Memory::cold(self.history.clone()),
         };
         let turn = Turn {
             executor: &self.executor,
@@ -107,6 +118,7 @@ impl World {
         self.logs.extend(result.logs.into_iter().map(|line| line.message));
         self.live = result.live;
         self.refused = result.refused.migration;
+        self.put_back = result.put_back;
         self.inbox = stored;
         if let Some(commit) = result.commit {
             self.save(commit);

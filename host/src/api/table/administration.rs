@@ -12,7 +12,7 @@ pub(super) static ADMINISTRATION: Group = Group {
     description: "Task hubs, what they may use and reach, their keys and secrets, and what administrators did.",
     bases: &["admin"],
     parameters: &[],
-    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, LONG_HEADERS, FAULT, CLOSING],
+    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
     routes: &[
         Route {
             method: Method::GET,

@@ -12,11 +12,17 @@ const LIMITED: Answer = answer(
     "A limit of the task hub is met; or the request comes from a web page of another origin, or by a name that is not the host's.",
 );
 const DEPLOYED: Answer = answer(200, Json("App"), "The version, and whether anything has changed.");
+const DEPLOYED_VISIBLY: Answer = answer(
+    200,
+    JsonOrLines("App", "DeploymentNews"),
+    "The version, and whether anything has changed; lines that end with it if `progress` is true.",
+);
 const FUNCTION_TAKEN: Answer = answer(409, Json("Error"), "A function of this name belongs to another app.");
 
 pub(super) static APPS: Group = Group {
     name: "apps",
-    description: "Apps and their versions. A version is named by its label, or by the first digits, six at least, of its digest.",
+    description: "Apps and their versions. A version is named by its label, or by the first digits, six at least, of its digest. \
+                  A label names one version: whatever was deployed under it last.",
     bases: &[""],
     parameters: &[&TASK_HUB.about],
     answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
@@ -37,10 +43,10 @@ pub(super) static APPS: Group = Group {
             pattern: "admin/apps/{appName}",
             operation: "deployApp",
             summary: "Deploys a version of an app. It becomes the active one, or gets a share of the new starts.",
-            parameters: &[&LABEL.about, &WEIGHT.about],
+            parameters: &[&LABEL.about, &WEIGHT.about, &PROGRESS.about],
             needs: Needs::Hub(Role::Deploy),
             takes: Takes::Module,
-            answers: &[DEPLOYED, LIMITED, NO_HUB, FUNCTION_TAKEN, TOO_LARGE, DISK_FULL],
+            answers: &[DEPLOYED_VISIBLY, LIMITED, NO_HUB, FUNCTION_TAKEN, TOO_LARGE, DISK_FULL],
             handler: |call| Box::pin(apps::deploy(call)),
         },
         Route {
@@ -55,6 +61,22 @@ pub(super) static APPS: Group = Group {
             handler: |call| Box::pin(apps::versions(call)),
         },
         Route {
+            method: Method::DELETE,
+            pattern: "admin/apps/{appName}",
+            operation: "undeployApp",
+            summary: "Removes an app with all of its versions. Histories of what has ended stay.",
+            parameters: &[&WITH_INSTANCES.about],
+            needs: Needs::Hub(Role::Deploy),
+            takes: Takes::Nothing,
+            answers: &[
+                answer(200, Json("Undeployed"), "What was removed."),
+                NO_APP,
+                answer(409, Json("Error"), "Instances need it: the body says how many."),
+                DISK_FULL,
+            ],
+            handler: |call| Box::pin(apps::undeploy(call)),
+        },
+        Route {
             method: Method::POST,
             pattern: "admin/apps/{appName}/activate",
             operation: "activateVersion",
@@ -64,6 +86,23 @@ pub(super) static APPS: Group = Group {
             takes: Takes::Nothing,
             answers: &[DEPLOYED, NO_APP, FUNCTION_TAKEN, DISK_FULL],
             handler: |call| Box::pin(apps::activate(call)),
+        },
+        Route {
+            method: Method::POST,
+            pattern: "admin/apps/{appName}/rollback",
+            operation: "rollBack",
+            summary: "Takes the new starts away from the newest version that gets any: they go to those that share them with it, or \
+                      else to the version that was active before.",
+            parameters: &[],
+            needs: Needs::Hub(Role::Deploy),
+            takes: Takes::Nothing,
+            answers: &[
+                answer(200, Json("RolledBack"), "Which has lost them, and which is active."),
+                NO_APP,
+                answer(409, Json("Error"), "There is no version to go back to, or a function of it belongs to another app."),
+                DISK_FULL,
+            ],
+            handler: |call| Box::pin(apps::roll_back(call)),
         },
         Route {
             method: Method::POST,
@@ -81,7 +120,7 @@ pub(super) static APPS: Group = Group {
             pattern: "admin/apps/{appName}/versions/{version}",
             operation: "removeVersion",
             summary: "Removes a version that takes no new starts and that no instance runs on.",
-            parameters: &[],
+            parameters: &[&DRY_RUN.about],
             needs: Needs::Hub(Role::Deploy),
             takes: Takes::Nothing,
             answers: &[
@@ -97,7 +136,7 @@ pub(super) static APPS: Group = Group {
             pattern: "admin/apps/{appName}/prune",
             operation: "pruneVersions",
             summary: "Removes every version that takes no new starts and that no instance runs on.",
-            parameters: &[],
+            parameters: &[&DRY_RUN.about],
             needs: Needs::Hub(Role::Deploy),
             takes: Takes::Nothing,
             answers: &[answer(200, Json("Pruned"), "What was removed."), NO_APP, DISK_FULL],

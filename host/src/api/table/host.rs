@@ -11,17 +11,17 @@ pub(super) static HOST: Group = Group {
     description: "What is the host's own.",
     bases: &[""],
     parameters: &[],
-    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, LONG_HEADERS],
+    answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, TOO_MANY, LONG_HEADERS],
     routes: &[
         Route {
             method: Method::GET,
             pattern: "healthz",
             operation: "health",
-            summary: "Whether the host answers.",
+            summary: "Whether the host does its work: that a worker takes some and that something can be saved. Looked at once a second at most.",
             parameters: &[],
             needs: Needs::Nothing,
             takes: Takes::Nothing,
-            answers: &[answer(200, Json("Health"), "It does.")],
+            answers: &[answer(200, Json("Health"), "It does."), answer(503, Json("Health"), "It does not.")],
             handler: |call| Box::pin(admin::health(call)),
         },
         Route {

@@ -12,13 +12,14 @@ mod transfer;
 
 use super::body::Takes;
 use super::parameter::*;
-use super::route::Sends::{self, Events, Json, Lines, Nothing, Text};
+use super::route::Sends::{self, Events, Json, JsonOrLines, Lines, Nothing, Text};
 use super::route::{Answer, Group, Route};
 use crate::access::{Needs, Role};
 
 /// In this order a request looks for its route.
 pub(super) static GROUPS: &[&Group] = &[
     &instances::INSTANCES,
+    &instances::BULK,
     &orchestrators::ORCHESTRATORS,
     &entities::ENTITIES,
     &instances::EVENTS,
@@ -59,7 +60,7 @@ const LONG_ADDRESS: Answer = answer(414, Nothing, "The address has more than 65,
 const TOO_MANY: Answer = answer(
     429,
     Json("Error"),
-    "A limit of the task hub, such as its requests per second, or too much to compile: the body says which.",
+    "A limit of the task hub, such as its requests per second or at once, or too much to compile: the body says which.",
 )
 .with(&[("Retry-After", "Seconds after which it may go better.")]);
 const LONG_HEADERS: Answer = answer(431, Nothing, "The headers are too large.");

@@ -20,6 +20,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
             parameters: &[
                 &VERSION.about,
                 &START_AT.about,
+                &IF_ENDED.about,
                 &TIMEOUT.about,
                 &POLLING_INTERVAL.about,
                 &ERROR_ON_FAILURE.about,
@@ -38,6 +39,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
             parameters: &[
                 &VERSION.about,
                 &START_AT.about,
+                &IF_ENDED.about,
                 &TIMEOUT.about,
                 &POLLING_INTERVAL.about,
                 &ERROR_ON_FAILURE.about,

@@ -40,6 +40,9 @@ fn wrong_values(about: &About) -> Vec<String> {
     if schema["type"] == "string" && schema["pattern"].is_string() {
         wrong.extend(["a/b", "a\nb"].map(String::from));
     }
+    if schema["enum"].is_array() {
+        wrong.push("perhaps".to_owned());
+    }
     wrong.extend(too_long);
     if about.place == Place::Header {
         wrong.retain(|text| text.is_ascii());

@@ -4,6 +4,7 @@ mod bad_input;
 mod conformance;
 mod keys;
 mod openapi;
+mod rpc;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::serve::open_control_file;
 const BASE: &str = "/runtime/webhooks/durabletask";
 const HUB: &str = "TestHubName";
 const PAYLOAD_BYTES: usize = 1_000;
+const CONNECTIONS: usize = 20;
 
 /// A host's API, as long as its directory is kept.
 pub(super) struct Host {
@@ -95,23 +97,35 @@ impl Host {
             address: "127.0.0.1:7071".parse().unwrap(),
             allowed_hosts: Vec::new(),
             scheme: "http",
+            public_url: "http://127.0.0.1:7071".into(),
             use_forwarded_host: false,
             stopping: watch::channel(false).1,
             payload_bytes: PAYLOAD_BYTES,
             module_bytes: 10_000,
             bodies_bytes: 50_000,
+            connections: CONNECTIONS,
         };
         Self { hubs, access, router: router(options), _directory: directory }
     }
 
     /// Sends a request, and holds the answer against the document of the API.
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+        Self::send_to(&self.router, method, path, headers, body).await
+    }
+
+    async fn send_to(
+        router: &axum::Router,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost:7071");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let body = Body::from(body.as_ref().to_vec());
-        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let response = router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
         let (head, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         let answer = Answer { status: head.status, headers: head.headers, body: String::from_utf8(body.into()).unwrap() };
@@ -246,6 +260,58 @@ async fn a_hub_that_has_too_many_requests_is_told_when_to_come_again() {
     assert_eq!(refused.headers["retry-after"], "1");
     refused.refuses(429, "requests_per_second of the task hub 'TestHubName' is 2");
     host.get("/healthz").await.is(200, json!({ "status": "ok" }));
+    host.close().await;
+}
+
+impl Host {
+    /// The answer before anything of its body is read.
+    async fn begin(&self, method: &str, path: &str, body: Body) -> axum::response::Response {
+        let request = Request::builder().method(method).uri(path).header("host", "localhost:7071");
+        self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap()
+    }
+}
+
+/// Streams of one hub that nobody reads slowed down all others.
+#[tokio::test]
+async fn a_hub_has_a_bound_of_streams() {
+    let host = Host::of(Door::Open, HubLimits { event_streams: 2, ..HubLimits::default() });
+    let events = format!("{BASE}/events");
+    let open = [host.begin("GET", &events, Body::empty()).await, host.begin("GET", &events, Body::empty()).await];
+    assert!(open.iter().all(|stream| stream.status() == StatusCode::OK));
+    host.get(&events).await.refuses(429, "event_streams of the task hub is 2");
+    drop(open);
+    assert_eq!(host.begin("GET", &events, Body::empty()).await.status(), StatusCode::OK);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_hub_has_at_most_half_of_the_connections() {
+    let host = Host::open();
+    let events = format!("{BASE}/events");
+    let mut open = Vec::new();
+    for _ in 0..CONNECTIONS / 2 {
+        open.push(host.begin("GET", &events, Body::empty()).await);
+    }
+    let list = format!("{BASE}/instances");
+    let refused = host.get(&list).await;
+    assert_eq!(refused.headers["retry-after"], "1");
+    refused.refuses(429, "http.connections");
+    host.get(&format!("{list}?taskHub=Other-Hub")).await.is(200, json!([]));
+    host.get("/healthz").await.is(200, json!({ "status": "ok" }));
+    drop(open);
+    host.get(&list).await.is(200, json!([]));
+    host.close().await;
+}
+
+/// The host waited for the bodies of clients that have no key.
+#[tokio::test]
+async fn no_body_is_waited_for_of_who_may_not() {
+    let host = Host::with(Door::Locked);
+    let never = || Body::from_stream(futures::stream::pending::<Result<axum::body::Bytes, std::convert::Infallible>>());
+    for (method, path) in [("POST", "orchestrators/F"), ("GET", "instances"), ("POST", "instances/i/raiseEvent/e")] {
+        let refused = host.begin(method, &format!("{BASE}/{path}"), never()).await;
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
     host.close().await;
 }
 

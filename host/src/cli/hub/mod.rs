@@ -15,7 +15,7 @@ use dacapo_store::control::Grants;
 use super::client::{Answer, Client, Connection, Target};
 use super::confirm::Confirmation;
 use super::error::CliError;
-use super::output::{print, print_table, properties, table};
+use super::output::{print, print_done, print_table, properties, table};
 use super::pages::PageArguments;
 use super::times::local_time;
 
@@ -211,7 +211,7 @@ impl Delete {
         let name = &self.name;
         self.confirmation.ask(&format!("Delete the task hub '{name}' with its instances, apps, keys and secrets?"))?;
         client.delete(&target(name))?.success(|| unknown(&client))?;
-        if self.connection.json { Ok(()) } else { print(format_args!("Deleted the task hub '{name}'.")) }
+        print_done(self.connection.json, &json!({ "name": name }), format_args!("Deleted the task hub '{name}'."))
     }
 }
 

@@ -2,7 +2,6 @@ use clap::Args;
 
 use super::{CliError, Connection, Target, local_time, print, print_table, properties, table, unknown};
 use crate::api::Bill;
-use crate::cli::output::printable;
 use crate::cli::times::seconds_of;
 
 /// Show what a task hub has used since it was created, function by function, and how much it holds.
@@ -57,7 +56,7 @@ impl Usage {
         ]);
         for function in usage.functions {
             rows.add_row([
-                printable(&function.name),
+                function.name,
                 function.kind,
                 function.executions.to_string(),
                 function.failures.to_string(),

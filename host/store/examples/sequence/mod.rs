@@ -63,7 +63,8 @@ impl Sequence {
             },
             None => Event::ExecutionCompleted { outcome: Outcome::Completed(Payload::from("[\"Hello Tokyo!\",\"...\"]")) },
         };
-        let events = [Event::OrchestratorStarted, came, did].map(|event| HistoryEvent { at: now, event }).into();
+        let events =
+            [Event::OrchestratorStarted { conditions: None }, came, did].map(|event| HistoryEvent { at: now, event }).into();
         Commit {
             record,
             replaces: None,

@@ -1,6 +1,9 @@
 //! Events: a kind and a block of fields.
 
+use std::sync::Arc;
+
 use dacapo_core::event::Outcome;
+use dacapo_core::execution::Conditions;
 use dacapo_core::{Event, ExecutionId, Failure, FunctionName, InstanceId, Parent, Payload, Seq, Timestamp, VersionId};
 
 use super::wire::{Bad, Reader, Result, Writer};
@@ -55,7 +58,7 @@ pub(super) fn read_event(r: &mut Reader<'_>) -> Result<Event> {
 
 fn kind(event: &Event) -> u8 {
     match event {
-        Event::OrchestratorStarted => ORCHESTRATOR_STARTED,
+        Event::OrchestratorStarted { .. } => ORCHESTRATOR_STARTED,
         Event::ExecutionStarted { .. } => EXECUTION_STARTED,
         Event::TaskCompleted { .. } => TASK_COMPLETED,
         Event::TaskFailed { .. } => TASK_FAILED,
@@ -89,7 +92,8 @@ fn kind(event: &Event) -> u8 {
 
 fn write_fields(w: &mut Writer, event: &Event) {
     match event {
-        Event::OrchestratorStarted | Event::StatePurged => {}
+        Event::OrchestratorStarted { conditions } => conditions.iter().for_each(|conditions| write_conditions(w, conditions)),
+        Event::StatePurged => {}
         Event::ExecutionStarted { execution, name, input, version, parent, start_at } => {
             write_execution(w, *execution);
             w.text(name.as_str());
@@ -185,7 +189,7 @@ fn write_operation(w: &mut Writer, seq: Seq, entity: &InstanceId, operation: &st
 
 fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Event> {
     Ok(match kind {
-        ORCHESTRATOR_STARTED => Event::OrchestratorStarted,
+        ORCHESTRATOR_STARTED => Event::OrchestratorStarted { conditions: r.added(read_conditions)?.map(Arc::new) },
         EXECUTION_STARTED => Event::ExecutionStarted {
             execution: read_execution(r)?,
             name: read_name(r)?,
@@ -259,6 +263,29 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Event> {
         0 => return Err(Bad::Malformed("an event has no kind")),
         newer => return Err(Bad::Newer { found: newer.into(), known: LAST_KIND.into() }),
     })
+}
+
+fn write_conditions(w: &mut Writer, conditions: &Conditions) {
+    let Conditions { memory_bytes, table_elements, fuel_per_turn, tasks, payload_bytes, environment } = conditions;
+    for number in [memory_bytes, table_elements, fuel_per_turn, tasks, payload_bytes] {
+        w.number(*number);
+    }
+    w.block(|w| {
+        for (name, value) in environment {
+            w.text(name);
+            w.text(value);
+        }
+    });
+}
+
+fn read_conditions(r: &mut Reader<'_>) -> Result<Conditions> {
+    let numbers = [r.number()?, r.number()?, r.number()?, r.number()?, r.number()?];
+    let [memory_bytes, table_elements, fuel_per_turn, tasks, payload_bytes] = numbers;
+    let (mut variables, mut environment) = (r.block()?, Vec::new());
+    while !variables.is_empty() {
+        environment.push((read_string(&mut variables)?, read_string(&mut variables)?));
+    }
+    Ok(Conditions { memory_bytes, table_elements, fuel_per_turn, tasks, payload_bytes, environment })
 }
 
 fn write_outcome(w: &mut Writer, outcome: &Outcome) {
@@ -353,7 +380,7 @@ pub(super) fn read_payload(r: &mut Reader<'_>) -> Result<Payload> {
 }
 
 pub(super) fn read_instance(r: &mut Reader<'_>) -> Result<InstanceId> {
-    InstanceId::any(r.text()?).map_err(|_| Bad::Malformed("an instance id breaks the rules for ids"))
+    InstanceId::stored(r.text()?).map_err(|_| Bad::Malformed("an instance id breaks the rules for ids"))
 }
 
 fn write_instances(w: &mut Writer, instances: &[InstanceId]) {

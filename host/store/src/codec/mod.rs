@@ -11,8 +11,8 @@
 use std::ops::Range;
 
 use dacapo_core::{
-    Announcement, EntityState, ExecutionId, FunctionKind, HistoryEvent, InstanceId, InstanceRecord, Message, Row, RuntimeStatus,
-    Timestamp, Usage, VersionId,
+    Announcement, EntityState, EventDelivery, ExecutionId, FunctionKind, HistoryEvent, InstanceId, InstanceRecord, Message, Row,
+    RuntimeStatus, Timestamp, Usage, VersionId,
 };
 
 use crate::{AppVersion, StoreError};
@@ -85,6 +85,8 @@ pub fn encode_record(record: &InstanceRecord) -> Vec<u8> {
             w.number(number);
         }
     });
+    w.flag(record.event_delivery == EventDelivery::FirstAsked);
+    w.option(Some(record.first_execution).filter(|first| *first != record.execution), write_execution);
     w.finish()
 }
 
@@ -100,11 +102,17 @@ pub fn decode_record(row: Row, bytes: &[u8]) -> Result<InstanceRecord> {
         let updated = Timestamp(created.0.wrapping_add(r.signed()?));
         let halted = r.option(read_string)?;
         let usage = r.added(read_usage)?.unwrap_or_default();
+        let (asked, first_execution) = r.added(|r| Ok((r.flag()?, r.option(read_execution)?)))?.unwrap_or_default();
+        // Releases before knew one way only.
+        let event_delivery = if asked { EventDelivery::FirstAsked } else { EventDelivery::FirstMade };
+        // Of one that has continued as new under an earlier release it is not known.
+        let first_execution = first_execution.unwrap_or(execution);
         Ok(InstanceRecord {
             id,
             row,
             name,
             execution,
+            first_execution,
             version,
             version_label,
             parent,
@@ -115,6 +123,7 @@ pub fn decode_record(row: Row, bytes: &[u8]) -> Result<InstanceRecord> {
             turns,
             halted,
             usage,
+            event_delivery,
         })
     })
 }
@@ -234,14 +243,39 @@ pub fn encode_history(events: &[HistoryEvent]) -> Vec<u8> {
 
 /// Adds the events of one turn to `events`.
 pub fn decode_history(bytes: &[u8], events: &mut Vec<HistoryEvent>) -> Result<()> {
+    decode_history_part(bytes, EventOffset::default(), usize::MAX, |_, event| events.push(event)).map(drop)
+}
+
+/// Where an event begins in the stored bytes of its turn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventOffset {
+    bytes: u32,
+    /// The time of the event before it: times are stored as distances.
+    before: i64,
+}
+
+/// The events of one turn from this one on: one, if there is one, and more while all that are read have fewer than `most` bytes.
+/// Returns where the next one begins, if there is one.
+pub fn decode_history_part(
+    bytes: &[u8],
+    from: EventOffset,
+    most: usize,
+    mut each: impl FnMut(EventOffset, HistoryEvent),
+) -> Result<Option<EventOffset>> {
     decode("a history", bytes, |r| {
-        let mut r = r.block()?;
-        let mut before = 0i64;
+        let block = r.block()?;
+        let mut r = block.at(from.bytes as usize)?;
+        let (length, mut before) = (r.len(), from.before);
         while !r.is_empty() {
+            let bytes = u32::try_from(block.len() - r.len()).map_err(|_| Bad::Malformed("a turn exceeds 4 GiB"))?;
+            let offset = EventOffset { bytes, before };
+            if bytes > from.bytes && length - r.len() >= most {
+                return Ok(Some(offset));
+            }
             before = before.wrapping_add(r.signed()?);
-            events.push(HistoryEvent { at: Timestamp(before), event: read_event(&mut r)? });
+            each(offset, HistoryEvent { at: Timestamp(before), event: read_event(&mut r)? });
         }
-        Ok(())
+        Ok(None)
     })
 }
 
@@ -287,6 +321,7 @@ pub fn encode_app(version: &AppVersion) -> Vec<u8> {
         }
     });
     w.number(version.weight.into());
+    w.option(version.activated_at, |w, at| w.signed(at.0));
     w.finish()
 }
 
@@ -300,7 +335,9 @@ pub fn decode_app(app: &str, version: VersionId, bytes: &[u8]) -> Result<AppVers
             functions.push((read_name(&mut function)?, read_kind(&mut function)?));
         }
         let weight = r.added(Reader::number32)?.unwrap_or(0);
-        Ok(AppVersion { app: app.to_owned(), version, deployed_at, label, functions, size, weight })
+        // Releases before did not note it: whatever was deployed had become the active one, most often.
+        let activated_at = r.added(|r| r.option(read_time))?.unwrap_or(Some(deployed_at));
+        Ok(AppVersion { app: app.to_owned(), version, deployed_at, label, functions, size, weight, activated_at })
     })
 }
 

@@ -160,6 +160,16 @@ impl<'a> Reader<'a> {
         self.bytes().map(Reader)
     }
 
+    /// How many bytes are left.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// From so many bytes on.
+    pub fn at(&self, bytes: usize) -> Result<Self> {
+        self.0.get(bytes..).map(Self).ok_or(Bad::Truncated)
+    }
+
     /// Passes over a text or a block.
     pub fn skip(&mut self) -> Result<()> {
         self.bytes().map(drop)

@@ -66,7 +66,7 @@ fn versions(hub: &dyn Hub) {
     for version in [&v1, &v2, &v3, &other] {
         deploy(store.as_ref(), version);
     }
-    let v1 = AppVersion { weight: 90, label: "old".into(), ..v1 };
+    let v1 = AppVersion { weight: 90, label: "old".into(), activated_at: None, ..v1 };
     let v2 = AppVersion { weight: u32::MAX, ..v2 };
     let change = AppChange {
         app: "a".into(),
@@ -105,6 +105,7 @@ fn version(app: &str, digest: u8, time: i64) -> AppVersion {
         ],
         size: 12_345,
         weight: 0,
+        activated_at: Some(at(time)),
     }
 }
 

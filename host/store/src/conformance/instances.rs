@@ -1,11 +1,13 @@
 //! Commits of an instance, which follow one another.
 
+use std::ops::Range;
+
 use dacapo_core::commit::Timer;
 use dacapo_core::{Commit, HistoryEvent, InstanceRecord, Row, RuntimeStatus, Seq, Timestamp};
 
 use super::sample::{self, Instance, at, change, id};
 use super::{Check, Hub, before_and_after_reopening, commit, commit_ok, everything, is_stale};
-use crate::InstanceQuery;
+use crate::{EventPlace, HistoryPage, InstanceQuery, Store};
 
 pub(super) const CHECKS: &[Check] = &[
     ("an empty hub answers everything", empty),
@@ -66,7 +68,36 @@ fn history(hub: &dyn Hub) {
         assert_eq!(read(1..3), expected[1..3].concat());
         assert_eq!(read(4..9), expected[4]);
         assert_eq!(read(2..2), vec![]);
+        pages_are_the_history(store, a.record.row, 0..5);
     });
+}
+
+/// However large the pages are, and wherever they begin.
+fn pages_are_the_history(store: &dyn Store, row: Row, turns: Range<u32>) {
+    let whole = store.history(row, turns.clone()).expect("readable");
+    let page = |from, end, bytes| store.history_page(row, from, end, bytes).expect("readable");
+    for bytes in [0, 1, 40, 100, usize::MAX] {
+        let (mut events, mut from) = (Vec::new(), Some(EventPlace::of_turn(turns.start)));
+        while let Some(place) = from {
+            let page = page(place, turns.end, bytes).expect("it is stored");
+            assert!(bytes > 1 || page.events.len() == 1, "{page:?}");
+            assert_eq!(page.events[0].0, place);
+            events.extend(page.events);
+            from = page.next;
+        }
+        let places: Vec<EventPlace> = events.iter().rev().map(|(place, _)| *place).collect();
+        assert!(places.is_sorted_by(|a, b| a > b), "{places:?}");
+        let mut again = store.events_at(row, &places).expect("readable").expect("they are stored");
+        again.reverse();
+        assert_eq!(again, whole);
+        assert_eq!(events.into_iter().map(|(_, event)| event).collect::<Vec<_>>(), whole);
+    }
+    assert_eq!(page(EventPlace::of_turn(turns.end), turns.end, 1), Some(HistoryPage::default()));
+    assert_eq!(page(EventPlace::of_turn(turns.start), turns.end + 1, usize::MAX), None, "its last turn is not stored");
+    assert_eq!(page(EventPlace::of_turn(turns.end), turns.end + 1, usize::MAX), None);
+    assert_eq!(store.events_at(row, &[EventPlace::of_turn(turns.end)]).expect("readable"), None);
+    let bytes = |most| store.history_bytes(row, turns.clone(), most).expect("readable");
+    assert!(bytes(usize::MAX) > bytes(1) && bytes(1) > 0);
 }
 
 fn duplicate(hub: &dyn Hub) {

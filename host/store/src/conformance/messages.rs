@@ -2,6 +2,8 @@
 
 use dacapo_core::{Commit, InstanceRecord, RuntimeStatus};
 
+use crate::InboxPage;
+
 use super::sample::{self, Instance, change, id};
 use super::{Check, Hub, before_and_after_reopening, commit_ok};
 
@@ -137,6 +139,21 @@ fn undelivered(hub: &dyn Hub) {
             paged.extend(page);
         }
         assert_eq!(paged, all);
+        let unread: Vec<_> = instances.iter().map(|instance| (instance.record.row, instance.record.id.clone())).collect();
+        assert_eq!(store.unread(None, 9).expect("readable"), unread);
+        assert_eq!(store.unread(Some(unread[0].0), 1).expect("readable"), unread[1..2]);
+        let row = unread[1].0;
+        let of_row = store.inbox(row).expect("readable");
+        let size = store.inbox_size(row).expect("readable");
+        assert!(size.messages == 4 && size.bytes > 40, "{size:?}");
+        let first = store.inbox_page(row, None, 0).expect("readable");
+        assert_eq!(first, InboxPage { messages: of_row[..1].to_vec(), more: true });
+        let rest = store.inbox_page(row, Some(of_row[0].0), usize::MAX).expect("readable");
+        assert_eq!(rest, InboxPage { messages: of_row[1..].to_vec(), more: false });
+        let none = store.inbox_page(row, Some(of_row[3].0), 0).expect("readable");
+        assert_eq!(none, InboxPage::default());
+        let turns = store.history_bytes(row, 0..1, usize::MAX).expect("readable");
+        assert!(turns > 0 && store.history_bytes(row, 0..0, usize::MAX).expect("readable") == 0);
     });
 }
 

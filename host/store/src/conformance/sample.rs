@@ -44,7 +44,7 @@ impl Instance {
         let turn = self.record.turns.end;
         self.record.turns.end += 1;
         self.record.updated = at(turn.into());
-        let events = [Event::OrchestratorStarted].into_iter().chain(events);
+        let events = [Event::OrchestratorStarted { conditions: None }].into_iter().chain(events);
         let events = events.map(|event| HistoryEvent { at: at(turn.into()), event }).collect();
         Commit { history: Some(HistoryChunk { turn, events }), ..change(&self.record) }
     }

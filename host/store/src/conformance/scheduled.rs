@@ -66,8 +66,13 @@ fn activities(hub: &dyn Hub) {
             let Event::TaskScheduled { name, input, attempt, .. } = sample::scheduled(activity.seq.0) else { unreachable!() };
             assert_eq!((&activity.name, &activity.input, activity.attempt), (&name, &input, attempt));
         }
+        let keys: Vec<_> = all.iter().map(|activity| (activity.row, activity.seq)).collect();
+        assert_eq!(store.activity_keys(None, 99).expect("readable"), keys);
+        assert_eq!(store.activity_keys(Some(keys[0]), 2).expect("readable"), keys[1..3]);
         let page = store.activities(Some((a.record.row, Seq(1))), 2).expect("readable");
         assert_eq!(page, all[1..3]);
+        assert_eq!(store.activities_page(Some((a.record.row, Seq(1))), 0).expect("readable"), all[1..2]);
+        assert_eq!(store.activities_page(None, usize::MAX).expect("readable"), all);
     });
     commit_ok(store.as_ref(), Commit { activities_cleared: set(0..9), ..a.end(RuntimeStatus::Failed) });
     assert_eq!(store.activities(None, 9).expect("readable").len(), 1);

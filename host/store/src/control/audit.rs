@@ -1,7 +1,7 @@
 //! The audit log: who did what to a hub or to the host.
 //!
-//! It is bounded for each scope, so that one tenant cannot push out what is told of another, and denied acts have room of
-//! their own, so that they cannot push out what was done.
+//! It is bounded for each scope, so that one tenant cannot push out what is told of another. Denied acts have room of their own,
+//! so that they cannot push out what was done; and so has what is done to single instances, of which there may be very many.
 
 use redb::{ReadableTable as _, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::file::{AUDIT, AUDIT_COUNTS, AUDIT_OF};
 use super::file::{decode, encode, fold};
 use crate::redb::Fault;
 
-/// Lines that are kept of one scope, and as many again of denied acts; older ones go.
+/// Lines that are kept of one scope, as many again of denied acts, and again of what is done to instances; older ones go.
 pub const AUDIT_PER_SCOPE_MAX: u64 = 10_000;
 
 /// A line of the audit log.
@@ -35,8 +35,22 @@ pub struct AuditEntry {
     pub denied: bool,
 }
 
+/// Begins the actions that are about single instances.
+const OF_INSTANCES: &str = "instance.";
+
+/// What is set behind a scope for what is done to its instances. No hub is called so.
+const OF_INSTANCES_SUFFIX: &str = "/instances";
+
+impl AuditEntry {
+    /// The lines that it is bounded together with.
+    fn partition(&self) -> String {
+        let scope = fold(self.scope.as_str());
+        if self.action.starts_with(OF_INSTANCES) { scope + OF_INSTANCES_SUFFIX } else { scope }
+    }
+}
+
 pub(super) fn append(txn: &WriteTransaction, entry: &AuditEntry) -> Result<(), Fault> {
-    let scope = fold(entry.scope.as_str());
+    let scope = entry.partition();
     let (mut log, mut of, mut counts) = (txn.open_table(AUDIT)?, txn.open_table(AUDIT_OF)?, txn.open_table(AUDIT_COUNTS)?);
     let number = log.last()?.map_or(1, |(number, _)| number.value() + 1);
     log.insert(number, encode(entry).as_slice())?;
@@ -66,9 +80,10 @@ pub(super) fn read(
         None => log.range(..before)?.rev().take(limit).map(|line| Ok(line?.0.value())).collect::<Result<Vec<u64>, Fault>>()?,
         Some(scope) => {
             let (of, scope) = (txn.open_table(AUDIT_OF)?, fold(scope.as_str()));
+            let of_instances = format!("{scope}{OF_INSTANCES_SUFFIX}");
             let mut numbers = Vec::new();
-            for denied in [false, true] {
-                let lines = of.range((scope.as_str(), denied, 0)..(scope.as_str(), denied, before))?.rev().take(limit);
+            for (partition, denied) in [(&scope, false), (&scope, true), (&of_instances, false), (&of_instances, true)] {
+                let lines = of.range((partition.as_str(), denied, 0)..(partition.as_str(), denied, before))?.rev().take(limit);
                 for line in lines {
                     numbers.push(line?.0.value().2);
                 }

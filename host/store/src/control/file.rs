@@ -11,7 +11,7 @@ use redb::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AuditEntry, ControlError, HubRecord, KeyHash, KeyRecord, Scope, Wake, audit, modules};
+use super::{AuditEntry, ControlError, HubRecord, KeyHash, KeyId, KeyRecord, Scope, Wake, audit, modules};
 use crate::StoreError;
 use crate::redb::{DiskFile, Failed, Fault, RedbFile};
 
@@ -64,10 +64,15 @@ pub(super) type Outcome<T> = std::result::Result<Result<T>, Fault>;
 impl ControlFile {
     /// Opens the file, or makes a new one. The directory must exist.
     ///
-    /// `Locked` if another process has it open.
+    /// `Locked` if another process has it open; `Missing` if it is empty.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let (file, ()) = RedbFile::open(Box::new(DiskFile(path.to_owned())), CACHE_BYTES, REOPEN_PAUSE, prepare)?;
+        let (file, ()) = RedbFile::open(Box::new(DiskFile::new(path)), CACHE_BYTES, REOPEN_PAUSE, prepare)?;
         Ok(Self { file, noted: Mutex::default() })
+    }
+
+    /// Saves something that changes nothing: whether anything could be saved.
+    pub fn probe(&self) -> Result<()> {
+        self.write(|_| Ok(Ok(())))
     }
 
     // Hubs.
@@ -160,6 +165,15 @@ impl ControlFile {
         self.read(|txn| by_name(txn, WAKES))
     }
 
+    /// The hub counts as one that was never opened: the next time, its file is made if it is missing.
+    pub fn forget_wake(&self, hub: &str) -> Result<()> {
+        let hub = fold(hub);
+        self.write(|txn| {
+            txn.open_table(WAKES)?.remove(hub.as_str())?;
+            Ok(Ok(()))
+        })
+    }
+
     pub fn set_wake(&self, hub: &str, wake: Wake) -> Result<()> {
         let hub = fold(hub);
         self.write(|txn| {
@@ -198,6 +212,21 @@ impl ControlFile {
     /// The key whose text has this hash.
     pub fn key(&self, hash: &KeyHash) -> Result<Option<KeyRecord>> {
         self.read(|txn| get(txn, KEYS, *hash))
+    }
+
+    /// The key whose hash begins with this.
+    pub fn key_of_id(&self, id: &KeyId) -> Result<Option<(KeyHash, KeyRecord)>> {
+        let mut from = KeyHash::default();
+        from[..id.len()].copy_from_slice(id);
+        self.read(|txn| {
+            let keys = txn.open_table(KEYS)?;
+            let Some(row) = keys.range(from..)?.next() else { return Ok(None) };
+            let (hash, record) = row?;
+            match hash.value().starts_with(id) {
+                true => Ok(Some((hash.value(), decode(record.value())?))),
+                false => Ok(None),
+            }
+        })
     }
 
     /// The keys of a scope by name, with about when each was last used, in microseconds since 1970.
@@ -343,14 +372,35 @@ impl ControlFile {
         })
     }
 
+    /// The highest number that was ever given under this name, this one included. `before` is what may have been given by those
+    /// who did not keep it.
+    pub fn highest(&self, name: &str, number: u64, before: impl Fn() -> u64) -> Result<u64> {
+        self.write(|txn| {
+            let mut facts = txn.open_table(FACTS)?;
+            let kept = facts.get(name)?.and_then(|kept| kept.value().try_into().ok()).map(u64::from_le_bytes);
+            let highest = number.max(kept.unwrap_or_else(&before));
+            if kept != Some(highest) {
+                facts.insert(name, highest.to_le_bytes().as_slice())?;
+            }
+            Ok(Ok(highest))
+        })
+    }
+
     /// The newest lines of the audit log before one, newest first: of a scope, or all. Each has a number that rises.
     pub fn audit(&self, scope: Option<&Scope>, before: Option<u64>, limit: usize) -> Result<Vec<(u64, AuditEntry)>> {
         self.read(|txn| audit::read(txn, scope, before.unwrap_or(u64::MAX), limit))
     }
 
-    /// A line that tells of no change.
+    /// A line that tells of no change of this file.
     pub fn note(&self, entry: &AuditEntry) -> Result<()> {
-        self.change(entry, |_| Ok(Ok(())))
+        self.note_all(std::slice::from_ref(entry))
+    }
+
+    /// Several, in one transaction.
+    pub fn note_all(&self, entries: &[AuditEntry]) -> Result<()> {
+        self.write(|txn| entries.iter().try_for_each(|entry| audit::append(txn, entry)).map(Ok))?;
+        entries.iter().for_each(log);
+        Ok(())
     }
 
     /// A change with its line in the audit log.
@@ -359,9 +409,7 @@ impl ControlFile {
             Ok(value) => audit::append(txn, entry).map(|()| Ok(value)),
             refused => Ok(refused),
         })?;
-        // Nobody who has a key can shorten the log of the host.
-        let AuditEntry { actor, scope, action, details, denied, .. } = entry;
-        tracing::info!(target: "dacapo::audit", actor, hub = scope.as_str(), action, %details, denied);
+        log(entry);
         Ok(value)
     }
 
@@ -381,6 +429,12 @@ impl ControlFile {
     pub(super) fn read<T>(&self, run: impl Fn(&ReadTransaction) -> std::result::Result<T, Fault>) -> Result<T> {
         Ok(self.file.read(run)?)
     }
+}
+
+/// Nobody who has a key can shorten the log of the host.
+fn log(entry: &AuditEntry) {
+    let AuditEntry { actor, scope, action, details, denied, .. } = entry;
+    tracing::info!(target: "dacapo::audit", actor, hub = scope.as_str(), action, %details, denied);
 }
 
 /// Checks that the file is one of ours, or makes it one, with every table, so that readers need not ask.

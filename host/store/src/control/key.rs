@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// The SHA-256 of a key's text, by which it is found. It does not lead back to the text.
 pub type KeyHash = [u8; 32];
 
+/// The beginning of a key's hash, by which the links that were given to its holder name it.
+pub type KeyId = [u8; 16];
+
 /// What the holder of a key may do. Each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -2,25 +2,52 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::redb::{Builder, Database, DatabaseError, StorageError};
 
 use super::file::Medium;
 
 /// A file of the operating system.
-pub(crate) struct DiskFile(pub PathBuf);
+pub(crate) struct DiskFile {
+    path: PathBuf,
+    /// It must be there: once it was opened, it is never made again.
+    exists: AtomicBool,
+}
+
+impl DiskFile {
+    /// A file that is made if it is missing.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), exists: AtomicBool::new(false) }
+    }
+
+    /// A file that was made before.
+    pub fn existing(path: &Path) -> Self {
+        Self { path: path.to_owned(), exists: AtomicBool::new(true) }
+    }
+}
 
 impl Medium for DiskFile {
     fn open(&self, builder: &Builder) -> Result<Database, DatabaseError> {
-        if self.0.exists() { builder.create(&self.0) } else { self.make(builder) }
+        let database = if self.path.exists() { builder.create(&self.path) } else { self.make(builder) };
+        self.exists.fetch_or(database.is_ok(), Ordering::Relaxed);
+        database
+    }
+
+    fn missing(&self) -> Option<&'static str> {
+        match std::fs::metadata(&self.path) {
+            Ok(file) if file.len() == 0 => Some("empty"),
+            Err(why) if why.kind() == io::ErrorKind::NotFound && self.exists.load(Ordering::Relaxed) => Some("missing"),
+            Ok(_) | Err(_) => None,
+        }
     }
 
     fn size(&self) -> u64 {
-        std::fs::metadata(&self.0).map_or(0, |metadata| metadata.len())
+        std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
     }
 
     fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
@@ -31,29 +58,40 @@ impl DiskFile {
     /// Two hosts cannot both do so: only who holds the lock of the unfinished file may rename it, and keeps the lock.
     fn make(&self, builder: &Builder) -> Result<Database, DatabaseError> {
         let unfinished = self.unfinished();
+        make_private(&unfinished)?;
         let database = match builder.create(&unfinished) {
             Err(DatabaseError::Storage(error)) if is_half_made(&error) => {
                 std::fs::remove_file(&unfinished)?;
+                make_private(&unfinished)?;
                 builder.create(&unfinished)?
             }
             result => result?,
         };
-        if self.0.exists() {
+        if self.path.exists() {
             // Another host was faster.
             drop(database);
             std::fs::remove_file(&unfinished)?;
-            return builder.open(&self.0);
+            return builder.open(&self.path);
         }
-        std::fs::rename(&unfinished, &self.0)?;
-        sync_directory(&self.0)?;
+        std::fs::rename(&unfinished, &self.path)?;
+        sync_directory(&self.path)?;
         Ok(database)
     }
 
     fn unfinished(&self) -> PathBuf {
-        let mut name = self.0.clone().into_os_string();
+        let mut name = self.path.clone().into_os_string();
         name.push(".new");
         name.into()
     }
+}
+
+/// An empty file, which redb takes for a new one, unless there is one. What is going to be in it is nobody else's business.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 /// Whether redb says that a file is none of its own.

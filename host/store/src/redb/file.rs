@@ -17,6 +17,11 @@ use crate::codec::{self, Counters};
 
 /// Where a hub's bytes lie: a file, or a test's idea of a disk.
 pub trait Medium: Send + Sync + 'static {
+    /// What is wrong with it as a file, if nothing could ever be read from it: that it is missing where it must not be made, or
+    /// empty, which what was made is not.
+    fn missing(&self) -> Option<&'static str> {
+        None
+    }
     /// Opens what is there, or makes a new hub. The former database has been closed.
     fn open(&self, builder: &Builder) -> Result<Database, DatabaseError>;
     /// Bytes in use.
@@ -154,6 +159,9 @@ impl RedbFile {
 }
 
 fn open(medium: &dyn Medium, cache_bytes: usize) -> Result<Database, StoreError> {
+    if let Some(what) = medium.missing() {
+        return Err(StoreError::Missing { path: medium.path().to_owned(), what });
+    }
     let mut builder = Database::builder();
     builder.set_cache_size(cache_bytes);
     builder.set_repair_callback(|session| {

@@ -59,8 +59,8 @@ use dacapo_core::{
 };
 
 use crate::{
-    AppChange, AppVersion, Cursor, Done, DueTimer, InstanceQuery, Page, PendingActivity, Receipt, Result, Snapshot, Store,
-    StoreError, StoreStats, TimerKey,
+    AppChange, AppVersion, Cursor, Done, DueTimer, EventPlace, HistoryPage, InboxPage, InboxSize, InstanceQuery, Page,
+    PendingActivity, Receipt, Result, Snapshot, Store, StoreError, StoreStats, TimerKey,
 };
 
 mod apply;
@@ -136,9 +136,14 @@ pub struct RedbStore {
 impl RedbStore {
     /// Opens the hub in this file, or makes a new one. The directory must exist.
     ///
-    /// `Locked` if a process has it open; `NewerFormat`, `Corrupt`, `DiskFull`, `Backend`.
+    /// `Locked` if a process has it open; `Missing` if it is empty; `NewerFormat`, `Corrupt`, `DiskFull`, `Backend`.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self> {
-        Self::open_on(DiskFile(path.to_owned()), options)
+        Self::open_on(DiskFile::new(path), options)
+    }
+
+    /// Opens the hub in this file, which was made before. The same errors, and `Missing` if it is not there.
+    pub fn open_existing(path: &Path, options: StoreOptions) -> Result<Self> {
+        Self::open_on(DiskFile::existing(path), options)
     }
 
     /// Opens the hub on another medium than a file.
@@ -184,6 +189,9 @@ impl Drop for RedbStore {
     }
 }
 
+/// However small they are.
+const ACTIVITIES_PER_PAGE: usize = 10_000;
+
 impl Store for RedbStore {
     fn next_row(&self) -> Row {
         Row(self.rows.fetch_add(1, Ordering::Relaxed))
@@ -206,6 +214,30 @@ impl Store for RedbStore {
         self.file.read(|txn| read::inbox(txn, row))
     }
 
+    fn inbox_page(&self, row: Row, after: Option<MessageKey>, bytes: usize) -> Result<InboxPage> {
+        self.file.read(|txn| read::inbox_page(txn, row, after, bytes))
+    }
+
+    fn inbox_size(&self, row: Row) -> Result<InboxSize> {
+        self.file.read(|txn| read::inbox_size(txn, row))
+    }
+
+    fn unread(&self, after: Option<Row>, limit: usize) -> Result<Vec<(Row, InstanceId)>> {
+        self.file.read(|txn| read::unread(txn, after, limit))
+    }
+
+    fn history_page(&self, row: Row, from: EventPlace, end: u32, bytes: usize) -> Result<Option<HistoryPage>> {
+        self.file.read(|txn| read::history_page(txn, row, from, end, bytes))
+    }
+
+    fn events_at(&self, row: Row, places: &[EventPlace]) -> Result<Option<Vec<HistoryEvent>>> {
+        self.file.read(|txn| read::events_at(txn, row, places))
+    }
+
+    fn history_bytes(&self, row: Row, turns: Range<u32>, most: usize) -> Result<usize> {
+        self.file.read(|txn| read::history_bytes(txn, row, turns.clone(), most))
+    }
+
     fn undelivered(&self, after: Option<MessageKey>, limit: usize) -> Result<Vec<(MessageKey, Message)>> {
         self.file.read(|txn| read::undelivered(txn, after, limit))
     }
@@ -219,7 +251,15 @@ impl Store for RedbStore {
     }
 
     fn activities(&self, after: Option<(Row, Seq)>, limit: usize) -> Result<Vec<PendingActivity>> {
-        self.file.read(|txn| read::activities(txn, after, limit))
+        self.file.read(|txn| read::activities(txn, after, limit, usize::MAX))
+    }
+
+    fn activities_page(&self, after: Option<(Row, Seq)>, bytes: usize) -> Result<Vec<PendingActivity>> {
+        self.file.read(|txn| read::activities(txn, after, ACTIVITIES_PER_PAGE, bytes))
+    }
+
+    fn activity_keys(&self, after: Option<(Row, Seq)>, limit: usize) -> Result<Vec<(Row, Seq)>> {
+        self.file.read(|txn| read::activity_keys(txn, after, limit))
     }
 
     fn entity(&self, row: Row) -> Result<Option<EntityState>> {
@@ -244,7 +284,11 @@ impl Store for RedbStore {
     }
 
     fn snapshot(&self, id: &InstanceId) -> Result<Option<Snapshot>> {
-        self.file.read(|txn| read::snapshot(txn, id))
+        self.file.read(|txn| read::snapshot(txn, id, true))
+    }
+
+    fn snapshot_without_history(&self, id: &InstanceId) -> Result<Option<Snapshot>> {
+        self.file.read(|txn| read::snapshot(txn, id, false))
     }
 
     fn restore(&self, snapshot: &Snapshot, replaces: bool) -> Result<Receipt> {

@@ -12,12 +12,19 @@ use dacapo_core::{
 
 use super::fault::Fault;
 use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, OUTBOX, RECORDS, STATES, TIMERS, ZONES};
-use crate::{AppVersion, DueTimer, PendingActivity, Snapshot, StoreError, StoreStats, TimerKey, codec};
+use crate::{
+    AppVersion, DueTimer, EventPlace, HistoryPage, InboxPage, InboxSize, PendingActivity, Snapshot, StoreError, StoreStats,
+    TimerKey, codec,
+};
 
 pub(super) type Result<T> = std::result::Result<T, Fault>;
 
 pub(super) fn corrupt<T>(what: String) -> Result<T> {
     Err(StoreError::Corrupt(what).into())
+}
+
+fn gap<T>(row: Row, turn: u32) -> Result<T> {
+    corrupt(format!("the history in row {} has a gap before turn {turn}", row.0))
 }
 
 pub(super) fn instance(txn: &ReadTransaction, id: &InstanceId) -> Result<Option<InstanceRecord>> {
@@ -43,12 +50,110 @@ pub(super) fn history(txn: &ReadTransaction, row: Row, turns: Range<u32>) -> Res
         let (key, bytes) = chunk?;
         let turn = key.value().1;
         if before.is_some_and(|before| turn != before + 1) {
-            return corrupt(format!("the history in row {} has a gap before turn {turn}", row.0));
+            return gap(row, turn);
         }
         before = Some(turn);
         codec::decode_history(bytes.value(), &mut events)?;
     }
     Ok(events)
+}
+
+pub(super) fn history_page(
+    txn: &ReadTransaction,
+    row: Row,
+    from: EventPlace,
+    end: u32,
+    bytes: usize,
+) -> Result<Option<HistoryPage>> {
+    let (mut page, mut taken, mut place) = (HistoryPage::default(), 0, from);
+    if from.turn >= end {
+        return Ok(Some(page));
+    }
+    for chunk in txn.open_table(HISTORY)?.range((row.0, from.turn)..(row.0, end))? {
+        let (key, stored) = chunk?;
+        let turn = key.value().1;
+        if turn != place.turn {
+            return if page.events.is_empty() { Ok(None) } else { gap(row, turn) };
+        }
+        if taken >= bytes && taken > 0 {
+            page.next = Some(place);
+            return Ok(Some(page));
+        }
+        let most = bytes.saturating_sub(taken);
+        let next = codec::decode_history_part(stored.value(), place.offset, most, |offset, event| {
+            page.events.push((EventPlace { turn, offset }, event));
+        })?;
+        if let Some(offset) = next {
+            page.next = Some(EventPlace { turn, offset });
+            return Ok(Some(page));
+        }
+        taken += stored.value().len();
+        place = EventPlace::of_turn(turn + 1);
+    }
+    Ok((place.turn == end).then_some(page))
+}
+
+pub(super) fn events_at(txn: &ReadTransaction, row: Row, places: &[EventPlace]) -> Result<Option<Vec<HistoryEvent>>> {
+    let table = txn.open_table(HISTORY)?;
+    let mut events = Vec::with_capacity(places.len());
+    for EventPlace { turn, offset } in places {
+        let Some(stored) = table.get((row.0, *turn))? else { return Ok(None) };
+        codec::decode_history_part(stored.value(), *offset, 0, |_, event| events.push(event))?;
+    }
+    Ok((events.len() == places.len()).then_some(events))
+}
+
+/// The bytes as they are stored, which is about what they take in memory.
+pub(super) fn history_bytes(txn: &ReadTransaction, row: Row, turns: Range<u32>, most: usize) -> Result<usize> {
+    let mut total = 0;
+    if turns.is_empty() {
+        return Ok(total);
+    }
+    for chunk in txn.open_table(HISTORY)?.range((row.0, turns.start)..(row.0, turns.end))? {
+        total += chunk?.1.value().len();
+        if total >= most {
+            break;
+        }
+    }
+    Ok(total)
+}
+
+pub(super) fn inbox_page(txn: &ReadTransaction, row: Row, after: Option<MessageKey>, bytes: usize) -> Result<InboxPage> {
+    let from = after.map_or(Bound::Included((row.0, 0)), |key| Bound::Excluded((row.0, key.number)));
+    let (mut page, mut taken) = (InboxPage::default(), 0);
+    for entry in txn.open_table(INBOX)?.range((from, Bound::Included((row.0, u64::MAX))))? {
+        let (key, stored) = entry?;
+        taken += stored.value().len();
+        if taken > bytes && !page.messages.is_empty() {
+            page.more = true;
+            break;
+        }
+        page.messages.push((MessageKey { row, number: key.value().1 }, codec::decode_message(stored.value())?));
+    }
+    Ok(page)
+}
+
+pub(super) fn inbox_size(txn: &ReadTransaction, row: Row) -> Result<InboxSize> {
+    let mut size = InboxSize::default();
+    for entry in txn.open_table(INBOX)?.range((row.0, 0)..=(row.0, u64::MAX))? {
+        size.messages += 1;
+        size.bytes += entry?.1.value().len();
+    }
+    Ok(size)
+}
+
+pub(super) fn unread(txn: &ReadTransaction, after: Option<Row>, limit: usize) -> Result<Vec<(Row, InstanceId)>> {
+    let inbox = txn.open_table(INBOX)?;
+    let (mut instances, mut from) = (Vec::new(), after.map_or(Some(0), |row| row.0.checked_add(1)));
+    while instances.len() < limit
+        && let Some(row) = from
+        && let Some(first) = inbox.range((row, 0)..)?.next().transpose()?
+    {
+        let row = Row(first.0.value().0);
+        instances.push((row, record(txn, row)?.id));
+        from = row.0.checked_add(1);
+    }
+    Ok(instances)
 }
 
 pub(super) fn inbox(txn: &ReadTransaction, row: Row) -> Result<Vec<(MessageKey, Message)>> {
@@ -99,9 +204,21 @@ fn after_timer(after: Option<TimerKey>) -> Bound<(i64, u64, u32)> {
     after.map_or(Bound::Unbounded, |key| Bound::Excluded((key.fire_at.0, key.row.0, key.seq.0)))
 }
 
-pub(super) fn activities(txn: &ReadTransaction, after: Option<(Row, Seq)>, limit: usize) -> Result<Vec<PendingActivity>> {
+pub(super) fn activity_keys(txn: &ReadTransaction, after: Option<(Row, Seq)>, limit: usize) -> Result<Vec<(Row, Seq)>> {
     let from = after.map_or(Bound::Unbounded, |(row, seq)| Bound::Excluded((row.0, seq.0)));
-    let mut pending = Vec::new();
+    let entries = txn.open_table(ACTIVITIES)?.range((from, Bound::Unbounded))?.take(limit);
+    entries.map(|entry| entry.map(|(key, _)| (Row(key.value().0), Seq(key.value().1))).map_err(Fault::from)).collect()
+}
+
+/// At most `limit`, and after the first so many whose inputs have no more than `bytes`.
+pub(super) fn activities(
+    txn: &ReadTransaction,
+    after: Option<(Row, Seq)>,
+    limit: usize,
+    bytes: usize,
+) -> Result<Vec<PendingActivity>> {
+    let from = after.map_or(Bound::Unbounded, |(row, seq)| Bound::Excluded((row.0, seq.0)));
+    let (mut pending, mut taken) = (Vec::new(), 0);
     let mut turn: Option<ScheduledTurn> = None;
     for entry in txn.open_table(ACTIVITIES)?.range((from, Bound::Unbounded))?.take(limit) {
         let (key, number) = entry?;
@@ -110,7 +227,12 @@ pub(super) fn activities(txn: &ReadTransaction, after: Option<(Row, Seq)>, limit
             Some(turn) if turn.record.row == row && turn.number == number.value() => turn,
             _ => ScheduledTurn::read(txn, row, number.value())?,
         };
-        pending.push(scheduled.activity(seq)?);
+        let activity = scheduled.activity(seq)?;
+        taken += activity.input.len();
+        if taken > bytes && !pending.is_empty() {
+            break;
+        }
+        pending.push(activity);
         turn = Some(scheduled);
     }
     Ok(pending)
@@ -185,19 +307,21 @@ pub(super) fn apps(txn: &ReadTransaction) -> Result<Vec<(AppVersion, bool)>> {
     Ok(versions)
 }
 
-pub(super) fn snapshot(txn: &ReadTransaction, id: &InstanceId) -> Result<Option<Snapshot>> {
+pub(super) fn snapshot(txn: &ReadTransaction, id: &InstanceId, with_history: bool) -> Result<Option<Snapshot>> {
     let Some(record) = instance(txn, id)? else { return Ok(None) };
     let row = record.row;
-    let mut history = Vec::new();
+    let (mut history, mut times) = (Vec::new(), BTreeSet::new());
     for chunk in txn.open_table(HISTORY)?.range((row.0, record.turns.start)..(row.0, record.turns.end))? {
         let (key, bytes) = chunk?;
         let mut events = Vec::new();
         codec::decode_history(bytes.value(), &mut events)?;
-        history.push(HistoryChunk { turn: key.value().1, events });
+        times.extend(events.iter().filter_map(timer_of));
+        if with_history {
+            history.push(HistoryChunk { turn: key.value().1, events });
+        }
     }
     let inbox = messages_of(&txn.open_table(INBOX)?, row)?;
-    let events: Vec<HistoryEvent> = history.iter().flat_map(|chunk| chunk.events.iter().cloned()).collect();
-    let timers = timers_of(&txn.open_table(TIMERS)?, row, &events, &inbox)?;
+    let timers = timers_at(&txn.open_table(TIMERS)?, row, times, &inbox)?;
     let mut activities = Vec::new();
     for entry in txn.open_table(ACTIVITIES)?.range((row.0, 0)..=(row.0, u32::MAX))? {
         let (key, turn) = entry?;
@@ -207,24 +331,38 @@ pub(super) fn snapshot(txn: &ReadTransaction, id: &InstanceId) -> Result<Option<
     Ok(Some(Snapshot { record, history, inbox, timers, activities, entity }))
 }
 
-/// The timers of one instance that are set. They are not ordered by instance, so they are looked for where what is known of
-/// the instance says that one may be.
+/// When the timer is due that an event has set.
+fn timer_of(entry: &HistoryEvent) -> Option<Timestamp> {
+    match entry.event {
+        Event::TimerCreated { fire_at, .. } => Some(fire_at),
+        _ => None,
+    }
+}
+
+/// The timers of one instance that are set.
 pub(super) fn timers_of(
     timers: &impl ReadableTable<(i64, u64, u32), &'static [u8]>,
     row: Row,
     history: &[HistoryEvent],
     inbox: &[Message],
 ) -> Result<Vec<Timer>> {
-    let created = history.iter().filter_map(|entry| match entry.event {
-        Event::TimerCreated { fire_at, .. } => Some(fire_at),
-        _ => None,
-    });
+    timers_at(timers, row, history.iter().filter_map(timer_of).collect(), inbox)
+}
+
+/// The same, with the times of the timers that its history has set. They are not ordered by instance, so they are looked for
+/// where what is known of the instance says that one may be.
+fn timers_at(
+    timers: &impl ReadableTable<(i64, u64, u32), &'static [u8]>,
+    row: Row,
+    mut times: BTreeSet<Timestamp>,
+    inbox: &[Message],
+) -> Result<Vec<Timer>> {
     let awaited = inbox.iter().filter_map(|message| match message.event {
         Event::ExecutionStarted { start_at, .. } => start_at,
         Event::OperationRequested { deliver_at, .. } => deliver_at,
         _ => None,
     });
-    let times: BTreeSet<Timestamp> = created.chain(awaited).collect();
+    times.extend(awaited);
     let mut set = Vec::new();
     for time in times {
         for entry in timers.range((time.0, row.0, 0)..=(time.0, row.0, u32::MAX))? {

@@ -245,7 +245,10 @@ impl Writer {
                 outcomes.push(Err(error.clone()));
                 continue;
             }
-            outcomes.push(match apply_one(txn, &mut tables, &job.change) {
+            // A panic is a bug, of this change alone: the others are written without it.
+            let applied = catch_unwind(AssertUnwindSafe(|| apply_one(txn, &mut tables, &job.change)));
+            let panicked = || StoreError::Backend("the store panicked over it, which is a bug; the log says where".into());
+            outcomes.push(match applied.unwrap_or_else(|_| Err(Rejected::Spoiled(panicked()))) {
                 Ok(outcome) => Ok(outcome),
                 Err(Rejected::Refused(error)) => Err(error),
                 Err(Rejected::Spoiled(error)) => return Ok(Attempt::Spoiled(number, error)),

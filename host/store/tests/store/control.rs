@@ -101,6 +101,14 @@ fn a_hub_takes_its_keys_and_secrets_with_it_and_nobody_elses() {
 }
 
 #[test]
+fn the_highest_number_is_kept() {
+    let world = world();
+    let highest = |world: &World, number| world.file.highest("bytes", number, || 5).expect("there is room");
+    assert_eq!([3, 7, 6].map(|number| highest(&world, number)), [5, 7, 7]);
+    assert_eq!(highest(&world.reopened(), 1), 7);
+}
+
+#[test]
 fn a_module_is_needed_until_no_hub_needs_it() {
     let world = world();
     assert!(!world.file.tracks_modules().expect("it reads"));
@@ -191,6 +199,12 @@ fn what_is_told_of_one_scope_pushes_out_nothing_of_another() {
     assert_eq!(of_hub.len() as u64, AUDIT_PER_SCOPE_MAX + 1);
     assert_eq!(of_hub.last().map(|(_, entry)| entry.action.as_str()), Some("done"));
     assert_eq!(world.file.audit(None, None, usize::MAX).expect("it reads").len() as u64, AUDIT_PER_SCOPE_MAX + 2);
+    // What is done to instances, of which there are many, pushes out nothing that was done to their hub.
+    let flood: Vec<AuditEntry> = (0..AUDIT_PER_SCOPE_MAX + 7).map(|_| entry(&of("Hub"), "instance.purge")).collect();
+    world.file.note_all(&flood).expect("there is room");
+    let of_hub = world.file.audit(Some(&of("Hub")), None, usize::MAX).expect("it reads");
+    assert_eq!(of_hub.len() as u64, 2 * AUDIT_PER_SCOPE_MAX + 1);
+    assert_eq!(of_hub.last().map(|(_, entry)| entry.action.as_str()), Some("done"));
 }
 
 #[test]

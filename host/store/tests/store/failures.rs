@@ -69,6 +69,7 @@ fn app() -> AppChange {
         functions: vec![],
         size: 0,
         weight: 0,
+        activated_at: None,
     };
     AppChange { app: "app".into(), active: Some(version.version), put: vec![version], removed: vec![] }
 }

@@ -65,6 +65,33 @@ fn other_files_are_refused() {
     assert!(matches!(refusal(&directory.path().join("no/such/directory")), StoreError::Backend(_)));
 }
 
+/// A file that had vanished, or was emptied, became a new hub without a word.
+#[test]
+fn a_file_that_was_made_is_never_made_again() {
+    let directory = tempfile::tempdir().expect("a writable directory for temporary files");
+    let path = directory.path().join("hub.redb");
+    let existing = || RedbStore::open_existing(&path, StoreOptions::default()).map(drop);
+    assert!(matches!(existing(), Err(StoreError::Missing { what: "missing", .. })));
+    assert!(!path.exists());
+    std::fs::write(&path, b"").expect("there is room");
+    assert!(matches!(existing(), Err(StoreError::Missing { what: "empty", .. })));
+    assert!(matches!(refusal(&path), StoreError::Missing { what: "empty", .. }));
+    std::fs::remove_file(&path).expect("it is there");
+    drop(RedbStore::open(&path, StoreOptions::default()).expect("a new file"));
+    existing().expect("it was made");
+}
+
+/// Others could read what was in it.
+#[cfg(unix)]
+#[test]
+fn a_new_file_is_for_its_user_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().expect("a writable directory for temporary files");
+    let path = directory.path().join("hub.redb");
+    drop(RedbStore::open(&path, StoreOptions::default()).expect("a new file"));
+    assert_eq!(std::fs::metadata(&path).expect("it was made").permissions().mode() & 0o777, 0o600);
+}
+
 /// redb writes its mark last when it makes a file, and refuses a file without it. The crash test found that a host that was
 /// killed in its first milliseconds could never be started again.
 #[test]

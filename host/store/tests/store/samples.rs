@@ -1,10 +1,13 @@
 //! One of everything that is stored: every kind of event, every shape of a record. What the first release could store
 //! stands apart, because what it wrote must be read for ever.
 
+use std::sync::Arc;
+
 use dacapo_core::event::Outcome;
+use dacapo_core::execution::Conditions;
 use dacapo_core::{
-    Announcement, EntityState, Event, Failure, FunctionKind, FunctionName, HistoryEvent, InstanceRecord, Message, Parent, Row,
-    RuntimeStatus, Seq, Timestamp, Usage, VersionId,
+    Announcement, EntityState, Event, EventDelivery, Failure, FunctionKind, FunctionName, HistoryEvent, InstanceRecord, Message,
+    Parent, Row, RuntimeStatus, Seq, Timestamp, Usage, VersionId,
 };
 use dacapo_store::AppVersion;
 use dacapo_store::codec::{Counters, Zone};
@@ -48,7 +51,21 @@ impl Samples {
 
     /// Everything that this release can store.
     pub fn of_this_release() -> Self {
-        let since = [Event::ExecutionMigrated { version: VersionId([0xcd; 32]) }, sub_orchestration_created("2.0", false)];
+        let third = Self::of_the_third_release();
+        let activated = [Some(at(7)), None].into_iter();
+        let apps = third.apps.into_iter().zip(activated).map(|(app, activated_at)| AppVersion { activated_at, ..app });
+        Self { apps: apps.collect(), ..third }
+    }
+
+    /// Everything that the third release could store.
+    pub fn of_the_third_release() -> Self {
+        let environment = vec![("MODE".into(), "test".into()), ("EMPTY".into(), String::new())];
+        let since = [
+            Event::ExecutionMigrated { version: VersionId([0xcd; 32]) },
+            sub_orchestration_created("2.0", false),
+            Event::OrchestratorStarted { conditions: Some(Arc::new(Conditions::default())) },
+            Event::OrchestratorStarted { conditions: Some(Arc::new(Conditions { environment, ..Conditions::default() })) },
+        ];
         let events = happened(first_events().into_iter().chain(second_events()).chain(since).collect());
         let second = Self::of_the_second_release();
         let apps = second.apps.iter().cloned().map(|app| AppVersion { weight: 300, ..app });
@@ -102,7 +119,7 @@ fn first_events() -> Vec<Event> {
     let created = |detached| sub_orchestration_created("", detached);
     let completed = |outcome| Event::ExecutionCompleted { outcome };
     vec![
-        Event::OrchestratorStarted,
+        Event::OrchestratorStarted { conditions: None },
         started(None, ""),
         started(Some(parent()), "1.2"),
         Event::TaskCompleted { seq: Seq(0), result: "\"Hello\"".into() },
@@ -170,6 +187,7 @@ fn second_events() -> Vec<Event> {
 /// Records with everything and with nothing, in every status.
 fn records() -> Vec<InstanceRecord> {
     let plain = InstanceRecord::pending(Row(1), &message("plain", first_events()[1].clone())).expect("a start");
+    let plain = InstanceRecord { event_delivery: EventDelivery::FirstMade, ..plain };
     let full = InstanceRecord {
         id: id("full"),
         row: Row(u64::MAX),
@@ -216,6 +234,7 @@ fn apps() -> Vec<AppVersion> {
         functions,
         size: 1 << 40,
         weight: 0,
+        activated_at: Some(at(5)),
     };
     vec![AppVersion { label: String::new(), functions: vec![], size: 0, ..full.clone() }, full]
 }

@@ -1,9 +1,11 @@
 //! Compilers in processes of their own that behave badly. (The real one is tested end to end.)
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
-use dacapo_wasm::{CompileLimits, Compiler, DeployError};
+use dacapo_wasm::{CompileLimits, Compiler, DeployError, Preparation, Stage};
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use crate::guest::Guest;
 use crate::world::Host;
@@ -40,7 +42,7 @@ fn a_compiler_that_crashes_is_the_modules_fault() {
 
 #[test]
 fn what_it_refuses_is_handed_on() {
-    let why = refused(r#"echo '{"Err":{"TooComplex":{"reason":"it is too much"}}}'"#);
+    let why = refused(r#"echo '{"Refused":{"TooComplex":{"reason":"it is too much"}}}'"#);
     assert_eq!(why.to_string(), "the file is more complex than this host compiles: it is too much");
 }
 
@@ -60,7 +62,46 @@ fn one_that_never_ends_is_killed() {
     let compile = CompileLimits { seconds: 0, memory_bytes: 1 };
     host.tenant.set_policy(dacapo_wasm::Policy { compile, ..Default::default() }, Default::default());
     let why = host.tenant.prepare(&Guest::default().module()).unwrap_err();
-    assert!(matches!(why, DeployError::Limit { limit: "compile_seconds", .. }), "{why}");
+    assert!(matches!(why, DeployError::OutOfTime { seconds: 0 }), "{why}");
+}
+
+/// It went on for as long as it liked, and its hub did not open meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_nobody_waits_for_is_killed_and_gives_its_place_to_the_next() {
+    // It notes who it is, and takes the place of the shell.
+    let (host, directory) = host(r#"echo $$ > "$(dirname "$0")/$$.pid"; exec sleep 1000"#);
+    let module = |n: i32| Arc::new(wat::parse_str(format!("(module (func (export \"{n}\")))")).unwrap());
+    let prepare = |n, held| {
+        let (stage, tenant) = (watch::Sender::new(Stage::Waiting), host.tenant.clone());
+        let watching = stage.subscribe();
+        let preparation = Preparation { module: module(n), stage, held };
+        (tokio::spawn(async move { tenant.prepare_aside(preparation).await.map(drop) }), watching)
+    };
+    // One tenant compiles one module at a time: the second waits.
+    let (token, held) = (Arc::new(()), Arc::new(()));
+    let (first, mut watching) = prepare(1, held.clone());
+    watching.wait_for(|stage| *stage == Stage::Compiling).await.unwrap();
+    let (second, mut watching) = prepare(2, token.clone());
+    assert_eq!(*watching.borrow(), Stage::Waiting);
+    first.abort();
+    watching.wait_for(|stage| *stage == Stage::Compiling).await.unwrap();
+    second.abort();
+    let leaves = |held: &Arc<()>| Arc::strong_count(held) == 1;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !(leaves(&held) && leaves(&token)) {
+        assert!(std::time::Instant::now() < deadline, "what was held is let go of");
+        tokio::task::yield_now().await;
+    }
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "pid") {
+            let pid = std::fs::read_to_string(&path).unwrap();
+            assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "the compiler {pid} runs on");
+        }
+    }
+    for directory in [&host.config.cache, &host.config.modules] {
+        assert_eq!(std::fs::read_dir(directory).unwrap().count(), 0, "nothing is kept");
+    }
 }
 
 #[test]
@@ -72,7 +113,7 @@ fn what_it_says_without_end_is_not_kept() {
 #[test]
 fn code_that_is_none_is_trouble_of_the_host_and_not_used() {
     // The second argument is the name of the file.
-    for script in [r#"echo hello > "$3"; echo '{"Ok":null}'"#, r#"echo '{"Ok":null}'"#] {
+    for script in [r#"echo hello > "$3"; echo '"Compiled"'"#, r#"echo '"Compiled"'"#] {
         let why = refused(script);
         assert!(matches!(why, DeployError::Compiler(_)), "{script}: {why}");
     }

@@ -193,6 +193,12 @@ fn compiled_code_is_cached_and_damage_is_survived() {
     std::fs::write(&module, b"other").unwrap();
     assert!(matches!(host.runtime.load(version), Err(LoadError::Damaged { .. })));
 
+    // Deploying the right file again mends one that is damaged and as long.
+    std::fs::write(&module, vec![0; bytes.len()]).unwrap();
+    assert_eq!(host.deploy(&Guest::default()), version);
+    assert_eq!(std::fs::read(&module).unwrap(), bytes);
+    std::fs::remove_file(compiled(&host).unwrap()).unwrap();
+
     // The module is enough, and the cache is made again.
     std::fs::write(&module, bytes).unwrap();
     host.restart();

@@ -1,10 +1,10 @@
 use std::sync::{Arc, Mutex};
 
-use dacapo_core::entity::{EntityMemory, EntityTurn, Operation, OperationResult, OperationScope, SharedOperation};
+use dacapo_core::entity::{EntityMemory, EntityTurn, Operation, OperationResult, OperationScope, SharedOperation, Untimed};
 use dacapo_core::execution::Limits;
 use dacapo_core::{
-    Delivery, EntityGuest, Event, ExecutionId, Executor, Failure, FunctionName, InstanceId, InstanceRecord, Message, Row,
-    Timestamp, Usage, VersionId,
+    Delivery, EntityGuest, Event, ExecutionId, Executor, Failure, FunctionName, InstanceId, InstanceRecord, Message, NotNow,
+    OperationError, Row, StartError, Timestamp, Usage, VersionId,
 };
 use dacapo_wasm::PoolSize;
 
@@ -22,7 +22,7 @@ pub struct Entity {
 
 impl Entity {
     /// `name` in lower case, as in the entity's id.
-    pub fn start(host: &Host, version: VersionId, name: &str) -> Result<Self, String> {
+    pub fn start(host: &Host, version: VersionId, name: &str) -> Result<Self, StartError> {
         let name = FunctionName::new(name).unwrap();
         let scope = Arc::new(Mutex::new(scope(&name)));
         let guest = host.tenant.start_entity(version, scope.clone())?;
@@ -42,7 +42,10 @@ impl Entity {
             input: input.into(),
             state: self.state.as_deref().map(Into::into),
         };
-        let OperationResult { output, state } = self.guest.run(&operation)?;
+        let OperationResult { output, state } = self.guest.run(&operation).map_err(|why| match why {
+            OperationError::Failed(failure) => failure,
+            OperationError::NotStarted(why) => panic!("{why}"),
+        })?;
         self.state = state.map(|state| state.to_string());
         Ok(output.to_string())
     }
@@ -171,7 +174,13 @@ fn receipt(host: &Host, version: VersionId, operations: usize) -> Usage {
     let record = InstanceRecord::pending(Row(1), &message).unwrap();
     let inbox = vec![Delivery { message, stored: None }; operations];
     let (executor, limits) = (&host.tenant, Limits::default());
-    let turn = EntityTurn { executor, limits: &limits, now: Timestamp(START * 1_000_000), active_version: Some(version) };
+    let turn = EntityTurn {
+        executor,
+        limits: &limits,
+        now: Timestamp(START * 1_000_000),
+        active_version: Some(version),
+        time: &Untimed,
+    };
     turn.run(record, EntityMemory::default(), inbox).commit.unwrap().record.usage
 }
 
@@ -199,13 +208,14 @@ fn what_operations_leave_in_memory_does_not_add_up() {
 
 #[test]
 fn entities_and_orchestrators_take_the_same_places() {
-    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 2, activities: 1 });
+    // Half are for other tenants.
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 4, activities: 1 });
     let version = host.deploy(&Guest::entity("(call $forgotten)"));
     for _ in 0..20 {
         let mut entities = [Entity::start(&host, version, "thing"), Entity::start(&host, version, "thing")].map(Result::unwrap);
         assert!(entities.iter_mut().all(|entity| entity.run("do", "1").is_ok()));
-        let why = Entity::start(&host, version, "thing").err().unwrap();
-        assert!(why.contains("no room for one more orchestrator in memory (2 at most)"), "{why}");
+        let why = Entity::start(&host, version, "thing").err();
+        assert_eq!(why, Some(StartError::NotNow(NotNow::NoRoom(version))));
     }
 }
 
@@ -214,7 +224,7 @@ fn a_version_without_the_entity_does_not_start_it() {
     let host = Host::new();
     let version = host.deploy(&Guest { functions: vec![("other", Kind::Entity), ("thing", Kind::Activity)], ..Guest::default() });
     let why = Entity::start(&host, version, "thing").err().unwrap();
-    assert_eq!(why, format!("version {version} has no entity 'thing'"));
+    assert_eq!(why, StartError::Unable(format!("version {version} has no entity 'thing'")));
     assert!(Entity::start(&host, version, "other").is_ok());
 }
 

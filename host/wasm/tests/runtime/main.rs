@@ -11,6 +11,7 @@ mod inspect;
 mod management;
 mod objects;
 mod orchestrators;
+mod pool;
 mod reuse;
 mod sdk;
 mod wasi;

@@ -1,7 +1,9 @@
 use std::sync::{Arc, Mutex};
 
 use dacapo_core::execution::{Context, Execution, Limits};
-use dacapo_core::{Event, ExecutionId, Executor, FunctionName, InstanceId, Seq, Step, Timestamp, VersionId};
+use dacapo_core::{
+    Event, EventDelivery, ExecutionId, Executor, FunctionName, InstanceId, NotNow, Seq, StartError, Step, Timestamp, VersionId,
+};
 use dacapo_wasm::PoolSize;
 
 use crate::guest::Guest;
@@ -173,10 +175,13 @@ fn guests_that_are_dropped_while_they_wait_free_their_place() {
     let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 2, activities: 1 });
     let version = host.deploy(&Guest::orchestrator("(call $await_event) (call $done)"));
     for _ in 0..20 {
-        let mut guests = [start(&host, version), start(&host, version)].map(Result::unwrap);
-        assert!(guests.iter_mut().all(|guest| guest.resume() == Step::Waiting));
-        let why = start(&host, version).err().unwrap();
-        assert!(why.contains("no room for one more orchestrator in memory (2 at most)"), "{why}");
+        let waiting = || {
+            let mut guest = start(&host, version).unwrap();
+            assert_eq!(guest.resume(), Step::Waiting);
+            guest
+        };
+        let _guests = [waiting(), waiting()];
+        assert_eq!(start(&host, version).err(), Some(StartError::NotNow(NotNow::NoRoom(version))));
     }
 }
 
@@ -189,7 +194,7 @@ fn a_guest_that_has_ended_frees_its_place_and_cannot_be_resumed() {
     assert!(matches!(guest.resume(), Step::Ended(Err(_))));
 }
 
-fn start(host: &Host, version: VersionId) -> Result<Box<dyn dacapo_core::Guest>, String> {
+pub fn start(host: &Host, version: VersionId) -> Result<Box<dyn dacapo_core::Guest>, StartError> {
     let context = Context {
         instance: InstanceId::any("i").unwrap(),
         execution: ExecutionId(uuid::Uuid::from_u128(1)),
@@ -197,6 +202,7 @@ fn start(host: &Host, version: VersionId) -> Result<Box<dyn dacapo_core::Guest>,
         input: "null".into(),
         version_label: String::new(),
         parent: None,
+        event_delivery: EventDelivery::FirstAsked,
     };
     let mut execution = Execution::new(context, Limits::default());
     execution.begin_live_turn(Timestamp(0));

@@ -1,6 +1,9 @@
 //! WASI by preview 1 (through the adapter) and by 0.2, in both roles.
 
-use dacapo_wasm::DirectoryGrant;
+use std::collections::HashMap;
+
+use dacapo_core::execution::Limits;
+use dacapo_wasm::{DirectoryGrant, GuestLimits, Policy};
 
 use crate::activities::run;
 use crate::guest::Guest;
@@ -314,4 +317,53 @@ async fn an_activity_has_real_time() {
     assert!(begun.elapsed() >= std::time::Duration::from_millis(50));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     assert!(now.as_nanos() - slept.parse::<u128>().unwrap() < 10_000_000_000);
+}
+
+/// An instance had grown its memory and a table, spent fuel and read its environment, and with less of each it diverged from its
+/// history; with fewer table elements it would have gone another way, had that not been an action.
+#[test]
+fn a_replay_is_given_what_was_recorded_and_not_what_is_configured_now() {
+    // The timer says what it notices: whether its memory and its table could grow, and how many variables it has.
+    let guest = on_wasi(
+        "(local $noticed i32)
+         (drop (call $environ (i32.const 200) (i32.const 204)))
+         (local.set $noticed (i32.mul (i32.load (i32.const 200)) (i32.const 100)))
+         (if (i32.eq (memory.grow (i32.const 40)) (i32.const -1))
+            (then (local.set $noticed (i32.add (local.get $noticed) (i32.const 1)))))
+         (if (i32.eq (table.grow $table (ref.null func) (i32.const 500)) (i32.const -1))
+            (then (local.set $noticed (i32.add (local.get $noticed) (i32.const 10)))))
+         (call $spin (i32.const 100000))
+         (call $wait_for (call $timer (f64.add (call $now) (f64.convert_i32_u (i32.mul (local.get $noticed) (i32.const 1000))))))
+         (call $await_event)
+         (drop (call $environ (i32.const 200) (i32.const 204)))
+         (call $number (i64.extend_i32_u (i32.load (i32.const 200))))",
+    );
+    let host = Host::with(|setup| {
+        setup.policy.environment = vec![("A".into(), "1".into()), ("B".into(), "2".into())];
+    });
+    let version = host.deploy(&guest);
+    let histories = [true, false].map(|hot| {
+        host.tenant.set_policy(host.policy(), HashMap::new());
+        let mut instance = Instance::new(&host, version, hot);
+        instance.start();
+        assert_eq!(instance.timers(), [200]);
+        let Policy { limits, .. } = host.policy();
+        let less = GuestLimits {
+            orchestrator_memory_bytes: limits.orchestrator_memory_bytes / 4,
+            table_elements: 100,
+            fuel_per_turn: 100_000,
+            ..limits
+        };
+        let execution = Limits { tasks: 1, payload_bytes: 10, ..Limits::default() };
+        host.tenant.set_policy(Policy { limits: less, execution, ..Policy::default() }, HashMap::new());
+        instance.fire(0);
+        instance.go();
+        assert_eq!(instance.output(), "2");
+        instance.history
+    });
+    assert_eq!(histories[0], histories[1]);
+
+    let mut other = Instance::of_execution(&host, version, true, 8);
+    other.start();
+    assert_eq!(other.outcome().unwrap().unwrap_err().error_type, "FuelExhausted", "who begins now has what is configured now");
 }

@@ -11,7 +11,7 @@ use dacapo_core::{
     ActivityCall, Delivery, Event, ExecutionId, Executor as _, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord,
     Message, Row, Seq, Timestamp, VersionId,
 };
-use dacapo_wasm::{Account, BetweenSlices, Compiler, Config, GuestLimits, OutboundBytes, Policy, PoolSize, Runtime, Tenant};
+use dacapo_wasm::{Account, Checkpoint, Compiler, Config, GuestLimits, OutboundBytes, Policy, PoolSize, Runtime, Tenant};
 use tempfile::TempDir;
 
 use crate::guest::Guest;
@@ -32,8 +32,9 @@ pub struct Setup {
     pub pool: PoolSize,
     pub policy: Policy,
     pub compiler: Compiler,
-    pub between_slices: BetweenSlices,
+    pub checkpoint: Checkpoint,
     pub idle_activities: usize,
+    pub versions: usize,
 }
 
 impl Host {
@@ -57,13 +58,15 @@ impl Host {
             pool: PoolSize::small(),
             policy: Policy { limits, ..Policy::default() },
             compiler: Compiler::InProcess,
-            between_slices: BetweenSlices::default(),
+            checkpoint: Checkpoint::default(),
             idle_activities: 0,
+            versions: 100,
         };
         configure(&mut setup);
-        let Setup { pool, policy, compiler, between_slices, idle_activities } = setup;
+        let Setup { pool, policy, compiler, checkpoint, idle_activities, versions } = setup;
+        config.versions = versions;
         config.idle_activities = idle_activities;
-        config.between_slices = between_slices;
+        config.checkpoint = checkpoint;
         config.most = policy.limits.clone();
         config.pool = pool;
         config.compiler = compiler;
@@ -146,7 +149,7 @@ impl<'a> Instance<'a> {
         let inbox = events.into_iter().map(|event| Delivery { message: message(event), stored: None }).collect();
         let memory = match self.live.take() {
             Some(live) if self.hot => Memory::Hot(live),
-            _ => Memory::Cold(self.history.clone()),
+            _ => Memory::cold(self.history.clone()),
         };
         let now = Timestamp(self.now * 1_000_000);
         let turn = Turn {

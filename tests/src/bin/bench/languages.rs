@@ -103,7 +103,7 @@ impl Bench {
                 active_version: None,
             };
             let begin = Instant::now();
-            let result = turn.run(record, Memory::Cold(Vec::new()), vec![delivery]);
+            let result = turn.run(record, Memory::cold(Vec::new()), vec![delivery]);
             times.push(begin.elapsed().as_secs_f64());
             ensure!(result.live.is_some(), "it does not wait");
         }

@@ -212,7 +212,7 @@ fn finished(store: &RedbStore, number: usize, count: usize) -> Result<Commit> {
     let message = Message { to, execution: None, sent_at: at, event: started.clone() };
     let pending = InstanceRecord::pending(store.next_row(), &message).context("it starts an instance")?;
     let record = InstanceRecord { status, turns: 0..1, ..pending };
-    let events = [Event::OrchestratorStarted, started, Event::ExecutionCompleted { outcome }];
+    let events = [Event::OrchestratorStarted { conditions: None }, started, Event::ExecutionCompleted { outcome }];
     let events = events.map(|event| HistoryEvent { at, event }).into();
     Ok(Commit { history: Some(HistoryChunk { turn: 0, events }), ..Commit::of(record) })
 }

@@ -167,12 +167,29 @@ fn a_developer_changes_an_app_while_it_runs() {
     let directory = app();
     let source = directory.path().join("app/hello.wat");
     let mut dev = Dev::start(directory.path());
+    dev.says("building");
     dev.says("with hello, say_hello");
+    let next =
+        format!("it runs at {0}; in another terminal: dacapo start-new hello --input null --wait --server {0}", dev.server);
+    dev.says(&next);
     dev.says("waiting for changes");
     assert_eq!(dev.output_of("one"), json!(["Hello", "Ada"]));
     dev.says("one  hello  Completed");
 
+    // It built for ever on its own log, and made a version of what was the same.
+    fs::write(directory.path().join("app/dev.log"), "building").unwrap();
+    fs::write(&source, hello()).unwrap();
+    dev.says("changed, building");
+    dev.says("nothing changed");
+    dev.says("waiting for changes");
+    let formatted = format!("{}\n;; a remark\n", hello());
+    fs::write(&source, formatted).unwrap();
+    dev.says("changed, building");
+    dev.says("nothing changed");
+    dev.says("waiting for changes");
+
     fs::write(&source, "(module").unwrap();
+    dev.says("changed, building");
     dev.says("expected `)`");
     dev.says("waiting for changes");
 

@@ -40,9 +40,10 @@ fn versions_at_the_terminal() {
     let shown = cli.ok(&["versions", "probe"]);
     assert!(shown.contains("90 %") && shown.contains("10 %") && shown.contains("active"), "{shown}");
     assert!(cli.ok(&["route", "probe", "1.0=1", "2.0=3"]).contains("75 %"));
-    cli.ok(&["rollback", "probe", "2.0"]);
-    assert!(cli.ok(&["rollback", "probe"]).contains("is the active version now"), "back to 1.0");
-    assert!(cli.fails(4, &["rollback", "probe"]).contains("before the active one"));
+    assert!(cli.ok(&["rollback", "probe", "2.0"]).contains("version 2.0 (") && is_active(&host, "2.0"));
+    let back = cli.ok(&["rollback", "probe"]);
+    assert!(back.contains("version 2.0 (") && back.contains("gets no new starts any more; 1.0 ("), "{back}");
+    assert!(cli.fails(4, &["rollback", "probe"]).contains("was active before"));
 
     let moved = cli.run(&["migrate", "probe", "--to", "2.0", "--all"]);
     assert_eq!(moved.status.code(), Some(1), "{moved:?}");
@@ -55,6 +56,118 @@ fn versions_at_the_terminal() {
     assert_eq!(host.wait(&diverging).unwrap()["output"], 2);
     assert!(cli.ok(&["prune", "probe"]).contains("removed: 1"));
     assert!(cli.fails(3, &["rollback", "probe", "2.1"]).contains("2.1"));
+}
+
+/// Whether the active version of the probe is called so.
+fn is_active(host: &Host, label: &str) -> bool {
+    let versions = host.request("GET", "/admin/apps/probe", None).unwrap().json();
+    versions["versions"].as_array().unwrap().iter().any(|version| version["label"] == label && version["active"] == true)
+}
+
+/// The sequence of the README ended in an error, at its rollback.
+#[test]
+fn the_readme_changes_code_as_it_says() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let section = readme.split("\n## ").find(|section| section.starts_with("Changing code under running instances")).unwrap();
+    let block = section.split("```").nth(1).unwrap();
+    let commands = block.lines().filter_map(|line| line.split(" #").next().unwrap().trim().strip_prefix("dacapo "));
+    let commands: Vec<Vec<&str>> = commands.map(|command| command.split_whitespace().collect()).collect();
+    assert!(commands.iter().any(|command| command[0] == "rollback") && commands.len() > 6, "{commands:?}");
+
+    let (host, directory) = Host::temporary(&[]).unwrap();
+    let cli = Cli::of(&host);
+    let file = directory.path().join("orders.wasm");
+    let probe = dacapo_tests::guest("fixture-probe").unwrap();
+    std::fs::write(&file, &probe).unwrap();
+    cli.ok(&["deploy", file.to_str().unwrap(), "--label", "2.0"]);
+    cli.ok(&["start-new", "wait_event", "--id", "waiting", "--input", "\"go\""]);
+    host.wait_until("waiting", "running", |status| status["runtimeStatus"] == "Running").unwrap();
+    std::fs::write(&file, [&probe[..], b"\0\x03\x02v2"].concat()).unwrap();
+    for command in commands {
+        let output = cli.command(&command).current_dir(directory.path()).output().unwrap();
+        assert!(output.status.success(), "{command:?}: {output:?}");
+        let versions = || cli.ok(&["versions", "orders"]);
+        match command[0] {
+            "deploy" => assert!(versions().contains("90 %") && versions().contains("10 %"), "{}", versions()),
+            "rollback" => assert!(versions().contains("all") && !versions().contains("50 %"), "{}", versions()),
+            "migrate" => assert_eq!(cli.json(&["versions", "orders"])["versions"][1]["instances"], 1, "it was moved to 2.1"),
+            _ => {}
+        }
+    }
+    assert_eq!((cli.json(&["apps"]), &host.status("waiting").unwrap()["runtimeStatus"]), (json!([]), &json!("Terminated")));
+}
+
+/// The canary's share was gone without a word when the next one came, and weights of 0 left it open who gets the starts.
+#[test]
+fn it_is_said_what_each_version_gets() {
+    let (host, directory) = Host::temporary(&[]).unwrap();
+    let cli = Cli::of(&host);
+    let probe = dacapo_tests::guest("fixture-probe").unwrap();
+    let deploy = |number: u8, more: &[&str]| {
+        let path = directory.path().join(format!("{number}.wasm"));
+        std::fs::write(&path, [&probe[..], &[0, 3, 2, b'v', number]].concat()).unwrap();
+        let label = format!("{number}.0");
+        cli.ok(&[&["deploy", path.to_str().unwrap(), "--app", "probe", "--label", &label], more].concat())
+    };
+    deploy(1, &[]);
+    assert!(deploy(2, &["--weight", "90"]).contains("New starts: 10 % for 1.0, 90 % for 2.0."));
+    let said = deploy(3, &["--weight", "10"]);
+    assert!(said.contains("New starts: 9 % for 1.0, 81 % for 2.0, 10 % for 3.0."), "{said}");
+    let back = cli.ok(&["rollback", "probe"]);
+    assert!(back.contains("New starts: 10 % for 1.0, 90 % for 2.0."), "{back}");
+
+    assert!(cli.fails(1, &["route", "probe", "1.0=0"]).contains("dacapo rollback probe VERSION"));
+    assert!(cli.fails(2, &["route", "probe", "1.0=1", "1.0=2"]).contains("named twice"));
+    let idle = cli.ok(&["prune", "probe", "--version", "3.0", "--dry-run"]);
+    assert!(idle.contains("Would remove") && idle.contains("to remove: 1"), "{idle}");
+    assert!(cli.fails(4, &["prune", "probe", "--version", "1.0", "--dry-run"]).contains("in use"));
+    assert_eq!(cli.json(&["versions", "probe"])["versions"].as_array().unwrap().len(), 3);
+    assert!(cli.fails(2, &["terminate", "--function-name", ""]).contains("--function-name"));
+
+    // A help that nobody gets is no success.
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    assert_eq!(cli.command(&["--help"]).stdout(full).status().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_label_names_one_version_and_who_changes_that_is_told() {
+    let (host, directory) = Host::temporary(&[]).unwrap();
+    let cli = Cli::of(&host);
+    let probe = dacapo_tests::guest("fixture-probe").unwrap();
+    let file = |number: u8| {
+        let path = directory.path().join(format!("{number}.wasm"));
+        std::fs::write(&path, [&probe[..], &[0, 3, 2, b'v', number]].concat()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let deploy = |file: &str, label: &str| {
+        let output = cli.run(&["deploy", file, "--app", "probe", "--label", label]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let (one, two) = (file(1), file(2));
+    let first = deploy(&one, "1.0");
+    assert!(!first.contains("label") && !first.contains("called"), "{first}");
+    // The same file under a second label: one version, which has the new one.
+    let renamed = deploy(&one, "1.1");
+    assert!(renamed.contains("as '1.0'") && renamed.contains("'1.1' from now on"), "{renamed}");
+    assert_eq!(cli.json(&["versions", "probe"])["versions"].as_array().unwrap().len(), 1);
+    assert!(cli.fails(3, &["rollback", "probe", "1.0"]).contains("'1.0'"));
+    // One label for two files: it names the one that came last.
+    let taken = deploy(&two, "1.1");
+    let versions = cli.json(&["versions", "probe"]);
+    let digest = versions["versions"][0]["version"].as_str().unwrap();
+    assert!(taken.contains("'1.1' was the label of version") && taken.contains(&digest[..12]), "{taken}");
+    assert_eq!((&versions["versions"][0]["label"], &versions["versions"][1]["label"]), (&json!(""), &json!("1.1")));
+    // A start takes the same names as every other command: also the digits of the one that has no label.
+    for (id, version) in [("a", &digest[..8]), ("b", "01.1")] {
+        cli.ok(&["start-new", "wait_event", "--id", id, "--input", "\"go\"", "--version", version]);
+        host.wait_until(id, "running", |status| status["runtimeStatus"] == "Running").unwrap();
+    }
+    let versions = cli.json(&["versions", "probe"]);
+    assert_eq!((&versions["versions"][0]["instances"], &versions["versions"][1]["instances"]), (&json!(1), &json!(1)));
+    cli.ok(&["check", "--app", "probe", "--version", "01.1"]);
+    let twice = cli.fails(1, &["route", "probe", "1.1=90", "01.1=10"]);
+    assert!(twice.contains("name the same version"), "{twice}");
 }
 
 #[test]

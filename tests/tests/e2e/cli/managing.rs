@@ -29,6 +29,43 @@ fn starting_and_terminating_ask_for_what_was_said() {
     check(&["terminate", "i"], &[("POST instances/i/terminate", canned(404, ""))], 3, "get-instances");
 }
 
+/// For programs, some verbs said nothing at all.
+#[test]
+fn what_is_done_is_json_for_programs() {
+    let raise = ("POST instances/i/raiseEvent/Go null", canned(202, ""));
+    check(&["raise-event", "i", "Go", "--json"], &[raise], 0, r#"{"eventName":"Go","instanceId":"i"}"#);
+    check(&["terminate", "i", "--json"], &[("POST instances/i/terminate", canned(202, ""))], 0, r#"{"instanceId":"i"}"#);
+    let signal = ("POST entities/counter/a?op=add null", canned(202, ""));
+    let said = r#"{"deliverAt":null,"entityId":"@counter@a","operation":"add"}"#;
+    check(&["signal-entity", "counter", "a", "--operation", "add", "--json"], &[signal], 0, said);
+}
+
+#[test]
+fn many_are_told_at_once() {
+    let acted = || canned(200, r#"{"done":2,"refused":0,"refusals":[]}"#);
+    let all = "createdTimeFrom=0001-01-01T00%3A00%3A00Z";
+    check(
+        &["suspend", "--function-name", "f", "--version", "2.0", "--reason", "lunch", "--yes"],
+        &[(&format!("POST instances/suspend?reason=lunch&functionName=f&version=2.0&{all}"), acted())],
+        0,
+        "Suspended orchestrations of the function 'f' and on the version '2.0': 2",
+    );
+    check(
+        &["terminate", "--id-prefix", "t-", "--recursive"],
+        &[(&format!("POST instances/terminate?recursive=true&instanceIdPrefix=t-&{all}"), acted())],
+        0,
+        "Terminated orchestrations whose id begins with 't-': 2",
+    );
+    check(
+        &["resume", "--all"],
+        &[(&format!("POST instances/resume?{all}"), acted())],
+        0,
+        "Resumed orchestrations of the task hub: 2",
+    );
+    let refused = canned(200, r#"{"done":1,"refused":1,"refusals":[{"instanceId":"i","why":"its locks are gone"}]}"#);
+    check(&["rewind", "--all"], &[(&format!("POST instances/rewind?{all}"), refused)], 1, "i: its locks are gone");
+}
+
 #[test]
 fn a_rewind_shows_the_status_before_and_after() {
     let get = "GET instances/i?showInput=false";

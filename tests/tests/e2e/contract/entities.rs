@@ -70,6 +70,18 @@ fn keys_may_be_empty_or_awkward() {
     refuses(&contract.post("entities/coun%20ter/a?op=add", "1"), 400, "'entityName'");
 }
 
+/// Durable Functions' route of an entity without a key.
+#[test]
+fn an_empty_key_may_be_left_out_where_an_entity_is_told_something() {
+    let contract = open();
+    is_empty(&contract.post("entities/Counter?op=add", "2"), 202);
+    is_empty(&contract.post("entities/Counter/?op=add", "3"), 202);
+    counts(&contract, "entities/counter/$", 5);
+    is_empty(&contract.delete("entities/Counter"), 202);
+    eventually(&contract, "entities/counter/$", |answer| answer.status == 404);
+    refuses(&contract.post("entities/nobody?op=add", "1"), 400, "'nobody'");
+}
+
 #[test]
 fn only_what_says_that_it_is_json_must_be() {
     let contract = open();

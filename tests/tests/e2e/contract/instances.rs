@@ -94,6 +94,24 @@ fn pages_follow_one_another_without_gaps() {
     }
 }
 
+/// A list is made in parts, while it is sent; a client sees one list.
+#[test]
+fn a_list_of_large_inputs_is_whole() {
+    let contract = Contract::open(&[]);
+    let inputs: Vec<Value> = (0..6).map(|number| json!(format!("{number}").repeat(50_000))).collect();
+    for (number, input) in inputs.iter().enumerate() {
+        leads_on(&contract.post(&format!("orchestrators/wait_event/large-{number}"), &input.to_string()));
+    }
+    for prefix in ["", "&instanceIdPrefix=large-"] {
+        let list = contract.get(&format!("instances?top=1000{prefix}"));
+        assert_eq!((list.status, list.header("content-type")), (200, Some("application/json; charset=utf-8")));
+        let shown: Vec<Value> = list.json().as_array().unwrap().iter().map(|status| status["input"].clone()).collect();
+        assert_eq!(shown, inputs);
+        let hidden = contract.get(&format!("instances?showInput=false{prefix}")).json();
+        assert!(hidden.as_array().unwrap().iter().all(|status| status["input"] == Value::Null) && hidden[5] != Value::Null);
+    }
+}
+
 #[test]
 fn filters_add_up() {
     let contract = Contract::open(&[]);

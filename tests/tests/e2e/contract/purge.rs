@@ -30,6 +30,7 @@ fn many_are_purged_by_filter() {
     }
     let purge = |query: &str| contract.delete(&format!("instances?{query}"));
     is_json(&purge("runtimeStatus=Failed"), 400, json!("Please provide value for 'createdTimeFrom' parameter."));
+    is_json(&purge("createdTimeFrom="), 400, json!("Please provide value for 'createdTimeFrom' parameter."));
     refuses(&purge("createdTimeFrom=then"), 400, "'createdTimeFrom'");
     is_empty(&purge("createdTimeFrom=2100-01-01T00:00:00Z"), 404);
     is_empty(&purge("createdTimeFrom=2000-01-01T00:00:00Z&createdTimeTo=2001-01-01T00:00:00Z"), 404);

@@ -39,6 +39,23 @@ fn one_address_cannot_take_the_place_of_others() {
     }
 }
 
+/// The host waited for the bodies of connections without a key, for as long as a client may stall, and kept everybody else
+/// out when there were many.
+#[test]
+fn who_has_no_key_is_told_before_the_body_has_come() {
+    let (host, _directory) = Host::temporary_locked(&[]).unwrap();
+    let head = |key: &str| {
+        let path = "/runtime/webhooks/durabletask/orchestrators/nothing";
+        format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{key}content-length: 1000000\r\n\r\n")
+    };
+    let strangers = [head(""), head("x-functions-key: dcp_wrong\r\n"), head("").replace("orchestrators", "nowhere")];
+    for (head, status) in strangers.iter().zip([401, 401, 404]) {
+        let mut wire = Wire::open(host.url()).unwrap();
+        wire.send(head).unwrap();
+        assert_eq!(statuses(&wire.read_to_end().unwrap()), [status], "{head}");
+    }
+}
+
 /// Bodies whose ends never come hold what has come of them. Of 50,000 bytes a task hub has half.
 #[test]
 fn bodies_that_take_all_memory_are_told_when_to_come_again() {

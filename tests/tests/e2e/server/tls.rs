@@ -65,11 +65,49 @@ fn everything_is_said_over_tls() {
     let link = started["statusQueryGetUri"].as_str().unwrap();
     assert!(link.starts_with(host.url()), "{link}");
     assert_eq!(own.get(link).unwrap()["name"], "hello_sequence");
-    // Whoever does not speak TLS learns nothing.
+    drop(directory);
+}
+
+#[test]
+fn who_does_not_speak_tls_is_told_so_and_nothing_else() {
+    let certificates = tempfile::tempdir().unwrap();
+    SelfSigned::new().write(certificates.path());
+    let (host, _directory) = secure_host(certificates.path());
     let mut plain = Wire::open(host.url()).unwrap();
     plain.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-    assert_eq!(statuses(&plain.read_to_end().unwrap()), [0; 0]);
-    drop(directory);
+    let answer = plain.read_to_end().unwrap();
+    assert_eq!(statuses(&answer), [400]);
+    let address = host.url().replace("https://", "http://");
+    let done = Command::new(dacapo_tests::host::binary().unwrap()).args(["apps", "--server", &address]).output().unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(!done.status.success() && said.contains("use https:// in the place of http://"), "{said}");
+}
+
+/// `openssl req -x509 -subj /CN=dacapo` makes a certificate that says of itself that it is an authority's, and that has no name
+/// that counts. curl takes it with --cacert.
+#[test]
+fn a_certificate_that_signs_itself_is_believed_where_it_is_named() {
+    let certificates = tempfile::tempdir().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let make = || {
+        let key = rcgen::KeyPair::generate().unwrap();
+        SelfSigned { certificate: parameters.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+    };
+    let (own, other) = (make(), make());
+    own.write(certificates.path());
+    let (host, _directory) = secure_host(certificates.path());
+    let dacapo = |certificate: &str| {
+        let path = certificates.path().join("named.pem");
+        std::fs::write(&path, certificate).unwrap();
+        let mut command = Command::new(dacapo_tests::host::binary().unwrap());
+        command.args(["apps", "--json", "--server", host.url(), "--ca-certificate"]).arg(&path).output().unwrap()
+    };
+    let done = dacapo(&own.certificate);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(dacapo(&format!("{}{}", other.certificate, own.certificate)).status.success(), "one of several");
+    assert!(!dacapo(&other.certificate).status.success(), "another one is not believed, whatever it says of itself");
+    assert!(!dacapo("-----BEGIN").status.success());
 }
 
 #[test]

@@ -39,15 +39,17 @@ pub fn cases() -> Vec<Case> {
         case("approval", json!(DAY_MS)).named("rejected").event("Approval", json!(false)).gives(json!("rejected")),
         case("approval", json!(20)).named("expired").gives(json!("expired")),
         case("stubborn", json!(3)).gives(json!(3)),
-        case("stubborn", json!(5)).named("gave_up").gives(json!("gave up: attempt 3 of 5")),
-        case("family", json!(21)).gives(json!({ "doubled": 42, "failure": "-1 is negative" })),
-        case("stubborn_family", Value::Null).gives(json!("-1 is negative")),
+        case("stubborn", json!(5)).named("gave_up").gives(json!("gave up: Activity function 'flaky' failed: attempt 3 of 5")),
+        case("family", json!(21))
+            .gives(json!({ "doubled": 42, "failure": "Orchestrator function 'child' failed: -1 is negative" })),
+        case("stubborn_family", Value::Null).gives(json!("Orchestrator function 'child' failed: -1 is negative")),
         case("countdown", json!(3)).gives(json!("liftoff")),
         case("mailbox", Value::Null)
             .event("Second", json!("b"))
             .event("first", json!({ "a": [1, 2.5, null] }))
             .event("First", json!("ü\n"))
             .gives(json!([{ "a": [1, 2.5, null] }, "b", "ü\n"])),
+        case("doorbell", Value::Null).gives(json!(["activity", "early", "activity", "late"])),
         case("letters", Value::Null).gives(json!("ID:mailbox")),
         case("bank", json!(ID)).gives(json!([8, 8, "as told", 9, 2])),
         case("naps", Value::Null).gives(json!("rested")),

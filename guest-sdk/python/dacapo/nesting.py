@@ -1,0 +1,52 @@
+"""How deep payloads are nested.
+
+Python's JSON recurses in machine code. In a component nothing but the host's stack ends that, and with it the function, uncatchably.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Iterable
+from itertools import accumulate, compress
+from typing import Any
+
+LEVELS_MAX = 1000
+"""As deep as Python's own functions may recurse. Less than half of what the host's stack holds."""
+
+_CONTAINERS = frozenset({list, tuple, dict})
+_IS_CONTAINER = _CONTAINERS.__contains__
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
+_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def check_text(text: str) -> None:
+    """Refuses a JSON text that is nested too deep, by a `RecursionError`."""
+    # Most have fewer brackets than there may be levels.
+    if text.count("[") + text.count("{") <= LEVELS_MAX:
+        return
+    brackets = _BRACKET.findall(_STRING.sub("", text))
+    if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > LEVELS_MAX:
+        raise RecursionError(f"it is nested deeper than {LEVELS_MAX} levels")
+
+
+def check_value(value: Any) -> None:
+    """Refuses a value that is nested too deep, by a `RecursionError`. Loops of the interpreter's own look at its levels."""
+    if type(value) not in _CONTAINERS or not any(map(_IS_CONTAINER, map(type, _held_by(value)))):
+        return
+    level, seen = [value], set()
+    for _ in range(LEVELS_MAX):
+        known = len(seen)
+        seen.update(map(id, level))
+        if len(seen) == known:
+            return  # all of it has been looked at: whether it is a cycle is for others to find out
+        held = gc.get_referents(*level)
+        level = list(compress(held, map(_IS_CONTAINER, map(type, held))))
+        if not level:
+            return
+    raise RecursionError(f"it is nested deeper than {LEVELS_MAX} levels")
+
+
+def _held_by(container: Any) -> Iterable[Any]:
+    return container.values() if type(container) is dict else container

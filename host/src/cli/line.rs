@@ -1,0 +1,128 @@
+//! The command line, read: what clap says of it, and that no value is blank.
+//!
+//! A script whose variable is not set says `--id-prefix "$PREFIX"`, and means anything but everything. So nothing that is given
+//! may be blank, in any command, but for the few values that are no names ([`MAY_BE_BLANK`]). Who wants a default leaves the
+//! option out.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
+
+use super::Arguments;
+use super::error::CliError;
+
+/// Reasons, the key of an entity, the operation that it is told, and what is handed on to a compiler.
+const MAY_BE_BLANK: [&str; 4] = ["arguments", "key", "operation", "reason"];
+
+pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+    let mut command = Arguments::command();
+    let matches = command.try_get_matches_from_mut(words)?;
+    refuse_blank(&mut command, &matches)?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Says what is wrong, or shows the help that was asked for. How the process ends then.
+pub(super) fn say(error: &clap::Error) -> ExitCode {
+    let said = error.print().and_then(|()| std::io::stdout().flush());
+    match said {
+        // Where standard error is closed, nobody wants to know.
+        Err(why) if !error.use_stderr() => {
+            let error = CliError::from(why);
+            error.report();
+            error.exit_code()
+        }
+        Ok(()) | Err(_) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+    }
+}
+
+fn refuse_blank(command: &mut Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let blank = command.get_arguments().find(|argument| {
+        let id = argument.get_id().as_str();
+        let is_given = || matches!(matches.try_contains_id(id), Ok(true)) && is_on_the_line(matches, id);
+        !MAY_BE_BLANK.contains(&id) && is_given() && has_blank(matches, id)
+    });
+    if let Some(argument) = blank {
+        let why = format!("the value of '{argument}' is empty; leave it out, or say what is meant");
+        return Err(command.error(ErrorKind::InvalidValue, why));
+    }
+    let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
+    command.find_subcommand_mut(name).map_or(Ok(()), |command| refuse_blank(command, matches))
+}
+
+/// A variable that is empty is as good as none.
+fn is_on_the_line(matches: &ArgMatches, id: &str) -> bool {
+    matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+fn has_blank(matches: &ArgMatches, id: &str) -> bool {
+    let is_blank = |value: &OsStr| value.to_str().is_some_and(|text| text.trim().is_empty());
+    matches.get_raw(id).is_some_and(|mut values| values.any(is_blank))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_line(words: &[&str]) -> Result<Arguments, String> {
+        let words = std::iter::once("dacapo").chain(words.iter().copied()).map(OsString::from);
+        read(words).map_err(|error| {
+            assert_eq!((error.exit_code(), error.use_stderr()), (2, true), "{error}");
+            error.to_string()
+        })
+    }
+
+    /// `terminate --function-name ""` ended every instance of the hub: the host takes a blank parameter for none.
+    #[test]
+    fn a_blank_value_is_refused_by_the_name_of_its_option() {
+        for (words, option) in [
+            (&["terminate", "--function-name", ""][..], "--function-name"),
+            (&["suspend", "--id-prefix="], "--id-prefix"),
+            (&["rewind", "--version", " "], "--version"),
+            (&["resume", ""], "ID"),
+            (&["purge-history", "--created-after", "2d", "--id-prefix", ""], "--id-prefix"),
+            (&["get-instances", "--function-name", ""], "--function-name"),
+            (&["restart", "order-17", "--new-id", ""], "--new-id"),
+            (&["rollback", "orders", ""], "VERSION"),
+            (&["migrate", "orders", "--to", "", "--all"], "--to"),
+            (&["migrate", "orders", "--to", "2.0", "--instances", "a", ""], "--instances"),
+            (&["diff", "orders", "", ""], "FROM"),
+            (&["hub", "create", ""], "NAME"),
+            (&["prune", "orders", "--version", ""], "--version"),
+            (&["deploy", "app.wasm", "--label", ""], "--label"),
+            (&["start-new", "order", "--id", ""], "--id"),
+            (&["wait", "a", ""], "ID"),
+            (&["get-instances", "--server", ""], "--server"),
+            (&["serve", "--data", ""], "--data"),
+            (&["key", "create", "ci", "--role", "read", "--hub", ""], "--hub"),
+        ] {
+            let refusal = read_line(words).unwrap_err();
+            // Of paths, the library has a sentence of its own.
+            let says_so = refusal.contains("is empty") || refusal.contains("none was supplied");
+            assert!(says_so && refusal.contains(option), "{words:?}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_may_be_blank() {
+        for words in [
+            &["terminate", "order-17", "--reason", ""][..],
+            &["get-entity", "counter", ""],
+            &["signal-entity", "counter", "", "--operation", ""],
+            &["build", "app", "--", ""],
+            &["start-new", "order", "--wait"],
+            &["get-instances", "--runtime-status", "failed", "pending"],
+        ] {
+            assert!(read_line(words).is_ok(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn help_is_no_error() {
+        let error = read(["dacapo", "--help"].map(OsString::from)).unwrap_err();
+        assert_eq!((error.exit_code(), error.use_stderr()), (0, false));
+    }
+}

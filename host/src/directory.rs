@@ -1,0 +1,228 @@
+//! The directories and files of a host: nobody else's business, and there after a crash.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+/// Makes a directory, and those that it lies in, for this user only. They are there after a crash. One that exists is left as
+/// it is.
+pub fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make(parent)?;
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        // Somebody else was faster.
+        Err(why) if why.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(why) => Err(why),
+        Ok(()) => fs::File::open(parent)?.sync_all(),
+    }
+}
+
+/// Refuses what belongs to another user, who could put other keys, inputs and code in its place whatever its mode says.
+pub fn belong_to_this_user(path: &Path) -> anyhow::Result<()> {
+    belong_to(path, rustix::process::geteuid().as_raw())
+}
+
+fn belong_to(path: &Path, user: u32) -> anyhow::Result<()> {
+    const ROOT: u32 = 0;
+    let looking = || format!("looking at {}", path.display());
+    let (link, found) = (fs::symlink_metadata(path).with_context(looking)?, fs::metadata(path).with_context(looking)?);
+    // A link that leads here may be one that the administrator of the machine has made.
+    let owner = if link.uid() == ROOT { found.uid() } else { link.uid() };
+    for owner in [owner, found.uid()] {
+        anyhow::ensure!(
+            owner == user,
+            "{} belongs to another user of this machine (number {owner}, and this is {user}), who can put other keys and other code \
+             there: let this user own it, such as by `chown -R {user} {0}`, or name another directory by --data",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// Takes from others what they may do with a file or directory, if there is one, and says it. Whether they could write.
+pub fn close_to_others(path: &Path) -> anyhow::Result<bool> {
+    Ok(take_from_others(path, 0o077)? & WRITE != 0)
+}
+
+/// The same of a directory that may hold what is not the host's, in which others may still read. In one that all users share, such
+/// as /tmp, nothing is changed: it is refused.
+pub fn keep_others_from_writing(path: &Path) -> anyhow::Result<()> {
+    const STICKY: u32 = 0o1000;
+    let mode = mode_of(path)?.unwrap_or_default();
+    anyhow::ensure!(
+        mode & STICKY == 0 || mode & WRITE == 0,
+        "{} is a directory in which every user of this machine may write (mode {mode:o}): name one within it by --data, such as {}",
+        path.display(),
+        path.join("dacapo-data").display()
+    );
+    take_from_others(path, WRITE).map(drop)
+}
+
+const WRITE: u32 = 0o022;
+
+/// None: there is nothing.
+fn mode_of(path: &Path) -> anyhow::Result<Option<u32>> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.permissions().mode() & 0o7777)),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(why) => Err(why).with_context(|| format!("looking at {}", path.display())),
+    }
+}
+
+/// Returns what was taken.
+fn take_from_others(path: &Path, permissions: u32) -> anyhow::Result<u32> {
+    let mode = mode_of(path)?.unwrap_or_default();
+    let taken = mode & permissions;
+    if taken == 0 {
+        return Ok(0);
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode & !permissions)).with_context(|| {
+        format!(
+            "other users of this machine can reach {} (mode {mode:o}), which holds keys and what instances work on, and that cannot be \
+             changed: let this user own it, or run `chmod go= {0}`",
+            path.display()
+        )
+    })?;
+    let (could, now) = match taken & !WRITE {
+        0 => ("write there", "read, as before, but not write"),
+        _ => ("reach it", "not"),
+    };
+    tracing::warn!(path = %path.display(), "other users of this machine could {could} (mode {mode:o}); now they can {now}");
+    Ok(taken)
+}
+
+/// Empties a directory.
+pub fn empty(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => fs::remove_dir_all(entry.path())?,
+            false => fs::remove_file(entry.path())?,
+        }
+    }
+    Ok(())
+}
+
+/// The control file of a data directory.
+pub fn control_path(data: &Path) -> PathBuf {
+    data.join("control.redb")
+}
+
+/// Which file it is, whatever its name: another one that is put in its place has another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    path: PathBuf,
+    /// Device and inode. None: it could not be looked at, so nobody can tell whether it was replaced.
+    file: Option<(u64, u64)>,
+}
+
+impl Identity {
+    /// Of a file that was opened. It may be gone already.
+    pub fn of(path: &Path) -> Self {
+        let file = fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+        Self { path: path.to_owned(), file }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the file lies no more where it lay. What cannot be looked at for another reason may be there.
+    pub fn has_vanished(&self) -> bool {
+        match fs::metadata(&self.path) {
+            Ok(found) => self.file.is_some_and(|file| file != (found.dev(), found.ino())),
+            Err(why) => why.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    /// systemd makes a StateDirectory that all may read.
+    #[test]
+    fn what_others_can_read_is_closed_to_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("control.redb");
+        fs::write(&file, "keys").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(!close_to_others(&file).unwrap(), "they could read, not write");
+        assert_eq!(mode(&file), 0o600);
+        assert!(!close_to_others(&directory.path().join("missing")).unwrap());
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o662)).unwrap();
+        assert!(close_to_others(&file).unwrap());
+        assert_eq!(mode(&file), 0o600);
+    }
+
+    /// A data directory of mode 0777 was left so: whoever liked could put another control file, or other code, in the place of ours.
+    #[test]
+    fn others_do_not_write_where_our_files_lie() {
+        let directory = tempfile::tempdir().unwrap();
+        let with = |mode: u32| fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+        for (before, after) in [(0o777, 0o755), (0o770, 0o750), (0o755, 0o755), (0o1755, 0o755), (0o700, 0o700)] {
+            with(before);
+            keep_others_from_writing(directory.path()).unwrap();
+            assert_eq!(mode(directory.path()), after, "{before:o}");
+        }
+        with(0o1777);
+        let refusal = keep_others_from_writing(directory.path()).unwrap_err().to_string();
+        assert!(refusal.contains("--data") && mode(directory.path()) == 0o777, "{refusal}");
+    }
+
+    #[test]
+    fn what_belongs_to_somebody_else_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        belong_to_this_user(directory.path()).unwrap();
+        let user = fs::metadata(directory.path()).unwrap().uid();
+        let refusal = belong_to(directory.path(), user + 1).unwrap_err().to_string();
+        assert!(refusal.contains("another user") && refusal.contains("chown -R") && refusal.contains("--data"), "{refusal}");
+    }
+
+    #[test]
+    fn a_directory_is_emptied() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("a")).unwrap();
+        fs::write(directory.path().join("a/b"), "").unwrap();
+        fs::write(directory.path().join("c"), "").unwrap();
+        empty(directory.path()).unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn directories_are_made_for_this_user_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let deep = directory.path().join("a/b/c");
+        make(&deep).unwrap();
+        make(&deep).unwrap();
+        for made in [&deep, &directory.path().join("a")] {
+            assert_eq!(mode(made), 0o700);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_removed_or_replaced_has_vanished() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hub.redb");
+        fs::write(&path, "1").unwrap();
+        let kept = fs::File::open(&path).unwrap();
+        let file = Identity::of(&path);
+        assert!(!file.has_vanished());
+        fs::remove_file(&path).unwrap();
+        assert!(file.has_vanished());
+        assert!(Identity::of(&path).has_vanished(), "it went before it was looked at");
+        fs::write(&path, "2").unwrap();
+        assert!(file.has_vanished());
+        drop(kept);
+    }
+}

@@ -1,0 +1,217 @@
+//! The log: one line for each thing that is worth telling, on standard error.
+//!
+//! ```text
+//!   any thread ─▶ queue (bounded) ─▶ the log's own thread ─▶ standard error
+//! ```
+//!
+//! Standard error may be a pipe that nobody reads or whose reader has gone, or a file on a full disk, at any time. So no
+//! thread that has other work ever writes to it: what cannot be written waits in the queue, and what does not fit there is
+//! lost and counted.
+
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use crate::config::{LogFormat, LogSettings};
+use crate::printable::{JsonLog, log_fields};
+
+/// Bytes that wait to be written. What comes when they are full is lost.
+const QUEUE_BYTES_MAX: usize = 4 << 20;
+
+/// How long the end of the process waits for the last lines.
+const FLUSH_TIME: Duration = Duration::from_secs(1);
+
+/// The exit code of a host that cannot go on, because a thread that others need is gone (`EX_SOFTWARE` of sysexits).
+pub const CANNOT_GO_ON: i32 = 70;
+
+static LINES: OnceLock<Arc<Lines>> = OnceLock::new();
+
+/// Writes the log when it is dropped, as far as somebody reads it.
+pub struct Log(());
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        flush();
+    }
+}
+
+/// Starts the log of this process.
+pub fn start(settings: &LogSettings) -> anyhow::Result<Log> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.filter)
+        .with_context(|| format!("log.filter is '{}', but should be such as info or info,dacapo::api=debug", settings.filter))?;
+    let colors = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = LINES.get_or_init(Arc::default).clone();
+    let writing = lines.clone();
+    let thread = std::thread::Builder::new().name("log".into()).spawn(move || writing.write_all_to(&mut io::stderr()));
+    thread.context("starting the thread that writes the log")?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(colors);
+    // Otherwise tracing would tell standard error that standard error cannot be written, and panic.
+    let subscriber = subscriber.log_internal_errors(false);
+    match settings.format {
+        LogFormat::Text => subscriber.fmt_fields(log_fields()).init(),
+        LogFormat::Json => subscriber.json().map_event_format(JsonLog).init(),
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
+        tracing::error!(thread, "{panic}; this is a bug of the host, please report it");
+    }));
+    Ok(Log(()))
+}
+
+/// Waits a while until everything is written.
+pub fn flush() {
+    if let Some(lines) = LINES.get() {
+        lines.flush(FLUSH_TIME);
+    }
+}
+
+/// Ends the process: somebody whom others wait for is gone, and would be waited for in vain. Whatever was acknowledged is
+/// stored, and taken up by the next process.
+pub fn cannot_go_on(why: &str) -> ! {
+    tracing::error!("{why}: the host ends with the exit code {CANNOT_GO_ON}; nothing that was acknowledged is lost");
+    flush();
+    std::process::exit(CANNOT_GO_ON)
+}
+
+/// Lines that wait to be written.
+#[derive(Default)]
+struct Lines {
+    state: Mutex<State>,
+    /// There is a line.
+    filled: Condvar,
+    /// All were written, or could not be.
+    emptied: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lines: VecDeque<Vec<u8>>,
+    bytes: usize,
+    /// Lines that nobody will read, since it was last told how many.
+    lost: u64,
+    /// Some were taken and are not written yet.
+    writing: bool,
+}
+
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: &[u8]) {
+        let mut state = self.lock();
+        if state.bytes + line.len() > QUEUE_BYTES_MAX {
+            state.lost += 1;
+            return;
+        }
+        state.bytes += line.len();
+        state.lines.push_back(line.to_owned());
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// Never returns.
+    fn write_all_to(&self, output: &mut impl Write) {
+        loop {
+            let lines = {
+                let mut state = self.lock();
+                while state.lines.is_empty() {
+                    state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                state.writing = true;
+                std::mem::take(&mut state.lines)
+            };
+            let unwritten = write(output, &lines);
+            let mut state = self.lock();
+            // Those that wait to be written count until they are.
+            state.bytes -= lines.iter().map(Vec::len).sum::<usize>();
+            state.writing = false;
+            state.lost += unwritten;
+            let lost = if unwritten == 0 { std::mem::take(&mut state.lost) } else { 0 };
+            drop(state);
+            self.emptied.notify_all();
+            if lost > 0 {
+                tracing::warn!(lost, "lines of the log are lost: standard error could not be written, or not fast enough");
+            }
+        }
+    }
+
+    fn flush(&self, within: Duration) {
+        let until = Instant::now() + within;
+        let mut state = self.lock();
+        while !state.lines.is_empty() || state.writing {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.emptied.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Returns how many could not be written.
+fn write(output: &mut impl Write, lines: &VecDeque<Vec<u8>>) -> u64 {
+    lines.iter().filter(|line| output.write_all(line).is_err()).count() as u64
+}
+
+/// A line is handed over whole.
+impl Write for &Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Standard error that fails as a full disk does, and then does not.
+    struct Disk {
+        full: bool,
+        written: Vec<u8>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.full {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.written.extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted_and_fails_nobody() {
+        let lines = VecDeque::from([b"a\n".to_vec(), b"b\n".to_vec()]);
+        let mut disk = Disk { full: true, written: Vec::new() };
+        assert_eq!(write(&mut disk, &lines), 2);
+        disk.full = false;
+        assert_eq!(write(&mut disk, &lines), 0);
+        assert_eq!(disk.written, b"a\nb\n");
+    }
+
+    /// Nobody reads: what waits is bounded, and who logs does not wait.
+    #[test]
+    fn the_queue_is_bounded_and_who_logs_never_waits() {
+        let lines = Lines::default();
+        let line = vec![b'x'; 1 << 20];
+        for _ in 0..10 {
+            lines.push(&line);
+        }
+        let state = lines.lock();
+        assert_eq!((state.lines.len(), state.lost), (4, 6));
+    }
+}
