@@ -16,7 +16,7 @@ use dacapo_wasm::{AllowList, Checkpoint, DirectoryGrant, GuestLimits, Policy, Po
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::hub::{Retention, RoomSize, TURNS_BEGUN_MAX, Webhook, checkpoint, memory_of_the_machine};
+use crate::hub::{CapacityLimits, Retention, TURNS_BEGUN_MAX, Webhook, checkpoint, memory_of_the_machine};
 use crate::limits::{BYTES_MAX, COUNT_MAX, HubLimits, limit};
 use crate::server::{CertificateFiles, ConnectionLimits, TimeLimits};
 use crate::versioning::VersionRules;
@@ -555,9 +555,9 @@ impl Settings {
     }
 
     /// What all hubs share: as many guests in memory, and activities, as are wanted and have a slot.
-    pub fn room(&self) -> RoomSize {
+    pub fn capacity(&self) -> CapacityLimits {
         let pool = self.pool();
-        RoomSize {
+        CapacityLimits {
             hot_instances: self.engine.hot_instances.min(pool.orchestrators.saturating_sub(SLOTS_FOR_TURNS)) as usize,
             memory_bytes: self.memory_bytes(),
             activities: self.engine.concurrent_activities.min(pool.activities) as usize,
@@ -748,9 +748,9 @@ mod tests {
         settings.engine.hot_instances = u32::MAX;
         settings.engine.concurrent_activities = u32::MAX;
         let pool = settings.pool();
-        assert!(settings.room().hot_instances + SLOTS_FOR_TURNS as usize <= pool.orchestrators as usize);
+        assert!(settings.capacity().hot_instances + SLOTS_FOR_TURNS as usize <= pool.orchestrators as usize);
         settings.engine.hot_instances = 0;
-        assert_eq!(settings.room().hot_instances, 0);
+        assert_eq!(settings.capacity().hot_instances, 0);
         assert_eq!(settings.pool().orchestrators, SLOTS_FOR_TURNS);
     }
 }

@@ -31,6 +31,8 @@ use dacapo_core::{HistoryChunk, HistoryEvent, InstanceId, InstanceRecord, Row, S
 use dacapo_store::{AppVersion, Snapshot, StoreError, codec};
 use serde::{Deserialize, Serialize};
 
+use crate::versioning::app_name_trouble;
+
 pub const FORMAT: &str = "dacapo-export";
 pub const VERSION: u32 = 1;
 
@@ -225,6 +227,9 @@ impl<R: BufRead> Reader<R> {
         loop {
             match self.next_line()? {
                 Line::App { app, version, active, value, .. } if self.instance.is_none() => {
+                    if let Some(why) = app_name_trouble(&app) {
+                        return Err(self.error(format!("the name of an app {why}")));
+                    }
                     let version = self.version(&version)?;
                     let version = self.decoded(&value, |bytes| codec::decode_app(&app, version, bytes))?;
                     return Ok(Some(Item::App(Brought { version, active })));

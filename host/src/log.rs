@@ -56,7 +56,10 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<Log> {
     }
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
-        tracing::error!(thread, "{panic}; this is a bug of the host, please report it");
+        match dacapo_store::is_reading() {
+            true => tracing::error!(thread, "the storage library cannot read a file, which is damaged: {panic}"),
+            false => tracing::error!(thread, "{panic}; this is a bug of the host, please report it"),
+        }
     }));
     Ok(Log(()))
 }

@@ -69,7 +69,7 @@ pub fn run(settings: Settings, start: &Start) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
-    let listener = listen(&settings.address).await?;
+    let listener = listen(&settings.address, "--address").await?;
     let address = listener.local_addr().context("asking for the address that was taken")?;
     let rpc = match settings.rpc.address.as_str() {
         "" => None,
@@ -87,7 +87,7 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     let settings = Settings { data: data.clone(), ..settings };
     let secrets_key = SecretsKey::find(&start.secrets_key, &data)?;
     let mut stopping = stop_signal().context("listening for signals")?;
-    expect_control_file(&data, &settings.task_hub)?;
+    expect_control_file(&data)?;
     let control = open_control_file(&data)?;
     recover(&control, &data, &start.recover)?;
     let access = Arc::new(Access::open(control.clone(), start.door)?);
@@ -200,9 +200,9 @@ fn share(settings: &Settings, control: Arc<ControlFile>, compiler: Compiler) -> 
     let most = GuestLimits { stack_bytes: stack_bytes(settings, &control)?, ..own.most.clone() };
     let runtime = Runtime::new(dacapo_wasm::Config { compiler, requests, versions, most, ..own });
     let runtime = runtime.context("preparing to run WebAssembly")?;
-    let room = settings.room();
-    if (room.hot_instances as u64) < u64::from(settings.engine.hot_instances) {
-        let (hot_instances, wanted) = (room.hot_instances, settings.engine.hot_instances);
+    let capacity = settings.capacity();
+    if (capacity.hot_instances as u64) < u64::from(settings.engine.hot_instances) {
+        let (hot_instances, wanted) = (capacity.hot_instances, settings.engine.hot_instances);
         tracing::warn!(hot_instances, wanted, "fewer orchestrations stay in memory than wanted: vm.max_map_count allows no more");
     }
     Shared::new(SharedOptions {
@@ -210,7 +210,7 @@ fn share(settings: &Settings, control: Arc<ControlFile>, compiler: Compiler) -> 
         runtime,
         control,
         threads: settings.turn_threads(),
-        room,
+        capacity,
         store: StoreOptions::default(),
     })
 }
@@ -312,10 +312,11 @@ fn raise_open_files() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+/// `option` is the one that names another address.
+async fn listen(address: &str, option: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => anyhow!(
-            "the address {address} is in use: is another `dacapo serve` running? --address takes another one (port 0: any that is free)"
+            "the address {address} is in use: is another `dacapo serve` running? {option} takes another one (port 0: any that is free)"
         ),
         _ => anyhow!("cannot listen on the address {address}: {error}"),
     })
@@ -323,7 +324,7 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
 
 /// The address for programs that have no key: only those of this machine can reach it.
 async fn listen_for_rpc(address: &str) -> anyhow::Result<TcpListener> {
-    let listener = listen(address).await.context("rpc.address")?;
+    let listener = listen(address, "--rpc-address").await.context("rpc.address")?;
     let taken = listener.local_addr().context("asking for the address that was taken")?;
     ensure!(
         taken.ip().is_loopback(),
@@ -364,25 +365,22 @@ fn prepare_directory(directory: &Path) -> anyhow::Result<PathBuf> {
     directory.canonicalize().with_context(unusable)
 }
 
-/// A control file is never made where there must have been one: hubs, keys and grants that it said would be gone without a word.
-/// The first releases had none, and one hub.
-fn expect_control_file(data: &Path, default_hub: &str) -> anyhow::Result<()> {
+/// A control file is never made where there are hubs: what it said of their keys, limits and grants would be gone without a word.
+fn expect_control_file(data: &Path) -> anyhow::Result<()> {
     let path = control_path(data);
     if path.exists() {
         return Ok(());
     }
     let hubs = std::fs::read_dir(data.join("hubs")).into_iter().flatten().flatten().map(|entry| entry.path());
-    let other = hubs
-        .filter(|file| file.extension().is_some_and(|extension| extension == "redb"))
-        .find(|file| file.file_stem().and_then(|name| name.to_str()).is_none_or(|name| !name.eq_ignore_ascii_case(default_hub)));
-    match other {
+    match hubs.filter(|file| file.extension().is_some_and(|extension| extension == "redb")).min() {
         None => Ok(()),
-        Some(other) => Err(anyhow!(
+        Some(hub) => Err(anyhow!(
             "the control file {} is missing, but there are task hubs, such as {}: restore it from a backup of the data directory. \
-             Without it nobody knows their keys, limits and grants; to give these up, move the files of hubs elsewhere, start, make \
-             the hubs again and put their files back before they are first used",
+             Without it nobody knows their keys, limits and grants; to give these up, move the directory {} elsewhere, start the host, \
+             make the hubs again (`dacapo hub create`), stop it, and put the files of the hubs back",
             path.display(),
-            other.display()
+            hub.display(),
+            data.join("hubs").display()
         )),
     }
 }

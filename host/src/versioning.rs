@@ -46,6 +46,17 @@ pub enum Failure {
     Fail,
 }
 
+/// Characters of the name of an app.
+pub const APP_NAME_CHARS_MAX: usize = 128;
+
+/// What is wrong with the name of an app, wherever it comes from.
+pub fn app_name_trouble(name: &str) -> Option<String> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_name = !name.is_empty() && name.chars().count() <= APP_NAME_CHARS_MAX && name.chars().all(plain);
+    let rule = || format!("must have 1 to {APP_NAME_CHARS_MAX} characters, all of them letters, digits, '-', '_' or '.'");
+    (!is_name).then(rule)
+}
+
 /// What is wrong with a label.
 pub fn label_trouble(label: &str) -> Option<String> {
     if label.chars().any(crate::printable::misleads) {

@@ -110,6 +110,9 @@ export class Actions {
   startOrchestration(name, input, instanceId) {
     const orchestration = requireFunctionName(name, "The name of an orchestration");
     const id = optionalNewId(instanceId);
+    if (id !== null && (id === this.host.instanceId() || id === this.host.parent()?.instanceId)) {
+      throw new RangeError(`instanceId '${id}' is the id of this instance or its parent: what is started needs another.`);
+    }
     return this.host.startOrchestration(orchestration, toJson(input, `the input of '${name}'`), id);
   }
 

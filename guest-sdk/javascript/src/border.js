@@ -52,11 +52,14 @@ export function optionalNewId(value) {
   if (id === null) {
     return null;
   }
-  if (id.startsWith("@") || id.trim() === "") {
+  if (id.startsWith("@") || WHITE_SPACE.test(id)) {
     throw new RangeError(`instanceId must not begin with '@' or be white space only: '${excerpt(id)}'.`);
   }
   return requireId(id, "instanceId");
 }
+
+/** As Unicode has it, and the host: `trim` takes U+FEFF for white space too. */
+const WHITE_SPACE = /^[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*$/;
 
 /** The id of any instance. */
 export function requireId(value, what) {

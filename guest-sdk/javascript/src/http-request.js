@@ -1,4 +1,4 @@
-/** The request of `callHttp`, as the contract has it. The host ends an orchestrator whose request is none. */
+/** The request of `callHttp`, as the contract has it. What is wrong with it is said where it is called, as far as it can be seen there. */
 
 import { kindOf, optionalBoolean, requireLength, requireText, wellFormed } from "./border.js";
 import { DurableError } from "./failure.js";
@@ -26,10 +26,16 @@ export function hostRequest(options) {
   };
 }
 
-/** An absolute address of the web, of a text or a `URL`. */
+const LOOKED_AT_CHARS_MAX = 8_192;
+
+/** An absolute address of the web, of a text or a `URL`. What the host cannot read of the rest makes the task fail. */
 function webAddress(url) {
   const isObject = typeof url === "object" && url !== null;
   const text = requireText(isObject ? String(url) : url, "The url of callHttp");
+  // Beyond that a look at it here would take longer than the request. The host has its own.
+  if (text.length > LOOKED_AT_CHARS_MAX) {
+    return text;
+  }
   // Which letters a name may have is for the host to say: here it is enough that they are letters.
   const ascii = text.replace(/[^\0-\x7f]|%[89a-f][0-9a-f]/gi, "x");
   const parsed = URL.canParse(ascii) ? new URL(ascii) : null;

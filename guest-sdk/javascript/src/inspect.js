@@ -31,15 +31,33 @@ function substitute(placeholder, kind, rest) {
       return typeof value === "object" && value !== null ? inspect(value) : String(value);
     case "d":
     case "f":
-      return String(Number(value));
+      return String(numberOf(value));
     case "i":
-      return String(Math.trunc(Number(value)));
+      return String(Math.trunc(numberOf(value)));
     default:
       return inspect(value);
   }
 }
 
+/** As Node has it: what cannot be a number is NaN. */
+function numberOf(value) {
+  try {
+    return Number(value);
+  } catch {
+    return NaN;
+  }
+}
+
+/** Whatever the value does when it is looked at (a getter that throws, a proxy that was revoked): a line of the log ends nothing. */
 export function inspect(value, depth = 0, outer = []) {
+  try {
+    return inspectOpenly(value, depth, outer);
+  } catch {
+    return "[it cannot be looked at]";
+  }
+}
+
+function inspectOpenly(value, depth, outer) {
   if (typeof value === "string") {
     return depth === 0 ? value : JSON.stringify(value);
   }
@@ -74,8 +92,18 @@ function inspectSpecial(value, inner) {
   return undefined;
 }
 
+/** What is no text is no name. */
+function nameOfClass(value) {
+  try {
+    const name = value.constructor?.name;
+    return typeof name === "string" ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function inspectObject(value, depth, inner) {
-  const name = value.constructor?.name;
+  const name = nameOfClass(value);
   if (depth >= DEPTH_MAX) {
     return `[${Array.isArray(value) ? "Array" : (name ?? "Object")}]`;
   }
@@ -89,7 +117,17 @@ function inspectObject(value, depth, inner) {
     return list("Set {", Array.from(value, inner), "}");
   }
   const prefix = name && name !== "Object" ? `${name} {` : "{";
-  return list(prefix, Object.entries(value).map(([key, item]) => `${key}: ${inner(item)}`), "}");
+  return list(prefix, Object.keys(value).map((key) => `${key}: ${inspectProperty(value, key, inner)}`), "}");
+}
+
+function inspectProperty(value, key, inner) {
+  let item;
+  try {
+    item = value[key];
+  } catch {
+    return "[Getter: it threw]";
+  }
+  return inner(item);
 }
 
 function list(open, items, close) {

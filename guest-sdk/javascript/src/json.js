@@ -1,6 +1,7 @@
 /** Payloads cross as JSON texts. */
 
 import { DurableError } from "./failure.js";
+import { inspect } from "./inspect.js";
 
 /** `what` names the value in the message; `type` is that of the failure. */
 export function toJson(value, what, type = "InvalidInput") {
@@ -8,7 +9,7 @@ export function toJson(value, what, type = "InvalidInput") {
     // What JSON has no word for (`undefined`, a function) is nothing.
     return JSON.stringify(value) ?? "null";
   } catch (error) {
-    throw new DurableError(`${what} cannot be written as JSON: ${error.message}`, { type, retriable: false });
+    throw new DurableError(`${what} cannot be written as JSON: ${inspect(error?.message ?? error)}`, { type, retriable: false });
   }
 }
 

@@ -30,6 +30,8 @@ export class Task {
   holdsEvents = false;
   /** It is scheduled, has not settled, and holds no events. */
   isUsual = false;
+  /** It is scheduled and holds no events, whether or not it has settled. */
+  isPlain = false;
 
   /** @param run the orchestration that it belongs to */
   constructor(run) {
@@ -68,9 +70,11 @@ export class Task {
   static surveyed(tasks) {
     const found = { unscheduled: [], settled: null, events: [] };
     try {
-      // Most are as usual, and this is the quickest loop. It skips holes.
-      if (!tasks.every(isUsual) || tasks.includes(undefined)) {
+      // Mostly all are open, or some have settled, and these are the quickest loops. They skip holes.
+      if (!tasks.every(isPlain) || tasks.includes(undefined)) {
         [...tasks].forEach((task) => noteUnusual(task, found));
+      } else if (!tasks.every(isUsual)) {
+        found.settled = tasks.find(isUnusual);
       }
     } catch {
       return null;
@@ -82,7 +86,7 @@ export class Task {
   schedule() {
     if (this.#state === UNSCHEDULED) {
       this.#state = OPEN;
-      this.isUsual = !this.holdsEvents;
+      this.isPlain = this.isUsual = !this.holdsEvents;
       this.start();
     }
     return this;
@@ -173,7 +177,10 @@ export class Task {
   }
 }
 
+const isPlain = (task) => task.isPlain;
 const isUsual = (task) => task.isUsual;
+/** Of one that is plain: that it has settled. */
+const isUnusual = (task) => !task.isUsual;
 
 function noteUnusual(task, found) {
   if (!(task instanceof Task)) {

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { failureOfError } from "../src/failure.js";
+import { console } from "../src/globals/console.js";
 import { orchestrator } from "../src/index.js";
+import { inspect, inspectAll } from "../src/inspect.js";
 import * as df from "../src/durable-functions.js";
 import { testEntity, testOrchestrator } from "../src/testing.js";
 
@@ -43,6 +45,34 @@ test("an asynchronous generator is no orchestrator", async () => {
 test("what never settles is found out, and what is not durable is refused", async () => {
   orchestrator("stuck", () => new Promise(() => {}));
   await fails("stuck", "NothingToWaitFor", /never completes.*must come from its context/);
+});
+
+test("an orchestration cannot be started under the own id", async () => {
+  orchestrator("startsItself", (context) => {
+    try {
+      context.startOrchestration("other", null, { instanceId: context.instanceId });
+    } catch (error) {
+      return error.name;
+    }
+  });
+  assert.equal((await testOrchestrator("startsItself").run()).output, "RangeError");
+});
+
+test("what throws while it is shown ends nothing", () => {
+  const throws = () => {
+    throw null;
+  };
+  const revoked = Proxy.revocable({}, {});
+  revoked.revoke();
+  const nameless = Object.create(null);
+  const error = Object.defineProperty(new Error("x"), "message", { get: throws });
+  assert.equal(inspect({ a: 1, get b() { return throws(); } }), "{ a: 1, b: [Getter: it threw] }");
+  assert.equal(inspect([revoked.proxy, error]), "[[it cannot be looked at], [it cannot be looked at]]");
+  assert.equal(inspect(Object.defineProperty({ a: 1 }, "constructor", { get: throws })), "{ a: 1 }");
+  assert.equal(inspectAll(["%d %i %f %s", Symbol("s"), nameless, Symbol("t"), Symbol("u")]), "NaN NaN NaN Symbol(u)");
+  console.count(Symbol("label"));
+  orchestrator("throwsNull", () => ({ toJSON: throws }));
+  return fails("throwsNull", "InvalidOutput", /cannot be written as JSON: null/);
 });
 
 test("what is not JSON is named", async () => {

@@ -238,7 +238,10 @@ class DurableOrchestrationContext:
     def start_orchestration(self, name: FunctionName, input_: Any = None, instance_id: str | None = None) -> str:
         """Starts an orchestration that runs on its own, and gives its instance id."""
         encoded = payload.encode_start_input(input_, f"the input of `{name_of(name)}`")
-        return self._host.start_orchestration(name_of(name), encoded, border.optional_new_id(instance_id))
+        new = border.optional_new_id(instance_id)
+        if new is not None and new in (self.instance_id, self.parent_instance_id):
+            raise ValueError(f"instance_id {new!r} is that of this instance or its parent: what is started needs another")
+        return self._host.start_orchestration(name_of(name), encoded, new)
 
     def send_event(self, instance_id: str, name: str, data: Any = None) -> None:
         """Raises an external event for another instance."""

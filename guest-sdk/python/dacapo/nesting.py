@@ -14,8 +14,17 @@ from typing import Any
 LEVELS_MAX = 1000
 """As deep as Python's own functions may recurse. Less than half of what the host's stack holds."""
 
-_CONTAINERS = frozenset({list, tuple, dict})
-_IS_CONTAINER = _CONTAINERS.__contains__
+
+
+class _Kinds(dict[type, bool]):
+    """Which types the encoder descends into: subclasses, such as `OrderedDict`, too."""
+
+    def __missing__(self, kind: type) -> bool:
+        self[kind] = issubclass(kind, list | tuple | dict)
+        return self[kind]
+
+
+_IS_CONTAINER = _Kinds().__getitem__
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 _STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -33,7 +42,7 @@ def check_text(text: str) -> None:
 
 def check_value(value: Any) -> None:
     """Refuses a value that is nested too deep, by a `RecursionError`. Loops of the interpreter's own look at its levels."""
-    if type(value) not in _CONTAINERS or not any(map(_IS_CONTAINER, map(type, _held_by(value)))):
+    if not _IS_CONTAINER(type(value)) or not any(map(_IS_CONTAINER, map(type, _held_by(value)))):
         return
     level, seen = [value], set()
     for _ in range(LEVELS_MAX):
@@ -49,4 +58,4 @@ def check_value(value: Any) -> None:
 
 
 def _held_by(container: Any) -> Iterable[Any]:
-    return container.values() if type(container) is dict else container
+    return dict.values(container) if isinstance(container, dict) else container

@@ -2,6 +2,7 @@
 
 import json
 import unittest
+from collections import OrderedDict, defaultdict
 
 import azure.durable_functions as df
 from dacapo import payload
@@ -38,6 +39,20 @@ class Nesting(unittest.TestCase):
         self.assertEqual(said, "InvalidInput: the input of `a` cannot be written as JSON: it is nested deeper than 1000 levels")
         with self.assertRaises(RecursionError):
             payload.decode('[{"a":' * 1500 + "1" + "}]" * 1500)
+
+    def test_subclasses_of_containers_are_levels_too(self):
+        class Row(list):
+            pass
+
+        for kind in (lambda inner: OrderedDict(a=inner), lambda inner: defaultdict(int, {"a": inner}), lambda inner: Row([inner])):
+            value = 1
+            for _ in range(1500):
+                value = kind(value)
+            with self.assertRaises(df.Failure) as refused:
+                payload.encode(value, "it")
+            self.assertIn("nested deeper than 1000 levels", str(refused.exception))
+            shallow = kind(kind(1))
+            self.assertEqual(payload.decode(payload.encode(shallow, "it")), shallow)
 
     def test_brackets_in_texts_are_no_levels_and_neither_is_a_long_list(self):
         for value in (["[" * 5000, '\\"[{' * 5000, "\\\n["], [[n] for n in range(5000)], self.deep(150)):

@@ -89,7 +89,7 @@ const RPC: &str = "rpc";
 pub enum Refusal {
     #[error("a key is needed: in the query as code=, in the header x-functions-key, or as a bearer token")]
     NoKey,
-    #[error("the key or link is not known: it was never made, or the key was revoked that it is or was given to")]
+    #[error("the key or link is not known here: it is mistyped, is of another host, or was revoked")]
     UnknownKey,
     /// The same whether or not there is such a hub.
     #[error("the key '{key}' is one of {scope} and opens nothing else")]

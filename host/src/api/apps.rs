@@ -18,16 +18,15 @@ use tokio::sync::{mpsc, watch};
 use super::error::ApiError;
 use super::json::{self, micros};
 use super::parameter::{
-    APP_NAME, CHECKED_VERSION, DIFF_FROM, DIFF_TO, DRY_RUN, FromText, LABEL, OF_VERSION, PROGRESS, SAMPLE, VERSION_NAME, WEIGHT,
-    WITH_INSTANCES,
+    APP_NAME, BadValue, CHECKED_VERSION, DIFF_FROM, DIFF_TO, DRY_RUN, FromText, LABEL, OF_VERSION, PROGRESS, SAMPLE,
+    VERSION_NAME, WEIGHT, WITH_INSTANCES,
 };
 use super::request::{AuditedAction, Call};
 use crate::hub::{
-    Candidate, Checked, DeployedApp, Difference, GateNews, Hub, HubError, Pruned, RolledBack, Share, Totals, Traffic, Undeployed,
-    Verdict, VersionState, Which,
+    Candidate, Checked, DeployedApp, Difference, Hub, HubError, Pruned, ReplayProgress, RolledBack, Share, Totals, Traffic,
+    Undeployed, Verdict, VersionState, Which,
 };
-
-const APP_NAME_CHARS_MAX: usize = 128;
+use crate::versioning::{APP_NAME_CHARS_MAX, app_name_trouble};
 
 /// How often it is said how far a deployment is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -322,7 +321,7 @@ pub(super) async fn check(call: Call) -> Result<Response, ApiError> {
         Some(version) => Candidate::Deployed(version.0),
         None => Candidate::Module(call.body),
     };
-    Ok(news(hub.check(&app, candidate, which).await?))
+    Ok(progress(hub.check(&app, candidate, which).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -341,7 +340,7 @@ pub(super) async fn migrate(call: Call) -> Result<Response, ApiError> {
         Which::These(ids) => ids.len().into(),
     };
     call.audited("app.migrate")?.begun(json!({ "app": app, "version": version, "instances": instances })).await?;
-    Ok(news(hub.migrate(&app, &version, which).await?))
+    Ok(progress(hub.migrate(&app, &version, which).await?))
 }
 
 fn these(text: &str) -> Result<Which, ApiError> {
@@ -352,10 +351,10 @@ fn these(text: &str) -> Result<Which, ApiError> {
     Ok(Which::These(body.instances.iter().map(id).collect::<Result<_, _>>()?))
 }
 
-/// One line of JSON for each piece of news, as it comes.
-fn news(receiver: mpsc::Receiver<GateNews>) -> Response {
+/// One line of JSON for each report of progress, as it comes.
+fn progress(receiver: mpsc::Receiver<ReplayProgress>) -> Response {
     let lines = futures::stream::unfold(receiver, |mut receiver| async {
-        let line = NewsBody::from(receiver.recv().await?);
+        let line = ReplayProgressBody::from(receiver.recv().await?);
         let mut text = serde_json::to_string(&line).expect("it has only text for keys");
         text.push('\n');
         Some((Ok::<_, Infallible>(text), receiver))
@@ -365,7 +364,7 @@ fn news(receiver: mpsc::Receiver<GateNews>) -> Response {
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum NewsBody {
+enum ReplayProgressBody {
     Begun {
         app: String,
         version: String,
@@ -397,19 +396,21 @@ enum NewsBody {
     },
 }
 
-impl From<GateNews> for NewsBody {
-    fn from(news: GateNews) -> Self {
-        match news {
-            GateNews::Begun { app, version, instances } => NewsBody::Begun { app, version: version.to_string(), instances },
-            GateNews::Instance(checked) => Self::of(*checked),
-            GateNews::Done(Totals { passed, migrated, diverged, refused, gone, events, elapsed }) => {
-                NewsBody::Done { passed, migrated, diverged, refused, gone, events, seconds: elapsed.as_secs_f64() }
+impl From<ReplayProgress> for ReplayProgressBody {
+    fn from(progress: ReplayProgress) -> Self {
+        match progress {
+            ReplayProgress::Begun { app, version, instances } => {
+                ReplayProgressBody::Begun { app, version: version.to_string(), instances }
+            }
+            ReplayProgress::Instance(checked) => Self::of(*checked),
+            ReplayProgress::Done(Totals { passed, migrated, diverged, refused, gone, events, elapsed }) => {
+                ReplayProgressBody::Done { passed, migrated, diverged, refused, gone, events, seconds: elapsed.as_secs_f64() }
             }
         }
     }
 }
 
-impl NewsBody {
+impl ReplayProgressBody {
     fn of(checked: Checked) -> Self {
         let Checked { id, name, version, events, verdict } = checked;
         let (mut at, mut was, mut does, mut reason) = (None, None, None, None);
@@ -428,7 +429,7 @@ impl NewsBody {
         };
         let version = version.map(|version| version.to_string());
         let instance_id = id.as_str().to_owned();
-        NewsBody::Instance {
+        ReplayProgressBody::Instance {
             instance_id,
             name,
             version,
@@ -503,12 +504,11 @@ fn shown(app: DeployedApp) -> AppBody {
 }
 
 impl FromText for AppName {
-    fn from_text(text: &str) -> Result<Self, String> {
-        let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if text.chars().count() <= APP_NAME_CHARS_MAX && text.chars().all(plain) {
-            return Ok(Self(text.to_owned()));
+    fn from_text(text: &str) -> Result<Self, BadValue> {
+        match app_name_trouble(text) {
+            Some(why) => Err(why.into()),
+            None => Ok(Self(text.to_owned())),
         }
-        Err(format!("must have at most {APP_NAME_CHARS_MAX} characters, all of them letters, digits, '-', '_' or '.'"))
     }
 
     fn schema() -> Value {

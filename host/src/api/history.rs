@@ -293,7 +293,7 @@ pub(super) struct StatusWithHistory {
 
 /// How far a history is written.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) enum Place {
+pub(super) enum Cursor {
     #[default]
     Beginning,
     Rows {
@@ -322,18 +322,18 @@ impl StatusWithHistory {
         Ok(Self { record, status, rows, _room: room })
     }
 
-    fn first(&self, list: List) -> Place {
-        Place::Rows { list, from: EventPlace::of_turn(self.record.turns.start), is_first: true }
+    fn first(&self, list: List) -> Cursor {
+        Cursor::Rows { list, from: EventPlace::of_turn(self.record.turns.start), is_first: true }
     }
 }
 
 impl Parts for StatusWithHistory {
-    type Place = Place;
+    type Cursor = Cursor;
 
-    fn part(&self, hub: &Hub, mut place: Place) -> Result<(String, Option<Place>), ApiError> {
+    fn part(&self, hub: &Hub, mut place: Cursor) -> Result<(String, Option<Cursor>), ApiError> {
         let (measure, mut text) = (Measure::begin(), String::new());
         loop {
-            let Place::Rows { list, from, mut is_first } = place else {
+            let Cursor::Rows { list, from, mut is_first } = place else {
                 let status = std::str::from_utf8(&self.status).expect("it is JSON");
                 text.push_str(status.strip_suffix('}').expect("it is an object"));
                 text.push_str(r#","historyEvents":["#);
@@ -350,7 +350,7 @@ impl Parts for StatusWithHistory {
                 text.push_str(&written(&row));
             }
             place = match (next, list) {
-                (Some(from), list) => Place::Rows { list, from, is_first },
+                (Some(from), list) => Cursor::Rows { list, from, is_first },
                 (None, List::HistoryEvents) => {
                     text.push_str(r#"],"history":["#);
                     self.first(List::History)

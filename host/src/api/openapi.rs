@@ -11,7 +11,7 @@ use super::apps::LINES;
 use super::body::Takes;
 use super::error::ApiError;
 use super::json::JSON;
-use super::parameter::{About, PATH_PARAMETERS, Place};
+use super::parameter::{About, Location, PATH_PARAMETERS};
 use super::request::Call;
 use super::route::{Answer, Group, Route, Sends};
 use super::schema::schemas;
@@ -108,14 +108,14 @@ fn parameter(about: &About) -> Value {
     if let Some(default) = about.default {
         schema["default"] = typed(default, &schema);
     }
-    let place = match about.place {
-        Place::Path => "path",
-        Place::Query => "query",
-        Place::Header => "header",
+    let location = match about.location {
+        Location::Path => "path",
+        Location::Query => "query",
+        Location::Header => "header",
     };
     let mut parameter = json!({
         "name": about.name,
-        "in": place,
+        "in": location,
         "required": about.required,
         "description": about.description,
         "example": typed(about.example, &schema),

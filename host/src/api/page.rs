@@ -137,9 +137,9 @@ where
     W: Fn(&Hub, &InstanceRecord) -> Result<Option<String>, ApiError> + Send + Sync + 'static,
 {
     /// How many records are written, or gone; and whether any is written.
-    type Place = (usize, bool);
+    type Cursor = (usize, bool);
 
-    fn part(&self, hub: &Hub, (first, any): Self::Place) -> Result<(String, Option<Self::Place>), ApiError> {
+    fn part(&self, hub: &Hub, (first, any): Self::Cursor) -> Result<(String, Option<Self::Cursor>), ApiError> {
         let (measure, mut any) = (Measure::begin(), any);
         let mut text = String::from(if first == 0 { "[" } else { "" });
         for (number, record) in self.records.iter().enumerate().skip(first) {

@@ -3,6 +3,7 @@
 //! A handler reads a parameter through its declaration in this file, and only if its route lists it; the document of the
 //! API is made from the same declarations. So neither can know a parameter that the other does not.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -15,11 +16,12 @@ use super::apps::AppName;
 use super::error::ApiError;
 use super::moment::parse_moment;
 use crate::hub::Ended;
+use crate::printable::one_line;
 use crate::{access, grants};
 
 /// Where in a request a parameter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Location {
     Path,
     Query,
     Header,
@@ -30,7 +32,7 @@ pub(super) enum Place {
 pub(super) struct About {
     /// Names of queries and headers ignore case.
     pub name: &'static str,
-    pub place: Place,
+    pub location: Location,
     pub description: &'static str,
     /// What counts when it is not given, as it would be written.
     pub default: Option<&'static str>,
@@ -48,10 +50,27 @@ pub(super) struct Parameter<T> {
     value: PhantomData<fn() -> T>,
 }
 
+/// What is wrong with the text of a parameter, such as "should be true or false".
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct BadValue(Cow<'static, str>);
+
+impl From<&'static str> for BadValue {
+    fn from(why: &'static str) -> Self {
+        Self(why.into())
+    }
+}
+
+impl From<String> for BadValue {
+    fn from(why: String) -> Self {
+        Self(why.into())
+    }
+}
+
 /// What a parameter can be.
 pub(super) trait FromText: Sized {
-    /// Reads a text that is not blank; otherwise what is wrong with it, such as "should be true or false".
-    fn from_text(text: &str) -> Result<Self, String>;
+    /// Reads a text that is not blank.
+    fn from_text(text: &str) -> Result<Self, BadValue>;
 
     /// The JSON schema of the text.
     fn schema() -> Value;
@@ -59,21 +78,21 @@ pub(super) trait FromText: Sized {
 
 impl<T: FromText> Parameter<T> {
     const fn query(name: &'static str, example: &'static str, description: &'static str) -> Self {
-        Self::new(Place::Query, name, example, description)
+        Self::new(Location::Query, name, example, description)
     }
 
     /// A placeholder in the pattern of a route.
     const fn path(name: &'static str, example: &'static str, description: &'static str) -> Self {
-        Self::new(Place::Path, name, example, description).required()
+        Self::new(Location::Path, name, example, description).required()
     }
 
     const fn header(name: &'static str, example: &'static str, description: &'static str) -> Self {
-        Self::new(Place::Header, name, example, description)
+        Self::new(Location::Header, name, example, description)
     }
 
-    const fn new(place: Place, name: &'static str, example: &'static str, description: &'static str) -> Self {
+    const fn new(location: Location, name: &'static str, example: &'static str, description: &'static str) -> Self {
         let schema = T::schema as fn() -> Value;
-        let about = About { name, place, description, default: None, example, required: false, repeated: false, schema };
+        let about = About { name, location, description, default: None, example, required: false, repeated: false, schema };
         Self { about, value: PhantomData }
     }
 
@@ -94,15 +113,15 @@ impl<T: FromText> Parameter<T> {
 
     /// Reads what a request says, or the default. A blank text counts as none, but in a path: there it names something.
     pub fn read(&self, text: Option<&str>) -> Result<Option<T>, ApiError> {
-        let is_said = |text: &&str| self.about.place == Place::Path || !text.trim().is_empty();
+        let is_said = |text: &&str| self.about.location == Location::Path || !text.trim().is_empty();
         let text = text.filter(is_said).or(self.about.default);
-        text.map(|text| T::from_text(text).map_err(|why| self.about.refusal(text, &why))).transpose()
+        text.map(|text| T::from_text(text).map_err(|why| self.about.refusal(text, &why.0))).transpose()
     }
 }
 
 impl About {
     pub fn refusal(&self, text: &str, why: &str) -> ApiError {
-        ApiError::argument(format!("{} is '{}', but {why}", self.title(), shortened(text)))
+        ApiError::argument(format!("{} is '{}', but {why}", self.title(), one_line(&shortened(text))))
     }
 
     pub fn missing(&self) -> ApiError {
@@ -114,9 +133,9 @@ impl About {
     }
 
     fn title(&self) -> String {
-        match self.place {
-            Place::Path | Place::Query => format!("the parameter '{}'", self.name),
-            Place::Header => format!("the header '{}'", self.name),
+        match self.location {
+            Location::Path | Location::Query => format!("the parameter '{}'", self.name),
+            Location::Header => format!("the header '{}'", self.name),
         }
     }
 }
@@ -126,7 +145,7 @@ impl About {
 pub(super) struct IfEnded(pub Ended);
 
 impl FromText for IfEnded {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         match text {
             "replace" => Ok(Self(Ended::Replaced)),
             "refuse" => Ok(Self(Ended::Stays)),
@@ -340,9 +359,9 @@ pub(super) static PATH_PARAMETERS: &[&About] = &[
 pub(super) struct Text<const CHARS_MAX: usize>(pub String);
 
 impl<const CHARS_MAX: usize> FromText for Text<CHARS_MAX> {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         match text.chars().count() {
-            length if length > CHARS_MAX => Err(format!("it has {length} characters, {CHARS_MAX} are allowed")),
+            length if length > CHARS_MAX => Err(format!("it has {length} characters, {CHARS_MAX} are allowed").into()),
             _ => Ok(Self(text.to_owned())),
         }
     }
@@ -358,7 +377,7 @@ impl<const CHARS_MAX: usize> FromText for Text<CHARS_MAX> {
 pub(super) struct AnyId(pub String);
 
 impl FromText for AnyId {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         Ok(Self(text.to_owned()))
     }
 
@@ -368,8 +387,8 @@ impl FromText for AnyId {
 }
 
 impl FromText for FunctionName {
-    fn from_text(text: &str) -> Result<Self, String> {
-        FunctionName::new(text).map_err(|why| why.to_string())
+    fn from_text(text: &str) -> Result<Self, BadValue> {
+        FunctionName::new(text).map_err(|why| why.to_string().into())
     }
 
     fn schema() -> Value {
@@ -382,7 +401,7 @@ impl FromText for FunctionName {
 pub(super) struct HubName(pub String);
 
 impl FromText for HubName {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         match hub_name_trouble(text) {
             Some(trouble) => Err(trouble.into()),
             None => Ok(Self(text.to_owned())),
@@ -399,7 +418,7 @@ impl FromText for HubName {
 pub(super) struct KeyName(pub String);
 
 impl FromText for KeyName {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         match access::is_key_name(text) {
             true => Ok(Self(text.to_owned())),
             false => Err(access::KEY_NAME_RULE.into()),
@@ -415,7 +434,7 @@ impl FromText for KeyName {
 pub(super) struct SecretName(pub String);
 
 impl FromText for SecretName {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         match grants::is_secret_name(text) {
             true => Ok(Self(text.to_owned())),
             false => Err(grants::SECRET_NAME_RULE.into()),
@@ -438,7 +457,7 @@ pub(super) struct LineToken(pub u64);
 const NO_TOKEN: &str = "should be what came with the page before, of the same list";
 
 impl FromText for HubToken {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         let name = text.strip_prefix("hub.").filter(|name| hub_name_trouble(name).is_none());
         name.map(|name| Self(name.to_owned())).ok_or_else(|| NO_TOKEN.into())
     }
@@ -449,7 +468,7 @@ impl FromText for HubToken {
 }
 
 impl FromText for LineToken {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         text.strip_prefix("line.").and_then(|number| number.parse().ok()).map(Self).ok_or_else(|| NO_TOKEN.into())
     }
 
@@ -459,7 +478,7 @@ impl FromText for LineToken {
 }
 
 impl FromText for bool {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         text.trim().to_ascii_lowercase().parse().map_err(|_| "should be true or false".into())
     }
 
@@ -473,10 +492,10 @@ const SECONDS_MAX: f64 = 3_600.0;
 
 /// Seconds.
 impl FromText for Duration {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         let seconds = text.trim().parse().ok().filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds));
         let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        duration.ok_or_else(|| format!("should be a number of seconds from 0 to {SECONDS_MAX}"))
+        duration.ok_or_else(|| format!("should be a number of seconds from 0 to {SECONDS_MAX}").into())
     }
 
     fn schema() -> Value {
@@ -485,7 +504,7 @@ impl FromText for Duration {
 }
 
 impl FromText for Timestamp {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         parse_moment(text).ok_or_else(|| "should be a time such as 2026-01-31T12:00:00Z".into())
     }
 
@@ -499,9 +518,9 @@ impl FromText for Timestamp {
 pub(super) struct Count(pub usize);
 
 impl FromText for Count {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         let count = text.trim().parse::<u32>().ok().filter(|&count| count > 0);
-        count.map(|count| Self(count as usize)).ok_or_else(|| format!("should be a whole number from 1 to {}", u32::MAX))
+        count.map(|count| Self(count as usize)).ok_or_else(|| format!("should be a whole number from 1 to {}", u32::MAX).into())
     }
 
     fn schema() -> Value {
@@ -514,7 +533,7 @@ impl FromText for Count {
 pub(super) struct Percent(pub u32);
 
 impl FromText for Percent {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         let percent = text.trim().parse::<u32>().ok().filter(|&percent| percent <= 100);
         percent.map(Self).ok_or_else(|| "should be a whole number from 0 to 100".into())
     }
@@ -529,7 +548,7 @@ impl FromText for Percent {
 pub(super) struct Statuses(pub Vec<RuntimeStatus>);
 
 impl FromText for Statuses {
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
         let named = |name: &str| RuntimeStatus::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(name));
         let known = || RuntimeStatus::ALL.map(RuntimeStatus::name).join(", ");
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());

@@ -19,10 +19,10 @@ pub(super) const ROOM_PATIENCE: Duration = Duration::from_secs(10);
 /// An answer that is read from a hub.
 pub(super) trait Parts: Send + Sync + 'static {
     /// Where a part begins. The default is the beginning.
-    type Place: Copy + Default + Send + Sync + 'static;
+    type Cursor: Copy + Default + Send + Sync + 'static;
 
     /// The part that begins at a place, and where the next one begins, if there is one. Runs where reading may block.
-    fn part(&self, hub: &Hub, from: Self::Place) -> Result<(String, Option<Self::Place>), ApiError>;
+    fn part(&self, hub: &Hub, from: Self::Cursor) -> Result<(String, Option<Self::Cursor>), ApiError>;
 }
 
 /// Says when a part is long enough.
@@ -41,7 +41,7 @@ impl Measure {
 /// The body of an answer. What goes wrong with its first part is said instead of it; later the answer is broken off.
 pub(super) async fn body<P: Parts>(hub: Hub, parts: P) -> Result<Body, ApiError> {
     let parts = Arc::new(parts);
-    let (first, next) = part(&hub, &parts, P::Place::default()).await?;
+    let (first, next) = part(&hub, &parts, P::Cursor::default()).await?;
     let Some(next) = next else { return Ok(Body::from(first)) };
     let rest = futures::stream::try_unfold(Some(next), move |next| {
         let (hub, parts) = (hub.clone(), parts.clone());
@@ -60,7 +60,7 @@ pub(super) async fn body<P: Parts>(hub: Hub, parts: P) -> Result<Body, ApiError>
     Ok(Body::from_stream(futures::StreamExt::chain(first, rest)))
 }
 
-async fn part<P: Parts>(hub: &Hub, parts: &Arc<P>, from: P::Place) -> Result<(Bytes, Option<P::Place>), ApiError> {
+async fn part<P: Parts>(hub: &Hub, parts: &Arc<P>, from: P::Cursor) -> Result<(Bytes, Option<P::Cursor>), ApiError> {
     let parts = parts.clone();
     counted(hub, move |hub| parts.part(hub, from)).await
 }

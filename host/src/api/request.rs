@@ -17,7 +17,7 @@ use super::bodies::Held;
 use super::door;
 use super::error::ApiError;
 use super::links::Links;
-use super::parameter::{About, AnyId, CONNECTION, FromText, HUB_NAME, INSTANCE_ID, Parameter, Place, TASK_HUB};
+use super::parameter::{About, AnyId, CONNECTION, FromText, HUB_NAME, INSTANCE_ID, Location, Parameter, TASK_HUB};
 use super::route::Found;
 use crate::access::{self, Caller, Scope};
 use crate::hub::{Hub, HubError};
@@ -46,14 +46,14 @@ impl Call {
     pub fn find<T: FromText>(&self, parameter: &Parameter<T>) -> Result<Option<T>, ApiError> {
         let about = &parameter.about;
         debug_assert!(self.found.declares(about), "the route {} does not declare '{}'", self.found.route.pattern, about.name);
-        match about.place {
-            Place::Path => parameter.read(self.found.capture(about.name)),
-            Place::Query if about.repeated => {
+        match about.location {
+            Location::Path => parameter.read(self.found.capture(about.name)),
+            Location::Query if about.repeated => {
                 let values: Vec<&str> = self.query.all(about.name).collect();
                 parameter.read(Some(&values.join(",")))
             }
-            Place::Query => parameter.read(only(about, self.query.all(about.name))?),
-            Place::Header => {
+            Location::Query => parameter.read(only(about, self.query.all(about.name))?),
+            Location::Header => {
                 let values = self.head.headers.get_all(about.name).iter();
                 // What is not ASCII is wrong in any header that the API knows, and is told so by its name.
                 parameter.read(only(about, values.map(|value| value.to_str().unwrap_or("\u{fffd}")))?)

@@ -8,13 +8,13 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 
-use super::under_way::Place;
+use super::under_way::RequestPermit;
 
 /// Resolves when the key of a caller is revoked.
 pub(super) type Revoked = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The same answer, broken off then if it is a stream.
-pub(super) fn ends_when(revoked: Revoked, response: Response, place: Option<Place>) -> Response {
+pub(super) fn ends_when(revoked: Revoked, response: Response, place: Option<RequestPermit>) -> Response {
     response.map(|body| {
         let revoked = if body.size_hint().exact().is_some() { None } else { Some(revoked) };
         Body::new(Ending { body, revoked, _place: place })
@@ -25,7 +25,7 @@ struct Ending {
     body: Body,
     /// None: the answer was whole from the beginning.
     revoked: Option<Revoked>,
-    _place: Option<Place>,
+    _place: Option<RequestPermit>,
 }
 
 impl hyper::body::Body for Ending {

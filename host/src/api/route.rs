@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 
 use super::body::Takes;
 use super::error::ApiError;
-use super::parameter::{About, Place};
+use super::parameter::{About, Location};
 use super::request::Call;
 use super::table::GROUPS;
 use crate::access::Needs;
@@ -93,7 +93,7 @@ impl Found {
     /// Whether a handler may read a parameter. Handlers may be shared by routes with and without a placeholder.
     pub fn declares(&self, about: &About) -> bool {
         let mut declared = self.group.parameters.iter().chain(self.route.parameters);
-        about.place == Place::Path || declared.any(|declared| std::ptr::eq(*declared, about))
+        about.location == Location::Path || declared.any(|declared| std::ptr::eq(*declared, about))
     }
 
     /// The statuses that the route declares.

@@ -69,7 +69,7 @@ fn general() -> Value {
             },
             "additionalProperties": false,
         },
-        "DeploymentNews": {
+        "DeploymentProgress": {
             "type": "object",
             "required": ["kind"],
             "properties": {
@@ -134,7 +134,7 @@ fn general() -> Value {
             "additionalProperties": false,
         },
         "Difference": difference(),
-        "GateNews": gate_news(),
+        "ReplayProgress": replay_progress(),
         "AppList": { "type": "array", "items": reference("App") },
         "Receipt": receipt(),
         "Health": { "type": "object", "required": ["status"], "properties": {
@@ -345,7 +345,7 @@ fn difference() -> Value {
     })
 }
 
-fn gate_news() -> Value {
+fn replay_progress() -> Value {
     json!({
         "type": "object",
         "description": "Once `begun`, then `instance` for each instance, at the end `done`. A stream without that was cut off.",

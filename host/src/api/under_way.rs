@@ -15,7 +15,7 @@ pub(super) struct UnderWay {
 }
 
 /// One of them, until it is dropped.
-pub(super) struct Place {
+pub(super) struct RequestPermit {
     under_way: UnderWay,
     hub: String,
 }
@@ -31,7 +31,7 @@ impl UnderWay {
     }
 
     /// One more of a hub, however its name is spelled.
-    pub fn enter(&self, hub: &str) -> Result<Place, ApiError> {
+    pub fn enter(&self, hub: &str) -> Result<RequestPermit, ApiError> {
         let most = self.connections.div_ceil(2);
         let hub = hub.to_ascii_lowercase();
         let mut of_hubs = self.lock();
@@ -41,11 +41,11 @@ impl UnderWay {
         }
         *count += 1;
         drop(of_hubs);
-        Ok(Place { under_way: self.clone(), hub })
+        Ok(RequestPermit { under_way: self.clone(), hub })
     }
 }
 
-impl Drop for Place {
+impl Drop for RequestPermit {
     fn drop(&mut self) {
         let mut of_hubs = self.under_way.lock();
         if let Some(count) = of_hubs.get_mut(&self.hub) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::client::{Connection, Target};
 use super::error::CliError;
 use super::hub::unknown;
-use super::output::{print_table, short, table};
+use super::output::{print_table, table};
 use super::pages::PageArguments;
 use super::times::local_time;
 
@@ -46,7 +46,7 @@ impl Audit {
             let mut rows = table(["TIME", "BY", "TASK HUB", "ACTION", "DETAILS"]);
             for line in listing.parse::<Line>()? {
                 let action = if line.denied { format!("{} (denied)", line.action) } else { line.action };
-                rows.add_row([local_time(&line.at), line.actor, line.hub, action, short(&line.details.to_string())]);
+                rows.add_row([local_time(&line.at), line.actor, line.hub, action, line.details.to_string()]);
             }
             print_table(rows)?;
         }

@@ -10,7 +10,8 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, StreamOwned,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, InvalidMessage, RootCertStore,
+    SignatureScheme, StreamOwned,
 };
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
@@ -92,8 +93,8 @@ fn is_out_of_time(error: &Error) -> bool {
     matches!(error, Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }))
 }
 
-/// What is wrong with the certificate of a host, if that is why it was not reached.
-pub(super) fn trouble_with_certificate(why: &ureq::Error) -> Option<String> {
+/// What is wrong with the TLS of a host, if that is why it was not reached.
+pub(super) fn trouble_with_tls(why: &ureq::Error) -> Option<String> {
     let ureq::Error::Io(why) = why else { return None };
     match why.get_ref()?.downcast_ref::<Error>()? {
         error if is_out_of_time(error) => Some(format!("its certificate is not valid at this time; is a clock wrong? ({error})")),
@@ -105,6 +106,9 @@ pub(super) fn trouble_with_certificate(why: &ureq::Error) -> Option<String> {
              --ca-certificate FILE names the right one"
                 .into(),
         ),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            Some("what answers there speaks no TLS: if it is a host without, use http:// instead of https://".into())
+        }
         _ => None,
     }
 }
@@ -173,12 +177,12 @@ mod tests {
     /// It was `Other(OtherError(CaUsedAsEndEntity))`.
     #[test]
     fn a_wrong_certificate_is_a_sentence() {
-        let of = |error: Error| trouble_with_certificate(&ureq::Error::Io(std::io::Error::other(error)));
+        let of = |error: Error| trouble_with_tls(&ureq::Error::Io(std::io::Error::other(error)));
         let said = of(Error::InvalidCertificate(CertificateError::UnknownIssuer)).unwrap();
         assert!(said.contains("--ca-certificate FILE") && !said.contains("UnknownIssuer"), "{said}");
         assert!(of(Error::InvalidCertificate(CertificateError::NotValidForName)).unwrap().contains("another name"));
         assert!(of(Error::InvalidCertificate(CertificateError::Expired)).unwrap().contains("clock"));
         assert_eq!(of(Error::DecryptError), None);
-        assert_eq!(trouble_with_certificate(&ureq::Error::HostNotFound), None);
+        assert_eq!(trouble_with_tls(&ureq::Error::HostNotFound), None);
     }
 }

@@ -17,8 +17,8 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 use zeroize::Zeroizing;
 
-use super::certificate::{NamedCertificate, trouble_with_certificate};
-use super::error::CliError;
+use super::certificate::{NamedCertificate, trouble_with_tls};
+use super::error::{BadArgument, CliError};
 use super::events::EventReader;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
@@ -41,7 +41,7 @@ pub(super) struct Connection {
     server: String,
     /// The task hub; by default the one that the host serves.
     #[arg(long, env = "DACAPO_TASK_HUB", value_name = "NAME")]
-    task_hub_name: Option<String>,
+    pub task_hub_name: Option<String>,
     /// Believe no other certificate of the host than this one, or one that it has signed: a file in PEM.
     #[arg(long, env = "DACAPO_CA_CERTIFICATE", value_name = "FILE", value_parser = certificate)]
     ca_certificate: Option<NamedCertificate>,
@@ -103,8 +103,8 @@ impl Connection {
     }
 }
 
-fn certificate(path: &str) -> Result<NamedCertificate, String> {
-    NamedCertificate::read(path).map_err(|why| format!("{why:#}"))
+fn certificate(path: &str) -> Result<NamedCertificate, BadArgument> {
+    NamedCertificate::read(path).map_err(|why| format!("{why:#}").into())
 }
 
 #[derive(Clone)]
@@ -305,10 +305,7 @@ impl Client {
     }
 
     fn unreachable(&self, why: &ureq::Error) -> CliError {
-        CliError::Unreachable {
-            server: self.server.clone(),
-            why: trouble_with_certificate(why).unwrap_or_else(|| why.to_string()),
-        }
+        CliError::Unreachable { server: self.server.clone(), why: trouble_with_tls(why).unwrap_or_else(|| why.to_string()) }
     }
 }
 

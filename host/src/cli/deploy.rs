@@ -11,6 +11,7 @@ use super::check::app_of;
 use super::client::{Answer, Client, Connection, Target};
 use super::error::CliError;
 use super::output::{note, print, print_table, short, table};
+use super::rollback::named;
 use super::{gate, versions};
 
 /// Deploy an app: a WebAssembly component, or a core module that follows the contract.
@@ -68,17 +69,27 @@ impl Deploy {
         }
         let target =
             Target::host(["admin", "apps", name.as_str()]).with_some("label", self.label).with_some("weight", self.weight);
+        let weight = self.weight;
         let answer = post(&client, target, &bytes)?;
         if self.connection.json {
             return print(answer);
         }
         let app = parsed(answer)?;
-        let news = match (app.changed, app.active) {
+        let change = match (app.changed, app.active) {
             (true, true) => "is the active version now",
-            (true, false) => "is deployed; the active version stays that",
+            (true, false) => "is deployed; another version stays the active one",
             (false, _) => "was the active version already",
         };
-        print(format_args!("App '{}': version {} {news}.", app.app, app.short_version()))?;
+        print(format_args!("App '{}': version {} {change}.", app.app, named(app.short_version(), &app.label)))?;
+        if let Some(weight) = weight.filter(|_| app.active) {
+            note(format_args!(
+                "--weight {weight} has changed nothing: it is the active version. To share out the new starts: dacapo route {} {}={weight} \
+                 OTHER={}",
+                app.app,
+                if app.label.is_empty() { app.short_version() } else { &app.label },
+                100_u32.saturating_sub(weight),
+            ));
+        }
         if !app.new_starts.is_empty() && (!app.active || app.new_starts.len() > 1) {
             print(shared_out(&app.new_starts))?;
         }
@@ -130,7 +141,7 @@ impl Deployable {
 /// What is heard of a deployment.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-enum News {
+enum DeployProgress {
     Waiting { seconds: u64 },
     Compiling { seconds: u64 },
     Deployed { app: Value },
@@ -148,16 +159,16 @@ fn post(client: &Client, target: Target, bytes: &[u8]) -> Result<Value, CliError
     let mut progress = Progress::default();
     for line in lines.lines() {
         let line = line.map_err(|why| CliError::Failed(format!("the host broke off: {why}")))?;
-        let news: News =
+        let report: DeployProgress =
             serde_json::from_str(&line).map_err(|why| CliError::Failed(format!("the host said '{}': {why}", short(&line))))?;
-        match news {
-            News::Waiting { seconds } => progress.show("waiting: the host compiles other files", seconds),
-            News::Compiling { seconds } => progress.show("compiling", seconds),
-            News::Deployed { app } => {
+        match report {
+            DeployProgress::Waiting { seconds } => progress.show("waiting: the host compiles other files", seconds),
+            DeployProgress::Compiling { seconds } => progress.show("compiling", seconds),
+            DeployProgress::Deployed { app } => {
                 progress.end();
                 return Ok(app);
             }
-            News::Refused { status, message } => {
+            DeployProgress::Refused { status, message } => {
                 progress.end();
                 return Err(Answer::refusal(status, &message).success(no_apps).err().unwrap_or(CliError::Failed(message)));
             }

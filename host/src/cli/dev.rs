@@ -10,7 +10,7 @@ use super::build::SourceArguments;
 use super::client::{Client, Connection, DEFAULT_SERVER, Target};
 use super::deploy::Deployable;
 use super::error::CliError;
-use super::following::{News, follow};
+use super::following::{InstanceEvent, follow};
 use super::interrupt;
 use super::output::{note, shell_word};
 use super::serve::settings_for_developing;
@@ -61,23 +61,26 @@ impl Dev {
         if own_host.is_none() {
             interrupt::says("No longer watching the files; the host goes on.".into());
         }
-        let news = follow(client.clone(), Target::management(["events"]), None)?;
+        let event = follow(client.clone(), Target::management(["events"]), None)?;
         let round = Round { source, options, client, deployed: None };
         thread::Builder::new().name("builds".into()).spawn(move || round.repeat()).map_err(no_thread)?;
-        show(&news, View::lines(json), own_host)
+        show(&event, View::lines(json), own_host)
     }
 }
 
 /// Shows what changes, until our own host has ended; another one's end is for Ctrl-C to say.
-fn show(news: &Receiver<News>, mut view: View, own_host: Option<OwnHost>) -> Result<(), CliError> {
+fn show(event: &Receiver<InstanceEvent>, mut view: View, own_host: Option<OwnHost>) -> Result<(), CliError> {
     loop {
-        match news.recv_timeout(LOOK) {
-            Ok(News::Status(status)) => view.show(*status)?,
-            Ok(News::Missed(count)) => view.say(format!("{count} changes came too fast and are not shown")),
-            Ok(News::Refused(error)) => return Err(error),
+        match event.recv_timeout(LOOK) {
+            Ok(InstanceEvent::Status(status)) => view.show(*status)?,
+            Ok(InstanceEvent::Missed(count)) => view.say(format!("{count} changes came too fast and are not shown")),
+            Ok(InstanceEvent::Refused(error)) => return Err(error),
             // Our own host's end is told below.
-            Ok(News::Lost(why)) if own_host.is_none() => view.say(format!("the connection is lost ({why}); trying again")),
-            Ok(News::Connected | News::Purged(_) | News::Lost(_)) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(InstanceEvent::Lost(why)) if own_host.is_none() => {
+                view.say(format!("the connection is lost ({why}); trying again"))
+            }
+            Ok(InstanceEvent::Connected | InstanceEvent::Purged(_) | InstanceEvent::Lost(_)) | Err(RecvTimeoutError::Timeout) => {
+            }
             Err(RecvTimeoutError::Disconnected) => thread::sleep(LOOK),
         }
         if let Some(ended) = own_host.as_ref().and_then(OwnHost::ended) {

@@ -1,5 +1,6 @@
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufRead as _, BufWriter, Write};
+use std::io::{BufRead as _, BufWriter, IsTerminal as _, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,6 +8,7 @@ use clap::Args;
 use super::client::{Connection, Target};
 use super::error::CliError;
 use super::output::{note, print};
+use crate::printable::printable;
 
 /// Write an instance, or the whole task hub, to a file that another host can import.
 ///
@@ -55,6 +57,7 @@ impl Export {
             }
         };
         let to_stdout = self.output.as_os_str() == "-";
+        let to_terminal = to_stdout && std::io::stdout().is_terminal();
         let mut output: Box<dyn Write> = match to_stdout {
             true => Box::new(std::io::stdout().lock()),
             false => Box::new(File::create(&self.output).map_err(|why| CliError::file("writing", &self.output, &why))?),
@@ -63,7 +66,8 @@ impl Export {
         let mut last = String::new();
         for line in lines.lines() {
             last = line.map_err(|why| CliError::Failed(format!("the host broke off: {why}")))?;
-            writeln!(output, "{last}")?;
+            let shown = if to_terminal { printable(&last) } else { Cow::Borrowed(last.as_str()) };
+            writeln!(output, "{shown}")?;
         }
         output.flush()?;
         let instances = match serde_json::from_str(&last) {

@@ -15,7 +15,7 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(8);
 
 /// What can be heard of a host.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum InstanceEvent {
     /// From now on changes are heard.
     Connected,
     /// The new state of an instance.
@@ -38,20 +38,20 @@ pub(super) struct Status {
 }
 
 /// Listens in a thread of its own, which ends when the receiver is gone.
-pub(super) fn follow(client: Client, target: Target, id: Option<String>) -> Result<Receiver<News>, CliError> {
+pub(super) fn follow(client: Client, target: Target, id: Option<String>) -> Result<Receiver<InstanceEvent>, CliError> {
     let (sender, receiver) = sync_channel(CHANGES_MAX);
     let listen = move || {
         let mut pause = RETRY_PAUSE;
         loop {
-            let (news, connected) = match connect(&client, &target, id.as_deref()) {
+            let (event, connected) = match connect(&client, &target, id.as_deref()) {
                 Ok(reader) => (listen(reader, &sender), true),
-                Err(CliError::Unreachable { why, .. }) => (Some(News::Lost(why)), false),
-                Err(error) => (Some(News::Refused(error)), false),
+                Err(CliError::Unreachable { why, .. }) => (Some(InstanceEvent::Lost(why)), false),
+                Err(error) => (Some(InstanceEvent::Refused(error)), false),
             };
             // Nobody listens to this any more, or there is nothing more to hear.
-            let Some(news) = news else { return };
-            let refused = matches!(news, News::Refused(_));
-            if sender.send(news).is_err() || refused {
+            let Some(event) = event else { return };
+            let refused = matches!(event, InstanceEvent::Refused(_));
+            if sender.send(event).is_err() || refused {
                 return;
             }
             pause = if connected { RETRY_PAUSE } else { (pause * 2).min(RETRY_PAUSE_MAX) };
@@ -76,27 +76,27 @@ fn connect(client: &Client, target: &Target, id: Option<&str>) -> Result<EventRe
 }
 
 /// Passes on what is heard until the connection is lost. None: nobody listens any more.
-fn listen(mut reader: EventReader, sender: &SyncSender<News>) -> Option<News> {
-    sender.send(News::Connected).ok()?;
+fn listen(mut reader: EventReader, sender: &SyncSender<InstanceEvent>) -> Option<InstanceEvent> {
+    sender.send(InstanceEvent::Connected).ok()?;
     loop {
         let event = match reader.next() {
             Ok(Some(event)) => event,
-            Ok(None) => return Some(News::Lost("the host has closed the connection".into())),
-            Err(why) => return Some(News::Lost(why.to_string())),
+            Ok(None) => return Some(InstanceEvent::Lost("the host has closed the connection".into())),
+            Err(why) => return Some(InstanceEvent::Lost(why.to_string())),
         };
-        let news = match event.kind.as_str() {
+        let event = match event.kind.as_str() {
             kind @ ("status" | "purged") => match serde_json::from_str(&event.data) {
                 Ok(instance) => {
                     let status = Box::new(Status { text: event.data, instance });
-                    if kind == "status" { News::Status(status) } else { News::Purged(status) }
+                    if kind == "status" { InstanceEvent::Status(status) } else { InstanceEvent::Purged(status) }
                 }
-                Err(why) => return Some(News::Lost(format!("the host sent a status that cannot be read: {why}"))),
+                Err(why) => return Some(InstanceEvent::Lost(format!("the host sent a status that cannot be read: {why}"))),
             },
-            "missed" => News::Missed(event.data.trim().parse().unwrap_or(1)),
+            "missed" => InstanceEvent::Missed(event.data.trim().parse().unwrap_or(1)),
             // What a newer host may tell of.
             _ => continue,
         };
-        sender.send(news).ok()?;
+        sender.send(event).ok()?;
     }
 }
 
@@ -110,12 +110,12 @@ mod tests {
                       data: \"createdTime\":\"\",\"lastUpdatedTime\":\"\"}\n\nevent: missed\ndata: 17\n\nevent: other\ndata: x\n\n";
         let (sender, receiver) = sync_channel(8);
         let end = listen(EventReader::new(Box::new(stream.as_bytes())), &sender);
-        assert!(matches!(end, Some(News::Lost(_))));
+        assert!(matches!(end, Some(InstanceEvent::Lost(_))));
         drop(sender);
-        let news: Vec<_> = receiver.iter().collect();
+        let event: Vec<_> = receiver.iter().collect();
         assert!(
-            matches!(&news[..], [News::Connected, News::Status(status), News::Missed(17)] if status.instance.instance_id == "i"),
-            "{news:?}"
+            matches!(&event[..], [InstanceEvent::Connected, InstanceEvent::Status(status), InstanceEvent::Missed(17)] if status.instance.instance_id == "i"),
+            "{event:?}"
         );
     }
 
@@ -123,6 +123,6 @@ mod tests {
     fn a_status_that_cannot_be_read_is_told() {
         let (sender, _receiver) = sync_channel(8);
         let end = listen(EventReader::new(Box::new(&b"event: status\ndata: {}\n\n"[..])), &sender);
-        assert!(matches!(end, Some(News::Lost(why)) if why.contains("cannot be read")));
+        assert!(matches!(end, Some(InstanceEvent::Lost(why)) if why.contains("cannot be read")));
     }
 }

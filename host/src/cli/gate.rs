@@ -13,7 +13,7 @@ const PROGRESS_EVERY: u64 = 50;
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum News {
+enum ReplayProgress {
     Begun { version: String, instances: u64 },
     Instance(Box<Checked>),
     Done(Totals),
@@ -59,17 +59,17 @@ pub(super) fn follow(client: &Client, target: &Target, body: &[u8], json: bool) 
         if json {
             print(&line)?;
         }
-        let news: News =
+        let line: ReplayProgress =
             serde_json::from_str(&line).map_err(|why| CliError::Failed(format!("the host said '{}': {why}", short(&line))))?;
-        match news {
-            News::Begun { version, instances } => progress.begin(&version, instances),
-            News::Instance(checked) => {
+        match line {
+            ReplayProgress::Begun { version, instances } => progress.begin(&version, instances),
+            ReplayProgress::Instance(checked) => {
                 progress.step();
                 if matches!(checked.result.as_str(), "diverged" | "refused") {
                     failures.push(*checked);
                 }
             }
-            News::Done(totals) => {
+            ReplayProgress::Done(totals) => {
                 progress.end();
                 if !json && !failures.is_empty() {
                     show(&failures)?;

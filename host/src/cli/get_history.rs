@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::client::{Connection, Target};
 use super::error::CliError;
 use super::instance::IdArgument;
-use super::output::{print, print_table, short, table};
+use super::output::{flat, print, print_table, short, table};
 use super::times::{local_time, local_time_millis};
 
 /// Show what has happened in an instance, event by event.
@@ -70,10 +70,10 @@ impl Entry {
 
     /// What came of it, or else what went into it.
     fn detail(&self) -> String {
-        let payload = |payload: &Option<Box<RawValue>>| payload.as_deref().map(|payload| short(payload.get()));
+        let payload = |payload: &Option<Box<RawValue>>| payload.as_deref().map(|payload| flat(payload.get()));
         let instance = self.instance_id.as_ref().map(|id| format!("instance {id}"));
         let fire_at = self.fire_at.as_ref().map(|time| format!("at {}", local_time(time)));
-        let outcome = self.reason.as_deref().map(short).or(payload(&self.result)).or(payload(&self.input));
+        let outcome = self.reason.as_deref().map(flat).or(payload(&self.result)).or(payload(&self.input));
         [instance, fire_at, outcome].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }

@@ -9,6 +9,7 @@ use super::client::{Client, Target};
 use super::error::CliError;
 use super::output::{Cell, Table, properties, shell_word, short, status_cell, table};
 use super::times::{ago, local_time};
+use crate::printable::one_line;
 
 /// The instance that a command is about.
 #[derive(Debug, Args)]
@@ -93,9 +94,10 @@ impl Instance {
         }
         let word = shell_word(id);
         Err(CliError::NotCompleted(match &self.halted {
-            _ if self.has_ended() => format!("the orchestration '{id}' is {status}: {}", self.plain_output()),
+            _ if self.has_ended() => format!("the orchestration '{id}' is {status}: {}", one_line(&self.plain_output())),
             Some(why) => format!(
-                "the orchestration '{id}' is halted, and goes on by `dacapo resume {word}` once the right code is deployed: {why}"
+                "the orchestration '{id}' is halted, and goes on by `dacapo resume {word}` once the right code is deployed: {}",
+                one_line(why)
             ),
             None => {
                 format!(
@@ -121,14 +123,14 @@ impl Instance {
             table.add_row(["Halted", halted]);
         }
         if let Some(status) = &self.custom_status {
-            table.add_row(["Custom status", status.get()]);
+            table.add_row(["Custom status".into(), Cell::json(status.get())]);
         }
         if show.input {
-            table.add_row(["Input", self.input.as_deref().map_or("null", RawValue::get)]);
+            table.add_row(["Input".into(), Cell::json(self.input.as_deref().map_or("null", RawValue::get))]);
         }
         // Why an instance has failed is what the question is about.
         if show.output || self.runtime_status == "Failed" {
-            table.add_row(["Output", self.output_text()]);
+            table.add_row(["Output".into(), Cell::json(self.output_text())]);
         }
         table
     }

@@ -4,10 +4,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::client::{Connection, Target};
+use super::client::{Client, Connection, Target};
 use super::error::CliError;
 use super::hub::unknown;
-use super::output::{print, print_done, print_table, table};
+use super::output::{note, print, print_done, print_table, table};
 use super::serve::HubArguments;
 use super::times::local_time;
 use crate::access::{self, KEY_NAME_RULE, Role, Scope, is_key_name};
@@ -19,7 +19,9 @@ use crate::serve::open_control_file;
 Examples:
   dacapo key create ci --role deploy --hub acme
   dacapo key list --hub acme
-  dacapo key revoke ci --hub acme")]
+  dacapo key revoke ci --hub acme
+
+Without --hub the task hub is that of --task-hub-name or DACAPO_TASK_HUB. Where none is named, the key is one of the host.")]
 pub(super) enum Key {
     Create(Create),
     List(List),
@@ -44,9 +46,8 @@ pub(super) struct Create {
     name: String,
     #[arg(long)]
     role: RoleArgument,
-    /// The task hub that it opens [default: the host, with all its hubs].
-    #[arg(long)]
-    hub: Option<String>,
+    #[command(flatten)]
+    hub: OfHub,
     /// Work on the data directory itself, which no host has open.
     #[arg(long)]
     offline: bool,
@@ -63,9 +64,8 @@ pub(super) struct Create {
 /// List the keys of a task hub, or of the host, without what opens.
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// The task hub [default: the host].
-    #[arg(long)]
-    hub: Option<String>,
+    #[command(flatten)]
+    hub: OfHub,
     #[command(flatten)]
     connection: Connection,
 }
@@ -75,11 +75,28 @@ pub(super) struct List {
 pub(super) struct Revoke {
     /// Its name.
     name: String,
-    /// The task hub [default: the host].
-    #[arg(long)]
-    hub: Option<String>,
+    #[command(flatten)]
+    hub: OfHub,
+    /// Revoke it also if it is the last key that administers the host.
+    #[arg(long, short = 'y')]
+    yes: bool,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// Whose keys are meant.
+#[derive(Debug, Args)]
+struct OfHub {
+    /// The task hub that the key opens [default: --task-hub-name; without one the host, with all its hubs].
+    #[arg(long)]
+    hub: Option<String>,
+}
+
+impl OfHub {
+    /// None: the host. A hub that was named for other commands is never taken for the host.
+    fn name<'a>(&'a self, connection: &'a Connection) -> Option<&'a str> {
+        self.hub.as_deref().or(connection.task_hub_name.as_deref()).filter(|name| !name.is_empty())
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -132,9 +149,19 @@ impl Create {
         }
         let body = json!({ "name": self.name, "role": Role::from(self.role) }).to_string();
         let client = self.connection.client();
-        let answer = client.post_json(&target(self.hub.as_deref(), None), &body)?.success(|| unknown(&client))?;
+        let hub = self.hub.name(&self.connection);
+        let answer = client.post_json(&target(hub, None), &body)?.success(|| unknown(&client))?;
+        if self.connection.json {
+            return print(answer.text);
+        }
+        let opens = hub.map_or_else(|| "the whole host".to_owned(), |hub| format!("the task hub '{hub}'"));
+        note(format_args!(
+            "The key '{}' opens {opens}, with the role {}. It is shown only now:",
+            self.name,
+            Role::from(self.role)
+        ));
         // The key alone, so that a script can take it as it is.
-        if self.connection.json { print(answer.text) } else { print(answer.parse::<Created>()?.key) }
+        print(answer.parse::<Created>()?.key)
     }
 
     fn run_offline(self) -> Result<(), CliError> {
@@ -146,7 +173,7 @@ impl Create {
             return Err(CliError::NotFound(format!("there is no data directory {}; --data names another one", data.display())));
         }
         let control = open_control_file(&data)?;
-        let scope = self.hub.map_or(Scope::Host, Scope::Hub);
+        let scope = self.hub.name(&self.connection).map_or(Scope::Host, |hub| Scope::Hub(hub.to_owned()));
         let key = access::create_key(&control, scope, &self.name, self.role.into(), access::OFFLINE);
         let key = key.map_err(anyhow::Error::from)?;
         match self.connection.json {
@@ -159,7 +186,7 @@ impl Create {
 impl List {
     fn run(self) -> Result<(), CliError> {
         let client = self.connection.client();
-        let answer = client.get(&target(self.hub.as_deref(), None))?.success(|| unknown(&client))?;
+        let answer = client.get(&target(self.hub.name(&self.connection), None))?.success(|| unknown(&client))?;
         if self.connection.json {
             return print(answer.text);
         }
@@ -175,8 +202,29 @@ impl List {
 impl Revoke {
     fn run(self) -> Result<(), CliError> {
         let client = self.connection.client();
-        client.delete(&target(self.hub.as_deref(), Some(&self.name)))?.success(|| unknown(&client))?;
+        let hub = self.hub.name(&self.connection);
+        if hub.is_none() && !self.yes {
+            self.require_another_administrator(&client)?;
+        }
+        client.delete(&target(hub, Some(&self.name)))?.success(|| unknown(&client))?;
         print_done(self.connection.json, &json!({ "name": self.name }), format_args!("Revoked the key '{}'.", self.name))
+    }
+}
+
+impl Revoke {
+    /// Without one nobody could make keys any more while the host runs.
+    fn require_another_administrator(&self, client: &Client) -> Result<(), CliError> {
+        let keys: Vec<KeyBody> = client.get(&target(None, None))?.success(|| unknown(client))?.parse()?;
+        let (own, others): (Vec<KeyBody>, Vec<KeyBody>) =
+            keys.into_iter().filter(|key| key.role == Role::Administer.to_string()).partition(|key| key.name == self.name);
+        match own.is_empty() || !others.is_empty() {
+            true => Ok(()),
+            false => Err(CliError::WrongState(format!(
+                "'{}' is the last key that administers the host: make another one first, or say --yes. Then only `dacapo key create \
+                 --offline` makes one, while the host is stopped",
+                self.name
+            ))),
+        }
     }
 }
 

@@ -8,21 +8,41 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 
 use super::Arguments;
 use super::error::CliError;
+use crate::printable::one_line;
 
 /// Reasons, the key of an entity, the operation that it is told, and what is handed on to a compiler.
 const MAY_BE_BLANK: [&str; 4] = ["arguments", "key", "operation", "reason"];
 
 pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
     let mut command = Arguments::command();
-    let matches = command.try_get_matches_from_mut(words)?;
+    let matches = command.try_get_matches_from_mut(words).map_err(harmless)?;
     refuse_blank(&mut command, &matches)?;
-    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    Arguments::from_arg_matches(&matches).map_err(|error| harmless(error.format(&mut command)))
+}
+
+/// What is quoted of the words of the line controls no terminal, and a key is not quoted at all.
+fn harmless(mut error: clap::Error) -> clap::Error {
+    let is_key = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(name)) if name.starts_with("--key "));
+    let quoted = error.context().filter_map(|(kind, value)| match value {
+        ContextValue::String(_) if is_key && kind == ContextKind::InvalidValue => {
+            Some((kind, ContextValue::String("***".into())))
+        }
+        ContextValue::String(text) => Some((kind, ContextValue::String(one_line(text).into_owned()))),
+        ContextValue::Strings(texts) => {
+            Some((kind, ContextValue::Strings(texts.iter().map(|text| one_line(text).into_owned()).collect())))
+        }
+        _ => None,
+    });
+    for (kind, value) in quoted.collect::<Vec<_>>() {
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// Says what is wrong, or shows the help that was asked for. How the process ends then.
@@ -46,7 +66,8 @@ fn refuse_blank(command: &mut Command, matches: &ArgMatches) -> Result<(), clap:
         !MAY_BE_BLANK.contains(&id) && is_given() && has_blank(matches, id)
     });
     if let Some(argument) = blank {
-        let why = format!("the value of '{argument}' is empty; leave it out, or say what is meant");
+        let advice = if argument.is_required_set() { "say what is meant" } else { "leave it out, or say what is meant" };
+        let why = format!("the value of '{argument}' is empty; {advice}");
         return Err(command.error(ErrorKind::InvalidValue, why));
     }
     let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
@@ -73,6 +94,21 @@ mod tests {
             assert_eq!((error.exit_code(), error.use_stderr()), (2, true), "{error}");
             error.to_string()
         })
+    }
+
+    /// They were printed as they came, and so was a key.
+    #[test]
+    fn what_is_quoted_of_a_line_controls_no_terminal() {
+        for words in [
+            &["sto\u{9b}2Jp"][..],
+            &["get-instances", "--created-after", "\u{202e}1d\r\nFORGED"],
+            &["key", "create", "--role", "re\u{1b}[2Jad"],
+        ] {
+            let refused = read_line(words).unwrap_err();
+            assert!(!refused.contains(['\u{9b}', '\u{202e}', '\u{1b}', '\r']) && !refused.contains("\nFORGED"), "{refused:?}");
+        }
+        let refused = read_line(&["get-instances", "--key", "dcp_s3cret\u{7f}"]).unwrap_err();
+        assert!(refused.contains("--key") && !refused.contains("s3cret"), "{refused}");
     }
 
     /// `terminate --function-name ""` ended every instance of the hub: the host takes a blank parameter for none.

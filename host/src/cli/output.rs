@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use comfy_table::{Attribute, Color, ColumnConstraint, ContentArrangement, Width, presets};
 
 use super::error::CliError;
-use crate::printable::printable;
+use crate::printable::{one_line, printable};
 
 /// Columns of white space between those of a table.
 const PADDING: u16 = 2;
@@ -109,7 +109,14 @@ impl Table {
 
 impl<T: ToString> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self(comfy_table::Cell::new(printable(&text.to_string())))
+        Self(comfy_table::Cell::new(one_line(&text.to_string())))
+    }
+}
+
+impl Cell {
+    /// JSON as somebody wrote it, perhaps in several lines: between its parts they are white space.
+    pub fn json(text: &str) -> Self {
+        text.replace(['\r', '\n'], " ").into()
     }
 }
 
@@ -179,10 +186,15 @@ pub(super) fn status_cell(status: &str) -> Cell {
     Cell(comfy_table::Cell::new(status).fg(color))
 }
 
+/// A text in one line: white space of any kind is a blank.
+pub(super) fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// The beginning of a text that may be long, on one line.
 pub(super) fn short(text: &str) -> String {
     const CHARS_MAX: usize = 80;
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = flat(text);
     match line.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -217,8 +229,8 @@ mod tests {
     #[test]
     fn what_controls_a_terminal_is_shown_as_text() {
         let mut rows = table(["NAME", "STATUS"]);
-        rows.add_row(["a\u{9b}2J\u{202e}".into(), status_cell("b\u{1b}[2J")]);
-        assert_eq!(table_text(rows).lines().nth(1), Some("a\\u009b2J\\u202e  b\\u001b[2J"));
+        rows.add_row(["a\u{9b}2J\u{202e}\nFORGED".into(), status_cell("b\u{1b}[2J")]);
+        assert_eq!(table_text(rows).lines().nth(1), Some("a\\u009b2J\\u202e\\nFORGED  b\\u001b[2J"));
     }
 
     /// At 80 columns ids, times and words were broken in the middle, and a row was three lines.

@@ -5,6 +5,7 @@ use super::error::CliError;
 use super::filter::Targets;
 use super::instance::Instance;
 use super::output::{note, print};
+use crate::printable::one_line;
 
 /// How long the instance may take to get somewhere before its new status is shown.
 const WAIT_SECONDS: u32 = 3;
@@ -50,7 +51,7 @@ impl Rewind {
         print(format_args!("Status before rewind: {}", before.runtime_status))?;
         print(format_args!("Status after rewind:  {}", after.runtime_status))?;
         if after.runtime_status == "Failed" {
-            note(format_args!("It has failed again: {}", after.plain_output()));
+            note(format_args!("It has failed again: {}", one_line(&after.plain_output())));
         }
         Ok(())
     }

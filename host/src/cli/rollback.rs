@@ -58,8 +58,8 @@ impl Rollback {
             return print(answer.text);
         }
         let app: App = answer.parse()?;
-        let news = if app.changed { "gets all new starts now" } else { "gets all new starts already" };
-        print(format_args!("App '{}': version {} {news}.", app.app, named(app.short_version(), &app.label)))
+        let change = if app.changed { "gets all new starts now" } else { "gets all new starts already" };
+        print(format_args!("App '{}': version {} {change}.", app.app, named(app.short_version(), &app.label)))
     }
 
     fn roll_back(&self, client: &Client) -> Result<(), CliError> {
@@ -81,6 +81,6 @@ impl std::fmt::Display for Named {
 }
 
 /// A version as people know it.
-fn named(digits: &str, label: &str) -> String {
+pub(super) fn named(digits: &str, label: &str) -> String {
     if label.is_empty() { digits.to_owned() } else { format!("{label} ({digits})") }
 }

@@ -1,7 +1,7 @@
 use clap::Args;
 
 use super::client::{Connection, Target};
-use super::error::CliError;
+use super::error::{BadArgument, CliError};
 use super::output::print;
 use super::versions::{no_app, show};
 
@@ -42,7 +42,7 @@ impl Route {
     }
 }
 
-fn weight(text: &str) -> Result<(String, u32), String> {
+fn weight(text: &str) -> Result<(String, u32), BadArgument> {
     let (version, weight) = text.rsplit_once('=').ok_or("should be such as 2.0=90")?;
     if version.trim().is_empty() {
         return Err("names no version: it should be such as 2.0=90".into());

@@ -4,7 +4,7 @@ use clap::Args;
 use toml::{Table, Value};
 use zeroize::Zeroizing;
 
-use super::error::CliError;
+use super::error::{BadArgument, CliError};
 use crate::access::{Door, FIRST_KEY_VARIABLE, FirstKey};
 use crate::config::{self, LogFormat, Settings, Sources};
 use crate::secrets::{KEY_VARIABLE, SecretsKeySource};
@@ -127,7 +127,13 @@ impl SettingArguments {
     /// The settings from all sources. Warns of variables that look like settings and are none.
     pub fn load(self) -> Result<Settings, CliError> {
         let (config, texts) = (self.config.clone(), self.set.clone());
-        load(config, texts, self.flags()?)
+        let limits_rpc = self.rpc_hub.is_some() || self.rpc_role.is_some();
+        let settings = load(config, texts, self.flags()?)?;
+        if limits_rpc && settings.rpc.address.is_empty() {
+            let why = "--rpc-hub and --rpc-role are for the address without keys, and there is none: --rpc-address names it";
+            return Err(CliError::Usage(why.into()));
+        }
+        Ok(settings)
     }
 
     fn flags(self) -> Result<Vec<(&'static str, Value)>, CliError> {
@@ -224,7 +230,7 @@ fn data_flag(data: Option<PathBuf>) -> Result<Option<Value>, CliError> {
     Ok(data.map(Value::String))
 }
 
-pub(super) fn pair(text: &str) -> Result<(String, String), String> {
-    let (left, right) = text.split_once('=').ok_or_else(|| "it has no '='".to_owned())?;
+pub(super) fn pair(text: &str) -> Result<(String, String), BadArgument> {
+    let (left, right) = text.split_once('=').ok_or("it has no '='")?;
     if left.is_empty() { Err("there is nothing before the '='".into()) } else { Ok((left.into(), right.into())) }
 }

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, TimeZone as _, Utc};
 
+use super::error::BadArgument;
+
 /// Reads a moment that lies back, such as `2h` (ago), and writes it in UTC.
-pub(super) fn past(text: &str) -> Result<String, String> {
+pub(super) fn past(text: &str) -> Result<String, BadArgument> {
     read(text, Utc::now(), Direction::Past).map(utc)
 }
 
 /// Reads a moment that is to come, such as `2h` (from now), and writes it in UTC.
-pub(super) fn future(text: &str) -> Result<String, String> {
+pub(super) fn future(text: &str) -> Result<String, BadArgument> {
     read(text, Utc::now(), Direction::Future).map(utc)
 }
 
@@ -21,12 +23,12 @@ enum Direction {
     Future,
 }
 
-fn read(text: &str, now: DateTime<Utc>, direction: Direction) -> Result<DateTime<Utc>, String> {
+fn read(text: &str, now: DateTime<Utc>, direction: Direction) -> Result<DateTime<Utc>, BadArgument> {
     let expected = || match direction {
         Direction::Past => "it is not a time such as 2026-01-31, 2026-01-31T12:00, 2026-01-31T12:00:00Z, 90m or 7d (ago)",
         Direction::Future => "it is not a time such as 2026-01-31, 2026-01-31T12:00, 2026-01-31T12:00:00Z, 90m or 7d (from now)",
     };
-    absolute(text).or_else(|| relative(text, now, direction)).ok_or_else(|| expected().to_owned())
+    absolute(text).or_else(|| relative(text, now, direction)).ok_or_else(|| expected().into())
 }
 
 fn absolute(text: &str) -> Option<DateTime<Utc>> {

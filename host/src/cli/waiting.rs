@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::client::{Client, Connection, Target};
-use super::error::CliError;
+use super::error::{BadArgument, CliError};
 use super::instance::Instance;
 use super::interrupt;
 use super::live::Live;
@@ -48,12 +48,12 @@ pub(super) enum Patience {
 }
 
 impl Patience {
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, BadArgument> {
         if text == "inf" {
             return Ok(Patience::Forever);
         }
-        let seconds: f64 = text.parse().map_err(|_| "it is not a number of seconds".to_owned())?;
-        Duration::try_from_secs_f64(seconds).map(Patience::AtMost).map_err(|why| why.to_string())
+        let seconds: f64 = text.parse().map_err(|_| "it is not a number of seconds")?;
+        Duration::try_from_secs_f64(seconds).map(Patience::AtMost).map_err(|why| why.to_string().into())
     }
 
     /// None: never, or beyond what the clock can count.
@@ -92,30 +92,30 @@ pub(super) fn wait_for(client: &Client, ids: &[String], patience: Patience, show
     interrupt::says(format!("No longer waiting; the host goes on. To wait again: dacapo wait {}", words.join(" ")));
     let asking = Asking { client, deadline: patience.deadline(), step: if show { STEP_SHOWN } else { STEP } };
     let progress = Progress::new(ids, show);
-    let (news, arriving) = channel();
+    let (sender, arriving) = channel();
     let queue = Mutex::new(ids.iter().enumerate());
     std::thread::scope(|scope| {
         for _ in 0..ids.len().min(THREADS_MAX) {
-            let (asking, queue, news) = (&asking, &queue, news.clone());
+            let (asking, queue, sender) = (&asking, &queue, sender.clone());
             scope.spawn(move || {
                 let next = || queue.lock().expect("no holder of this lock panics").next();
                 while let Some((index, id)) = next() {
-                    let end = asking.until_end(id, |instance| tell(&news, News::State(index, instance)));
-                    tell(&news, News::End(index, end));
+                    let end = asking.until_end(id, |instance| tell(&sender, WaitProgress::State(index, instance)));
+                    tell(&sender, WaitProgress::End(index, end));
                 }
             });
         }
-        drop(news);
+        drop(sender);
         progress.follow(&arriving)
     })
 }
 
-/// Whoever shows the news has not gone before all is said.
-fn tell(news: &Sender<News>, what: News) {
-    let _ = news.send(what);
+/// Whoever shows the progress has not gone before all is said.
+fn tell(sender: &Sender<WaitProgress>, what: WaitProgress) {
+    let _ = sender.send(what);
 }
 
-enum News {
+enum WaitProgress {
     State(usize, Instance),
     End(usize, Result<Waited, CliError>),
 }
@@ -178,12 +178,12 @@ impl<'a> Progress<'a> {
     }
 
     /// Draws what arrives until there is nothing more.
-    fn follow(mut self, arriving: &Receiver<News>) -> Vec<Result<Waited, CliError>> {
+    fn follow(mut self, arriving: &Receiver<WaitProgress>) -> Vec<Result<Waited, CliError>> {
         let mut ends: Vec<_> = self.ids.iter().map(|_| None).collect();
         loop {
             match arriving.recv_timeout(REDRAW) {
-                Ok(News::State(index, instance)) => self.states[index] = Some(instance),
-                Ok(News::End(index, end)) => {
+                Ok(WaitProgress::State(index, instance)) => self.states[index] = Some(instance),
+                Ok(WaitProgress::End(index, end)) => {
                     self.states[index] = end.as_ref().ok().map(|waited| waited.instance.clone());
                     self.ended += 1;
                     ends[index] = Some(end);

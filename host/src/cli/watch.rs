@@ -7,7 +7,7 @@ use clap::Args;
 use super::client::{Client, Connection, Target};
 use super::error::CliError;
 use super::filter::STATUSES;
-use super::following::{News, follow};
+use super::following::{InstanceEvent, follow};
 use super::instance::Instance;
 use super::interrupt;
 use super::view::{ROWS_MAX, View};
@@ -68,23 +68,23 @@ impl Watch {
 
     fn watch_all(&self, client: &Client, mut view: View) -> Result<(), CliError> {
         let target = Target::management(["events"]).with_some("instanceIdPrefix", self.id_prefix.as_deref());
-        let news = follow(client.clone(), target, None)?;
+        let event = follow(client.clone(), target, None)?;
         let mut connected = false;
         let mut clock = Clock::new();
         loop {
-            match clock.next(|pause| news.recv_timeout(pause)) {
-                Some(News::Connected) => {
+            match clock.next(|pause| event.recv_timeout(pause)) {
+                Some(InstanceEvent::Connected) => {
                     connected = true;
                     if view.is_table() {
                         view.begin(self.living(client)?);
                     }
                 }
-                Some(News::Status(status)) if self.means(&status.instance) => view.show(*status)?,
-                Some(News::Status(status) | News::Purged(status)) => view.remove(&status.instance.instance_id),
-                Some(News::Missed(count)) => view.say(format!("{count} changes came too fast and are not shown")),
-                Some(News::Lost(why)) if connected => view.say(format!("the connection is lost ({why}); trying again")),
-                Some(News::Lost(why)) => return Err(CliError::Unreachable { server: client.server().into(), why }),
-                Some(News::Refused(error)) => return Err(error),
+                Some(InstanceEvent::Status(status)) if self.means(&status.instance) => view.show(*status)?,
+                Some(InstanceEvent::Status(status) | InstanceEvent::Purged(status)) => view.remove(&status.instance.instance_id),
+                Some(InstanceEvent::Missed(count)) => view.say(format!("{count} changes came too fast and are not shown")),
+                Some(InstanceEvent::Lost(why)) if connected => view.say(format!("the connection is lost ({why}); trying again")),
+                Some(InstanceEvent::Lost(why)) => return Err(CliError::Unreachable { server: client.server().into(), why }),
+                Some(InstanceEvent::Refused(error)) => return Err(error),
                 None => {}
             }
             clock.redraw(|| view.draw())?;
@@ -111,14 +111,14 @@ impl Watch {
 
 /// The host tells of the state as it is first, then of each change.
 fn watch_one(client: &Client, id: &str, mut view: View) -> Result<(), CliError> {
-    let news = follow(client.clone(), Target::instance(id, ["events"]), Some(id.to_owned()))?;
+    let event = follow(client.clone(), Target::instance(id, ["events"]), Some(id.to_owned()))?;
     let (mut known, mut last) = (false, String::new());
     let mut clock = Clock::new();
     loop {
-        match clock.next(|pause| news.recv_timeout(pause)) {
+        match clock.next(|pause| event.recv_timeout(pause)) {
             // A new connection begins with what is known already.
-            Some(News::Status(status)) if status.text == last => {}
-            Some(News::Status(status)) => {
+            Some(InstanceEvent::Status(status)) if status.text == last => {}
+            Some(InstanceEvent::Status(status)) => {
                 known = true;
                 last.clone_from(&status.text);
                 let verdict = status.instance.has_ended().then(|| status.instance.verdict());
@@ -128,13 +128,13 @@ fn watch_one(client: &Client, id: &str, mut view: View) -> Result<(), CliError> 
                     return verdict;
                 }
             }
-            Some(News::Purged(_)) => return Err(purged(id)),
+            Some(InstanceEvent::Purged(_)) => return Err(purged(id)),
             // What was lost is told of again: the state as it is now.
-            Some(News::Missed(_) | News::Connected) | None => {}
-            Some(News::Lost(why)) if known => view.say(format!("the connection is lost ({why}); trying again")),
-            Some(News::Lost(why)) => return Err(CliError::Unreachable { server: client.server().into(), why }),
-            Some(News::Refused(CliError::NotFound(_))) if known => return Err(purged(id)),
-            Some(News::Refused(error)) => return Err(error),
+            Some(InstanceEvent::Missed(_) | InstanceEvent::Connected) | None => {}
+            Some(InstanceEvent::Lost(why)) if known => view.say(format!("the connection is lost ({why}); trying again")),
+            Some(InstanceEvent::Lost(why)) => return Err(CliError::Unreachable { server: client.server().into(), why }),
+            Some(InstanceEvent::Refused(CliError::NotFound(_))) if known => return Err(purged(id)),
+            Some(InstanceEvent::Refused(error)) => return Err(error),
         }
         clock.redraw(|| view.draw())?;
     }
@@ -156,11 +156,11 @@ impl Clock {
     }
 
     /// The next thing that happens; none when it is time to draw. A thread that is gone has said why.
-    fn next(&mut self, receive: impl FnOnce(Duration) -> Result<News, RecvTimeoutError>) -> Option<News> {
+    fn next(&mut self, receive: impl FnOnce(Duration) -> Result<InstanceEvent, RecvTimeoutError>) -> Option<InstanceEvent> {
         let pause = if self.changed { REDRAW } else { REDRAW_IDLE };
-        let news = receive(pause.saturating_sub(self.drawn.elapsed())).ok();
-        self.changed |= news.is_some();
-        news
+        let event = receive(pause.saturating_sub(self.drawn.elapsed())).ok();
+        self.changed |= event.is_some();
+        event
     }
 
     fn redraw(&mut self, draw: impl FnOnce() -> Result<(), CliError>) -> Result<(), CliError> {

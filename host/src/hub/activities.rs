@@ -12,9 +12,9 @@ use dacapo_store::PendingActivity;
 
 use super::activity_memory::{Expected, RunMemory};
 use super::caller::Caller;
-use super::desk::Envelope;
 use super::panics::caught_async;
-use super::{HubError, Inner, now, size};
+use super::run_queue::Envelope;
+use super::{HubCore, HubError, now, size};
 use crate::memory::{Account, Reservation};
 use crate::meters::Attempt;
 
@@ -208,7 +208,7 @@ impl Activities {
     }
 }
 
-impl Inner {
+impl HubCore {
     /// Runs activities as soon as there is room.
     ///
     /// One that comes alone, the next step of a chain, is begun on this very thread: if it needs no waiting it ends
@@ -269,7 +269,7 @@ impl Inner {
 
     fn wait_for_room(self: &Arc<Self>, state: &mut State) {
         if !std::mem::replace(&mut state.waits, true) {
-            self.shared.room().wait_for_activity(self);
+            self.shared.capacity().wait_for_activity(self);
         }
     }
 
@@ -322,7 +322,7 @@ impl Inner {
             let mut state = self.activities.lock();
             let memory = self.memory_of_next(&mut state)?;
             let running = state.running.len();
-            if running >= state.limit || !self.shared.room().admit_activity(running) {
+            if running >= state.limit || !self.shared.capacity().admit_activity(running) {
                 state.memory = Some(memory);
                 self.wait_for_room(&mut state);
                 return None;
@@ -336,10 +336,11 @@ impl Inner {
             state.running.insert(run, Running { row, execution, seq, task: None });
             (run, activity, RunMemory::new(memory, self.shared.runtime().clone()))
         };
-        let desk = self.desk.clone();
-        let schedule = WithInfo(move |activity, info| desk.activity(activity, info));
+        let run_queue = self.run_queue.clone();
+        let schedule = WithInfo(move |activity, info| run_queue.activity(activity, info));
         let (name, bytes_in) = (activity.name.clone(), activity.input.len() as u64);
-        let place = Place { hub: self.clone(), run, name, bytes_in, began: Instant::now(), ended: None, put_back: false };
+        let place =
+            ActivityPermit { hub: self.clone(), run, name, bytes_in, began: Instant::now(), ended: None, put_back: false };
         let perform = move |_: &()| perform(place, activity, memory);
         let (runnable, task) = async_task::Builder::new().propagate_panic(true).spawn(perform, schedule);
         if let Some(running) = self.activities.lock().running.get_mut(&run) {
@@ -384,11 +385,11 @@ impl Inner {
         if let Some(task) = left.and_then(|running| running.task) {
             task.detach();
         }
-        self.shared.room().leave_activity();
+        self.shared.capacity().leave_activity();
     }
 }
 
-async fn perform(mut place: Place, activity: PendingActivity, memory: RunMemory) {
+async fn perform(mut place: ActivityPermit, activity: PendingActivity, memory: RunMemory) {
     let hub = place.hub.clone();
     let PendingActivity { seq, instance, execution, version, name, input, attempt, .. } = activity.clone();
     let call = ActivityCall { name, input, instance: instance.clone(), seq, attempt };
@@ -411,13 +412,13 @@ async fn perform(mut place: Place, activity: PendingActivity, memory: RunMemory)
     // It has its place until there is room for what it has returned.
     let memory = hub.memory.reserve(Envelope::size(&message)).await.ok();
     drop(place);
-    hub.desk.deliver(Envelope { took: Some(took), memory, ..Envelope::of(Delivery { message, stored: None }) });
+    hub.run_queue.deliver(Envelope { took: Some(took), memory, ..Envelope::of(Delivery { message, stored: None }) });
 }
 
 /// A place among the running activities, and the meter that runs for it. Given to the next one that waits when the activity
 /// ends, however it ends.
-struct Place {
-    hub: Arc<Inner>,
+struct ActivityPermit {
+    hub: Arc<HubCore>,
     run: u64,
     name: FunctionName,
     bytes_in: u64,
@@ -428,7 +429,7 @@ struct Place {
     put_back: bool,
 }
 
-impl Place {
+impl ActivityPermit {
     fn put_back(mut self) {
         self.put_back = true;
     }
@@ -442,7 +443,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ActivityPermit {
     fn drop(&mut self) {
         let cut_off = || Attempt { took: self.began.elapsed(), failed: true, bytes_in: self.bytes_in, bytes_out: 0 };
         if !self.put_back {

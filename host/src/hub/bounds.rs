@@ -9,15 +9,15 @@ use dacapo_core::execution::{Limits, LogLevel, LogLine};
 use dacapo_core::{Commit, Event, Failure, InstanceId, InstanceRecord, Message, RuntimeStatus};
 use dacapo_store::Snapshot;
 
-use super::desk::Envelope;
-use super::{HubError, Inner, Rules};
+use super::run_queue::Envelope;
+use super::{HubCore, HubError, Rules};
 
 /// Instances whose waiting messages are counted here: the others are counted when something comes.
 const COUNTED_MAX: usize = 10_000;
 
 /// How much waits for instances that are suspended, locked or have not begun.
 #[derive(Default)]
-pub(super) struct Crowds(Mutex<Waiting>);
+pub(super) struct InboxBounds(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
@@ -28,7 +28,7 @@ struct Waiting {
     counted: HashMap<InstanceId, usize>,
 }
 
-impl Crowds {
+impl InboxBounds {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         // No method leaves it half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -77,7 +77,7 @@ impl Crowds {
     }
 }
 
-impl Inner {
+impl HubCore {
     /// Whether clients may add something to what is stored.
     pub(super) fn check_storage(&self) -> Result<(), HubError> {
         let (bytes, most) = (self.store.bytes(), self.rules().limits.storage_bytes);

@@ -9,12 +9,12 @@ use dacapo_core::{ExecutionId, Failure, InstanceId, Seq};
 
 use super::activity_memory::RunMemory;
 use super::manage::StartRequest;
-use super::{HubError, Inner};
+use super::{HubCore, HubError};
 
 /// One run of a call of an activity. All runs of a call ask for the same in the same order, as far as the activity is
 /// deterministic: so what they start is named after the call.
 pub(super) struct Caller {
-    hub: Arc<Inner>,
+    hub: Arc<HubCore>,
     execution: ExecutionId,
     seq: Seq,
     starts: AtomicU32,
@@ -22,7 +22,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    pub fn new(hub: Arc<Inner>, execution: ExecutionId, seq: Seq, memory: RunMemory) -> Self {
+    pub fn new(hub: Arc<HubCore>, execution: ExecutionId, seq: Seq, memory: RunMemory) -> Self {
         Self { hub, execution, seq, starts: AtomicU32::new(0), memory }
     }
 }
@@ -38,7 +38,7 @@ impl ActivityClient for Caller {
     }
 }
 
-impl Inner {
+impl HubCore {
     async fn start_once(self: Arc<Self>, execution: ExecutionId, start: Start) -> Result<InstanceId, Failure> {
         let Start { name, input, instance, version } = start;
         let id = instance.unwrap_or_else(|| InstanceId::from_uuid(execution.0));

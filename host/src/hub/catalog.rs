@@ -17,7 +17,7 @@ use super::HubError;
 use super::app_versions::Versions;
 use crate::export::Brought;
 use crate::limits::HubLimits;
-use crate::versioning::{self, Match, Naming, VersionRules};
+use crate::versioning::{self, Match, Naming, VersionRules, label_trouble};
 
 /// A version of an app, as a deployment shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -420,9 +420,10 @@ impl Catalog {
         for Brought { version, .. } in brought.iter().filter(|brought| versions.get(brought.version.version).is_none()) {
             self.read().require_room(limits, app, &after)?;
             let (weight, activated_at) = if routed { (version.weight, version.activated_at) } else { (0, None) };
-            // A label that a version has here already is not taken from it.
+            // A label that a version has here already is not taken from it, and one that could not be given here does not come along.
             let is_taken = after.all.iter().any(|known| Naming::new(&version.label).is_label(&known.label));
-            let label = if is_taken { String::new() } else { version.label.clone() };
+            let stays = is_taken || label_trouble(&version.label).is_some();
+            let label = if stays { String::new() } else { version.label.clone() };
             after.all.push(AppVersion { label, weight, activated_at, ..version.clone() });
         }
         let new = after.ids().into_iter().filter(|version| versions.get(*version).is_none()).collect();

@@ -8,11 +8,11 @@ use dacapo_core::entity::{EntityMemory, EntityTurn, EntityTurnResult, TurnTime};
 use dacapo_core::{Delivery, Event, InstanceId, InstanceRecord};
 use dacapo_store::InboxSize;
 
-use super::desk::Envelope;
+use super::run_queue::Envelope;
+use super::scheduler::was_cut_off;
 use super::settle::Settled;
 use super::turns::NotLoaded;
-use super::workers::was_cut_off;
-use super::{HubError, Inner, now};
+use super::{HubCore, HubError, now};
 use crate::memory::Reservation;
 use crate::meters::Before;
 
@@ -28,14 +28,14 @@ struct Loaded {
     _room: Option<Reservation>,
 }
 
-impl Inner {
+impl HubCore {
     pub(super) fn run_entity_turn(self: &Arc<Self>, id: &InstanceId, envelopes: &mut Vec<Envelope>, stored: bool) {
         let executor = self.in_memory(id);
         let loaded = match self.load_entity(id, envelopes, stored) {
             Ok(Some(loaded)) => loaded,
             Ok(None) => {
                 take(envelopes).into_iter().for_each(|envelope| answer_for_nothing(envelope, id));
-                return self.desk.end_turn(id, None, false);
+                return self.run_queue.end_turn(id, None, false);
             }
             Err(why) => return self.turn_not_loaded(id, take(envelopes), why),
         };
@@ -53,7 +53,7 @@ impl Inner {
         match commit {
             None => {
                 take(envelopes).into_iter().for_each(|envelope| envelope.answer(Ok(())));
-                self.desk.end_turn(id, None, again);
+                self.run_queue.end_turn(id, None, again);
             }
             Some(mut commit) => {
                 if commit.entity.as_ref().is_none_or(|entity| !entity.waiting) {
@@ -102,7 +102,7 @@ impl Inner {
 }
 
 struct Time<'a> {
-    hub: &'a Inner,
+    hub: &'a HubCore,
     began: Instant,
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::panics::caught;
-use super::{Hub, HubError, Inner};
+use super::{Hub, HubCore, HubError};
 
 /// How long one slice looks on for more.
 pub const SLICE: Duration = Duration::from_millis(2);
@@ -96,7 +96,7 @@ impl FairThreads {
     }
 }
 
-impl Inner {
+impl HubCore {
     pub(super) async fn read<T, E>(
         self: &Arc<Self>,
         read: impl FnOnce(&Arc<Self>) -> Result<T, E> + Send + 'static,

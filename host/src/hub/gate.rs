@@ -1,7 +1,7 @@
 //! The replay gate: the recorded histories of living instances, replayed against a version before it gets them.
 //!
 //! ```text
-//!   records ─▶ those of the app that have begun ─▶ snapshot, replay, verdict ─▶ news ─▶ whoever asked
+//!   records ─▶ those of the app that have begun ─▶ snapshot, replay, verdict ─▶ progress ─▶ whoever asked
 //!              (all, or a sample)                  on one thread, one gate a hub
 //! ```
 //!
@@ -20,10 +20,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::app_versions::Versions;
 use super::versions::{PAGE, living};
-use super::{Held, Hub, HubError, Inner};
+use super::{Held, Hub, HubCore, HubError};
 
-/// News that wait for a reader who is slow; the gate waits with them.
-const NEWS_QUEUED: usize = 64;
+/// Progress reports that wait for a reader who is slow; the gate waits with them.
+const PROGRESS_QUEUED: usize = 64;
 
 /// What is held against the histories.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ pub enum Which {
 
 /// What is heard of a check or a migration, in this order: once the first, the second for each instance, once the last.
 #[derive(Debug, Clone, PartialEq)]
-pub enum GateNews {
+pub enum ReplayProgress {
     Begun { app: String, version: VersionId, instances: u64 },
     Instance(Box<Checked>),
     Done(Totals),
@@ -121,13 +121,13 @@ impl Hub {
     /// Replays the histories of an app's living instances against a version. Whoever drops the receiver ends it.
     ///
     /// `UnknownApp`, `UnknownVersion`, `Deploy`.
-    pub async fn check(&self, app: &str, candidate: Candidate, which: Which) -> Result<mpsc::Receiver<GateNews>, HubError> {
-        // Known to begin with: the answer is news from then on.
+    pub async fn check(&self, app: &str, candidate: Candidate, which: Which) -> Result<mpsc::Receiver<ReplayProgress>, HubError> {
+        // Known to begin with: the answer is progress from then on.
         let versions = self.0.catalog.versions(app)?;
         let gate = Gate::open(self, app, &versions, candidate).await?;
         let turn = self.0.gate.clone().acquire_owned().await.map_err(|_| HubError::ShuttingDown)?;
         let app = app.to_owned();
-        let (sender, receiver) = mpsc::channel(NEWS_QUEUED);
+        let (sender, receiver) = mpsc::channel(PROGRESS_QUEUED);
         let thread = std::thread::Builder::new().name("replay-gate".into()).stack_size(STACK_BYTES);
         let spawned = thread.spawn(move || {
             let _turn = turn;
@@ -140,11 +140,11 @@ impl Hub {
     /// Moves living instances of an app to one of its versions, one after the other, as far as their histories allow.
     ///
     /// `UnknownApp`, `UnknownVersion`.
-    pub async fn migrate(&self, app: &str, to: &str, which: Which) -> Result<mpsc::Receiver<GateNews>, HubError> {
+    pub async fn migrate(&self, app: &str, to: &str, which: Which) -> Result<mpsc::Receiver<ReplayProgress>, HubError> {
         let version = self.0.catalog.versions(app)?.find(app, to)?;
         let turn = self.0.gate.clone().acquire_owned().await.map_err(|_| HubError::ShuttingDown)?;
         let (hub, app) = (self.clone(), app.to_owned());
-        let (sender, receiver) = mpsc::channel(NEWS_QUEUED);
+        let (sender, receiver) = mpsc::channel(PROGRESS_QUEUED);
         self.0.tokio.spawn(async move {
             let _turn = turn;
             let began = Instant::now();
@@ -157,7 +157,7 @@ impl Hub {
                 Which::All | Which::Sample(_) => found.clone(),
             };
             let found: HashSet<InstanceId> = found.into_iter().collect();
-            let begun = GateNews::Begun { app, version, instances: ids.len() as u64 };
+            let begun = ReplayProgress::Begun { app, version, instances: ids.len() as u64 };
             if sender.send(begun).await.is_err() {
                 return;
             }
@@ -165,12 +165,12 @@ impl Hub {
             for id in ids {
                 let checked = hub.migrate_one(&id, version, found.contains(&id)).await;
                 totals.add(&checked);
-                if sender.send(GateNews::Instance(Box::new(checked))).await.is_err() {
+                if sender.send(ReplayProgress::Instance(Box::new(checked))).await.is_err() {
                     return;
                 }
             }
             // Whoever asked may have gone.
-            let _ = sender.send(GateNews::Done(Totals { elapsed: began.elapsed(), ..totals })).await;
+            let _ = sender.send(ReplayProgress::Done(Totals { elapsed: began.elapsed(), ..totals })).await;
         });
         Ok(receiver)
     }
@@ -230,15 +230,15 @@ impl Gate {
         }
     }
 
-    fn check(&self, app: &str, which: &Which, news: &mpsc::Sender<GateNews>) {
+    fn check(&self, app: &str, which: &Which, progress: &mpsc::Sender<ReplayProgress>) {
         let began = Instant::now();
         let ids = match self.hub.0.concerned(app, which) {
             Ok(ids) => ids,
             Err(error) => return tracing::error!(%error, "the instances of an app could not be read for a check"),
         };
-        let begun = GateNews::Begun { app: app.to_owned(), version: self.version, instances: ids.len() as u64 };
+        let begun = ReplayProgress::Begun { app: app.to_owned(), version: self.version, instances: ids.len() as u64 };
         let mut totals = Totals::default();
-        if !self.hub.0.tell(news, begun) {
+        if !self.hub.0.tell(progress, begun) {
             return;
         }
         for id in ids {
@@ -248,11 +248,11 @@ impl Gate {
                 return;
             }
             totals.add(&checked);
-            if !self.hub.0.tell(news, GateNews::Instance(Box::new(checked))) {
+            if !self.hub.0.tell(progress, ReplayProgress::Instance(Box::new(checked))) {
                 return;
             }
         }
-        self.hub.0.tell(news, GateNews::Done(Totals { elapsed: began.elapsed(), ..totals }));
+        self.hub.0.tell(progress, ReplayProgress::Done(Totals { elapsed: began.elapsed(), ..totals }));
     }
 
     fn check_one(&self, id: InstanceId) -> Checked {
@@ -276,7 +276,7 @@ impl Gate {
 
     /// Waits until the host has room for the guest, on this thread.
     fn rehearse(&self, record: &InstanceRecord, history: &[HistoryEvent]) -> Verdict {
-        let executor = match self.hub.0.tokio.block_on(self.hub.0.seated(self.version)) {
+        let executor = match self.hub.0.tokio.block_on(self.hub.0.with_permit(self.version)) {
             Ok(Some(executor)) => executor,
             Ok(None) => return Verdict::Refused("the task hub is closed".into()),
             Err(why) => return Verdict::Refused(why.to_string()),
@@ -287,7 +287,7 @@ impl Gate {
     }
 }
 
-impl Inner {
+impl HubCore {
     /// The orchestrations of an app that have begun and not ended, in the order in which they were created.
     fn concerned(&self, app: &str, which: &Which) -> Result<Vec<InstanceId>, HubError> {
         let versions = self.catalog.versions(app)?;

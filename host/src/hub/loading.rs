@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   turn ─▶ NotLoaded ─▶ put back, as if it had not been ─▶ Tenant::load          ─▶ the same turn again
-//!        ─▶ NoRoom    ─▶ put back, as if it had not been ─▶ Tenant::wait_for_seat ─▶ the same turn again, with the seat
+//!        ─▶ NoRoom    ─▶ put back, as if it had not been ─▶ Tenant::wait_for_permit ─▶ the same turn again, with the permit
 //! ```
 //!
 //! A turn changes nothing before its commit is saved, so one that could not start its guest can be dropped.
@@ -17,16 +17,16 @@ use dacapo_core::entity::SharedOperation;
 use dacapo_core::execution::Conditions;
 use dacapo_core::guest::{ActivityFuture, SharedClient, SharedExecution};
 use dacapo_core::{ActivityCall, EntityGuest, Executor, Guest, InstanceId, NotNow, StartError, VersionId};
-use dacapo_wasm::{LoadError, Seat, Tenant};
+use dacapo_wasm::{GuestPermit, LoadError, Tenant};
 
-use super::desk::Envelope;
 use super::panics::caught_async;
-use super::{HubError, Inner};
+use super::run_queue::Envelope;
+use super::{HubCore, HubError};
 
 /// A version that could not be loaded, and why.
 type Unloadable = (VersionId, String);
 
-/// When a turn is run again for which there was no room though it had a seat.
+/// When a turn is run again for which there was no room though it had a permit.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// Who waits for which version, and what those who have waited find.
@@ -40,7 +40,7 @@ struct State {
     /// What instances hear in their next turn, once: who resumes one lets it be tried again.
     unloadable: HashMap<InstanceId, Vec<Unloadable>>,
     /// Of instances whose next turn has room for its guest.
-    seats: HashMap<InstanceId, Seat>,
+    permits: HashMap<InstanceId, GuestPermit>,
 }
 
 impl Loading {
@@ -54,27 +54,27 @@ impl Loading {
 pub(super) struct InMemory<'a> {
     tenant: &'a Tenant,
     unloadable: Vec<Unloadable>,
-    /// Room for one guest at a time: it is kept for the next one until the turn is over.
-    seat: Mutex<Option<Seat>>,
+    /// Capacity for one guest at a time: it is kept for the next one until the turn is over.
+    permit: Mutex<Option<GuestPermit>>,
 }
 
 impl InMemory<'_> {
-    fn seat(&self, version: VersionId) -> Result<Seat, StartError> {
+    fn permit(&self, version: VersionId) -> Result<GuestPermit, StartError> {
         if let Some((_, why)) = self.unloadable.iter().find(|(unloadable, _)| *unloadable == version) {
             return Err(StartError::Unable(why.clone()));
         }
-        let mut seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
-        if !seat.as_ref().is_some_and(|seat| seat.is_free_for(version)) {
-            *seat = None;
-            *seat = Some(self.tenant.seat(version)?);
+        let mut permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
+        if !permit.as_ref().is_some_and(|permit| permit.is_free_for(version)) {
+            *permit = None;
+            *permit = Some(self.tenant.permit(version)?);
         }
-        Ok(seat.clone().expect("it is there now"))
+        Ok(permit.clone().expect("it is there now"))
     }
 }
 
 impl Executor for InMemory<'_> {
     fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, StartError> {
-        self.tenant.start_in(self.seat(version)?, execution)
+        self.tenant.start_in(self.permit(version)?, execution)
     }
 
     fn conditions(&self, version: VersionId) -> Arc<Conditions> {
@@ -82,7 +82,7 @@ impl Executor for InMemory<'_> {
     }
 
     fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError> {
-        self.tenant.start_entity_in(self.seat(version)?, scope)
+        self.tenant.start_entity_in(self.permit(version)?, scope)
     }
 
     fn run_activity(&self, version: VersionId, call: ActivityCall, client: SharedClient) -> ActivityFuture {
@@ -94,40 +94,40 @@ impl Executor for InMemory<'_> {
     }
 }
 
-impl Inner {
+impl HubCore {
     /// What runs the guests of the turn of an instance that begins now.
     pub(super) fn in_memory(&self, id: &InstanceId) -> InMemory<'_> {
         let mut state = self.loading.lock();
-        let (unloadable, seat) = (state.unloadable.remove(id).unwrap_or_default(), state.seats.remove(id));
+        let (unloadable, permit) = (state.unloadable.remove(id).unwrap_or_default(), state.permits.remove(id));
         drop(state);
-        InMemory { tenant: &self.executor, unloadable, seat: Mutex::new(seat) }
+        InMemory { tenant: &self.executor, unloadable, permit: Mutex::new(permit) }
     }
 
     /// What runs a guest of a version, when the version is loaded and there is room. None: the hub is to close.
-    pub(super) async fn seated(&self, version: VersionId) -> Result<Option<InMemory<'_>>, LoadError> {
-        let seat = async {
+    pub(super) async fn with_permit(&self, version: VersionId) -> Result<Option<InMemory<'_>>, LoadError> {
+        let permit = async {
             loop {
-                match self.executor.wait_for_seat(version) {
+                match self.executor.wait_for_permit(version) {
                     Ok(waiting) => {
-                        self.shared.room().make_room();
-                        return Ok::<Seat, LoadError>(waiting.await);
+                        self.shared.capacity().make_room();
+                        return Ok::<GuestPermit, LoadError>(waiting.await);
                     }
                     Err(_) => self.executor.load(version).await?,
                 }
             }
         };
         tokio::select! {
-            seat = seat => Ok(Some(InMemory { tenant: &self.executor, unloadable: Vec::new(), seat: Mutex::new(Some(seat?)) })),
+            permit = permit => Ok(Some(InMemory { tenant: &self.executor, unloadable: Vec::new(), permit: Mutex::new(Some(permit?)) })),
             () = self.closed() => Ok(None),
         }
     }
 
     /// Puts a turn back, as if it had not been, until its guest can be started.
     pub(super) fn put_back(self: &Arc<Self>, id: &InstanceId, executor: InMemory<'_>, envelopes: Vec<Envelope>, why: NotNow) {
-        self.desk.put_back(id, envelopes);
-        let InMemory { unloadable, seat, .. } = executor;
-        // With a seat there should have been room: not at once again.
-        let had_seat = seat.into_inner().unwrap_or_else(PoisonError::into_inner).is_some();
+        self.run_queue.put_back(id, envelopes);
+        let InMemory { unloadable, permit, .. } = executor;
+        // With a permit there should have been room: not at once again.
+        let had_permit = permit.into_inner().unwrap_or_else(PoisonError::into_inner).is_some();
         match why {
             NotNow::NotLoaded(version) => self.wait_for_version(id, version, unloadable),
             NotNow::Unread => self.try_again_later(id, Vec::new(), &HubError::HistoryChanged(id.clone())),
@@ -135,31 +135,31 @@ impl Inner {
                 if !unloadable.is_empty() {
                     self.loading.lock().unloadable.insert(id.clone(), unloadable);
                 }
-                self.wait_for_seat(id, version, had_seat.then_some(AGAIN_AFTER));
+                self.wait_for_permit(id, version, had_permit.then_some(AGAIN_AFTER));
             }
         }
     }
 
-    fn wait_for_seat(self: &Arc<Self>, id: &InstanceId, version: VersionId, after: Option<Duration>) {
-        let (hub, id, waiting) = (self.clone(), id.clone(), self.executor.wait_for_seat(version));
-        self.shared.room().make_room();
+    fn wait_for_permit(self: &Arc<Self>, id: &InstanceId, version: VersionId, after: Option<Duration>) {
+        let (hub, id, waiting) = (self.clone(), id.clone(), self.executor.wait_for_permit(version));
+        self.shared.capacity().make_room();
         self.tokio.spawn(async move {
-            let seat = async {
+            let permit = async {
                 if let Some(after) = after {
                     tokio::time::sleep(after).await;
                 }
                 // A version that is not in memory any more is loaded by the turn.
                 Some(waiting.ok()?.await)
             };
-            let seat = tokio::select! {
-                seat = seat => seat,
+            let permit = tokio::select! {
+                permit = permit => permit,
                 // Its turn is given up.
                 () = hub.closed() => None,
             };
-            if let Some(seat) = seat {
-                hub.loading.lock().seats.insert(id.clone(), seat);
+            if let Some(permit) = permit {
+                hub.loading.lock().permits.insert(id.clone(), permit);
             }
-            hub.desk.end_turn(&id, None, true);
+            hub.run_queue.end_turn(&id, None, true);
         });
     }
 
@@ -170,25 +170,25 @@ impl Inner {
         }
         let (hub, loading) = (self.clone(), self.executor.load(version));
         self.tokio.spawn(async move {
-            let loaded = tokio::select! {
+            let failed = tokio::select! {
                 loaded = caught_async(loading) => match loaded {
-                    Ok(loaded) => loaded.map_err(|why| why.to_string()),
-                    Err(panicked) => Err(format!("loading it has failed: {panicked}")),
+                    Ok(loaded) => loaded.err().map(|why| why.to_string()),
+                    Err(panicked) => Some(format!("loading it has failed: {panicked}")),
                 },
                 // Its turn is given up.
-                () = hub.closed() => Ok(()),
+                () = hub.closed() => None,
             };
-            hub.loaded(version, loaded);
+            hub.loaded(version, failed);
         });
     }
 
-    /// Whoever waited for a version gets its turn.
-    fn loaded(self: &Arc<Self>, version: VersionId, loaded: Result<(), String>) {
+    /// Whoever waited for a version gets its turn, and is told why it could not be loaded.
+    fn loaded(self: &Arc<Self>, version: VersionId, failed: Option<String>) {
         let waited = {
             let mut state = self.loading.lock();
             let waited = state.waiting.remove(&version).unwrap_or_default();
             for (id, mut unloadable) in waited.iter().cloned() {
-                unloadable.extend(loaded.clone().err().map(|why| (version, why)));
+                unloadable.extend(failed.clone().map(|why| (version, why)));
                 if !unloadable.is_empty() {
                     state.unloadable.insert(id, unloadable);
                 }
@@ -196,6 +196,6 @@ impl Inner {
             waited
         };
         // Also without messages: an entity may have been at what waits in its inbox.
-        waited.iter().for_each(|(id, _)| self.desk.end_turn(id, None, true));
+        waited.iter().for_each(|(id, _)| self.run_queue.end_turn(id, None, true));
     }
 }

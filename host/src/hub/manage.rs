@@ -4,7 +4,7 @@ use dacapo_core::{Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, 
 use uuid::Uuid;
 
 use super::catalog::Beginning;
-use super::{Hub, HubError, Inner};
+use super::{Hub, HubCore, HubError};
 
 /// What a client asks for when it starts an orchestration.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub enum Ended {
     Stays,
 }
 
-impl Inner {
+impl HubCore {
     /// Starts an orchestration as this execution.
     pub(super) async fn start(&self, execution: ExecutionId, request: StartRequest) -> Result<InstanceId, HubError> {
         self.start_where(execution, request, Ended::Replaced).await
@@ -172,8 +172,8 @@ impl Hub {
     /// Waits until the instance has ended. Dropping the future stops the waiting.
     pub async fn wait(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
         let waiter = self.0.waiters.register(id);
-        // Whoever settles its last turn lets the desk know of it first, and the waiters then.
-        if !self.0.desk.is_alive(id) {
+        // Whoever settles its last turn lets the run queue know of it first, and the waiters then.
+        if !self.0.run_queue.is_alive(id) {
             let record = self.existing(id).await?;
             if record.status.is_terminal() {
                 return Ok(record);
@@ -189,7 +189,7 @@ impl Hub {
 
     /// `NotFound`, `Ended`
     pub async fn require_alive(&self, id: &InstanceId) -> Result<(), HubError> {
-        if !self.0.desk.is_alive(id) {
+        if !self.0.run_queue.is_alive(id) {
             self.living(id).await?;
         }
         Ok(())

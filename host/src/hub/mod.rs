@@ -1,12 +1,12 @@
 //! One running task hub: the engine that moves its instances.
 //!
 //! ```text
-//!   clients ──start, raise, terminate──▶ ┌──────┐ take ┌─────────────┐ Commit ┌───────┐
-//!   timers  ──TimerFired───────────────▶ │ desk │ ───▶ │   worker    │ ─────▶ │ store │
-//!   activities ──TaskCompleted/Failed──▶ └──────┘      └─────────────┘        └───────┘
-//!                                           ▲                                     │ durable
-//!                                           └──── settle: acknowledge, deliver, ──┘
-//!                                                 start activities and timers
+//!   clients ──start, raise, terminate──▶ ┌───────────┐ take ┌────────┐ Commit ┌───────┐
+//!   timers  ──TimerFired───────────────▶ │ run queue │ ───▶ │ worker │ ─────▶ │ store │
+//!   activities ──TaskCompleted/Failed──▶ └───────────┘      └────────┘        └───────┘
+//!                                              ▲                                  │ durable
+//!                                              └── settle: acknowledge, deliver, ─┘
+//!                                                  start activities and timers
 //! ```
 //!
 //! Rules:
@@ -20,9 +20,9 @@ mod activity_memory;
 mod app_versions;
 mod bounds;
 mod caller;
+mod capacity;
 mod catalog;
 mod changes;
-mod desk;
 mod entities;
 mod error;
 mod fair;
@@ -36,7 +36,8 @@ mod panics;
 mod pressure;
 mod purge;
 mod query;
-mod room;
+mod run_queue;
+mod scheduler;
 mod settle;
 mod shared;
 mod timers;
@@ -44,11 +45,10 @@ mod transfer;
 mod turns;
 mod versions;
 mod webhook;
-mod workers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -59,11 +59,12 @@ use dacapo_store::{RedbStore, Store, StoreError, StoreOptions, StoreStats};
 use dacapo_wasm::{Account, App, DeployError, Policy, Preparation, Stage, Tenant, version_of};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
+pub use capacity::{CapacityLimits, TURNS_BEGUN_MAX};
 pub use catalog::{DeployedApp, RolledBack, Share, Traffic};
 pub use changes::{Change, Told};
 pub use error::HubError;
 pub use fair::{FairThreads, SLICE};
-pub use gate::{Candidate, Checked, GateNews, Totals, Verdict, Which};
+pub use gate::{Candidate, Checked, ReplayProgress, Totals, Verdict, Which};
 pub use manage::{Ended, NewId, RestartRequest, StartRequest};
 pub use many::{BulkAction, BulkOutcome, Selection};
 pub use modules::{Held, Modules};
@@ -71,24 +72,23 @@ pub(crate) use panics::{caught_async, joined, kept_going};
 pub use pressure::memory_of_the_machine;
 pub use purge::Retention;
 pub use query::InstanceState;
-pub use room::{RoomSize, TURNS_BEGUN_MAX};
+pub use scheduler::checkpoint;
 pub use shared::{Shared, SharedOptions};
 pub use transfer::{Export, Exported, ImportOptions, Imported, Waiting};
 pub use versions::{Difference, Pruned, Undeployed, VersionState};
 pub use webhook::Webhook;
-pub use workers::checkpoint;
 
 use crate::limits::HubLimits;
 use crate::memory;
 use crate::meters::Meters;
 use crate::versioning::VersionRules;
 use activities::Activities;
-use bounds::Crowds;
+use bounds::InboxBounds;
+use capacity::CacheShare;
 use catalog::{Catalog, Deployment};
 use changes::{Changes, Waiters};
-use desk::{Desk, DeskLimits, DeskOptions, Envelope};
 use loading::Loading;
-use room::CacheShare;
+use run_queue::{Envelope, RunQueue, RunQueueLimits, RunQueueOptions};
 use timers::Timers;
 
 /// What is a hub's own.
@@ -114,7 +114,7 @@ pub struct HubRules {
 
 /// A running hub. Clones are handles of the same hub.
 #[derive(Clone)]
-pub struct Hub(Arc<Inner>, Arc<Handles>);
+pub struct Hub(Arc<HubCore>, Arc<Handles>);
 
 /// Counts the handles of a hub.
 struct Handles;
@@ -130,7 +130,7 @@ impl Gone {
     }
 }
 
-struct Inner {
+struct HubCore {
     name: String,
     meters: Arc<Meters>,
     memory: memory::Account,
@@ -143,12 +143,12 @@ struct Inner {
     /// Held by whom a client has change what is deployed.
     changing: Arc<tokio::sync::Mutex<()>>,
     loading: Loading,
-    crowds: Crowds,
-    /// Room in memory that turns have waited for.
+    crowds: InboxBounds,
+    /// Capacity in memory that turns have waited for.
     rooms_for_turns: Mutex<HashMap<InstanceId, memory::Reservation>>,
     /// Whoever replays histories of many instances: one at a time.
     gate: Arc<Semaphore>,
-    desk: Arc<Desk>,
+    run_queue: Arc<RunQueue>,
     activities: Activities,
     timers: Timers,
     waiters: Waiters,
@@ -179,8 +179,8 @@ impl Rules {
         Arc::new(Self { execution: limits.execution(), limits, policy, of_apps })
     }
 
-    fn desk(&self) -> DeskLimits {
-        DeskLimits { turns: size(self.limits.turns_at_once), hot: size(self.limits.hot_instances) }
+    fn run_queue(&self) -> RunQueueLimits {
+        RunQueueLimits { turns: size(self.limits.turns_at_once), hot: size(self.limits.hot_instances) }
     }
 }
 
@@ -194,22 +194,11 @@ impl Hub {
     pub fn open(shared: &Shared, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
         let HubOptions { name, rules, retention, webhook, versions, meters } = options;
         let path = file_of(shared, &name);
-        let cache = shared.room().cache();
+        let cache = shared.capacity().cache();
         let store = StoreOptions { cache_bytes: cache.bytes(), ..shared.store().clone() };
-        let store = RedbStore::open_existing(&path, store).map_err(|why| match why {
-            StoreError::Missing { .. } => anyhow::Error::from(why).context(format!(
-                "restore it from a backup, with the host stopped; or give up what was in the task hub: `dacapo serve --recover {name}` lets \
-                 it begin anew, empty"
-            )),
-            why @ (StoreError::Corrupt(_) | StoreError::Backend(_)) => anyhow::Error::from(why).context(format!(
-                "the file {} of the task hub cannot be opened: restore it from a backup, with the host stopped; or give up what was in the \
-                 task hub: move the file away, and `dacapo serve --recover {name}` lets it begin anew, empty",
-                path.display()
-            )),
-            why => anyhow::Error::from(why).context(format!("opening the task hub at {}", path.display())),
-        })?;
+        let store = RedbStore::open_existing(&path, store).map_err(|why| does_not_open(&name, &path, why.into()))?;
         let store: Arc<dyn Store> = Arc::new(store);
-        let catalog = Catalog::load(store.as_ref(), versions).context("reading the apps of the task hub")?;
+        let catalog = Catalog::load(store.as_ref(), versions).map_err(|why| does_not_open(&name, &path, why))?;
         // Mostly that is known.
         let recorded: Vec<VersionId> = catalog.all().into_iter().flat_map(|(_, versions)| versions.ids()).collect();
         shared.modules().need(&name, &recorded).context("noting which modules the task hub needs")?;
@@ -217,7 +206,7 @@ impl Hub {
         let (gone, is_gone) = oneshot::channel();
         let account = Account { hub: name.clone(), outbound: meters.outbound.clone() };
         let memory = shared.memory().account(&name);
-        let inner = Arc::new_cyclic(|hub| Inner {
+        let inner = Arc::new_cyclic(|hub| HubCore {
             name,
             meters,
             executor: Arc::new(shared.runtime().tenant(account, rules.policy.clone())),
@@ -225,15 +214,15 @@ impl Hub {
             recording: Mutex::default(),
             changing: Arc::default(),
             loading: Loading::default(),
-            crowds: Crowds::default(),
+            crowds: InboxBounds::default(),
             rooms_for_turns: Mutex::default(),
             gate: Arc::new(Semaphore::new(1)),
-            desk: Desk::new(DeskOptions {
+            run_queue: RunQueue::new(RunQueueOptions {
                 hub: hub.clone(),
-                floor: shared.workers().floor().clone(),
-                room: shared.room().clone(),
+                scheduler: shared.workers().scheduler().clone(),
+                capacity: shared.capacity().clone(),
                 memory: memory.clone(),
-                limits: rules.desk(),
+                limits: rules.run_queue(),
             }),
             activities: Activities::new(size(rules.limits.concurrent_activities), &memory),
             timers: Timers::default(),
@@ -252,7 +241,7 @@ impl Hub {
         });
         let hub = Hub(inner, Arc::new(Handles));
         hub.0.apply_policies(&[]);
-        hub.0.take_up().context("taking up the unfinished work of the task hub")?;
+        hub.0.take_up().map_err(|why| does_not_open(hub.name(), &path, why))?;
         timers::spawn(&hub.0);
         purge::spawn_retention(&hub.0, retention);
         webhook::spawn(&hub.0);
@@ -264,7 +253,7 @@ impl Hub {
         let rules = Rules::new(rules);
         *self.0.rules.write().expect("no holder of this lock panics") = rules.clone();
         self.0.apply_policies(&[]);
-        self.0.desk.set_limits(rules.desk());
+        self.0.run_queue.set_limits(rules.run_queue());
         self.0.activities.set_limit(size(rules.limits.concurrent_activities));
         while self.0.begin_waiting_activity() {}
     }
@@ -276,7 +265,7 @@ impl Hub {
 
     /// A number that stays the same for as long as the hub has nothing to do; none while it has.
     pub fn idle_since(&self) -> Option<u64> {
-        self.0.desk.idle_since().filter(|_| self.0.activities.is_idle())
+        self.0.run_queue.idle_since().filter(|_| self.0.activities.is_idle())
     }
 
     /// How many activities run.
@@ -372,15 +361,15 @@ impl Hub {
     pub async fn shutdown(&self, grace: Duration) {
         self.0.closing.send_replace(true);
         self.0.gate.close();
-        self.0.desk.close();
+        self.0.run_queue.close();
         self.0.timers.stop();
         let deadline = tokio::time::Instant::now() + grace;
         self.0.activities.finish(grace).await;
         self.0.waiters.clear();
         self.0.changes.close();
-        if tokio::time::timeout_at(deadline, self.0.desk.drained()).await.is_err() {
-            self.0.desk.cut_off();
-            self.0.desk.drained().await;
+        if tokio::time::timeout_at(deadline, self.0.run_queue.drained()).await.is_err() {
+            self.0.run_queue.cut_off();
+            self.0.run_queue.drained().await;
         }
     }
 }
@@ -393,7 +382,7 @@ pub struct PreparedFile {
     _held: Held,
 }
 
-impl Inner {
+impl HubCore {
     /// A file that is about to be compiled, and is held from now on.
     async fn preparation(&self, module: Vec<u8>, stage: watch::Sender<Stage>) -> Result<Preparation<Held>, HubError> {
         let module = Arc::new(module);
@@ -412,10 +401,10 @@ impl Inner {
 
     /// Waits on this thread, which is none of tokio's, until a reader who may be slow has room for what he asked for. Whether he
     /// got it: he may have gone, or the hub closes.
-    fn tell<T>(&self, reader: &mpsc::Sender<T>, news: T) -> bool {
+    fn tell<T>(&self, reader: &mpsc::Sender<T>, report: T) -> bool {
         self.tokio.block_on(async {
             tokio::select! {
-                sent = reader.send(news) => sent.is_ok(),
+                sent = reader.send(report) => sent.is_ok(),
                 () = self.closed() => false,
             }
         })
@@ -460,13 +449,13 @@ impl Inner {
         // The hub that holds most waits. What could never have room is small all the same: a payload has a limit.
         let memory = self.memory.reserve(Envelope::size(&message)).await.ok();
         let delivery = Delivery { message, stored: None };
-        self.desk.deliver(Envelope { acknowledge: Some(acknowledge), memory, ended, ..Envelope::of(delivery) });
+        self.run_queue.deliver(Envelope { acknowledge: Some(acknowledge), memory, ended, ..Envelope::of(delivery) });
         acknowledged.await.unwrap_or(Err(HubError::ShuttingDown))
     }
 
     /// Hands over a message that nobody waits for.
     fn deliver(&self, delivery: Delivery) {
-        self.desk.deliver(Envelope::of(delivery));
+        self.run_queue.deliver(Envelope::of(delivery));
     }
 
     fn check_input(&self, payload: &Payload) -> Result<(), HubError> {
@@ -487,7 +476,7 @@ impl Inner {
             let page = self.store.unread(after, PAGE)?;
             after = page.last().map(|(row, _)| *row);
             let more = page.len() == PAGE;
-            self.desk.wake(page.into_iter().map(|(_, id)| id));
+            self.run_queue.wake(page.into_iter().map(|(_, id)| id));
             if !more {
                 break;
             }
@@ -508,6 +497,23 @@ impl Inner {
 /// Where the file of a hub is.
 pub fn file_of(shared: &Shared, name: &str) -> PathBuf {
     shared.directory().join("hubs").join(format!("{name}.redb"))
+}
+
+/// Says what to do about a hub that cannot be opened.
+fn does_not_open(name: &str, path: &Path, why: HubError) -> anyhow::Error {
+    let advice = match &why {
+        HubError::Store(StoreError::Missing { .. }) => format!(
+            "restore it from a backup, with the host stopped; or give up what was in the task hub: `dacapo serve --recover {name}` lets \
+             it begin anew, empty"
+        ),
+        HubError::Store(StoreError::Corrupt(_) | StoreError::Backend(_)) => format!(
+            "the file {} of the task hub cannot be opened: restore it from a backup, with the host stopped; or give up what was in the \
+             task hub: move the file away, and `dacapo serve --recover {name}` lets it begin anew, empty",
+            path.display()
+        ),
+        _ => format!("opening the task hub at {}", path.display()),
+    };
+    anyhow::Error::from(why).context(advice)
 }
 
 /// Makes the file of a hub that was never opened, unless an earlier release has. Blocks on the disk.

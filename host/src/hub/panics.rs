@@ -11,9 +11,9 @@ use dacapo_core::{Delivery, InstanceId};
 use futures::FutureExt as _;
 use tokio::task::JoinError;
 
-use super::desk::Envelope;
+use super::run_queue::Envelope;
 use super::settle::Settled;
-use super::{HubError, Inner, now};
+use super::{HubCore, HubError, now};
 use crate::log;
 use crate::meters::Before;
 
@@ -73,7 +73,7 @@ impl From<Panicked> for HubError {
     }
 }
 
-impl Inner {
+impl HubCore {
     /// A turn has panicked, and has changed nothing. Its instance is halted, so that it does not panic again and again; what
     /// came to it waits in its inbox. Clients are told that what they asked for has not happened.
     pub(super) fn turn_panicked(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, why: &Panicked) {
@@ -82,7 +82,7 @@ impl Inner {
         clients.into_iter().for_each(|envelope| envelope.answer(Err(error.clone())));
         let record = match self.store.instance(id) {
             Ok(Some(record)) if !record.status.is_terminal() => record,
-            Ok(_) => return self.desk.end_turn(id, None, false),
+            Ok(_) => return self.run_queue.end_turn(id, None, false),
             Err(error) => return self.turn_failed(id, own, error.into()),
         };
         let inbox: Vec<Delivery> = own.iter().map(|envelope| envelope.delivery.clone()).collect();

@@ -8,7 +8,7 @@ use dacapo_store::{Cursor, InstanceQuery, StoreError};
 use tokio::sync::oneshot;
 
 use super::panics::kept_going;
-use super::{Hub, HubError, Inner, Selection, now};
+use super::{Hub, HubCore, HubError, Selection, now};
 
 /// Instances that are removed in one transaction: what others may have to wait for.
 const BATCH: usize = 500;
@@ -78,7 +78,7 @@ impl Hub {
     }
 }
 
-impl Inner {
+impl HubCore {
     async fn purge_where(
         self: &Arc<Self>,
         mut query: InstanceQuery,
@@ -125,7 +125,7 @@ impl Inner {
             records.iter().for_each(|record| self.changes.tell(record, true));
             return Ok((removed, Vec::new()));
         }
-        let told = move |hub: &Arc<Inner>| {
+        let told = move |hub: &Arc<HubCore>| {
             let mut left = Vec::new();
             for record in records {
                 match hub.store.instance(&record.id)? {
@@ -140,7 +140,7 @@ impl Inner {
 }
 
 /// Removes, for as long as the hub is open, the instances that have been ended for long enough.
-pub(super) fn spawn_retention(hub: &Arc<Inner>, retention: Retention) {
+pub(super) fn spawn_retention(hub: &Arc<HubCore>, retention: Retention) {
     if retention.rules().next().is_none() {
         return;
     }
@@ -148,7 +148,7 @@ pub(super) fn spawn_retention(hub: &Arc<Inner>, retention: Retention) {
     hub.tokio.spawn(async move { kept_going("the loop of the retention", || inner.retain(retention)).await });
 }
 
-impl Inner {
+impl HubCore {
     async fn retain(self: &Arc<Self>, retention: Retention) {
         while !self.is_closing() {
             for (status, age) in retention.rules() {

@@ -9,10 +9,10 @@ use dacapo_core::{Delivery, InstanceId, InstanceRecord, Seq};
 use dacapo_store::{PendingActivity, Receipt, StoreError};
 
 use super::catalog::Choice;
-use super::desk::Envelope;
 use super::hot::Hot;
 use super::panics::caught;
-use super::{HubError, Inner};
+use super::run_queue::Envelope;
+use super::{HubCore, HubError};
 use crate::log;
 use crate::meters::Before;
 
@@ -64,7 +64,7 @@ impl Settled {
     }
 }
 
-impl Inner {
+impl HubCore {
     pub(super) fn settle(self: &Arc<Self>, settled: Settled) {
         let Settled { before, envelopes, hot, logs, record, activities, activities_cleared, timers, .. } = settled;
         let Settled { again, vanishes, announced, result, .. } = settled;
@@ -94,12 +94,12 @@ impl Inner {
         }
         // Before the turn ends: what the next one sends must not overtake what this one sent.
         let deliveries = receipt.delivered.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) });
-        self.desk.deliver_all(deliveries.map(Envelope::of));
+        self.run_queue.deliver_all(deliveries.map(Envelope::of));
         watched("telling who follows the instance", || self.changes.tell(&record, vanishes));
         if announced {
             self.announced.notify_one();
         }
-        self.desk.end_turn(&record.id, hot, again);
+        self.run_queue.end_turn(&record.id, hot, again);
         envelopes.into_iter().for_each(|envelope| envelope.answer(Ok(())));
         self.schedule_activities(activities);
         self.set_timers(&record, &timers);
@@ -118,14 +118,14 @@ impl Inner {
             envelopes.into_iter().partition(|envelope| envelope.acknowledge.is_some() && !overtaken);
         clients.into_iter().for_each(|envelope| envelope.answer(Err(error.clone())));
         self.crowds.forget(id);
-        self.desk.put_back(id, own);
+        self.run_queue.put_back(id, own);
         let (hub, id) = (self.clone(), id.clone());
         self.tokio.spawn(async move {
             if !hub.is_closing() {
                 tokio::time::sleep(wait).await;
             }
             // Also without messages: an entity may have been at what waits in its inbox.
-            hub.desk.end_turn(&id, None, true);
+            hub.run_queue.end_turn(&id, None, true);
         });
     }
 }

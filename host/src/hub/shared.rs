@@ -8,10 +8,10 @@ use dacapo_store::StoreOptions;
 use dacapo_store::control::ControlFile;
 use dacapo_wasm::Runtime;
 
+use super::capacity::{Capacity, CapacityLimits};
 use super::fair::FairThreads;
 use super::modules::Modules;
-use super::room::{Room, RoomSize};
-use super::workers::Workers;
+use super::scheduler::Workers;
 use crate::directory;
 use crate::memory::MemoryBudget;
 
@@ -24,7 +24,7 @@ pub struct SharedOptions {
     pub control: Arc<ControlFile>,
     /// Turns and activities that compute at once.
     pub threads: usize,
-    pub room: RoomSize,
+    pub capacity: CapacityLimits,
     /// How each file is kept; its memory for pages is a share of the room's.
     pub store: StoreOptions,
 }
@@ -38,7 +38,7 @@ struct Inner {
     runtime: Runtime,
     modules: Modules,
     workers: Workers,
-    room: Arc<Room>,
+    capacity: Arc<Capacity>,
     memory: MemoryBudget,
     reads: FairThreads,
     store: StoreOptions,
@@ -49,15 +49,15 @@ impl Shared {
     /// Removes what nobody needs of what was deployed, and starts the threads. Must be called within a tokio runtime, which runs
     /// the timers of all hubs.
     pub fn new(options: SharedOptions) -> anyhow::Result<Self> {
-        let SharedOptions { directory, runtime, control, threads, room, store } = options;
+        let SharedOptions { directory, runtime, control, threads, capacity, store } = options;
         let hubs = directory.join("hubs");
         directory::make(&hubs).with_context(|| format!("creating the directory {}", hubs.display()))?;
         Ok(Self(Arc::new(Inner {
             directory,
             modules: Modules::open(runtime.clone(), control)?,
             workers: Workers::new(threads)?,
-            memory: MemoryBudget::new(room.memory_bytes, room.hubs),
-            room: Room::new(room, {
+            memory: MemoryBudget::new(capacity.memory_bytes, capacity.hubs),
+            capacity: Capacity::new(capacity, {
                 let runtime = runtime.clone();
                 move || runtime.is_room_owed()
             }),
@@ -85,7 +85,7 @@ impl Shared {
     /// Resolves when a worker could take a job.
     pub(crate) async fn probe_workers(&self) {
         // An error says that the workers end.
-        let _ = self.workers().floor().probe().await;
+        let _ = self.workers().scheduler().probe().await;
     }
 
     pub(crate) fn directory(&self) -> &std::path::Path {
@@ -96,8 +96,8 @@ impl Shared {
         &self.0.workers
     }
 
-    pub(super) fn room(&self) -> &Arc<Room> {
-        &self.0.room
+    pub(super) fn capacity(&self) -> &Arc<Capacity> {
+        &self.0.capacity
     }
 
     /// Who reads for clients.

@@ -12,7 +12,7 @@ use dacapo_store::{DueTimer, TimerKey};
 use tokio::sync::Notify;
 
 use super::panics::{joined, kept_going};
-use super::{HubError, Inner, now};
+use super::{HubCore, HubError, now};
 
 /// Timers that are read at once.
 const BATCH: usize = 1_000;
@@ -48,12 +48,12 @@ impl Cursor {
     }
 }
 
-pub(super) fn spawn(hub: &Arc<Inner>) {
+pub(super) fn spawn(hub: &Arc<HubCore>) {
     let inner = hub.clone();
     hub.tokio.spawn(async move { kept_going("the loop of the timers", || inner.fire_timers()).await });
 }
 
-impl Inner {
+impl HubCore {
     /// Fires timers until the hub closes.
     async fn fire_timers(self: &Arc<Self>) {
         while !self.is_closing() {

@@ -10,10 +10,10 @@ use dacapo_store::{AppVersion, Cursor, InstanceQuery, PendingActivity, Snapshot,
 use tokio::sync::watch;
 
 use super::app_versions::Versions;
-use super::desk::Envelope;
 use super::fair::SLICE;
 use super::panics::joined;
-use super::{Hub, HubError, Inner, PreparedFile, now};
+use super::run_queue::Envelope;
+use super::{Hub, HubCore, HubError, PreparedFile, now};
 use crate::export::{Brought, Item, Line, Reader};
 
 /// Instances whose ids are read ahead.
@@ -253,7 +253,7 @@ impl Export {
     }
 }
 
-impl Inner {
+impl HubCore {
     fn read_import(&self, file: &[u8], options: ImportOptions) -> Result<Import, HubError> {
         let (mut apps, mut modules, mut snapshots) = (Vec::new(), Vec::new(), Vec::new());
         for item in Reader::new(file).map_err(HubError::Import)? {
@@ -348,10 +348,10 @@ impl Inner {
         if let Some(replaced) = replaced {
             let seqs: Vec<Seq> = replaced.activities.iter().map(|(seq, _)| *seq).collect();
             self.activities.cancel(replaced.record.row, &seqs);
-            self.desk.forget(&id);
+            self.run_queue.forget(&id);
         }
         let deliveries = receipt.delivered.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) });
-        self.desk.deliver_all(deliveries.map(Envelope::of));
+        self.run_queue.deliver_all(deliveries.map(Envelope::of));
         self.changes.tell(&snapshot.record, false);
         self.schedule_activities(pending_activities(&snapshot));
         self.set_timers(&snapshot.record, &snapshot.timers);

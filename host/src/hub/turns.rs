@@ -13,13 +13,13 @@ use dacapo_store::{EventPlace, HistoryPage, PendingActivity, Store, StoreError};
 
 use super::bounds::waits;
 use super::catalog::Beginning;
-use super::desk::Envelope;
 use super::hot::Hot;
 use super::manage::Ended;
 use super::query::history_page;
+use super::run_queue::Envelope;
+use super::scheduler::was_cut_off;
 use super::settle::Settled;
-use super::workers::was_cut_off;
-use super::{HubError, Inner, now};
+use super::{HubCore, HubError, now};
 use crate::memory::Reservation;
 use crate::meters::Before;
 
@@ -117,7 +117,7 @@ impl From<StoreError> for NotLoaded {
     }
 }
 
-impl Inner {
+impl HubCore {
     /// What is left in `envelopes` if it panics has not been dealt with. `stored`: more lies in the store.
     pub(super) fn run_turn(self: &Arc<Self>, id: &InstanceId, envelopes: &mut Vec<Envelope>, stored: bool, hot: Option<Hot>) {
         if id.is_entity() {
@@ -126,12 +126,12 @@ impl Inner {
         let executor = self.in_memory(id);
         let loaded = match self.load(id, envelopes, stored, hot) {
             Ok(Some(loaded)) => loaded,
-            Ok(None) => return self.desk.end_turn(id, None, false),
+            Ok(None) => return self.run_queue.end_turn(id, None, false),
             Err(why) => return self.turn_not_loaded(id, take(envelopes), why),
         };
         let Inbox { deliveries, more, later, .. } = loaded.inbox;
         if !later.is_empty() {
-            self.desk.put_back(id, later);
+            self.run_queue.put_back(id, later);
         }
         let choice = self.catalog.choice();
         let active_version = self.catalog.orchestrator_version(&loaded.record.name);
@@ -165,7 +165,7 @@ impl Inner {
         match commit {
             None => {
                 take(envelopes).into_iter().for_each(|envelope| envelope.answer(Ok(())));
-                self.desk.end_turn(id, live.map(|live| Hot { record: before, live }), false);
+                self.run_queue.end_turn(id, live.map(|live| Hot { record: before, live }), false);
             }
             Some(mut commit) => {
                 if !waits(commit.record.status) {
@@ -212,14 +212,14 @@ impl Inner {
         settled.activities_cleared.clone_from(&commit.activities_cleared);
         settled.timers.clone_from(&commit.timers_set);
         settled.bytes = payload_bytes(&commit);
-        self.desk.saving(settled.bytes);
+        self.run_queue.saving(settled.bytes);
         // Not the hub: the store's writer must never be the last to hold it.
-        let desk = self.desk.clone();
+        let run_queue = self.run_queue.clone();
         self.store.commit(
             commit,
             Box::new(move |result| {
                 settled.result = Some(result);
-                desk.settled(Box::new(settled));
+                run_queue.settled(Box::new(settled));
             }),
         );
     }
@@ -428,7 +428,7 @@ impl Inner {
             NotLoaded::Failed(error) => return self.turn_failed(id, envelopes, error),
             NotLoaded::NoRoom(bytes) => bytes,
         };
-        self.desk.put_back(id, envelopes);
+        self.run_queue.put_back(id, envelopes);
         let (hub, id) = (self.clone(), id.clone());
         self.tokio.spawn(async move {
             let room = tokio::select! {
@@ -441,7 +441,7 @@ impl Inner {
                 hub.rooms_for_turns.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), room);
             }
             // Also without messages: what waits may lie in the store.
-            hub.desk.end_turn(&id, None, true);
+            hub.run_queue.end_turn(&id, None, true);
         });
     }
 
@@ -449,7 +449,7 @@ impl Inner {
     /// timers have sent, comes again when the hub is opened.
     fn give_up_turn(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>) {
         envelopes.into_iter().for_each(|envelope| envelope.answer(Err(HubError::ShuttingDown)));
-        self.desk.end_turn(id, None, false);
+        self.run_queue.end_turn(id, None, false);
     }
 
     /// The store could not be read: nothing has changed. Clients are told, the rest is tried again.

@@ -7,7 +7,7 @@ use dacapo_core::{FunctionKind, FunctionName, InstanceRecord, RuntimeStatus, Tim
 use dacapo_store::{Cursor, InstanceQuery};
 
 use super::panics::joined;
-use super::{DeployedApp, Hub, HubError, Inner, RolledBack, now};
+use super::{DeployedApp, Hub, HubCore, HubError, RolledBack, now};
 
 /// Records that are read at once.
 pub(super) const PAGE: usize = 1_000;
@@ -233,7 +233,7 @@ impl Hub {
     }
 }
 
-impl Inner {
+impl HubCore {
     /// How many orchestrations that have not ended run on each version.
     pub(super) fn running_versions(&self) -> Result<BTreeMap<VersionId, u64>, HubError> {
         let (mut running, mut after) = (BTreeMap::new(), None);

@@ -18,7 +18,7 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::panics::kept_going;
-use super::{HubError, Inner, now};
+use super::{HubCore, HubError, now};
 
 /// Notifications that are read at once.
 const BATCH: usize = 100;
@@ -121,13 +121,13 @@ fn rfc3339(at: Timestamp) -> String {
 }
 
 /// Delivers what lies in the outbox for as long as the hub is open.
-pub(super) fn spawn(hub: &Arc<Inner>) {
+pub(super) fn spawn(hub: &Arc<HubCore>) {
     let Some(webhook) = hub.webhook.clone() else { return };
     let inner = hub.clone();
     hub.tokio.spawn(async move { kept_going("the loop of the webhook", || inner.announce(&webhook)).await });
 }
 
-impl Inner {
+impl HubCore {
     async fn announce(self: &Arc<Self>, webhook: &Webhook) {
         let mut pause = FIRST_PAUSE;
         while !self.is_closing() {

@@ -73,7 +73,8 @@ pub struct Hubs(Arc<Inner>);
 
 struct Inner {
     control: Arc<ControlFile>,
-    control_file: Identity,
+    /// What must lie where it lay: the control file, and the directory of the modules.
+    watched: [Identity; 2],
     shared: Shared,
     rules: RulesOf,
     retention: Retention,
@@ -81,10 +82,10 @@ struct Inner {
     versions: VersionRules,
     open: usize,
     /// One for each hub that may be open.
-    seats: Arc<Semaphore>,
+    open_permits: Arc<Semaphore>,
     idle: Duration,
     /// By folded name. A place stays, also when its hub is deleted: one that comes after it takes it over.
-    places: Mutex<HashMap<String, Arc<Place>>>,
+    places: Mutex<HashMap<String, Arc<HubEntry>>>,
     alarms: Alarms,
     ledger: Ledger,
     closing: watch::Sender<bool>,
@@ -94,7 +95,7 @@ struct Inner {
 }
 
 /// Where a hub is when it is open.
-struct Place {
+struct HubEntry {
     folded: String,
     state: Arc<tokio::sync::Mutex<State>>,
     meters: Arc<Meters>,
@@ -116,7 +117,7 @@ struct Open {
     file: Identity,
     /// What was found when it was last seen with nothing to do, and since when that is so.
     quiet: Option<(u64, Instant)>,
-    _seat: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// What a hub has used, and how much it holds.
@@ -146,14 +147,14 @@ impl Hubs {
             ledger: Ledger::new(control.clone()),
             control,
             // Now, not when it is first looked for: it may be gone by then.
-            control_file: Identity::of(&control_path(shared.directory())),
+            watched: [control_path(shared.directory()), shared.directory().join("modules")].map(|path| Identity::of(&path)),
             shared,
             rules,
             retention,
             webhook,
             versions,
             open,
-            seats: Arc::new(Semaphore::new(open)),
+            open_permits: Arc::new(Semaphore::new(open)),
             idle,
             places: Mutex::default(),
             alarms: Alarms::default(),
@@ -321,7 +322,7 @@ impl Hubs {
     /// Stops all: running turns are finished and committed, activities get `grace` to end.
     pub async fn shutdown(&self, grace: Duration) {
         self.0.closing.send_replace(true);
-        let places: Vec<Arc<Place>> = self.0.places().values().cloned().collect();
+        let places: Vec<Arc<HubEntry>> = self.0.places().values().cloned().collect();
         let closing = places.iter().map(|place| async {
             let mut state = place.state.lock().await;
             if let Err(error) = self.0.close(place, &mut state, grace).await {
@@ -338,8 +339,8 @@ impl Hubs {
         let mut missed: Option<Identity> = None;
         loop {
             tokio::time::sleep(LOOK_FOR_FILES_EVERY).await;
-            let mut files = vec![self.0.control_file.clone()];
-            let places: Vec<Arc<Place>> = self.0.places().values().cloned().collect();
+            let mut files = self.0.watched.to_vec();
+            let places: Vec<Arc<HubEntry>> = self.0.places().values().cloned().collect();
             // Whoever holds a place opens or closes its hub.
             let open = places.iter().filter_map(|place| place.state.try_lock().ok()?.open.as_ref().map(|open| open.file.clone()));
             files.extend(open);
@@ -356,7 +357,7 @@ impl Hubs {
     /// each time to another one. May take as long as the work that is under way.
     pub async fn probe(&self) -> Result<(), HubError> {
         self.0.shared.probe_workers().await;
-        let places: Vec<Arc<Place>> = self.0.places().values().cloned().collect();
+        let places: Vec<Arc<HubEntry>> = self.0.places().values().cloned().collect();
         let number = self.0.probes.fetch_add(1, Ordering::Relaxed) as usize % (places.len() + 1);
         let hub = match places.get(number) {
             Some(place) => place.hub().await,
@@ -401,7 +402,7 @@ impl Hubs {
     /// The same of all hubs, by name.
     pub async fn reports(&self) -> Result<Vec<HubReport>, HubError> {
         let mut open = HashMap::new();
-        let places: Vec<Arc<Place>> = self.0.places().values().cloned().collect();
+        let places: Vec<Arc<HubEntry>> = self.0.places().values().cloned().collect();
         for place in places {
             open.extend(place.hub().await.map(|hub| (place.folded.clone(), hub)));
         }
@@ -428,7 +429,7 @@ impl Inner {
     }
 
     /// Removes what is stored of a hub that is closed. Returns the modules that it needed.
-    fn remove(&self, place: &Place, record: HubRecord, entry: &AuditEntry) -> Result<Vec<VersionId>, HubError> {
+    fn remove(&self, place: &HubEntry, record: HubRecord, entry: &AuditEntry) -> Result<Vec<VersionId>, HubError> {
         // Without it and with a record there is an empty hub.
         self.control.forget_wake(&record.name)?;
         match std::fs::remove_file(file_of(&self.shared, &record.name)) {
@@ -444,13 +445,13 @@ impl Inner {
         Ok(modules)
     }
 
-    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Place>>> {
+    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<HubEntry>>> {
         self.places.lock().expect("no holder of this lock panics")
     }
 
-    fn place(&self, folded: String) -> Arc<Place> {
+    fn place(&self, folded: String) -> Arc<HubEntry> {
         let mut places = self.places();
-        let make = |folded: &String| Place {
+        let make = |folded: &String| HubEntry {
             folded: folded.clone(),
             state: Arc::default(),
             meters: Arc::default(),
@@ -487,7 +488,7 @@ impl Inner {
     }
 
     /// The hub in this place, which is open then. Not to be dropped in the middle.
-    async fn opened(self: &Arc<Self>, place: &Place, state: &mut State) -> Result<Option<Hub>, HubError> {
+    async fn opened(self: &Arc<Self>, place: &HubEntry, state: &mut State) -> Result<Option<Hub>, HubError> {
         if let Some(open) = &state.open {
             return Ok(Some(open.hub.clone()));
         }
@@ -500,7 +501,7 @@ impl Inner {
             return Err(HubError::Suspended { hub: name.clone(), why: why.clone() });
         }
         state.has_left(name).await?;
-        let seat = self.seat().await?;
+        let permit = self.open_permit().await?;
         let meters = place.meters.clone();
         let opening = self.blocking(move |inner| {
             let options = HubOptions {
@@ -524,16 +525,16 @@ impl Inner {
         let ((hub, gone), file) = opening.await?;
         self.alarms.set(&place.folded, None);
         tracing::debug!(hub = hub.name(), "opened");
-        state.open = Some(Open { hub: hub.clone(), gone, file, quiet: None, _seat: seat });
+        state.open = Some(Open { hub: hub.clone(), gone, file, quiet: None, _permit: permit });
         Ok(Some(hub))
     }
 
     /// Room for one more open hub: if there is none, the one is closed that was not used for longest and has nothing to do.
-    async fn seat(&self) -> Result<OwnedSemaphorePermit, HubError> {
+    async fn open_permit(&self) -> Result<OwnedSemaphorePermit, HubError> {
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Ok(seat) = self.seats.clone().try_acquire_owned() {
-                return Ok(seat);
+            if let Ok(permit) = self.open_permits.clone().try_acquire_owned() {
+                return Ok(permit);
             }
             if self.close_one().await {
                 continue;
@@ -546,7 +547,7 @@ impl Inner {
     }
 
     async fn close_one(&self) -> bool {
-        let mut places: Vec<Arc<Place>> = self.places().values().cloned().collect();
+        let mut places: Vec<Arc<HubEntry>> = self.places().values().cloned().collect();
         places.sort_by_cached_key(|place| place.used.load(Ordering::Relaxed));
         for place in places {
             // Whoever holds it uses it.
@@ -560,7 +561,7 @@ impl Inner {
     }
 
     async fn close_quiet_ones(&self) {
-        let places: Vec<Arc<Place>> = self.places().values().cloned().collect();
+        let places: Vec<Arc<HubEntry>> = self.places().values().cloned().collect();
         for place in places {
             let Ok(mut state) = place.state.clone().try_lock_owned() else { continue };
             if self.is_quiet(&place, &mut state) {
@@ -570,7 +571,7 @@ impl Inner {
     }
 
     /// Whether nothing has happened in the hub for long, and nothing is about to.
-    fn is_quiet(&self, place: &Place, state: &mut State) -> bool {
+    fn is_quiet(&self, place: &HubEntry, state: &mut State) -> bool {
         let Some(open) = &mut state.open else { return false };
         let Some(seen) = open.nothing_to_do() else {
             open.quiet = None;
@@ -588,7 +589,7 @@ impl Inner {
             && !open.hub.has_announcements().unwrap_or_default()
     }
 
-    async fn close_quietly(&self, place: &Place, state: &mut OwnedMutexGuard<State>) -> bool {
+    async fn close_quietly(&self, place: &HubEntry, state: &mut OwnedMutexGuard<State>) -> bool {
         let closed = self.close(place, state, Duration::ZERO).await;
         closed
             .inspect_err(|error| tracing::error!(hub = place.folded, %error, "it could not be noted that the task hub is closed"))
@@ -596,8 +597,8 @@ impl Inner {
     }
 
     /// Closes the hub in this place, if it is open, and notes when it must be opened again.
-    async fn close(&self, place: &Place, state: &mut State, grace: Duration) -> Result<(), HubError> {
-        let Some(Open { hub, gone, _seat, .. }) = state.open.take() else { return Ok(()) };
+    async fn close(&self, place: &HubEntry, state: &mut State, grace: Duration) -> Result<(), HubError> {
+        let Some(Open { hub, gone, _permit, .. }) = state.open.take() else { return Ok(()) };
         let was_idle = hub.idle_since().is_some();
         hub.shutdown(grace).await;
         state.leaving = Some(gone);
@@ -615,7 +616,7 @@ impl Inner {
     }
 }
 
-impl Place {
+impl HubEntry {
     /// The hub, if it is open. Whoever holds the place for longer opens or closes it.
     async fn hub(&self) -> Option<Hub> {
         let state = tokio::time::timeout(LOOK_AGAIN_AFTER, self.state.lock()).await.ok()?;

@@ -54,13 +54,13 @@ struct Connection {
 }
 
 /// A connection's place among the others, which it gives back when it ends.
-pub(super) struct Place {
+pub(super) struct ConnectionPermit {
     connections: Arc<Connections>,
     number: u64,
     pub pace: SharedPace,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.connections.lock().remove(self.number);
     }
@@ -82,7 +82,7 @@ impl Connections {
         remote: SocketAddr,
         secure: bool,
         now: Instant,
-    ) -> Result<(Place, AbortRegistration), Refused> {
+    ) -> Result<(ConnectionPermit, AbortRegistration), Refused> {
         let from = source(remote.ip());
         let mut open = self.lock();
         let room_for = |limit: usize| ROOM_FOR.min(limit.div_ceil(4));
@@ -101,7 +101,7 @@ impl Connections {
         let (abort, registration) = AbortHandle::new_pair();
         let pace = SharedPace::new(self.times, secure, now);
         let number = open.insert(Connection { from, pace: pace.clone(), abort });
-        Ok((Place { connections: self.clone(), number, pace }, registration))
+        Ok((ConnectionPermit { connections: self.clone(), number, pace }, registration))
     }
 
     /// Cuts off some that ask for nothing.
@@ -209,7 +209,7 @@ mod tests {
     }
 
     /// A request of somebody who may.
-    fn ask(place: &Place) {
+    fn ask(place: &ConnectionPermit) {
         let mut pace = place.pace.lock();
         pace.asked(true);
         pace.admitted();

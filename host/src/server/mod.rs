@@ -38,7 +38,7 @@ pub use exchange::{Admission, Remote};
 pub use pace::TimeLimits;
 pub use tls::{CertificateFiles, Tls};
 
-use connections::{Connections, Place, Refused};
+use connections::{ConnectionPermit, Connections, Refused};
 use exchange::Exchange;
 use stream::Watched;
 
@@ -126,7 +126,7 @@ impl Server {
     }
 
     /// One connection, from its first byte to its end. Gives its place back however it ends.
-    async fn attend(&self, stream: TcpStream, remote: SocketAddr, place: Place, registration: AbortRegistration) {
+    async fn attend(&self, stream: TcpStream, remote: SocketAddr, place: ConnectionPermit, registration: AbortRegistration) {
         // Without it, small answers may wait for the acknowledgement of what went before.
         let _ = stream.set_nodelay(true);
         let attended = Abortable::new(self.converse(stream, remote, &place), registration).await;
@@ -137,7 +137,7 @@ impl Server {
         }
     }
 
-    async fn converse(&self, stream: TcpStream, remote: SocketAddr, place: &Place) -> anyhow::Result<()> {
+    async fn converse(&self, stream: TcpStream, remote: SocketAddr, place: &ConnectionPermit) -> anyhow::Result<()> {
         let plain = self.tls.is_some() && speaks_http(&stream).await?;
         let mut stream = Watched::new(stream, place.pace.clone());
         match &self.tls {
@@ -155,7 +155,7 @@ impl Server {
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         remote: SocketAddr,
-        place: &Place,
+        place: &ConnectionPermit,
     ) -> anyhow::Result<()> {
         let exchange = Exchange { api: self.api.clone(), pace: place.pace.clone(), remote };
         let mut http = http1::Builder::new();

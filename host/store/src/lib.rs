@@ -24,11 +24,11 @@ mod error;
 pub mod redb;
 mod snapshot;
 
-use codec::{EventOffset, Glance};
+use codec::{EventOffset, ListingFields};
 
-pub use self::redb::{QuickRepair, RedbStore, StoreOptions};
+pub use self::redb::{QuickRepair, RedbStore, StoreOptions, is_reading};
 pub use error::StoreError;
-pub use snapshot::Snapshot;
+pub use snapshot::{Misfit, Snapshot};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -207,7 +207,7 @@ pub struct InstanceQuery {
 
 impl InstanceQuery {
     /// Whether a record is asked for, its id aside.
-    pub(crate) fn wants(&self, record: Glance) -> bool {
+    pub(crate) fn wants(&self, record: ListingFields) -> bool {
         self.created_from.is_none_or(|from| record.created >= from)
             && self.created_to.is_none_or(|to| record.created <= to)
             && self.wants_status(record.status)

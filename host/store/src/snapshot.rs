@@ -1,7 +1,9 @@
 //! One instance, whole: what is moved from one hub to another.
 
+use std::ops::Range;
+
 use dacapo_core::commit::Timer;
-use dacapo_core::{EntityState, Event, HistoryChunk, InstanceRecord, Message, Seq};
+use dacapo_core::{EntityState, Event, HistoryChunk, InstanceId, InstanceRecord, Message, Seq};
 
 /// All that is stored of one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,24 +20,37 @@ pub struct Snapshot {
     pub entity: Option<EntityState>,
 }
 
+/// Why the parts of a snapshot do not fit together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    #[error("its history is not that of its turns {0:?}")]
+    Turns(Range<u32>),
+    #[error("it is half an entity")]
+    HalfAnEntity,
+    #[error("its inbox has a message for '{0}'")]
+    ForeignMessage(InstanceId),
+    #[error("its turn {turn} does not schedule the activity {seq}")]
+    UnscheduledActivity { turn: u32, seq: Seq },
+}
+
 impl Snapshot {
-    /// Whether its parts fit together: what is stored must be readable, wherever it came from. If not, why.
-    pub fn check(&self) -> Result<(), String> {
+    /// Whether its parts fit together: what is stored must be readable, wherever it came from.
+    pub fn check(&self) -> Result<(), Misfit> {
         let record = &self.record;
         if !self.history.iter().map(|chunk| chunk.turn).eq(record.turns.clone()) {
-            return Err(format!("its history is not that of its turns {:?}", record.turns));
+            return Err(Misfit::Turns(record.turns.clone()));
         }
         if record.id.is_entity() != self.entity.is_some() || record.id.is_entity() && !record.turns.is_empty() {
-            return Err("it is half an entity".into());
+            return Err(Misfit::HalfAnEntity);
         }
         if let Some(message) = self.inbox.iter().find(|message| message.to != record.id) {
-            return Err(format!("its inbox has a message for '{}'", message.to));
+            return Err(Misfit::ForeignMessage(message.to.clone()));
         }
         for (seq, turn) in &self.activities {
             let schedules = |event: &Event| matches!(event, Event::TaskScheduled { seq: scheduled, .. } if scheduled == seq);
             let chunk = self.history.iter().find(|chunk| chunk.turn == *turn);
             if !chunk.is_some_and(|chunk| chunk.events.iter().any(|entry| schedules(&entry.event))) {
-                return Err(format!("its turn {turn} does not schedule the activity {seq}"));
+                return Err(Misfit::UnscheduledActivity { turn: *turn, seq: *seq });
             }
         }
         Ok(())

@@ -23,7 +23,7 @@ use crate::limiter::Limiter;
 use crate::lines::Lines;
 use crate::prepared::Entry;
 use crate::slices::{CHECK_FUEL, in_slices};
-use crate::trouble::{Circumstances, LastWords, NoRoom};
+use crate::trouble::{NoRoom, PanicOutput, TrapContext};
 
 /// Open files, requests, bodies, pollables and the like of one activity: they take memory and files of the host.
 const RESOURCES_MAX: usize = 1_000;
@@ -69,7 +69,7 @@ pub(crate) struct Run {
 struct Call {
     instance: InstanceId,
     function: FunctionName,
-    last_words: LastWords,
+    panic_output: PanicOutput,
     log: LogBudget,
 }
 
@@ -78,7 +78,7 @@ impl Call {
         Self {
             instance: call.instance.clone(),
             function: call.name.clone(),
-            last_words: LastWords::default(),
+            panic_output: PanicOutput::default(),
             log: LogBudget::new(policy.limits.activity_log_bytes),
         }
     }
@@ -256,9 +256,9 @@ impl Activity {
     }
 
     fn failure(&self, error: &wasmtime::Error) -> Failure {
-        let last_words = &self.source.call().last_words;
+        let panic_output = &self.source.call().panic_output;
         let (limits, refused) = (&self.terms.policy.limits, self.limiter.refused());
-        Circumstances { limits, refused, last_words, role: Role::Activity }.failure(error)
+        TrapContext { limits, refused, panic_output, role: Role::Activity }.failure(error)
     }
 }
 
@@ -291,7 +291,7 @@ impl Wasi {
         });
         let err = source.clone();
         let stderr = Lines::new(move |line| {
-            err.call().last_words.printed(line);
+            err.call().panic_output.printed(line);
             err.log(LogLevel::Warn, line);
             Ok(())
         });
@@ -358,7 +358,7 @@ impl logging::Host for Activity {
     fn log(&mut self, level: logging::Level, message: String) -> wasmtime::Result<()> {
         let level = bindings::level_of(level);
         if level == LogLevel::Error {
-            self.source.call().last_words.logged(&message);
+            self.source.call().panic_output.logged(&message);
         }
         self.source.log(level, &message);
         Ok(())

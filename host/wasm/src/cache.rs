@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::DeployError;
 use crate::compile::ModuleError;
+use crate::{DeployError, error_text};
 
 /// The digest that identifies a deployed file.
 pub fn version_of(bytes: &[u8]) -> VersionId {
@@ -160,7 +160,7 @@ fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
 /// for this engine: the host's.
 fn unusable(why: &wasmtime::Error) -> DeployError {
     let reason = format!("{why:#}");
-    match reason.contains("pooling allocator") {
+    match error_text::exceeds_pool(&reason) {
         true => ModuleError::TooComplex { reason }.into(),
         false => DeployError::Compiler(io::Error::other(format!("what it has compiled cannot be used: {reason}"))),
     }

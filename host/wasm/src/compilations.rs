@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   tenant A ──▶ a1 a2 a3 ┐
-//!   tenant B ──▶ b1       ├─ ring of those that wait and compile nothing ─▶ seats
+//!   tenant B ──▶ b1       ├─ ring of those that wait and compile nothing ─▶ permits
 //!   tenant C ──▶ c1 c2    ┘
 //! ```
 //!
@@ -39,32 +39,32 @@ pub(crate) struct Compilations(Arc<Inner>);
 
 struct Inner {
     waiting: Waiting,
-    // Nothing awaits while it is locked, and no seat is dropped.
+    // Nothing awaits while it is locked, and no permit is dropped.
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     free: usize,
-    /// Tenants that have a seat.
+    /// Tenants that have a permit.
     compiling: HashSet<TenantId>,
-    queues: HashMap<TenantId, VecDeque<oneshot::Sender<Seat>>>,
-    /// Tenants that have a queue, and no seat. Each stands here once.
+    queues: HashMap<TenantId, VecDeque<oneshot::Sender<CompilePermit>>>,
+    /// Tenants that have a queue, and no permit. Each stands here once.
     ring: VecDeque<TenantId>,
 }
 
 /// The right to compile one module, until it is dropped.
-pub(crate) struct Seat {
+pub(crate) struct CompilePermit {
     compilations: Compilations,
     tenant: TenantId,
 }
 
-/// A seat to come.
-pub(crate) struct Turn(oneshot::Receiver<Seat>);
+/// A permit to come.
+pub(crate) struct PendingPermit(oneshot::Receiver<CompilePermit>);
 
 impl Compilations {
-    pub fn new(seats: usize, waiting: Waiting) -> Self {
-        Self(Arc::new(Inner { waiting, state: Mutex::new(State { free: seats, ..State::default() }) }))
+    pub fn new(permits: usize, waiting: Waiting) -> Self {
+        Self(Arc::new(Inner { waiting, state: Mutex::new(State { free: permits, ..State::default() }) }))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -73,7 +73,7 @@ impl Compilations {
     }
 
     /// Stands in the queue of a tenant. Who drops the future leaves it.
-    pub fn begin(&self, tenant: TenantId) -> Result<Turn, Full> {
+    pub fn begin(&self, tenant: TenantId) -> Result<PendingPermit, Full> {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.lock();
@@ -92,22 +92,22 @@ impl Compilations {
                 state.ring.push_back(tenant);
             }
         }
-        self.give_seats();
-        Ok(Turn(receiver))
+        self.give_permits();
+        Ok(PendingPermit(receiver))
     }
 
-    /// Gives free seats to those whose turn it is.
-    fn give_seats(&self) {
+    /// Gives free permits to those whose turn it is.
+    fn give_permits(&self) {
         loop {
             let Some((tenant, sender)) = self.lock().next() else { return };
-            // Who has left gives the seat back when it is dropped.
-            let _ = sender.send(Seat { compilations: self.clone(), tenant });
+            // Who has left gives the permit back when it is dropped.
+            let _ = sender.send(CompilePermit { compilations: self.clone(), tenant });
         }
     }
 }
 
 impl State {
-    fn next(&mut self) -> Option<(TenantId, oneshot::Sender<Seat>)> {
+    fn next(&mut self) -> Option<(TenantId, oneshot::Sender<CompilePermit>)> {
         if self.free == 0 {
             return None;
         }
@@ -139,18 +139,18 @@ impl State {
     }
 }
 
-impl Drop for Seat {
+impl Drop for CompilePermit {
     fn drop(&mut self) {
         self.compilations.lock().leave(self.tenant);
-        self.compilations.give_seats();
+        self.compilations.give_permits();
     }
 }
 
-impl Future for Turn {
-    type Output = Seat;
+impl Future for PendingPermit {
+    type Output = CompilePermit;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Seat> {
-        Pin::new(&mut self.0).poll(cx).map(|seat| seat.expect("who is in the queue is not forgotten"))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CompilePermit> {
+        Pin::new(&mut self.0).poll(cx).map(|permit| permit.expect("who is in the queue is not forgotten"))
     }
 }
 
@@ -160,15 +160,15 @@ mod tests {
 
     const WAITING: Waiting = Waiting { in_all: 8, of_a_tenant: 3 };
 
-    /// Lets tenants stand in the queue in this order, and gives the order in which their turns come with one seat.
+    /// Lets tenants stand in the queue in this order, and gives the order in which their turns come with one permit.
     fn order(arrivals: &[u64]) -> Vec<u64> {
         let compilations = Compilations::new(1, Waiting { in_all: 100, of_a_tenant: 10 });
         let turns = arrivals.iter().map(|&tenant| (tenant, compilations.begin(TenantId(tenant)).unwrap_or_else(|_| panic!())));
-        let mut turns: Vec<(u64, Turn)> = turns.collect();
+        let mut turns: Vec<(u64, PendingPermit)> = turns.collect();
         let mut order = Vec::new();
         while !turns.is_empty() {
-            let seated = turns.iter_mut().position(|(_, turn)| !turn.0.is_empty()).expect("somebody has the seat");
-            let (tenant, turn) = turns.remove(seated);
+            let served = turns.iter_mut().position(|(_, turn)| !turn.0.is_empty()).expect("somebody has the permit");
+            let (tenant, turn) = turns.remove(served);
             order.push(tenant);
             drop(futures::executor::block_on(turn));
         }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_has_one_seat() {
+    fn a_tenant_has_one_permit() {
         let compilations = Compilations::new(2, WAITING);
         let first = futures::executor::block_on(compilations.begin(TenantId(1)).unwrap_or_else(|_| panic!()));
         let mut second = compilations.begin(TenantId(1)).unwrap_or_else(|_| panic!());
@@ -218,7 +218,7 @@ mod tests {
         drop(left);
         drop(first);
         assert!(stays.0.try_recv().is_ok());
-        // A seat that was given and never taken goes to the next.
+        // A permit that was given and never taken goes to the next.
         let given = compilations.begin(TenantId(4)).unwrap_or_else(|_| panic!());
         drop(given);
         drop(futures::executor::block_on(compilations.begin(TenantId(5)).unwrap_or_else(|_| panic!())));

@@ -18,7 +18,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::wrap::wrap;
-use crate::{DeployError, complexity, engine};
+use crate::{DeployError, complexity, engine, error_text};
 
 /// Where modules are compiled.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,15 +89,14 @@ pub enum ModuleError {
 impl ModuleError {
     pub(crate) fn invalid(reason: std::fmt::Arguments<'_>) -> Self {
         let reason = reason.to_string();
-        let cut_off = reason.contains("unexpected end") || reason.contains("unexpected EOF") || reason.contains("out of bounds");
-        Self::Invalid { reason: if cut_off { format!("{reason} (is it complete?)") } else { reason } }
+        Self::Invalid { reason: if error_text::is_truncated(&reason) { format!("{reason} (is it complete?)") } else { reason } }
     }
 
     /// A core module that cannot be made a component.
     pub(crate) fn unwrappable(reason: std::fmt::Arguments<'_>) -> Self {
         let reason = reason.to_string();
-        match reason.split("failed to resolve import `").nth(1).and_then(|rest| rest.split_once('`')) {
-            Some((import, _)) => Self::unlinked(import),
+        match error_text::unresolved_import(&reason) {
+            Some(import) => Self::unlinked(import),
             None => Self::WrongWorld { reason },
         }
     }

@@ -23,7 +23,7 @@ use crate::config::{Checkpoint, GuestLimits, Policy};
 use crate::imports::{HasRole, Role};
 use crate::limiter::Limiter;
 use crate::slices::{CHECK_FUEL, HOST_CHECK_FUEL};
-use crate::trouble::{Circumstances, LastWords, STOPPED};
+use crate::trouble::{PanicOutput, STOPPED, TrapContext};
 use crate::wasi::{self, Wasi};
 
 /// Streams, pollables and the like that a guest may hold: they lie in the host's memory.
@@ -52,7 +52,7 @@ pub(crate) struct Shared {
     waiting: AtomicBool,
     /// The timers that the pollables of the current `poll` stand for.
     sleeping: Mutex<Vec<TaskId>>,
-    last_words: Mutex<LastWords>,
+    panic_output: Mutex<PanicOutput>,
     /// What the host may still do for the guest in this turn or operation, in units of fuel.
     host_fuel: AtomicU64,
     /// Bytes of the guest's memories, when it last began to wait.
@@ -85,7 +85,7 @@ impl Shared {
             scope,
             waiting: AtomicBool::new(false),
             sleeping: Mutex::default(),
-            last_words: Mutex::default(),
+            panic_output: Mutex::default(),
             host_fuel: AtomicU64::new(0),
             memory: AtomicUsize::new(0),
             checkpoint,
@@ -182,8 +182,8 @@ impl Shared {
         self.either(|execution| execution.log(level, line), |operation| operation.log(level, line));
     }
 
-    pub fn last_words(&self) -> MutexGuard<'_, LastWords> {
-        self.last_words.lock().expect("nothing panics while it holds this")
+    pub fn panic_output(&self) -> MutexGuard<'_, PanicOutput> {
+        self.panic_output.lock().expect("nothing panics while it holds this")
     }
 
     fn sleeping(&self) -> MutexGuard<'_, Vec<TaskId>> {
@@ -291,9 +291,9 @@ impl Deterministic {
 
     /// The failure of a guest that stopped.
     pub fn failure(&self, error: &wasmtime::Error) -> Failure {
-        let last_words = &self.shared.last_words();
+        let panic_output = &self.shared.panic_output();
         let (limits, refused) = (&self.limits, self.limiter.refused());
-        Circumstances { limits, refused, last_words, role: self.role() }.failure(error)
+        TrapContext { limits, refused, panic_output, role: self.role() }.failure(error)
     }
 }
 
@@ -405,7 +405,7 @@ impl logging::Host for Deterministic {
         self.shared.spend(message.len())?;
         let level = bindings::level_of(level);
         if level == LogLevel::Error {
-            self.shared.last_words().logged(&message);
+            self.shared.panic_output().logged(&message);
         }
         self.shared.log(level, &message);
         Ok(())

@@ -13,15 +13,15 @@ use wasmtime::{AsContextMut as _, Store};
 use crate::bindings::{self, types};
 use crate::config::Checkpoint;
 use crate::deterministic::{Deterministic, MUST_NOT_WAIT, fill, note_fuel};
+use crate::guest_permit::GuestPermit;
 use crate::prepared::Entry;
-use crate::seat::Seat;
-use crate::slices::{self, Rest};
+use crate::slices::{self, RunOutcome};
 use crate::trouble::{self, NoRoom};
 
 type RunOperation = TypedFunc<(types::EntityOperation,), bindings::OperationReturned>;
 
 pub(crate) struct WasmEntityGuest {
-    /// Dropped before the seat: the pool's slot is free before another may take it.
+    /// Dropped before the permit: the pool's slot is free before another may take it.
     store: Store<Deterministic>,
     entry: Entry<Deterministic>,
     /// The instance, which the first operation makes.
@@ -29,7 +29,7 @@ pub(crate) struct WasmEntityGuest {
     /// The entity function, as the app spells it.
     name: FunctionName,
     checkpoint: Checkpoint,
-    seat: Seat,
+    permit: GuestPermit,
 }
 
 #[derive(Clone, Copy)]
@@ -45,9 +45,9 @@ impl WasmEntityGuest {
         entry: Entry<Deterministic>,
         name: FunctionName,
         checkpoint: Checkpoint,
-        seat: Seat,
+        permit: GuestPermit,
     ) -> Self {
-        Self { store, entry, instance: None, name, checkpoint, seat }
+        Self { store, entry, instance: None, name, checkpoint, permit }
     }
 
     async fn call(&mut self, operation: &Operation) -> wasmtime::Result<bindings::OperationReturned> {
@@ -84,10 +84,10 @@ impl EntityGuest for WasmEntityGuest {
         let policy = self.store.data().policy.clone();
         let rest = slices::run(pin!(self.call(operation)), policy.limits.fuel_per_turn, &checkpoint);
         let returned = match rest {
-            Rest::Ended(returned) => returned,
-            Rest::Waits => Err(wasmtime::Error::msg(MUST_NOT_WAIT)),
-            Rest::Stopped => return Err(trouble::stopped().into()),
-            Rest::Overdue { most } => {
+            RunOutcome::Ended(returned) => returned,
+            RunOutcome::Waits => Err(wasmtime::Error::msg(MUST_NOT_WAIT)),
+            RunOutcome::Stopped => return Err(trouble::stopped().into()),
+            RunOutcome::Overdue { most } => {
                 self.store.data().shared.spend_all(policy.limits.fuel_per_turn);
                 return Err(trouble::overdue(most).into());
             }
@@ -98,7 +98,7 @@ impl EntityGuest for WasmEntityGuest {
         let result = match noted.and(returned) {
             Ok((returned,)) => bindings::operation_result_of(returned)?,
             Err(error) if NoRoom::of(&error).is_some() => {
-                return Err(OperationError::NotStarted(NotNow::NoRoom(self.seat.version())));
+                return Err(OperationError::NotStarted(NotNow::NoRoom(self.permit.version())));
             }
             Err(error) => return Err(data.failure(&error).into()),
         };

@@ -52,18 +52,18 @@ const DENIALS_MAX: usize = 3;
 /// Sends the requests of one activity.
 pub(crate) struct Outbound {
     terms: Terms,
-    seats: Arc<Semaphore>,
+    sockets: Arc<Semaphore>,
     /// What the policy denied, for the author of the guest: an error code of WASI has no room for why.
     // Nothing awaits while it is locked.
     denials: Arc<Mutex<Vec<String>>>,
 }
 
-pub(crate) type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
-pub(crate) type Sent = Result<(Response<WasiBody>, Rest), Error>;
+pub(crate) type ConnectionTask = Box<dyn Future<Output = Result<(), Error>> + Send>;
+pub(crate) type Sent = Result<(Response<WasiBody>, ConnectionTask), Error>;
 
 impl Outbound {
     pub fn new(terms: Terms) -> Self {
-        Self { terms, seats: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)), denials: Arc::default() }
+        Self { terms, sockets: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)), denials: Arc::default() }
     }
 
     /// A failure of the activity, with what the policy denied it before.
@@ -86,20 +86,20 @@ impl WasiHttpHooks for Outbound {
         &mut self,
         request: Request<WasiBody>,
         options: Option<RequestOptions>,
-        _processed: Rest,
+        _processed: ConnectionTask,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let (terms, seats, denials) = (self.terms.clone(), self.seats.clone(), self.denials.clone());
+        let (terms, sockets, denials) = (self.terms.clone(), self.sockets.clone(), self.denials.clone());
         Box::new(async move {
-            let seat = seats.try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)?;
+            let socket_permit = sockets.try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)?;
             let target = Target::of(request.uri())?;
             let permit = terms.requests.begin().await;
             let sent = send(&terms, request, options.unwrap_or_default()).await;
             let (response, rest) = sent.inspect_err(|error| note_denial(&denials, &target, error))?;
             let rest = async move {
-                let _held = (seat, permit);
+                let _held = (socket_permit, permit);
                 Pin::from(rest).await
             };
-            Ok((response, Box::new(rest) as Rest))
+            Ok((response, Box::new(rest) as ConnectionTask))
         })
     }
 }
@@ -118,7 +118,7 @@ pub(crate) fn denial(error: &Error) -> Option<&str> {
     match error {
         Error::HttpRequestDenied => Some(
             "the operator does not allow requests to this host; the setting `activities.allow_hosts` names those that are, \
-             `dacapo hub grant HUB --outbound HOST` adds to them, and a manifest of the app must ask for it",
+             `dacapo hub grant HUB --outbound HOST` adds to them, and if the app has a manifest, that must ask for it, too",
         ),
         Error::DestinationIpProhibited => Some(
             "it leads to a private address; an entry of the setting `activities.allow_hosts` with the host and its port allows that",
@@ -224,7 +224,8 @@ async fn exchange(terms: &Terms, mut request: Request<WasiBody>, options: Reques
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     let connect = async {
         let addresses = target.addresses(terms).await?;
-        secret::fill(&policy.secrets, &target, request.headers_mut()).map_err(|why| Error::InternalError(Some(why)))?;
+        secret::fill(&policy.secrets, &target, request.headers_mut())
+            .map_err(|why| Error::InternalError(Some(why.to_string())))?;
         scrubber.iter().for_each(|scrubber| scrubber.ask_for_plain(request.headers_mut()));
         let stream = counted(connect(addresses).await?, &account.outbound);
         if target.scheme == Scheme::Http {
@@ -323,8 +324,8 @@ impl Body for Bounded {
     }
 }
 
-/// Starts HTTP/1.1 on a connection, and the task that drives it until `Rest` is dropped.
-async fn handshake<S>(stream: S) -> Result<(http1::SendRequest<WasiBody>, Rest), Error>
+/// Starts HTTP/1.1 on a connection, and the task that drives it until `ConnectionTask` is dropped.
+async fn handshake<S>(stream: S) -> Result<(http1::SendRequest<WasiBody>, ConnectionTask), Error>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

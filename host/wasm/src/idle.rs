@@ -12,12 +12,12 @@ use dacapo_core::VersionId;
 use crate::activity::ActivityInstance;
 use crate::compilations::TenantId;
 use crate::config::Policy;
-use crate::seat::Seat;
+use crate::guest_permit::GuestPermit;
 
 /// An instance and its place in the pool, which it leaves last.
-pub(crate) struct Seated {
+pub(crate) struct IdleActivity {
     pub instance: ActivityInstance,
-    pub seat: Seat,
+    pub permit: GuestPermit,
 }
 
 /// For whom an instance is.
@@ -37,7 +37,7 @@ impl Owner {
 pub(crate) struct IdleActivities {
     most: usize,
     /// The one that was used longest ago first.
-    idle: Mutex<VecDeque<(Owner, Seated)>>,
+    idle: Mutex<VecDeque<(Owner, IdleActivity)>>,
 }
 
 impl IdleActivities {
@@ -45,27 +45,27 @@ impl IdleActivities {
         Self { most, idle: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Owner, Seated)>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Owner, IdleActivity)>> {
         self.idle.lock().expect("nothing panics while it holds this")
     }
 
     /// The one of this owner that was used last.
-    pub fn take(&self, owner: &Owner) -> Option<Seated> {
+    pub fn take(&self, owner: &Owner) -> Option<IdleActivity> {
         let mut idle = self.lock();
         let index = idle.iter().rposition(|(others, _)| others.is(owner))?;
-        let (_, seated) = idle.remove(index)?;
-        seated.seat.make_busy();
-        Some(seated)
+        let (_, activity) = idle.remove(index)?;
+        activity.permit.make_busy();
+        Some(activity)
     }
 
-    pub fn keep(&self, owner: Owner, seated: Seated) {
+    pub fn keep(&self, owner: Owner, activity: IdleActivity) {
         if self.most == 0 {
             return;
         }
-        seated.seat.make_idle();
+        activity.permit.make_idle();
         let oldest = {
             let mut idle = self.lock();
-            idle.push_back((owner, seated));
+            idle.push_back((owner, activity));
             if idle.len() > self.most { idle.pop_front() } else { None }
         };
         drop(oldest);

@@ -18,7 +18,7 @@
 //!   `orchestrator` and `entity` run guests in it.
 //! - `activity`: the world of activities; `http` is their guarded outgoing HTTP, which `http_activity` uses too, `scrub` what it
 //!   hides of the answers.
-//! - `pool`: what a guest takes of the engine's pool; `permits`: how tenants share that, and outgoing requests; [`Seat`]: room
+//! - `pool`: what a guest takes of the engine's pool; `permits`: how tenants share that, and outgoing requests; [`GuestPermit`]: room
 //!   for one guest.
 //! - `idle`: instances of activities that are used again, if the operator wants that.
 //! - `slices`: how a guest that computes for long lets others run.
@@ -39,6 +39,8 @@ mod deploy;
 mod deterministic;
 mod engine;
 mod entity;
+mod error_text;
+mod guest_permit;
 mod http;
 mod http_activity;
 mod idle;
@@ -56,7 +58,6 @@ mod prepared;
 mod report;
 mod runtime;
 mod scrub;
-mod seat;
 mod secret;
 mod slices;
 mod trouble;
@@ -69,6 +70,7 @@ pub use cache::version_of;
 pub use compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, CompilerAnswer, ModuleError, compile_module};
 pub use config::{Checkpoint, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
 pub use deploy::DeployError;
+pub use guest_permit::GuestPermit;
 pub use http::HttpLimits;
 pub use imports::{Access, ImportedInterface};
 pub use inspect::{FileKind, InspectedFunction, Inspection, inspect};
@@ -77,6 +79,5 @@ pub use outline::Memory;
 pub use pool::SLOTS_PER_GUEST_MAX;
 pub use report::Finding;
 pub use runtime::{App, LoadError, Preparation, Runtime, SetupError, Stage, Tenant};
-pub use seat::Seat;
 pub use secret::Secret;
 pub use slices::processor_time;

@@ -61,14 +61,14 @@ impl Manifest {
     /// (tools that make a component of a module leave the module's sections within). None: there is none.
     pub fn read(wasm: &[u8]) -> Result<Option<Self>, DeployError> {
         match section(wasm)? {
-            Some(bytes) => Self::parse(bytes).map(Some).map_err(DeployError::Manifest),
+            Some(bytes) => Self::parse(bytes).map(Some),
             None => Ok(None),
         }
     }
 
     /// The file with this manifest, which must have none of its own.
     pub fn attach(manifest: &[u8], wasm: &[u8]) -> Result<Vec<u8>, DeployError> {
-        Self::parse(manifest).map_err(DeployError::Manifest)?;
+        Self::parse(manifest)?;
         if section(wasm)?.is_some() {
             return Err(DeployError::Manifest("the file has one of its own already".into()));
         }
@@ -77,22 +77,23 @@ impl Manifest {
         Ok(attached)
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
+    fn parse(bytes: &[u8]) -> Result<Self, DeployError> {
         if bytes.len() > MANIFEST_BYTES_MAX {
-            return Err(format!("it has {} bytes, {MANIFEST_BYTES_MAX} are allowed", bytes.len()));
+            return Err(refused(format!("it has {} bytes, {MANIFEST_BYTES_MAX} are allowed", bytes.len())));
         }
         // A list would do for serde, too.
-        let object: Map<String, Value> = serde_json::from_slice(bytes).map_err(|why| why.to_string())?;
-        let manifest: Self = serde_json::from_value(object.into()).map_err(|why| why.to_string())?;
+        let object: Map<String, Value> = serde_json::from_slice(bytes).map_err(refused)?;
+        let manifest: Self = serde_json::from_value(object.into()).map_err(refused)?;
         manifest.check()?;
         Ok(manifest)
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), DeployError> {
         for (member, text) in [("name", &self.name), ("version", &self.version)] {
             let Some(text) = text else { continue };
             if text.is_empty() || text.chars().count() > TEXT_CHARS_MAX || text.chars().any(char::is_control) {
-                return Err(format!("`{member}` must have 1 to {TEXT_CHARS_MAX} characters, and no control characters"));
+                let rule = format!("`{member}` must have 1 to {TEXT_CHARS_MAX} characters, and no control characters");
+                return Err(refused(rule));
             }
         }
         self.grants.as_ref().map_or(Ok(()), AskedGrants::check)
@@ -100,14 +101,14 @@ impl Manifest {
 }
 
 impl AskedGrants {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), DeployError> {
         let Self { outbound, directories, environment, secrets } = self;
         if outbound.len() + directories.len() + environment.len() + secrets.len() > ENTRIES_MAX {
-            return Err(format!("`grants` asks for more than {ENTRIES_MAX} things"));
+            return Err(refused(format!("`grants` asks for more than {ENTRIES_MAX} things")));
         }
-        AllowList::parse(outbound).map_err(|why| format!("`grants.outbound`: {why}"))?;
+        AllowList::parse(outbound).map_err(|why| refused(format!("`grants.outbound`: {why}")))?;
         match directories.iter().find(|directory| !directory.guest.starts_with('/')) {
-            Some(directory) => Err(format!("`grants.directories`: the path '{}' must begin with '/'", directory.guest)),
+            Some(directory) => Err(refused(format!("`grants.directories`: the path '{}' must begin with '/'", directory.guest))),
             None => Ok(()),
         }
     }
@@ -140,6 +141,10 @@ impl Policy {
     }
 }
 
+fn refused(why: impl ToString) -> DeployError {
+    DeployError::Manifest(why.to_string())
+}
+
 /// The section of the least depth. Files that are cut off have none: the compiler says what is wrong with them.
 fn section(wasm: &[u8]) -> Result<Option<&[u8]>, DeployError> {
     let mut found: Option<(usize, &[u8])> = None;
@@ -167,8 +172,8 @@ mod tests {
     use super::*;
     use crate::Secret;
 
-    fn read(wat: &str) -> Result<Option<Manifest>, String> {
-        Manifest::read(&wat::parse_str(wat).unwrap()).map_err(|why| why.to_string())
+    fn read(wat: &str) -> Result<Option<Manifest>, DeployError> {
+        Manifest::read(&wat::parse_str(wat).unwrap())
     }
 
     fn named(name: &str) -> Option<Manifest> {
@@ -185,7 +190,7 @@ mod tests {
         assert_eq!(read(&format!("(component (core module {b}) {a})")).unwrap(), named("a"));
         assert_eq!(read(&format!("(component (core module) (core module {b}))")).unwrap(), named("b"));
         for two in [format!("(module {a} {b})"), format!("(component (core module {a}) (core module {b}))")] {
-            assert!(read(&two).unwrap_err().contains("two of them"));
+            assert!(read(&two).unwrap_err().to_string().contains("two of them"));
         }
     }
 
@@ -203,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_no_manifest_is_refused_with_the_member() {
-        let error = |json: &str| Manifest::parse(json.as_bytes()).unwrap_err();
+        let error = |json: &str| Manifest::parse(json.as_bytes()).unwrap_err().to_string();
         assert!(error("nonsense").contains("expected"));
         assert!(error("[]").contains("invalid"));
         assert!(error(r#"{"nam":"x"}"#).contains("unknown field `nam`"));

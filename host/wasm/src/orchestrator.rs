@@ -14,9 +14,9 @@ use wasmtime::{AsContextMut as _, Store};
 use crate::bindings;
 use crate::config::{Checkpoint, Policy};
 use crate::deterministic::{Deterministic, Shared, begin_turn, note_fuel};
+use crate::guest_permit::GuestPermit;
 use crate::prepared::Entry;
-use crate::seat::Seat;
-use crate::slices::{self, Rest};
+use crate::slices::{self, RunOutcome};
 use crate::trouble::{self, NoRoom};
 
 /// Runs an orchestrator from its beginning to its end.
@@ -43,12 +43,12 @@ type Running = Pin<Box<dyn Future<Output = Result<TaskOutcome, NoRoom>> + Send>>
 
 /// A suspended (or not yet begun) orchestrator.
 pub(crate) struct OrchestratorGuest {
-    /// None once it has ended. Dropped before the seat: the pool's slot is free before another may take it.
+    /// None once it has ended. Dropped before the permit: the pool's slot is free before another may take it.
     future: Option<Running>,
     shared: Arc<Shared>,
     policy: Arc<Policy>,
     checkpoint: Checkpoint,
-    seat: Seat,
+    permit: GuestPermit,
 }
 
 impl OrchestratorGuest {
@@ -58,10 +58,10 @@ impl OrchestratorGuest {
         entry: Entry<Deterministic>,
         name: String,
         checkpoint: Checkpoint,
-        seat: Seat,
+        permit: GuestPermit,
     ) -> Self {
         let (shared, policy) = (store.data().shared.clone(), store.data().policy.clone());
-        Self { future: Some(Box::pin(run(store, entry, name))), shared, policy, checkpoint, seat }
+        Self { future: Some(Box::pin(run(store, entry, name))), shared, policy, checkpoint, permit }
     }
 
     fn end(&mut self, outcome: TaskOutcome) -> Step {
@@ -75,26 +75,26 @@ impl Guest for OrchestratorGuest {
         let Some(future) = &mut self.future else {
             return Step::Ended(Err(Failure::permanent(Failure::TRAP, "it was resumed after it had ended")));
         };
-        self.seat.make_busy();
+        self.permit.make_busy();
         self.shared.begin_resume();
         let fuel = self.shared.recorded_fuel().unwrap_or(self.policy.limits.fuel_per_turn);
         let most = fuel.saturating_mul(self.shared.fuel_factor());
         match slices::run(future.as_mut(), most, &self.checkpoint) {
-            Rest::Ended(Ok(outcome)) => self.end(outcome),
-            Rest::Ended(Err(NoRoom)) => {
+            RunOutcome::Ended(Ok(outcome)) => self.end(outcome),
+            RunOutcome::Ended(Err(NoRoom)) => {
                 self.future = None;
-                Step::NotStarted(NotNow::NoRoom(self.seat.version()))
+                Step::NotStarted(NotNow::NoRoom(self.permit.version()))
             }
-            Rest::Overdue { most } => {
+            RunOutcome::Overdue { most } => {
                 self.shared.spend_all(fuel);
                 self.end(Err(trouble::overdue(most)))
             }
-            Rest::Stopped => self.end(Err(trouble::stopped())),
-            Rest::Waits if self.shared.waits_durably() => {
-                self.seat.make_idle();
+            RunOutcome::Stopped => self.end(Err(trouble::stopped())),
+            RunOutcome::Waits if self.shared.waits_durably() => {
+                self.permit.make_idle();
                 Step::Waiting
             }
-            Rest::Waits => {
+            RunOutcome::Waits => {
                 let message =
                     "it waits on something that is not durable: an orchestrator can wait on tasks and sleep, nothing else";
                 self.end(Err(Failure::permanent(Failure::TRAP, message)))
@@ -107,6 +107,6 @@ impl Guest for OrchestratorGuest {
     }
 
     fn slots(&self) -> usize {
-        self.seat.slots()
+        self.permit.slots()
     }
 }

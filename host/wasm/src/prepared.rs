@@ -18,7 +18,7 @@ use crate::deploy;
 use crate::deterministic::{Deterministic, Shared};
 use crate::imports::{self, Role};
 use crate::pool::{self, Takes};
-use crate::slices::{self, Rest};
+use crate::slices::{self, RunOutcome};
 use crate::trouble::{self, STOPPED};
 
 /// An export and everything that is needed to call it in a new instance.
@@ -197,12 +197,12 @@ fn describe_in(most: &GuestLimits, engine: &Engine, describe: &Entry<Determinist
     let call = describe.call::<(), bindings::Described>(&mut store, ());
     let rest = slices::run(pin!(call), policy.limits.fuel_per_turn, &Checkpoint::default());
     let error = match rest {
-        Rest::Ended(Ok((described,))) => {
+        RunOutcome::Ended(Ok((described,))) => {
             let takes = Takes::measured(engine);
             takes.check()?;
             return Ok(Described { functions: deploy::functions_of(described)?, takes });
         }
-        Rest::Ended(Err(error)) if error.is::<PoolConcurrencyLimitError>() => {
+        RunOutcome::Ended(Err(error)) if error.is::<PoolConcurrencyLimitError>() => {
             let Takes { core_instances, memories, tables } = pool::MOST;
             let reason = format!(
                 "one guest of it takes more than {core_instances} core instances (the host's limit core_instances_per_guest), \
@@ -210,10 +210,10 @@ fn describe_in(most: &GuestLimits, engine: &Engine, describe: &Entry<Determinist
             );
             return Err(ModuleError::TooComplex { reason }.into());
         }
-        Rest::Ended(Err(error)) => error,
-        Rest::Waits => wasmtime::Error::msg("it waits, but must depend on nothing"),
-        Rest::Stopped => wasmtime::Error::msg(STOPPED),
-        Rest::Overdue { most } => return Err(DeployError::DescribeFailed(trouble::overdue(most))),
+        RunOutcome::Ended(Err(error)) => error,
+        RunOutcome::Waits => wasmtime::Error::msg("it waits, but must depend on nothing"),
+        RunOutcome::Stopped => wasmtime::Error::msg(STOPPED),
+        RunOutcome::Overdue { most } => return Err(DeployError::DescribeFailed(trouble::overdue(most))),
     };
     Err(DeployError::DescribeFailed(store.data().failure(&error)))
 }

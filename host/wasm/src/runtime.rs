@@ -22,18 +22,18 @@ use wasmtime::{Engine, Store};
 use crate::account::{Account, Requests, Terms};
 use crate::activity::{self, Activity, ActivityInstance, Run};
 use crate::cache::{self, Compiled, Modules};
-use crate::compilations::{Compilations, TenantId, Turn, Waiting};
+use crate::compilations::{Compilations, PendingPermit, TenantId, Waiting};
 use crate::compile::{Bounds, Cancellation, Compilation, CompileLimits, Compiler, compile};
 use crate::config::{Config, Policy};
 use crate::deterministic::{self, Deterministic, Shared};
 use crate::entity::WasmEntityGuest;
-use crate::idle::{IdleActivities, Owner, Seated};
+use crate::guest_permit::GuestPermit;
+use crate::idle::{IdleActivities, IdleActivity, Owner};
 use crate::manifest::Manifest;
 use crate::orchestrator::OrchestratorGuest;
 use crate::permits::FairSemaphore;
 use crate::prepared::{Alone, Prepared};
 use crate::report::{self, Finding};
-use crate::seat::Seat;
 use crate::trouble::NoRoom;
 use crate::{DeployError, engine, http_activity};
 
@@ -318,7 +318,7 @@ impl Runtime {
         self.0.config.pool.orchestrators as usize
     }
 
-    /// Whether somebody is to have a [`Seat`] as soon as enough orchestrators that wait have left theirs.
+    /// Whether somebody is to have a [`GuestPermit`] as soon as enough orchestrators that wait have left theirs.
     pub fn is_room_owed(&self) -> bool {
         self.0.orchestrator_slots.is_owed()
     }
@@ -377,13 +377,13 @@ impl Inner {
         }
     }
 
-    fn turn(&self, tenant: TenantId) -> Result<Turn, DeployError> {
+    fn turn(&self, tenant: TenantId) -> Result<PendingPermit, DeployError> {
         self.deployments.begin(tenant).map_err(|full| DeployError::Busy { waiting: full.waiting })
     }
 
     /// Waits for its turn, on this thread.
     fn prepare(&self, tenant: TenantId, bytes: &[u8], limits: CompileLimits, kept: Kept) -> Result<App, DeployError> {
-        let _seat = futures::executor::block_on(self.turn(tenant)?);
+        let _permit = futures::executor::block_on(self.turn(tenant)?);
         self.examine(bytes, &Bounds { limits, ..Bounds::default() }, kept)
     }
 
@@ -460,13 +460,13 @@ impl Inner {
         if let Some(prepared) = self.ready(version) {
             return Ok(prepared);
         }
-        let seat = match self.compiled.has(version) {
+        let compile_permit = match self.compiled.has(version) {
             true => None,
             false => Some(self.recompilations.begin(tenant).expect("any number may wait").await),
         };
         let permit = self.loads.acquire(tenant, 1).await;
         let loading = tokio::task::spawn_blocking(move || {
-            let _held = (seat, permit);
+            let _held = (compile_permit, permit);
             self.loaded(version)
         });
         loading.await.unwrap_or_else(|why| Err(LoadError::Unreadable { version, why: io::Error::other(why) }))
@@ -526,10 +526,10 @@ impl Inner {
     }
 
     /// Room for an activity: free, or that of an idle instance.
-    async fn activity_seat(&self, tenant: TenantId, version: VersionId, prepared: Arc<Prepared>) -> Seat {
+    async fn activity_permit(&self, tenant: TenantId, version: VersionId, prepared: Arc<Prepared>) -> GuestPermit {
         let permit = self.activity_slots.acquire(tenant, prepared.slots);
         self.give_up_idle();
-        Seat::new(version, prepared, permit.await)
+        GuestPermit::new(version, prepared, permit.await)
     }
 
     /// Gives up idle instances of activities while somebody is to have their room.
@@ -576,13 +576,13 @@ impl Tenant {
         let limits = self.compile_limits();
         let out_of_time = |_| DeployError::OutOfTime { seconds: limits.clock().as_secs() };
         let turn = self.runtime.turn(self.member.id)?;
-        let seat = tokio::time::timeout(limits.clock(), turn).await.map_err(out_of_time)?;
+        let permit = tokio::time::timeout(limits.clock(), turn).await.map_err(out_of_time)?;
         stage.send_replace(Stage::Compiling);
         let cancellation = Cancellation::default();
         let _cancel = cancellation.cancel_on_drop();
         let runtime = self.runtime.clone();
         let examining = tokio::task::spawn_blocking(move || {
-            let _seat = seat;
+            let _permit = permit;
             (runtime.examine(&module, &Bounds { limits, cancellation }, kept), held)
         });
         let (app, held) = examining.await.map_err(|why| DeployError::Compiler(io::Error::other(why)))?;
@@ -649,25 +649,25 @@ impl Tenant {
         let owner = Owner { tenant: self.member.id, version, policy: self.policy(version) };
         let run = Run { call, terms: self.terms(owner.policy.clone()), client };
         loop {
-            let Seated { instance, seat } = match inner.idle.take(&owner) {
-                Some(seated) => seated,
+            let IdleActivity { instance, permit } = match inner.idle.take(&owner) {
+                Some(idle) => idle,
                 None => {
-                    let seat = inner.activity_seat(self.member.id, version, prepared.clone()).await;
+                    let permit = inner.activity_permit(self.member.id, version, prepared.clone()).await;
                     let instance = ActivityInstance::new(&inner.engine, &run);
-                    Seated { instance: instance.map_err(|why| unable(format!("{why:#}")))?, seat }
+                    IdleActivity { instance: instance.map_err(|why| unable(format!("{why:#}")))?, permit }
                 }
             };
             match instance.run(&run, entry).await {
                 Ok((outcome, instance)) => {
                     if let Some(instance) = instance {
-                        inner.idle.keep(owner, Seated { instance, seat });
+                        inner.idle.keep(owner, IdleActivity { instance, permit });
                         // Whoever waits for room gets this.
                         inner.give_up_idle();
                     }
                     return outcome;
                 }
                 Err(NoRoom) => {
-                    drop(seat);
+                    drop(permit);
                     tokio::time::sleep(START_AGAIN_AFTER).await;
                 }
             }
@@ -699,53 +699,53 @@ impl Tenant {
     }
 
     /// Room for an orchestrator or an entity, if the tenant may have it now.
-    pub fn seat(&self, version: VersionId) -> Result<Seat, NotNow> {
+    pub fn permit(&self, version: VersionId) -> Result<GuestPermit, NotNow> {
         let prepared = self.prepared(version)?;
         let permit = self.runtime.orchestrator_slots.try_acquire(self.member.id, prepared.slots);
-        Ok(Seat::new(version, prepared, permit.ok_or(NotNow::NoRoom(version))?))
+        Ok(GuestPermit::new(version, prepared, permit.ok_or(NotNow::NoRoom(version))?))
     }
 
     /// The same when the tenant's turn has come. It stands in the queue from now on.
-    pub fn wait_for_seat(&self, version: VersionId) -> Result<impl Future<Output = Seat> + Send + use<>, NotNow> {
+    pub fn wait_for_permit(&self, version: VersionId) -> Result<impl Future<Output = GuestPermit> + Send + use<>, NotNow> {
         let prepared = self.prepared(version)?;
         let permit = self.runtime.orchestrator_slots.acquire(self.member.id, prepared.slots);
-        Ok(async move { Seat::new(version, prepared, permit.await) })
+        Ok(async move { GuestPermit::new(version, prepared, permit.await) })
     }
 
-    /// Starts an orchestrator of the version that the seat is for; see [`Executor::start`].
-    pub fn start_in(&self, seat: Seat, execution: SharedExecution) -> Result<Box<dyn Guest>, StartError> {
-        let (inner, version, prepared) = (&self.runtime, seat.version(), seat.prepared());
+    /// Starts an orchestrator of the version that the permit is for; see [`Executor::start`].
+    pub fn start_in(&self, permit: GuestPermit, execution: SharedExecution) -> Result<Box<dyn Guest>, StartError> {
+        let (inner, version, prepared) = (&self.runtime, permit.version(), permit.prepared());
         let missing = || StartError::Unable(format!("version {version} does not export `run-orchestrator`"));
         let entry = prepared.orchestrator.clone().ok_or_else(missing)?;
         let name = execution.lock().expect("a turn panicked; its execution is never used again").context().name.clone();
         let name = prepared.spelled(&name).to_string();
         let store = self.store(version, Shared::of_execution(execution, inner.config.checkpoint.clone()))?;
-        Ok(Box::new(OrchestratorGuest::new(store, entry, name, inner.config.checkpoint.clone(), seat)))
+        Ok(Box::new(OrchestratorGuest::new(store, entry, name, inner.config.checkpoint.clone(), permit)))
     }
 
-    /// Starts an entity of the version that the seat is for; see [`Executor::start_entity`].
-    pub fn start_entity_in(&self, seat: Seat, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError> {
-        let (inner, version, prepared) = (&self.runtime, seat.version(), seat.prepared());
+    /// Starts an entity of the version that the permit is for; see [`Executor::start_entity`].
+    pub fn start_entity_in(&self, permit: GuestPermit, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError> {
+        let (inner, version, prepared) = (&self.runtime, permit.version(), permit.prepared());
         let entity = scope.lock().expect("a turn panicked; its operation is never used again").entity.clone();
         let name = entity.entity_name().ok_or_else(|| StartError::Unable(format!("'{entity}' is not the id of an entity")))?;
         let name = prepared.spelled(&name).clone();
         let entry = prepared.entity.clone().filter(|_| prepared.has(FunctionKind::Entity, &name));
         let entry = entry.ok_or_else(|| StartError::Unable(format!("version {version} has no entity '{name}'")))?;
         let store = self.store(version, Shared::of_operation(scope, inner.config.checkpoint.clone()))?;
-        Ok(Box::new(WasmEntityGuest::new(store, entry, name, inner.config.checkpoint.clone(), seat)))
+        Ok(Box::new(WasmEntityGuest::new(store, entry, name, inner.config.checkpoint.clone(), permit)))
     }
 
-    /// The same as [`Self::seat`]; loads the version, on this thread, if it is not in memory.
-    fn load_and_seat(&self, version: VersionId) -> Result<Seat, StartError> {
+    /// The same as [`Self::permit`]; loads the version, on this thread, if it is not in memory.
+    fn load_and_permit(&self, version: VersionId) -> Result<GuestPermit, StartError> {
         self.runtime.loaded(version).map_err(|why| StartError::Unable(why.to_string()))?;
-        Ok(self.seat(version)?)
+        Ok(self.permit(version)?)
     }
 }
 
 /// On this thread, which a version may have to be loaded on.
 impl Executor for Tenant {
     fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, StartError> {
-        self.start_in(self.load_and_seat(version)?, execution)
+        self.start_in(self.load_and_permit(version)?, execution)
     }
 
     fn conditions(&self, version: VersionId) -> Arc<Conditions> {
@@ -753,7 +753,7 @@ impl Executor for Tenant {
     }
 
     fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError> {
-        self.start_entity_in(self.load_and_seat(version)?, scope)
+        self.start_entity_in(self.load_and_permit(version)?, scope)
     }
 
     fn run_http(&self, caller: Option<VersionId>, call: ActivityCall) -> ActivityFuture {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use dacapo_core::guest::SECRET_OPENS;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::AllowList;
 use crate::allow_list::{Scheme, Target};
@@ -25,28 +25,41 @@ pub struct Secret {
 
 const CLOSES: &str = "}}";
 
-/// Fills in the secrets of a request. Why it is refused never tells a value.
-pub(crate) fn fill(secrets: &[Secret], target: &Target, headers: &mut HeaderMap) -> Result<(), String> {
+/// Why the secrets of a request are not filled in. It never tells a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SecretError {
+    #[error("a secret in the header `{0}` holds what no header can")]
+    NoHeader(HeaderName),
+    #[error("`{SECRET_OPENS}` lacks its `{CLOSES}`")]
+    Unclosed,
+    #[error("there is no secret '{0}' for this app")]
+    Unknown(String),
+    #[error("the secret '{name}' is not for {target}{rule}")]
+    NotForTarget { name: String, target: Target, rule: String },
+}
+
+/// Fills in the secrets of a request.
+pub(crate) fn fill(secrets: &[Secret], target: &Target, headers: &mut HeaderMap) -> Result<(), SecretError> {
     for (header, value) in headers.iter_mut() {
         // Secrets are named in ASCII; other values stay as they are.
         let Some(text) = value.to_str().ok().filter(|text| text.contains(SECRET_OPENS)) else { continue };
         let filled = fill_text(secrets, target, text)?;
-        let mut filled =
-            HeaderValue::from_str(&filled).map_err(|_| format!("a secret in the header `{header}` holds what no header can"))?;
+        let mut filled = HeaderValue::from_str(&filled).map_err(|_| SecretError::NoHeader(header.clone()))?;
         filled.set_sensitive(true);
         *value = filled;
     }
     Ok(())
 }
 
-fn fill_text(secrets: &[Secret], target: &Target, mut text: &str) -> Result<String, String> {
+fn fill_text(secrets: &[Secret], target: &Target, mut text: &str) -> Result<String, SecretError> {
     let mut filled = String::new();
     while let Some((before, rest)) = text.split_once(SECRET_OPENS) {
-        let (name, after) = rest.split_once(CLOSES).ok_or_else(|| format!("`{SECRET_OPENS}` lacks its `{CLOSES}`"))?;
+        let (name, after) = rest.split_once(CLOSES).ok_or(SecretError::Unclosed)?;
         let secret = secrets.iter().find(|secret| secret.name == name);
-        let secret = secret.ok_or_else(|| format!("there is no secret '{name}' for this app"))?;
+        let secret = secret.ok_or_else(|| SecretError::Unknown(name.to_owned()))?;
         if !secret.hosts.allows_secret(target) {
-            return Err(format!("the secret '{name}' is not for {target}{}", secret.plain_http_rule(target)));
+            let rule = secret.plain_http_rule(target);
+            return Err(SecretError::NotForTarget { name: name.to_owned(), target: target.clone(), rule });
         }
         filled.push_str(before);
         filled.push_str(&secret.value);
@@ -100,7 +113,7 @@ mod tests {
         ]
     }
 
-    fn filled(url: (&str, &str), text: &str) -> Result<String, String> {
+    fn filled(url: (&str, &str), text: &str) -> Result<String, SecretError> {
         let scheme = Scheme::of(url.0).unwrap();
         let target = Target { scheme, host: url.1.into(), port: scheme.default_port() };
         let mut headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, HeaderValue::from_str(text).unwrap())]);
@@ -123,13 +136,13 @@ mod tests {
             (api, "{{secret:KEY", "`{{secret:` lacks its `}}`"),
             (api, "{{secret:BAD}}", "a secret in the header `authorization` holds what no header can"),
         ] {
-            assert_eq!(filled(url, text), Err(why.to_owned()));
+            assert_eq!(filled(url, text).unwrap_err().to_string(), why);
         }
     }
 
     #[test]
     fn the_rule_for_plain_http_is_said_where_it_is_in_the_way() {
-        let refused = filled(("http", "api.example.com"), "{{secret:KEY}}").unwrap_err();
+        let refused = filled(("http", "api.example.com"), "{{secret:KEY}}").unwrap_err().to_string();
         assert!(refused.starts_with("the secret 'KEY' is not for http://api.example.com:80 without TLS"), "{refused}");
         assert!(refused.contains("`dacapo hub grant HUB --secret KEY=http://api.example.com:80`"), "{refused}");
     }

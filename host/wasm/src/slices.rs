@@ -42,7 +42,7 @@ const PROCESSOR_TIME_MIN: Duration = Duration::from_secs(1);
 
 /// How a guest came to rest.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Rest<T> {
+pub(crate) enum RunOutcome<T> {
     Ended(T),
     /// It waits for something.
     Waits,
@@ -86,18 +86,22 @@ pub fn processor_time() -> Duration {
 
 /// Runs a guest, which has so much fuel, until it has ended, or waits for something. It stays on this thread, and passes the checkpoint each time that
 /// it lets go.
-pub(crate) fn run<T>(mut guest: Pin<&mut (impl Future<Output = T> + ?Sized)>, fuel: u64, checkpoint: &Checkpoint) -> Rest<T> {
+pub(crate) fn run<T>(
+    mut guest: Pin<&mut (impl Future<Output = T> + ?Sized)>,
+    fuel: u64,
+    checkpoint: &Checkpoint,
+) -> RunOutcome<T> {
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     let mut wall = Wall::new(fuel);
     loop {
         if let ControlFlow::Break(()) = checkpoint.pass() {
-            return Rest::Stopped;
+            return RunOutcome::Stopped;
         }
         match guest.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(ended) => return Rest::Ended(ended),
-            Poll::Pending if !woken.0.swap(false, Ordering::Relaxed) => return Rest::Waits,
-            Poll::Pending if wall.is_met() => return Rest::Overdue { most: wall.most },
+            Poll::Ready(ended) => return RunOutcome::Ended(ended),
+            Poll::Pending if !woken.0.swap(false, Ordering::Relaxed) => return RunOutcome::Waits,
+            Poll::Pending if wall.is_met() => return RunOutcome::Overdue { most: wall.most },
             Poll::Pending => {}
         }
     }
@@ -208,9 +212,9 @@ mod tests {
             ControlFlow::Continue(())
         });
         let mut guest = pin!(guest());
-        assert_eq!(run(guest.as_mut(), 0, &checkpoint), Rest::Waits);
+        assert_eq!(run(guest.as_mut(), 0, &checkpoint), RunOutcome::Waits);
         assert_eq!(passes.load(Ordering::Relaxed), 3);
-        assert_eq!(run(guest.as_mut(), 0, &checkpoint), Rest::Ended(4));
+        assert_eq!(run(guest.as_mut(), 0, &checkpoint), RunOutcome::Ended(4));
         assert_eq!(passes.load(Ordering::Relaxed), 4);
     }
 
@@ -219,7 +223,7 @@ mod tests {
         let mut passes = [ControlFlow::Continue(()), ControlFlow::Break(())].into_iter().cycle();
         let passes = std::sync::Mutex::new(move || passes.next().expect("it has no end"));
         let checkpoint = Checkpoint::new(move || passes.lock().unwrap()());
-        assert_eq!(run(pin!(guest()), 0, &checkpoint), Rest::Stopped);
+        assert_eq!(run(pin!(guest()), 0, &checkpoint), RunOutcome::Stopped);
     }
 
     #[test]
@@ -230,7 +234,7 @@ mod tests {
             Poll::<()>::Pending
         }));
         let rest = run(guest.as_mut(), 0, &Checkpoint::default());
-        assert_eq!(rest, Rest::Overdue { most: PROCESSOR_TIME_MIN });
+        assert_eq!(rest, RunOutcome::Overdue { most: PROCESSOR_TIME_MIN });
     }
 
     /// What the future of an activity is polled with: counts how often it was woken.

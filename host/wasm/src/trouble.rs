@@ -8,6 +8,7 @@ use wasmtime::{Error, PoolConcurrencyLimitError, ThrownException, Trap, WasmBack
 use wasmtime_wasi::I32Exit;
 
 use crate::config::GuestLimits;
+use crate::error_text;
 use crate::imports::Role;
 use crate::limiter::Refusal;
 
@@ -33,12 +34,12 @@ pub(crate) fn bounded(failure: Failure) -> Failure {
 /// What the guest said last. A panic cannot be seen from outside (it is a trap like any other), but it is announced:
 /// the SDK logs `panicked at {location}: {message}` as an error; languages on WASI write to standard error.
 #[derive(Debug, Default)]
-pub(crate) struct LastWords {
+pub(crate) struct PanicOutput {
     logged: Option<String>,
     stderr: VecDeque<String>,
 }
 
-impl LastWords {
+impl PanicOutput {
     /// Takes a line that the guest logged as an error.
     pub fn logged(&mut self, line: &str) {
         self.logged = Some(line[..line.floor_char_boundary(TEXT_BYTES_MAX)].to_owned());
@@ -137,19 +138,19 @@ pub(crate) fn stopped() -> Failure {
 }
 
 /// In what circumstances a guest stopped.
-pub(crate) struct Circumstances<'a> {
+pub(crate) struct TrapContext<'a> {
     pub limits: &'a GuestLimits,
     pub refused: Option<Refusal>,
-    pub last_words: &'a LastWords,
+    pub panic_output: &'a PanicOutput,
     pub role: Role,
 }
 
-impl Circumstances<'_> {
+impl TrapContext<'_> {
     /// Turns the error of a call into a guest into the failure that its caller sees.
     pub fn failure(&self, error: &Error) -> Failure {
         let backtrace = error.downcast_ref::<WasmBacktrace>().filter(|trace| !trace.frames().is_empty()).map(ToString::to_string);
-        let (error_type, message, circumstance) = self.classify(error);
-        let details = [circumstance, backtrace].into_iter().flatten().collect::<Vec<_>>().join("\n");
+        let (error_type, message, context_line) = self.classify(error);
+        let details = [context_line, backtrace].into_iter().flatten().collect::<Vec<_>>().join("\n");
         let details = (!details.is_empty()).then_some(details);
         // Running it again may go better if it does what the world gives it. An orchestrator does the same again, and an
         // entity too.
@@ -177,7 +178,7 @@ impl Circumstances<'_> {
             );
             return (Failure::FUEL_EXHAUSTED, message, None);
         }
-        if cause.contains("fuel allocated for hostcalls") {
+        if error_text::exceeds_hostcall_fuel(&cause) {
             let message = "it handed the host more at once than any payload may have".to_owned();
             return (Failure::LIMIT_EXCEEDED, message, None);
         }
@@ -189,21 +190,21 @@ impl Circumstances<'_> {
             return (Failure::OUT_OF_MEMORY, "it wanted an object larger than any memory".to_owned(), None);
         }
         if let Some(refused) = self.refused {
-            let said = self.last_words.panic().map(|panic| panic.message);
+            let said = self.panic_output.panic().map(|panic| panic.message);
             return (Failure::OUT_OF_MEMORY, format!("{refused} ({})", self.limit(refused)), Some(said.unwrap_or(cause)));
         }
-        if let Some(panic) = self.last_words.panic() {
+        if let Some(panic) = self.panic_output.panic() {
             return (Failure::PANIC, panic.message, panic.location);
         }
         if error.is::<ThrownException>() {
             let message = "it threw an exception that nothing in it catches".to_owned();
-            return (Failure::TRAP, message, self.last_words.printed_text());
+            return (Failure::TRAP, message, self.panic_output.printed_text());
         }
         if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
             let message = format!("it called exit({code}) instead of returning");
-            return (Failure::TRAP, message, self.last_words.printed_text());
+            return (Failure::TRAP, message, self.panic_output.printed_text());
         }
-        (Failure::TRAP, cause, self.last_words.printed_text())
+        (Failure::TRAP, cause, self.panic_output.printed_text())
     }
 }
 
@@ -213,7 +214,7 @@ mod tests {
 
     #[test]
     fn panics_are_found_in_what_the_guest_said_last() {
-        let mut words = LastWords::default();
+        let mut words = PanicOutput::default();
         assert_eq!(words.panic(), None);
         words.printed("thread 'main' (1) panicked at src/lib.rs:10:5:");
         words.printed("the sky");
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_later_error_line_is_not_a_panic() {
-        let mut words = LastWords::default();
+        let mut words = PanicOutput::default();
         words.logged("panicked at src/app.rs:1:2: caught by someone");
         words.logged("the disk is full");
         assert_eq!(words.panic(), None);
@@ -245,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_long_trace_does_not_push_the_message_out() {
-        let mut words = LastWords::default();
+        let mut words = PanicOutput::default();
         (0..100).for_each(|n| words.printed(&format!("working on {n}")));
         words.printed("fatal error: all goroutines are asleep - deadlock!");
         (0..100).for_each(|n| words.printed(&format!("goroutine {n} [select]:")));

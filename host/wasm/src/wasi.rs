@@ -106,7 +106,7 @@ impl Wasi {
         let err = shared.clone();
         let stderr = Lines::new(move |line| {
             err.spend(line.len())?;
-            err.last_words().printed(line);
+            err.panic_output().printed(line);
             err.log(LogLevel::Warn, line);
             Ok(())
         });

@@ -19,10 +19,10 @@ pub fn target(data: &[u8]) {
         7 => check(bytes, codec::decode_announcement, codec::encode_announcement),
         8 => check(bytes, codec::decode_zone, codec::encode_zone),
         _ => {
-            let (fence, glance) = (codec::decode_fence(bytes), codec::decode_glance(bytes));
+            let (guard, listing_fields) = (codec::decode_commit_guard(bytes), codec::decode_listing_fields(bytes));
             if let Ok(record) = codec::decode_record(Row(1), bytes) {
-                assert_eq!(fence.expect("a record begins with it").id, record.id);
-                assert_eq!(glance.expect("a record has one").created, record.created);
+                assert_eq!(guard.expect("a record begins with it").id, record.id);
+                assert_eq!(listing_fields.expect("a record has one").created, record.created);
             }
         }
     }

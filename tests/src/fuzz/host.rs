@@ -80,7 +80,7 @@ fn open_hubs(settings: &Settings, control: Arc<ControlFile>) -> anyhow::Result<H
         runtime: Runtime::new(settings.runtime())?,
         control: control.clone(),
         threads: settings.turn_threads(),
-        room: settings.room(),
+        capacity: settings.capacity(),
         store: StoreOptions::default(),
     })?;
     let (policy, limits) = (settings.policy(&settings.limits)?, settings.limits.clone());

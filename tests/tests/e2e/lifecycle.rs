@@ -168,15 +168,18 @@ fn a_data_directory_that_others_can_write_is_closed_to_them() {
 
 #[test]
 fn a_data_directory_that_vanishes_ends_the_host() {
-    let (mut host, directory) = Host::temporary(&[]).unwrap();
-    let elsewhere = tempfile::tempdir().unwrap();
-    std::fs::rename(directory.path().join("control.redb"), elsewhere.path().join("control.redb")).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while host.is_running().unwrap() {
-        assert!(Instant::now() < deadline, "{}", host.log());
-        std::thread::sleep(Duration::from_millis(20));
+    for name in ["control.redb", "modules"] {
+        let (mut host, directory) = Host::temporary(&[]).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        // At once: one that went before the host had first looked for it was never missed.
+        std::fs::rename(directory.path().join(name), elsewhere.path().join(name)).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while host.is_running().unwrap() {
+            assert!(Instant::now() < deadline, "{}", host.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(host.log().contains(&format!("{name} was removed or replaced while it was in use")), "{}", host.log());
     }
-    assert!(host.log().contains("control.redb was removed or replaced while it was in use"), "{}", host.log());
 }
 
 /// The default hub's file was made anew, without a word.
@@ -208,9 +211,16 @@ fn a_host_whose_hub_or_control_file_is_gone_does_not_start_until_it_is_told_to()
     }
     std::fs::write(&hub, &whole).unwrap();
 
-    std::fs::rename(&hub, hub.with_file_name("Other.redb")).unwrap();
-    std::fs::remove_file(directory.path().join("control.redb")).unwrap();
+    // The default hub's file was excused, and the host began with new keys, without a word.
+    let control = directory.path().join("control.redb");
+    std::fs::remove_file(&control).unwrap();
     let refused = format!("{:#}", start(&[]).map(drop).unwrap_err());
-    assert!(refused.contains("control.redb is missing") && refused.contains("Other.redb"), "{refused}");
-    assert!(!directory.path().join("control.redb").exists());
+    assert!(refused.contains("control.redb is missing") && refused.contains("TestHubName.redb"), "{refused}");
+    assert!(!control.exists());
+    // As it is advised there.
+    let (hubs, aside) = (directory.path().join("hubs"), directory.path().join("aside"));
+    std::fs::rename(&hubs, &aside).unwrap();
+    start(&[]).unwrap().stop().unwrap();
+    std::fs::rename(aside.join("TestHubName.redb"), hubs.join("TestHubName.redb")).unwrap();
+    start(&[]).unwrap();
 }

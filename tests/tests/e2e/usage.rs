@@ -277,6 +277,9 @@ fn lines_of_guests_say_whose_they_are() {
     ok(&host, "POST", "/runtime/webhooks/durabletask/orchestrators/log_lines?taskHub=chatty&timeout=60", json!(null));
     let panics = json!({ "name": "activity_panic", "input": "on purpose" });
     ok(&host, "POST", "/runtime/webhooks/durabletask/orchestrators/call?taskHub=chatty&timeout=60", panics);
+    for function in ["log_lines", "activity_panic"] {
+        assert!(host.logged(function, 1) > 0, "{}", host.log());
+    }
     let log = host.log();
     for function in ["log_lines", "activity_panic"] {
         let line = log.lines().find(|line| line.contains("guest") && line.contains(&format!("function={function}")));

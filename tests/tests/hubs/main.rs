@@ -48,7 +48,7 @@ impl World {
             runtime: Runtime::new(config).unwrap(),
             control: control.clone(),
             threads: settings.turn_threads(),
-            room: settings.room(),
+            capacity: settings.capacity(),
             store: StoreOptions::default(),
         });
         let rules = move |record: &HubRecord| {

@@ -25,7 +25,7 @@ export const console = {
   },
   count(label = "default") {
     counts.set(label, (counts.get(label) ?? 0) + 1);
-    console.info(`${label}: ${counts.get(label)}`);
+    console.info(`${String(label)}: ${counts.get(label)}`);
   },
   countReset: (label = "default") => void counts.delete(label),
   group(...args) {
@@ -36,7 +36,7 @@ export const console = {
     indent = indent.slice(2);
   },
   time: (label = "default") => void timers.set(label, Date.now()),
-  timeLog: (label = "default") => console.info(`${label}: ${Date.now() - (timers.get(label) ?? Date.now())} ms`),
+  timeLog: (label = "default") => console.info(`${String(label)}: ${Date.now() - (timers.get(label) ?? Date.now())} ms`),
   timeEnd(label = "default") {
     console.timeLog(label);
     timers.delete(label);

@@ -16,7 +16,7 @@ use crate::{Failure, InstanceId, MessageKey, Payload, Seq, Timestamp, VersionId}
 const WAKE_UP: Seq = Seq(0);
 
 /// What becomes of a message.
-enum Fate {
+enum Handling {
     Done,
     /// Done, and what was held before it may go on now.
     DoneAndOpen,
@@ -91,9 +91,9 @@ impl<'a> Work<'a> {
     pub fn deal_with(&mut self, mut queue: VecDeque<Delivery>) {
         while let Some(delivery) = queue.pop_front() {
             match self.fate_of(&delivery) {
-                Fate::Held => self.held.push(delivery),
-                Fate::Done => self.consumed.extend(delivery.stored),
-                Fate::DoneAndOpen => {
+                Handling::Held => self.held.push(delivery),
+                Handling::Done => self.consumed.extend(delivery.stored),
+                Handling::DoneAndOpen => {
                     self.consumed.extend(delivery.stored);
                     self.held.drain(..).rev().for_each(|delivery| queue.push_front(delivery));
                 }
@@ -101,40 +101,40 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn fate_of(&mut self, delivery: &Delivery) -> Fate {
+    fn fate_of(&mut self, delivery: &Delivery) -> Handling {
         if delivery.message.execution.is_some_and(|execution| execution != self.record.execution) {
-            return Fate::Done;
+            return Handling::Done;
         }
         match &delivery.message.event {
-            Event::OperationRequested { .. } if deliver_at(delivery).is_some_and(|at| at > self.now) => Fate::Held,
-            Event::OperationRequested { .. } if self.waits() => Fate::Held,
+            Event::OperationRequested { .. } if deliver_at(delivery).is_some_and(|at| at > self.now) => Handling::Held,
+            Event::OperationRequested { .. } if self.waits() => Handling::Held,
             Event::OperationRequested { operation, input, caller, .. } => {
                 if self.is_locked_for(caller.as_ref()) {
-                    return Fate::Held;
+                    return Handling::Held;
                 }
                 self.run(operation, input, caller.as_ref())
             }
             // No operation: a purge does not wait for a resume that may never come.
-            Event::StatePurged if self.record.status == RuntimeStatus::Running && self.waits() => Fate::Held,
-            Event::LockRequested { .. } | Event::LockReleased { .. } if self.waits() => Fate::Held,
+            Event::StatePurged if self.record.status == RuntimeStatus::Running && self.waits() => Handling::Held,
+            Event::LockRequested { .. } | Event::LockReleased { .. } if self.waits() => Handling::Held,
             Event::LockRequested { entities, position, owner } => self.lock(entities, *position, owner),
             Event::LockReleased { entities, position, owner } => self.release(entities, *position, owner),
             Event::StatePurged => {
                 self.state.state = None;
-                Fate::Done
+                Handling::Done
             }
             Event::TimerFired { seq, fire_at } => {
                 self.timers_cleared.push(Timer { fire_at: *fire_at, seq: *seq });
-                Fate::Done
+                Handling::Done
             }
             Event::ExecutionSuspended { .. } => {
                 self.record.status = RuntimeStatus::Suspended;
-                Fate::Done
+                Handling::Done
             }
             Event::ExecutionResumed { .. } => {
                 self.record.status = RuntimeStatus::Running;
                 self.record.halted = None;
-                Fate::DoneAndOpen
+                Handling::DoneAndOpen
             }
             Event::OrchestratorStarted { .. }
             | Event::ExecutionStarted { .. }
@@ -143,7 +143,7 @@ impl<'a> Work<'a> {
             | Event::ExecutionTerminated { .. }
             | Event::ExecutionRewound { .. }
             | any_result!()
-            | any_action!() => Fate::Done,
+            | any_action!() => Handling::Done,
         }
     }
 
@@ -163,7 +163,7 @@ impl<'a> Work<'a> {
     }
 
     /// Runs one operation, with a guest that may have run others before.
-    fn run(&mut self, name: &str, input: &Payload, caller: Option<&Parent>) -> Fate {
+    fn run(&mut self, name: &str, input: &Payload, caller: Option<&Parent>) -> Handling {
         let mut guest = match self.guest.take().map(Ok).or_else(|| self.turn.active_version.map(|version| self.start(version))) {
             Some(Ok(guest)) => guest,
             Some(Err(why)) => return self.not_started(why),
@@ -188,7 +188,7 @@ impl<'a> Work<'a> {
         let sent = lock(&self.scope).finish();
         if self.turn.time.was_cut_off() {
             self.full = true;
-            return Fate::Held;
+            return Handling::Held;
         }
         let result = match result {
             Ok(result) => Ok(result),
@@ -208,7 +208,7 @@ impl<'a> Work<'a> {
                 self.sent.extend(caller.map(|caller| {
                     caller.told(Event::EntityOperationCompleted { seq: caller.seq, result: result.output }, self.now)
                 }));
-                Fate::Done
+                Handling::Done
             }
             Err(failure) => self.failed(name, caller, failure),
         }
@@ -233,40 +233,40 @@ impl<'a> Work<'a> {
     }
 
     /// The operation has changed nothing. A caller is told, the sender of a signal cannot be.
-    fn failed(&mut self, operation: &str, caller: Option<&Parent>, failure: Failure) -> Fate {
+    fn failed(&mut self, operation: &str, caller: Option<&Parent>, failure: Failure) -> Handling {
         match caller {
             Some(caller) => {
                 self.sent.push(caller.told(Event::EntityOperationFailed { seq: caller.seq, failure }, self.now));
             }
             None => lock(&self.scope).log(LogLevel::Warn, &format!("the signal '{operation}' failed: {failure}")),
         }
-        Fate::Done
+        Handling::Done
     }
 
     /// The operation waits until a guest can be started, or until somebody resumes the entity.
-    fn not_started(&mut self, why: StartError) -> Fate {
+    fn not_started(&mut self, why: StartError) -> Handling {
         match why {
             StartError::NotNow(why) => {
                 self.not_started = Some(why);
-                Fate::Held
+                Handling::Held
             }
             StartError::Unable(why) => self.halt(why),
         }
     }
 
     /// Stops work on the entity with a diagnostic. Nothing is lost: what came stays in the inbox.
-    fn halt(&mut self, reason: String) -> Fate {
+    fn halt(&mut self, reason: String) -> Handling {
         let version = self.turn.active_version.map_or_else(|| "none".to_owned(), |version| version.to_string());
         self.record.halted = Some(format!("{reason} (entity '{}', version {version})", self.record.name));
         self.record.status = RuntimeStatus::Suspended;
-        Fate::Held
+        Handling::Held
     }
 
-    fn lock(&mut self, entities: &[InstanceId], position: u32, owner: &Parent) -> Fate {
+    fn lock(&mut self, entities: &[InstanceId], position: u32, owner: &Parent) -> Handling {
         match &self.state.lock {
-            _ if !self.is_at(entities, position) => return Fate::Done,
-            Some(holder) if holder.is_same(owner) => return Fate::Done,
-            Some(_) => return Fate::Held,
+            _ if !self.is_at(entities, position) => return Handling::Done,
+            Some(holder) if holder.is_same(owner) => return Handling::Done,
+            Some(_) => return Handling::Held,
             None => self.state.lock = Some(owner.clone()),
         }
         let message = match entities.get(position as usize + 1) {
@@ -277,12 +277,12 @@ impl<'a> Work<'a> {
             None => owner.told(Event::EntityLockGranted { seq: owner.seq }, self.now),
         };
         self.sent.push(message);
-        Fate::Done
+        Handling::Done
     }
 
-    fn release(&mut self, entities: &[InstanceId], position: u32, owner: &Parent) -> Fate {
+    fn release(&mut self, entities: &[InstanceId], position: u32, owner: &Parent) -> Handling {
         if !self.is_at(entities, position) {
-            return Fate::Done;
+            return Handling::Done;
         }
         if let Some(next) = entities.get(position as usize + 1) {
             let (entities, owner) = (entities.to_vec(), owner.clone());
@@ -290,11 +290,11 @@ impl<'a> Work<'a> {
         }
         if self.state.lock.as_ref().is_some_and(|holder| holder.is_same(owner)) {
             self.state.lock = None;
-            return Fate::DoneAndOpen;
+            return Handling::DoneAndOpen;
         }
         let requested = |held: &mut Delivery| matches!(&held.message.event, Event::LockRequested { owner: other, .. } if other.is_same(owner));
         self.consumed.extend(self.held.extract_if(.., requested).filter_map(|request| request.stored));
-        Fate::Done
+        Handling::Done
     }
 
     fn is_at(&self, entities: &[InstanceId], position: u32) -> bool {

@@ -39,6 +39,13 @@ impl Execution {
         self.record(action)
     }
 
+    /// Whether the next action that is replayed starts a child with this id.
+    pub(super) fn has_recorded_child(&self, id: &str) -> bool {
+        let Mode::Replay { recorded, .. } = &self.mode else { return false };
+        let next = recorded.front().map(|next| &next.event);
+        matches!(next, Some(Event::SubOrchestrationInstanceCreated { instance, .. }) if instance.as_str() == id)
+    }
+
     /// Limits do not refuse what ends the execution: they lead to it.
     pub(super) fn record(&mut self, action: Event) -> Result<(), Stopped> {
         self.events += 1;

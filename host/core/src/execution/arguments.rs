@@ -1,4 +1,5 @@
-//! What a guest names, parsed where it enters. A failure here is the guest's mistake and stops it.
+//! What a guest names, parsed where it enters. A failure here is the guest's mistake: the task of the call has failed with it,
+//! and a call that gives no task stops the guest.
 
 use crate::{Failure, FunctionName, InstanceId};
 

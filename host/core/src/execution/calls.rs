@@ -33,9 +33,11 @@ impl Retry {
 
 impl Execution {
     pub fn call_activity(&mut self, name: &str, input: Payload, retry: Option<RetryPolicy>) -> Result<TaskId, Stopped> {
-        let name = self.checked(arguments::function(name))?;
         self.check("the input of an activity", &input)?;
-        self.call(Target::Activity { name, input }, retry)
+        match arguments::function(name) {
+            Ok(name) => self.call(Target::Activity { name, input }, retry),
+            Err(why) => self.refused(why),
+        }
     }
 
     pub fn call_sub_orchestrator(
@@ -57,12 +59,13 @@ impl Execution {
         instance: Option<&str>,
         retry: Option<RetryPolicy>,
     ) -> Result<TaskId, Stopped> {
-        let name = self.checked(arguments::function(name))?;
         self.check("the input of a sub-orchestration", &input)?;
-        let version = self.checked(arguments::version(version))?;
-        let instance = self.child_id(instance)?;
         self.check_may_call_child()?;
-        self.call(Target::SubOrchestration { name, input, version, instance }, retry)
+        let called = || Ok((arguments::function(name)?, arguments::version(version)?, self.child_id(instance)?));
+        match called() {
+            Ok((name, version, instance)) => self.call(Target::SubOrchestration { name, input, version, instance }, retry),
+            Err(why) => self.refused(why),
+        }
     }
 
     fn call(&mut self, target: Target, retry: Option<RetryPolicy>) -> Result<TaskId, Stopped> {
@@ -95,7 +98,8 @@ impl Execution {
         let name = self.checked(arguments::function(name))?;
         self.check("the input of an orchestration", &input)?;
         let seq = self.next_seq();
-        let instance = self.child_id(instance)?.unwrap_or_else(|| InstanceId::of_child(self.context.execution, seq));
+        let asked = self.checked(self.child_id(instance))?;
+        let instance = asked.unwrap_or_else(|| InstanceId::of_child(self.context.execution, seq));
         let (started, version) = (instance.clone(), String::new());
         self.take(Event::SubOrchestrationInstanceCreated { seq, name, instance, input, version, detached: true })?;
         Ok(started)
@@ -125,14 +129,16 @@ impl Execution {
         Ok(())
     }
 
-    fn child_id(&mut self, id: Option<&str>) -> Result<Option<InstanceId>, Stopped> {
+    fn child_id(&self, id: Option<&str>) -> Result<Option<InstanceId>, Failure> {
         let Some(id) = id else { return Ok(None) };
-        // What was recorded was allowed then.
-        let parse = if self.is_replaying() { arguments::instance } else { arguments::orchestration };
-        let parsed = self.checked(parse(id))?;
+        let parsed = match arguments::orchestration(id) {
+            // What was recorded was allowed then.
+            Err(_) if self.has_recorded_child(id) => arguments::instance(id)?,
+            parsed => parsed?,
+        };
         if parsed == self.context.instance || self.context.parent.as_ref().is_some_and(|parent| parent.instance == parsed) {
             let message = format!("'{id}' is the id of this instance or its parent: a child needs another");
-            return Err(self.stop(arguments::invalid(message)));
+            return Err(arguments::invalid(message));
         }
         Ok(Some(parsed))
     }

@@ -62,7 +62,10 @@ impl Wait {
 
 impl Execution {
     pub fn wait_for_external_event(&mut self, name: &str) -> Result<TaskId, Stopped> {
-        let name = self.checked(arguments::event(name))?;
+        let name = match arguments::event(name) {
+            Ok(name) => name,
+            Err(why) => return self.refused(why),
+        };
         let made = self.next_rank();
         let id = self.add_task(Work::ExternalEvent(Wait { folded_name: fold(&name), made, event: None, is_claimed: false }))?;
         match self.context.event_delivery {
@@ -109,7 +112,9 @@ impl Execution {
         let task = &self.tasks[id.0 as usize];
         match &task.work {
             Work::ExternalEvent(wait) if !task.is_done() => Some(self.channels.entry(wait.folded_name.clone()).or_default()),
-            Work::ExternalEvent(_) | Work::Call { .. } | Work::Http(_) | Work::Entity | Work::Timer { .. } => None,
+            Work::ExternalEvent(_) | Work::Call { .. } | Work::Http(_) | Work::Entity | Work::Timer { .. } | Work::Refused => {
+                None
+            }
         }
     }
 
@@ -168,7 +173,7 @@ impl Execution {
     pub fn take_unread(&mut self) -> Vec<Event> {
         let served = self.tasks.iter_mut().filter(|task| !task.read).filter_map(|task| match &mut task.work {
             Work::ExternalEvent(wait) => wait.event.take(),
-            Work::Call { .. } | Work::Http(_) | Work::Entity | Work::Timer { .. } => None,
+            Work::Call { .. } | Work::Http(_) | Work::Entity | Work::Timer { .. } | Work::Refused => None,
         });
         let mut unread: Vec<Unread> = served.collect();
         unread.extend(self.channels.drain().flat_map(|(_, channel)| channel.unread));

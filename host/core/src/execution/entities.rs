@@ -11,9 +11,12 @@ use crate::{Event, Failure, InstanceId, Payload, Timestamp};
 impl Execution {
     /// Calls an operation of an entity and completes with its result.
     pub fn call_entity(&mut self, name: &str, key: &str, operation: &str, input: Payload) -> Result<TaskId, Stopped> {
-        let entity = self.checked(arguments::entity(name, key))?;
-        let operation = self.checked(arguments::operation(operation))?;
         self.check("the input of an operation", &input)?;
+        let called = arguments::entity(name, key).and_then(|entity| Ok((entity, arguments::operation(operation)?)));
+        let (entity, operation) = match called {
+            Ok(called) => called,
+            Err(why) => return self.refused(why),
+        };
         if let Some(section) = self.critical_section() {
             if !section.entities.contains(&entity) {
                 return Err(self.violation(format!("'{entity}' is called in a critical section that has not locked it")));
@@ -57,7 +60,10 @@ impl Execution {
             return Err(self.violation("a critical section must lock an entity: the list is empty".into()));
         }
         let parsed: Result<Vec<InstanceId>, Failure> = entities.iter().map(|(name, key)| arguments::entity(name, key)).collect();
-        let mut entities = self.checked(parsed)?;
+        let mut entities = match parsed {
+            Ok(entities) => entities,
+            Err(why) => return self.refused(why),
+        };
         if let Some(lock) = &self.open.lock {
             let state = if lock.granted { "in a critical section" } else { "while a lock is requested" };
             return Err(self.violation(format!("entities are locked {state}")));

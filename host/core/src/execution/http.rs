@@ -52,7 +52,10 @@ impl Execution {
     /// with a `Location` is polled by durable timers until it is something else, unless the request forbids it.
     pub fn call_http(&mut self, request: Payload) -> Result<TaskId, Stopped> {
         self.check("the HTTP request", &request)?;
-        let poll = self.checked(Poll::begin(&request))?;
+        let poll = match Poll::begin(&request) {
+            Ok(poll) => poll,
+            Err(why) => return self.refused(why),
+        };
         let id = self.add_task(Work::Http(Box::new(poll)))?;
         self.take_http(request, id)?;
         Ok(id)

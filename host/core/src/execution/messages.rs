@@ -79,7 +79,7 @@ impl Execution {
         let again = match &mut self.tasks[id.0 as usize].work {
             Work::Call { retry: Some(retry), .. } => outcome.as_ref().err().and_then(|failure| retry.next(self.now, failure)),
             Work::Http(poll) => outcome.as_ref().ok().and_then(|response| poll.next(self.now, response)),
-            Work::Call { retry: None, .. } | Work::Entity | Work::Timer { .. } | Work::ExternalEvent(_) => None,
+            Work::Call { retry: None, .. } | Work::Entity | Work::Timer { .. } | Work::ExternalEvent(_) | Work::Refused => None,
         };
         match again {
             // A fault here is found by whoever ends the turn.
@@ -103,7 +103,7 @@ impl Execution {
                 let request = poll.request();
                 let _ = self.take_http(request, id);
             }
-            Work::Entity | Work::ExternalEvent(_) => {}
+            Work::Entity | Work::ExternalEvent(_) | Work::Refused => {}
         }
     }
 }

@@ -37,6 +37,8 @@ pub(super) enum Work {
         seq: Seq,
     },
     ExternalEvent(Wait),
+    /// Of a call that named what cannot be. It has failed from the beginning, nothing was scheduled, and so nothing is recorded.
+    Refused,
 }
 
 impl Task {
@@ -58,6 +60,13 @@ impl Execution {
         }
         self.tasks.push(Task { work, done: None, awaited: false, watched: None, read: false, released: false });
         Ok(TaskId(self.tasks.len() as u32 - 1))
+    }
+
+    /// The task of a call whose arguments are wrong: the guest can catch that, as it can catch any other failure of the call.
+    pub(super) fn refused(&mut self, why: Failure) -> Result<TaskId, Stopped> {
+        let id = self.add_task(Work::Refused)?;
+        self.complete(id, Err(why));
+        Ok(id)
     }
 
     pub(super) fn next_rank(&mut self) -> u64 {
@@ -208,7 +217,7 @@ impl Execution {
         match &mut task.work {
             Work::ExternalEvent(_) if !task.read => return,
             Work::ExternalEvent(wait) => wait.forget_event(),
-            Work::Call { .. } | Work::Http(_) | Work::Entity | Work::Timer { .. } => {}
+            Work::Call { .. } | Work::Http(_) | Work::Entity | Work::Timer { .. } | Work::Refused => {}
         }
         if let Some((_, outcome)) = &mut task.done {
             let forgotten = std::mem::replace(outcome, Ok(Payload::from("")));
@@ -228,7 +237,7 @@ impl Execution {
                 self.put_back(task);
                 return true;
             }
-            (_, Some(_)) | (Work::Call { .. } | Work::Http(_) | Work::Entity, None) => return false,
+            (_, Some(_)) | (Work::Call { .. } | Work::Http(_) | Work::Entity | Work::Refused, None) => return false,
             (Work::Timer { seq }, None) => {
                 let seq = *seq;
                 self.clear_timer(seq);

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Draft, Rest};
+use super::{Draft, TurnEnd};
 use crate::commit::{Commit, EventDelivery, HistoryChunk, RuntimeStatus, ScheduledActivity, Timer};
 use crate::event::{Event, HistoryEvent, Message, Outcome};
 use crate::execution::{Conditions, Execution, LogLine, TurnEffects};
 use crate::{ExecutionId, Failure, FunctionName, InstanceId, Parent, Payload, Seq};
 
 /// What a turn has done, as far as others are concerned.
-pub(super) struct Acts {
+pub(super) struct TurnActions {
     pub actions: Vec<Event>,
     /// The lock request that was open, or held, when the turn began.
     pub lock_before: Option<Seq>,
@@ -35,29 +35,31 @@ pub(super) fn report(outcome: &Outcome, name: &FunctionName, seq: Seq) -> Event 
 
 impl Draft {
     /// Makes the commit of a turn that ran.
-    pub fn finish(mut self, execution: &mut Execution, rest: &Rest, effects: TurnEffects) -> (Option<Commit>, Vec<LogLine>) {
+    pub fn finish(mut self, execution: &mut Execution, rest: &TurnEnd, effects: TurnEffects) -> (Option<Commit>, Vec<LogLine>) {
         let TurnEffects { actions, timers_cleared, activities_cleared, logs, lock_before } = effects;
         self.timers_cleared.extend(timers_cleared);
         self.activities_cleared.extend(activities_cleared);
         self.record.custom_status = execution.custom_status().cloned().or(self.record.custom_status);
         let begins = self.record.status == RuntimeStatus::Pending;
-        if matches!(rest, Rest::Waiting) {
+        if matches!(rest, TurnEnd::Waiting) {
             self.record.status = if execution.is_suspended() { RuntimeStatus::Suspended } else { RuntimeStatus::Running };
         }
         if self.events.is_empty() && actions.is_empty() && !begins {
             return (self.commit_if_changed(), logs);
         }
         let conditions = execution.take_unrecorded_conditions();
-        let acts = Acts { actions, lock_before, effective: !matches!(rest, Rest::Aborted(_)), conditions };
+        let acts = TurnActions { actions, lock_before, effective: !matches!(rest, TurnEnd::Aborted(_)), conditions };
         let commit = match rest {
-            Rest::Waiting => self.acted(acts),
-            Rest::Ended(Outcome::ContinuedAsNew { input }) => self.continued_as_new(input.clone(), acts, execution.take_unread()),
-            Rest::Ended(outcome) | Rest::Aborted(outcome) => self.ended(outcome, acts),
+            TurnEnd::Waiting => self.acted(acts),
+            TurnEnd::Ended(Outcome::ContinuedAsNew { input }) => {
+                self.continued_as_new(input.clone(), acts, execution.take_unread())
+            }
+            TurnEnd::Ended(outcome) | TurnEnd::Aborted(outcome) => self.ended(outcome, acts),
         };
         (Some(commit), logs)
     }
 
-    pub fn ended(mut self, outcome: &Outcome, acts: Acts) -> Commit {
+    pub fn ended(mut self, outcome: &Outcome, acts: TurnActions) -> Commit {
         self.record.status = match outcome {
             Outcome::Completed(_) => RuntimeStatus::Completed,
             Outcome::Failed(_) => RuntimeStatus::Failed,
@@ -72,7 +74,7 @@ impl Draft {
     }
 
     /// A fresh start: the history goes, unread events come along.
-    fn continued_as_new(mut self, input: Payload, acts: Acts, unread: Vec<Event>) -> Commit {
+    fn continued_as_new(mut self, input: Payload, acts: TurnActions, unread: Vec<Event>) -> Commit {
         let sent = self.messages_of(&acts);
         self.sent.extend(sent);
         let old = &self.record;
@@ -100,7 +102,7 @@ impl Draft {
     }
 
     /// Writes the turn down: what came, what the guest did, and what follows from it.
-    pub fn acted(mut self, acts: Acts) -> Commit {
+    pub fn acted(mut self, acts: TurnActions) -> Commit {
         let sent = self.messages_of(&acts);
         self.sent.extend(sent);
         let turn = self.record.turns.end;
@@ -140,7 +142,7 @@ impl Draft {
         Message { to: instance.clone(), execution: None, sent_at: self.now, event }
     }
 
-    fn messages_of(&self, acts: &Acts) -> Vec<Message> {
+    fn messages_of(&self, acts: &TurnActions) -> Vec<Message> {
         let mut sent = Vec::new();
         let mut lock = acts.lock_before;
         for action in &acts.actions {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::history::{History, Turns};
-use super::{Halt, NoVersion, Rest, Turn};
+use super::{Halt, NoVersion, Turn, TurnEnd};
 use crate::Failure;
 use crate::commit::InstanceRecord;
 use crate::event::{Delivery, Event, HistoryEvent, Outcome};
@@ -105,7 +105,7 @@ impl Live {
     }
 
     /// Resumes the guest if it has something to go on with. The same for replay and live.
-    pub(super) fn run_guest(&mut self) -> Result<Rest, Halt> {
+    pub(super) fn run_guest(&mut self) -> Result<TurnEnd, Halt> {
         if lock(&self.execution).is_runnable() {
             let step = self.guest.resume();
             let mut execution = lock(&self.execution);
@@ -115,35 +115,35 @@ impl Live {
                     let outcome = execution.finish(result);
                     return match execution.fault().cloned() {
                         Some(fault) => settle(&mut execution, fault),
-                        None => Ok(Rest::Ended(outcome)),
+                        None => Ok(TurnEnd::Ended(outcome)),
                     };
                 }
-                (None, Step::Waiting) => return Ok(Rest::Waiting),
+                (None, Step::Waiting) => return Ok(TurnEnd::Waiting),
                 (None, Step::NotStarted(why)) => return Err(Halt::NotStarted(why.into())),
             }
         }
         let mut execution = lock(&self.execution);
         match execution.fault().cloned() {
             Some(fault) => settle(&mut execution, fault),
-            None => Ok(Rest::Waiting),
+            None => Ok(TurnEnd::Waiting),
         }
     }
 }
 
 impl Live {
     /// An instance that waits with a history which is full fails.
-    pub(super) fn bound_history(&mut self, rest: Rest) -> Result<Rest, Halt> {
-        let Rest::Waiting = rest else { return Ok(rest) };
+    pub(super) fn bound_history(&mut self, rest: TurnEnd) -> Result<TurnEnd, Halt> {
+        let TurnEnd::Waiting = rest else { return Ok(rest) };
         let mut execution = lock(&self.execution);
         match execution.full_history() {
             Some(failure) => settle(&mut execution, Fault::Failed(failure)),
-            None => Ok(Rest::Waiting),
+            None => Ok(TurnEnd::Waiting),
         }
     }
 }
 
 /// What a fault leads to: a divergence halts, a broken rule fails the instance.
-fn settle(execution: &mut Execution, fault: Fault) -> Result<Rest, Halt> {
+fn settle(execution: &mut Execution, fault: Fault) -> Result<TurnEnd, Halt> {
     match fault {
         Fault::Diverged(divergence) => Err(Halt::Diverged(divergence)),
         Fault::Failed(failure) => {
@@ -151,7 +151,7 @@ fn settle(execution: &mut Execution, fault: Fault) -> Result<Rest, Halt> {
             execution.abort(outcome.clone());
             match execution.fault().cloned() {
                 Some(Fault::Diverged(divergence)) => Err(Halt::Diverged(divergence)),
-                Some(Fault::Failed(_)) | None => Ok(Rest::Aborted(outcome)),
+                Some(Fault::Failed(_)) | None => Ok(TurnEnd::Aborted(outcome)),
             }
         }
     }

@@ -123,7 +123,7 @@ impl TurnResult {
 }
 
 /// How the guest stands at the end of its turn.
-enum Rest {
+enum TurnEnd {
     Waiting,
     Ended(Outcome),
     /// Ended by the host: a limit. Nothing that the turn did takes effect.
@@ -310,7 +310,7 @@ impl Turn<'_> {
     }
 }
 
-fn finish(mut draft: Draft, live: Live, rest: Rest) -> TurnResult {
+fn finish(mut draft: Draft, live: Live, rest: TurnEnd) -> TurnResult {
     let (commit, logs) = {
         let mut execution = lock(&live.execution);
         let effects = execution.end_live_turn();
@@ -320,7 +320,7 @@ fn finish(mut draft: Draft, live: Live, rest: Rest) -> TurnResult {
         usage.bytes_out += effects.actions.iter().map(|action| action.payload_bytes() as u64).sum::<u64>();
         draft.finish(&mut execution, &rest, effects)
     };
-    let live = matches!(rest, Rest::Waiting).then_some(live);
+    let live = matches!(rest, TurnEnd::Waiting).then_some(live);
     TurnResult { live, logs, ..TurnResult::of(commit) }
 }
 

@@ -12,14 +12,14 @@
 //! in the inbox. What has failed is open again after the replay, and is begun again. Actions of the forgotten turns are
 //! forgotten with them: `OpenWork` gives later ones other numbers, so that their results are not mixed up.
 
-use super::{Draft, Halt, Rest, Turn, TurnResult, finish, lock};
+use super::{Draft, Halt, Turn, TurnEnd, TurnResult, finish, lock};
 use crate::Seq;
 use crate::commit::{RuntimeStatus, ScheduledActivity, Timer};
 use crate::event::{Delivery, Event, HistoryEvent, Message, Outcome};
 use crate::execution::{Execution, OpenWork, RecordedTurn};
 
 /// The messages of the turns that are forgotten, and of the inbox.
-struct Salvage {
+struct RewindPlan {
     /// To be taken in, in this order.
     carried: Vec<Delivery>,
     /// Results that failed. What they were results of is begun again.
@@ -53,25 +53,25 @@ impl Turn<'_> {
         }
 
         let before = lock(&live.execution).open().clone();
-        let salvage = Salvage::new(&draft, &before, rewind, forgotten, inbox);
-        check(&draft, &before, &salvage)?;
-        draft.drop_all(salvage.stale);
+        let plan = RewindPlan::new(&draft, &before, rewind, forgotten, inbox);
+        check(&draft, &before, &plan)?;
+        draft.drop_all(plan.stale);
         {
             let mut execution = lock(&live.execution);
             self.go_on_under(&draft.record, &mut execution);
             execution.begin_live_turn(draft.now);
-            draft.take_in(&mut execution, salvage.carried);
+            draft.take_in(&mut execution, plan.carried);
         }
         let rest = live.run_guest()?;
         match &rest {
-            Rest::Waiting => {
+            TurnEnd::Waiting => {
                 draft.begin_again(&lock(&live.execution), &before, kept, rewind);
-                draft.call_again_all(&lock(&live.execution), &salvage.dropped, kept);
-                draft.consume_all(salvage.dropped);
+                draft.call_again_all(&lock(&live.execution), &plan.dropped, kept);
+                draft.consume_all(plan.dropped);
             }
             // It failed at once: the next rewind needs to know what has failed before.
-            Rest::Ended(Outcome::Failed(_)) | Rest::Aborted(Outcome::Failed(_)) => draft.keep_all(salvage.dropped),
-            Rest::Ended(_) | Rest::Aborted(_) => draft.consume_all(salvage.dropped),
+            TurnEnd::Ended(Outcome::Failed(_)) | TurnEnd::Aborted(Outcome::Failed(_)) => draft.keep_all(plan.dropped),
+            TurnEnd::Ended(_) | TurnEnd::Aborted(_) => draft.consume_all(plan.dropped),
         }
         Ok(finish(draft, live, rest))
     }
@@ -89,7 +89,7 @@ fn has_failed(event: &Event) -> bool {
 }
 
 /// What makes a rewind wrong.
-fn check(draft: &Draft, before: &OpenWork, salvage: &Salvage) -> Result<(), Halt> {
+fn check(draft: &Draft, before: &OpenWork, plan: &RewindPlan) -> Result<(), Halt> {
     if before.lock.is_some() {
         let why = "it ended while it held or requested locks of entities, which were released: restart it instead";
         return Err(Halt::because(why));
@@ -99,36 +99,36 @@ fn check(draft: &Draft, before: &OpenWork, salvage: &Salvage) -> Result<(), Halt
     }
     // A terminated instance did not keep what came after its end.
     let mut open = before.clone();
-    salvage.carried.iter().chain(&salvage.dropped).for_each(|delivery| open.note(&delivery.message.event));
+    plan.carried.iter().chain(&plan.dropped).for_each(|delivery| open.note(&delivery.message.event));
     if draft.record.status == RuntimeStatus::Terminated && !open.operations.is_empty() {
         return Err(Halt::because("it waited for an operation of an entity when it was terminated, whose result is lost"));
     }
     Ok(())
 }
 
-impl Salvage {
+impl RewindPlan {
     fn new(draft: &Draft, open: &OpenWork, rewind: &Delivery, forgotten: &[HistoryEvent], inbox: &[Delivery]) -> Self {
         let recorded = forgotten.iter().filter(|entry| is_carried(&entry.event)).map(|entry| {
             let HistoryEvent { at, event } = entry.clone();
             let (to, execution) = (draft.record.id.clone(), Some(draft.record.execution));
             Delivery { message: Message { to, execution, sent_at: at, event }, stored: None }
         });
-        let mut salvage = Self { carried: Vec::new(), dropped: Vec::new(), stale: Vec::new() };
+        let mut plan = Self { carried: Vec::new(), dropped: Vec::new(), stale: Vec::new() };
         for delivery in recorded.chain(inbox.iter().cloned()) {
             let event = &delivery.message.event;
             let to = match (is_carried(event), has_failed(event)) {
-                (true, false) => &mut salvage.carried,
-                (true, true) if open.awaits(event) == Some(true) => &mut salvage.dropped,
-                (true, true) | (false, _) => &mut salvage.stale,
+                (true, false) => &mut plan.carried,
+                (true, true) if open.awaits(event) == Some(true) => &mut plan.dropped,
+                (true, true) | (false, _) => &mut plan.stale,
             };
             to.push(delivery);
         }
         // A history begins with the start, also one whose first turn is forgotten.
-        let first = salvage.carried.first().map(|first| &first.message.event);
+        let first = plan.carried.first().map(|first| &first.message.event);
         let position = usize::from(matches!(first, Some(Event::ExecutionStarted { .. })));
         // It is consumed already, with all others that asked for the same.
-        salvage.carried.insert(position, Delivery { message: rewind.message.clone(), stored: None });
-        salvage
+        plan.carried.insert(position, Delivery { message: rewind.message.clone(), stored: None });
+        plan
     }
 }
 

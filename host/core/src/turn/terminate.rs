@@ -1,6 +1,6 @@
 //! Termination: at once, whatever the guest does, and without it.
 
-use super::actions::Acts;
+use super::actions::TurnActions;
 use super::{Draft, Memory, TurnResult, lock};
 use crate::commit::Timer;
 use crate::event::{Delivery, Event, HistoryEvent, Message, Outcome};
@@ -49,7 +49,7 @@ pub(super) fn terminate(mut draft: Draft, memory: &Memory, inbox: Vec<Delivery>)
     let release =
         open.lock.as_ref().map(|lock| Event::EntityUnlockSent { seq: open.next_seq(), entities: lock.entities.clone() });
     let actions = release.into_iter().chain([Event::ExecutionCompleted { outcome: outcome.clone() }]).collect();
-    let acts = Acts { actions, lock_before: open.lock.map(|lock| lock.seq), effective: false, conditions: None };
+    let acts = TurnActions { actions, lock_before: open.lock.map(|lock| lock.seq), effective: false, conditions: None };
     draft.record.halted = None;
     TurnResult::of(Some(draft.ended(&outcome, acts)))
 }

@@ -133,6 +133,43 @@ fn of_several_waits_that_are_asked_for_the_first_that_was_made_is_served() {
     }
 }
 
+/// A guest drops its handles when it likes: of a wait that lost, too.
+#[test]
+fn an_event_whose_wait_was_given_back_unread_goes_to_the_next() {
+    for way in WAYS {
+        for hot in [true, false] {
+            let script = Scripted::new().orchestrator("main", move |h| async move {
+                let (lost, deadline) = (event(&h, "go"), after(&h, 1).await);
+                first(&h, way, &[lost, deadline]).await;
+                h.with(|e| e.release(lost));
+                let next = event(&h, "go");
+                first(&h, way, &[next]).await;
+                h.outcome(next).await
+            });
+            let mut world = World::new(script, hot);
+            world.turn([fired(0), raised("go", "7")]);
+            assert_eq!(output(&world), "ExecutionCompleted Completed(\"7\")");
+        }
+    }
+}
+
+#[test]
+fn what_was_read_and_given_back_is_not_kept() {
+    let script = Scripted::new().orchestrator("main", |h| async move {
+        let task = h.with(|e| e.call_activity("A", "0".into(), None)).unwrap();
+        h.wait(&[task]).await;
+        let before = h.with(|e| e.payload_bytes());
+        h.outcome(task).await?;
+        h.with(|e| e.release(task));
+        Ok(format!("{}", before - h.with(|e| e.payload_bytes())).into())
+    });
+    for hot in [true, false] {
+        let mut world = World::new(script.clone(), hot);
+        world.turn([done(0, "1234567890")]);
+        assert_eq!(output(&world), "ExecutionCompleted Completed(\"10\")");
+    }
+}
+
 /// A guest in C reads the outcome of what won when it likes.
 #[test]
 fn what_a_wait_reports_first_is_taken_with_that() {

@@ -111,13 +111,9 @@ fn breaking_a_rule_fails_the_instance_and_has_no_effects() {
     let too_long = |h: &Handle| h.with(|e| e.call_activity("A", format!("\"{}\"", "x".repeat(600)).into(), None)).is_ok();
     fails(after_go(too_long), limits.clone(), "has 602 bytes, 500 are allowed (payload_bytes)");
     fails(after_go(|h| h.with(|e| e.call_activity("A", "{".into(), None)).is_ok()), limits.clone(), "is not JSON");
-    fails(after_go(|h| h.with(|e| e.call_activity("", "1".into(), None)).is_ok()), limits.clone(), "not a function name");
+    fails(after_go(|h| h.with(|e| e.start_orchestration("", "1".into(), None)).is_ok()), limits.clone(), "not a function name");
     fails(after_go(|h| h.with(|e| e.wait(&[])).is_ok()), limits.clone(), "waits on nothing");
-    fails(
-        after_go(|h| h.with(|e| e.call_sub_orchestrator("A", "1".into(), Some("i"), None)).is_ok()),
-        limits.clone(),
-        "its parent",
-    );
+    fails(after_go(|h| h.with(|e| e.start_orchestration("A", "1".into(), Some("i"))).is_ok()), limits.clone(), "its parent");
     let invalid_output = Scripted::new().orchestrator("main", |h| async move {
         h.outcome(event(&h, "go")).await?;
         Ok("not json".into())
@@ -159,4 +155,44 @@ fn a_turn_that_the_host_cannot_finish_halts_its_instance_and_keeps_what_came() {
     assert!(world.record.halted.clone().unwrap().contains("the host panicked: x (orchestrator 'main'"), "{:?}", world.record);
     world.turn([Event::ExecutionResumed { reason: String::new() }]);
     assert_eq!(world.record.status, RuntimeStatus::Completed);
+}
+
+/// Each was a trap, which no language can catch: an address with half an emoji in it ended the orchestration.
+#[test]
+fn a_call_that_names_what_cannot_be_is_a_task_that_has_failed() {
+    let script = Scripted::new().orchestrator("main", |h| async move {
+        let own = h.with(|e| e.context().instance.to_string());
+        let long = "x".repeat(300);
+        let http = |uri: &str| format!(r#"{{"method":"GET","uri":"{uri}"}}"#).into();
+        let tasks = h.with(|e| {
+            [
+                e.call_activity("", "1".into(), None),
+                e.call_sub_orchestrator("a/b", "1".into(), None, None),
+                e.call_sub_orchestrator("Child", "1".into(), Some(&own), None),
+                e.call_sub_orchestrator("Child", "1".into(), Some("@a@b"), None),
+                e.call_sub_orchestrator_with_version("Child", "1".into(), &long, None, None),
+                e.call_entity("", "key", "op", "1".into()),
+                e.call_entity("Counter", "key", &long, "1".into()),
+                e.lock_entities(&[("Counter".into(), long.clone())]),
+                e.wait_for_external_event(""),
+                e.call_http(http("http://shop-\u{fffd}.example.org/")),
+                e.call_http(http("/relative")),
+            ]
+            .map(Result::unwrap)
+        });
+        let mut failed = 0;
+        for task in tasks {
+            let why = h.outcome(task).await.unwrap_err();
+            failed += usize::from(why.error_type == "InvalidArgument" && !why.retriable);
+        }
+        h.activity("A", "0").await?;
+        Ok(failed.to_string().into())
+    });
+    for hot in [true, false] {
+        let mut world = World::new(script.clone(), hot);
+        world.turn([done(0, "0")]);
+        let (actions, end) =
+            (world.shown().iter().filter(|event| event.starts_with("TaskScheduled")).count(), world.shown().pop());
+        assert_eq!((actions, end.as_deref()), (1, Some("ExecutionCompleted Completed(\"11\")")), "nothing else is recorded");
+    }
 }

@@ -14,7 +14,7 @@ const LIMITED: Answer = answer(
 const DEPLOYED: Answer = answer(200, Json("App"), "The version, and whether anything has changed.");
 const DEPLOYED_VISIBLY: Answer = answer(
     200,
-    JsonOrLines("App", "DeploymentNews"),
+    JsonOrLines("App", "DeploymentProgress"),
     "The version, and whether anything has changed; lines that end with it if `progress` is true.",
 );
 const FUNCTION_TAKEN: Answer = answer(409, Json("Error"), "A function of this name belongs to another app.");
@@ -161,7 +161,11 @@ pub(super) static APPS: Group = Group {
             parameters: &[&CHECKED_VERSION.about, &SAMPLE.about],
             needs: Needs::Hub(Role::Deploy),
             takes: Takes::Module,
-            answers: &[answer(200, Lines("GateNews"), "One line for each instance, as they are replayed."), NO_APP, TOO_LARGE],
+            answers: &[
+                answer(200, Lines("ReplayProgress"), "One line for each instance, as they are replayed."),
+                NO_APP,
+                TOO_LARGE,
+            ],
             handler: |call| Box::pin(apps::check(call)),
         },
         Route {
@@ -172,7 +176,7 @@ pub(super) static APPS: Group = Group {
             parameters: &[&OF_VERSION.about],
             needs: Needs::Hub(Role::Deploy),
             takes: Takes::Payload,
-            answers: &[answer(200, Lines("GateNews"), "One line for each instance, as they are moved."), NO_APP, TOO_LARGE],
+            answers: &[answer(200, Lines("ReplayProgress"), "One line for each instance, as they are moved."), NO_APP, TOO_LARGE],
             handler: |call| Box::pin(apps::migrate(call)),
         },
     ],

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Answer, Host, PAYLOAD_BYTES};
 use crate::api::body::Takes;
-use crate::api::parameter::{About, INSTANCE_ID, PATH_PARAMETERS, Place};
+use crate::api::parameter::{About, INSTANCE_ID, Location, PATH_PARAMETERS};
 use crate::api::route::{Group, Route};
 use crate::api::table::GROUPS;
 
@@ -44,7 +44,7 @@ fn wrong_values(about: &About) -> Vec<String> {
         wrong.push("perhaps".to_owned());
     }
     wrong.extend(too_long);
-    if about.place == Place::Header {
+    if about.location == Location::Header {
         wrong.retain(|text| text.is_ascii());
         wrong.extend(["nonsense", "row.x", "id.a%2Fb"].map(String::from));
     }
@@ -75,14 +75,14 @@ impl Wrong {
     }
 
     fn with(mut self, about: &'static About, value: &str) -> Self {
-        match about.place {
-            Place::Path => {
+        match about.location {
+            Location::Path => {
                 let right = format!("/{}", escape(about.example));
                 let at = self.path.rfind(&right).unwrap();
                 self.path.replace_range(at..at + right.len(), &format!("/{}", escape(value)));
             }
-            Place::Query => self.path += &format!("{}={}&", about.name, escape(value)),
-            Place::Header => self.headers.push((about.name, value.to_owned())),
+            Location::Query => self.path += &format!("{}={}&", about.name, escape(value)),
+            Location::Header => self.headers.push((about.name, value.to_owned())),
         }
         self
     }

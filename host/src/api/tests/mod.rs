@@ -21,7 +21,7 @@ use dacapo_wasm::{Config, PoolSize, Runtime};
 
 use super::{ApiOptions, router};
 use crate::access::{self, Access, Door, Scope};
-use crate::hub::{Hub, HubRules, RoomSize, Shared, SharedOptions};
+use crate::hub::{CapacityLimits, Hub, HubRules, Shared, SharedOptions};
 use crate::hubs::{Hubs, HubsOptions};
 use crate::limits::HubLimits;
 use crate::secrets::{Secrets, SecretsKey};
@@ -66,7 +66,7 @@ impl Host {
             runtime: Runtime::new(config).unwrap(),
             control: control.clone(),
             threads: 1,
-            room: RoomSize { hot_instances: 0, memory_bytes: usize::MAX, activities: 1, cache_bytes: 1 << 20, hubs: 8 },
+            capacity: CapacityLimits { hot_instances: 0, memory_bytes: usize::MAX, activities: 1, cache_bytes: 1 << 20, hubs: 8 },
             store: StoreOptions::default(),
         })
         .unwrap();

@@ -14,7 +14,7 @@ use dacapo_store::control::Grants;
 
 use super::client::{Answer, Client, Connection, Target};
 use super::confirm::Confirmation;
-use super::error::CliError;
+use super::error::{BadArgument, CliError};
 use super::output::{print, print_done, print_table, properties, table};
 use super::pages::PageArguments;
 use super::times::local_time;
@@ -240,7 +240,7 @@ pub(super) fn unknown(client: &Client) -> String {
     format!("{} knows no task hubs: is it a Dacapo host?", client.server())
 }
 
-fn limit(text: &str) -> Result<(String, u64), String> {
+fn limit(text: &str) -> Result<(String, u64), BadArgument> {
     let (name, value) = text.split_once('=').ok_or("it has no '='")?;
     let value = value.replace('_', "").parse().map_err(|_| format!("'{value}' is not a whole number"))?;
     Ok((name.into(), value))

@@ -35,7 +35,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 
 /// What a commit is checked against: the first fields of a record, so that the rest need not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fence {
+pub struct CommitGuard {
     pub status: RuntimeStatus,
     pub turns: Range<u32>,
     pub execution: ExecutionId,
@@ -44,7 +44,7 @@ pub struct Fence {
 
 /// What decides whether a listing shows a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Glance {
+pub struct ListingFields {
     pub status: RuntimeStatus,
     pub created: Timestamp,
 }
@@ -92,7 +92,7 @@ pub fn encode_record(record: &InstanceRecord) -> Vec<u8> {
 
 pub fn decode_record(row: Row, bytes: &[u8]) -> Result<InstanceRecord> {
     decode("an instance", bytes, |r| {
-        let Fence { status, turns, execution, id } = read_fence(r)?;
+        let CommitGuard { status, turns, execution, id } = read_commit_guard(r)?;
         let name = read_name(r)?;
         let version = r.option(|r| r.raw().map(VersionId))?;
         let version_label = read_string(r)?;
@@ -143,12 +143,12 @@ fn read_usage(r: &mut Reader<'_>) -> wire::Result<Usage> {
 }
 
 /// Reads only the beginning of a record.
-pub fn decode_fence(bytes: &[u8]) -> Result<Fence> {
-    decode("an instance", bytes, read_fence)
+pub fn decode_commit_guard(bytes: &[u8]) -> Result<CommitGuard> {
+    decode("an instance", bytes, read_commit_guard)
 }
 
-fn read_fence(r: &mut Reader<'_>) -> wire::Result<Fence> {
-    Ok(Fence {
+fn read_commit_guard(r: &mut Reader<'_>) -> wire::Result<CommitGuard> {
+    Ok(CommitGuard {
         status: read_status(r)?,
         turns: r.number32()?..r.number32()?,
         execution: read_execution(r)?,
@@ -165,7 +165,7 @@ fn status_of(number: u8) -> Option<RuntimeStatus> {
 }
 
 /// Reads of a record what a listing asks for, and makes nothing of the rest.
-pub fn decode_glance(bytes: &[u8]) -> Result<Glance> {
+pub fn decode_listing_fields(bytes: &[u8]) -> Result<ListingFields> {
     decode("an instance", bytes, |r| {
         let status = read_status(r)?;
         // The turns, the execution, the id and the name; the version and its label; the parent and the custom status.
@@ -178,7 +178,7 @@ pub fn decode_glance(bytes: &[u8]) -> Result<Glance> {
         r.skip()?;
         r.option(Reader::skip)?;
         r.option(Reader::skip)?;
-        Ok(Glance { status, created: read_time(r)? })
+        Ok(ListingFields { status, created: read_time(r)? })
     })
 }
 

@@ -6,7 +6,7 @@ use dacapo_core::{Row, RuntimeStatus, Timestamp};
 
 use super::event::{read_time, write_time};
 use super::wire::{Bad, Result};
-use super::{Glance, decode, status_of, value};
+use super::{ListingFields, decode, status_of, value};
 use crate::InstanceQuery;
 
 /// The records of [`Zone::ROWS`] neighbouring rows: the status of each, and when they were created. Rows are given out in
@@ -52,7 +52,7 @@ impl Zone {
     }
 
     /// A record is written, new or in the place of another.
-    pub fn set(&mut self, row: Row, record: Glance) {
+    pub fn set(&mut self, row: Row, record: ListingFields) {
         if self.is_empty() {
             *self = Self::EMPTY;
         }

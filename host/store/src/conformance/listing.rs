@@ -4,7 +4,7 @@ use dacapo_core::{InstanceRecord, Row, RuntimeStatus};
 
 use super::sample::{Instance, at, id};
 use super::{Check, Hub, before_and_after_reopening, commit_ok, purge};
-use crate::codec::Glance;
+use crate::codec::ListingFields;
 use crate::{Cursor, InstanceQuery, Store};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -131,7 +131,7 @@ fn zones(hub: &dyn Hub) {
                     created_to: to.map(at),
                     statuses: statuses.clone(),
                 };
-                let by_row: Vec<_> = records.iter().filter(|record| query.wants(glance(record))).collect();
+                let by_row: Vec<_> = records.iter().filter(|record| query.wants(listing_fields(record))).collect();
                 let mut by_id = by_row.clone();
                 by_id.sort_by(|one, other| one.id.cmp(&other.id));
                 expect_pages(store, &query, 100, &by_row);
@@ -142,8 +142,8 @@ fn zones(hub: &dyn Hub) {
     });
 }
 
-fn glance(record: &InstanceRecord) -> Glance {
-    Glance { status: record.status, created: record.created }
+fn listing_fields(record: &InstanceRecord) -> ListingFields {
+    ListingFields { status: record.status, created: record.created }
 }
 
 fn foreign_cursors(hub: &dyn Hub) {

@@ -4,6 +4,8 @@
 //! the disk holds. The cure is to open the file again, which repairs it. That is done here, by whoever meets the failure
 //! first, so that nobody else has to know of it: a full disk fails the commits that it fails, and nothing else.
 
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -56,6 +58,24 @@ pub(crate) struct Failed {
     pub uncertain: bool,
 }
 
+/// Reads what may be damaged. Over some pages that are, redb panics.
+fn guarded<T>(read: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    let unreadable = || StoreError::Corrupt("it cannot be read (the log says where the storage library has failed)".into());
+    let outer = READS.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(read));
+    READS.set(outer);
+    result.unwrap_or_else(|_| Err(unreadable().into()))
+}
+
+thread_local! {
+    static READS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread reads a file of redb: a panic is likely not a bug then, but a file that is damaged.
+pub fn is_reading() -> bool {
+    READS.get()
+}
+
 impl RedbFile {
     /// Opens or makes a file, and lets `prepare` make of it what it should be.
     pub fn open<T>(
@@ -64,8 +84,12 @@ impl RedbFile {
         reopen_pause: Duration,
         prepare: impl FnOnce(&Database) -> Result<T, Fault>,
     ) -> Result<(Self, T), StoreError> {
-        let database = open(medium.as_ref(), cache_bytes)?;
-        let prepared = prepare(&database).map_err(Fault::into_error)?;
+        let opened = guarded(|| {
+            let database = open(medium.as_ref(), cache_bytes)?;
+            let prepared = prepare(&database)?;
+            Ok((database, prepared))
+        });
+        let (database, prepared) = opened.map_err(Fault::into_error)?;
         let state = RwLock::new(State { generation: 0, database: Ok(database) });
         Ok((Self { medium, cache_bytes, reopen_pause, state }, prepared))
     }
@@ -81,7 +105,7 @@ impl RedbFile {
 
     /// Reads. A read that meets another's failure opens the file again and is repeated.
     pub fn read<T>(&self, run: impl Fn(&::redb::ReadTransaction) -> Result<T, Fault>) -> Result<T, StoreError> {
-        let read = |database: &Database| match run(&database.begin_read()?) {
+        let read = |database: &Database| match guarded(|| run(&database.begin_read()?)) {
             // Opening the file again mends what a failure left in memory, not what is wrong on the disk.
             Err(Fault::File(damage @ ::redb::Error::Corrupted(_))) => Err(Fault::Store(store_error(damage))),
             result => result,

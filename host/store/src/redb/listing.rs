@@ -42,7 +42,7 @@ fn by_id(txn: &ReadTransaction, query: &InstanceQuery, from: Bound<&str>, limit:
         let Some(bytes) = records.get(row.0)? else {
             return corrupt(format!("the instance '{}' in row {} is missing", id.value(), row.0));
         };
-        let wanted = query.wants(codec::decode_glance(bytes.value())?);
+        let wanted = query.wants(codec::decode_listing_fields(bytes.value())?);
         if looked_at == RECORDS_MAX || (wanted && page.records.len() == limit) {
             page.next = last.map(after_id).transpose()?;
             break;
@@ -75,7 +75,7 @@ fn by_row(txn: &ReadTransaction, query: &InstanceQuery, first: u64, limit: usize
             let Some(bytes) = records.get(row.0)? else {
                 return corrupt(format!("the instance in row {} is missing", row.0));
             };
-            let wanted = query.wants(codec::decode_glance(bytes.value())?);
+            let wanted = query.wants(codec::decode_listing_fields(bytes.value())?);
             if looked_at == RECORDS_MAX || (wanted && page.records.len() == limit) {
                 page.next = Some(before(row.0));
                 return Ok(page);

@@ -74,7 +74,7 @@ mod read;
 mod tables;
 mod writer;
 
-pub use file::Medium;
+pub use file::{Medium, is_reading};
 
 pub(crate) use disk_file::DiskFile;
 pub(crate) use fault::Fault;
@@ -292,7 +292,7 @@ impl Store for RedbStore {
     }
 
     fn restore(&self, snapshot: &Snapshot, replaces: bool) -> Result<Receipt> {
-        snapshot.check().map_err(StoreError::Corrupt)?;
+        snapshot.check().map_err(|why| StoreError::Corrupt(why.to_string()))?;
         let change = Change::Restore(Box::new(Restored::new(snapshot, replaces)));
         self.change(change).map(|outcome| outcome.receipt)
     }

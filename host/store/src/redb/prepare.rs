@@ -6,14 +6,14 @@ use dacapo_core::commit::Timer;
 use dacapo_core::{Commit, ExecutionId, InstanceId, Message, Row, Seq};
 
 use crate::Snapshot;
-use crate::codec::{self, Glance};
+use crate::codec::{self, ListingFields};
 
 pub(super) struct Prepared {
     pub id: InstanceId,
     pub row: Row,
     pub execution: ExecutionId,
     pub turns: Range<u32>,
-    pub glance: Glance,
+    pub listing_fields: ListingFields,
     pub record: Vec<u8>,
     pub entity: Option<Vec<u8>>,
     pub vanishes: bool,
@@ -52,7 +52,7 @@ impl Prepared {
             row: commit.record.row,
             execution: commit.record.execution,
             turns: commit.record.turns,
-            glance: Glance { status: commit.record.status, created: commit.record.created },
+            listing_fields: ListingFields { status: commit.record.status, created: commit.record.created },
             record,
             entity: commit.entity.as_ref().map(codec::encode_entity),
             vanishes: commit.vanishes,
@@ -89,7 +89,7 @@ impl Prepared {
 pub(super) struct Restored {
     pub id: InstanceId,
     pub row: Row,
-    pub glance: Glance,
+    pub listing_fields: ListingFields,
     pub record: Vec<u8>,
     pub entity: Option<Vec<u8>>,
     pub history: Vec<(u32, Vec<u8>)>,
@@ -108,7 +108,7 @@ impl Restored {
         Self {
             id: record.id.clone(),
             row: record.row,
-            glance: Glance { status: record.status, created: record.created },
+            listing_fields: ListingFields { status: record.status, created: record.created },
             record: codec::encode_record(record),
             entity: snapshot.entity.as_ref().map(codec::encode_entity),
             history: snapshot.history.iter().map(|chunk| (chunk.turn, codec::encode_history(&chunk.events))).collect(),

@@ -68,13 +68,13 @@ fn decode(kind: &str, bytes: &[u8]) -> Result<String, StoreError> {
         }
         "record" => {
             let record = codec::decode_record(Row(1), bytes)?;
-            let fence = codec::decode_fence(bytes)?;
+            let guard = codec::decode_commit_guard(bytes)?;
             assert_eq!(
-                (fence.status, &fence.turns, fence.execution, &fence.id),
+                (guard.status, &guard.turns, guard.execution, &guard.id),
                 (record.status, &record.turns, record.execution, &record.id)
             );
-            let glance = codec::decode_glance(bytes)?;
-            assert_eq!((glance.status, glance.created), (record.status, record.created));
+            let listing_fields = codec::decode_listing_fields(bytes)?;
+            assert_eq!((listing_fields.status, listing_fields.created), (record.status, record.created));
             format!("{record:?}")
         }
         "message" => format!("{:?}", codec::decode_message(bytes)?),

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use redb::Database;
 
 use crate::disk::Disk;
-use crate::model::{Answer, Model, Step};
+use crate::model::{Answer, Model, Operation};
 use crate::random_steps::take;
 use crate::{from_env, zones};
 
@@ -55,7 +55,7 @@ fn live_until_power_goes(disk: &Disk, model: &mut Model, rng: &mut StdRng) -> Li
     model.next_row += 200;
 
     // Who forgets announcements waits until that is durable: not in the dark.
-    let forget = Step::Forget(rng.random_range(0..3_000));
+    let forget = Operation::Forget(rng.random_range(0..3_000));
     assert_eq!(take(&store, forget.clone()), model.apply(&forget));
 
     // Every state that the store goes through.
@@ -69,9 +69,9 @@ fn live_until_power_goes(disk: &Disk, model: &mut Model, rng: &mut StdRng) -> Li
         let sender = sender.clone();
         let done = move |result: Result<(), StoreError>| sender.send((follows, result)).expect("the test waits");
         match step {
-            Step::Commit(change) => store.commit(*change, Box::new(move |result| done(result.map(drop)))),
-            Step::Purge(rows) => store.purge(rows, Box::new(move |result| done(result.map(drop)))),
-            Step::Forget(_) => unreachable!("it would wait for power"),
+            Operation::Commit(change) => store.commit(*change, Box::new(move |result| done(result.map(drop)))),
+            Operation::Purge(rows) => store.purge(rows, Box::new(move |result| done(result.map(drop)))),
+            Operation::Forget(_) => unreachable!("it would wait for power"),
         }
         if rng.random_bool(0.1) {
             // Lets the writer catch up, so that groups of all sizes come about.

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use redb::Database;
 
-use crate::model::{Answer, Model, Step};
+use crate::model::{Answer, Model, Operation};
 use crate::{from_env, zones};
 
 #[test]
@@ -43,15 +43,15 @@ fn run(path: &Path, seed: u64) {
     zones::assert_exact(&Database::open(path).expect("it was closed"));
 }
 
-pub fn take(store: &RedbStore, step: Step) -> Answer {
+pub fn take(store: &RedbStore, step: Operation) -> Answer {
     match step {
-        Step::Commit(change) => match commit(store, *change) {
+        Operation::Commit(change) => match commit(store, *change) {
             Ok(receipt) => Answer::Delivered(receipt.delivered),
             Err(StoreError::Stale { .. }) => Answer::Stale,
             Err(other) => panic!("the file works: {other}"),
         },
-        Step::Purge(rows) => Answer::Purged(purge(store, rows).expect("the file works")),
-        Step::Forget(up_to) => {
+        Operation::Purge(rows) => Answer::Purged(purge(store, rows).expect("the file works")),
+        Operation::Forget(up_to) => {
             store.forget_announcements(up_to).expect("the file works");
             Answer::Forgotten
         }

@@ -15,9 +15,9 @@ pub fn assert_exact(database: &Database) {
     let mut expected: BTreeMap<u64, Zone> = BTreeMap::new();
     for entry in txn.open_table(RECORDS).expect("it is there").iter().expect("readable") {
         let (row, record) = entry.expect("readable");
-        let glance = codec::decode_glance(record.value()).expect("readable");
+        let listing_fields = codec::decode_listing_fields(record.value()).expect("readable");
         let row = Row(row.value());
-        expected.entry(Zone::of(row)).or_insert(Zone::EMPTY).set(row, glance);
+        expected.entry(Zone::of(row)).or_insert(Zone::EMPTY).set(row, listing_fields);
     }
     let mut stored = BTreeMap::new();
     for entry in txn.open_table(ZONES).expect("it is there").iter().expect("readable") {

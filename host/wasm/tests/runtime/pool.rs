@@ -109,13 +109,13 @@ async fn who_waits_for_room_is_owed_that_of_guests_that_are_only_kept() {
     let mut guests: Vec<_> = std::iter::from_fn(|| waiting(&host, version)).collect();
     assert_eq!(guests.len(), 4);
     let other = host.runtime.tenant(Account::default(), host.policy());
-    assert_eq!(other.seat(version).err(), Some(NotNow::NoRoom(version)));
-    let seat = other.wait_for_seat(version).unwrap();
+    assert_eq!(other.permit(version).err(), Some(NotNow::NoRoom(version)));
+    let permit = other.wait_for_permit(version).unwrap();
     assert!(host.runtime.is_room_owed());
     guests.pop();
     assert!(!host.runtime.is_room_owed());
     assert!(start(&host, version).is_err(), "what is free is meant for the other tenant");
-    drop(seat.await);
+    drop(permit.await);
     assert!(start(&host, version).is_ok());
 }
 

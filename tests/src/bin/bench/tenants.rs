@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use dacapo::hub::{Candidate, GateNews, StartRequest, Totals, Traffic, Which};
+use dacapo::hub::{Candidate, ReplayProgress, StartRequest, Totals, Traffic, Which};
 use dacapo_core::InstanceId;
 use dacapo_tests::connection::Connection;
 use dacapo_tests::host::{Host, HostOptions};
@@ -129,7 +129,7 @@ impl Bench {
             let mut news = hub.check("probe", candidate, Which::All).await?;
             let mut totals = Totals::default();
             while let Some(heard) = news.recv().await {
-                if let GateNews::Done(done) = heard {
+                if let ReplayProgress::Done(done) = heard {
                     totals = done;
                 }
             }

@@ -36,7 +36,11 @@ fn versions_at_the_terminal() {
     assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()) && lines.lines().count() == 4, "{lines}");
     assert!(cli.fails(3, &["check", &two, "--app", "nothing"]).contains("'nothing'"));
 
-    assert!(cli.ok(&["deploy", &two, "--app", "probe", "--label", "2.0", "--weight", "10"]).contains("stays that"));
+    let canary = cli.ok(&["deploy", &two, "--app", "probe", "--label", "2.0", "--weight", "10"]);
+    assert!(canary.contains("version 2.0 (") && canary.contains("another version stays the active one"), "{canary}");
+    // It had no effect, and was not spoken of.
+    let again = cli.run(&["deploy", &one, "--app", "probe", "--label", "1.0", "--weight", "10"]);
+    assert!(String::from_utf8(again.stderr).unwrap().contains("--weight 10 has changed nothing"));
     let shown = cli.ok(&["versions", "probe"]);
     assert!(shown.contains("90 %") && shown.contains("10 %") && shown.contains("active"), "{shown}");
     assert!(cli.ok(&["route", "probe", "1.0=1", "2.0=3"]).contains("75 %"));

@@ -4,15 +4,15 @@ use dacapo_core::RuntimeStatus;
 
 use super::{Plan, Tables};
 use crate::StoreError;
-use crate::codec::Fence;
+use crate::codec::CommitGuard;
 use crate::redb::fault::Fault;
 use crate::redb::prepare::Prepared;
 
 impl Tables<'_> {
     pub(super) fn check(&self, commit: &Prepared) -> Result<Plan, Fault> {
         let stale = |reason: String| Fault::Store(StoreError::Stale { instance: commit.id.clone(), reason });
-        let stored = self.fence(commit.row)?;
-        follows(commit, stored.as_ref()).map_err(stale)?;
+        let stored = self.guard(commit.row)?;
+        follows(commit, stored.as_ref()).map_err(|NotNext(reason)| stale(reason))?;
         is_consistent(commit).map_err(|reason| stale(reason.into()))?;
         if stored.is_some() {
             return Ok(Plan { new: false, replaces: None });
@@ -25,17 +25,20 @@ impl Tables<'_> {
     }
 }
 
-/// Whether the commit is the next one of its instance. If not, why.
-fn follows(commit: &Prepared, stored: Option<&Fence>) -> Result<(), String> {
+/// Why a commit is not the next one of its instance.
+struct NotNext(String);
+
+/// Whether the commit is the next one of its instance.
+fn follows(commit: &Prepared, stored: Option<&CommitGuard>) -> Result<(), NotNext> {
     if let Some(stored) = stored {
         if stored.id != commit.id {
-            return Err(format!("its row {} belongs to '{}'", commit.row.0, stored.id));
+            return Err(NotNext(format!("its row {} belongs to '{}'", commit.row.0, stored.id)));
         }
         if rewinds(commit, stored) {
             return Ok(());
         }
-        if stored.status.is_terminal() && !commit.glance.status.is_terminal() {
-            return Err(format!("it has ended: it is {}", stored.status.name()));
+        if stored.status.is_terminal() && !commit.listing_fields.status.is_terminal() {
+            return Err(NotNext(format!("it has ended: it is {}", stored.status.name())));
         }
     }
     let turns = stored.map_or(0..0, |stored| stored.turns.clone());
@@ -46,19 +49,22 @@ fn follows(commit: &Prepared, stored: Option<&Fence>) -> Result<(), String> {
         None => Some(turns.end),
     };
     if end != Some(commit.turns.end) || commit.turns.start > commit.turns.end {
-        return Err(format!("turns {turns:?} are stored, and the commit makes them {:?} with turn {came:?}", commit.turns));
+        return Err(NotNext(format!(
+            "turns {turns:?} are stored, and the commit makes them {:?} with turn {came:?}",
+            commit.turns
+        )));
     }
     // All turns go when the execution continues as new; the last ones only go in a rewind.
     let all_go = commit.forgotten == turns && commit.turns.is_empty() && came.is_none();
     if !commit.forgotten.is_empty() && !all_go {
-        return Err(format!("turns {turns:?} are stored, and the commit forgets {:?}", commit.forgotten));
+        return Err(NotNext(format!("turns {turns:?} are stored, and the commit forgets {:?}", commit.forgotten)));
     }
     Ok(())
 }
 
 /// Whether the commit rewinds an instance that failed or was terminated: the last turns go, and it goes on with the number
 /// of the first of them; or all of them go, because the turn in their place continued as new.
-fn rewinds(commit: &Prepared, stored: &Fence) -> bool {
+fn rewinds(commit: &Prepared, stored: &CommitGuard) -> bool {
     let (turns, gone) = (&stored.turns, &commit.forgotten);
     let may_be = matches!(stored.status, RuntimeStatus::Failed | RuntimeStatus::Terminated);
     let last_ones_go = !gone.is_empty() && gone.start >= turns.start && gone.end == turns.end;

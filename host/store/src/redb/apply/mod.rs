@@ -15,7 +15,7 @@ use dacapo_core::{Row, VersionId};
 use super::fault::Fault;
 use super::prepare::Prepared;
 use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, META, META_COUNTERS, OUTBOX, RECORDS, STATES, TIMERS, ZONES};
-use crate::codec::{self, Counters, Fence};
+use crate::codec::{self, CommitGuard, Counters};
 use crate::{AppChange, Receipt, StoreError};
 
 mod check;
@@ -123,7 +123,7 @@ impl<'txn> Tables<'txn> {
             self.counters.next_row = self.counters.next_row.max(row + 1);
         }
         self.records.insert(row, commit.record.as_slice())?;
-        self.zones.set(commit.row, commit.glance)?;
+        self.zones.set(commit.row, commit.listing_fields)?;
         if let Some(entity) = &commit.entity {
             self.states.insert(row, entity.as_slice())?;
         }
@@ -197,13 +197,13 @@ impl<'txn> Tables<'txn> {
     }
 
     /// The instance that has this id.
-    fn holder(&self, id: &str) -> Result<Option<(Row, Fence)>, Fault> {
+    fn holder(&self, id: &str) -> Result<Option<(Row, CommitGuard)>, Fault> {
         let Some(row) = self.ids.get(id)?.map(|row| Row(row.value())) else { return Ok(None) };
-        Ok(self.fence(row)?.map(|fence| (row, fence)))
+        Ok(self.guard(row)?.map(|guard| (row, guard)))
     }
 
-    fn fence(&self, row: Row) -> Result<Option<Fence>, Fault> {
-        Ok(self.records.get(row.0)?.map(|record| codec::decode_fence(record.value())).transpose()?)
+    fn guard(&self, row: Row) -> Result<Option<CommitGuard>, Fault> {
+        Ok(self.records.get(row.0)?.map(|record| codec::decode_commit_guard(record.value())).transpose()?)
     }
 }
 

@@ -47,12 +47,12 @@ impl Tables<'_> {
     /// The instance in this row, if it is an orchestration that has ended and still has its id. One that is about to be
     /// rewound goes on: its parent waits for it.
     fn ended(&self, row: Row) -> Result<Option<Ended>, Fault> {
-        let Some(fence) = self.fence(row)? else { return Ok(None) };
-        if !fence.status.is_terminal() || fence.id.is_entity() {
+        let Some(guard) = self.guard(row)? else { return Ok(None) };
+        if !guard.status.is_terminal() || guard.id.is_entity() {
             return Ok(None);
         }
-        let holder = self.ids.get(fence.id.as_str())?.map(|row| row.value());
-        Ok((holder == Some(row.0) && self.rewinds(row)?.is_empty()).then_some(Ended { row: row.0, id: fence.id }))
+        let holder = self.ids.get(guard.id.as_str())?.map(|row| row.value());
+        Ok((holder == Some(row.0) && self.rewinds(row)?.is_empty()).then_some(Ended { row: row.0, id: guard.id }))
     }
 
     /// The entity goes, unless something waits in its inbox that the turn did not know of.

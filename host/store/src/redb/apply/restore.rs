@@ -29,7 +29,7 @@ impl Tables<'_> {
         self.ids.insert(restored.id.as_str(), row)?;
         self.counters.next_row = self.counters.next_row.max(row + 1);
         self.records.insert(row, restored.record.as_slice())?;
-        self.zones.set(restored.row, restored.glance)?;
+        self.zones.set(restored.row, restored.listing_fields)?;
         if let Some(entity) = &restored.entity {
             self.states.insert(row, entity.as_slice())?;
         }

@@ -6,12 +6,12 @@ use ::redb::ReadableTable;
 use dacapo_core::{EntityState, Event, InstanceRecord, Message, MessageKey, Row, RuntimeStatus};
 
 use super::Tables;
-use crate::codec::{self, Fence, Glance};
+use crate::codec::{self, CommitGuard, ListingFields};
 use crate::redb::fault::Fault;
 use crate::redb::prepare::{Prepared, Sent};
 
 /// What becomes of a message.
-enum Fate {
+enum Routing {
     /// It goes into the inbox of this row.
     Delivered(Row),
     /// It makes an instance, in the place of one that has ended if there is one.
@@ -27,16 +27,16 @@ impl Tables<'_> {
     pub(super) fn send(&mut self, sent: &Sent, sender: &Prepared) -> Result<Vec<(MessageKey, Message)>, Fault> {
         let Sent { message, bytes } = sent;
         let mut delivered = Vec::new();
-        let row = match fate(message, self.holder(message.to.as_str())?, sender) {
-            Fate::Delivered(row) => row,
-            Fate::Starts(ended) => {
+        let row = match routing(message, self.holder(message.to.as_str())?, sender) {
+            Routing::Delivered(row) => row,
+            Routing::Starts(ended) => {
                 if let Some(ended) = ended {
                     delivered = self.replace(ended)?;
                 }
                 self.start(message)?
             }
-            Fate::Refused => return Ok(self.refuse(message)?.into_iter().collect()),
-            Fate::Dropped => return Ok(delivered),
+            Routing::Refused => return Ok(self.refuse(message)?.into_iter().collect()),
+            Routing::Dropped => return Ok(delivered),
         };
         let number = self.store_message(row, bytes)?;
         delivered.push((MessageKey { row, number }, message.clone()));
@@ -69,10 +69,10 @@ impl Tables<'_> {
     /// Makes the instance that a message starts. None has its id.
     fn start(&mut self, message: &Message) -> Result<Row, Fault> {
         let row = Row(self.rows.fetch_add(1, Ordering::Relaxed));
-        let record = InstanceRecord::pending(row, message).expect("its fate is that it starts an instance");
+        let record = InstanceRecord::pending(row, message).expect("its routing is that it starts an instance");
         self.ids.insert(message.to.as_str(), row.0)?;
         self.records.insert(row.0, codec::encode_record(&record).as_slice())?;
-        self.zones.set(row, Glance { status: record.status, created: record.created })?;
+        self.zones.set(row, ListingFields { status: record.status, created: record.created })?;
         if record.id.is_entity() {
             self.states.insert(row.0, codec::encode_entity(&EntityState::default()).as_slice())?;
         }
@@ -83,7 +83,7 @@ impl Tables<'_> {
     fn refuse(&mut self, message: &Message) -> Result<Option<(MessageKey, Message)>, Fault> {
         let Some(Sent { message, bytes }) = message.refused(message.sent_at).map(Sent::new) else { return Ok(None) };
         match self.holder(message.to.as_str())? {
-            Some((row, fence)) if takes(fence.status, &message) => {
+            Some((row, guard)) if takes(guard.status, &message) => {
                 let number = self.store_message(row, &bytes)?;
                 Ok(Some((MessageKey { row, number }, message)))
             }
@@ -93,20 +93,20 @@ impl Tables<'_> {
 }
 
 /// `holder` has the id that the message is for.
-fn fate(message: &Message, holder: Option<(Row, Fence)>, sender: &Prepared) -> Fate {
+fn routing(message: &Message, holder: Option<(Row, CommitGuard)>, sender: &Prepared) -> Routing {
     match (&message.event, holder) {
-        (Event::ExecutionStarted { execution, .. }, Some((row, fence))) if !fence.status.is_terminal() => {
+        (Event::ExecutionStarted { execution, .. }, Some((row, guard))) if !guard.status.is_terminal() => {
             // Continue-as-new: the instance starts itself again.
-            match row == sender.row && fence.execution == *execution {
-                true => Fate::Delivered(row),
-                false => Fate::Refused,
+            match row == sender.row && guard.execution == *execution {
+                true => Routing::Delivered(row),
+                false => Routing::Refused,
             }
         }
-        (Event::ExecutionStarted { .. }, ended) => Fate::Starts(ended.map(|(row, _)| row)),
-        (_, Some((row, fence))) if takes(fence.status, message) => Fate::Delivered(row),
-        (_, Some(_)) => Fate::Dropped,
-        (_, None) if InstanceRecord::pending(Row(0), message).is_some() => Fate::Starts(None),
-        (_, None) => Fate::Refused,
+        (Event::ExecutionStarted { .. }, ended) => Routing::Starts(ended.map(|(row, _)| row)),
+        (_, Some((row, guard))) if takes(guard.status, message) => Routing::Delivered(row),
+        (_, Some(_)) => Routing::Dropped,
+        (_, None) if InstanceRecord::pending(Row(0), message).is_some() => Routing::Starts(None),
+        (_, None) => Routing::Refused,
     }
 }
 

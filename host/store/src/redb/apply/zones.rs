@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ::redb::{ReadableTable, Table, WriteTransaction};
 use dacapo_core::Row;
 
-use crate::codec::{self, Glance, Zone};
+use crate::codec::{self, ListingFields, Zone};
 use crate::redb::fault::Fault;
 use crate::redb::tables::{RECORDS, ZONES};
 
@@ -25,7 +25,7 @@ impl<'txn> Zones<'txn> {
     }
 
     /// A record is written, new or in the place of another.
-    pub fn set(&mut self, row: Row, record: Glance) -> Result<(), Fault> {
+    pub fn set(&mut self, row: Row, record: ListingFields) -> Result<(), Fault> {
         self.touch(row)?.set(row, record);
         Ok(())
     }
@@ -73,7 +73,7 @@ pub(in crate::redb) fn build_zones(txn: &WriteTransaction) -> Result<(), Fault> 
             insert(&mut zones, number, &zone)?;
             (number, zone) = (next, Zone::EMPTY);
         }
-        zone.set(Row(row.value()), codec::decode_glance(record.value())?);
+        zone.set(Row(row.value()), codec::decode_listing_fields(record.value())?);
     }
     insert(&mut zones, number, &zone)
 }

@@ -27,7 +27,7 @@ pub struct Model {
 
 /// Something that is asked of a store.
 #[derive(Debug, Clone)]
-pub enum Step {
+pub enum Operation {
     Commit(Box<Commit>),
     Purge(Vec<Row>),
     Forget(u64),
@@ -47,11 +47,11 @@ impl Model {
         Self { next_row: 1, next_message: 1, next_announcement: 1, ..Self::default() }
     }
 
-    pub fn apply(&mut self, step: &Step) -> Answer {
+    pub fn apply(&mut self, step: &Operation) -> Answer {
         match step {
-            Step::Commit(commit) => self.commit(commit).map_or(Answer::Stale, Answer::Delivered),
-            Step::Purge(rows) => Answer::Purged(self.purge(rows)),
-            Step::Forget(up_to) => {
+            Operation::Commit(commit) => self.commit(commit).map_or(Answer::Stale, Answer::Delivered),
+            Operation::Purge(rows) => Answer::Purged(self.purge(rows)),
+            Operation::Forget(up_to) => {
                 self.outbox.retain(|number, _| number > up_to);
                 Answer::Forgotten
             }

@@ -8,23 +8,23 @@ use dacapo_store::conformance::sample::{self, Instance};
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use super::{Model, Step};
+use super::{Model, Operation};
 
 impl Model {
     /// `rows` gives rows to new instances.
-    pub fn random_step(&self, rng: &mut StdRng, rows: &mut dyn FnMut() -> Row) -> Step {
+    pub fn random_step(&self, rng: &mut StdRng, rows: &mut dyn FnMut() -> Row) -> Operation {
         match rng.random_bool(0.02) {
-            true => Step::Forget(rng.random_range(0..self.next_announcement + 1)),
+            true => Operation::Forget(rng.random_range(0..self.next_announcement + 1)),
             false => self.random_change(rng, rows),
         }
     }
 
     /// A step that nobody has to wait for.
-    pub fn random_change(&self, rng: &mut StdRng, rows: &mut dyn FnMut() -> Row) -> Step {
+    pub fn random_change(&self, rng: &mut StdRng, rows: &mut dyn FnMut() -> Row) -> Operation {
         match rng.random_range(0..100) {
-            0..4 => Step::Purge(self.random_rows(rng)),
-            4..26 => Step::Commit(Box::new(self.entity_commit(rng, rows))),
-            _ => Step::Commit(Box::new(self.random_commit(rng, rows))),
+            0..4 => Operation::Purge(self.random_rows(rng)),
+            4..26 => Operation::Commit(Box::new(self.entity_commit(rng, rows))),
+            _ => Operation::Commit(Box::new(self.random_commit(rng, rows))),
         }
     }
 

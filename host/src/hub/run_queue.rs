@@ -1,5 +1,5 @@
-//! The desk: mailboxes of busy instances, the order in which they get their turns, and the guests that are kept hot. What a
-//! hub has to do lies here until a thread of the host ([`super::workers`]) takes it.
+//! The run queue of a hub: mailboxes of busy instances, the order in which they get their turns, and the guests that are kept hot. What a
+//! hub has to do lies here until a thread of the host ([`super::scheduler`]) takes it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,12 @@ use async_task::{Runnable, ScheduleInfo};
 use dacapo_core::{Delivery, InstanceId, Message, Usage};
 use tokio::sync::{oneshot, watch};
 
+use super::capacity::Capacity;
 use super::hot::{Hot, HotGuests};
 use super::manage::Ended;
-use super::room::Room;
+use super::scheduler::{JobClass, PausedTurn, Scheduler};
 use super::settle::Settled;
-use super::workers::{Floor, Lane, PausedTurn};
-use super::{HubError, Inner};
+use super::{HubCore, HubError};
 use crate::memory::{Account, Reservation};
 
 /// While commits of so many bytes wait to be durable, a hub begins no turn: less than what its store queues, because a thread that
@@ -102,13 +102,13 @@ pub(super) enum Taken {
     Paused(PausedTurn),
 }
 
-pub(super) struct Desk {
+pub(super) struct RunQueue {
     state: Mutex<State>,
-    floor: Arc<Floor>,
-    room: Arc<Room>,
+    scheduler: Arc<Scheduler>,
+    capacity: Arc<Capacity>,
     memory: Account,
-    hub: Weak<Inner>,
-    /// The desk has closed, and everything that was begun is done.
+    hub: Weak<HubCore>,
+    /// The run queue has closed, and everything that was begun is done.
     drained: watch::Sender<bool>,
     /// Turns that still run are stopped at their next checkpoint.
     cuts_off: AtomicBool,
@@ -129,7 +129,7 @@ struct State {
     /// Whether an activity, and not a turn, is next: of what has not begun, and of what has used up a slice.
     activity_next: bool,
     busy_activity_next: bool,
-    /// Which of the two is next while both stand in the long lane.
+    /// Which of the two is next while both are of the long class.
     new_next: bool,
     pace: Pace,
     hot: HotGuests,
@@ -144,7 +144,7 @@ struct State {
     /// Jobs that were taken and are not done.
     running: usize,
     /// In which rings the hub stands.
-    stands: [bool; 2],
+    enqueued: [bool; 2],
     /// Counts what was put here, so that somebody who looks twice can tell whether the hub was idle in between.
     arrived: u64,
     closing: bool,
@@ -167,11 +167,11 @@ impl Pace {
         self.watched_until = Some(now + WATCHED_FOR);
     }
 
-    /// The lane of what has not begun.
-    fn lane(&self, now: impl FnOnce() -> Instant) -> Lane {
+    /// The class of what has not begun.
+    fn class(&self, now: impl FnOnce() -> Instant) -> JobClass {
         match self.long_until {
-            Some(until) if now() < until => Lane::Long,
-            Some(_) | None => Lane::Short,
+            Some(until) if now() < until => JobClass::Long,
+            Some(_) | None => JobClass::Short,
         }
     }
 
@@ -182,50 +182,50 @@ impl Pace {
 }
 
 impl State {
-    fn may_begin_turn(&self, room: &Room) -> bool {
+    fn may_begin_turn(&self, capacity: &Capacity) -> bool {
         !self.closing
             && !self.queue.is_empty()
-            && self.begun < room.turns_of_a_hub(self.begun_most)
+            && self.begun < capacity.turns_of_a_hub(self.begun_most)
             && self.unsaved_bytes < UNSAVED_BYTES_MAX
     }
 
-    /// The lane of what has not begun.
-    fn lane_of_new(&self) -> Lane {
-        self.pace.lane(Instant::now)
+    /// The class of what has not begun.
+    fn class_of_new(&self) -> JobClass {
+        self.pace.class(Instant::now)
     }
 
-    fn has_job(&self, lane: Lane, room: &Room) -> bool {
-        let has_new = || !self.settled.is_empty() || !self.activities.is_empty() || self.may_begin_turn(room);
+    fn has_job(&self, class: JobClass, capacity: &Capacity) -> bool {
+        let has_new = || !self.settled.is_empty() || !self.activities.is_empty() || self.may_begin_turn(capacity);
         let has_begun = || !self.busy_activities.is_empty() || !self.paused_turns.is_empty();
-        self.lane_of_new() == lane && has_new() || lane == Lane::Long && has_begun()
+        self.class_of_new() == class && has_new() || class == JobClass::Long && has_begun()
     }
 
-    fn next(&mut self, lane: Lane, room: &Room) -> Option<Taken> {
-        let takes_new = self.lane_of_new() == lane;
+    fn next(&mut self, class: JobClass, capacity: &Capacity) -> Option<Taken> {
+        let takes_new = self.class_of_new() == class;
         // What others wait for goes first, and is soon done.
         if takes_new && let Some(settled) = self.settled.pop_front() {
             return Some(Taken::Job(Job::Settle(settled)));
         }
-        match (lane, takes_new) {
-            (Lane::Short, true) => self.next_new(room),
-            (Lane::Short, false) => None,
-            (Lane::Long, false) => self.next_begun(),
-            (Lane::Long, true) => {
+        match (class, takes_new) {
+            (JobClass::Short, true) => self.next_new(capacity),
+            (JobClass::Short, false) => None,
+            (JobClass::Long, false) => self.next_begun(),
+            (JobClass::Long, true) => {
                 self.new_next = !self.new_next;
                 match self.new_next {
-                    true => self.next_new(room).or_else(|| self.next_begun()),
-                    false => self.next_begun().or_else(|| self.next_new(room)),
+                    true => self.next_new(capacity).or_else(|| self.next_begun()),
+                    false => self.next_begun().or_else(|| self.next_new(capacity)),
                 }
             }
         }
     }
 
     /// What has not begun: an activity or a turn in turn.
-    fn next_new(&mut self, room: &Room) -> Option<Taken> {
+    fn next_new(&mut self, capacity: &Capacity) -> Option<Taken> {
         let activity = |state: &mut Self| state.activities.pop_front().map(|activity| Taken::Job(Job::Activity(activity)));
         let taken = match self.activity_next {
-            true => activity(self).or_else(|| self.next_turn(room)),
-            false => self.next_turn(room).or_else(|| activity(self)),
+            true => activity(self).or_else(|| self.next_turn(capacity)),
+            false => self.next_turn(capacity).or_else(|| activity(self)),
         }?;
         self.activity_next = !matches!(taken, Taken::Job(Job::Activity(_)));
         Some(taken)
@@ -243,15 +243,15 @@ impl State {
         Some(taken)
     }
 
-    fn next_turn(&mut self, room: &Room) -> Option<Taken> {
-        if !self.may_begin_turn(room) {
+    fn next_turn(&mut self, capacity: &Capacity) -> Option<Taken> {
+        if !self.may_begin_turn(capacity) {
             return None;
         }
         let id = self.queue.pop_front()?;
         self.begun += 1;
         self.in_flight += 1;
         let hot = self.hot.take(&id).map(Box::new);
-        room.cooled(hot.as_ref().map_or(0, |hot| hot.live.slots()));
+        capacity.cooled(hot.as_ref().map_or(0, |hot| hot.live.slots()));
         let mailbox = self.mailboxes.get_mut(&id).expect("a queued instance has a mailbox");
         let mail = std::mem::take(mailbox);
         mailbox.is_alive = hot.is_some();
@@ -281,25 +281,25 @@ impl State {
     }
 }
 
-/// What a desk has to do with.
-pub(super) struct DeskOptions {
-    pub hub: Weak<Inner>,
-    pub floor: Arc<Floor>,
-    pub room: Arc<Room>,
+/// What a run queue has to do with.
+pub(super) struct RunQueueOptions {
+    pub hub: Weak<HubCore>,
+    pub scheduler: Arc<Scheduler>,
+    pub capacity: Arc<Capacity>,
     pub memory: Account,
-    pub limits: DeskLimits,
+    pub limits: RunQueueLimits,
 }
 
 /// How much a hub may have at a time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct DeskLimits {
+pub(super) struct RunQueueLimits {
     pub turns: usize,
     pub hot: usize,
 }
 
-impl Desk {
-    pub fn new(options: DeskOptions) -> Arc<Self> {
-        let DeskOptions { hub, floor, room, memory, limits } = options;
+impl RunQueue {
+    pub fn new(options: RunQueueOptions) -> Arc<Self> {
+        let RunQueueOptions { hub, scheduler, capacity, memory, limits } = options;
         let state = State {
             mailboxes: HashMap::new(),
             queue: VecDeque::new(),
@@ -318,22 +318,22 @@ impl Desk {
             in_flight: 0,
             unsaved_bytes: 0,
             running: 0,
-            stands: [false; 2],
+            enqueued: [false; 2],
             arrived: 0,
             closing: false,
         };
-        let desk = Arc::new(Self {
+        let run_queue = Arc::new(Self {
             state: Mutex::new(state),
-            floor,
-            room,
+            scheduler,
+            capacity,
             memory,
             hub,
             drained: watch::Sender::new(false),
             cuts_off: AtomicBool::new(false),
             is_watched: AtomicBool::new(false),
         });
-        desk.room.moves_in(&desk);
-        desk
+        run_queue.capacity.register(&run_queue);
+        run_queue
     }
 
     /// Nothing awaits or runs guests under this lock, and futures are not dropped under it: they may wake others.
@@ -342,22 +342,22 @@ impl Desk {
     }
 
     /// The hub, unless it is gone.
-    pub fn hub(&self) -> Option<Arc<Inner>> {
+    pub fn hub(&self) -> Option<Arc<HubCore>> {
         self.hub.upgrade()
     }
 
     /// Ends a change: the hub stands where it has something to do.
-    fn stand(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        let mut to_stand = [false; 2];
-        for lane in Lane::ALL {
-            let stands = state.stands[lane as usize];
-            to_stand[lane as usize] = !stands && state.has_job(lane, &self.room);
-            state.stands[lane as usize] |= to_stand[lane as usize];
+    fn enqueue(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let mut to_enqueue = [false; 2];
+        for class in JobClass::ALL {
+            let enqueued = state.enqueued[class as usize];
+            to_enqueue[class as usize] = !enqueued && state.has_job(class, &self.capacity);
+            state.enqueued[class as usize] |= to_enqueue[class as usize];
         }
         let drained = state.is_drained();
         drop(state);
-        for lane in Lane::ALL.into_iter().filter(|&lane| to_stand[lane as usize]) {
-            self.floor.stand(self.clone(), lane);
+        for class in JobClass::ALL.into_iter().filter(|&class| to_enqueue[class as usize]) {
+            self.scheduler.enqueue(self.clone(), class);
         }
         if drained {
             self.drained.send_replace(true);
@@ -388,7 +388,7 @@ impl Desk {
                 false => mailbox.envelopes.push(envelope),
             }
         }
-        self.stand(state);
+        self.enqueue(state);
     }
 
     /// Gives turns to instances for which something lies in the store.
@@ -401,20 +401,20 @@ impl Desk {
             state.arrived += 1;
             state.mailbox(&id).stored = true;
         }
-        self.stand(state);
+        self.enqueue(state);
     }
 
     /// Takes a job, which must be [`Self::done`]; the hub goes to the end of the ring if it has more.
-    pub fn take(self: &Arc<Self>, lane: Lane) -> Option<Taken> {
+    pub fn take(self: &Arc<Self>, class: JobClass) -> Option<Taken> {
         let mut state = self.lock();
-        state.stands[lane as usize] = false;
+        state.enqueued[class as usize] = false;
         if state.pace.has_recovered(Instant::now) {
             state.pace = Pace::default();
             self.is_watched.store(false, Ordering::Relaxed);
         }
-        let taken = state.next(lane, &self.room);
+        let taken = state.next(class, &self.capacity);
         state.running += usize::from(matches!(taken, Some(Taken::Job(_))));
-        self.stand(state);
+        self.enqueue(state);
         taken
     }
 
@@ -423,7 +423,7 @@ impl Desk {
         let mut state = self.lock();
         state.running -= 1;
         state.begun -= usize::from(is_turn);
-        self.stand(state);
+        self.enqueue(state);
     }
 
     /// Whether the processor time of the hub's jobs is to be read.
@@ -442,7 +442,7 @@ impl Desk {
     pub fn pause(self: &Arc<Self>, turn: PausedTurn) {
         let mut state = self.lock();
         state.paused_turns.push_back(turn);
-        self.stand(state);
+        self.enqueue(state);
     }
 
     /// An activity can go on. One that has woken itself has used up its slice.
@@ -453,7 +453,7 @@ impl Desk {
             true => state.busy_activities.push_back(activity),
             false => state.activities.push_back(activity),
         }
-        self.stand(state);
+        self.enqueue(state);
     }
 
     /// A commit is about to be handed to the store.
@@ -466,7 +466,7 @@ impl Desk {
         let mut state = self.lock();
         state.unsaved_bytes -= settled.bytes;
         state.settled.push_back(settled);
-        self.stand(state);
+        self.enqueue(state);
     }
 
     /// Ends a turn: the guest is kept hot if there is one, and the instance is queued again if messages came meanwhile or,
@@ -479,7 +479,7 @@ impl Desk {
             mailbox.is_alive = was_hot;
         }
         if let Some(hot) = hot {
-            self.room.heated(hot.live.slots());
+            self.capacity.heated(hot.live.slots());
             state.hot.park(id.clone(), hot);
         }
         let cooled = self.cool(&mut state);
@@ -493,13 +493,13 @@ impl Desk {
         } else {
             left = state.mailboxes.remove(id);
         }
-        self.stand(state);
+        self.enqueue(state);
         give_up(left.into_iter().flat_map(|mail| mail.envelopes));
         // Dropping a guest takes its stack down: not under the lock.
         drop(cooled);
         if was_hot {
-            self.room.make_room();
-            self.room.relieve();
+            self.capacity.make_room();
+            self.capacity.relieve();
         }
     }
 
@@ -507,9 +507,9 @@ impl Desk {
     /// too many and this hub more than its share.
     fn cool(&self, state: &mut State) -> Vec<Hot> {
         let mut cooled = Vec::new();
-        while state.hot.slots() > state.hot_most || self.room.is_too_hot(state.hot.slots()) {
+        while state.hot.slots() > state.hot_most || self.capacity.is_too_hot(state.hot.slots()) {
             let Some(hot) = state.hot.take_oldest() else { break };
-            self.room.cooled(hot.live.slots());
+            self.capacity.cooled(hot.live.slots());
             cooled.push(hot);
         }
         cooled
@@ -528,7 +528,7 @@ impl Desk {
             mailbox.is_alive = false;
         }
         let cooled = state.hot.take(id);
-        self.room.cooled(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
+        self.capacity.cooled(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
         drop(state);
         // Dropping a guest takes its stack down: not under the lock.
         drop(cooled);
@@ -547,16 +547,16 @@ impl Desk {
     /// Gives up the guest that was used longest ago, if there is one, and says how many bytes it may have held.
     pub fn cool_one(&self) -> Option<usize> {
         let cooled = self.lock().hot.take_oldest();
-        self.room.cooled(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
+        self.capacity.cooled(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
         cooled.map(|hot| hot.live.memory_bytes())
     }
 
-    pub fn set_limits(self: &Arc<Self>, limits: DeskLimits) {
+    pub fn set_limits(self: &Arc<Self>, limits: RunQueueLimits) {
         let mut state = self.lock();
         state.begun_most = limits.turns;
         state.hot_most = limits.hot;
         let cooled = self.cool(&mut state);
-        self.stand(state);
+        self.enqueue(state);
         drop(cooled);
     }
 
@@ -581,7 +581,7 @@ impl Desk {
         state.closing = true;
         let queued: Vec<InstanceId> = state.queue.drain(..).collect();
         let given_up: Vec<Mail> = queued.iter().filter_map(|id| state.mailboxes.remove(id)).collect();
-        self.stand(state);
+        self.enqueue(state);
         give_up(given_up.into_iter().flat_map(|mail| mail.envelopes));
     }
 
@@ -594,19 +594,19 @@ impl Desk {
         self.cuts_off.load(Ordering::Relaxed)
     }
 
-    /// Waits until a closed desk has nothing left to do, and drops the hot guests.
+    /// Waits until a closed run queue has nothing left to do, and drops the hot guests.
     pub async fn drained(&self) {
         let mut drained = self.drained.subscribe();
         // It cannot fail: the sender is here.
         let _ = drained.wait_for(|drained| *drained).await;
         let hot = std::mem::replace(&mut self.lock().hot, HotGuests::new());
-        self.room.cooled(hot.slots());
+        self.capacity.cooled(hot.slots());
     }
 }
 
-impl Drop for Desk {
+impl Drop for RunQueue {
     fn drop(&mut self) {
-        self.room.moves_out();
+        self.capacity.deregister();
     }
 }
 
@@ -619,18 +619,18 @@ fn give_up(envelopes: impl IntoIterator<Item = Envelope>) {
 mod tests {
     use super::*;
 
-    /// A guest that touches thousands of pages for the first time does so within one slice of fuel: it had a short seat for
+    /// A guest that touches thousands of pages for the first time does so within one slice of fuel: it had a short permit for
     /// milliseconds, each time, and so had its next turn.
     #[test]
     fn who_does_not_let_go_is_expected_to_take_long_for_a_while() {
         let (mut pace, now) = (Pace::default(), Instant::now());
-        let lane = |pace: &Pace, after: Duration| pace.lane(|| now + after);
+        let class = |pace: &Pace, after: Duration| pace.class(|| now + after);
         pace.overran(false, now);
-        assert_eq!(lane(&pace, Duration::ZERO), Lane::Short, "others may have had the processor");
+        assert_eq!(class(&pace, Duration::ZERO), JobClass::Short, "others may have had the processor");
         assert!(!pace.has_recovered(|| now));
         pace.overran(true, now);
-        assert_eq!(lane(&pace, LONG_FOR / 2), Lane::Long);
-        assert_eq!(lane(&pace, LONG_FOR), Lane::Short);
+        assert_eq!(class(&pace, LONG_FOR / 2), JobClass::Long);
+        assert_eq!(class(&pace, LONG_FOR), JobClass::Short);
         assert!(!pace.has_recovered(|| now + LONG_FOR) && pace.has_recovered(|| now + WATCHED_FOR));
     }
 }

@@ -9,7 +9,7 @@ use crate::prepared::Prepared;
 
 /// Room for one guest of a version. Clones are the same room: it is there for others when the last one is dropped.
 #[derive(Clone)]
-pub struct Seat(Arc<Inner>);
+pub struct GuestPermit(Arc<Inner>);
 
 struct Inner {
     version: VersionId,
@@ -17,7 +17,7 @@ struct Inner {
     permit: Permit,
 }
 
-impl Seat {
+impl GuestPermit {
     pub(crate) fn new(version: VersionId, prepared: Arc<Prepared>, permit: Permit) -> Self {
         Self(Arc::new(Inner { version, prepared, permit }))
     }

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use super::Inner;
-use super::desk::Desk;
+use super::HubCore;
 use super::pressure::Pressure;
+use super::run_queue::RunQueue;
 
 /// Turns of all hubs that have begun and want more time: each holds a thread that sleeps, and a guest. What each hub may have
 /// of them gets less as more hubs are open, down to one.
@@ -18,7 +18,7 @@ const CACHE_BYTES_MIN: usize = 1 << 20;
 
 /// How much there is.
 #[derive(Debug, Clone, Copy)]
-pub struct RoomSize {
+pub struct CapacityLimits {
     /// Guests that stay in memory between turns. One that is made of many parts counts as several.
     pub hot_instances: usize,
     /// What the process may hold in memory before there are fewer.
@@ -31,14 +31,14 @@ pub struct RoomSize {
     pub hubs: usize,
 }
 
-pub(super) struct Room {
-    size: RoomSize,
+pub(super) struct Capacity {
+    size: CapacityLimits,
     is_owed: Box<dyn Fn() -> bool + Send + Sync>,
     /// How many guests the hot ones count as.
     hot: AtomicUsize,
     pressure: Pressure,
     hubs: AtomicUsize,
-    desks: Mutex<Vec<Weak<Desk>>>,
+    run_queues: Mutex<Vec<Weak<RunQueue>>>,
     activities: Mutex<Activities>,
     cache_left: Mutex<usize>,
 }
@@ -47,36 +47,36 @@ pub(super) struct Room {
 struct Activities {
     running: usize,
     /// Hubs that would run more. Each stands here once.
-    waiting: VecDeque<Weak<Inner>>,
+    waiting: VecDeque<Weak<HubCore>>,
 }
 
-impl Room {
+impl Capacity {
     /// `is_owed`: whether somebody waits for room that hot guests take.
-    pub fn new(size: RoomSize, is_owed: impl Fn() -> bool + Send + Sync + 'static) -> Arc<Self> {
+    pub fn new(size: CapacityLimits, is_owed: impl Fn() -> bool + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             size,
             is_owed: Box::new(is_owed),
             hot: AtomicUsize::new(0),
             pressure: Pressure::new(size.memory_bytes),
             hubs: AtomicUsize::new(0),
-            desks: Mutex::default(),
+            run_queues: Mutex::default(),
             activities: Mutex::default(),
             cache_left: Mutex::new(size.cache_bytes),
         })
     }
 
-    pub fn moves_in(&self, desk: &Arc<Desk>) {
+    pub fn register(&self, run_queue: &Arc<RunQueue>) {
         self.hubs.fetch_add(1, Ordering::Relaxed);
-        self.desks().push(Arc::downgrade(desk));
+        self.run_queues().push(Arc::downgrade(run_queue));
     }
 
-    pub fn moves_out(&self) {
+    pub fn deregister(&self) {
         self.hubs.fetch_sub(1, Ordering::Relaxed);
-        self.desks().retain(|desk| desk.strong_count() > 0);
+        self.run_queues().retain(|run_queue| run_queue.strong_count() > 0);
     }
 
-    fn desks(&self) -> MutexGuard<'_, Vec<Weak<Desk>>> {
-        self.desks.lock().expect("no holder of this lock panics")
+    fn run_queues(&self) -> MutexGuard<'_, Vec<Weak<RunQueue>>> {
+        self.run_queues.lock().expect("no holder of this lock panics")
     }
 
     fn hubs(&self) -> usize {
@@ -107,14 +107,14 @@ impl Room {
         self.overflows() && guests > self.size.hot_instances / self.hubs()
     }
 
-    /// Lets the hub with the most hot guests give one up, as long as there are too many, or as somebody is to have their room.
-    /// Called without the lock of a desk.
+    /// Lets the hub with the most hot guests give one up, as long as there are too many, or as somebody is to have their capacity.
+    /// Called without the lock of a run queue.
     ///
     /// It looks at all hubs, but only while a hub that has less than its share comes up to it.
     pub fn make_room(&self) {
         while self.overflows() || (self.is_owed)() {
-            let desks: Vec<Arc<Desk>> = self.desks().iter().filter_map(Weak::upgrade).collect();
-            let hottest = desks.iter().max_by_key(|desk| desk.heat());
+            let run_queues: Vec<Arc<RunQueue>> = self.run_queues().iter().filter_map(Weak::upgrade).collect();
+            let hottest = run_queues.iter().max_by_key(|run_queue| run_queue.heat());
             if hottest.and_then(|hottest| hottest.cool_one()).is_none() {
                 return;
             }
@@ -122,7 +122,7 @@ impl Room {
     }
 
     /// Lets guests go while the process holds more memory than it may: an eighth, by what they may hold, of the hubs whose
-    /// guests may hold most. If that was not enough, the next look finds it out. Called without the lock of a desk.
+    /// guests may hold most. If that was not enough, the next look finds it out. Called without the lock of a run queue.
     ///
     /// How much one guest really holds nobody knows: it shares the pages of its initial memory until it writes to them. So
     /// what the process holds is measured, and what a guest may hold only says whose turn it is.
@@ -130,9 +130,9 @@ impl Room {
         if !self.pressure.is_high() {
             return;
         }
-        let desks: Vec<Arc<Desk>> = self.desks().iter().filter_map(Weak::upgrade).collect();
-        let mut left = desks.iter().map(|desk| desk.hot_bytes()).sum::<usize>() / 8;
-        while let Some(largest) = desks.iter().max_by_key(|desk| desk.hot_bytes())
+        let run_queues: Vec<Arc<RunQueue>> = self.run_queues().iter().filter_map(Weak::upgrade).collect();
+        let mut left = run_queues.iter().map(|run_queue| run_queue.hot_bytes()).sum::<usize>() / 8;
+        while let Some(largest) = run_queues.iter().max_by_key(|run_queue| run_queue.hot_bytes())
             && let Some(freed) = largest.cool_one()
             && freed < left
         {
@@ -155,7 +155,7 @@ impl Room {
     }
 
     /// The hub would run more activities.
-    pub fn wait_for_activity(&self, hub: &Arc<Inner>) {
+    pub fn wait_for_activity(&self, hub: &Arc<HubCore>) {
         self.activities().waiting.push_back(Arc::downgrade(hub));
     }
 
@@ -179,13 +179,13 @@ impl Room {
         let mut left = self.cache_left.lock().expect("no holder of this lock panics");
         let bytes = *left / 2;
         *left -= bytes;
-        CacheShare { room: self.clone(), bytes }
+        CacheShare { capacity: self.clone(), bytes }
     }
 }
 
 /// What a file has of the memory for pages. Given back when it is dropped.
 pub(super) struct CacheShare {
-    room: Arc<Room>,
+    capacity: Arc<Capacity>,
     bytes: usize,
 }
 
@@ -197,7 +197,7 @@ impl CacheShare {
 
 impl Drop for CacheShare {
     fn drop(&mut self) {
-        *self.room.cache_left.lock().expect("no holder of this lock panics") += self.bytes;
+        *self.capacity.cache_left.lock().expect("no holder of this lock panics") += self.bytes;
     }
 }
 
@@ -205,29 +205,32 @@ impl Drop for CacheShare {
 mod tests {
     use super::*;
 
-    fn room(activities: usize, hubs: usize) -> Arc<Room> {
-        Room::new(RoomSize { hot_instances: 0, memory_bytes: usize::MAX, activities, cache_bytes: 64 << 20, hubs }, || false)
+    fn capacity(activities: usize, hubs: usize) -> Arc<Capacity> {
+        Capacity::new(
+            CapacityLimits { hot_instances: 0, memory_bytes: usize::MAX, activities, cache_bytes: 64 << 20, hubs },
+            || false,
+        )
     }
 
     #[test]
     fn every_hub_has_places_for_activities_that_no_other_can_take() {
-        let room = room(16, 4);
-        let greedy = (0..16).take_while(|&running| room.admit_activity(running)).count();
+        let capacity = capacity(16, 4);
+        let greedy = (0..16).take_while(|&running| capacity.admit_activity(running)).count();
         assert_eq!(greedy, 8);
         for _ in 0..3 {
-            assert!(room.admit_activity(0) && room.admit_activity(1) && !room.admit_activity(2));
+            assert!(capacity.admit_activity(0) && capacity.admit_activity(1) && !capacity.admit_activity(2));
         }
     }
 
     #[test]
     fn what_files_have_of_the_cache_is_bounded_and_given_back() {
-        let room = room(2, 1);
-        let first = room.cache();
+        let capacity = capacity(2, 1);
+        let first = capacity.cache();
         assert_eq!(first.bytes(), 32 << 20);
-        let others: Vec<CacheShare> = (0..100).map(|_| room.cache()).collect();
+        let others: Vec<CacheShare> = (0..100).map(|_| capacity.cache()).collect();
         assert!(first.bytes + others.iter().map(|share| share.bytes).sum::<usize>() <= 64 << 20);
         assert!(others.iter().all(|share| share.bytes() >= CACHE_BYTES_MIN));
         drop((first, others));
-        assert_eq!(room.cache().bytes(), 32 << 20);
+        assert_eq!(capacity.cache().bytes(), 32 << 20);
     }
 }
