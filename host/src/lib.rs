@@ -19,6 +19,7 @@
 
 pub mod access;
 pub mod api;
+mod bad_value;
 pub mod build;
 pub mod cli;
 pub mod config;

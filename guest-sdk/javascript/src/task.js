@@ -73,8 +73,8 @@ export class Task {
       // Mostly all are open, or some have settled, and these are the quickest loops. They skip holes.
       if (!tasks.every(isPlain) || tasks.includes(undefined)) {
         [...tasks].forEach((task) => noteUnusual(task, found));
-      } else if (!tasks.every(isUsual)) {
-        found.settled = tasks.find(isUnusual);
+      } else {
+        found.settled = tasks.find(isSettled) ?? null;
       }
     } catch {
       return null;
@@ -178,9 +178,8 @@ export class Task {
 }
 
 const isPlain = (task) => task.isPlain;
-const isUsual = (task) => task.isUsual;
-/** Of one that is plain: that it has settled. */
-const isUnusual = (task) => !task.isUsual;
+/** Of one that is plain. */
+const isSettled = (task) => !task.isUsual;
 
 function noteUnusual(task, found) {
   if (!(task instanceof Task)) {

@@ -18,10 +18,11 @@ use tokio::sync::{mpsc, watch};
 use super::error::ApiError;
 use super::json::{self, micros};
 use super::parameter::{
-    APP_NAME, BadValue, CHECKED_VERSION, DIFF_FROM, DIFF_TO, DRY_RUN, FromText, LABEL, OF_VERSION, PROGRESS, SAMPLE,
-    VERSION_NAME, WEIGHT, WITH_INSTANCES,
+    APP_NAME, CHECKED_VERSION, DIFF_FROM, DIFF_TO, DRY_RUN, FromText, LABEL, OF_VERSION, PROGRESS, SAMPLE, VERSION_NAME, WEIGHT,
+    WITH_INSTANCES,
 };
 use super::request::{AuditedAction, Call};
+use crate::bad_value::BadValue;
 use crate::hub::{
     Candidate, Checked, DeployedApp, Difference, Hub, HubError, Pruned, ReplayProgress, RolledBack, Share, Totals, Traffic,
     Undeployed, Verdict, VersionState, Which,

@@ -3,7 +3,6 @@
 //! A handler reads a parameter through its declaration in this file, and only if its route lists it; the document of the
 //! API is made from the same declarations. So neither can know a parameter that the other does not.
 
-use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use dacapo_store::control::{HUB_NAME_CHARS_MAX, hub_name_trouble};
 use super::apps::AppName;
 use super::error::ApiError;
 use super::moment::parse_moment;
+use crate::bad_value::BadValue;
 use crate::hub::Ended;
 use crate::printable::one_line;
 use crate::{access, grants};
@@ -48,23 +48,6 @@ pub(super) struct About {
 pub(super) struct Parameter<T> {
     pub about: About,
     value: PhantomData<fn() -> T>,
-}
-
-/// What is wrong with the text of a parameter, such as "should be true or false".
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct BadValue(Cow<'static, str>);
-
-impl From<&'static str> for BadValue {
-    fn from(why: &'static str) -> Self {
-        Self(why.into())
-    }
-}
-
-impl From<String> for BadValue {
-    fn from(why: String) -> Self {
-        Self(why.into())
-    }
 }
 
 /// What a parameter can be.
@@ -115,7 +98,7 @@ impl<T: FromText> Parameter<T> {
     pub fn read(&self, text: Option<&str>) -> Result<Option<T>, ApiError> {
         let is_said = |text: &&str| self.about.location == Location::Path || !text.trim().is_empty();
         let text = text.filter(is_said).or(self.about.default);
-        text.map(|text| T::from_text(text).map_err(|why| self.about.refusal(text, &why.0))).transpose()
+        text.map(|text| T::from_text(text).map_err(|why| self.about.refusal(text, &why.to_string()))).transpose()
     }
 }
 

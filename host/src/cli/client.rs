@@ -18,8 +18,9 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpCon
 use zeroize::Zeroizing;
 
 use super::certificate::{NamedCertificate, trouble_with_tls};
-use super::error::{BadArgument, CliError};
+use super::error::CliError;
 use super::events::EventReader;
+use crate::bad_value::BadValue;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -103,7 +104,7 @@ impl Connection {
     }
 }
 
-fn certificate(path: &str) -> Result<NamedCertificate, BadArgument> {
+fn certificate(path: &str) -> Result<NamedCertificate, BadValue> {
     NamedCertificate::read(path).map_err(|why| format!("{why:#}").into())
 }
 

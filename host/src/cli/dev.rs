@@ -61,17 +61,17 @@ impl Dev {
         if own_host.is_none() {
             interrupt::says("No longer watching the files; the host goes on.".into());
         }
-        let event = follow(client.clone(), Target::management(["events"]), None)?;
+        let events = follow(client.clone(), Target::management(["events"]), None)?;
         let round = Round { source, options, client, deployed: None };
         thread::Builder::new().name("builds".into()).spawn(move || round.repeat()).map_err(no_thread)?;
-        show(&event, View::lines(json), own_host)
+        show(&events, View::lines(json), own_host)
     }
 }
 
 /// Shows what changes, until our own host has ended; another one's end is for Ctrl-C to say.
-fn show(event: &Receiver<InstanceEvent>, mut view: View, own_host: Option<OwnHost>) -> Result<(), CliError> {
+fn show(events: &Receiver<InstanceEvent>, mut view: View, own_host: Option<OwnHost>) -> Result<(), CliError> {
     loop {
-        match event.recv_timeout(LOOK) {
+        match events.recv_timeout(LOOK) {
             Ok(InstanceEvent::Status(status)) => view.show(*status)?,
             Ok(InstanceEvent::Missed(count)) => view.say(format!("{count} changes came too fast and are not shown")),
             Ok(InstanceEvent::Refused(error)) => return Err(error),

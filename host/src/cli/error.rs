@@ -1,6 +1,5 @@
 //! What went wrong, for people and for scripts.
 
-use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
@@ -69,22 +68,5 @@ impl From<std::io::Error> for CliError {
 impl From<anyhow::Error> for CliError {
     fn from(error: anyhow::Error) -> Self {
         CliError::Failed(format!("{error:#}"))
-    }
-}
-
-/// What is wrong with the value of an argument, such as "it is not a number of seconds".
-#[derive(Debug, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct BadArgument(Cow<'static, str>);
-
-impl From<&'static str> for BadArgument {
-    fn from(why: &'static str) -> Self {
-        Self(why.into())
-    }
-}
-
-impl From<String> for BadArgument {
-    fn from(why: String) -> Self {
-        Self(why.into())
     }
 }

@@ -112,10 +112,10 @@ mod tests {
         let end = listen(EventReader::new(Box::new(stream.as_bytes())), &sender);
         assert!(matches!(end, Some(InstanceEvent::Lost(_))));
         drop(sender);
-        let event: Vec<_> = receiver.iter().collect();
+        let events: Vec<_> = receiver.iter().collect();
         assert!(
-            matches!(&event[..], [InstanceEvent::Connected, InstanceEvent::Status(status), InstanceEvent::Missed(17)] if status.instance.instance_id == "i"),
-            "{event:?}"
+            matches!(&events[..], [InstanceEvent::Connected, InstanceEvent::Status(status), InstanceEvent::Missed(17)] if status.instance.instance_id == "i"),
+            "{events:?}"
         );
     }
 

@@ -83,13 +83,13 @@ impl Import {
         }
         match self.connection.json {
             true => print(serde_json::json!({ "instances": instances, "versions": versions, "waiting": parts.waiting })),
-            false if versions > 0 => {
+            false => {
+                if versions > 0 {
+                    print(format_args!("Versions of apps imported: {versions} (`dacapo apps` lists them)"))?;
+                }
                 let state = if self.resume { "" } else { ", and suspended until they are resumed" };
-                print(format_args!("Versions of apps imported: {versions} (`dacapo apps` lists them)"))?;
                 print(format_args!("Instances imported{state}: {instances}"))
             }
-            false if self.resume => print(format_args!("Instances imported: {instances}")),
-            false => print(format_args!("Instances imported, and suspended until they are resumed: {instances}")),
         }
     }
 }

@@ -1,9 +1,10 @@
 use clap::Args;
 
 use super::client::{Connection, Target};
-use super::error::{BadArgument, CliError};
+use super::error::CliError;
 use super::output::print;
 use super::versions::{no_app, show};
+use crate::bad_value::BadValue;
 
 /// Share the new starts of an app out among its versions.
 ///
@@ -42,7 +43,7 @@ impl Route {
     }
 }
 
-fn weight(text: &str) -> Result<(String, u32), BadArgument> {
+fn weight(text: &str) -> Result<(String, u32), BadValue> {
     let (version, weight) = text.rsplit_once('=').ok_or("should be such as 2.0=90")?;
     if version.trim().is_empty() {
         return Err("names no version: it should be such as 2.0=90".into());

@@ -4,8 +4,9 @@ use clap::Args;
 use toml::{Table, Value};
 use zeroize::Zeroizing;
 
-use super::error::{BadArgument, CliError};
+use super::error::CliError;
 use crate::access::{Door, FIRST_KEY_VARIABLE, FirstKey};
+use crate::bad_value::BadValue;
 use crate::config::{self, LogFormat, Settings, Sources};
 use crate::secrets::{KEY_VARIABLE, SecretsKeySource};
 use crate::serve::{Announce, Start, run};
@@ -230,7 +231,7 @@ fn data_flag(data: Option<PathBuf>) -> Result<Option<Value>, CliError> {
     Ok(data.map(Value::String))
 }
 
-pub(super) fn pair(text: &str) -> Result<(String, String), BadArgument> {
+pub(super) fn pair(text: &str) -> Result<(String, String), BadValue> {
     let (left, right) = text.split_once('=').ok_or("it has no '='")?;
     if left.is_empty() { Err("there is nothing before the '='".into()) } else { Ok((left.into(), right.into())) }
 }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, TimeZone as _, Utc};
 
-use super::error::BadArgument;
+use crate::bad_value::BadValue;
 
 /// Reads a moment that lies back, such as `2h` (ago), and writes it in UTC.
-pub(super) fn past(text: &str) -> Result<String, BadArgument> {
+pub(super) fn past(text: &str) -> Result<String, BadValue> {
     read(text, Utc::now(), Direction::Past).map(utc)
 }
 
 /// Reads a moment that is to come, such as `2h` (from now), and writes it in UTC.
-pub(super) fn future(text: &str) -> Result<String, BadArgument> {
+pub(super) fn future(text: &str) -> Result<String, BadValue> {
     read(text, Utc::now(), Direction::Future).map(utc)
 }
 
@@ -23,7 +23,7 @@ enum Direction {
     Future,
 }
 
-fn read(text: &str, now: DateTime<Utc>, direction: Direction) -> Result<DateTime<Utc>, BadArgument> {
+fn read(text: &str, now: DateTime<Utc>, direction: Direction) -> Result<DateTime<Utc>, BadValue> {
     let expected = || match direction {
         Direction::Past => "it is not a time such as 2026-01-31, 2026-01-31T12:00, 2026-01-31T12:00:00Z, 90m or 7d (ago)",
         Direction::Future => "it is not a time such as 2026-01-31, 2026-01-31T12:00, 2026-01-31T12:00:00Z, 90m or 7d (from now)",

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::client::{Client, Connection, Target};
-use super::error::{BadArgument, CliError};
+use super::error::CliError;
 use super::instance::Instance;
 use super::interrupt;
 use super::live::Live;
 use super::output::{note, print, shell_word};
 use super::times::elapsed;
+use crate::bad_value::BadValue;
 use crate::printable::printable;
 
 /// How long one request waits; then the next one does. Short enough for whatever is between here and the host.
@@ -48,7 +49,7 @@ pub(super) enum Patience {
 }
 
 impl Patience {
-    pub fn parse(text: &str) -> Result<Self, BadArgument> {
+    pub fn parse(text: &str) -> Result<Self, BadValue> {
         if text == "inf" {
             return Ok(Patience::Forever);
         }

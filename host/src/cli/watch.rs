@@ -68,11 +68,11 @@ impl Watch {
 
     fn watch_all(&self, client: &Client, mut view: View) -> Result<(), CliError> {
         let target = Target::management(["events"]).with_some("instanceIdPrefix", self.id_prefix.as_deref());
-        let event = follow(client.clone(), target, None)?;
+        let events = follow(client.clone(), target, None)?;
         let mut connected = false;
         let mut clock = Clock::new();
         loop {
-            match clock.next(|pause| event.recv_timeout(pause)) {
+            match clock.next(|pause| events.recv_timeout(pause)) {
                 Some(InstanceEvent::Connected) => {
                     connected = true;
                     if view.is_table() {
@@ -111,11 +111,11 @@ impl Watch {
 
 /// The host tells of the state as it is first, then of each change.
 fn watch_one(client: &Client, id: &str, mut view: View) -> Result<(), CliError> {
-    let event = follow(client.clone(), Target::instance(id, ["events"]), Some(id.to_owned()))?;
+    let events = follow(client.clone(), Target::instance(id, ["events"]), Some(id.to_owned()))?;
     let (mut known, mut last) = (false, String::new());
     let mut clock = Clock::new();
     loop {
-        match clock.next(|pause| event.recv_timeout(pause)) {
+        match clock.next(|pause| events.recv_timeout(pause)) {
             // A new connection begins with what is known already.
             Some(InstanceEvent::Status(status)) if status.text == last => {}
             Some(InstanceEvent::Status(status)) => {

@@ -90,7 +90,7 @@ impl<'a> Work<'a> {
 
     pub fn deal_with(&mut self, mut queue: VecDeque<Delivery>) {
         while let Some(delivery) = queue.pop_front() {
-            match self.fate_of(&delivery) {
+            match self.handle(&delivery) {
                 Handling::Held => self.held.push(delivery),
                 Handling::Done => self.consumed.extend(delivery.stored),
                 Handling::DoneAndOpen => {
@@ -101,7 +101,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn fate_of(&mut self, delivery: &Delivery) -> Handling {
+    fn handle(&mut self, delivery: &Delivery) -> Handling {
         if delivery.message.execution.is_some_and(|execution| execution != self.record.execution) {
             return Handling::Done;
         }

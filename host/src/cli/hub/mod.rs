@@ -14,10 +14,11 @@ use dacapo_store::control::Grants;
 
 use super::client::{Answer, Client, Connection, Target};
 use super::confirm::Confirmation;
-use super::error::{BadArgument, CliError};
+use super::error::CliError;
 use super::output::{print, print_done, print_table, properties, table};
 use super::pages::PageArguments;
 use super::times::local_time;
+use crate::bad_value::BadValue;
 
 /// Task hubs: make, list, change, suspend and delete them, and see what they use. Changes need an administrator's key of the host.
 #[derive(Debug, Subcommand)]
@@ -240,7 +241,7 @@ pub(super) fn unknown(client: &Client) -> String {
     format!("{} knows no task hubs: is it a Dacapo host?", client.server())
 }
 
-fn limit(text: &str) -> Result<(String, u64), BadArgument> {
+fn limit(text: &str) -> Result<(String, u64), BadValue> {
     let (name, value) = text.split_once('=').ok_or("it has no '='")?;
     let value = value.replace('_', "").parse().map_err(|_| format!("'{value}' is not a whole number"))?;
     Ok((name.into(), value))

@@ -1,0 +1,20 @@
+//! What is wrong with a text that somebody has typed, in the words that follow its name.
+
+use std::borrow::Cow;
+
+/// Such as "should be true or false".
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadValue(Cow<'static, str>);
+
+impl From<&'static str> for BadValue {
+    fn from(why: &'static str) -> Self {
+        Self(why.into())
+    }
+}
+
+impl From<String> for BadValue {
+    fn from(why: String) -> Self {
+        Self(why.into())
+    }
+}
