@@ -1,9 +1,11 @@
 package dacapo_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -311,18 +313,51 @@ func TestAnOperationChangesTheState(t *testing.T) {
 	}
 }
 
-func TestRetriesAreThoseOfThePolicy(t *testing.T) {
-	name := orchestrator(t, func(ctx *dacapo.Context, _ any) (int, error) {
-		policy := dacapo.RetryPolicy{MaxAttempts: 5, FirstInterval: time.Second, Backoff: 10, MaxInterval: time.Minute}
+// The host's own schedule is held to the same cases.
+func TestAttemptsBeginWhenThoseOfTheHostDo(t *testing.T) {
+	type policy struct {
+		MaxAttempts                         int
+		FirstInterval, MaxInterval, Timeout int
+		BackoffCoefficient                  float64
+		NonRetriableErrorTypes              []string
+	}
+	var cases []struct {
+		What     string
+		Policy   policy
+		Takes    int
+		Failures []string
+		Attempts []int
+		Succeeds bool
+	}
+	text, err := os.ReadFile("../tests/retries.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &cases); err != nil {
+		t.Fatal(err)
+	}
+	millis := func(number int) time.Duration { return time.Duration(number) * time.Millisecond }
+	name := orchestrator(t, func(ctx *dacapo.Context, of policy) (int, error) {
+		policy := dacapo.RetryPolicy{
+			MaxAttempts: of.MaxAttempts, FirstInterval: millis(of.FirstInterval), Backoff: of.BackoffCoefficient,
+			MaxInterval: millis(of.MaxInterval), Timeout: millis(of.Timeout), NotRetriable: of.NonRetriableErrorTypes,
+		}
 		return dacapo.CallActivity[int](ctx, "flaky", nil, policy).Await()
 	})
-	script := dacapotest.NewScript()
-	failure := errors.New("not yet")
-	script.Activity("flaky", failure, failure, failure, 4)
-	run := script.Run(t, name, nil)
-	expect(t, run, 4)
-	if run.Elapsed != 71*time.Second {
-		t.Errorf("it took %v", run.Elapsed)
+	for _, c := range cases {
+		script := dacapotest.NewScript()
+		var outcomes []any
+		for _, failure := range c.Failures {
+			outcomes = append(outcomes, dacapotest.After(millis(c.Takes), &dacapo.Failure{Type: failure}))
+		}
+		script.Activity("flaky", append(outcomes, dacapotest.After(millis(c.Takes), 1))...)
+		run := script.Run(t, name, c.Policy)
+		if want := millis(c.Attempts[len(c.Attempts)-1] + c.Takes); run.Elapsed != want {
+			t.Errorf("%s: it took %v, want %v", c.What, run.Elapsed, want)
+		}
+		if (run.Failure == nil) != c.Succeeds {
+			t.Errorf("%s: got %v", c.What, run.Failure)
+		}
 	}
 }
 

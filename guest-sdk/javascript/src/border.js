@@ -5,10 +5,8 @@
 
 /** Half of a surrogate pair, as `slice` leaves of an emoji, becomes the replacement character. */
 export function wellFormed(text) {
-  return text.replace(LONE_SURROGATE, "\ufffd");
+  return text.toWellFormed();
 }
-
-const LONE_SURROGATE = /[\ud800-\udfff]/gu;
 
 /** @param what names the argument in the error */
 export function requireText(value, what) {
@@ -36,8 +34,20 @@ export function requireName(value, what) {
   return text;
 }
 
+/** The names of the app's own functions, which are looked at once, when the app is loaded. */
+const knownNames = new Set();
+
+export function noteFunctionName(name) {
+  if (!NOT_OF_FUNCTIONS.test(name)) {
+    knownNames.add(name);
+  }
+}
+
 /** What the contract lets a function be called. The host ends an orchestrator that names what can be none. */
 export function requireFunctionName(value, what) {
+  if (knownNames.has(value)) {
+    return value;
+  }
   return checkText(requireName(value, what), what, FUNCTION_CHARS_MAX, NOT_OF_FUNCTIONS);
 }
 

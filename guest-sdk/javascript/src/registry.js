@@ -1,6 +1,6 @@
 /** The functions of the app, as its modules register them while they are loaded. */
 
-import { wellFormed } from "./border.js";
+import { noteFunctionName, wellFormed } from "./border.js";
 import { DurableError } from "./failure.js";
 
 /** By name in lower case: names compare ignoring case. */
@@ -26,6 +26,7 @@ export function register(kind, name, handler, body) {
     throw new Error(`The ${kind} '${name}' has the name of the ${known.kind} '${known.name}': names are unique, ignoring case.`);
   }
   functions.set(name.toLowerCase(), { kind, name, handler, body });
+  noteFunctionName(name);
 }
 
 export function registerTrigger(name, type) {

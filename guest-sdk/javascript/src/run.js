@@ -89,6 +89,9 @@ export class Run {
   /** A task has settled. */
   noteSettled(task) {
     this.settled += 1;
+    if (this.#races.size === 0) {
+      return;
+    }
     this.#races.delete(task);
     for (const race of this.#races) {
       if (race.children.includes(task)) {

@@ -55,7 +55,8 @@ export class ScriptedHost {
   /** The attempts of a call under its retry policy, and when the last one ends. */
   async #attempts({ answer, takes, retry }) {
     let at = this.#now;
-    let interval = retry?.firstInterval ?? 0;
+    const longest = retry?.maxInterval ?? Infinity;
+    let interval = Math.min(retry?.firstInterval ?? 0, longest);
     for (let attempt = 1; ; attempt += 1) {
       at += takes;
       const outcome = await outcomeOf(answer, attempt);
@@ -64,7 +65,7 @@ export class ScriptedHost {
         return { at, outcome };
       }
       at += interval;
-      interval = Math.min(interval * retry.backoffCoefficient, retry.maxInterval ?? Infinity);
+      interval = Math.min(interval * retry.backoffCoefficient, longest);
     }
   }
 

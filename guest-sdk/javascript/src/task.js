@@ -70,11 +70,13 @@ export class Task {
   static surveyed(tasks) {
     const found = { unscheduled: [], settled: null, events: [] };
     try {
-      // Mostly all are open, or some have settled, and these are the quickest loops. They skip holes.
-      if (!tasks.every(isPlain) || tasks.includes(undefined)) {
-        [...tasks].forEach((task) => noteUnusual(task, found));
-      } else {
+      // Of many mostly all are open, or some have settled, and these are the quickest loops. They skip holes.
+      if (tasks.length > CHILDREN_OBSERVED && tasks.every(isPlain) && !tasks.includes(undefined)) {
         found.settled = tasks.find(isSettled) ?? null;
+      } else {
+        for (let index = 0; index < tasks.length; index += 1) {
+          noteUnusual(tasks[index], found);
+        }
       }
     } catch {
       return null;
@@ -95,12 +97,16 @@ export class Task {
   want() {
     this.#wanted += 1;
     this.schedule();
-    this.#count();
+    if (!this.#isCounted && !this.isSettled) {
+      this.#count(true);
+    }
   }
 
   unwant() {
     this.#wanted -= 1;
-    this.#count();
+    if (this.#isCounted && this.#wanted === 0) {
+      this.#count(false);
+    }
   }
 
   [WANT](isWanted) {
@@ -111,13 +117,11 @@ export class Task {
     }
   }
 
-  #count() {
-    const isCounted = this.#wanted > 0 && !this.isSettled;
-    if (isCounted !== this.#isCounted) {
-      this.#isCounted = isCounted;
-      this.run.wanted += isCounted ? 1 : -1;
-      this.onWanted(isCounted);
-    }
+  /** It is wanted and open from now on, or one of both no longer. */
+  #count(isCounted) {
+    this.#isCounted = isCounted;
+    this.run.wanted += isCounted ? 1 : -1;
+    this.onWanted(isCounted);
   }
 
   /** Calls `childSettled` of the observer when it settles; at once if it has. */
@@ -167,7 +171,9 @@ export class Task {
     this.#state = state;
     this.#result = result;
     this.isUsual = false;
-    this.#count();
+    if (this.#isCounted) {
+      this.#count(false);
+    }
     const observers = this.#observers ?? [];
     this.#observers = null;
     for (const observer of observers) {

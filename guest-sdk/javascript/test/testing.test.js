@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 import { activity, DurableError, entity, orchestrator } from "../src/index.js";
@@ -33,21 +34,30 @@ test("a failure is a result", async () => {
   assert.equal(elapsed, 3 * 86_400_000);
 });
 
-test("retries follow the policy", async () => {
-  const attempts = [];
-  const { output, elapsed } = await testOrchestrator(order, "a lamp")
-    .activity(reserve, (_, { attempt }) => {
-      attempts.push(attempt);
-      if (attempt < 3) {
-        throw new Error("busy");
-      }
-      return "it";
-    })
-    .event("Approval", true)
-    .run();
-  assert.equal(output, "it is on its way");
-  assert.deepEqual(attempts, [1, 2, 3]);
-  assert.equal(elapsed, 3000);
+const stubborn = orchestrator("stubborn", (ctx, policy) => ctx.callActivity(reserve, "a lamp", { retry: policy }));
+
+test("attempts begin when the host's do, which is held to the same cases", async () => {
+  const cases = JSON.parse(await readFile(new URL("../../tests/retries.json", import.meta.url), "utf8"));
+  for (const { what, policy, takes = 0, failures, attempts, succeeds } of cases) {
+    let made = 0;
+    const { output, elapsed } = await testOrchestrator(stubborn, policy)
+      .activity(
+        reserve,
+        (_, { attempt }) => {
+          made += 1;
+          assert.equal(attempt, made, what);
+          if (failures[attempt - 1] !== undefined) {
+            throw new DurableError("not yet", { type: failures[attempt - 1] });
+          }
+          return "it";
+        },
+        { takes: { milliseconds: takes } },
+      )
+      .run();
+    assert.equal(made, attempts.length, what);
+    assert.equal(elapsed, attempts.at(-1) + takes, what);
+    assert.equal(output === "it", succeeds, what);
+  }
 });
 
 test("what the test does not script is named", async () => {

@@ -397,13 +397,13 @@ class _ScriptedHost:
         answers = self._script._answers.get((type(action), name))
         if answers is None:
             raise self._lack(f"the script has no answer for {action!r}")
-        due, interval, attempt = self.now, _NO_TIME, 1
+        due, attempt = self.now, 1
         while True:
             due += answers.takes
             outcome = answers.answer(*arguments)
             if retry is None or not isinstance(outcome, Failure) or not _is_retried(outcome, attempt, retry):
                 return _Pending(action, due, outcome)
-            interval = _next_interval(interval, retry)
+            interval = _interval_after(attempt, retry)
             attempt += 1
             due += interval
             if retry.retry_timeout_in_milliseconds is not None:
@@ -536,10 +536,8 @@ def _is_retried(failure: Failure, attempt: int, retry: RetryOptions) -> bool:
     return not is_final and attempt < retry.max_number_of_attempts
 
 
-def _next_interval(previous: timedelta, retry: RetryOptions) -> timedelta:
-    if not previous:
-        return timedelta(milliseconds=retry.first_retry_interval_in_milliseconds)
-    interval = previous * retry.backoff_coefficient
-    if retry.max_retry_interval_in_milliseconds is None:
-        return interval
-    return min(interval, timedelta(milliseconds=retry.max_retry_interval_in_milliseconds))
+def _interval_after(attempt: int, retry: RetryOptions) -> timedelta:
+    interval = retry.first_retry_interval_in_milliseconds * retry.backoff_coefficient ** (attempt - 1)
+    if retry.max_retry_interval_in_milliseconds is not None:
+        interval = min(interval, retry.max_retry_interval_in_milliseconds)
+    return timedelta(milliseconds=interval)

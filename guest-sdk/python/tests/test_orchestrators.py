@@ -1,11 +1,14 @@
 """Orchestrators, as generators and as async functions: what they ask of the host, and how they go on."""
 
 import asyncio
+import json
 import unittest
 from datetime import timedelta
+from pathlib import Path
 
 import azure.durable_functions as df
 from dacapo.action import CallActivity, CallSubOrchestrator, CreateTimer, WaitForExternalEvent
+from dacapo.failure import Failure
 from dacapo.testing import ContinueAsNew, Script, SignalEntity
 
 MINUTE = timedelta(minutes=1)
@@ -36,6 +39,36 @@ class Generators(unittest.TestCase):
 
         script = Script().activity("slow", 1, takes=MINUTE).activity("fast", 2)
         self.assertEqual(script.run(orchestrator).output, [1, 2])
+
+    def test_attempts_begin_when_those_of_the_host_do(self):
+        """The host's own schedule is held to the same cases."""
+        cases = Path(__file__).parents[2] / "tests" / "retries.json"
+        for case in json.loads(cases.read_text()):
+            policy, failures, attempts = case["policy"], case["failures"], []
+            options = df.RetryOptions(
+                policy["firstInterval"],
+                policy["maxAttempts"],
+                backoff_coefficient=policy["backoffCoefficient"],
+                max_retry_interval_in_milliseconds=policy.get("maxInterval"),
+                retry_timeout_in_milliseconds=policy.get("timeout"),
+                non_retriable_error_types=policy.get("nonRetriableErrorTypes", []),
+            )
+
+            def orchestrator(context):
+                return (yield context.call_activity_with_retry("stubborn", options))
+
+            def answer(_):
+                attempts.append(len(attempts))
+                if len(attempts) <= len(failures):
+                    raise Failure(failures[attempts[-1]], "not yet")
+                return "it"
+
+            takes = timedelta(milliseconds=case.get("takes", 0))
+            with self.subTest(case["what"]):
+                run = Script().activity("stubborn", answer, takes=takes).run(orchestrator)
+                self.assertEqual(len(attempts), len(case["attempts"]))
+                self.assertEqual(run.elapsed, timedelta(milliseconds=case["attempts"][-1]) + takes)
+                self.assertEqual(run.failure is None, case["succeeds"])
 
     def test_the_first_failure_fails_all(self):
         def orchestrator(context):

@@ -71,6 +71,41 @@ mod tests {
         assert_eq!(seconds, [Some(1), Some(2), Some(3), Some(3), None]);
     }
 
+    /// What the SDKs' test doubles are held to as well.
+    #[test]
+    fn attempts_begin_when_every_language_says_that_they_do() {
+        let cases: serde_json::Value = serde_json::from_str(include_str!("../../../guest-sdk/tests/retries.json")).unwrap();
+        for case in cases.as_array().unwrap() {
+            let millis = |value: &serde_json::Value| value.as_u64().map(Duration::from_millis);
+            let texts = |value: &serde_json::Value| -> Vec<String> {
+                value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
+            };
+            let of = &case["policy"];
+            let policy = RetryPolicy {
+                max_attempts: of["maxAttempts"].as_u64().unwrap() as u32,
+                first_interval: millis(&of["firstInterval"]).unwrap(),
+                backoff_coefficient: of["backoffCoefficient"].as_f64().unwrap(),
+                max_interval: millis(&of["maxInterval"]),
+                timeout: millis(&of["timeout"]),
+                non_retriable_error_types: texts(&of["nonRetriableErrorTypes"]),
+            };
+            let (takes, failures) = (millis(&case["takes"]).unwrap_or_default(), texts(&case["failures"]));
+            let mut attempts = vec![Timestamp(0)];
+            let succeeds = loop {
+                let attempt = attempts.len();
+                let Some(failure) = failures.get(attempt - 1) else { break true };
+                let ended = attempts[attempt - 1].plus(takes);
+                match policy.next_attempt(attempt as u32, Timestamp(0), ended, &Failure::retriable(failure.as_str(), "")) {
+                    Some(next) => attempts.push(next),
+                    None => break false,
+                }
+            };
+            let attempts: Vec<_> = attempts.iter().map(|at| at.0 / 1_000).collect();
+            assert_eq!(serde_json::json!(attempts), case["attempts"], "{}", case["what"]);
+            assert_eq!(succeeds, case["succeeds"], "{}", case["what"]);
+        }
+    }
+
     #[test]
     fn final_failures_and_the_timeout_end_the_attempts() {
         let start = Timestamp(0);
