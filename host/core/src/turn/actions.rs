@@ -37,12 +37,12 @@ impl Draft {
     /// Makes the commit of a turn that ran.
     pub fn finish(mut self, execution: &mut Execution, rest: &TurnEnd, effects: TurnEffects) -> (Option<Commit>, Vec<LogLine>) {
         let TurnEffects { actions, timers_cleared, activities_cleared, logs, lock_before } = effects;
-        self.timers_cleared.extend(timers_cleared);
-        self.activities_cleared.extend(activities_cleared);
-        self.record.custom_status = execution.custom_status().cloned().or(self.record.custom_status);
-        let begins = self.record.status == RuntimeStatus::Pending;
+        self.commit.timers_cleared.extend(timers_cleared);
+        self.commit.activities_cleared.extend(activities_cleared);
+        self.commit.record.custom_status = execution.custom_status().cloned().or(self.commit.record.custom_status);
+        let begins = self.commit.record.status == RuntimeStatus::Pending;
         if matches!(rest, TurnEnd::Waiting) {
-            self.record.status = if execution.is_suspended() { RuntimeStatus::Suspended } else { RuntimeStatus::Running };
+            self.commit.record.status = if execution.is_suspended() { RuntimeStatus::Suspended } else { RuntimeStatus::Running };
         }
         if self.events.is_empty() && actions.is_empty() && !begins {
             return (self.commit_if_changed(), logs);
@@ -60,14 +60,18 @@ impl Draft {
     }
 
     pub fn ended(mut self, outcome: &Outcome, acts: TurnActions) -> Commit {
-        self.record.status = match outcome {
+        self.commit.record.status = match outcome {
             Outcome::Completed(_) => RuntimeStatus::Completed,
             Outcome::Failed(_) => RuntimeStatus::Failed,
             Outcome::Terminated { .. } => RuntimeStatus::Terminated,
             Outcome::ContinuedAsNew { .. } => unreachable!("handled by continued_as_new"),
         };
-        let told =
-            self.record.parent.as_ref().map(|parent| parent.told(report(outcome, &self.record.name, parent.seq), self.now));
+        let told = self
+            .commit
+            .record
+            .parent
+            .as_ref()
+            .map(|parent| parent.told(report(outcome, &self.commit.record.name, parent.seq), self.now));
         let mut commit = self.acted(acts);
         commit.sent.extend(told);
         commit
@@ -76,8 +80,8 @@ impl Draft {
     /// A fresh start: the history goes, unread events come along.
     fn continued_as_new(mut self, input: Payload, acts: TurnActions, unread: Vec<Event>) -> Commit {
         let sent = self.messages_of(&acts);
-        self.sent.extend(sent);
-        let old = &self.record;
+        self.commit.sent.extend(sent);
+        let old = &self.commit.record;
         let execution = ExecutionId(old.execution.derive("continue-as-new"));
         let started = Event::ExecutionStarted {
             execution,
@@ -89,28 +93,28 @@ impl Draft {
         };
         let (id, now) = (old.id.clone(), self.now);
         let to_self = |event| Message { to: id.clone(), execution: None, sent_at: now, event };
-        self.sent.push(to_self(started));
-        self.sent.extend(unread.into_iter().map(to_self));
+        self.commit.sent.push(to_self(started));
+        self.commit.sent.extend(unread.into_iter().map(to_self));
         // Turns that a rewind forgets in the same breath lie behind the others.
-        self.forgotten = old.turns.start..old.turns.end.max(self.forgotten.end);
-        self.record.execution = execution;
-        self.record.version = None;
-        self.record.event_delivery = EventDelivery::FirstAsked;
-        self.record.status = RuntimeStatus::Running;
-        self.record.turns = self.forgotten.end..self.forgotten.end;
+        self.commit.forgotten = old.turns.start..old.turns.end.max(self.commit.forgotten.end);
+        self.commit.record.execution = execution;
+        self.commit.record.version = None;
+        self.commit.record.event_delivery = EventDelivery::FirstAsked;
+        self.commit.record.status = RuntimeStatus::Running;
+        self.commit.record.turns = self.commit.forgotten.end..self.commit.forgotten.end;
         self.into_commit()
     }
 
     /// Writes the turn down: what came, what the guest did, and what follows from it.
     pub fn acted(mut self, acts: TurnActions) -> Commit {
         let sent = self.messages_of(&acts);
-        self.sent.extend(sent);
-        let turn = self.record.turns.end;
+        self.commit.sent.extend(sent);
+        let turn = self.commit.record.turns.end;
         if acts.effective {
             for action in &acts.actions {
                 match action {
-                    Event::TimerCreated { seq, fire_at } => self.timers_set.push(Timer { fire_at: *fire_at, seq: *seq }),
-                    Event::TaskScheduled { seq, name, input, attempt } => self.activities_set.push(ScheduledActivity {
+                    Event::TimerCreated { seq, fire_at } => self.commit.timers_set.push(Timer { fire_at: *fire_at, seq: *seq }),
+                    Event::TaskScheduled { seq, name, input, attempt } => self.commit.activities_set.push(ScheduledActivity {
                         seq: *seq,
                         turn,
                         name: name.clone(),
@@ -121,9 +125,9 @@ impl Draft {
                 }
             }
             // What was set and given up in the same turn never comes to be.
-            self.timers_set.retain(|timer| !self.timers_cleared.contains(timer));
+            self.commit.timers_set.retain(|timer| !self.commit.timers_cleared.contains(timer));
         }
-        self.record.turns.end += 1;
+        self.commit.record.turns.end += 1;
         let at = self.now;
         let started = HistoryEvent { at, event: Event::OrchestratorStarted { conditions: acts.conditions } };
         let came = std::mem::take(&mut self.events);
@@ -134,7 +138,7 @@ impl Draft {
 
     /// This instance as the one that waits for what an action leads to.
     pub fn waiter(&self, seq: Seq) -> Parent {
-        let record = &self.record;
+        let record = &self.commit.record;
         Parent { name: record.name.clone(), instance: record.id.clone(), execution: record.execution, seq }
     }
 
@@ -165,7 +169,7 @@ impl Draft {
         match action {
             Event::SubOrchestrationInstanceCreated { seq, name, instance, input, version, detached } => {
                 let started = Event::ExecutionStarted {
-                    execution: ExecutionId(self.record.execution.derive(&format!("child:{seq}"))),
+                    execution: ExecutionId(self.commit.record.execution.derive(&format!("child:{seq}"))),
                     name: name.clone(),
                     input: input.clone(),
                     version: version.clone(),

@@ -1,51 +1,31 @@
 //! A commit in the making.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
 use super::{START_TIMER, reaches_suspended};
-use crate::commit::{Commit, InstanceRecord, RuntimeStatus, ScheduledActivity, Timer};
+use crate::commit::{Commit, InstanceRecord, RuntimeStatus, Timer};
 use crate::event::{Delivery, Event, HistoryEvent, Message};
 use crate::execution::Execution;
-use crate::{MessageKey, Seq, Timestamp};
+use crate::{MessageKey, Timestamp};
 
 #[derive(Clone)]
 pub(super) struct Draft {
-    pub record: InstanceRecord,
-    pub now: Timestamp,
-    /// As it was before the turn.
-    before: InstanceRecord,
-    pub forgotten: Range<u32>,
+    pub commit: Commit,
+    /// Of the turn, for the history.
     pub events: Vec<HistoryEvent>,
-    pub sent: Vec<Message>,
-    pub timers_set: Vec<Timer>,
-    pub timers_cleared: Vec<Timer>,
-    pub activities_set: Vec<ScheduledActivity>,
-    pub activities_cleared: Vec<Seq>,
-    consumed: Vec<MessageKey>,
-    kept: Vec<Message>,
+    pub now: Timestamp,
+    /// The instance as it was before the turn.
+    before: InstanceRecord,
 }
 
 impl Draft {
     pub fn new(record: InstanceRecord, now: Timestamp) -> Self {
-        Self {
-            now: now.after_turn(record.updated),
-            before: record.clone(),
-            record,
-            forgotten: 0..0,
-            events: Vec::new(),
-            sent: Vec::new(),
-            timers_set: Vec::new(),
-            timers_cleared: Vec::new(),
-            activities_set: Vec::new(),
-            activities_cleared: Vec::new(),
-            consumed: Vec::new(),
-            kept: Vec::new(),
-        }
+        let now = now.after_turn(record.updated);
+        Self { before: record.clone(), commit: Commit::of(record), events: Vec::new(), now }
     }
 
     pub fn consume(&mut self, stored: Option<MessageKey>) {
-        self.consumed.extend(stored);
+        self.commit.consumed.extend(stored);
     }
 
     pub fn consume_all(&mut self, inbox: Vec<Delivery>) {
@@ -62,13 +42,13 @@ impl Draft {
 
     /// Drops the messages that are for an execution that has ended, or for the child of somebody else.
     pub fn drop_stale(&mut self, inbox: Vec<Delivery>) -> Vec<Delivery> {
-        let (current, own) = (self.record.execution, self.record.parent.as_ref());
+        let (current, own) = (self.commit.record.execution, self.commit.record.parent.as_ref());
         let is_meant = |message: &Message| match &message.event {
             Event::ExecutionTerminated { parent: Some(parent), .. } => own.is_some_and(|own| own.is_same(parent)),
             _ => message.execution.is_none_or(|execution| execution == current),
         };
         let (fresh, stale): (Vec<_>, Vec<_>) = inbox.into_iter().partition(|delivery| is_meant(&delivery.message));
-        self.consumed.extend(stale.into_iter().filter_map(|d| d.stored));
+        self.commit.consumed.extend(stale.into_iter().filter_map(|d| d.stored));
         fresh
     }
 
@@ -84,10 +64,10 @@ impl Draft {
     /// A message takes the place of the timer or the activity that it came from.
     pub fn clear_source(&mut self, event: &Event) {
         match event {
-            Event::TimerFired { seq, fire_at } => self.timers_cleared.push(Timer { fire_at: *fire_at, seq: *seq }),
-            Event::TaskCompleted { seq, .. } | Event::TaskFailed { seq, .. } => self.activities_cleared.push(*seq),
+            Event::TimerFired { seq, fire_at } => self.commit.timers_cleared.push(Timer { fire_at: *fire_at, seq: *seq }),
+            Event::TaskCompleted { seq, .. } | Event::TaskFailed { seq, .. } => self.commit.activities_cleared.push(*seq),
             Event::ExecutionStarted { start_at: Some(fire_at), .. } => {
-                self.timers_cleared.push(Timer { fire_at: *fire_at, seq: START_TIMER });
+                self.commit.timers_cleared.push(Timer { fire_at: *fire_at, seq: START_TIMER });
             }
             _ => {}
         }
@@ -97,7 +77,7 @@ impl Draft {
     pub fn keep(&mut self, delivery: Delivery) {
         if delivery.stored.is_none() {
             self.clear_source(&delivery.message.event);
-            self.kept.push(delivery.message);
+            self.commit.kept.push(delivery.message);
         }
     }
 
@@ -107,8 +87,8 @@ impl Draft {
 
     /// When the instance is to begin, if it has not begun and must not yet.
     pub fn start_to_come(&self, inbox: &[Delivery]) -> Option<Timestamp> {
-        let has_begun = !self.record.turns.is_empty();
-        if has_begun || !matches!(self.record.status, RuntimeStatus::Pending | RuntimeStatus::Suspended) {
+        let has_begun = !self.commit.record.turns.is_empty();
+        if has_begun || !matches!(self.commit.record.status, RuntimeStatus::Pending | RuntimeStatus::Suspended) {
             return None;
         }
         let start_at = inbox.iter().find_map(|delivery| match &delivery.message.event {
@@ -123,17 +103,17 @@ impl Draft {
     pub fn wait_for_start(&mut self, start_at: Timestamp, inbox: Vec<Delivery>) {
         let is_start = |delivery: &Delivery| matches!(delivery.message.event, Event::ExecutionStarted { .. });
         if inbox.iter().any(|delivery| is_start(delivery) && delivery.stored.is_none()) {
-            self.timers_set.push(Timer { fire_at: start_at, seq: START_TIMER });
+            self.commit.timers_set.push(Timer { fire_at: start_at, seq: START_TIMER });
         }
-        self.record.status = RuntimeStatus::Pending;
+        self.commit.record.status = RuntimeStatus::Pending;
         for delivery in inbox {
             match delivery.message.event {
-                Event::ExecutionSuspended { .. } => self.record.status = RuntimeStatus::Suspended,
-                Event::ExecutionResumed { .. } => self.record.status = RuntimeStatus::Pending,
+                Event::ExecutionSuspended { .. } => self.commit.record.status = RuntimeStatus::Suspended,
+                Event::ExecutionResumed { .. } => self.commit.record.status = RuntimeStatus::Pending,
                 _ => {}
             }
             if is_start(&delivery) && delivery.stored.is_none() {
-                self.kept.push(delivery.message);
+                self.commit.kept.push(delivery.message);
             } else {
                 self.keep(delivery);
             }
@@ -156,7 +136,7 @@ impl Draft {
                 continue;
             }
             execution.apply(&event);
-            self.record.usage.bytes_in += event.payload_bytes() as u64;
+            self.commit.record.usage.bytes_in += event.payload_bytes() as u64;
             if matches!(event, Event::ExecutionStarted { .. }) {
                 self.clear_source(&event);
             }
@@ -175,48 +155,33 @@ impl Draft {
     }
 
     pub fn halt_after_intake(mut self, reason: &str) -> Commit {
-        let version = self.record.version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-        let kind = if self.record.id.is_entity() { "entity" } else { "orchestrator" };
-        self.record.halted = Some(format!("{reason} ({kind} '{}', version {version})", self.record.name));
-        self.record.status = RuntimeStatus::Suspended;
+        let version = self.commit.record.version.map_or_else(|| "none".to_owned(), |version| version.to_string());
+        let kind = if self.commit.record.id.is_entity() { "entity" } else { "orchestrator" };
+        self.commit.record.halted = Some(format!("{reason} ({kind} '{}', version {version})", self.commit.record.name));
+        self.commit.record.status = RuntimeStatus::Suspended;
         self.into_commit()
     }
 
     pub fn commit_if_changed(self) -> Option<Commit> {
         let changed = self.has_changed()
-            || !self.consumed.is_empty()
-            || !self.kept.is_empty()
-            || !self.sent.is_empty()
-            || !self.timers_set.is_empty()
-            || !self.timers_cleared.is_empty()
-            || !self.activities_cleared.is_empty();
+            || !self.commit.consumed.is_empty()
+            || !self.commit.kept.is_empty()
+            || !self.commit.sent.is_empty()
+            || !self.commit.timers_set.is_empty()
+            || !self.commit.timers_cleared.is_empty()
+            || !self.commit.activities_cleared.is_empty();
         changed.then(|| self.into_commit())
     }
 
     /// Whether something has happened to the instance, beyond what is merely put away. That its history was replayed is no change.
     fn has_changed(&self) -> bool {
-        InstanceRecord { usage: self.before.usage, ..self.record.clone() } != self.before
+        InstanceRecord { usage: self.before.usage, ..self.commit.record.clone() } != self.before
     }
 
     pub fn into_commit(mut self) -> Commit {
-        if !self.record.status.is_terminal() || self.has_changed() {
-            self.record.updated = self.now;
+        if !self.commit.record.status.is_terminal() || self.has_changed() {
+            self.commit.record.updated = self.now;
         }
-        Commit {
-            record: self.record,
-            replaces: None,
-            forgotten: self.forgotten,
-            history: None,
-            consumed: self.consumed,
-            kept: self.kept,
-            sent: self.sent,
-            timers_set: self.timers_set,
-            timers_cleared: self.timers_cleared,
-            activities_set: self.activities_set,
-            activities_cleared: self.activities_cleared,
-            entity: None,
-            vanishes: false,
-            announced: None,
-        }
+        self.commit
     }
 }

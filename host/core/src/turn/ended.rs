@@ -65,7 +65,7 @@ impl Draft {
                 Answer::Nothing => self.consume(rewind.stored),
                 Answer::Tell(message) => {
                     self.consume(rewind.stored);
-                    self.sent.push(message);
+                    self.commit.sent.push(message);
                 }
                 Answer::Refuse(why) => {
                     self.consume(rewind.stored);
@@ -78,7 +78,7 @@ impl Draft {
 
     fn answer(&self, message: &Message, history: &[HistoryEvent]) -> Answer {
         let Event::ExecutionRewound { parent, .. } = &message.event else { return Answer::Nothing };
-        let (record, status) = (&self.record, self.record.status);
+        let (record, status) = (&self.commit.record, self.commit.record.status);
         let Some(parent) = parent else {
             return match status {
                 RuntimeStatus::Failed => Answer::Rewind,
@@ -106,21 +106,21 @@ impl Draft {
     fn cannot_rewind(&mut self, rewind: &Delivery, history: &[HistoryEvent], why: String) -> Option<String> {
         self.consume(rewind.stored);
         let Event::ExecutionRewound { parent: Some(parent), .. } = &rewind.message.event else { return Some(why) };
-        self.sent.push(self.report_again(parent, history));
+        self.commit.sent.push(self.report_again(parent, history));
         None
     }
 
     fn report_again(&self, parent: &Parent, history: &[HistoryEvent]) -> Message {
         let ended = history.iter().rev().find_map(|entry| match &entry.event {
             Event::ExecutionCompleted { outcome: Outcome::ContinuedAsNew { .. } } => None,
-            Event::ExecutionCompleted { outcome } => Some(report(outcome, &self.record.name, parent.seq)),
+            Event::ExecutionCompleted { outcome } => Some(report(outcome, &self.commit.record.name, parent.seq)),
             _ => None,
         });
         let unknown = || Event::SubOrchestrationInstanceFailed {
             seq: parent.seq,
             failure: Failure::permanent(
                 Failure::INSTANCE_NOT_FOUND,
-                format!("how the sub-orchestration '{}' ended is not in its history", self.record.id),
+                format!("how the sub-orchestration '{}' ended is not in its history", self.commit.record.id),
             ),
         };
         parent.told(ended.unwrap_or_else(unknown), self.now)
@@ -128,7 +128,7 @@ impl Draft {
 
     /// A failed instance keeps what a rewind would need; everything else is dropped.
     fn put_away(&mut self, inbox: Vec<Delivery>) {
-        let failed = self.record.status == RuntimeStatus::Failed;
+        let failed = self.commit.record.status == RuntimeStatus::Failed;
         for delivery in inbox {
             if failed && matters_to_a_rewind(&delivery.message.event) {
                 self.keep(delivery);

@@ -18,7 +18,7 @@ impl Turn<'_> {
         migrations: &[Delivery],
     ) -> Result<Option<(VersionId, Live)>, Halt> {
         let Some(version) = migrations.last().and_then(|delivery| target(&delivery.message.event)) else { return Ok(None) };
-        let record = &draft.record;
+        let record = &draft.commit.record;
         if record.turns.is_empty() {
             return Err(Halt::because(NOT_BEGUN));
         }
@@ -37,11 +37,11 @@ impl Turn<'_> {
 impl Draft {
     /// Goes on with this version, and lets the history say so.
     pub fn migrated(&mut self, version: VersionId, inbox: &mut Vec<Delivery>) {
-        self.record.version = Some(version);
-        self.record.halted = None;
+        self.commit.record.version = Some(version);
+        self.commit.record.halted = None;
         let message = Message {
-            to: self.record.id.clone(),
-            execution: Some(self.record.execution),
+            to: self.commit.record.id.clone(),
+            execution: Some(self.commit.record.execution),
             sent_at: self.now,
             event: Event::ExecutionMigrated { version },
         };

@@ -196,7 +196,7 @@ impl Turn<'_> {
             migration = Some(migrate::NOT_BEGUN.to_owned());
             draft.wait_for_start(start_at, inbox);
             TurnResult::of(draft.commit_if_changed())
-        } else if draft.record.status == RuntimeStatus::Suspended
+        } else if draft.commit.record.status == RuntimeStatus::Suspended
             && migrations.is_empty()
             && !inbox.iter().any(|delivery| reaches_suspended(&delivery.message.event))
         {
@@ -227,22 +227,22 @@ impl Turn<'_> {
 
     /// Takes in what arrived and resumes the guest, unless the instance is halted and stays so.
     fn go_on(&self, mut draft: Draft, memory: Memory, mut inbox: Vec<Delivery>) -> TurnResult {
-        let own_version = draft.record.version;
+        let own_version = draft.commit.record.version;
         let mut resumed = None;
-        if draft.record.halted.is_some() {
+        if draft.commit.record.halted.is_some() {
             let Some(resume) = inbox.iter().position(|d| passes_suspension(&d.message.event)) else {
                 draft.keep_all(inbox);
                 return TurnResult::of(draft.commit_if_changed());
             };
-            draft.record.halted = None;
-            draft.record.version = own_version.and(self.active_version.or(own_version));
+            draft.commit.record.halted = None;
+            draft.commit.record.version = own_version.and(self.active_version.or(own_version));
             if matches!(inbox[resume].message.event, Event::ExecutionResumed { .. }) {
                 resumed = Some(inbox.remove(resume));
             }
         }
-        if draft.record.version.is_none() {
+        if draft.commit.record.version.is_none() {
             match &self.begins_on {
-                Ok(version) => draft.record.version = Some(*version),
+                Ok(version) => draft.commit.record.version = Some(*version),
                 Err(NoVersion::Halts(reason)) => {
                     draft.consume_all(resumed.into_iter().collect());
                     return TurnResult::of(Some(draft.halt(reason, inbox)));
@@ -252,8 +252,8 @@ impl Turn<'_> {
         }
         let live = match memory {
             Memory::Hot(live) => Ok(live),
-            Memory::Cold(history) => self.replay(&draft.record, history.as_ref(), &inbox).map(|(live, events)| {
-                draft.record.usage.replayed_events += events as u64;
+            Memory::Cold(history) => self.replay(&draft.commit.record, history.as_ref(), &inbox).map(|(live, events)| {
+                draft.commit.record.usage.replayed_events += events as u64;
                 live
             }),
         };
@@ -263,7 +263,9 @@ impl Turn<'_> {
                 if let Some(resumed) = resumed {
                     inbox.insert(0, resumed);
                 }
-                if let Some(version) = draft.record.version.filter(|version| own_version.is_some_and(|own| own != *version)) {
+                if let Some(version) =
+                    draft.commit.record.version.filter(|version| own_version.is_some_and(|own| own != *version))
+                {
                     draft.migrated(version, &mut inbox);
                 }
                 self.run_live(draft, live, inbox)
@@ -285,7 +287,7 @@ impl Turn<'_> {
     fn run_live(&self, mut draft: Draft, mut live: Live, inbox: Vec<Delivery>) -> TurnResult {
         {
             let mut execution = lock(&live.execution);
-            self.go_on_under(&draft.record, &mut execution);
+            self.go_on_under(&draft.commit.record, &mut execution);
             execution.begin_live_turn(draft.now);
             draft.take_in(&mut execution, inbox);
         }
@@ -314,7 +316,7 @@ fn finish(mut draft: Draft, live: Live, rest: TurnEnd) -> TurnResult {
     let (commit, logs) = {
         let mut execution = lock(&live.execution);
         let effects = execution.end_live_turn();
-        let usage = &mut draft.record.usage;
+        let usage = &mut draft.commit.record.usage;
         usage.turns += 1;
         usage.fuel = usage.fuel.saturating_add(execution.take_fuel());
         usage.bytes_out += effects.actions.iter().map(|action| action.payload_bytes() as u64).sum::<u64>();

@@ -38,16 +38,16 @@ impl Turn<'_> {
         inbox: &[Delivery],
     ) -> Result<TurnResult, Halt> {
         let turns = RecordedTurn::split(history);
-        if turns.is_empty() || turns.len() != draft.record.turns.len() {
+        if turns.is_empty() || turns.len() != draft.commit.record.turns.len() {
             return Err(Halt::because("its history is not complete"));
         }
         let cut = cut_at(&turns);
         let (kept, forgotten) = history.split_at(cut.checked_sub(1).map_or(0, |last| turns[last].end));
-        draft.record.usage.replayed_events += kept.len() as u64;
+        draft.commit.record.usage.replayed_events += kept.len() as u64;
         draft.forget_turns(cut, forgotten);
-        draft.record.version = self.active_version.or(draft.record.version);
+        draft.commit.record.version = self.active_version.or(draft.commit.record.version);
         let kept_conditions = turns[..cut].iter().find_map(|turn| turn.conditions);
-        let mut live = self.start(&draft.record, history.iter().map(|entry| &entry.event), kept_conditions)?;
+        let mut live = self.start(&draft.commit.record, history.iter().map(|entry| &entry.event), kept_conditions)?;
         for turn in turns.into_iter().take(cut) {
             live.replay_turn(turn)?;
         }
@@ -58,7 +58,7 @@ impl Turn<'_> {
         draft.drop_all(plan.stale);
         {
             let mut execution = lock(&live.execution);
-            self.go_on_under(&draft.record, &mut execution);
+            self.go_on_under(&draft.commit.record, &mut execution);
             execution.begin_live_turn(draft.now);
             draft.take_in(&mut execution, plan.carried);
         }
@@ -100,7 +100,7 @@ fn check(draft: &Draft, before: &OpenWork, plan: &RewindPlan) -> Result<(), Halt
     // A terminated instance did not keep what came after its end.
     let mut open = before.clone();
     plan.carried.iter().chain(&plan.dropped).for_each(|delivery| open.note(&delivery.message.event));
-    if draft.record.status == RuntimeStatus::Terminated && !open.operations.is_empty() {
+    if draft.commit.record.status == RuntimeStatus::Terminated && !open.operations.is_empty() {
         return Err(Halt::because("it waited for an operation of an entity when it was terminated, whose result is lost"));
     }
     Ok(())
@@ -110,7 +110,7 @@ impl RewindPlan {
     fn new(draft: &Draft, open: &OpenWork, rewind: &Delivery, forgotten: &[HistoryEvent], inbox: &[Delivery]) -> Self {
         let recorded = forgotten.iter().filter(|entry| is_carried(&entry.event)).map(|entry| {
             let HistoryEvent { at, event } = entry.clone();
-            let (to, execution) = (draft.record.id.clone(), Some(draft.record.execution));
+            let (to, execution) = (draft.commit.record.id.clone(), Some(draft.commit.record.execution));
             Delivery { message: Message { to, execution, sent_at: at, event }, stored: None }
         });
         let mut plan = Self { carried: Vec::new(), dropped: Vec::new(), stale: Vec::new() };
@@ -140,12 +140,12 @@ fn is_carried(event: &Event) -> bool {
 impl Draft {
     /// Takes the last turns off the record. Their activities go with them, because the history says what they are.
     fn forget_turns(&mut self, cut: usize, forgotten: &[HistoryEvent]) {
-        let last = self.record.turns.end;
-        self.record.turns.end = self.record.turns.start + cut as u32;
-        self.forgotten = self.record.turns.end..last;
+        let last = self.commit.record.turns.end;
+        self.commit.record.turns.end = self.commit.record.turns.start + cut as u32;
+        self.commit.forgotten = self.commit.record.turns.end..last;
         for entry in forgotten {
             if let Event::TaskScheduled { seq, .. } = entry.event {
-                self.activities_cleared.push(seq);
+                self.commit.activities_cleared.push(seq);
             }
         }
     }
@@ -154,14 +154,14 @@ impl Draft {
     fn begin_again(&mut self, execution: &Execution, before: &OpenWork, kept: &[HistoryEvent], rewind: &Delivery) {
         let open = execution.open();
         let timers = before.timers.iter().filter(|(seq, _)| open.timers.contains_key(seq));
-        self.timers_set.extend(timers.map(|(&seq, &fire_at)| Timer { fire_at, seq }));
-        let mut turn = self.record.turns.start;
+        self.commit.timers_set.extend(timers.map(|(&seq, &fire_at)| Timer { fire_at, seq }));
+        let mut turn = self.commit.record.turns.start;
         for (index, entry) in kept.iter().enumerate() {
             match &entry.event {
                 Event::OrchestratorStarted { .. } if index > 0 => turn += 1,
                 Event::TaskScheduled { seq, name, input, attempt } if open.activities.contains(seq) => {
                     let (name, input) = (name.clone(), input.clone());
-                    self.activities_set.push(ScheduledActivity { seq: *seq, turn, name, input, attempt: *attempt });
+                    self.commit.activities_set.push(ScheduledActivity { seq: *seq, turn, name, input, attempt: *attempt });
                 }
                 _ => {}
             }
@@ -169,7 +169,7 @@ impl Draft {
         let Event::ExecutionRewound { reason, .. } = &rewind.message.event else { return };
         for (seq, child) in before.children.iter().filter(|(seq, _)| open.children.contains_key(seq)) {
             let parent = Some(self.waiter(*seq));
-            self.sent.push(self.to(child, Event::ExecutionRewound { reason: reason.clone(), parent }));
+            self.commit.sent.push(self.to(child, Event::ExecutionRewound { reason: reason.clone(), parent }));
         }
     }
 
@@ -185,7 +185,7 @@ impl Draft {
             .collect();
         for entry in kept {
             if matches!(&entry.event, Event::EntityOperationCalled { seq, .. } if failed.contains(seq)) {
-                self.sent.extend(self.call_again(&entry.event));
+                self.commit.sent.extend(self.call_again(&entry.event));
             }
         }
     }

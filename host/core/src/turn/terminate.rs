@@ -33,7 +33,7 @@ pub(super) fn terminate(mut draft: Draft, memory: &Memory, inbox: Vec<Delivery>)
             terminated_for.get_or_insert_with(|| reason.clone());
             recursively |= recurse;
             terminated.get_or_insert(HistoryEvent { at, event });
-        } else if matches!(event, Event::ExecutionStarted { .. }) && draft.record.turns.is_empty() {
+        } else if matches!(event, Event::ExecutionStarted { .. }) && draft.commit.record.turns.is_empty() {
             started.get_or_insert(HistoryEvent { at, event });
         }
     }
@@ -41,15 +41,15 @@ pub(super) fn terminate(mut draft: Draft, memory: &Memory, inbox: Vec<Delivery>)
     let reason = terminated_for.unwrap_or_default();
     for (&seq, child) in open.children.iter().filter(|_| recursively) {
         let parent = Some(draft.waiter(seq));
-        draft.sent.push(draft.to(child, Event::ExecutionTerminated { reason: reason.clone(), recurse: true, parent }));
+        draft.commit.sent.push(draft.to(child, Event::ExecutionTerminated { reason: reason.clone(), recurse: true, parent }));
     }
-    draft.timers_cleared.extend(open.timers.iter().map(|(&seq, &fire_at)| Timer { fire_at, seq }));
-    draft.activities_cleared.extend(&open.activities);
+    draft.commit.timers_cleared.extend(open.timers.iter().map(|(&seq, &fire_at)| Timer { fire_at, seq }));
+    draft.commit.activities_cleared.extend(&open.activities);
     let outcome = Outcome::Terminated { reason };
     let release =
         open.lock.as_ref().map(|lock| Event::EntityUnlockSent { seq: open.next_seq(), entities: lock.entities.clone() });
     let actions = release.into_iter().chain([Event::ExecutionCompleted { outcome: outcome.clone() }]).collect();
     let acts = TurnActions { actions, lock_before: open.lock.map(|lock| lock.seq), effective: false, conditions: None };
-    draft.record.halted = None;
+    draft.commit.record.halted = None;
     TurnResult::of(Some(draft.ended(&outcome, acts)))
 }
