@@ -16,8 +16,12 @@ use dacapo_wasm::{AllowList, Checkpoint, DirectoryGrant, GuestLimits, Policy, Po
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::hub::{CapacityLimits, Retention, TURNS_BEGUN_MAX, Webhook, checkpoint, memory_of_the_machine};
+use crate::engine::capacity::{CapacityLimits, TURNS_BEGUN_MAX};
+use crate::engine::pressure::memory_of_the_machine;
+use crate::engine::scheduler::checkpoint;
+use crate::hub::{Retention, Webhook};
 use crate::limits::{BYTES_MAX, COUNT_MAX, HubLimits, limit};
+use crate::log::LogSettings;
 use crate::server::{CertificateFiles, ConnectionLimits, TimeLimits};
 use crate::versioning::VersionRules;
 
@@ -162,20 +166,6 @@ pub struct WebhookSettings {
     pub give_up_hours: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LogSettings {
-    pub format: LogFormat,
-    pub filter: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -254,12 +244,6 @@ impl Default for StoreSettings {
 impl Default for WebhookSettings {
     fn default() -> Self {
         Self { url: String::new(), secret: String::new(), statuses: Vec::new(), give_up_hours: 24 }
-    }
-}
-
-impl Default for LogSettings {
-    fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".into() }
     }
 }
 

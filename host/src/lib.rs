@@ -1,13 +1,13 @@
 //! Dacapo: a host for durable orchestrations whose code is WebAssembly.
 //!
-//! - [`hub`]: the engine: one running task hub.
+//! - [`engine`]: what the task hubs of a host share: threads, memory, deployed files.
+//! - [`hub`]: one running task hub.
 //! - [`access`]: who may do what: keys, roles, links.
 //! - [`api`]: the HTTP API in front of it.
 //! - [`config`]: what the operator decides, from a file, the environment and flags.
 //! - [`hubs`]: all task hubs of a host.
 //! - [`meters`], with [`metrics`]: what a task hub has used.
 //! - [`server`]: HTTP: connections, TLS, and clients that mean no good.
-//! - [`memory`]: the budget of what they hold in memory.
 //! - [`limits`]: what a task hub may use; [`grants`]: what its activities may reach; [`secrets`]: what they may use unseen.
 //! - [`log`]: what the host tells the operator on standard error.
 //! - [`serve`]: the running host: opens a hub, serves the API, stops in good order.
@@ -24,13 +24,13 @@ pub mod build;
 pub mod cli;
 pub mod config;
 pub mod directory;
+pub mod engine;
 pub mod export;
 pub mod grants;
 pub mod hub;
 pub mod hubs;
 pub mod limits;
 pub mod log;
-pub mod memory;
 pub mod meters;
 pub mod metrics;
 pub mod printable;

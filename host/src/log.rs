@@ -14,8 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 
-use crate::config::{LogFormat, LogSettings};
 use crate::printable::{JsonLog, log_fields};
 
 /// Bytes that wait to be written. What comes when they are full is lost.
@@ -26,6 +26,27 @@ const FLUSH_TIME: Duration = Duration::from_secs(1);
 
 /// The exit code of a host that cannot go on, because a thread that others need is gone (`EX_SOFTWARE` of sysexits).
 pub const CANNOT_GO_ON: i32 = 70;
+
+/// What of it the operator decides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    pub format: LogFormat,
+    pub filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".into() }
+    }
+}
 
 static LINES: OnceLock<Arc<Lines>> = OnceLock::new();
 

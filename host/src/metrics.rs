@@ -10,8 +10,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use prometheus_client::registry::Unit;
 
+use crate::engine::memory::MemoryBudget;
 use crate::hubs::HubReport;
-use crate::memory::MemoryBudget;
 use crate::meters::FunctionUsage;
 
 /// The media type of the text.

@@ -28,8 +28,9 @@ use crate::access::{self, Access, Door, FirstKey, KeyText, Scope};
 use crate::api::{self, ApiOptions, Links};
 use crate::config::Settings;
 use crate::directory::{self, control_path};
+use crate::engine::{Engine, EngineOptions};
 use crate::grants;
-use crate::hub::{Hub, HubError, HubOptions, HubRules, Shared, SharedOptions, make_file};
+use crate::hub::{Gone, Hub, HubError, HubOptions, HubRules, make_file};
 use crate::hubs::{Hubs, HubsOptions};
 use crate::log;
 use crate::secrets::{Secrets, SecretsKey, SecretsKeySource};
@@ -192,7 +193,7 @@ fn own_compiler() -> anyhow::Result<Compiler> {
 }
 
 /// Starts what all hubs of the host share. Must be called within a tokio runtime.
-fn share(settings: &Settings, control: Arc<ControlFile>, compiler: Compiler) -> anyhow::Result<Shared> {
+fn engine(settings: &Settings, control: Arc<ControlFile>, compiler: Compiler) -> anyhow::Result<Engine> {
     // Three quarters are for connections; the rest is for task hubs, and for what is reached from activities.
     let files = u32::try_from(raise_open_files()).unwrap_or(u32::MAX) / 16;
     let own = settings.runtime();
@@ -205,7 +206,7 @@ fn share(settings: &Settings, control: Arc<ControlFile>, compiler: Compiler) -> 
         let (hot_instances, wanted) = (capacity.hot_instances, settings.engine.hot_instances);
         tracing::warn!(hot_instances, wanted, "fewer orchestrations stay in memory than wanted: vm.max_map_count allows no more");
     }
-    Shared::new(SharedOptions {
+    Engine::new(EngineOptions {
         directory: settings.data.clone(),
         runtime,
         control,
@@ -278,7 +279,7 @@ fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>, sec
     };
     let hubs = Hubs::open(HubsOptions {
         control: access.control().clone(),
-        shared: share(settings, access.control().clone(), own_compiler()?)?,
+        engine: engine(settings, access.control().clone(), own_compiler()?)?,
         rules: Box::new(rules),
         retention: settings.retention(),
         webhook: settings.webhook()?,
@@ -290,17 +291,16 @@ fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>, sec
 }
 
 /// Opens the hub that the settings name, alone and without a host around it, and starts working on it. Its activities have no
-/// management links to hand out. Must be called within a tokio runtime.
-pub fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
+/// management links to hand out. Must be called within a tokio runtime. Nobody else can open it before it is gone.
+pub fn open_hub(settings: &Settings) -> anyhow::Result<(Hub, Gone)> {
     let (limits, policy) = (settings.limits.clone(), settings.policy(&settings.limits)?);
     let rules = HubRules { limits, policy, of_apps: BTreeMap::new() };
     let (name, retention, webhook) = (settings.task_hub.clone(), settings.retention(), settings.webhook()?);
     let versions = settings.versions;
     let control = open_control_file(&prepare_directory(&settings.data)?)?;
-    let shared = share(settings, control, Compiler::default())?;
-    make_file(&shared, &name)?;
-    let (hub, _) = Hub::open(&shared, HubOptions { name, rules, retention, webhook, versions, meters: Arc::default() })?;
-    Ok(hub)
+    let engine = engine(settings, control, Compiler::default())?;
+    make_file(&engine, &name)?;
+    Hub::open(&engine, HubOptions { name, rules, retention, webhook, versions, meters: Arc::default() })
 }
 
 /// Raises the limit of open files as far as the process may, and returns it. Each connection is one.

@@ -18,6 +18,13 @@ pub struct HostOptions {
     pub arguments: Vec<String>,
 }
 
+impl HostOptions {
+    /// A host that serves as many requests as it can: more than a task hub may have by default, on a fast machine.
+    pub fn unthrottled(data: PathBuf) -> Self {
+        Self { data, arguments: ["--set", "limits.requests_per_second=1000000000"].map(str::to_owned).into() }
+    }
+}
+
 /// A running host.
 pub struct Host {
     options: HostOptions,

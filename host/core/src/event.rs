@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use crate::execution::Conditions;
+use crate::execution::conditions::Conditions;
 use crate::{ExecutionId, Failure, FunctionName, InstanceId, Payload, Row, Seq, Timestamp, VersionId};
 
 /// The orchestration that waits for a sub-orchestration, for an operation of an entity, or for a lock.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use crate::entity::{Operation, OperationResult, SharedOperation};
+pub use crate::execution::http::{HTTP_ACTIVITY, SECRET_OPENS};
 use crate::execution::{Conditions, Execution, arguments};
 use crate::{Failure, FunctionName, InstanceId, Payload, Seq, VersionId};
 
@@ -54,13 +55,6 @@ pub enum NotNow {
     #[error("the history cannot be read")]
     Unread,
 }
-
-/// The name of the activity that is part of every host: one HTTP request under the outbound policy.
-pub const HTTP_ACTIVITY: &str = "BuiltIn::HttpActivity";
-
-/// Begins the name of a secret in a header of an outgoing request, such as `{{secret:API_KEY}}`: the host puts the value
-/// there when it sends the request, so that neither a guest nor a history holds it.
-pub const SECRET_OPENS: &str = "{{secret:";
 
 /// What one call of an activity may ask of its task hub.
 pub trait ActivityClient: Send + Sync {

@@ -12,11 +12,11 @@ use dacapo_store::StoreError;
 use dacapo_store::control::ControlError;
 use dacapo_wasm::DeployError;
 
-use super::json::json;
 use crate::access::{Denied, Refusal};
+use crate::api::content::json::json;
+use crate::engine::memory::NoRoom;
 use crate::hub::HubError;
 use crate::limits::{Then, limit};
-use crate::memory::NoRoom;
 use crate::secrets::SecretError;
 
 /// When to ask again for what a limit refused: others may have ended by then.
@@ -27,7 +27,7 @@ const RETRY_AFTER_COMPILING_SECONDS: u64 = 5;
 
 /// A refusal: a status, and mostly a body that says why.
 #[derive(Debug)]
-pub(super) struct ApiError {
+pub(in crate::api) struct ApiError {
     status: StatusCode,
     body: Body,
     /// After how many seconds it helps to try again, if it does.

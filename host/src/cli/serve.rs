@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 use super::error::CliError;
 use crate::access::{Door, FIRST_KEY_VARIABLE, FirstKey};
 use crate::bad_value::BadValue;
-use crate::config::{self, LogFormat, Settings, Sources};
+use crate::config::{self, Settings, Sources};
+use crate::log::LogFormat;
 use crate::secrets::{KEY_VARIABLE, SecretsKeySource};
 use crate::serve::{Announce, Start, run};
 

@@ -53,25 +53,7 @@ fn relative(text: &str, now: DateTime<Utc>, direction: Direction) -> Option<Date
 
 /// Reads a span such as `7d`, `1h30m` or `90 min`.
 fn span(text: &str) -> Option<TimeDelta> {
-    let mut rest = text.trim();
-    let mut span = TimeDelta::zero();
-    while !rest.is_empty() {
-        let (count, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
-        let after = after.trim_start();
-        let (unit, after) = after.split_at(after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len()));
-        let seconds = match unit {
-            "s" | "sec" | "second" | "seconds" => 1,
-            "m" | "min" | "minute" | "minutes" => 60,
-            "h" | "hour" | "hours" => 3_600,
-            "d" | "day" | "days" => 86_400,
-            "w" | "week" | "weeks" => 7 * 86_400,
-            _ => return None,
-        };
-        let part = TimeDelta::try_seconds(count.parse::<i64>().ok()?.checked_mul(seconds)?)?;
-        span = span.checked_add(&part)?;
-        rest = after.trim_start();
-    }
-    (!text.trim().is_empty()).then_some(span)
+    TimeDelta::from_std(humantime::parse_duration(text.trim()).ok()?).ok()
 }
 
 fn utc(time: DateTime<Utc>) -> String {

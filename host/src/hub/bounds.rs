@@ -9,8 +9,8 @@ use dacapo_core::execution::{Limits, LogLevel, LogLine};
 use dacapo_core::{Commit, Event, Failure, InstanceId, InstanceRecord, Message, RuntimeStatus};
 use dacapo_store::Snapshot;
 
-use super::run_queue::Envelope;
-use super::{HubCore, HubError, Rules};
+use crate::hub::mailbox::Envelope;
+use crate::hub::{HubCore, HubError, Rules};
 
 /// Instances whose waiting messages are counted here: the others are counted when something comes.
 const COUNTED_MAX: usize = 10_000;
@@ -135,7 +135,7 @@ impl HubCore {
     /// Takes out of a commit what would bring more instances to life than may be, and what is for instances for which too
     /// much waits. Who waits for an answer is told; of the others the log tells.
     pub(super) fn bound_sent(&self, rules: &Rules, commit: &mut Commit, logs: &mut Vec<LogLine>) -> Result<(), HubError> {
-        let crowded = if commit.sent.is_empty() { HashSet::new() } else { self.crowds.lock().crowded.clone() };
+        let crowded = if commit.sent.is_empty() { HashSet::new() } else { self.inbox_bounds.lock().crowded.clone() };
         let most = rules.limits.instances_alive;
         let mut room = most.saturating_sub(self.store.alive());
         if commit.sent.is_empty() || commit.sent.iter().map(births_at_most).sum::<u64>() < room && crowded.is_empty() {
@@ -194,20 +194,20 @@ impl HubCore {
             return Ok(());
         }
         let is_new = |envelope: &Envelope| envelope.delivery.stored.is_none();
-        let counted = self.crowds.counted(&record.id);
+        let counted = self.inbox_bounds.counted(&record.id);
         let waiting = match counted {
             Some(messages) => messages + envelopes.len(),
             None => self.store.inbox_size(record.row)?.messages + envelopes.iter().filter(|envelope| is_new(envelope)).count(),
         };
         self.note_waiting(record, waiting);
         let refused = self.refuse_above(record, waiting, envelopes);
-        self.crowds.count(&record.id, waiting - refused);
+        self.inbox_bounds.count(&record.id, waiting - refused);
         Ok(())
     }
 
     /// Whether others may send more to an instance for which something waits.
     pub(super) fn note_waiting(&self, record: &InstanceRecord, waiting: usize) {
-        self.crowds.note(&record.id, waiting as u64 >= self.rules().limits.inbox_messages);
+        self.inbox_bounds.note(&record.id, waiting as u64 >= self.rules().limits.inbox_messages);
     }
 
     /// Refuses as many clients' messages, the last ones first, as are over the limit. How many there were.

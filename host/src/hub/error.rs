@@ -4,6 +4,10 @@ use dacapo_core::{FunctionName, InstanceId, RuntimeStatus, VersionId};
 use dacapo_store::StoreError;
 use dacapo_store::control::ControlError;
 use dacapo_wasm::DeployError;
+use tokio::task::JoinError;
+
+use crate::engine::fair_threads::NotDone;
+use crate::engine::panics::Panicked;
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum HubError {
@@ -125,4 +129,30 @@ fn known_functions(known: &[FunctionName]) -> String {
     }
     let names: Vec<String> = known.iter().map(|name| format!("'{name}'")).collect();
     format!("The following are the known orchestrator functions: {}.", names.join(", "))
+}
+
+impl From<Panicked> for HubError {
+    fn from(why: Panicked) -> Self {
+        HubError::Internal(why.to_string())
+    }
+}
+
+impl HubError {
+    /// Why work that was to be done for a hub, when its turn had come, has no result.
+    pub(crate) fn not_done(hub: &str, why: NotDone) -> Self {
+        match why {
+            NotDone::TooManyWaiting(most) => HubError::TooManyWaiting { hub: hub.to_owned(), most },
+            NotDone::Panicked(why) => why.into(),
+            NotDone::Ending => HubError::ShuttingDown,
+        }
+    }
+}
+
+/// What has become of work on a thread or task of its own.
+pub(crate) fn joined<T>(result: Result<T, JoinError>) -> Result<T, HubError> {
+    result.map_err(|why| match why.try_into_panic() {
+        Ok(panic) => Panicked::of(panic.as_ref()).into(),
+        // The runtime is going.
+        Err(_) => HubError::ShuttingDown,
+    })
 }

@@ -11,85 +11,63 @@
 //!
 //! Rules:
 //! - A message that is not stored yet becomes durable with the turn that takes it in; only then is its sender told.
-//! - A turn's effects happen after its commit is durable ([`settle`]).
+//! - A turn's effects happen after its commit is durable ([`turn::settle`]).
 //! - An instance has at most one turn at a time, from taking its mailbox to the settling of the commit.
 //! - Memory holds what is busy, what is hot, and what is queued; everything else is rows.
 
-mod activities;
-mod activity_memory;
-mod app_versions;
+mod activity;
 mod bounds;
-mod caller;
-mod capacity;
-mod catalog;
-mod changes;
-mod entities;
 mod error;
-mod fair;
-mod gate;
-mod hot;
-mod loading;
-mod manage;
-mod many;
-mod modules;
-mod panics;
-mod pressure;
-mod purge;
-mod query;
-mod run_queue;
-mod scheduler;
-mod settle;
-mod shared;
+mod mailbox;
+mod operations;
 mod timers;
-mod transfer;
-mod turns;
+mod turn;
 mod versions;
 mod webhook;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use dacapo_core::execution::{Limits, check_payload};
 use dacapo_core::{Delivery, Event, InstanceId, Message, Payload, Timestamp, VersionId};
 use dacapo_store::{RedbStore, Store, StoreError, StoreOptions, StoreStats};
-use dacapo_wasm::{Account, App, DeployError, Policy, Preparation, Stage, Tenant, version_of};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use dacapo_wasm::{Account, Policy, Tenant};
+use tokio::sync::{mpsc, oneshot, watch};
 
-pub use capacity::{CapacityLimits, TURNS_BEGUN_MAX};
-pub use catalog::{DeployedApp, RolledBack, Share, Traffic};
-pub use changes::{Change, Told};
 pub use error::HubError;
-pub use fair::{FairThreads, SLICE};
-pub use gate::{Candidate, Checked, ReplayProgress, Totals, Verdict, Which};
-pub use manage::{Ended, NewId, RestartRequest, StartRequest};
-pub use many::{BulkAction, BulkOutcome, Selection};
-pub use modules::{Held, Modules};
-pub(crate) use panics::{caught_async, joined, kept_going};
-pub use pressure::memory_of_the_machine;
-pub use purge::Retention;
-pub use query::InstanceState;
-pub use scheduler::checkpoint;
-pub use shared::{Shared, SharedOptions};
-pub use transfer::{Export, Exported, ImportOptions, Imported, Waiting};
+pub(crate) use error::joined;
+pub use operations::bulk::{BulkAction, BulkOutcome, Selection};
+pub use operations::changes::{Change, Told};
+pub use operations::instance::{Ended, NewId, RestartRequest, StartRequest};
+pub use operations::purge::Retention;
+pub use operations::query::InstanceState;
+pub use operations::transfer::{Export, Exported, ImportOptions, Imported, Waiting};
+pub use versions::catalog::{DeployedApp, RolledBack, Share, Traffic};
+pub use versions::deploy::PreparedFile;
+pub use versions::gate::{Candidate, Checked, ReplayProgress, Totals, Verdict, Which};
 pub use versions::{Difference, Pruned, Undeployed, VersionState};
+use webhook::Outbox;
 pub use webhook::Webhook;
 
+use crate::engine::Engine;
+use crate::engine::capacity::CacheShare;
+use crate::engine::memory;
 use crate::limits::HubLimits;
-use crate::memory;
 use crate::meters::Meters;
 use crate::versioning::VersionRules;
-use activities::Activities;
+use activity::Activities;
 use bounds::InboxBounds;
-use capacity::CacheShare;
-use catalog::{Catalog, Deployment};
-use changes::{Changes, Waiters};
-use loading::Loading;
-use run_queue::{Envelope, RunQueue, RunQueueLimits, RunQueueOptions};
+use mailbox::Envelope;
+use mailbox::run_queue::{RunQueue, RunQueueLimits, RunQueueOptions};
+use operations::changes::{Changes, Waiters};
 use timers::Timers;
+use turn::loading::Loading;
+use versions::DeploymentLocks;
+use versions::catalog::Catalog;
 
 /// What is a hub's own.
 pub struct HubOptions {
@@ -138,27 +116,18 @@ struct HubCore {
     executor: Arc<Tenant>,
     rules: RwLock<Arc<Rules>>,
     catalog: Catalog,
-    /// Held by whoever changes which versions are recorded together with which files the hub needs.
-    recording: Mutex<()>,
-    /// Held by whom a client has change what is deployed.
-    changing: Arc<tokio::sync::Mutex<()>>,
+    deployment: DeploymentLocks,
     loading: Loading,
-    crowds: InboxBounds,
-    /// Capacity in memory that turns have waited for.
-    rooms_for_turns: Mutex<HashMap<InstanceId, memory::Reservation>>,
-    /// Whoever replays histories of many instances: one at a time.
-    gate: Arc<Semaphore>,
+    inbox_bounds: InboxBounds,
     run_queue: Arc<RunQueue>,
     activities: Activities,
     timers: Timers,
     waiters: Waiters,
     changes: Changes,
-    webhook: Option<Webhook>,
-    /// There is something in the outbox.
-    announced: Notify,
+    outbox: Outbox,
     closing: watch::Sender<bool>,
     tokio: tokio::runtime::Handle,
-    shared: Shared,
+    engine: Engine,
     /// Given back when the file is closed.
     _cache: CacheShare,
     /// Dropped last.
@@ -191,36 +160,33 @@ fn size(limit: u64) -> usize {
 impl Hub {
     /// Opens the hub's file, which [`make_file`] has made, takes up what was left unfinished, and starts working. Blocks on the
     /// disk.
-    pub fn open(shared: &Shared, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
+    pub fn open(engine: &Engine, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
         let HubOptions { name, rules, retention, webhook, versions, meters } = options;
-        let path = file_of(shared, &name);
-        let cache = shared.capacity().cache();
-        let store = StoreOptions { cache_bytes: cache.bytes(), ..shared.store().clone() };
+        let path = file_of(engine, &name);
+        let cache = engine.capacity().cache();
+        let store = StoreOptions { cache_bytes: cache.bytes(), ..engine.store().clone() };
         let store = RedbStore::open_existing(&path, store).map_err(|why| does_not_open(&name, &path, why.into()))?;
         let store: Arc<dyn Store> = Arc::new(store);
         let catalog = Catalog::load(store.as_ref(), versions).map_err(|why| does_not_open(&name, &path, why))?;
         // Mostly that is known.
         let recorded: Vec<VersionId> = catalog.all().into_iter().flat_map(|(_, versions)| versions.ids()).collect();
-        shared.modules().need(&name, &recorded).context("noting which modules the task hub needs")?;
+        engine.modules().need(&name, &recorded).context("noting which modules the task hub needs")?;
         let rules = Rules::new(rules);
         let (gone, is_gone) = oneshot::channel();
         let account = Account { hub: name.clone(), outbound: meters.outbound.clone() };
-        let memory = shared.memory().account(&name);
+        let memory = engine.memory().account(&name);
         let inner = Arc::new_cyclic(|hub| HubCore {
             name,
             meters,
-            executor: Arc::new(shared.runtime().tenant(account, rules.policy.clone())),
+            executor: Arc::new(engine.runtime().tenant(account, rules.policy.clone())),
             catalog,
-            recording: Mutex::default(),
-            changing: Arc::default(),
+            deployment: DeploymentLocks::default(),
             loading: Loading::default(),
-            crowds: InboxBounds::default(),
-            rooms_for_turns: Mutex::default(),
-            gate: Arc::new(Semaphore::new(1)),
+            inbox_bounds: InboxBounds::default(),
             run_queue: RunQueue::new(RunQueueOptions {
                 hub: hub.clone(),
-                scheduler: shared.workers().scheduler().clone(),
-                capacity: shared.capacity().clone(),
+                scheduler: engine.scheduler().clone(),
+                capacity: engine.capacity().clone(),
                 memory: memory.clone(),
                 limits: rules.run_queue(),
             }),
@@ -228,11 +194,10 @@ impl Hub {
             timers: Timers::default(),
             waiters: Waiters::default(),
             changes: Changes::default(),
-            webhook,
-            announced: Notify::new(),
+            outbox: Outbox::new(webhook),
             closing: watch::Sender::new(false),
-            tokio: shared.tokio().clone(),
-            shared: shared.clone(),
+            tokio: engine.tokio().clone(),
+            engine: engine.clone(),
             memory,
             rules: RwLock::new(rules),
             store,
@@ -243,7 +208,7 @@ impl Hub {
         hub.0.apply_policies(&[]);
         hub.0.take_up().map_err(|why| does_not_open(hub.name(), &path, why))?;
         timers::spawn(&hub.0);
-        purge::spawn_retention(&hub.0, retention);
+        operations::purge::spawn_retention(&hub.0, retention);
         webhook::spawn(&hub.0);
         Ok((hub, Gone(is_gone)))
     }
@@ -286,7 +251,7 @@ impl Hub {
 
     /// Whether notifications wait for the webhook.
     pub fn has_announcements(&self) -> Result<bool, HubError> {
-        Ok(self.0.webhook.is_some() && !self.0.store.announcements(None, 1)?.is_empty())
+        Ok(self.0.outbox.has_webhook() && !self.0.store.announcements(None, 1)?.is_empty())
     }
 
     pub fn name(&self) -> &str {
@@ -308,36 +273,14 @@ impl Hub {
         self.0.rules().limits.requests_per_second
     }
 
-    /// Deploys a version of an app. The bytes of the active one change nothing but its label.
-    ///
-    /// `Deploy`, `FunctionTaken`, `Limit`.
-    pub async fn deploy(&self, app: &str, label: &str, bytes: Vec<u8>, traffic: Traffic) -> Result<DeployedApp, HubError> {
-        let prepared = self.prepare(bytes, watch::Sender::default()).await?;
-        let (hub, app, label) = (self.clone(), app.to_owned(), label.to_owned());
-        let task = self.0.tokio.spawn_blocking(move || hub.record(&app, &label, prepared, traffic));
-        joined(task.await)?
-    }
-
-    /// The first half of a deployment, which takes long and says how far it is. Dropping the future gives it up. `Deploy`
-    pub async fn prepare(&self, bytes: Vec<u8>, stage: watch::Sender<Stage>) -> Result<PreparedFile, HubError> {
-        let size = bytes.len() as u64;
-        let preparation = self.0.preparation(bytes, stage).await?;
-        let (app, held) = self.0.prepared(self.0.executor.prepare_aside(preparation)).await?;
-        Ok(PreparedFile { app, size, _held: held })
-    }
-
-    /// The second half. Blocks on the disk. `FunctionTaken`, `Limit`
-    pub fn record(&self, app: &str, label: &str, file: PreparedFile, traffic: Traffic) -> Result<DeployedApp, HubError> {
-        let PreparedFile { app: mut prepared, size, _held } = file;
-        let own_label = prepared.manifest.as_ref().and_then(|manifest| manifest.version.clone());
-        let label = if label.is_empty() { own_label.unwrap_or_default() } else { label.to_owned() };
-        let (version, report) = (prepared.version, std::mem::take(&mut prepared.report));
-        // Before anything of it can run.
-        self.0.apply_policies(&[(app, version)]);
-        let deployment = Deployment { app: app.to_owned(), label, prepared, size, at: now(), traffic };
-        let record = || self.0.catalog.deploy(self.0.store.as_ref(), &self.0.rules().limits, deployment);
-        let deployed = self.0.record(&[version], record)?;
-        Ok(DeployedApp { report, ..deployed })
+    /// Reads one slice, when the hub's turn has come.
+    pub async fn read<T, E>(&self, read: impl FnOnce(&Hub) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<HubError> + Send + 'static,
+    {
+        let hub = self.clone();
+        self.0.read(move |_| read(&hub)).await
     }
 
     /// The active version of each app.
@@ -360,7 +303,7 @@ impl Hub {
     /// next checkpoint, as if it had not begun, and taken up when the hub is opened again.
     pub async fn shutdown(&self, grace: Duration) {
         self.0.closing.send_replace(true);
-        self.0.gate.close();
+        self.0.deployment.close();
         self.0.run_queue.close();
         self.0.timers.stop();
         let deadline = tokio::time::Instant::now() + grace;
@@ -374,29 +317,15 @@ impl Hub {
     }
 }
 
-/// A file that was checked and compiled, and is kept for as long as somebody means to deploy it.
-pub struct PreparedFile {
-    app: App,
-    /// Bytes.
-    size: u64,
-    _held: Held,
-}
-
 impl HubCore {
-    /// A file that is about to be compiled, and is held from now on.
-    async fn preparation(&self, module: Vec<u8>, stage: watch::Sender<Stage>) -> Result<Preparation<Held>, HubError> {
-        let module = Arc::new(module);
-        let (modules, bytes) = (self.shared.modules().clone(), module.clone());
-        let held = self.tokio.spawn_blocking(move || modules.hold(version_of(&bytes)));
-        Ok(Preparation { module, stage, held: joined(held.await)? })
-    }
-
-    /// What becomes of a preparation, which is given up when the hub closes.
-    async fn prepared<T>(&self, preparing: impl Future<Output = Result<T, DeployError>>) -> Result<T, HubError> {
-        tokio::select! {
-            prepared = preparing => prepared.map_err(|error| HubError::Deploy(Arc::new(error))),
-            () = self.closed() => Err(HubError::ShuttingDown),
-        }
+    async fn read<T, E>(self: &Arc<Self>, read: impl FnOnce(&Arc<Self>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<HubError> + Send + 'static,
+    {
+        let hub = self.clone();
+        let done = self.engine.reads().run(&self.name, move || read(&hub)).await;
+        done.map_err(|why| HubError::not_done(&self.name, why))?
     }
 
     /// Waits on this thread, which is none of tokio's, until a reader who may be slow has room for what he asked for. Whether he
@@ -419,15 +348,6 @@ impl HubCore {
         let mut closing = self.closing.subscribe();
         // It cannot fail: the sender is here.
         let _ = closing.wait_for(|closing| *closing).await;
-    }
-
-    /// Gives each version of an app that has a policy of its own that one. `added` are about to be recorded.
-    fn apply_policies(&self, added: &[(&str, VersionId)]) {
-        let (rules, apps) = (self.rules(), self.catalog.all());
-        let recorded = apps.iter().flat_map(|(app, versions)| versions.all.iter().map(|known| (app.as_str(), known.version)));
-        let of_versions =
-            recorded.chain(added.iter().copied()).filter_map(|(app, version)| Some((version, rules.of_apps.get(app)?.clone())));
-        self.executor.set_policy(rules.policy.clone(), of_versions.collect());
     }
 
     fn rules(&self) -> Arc<Rules> {
@@ -495,8 +415,8 @@ impl HubCore {
 }
 
 /// Where the file of a hub is.
-pub fn file_of(shared: &Shared, name: &str) -> PathBuf {
-    shared.directory().join("hubs").join(format!("{name}.redb"))
+pub fn file_of(engine: &Engine, name: &str) -> PathBuf {
+    engine.directory().join("hubs").join(format!("{name}.redb"))
 }
 
 /// Says what to do about a hub that cannot be opened.
@@ -517,9 +437,9 @@ fn does_not_open(name: &str, path: &Path, why: HubError) -> anyhow::Error {
 }
 
 /// Makes the file of a hub that was never opened, unless an earlier release has. Blocks on the disk.
-pub fn make_file(shared: &Shared, name: &str) -> anyhow::Result<()> {
-    let path = file_of(shared, name);
-    let made = RedbStore::open(&path, shared.store().clone()).map(drop);
+pub fn make_file(engine: &Engine, name: &str) -> anyhow::Result<()> {
+    let path = file_of(engine, name);
+    let made = RedbStore::open(&path, engine.store().clone()).map(drop);
     made.with_context(|| format!("making the file of the task hub at {}", path.display()))
 }
 

@@ -11,8 +11,8 @@ use dacapo_core::{Delivery, Event, ExecutionId, InstanceId, InstanceRecord, Mess
 use dacapo_store::{DueTimer, TimerKey};
 use tokio::sync::Notify;
 
-use super::panics::{joined, kept_going};
-use super::{HubCore, HubError, now};
+use crate::engine::panics::kept_going;
+use crate::hub::{HubCore, HubError, joined, now};
 
 /// Timers that are read at once.
 const BATCH: usize = 1_000;

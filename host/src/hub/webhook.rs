@@ -16,9 +16,10 @@ use dacapo_core::{Announcement, InstanceRecord, RuntimeStatus, Timestamp};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
+use tokio::sync::Notify;
 
-use super::panics::kept_going;
-use super::{HubCore, HubError, now};
+use crate::engine::panics::kept_going;
+use crate::hub::{HubCore, HubError, now};
 
 /// Notifications that are read at once.
 const BATCH: usize = 100;
@@ -120,9 +121,35 @@ fn rfc3339(at: Timestamp) -> String {
     DateTime::from_timestamp_micros(at.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
+/// Who is told of changes of status, and when there is something to tell.
+pub(super) struct Outbox {
+    webhook: Option<Webhook>,
+    /// There is something in the outbox of the store.
+    added: Notify,
+}
+
+impl Outbox {
+    pub fn new(webhook: Option<Webhook>) -> Self {
+        Self { webhook, added: Notify::new() }
+    }
+
+    pub fn has_webhook(&self) -> bool {
+        self.webhook.is_some()
+    }
+
+    /// What the webhook is to be told of a turn that has left an instance like this, if there is one and something has changed.
+    pub fn announcement(&self, before: RuntimeStatus, after: &InstanceRecord, reason: Option<String>) -> Option<Announcement> {
+        self.webhook.as_ref()?.announcement(before, after, reason)
+    }
+
+    pub fn wake(&self) {
+        self.added.notify_one();
+    }
+}
+
 /// Delivers what lies in the outbox for as long as the hub is open.
 pub(super) fn spawn(hub: &Arc<HubCore>) {
-    let Some(webhook) = hub.webhook.clone() else { return };
+    let Some(webhook) = hub.outbox.webhook.clone() else { return };
     let inner = hub.clone();
     hub.tokio.spawn(async move { kept_going("the loop of the webhook", || inner.announce(&webhook)).await });
 }
@@ -145,7 +172,7 @@ impl HubCore {
             };
             tokio::select! {
                 () = tokio::time::sleep(sleep) => {}
-                () = self.announced.notified(), if sleep == Duration::MAX => {}
+                () = self.outbox.added.notified(), if sleep == Duration::MAX => {}
                 () = self.closed() => {}
             }
         }

@@ -23,10 +23,10 @@ use dacapo_store::control::{AuditEntry, ControlError, ControlFile, HubRecord, Wa
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::directory::{Identity, control_path};
-use crate::hub::{
-    Gone, Hub, HubError, HubOptions, HubRules, Retention, Shared, Webhook, file_of, joined, kept_going, make_file, now,
-};
-use crate::memory::MemoryBudget;
+use crate::engine::Engine;
+use crate::engine::memory::MemoryBudget;
+use crate::engine::panics::kept_going;
+use crate::hub::{Gone, Hub, HubError, HubOptions, HubRules, Retention, Webhook, file_of, joined, make_file, now};
 use crate::meters::{HubUsage, Meters};
 use crate::versioning::VersionRules;
 use alarms::Alarms;
@@ -56,7 +56,7 @@ pub type RulesOf = Box<dyn Fn(&HubRecord) -> anyhow::Result<HubRules> + Send + S
 /// How the hubs of a host are kept.
 pub struct HubsOptions {
     pub control: Arc<ControlFile>,
-    pub shared: Shared,
+    pub engine: Engine,
     pub rules: RulesOf,
     pub retention: Retention,
     pub webhook: Option<Webhook>,
@@ -75,7 +75,7 @@ struct Inner {
     control: Arc<ControlFile>,
     /// What must lie where it lay: the control file, and the directory of the modules.
     watched: [Identity; 2],
-    shared: Shared,
+    engine: Engine,
     rules: RulesOf,
     retention: Retention,
     webhook: Option<Webhook>,
@@ -142,13 +142,13 @@ impl Hubs {
     /// Takes up the hubs: those that were open when the former process ended are opened, in the background. Must be called
     /// within a tokio runtime.
     pub fn open(options: HubsOptions) -> Result<Self, HubError> {
-        let HubsOptions { control, shared, rules, retention, webhook, versions, open, idle } = options;
+        let HubsOptions { control, engine, rules, retention, webhook, versions, open, idle } = options;
         let hubs = Self(Arc::new(Inner {
             ledger: Ledger::new(control.clone()),
             control,
             // Now, not when it is first looked for: it may be gone by then.
-            watched: [control_path(shared.directory()), shared.directory().join("modules")].map(|path| Identity::of(&path)),
-            shared,
+            watched: [control_path(engine.directory()), engine.directory().join("modules")].map(|path| Identity::of(&path)),
+            engine,
             rules,
             retention,
             webhook,
@@ -309,7 +309,7 @@ impl Hubs {
             inner.close(&place, &mut state, Duration::ZERO).await?;
             state.has_left(&record.name).await?;
             inner.alarms.set(&place.folded, None);
-            let (collecting, of) = (inner.shared.modules().clone(), place.clone());
+            let (collecting, of) = (inner.engine.modules().clone(), place.clone());
             let modules = inner.blocking(move |inner| inner.remove(&of, record, &entry)).await?;
             // Nobody waits for that.
             tokio::task::spawn_blocking(move || collecting.collect(&modules));
@@ -356,7 +356,7 @@ impl Hubs {
     /// Whether work is taken and can be saved: a worker is asked, and something is written, to the control file or an open hub,
     /// each time to another one. May take as long as the work that is under way.
     pub async fn probe(&self) -> Result<(), HubError> {
-        self.0.shared.probe_workers().await;
+        self.0.engine.probe_workers().await;
         let places: Vec<Arc<HubEntry>> = self.0.places().values().cloned().collect();
         let number = self.0.probes.fetch_add(1, Ordering::Relaxed) as usize % (places.len() + 1);
         let hub = match places.get(number) {
@@ -382,7 +382,7 @@ impl Hubs {
 
     /// What is counted of the memory of the process.
     pub fn memory(&self) -> &MemoryBudget {
-        self.0.shared.memory()
+        self.0.engine.memory()
     }
 
     /// What a hub has used, and how much it holds. It is not opened for that. None: there is none.
@@ -432,14 +432,14 @@ impl Inner {
     fn remove(&self, place: &HubEntry, record: HubRecord, entry: &AuditEntry) -> Result<Vec<VersionId>, HubError> {
         // Without it and with a record there is an empty hub.
         self.control.forget_wake(&record.name)?;
-        match std::fs::remove_file(file_of(&self.shared, &record.name)) {
+        match std::fs::remove_file(file_of(&self.engine, &record.name)) {
             Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
                 let why = format!("its file cannot be removed: {why}");
                 return Err(HubError::DoesNotOpen { hub: record.name, why });
             }
             Ok(()) | Err(_) => {}
         }
-        let modules = self.shared.modules().of(&record.name)?;
+        let modules = self.engine.modules().of(&record.name)?;
         let delete = |control: &ControlFile| control.delete_hub(&record.name, entry);
         self.ledger.forget(&place.folded, &place.meters, delete)?;
         Ok(modules)
@@ -475,10 +475,10 @@ impl Inner {
         let (storage_bytes, instances) = match open {
             Some(hub) => hub.stats().map(|stats| (stats.bytes, Some(stats.instances)))?,
             // A hub that was never opened has no file.
-            None => (std::fs::metadata(file_of(&self.shared, &record.name)).map_or(0, |file| file.len()), None),
+            None => (std::fs::metadata(file_of(&self.engine, &record.name)).map_or(0, |file| file.len()), None),
         };
         let HubRecord { name, created_at, .. } = record;
-        let memory_bytes = self.shared.memory().account(&name).held() as u64;
+        let memory_bytes = self.engine.memory().account(&name).held() as u64;
         Ok(HubReport { name, created_at, usage, open: open.is_some(), storage_bytes, memory_bytes, instances })
     }
 
@@ -516,11 +516,11 @@ impl Inner {
             let fails = |why: anyhow::Error| HubError::DoesNotOpen { hub: name.clone(), why: format!("{why:#}") };
             // Made before it is said that it was, and never again after that.
             if inner.control.wake(&name)?.is_none() {
-                make_file(&inner.shared, &name).map_err(fails)?;
+                make_file(&inner.engine, &name).map_err(fails)?;
             }
             inner.control.set_wake(&name, Wake::Open)?;
-            let opened = Hub::open(&inner.shared, options).map_err(fails)?;
-            Ok((opened, Identity::of(&file_of(&inner.shared, &name))))
+            let opened = Hub::open(&inner.engine, options).map_err(fails)?;
+            Ok((opened, Identity::of(&file_of(&inner.engine, &name))))
         });
         let ((hub, gone), file) = opening.await?;
         self.alarms.set(&place.folded, None);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::compilations::TenantId;
 use crate::config::Policy;
-use crate::permits::{FairSemaphore, Permit};
+use crate::deployment::compilations::TenantId;
+use crate::engine::permits::{FairSemaphore, Permit};
 
 /// Whose guests they are.
 #[derive(Debug, Clone, Default)]

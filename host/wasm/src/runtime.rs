@@ -19,23 +19,25 @@ use tokio::sync::watch;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
+use crate::DeployError;
 use crate::account::{Account, Requests, Terms};
-use crate::activity::{self, Activity, ActivityInstance, Run};
-use crate::cache::{self, Compiled, Modules};
-use crate::compilations::{Compilations, PendingPermit, TenantId, Waiting};
-use crate::compile::{Bounds, Cancellation, Compilation, CompileLimits, Compiler, compile};
 use crate::config::{Config, Policy};
-use crate::deterministic::{self, Deterministic, Shared};
-use crate::entity::WasmEntityGuest;
-use crate::guest_permit::GuestPermit;
-use crate::idle::{IdleActivities, IdleActivity, Owner};
-use crate::manifest::Manifest;
-use crate::orchestrator::OrchestratorGuest;
-use crate::permits::FairSemaphore;
-use crate::prepared::{Alone, Prepared};
-use crate::report::{self, Finding};
-use crate::trouble::NoRoom;
-use crate::{DeployError, engine, http_activity};
+use crate::deployment::cache::{self, Compiled, Modules};
+use crate::deployment::compilations::{Compilations, PendingPermit, TenantId, Waiting};
+use crate::deployment::compile::{Bounds, Cancellation, Compilation, CompileLimits, Compiler, compile};
+use crate::deployment::manifest::Manifest;
+use crate::deployment::report::{self, Finding};
+use crate::engine;
+use crate::engine::permits::FairSemaphore;
+use crate::guest::activity::{self, Activity, ActivityInstance, Run};
+use crate::guest::deterministic::{self, Deterministic, Shared};
+use crate::guest::entity::WasmEntityGuest;
+use crate::guest::guest_permit::GuestPermit;
+use crate::guest::idle::{IdleActivities, IdleActivity, Owner};
+use crate::guest::orchestrator::OrchestratorGuest;
+use crate::guest::prepared::{Alone, Described, Prepared};
+use crate::guest::trap::NoRoom;
+use crate::outbound::http_activity;
 
 /// What all tenants share: the engine, its pool of guests, and the versions. Cheap to clone: clones share everything.
 #[derive(Clone)]
@@ -516,13 +518,23 @@ impl Inner {
     }
 
     fn link(&self, version: VersionId, component: Component) -> Result<Prepared, DeployError> {
+        Prepared::new(component, || self.describe(version), &self.deterministic, &self.activities)
+    }
+
+    /// What code that was just found or made says of itself, and takes of the pool. It is asked once.
+    fn describe(&self, version: VersionId) -> Result<Described, DeployError> {
+        if let Some(described) = self.compiled.described(version) {
+            return Ok(described);
+        }
         let failed = |why: wasmtime::Error| {
             DeployError::Compiler(why.downcast().unwrap_or_else(|why| io::Error::other(format!("{why:#}"))))
         };
         let engine = engine::for_one_guest(&self.config.most).map_err(failed)?;
         let linker = deterministic::linker(&engine).map_err(failed)?;
         let alone = Alone { component: self.compiled.map(version, &engine)?, linker };
-        Prepared::new(component, &alone, &self.config.most, &self.deterministic, &self.activities)
+        let described = alone.describe(&self.config.most)?;
+        self.compiled.keep_described(version, &described);
+        Ok(described)
     }
 
     /// Room for an activity: free, or that of an idle instance.

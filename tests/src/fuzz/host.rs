@@ -9,7 +9,8 @@ use axum::http::{Request, StatusCode};
 use dacapo::access::{self, Access, Door, Scope};
 use dacapo::api::{self, ApiOptions};
 use dacapo::config::Settings;
-use dacapo::hub::{HubRules, Retention, Shared, SharedOptions, Traffic};
+use dacapo::engine::{Engine, EngineOptions};
+use dacapo::hub::{HubRules, Retention, Traffic};
 use dacapo::hubs::{Hubs, HubsOptions};
 use dacapo::secrets::Secrets;
 use dacapo::serve::open_control_file;
@@ -75,7 +76,7 @@ fn open() -> anyhow::Result<Host> {
 }
 
 fn open_hubs(settings: &Settings, control: Arc<ControlFile>) -> anyhow::Result<Hubs> {
-    let shared = Shared::new(SharedOptions {
+    let engine = Engine::new(EngineOptions {
         directory: settings.data.clone(),
         runtime: Runtime::new(settings.runtime())?,
         control: control.clone(),
@@ -87,7 +88,7 @@ fn open_hubs(settings: &Settings, control: Arc<ControlFile>) -> anyhow::Result<H
     let rules = HubRules { policy, limits, ..HubRules::default() };
     let options = HubsOptions {
         control,
-        shared,
+        engine,
         rules: Box::new(move |_| Ok(rules.clone())),
         retention: Retention::default(),
         webhook: None,

@@ -31,7 +31,7 @@ fn an_app_is_compiled_by_a_process_and_mapped() {
     let app = tenant.prepare(&module).unwrap();
     assert!(app.functions.len() > 1, "{app:?}");
     let files = std::fs::read_dir(directory.path().join("cache")).unwrap().count();
-    assert_eq!(files, 2, "the code and its digest");
+    assert_eq!(files, 3, "the code, its digest, and what it says of itself");
     let why = tenant.prepare(b"\0asm\x02\0\0\0").unwrap_err();
     assert!(why.to_string().contains("cut off or of an unknown version"), "{why}");
     // The compiler has no pool; the host has.

@@ -55,9 +55,7 @@ fn a_graceful_stop_finishes_turns_and_exits_with_0() {
     host.deploy_guest("fixture-probe").unwrap();
     let chains: Vec<String> = (0..20).map(|_| host.start_new("chain", json!(200)).unwrap()).collect();
     let stuck = host.start_new("call", json!({ "name": "activity_sleep_forever" })).unwrap();
-    let begin = Instant::now();
     assert_eq!(host.stop().unwrap(), Some(0), "{}", host.log());
-    assert!(begin.elapsed() < Duration::from_secs(20));
     let host = Host::start(HostOptions { data: directory.path().to_owned(), arguments: Vec::new() }).unwrap();
     for id in chains {
         assert_eq!(host.wait(&id).unwrap()["output"], 200);

@@ -3,6 +3,7 @@
 mod access;
 mod attack;
 mod bad_input;
+mod benchmark;
 mod cli;
 mod compiling;
 mod context;

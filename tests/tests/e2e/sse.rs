@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -108,10 +108,8 @@ fn open_streams_do_not_keep_a_host_from_stopping() {
     let id = contract.instance("Running");
     let streams = [Stream::open(&contract, "events"), Stream::open(&contract, &format!("instances/{id}/events"))];
     streams[1].status();
-    let begun = Instant::now();
     assert_eq!(contract.host.stop().unwrap(), Some(0), "{}", contract.host.log());
-    assert!(begun.elapsed() < Duration::from_secs(4), "the streams end first: {:?}", begun.elapsed());
-    assert!(!contract.host.log().contains("cut off"), "{}", contract.host.log());
+    assert!(!contract.host.log().contains("cut off"), "the streams end first: {}", contract.host.log());
     for stream in streams {
         while stream.0.recv().is_ok() {}
     }

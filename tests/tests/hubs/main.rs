@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dacapo::config::Settings;
-use dacapo::hub::{Hub, HubRules, Shared, SharedOptions, StartRequest, Traffic};
+use dacapo::engine::{Engine, EngineOptions};
+use dacapo::hub::{Hub, HubRules, StartRequest, Traffic};
 use dacapo::hubs::{Hubs, HubsOptions};
 use dacapo_core::{FunctionName, InstanceId, InstanceRecord};
 use dacapo_store::StoreOptions;
@@ -43,7 +44,7 @@ impl World {
         let control = Arc::new(ControlFile::open(&directory.join("control.redb")).unwrap());
         let mut config = settings.runtime();
         configure(&mut config);
-        let shared = Shared::new(SharedOptions {
+        let engine = Engine::new(EngineOptions {
             directory: directory.to_owned(),
             runtime: Runtime::new(config).unwrap(),
             control: control.clone(),
@@ -59,7 +60,7 @@ impl World {
         };
         let options = HubsOptions {
             control: control.clone(),
-            shared: shared.unwrap(),
+            engine: engine.unwrap(),
             rules: Box::new(rules),
             retention: Default::default(),
             webhook: None,

@@ -54,7 +54,7 @@ async fn a_module_stays_while_a_hub_needs_it_also_one_that_is_closed() {
     hub.terminate(&waiting, "", false).await.unwrap();
     assert_eq!(prune(&hub).await, [old]);
     drop(hub);
-    assert_eq!(files(directory.path(), old).len(), 3, "the other hub, which is closed, needs it");
+    assert_eq!(files(directory.path(), old).len(), 4, "the other hub, which is closed, needs it");
     // Only one can be open: it is opened anew, and so the module is loaded anew.
     let hub = world.hub("two").await;
     let waiting = hub.only_instance().await;
@@ -88,10 +88,10 @@ async fn a_deleted_hub_and_a_refused_deployment_leave_no_module() {
     let refused = hub.deploy("probe", "", probe(2), Traffic::All).await;
     assert!(matches!(refused, Err(HubError::Limit { limit: "versions", .. })), "{refused:?}");
     let count = |name: &str| std::fs::read_dir(directory.path().join(name)).unwrap().count();
-    assert_eq!((count("modules"), count("cache")), (1, 2));
+    assert_eq!((count("modules"), count("cache")), (1, 3));
     let taken = hub.deploy("other", "", probe(3), Traffic::All).await;
     assert!(matches!(taken, Err(HubError::FunctionTaken { .. })), "{taken:?}");
-    assert_eq!((count("modules"), count("cache")), (1, 2));
+    assert_eq!((count("modules"), count("cache")), (1, 3));
     assert_eq!(run(&hub, "chain", "1").await.status, RuntimeStatus::Completed);
     drop(hub);
     world.hubs.delete("gone", &entry("gone")).await.unwrap();
@@ -110,7 +110,7 @@ async fn a_host_that_starts_removes_what_nobody_needs_and_notes_what_is_missing(
     std::fs::write(directory.path().join(format!("modules/{lost}.wasm")), "lost").unwrap();
     world.close().await;
     let world = World::open(directory.path(), 2, LATE);
-    assert_eq!((files(directory.path(), lost).len(), files(directory.path(), kept).len()), (0, 3));
+    assert_eq!((files(directory.path(), lost).len(), files(directory.path(), kept).len()), (0, 4));
     world.control.release_modules("hub", &[kept]).unwrap();
     world.hub("hub").await;
     assert_eq!(world.control.modules_of("hub").unwrap(), [kept], "a hub that is opened says what it needs");
@@ -119,7 +119,7 @@ async fn a_host_that_starts_removes_what_nobody_needs_and_notes_what_is_missing(
     // A control file that is younger than the modules does not know who needs them.
     std::fs::remove_file(directory.path().join("control.redb")).unwrap();
     let world = World::open(directory.path(), 2, LATE);
-    assert_eq!(files(directory.path(), kept).len(), 3);
+    assert_eq!(files(directory.path(), kept).len(), 4);
     world.close().await;
 }
 
@@ -144,7 +144,7 @@ async fn deploying_and_pruning_at_once_lose_nothing() {
     prune(&two).await;
     let active = one.apps()[0].version;
     let modules = std::fs::read_dir(directory.path().join("modules")).unwrap().count();
-    assert_eq!((modules, files(directory.path(), active).len()), (1, 3));
+    assert_eq!((modules, files(directory.path(), active).len()), (1, 4));
     world.hubs.shutdown(Duration::ZERO).await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Limits;
+use super::limits::Limits;
 
 /// What the host's configuration is to an execution: all of it that the guest can notice, or that its past may have needed.
 ///

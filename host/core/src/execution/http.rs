@@ -13,8 +13,14 @@ use url::Url;
 
 use super::tasks::Work;
 use super::{Execution, Stopped, TaskId, arguments};
-use crate::guest::{HTTP_ACTIVITY, SECRET_OPENS};
 use crate::{Event, Failure, FunctionName, Payload, Timestamp};
+
+/// The name of the activity that is part of every host: one HTTP request under the outbound policy.
+pub const HTTP_ACTIVITY: &str = "BuiltIn::HttpActivity";
+
+/// Begins the name of a secret in a header of an outgoing request, such as `{{secret:API_KEY}}`: the host puts the value
+/// there when it sends the request, so that neither a guest nor a history holds it.
+pub const SECRET_OPENS: &str = "{{secret:";
 
 /// How long to wait for the next poll when the answer does not say.
 const POLL_INTERVAL: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::*;
-use crate::api::{administration, audit, keys, secrets, usage};
+use crate::api::handlers::{administration, audit, keys, secrets, usage};
 
 const DONE: Answer = answer(204, Nothing, "It is done.");
 

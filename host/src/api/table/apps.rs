@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::*;
-use crate::api::apps;
+use crate::api::handlers::apps;
 
 const NO_APP: Answer = answer(404, Json("Error"), "There is no such app, version or task hub.");
 const LIMITED: Answer = answer(

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::*;
-use crate::api::entities;
+use crate::api::handlers::entities;
 
 pub(super) static ENTITIES: Group = Group {
     name: "entities",

@@ -2,8 +2,9 @@
 
 use axum::http::Method;
 
+use super::openapi;
 use super::*;
-use crate::api::{admin, openapi, usage};
+use crate::api::handlers::{health, usage};
 use crate::metrics;
 
 pub(super) static HOST: Group = Group {
@@ -22,7 +23,7 @@ pub(super) static HOST: Group = Group {
             needs: Needs::Nothing,
             takes: Takes::Nothing,
             answers: &[answer(200, Json("Health"), "It does."), answer(503, Json("Health"), "It does not.")],
-            handler: |call| Box::pin(admin::health(call)),
+            handler: |call| Box::pin(health::health(call)),
         },
         Route {
             method: Method::GET,

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::*;
-use crate::api::{events, instances, messages, purge, usage};
+use crate::api::handlers::{events, instances, messages, purge, usage};
 
 pub(super) static INSTANCES: Group = Group {
     name: "instances",

@@ -7,14 +7,16 @@ mod apps;
 mod entities;
 mod host;
 mod instances;
+pub(super) mod lookup;
+pub(super) mod openapi;
 mod orchestrators;
 mod transfer;
 
-use super::body::Takes;
-use super::parameter::*;
-use super::route::Sends::{self, Events, Json, JsonOrLines, Lines, Nothing, Text};
-use super::route::{Answer, Group, Route};
 use crate::access::{Needs, Role};
+use crate::api::admission::body::Takes;
+use crate::api::request::parameter::*;
+use crate::api::request::route::Sends::{self, Events, Json, JsonOrLines, Lines, Nothing, Text};
+use crate::api::request::route::{Answer, Group, Route};
 
 /// In this order a request looks for its route.
 pub(super) static GROUPS: &[&Group] = &[

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::*;
-use crate::api::{orchestrators, restart};
+use crate::api::handlers::{orchestrators, restart};
 
 pub(super) static ORCHESTRATORS: Group = Group {
     name: "orchestrators",

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::*;
-use crate::api::transfer;
+use crate::api::handlers::transfer;
 
 pub(super) static TRANSFER: Group = Group {
     name: "transfer",

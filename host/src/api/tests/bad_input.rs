@@ -5,9 +5,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::{Answer, Host, PAYLOAD_BYTES};
-use crate::api::body::Takes;
-use crate::api::parameter::{About, INSTANCE_ID, Location, PATH_PARAMETERS};
-use crate::api::route::{Group, Route};
+use crate::api::admission::body::Takes;
+use crate::api::request::parameter::{About, INSTANCE_ID, Location, PATH_PARAMETERS};
+use crate::api::request::route::{Group, Route};
 use crate::api::table::GROUPS;
 
 fn routes() -> impl Iterator<Item = (&'static Group, &'static Route)> {

@@ -6,7 +6,7 @@ use axum::http::Method;
 use serde_json::Value;
 
 use super::Answer;
-use crate::api::{openapi, route};
+use crate::api::table::{lookup, openapi};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi::document);
 
@@ -14,8 +14,8 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi::document);
 #[track_caller]
 pub(super) fn check(method: &str, path: &str, answer: &Answer) {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
-    let segments = path.split('?').next().map(route::split).unwrap().unwrap_or_default();
-    let Some(found) = route::find(&method, &segments) else { return };
+    let segments = path.split('?').next().map(lookup::split).unwrap().unwrap_or_default();
+    let Some(found) = lookup::find(&method, &segments) else { return };
     let status = answer.status.as_u16().to_string();
     let documented = openapi::path(found.group, found.route);
     let response = &DOCUMENT["paths"][documented][method.as_str().to_ascii_lowercase()]["responses"][&status];

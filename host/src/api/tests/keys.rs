@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{Answer, BASE, Host};
 use crate::access::Door;
 use crate::access::{KeyText, Needs, Role, Scope, create_key};
-use crate::api::parameter::PATH_PARAMETERS;
-use crate::api::route::{Group, Route};
+use crate::api::request::parameter::PATH_PARAMETERS;
+use crate::api::request::route::{Group, Route};
 use crate::api::table::GROUPS;
 
 impl Host {

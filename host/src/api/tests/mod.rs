@@ -21,7 +21,9 @@ use dacapo_wasm::{Config, PoolSize, Runtime};
 
 use super::{ApiOptions, router};
 use crate::access::{self, Access, Door, Scope};
-use crate::hub::{CapacityLimits, Hub, HubRules, Shared, SharedOptions};
+use crate::engine::capacity::CapacityLimits;
+use crate::engine::{Engine, EngineOptions};
+use crate::hub::{Hub, HubRules};
 use crate::hubs::{Hubs, HubsOptions};
 use crate::limits::HubLimits;
 use crate::secrets::{Secrets, SecretsKey};
@@ -61,7 +63,7 @@ impl Host {
         let data = directory.path().canonicalize().unwrap();
         let config = Config { pool: PoolSize::small(), ..Config::new(data.join("modules"), data.join("cache")) };
         let control = open_control_file(&data).unwrap();
-        let shared = Shared::new(SharedOptions {
+        let engine = Engine::new(EngineOptions {
             directory: data.clone(),
             runtime: Runtime::new(config).unwrap(),
             control: control.clone(),
@@ -78,7 +80,7 @@ impl Host {
         let limits_of_hubs = limits.clone();
         let hubs = Hubs::open(HubsOptions {
             control: control.clone(),
-            shared,
+            engine,
             rules: Box::new(move |_| Ok(HubRules { limits: limits_of_hubs.clone(), ..HubRules::default() })),
             retention: Default::default(),
             webhook: None,

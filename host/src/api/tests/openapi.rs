@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::Host;
 use super::conformance::{conforms, resolve};
-use crate::api::openapi::{document, path};
 use crate::api::table::GROUPS;
+use crate::api::table::openapi::{document, path};
 
 /// Every operation, with its path and method.
 fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {

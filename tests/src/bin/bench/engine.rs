@@ -10,7 +10,7 @@ use dacapo_tests::host::{Host, HostOptions};
 use futures::stream::{self, StreamExt as _};
 use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
 
-use super::{Bench, open, percentile, run, start};
+use super::{Bench, close, open, open_to_close, percentile, run, start};
 
 impl Bench {
     /// A hub of its own for one measurement, with the guests that it needs.
@@ -156,7 +156,7 @@ impl Bench {
     /// Orchestrations that wait for an event, on a real host: what its process holds resident, clients not counted.
     pub(super) fn waiting(&mut self, count: usize) -> Result<()> {
         const CLIENTS: usize = 8;
-        let options = HostOptions { data: self.directory.join(format!("waiting-{count}")), arguments: Vec::new() };
+        let options = HostOptions::unthrottled(self.directory.join(format!("waiting-{count}")));
         let mut host = Host::start(options)?;
         host.deploy_guest("fixture-probe")?;
         let begin = Instant::now();
@@ -198,7 +198,7 @@ impl Bench {
     /// A history of so many events, a restart, and the time from the event that wakes it to its end.
     pub(super) async fn cold_resume(&mut self, events: usize) -> Result<()> {
         let directory = self.directory.join("resume");
-        let hub = open(&directory, &["fixture-probe"]).await?;
+        let (hub, gone) = open_to_close(&directory, &["fixture-probe"]).await?;
         // A step of a chain is three events.
         let input = (events / 3).to_string();
         let id = hub.start_new(start("chain_then_wait", &input)?).await?;
@@ -209,8 +209,7 @@ impl Bench {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        hub.shutdown(Duration::from_secs(1)).await;
-        drop(hub);
+        close(hub, gone).await;
         let begin = Instant::now();
         let hub = open(&directory, &[]).await?;
         self.add(format!("open a hub with a history of {length} events"), begin.elapsed().as_secs_f64() * 1e3, "ms");
@@ -224,7 +223,7 @@ impl Bench {
 
     /// From the start of the host's process to the end of its first orchestration, compiled code in the cache.
     pub(super) fn cold_start(&mut self) -> Result<()> {
-        let options = HostOptions { data: self.directory.join("start"), arguments: Vec::new() };
+        let options = HostOptions::unthrottled(self.directory.join("start"));
         let mut host = Host::start(options.clone())?;
         host.deploy_guest("example-hello-sequence")?;
         host.run("hello_sequence", serde_json::json!(["Tokyo", "Seattle", "London"]))?;

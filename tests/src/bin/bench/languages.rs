@@ -1,11 +1,10 @@
 //! Guest languages, beside each other: how fast they run and start, what they hold in memory, how large they are.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use dacapo::config::Settings;
-use dacapo::hub::Hub;
 use dacapo_core::execution::Limits;
 use dacapo_core::turn::{Memory, Turn};
 use dacapo_core::{Delivery, Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, Message, Row, Timestamp, VersionId};
@@ -15,7 +14,7 @@ use dacapo_wasm::{Account, Config, Policy, Runtime};
 use serde_json::json;
 
 use super::engine::{hello_sequences, memory_megabytes};
-use super::{Bench, percentile};
+use super::{Bench, close, percentile};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -38,7 +37,7 @@ impl Bench {
         if subject.language != Language::Rust {
             self.add(format!("{name}: build"), self.build_seconds(subject)?, "s");
         }
-        let options = HostOptions { data: self.directory.join(format!("language-{name}")), arguments: Vec::new() };
+        let options = HostOptions::unthrottled(self.directory.join(format!("language-{name}")));
         let mut host = Host::start(options.clone())?;
         let begin = Instant::now();
         let mut deployed = Vec::new();
@@ -113,25 +112,14 @@ impl Bench {
     async fn rate(&self, data: &Path, hot_instances: u32) -> Result<f64> {
         let mut settings = Settings { data: data.to_owned(), ..Settings::default() };
         settings.engine.hot_instances = hot_instances;
-        let hub = open_when_free(&settings).await?;
+        let (hub, gone) = dacapo::serve::open_hub(&settings)?;
         let count = self.scaled(1_000);
         hello_sequences(&hub, 64, 64).await?;
         let begin = Instant::now();
         hello_sequences(&hub, count, 64).await?;
         let rate = count as f64 / begin.elapsed().as_secs_f64();
-        hub.shutdown(Duration::from_secs(1)).await;
+        close(hub, gone).await;
         Ok(rate)
-    }
-}
-
-/// The hub that was measured before gives many guests back, and holds its file until then.
-async fn open_when_free(settings: &Settings) -> Result<Hub> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        match dacapo::serve::open_hub(settings) {
-            Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(100)).await,
-            opened => return opened,
-        }
     }
 }
 

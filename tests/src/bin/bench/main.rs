@@ -16,11 +16,12 @@ mod management;
 mod tenants;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
 use dacapo::config::Settings;
-use dacapo::hub::{Hub, StartRequest};
+use dacapo::hub::{Gone, Hub, StartRequest};
 use dacapo_core::{FunctionName, InstanceId, Payload};
 use serde::Serialize;
 
@@ -176,12 +177,24 @@ impl Bench {
 
 /// Opens a hub of its own for one measurement, with the guests that it needs.
 async fn open(directory: &Path, guests: &[&str]) -> Result<Hub> {
+    Ok(open_to_close(directory, guests).await?.0)
+}
+
+/// The same, to be opened again: see [`close`].
+async fn open_to_close(directory: &Path, guests: &[&str]) -> Result<(Hub, Gone)> {
     let settings = Settings { data: directory.to_owned(), ..Settings::default() };
-    let hub = dacapo::serve::open_hub(&settings)?;
+    let (hub, gone) = dacapo::serve::open_hub(&settings)?;
     for guest in guests {
         hub.deploy(guest, "", dacapo_tests::guest(guest)?, dacapo::hub::Traffic::All).await?;
     }
-    Ok(hub)
+    Ok((hub, gone))
+}
+
+/// Returns when nobody has the files of the hub any more.
+async fn close(hub: Hub, mut gone: Gone) {
+    hub.shutdown(Duration::from_secs(1)).await;
+    drop(hub);
+    gone.wait().await;
 }
 
 /// Runs an orchestration to its end.

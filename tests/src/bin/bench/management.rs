@@ -71,10 +71,13 @@ impl Bench {
     /// Pages out of so many finished instances, over HTTP; then the removal of a tenth of them by age.
     pub(super) async fn listing_and_purge(&mut self, count: usize) -> Result<()> {
         let directory = self.directory.join("listing");
+        // It makes the control file, without which a host takes no hub that lies there.
+        let options = HostOptions::unthrottled(directory.clone());
+        Host::start(options.clone())?.stop()?;
         let begin = Instant::now();
         fill(&directory, count)?;
         self.add(format!("listing: {count} finished instances written"), count as f64 / begin.elapsed().as_secs_f64(), "1/s");
-        let mut host = Host::start(HostOptions { data: directory, arguments: Vec::new() })?;
+        let mut host = Host::start(options)?;
         host.deploy_guest("fixture-probe")?;
         let mut connection = Connection::open(host.url()).await?;
         let from = |share: f64| format!("createdTimeFrom={}", time((count as f64 * share) as usize));
@@ -150,7 +153,7 @@ impl Bench {
     }
 
     pub(super) fn host(&self, name: &str, guests: &[&str]) -> Result<Host> {
-        let host = Host::start(HostOptions { data: self.directory.join(name), arguments: Vec::new() })?;
+        let host = Host::start(HostOptions::unthrottled(self.directory.join(name)))?;
         guests.iter().try_for_each(|guest| host.deploy_guest(guest).map(drop))?;
         Ok(host)
     }

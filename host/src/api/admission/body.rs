@@ -1,0 +1,159 @@
+//! Reading the body of a request.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_LENGTH, EXPECT};
+use axum::http::request::Parts;
+use http_body_util::BodyExt;
+
+use crate::api::admission::bodies::{Full, Held};
+use crate::api::error::ApiError;
+
+/// What a route takes as its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::api) enum Takes {
+    Nothing,
+    /// JSON, or nothing.
+    Payload,
+    /// JSON if it says that it is, otherwise a text, or nothing.
+    PayloadOrText,
+    Module,
+    /// Lines of an exported file.
+    Export,
+    /// A JSON object with the schema of this name.
+    Json(&'static str),
+    /// A text that nobody is shown again.
+    Secret,
+}
+
+impl Takes {
+    fn name(self) -> &'static str {
+        match self {
+            Takes::Nothing | Takes::Json(_) => "body",
+            Takes::Payload | Takes::PayloadOrText => "payload",
+            Takes::Module => "module",
+            Takes::Export => "file",
+            Takes::Secret => "secret",
+        }
+    }
+}
+
+/// What is imported at once: it is checked whole before any of it is stored. Larger files are sent in parts.
+pub(in crate::api) const EXPORT_BYTES_MAX: usize = 256 << 20;
+
+/// What is announced is believed up to this size.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// A body that is not wanted is read on, and dropped, up to this size: a client that is still sending when the
+/// connection closes would never see the answer.
+const DRAINED_BYTES_MAX: usize = 64 << 20;
+
+/// The same of a request that is refused: its client is waited for so long, and for each piece of the body so long.
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
+const DISCARD_PAUSE_MAX: Duration = Duration::from_millis(250);
+
+/// Drops what comes of the body of a request that is refused, for a moment.
+pub(in crate::api) async fn discard(head: &Parts, mut body: Body) {
+    if head.headers.contains_key(EXPECT) {
+        return;
+    }
+    let drain = async {
+        let mut dropped = 0;
+        while let Ok(Some(Ok(frame))) = tokio::time::timeout(DISCARD_PAUSE_MAX, body.frame()).await {
+            dropped += frame.data_ref().map_or(0, Bytes::len);
+            if dropped > DRAINED_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // However it ends, the answer is the same.
+    let _ = tokio::time::timeout(DISCARD_TIME_MAX, drain).await;
+}
+
+/// Reads a whole body of at most `limit` bytes. It is read before the handler runs, whatever becomes of the request. What
+/// is kept of it is `held`.
+pub(in crate::api) async fn read(
+    head: &Parts,
+    body: Body,
+    takes: Takes,
+    limit: usize,
+    held: &mut Held,
+) -> Result<Vec<u8>, ApiError> {
+    let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if let Some(announced) = announced.filter(|&size| size > limit) {
+        let not_sent_yet = head.headers.contains_key(EXPECT);
+        if not_sent_yet || announced > limit.saturating_add(DRAINED_BYTES_MAX) {
+            return Err(ApiError::too_large(takes.name(), Some(announced), limit));
+        }
+    }
+    match collect(body, announced, limit, held).await? {
+        Ok(bytes) => Ok(bytes),
+        Err(NotKept::TooLarge) => Err(ApiError::too_large(takes.name(), announced, limit)),
+        Err(NotKept::Full(Full::Bodies(most))) => Err(ApiError::too_many_bytes(most)),
+        Err(NotKept::Full(Full::Memory(why))) => Err(ApiError::no_room(&why)),
+    }
+}
+
+/// Why a body was dropped.
+#[derive(Debug, PartialEq, Eq)]
+enum NotKept {
+    TooLarge,
+    Full(Full),
+}
+
+/// Reads a body to its end.
+async fn collect(
+    mut body: Body,
+    announced: Option<usize>,
+    limit: usize,
+    held: &mut Held,
+) -> Result<Result<Vec<u8>, NotKept>, ApiError> {
+    let mut kept = Ok(Vec::with_capacity(announced.unwrap_or(0).min(limit).min(PIECE_BYTES)));
+    let mut dropped = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|why| ApiError::argument(format!("the body could not be read: {why}")))?;
+        let data = frame.into_data().unwrap_or_else(|_trailers| Bytes::new());
+        if let Ok(bytes) = &mut kept {
+            let room = if bytes.len() + data.len() > limit { Err(NotKept::TooLarge) } else { Ok(()) };
+            match room.and_then(|()| held.add(data.len()).map_err(NotKept::Full)) {
+                Ok(()) => {
+                    bytes.extend_from_slice(&data);
+                    continue;
+                }
+                Err(why) => {
+                    kept = Err(why);
+                    held.clear();
+                }
+            }
+        }
+        dropped += data.len();
+        if dropped > DRAINED_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::admission::bodies::Bodies;
+    use crate::engine::memory::MemoryBudget;
+
+    async fn check(body: &'static str, limit: usize, expected: Result<&str, NotKept>) {
+        let mut held = Bodies::new(12, MemoryBudget::new(usize::MAX, 1)).hold("");
+        let read = collect(Body::from(body), None, limit, &mut held).await.unwrap();
+        assert_eq!(read, expected.map(|text| text.as_bytes().to_vec()));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        check("12345", 5, Ok("12345")).await;
+        check("123456", 5, Err(NotKept::TooLarge)).await;
+        check("", 5, Ok("")).await;
+        check("", 0, Ok("")).await;
+        check("1", 0, Err(NotKept::TooLarge)).await;
+        check("1234567", 10, Err(NotKept::Full(Full::Bodies(6)))).await;
+    }
+}

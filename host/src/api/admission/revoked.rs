@@ -1,0 +1,52 @@
+//! An answer without an end of its own ends when the key that it was asked for with is revoked. Each is under way until all of
+//! it was taken.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::response::Response;
+use hyper::body::{Frame, SizeHint};
+
+use crate::api::admission::under_way::RequestPermit;
+
+/// Resolves when the key of a caller is revoked.
+pub(in crate::api) type Revoked = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The same answer, broken off then if it is a stream.
+pub(in crate::api) fn ends_when(revoked: Revoked, response: Response, place: Option<RequestPermit>) -> Response {
+    response.map(|body| {
+        let revoked = if body.size_hint().exact().is_some() { None } else { Some(revoked) };
+        Body::new(Ending { body, revoked, _place: place })
+    })
+}
+
+struct Ending {
+    body: Body,
+    /// None: the answer was whole from the beginning.
+    revoked: Option<Revoked>,
+    _place: Option<RequestPermit>,
+}
+
+impl hyper::body::Body for Ending {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(revoked) = &mut self.revoked
+            && revoked.as_mut().poll(cx).is_ready()
+        {
+            // An error, so that nobody takes what has come for the whole.
+            return Poll::Ready(Some(Err(axum::Error::new("the key was revoked"))));
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,74 @@
+//! The requests that are being answered, to the end of their answers: no task hub has more than half of the connections.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::api::error::ApiError;
+
+/// All of them. Clones are handles of the same.
+#[derive(Clone)]
+pub(in crate::api) struct UnderWay {
+    /// How many connections there may be.
+    connections: usize,
+    // Nothing awaits while it is locked.
+    of_hubs: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+/// One of them, until it is dropped.
+pub(in crate::api) struct RequestPermit {
+    under_way: UnderWay,
+    hub: String,
+}
+
+impl UnderWay {
+    pub fn new(connections: usize) -> Self {
+        Self { connections, of_hubs: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        // No method leaves it half changed.
+        self.of_hubs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more of a hub, however its name is spelled.
+    pub fn enter(&self, hub: &str) -> Result<RequestPermit, ApiError> {
+        let most = self.connections.div_ceil(2);
+        let hub = hub.to_ascii_lowercase();
+        let mut of_hubs = self.lock();
+        let count = of_hubs.entry(hub.clone()).or_default();
+        if *count >= most {
+            return Err(ApiError::too_many_under_way(&hub, most));
+        }
+        *count += 1;
+        drop(of_hubs);
+        Ok(RequestPermit { under_way: self.clone(), hub })
+    }
+}
+
+impl Drop for RequestPermit {
+    fn drop(&mut self) {
+        let mut of_hubs = self.under_way.lock();
+        if let Some(count) = of_hubs.get_mut(&self.hub) {
+            *count -= 1;
+            if *count == 0 {
+                of_hubs.remove(&self.hub);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_hub_has_more_than_half_of_the_connections() {
+        let under_way = UnderWay::new(4);
+        let places = [under_way.enter("One").unwrap(), under_way.enter("ONE").unwrap()];
+        assert!(under_way.enter("one").is_err());
+        drop(under_way.enter("two").unwrap());
+        drop(places);
+        drop(under_way.enter("one").unwrap());
+        assert!(under_way.lock().is_empty(), "nothing is kept of a hub that asks for nothing");
+    }
+}

@@ -1,0 +1,69 @@
+//! JSON, as the API writes it: compact, in a fixed order, with payloads as they are stored.
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use dacapo_core::Timestamp;
+
+pub(in crate::api) const JSON: &str = "application/json; charset=utf-8";
+
+pub(in crate::api) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    json_text(status, written(body))
+}
+
+pub(in crate::api) fn json_text(status: StatusCode, text: impl Into<Body>) -> Response {
+    (status, [(CONTENT_TYPE, JSON)], text.into()).into_response()
+}
+
+pub(in crate::api) fn written(body: &impl Serialize) -> String {
+    serde_json::to_string(body).expect("the bodies of the API have only text for keys and cannot fail")
+}
+
+/// A stored payload: as it is, or as a JSON string should it not be JSON.
+pub(in crate::api) fn raw(payload: &str) -> Box<RawValue> {
+    RawValue::from_string(payload.to_owned()).unwrap_or_else(|_| text(payload))
+}
+
+/// A text as a JSON string.
+pub(in crate::api) fn text(text: &str) -> Box<RawValue> {
+    to_raw_value(text).expect("a text can be written as JSON")
+}
+
+/// `yyyy-MM-ddTHH:mm:ssZ`: how the state of an instance shows a moment.
+pub(in crate::api) fn seconds(at: Timestamp) -> String {
+    format_time(at, "%Y-%m-%dT%H:%M:%SZ")
+}
+
+/// The same with microseconds: how a history shows a moment.
+pub(in crate::api) fn micros(at: Timestamp) -> String {
+    format_time(at, "%Y-%m-%dT%H:%M:%S%.6fZ")
+}
+
+fn format_time(at: Timestamp, format: &str) -> String {
+    let earliest_or_latest = if at.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    DateTime::from_timestamp_micros(at.0).unwrap_or(earliest_or_latest).format(format).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_is_shown_as_it_is_stored() {
+        assert_eq!(raw(r#"{"b": 1.0, "a": 12345678901234567890123}"#).get(), r#"{"b": 1.0, "a": 12345678901234567890123}"#);
+        assert_eq!(raw("not \"JSON\"").get(), r#""not \"JSON\"""#);
+        assert_eq!(raw("").get(), r#""""#);
+    }
+
+    #[test]
+    fn moments_are_written() {
+        let at = Timestamp(1_519_795_131_393_987);
+        assert_eq!(seconds(at), "2018-02-28T05:18:51Z");
+        assert_eq!(micros(at), "2018-02-28T05:18:51.393987Z");
+    }
+}

@@ -1,0 +1,9 @@
+//! What more than one route sends.
+
+pub(super) mod history;
+pub(super) mod json;
+pub(super) mod links;
+pub(super) mod page;
+pub(super) mod parts;
+pub(super) mod schema;
+pub(super) mod status;

@@ -1,0 +1,75 @@
+//! What the routes of a host have in common.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use super::admission::bodies::Bodies;
+use super::admission::body::{self, Takes};
+use super::admission::guard::Guard;
+use super::admission::rate::Rates;
+use super::admission::under_way::UnderWay;
+use super::error::ApiError;
+use super::health::Health;
+use crate::access::Access;
+use crate::engine::fair_threads::FairThreads;
+use crate::hub::Hub;
+use crate::hubs::Hubs;
+use crate::limits::HubLimits;
+use crate::secrets::{SECRET_BYTES_MAX, Secrets};
+
+/// What an administrator says of a hub: its limits, and lists of grants.
+const ADMINISTRATION_BYTES_MAX: usize = 1 << 20;
+
+pub(super) struct Api {
+    pub hubs: Hubs,
+    pub access: Arc<Access>,
+    pub secrets: Arc<Secrets>,
+    pub data: PathBuf,
+    pub limits: HubLimits,
+    pub default_hub: String,
+    pub guard: Guard,
+    pub rpc_guard: Guard,
+    pub rates: Rates,
+    pub bodies: Bodies,
+    /// For what changes the control file, and for what is read of it.
+    pub control: FairThreads,
+    pub under_way: UnderWay,
+    pub health: Health,
+    /// Stands in for a `Host` header that is missing.
+    pub authority: String,
+    pub scheme: &'static str,
+    pub public_url: String,
+    pub use_forwarded_host: bool,
+    pub stopping: watch::Receiver<bool>,
+    pub payload_bytes: usize,
+    pub module_bytes: usize,
+}
+
+impl Api {
+    pub fn body_limit(&self, takes: Takes) -> usize {
+        match takes {
+            Takes::Nothing => 0,
+            Takes::Payload | Takes::PayloadOrText => self.payload_bytes,
+            Takes::Module => self.module_bytes,
+            Takes::Export => body::EXPORT_BYTES_MAX,
+            Takes::Json(_) => ADMINISTRATION_BYTES_MAX,
+            Takes::Secret => SECRET_BYTES_MAX,
+        }
+    }
+
+    /// The hub that a request is for: the one it names, otherwise the default one.
+    pub async fn hub(&self, name: Option<&str>) -> Result<Hub, ApiError> {
+        let name = name.filter(|name| !name.is_empty()).unwrap_or(&self.default_hub);
+        self.hubs.hub(name).await?.ok_or_else(|| ApiError::unknown_task_hub(name))
+    }
+
+    /// Whether the hub may have one more request at present.
+    pub fn check_rate(&self, hub: &Hub) -> Result<(), ApiError> {
+        let per_second = hub.requests_per_second();
+        let taken = self.rates.take(hub.name(), per_second, Instant::now());
+        taken.map_err(|wait| ApiError::too_many_requests(hub.name(), per_second, wait))
+    }
+}

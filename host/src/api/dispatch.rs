@@ -1,0 +1,125 @@
+//! A request, from its head to its answer: every step that is the same for all routes, in order.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+
+use super::admission::body::{self, Takes};
+use super::admission::revoked::{self, Revoked};
+use super::context::Api;
+use super::error::ApiError;
+use super::request::parameter::TASK_HUB;
+use super::request::route::Found;
+use super::request::{Call, door};
+use super::table::lookup;
+use crate::access::{Denied, Needs, Refusal};
+use crate::engine::panics::caught_async;
+use crate::hub::{Hub, HubError};
+use crate::server::{Admission, Remote};
+
+/// How long a request may still take whose key is revoked.
+const REVOKED_GRACE: Duration = Duration::from_millis(500);
+
+pub(super) async fn dispatch(State(api): State<Arc<Api>>, request: Request) -> Response {
+    let started = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let invocation = request.headers().get("x-azure-functions-invocationid").cloned();
+    let remote = request.extensions().get::<Remote>().map(|remote| remote.0);
+    // A panic is a bug of the host, and of this one request.
+    let answered = caught_async(answer(api, request)).await.unwrap_or_else(|why| Err(HubError::from(why).into()));
+    let response = answered.unwrap_or_else(IntoResponse::into_response);
+    let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+    tracing::debug!(%method, path, status, ?elapsed, ?remote, ?invocation, "request");
+    response
+}
+
+async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
+    let (head, body) = request.into_parts();
+    let found = match find(&api, &head) {
+        Ok(found) => found,
+        Err(refusal) => {
+            body::discard(&head, body).await;
+            return Err(refusal);
+        }
+    };
+    let (pattern, mut declared) = (found.route.pattern, found.statuses());
+    let response = respond(Call::new(api, found, head), body).await.unwrap_or_else(IntoResponse::into_response);
+    let status = response.status().as_u16();
+    debug_assert!(declared.any(|declared| declared == status), "the route {pattern} does not declare the answer {status}");
+    Ok(response)
+}
+
+/// The one place where it is decided who may, and until when.
+async fn respond(mut call: Call, body: Body) -> Result<Response, ApiError> {
+    let access = call.api.access.clone();
+    let revocations = access.revocations();
+    let admitted = door::admit(&mut call);
+    let place = match &admitted {
+        Ok(hub) if call.found.route.needs != Needs::Nothing => Some(call.api.under_way.enter(call.counts_for(hub.as_deref()))?),
+        Ok(_) | Err(_) => None,
+    };
+    if let (Ok(_), Some(admission)) = (&admitted, call.head.extensions.get::<Admission>()) {
+        admission.grant();
+    }
+    let mut revoked: Revoked = Box::pin(access.revoked(&call.caller, revocations));
+    let mut response = pin!(handle(call, body, admitted));
+    let response = tokio::select! {
+        biased;
+        response = response.as_mut() => response?,
+        // Who is about to be answered is: it may have revoked its own key.
+        () = &mut revoked => match tokio::time::timeout(REVOKED_GRACE, response).await {
+            Ok(response) => return Ok(revoked::ends_when(Box::pin(std::future::ready(())), response?, place)),
+            Err(_elapsed) => return Err(Denied::from(Refusal::UnknownKey).into()),
+        },
+    };
+    Ok(revoked::ends_when(revoked, response, place))
+}
+
+/// Reads the body, of which nothing is kept before it is known that who sends it may, and answers.
+async fn handle(mut call: Call, body: Body, admitted: Result<Option<String>, ApiError>) -> Result<Response, ApiError> {
+    let hub = match admitted {
+        Ok(hub) => hub,
+        Err(refusal) => {
+            body::discard(&call.head, body).await;
+            return Err(refusal);
+        }
+    };
+    let takes = call.found.route.takes;
+    let mut held = call.api.bodies.hold(call.counts_for(hub.as_deref()));
+    let body = body::read(&call.head, body, takes, call.api.body_limit(takes), &mut held).await;
+    if takes != Takes::Nothing {
+        call.body = body?;
+        call.body_room = Some(held);
+    }
+    if call.found.declares(&TASK_HUB.about) {
+        let hub = call.api.hub(hub.as_deref()).await?;
+        return respond_for(hub, call).await;
+    }
+    (call.found.route.handler)(call).await
+}
+
+/// The one place where requests of a hub are counted.
+async fn respond_for(hub: Hub, mut call: Call) -> Result<Response, ApiError> {
+    call.hub = Some(hub.clone());
+    let answered = match call.api.check_rate(&hub) {
+        Ok(()) => (call.found.route.handler)(call).await,
+        Err(refusal) => Err(refusal),
+    };
+    let response = answered.unwrap_or_else(IntoResponse::into_response);
+    hub.count_request(response.status() == StatusCode::TOO_MANY_REQUESTS);
+    Ok(response)
+}
+
+/// The route of a request that may pass.
+fn find(api: &Api, head: &Parts) -> Result<Found, ApiError> {
+    let guard = if head.extensions.get::<door::Rpc>().is_some() { &api.rpc_guard } else { &api.guard };
+    guard.check(head)?;
+    let segments = lookup::split(head.uri.path())?;
+    lookup::find(&head.method, &segments).ok_or_else(ApiError::not_found)
+}

@@ -1,0 +1,260 @@
+//! Task hubs, as their administrator makes them, and what they may use.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+
+use dacapo_core::Timestamp;
+use dacapo_store::control::{Grants, HubRecord, hub_name_trouble};
+
+use crate::access::{Scope, now};
+use crate::api::content::json::{self, micros};
+use crate::api::error::ApiError;
+use crate::api::request::Call;
+use crate::api::request::parameter::{HUBS_AFTER, TOP};
+use crate::grants;
+use crate::limits::{HubLimits, InvalidLimit, LIMITS, Then};
+
+/// Pages of hubs and of the audit log.
+const PAGE_MAX: usize = 1_000;
+
+const REASON_CHARS_MAX: usize = 1_000;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewHub {
+    name: String,
+    #[serde(default)]
+    limits: BTreeMap<String, u64>,
+    #[serde(default)]
+    grants: Named<Grants>,
+    #[serde(default)]
+    app_grants: BTreeMap<String, Named<Grants>>,
+}
+
+/// What is absent stays as it is; `null` takes away.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct HubChange {
+    #[serde(default)]
+    limits: BTreeMap<String, Option<u64>>,
+    #[serde(default, deserialize_with = "given")]
+    grants: Option<Option<Named<Grants>>>,
+    #[serde(default)]
+    app_grants: BTreeMap<String, Option<Named<Grants>>>,
+    #[serde(default, deserialize_with = "given")]
+    suspended: Option<Option<String>>,
+}
+
+/// A JSON object. What is derived would take a list of its members too, and so an empty list for nothing.
+#[derive(Debug, Clone, Default)]
+struct Named<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ByName<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ByName<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+        deserializer.deserialize_map(ByName(PhantomData)).map(Named)
+    }
+}
+
+/// Tells `null` from what is absent.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HubBody {
+    name: String,
+    created_at: String,
+    suspended: Option<String>,
+    limits: BTreeMap<String, u64>,
+    grants: Grants,
+    app_grants: BTreeMap<String, Grants>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LimitBody {
+    name: &'static str,
+    value: u64,
+    /// What hubs have that were given no other value.
+    default: u64,
+    unit: &'static str,
+    then: Then,
+    what: &'static str,
+}
+
+/// `GET admin/hubs?top`
+pub(in crate::api) async fn hubs(call: Call) -> Result<Response, ApiError> {
+    let limit = call.get(&TOP)?.0.min(PAGE_MAX);
+    let after = call.find(&HUBS_AFTER)?.map(|token| token.0);
+    let control = call.api.access.control().clone();
+    call.control(move || {
+        // One more tells whether there is a next page.
+        let mut records = control.hubs(after.as_deref(), limit + 1)?;
+        let more = records.len() > limit;
+        records.truncate(limit);
+        let next = records.last().filter(|_| more).map(|last| format!("hub.{}", last.name));
+        let bodies: Vec<HubBody> = records.into_iter().map(HubBody::from).collect();
+        Ok(with_continuation(json::json(StatusCode::OK, &bodies), next))
+    })
+    .await
+}
+
+/// `POST admin/hubs`
+pub(in crate::api) async fn create(call: Call) -> Result<Response, ApiError> {
+    let NewHub { name, limits, grants, app_grants } = call.object()?;
+    if let Some(trouble) = hub_name_trouble(&name) {
+        return Err(ApiError::member("name", trouble));
+    }
+    let app_grants = app_grants.into_iter().map(|(app, Named(grants))| (app, grants)).collect();
+    let record = HubRecord { created_at: now(), suspended: None, name, limits, grants: grants.0, app_grants };
+    check(&call, &record).await?;
+    let HubRecord { limits, grants, app_grants, .. } = &record;
+    let mut details = serde_json::Map::new();
+    if !limits.is_empty() {
+        details.insert("limits".into(), json!(limits));
+    }
+    if *grants != Grants::default() {
+        details.insert("grants".into(), json!(grants));
+    }
+    if !app_grants.is_empty() {
+        details.insert("appGrants".into(), json!(app_grants));
+    }
+    let entry = call.entry(Scope::Hub(record.name.clone()), "hub.create", details.into());
+    call.api.hubs.create(&record, &entry).await?;
+    Ok(json::json(StatusCode::CREATED, &HubBody::from(record)))
+}
+
+/// `GET admin/hubs/{hubName}`
+pub(in crate::api) async fn show(call: Call) -> Result<Response, ApiError> {
+    Ok(json::json(StatusCode::OK, &HubBody::from(record(&call)?)))
+}
+
+/// `PATCH admin/hubs/{hubName}`
+pub(in crate::api) async fn change(call: Call) -> Result<Response, ApiError> {
+    let (name, change) = (call.hub_name()?, call.object::<HubChange>()?);
+    if let Some(Some(why)) = &change.suspended
+        && (why.trim().is_empty() || why.chars().count() > REASON_CHARS_MAX)
+    {
+        return Err(ApiError::member("suspended", format!("should say why, in at most {REASON_CHARS_MAX} characters")));
+    }
+    let mut wanted = record(&call)?;
+    change.apply(&mut wanted);
+    check(&call, &wanted).await?;
+    let details: serde_json::Value = serde_json::from_slice(&call.body).unwrap_or_default();
+    let entry = call.entry(Scope::Hub(wanted.name), "hub.change", details);
+    let changed = call.api.hubs.change(&name, &entry, move |record| change.apply(record)).await?;
+    Ok(json::json(StatusCode::OK, &HubBody::from(changed)))
+}
+
+/// `DELETE admin/hubs/{hubName}`
+pub(in crate::api) async fn delete(call: Call) -> Result<Response, ApiError> {
+    let record = record(&call)?;
+    let entry = call.entry(Scope::Hub(record.name.clone()), "hub.delete", json!({}));
+    call.api.hubs.delete(&record.name, &entry).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `GET admin/limits`: what a hub may use that has no limits of its own.
+pub(in crate::api) async fn limits(call: Call) -> Result<Response, ApiError> {
+    Ok(json::json(StatusCode::OK, &table(&call.api.limits, &call.api.limits)))
+}
+
+/// `GET admin/hubs/{hubName}/limits`
+pub(in crate::api) async fn limits_of_hub(call: Call) -> Result<Response, ApiError> {
+    let own = call.api.limits.with_stored(&record(&call)?.limits);
+    let own = own.map_err(|why| ApiError::internal(why.to_string()))?;
+    Ok(json::json(StatusCode::OK, &table(&own, &call.api.limits)))
+}
+
+fn table(own: &HubLimits, defaults: &HubLimits) -> Vec<LimitBody> {
+    let value = |limits: &HubLimits, name| limits.get(name).unwrap_or_default();
+    let row = |limit: &crate::limits::Limit| LimitBody {
+        name: limit.name,
+        value: value(own, limit.name),
+        default: value(defaults, limit.name),
+        unit: limit.unit,
+        then: limit.then,
+        what: limit.what,
+    };
+    LIMITS.iter().map(row).collect()
+}
+
+/// The hub that the path names.
+pub(in crate::api) fn record(call: &Call) -> Result<HubRecord, ApiError> {
+    let name = call.hub_name()?;
+    call.api.access.control().hub(&name)?.ok_or_else(|| ApiError::unknown_task_hub(&name))
+}
+
+/// Whether a host can have such a hub. It looks at directories, so not on a thread that serves other requests too.
+async fn check(call: &Call, record: &HubRecord) -> Result<(), ApiError> {
+    call.api.limits.with(&record.limits).map_err(|why| match &why {
+        InvalidLimit::Unknown(name) | InvalidLimit::Zero(name) | InvalidLimit::TooHigh { name, .. } => {
+            ApiError::member(&format!("limits.{name}"), &why)
+        }
+    })?;
+    let (data, record) = (call.api.data.clone(), record.clone());
+    call.control(move || {
+        grants::check(&record.grants, &data).map_err(|why| ApiError::member("grants", why))?;
+        record.app_grants.iter().try_for_each(|(app, grants)| {
+            grants::check(grants, &data).map_err(|why| ApiError::member(&format!("appGrants.{app}"), why))
+        })
+    })
+    .await
+}
+
+pub(in crate::api) fn with_continuation(response: Response, token: Option<String>) -> Response {
+    match token {
+        Some(token) => ([(HUBS_AFTER.about.name, token)], response).into_response(),
+        None => response,
+    }
+}
+
+impl HubChange {
+    fn apply(&self, record: &mut HubRecord) {
+        merge(&mut record.limits, &self.limits, |value| *value);
+        merge(&mut record.app_grants, &self.app_grants, |Named(grants)| grants.clone());
+        if let Some(grants) = &self.grants {
+            record.grants = grants.clone().unwrap_or_default().0;
+        }
+        if let Some(suspended) = &self.suspended {
+            record.suspended = suspended.clone();
+        }
+    }
+}
+
+fn merge<T, U>(kept: &mut BTreeMap<String, T>, changes: &BTreeMap<String, Option<U>>, value_of: impl Fn(&U) -> T) {
+    for (name, value) in changes {
+        match value {
+            Some(value) => drop(kept.insert(name.clone(), value_of(value))),
+            None => drop(kept.remove(name)),
+        }
+    }
+}
+
+impl From<HubRecord> for HubBody {
+    fn from(record: HubRecord) -> Self {
+        let HubRecord { name, created_at, suspended, limits, grants, app_grants } = record;
+        Self { name, created_at: micros(Timestamp(created_at)), suspended, limits, grants, app_grants }
+    }
+}

@@ -1,0 +1,520 @@
+//! Apps and their versions: what is deployed, what takes new starts, and whether histories go on with it.
+
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use dacapo_core::{FunctionKind, FunctionName, InstanceId, VersionId};
+use dacapo_store::AppVersion;
+use dacapo_wasm::{Finding, Stage};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+
+use crate::api::content::json::{self, micros};
+use crate::api::error::ApiError;
+use crate::api::request::parameter::{
+    APP_NAME, AppName, CHECKED_VERSION, DIFF_FROM, DIFF_TO, DRY_RUN, LABEL, OF_VERSION, PROGRESS, SAMPLE, VERSION_NAME, WEIGHT,
+    WITH_INSTANCES,
+};
+use crate::api::request::{AuditedAction, Call};
+use crate::hub::{
+    Candidate, Checked, DeployedApp, Difference, Hub, HubError, Pruned, ReplayProgress, RolledBack, Share, Totals, Traffic,
+    Undeployed, Verdict, VersionState, Which,
+};
+
+/// How often it is said how far a deployment is.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+pub(in crate::api) const LINES: &str = "application/x-ndjson";
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AppBody {
+    app: String,
+    version: String,
+    label: String,
+    functions: Vec<FunctionBody>,
+    /// Only after a change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active: Option<bool>,
+    /// The determinism report. Only after a deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Vec<Finding>>,
+    /// These two only after a deployment that changed what the label names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former_label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label_taken_from: Option<String>,
+    /// Who gets new starts now. Only after a change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    new_starts: Vec<ShareBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShareBody {
+    version: String,
+    label: String,
+    percent: f64,
+}
+
+impl From<Share> for ShareBody {
+    fn from(Share { version, label, percent }: Share) -> Self {
+        Self { version: version.to_string(), label, percent }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct FunctionBody {
+    name: String,
+    kind: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VersionBody {
+    version: String,
+    label: String,
+    deployed_at: String,
+    active: bool,
+    weight: u32,
+    size: u64,
+    instances: u64,
+    functions: Vec<FunctionBody>,
+}
+
+/// `POST admin/apps/{appName}`, the body a wasm component or module.
+pub(in crate::api) async fn deploy(call: Call) -> Result<Response, ApiError> {
+    let hub = call.hub()?;
+    let AppName(name) = call.get(&APP_NAME)?;
+    let label = call.find(&LABEL)?.unwrap_or_default();
+    let traffic = call.find(&WEIGHT)?.map_or(Traffic::All, |weight| Traffic::Percent(weight.0));
+    let (progress, audit) = (call.get(&PROGRESS)?, call.audited("app.deploy")?);
+    let (stage, watched) = watch::channel(Stage::default());
+    let (body, room) = (call.body, call.body_room);
+    // Dropped with the request: what nobody waits for is not compiled.
+    let deploying = async move {
+        let prepared = hub.prepare(body, stage).await?;
+        drop(room);
+        hub.change_versions(move |hub| {
+            let mut deployed = hub.record(&name, &label.0, prepared, traffic)?;
+            let weight = match traffic {
+                Traffic::All => None,
+                Traffic::Percent(weight) => Some(weight),
+            };
+            let (version, label) = (deployed.version.to_string(), &deployed.label);
+            audit.done(json!({ "app": name, "version": version, "label": label, "weight": weight, "changed": deployed.changed }));
+            let report = Some(std::mem::take(&mut deployed.report));
+            Ok(AppBody { report, ..changed_body(deployed) })
+        })
+        .await
+    };
+    match progress {
+        true => Ok(stages(deploying, watched)),
+        false => Ok(json::json(StatusCode::OK, &deploying.await?)),
+    }
+}
+
+/// A line of JSON each second that says how far a deployment is, and one about its end.
+fn stages(
+    deploying: impl Future<Output = Result<AppBody, ApiError>> + Send + 'static,
+    watched: watch::Receiver<Stage>,
+) -> Response {
+    let began = Instant::now();
+    let ticks = tokio::time::interval(PROGRESS_INTERVAL);
+    let lines = futures::stream::unfold(Some((Box::pin(deploying), watched, ticks)), move |state| async move {
+        let (mut deploying, mut watched, mut ticks) = state?;
+        let line = tokio::select! {
+            biased;
+            ended = &mut deploying => match ended {
+                Ok(app) => json!({ "kind": "deployed", "app": app }),
+                Err(refusal) => json!({ "kind": "refused", "status": refusal.status(), "message": refusal.reason() }),
+            },
+            _ = ticks.tick() => {
+                let kind = match *watched.borrow_and_update() {
+                    Stage::Waiting => "waiting",
+                    Stage::Compiling => "compiling",
+                };
+                let line = json!({ "kind": kind, "seconds": began.elapsed().as_secs() });
+                return Some((Ok::<_, Infallible>(format!("{line}\n")), Some((deploying, watched, ticks))));
+            }
+        };
+        Some((Ok(format!("{line}\n")), None))
+    });
+    ([(CONTENT_TYPE, LINES)], Body::from_stream(lines)).into_response()
+}
+
+/// `GET admin/apps`: the active version of each app.
+pub(in crate::api) async fn apps(call: Call) -> Result<Response, ApiError> {
+    let apps: Vec<AppBody> = call.hub()?.apps().into_iter().map(shown).collect();
+    Ok(json::json(StatusCode::OK, &apps))
+}
+
+/// `GET admin/apps/{appName}`: all versions.
+pub(in crate::api) async fn versions(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app)) = (call.hub()?, call.get(&APP_NAME)?);
+    let versions: Vec<VersionBody> = hub.versions(&app).await?.into_iter().map(VersionBody::new).collect();
+    Ok(json::json(StatusCode::OK, &json!({ "app": app, "versions": versions })))
+}
+
+/// `POST admin/apps/{appName}/activate`
+pub(in crate::api) async fn activate(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app), version) = (call.hub()?, call.get(&APP_NAME)?, call.get(&OF_VERSION)?.0);
+    let audit = call.audited("app.activate")?;
+    hub.change_versions(move |hub| {
+        let activated = hub.activate(&app, &version)?;
+        audit.done(json!({ "app": app, "version": activated.version.to_string(), "label": activated.label }));
+        Ok(changed(activated))
+    })
+    .await
+}
+
+/// `POST admin/apps/{appName}/rollback`
+pub(in crate::api) async fn roll_back(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app), audit) = (call.hub()?, call.get(&APP_NAME)?, call.audited("app.rollback")?);
+    hub.change_versions(move |hub| {
+        let RolledBack { from, active, new_starts } = hub.roll_back(&app)?;
+        let new_starts: Vec<ShareBody> = new_starts.into_iter().map(ShareBody::from).collect();
+        let named = |version: &AppVersion| json!({ "version": version.version.to_string(), "label": version.label });
+        let body = json!({ "app": app, "from": named(&from), "active": named(&active), "newStarts": new_starts });
+        audit.done(body.clone());
+        Ok(json::json(StatusCode::OK, &body))
+    })
+    .await
+}
+
+/// The members of an object, also those that have one name: which of them would count?
+struct Weights(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Weights {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Weights;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of weights")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Weights, A::Error> {
+                let mut weights = Vec::new();
+                while let Some(member) = members.next_entry()? {
+                    weights.push(member);
+                }
+                Ok(Weights(weights))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// `POST admin/apps/{appName}/weights`, the body such as `{"1.0": 90, "2.0": 10}`.
+pub(in crate::api) async fn weigh(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app)) = (call.hub()?, call.get(&APP_NAME)?);
+    let Weights(weights) = serde_json::from_str(call.text()?)
+        .map_err(|why| ApiError::invalid_json(format!("the body should be such as {{\"1.0\": 90, \"2.0\": 10}}: {why}")))?;
+    let weight = |(version, weight): (String, Value)| match weight.as_u64().and_then(|weight| u32::try_from(weight).ok()) {
+        Some(weight) => Ok((version, weight)),
+        None => Err(ApiError::invalid_json(format!("the weight of '{version}' should be a whole number from 0 to {}", u32::MAX))),
+    };
+    let weights = weights.into_iter().map(weight).collect::<Result<Vec<_>, ApiError>>()?;
+    let (of, audit) = (app.clone(), call.audited("app.route")?);
+    let weighing = move |hub: &Hub| -> Result<(), HubError> {
+        hub.weigh(&of, &weights)?;
+        let weights: serde_json::Map<String, Value> = weights.into_iter().map(|(name, weight)| (name, weight.into())).collect();
+        audit.done(json!({ "app": of, "weights": weights }));
+        Ok(())
+    };
+    hub.change_versions(weighing).await?;
+    let versions: Vec<VersionBody> = hub.versions(&app).await?.into_iter().map(VersionBody::new).collect();
+    Ok(json::json(StatusCode::OK, &json!({ "app": app, "versions": versions })))
+}
+
+/// `DELETE admin/apps/{appName}/versions/{version}`
+pub(in crate::api) async fn remove(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app), version) = (call.hub()?, call.get(&APP_NAME)?, call.get(&VERSION_NAME)?.0);
+    let (dry_run, audit) = (call.get(&DRY_RUN)?, call.audited("app.prune")?);
+    hub.change_versions(move |hub| match dry_run {
+        true => {
+            let idle = vec![hub.idle_version(&app, &version)?];
+            Ok(json::json(StatusCode::OK, &removed(&Pruned { unreferenced: idle.clone(), removed: idle })))
+        }
+        false => Ok(pruned(&audit, &app, hub.remove_version(&app, &version)?)),
+    })
+    .await
+}
+
+/// `POST admin/apps/{appName}/prune`
+pub(in crate::api) async fn prune(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app)) = (call.hub()?, call.get(&APP_NAME)?);
+    let (dry_run, audit) = (call.get(&DRY_RUN)?, call.audited("app.prune")?);
+    hub.change_versions(move |hub| match dry_run {
+        true => Ok(json::json(StatusCode::OK, &removed(&hub.idle_versions(&app)?))),
+        false => Ok(pruned(&audit, &app, hub.prune(&app)?)),
+    })
+    .await
+}
+
+/// `DELETE admin/apps/{appName}`: all versions.
+pub(in crate::api) async fn undeploy(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app), audit) = (call.hub()?, call.get(&APP_NAME)?, call.audited("app.undeploy")?);
+    let with_instances = call.get(&WITH_INSTANCES)?;
+    // To the end: half an app is of no use to anybody.
+    let undeploying = tokio::spawn(async move {
+        let gone = match with_instances {
+            true => hub.undeploy_with_instances(&app).await?,
+            false => hub.undeploy(&app).await?,
+        };
+        let Undeployed { versions, terminated, purged } = gone;
+        let body = json!({ "removed": removed(&versions)["removed"], "terminated": terminated, "entitiesPurged": purged });
+        let details = json!({ "app": app, "withInstances": with_instances, "done": body });
+        hub.change_versions(move |_| {
+            audit.done(details);
+            Ok::<_, HubError>(())
+        })
+        .await?;
+        Ok(json::json(StatusCode::OK, &body))
+    });
+    undeploying.await.unwrap_or_else(|_| Err(ApiError::internal("removing the app failed; the log of the host says more")))
+}
+
+/// `GET admin/apps/{appName}/diff`
+pub(in crate::api) async fn diff(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app)) = (call.hub()?, call.get(&APP_NAME)?);
+    let (from, to) = (call.get(&DIFF_FROM)?.0, call.get(&DIFF_TO)?.0);
+    hub.read(move |hub| {
+        let Difference { from, to, added, removed, changed, imports_added, imports_removed } = hub.diff(&app, &from, &to)?;
+        let changed: Vec<Value> = changed
+            .into_iter()
+            .map(|(name, from, to)| json!({ "name": name.as_str(), "from": from.name(), "to": to.name() }))
+            .collect();
+        let functions = json!({ "added": functions(&added), "removed": functions(&removed), "changed": changed });
+        let imports = json!({ "added": imports_added, "removed": imports_removed });
+        let body = json!({
+            "app": app, "from": from.to_string(), "to": to.to_string(), "functions": functions, "imports": imports,
+        });
+        Ok(json::json(StatusCode::OK, &body))
+    })
+    .await
+}
+
+/// `POST admin/apps/{appName}/check`, the body a file that is not deployed, unless `version` names one that is.
+pub(in crate::api) async fn check(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app)) = (call.hub()?, call.get(&APP_NAME)?);
+    let version = call.find(&CHECKED_VERSION)?;
+    let which = call.find(&SAMPLE)?.map_or(Which::All, |sample| Which::Sample(sample.0));
+    let candidate = match version {
+        Some(_) if !call.body.is_empty() => {
+            return Err(ApiError::argument("there is a body, and the parameter 'version' names a deployed version: which?"));
+        }
+        Some(version) => Candidate::Deployed(version.0),
+        None => Candidate::Module(call.body),
+    };
+    Ok(progress(hub.check(&app, candidate, which).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MigrateBody {
+    instances: Vec<String>,
+}
+
+/// `POST admin/apps/{appName}/migrate`, the body `{"instances": [...]}`, or nothing for all.
+pub(in crate::api) async fn migrate(call: Call) -> Result<Response, ApiError> {
+    let (hub, AppName(app), version) = (call.hub()?, call.get(&APP_NAME)?, call.get(&OF_VERSION)?.0);
+    let which = if call.body.is_empty() { Which::All } else { these(call.text()?)? };
+    // It may be broken off, and whoever has moved by then has.
+    let instances = match &which {
+        Which::All | Which::Sample(_) => Value::Null,
+        Which::These(ids) => ids.len().into(),
+    };
+    call.audited("app.migrate")?.begun(json!({ "app": app, "version": version, "instances": instances })).await?;
+    Ok(progress(hub.migrate(&app, &version, which).await?))
+}
+
+fn these(text: &str) -> Result<Which, ApiError> {
+    let body: MigrateBody = serde_json::from_str(text).map_err(|why| ApiError::invalid_json(why.to_string()))?;
+    let id = |text: &String| {
+        InstanceId::any(text).map_err(|why| ApiError::argument(format!("'{text}' is not the id of an instance: {why}")))
+    };
+    Ok(Which::These(body.instances.iter().map(id).collect::<Result<_, _>>()?))
+}
+
+/// One line of JSON for each report of progress, as it comes.
+fn progress(receiver: mpsc::Receiver<ReplayProgress>) -> Response {
+    let lines = futures::stream::unfold(receiver, |mut receiver| async {
+        let line = ReplayProgressBody::from(receiver.recv().await?);
+        let mut text = serde_json::to_string(&line).expect("it has only text for keys");
+        text.push('\n');
+        Some((Ok::<_, Infallible>(text), receiver))
+    });
+    ([(CONTENT_TYPE, LINES)], Body::from_stream(lines)).into_response()
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum ReplayProgressBody {
+    Begun {
+        app: String,
+        version: String,
+        instances: u64,
+    },
+    Instance {
+        instance_id: String,
+        name: String,
+        version: Option<String>,
+        events: usize,
+        result: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        position: Option<usize>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recorded: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        attempted: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    Done {
+        passed: u64,
+        migrated: u64,
+        diverged: u64,
+        refused: u64,
+        gone: u64,
+        events: u64,
+        seconds: f64,
+    },
+}
+
+impl From<ReplayProgress> for ReplayProgressBody {
+    fn from(progress: ReplayProgress) -> Self {
+        match progress {
+            ReplayProgress::Begun { app, version, instances } => {
+                ReplayProgressBody::Begun { app, version: version.to_string(), instances }
+            }
+            ReplayProgress::Instance(checked) => Self::of(*checked),
+            ReplayProgress::Done(Totals { passed, migrated, diverged, refused, gone, events, elapsed }) => {
+                ReplayProgressBody::Done { passed, migrated, diverged, refused, gone, events, seconds: elapsed.as_secs_f64() }
+            }
+        }
+    }
+}
+
+impl ReplayProgressBody {
+    fn of(checked: Checked) -> Self {
+        let Checked { id, name, version, events, verdict } = checked;
+        let (mut at, mut was, mut does, mut reason) = (None, None, None, None);
+        let result = match verdict {
+            Verdict::Passed => "passed",
+            Verdict::Migrated => "migrated",
+            Verdict::Diverged { position, recorded, attempted } => {
+                (at, was, does) = (Some(position), Some(recorded), Some(attempted));
+                "diverged"
+            }
+            Verdict::Refused(why) => {
+                reason = Some(why);
+                "refused"
+            }
+            Verdict::Gone => "gone",
+        };
+        let version = version.map(|version| version.to_string());
+        let instance_id = id.as_str().to_owned();
+        ReplayProgressBody::Instance {
+            instance_id,
+            name,
+            version,
+            events,
+            result,
+            position: at,
+            recorded: was,
+            attempted: does,
+            why: reason,
+        }
+    }
+}
+
+impl VersionBody {
+    fn new(state: VersionState) -> Self {
+        Self {
+            version: state.version.to_string(),
+            label: state.label,
+            deployed_at: micros(state.deployed_at),
+            active: state.active,
+            weight: state.weight,
+            size: state.size,
+            instances: state.instances,
+            functions: functions(&state.functions),
+        }
+    }
+}
+
+fn functions(functions: &[(FunctionName, FunctionKind)]) -> Vec<FunctionBody> {
+    functions.iter().map(|(name, kind)| FunctionBody { name: name.to_string(), kind: kind.name() }).collect()
+}
+
+fn pruned(audit: &AuditedAction, app: &str, pruned: Pruned) -> Response {
+    let body = removed(&pruned);
+    if !pruned.removed.is_empty() {
+        audit.done(json!({ "app": app, "versions": body["removed"] }));
+    }
+    json::json(StatusCode::OK, &body)
+}
+
+fn removed(pruned: &Pruned) -> Value {
+    let texts = |versions: &[VersionId]| versions.iter().map(VersionId::to_string).collect::<Vec<_>>();
+    json!({ "removed": texts(&pruned.removed), "unreferenced": texts(&pruned.unreferenced) })
+}
+
+fn changed(app: DeployedApp) -> Response {
+    json::json(StatusCode::OK, &changed_body(app))
+}
+
+fn changed_body(app: DeployedApp) -> AppBody {
+    let (changed, active) = (Some(app.changed), Some(app.active));
+    AppBody { changed, active, ..shown(app) }
+}
+
+fn shown(app: DeployedApp) -> AppBody {
+    let functions = functions(&app.functions);
+    let (version, label, former_label) = (app.version.to_string(), app.label, app.former_label);
+    let label_taken_from = app.label_taken_from.map(|version| version.to_string());
+    let new_starts = app.new_starts.into_iter().map(ShareBody::from).collect();
+    AppBody {
+        app: app.app,
+        version,
+        label,
+        functions,
+        changed: None,
+        active: None,
+        report: None,
+        former_label,
+        label_taken_from,
+        new_starts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_of_one_name_are_all_seen() {
+        let Weights(weights) = serde_json::from_str(r#"{"1.0":1,"2.0":3,"1.0":2}"#).unwrap();
+        let names: Vec<&str> = weights.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["1.0", "2.0", "1.0"]);
+        assert!(serde_json::from_str::<Weights>("[]").is_err());
+    }
+
+    #[test]
+    fn instances_to_migrate_are_named_in_json() {
+        assert!(matches!(these(r#"{"instances":["a","b"]}"#), Ok(Which::These(ids)) if ids.len() == 2));
+        for bad in ["", "[]", "{}", r#"{"instances":"a"}"#, r#"{"instances":["a/b"]}"#, r#"{"instances":[],"all":true}"#] {
+            assert!(these(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Instances that are moved from one hub to another as a file.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use dacapo_core::{InstanceId, VersionId};
+use serde_json::json;
+
+use crate::api::content::json;
+use crate::api::content::parts;
+use crate::api::error::ApiError;
+use crate::api::handlers::apps::LINES;
+use crate::api::request::Call;
+use crate::api::request::parameter::{REPLACE, RESUME, WITH_ALL_MODULES, WITH_MODULES};
+use crate::hub::{Export, Exported, Hub, HubError, ImportOptions, Waiting};
+
+/// `GET admin/instances/{instanceId}/export`
+pub(in crate::api) async fn export_instance(call: Call) -> Result<Response, ApiError> {
+    let with_modules = call.get(&WITH_MODULES)?;
+    let (hub, id) = (call.hub()?, call.instance_id()?);
+    export(hub, Exported::Instance(id), with_modules).await
+}
+
+/// `GET admin/export`
+pub(in crate::api) async fn export_hub(call: Call) -> Result<Response, ApiError> {
+    let (hub, with_modules) = (call.hub()?, call.get(&WITH_ALL_MODULES)?);
+    export(hub, Exported::Hub, with_modules).await
+}
+
+/// `POST admin/import`, the body a file that was exported.
+pub(in crate::api) async fn import(call: Call) -> Result<Response, ApiError> {
+    let (hub, replace, resume) = (call.hub()?, call.get(&REPLACE)?, call.get(&RESUME)?);
+    let imported = hub.import(call.body, ImportOptions { replace, resume }).await?;
+    let instances: Vec<&str> = imported.instances.iter().map(|id| id.as_str()).collect();
+    let versions: Vec<String> = imported.versions.iter().map(VersionId::to_string).collect();
+    let ids = |ids: &[InstanceId]| ids.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
+    let waiting: Vec<_> = imported
+        .waiting
+        .iter()
+        .map(|Waiting { instance, on }| json!({ "instanceId": instance.as_str(), "on": ids(on) }))
+        .collect();
+    Ok(json::json(StatusCode::OK, &json!({ "instances": instances, "versions": versions, "waiting": waiting })))
+}
+
+/// The next lines of an export, once there is room in memory for what it takes to read them. What needs more than the hub may ever
+/// have is read alone.
+async fn read_on(hub: &Hub, export: Export) -> Result<(Option<String>, Export), HubError> {
+    let (needs, mut export) = hub.read(move |_| -> Result<_, HubError> { Ok((export.needs()?, export)) }).await?;
+    let room = match hub.memory().reserve(needs).await {
+        Ok(room) => room,
+        Err(_more_than_ever) => {
+            let mut room = hub.memory().reserve_beyond().await;
+            // It may grow as it likes.
+            let _ = room.try_grow(needs);
+            room
+        }
+    };
+    hub.read(move |_| -> Result<_, HubError> {
+        let _room = room;
+        Ok((export.read()?, export))
+    })
+    .await
+}
+
+/// Reads on as the client takes what was read. Lines that end without `done` were broken off by an error, which the log tells.
+async fn export(hub: Hub, what: Exported, with_modules: bool) -> Result<Response, ApiError> {
+    let export = hub.read(move |hub| hub.export(what, with_modules)).await?;
+    let lines = futures::stream::unfold((hub, export), |(hub, export)| async {
+        match read_on(&hub, export).await {
+            Ok((lines, export)) => match parts::count(&hub, lines?).await {
+                Ok(lines) => Some((Ok::<_, Infallible>(lines), (hub, export))),
+                Err(error) => {
+                    tracing::error!(hub = hub.name(), %error, "an export was broken off");
+                    None
+                }
+            },
+            Err(error) => {
+                tracing::error!(hub = hub.name(), %error, "an export was broken off");
+                None
+            }
+        }
+    });
+    Ok(([(CONTENT_TYPE, LINES)], Body::from_stream(lines)).into_response())
+}

@@ -1,0 +1,95 @@
+//! Who may: the key of a request, the hub that it is for, and what its route needs.
+
+use axum::http::header::AUTHORIZATION;
+
+use dacapo_core::InstanceId;
+
+use crate::access::{Caller, Denied, Needs, Refusal, Role};
+use crate::api::error::ApiError;
+use crate::api::request::Call;
+use crate::api::request::parameter::{CODE, HUB, HUB_NAME, INSTANCE_ID, TASK_HUB};
+
+const KEY_HEADER: &str = "x-functions-key";
+
+/// A request that came over the address for programs without a key, and as whom it is treated: an extension of it.
+#[derive(Debug, Clone)]
+pub(in crate::api) struct Rpc(pub Caller);
+
+/// Finds out who sends a request and whether it may. Returns the hub that it is for, unless it is the host's default one or
+/// none.
+pub(in crate::api) fn admit(call: &mut Call) -> Result<Option<String>, ApiError> {
+    let needs = call.found.route.needs;
+    if needs == Needs::Nothing {
+        return Ok(None);
+    }
+    let access = call.api.access.clone();
+    let credential = credential(call)?;
+    call.caller = match call.head.extensions.get::<Rpc>() {
+        // What it sends besides opens nothing there.
+        Some(Rpc(caller)) => caller.clone(),
+        None => access.identify(credential.as_deref())?,
+    };
+    if credential.is_none() {
+        // Who has no key is told of that before anything else.
+        access.admit(&call.caller, Needs::Key, None, None)?;
+    }
+    let hub = hub(call)?;
+    // Only a route of instances asks for one.
+    let id = call.found.capture(INSTANCE_ID.about.name).and_then(|text| InstanceId::any(text).ok());
+    let asked = match call.found.declares(&TASK_HUB.about) {
+        true => Some(hub.as_deref().unwrap_or(&call.api.default_hub)),
+        false => hub.as_deref(),
+    };
+    let admitted = access.admit(&call.caller, needs, asked, id.as_ref());
+    if let (Err(Denied::Refused(Refusal::OtherScope { .. } | Refusal::WeakRole { .. })), true) = (&admitted, is_act(needs)) {
+        access.note_denial(&call.caller, call.found.route.operation, asked);
+    }
+    admitted?;
+    Ok(hub)
+}
+
+/// Whether the audit log hears of an attempt.
+fn is_act(needs: Needs) -> bool {
+    match needs {
+        Needs::Nothing | Needs::Key => false,
+        Needs::Hub(role) | Needs::Instance(role) => role >= Role::Deploy,
+        Needs::Host(_) => true,
+    }
+}
+
+/// The hub that a request names; otherwise that of its key.
+fn hub(call: &Call) -> Result<Option<String>, ApiError> {
+    let named = if call.found.capture(HUB_NAME.about.name).is_some() {
+        Some(call.hub_name()?)
+    } else if call.found.declares(&TASK_HUB.about) {
+        call.find(&TASK_HUB)?.map(|name| name.0)
+    } else if call.found.declares(&HUB.about) {
+        call.find(&HUB)?.map(|name| name.0)
+    } else {
+        return Ok(None);
+    };
+    Ok(named.or_else(|| call.caller.own_hub().map(str::to_owned)))
+}
+
+/// The key or link of a request. It may stand in several places, if it is the same everywhere.
+fn credential(call: &Call) -> Result<Option<String>, ApiError> {
+    let headers = &call.head.headers;
+    // What is not text is no key.
+    let header = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?").trim().to_owned()).collect();
+    let authorization: Vec<String> = header(AUTHORIZATION.as_str());
+    let bearer = authorization.iter().filter_map(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    let in_header: Vec<String> = header(KEY_HEADER);
+    let mut given: Vec<String> = call.query.all(CODE).map(str::to_owned).chain(in_header).chain(bearer).collect();
+    given.retain(|text| !text.is_empty());
+    given.sort();
+    given.dedup();
+    match given.len() {
+        0 | 1 => Ok(given.pop()),
+        _ => Err(ApiError::argument(format!(
+            "more than one key is given: 'code', '{KEY_HEADER}' and 'Authorization' must not differ"
+        ))),
+    }
+}

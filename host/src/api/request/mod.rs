@@ -1,0 +1,321 @@
+//! A request that has found its route: what its path, query, headers and body say.
+
+pub(super) mod door;
+pub(super) mod moment;
+pub(super) mod parameter;
+pub(super) mod route;
+
+use std::sync::Arc;
+
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use dacapo_core::{InstanceId, Payload};
+use dacapo_store::control::AuditEntry;
+
+use crate::access::{self, Caller, Scope};
+use crate::api::admission::bodies::Held;
+use crate::api::content::links::Links;
+use crate::api::context::Api;
+use crate::api::error::ApiError;
+use crate::api::request::parameter::{
+    About, AnyId, CODE, CONNECTION, FromText, HUB_NAME, INSTANCE_ID, Location, Parameter, TASK_HUB,
+};
+use crate::api::request::route::Found;
+use crate::hub::{Hub, HubError};
+
+pub(in crate::api) struct Call {
+    pub api: Arc<Api>,
+    pub found: Found,
+    /// Who sends it, once that is known.
+    pub caller: Caller,
+    /// The hub that it is for, where the route is one of a hub.
+    pub hub: Option<Hub>,
+    pub query: Query,
+    pub head: Parts,
+    pub body: Vec<u8>,
+    /// Counts the body in memory.
+    pub body_room: Option<Held>,
+}
+
+impl Call {
+    pub fn new(api: Arc<Api>, found: Found, head: Parts) -> Self {
+        let query = Query::parse(head.uri.query().unwrap_or_default());
+        Self { api, found, caller: Caller::Nobody, hub: None, query, head, body: Vec::new(), body_room: None }
+    }
+
+    /// What the request says of a parameter, or its default.
+    pub fn find<T: FromText>(&self, parameter: &Parameter<T>) -> Result<Option<T>, ApiError> {
+        let about = &parameter.about;
+        debug_assert!(self.found.declares(about), "the route {} does not declare '{}'", self.found.route.pattern, about.name);
+        match about.location {
+            Location::Path => parameter.read(self.found.capture(about.name)),
+            Location::Query if about.repeated => {
+                let values: Vec<&str> = self.query.all(about.name).collect();
+                parameter.read(Some(&values.join(",")))
+            }
+            Location::Query => parameter.read(only(about, self.query.all(about.name))?),
+            Location::Header => {
+                let values = self.head.headers.get_all(about.name).iter();
+                // What is not ASCII is wrong in any header that the API knows, and is told so by its name.
+                parameter.read(only(about, values.map(|value| value.to_str().unwrap_or("\u{fffd}")))?)
+            }
+        }
+    }
+
+    /// The same of a parameter that is required or has a default.
+    pub fn get<T: FromText>(&self, parameter: &Parameter<T>) -> Result<T, ApiError> {
+        self.find(parameter)?.ok_or_else(|| parameter.about.missing())
+    }
+
+    /// The hub that what the request takes is counted for, if it is for this one; empty: the host.
+    pub fn counts_for<'a>(&'a self, hub: Option<&'a str>) -> &'a str {
+        let default = || if self.found.declares(&TASK_HUB.about) { &self.api.default_hub } else { "" };
+        hub.or_else(|| self.caller.own_hub()).unwrap_or_else(default)
+    }
+
+    /// The hub that the request is for.
+    pub fn hub(&self) -> Result<Hub, ApiError> {
+        debug_assert!(self.hub.is_some(), "the route {} is not one of a hub", self.found.route.pattern);
+        self.hub.clone().ok_or_else(ApiError::not_found)
+    }
+
+    /// The instance that the path names. A text that no instance can have is not found, like any other.
+    pub fn instance_id(&self) -> Result<InstanceId, ApiError> {
+        InstanceId::any(&self.get(&INSTANCE_ID)?.0).map_err(|_| ApiError::not_found())
+    }
+
+    /// The id that a client chooses for a new orchestration, if it chooses one.
+    pub fn chosen_id(&self, parameter: &Parameter<AnyId>) -> Result<Option<InstanceId>, ApiError> {
+        let chosen = self
+            .find(parameter)?
+            .map(|text| InstanceId::orchestration(&text.0).map_err(|why| parameter.about.refusal(&text.0, &why.to_string())));
+        chosen.transpose()
+    }
+
+    pub fn links(&self) -> Result<Links, ApiError> {
+        let hub = self.hub()?;
+        let links = Links::new(&self.origin(), hub.name(), &self.get(&CONNECTION)?.0);
+        Ok(links.with_tokens(self.api.access.links_for(&self.caller, hub.name())?))
+    }
+
+    /// The address of this very request, which is about an instance. The key of the caller gives way to the token of links.
+    pub fn url(&self, id: &InstanceId) -> Result<String, ApiError> {
+        let Some(tokens) = self.api.access.links_for(&self.caller, self.hub()?.name())? else {
+            let path = self.head.uri.path_and_query().map_or("/", |path| path.as_str());
+            return Ok(format!("{}{path}", self.origin()));
+        };
+        let parameters = self.head.uri.query().unwrap_or_default().split('&').filter(|text| !text.is_empty());
+        let others = parameters.filter(|text| !Query::parse(text).names(CODE)).collect::<Vec<_>>().join("&");
+        let mark = if others.is_empty() { "" } else { "&" };
+        Ok(format!("{}{}?{others}{mark}{}={}", self.origin(), self.head.uri.path(), CODE, tokens.token(id)))
+    }
+
+    /// A JSON object that administrators send. A member that is wrong is named.
+    pub fn object<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        let text = self.text()?;
+        // A list would do for an object without names.
+        if !text.trim_start().starts_with('{') {
+            return Err(ApiError::invalid_json("the body should be a JSON object"));
+        }
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let read = serde_path_to_error::deserialize(&mut reader);
+        let object = read.map_err(|why| ApiError::member(&why.path().to_string(), why.inner()))?;
+        reader.end().map_err(|why| ApiError::invalid_json(why.to_string()))?;
+        Ok(object)
+    }
+
+    /// The hub that the path names.
+    pub fn hub_name(&self) -> Result<String, ApiError> {
+        Ok(self.get(&HUB_NAME)?.0)
+    }
+
+    /// Works on the control file, which may have to wait for the disk. Those whom callers belong to take turns.
+    pub async fn control<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let hub = self.caller.own_hub().unwrap_or_default();
+        self.api.control.run(hub, work).await.map_err(|why| HubError::not_done(hub, why))?
+    }
+
+    /// A line of the audit log for what the caller does now.
+    pub fn entry(&self, scope: Scope, action: &str, details: Value) -> AuditEntry {
+        access::entry(&self.caller, scope, action, details)
+    }
+
+    /// What is to be told of it once something is done to the hub of the request.
+    pub fn audited(&self, action: &'static str) -> Result<AuditedAction, ApiError> {
+        let scope = Scope::Hub(self.hub()?.name().to_owned());
+        Ok(AuditedAction { api: self.api.clone(), caller: self.caller.clone(), scope, action })
+    }
+
+    fn origin(&self) -> String {
+        // Links are handed on, also to those who must not come by the address that asks for no key.
+        if let Caller::Rpc(_) = self.caller {
+            return self.api.public_url.clone();
+        }
+        let forwarded = if self.api.use_forwarded_host { forwarded_origin(&self.head) } else { None };
+        forwarded.unwrap_or_else(|| origin(self.api.scheme, &self.head, &self.api.authority))
+    }
+
+    /// Whether the body claims to be JSON; none if it claims nothing.
+    pub fn claims_json(&self) -> Option<bool> {
+        let claimed = self.head.headers.get(CONTENT_TYPE)?.to_str().unwrap_or_default();
+        let media_type = claimed.split(';').next().unwrap_or_default().trim();
+        Some(media_type.eq_ignore_ascii_case("application/json"))
+    }
+
+    /// The body as a text.
+    pub fn text(&self) -> Result<&str, ApiError> {
+        let text =
+            std::str::from_utf8(&self.body).map_err(|why| ApiError::invalid_json(format!("the body is not UTF-8: {why}")))?;
+        Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+    }
+
+    /// The body as a payload, `null` if there is none. Whether it is JSON is for the hub to check.
+    pub fn payload(&self) -> Result<Payload, ApiError> {
+        let text = self.text()?;
+        Ok(if text.trim().is_empty() { "null".into() } else { text.into() })
+    }
+}
+
+/// Something that the audit log is told of, by whom, and to which hub.
+#[derive(Clone)]
+pub(in crate::api) struct AuditedAction {
+    api: Arc<Api>,
+    caller: Caller,
+    scope: Scope,
+    action: &'static str,
+}
+
+impl AuditedAction {
+    fn entry(&self, details: Value) -> AuditEntry {
+        access::entry(&self.caller, self.scope.clone(), self.action, details)
+    }
+
+    /// It is done. Blocks on the disk.
+    pub fn done(&self, details: Value) {
+        self.api.access.note_done(&self.entry(details));
+    }
+
+    /// The same, for what goes on while the request is answered.
+    pub async fn begun(&self, details: Value) -> Result<(), ApiError> {
+        let (audit, hub) = (self.clone(), self.caller.own_hub().unwrap_or_default());
+        let told = self.api.control.run(hub, move || audit.done(details)).await;
+        Ok(told.map_err(|why| HubError::not_done(hub, why))?)
+    }
+
+    /// Does it to an instance, to the end, also when the client leaves meanwhile; and tells of it.
+    pub async fn finish<T: Send + 'static>(
+        self,
+        details: Value,
+        act: impl Future<Output = Result<T, HubError>> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let acting = tokio::spawn(async move {
+            let done = act.await?;
+            self.api.access.note_soon(self.entry(details)).await;
+            Ok(done)
+        });
+        acting.await.unwrap_or(Err(HubError::ShuttingDown))
+    }
+}
+
+/// Scheme and authority under which the client reaches the host.
+fn origin(scheme: &str, head: &Parts, own_authority: &str) -> String {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let authority = head.uri.authority().map(|authority| authority.as_str());
+    format!("{scheme}://{}", authority.or(host).unwrap_or(own_authority))
+}
+
+/// The same as a proxy says it of the request that it passed on. The first value is that of the outermost proxy.
+fn forwarded_origin(head: &Parts) -> Option<String> {
+    let first = |name| head.headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim);
+    let host: Authority = first("x-forwarded-host")?.parse().ok()?;
+    let secure = first("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+    Some(format!("{}://{host}", if secure { "https" } else { "http" }))
+}
+
+/// The value of a parameter that may be given once.
+fn only<'a>(about: &About, mut values: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>, ApiError> {
+    let value = values.next();
+    match values.next() {
+        Some(_) => Err(about.given_twice()),
+        None => Ok(value),
+    }
+}
+
+/// The parameters of a query. Names ignore case; parameters that no one asks for are ignored.
+#[derive(Debug, Default)]
+pub(in crate::api) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub fn parse(query: &str) -> Self {
+        let decode = |text: &str| {
+            let text = text.replace('+', " ");
+            percent_decode_str(&text).decode_utf8_lossy().into_owned()
+        };
+        let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+        let pair = |parameter: &str| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            (decode(name), decode(value))
+        };
+        Self(parameters.map(pair).collect())
+    }
+
+    /// Whether a parameter is there.
+    pub fn names(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    /// All values of a parameter.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(headers: &[(&str, &str)]) -> Parts {
+        let mut request = axum::http::Request::builder().uri("/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn an_address_is_that_of_the_request() {
+        let origin = |scheme, headers| origin(scheme, &head(headers), "127.0.0.1:7071");
+        assert_eq!(origin("http", &[("host", "hub.example:81")]), "http://hub.example:81");
+        assert_eq!(origin("https", &[]), "https://127.0.0.1:7071");
+    }
+
+    #[test]
+    fn a_proxy_is_believed_if_what_it_says_is_an_address() {
+        let forwarded = |host, scheme| forwarded_origin(&head(&[("x-forwarded-host", host), ("x-forwarded-proto", scheme)]));
+        assert_eq!(forwarded("a.example, b.example:80", "HTTPS, http").as_deref(), Some("https://a.example"));
+        assert_eq!(forwarded("a.example:8443", "gopher").as_deref(), Some("http://a.example:8443"));
+        for wrong in ["", "a b", "a/b", "<a>"] {
+            assert_eq!(forwarded(wrong, "https"), None, "{wrong}");
+        }
+        assert_eq!(forwarded_origin(&head(&[("x-forwarded-proto", "https")])), None);
+    }
+
+    #[test]
+    fn a_query_is_decoded_and_its_names_ignore_case() {
+        let query = Query::parse("REASON=fixed+it%20now&version=2.0%20beta&b&&x=a%2Bb&X=c");
+        let all = |name: &str| query.all(name).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(all("reason"), ["fixed it now"]);
+        assert_eq!(all("version"), ["2.0 beta"]);
+        assert_eq!(all("b"), [""]);
+        assert_eq!(all("x"), ["a+b", "c"]);
+        assert_eq!(all("missing"), [""; 0]);
+    }
+}

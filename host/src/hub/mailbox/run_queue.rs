@@ -1,0 +1,604 @@
+//! The run queue of a hub: mailboxes of busy instances, the order in which they get their turns, and the guests that are kept hot.
+//! What a hub has to do lies here until a thread of the host ([`crate::engine::scheduler`]) takes it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
+
+use async_task::{Runnable, ScheduleInfo};
+use dacapo_core::InstanceId;
+use tokio::sync::watch;
+
+use super::hot::{Hot, HotGuests};
+use super::{Envelope, Mail};
+use crate::engine::capacity::{Capacity, Occupant};
+use crate::engine::memory::Account;
+use crate::engine::panics::caught;
+use crate::engine::scheduler::{JobClass, PausedTurn, Scheduler, Taken, WorkQueue};
+use crate::hub::turn::settle::Settled;
+use crate::hub::{HubCore, HubError};
+use crate::log;
+
+/// While commits of so many bytes wait to be durable, a hub begins no turn: less than what its store queues, because a thread that
+/// hands over a commit waits there, and other hubs would wait with it.
+const UNSAVED_BYTES_MAX: usize = 32 << 20;
+
+/// For how long all that a hub does is expected to take long, after something did that should have been short.
+const LONG_FOR: Duration = Duration::from_millis(100);
+
+/// For how long the processor time of a hub's jobs is read, after one took long by the clock.
+const WATCHED_FOR: Duration = Duration::from_secs(1);
+
+/// What a thread does next.
+pub(in crate::hub) enum Job {
+    /// Run a turn of this instance, with these messages.
+    Turn(InstanceId, Mail, Option<Box<Hot>>),
+    /// A commit is durable, or has failed: let what follows happen.
+    Settle(Box<Settled>),
+    /// An activity that can go on, or has not begun.
+    Activity(Runnable),
+    /// A turn that has used up a slice goes on, on the thread where it is paused.
+    GoOn(PausedTurn),
+}
+
+pub(in crate::hub) struct RunQueue {
+    state: Mutex<State>,
+    scheduler: Arc<Scheduler>,
+    capacity: Arc<Capacity>,
+    memory: Account,
+    hub: Weak<HubCore>,
+    /// The run queue has closed, and everything that was begun is done.
+    drained: watch::Sender<bool>,
+    /// Turns that still run are stopped at their next checkpoint.
+    cuts_off: AtomicBool,
+    /// The processor time of jobs is read.
+    is_watched: AtomicBool,
+}
+
+struct State {
+    /// Instances that are queued or in a turn. Their next messages gather here.
+    mailboxes: HashMap<InstanceId, Mail>,
+    queue: VecDeque<InstanceId>,
+    settled: VecDeque<Box<Settled>>,
+    /// Activities that are new, or that have what they waited for.
+    activities: VecDeque<Runnable>,
+    /// Activities that have used up a slice.
+    busy_activities: VecDeque<Runnable>,
+    paused_turns: VecDeque<PausedTurn>,
+    /// Whether an activity, and not a turn, is next: of what has not begun, and of what has used up a slice.
+    activity_next: bool,
+    busy_activity_next: bool,
+    /// Which of the two is next while both are of the long class.
+    new_next: bool,
+    pace: Pace,
+    hot: HotGuests,
+    hot_most: usize,
+    /// Turns that compute or are paused: taken, and neither handed to the store nor ended without a commit.
+    begun: usize,
+    begun_most: usize,
+    /// Turns that were taken and are not settled.
+    in_flight: usize,
+    /// Bytes of the commits that were handed to the store and are not durable.
+    unsaved_bytes: usize,
+    /// Jobs that were taken and are not done.
+    running: usize,
+    /// In which rings the hub stands.
+    enqueued: [bool; 2],
+    /// Counts what was put here, so that somebody who looks twice can tell whether the hub was idle in between.
+    arrived: u64,
+    closing: bool,
+}
+
+/// Whether what a hub does is short, as far as anybody knows.
+#[derive(Default)]
+struct Pace {
+    /// Until then what has not begun is expected to take long.
+    long_until: Option<Instant>,
+    watched_until: Option<Instant>,
+}
+
+impl Pace {
+    /// A job did not let go in time. By the clock it may have waited for the processor: from then on it is known.
+    fn overran(&mut self, computed: bool, now: Instant) {
+        if computed {
+            self.long_until = Some(now + LONG_FOR);
+        }
+        self.watched_until = Some(now + WATCHED_FOR);
+    }
+
+    /// The class of what has not begun.
+    fn class(&self, now: impl FnOnce() -> Instant) -> JobClass {
+        match self.long_until {
+            Some(until) if now() < until => JobClass::Long,
+            Some(_) | None => JobClass::Short,
+        }
+    }
+
+    /// Nothing has taken long for a while.
+    fn has_recovered(&self, now: impl FnOnce() -> Instant) -> bool {
+        self.watched_until.is_some_and(|until| until <= now())
+    }
+}
+
+impl State {
+    fn may_begin_turn(&self, capacity: &Capacity) -> bool {
+        !self.closing
+            && !self.queue.is_empty()
+            && self.begun < capacity.turns_of_a_hub(self.begun_most)
+            && self.unsaved_bytes < UNSAVED_BYTES_MAX
+    }
+
+    /// The class of what has not begun.
+    fn class_of_new(&self) -> JobClass {
+        self.pace.class(Instant::now)
+    }
+
+    fn has_job(&self, class: JobClass, capacity: &Capacity) -> bool {
+        let has_new = || !self.settled.is_empty() || !self.activities.is_empty() || self.may_begin_turn(capacity);
+        let has_begun = || !self.busy_activities.is_empty() || !self.paused_turns.is_empty();
+        self.class_of_new() == class && has_new() || class == JobClass::Long && has_begun()
+    }
+
+    fn next(&mut self, class: JobClass, capacity: &Capacity) -> Option<Job> {
+        let takes_new = self.class_of_new() == class;
+        // What others wait for goes first, and is soon done.
+        if takes_new && let Some(settled) = self.settled.pop_front() {
+            return Some(Job::Settle(settled));
+        }
+        match (class, takes_new) {
+            (JobClass::Short, true) => self.next_new(capacity),
+            (JobClass::Short, false) => None,
+            (JobClass::Long, false) => self.next_begun(),
+            (JobClass::Long, true) => {
+                self.new_next = !self.new_next;
+                match self.new_next {
+                    true => self.next_new(capacity).or_else(|| self.next_begun()),
+                    false => self.next_begun().or_else(|| self.next_new(capacity)),
+                }
+            }
+        }
+    }
+
+    /// What has not begun: an activity or a turn in turn.
+    fn next_new(&mut self, capacity: &Capacity) -> Option<Job> {
+        let activity = |state: &mut Self| state.activities.pop_front().map(Job::Activity);
+        let job = match self.activity_next {
+            true => activity(self).or_else(|| self.next_turn(capacity)),
+            false => self.next_turn(capacity).or_else(|| activity(self)),
+        }?;
+        self.activity_next = !matches!(job, Job::Activity(_));
+        Some(job)
+    }
+
+    /// What has used up a slice: an activity or a turn in turn.
+    fn next_begun(&mut self) -> Option<Job> {
+        let activity = |state: &mut Self| state.busy_activities.pop_front().map(Job::Activity);
+        let turn = |state: &mut Self| state.paused_turns.pop_front().map(Job::GoOn);
+        let job = match self.busy_activity_next {
+            true => activity(self).or_else(|| turn(self)),
+            false => turn(self).or_else(|| activity(self)),
+        }?;
+        self.busy_activity_next = !matches!(job, Job::Activity(_));
+        Some(job)
+    }
+
+    fn next_turn(&mut self, capacity: &Capacity) -> Option<Job> {
+        if !self.may_begin_turn(capacity) {
+            return None;
+        }
+        let id = self.queue.pop_front()?;
+        self.begun += 1;
+        self.in_flight += 1;
+        let hot = self.hot.take(&id).map(Box::new);
+        capacity.cooled(hot.as_ref().map_or(0, |hot| hot.live.slots()));
+        let mailbox = self.mailboxes.get_mut(&id).expect("a queued instance has a mailbox");
+        let mail = std::mem::take(mailbox);
+        mailbox.is_alive = hot.is_some();
+        Some(Job::Turn(id, mail, hot))
+    }
+
+    /// The mailbox of an instance, which gets a turn if it is not about to have one.
+    fn mailbox(&mut self, id: &InstanceId) -> &mut Mail {
+        if !self.mailboxes.contains_key(id) {
+            self.queue.push_back(id.clone());
+        }
+        self.mailboxes.entry(id.clone()).or_default()
+    }
+
+    fn is_drained(&self) -> bool {
+        self.closing
+            && self.in_flight == 0
+            && self.running == 0
+            && self.settled.is_empty()
+            && self.activities.is_empty()
+            && self.busy_activities.is_empty()
+    }
+
+    /// Nothing happens here, and nothing will until something arrives.
+    fn is_idle(&self) -> bool {
+        self.mailboxes.is_empty() && self.in_flight == 0 && self.running == 0 && self.activities.is_empty()
+    }
+}
+
+/// What a run queue has to do with.
+pub(in crate::hub) struct RunQueueOptions {
+    pub hub: Weak<HubCore>,
+    pub scheduler: Arc<Scheduler>,
+    pub capacity: Arc<Capacity>,
+    pub memory: Account,
+    pub limits: RunQueueLimits,
+}
+
+/// How much a hub may have at a time.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::hub) struct RunQueueLimits {
+    pub turns: usize,
+    pub hot: usize,
+}
+
+impl RunQueue {
+    pub fn new(options: RunQueueOptions) -> Arc<Self> {
+        let RunQueueOptions { hub, scheduler, capacity, memory, limits } = options;
+        let state = State {
+            mailboxes: HashMap::new(),
+            queue: VecDeque::new(),
+            settled: VecDeque::new(),
+            activities: VecDeque::new(),
+            busy_activities: VecDeque::new(),
+            paused_turns: VecDeque::new(),
+            activity_next: false,
+            busy_activity_next: false,
+            new_next: false,
+            pace: Pace::default(),
+            hot: HotGuests::new(),
+            hot_most: limits.hot,
+            begun: 0,
+            begun_most: limits.turns,
+            in_flight: 0,
+            unsaved_bytes: 0,
+            running: 0,
+            enqueued: [false; 2],
+            arrived: 0,
+            closing: false,
+        };
+        let run_queue = Arc::new(Self {
+            state: Mutex::new(state),
+            scheduler,
+            capacity,
+            memory,
+            hub,
+            drained: watch::Sender::new(false),
+            cuts_off: AtomicBool::new(false),
+            is_watched: AtomicBool::new(false),
+        });
+        let occupant: Weak<dyn Occupant> = Arc::downgrade(&run_queue) as _;
+        run_queue.capacity.register(occupant);
+        run_queue
+    }
+
+    /// Nothing awaits or runs guests under this lock, and futures are not dropped under it: they may wake others.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+
+    /// Ends a change: the hub stands where it has something to do.
+    fn enqueue(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let mut to_enqueue = [false; 2];
+        for class in JobClass::ALL {
+            let enqueued = state.enqueued[class as usize];
+            to_enqueue[class as usize] = !enqueued && state.has_job(class, &self.capacity);
+            state.enqueued[class as usize] |= to_enqueue[class as usize];
+        }
+        let drained = state.is_drained();
+        drop(state);
+        for class in JobClass::ALL.into_iter().filter(|&class| to_enqueue[class as usize]) {
+            self.scheduler.enqueue(self.clone(), class);
+        }
+        if drained {
+            self.drained.send_replace(true);
+        }
+    }
+
+    /// Puts a message into a mailbox; the instance gets a turn.
+    pub fn deliver(self: &Arc<Self>, envelope: Envelope) {
+        self.deliver_all([envelope]);
+    }
+
+    pub fn deliver_all(self: &Arc<Self>, envelopes: impl IntoIterator<Item = Envelope>) {
+        let mut state = self.lock();
+        if state.closing {
+            drop(state);
+            return give_up(envelopes);
+        }
+        for mut envelope in envelopes {
+            state.arrived += 1;
+            let message = &envelope.delivery.message;
+            if envelope.delivery.stored.is_some() {
+                envelope.memory = self.memory.try_reserve(Envelope::size(message)).ok();
+            }
+            let mailbox = state.mailbox(&message.to);
+            // What is stored need not be in memory.
+            match envelope.delivery.stored.is_some() && envelope.memory.is_none() {
+                true => mailbox.stored = true,
+                false => mailbox.envelopes.push(envelope),
+            }
+        }
+        self.enqueue(state);
+    }
+
+    /// Gives turns to instances for which something lies in the store.
+    pub fn wake(self: &Arc<Self>, ids: impl IntoIterator<Item = InstanceId>) {
+        let mut state = self.lock();
+        if state.closing {
+            return;
+        }
+        for id in ids {
+            state.arrived += 1;
+            state.mailbox(&id).stored = true;
+        }
+        self.enqueue(state);
+    }
+
+    /// Takes a job, which must be [`Self::done`] unless it goes on elsewhere.
+    fn next(self: &Arc<Self>, class: JobClass) -> Option<Job> {
+        let mut state = self.lock();
+        state.enqueued[class as usize] = false;
+        if state.pace.has_recovered(Instant::now) {
+            state.pace = Pace::default();
+            self.is_watched.store(false, Ordering::Relaxed);
+        }
+        let job = state.next(class, &self.capacity);
+        state.running += usize::from(job.as_ref().is_some_and(|job| !matches!(job, Job::GoOn(_))));
+        self.enqueue(state);
+        job
+    }
+
+    /// A panic is a bug of the host. It ends what has panicked, in a way that somebody hears of, and nothing else.
+    fn run(self: &Arc<Self>, job: Job) {
+        let is_turn = matches!(job, Job::Turn(..));
+        match job {
+            // Its outcome was caught within: what panics here is what it leaves behind.
+            Job::Activity(activity) => drop(caught(|| activity.run())),
+            Job::Settle(settled) => {
+                if let Some(hub) = self.hub.upgrade() {
+                    // What follows from a durable commit must not be left out: whoever opens the hub again finds it in the store.
+                    caught(|| hub.settle(*settled))
+                        .unwrap_or_else(|why| log::cannot_go_on(&format!("what follows from a commit has failed: {why}")));
+                }
+            }
+            Job::Turn(id, mail, hot) => {
+                let Mail { mut envelopes, stored, .. } = mail;
+                if let Some(hub) = self.hub.upgrade()
+                    && let Err(why) = caught(|| hub.run_turn(&id, &mut envelopes, stored, hot.map(|hot| *hot)))
+                {
+                    // Nothing more can be done than to let it be.
+                    caught(|| hub.turn_panicked(&id, envelopes, &why)).unwrap_or_else(|_| self.end_turn(&id, None, false));
+                }
+            }
+            Job::GoOn(turn) => return WorkQueue::pause(self.clone(), turn),
+        }
+        self.done(is_turn);
+    }
+
+    /// A job is done; a turn's commit, if it has one, was handed to the store.
+    fn done(self: &Arc<Self>, is_turn: bool) {
+        let mut state = self.lock();
+        state.running -= 1;
+        state.begun -= usize::from(is_turn);
+        self.enqueue(state);
+    }
+
+    /// An activity can go on. One that has woken itself has used up its slice.
+    pub fn activity(self: &Arc<Self>, activity: Runnable, info: ScheduleInfo) {
+        let mut state = self.lock();
+        state.arrived += 1;
+        match info.woken_while_running {
+            true => state.busy_activities.push_back(activity),
+            false => state.activities.push_back(activity),
+        }
+        self.enqueue(state);
+    }
+
+    /// A commit is about to be handed to the store.
+    pub fn saving(&self, bytes: usize) {
+        self.lock().unsaved_bytes += bytes;
+    }
+
+    /// A commit is durable or has failed.
+    pub fn settled(self: &Arc<Self>, settled: Box<Settled>) {
+        let mut state = self.lock();
+        state.unsaved_bytes -= settled.bytes;
+        state.settled.push_back(settled);
+        self.enqueue(state);
+    }
+
+    /// Ends a turn: the guest is kept hot if there is one, and the instance is queued again if messages came meanwhile or,
+    /// with `again`, for what waits in the store.
+    pub fn end_turn(self: &Arc<Self>, id: &InstanceId, hot: Option<Hot>, again: bool) {
+        let mut state = self.lock();
+        state.in_flight -= 1;
+        let was_hot = hot.is_some();
+        if let Some(mailbox) = state.mailboxes.get_mut(id) {
+            mailbox.is_alive = was_hot;
+        }
+        if let Some(hot) = hot {
+            self.capacity.heated(hot.live.slots());
+            state.hot.park(id.clone(), hot);
+        }
+        let cooled = self.cool(&mut state);
+        let more = state.mailboxes.get_mut(id).is_some_and(|mailbox| {
+            mailbox.stored |= again;
+            !mailbox.is_empty()
+        });
+        let mut left = None;
+        if more && !state.closing {
+            state.queue.push_back(id.clone());
+        } else {
+            left = state.mailboxes.remove(id);
+        }
+        self.enqueue(state);
+        give_up(left.into_iter().flat_map(|mail| mail.envelopes));
+        // Dropping a guest takes its stack down: not under the lock.
+        drop(cooled);
+        if was_hot {
+            self.capacity.make_room();
+            self.capacity.relieve();
+        }
+    }
+
+    /// Takes out the guests that were used longest ago, while there are more than the hub may have, or while the host has
+    /// too many and this hub more than its share.
+    fn cool(&self, state: &mut State) -> Vec<Hot> {
+        let mut cooled = Vec::new();
+        while state.hot.slots() > state.hot_most || self.capacity.is_too_hot(state.hot.slots()) {
+            let Some(hot) = state.hot.take_oldest() else { break };
+            self.capacity.cooled(hot.live.slots());
+            cooled.push(hot);
+        }
+        cooled
+    }
+
+    /// Whether it is known here, without a look into the store, that an instance has not ended, as far as is durable.
+    pub fn is_alive(&self, id: &InstanceId) -> bool {
+        let state = self.lock();
+        state.mailboxes.get(id).is_some_and(|mailbox| mailbox.is_alive) || state.hot.contains(id)
+    }
+
+    /// Something else is stored under this id now. A turn that still runs finds that out when it is saved.
+    pub fn forget(&self, id: &InstanceId) {
+        let mut state = self.lock();
+        if let Some(mailbox) = state.mailboxes.get_mut(id) {
+            mailbox.is_alive = false;
+        }
+        let cooled = state.hot.take(id);
+        self.capacity.cooled(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
+        drop(state);
+        // Dropping a guest takes its stack down: not under the lock.
+        drop(cooled);
+    }
+
+    pub fn set_limits(self: &Arc<Self>, limits: RunQueueLimits) {
+        let mut state = self.lock();
+        state.begun_most = limits.turns;
+        state.hot_most = limits.hot;
+        let cooled = self.cool(&mut state);
+        self.enqueue(state);
+        drop(cooled);
+    }
+
+    /// Puts messages back in front of those that have come since: their turn did not become durable.
+    pub fn put_back(&self, id: &InstanceId, envelopes: Vec<Envelope>) {
+        let mut state = self.lock();
+        let mailbox = &mut state.mailboxes.entry(id.clone()).or_default().envelopes;
+        let newer = std::mem::replace(mailbox, envelopes);
+        mailbox.extend(newer);
+    }
+
+    /// How much was ever put here; none while something is being done.
+    pub fn idle_since(&self) -> Option<u64> {
+        let state = self.lock();
+        state.is_idle().then_some(state.arrived)
+    }
+
+    /// Lets no further turn begin. What waits in mailboxes is given up: it is stored, or its sender is told. Activities go
+    /// on until they are cancelled.
+    pub fn close(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.closing = true;
+        let queued: Vec<InstanceId> = state.queue.drain(..).collect();
+        let given_up: Vec<Mail> = queued.iter().filter_map(|id| state.mailboxes.remove(id)).collect();
+        self.enqueue(state);
+        give_up(given_up.into_iter().flat_map(|mail| mail.envelopes));
+    }
+
+    /// Stops the turns that still run, as if they had not begun.
+    pub fn cut_off(&self) {
+        self.cuts_off.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until a closed run queue has nothing left to do, and drops the hot guests.
+    pub async fn drained(&self) {
+        let mut drained = self.drained.subscribe();
+        // It cannot fail: the sender is here.
+        let _ = drained.wait_for(|drained| *drained).await;
+        let hot = std::mem::replace(&mut self.lock().hot, HotGuests::new());
+        self.capacity.cooled(hot.slots());
+    }
+}
+
+impl WorkQueue for RunQueue {
+    fn take(self: Arc<Self>, class: JobClass) -> Option<Taken> {
+        Some(match self.next(class)? {
+            Job::GoOn(turn) => Taken::Paused(turn),
+            job => Taken::Job(Box::new(move || self.run(job))),
+        })
+    }
+
+    fn pause(self: Arc<Self>, turn: PausedTurn) {
+        let mut state = self.lock();
+        state.paused_turns.push_back(turn);
+        self.enqueue(state);
+    }
+
+    fn overran(&self, computed: bool) {
+        let mut state = self.lock();
+        state.pace.overran(computed, Instant::now());
+        self.is_watched.store(true, Ordering::Relaxed);
+    }
+
+    fn is_watched(&self) -> bool {
+        self.is_watched.load(Ordering::Relaxed)
+    }
+
+    fn cuts_off(&self) -> bool {
+        self.cuts_off.load(Ordering::Relaxed)
+    }
+}
+
+impl Occupant for RunQueue {
+    fn heat(&self) -> usize {
+        self.lock().hot.slots()
+    }
+
+    fn hot_bytes(&self) -> usize {
+        self.lock().hot.bytes()
+    }
+
+    fn cool_one(&self) -> Option<usize> {
+        let cooled = self.lock().hot.take_oldest();
+        self.capacity.cooled(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
+        cooled.map(|hot| hot.live.memory_bytes())
+    }
+}
+
+impl Drop for RunQueue {
+    fn drop(&mut self) {
+        self.capacity.deregister();
+    }
+}
+
+/// Messages that get no turn any more: they are stored, or their sender is told.
+fn give_up(envelopes: impl IntoIterator<Item = Envelope>) {
+    envelopes.into_iter().for_each(|envelope| envelope.answer(Err(HubError::ShuttingDown)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A guest that touches thousands of pages for the first time does so within one slice of fuel: it had a short permit for
+    /// milliseconds, each time, and so had its next turn.
+    #[test]
+    fn who_does_not_let_go_is_expected_to_take_long_for_a_while() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        let class = |pace: &Pace, after: Duration| pace.class(|| now + after);
+        pace.overran(false, now);
+        assert_eq!(class(&pace, Duration::ZERO), JobClass::Short, "others may have had the processor");
+        assert!(!pace.has_recovered(|| now));
+        pace.overran(true, now);
+        assert_eq!(class(&pace, LONG_FOR / 2), JobClass::Long);
+        assert_eq!(class(&pace, LONG_FOR), JobClass::Short);
+        assert!(!pace.has_recovered(|| now + LONG_FOR) && pace.has_recovered(|| now + WATCHED_FOR));
+    }
+}

@@ -1,0 +1,137 @@
+//! What is done to many instances at a client's wish.
+
+use dacapo_core::{FunctionName, InstanceId, InstanceRecord, RuntimeStatus, VersionId};
+use dacapo_store::InstanceQuery;
+use futures::StreamExt as _;
+
+use crate::hub::{Hub, HubError};
+
+/// How many are told something at once: their turns are saved together, and others have turns meanwhile.
+const AT_ONCE: usize = 32;
+
+/// Refusals that are told one by one; more are only counted.
+const REFUSALS_TOLD: usize = 100;
+
+/// Which instances are meant.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    pub query: InstanceQuery,
+    /// Only those of this function.
+    pub function: Option<FunctionName>,
+    /// Only those that run on one of these versions.
+    pub versions: Option<Vec<VersionId>>,
+}
+
+/// What is done to each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BulkAction {
+    Suspend,
+    Resume,
+    Terminate { recurse: bool },
+    Rewind,
+}
+
+/// What has become of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BulkOutcome {
+    pub done: u64,
+    pub refused: u64,
+    /// The first of those that were refused, and why.
+    pub refusals: Vec<(InstanceId, String)>,
+}
+
+impl Selection {
+    /// Whether an instance that the query has found is meant.
+    pub fn wants(&self, record: &InstanceRecord) -> bool {
+        let is_on = |versions: &Vec<VersionId>| record.version.is_some_and(|version| versions.contains(&version));
+        self.function.as_ref().is_none_or(|name| name.folded() == record.name.folded())
+            && self.versions.as_ref().is_none_or(is_on)
+    }
+}
+
+impl BulkAction {
+    /// The statuses of those to whom it can be done.
+    fn statuses(self) -> &'static [RuntimeStatus] {
+        match self {
+            BulkAction::Suspend => &[RuntimeStatus::Pending, RuntimeStatus::Running, RuntimeStatus::ContinuedAsNew],
+            BulkAction::Resume => &[RuntimeStatus::Suspended],
+            BulkAction::Terminate { .. } => {
+                &[RuntimeStatus::Pending, RuntimeStatus::Running, RuntimeStatus::ContinuedAsNew, RuntimeStatus::Suspended]
+            }
+            BulkAction::Rewind => &[RuntimeStatus::Failed],
+        }
+    }
+}
+
+impl Hub {
+    /// Does something to all orchestrations that are meant and to which it can be done. Those that are otherwise by the time that
+    /// their turn comes are passed over. Dropping the future stops it after those that are under way.
+    pub async fn act_on_all(&self, act: BulkAction, reason: &str, selection: &Selection) -> Result<BulkOutcome, HubError> {
+        let mut query = selection.query.clone();
+        let asked = std::mem::take(&mut query.statuses);
+        query.statuses = act.statuses().iter().copied().filter(|status| asked.is_empty() || asked.contains(status)).collect();
+        let mut acted = BulkOutcome::default();
+        if query.statuses.is_empty() {
+            return Ok(acted);
+        }
+        let mut after = None;
+        loop {
+            let page = self.page_of(&query, after).await?;
+            let mut meant = page.records;
+            meant.retain(|record| !record.id.is_entity() && selection.wants(record));
+            let acting = meant.into_iter().map(|record| async move {
+                let result = self.act_on(act, &record.id, reason).await;
+                (record.id, result)
+            });
+            let mut acting = futures::stream::iter(acting).buffer_unordered(AT_ONCE);
+            while let Some((id, result)) = acting.next().await {
+                acted.note(id, result)?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(acted);
+            }
+        }
+    }
+
+    async fn act_on(&self, act: BulkAction, id: &InstanceId, reason: &str) -> Result<(), HubError> {
+        match act {
+            BulkAction::Suspend => self.suspend(id, reason).await,
+            BulkAction::Resume => self.resume(id, reason).await,
+            BulkAction::Terminate { recurse } => self.terminate(id, reason, recurse).await,
+            BulkAction::Rewind => self.rewind(id, reason).await,
+        }
+    }
+
+    /// The versions, of whatever app, that are called so. A whole digest may also be that of a version that is no longer deployed.
+    pub fn versions_called(&self, text: &str) -> Vec<VersionId> {
+        let apps = self.0.catalog.all();
+        let named: Vec<VersionId> = apps.iter().flat_map(|(_, versions)| versions.called(text)).collect();
+        match named.is_empty() {
+            true => text.to_ascii_lowercase().parse::<VersionId>().into_iter().collect(),
+            false => named,
+        }
+    }
+
+    /// What people call a version; empty if it has no label, or is not deployed.
+    pub fn label_of(&self, version: VersionId) -> String {
+        self.0.catalog.label_of(version)
+    }
+}
+
+impl BulkOutcome {
+    fn note(&mut self, id: InstanceId, result: Result<(), HubError>) -> Result<(), HubError> {
+        match result {
+            Ok(()) => self.done += 1,
+            Err(HubError::ShuttingDown) => return Err(HubError::ShuttingDown),
+            Err(HubError::Ended { .. } | HubError::NotFound(_) | HubError::AlreadySuspended(_) | HubError::NotSuspended(_)) => {}
+            Err(error) => {
+                self.refused += 1;
+                if self.refusals.len() < REFUSALS_TOLD {
+                    self.refusals.push((id, error.to_string()));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! What clients may ask of an instance. Everything that changes one goes through its mailbox.
+
+use dacapo_core::{Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, Payload, RuntimeStatus, Timestamp};
+use uuid::Uuid;
+
+use crate::hub::versions::catalog::Beginning;
+use crate::hub::{Hub, HubCore, HubError};
+
+/// What a client asks for when it starts an orchestration.
+#[derive(Debug, Clone)]
+pub struct StartRequest {
+    pub name: FunctionName,
+    /// None: the hub makes one up.
+    pub id: Option<InstanceId>,
+    pub input: Payload,
+    /// The version label; empty for none.
+    pub version: String,
+    /// Not to begin before then. None: at once.
+    pub start_at: Option<Timestamp>,
+}
+
+/// What is restarted, and as what.
+#[derive(Debug, Clone)]
+pub struct RestartRequest {
+    pub id: InstanceId,
+    pub new_id: NewId,
+    /// The version label; none for that of the original.
+    pub version: Option<String>,
+}
+
+/// Under which id an instance is started anew.
+#[derive(Debug, Clone)]
+pub enum NewId {
+    Same,
+    Generated,
+    Chosen(InstanceId),
+}
+
+/// What becomes of an instance that has ended, if another one is started with its id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ended {
+    /// The new one takes its place, as in Durable Functions.
+    #[default]
+    Replaced,
+    /// It stays, and the start is refused.
+    Stays,
+}
+
+impl HubCore {
+    /// Starts an orchestration as this execution.
+    pub(in crate::hub) async fn start(&self, execution: ExecutionId, request: StartRequest) -> Result<InstanceId, HubError> {
+        self.start_where(execution, request, Ended::Replaced).await
+    }
+
+    async fn start_where(&self, execution: ExecutionId, request: StartRequest, ended: Ended) -> Result<InstanceId, HubError> {
+        let StartRequest { name, id, input, version, start_at } = request;
+        self.check_input(&input)?;
+        self.check_storage()?;
+        self.check_birth()?;
+        let id = id.unwrap_or_else(|| InstanceId::from_uuid(execution.0));
+        self.catalog.require_start(&Beginning { name: &name, id: &id, asked: &version, parent: None })?;
+        let event = Event::ExecutionStarted { execution, name, input, version, parent: None, start_at };
+        self.post_unless(&id, event, ended).await?;
+        Ok(id)
+    }
+}
+
+impl Hub {
+    /// Starts an orchestration; returns once that is durable.
+    ///
+    /// `UnknownOrchestrator`; `AlreadyExists` while an instance with this id lives: one that has ended is replaced.
+    pub async fn start_new(&self, request: StartRequest) -> Result<InstanceId, HubError> {
+        self.start_new_where(request, Ended::Replaced).await
+    }
+
+    /// The same; whether an instance with the id that has ended is replaced is said.
+    pub async fn start_new_where(&self, request: StartRequest, ended: Ended) -> Result<InstanceId, HubError> {
+        self.0.start_where(ExecutionId(Uuid::new_v4()), request, ended).await
+    }
+
+    /// Starts an orchestration anew with its recorded input. `NotFound`; `AlreadyExists` if the id is in use.
+    pub async fn restart(&self, request: RestartRequest) -> Result<InstanceId, HubError> {
+        let RestartRequest { id, new_id, version } = request;
+        refuse_entity(&id, "only orchestrations can be restarted")?;
+        let of = id.clone();
+        let (record, input) = self
+            .read(move |hub| -> Result<_, HubError> {
+                let record = hub.instance(&of)?.ok_or(HubError::NotFound(of))?;
+                let input = hub.input_of(&record)?;
+                Ok((record, input))
+            })
+            .await?;
+        let new_id = match new_id {
+            NewId::Same => Some(id),
+            NewId::Generated => None,
+            NewId::Chosen(id) => Some(id),
+        };
+        let input = input.unwrap_or_else(|| "null".into());
+        let version = version.unwrap_or(record.version_label);
+        self.start_new(StartRequest { name: record.name, id: new_id, input, version, start_at: None }).await
+    }
+
+    /// Raises an external event; returns once it is durable.
+    pub async fn raise_event(&self, id: &InstanceId, name: &str, data: Payload) -> Result<(), HubError> {
+        refuse_entity(id, "events are for orchestrations: signal it instead")?;
+        self.0.check_input(&data)?;
+        if name.is_empty() {
+            return Err(HubError::InvalidPayload("an external event must have a name".into()));
+        }
+        self.require_alive(id).await?;
+        self.0.check_storage()?;
+        self.0.post(id, Event::EventRaised { name: name.into(), data }).await
+    }
+
+    /// Ends an instance, and the sub-orchestrations that it waits for if `recurse`.
+    pub async fn terminate(&self, id: &InstanceId, reason: &str, recurse: bool) -> Result<(), HubError> {
+        refuse_entity(id, "cannot be terminated: delete it instead")?;
+        self.require_alive(id).await?;
+        self.0.post(id, Event::ExecutionTerminated { reason: reason.into(), recurse, parent: None }).await
+    }
+
+    /// Lets every message wait until the instance is resumed.
+    pub async fn suspend(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
+        if self.living(id).await?.status == RuntimeStatus::Suspended {
+            return Err(HubError::AlreadySuspended(id.clone()));
+        }
+        self.0.post(id, Event::ExecutionSuspended { reason: reason.into() }).await
+    }
+
+    /// Resumes a suspended instance; one that was halted goes on with the active version of its app.
+    pub async fn resume(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
+        if self.living(id).await?.status != RuntimeStatus::Suspended {
+            return Err(HubError::NotSuspended(id.clone()));
+        }
+        self.0.post(id, Event::ExecutionResumed { reason: reason.into() }).await
+    }
+
+    /// Brings a failed instance back to the state before its failure, with the active version of its app; returns once
+    /// that is durable. What succeeded is not run again; sub-orchestrations that failed are rewound too.
+    ///
+    /// `NotFound`, `NotRewindable`.
+    pub async fn rewind(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
+        refuse_entity(id, "only orchestrations can be rewound")?;
+        let record = self.existing(id).await?;
+        if record.status != RuntimeStatus::Failed {
+            return Err(HubError::NotRewindable { id: id.clone(), why: not_failed(record.status) });
+        }
+        self.0.post(id, Event::ExecutionRewound { reason: reason.into(), parent: None }).await
+    }
+
+    /// Sends a one-way operation to an entity; returns once it is durable, which is mostly once it has been run.
+    pub async fn signal_entity(
+        &self,
+        id: &InstanceId,
+        operation: &str,
+        input: Payload,
+        deliver_at: Option<Timestamp>,
+    ) -> Result<(), HubError> {
+        self.0.check_input(&input)?;
+        self.0.catalog.require_entity(id)?;
+        self.0.check_storage()?;
+        if let Err(full) = self.0.check_birth() {
+            match self.existing(id).await {
+                Err(HubError::NotFound(_)) => return Err(full),
+                // It lives already.
+                existing => drop(existing?),
+            }
+        }
+        self.0.post(id, Event::OperationRequested { operation: operation.into(), input, caller: None, deliver_at }).await
+    }
+
+    /// Waits until the instance has ended. Dropping the future stops the waiting.
+    pub async fn wait(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
+        let waiter = self.0.waiters.register(id);
+        // Whoever settles its last turn lets the run queue know of it first, and the waiters then.
+        if !self.0.run_queue.is_alive(id) {
+            let record = self.existing(id).await?;
+            if record.status.is_terminal() {
+                return Ok(record);
+            }
+        }
+        waiter.ended().await.ok_or(HubError::ShuttingDown)
+    }
+
+    async fn existing(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
+        let id = id.clone();
+        self.read(move |hub| hub.instance(&id)?.ok_or(HubError::NotFound(id))).await
+    }
+
+    /// `NotFound`, `Ended`
+    pub async fn require_alive(&self, id: &InstanceId) -> Result<(), HubError> {
+        if !self.0.run_queue.is_alive(id) {
+            self.living(id).await?;
+        }
+        Ok(())
+    }
+
+    /// `NotFound`, `Ended`
+    async fn living(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
+        let record = self.existing(id).await?;
+        if record.status.is_terminal() {
+            return Err(HubError::Ended { id: id.clone(), status: record.status });
+        }
+        Ok(record)
+    }
+}
+
+fn refuse_entity(id: &InstanceId, what: &'static str) -> Result<(), HubError> {
+    match id.is_entity() {
+        true => Err(HubError::NotForEntities { id: id.clone(), what }),
+        false => Ok(()),
+    }
+}
+
+fn not_failed(status: RuntimeStatus) -> String {
+    format!("only failed orchestrations can be, and it is {}", status.name())
+}

@@ -1,0 +1,8 @@
+//! What clients may ask of a hub's instances.
+
+pub(super) mod bulk;
+pub(super) mod changes;
+pub(super) mod instance;
+pub(super) mod purge;
+pub(super) mod query;
+pub(super) mod transfer;

@@ -1,0 +1,260 @@
+//! Turns: load, execute, write.
+
+mod entity;
+pub(super) mod load;
+pub(super) mod loading;
+pub(super) mod settle;
+
+use std::mem::take;
+use std::sync::Arc;
+
+use dacapo_core::event::Outcome;
+use dacapo_core::turn::{NoVersion, Turn, TurnResult, halt};
+use dacapo_core::{Commit, Delivery, Event, InstanceId, InstanceRecord, Message, ScheduledActivity, Usage, VersionId};
+use dacapo_store::PendingActivity;
+
+use crate::engine::panics::Panicked;
+use crate::engine::scheduler::was_cut_off;
+use crate::hub::bounds::waits;
+use crate::hub::mailbox::Envelope;
+use crate::hub::mailbox::hot::Hot;
+use crate::hub::turn::load::{Inbox, NotLoaded};
+use crate::hub::turn::settle::Settled;
+use crate::hub::versions::catalog::Beginning;
+use crate::hub::{HubCore, HubError, now};
+use crate::meters::Before;
+
+impl HubCore {
+    /// What is left in `envelopes` if it panics has not been dealt with. `stored`: more lies in the store.
+    pub(in crate::hub) fn run_turn(
+        self: &Arc<Self>,
+        id: &InstanceId,
+        envelopes: &mut Vec<Envelope>,
+        stored: bool,
+        hot: Option<Hot>,
+    ) {
+        if id.is_entity() {
+            return self.run_entity_turn(id, envelopes, stored);
+        }
+        let executor = self.in_memory(id);
+        let loaded = match self.load(id, envelopes, stored, hot) {
+            Ok(Some(loaded)) => loaded,
+            Ok(None) => return self.run_queue.end_turn(id, None, false),
+            Err(why) => return self.turn_not_loaded(id, take(envelopes), why),
+        };
+        let Inbox { deliveries, more, later, .. } = loaded.inbox;
+        if !later.is_empty() {
+            self.run_queue.put_back(id, later);
+        }
+        let choice = self.catalog.choice();
+        let active_version = self.catalog.orchestrator_version(&loaded.record.name);
+        let rules = self.rules();
+        let begins_on = match loaded.record.version {
+            Some(version) => Ok(version),
+            None => self.begins_on(&loaded.record),
+        };
+        let limits = self.limits_of_turn(&rules);
+        let turn = Turn { executor: &executor, limits: &limits, now: now(), begins_on, active_version };
+        let before = loaded.record.clone();
+        let TurnResult { commit, live, mut logs, refused, put_back } = turn.run(loaded.record, loaded.memory, deliveries);
+        if let Some(why) = put_back {
+            if let Some(error) = loaded.unread.get() {
+                return self.turn_failed(id, take(envelopes), error.clone());
+            }
+            return self.put_back(id, executor, take(envelopes), why);
+        }
+        drop(executor);
+        if was_cut_off() {
+            return self.give_up_turn(id, take(envelopes));
+        }
+        if let Some(why) = refused.rewind {
+            let refusal = HubError::NotRewindable { id: id.clone(), why };
+            refuse(envelopes, is_rewind, &refusal);
+        }
+        if let Some(why) = refused.migration {
+            let refusal = HubError::NotMigratable { id: id.clone(), why };
+            refuse(envelopes, is_migration, &refusal);
+        }
+        match commit {
+            None => {
+                take(envelopes).into_iter().for_each(|envelope| envelope.answer(Ok(())));
+                self.run_queue.end_turn(id, live.map(|live| Hot { record: before, live }), false);
+            }
+            Some(mut commit) => {
+                if !waits(commit.record.status) {
+                    self.inbox_bounds.forget(&commit.record.id);
+                }
+                // A turn that has left everything where it was would do so again.
+                let again = more && !commit.consumed.is_empty();
+                if let Err(error) = self.bound_sent(&rules, &mut commit, &mut logs) {
+                    return self.turn_failed(id, take(envelopes), error);
+                }
+                commit.replaces = loaded.replaces;
+                commit.record.usage = paid(envelopes, commit.record.usage);
+                commit.announced = self.outbox.announcement(before.status, &commit.record, reason_of(&commit));
+                let hot = live.map(|live| Hot { record: commit.record.clone(), live });
+                let settled = Settled::new(Before::from(&before), take(envelopes), hot, logs);
+                self.save(commit, Settled { _choice: Some(choice), again, ..settled });
+            }
+        }
+    }
+
+    /// The version that an execution begins on. A child that asks for none begins on that of its parent, if that is still
+    /// there and holds it; what was asked for counts for the first execution only.
+    fn begins_on(&self, record: &InstanceRecord) -> Result<VersionId, NoVersion> {
+        let is_first = record.turns.start == 0;
+        let parent = record.parent.as_ref().filter(|_| is_first).and_then(|parent| {
+            let record = self.store.instance(&parent.instance).ok().flatten()?;
+            record.version.filter(|_| record.execution == parent.execution)
+        });
+        let asked = if is_first { record.version_label.as_str() } else { "" };
+        self.catalog.begins_on(&Beginning { name: &record.name, id: &record.id, asked, parent })
+    }
+
+    /// Hands a commit to the store; what follows from it happens when it is durable.
+    pub(in crate::hub) fn save(self: &Arc<Self>, commit: Commit, mut settled: Settled) {
+        settled.record = Some(commit.record.clone());
+        settled.vanishes = commit.vanishes;
+        settled.announced = commit.announced.is_some();
+        settled.activities = self.activities_of(&commit);
+        settled.activities_cleared.clone_from(&commit.activities_cleared);
+        settled.timers.clone_from(&commit.timers_set);
+        settled.bytes = payload_bytes(&commit);
+        self.run_queue.saving(settled.bytes);
+        // Not the hub: the store's writer must never be the last to hold it.
+        let run_queue = self.run_queue.clone();
+        self.store.commit(
+            commit,
+            Box::new(move |result| {
+                settled.result = Some(result);
+                run_queue.settled(Box::new(settled));
+            }),
+        );
+    }
+
+    /// The activities that a commit schedules. One of an earlier turn comes from a rewind: if it still runs, it is left to.
+    fn activities_of(&self, commit: &Commit) -> Vec<PendingActivity> {
+        let record = &commit.record;
+        let this_turn = commit.history.as_ref().map(|chunk| chunk.turn);
+        let runs = |activity: &ScheduledActivity| {
+            Some(activity.turn) != this_turn && self.activities.has(record.row, record.execution, activity.seq)
+        };
+        let set = commit.activities_set.iter().filter(|activity| !runs(activity)).map(|activity| PendingActivity {
+            row: record.row,
+            seq: activity.seq,
+            instance: record.id.clone(),
+            execution: record.execution,
+            version: record.version,
+            name: activity.name.clone(),
+            input: activity.input.clone(),
+            attempt: activity.attempt,
+        });
+        set.collect()
+    }
+
+    /// Nothing has changed. Where there is no room in memory the turn waits for it; if the store could not be read, clients are
+    /// told and the rest is tried again.
+    pub(in crate::hub) fn turn_not_loaded(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, why: NotLoaded) {
+        let bytes = match why {
+            NotLoaded::Failed(error) => return self.turn_failed(id, envelopes, error),
+            NotLoaded::NoRoom(bytes) => bytes,
+        };
+        self.run_queue.put_back(id, envelopes);
+        let (hub, id) = (self.clone(), id.clone());
+        self.tokio.spawn(async move {
+            let room = tokio::select! {
+                biased;
+                () = hub.closed() => None,
+                Ok(room) = hub.memory.reserve(bytes) => Some(room),
+                room = hub.memory.reserve_beyond() => Some(room),
+            };
+            if let Some(room) = room {
+                hub.loading.reserve(id.clone(), room);
+            }
+            // Also without messages: what waits may lie in the store.
+            hub.run_queue.end_turn(&id, None, true);
+        });
+    }
+
+    /// The hub closes, and the turn was stopped: nothing has changed. Clients are told; what is stored, and what activities and
+    /// timers have sent, comes again when the hub is opened.
+    fn give_up_turn(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>) {
+        envelopes.into_iter().for_each(|envelope| envelope.answer(Err(HubError::ShuttingDown)));
+        self.run_queue.end_turn(id, None, false);
+    }
+
+    /// A turn has panicked, and has changed nothing. Its instance is halted, so that it does not panic again and again; what
+    /// came to it waits in its inbox. Clients are told that what they asked for has not happened.
+    pub(in crate::hub) fn turn_panicked(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, why: &Panicked) {
+        let error = HubError::from(why.clone());
+        let (clients, own): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(|envelope| envelope.acknowledge.is_some());
+        clients.into_iter().for_each(|envelope| envelope.answer(Err(error.clone())));
+        let record = match self.store.instance(id) {
+            Ok(Some(record)) if !record.status.is_terminal() => record,
+            Ok(_) => return self.run_queue.end_turn(id, None, false),
+            Err(error) => return self.turn_failed(id, own, error.into()),
+        };
+        let inbox: Vec<Delivery> = own.iter().map(|envelope| envelope.delivery.clone()).collect();
+        let before = Before::from(&record);
+        let entity = id.is_entity().then(|| self.store.entity(record.row)).transpose();
+        let commit = match entity {
+            Ok(entity) => halt(record, entity.map(Option::unwrap_or_default), now(), inbox, &format!("the host panicked: {why}")),
+            Err(error) => return self.turn_failed(id, own, error.into()),
+        };
+        self.save(commit, Settled::new(before, own, None, Vec::new()));
+    }
+
+    /// The store could not be read: nothing has changed. Clients are told, the rest is tried again.
+    pub(in crate::hub) fn turn_failed(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, error: HubError) {
+        tracing::error!(instance = %id, %error, "the turn could not be loaded");
+        self.try_again_later(id, envelopes, &error);
+    }
+}
+
+/// A receipt, with what the messages that the turn has taken in have cost.
+fn paid(envelopes: &[Envelope], receipt: Usage) -> Usage {
+    envelopes.iter().fold(receipt, |receipt, envelope| receipt.plus(envelope.cost()))
+}
+
+/// What a commit has to write, about.
+fn payload_bytes(commit: &Commit) -> usize {
+    let events = commit.history.iter().flat_map(|chunk| &chunk.events).map(|entry| &entry.event);
+    let messages = commit.sent.iter().chain(&commit.kept).map(|message| &message.event);
+    events.chain(messages).map(Event::payload_bytes).sum()
+}
+
+fn is_rewind(message: &Message) -> bool {
+    is_rewind_event(&message.event)
+}
+
+fn is_rewind_event(event: &Event) -> bool {
+    matches!(event, Event::ExecutionRewound { .. })
+}
+
+fn is_migration(message: &Message) -> bool {
+    matches!(message.event, Event::ExecutionMigrated { .. })
+}
+
+/// Answers the clients that wanted what cannot be.
+fn refuse(envelopes: &mut Vec<Envelope>, wanted: fn(&Message) -> bool, why: &HubError) {
+    let (refused, others): (Vec<_>, Vec<_>) =
+        take(envelopes).into_iter().partition(|envelope| wanted(&envelope.delivery.message));
+    *envelopes = others;
+    refused.into_iter().for_each(|envelope| envelope.answer(Err(why.clone())));
+}
+
+/// Why a turn left its instance in the status in which it is, if somebody said why.
+fn reason_of(commit: &Commit) -> Option<String> {
+    if let Some(halted) = &commit.record.halted {
+        return Some(halted.clone());
+    }
+    let events = commit.history.iter().flat_map(|chunk| &chunk.events).rev();
+    events.into_iter().find_map(|e| match &e.event {
+        Event::ExecutionCompleted { outcome: Outcome::Failed(failure) } => Some(failure.message.clone()),
+        Event::ExecutionTerminated { reason, .. }
+        | Event::ExecutionSuspended { reason }
+        | Event::ExecutionResumed { reason }
+        | Event::ExecutionRewound { reason, .. } => Some(reason.clone()),
+        _ => None,
+    })
+}

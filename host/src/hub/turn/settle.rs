@@ -1,0 +1,149 @@
+//! What follows from a commit, once it is durable.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dacapo_core::commit::Timer;
+use dacapo_core::execution::{LogLevel, LogLine};
+use dacapo_core::{Delivery, InstanceId, InstanceRecord, Seq};
+use dacapo_store::{PendingActivity, Receipt, StoreError};
+
+use crate::engine::panics::caught;
+use crate::hub::mailbox::Envelope;
+use crate::hub::mailbox::hot::Hot;
+use crate::hub::versions::catalog::Choice;
+use crate::hub::{HubCore, HubError};
+use crate::log;
+use crate::meters::Before;
+
+/// How long a turn whose commit failed waits before it is tried again: long enough not to spin on a full disk.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The same for a turn that something else overtook: a moment, so that a turn which never fits would not spin.
+const OVERTAKEN_AGAIN_AFTER: Duration = Duration::from_millis(2);
+
+/// A turn whose commit was handed to the store, and then what became of it.
+pub(in crate::hub) struct Settled {
+    pub before: Before,
+    pub envelopes: Vec<Envelope>,
+    pub hot: Option<Hot>,
+    pub logs: Vec<LogLine>,
+    pub record: Option<InstanceRecord>,
+    /// Until it is saved which version an execution began on.
+    pub _choice: Option<Arc<Choice>>,
+    pub activities: Vec<PendingActivity>,
+    pub activities_cleared: Vec<Seq>,
+    pub timers: Vec<Timer>,
+    /// Of the commit, about.
+    pub bytes: usize,
+    /// The instance needs another turn, whether messages come or not.
+    pub again: bool,
+    pub vanishes: bool,
+    pub announced: bool,
+    pub result: Option<Result<Receipt, StoreError>>,
+}
+
+impl Settled {
+    pub fn new(before: Before, envelopes: Vec<Envelope>, hot: Option<Hot>, logs: Vec<LogLine>) -> Self {
+        Self {
+            before,
+            envelopes,
+            hot,
+            logs,
+            record: None,
+            _choice: None,
+            activities: Vec::new(),
+            activities_cleared: Vec::new(),
+            timers: Vec::new(),
+            bytes: 0,
+            again: false,
+            vanishes: false,
+            announced: false,
+            result: None,
+        }
+    }
+}
+
+impl HubCore {
+    pub(in crate::hub) fn settle(self: &Arc<Self>, settled: Settled) {
+        let Settled { before, envelopes, hot, logs, record, activities, activities_cleared, timers, .. } = settled;
+        let Settled { again, vanishes, announced, result, .. } = settled;
+        let (Some(record), Some(result)) = (record, result) else { return };
+        let receipt = match result {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                match error {
+                    StoreError::Closed if !self.is_closing() => log::cannot_go_on("the thread that writes a task hub is gone"),
+                    StoreError::Stale { .. } => tracing::warn!(instance = %record.id, %error, "the turn is run again"),
+                    _ => tracing::error!(instance = %record.id, %error, "the turn could not be saved"),
+                }
+                drop(hot);
+                return self.try_again_later(&record.id, envelopes, &error.into());
+            }
+        };
+        // Before anybody is told of the turn.
+        watched("counting the turn", || self.meters.turn(before, &record));
+        watched("logging", || logs.iter().for_each(|line| write_log(&self.name, &record, line)));
+        if let Some(reason) = &record.halted {
+            tracing::error!(instance = %record.id, reason, "the instance is halted; deploy corrected code and resume it");
+        }
+        let ended = record.status.is_terminal();
+        let continued_as_new = record.turns.is_empty();
+        if ended || continued_as_new {
+            self.activities.cancel(record.row, &activities_cleared);
+        }
+        // Before the turn ends: what the next one sends must not overtake what this one sent.
+        let deliveries = receipt.delivered.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) });
+        self.run_queue.deliver_all(deliveries.map(Envelope::of));
+        watched("telling who follows the instance", || self.changes.tell(&record, vanishes));
+        if announced {
+            self.outbox.wake();
+        }
+        self.run_queue.end_turn(&record.id, hot, again);
+        envelopes.into_iter().for_each(|envelope| envelope.answer(Ok(())));
+        self.schedule_activities(activities);
+        self.set_timers(&record, &timers);
+        if ended {
+            watched("telling who waits for the instance", || self.waiters.ended(&record));
+        }
+    }
+
+    /// Nothing of the turn was saved. Clients are told and may repeat their request; what the engine itself must
+    /// deliver goes back into the mailbox. If something else was faster (a message of another instance made the entity, a
+    /// purge took the instance), the turn is loaded again, and clients need not know.
+    pub(in crate::hub) fn try_again_later(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, error: &HubError) {
+        let overtaken = matches!(error, HubError::Store(StoreError::Stale { .. }));
+        let wait = if overtaken { OVERTAKEN_AGAIN_AFTER } else { TRY_AGAIN_AFTER };
+        let (clients, own): (Vec<_>, Vec<_>) =
+            envelopes.into_iter().partition(|envelope| envelope.acknowledge.is_some() && !overtaken);
+        clients.into_iter().for_each(|envelope| envelope.answer(Err(error.clone())));
+        self.inbox_bounds.forget(id);
+        self.run_queue.put_back(id, own);
+        let (hub, id) = (self.clone(), id.clone());
+        self.tokio.spawn(async move {
+            if !hub.is_closing() {
+                tokio::time::sleep(wait).await;
+            }
+            // Also without messages: an entity may have been at what waits in its inbox.
+            hub.run_queue.end_turn(&id, None, true);
+        });
+    }
+}
+
+/// Tells somebody who only watches: if it panics, what has to follow from the commit follows all the same.
+fn watched(what: &str, tell: impl FnOnce()) {
+    if let Err(why) = caught(tell) {
+        tracing::error!(%why, "{what} has failed");
+    }
+}
+
+fn write_log(hub: &str, record: &InstanceRecord, line: &LogLine) {
+    let (instance, function, message) = (record.id.as_str(), record.name.as_str(), &line.message);
+    match line.level {
+        LogLevel::Trace => tracing::trace!(target: "guest", hub, instance, function, "{message}"),
+        LogLevel::Debug => tracing::debug!(target: "guest", hub, instance, function, "{message}"),
+        LogLevel::Info => tracing::info!(target: "guest", hub, instance, function, "{message}"),
+        LogLevel::Warn => tracing::warn!(target: "guest", hub, instance, function, "{message}"),
+        LogLevel::Error => tracing::error!(target: "guest", hub, instance, function, "{message}"),
+    }
+}

@@ -1,0 +1,87 @@
+//! Deploying a version: check and compile it, then record it.
+
+use std::sync::Arc;
+
+use dacapo_core::VersionId;
+use dacapo_wasm::{App, DeployError, Preparation, Stage, version_of};
+use tokio::sync::watch;
+
+use super::catalog::{DeployedApp, Deployment, Traffic};
+use crate::engine::modules::Held;
+use crate::hub::{Hub, HubCore, HubError, joined, now};
+
+/// A file that was checked and compiled, and is kept for as long as somebody means to deploy it.
+pub struct PreparedFile {
+    pub(in crate::hub) app: App,
+    /// Bytes.
+    pub(in crate::hub) size: u64,
+    _held: Held,
+}
+
+impl Hub {
+    /// Deploys a version of an app. The bytes of the active one change nothing but its label.
+    ///
+    /// `Deploy`, `FunctionTaken`, `Limit`.
+    pub async fn deploy(&self, app: &str, label: &str, bytes: Vec<u8>, traffic: Traffic) -> Result<DeployedApp, HubError> {
+        let prepared = self.prepare(bytes, watch::Sender::default()).await?;
+        let (hub, app, label) = (self.clone(), app.to_owned(), label.to_owned());
+        let task = self.0.tokio.spawn_blocking(move || hub.record(&app, &label, prepared, traffic));
+        joined(task.await)?
+    }
+
+    /// The first half of a deployment, which takes long and says how far it is. Dropping the future gives it up. `Deploy`
+    pub async fn prepare(&self, bytes: Vec<u8>, stage: watch::Sender<Stage>) -> Result<PreparedFile, HubError> {
+        let size = bytes.len() as u64;
+        let preparation = self.0.preparation(bytes, stage).await?;
+        let (app, held) = self.0.prepared(self.0.executor.prepare_aside(preparation)).await?;
+        Ok(PreparedFile { app, size, _held: held })
+    }
+
+    /// The second half. Blocks on the disk. `FunctionTaken`, `Limit`
+    pub fn record(&self, app: &str, label: &str, file: PreparedFile, traffic: Traffic) -> Result<DeployedApp, HubError> {
+        let PreparedFile { app: mut prepared, size, _held } = file;
+        let own_label = prepared.manifest.as_ref().and_then(|manifest| manifest.version.clone());
+        let label = if label.is_empty() { own_label.unwrap_or_default() } else { label.to_owned() };
+        let (version, report) = (prepared.version, std::mem::take(&mut prepared.report));
+        // Before anything of it can run.
+        self.0.apply_policies(&[(app, version)]);
+        let deployment = Deployment { app: app.to_owned(), label, prepared, size, at: now(), traffic };
+        let record = || self.0.catalog.deploy(self.0.store.as_ref(), &self.0.rules().limits, deployment);
+        let deployed = self.0.record(&[version], record)?;
+        Ok(DeployedApp { report, ..deployed })
+    }
+}
+
+impl HubCore {
+    /// A file that is about to be compiled, and is held from now on.
+    pub(in crate::hub) async fn preparation(
+        &self,
+        module: Vec<u8>,
+        stage: watch::Sender<Stage>,
+    ) -> Result<Preparation<Held>, HubError> {
+        let module = Arc::new(module);
+        let (modules, bytes) = (self.engine.modules().clone(), module.clone());
+        let held = self.tokio.spawn_blocking(move || modules.hold(version_of(&bytes)));
+        Ok(Preparation { module, stage, held: joined(held.await)? })
+    }
+
+    /// What becomes of a preparation, which is given up when the hub closes.
+    pub(in crate::hub) async fn prepared<T>(
+        &self,
+        preparing: impl Future<Output = Result<T, DeployError>>,
+    ) -> Result<T, HubError> {
+        tokio::select! {
+            prepared = preparing => prepared.map_err(|error| HubError::Deploy(Arc::new(error))),
+            () = self.closed() => Err(HubError::ShuttingDown),
+        }
+    }
+
+    /// Gives each version of an app that has a policy of its own that one. `added` are about to be recorded.
+    pub(in crate::hub) fn apply_policies(&self, added: &[(&str, VersionId)]) {
+        let (rules, apps) = (self.rules(), self.catalog.all());
+        let recorded = apps.iter().flat_map(|(app, versions)| versions.all.iter().map(|known| (app.as_str(), known.version)));
+        let of_versions =
+            recorded.chain(added.iter().copied()).filter_map(|(app, version)| Some((version, rules.of_apps.get(app)?.clone())));
+        self.executor.set_policy(rules.policy.clone(), of_versions.collect());
+    }
+}

@@ -1,0 +1,323 @@
+//! Files by digest: deployed modules, which are kept, and compiled code, which may be deleted at any time.
+
+use std::collections::HashSet;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dacapo_core::{FunctionKind, FunctionName, VersionId};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::deployment::compile::ModuleError;
+use crate::engine::pool::Takes;
+use crate::guest::prepared::Described;
+use crate::{DeployError, error_text};
+
+/// The digest that identifies a deployed file.
+pub fn version_of(bytes: &[u8]) -> VersionId {
+    VersionId(Sha256::digest(bytes).into())
+}
+
+/// Deployed files, as they were deployed.
+#[derive(Debug)]
+pub(crate) struct Modules(PathBuf);
+
+impl Modules {
+    pub fn open(directory: &Path) -> io::Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        Ok(Self(directory.to_owned()))
+    }
+
+    /// After a crash the file is there whole or not at all. It is durable when this returns. One that is damaged is replaced.
+    pub fn put(&self, version: VersionId, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(version);
+        if digest_of_file(&path).is_ok_and(|digest| digest == version.0) {
+            return Ok(());
+        }
+        replace(&path, bytes, Durable::Yes)
+    }
+
+    pub fn get(&self, version: VersionId) -> io::Result<Vec<u8>> {
+        fs::read(self.path(version))
+    }
+
+    pub fn remove(&self, version: VersionId) -> io::Result<()> {
+        remove_if_there(&self.path(version))
+    }
+
+    pub fn is_empty(&self) -> io::Result<bool> {
+        Ok(fs::read_dir(&self.0)?.next().is_none())
+    }
+
+    /// Removes the files of all other versions, and what a crash has left unfinished. Returns how many there were.
+    pub fn keep_only(&self, needed: &HashSet<VersionId>) -> io::Result<usize> {
+        sweep(&self.0, |version, rest| rest == ".wasm" && needed.contains(&version))
+    }
+
+    pub fn path(&self, version: VersionId) -> PathBuf {
+        self.0.join(format!("{version}.wasm"))
+    }
+}
+
+/// Compiled code. Keyed by the module's digest and by whatever of the engine the code depends on.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    directory: PathBuf,
+    engine_key: u64,
+}
+
+impl Compiled {
+    pub fn open(directory: &Path, engine: &Engine) -> io::Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+        // A hasher that changes with the Rust release only costs a compilation.
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Ok(Self { directory: directory.to_owned(), engine_key: hasher.finish() })
+    }
+
+    /// What was compiled for this engine earlier. None if it was not, or if the file is damaged.
+    pub fn get(&self, version: VersionId, engine: &Engine) -> Option<Component> {
+        let path = self.path(version, "cwasm");
+        let expected = fs::read(self.path(version, "sha256")).ok()?;
+        if expected != digest_of_file(&path).ok()? {
+            tracing::warn!(path = %path.display(), "compiled code is damaged: compiling again");
+            return None;
+        }
+        deserialize(engine, &path)
+            .inspect_err(|why| tracing::warn!(path = %path.display(), "compiled code cannot be used: compiling again: {why:#}"))
+            .ok()
+    }
+
+    /// Has code compiled into a file that is given to `compile`, and keeps it.
+    pub fn make(
+        &self,
+        version: VersionId,
+        engine: &Engine,
+        compile: impl FnOnce(&Path) -> Result<(), DeployError>,
+    ) -> Result<Component, DeployError> {
+        let unfinished = Unfinished(temporary(&self.path(version, "compiled")));
+        compile(&unfinished.0)?;
+        let component = deserialize(engine, &unfinished.0).map_err(|why| unusable(&why))?;
+        replace(&self.path(version, "sha256"), &digest_of_file(&unfinished.0)?, Durable::No)?;
+        fs::rename(&unfinished.0, self.path(version, "cwasm"))?;
+        Ok(component)
+    }
+
+    /// Code that was just found or made, on another engine that runs the same code.
+    pub fn map(&self, version: VersionId, engine: &Engine) -> Result<Component, DeployError> {
+        deserialize(engine, &self.path(version, "cwasm")).map_err(|why| unusable(&why))
+    }
+
+    /// What the code said of itself when it was run alone. None: it was not, or the file is damaged.
+    pub fn described(&self, version: VersionId) -> Option<Described> {
+        let kept: KeptDescription = serde_json::from_slice(&fs::read(self.path(version, DESCRIBED)).ok()?).ok()?;
+        kept.read()
+    }
+
+    /// Keeps that, so that loading the code again needs no guest. If it cannot be written it is found out again.
+    pub fn keep_described(&self, version: VersionId, described: &Described) {
+        let text = serde_json::to_vec(&KeptDescription::of(described)).expect("texts and numbers are always JSON");
+        if let Err(error) = replace(&self.path(version, DESCRIBED), &text, Durable::No) {
+            tracing::debug!(%version, %error, "what a version says of itself could not be kept");
+        }
+    }
+
+    pub fn remove(&self, version: VersionId) {
+        // What is not there need not be removed.
+        for extension in EXTENSIONS {
+            let _ = fs::remove_file(self.path(version, extension));
+        }
+    }
+
+    /// Removes the code of all other versions, that for other engines, and what a crash has left unfinished.
+    pub fn keep_only(&self, needed: &HashSet<VersionId>) -> io::Result<usize> {
+        let kept = EXTENSIONS.map(|extension| format!("-{:016x}.{extension}", self.engine_key));
+        sweep(&self.directory, |version, rest| needed.contains(&version) && kept.iter().any(|kept| kept == rest))
+    }
+
+    /// Whether there is code for this engine; it may turn out to be damaged.
+    pub fn has(&self, version: VersionId) -> bool {
+        self.path(version, "cwasm").exists()
+    }
+
+    /// Keeps compiled code.
+    pub fn put(&self, version: VersionId, component: &Component) -> io::Result<()> {
+        let code = component.serialize().map_err(io::Error::other)?;
+        replace(&self.path(version, "sha256"), &Sha256::digest(&code), Durable::No)?;
+        replace(&self.path(version, "cwasm"), &code, Durable::No)
+    }
+
+    fn path(&self, version: VersionId, extension: &str) -> PathBuf {
+        self.directory.join(format!("{version}-{:016x}.{extension}", self.engine_key))
+    }
+}
+
+/// What is kept of a version: its code, the digest of that, what it says of itself.
+const EXTENSIONS: [&str; 3] = ["sha256", "cwasm", DESCRIBED];
+const DESCRIBED: &str = "json";
+
+/// How a [`Described`] is kept.
+#[derive(Serialize, Deserialize)]
+struct KeptDescription {
+    /// Kinds and names.
+    functions: Vec<(String, String)>,
+    core_instances: u32,
+    memories: u32,
+    tables: u32,
+}
+
+impl KeptDescription {
+    fn of(described: &Described) -> Self {
+        let Takes { core_instances, memories, tables } = described.takes;
+        let function = |(name, kind): &(FunctionName, FunctionKind)| (kind.name().to_owned(), name.to_string());
+        Self { functions: described.functions.iter().map(function).collect(), core_instances, memories, tables }
+    }
+
+    /// None: it is not what was kept.
+    fn read(self) -> Option<Described> {
+        const KINDS: [FunctionKind; 3] = [FunctionKind::Orchestrator, FunctionKind::Activity, FunctionKind::Entity];
+        let Self { functions, core_instances, memories, tables } = self;
+        let function = |(kind, name): (String, String)| {
+            Some((FunctionName::new(&name).ok()?, KINDS.into_iter().find(|known| known.name() == kind)?))
+        };
+        let functions = functions.into_iter().map(function).collect::<Option<_>>()?;
+        Some(Described { functions, takes: Takes { core_instances, memories, tables } })
+    }
+}
+
+/// Maps compiled code into memory.
+#[allow(unsafe_code, reason = "wasmtime cannot check machine code; see the safety argument")]
+fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
+    // SAFETY: the file must be what `Component::serialize` wrote, and must not change while it is mapped. It lies in a
+    // directory that only the host's user can enter; only `Compiled` has files written there, under a temporary name, and
+    // renames them: no file is ever changed in place. `put` writes what this process has compiled. For `make`, a process
+    // of this same program writes what it has compiled with `compile_module`, of the module that it was given on standard
+    // input; it has ended, with success, before the file is used. It is trusted as the compiler in this process is: its
+    // limits protect the host from a module that is slow, large or crashes it, and a crash is no success. Nothing else that
+    // came from outside is ever put there. Of a file that was there before, the caller has compared the digest with the one
+    // written beside it, so it is not torn.
+    // Whoever can forge both as the host's user can replace the host itself. wasmtime checks version and settings.
+    unsafe { Component::deserialize_file(engine, path) }
+}
+
+/// Compiled well, but more than a slot of the pool holds (the compiler has no pool): the module's fault. Or not compiled
+/// for this engine: the host's.
+fn unusable(why: &wasmtime::Error) -> DeployError {
+    let reason = format!("{why:#}");
+    match error_text::exceeds_pool(&reason) {
+        true => ModuleError::TooComplex { reason }.into(),
+        false => DeployError::Compiler(io::Error::other(format!("what it has compiled cannot be used: {reason}"))),
+    }
+}
+
+fn digest_of_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let mut buffer = vec![0; 256 << 10];
+    let mut digest = Sha256::new();
+    loop {
+        match io::Read::read(&mut file, &mut buffer)? {
+            0 => return Ok(digest.finalize().to_vec()),
+            length => digest.update(&buffer[..length]),
+        }
+    }
+}
+
+/// Removes those files of a directory that begin with the digest of a version and are not to be kept: the rest of the name
+/// says what they are.
+fn sweep(directory: &Path, is_kept: impl Fn(VersionId, &str) -> bool) -> io::Result<usize> {
+    const DIGITS: usize = 64;
+    let mut removed = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some((digits, rest)) = name.to_str().and_then(|name| name.split_at_checked(DIGITS)) else { continue };
+        let Ok(version) = digits.parse() else { continue };
+        if !is_kept(version, rest) {
+            remove_if_there(&entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// A name beside a file that nobody else uses.
+fn temporary(path: &Path) -> PathBuf {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    path.with_extension(format!("tmp-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// A file that is removed unless it was given another name.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Most often it has been renamed.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Whether a file must be there after a crash.
+///
+/// Compiled code need not: a torn file is not what its digest says, and is compiled again. Each file that is synced makes the
+/// hubs' commits wait for the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durable {
+    Yes,
+    No,
+}
+
+/// Writes a file so that whoever opens it meanwhile finds the former or the new one, whole.
+fn replace(path: &Path, bytes: &[u8], durable: Durable) -> io::Result<()> {
+    let unfinished = Unfinished(temporary(path));
+    let mut file = fs::File::create(&unfinished.0)?;
+    file.write_all(bytes)?;
+    if durable == Durable::Yes {
+        file.sync_all()?;
+    }
+    fs::rename(&unfinished.0, path)?;
+    match path.parent().filter(|_| durable == Durable::Yes) {
+        Some(parent) => fs::File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loading a version began a guest of it on an engine of its own, each time.
+    #[test]
+    fn what_a_version_says_of_itself_is_kept_beside_its_code() {
+        let directory = tempfile::tempdir().unwrap();
+        let compiled = Compiled::open(directory.path(), &Engine::default()).unwrap();
+        let version = version_of(b"a module");
+        assert_eq!(compiled.described(version), None);
+        let functions =
+            [("Hello", FunctionKind::Orchestrator), ("sayHello", FunctionKind::Activity), ("c", FunctionKind::Entity)];
+        let functions = functions.map(|(name, kind)| (FunctionName::new(name).unwrap(), kind)).into();
+        let described = Described { functions, takes: Takes { core_instances: 33, memories: 2, tables: 5 } };
+        compiled.keep_described(version, &described);
+        assert_eq!(compiled.described(version), Some(described));
+        let path = compiled.path(version, DESCRIBED);
+        for damaged in [&b""[..], b"{}", &[0; 40], &fs::read(&path).unwrap()[..20]] {
+            fs::write(&path, damaged).unwrap();
+            assert_eq!(compiled.described(version), None);
+        }
+        compiled.remove(version);
+        assert!(!path.exists());
+    }
+}

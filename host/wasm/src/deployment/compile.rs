@@ -1,0 +1,311 @@
+//! Compiling a deployed file, in this process or in one of its own that a hostile module may crash or exhaust.
+//!
+//! ```text
+//!   host   Compilation::run ── module on standard input ─▶ dacapo compile-module   limits itself, then compile_module
+//!          waits, kills     ◀─ answer on standard output ─┘ writes the code to the file that it was told
+//! ```
+
+use std::io::{self, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::deployment::complexity;
+use crate::deployment::wrap::wrap;
+use crate::engine;
+use crate::{DeployError, error_text};
+
+/// Where modules are compiled.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Compiler {
+    /// In this process: for modules that are trusted, and for tests.
+    #[default]
+    InProcess,
+    /// In a process of this program, which is run as `PROGRAM compile-module --output FILE --seconds N --memory-bytes N`,
+    /// sets its own limits, reads the module from standard input and answers what [`compile_module`] returns as JSON.
+    Child { program: PathBuf },
+}
+
+/// What compiling one module may take. A compiler in this process is not held to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// Seconds of processor time.
+    pub seconds: u64,
+    /// Address space.
+    pub memory_bytes: u64,
+}
+
+impl Default for CompileLimits {
+    fn default() -> Self {
+        Self { seconds: 120, memory_bytes: 4 << 30 }
+    }
+}
+
+impl CompileLimits {
+    /// How long a compilation may take by the clock, and how long it may wait for its turn.
+    pub fn clock(&self) -> Duration {
+        Duration::from_secs(self.seconds.saturating_mul(CLOCK_FACTOR))
+    }
+}
+
+/// How many times its processor time a compilation may take by the clock: on a busy machine it has but a share of one.
+const CLOCK_FACTOR: u64 = 5;
+
+/// Bytes of compiled code. (It is several times as large as the module, which is 64 MiB at most by default.)
+pub const COMPILED_BYTES_MAX: u64 = 1 << 30;
+
+/// Bytes that are read of what a compiler says.
+const SAID_BYTES_MAX: u64 = 64 << 10;
+
+/// Why a file cannot be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum ModuleError {
+    #[error("the file is not WebAssembly: {hint}")]
+    NotWasm { hint: String },
+    #[error("the file is not valid WebAssembly: {reason}")]
+    Invalid { reason: String },
+    #[error("the file is more complex than this host compiles: {reason}")]
+    TooComplex { reason: String },
+    #[error(
+        "the component is not a Dacapo app: {reason}. Build it with a Dacapo SDK, or against the world `app` of guest-sdk/wit"
+    )]
+    WrongWorld { reason: String },
+    #[error("the core module does not export `{export}`: {why}. Build it with a Dacapo SDK, or export that by hand")]
+    MissingExport { export: String, why: String },
+    #[error(
+        "the core module is a program (it exports `_start`) and not a library: build it as a reactor \
+         (clang and zig cc: -mexec-model=reactor; Go: -buildmode=c-shared; Rust: crate-type = [\"cdylib\"])"
+    )]
+    Program,
+    #[error("the component imports `{import}`, which this host does not offer: {reason}")]
+    UnknownImport { import: String, reason: String },
+}
+
+impl ModuleError {
+    pub(crate) fn invalid(reason: std::fmt::Arguments<'_>) -> Self {
+        let reason = reason.to_string();
+        Self::Invalid { reason: if error_text::is_truncated(&reason) { format!("{reason} (is it complete?)") } else { reason } }
+    }
+
+    /// A core module that cannot be made a component.
+    pub(crate) fn unwrappable(reason: std::fmt::Arguments<'_>) -> Self {
+        let reason = reason.to_string();
+        match error_text::unresolved_import(&reason) {
+            Some(import) => Self::unlinked(import),
+            None => Self::WrongWorld { reason },
+        }
+    }
+
+    /// A core module imports what is neither of the contract nor of WASI.
+    pub(crate) fn unlinked(import: &str) -> Self {
+        let reason = match import.starts_with("env::") || import.starts_with("GOT.") {
+            true => "it was left for somebody else to link. Link what defines it, or build for a target that does without",
+            false => "the module does not say that it is part of the contract or of WASI",
+        };
+        Self::UnknownImport { import: import.to_owned(), reason: reason.to_owned() }
+    }
+}
+
+/// Compiles a deployed file for an engine.
+pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, ModuleError> {
+    let wrapped = wrap(bytes)?;
+    complexity::check(&wrapped)?;
+    Component::from_binary(engine, &wrapped).map_err(|why| ModuleError::invalid(format_args!("{why:#}")))
+}
+
+/// Compiles a deployed file to code that a [`crate::Runtime`] of this program can map: what the process of
+/// [`Compiler::Child`] does.
+pub fn compile_module(bytes: &[u8]) -> Result<Vec<u8>, ModuleError> {
+    let failed = |why: wasmtime::Error| ModuleError::invalid(format_args!("{why:#}"));
+    let engine = engine::compiler().map_err(failed)?;
+    compile(&engine, bytes)?.serialize().map_err(failed)
+}
+
+/// What the process of a compiler tells the host.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum CompilerAnswer {
+    Compiled,
+    Refused(ModuleError),
+    /// The code was compiled and could not be written: no fault of the module. The number of the system's error, if it has one.
+    NotWritten {
+        os_error: Option<i32>,
+    },
+}
+
+/// What ends a compilation before it is done.
+#[derive(Default)]
+pub(crate) struct Bounds {
+    pub limits: CompileLimits,
+    pub cancellation: Cancellation,
+}
+
+/// Tells a compilation that nobody waits for it any more. Clones are the same.
+#[derive(Clone, Default)]
+pub(crate) struct Cancellation(Arc<Mutex<Cancelled>>);
+
+#[derive(Default)]
+struct Cancelled {
+    is_so: bool,
+    /// Whom to tell.
+    compilation: Option<mpsc::SyncSender<Heard>>,
+}
+
+/// Cancels when it is dropped, which is too late once the compilation has ended.
+pub(crate) struct CancelOnDrop(Cancellation);
+
+impl Cancellation {
+    pub fn cancel_on_drop(&self) -> CancelOnDrop {
+        CancelOnDrop(self.clone())
+    }
+
+    fn tell(&self, compilation: mpsc::SyncSender<Heard>) {
+        let mut cancelled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cancelled.compilation = Some(compilation);
+        cancelled.pass_on();
+    }
+}
+
+impl Cancelled {
+    fn pass_on(&mut self) {
+        if let Some(compilation) = self.compilation.take_if(|_| self.is_so) {
+            // There is room for both things that can be heard.
+            let _ = compilation.try_send(Heard::Cancelled);
+        }
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        let mut cancelled = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cancelled.is_so = true;
+        cancelled.pass_on();
+    }
+}
+
+/// What ends the waiting for a compiler.
+enum Heard {
+    /// It has closed its standard output, after this.
+    Answer(Vec<u8>),
+    Cancelled,
+}
+
+/// One run of a compiler in a process of its own.
+pub(crate) struct Compilation<'a> {
+    pub program: &'a Path,
+    pub bounds: &'a Bounds,
+    pub module: &'a [u8],
+    /// Where the code is to be written.
+    pub output: &'a Path,
+}
+
+/// How a compiler's process ended.
+struct Ended {
+    status: ExitStatus,
+    /// None: it was killed, because its time by the clock was up.
+    heard: Option<Heard>,
+    /// What it wrote to standard error.
+    said: String,
+}
+
+impl Compilation<'_> {
+    /// When it succeeds, the file is there whole; otherwise it may be there or not.
+    pub fn run(&self) -> Result<(), DeployError> {
+        let child = self.start().map_err(DeployError::Compiler)?;
+        let ended = self.finish(child).map_err(DeployError::Compiler)?;
+        self.judge(&ended)
+    }
+
+    fn start(&self) -> io::Result<Child> {
+        let CompileLimits { seconds, memory_bytes } = self.bounds.limits;
+        let mut command = Command::new(self.program);
+        command.arg("compile-module").arg("--output").arg(self.output);
+        command.args(["--seconds", &seconds.to_string(), "--memory-bytes", &memory_bytes.to_string()]);
+        // Nothing of the host's environment is its business, and Ctrl-C at the host's terminal is not meant for it.
+        command.env_clear().process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+
+    /// Feeds it, listens to it, and ends it when its time is up or nobody waits for it.
+    fn finish(&self, mut child: Child) -> io::Result<Ended> {
+        let pipes = "each was asked for";
+        let mut stdin = child.stdin.take().expect(pipes);
+        let (stdout, stderr) = (child.stdout.take().expect(pipes), child.stderr.take().expect(pipes));
+        thread::scope(|threads| {
+            // One that ends early does not read to the end.
+            threads.spawn(move || drop(stdin.write_all(self.module)));
+            let said = threads.spawn(move || read_bounded(stderr));
+            let (tell, heard) = mpsc::sync_channel(2);
+            self.bounds.cancellation.tell(tell.clone());
+            threads.spawn(move || drop(tell.send(Heard::Answer(read_bounded(stdout)))));
+            let heard = heard.recv_timeout(self.bounds.limits.clock()).ok();
+            match heard {
+                Some(Heard::Answer(_)) => {}
+                Some(Heard::Cancelled) | None => child.kill()?,
+            }
+            let status = child.wait()?;
+            let said = String::from_utf8_lossy(&said.join().unwrap_or_default()).into_owned();
+            Ok(Ended { status, heard, said })
+        })
+    }
+
+    fn judge(&self, ended: &Ended) -> Result<(), DeployError> {
+        const OUT_OF_TIME: i32 = 24;
+        const FILE_TOO_LARGE: i32 = 25;
+        let CompileLimits { seconds, memory_bytes } = self.bounds.limits;
+        let answer = match &ended.heard {
+            Some(Heard::Answer(answer)) => answer,
+            Some(Heard::Cancelled) => return Err(DeployError::Cancelled),
+            None => return Err(DeployError::OutOfTime { seconds: self.bounds.limits.clock().as_secs() }),
+        };
+        let ran_out_of_memory = ran_out_of_memory(&ended.said) || ran_out_of_memory(&String::from_utf8_lossy(answer));
+        if let (true, Ok(answer)) = (ended.status.success(), serde_json::from_slice(answer)) {
+            match answer {
+                CompilerAnswer::Compiled => return Ok(()),
+                CompilerAnswer::NotWritten { os_error } => {
+                    let unknown = || io::Error::other("the compiled code cannot be written");
+                    return Err(DeployError::Io(os_error.map_or_else(unknown, io::Error::from_raw_os_error)));
+                }
+                // A mapping that fails reads like a fault of the module.
+                CompilerAnswer::Refused(_) if ran_out_of_memory => {}
+                CompilerAnswer::Refused(why) => return Err(DeployError::Module(why)),
+            }
+        }
+        if ended.status.signal() == Some(OUT_OF_TIME) {
+            let what = format!("compiling it takes more than {seconds} seconds");
+            return Err(DeployError::Limit { limit: "compile_seconds", value: seconds, what });
+        }
+        if ran_out_of_memory {
+            let what = format!("compiling it takes more than {memory_bytes} bytes of memory");
+            return Err(DeployError::Limit { limit: "compile_memory_bytes", value: memory_bytes, what });
+        }
+        if ended.status.signal() == Some(FILE_TOO_LARGE) {
+            let reason = format!("its compiled code has more than {COMPILED_BYTES_MAX} bytes");
+            return Err(DeployError::Module(ModuleError::TooComplex { reason }));
+        }
+        let said = ended.said.lines().next().unwrap_or_default();
+        tracing::warn!(status = %ended.status, said, "a compiler crashed at a module");
+        Err(DeployError::CompilerCrashed { how: ended.status.to_string() })
+    }
+}
+
+/// Rust ends the process when memory cannot be had; a failed mapping, or a thread without a stack, is an error's text.
+fn ran_out_of_memory(said: &str) -> bool {
+    let signs = ["memory allocation of", "Cannot allocate memory", "Resource temporarily unavailable", "out of memory"];
+    signs.iter().any(|sign| said.contains(sign))
+}
+
+/// Reads to the end, and keeps the beginning.
+fn read_bounded(mut from: impl Read) -> Vec<u8> {
+    let mut kept = Vec::new();
+    // What cannot be read is not there.
+    let _ = from.by_ref().take(SAID_BYTES_MAX).read_to_end(&mut kept);
+    let _ = io::copy(&mut from, &mut io::sink());
+    kept
+}

@@ -1,0 +1,97 @@
+//! What a guest takes of the engine's pool.
+//!
+//! The pool is set up in *slots*: each has so much of everything. A guest takes as many slots as hold whatever it has most of,
+//! so guests for which there are slots find all that they need.
+
+use wasmtime::Engine;
+
+use crate::deployment::compile::ModuleError;
+
+/// Of what there is only so much. Of component instances, stacks and heaps for objects each guest has one at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Takes {
+    pub core_instances: u32,
+    /// The one for garbage-collected objects included.
+    pub memories: u32,
+    pub tables: u32,
+}
+
+/// What a slot has. It costs address space, and nothing until it is used.
+pub(crate) const SLOT: Takes = Takes {
+    // In the components of language tool chains: the module, its adapters, the shims between them. Python has more than ten.
+    core_instances: 32,
+    // A guest's own, and one for its objects or for a second module, as in components of JavaScript.
+    memories: 2,
+    // As `wit-component` makes it: the module's, its shim's, and two to spare.
+    tables: 4,
+};
+
+/// What one guest may take.
+pub(crate) const MOST: Takes = Takes { core_instances: 128, memories: 8, tables: 64 };
+
+/// Slots that the largest guest takes. A pool that is smaller has no room for it.
+pub const SLOTS_PER_GUEST_MAX: u32 = MOST.slots();
+
+impl Takes {
+    /// What the guests of an engine have at present.
+    pub fn measured(engine: &Engine) -> Self {
+        let metrics = engine.pooling_allocator_metrics().expect("engines that run guests have a pool");
+        let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        Self {
+            core_instances: count(metrics.core_instances()),
+            memories: count(metrics.memories() as u64),
+            tables: count(metrics.tables() as u64),
+        }
+    }
+
+    pub const fn slots(&self) -> u32 {
+        const fn max(a: u32, b: u32) -> u32 {
+            if a > b { a } else { b }
+        }
+        let (instances, memories) = (self.core_instances.div_ceil(SLOT.core_instances), self.memories.div_ceil(SLOT.memories));
+        max(max(instances, memories), max(self.tables.div_ceil(SLOT.tables), 1))
+    }
+
+    /// Refuses what is more than one guest may take, by the name of the limit.
+    pub fn check(&self) -> Result<(), ModuleError> {
+        let limits = [
+            ("core instances", "core_instances_per_guest", self.core_instances, MOST.core_instances),
+            ("memories", "memories_per_guest", self.memories, MOST.memories),
+            ("tables", "tables_per_guest", self.tables, MOST.tables),
+        ];
+        match limits.into_iter().find(|(_, _, takes, most)| takes > most) {
+            None => Ok(()),
+            Some((what, limit, takes, most)) => {
+                let reason = format!("one guest of it takes {takes} {what}, and may take {most} (the host's limit {limit})");
+                Err(ModuleError::TooComplex { reason })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_takes_the_slots_that_hold_what_it_has_most_of() {
+        let slots = |core_instances, memories, tables| Takes { core_instances, memories, tables }.slots();
+        assert_eq!(slots(0, 0, 0), 1);
+        assert_eq!(slots(32, 2, 4), 1);
+        assert_eq!(slots(33, 2, 4), 2);
+        assert_eq!(slots(1, 5, 4), 3);
+        assert_eq!(slots(1, 1, 64), 16);
+        assert_eq!(SLOTS_PER_GUEST_MAX, 16);
+    }
+
+    #[test]
+    fn what_is_more_than_a_guest_may_take_is_refused_by_the_name_of_the_limit() {
+        assert_eq!(MOST.check(), Ok(()));
+        let why = Takes { tables: 65, ..MOST }.check().unwrap_err().to_string();
+        assert!(why.contains("takes 65 tables, and may take 64 (the host's limit tables_per_guest)"), "{why}");
+        let why = Takes { memories: 9, ..MOST }.check().unwrap_err().to_string();
+        assert!(why.contains("memories_per_guest"), "{why}");
+        let why = Takes { core_instances: 129, ..MOST }.check().unwrap_err().to_string();
+        assert!(why.contains("core_instances_per_guest"), "{why}");
+    }
+}

@@ -1,0 +1,415 @@
+//! A guest that runs an activity: real WASI as far as the operator grants it, on tokio, with a deadline.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use dacapo_core::execution::{LogLevel, TaskOutcome, check_payload};
+use dacapo_core::guest::{SharedClient, Start};
+use dacapo_core::scripted::NoHub;
+use dacapo_core::{ActivityCall, Failure, FunctionName, InstanceId};
+use wasmtime::component::{HasSelf, Linker, ResourceTable, TypedFunc};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::account::{Account, Terms};
+use crate::config::Policy;
+use crate::deployment::imports::{HasRole, Role};
+use crate::engine::limiter::Limiter;
+use crate::engine::slices::{CHECK_FUEL, in_slices};
+use crate::guest::bindings::{self, logging, management, types};
+use crate::guest::deterministic::bytes_at_once;
+use crate::guest::lines::Lines;
+use crate::guest::prepared::Entry;
+use crate::guest::trap::{NoRoom, PanicOutput, TrapContext};
+use crate::outbound::http::Outbound;
+use crate::outbound::http_activity;
+
+/// Open files, requests, bodies, pollables and the like of one activity: they take memory and files of the host.
+const RESOURCES_MAX: usize = 1_000;
+
+/// Bytes of one set of HTTP headers, in memory.
+const HEADERS_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of log lines after which others are let run.
+const HANDLED_BYTES_MAX: usize = 64 << 10;
+
+/// Random bytes at a time.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
+/// The data of an activity's store.
+pub(crate) struct Activity {
+    terms: Terms,
+    client: SharedClient,
+    source: Arc<Source>,
+    table: ResourceTable,
+    /// Made when the guest first asks for WASI.
+    wasi: Option<Box<Wasi>>,
+    http: WasiHttpCtx,
+    outbound: Outbound,
+    limiter: Limiter,
+    /// Bytes that were logged since others were let run.
+    handled: usize,
+}
+
+/// Where log lines come from.
+struct Source {
+    account: Arc<Account>,
+    call: Mutex<Call>,
+}
+
+/// A call of an activity, and what it is run with.
+pub(crate) struct Run {
+    pub call: ActivityCall,
+    pub terms: Terms,
+    pub client: SharedClient,
+}
+
+/// The call that is run at the moment.
+struct Call {
+    instance: InstanceId,
+    function: FunctionName,
+    panic_output: PanicOutput,
+    log: LogBudget,
+}
+
+impl Call {
+    fn new(call: &ActivityCall, policy: &Policy) -> Self {
+        Self {
+            instance: call.instance.clone(),
+            function: call.name.clone(),
+            panic_output: PanicOutput::default(),
+            log: LogBudget::new(policy.limits.activity_log_bytes),
+        }
+    }
+}
+
+/// What may still be logged.
+#[derive(Debug)]
+struct LogBudget {
+    allowed: usize,
+    /// None: the limit was met, and a line has said so.
+    left: Option<usize>,
+}
+
+impl LogBudget {
+    fn new(allowed: usize) -> Self {
+        Self { allowed, left: Some(allowed) }
+    }
+
+    /// What becomes of a line: it is logged, or once the warning in its place, or nothing.
+    fn spend<'a>(&mut self, level: LogLevel, line: &'a str) -> Option<(LogLevel, Cow<'a, str>)> {
+        self.left = self.left?.checked_sub(line.len());
+        match self.left {
+            Some(_) => Some((level, line.into())),
+            None => {
+                let allowed = self.allowed;
+                let why = format!(
+                    "what it logs from here on is dropped: it has met the limit log_bytes_per_activity of {allowed} bytes"
+                );
+                Some((LogLevel::Warn, why.into()))
+            }
+        }
+    }
+}
+
+struct Wasi {
+    context: WasiCtx,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+type RunActivity = TypedFunc<(types::ActivityCall,), bindings::Returned>;
+
+/// An instance of a component that runs activities, one after the other.
+///
+/// What a call leaves in it, the next one finds: globals and memory, and with them whatever the language keeps (modules that
+/// were imported, caches, random numbers that were drawn), open files and requests. What it is given is its own: its time,
+/// its fuel, the bytes that it may log, the requests that it may have at once.
+pub(crate) struct ActivityInstance {
+    store: Store<Activity>,
+    /// None before the first call, whose time it counts to.
+    made: Option<Made>,
+}
+
+#[derive(Clone, Copy)]
+struct Made {
+    run: RunActivity,
+    /// Bytes of memory when it was new.
+    memory: usize,
+}
+
+impl ActivityInstance {
+    pub fn new(engine: &Engine, run: &Run) -> wasmtime::Result<Self> {
+        Ok(Self { store: Activity::store(engine, run)?, made: None })
+    }
+
+    /// Runs an activity within its time. Gives the instance back if it may run another one.
+    pub async fn run(self, run: &Run, entry: &Entry<Activity>) -> Result<(TaskOutcome, Option<Self>), NoRoom> {
+        let time = run.terms.policy.limits.activity_time;
+        tokio::time::timeout(time, in_slices(self.run_untimed(run, entry))).await.unwrap_or_else(|_| {
+            let message = format!("it did not finish within {time:?}, which is what an activity may take (activity_seconds)");
+            Ok((Err(Failure::retriable(Failure::TIMEOUT, message)), None))
+        })
+    }
+
+    async fn run_untimed(mut self, run: &Run, entry: &Entry<Activity>) -> Result<(TaskOutcome, Option<Self>), NoRoom> {
+        let policy = &run.terms.policy;
+        let returned = self.call(run, entry).await;
+        if let Some(wasi) = &self.store.data().wasi {
+            wasi.stdout.finish();
+            wasi.stderr.finish();
+        }
+        let (outcome,) = match returned {
+            Ok(returned) => returned,
+            Err(error) => match NoRoom::of(&error) {
+                Some(no_room) => return Err(no_room),
+                None => {
+                    let data = self.store.data();
+                    return Ok((Err(data.outbound.explain(data.failure(&error))), None));
+                }
+            },
+        };
+        let outcome = bindings::outcome_of(outcome).and_then(|output| {
+            check_payload("the output", &output, &policy.execution, Failure::INVALID_OUTPUT)?;
+            Ok(output)
+        });
+        let outcome = outcome.map_err(|failure| self.store.data().outbound.explain(failure));
+        Ok((outcome, self.can_go_on().then_some(self)))
+    }
+
+    async fn call(&mut self, run: &Run, entry: &Entry<Activity>) -> wasmtime::Result<bindings::Returned> {
+        // Time bounds an activity, not fuel. But a busy loop must let go now and then, so that others run and the
+        // deadline can strike.
+        self.store.set_fuel(u64::MAX)?;
+        let made = match self.made {
+            Some(made) => {
+                self.store.data_mut().begin_another(run)?;
+                made
+            }
+            None => {
+                let run = entry.open(&mut self.store).await?;
+                *self.made.insert(Made { run, memory: self.store.data().limiter.used() })
+            }
+        };
+        made.run.call_async(&mut self.store, (bindings::wit_call(&run.call),)).await
+    }
+
+    /// Whether what the calls have left behind leaves enough for others: a call must not fail because of those before it.
+    fn can_go_on(&mut self) -> bool {
+        let Some(Made { memory, .. }) = self.made else { return false };
+        let data = self.store.data_mut();
+        // Who waits must not keep its task hub.
+        data.client = Arc::new(NoHub);
+        let may_grow = data.terms.policy.limits.activity_memory_bytes.saturating_sub(memory);
+        data.limiter.used() - memory <= may_grow / 2 && data.table.iter_mut().count() <= RESOURCES_MAX / 2
+    }
+}
+
+impl HasRole for Activity {
+    fn role(&self) -> Role {
+        Role::Activity
+    }
+}
+
+impl Activity {
+    fn store(engine: &Engine, run: &Run) -> wasmtime::Result<Store<Self>> {
+        let Run { call, terms, client } = run;
+        let policy = &terms.policy;
+        let (mut table, mut http) = (ResourceTable::new(), WasiHttpCtx::new());
+        table.set_max_capacity(RESOURCES_MAX);
+        http.set_field_size_limit(HEADERS_BYTES_MAX);
+        let at_once = bytes_at_once(policy.execution.payload_bytes);
+        let mut limiter = Limiter::new(policy.limits.activity_memory_bytes, policy.limits.table_elements);
+        limiter.count_in(client.memory());
+        let data = Self {
+            source: Arc::new(Source { account: terms.account.clone(), call: Mutex::new(Call::new(call, policy)) }),
+            table,
+            wasi: None,
+            http,
+            handled: 0,
+            outbound: Outbound::new(terms.clone()),
+            limiter,
+            terms: terms.clone(),
+            client: client.clone(),
+        };
+        let mut store = Store::new(engine, data);
+        store.limiter(|data| &mut data.limiter);
+        store.set_max_component_handles(RESOURCES_MAX);
+        store.set_hostcall_fuel(at_once);
+        store.fuel_async_yield_interval(Some(CHECK_FUEL))?;
+        Ok(store)
+    }
+
+    /// A call begins where another one has ended.
+    fn begin_another(&mut self, run: &Run) -> wasmtime::Result<()> {
+        let Run { call, terms, client } = run;
+        *self.source.call() = Call::new(call, &terms.policy);
+        self.outbound = Outbound::new(terms.clone());
+        self.terms = terms.clone();
+        self.client = client.clone();
+        self.limiter.forget_refusal();
+        self.handled = 0;
+        // What it has is counted for this call, also while it is idle afterwards.
+        wasmtime::ensure!(self.limiter.count_in(run.client.memory()), "the host has no room in memory for it at present");
+        Ok(())
+    }
+
+    fn failure(&self, error: &wasmtime::Error) -> Failure {
+        let panic_output = &self.source.call().panic_output;
+        let (limits, refused) = (&self.terms.policy.limits, self.limiter.refused());
+        TrapContext { limits, refused, panic_output, role: Role::Activity }.failure(error)
+    }
+}
+
+impl Source {
+    fn call(&self) -> MutexGuard<'_, Call> {
+        self.call.lock().expect("nothing panics while it holds this")
+    }
+
+    fn log(&self, level: LogLevel, line: &str) {
+        let mut call = self.call();
+        let Call { instance, function, log, .. } = &mut *call;
+        let Some((level, line)) = log.spend(level, line) else { return };
+        let hub = &self.account.hub;
+        match level {
+            LogLevel::Trace => tracing::trace!(target: "guest", hub, %instance, %function, "{line}"),
+            LogLevel::Debug => tracing::debug!(target: "guest", hub, %instance, %function, "{line}"),
+            LogLevel::Info => tracing::info!(target: "guest", hub, %instance, %function, "{line}"),
+            LogLevel::Warn => tracing::warn!(target: "guest", hub, %instance, %function, "{line}"),
+            LogLevel::Error => tracing::error!(target: "guest", hub, %instance, %function, "{line}"),
+        }
+    }
+}
+
+impl Wasi {
+    fn new(source: &Arc<Source>, policy: &Policy) -> Self {
+        let out = source.clone();
+        let stdout = Lines::new(move |line| {
+            out.log(LogLevel::Info, line);
+            Ok(())
+        });
+        let err = source.clone();
+        let stderr = Lines::new(move |line| {
+            err.call().panic_output.printed(line);
+            err.log(LogLevel::Warn, line);
+            Ok(())
+        });
+        // Sockets are closed by default: whatever leaves the host goes through the allow-list of HTTP.
+        let mut builder = WasiCtxBuilder::new();
+        builder.envs(&policy.environment).stdout(stdout.clone()).stderr(stderr.clone());
+        builder.max_random_size(RANDOM_BYTES_MAX);
+        for secret in &policy.secrets {
+            if let Some(variable) = &secret.environment {
+                builder.env(variable, &secret.value);
+            }
+        }
+        for grant in &policy.directories {
+            let permitted = if grant.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+            if let Err(why) = builder.preopened_dir(&grant.host, &grant.guest, permitted) {
+                source.log(LogLevel::Warn, &format!("the granted directory {} cannot be opened: {why:#}", grant.host.display()));
+            }
+        }
+        Self { context: builder.build(), stdout, stderr }
+    }
+}
+
+impl WasiView for Activity {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.source, &self.terms.policy)));
+        WasiCtxView { ctx: &mut wasi.context, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Activity {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.outbound, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// What activities are granted.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Activity>> {
+    let mut linker = Linker::new(engine);
+    logging::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
+    management::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
+    types::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    // The generated binding cannot let others run: a guest that only logs would not come to its next pause for long.
+    linker.allow_shadowing(true);
+    linker.instance(bindings::LOGGING)?.func_wrap_async("log", |mut store, (level, message): (logging::Level, String)| {
+        Box::new(async move {
+            let data = store.data_mut();
+            data.handled += message.len();
+            let pause = data.handled > HANDLED_BYTES_MAX;
+            logging::Host::log(data, level, message)?;
+            if pause {
+                data.handled = 0;
+                tokio::task::yield_now().await;
+            }
+            Ok(())
+        })
+    })?;
+    linker.allow_shadowing(false);
+    Ok(linker)
+}
+
+impl logging::Host for Activity {
+    fn log(&mut self, level: logging::Level, message: String) -> wasmtime::Result<()> {
+        let level = bindings::level_of(level);
+        if level == LogLevel::Error {
+            self.source.call().panic_output.logged(&message);
+        }
+        self.source.log(level, &message);
+        Ok(())
+    }
+}
+
+impl management::Host for Activity {
+    fn links(&mut self, instance_id: String) -> wasmtime::Result<String> {
+        let Some(links) = &self.terms.policy.management_links else {
+            wasmtime::bail!("this host has no management links: nobody reaches it over HTTP");
+        };
+        Ok(InstanceId::any(&instance_id).map_or_else(|_| "null".to_owned(), |id| links.of(&id)))
+    }
+
+    async fn start_orchestration(
+        &mut self,
+        name: String,
+        input: String,
+        instance_id: Option<String>,
+        version: Option<String>,
+    ) -> wasmtime::Result<Result<String, types::Failure>> {
+        let started = match Start::parse(&name, input.into(), instance_id.as_deref(), version.as_deref()) {
+            Ok(start) => self.client.start_orchestration(start).await,
+            Err(mistake) => Err(mistake),
+        };
+        Ok(started.map(|id| id.to_string()).map_err(bindings::wit_failure))
+    }
+
+    async fn send_http(&mut self, request: String) -> wasmtime::Result<Result<String, types::Failure>> {
+        let _permit = self.terms.requests.begin().await;
+        let answered = http_activity::run(&self.terms, &request).await;
+        Ok(answered.map(|response| response.to_string()).map_err(bindings::wit_failure))
+    }
+}
+
+impl types::Host for Activity {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_above_the_limit_is_dropped_with_one_word() {
+        let mut budget = LogBudget::new(10);
+        let mut spend = |line: &str| budget.spend(LogLevel::Info, line).map(|(level, line)| (level, line.into_owned()));
+        assert_eq!(spend("12345"), Some((LogLevel::Info, "12345".into())));
+        assert_eq!(spend("67890"), Some((LogLevel::Info, "67890".into())));
+        let (level, why) = spend("x").unwrap();
+        assert_eq!(level, LogLevel::Warn);
+        assert!(why.contains("log_bytes_per_activity of 10 bytes"), "{why}");
+        assert_eq!(spend("y"), None);
+        assert_eq!(spend(""), None);
+    }
+}

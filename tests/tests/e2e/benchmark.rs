@@ -1,0 +1,36 @@
+//! That the benchmark can be run: small sizes, figures that nobody looks at. Twice something that the host refuses since then (a
+//! hub's file without a control file, more requests a second than a hub may have) had ended it, and nobody had noticed.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Each of its measurements, but that of guest languages, which are built and compared by tests of their own.
+const MEASUREMENTS: [&str; 13] = [
+    "hello",
+    "fan-out",
+    "chain",
+    "waiting",
+    "resume",
+    "cold start",
+    "requests",
+    "status under load",
+    "listing",
+    "tenants",
+    "deployment under load",
+    "replay gate",
+    "entities",
+];
+
+#[test]
+fn every_measurement_gives_figures() {
+    for name in MEASUREMENTS {
+        let directory = tempfile::tempdir().unwrap();
+        let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
+        let output = bench.args(["--quick", "--json", "--only", name, "--directory"]).arg(directory.path()).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {told}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(!report["figures"].as_array().unwrap().is_empty(), "{name}: {report}");
+    }
+}
