@@ -509,9 +509,8 @@ enum Task {
 struct EventWait {
     name: String,
     made: Timestamp,
+    /// It completes in the very `wait` in which it is given one.
     event: Option<Event>,
-    /// The orchestrator was told of the event.
-    is_done: bool,
     is_read: bool,
 }
 
@@ -633,7 +632,7 @@ impl World {
         let task = self.tasks.get_mut(&id).expect("a task is canceled before it is released");
         let event = match task {
             Task::Ends { is_timer: true, .. } => None,
-            Task::WaitsFor(wait) if !wait.is_read => wait.event.take(),
+            Task::WaitsFor(wait) if !wait.is_read => wait.give_back(),
             Task::Ends { .. } | Task::WaitsFor(_) | Task::Completed(_) => return false,
         };
         *task = Task::Completed(Err(Failure::new("Canceled", "it was cancelled").not_retriable()));
@@ -644,11 +643,11 @@ impl World {
     fn outcome(&mut self, id: TaskId) -> Option<Result<String>> {
         match self.tasks.get_mut(&id)? {
             Task::Completed(outcome) => Some(outcome.clone()),
-            Task::WaitsFor(wait) if wait.is_done => {
-                wait.is_read = true;
+            Task::WaitsFor(wait) => {
+                wait.is_read |= wait.event.is_some();
                 wait.event.as_ref().map(|event| Ok(event.data.clone()))
             }
-            Task::Ends { .. } | Task::WaitsFor(_) => None,
+            Task::Ends { .. } => None,
         }
     }
 
@@ -665,16 +664,12 @@ impl World {
 
 impl EventWait {
     fn new(name: &str, made: Timestamp) -> Self {
-        Self { name: name.to_owned(), made, event: None, is_done: false, is_read: false }
+        Self { name: name.to_owned(), made, event: None, is_read: false }
     }
 
     /// What it was given, unless it has read that.
     fn give_back(&mut self) -> Option<Event> {
-        if self.is_read {
-            return None;
-        }
-        self.is_done = false;
-        self.event.take()
+        if self.is_read { None } else { self.event.take() }
     }
 }
 
@@ -712,10 +707,8 @@ impl Task {
     }
 
     fn complete(&mut self) {
-        match self {
-            Task::Ends { outcome, .. } => *self = Task::Completed(outcome.clone()),
-            Task::WaitsFor(wait) => wait.is_done = true,
-            Task::Completed(_) => {}
+        if let Task::Ends { outcome, .. } = self {
+            *self = Task::Completed(outcome.clone());
         }
     }
 }

@@ -397,13 +397,13 @@ class _ScriptedHost:
         answers = self._script._answers.get((type(action), name))
         if answers is None:
             raise self._lack(f"the script has no answer for {action!r}")
-        due, attempt = self.now, 1
+        due, interval, attempt = self.now, None, 1
         while True:
             due += answers.takes
             outcome = answers.answer(*arguments)
             if retry is None or not isinstance(outcome, Failure) or not _is_retried(outcome, attempt, retry):
                 return _Pending(action, due, outcome)
-            interval = _interval_after(attempt, retry)
+            interval = _next_interval(interval, retry)
             attempt += 1
             due += interval
             if retry.retry_timeout_in_milliseconds is not None:
@@ -536,8 +536,9 @@ def _is_retried(failure: Failure, attempt: int, retry: RetryOptions) -> bool:
     return not is_final and attempt < retry.max_number_of_attempts
 
 
-def _interval_after(attempt: int, retry: RetryOptions) -> timedelta:
-    interval = retry.first_retry_interval_in_milliseconds * retry.backoff_coefficient ** (attempt - 1)
-    if retry.max_retry_interval_in_milliseconds is not None:
-        interval = min(interval, retry.max_retry_interval_in_milliseconds)
-    return timedelta(milliseconds=interval)
+def _next_interval(previous: timedelta | None, retry: RetryOptions) -> timedelta:
+    first = timedelta(milliseconds=retry.first_retry_interval_in_milliseconds)
+    interval = first if previous is None else previous * retry.backoff_coefficient
+    if retry.max_retry_interval_in_milliseconds is None:
+        return interval
+    return min(interval, timedelta(milliseconds=retry.max_retry_interval_in_milliseconds))
