@@ -8,8 +8,9 @@ use dacapo_core::guest::{ActivityClient, GuestMemory, Start, StartFuture};
 use dacapo_core::{ExecutionId, Failure, InstanceId, Seq};
 
 use crate::hub::activity::memory::RunMemory;
+use crate::hub::error::HubError;
+use crate::hub::hub_core::HubCore;
 use crate::hub::operations::instance::StartRequest;
-use crate::hub::{HubCore, HubError};
 
 /// One run of a call of an activity. All runs of a call ask for the same in the same order, as far as the activity is
 /// deterministic: so what they start is named after the call.

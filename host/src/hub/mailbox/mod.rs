@@ -2,6 +2,7 @@
 
 pub(super) mod hot;
 pub(super) mod run_queue;
+pub(super) mod settled;
 
 use std::time::Duration;
 
@@ -9,8 +10,7 @@ use dacapo_core::{Delivery, Message, Usage};
 use tokio::sync::oneshot;
 
 use crate::engine::memory::Reservation;
-use crate::hub::HubError;
-use crate::hub::operations::instance::Ended;
+use crate::hub::error::HubError;
 
 /// A message, and who waits for it to be durable.
 pub(in crate::hub) struct Envelope {
@@ -67,4 +67,14 @@ impl Envelope {
             let _ = acknowledge.send(result);
         }
     }
+}
+
+/// What becomes of an instance that has ended, if another one is started with its id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ended {
+    /// The new one takes its place, as in Durable Functions.
+    #[default]
+    Replaced,
+    /// It stays, and the start is refused.
+    Stays,
 }

@@ -10,14 +10,14 @@ use async_task::{Runnable, ScheduleInfo};
 use dacapo_core::InstanceId;
 use tokio::sync::watch;
 
-use super::hot::{Hot, HotGuests};
-use super::{Envelope, Mail};
 use crate::engine::capacity::{Capacity, Occupant};
 use crate::engine::memory::Account;
-use crate::engine::panics::caught;
+use crate::engine::panics::{Panicked, caught};
 use crate::engine::scheduler::{JobClass, PausedTurn, Scheduler, Taken, WorkQueue};
-use crate::hub::turn::settle::Settled;
-use crate::hub::{HubCore, HubError};
+use crate::hub::error::HubError;
+use crate::hub::mailbox::hot::{Hot, HotGuests};
+use crate::hub::mailbox::settled::Settled;
+use crate::hub::mailbox::{Envelope, Mail};
 use crate::log;
 
 /// While commits of so many bytes wait to be durable, a hub begins no turn: less than what its store queues, because a thread that
@@ -38,8 +38,25 @@ pub(in crate::hub) enum Job {
     Settle(Box<Settled>),
     /// An activity that can go on, or has not begun.
     Activity(Runnable),
+}
+
+/// What a thread takes.
+enum Work {
+    Job(Job),
     /// A turn that has used up a slice goes on, on the thread where it is paused.
-    GoOn(PausedTurn),
+    Paused(PausedTurn),
+}
+
+/// Runs the jobs of a hub.
+pub(in crate::hub) trait JobRunner: Send + Sync {
+    /// What is left in `envelopes` if it panics has not been dealt with. `stored`: more lies in the store.
+    fn run_turn(self: Arc<Self>, id: &InstanceId, envelopes: &mut Vec<Envelope>, stored: bool, hot: Option<Hot>);
+
+    /// A turn has panicked, and has changed nothing.
+    fn turn_panicked(self: Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, why: &Panicked);
+
+    /// A commit is durable or has failed: does what follows from it.
+    fn settle(self: Arc<Self>, settled: Settled);
 }
 
 pub(in crate::hub) struct RunQueue {
@@ -47,7 +64,7 @@ pub(in crate::hub) struct RunQueue {
     scheduler: Arc<Scheduler>,
     capacity: Arc<Capacity>,
     memory: Account,
-    hub: Weak<HubCore>,
+    runner: Weak<dyn JobRunner>,
     /// The run queue has closed, and everything that was begun is done.
     drained: watch::Sender<bool>,
     /// Turns that still run are stopped at their next checkpoint.
@@ -140,21 +157,22 @@ impl State {
         self.class_of_new() == class && has_new() || class == JobClass::Long && has_begun()
     }
 
-    fn next(&mut self, class: JobClass, capacity: &Capacity) -> Option<Job> {
+    fn next(&mut self, class: JobClass, capacity: &Capacity) -> Option<Work> {
         let takes_new = self.class_of_new() == class;
         // What others wait for goes first, and is soon done.
         if takes_new && let Some(settled) = self.settled.pop_front() {
-            return Some(Job::Settle(settled));
+            return Some(Work::Job(Job::Settle(settled)));
         }
+        let next_new = |state: &mut Self| state.next_new(capacity).map(Work::Job);
         match (class, takes_new) {
-            (JobClass::Short, true) => self.next_new(capacity),
+            (JobClass::Short, true) => next_new(self),
             (JobClass::Short, false) => None,
             (JobClass::Long, false) => self.next_begun(),
             (JobClass::Long, true) => {
                 self.new_next = !self.new_next;
                 match self.new_next {
-                    true => self.next_new(capacity).or_else(|| self.next_begun()),
-                    false => self.next_begun().or_else(|| self.next_new(capacity)),
+                    true => next_new(self).or_else(|| self.next_begun()),
+                    false => self.next_begun().or_else(|| next_new(self)),
                 }
             }
         }
@@ -172,15 +190,15 @@ impl State {
     }
 
     /// What has used up a slice: an activity or a turn in turn.
-    fn next_begun(&mut self) -> Option<Job> {
-        let activity = |state: &mut Self| state.busy_activities.pop_front().map(Job::Activity);
-        let turn = |state: &mut Self| state.paused_turns.pop_front().map(Job::GoOn);
-        let job = match self.busy_activity_next {
+    fn next_begun(&mut self) -> Option<Work> {
+        let activity = |state: &mut Self| state.busy_activities.pop_front().map(|activity| Work::Job(Job::Activity(activity)));
+        let turn = |state: &mut Self| state.paused_turns.pop_front().map(Work::Paused);
+        let work = match self.busy_activity_next {
             true => activity(self).or_else(|| turn(self)),
             false => turn(self).or_else(|| activity(self)),
         }?;
-        self.busy_activity_next = !matches!(job, Job::Activity(_));
-        Some(job)
+        self.busy_activity_next = matches!(work, Work::Paused(_));
+        Some(work)
     }
 
     fn next_turn(&mut self, capacity: &Capacity) -> Option<Job> {
@@ -223,7 +241,7 @@ impl State {
 
 /// What a run queue has to do with.
 pub(in crate::hub) struct RunQueueOptions {
-    pub hub: Weak<HubCore>,
+    pub runner: Weak<dyn JobRunner>,
     pub scheduler: Arc<Scheduler>,
     pub capacity: Arc<Capacity>,
     pub memory: Account,
@@ -239,7 +257,7 @@ pub(in crate::hub) struct RunQueueLimits {
 
 impl RunQueue {
     pub fn new(options: RunQueueOptions) -> Arc<Self> {
-        let RunQueueOptions { hub, scheduler, capacity, memory, limits } = options;
+        let RunQueueOptions { runner, scheduler, capacity, memory, limits } = options;
         let state = State {
             mailboxes: HashMap::new(),
             queue: VecDeque::new(),
@@ -267,7 +285,7 @@ impl RunQueue {
             scheduler,
             capacity,
             memory,
-            hub,
+            runner,
             drained: watch::Sender::new(false),
             cuts_off: AtomicBool::new(false),
             is_watched: AtomicBool::new(false),
@@ -340,18 +358,18 @@ impl RunQueue {
         self.enqueue(state);
     }
 
-    /// Takes a job, which must be [`Self::done`] unless it goes on elsewhere.
-    fn next(self: &Arc<Self>, class: JobClass) -> Option<Job> {
+    /// Takes work. A job must be [`Self::done`]; a paused turn is done where it goes on.
+    fn next(self: &Arc<Self>, class: JobClass) -> Option<Work> {
         let mut state = self.lock();
         state.enqueued[class as usize] = false;
         if state.pace.has_recovered(Instant::now) {
             state.pace = Pace::default();
             self.is_watched.store(false, Ordering::Relaxed);
         }
-        let job = state.next(class, &self.capacity);
-        state.running += usize::from(job.as_ref().is_some_and(|job| !matches!(job, Job::GoOn(_))));
+        let work = state.next(class, &self.capacity);
+        state.running += usize::from(matches!(work, Some(Work::Job(_))));
         self.enqueue(state);
-        job
+        work
     }
 
     /// A panic is a bug of the host. It ends what has panicked, in a way that somebody hears of, and nothing else.
@@ -361,22 +379,21 @@ impl RunQueue {
             // Its outcome was caught within: what panics here is what it leaves behind.
             Job::Activity(activity) => drop(caught(|| activity.run())),
             Job::Settle(settled) => {
-                if let Some(hub) = self.hub.upgrade() {
+                if let Some(runner) = self.runner.upgrade() {
                     // What follows from a durable commit must not be left out: whoever opens the hub again finds it in the store.
-                    caught(|| hub.settle(*settled))
+                    caught(|| runner.settle(*settled))
                         .unwrap_or_else(|why| log::cannot_go_on(&format!("what follows from a commit has failed: {why}")));
                 }
             }
             Job::Turn(id, mail, hot) => {
                 let Mail { mut envelopes, stored, .. } = mail;
-                if let Some(hub) = self.hub.upgrade()
-                    && let Err(why) = caught(|| hub.run_turn(&id, &mut envelopes, stored, hot.map(|hot| *hot)))
+                if let Some(runner) = self.runner.upgrade()
+                    && let Err(why) = caught(|| runner.clone().run_turn(&id, &mut envelopes, stored, hot.map(|hot| *hot)))
                 {
                     // Nothing more can be done than to let it be.
-                    caught(|| hub.turn_panicked(&id, envelopes, &why)).unwrap_or_else(|_| self.end_turn(&id, None, false));
+                    caught(|| runner.turn_panicked(&id, envelopes, &why)).unwrap_or_else(|_| self.end_turn(&id, None, false));
                 }
             }
-            Job::GoOn(turn) => return WorkQueue::pause(self.clone(), turn),
         }
         self.done(is_turn);
     }
@@ -530,8 +547,8 @@ impl RunQueue {
 impl WorkQueue for RunQueue {
     fn take(self: Arc<Self>, class: JobClass) -> Option<Taken> {
         Some(match self.next(class)? {
-            Job::GoOn(turn) => Taken::Paused(turn),
-            job => Taken::Job(Box::new(move || self.run(job))),
+            Work::Paused(turn) => Taken::Paused(turn),
+            Work::Job(job) => Taken::Job(Box::new(move || self.run(job))),
         })
     }
 

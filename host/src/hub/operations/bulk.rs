@@ -4,7 +4,8 @@ use dacapo_core::{FunctionName, InstanceId, InstanceRecord, RuntimeStatus, Versi
 use dacapo_store::InstanceQuery;
 use futures::StreamExt as _;
 
-use crate::hub::{Hub, HubError};
+use crate::hub::error::HubError;
+use crate::hub::hub_core::Hub;
 
 /// How many are told something at once: their turns are saved together, and others have turns meanwhile.
 const AT_ONCE: usize = 32;

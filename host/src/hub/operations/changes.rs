@@ -8,7 +8,6 @@ use dacapo_core::{InstanceId, InstanceRecord};
 use tokio::sync::{broadcast, oneshot};
 
 use crate::engine::memory::Reservation;
-use crate::hub::{Hub, HubError};
 
 /// Changes that a subscriber may be behind before it misses some.
 const BACKLOG: usize = 1_024;
@@ -44,25 +43,6 @@ impl Change {
     }
 }
 
-impl Hub {
-    /// Everything that changes from now on. A subscriber that falls behind is told how many changes it missed; the end of
-    /// the hub ends the stream. `Limit`
-    pub fn changes(&self) -> Result<broadcast::Receiver<Change>, HubError> {
-        let (open, most) = (self.0.changes.followers(), self.0.rules().limits.event_streams);
-        if open as u64 >= most {
-            let what = format!("{open} streams of events are open");
-            return Err(HubError::Limit { limit: "event_streams", value: most, what });
-        }
-        Ok(self.0.changes.subscribe())
-    }
-
-    /// When those who follow the hub are told of what changes now, so that many of them are woken together and not for each
-    /// change. None: at once.
-    pub fn tells_at(&self) -> Option<Instant> {
-        tell_at(self.0.changes.begun, Instant::now(), self.0.changes.followers())
-    }
-}
-
 /// The end of the slice of time that `now` is in.
 fn tell_at(begun: Instant, now: Instant, followers: usize) -> Option<Instant> {
     if followers <= TOLD_AT_ONCE {
@@ -90,13 +70,19 @@ impl Changes {
         self.sender.lock().expect("no holder of this lock panics")
     }
 
-    fn followers(&self) -> usize {
+    pub fn followers(&self) -> usize {
         self.lock().as_ref().map_or(0, broadcast::Sender::receiver_count)
     }
 
-    fn subscribe(&self) -> broadcast::Receiver<Change> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
         // A hub that has closed has no more changes: a sender that is dropped at once says so.
         self.lock().as_ref().map_or_else(|| broadcast::Sender::new(1).subscribe(), broadcast::Sender::subscribe)
+    }
+
+    /// When those who follow the hub are told of what changes now, so that many of them are woken together and not for each
+    /// change. None: at once.
+    pub fn tells_at(&self) -> Option<Instant> {
+        tell_at(self.begun, Instant::now(), self.followers())
     }
 
     pub fn tell(&self, record: &InstanceRecord, purged: bool) {

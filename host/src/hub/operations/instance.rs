@@ -3,8 +3,10 @@
 use dacapo_core::{Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, Payload, RuntimeStatus, Timestamp};
 use uuid::Uuid;
 
+use crate::hub::error::HubError;
+use crate::hub::hub_core::{Hub, HubCore};
+use crate::hub::mailbox::Ended;
 use crate::hub::versions::catalog::Beginning;
-use crate::hub::{Hub, HubCore, HubError};
 
 /// What a client asks for when it starts an orchestration.
 #[derive(Debug, Clone)]
@@ -34,16 +36,6 @@ pub enum NewId {
     Same,
     Generated,
     Chosen(InstanceId),
-}
-
-/// What becomes of an instance that has ended, if another one is started with its id.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Ended {
-    /// The new one takes its place, as in Durable Functions.
-    #[default]
-    Replaced,
-    /// It stays, and the start is refused.
-    Stays,
 }
 
 impl HubCore {

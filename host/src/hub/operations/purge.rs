@@ -8,7 +8,9 @@ use dacapo_store::{Cursor, InstanceQuery, StoreError};
 use tokio::sync::oneshot;
 
 use crate::engine::panics::kept_going;
-use crate::hub::{Hub, HubCore, HubError, Selection, now};
+use crate::hub::error::HubError;
+use crate::hub::hub_core::{Hub, HubCore, now};
+use crate::hub::operations::bulk::Selection;
 
 /// Instances that are removed in one transaction: what others may have to wait for.
 const BATCH: usize = 500;

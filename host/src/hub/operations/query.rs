@@ -1,11 +1,16 @@
 //! What clients may know of instances.
 
+use std::time::Instant;
+
 use dacapo_core::event::Outcome;
 use dacapo_core::{Event, HistoryEvent, InstanceId, InstanceRecord, Payload};
 use dacapo_store::{Cursor, EventPlace, HistoryPage, InstanceQuery, Page, Store};
+use tokio::sync::broadcast;
 
+use crate::hub::error::HubError;
+use crate::hub::hub_core::Hub;
+use crate::hub::operations::changes::Change;
 use crate::hub::versions::PAGE_OF_A_CLIENT;
-use crate::hub::{Hub, HubError};
 
 /// About how much of a history is read at once.
 const PAGE_BYTES: usize = 16 << 10;
@@ -113,6 +118,23 @@ impl Hub {
     /// One page of the instances that match.
     pub fn instances(&self, query: &InstanceQuery, after: Option<&Cursor>, limit: usize) -> Result<Page, HubError> {
         Ok(self.0.store.instances(query, after, limit)?)
+    }
+
+    /// Everything that changes from now on. A subscriber that falls behind is told how many changes it missed; the end of
+    /// the hub ends the stream. `Limit`
+    pub fn changes(&self) -> Result<broadcast::Receiver<Change>, HubError> {
+        let (open, most) = (self.0.changes.followers(), self.0.rules().limits.event_streams);
+        if open as u64 >= most {
+            let what = format!("{open} streams of events are open");
+            return Err(HubError::Limit { limit: "event_streams", value: most, what });
+        }
+        Ok(self.0.changes.subscribe())
+    }
+
+    /// When those who follow the hub are told of what changes now, so that many of them are woken together and not for each
+    /// change. None: at once.
+    pub fn tells_at(&self) -> Option<Instant> {
+        self.0.changes.tells_at()
     }
 }
 

@@ -11,9 +11,11 @@ use tokio::sync::watch;
 
 use crate::engine::fair_threads::SLICE;
 use crate::export::{Brought, Item, Line, Reader};
+use crate::hub::error::{HubError, joined};
+use crate::hub::hub_core::{Hub, HubCore, now};
 use crate::hub::mailbox::Envelope;
 use crate::hub::versions::app::Versions;
-use crate::hub::{Hub, HubCore, HubError, PreparedFile, joined, now};
+use crate::hub::versions::deploy::PreparedFile;
 
 /// Instances whose ids are read ahead.
 const IDS_AHEAD: usize = 250;

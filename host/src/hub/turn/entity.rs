@@ -10,10 +10,11 @@ use dacapo_store::InboxSize;
 
 use crate::engine::memory::Reservation;
 use crate::engine::scheduler::was_cut_off;
+use crate::hub::error::HubError;
+use crate::hub::hub_core::{HubCore, now};
 use crate::hub::mailbox::Envelope;
+use crate::hub::mailbox::settled::Settled;
 use crate::hub::turn::load::NotLoaded;
-use crate::hub::turn::settle::Settled;
-use crate::hub::{HubCore, HubError, now};
 use crate::meters::Before;
 
 /// How long a turn begins further operations: that long a crash can undo, and the answers to all of them wait for its commit.

@@ -4,16 +4,15 @@ use std::mem::take;
 use std::sync::{Arc, OnceLock};
 
 use dacapo_core::turn::{History, Memory, Pages, reaches_suspended};
-use dacapo_core::{Delivery, Event, HistoryEvent, InstanceId, InstanceRecord, NotNow, Row, RuntimeStatus, Timestamp};
+use dacapo_core::{Delivery, Event, HistoryEvent, InstanceId, InstanceRecord, Message, NotNow, Row, RuntimeStatus, Timestamp};
 use dacapo_store::{EventPlace, HistoryPage, Store, StoreError};
 
-use super::{is_migration, is_rewind, is_rewind_event};
 use crate::engine::memory::Reservation;
-use crate::hub::mailbox::Envelope;
+use crate::hub::error::HubError;
+use crate::hub::hub_core::{HubCore, now};
 use crate::hub::mailbox::hot::Hot;
-use crate::hub::operations::instance::Ended;
+use crate::hub::mailbox::{Ended, Envelope};
 use crate::hub::operations::query::history_page;
-use crate::hub::{HubCore, HubError, now};
 
 /// Bytes of messages that a turn takes from the store at once, one at least: the others are for the next turns.
 const INBOX_BYTES_PER_TURN: usize = 8 << 20;
@@ -293,4 +292,16 @@ fn is_start(event: &Event) -> bool {
 
 fn starts_after(event: &Event, now: Timestamp) -> bool {
     matches!(event, Event::ExecutionStarted { start_at: Some(at), .. } if *at > now)
+}
+
+pub(super) fn is_rewind(message: &Message) -> bool {
+    is_rewind_event(&message.event)
+}
+
+fn is_rewind_event(event: &Event) -> bool {
+    matches!(event, Event::ExecutionRewound { .. })
+}
+
+pub(super) fn is_migration(message: &Message) -> bool {
+    matches!(message.event, Event::ExecutionMigrated { .. })
 }

@@ -1,6 +1,7 @@
 //! Turns: load, execute, write.
 
 mod entity;
+pub(super) mod in_memory;
 pub(super) mod load;
 pub(super) mod loading;
 pub(super) mod settle;
@@ -16,23 +17,18 @@ use dacapo_store::PendingActivity;
 use crate::engine::panics::Panicked;
 use crate::engine::scheduler::was_cut_off;
 use crate::hub::bounds::waits;
+use crate::hub::error::HubError;
+use crate::hub::hub_core::{HubCore, now};
 use crate::hub::mailbox::Envelope;
 use crate::hub::mailbox::hot::Hot;
-use crate::hub::turn::load::{Inbox, NotLoaded};
-use crate::hub::turn::settle::Settled;
+use crate::hub::mailbox::run_queue::JobRunner;
+use crate::hub::mailbox::settled::Settled;
+use crate::hub::turn::load::{Inbox, NotLoaded, is_migration, is_rewind};
 use crate::hub::versions::catalog::Beginning;
-use crate::hub::{HubCore, HubError, now};
 use crate::meters::Before;
 
-impl HubCore {
-    /// What is left in `envelopes` if it panics has not been dealt with. `stored`: more lies in the store.
-    pub(in crate::hub) fn run_turn(
-        self: &Arc<Self>,
-        id: &InstanceId,
-        envelopes: &mut Vec<Envelope>,
-        stored: bool,
-        hot: Option<Hot>,
-    ) {
+impl JobRunner for HubCore {
+    fn run_turn(self: Arc<Self>, id: &InstanceId, envelopes: &mut Vec<Envelope>, stored: bool, hot: Option<Hot>) {
         if id.is_entity() {
             return self.run_entity_turn(id, envelopes, stored);
         }
@@ -99,6 +95,33 @@ impl HubCore {
         }
     }
 
+    /// The instance is halted, so that it does not panic again and again; what
+    /// came to it waits in its inbox. Clients are told that what they asked for has not happened.
+    fn turn_panicked(self: Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, why: &Panicked) {
+        let error = HubError::from(why.clone());
+        let (clients, own): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(|envelope| envelope.acknowledge.is_some());
+        clients.into_iter().for_each(|envelope| envelope.answer(Err(error.clone())));
+        let record = match self.store.instance(id) {
+            Ok(Some(record)) if !record.status.is_terminal() => record,
+            Ok(_) => return self.run_queue.end_turn(id, None, false),
+            Err(error) => return self.turn_failed(id, own, error.into()),
+        };
+        let inbox: Vec<Delivery> = own.iter().map(|envelope| envelope.delivery.clone()).collect();
+        let before = Before::from(&record);
+        let entity = id.is_entity().then(|| self.store.entity(record.row)).transpose();
+        let commit = match entity {
+            Ok(entity) => halt(record, entity.map(Option::unwrap_or_default), now(), inbox, &format!("the host panicked: {why}")),
+            Err(error) => return self.turn_failed(id, own, error.into()),
+        };
+        self.save(commit, Settled::new(before, own, None, Vec::new()));
+    }
+
+    fn settle(self: Arc<Self>, settled: Settled) {
+        self.settle_commit(settled);
+    }
+}
+
+impl HubCore {
     /// The version that an execution begins on. A child that asks for none begins on that of its parent, if that is still
     /// there and holds it; what was asked for counts for the first execution only.
     fn begins_on(&self, record: &InstanceRecord) -> Result<VersionId, NoVersion> {
@@ -183,27 +206,6 @@ impl HubCore {
         self.run_queue.end_turn(id, None, false);
     }
 
-    /// A turn has panicked, and has changed nothing. Its instance is halted, so that it does not panic again and again; what
-    /// came to it waits in its inbox. Clients are told that what they asked for has not happened.
-    pub(in crate::hub) fn turn_panicked(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, why: &Panicked) {
-        let error = HubError::from(why.clone());
-        let (clients, own): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(|envelope| envelope.acknowledge.is_some());
-        clients.into_iter().for_each(|envelope| envelope.answer(Err(error.clone())));
-        let record = match self.store.instance(id) {
-            Ok(Some(record)) if !record.status.is_terminal() => record,
-            Ok(_) => return self.run_queue.end_turn(id, None, false),
-            Err(error) => return self.turn_failed(id, own, error.into()),
-        };
-        let inbox: Vec<Delivery> = own.iter().map(|envelope| envelope.delivery.clone()).collect();
-        let before = Before::from(&record);
-        let entity = id.is_entity().then(|| self.store.entity(record.row)).transpose();
-        let commit = match entity {
-            Ok(entity) => halt(record, entity.map(Option::unwrap_or_default), now(), inbox, &format!("the host panicked: {why}")),
-            Err(error) => return self.turn_failed(id, own, error.into()),
-        };
-        self.save(commit, Settled::new(before, own, None, Vec::new()));
-    }
-
     /// The store could not be read: nothing has changed. Clients are told, the rest is tried again.
     pub(in crate::hub) fn turn_failed(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, error: HubError) {
         tracing::error!(instance = %id, %error, "the turn could not be loaded");
@@ -221,18 +223,6 @@ fn payload_bytes(commit: &Commit) -> usize {
     let events = commit.history.iter().flat_map(|chunk| &chunk.events).map(|entry| &entry.event);
     let messages = commit.sent.iter().chain(&commit.kept).map(|message| &message.event);
     events.chain(messages).map(Event::payload_bytes).sum()
-}
-
-fn is_rewind(message: &Message) -> bool {
-    is_rewind_event(&message.event)
-}
-
-fn is_rewind_event(event: &Event) -> bool {
-    matches!(event, Event::ExecutionRewound { .. })
-}
-
-fn is_migration(message: &Message) -> bool {
-    matches!(message.event, Event::ExecutionMigrated { .. })
 }
 
 /// Answers the clients that wanted what cannot be.

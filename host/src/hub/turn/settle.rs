@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dacapo_core::commit::Timer;
 use dacapo_core::execution::{LogLevel, LogLine};
-use dacapo_core::{Delivery, InstanceId, InstanceRecord, Seq};
-use dacapo_store::{PendingActivity, Receipt, StoreError};
+use dacapo_core::{Delivery, InstanceId, InstanceRecord};
+use dacapo_store::StoreError;
 
 use crate::engine::panics::caught;
+use crate::hub::error::HubError;
+use crate::hub::hub_core::HubCore;
 use crate::hub::mailbox::Envelope;
-use crate::hub::mailbox::hot::Hot;
-use crate::hub::versions::catalog::Choice;
-use crate::hub::{HubCore, HubError};
+use crate::hub::mailbox::settled::Settled;
 use crate::log;
-use crate::meters::Before;
 
 /// How long a turn whose commit failed waits before it is tried again: long enough not to spin on a full disk.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -22,50 +20,8 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The same for a turn that something else overtook: a moment, so that a turn which never fits would not spin.
 const OVERTAKEN_AGAIN_AFTER: Duration = Duration::from_millis(2);
 
-/// A turn whose commit was handed to the store, and then what became of it.
-pub(in crate::hub) struct Settled {
-    pub before: Before,
-    pub envelopes: Vec<Envelope>,
-    pub hot: Option<Hot>,
-    pub logs: Vec<LogLine>,
-    pub record: Option<InstanceRecord>,
-    /// Until it is saved which version an execution began on.
-    pub _choice: Option<Arc<Choice>>,
-    pub activities: Vec<PendingActivity>,
-    pub activities_cleared: Vec<Seq>,
-    pub timers: Vec<Timer>,
-    /// Of the commit, about.
-    pub bytes: usize,
-    /// The instance needs another turn, whether messages come or not.
-    pub again: bool,
-    pub vanishes: bool,
-    pub announced: bool,
-    pub result: Option<Result<Receipt, StoreError>>,
-}
-
-impl Settled {
-    pub fn new(before: Before, envelopes: Vec<Envelope>, hot: Option<Hot>, logs: Vec<LogLine>) -> Self {
-        Self {
-            before,
-            envelopes,
-            hot,
-            logs,
-            record: None,
-            _choice: None,
-            activities: Vec::new(),
-            activities_cleared: Vec::new(),
-            timers: Vec::new(),
-            bytes: 0,
-            again: false,
-            vanishes: false,
-            announced: false,
-            result: None,
-        }
-    }
-}
-
 impl HubCore {
-    pub(in crate::hub) fn settle(self: &Arc<Self>, settled: Settled) {
+    pub(super) fn settle_commit(self: &Arc<Self>, settled: Settled) {
         let Settled { before, envelopes, hot, logs, record, activities, activities_cleared, timers, .. } = settled;
         let Settled { again, vanishes, announced, result, .. } = settled;
         let (Some(record), Some(result)) = (record, result) else { return };

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use dacapo_core::{Timestamp, VersionId};
 use dacapo_store::{AppChange, AppVersion};
 
-use crate::hub::HubError;
+use crate::hub::error::HubError;
 use crate::versioning::{Naming, label_trouble};
 
 /// The versions of one app, in the order of their deployment.

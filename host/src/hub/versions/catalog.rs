@@ -14,7 +14,7 @@ use dacapo_wasm::{App, Finding};
 use sha2::{Digest as _, Sha256};
 
 use crate::export::Brought;
-use crate::hub::HubError;
+use crate::hub::error::HubError;
 use crate::hub::versions::app::Versions;
 use crate::limits::HubLimits;
 use crate::versioning::{self, Match, Naming, VersionRules, label_trouble};

@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use super::catalog::{DeployedApp, Deployment, Traffic};
 use crate::engine::modules::Held;
-use crate::hub::{Hub, HubCore, HubError, joined, now};
+use crate::hub::error::{HubError, joined};
+use crate::hub::hub_core::{Hub, HubCore, now};
 
 /// A file that was checked and compiled, and is kept for as long as somebody means to deploy it.
 pub struct PreparedFile {

@@ -19,9 +19,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::modules::Held;
+use crate::hub::error::HubError;
+use crate::hub::hub_core::{Hub, HubCore};
 use crate::hub::versions::app::Versions;
 use crate::hub::versions::{PAGE, living};
-use crate::hub::{Hub, HubCore, HubError};
 
 /// Progress reports that wait for a reader who is slow; the gate waits with them.
 const PROGRESS_QUEUED: usize = 64;

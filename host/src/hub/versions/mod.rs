@@ -4,15 +4,17 @@ pub(super) mod app;
 pub(super) mod catalog;
 pub(super) mod deploy;
 pub(super) mod gate;
+pub(super) mod locks;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use dacapo_core::{FunctionKind, FunctionName, InstanceRecord, RuntimeStatus, Timestamp, VersionId};
 use dacapo_store::{Cursor, InstanceQuery};
-use tokio::sync::Semaphore;
 
-use crate::hub::{DeployedApp, Hub, HubCore, HubError, RolledBack, joined, now};
+use crate::hub::error::{HubError, joined};
+use crate::hub::hub_core::{Hub, HubCore, now};
+use crate::hub::versions::catalog::{DeployedApp, RolledBack};
 
 /// Records that are read at once.
 pub(in crate::hub) const PAGE: usize = 1_000;
@@ -64,29 +66,6 @@ pub struct Undeployed {
     pub terminated: u64,
     /// Entities.
     pub purged: u64,
-}
-
-/// Who may change what is deployed, or replay histories of many instances: one at a time each.
-pub(super) struct DeploymentLocks {
-    /// Held by whoever changes which versions are recorded together with which files the hub needs.
-    recording: Mutex<()>,
-    /// Held by whom a client has change what is deployed.
-    changing: Arc<tokio::sync::Mutex<()>>,
-    /// Held by whoever replays histories of many instances.
-    gate: Arc<Semaphore>,
-}
-
-impl Default for DeploymentLocks {
-    fn default() -> Self {
-        Self { recording: Mutex::default(), changing: Arc::default(), gate: Arc::new(Semaphore::new(1)) }
-    }
-}
-
-impl DeploymentLocks {
-    /// No gate opens any more.
-    pub fn close(&self) {
-        self.gate.close();
-    }
 }
 
 impl Hub {

@@ -2,84 +2,22 @@
 //!
 //! They are held against what is stored, so what is under way at the same moment may pass them by a little.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+pub(super) mod inbox;
+
+use std::collections::{BTreeMap, HashSet};
 
 use dacapo_core::execution::{Limits, LogLevel, LogLine};
 use dacapo_core::{Commit, Event, Failure, InstanceId, InstanceRecord, Message, RuntimeStatus};
 use dacapo_store::Snapshot;
 
+use crate::hub::error::HubError;
+use crate::hub::hub_core::HubCore;
 use crate::hub::mailbox::Envelope;
-use crate::hub::{HubCore, HubError, Rules};
-
-/// Instances whose waiting messages are counted here: the others are counted when something comes.
-const COUNTED_MAX: usize = 10_000;
-
-/// How much waits for instances that are suspended, locked or have not begun.
-#[derive(Default)]
-pub(super) struct InboxBounds(Mutex<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
-    /// Instances for which as much waits as may. What others send them would be stored before they could refuse it, so the
-    /// senders look here. Most often there are none.
-    crowded: HashSet<InstanceId>,
-    /// How many messages wait, so that not each one that comes has the whole inbox read.
-    counted: HashMap<InstanceId, usize>,
-}
-
-impl InboxBounds {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // No method leaves it half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether as much waits for an instance as may: found where one of its turns begins, and not so any more where it has
-    /// nothing to wait for.
-    pub fn note(&self, id: &InstanceId, is_crowded: bool) {
-        let crowded = &mut self.lock().crowded;
-        match is_crowded {
-            true if !crowded.contains(id) => drop(crowded.insert(id.clone())),
-            false if !crowded.is_empty() => drop(crowded.remove(id)),
-            _ => {}
-        }
-    }
-
-    fn counted(&self, id: &InstanceId) -> Option<usize> {
-        self.lock().counted.get(id).copied()
-    }
-
-    fn count(&self, id: &InstanceId, messages: usize) {
-        let counted = &mut self.lock().counted;
-        if counted.len() >= COUNTED_MAX && !counted.contains_key(id) {
-            counted.clear();
-        }
-        counted.insert(id.clone(), messages);
-    }
-
-    /// Some of what waits may be taken in.
-    pub fn recount(&self, id: &InstanceId) {
-        let counted = &mut self.lock().counted;
-        if !counted.is_empty() {
-            counted.remove(id);
-        }
-    }
-
-    /// What waited is taken in, or it is not known any more how much waits.
-    pub fn forget(&self, id: &InstanceId) {
-        let mut waiting = self.lock();
-        if !waiting.crowded.is_empty() {
-            waiting.crowded.remove(id);
-        }
-        if !waiting.counted.is_empty() {
-            waiting.counted.remove(id);
-        }
-    }
-}
+use crate::hub::rules::Rules;
 
 impl HubCore {
     /// Whether clients may add something to what is stored.
-    pub(super) fn check_storage(&self) -> Result<(), HubError> {
+    pub(in crate::hub) fn check_storage(&self) -> Result<(), HubError> {
         let (bytes, most) = (self.store.bytes(), self.rules().limits.storage_bytes);
         if bytes < most {
             return Ok(());
@@ -88,7 +26,7 @@ impl HubCore {
     }
 
     /// Whether there is room for what a file brings.
-    pub(super) fn check_import(&self, bytes: usize, snapshots: &[Snapshot]) -> Result<(), HubError> {
+    pub(in crate::hub) fn check_import(&self, bytes: usize, snapshots: &[Snapshot]) -> Result<(), HubError> {
         let limits = &self.rules().limits;
         let (stored, most) = (self.store.bytes(), limits.storage_bytes);
         if stored.saturating_add(bytes as u64) > most {
@@ -113,7 +51,7 @@ impl HubCore {
     }
 
     /// Whether one more instance may live.
-    pub(super) fn check_birth(&self) -> Result<(), HubError> {
+    pub(in crate::hub) fn check_birth(&self) -> Result<(), HubError> {
         let (alive, most) = (self.store.alive(), self.rules().limits.instances_alive);
         if alive < most {
             return Ok(());
@@ -122,7 +60,7 @@ impl HubCore {
     }
 
     /// What bounds a turn now. A tenth above what clients may store, turns may add nothing more.
-    pub(super) fn limits_of_turn(&self, rules: &Rules) -> Limits {
+    pub(in crate::hub) fn limits_of_turn(&self, rules: &Rules) -> Limits {
         let most = rules.limits.storage_bytes;
         let full = self.store.bytes() >= most.saturating_add(most / 10);
         let why = || {
@@ -134,8 +72,8 @@ impl HubCore {
 
     /// Takes out of a commit what would bring more instances to life than may be, and what is for instances for which too
     /// much waits. Who waits for an answer is told; of the others the log tells.
-    pub(super) fn bound_sent(&self, rules: &Rules, commit: &mut Commit, logs: &mut Vec<LogLine>) -> Result<(), HubError> {
-        let crowded = if commit.sent.is_empty() { HashSet::new() } else { self.inbox_bounds.lock().crowded.clone() };
+    pub(in crate::hub) fn bound_sent(&self, rules: &Rules, commit: &mut Commit, logs: &mut Vec<LogLine>) -> Result<(), HubError> {
+        let crowded = if commit.sent.is_empty() { HashSet::new() } else { self.inbox_bounds.crowded() };
         let most = rules.limits.instances_alive;
         let mut room = most.saturating_sub(self.store.alive());
         if commit.sent.is_empty() || commit.sent.iter().map(births_at_most).sum::<u64>() < room && crowded.is_empty() {
@@ -188,7 +126,7 @@ impl HubCore {
     }
 
     /// Refuses what clients send to an instance for which too much waits already.
-    pub(super) fn bound_inbox(&self, record: &InstanceRecord, envelopes: &mut Vec<Envelope>) -> Result<(), HubError> {
+    pub(in crate::hub) fn bound_inbox(&self, record: &InstanceRecord, envelopes: &mut Vec<Envelope>) -> Result<(), HubError> {
         let waits_for_it = |envelope: &Envelope| waits_its_turn(&envelope.delivery.message);
         if !waits(record.status) || !envelopes.iter().any(waits_for_it) {
             return Ok(());
@@ -206,12 +144,12 @@ impl HubCore {
     }
 
     /// Whether others may send more to an instance for which something waits.
-    pub(super) fn note_waiting(&self, record: &InstanceRecord, waiting: usize) {
+    pub(in crate::hub) fn note_waiting(&self, record: &InstanceRecord, waiting: usize) {
         self.inbox_bounds.note(&record.id, waiting as u64 >= self.rules().limits.inbox_messages);
     }
 
     /// Refuses as many clients' messages, the last ones first, as are over the limit. How many there were.
-    pub(super) fn refuse_above(&self, record: &InstanceRecord, waiting: usize, envelopes: &mut Vec<Envelope>) -> usize {
+    pub(in crate::hub) fn refuse_above(&self, record: &InstanceRecord, waiting: usize, envelopes: &mut Vec<Envelope>) -> usize {
         let most = self.rules().limits.inbox_messages;
         let mut over = (waiting as u64).saturating_sub(most);
         let mut refused = 0;
@@ -242,7 +180,7 @@ fn births_at_most(message: &Message) -> u64 {
 }
 
 /// Whether what comes for an orchestration of this status waits.
-pub(super) fn waits(status: RuntimeStatus) -> bool {
+pub(in crate::hub) fn waits(status: RuntimeStatus) -> bool {
     matches!(status, RuntimeStatus::Suspended | RuntimeStatus::Pending)
 }
 

@@ -5,7 +5,8 @@
 //! specification: `webhook-id` is the same for every attempt, `webhook-timestamp` is the time of the attempt, and
 //! `webhook-signature` is `v1,` and the Base64 of the HMAC-SHA256 of `id.timestamp.body`.
 
-use std::sync::Arc;
+pub(super) mod delivery;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -17,16 +18,6 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
 use tokio::sync::Notify;
-
-use crate::engine::panics::kept_going;
-use crate::hub::{HubCore, HubError, now};
-
-/// Notifications that are read at once.
-const BATCH: usize = 100;
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// How long one request may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 const SECRET_PREFIX: &str = "whsec_";
 
@@ -55,12 +46,7 @@ impl Webhook {
     }
 
     /// What is to be told of a turn, if anything.
-    pub(super) fn announcement(
-        &self,
-        before: RuntimeStatus,
-        after: &InstanceRecord,
-        reason: Option<String>,
-    ) -> Option<Announcement> {
+    fn announcement(&self, before: RuntimeStatus, after: &InstanceRecord, reason: Option<String>) -> Option<Announcement> {
         let wanted = self.statuses.is_empty() || self.statuses.contains(&after.status);
         (wanted && before != after.status && !after.id.is_entity()).then(|| Announcement {
             instance: after.id.clone(),
@@ -122,7 +108,7 @@ fn rfc3339(at: Timestamp) -> String {
 }
 
 /// Who is told of changes of status, and when there is something to tell.
-pub(super) struct Outbox {
+pub(in crate::hub) struct Outbox {
     webhook: Option<Webhook>,
     /// There is something in the outbox of the store.
     added: Notify,
@@ -145,102 +131,6 @@ impl Outbox {
     pub fn wake(&self) {
         self.added.notify_one();
     }
-}
-
-/// Delivers what lies in the outbox for as long as the hub is open.
-pub(super) fn spawn(hub: &Arc<HubCore>) {
-    let Some(webhook) = hub.outbox.webhook.clone() else { return };
-    let inner = hub.clone();
-    hub.tokio.spawn(async move { kept_going("the loop of the webhook", || inner.announce(&webhook)).await });
-}
-
-impl HubCore {
-    async fn announce(self: &Arc<Self>, webhook: &Webhook) {
-        let mut pause = FIRST_PAUSE;
-        while !self.is_closing() {
-            let sleep = match self.deliver_announcements(webhook).await {
-                Ok(()) => {
-                    pause = FIRST_PAUSE;
-                    Duration::MAX
-                }
-                Err(error) => {
-                    let sleep = pause;
-                    tracing::warn!(url = webhook.url, %error, "the webhook could not be told; trying again in {sleep:?}");
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                    sleep
-                }
-            };
-            tokio::select! {
-                () = tokio::time::sleep(sleep) => {}
-                () = self.outbox.added.notified(), if sleep == Duration::MAX => {}
-                () = self.closed() => {}
-            }
-        }
-    }
-
-    /// Empties the outbox, in order. An error says why it stopped; what was delivered is not delivered again.
-    async fn deliver_announcements(self: &Arc<Self>, webhook: &Webhook) -> anyhow::Result<()> {
-        let agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).build().new_agent();
-        loop {
-            let (hub, webhook, agent) = (self.clone(), webhook.clone(), agent.clone());
-            let delivered = tokio::task::spawn_blocking(move || hub.deliver_batch(&webhook, &agent)).await;
-            if !delivered.context("the delivery panicked")?? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Delivers some notifications. False: there are none left.
-    fn deliver_batch(&self, webhook: &Webhook, agent: &ureq::Agent) -> anyhow::Result<bool> {
-        let batch = self.store.announcements(None, BATCH).map_err(HubError::from)?;
-        let mut told = None;
-        let mut failed = None;
-        for (number, announcement) in &batch {
-            if self.is_closing() {
-                break;
-            }
-            match self.post_announcement(webhook, agent, *number, announcement) {
-                Ok(()) => told = Some(*number),
-                Err(why) if expired(announcement, webhook.give_up_after) => {
-                    let (instance, status) = (&announcement.instance, announcement.status.name());
-                    tracing::error!(%instance, status, %why, "a notification is dropped: the webhook could not be told in time");
-                    told = Some(*number);
-                }
-                Err(why) => {
-                    failed = Some(why);
-                    break;
-                }
-            }
-        }
-        if let Some(number) = told {
-            self.store.forget_announcements(number).map_err(HubError::from)?;
-        }
-        failed.map_or(Ok(told.is_some()), Err)
-    }
-
-    fn post_announcement(
-        &self,
-        webhook: &Webhook,
-        agent: &ureq::Agent,
-        number: u64,
-        announcement: &Announcement,
-    ) -> anyhow::Result<()> {
-        // The same for every attempt, so that a receiver can tell repetitions; another for another hub of the same name.
-        let id = format!("{}-{}-{number}", self.name, announcement.execution);
-        let timestamp = now().0.div_euclid(1_000_000);
-        let body = body(&self.name, announcement);
-        let mut request = agent.post(&webhook.url).header("content-type", "application/json");
-        request = request.header("webhook-id", &id).header("webhook-timestamp", timestamp.to_string());
-        if let Some(signature) = webhook.signature(&id, timestamp, &body) {
-            request = request.header("webhook-signature", signature);
-        }
-        request.send(&body)?;
-        Ok(())
-    }
-}
-
-fn expired(announcement: &Announcement, give_up_after: Duration) -> bool {
-    announcement.at < Timestamp(now().0.saturating_sub(give_up_after.as_micros().try_into().unwrap_or(i64::MAX)))
 }
 
 #[cfg(test)]

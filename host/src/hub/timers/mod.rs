@@ -3,50 +3,25 @@
 //! The task reads forward from a cursor. A timer that is set behind the cursor (one that is due already) is delivered
 //! by whoever set it. A timer may be delivered twice when both happen at once: the execution takes only the first.
 
-use std::sync::{Arc, Mutex};
+pub(super) mod cursor;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use dacapo_core::commit::Timer;
-use dacapo_core::{Delivery, Event, ExecutionId, InstanceId, InstanceRecord, Message, Row, Seq, Timestamp};
+use dacapo_core::{Delivery, Event, ExecutionId, InstanceId, InstanceRecord, Message};
 use dacapo_store::{DueTimer, TimerKey};
-use tokio::sync::Notify;
 
 use crate::engine::panics::kept_going;
-use crate::hub::{HubCore, HubError, joined, now};
+use crate::hub::error::{HubError, joined};
+use crate::hub::hub_core::{HubCore, now};
+use crate::hub::timers::cursor::Cursor;
 
 /// Timers that are read at once.
 const BATCH: usize = 1_000;
 /// The longest sleep: bounds what a clock that was set costs.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-#[derive(Default)]
-pub(super) struct Timers {
-    state: Mutex<State>,
-    sooner: Notify,
-}
-
-#[derive(Default)]
-struct State {
-    cursor: Cursor,
-    /// When the task wakes.
-    wakes_at: Option<Timestamp>,
-}
-
-/// Every timer up to here has been delivered.
-#[derive(Default)]
-struct Cursor(Option<TimerKey>);
-
-impl Cursor {
-    /// Where it is. It is never ahead of the clock: if that was set back, timers that were passed because they seemed due wait again.
-    /// One that is delivered a second time is taken once.
-    fn at(&mut self, now: Timestamp) -> Option<TimerKey> {
-        if self.0.is_some_and(|last| last.fire_at > now) {
-            self.0 = Some(TimerKey { fire_at: now, row: Row(0), seq: Seq(0) });
-        }
-        self.0
-    }
-}
 
 pub(super) fn spawn(hub: &Arc<HubCore>) {
     let inner = hub.clone();
@@ -131,37 +106,5 @@ impl HubCore {
         let event = Event::TimerFired { seq: timer.seq, fire_at: timer.fire_at };
         let message = Message { to: to.clone(), execution: Some(execution), sent_at: now(), event };
         self.deliver(Delivery { message, stored: None });
-    }
-}
-
-impl Timers {
-    /// Wakes the task, which finds that the hub is closing.
-    pub fn stop(&self) {
-        self.sooner.notify_one();
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().expect("no holder of this lock panics")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(fire_at: i64) -> TimerKey {
-        TimerKey { fire_at: Timestamp(fire_at), row: Row(7), seq: Seq(1) }
-    }
-
-    /// A clock was ahead for a moment: from then on every timer that was set seemed to be due, until the host was started again.
-    #[test]
-    fn a_clock_that_was_ahead_leaves_no_cursor_in_the_future() {
-        let mut cursor = Cursor::default();
-        assert_eq!(cursor.at(Timestamp(100)), None);
-        cursor.0 = Some(key(7_200));
-        assert_eq!(cursor.at(Timestamp(7_200)), Some(key(7_200)));
-        let back = cursor.at(Timestamp(100)).expect("timers were delivered");
-        assert!(key(99) < back && back < key(101));
-        assert_eq!(cursor.at(Timestamp(200)), Some(back));
     }
 }

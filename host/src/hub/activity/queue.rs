@@ -1,0 +1,197 @@
+//! The activities of a hub that wait and that run.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_task::Task;
+use dacapo_core::{ExecutionId, Row, Seq};
+use dacapo_store::PendingActivity;
+
+use crate::engine::memory::{Account, Reservation};
+use crate::hub::activity::memory::Expected;
+
+/// Bytes of inputs of queued activities that a hub keeps in memory; the others lie in the store.
+const INPUTS_BYTES_MAX: usize = 16 << 20;
+
+pub(in crate::hub) struct Activities {
+    state: Mutex<State>,
+    pub(super) idle: tokio::sync::Notify,
+}
+
+pub(super) struct State {
+    pub queue: VecDeque<Queued>,
+    /// Where the inputs are counted of those that are queued.
+    pub inputs: Reservation,
+    pub running: HashMap<u64, Running>,
+    pub limit: usize,
+    /// Numbers the runs.
+    pub runs: u64,
+    /// The hub stands among those that wait for room in the host.
+    pub waits: bool,
+    /// The same for those that wait for room in memory.
+    pub waits_for_memory: bool,
+    /// What the next one begins with, which it waited for.
+    pub memory: Option<Reservation>,
+    pub expected: Expected,
+    pub closing: bool,
+}
+
+pub(super) enum Queued {
+    Here {
+        activity: PendingActivity,
+        /// Bytes of memory that it was short of when it ran before.
+        needs: usize,
+    },
+    /// It lies in the store, because there was no room for its input.
+    Stored { row: Row, seq: Seq },
+}
+
+impl Queued {
+    fn is(&self, row: Row, seq: Seq) -> bool {
+        match self {
+            Queued::Here { activity, .. } => (activity.row, activity.seq) == (row, seq),
+            Queued::Stored { row: own_row, seq: own_seq } => (*own_row, *own_seq) == (row, seq),
+        }
+    }
+}
+
+impl State {
+    /// Queues an activity, with its input if there is room for that.
+    pub fn push(&mut self, activity: PendingActivity, needs: usize) {
+        let (row, seq, bytes) = (activity.row, activity.seq, activity.input.len());
+        let fits = self.inputs.bytes() + bytes <= INPUTS_BYTES_MAX && self.inputs.try_grow(bytes).is_ok();
+        self.queue.push_back(if fits { Queued::Here { activity, needs } } else { Queued::Stored { row, seq } });
+    }
+
+    /// Takes out what is not queued any more.
+    fn retain(&mut self, keep: impl Fn(&Queued) -> bool) {
+        self.queue.retain(keep);
+        let input = |queued: &Queued| match queued {
+            Queued::Here { activity, .. } => activity.input.len(),
+            Queued::Stored { .. } => 0,
+        };
+        self.inputs.shrink_to(self.queue.iter().map(input).sum());
+    }
+
+    /// What was read of the store takes its places in the queue, as far as there is room. What was to be read and is not
+    /// there is not due any more.
+    pub fn take_in(&mut self, first: (Row, Seq), read: Vec<PendingActivity>) {
+        let last = read.last().map_or(first, |activity| (activity.row, activity.seq)).max(first);
+        let mut read: HashMap<(Row, Seq), PendingActivity> =
+            read.into_iter().map(|activity| ((activity.row, activity.seq), activity)).collect();
+        let mut queue = std::mem::take(&mut self.queue);
+        queue.retain_mut(|queued| {
+            let Queued::Stored { row, seq } = queued else { return true };
+            let key = (*row, *seq);
+            let Some(activity) = read.remove(&key) else { return key < first || key > last };
+            let fits = self.inputs.bytes() + activity.input.len() <= INPUTS_BYTES_MAX;
+            // The first one is about to begin.
+            if (fits && self.inputs.try_grow(activity.input.len()).is_ok()) || key == first {
+                *queued = Queued::Here { activity, needs: 0 };
+            }
+            true
+        });
+        self.queue = queue;
+    }
+}
+
+pub(super) struct Running {
+    pub row: Row,
+    pub execution: ExecutionId,
+    pub seq: Seq,
+    /// Dropping it stops the activity at its next wait or at the end of its slice. None: it is about to be spawned.
+    pub task: Option<Task<()>>,
+}
+
+impl Activities {
+    pub fn new(limit: usize, memory: &Account) -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            inputs: memory.empty(),
+            running: HashMap::new(),
+            limit,
+            runs: 0,
+            waits: false,
+            waits_for_memory: false,
+            memory: None,
+            expected: Expected::default(),
+            closing: false,
+        };
+        Self { state: Mutex::new(state), idle: tokio::sync::Notify::new() }
+    }
+
+    /// Tasks are not dropped under this lock: that may wake others.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+
+    pub fn set_limit(&self, limit: usize) {
+        self.lock().limit = limit;
+    }
+
+    pub fn running(&self) -> usize {
+        self.lock().running.len()
+    }
+
+    /// Whether none runs or waits.
+    pub fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.running.is_empty() && state.queue.is_empty()
+    }
+
+    /// Whether an activity runs or is queued.
+    pub fn has(&self, row: Row, execution: ExecutionId, seq: Seq) -> bool {
+        let state = self.lock();
+        let wanted = (row, execution, seq);
+        state.running.values().any(|run| (run.row, run.execution, run.seq) == wanted)
+            || state.queue.iter().any(|queued| match queued {
+                Queued::Here { activity, .. } => (activity.row, activity.execution, activity.seq) == wanted,
+                // It is what the store has there when its turn comes.
+                Queued::Stored { .. } => queued.is(row, seq),
+            })
+    }
+
+    /// Tells activities that nobody waits for them any more: those that run are stopped at their next yield.
+    ///
+    /// Looks at everything that runs or is queued: called when an execution ends, not for each result.
+    pub fn cancel(&self, row: Row, seqs: &[Seq]) {
+        if seqs.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        let concerned = state.running.values_mut().filter(|run| run.row == row && seqs.contains(&run.seq));
+        let tasks: Vec<Task<()>> = concerned.filter_map(|run| run.task.take()).collect();
+        state.retain(|queued| !seqs.iter().any(|&seq| queued.is(row, seq)));
+        if state.queue.is_empty() {
+            state.memory = None;
+        }
+        drop(state);
+        drop(tasks);
+    }
+
+    /// Starts no more, and gives those that run some time to end. The rest runs again when the hub is opened again.
+    pub async fn finish(&self, grace: Duration) {
+        {
+            let mut state = self.lock();
+            state.closing = true;
+            state.retain(|_| false);
+            state.memory = None;
+        }
+        if tokio::time::timeout(grace, self.all_ended()).await.is_err() {
+            let tasks: Vec<Task<()>> = self.lock().running.values_mut().filter_map(|run| run.task.take()).collect();
+            drop(tasks);
+            self.all_ended().await;
+        }
+    }
+
+    async fn all_ended(&self) {
+        loop {
+            let notified = self.idle.notified();
+            if self.lock().running.is_empty() {
+                return;
+            }
+            notified.await;
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What a hub holds, and the few things that everything else in it needs.
+
+use std::convert::Infallible;
+use std::sync::{Arc, RwLock};
+
+use dacapo_core::execution::check_payload;
+use dacapo_core::{Delivery, Event, InstanceId, Message, Payload, Timestamp};
+use dacapo_store::{Store, StoreStats};
+use dacapo_wasm::Tenant;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::engine::Engine;
+use crate::engine::capacity::CacheShare;
+use crate::engine::memory;
+use crate::hub::activity::queue::Activities;
+use crate::hub::bounds::inbox::InboxBounds;
+use crate::hub::error::HubError;
+use crate::hub::mailbox::run_queue::RunQueue;
+use crate::hub::mailbox::{Ended, Envelope};
+use crate::hub::operations::changes::{Changes, Waiters};
+use crate::hub::rules::Rules;
+use crate::hub::timers::cursor::Timers;
+use crate::hub::turn::in_memory::Loading;
+use crate::hub::versions::catalog::{Catalog, DeployedApp};
+use crate::hub::versions::locks::DeploymentLocks;
+use crate::hub::webhook::Outbox;
+use crate::meters::Meters;
+
+/// A running hub. Clones are handles of the same hub.
+#[derive(Clone)]
+pub struct Hub(pub(super) Arc<HubCore>, pub(super) Arc<Handles>);
+
+/// Counts the handles of a hub.
+pub(super) struct Handles;
+
+pub(super) struct HubCore {
+    pub name: String,
+    pub meters: Arc<Meters>,
+    pub memory: memory::Account,
+    pub store: Arc<dyn Store>,
+    pub executor: Arc<Tenant>,
+    pub rules: RwLock<Arc<Rules>>,
+    pub catalog: Catalog,
+    pub deployment: DeploymentLocks,
+    pub loading: Loading,
+    pub inbox_bounds: InboxBounds,
+    pub run_queue: Arc<RunQueue>,
+    pub activities: Activities,
+    pub timers: Timers,
+    pub waiters: Waiters,
+    pub changes: Changes,
+    pub outbox: Outbox,
+    pub closing: watch::Sender<bool>,
+    pub tokio: tokio::runtime::Handle,
+    pub engine: Engine,
+    /// Given back when the file is closed.
+    pub _cache: CacheShare,
+    /// Dropped last.
+    pub _gone: oneshot::Sender<Infallible>,
+}
+
+impl Hub {
+    /// How many handles of this hub there are.
+    pub fn handles(&self) -> usize {
+        Arc::strong_count(&self.1)
+    }
+
+    /// A number that stays the same for as long as the hub has nothing to do; none while it has.
+    pub fn idle_since(&self) -> Option<u64> {
+        self.0.run_queue.idle_since().filter(|_| self.0.activities.is_idle())
+    }
+
+    /// How many activities run.
+    pub fn running_activities(&self) -> usize {
+        self.0.activities.running()
+    }
+
+    /// When the first timer is due.
+    pub fn next_timer(&self) -> Result<Option<Timestamp>, HubError> {
+        Ok(self.0.store.next_timer(None)?)
+    }
+
+    /// Whether something was begun and is not finished, also in a hub that has closed.
+    pub fn is_unfinished(&self) -> Result<bool, HubError> {
+        let store = &self.0.store;
+        Ok(!store.undelivered(None, 1)?.is_empty() || !store.activities(None, 1)?.is_empty())
+    }
+
+    /// Whether notifications wait for the webhook.
+    pub fn has_announcements(&self) -> Result<bool, HubError> {
+        Ok(self.0.outbox.has_webhook() && !self.0.store.announcements(None, 1)?.is_empty())
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What it holds in memory is counted here.
+    pub fn memory(&self) -> &memory::Account {
+        &self.0.memory
+    }
+
+    /// Counts a request of a client, which a limit may have refused.
+    pub fn count_request(&self, throttled: bool) {
+        self.0.meters.request(throttled);
+    }
+
+    /// How many requests of clients it may have.
+    pub fn requests_per_second(&self) -> u64 {
+        self.0.rules().limits.requests_per_second
+    }
+
+    /// Reads one slice, when the hub's turn has come.
+    pub async fn read<T, E>(&self, read: impl FnOnce(&Hub) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<HubError> + Send + 'static,
+    {
+        let hub = self.clone();
+        self.0.read(move |_| read(&hub)).await
+    }
+
+    /// The active version of each app.
+    pub fn apps(&self) -> Vec<DeployedApp> {
+        self.0.catalog.active()
+    }
+
+    /// Lets the writer save something that changes nothing. Blocks on the disk.
+    pub fn probe_writer(&self) -> Result<(), HubError> {
+        // None has this number.
+        Ok(self.0.store.forget_announcements(0)?)
+    }
+
+    /// How much is stored, and in how many transactions it was.
+    pub fn stats(&self) -> Result<StoreStats, HubError> {
+        Ok(self.0.store.stats()?)
+    }
+}
+
+impl HubCore {
+    pub async fn read<T, E>(self: &Arc<Self>, read: impl FnOnce(&Arc<Self>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<HubError> + Send + 'static,
+    {
+        let hub = self.clone();
+        let done = self.engine.reads().run(&self.name, move || read(&hub)).await;
+        done.map_err(|why| HubError::not_done(&self.name, why))?
+    }
+
+    /// Waits on this thread, which is none of tokio's, until a reader who may be slow has room for what he asked for. Whether he
+    /// got it: he may have gone, or the hub closes.
+    pub fn tell<T>(&self, reader: &mpsc::Sender<T>, report: T) -> bool {
+        self.tokio.block_on(async {
+            tokio::select! {
+                sent = reader.send(report) => sent.is_ok(),
+                () = self.closed() => false,
+            }
+        })
+    }
+
+    pub fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    /// Waits until the hub is to close.
+    pub async fn closed(&self) {
+        let mut closing = self.closing.subscribe();
+        // It cannot fail: the sender is here.
+        let _ = closing.wait_for(|closing| *closing).await;
+    }
+
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.read().expect("no holder of this lock panics").clone()
+    }
+
+    /// Hands a client's message to its instance and waits until the turn that takes it in is durable.
+    pub async fn post(&self, to: &InstanceId, event: Event) -> Result<(), HubError> {
+        self.post_unless(to, event, Ended::Replaced).await
+    }
+
+    /// The same of a start, unless an instance stays that has ended.
+    pub async fn post_unless(&self, to: &InstanceId, event: Event, ended: Ended) -> Result<(), HubError> {
+        if self.is_closing() {
+            return Err(HubError::ShuttingDown);
+        }
+        let (acknowledge, acknowledged) = oneshot::channel();
+        let message = Message { to: to.clone(), execution: None, sent_at: now(), event };
+        // The hub that holds most waits. What could never have room is small all the same: a payload has a limit.
+        let memory = self.memory.reserve(Envelope::size(&message)).await.ok();
+        let delivery = Delivery { message, stored: None };
+        self.run_queue.deliver(Envelope { acknowledge: Some(acknowledge), memory, ended, ..Envelope::of(delivery) });
+        acknowledged.await.unwrap_or(Err(HubError::ShuttingDown))
+    }
+
+    /// Hands over a message that nobody waits for.
+    pub fn deliver(&self, delivery: Delivery) {
+        self.run_queue.deliver(Envelope::of(delivery));
+    }
+
+    pub fn check_input(&self, payload: &Payload) -> Result<(), HubError> {
+        let limits = &self.rules().execution;
+        let limit = limits.payload_bytes;
+        if payload.len() > limit {
+            return Err(HubError::TooLarge { what: "payload", size: payload.len(), limit });
+        }
+        check_payload("the payload", payload, limits, "InvalidPayload").map_err(|why| HubError::InvalidPayload(why.message))
+    }
+}
+
+/// The only place of the engine that reads the clock.
+pub(crate) fn now() -> Timestamp {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(since_epoch.as_micros() as i64)
+}

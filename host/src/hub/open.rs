@@ -1,0 +1,195 @@
+//! Opening and closing a hub, and changing its rules.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock, Weak};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dacapo_core::VersionId;
+use dacapo_store::{RedbStore, Store, StoreError, StoreOptions};
+use dacapo_wasm::Account;
+use tokio::sync::{oneshot, watch};
+
+use crate::engine::Engine;
+use crate::hub::activity::queue::Activities;
+use crate::hub::bounds::inbox::InboxBounds;
+use crate::hub::error::HubError;
+use crate::hub::hub_core::{Handles, Hub, HubCore};
+use crate::hub::mailbox::run_queue::{JobRunner, RunQueue, RunQueueOptions};
+use crate::hub::operations::changes::{Changes, Waiters};
+use crate::hub::operations::purge::{Retention, spawn_retention};
+use crate::hub::rules::{HubRules, Rules, size};
+use crate::hub::timers;
+use crate::hub::timers::cursor::Timers;
+use crate::hub::turn::in_memory::Loading;
+use crate::hub::versions::catalog::Catalog;
+use crate::hub::versions::locks::DeploymentLocks;
+use crate::hub::webhook::delivery;
+use crate::hub::webhook::{Outbox, Webhook};
+use crate::meters::Meters;
+use crate::versioning::VersionRules;
+
+/// What is a hub's own.
+pub struct HubOptions {
+    pub name: String,
+    pub rules: HubRules,
+    pub retention: Retention,
+    /// Who is told of every change of an orchestration's status.
+    pub webhook: Option<Webhook>,
+    pub versions: VersionRules,
+    /// Where it is counted what the hub uses.
+    pub meters: Arc<Meters>,
+}
+
+/// Resolves when nothing of a hub is left in memory and its file is closed.
+pub struct Gone(oneshot::Receiver<Infallible>);
+
+impl Gone {
+    /// May be dropped and called again until it has returned.
+    pub async fn wait(&mut self) {
+        // The sender is never used: it is dropped with the hub.
+        let _ = (&mut self.0).await;
+    }
+}
+
+impl Hub {
+    /// Opens the hub's file, which [`make_file`] has made, takes up what was left unfinished, and starts working. Blocks on the
+    /// disk.
+    pub fn open(engine: &Engine, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
+        let HubOptions { name, rules, retention, webhook, versions, meters } = options;
+        let path = file_of(engine, &name);
+        let cache = engine.capacity().cache();
+        let store = StoreOptions { cache_bytes: cache.bytes(), ..engine.store().clone() };
+        let store = RedbStore::open_existing(&path, store).map_err(|why| does_not_open(&name, &path, why.into()))?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let catalog = Catalog::load(store.as_ref(), versions).map_err(|why| does_not_open(&name, &path, why))?;
+        // Mostly that is known.
+        let recorded: Vec<VersionId> = catalog.all().into_iter().flat_map(|(_, versions)| versions.ids()).collect();
+        engine.modules().need(&name, &recorded).context("noting which modules the task hub needs")?;
+        let rules = Rules::new(rules);
+        let (gone, is_gone) = oneshot::channel();
+        let account = Account { hub: name.clone(), outbound: meters.outbound.clone() };
+        let memory = engine.memory().account(&name);
+        let inner = Arc::new_cyclic(|hub: &Weak<HubCore>| HubCore {
+            name,
+            meters,
+            executor: Arc::new(engine.runtime().tenant(account, rules.policy.clone())),
+            catalog,
+            deployment: DeploymentLocks::default(),
+            loading: Loading::default(),
+            inbox_bounds: InboxBounds::default(),
+            run_queue: RunQueue::new(RunQueueOptions {
+                runner: hub.clone() as Weak<dyn JobRunner>,
+                scheduler: engine.scheduler().clone(),
+                capacity: engine.capacity().clone(),
+                memory: memory.clone(),
+                limits: rules.run_queue(),
+            }),
+            activities: Activities::new(size(rules.limits.concurrent_activities), &memory),
+            timers: Timers::default(),
+            waiters: Waiters::default(),
+            changes: Changes::default(),
+            outbox: Outbox::new(webhook),
+            closing: watch::Sender::new(false),
+            tokio: engine.tokio().clone(),
+            engine: engine.clone(),
+            memory,
+            rules: RwLock::new(rules),
+            store,
+            _cache: cache,
+            _gone: gone,
+        });
+        let hub = Hub(inner, Arc::new(Handles));
+        hub.0.apply_policies(&[]);
+        hub.0.take_up().map_err(|why| does_not_open(hub.name(), &path, why))?;
+        timers::spawn(&hub.0);
+        spawn_retention(&hub.0, retention);
+        delivery::spawn(&hub.0);
+        Ok((hub, Gone(is_gone)))
+    }
+
+    /// Changes what the hub may use and reach, at once. Guests that are in memory keep what they began with.
+    pub fn change(&self, rules: HubRules) {
+        let rules = Rules::new(rules);
+        *self.0.rules.write().expect("no holder of this lock panics") = rules.clone();
+        self.0.apply_policies(&[]);
+        self.0.run_queue.set_limits(rules.run_queue());
+        self.0.activities.set_limit(size(rules.limits.concurrent_activities));
+        while self.0.begin_waiting_activity() {}
+    }
+
+    /// Stops: no new work is taken, and what runs gets `grace` to end: turns are committed then. What is left is stopped at its
+    /// next checkpoint, as if it had not begun, and taken up when the hub is opened again.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.0.closing.send_replace(true);
+        self.0.deployment.close();
+        self.0.run_queue.close();
+        self.0.timers.stop();
+        let deadline = tokio::time::Instant::now() + grace;
+        self.0.activities.finish(grace).await;
+        self.0.waiters.clear();
+        self.0.changes.close();
+        if tokio::time::timeout_at(deadline, self.0.run_queue.drained()).await.is_err() {
+            self.0.run_queue.cut_off();
+            self.0.run_queue.drained().await;
+        }
+    }
+}
+
+impl HubCore {
+    /// Takes up what a previous process left: messages in inboxes, and activities that were scheduled and have not
+    /// reported. They stay in the store until it is their turn. Timers are found by the timer task.
+    fn take_up(self: &Arc<Self>) -> Result<(), HubError> {
+        const PAGE: usize = 1_000;
+        let mut after = None;
+        loop {
+            let page = self.store.unread(after, PAGE)?;
+            after = page.last().map(|(row, _)| *row);
+            let more = page.len() == PAGE;
+            self.run_queue.wake(page.into_iter().map(|(_, id)| id));
+            if !more {
+                break;
+            }
+        }
+        let mut after = None;
+        loop {
+            let page = self.store.activity_keys(after, PAGE)?;
+            after = page.last().copied();
+            let more = page.len() == PAGE;
+            self.queue_stored_activities(page);
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Where the file of a hub is.
+pub fn file_of(engine: &Engine, name: &str) -> PathBuf {
+    engine.directory().join("hubs").join(format!("{name}.redb"))
+}
+
+/// Says what to do about a hub that cannot be opened.
+fn does_not_open(name: &str, path: &Path, why: HubError) -> anyhow::Error {
+    let advice = match &why {
+        HubError::Store(StoreError::Missing { .. }) => format!(
+            "restore it from a backup, with the host stopped; or give up what was in the task hub: `dacapo serve --recover {name}` lets \
+             it begin anew, empty"
+        ),
+        HubError::Store(StoreError::Corrupt(_) | StoreError::Backend(_)) => format!(
+            "the file {} of the task hub cannot be opened: restore it from a backup, with the host stopped; or give up what was in the \
+             task hub: move the file away, and `dacapo serve --recover {name}` lets it begin anew, empty",
+            path.display()
+        ),
+        _ => format!("opening the task hub at {}", path.display()),
+    };
+    anyhow::Error::from(why).context(advice)
+}
+
+/// Makes the file of a hub that was never opened, unless an earlier release has. Blocks on the disk.
+pub fn make_file(engine: &Engine, name: &str) -> anyhow::Result<()> {
+    let path = file_of(engine, name);
+    let made = RedbStore::open(&path, engine.store().clone()).map(drop);
+    made.with_context(|| format!("making the file of the task hub at {}", path.display()))
+}
