@@ -1,4 +1,4 @@
-//! What the routes of a host have in common.
+//! The state that all routes share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::hubs::Hubs;
 use crate::limits::HubLimits;
 use crate::secrets::{SECRET_BYTES_MAX, Secrets};
 
-/// What an administrator says of a hub: its limits, and lists of grants.
+/// The most bytes of an administrator's JSON body: a hub's limits, and lists of grants.
 const ADMINISTRATION_BYTES_MAX: usize = 1 << 20;
 
 pub(super) struct Api {
@@ -34,11 +34,11 @@ pub(super) struct Api {
     pub rpc_guard: Guard,
     pub rates: Rates,
     pub bodies: Bodies,
-    /// For what changes the control file, and for what is read of it.
+    /// The threads that read and write the control file.
     pub control: FairThreads,
     pub under_way: UnderWay,
     pub health: Health,
-    /// Stands in for a `Host` header that is missing.
+    /// The authority of links where a request has no `Host` header.
     pub authority: String,
     pub scheme: &'static str,
     pub public_url: String,
@@ -60,13 +60,13 @@ impl Api {
         }
     }
 
-    /// The hub that a request is for: the one it names, otherwise the default one.
+    /// Returns the hub that a request names, or the default hub.
     pub async fn hub(&self, name: Option<&str>) -> Result<Hub, ApiError> {
         let name = name.filter(|name| !name.is_empty()).unwrap_or(&self.default_hub);
         self.hubs.hub(name).await?.ok_or_else(|| ApiError::unknown_task_hub(name))
     }
 
-    /// Whether the hub may have one more request at present.
+    /// Takes one request from the rate limit of the hub, or refuses it.
     pub fn check_rate(&self, hub: &Hub) -> Result<(), ApiError> {
         let per_second = hub.requests_per_second();
         let taken = self.rates.take(hub.name(), per_second, Instant::now());

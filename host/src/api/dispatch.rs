@@ -1,4 +1,4 @@
-//! A request, from its head to its answer: every step that is the same for all routes, in order.
+//! Handles a request from its head to its response: the steps that all routes share, in order.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::engine::panics::caught_async;
 use crate::hub::{Hub, HubError};
 use crate::server::{Admission, Remote};
 
-/// How long a request may still take whose key is revoked.
+/// How long a request may still run once its key is revoked.
 const REVOKED_GRACE: Duration = Duration::from_millis(500);
 
 pub(super) async fn dispatch(State(api): State<Arc<Api>>, request: Request) -> Response {
@@ -31,7 +31,7 @@ pub(super) async fn dispatch(State(api): State<Arc<Api>>, request: Request) -> R
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let invocation = request.headers().get("x-azure-functions-invocationid").cloned();
     let remote = request.extensions().get::<Remote>().map(|remote| remote.0);
-    // A panic is a bug of the host, and of this one request.
+    // A panic is a bug of the host, and fails only this request.
     let answered = caught_async(answer(api, request)).await.unwrap_or_else(|why| Err(HubError::from(why).into()));
     let response = answered.unwrap_or_else(IntoResponse::into_response);
     let (status, elapsed) = (response.status().as_u16(), started.elapsed());
@@ -55,7 +55,7 @@ async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
     Ok(response)
 }
 
-/// The one place where it is decided who may, and until when.
+/// The one place that authorises a request, and cuts it off when its key is revoked.
 async fn respond(mut call: Call, body: Body) -> Result<Response, ApiError> {
     let access = call.api.access.clone();
     let revocations = access.revocations();
@@ -72,7 +72,7 @@ async fn respond(mut call: Call, body: Body) -> Result<Response, ApiError> {
     let response = tokio::select! {
         biased;
         response = response.as_mut() => response?,
-        // Who is about to be answered is: it may have revoked its own key.
+        // A response that is nearly ready is still sent: the request may have revoked its own key.
         () = &mut revoked => match tokio::time::timeout(REVOKED_GRACE, response).await {
             Ok(response) => return Ok(revoked::ends_when(Box::pin(std::future::ready(())), response?, place)),
             Err(_elapsed) => return Err(Denied::from(Refusal::UnknownKey).into()),
@@ -81,7 +81,7 @@ async fn respond(mut call: Call, body: Body) -> Result<Response, ApiError> {
     Ok(revoked::ends_when(revoked, response, place))
 }
 
-/// Reads the body, of which nothing is kept before it is known that who sends it may, and answers.
+/// Reads the body and responds. Without authorisation the body is discarded as it arrives.
 async fn handle(mut call: Call, body: Body, admitted: Result<Option<String>, ApiError>) -> Result<Response, ApiError> {
     let hub = match admitted {
         Ok(hub) => hub,
@@ -116,7 +116,7 @@ async fn respond_for(hub: Hub, mut call: Call) -> Result<Response, ApiError> {
     Ok(response)
 }
 
-/// The route of a request that may pass.
+/// Checks a request against the guard, and finds its route.
 fn find(api: &Api, head: &Parts) -> Result<Found, ApiError> {
     let guard = if head.extensions.get::<door::Rpc>().is_some() { &api.rpc_guard } else { &api.guard };
     guard.check(head)?;

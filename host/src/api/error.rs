@@ -1,4 +1,4 @@
-//! Every refusal of the API, and how it is answered.
+//! Every error of the API, and its HTTP response.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -19,18 +19,18 @@ use crate::hub::HubError;
 use crate::limits::{Then, limit};
 use crate::secrets::SecretError;
 
-/// When to ask again for what a limit refused: others may have ended by then.
+/// The `Retry-After` where a limit refused a request: others may have ended by then.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
-/// The same for what others keep from being compiled, which takes seconds.
+/// The `Retry-After` where other files are being compiled, which takes seconds.
 const RETRY_AFTER_COMPILING_SECONDS: u64 = 5;
 
-/// A refusal: a status, and mostly a body that says why.
+/// An error response: a status, and usually a body that says why.
 #[derive(Debug)]
 pub(in crate::api) struct ApiError {
     status: StatusCode,
     body: Body,
-    /// After how many seconds it helps to try again, if it does.
+    /// The `Retry-After` in seconds. None: a retry does not help.
     retry_after: Option<u64>,
 }
 
@@ -38,7 +38,7 @@ pub(in crate::api) struct ApiError {
 enum Body {
     None,
     Error(ErrorBody),
-    /// Some routes say it in a bare JSON string.
+    /// A bare JSON string, as on some routes of the contract.
     Text(String),
 }
 
@@ -51,7 +51,7 @@ struct ErrorBody {
 }
 
 impl ApiError {
-    /// It helps to try again without waiting.
+    /// Whether a retry without delay can succeed.
     pub fn helps_at_once(&self) -> bool {
         self.retry_after == Some(0)
     }
@@ -65,7 +65,7 @@ impl ApiError {
         Self::with(StatusCode::NOT_FOUND, format!("no task hub with the name '{name}' exists on this host"))
     }
 
-    /// 400: a part of the request is not what it should be.
+    /// 400: a parameter or another part of the request is invalid.
     pub fn argument(why: impl Into<String>) -> Self {
         Self::because(StatusCode::BAD_REQUEST, "One or more of the arguments submitted is incorrect", why)
     }
@@ -74,28 +74,28 @@ impl ApiError {
         Self::because(StatusCode::BAD_REQUEST, "Invalid JSON content", why)
     }
 
-    /// 400: the input of an entity's operation.
+    /// 400: the input of an entity's operation is not JSON.
     pub fn unparsable_operation(why: impl std::fmt::Display) -> Self {
         Self::with(StatusCode::BAD_REQUEST, format!("Could not parse JSON content: {why}"))
     }
 
-    /// 400, as a text: nothing is purged unless it is said from when on.
+    /// 400, as a text: a purge of many instances needs `createdTimeFrom`.
     pub fn purge_without_beginning() -> Self {
         Self::text(StatusCode::BAD_REQUEST, "Please provide value for 'createdTimeFrom' parameter.")
     }
 
-    /// 404, as a text.
+    /// 404, as a text: there is no instance to rewind.
     pub fn nothing_to_rewind(id: &str) -> Self {
         Self::text(StatusCode::NOT_FOUND, format!("No instance with the id '{id}' exists."))
     }
 
-    /// 400 and not 404: so does the original.
+    /// 400, not 404, as in Durable Functions.
     pub fn nothing_to_restart(id: &str) -> Self {
         let why = format!("An orchestration with the instanceId {id} was not found.");
         Self::because(StatusCode::BAD_REQUEST, "InstanceId does not match a valid orchestration instance.", why)
     }
 
-    /// 400: a member of a body. The path is such as `limits.apps`.
+    /// 400: a member of the body is invalid. The path is such as `limits.apps`.
     pub fn member(path: &str, why: impl std::fmt::Display) -> Self {
         match path {
             "" | "." => Self::invalid_json(why.to_string()),
@@ -112,7 +112,7 @@ impl ApiError {
         Self::with(StatusCode::PAYLOAD_TOO_LARGE, format!("the {what} {size}: at most {limit} bytes are allowed"))
     }
 
-    /// 429: the hub has had all the requests that it may have in a second.
+    /// 429: the hub has reached its limit of requests per second.
     pub fn too_many_requests(hub: &str, per_second: u64, wait: Duration) -> Self {
         let why = format!(
             "the limit requests_per_second of the task hub '{hub}' is {per_second}: wait, or ask the administrator to raise it \
@@ -122,27 +122,27 @@ impl ApiError {
         Self { retry_after, ..Self::with(StatusCode::TOO_MANY_REQUESTS, why) }
     }
 
-    /// 429: as many requests of the hub are being answered as may be.
+    /// 429: the hub has reached its limit of concurrent requests.
     pub fn too_many_under_way(hub: &str, most: usize) -> Self {
         let why = format!(
-            "{most} requests of the task hub '{hub}' are being answered, streams of events among them, and no task hub may have more \
-             (half of http.connections): wait for answers, and read them"
+            "the task hub '{hub}' has {most} requests in progress, event streams included, and no task hub may have more \
+             (half of http.connections): wait for responses, and read them"
         );
         Self { retry_after: Some(RETRY_AFTER_SECONDS), ..Self::with(StatusCode::TOO_MANY_REQUESTS, why) }
     }
 
-    /// 503: the bodies of the requests that are under way take all memory that they may.
+    /// 503: the bodies of concurrent requests have reached their limit of bytes.
     pub fn too_many_bytes(most: usize) -> Self {
         let why = format!(
-            "the bodies of requests that are under way take all of the {most} bytes that they may have (http.bodies_bytes; of \
-             one task hub half of that): try again"
+            "the bodies of requests in progress have reached their limit of {most} bytes (http.bodies_bytes, or half of it for \
+             one task hub): try again"
         );
         Self { retry_after: Some(RETRY_AFTER_SECONDS), ..Self::with(StatusCode::SERVICE_UNAVAILABLE, why) }
     }
 
-    /// 503: what the hub holds in memory leaves no room for the answer.
+    /// 503: the hub's memory budget has no room for the request body or the response.
     pub fn no_room(why: &NoRoom) -> Self {
-        let why = format!("{why}: fewer requests at once, answers that are read, or smaller ones (top, showInput) need less");
+        let why = format!("{why}: send fewer requests at once, read the responses, or ask for smaller ones (top, showInput)");
         Self { retry_after: Some(RETRY_AFTER_SECONDS), ..Self::with(StatusCode::SERVICE_UNAVAILABLE, why) }
     }
 
@@ -150,12 +150,12 @@ impl ApiError {
         Self::with(StatusCode::FORBIDDEN, why)
     }
 
-    /// 500: the host could not do what was rightly asked.
+    /// 500: the host failed to carry out a valid request.
     pub fn internal(why: impl Into<String>) -> Self {
         Self::because(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong while processing your request", why)
     }
 
-    /// What is said of the limit in their table. Those at which a request is not refused are met by instances, not by clients.
+    /// The response that the table of limits sets. Limits that refuse no request are met by instances, not by clients.
     fn limit(name: &str, why: String) -> Self {
         let status = match limit(name).map(|limit| limit.then) {
             Some(Then::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -182,7 +182,7 @@ impl ApiError {
         Self { retry_after, ..Self::because(status, "The app cannot be deployed", chain(error)) }
     }
 
-    /// For an answer that has begun already.
+    /// The status, for a response that has begun already.
     pub fn status(&self) -> u16 {
         self.status.as_u16()
     }
@@ -323,7 +323,7 @@ impl From<StoreError> for ApiError {
     }
 }
 
-/// An error and what caused it, in one line.
+/// An error and its causes, in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! Whether the host does its work, as it was found when somebody last asked.
+//! The health check of the host, whose result is cached for a moment.
 
 use std::time::{Duration, Instant};
 
@@ -6,17 +6,17 @@ use tokio::sync::Mutex;
 
 use crate::hubs::Hubs;
 
-/// How long an answer is given again: whoever asks often costs nothing more.
+/// How long a result is cached, so that frequent checks cost nothing.
 const KNOWN_FOR: Duration = Duration::from_secs(1);
 
-/// How long workers and disk have to answer.
+/// How long workers and the disk have to respond.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What was found when it was last looked whether the host is well.
+/// The last result of the health check, and when it was made.
 #[derive(Default)]
 pub(super) struct Health(Mutex<Option<(Instant, Found)>>);
 
-/// Nobody needs a key to ask: so it says nothing of hubs.
+/// The check needs no key, so its result says nothing about hubs.
 #[derive(Clone, Copy)]
 pub(super) enum Found {
     Well,
@@ -25,7 +25,7 @@ pub(super) enum Found {
 }
 
 impl Health {
-    /// One looks at a time; whoever asks meanwhile hears of that.
+    /// Checks the host's health. One check runs at a time; concurrent callers wait and get its result.
     pub async fn look(&self, hubs: &Hubs) -> Found {
         let mut known = self.0.lock().await;
         if let Some((at, found)) = *known
@@ -36,11 +36,11 @@ impl Health {
         let found = match tokio::time::timeout(PATIENCE, hubs.probe()).await {
             Ok(Ok(())) => Found::Well,
             Ok(Err(error)) => {
-                tracing::error!(%error, "the host is not well: nothing can be saved");
+                tracing::error!(%error, "the host is unhealthy: nothing can be saved");
                 Found::CannotSave
             }
             Err(_elapsed) => {
-                tracing::error!("the host is not well: no worker or no writer has answered within {PATIENCE:?}");
+                tracing::error!("the host is unhealthy: no worker or no writer has responded within {PATIENCE:?}");
                 Found::DoesNothing
             }
         };

@@ -5,16 +5,16 @@
 //! ```
 //!
 //! - [`dispatch`]: the steps of every request, with what they need of [`admission`].
-//! - [`request`]: a request that has found its route, who may send it ([`request::door`]), and all parameters
+//! - [`request`]: a request whose route has been found, its authorisation ([`request::door`]), and all parameters
 //!   ([`request::parameter`]).
 //! - [`table`]: all routes, with their parameters and answers, and the OpenAPI document that is made from it.
-//! - [`handlers`]: one function for each route; [`content`]: what more than one of them sends; [`error`]: every refusal.
-//! - [`context`]: what they have in common.
+//! - [`handlers`]: one function for each route; [`content`]: bodies that several of them send; [`error`]: every error response.
+//! - [`context`]: the state that they share.
 //!
-//! Each may use what stands below it, and nothing above: dispatch, table, handlers, request and content, context, admission.
+//! Each module may use only those after it in this list: dispatch, table, handlers, request and content, context, admission.
 //!
-//! A handler parses, asks the hub and formats; it decides nothing about orchestrations. It can read only parameters
-//! that its route declares and, where assertions are on, answer only with statuses that it declares.
+//! A handler parses, asks the hub and formats; it decides nothing about orchestrations. Debug assertions
+//! check that it reads only parameters, and answers only with statuses, that its route declares.
 
 mod admission;
 mod content;
@@ -50,48 +50,48 @@ use context::Api;
 use health::Health;
 use request::door;
 
-/// The control file has one writer.
+/// Few suffice: the control file has one writer.
 const CONTROL_THREADS: usize = 2;
 
-/// What the API serves, and how much it takes.
+/// What the API serves, and its limits.
 pub struct ApiOptions {
     pub hubs: Hubs,
     pub access: Arc<Access>,
     pub secrets: Arc<Secrets>,
-    /// Where the host keeps its own, which is granted to nobody.
+    /// The host's data directory, which no hub may be granted.
     pub data: PathBuf,
-    /// What a hub may use that has no limits of its own.
+    /// The limits of a hub that has none of its own.
     pub limits: HubLimits,
     /// The hub of a request that names none.
     pub default_hub: String,
     /// The address that the host listens on: decides how strict the check of the `Host` header is.
     pub address: SocketAddr,
-    /// Names other than its own under which clients may reach a host on a loopback address.
+    /// Further names that a host on a loopback address accepts in the `Host` header.
     pub allowed_hosts: Vec<String>,
-    /// How clients reach it: http or https.
+    /// The scheme by which clients reach the host: http or https.
     pub scheme: &'static str,
-    /// Where they do: in links for whoever came by an address that is not for others.
+    /// The origin of links for callers of the address without keys, which is not for others.
     pub public_url: String,
-    /// Whether links are made of what a proxy says of the request that it passed on.
+    /// Whether links use the `X-Forwarded-*` headers of a proxy.
     pub use_forwarded_host: bool,
-    /// Turns true when the host is to stop: then streams end.
+    /// Turns true when the host shuts down, which ends event streams.
     pub stopping: watch::Receiver<bool>,
-    /// Bytes of one input or event.
+    /// The most bytes of one input or event.
     pub payload_bytes: usize,
-    /// Bytes of one deployed file.
+    /// The most bytes of one deployed file.
     pub module_bytes: usize,
-    /// Bytes of the bodies of all requests at once.
+    /// The most bytes of all request bodies at once.
     pub bodies_bytes: usize,
-    /// How many connections there may be.
+    /// The most connections at once.
     pub connections: usize,
 }
 
-/// The same API for programs of this machine that have no key: it opens one hub for one role, and no browser passes.
+/// Returns the same API for programs of this machine that have no key: it opens one hub with one role, and refuses browsers.
 pub fn rpc_router(api: &axum::Router, hub: &str, role: Role) -> axum::Router {
     api.clone().layer(axum::Extension(door::Rpc(Caller::rpc(hub, role))))
 }
 
-/// The API of a running host.
+/// Returns the API of a running host.
 pub fn router(options: ApiOptions) -> axum::Router {
     let guard = Guard::new(options.address, options.allowed_hosts);
     let api = Api {

@@ -378,7 +378,7 @@ fn a_check_replays_histories_and_changes_nothing() {
     assert_eq!(wrong("/admin/apps/probe/check", b"not wasm").status, 400);
     assert_eq!(wrong("/admin/apps/none/check", &corrected()).status, 404);
     assert_eq!(wrong("/admin/apps/probe/check?version=9.0", b"").status, 404);
-    assert!(wrong("/admin/apps/probe/check?version=1.0", &corrected()).body.contains("which?"));
+    assert!(wrong("/admin/apps/probe/check?version=1.0", &corrected()).body.contains("give only one"));
 }
 
 #[test]

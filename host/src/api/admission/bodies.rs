@@ -1,18 +1,18 @@
-//! The bodies of all requests that the host holds at once: how many bytes of memory they may take.
+//! The limit on the bytes of all request bodies that the host holds at once.
 //!
-//! Bytes count when they have come, so whoever announces a body and does not send it takes room from nobody. No task hub has
-//! more than half, so that none can keep out the others.
+//! Bytes count once they have arrived, so a body that is announced but not sent takes nothing from others. No task hub may have
+//! more than half, so that none can lock out the others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::memory::{MemoryBudget, NoRoom, Reservation};
 
-/// All bodies. Clones are handles of the same.
+/// The count of all bodies. Clones share it.
 #[derive(Clone)]
 pub(in crate::api) struct Bodies {
     most: usize,
-    /// Of which they are a part.
+    /// The memory budget that they count against.
     memory: MemoryBudget,
     // Nothing awaits while it is locked.
     state: Arc<Mutex<State>>,
@@ -21,19 +21,19 @@ pub(in crate::api) struct Bodies {
 #[derive(Default)]
 struct State {
     in_all: usize,
-    /// Of those that have any.
+    /// Only hubs that hold any bytes.
     of_hubs: HashMap<String, usize>,
 }
 
-/// There is no room.
+/// Why a body does not fit.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::api) enum Full {
-    /// So many bytes there may be: of this hub, or in all.
+    /// The limit in bytes that was reached: of this hub, or in all.
     Bodies(usize),
     Memory(NoRoom),
 }
 
-/// What one request holds, until it is dropped.
+/// The bytes that one request holds, released on drop.
 pub(in crate::api) struct Held {
     bodies: Bodies,
     hub: String,
@@ -51,7 +51,7 @@ impl Bodies {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Room for the body of a request, which has none yet. A hub is named however it is spelled.
+    /// Begins the count for the body of a request. The name of the hub ignores case.
     pub fn hold(&self, hub: &str) -> Held {
         let room = self.memory.account(hub).empty();
         Held { bodies: self.clone(), hub: hub.to_ascii_lowercase(), bytes: 0, room }
@@ -59,7 +59,7 @@ impl Bodies {
 }
 
 impl Held {
-    /// So many more bytes have come.
+    /// Counts bytes that have arrived.
     pub fn add(&mut self, bytes: usize) -> Result<(), Full> {
         if bytes == 0 {
             return Ok(());
@@ -82,7 +82,7 @@ impl Held {
         Ok(())
     }
 
-    /// What has come is not kept.
+    /// Releases all bytes counted so far: they are not kept.
     pub fn clear(&mut self) {
         if self.bytes == 0 {
             return;

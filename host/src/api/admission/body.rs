@@ -16,14 +16,14 @@ pub(in crate::api) enum Takes {
     Nothing,
     /// JSON, or nothing.
     Payload,
-    /// JSON if it says that it is, otherwise a text, or nothing.
+    /// JSON if its `Content-Type` says so, otherwise a text; or nothing.
     PayloadOrText,
     Module,
     /// Lines of an exported file.
     Export,
     /// A JSON object with the schema of this name.
     Json(&'static str),
-    /// A text that nobody is shown again.
+    /// A text that is never shown again.
     Secret,
 }
 
@@ -39,21 +39,21 @@ impl Takes {
     }
 }
 
-/// What is imported at once: it is checked whole before any of it is stored. Larger files are sent in parts.
+/// The most bytes of one import, which is checked whole before any of it is stored. Larger files are sent in parts.
 pub(in crate::api) const EXPORT_BYTES_MAX: usize = 256 << 20;
 
-/// What is announced is believed up to this size.
+/// The most memory allocated on the word of `Content-Length` alone.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// A body that is not wanted is read on, and dropped, up to this size: a client that is still sending when the
-/// connection closes would never see the answer.
+/// An unwanted body is read and dropped up to this size: a client that is still sending when the connection closes would
+/// never see the response.
 const DRAINED_BYTES_MAX: usize = 64 << 20;
 
-/// The same of a request that is refused: its client is waited for so long, and for each piece of the body so long.
+/// How long the body of a refused request is drained: in all, and for each piece.
 const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
 const DISCARD_PAUSE_MAX: Duration = Duration::from_millis(250);
 
-/// Drops what comes of the body of a request that is refused, for a moment.
+/// Drains the body of a refused request, within the limits above.
 pub(in crate::api) async fn discard(head: &Parts, mut body: Body) {
     if head.headers.contains_key(EXPECT) {
         return;
@@ -67,12 +67,12 @@ pub(in crate::api) async fn discard(head: &Parts, mut body: Body) {
             }
         }
     };
-    // However it ends, the answer is the same.
+    // The response is the same, however this ends.
     let _ = tokio::time::timeout(DISCARD_TIME_MAX, drain).await;
 }
 
-/// Reads a whole body of at most `limit` bytes. It is read before the handler runs, whatever becomes of the request. What
-/// is kept of it is `held`.
+/// Reads a whole body of at most `limit` bytes, before the handler runs, even if the request will be refused. `held` counts the
+/// bytes that are kept.
 pub(in crate::api) async fn read(
     head: &Parts,
     body: Body,

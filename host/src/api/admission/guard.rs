@@ -1,12 +1,12 @@
-//! What a browser must not be tricked into.
+//! Refuses requests that a browser was tricked into.
 //!
-//! With `--dev` the host trusts whoever can reach it: the machine's own users, and any web page they have open. A page can
+//! With `--dev` the host trusts all that can reach it: the machine's own users, and any web page they have open. A page can
 //! send requests to `localhost`, and with a host name that it points at 127.0.0.1 (DNS rebinding) even read the answers. So on
 //! a loopback address the `Host` must be a loopback name, and a request that a page of another origin sends is refused
-//! everywhere. Programs send no `Origin` and notice nothing.
+//! everywhere. Programs send no `Origin` and are not affected.
 //!
-//! The address for programs without a key takes nothing at all from a browser, which names itself by `Origin` or, in a request
-//! for a page or an image, by `Sec-Fetch-Site`.
+//! The address for programs without a key refuses every request of a browser, which sends `Origin` or, in a request for a page
+//! or an image, `Sec-Fetch-Site`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -28,7 +28,7 @@ impl Guard {
         Self { loopback_only: address.ip().is_loopback(), allowed, programs_only: false }
     }
 
-    /// That of the address for programs without a key.
+    /// The guard of the address for programs without a key.
     pub fn of_rpc() -> Self {
         Self { loopback_only: true, allowed: Vec::new(), programs_only: true }
     }
@@ -39,7 +39,7 @@ impl Guard {
         if head.headers.get_all(HOST).iter().count() > 1 {
             return Err(ApiError::argument("there is more than one 'Host' header"));
         }
-        // A proxy that looks at one of the two and this host at the other would see two requests.
+        // If a proxy looked at one of the two and this host at the other, they would see different requests.
         let authority = head.uri.authority().map(|authority| authority.as_str());
         if let (Some(authority), Some(host)) = (authority, host.filter(|host| authority.is_some_and(|one| one != *host))) {
             return Err(ApiError::argument(format!("the request is for '{authority}', but its 'Host' header says '{host}'")));

@@ -1,5 +1,5 @@
-//! What every request passes before it is answered: whether a browser was tricked into it, how many there may be, how much memory
-//! they take.
+//! The checks that every request passes before it is answered: protection of browsers, the limits on rate, number and memory, and
+//! revoked keys.
 
 pub(super) mod bodies;
 pub(super) mod body;

@@ -1,4 +1,4 @@
-//! How many requests a task hub may have in a second.
+//! The limit on the requests per second of a task hub.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,23 +7,23 @@ use std::time::{Duration, Instant};
 /// What a full bucket allows at once, in seconds of its rate.
 const BURST: Duration = Duration::from_secs(1);
 
-/// Buckets that are full again are forgotten when there are so many.
+/// The number of buckets at which those that are full again are dropped.
 const BUCKETS_MAX: usize = 1_024;
 
-/// One bucket for each hub that has had requests of late.
+/// One bucket for each hub that has had requests recently.
 #[derive(Default)]
 pub(in crate::api) struct Rates {
     // Nothing awaits while it is locked.
     buckets: Mutex<HashMap<String, Bucket>>,
 }
 
-/// A bucket that fills with time: all there is to know of it is when it is full.
+/// A token bucket. It fills with time, so its whole state is when it is full.
 struct Bucket {
     full_at: Instant,
 }
 
 impl Rates {
-    /// Takes one request from the bucket of a hub, or says after how long there is one again.
+    /// Takes one request from the bucket of a hub, or returns how long to wait for the next.
     pub fn take(&self, hub: &str, per_second: u64, now: Instant) -> Result<(), Duration> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = buckets.get_mut(hub) {

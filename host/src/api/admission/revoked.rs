@@ -1,5 +1,5 @@
-//! An answer without an end of its own ends when the key that it was asked for with is revoked. Each is under way until all of
-//! it was taken.
+//! Ends a streamed response when the key of its request is revoked. Every response holds the permit of its request until it is
+//! sent.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +13,7 @@ use crate::api::admission::under_way::RequestPermit;
 /// Resolves when the key of a caller is revoked.
 pub(in crate::api) type Revoked = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The same answer, broken off then if it is a stream.
+/// Wraps a response so that it holds `place`, and is broken off at the revocation if it is a stream.
 pub(in crate::api) fn ends_when(revoked: Revoked, response: Response, place: Option<RequestPermit>) -> Response {
     response.map(|body| {
         let revoked = if body.size_hint().exact().is_some() { None } else { Some(revoked) };
@@ -23,7 +23,7 @@ pub(in crate::api) fn ends_when(revoked: Revoked, response: Response, place: Opt
 
 struct Ending {
     body: Body,
-    /// None: the answer was whole from the beginning.
+    /// None: the size of the response is known, so it is no stream.
     revoked: Option<Revoked>,
     _place: Option<RequestPermit>,
 }
@@ -36,7 +36,7 @@ impl hyper::body::Body for Ending {
         if let Some(revoked) = &mut self.revoked
             && revoked.as_mut().poll(cx).is_ready()
         {
-            // An error, so that nobody takes what has come for the whole.
+            // An error, so that the client does not take a part for the whole.
             return Poll::Ready(Some(Err(axum::Error::new("the key was revoked"))));
         }
         Pin::new(&mut self.body).poll_frame(cx)

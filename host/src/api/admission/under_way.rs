@@ -1,20 +1,20 @@
-//! The requests that are being answered, to the end of their answers: no task hub has more than half of the connections.
+//! The limit on concurrent requests, which count until their responses end: half of the connections for each task hub.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::api::error::ApiError;
 
-/// All of them. Clones are handles of the same.
+/// The number of concurrent requests of each hub. Clones share it.
 #[derive(Clone)]
 pub(in crate::api) struct UnderWay {
-    /// How many connections there may be.
+    /// The most connections at once.
     connections: usize,
     // Nothing awaits while it is locked.
     of_hubs: Arc<Mutex<HashMap<String, usize>>>,
 }
 
-/// One of them, until it is dropped.
+/// The permit of one request, returned on drop.
 pub(in crate::api) struct RequestPermit {
     under_way: UnderWay,
     hub: String,
@@ -30,7 +30,7 @@ impl UnderWay {
         self.of_hubs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more of a hub, however its name is spelled.
+    /// Takes a permit for one more request of a hub. The name ignores case.
     pub fn enter(&self, hub: &str) -> Result<RequestPermit, ApiError> {
         let most = self.connections.div_ceil(2);
         let hub = hub.to_ascii_lowercase();

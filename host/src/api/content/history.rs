@@ -1,10 +1,10 @@
 //! A history, as a status query shows it: the projection of Durable Functions.
 //!
-//! It is read twice or more: first it is found out which outcome belongs to which beginning ([`Pairs`]), and then the rows are
-//! written, some at a time, while they are sent ([`StatusWithHistory`]). So no history has to be in memory.
+//! It is read twice or more: first to match each outcome with its beginning ([`Pairs`]), then to write the rows, some at a time,
+//! while they are sent ([`StatusWithHistory`]). So no history has to be in memory as a whole.
 //!
-//! `OrchestratorStarted` is left out. What was scheduled and what came of it are one row, where it came; what has not
-//! come yet stays a row of its own. Members that the original does not have: `InstanceId` beside the outcome of a
+//! `OrchestratorStarted` is left out. A beginning and its outcome are one row, at the place of the outcome; a beginning without
+//! an outcome is a row of its own. Members that the original does not have: `InstanceId` beside the outcome of a
 //! sub-orchestration, `Attempt` from the second on, `Detached`, the `Version` that an instance was moved to, and those of
 //! entities, whose events are named as in Durable Task, which has no projection for them.
 
@@ -25,7 +25,7 @@ use crate::engine::fair_threads::SLICE;
 use crate::engine::memory::Reservation;
 use crate::hub::Hub;
 
-/// What of the payloads is asked for.
+/// Which payloads are asked for.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::api) struct Shown {
     pub inputs: bool,
@@ -84,10 +84,10 @@ struct FailureDetails<'a> {
     is_non_retriable: bool,
 }
 
-/// Which outcome in a history belongs to which beginning.
+/// The outcomes in a history with their beginnings.
 #[derive(Debug, Default)]
 pub(in crate::api) struct Pairs {
-    /// The beginnings of what has no outcome yet.
+    /// The beginnings that have no outcome yet.
     open: HashMap<Seq, EventPlace>,
     /// Outcomes with their beginnings, in the order of the outcomes.
     ended: Vec<(EventPlace, EventPlace)>,
@@ -116,7 +116,7 @@ impl Pairs {
         Ok(pairs)
     }
 
-    /// The next event of the history.
+    /// Takes in the next event of the history.
     fn note(&mut self, place: EventPlace, event: &Event) {
         match event {
             Event::TaskScheduled { seq, .. }
@@ -148,7 +148,7 @@ struct Projection {
     /// The orchestrator's name.
     function: FunctionName,
     pairs: Pairs,
-    /// The beginnings that stand in the rows of their outcomes, in order.
+    /// The beginnings that are merged into the rows of their outcomes, in order.
     merged: Vec<EventPlace>,
 }
 
@@ -161,12 +161,12 @@ impl Projection {
         Self { shown, function, pairs, merged }
     }
 
-    /// Bytes of memory.
+    /// The size in memory, in bytes.
     fn size(&self) -> usize {
         size_of_val(self.pairs.ended.as_slice()) + size_of_val(self.merged.as_slice())
     }
 
-    /// The rows of some events, which `beginnings` of earlier ones may be needed for.
+    /// The rows of some events. `beginnings` are the earlier events that belong to the outcomes among them.
     fn rows<'a>(
         &'a self,
         events: &'a [(EventPlace, HistoryEvent)],
@@ -268,7 +268,7 @@ impl Projection {
 }
 
 impl Entry<'_> {
-    /// The row of an outcome, with what is known of its beginning.
+    /// Merges the row of an outcome with that of its beginning.
     fn after(self, beginning: Self) -> Self {
         Entry {
             function_name: beginning.name,
@@ -286,7 +286,7 @@ impl Entry<'_> {
 /// The status of an instance with its history, which is read while it is sent.
 pub(in crate::api) struct StatusWithHistory {
     record: InstanceRecord,
-    /// As an object.
+    /// A JSON object.
     status: Bytes,
     rows: Projection,
     _room: Reservation,
@@ -305,17 +305,17 @@ pub(in crate::api) enum Cursor {
     },
 }
 
-/// Where a history stands in its status.
+/// The member of the status that holds the history.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::api) enum List {
     /// Durable Functions' own name for it.
     HistoryEvents,
-    /// The same again: the name that the JavaScript client reads.
+    /// The same list again, under the name that the JavaScript client reads.
     History,
 }
 
 impl StatusWithHistory {
-    /// `status` is an object.
+    /// `status` is a JSON object.
     pub async fn new(hub: &Hub, record: InstanceRecord, status: Bytes, shown: Shown) -> Result<Self, ApiError> {
         let pairs = Pairs::of(hub, &record).await?;
         let rows = Projection::new(shown, record.name.clone(), pairs);

@@ -24,7 +24,7 @@ pub(in crate::api) fn written(body: &impl Serialize) -> String {
     serde_json::to_string(body).expect("the bodies of the API have only text for keys and cannot fail")
 }
 
-/// A stored payload: as it is, or as a JSON string should it not be JSON.
+/// A stored payload: verbatim, or as a JSON string if it is not JSON.
 pub(in crate::api) fn raw(payload: &str) -> Box<RawValue> {
     RawValue::from_string(payload.to_owned()).unwrap_or_else(|_| text(payload))
 }
@@ -39,7 +39,7 @@ pub(in crate::api) fn seconds(at: Timestamp) -> String {
     format_time(at, "%Y-%m-%dT%H:%M:%SZ")
 }
 
-/// The same with microseconds: how a history shows a moment.
+/// `yyyy-MM-ddTHH:mm:ss.ffffffZ`: how a history shows a moment.
 pub(in crate::api) fn micros(at: Timestamp) -> String {
     format_time(at, "%Y-%m-%dT%H:%M:%S%.6fZ")
 }

@@ -1,4 +1,4 @@
-//! The links with which a client goes on once it has started an instance.
+//! The management links of an instance, for the client that has started it.
 
 use axum::http::StatusCode;
 use axum::http::header::{LOCATION, RETRY_AFTER};
@@ -14,10 +14,10 @@ use crate::api::content::json::json;
 /// Links always name the public base path, whichever the request came by.
 const BASE: &str = "/runtime/webhooks/durabletask";
 
-/// The storage connection that Durable Functions names where nobody names one. It means nothing here.
+/// The default storage connection of Durable Functions. It has no meaning here.
 const DEFAULT_CONNECTION: &str = "Storage";
 
-/// Seconds after which a client that was told to come back should.
+/// Seconds after which a client that has started an instance should ask for its status.
 const RETRY_AFTER_START: &str = "10";
 
 /// Everything that must be escaped in a segment of a path or a value of a query.
@@ -29,7 +29,7 @@ pub struct Links {
     base: String,
     /// The parameters that every link carries.
     common: String,
-    /// What opens an instance to who has its links. None: nothing is needed.
+    /// Makes the token of an instance's links. None: no token is needed.
     tokens: Option<HubLinks>,
     internal_server_error_on_failure: bool,
 }
@@ -48,7 +48,7 @@ struct CheckStatus<'a> {
     resume_post_uri: String,
 }
 
-/// What a function is given. The one more link is not in the body of a 202.
+/// The links that a function gets: one more than in the body of a 202.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Management<'a> {
@@ -58,12 +58,12 @@ struct Management<'a> {
 }
 
 impl Links {
-    /// Links for functions that hand them on: not those of a request, but of the address that the operator made public.
+    /// Returns links for functions, which pass them on: of the public URL in the configuration, not of a request's origin.
     pub fn public(url: &str, hub: &str) -> Self {
         Self::new(url.trim_end_matches('/'), hub, DEFAULT_CONNECTION)
     }
 
-    /// All links of an instance, as a JSON object: the management payload of Durable Functions.
+    /// Returns all links of an instance as a JSON object: the management payload of Durable Functions.
     pub fn management(&self, id: &InstanceId) -> String {
         let rewind_post_uri = format!("{}/rewind?reason={{text}}&{}", self.instance(id), self.common(id));
         let links = Management { check_status: self.check_status(id), rewind_post_uri };
@@ -75,7 +75,7 @@ impl Links {
         Self { base: format!("{origin}{BASE}"), common, tokens: None, internal_server_error_on_failure: false }
     }
 
-    /// Links that open their instances.
+    /// Adds the tokens that open the instances.
     pub fn with_tokens(self, tokens: Option<HubLinks>) -> Self {
         Self { tokens, ..self }
     }
@@ -85,7 +85,7 @@ impl Links {
         Self { internal_server_error_on_failure: asked, ..self }
     }
 
-    /// 202: the instance goes on; here is how to follow it.
+    /// Returns a 202 with the links of an instance that goes on.
     pub(in crate::api) fn check_status_response(&self, id: &InstanceId) -> Response {
         let body = self.check_status(id);
         let location = body.status_query_get_uri.clone();

@@ -1,4 +1,4 @@
-//! What more than one route sends.
+//! Bodies that more than one route sends.
 
 pub(super) mod history;
 pub(super) mod json;

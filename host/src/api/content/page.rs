@@ -1,4 +1,4 @@
-//! What the lists of instances and of entities have in common: filters, pages, and how one goes on after another.
+//! Lists of instances and of entities: their filters, pages and continuation tokens.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,16 +24,16 @@ use crate::engine::fair_threads::SLICE;
 use crate::engine::memory::Reservation;
 use crate::hub::{Hub, HubError, Selection};
 
-/// Records that are taken from the store in one go.
+/// The most records read from the store at a time.
 const RECORDS_AT_ONCE: usize = 100;
 
 /// How long the store is searched for matches that fill a page.
 const SEARCH_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// The longest page. Also the page of a client that names no `top`: the Python library reads only the first.
+/// The longest page, and the default: the Python library reads only the first page.
 const PAGE_MAX: usize = 1_000;
 
-/// Which page of a list is asked for.
+/// The page of a list that a request asks for.
 pub(in crate::api) struct PageRequest {
     pub query: InstanceQuery,
     after: Option<Cursor>,
@@ -46,13 +46,13 @@ impl PageRequest {
         let after = call.find(&CONTINUATION)?.map(|token| {
             let cursor = read_token(&token.0).filter(|cursor| is_of(cursor, &query));
             cursor
-                .ok_or_else(|| CONTINUATION.about.refusal(&token.0, "should be what came with the page before, of the same list"))
+                .ok_or_else(|| CONTINUATION.about.refusal(&token.0, "should be the token of the previous page of the same list"))
         });
         Ok(Self { after: after.transpose()?, query, limit })
     }
 
-    /// Of the instances that match, those that are `wanted`. A page that ends before it is full only where the list ends, or
-    /// where looking on would take long.
+    /// Reads the instances that match and are `wanted`. A page is not full only at the end of the list, or if searching on would
+    /// take long.
     pub async fn read<W>(self, hub: &Hub, wanted: W) -> Result<Found, ApiError>
     where
         W: Fn(&InstanceRecord) -> bool + Send + Sync + 'static,
@@ -80,7 +80,7 @@ impl PageRequest {
     }
 }
 
-/// A page of records, which are counted in memory.
+/// A page of records, with its memory reservation.
 pub(in crate::api) struct Found {
     page: Page,
     room: Reservation,
@@ -91,7 +91,7 @@ fn size_of_record(record: &InstanceRecord) -> usize {
     size_of::<InstanceRecord>() + record.id.as_str().len() + texts.sum::<usize>()
 }
 
-/// Looks on until enough is found or the slice is over. Says how long that took.
+/// Searches until `most` records are found or the time slice is over. Returns how long that took.
 fn slice(
     hub: &Hub,
     query: &InstanceQuery,
@@ -111,8 +111,8 @@ fn slice(
     }
 }
 
-/// 200 with a list, and the header that leads to the next page. The JavaScript library goes on for as long as it is there.
-/// `write` makes JSON of what belongs to a record; none if it is gone.
+/// Returns a 200 with a list, and the header with the token of the next page. The JavaScript library reads on as long as it is
+/// there. `write` makes the JSON of a record; none if it is gone.
 pub(in crate::api) async fn page_response<W>(hub: Hub, found: Found, write: W) -> Result<Response, ApiError>
 where
     W: Fn(&Hub, &InstanceRecord) -> Result<Option<String>, ApiError> + Send + Sync + 'static,
@@ -126,7 +126,7 @@ where
     })
 }
 
-/// A list of JSON, made of records.
+/// A JSON array of records.
 struct List<W> {
     records: Vec<InstanceRecord>,
     write: W,
@@ -158,7 +158,7 @@ where
     }
 }
 
-/// The instances that a request is about.
+/// Reads the filters of a request.
 pub(in crate::api) fn filters(call: &Call) -> Result<Selection, ApiError> {
     let query = InstanceQuery {
         id_prefix: text(call, &INSTANCE_ID_PREFIX)?,
@@ -171,8 +171,8 @@ pub(in crate::api) fn filters(call: &Call) -> Result<Selection, ApiError> {
     Ok(Selection { query, function: call.find(&OF_FUNCTION)?, versions })
 }
 
-/// The same, where something is done to them, with the filters as they were written, for the audit log. In a list, a filter without
-/// a value is none; here that would mean everything where little was meant, and is refused.
+/// Reads the filters of a bulk action, and returns them also as they were written, for the audit log. A list ignores a filter
+/// without a value; here that would select everything where little was meant, so it is refused.
 pub(in crate::api) fn filters_to_act_on(call: &Call) -> Result<(Selection, serde_json::Map<String, Value>), ApiError> {
     let mut asked = serde_json::Map::new();
     for about in FILTERS.iter().filter(|about| call.found.declares(about)) {
@@ -183,7 +183,7 @@ pub(in crate::api) fn filters_to_act_on(call: &Call) -> Result<(Selection, serde
     Ok((filters(call)?, asked))
 }
 
-/// What a request says of a filter, if it does.
+/// The value of a filter of a bulk action, if it is given.
 fn acted_on(about: &About, query: &Query) -> Result<Option<String>, ApiError> {
     let values: Vec<&str> = query.all(about.name).collect();
     let text = values.join(",");
@@ -194,7 +194,7 @@ fn acted_on(about: &About, query: &Query) -> Result<Option<String>, ApiError> {
     }
 }
 
-/// What says which instances a request is about.
+/// The parameters that select instances.
 static FILTERS: [&About; 6] = [
     &INSTANCE_ID_PREFIX.about,
     &CREATED_TIME_FROM.about,
@@ -212,7 +212,7 @@ pub(in crate::api) fn text<const MAX: usize>(call: &Call, parameter: &Parameter<
     Ok(call.find(parameter)?.unwrap_or_default().0)
 }
 
-/// Clients must not read it; whoever reads a log may.
+/// Opaque to clients, but readable in a log.
 fn token(cursor: &Cursor) -> String {
     match cursor {
         Cursor::Id(id) => format!("id.{}", escape(id.as_str())),
@@ -228,7 +228,7 @@ fn read_token(token: &str) -> Option<Cursor> {
     }
 }
 
-/// A list goes by id if a prefix is asked for, otherwise by row.
+/// A list is ordered by id if a prefix is asked for, otherwise by row.
 fn is_of(cursor: &Cursor, query: &InstanceQuery) -> bool {
     match cursor {
         Cursor::Id(_) => !query.id_prefix.is_empty(),

@@ -1,5 +1,5 @@
-//! Answers that are made in parts, while they are sent: nothing is read for a client that does not take what was read before.
-//! What was made and is not sent is counted in memory for the hub.
+//! Response bodies that are made in parts while they are sent: a part is read only once the client has taken the one before.
+//! Text that is not sent yet counts against the memory of the hub.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,15 +14,15 @@ use crate::hub::Hub;
 /// How large a part may become before the next one begins. A single payload may be larger.
 const PART_BYTES: usize = 64 << 10;
 
-/// How long an answer waits for room in memory.
+/// How long a response waits for a memory reservation.
 pub(in crate::api) const ROOM_PATIENCE: Duration = Duration::from_secs(10);
 
-/// An answer that is read from a hub.
+/// A response that is read from a hub in parts.
 pub(in crate::api) trait Parts: Send + Sync + 'static {
     /// Where a part begins. The default is the beginning.
     type Cursor: Copy + Default + Send + Sync + 'static;
 
-    /// The part that begins at a place, and where the next one begins, if there is one. Runs where reading may block.
+    /// Returns the part that begins at `from`, and where the next one begins, if there is one. May block on reading.
     fn part(&self, hub: &Hub, from: Self::Cursor) -> Result<(String, Option<Self::Cursor>), ApiError>;
 }
 
@@ -39,7 +39,7 @@ impl Measure {
     }
 }
 
-/// The body of an answer. What goes wrong with its first part is said instead of it; later the answer is broken off.
+/// Makes the body of a response. An error in its first part is returned; a later one breaks the body off.
 pub(in crate::api) async fn body<P: Parts>(hub: Hub, parts: P) -> Result<Body, ApiError> {
     let parts = Arc::new(parts);
     let (first, next) = part(&hub, &parts, P::Cursor::default()).await?;
@@ -66,8 +66,8 @@ async fn part<P: Parts>(hub: &Hub, parts: &Arc<P>, from: P::Cursor) -> Result<(B
     counted(hub, move |hub| parts.part(hub, from)).await
 }
 
-/// A text that is made of what is read, with what belongs to it. It is counted for the hub until it is sent; while there is no
-/// room for it, it is not kept, and it is made again when there is.
+/// Makes a text from what is read, with a value that belongs to it. The text counts against the memory of the hub until it is
+/// sent; if there is no room for it, it is dropped, and made again once there is.
 pub(in crate::api) async fn counted<T, M>(hub: &Hub, make: M) -> Result<(Bytes, T), ApiError>
 where
     T: Send + 'static,
@@ -90,13 +90,13 @@ where
     }
 }
 
-/// Room in memory, once there is some.
+/// Reserves memory, waiting for it if need be.
 pub(in crate::api) async fn room(hub: &Hub, bytes: usize) -> Result<Reservation, ApiError> {
     let waited = tokio::time::timeout(ROOM_PATIENCE, hub.memory().reserve(bytes)).await;
     waited.unwrap_or_else(|_elapsed| hub.memory().try_reserve(bytes)).map_err(|why| ApiError::no_room(&why))
 }
 
-/// The text with the room that it takes.
+/// Joins a text with its memory reservation.
 fn fit(text: String, mut room: Reservation) -> Result<Bytes, NoRoom> {
     match room.try_grow(text.len().saturating_sub(room.bytes())) {
         Ok(()) => {
@@ -107,7 +107,7 @@ fn fit(text: String, mut room: Reservation) -> Result<Bytes, NoRoom> {
     }
 }
 
-/// Counted until the last of it is sent.
+/// A text with its reservation, kept until the last of it is sent.
 struct Counted {
     text: String,
     _room: Reservation,
@@ -119,7 +119,7 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-/// A text that is there already, once there is room for it.
+/// Reserves the memory of a text that exists already, waiting for it if need be.
 pub(in crate::api) async fn count(hub: &Hub, text: String) -> Result<Bytes, NoRoom> {
     let room = hub.memory().reserve(text.len()).await?;
     Ok(Bytes::from_owner(Counted { text, _room: room }))

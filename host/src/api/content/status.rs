@@ -24,7 +24,7 @@ pub(in crate::api) struct StatusBody<'a> {
     /// Why the host does not go on with the instance, which is `Suspended` then. Dacapo's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     halted: Option<&'a str>,
-    /// The digest of the version that it runs on, and what people call that. Dacapo's own.
+    /// The digest and the label of the version that it runs on. Dacapo's own.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "digest")]
     version: Option<VersionId>,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -32,7 +32,7 @@ pub(in crate::api) struct StatusBody<'a> {
 }
 
 impl<'a> StatusBody<'a> {
-    /// Payloads that are not to be shown are none.
+    /// `input` and `output` are none if they are not to be shown.
     pub fn new(record: &'a InstanceRecord, input: Option<&str>, output: Option<&str>) -> Self {
         Self {
             name: record.name.as_str(),
@@ -49,7 +49,7 @@ impl<'a> StatusBody<'a> {
         }
     }
 
-    /// With what people call its version.
+    /// Adds the label of its version.
     pub fn labelled(self, hub: &Hub) -> Self {
         let label = self.version.map_or_else(String::new, |version| hub.label_of(version));
         Self { version_label: label, ..self }

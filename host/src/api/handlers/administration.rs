@@ -1,4 +1,4 @@
-//! Task hubs, as their administrator makes them, and what they may use.
+//! Task hubs, for their administrator: creating, changing and deleting them, and their limits.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,7 +22,7 @@ use crate::api::request::parameter::{HUBS_AFTER, TOP};
 use crate::grants;
 use crate::limits::{HubLimits, InvalidLimit, LIMITS, Then};
 
-/// Pages of hubs and of the audit log.
+/// The longest page of hubs.
 const PAGE_MAX: usize = 1_000;
 
 const REASON_CHARS_MAX: usize = 1_000;
@@ -39,7 +39,7 @@ struct NewHub {
     app_grants: BTreeMap<String, Named<Grants>>,
 }
 
-/// What is absent stays as it is; `null` takes away.
+/// An absent member changes nothing; `null` removes the value.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct HubChange {
@@ -53,7 +53,7 @@ struct HubChange {
     suspended: Option<Option<String>>,
 }
 
-/// A JSON object. What is derived would take a list of its members too, and so an empty list for nothing.
+/// A `T` read from a JSON object only. A derived `Deserialize` also accepts an array of the members, and so an empty array.
 #[derive(Debug, Clone, Default)]
 struct Named<T>(T);
 
@@ -75,7 +75,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
     }
 }
 
-/// Tells `null` from what is absent.
+/// Tells `null` from an absent member.
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -96,7 +96,7 @@ struct HubBody {
 struct LimitBody {
     name: &'static str,
     value: u64,
-    /// What hubs have that were given no other value.
+    /// The value for hubs without one of their own.
     default: u64,
     unit: &'static str,
     then: Then,
@@ -175,7 +175,7 @@ pub(in crate::api) async fn delete(call: Call) -> Result<Response, ApiError> {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// `GET admin/limits`: what a hub may use that has no limits of its own.
+/// `GET admin/limits`: the limits of a hub that has none of its own.
 pub(in crate::api) async fn limits(call: Call) -> Result<Response, ApiError> {
     Ok(json::json(StatusCode::OK, &table(&call.api.limits, &call.api.limits)))
 }
@@ -206,7 +206,7 @@ pub(in crate::api) fn record(call: &Call) -> Result<HubRecord, ApiError> {
     call.api.access.control().hub(&name)?.ok_or_else(|| ApiError::unknown_task_hub(&name))
 }
 
-/// Whether a host can have such a hub. It looks at directories, so not on a thread that serves other requests too.
+/// Checks the limits and grants of a hub. Looks at directories, so it runs on the threads of the control file.
 async fn check(call: &Call, record: &HubRecord) -> Result<(), ApiError> {
     call.api.limits.with(&record.limits).map_err(|why| match &why {
         InvalidLimit::Unknown(name) | InvalidLimit::Zero(name) | InvalidLimit::TooHigh { name, .. } => {

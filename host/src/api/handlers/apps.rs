@@ -1,4 +1,4 @@
-//! Apps and their versions: what is deployed, what takes new starts, and whether histories go on with it.
+//! Apps and their versions: deployment, shares of new starts, replay checks and migration.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ use crate::hub::{
     Undeployed, Verdict, VersionState, Which,
 };
 
-/// How often it is said how far a deployment is.
+/// How often the progress of a deployment is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(in crate::api) const LINES: &str = "application/x-ndjson";
@@ -52,7 +52,7 @@ struct AppBody {
     former_label: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label_taken_from: Option<String>,
-    /// Who gets new starts now. Only after a change.
+    /// The versions that get new starts now. Only after a change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     new_starts: Vec<ShareBody>,
 }
@@ -98,7 +98,7 @@ pub(in crate::api) async fn deploy(call: Call) -> Result<Response, ApiError> {
     let (progress, audit) = (call.get(&PROGRESS)?, call.audited("app.deploy")?);
     let (stage, watched) = watch::channel(Stage::default());
     let (body, room) = (call.body, call.body_room);
-    // Dropped with the request: what nobody waits for is not compiled.
+    // Dropped with the request: a file is not compiled once its client is gone.
     let deploying = async move {
         let prepared = hub.prepare(body, stage).await?;
         drop(room);
@@ -121,7 +121,7 @@ pub(in crate::api) async fn deploy(call: Call) -> Result<Response, ApiError> {
     }
 }
 
-/// A line of JSON each second that says how far a deployment is, and one about its end.
+/// Streams a line of JSON each second with the progress of a deployment, and one with its result.
 fn stages(
     deploying: impl Future<Output = Result<AppBody, ApiError>> + Send + 'static,
     watched: watch::Receiver<Stage>,
@@ -189,7 +189,7 @@ pub(in crate::api) async fn roll_back(call: Call) -> Result<Response, ApiError> 
     .await
 }
 
-/// The members of an object, also those that have one name: which of them would count?
+/// The members of an object, duplicates included, so that those can be refused.
 struct Weights(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Weights {
@@ -265,7 +265,7 @@ pub(in crate::api) async fn prune(call: Call) -> Result<Response, ApiError> {
 pub(in crate::api) async fn undeploy(call: Call) -> Result<Response, ApiError> {
     let (hub, AppName(app), audit) = (call.hub()?, call.get(&APP_NAME)?, call.audited("app.undeploy")?);
     let with_instances = call.get(&WITH_INSTANCES)?;
-    // To the end: half an app is of no use to anybody.
+    // To the end, even if the client disconnects: half an app is of no use.
     let undeploying = tokio::spawn(async move {
         let gone = match with_instances {
             true => hub.undeploy_with_instances(&app).await?,
@@ -311,7 +311,9 @@ pub(in crate::api) async fn check(call: Call) -> Result<Response, ApiError> {
     let which = call.find(&SAMPLE)?.map_or(Which::All, |sample| Which::Sample(sample.0));
     let candidate = match version {
         Some(_) if !call.body.is_empty() => {
-            return Err(ApiError::argument("there is a body, and the parameter 'version' names a deployed version: which?"));
+            return Err(ApiError::argument(
+                "there is a body, and the parameter 'version' names a deployed version: give only one",
+            ));
         }
         Some(version) => Candidate::Deployed(version.0),
         None => Candidate::Module(call.body),
@@ -329,7 +331,7 @@ struct MigrateBody {
 pub(in crate::api) async fn migrate(call: Call) -> Result<Response, ApiError> {
     let (hub, AppName(app), version) = (call.hub()?, call.get(&APP_NAME)?, call.get(&OF_VERSION)?.0);
     let which = if call.body.is_empty() { Which::All } else { these(call.text()?)? };
-    // It may be broken off, and whoever has moved by then has.
+    // Recorded first: it may be broken off, and the instances moved by then stay moved.
     let instances = match &which {
         Which::All | Which::Sample(_) => Value::Null,
         Which::These(ids) => ids.len().into(),
@@ -346,7 +348,7 @@ fn these(text: &str) -> Result<Which, ApiError> {
     Ok(Which::These(body.instances.iter().map(id).collect::<Result<_, _>>()?))
 }
 
-/// One line of JSON for each report of progress, as it comes.
+/// Streams one line of JSON for each report of progress.
 fn progress(receiver: mpsc::Receiver<ReplayProgress>) -> Response {
     let lines = futures::stream::unfold(receiver, |mut receiver| async {
         let line = ReplayProgressBody::from(receiver.recv().await?);

@@ -37,7 +37,7 @@ pub(in crate::api) async fn audit(call: Call) -> Result<Response, ApiError> {
     let control = call.api.access.control().clone();
     let of_host = call.caller.is_of_host();
     call.control(move || {
-        // Who has a key of a hub hears nothing of one that had the same name before.
+        // A key of a hub does not show the entries of an earlier hub of the same name.
         let since = match &named {
             Some(hub) if !of_host => control.hub(hub)?.map_or(i64::MAX, |record| record.created_at),
             _ => i64::MIN,

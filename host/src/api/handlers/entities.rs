@@ -1,4 +1,4 @@
-//! Entities: what they keep, and what they are told to do.
+//! Entities: their states, and operations on them.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -19,7 +19,7 @@ use crate::api::request::parameter::{
 };
 use crate::hub::{Hub, HubError};
 
-/// How a path may spell the empty key; it may also leave it out, where nothing else is meant by that.
+/// The empty key in a path. It may also be left out where the shorter path has no other meaning.
 const EMPTY_KEY: &str = "$";
 
 #[derive(Debug, Serialize)]
@@ -37,7 +37,7 @@ struct EntityId<'a> {
 }
 
 impl<'a> EntityBody<'a> {
-    /// None if the record is no entity's.
+    /// None if the record is not of an entity.
     fn new(record: &'a InstanceRecord, state: Option<&str>) -> Option<Self> {
         let (name, key) = record.id.as_entity()?;
         let last_operation_time = micros(record.updated);
@@ -97,7 +97,7 @@ fn entity_id(call: &Call) -> Result<InstanceId, ApiError> {
         .map_err(|why| ENTITY_KEY.about.refusal(key, &format!("as a part of the id of the entity {why}")))
 }
 
-/// The input of an operation. What does not say that it is JSON is a text; nothing is null, whatever it says.
+/// The input of an operation. A body that is not declared as JSON is a text; an empty one is null, whatever its type.
 fn input(call: &Call) -> Result<Payload, ApiError> {
     if call.claims_json() == Some(true) {
         return call.payload().map_err(ApiError::unparsable_operation);

@@ -1,11 +1,11 @@
-//! Following instances without asking again and again: server-sent events.
+//! Following instances without polling: server-sent events.
 //!
 //! ```text
 //!   Hub::changes ─▶ Follower: which of them ─▶ Told: made once for all followers ─▶ event: status | purged | missed
 //! ```
 //!
-//! A subscriber that is too slow loses changes and is told how many; it never slows the hub down. One whose client does not
-//! read does nothing. Where a hub has many, they are woken together.
+//! A stream that is too slow loses changes and reports how many; it never slows the hub down. One whose client does not read
+//! does no work. Where a hub has many streams, they are woken together.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -30,11 +30,11 @@ use crate::api::request::Call;
 use crate::api::request::parameter::INSTANCE_ID_PREFIX;
 use crate::hub::{Change, Hub, Told};
 
-/// A comment is sent after so long a silence, so that neither side nor anything between takes the connection for dead.
+/// After this long a silence a comment is sent, so that neither peer nor a proxy takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_TEXT: &[u8] = b": keep-alive\n\n";
 
-/// Tells a proxy not to gather events.
+/// Tells a proxy not to buffer events.
 const NOT_BUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
 /// `GET instances/{instanceId}/events`
@@ -84,11 +84,11 @@ struct Follower {
     followed: Followed,
     /// Events that are still to be sent.
     ready: VecDeque<Bytes>,
-    /// Nothing comes after those.
+    /// The stream ends after those.
     ended: bool,
 }
 
-/// What a stream hears.
+/// What a stream waits for.
 enum Heard {
     Change(Change),
     Missed(u64),
@@ -155,7 +155,7 @@ impl Follower {
         self.ready.push_back(Bytes::from_owner(Sent(told)));
     }
 
-    /// What was missed may have been the end.
+    /// Reports missed changes, and shows an instance anew: its end may have been among them.
     async fn missed(&mut self, count: u64) {
         self.ready.push_back(format!("event: missed\ndata: {count}\n\n").into());
         if let Followed::Instance { last, .. } = &mut self.followed {
@@ -164,7 +164,7 @@ impl Follower {
         }
     }
 
-    /// Shows a followed instance as it is. False if it does not exist.
+    /// Queues an event with the current state of the followed instance. False if it does not exist.
     async fn show_now(&mut self) -> Result<bool, ApiError> {
         let Followed::Instance { id, .. } = &self.followed else { return Ok(false) };
         let id = id.clone();
@@ -173,7 +173,7 @@ impl Follower {
         Ok(true)
     }
 
-    /// The event of a change, which the first of all followers makes.
+    /// The event of a change, made by the first follower that needs it, for all.
     async fn told(&self, change: &Change) -> Arc<Told> {
         let mut kept = change.told.lock().await;
         if let Some(told) = kept.upgrade() {
@@ -184,7 +184,7 @@ impl Follower {
         told
     }
 
-    /// The text with the room that it takes. While there is none, it is not kept.
+    /// The text with its memory reservation. It is not held while waiting for memory, but made again.
     async fn counted(&self, change: &Change) -> Told {
         loop {
             let text = self.text(change).await;
@@ -215,14 +215,14 @@ impl Follower {
         text
     }
 
-    /// None too if the instance was replaced or purged since.
+    /// None also if the instance was replaced or purged since.
     async fn output(&self, record: &InstanceRecord) -> Option<dacapo_core::Payload> {
         let record = record.clone();
         self.hub.read(move |hub| hub.output_of(&record)).await.ok().flatten()
     }
 }
 
-/// What is sent to one of many, and shared by all.
+/// An event as the body of a stream takes it, shared with other streams.
 struct Sent(Arc<Told>);
 
 impl AsRef<[u8]> for Sent {
@@ -235,7 +235,7 @@ impl Followed {
     fn wants(&self, change: &Change) -> bool {
         let record = &change.record;
         match self {
-            // Changes from before the state that was shown last may still come.
+            // Changes older than the state that was shown last may still arrive.
             Followed::Instance { id, last } => {
                 let old = |last: &InstanceRecord| {
                     record.row < last.row || record.row == last.row && record.updated < last.updated || **record == *last
@@ -251,7 +251,7 @@ impl Followed {
 }
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // An error says that nobody is left who could stop the host.
+    // An error means that the sender is gone, so no signal to stop will come.
     if stopping.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
     }

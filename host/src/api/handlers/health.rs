@@ -9,7 +9,7 @@ use crate::api::error::ApiError;
 use crate::api::health::Found;
 use crate::api::request::Call;
 
-/// `GET /healthz`: that the host does its work.
+/// `GET /healthz`: whether the host does its work.
 pub(in crate::api) async fn health(call: Call) -> Result<Response, ApiError> {
     let unwell = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "unwell", "why": why }));
     let (status, body) = match call.api.health.look(&call.api.hubs).await {

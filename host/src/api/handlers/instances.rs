@@ -1,4 +1,4 @@
-//! Asking for instances.
+//! Reading instances.
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -27,7 +27,7 @@ pub(in crate::api) async fn status(call: Call) -> Result<Response, ApiError> {
     let shown = Shown { inputs: call.get(&SHOW_INPUT)?, outputs: call.get(&SHOW_HISTORY_OUTPUT)? };
     let error_on_failure = call.get(&ERROR_ON_FAILURE)?;
     if let Some(patience) = call.find(&WAIT)? {
-        // However the waiting ends, the state says what there is to say.
+        // However the wait ends, the state is read and sent.
         let _ = tokio::time::timeout(patience, hub.wait(&id)).await;
     }
     let location = call.url(&id)?;
@@ -46,10 +46,10 @@ pub(in crate::api) async fn status(call: Call) -> Result<Response, ApiError> {
     Ok((headers, json_text(StatusCode::ACCEPTED, body)).into_response())
 }
 
-/// How often a history is read, if it changes meanwhile.
+/// How often to try to read a history that changes meanwhile.
 const HISTORY_READS: usize = 5;
 
-/// The body that tells the status of an instance, and its history if it is to be shown.
+/// The body with the status of an instance, and with its history if asked for.
 async fn status_body(
     hub: &Hub,
     id: &InstanceId,
@@ -69,7 +69,7 @@ async fn status_body(
     Ok((parts::body(hub.clone(), with_history).await?, record))
 }
 
-/// How an instance that has ended is answered.
+/// The status code for an instance that has ended.
 pub(in crate::api) fn code_of_end(record: &InstanceRecord, error_on_failure: bool) -> StatusCode {
     match record.status == RuntimeStatus::Failed && error_on_failure {
         true => StatusCode::INTERNAL_SERVER_ERROR,
@@ -93,8 +93,8 @@ pub(in crate::api) async fn list(call: Call) -> Result<Response, ApiError> {
     page_response(hub, found, write).await
 }
 
-/// What is shown of an instance: the input if it is to be, and the output. The input of an entity is its state, in the shape
-/// that the scheduler of Durable Functions' entities has. None: the instance is gone.
+/// Reads the output of an instance, and the input if asked for. The input of an entity is its state, in the shape that the
+/// entity scheduler of Durable Functions gives it. None: the instance is gone.
 fn read(hub: &Hub, record: InstanceRecord, show_input: bool) -> Result<Option<InstanceState>, ApiError> {
     if record.id.is_entity() {
         let state = if show_input { Some(hub.entity_state(&record.id)?) } else { None };

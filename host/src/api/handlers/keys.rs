@@ -29,9 +29,9 @@ struct KeyBody {
     hub: String,
     role: Role,
     created_at: String,
-    /// To the minute, about.
+    /// Accurate to about a minute.
     last_used_at: Option<String>,
-    /// The only time that it is shown.
+    /// The key itself, shown only when it is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
 }
@@ -75,7 +75,7 @@ pub(in crate::api) async fn revoke(call: Call) -> Result<Response, ApiError> {
     .await
 }
 
-/// Whose keys the path is about. A hub is spelled as its administrator did.
+/// The scope of the keys that the path is about. The hub's name is spelled as at its creation.
 fn scope(call: &Call) -> Result<Scope, ApiError> {
     match call.found.capture(HUB_NAME.about.name) {
         Some(_) => Ok(Scope::Hub(super::administration::record(call)?.name)),

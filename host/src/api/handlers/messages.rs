@@ -1,4 +1,4 @@
-//! Telling an instance something.
+//! Messages to instances.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -19,14 +19,14 @@ pub(in crate::api) async fn raise_event(call: Call) -> Result<Response, ApiError
     let raise = async {
         match call.claims_json() {
             Some(true) => {}
-            // Nothing, of no type, is taken for null.
+            // An empty body without a type is null.
             None if call.body.is_empty() => {}
             Some(false) | None => return Err(ApiError::not_json_content()),
         }
         Ok(hub.raise_event(&id, &name.0, call.payload()?).await?)
     };
     if let Err(error) = raise.await {
-        // A missing or finished instance is what a client is told of first, whatever else is wrong with its body.
+        // A missing or ended instance is reported before anything that is wrong with the body.
         hub.require_alive(&id).await?;
         return Err(error);
     }
@@ -79,9 +79,9 @@ pub(in crate::api) async fn rewind_all(call: Call) -> Result<Response, ApiError>
 async fn act_on_all(call: Call, act: BulkAction, action: &'static str) -> Result<Response, ApiError> {
     let (hub, reason) = (call.hub()?, reason(&call)?);
     let (selection, mut asked) = filters_to_act_on(&call)?;
-    // A filter that is forgotten must not mean everything.
+    // A forgotten filter must not select everything.
     if asked.is_empty() {
-        return Err(ApiError::argument("which instances? Name a filter; createdTimeFrom=0001-01-01T00:00:00Z means all"));
+        return Err(ApiError::argument("which instances? Give a filter; createdTimeFrom=0001-01-01T00:00:00Z selects all"));
     }
     asked.insert("reason".into(), reason.as_str().into());
     call.audited(action)?.begun(asked.into()).await?;
@@ -105,7 +105,7 @@ fn reason(call: &Call) -> Result<String, ApiError> {
     Ok(call.find(&REASON)?.unwrap_or_default().0)
 }
 
-/// 202 without a body: it is stored.
+/// 202 without a body: the message is stored.
 pub(in crate::api) fn accepted() -> Response {
     StatusCode::ACCEPTED.into_response()
 }

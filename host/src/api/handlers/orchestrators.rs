@@ -52,7 +52,7 @@ fn request(call: &Call) -> Result<StartRequest, ApiError> {
     Ok(StartRequest { name, id, input: call.payload()?, version, start_at: None })
 }
 
-/// How a client that has started an orchestration wants to be answered.
+/// How to respond to a client that has started an orchestration.
 pub(in crate::api) struct Answering {
     links: Links,
     /// None: at once.
@@ -61,7 +61,7 @@ pub(in crate::api) struct Answering {
 }
 
 impl Answering {
-    /// The host is told of the end, so the interval is only checked.
+    /// Reads the parameters. The host does not poll, so the interval is only validated.
     pub fn new(call: &Call, timeout: &Parameter<Duration>, interval: &Parameter<Duration>) -> Result<Self, ApiError> {
         let (wait, poll) = (call.find(timeout)?, call.find(interval)?);
         if wait.zip(poll).is_some_and(|(wait, poll)| poll > wait) {

@@ -1,4 +1,4 @@
-//! Removing every trace of instances.
+//! Purging instances.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -19,12 +19,12 @@ pub(in crate::api) async fn purge(call: Call) -> Result<Response, ApiError> {
 
 /// `DELETE instances`
 pub(in crate::api) async fn purge_all(call: Call) -> Result<Response, ApiError> {
-    // What is wrong is named first.
+    // An invalid filter is reported before a missing beginning.
     if filters(&call)?.query.created_from.is_none() {
         return Err(ApiError::purge_without_beginning());
     }
     let (hub, (selection, asked)) = (call.hub()?, filters_to_act_on(&call)?);
-    // It may be broken off, and what is gone by then is gone.
+    // Recorded first: it may be broken off, and the instances purged by then stay purged.
     call.audited("instances.purge")?.begun(asked.into()).await?;
     match hub.purge_all(selection).await? {
         0 => Err(ApiError::not_found()),

@@ -1,4 +1,4 @@
-//! Starting orchestrations anew, with the input that they had.
+//! Restarting orchestrations with their original input.
 
 use axum::response::Response;
 
@@ -26,7 +26,7 @@ pub(in crate::api) async fn restart(call: Call) -> Result<Response, ApiError> {
     answering.answer(&hub, restarted?).await
 }
 
-/// An id that none can have is answered like one that none has.
+/// An invalid id is answered like an unknown one.
 fn original(call: &Call) -> Result<InstanceId, ApiError> {
     let text = call.get(&INSTANCE_ID)?.0;
     InstanceId::any(&text).map_err(|_| ApiError::nothing_to_restart(&text))

@@ -1,4 +1,4 @@
-//! Secrets of hubs: they can be set and deleted, and nobody can read them.
+//! Secrets of hubs: they can be set and deleted, but not read.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

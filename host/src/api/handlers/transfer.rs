@@ -45,15 +45,15 @@ pub(in crate::api) async fn import(call: Call) -> Result<Response, ApiError> {
     Ok(json::json(StatusCode::OK, &json!({ "instances": instances, "versions": versions, "waiting": waiting })))
 }
 
-/// The next lines of an export, once there is room in memory for what it takes to read them. What needs more than the hub may ever
-/// have is read alone.
+/// Reads the next lines of an export, once the memory for that is reserved. A read that needs more than the hub may ever have is
+/// done one at a time, beyond the budget.
 async fn read_on(hub: &Hub, export: Export) -> Result<(Option<String>, Export), HubError> {
     let (needs, mut export) = hub.read(move |_| -> Result<_, HubError> { Ok((export.needs()?, export)) }).await?;
     let room = match hub.memory().reserve(needs).await {
         Ok(room) => room,
         Err(_more_than_ever) => {
             let mut room = hub.memory().reserve_beyond().await;
-            // It may grow as it likes.
+            // Beyond the budget nothing is refused.
             let _ = room.try_grow(needs);
             room
         }
@@ -65,7 +65,7 @@ async fn read_on(hub: &Hub, export: Export) -> Result<(Option<String>, Export), 
     .await
 }
 
-/// Reads on as the client takes what was read. Lines that end without `done` were broken off by an error, which the log tells.
+/// Streams an export as fast as the client takes it. Lines that end without `done` were broken off by an error, which is logged.
 async fn export(hub: Hub, what: Exported, with_modules: bool) -> Result<Response, ApiError> {
     let export = hub.read(move |hub| hub.export(what, with_modules)).await?;
     let lines = futures::stream::unfold((hub, export), |(hub, export)| async {

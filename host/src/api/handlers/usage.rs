@@ -1,4 +1,4 @@
-//! What was used: by a hub, by all hubs, by one instance.
+//! Resource usage: of a hub, of all hubs, of one instance.
 
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -14,7 +14,7 @@ use crate::hubs::HubReport;
 use crate::meters::FunctionUsage;
 use crate::metrics;
 
-/// What `GET admin/hubs/{hubName}/usage` answers, and the command line reads.
+/// The response of `GET admin/hubs/{hubName}/usage`, which the command line reads too.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Bill {
@@ -31,7 +31,7 @@ pub(crate) struct Bill {
     pub functions: Vec<FunctionUsage>,
 }
 
-/// What `GET instances/{instanceId}/receipt` answers, and the command line reads.
+/// The response of `GET instances/{instanceId}/receipt`, which the command line reads too.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Receipt {

@@ -1,4 +1,4 @@
-//! Who may: the key of a request, the hub that it is for, and what its route needs.
+//! Authorisation: the key of a request, the hub that it addresses, and the role that its route needs.
 
 use axum::http::header::AUTHORIZATION;
 
@@ -11,12 +11,12 @@ use crate::api::request::parameter::{CODE, HUB, HUB_NAME, INSTANCE_ID, TASK_HUB}
 
 const KEY_HEADER: &str = "x-functions-key";
 
-/// A request that came over the address for programs without a key, and as whom it is treated: an extension of it.
+/// The caller of a request over the address for programs without a key: an extension of the request.
 #[derive(Debug, Clone)]
 pub(in crate::api) struct Rpc(pub Caller);
 
-/// Finds out who sends a request and whether it may. Returns the hub that it is for, unless it is the host's default one or
-/// none.
+/// Identifies and authorises the caller. Returns the hub that the request names or its key is for; none means the host's default
+/// hub, or no hub at all.
 pub(in crate::api) fn admit(call: &mut Call) -> Result<Option<String>, ApiError> {
     let needs = call.found.route.needs;
     if needs == Needs::Nothing {
@@ -25,16 +25,16 @@ pub(in crate::api) fn admit(call: &mut Call) -> Result<Option<String>, ApiError>
     let access = call.api.access.clone();
     let credential = credential(call)?;
     call.caller = match call.head.extensions.get::<Rpc>() {
-        // What it sends besides opens nothing there.
+        // A key that it sends opens nothing there.
         Some(Rpc(caller)) => caller.clone(),
         None => access.identify(credential.as_deref())?,
     };
     if credential.is_none() {
-        // Who has no key is told of that before anything else.
+        // A missing key is reported before any other error.
         access.admit(&call.caller, Needs::Key, None, None)?;
     }
     let hub = hub(call)?;
-    // Only a route of instances asks for one.
+    // Only routes of one instance have an id.
     let id = call.found.capture(INSTANCE_ID.about.name).and_then(|text| InstanceId::any(text).ok());
     let asked = match call.found.declares(&TASK_HUB.about) {
         true => Some(hub.as_deref().unwrap_or(&call.api.default_hub)),
@@ -48,7 +48,7 @@ pub(in crate::api) fn admit(call: &mut Call) -> Result<Option<String>, ApiError>
     Ok(hub)
 }
 
-/// Whether the audit log hears of an attempt.
+/// Whether a denied attempt is recorded in the audit log.
 fn is_act(needs: Needs) -> bool {
     match needs {
         Needs::Nothing | Needs::Key => false,
@@ -57,7 +57,7 @@ fn is_act(needs: Needs) -> bool {
     }
 }
 
-/// The hub that a request names; otherwise that of its key.
+/// The hub that a request names, or that of its key.
 fn hub(call: &Call) -> Result<Option<String>, ApiError> {
     let named = if call.found.capture(HUB_NAME.about.name).is_some() {
         Some(call.hub_name()?)
@@ -71,10 +71,10 @@ fn hub(call: &Call) -> Result<Option<String>, ApiError> {
     Ok(named.or_else(|| call.caller.own_hub().map(str::to_owned)))
 }
 
-/// The key or link of a request. It may stand in several places, if it is the same everywhere.
+/// The key or link token of a request. It may be given in several places if it is the same in all.
 fn credential(call: &Call) -> Result<Option<String>, ApiError> {
     let headers = &call.head.headers;
-    // What is not text is no key.
+    // A header that is not text holds no valid key.
     let header = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?").trim().to_owned()).collect();
     let authorization: Vec<String> = header(AUTHORIZATION.as_str());
     let bearer = authorization.iter().filter_map(|value| {

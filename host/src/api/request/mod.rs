@@ -1,4 +1,4 @@
-//! A request that has found its route: what its path, query, headers and body say.
+//! A request whose route has been found: its path, query, headers and body.
 
 pub(super) mod door;
 pub(super) mod moment;
@@ -31,14 +31,14 @@ use crate::hub::{Hub, HubError};
 pub(in crate::api) struct Call {
     pub api: Arc<Api>,
     pub found: Found,
-    /// Who sends it, once that is known.
+    /// The caller, once identified.
     pub caller: Caller,
-    /// The hub that it is for, where the route is one of a hub.
+    /// The hub that it addresses, where the route is one of a hub.
     pub hub: Option<Hub>,
     pub query: Query,
     pub head: Parts,
     pub body: Vec<u8>,
-    /// Counts the body in memory.
+    /// Counts the body against the memory budget.
     pub body_room: Option<Held>,
 }
 
@@ -48,7 +48,7 @@ impl Call {
         Self { api, found, caller: Caller::Nobody, hub: None, query, head, body: Vec::new(), body_room: None }
     }
 
-    /// What the request says of a parameter, or its default.
+    /// Returns the value of a parameter, or its default.
     pub fn find<T: FromText>(&self, parameter: &Parameter<T>) -> Result<Option<T>, ApiError> {
         let about = &parameter.about;
         debug_assert!(self.found.declares(about), "the route {} does not declare '{}'", self.found.route.pattern, about.name);
@@ -61,35 +61,35 @@ impl Call {
             Location::Query => parameter.read(only(about, self.query.all(about.name))?),
             Location::Header => {
                 let values = self.head.headers.get_all(about.name).iter();
-                // What is not ASCII is wrong in any header that the API knows, and is told so by its name.
+                // No header of the API may hold a value that is not ASCII: this stand-in gets it refused by name.
                 parameter.read(only(about, values.map(|value| value.to_str().unwrap_or("\u{fffd}")))?)
             }
         }
     }
 
-    /// The same of a parameter that is required or has a default.
+    /// Returns the value of a parameter that is required or has a default.
     pub fn get<T: FromText>(&self, parameter: &Parameter<T>) -> Result<T, ApiError> {
         self.find(parameter)?.ok_or_else(|| parameter.about.missing())
     }
 
-    /// The hub that what the request takes is counted for, if it is for this one; empty: the host.
+    /// The hub whose limits the request counts against, given the hub that it names; empty: the host.
     pub fn counts_for<'a>(&'a self, hub: Option<&'a str>) -> &'a str {
         let default = || if self.found.declares(&TASK_HUB.about) { &self.api.default_hub } else { "" };
         hub.or_else(|| self.caller.own_hub()).unwrap_or_else(default)
     }
 
-    /// The hub that the request is for.
+    /// Returns the hub that the request addresses.
     pub fn hub(&self) -> Result<Hub, ApiError> {
         debug_assert!(self.hub.is_some(), "the route {} is not one of a hub", self.found.route.pattern);
         self.hub.clone().ok_or_else(ApiError::not_found)
     }
 
-    /// The instance that the path names. A text that no instance can have is not found, like any other.
+    /// Returns the id in the path. An invalid id is answered with 404, like an unknown one.
     pub fn instance_id(&self) -> Result<InstanceId, ApiError> {
         InstanceId::any(&self.get(&INSTANCE_ID)?.0).map_err(|_| ApiError::not_found())
     }
 
-    /// The id that a client chooses for a new orchestration, if it chooses one.
+    /// Returns the id that the client chose for a new orchestration, if it did.
     pub fn chosen_id(&self, parameter: &Parameter<AnyId>) -> Result<Option<InstanceId>, ApiError> {
         let chosen = self
             .find(parameter)?
@@ -103,7 +103,7 @@ impl Call {
         Ok(links.with_tokens(self.api.access.links_for(&self.caller, hub.name())?))
     }
 
-    /// The address of this very request, which is about an instance. The key of the caller gives way to the token of links.
+    /// The URL of this request, which is about an instance. A link token replaces the caller's key.
     pub fn url(&self, id: &InstanceId) -> Result<String, ApiError> {
         let Some(tokens) = self.api.access.links_for(&self.caller, self.hub()?.name())? else {
             let path = self.head.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -115,10 +115,10 @@ impl Call {
         Ok(format!("{}{}?{others}{mark}{}={}", self.origin(), self.head.uri.path(), CODE, tokens.token(id)))
     }
 
-    /// A JSON object that administrators send. A member that is wrong is named.
+    /// Reads the body of an administrator's request, a JSON object. An error names the member.
     pub fn object<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let text = self.text()?;
-        // A list would do for an object without names.
+        // serde would accept an array of the members too.
         if !text.trim_start().starts_with('{') {
             return Err(ApiError::invalid_json("the body should be a JSON object"));
         }
@@ -134,7 +134,7 @@ impl Call {
         Ok(self.get(&HUB_NAME)?.0)
     }
 
-    /// Works on the control file, which may have to wait for the disk. Those whom callers belong to take turns.
+    /// Runs `work` on the threads of the control file, as it may wait for the disk. The hubs that callers belong to take turns.
     pub async fn control<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
@@ -148,14 +148,14 @@ impl Call {
         access::entry(&self.caller, scope, action, details)
     }
 
-    /// What is to be told of it once something is done to the hub of the request.
+    /// Prepares the audit log entry of an action on the hub of the request.
     pub fn audited(&self, action: &'static str) -> Result<AuditedAction, ApiError> {
         let scope = Scope::Hub(self.hub()?.name().to_owned());
         Ok(AuditedAction { api: self.api.clone(), caller: self.caller.clone(), scope, action })
     }
 
     fn origin(&self) -> String {
-        // Links are handed on, also to those who must not come by the address that asks for no key.
+        // Links are passed on, also to clients that must not use the address that asks for no key.
         if let Caller::Rpc(_) = self.caller {
             return self.api.public_url.clone();
         }
@@ -163,7 +163,7 @@ impl Call {
         forwarded.unwrap_or_else(|| origin(self.api.scheme, &self.head, &self.api.authority))
     }
 
-    /// Whether the body claims to be JSON; none if it claims nothing.
+    /// Whether the `Content-Type` is JSON; none without one.
     pub fn claims_json(&self) -> Option<bool> {
         let claimed = self.head.headers.get(CONTENT_TYPE)?.to_str().unwrap_or_default();
         let media_type = claimed.split(';').next().unwrap_or_default().trim();
@@ -184,7 +184,7 @@ impl Call {
     }
 }
 
-/// Something that the audit log is told of, by whom, and to which hub.
+/// An action for the audit log: the caller, the hub, and what is done.
 #[derive(Clone)]
 pub(in crate::api) struct AuditedAction {
     api: Arc<Api>,
@@ -198,19 +198,19 @@ impl AuditedAction {
         access::entry(&self.caller, self.scope.clone(), self.action, details)
     }
 
-    /// It is done. Blocks on the disk.
+    /// Records the action as done. Blocks on the disk.
     pub fn done(&self, details: Value) {
         self.api.access.note_done(&self.entry(details));
     }
 
-    /// The same, for what goes on while the request is answered.
+    /// Records an action that goes on while the request is answered.
     pub async fn begun(&self, details: Value) -> Result<(), ApiError> {
         let (audit, hub) = (self.clone(), self.caller.own_hub().unwrap_or_default());
         let told = self.api.control.run(hub, move || audit.done(details)).await;
         Ok(told.map_err(|why| HubError::not_done(hub, why))?)
     }
 
-    /// Does it to an instance, to the end, also when the client leaves meanwhile; and tells of it.
+    /// Runs the action to its end, even if the client disconnects meanwhile, and records it.
     pub async fn finish<T: Send + 'static>(
         self,
         details: Value,
@@ -232,7 +232,7 @@ fn origin(scheme: &str, head: &Parts, own_authority: &str) -> String {
     format!("{scheme}://{}", authority.or(host).unwrap_or(own_authority))
 }
 
-/// The same as a proxy says it of the request that it passed on. The first value is that of the outermost proxy.
+/// The origin that a proxy's `X-Forwarded-*` headers name. The first value is that of the outermost proxy.
 fn forwarded_origin(head: &Parts) -> Option<String> {
     let first = |name| head.headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim);
     let host: Authority = first("x-forwarded-host")?.parse().ok()?;
@@ -249,7 +249,7 @@ fn only<'a>(about: &About, mut values: impl Iterator<Item = &'a str>) -> Result<
     }
 }
 
-/// The parameters of a query. Names ignore case; parameters that no one asks for are ignored.
+/// The parameters of a query. Names ignore case; unknown parameters are ignored.
 #[derive(Debug, Default)]
 pub(in crate::api) struct Query(Vec<(String, String)>);
 

@@ -1,7 +1,7 @@
 //! Moments as clients write them.
 //!
-//! Durable Functions has .NET read them (`DateTime.Parse`, invariant culture), and its documents and clients make use of that.
-//! What is read here is what has one meaning: a date, with or without a time, with or without a zone. Without one it is UTC.
+//! Durable Functions parses them with .NET (`DateTime.Parse`, invariant culture), and its documents and clients rely on that.
+//! Unambiguous forms are accepted here: a date, with or without a time, with or without a zone. The default zone is UTC.
 
 use std::borrow::Cow;
 
@@ -48,7 +48,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// None: it means nothing.
+    /// Takes a word. None: it has no meaning.
     fn take(&mut self, word: &str) -> Option<()> {
         let folded = word.to_ascii_lowercase();
         match folded.as_str() {
@@ -57,7 +57,7 @@ impl Parts {
             // An offset's plus that was not encoded in a query has become a space.
             _ if self.time.is_some() => self.set_offset(offset(&folded)?),
             _ if folded.contains(':') => self.take_time(&folded),
-            // An hour alone has its half of the day behind it: what stands between is a date's.
+            // Taken for a part of the date. An hour alone (`12 AM`) is split off it later, in `moment`.
             _ => {
                 let weekday = folded.parse::<chrono::Weekday>().is_ok();
                 if !weekday {
@@ -69,7 +69,7 @@ impl Parts {
         }
     }
 
-    /// A time, with what may stand right behind it.
+    /// Takes a time with its suffix, such as `10:01AM` or `10:01Z`.
     fn take_time(&mut self, word: &str) -> Option<()> {
         let end = word.find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.')).unwrap_or(word.len());
         let (time, rest) = word.split_at(end);
@@ -108,8 +108,8 @@ fn read<T>(formats: &[&str], read: impl Fn(&str) -> Option<T>) -> Option<T> {
     formats.iter().find_map(|format| read(format))
 }
 
-/// A year of two digits behind slashes is one of the years from 1950 to 2049, as .NET has it. One before dashes is what it is:
-/// Python writes the year 1 without zeros.
+/// A two-digit year in a date with slashes means 1950 to 2049, as in .NET. In a date with dashes it is taken literally: Python
+/// writes the year 1 without zeros.
 fn in_full(date: NaiveDate, text: &str) -> Option<NaiveDate> {
     match date.year() {
         year @ 0..50 if text.contains('/') => date.with_year(year + 2000),
@@ -119,7 +119,7 @@ fn in_full(date: NaiveDate, text: &str) -> Option<NaiveDate> {
     }
 }
 
-/// `+01:00`, `-0130`, `+1`, or `01:00` after a plus that was lost: minutes.
+/// Parses `+01:00`, `-0130`, `+1`, or `01:00` after a lost plus, into minutes.
 fn offset(text: &str) -> Option<i64> {
     let (sign, digits) = match text.split_at_checked(1)? {
         ("+", digits) => (1, digits),

@@ -1,7 +1,7 @@
-//! The parameters of the API: what each is called, what it may be, and what it is when it is not given.
+//! The parameters of the API: the name, type and default of each.
 //!
-//! A handler reads a parameter through its declaration in this file, and only if its route lists it; the document of the
-//! API is made from the same declarations. So neither can know a parameter that the other does not.
+//! A handler reads a parameter through its declaration in this file, and only if its route lists it (a debug assertion); the
+//! OpenAPI document is made from the same declarations. So the two cannot disagree.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -27,14 +27,14 @@ pub(in crate::api) enum Location {
     Header,
 }
 
-/// What can be said of a parameter whatever its type.
+/// The description of a parameter, whatever its type.
 #[derive(Debug)]
 pub(in crate::api) struct About {
-    /// Names of queries and headers ignore case.
+    /// Names in queries and headers ignore case.
     pub name: &'static str,
     pub location: Location,
     pub description: &'static str,
-    /// What counts when it is not given, as it would be written.
+    /// The default, as it would be written in a request.
     pub default: Option<&'static str>,
     pub example: &'static str,
     pub required: bool,
@@ -50,7 +50,7 @@ pub(in crate::api) struct Parameter<T> {
     value: PhantomData<fn() -> T>,
 }
 
-/// What a parameter can be.
+/// A type that a parameter can have.
 pub(in crate::api) trait FromText: Sized {
     /// Reads a text that is not blank.
     fn from_text(text: &str) -> Result<Self, BadValue>;
@@ -94,7 +94,7 @@ impl<T: FromText> Parameter<T> {
         self
     }
 
-    /// Reads what a request says, or the default. A blank text counts as none, but in a path: there it names something.
+    /// Reads the text of a request, or the default. A blank text counts as missing, except in a path, where it names something.
     pub fn read(&self, text: Option<&str>) -> Result<Option<T>, ApiError> {
         let is_said = |text: &&str| self.about.location == Location::Path || !text.trim().is_empty();
         let text = text.filter(is_said).or(self.about.default);
@@ -123,7 +123,7 @@ impl About {
     }
 }
 
-/// What becomes of an instance that has ended and whose id is started.
+/// What a start does with an ended instance that has its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::api) struct IfEnded(pub Ended);
 
@@ -156,15 +156,16 @@ fn shortened(text: &str) -> String {
 pub(in crate::api) const CODE: &str = "code";
 
 pub(in crate::api) static FUNCTION_NAME: Parameter<FunctionName> =
-    Parameter::path("functionName", "hello_sequence", "The orchestrator function, in any case.");
+    Parameter::path("functionName", "hello_sequence", "The orchestrator function; case is ignored.");
 pub(in crate::api) static INSTANCE_ID: Parameter<AnyId> = Parameter::path(
     "instanceId",
     "order-17",
-    "The id of the instance. One that is chosen at a start must not begin with '@', which is for entities: `@name@key`.",
+    "The id of the instance. An id chosen for a start must not begin with '@', which marks entities: `@name@key`.",
 );
-pub(in crate::api) static EVENT_NAME: Parameter<Text<256>> = Parameter::path("eventName", "Approval", "The event, in any case.");
+pub(in crate::api) static EVENT_NAME: Parameter<Text<256>> =
+    Parameter::path("eventName", "Approval", "The event; case is ignored.");
 pub(in crate::api) static ENTITY_NAME: Parameter<FunctionName> =
-    Parameter::path("entityName", "counter", "The entity function, in any case.");
+    Parameter::path("entityName", "counter", "The entity function; case is ignored.");
 pub(in crate::api) static ENTITY_KEY: Parameter<AnyId> =
     Parameter::path("entityKey", "clicks", "The key of the entity; `$` is the empty key.");
 pub(in crate::api) static APP_NAME: Parameter<AppName> = Parameter::path("appName", "hello", "The app.");
@@ -172,35 +173,35 @@ pub(in crate::api) static APP_NAME: Parameter<AppName> = Parameter::path("appNam
 pub(in crate::api) static TASK_HUB: Parameter<Text<64>> = Parameter::query(
     "taskHub",
     "TestHubName",
-    "The task hub, in any case. Without it: that of the key, or else the host's default one.",
+    "The task hub; case is ignored. Without it: that of the key, or else the host's default one.",
 );
 pub(in crate::api) static CONNECTION: Parameter<Text<256>> =
-    Parameter::query("connection", "Storage", "Means nothing here; the links of the answer repeat it.").default("Storage");
+    Parameter::query("connection", "Storage", "Has no meaning here; the links in the response repeat it.").default("Storage");
 pub(in crate::api) static VERSION: Parameter<Text<256>> =
     Parameter::query("version", "2.0", "A label that the orchestration can read, and that a version of its app should have.");
 pub(in crate::api) static START_AT: Parameter<Timestamp> = Parameter::query(
     "startAt",
     "2026-01-31T12:00:00Z",
-    "Not to begin before then; until then the instance is `Pending`. Not part of Durable Functions.",
+    "When to begin; until then the instance is `Pending`. Not part of Durable Functions.",
 );
 pub(in crate::api) static TIMEOUT: Parameter<Duration> = Parameter::query(
     "timeout",
     "2",
-    "Seconds to wait for the end of the orchestration. Without it, the answer comes as soon as the orchestration is started.",
+    "Seconds to wait for the end of the orchestration. Without it, the response comes as soon as the orchestration is started.",
 );
 pub(in crate::api) static POLLING_INTERVAL: Parameter<Duration> =
-    Parameter::query("pollingInterval", "0.5", "Seconds, at most the timeout. The host knows of the end without polling.");
+    Parameter::query("pollingInterval", "0.5", "Seconds, at most the timeout. Otherwise ignored: the host does not poll.");
 pub(in crate::api) static WAIT_TIMEOUT: Parameter<Duration> =
     Parameter::query("timeout", "2", "Seconds to wait for the end of the orchestration.").default("10");
 pub(in crate::api) static RETRY_INTERVAL: Parameter<Duration> =
-    Parameter::query("retryInterval", "0.5", "Seconds, at most the timeout. The host knows of the end without polling.");
+    Parameter::query("retryInterval", "0.5", "Seconds, at most the timeout. Otherwise ignored: the host does not poll.");
 pub(in crate::api) static ERROR_ON_FAILURE: Parameter<bool> =
     Parameter::query("returnInternalServerErrorOnFailure", "true", "Whether a failed instance is answered with 500.")
         .default("false");
 pub(in crate::api) static WAIT: Parameter<Duration> = Parameter::query(
     "wait",
     "30",
-    "Answer when the instance has ended, or after so many seconds. Not part of Durable Functions.",
+    "Respond when the instance has ended, or after this many seconds. Not part of Durable Functions.",
 );
 pub(in crate::api) static SHOW_HISTORY: Parameter<bool> =
     Parameter::query("showHistory", "true", "Whether the history is shown.").default("false");
@@ -209,123 +210,132 @@ pub(in crate::api) static SHOW_HISTORY_OUTPUT: Parameter<bool> =
 pub(in crate::api) static SHOW_INPUT: Parameter<bool> =
     Parameter::query("showInput", "false", "Whether inputs are shown, also those in the history.").default("true");
 pub(in crate::api) static INSTANCE_ID_PREFIX: Parameter<Text<256>> =
-    Parameter::query("instanceIdPrefix", "order-", "What the ids begin with. '@' asks for all entities.");
+    Parameter::query("instanceIdPrefix", "order-", "The prefix of the ids. '@' selects all entities.");
 pub(in crate::api) static CREATED_TIME_FROM: Parameter<Timestamp> =
-    Parameter::query("createdTimeFrom", "2026-01-31T12:00:00Z", "Created then or later.");
+    Parameter::query("createdTimeFrom", "2026-01-31T12:00:00Z", "Created at this time or later.");
 pub(in crate::api) static CREATED_TIME_TO: Parameter<Timestamp> =
-    Parameter::query("createdTimeTo", "2026-02-28T12:00:00Z", "Created then or earlier.");
-pub(in crate::api) static RUNTIME_STATUS: Parameter<Statuses> =
-    Parameter::query("runtimeStatus", "Running,Pending", "One of these, in any case; a list with commas, or repeated.")
-        .repeated();
+    Parameter::query("createdTimeTo", "2026-02-28T12:00:00Z", "Created at this time or earlier.");
+pub(in crate::api) static RUNTIME_STATUS: Parameter<Statuses> = Parameter::query(
+    "runtimeStatus",
+    "Running,Pending",
+    "Any of these statuses; case is ignored. Separated by commas, or repeated.",
+)
+.repeated();
 pub(in crate::api) static TOP: Parameter<Count> =
     Parameter::query("top", "100", "How many, at most. A page never holds more than 1,000.").default("1000");
 pub(in crate::api) static CONTINUATION: Parameter<Text<4_000>> = Parameter::header(
     "x-ms-continuation-token",
     "row.17",
-    "Goes on after a page: what came with it in the header of this name, unchanged, with the same other parameters.",
+    "Continues after a page: the value of this header in its response, unchanged, with the same other parameters.",
 );
-pub(in crate::api) static REASON: Parameter<Text<4_000>> = Parameter::query("reason", "out of stock", "Why, for the history.");
+pub(in crate::api) static REASON: Parameter<Text<4_000>> =
+    Parameter::query("reason", "out of stock", "The reason, for the history.");
 pub(in crate::api) static RECURSIVE: Parameter<bool> = Parameter::query(
     "recursive",
     "true",
     "Whether the sub-orchestrations that it waits for are terminated too. Not part of Durable Functions.",
 )
 .default("false");
-pub(in crate::api) static RESTART_WITH_NEW_ID: Parameter<bool> =
-    Parameter::query("restartWithNewInstanceId", "false", "Whether under an id of its own. Otherwise the instance is replaced.")
-        .default("true");
+pub(in crate::api) static RESTART_WITH_NEW_ID: Parameter<bool> = Parameter::query(
+    "restartWithNewInstanceId",
+    "false",
+    "Whether to start it under a new id. Otherwise the instance is replaced.",
+)
+.default("true");
 pub(in crate::api) static NEW_INSTANCE_ID: Parameter<AnyId> =
     Parameter::query("newInstanceId", "order-17-again", "The id of the new instance.").required();
 pub(in crate::api) static RESTART_VERSION: Parameter<Text<256>> =
     Parameter::query("version", "2.0", "The label of the new instance. Without it: that of the original.");
 pub(in crate::api) static OPERATION: Parameter<Text<256>> =
-    Parameter::query("op", "add", "What the entity is to do; may be empty.");
+    Parameter::query("op", "add", "The operation of the entity; may be empty.");
 pub(in crate::api) static DELIVER_AT: Parameter<Timestamp> =
-    Parameter::query("deliverAt", "2026-01-31T12:00:00Z", "Not to be run before then. Not part of Durable Functions.");
+    Parameter::query("deliverAt", "2026-01-31T12:00:00Z", "The earliest time to run it. Not part of Durable Functions.");
 pub(in crate::api) static FETCH_STATE: Parameter<bool> =
     Parameter::query("fetchState", "true", "Whether the states are shown.").default("false");
 pub(in crate::api) static LAST_OPERATION_FROM: Parameter<Timestamp> =
-    Parameter::query("lastOperationTimeFrom", "2026-01-31T12:00:00Z", "The last operation was then or later.");
+    Parameter::query("lastOperationTimeFrom", "2026-01-31T12:00:00Z", "The last operation was at this time or later.");
 pub(in crate::api) static LAST_OPERATION_TO: Parameter<Timestamp> =
-    Parameter::query("lastOperationTimeTo", "2026-02-28T12:00:00Z", "The last operation was then or earlier.");
-pub(in crate::api) static LABEL: Parameter<Text<256>> = Parameter::query("label", "2.0.1", "What people call this deployment.");
+    Parameter::query("lastOperationTimeTo", "2026-02-28T12:00:00Z", "The last operation was at this time or earlier.");
+pub(in crate::api) static LABEL: Parameter<Text<256>> = Parameter::query("label", "2.0.1", "The label of this deployment.");
 pub(in crate::api) static PROGRESS: Parameter<bool> = Parameter::query(
     "progress",
     "true",
-    "Whether the answer begins at once, as lines of JSON that say how far it is; the last one has what the answer would be.",
+    "Whether the response begins at once, as lines of JSON that report progress; the last line holds the result.",
 )
 .default("false");
 pub(in crate::api) static DRY_RUN: Parameter<bool> =
-    Parameter::query("dryRun", "true", "Whether it is only said what would be removed.").default("false");
+    Parameter::query("dryRun", "true", "Whether to only list what would be removed.").default("false");
 pub(in crate::api) static WITH_INSTANCES: Parameter<bool> = Parameter::query(
     "withInstances",
     "true",
-    "Whether the orchestrations that run on the app are terminated, and its entities purged. Without it, the app stays while there \
-     are any.",
+    "Whether the orchestrations that run on the app are terminated, and its entities purged. Without it, the request is refused \
+     while there are any.",
 )
 .default("false");
 pub(in crate::api) static OF_FUNCTION: Parameter<FunctionName> = Parameter::query(
     "functionName",
     "hello_sequence",
-    "Only those of this function, in any case. Not part of Durable Functions.",
+    "Only those of this function; case is ignored. Not part of Durable Functions.",
 );
 pub(in crate::api) static ON_VERSION: Parameter<Text<256>> = Parameter::query(
     "version",
     "2.0",
-    "Only those that run on this version: a label, or the first digits, six at least, of a digest. Not part of Durable Functions.",
+    "Only those that run on this version: a label, or at least the first six digits of a digest. Not part of Durable Functions.",
 );
 pub(in crate::api) static IF_ENDED: Parameter<IfEnded> = Parameter::query(
     "ifEnded",
     "refuse",
-    "What becomes of an instance that has ended and has the id: the new one takes its place, or is refused. Not part of Durable Functions.",
+    "What to do if an instance of this id has ended: replace it, or refuse the start. Not part of Durable Functions.",
 )
 .default("replace");
-pub(in crate::api) static HUB_NAME: Parameter<HubName> = Parameter::path("hubName", "TestHubName", "The task hub, in any case.");
-pub(in crate::api) static KEY_NAME: Parameter<KeyName> = Parameter::path("keyName", "ci", "The key, in any case.");
+pub(in crate::api) static HUB_NAME: Parameter<HubName> =
+    Parameter::path("hubName", "TestHubName", "The task hub; case is ignored.");
+pub(in crate::api) static KEY_NAME: Parameter<KeyName> = Parameter::path("keyName", "ci", "The key; case is ignored.");
 pub(in crate::api) static SECRET_NAME: Parameter<SecretName> = Parameter::path("secretName", "api-token", "The secret.");
 pub(in crate::api) static HUB: Parameter<HubName> = Parameter::query(
     "hub",
     "TestHubName",
-    "The task hub, in any case. Without it: that of the key; with a key of the host, all hubs and the host itself.",
+    "The task hub; case is ignored. Without it: that of the key; with a key of the host, all hubs and the host itself.",
 );
 pub(in crate::api) static HUBS_AFTER: Parameter<HubToken> = Parameter::header(
     "x-ms-continuation-token",
     "hub.testhubname",
-    "Goes on after a page: what came with it in the header of this name, unchanged.",
+    "Continues after a page: the value of this header in its response, unchanged.",
 );
 pub(in crate::api) static AUDIT_BEFORE: Parameter<LineToken> = Parameter::header(
     "x-ms-continuation-token",
     "line.17",
-    "Goes on after a page: what came with it in the header of this name, unchanged, with the same other parameters.",
+    "Continues after a page: the value of this header in its response, unchanged, with the same other parameters.",
 );
 
 pub(in crate::api) static WEIGHT: Parameter<Percent> = Parameter::query(
     "weight",
     "10",
-    "So many of 100 new starts get the new version; the active one stays that, and those that got them so far share the rest as \
-     before. Without it: all.",
+    "The percentage of new starts that the new version gets. The active version stays active, and the versions that got new starts \
+     so far share the rest as before. Without it: all.",
 );
 pub(in crate::api) static OF_VERSION: Parameter<Text<256>> =
-    Parameter::query("version", "2.0", "A label, or the first digits, six at least, of a digest.").required();
+    Parameter::query("version", "2.0", "A label, or at least the first six digits of a digest.").required();
 pub(in crate::api) static CHECKED_VERSION: Parameter<Text<256>> =
     Parameter::query("version", "2.0", "A deployed version, instead of a body: a label, or the first digits of a digest.");
 pub(in crate::api) static DIFF_FROM: Parameter<Text<256>> = Parameter::query("from", "1.0", "The version before.").required();
 pub(in crate::api) static DIFF_TO: Parameter<Text<256>> = Parameter::query("to", "2.0", "The version after.").required();
 pub(in crate::api) static SAMPLE: Parameter<Count> =
-    Parameter::query("sample", "100", "Only so many instances, always the same ones. Without it: all.");
+    Parameter::query("sample", "100", "The most instances to replay, always the same ones. Without it: all.");
 pub(in crate::api) static WITH_MODULES: Parameter<bool> =
-    Parameter::query("withModules", "true", "Whether the deployed files come along.").default("false");
-/// The same of a whole task hub, which is of little use without them.
+    Parameter::query("withModules", "true", "Whether the deployed files are included.").default("false");
+/// [`WITH_MODULES`] for a whole task hub, whose export is of little use without the files.
 pub(in crate::api) static WITH_ALL_MODULES: Parameter<bool> =
-    Parameter::query("withModules", "false", "Whether the deployed files come along.").default("true");
+    Parameter::query("withModules", "false", "Whether the deployed files are included.").default("true");
 pub(in crate::api) static REPLACE: Parameter<bool> =
     Parameter::query("replace", "true", "Whether instances that have the ids of imported ones are removed.").default("false");
 pub(in crate::api) static RESUME: Parameter<bool> =
-    Parameter::query("resume", "true", "Whether they go on at once. Otherwise they are suspended.").default("false");
+    Parameter::query("resume", "true", "Whether the imported instances run at once. Otherwise they are suspended.")
+        .default("false");
 pub(in crate::api) static VERSION_NAME: Parameter<Text<256>> =
-    Parameter::path("version", "2.0", "A label, or the first digits, six at least, of a digest.");
+    Parameter::path("version", "2.0", "A label, or at least the first six digits of a digest.");
 
-/// Those that stand in the patterns of routes.
+/// The parameters in the patterns of routes.
 pub(in crate::api) static PATH_PARAMETERS: &[&About] = &[
     &FUNCTION_NAME.about,
     &INSTANCE_ID.about,
@@ -341,7 +351,7 @@ pub(in crate::api) static PATH_PARAMETERS: &[&About] = &[
 
 // The types.
 
-/// Any text of so many characters.
+/// Any text of at most this many characters.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::api) struct Text<const CHARS_MAX: usize>(pub String);
 
@@ -358,8 +368,8 @@ impl<const CHARS_MAX: usize> FromText for Text<CHARS_MAX> {
     }
 }
 
-/// A text that is mostly an id. What does not fit is for the handler to say: a client that asks for an instance by an id
-/// that none can have is told that there is none.
+/// A text that is usually an id. The handler checks it: a request for an instance with an invalid id is answered like one with an
+/// unknown id.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::api) struct AnyId(pub String);
 
@@ -400,7 +410,7 @@ impl FromText for HubName {
     }
 }
 
-/// The name of a key: what tells it from the others of its hub, in lists and in the audit log.
+/// The name of a key, by which lists and the audit log identify it among the keys of its hub.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::api) struct KeyName(pub String);
 
@@ -433,15 +443,15 @@ impl FromText for SecretName {
     }
 }
 
-/// Where a list of hubs goes on: behind this one.
+/// Continues a list of hubs after this one.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::api) struct HubToken(pub String);
 
-/// Where the audit log goes on: before this line.
+/// Continues the audit log before this line.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::api) struct LineToken(pub u64);
 
-const NO_TOKEN: &str = "should be what came with the page before, of the same list";
+const NO_TOKEN: &str = "should be the token of the previous page of the same list";
 
 impl FromText for HubToken {
     fn from_text(text: &str) -> Result<Self, BadValue> {
@@ -474,7 +484,7 @@ impl FromText for bool {
     }
 }
 
-/// Longer than any client waits for an answer.
+/// The longest wait: longer than any client waits for a response.
 const SECONDS_MAX: f64 = 3_600.0;
 
 /// Seconds.

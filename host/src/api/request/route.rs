@@ -1,4 +1,4 @@
-//! What is known of a route.
+//! The declaration of a route.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,11 +14,11 @@ use crate::api::request::parameter::{About, Location};
 
 pub(in crate::api) type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send>>;
 
-/// Routes that have something in common.
+/// Routes with the same base paths, parameters and answers.
 pub(in crate::api) struct Group {
     pub name: &'static str,
     pub description: &'static str,
-    /// The base paths below which each of the routes stands. The first is the one that is documented.
+    /// The base paths of each of the routes. The first is the documented one.
     pub bases: &'static [&'static str],
     /// Parameters that every route has.
     pub parameters: &'static [&'static About],
@@ -27,17 +27,17 @@ pub(in crate::api) struct Group {
     pub routes: &'static [Route],
 }
 
-/// All there is to know of a route.
+/// A route.
 pub(in crate::api) struct Route {
     pub method: Method,
     /// `{name}` stands for any one segment that is not empty: a parameter.
     pub pattern: &'static str,
-    /// Names the route in the document.
+    /// The `operationId` in the OpenAPI document.
     pub operation: &'static str,
     pub summary: &'static str,
-    /// Those that do not stand in the pattern.
+    /// Those that are not in the pattern.
     pub parameters: &'static [&'static About],
-    /// What the caller must have.
+    /// The authorisation that the caller must have.
     pub needs: Needs,
     pub takes: Takes,
     /// Beside those of the group.
@@ -70,16 +70,16 @@ pub(in crate::api) enum Sends {
     Text(&'static str),
 }
 
-/// A route that a request has found.
+/// The route that was found for a request.
 pub(in crate::api) struct Found {
     pub group: &'static Group,
     pub route: &'static Route,
-    /// What the placeholders of the pattern stand for, in their order.
+    /// The values of the placeholders in the pattern, in order.
     pub captures: Vec<String>,
 }
 
 impl Found {
-    /// What a placeholder of the pattern stands for.
+    /// Returns the value of a placeholder in the pattern.
     pub fn capture(&self, name: &str) -> Option<&str> {
         let position = self.route.placeholders().position(|placeholder| placeholder == name)?;
         self.captures.get(position).map(String::as_str)
@@ -91,7 +91,7 @@ impl Found {
         about.location == Location::Path || declared.any(|declared| std::ptr::eq(*declared, about))
     }
 
-    /// The statuses that the route declares.
+    /// Returns the statuses that the route declares.
     pub fn statuses(&self) -> impl Iterator<Item = u16> + use<> {
         self.group.answers.iter().chain(self.route.answers).map(|answer| answer.status)
     }

@@ -9,20 +9,20 @@ const NO_APP: Answer = answer(404, Json("Error"), "There is no such app, version
 const LIMITED: Answer = answer(
     403,
     Json("Error"),
-    "A limit of the task hub is met; or the request comes from a web page of another origin, or by a name that is not the host's.",
+    "A limit of the task hub is reached; or the request comes from a web page of another origin, or under another host's name.",
 );
 const DEPLOYED: Answer = answer(200, Json("App"), "The version, and whether anything has changed.");
 const DEPLOYED_VISIBLY: Answer = answer(
     200,
     JsonOrLines("App", "DeploymentProgress"),
-    "The version, and whether anything has changed; lines that end with it if `progress` is true.",
+    "The version, and whether anything has changed; if `progress` is true, as the last of several lines.",
 );
 const FUNCTION_TAKEN: Answer = answer(409, Json("Error"), "A function of this name belongs to another app.");
 
 pub(super) static APPS: Group = Group {
     name: "apps",
-    description: "Apps and their versions. A version is named by its label, or by the first digits, six at least, of its digest. \
-                  A label names one version: whatever was deployed under it last.",
+    description: "Apps and their versions. A version is named by its label, or by at least the first six digits of its digest. \
+                  A label names one version: the last one that was deployed under it.",
     bases: &[""],
     parameters: &[&TASK_HUB.about],
     answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
@@ -64,14 +64,14 @@ pub(super) static APPS: Group = Group {
             method: Method::DELETE,
             pattern: "admin/apps/{appName}",
             operation: "undeployApp",
-            summary: "Removes an app with all of its versions. Histories of what has ended stay.",
+            summary: "Removes an app with all of its versions. Histories of instances that have ended stay.",
             parameters: &[&WITH_INSTANCES.about],
             needs: Needs::Hub(Role::Deploy),
             takes: Takes::Nothing,
             answers: &[
                 answer(200, Json("Undeployed"), "What was removed."),
                 NO_APP,
-                answer(409, Json("Error"), "Instances need it: the body says how many."),
+                answer(409, Json("Error"), "Instances use it: the body says how many."),
                 DISK_FULL,
             ],
             handler: |call| Box::pin(apps::undeploy(call)),
@@ -80,7 +80,7 @@ pub(super) static APPS: Group = Group {
             method: Method::POST,
             pattern: "admin/apps/{appName}/activate",
             operation: "activateVersion",
-            summary: "Lets all new starts go to a version. Running instances stay on theirs.",
+            summary: "Directs all new starts to a version. Running instances stay on theirs.",
             parameters: &[&OF_VERSION.about],
             needs: Needs::Hub(Role::Deploy),
             takes: Takes::Nothing,
@@ -91,13 +91,13 @@ pub(super) static APPS: Group = Group {
             method: Method::POST,
             pattern: "admin/apps/{appName}/rollback",
             operation: "rollBack",
-            summary: "Takes the new starts away from the newest version that gets any: they go to those that share them with it, or \
-                      else to the version that was active before.",
+            summary: "Takes the new starts away from the newest version that gets any: they go to the versions that shared them, or \
+                      else to the one that was active before.",
             parameters: &[],
             needs: Needs::Hub(Role::Deploy),
             takes: Takes::Nothing,
             answers: &[
-                answer(200, Json("RolledBack"), "Which has lost them, and which is active."),
+                answer(200, Json("RolledBack"), "The version that lost the new starts, and the active one."),
                 NO_APP,
                 answer(409, Json("Error"), "There is no version to go back to, or a function of it belongs to another app."),
                 DISK_FULL,
@@ -108,7 +108,7 @@ pub(super) static APPS: Group = Group {
             method: Method::POST,
             pattern: "admin/apps/{appName}/weights",
             operation: "weighVersions",
-            summary: "Shares new starts out among versions: an object of versions and their weights. The others get none.",
+            summary: "Shares new starts among versions: an object of versions and their weights. Versions not in it get none.",
             parameters: &[],
             needs: Needs::Hub(Role::Deploy),
             takes: Takes::Payload,

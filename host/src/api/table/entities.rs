@@ -7,7 +7,7 @@ use crate::api::handlers::entities;
 
 pub(super) static ENTITIES: Group = Group {
     name: "entities",
-    description: "Entities: what they keep, and what they are told to do.",
+    description: "Entities: their states, and operations on them.",
     bases: MANAGEMENT_BASES,
     parameters: &[&TASK_HUB.about],
     answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
@@ -64,8 +64,8 @@ pub(super) static ENTITIES: Group = Group {
             method: Method::POST,
             pattern: "entities/{entityName}/{entityKey}",
             operation: "signalEntity",
-            summary: "Sends an operation to an entity, which is made if there is none. The body is the input of the operation: JSON if \
-                      it says that it is, otherwise a text.",
+            summary: "Sends an operation to an entity, which is created if there is none. The body is the input of the operation: JSON if \
+                      its `Content-Type` says so, otherwise a text.",
             parameters: &[&OPERATION.about, &DELIVER_AT.about],
             needs: Needs::Hub(Role::Operate),
             takes: Takes::PayloadOrText,

@@ -1,4 +1,4 @@
-//! What is the host's own.
+//! Routes of the host itself.
 
 use axum::http::Method;
 
@@ -9,7 +9,7 @@ use crate::metrics;
 
 pub(super) static HOST: Group = Group {
     name: "host",
-    description: "What is the host's own.",
+    description: "Routes of the host itself.",
     bases: &[""],
     parameters: &[],
     answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, LONG_ADDRESS, TOO_MANY, LONG_HEADERS],
@@ -18,7 +18,7 @@ pub(super) static HOST: Group = Group {
             method: Method::GET,
             pattern: "healthz",
             operation: "health",
-            summary: "Whether the host does its work: that a worker takes some and that something can be saved. Looked at once a second at most.",
+            summary: "Whether the host does its work: whether a worker takes a job, and whether something can be saved. Checked once a second at most.",
             parameters: &[],
             needs: Needs::Nothing,
             takes: Takes::Nothing,
@@ -40,7 +40,7 @@ pub(super) static HOST: Group = Group {
             method: Method::GET,
             pattern: "metrics",
             operation: "metrics",
-            summary: "What all task hubs have used, for Prometheus. None is opened for that.",
+            summary: "What all task hubs have used, for Prometheus. Opens no task hub.",
             parameters: &[],
             needs: Needs::Host(Role::Read),
             takes: Takes::Nothing,

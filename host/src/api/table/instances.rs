@@ -1,4 +1,4 @@
-//! Instances: asking for them, telling them something, following and removing them.
+//! Instances: reading them, sending them messages, following and removing them.
 
 use axum::http::Method;
 
@@ -7,7 +7,7 @@ use crate::api::handlers::{events, instances, messages, purge, usage};
 
 pub(super) static INSTANCES: Group = Group {
     name: "instances",
-    description: "Instances: asking for them, telling them something, removing them.",
+    description: "Instances: reading them, sending them messages, removing them.",
     bases: MANAGEMENT_BASES,
     parameters: &[&TASK_HUB.about],
     answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
@@ -17,7 +17,7 @@ pub(super) static INSTANCES: Group = Group {
             pattern: "instances",
             operation: "listInstances",
             summary: "Lists the instances that match all filters, entities among them. With a prefix they come ordered by id, \
-                      otherwise about in the order in which they were created.",
+                      otherwise roughly in the order of their creation.",
             parameters: &[
                 &INSTANCE_ID_PREFIX.about,
                 &CREATED_TIME_FROM.about,
@@ -77,10 +77,8 @@ pub(super) static INSTANCES: Group = Group {
             takes: Takes::Nothing,
             answers: &[
                 answer(200, Json("InstanceStatus"), "It has ended."),
-                answer(202, Json("InstanceStatus"), "It has not ended.").with(&[
-                    ("Location", "The address of this very request."),
-                    ("Retry-After", "Seconds after which to ask again."),
-                ]),
+                answer(202, Json("InstanceStatus"), "It has not ended.")
+                    .with(&[("Location", "The URL of this request."), ("Retry-After", "Seconds after which to ask again.")]),
                 NO_INSTANCE,
                 FAILED,
             ],
@@ -134,7 +132,7 @@ pub(super) static INSTANCES: Group = Group {
             method: Method::POST,
             pattern: "instances/{instanceId}/suspend",
             operation: "suspendInstance",
-            summary: "Suspends an instance: what reaches it waits until it is resumed.",
+            summary: "Suspends an instance: messages to it wait until it is resumed.",
             parameters: &[&REASON.about],
             needs: Needs::Instance(Role::Operate),
             takes: Takes::Nothing,
@@ -185,7 +183,7 @@ pub(super) static INSTANCES: Group = Group {
 
 pub(super) static BULK: Group = Group {
     name: "bulk",
-    description: "Many instances at once: those that match all filters, of which one at least is needed, and each with a value. Not part of Durable Functions.",
+    description: "Many instances at once: those that match all filters. At least one filter is needed, and each needs a value. Not part of Durable Functions.",
     bases: MANAGEMENT_BASES,
     parameters: &[
         &TASK_HUB.about,
@@ -198,7 +196,7 @@ pub(super) static BULK: Group = Group {
         &REASON.about,
     ],
     answers: &[
-        answer(200, Json("BulkOutcome"), "How many it was done to, and who refused it."),
+        answer(200, Json("BulkOutcome"), "How many instances the action was done to, and which refused it."),
         WRONG,
         UNAUTHORIZED,
         FORBIDDEN,
@@ -226,7 +224,7 @@ pub(super) static BULK: Group = Group {
             method: Method::POST,
             pattern: "instances/resume",
             operation: "resumeInstances",
-            summary: "Resumes the suspended orchestrations that match all filters, those among them that the host has halted.",
+            summary: "Resumes the suspended orchestrations that match all filters, including those that the host has halted.",
             parameters: &[],
             needs: Needs::Hub(Role::Operate),
             takes: Takes::Nothing,
@@ -260,7 +258,7 @@ pub(super) static BULK: Group = Group {
 
 pub(super) static EVENTS: Group = Group {
     name: "events",
-    description: "Following instances without asking again and again.",
+    description: "Following instances without polling.",
     bases: MANAGEMENT_BASES,
     parameters: &[&TASK_HUB.about],
     answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],

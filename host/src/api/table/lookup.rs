@@ -1,4 +1,4 @@
-//! Which request means what.
+//! Finds the route of a request.
 //!
 //! The contract matches literal segments ignoring case and lets ids hold encoded characters, so a path is split first
 //! and each segment decoded on its own. In a path `+` is a plus; only in a query is it a space.
@@ -20,7 +20,7 @@ pub(in crate::api) fn split(path: &str) -> Result<Vec<String>, ApiError> {
     decoded.collect::<Result<_, _>>().map_err(|_| ApiError::argument("the path is not UTF-8 once it is percent-decoded"))
 }
 
-/// The route of a request. What stands first in the table is found first.
+/// Returns the route of a request: the first one in the table that matches.
 pub(in crate::api) fn find(method: &Method, segments: &[String]) -> Option<Found> {
     GROUPS.iter().find_map(|group| {
         let mut rests = group.bases.iter().filter_map(|base| below(base, segments));

@@ -1,6 +1,6 @@
-//! The table of all routes: method, path, parameters, who may, answers, handler.
+//! The table of all routes: method, path, parameters, required role, answers, handler.
 //!
-//! What a request finds, what its handler may read and answer with, and the document at `/openapi.json` all come from here.
+//! Routing, what a handler may read and answer with, and the document at `/openapi.json` all come from here.
 
 mod administration;
 mod apps;
@@ -18,7 +18,7 @@ use crate::api::request::parameter::*;
 use crate::api::request::route::Sends::{self, Events, Json, JsonOrLines, Lines, Nothing, Text};
 use crate::api::request::route::{Answer, Group, Route};
 
-/// In this order a request looks for its route.
+/// A request looks for its route in this order.
 pub(super) static GROUPS: &[&Group] = &[
     &instances::INSTANCES,
     &instances::BULK,
@@ -32,17 +32,18 @@ pub(super) static GROUPS: &[&Group] = &[
     &administration::ADMINISTRATION,
 ];
 
-/// Where Durable Functions' management API is: the public base path, that of the first version, that of the client
+/// The base paths of Durable Functions' management API: the public one, that of the first version, that of the client
 /// libraries.
 const MANAGEMENT_BASES: &[&str] = &["runtime/webhooks/durabletask", "admin/extensions/DurableTaskExtension", "durabletask"];
 
 // Answers of more than one route.
 
-const STARTED: Answer = answer(202, Json("CheckStatus"), "It is started, and has not ended in the time to wait for it, if any.")
-    .with(&[("Location", "Where its state is."), ("Retry-After", "Seconds after which to ask for it.")]);
+const STARTED: Answer =
+    answer(202, Json("CheckStatus"), "It is started, and has not ended within the time to wait for it, if any.")
+        .with(&[("Location", "The URL of its status."), ("Retry-After", "Seconds after which to ask for it.")]);
 const OUTPUT: Answer =
-    answer(200, Json("Any"), "It has ended in the time to wait for it: its output; its state if it did not complete.");
-const ACCEPTED: Answer = answer(202, Nothing, "It is stored, and will have its effect.");
+    answer(200, Json("Any"), "It has ended within the time to wait for it: its output, or its state if it did not complete.");
+const ACCEPTED: Answer = answer(202, Nothing, "The message is stored, and will be processed.");
 const PURGED: Answer = answer(200, Json("PurgeResult"), "How many instances were removed.");
 const WRONG: Answer = answer(400, Json("Error"), "The request is wrong: the body says what.");
 const UNAUTHORIZED: Answer =
@@ -50,8 +51,8 @@ const UNAUTHORIZED: Answer =
 const FORBIDDEN: Answer = answer(
     403,
     Json("Error"),
-    "The key is one of another task hub (whether or not there is the one that is asked for), or its role is too weak; or the task \
-     hub is suspended; or the request comes from a web page of another origin, or by a name that is not the host's.",
+    "The key is one of another task hub (whether or not the requested one exists), or its role is too weak; or the task hub is \
+     suspended; or the request comes from a web page of another origin, or under a name that is not the host's.",
 );
 const NO_HUB: Answer = answer(404, Nothing, "The host has no such task hub.");
 const NO_INSTANCE: Answer = answer(404, Nothing, "There is no such instance (without a body), or no such task hub.");
@@ -62,9 +63,9 @@ const LONG_ADDRESS: Answer = answer(414, Nothing, "The address has more than 65,
 const TOO_MANY: Answer = answer(
     429,
     Json("Error"),
-    "A limit of the task hub, such as its requests per second or at once, or too much to compile: the body says which.",
+    "A limit is reached, such as the task hub's requests per second or at once, or that on compiling: the body says which.",
 )
-.with(&[("Retry-After", "Seconds after which it may go better.")]);
+.with(&[("Retry-After", "Seconds after which to try again.")]);
 const LONG_HEADERS: Answer = answer(431, Nothing, "The headers are too large.");
 const FAULT: Answer = answer(500, Json("Error"), "The host has failed. Its log says more.");
 const FAILED: Answer = answer(
@@ -77,12 +78,17 @@ const CLOSING: Answer = answer(
     Json("Error"),
     "The host is shutting down, or has no room at present for another open task hub or for the body of the request.",
 );
-const DISK_FULL: Answer =
-    answer(507, Json("Error"), "The disk of the host is full, or the task hub holds what it may. Nothing was changed.");
+const DISK_FULL: Answer = answer(
+    507,
+    Json("Error"),
+    "The disk of the host is full, or the task hub has reached its limit of storage. Nothing was changed.",
+);
 
 const fn page(schema: &'static str) -> Answer {
-    answer(200, Json(schema), "A page. One with the header is not the last, even if it is not full.")
-        .with(&[("x-ms-continuation-token", "To be sent in the header of this name for the next page. Absent on the last one.")])
+    answer(200, Json(schema), "A page. One with the header is not the last, even if it is not full.").with(&[(
+        "x-ms-continuation-token",
+        "To be sent in the header of this name to get the next page. Absent on the last one.",
+    )])
 }
 
 const fn answer(status: u16, body: Sends, when: &'static str) -> Answer {

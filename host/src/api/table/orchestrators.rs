@@ -16,7 +16,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
             method: Method::POST,
             pattern: "orchestrators/{functionName}",
             operation: "startOrchestration",
-            summary: "Starts an orchestration under an id that the host makes up. The body is its input.",
+            summary: "Starts an orchestration under an id that the host generates. The body is its input.",
             parameters: &[
                 &VERSION.about,
                 &START_AT.about,
@@ -35,7 +35,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
             method: Method::POST,
             pattern: "orchestrators/{functionName}/{instanceId}",
             operation: "startOrchestrationWithId",
-            summary: "Starts an orchestration under an id of the client's. An instance of this id that has ended is replaced.",
+            summary: "Starts an orchestration under an id that the client chooses. An instance of this id that has ended is replaced.",
             parameters: &[
                 &VERSION.about,
                 &START_AT.about,
@@ -54,7 +54,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
             method: Method::POST,
             pattern: "instances/{instanceId}/restart",
             operation: "restartInstance",
-            summary: "Starts an orchestration anew, with the input that it had.",
+            summary: "Restarts an orchestration with its original input.",
             parameters: &[
                 &RESTART_WITH_NEW_ID.about,
                 &TIMEOUT.about,
@@ -78,7 +78,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
             method: Method::POST,
             pattern: "instances/{instanceId}/restartWithOptions",
             operation: "restartInstanceWithOptions",
-            summary: "Starts an orchestration anew, with the input that it had, under an id of the client's.",
+            summary: "Restarts an orchestration with its original input, under an id that the client chooses.",
             parameters: &[&NEW_INSTANCE_ID.about, &RESTART_VERSION.about, &CONNECTION.about],
             needs: Needs::Hub(Role::Operate),
             takes: Takes::Nothing,
@@ -99,14 +99,14 @@ pub(super) static STARTERS: Group = Group {
             method: Method::POST,
             pattern: "orchestrators/{functionName}",
             operation: "start",
-            summary: "Starts an orchestration under an id that the host makes up. The body is its input.",
+            summary: "Starts an orchestration under an id that the host generates. The body is its input.",
             parameters: &[&VERSION.about, &START_AT.about, &CONNECTION.about],
             needs: Needs::Hub(Role::Operate),
             takes: Takes::Payload,
             answers: &[STARTED, IN_USE, TOO_LARGE, DISK_FULL],
             handler: |call| Box::pin(orchestrators::start_only(call)),
         },
-        // Before the next one: it is no id.
+        // Before the next route, which would take `wait` for an id.
         Route {
             method: Method::POST,
             pattern: "orchestrators/{functionName}/wait",
@@ -122,7 +122,7 @@ pub(super) static STARTERS: Group = Group {
             method: Method::POST,
             pattern: "orchestrators/{functionName}/{instanceId}",
             operation: "startWithId",
-            summary: "Starts an orchestration under an id of the client's, which cannot be `wait`. An instance of this id that has \
+            summary: "Starts an orchestration under an id that the client chooses, which cannot be `wait`. An instance of this id that has \
                       ended is replaced.",
             parameters: &[&VERSION.about, &START_AT.about, &CONNECTION.about],
             needs: Needs::Hub(Role::Operate),

@@ -1,4 +1,4 @@
-//! Every parameter and every body of every route of the table, wrong: each a refusal that says what is wrong.
+//! Every parameter and every body of every route, with invalid values: each must be refused, saying what is wrong.
 
 use axum::http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -23,7 +23,7 @@ fn escape(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// Texts that a parameter cannot be.
+/// Invalid values of a parameter.
 fn wrong_values(about: &About) -> Vec<String> {
     let schema = (about.schema)();
     let too_long = schema["maxLength"].as_u64().map(|max| "x".repeat(max as usize + 1));
@@ -58,7 +58,7 @@ struct Wrong {
 }
 
 impl Wrong {
-    /// A request whose parameters in the path are right, and that has what else the route needs.
+    /// A request with valid parameters in its path, and everything else that the route needs.
     fn new(group: &Group, route: &Route) -> Self {
         let base = if group.bases[0].is_empty() { String::new() } else { format!("/{}", group.bases[0]) };
         let mut path = format!("{base}/{}", route.pattern);
@@ -68,7 +68,7 @@ impl Wrong {
         Self { path: path + "?", headers: Vec::new() }
     }
 
-    /// The same with every parameter that is required but one, which is to be wrong.
+    /// The same with every required parameter but one, which the test makes invalid.
     fn but(wrong: &About, group: &'static Group, route: &'static Route) -> Self {
         let required = parameters(group, route).filter(|about| about.required && about.name != wrong.name);
         required.fold(Self::new(group, route), |request, about| request.with(about, about.example))
@@ -144,7 +144,7 @@ async fn missing_values() {
     host.close().await;
 }
 
-/// What names an instance that cannot exist is not found; what names one that is to be is wrong.
+/// An invalid id is answered with 404 where it names an existing instance, and with 400 where it names a new one.
 #[tokio::test]
 async fn wrong_paths() {
     let host = Host::open();

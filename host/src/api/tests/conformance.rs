@@ -1,4 +1,4 @@
-//! Whether an answer is one that the document of the API promises.
+//! Checks that a response is one that the OpenAPI document declares.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use crate::api::table::{lookup, openapi};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi::document);
 
-/// Panics unless the route of the request promises the answer. An answer to a request without a route is not promised.
+/// Panics unless the route of the request declares the response. Responses to requests without a route are not checked.
 #[track_caller]
 pub(super) fn check(method: &str, path: &str, answer: &Answer) {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -27,7 +27,7 @@ pub(super) fn check(method: &str, path: &str, answer: &Answer) {
     }
 }
 
-/// As much of JSON schema as the document uses.
+/// The part of JSON Schema that the document uses.
 pub(super) fn conforms(value: &Value, schema: &Value) -> Result<(), String> {
     if let Some(reference) = schema["$ref"].as_str() {
         return conforms(value, resolve(reference).ok_or_else(|| format!("{reference} does not exist"))?);

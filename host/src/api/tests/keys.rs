@@ -76,7 +76,7 @@ async fn each_route_asks_for_its_role() {
                     }
                     Needs::Host(needs) => scope == Scope::Host && role >= needs,
                 };
-                // What would be done is refused for another reason: the bodies are empty and nothing exists.
+                // Authorised requests fail for another reason: the bodies are empty and nothing exists.
                 let destroys = ["deleteHub", "revokeHubKey", "revokeHostKey"].contains(&route.operation);
                 if may && (destroys || route.operation.starts_with("follow")) {
                     continue;

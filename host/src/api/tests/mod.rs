@@ -1,4 +1,4 @@
-//! The API on a real hub that holds no app: what it answers when there is nothing to do, and what it refuses.
+//! The API on a real hub without apps: its responses when there is nothing to do, and its errors.
 
 mod bad_input;
 mod conformance;
@@ -110,7 +110,7 @@ impl Host {
         Self { hubs, access, router: router(options), _directory: directory }
     }
 
-    /// Sends a request, and holds the answer against the document of the API.
+    /// Sends a request, and checks the response against the OpenAPI document.
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
         Self::send_to(&self.router, method, path, headers, body).await
     }
@@ -153,7 +153,7 @@ impl Host {
 }
 
 impl Answer {
-    /// A refusal with a body, which has both members and says `why`.
+    /// Expects an error whose body has both members and says `why`.
     #[track_caller]
     fn refuses(&self, status: u16, why: &str) {
         assert_eq!(self.status, status, "{}", self.body);
@@ -266,7 +266,7 @@ async fn a_hub_that_has_too_many_requests_is_told_when_to_come_again() {
 }
 
 impl Host {
-    /// The answer before anything of its body is read.
+    /// The response, with nothing of its body read.
     async fn begin(&self, method: &str, path: &str, body: Body) -> axum::response::Response {
         let request = Request::builder().method(method).uri(path).header("host", "localhost:7071");
         self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap()

@@ -1,4 +1,4 @@
-//! The address for programs that have no key: it opens one hub for one role, to programs only.
+//! The address for programs without a key: it opens one hub with one role, to programs only.
 
 use serde_json::Value;
 

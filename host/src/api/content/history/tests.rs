@@ -1,4 +1,4 @@
-//! Histories, and what is shown of them.
+//! Histories and their projection.
 
 use super::*;
 use dacapo_core::ExecutionId;
