@@ -1,4 +1,4 @@
-//! A tenant, as the log and the bill of its activities know it.
+//! The name of a tenant in the log, and the counters of what its activities send and receive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,16 +7,16 @@ use crate::config::Policy;
 use crate::deployment::compilations::TenantId;
 use crate::engine::permits::{FairSemaphore, Permit};
 
-/// Whose guests they are.
+/// The tenant that guests belong to.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
-    /// The task hub, as lines of the log name it.
+    /// The name of the task hub in log lines.
     pub hub: String,
-    /// Where it is counted what activities send and receive.
+    /// Counts what activities send and receive.
     pub outbound: Arc<OutboundBytes>,
 }
 
-/// Bytes that went over the connections of outgoing HTTP requests: heads and bodies, as they are encrypted, without
+/// Bytes on the connections of outgoing HTTP requests: heads, bodies and the overhead of TLS, without
 /// retransmissions.
 #[derive(Debug, Default)]
 pub struct OutboundBytes {
@@ -33,18 +33,18 @@ impl OutboundBytes {
         self.received.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes sent, and received, since they were last taken.
+    /// Returns the bytes sent and received since the last [`Self::take`].
     pub fn read(&self) -> (u64, u64) {
         (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
     }
 
-    /// The same, and it begins anew.
+    /// Returns the same counts and resets them.
     pub fn take(&self) -> (u64, u64) {
         (self.sent.swap(0, Ordering::Relaxed), self.received.swap(0, Ordering::Relaxed))
     }
 }
 
-/// What an activity runs under: whose it is, and what it may use and reach.
+/// What an activity runs under: its tenant, its policy, and its share of the outgoing requests.
 #[derive(Clone)]
 pub(crate) struct Terms {
     pub account: Arc<Account>,
@@ -52,7 +52,7 @@ pub(crate) struct Terms {
     pub requests: Requests,
 }
 
-/// The outgoing HTTP requests of a tenant, of which all tenants together send so many at once: each holds a socket.
+/// Permits for a tenant's outgoing HTTP requests. All tenants share one limit, because each request holds a socket.
 #[derive(Clone)]
 pub(crate) struct Requests {
     semaphore: FairSemaphore,
@@ -64,7 +64,7 @@ impl Requests {
         Self { semaphore, tenant }
     }
 
-    /// Waits until one more may be sent. It is under way until the permit is dropped.
+    /// Waits until one more request may be sent. Keep the permit until the request has ended.
     pub async fn begin(&self) -> Permit {
         self.semaphore.acquire(self.tenant, 1).await
     }

@@ -1,4 +1,4 @@
-//! What the operator decides about guests.
+//! The operator's settings for guests.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -19,21 +19,21 @@ pub struct Config {
     /// Compiled code, which may be deleted at any time. Created, for the owner only, if missing.
     pub cache: PathBuf,
     pub pool: PoolSize,
-    /// Memory that the places of all guests may keep when their guests are gone, so that the next ones start faster.
+    /// Bytes that all pool slots together may keep resident when their guests have ended, so that the next guests start faster.
     pub resident_bytes: usize,
-    /// Outgoing HTTP requests of all tenants that are under way at once: each holds a socket.
+    /// Concurrent outgoing HTTP requests of all tenants. Each holds a socket.
     pub requests: u32,
-    /// Versions that are kept in memory: each holds a file. One that guests run on stays, however many there are.
+    /// Versions that are kept in memory. Each maps a file. A version that guests run on stays, even above this limit.
     pub versions: usize,
-    /// Instances of activities that are kept for another call of the same tenant and version, at most. What one call leaves in
-    /// memory the next one finds.
+    /// The most instances of activities that are kept for another call of the same tenant and version. A call finds what earlier
+    /// calls left in memory.
     pub idle_activities: usize,
     /// The most that any tenant's guest may have of what the engine is built for: memory, tables and stack.
     pub most: GuestLimits,
-    /// Asked on the thread that runs an orchestrator or entity.
+    /// Called on the thread that runs an orchestrator or entity.
     pub checkpoint: Checkpoint,
     pub compiler: Compiler,
-    /// What compiling may take where nothing else is said.
+    /// Limits for compiling a version again, and for [`crate::Runtime::prepare`].
     pub compile: CompileLimits,
 }
 
@@ -55,8 +55,8 @@ impl Config {
     }
 }
 
-/// Asked whenever a guest can let go: before it is resumed, and every some ten microseconds while it computes or has the host do
-/// something. It goes on when this returns, or is stopped where it is. By default it always goes on.
+/// A callback for each point where a guest can yield: before it is resumed, and every few tens of microseconds while it, or the
+/// host on its behalf, computes. The guest continues when the callback returns, or is stopped. By default it always continues.
 #[derive(Clone, Default)]
 pub struct Checkpoint(Option<Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>>);
 
@@ -79,28 +79,28 @@ impl fmt::Debug for Checkpoint {
 /// What one tenant's guests may use and reach. The default grants nothing.
 #[derive(Clone, Default)]
 pub struct Policy {
-    /// Held against [`Config::most`]: the smaller one counts.
+    /// Each is capped by that of [`Config::most`].
     pub limits: GuestLimits,
     /// Where activities may send HTTP requests.
     pub outbound: AllowList,
-    /// What one request may take.
+    /// The limits of one request.
     pub http: HttpLimits,
-    /// What activities may read, or write.
+    /// Directories that activities may read or write.
     pub directories: Vec<DirectoryGrant>,
     /// The environment variables of guests.
     pub environment: Vec<(String, String)>,
-    /// What activities may send, and see if it has an environment variable.
+    /// Secrets that activities may send, and may read if they have an environment variable.
     pub secrets: Vec<Secret>,
-    /// What compiling a file that the tenant deploys may take.
+    /// Limits for compiling a file that the tenant deploys.
     pub compile: CompileLimits,
-    /// What bounds an execution; the outputs of activities and entities are held against it.
+    /// Limits of an execution. The outputs of activities and entities are checked against them, too.
     pub execution: dacapo_core::execution::Limits,
-    /// Gives activities the links by which an instance is managed. None: an activity that asks for them is stopped.
+    /// Makes the management links of an instance for activities. None: an activity that asks for them is stopped.
     pub management_links: Option<ManagementLinks>,
 }
 
 impl Policy {
-    /// What an orchestrator that begins now is given.
+    /// Returns the conditions of an orchestrator that begins now.
     pub(crate) fn conditions(&self) -> Conditions {
         let Self { limits, execution, environment, .. } = self;
         Conditions {
@@ -149,8 +149,8 @@ impl fmt::Debug for ManagementLinks {
     }
 }
 
-/// A directory of the host that activities may read, or write. Nothing outside can be reached through it, by no link
-/// either. What activities write has no limit but that of the disk.
+/// A directory of the host that activities may read or write. Nothing outside it can be reached, not even through a link.
+/// Only the disk limits how much activities write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryGrant {
     /// The path at which guests see it, such as `/data`.
@@ -159,7 +159,7 @@ pub struct DirectoryGrant {
     pub writable: bool,
 }
 
-/// What one guest may use.
+/// The limits of one guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestLimits {
     /// Bytes of all linear memories of an orchestrator or entity.
@@ -180,7 +180,7 @@ pub struct GuestLimits {
 }
 
 impl GuestLimits {
-    /// The most that the engine is built for: 32-bit memories, and tables that still fit many times into the address space.
+    /// The largest limits that the engine supports: 32-bit memories, and tables that still fit many times into the address space.
     pub const MOST: GuestLimits = GuestLimits {
         orchestrator_memory_bytes: 4 << 30,
         activity_memory_bytes: 4 << 30,
@@ -191,7 +191,7 @@ impl GuestLimits {
         activity_log_bytes: usize::MAX,
     };
 
-    /// With what an execution has of them.
+    /// Returns these limits, with those that an execution has recorded in their place.
     pub(crate) fn under(&self, conditions: &Conditions) -> Self {
         let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         Self {
@@ -202,13 +202,13 @@ impl GuestLimits {
         }
     }
 
-    /// The smaller of each, but for the stack.
+    /// Returns the smaller of each limit, except for the stack.
     pub(crate) fn within(&self, most: &GuestLimits) -> Self {
         Self {
             orchestrator_memory_bytes: self.orchestrator_memory_bytes.min(most.orchestrator_memory_bytes),
             activity_memory_bytes: self.activity_memory_bytes.min(most.activity_memory_bytes),
             table_elements: self.table_elements.min(most.table_elements),
-            // It is the engine's, and so the same for all.
+            // A property of the engine, so the same for all guests.
             stack_bytes: most.stack_bytes,
             fuel_per_turn: self.fuel_per_turn.min(most.fuel_per_turn),
             activity_time: self.activity_time.min(most.activity_time),
@@ -241,10 +241,10 @@ impl Default for GuestLimits {
 /// lie in the second memory, has two more mappings. None of this is memory that is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolSize {
-    /// Orchestrators, suspended ones included, and entities, which are in memory for a turn. Keep some apart for the turns
-    /// that run at the moment.
+    /// Slots for orchestrators, suspended ones included, and for entities, which are in memory for a turn. Leave some for the
+    /// turns that run at the moment.
     pub orchestrators: u32,
-    /// Activities that run at once; more wait for their turn.
+    /// Slots for activities that run at once; more wait for their turn.
     pub activities: u32,
 }
 
@@ -254,7 +254,7 @@ impl PoolSize {
         Self { orchestrators: 64, activities: 16 }
     }
 
-    /// What fits into `mappings` memory mappings, of which the rest of the process needs some.
+    /// The size that fits into `mappings` memory mappings, of which the rest of the process needs some.
     pub fn within(mappings: u32) -> Self {
         const OTHERS: u32 = 6_000;
         const PER_SLOT: u32 = 6;

@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn a_file_that_is_cut_off() {
         let whole = wat::parse_str("(module (func) (memory 1) (data (i32.const 0) \"abcdefgh\"))").unwrap();
-        // Within a section. A file that ends between two of them is whole, as far as anybody can see.
+        // Cut within a section. A file that ends between two sections looks complete.
         for length in [9, 11, whole.len() - 1, whole.len() - 5] {
             let why = wasmparser::validate(&whole[..length]).err().unwrap();
             assert!(is_truncated(why.message()), "{length}: {why}");

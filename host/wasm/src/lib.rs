@@ -11,17 +11,17 @@
 //!
 //! - [`Runtime`]: versions by digest, and deployment; [`Tenant`]: the [`dacapo_core::Executor`] of one task hub.
 //! - [`Config`]: what all tenants share; [`Policy`]: the limits and grants of one; [`Account`]: its name and its bytes.
-//! - [`Compiler`]: where modules are compiled; `compilations`: whose turn it is; `complexity` refuses what is not even tried.
-//! - `engine`: the one wasmtime engine, with the reason for each flag; `pool`: what a guest takes of its pool; `permits`: how tenants
-//!   share that, and outgoing requests; `slices`: how a guest that computes for long lets others run.
-//! - `deployment`: files and compiled code; `imports`: what each role may not use; [`Manifest`]: what an app says of itself; `report`:
-//!   what it imports that traps in orchestrators.
+//! - [`Compiler`]: where modules are compiled; `compilations`: which tenant is next; `complexity`: what is refused beforehand.
+//! - `engine`: the one wasmtime engine, with the reason for each flag; `pool`: what a guest takes of its pool; `permits`: how
+//!   tenants share the pool and outgoing requests; `slices`: how a guest that computes for long lets others run.
+//! - `deployment`: files and compiled code; `imports`: what each role may not use; [`Manifest`]: what an app asks for; `report`:
+//!   which of its imports trap in orchestrators.
 //! - `guest`: `bindings`: the contract (`guest-sdk/wit`), converted to the core's types in one file. `deterministic`: the world of
 //!   orchestrators and entities, with `orchestration` and the deterministic `wasi`; `orchestrator` and `entity` run guests in it.
-//!   `activity`: the world of activities; `idle`: instances of them that are used again, if the operator wants that. `trap`: what a
-//!   guest that did not return leads to.
-//! - `outbound`: the guarded outgoing HTTP of activities, which `http_activity` uses too; `scrub`: what it hides of the answers.
-//! - `error_text`: the errors of other crates that have no type.
+//!   `activity`: the world of activities; `idle`: instances of them that are reused, if the operator wants that. `trap`: the
+//!   failure of a guest that did not return.
+//! - `outbound`: the guarded outgoing HTTP of activities, which `http_activity` uses too; `scrub` masks secrets in responses.
+//! - `error_text`: errors of other crates that have no type.
 
 mod account;
 mod config;

@@ -52,7 +52,7 @@ pub struct Tenant {
     policies: Arc<RwLock<Policies>>,
 }
 
-/// A tenant, for as long as it has handles.
+/// The identity of a tenant. Dropped with the last handle to it.
 struct Member {
     id: TenantId,
     runtime: Arc<Inner>,
@@ -68,9 +68,9 @@ impl Drop for Member {
 #[derive(Default)]
 struct Policies {
     default: Arc<Policy>,
-    /// Of versions that have another.
+    /// Policies of versions that do not have the default.
     of_versions: HashMap<VersionId, Arc<Policy>>,
-    /// Of versions that somebody has asked for: what their manifests leave of it.
+    /// Policies narrowed by the manifests of the versions, computed on first use.
     narrowed: Mutex<HashMap<VersionId, Narrowed>>,
 }
 
@@ -88,54 +88,54 @@ struct Inner {
     activities: Linker<Activity>,
     modules: Modules,
     compiled: Compiled,
-    /// The one that was needed last first.
+    /// Most recently used first.
     versions: Mutex<LruCache<VersionId, Arc<Slot>>>,
-    /// Of versions that were deployed or loaded: guests are started on threads that must not read files.
+    /// Manifests of deployed or loaded versions, cached because guests start on threads that must not read files.
     manifests: Mutex<HashMap<VersionId, Arc<Option<Manifest>>>>,
-    /// Slots of the pool for orchestrators and entities. Idle are those of orchestrators that wait.
+    /// Pool slots for orchestrators and entities. The slots of a suspended orchestrator are idle.
     orchestrator_slots: FairSemaphore,
-    /// Slots of the pool for activities. Idle are those of instances that wait for another call.
+    /// Pool slots for activities. The slots of an instance that waits for another call are idle.
     activity_slots: FairSemaphore,
     idle: IdleActivities,
     requests: FairSemaphore,
     loads: FairSemaphore,
     tenants: AtomicU64,
     deployments: Compilations,
-    /// Of versions that were deployed before and whose code is not in the cache any more. They wait for no deployment.
+    /// Recompilations of deployed versions whose code has left the cache. They do not queue behind deployments.
     recompilations: Compilations,
 }
 
-/// When an activity is started again for which there was no room in the pool though there should have been, and a version is
-/// loaded again that could not be.
+/// The delay before an activity that unexpectedly found no pool slot is started again, and the first backoff before a failed load
+/// is retried. The longest backoff is `LOAD_AGAIN_WITHIN`.
 const START_AGAIN_AFTER: Duration = Duration::from_millis(100);
 const LOAD_AGAIN_WITHIN: Duration = Duration::from_secs(10);
 
-/// Versions that are loaded at once, each on a thread that asks it for its functions.
+/// Versions that are loaded at once, each on a blocking thread.
 const LOADS_MAX: u32 = 8;
 
-/// Modules that are compiled at once to be deployed, and as many that were deployed before. A compiler uses all processors, at
-/// a low priority.
+/// Deployments that are compiled at once; as many recompilations may run beside them. A compiler uses all processors, at a low
+/// priority.
 const COMPILATIONS_MAX: usize = 2;
 
-/// Deployments that wait for that, each with its file in memory.
+/// Deployments that may queue for the compiler, each with its file in memory.
 const DEPLOYMENTS_WAITING: Waiting = Waiting { in_all: 64, of_a_tenant: 8 };
 
-/// What runs already must not be refused; there are no more of these than versions.
+/// No limit: instances that exist must not be refused because their version has to be compiled again.
 const LOADS_WAITING: Waiting = Waiting { in_all: usize::MAX, of_a_tenant: usize::MAX };
 
-/// Of whoever deploys as nobody's tenant.
+/// The id for deployments without a tenant ([`Runtime::prepare`]).
 const NO_TENANT: TenantId = TenantId(0);
 
-/// A version's place in memory.
+/// The in-memory entry of a version.
 #[derive(Default)]
 struct Slot {
     prepared: OnceLock<Arc<Prepared>>,
-    /// Held by whoever makes it, so that it is compiled once.
+    /// Held while the version is made, so that it is compiled once.
     making: Mutex<()>,
 }
 
 impl Slot {
-    /// Whether it is loaded and nobody runs on it.
+    /// Whether it is loaded and no guest uses it.
     fn is_unused(&self) -> bool {
         self.prepared.get().is_some_and(|prepared| Arc::strong_count(prepared) == 1)
     }
@@ -148,29 +148,29 @@ pub struct App {
     /// In the order in which the app describes them.
     pub functions: Vec<(FunctionName, FunctionKind)>,
     pub manifest: Option<Manifest>,
-    /// What it imports that traps in its orchestrators and entities. Empty if it has none.
+    /// Imports that trap in its orchestrators and entities. Empty if it has no such functions.
     pub report: Vec<Finding>,
 }
 
 /// How far a deployment has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Stage {
-    /// Others are compiled before it.
+    /// Queued behind other compilations.
     #[default]
     Waiting,
     Compiling,
 }
 
-/// A file that is to be checked and compiled while its owner waits.
+/// A file to check and compile while its owner waits.
 pub struct Preparation<H> {
     pub module: Arc<Vec<u8>>,
-    /// Is told how far it is.
+    /// Receives the progress.
     pub stage: watch::Sender<Stage>,
-    /// Is kept until nothing works at the file any more, also when the owner has left.
+    /// Dropped once all work on the file has ended, even if the owner has dropped the future before.
     pub held: H,
 }
 
-/// Whether a file stays after it was checked.
+/// Whether a file is stored after it was checked.
 #[derive(Clone, Copy)]
 enum Kept {
     Yes,
@@ -191,14 +191,14 @@ pub enum SetupError {
 pub enum LoadError {
     #[error("the module of version {version} cannot be read: {why}. Deploy the same file again if it is gone")]
     Unreadable { version: VersionId, why: std::io::Error },
-    #[error("the module of version {version} is damaged: its digest is another. Deploy the same file again to mend it")]
+    #[error("the module of version {version} is damaged: its digest does not match. Deploy the same file again to repair it")]
     Damaged { version: VersionId },
     #[error("the module of version {version} cannot be run any more: {why}")]
     Refused { version: VersionId, why: DeployError },
 }
 
 impl LoadError {
-    /// Whether the host lacks something at present of which it has only so much, files or memory, and nothing is wrong with the
+    /// Whether the error is temporary: the host is short of memory, disk space or file descriptors, and nothing is wrong with the
     /// version.
     pub fn passes(&self) -> bool {
         use rustix::io::Errno;
@@ -244,64 +244,64 @@ impl Runtime {
         })))
     }
 
-    /// Checks a file that is to be deployed, compiles it, asks it for its functions and stores it. Slow (seconds for a
-    /// large component, and others may be compiled before it): not for a thread that others wait for. When it returns, the
-    /// file is durable.
+    /// Checks a file to be deployed, compiles it, asks it for its functions and stores it. When it returns, the file is durable.
+    ///
+    /// Blocks the thread, for seconds if the component is large or others are queued before it: not for an async worker thread.
     ///
     /// A tenant's own files are prepared by [`Tenant::prepare`], within its limits.
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
         self.0.prepare(NO_TENANT, bytes, self.0.config.compile, Kept::Yes)
     }
 
-    /// The interfaces that a version imports, in order.
+    /// Returns the names of the interfaces that a version imports, in order.
     pub fn imports(&self, version: VersionId) -> Result<Vec<String>, LoadError> {
         let prepared = self.0.loaded(version)?;
         let imports = prepared.component.component_type();
         Ok(imports.imports(&self.0.engine).map(|(name, _)| name.to_owned()).collect())
     }
 
-    /// The deployed file of a version.
+    /// Returns the deployed file of a version.
     pub fn module(&self, version: VersionId) -> Result<Vec<u8>, LoadError> {
         self.0.module(version)
     }
 
-    /// Makes a version that was prepared once, perhaps by an earlier process, ready to run. Whatever needs a version
-    /// loads it; doing it beforehand saves the first guest the wait.
+    /// Loads a version that was prepared earlier, perhaps by another process. Versions are also loaded on demand; doing it
+    /// beforehand saves the first guest the wait.
     pub fn load(&self, version: VersionId) -> Result<(), LoadError> {
         self.0.loaded(version).map(|_| ())
     }
 
-    /// The manifest of a version that was prepared once. Read from its file once.
+    /// Returns the manifest of a version that was prepared earlier. Its file is read once.
     pub fn manifest(&self, version: VersionId) -> Result<Arc<Option<Manifest>>, LoadError> {
         self.0.manifest(version)
     }
 
-    /// Forgets a version until it is needed again. What still runs goes on.
+    /// Drops a version from memory until it is needed again. Guests that run on it continue.
     pub fn unload(&self, version: VersionId) {
         self.0.versions().pop(&version);
         self.0.manifests().remove(&version);
         self.0.idle.forget_version(version);
     }
 
-    /// Forgets a version that nobody needs any more, and removes its file and its code. What still runs goes on.
+    /// Drops a version from memory and removes its file and its compiled code. Guests that run on it continue.
     pub fn remove(&self, version: VersionId) -> io::Result<()> {
         self.unload(version);
         self.0.compiled.remove(version);
         self.0.modules.remove(version)
     }
 
-    /// Whether nothing was ever deployed.
+    /// Whether no module is stored.
     pub fn has_no_modules(&self) -> io::Result<bool> {
         self.0.modules.is_empty()
     }
 
-    /// Removes the files of all other versions, and what a crash has left. Returns how many files there were. To be called
-    /// before anything is deployed or loaded.
+    /// Removes the files of all other versions, and unfinished files of a crash. Returns the number of removed files. Must be
+    /// called before anything is deployed or loaded.
     pub fn keep_only(&self, needed: &HashSet<VersionId>) -> io::Result<usize> {
         Ok(self.0.modules.keep_only(needed)? + self.0.compiled.keep_only(needed)?)
     }
 
-    /// An executor for a tenant.
+    /// Creates the executor of a new tenant.
     pub fn tenant(&self, account: Account, policy: Policy) -> Tenant {
         let id = TenantId(self.0.tenants.fetch_add(1, Ordering::Relaxed) + 1);
         let member = Arc::new(Member { id, runtime: self.0.clone() });
@@ -310,17 +310,17 @@ impl Runtime {
         tenant
     }
 
-    /// Gives up the instance of an activity that has waited longest for another call. Whether there was one.
+    /// Drops the activity instance that has been idle longest. Returns false if none is idle.
     pub fn give_up_idle_activity(&self) -> bool {
         self.0.idle.give_up_one()
     }
 
-    /// How many orchestrators can be in memory at once, those that run at the moment included.
+    /// The number of orchestrators that can be in memory at once, running ones included.
     pub fn capacity(&self) -> usize {
         self.0.config.pool.orchestrators as usize
     }
 
-    /// Whether somebody is to have a [`GuestPermit`] as soon as enough orchestrators that wait have left theirs.
+    /// Whether a waiter gets a [`GuestPermit`] as soon as enough suspended orchestrators are evicted.
     pub fn is_room_owed(&self) -> bool {
         self.0.orchestrator_slots.is_owed()
     }
@@ -340,12 +340,12 @@ impl Inner {
         self.versions().get(&version).and_then(|slot| slot.prepared.get().cloned())
     }
 
-    /// Forgets those versions that were not needed for longest and that nobody runs on, if there are too many.
+    /// If there are too many versions, drops the least recently used ones that no guest uses.
     fn bound_versions(&self) {
         let forgotten: Vec<(VersionId, Arc<Slot>)> = {
             let mut versions = self.versions();
             let over = versions.len().saturating_sub(self.config.versions);
-            // Not those that somebody has just asked for, and has not begun to run on.
+            // Keeps the most recently used ones: a version that was just looked up may not have a guest yet.
             let old = versions.iter().rev().take(versions.len().saturating_sub(self.config.versions / 2));
             let unused = old.filter(|(_, slot)| slot.is_unused()).map(|(version, _)| *version);
             let unused: Vec<VersionId> = unused.take(over).collect();
@@ -355,7 +355,7 @@ impl Inner {
         forgotten.iter().for_each(|(version, _)| drop(manifests.remove(version)));
     }
 
-    /// The version, made if it is not in memory. Others that want the same one wait; others go on.
+    /// Returns the version, and makes it if it is not in memory. Callers that want the same version wait, others do not.
     fn place<E>(&self, version: VersionId, make: impl FnOnce() -> Result<Prepared, E>) -> Result<Arc<Prepared>, E> {
         let slot = self.slot(version);
         if let Some(prepared) = slot.prepared.get() {
@@ -383,17 +383,17 @@ impl Inner {
         self.deployments.begin(tenant).map_err(|full| DeployError::Busy { waiting: full.waiting })
     }
 
-    /// Waits for its turn, on this thread.
+    /// Blocks this thread until its turn to compile has come.
     fn prepare(&self, tenant: TenantId, bytes: &[u8], limits: CompileLimits, kept: Kept) -> Result<App, DeployError> {
         let _permit = futures::executor::block_on(self.turn(tenant)?);
         self.examine(bytes, &Bounds { limits, ..Bounds::default() }, kept)
     }
 
     fn examine(&self, bytes: &[u8], bounds: &Bounds, kept: Kept) -> Result<App, DeployError> {
-        // Libraries read foreign bytes here. One that panics at them must not look like trouble of the host.
+        // Libraries parse untrusted bytes here. If one panics, that must be reported as a fault of the file, not of the host.
         let examined = catch_unwind(AssertUnwindSafe(|| self.app_of(bytes, bounds)));
         let app = examined
-            .unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler gives up on it; the log says where"))))?;
+            .unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler panicked on it; the log says where"))))?;
         match kept {
             Kept::Yes => self.modules.put(app.version, bytes)?,
             Kept::No => {}
@@ -425,7 +425,7 @@ impl Inner {
         Ok(manifest)
     }
 
-    /// The same, read on a thread of its own.
+    /// Like [`Self::manifest`], but reads the file on a blocking thread.
     async fn manifest_aside(self: Arc<Self>, version: VersionId) -> Result<Arc<Option<Manifest>>, LoadError> {
         if let Some(manifest) = self.manifests().get(&version) {
             return Ok(manifest.clone());
@@ -436,19 +436,19 @@ impl Inner {
 
     fn loaded(&self, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
         self.place(version, || {
-            // Here a thread may wait for the disk. That it cannot be read is told where it matters.
+            // Cached here, where the thread may wait for the disk. `Tenant::narrowed` reports a manifest that cannot be read.
             let _ = self.manifest(version);
             self.load(version)
         })
     }
 
-    /// The same on a thread of its own, and as often as it takes: what the host lacks at present is no reason to give up.
+    /// Like [`Self::loaded`], on a blocking thread. Retries without limit while the error is temporary ([`LoadError::passes`]).
     async fn loaded_aside(self: Arc<Self>, tenant: TenantId, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
         let mut wait = START_AGAIN_AFTER;
         loop {
             match self.clone().try_load_aside(tenant, version).await {
                 Err(why) if why.passes() => {
-                    tracing::warn!(%version, "a version cannot be loaded at present, which is tried again in {wait:?}: {why}");
+                    tracing::warn!(%version, "a version cannot be loaded at present, retrying in {wait:?}: {why}");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LOAD_AGAIN_WITHIN);
                 }
@@ -457,7 +457,7 @@ impl Inner {
         }
     }
 
-    /// Waits for its turn, and holds no thread meanwhile.
+    /// Waits for its permits without holding a thread.
     async fn try_load_aside(self: Arc<Self>, tenant: TenantId, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
         if let Some(prepared) = self.ready(version) {
             return Ok(prepared);
@@ -474,7 +474,7 @@ impl Inner {
         loading.await.unwrap_or_else(|why| Err(LoadError::Unreadable { version, why: io::Error::other(why) }))
     }
 
-    /// A deployed file, as it was deployed.
+    /// Reads a deployed file and checks its digest.
     fn module(&self, version: VersionId) -> Result<Vec<u8>, LoadError> {
         let bytes = self.modules.get(version).map_err(|why| LoadError::Unreadable { version, why })?;
         if cache::version_of(&bytes) != version {
@@ -493,7 +493,7 @@ impl Inner {
         prepared.map_err(|why| LoadError::Refused { version, why })
     }
 
-    /// Makes a version of a file that somebody wants to deploy. Of what is refused nothing is kept.
+    /// Makes a version from a file to be deployed. If the file is refused, nothing of it is kept.
     fn admit(&self, version: VersionId, bytes: &[u8], bounds: &Bounds) -> Result<Prepared, DeployError> {
         let component = match self.compiled.get(version, &self.engine) {
             Some(component) => component,
@@ -521,7 +521,7 @@ impl Inner {
         Prepared::new(component, || self.describe(version), &self.deterministic, &self.activities)
     }
 
-    /// What code that was just found or made says of itself, and takes of the pool. It is asked once.
+    /// The functions of code that was just found or made, and what a guest of it takes of the pool. Kept in the cache.
     fn describe(&self, version: VersionId) -> Result<Described, DeployError> {
         if let Some(described) = self.compiled.described(version) {
             return Ok(described);
@@ -537,22 +537,22 @@ impl Inner {
         Ok(described)
     }
 
-    /// Room for an activity: free, or that of an idle instance.
+    /// Waits for the pool slots of an activity: free ones, or those of evicted idle instances.
     async fn activity_permit(&self, tenant: TenantId, version: VersionId, prepared: Arc<Prepared>) -> GuestPermit {
         let permit = self.activity_slots.acquire(tenant, prepared.slots);
         self.give_up_idle();
         GuestPermit::new(version, prepared, permit.await)
     }
 
-    /// Gives up idle instances of activities while somebody is to have their room.
+    /// Evicts idle activity instances while a waiter is owed their slots.
     fn give_up_idle(&self) {
         while self.activity_slots.is_owed() && self.idle.give_up_one() {}
     }
 }
 
 impl Tenant {
-    /// From now on, for all versions but those that have a policy of their own. A version's manifest narrows what it gets.
-    /// Guests that run already, and those that are suspended in memory, keep the policy that they began with.
+    /// Replaces the policies: `of_versions` for the versions in it, `default` for all others. A version's manifest narrows its
+    /// policy. Guests that run already, and those that are suspended in memory, keep the policy that they began with.
     pub fn set_policy(&self, default: Policy, of_versions: HashMap<VersionId, Policy>) {
         let most = &self.runtime.config.most;
         let bounded = |policy: Policy| Arc::new(Policy { limits: policy.limits.within(most), ..policy });
@@ -567,18 +567,18 @@ impl Tenant {
         self.runtime.prepare(self.member.id, bytes, self.compile_limits(), Kept::Yes)
     }
 
-    /// The same without keeping the file: the version can be run until it is unloaded.
+    /// Like [`Tenant::prepare`], but does not store the file: the version can be run until it is unloaded.
     pub fn examine(&self, bytes: &[u8]) -> Result<App, DeployError> {
         self.runtime.prepare(self.member.id, bytes, self.compile_limits(), Kept::No)
     }
 
-    /// The same as [`Tenant::prepare`] on other threads, and not for longer than somebody waits for it: whoever drops the future
-    /// leaves the queue, or has the compiler killed. Within a tokio runtime.
+    /// Like [`Tenant::prepare`], on other threads. Dropping the future leaves the queue, or kills the compiler. Must be called
+    /// within a tokio runtime.
     pub async fn prepare_aside<H: Send + 'static>(&self, preparation: Preparation<H>) -> Result<(App, H), DeployError> {
         self.aside(preparation, Kept::Yes).await
     }
 
-    /// The same of [`Tenant::examine`].
+    /// Like [`Tenant::prepare_aside`], but does not store the file.
     pub async fn examine_aside<H: Send + 'static>(&self, preparation: Preparation<H>) -> Result<(App, H), DeployError> {
         self.aside(preparation, Kept::No).await
     }
@@ -606,7 +606,7 @@ impl Tenant {
         self.runtime.ready(version).is_some()
     }
 
-    /// Makes a version ready, on a thread of its own: it may have to be compiled. Within a tokio runtime.
+    /// Loads a version on a blocking thread, because it may have to be compiled. Must be called within a tokio runtime.
     pub fn load(&self, version: VersionId) -> impl Future<Output = Result<(), LoadError>> + Send + use<> {
         let loading = self.runtime.clone().loaded_aside(self.member.id, version);
         async move { loading.await.map(drop) }
@@ -620,9 +620,9 @@ impl Tenant {
         self.policies().default.compile
     }
 
-    /// What a version may use and reach: what it is given, as far as its manifest asks for it.
+    /// Returns the policy of a version, narrowed by its manifest.
     ///
-    /// Whose manifest cannot be read gets nothing: its file is not there, so it does not run for long either.
+    /// A version whose manifest cannot be read is granted nothing: its file is missing, so it cannot run for long either.
     fn policy(&self, version: VersionId) -> Arc<Policy> {
         self.narrowed(version).policy
     }
@@ -635,7 +635,7 @@ impl Tenant {
             let policy = Arc::new(match self.runtime.manifest(version) {
                 Ok(manifest) => given.narrowed(manifest.as_ref().as_ref()),
                 Err(error) => {
-                    tracing::error!(%version, %error, "what the app asks for cannot be read: it gets nothing");
+                    tracing::error!(%version, %error, "the app's manifest cannot be read: the app is granted nothing");
                     given.without_grants()
                 }
             });
@@ -673,7 +673,7 @@ impl Tenant {
                 Ok((outcome, instance)) => {
                     if let Some(instance) = instance {
                         inner.idle.keep(owner, IdleActivity { instance, permit });
-                        // Whoever waits for room gets this.
+                        // If a waiter needs the slots, it gets them at once.
                         inner.give_up_idle();
                     }
                     return outcome;
@@ -686,12 +686,12 @@ impl Tenant {
         }
     }
 
-    /// Under the policy of the caller's version.
+    /// Runs an HTTP call under the policy of the caller's version.
     async fn run_http_of(self, caller: Option<VersionId>, call: ActivityCall) -> TaskOutcome {
         let policy = match caller {
             None => self.policies().default.clone(),
             Some(version) => {
-                // That it cannot be read is told with the policy.
+                // `policy` reports a manifest that cannot be read.
                 let _ = self.runtime.clone().manifest_aside(version).await;
                 self.policy(version)
             }
@@ -710,14 +710,14 @@ impl Tenant {
         self.runtime.ready(version).ok_or(NotNow::NotLoaded(version))
     }
 
-    /// Room for an orchestrator or an entity, if the tenant may have it now.
+    /// Takes a permit for an orchestrator or an entity, if the tenant may have one now.
     pub fn permit(&self, version: VersionId) -> Result<GuestPermit, NotNow> {
         let prepared = self.prepared(version)?;
         let permit = self.runtime.orchestrator_slots.try_acquire(self.member.id, prepared.slots);
         Ok(GuestPermit::new(version, prepared, permit.ok_or(NotNow::NoRoom(version))?))
     }
 
-    /// The same when the tenant's turn has come. It stands in the queue from now on.
+    /// Queues for a permit. The future resolves when the tenant's turn has come.
     pub fn wait_for_permit(&self, version: VersionId) -> Result<impl Future<Output = GuestPermit> + Send + use<>, NotNow> {
         let prepared = self.prepared(version)?;
         let permit = self.runtime.orchestrator_slots.acquire(self.member.id, prepared.slots);
@@ -747,14 +747,14 @@ impl Tenant {
         Ok(Box::new(WasmEntityGuest::new(store, entry, name, inner.config.checkpoint.clone(), permit)))
     }
 
-    /// The same as [`Self::permit`]; loads the version, on this thread, if it is not in memory.
+    /// Like [`Self::permit`], but first loads the version, on this thread, if it is not in memory.
     fn load_and_permit(&self, version: VersionId) -> Result<GuestPermit, StartError> {
         self.runtime.loaded(version).map_err(|why| StartError::Unable(why.to_string()))?;
         Ok(self.permit(version)?)
     }
 }
 
-/// On this thread, which a version may have to be loaded on.
+/// Starts guests on the calling thread, which blocks if the version has to be loaded.
 impl Executor for Tenant {
     fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, StartError> {
         self.start_in(self.load_and_permit(version)?, execution)

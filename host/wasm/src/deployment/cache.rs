@@ -34,7 +34,7 @@ impl Modules {
         Ok(Self(directory.to_owned()))
     }
 
-    /// After a crash the file is there whole or not at all. It is durable when this returns. One that is damaged is replaced.
+    /// Stores a file, which is durable when this returns. After a crash it is complete or absent. A damaged file is replaced.
     pub fn put(&self, version: VersionId, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(version);
         if digest_of_file(&path).is_ok_and(|digest| digest == version.0) {
@@ -55,7 +55,7 @@ impl Modules {
         Ok(fs::read_dir(&self.0)?.next().is_none())
     }
 
-    /// Removes the files of all other versions, and what a crash has left unfinished. Returns how many there were.
+    /// Removes the files of all other versions, and unfinished files of a crash. Returns the number of removed files.
     pub fn keep_only(&self, needed: &HashSet<VersionId>) -> io::Result<usize> {
         sweep(&self.0, |version, rest| rest == ".wasm" && needed.contains(&version))
     }
@@ -65,7 +65,7 @@ impl Modules {
     }
 }
 
-/// Compiled code. Keyed by the module's digest and by whatever of the engine the code depends on.
+/// Compiled code. Keyed by the module's digest and by the engine's settings that the code depends on.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     directory: PathBuf,
@@ -82,7 +82,7 @@ impl Compiled {
         Ok(Self { directory: directory.to_owned(), engine_key: hasher.finish() })
     }
 
-    /// What was compiled for this engine earlier. None if it was not, or if the file is damaged.
+    /// Returns the code that was compiled for this engine earlier. None if there is none, or if the file is damaged.
     pub fn get(&self, version: VersionId, engine: &Engine) -> Option<Component> {
         let path = self.path(version, "cwasm");
         let expected = fs::read(self.path(version, "sha256")).ok()?;
@@ -95,7 +95,7 @@ impl Compiled {
             .ok()
     }
 
-    /// Has code compiled into a file that is given to `compile`, and keeps it.
+    /// Calls `compile` with the path of a new file, and keeps the code that it writes there.
     pub fn make(
         &self,
         version: VersionId,
@@ -110,33 +110,33 @@ impl Compiled {
         Ok(component)
     }
 
-    /// Code that was just found or made, on another engine that runs the same code.
+    /// Maps code that was just found or made, for another engine that runs the same code.
     pub fn map(&self, version: VersionId, engine: &Engine) -> Result<Component, DeployError> {
         deserialize(engine, &self.path(version, "cwasm")).map_err(|why| unusable(&why))
     }
 
-    /// What the code said of itself when it was run alone. None: it was not, or the file is damaged.
+    /// Returns the description that is kept of a version. None if there is none, or if the file is damaged.
     pub fn described(&self, version: VersionId) -> Option<Described> {
         let kept: KeptDescription = serde_json::from_slice(&fs::read(self.path(version, DESCRIBED)).ok()?).ok()?;
         kept.read()
     }
 
-    /// Keeps that, so that loading the code again needs no guest. If it cannot be written it is found out again.
+    /// Keeps a description, so that loading the code again runs no guest. If it cannot be written, it is made again then.
     pub fn keep_described(&self, version: VersionId, described: &Described) {
         let text = serde_json::to_vec(&KeptDescription::of(described)).expect("texts and numbers are always JSON");
         if let Err(error) = replace(&self.path(version, DESCRIBED), &text, Durable::No) {
-            tracing::debug!(%version, %error, "what a version says of itself could not be kept");
+            tracing::debug!(%version, %error, "the description of a version could not be kept");
         }
     }
 
     pub fn remove(&self, version: VersionId) {
-        // What is not there need not be removed.
+        // A missing file need not be removed.
         for extension in EXTENSIONS {
             let _ = fs::remove_file(self.path(version, extension));
         }
     }
 
-    /// Removes the code of all other versions, that for other engines, and what a crash has left unfinished.
+    /// Removes the code of all other versions, code for other engines, and unfinished files of a crash.
     pub fn keep_only(&self, needed: &HashSet<VersionId>) -> io::Result<usize> {
         let kept = EXTENSIONS.map(|extension| format!("-{:016x}.{extension}", self.engine_key));
         sweep(&self.directory, |version, rest| needed.contains(&version) && kept.iter().any(|kept| kept == rest))
@@ -159,11 +159,11 @@ impl Compiled {
     }
 }
 
-/// What is kept of a version: its code, the digest of that, what it says of itself.
+/// The files that are kept of a version: the digest of its code, its code, its description.
 const EXTENSIONS: [&str; 3] = ["sha256", "cwasm", DESCRIBED];
 const DESCRIBED: &str = "json";
 
-/// How a [`Described`] is kept.
+/// The stored form of a [`Described`].
 #[derive(Serialize, Deserialize)]
 struct KeptDescription {
     /// Kinds and names.
@@ -180,7 +180,7 @@ impl KeptDescription {
         Self { functions: described.functions.iter().map(function).collect(), core_instances, memories, tables }
     }
 
-    /// None: it is not what was kept.
+    /// None: the file is damaged.
     fn read(self) -> Option<Described> {
         const KINDS: [FunctionKind; 3] = [FunctionKind::Orchestrator, FunctionKind::Activity, FunctionKind::Entity];
         let Self { functions, core_instances, memories, tables } = self;
@@ -199,21 +199,21 @@ fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
     // directory that only the host's user can enter; only `Compiled` has files written there, under a temporary name, and
     // renames them: no file is ever changed in place. `put` writes what this process has compiled. For `make`, a process
     // of this same program writes what it has compiled with `compile_module`, of the module that it was given on standard
-    // input; it has ended, with success, before the file is used. It is trusted as the compiler in this process is: its
-    // limits protect the host from a module that is slow, large or crashes it, and a crash is no success. Nothing else that
-    // came from outside is ever put there. Of a file that was there before, the caller has compared the digest with the one
-    // written beside it, so it is not torn.
-    // Whoever can forge both as the host's user can replace the host itself. wasmtime checks version and settings.
+    // input; it has exited successfully before the file is used. It is trusted as the compiler in this process is: its limits
+    // protect the host from a module that is slow, large or crashes it, and a crash is not success. Nothing else from outside
+    // is ever put there. For a file that already existed, the caller has compared its digest with the one stored beside it, so
+    // it is not torn. An attacker who can forge both as the host's user can replace the host itself. wasmtime checks version
+    // and settings.
     unsafe { Component::deserialize_file(engine, path) }
 }
 
-/// Compiled well, but more than a slot of the pool holds (the compiler has no pool): the module's fault. Or not compiled
-/// for this engine: the host's.
+/// The error for compiled code that cannot be loaded. The module is at fault if it needs more than a slot of the pool holds (the
+/// compiler has no pool), the host if the code was not compiled for this engine.
 fn unusable(why: &wasmtime::Error) -> DeployError {
     let reason = format!("{why:#}");
     match error_text::exceeds_pool(&reason) {
         true => ModuleError::TooComplex { reason }.into(),
-        false => DeployError::Compiler(io::Error::other(format!("what it has compiled cannot be used: {reason}"))),
+        false => DeployError::Compiler(io::Error::other(format!("the compiled code cannot be used: {reason}"))),
     }
 }
 
@@ -229,8 +229,8 @@ fn digest_of_file(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Removes those files of a directory that begin with the digest of a version and are not to be kept: the rest of the name
-/// says what they are.
+/// Removes the files of a directory whose names begin with the digest of a version, unless `is_kept` accepts the version and the
+/// rest of the name. Returns the number of removed files.
 fn sweep(directory: &Path, is_kept: impl Fn(VersionId, &str) -> bool) -> io::Result<usize> {
     const DIGITS: usize = 64;
     let mut removed = 0;
@@ -254,33 +254,33 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A name beside a file that nobody else uses.
+/// Returns a unique temporary name beside a file.
 fn temporary(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     path.with_extension(format!("tmp-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)))
 }
 
-/// A file that is removed unless it was given another name.
+/// A temporary file that is removed on drop, unless it was renamed.
 struct Unfinished(PathBuf);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Most often it has been renamed.
+        // Fails if it was renamed, as is usual.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Whether a file must be there after a crash.
+/// Whether a file must survive a crash.
 ///
-/// Compiled code need not: a torn file is not what its digest says, and is compiled again. Each file that is synced makes the
-/// hubs' commits wait for the disk.
+/// Compiled code need not: a torn file does not match its digest, and is compiled again. Each sync makes the hubs' commits wait
+/// for the disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Durable {
     Yes,
     No,
 }
 
-/// Writes a file so that whoever opens it meanwhile finds the former or the new one, whole.
+/// Replaces a file atomically: opening it yields the complete old or new content.
 fn replace(path: &Path, bytes: &[u8], durable: Durable) -> io::Result<()> {
     let unfinished = Unfinished(temporary(path));
     let mut file = fs::File::create(&unfinished.0)?;
@@ -299,7 +299,7 @@ fn replace(path: &Path, bytes: &[u8], durable: Durable) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// Loading a version began a guest of it on an engine of its own, each time.
+    /// Loading a version used to start a guest of it on an engine of its own, each time.
     #[test]
     fn what_a_version_says_of_itself_is_kept_beside_its_code() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,13 +1,13 @@
-//! Who may compile: a few at once, one tenant after the other.
+//! A fair queue for the compiler: a few modules at once, tenants in turn.
 //!
 //! ```text
 //!   tenant A ──▶ a1 a2 a3 ┐
-//!   tenant B ──▶ b1       ├─ ring of those that wait and compile nothing ─▶ permits
+//!   tenant B ──▶ b1       ├─ ring of tenants that wait and compile nothing ─▶ permits
 //!   tenant C ──▶ c1 c2    ┘
 //! ```
 //!
-//! A tenant compiles one module at a time, and then goes to the end of the ring. So one that has much to compile makes
-//! another wait for one compilation of its own, not for all.
+//! A tenant compiles one module at a time, and then goes to the end of the ring. So a tenant with many modules delays another by
+//! one compilation, not by all.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
@@ -21,14 +21,14 @@ use tokio::sync::oneshot;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TenantId(pub u64);
 
-/// How many may wait. Each is a thread, or a body in memory.
+/// How many compilations may wait. Each holds a thread, or a request's body in memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiting {
     pub in_all: usize,
     pub of_a_tenant: usize,
 }
 
-/// Why one cannot even wait.
+/// The queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full {
     pub waiting: usize,
@@ -49,7 +49,7 @@ struct State {
     /// Tenants that have a permit.
     compiling: HashSet<TenantId>,
     queues: HashMap<TenantId, VecDeque<oneshot::Sender<CompilePermit>>>,
-    /// Tenants that have a queue, and no permit. Each stands here once.
+    /// Tenants that have a queue and no permit, each once.
     ring: VecDeque<TenantId>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct CompilePermit {
     tenant: TenantId,
 }
 
-/// A permit to come.
+/// A future permit.
 pub(crate) struct PendingPermit(oneshot::Receiver<CompilePermit>);
 
 impl Compilations {
@@ -72,7 +72,7 @@ impl Compilations {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stands in the queue of a tenant. Who drops the future leaves it.
+    /// Joins the queue of a tenant. Dropping the future leaves it.
     pub fn begin(&self, tenant: TenantId) -> Result<PendingPermit, Full> {
         let (sender, receiver) = oneshot::channel();
         {
@@ -81,7 +81,7 @@ impl Compilations {
             let in_all = state.queues.values().map(VecDeque::len).sum::<usize>();
             let own = state.queues.get(&tenant).map_or(0, VecDeque::len);
             let Waiting { in_all: most, of_a_tenant } = self.0.waiting;
-            // Whoever has nothing in the queue yet may stand there when others have filled it to the half.
+            // Half of the queue is kept for tenants that have nothing in it yet.
             let room = if own == 0 { most } else { most / 2 };
             let is_free = state.free > 0 && !state.compiling.contains(&tenant);
             if !is_free && (own >= of_a_tenant || in_all >= room) {
@@ -96,11 +96,11 @@ impl Compilations {
         Ok(PendingPermit(receiver))
     }
 
-    /// Gives free permits to those whose turn it is.
+    /// Gives free permits to the tenants whose turn it is.
     fn give_permits(&self) {
         loop {
             let Some((tenant, sender)) = self.lock().next() else { return };
-            // Who has left gives the permit back when it is dropped.
+            // If the waiter has left, the permit is released when it is dropped.
             let _ = sender.send(CompilePermit { compilations: self.clone(), tenant });
         }
     }
@@ -112,7 +112,7 @@ impl State {
             return None;
         }
         let tenant = self.ring.pop_front()?;
-        let queue = self.queues.get_mut(&tenant).expect("who stands in the ring has a queue");
+        let queue = self.queues.get_mut(&tenant).expect("a tenant in the ring has a queue");
         let sender = queue.pop_front().expect("an empty queue is removed");
         if queue.is_empty() {
             self.queues.remove(&tenant);
@@ -150,7 +150,7 @@ impl Future for PendingPermit {
     type Output = CompilePermit;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CompilePermit> {
-        Pin::new(&mut self.0).poll(cx).map(|permit| permit.expect("who is in the queue is not forgotten"))
+        Pin::new(&mut self.0).poll(cx).map(|permit| permit.expect("a queued sender is kept until it is served"))
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
 
     const WAITING: Waiting = Waiting { in_all: 8, of_a_tenant: 3 };
 
-    /// Lets tenants stand in the queue in this order, and gives the order in which their turns come with one permit.
+    /// Queues tenants in this order, and returns the order in which they are served with one permit.
     fn order(arrivals: &[u64]) -> Vec<u64> {
         let compilations = Compilations::new(1, Waiting { in_all: 100, of_a_tenant: 10 });
         let turns = arrivals.iter().map(|&tenant| (tenant, compilations.begin(TenantId(tenant)).unwrap_or_else(|_| panic!())));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   host   Compilation::run ── module on standard input ─▶ dacapo compile-module   limits itself, then compile_module
-//!          waits, kills     ◀─ answer on standard output ─┘ writes the code to the file that it was told
+//!          waits, kills     ◀─ answer on standard output ─┘ writes the code to FILE
 //! ```
 
 use std::io::{self, Read, Write};
@@ -33,7 +33,7 @@ pub enum Compiler {
     Child { program: PathBuf },
 }
 
-/// What compiling one module may take. A compiler in this process is not held to it.
+/// Limits for compiling one module. [`Compiler::InProcess`] does not enforce them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
     /// Seconds of processor time.
@@ -49,19 +49,19 @@ impl Default for CompileLimits {
 }
 
 impl CompileLimits {
-    /// How long a compilation may take by the clock, and how long it may wait for its turn.
+    /// The wall-clock time that a compilation may take, and that it may wait for its turn.
     pub fn clock(&self) -> Duration {
         Duration::from_secs(self.seconds.saturating_mul(CLOCK_FACTOR))
     }
 }
 
-/// How many times its processor time a compilation may take by the clock: on a busy machine it has but a share of one.
+/// The wall-clock limit as a multiple of the processor-time limit: on a busy machine, it gets only a share of a processor.
 const CLOCK_FACTOR: u64 = 5;
 
 /// Bytes of compiled code. (It is several times as large as the module, which is 64 MiB at most by default.)
 pub const COMPILED_BYTES_MAX: u64 = 1 << 30;
 
-/// Bytes that are read of what a compiler says.
+/// Bytes that are kept of a compiler's output.
 const SAID_BYTES_MAX: u64 = 64 << 10;
 
 /// Why a file cannot be compiled.
@@ -106,7 +106,7 @@ impl ModuleError {
     /// A core module imports what is neither of the contract nor of WASI.
     pub(crate) fn unlinked(import: &str) -> Self {
         let reason = match import.starts_with("env::") || import.starts_with("GOT.") {
-            true => "it was left for somebody else to link. Link what defines it, or build for a target that does without",
+            true => "the linker left it undefined. Link the library that defines it, or build for a target that does not need it",
             false => "the module does not say that it is part of the contract or of WASI",
         };
         Self::UnknownImport { import: import.to_owned(), reason: reason.to_owned() }
@@ -128,36 +128,36 @@ pub fn compile_module(bytes: &[u8]) -> Result<Vec<u8>, ModuleError> {
     compile(&engine, bytes)?.serialize().map_err(failed)
 }
 
-/// What the process of a compiler tells the host.
+/// The answer of a compiler's process to the host.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum CompilerAnswer {
     Compiled,
     Refused(ModuleError),
-    /// The code was compiled and could not be written: no fault of the module. The number of the system's error, if it has one.
+    /// The code was compiled but could not be written, which is no fault of the module. Holds the OS error number, if any.
     NotWritten {
         os_error: Option<i32>,
     },
 }
 
-/// What ends a compilation before it is done.
+/// What may end a compilation early.
 #[derive(Default)]
 pub(crate) struct Bounds {
     pub limits: CompileLimits,
     pub cancellation: Cancellation,
 }
 
-/// Tells a compilation that nobody waits for it any more. Clones are the same.
+/// Cancels a compilation whose caller has gone. Clones share their state.
 #[derive(Clone, Default)]
 pub(crate) struct Cancellation(Arc<Mutex<Cancelled>>);
 
 #[derive(Default)]
 struct Cancelled {
     is_so: bool,
-    /// Whom to tell.
+    /// Notified of the cancellation.
     compilation: Option<mpsc::SyncSender<Heard>>,
 }
 
-/// Cancels when it is dropped, which is too late once the compilation has ended.
+/// Cancels on drop, which has no effect once the compilation has ended.
 pub(crate) struct CancelOnDrop(Cancellation);
 
 impl Cancellation {
@@ -175,7 +175,7 @@ impl Cancellation {
 impl Cancelled {
     fn pass_on(&mut self) {
         if let Some(compilation) = self.compilation.take_if(|_| self.is_so) {
-            // There is room for both things that can be heard.
+            // The channel has room for both messages that can be sent.
             let _ = compilation.try_send(Heard::Cancelled);
         }
     }
@@ -189,9 +189,9 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// What ends the waiting for a compiler.
+/// What ends the wait for a compiler.
 enum Heard {
-    /// It has closed its standard output, after this.
+    /// The compiler has written this and closed its standard output.
     Answer(Vec<u8>),
     Cancelled,
 }
@@ -208,14 +208,14 @@ pub(crate) struct Compilation<'a> {
 /// How a compiler's process ended.
 struct Ended {
     status: ExitStatus,
-    /// None: it was killed, because its time by the clock was up.
+    /// None: it was killed because its wall-clock time was up.
     heard: Option<Heard>,
     /// What it wrote to standard error.
     said: String,
 }
 
 impl Compilation<'_> {
-    /// When it succeeds, the file is there whole; otherwise it may be there or not.
+    /// Runs the compiler. On success the output file is complete; on failure it may exist or not.
     pub fn run(&self) -> Result<(), DeployError> {
         let child = self.start().map_err(DeployError::Compiler)?;
         let ended = self.finish(child).map_err(DeployError::Compiler)?;
@@ -227,18 +227,18 @@ impl Compilation<'_> {
         let mut command = Command::new(self.program);
         command.arg("compile-module").arg("--output").arg(self.output);
         command.args(["--seconds", &seconds.to_string(), "--memory-bytes", &memory_bytes.to_string()]);
-        // Nothing of the host's environment is its business, and Ctrl-C at the host's terminal is not meant for it.
+        // It needs nothing of the host's environment, and Ctrl-C at the host's terminal must not reach it.
         command.env_clear().process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
-    /// Feeds it, listens to it, and ends it when its time is up or nobody waits for it.
+    /// Writes the module to the process, reads its output, and kills it when its time is up or it is cancelled.
     fn finish(&self, mut child: Child) -> io::Result<Ended> {
         let pipes = "each was asked for";
         let mut stdin = child.stdin.take().expect(pipes);
         let (stdout, stderr) = (child.stdout.take().expect(pipes), child.stderr.take().expect(pipes));
         thread::scope(|threads| {
-            // One that ends early does not read to the end.
+            // The write fails if the process ends early.
             threads.spawn(move || drop(stdin.write_all(self.module)));
             let said = threads.spawn(move || read_bounded(stderr));
             let (tell, heard) = mpsc::sync_channel(2);
@@ -272,7 +272,7 @@ impl Compilation<'_> {
                     let unknown = || io::Error::other("the compiled code cannot be written");
                     return Err(DeployError::Io(os_error.map_or_else(unknown, io::Error::from_raw_os_error)));
                 }
-                // A mapping that fails reads like a fault of the module.
+                // The compiler reports a failed mapping as a fault of the module.
                 CompilerAnswer::Refused(_) if ran_out_of_memory => {}
                 CompilerAnswer::Refused(why) => return Err(DeployError::Module(why)),
             }
@@ -290,12 +290,12 @@ impl Compilation<'_> {
             return Err(DeployError::Module(ModuleError::TooComplex { reason }));
         }
         let said = ended.said.lines().next().unwrap_or_default();
-        tracing::warn!(status = %ended.status, said, "a compiler crashed at a module");
+        tracing::warn!(status = %ended.status, said, "the compiler crashed on a module");
         Err(DeployError::CompilerCrashed { how: ended.status.to_string() })
     }
 }
 
-/// Rust ends the process when memory cannot be had; a failed mapping, or a thread without a stack, is an error's text.
+/// Rust aborts when an allocation fails; a failed mapping, or a thread that gets no stack, shows only in the text of an error.
 fn ran_out_of_memory(said: &str) -> bool {
     let signs = ["memory allocation of", "Cannot allocate memory", "Resource temporarily unavailable", "out of memory"];
     signs.iter().any(|sign| said.contains(sign))
@@ -304,7 +304,7 @@ fn ran_out_of_memory(said: &str) -> bool {
 /// Reads to the end, and keeps the beginning.
 fn read_bounded(mut from: impl Read) -> Vec<u8> {
     let mut kept = Vec::new();
-    // What cannot be read is not there.
+    // A read error ends the output.
     let _ = from.by_ref().take(SAID_BYTES_MAX).read_to_end(&mut kept);
     let _ = io::copy(&mut from, &mut io::sink());
     kept

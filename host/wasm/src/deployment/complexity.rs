@@ -1,6 +1,6 @@
-//! What is refused before anything is compiled, because no tool chain makes it and compilers take long over it.
+//! Refuses, before anything is compiled, files that no tool chain makes and that compilers take long over.
 //!
-//! One pass over the file, without recursion, that looks at no instruction. What passes may still take too long: the
+//! One pass over the file, without recursion, that decodes no instruction. A file that passes may still take too long: the
 //! compiler's process has limits of its own.
 
 use wasmparser::{Parser, Payload};

@@ -1,4 +1,4 @@
-//! Why a file cannot be deployed, and what a deployed component says of itself.
+//! Why a file cannot be deployed, and the check of the functions that it describes.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -19,22 +19,20 @@ pub enum DeployError {
     /// The administrator can raise the limit.
     #[error("{what}, which is the limit {limit}; the administrator can raise it")]
     Limit { limit: &'static str, value: u64, what: String },
-    #[error("the compiler crashed at it ({how}): it cannot be deployed as it is")]
+    #[error("the compiler crashed on it ({how}): it cannot be deployed as it is")]
     CompilerCrashed { how: String },
     #[error(
-        "the host compiles other modules at present, and {waiting} more wait, no more of them of this task hub or in all: deploy it later"
+        "the host is compiling other modules and {waiting} more wait, the most for this task hub or for the host: deploy it later"
     )]
     Busy { waiting: usize },
-    /// The machine is busy: the module may be compiled well another time.
-    #[error(
-        "it waited for its turn, or was compiled, for {seconds} seconds by the clock, and no longer is allowed: the host is busy, deploy it later"
-    )]
+    /// The machine is busy: compiling the module may succeed another time.
+    #[error("it was queued or compiled for {seconds} seconds, which is the limit: the host is busy, deploy it later")]
     OutOfTime { seconds: u64 },
-    #[error("nobody waits for it any more")]
+    #[error("the deployment was cancelled")]
     Cancelled,
     #[error("the compiler cannot be run: {0}")]
     Compiler(std::io::Error),
-    #[error("the app's manifest (its custom section `dacapo:manifest`) is not as it must be: {0}")]
+    #[error("the app's manifest (its custom section `dacapo:manifest`) is invalid: {0}")]
     Manifest(String),
     #[error("the component's `describe` failed: {0}")]
     DescribeFailed(Failure),
@@ -58,7 +56,7 @@ impl DeployError {
     }
 }
 
-/// Holds what `describe` returned against the rules.
+/// Checks the functions that `describe` returned.
 pub(crate) fn functions_of(described: Vec<types::Function>) -> Result<Vec<(FunctionName, FunctionKind)>, DeployError> {
     if described.len() > FUNCTIONS_MAX {
         let reason = format!("it describes {} functions, {FUNCTIONS_MAX} are allowed", described.len());

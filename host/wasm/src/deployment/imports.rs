@@ -1,4 +1,4 @@
-//! What a component may import, and what each role is refused, with a sentence instead of a missing function.
+//! What a component may import, and what is denied to each role: a denied function exists, and traps with an explanation.
 
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
@@ -7,48 +7,48 @@ use wasmtime::component::{Component, Linker, ResourceType};
 use crate::DeployError;
 use crate::deployment::compile::ModuleError;
 
-/// Stands for every resource of an interface that a role may not use. None is ever made.
+/// The type of every resource of an interface that a role may not use. It is never instantiated.
 enum Denied {}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Orchestrator,
     Activity,
-    /// Is granted what an orchestrator is.
+    /// Is granted the same as an orchestrator.
     Entity,
 }
 
-/// The data of a guest's store knows what the guest is.
+/// Implemented by the data of a guest's store: tells the guest's role.
 pub(crate) trait HasRole: 'static {
     fn role(&self) -> Role;
 }
 
-/// What a function of an interface is to whoever calls it.
+/// What a call of an interface's function does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// Recorded in the history, or read from it.
     Durable,
-    /// WASI that is made of the execution or the operation: the same again on replay.
+    /// WASI that is derived from the execution or the operation: a replay sees the same.
     Deterministic,
-    /// The world's, as far as the hub's grants reach.
+    /// Reaches the outside world, as far as the hub's grants allow.
     Real,
-    /// The host's own, such as its log.
+    /// Served by the host itself, such as its log.
     Host,
-    /// It stops the guest, with a sentence.
+    /// Stops the guest, with an explanation.
     Traps,
     /// The host offers no such interface: the file cannot be deployed.
     Unknown,
 }
 
-/// An import, in the roles in which it may be called.
+/// An imported interface, and what calling it does in each role.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportedInterface {
     /// Such as `wasi:http/types@0.2.3`; of a core module that cannot be made a component, the name of the module.
     pub interface: String,
     pub functions: Vec<String>,
-    /// Entities are granted what orchestrators are.
+    /// Also applies to entities, which are granted the same.
     pub in_orchestrators: Access,
     pub in_activities: Access,
 }
@@ -105,7 +105,7 @@ impl<'a> Interface<'a> {
         format!("it offers {offered}")
     }
 
-    /// What a function of it is to a role.
+    /// What calling its functions does in a role.
     fn access(&self, role: Role) -> Access {
         match (self.is_known(), self.is_granted_to(role), self.name.strip_prefix(CONTRACT)) {
             (false, _, _) => Access::Unknown,
@@ -149,7 +149,7 @@ fn sentence(role: Role, interface: &str, function: &str) -> String {
     }
 }
 
-/// Refuses a component that imports what no role has.
+/// Refuses a component that imports an interface which no role may use.
 pub(crate) fn check(component: &Component, engine: &Engine) -> Result<(), DeployError> {
     let refused = component.component_type().imports(engine).find_map(|(name, _)| unknown(name));
     refused.map_or(Ok(()), |why| Err(why.into()))
@@ -177,7 +177,7 @@ pub(crate) fn denied_in_orchestrators(component: &Component) -> Vec<(String, Str
     denied
 }
 
-/// Gives the component what its role is granted (as the linker defines it) and defines the rest to trap with a sentence.
+/// Links a component to what its role is granted (as `granted` defines it), and the rest to traps with an explanation.
 pub(crate) fn link<T: HasRole>(
     role: Role,
     granted: &Linker<T>,
@@ -193,7 +193,7 @@ pub(crate) fn link<T: HasRole>(
 
 fn deny<T: HasRole>(role: Role, linker: &mut Linker<T>, component: &Component) -> wasmtime::Result<()> {
     let engine = linker.engine().clone();
-    // A resource that an earlier interface defined is only named again in a later one.
+    // A later interface may only refer to a resource that an earlier one has defined.
     let mut defined: Vec<ResourceType> = Vec::new();
     for (import, item) in component.component_type().imports(&engine) {
         let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
@@ -220,12 +220,12 @@ fn deny<T: HasRole>(role: Role, linker: &mut Linker<T>, component: &Component) -
     Ok(())
 }
 
-/// `[method]tcp-socket.start-connect` is `tcp-socket.start-connect` to people.
+/// Strips the kind: `[method]tcp-socket.start-connect` becomes `tcp-socket.start-connect`.
 fn readable(function: &str) -> String {
     function.split_once(']').map_or(function, |(_, name)| name).to_owned()
 }
 
-/// What stands between the first backquotes.
+/// Returns the text between the first two backquotes.
 fn quoted(text: &str) -> &str {
     text.split('`').nth(1).unwrap_or(text)
 }

@@ -1,4 +1,4 @@
-//! What a file is, and whether it can be deployed: what can be said without a host and without keeping anything.
+//! Inspects a file without a host, and keeps nothing of it: what it is, and whether it can be deployed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -21,7 +21,7 @@ use crate::guest::deterministic;
 use crate::guest::prepared::{Alone, Prepared};
 use crate::{DeployError, Manifest, SetupError};
 
-/// What the host calls, or the canonical ABI needs.
+/// Exports that the host calls or the canonical ABI needs.
 const USED_EXPORTS: [&str; 7] =
     ["describe", "run-orchestrator", "run-activity", "run-entity-operation", "memory", "cabi_realloc", "_initialize"];
 
@@ -32,17 +32,17 @@ pub struct Inspection {
     /// None: it is not WebAssembly.
     pub kind: Option<FileKind>,
     pub bytes: u64,
-    /// The digest by which a host would know it.
+    /// The digest that identifies it on a host.
     pub version: String,
     /// In the order in which the app describes them.
     pub functions: Vec<InspectedFunction>,
     pub imports: Vec<ImportedInterface>,
-    /// What it exports and the host never asks for.
+    /// Exports that the host does not use.
     pub other_exports: Vec<String>,
-    /// Of all its modules.
+    /// The memories of all its modules.
     pub memories: Vec<Memory>,
     pub manifest: Option<Manifest>,
-    /// What traps in its orchestrators and entities, and who calls it. Empty if it has none.
+    /// Imports that trap in its orchestrators and entities, and their callers. Empty if it has no such functions.
     pub report: Vec<Finding>,
     /// Why it cannot be deployed, a sentence each. Empty: it can.
     pub troubles: Vec<String>,
@@ -64,9 +64,9 @@ pub struct InspectedFunction {
     pub kind: &'static str,
 }
 
-/// Inspects a file. Compiles it if nothing is wrong with it before: seconds for a large one.
+/// Inspects a file. Compiles it if nothing was found wrong before, which takes seconds for a large one.
 ///
-/// An error is this machine's, which cannot run guests.
+/// Fails only if this machine cannot run guests.
 pub fn inspect(wasm: &[u8]) -> Result<Inspection, SetupError> {
     let mut inspection = Inspection {
         kind: None,
@@ -80,16 +80,16 @@ pub fn inspect(wasm: &[u8]) -> Result<Inspection, SetupError> {
         report: Vec::new(),
         troubles: Vec::new(),
     };
-    // Libraries read foreign bytes here, and some panic at them.
+    // Libraries parse untrusted bytes here, and some panic on them.
     match catch_unwind(AssertUnwindSafe(|| inspection.look_at(wasm))) {
         Ok(looked) => looked?,
-        Err(_) => inspection.refuse([DeployError::invalid(format_args!("the compiler gives up on it"))]),
+        Err(_) => inspection.refuse([DeployError::invalid(format_args!("the compiler panicked on it"))]),
     }
     Ok(inspection)
 }
 
 impl Inspection {
-    /// Whether a host would take it.
+    /// Whether it can be deployed.
     pub fn fits(&self) -> bool {
         self.troubles.is_empty()
     }
@@ -108,7 +108,7 @@ impl Inspection {
         }
     }
 
-    /// What can be seen without running it. The error: what is wrong with that.
+    /// Reads what can be seen without running it. Returns everything that is wrong as the error.
     fn read(&mut self, wasm: &[u8]) -> Result<(), Vec<DeployError>> {
         let layer = Layer::of(wasm).map_err(|why| vec![why.into()])?;
         self.kind = Some(if layer == Layer::Component { FileKind::Component } else { FileKind::CoreModule });
@@ -164,7 +164,7 @@ impl Inspection {
     }
 }
 
-/// The imports of a core module, by the module that they are imported of.
+/// The imports of a core module, by the module that they are imported from.
 fn imports_of_module(outline: &Outline<'_>) -> Vec<ImportedInterface> {
     let mut imports: Vec<ImportedInterface> = Vec::new();
     for import in &outline.imports {
@@ -176,7 +176,7 @@ fn imports_of_module(outline: &Outline<'_>) -> Vec<ImportedInterface> {
     imports
 }
 
-/// The interfaces that a component imports, with their functions. (Types that it names are imports, too, but ask for nothing.)
+/// The interfaces that a component imports, with their functions. (Imported types are left out: they need nothing of the host.)
 fn imports_of_component(component: &[u8]) -> Result<Vec<ImportedInterface>, ModuleError> {
     let invalid = |why: wasmparser::BinaryReaderError| ModuleError::invalid(format_args!("{why}"));
     let types = Validator::new_with_features(WasmFeatures::all()).validate_all(component).map_err(invalid)?;

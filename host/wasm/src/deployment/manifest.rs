@@ -1,5 +1,5 @@
-//! What an app says of itself: the custom section `dacapo:manifest`, a JSON object. One that lies beside the file becomes
-//! the section when it is deployed, so that the version's digest covers it.
+//! The manifest of an app: the custom section `dacapo:manifest`, a JSON object. A manifest in a file beside the wasm file is
+//! added as that section when it is deployed, so that the version's digest covers it.
 
 use std::collections::BTreeSet;
 
@@ -18,23 +18,23 @@ const MANIFEST_BYTES_MAX: usize = 64 << 10;
 const TEXT_CHARS_MAX: usize = 128;
 const ENTRIES_MAX: usize = 1_000;
 
-/// What an app says of itself.
+/// The manifest of an app.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Manifest {
-    /// The name of the app, where whoever deploys it gives no other.
+    /// The name of the app, if the deployment gives no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What people call this version: its label, where whoever deploys it gives no other.
+    /// The label of this version, if the deployment gives no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// What its activities want to reach; they reach nothing else, whatever the administrator grants. None: all that is
+    /// The grants that its activities ask for. They get no others, whatever the administrator grants. None: they get all that are
     /// granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<AskedGrants>,
 }
 
-/// What an app asks for. It gets what is granted as well.
+/// The grants that an app asks for. It gets those of them that are granted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct AskedGrants {
@@ -66,7 +66,7 @@ impl Manifest {
         }
     }
 
-    /// The file with this manifest, which must have none of its own.
+    /// Returns the file with this manifest added. Fails if the file has one already.
     pub fn attach(manifest: &[u8], wasm: &[u8]) -> Result<Vec<u8>, DeployError> {
         Self::parse(manifest)?;
         if section(wasm)?.is_some() {
@@ -81,7 +81,7 @@ impl Manifest {
         if bytes.len() > MANIFEST_BYTES_MAX {
             return Err(refused(format!("it has {} bytes, {MANIFEST_BYTES_MAX} are allowed", bytes.len())));
         }
-        // A list would do for serde, too.
+        // Parsed as an object first, because serde would accept an array as well.
         let object: Map<String, Value> = serde_json::from_slice(bytes).map_err(refused)?;
         let manifest: Self = serde_json::from_value(object.into()).map_err(refused)?;
         manifest.check()?;
@@ -120,17 +120,17 @@ impl AskedGrants {
 }
 
 impl Policy {
-    /// The same limits, and nothing to reach.
+    /// Returns this policy with the same limits and no grants.
     pub fn without_grants(&self) -> Policy {
         let (outbound, directories, environment, secrets) = Default::default();
         Policy { outbound, directories, environment, secrets, ..self.clone() }
     }
 
-    /// What is granted here and asked for by the app. An app without a manifest, or whose manifest asks for nothing in
-    /// particular, has all that is granted.
+    /// Returns this policy, reduced to the grants that the manifest asks for. An app without a manifest, or whose manifest has no
+    /// `grants`, keeps all of them.
     pub fn narrowed(&self, manifest: Option<&Manifest>) -> Policy {
         let Some(asked) = manifest.and_then(|manifest| manifest.grants.as_ref()) else { return self.clone() };
-        // Entries were checked when the manifest was read; what is none asks for nothing.
+        // Entries were checked when the manifest was read; an invalid one would ask for nothing.
         let outbound = AllowList::parse(&asked.outbound).unwrap_or_default();
         let mut policy = self.clone();
         policy.outbound = self.outbound.narrowed(&outbound);
@@ -145,7 +145,7 @@ fn refused(why: impl ToString) -> DeployError {
     DeployError::Manifest(why.to_string())
 }
 
-/// The section of the least depth. Files that are cut off have none: the compiler says what is wrong with them.
+/// Finds the section of the least depth. None for a file that is cut off: the compiler reports what is wrong with it.
 fn section(wasm: &[u8]) -> Result<Option<&[u8]>, DeployError> {
     let mut found: Option<(usize, &[u8])> = None;
     let mut depth = 0_usize;

@@ -1,18 +1,18 @@
-//! What a file shows from outside: read in one pass, without compiling or running anything.
+//! The imports, exports and memories of a file, read in one pass without compiling or running anything.
 
 use wasmparser::{MemoryType, Parser, Payload, TypeRef};
 
-/// Where tool chains write down what world a module is written for.
+/// The custom section in which tool chains record the world that a module is written for.
 const WORLD_SECTION: &str = "component-type";
 
 /// What the outermost component or module of a file imports and exports, and the memories of all its modules.
 #[derive(Debug, Default)]
 pub(crate) struct Outline<'a> {
-    /// Of a core module: what is imported of whom. Of a component: the interface, of nobody.
+    /// Of a core module: modules and names. Of a component: the interfaces as names, with an empty module.
     pub imports: Vec<Import<'a>>,
     pub exports: Vec<&'a str>,
     pub memories: Vec<Memory>,
-    /// Whether a core module says what world it is written for.
+    /// Whether a core module records the world that it is written for.
     pub names_its_world: bool,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Import<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct Memory {
     pub initial_bytes: u64,
-    /// None: it grows until the hub's limit.
+    /// None: it may grow to the hub's limit.
     pub maximum_bytes: Option<u64>,
 }
 

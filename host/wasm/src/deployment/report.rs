@@ -1,14 +1,14 @@
-//! The determinism report: what a deployed app imports that traps in an orchestrator or entity, and who calls it.
+//! The determinism report: the imports of a deployed app that trap in an orchestrator or entity, and their callers.
 //!
-//! An app holds activities too, which may use it: a finding is worth knowing, not an error. Who calls an import is read off
-//! the direct calls of the core modules, in one pass; calls through tables are not followed.
+//! A finding is not an error, because the app's activities may use the import. Callers are found by the direct calls in the core
+//! modules, in one pass; calls through tables are not followed.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use wasmparser::{KnownCustom, Name, Operator, Parser, Payload, TypeRef};
 
-/// Findings of one app, and callers of one finding. What is over is left out.
+/// Findings of one app, and callers of one finding. Further ones are left out.
 const FINDINGS_MAX: usize = 256;
 const CALLERS_MAX: usize = 8;
 
@@ -23,9 +23,9 @@ pub struct Finding {
     pub interface: String,
     /// Such as `handle` or `[method]tcp-socket.start-connect`.
     pub function: String,
-    /// What happens.
+    /// What happens when it is called.
     pub what: String,
-    /// The app's functions that call it, as its name section names them, as far as that can be told.
+    /// The app's functions that call it, by their names in the name section, as far as they are known.
     pub called_by: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn findings(denied: Vec<(String, String)>, wasm: &[u8]) -> Vec<Findin
     if callers.is_empty() {
         return Vec::new();
     }
-    // A file that cannot be read to its end does not come here; if it did, its callers would not be known.
+    // Files that cannot be parsed were refused before. If one came here, only its callers would be missing.
     let _ = find_callers(wasm, &mut callers);
     let what = "allowed in activities; in an orchestrator or entity it traps";
     let finding = |((interface, function), called_by)| Finding { interface, function, what: what.into(), called_by };
@@ -50,15 +50,15 @@ struct Module {
     imported: u32,
     /// How many functions have been defined so far.
     defined: u32,
-    /// Imported functions that are looked for.
+    /// Imported functions whose callers are wanted.
     wanted: HashMap<u32, (String, String)>,
-    /// Who calls them.
+    /// The indices of such a function and of its caller.
     calls: Vec<(u32, u32)>,
     names: HashMap<u32, String>,
 }
 
 fn find_callers(wasm: &[u8], callers: &mut BTreeMap<(String, String), Vec<String>>) -> wasmparser::Result<()> {
-    // Modules do not hold modules; what stands between is the component's.
+    // Modules do not nest; sections between them belong to the component.
     let mut module = Module::default();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {

@@ -1,4 +1,4 @@
-//! Makes a component of what was deployed.
+//! Wraps a deployed core module into a component.
 
 use std::borrow::Cow;
 
@@ -15,14 +15,14 @@ use crate::deployment::outline::Outline;
 const MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
 const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
 
-/// What a module is written for that does not say it.
+/// The contract that a module which names no world is assumed to follow.
 const CONTRACT: &str = include_str!("../../../../guest-sdk/wit/dacapo.wit");
 const WORLD: &str = "app";
-/// What every app exports, and what for. What else it exports depends on the functions that it has.
+/// The exports that every app needs, and why. Others depend on the app's functions.
 const NEEDED: [(&str, &str); 3] = [
-    ("describe", "by it the host learns the app's functions"),
-    ("memory", "texts are handed over in it"),
-    ("cabi_realloc", "the host asks it for room for the texts that it hands over"),
+    ("describe", "it tells the host the app's functions"),
+    ("memory", "strings are passed through it"),
+    ("cabi_realloc", "the host calls it to allocate memory for the strings that it passes"),
 ];
 
 /// What kind of wasm a file is.
@@ -52,7 +52,7 @@ pub(crate) fn wrap(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ModuleError> {
 }
 
 fn wrap_module(bytes: &[u8]) -> Result<Vec<u8>, ModuleError> {
-    // The encoder takes a well-formed module for granted, and panics at one that is cut off.
+    // The encoder takes a well-formed module for granted, and panics on one that is cut off.
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(bytes)
         .map_err(|why| ModuleError::invalid(format_args!("{why}")))?;
@@ -65,9 +65,9 @@ fn wrap_module(bytes: &[u8]) -> Result<Vec<u8>, ModuleError> {
         .validate(true)
         .module(&module)
         .map_err(|why| ModuleError::invalid(format_args!("{why:#}")))?;
-    // An adapter that is not needed is not only idle: its interfaces would have to agree with the module's.
+    // An unneeded adapter would do harm: its interfaces would have to agree with the module's.
     if outline.imports_of(adapter::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME) {
-        // A library's adapter, not a command's: the host calls the guest as often as it likes.
+        // The adapter for a reactor, not for a command: the host calls the guest any number of times.
         encoder = encoder
             .adapter(adapter::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
             .expect("the adapter is part of the host");
@@ -75,7 +75,7 @@ fn wrap_module(bytes: &[u8]) -> Result<Vec<u8>, ModuleError> {
     encoder.encode().map_err(|why| ModuleError::unwrappable(format_args!("{why:#}")))
 }
 
-/// The module, written for the contract's world without the exports that it does not have.
+/// Returns the module with the metadata of the contract's world, less the exports that it does not have.
 fn with_world(bytes: &[u8], outline: &Outline<'_>) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let package = resolve.push_str("dacapo.wit", CONTRACT).expect("the contract is WIT");
@@ -90,7 +90,7 @@ fn with_world(bytes: &[u8], outline: &Outline<'_>) -> Vec<u8> {
     module
 }
 
-/// What a core module that does not name its world lacks, all of it. (Of one that does, the encoder knows what it must have.)
+/// Returns everything that a core module which names no world lacks. (If it names one, the encoder checks that.)
 pub(crate) fn lacks(outline: &Outline<'_>) -> Vec<ModuleError> {
     if outline.names_its_world {
         return Vec::new();

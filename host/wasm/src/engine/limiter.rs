@@ -1,27 +1,27 @@
-//! Holds a guest's memories and tables against its limits, all of them together, and remembers what it refused.
+//! Limits the total size of a guest's memories and of its tables, and remembers the last refusal.
 
 use dacapo_core::guest::GuestMemory;
 use wasmtime::ResourceLimiter;
 
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    /// Where its memories are counted in the budget of the host.
+    /// The reservation in the host's memory budget that its memories count towards.
     counted: Option<Box<dyn GuestMemory>>,
     memories: Budget,
     tables: Budget,
     refused: Option<Refusal>,
 }
 
-/// What a guest has of something, in all its memories or tables.
+/// The total size of all memories, or of all tables, of a guest.
 #[derive(Debug)]
 struct Budget {
     allowed: usize,
     used: usize,
-    /// What the last growth added: it may fail after it was allowed.
+    /// What the last growth added, to be taken back if the growth fails after it was allowed.
     added: usize,
 }
 
-/// What a guest wanted and did not get.
+/// A growth that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Memory { wanted: usize, allowed: usize },
@@ -34,12 +34,12 @@ impl Limiter {
         Self { counted: None, memories: budget(memory_bytes), tables: budget(table_elements), refused: None }
     }
 
-    /// The guest's memories are counted there from now on, and nowhere else. Whether there is room for what it has.
+    /// Moves the guest's memories to another reservation. Returns false if what the guest already has does not fit.
     pub fn count_in(&mut self, counted: Box<dyn GuestMemory>) -> bool {
         self.counted.insert(counted).grow(self.memories.used)
     }
 
-    /// From now on. What it has already it keeps.
+    /// Changes the limits. The guest keeps what it already has.
     pub fn allow(&mut self, memory_bytes: usize, table_elements: usize) {
         (self.memories.allowed, self.tables.allowed) = (memory_bytes, table_elements);
     }
@@ -49,7 +49,7 @@ impl Limiter {
         self.memories.used
     }
 
-    /// What follows has nothing to do with what was refused before.
+    /// Clears the last refusal, before an unrelated call.
     pub fn forget_refusal(&mut self) {
         self.refused = None;
     }
@@ -61,7 +61,7 @@ impl Limiter {
 }
 
 impl Budget {
-    /// One of them grows. What all would have then, if that is too much.
+    /// Counts the growth of one of them. If the limit is exceeded, returns what the total would be as the error.
     fn grow(&mut self, current: usize, wanted: usize) -> Result<(), usize> {
         let added = wanted.saturating_sub(current);
         let total = self.used.saturating_add(added);
@@ -85,7 +85,7 @@ impl ResourceLimiter for Limiter {
             && !counted.grow(self.memories.added)
         {
             self.memories.take_back();
-            // A trap: the guest must not see what its neighbours do.
+            // A trap, not a failed growth: a guest must not be able to observe the memory use of others.
             return Err(wasmtime::Error::msg("the host has no room in memory for the guest at present"));
         }
         let allowed = self.memories.allowed;
@@ -158,7 +158,7 @@ mod tests {
         assert!(!memory(0, 1));
         assert_eq!(limiter.used(), 100);
         assert_eq!(limiter.refused(), Some(Refusal::Memory { wanted: 101, allowed: 100 }));
-        // What could not be had after all is free again, once.
+        // A growth that failed after it was allowed is taken back once.
         for _ in 0..2 {
             limiter.memory_grow_failed(wasmtime::Error::msg("no memory")).unwrap();
             assert_eq!(limiter.used(), 80);

@@ -1,4 +1,4 @@
-//! The one engine. Whatever changes what a guest computes or how it is compiled is decided here.
+//! The one engine. Every setting that changes what a guest computes or how it is compiled is made here.
 
 pub(crate) mod limiter;
 pub(crate) mod permits;
@@ -13,15 +13,15 @@ use wasmtime::{
 use crate::config::{GuestLimits, PoolSize};
 use crate::engine::pool::{MOST, SLOT, Takes};
 
-/// Slots that nobody is given: places of guests that are gone are got ready for others in batches.
+/// Slots beyond those that permits cover, because the slots of ended guests are made ready for reuse in batches.
 const SPARE_SLOTS: u32 = 64;
 
-/// Bytes of its memory that a used slot keeps: putting back what a guest has written in 256 KiB is cheaper than faulting them
+/// Bytes of memory that a used slot keeps resident: resetting 256 KiB that a guest has written is cheaper than faulting the pages
 /// in again. A guest of a few instructions writes less; one in JavaScript starts a third faster than with 64 KiB, and no faster
 /// with more.
 const RESIDENT_BYTES_MAX: usize = 256 << 10;
 
-/// The engine that runs guests. All places together keep `resident_bytes` when their guests are gone.
+/// The engine that runs guests. All slots together keep `resident_bytes` resident when their guests have ended.
 pub(crate) fn engine(limits: &GuestLimits, pool: &PoolSize, resident_bytes: usize) -> wasmtime::Result<Engine> {
     let mut config = code();
     let slots = pool.orchestrators + pool.activities + SPARE_SLOTS;
@@ -30,14 +30,14 @@ pub(crate) fn engine(limits: &GuestLimits, pool: &PoolSize, resident_bytes: usiz
     Engine::new(&config)
 }
 
-/// An engine for one guest, which runs the code of [`engine`]: so that it can be seen what the guest takes.
+/// An engine for one guest that runs the code of [`engine`], to measure what the guest takes of a pool.
 pub(crate) fn for_one_guest(limits: &GuestLimits) -> wasmtime::Result<Engine> {
     let mut config = code();
     running(&mut config, limits, 1, MOST, 0);
     Engine::new(&config)
 }
 
-/// Whatever running depends on, besides the code.
+/// Settings for running guests that do not change compiled code.
 fn running(config: &mut Config, limits: &GuestLimits, slots: u32, of_each: Takes, resident: usize) {
     // A stack overflow is met at the same depth on every machine.
     config.max_wasm_stack(limits.stack_bytes);
@@ -47,7 +47,7 @@ fn running(config: &mut Config, limits: &GuestLimits, slots: u32, of_each: Takes
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits, slots, of_each, resident)));
 }
 
-/// The same, for code that runs once: it is compiled fast, and not for speed.
+/// An engine for one guest whose code runs once: it compiles fast, and does not optimise.
 pub(crate) fn inspector(limits: &GuestLimits) -> wasmtime::Result<Engine> {
     let mut config = code();
     config.cranelift_opt_level(OptLevel::None);
@@ -61,7 +61,7 @@ pub(crate) fn compiler() -> wasmtime::Result<Engine> {
     Engine::new(&code())
 }
 
-/// Whatever compiled code depends on.
+/// Settings that compiled code depends on.
 fn code() -> Config {
     let mut config = Config::new();
 
@@ -93,8 +93,8 @@ fn code() -> Config {
     // Initial memory is mapped copy-on-write from the compiled file: instantiating copies nothing, and guests of one
     // version share what they do not write.
     config.memory_init_cow(true);
-    // Also if much of it is blank, as Python's is: setting up such a memory piece by piece takes seven times as long. As large
-    // as a module may be by default, so that a small one takes no more of the disk than a large one.
+    // Also if much of it is zero, as Python's is: initialising such a memory segment by segment takes seven times as long. As
+    // large as a module may be by default, so that a small one takes no more of the disk than a large one.
     config.memory_guaranteed_dense_image_size(64 << 20);
     // A page of memory can be reached only through 4 GiB of address space (32-bit addresses), so bounds are checked by
     // the processor; the guard catches the offsets beyond.
@@ -102,7 +102,7 @@ fn code() -> Config {
     config.memory_guard_size(32 << 20);
     // A guest's objects lie in one more memory of the pool, which its memory limit counts as the others.
     config.collector(Collector::Copying);
-    // Not nothing, so that it can be seen which guests have such a memory.
+    // Not zero, so that the pool's metrics show which guests have such a memory.
     config.gc_heap_initial_size(128 << 10);
     // Most instructions do little. This one makes an object of up to 10,000 members.
     config.operator_cost(OperatorCost { StructNewDefault: 64, ..OperatorCost::new() });
@@ -120,7 +120,7 @@ fn pooling(limits: &GuestLimits, slots: u32, of_each: Takes, resident: usize) ->
     config.total_core_instances(slots.saturating_mul(of_each.core_instances));
     config.max_memory_size(limits.orchestrator_memory_bytes.max(limits.activity_memory_bytes));
     config.table_elements(limits.table_elements);
-    // What one component may take of the pool is held against limits with names (`pool::MOST`).
+    // `pool::MOST` limits what one component may take of the pool, and names the limit in the error.
     config.max_memories_per_component(u32::MAX);
     config.max_tables_per_component(u32::MAX);
     config.max_core_instances_per_component(u32::MAX);
@@ -130,8 +130,8 @@ fn pooling(limits: &GuestLimits, slots: u32, of_each: Takes, resident: usize) ->
     config.pagemap_scan(Enabled::Auto);
     // Slots that stay warm for a version that is not running at the moment.
     config.max_unused_warm_slots(256);
-    // Each thread returns the pages of the guest that it drops. In batches whoever completes one would do it for the guests of
-    // other hubs, which may have touched hundreds of megabytes.
+    // Each thread returns the pages of the guest that it drops. With batches, the thread that fills one would return the pages of
+    // other hubs' guests, which may have touched hundreds of megabytes.
     config.decommit_batch_size(1);
     config
 }

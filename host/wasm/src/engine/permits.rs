@@ -1,14 +1,14 @@
-//! Permits for what tenants share and of which there is only so much: room in the engine's pool, outgoing requests.
+//! Permits for scarce resources that tenants share: slots of the engine's pool, outgoing requests.
 //!
-//! A permit is *busy* while its guest runs, and *idle* while the guest is only kept in memory: who keeps it gives it up as soon
-//! as somebody is [owed](FairSemaphore::is_owed) a permit.
+//! A permit is *busy* while its guest runs, and *idle* while the guest is only kept in memory. The holder of an idle permit drops
+//! it as soon as a waiter is [owed](FairSemaphore::is_owed) a permit.
 //!
-//! A tenant may have as many busy permits as it leaves to others: alone it has half of them, beside another one a third, and
-//! a tenant that has none always finds some. So nobody waits for what another one does, however long that takes.
+//! A tenant may hold as many busy permits as it leaves to others: half of them if it is alone, a third beside one other tenant.
+//! A tenant that holds none always finds some, so no tenant waits for the work of another, however long that takes.
 //!
 //! ```text
 //!   tenant A ──▶ a1 a2 a3 ┐
-//!   tenant B ──▶ b1       ├─ ring ─▶ the first that may have so many: they are given to it, or owed to it
+//!   tenant B ──▶ b1       ├─ ring ─▶ the first whose share allows it: it gets its permits, or is owed them
 //!   tenant C ──▶ c1 c2    ┘
 //! ```
 
@@ -28,7 +28,7 @@ pub(crate) struct FairSemaphore(Arc<Inner>);
 
 struct Inner {
     permits: u32,
-    /// See [`FairSemaphore::is_owed`]; looked at after each turn.
+    /// See [`FairSemaphore::is_owed`]. Read after each turn.
     owed: AtomicBool,
     // Nothing awaits while it is locked, and no permit is dropped.
     state: Mutex<State>,
@@ -36,12 +36,12 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    /// Busy and idle ones.
+    /// Busy and idle permits.
     taken: u32,
     busy: u32,
     /// Tenants that have busy permits or wait.
     tenants: HashMap<TenantId, Share>,
-    /// Tenants that wait. Each stands here once.
+    /// Tenants that wait, each once.
     ring: VecDeque<TenantId>,
 }
 
@@ -56,7 +56,7 @@ struct Waiter {
     sender: oneshot::Sender<Permit>,
 }
 
-/// So many permits of a tenant, until it is dropped.
+/// Permits that a tenant holds, until this is dropped.
 pub(crate) struct Permit {
     semaphore: FairSemaphore,
     tenant: TenantId,
@@ -65,7 +65,7 @@ pub(crate) struct Permit {
     busy: AtomicBool,
 }
 
-/// A permit to come. Who drops it waits no more.
+/// A future permit. Dropping it leaves the queue.
 pub(crate) struct Waiting {
     receiver: oneshot::Receiver<Permit>,
     semaphore: FairSemaphore,
@@ -81,7 +81,7 @@ impl FairSemaphore {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So many at once, if they can be had now.
+    /// Takes `permits` permits together, if they are available now.
     pub fn try_acquire(&self, tenant: TenantId, permits: u32) -> Option<Permit> {
         let permits = permits.min(self.0.permits);
         let mut state = self.lock();
@@ -93,7 +93,7 @@ impl FairSemaphore {
         Some(self.permit(tenant, permits))
     }
 
-    /// The same, when the tenant's turn has come.
+    /// Queues for `permits` permits, which are given together when the tenant's turn has come.
     pub fn acquire(&self, tenant: TenantId, permits: u32) -> Waiting {
         let permits = permits.min(self.0.permits);
         let (sender, receiver) = oneshot::channel();
@@ -109,7 +109,7 @@ impl FairSemaphore {
         Waiting { receiver, semaphore: self.clone() }
     }
 
-    /// Whether somebody is to have a permit as soon as enough idle ones are given up.
+    /// Whether a waiter gets its permits as soon as enough idle ones are dropped.
     pub fn is_owed(&self) -> bool {
         self.0.owed.load(Ordering::Relaxed)
     }
@@ -118,14 +118,14 @@ impl FairSemaphore {
         Permit { semaphore: self.clone(), tenant, permits, busy: AtomicBool::new(true) }
     }
 
-    /// Gives what is free to those whose turn it is.
+    /// Gives free permits to the waiters whose turn it is.
     fn give(&self) {
         loop {
             let (sender, permit) = {
                 let mut state = self.lock();
                 match state.next(self.0.permits) {
                     Next::Given { tenant, waiter } => {
-                        // Who has just left gives it back when it is dropped, below.
+                        // If the waiter has just left, the permit is released when it is dropped, below.
                         (waiter.sender, self.permit(tenant, waiter.permits))
                     }
                     next @ (Next::Owed | Next::Nobody) => {
@@ -138,14 +138,14 @@ impl FairSemaphore {
     }
 }
 
-/// Who is to have permits.
+/// Which waiter gets permits next.
 enum Next {
-    /// Has them.
+    /// This one: the permits are taken for it.
     Given {
         tenant: TenantId,
         waiter: Waiter,
     },
-    /// Too many of them are idle.
+    /// One that must wait until idle permits are dropped.
     Owed,
     Nobody,
 }
@@ -155,7 +155,7 @@ impl State {
         all - self.taken
     }
 
-    /// Whether a tenant may have so many more: they are there, free or idle, and it leaves as many as it has.
+    /// Whether a tenant may have `permits` more: enough are free or idle, and it has none yet or leaves as many as it then has.
     fn may_have(&self, tenant: TenantId, permits: u32, all: u32) -> bool {
         let own = self.tenants.get(&tenant).map_or(0, |share| share.busy);
         match (all - self.busy).checked_sub(permits) {
@@ -195,7 +195,7 @@ impl State {
             if !self.may_have(tenant, permits, all) {
                 continue;
             }
-            // Nobody overtakes it: enough are idle.
+            // Enough are idle, so later waiters must not overtake it.
             if self.free(all) < permits {
                 return Next::Owed;
             }
@@ -232,7 +232,7 @@ impl Permit {
         self.permits
     }
 
-    /// What it is for runs (again).
+    /// Marks it busy: its guest runs (again).
     pub fn make_busy(&self) {
         self.change(|state| {
             if !self.busy.swap(true, Ordering::Relaxed) {
@@ -241,7 +241,7 @@ impl Permit {
         });
     }
 
-    /// What it is for only stays in memory: it can be given up.
+    /// Marks it idle: its guest is only kept in memory and can be evicted.
     pub fn make_idle(&self) {
         self.change(|state| {
             if self.busy.swap(false, Ordering::Relaxed) {
@@ -250,7 +250,7 @@ impl Permit {
         });
     }
 
-    /// Whoever waits hears of it.
+    /// Changes the state, then gives permits to waiters if there are any.
     fn change(&self, change: impl FnOnce(&mut State)) {
         let someone_waits = {
             let mut state = self.semaphore.lock();
@@ -277,7 +277,7 @@ impl Drop for Permit {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.receiver.close();
-        // Nothing is owed to it any more.
+        // What was owed to it may go to others.
         if self.semaphore.is_owed() {
             self.semaphore.give();
         }
@@ -288,7 +288,7 @@ impl Future for Waiting {
     type Output = Permit;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
-        Pin::new(&mut self.receiver).poll(cx).map(|permit| permit.expect("who waits is not forgotten"))
+        Pin::new(&mut self.receiver).poll(cx).map(|permit| permit.expect("a waiter keeps its sender until it is served"))
     }
 }
 
@@ -300,7 +300,7 @@ mod tests {
     const B: TenantId = TenantId(2);
     const C: TenantId = TenantId(3);
 
-    /// The permit, if it is there.
+    /// The permit, if it has been given.
     fn now(waiting: &mut Waiting) -> Option<Permit> {
         waiting.receiver.try_recv().ok()
     }
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(b.len(), 30);
         let c = fill(&semaphore, C, 15);
         assert_eq!(c.len(), 1, "as many as are left for others");
-        // Ten more come, and each finds something.
+        // Each of ten more tenants finds a permit.
         let others: Vec<Permit> = (10..20).map(|tenant| semaphore.try_acquire(TenantId(tenant), 1).unwrap()).collect();
         drop((a, others));
         assert_eq!(fill(&semaphore, B, 1).len(), 22, "52 of 120, beside 15 of another one: 53 are left");
@@ -334,7 +334,7 @@ mod tests {
         assert!(!semaphore.is_owed(), "nothing is idle");
         drop(all);
         assert_eq!(now(&mut waiting).unwrap().permits, 1);
-        // More than there are is all of them.
+        // A request for more than exist takes all of them.
         assert_eq!(semaphore.try_acquire(A, 100).unwrap().permits, 16);
     }
 
@@ -413,7 +413,7 @@ mod tests {
         drop(leaves);
         drop(held);
         assert!(now(&mut stays).is_some());
-        // One that was given and never taken goes to the next.
+        // A permit that was given but never received goes to the next waiter.
         let held = semaphore.try_acquire(A, 1).unwrap();
         let (given, mut next) = (semaphore.acquire(B, 1), semaphore.acquire(C, 1));
         drop(held);

@@ -1,22 +1,22 @@
 //! What a guest takes of the engine's pool.
 //!
-//! The pool is set up in *slots*: each has so much of everything. A guest takes as many slots as hold whatever it has most of,
-//! so guests for which there are slots find all that they need.
+//! The pool is divided into *slots* with a fixed number of core instances, memories and tables each. A guest takes as many slots
+//! as hold all of its parts, so a guest that has its slots finds all that it needs.
 
 use wasmtime::Engine;
 
 use crate::deployment::compile::ModuleError;
 
-/// Of what there is only so much. Of component instances, stacks and heaps for objects each guest has one at most.
+/// Pool resources of which a guest may take several. Of component instances, stacks and GC heaps each guest has one at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Takes {
     pub core_instances: u32,
-    /// The one for garbage-collected objects included.
+    /// Including the one for garbage-collected objects.
     pub memories: u32,
     pub tables: u32,
 }
 
-/// What a slot has. It costs address space, and nothing until it is used.
+/// The resources of one slot. Until it is used, it costs address space only.
 pub(crate) const SLOT: Takes = Takes {
     // In the components of language tool chains: the module, its adapters, the shims between them. Python has more than ten.
     core_instances: 32,
@@ -26,14 +26,14 @@ pub(crate) const SLOT: Takes = Takes {
     tables: 4,
 };
 
-/// What one guest may take.
+/// The most that one guest may take.
 pub(crate) const MOST: Takes = Takes { core_instances: 128, memories: 8, tables: 64 };
 
 /// Slots that the largest guest takes. A pool that is smaller has no room for it.
 pub const SLOTS_PER_GUEST_MAX: u32 = MOST.slots();
 
 impl Takes {
-    /// What the guests of an engine have at present.
+    /// Measures what the guests of an engine take at present.
     pub fn measured(engine: &Engine) -> Self {
         let metrics = engine.pooling_allocator_metrics().expect("engines that run guests have a pool");
         let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
@@ -52,7 +52,7 @@ impl Takes {
         max(max(instances, memories), max(self.tables.div_ceil(SLOT.tables), 1))
     }
 
-    /// Refuses what is more than one guest may take, by the name of the limit.
+    /// Fails, with the name of the limit, if it is more than one guest may take.
     pub fn check(&self) -> Result<(), ModuleError> {
         let limits = [
             ("core instances", "core_instances_per_guest", self.core_instances, MOST.core_instances),

@@ -1,15 +1,15 @@
-//! Time slices. A guest that computes for long lets go now and then, so that its thread can do something else.
+//! Time slices. A guest that computes for long yields from time to time, so that its thread can do something else.
 //!
-//! It lets go after so much fuel, which it cannot notice: the fuel that it has in all stays the same, and so a replay spends
-//! the same. For the future that the guest is, letting go means that it is pending and has woken itself; one that waits for
-//! something is pending and has not.
+//! It yields after a fixed amount of fuel and cannot notice that: its total fuel stays the same, so a replay spends the same. The
+//! future of a guest that yields is pending and has woken itself; that of a guest that waits for something is pending and has
+//! not.
 //!
-//! Fuel is a count of instructions, and some of these take a thousand times as long as others: one that touches a page for the
-//! first time has the kernel clear it, a call of the host reads a clock. So a slice is measured in time, and fuel only says
-//! how often the clock is looked at.
+//! Fuel counts instructions, and some of these take a thousand times as long as others: the first access to a page makes the
+//! kernel clear it, a call of the host reads a clock. So a slice is measured in time, and fuel only determines how often the
+//! clock is read.
 //!
-//! An instruction may also collect garbage, or look through the stack for who catches an exception. So there is a wall behind
-//! the fuel, in processor time, which only guests meet that look for such instructions.
+//! An instruction may also collect garbage, or search the stack for the handler of an exception. So a second limit stands behind
+//! the fuel, in processor time. Only guests that make excessive use of such instructions reach it.
 
 use std::future::Future;
 use std::ops::ControlFlow;
@@ -24,23 +24,23 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::config::Checkpoint;
 
-/// Units of fuel after which a guest lets go, for the clock to be looked at: 15 to 50 microseconds of computing, some
-/// milliseconds of touching pages. Letting go costs a third of a microsecond.
+/// Units of fuel after which a guest yields so that the clock is read: 15 to 50 microseconds of computing, some milliseconds of
+/// touching pages. Yielding costs a third of a microsecond.
 pub(crate) const CHECK_FUEL: u64 = 50_000;
 
-/// The same of what the host does for a guest, where a unit takes longer.
+/// The same for work that the host does for a guest, where a unit takes longer.
 pub(crate) const HOST_CHECK_FUEL: u64 = 5_000;
 
-/// How long an activity goes on before somebody else has the thread, and how often a guest's processor time is read.
+/// How long an activity runs before it yields the thread, and how often a guest's processor time is read.
 const SLICE_TIME: Duration = Duration::from_millis(1);
 
-/// Processor time for a unit of fuel; it takes half a nanosecond or two, some tens if each instruction misses the caches.
+/// Nanoseconds of processor time allowed for a unit of fuel. It takes 0.5 to 2, some tens if each instruction misses the caches.
 const FUEL_NANOS_MAX: u64 = 20;
 
-/// The least processor time, however little fuel there is.
+/// The least processor time that is allowed, however little fuel there is.
 const PROCESSOR_TIME_MIN: Duration = Duration::from_secs(1);
 
-/// How a guest came to rest.
+/// Why a run of a guest returned.
 #[derive(Debug, PartialEq)]
 pub(crate) enum RunOutcome<T> {
     Ended(T),
@@ -54,12 +54,12 @@ pub(crate) enum RunOutcome<T> {
     },
 }
 
-/// The processor time that the fuel of a turn or an operation may last.
+/// The limit of processor time for a turn or an operation, derived from its fuel.
 struct Wall {
     most: Duration,
-    /// When it was last looked at.
+    /// When the limit was last checked.
     looked: Instant,
-    /// Known from the first slice on, which is soon enough: most guests never come there.
+    /// Set at the end of the first slice, which is soon enough: most guests end before that.
     stands_at: Option<Duration>,
 }
 
@@ -84,8 +84,8 @@ pub fn processor_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or(Duration::MAX)
 }
 
-/// Runs a guest, which has so much fuel, until it has ended, or waits for something. It stays on this thread, and passes the checkpoint each time that
-/// it lets go.
+/// Runs a guest that has `fuel` units of fuel, on this thread, until it ends or waits for something. Passes the checkpoint before
+/// it begins and each time the guest yields.
 pub(crate) fn run<T>(
     mut guest: Pin<&mut (impl Future<Output = T> + ?Sized)>,
     fuel: u64,
@@ -120,8 +120,8 @@ impl Wake for Woken {
     }
 }
 
-/// A guest that somebody else polls, as it is with activities: it lets go of the thread when it waits or when its slice is over,
-/// and not each time that it lets go of itself.
+/// Wraps the future of an activity, which tokio polls. It yields to tokio when it waits or when its slice is over, not each time
+/// the guest itself yields.
 pub(crate) async fn in_slices<T>(guest: impl Future<Output = T>) -> T {
     in_slices_of(SLICE_TIME, guest).await
 }
@@ -144,7 +144,7 @@ async fn in_slices_of<T>(slice: Duration, guest: impl Future<Output = T>) -> T {
             }
         }
         wakes.polled.store(false, Ordering::SeqCst);
-        // Whoever woke it before that left it to this.
+        // A wake-up before that was left to this check.
         if wakes.woken.load(Ordering::SeqCst) {
             context.waker().wake_by_ref();
         }
@@ -156,7 +156,7 @@ async fn in_slices_of<T>(slice: Duration, guest: impl Future<Output = T>) -> T {
 #[derive(Default)]
 struct Wakes {
     woken: AtomicBool,
-    /// It is being polled, and looks at `woken` afterwards.
+    /// The guest is being polled, and `woken` is checked afterwards.
     polled: AtomicBool,
     outside: AtomicWaker,
 }
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    /// Lets go twice, waits once, and ends with how often it was polled.
+    /// Yields twice, waits once, and ends with the number of polls.
     fn guest() -> impl Future<Output = u32> {
         let mut polls = 0;
         poll_fn(move |context| {
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(rest, RunOutcome::Overdue { most: PROCESSOR_TIME_MIN });
     }
 
-    /// What the future of an activity is polled with: counts how often it was woken.
+    /// The waker of an activity's future: counts how often it was woken.
     #[derive(Default)]
     struct Outside(AtomicU32);
 

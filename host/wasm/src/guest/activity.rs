@@ -31,7 +31,7 @@ const RESOURCES_MAX: usize = 1_000;
 /// Bytes of one set of HTTP headers, in memory.
 const HEADERS_BYTES_MAX: usize = 64 << 10;
 
-/// Bytes of log lines after which others are let run.
+/// Bytes of log lines after which an activity yields.
 const HANDLED_BYTES_MAX: usize = 64 << 10;
 
 /// Random bytes at a time.
@@ -48,7 +48,7 @@ pub(crate) struct Activity {
     http: WasiHttpCtx,
     outbound: Outbound,
     limiter: Limiter,
-    /// Bytes that were logged since others were let run.
+    /// Bytes that were logged since it last yielded for that.
     handled: usize,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Run {
     pub client: SharedClient,
 }
 
-/// The call that is run at the moment.
+/// The current call of an instance.
 struct Call {
     instance: InstanceId,
     function: FunctionName,
@@ -84,11 +84,11 @@ impl Call {
     }
 }
 
-/// What may still be logged.
+/// The bytes that a call may still log.
 #[derive(Debug)]
 struct LogBudget {
     allowed: usize,
-    /// None: the limit was met, and a line has said so.
+    /// None: the limit was reached, and a line has said so.
     left: Option<usize>,
 }
 
@@ -97,7 +97,7 @@ impl LogBudget {
         Self { allowed, left: Some(allowed) }
     }
 
-    /// What becomes of a line: it is logged, or once the warning in its place, or nothing.
+    /// Returns the line to log: this one, once a warning in its place, or none.
     fn spend<'a>(&mut self, level: LogLevel, line: &'a str) -> Option<(LogLevel, Cow<'a, str>)> {
         self.left = self.left?.checked_sub(line.len());
         match self.left {
@@ -105,7 +105,7 @@ impl LogBudget {
             None => {
                 let allowed = self.allowed;
                 let why = format!(
-                    "what it logs from here on is dropped: it has met the limit log_bytes_per_activity of {allowed} bytes"
+                    "further log lines are dropped: the activity has reached the limit log_bytes_per_activity of {allowed} bytes"
                 );
                 Some((LogLevel::Warn, why.into()))
             }
@@ -123,12 +123,12 @@ type RunActivity = TypedFunc<(types::ActivityCall,), bindings::Returned>;
 
 /// An instance of a component that runs activities, one after the other.
 ///
-/// What a call leaves in it, the next one finds: globals and memory, and with them whatever the language keeps (modules that
-/// were imported, caches, random numbers that were drawn), open files and requests. What it is given is its own: its time,
-/// its fuel, the bytes that it may log, the requests that it may have at once.
+/// A call finds the state that earlier calls left behind: globals and memory, and with them whatever the language keeps there
+/// (imported modules, caches, the state of random generators), open files and requests. Limits are per call: time, fuel, bytes
+/// of log, concurrent requests.
 pub(crate) struct ActivityInstance {
     store: Store<Activity>,
-    /// None before the first call, whose time it counts to.
+    /// None before the first call. Making it counts towards that call's time.
     made: Option<Made>,
 }
 
@@ -179,8 +179,8 @@ impl ActivityInstance {
     }
 
     async fn call(&mut self, run: &Run, entry: &Entry<Activity>) -> wasmtime::Result<bindings::Returned> {
-        // Time bounds an activity, not fuel. But a busy loop must let go now and then, so that others run and the
-        // deadline can strike.
+        // Time bounds an activity, not fuel. But a busy loop must yield now and then, so that others run and the deadline is
+        // noticed.
         self.store.set_fuel(u64::MAX)?;
         let made = match self.made {
             Some(made) => {
@@ -195,11 +195,11 @@ impl ActivityInstance {
         made.run.call_async(&mut self.store, (bindings::wit_call(&run.call),)).await
     }
 
-    /// Whether what the calls have left behind leaves enough for others: a call must not fail because of those before it.
+    /// Whether the instance can run another call: a call must not fail because of what earlier ones have left behind.
     fn can_go_on(&mut self) -> bool {
         let Some(Made { memory, .. }) = self.made else { return false };
         let data = self.store.data_mut();
-        // Who waits must not keep its task hub.
+        // An idle instance must not keep its task hub alive.
         data.client = Arc::new(NoHub);
         let may_grow = data.terms.policy.limits.activity_memory_bytes.saturating_sub(memory);
         data.limiter.used() - memory <= may_grow / 2 && data.table.iter_mut().count() <= RESOURCES_MAX / 2
@@ -241,7 +241,7 @@ impl Activity {
         Ok(store)
     }
 
-    /// A call begins where another one has ended.
+    /// Resets the state that belongs to one call.
     fn begin_another(&mut self, run: &Run) -> wasmtime::Result<()> {
         let Run { call, terms, client } = run;
         *self.source.call() = Call::new(call, &terms.policy);
@@ -250,7 +250,7 @@ impl Activity {
         self.client = client.clone();
         self.limiter.forget_refusal();
         self.handled = 0;
-        // What it has is counted for this call, also while it is idle afterwards.
+        // Its memory counts towards this call's reservation, also while the instance is idle afterwards.
         wasmtime::ensure!(self.limiter.count_in(run.client.memory()), "the host has no room in memory for it at present");
         Ok(())
     }
@@ -295,7 +295,7 @@ impl Wasi {
             err.log(LogLevel::Warn, line);
             Ok(())
         });
-        // Sockets are closed by default: whatever leaves the host goes through the allow-list of HTTP.
+        // Sockets are denied by default: everything that leaves the host passes the allow-list of HTTP.
         let mut builder = WasiCtxBuilder::new();
         builder.envs(&policy.environment).stdout(stdout.clone()).stderr(stderr.clone());
         builder.max_random_size(RANDOM_BYTES_MAX);
@@ -327,7 +327,7 @@ impl WasiHttpView for Activity {
     }
 }
 
-/// What activities are granted.
+/// The interfaces that activities are granted.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Activity>> {
     let mut linker = Linker::new(engine);
     logging::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
@@ -335,7 +335,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Activity>> {
     types::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    // The generated binding cannot let others run: a guest that only logs would not come to its next pause for long.
+    // The generated binding cannot yield: a guest that only logs would keep the thread for long.
     linker.allow_shadowing(true);
     linker.instance(bindings::LOGGING)?.func_wrap_async("log", |mut store, (level, message): (logging::Level, String)| {
         Box::new(async move {
@@ -368,7 +368,7 @@ impl logging::Host for Activity {
 impl management::Host for Activity {
     fn links(&mut self, instance_id: String) -> wasmtime::Result<String> {
         let Some(links) = &self.terms.policy.management_links else {
-            wasmtime::bail!("this host has no management links: nobody reaches it over HTTP");
+            wasmtime::bail!("this host has no management links: it does not serve HTTP");
         };
         Ok(InstanceId::any(&instance_id).map_or_else(|_| "null".to_owned(), |id| links.of(&id)))
     }

@@ -80,7 +80,7 @@ pub(crate) fn retry_policy_of(policy: types::RetryPolicy) -> dacapo_core::retry:
     }
 }
 
-/// Milliseconds; what is no duration (negative, not a number) becomes zero, what is too long the longest.
+/// Converts milliseconds. Negative values and NaN become zero, values that are too large the longest duration.
 fn duration_of(millis: f64) -> Duration {
     if millis.is_nan() {
         return Duration::ZERO;

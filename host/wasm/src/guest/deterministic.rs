@@ -1,8 +1,8 @@
 //! The deterministic world, in which orchestrators and entities run: the data of a guest's store, and what the guest is
 //! linked to.
 //!
-//! Both see the same interfaces. What stands behind them differs: an execution, which is replayed, or an operation, which
-//! is run once and must not wait.
+//! Both see the same interfaces, implemented by an execution, which is replayed, or by an operation, which runs once and must
+//! not wait.
 
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
@@ -36,31 +36,31 @@ pub(crate) struct Deterministic {
     pub table: ResourceTable,
     /// Made when the guest first asks for WASI: most never do.
     pub wasi: Option<Box<Wasi>>,
-    /// What it may use in this turn.
+    /// Its limits in this turn.
     limits: GuestLimits,
     limiter: Limiter,
     /// The turn whose fuel is being spent.
     turn: u32,
-    /// What was left of its fuel when it was last noted what was spent.
+    /// The fuel that was left when its consumption was last recorded.
     fuel_left: u128,
 }
 
 /// What the guest's store shares with the guest's handle and with pollables.
 pub(crate) struct Shared {
     scope: Scope,
-    /// The guest blocks in a durable wait, and the execution knows on what. Read after each poll.
+    /// The guest blocks in a durable wait, and the execution knows for what. Read after each poll.
     waiting: AtomicBool,
     /// The timers that the pollables of the current `poll` stand for.
     sleeping: Mutex<Vec<TaskId>>,
     panic_output: Mutex<PanicOutput>,
-    /// What the host may still do for the guest in this turn or operation, in units of fuel.
+    /// The fuel that is left in this turn or operation for work that the host does for the guest.
     host_fuel: AtomicU64,
     /// Bytes of the guest's memories, when it last began to wait.
     memory: AtomicUsize,
     checkpoint: Checkpoint,
 }
 
-/// What answers the guest.
+/// What implements the guest's imports.
 enum Scope {
     Execution(SharedExecution),
     Operation(SharedOperation),
@@ -104,7 +104,7 @@ impl Shared {
         if fuel > before {
             return Err(wasmtime::Trap::OutOfFuel.into());
         }
-        // The guest's own fuel does not count what the host does.
+        // Checkpoints that the guest's own fuel brings about do not count work of the host.
         if left.div_ceil(HOST_CHECK_FUEL) == before.div_ceil(HOST_CHECK_FUEL) {
             return Ok(());
         }
@@ -114,7 +114,7 @@ impl Shared {
         }
     }
 
-    /// Notes all the fuel of a turn or an operation as spent: of a guest that was stopped in the middle nobody can ask.
+    /// Records all the fuel of a turn or an operation as spent: what a guest that was stopped midway has spent is unknown.
     pub fn spend_all(&self, fuel: u64) {
         self.either(|execution| execution.spend(fuel), |operation| operation.spend(fuel));
     }
@@ -124,8 +124,8 @@ impl Shared {
         self.either(|execution| execution.conditions().map(|conditions| conditions.fuel_per_turn), |_operation| None)
     }
 
-    /// How much more than was allowed when a turn was recorded its replay may spend: a later release may count more for the same,
-    /// and what was done then was allowed.
+    /// The multiple of the recorded fuel that a replay may spend: a later release may count more for the same work, and the
+    /// recorded turn was within its limit.
     pub fn fuel_factor(&self) -> u64 {
         const OF_REPLAY: u64 = 4;
         self.either(|execution| if execution.is_replaying() { OF_REPLAY } else { 1 }, |_operation| 1)
@@ -144,7 +144,7 @@ impl Shared {
         }
     }
 
-    /// Asks whichever of the two answers this guest.
+    /// Calls one of the two closures, depending on what implements this guest's imports.
     pub fn either<T>(&self, execution: impl FnOnce(&mut Execution) -> T, operation: impl FnOnce(&mut OperationScope) -> T) -> T {
         match &self.scope {
             Scope::Execution(shared) => execution(&mut lock(shared)),
@@ -152,7 +152,7 @@ impl Shared {
         }
     }
 
-    /// What only an orchestrator has. An entity that calls the function is stopped.
+    /// Locks the execution, which only an orchestrator has. An entity that calls `function` is stopped.
     pub fn execution(&self, function: &str) -> wasmtime::Result<MutexGuard<'_, Execution>> {
         match &self.scope {
             Scope::Execution(execution) => Ok(lock(execution)),
@@ -190,7 +190,7 @@ impl Shared {
         self.sleeping.lock().expect("nothing panics while it holds this")
     }
 
-    /// Notes that what polls at the moment sleeps until `task` has completed.
+    /// Records that the current poll sleeps until `task` has completed.
     pub fn sleeps_on(&self, task: TaskId) {
         self.sleeping().push(task);
     }
@@ -208,7 +208,7 @@ impl Shared {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Asks the execution what has completed. Pending: the guest blocks on it, and the execution knows.
+    /// Asks the execution what has completed. Pending: the guest blocks, and the execution knows for what.
     fn ask(&self, wait: impl FnOnce(&mut Execution) -> Result<Vec<u32>, Stopped>) -> Poll<wasmtime::Result<Vec<u32>>> {
         let done = match self.execution("wait") {
             Ok(mut execution) => wait(&mut execution),
@@ -225,7 +225,7 @@ impl Shared {
     }
 
     /// Runs a wait of WASI. When it blocks, all the timers that it blocks on become one durable wait; pollables that
-    /// are always ready end it at once. Should it block on anything else as well, that is never woken: only timers are.
+    /// are always ready end it at once. If it blocks on anything else as well, that never wakes it: only timers do.
     pub async fn durably<T>(&self, wait: impl Future<Output = T>) -> wasmtime::Result<T> {
         let mut wait = pin!(wait);
         poll_fn(|context| {
@@ -250,7 +250,7 @@ impl Shared {
     }
 }
 
-pub(crate) const MUST_NOT_WAIT: &str = "an operation of an entity must not wait or sleep: what takes time belongs into an \
+pub(crate) const MUST_NOT_WAIT: &str = "an operation of an entity must not wait or sleep: what takes time belongs in an \
                                         orchestration, which the operation can start";
 
 impl HasRole for Deterministic {
@@ -297,8 +297,8 @@ impl Deterministic {
     }
 }
 
-/// Gives the guest what it has in a new turn, if one has begun. Called where it begins, and where a wait ends: so a replay, whose
-/// waits end at the same places, spends the same.
+/// Gives the guest the limits and the fuel of a new turn, if one has begun. Called where the guest begins and where a wait ends,
+/// so a replay, whose waits end at the same places, spends the same.
 pub(crate) fn begin_turn(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::Result<()> {
     let under = |execution: &mut Execution| (execution.turn(), execution.conditions().cloned());
     let Some((turn, conditions)) = store.data().shared.either(|execution| Some(under(execution)), |_operation| None) else {
@@ -319,7 +319,7 @@ pub(crate) fn begin_turn(store: &mut StoreContextMut<'_, Deterministic>) -> wasm
     fill(store)
 }
 
-/// Gives the guest the fuel of a turn or an operation, and the host as much to do for it.
+/// Gives the guest the fuel of a turn or an operation, and as much for the work that the host does for it.
 pub(crate) fn fill(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::Result<()> {
     let data = store.data();
     let fuel = data.limits.fuel_per_turn.saturating_mul(data.shared.fuel_factor());
@@ -329,8 +329,8 @@ pub(crate) fn fill(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::
     Ok(())
 }
 
-/// Notes what the guest, and the host for it, have spent since the last time, and how much memory it has by now. Called where a wait begins and where the guest
-/// or an operation ends: so nothing is noted twice, and nothing is lost when the turn ends in the wait.
+/// Records the fuel that the guest, and the host for it, have spent since the last call, and the guest's memory. Called where a
+/// wait begins and where the guest or an operation ends, so nothing is counted twice, or lost when the turn ends in the wait.
 pub(crate) fn note_fuel(store: &mut StoreContextMut<'_, Deterministic>) -> wasmtime::Result<()> {
     let left = fuel_left(store)?;
     let before = std::mem::replace(&mut store.data_mut().fuel_left, left);
@@ -350,8 +350,8 @@ fn handles_of(tasks: usize) -> usize {
     tasks.saturating_add(WASI_RESOURCES_MAX)
 }
 
-/// Bytes that a guest may hand the host in one call: payloads that are a little too large get that far, and are refused
-/// with a better word.
+/// Bytes that a guest may pass to the host in one call. More than a payload may have, so that one which is a little too large is
+/// refused with a better message.
 pub(crate) fn bytes_at_once(payload_bytes: usize) -> usize {
     payload_bytes.saturating_mul(2).saturating_add(1 << 20)
 }
@@ -360,7 +360,7 @@ fn size(limit: u64) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-/// What orchestrators and entities are granted. `describe` runs with the same, on an execution that is thrown away.
+/// The interfaces that orchestrators and entities are granted. `describe` runs with them, on an execution that is thrown away.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Deterministic>> {
     let mut linker = Linker::new(engine);
     orchestration::add_to_linker::<_, HasSelf<Deterministic>>(&mut linker, |data| data)?;

@@ -52,7 +52,7 @@ impl WasmEntityGuest {
 
     async fn call(&mut self, operation: &Operation) -> wasmtime::Result<bindings::OperationReturned> {
         self.begin_anew_if_large()?;
-        // Each operation has the fuel of a turn, whichever stand beside it.
+        // Each operation has the fuel of a whole turn, however many run in it.
         fill(&mut self.store.as_context_mut())?;
         let instance = match self.instance {
             Some(instance) => instance,
@@ -64,8 +64,8 @@ impl WasmEntityGuest {
         instance.run.call_async(&mut self.store, (bindings::wit_operation(operation, &self.name),)).await
     }
 
-    /// Gives up an instance whose memory has grown by half of what it may: an operation must not fail because of what
-    /// those before it, which happened to run in the same turn, have left behind.
+    /// Replaces an instance whose memory has grown by half of what it may: an operation must not fail because of what earlier
+    /// ones, which happened to run in the same turn, have left behind.
     fn begin_anew_if_large(&mut self) -> wasmtime::Result<()> {
         let Some(Instance { memory, .. }) = self.instance else { return Ok(()) };
         let data = self.store.data();

@@ -1,4 +1,4 @@
-//! Room in the host for one guest, and the version that it is for, which stays in memory meanwhile.
+//! The permit for one guest's slots of the pool. It keeps the guest's version in memory.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use dacapo_core::VersionId;
 use crate::engine::permits::Permit;
 use crate::guest::prepared::Prepared;
 
-/// Room for one guest of a version. Clones are the same room: it is there for others when the last one is dropped.
+/// The slots for one guest of a version. Clones share them; they are released when the last clone is dropped.
 #[derive(Clone)]
 pub struct GuestPermit(Arc<Inner>);
 
@@ -22,7 +22,7 @@ impl GuestPermit {
         Self(Arc::new(Inner { version, prepared, permit }))
     }
 
-    /// Whether a guest of this version can be started in it: whoever asks has the only handle.
+    /// Whether a guest of this version can be started with it: the version is the same, and there is no other clone.
     pub fn is_free_for(&self, version: VersionId) -> bool {
         self.0.version == version && Arc::strong_count(&self.0) == 1
     }
@@ -35,17 +35,17 @@ impl GuestPermit {
         &self.0.prepared
     }
 
-    /// How many guests the one in it counts as.
+    /// The number of slots, which is how many guests its guest counts as.
     pub(crate) fn slots(&self) -> usize {
         self.0.permit.permits() as usize
     }
 
-    /// Its guest runs.
+    /// Marks its guest as running.
     pub(crate) fn make_busy(&self) {
         self.0.permit.make_busy();
     }
 
-    /// Its guest is only kept in memory.
+    /// Marks its guest as only kept in memory.
     pub(crate) fn make_idle(&self) {
         self.0.permit.make_idle();
     }

@@ -1,8 +1,8 @@
 //! Instances of activities that have run one call and wait for another, if the operator wants that: a large runtime, such as
 //! Python's, takes longer to start than most activities to run.
 //!
-//! An instance is for its tenant, its version and the policy under which it was made, and for nobody else. It keeps its place
-//! in the pool, and gives it up as soon as somebody needs one.
+//! An instance is reused only for the tenant, the version and the policy that it was made for. It keeps its slots of the pool
+//! until a waiter needs them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,13 +14,13 @@ use crate::deployment::compilations::TenantId;
 use crate::guest::activity::ActivityInstance;
 use crate::guest::guest_permit::GuestPermit;
 
-/// An instance and its place in the pool, which it leaves last.
+/// An instance and the permit for its slots, which is dropped last.
 pub(crate) struct IdleActivity {
     pub instance: ActivityInstance,
     pub permit: GuestPermit,
 }
 
-/// For whom an instance is.
+/// What an instance may be reused for.
 pub(crate) struct Owner {
     pub tenant: TenantId,
     pub version: VersionId,
@@ -36,7 +36,7 @@ impl Owner {
 /// Instances are not dropped under the lock: they give memory back to the kernel.
 pub(crate) struct IdleActivities {
     most: usize,
-    /// The one that was used longest ago first.
+    /// Least recently used first.
     idle: Mutex<VecDeque<(Owner, IdleActivity)>>,
 }
 
@@ -49,7 +49,7 @@ impl IdleActivities {
         self.idle.lock().expect("nothing panics while it holds this")
     }
 
-    /// The one of this owner that was used last.
+    /// Takes the most recently used instance of this owner.
     pub fn take(&self, owner: &Owner) -> Option<IdleActivity> {
         let mut idle = self.lock();
         let index = idle.iter().rposition(|(others, _)| others.is(owner))?;
@@ -71,7 +71,7 @@ impl IdleActivities {
         drop(oldest);
     }
 
-    /// Gives up the one that was used longest ago. Whether there was one.
+    /// Drops the least recently used instance. Returns false if there is none.
     pub fn give_up_one(&self) -> bool {
         let oldest = self.lock().pop_front();
         oldest.is_some()

@@ -89,7 +89,7 @@ impl Pollable for Lines {
 impl OutputStream for Lines {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         if bytes.len() > LINE_BYTES_MAX {
-            return Err(StreamError::trap("it wrote more than the stream had said that it takes"));
+            return Err(StreamError::trap("it wrote more than `check-write` had permitted"));
         }
         self.push(&bytes).map_err(StreamError::Trap)
     }

@@ -43,7 +43,7 @@ impl<T: Send + 'static> Entry<T> {
         self.open::<P, R>(store).await?.call_async(&mut *store, params).await
     }
 
-    /// Instantiates the component and gives the export, to be called more than once.
+    /// Instantiates the component and returns the export, to be called more than once.
     pub async fn open<P, R>(&self, store: &mut Store<T>) -> wasmtime::Result<TypedFunc<P, R>>
     where
         P: ComponentNamedList + Lower + Send + Sync,
@@ -69,7 +69,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// `describe` is asked once it is known that the component can be run.
+    /// Calls `describe` once the imports and the types of the exports have been checked.
     pub fn new(
         component: Component,
         describe: impl FnOnce() -> Result<Described, DeployError>,
@@ -110,7 +110,7 @@ impl Prepared {
         self.functions.iter().any(|(known, its)| *its == kind && known.as_str() == name.as_str())
     }
 
-    /// What it imports that traps in its orchestrators and entities. None if it has none.
+    /// Imports that trap in its orchestrators and entities. Empty if it has no such functions.
     pub fn denied_in_orchestrators(&self) -> Vec<(String, String)> {
         match self.functions.iter().all(|(_, kind)| *kind == FunctionKind::Activity) {
             true => Vec::new(),
@@ -118,7 +118,7 @@ impl Prepared {
         }
     }
 
-    /// Whether what its functions need is exported.
+    /// Checks that the exports for its functions exist.
     fn check_exports(&self) -> Result<(), DeployError> {
         for (name, kind) in &self.functions {
             let (export, present) = match kind {
@@ -134,7 +134,7 @@ impl Prepared {
         Ok(())
     }
 
-    /// Whether the exports have the types of the contract.
+    /// Checks that the exports have the types of the contract.
     fn check_types(&self, describe: &Entry<Deterministic>) -> Result<(), DeployError> {
         fn check<T, P, R>(name: &str, entry: Option<&Entry<T>>) -> Result<(), DeployError>
         where
@@ -162,13 +162,13 @@ impl Prepared {
     }
 }
 
-/// A component on an engine that runs nothing else, so that it can be seen what a guest of it takes.
+/// A component on an engine that runs nothing else, to measure what a guest of it takes of the pool.
 pub(crate) struct Alone {
     pub component: Component,
     pub linker: Linker<Deterministic>,
 }
 
-/// What a component says of itself, and what was seen meanwhile.
+/// The functions that a component describes, and the pool resources that it took meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Described {
     pub functions: Vec<(FunctionName, FunctionKind)>,
@@ -177,7 +177,7 @@ pub(crate) struct Described {
 
 impl Alone {
     pub fn describe(&self, most: &GuestLimits) -> Result<Described, DeployError> {
-        // What is known beforehand is refused with its number.
+        // What is known before instantiation is refused with its number.
         if let Some(needs) = self.component.resources_required() {
             Takes { core_instances: 0, memories: needs.num_memories, tables: needs.num_tables }.check()?;
         }
@@ -190,7 +190,7 @@ impl Alone {
 
 /// Asks the component for its functions, in an orchestrator's world with an execution that is thrown away.
 fn describe_in(most: &GuestLimits, engine: &Engine, describe: &Entry<Deterministic>) -> Result<Described, DeployError> {
-    // What a tenant may have by default, whatever the host could give: `describe` only lists names.
+    // The default limits, whatever the host allows: `describe` only lists names.
     let policy = Arc::new(Policy { limits: GuestLimits::default().within(most), ..Policy::default() });
     let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))), Checkpoint::default());
     let mut store =
@@ -228,7 +228,7 @@ fn throw_away_execution(policy: &Policy) -> Execution {
         event_delivery: EventDelivery::FirstAsked,
     };
     let mut execution = Execution::new(context, policy.execution.clone());
-    // Not 0: Go's runtime takes that for a clock that does not work, and does not start.
+    // Not 0: Go's runtime takes that for a broken clock, and does not start.
     execution.begin_live_turn(dacapo_core::Timestamp(1));
     execution
 }

@@ -1,4 +1,4 @@
-//! What a guest that did not return leads to: one place that reads wasmtime's errors.
+//! The failure of a guest that did not return. The only place that interprets wasmtime's errors.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,8 +31,8 @@ pub(crate) fn bounded(failure: Failure) -> Failure {
     Failure { error_type: cut(error_type), message: cut(message), details: details.map(cut), retriable }
 }
 
-/// What the guest said last. A panic cannot be seen from outside (it is a trap like any other), but it is announced:
-/// the SDK logs `panicked at {location}: {message}` as an error; languages on WASI write to standard error.
+/// The last output of the guest. A panic is a trap like any other, but it is announced: the SDK logs
+/// `panicked at {location}: {message}` as an error; languages on WASI write to standard error.
 #[derive(Debug, Default)]
 pub(crate) struct PanicOutput {
     logged: Option<String>,
@@ -45,8 +45,8 @@ impl PanicOutput {
         self.logged = Some(line[..line.floor_char_boundary(TEXT_BYTES_MAX)].to_owned());
     }
 
-    /// Takes a line of standard error. From the announcement of a panic on, the first lines are kept: what a runtime prints
-    /// behind its message may be long. Otherwise the last ones.
+    /// Takes a line of standard error. Keeps the first lines from the announcement of a panic on, because the trace after its
+    /// message may be long, or else the last lines.
     pub fn printed(&mut self, line: &str) {
         if is_panic(line) {
             self.stderr.clear();
@@ -84,7 +84,7 @@ impl Panic {
     }
 
     /// Rust: `thread 'main' panicked at src/lib.rs:1:2:`, then the message, then notes. Go: `panic: the message`, and
-    /// `fatal error: the message` for what its runtime gives up at.
+    /// `fatal error: the message` for fatal errors of its runtime.
     fn printed(lines: &VecDeque<String>) -> Option<Self> {
         let line = lines.front().filter(|line| is_panic(line))?;
         if let Some(message) = GO_PANICS.iter().find_map(|begins| line.strip_prefix(begins)) {
@@ -115,21 +115,21 @@ pub(crate) fn overdue(most: Duration) -> Failure {
     Failure::permanent(Failure::FUEL_EXHAUSTED, message)
 }
 
-/// The pool has no room for what a guest is made of: the host's trouble, which is no failure of the guest.
+/// The pool has no free slot for a part of a guest. A problem of the host, not a failure of the guest.
 #[derive(Debug)]
 pub(crate) struct NoRoom;
 
 impl NoRoom {
-    /// The error of whoever made an instance, if it is that.
+    /// Recognises the error of an instantiation that failed for this reason.
     pub fn of(error: &Error) -> Option<Self> {
         error.is::<PoolConcurrencyLimitError>().then(|| {
-            tracing::warn!("the pool of guests is full, though there was room: the guest is started again later: {error}");
+            tracing::warn!("the guest pool is full although the guest has a permit; it is started again later: {error}");
             Self
         })
     }
 }
 
-/// Why a guest was stopped at a checkpoint. Nobody reads it: what a turn that was cut off makes of it is dropped.
+/// Why a guest was stopped at a checkpoint. It is never shown: the result of a turn that was cut off is dropped.
 pub(crate) const STOPPED: &str = "the host stops, and this turn with it; it is run again";
 
 /// The failure of a guest that was stopped at a checkpoint.
@@ -137,7 +137,7 @@ pub(crate) fn stopped() -> Failure {
     Failure::retriable(Failure::TRAP, STOPPED)
 }
 
-/// In what circumstances a guest stopped.
+/// The circumstances in which a guest stopped.
 pub(crate) struct TrapContext<'a> {
     pub limits: &'a GuestLimits,
     pub refused: Option<Refusal>,
@@ -152,8 +152,8 @@ impl TrapContext<'_> {
         let (error_type, message, context_line) = self.classify(error);
         let details = [context_line, backtrace].into_iter().flatten().collect::<Vec<_>>().join("\n");
         let details = (!details.is_empty()).then_some(details);
-        // Running it again may go better if it does what the world gives it. An orchestrator does the same again, and an
-        // entity too.
+        // Another attempt may succeed only if the guest depends on the outside world. An orchestrator or an entity would do the
+        // same again.
         let retriable = self.role == Role::Activity;
         bounded(Failure { error_type: error_type.to_owned(), message, details, retriable })
     }
@@ -179,7 +179,7 @@ impl TrapContext<'_> {
             return (Failure::FUEL_EXHAUSTED, message, None);
         }
         if error_text::exceeds_hostcall_fuel(&cause) {
-            let message = "it handed the host more at once than any payload may have".to_owned();
+            let message = "it passed more to the host in one call than any payload may have".to_owned();
             return (Failure::LIMIT_EXCEEDED, message, None);
         }
         if trap == Some(&Trap::StackOverflow) {

@@ -1,4 +1,4 @@
-//! The deterministic WASI 0.2 of orchestrators and entities: what language runtimes need in order to start, made of the
+//! The deterministic WASI 0.2 of orchestrators and entities: what language runtimes need in order to start, derived from the
 //! execution or the operation.
 //!
 //! - Clocks read the time of the turn, which stands still between waits.
@@ -30,7 +30,7 @@ use crate::deployment::imports::Role;
 use crate::guest::deterministic::{Deterministic, Shared, begin_turn, note_fuel};
 use crate::guest::lines::Lines;
 
-/// The names under which `wasmtime-wasi` defines what is defined anew here.
+/// The interfaces of `wasmtime-wasi` in which functions are redefined here.
 const POLL: &str = "wasi:io/poll@0.2.12";
 const MONOTONIC_CLOCK: &str = "wasi:clocks/monotonic-clock@0.2.12";
 const WALL_CLOCK: &str = "wasi:clocks/wall-clock@0.2.12";
@@ -41,7 +41,7 @@ const INSECURE_SEED: &str = "wasi:random/insecure-seed@0.2.12";
 
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
-/// What looking at one pollable costs, as if it were so many bytes.
+/// The cost of polling one pollable, in bytes handled.
 const POLLABLE_COST: usize = 64;
 
 /// The state of WASI in a guest.
@@ -55,10 +55,10 @@ pub(crate) struct Wasi {
 
 /// Where random numbers come from.
 enum Random {
-    /// An orchestrator has streams beside that of its context, so that what its language's runtime draws does not shift
-    /// what its code draws.
+    /// An orchestrator has streams beside that of its context, so that numbers which its language runtime draws do not shift
+    /// those that its code draws.
     Stream(RandomStream),
-    /// An operation has one. A guest runs many, and none may see the numbers of another.
+    /// Each operation has one stream. A guest runs many operations, and none may see the numbers of another.
     Operation(Arc<Shared>),
 }
 
@@ -170,7 +170,7 @@ impl HostMonotonicClock for TurnClock {
     }
 }
 
-/// A moment to sleep until, as a pollable. Dropping it leaves its timer: that a handle is dropped means nothing.
+/// A pollable that becomes ready at a given time. Dropping it does not cancel its timer.
 struct Sleep {
     shared: Arc<Shared>,
     wakes: Wakes,
@@ -182,7 +182,7 @@ enum Wakes {
     Now,
     /// A durable timer.
     With(TaskId),
-    /// An operation of an entity may look whether something else is ready, but not wait.
+    /// An operation of an entity may poll whether something else is ready, but not wait.
     Never,
 }
 
@@ -212,7 +212,7 @@ impl Sleep {
 fn sleep_until(store: &mut StoreContextMut<'_, Deterministic>, nanos: u64) -> wasmtime::Result<Resource<DynPollable>> {
     let data = store.data_mut();
     data.shared.spend(POLLABLE_COST)?;
-    // Rounded up: who wakes never wakes early.
+    // Rounded up, so that a sleeper never wakes early.
     let fire_at = Timestamp(i64::try_from(nanos.div_ceil(1_000)).unwrap_or(i64::MAX));
     let wakes = data.shared.either(
         |execution| match fire_at > execution.current_time() {
@@ -259,7 +259,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Deterministic>) -> wasmtime::Res
     Ok(())
 }
 
-/// Clocks that cost fuel: for a guest, to read one is a few instructions.
+/// Clocks that cost fuel of the host: reading one takes the guest itself only a few instructions.
 fn add_clocks(linker: &mut Linker<Deterministic>) -> wasmtime::Result<()> {
     linker.instance(MONOTONIC_CLOCK)?.func_wrap("now", |store, ()| {
         let shared = &store.data().shared;

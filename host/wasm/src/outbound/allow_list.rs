@@ -9,11 +9,11 @@ use ipnet::IpNet;
 /// Hosts that the operator allows. Empty: none.
 ///
 /// An entry is `host`, `*.example.org` (any name below `example.org`, not itself), an address, or a range of addresses
-/// (`10.1.0.0/16`). All but a range may have a port behind it (`host:8080`, `[::1]:8080`); without one, every port is meant.
-/// Before it may stand `http://` or `https://`; without one, both are meant. Host names compare ignoring case.
+/// (`10.1.0.0/16`). All but a range may end in a port (`host:8080`, `[::1]:8080`); without one, every port is allowed.
+/// An entry may begin with `http://` or `https://`; without a scheme, both are allowed. Host names compare ignoring case.
 ///
-/// Private, loopback and link-local addresses are refused after name resolution, whatever name leads to them, unless an
-/// entry means them: an address or a range (also for the names that other entries allow), `localhost`, or an exact name
+/// Private, loopback and link-local addresses are refused after name resolution, whatever name resolves to them, unless an
+/// entry allows them: an address or a range (also for the names that other entries allow), `localhost`, or an exact name
 /// *with* a port (`db.internal:8080`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowList(Vec<Entry>);
@@ -23,7 +23,7 @@ struct Entry {
     scheme: Option<Scheme>,
     host: Pattern,
     port: Option<u16>,
-    /// Whether it leads to private addresses as well.
+    /// Whether private addresses are allowed as well.
     private: bool,
 }
 
@@ -44,8 +44,8 @@ enum Pattern {
 /// Why a text is not an entry of an [`AllowList`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is not an allowed host: write host, host:port, *.example.org, an address, or a range such as 10.1.0.0/16; http:// or \
-     https:// may stand before it, no path behind it"
+    "'{0}' is not an allowed host: write host, host:port, *.example.org, an address, or a range such as 10.1.0.0/16, \
+     with http:// or https:// before it if needed, and no path after it"
 )]
 pub struct InvalidAllowEntry(String);
 
@@ -64,7 +64,7 @@ pub(crate) enum Verdict {
     Denied,
     /// Allowed if it resolves to public addresses.
     Public,
-    /// Allowed wherever it leads.
+    /// Allowed whatever it resolves to.
     Anywhere,
 }
 
@@ -73,14 +73,14 @@ impl AllowList {
         entries.into_iter().map(|entry| entry.as_ref().parse()).collect::<Result<_, _>>().map(Self)
     }
 
-    /// What one of both allows.
+    /// Returns the union of both lists.
     #[must_use]
     pub fn or(mut self, more: AllowList) -> AllowList {
         self.0.extend(more.0);
         self
     }
 
-    /// What both allow. Private addresses stay open where this list, which is the operator's, opens them.
+    /// Returns the intersection of both lists. Private addresses stay allowed where this list, the operator's, allows them.
     pub(crate) fn narrowed(&self, asked: &AllowList) -> AllowList {
         Self(self.0.iter().flat_map(|granted| asked.0.iter().filter_map(|asked| granted.narrowed(asked))).collect())
     }
@@ -93,7 +93,7 @@ impl AllowList {
         })
     }
 
-    /// Whether a private address is granted as such, whatever name has led to it.
+    /// Whether an address or a range of the list allows this address, whatever name resolved to it.
     pub(crate) fn grants_address(&self, target: &Target, address: IpAddr) -> bool {
         let target = Target { host: address.to_string(), ..target.clone() };
         self.0.iter().any(|entry| matches!(entry.host, Pattern::Addresses(_)) && entry.matches(&target))
@@ -113,7 +113,7 @@ impl Entry {
             return false;
         }
         match &self.host {
-            // An IPv4 address in the clothes of IPv6 is the same host.
+            // An IPv4 address mapped into IPv6 is the same host.
             Pattern::Addresses(range) => host.parse().is_ok_and(|address: IpAddr| range.contains(&address.to_canonical())),
             Pattern::Name(name) => host.eq_ignore_ascii_case(name),
             Pattern::Below(domain) => is_below(host, domain),
@@ -130,7 +130,7 @@ impl Entry {
     }
 }
 
-/// What both mean, where nothing means everything.
+/// Returns the intersection of both, where None stands for everything.
 fn narrower<T: PartialEq + Copy>(one: Option<T>, other: Option<T>) -> Option<Option<T>> {
     match (one, other) {
         (Some(one), Some(other)) if one != other => None,
@@ -179,7 +179,7 @@ impl FromStr for Entry {
             return Ok(address(socket.ip(), Some(socket.port())));
         }
         if let Ok(range) = rest.parse::<IpNet>() {
-            // `10.1.2.3/16` may mean one or the other.
+            // `10.1.2.3/16` is ambiguous: it may mean the address or the range.
             let plain = range.trunc() == range;
             return plain
                 .then_some(Self { scheme, host: Pattern::Addresses(range), port: None, private: true })
@@ -259,7 +259,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     let embedded = match segments {
-        // Mapped, NAT64, 6to4: an IPv4 address in other clothes.
+        // Mapped, NAT64, 6to4: an IPv4 address embedded in an IPv6 one.
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
             let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
             Some(Ipv4Addr::new(a, b, c, d))

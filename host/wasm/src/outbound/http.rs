@@ -33,10 +33,10 @@ use crate::outbound::allow_list::{Scheme, Target, Verdict, is_public};
 use crate::outbound::scrub::Scrubber;
 use crate::outbound::secret;
 
-/// How long connecting may take, if the guest says nothing.
+/// How long connecting may take, if the guest sets no timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Requests of one activity that are under way at once: each holds a socket.
+/// Concurrent requests of one activity. Each holds a socket.
 const REQUESTS_AT_ONCE_MAX: usize = 16;
 
 /// Bytes of a body that are taken at a time.
@@ -46,14 +46,14 @@ const BODY_CHUNK_BYTES: usize = 64 << 10;
 const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;
 
-/// Denials of one activity that its author is told of; more say no more.
+/// Denials that the failure of an activity lists; more would not help its author.
 const DENIALS_MAX: usize = 3;
 
 /// Sends the requests of one activity.
 pub(crate) struct Outbound {
     terms: Terms,
     sockets: Arc<Semaphore>,
-    /// What the policy denied, for the author of the guest: an error code of WASI has no room for why.
+    /// What the policy denied, for the activity's failure: an error code of WASI cannot carry the reason.
     // Nothing awaits while it is locked.
     denials: Arc<Mutex<Vec<String>>>,
 }
@@ -66,7 +66,7 @@ impl Outbound {
         Self { terms, sockets: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)), denials: Arc::default() }
     }
 
-    /// A failure of the activity, with what the policy denied it before.
+    /// Adds to a failure of the activity what the policy denied before.
     pub fn explain(&self, failure: Failure) -> Failure {
         let denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
         match denials.is_empty() {
@@ -77,7 +77,7 @@ impl Outbound {
 }
 
 impl WasiHttpHooks for Outbound {
-    /// Each body that a guest writes holds two of them in the host's memory, sent or not.
+    /// Each body that a guest writes holds two chunks in the host's memory, sent or not.
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         BODY_CHUNK_BYTES
     }
@@ -113,12 +113,12 @@ fn note_denial(denials: &Mutex<Vec<String>>, target: &Target, error: &Error) {
     }
 }
 
-/// Why a request was not sent, where that is the operator's decision: it will not change by trying again.
+/// Why the operator's policy refused a request, if it did. Retrying would not help.
 pub(crate) fn denial(error: &Error) -> Option<&str> {
     match error {
         Error::HttpRequestDenied => Some(
-            "the operator does not allow requests to this host; the setting `activities.allow_hosts` names those that are, \
-             `dacapo hub grant HUB --outbound HOST` adds to them, and if the app has a manifest, that must ask for it, too",
+            "the operator does not allow requests to this host; the setting `activities.allow_hosts` names the allowed hosts, \
+             `dacapo hub grant HUB --outbound HOST` adds to them, and if the app has a manifest, that must ask for the host, too",
         ),
         Error::DestinationIpProhibited => Some(
             "it leads to a private address; an entry of the setting `activities.allow_hosts` with the host and its port allows that",
@@ -136,12 +136,12 @@ impl Target {
         Ok(Self { scheme, host, port: uri.port_u16().unwrap_or(scheme.default_port()) })
     }
 
-    /// The addresses that may be connected to.
+    /// Resolves the addresses that may be connected to.
     async fn addresses(&self, terms: &Terms) -> Result<Vec<SocketAddr>, Error> {
         self.addresses_by(look_up, terms).await
     }
 
-    /// The name is looked up once, by type: a name that leads elsewhere the next time is not asked for again.
+    /// Resolves the name once, which `FnOnce` enforces: a name that resolves elsewhere the next time is not looked up again.
     async fn addresses_by(
         &self,
         look_up: impl AsyncFnOnce(&str, u16) -> io::Result<Vec<SocketAddr>>,
@@ -168,7 +168,7 @@ impl Target {
             (false, _) => Ok(allowed),
             (true, true) => Err(Error::DestinationNotFound),
             (true, false) => {
-                tracing::warn!(target: "guest", hub, "a request to {host}:{port} was refused: it leads to a private address; allow '{host}:{port}' if that is meant");
+                tracing::warn!(target: "guest", hub, "a request to {host}:{port} was refused: it leads to a private address; allow '{host}:{port}' if that is intended");
                 Err(Error::DestinationIpProhibited)
             }
         }
@@ -179,7 +179,7 @@ async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
-/// Takes addresses only: what a name leads to was decided before.
+/// Connects to the first address that accepts. Takes addresses only: names were resolved and checked before.
 async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
     let mut last = Error::DestinationNotFound;
     for address in addresses {
@@ -192,17 +192,17 @@ async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
     Err(last)
 }
 
-/// A connection whose bytes go on the tenant's bill.
+/// A connection whose bytes are counted for the tenant.
 fn counted(stream: TcpStream, bytes: &Arc<OutboundBytes>) -> impl AsyncRead + AsyncWrite + Send + Unpin + 'static {
     let (sent, received) = (bytes.clone(), bytes.clone());
     let stream = InspectWriter::new(stream, move |written| sent.sent(written.len() as u64));
     InspectReader::new(stream, move |read| received.received(read.len() as u64))
 }
 
-/// Sends a request, and gives the response when its head is there. The body comes while the other half, which drives the
-/// connection, is kept.
+/// Sends a request, and returns the response when its head has arrived. The body arrives only while the caller keeps the second
+/// value, which drives the connection.
 ///
-/// That a secret must not be sent is an [`Error::InternalError`] with the reason.
+/// A secret that must not be sent is an [`Error::InternalError`] with the reason.
 pub(crate) async fn send(terms: &Terms, request: Request<WasiBody>, options: RequestOptions) -> Sent {
     let limits = &terms.policy.http;
     let (request, request_is_too_large) = bounded_request(request, limits);
@@ -247,7 +247,7 @@ async fn exchange(terms: &Terms, mut request: Request<WasiBody>, options: Reques
     }
 }
 
-/// What one outgoing request may take.
+/// The limits of one outgoing request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpLimits {
     /// Bytes of its body.
@@ -269,7 +269,7 @@ struct Bounded {
     body: WasiBody,
     left: usize,
     allowed: usize,
-    /// Set when a body of a request was too long: hyper tells only that sending it failed.
+    /// Set when the body of a request was too long: hyper reports only that sending it failed.
     too_large: Option<Arc<AtomicBool>>,
     time: Option<Pin<Box<Sleep>>>,
 }
@@ -336,7 +336,7 @@ where
     Ok((sender, Box::new(driver)))
 }
 
-/// The request line names the path only; the host stands in its header.
+/// The request line names the path only; the host is in its header.
 fn in_origin_form(mut request: Request<WasiBody>) -> Result<Request<WasiBody>, Error> {
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
     // `http://host?query` has no path of its own, and a request line must have one.
@@ -505,8 +505,8 @@ mod tests {
     #[tokio::test]
     async fn a_public_name_that_leads_to_a_private_address_is_refused() {
         let port = echo().await;
-        // The name of this machine resolves to a loopback address in one form or another; an entry without a port
-        // does not mean that.
+        // The name of this machine resolves to a loopback address in one form or another, which an entry without a port
+        // does not allow.
         let verdict = Target { scheme: Scheme::Http, host: "ip6-localhost".into(), port };
         let policy = Policy { outbound: AllowList::parse(["ip6-localhost"]).unwrap(), ..Policy::default() };
         let refused = verdict.addresses(&terms(policy)).await.unwrap_err();

@@ -1,7 +1,7 @@
 //! The host's own activity `BuiltIn::HttpActivity`: one HTTP request, under the policy for outgoing HTTP.
 //!
-//! A response of any status is a success. Redirects are not followed: where a request goes was decided by the orchestrator
-//! and recorded, and nobody but it may change that.
+//! A response of any status is a success. Redirects are not followed: the orchestrator decides where a request goes, and its
+//! decision is recorded.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 use crate::account::Terms;
 use crate::outbound::http::{denial, send};
 
-/// How long a request may take if it says nothing.
+/// The timeout of a request that gives none.
 const TIMEOUT: Duration = Duration::from_secs(100);
 
 /// The host sets these itself: they are about the connection, not about the request.
@@ -57,9 +57,8 @@ async fn exchange(terms: &Terms, request: Request<WasiBody>) -> Result<Value, Fa
     let allowed = terms.policy.execution.payload_bytes;
     let body = Limited::new(body, allowed).collect().await.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
         Some(_) => {
-            let message = format!(
-                "{address}: the body of the response has more than {allowed} bytes, which is what is allowed (payload_bytes)"
-            );
+            let message =
+                format!("{address}: the body of the response has more than {allowed} bytes, which is the limit payload_bytes");
             Failure::permanent(Failure::LIMIT_EXCEEDED, message)
         }
         None => match error.downcast_ref::<Error>() {
@@ -85,7 +84,7 @@ fn headers_to_json(headers: &HeaderMap) -> Value {
     object.into()
 }
 
-/// What was asked for.
+/// A parsed request.
 struct Call {
     request: Request<WasiBody>,
     timeout: Duration,
@@ -116,16 +115,16 @@ impl Call {
 
 fn method(members: &Map<String, Value>) -> Result<Method, Failure> {
     let text = members.get("method").and_then(Value::as_str);
-    let text = text.ok_or_else(|| invalid(format_args!("`method` is missing or not a text")))?;
+    let text = text.ok_or_else(|| invalid(format_args!("`method` is missing or not a string")))?;
     match Method::from_bytes(text.to_ascii_uppercase().as_bytes()) {
         Ok(method) if method != Method::CONNECT => Ok(method),
-        _ => Err(invalid(format_args!("`method` is `{text}`, which is no method of HTTP that can be sent"))),
+        _ => Err(invalid(format_args!("`method` is `{text}`, which is not an HTTP method that can be sent"))),
     }
 }
 
 fn uri(members: &Map<String, Value>) -> Result<Uri, Failure> {
     let text = members.get("uri").and_then(Value::as_str);
-    let text = text.ok_or_else(|| invalid(format_args!("`uri` is missing or not a text")))?;
+    let text = text.ok_or_else(|| invalid(format_args!("`uri` is missing or not a string")))?;
     let uri: Uri = text.parse().map_err(|why| invalid(format_args!("`uri` is `{text}`: {why}")))?;
     let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     if !matches!(uri.scheme_str(), Some("http" | "https")) || authority.is_empty() {
@@ -139,10 +138,10 @@ fn uri(members: &Map<String, Value>) -> Result<Uri, Failure> {
 
 fn host(uri: &Uri) -> Result<HeaderValue, Failure> {
     let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
-    authority.parse().map_err(|_| invalid(format_args!("`uri` names a host that no header can hold")))
+    authority.parse().map_err(|_| invalid(format_args!("`uri` names a host that is not valid in a header")))
 }
 
-/// An object whose members are texts, or lists of texts for headers that stand several times.
+/// Parses an object whose members are strings, or arrays of strings for repeated headers.
 fn headers(members: &Map<String, Value>) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
     let given = match members.get("headers") {
@@ -152,20 +151,20 @@ fn headers(members: &Map<String, Value>) -> Result<HeaderMap, Failure> {
     };
     for (text, values) in given {
         let name: HeaderName =
-            text.parse().map_err(|_| invalid(format_args!("`headers` has '{text}', which is no name of a header")))?;
+            text.parse().map_err(|_| invalid(format_args!("`headers` has '{text}', which is not a header name")))?;
         if CONNECTION_HEADERS.contains(&name.as_str()) {
             return Err(invalid(format_args!("`headers` has '{text}', which the host sets itself")));
         }
         for value in values.as_array().map_or(std::slice::from_ref(values), Vec::as_slice) {
             let value = value.as_str().and_then(|value| value.parse::<HeaderValue>().ok());
-            let value = value.ok_or_else(|| invalid(format_args!("`headers` has '{text}' with what is no value of a header")))?;
+            let value = value.ok_or_else(|| invalid(format_args!("`headers` has '{text}' with an invalid header value")))?;
             headers.append(name.clone(), value);
         }
     }
     Ok(headers)
 }
 
-/// A text is sent as it is, anything else as JSON.
+/// A string is sent as it is, anything else as JSON.
 fn content(members: &Map<String, Value>, headers: &mut HeaderMap) -> Result<Bytes, Failure> {
     let (content, content_type) = match members.get("content") {
         None | Some(Value::Null) => return Ok(Bytes::new()),
@@ -185,8 +184,8 @@ fn invalid(why: fmt::Arguments<'_>) -> Failure {
     Failure::permanent("InvalidInput", format!("the request of an HTTP call: {why}"))
 }
 
-/// Where a request went, as a failure says it: without the query, which may hold what only the server is to know. A failure is
-/// kept in a history and read by many.
+/// The address of a request in a failure. It omits the query, which may hold credentials: a failure is kept in a history that
+/// many may read.
 struct Address(String);
 
 impl Address {
@@ -212,7 +211,7 @@ fn too_large(address: &Address, what: &str, limit: &str, allowed: u64) -> Failur
     Failure::permanent(Failure::LIMIT_EXCEEDED, message)
 }
 
-/// Why there is no response. Only what the operator has decided will not change by trying again.
+/// The failure of a request without a response. It is retriable unless the operator's policy or limits refused the request.
 fn failure(address: &Address, error: &Error) -> Failure {
     if let Some(why) = denial(error) {
         return Failure::permanent(Failure::HTTP_REQUEST_FAILED, format!("{address}: {why}"));
@@ -221,7 +220,7 @@ fn failure(address: &Address, error: &Error) -> Failure {
         Error::HttpRequestBodySize(Some(allowed)) => too_large(address, "request", "http_request_bytes", *allowed),
         Error::HttpResponseBodySize(Some(allowed)) => too_large(address, "response", "http_response_bytes", *allowed),
         Error::HttpResponseTimeout => no_answer(address, format_args!("it took longer than the limit http_seconds allows")),
-        Error::ConnectionRefused => no_answer(address, format_args!("nobody listens there")),
+        Error::ConnectionRefused => no_answer(address, format_args!("the connection was refused")),
         other => no_answer(address, format_args!("{other}")),
     }
 }

@@ -1,9 +1,9 @@
-//! What comes back from a host that was sent a secret: the secret is masked in it, so that a host which repeats what it
-//! was sent tells the guest nothing.
+//! Masks secrets in the responses of hosts that they were sent to, so that a host which echoes a request does not reveal a secret
+//! to the guest.
 //!
-//! Looked for is the secret as it is, as it stands in a JSON text, and in Base64; of one that is the credentials of basic
-//! authentication also these and the password. What a host makes of it otherwise (another encoding, its letters one by
-//! one) is not found: whoever grants a secret still trusts the hosts that it is for not to give it away on purpose.
+//! A secret is found as it is, escaped as in JSON, and in Base64; if it holds the credentials of basic authentication, these and
+//! the password are found as well. Any other form (another encoding, its letters one by one) is not found: granting a secret
+//! still means trusting its hosts not to reveal it on purpose.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -26,7 +26,7 @@ use crate::outbound::allow_list::Target;
 /// A mask is as long as what it hides, so that lengths stay true.
 const MASK: u8 = b'*';
 
-/// What is shorter is no secret, and is found everywhere.
+/// Shorter forms are not masked: they are no secrets, and would match everywhere.
 const FORM_BYTES_MIN: usize = 4;
 
 /// Masks the secrets that a host knows and a guest must not.
@@ -34,7 +34,7 @@ const FORM_BYTES_MIN: usize = 4;
 pub(crate) struct Scrubber(Arc<[Finder<'static>]>);
 
 impl Scrubber {
-    /// For what comes from there. None: no hidden secret is for that host.
+    /// Creates the scrubber for the responses of a host. None: no hidden secret may be sent to it.
     pub fn of(secrets: &[Secret], target: &Target) -> Option<Self> {
         let hidden = secrets.iter().filter(|secret| secret.environment.is_none() && secret.hosts.allows_secret(target));
         let mut forms: Vec<Vec<u8>> = hidden.flat_map(|secret| forms_of(&secret.value)).collect();
@@ -45,7 +45,7 @@ impl Scrubber {
         (!finders.is_empty()).then_some(Self(finders))
     }
 
-    /// A body that is compressed could not be looked into.
+    /// Asks for an uncompressed body: a compressed one could not be searched.
     pub fn ask_for_plain(&self, headers: &mut HeaderMap) {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
@@ -54,7 +54,7 @@ impl Scrubber {
         let encodings = response.headers().get_all(CONTENT_ENCODING).iter();
         if let Some(encoding) = encodings.into_iter().find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             let why = format!(
-                "the response has the Content-Encoding {encoding:?} though none was asked for: the host cannot see whether it \
+                "the response has the Content-Encoding {encoding:?} though none was requested: Dacapo cannot see whether it \
                  holds the secret that was sent"
             );
             return Err(Error::InternalError(Some(why)));
@@ -67,19 +67,19 @@ impl Scrubber {
         for value in headers.values_mut() {
             let mut bytes = value.as_bytes().to_vec();
             if self.mask(&mut bytes) {
-                *value = HeaderValue::from_bytes(&bytes).expect("a mask may stand in every header");
+                *value = HeaderValue::from_bytes(&bytes).expect("a mask is valid in every header");
             }
         }
     }
 
-    /// Whether there was anything to mask.
+    /// Masks all secrets in `bytes`. Returns whether there were any.
     fn mask(&self, bytes: &mut [u8]) -> bool {
         let found = self.find(bytes);
         found.iter().for_each(|range| bytes[range.clone()].fill(MASK));
         !found.is_empty()
     }
 
-    /// Where secrets stand. They may overlap.
+    /// Returns the ranges of all secrets, which may overlap.
     fn find(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         for form in self.0.iter() {
@@ -129,12 +129,12 @@ struct Scrubbed {
 #[derive(Default)]
 struct Held {
     bytes: Vec<u8>,
-    /// What of it belongs to secrets that have ended.
+    /// The ranges of it that belong to complete secrets.
     found: Vec<Range<usize>>,
 }
 
 impl Held {
-    /// Takes more in, and gives up what cannot be part of a secret that has not ended.
+    /// Appends data, and returns what cannot be part of an incomplete secret, masked.
     fn take(&mut self, scrubber: &Scrubber, data: &[u8]) -> Vec<u8> {
         self.bytes.extend_from_slice(data);
         self.found.extend(scrubber.find(&self.bytes));
@@ -222,7 +222,7 @@ mod tests {
         Target { scheme: Scheme::Https, host: host.into(), port: 443 }
     }
 
-    /// What comes of a body in these pieces.
+    /// The scrubbed form of a body that arrives in these pieces.
     async fn scrubbed(scrubber: &Scrubber, pieces: &[&[u8]]) -> Vec<u8> {
         let frames: Vec<Result<Frame<Bytes>, Error>> =
             pieces.iter().map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece)))).collect();

@@ -11,13 +11,13 @@ use crate::outbound::allow_list::{Scheme, Target};
 /// A secret of a tenant.
 ///
 /// Where a header of an outgoing request holds `{{secret:NAME}}`, the host puts the value in its place, if the request goes
-/// to one of `hosts`; otherwise the request is refused. In what these hosts answer, the value is masked: see the module
-/// `scrub`, also for what that cannot find.
+/// to one of `hosts`; otherwise the request is refused. The value is masked in the responses of these hosts: see the module
+/// `scrub`, also for the forms that it does not find.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
     pub name: String,
     pub value: String,
-    /// Over TLS only, but for entries that begin with `http://`.
+    /// Over TLS only, except for entries that begin with `http://`.
     pub hosts: AllowList,
     /// The environment variable in which activities see it. Orchestrators and entities never do.
     pub environment: Option<String>,
@@ -25,10 +25,10 @@ pub struct Secret {
 
 const CLOSES: &str = "}}";
 
-/// Why the secrets of a request are not filled in. It never tells a value.
+/// Why the secrets of a request are not filled in. It never contains a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SecretError {
-    #[error("a secret in the header `{0}` holds what no header can")]
+    #[error("a secret in the header `{0}` has characters that a header must not have")]
     NoHeader(HeaderName),
     #[error("`{SECRET_OPENS}` lacks its `{CLOSES}`")]
     Unclosed,
@@ -70,7 +70,7 @@ fn fill_text(secrets: &[Secret], target: &Target, mut text: &str) -> Result<Stri
 }
 
 impl Secret {
-    /// What to do where only the missing TLS is in the way.
+    /// A hint for a request that is refused only because it lacks TLS.
     fn plain_http_rule(&self, target: &Target) -> String {
         let with_tls = Target { scheme: Scheme::Https, ..target.clone() };
         match target.scheme == Scheme::Http && self.hosts.allows_secret(&with_tls) {
@@ -134,7 +134,7 @@ mod tests {
             (("https", "evil.example.com"), "{{secret:KEY}}", "the secret 'KEY' is not for https://evil.example.com:443"),
             (api, "{{secret:NONE}}", "there is no secret 'NONE' for this app"),
             (api, "{{secret:KEY", "`{{secret:` lacks its `}}`"),
-            (api, "{{secret:BAD}}", "a secret in the header `authorization` holds what no header can"),
+            (api, "{{secret:BAD}}", "a secret in the header `authorization` has characters that a header must not have"),
         ] {
             assert_eq!(filled(url, text).unwrap_err().to_string(), why);
         }

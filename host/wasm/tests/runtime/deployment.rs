@@ -65,7 +65,7 @@ fn what_is_not_an_app_is_refused_with_a_sentence() {
         (component[..component.len() / 2].to_vec(), "the file is not valid WebAssembly"),
         (component[..component.len() - 10].to_vec(), "the file is not valid WebAssembly"),
         (module[..module.len() / 2].to_vec(), "the file is not valid WebAssembly"),
-        (wat::parse_str("(module)").unwrap(), "the core module does not export `describe`: by it the host learns"),
+        (wat::parse_str("(module)").unwrap(), "the core module does not export `describe`: it tells the host"),
         (
             wat::parse_str("(component)").unwrap(),
             "the component is not a Dacapo app: it does not export `describe`. Build it with",
@@ -78,12 +78,12 @@ fn what_is_not_an_app_is_refused_with_a_sentence() {
             wat::parse_str(r#"(module (func (export "_start")))"#).unwrap(),
             "the core module is a program (it exports `_start`) and not a library: build it as a reactor",
         ),
-        (without("memory"), "the core module does not export `memory`: texts are handed over in it. Build it"),
-        (without("cabi_realloc"), "the core module does not export `cabi_realloc`: the host asks it for room"),
-        (without("describe"), "the core module does not export `describe`: by it the host learns the app's functions"),
+        (without("memory"), "the core module does not export `memory`: strings are passed through it. Build it"),
+        (without("cabi_realloc"), "the core module does not export `cabi_realloc`: the host calls it to allocate"),
+        (without("describe"), "the core module does not export `describe`: it tells the host the app's functions"),
         (
             Guest { imports: r#"(import "env" "abort" (func))"#, ..Guest::default() }.bare(),
-            "the component imports `env::abort`, which this host does not offer: it was left for somebody else to link",
+            "the component imports `env::abort`, which this host does not offer: the linker left it undefined",
         ),
         (
             wat::parse_str(r#"(component (import "wasi:nn/graph@0.2.0" (instance (export "load" (func)))))"#).unwrap(),

@@ -37,7 +37,7 @@ async fn an_activity_is_given_the_links_of_an_instance() {
 #[tokio::test]
 async fn a_host_without_an_address_has_no_links() {
     let failure = run(&Host::new(), &asking()).await.unwrap_err();
-    assert_eq!(failure.message, "this host has no management links: nobody reaches it over HTTP");
+    assert_eq!(failure.message, "this host has no management links: it does not serve HTTP");
 }
 
 #[tokio::test]
