@@ -54,14 +54,14 @@ impl RuntimeStatus {
     }
 }
 
-/// What is known of an instance without its history: the row that listing reads. Input and output lie in the history.
+/// The data of an instance apart from its history: the row that a listing reads. Input and output are in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceRecord {
     pub id: InstanceId,
     pub row: Row,
     pub name: FunctionName,
     pub execution: ExecutionId,
-    /// The execution that it was started as: the one before each continue-as-new.
+    /// The execution that it was started as, before any continue-as-new.
     pub first_execution: ExecutionId,
     /// The version that this execution runs on; none until its first turn.
     pub version: Option<VersionId>,
@@ -72,48 +72,48 @@ pub struct InstanceRecord {
     pub custom_status: Option<Payload>,
     pub created: Timestamp,
     pub updated: Timestamp,
-    /// The turns of the current execution that are in the history: `turns.end` is the number of the next one. Numbers
-    /// go on through continue-as-new.
+    /// The turns of the current execution that are in the history: `turns.end` is the number of the next one. Numbering
+    /// continues across continue-as-new.
     pub turns: Range<u32>,
-    /// Why the host does not go on with it: what history recorded and what the code attempted. Shown as `Suspended`.
+    /// Why the instance is halted: what the history recorded and what the code attempted. Shown as `Suspended`.
     pub halted: Option<String>,
-    /// What it has cost since it was started.
+    /// The resources that it has used since it was started.
     pub usage: Usage,
-    /// To which waits this execution gives external events.
+    /// How this execution chooses the wait that gets an external event.
     pub event_delivery: EventDelivery,
 }
 
-/// Which of several waits for one name gets an external event. An execution keeps to what it began with, because its history
-/// holds what came of it.
+/// Which of several waits for one name gets an external event. An execution keeps the rule that it began with, because its
+/// history depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventDelivery {
-    /// The first that was made, whether the guest still asks for it or not. Executions that began before there was another.
+    /// The oldest wait, whether the guest still asks for it or not. The rule of executions that began before there was another.
     FirstMade,
-    /// The first that was made of those that the guest asks for. While it asks for none, the event stays unread.
+    /// The oldest of the waits that the guest asks for. While it asks for none, the event stays unread.
     FirstAsked,
 }
 
-/// What an instance has cost: enough to bill by. It is saved with the turns that it counts, so a turn that changed nothing is
-/// not in it; and nothing is billed twice.
+/// The resources that an instance has used, for billing. It is saved in the commits of the turns that it counts, so nothing is
+/// counted twice, and a turn that changed nothing is not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     pub turns: u64,
-    /// Events of its history that were replayed, to bring its guest back into memory.
+    /// Events of its history that were replayed to bring its guest back into memory.
     pub replayed_events: u64,
     /// Fuel of its guest, replays included: about one unit for each wasm instruction.
     pub fuel: u64,
     /// Operations of an entity.
     pub operations: u64,
-    /// Attempts of activities that have ended, and how long they took in all.
+    /// Ended attempts of activities, and their total duration.
     pub activities: u64,
     pub activity_micros: u64,
-    /// Bytes of payload that it took in and gave out.
+    /// Bytes of payload that it received and sent.
     pub bytes_in: u64,
     pub bytes_out: u64,
 }
 
 impl Usage {
-    /// With another's added.
+    /// Returns the sum of both.
     #[must_use]
     pub fn plus(self, more: Usage) -> Self {
         Self {
@@ -128,7 +128,7 @@ impl Usage {
         }
     }
 
-    /// What has been added since it was `before`, of the same instance.
+    /// Returns what was added since `before`, an earlier value of the same instance.
     #[must_use]
     pub fn since(self, before: Usage) -> Self {
         Self {
@@ -145,8 +145,8 @@ impl Usage {
 }
 
 impl InstanceRecord {
-    /// A new instance: what the message that starts it says, and nothing yet done. An entity is started by whatever
-    /// reaches it first.
+    /// Makes the record of a new instance from the message that starts it, before its first turn. An entity is created by the
+    /// first operation or lock message that reaches it.
     ///
     /// Returns none if the message does not start anything.
     pub fn pending(row: Row, message: &Message) -> Option<Self> {
@@ -195,7 +195,7 @@ pub struct Timer {
     pub seq: Seq,
 }
 
-/// An activity to run. It stands as `TaskScheduled` in the history.
+/// An activity to run. The history has it as `TaskScheduled`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduledActivity {
     pub seq: Seq,
@@ -214,20 +214,20 @@ pub struct EntityState {
     pub state: Option<Payload>,
     /// The critical section that it is locked by.
     pub lock: Option<Parent>,
-    /// Operations that were ever run; each seeds its own randomness.
+    /// The number of operations ever run; it seeds the randomness of each.
     pub operations: u64,
-    /// Whether messages wait in its inbox: for the lock, or for their time.
+    /// Whether messages wait in its inbox: for the lock, their time, a resume, or the next turn.
     pub waiting: bool,
 }
 
-/// A change of status that the operator wants to be told of.
+/// A change of status to be reported to the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
     pub instance: InstanceId,
     pub name: FunctionName,
     pub execution: ExecutionId,
     pub status: RuntimeStatus,
-    /// Of a failure, a termination, or a halt.
+    /// The reason of a failure, a termination, or a halt.
     pub reason: Option<String>,
     pub at: Timestamp,
 }
@@ -237,20 +237,20 @@ pub struct Announcement {
 pub struct Commit {
     /// The instance as it is after the turn.
     pub record: InstanceRecord,
-    /// A finished instance of the same id that this one takes the place of: all its rows go.
+    /// A finished instance of the same id that this one replaces: all its rows are removed.
     pub replaces: Option<InstanceRecord>,
-    /// The turns whose history goes: all of them if the execution continued as new, the last ones if it was rewound;
-    /// the number of the first of these is used again, by `history`. Usually empty.
+    /// The turns whose history is removed: all of them if the execution continued as new, the last ones if it was rewound,
+    /// where `history` reuses the number of the first of them. Usually empty.
     pub forgotten: Range<u32>,
     pub history: Option<HistoryChunk>,
-    /// Messages of the inbox that the turn has dealt with.
+    /// Stored messages that the turn has consumed.
     pub consumed: Vec<MessageKey>,
-    /// Messages that reached the instance and must wait in its inbox, because it is suspended.
+    /// Messages that reached the instance and must wait in its inbox, for example because it is suspended.
     pub kept: Vec<Message>,
-    /// Messages to other instances, or to itself. A start whose id is in use by a living instance goes back as
-    /// [`Message::refused`]. A message to an entity that does not exist makes it. One to a failed instance stays in its
-    /// inbox, because it may be rewound. An `ExecutionRewound` reaches every instance that exists, whatever its status, and
-    /// goes back as [`Message::refused`] if none does. Any other to an instance that does not exist or has ended is dropped.
+    /// Messages to other instances, or to itself. A start whose id belongs to a living instance is answered with
+    /// [`Message::refused`]. An operation or a lock message to an entity that does not exist creates it. One to a failed
+    /// instance stays in its inbox, because it may be rewound. An `ExecutionRewound` reaches an instance of any status, and is
+    /// refused likewise if there is none. Any other to an instance that does not exist or has ended is dropped.
     pub sent: Vec<Message>,
     pub timers_set: Vec<Timer>,
     pub timers_cleared: Vec<Timer>,
@@ -258,16 +258,16 @@ pub struct Commit {
     pub activities_cleared: Vec<Seq>,
     /// The entity after the turn; none for an orchestration.
     pub entity: Option<EntityState>,
-    /// The entity has no state and nothing keeps it: with this commit all its rows go. What it sends is sent. But if its
-    /// inbox holds a message that this commit does not consume (it was stored since the turn began), it stays, as `entity`
-    /// says: no message may be lost.
+    /// The entity has no state and nothing else keeps it: this commit removes all its rows, and its messages are still sent.
+    /// But if its inbox holds a message that this commit does not consume (because it was stored after the turn began), the
+    /// entity stays, with the state in `entity`, so that no message is lost.
     pub vanishes: bool,
-    /// To be told to the operator, once at least.
+    /// To be reported to the operator, at least once.
     pub announced: Option<Announcement>,
 }
 
 impl Commit {
-    /// A commit that saves the record, and nothing else yet.
+    /// Makes a commit that saves only the record.
     pub fn of(record: InstanceRecord) -> Self {
         Self {
             record,

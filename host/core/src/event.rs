@@ -23,25 +23,25 @@ pub struct Parent {
 }
 
 impl Parent {
-    /// A message to the execution that waits.
+    /// Makes a message to the waiting execution.
     pub fn told(&self, event: Event, sent_at: Timestamp) -> Message {
         Message { to: self.instance.clone(), execution: Some(self.execution), sent_at, event }
     }
 
-    /// Whether both wait for the same: names are for people.
+    /// Whether both wait for the result of the same action. The name does not count: it is only for display.
     pub(crate) fn is_same(&self, other: &Parent) -> bool {
         (&self.instance, self.execution, self.seq) == (&other.instance, other.execution, other.seq)
     }
 }
 
-/// One fact. The names are those of Durable Task, which every dashboard of this field shows.
+/// One fact. The names are those of Durable Task, which existing dashboards show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Begins a turn and fixes its time. What follows, up to the next one, happened in that turn: first the messages
-    /// in the order in which they were applied, then the actions in the order in which the guest took them.
+    /// Begins a turn and fixes its time. The events up to the next one happened in that turn: first the messages in the order
+    /// in which they were applied, then the actions in the order in which the guest took them.
     OrchestratorStarted {
-        /// What the guest is given of the host's configuration from now on. None: the same as before, or an older release has
-        /// written it.
+        /// The host's configuration as the guest sees it from this turn on. None: unchanged, or written by a release that did
+        /// not record it.
         conditions: Option<Arc<Conditions>>,
     },
 
@@ -53,7 +53,7 @@ pub enum Event {
         /// The version label asked for; empty if none was.
         version: String,
         parent: Option<Parent>,
-        /// Not to begin before then. None: at once.
+        /// The earliest time to begin. None: at once.
         start_at: Option<Timestamp>,
     },
     TaskCompleted {
@@ -90,16 +90,16 @@ pub enum Event {
         reason: String,
         /// Whether the sub-orchestrations that it waits for are terminated too.
         recurse: bool,
-        /// The parent that ends its sub-orchestrations: not another instance that has the id of one. None: a client.
+        /// The parent that terminates its children. Ignored by an instance that is not its child. None: a client.
         parent: Option<Parent>,
     },
-    /// Goes back to the state before the failure that ended it.
+    /// Returns the instance to the state before the failure that ended it.
     ExecutionRewound {
         reason: String,
-        /// The parent that asks, because it is rewound itself; its child reports to it in any case. None: a client.
+        /// The parent, if it is being rewound itself; the child reports its outcome to it in any case. None: a client.
         parent: Option<Parent>,
     },
-    /// Goes on with the code of this version, which the history was replayed against first.
+    /// The instance continues on this version, against which its history was replayed first.
     ExecutionMigrated {
         version: VersionId,
     },
@@ -111,7 +111,7 @@ pub enum Event {
         seq: Seq,
         failure: Failure,
     },
-    /// The entities that were asked for with this action are locked, all of them.
+    /// All entities that this action requested are locked.
     EntityLockGranted {
         seq: Seq,
     },
@@ -120,29 +120,29 @@ pub enum Event {
     OperationRequested {
         operation: String,
         input: Payload,
-        /// Who waits for the result. None: it is a signal.
+        /// The orchestration that waits for the result. None: the operation is a signal.
         caller: Option<Parent>,
-        /// Not to be run before then. None: at once.
+        /// The earliest time to run. None: at once.
         deliver_at: Option<Timestamp>,
     },
-    /// Travels through the entities that are to be locked, in their order, so that two requests never wait for each
-    /// other; the last one grants it.
+    /// Passes from one entity to the next, in the order of their ids, and locks each, so that two requests never deadlock; the
+    /// last entity grants the lock.
     LockRequested {
         entities: Vec<InstanceId>,
-        /// Which of them it has come to.
+        /// The index of the entity that the message has reached.
         position: u32,
         owner: Parent,
     },
-    /// Follows its `LockRequested` on the same way.
+    /// Follows its `LockRequested` through the same entities.
     LockReleased {
         entities: Vec<InstanceId>,
         position: u32,
         owner: Parent,
     },
-    /// Forgets the state. Not an operation: the guest is not asked.
+    /// Deletes the state. Not an operation: the guest is not run.
     StatePurged,
 
-    // Actions: an orchestrator takes them. Compared with history on replay.
+    // Actions, which an orchestrator takes. A replay compares them with the history.
     TaskScheduled {
         seq: Seq,
         name: FunctionName,
@@ -156,7 +156,7 @@ pub enum Event {
         input: Payload,
         /// The version label that it asks for; empty if none.
         version: String,
-        /// Nobody waits for it.
+        /// No result is reported to the starter.
         detached: bool,
     },
     TimerCreated {
@@ -184,7 +184,7 @@ pub enum Event {
     },
     EntityLockRequested {
         seq: Seq,
-        /// In the order in which they are locked; each once.
+        /// In locking order, without duplicates.
         entities: Vec<InstanceId>,
     },
     EntityUnlockSent {
@@ -241,7 +241,7 @@ impl Event {
         }
     }
 
-    /// Whether an orchestrator takes it (rather than receives it).
+    /// Whether this is an action, which an orchestrator takes rather than receives.
     pub fn is_action(&self) -> bool {
         match self {
             any_action!() => true,
@@ -259,7 +259,7 @@ impl Event {
         }
     }
 
-    /// Bytes that a guest or a client put into it.
+    /// The bytes in it that come from a guest or a client.
     pub fn payload_bytes(&self) -> usize {
         let ids = |ids: &[InstanceId]| ids.iter().map(|id| id.as_str().len()).sum();
         match self {
@@ -295,8 +295,8 @@ impl Event {
     }
 }
 
-/// Patterns of whole groups of events, for matches in which a group has one answer. They stand for the list, so that a
-/// new event is entered here once, and such a match still knows every event.
+/// Patterns for groups of events that a match treats alike. A new event is added to its group here once, and the matches stay
+/// exhaustive without a wildcard.
 macro_rules! any_action {
     () => {
         $crate::Event::TaskScheduled { .. }
@@ -324,7 +324,7 @@ macro_rules! any_result {
     };
 }
 
-/// What reaches an entity only.
+/// Messages that only entities receive.
 macro_rules! any_entity_message {
     () => {
         $crate::Event::OperationRequested { .. }
@@ -347,15 +347,15 @@ pub struct HistoryEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     pub to: InstanceId,
-    /// The only execution that it is for; a message for one that has ended is dropped. None: for whichever runs.
+    /// The only execution that it is for; a message for one that has ended is dropped. None: for the current execution.
     pub execution: Option<ExecutionId>,
     pub sent_at: Timestamp,
     pub event: Event,
 }
 
 impl Message {
-    /// What the sender is told instead when a start meets an id that is in use, or when a rewind meets no instance: only
-    /// a waiting parent has to know. None for everything else.
+    /// The reply to a waiting parent if its start finds the id in use, or if its rewind finds no instance. None for all other
+    /// messages, whose senders expect no reply.
     pub fn refused(&self, at: Timestamp) -> Option<Message> {
         let (parent, failure) = match &self.event {
             Event::ExecutionStarted { parent, .. } => (parent.as_ref()?, self.id_in_use("already exists and has not ended")),
@@ -380,13 +380,13 @@ impl Message {
         Some(parent.told(Event::SubOrchestrationInstanceFailed { seq: parent.seq, failure }, at))
     }
 
-    /// The failure of a start, or of a rewind, that met an instance which is not the sender's.
+    /// The failure of a start or a rewind that found an instance which does not belong to the sender.
     pub(crate) fn id_in_use(&self, why: &str) -> Failure {
         Failure::permanent(Failure::INSTANCE_ALREADY_EXISTS, format!("an instance with the id '{}' {why}", self.to))
     }
 }
 
-/// Names a message that is stored in an inbox. Numbers rise in the order in which messages were stored.
+/// Identifies a message that is stored in an inbox. Numbers rise in the order in which messages were stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageKey {
     pub row: Row,
@@ -397,7 +397,7 @@ pub struct MessageKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     pub message: Message,
-    /// The stored message that it is a copy of. None: the turn that takes it in is what makes it durable (a client's
+    /// The stored message that it is a copy of. None: the commit of the turn that takes it in makes it durable (a client's
     /// request that waits for its acknowledgement, a result whose activity would run again, a timer).
     pub stored: Option<MessageKey>,
 }

@@ -2,21 +2,21 @@
 
 use crate::FunctionName;
 
-/// Why a function did not succeed. Data, never a host error: it travels through history to whoever called.
+/// Why a function failed. It is data, never a host error: it is recorded in the history and passed to the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// A short name that callers match on, such as `InsufficientFunds`.
     pub error_type: String,
-    /// One sentence for people.
+    /// One human-readable sentence.
     pub message: String,
-    /// Anything longer.
+    /// Additional text of any length.
     pub details: Option<String>,
-    /// Whether trying again may help.
+    /// Whether a retry may succeed.
     pub retriable: bool,
 }
 
 impl Failure {
-    /// Bytes of its texts.
+    /// The bytes of its message and details.
     pub fn payload_bytes(&self) -> usize {
         self.message.len() + self.details.as_ref().map_or(0, String::len)
     }
@@ -32,7 +32,7 @@ impl Failure {
     pub const INSTANCE_NOT_FOUND: &str = "InstanceNotFound";
     /// The host cannot do it at the moment.
     pub const UNAVAILABLE: &str = "Unavailable";
-    /// The host itself failed, which is a bug of it.
+    /// The host itself failed, which is a bug in the host.
     pub const HOST_FAILED: &str = "HostFailed";
     pub const INVALID_ARGUMENT: &str = "InvalidArgument";
     pub const PANIC: &str = "Panic";
@@ -56,12 +56,12 @@ impl Failure {
         Self { retriable: false, ..Self::retriable(error_type, message) }
     }
 
-    /// What the caller of an activity gets: who failed comes first, in the words of Durable Functions.
+    /// The failure as an activity's caller gets it: prefixed with the activity's name, as Durable Functions words it.
     pub fn of_activity(self, name: &FunctionName) -> Self {
         Self { message: format!("Activity function '{name}' failed: {}", self.message), ..self }
     }
 
-    /// What becomes of an orchestration's failure in the eyes of its parent, and of who looks at it.
+    /// The failure of an orchestration as its parent and clients see it: prefixed with the orchestrator's name.
     pub fn of_orchestrator(self, name: &FunctionName) -> Self {
         Self { message: format!("Orchestrator function '{name}' failed: {}", self.message), ..self }
     }

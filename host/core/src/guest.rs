@@ -1,4 +1,4 @@
-//! The seam to whatever executes guests: wasm, or Rust closures in tests ([`crate::scripted`]).
+//! The interface to what executes guests: wasm, or Rust closures in tests ([`crate::scripted`]).
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -16,21 +16,21 @@ pub type SharedExecution = Arc<Mutex<Execution>>;
 
 /// Starts guests. Implementations differ in what a guest is, not in what it may do.
 pub trait Executor: Send + Sync {
-    /// Prepares a guest for one execution. Nothing of it runs before the first [`Guest::resume`].
+    /// Prepares a guest for one execution. None of its code runs before the first [`Guest::resume`].
     fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, StartError>;
 
-    /// Prepares a guest that runs operations of one entity. What it asks of the host goes to `scope`.
+    /// Prepares a guest that runs operations of one entity. Its host calls go to `scope`.
     fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError>;
 
-    /// What an orchestrator of a version is given of the host's configuration, if it begins now.
+    /// The host's configuration as an orchestrator of this version sees it if it begins now.
     fn conditions(&self, version: VersionId) -> Arc<Conditions>;
 
-    /// Runs an activity. Dropping the future stops it. Never panics; the host's own trouble is a retriable failure. What it
-    /// asks of its task hub goes to `client`.
+    /// Runs an activity. Dropping the future stops it. Never panics; an error of the host is a retriable failure. The
+    /// activity's requests to its task hub go to `client`.
     fn run_activity(&self, version: VersionId, call: ActivityCall, client: SharedClient) -> ActivityFuture;
 
-    /// Runs the host's own activity [`HTTP_ACTIVITY`]: sends the request that is its input, and gives the response.
-    /// `caller` is the version of the orchestrator that calls it, whose grants count.
+    /// Runs the built-in activity [`HTTP_ACTIVITY`]: sends the request that is its input, and returns the response. `caller` is
+    /// the version of the calling orchestrator, whose grants apply.
     fn run_http(&self, caller: Option<VersionId>, call: ActivityCall) -> ActivityFuture;
 }
 
@@ -39,13 +39,13 @@ pub trait Executor: Send + Sync {
 pub enum StartError {
     #[error(transparent)]
     NotNow(#[from] NotNow),
-    /// Its code cannot be loaded, or holds no such function: the instance is halted.
+    /// Its code cannot be loaded or has no such function: the instance is halted.
     #[error("{0}")]
     Unable(String),
 }
 
-/// Why a guest cannot be started, and brought to where it was, at present. The turn is put back, as if it had not been, until that
-/// has passed.
+/// Why a guest cannot be started or replayed at present. The turn is put back unchanged, and run again when the cause has
+/// passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotNow {
     #[error("version {0} is not in memory")]
@@ -58,20 +58,20 @@ pub enum NotNow {
 
 /// What one call of an activity may ask of its task hub.
 pub trait ActivityClient: Send + Sync {
-    /// Starts an orchestration and gives its instance id once that is durable. When the call of the activity is repeated after a
-    /// crash, so are its starts, in the same order: what has been started is not started again.
+    /// Starts an orchestration and returns its instance id once the start is durable. An activity that runs again after a crash
+    /// repeats its starts in the same order; those that were made before have no further effect.
     fn start_orchestration(&self, start: Start) -> StartFuture;
 
-    /// Where it is counted what the guest that runs the call holds in memory. By default nowhere.
+    /// Returns the counter for the memory of the guest that runs the call. The default does not count.
     fn memory(&self) -> Box<dyn GuestMemory> {
         Box::new(Uncounted)
     }
 }
 
-/// Counts the memory of a guest, which has it until this is dropped.
+/// Counts the memory of a guest. Dropping it releases the memory.
 pub trait GuestMemory: Send + Sync + Debug {
-    /// It is to have so many bytes more. Whether there is room in the host: if not, the guest is stopped, and whoever runs it
-    /// has to see that this is no failure of it.
+    /// Reserves `bytes` more. Returns false if the host has no memory left: then the guest is stopped, and its runner must not
+    /// report this as a failure of the guest.
     fn grow(&mut self, bytes: usize) -> bool;
 }
 
@@ -86,7 +86,7 @@ impl GuestMemory for Uncounted {
 
 pub type SharedClient = Arc<dyn ActivityClient>;
 
-/// The instance id of what was started, to be.
+/// Resolves to the instance id of the started orchestration.
 pub type StartFuture = Pin<Box<dyn Future<Output = Result<InstanceId, Failure>> + Send>>;
 
 /// An orchestration to start.
@@ -101,7 +101,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// As a guest names it. A failure is the guest's mistake.
+    /// Parses the arguments of a guest. A failure is the guest's mistake.
     pub fn parse(name: &str, input: Payload, instance: Option<&str>, version: Option<&str>) -> Result<Self, Failure> {
         Ok(Self {
             name: arguments::function(name)?,
@@ -112,27 +112,27 @@ impl Start {
     }
 }
 
-/// The outcome of an activity, to be.
+/// Resolves to the outcome of an activity.
 pub type ActivityFuture = Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Send>>;
 
-/// An orchestrator that is being executed. Dropping it stops it without a trace.
+/// A running orchestrator. Dropping it stops it and leaves nothing behind.
 pub trait Guest: Send {
-    /// Runs the guest until it can go no further. Called when what it waits for has completed, and once to begin.
+    /// Runs the guest until it waits or ends. Called once to begin, and again when something that it waits for has completed.
     fn resume(&mut self) -> Step;
 
-    /// Bytes of memory that it may hold while it waits: not less than it holds, and most often more.
+    /// An upper bound of the bytes of memory that it holds while it waits.
     fn memory_bytes(&self) -> usize {
         0
     }
 
-    /// How many guests it counts as: one that is made of many parts takes the room of several.
+    /// The number of slots that it takes: several if it is made of many parts.
     fn slots(&self) -> usize {
         1
     }
 }
 
-/// An entity function that runs one operation after another. One that has failed is not used again, so that nothing of
-/// the failed operation is left in its memory.
+/// An entity function that runs one operation after another. It is not used again after a failure, so that nothing of the
+/// failed operation is left in its memory.
 pub trait EntityGuest: Send {
     fn run(&mut self, operation: &Operation) -> Result<OperationResult, OperationError>;
 }
@@ -140,9 +140,9 @@ pub trait EntityGuest: Send {
 /// Why an operation has no result.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OperationError {
-    /// The guest's failure: the operation has changed nothing, and its caller is told.
+    /// The guest failed: the operation has changed nothing, and its caller gets the failure.
     Failed(Failure),
-    /// The guest could not be started after all: the operation has not been run.
+    /// The guest could not be started after all: the operation was not run.
     NotStarted(NotNow),
 }
 
@@ -152,14 +152,14 @@ impl From<Failure> for OperationError {
     }
 }
 
-/// Why a guest came to rest.
+/// Why a guest stopped running.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// It waits: [`Execution::wait`] has said so.
+    /// It waits: [`Execution::wait`] found no completed task.
     Waiting,
     /// It returned its output, or failed: by a returned failure, a panic, a trap, a limit.
     Ended(Result<Payload, Failure>),
-    /// It could not be started after all: nothing of it has run.
+    /// It could not be started after all: none of its code has run.
     NotStarted(NotNow),
 }
 

@@ -1,4 +1,4 @@
-//! Identifiers, each parsed once, where it enters.
+//! Identifiers. Each is parsed once, where it enters the host.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,16 +24,16 @@ pub enum InvalidId {
 
 /// Names one instance in a task hub: an orchestration, or an entity as `@name@key`.
 ///
-/// At most 256 characters (the limit of Durable Functions), none of `/ \ # ?` and no control characters; and neither it nor the
-/// key of an entity is `.` or `..`, which would be rewritten in an address, escaped or not.
+/// At most 256 characters (the limit of Durable Functions), without `/ \ # ?` and control characters. Neither the id nor the
+/// key of an entity may be `.` or `..`: HTTP clients rewrite these in a URL, even if they are escaped.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(Arc<str>);
 
 impl InstanceId {
-    /// Characters, not bytes.
+    /// In characters, not bytes.
     pub const MAX_CHARS: usize = 256;
 
-    /// The id of an orchestration, as whoever starts it may choose it.
+    /// Parses the id of an orchestration that is to be started.
     pub fn orchestration(text: &str) -> Result<Self, InvalidId> {
         let id = Self::any(text)?;
         if text.starts_with('@') {
@@ -45,7 +45,7 @@ impl InstanceId {
         Ok(id)
     }
 
-    /// The id of an orchestration or an entity. Releases before let white space be one.
+    /// Parses the id of any instance. Accepts white space alone, which earlier releases allowed for orchestrations.
     pub fn any(text: &str) -> Result<Self, InvalidId> {
         let id = Self::stored(text)?;
         match id.as_entity().map_or(text, |(_, key)| key) {
@@ -54,13 +54,13 @@ impl InstanceId {
         }
     }
 
-    /// An id that was accepted once, perhaps by a release whose rules were wider.
+    /// Parses an id that is already stored. Earlier releases accepted some ids that this one refuses.
     pub fn stored(text: &str) -> Result<Self, InvalidId> {
         check_text(text, Self::MAX_CHARS, |c| matches!(c, '/' | '\\' | '#' | '?') || c.is_control())?;
         Ok(Self(text.into()))
     }
 
-    /// The id of an entity: `@name@key`. Names ignore case, so that of the id is in lower case; the key may be empty.
+    /// Makes the id of an entity: `@name@key`. Names ignore case, so the id has the name in lower case; the key may be empty.
     pub fn entity(name: &FunctionName, key: &str) -> Result<Self, InvalidId> {
         Self::any(&format!("@{}@{key}", name.folded()))
     }
@@ -80,12 +80,12 @@ impl InstanceId {
         FunctionName::new(self.as_entity()?.0).ok()
     }
 
-    /// An id for an orchestration whose starter gave none: 32 hexadecimal digits.
+    /// Makes an id for an orchestration that was started without one: 32 hexadecimal digits.
     pub fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid.simple().to_string().into())
     }
 
-    /// The id of a child whose parent gave none. Same parent and same action, same id.
+    /// Derives the id of a child that was started without one. The same parent execution and action give the same id.
     pub(crate) fn of_child(parent: ExecutionId, seq: Seq) -> Self {
         Self(format!("{}:{:04x}", parent.0.simple(), seq.0).into())
     }
@@ -111,7 +111,7 @@ impl FunctionName {
         &self.0
     }
 
-    /// The form in which names are equal.
+    /// Returns the case-folded form: equal names have equal forms.
     pub fn folded(&self) -> String {
         fold(&self.0)
     }
@@ -124,7 +124,7 @@ impl PartialEq for FunctionName {
 }
 impl Eq for FunctionName {}
 
-/// What a function is: it decides what the function may touch.
+/// The kind of a function, which decides what the function may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FunctionKind {
     Orchestrator,
@@ -142,7 +142,7 @@ impl FunctionKind {
     }
 }
 
-/// Brings a name into the form in which names (of functions and events) are compared: ignoring case.
+/// Folds the case of a name (of a function or an event), so that comparison ignores it.
 pub fn fold(name: &str) -> String {
     name.to_lowercase()
 }
@@ -161,23 +161,23 @@ fn check_text(text: &str, max: usize, forbidden: impl Fn(char) -> bool) -> Resul
     }
 }
 
-/// One execution of an instance, from its start or a continue-as-new to the next. Seeds its randomness.
+/// One execution of an instance, from its start or a continue-as-new to the next. It seeds the execution's randomness.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExecutionId(pub Uuid);
 
 impl ExecutionId {
-    /// The execution of an entity, which has only one. Rows are never used twice, so an entity that vanished and came
-    /// back has another.
+    /// Derives the only execution of an entity. Rows are never reused, so an entity that vanished and is created again gets
+    /// another.
     pub(crate) fn of_entity(entity: &InstanceId, row: Row) -> Self {
         Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{entity} in row {}", row.0).as_bytes()))
     }
 
-    /// What an activity starts, by the number of its starts. Same call and same number, same execution.
+    /// Derives the execution of the `number`-th start that an activity makes. The same call and number give the same execution.
     pub fn of_start(caller: ExecutionId, activity: Seq, number: u32) -> Self {
         Self(caller.derive(&format!("start:{activity}:{number}")))
     }
 
-    /// A name in this execution's own UUIDv5 namespace: the root of everything that looks random but is not.
+    /// Derives a UUIDv5 from a name in this execution's namespace. All deterministic randomness is made from these.
     pub(crate) fn derive(self, name: &str) -> Uuid {
         Uuid::new_v5(&self.0, name.as_bytes())
     }
@@ -187,8 +187,8 @@ impl ExecutionId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u32);
 
-/// Where an instance's rows lie in its hub's store. Rows are given out in rising order and never used twice, so that
-/// what is written together lies together and grows at the end.
+/// The number under which an instance's rows lie in its hub's store. Rows are allocated in rising order and never reused, so
+/// that data written together is stored together, at the end of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row(pub u64);
 

@@ -1,13 +1,13 @@
-//! The pure core of Dacapo: what an orchestration *is*, apart from where it is stored and what runs it.
+//! The pure core of Dacapo: orchestrations and entities, independent of where they are stored and of what runs them.
 //!
-//! - [`id`], [`time`], [`failure`], [`retry`]: the small words everything is said in.
+//! - [`id`], [`time`], [`failure`], [`retry`]: the basic types that the other modules use.
 //! - [`event`]: facts in an instance's history, and messages, which are facts on their way to an inbox.
 //! - [`execution`]: one run of an orchestrator as the guest sees it: tasks, waits, time, randomness. Everything that
 //!   happens to it goes through one `apply`, live and on replay.
 //! - [`turn`]: `(history, inbox, now) x guest -> Commit`.
 //! - [`entity`]: `(state, inbox, now) x guest -> Commit`, for entities, which have no history.
 //! - [`commit`]: everything a turn changes, to be saved in one transaction.
-//! - [`guest`]: the seam to whatever executes orchestrators and activities; [`scripted`] executes Rust closures.
+//! - [`guest`]: the interface to what executes orchestrators and activities; [`scripted`] executes Rust closures.
 //!
 //! The core never reads a clock, draws a random number, does I/O or awaits anything: time is an argument.
 

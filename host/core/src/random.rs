@@ -1,4 +1,4 @@
-//! Randomness that is the same again on replay.
+//! Randomness that a replay reproduces.
 
 use crate::ExecutionId;
 

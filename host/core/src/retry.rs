@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(seconds, [Some(1), Some(2), Some(3), Some(3), None]);
     }
 
-    /// What the SDKs' test doubles are held to as well.
+    /// The test doubles of the SDKs are checked against the same cases.
     #[test]
     fn attempts_begin_when_every_language_says_that_they_do() {
         let cases: serde_json::Value = serde_json::from_str(include_str!("../../../guest-sdk/tests/retries.json")).unwrap();

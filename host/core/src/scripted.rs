@@ -19,7 +19,7 @@ type Orchestrator = Arc<dyn Fn(Handle) -> GuestFuture + Send + Sync>;
 type Entity = Arc<dyn Fn(&Operation, &SharedOperation) -> Result<OperationResult, Failure> + Send + Sync>;
 type Activity = Arc<dyn Fn(ActivityCall) -> TaskOutcome + Send + Sync>;
 
-/// Functions by folded name. One set of functions for every version that is not given its own.
+/// Functions by folded name, for every version that has no set of its own.
 #[derive(Default, Clone)]
 pub struct Scripted {
     orchestrators: HashMap<String, Orchestrator>,
@@ -59,13 +59,13 @@ impl Scripted {
         self
     }
 
-    /// What answers HTTP requests.
+    /// Sets the function that answers HTTP requests.
     pub fn http(mut self, run: impl Fn(ActivityCall) -> TaskOutcome + Send + Sync + 'static) -> Self {
         self.http = Some(Arc::new(run));
         self
     }
 
-    /// Starts no guest: the host lacks something at present.
+    /// Makes every start of a guest fail with this reason.
     pub fn not_now(mut self, why: NotNow) -> Self {
         self.not_now = Some(why);
         self
@@ -77,7 +77,7 @@ impl Scripted {
         self
     }
 
-    /// What is configured at present.
+    /// Sets the current configuration.
     pub fn set_conditions(&mut self, conditions: Conditions) {
         self.conditions = Arc::new(conditions);
     }
@@ -166,7 +166,7 @@ impl EntityGuest for ScriptedEntity {
     }
 }
 
-/// What a scripted orchestrator holds: its execution.
+/// A scripted orchestrator's handle of its execution.
 #[derive(Clone)]
 pub struct Handle(SharedExecution);
 
@@ -197,13 +197,13 @@ impl Handle {
         .await
     }
 
-    /// Blocks until the task has completed, and gives its outcome.
+    /// Blocks until the task has completed, and returns its outcome.
     pub async fn outcome(&self, task: TaskId) -> TaskOutcome {
         self.wait(&[task]).await;
         self.with(|e| e.outcome(task).cloned().expect("the wait has said that it completed"))
     }
 
-    /// Does something that the host may refuse. A guest that was stopped stays where it is; the turn finds out why.
+    /// Makes a host call that may be refused. A guest that was stopped never resumes; the turn finds the reason.
     pub async fn act<T>(&self, act: impl FnOnce(&mut Execution) -> Result<T, Stopped>) -> T {
         match self.with(act) {
             Ok(value) => value,

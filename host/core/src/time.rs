@@ -1,4 +1,4 @@
-//! Moments and durations. The core compares and adds them; it never asks what time it is.
+//! Moments and durations. The core compares and adds them; it never reads a clock.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ impl Timestamp {
         self.0 as f64 / 1_000.0
     }
 
-    /// The moment that a guest names. Out of range (or not a number) becomes the nearest moment that can be stored.
+    /// Converts a time from a guest. One that is out of range becomes the nearest representable moment, NaN becomes the epoch.
     pub fn from_millis(millis: f64) -> Self {
         Self((millis * 1_000.0).round() as i64)
     }
@@ -26,9 +26,9 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// The time of a turn that begins now, after one that was at `last`. An instance does not notice that the machine's clock is
-    /// corrected by a little. A clock that is set back by more was wrong before: who kept to it would live in the future, and
-    /// wait there.
+    /// The time of a turn that begins now, after one at `last`. It does not go back if the machine's clock is set back by a
+    /// minute at most. After a larger correction the new time holds: the old one was wrong, and an instance that kept to it
+    /// would wait until the clock catches up with it.
     pub fn after_turn(self, last: Timestamp) -> Self {
         const CORRECTION_MAX: Duration = Duration::from_secs(60);
         if last.since(self) <= CORRECTION_MAX { self.max(last) } else { self }

@@ -8,8 +8,8 @@
 //! An entity has no history and no replay: a turn runs all operations that wait and saves the state that they lead to, in
 //! one transaction with the messages that they consumed. An operation that fails changes nothing.
 //!
-//! - [`EntityTurn`]: the turn; what it is given and what it leads to.
-//! - [`OperationScope`]: what an operation may ask of the host.
+//! - [`EntityTurn`]: the turn, its inputs and its result.
+//! - [`OperationScope`]: the host calls of an operation.
 
 use std::sync::{Arc, Mutex};
 
@@ -32,11 +32,11 @@ pub struct Operation {
     /// What to do; may be empty.
     pub name: String,
     pub input: Payload,
-    /// The state that the operation before left. None: there is none (yet, or any more).
+    /// The state that the previous operation left. None: there is no state.
     pub state: Option<Payload>,
 }
 
-/// What an operation that succeeded leads to.
+/// The result of an operation that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationResult {
     pub output: Payload,
@@ -44,5 +44,5 @@ pub struct OperationResult {
     pub state: Option<Payload>,
 }
 
-/// The scope of the operation that runs, shared between the turn and the guest. Never contended.
+/// The scope of the running operation, shared between the turn and the guest. Never contended.
 pub type SharedOperation = Arc<Mutex<OperationScope>>;

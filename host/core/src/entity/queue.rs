@@ -1,11 +1,11 @@
-//! In which order the messages of a turn are dealt with.
+//! The order in which a turn handles its messages.
 
 use std::collections::{HashSet, VecDeque};
 
 use crate::{Delivery, Event, MessageKey, Timestamp};
 
-/// Brings the messages of a turn into order: first what was scheduled and is due, by its time; then what is stored, as it
-/// was stored; then what has just come. Each once, whether it was in memory, came through the mailbox, or both.
+/// Puts the messages of a turn in order: first the scheduled ones that are due, by their time; then the stored ones, in the
+/// order in which they were stored; then new ones. A message that is in memory and in the mailbox is taken once.
 pub(super) fn in_order(waiting: Vec<Delivery>, inbox: Vec<Delivery>, now: Timestamp) -> VecDeque<Delivery> {
     let mut known: HashSet<MessageKey> = HashSet::new();
     let (mut due, mut stored, mut new) = (Vec::new(), Vec::new(), Vec::new());
@@ -19,7 +19,7 @@ pub(super) fn in_order(waiting: Vec<Delivery>, inbox: Vec<Delivery>, now: Timest
             (_, None) => new.push(delivery),
         }
     }
-    // What is not stored yet comes last among what is due at the same time, too.
+    // Of the messages due at the same time, those not stored yet come last.
     due.sort_by_key(|(at, delivery)| (*at, delivery.stored.map_or(u64::MAX, |key| key.number)));
     stored.sort_by_key(|delivery| delivery.stored);
     due.into_iter().map(|(_, delivery)| delivery).chain(stored).chain(new).collect()

@@ -1,4 +1,4 @@
-//! What an operation may ask of the host.
+//! The host calls of an operation.
 
 use uuid::Uuid;
 
@@ -6,17 +6,17 @@ use crate::execution::{Limits, LogLevel, LogLine, Logs, Stopped, arguments, chec
 use crate::random::RandomStream;
 use crate::{Event, ExecutionId, Failure, InstanceId, Message, Payload, Timestamp};
 
-/// What an operation may ask of the host. What it sends takes effect with the commit of the turn, unless it fails.
+/// The host calls of an operation. The messages that it sends take effect with the commit of the turn, unless it fails.
 ///
-/// One scope serves all operations of a turn: between [`OperationScope::begin`] and [`OperationScope::finish`] it is that
-/// of one operation.
+/// One scope serves all operations of a turn: between [`OperationScope::begin`] and [`OperationScope::finish`] it belongs to
+/// one of them.
 #[derive(Debug)]
 pub struct OperationScope {
     pub entity: InstanceId,
     pub execution: ExecutionId,
     pub now: Timestamp,
     pub limits: Limits,
-    /// The number of the operation among all that the entity ever ran: it seeds everything that looks random.
+    /// The number of the operation among all that the entity ever ran: it seeds the operation's randomness.
     number: u64,
     guids: u32,
     random: RandomStream,
@@ -45,7 +45,7 @@ impl OperationScope {
         }
     }
 
-    /// Begins the operation with this number. Nothing of the one before is left, but for its log lines.
+    /// Begins the operation with this number. Of the previous one only the log lines are kept.
     pub fn begin(&mut self, number: u64) {
         self.number = number;
         self.guids = 0;
@@ -55,7 +55,7 @@ impl OperationScope {
         self.fault = None;
     }
 
-    /// Hands over what the operation has sent, or why it was stopped.
+    /// Returns the messages that the operation has sent, or why it was stopped.
     pub fn finish(&mut self) -> Result<Vec<Message>, Failure> {
         let sent = std::mem::take(&mut self.sent);
         match self.fault.take() {
@@ -117,7 +117,7 @@ impl OperationScope {
         self.send(to, Event::EventRaised { name, data })
     }
 
-    /// Why the guest was stopped: asked before what the guest itself says is believed.
+    /// Why the guest was stopped. It overrides what the guest itself returned.
     pub fn fault(&self) -> Option<&Failure> {
         self.fault.as_ref()
     }

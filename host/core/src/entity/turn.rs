@@ -1,4 +1,4 @@
-//! One turn of an entity: everything that waits and may run.
+//! One turn of an entity: handles all waiting messages that may be handled.
 
 use super::queue::in_order;
 use super::work::Work;
@@ -7,12 +7,11 @@ use crate::execution::{Limits, LogLine};
 use crate::guest::{Executor, NotNow};
 use crate::{Delivery, Timestamp, VersionId};
 
-/// Messages that an entity may keep in memory between turns, and their bytes. With more it is loaded from the store each
-/// time.
+/// Messages that an entity may keep in memory between turns, and their bytes. With more, each turn loads it from the store.
 const HOT_MESSAGES_MAX: usize = 10_000;
 const HOT_BYTES_MAX: usize = 16 << 20;
 
-/// What a turn works with, besides its entity.
+/// The inputs of a turn, apart from its entity.
 pub struct EntityTurn<'a> {
     pub executor: &'a dyn Executor,
     pub limits: &'a Limits,
@@ -22,16 +21,16 @@ pub struct EntityTurn<'a> {
     pub time: &'a dyn TurnTime,
 }
 
-/// How long a turn may take, which the core cannot know: it reads no clock.
+/// Limits the time of a turn. The host implements it, because the core reads no clock.
 pub trait TurnTime {
-    /// Whether the operations that have not begun are for the next turn. One is run in any case.
+    /// Whether further operations must wait for the next turn. One is run in any case.
     fn is_up(&self) -> bool;
 
-    /// Whether the guest was stopped in the middle of the last operation: then it has not been run.
+    /// Whether the guest was stopped in the middle of the last operation, which then counts as not run.
     fn was_cut_off(&self) -> bool;
 }
 
-/// A turn takes as long as it takes.
+/// A turn without a time limit.
 pub struct Untimed;
 
 impl TurnTime for Untimed {
@@ -44,8 +43,8 @@ impl TurnTime for Untimed {
     }
 }
 
-/// What is in memory of an entity between turns. Loaded cold: what the store has as its state, and its whole stored inbox
-/// if `state.waiting`.
+/// What the host has in memory of an entity between turns. For a cold entity: its stored state, and its whole stored inbox if
+/// `state.waiting`.
 #[derive(Debug, Clone, Default)]
 pub struct EntityMemory {
     pub state: EntityState,
@@ -53,7 +52,7 @@ pub struct EntityMemory {
     pub waiting: Vec<Delivery>,
 }
 
-/// What a turn leads to.
+/// The result of a turn.
 pub struct EntityTurnResult {
     /// None: nothing has changed.
     pub commit: Option<Commit>,
@@ -61,9 +60,9 @@ pub struct EntityTurnResult {
     /// much waits or because messages were kept whose keys only the store knows.
     pub memory: Option<EntityMemory>,
     pub logs: Vec<LogLine>,
-    /// More waits than one turn may take: it must have another one without anything arriving.
+    /// More messages wait than one turn may take: another turn must follow, even if nothing arrives.
     pub again: bool,
-    /// The guest could not be started at present: the turn has not been, and is to be run again when that has passed.
+    /// Why the guest could not be started at present: nothing has changed, and the turn must be run again later.
     pub put_back: Option<NotNow>,
 }
 

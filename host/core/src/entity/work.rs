@@ -12,18 +12,18 @@ use crate::execution::{LogLevel, check_payload};
 use crate::guest::{EntityGuest, NotNow, OperationError, StartError};
 use crate::{Failure, InstanceId, MessageKey, Payload, Seq, Timestamp, VersionId};
 
-/// The timer of an entity: it wakes for the first of the operations that wait for their time.
+/// The only timer of an entity: it fires for the first of the operations that wait for their time.
 const WAKE_UP: Seq = Seq(0);
 
-/// What becomes of a message.
+/// How a message was handled.
 enum Handling {
     Done,
-    /// Done, and what was held before it may go on now.
+    /// Done, and messages that were held before it can be handled now.
     DoneAndOpen,
     Held,
 }
 
-/// A turn under way.
+/// A turn in progress.
 pub(super) struct Work<'a> {
     turn: &'a EntityTurn<'a>,
     record_before: InstanceRecord,
@@ -39,9 +39,9 @@ pub(super) struct Work<'a> {
     bytes: usize,
     /// Bytes of the inputs of the operations.
     bytes_in: u64,
-    /// What is left is for the next turn.
+    /// The other messages must wait for the next turn.
     full: bool,
-    /// No guest could be started at present.
+    /// Why no guest could be started at present.
     not_started: Option<NotNow>,
     held: Vec<Delivery>,
     consumed: Vec<MessageKey>,
@@ -114,7 +114,7 @@ impl<'a> Work<'a> {
                 }
                 self.run(operation, input, caller.as_ref())
             }
-            // No operation: a purge does not wait for a resume that may never come.
+            // Not an operation: a purge does not wait for a resume that may never come.
             Event::StatePurged if self.record.status == RuntimeStatus::Running && self.waits() => Handling::Held,
             Event::LockRequested { .. } | Event::LockReleased { .. } if self.waits() => Handling::Held,
             Event::LockRequested { entities, position, owner } => self.lock(entities, *position, owner),
@@ -147,8 +147,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Whether nothing runs for now: it is suspended or halted, the turn has had its share, or there is no guest to be had.
-    /// Then everything waits, so that nothing overtakes.
+    /// Whether no operation may run now: the entity is suspended or halted, the turn has reached a limit, or no guest can be
+    /// started. Then all messages wait, so that none overtakes another.
     fn waits(&mut self) -> bool {
         let limits = self.turn.limits;
         let stopped = self.record.status == RuntimeStatus::Suspended;
@@ -232,7 +232,7 @@ impl<'a> Work<'a> {
         Ok(result)
     }
 
-    /// The operation has changed nothing. A caller is told, the sender of a signal cannot be.
+    /// Reports an operation that failed and so changed nothing: to its caller, or to the log if it was a signal.
     fn failed(&mut self, operation: &str, caller: Option<&Parent>, failure: Failure) -> Handling {
         match caller {
             Some(caller) => {
@@ -243,7 +243,7 @@ impl<'a> Work<'a> {
         Handling::Done
     }
 
-    /// The operation waits until a guest can be started, or until somebody resumes the entity.
+    /// The operation waits until a guest can be started, or, if the entity is halted, until it is resumed.
     fn not_started(&mut self, why: StartError) -> Handling {
         match why {
             StartError::NotNow(why) => {
@@ -254,7 +254,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Stops work on the entity with a diagnostic. Nothing is lost: what came stays in the inbox.
+    /// Halts the entity with a diagnostic. Nothing is lost: all messages stay in the inbox.
     fn halt(&mut self, reason: String) -> Handling {
         let version = self.turn.active_version.map_or_else(|| "none".to_owned(), |version| version.to_string());
         self.record.halted = Some(format!("{reason} (entity '{}', version {version})", self.record.name));
@@ -305,9 +305,9 @@ impl<'a> Work<'a> {
         Message { to: instance.clone(), execution: None, sent_at: self.now, event }
     }
 
-    /// Makes the commit, and says what stays in memory.
+    /// Returns the commit and what stays in memory.
     pub fn finish(mut self) -> EntityTurnResult {
-        // What has been run is saved, so that no turn is repeated for ever.
+        // If operations have run, they are saved, so that no turn is repeated for ever.
         if self.ran == 0
             && let Some(why) = self.not_started
         {
@@ -353,7 +353,7 @@ impl<'a> Work<'a> {
         EntityTurnResult { commit, memory, logs, again: self.full, put_back: None }
     }
 
-    /// Whether nothing keeps the entity: no state, no lock, nothing that waits, none of its own messages on their way back.
+    /// Whether nothing keeps the entity: no state, no lock, no waiting messages, and none that it sent to itself.
     fn is_superfluous(&self) -> bool {
         self.state.state.is_none()
             && self.state.lock.is_none()

@@ -1,4 +1,4 @@
-//! What the guest does that others can see.
+//! The guest's externally visible actions.
 
 use std::collections::VecDeque;
 
@@ -46,7 +46,7 @@ impl Execution {
         matches!(next, Some(Event::SubOrchestrationInstanceCreated { instance, .. }) if instance.as_str() == id)
     }
 
-    /// Limits do not refuse what ends the execution: they lead to it.
+    /// Skips the limits, because reaching one may be what ends the execution with this action.
     pub(super) fn record(&mut self, action: Event) -> Result<(), Stopped> {
         self.events += 1;
         if let Mode::Replay { recorded, end_position } = &mut self.mode {
@@ -68,7 +68,7 @@ impl Execution {
         Ok(())
     }
 
-    /// Holds an action against the limits of a turn.
+    /// Counts an action against the limits of a turn.
     fn count(&mut self, action: &Event) -> Result<(), Stopped> {
         self.taken += 1;
         self.taken_bytes += action.payload_bytes();
@@ -90,7 +90,7 @@ impl Execution {
         self.checked(checked)
     }
 
-    /// Stops the guest if what it named is wrong.
+    /// Stops the guest if an argument is invalid.
     pub(super) fn checked<T>(&mut self, argument: Result<T, Failure>) -> Result<T, Stopped> {
         argument.map_err(|failure| self.stop(failure))
     }

@@ -1,9 +1,9 @@
-//! What a guest names, parsed where it enters. A failure here is the guest's mistake: the task of the call has failed with it,
-//! and a call that gives no task stops the guest.
+//! Parses the arguments of a guest's host calls. A failure here is the guest's mistake: the task of the call fails with it, and
+//! a call that returns no task stops the guest.
 
 use crate::{Failure, FunctionName, InstanceId};
 
-/// Characters of an operation's name and of a version, as for every other name.
+/// The most characters of an operation's name and of a version.
 const NAME_CHARS_MAX: usize = 256;
 
 pub fn function(name: &str) -> Result<FunctionName, Failure> {

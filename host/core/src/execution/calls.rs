@@ -1,4 +1,4 @@
-//! What a guest schedules and starts: activities, sub-orchestrations, timers; and its custom status and fresh start.
+//! Guest calls: activities, sub-orchestrations, timers, sent events, the custom status, and continue-as-new.
 
 use super::tasks::Work;
 use super::{Execution, Stopped, TaskId, arguments};
@@ -24,7 +24,7 @@ impl Retry {
         self.policy.next_attempt(self.attempt, self.first_started, now, failure)
     }
 
-    /// Begins the next attempt and gives its number.
+    /// Begins the next attempt and returns its number.
     pub fn begin(&mut self) -> u32 {
         self.attempt += 1;
         self.attempt
@@ -50,7 +50,7 @@ impl Execution {
         self.call_sub_orchestrator_with_version(name, input, "", instance, retry)
     }
 
-    /// `version` is the label that the child asks for; empty for none.
+    /// `version` is the requested label of the child; empty for none.
     pub fn call_sub_orchestrator_with_version(
         &mut self,
         name: &str,
@@ -132,7 +132,7 @@ impl Execution {
     fn child_id(&self, id: Option<&str>) -> Result<Option<InstanceId>, Failure> {
         let Some(id) = id else { return Ok(None) };
         let parsed = match arguments::orchestration(id) {
-            // What was recorded was allowed then.
+            // A recorded id was valid when it was recorded.
             Err(_) if self.has_recorded_child(id) => arguments::instance(id)?,
             parsed => parsed?,
         };

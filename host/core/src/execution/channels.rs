@@ -7,8 +7,8 @@
 //!                      └───────── put back ────────┘  its wait is not asked for any more, and another is
 //! ```
 //!
-//! A wait is *asked for* while the guest blocks on it, watches it, or reads its outcome. A wait that lost a race, and that
-//! nobody asks for, takes nothing ([`EventDelivery::FirstAsked`]).
+//! A wait is *asked for* while the guest blocks on it, watches it, or reads its outcome. A wait that lost a race and is not
+//! asked for any more takes no event ([`EventDelivery::FirstAsked`]).
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -23,29 +23,29 @@ use crate::{Event, Payload};
 pub(super) struct Channel {
     /// By rank.
     unread: VecDeque<Unread>,
-    /// The waits that take what comes, the one that was made first first.
+    /// The waits that can take the next event, oldest first.
     waits: BTreeSet<TaskId>,
-    /// Waits whose event may still go to another.
+    /// Waits whose event may still be given to another wait.
     served: Vec<TaskId>,
 }
 
 #[derive(Debug)]
 pub(super) struct Unread {
-    /// Its arrival among all arrivals and completions.
+    /// The position of its arrival among all arrivals and completions.
     rank: u64,
     name: String,
     data: Payload,
 }
 
-/// What a wait for an event is.
+/// The state of a wait for an event.
 #[derive(Debug)]
 pub(super) struct Wait {
     folded_name: String,
-    /// When it was made, among all arrivals and completions.
+    /// The position of its creation among all arrivals and completions.
     made: u64,
-    /// What it was served with.
+    /// The event that it was served with.
     event: Option<Unread>,
-    /// The event is its own, read or not: the guest was told of it first of all.
+    /// The event stays with this wait, read or not: the guest was given this task as the first completed one.
     is_claimed: bool,
 }
 
@@ -54,7 +54,7 @@ impl Wait {
         self.event.is_some()
     }
 
-    /// It was read, and its wait is gone.
+    /// Drops the event, which was read and whose wait was released.
     pub fn forget_event(&mut self) {
         self.event = None;
     }
@@ -84,7 +84,7 @@ impl Execution {
         }
     }
 
-    /// Serves a wait that is open, now or with the next event that comes.
+    /// Serves an open wait, now or with the next event that arrives.
     pub(super) fn ask(&mut self, id: TaskId) {
         self.reclaim(id);
         let Some(channel) = self.channel_of(id) else { return };
@@ -94,7 +94,7 @@ impl Execution {
         }
     }
 
-    /// The wait takes no event that comes.
+    /// Stops the wait from taking the next event.
     pub(super) fn stop_asking(&mut self, id: TaskId) {
         if let Some(channel) = self.channel_of(id) {
             channel.waits.remove(&id);
@@ -118,7 +118,7 @@ impl Execution {
         }
     }
 
-    /// Puts back what others of its name were served with, have not read, and are not asked for any more.
+    /// Puts back the unread events of other waits for the same name that are not asked for any more.
     fn reclaim(&mut self, id: TaskId) {
         let served = self.channel_of(id).map_or_else(Vec::new, |channel| std::mem::take(&mut channel.served));
         let mut kept = Vec::new();
@@ -138,7 +138,7 @@ impl Execution {
         }
     }
 
-    /// Takes the event from a wait that was served with it, for the next wait or the next that is asked for.
+    /// Takes the event back from a wait that was served with it, and gives it to the next wait or to the channel.
     pub(super) fn put_back(&mut self, id: TaskId) {
         let Work::ExternalEvent(wait) = &mut self.tasks[id.0 as usize].work else { return };
         let Some(event) = wait.event.take() else { return };
@@ -155,7 +155,7 @@ impl Execution {
         }
     }
 
-    /// Completes a wait with an event: when that came, or when the wait was made, if that was later.
+    /// Completes a wait with an event. With `FirstAsked`, its rank is that of the event or of the wait, whichever is later.
     fn serve(&mut self, id: TaskId, served: Unread) {
         let data = served.data.clone();
         let mut rank = self.next_rank();
@@ -169,7 +169,7 @@ impl Execution {
         self.complete_at(rank, id, Ok(data));
     }
 
-    /// The events that the guest never read, in the order in which they arrived: continue-as-new takes them along.
+    /// Takes the events that the guest never read, in the order of their arrival: continue-as-new carries them over.
     pub fn take_unread(&mut self) -> Vec<Event> {
         let served = self.tasks.iter_mut().filter(|task| !task.read).filter_map(|task| match &mut task.work {
             Work::ExternalEvent(wait) => wait.event.take(),

@@ -1,32 +1,32 @@
-//! What a guest can notice of the host's configuration.
+//! The part of the host's configuration that a guest can observe.
 
 use std::sync::Arc;
 
 use super::limits::Limits;
 
-/// What the host's configuration is to an execution: all of it that the guest can notice, or that its past may have needed.
+/// The host's configuration for an execution: all that the guest can observe, or that its past turns may have needed.
 ///
-/// It is recorded in the history, in the turn from which on it holds, so that a replay is given the same whatever was configured
-/// since. What only decides whether something is allowed at present is no part of it: a replay takes what was recorded as allowed.
+/// It is recorded in the history, in the first turn to which it applies, so that a replay runs under the same values. What only
+/// decides whether something is allowed now is not part of it: a replay accepts what was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conditions {
-    /// Bytes of all memories of the guest: it notices that one cannot grow.
+    /// Bytes of all memories of the guest, which can observe that one cannot grow.
     pub memory_bytes: u64,
-    /// Elements of all its tables, which it notices as well.
+    /// Elements of all its tables, which are observable in the same way.
     pub table_elements: u64,
-    /// Fuel of one turn. It cannot notice how much that is, but it must not run out of it where it did not.
+    /// Fuel of one turn. The guest cannot observe it, but a replay must not run out where the recorded turn did not.
     pub fuel_per_turn: u64,
-    /// Tasks of one execution; as the fuel.
+    /// Tasks of one execution; recorded for the same reason as the fuel.
     pub tasks: u64,
-    /// Bytes of one payload; as the fuel.
+    /// Bytes of one payload; recorded for the same reason as the fuel.
     pub payload_bytes: u64,
     /// The environment variables that it can read.
     pub environment: Vec<(String, String)>,
 }
 
 impl Conditions {
-    /// Those of a turn that begins now, in an execution that has gone on under these so far. What bounds a turn is as it is
-    /// configured now. But the guest keeps the room and the environment that it has seen: room may only be added.
+    /// The conditions of a turn that begins now, in an execution that ran under `self` so far. The limits of a turn come from
+    /// `now`. But the guest keeps the memory, tables and environment that it has seen: memory and tables may only grow.
     fn renewed(&self, now: &Conditions) -> Conditions {
         Conditions {
             memory_bytes: self.memory_bytes.max(now.memory_bytes),
@@ -36,7 +36,7 @@ impl Conditions {
         }
     }
 
-    /// Those of the next live turn, if they are others than before and so must be recorded.
+    /// The conditions of the next live turn, if they differ from the previous ones and so must be recorded.
     pub(super) fn change(before: Option<&Arc<Self>>, now: &Arc<Self>) -> Option<Arc<Self>> {
         match before {
             Some(before) if Arc::ptr_eq(before, now) => None,

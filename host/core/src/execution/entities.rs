@@ -1,15 +1,15 @@
 //! Operations of entities, and critical sections.
 //!
 //! A critical section begins when the grant of its lock arrives, and ends with [`Execution::unlock_entities`] or with the
-//! execution. Its rules make a deadlock impossible: who holds locks never waits for another lock, nor for an orchestration
-//! that might.
+//! execution. Its rules make a deadlock impossible: an execution that holds locks never waits for another lock, nor for an
+//! orchestration that might.
 
 use super::tasks::Work;
 use super::{Execution, Lock, Stopped, TaskId, arguments};
 use crate::{Event, Failure, InstanceId, Payload, Timestamp};
 
 impl Execution {
-    /// Calls an operation of an entity and completes with its result.
+    /// Calls an operation of an entity. The task completes with its result.
     pub fn call_entity(&mut self, name: &str, key: &str, operation: &str, input: Payload) -> Result<TaskId, Stopped> {
         self.check("the input of an operation", &input)?;
         let called = arguments::entity(name, key).and_then(|entity| Ok((entity, arguments::operation(operation)?)));
@@ -48,8 +48,8 @@ impl Execution {
         self.take(Event::EntityOperationSignaled { seq: self.next_seq(), entity, operation, input, deliver_at })
     }
 
-    /// Locks entities, each given by name and key, and completes with `null` when all of them are: the critical section
-    /// has begun. It ends with [`Execution::unlock_entities`], or with the execution.
+    /// Locks entities, each given by name and key. The task completes with `null` when all are locked, which begins the
+    /// critical section. It ends with [`Execution::unlock_entities`], or with the execution.
     pub fn lock_entities(&mut self, entities: &[(String, String)]) -> Result<TaskId, Stopped> {
         let max = self.limits.entities_per_lock;
         if entities.len() > max {
@@ -75,7 +75,7 @@ impl Execution {
         Ok(id)
     }
 
-    /// Ends the critical section. False, and nothing done, if there is none.
+    /// Ends the critical section. Returns false if there is none.
     pub fn unlock_entities(&mut self) -> Result<bool, Stopped> {
         let Some(section) = self.critical_section() else { return Ok(false) };
         let entities = section.entities.clone();

@@ -1,23 +1,23 @@
-//! Why an execution stops against the will of its guest.
+//! Why the host stopped an execution.
 
 use std::fmt;
 
 use crate::event::{Outcome, any_entity_message, any_result};
 use crate::{Event, Failure};
 
-/// Why an execution stopped against the will of its guest.
+/// Why the host stopped an execution.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// The code does not do what history says it did. The instance is halted; nothing is lost.
+    /// The code does not repeat what the history recorded. The instance is halted; nothing is lost.
     Diverged(Box<Divergence>),
-    /// It broke a rule or a limit. The instance fails.
+    /// The guest broke a rule or a limit. The instance fails.
     Failed(Failure),
 }
 
-/// A replay that went another way than history.
+/// The point at which a replay diverged from the history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Divergence {
-    /// The position in the history, counted from 0 as the API shows it, where the two part.
+    /// The position of the first difference in the history, counted from 0 as the API shows it.
     pub position: usize,
     pub recorded: Option<Event>,
     pub attempted: Option<Event>,

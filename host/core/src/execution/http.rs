@@ -15,21 +15,21 @@ use super::tasks::Work;
 use super::{Execution, Stopped, TaskId, arguments};
 use crate::{Event, Failure, FunctionName, Payload, Timestamp};
 
-/// The name of the activity that is part of every host: one HTTP request under the outbound policy.
+/// The name of the built-in activity, which sends one HTTP request under the outbound policy.
 pub const HTTP_ACTIVITY: &str = "BuiltIn::HttpActivity";
 
-/// Begins the name of a secret in a header of an outgoing request, such as `{{secret:API_KEY}}`: the host puts the value
-/// there when it sends the request, so that neither a guest nor a history holds it.
+/// The prefix of a placeholder for a secret in a header of an outgoing request, such as `{{secret:API_KEY}}`: the host puts in
+/// the value when it sends the request, so that neither a guest nor a history contains it.
 pub const SECRET_OPENS: &str = "{{secret:";
 
-/// How long to wait for the next poll when the answer does not say.
+/// The time until the next poll if the response does not say.
 const POLL_INTERVAL: Duration = Duration::from_secs(30);
 
-/// However often a server wants to be asked: each poll costs commits.
+/// The least time until the next poll, whatever the response says: each poll costs commits.
 const POLL_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
-/// The request as the guest and the activity read it. Members in this order, headers by name: what is compared on replay
-/// must not depend on how the host was built.
+/// The request as the guest and the activity read it. Its members have a fixed order and its headers are sorted by name,
+/// because the text that a replay compares must not depend on how the host was built.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Request {
@@ -45,17 +45,17 @@ struct Request {
     timeout_ms: Option<Number>,
 }
 
-/// What it takes to ask again.
+/// The state of a poll.
 #[derive(Debug)]
 pub(super) struct Poll {
-    /// The last one that was sent, or that is sent when the timer fires.
+    /// The last request that was sent, or that will be sent when the timer fires.
     request: Request,
     uri: Url,
 }
 
 impl Execution {
-    /// Sends an HTTP request by the host's own activity `BuiltIn::HttpActivity`, and completes with the response. A 202
-    /// with a `Location` is polled by durable timers until it is something else, unless the request forbids it.
+    /// Sends an HTTP request with the built-in activity `BuiltIn::HttpActivity`; the task completes with the response. A 202
+    /// with a `Location` is polled with durable timers until the status is another, unless the request disables that.
     pub fn call_http(&mut self, request: Payload) -> Result<TaskId, Stopped> {
         self.check("the HTTP request", &request)?;
         let poll = match Poll::begin(&request) {
@@ -85,7 +85,7 @@ impl Poll {
         Ok(Self { request, uri })
     }
 
-    /// When to ask again, if this response is not the answer yet: the request is that of the poll then.
+    /// When to poll again, if this response is not the final one. Turns the request into that of the poll.
     pub fn next(&mut self, now: Timestamp, response: &str) -> Option<Timestamp> {
         if !self.request.asynchronous_pattern_enabled.unwrap_or(true) {
             return None;
@@ -119,13 +119,13 @@ fn is_web(uri: &Url) -> bool {
     matches!(uri.scheme(), "http" | "https") && uri.has_host()
 }
 
-/// Whether a poll carries this header of the request before it; the name is in lower case.
+/// Whether a poll keeps this header of the previous request; the name is in lower case.
 fn is_kept(name: &str, elsewhere: bool) -> bool {
-    // The new request has no content, and the key is one for the function that was called.
+    // The new request has no content, and the key belongs to the function that was called.
     if name.starts_with("content-") || name == "x-functions-key" {
         return false;
     }
-    // What another origin must not be told, and the name of a host that it is not.
+    // Credentials, which another origin must not get, and the name of the old host.
     let credential = matches!(name, "authorization" | "cookie" | "proxy-authorization" | "host")
         || ["api-key", "token", "secret"].iter().any(|part| name.contains(part));
     !(elsewhere && credential)

@@ -18,25 +18,25 @@ impl Execution {
         self.begin_turn(now, Mode::Live { actions: Vec::new() });
     }
 
-    /// From the next live turn on.
+    /// Sets the limits from the next live turn on.
     pub fn set_limits(&mut self, limits: &Limits) {
         self.logs.set_limit(limits.log_bytes_per_turn);
         self.limits = limits.clone();
     }
 
-    /// What the guest is given from now on, as it is recorded.
+    /// Sets the guest's conditions, from now on, to recorded ones.
     pub(crate) fn replay_under(&mut self, recorded: &Arc<Conditions>) {
         self.assume(recorded);
         self.conditions_to_record = false;
     }
 
-    /// What the guest is given from now on, as long as nothing else is recorded.
+    /// Sets the guest's conditions until the history records others.
     pub(crate) fn assume(&mut self, conditions: &Arc<Conditions>) {
         self.limits.tasks = self.limits.tasks.max(usize::try_from(conditions.tasks).unwrap_or(usize::MAX));
         self.conditions = Some(conditions.clone());
     }
 
-    /// What it would be given now, of which it gets in the next live turn what does not contradict its past.
+    /// Updates the conditions of the next live turn to those configured now, as far as the guest's past allows.
     pub(crate) fn go_on_under(&mut self, now: &Arc<Conditions>) {
         if let Some(changed) = Conditions::change(self.conditions.as_ref(), now) {
             self.conditions = Some(changed);
@@ -44,7 +44,7 @@ impl Execution {
         }
     }
 
-    /// What is to be recorded with the turn.
+    /// Takes the conditions that must be recorded with the turn.
     pub(crate) fn take_unrecorded_conditions(&mut self) -> Option<Arc<Conditions>> {
         std::mem::take(&mut self.conditions_to_record).then(|| self.conditions.clone()).flatten()
     }
@@ -68,7 +68,7 @@ impl Execution {
         self.logs.begin_turn();
     }
 
-    /// What it has begun and not heard of.
+    /// The open work.
     pub fn open(&self) -> &OpenWork {
         &self.open
     }
@@ -78,7 +78,7 @@ impl Execution {
         self.payload_bytes
     }
 
-    /// Whether the guest has something to go on with.
+    /// Whether the guest can make progress.
     pub fn is_runnable(&self) -> bool {
         self.runnable && !self.suspended
     }
@@ -87,9 +87,9 @@ impl Execution {
         self.suspended
     }
 
-    /// Records how the execution ends after its function has returned. What the guest made is checked here, where it
-    /// enters. Open timers are given up: an orchestration is complete when its function has returned. Activities that
-    /// it did not wait for still run, unless it continues as new.
+    /// Records how the execution ends after its function has returned, and checks the output. Open timers are cancelled: an
+    /// orchestration is complete when its function has returned. Activities that it did not wait for still run, unless it
+    /// continues as new.
     pub fn finish(&mut self, result: TaskOutcome) -> Outcome {
         let outcome = match (result, self.continue_as_new.take()) {
             (Ok(_), Some(input)) => Outcome::ContinuedAsNew { input },
@@ -106,7 +106,7 @@ impl Execution {
         outcome
     }
 
-    /// Records an end that the guest did not choose: a broken rule or limit. Nothing of it runs on.
+    /// Records an end that the guest did not choose: a broken rule or limit. Its open activities are cancelled too.
     pub fn abort(&mut self, outcome: Outcome) {
         self.fault = None;
         self.clear_activities();
@@ -126,7 +126,7 @@ impl Execution {
         self.open.operations.clear();
     }
 
-    /// However it ends, what it has locked is released.
+    /// Records the end, and before it the release of any lock.
     fn record_end(&mut self, outcome: Outcome) -> Result<(), Stopped> {
         if let Some(lock) = &self.open.lock {
             self.record(Event::EntityUnlockSent { seq: self.open.next_seq(), entities: lock.entities.clone() })?;
@@ -134,7 +134,7 @@ impl Execution {
         self.record(Event::ExecutionCompleted { outcome })
     }
 
-    /// Why an execution that waits must not go on: its history is full. Warns once before.
+    /// The failure of an execution that would wait with a full history. Warns once before.
     pub fn full_history(&mut self) -> Option<Failure> {
         let (events, most) = (self.events, self.limits.history_events);
         if events > most {
@@ -149,7 +149,7 @@ impl Execution {
         None
     }
 
-    /// Ends a live turn and hands over what it did.
+    /// Ends a live turn and returns its effects.
     pub fn end_live_turn(&mut self) -> TurnEffects {
         let Mode::Live { actions } = &mut self.mode else { return TurnEffects::default() };
         TurnEffects {

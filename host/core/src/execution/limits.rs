@@ -1,4 +1,4 @@
-//! Limits on what a guest says.
+//! Limits on what an execution may do.
 
 use std::sync::Arc;
 
@@ -20,13 +20,13 @@ pub struct Limits {
     pub tasks: usize,
     /// Events in the history of one execution: bounds what a replay costs.
     pub history_events: usize,
-    /// Why no action may be taken at present. None: they may be.
+    /// Why no actions are allowed at present. None: they are.
     pub no_room: Option<Arc<str>>,
-    /// Bytes of log lines in one turn; what is over is dropped, with a line that says so.
+    /// Bytes of log lines in one turn; further lines are dropped, and one line says so.
     pub log_bytes_per_turn: usize,
-    /// Operations that an entity runs in one turn: bounds how long a commit, and so everybody's answer, is waited for.
+    /// Operations that an entity runs in one turn: bounds how long their callers wait for the commit.
     pub operations_per_turn: usize,
-    /// Entities in one lock: its request carries the ids of all of them from one to the next.
+    /// Entities in one lock: the request carries all their ids from one entity to the next.
     pub entities_per_lock: usize,
 }
 
@@ -48,8 +48,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Those of a replay. What was recorded was allowed then, and limits may have changed since; so only the memory is bounded
-    /// that code could take which does something else than history says.
+    /// The limits of a replay. What was recorded was allowed then, and limits may have changed since. So only memory is
+    /// bounded, against code that diverges from the history.
     pub(crate) fn of_replay(&self) -> Self {
         Self {
             actions_per_turn: usize::MAX,

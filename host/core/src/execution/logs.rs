@@ -1,6 +1,6 @@
-//! What guests log.
+//! Log lines of guests.
 
-/// How much a log line matters.
+/// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
     Trace,
@@ -48,7 +48,7 @@ impl Logs {
         self.bytes_max = bytes_max;
     }
 
-    /// Begins to count anew.
+    /// Resets the count of bytes.
     pub fn begin_turn(&mut self) {
         self.bytes = 0;
     }

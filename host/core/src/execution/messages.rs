@@ -1,4 +1,4 @@
-//! What arrives.
+//! Messages that reach an execution.
 
 use super::calls::Retry;
 use super::tasks::Work;
@@ -16,7 +16,7 @@ impl Execution {
             Event::ExecutionSuspended { .. } => !self.suspended,
             Event::ExecutionResumed { .. } => self.suspended,
             Event::ExecutionStarted { .. } => self.turn <= 1,
-            // A turn lets a rewind through only when it rewinds, and a migration when the code was found to be right.
+            // A turn passes on a rewind only when it rewinds, and a migration only after a successful replay.
             Event::EventRaised { .. }
             | Event::ExecutionTerminated { .. }
             | Event::ExecutionRewound { .. }
@@ -25,9 +25,9 @@ impl Execution {
         }
     }
 
-    /// Takes in one message. The same for replay and live.
+    /// Applies one message, in replayed and live turns alike.
     pub fn apply(&mut self, event: &Event) {
-        // Events that continue-as-new took along are no part of what this execution has done.
+        // Events that continue-as-new carried over do not count as history of this execution.
         let is_carried = self.turn <= 1 && matches!(event, Event::EventRaised { .. });
         self.events += usize::from(!is_carried);
         self.payload_bytes = self.payload_bytes.saturating_add(event.payload_bytes());
@@ -55,7 +55,7 @@ impl Execution {
         }
     }
 
-    /// A result takes the place of the timer or the activity that it came from.
+    /// Clears the timer or the activity that a result came from.
     fn clear_source(&mut self, event: &Event) {
         match event {
             Event::TaskCompleted { seq, .. } | Event::TaskFailed { seq, .. } if self.open.activities.contains(seq) => {
@@ -72,8 +72,7 @@ impl Execution {
         }
     }
 
-    /// An action has its result. That completes its task, unless more is to be done first: another attempt, or the next
-    /// request of a poll.
+    /// Handles the result of an action: completes its task, unless another attempt or the next request of a poll comes first.
     fn complete_action(&mut self, seq: Seq, outcome: TaskOutcome) {
         let Some(id) = self.owners.remove(&seq) else { return };
         let again = match &mut self.tasks[id.0 as usize].work {
@@ -82,7 +81,7 @@ impl Execution {
             Work::Call { retry: None, .. } | Work::Entity | Work::Timer { .. } | Work::ExternalEvent(_) | Work::Refused => None,
         };
         match again {
-            // A fault here is found by whoever ends the turn.
+            // A fault here is found at the end of the turn.
             Some(fire_at) => {
                 let _ = self.take_timer(fire_at, id);
             }
@@ -92,7 +91,7 @@ impl Execution {
 
     fn fire_timer(&mut self, seq: Seq) {
         let Some(id) = self.owners.remove(&seq) else { return };
-        // A fault here is found by whoever ends the turn.
+        // A fault here is found at the end of the turn.
         match &mut self.tasks[id.0 as usize].work {
             Work::Timer { .. } => self.complete(id, Ok("null".into())),
             Work::Call { target, retry } => {

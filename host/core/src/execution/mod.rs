@@ -52,7 +52,7 @@ pub use logs::{LogLevel, LogLine};
 pub use open::{Lock, OpenWork};
 pub use recorded::{RecordedAction, RecordedTurn};
 
-/// What an execution is told at its start and never changes.
+/// The context of an execution: what it is given at its start and never changes.
 #[derive(Debug, Clone)]
 pub struct Context {
     pub instance: InstanceId,
@@ -71,19 +71,19 @@ pub struct TaskId(pub u32);
 /// How a task ended: its output, or why it has none.
 pub type TaskOutcome = Result<Payload, Failure>;
 
-/// The guest must not go on: why is kept in the execution ([`Execution::fault`]). The caller traps the guest.
+/// The guest must not go on. The reason is in [`Execution::fault`]. The caller traps the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the host has stopped this guest")]
 pub struct Stopped;
 
-/// What a live turn did.
+/// The effects of a live turn.
 #[derive(Debug, Default, PartialEq)]
 pub struct TurnEffects {
     pub actions: Vec<Event>,
     pub timers_cleared: Vec<Timer>,
     pub activities_cleared: Vec<Seq>,
     pub logs: Vec<LogLine>,
-    /// The lock request that was open, or held, when the turn began.
+    /// The lock that was requested or held when the turn began.
     pub lock_before: Option<Seq>,
 }
 
@@ -92,14 +92,14 @@ pub struct TurnEffects {
 pub struct Execution {
     context: Context,
     limits: Limits,
-    /// What the guest is given in this turn.
+    /// The guest's conditions in this turn.
     conditions: Option<Arc<Conditions>>,
     /// No turn has recorded them yet.
     conditions_to_record: bool,
     mode: Mode,
     turn: u32,
     now: Timestamp,
-    /// Events of the history, and those before this turn.
+    /// The number of events in the history, and in the turns before this one.
     events: usize,
     events_before: usize,
     /// Actions of this turn, and the bytes of their payloads.
@@ -107,20 +107,20 @@ pub struct Execution {
     taken_bytes: usize,
     suspended: bool,
     tasks: Vec<Task>,
-    /// Which task an action belongs to. None: nobody waits for it.
+    /// The task that an action belongs to. None: no task waits for its result.
     owners: HashMap<Seq, TaskId>,
     channels: HashMap<String, Channel>,
-    /// What the guest blocks on, if it named that one by one.
+    /// The tasks that the guest blocks on, if it gave a list.
     waiting: Vec<TaskId>,
     /// How many tasks are watched.
     watched: usize,
     /// Watched tasks that have completed and were not reported, by the rank of their completion.
     ready: BTreeMap<u64, TaskId>,
-    /// Watched waits for events that were not looked at since.
+    /// Waits for events that became watched since the last wait.
     asking: BTreeSet<TaskId>,
     /// Something that the guest blocks on has completed, or it has not begun.
     runnable: bool,
-    /// Ranks that were given away, to completions and to arrivals of events.
+    /// The last rank given to a completion or to the arrival of an event.
     ranks: u64,
     open: OpenWork,
     lock_before: Option<Seq>,
@@ -131,9 +131,9 @@ pub struct Execution {
     logs: Logs,
     guids: u32,
     random: RandomStream,
-    /// What the guest has spent since it was last asked.
+    /// Fuel that the guest has spent since it was last taken.
     fuel: u64,
-    /// Bytes of the payloads that it was given. It keeps them: the guest may ask again.
+    /// Bytes of the payloads that it keeps, because the guest may read them again.
     payload_bytes: usize,
     fault: Option<Fault>,
 }
@@ -186,12 +186,12 @@ impl Execution {
         self.now
     }
 
-    /// Counts turns from 1. An executor that resets a budget per turn compares it.
+    /// The number of the turn, from 1. An executor compares it to reset its budget per turn.
     pub fn turn(&self) -> u32 {
         self.turn
     }
 
-    /// What the guest is to be given in this turn. None: nobody has said it, and the executor decides.
+    /// The guest's conditions in this turn. None: they were not set, and the executor decides.
     pub fn conditions(&self) -> Option<&Arc<Conditions>> {
         self.conditions.as_ref()
     }
@@ -229,7 +229,7 @@ impl Execution {
         self.custom_status.as_ref()
     }
 
-    /// Why the guest was stopped. Asked after each resume, and before what the guest itself says is believed.
+    /// Why the guest was stopped. Checked after each resume, before the result of the guest is used.
     pub fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
     }

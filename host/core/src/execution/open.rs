@@ -1,16 +1,16 @@
-//! What an execution has begun and not heard of.
+//! The open work of an execution: what it has begun and what has not reported yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{any_action, any_entity_message, any_result};
 use crate::{Event, InstanceId, Seq, Timestamp};
 
-/// How far a rewind moves the sequence numbers on: to the next multiple of this. What the forgotten turns had begun had
-/// smaller numbers, so a result of theirs that still comes is never taken for another's. No turn takes as many actions.
+/// A rewind advances the sequence numbers to the next multiple of this. The forgotten turns used smaller numbers, so a late
+/// result of theirs is never taken for that of a new action. No turn takes as many actions.
 const REWIND_STRIDE: u32 = 1 << 22;
 
-/// The open work of an execution. The same whether it follows an execution or reads its history afterwards, but for
-/// timers that the guest gave up, of which a history says nothing.
+/// The open work of an execution. Following a live execution and reading its history give the same result, except for cancelled
+/// timers, which a history does not record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OpenWork {
     pub timers: BTreeMap<Seq, Timestamp>,
@@ -26,7 +26,7 @@ pub struct OpenWork {
 /// A lock that was requested and not released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
-    /// Of the request.
+    /// The number of the request.
     pub seq: Seq,
     pub entities: Vec<InstanceId>,
     /// The critical section has begun.
@@ -39,12 +39,12 @@ impl OpenWork {
         Seq(self.next_seq)
     }
 
-    /// Whether there are numbers left after a rewind.
+    /// Whether enough numbers are left for a rewind.
     pub fn can_rewind(&self) -> bool {
         self.next_seq < u32::MAX - 2 * REWIND_STRIDE
     }
 
-    /// Follows what happened.
+    /// Updates the open work after an event.
     pub fn note(&mut self, event: &Event) {
         match event {
             Event::TaskScheduled { seq, .. } => {
@@ -111,7 +111,7 @@ impl OpenWork {
         }
     }
 
-    /// Whether this is the result of something that is open. None: it is no result.
+    /// Whether this is the result of open work. None: it is not a result.
     pub fn awaits(&self, event: &Event) -> Option<bool> {
         let (work, seq) = result_of(event)?;
         Some(match work {
@@ -123,7 +123,7 @@ impl OpenWork {
         })
     }
 
-    /// Whether this is the request of a lock that was not granted yet. One that is refused fails like an operation.
+    /// Whether this is a lock request that was not granted yet. A refused one fails like an operation.
     fn is_requested(&self, seq: Seq) -> bool {
         self.lock.as_ref().is_some_and(|lock| lock.seq == seq && !lock.granted)
     }
@@ -137,7 +137,7 @@ enum Work {
     Lock,
 }
 
-/// What a message is the result of.
+/// The work that a message is the result of.
 fn result_of(event: &Event) -> Option<(Work, Seq)> {
     match event {
         Event::TaskCompleted { seq, .. } | Event::TaskFailed { seq, .. } => Some((Work::Activity, *seq)),

@@ -17,11 +17,11 @@ pub struct RecordedAction {
 #[derive(Debug)]
 pub struct RecordedTurn<'a> {
     pub at: Timestamp,
-    /// What the guest was given from then on. None: the same as before.
+    /// The guest's conditions from this turn on. None: unchanged.
     pub conditions: Option<&'a Arc<Conditions>>,
     pub messages: Vec<&'a Event>,
     pub actions: VecDeque<RecordedAction>,
-    /// The position behind its last event.
+    /// The position after its last event.
     pub end: usize,
 }
 
@@ -31,7 +31,7 @@ impl<'a> RecordedTurn<'a> {
         Self::split_from(0, history)
     }
 
-    /// The same of a part of it that begins at this position, and with a turn.
+    /// Splits a part of a history that begins at this position, and with a turn.
     pub fn split_from(begin: usize, history: &'a [HistoryEvent]) -> Vec<RecordedTurn<'a>> {
         let mut turns: Vec<RecordedTurn> = Vec::new();
         for (position, HistoryEvent { at, event }) in (begin..).zip(history) {

@@ -1,4 +1,4 @@
-//! What completes once, and waiting for it.
+//! Tasks, which complete once, and waiting for them.
 
 use super::calls::{Retry, Target};
 use super::channels::Wait;
@@ -10,26 +10,26 @@ use crate::{Failure, Payload, Seq};
 #[derive(Debug)]
 pub(super) struct Task {
     pub work: Work,
-    /// With the rank of its completion among all arrivals and completions of the execution.
+    /// The outcome, with the rank of its completion among all arrivals and completions of the execution.
     done: Option<(u64, TaskOutcome)>,
     /// The guest blocks on it, as one of a list.
     awaited: bool,
-    /// The guest watches it, and calls it by this number.
+    /// The guest watches it, under this number.
     watched: Option<u32>,
-    /// The guest has seen how it ended.
+    /// The guest has read the outcome.
     pub read: bool,
-    /// The guest has given its handle back, and will not ask for it again.
+    /// The guest has dropped its handle, and will not ask for it again.
     released: bool,
 }
 
 #[derive(Debug)]
 pub(super) enum Work {
-    /// A call of an activity or a sub-orchestration, with what it takes to try it again.
+    /// A call of an activity or a sub-orchestration, with the state of its retries.
     Call {
         target: Target,
         retry: Option<Box<Retry>>,
     },
-    /// A call of the host's HTTP activity, with what it takes to ask again.
+    /// A call of the built-in HTTP activity, with the state of its polling.
     Http(Box<Poll>),
     /// An operation of an entity, or a lock: one action with one result.
     Entity,
@@ -37,7 +37,7 @@ pub(super) enum Work {
         seq: Seq,
     },
     ExternalEvent(Wait),
-    /// Of a call that named what cannot be. It has failed from the beginning, nothing was scheduled, and so nothing is recorded.
+    /// A call with invalid arguments: it failed from the beginning, nothing was scheduled, and so nothing is recorded.
     Refused,
 }
 
@@ -62,7 +62,7 @@ impl Execution {
         Ok(TaskId(self.tasks.len() as u32 - 1))
     }
 
-    /// The task of a call whose arguments are wrong: the guest can catch that, as it can catch any other failure of the call.
+    /// Makes the task of a call with invalid arguments. The guest can catch this failure like any other failure of the call.
     pub(super) fn refused(&mut self, why: Failure) -> Result<TaskId, Stopped> {
         let id = self.add_task(Work::Refused)?;
         self.complete(id, Err(why));
@@ -94,12 +94,12 @@ impl Execution {
         }
     }
 
-    /// Takes its outcome from a wait for an event, which the guest has not read.
+    /// Reopens a wait for an event whose outcome the guest has not read.
     pub(super) fn reopen(&mut self, id: TaskId) {
         self.tasks[id.0 as usize].done = None;
     }
 
-    /// Which of the tasks have completed, as indexes into `tasks` in the order of completion. Empty: the guest blocks
+    /// Returns which of the tasks have completed, as indexes into `tasks` in the order of completion. Empty: the guest blocks
     /// until the next [`crate::Guest::resume`], and then asks again.
     pub fn wait(&mut self, tasks: &[TaskId]) -> Result<Vec<u32>, Stopped> {
         if tasks.is_empty() {
@@ -125,7 +125,7 @@ impl Execution {
         Ok(done.into_iter().map(|(_, index)| index).collect())
     }
 
-    /// From now on [`Self::wait_watched`] reports the task, once, by this number.
+    /// Watches a task: [`Self::wait_watched`] reports it once, by this number.
     pub fn watch(&mut self, id: TaskId, key: u32) {
         let task = &mut self.tasks[id.0 as usize];
         if task.watched.replace(key).is_none() {
@@ -138,7 +138,7 @@ impl Execution {
         }
     }
 
-    /// Forgets a watched task.
+    /// Stops watching a task.
     pub fn unwatch(&mut self, id: TaskId) {
         let task = &mut self.tasks[id.0 as usize];
         if task.watched.take().is_none() {
@@ -152,8 +152,8 @@ impl Execution {
         self.stop_asking_unless_listed(id);
     }
 
-    /// The numbers of the watched tasks that have completed, in the order of completion; they are watched no more. Empty: the
-    /// guest blocks until the next [`crate::Guest::resume`], and then asks again.
+    /// Returns the numbers of the watched tasks that have completed, in the order of completion, and stops watching them.
+    /// Empty: the guest blocks until the next [`crate::Guest::resume`], and then asks again.
     pub fn wait_watched(&mut self) -> Result<Vec<u32>, Stopped> {
         if self.watched == 0 {
             return Err(self.stop(arguments::invalid("it waits on nothing: no task is watched".into())));
@@ -169,7 +169,7 @@ impl Execution {
         Ok(ready.into_values().filter_map(|id| self.tasks[id.0 as usize].watched.take()).collect())
     }
 
-    /// What the guest blocked on as one of a list is not asked for any more.
+    /// Ends the last [`Self::wait`]: its tasks are not asked for any more.
     fn end_wait(&mut self) {
         for id in std::mem::take(&mut self.waiting) {
             self.tasks[id.0 as usize].awaited = false;
@@ -184,7 +184,7 @@ impl Execution {
         }
     }
 
-    /// Serves the waits for events that the guest asks for anew, the one that was made first first.
+    /// Serves the waits for events that the guest newly asks for, oldest first.
     fn ask_for_all(&mut self, listed: &[TaskId]) {
         let mut asking = std::mem::take(&mut self.asking);
         if self.context.event_delivery == EventDelivery::FirstMade {
@@ -194,7 +194,7 @@ impl Execution {
         asking.into_iter().for_each(|id| self.ask(id));
     }
 
-    /// How it ended. An event that came is the task's own from now on.
+    /// Returns the outcome. An event that the task was served with cannot be put back any more.
     pub fn outcome(&mut self, id: TaskId) -> Option<&TaskOutcome> {
         if self.context.event_delivery == EventDelivery::FirstAsked && !self.tasks[id.0 as usize].is_done() {
             self.ask(id);
@@ -205,13 +205,13 @@ impl Execution {
         task.done.as_ref().map(|(_, outcome)| outcome)
     }
 
-    /// The guest has given the handle back: what it has read, or cannot read any more, need not be kept.
+    /// Notes that the guest has dropped the handle: an outcome that it has read, or cannot read any more, need not be kept.
     pub fn release(&mut self, id: TaskId) {
         self.tasks[id.0 as usize].released = true;
         self.forget_outcome(id);
     }
 
-    /// An event that was not read may still go to another wait.
+    /// Drops the outcome, unless it is an unread event, which may still go to another wait.
     fn forget_outcome(&mut self, id: TaskId) {
         let task = &mut self.tasks[id.0 as usize];
         match &mut task.work {
@@ -226,8 +226,8 @@ impl Execution {
         }
     }
 
-    /// Gives up a timer or a wait for an event. An event that was handed to the wait and that the guest has not read goes
-    /// back to where it was, for the next wait. False, and nothing done, for anything else and for what has completed.
+    /// Cancels a timer or a wait for an event. An unread event that the wait was served with goes back, for the next wait.
+    /// Returns false, and changes nothing, for all other tasks and for those that have completed.
     pub fn cancel(&mut self, task: TaskId) -> bool {
         let entry = &mut self.tasks[task.0 as usize];
         let canceled = Err(Failure::permanent(Failure::CANCELED, "it was cancelled"));

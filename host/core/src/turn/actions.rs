@@ -1,4 +1,4 @@
-//! What follows from what the guest did.
+//! The effects of a guest's actions.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use crate::event::{Event, HistoryEvent, Message, Outcome};
 use crate::execution::{Conditions, Execution, LogLine, TurnEffects};
 use crate::{ExecutionId, Failure, FunctionName, InstanceId, Parent, Payload, Seq};
 
-/// What a turn has done, as far as others are concerned.
+/// The externally visible actions of a turn.
 pub(super) struct TurnActions {
     pub actions: Vec<Event>,
-    /// The lock request that was open, or held, when the turn began.
+    /// The lock that was requested or held when the turn began.
     pub lock_before: Option<Seq>,
-    /// Whether the actions take effect. Those of a turn that was aborted do not, but for the release of what it had
-    /// locked before.
+    /// Whether the actions take effect. Those of an aborted turn do not, except the release of a lock that was requested before
+    /// the turn.
     pub effective: bool,
-    /// What the guest is given from this turn on, if that has changed.
+    /// The guest's conditions from this turn on, if they have changed.
     pub conditions: Option<Arc<Conditions>>,
 }
 
-/// What the parent of the orchestration `name` is told.
+/// The event that reports the outcome of the orchestration `name` to its parent.
 pub(super) fn report(outcome: &Outcome, name: &FunctionName, seq: Seq) -> Event {
     let failed = |failure| Event::SubOrchestrationInstanceFailed { seq, failure };
     match outcome {
@@ -77,7 +77,7 @@ impl Draft {
         commit
     }
 
-    /// A fresh start: the history goes, unread events come along.
+    /// Begins the next execution: the history is removed, unread events are carried over.
     fn continued_as_new(mut self, input: Payload, acts: TurnActions, unread: Vec<Event>) -> Commit {
         let sent = self.messages_of(&acts);
         self.commit.sent.extend(sent);
@@ -95,7 +95,7 @@ impl Draft {
         let to_self = |event| Message { to: id.clone(), execution: None, sent_at: now, event };
         self.commit.sent.push(to_self(started));
         self.commit.sent.extend(unread.into_iter().map(to_self));
-        // Turns that a rewind forgets in the same breath lie behind the others.
+        // If the turn is also a rewind, the turns that it forgets come after those of the record.
         self.commit.forgotten = old.turns.start..old.turns.end.max(self.commit.forgotten.end);
         self.commit.record.execution = execution;
         self.commit.record.version = None;
@@ -105,7 +105,7 @@ impl Draft {
         self.into_commit()
     }
 
-    /// Writes the turn down: what came, what the guest did, and what follows from it.
+    /// Adds the turn to the commit: the messages taken in, the guest's actions, and the effects of these.
     pub fn acted(mut self, acts: TurnActions) -> Commit {
         let sent = self.messages_of(&acts);
         self.commit.sent.extend(sent);
@@ -124,7 +124,7 @@ impl Draft {
                     _ => {}
                 }
             }
-            // What was set and given up in the same turn never comes to be.
+            // A timer that was set and cancelled in the same turn is never stored.
             self.commit.timers_set.retain(|timer| !self.commit.timers_cleared.contains(timer));
         }
         self.commit.record.turns.end += 1;
@@ -136,7 +136,7 @@ impl Draft {
         Commit { history: Some(HistoryChunk { turn, events }), ..self.into_commit() }
     }
 
-    /// This instance as the one that waits for what an action leads to.
+    /// This instance as the parent that waits for the result of an action.
     pub fn waiter(&self, seq: Seq) -> Parent {
         let record = &self.commit.record;
         Parent { name: record.name.clone(), instance: record.id.clone(), execution: record.execution, seq }
@@ -152,7 +152,7 @@ impl Draft {
         for action in &acts.actions {
             match action {
                 Event::EntityLockRequested { seq, .. } => lock = Some(*seq),
-                // A request that was not sent is not released.
+                // A lock request that was never sent needs no release.
                 Event::EntityUnlockSent { entities, .. } if acts.effective || lock == acts.lock_before => {
                     sent.extend(lock.and_then(|lock| self.release(lock, entities)));
                 }
@@ -212,7 +212,7 @@ impl Draft {
         Some(self.to(entities.first()?, released))
     }
 
-    /// Calls an operation again that has failed.
+    /// The message that calls an operation again, if the action is a call of one.
     pub fn call_again(&self, action: &Event) -> Option<Message> {
         matches!(action, Event::EntityOperationCalled { .. }).then(|| self.message_of(action)).flatten()
     }

@@ -1,4 +1,4 @@
-//! A commit in the making.
+//! A commit under construction.
 
 use std::collections::VecDeque;
 
@@ -11,7 +11,7 @@ use crate::{MessageKey, Timestamp};
 #[derive(Clone)]
 pub(super) struct Draft {
     pub commit: Commit,
-    /// Of the turn, for the history.
+    /// The events of the turn, for the history.
     pub events: Vec<HistoryEvent>,
     pub now: Timestamp,
     /// The instance as it was before the turn.
@@ -40,7 +40,7 @@ impl Draft {
         }
     }
 
-    /// Drops the messages that are for an execution that has ended, or for the child of somebody else.
+    /// Drops messages for an execution that has ended, and terminations by a parent that is not this instance's.
     pub fn drop_stale(&mut self, inbox: Vec<Delivery>) -> Vec<Delivery> {
         let (current, own) = (self.commit.record.execution, self.commit.record.parent.as_ref());
         let is_meant = |message: &Message| match &message.event {
@@ -61,7 +61,7 @@ impl Draft {
         }
     }
 
-    /// A message takes the place of the timer or the activity that it came from.
+    /// Clears the timer or the activity that a message came from.
     pub fn clear_source(&mut self, event: &Event) {
         match event {
             Event::TimerFired { seq, fire_at } => self.commit.timers_cleared.push(Timer { fire_at: *fire_at, seq: *seq }),
@@ -85,7 +85,7 @@ impl Draft {
         inbox.into_iter().for_each(|delivery| self.keep(delivery));
     }
 
-    /// When the instance is to begin, if it has not begun and must not yet.
+    /// The scheduled start, if the instance has not begun and that time has not come.
     pub fn start_to_come(&self, inbox: &[Delivery]) -> Option<Timestamp> {
         let has_begun = !self.commit.record.turns.is_empty();
         if has_begun || !matches!(self.commit.record.status, RuntimeStatus::Pending | RuntimeStatus::Suspended) {
@@ -98,8 +98,8 @@ impl Draft {
         start_at.filter(|start_at| *start_at > self.now)
     }
 
-    /// Puts everything off until the start. Its timer is set when its message is put into the inbox. Who suspends the instance
-    /// meanwhile sees it suspended, and it does not begin before it is resumed.
+    /// Keeps all messages until the scheduled start, whose timer is set when the start message is stored in the inbox. If the
+    /// instance is suspended meanwhile, its status shows that, and it does not begin before it is resumed.
     pub fn wait_for_start(&mut self, start_at: Timestamp, inbox: Vec<Delivery>) {
         let is_start = |delivery: &Delivery| matches!(delivery.message.event, Event::ExecutionStarted { .. });
         if inbox.iter().any(|delivery| is_start(delivery) && delivery.stored.is_none()) {
@@ -120,7 +120,7 @@ impl Draft {
         }
     }
 
-    /// Applies the messages that concern the execution, and notes them for the history.
+    /// Applies the messages that concern the execution, and records them for the history.
     pub fn take_in(&mut self, execution: &mut Execution, inbox: Vec<Delivery>) {
         let mut held: Vec<Delivery> = Vec::new();
         let mut queue: VecDeque<Delivery> = inbox.into();
@@ -148,7 +148,7 @@ impl Draft {
         self.keep_all(held);
     }
 
-    /// Stops work on the instance with a diagnostic. Nothing is lost: what came stays in the inbox.
+    /// Halts the instance with a diagnostic. Nothing is lost: all messages stay in the inbox.
     pub fn halt(mut self, reason: &str, inbox: Vec<Delivery>) -> Commit {
         self.keep_all(inbox);
         self.halt_after_intake(reason)
@@ -173,7 +173,7 @@ impl Draft {
         changed.then(|| self.into_commit())
     }
 
-    /// Whether something has happened to the instance, beyond what is merely put away. That its history was replayed is no change.
+    /// Whether the turn has changed the record. Usage does not count, so a mere replay is no change.
     fn has_changed(&self) -> bool {
         InstanceRecord { usage: self.before.usage, ..self.commit.record.clone() } != self.before
     }

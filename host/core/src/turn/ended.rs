@@ -1,4 +1,4 @@
-//! What comes to an instance after its end, and rewinds that reach one that has not ended.
+//! Messages that reach an instance after its end, and rewinds that reach one that has not ended.
 
 use super::actions::report;
 use super::migrate::is_migration;
@@ -7,7 +7,7 @@ use crate::Failure;
 use crate::commit::{InstanceRecord, RuntimeStatus};
 use crate::event::{Delivery, Event, HistoryEvent, Message, Outcome, Parent};
 
-/// What is to be done about one `ExecutionRewound`.
+/// How to answer an `ExecutionRewound`.
 enum Answer {
     Rewind,
     Nothing,
@@ -16,7 +16,7 @@ enum Answer {
 }
 
 impl Turn<'_> {
-    /// The instance has ended: it is rewound, or what came is put away.
+    /// Runs a turn of an instance that has ended: rewinds it, or keeps or drops the messages.
     pub(super) fn run_ended(&self, record: InstanceRecord, memory: Memory, inbox: Vec<Delivery>) -> TurnResult {
         let mut draft = Draft::new(record, self.now);
         let inbox = draft.drop_stale(inbox);
@@ -48,15 +48,15 @@ impl Turn<'_> {
 }
 
 impl Draft {
-    /// Deals with the rewinds that reach an instance which has not ended. Returns the other messages, and what a client is
-    /// told.
+    /// Answers the rewinds that reach an instance which has not ended. Returns the other messages, and why a client's rewind
+    /// was refused.
     pub fn answer_rewinds(&mut self, inbox: Vec<Delivery>) -> (Vec<Delivery>, Option<String>) {
         let (rewinds, rest): (Vec<_>, Vec<_>) = inbox.into_iter().partition(is_rewind);
         let (_, refused) = self.answer_all(rewinds, &[]);
         (rest, refused)
     }
 
-    /// Answers rewinds. Returns those that are to be tried, and what a client is told.
+    /// Answers rewinds. Returns those to be tried, and why a client's rewind was refused.
     fn answer_all(&mut self, rewinds: Vec<Delivery>, history: &[HistoryEvent]) -> (Vec<Delivery>, Option<String>) {
         let (mut wanted, mut refused) = (Vec::new(), None);
         for rewind in rewinds {
@@ -102,7 +102,7 @@ impl Draft {
         }
     }
 
-    /// A client is told why; a parent gets the failure again that it wants to be rid of.
+    /// Returns the reason, for a client; a parent gets the report again that it wanted to undo.
     fn cannot_rewind(&mut self, rewind: &Delivery, history: &[HistoryEvent], why: String) -> Option<String> {
         self.consume(rewind.stored);
         let Event::ExecutionRewound { parent: Some(parent), .. } = &rewind.message.event else { return Some(why) };
@@ -144,7 +144,7 @@ fn is_rewind(delivery: &Delivery) -> bool {
     matches!(delivery.message.event, Event::ExecutionRewound { .. })
 }
 
-/// Timers are set again by a rewind, and locks were released.
+/// Timers do not, because a rewind sets them again, nor lock grants, because the locks were released.
 fn matters_to_a_rewind(event: &Event) -> bool {
     matches!(
         event,

@@ -1,4 +1,4 @@
-//! The history of an instance that is not hot, which is read as it is needed: no more than a turn of it has to be in memory.
+//! The history of a cold instance, read page by page: no more than one turn of it has to be in memory.
 
 use std::collections::VecDeque;
 
@@ -8,21 +8,21 @@ use crate::guest::NotNow;
 
 /// The recorded history of an execution.
 pub trait History: Send {
-    /// Its events in order, some at a time. Each call begins at the beginning. `NotNow::Unread`: it cannot be read on; why is
-    /// known to whoever made this.
+    /// Returns the events in order, in pages; each call starts at the first event. `NotNow::Unread`: reading failed, for a
+    /// reason that the implementation knows.
     fn pages(&self) -> Pages<'_>;
 }
 
 pub type Pages<'h> = Box<dyn Iterator<Item = Result<Vec<HistoryEvent>, NotNow>> + 'h>;
 
-/// One that is in memory.
+/// A history in memory.
 impl History for Vec<HistoryEvent> {
     fn pages(&self) -> Pages<'_> {
         Box::new(std::iter::once(Ok(self.clone())))
     }
 }
 
-/// All of it.
+/// Reads the whole history.
 pub(super) fn whole(history: &dyn History) -> Result<Vec<HistoryEvent>, NotNow> {
     let mut events = Vec::new();
     for page in history.pages() {
@@ -31,7 +31,7 @@ pub(super) fn whole(history: &dyn History) -> Result<Vec<HistoryEvent>, NotNow> 
     Ok(events)
 }
 
-/// Its events, turn by turn: each begins with its `OrchestratorStarted`.
+/// The events of a history, turn by turn: each turn begins with its `OrchestratorStarted`.
 pub(super) struct Turns<'h> {
     pages: Pages<'h>,
     ahead: VecDeque<HistoryEvent>,

@@ -1,4 +1,4 @@
-//! An execution and its guest, and how they are brought to where they were.
+//! An execution and its guest, and how a replay restores them.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -17,7 +17,7 @@ pub struct Live {
 }
 
 impl Turn<'_> {
-    /// Brings a cold instance to where its history ends. Returns how many events that has.
+    /// Restores a cold instance by replaying its history. Returns the number of replayed events too.
     pub(super) fn replay(
         &self,
         record: &InstanceRecord,
@@ -43,8 +43,8 @@ impl Turn<'_> {
         Ok((live, position))
     }
 
-    /// A guest that has not begun, for a history to be replayed whose first conditions are these. What it is told stands in the
-    /// first `ExecutionStarted` of the events.
+    /// Makes a guest that has not begun. Its context is in the first `ExecutionStarted` of `events`; `conditions` are the first
+    /// ones that the history to be replayed records.
     pub(super) fn start<'e>(
         &self,
         record: &InstanceRecord,
@@ -63,7 +63,7 @@ impl Turn<'_> {
                 Ok(_) | Err(NoVersion::Halts(_)) => return Err(Halt::because("it has begun without a version")),
             }),
         };
-        // Turns before the first recorded ones are of an older release, and were last replayed under these.
+        // Turns before the first recorded conditions are of an older release, and were last replayed under these.
         match (conditions, record.version) {
             (Some(first), _) => lock(&execution).replay_under(first),
             (None, Some(version)) => lock(&execution).assume(&self.executor.conditions(version)),
@@ -74,12 +74,12 @@ impl Turn<'_> {
 }
 
 impl Live {
-    /// Bytes of memory that are held: by the guest, and for it.
+    /// The bytes of memory that the guest holds, and that its execution holds for it.
     pub fn memory_bytes(&self) -> usize {
         self.guest.memory_bytes().saturating_add(lock(&self.execution).payload_bytes())
     }
 
-    /// How many guests it counts as.
+    /// The number of slots that the guest takes.
     pub fn slots(&self) -> usize {
         self.guest.slots()
     }
@@ -104,7 +104,7 @@ impl Live {
         }
     }
 
-    /// Resumes the guest if it has something to go on with. The same for replay and live.
+    /// Resumes the guest if it can make progress, in replayed and in live turns alike.
     pub(super) fn run_guest(&mut self) -> Result<TurnEnd, Halt> {
         if lock(&self.execution).is_runnable() {
             let step = self.guest.resume();
@@ -131,7 +131,7 @@ impl Live {
 }
 
 impl Live {
-    /// An instance that waits with a history which is full fails.
+    /// Fails an instance that would wait with a full history.
     pub(super) fn bound_history(&mut self, rest: TurnEnd) -> Result<TurnEnd, Halt> {
         let TurnEnd::Waiting = rest else { return Ok(rest) };
         let mut execution = lock(&self.execution);
@@ -187,7 +187,7 @@ pub(super) fn first_conditions(events: &[HistoryEvent]) -> Option<&Arc<Condition
     })
 }
 
-/// The first conditions that a history records, however late.
+/// The first conditions that a history records, in whichever turn.
 fn recorded_conditions(history: &dyn History) -> Result<Option<Arc<Conditions>>, Halt> {
     for page in history.pages() {
         if let Some(conditions) = first_conditions(&page?) {

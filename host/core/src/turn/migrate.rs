@@ -1,7 +1,7 @@
-//! Migration: from now on, an instance runs on another version, if the history is one of that version too.
+//! Migration: moves an instance to another version, if its history replays on that version.
 //!
-//! The replay that finds it out and the change of the record are one turn, so nothing can come between them, and there is
-//! no state half way: a crash leaves the instance on the one version or on the other.
+//! The replay that checks this and the change of the record are one turn, so nothing can come between them: a crash leaves the
+//! instance on one version or the other.
 
 use super::{Draft, Halt, Live, Memory, Turn};
 use crate::VersionId;
@@ -10,7 +10,7 @@ use crate::event::{Delivery, Event, Message};
 pub(super) const NOT_BEGUN: &str = "it has not begun: its version is chosen when it does";
 
 impl Turn<'_> {
-    /// The guest of the version that was asked for last, where the history ends. None: nobody asked, or for what is already so.
+    /// The version requested last, and its guest after the replay. None: no request, or it already runs on that version.
     pub(super) fn migrate(
         &self,
         draft: &Draft,
@@ -35,7 +35,7 @@ impl Turn<'_> {
 }
 
 impl Draft {
-    /// Goes on with this version, and lets the history say so.
+    /// Continues on this version, and records that in the history.
     pub fn migrated(&mut self, version: VersionId, inbox: &mut Vec<Delivery>) {
         self.commit.record.version = Some(version);
         self.commit.record.halted = None;

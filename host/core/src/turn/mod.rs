@@ -7,13 +7,13 @@
 //!                          Commit            and the execution and guest themselves, which stay hot
 //! ```
 //!
-//! A turn touches no store: what it needs is handed in, what it changes is handed out. A replay of a recorded turn and
-//! a live turn run through the same [`crate::execution::Execution::apply`] and the same [`crate::Guest::resume`].
+//! A turn does not access the store: it gets its inputs as arguments and returns its changes. A replay of a recorded turn and a
+//! live turn run through the same [`crate::execution::Execution::apply`] and the same [`crate::Guest::resume`].
 //!
-//! - `live`: an execution and its guest, brought to where they were.
-//! - `draft`: the commit in the making; `actions`: what follows from what the guest did.
-//! - `terminate`, `ended`, `rewind`: ends from outside, what comes after the end, and the way back.
-//! - `migrate`: on another version from now on; `rehearsal`: whether it could be.
+//! - `live`: an execution and its guest, and how a replay restores them.
+//! - `draft`: the commit under construction; `actions`: the effects of the guest's actions.
+//! - `terminate`, `ended`, `rewind`: termination, messages after the end, and rewinding.
+//! - `migrate`: moves an instance to another version; `rehearsal`: whether a history replays on a version.
 
 use crate::commit::{Commit, EntityState, InstanceRecord, RuntimeStatus};
 use crate::event::{Delivery, Event, HistoryEvent, Outcome};
@@ -38,38 +38,37 @@ use live::lock;
 use migrate::is_migration;
 pub use rehearsal::{Rehearsal, Step};
 
-/// What is in memory of an instance when a turn begins.
+/// What the host has in memory of an instance when a turn begins.
 pub enum Memory {
-    /// Its history (empty before the first turn): the guest is brought to where it was by replaying it.
+    /// Its history (empty before the first turn), which is replayed to restore the guest.
     Cold(Box<dyn History>),
     /// The guest as the last turn left it.
     Hot(Live),
 }
 
 impl Memory {
-    /// Not hot, with a history that is in memory.
+    /// A cold instance whose history is in memory.
     pub fn cold(history: Vec<HistoryEvent>) -> Self {
         Memory::Cold(Box::new(history))
     }
 }
 
-/// What a turn works with, besides its instance.
+/// The inputs of a turn, apart from its instance.
 pub struct Turn<'a> {
     pub executor: &'a dyn Executor,
     pub limits: &'a Limits,
     pub now: Timestamp,
-    /// What an execution runs on that has no version yet.
+    /// The version for an execution that has none yet.
     pub begins_on: Result<VersionId, NoVersion>,
-    /// The active version of the app that holds the orchestrator: for an execution that was halted and is resumed, or is
-    /// rewound.
+    /// The active version of the orchestrator's app, for an execution that is resumed after it was halted, or is rewound.
     pub active_version: Option<VersionId>,
 }
 
-/// Why an execution cannot begin, and what becomes of it.
+/// Why an execution cannot begin, and what happens to it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NoVersion {
     Fails(Failure),
-    /// It waits for somebody to resume it, once there is a version for it.
+    /// It is halted until it is resumed, once there is a version for it.
     Halts(String),
 }
 
@@ -82,8 +81,8 @@ impl NoVersion {
     }
 }
 
-/// Halts an instance whose turn the host could not finish, by a fault of its own. What arrived is kept, and so is the state of an
-/// entity. The instance must not have ended.
+/// Halts an instance whose turn the host could not finish because of a fault of its own. Keeps the messages that arrived and
+/// the state of an entity. The instance must not have ended.
 pub fn halt(record: InstanceRecord, entity: Option<EntityState>, now: Timestamp, inbox: Vec<Delivery>, why: &str) -> Commit {
     let mut draft = Draft::new(record, now);
     let inbox = draft.drop_stale(inbox);
@@ -91,7 +90,7 @@ pub fn halt(record: InstanceRecord, entity: Option<EntityState>, now: Timestamp,
     Commit { entity: entity.map(|state| EntityState { waiting: true, ..state }), ..commit }
 }
 
-/// What a turn leads to.
+/// The result of a turn.
 pub struct TurnResult {
     /// None: nothing has changed.
     pub commit: Option<Commit>,
@@ -99,11 +98,11 @@ pub struct TurnResult {
     pub live: Option<Live>,
     pub logs: Vec<LogLine>,
     pub refused: Refusals,
-    /// The guest could not be started at present: the turn has not been, and is to be run again when that has passed.
+    /// Why the guest could not be started at present: nothing has changed, and the turn must be run again later.
     pub put_back: Option<NotNow>,
 }
 
-/// Why what clients asked for had no effect.
+/// Why requests of clients had no effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusals {
     /// `ExecutionRewound`
@@ -122,18 +121,18 @@ impl TurnResult {
     }
 }
 
-/// How the guest stands at the end of its turn.
+/// The state of the guest at the end of its turn.
 enum TurnEnd {
     Waiting,
     Ended(Outcome),
-    /// Ended by the host: a limit. Nothing that the turn did takes effect.
+    /// Ended by the host, because of a broken rule or limit. The turn's actions have no effect.
     Aborted(Outcome),
 }
 
-/// Why a turn cannot go on. Its text is what the operator is told.
+/// Why a turn cannot go on. The text is shown to the operator.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Halt {
-    /// The code is not that of the history.
+    /// The code diverges from the history.
     #[error("{0}")]
     Diverged(Box<Divergence>),
     #[error("{0}")]
@@ -149,7 +148,7 @@ impl From<NotNow> for Halt {
 }
 
 impl Halt {
-    /// Why the turn is to be put back, and not to halt: what hinders it passes by itself.
+    /// Returns `Ok` if the cause passes by itself, so that the turn is put back instead of halting the instance.
     fn passing(self) -> Result<NotNow, Halt> {
         match self {
             Halt::NotStarted(StartError::NotNow(why)) => Ok(why),
@@ -162,22 +161,22 @@ impl Halt {
     }
 }
 
-/// The sequence number of the timer that a scheduled start sets: no action has it.
+/// The sequence number of the timer of a scheduled start: no action has it.
 pub const START_TIMER: crate::Seq = crate::Seq(u32::MAX);
 
 impl Turn<'_> {
     /// Runs one turn. `inbox` holds the messages in the order in which they arrived.
     ///
-    /// What must be handed in, besides what arrived:
-    /// - the stored inbox, for an instance that is `Suspended` if anything arrived that [`reaches_suspended`]; for one that is
-    ///   `Pending` if its `ExecutionStarted` is not among what arrived; and for one that is `Failed` if an `ExecutionRewound`
-    ///   is. All of it for the last; of the others so much of its begin as a turn is to take in, which holds the
+    /// The caller must pass in, besides the messages that arrived:
+    /// - the stored inbox, for an instance that is `Suspended` if a message arrived that [`reaches_suspended`]; for one that is
+    ///   `Pending` if its `ExecutionStarted` has not just arrived; and for one that is `Failed` if an `ExecutionRewound` has.
+    ///   All of it in the last case; in the others as much of its beginning as one turn takes in, including the
     ///   `ExecutionStarted`;
-    /// - the history of the record's turns, for an instance that is not hot, which one must not be to which an
-    ///   `ExecutionMigrated` arrived. One that has ended needs it only if an `ExecutionRewound` arrived, and one that is
-    ///   suspended only if something did that reaches it; otherwise an empty one does.
+    /// - the history of the record's turns, unless the instance is hot, which it must not be if an `ExecutionMigrated` arrived.
+    ///   An ended instance needs it only if an `ExecutionRewound` arrived, and a suspended one only if a message arrived that
+    ///   reaches it; otherwise an empty history will do.
     ///
-    /// Messages of the wrong kind (those of entities, results that nobody expects) are consumed without effect.
+    /// Messages of the wrong kind (entity messages, unexpected results) are consumed without effect.
     pub fn run(&self, record: InstanceRecord, memory: Memory, inbox: Vec<Delivery>) -> TurnResult {
         if record.status.is_terminal() {
             return self.run_ended(record, memory, inbox);
@@ -273,10 +272,10 @@ impl Turn<'_> {
             Err(why) => match why.passing() {
                 Ok(why) => TurnResult::put_back(why),
                 Err(why) => {
-                    // What is left of it would resume the instance with the next message.
+                    // If the resume stayed in the inbox, it would resume the instance with the next message.
                     draft.consume_all(resumed.into_iter().collect());
                     let mut commit = draft.halt(&why.to_string(), inbox);
-                    // Only where it has gone on is it at home.
+                    // The record changes to another version only when the instance has run on it.
                     commit.record.version = own_version.or(commit.record.version);
                     TurnResult::of(Some(commit))
                 }
@@ -295,7 +294,7 @@ impl Turn<'_> {
             Ok(rest) => finish(draft, live, rest),
             Err(why) => match why.passing() {
                 Ok(why) => TurnResult::put_back(why),
-                // A live turn compares nothing; but if it ever did, the instance must not be lost.
+                // A live turn compares nothing and cannot diverge; if it ever did, the instance must not be lost.
                 Err(why) => TurnResult::of(Some(draft.halt_after_intake(&why.to_string()))),
             },
         }
@@ -303,7 +302,7 @@ impl Turn<'_> {
 }
 
 impl Turn<'_> {
-    /// A live turn has the limits and the conditions of its time.
+    /// Applies the current limits and conditions, under which a live turn runs.
     fn go_on_under(&self, record: &InstanceRecord, execution: &mut Execution) {
         execution.set_limits(self.limits);
         if let Some(version) = record.version {
@@ -326,8 +325,8 @@ fn finish(mut draft: Draft, live: Live, rest: TurnEnd) -> TurnResult {
     TurnResult { live, logs, ..TurnResult::of(commit) }
 }
 
-/// Whether a message may do something to an instance that is suspended or halted: all others wait for it. What suspends it does
-/// if its history does not know of it yet, as that of an imported one.
+/// Whether a message may affect an instance that is suspended or halted; all others wait in its inbox. An `ExecutionSuspended`
+/// does if the history does not have it yet, as with an imported instance.
 pub fn reaches_suspended(event: &Event) -> bool {
     passes_suspension(event) || matches!(event, Event::ExecutionTerminated { .. } | Event::ExecutionSuspended { .. })
 }

@@ -1,4 +1,4 @@
-//! A rehearsal: a recorded history, replayed against some version. Nothing runs live, nothing is changed.
+//! A rehearsal replays a recorded history on some version. Nothing runs live, nothing is changed.
 
 use super::live::first_conditions;
 use super::{Halt, NoVersion, Turn};
@@ -15,7 +15,7 @@ pub struct Rehearsal<'a> {
     pub version: VersionId,
 }
 
-/// A turn that went as it is recorded.
+/// A turn whose replay matched the recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step<'h> {
     /// From 0.
@@ -26,10 +26,10 @@ pub struct Step<'h> {
 }
 
 impl Rehearsal<'_> {
-    /// Replays the whole history of an instance's execution. `each` is told of every turn that went as it is recorded, and
-    /// says whether to go on.
+    /// Replays the whole history of an instance's execution. `each` is called for every turn that matched, and returns whether
+    /// to continue.
     ///
-    /// `Err`: the code diverges, or cannot begin at all.
+    /// `Err`: the code diverges, or the guest cannot be started.
     pub fn run<'h>(
         &self,
         record: &InstanceRecord,

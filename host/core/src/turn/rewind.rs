@@ -1,4 +1,4 @@
-//! Rewinding: back to the state before a failure, and on from there.
+//! Rewinding: returns an instance to the state before a failure, and continues from there.
 //!
 //! ```text
 //!   history:  turn 0 ... turn start-1 | turn start ... turn N         inbox: what came after the end
@@ -8,9 +8,9 @@
 //!                                     turn start, run live: ExecutionRewound, what was carried over, what came since
 //! ```
 //!
-//! What has succeeded is not run again, because its result is in the history that stays, or is carried over, or was kept
-//! in the inbox. What has failed is open again after the replay, and is begun again. Actions of the forgotten turns are
-//! forgotten with them: `OpenWork` gives later ones other numbers, so that their results are not mixed up.
+//! Work that succeeded is not run again, because its result is in the kept history, is carried over, or was kept in the inbox.
+//! Work that failed is open again after the replay, and is started again. The actions of the forgotten turns are forgotten too:
+//! `OpenWork` gives later actions other numbers, so that results are not mixed up.
 
 use super::{Draft, Halt, Turn, TurnEnd, TurnResult, finish, lock};
 use crate::Seq;
@@ -18,18 +18,18 @@ use crate::commit::{RuntimeStatus, ScheduledActivity, Timer};
 use crate::event::{Delivery, Event, HistoryEvent, Message, Outcome};
 use crate::execution::{Execution, OpenWork, RecordedTurn};
 
-/// The messages of the turns that are forgotten, and of the inbox.
+/// The messages of the forgotten turns and of the inbox, by what is done with them.
 struct RewindPlan {
     /// To be taken in, in this order.
     carried: Vec<Delivery>,
-    /// Results that failed. What they were results of is begun again.
+    /// Failed results. The work that they belong to is started again.
     dropped: Vec<Delivery>,
-    /// What concerns nobody any more.
+    /// Messages that the execution no longer expects.
     stale: Vec<Delivery>,
 }
 
 impl Turn<'_> {
-    /// Rewinds an instance that has failed or was terminated. `Err` says why it cannot be: nothing has changed then.
+    /// Rewinds an instance that has failed or was terminated. `Err`: why that is impossible; then nothing has changed.
     pub(super) fn rewind(
         &self,
         mut draft: Draft,
@@ -69,7 +69,7 @@ impl Turn<'_> {
                 draft.call_again_all(&lock(&live.execution), &plan.dropped, kept);
                 draft.consume_all(plan.dropped);
             }
-            // It failed at once: the next rewind needs to know what has failed before.
+            // It failed again at once: the next rewind needs the earlier failures.
             TurnEnd::Ended(Outcome::Failed(_)) | TurnEnd::Aborted(Outcome::Failed(_)) => draft.keep_all(plan.dropped),
             TurnEnd::Ended(_) | TurnEnd::Aborted(_) => draft.consume_all(plan.dropped),
         }
@@ -77,7 +77,7 @@ impl Turn<'_> {
     }
 }
 
-/// The first turn to forget: the last one, or an earlier one that brought a failed result to which the guest did nothing.
+/// The first turn to forget: the last one, or an earlier one that brought a failed result on which the guest did not act.
 fn cut_at(turns: &[RecordedTurn<'_>]) -> usize {
     let last = turns.len() - 1;
     let idle = turns[..last].iter().rev().take_while(|turn| turn.actions.is_empty()).count();
@@ -88,7 +88,7 @@ fn has_failed(event: &Event) -> bool {
     matches!(event, Event::TaskFailed { .. } | Event::SubOrchestrationInstanceFailed { .. } | Event::EntityOperationFailed { .. })
 }
 
-/// What makes a rewind wrong.
+/// Checks that the instance can be rewound.
 fn check(draft: &Draft, before: &OpenWork, plan: &RewindPlan) -> Result<(), Halt> {
     if before.lock.is_some() {
         let why = "it ended while it held or requested locks of entities, which were released: restart it instead";
@@ -101,7 +101,7 @@ fn check(draft: &Draft, before: &OpenWork, plan: &RewindPlan) -> Result<(), Halt
     let mut open = before.clone();
     plan.carried.iter().chain(&plan.dropped).for_each(|delivery| open.note(&delivery.message.event));
     if draft.commit.record.status == RuntimeStatus::Terminated && !open.operations.is_empty() {
-        return Err(Halt::because("it waited for an operation of an entity when it was terminated, whose result is lost"));
+        return Err(Halt::because("it was terminated while it waited for an operation of an entity, whose result is lost"));
     }
     Ok(())
 }
@@ -123,10 +123,10 @@ impl RewindPlan {
             };
             to.push(delivery);
         }
-        // A history begins with the start, also one whose first turn is forgotten.
+        // A history begins with the start, even if its first turn is forgotten.
         let first = plan.carried.first().map(|first| &first.message.event);
         let position = usize::from(matches!(first, Some(Event::ExecutionStarted { .. })));
-        // It is consumed already, with all others that asked for the same.
+        // The stored message is consumed already, together with all other requests to rewind.
         plan.carried.insert(position, Delivery { message: rewind.message.clone(), stored: None });
         plan
     }
@@ -138,7 +138,7 @@ fn is_carried(event: &Event) -> bool {
 }
 
 impl Draft {
-    /// Takes the last turns off the record. Their activities go with them, because the history says what they are.
+    /// Removes the last turns from the record, and their activities, which only that history describes.
     fn forget_turns(&mut self, cut: usize, forgotten: &[HistoryEvent]) {
         let last = self.commit.record.turns.end;
         self.commit.record.turns.end = self.commit.record.turns.start + cut as u32;
@@ -150,7 +150,7 @@ impl Draft {
         }
     }
 
-    /// Sets what was open before the turn and still is: timers, activities, and children that are to be rewound too.
+    /// Starts again what was open before the turn and still is: timers, activities, and children, which are rewound too.
     fn begin_again(&mut self, execution: &Execution, before: &OpenWork, kept: &[HistoryEvent], rewind: &Delivery) {
         let open = execution.open();
         let timers = before.timers.iter().filter(|(seq, _)| open.timers.contains_key(seq));
@@ -173,7 +173,7 @@ impl Draft {
         }
     }
 
-    /// Calls the operations again that have failed. Others are still under way.
+    /// Calls failed operations again. The others are still in progress.
     fn call_again_all(&mut self, execution: &Execution, dropped: &[Delivery], kept: &[HistoryEvent]) {
         let failed: Vec<Seq> = dropped
             .iter()

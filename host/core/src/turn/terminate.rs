@@ -1,4 +1,4 @@
-//! Termination: at once, whatever the guest does, and without it.
+//! Termination: ends an instance at once, without running its guest.
 
 use super::actions::TurnActions;
 use super::{Draft, Memory, TurnResult, lock};
@@ -6,8 +6,8 @@ use crate::commit::Timer;
 use crate::event::{Delivery, Event, HistoryEvent, Message, Outcome};
 use crate::execution::OpenWork;
 
-/// Ends the instance. What is open is read off its history, so that a guest that cannot be replayed does not matter.
-/// What came along with the termination is dropped, but for the start of an instance that had not begun.
+/// Ends the instance. Its open work is read from its history, so it does not matter if the guest cannot be replayed. Messages
+/// that arrived with the termination are dropped, except the start of an instance that had not begun.
 pub(super) fn terminate(mut draft: Draft, memory: &Memory, inbox: Vec<Delivery>) -> TurnResult {
     let mut open = match memory {
         Memory::Hot(live) => lock(&live.execution).open().clone(),
