@@ -35,7 +35,7 @@ pub(super) struct App {
     pub new_starts: Vec<Share>,
 }
 
-/// What a version gets of the new starts.
+/// A version's share of the new starts.
 #[derive(Debug, Deserialize)]
 pub(super) struct Share {
     version: String,
@@ -43,7 +43,7 @@ pub(super) struct Share {
     percent: f64,
 }
 
-/// Who gets new starts, in a sentence.
+/// A sentence that says how new starts are shared among versions.
 pub(super) fn shared_out(shares: &[Share]) -> String {
     let share = |Share { version, label, percent }: &Share| {
         let name = if label.is_empty() { version.get(..12).unwrap_or(version) } else { label };

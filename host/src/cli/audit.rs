@@ -9,14 +9,14 @@ use super::output::{print_table, table};
 use super::pages::PageArguments;
 use super::times::local_time;
 
-/// Show what was done, and denied, newest first: by administrators, to apps, and what ended or removed instances.
+/// Show the audit log, newest first: acts of administrators, changes of apps, ended and removed instances, and denied attempts.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   dacapo audit
   dacapo audit --hub acme --all --json | jq 'select(.denied)'")]
 pub(super) struct Audit {
-    /// Only what was done to this task hub.
+    /// Only the entries of this task hub.
     #[arg(long)]
     hub: Option<String>,
     #[command(flatten)]

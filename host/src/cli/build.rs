@@ -10,10 +10,10 @@ use super::inspect;
 use super::output::{bytes, print, print_table};
 use crate::build::{BuildError, Language, Options, Source};
 
-/// Build an app from its folder, in whatever language it is.
+/// Build an app, in any of the languages, from its folder.
 ///
-/// Uses the tool chain that is on the path, and says which one is missing. The SDK comes with this program: it is written
-/// to .dacapo/sdk in the folder.
+/// Uses the tool chain on the path, and says how to install it if it is missing. The SDK comes with this program, which
+/// writes it to .dacapo/sdk in the folder.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,14 +23,14 @@ Examples:
   dacapo build my-javascript -- --engine starlingmonkey
   dacapo build my-rust -- --features tracing
 
-At the end it says what `dacapo inspect` would: exit code 1, too, if the file cannot be deployed.")]
+At the end it checks the file like `dacapo inspect`: exit code 1, too, if the file cannot be deployed.")]
 pub(super) struct Build {
     #[command(flatten)]
     source: SourceArguments,
-    /// The file to make [default: FOLDER/NAME.wasm, by the name of the folder].
+    /// The file to write [default: FOLDER/NAME.wasm, by the name of the folder].
     #[arg(long, short, value_name = "APP.wasm")]
     out: Option<PathBuf>,
-    /// Say what was built in one line of JSON, for programs.
+    /// Describe what was built in one line of JSON, for programs.
     #[arg(long)]
     json: bool,
 }
@@ -41,13 +41,13 @@ pub(super) struct SourceArguments {
     /// The folder of the app.
     #[arg(value_name = "FOLDER", default_value = ".")]
     folder: PathBuf,
-    /// Its language, where the folder could hold an app in several.
+    /// Its language, if the files in the folder leave it open.
     #[arg(long, short)]
     language: Option<Language>,
-    /// Where tools that an SDK installs for itself are kept (JavaScript, Python) [default: below the user's cache folder].
+    /// The folder for tools that an SDK installs for itself (JavaScript, Python) [default: below the user's cache folder].
     #[arg(long, value_name = "FOLDER")]
     tools: Option<PathBuf>,
-    /// More arguments of the language's compiler, or of the SDK's builder (JavaScript, Python).
+    /// More arguments for the language's compiler, or for the SDK's builder (JavaScript, Python).
     #[arg(last = true, value_name = "ARGUMENT")]
     arguments: Vec<String>,
 }

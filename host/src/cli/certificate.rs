@@ -1,4 +1,4 @@
-//! The certificate that `--ca-certificate` names, in the place of the authorities that the world believes.
+//! The certificate that `--ca-certificate` names, which is trusted instead of the public authorities.
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
-/// Makes connections over TLS to hosts that have the named certificate, or one that it has signed.
+/// Opens TLS connections to hosts that have the named certificate, or one that it has signed.
 #[derive(Debug, Clone)]
 pub(super) struct NamedCertificate(Arc<ClientConfig>);
 
@@ -29,7 +29,7 @@ impl NamedCertificate {
         ensure!(!named.is_empty(), "it holds no certificate in PEM");
         let mut roots = RootCertStore::empty();
         for certificate in &named {
-            roots.add(certificate.clone()).context("it holds what is no certificate")?;
+            roots.add(certificate.clone()).context("it holds something that is not a certificate")?;
         }
         let provider = Arc::new(ring::default_provider());
         let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?;
@@ -39,10 +39,10 @@ impl NamedCertificate {
     }
 }
 
-/// Believes what an authority has signed, as everybody does; and the named certificate itself.
+/// Accepts what the named certificate has signed, like any authority's; and the named certificate itself.
 ///
-/// The latter needs no signature and no name in it: only the host has its key. So the certificates that people make with
-/// `openssl req -x509` are believed, although they say that they are those of an authority, and often have no name that counts.
+/// The latter needs neither a signature nor a matching name: only the host has its key. So self-signed certificates made with
+/// `openssl req -x509` are accepted, although they claim to be an authority's and often lack a valid name.
 #[derive(Debug)]
 struct Verifier {
     named: Vec<CertificateDer<'static>>,
@@ -93,7 +93,7 @@ fn is_out_of_time(error: &Error) -> bool {
     matches!(error, Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }))
 }
 
-/// What is wrong with the TLS of a host, if that is why it was not reached.
+/// Explains a TLS error, if that is why the host was not reached.
 pub(super) fn trouble_with_tls(why: &ureq::Error) -> Option<String> {
     let ureq::Error::Io(why) = why else { return None };
     match why.get_ref()?.downcast_ref::<Error>()? {
@@ -102,12 +102,12 @@ pub(super) fn trouble_with_tls(why: &ureq::Error) -> Option<String> {
             Some("its certificate is for another name than the one that --server has".into())
         }
         Error::InvalidCertificate(_) => Some(
-            "its certificate is not one that this machine believes, nor the one that --ca-certificate names, nor signed by that: \
+            "its certificate is not one that this machine trusts, nor the one that --ca-certificate names, nor signed by that: \
              --ca-certificate FILE names the right one"
                 .into(),
         ),
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            Some("what answers there speaks no TLS: if it is a host without, use http:// instead of https://".into())
+            Some("the server there does not speak TLS: if it is a host without TLS, use http:// instead of https://".into())
         }
         _ => None,
     }
@@ -122,7 +122,7 @@ impl<In: Transport> Connector<In> for NamedCertificate {
             return Ok(Some(Either::A(transport)));
         }
         let host = details.uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(host).map_err(|_| ureq::Error::Tls("the address has no name of a host"))?;
+        let name = ServerName::try_from(host).map_err(|_| ureq::Error::Tls("the address has no host name"))?;
         let mut connection = ClientConnection::new(self.0.clone(), name)?;
         let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
         socket.set_timeout(details.timeout);

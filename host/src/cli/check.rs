@@ -9,8 +9,8 @@ use super::output::print;
 
 /// Replay the histories of running instances against new code, without changing anything.
 ///
-/// Shows which instances would diverge, at which event of their history, and what is recorded there against what the new
-/// code does. Exit code 1 if there are any.
+/// Shows which instances would diverge, at which event of their history, what is recorded there and what the new code does.
+/// Exit code 1 if there are any.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,7 +27,7 @@ pub(super) struct Check {
     /// A deployed version instead of a file: a label, or six digits or more of a digest.
     #[arg(long)]
     version: Option<String>,
-    /// Only so many instances, always the same ones.
+    /// The most instances to replay, always the same ones.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     sample: Option<u32>,
     #[command(flatten)]
@@ -55,7 +55,7 @@ impl Check {
     }
 }
 
-/// The app that a file is of, if nothing else is said.
+/// The name of a file's app, unless an option or a manifest says otherwise.
 pub(super) fn app_of(file: &std::path::Path) -> Option<String> {
     file.file_stem().map(|stem| stem.to_string_lossy().into_owned())
 }

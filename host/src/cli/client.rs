@@ -1,4 +1,4 @@
-//! Speaking HTTP to a running host.
+//! The HTTP client for a running host.
 
 use std::fmt;
 use std::io::{BufRead, BufReader};
@@ -25,12 +25,12 @@ use crate::bad_value::BadValue;
 const BASE: &str = "/runtime/webhooks/durabletask";
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A history with many payloads is long; what is longer than this is no answer to wait for.
+/// The longest response that is read. A history with many payloads is long.
 const ANSWER_BYTES_MAX: u64 = 4 << 30;
-/// A stream of events that says nothing for so long, not even that it is alive, is taken for dead.
+/// A stream of events without even a keep-alive for this long is taken for dead.
 const STREAM_SILENCE_MAX: Duration = Duration::from_secs(60);
 
-/// Where a host listens if nobody says where.
+/// The default address of a host.
 pub(super) const DEFAULT_SERVER: &str = "http://127.0.0.1:7071";
 
 /// Options of every command that talks to a host.
@@ -40,13 +40,13 @@ pub(super) struct Connection {
     /// The address of the host.
     #[arg(long, env = "DACAPO_SERVER", value_name = "URL", default_value = DEFAULT_SERVER)]
     server: String,
-    /// The task hub; by default the one that the host serves.
+    /// The task hub [default: that of the key, or else the host's default one].
     #[arg(long, env = "DACAPO_TASK_HUB", value_name = "NAME")]
     pub task_hub_name: Option<String>,
-    /// Believe no other certificate of the host than this one, or one that it has signed: a file in PEM.
+    /// Trust only this certificate of the host, or one that it has signed: a file in PEM.
     #[arg(long, env = "DACAPO_CA_CERTIFICATE", value_name = "FILE", value_parser = certificate)]
     ca_certificate: Option<NamedCertificate>,
-    /// The key; DACAPO_KEY hands it over without showing it to the other users of this machine.
+    /// The key. Prefer DACAPO_KEY: other users of this machine can see the command line.
     #[arg(id = "access_key", long = "key", env = "DACAPO_KEY", value_name = "KEY", hide_env_values = true)]
     key: Option<Key>,
     /// Print the host's JSON, for programs.
@@ -54,7 +54,7 @@ pub(super) struct Connection {
     pub json: bool,
 }
 
-/// Is sent to the host and printed nowhere.
+/// A key, which is sent to the host and never printed.
 #[derive(Clone)]
 struct Key(Zeroizing<String>);
 
@@ -63,7 +63,7 @@ impl FromStr for Key {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let plain = |c: char| c.is_ascii_graphic();
-        if text.chars().all(plain) { Ok(Self(Zeroizing::new(text.to_owned()))) } else { Err("this is no key") }
+        if text.chars().all(plain) { Ok(Self(Zeroizing::new(text.to_owned()))) } else { Err("this is not a key") }
     }
 }
 
@@ -78,11 +78,11 @@ impl Connection {
         let server = self.server.trim_end_matches('/');
         let server = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_connect(Some(CONNECT_TIMEOUT));
-        // A proxy leads away from this machine.
+        // A proxy cannot reach this machine's own loopback address.
         let local = ["//127.", "//localhost", "//[::1]"].iter().any(|host| server.contains(host));
         let config = if local { config.proxy(None) } else { config };
         let key = self.key.clone().filter(|key| !key.0.is_empty());
-        // A bearer token is not sent on to where a redirect leads.
+        // The client does not send an `Authorization` header on to the target of a redirect.
         let authorize = move |mut request: Request<SendBody>, next: MiddlewareNext| {
             if let Some(Key(key)) = &key
                 && let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", key.as_str()))
@@ -160,11 +160,11 @@ impl Target {
         }
     }
 
-    /// The whole address. A segment that is empty is an id or a name that is none, such as that of a variable of the shell that
-    /// is not set: the path would be that of something else.
+    /// The whole URL. An empty segment, such as from a shell variable that is not set, is refused: the path would address
+    /// something else.
     pub fn url(&self, server: &str, task_hub: Option<&str>) -> Result<String, CliError> {
         if self.path.contains("//") || self.path.ends_with('/') {
-            return Err(CliError::Usage("an id or a name is empty: there is nothing that has none".into()));
+            return Err(CliError::Usage("an id or a name is empty".into()));
         }
         let hub = task_hub.map(|hub| ("taskHub", hub));
         let query = self.query.iter().map(|(name, value)| (*name, value.as_str())).chain(hub);
@@ -179,7 +179,7 @@ type Response = Result<axum::http::Response<ureq::Body>, ureq::Error>;
 pub(super) struct Answer {
     pub status: u16,
     pub text: String,
-    /// Names the next page of a list.
+    /// The token of the next page of a list.
     pub continuation: Option<String>,
 }
 
@@ -188,7 +188,7 @@ impl Client {
         &self.server
     }
 
-    /// Where a host would listen that is on this machine and not behind TLS.
+    /// The address on which the host would listen if it is on this machine and without TLS.
     pub fn loopback_address(&self) -> Option<String> {
         let uri: Uri = self.server.parse().ok()?;
         let host = uri.host()?.trim_matches(['[', ']']);
@@ -218,7 +218,7 @@ impl Client {
         self.answer(self.agent.delete(self.url(target)?).call())
     }
 
-    /// A stream of server-sent events, or the answer that refuses it.
+    /// Opens a stream of server-sent events, or returns the response that refuses it.
     pub fn events(&self, target: &Target) -> Result<Result<EventReader, Answer>, CliError> {
         let request = self.agent.get(self.url(target)?);
         let request = request.header("accept", "text/event-stream").config().timeout_per_read(Some(STREAM_SILENCE_MAX)).build();
@@ -231,7 +231,7 @@ impl Client {
         Ok(Ok(EventReader::new(Box::new(BufReader::new(reader)))))
     }
 
-    /// Lines that come one after the other, or the answer that refuses them.
+    /// Opens a stream of lines, or returns the response that refuses it.
     pub fn post_lines(
         &self,
         target: &Target,
@@ -296,7 +296,7 @@ impl Client {
         let text = text.map_err(|why| self.unreachable(&why))?;
         let answer = Answer { status, text, continuation };
         match status {
-            // It is stopping; it, or the next one, can be reached again.
+            // The host is stopping or overloaded; a later attempt may succeed.
             503 => Err(CliError::Unreachable {
                 server: self.server.clone(),
                 why: answer.reason().unwrap_or_else(|| "it does not serve now".into()),
@@ -311,12 +311,12 @@ impl Client {
 }
 
 impl Answer {
-    /// What refuses something after the answer has begun.
+    /// An error that was sent after the response had begun.
     pub fn refusal(status: u16, message: &str) -> Self {
         Self { status, text: serde_json::json!({ "Message": message }).to_string(), continuation: None }
     }
 
-    /// The answer if it is one of success; otherwise what it refuses. `missing` is what a bare 404 means.
+    /// Returns a successful response, or the error of a refusal. `missing` is the error for a 404 without a body.
     pub fn success(self, missing: impl FnOnce() -> String) -> Result<Self, CliError> {
         match self.status {
             200..=299 => Ok(self),
@@ -356,7 +356,7 @@ impl Answer {
         })
     }
 
-    /// The sentence of an error body.
+    /// The message in an error body.
     pub fn reason(&self) -> Option<String> {
         let body: serde_json::Value = serde_json::from_str(&self.text).ok()?;
         let member = |name: &str| body.get(name).and_then(|value| value.as_str());

@@ -11,17 +11,17 @@ use super::output::print;
 
 /// Compile a module from standard input to a file, within limits.
 ///
-/// The host runs this for each deployment, so that a module can crash, slow or exhaust nothing but this process. The answer
-/// on standard output is for the host.
+/// The host runs this for each deployment, so that a module can crash, slow down or exhaust only this process. Its result on
+/// standard output is for the host.
 #[derive(Debug, Args)]
 pub(super) struct CompileModule {
-    /// Where the code is to be written. There must be no such file.
+    /// The file for the compiled code, which must not exist.
     #[arg(long)]
     output: PathBuf,
-    /// Processor time.
+    /// The limit on processor time.
     #[arg(long)]
     seconds: u64,
-    /// Address space.
+    /// The limit on address space.
     #[arg(long)]
     memory_bytes: u64,
 }
@@ -43,16 +43,16 @@ impl CompileModule {
         })
     }
 
-    /// Before anything of the module is read.
+    /// Sets the limits of this process, before anything of the module is read.
     fn limit(&self) -> io::Result<()> {
         let exactly = |value: u64| Rlimit { current: Some(value), maximum: Some(value) };
         setrlimit(Resource::As, exactly(self.memory_bytes))?;
         setrlimit(Resource::Fsize, exactly(dacapo_wasm::COMPILED_BYTES_MAX))?;
-        // A module that crashes it must not fill the disk with memory images.
+        // A module that crashes the compiler must not fill the disk with core dumps.
         setrlimit(Resource::Core, exactly(0))?;
-        // The signal for the first limit says what happened; the second one ends the process whatever it does.
+        // The signal at the soft limit tells the host why; the hard limit kills the process in any case.
         setrlimit(Resource::Cpu, Rlimit { current: Some(self.seconds), maximum: Some(self.seconds.saturating_add(1)) })?;
-        // Nobody waits for it once the host is gone.
+        // Once the host is gone, nobody needs the result.
         #[cfg(target_os = "linux")]
         set_parent_process_death_signal(Some(Signal::KILL))?;
         nice(NICENESS)?;
@@ -64,6 +64,6 @@ impl CompileModule {
     }
 }
 
-/// What answers clients goes first, but not alone: whoever deploys to a busy host has a quarter of a processor, and not what
-/// nobody else wants.
+/// Serving clients comes first, but not exclusively: on a busy host a deployment still gets a quarter of a processor, not only
+/// what is idle.
 const NICENESS: i32 = 5;

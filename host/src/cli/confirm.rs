@@ -1,4 +1,4 @@
-//! Asking before something cannot be taken back.
+//! Asks for confirmation of what cannot be undone.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -9,13 +9,13 @@ use crate::printable::printable;
 
 #[derive(Debug, Args)]
 pub(super) struct Confirmation {
-    /// Do not ask. (Where standard input is no terminal, nothing is asked anyway.)
+    /// Do not ask for confirmation. (Nothing is asked if standard input is not a terminal.)
     #[arg(long, short = 'y')]
     yes: bool,
 }
 
 impl Confirmation {
-    /// Asks on a terminal whether to go on. An answer other than yes is an error.
+    /// Asks on a terminal for confirmation. Any answer but yes is an error.
     pub fn ask(&self, question: &str) -> Result<(), CliError> {
         if self.yes || !std::io::stdin().is_terminal() {
             return Ok(());

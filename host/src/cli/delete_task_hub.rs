@@ -13,8 +13,8 @@ use super::serve::HubArguments;
 use crate::access::{Scope, entry_offline};
 use crate::directory::control_path;
 
-/// Delete a task hub with all its instances, keys and secrets. Needs no host, and none may be running on the data directory:
-/// `dacapo hub delete` is for that.
+/// Delete a task hub with all its instances, keys and secrets. Works without a host, and none may run on the data directory: use
+/// `dacapo hub delete` if one does.
 ///
 /// Deployed modules and compiled code stay, because other task hubs of the data directory may use the same.
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ impl DeleteTaskHub {
             return Err(missing(&name, &data.join("hubs")));
         }
         self.confirmation.ask(&format!("Delete the task hub '{name}' ({}) with all its instances?", path.display()))?;
-        // The control file is held to the end: no host starts in between.
+        // The control file stays locked to the end, so that no host starts in between.
         match std::fs::remove_file(&path) {
             Err(why) if why.kind() != std::io::ErrorKind::NotFound => return Err(CliError::file("deleting", &path, &why)),
             _ => {}
@@ -53,7 +53,7 @@ impl DeleteTaskHub {
     }
 }
 
-/// Takes the control file, which a host holds for as long as it runs.
+/// Opens the control file, which a host keeps locked while it runs.
 fn open(data: &Path, name: &str) -> Result<ControlFile, CliError> {
     let path = control_path(data);
     if !data.is_dir() {

@@ -31,8 +31,8 @@ pub(super) struct Deploy {
     /// The name of the app [default: that of its manifest, or the name of the file without its extension].
     #[arg(long, alias = "name", value_name = "NAME")]
     app: Option<String>,
-    /// What people call this version [default: the version of its manifest]. A label names one version: that of the last file that
-    /// was deployed under it.
+    /// The label of this version [default: the version of its manifest]. A label names one version: that of the last file
+    /// that was deployed under it.
     #[arg(long)]
     label: Option<String>,
     /// Its manifest, if the file has none: name, version and the grants asked for, as JSON [default: APP.manifest.json beside
@@ -42,8 +42,8 @@ pub(super) struct Deploy {
     /// Replay the histories of running instances against it first; deploy nothing if one of them would diverge.
     #[arg(long)]
     check: bool,
-    /// Give it so many of 100 new starts; 0: none yet. Those that got them so far share the rest as before, and the active version
-    /// stays that.
+    /// The percentage of new starts that it gets; 0: none yet. The versions that got them so far share the rest as before, and
+    /// the active version stays active.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=100))]
     weight: Option<u32>,
     #[command(flatten)]
@@ -101,7 +101,7 @@ impl Deploy {
     }
 }
 
-/// What the label of a deployment has changed.
+/// Notes on versions whose labels a deployment has changed.
 fn renamed(app: &App) -> Vec<String> {
     let label = &app.label;
     let was = app.former_label.iter().map(|former| {
@@ -116,7 +116,7 @@ fn renamed(app: &App) -> Vec<String> {
     was.chain(taken).collect()
 }
 
-/// A file, and the app that it is of: that of its manifest, or of the name of the file.
+/// A file and its app: the one that its manifest names, or else its file name.
 pub(super) struct Deployable {
     pub app: String,
     bytes: Vec<u8>,
@@ -128,7 +128,7 @@ impl Deployable {
         Ok(Self { app: name_of(file, &bytes), bytes })
     }
 
-    /// As the host calls it.
+    /// The version, as the host names it.
     pub fn version(&self) -> String {
         dacapo_wasm::version_of(&self.bytes).to_string()
     }
@@ -138,7 +138,7 @@ impl Deployable {
     }
 }
 
-/// What is heard of a deployment.
+/// A line of the host's report on a deployment.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 enum DeployProgress {
@@ -148,17 +148,17 @@ enum DeployProgress {
     Refused { status: u16, message: String },
 }
 
-/// Sends the file, and says how far it is.
+/// Sends the file, and shows the progress of the deployment.
 fn post(client: &Client, target: Target, bytes: &[u8]) -> Result<Value, CliError> {
     let no_apps = || format!("{} deploys no apps", client.server());
     let lines = match client.post_lines(&target.with("progress", true), "application/wasm", bytes)? {
         Ok(lines) => lines,
-        // Refused, or a host of an earlier release.
+        // A refusal, or the response of a host of an earlier release.
         Err(answer) => return answer.success(no_apps)?.parse(),
     };
     let mut progress = Progress::default();
     for line in lines.lines() {
-        let line = line.map_err(|why| CliError::Failed(format!("the host broke off: {why}")))?;
+        let line = line.map_err(|why| CliError::Failed(format!("the host broke off its response: {why}")))?;
         let report: DeployProgress =
             serde_json::from_str(&line).map_err(|why| CliError::Failed(format!("the host said '{}': {why}", short(&line))))?;
         match report {
@@ -175,21 +175,21 @@ fn post(client: &Client, target: Target, bytes: &[u8]) -> Result<Value, CliError
         }
     }
     progress.end();
-    Err(CliError::Failed("the host broke off before the end: is it stopping?".into()))
+    Err(CliError::Failed("the host broke off its response: is it stopping?".into()))
 }
 
 fn parsed(app: Value) -> Result<App, CliError> {
     serde_json::from_value(app).map_err(|why| CliError::Failed(format!("this is not the answer of a Dacapo host ({why})")))
 }
 
-/// Says how far a deployment is: in one line of a terminal, elsewhere whenever it comes further.
+/// Shows the progress of a deployment: in one line of a terminal; elsewhere, in a line for each stage.
 #[derive(Default)]
 struct Progress {
     said: &'static str,
     drawn: bool,
 }
 
-/// What is done sooner needs no word.
+/// No progress is shown for deployments that take less.
 const QUICK_SECONDS: u64 = 2;
 
 impl Progress {
@@ -199,7 +199,7 @@ impl Progress {
         }
         if std::io::stderr().is_terminal() {
             self.drawn = true;
-            // Where standard error is closed, nobody wants to know.
+            // If standard error is closed, nobody reads this.
             let _ = write!(std::io::stderr(), "\r{what}, {seconds} s\x1b[K");
         } else if self.said != what {
             note(format_args!("{what} ..."));
@@ -214,13 +214,13 @@ impl Progress {
     }
 }
 
-/// What is wrong with a manifest the host says.
+/// The name of the app. Errors in a manifest are ignored here: the host reports them.
 fn name_of(file: &Path, bytes: &[u8]) -> String {
     let own = Manifest::read(bytes).ok().flatten().and_then(|manifest| manifest.name);
     own.or_else(|| app_of(file)).unwrap_or_default()
 }
 
-/// The file, with the manifest that is given or lies beside it.
+/// Reads the file, and attaches the manifest that is given or lies beside it.
 fn with_manifest(file: &Path, manifest: Option<&Path>) -> Result<Vec<u8>, CliError> {
     let read = |file: &Path| std::fs::read(file).map_err(|why| CliError::file("reading", file, &why));
     let bytes = read(file)?;

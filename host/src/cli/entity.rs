@@ -1,4 +1,4 @@
-//! An entity, as commands name it.
+//! The arguments that name an entity.
 
 use clap::Args;
 
@@ -11,7 +11,7 @@ pub(super) struct EntityArgument {
     /// The entity as @NAME@KEY, or its name.
     #[arg(value_name = "ENTITY", required_unless_present = "entity")]
     entity_or_name: Option<String>,
-    /// Its key, behind its name.
+    /// Its key, after its name.
     #[arg(value_name = "KEY")]
     key: Option<String>,
     /// The entity as @NAME@KEY, as an option.

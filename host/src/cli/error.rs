@@ -1,4 +1,4 @@
-//! What went wrong, for people and for scripts.
+//! Errors of commands: a message for people, and an exit code for scripts.
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ pub(super) enum CliError {
     Unreachable { server: String, why: String },
     #[error("{0}")]
     NotCompleted(String),
-    /// Whoever read the output wants no more: no error to speak of.
+    /// The reader of the output has closed it, which is not a failure.
     #[error("the output was closed")]
     OutputClosed,
 }
@@ -39,7 +39,7 @@ impl CliError {
         })
     }
 
-    /// Says it on standard error.
+    /// Prints the error to standard error.
     pub fn report(&self) {
         if !matches!(self, CliError::OutputClosed) {
             note(format_args!("dacapo: {self}"));

@@ -1,4 +1,4 @@
-//! Server-sent events, as the HTML standard writes them.
+//! Server-sent events, as the HTML standard defines them.
 
 use std::io::BufRead;
 
@@ -17,7 +17,7 @@ impl EventReader {
         Self(stream)
     }
 
-    /// The next event; none at the end of the stream. An event that is cut off there does not count.
+    /// The next event; none at the end of the stream. An event that is cut off there is dropped.
     pub fn next(&mut self) -> std::io::Result<Option<ServerEvent>> {
         let (mut kind, mut data) = (String::new(), Vec::new());
         loop {
@@ -39,7 +39,7 @@ impl EventReader {
             match field {
                 "event" => kind = value.to_owned(),
                 "data" => data.push(value.to_owned()),
-                // A comment, which says that the stream is alive, and fields that mean nothing here.
+                // A comment, which keeps the stream alive, or a field that is not used here.
                 _ => {}
             }
         }

@@ -12,7 +12,7 @@ use crate::printable::printable;
 
 /// Write an instance, or the whole task hub, to a file that another host can import.
 ///
-/// The file holds the state of each instance as it is at one moment, while the host goes on. To move an instance, suspend it
+/// The file holds a consistent snapshot of each instance; the host keeps running. To move an instance, suspend it
 /// first, and terminate it here once it is imported there.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -30,10 +30,10 @@ pub(super) struct Export {
     /// The file to write; - for standard output.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// With the deployed file that the instance runs on, so that a host that does not have it can go on.
+    /// Include the deployed file that the instance runs on, for a host that does not have it.
     #[arg(long)]
     with_modules: bool,
-    /// Without the deployed files of the task hub: for a host that has them.
+    /// Leave out the deployed files of the task hub, for a host that has them.
     #[arg(long, requires = "hub", conflicts_with = "with_modules")]
     without_modules: bool,
     #[command(flatten)]
@@ -53,7 +53,7 @@ impl Export {
             Err(refusal) => {
                 let id = self.id.as_deref().unwrap_or_default();
                 refusal.about_instance(id)?;
-                return Err(CliError::Failed("the host answered with something else than was asked for".into()));
+                return Err(CliError::Failed("the host did not respond with an export".into()));
             }
         };
         let to_stdout = self.output.as_os_str() == "-";
@@ -65,17 +65,17 @@ impl Export {
         let mut output = BufWriter::new(&mut output);
         let mut last = String::new();
         for line in lines.lines() {
-            last = line.map_err(|why| CliError::Failed(format!("the host broke off: {why}")))?;
+            last = line.map_err(|why| CliError::Failed(format!("the host broke off its response: {why}")))?;
             let shown = if to_terminal { printable(&last) } else { Cow::Borrowed(last.as_str()) };
             writeln!(output, "{shown}")?;
         }
         output.flush()?;
         let instances = match serde_json::from_str(&last) {
             Ok(crate::export::Line::Done { instances }) => instances,
-            _ => return Err(CliError::Failed("the host broke off before the end: the file is not whole".into())),
+            _ => return Err(CliError::Failed("the host broke off its response: the file is not complete".into())),
         };
         match (to_stdout, self.connection.json) {
-            // The lines are what it has to say.
+            // Standard output holds only the lines.
             (true, _) => Ok(()),
             (false, true) => print(serde_json::json!({ "instances": instances })),
             (false, false) => {

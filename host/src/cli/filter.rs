@@ -1,4 +1,4 @@
-//! Which instances a command is about, when it is about many.
+//! Selects the instances of a command that acts on many.
 
 use clap::{ArgGroup, Args};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use super::error::CliError;
 use super::output::{note, print};
 use super::times::{self, local_time};
 
-/// Conditions that all hold for an instance that is meant.
+/// Conditions, all of which a selected instance meets.
 #[derive(Debug, Args)]
 pub(super) struct Filter {
     /// Only those created at this time or later: 2h or 7d (ago), 2026-01-31, 2026-01-31T12:00 (local time) or
@@ -22,7 +22,7 @@ pub(super) struct Filter {
     /// Only those with one of these statuses.
     #[arg(long, value_name = "STATUS", num_args = 1.., value_delimiter = ',', ignore_case = true, value_parser = STATUSES)]
     pub runtime_status: Vec<String>,
-    /// Only those whose id begins so.
+    /// Only those whose id begins with this.
     #[arg(long, value_name = "PREFIX")]
     pub id_prefix: Option<String>,
     /// Only those of this function.
@@ -37,10 +37,10 @@ pub(super) struct Filter {
 pub(super) const CONDITIONS: [&str; 6] =
     ["created_after", "created_before", "runtime_status", "id_prefix", "function_name", "version"];
 
-/// What the contract of Durable Functions wants where all are meant: a beginning, which is before everything.
+/// The contract of Durable Functions needs a beginning even to select all: this one is before everything.
 pub(super) const BEGINNING: &str = "0001-01-01T00:00:00Z";
 
-/// The instances that a command is about: one, or all that match.
+/// The instances that a command acts on: one, or all that match.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("meant").required(true).multiple(true).args(MEANT)))]
 pub(super) struct Targets {
@@ -52,7 +52,7 @@ pub(super) struct Targets {
     id: Option<String>,
     #[command(flatten)]
     filter: Filter,
-    /// All of the task hub.
+    /// All instances of the task hub.
     #[arg(long, conflicts_with_all = ["positional_id", "id"])]
     all: bool,
     #[command(flatten)]
@@ -77,12 +77,12 @@ struct Refused {
 }
 
 impl Targets {
-    /// The id, where one instance is meant.
+    /// The id, if one instance is selected.
     pub fn one(&self) -> Option<&str> {
         self.positional_id.as_deref().or(self.id.as_deref())
     }
 
-    /// Does something to all that match, once it is clear that it is meant. `done` is such as "Suspended".
+    /// Runs a bulk action on all that match, after asking for confirmation. `done` is such as "Suspended".
     pub fn tell_all(&self, connection: &Connection, verb: &'static str, done: &str, more: Target) -> Result<(), CliError> {
         let meant = self.filter.meant();
         self.confirmation.ask(&format!("Really {verb} the orchestrations {meant}, as far as that can be done?"))?;
@@ -92,7 +92,7 @@ impl Targets {
             None => target.with("createdTimeFrom", BEGINNING),
         };
         let client = connection.client();
-        let answer = client.post(&target)?.success(|| format!("{} does not do this to many at once", client.server()))?;
+        let answer = client.post(&target)?.success(|| format!("{} does not act on many instances at once", client.server()))?;
         if connection.json {
             return print(answer.text);
         }
@@ -103,7 +103,7 @@ impl Targets {
         }
         match acted.refused {
             0 => Ok(()),
-            refused => Err(CliError::Failed(format!("{refused} could not be"))),
+            refused => Err(CliError::Failed(format!("{refused} orchestrations refused this"))),
         }
     }
 }
@@ -112,7 +112,7 @@ pub(super) const STATUSES: [&str; 8] =
     ["Running", "Completed", "ContinuedAsNew", "Failed", "Canceled", "Terminated", "Pending", "Suspended"];
 
 impl Filter {
-    /// The same request, for these instances only.
+    /// Adds the filters to a request.
     pub fn apply(&self, target: Target) -> Target {
         let statuses = Some(self.runtime_status.join(",")).filter(|statuses| !statuses.is_empty());
         target
@@ -124,7 +124,7 @@ impl Filter {
             .with_some("version", self.version.as_deref())
     }
 
-    /// The instances that the conditions mean, in words.
+    /// Describes the selected instances in words.
     pub fn meant(&self) -> String {
         let Filter { created_after, created_before, runtime_status, id_prefix, function_name, version } = self;
         let created = match (created_after.as_deref().map(local_time), created_before.as_deref().map(local_time)) {

@@ -8,25 +8,25 @@ use super::error::CliError;
 use super::events::EventReader;
 use super::instance::Instance;
 
-/// Changes that wait to be shown. What is over waits in the connection, and the host says how much it drops.
+/// The most changes that wait to be shown. Further ones wait in the connection, and the host reports how many it drops.
 const CHANGES_MAX: usize = 1_000;
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(8);
 
-/// What can be heard of a host.
+/// What can arrive from a host.
 #[derive(Debug)]
 pub(super) enum InstanceEvent {
-    /// From now on changes are heard.
+    /// The stream is open: changes arrive from now on.
     Connected,
     /// The new state of an instance.
     Status(Box<Status>),
     /// The last state of an instance that was removed.
     Purged(Box<Status>),
-    /// So many changes were too fast and are lost.
+    /// The number of changes that were lost because this client was too slow.
     Missed(u64),
     /// The connection is lost; another one is tried.
     Lost(String),
-    /// The host refuses.
+    /// The host has refused the request.
     Refused(CliError),
 }
 
@@ -48,7 +48,7 @@ pub(super) fn follow(client: Client, target: Target, id: Option<String>) -> Resu
                 Err(CliError::Unreachable { why, .. }) => (Some(InstanceEvent::Lost(why)), false),
                 Err(error) => (Some(InstanceEvent::Refused(error)), false),
             };
-            // Nobody listens to this any more, or there is nothing more to hear.
+            // The receiver is gone.
             let Some(event) = event else { return };
             let refused = matches!(event, InstanceEvent::Refused(_));
             if sender.send(event).is_err() || refused {
@@ -70,12 +70,12 @@ fn connect(client: &Client, target: &Target, id: Option<&str>) -> Result<EventRe
     };
     let refused = match id {
         Some(id) => answer.about_instance(id),
-        None => answer.success(|| format!("{} tells of no changes", client.server())),
+        None => answer.success(|| format!("{} sends no events", client.server())),
     };
     Err(refused.err().unwrap_or_else(|| CliError::Failed(format!("{} does not answer with events", client.server()))))
 }
 
-/// Passes on what is heard until the connection is lost. None: nobody listens any more.
+/// Passes events on until the connection is lost. None: the receiver is gone.
 fn listen(mut reader: EventReader, sender: &SyncSender<InstanceEvent>) -> Option<InstanceEvent> {
     sender.send(InstanceEvent::Connected).ok()?;
     loop {
@@ -93,7 +93,7 @@ fn listen(mut reader: EventReader, sender: &SyncSender<InstanceEvent>) -> Option
                 Err(why) => return Some(InstanceEvent::Lost(format!("the host sent a status that cannot be read: {why}"))),
             },
             "missed" => InstanceEvent::Missed(event.data.trim().parse().unwrap_or(1)),
-            // What a newer host may tell of.
+            // Events that a newer host may send.
             _ => continue,
         };
         sender.send(event).ok()?;

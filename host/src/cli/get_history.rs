@@ -68,7 +68,7 @@ impl Entry {
         name.map(|name| short(name)).unwrap_or_default()
     }
 
-    /// What came of it, or else what went into it.
+    /// The outcome of the event, or else its input.
     fn detail(&self) -> String {
         let payload = |payload: &Option<Box<RawValue>>| payload.as_deref().map(|payload| flat(payload.get()));
         let instance = self.instance_id.as_ref().map(|id| format!("instance {id}"));

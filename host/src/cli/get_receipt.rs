@@ -9,8 +9,8 @@ use crate::api::Receipt;
 
 /// Show what an instance has cost since it was started.
 ///
-/// Fuel is about one unit for each wasm instruction, replays included. Activities are counted by the time for which they had
-/// their places, whether they computed or waited. `dacapo hub usage` shows the sums of a task hub.
+/// Fuel is about one unit for each wasm instruction, replays included. Activity time is the time for which activities ran,
+/// whether they computed or waited. `dacapo hub usage` shows the sums of a task hub.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

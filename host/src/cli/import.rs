@@ -10,12 +10,12 @@ use super::error::CliError;
 use super::output::{note, print, shell_word};
 use crate::export::Line;
 
-/// What is sent at once.
+/// The size at which a part of the file is sent.
 const PART_BYTES: usize = 16 << 20;
 
-/// Take in the instances of a file that `dacapo export` wrote.
+/// Import the instances of a file that `dacapo export` wrote.
 ///
-/// They arrive suspended, unless --resume is given. Activities that had not reported run again here.
+/// They arrive suspended, unless --resume is given. Activities whose results were not recorded run again here.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,10 +24,10 @@ Examples:
 pub(super) struct Import {
     /// The file.
     file: PathBuf,
-    /// Remove instances that have the ids of imported ones. Otherwise they are refused.
+    /// Replace instances that have the ids of imported ones. Otherwise the import is refused.
     #[arg(long)]
     replace: bool,
-    /// Let them go on at once.
+    /// Run them at once.
     #[arg(long)]
     resume: bool,
     #[command(flatten)]
@@ -38,12 +38,12 @@ pub(super) struct Import {
 struct Imported {
     instances: Vec<String>,
     versions: Vec<String>,
-    /// Hosts of earlier releases do not say it.
+    /// Absent from hosts of earlier releases.
     #[serde(default)]
     waiting: Vec<Waiting>,
 }
 
-/// An instance that waits for what is not there.
+/// An instance that waits for others that were not imported.
 #[derive(Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Waiting {
@@ -55,7 +55,7 @@ impl Import {
     pub fn run(self) -> Result<(), CliError> {
         let unreadable = |why| CliError::file("reading", &self.file, &why);
         let file = || File::open(&self.file).map(BufReader::new).map_err(unreadable);
-        // The whole of it is looked through before any of it is sent.
+        // The whole file is checked before any of it is sent.
         let items = crate::export::Reader::new(file()?).and_then(|items| items.into_iter().try_for_each(|item| item.map(drop)));
         items.map_err(|why| CliError::Failed(format!("{} cannot be imported: {why}", self.file.display())))?;
         let client = self.connection.client();
@@ -94,7 +94,7 @@ impl Import {
     }
 }
 
-/// A file that is sent in parts, each a whole file of its own.
+/// Sends a file in parts, each a complete file of its own.
 struct Parts<'a> {
     client: &'a Client,
     target: Target,
@@ -102,11 +102,11 @@ struct Parts<'a> {
     part: String,
     instances: u64,
     sent: (u64, u64),
-    /// After what was sent so far.
+    /// The instances sent so far that wait for others.
     waiting: Vec<Waiting>,
 }
 
-/// What is in no part: what came with a later one is not waited for in vain.
+/// Removes the instances that came with a later part from what others wait for.
 fn still_waiting(waiting: &mut Vec<Waiting>, came: &[String]) {
     for instance in waiting.iter_mut() {
         instance.on.retain(|id| !came.contains(id));

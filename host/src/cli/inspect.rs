@@ -6,10 +6,10 @@ use dacapo_wasm::{Access, FileKind, Finding, ImportedInterface, Inspection, Memo
 use super::error::CliError;
 use super::output::{Table, bytes, print, print_table, table};
 
-/// Show what is in a WebAssembly file: its functions, what it imports and what becomes of that, and what keeps it from being
-/// deployed.
+/// Show what is in a WebAssembly file: its functions, its imports and how the host provides them, and any reasons why it cannot
+/// be deployed.
 ///
-/// Needs no host, and keeps nothing. The file is compiled and asked for its functions. Exit code 1: it cannot be deployed.
+/// Needs no host, and stores nothing. The file is compiled and asked for its functions. Exit code 1: it cannot be deployed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -49,7 +49,7 @@ pub(super) fn refuse(inspection: &Inspection) -> Result<(), CliError> {
     }
 }
 
-/// Shows people what a file is. What keeps it from being deployed [`refuse`] says.
+/// Prints a description of a file. [`refuse`] reports why it cannot be deployed.
 pub(super) fn show(inspection: &Inspection) -> Result<(), CliError> {
     let Some(kind) = inspection.kind else { return Ok(()) };
     print(format_args!("{}, {}, version {}", name_of(kind), bytes(inspection.bytes), &inspection.version[..12]))?;
@@ -57,7 +57,7 @@ pub(super) fn show(inspection: &Inspection) -> Result<(), CliError> {
         print(format_args!(""))?;
         print_table(functions(inspection))?;
     }
-    // Types are imported, too.
+    // An interface without functions only imports types.
     let called: Vec<&ImportedInterface> = inspection.imports.iter().filter(|import| !import.functions.is_empty()).collect();
     if !called.is_empty() {
         let mut imports = table(["IMPORT", "FUNCTIONS", "IN ORCHESTRATORS AND ENTITIES", "IN ACTIVITIES"]);
@@ -124,7 +124,7 @@ fn manifest(inspection: &Inspection) -> Option<String> {
     Some(format!("Manifest: {}", serde_json::to_string(manifest).expect("its keys are texts")))
 }
 
-/// What traps in an orchestrator or entity, a line for each interface.
+/// The imports that trap in an orchestrator or entity, a line for each interface.
 fn traps(report: &[Finding]) -> Vec<String> {
     let of_interfaces = report.chunk_by(|one, other| one.interface == other.interface);
     let line = |findings: &[Finding]| {

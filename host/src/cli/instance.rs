@@ -1,4 +1,4 @@
-//! An instance, as commands name it and as the host shows it.
+//! The arguments that name an instance, and the host's description of one.
 
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -29,13 +29,13 @@ impl IdArgument {
     }
 }
 
-/// What the host says of an instance that it has just started; its links are for others.
+/// The host's response to a start. The links in it are not used here.
 #[derive(Debug, Deserialize)]
 pub(super) struct Started {
     pub id: String,
 }
 
-/// What the host says of an instance.
+/// The host's description of an instance.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Instance {
@@ -68,7 +68,7 @@ impl Instance {
         serde_json::from_str(self.output_text()).unwrap_or_else(|_| self.output_text().to_owned())
     }
 
-    /// The version that it runs on, as people know it; empty until there is one.
+    /// The label, or else the digits, of the version that it runs on; empty until there is one.
     pub fn version(&self) -> &str {
         match self.version_label.as_str() {
             "" => self.version.as_deref().map_or("", |version| version.get(..12).unwrap_or(version)),
@@ -76,7 +76,7 @@ impl Instance {
         }
     }
 
-    /// What there is to say beside the status, in short: what came of it, what stops it, or what it says of itself.
+    /// A short text beside the status: the output, why it is halted, or the custom status.
     pub fn detail(&self) -> String {
         match (&self.halted, &self.custom_status) {
             _ if self.has_ended() => short(self.output_text()),
@@ -107,7 +107,7 @@ impl Instance {
         }))
     }
 
-    /// It as a table of names and values.
+    /// A table of its properties.
     pub fn properties(&self, now: DateTime<Utc>, show: Shown) -> Table {
         let moment = |time: &str| format!("{} ({})", local_time(time), ago(time, now));
         let mut table = properties();
@@ -128,7 +128,7 @@ impl Instance {
         if show.input {
             table.add_row(["Input".into(), Cell::json(self.input.as_deref().map_or("null", RawValue::get))]);
         }
-        // Why an instance has failed is what the question is about.
+        // For a failed instance, the output is the reason.
         if show.output || self.runtime_status == "Failed" {
             table.add_row(["Output".into(), Cell::json(self.output_text())]);
         }
@@ -166,7 +166,7 @@ pub(super) fn instance_table<'a>(instances: impl IntoIterator<Item = &'a Instanc
 pub(super) fn tell(client: &Client, id: &str, verb: &'static str, reason: Option<&str>) -> Result<(), CliError> {
     let target = Target::instance(id, [verb]).with_some("reason", reason);
     match client.post(&target)?.about_instance(id) {
-        // The contract has a 500 for this; what is wrong is the state of the instance, not the host.
+        // The contract has a 500 for this, although it is the state of the instance that is wrong, not the host.
         Err(CliError::Failed(why)) if why.starts_with(&format!("cannot {verb} ")) => Err(CliError::WrongState(why)),
         answer => answer.map(drop),
     }

@@ -1,11 +1,11 @@
-//! Ctrl-C at a command that only looks on.
+//! Ctrl-C in a command that only waits or watches.
 
 use super::output::note;
 
-/// What a shell sees of a process that SIGINT has ended.
+/// The exit code by which a shell reports the end by SIGINT.
 const INTERRUPTED: i32 = 130;
 
-/// From now on Ctrl-C ends this process with a sentence that says how to go on.
+/// From now on, Ctrl-C prints this text and ends the process.
 pub(super) fn says(text: String) {
     let wait = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };

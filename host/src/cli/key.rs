@@ -13,7 +13,7 @@ use super::times::local_time;
 use crate::access::{self, KEY_NAME_RULE, Role, Scope, is_key_name};
 use crate::serve::open_control_file;
 
-/// Keys: make, list and revoke them.
+/// Create, list and revoke keys.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -28,19 +28,19 @@ pub(super) enum Key {
     Revoke(Revoke),
 }
 
-/// Make a key, and print it: the only time that anybody sees it.
+/// Create a key and print it. It is never shown again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Roles, each with what those before it may do:
+Roles, each including those before it:
   read         see instances, entities and apps
-  operate      start instances and tell them something
+  operate      start instances and send them messages
   deploy       change the code
   administer   make keys and secrets; with a key of the host also hubs, limits and grants
 
 Examples:
   dacapo key create owner --role administer --hub acme
   dacapo key create --role read dashboard
-  dacapo key create spare --role administer --offline --data /var/lib/dacapo    when no host runs, and the key is lost")]
+  dacapo key create spare --role administer --offline --data /var/lib/dacapo    if the key is lost; no host may run")]
 pub(super) struct Create {
     /// Its name: letters, digits, '-', '_' and '.'.
     name: String,
@@ -48,7 +48,7 @@ pub(super) struct Create {
     role: RoleArgument,
     #[command(flatten)]
     hub: OfHub,
-    /// Work on the data directory itself, which no host has open.
+    /// Work on the data directory itself, while no host has it open.
     #[arg(long)]
     offline: bool,
     /// The data directory, with --offline [default: that of the configuration].
@@ -61,7 +61,7 @@ pub(super) struct Create {
     connection: Connection,
 }
 
-/// List the keys of a task hub, or of the host, without what opens.
+/// List the keys of a task hub, or of the host: names and roles, not the keys themselves.
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
@@ -70,21 +70,21 @@ pub(super) struct List {
     connection: Connection,
 }
 
-/// Revoke a key: it opens nothing from then on.
+/// Revoke a key. It takes effect at once.
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
     /// Its name.
     name: String,
     #[command(flatten)]
     hub: OfHub,
-    /// Revoke it also if it is the last key that administers the host.
+    /// Revoke it even if it is the last key that can administer the host.
     #[arg(long, short = 'y')]
     yes: bool,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// Whose keys are meant.
+/// Selects the keys of a task hub or of the host.
 #[derive(Debug, Args)]
 struct OfHub {
     /// The task hub that the key opens [default: --task-hub-name; without one the host, with all its hubs].
@@ -93,7 +93,7 @@ struct OfHub {
 }
 
 impl OfHub {
-    /// None: the host. A hub that was named for other commands is never taken for the host.
+    /// None: the host. A task hub set for all commands counts, so that its keys are never taken for those of the host.
     fn name<'a>(&'a self, connection: &'a Connection) -> Option<&'a str> {
         self.hub.as_deref().or(connection.task_hub_name.as_deref()).filter(|name| !name.is_empty())
     }
@@ -160,7 +160,7 @@ impl Create {
             self.name,
             Role::from(self.role)
         ));
-        // The key alone, so that a script can take it as it is.
+        // Only the key, so that a script can use the output directly.
         print(answer.parse::<Created>()?.key)
     }
 
@@ -212,7 +212,7 @@ impl Revoke {
 }
 
 impl Revoke {
-    /// Without one nobody could make keys any more while the host runs.
+    /// Without another one, no key could be created while the host runs.
     fn require_another_administrator(&self, client: &Client) -> Result<(), CliError> {
         let keys: Vec<KeyBody> = client.get(&target(None, None))?.success(|| unknown(client))?.parse()?;
         let (own, others): (Vec<KeyBody>, Vec<KeyBody>) =

@@ -1,7 +1,7 @@
-//! The command line, read: what clap says of it, and that no value is blank.
+//! Reads the command line with clap, and refuses blank values.
 //!
-//! A script whose variable is not set says `--id-prefix "$PREFIX"`, and means anything but everything. So nothing that is given
-//! may be blank, in any command, but for the few values that are no names ([`MAY_BE_BLANK`]). Who wants a default leaves the
+//! A script whose variable is not set passes `--id-prefix "$PREFIX"`, and does not mean to select everything. So no value on the
+//! command line may be blank, except for the few that are not names ([`MAY_BE_BLANK`]). The default is chosen by leaving the
 //! option out.
 
 use std::ffi::{OsStr, OsString};
@@ -16,7 +16,7 @@ use super::Arguments;
 use super::error::CliError;
 use crate::printable::one_line;
 
-/// Reasons, the key of an entity, the operation that it is told, and what is handed on to a compiler.
+/// Reasons, the key of an entity, its operation, and arguments for a compiler.
 const MAY_BE_BLANK: [&str; 4] = ["arguments", "key", "operation", "reason"];
 
 pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
@@ -26,7 +26,7 @@ pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Argument
     Arguments::from_arg_matches(&matches).map_err(|error| harmless(error.format(&mut command)))
 }
 
-/// What is quoted of the words of the line controls no terminal, and a key is not quoted at all.
+/// Makes the words of the command line that clap quotes printable, and hides a key.
 fn harmless(mut error: clap::Error) -> clap::Error {
     let is_key = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(name)) if name.starts_with("--key "));
     let quoted = error.context().filter_map(|(kind, value)| match value {
@@ -45,11 +45,11 @@ fn harmless(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Says what is wrong, or shows the help that was asked for. How the process ends then.
+/// Prints the error, or the help that was asked for. Returns the exit code.
 pub(super) fn say(error: &clap::Error) -> ExitCode {
     let said = error.print().and_then(|()| std::io::stdout().flush());
     match said {
-        // Where standard error is closed, nobody wants to know.
+        // If standard error is closed, nobody reads this.
         Err(why) if !error.use_stderr() => {
             let error = CliError::from(why);
             error.report();
@@ -66,7 +66,7 @@ fn refuse_blank(command: &mut Command, matches: &ArgMatches) -> Result<(), clap:
         !MAY_BE_BLANK.contains(&id) && is_given() && has_blank(matches, id)
     });
     if let Some(argument) = blank {
-        let advice = if argument.is_required_set() { "say what is meant" } else { "leave it out, or say what is meant" };
+        let advice = if argument.is_required_set() { "give a value" } else { "leave it out, or give a value" };
         let why = format!("the value of '{argument}' is empty; {advice}");
         return Err(command.error(ErrorKind::InvalidValue, why));
     }
@@ -74,7 +74,7 @@ fn refuse_blank(command: &mut Command, matches: &ArgMatches) -> Result<(), clap:
     command.find_subcommand_mut(name).map_or(Ok(()), |command| refuse_blank(command, matches))
 }
 
-/// A variable that is empty is as good as none.
+/// Whether the value is from the command line: an empty environment variable counts as unset.
 fn is_on_the_line(matches: &ArgMatches, id: &str) -> bool {
     matches.value_source(id) == Some(ValueSource::CommandLine)
 }
@@ -96,7 +96,7 @@ mod tests {
         })
     }
 
-    /// They were printed as they came, and so was a key.
+    /// They were printed unchanged, and so was a key.
     #[test]
     fn what_is_quoted_of_a_line_controls_no_terminal() {
         for words in [
@@ -136,7 +136,7 @@ mod tests {
             (&["key", "create", "ci", "--role", "read", "--hub", ""], "--hub"),
         ] {
             let refusal = read_line(words).unwrap_err();
-            // Of paths, the library has a sentence of its own.
+            // For paths, clap has a message of its own.
             let says_so = refusal.contains("is empty") || refusal.contains("none was supplied");
             assert!(says_so && refusal.contains(option), "{words:?}: {refusal}");
         }

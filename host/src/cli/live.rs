@@ -1,12 +1,12 @@
-//! A part of the terminal that is drawn again and again in the same place.
+//! A part of the terminal that is redrawn in place.
 
 use std::io::Write;
 
-/// A line that wrapped would be two, and the next drawing begin too low.
+/// A line that wrapped would count as two, and the next drawing would begin too low.
 const WRAP_OFF: &str = "\x1b[?7l";
 const WRAP_ON: &str = "\x1b[?7h";
 
-/// What was drawn last is the end of the output until [`Live::clear`] or the next text.
+/// The last drawing must stay at the end of the output until [`Live::clear`].
 pub(super) struct Live<W> {
     output: W,
     /// Lines of the last drawing.
@@ -23,7 +23,7 @@ impl<W: Write> Live<W> {
         let mut drawing = self.home();
         drawing += WRAP_OFF;
         for line in text.lines() {
-            // What is left of the old line goes, without a flicker.
+            // Clears the rest of the old line, without flicker.
             drawing += &format!("{line}\x1b[K\n");
         }
         drawing += "\x1b[J";
@@ -44,7 +44,7 @@ impl<W: Write> Live<W> {
     }
 }
 
-/// Lines of the terminal, or as many as is usual where it does not say.
+/// The number of lines of the terminal, or 24 if it is unknown.
 pub(super) fn terminal_lines() -> usize {
     const USUAL: u16 = 24;
     crossterm::terminal::size().map_or(USUAL, |(_, lines)| if lines == 0 { USUAL } else { lines }).into()

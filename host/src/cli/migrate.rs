@@ -7,8 +7,8 @@ use super::output::print;
 
 /// Move running instances to another version of their app, as far as their histories allow.
 ///
-/// Each history is replayed against the version first; an instance that would diverge stays where it is. An instance that
-/// is halted because its code diverged goes on.
+/// Each history is replayed against the version first; an instance that would diverge stays on its version. An
+/// instance that is halted because its code diverged goes on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -2,15 +2,14 @@
 //!
 //! All commands but `new`, `build`, `inspect`, `serve`, `config`, `delete-task-hub`, `replay`, `new-secrets-key`,
 //! `key create --offline`, `completion` and `compile-module` speak HTTP to a running host
-//! ([`client`], with [`certificate`]). What a
-//! command prints goes through [`output`], what went wrong through [`error`], which also gives the exit code. What is typed is
-//! read by [`line`]. What commands share has a place of its own:
+//! ([`client`], with [`certificate`]). A command prints through [`output`]; errors go through [`error`], which also gives the
+//! exit code. [`line`] reads the command line. What commands share has modules of its own:
 //!
-//! - what they are about: [`instance`], [`entity`], [`filter`] (many instances), [`pages`] (how many of a list);
-//! - what they are given: [`input`] (JSON), [`times`];
-//! - [`gate`]: histories that are replayed, many at a time;
-//! - waiting: [`waiting`] (for the end), [`events`] and [`following`] (the host's events), [`view`] and [`live`] (what is drawn
-//!   meanwhile), [`interrupt`] (Ctrl-C), [`confirm`].
+//! - selecting: [`instance`], [`entity`], [`filter`] (many instances), [`pages`] (how many of a list);
+//! - values: [`input`] (JSON), [`times`];
+//! - [`gate`]: the replay gate, for many histories at a time;
+//! - interaction: [`waiting`] (for the end), [`events`] and [`following`] (the host's events), [`view`] and [`live`] (drawing),
+//!   [`interrupt`] (Ctrl-C), [`confirm`].
 
 mod apps;
 mod audit;
@@ -96,7 +95,7 @@ struct Arguments {
 const HELP: &str = "\
 Begin with:
   dacapo new my-app --language typescript                 a new app; also rust, python, go, ...
-  dacapo dev                                              build it, run it here, again with each change
+  dacapo dev                                              build it and run it here, again after each change
 or with:
   dacapo serve --dev                                      run a host here, without keys
   dacapo deploy hello_sequence.wasm                       give it an app
@@ -116,8 +115,8 @@ Exit codes:
   4    wrong state: the id or the task hub is in use, the instance has ended, or has not yet
   5    the host cannot be reached
   6    an orchestration that was waited for did not complete: it failed, was terminated, is
-       halted, or the time was up
-  130  ended by Ctrl-C; what was waited for goes on";
+       halted, or the wait timed out
+  130  ended by Ctrl-C; the orchestrations keep running";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -171,7 +170,7 @@ enum Command {
     CompileModule(compile_module::CompileModule),
 }
 
-/// Reads the command line of the process and does what it says.
+/// Reads the command line of the process and runs the command.
 pub fn main() -> ExitCode {
     let arguments = match line::read(std::env::args_os()) {
         Ok(arguments) => arguments,

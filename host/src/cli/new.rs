@@ -6,18 +6,18 @@ use super::error::CliError;
 use super::output::{print, shell_word};
 use crate::build::{Template, write_new_app};
 
-/// Make a new app, with a test that runs it.
+/// Create a new app, with tests that run it.
 ///
-/// It holds an orchestrator that retries and waits for an approval, and an activity.
+/// It has an orchestrator that retries and waits for an approval, and an activity.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   dacapo new my-app --language typescript
   cd my-app && dacapo dev
 
-Apps in other languages begin with an example: C++, Zig, AssemblyScript, Kotlin and WAT have one each.")]
+For C++, Zig, AssemblyScript, Kotlin and WAT, begin with the example of the language.")]
 pub(super) struct New {
-    /// The folder to make; its last part is the name of the app.
+    /// The folder to create; its last part is the name of the app.
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
     /// The language.

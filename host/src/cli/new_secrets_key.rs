@@ -6,9 +6,9 @@ use super::error::CliError;
 use super::output::print;
 use crate::secrets::SecretsKey;
 
-/// Make a key that encrypts the secrets of task hubs.
+/// Create the key that encrypts the secrets of task hubs.
 ///
-/// Keep it where the data is not: who has both has the secrets. Without it they are lost.
+/// Keep it apart from the data: both together give access to the secrets. Without the key they are lost.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

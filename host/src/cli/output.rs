@@ -1,4 +1,4 @@
-//! What commands print: tables and colors for people. All that is printed is [`printable`] here, whoever wrote it.
+//! Output of commands: texts, tables and colors. All of it is made [`printable`] here, whatever its source.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -7,7 +7,7 @@ use comfy_table::{Attribute, Color, ColumnConstraint, ContentArrangement, Width,
 use super::error::CliError;
 use crate::printable::{one_line, printable};
 
-/// Columns of white space between those of a table.
+/// The width of the space between the columns of a table.
 const PADDING: u16 = 2;
 
 /// Prints a text, or JSON, and a line end.
@@ -15,7 +15,7 @@ pub(super) fn print(text: impl std::fmt::Display) -> Result<(), CliError> {
     write_out(&printable(&text.to_string()))
 }
 
-/// Says that something is done for which the host has no answer: in a sentence, or as JSON, for programs.
+/// Confirms an action for which the host sends no body: with a sentence, or with JSON, for programs.
 pub(super) fn print_done(json: bool, done: &serde_json::Value, sentence: impl std::fmt::Display) -> Result<(), CliError> {
     if json { print(done) } else { print(sentence) }
 }
@@ -26,18 +26,18 @@ fn write_out(text: &str) -> Result<(), CliError> {
     Ok(stdout.flush()?)
 }
 
-/// Tells people something that is not the output.
+/// Prints a message for people, which is not part of the output, to standard error.
 pub(super) fn note(text: impl std::fmt::Display) {
-    // Where standard error is closed, nobody wants to know.
+    // If standard error is closed, nobody reads this.
     let _ = writeln!(std::io::stderr(), "{}", printable(&text.to_string()));
 }
 
-/// A table of texts that are printable, and of the colors that commands give them.
+/// A table of printable texts, with the colors that commands give them.
 pub(super) struct Table {
     table: comfy_table::Table,
-    /// Of the terminal that each row must fit in one line. None: a row is as long as it is.
+    /// The width of the terminal, which a row must fit in one line. None: rows are not cut.
     row_columns: Option<u16>,
-    /// The columns that a narrow terminal does without, in this order.
+    /// The columns to hide on a narrow terminal, in this order.
     dispensable: &'static [usize],
 }
 
@@ -60,7 +60,7 @@ impl Table {
         self.table.row_count()
     }
 
-    /// Columns that are left out, one after the other, where the terminal is too narrow for all.
+    /// Sets the columns that are hidden, one after the other, if the terminal is too narrow for all.
     pub fn dispensable(self, columns: &'static [usize]) -> Self {
         Self { dispensable: columns, ..self }
     }
@@ -74,15 +74,15 @@ impl Table {
         self.table.column_mut(index).expect("it has this many").set_constraint(constraint);
     }
 
-    /// How wide the columns are, with the space behind them.
+    /// The widths of the columns, with the space after them.
     fn widths(&self) -> Vec<u16> {
         let contents = self.table.column_max_content_widths();
         let shown = self.table.column_iter().map(|column| column.constraint() != Some(&ColumnConstraint::Hidden));
         contents.into_iter().zip(shown).map(|(width, shown)| if shown { width.saturating_add(PADDING) } else { 0 }).collect()
     }
 
-    /// Leaves columns out, and cuts the last one, until a row fits a line. Nothing is broken within: an id can be copied. What
-    /// does not fit all the same is for the terminal to wrap.
+    /// Hides columns, and cuts the last one, until a row fits a line. Other cells stay whole, so that an id can be copied. If a
+    /// row still does not fit, the terminal wraps it.
     fn fit(&mut self, columns: u16) {
         const LAST_COLUMNS_MIN: u16 = 16;
         let length = |widths: &[u16]| widths.iter().fold(0, |sum: u16, &width| sum.saturating_add(width));
@@ -114,7 +114,7 @@ impl<T: ToString> From<T> for Cell {
 }
 
 impl Cell {
-    /// JSON as somebody wrote it, perhaps in several lines: between its parts they are white space.
+    /// A cell of JSON, which may have several lines: its line breaks are white space.
     pub fn json(text: &str) -> Self {
         text.replace(['\r', '\n'], " ").into()
     }
@@ -142,7 +142,7 @@ pub(super) fn properties() -> Table {
 fn plain_table() -> (comfy_table::Table, Option<u16>) {
     let mut table = comfy_table::Table::new();
     table.load_style(presets::NOTHING);
-    // What says that it is narrower does not know (a terminal without a size says 0).
+    // A smaller width is not a real one (a terminal without a size reports 0).
     const COLUMNS_MIN: u16 = 40;
     let columns = table.width().filter(|&columns| columns >= COLUMNS_MIN);
     match colors() {
@@ -162,7 +162,7 @@ pub(super) fn print_table(table: Table) -> Result<(), CliError> {
     write_out(&table_text(table))
 }
 
-/// What [`print_table`] prints.
+/// The text that [`print_table`] prints.
 pub(super) fn table_text(mut table: Table) -> String {
     table.table.column_iter_mut().for_each(|column| {
         column.set_padding((0, PADDING));
@@ -186,7 +186,7 @@ pub(super) fn status_cell(status: &str) -> Cell {
     Cell(comfy_table::Cell::new(status).fg(color))
 }
 
-/// A text in one line: white space of any kind is a blank.
+/// A text in one line, with each run of white space as one blank.
 pub(super) fn flat(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -201,7 +201,7 @@ pub(super) fn short(text: &str) -> String {
     }
 }
 
-/// So many bytes, for people.
+/// A number of bytes, in units for people.
 pub(super) fn bytes(count: u64) -> String {
     const KIB: f64 = 1024.0;
     match count as f64 {
@@ -225,7 +225,7 @@ pub(super) fn shell_word(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Control characters of the other half of Latin 1 reached the terminal from eight verbs: whatever a table shows is printable.
+    /// Eight commands sent control characters of the upper half of Latin 1 to the terminal: all that a table shows is printable.
     #[test]
     fn what_controls_a_terminal_is_shown_as_text() {
         let mut rows = table(["NAME", "STATUS"]);

@@ -1,4 +1,4 @@
-//! Lists that the host hands out page by page.
+//! Lists that the host sends page by page.
 
 use clap::Args;
 use serde::de::DeserializeOwned;
@@ -11,29 +11,29 @@ use super::output::{note, print};
 /// The longest page that the host gives.
 const PAGE_MAX: u32 = 1_000;
 
-/// How much of a list is wanted.
+/// How much of a list to fetch.
 #[derive(Debug, Args)]
 pub(super) struct PageArguments {
-    /// At most so many.
+    /// List at most this many.
     #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
-    /// Go on where the listing before this one has ended.
+    /// Continue after the previous listing, which printed this token.
     #[arg(long, value_name = "TOKEN")]
     continuation_token: Option<String>,
-    /// All there are, to the last page.
+    /// List all, to the last page.
     #[arg(long, conflicts_with = "top")]
     all: bool,
 }
 
-/// What was listed, as the host wrote it.
+/// A list in the host's own JSON.
 pub(super) struct Listing {
     items: Vec<Box<RawValue>>,
-    /// Where the next listing goes on.
+    /// The token with which the next listing continues.
     next: Option<String>,
 }
 
 impl PageArguments {
-    /// Asks for as many pages as it takes. `missing` is what a bare 404 means.
+    /// Fetches as many pages as needed. `missing` is the error for a 404 without a body.
     pub fn fetch(&self, client: &Client, target: Target, missing: impl Fn() -> String) -> Result<Listing, CliError> {
         let mut listing = Listing { items: Vec::new(), next: self.continuation_token.clone() };
         loop {
@@ -57,13 +57,13 @@ impl Listing {
         items.collect::<Result<_, _>>().map_err(|why| CliError::Failed(format!("the list cannot be read: {why}")))
     }
 
-    /// Prints it as one JSON array.
+    /// Prints the list as one JSON array.
     pub fn print_json(&self) -> Result<(), CliError> {
         let items: Vec<_> = self.items.iter().map(|item| item.get()).collect();
         print(format_args!("[{}]", items.join(",")))
     }
 
-    /// Says, beside the output, how to go on.
+    /// Prints the continuation token to standard error.
     pub fn note_continuation(&self) {
         if let Some(token) = &self.next {
             note(format_args!("Continuation token for next set of results: '{token}'"));

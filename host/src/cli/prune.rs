@@ -19,7 +19,7 @@ pub(super) struct Prune {
     /// Only this version: a label, or six digits or more of a digest.
     #[arg(long)]
     version: Option<String>,
-    /// Only say what would be removed.
+    /// Only show what would be removed.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

@@ -9,8 +9,8 @@ use super::output::print;
 
 /// Delete every trace of finished instances: one, or all that match.
 ///
-/// With an id: that instance, which must have ended, or an entity and its state. Without: all instances that have ended
-/// and match the conditions; those that have not are left alone.
+/// With an id: that instance, which must have ended, or an entity and its state. Without an id: all instances that have ended
+/// and match the conditions.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

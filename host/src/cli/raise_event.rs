@@ -8,7 +8,7 @@ use super::output::print_done;
 
 /// Raise an external event for an instance.
 ///
-/// The event is kept, in order, for an instance that does not wait for it yet.
+/// If the instance does not wait for the event yet, it is kept; events keep their order.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -18,8 +18,8 @@ use crate::export::{Item, Reader};
 
 /// Replay an exported instance against code on this machine, step by step, without a host.
 ///
-/// Shows every turn with what came and what the code did. Where the code does something else than is recorded, it says what,
-/// with exit code 1.
+/// Shows every turn with its events. Where the code differs from what is recorded, it shows the difference, with exit
+/// code 1.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -35,7 +35,7 @@ pub(super) struct Replay {
     /// The instance, if the file holds more than one orchestration.
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// Stop after so many turns.
+    /// Stop after this many turns.
     #[arg(long, value_name = "TURNS", value_parser = clap::value_parser!(u32).range(1..))]
     until: Option<u32>,
 }
@@ -48,7 +48,7 @@ impl Replay {
         if history.is_empty() {
             return Err(CliError::WrongState(format!("'{}' has no history: it has not begun", snapshot.record.id)));
         }
-        // Whatever the runtime keeps on disk goes with it.
+        // Removed on drop, with all that the runtime keeps on disk.
         let directory = tempfile::tempdir()?;
         let keep = |name: &str| directory.path().join(name);
         let config = Config { pool: PoolSize::small(), ..Config::new(keep("modules"), keep("cache")) };

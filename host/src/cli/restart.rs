@@ -6,9 +6,9 @@ use super::instance::{IdArgument, Started};
 use super::output::{note, print};
 use super::waiting::{WaitArgument, wait_for_output};
 
-/// Start an orchestration anew, with the input that it had.
+/// Restart an orchestration with its original input.
 ///
-/// It runs from the beginning on the active version of its app, under a new id unless told otherwise.
+/// It runs from the beginning, on the active version of its app, and under a new id unless an option says otherwise.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -21,7 +21,7 @@ pub(super) struct Restart {
     /// The id of the new instance [default: a new one].
     #[arg(long, value_name = "ID", conflicts_with = "same_id")]
     new_id: Option<String>,
-    /// Take the same id again.
+    /// Use the same id again.
     #[arg(long)]
     same_id: bool,
     /// The version label that the orchestration sees [default: the one it had].
@@ -56,7 +56,7 @@ impl Restart {
         let id = self.instance.id();
         let chosen = match (&self.new_id, &self.version_label) {
             (Some(new_id), _) => Some(new_id.clone()),
-            // A version is taken only along with an id.
+            // The host takes a version only with an id.
             (None, Some(_)) if self.same_id => Some(id.to_owned()),
             (None, Some(_)) => Some(uuid::Uuid::new_v4().simple().to_string()),
             (None, None) => None,
@@ -70,7 +70,7 @@ impl Restart {
     }
 }
 
-/// The contract has a 400 for an instance that does not exist.
+/// Maps the 400 that the contract has for a missing instance.
 fn existing(answer: Answer, id: &str) -> Result<Answer, CliError> {
     const MISSING: &str = "InstanceId does not match a valid orchestration instance.";
     match answer.status == 400 && answer.text.contains(MISSING) {

@@ -17,7 +17,7 @@ Examples:
 pub(super) struct Resume {
     #[command(flatten)]
     meant: Targets,
-    /// Why; the history keeps it.
+    /// The reason, which is kept in the history.
     #[arg(long)]
     reason: Option<String>,
     #[command(flatten)]

@@ -7,12 +7,12 @@ use super::instance::Instance;
 use super::output::{note, print};
 use crate::printable::one_line;
 
-/// How long the instance may take to get somewhere before its new status is shown.
+/// How long to wait for the instance before its new status is shown.
 const WAIT_SECONDS: u32 = 3;
 
 /// Bring a failed instance, or all that match, back to just before its failure, and let it go on.
 ///
-/// What has succeeded is not run again. It goes on with the active version of its app, so deploy the corrected code first.
+/// Work that has succeeded is not run again. It goes on with the active version of its app, so deploy the corrected code first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -22,7 +22,7 @@ Examples:
 pub(super) struct Rewind {
     #[command(flatten)]
     meant: Targets,
-    /// Why; the history keeps it.
+    /// The reason, which is kept in the history.
     #[arg(long)]
     reason: Option<String>,
     #[command(flatten)]

@@ -7,9 +7,9 @@ use super::error::CliError;
 use super::output::print;
 use super::versions::no_app;
 
-/// Take the new starts away from the newest version of an app that gets any, or let all go to a version that is named.
+/// Take the new starts away from the newest version of an app that gets any, or direct all of them to a given version.
 ///
-/// A version that only has a share of the new starts loses it to those that have the rest. If the newest version gets all of them,
+/// A version with only a share of the new starts loses it to those that have the rest. If the newest version gets all of them,
 /// they go to the one that was active before, never to one that was itself rolled back. Running instances stay on their versions:
 /// `dacapo migrate` moves them.
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ Examples:
 pub(super) struct Rollback {
     /// The app.
     app: String,
-    /// Let all new starts go to this version: a label, or six digits or more of a digest.
+    /// Direct all new starts to this version: a label, or six digits or more of a digest.
     version: Option<String>,
     #[command(flatten)]
     connection: Connection,
@@ -31,7 +31,7 @@ pub(super) struct Rollback {
 struct RolledBack {
     from: Named,
     active: Named,
-    /// Hosts of earlier releases do not say it.
+    /// Absent from hosts of earlier releases.
     #[serde(default)]
     new_starts: Vec<Share>,
 }
@@ -80,7 +80,7 @@ impl std::fmt::Display for Named {
     }
 }
 
-/// A version as people know it.
+/// A version, by its label and digits.
 pub(super) fn named(digits: &str, label: &str) -> String {
     if label.is_empty() { digits.to_owned() } else { format!("{label} ({digits})") }
 }

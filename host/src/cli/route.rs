@@ -6,10 +6,10 @@ use super::output::print;
 use super::versions::{no_app, show};
 use crate::bad_value::BadValue;
 
-/// Share the new starts of an app out among its versions.
+/// Share the new starts of an app among its versions.
 ///
-/// The same instance id always meets the same version. Versions that are not named get none; `dacapo rollback APP VERSION`
-/// lets all go to one.
+/// The same instance id always gets the same version. Versions that are not named get none; `dacapo rollback APP VERSION`
+/// directs all new starts to one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

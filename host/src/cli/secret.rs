@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::hub::unknown;
 use super::output::{print, print_done, print_table, table};
 
-/// Secrets of a task hub: set, list and delete them. Nothing shows a secret.
+/// Set, list and delete the secrets of a task hub. No command shows a secret.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -23,7 +23,7 @@ pub(super) enum Secret {
     Delete(Delete),
 }
 
-/// Set a secret, which is read from a file or from standard input. A line end behind it does not count.
+/// Set a secret, which is read from a file or from standard input. One line break at its end is dropped.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -14,11 +14,11 @@ use crate::serve::{Announce, Start, run};
 
 /// Run a host: open its task hubs and serve them over HTTP.
 ///
-/// Clients need a key. The first start makes one for the administrator and prints it, once, unless --first-key-file says where it
-/// is to come from; `--dev` needs none.
+/// Clients need a key. The first start creates one for the administrator and prints it, once, unless --first-key-file names its
+/// file; `--dev` needs none.
 ///
-/// SIGINT (Ctrl-C) and SIGTERM stop it in good order: running turns are finished, what waits goes on after the next
-/// start. A second one stops it at once. No way of stopping it, kill -9 included, loses anything that was acknowledged.
+/// SIGINT (Ctrl-C) and SIGTERM stop it in good order: running turns finish, and waiting work continues after the next start.
+/// A second signal stops it at once. No way of stopping it, kill -9 included, loses anything that was acknowledged.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -33,21 +33,21 @@ Examples:
 pub(super) struct Serve {
     #[command(flatten)]
     settings: SettingArguments,
-    /// Ask nobody for a key. For developing: refused on an address that is not a loopback address.
+    /// Require no keys. For development: refused on an address that is not a loopback address.
     #[arg(long)]
     dev: bool,
-    /// Say on standard output, in one line of JSON, where the host listens.
+    /// Print the address that the host listens on, as one line of JSON.
     #[arg(long)]
     json: bool,
     /// Write the same to a file once the host is ready.
     #[arg(long, value_name = "PATH", env = "DACAPO_READY_FILE")]
     ready_file: Option<PathBuf>,
-    /// Let a task hub begin anew, empty, whose file is missing or empty and cannot be restored. Its keys, limits and grants stay.
+    /// Start a task hub anew, empty, if its file is missing or empty and cannot be restored. Its keys, limits and grants stay.
     /// May be repeated.
     #[arg(long, value_name = "HUB")]
     recover: Vec<String>,
-    /// Print no key at the first start: take the administrator's from this file, or make it and leave it there. (DACAPO_FIRST_KEY may
-    /// hold the key itself: dcp_ and 43 characters of Base64 for URLs.)
+    /// Print no key at the first start: read the administrator's from this file, or create it and write it there. (Or
+    /// DACAPO_FIRST_KEY may hold the key itself: dcp_ and 43 characters of Base64 for URLs.)
     #[arg(long, value_name = "FILE", env = "DACAPO_FIRST_KEY_FILE")]
     first_key_file: Option<PathBuf>,
 }
@@ -69,31 +69,31 @@ impl Serve {
     }
 }
 
-/// Flags that set something. Each stands above the environment and the file, and replaces what they say.
+/// Flags that set something. Each overrides the environment and the file.
 #[derive(Debug, Args)]
 pub(super) struct SettingArguments {
     /// The configuration file [default: dacapo.toml in the working directory, if there is one].
     #[arg(long, value_name = "FILE", env = "DACAPO_CONFIG")]
     config: Option<PathBuf>,
-    /// Where everything is kept [default: dacapo-data].
+    /// The directory for all data [default: dacapo-data].
     #[arg(long, value_name = "DIRECTORY")]
     data: Option<PathBuf>,
     /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:7071].
     #[arg(long, value_name = "HOST:PORT")]
     address: Option<String>,
-    /// An address, also on this machine, for clients that send no key; 127.0.0.1:17071 is what Durable Functions uses.
+    /// A second address, on this machine, for clients that send no key; Durable Functions uses 127.0.0.1:17071.
     #[arg(long, value_name = "HOST:PORT")]
     rpc_address: Option<String>,
     /// The task hub that it opens [default: that of requests that name none].
     #[arg(long, value_name = "NAME")]
     rpc_hub: Option<String>,
-    /// What may be done there: read or operate [default: operate].
+    /// The role of its clients: read or operate [default: operate].
     #[arg(long, value_name = "ROLE")]
     rpc_role: Option<String>,
-    /// The task hub of requests that name none; made if it is missing [default: TestHubName].
+    /// The task hub of requests that name none; created if it is missing [default: TestHubName].
     #[arg(long, value_name = "NAME")]
     task_hub_name: Option<String>,
-    /// Let activities read a directory: where they see it, and where it is. May be repeated.
+    /// Let activities read a directory: the path that they see, and the path on this machine. May be repeated.
     #[arg(long = "dir", value_name = "/GUEST=/HOST", value_parser = pair)]
     directories: Vec<(String, String)>,
     /// Let activities send HTTP requests to a host. May be repeated.
@@ -111,13 +111,13 @@ pub(super) struct SettingArguments {
     /// Orchestrations that stay in memory between their turns [default: 1000].
     #[arg(long, value_name = "COUNT")]
     hot_instances: Option<u32>,
-    /// Keep none in memory: every turn replays.
+    /// Keep no orchestrations in memory: every turn replays.
     #[arg(long, conflicts_with = "hot_instances")]
     no_heat: bool,
     /// What is logged, such as debug or info,dacapo::api=debug [default: info].
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
-    /// How it is logged [default: text].
+    /// The format of the log [default: text].
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
     /// Set any key of the configuration, such as limits.tasks=1000. May be repeated.
@@ -126,7 +126,7 @@ pub(super) struct SettingArguments {
 }
 
 impl SettingArguments {
-    /// The settings from all sources. Warns of variables that look like settings and are none.
+    /// The settings from all sources. Warns of variables that look like settings but are not.
     pub fn load(self) -> Result<Settings, CliError> {
         let (config, texts) = (self.config.clone(), self.set.clone());
         let limits_rpc = self.rpc_hub.is_some() || self.rpc_role.is_some();
@@ -176,13 +176,13 @@ impl SettingArguments {
     }
 }
 
-/// Flags that say which task hub is meant, for commands that work on its file.
+/// Flags that select a task hub, for commands that work on its file.
 #[derive(Debug, Args)]
 pub(super) struct HubArguments {
     /// The configuration file [default: dacapo.toml in the working directory, if there is one].
     #[arg(long, value_name = "FILE", env = "DACAPO_CONFIG")]
     config: Option<PathBuf>,
-    /// Where everything is kept [default: dacapo-data].
+    /// The directory for all data [default: dacapo-data].
     #[arg(long, value_name = "DIRECTORY")]
     data: Option<PathBuf>,
     /// The task hub [default: TestHubName].
@@ -191,7 +191,7 @@ pub(super) struct HubArguments {
 }
 
 impl HubArguments {
-    /// Those of the configuration, but for the data directory, if it is given.
+    /// A configuration file, and a data directory that overrides the one in it.
     pub fn of(config: Option<PathBuf>, data: Option<PathBuf>) -> Self {
         Self { config, data, task_hub_name: None }
     }
@@ -203,7 +203,7 @@ impl HubArguments {
     }
 }
 
-/// The settings from all sources, as for a host, with the data and the address that `dacapo dev` wants.
+/// The settings from all sources, as for a host, with the data directory and address of `dacapo dev`.
 pub(super) fn settings_for_developing(data: &Path, address: &str) -> Result<Settings, CliError> {
     let flags = [("data", data_flag(Some(data.to_owned()))?), ("address", Some(Value::from(address)))];
     load(None, Vec::new(), flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())

@@ -10,7 +10,7 @@ use super::times::{self, local_time};
 
 /// Send a one-way operation to an entity. The first one creates it.
 ///
-/// Operations on one entity run one after another, in the order of their arrival. What comes of them is in its state.
+/// Operations on one entity run one after another, in the order of their arrival. Their effect shows in its state.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -22,18 +22,18 @@ The input is JSON: a text needs quotes of its own, inside those of the shell.")]
 pub(super) struct StartNew {
     #[command(flatten)]
     function: FunctionArgument,
-    /// The id of the new instance [default: a new one]. An id in use is refused until its instance has ended; --if-ended says what
-    /// is then.
+    /// The id of the new instance [default: a new one]. An id in use is refused until its instance has ended; then --if-ended
+    /// decides.
     #[arg(long)]
     id: Option<String>,
     /// The input: JSON, @FILE, or - for standard input [default: null].
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     input: Option<String>,
-    /// What becomes of an instance that has ended and has this id: the new one takes its place, or is refused.
+    /// What to do if an instance with this id has ended: replace it, or refuse the start.
     #[arg(long, value_name = "WHAT", value_parser = ["replace", "refuse"])]
     if_ended: Option<String>,
-    /// The version to run on: a label, or six digits or more of a digest. If none is called so, a later label. The orchestration
-    /// can read it.
+    /// The version to run on: a label, or six digits or more of a digest. If no version has this label, one with a later label.
+    /// The orchestration can read it.
     #[arg(long = "version", value_name = "VERSION")]
     version_label: Option<String>,
     /// Begin at this time, not at once: 2h or 7d (from now), 2026-01-31T12:00 (local time) or 2026-01-31T12:00:00Z.

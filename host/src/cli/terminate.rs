@@ -17,7 +17,7 @@ Examples:
 pub(super) struct Terminate {
     #[command(flatten)]
     meant: Targets,
-    /// Why; the history keeps it.
+    /// The reason, which becomes the output and is kept in the history.
     #[arg(long)]
     reason: Option<String>,
     /// End the sub-orchestrations that it waits for too.

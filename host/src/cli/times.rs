@@ -6,17 +6,17 @@ use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta
 
 use crate::bad_value::BadValue;
 
-/// Reads a moment that lies back, such as `2h` (ago), and writes it in UTC.
+/// Reads a moment in the past, such as `2h` (ago), and writes it in UTC.
 pub(super) fn past(text: &str) -> Result<String, BadValue> {
     read(text, Utc::now(), Direction::Past).map(utc)
 }
 
-/// Reads a moment that is to come, such as `2h` (from now), and writes it in UTC.
+/// Reads a moment in the future, such as `2h` (from now), and writes it in UTC.
 pub(super) fn future(text: &str) -> Result<String, BadValue> {
     read(text, Utc::now(), Direction::Future).map(utc)
 }
 
-/// Where a time that is relative counts to.
+/// The direction in which a relative time counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Direction {
     Past,
@@ -60,7 +60,7 @@ fn utc(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// A moment that the host wrote, in local time; as it is if it is none.
+/// A moment that the host wrote, in local time; unchanged if it is not a moment.
 pub(super) fn local_time(text: &str) -> String {
     match DateTime::parse_from_rfc3339(text) {
         Ok(time) => time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string(),
@@ -68,7 +68,7 @@ pub(super) fn local_time(text: &str) -> String {
     }
 }
 
-/// The same with milliseconds, which tell the events of a history apart.
+/// As [`local_time`], with milliseconds, to tell the events of a history apart.
 pub(super) fn local_time_millis(text: &str) -> String {
     match DateTime::parse_from_rfc3339(text) {
         Ok(time) => time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.3f").to_string(),

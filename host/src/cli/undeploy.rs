@@ -9,8 +9,8 @@ use super::versions::no_app;
 
 /// Remove an app with all of its versions.
 ///
-/// Refused while orchestrations that have not ended run on it, or there are entities of it. What has ended keeps its history, until
-/// `dacapo purge-history` removes it.
+/// Refused while it has entities or orchestrations that have not ended. Orchestrations that have ended keep their histories until
+/// `dacapo purge-history` removes them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,4 @@
-//! How `watch` shows what changes.
+//! How `watch` shows changes.
 
 use std::collections::VecDeque;
 use std::io::Stdout;
@@ -14,7 +14,7 @@ use super::output::{note, print, table_text};
 use super::times::{elapsed, local_time};
 use crate::printable::printable;
 
-/// Instances that a table keeps; a terminal shows fewer.
+/// The most instances that a table keeps; a terminal shows fewer.
 pub(super) const ROWS_MAX: usize = 200;
 
 pub(super) enum View {
@@ -31,7 +31,7 @@ pub(super) struct Table {
     server: String,
     begun: Instant,
     changes: u64,
-    /// What has changed last stands first.
+    /// The instance that changed last is first.
     rows: VecDeque<Instance>,
     remark: Option<String>,
 }
@@ -54,7 +54,7 @@ impl View {
         matches!(self, View::Table(_))
     }
 
-    /// Begins, or begins again, with the instances that have not ended. Of the others is known what was.
+    /// Begins, or begins again, with the instances that have not ended. Rows of instances that have ended stay.
     pub fn begin(&mut self, living: Vec<Instance>) {
         if let View::Table(table) = self {
             table.remark = None;
@@ -80,7 +80,7 @@ impl View {
         }
     }
 
-    /// Says something about the watching itself.
+    /// Shows a remark on the watching itself, such as a lost connection.
     pub fn say(&mut self, text: String) {
         match self {
             View::Lines { .. } => note(format_args!("dacapo: {text}")),
@@ -96,7 +96,7 @@ impl View {
             View::Properties { live, instance: Some(instance), remark } => {
                 let shown = Shown { input: false, output: instance.has_ended() };
                 let mut text = table_text(instance.properties(Utc::now(), shown));
-                // A long output is only drawn once, at the end; before, there is nothing to draw over that is out of sight.
+                // Only the last drawing may be longer than the terminal: what has scrolled out of sight cannot be drawn over.
                 if !instance.has_ended() {
                     text = first_lines(&text, lines.saturating_sub(2));
                 }

@@ -8,7 +8,7 @@ use super::waiting::{Patience, together, wait_for, wait_for_output};
 
 /// Wait for the end of one or several orchestrations.
 ///
-/// Of one the output is printed, of several a table; with --json all that the host says of it, and an array of that.
+/// For one it prints the output, for several a table; with --json the host's JSON, or an array of it.
 /// On a terminal the time, the status and the custom status are shown meanwhile. Ctrl-C ends only the waiting.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -17,7 +17,7 @@ Examples:
   dacapo wait order-17 order-18 --timeout 60 || echo 'not all of them'
   result=$(dacapo wait order-17 --json | jq .output)
 
-Exit code 6 says that one did not complete: it failed, was terminated, is halted, or the time is up.")]
+Exit code 6 means that one did not complete: it failed, was terminated, is halted, or the wait timed out.")]
 pub(super) struct Wait {
     /// The ids of the instances.
     #[arg(value_name = "ID", required_unless_present = "options")]
@@ -25,7 +25,7 @@ pub(super) struct Wait {
     /// The id of an instance, as an option. May be repeated.
     #[arg(long = "id", value_name = "ID", id = "options")]
     options: Vec<String>,
-    /// Wait at most so many seconds [default: for ever].
+    /// Wait at most this many seconds [default: for ever].
     #[arg(long, value_name = "SECONDS", value_parser = Patience::parse)]
     timeout: Option<Patience>,
     #[command(flatten)]
@@ -41,7 +41,7 @@ impl Wait {
         }
         let ends = wait_for(&self.connection.client(), &ids, patience, !self.connection.json);
         if self.connection.json {
-            // What cannot be shown keeps its place.
+            // An instance without a state is null, so that the order is that of the ids.
             let states: Vec<&str> = ends.iter().map(|end| end.as_ref().map_or("null", |waited| waited.text.as_str())).collect();
             print(format_args!("[{}]", states.join(",")))?;
         } else {

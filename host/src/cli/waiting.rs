@@ -1,7 +1,7 @@
-//! Waiting for the end of orchestrations: for `wait`, and for `--wait` of what starts one.
+//! Waits for the end of orchestrations: for `wait`, and for the option `--wait` of commands that start one.
 //!
-//! Each instance is asked about by a thread of its own, in requests that the host answers when the instance has ended or
-//! after a step. On a terminal the steps are short, and what they bring is drawn meanwhile.
+//! A thread for each instance, up to a limit, sends requests that the host answers when the instance has ended or after a step.
+//! On a terminal the steps are short, and the states are drawn meanwhile.
 
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
@@ -20,23 +20,23 @@ use super::times::elapsed;
 use crate::bad_value::BadValue;
 use crate::printable::printable;
 
-/// How long one request waits; then the next one does. Short enough for whatever is between here and the host.
+/// How long one request waits, before the next one. Short enough for proxies on the way to the host.
 const STEP: Duration = Duration::from_secs(30);
-/// The same where somebody looks on.
+/// The same if progress is drawn.
 const STEP_SHOWN: Duration = Duration::from_secs(1);
-/// A host that was there may be started again meanwhile.
+/// How long a host that was reached before may be unreachable: it may be restarting.
 const UNREACHABLE_MAX: Duration = Duration::from_secs(30);
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 const REDRAW: Duration = Duration::from_millis(500);
-/// Instances that are asked about at once; others are asked about when some of these have ended.
+/// The most instances that are waited for at once; others follow when some of these have ended.
 const THREADS_MAX: usize = 32;
-/// Instances that are drawn while they are waited for.
+/// The most instances that are drawn.
 const SHOWN_MAX: usize = 10;
 
 /// The option of commands that start something.
 #[derive(Debug, Args)]
 pub(super) struct WaitArgument {
-    /// Wait for the end, at most so many seconds, and print the output.
+    /// Wait for the end, at most this many seconds, and print the output.
     #[arg(long = "wait", value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "inf", value_parser = Patience::parse)]
     pub patience: Option<Patience>,
 }
@@ -57,7 +57,7 @@ impl Patience {
         Duration::try_from_secs_f64(seconds).map(Patience::AtMost).map_err(|why| why.to_string().into())
     }
 
-    /// None: never, or beyond what the clock can count.
+    /// None: no deadline, or one beyond what the clock can count.
     fn deadline(self) -> Option<Instant> {
         match self {
             Patience::Forever => None,
@@ -69,12 +69,12 @@ impl Patience {
 /// An instance once it has ended, or is waited for no longer.
 #[derive(Debug)]
 pub(super) struct Waited {
-    /// The host's own text of it.
+    /// The host's own JSON.
     pub text: String,
     pub instance: Instance,
 }
 
-/// Waits for one instance and prints its output, or all that the host says of it for programs.
+/// Waits for one instance and prints its output, or the host's JSON for programs.
 pub(super) fn wait_for_output(connection: &Connection, id: &str, patience: Patience) -> Result<(), CliError> {
     let mut waited = wait_for(&connection.client(), std::slice::from_ref(&id.to_owned()), patience, !connection.json);
     let waited = waited.pop().expect("one instance is waited for")?;
@@ -86,7 +86,7 @@ pub(super) fn wait_for_output(connection: &Connection, id: &str, patience: Patie
     waited.instance.verdict()
 }
 
-/// Waits until all of them have ended, or halt, or the time is up. What is returned is in the order of the ids.
+/// Waits until all instances have ended or halted, or the time is up. Returns the results in the order of the ids.
 pub(super) fn wait_for(client: &Client, ids: &[String], patience: Patience, show: bool) -> Vec<Result<Waited, CliError>> {
     let show = show && std::io::stderr().is_terminal();
     let words: Vec<_> = ids.iter().map(|id| shell_word(id)).collect();
@@ -111,7 +111,7 @@ pub(super) fn wait_for(client: &Client, ids: &[String], patience: Patience, show
     })
 }
 
-/// Whoever shows the progress has not gone before all is said.
+/// Sends a report. The receiver lives until all senders are gone.
 fn tell(sender: &Sender<WaitProgress>, what: WaitProgress) {
     let _ = sender.send(what);
 }
@@ -128,14 +128,14 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// Asks about one instance until it has ended. Others are told of what it is meanwhile.
+    /// Asks about one instance until it has ended, and reports its state meanwhile.
     fn until_end(&self, id: &str, tell: impl Fn(Instance)) -> Result<Waited, CliError> {
         let mut unreachable_since: Option<Instant> = None;
         let mut known = false;
         loop {
             let begun = Instant::now();
             let left = self.deadline.map_or(self.step, |deadline| deadline.saturating_duration_since(begun));
-            // Whether there is such an instance is known at once.
+            // The first request does not wait, so that a missing instance is reported at once.
             let step = if known { left.min(self.step) } else { Duration::ZERO };
             match self.ask(id, step) {
                 Ok(waited) if waited.instance.has_ended() || waited.instance.halted.is_some() || left.is_zero() => {
@@ -149,7 +149,7 @@ impl Asking<'_> {
                     if known && !left.is_zero() && unreachable_since.get_or_insert(begun).elapsed() < UNREACHABLE_MAX => {}
                 Err(error) => return Err(error),
             }
-            // A host that is stopping answers at once.
+            // A host that is stopping responds at once: do not ask again in a tight loop.
             if begun.elapsed() < step.min(RETRY_PAUSE) {
                 std::thread::sleep(RETRY_PAUSE);
             }
@@ -163,7 +163,7 @@ impl Asking<'_> {
     }
 }
 
-/// What is drawn while somebody looks on.
+/// The progress that is drawn on a terminal.
 struct Progress<'a> {
     ids: &'a [String],
     states: Vec<Option<Instance>>,
@@ -201,7 +201,7 @@ impl<'a> Progress<'a> {
     fn draw(&mut self) {
         let text = self.lines().join("\n");
         if let Some(live) = &mut self.live {
-            // Where standard error is closed, nobody looks on.
+            // If standard error is closed, nobody sees this.
             let _ = live.draw(&printable(&text));
         }
     }
@@ -228,14 +228,14 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// One error of all that went wrong.
+/// Returns the worst of several errors, and prints the others.
 pub(super) fn together(errors: Vec<CliError>) -> Result<(), CliError> {
     let mut errors = errors;
     match errors.len() {
         0 => Ok(()),
         1 => Err(errors.remove(0)),
         _ => {
-            // What hinders the waiting itself counts for more than how an orchestration has ended.
+            // A failure of the waiting itself is worse than an orchestration that did not complete.
             let worst = errors.iter().position(|error| !matches!(error, CliError::NotCompleted(_)));
             let worst = worst.unwrap_or(errors.len() - 1);
             let worst = errors.remove(worst);

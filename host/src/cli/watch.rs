@@ -12,15 +12,15 @@ use super::instance::Instance;
 use super::interrupt;
 use super::view::{ROWS_MAX, View};
 
-/// A table is drawn at most so often.
+/// The shortest time between two drawings.
 const REDRAW: Duration = Duration::from_millis(100);
-/// And so often without a change, because ages grow.
+/// The time between drawings without a change, because ages grow.
 const REDRAW_IDLE: Duration = Duration::from_secs(1);
 
 /// Follow one instance to its end, or all instances as they change.
 ///
 /// On a terminal a table is kept up to date; elsewhere each change is a line. The table of all instances begins with those
-/// that have not ended, and what has changed last stands first. A lost connection is made again. Ctrl-C ends it.
+/// that have not ended; the instance that changed last comes first. A lost connection is reopened. Ctrl-C ends it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -29,7 +29,7 @@ Examples:
   dacapo watch --id-prefix order- --runtime-status failed
   dacapo watch --json | jq -c 'select(.runtimeStatus == \"Failed\") | .instanceId'
 
-With --json each change is one line of JSON. Of one instance the exit code is that of `dacapo wait`.")]
+With --json each change is one line of JSON. For one instance the exit code is that of `dacapo wait`.")]
 pub(super) struct Watch {
     /// The id of the instance [default: all instances].
     #[arg(value_name = "ID", conflicts_with_all = ["id", "id_prefix", "runtime_status"])]
@@ -37,7 +37,7 @@ pub(super) struct Watch {
     /// The id of the instance, as an option.
     #[arg(long, conflicts_with_all = ["id_prefix", "runtime_status"])]
     id: Option<String>,
-    /// Only those whose id begins so.
+    /// Only those whose id begins with this.
     #[arg(long, value_name = "PREFIX")]
     id_prefix: Option<String>,
     /// Only those with one of these statuses.
@@ -109,14 +109,14 @@ impl Watch {
     }
 }
 
-/// The host tells of the state as it is first, then of each change.
+/// Follows one instance: the host sends its current state first, then each change.
 fn watch_one(client: &Client, id: &str, mut view: View) -> Result<(), CliError> {
     let events = follow(client.clone(), Target::instance(id, ["events"]), Some(id.to_owned()))?;
     let (mut known, mut last) = (false, String::new());
     let mut clock = Clock::new();
     loop {
         match clock.next(|pause| events.recv_timeout(pause)) {
-            // A new connection begins with what is known already.
+            // A new connection begins with the current state, which may be known already.
             Some(InstanceEvent::Status(status)) if status.text == last => {}
             Some(InstanceEvent::Status(status)) => {
                 known = true;
@@ -129,7 +129,7 @@ fn watch_one(client: &Client, id: &str, mut view: View) -> Result<(), CliError> 
                 }
             }
             Some(InstanceEvent::Purged(_)) => return Err(purged(id)),
-            // What was lost is told of again: the state as it is now.
+            // The host sends the current state next.
             Some(InstanceEvent::Missed(_) | InstanceEvent::Connected) | None => {}
             Some(InstanceEvent::Lost(why)) if known => view.say(format!("the connection is lost ({why}); trying again")),
             Some(InstanceEvent::Lost(why)) => return Err(CliError::Unreachable { server: client.server().into(), why }),
@@ -155,7 +155,7 @@ impl Clock {
         Self { drawn: Instant::now(), changed: true }
     }
 
-    /// The next thing that happens; none when it is time to draw. A thread that is gone has said why.
+    /// The next event; none when it is time to draw. A thread that has ended has sent the reason before.
     fn next(&mut self, receive: impl FnOnce(Duration) -> Result<InstanceEvent, RecvTimeoutError>) -> Option<InstanceEvent> {
         let pause = if self.changed { REDRAW } else { REDRAW_IDLE };
         let event = receive(pause.saturating_sub(self.drawn.elapsed())).ok();

@@ -8,27 +8,28 @@ use dacapo_store::control::{DirectoryGrant, Grants, SecretGrant};
 use super::{CliError, Connection, HubBody, get, tell};
 use crate::cli::serve::pair;
 
-/// Say what the activities of a task hub, or of one of its apps, may reach. Adds to what they may reach already.
+/// Grant the activities of a task hub, or of one of its apps, access to hosts, directories, variables and secrets. Adds to the
+/// grants there are.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   dacapo hub grant acme --outbound https://api.example.org --secret token=api.example.org
   dacapo hub grant acme --app orders --dir /prices=/srv/prices
   dacapo hub grant acme --none
-  dacapo hub grant acme --file grants.json                     instead of what there is
-In a header of a request to api.example.org, the host then puts the secret in the place of {{secret:token}}.")]
+  dacapo hub grant acme --file grants.json                     replaces the grants
+In a header of a request to api.example.org, the host then replaces {{secret:token}} with the secret.")]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true)
     .args(["outbound", "directories", "writable_directories", "environment", "secrets", "secret_environment", "none", "file"]))]
 pub(in crate::cli) struct Grant {
     /// The task hub.
     name: String,
-    /// For this app only, in the place of what the hub may reach.
+    /// For this app only, instead of the grants of the hub.
     #[arg(long)]
     app: Option<String>,
     /// A host that may be sent requests: [scheme://]host[:port], *.example.org or an address. May be repeated.
     #[arg(long, value_name = "HOST")]
     outbound: Vec<String>,
-    /// A directory that may be read: where activities see it, and where it is. May be repeated.
+    /// A directory that may be read: the path that activities see, and the path on the host. May be repeated.
     #[arg(long = "dir", value_name = "/GUEST=/HOST", value_parser = pair)]
     directories: Vec<(String, String)>,
     /// A directory that may be written. May be repeated.
@@ -43,10 +44,10 @@ pub(in crate::cli) struct Grant {
     /// A secret, and the environment variable in which activities see it. May be repeated.
     #[arg(long = "secret-env", value_name = "SECRET=NAME", value_parser = pair)]
     secret_environment: Vec<(String, String)>,
-    /// Take away what there is, and then add the rest.
+    /// Remove all grants first, then add those of the other options.
     #[arg(long, conflicts_with = "file")]
     none: bool,
-    /// Grants as JSON, in the place of what there is, as `dacapo hub show --json` prints them.
+    /// Grants as JSON, as `dacapo hub show --json` prints them; they replace those there are.
     #[arg(long, value_name = "FILE", exclusive = false)]
     file: Option<PathBuf>,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{CliError, Connection, Target, print, print_table, table, tell, unknown};
 
-/// Show what a task hub may use, and what happens at each limit. Without a name: what the host's configuration says.
+/// Show the limits of a task hub, and what happens at each. Without a name: those of the host's configuration.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Limits {
     name: Option<String>,
@@ -14,7 +14,7 @@ pub(in crate::cli) struct Limits {
     connection: Connection,
 }
 
-/// Give a task hub another limit. It counts at once.
+/// Change a limit of a task hub. It takes effect at once.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,7 +25,7 @@ pub(in crate::cli) struct SetLimit {
     name: String,
     /// The limit; `dacapo hub limits` shows all.
     limit: String,
-    /// A whole number, or 'default' for what the host's configuration says.
+    /// A whole number, or 'default' for that of the host's configuration.
     value: NewValue,
     #[command(flatten)]
     connection: Connection,

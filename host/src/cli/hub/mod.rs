@@ -20,7 +20,7 @@ use super::pages::PageArguments;
 use super::times::local_time;
 use crate::bad_value::BadValue;
 
-/// Task hubs: make, list, change, suspend and delete them, and see what they use. Changes need an administrator's key of the host.
+/// Create, list, change, suspend and delete task hubs, and see what they use. Changes need an administrator's key of the host.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -42,17 +42,17 @@ pub(super) enum Hub {
     Delete(Delete),
 }
 
-/// Make a task hub.
+/// Create a task hub.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   dacapo hub create acme
   dacapo hub create acme --limit apps=3 --limit storage_bytes=1000000000
-  dacapo key create owner --role administer --hub acme        the key for who is to use it")]
+  dacapo key create owner --role administer --hub acme        the key for its owner")]
 pub(super) struct Create {
     /// Its name: letters, digits, '-' and '_'.
     name: String,
-    /// Give it another limit than the host's configuration does; `dacapo hub limits` shows all. May be repeated.
+    /// A limit other than that of the host's configuration; `dacapo hub limits` shows all. May be repeated.
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = limit)]
     limits: Vec<(String, u64)>,
     #[command(flatten)]
@@ -68,7 +68,7 @@ pub(super) struct List {
     connection: Connection,
 }
 
-/// Show a task hub: what was changed of its limits, and its grants.
+/// Show a task hub: the limits that were changed, and its grants.
 #[derive(Debug, Args)]
 pub(super) struct Show {
     name: String,
@@ -76,11 +76,11 @@ pub(super) struct Show {
     connection: Connection,
 }
 
-/// Suspend a task hub: it refuses its clients, and nothing in it runs, until it is resumed.
+/// Suspend a task hub: until it is resumed, it refuses its clients and runs nothing.
 #[derive(Debug, Args)]
 pub(super) struct Suspend {
     name: String,
-    /// Why; its clients are told.
+    /// The reason, which its clients are shown.
     #[arg(long)]
     reason: String,
     #[command(flatten)]
@@ -224,7 +224,7 @@ fn get(client: &Client, name: &str) -> Result<Answer, CliError> {
     client.get(&target(name))?.success(|| unknown(client))
 }
 
-/// Changes a hub, and says so.
+/// Changes a hub, and prints that it did.
 fn tell(
     connection: &Connection,
     name: &str,
@@ -236,7 +236,7 @@ fn tell(
     if connection.json { print(answer.text) } else { print(sentence()) }
 }
 
-/// What a bare 404 means.
+/// The error for a 404 without a body.
 pub(super) fn unknown(client: &Client) -> String {
     format!("{} knows no task hubs: is it a Dacapo host?", client.server())
 }

@@ -4,16 +4,16 @@ use super::{CliError, Connection, Target, local_time, print, print_table, proper
 use crate::api::Bill;
 use crate::cli::times::seconds_of;
 
-/// Show what a task hub has used since it was created, function by function, and how much it holds.
+/// Show what a task hub has used since it was created, by function, and how much it stores.
 ///
-/// Fuel is about one unit for each wasm instruction. Activities are counted by the time for which they had their places,
-/// whether they computed or waited. Needs a key of the task hub that may read.
+/// Fuel is about one unit for each wasm instruction. Activity time is the time for which activities ran,
+/// whether they computed or waited. Needs a key with the role `read`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   dacapo hub usage acme
   dacapo hub usage acme --json | jq '[.functions[].fuel] | add'
-  curl -H \"Authorization: Bearer $DACAPO_KEY\" http://127.0.0.1:7071/metrics     the same of all hubs, for Prometheus")]
+  curl -H \"Authorization: Bearer $DACAPO_KEY\" http://127.0.0.1:7071/metrics     all task hubs, for Prometheus")]
 pub(in crate::cli) struct Usage {
     /// The task hub.
     name: String,
