@@ -1,4 +1,4 @@
-//! AssemblyScript: its compiler `asc`, with what `asconfig.json` says.
+//! AssemblyScript: its compiler `asc`, configured by `asconfig.json`.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! C and C++: `clang` with a WASI sysroot, or else `zig`, which brings one.
+//! C and C++: `clang` with a WASI sysroot, or else `zig`, which includes one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,11 +23,11 @@ const COMPILER: Tool = Tool {
     ],
 };
 
-/// A compiler of one dialect, and what makes it compile for WASI.
+/// A compiler of one dialect, and the arguments that make it compile for WASI.
 struct Compiler {
     program: PathBuf,
     arguments: &'static [&'static str],
-    /// So that a stack that overflows ends the instance, and does not overwrite the data below it.
+    /// Puts the stack first in memory, so that an overflow traps instead of overwriting the data below it.
     stack_first: &'static [&'static str],
 }
 
@@ -53,7 +53,7 @@ pub(super) fn build(job: &Job<'_>, dialect: Dialect) -> Result<(), BuildError> {
     tool::run(link.args(objects))
 }
 
-/// Tests lie beside what they test, and are programs of their own.
+/// The sources of the app, without the tests beside them, which are programs of their own.
 fn app_sources(job: &Job<'_>, extensions: &[&str]) -> Result<Vec<PathBuf>, BuildError> {
     let is_test = |path: &PathBuf| path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("_test"));
     Ok(sources(job.folder, extensions)?.into_iter().filter(|path| !is_test(path)).collect())
@@ -84,12 +84,12 @@ impl Dialect {
     const fn flags(self) -> &'static [&'static str] {
         match self {
             Dialect::C => &["-std=c11"],
-            // Nothing that could catch an exception is linked.
+            // No library with exception support is linked.
             Dialect::Cpp => &["-std=c++23", "-fno-exceptions"],
         }
     }
 
-    /// What only compiles with the library of the language.
+    /// A source that compiles only with the language's library.
     const fn probe(self) -> (&'static str, &'static str) {
         match self {
             Dialect::C => ("probe.c", "#include <stdlib.h>\nvoid *probe(void) { return malloc(1); }\n"),
@@ -107,7 +107,7 @@ impl Compiler {
         let mut clangs =
             clangs.map(|program| Self { program, arguments: &["--target=wasm32-wasi"], stack_first: &["-Wl,--stack-first"] });
         let with_sysroot = clangs.find(|clang| clang.links(&probe));
-        // Zig does it by itself, and does not know the option.
+        // Zig puts the stack first by itself, and rejects the option.
         let zig = || tool::find("zig").map(|program| Self { program, arguments: dialect.zig(), stack_first: &[] });
         with_sysroot.or_else(zig).ok_or_else(|| Tool { language: dialect.language(), ..COMPILER }.missing())
     }
@@ -118,7 +118,7 @@ impl Compiler {
         command
     }
 
-    /// Whether it has a library and a linker for wasm. Most have neither.
+    /// Whether the compiler has a library and a linker for wasm. Most have neither.
     fn links(&self, probe: &Path) -> bool {
         let mut command = self.command();
         tool::answer(command.args(["-mexec-model=reactor", "-o"]).arg(probe.with_extension("wasm")).arg(probe)).is_some()

@@ -12,7 +12,7 @@ const NODE: Tool = Tool {
     how: &["  Debian: apt-get install nodejs npm", "  macOS: brew install node", "  others: https://nodejs.org (20.19 or newer)"],
 };
 
-/// TypeScript's compiler, where `npm install` leaves it; otherwise that of the path.
+/// Checks types with the TypeScript compiler that `npm install` installed, or else with that on the path.
 pub(super) fn check_types(folder: &Path) -> TypeCheck {
     if !folder.join(TYPES).is_file() {
         return TypeCheck::NoTypes;
@@ -23,7 +23,7 @@ pub(super) fn check_types(folder: &Path) -> TypeCheck {
     TypeCheck::Done(tool::run(Command::new(compiler).arg("--noEmit").arg("--project").arg(folder)))
 }
 
-/// Its configuration; an app in JavaScript has none.
+/// The configuration of TypeScript; an app in JavaScript has none.
 const TYPES: &str = "tsconfig.json";
 
 pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {

@@ -1,5 +1,5 @@
-//! Kotlin: its compiler to wasm, in two steps: a library of the sources, and a module of that. `wasm-opt` makes it smaller,
-//! where it is there.
+//! Kotlin: its compiler to wasm, in two steps: a library from the sources, and a module from that. `wasm-opt` makes it smaller,
+//! if it is installed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,8 +17,8 @@ const KOTLINC: Tool = Tool {
     ],
 };
 
-/// What the host's engine knows, and no more: the optimiser writes down whatever it may. Objects of the engine's heap are seen
-/// by nobody outside of the module.
+/// Only features that the host's engine has, because the optimiser uses every feature that it may. `--closed-world`: no object of
+/// the engine's heap is visible outside of the module.
 const OPTIMISE: [&str; 7] = [
     "--enable-gc",
     "--enable-reference-types",
@@ -48,7 +48,7 @@ pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
     }
 }
 
-/// The compiler's folder, with `bin` and `lib`. What lies on the path is a link into it; npm puts only `kotlinc-js` there.
+/// The compiler's folder, with `bin` and `lib`. The program on the path is a link into it; npm links only `kotlinc-js`.
 fn home() -> Result<PathBuf, BuildError> {
     let link = tool::find(KOTLINC.name).or_else(|| tool::find("kotlinc-js")).ok_or_else(|| KOTLINC.missing())?;
     let compiler = link.canonicalize().map_err(BuildError::file("finding", &link))?;

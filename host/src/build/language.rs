@@ -27,11 +27,11 @@ pub enum Language {
     Wat,
 }
 
-/// What an app of a language has in its folder.
+/// The files by which an app of a language is recognised.
 struct Marks {
-    /// Files that describe a project: one of them is enough, whatever else lies there.
+    /// Files that describe a project: one of them is enough, whatever other files there are.
     project: &'static [&'static str],
-    /// Sources, which count where there is no such file.
+    /// Sources, which count if there is no project file.
     sources: &'static [&'static str],
 }
 
@@ -56,7 +56,7 @@ impl Language {
         match self {
             Language::Rust => project(&["Cargo.toml"]),
             Language::JavaScript => project(&["package.json"]),
-            // In the older form each function has a folder, as it has in JavaScript, where a project file comes with it.
+            // In the older programming model each function has a folder, as in JavaScript, where there is a project file too.
             Language::Python => {
                 Marks { project: &["function_app.py", "requirements.txt", "pyproject.toml"], sources: &["*/function.json"] }
             }
@@ -70,7 +70,7 @@ impl Language {
         }
     }
 
-    /// Whether files of the other language are part of such an app: a compiler from npm comes with a `package.json`.
+    /// Whether an app of this language may have files of the other: a compiler from npm comes with a `package.json`.
     fn includes(self, other: Language) -> bool {
         matches!((self, other), (Language::AssemblyScript, Language::JavaScript) | (Language::Cpp, Language::C))
     }
@@ -93,7 +93,7 @@ impl fmt::Display for Language {
     }
 }
 
-/// What apps are recognised by, a line for each language.
+/// The files by which apps are recognised, a line for each language.
 pub(super) fn marks() -> String {
     let line = |language: &Language| {
         let Marks { project, sources } = language.marks();

@@ -1,13 +1,13 @@
-//! Apps from their sources: what `dacapo build`, `new` and `dev` share.
+//! Building apps from their sources, for `dacapo build`, `new` and `dev`.
 //!
 //! ```text
 //!   folder ─▶ Language ─▶ its SDK, written beside the app ─▶ its tool chain ─▶ APP.wasm
 //! ```
 //!
-//! - [`Language`]: how an app of it is recognised;
+//! - [`Language`]: the languages, and how an app of each is recognised;
 //! - `sdk`: the SDKs that this binary carries; `template`: the new apps that it carries;
 //! - [`Watch`]: whether sources have changed;
-//! - `tool`: programs on the path, run in sight; [`BuildError`] says how to get one that is missing;
+//! - `tool`: runs programs on the path, with visible output; [`BuildError`] says how to install one that is missing;
 //! - one file for each tool chain: `rust`, `javascript`, `python`, `go`, `c` (and C++), `zig`, `assemblyscript`, `kotlin`, `wat`.
 
 mod assemblyscript;
@@ -35,9 +35,9 @@ pub use language::Language;
 pub use template::{Template, write_new_app};
 pub use watch::Watch;
 
-/// The folder beside an app's sources that is ours: SDKs, what is built on the way, the data of `dacapo dev`.
+/// The folder of this program beside an app's sources: SDKs, intermediate files, the data of `dacapo dev`.
 pub const OWN_FOLDER: &str = ".dacapo";
-/// The manifest of an app whose language has no other way to say it.
+/// The manifest of an app whose language has no other way to declare one.
 const MANIFEST: &str = "dacapo.json";
 
 /// An app to be built.
@@ -48,37 +48,37 @@ pub struct Source {
     pub language: Language,
 }
 
-/// What became of checking types.
+/// The result of checking types.
 #[derive(Debug)]
 pub enum TypeCheck {
     Done(Result<(), BuildError>),
-    /// The app has types, and nobody has installed what checks them.
+    /// The app has types, but no compiler that checks them is installed.
     NoCompiler,
     NoTypes,
 }
 
-/// What tool chains are told.
+/// The input of a tool chain.
 struct Job<'a> {
     folder: &'a Path,
-    /// The file to be made, absolute.
+    /// The file to be written, absolute.
     out: &'a Path,
-    /// Where build tools are kept, if not where they usually are.
+    /// The folder for build tools, if it is not the usual one.
     tools: Option<&'a Path>,
-    /// What the compiler is told besides.
+    /// Further arguments for the compiler.
     arguments: &'a [String],
 }
 
-/// What whoever builds may say of how.
+/// Options of a build.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// Where tools that an SDK installs for itself are kept.
+    /// The folder for tools that an SDK installs for itself.
     pub tools: Option<PathBuf>,
-    /// More arguments of the language's compiler or builder.
+    /// More arguments for the language's compiler or builder.
     pub arguments: Vec<String>,
 }
 
 impl Source {
-    /// The app in a folder. A language is given where the folder leaves it open.
+    /// Finds the app in a folder. The language is needed only if the files leave it open.
     pub fn find(folder: &Path, language: Option<Language>) -> Result<Self, BuildError> {
         let folder = folder.canonicalize().map_err(|_| BuildError::NoFolder(folder.to_owned()))?;
         if !folder.is_dir() {
@@ -93,13 +93,13 @@ impl Source {
         self.folder.file_name().map_or_else(|| "app".to_owned(), |name| name.to_string_lossy().into_owned())
     }
 
-    /// Where the app is built to if nobody says where.
+    /// The default path of the built file.
     pub fn usual_out(&self) -> PathBuf {
         self.folder.join(format!("{}.wasm", self.name()))
     }
 
-    /// Checks the types of an app whose language has them and whose build does not look at them. What is wrong is seen on standard
-    /// error.
+    /// Checks the types of an app if its language has them and its build does not check them. The compiler reports errors on
+    /// standard error.
     pub fn check_types(&self) -> TypeCheck {
         match self.language {
             Language::JavaScript => javascript::check_types(&self.folder),
@@ -115,7 +115,7 @@ impl Source {
         }
     }
 
-    /// Builds the app. What the tools say is seen on standard error.
+    /// Builds the app. The output of the tools goes to standard error.
     pub fn build(&self, out: &Path, options: &Options) -> Result<(), BuildError> {
         sdk::write(&self.folder, self.language)?;
         let out = std::path::absolute(out).map_err(BuildError::file("finding", out))?;
@@ -147,7 +147,7 @@ impl Job<'_> {
         self.folder.join(sdk::FOLDER).join(path)
     }
 
-    /// A folder for what is made on the way.
+    /// Creates a folder for intermediate files.
     fn intermediate(&self, name: &str) -> Result<PathBuf, BuildError> {
         let folder = self.folder.join(OWN_FOLDER).join(name);
         std::fs::create_dir_all(&folder).map_err(BuildError::file("making", &folder))?;
@@ -155,7 +155,7 @@ impl Job<'_> {
     }
 }
 
-/// The files of a folder with one of these extensions, by name.
+/// Returns the files of a folder with one of these extensions, sorted by name.
 fn sources(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, BuildError> {
     let entries = std::fs::read_dir(folder).map_err(BuildError::file("reading", folder))?;
     let has_extension = |path: &PathBuf| path.extension().is_some_and(|end| extensions.iter().any(|wanted| end == *wanted));
@@ -164,7 +164,7 @@ fn sources(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, BuildErro
     Ok(files)
 }
 
-/// The manifest that lies beside the sources becomes part of the file, so that the file is all that is deployed.
+/// Attaches the manifest beside the sources to the built file, so that only one file is deployed.
 fn attach_manifest(job: &Job<'_>) -> Result<(), BuildError> {
     let path = job.folder.join(MANIFEST);
     if !path.is_file() {

@@ -18,7 +18,7 @@ const PYTHON: Tool = Tool {
 pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
     let mut builder = Command::new(PYTHON.find()?);
     builder.arg(job.sdk("python/build.py")).arg(job.folder).arg("--out").arg(job.out).arg("--no-summary");
-    // The SDK lies in the folder of the app, where files that nobody asked for are in the way.
+    // The SDK is in the folder of the app, where byte code files would be clutter.
     builder.env("PYTHONDONTWRITEBYTECODE", "1");
     if let Some(tools) = job.tools {
         builder.arg("--tools").arg(tools);

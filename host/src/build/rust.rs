@@ -19,11 +19,11 @@ const TOOL: Tool = Tool {
     ],
 };
 
-/// What compiles guests.
+/// A tool chain that compiles guests.
 pub enum Toolchain {
     /// The `cargo` of the path, whose compiler has the target.
     WithTarget,
-    /// Debian's compiler beside it, which has the library's source and no target, and builds the library with the guest.
+    /// Debian's compiler, which has the source of the standard library but not the target, and builds the library with the guest.
     Debian { linker: PathBuf },
 }
 
@@ -54,8 +54,7 @@ impl Toolchain {
         }
     }
 
-    /// `cargo build` for the target. The environment of whoever runs this is not looked at here: it is also the user's way
-    /// to set profiles and folders.
+    /// Returns `cargo build` for the target. It inherits the environment, by which users set profiles and folders.
     pub fn cargo_build(&self) -> Command {
         let mut command;
         match self {
@@ -78,8 +77,8 @@ impl Toolchain {
     }
 }
 
-/// Memory behind the data of a module, in which its allocator begins: enough for most instances, so that they need not let it
-/// grow. What is not written to takes no memory of the host.
+/// Memory after the data of a module, in which its allocator begins: enough for most instances, so that they need not grow it.
+/// Pages that are not written to take no memory of the host.
 const INITIAL_HEAP_BYTES: u32 = 256 << 10;
 
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
@@ -120,7 +119,7 @@ pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
     }
 }
 
-/// A line of what cargo tells programs.
+/// A line of cargo's output for programs.
 #[derive(Deserialize)]
 struct Message {
     reason: String,
@@ -130,7 +129,7 @@ struct Message {
     filenames: Vec<PathBuf>,
 }
 
-/// The modules that the package of a manifest was built to.
+/// The wasm modules built from the package of a manifest.
 fn modules(said: &[u8], manifest: &Path) -> Vec<PathBuf> {
     let lines = said.split(|byte| *byte == b'\n');
     let messages = lines.filter_map(|line| serde_json::from_slice::<Message>(line).ok());

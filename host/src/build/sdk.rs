@@ -1,4 +1,4 @@
-//! The SDKs, which this binary carries and writes beside the sources of an app.
+//! The SDKs, which are embedded in this binary and written beside the sources of an app.
 //!
 //! An app refers to its SDK by a path in its own folder, so it builds without a registry, and the SDK is always the one of
 //! the host that it is built for.
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{BuildError, Language, OWN_FOLDER};
 
-/// Where SDKs lie in the folder of an app.
+/// The folder of SDKs in the folder of an app.
 pub(super) const FOLDER: &str = ".dacapo/sdk";
 
 /// The files of `guest-sdk`, by their paths in it.
@@ -31,7 +31,7 @@ impl Language {
     }
 }
 
-/// Writes the SDK of a language into the folder of an app, if it is not there as it is here.
+/// Writes the SDK of a language into the folder of an app, unless the same one is there.
 pub(super) fn write(app: &Path, language: Language) -> Result<(), BuildError> {
     let Some(sdk) = language.sdk() else { return Ok(()) };
     ignore_own_folder(app)?;
@@ -40,7 +40,7 @@ pub(super) fn write(app: &Path, language: Language) -> Result<(), BuildError> {
     if fs::read_to_string(&stamp).is_ok_and(|written| written == digest) {
         return Ok(());
     }
-    // What is no longer part of it must go; the stamp says that all of it is there, so it goes first and comes last.
+    // Files that are no longer part of it must go. The stamp means that the SDK is whole, so it goes first and is written last.
     for stale in [&stamp, &folder.join(sdk)] {
         remove(stale).map_err(BuildError::file("removing", stale))?;
     }
@@ -52,7 +52,7 @@ pub(super) fn write(app: &Path, language: Language) -> Result<(), BuildError> {
     fs::write(&stamp, digest).map_err(BuildError::file("writing", &stamp))
 }
 
-/// Nothing in our folder is a source of the app: whoever keeps those need not be told.
+/// Makes git ignore the folder: nothing in it is a source of the app.
 fn ignore_own_folder(app: &Path) -> Result<(), BuildError> {
     let path = app.join(OWN_FOLDER).join(".gitignore");
     if path.exists() {
@@ -67,7 +67,7 @@ fn files(sdk: &str) -> impl Iterator<Item = (String, &'static [u8])> {
     FILES.iter().filter_map(move |&(path, bytes)| Some((place(sdk, path)?, bytes)))
 }
 
-/// Where a file of `guest-sdk` lies in an app. The Rust SDK is the folder itself, and a crate has its contract within.
+/// The path in an app of a file of `guest-sdk`. The Rust SDK is that folder itself, with the contract inside the crate.
 fn place(sdk: &str, path: &str) -> Option<String> {
     const OF_RUST: [&str; 4] = ["Cargo.toml", "src", "macros", "wit"];
     let top = path.split('/').next()?;

@@ -1,4 +1,4 @@
-//! New apps, which this binary carries: one for each language with an SDK, all with the same two functions.
+//! Templates of new apps, embedded in this binary: one for each language with an SDK, all with the same two functions.
 
 use std::fmt;
 use std::fs;
@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::{BuildError, Language, sdk};
 
-/// The files of `templates`, by their paths in it: a folder for each template, and one for what all have in common.
+/// The files of `templates`, by their paths in it: a folder for each template, and one for the files that all share.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 const COMMON: &str = "common";
 
@@ -36,7 +36,7 @@ impl Template {
         }
     }
 
-    /// Runs the tests of the app, in its folder.
+    /// The command that runs the tests of the app, in its folder.
     pub const fn test_command(self) -> &'static str {
         match self {
             Template::Rust => "cargo test",
@@ -69,7 +69,7 @@ impl Template {
         }
     }
 
-    /// Its files, by their paths in the app.
+    /// The files of the template, by their paths in the app.
     fn files(self) -> impl Iterator<Item = (&'static str, &'static [u8])> {
         FILES.iter().filter_map(move |&(path, bytes)| {
             let (folder, path) = path.split_once('/')?;
@@ -77,7 +77,7 @@ impl Template {
         })
     }
 
-    /// Fills in what a template leaves open.
+    /// Replaces the placeholders in a template.
     fn fill(self, text: &str, name: &str) -> String {
         let fields = [
             ("{{name}}", name),
@@ -102,7 +102,7 @@ impl fmt::Display for Template {
     }
 }
 
-/// Writes a new app, with its SDK, into a folder that is not there yet, or is empty. The app is named after it.
+/// Writes a new app, with its SDK, into a folder that is missing or empty. The app is named after the folder.
 pub fn write_new_app(folder: &Path, template: Template) -> Result<(), BuildError> {
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     check_name(name)?;
@@ -119,12 +119,12 @@ pub fn write_new_app(folder: &Path, template: Template) -> Result<(), BuildError
     sdk::write(folder, template.language())
 }
 
-/// Here a `.gitignore` would mean files of this repository.
+/// The templates have no `.gitignore`, which would apply to this repository.
 fn place(folder: &Path, path: &str) -> PathBuf {
     folder.join(if path == "gitignore" { ".gitignore" } else { path })
 }
 
-/// What every tool chain takes for the name of a package.
+/// Checks that every tool chain accepts the name as that of a package.
 fn check_name(name: &str) -> Result<(), BuildError> {
     const CHARS_MAX: usize = 64;
     let begins_right = name.starts_with(|c: char| c.is_ascii_lowercase());

@@ -1,4 +1,4 @@
-//! Programs that build apps: found on the path, run in sight.
+//! Finds the programs that build apps on the path, and runs them with visible output.
 
 use std::env;
 use std::io;
@@ -28,12 +28,12 @@ impl Tool {
     }
 }
 
-/// A program on the path.
+/// Finds a program on the path.
 pub(super) fn find(name: &str) -> Option<PathBuf> {
     folders().map(|folder| folder.join(name)).find(|path| is_program(path))
 }
 
-/// All programs of a name on the path, also with the number of a version, as Debian has them: the newest first, and those
+/// Finds all programs of a name on the path, also with a version number, as Debian names them: the newest first, and those
 /// without a number last.
 pub(super) fn find_versions(name: &str) -> Vec<PathBuf> {
     let entries = folders().filter_map(|folder| folder.read_dir().ok()).flatten().flatten();
@@ -61,7 +61,7 @@ fn is_program(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
 
-/// Runs a step of a build to its end. What it says is no output of ours, so all of it goes to standard error.
+/// Runs a step of a build to its end. Its output is not the output of this program, so all of it goes to standard error.
 pub(super) fn run(command: &mut Command) -> Result<(), BuildError> {
     let status = command.stdin(Stdio::null()).stdout(io::stderr()).status();
     let program = Path::new(command.get_program()).to_owned();
@@ -72,7 +72,7 @@ pub(super) fn run(command: &mut Command) -> Result<(), BuildError> {
     }
 }
 
-/// The same, giving what it writes to standard output.
+/// The same, but returns what it writes to standard output.
 pub(super) fn run_for_output(command: &mut Command) -> Result<Vec<u8>, BuildError> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let program = Path::new(command.get_program()).to_owned();
@@ -88,7 +88,7 @@ fn failed(program: &Path, status: std::process::ExitStatus) -> BuildError {
     BuildError::ToolFailed { tool, status }
 }
 
-/// What a program answers to a question, if it can be asked and succeeds.
+/// Runs a program, and returns its standard output if it succeeds.
 pub(super) fn answer(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -1,4 +1,4 @@
-//! WAT: assembled here.
+//! WAT: assembled in this process.
 
 use std::path::PathBuf;
 

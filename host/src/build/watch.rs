@@ -8,28 +8,28 @@ use sha2::{Digest as _, Sha256};
 
 use super::Language;
 
-/// What tools write beside the sources, so that it changes with each build.
+/// Folders and files that tools write beside the sources, and that change with each build.
 const FOLDERS_LEFT_OUT: [&str; 8] = ["__pycache__", "build", "dist", "env", "node_modules", "target", "venv", "zig-out"];
 const FILES_LEFT_OUT: [&str; 3] = ["Cargo.lock", "go.sum", "package-lock.json"];
 
-/// What an app is described by, in any language.
+/// Extensions of files that describe an app, in any language.
 const DESCRIPTIONS: &[&str] = &["json", "wit"];
 
-/// What languages whose sources may include any file (`include_str!`, `go:embed`, `@embedFile`) mostly include.
+/// Extensions of files that sources often include, in languages that can include any (`include_str!`, `go:embed`, `@embedFile`).
 const INCLUDED: &[&str] = &["bin", "css", "csv", "html", "md", "proto", "sql", "tmpl", "toml", "txt", "xml", "yaml", "yml"];
 
-/// Notices that files have changed which the build of an app reads: sources and what describes it, by the ends of their names. What
-/// anybody else writes into the folder, such as a log, is none of them.
+/// Notices changes of the files that the build of an app reads: sources and descriptions, recognised by their extensions. Other
+/// files in the folder, such as a log, are ignored.
 ///
-/// It looks, again and again, rather than asking the system to be told: that works alike on every system, over a network and
-/// in a container, and an app has few files.
+/// It polls rather than asking the system for notifications: that works alike on every system, over a network and in a
+/// container, and an app has few files.
 pub struct Watch {
     folder: PathBuf,
     language: Language,
     seen: Snapshot,
 }
 
-/// When each file was written last, and how long it is.
+/// The modification time and length of each file.
 type Snapshot = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 
 impl Watch {
@@ -37,7 +37,7 @@ impl Watch {
         Self { folder: folder.to_owned(), language, seen: snapshot(folder, language) }
     }
 
-    /// Returns when something has changed since the last time, and has been left alone for a moment.
+    /// Returns once something has changed since the last call, and then nothing for a moment.
     pub fn wait_for_change(&mut self, pause: Duration) {
         while !self.has_changed() {
             thread::sleep(pause);
@@ -51,11 +51,11 @@ impl Watch {
         }
     }
 
-    /// A digest of what the files hold: a file may be written and be the same.
+    /// A digest of the contents of the files: a file may be written without a change.
     pub fn contents(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
         for path in self.seen.keys() {
-            // What has gone meanwhile is noticed as a change.
+            // A file removed meanwhile is noticed as a change.
             let held = fs::read(path).unwrap_or_default();
             digest.update(path.as_os_str().as_encoded_bytes());
             digest.update((held.len() as u64).to_be_bytes());
@@ -74,11 +74,11 @@ fn snapshot(folder: &Path, language: Language) -> Snapshot {
     let mut files = Snapshot::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        // What has gone meanwhile has changed.
+        // A folder removed meanwhile is noticed as a change.
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let (name, path) = (entry.file_name(), entry.path());
             let name = name.to_string_lossy();
-            // A link to a folder may lead in a circle.
+            // A link to a folder may form a cycle.
             let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
             match fs::metadata(&path) {
                 _ if name.starts_with('.') => {}
@@ -91,14 +91,14 @@ fn snapshot(folder: &Path, language: Language) -> Snapshot {
     files
 }
 
-/// Whether the build of an app in this language reads files that are called so.
+/// Whether the build of an app in this language reads files of this name.
 fn is_read(name: &str, language: Language) -> bool {
     let Some(end) = Path::new(name).extension().and_then(|end| end.to_str()) else { return false };
     let (sources, others) = ends(language);
     !FILES_LEFT_OUT.contains(&name) && [sources, others, DESCRIPTIONS].iter().any(|ends| ends.contains(&end))
 }
 
-/// The ends of the names of a language's sources, and of other files that its builds read.
+/// The extensions of a language's sources, and of other files that its builds read.
 fn ends(language: Language) -> (&'static [&'static str], &'static [&'static str]) {
     match language {
         Language::Rust => (&["rs"], INCLUDED),
@@ -146,7 +146,7 @@ mod tests {
             write(built, "built");
         }
         assert!(!watch.has_changed());
-        // `dacapo dev > dev.log` in the app's folder built for ever on what it said itself.
+        // `dacapo dev > dev.log` in the app's folder was triggered by its own log, for ever.
         for unrelated in ["dev.log", "notes.md", "src/core", "data.csv", "src/app.ts~", "src/other.py"] {
             write(unrelated, "of somebody else");
         }

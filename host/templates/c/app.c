@@ -1,7 +1,7 @@
 /* An order that waits for its approval. */
 #include "dacapo.h"
 
-/* Says what happens in which order. It survives crashes and restarts, and may take days. */
+/* Defines what happens, in which order. It survives crashes and restarts, and may take days. */
 static dacapo_outcome order(const char *item) {
     static const double three_days = 3.0 * 86400 * 1000;
     dacapo_retry_policy retry = {.max_attempts = 5, .first_interval = 1000, .backoff = 2};
@@ -18,7 +18,7 @@ static dacapo_outcome order(const char *item) {
     return dacapo_ok(dacapo_json_string(dacapo_format("%s %s", dacapo_json_to_string(reservation.output), ending)));
 }
 
-/* Does the work. Whatever touches the world belongs into an activity. */
+/* Does the work. All input and output belongs in activities. */
 static dacapo_outcome reserve(const dacapo_activity_call *call) {
     const char *item = dacapo_json_to_string(call->input);
     if (!item || !*item) {

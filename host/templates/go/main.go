@@ -13,10 +13,10 @@ func init() {
 	dacapo.Activity("reserve", reserve)
 }
 
-// The host calls the functions; nobody calls main.
+// The host calls the functions; main is never called.
 func main() {}
 
-// order says what happens in which order. It survives crashes and restarts, and may take days.
+// order defines what happens, in which order. It survives crashes and restarts, and may take days.
 func order(ctx *dacapo.Context, item string) (string, error) {
 	retry := dacapo.RetryPolicy{MaxAttempts: 5, FirstInterval: time.Second, Backoff: 2}
 	reservation, err := dacapo.CallActivity[string](ctx, "reserve", item, retry).Await()
@@ -37,7 +37,7 @@ func order(ctx *dacapo.Context, item string) (string, error) {
 	}
 }
 
-// reserve does the work. Whatever touches the world belongs into an activity.
+// reserve does the work. All input and output belongs in activities.
 func reserve(_ *dacapo.ActivityContext, item string) (string, error) {
 	if item == "" {
 		return "", &dacapo.Failure{Type: "NothingToReserve", Message: "an order names an item", NotRetriable: true}

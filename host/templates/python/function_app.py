@@ -11,7 +11,7 @@ THREE_DAYS = 3 * 86_400
 
 @app.orchestration_trigger(context_name="context")
 async def order(context: df.DurableOrchestrationContext) -> str:
-    """Says what happens in which order. It survives crashes and restarts, and may take days."""
+    """Defines what happens, in which order. It survives crashes and restarts, and may take days."""
     retry = df.RetryOptions(1_000, 5, backoff_coefficient=2)
     reservation = await context.call_activity_with_retry(reserve, retry, context.get_input())
     try:
@@ -23,7 +23,7 @@ async def order(context: df.DurableOrchestrationContext) -> str:
 
 @app.activity_trigger(input_name="item")
 def reserve(item: str) -> str:
-    """Does the work. Whatever touches the world belongs into an activity."""
+    """Does the work. All input and output belongs in activities."""
     if not item:
         raise df.Failure("NothingToReserve", "an order names an item", retriable=False)
     return f"the reservation of {item}"

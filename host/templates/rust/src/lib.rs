@@ -2,7 +2,7 @@
 
 use dacapo_sdk::prelude::*;
 
-/// Says what happens in which order. It survives crashes and restarts, and may take days.
+/// Defines what happens, in which order. It survives crashes and restarts, and may take days.
 #[orchestrator]
 async fn order(ctx: Context, item: String) -> Result<String> {
     let retry = RetryPolicy::new(5, Duration::from_secs(1)).backoff(2.0);
@@ -17,7 +17,7 @@ async fn order(ctx: Context, item: String) -> Result<String> {
     })
 }
 
-/// Does the work. Whatever touches the world belongs into an activity.
+/// Does the work. All input and output belongs in activities.
 #[activity]
 fn reserve(item: String) -> Result<String> {
     if item.is_empty() {

@@ -1,6 +1,6 @@
 import { activity, DurableError, orchestrator } from "dacapo-sdk";
 
-/** Does the work. Whatever touches the world belongs into an activity. */
+/** Does the work. All input and output belongs in activities. */
 export const reserve = activity("reserve", async (item: string) => {
   if (!item) {
     throw new DurableError("an order names an item", { type: "NothingToReserve", retriable: false });
@@ -8,7 +8,7 @@ export const reserve = activity("reserve", async (item: string) => {
   return `the reservation of ${item}`;
 });
 
-/** Says what happens in which order. It survives crashes and restarts, and may take days. */
+/** Defines what happens, in which order. It survives crashes and restarts, and may take days. */
 export const order = orchestrator("order", async (ctx, item: string) => {
   const retry = { maxAttempts: 5, firstInterval: { seconds: 1 }, backoffCoefficient: 2 };
   const reservation = await ctx.callActivity(reserve, item, { retry });
