@@ -1,4 +1,4 @@
-//! One instance, whole: what is moved from one hub to another.
+//! Snapshots of single instances, which move them from one hub to another.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use dacapo_core::{EntityState, Event, HistoryChunk, InstanceId, InstanceRecord, 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     pub record: InstanceRecord,
-    /// Those of the record's turns, in order.
+    /// The history of the record's turns, in order.
     pub history: Vec<HistoryChunk>,
     /// The messages that it has not consumed, in the order in which they were stored.
     pub inbox: Vec<Message>,
@@ -20,12 +20,12 @@ pub struct Snapshot {
     pub entity: Option<EntityState>,
 }
 
-/// Why the parts of a snapshot do not fit together.
+/// Why the parts of a snapshot are inconsistent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
-    #[error("its history is not that of its turns {0:?}")]
+    #[error("its history does not match its turns {0:?}")]
     Turns(Range<u32>),
-    #[error("it is half an entity")]
+    #[error("its id, its state and its turns do not agree on whether it is an entity")]
     HalfAnEntity,
     #[error("its inbox has a message for '{0}'")]
     ForeignMessage(InstanceId),
@@ -34,7 +34,7 @@ pub enum Misfit {
 }
 
 impl Snapshot {
-    /// Whether its parts fit together: what is stored must be readable, wherever it came from.
+    /// Checks that its parts are consistent: what is stored must be readable, wherever it came from.
     pub fn check(&self) -> Result<(), Misfit> {
         let record = &self.record;
         if !self.history.iter().map(|chunk| chunk.turn).eq(record.turns.clone()) {

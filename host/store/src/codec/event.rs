@@ -8,7 +8,7 @@ use dacapo_core::{Event, ExecutionId, Failure, FunctionName, InstanceId, Parent,
 
 use super::wire::{Bad, Reader, Result, Writer};
 
-// The numbers of the kinds. They are never changed and never used again.
+// The numbers of the kinds. They are never changed and never reused.
 const ORCHESTRATOR_STARTED: u8 = 1;
 const EXECUTION_STARTED: u8 = 2;
 const TASK_COMPLETED: u8 = 3;

@@ -1,12 +1,12 @@
-//! Stored bytes: the one place that knows them. Hand-written, so that we own every line of what must be readable for ever.
+//! The format of stored bytes, which no other module knows. Hand-written, because it must be readable for ever.
 //!
-//! Every value begins with a byte that says its format, now always [`FORMAT`]. What follows are fields in a fixed order.
-//! A later release may
+//! Every value begins with a byte for its format, now always [`FORMAT`], followed by fields in a fixed order. A later release
+//! may
 //! - add fields at the end of a value, of an event, or of another block: this release skips them;
-//! - add a kind of event, or change anything else: then this release answers [`StoreError::NewerFormat`].
+//! - add a kind of event, or change anything else: this release then fails with [`StoreError::NewerFormat`].
 //!
-//! Older formats are brought up to date here, on reading, and nowhere else. No input makes reading panic or allocate more
-//! than the input's own size. `tests/golden` keeps what every release wrote.
+//! Older formats are converted here, on reading, and nowhere else. No input makes reading panic or allocate more than the
+//! input's own size. `tests/golden` keeps what every release wrote.
 
 use std::ops::Range;
 
@@ -42,24 +42,24 @@ pub struct CommitGuard {
     pub id: InstanceId,
 }
 
-/// What decides whether a listing shows a record.
+/// The fields that decide whether a listing shows a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListingFields {
     pub status: RuntimeStatus,
     pub created: Timestamp,
 }
 
-/// Where the counters of a hub stand.
+/// The counters of a hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counters {
-    /// Transactions so far. Tells whether a transaction whose outcome was uncertain is stored.
+    /// The number of transactions. Tells whether a transaction whose outcome was uncertain is stored.
     pub transactions: u64,
     /// Above every row that was ever stored.
     pub next_row: u64,
     /// Above the number of every message that was ever stored.
     pub next_message: u64,
-    /// Above the number of every announcement that is stored. 0: the last who wrote was the first release, which knows
-    /// neither announcements nor zones.
+    /// Above the number of every announcement that is stored. 0: last written by the first release, which knew neither
+    /// announcements nor zones.
     pub next_announcement: u64,
 }
 
@@ -103,9 +103,9 @@ pub fn decode_record(row: Row, bytes: &[u8]) -> Result<InstanceRecord> {
         let halted = r.option(read_string)?;
         let usage = r.added(read_usage)?.unwrap_or_default();
         let (asked, first_execution) = r.added(|r| Ok((r.flag()?, r.option(read_execution)?)))?.unwrap_or_default();
-        // Releases before knew one way only.
+        // Earlier releases knew this rule only.
         let event_delivery = if asked { EventDelivery::FirstAsked } else { EventDelivery::FirstMade };
-        // Of one that has continued as new under an earlier release it is not known.
+        // Not known of an instance that continued as new under an earlier release.
         let first_execution = first_execution.unwrap_or(execution);
         Ok(InstanceRecord {
             id,
@@ -164,7 +164,7 @@ fn status_of(number: u8) -> Option<RuntimeStatus> {
     RuntimeStatus::ALL.get(usize::from(number)).copied().filter(|status| *status as u8 == number)
 }
 
-/// Reads of a record what a listing asks for, and makes nothing of the rest.
+/// Reads only the fields that a listing needs from a record.
 pub fn decode_listing_fields(bytes: &[u8]) -> Result<ListingFields> {
     decode("an instance", bytes, |r| {
         let status = read_status(r)?;
@@ -232,7 +232,7 @@ pub fn encode_history(events: &[HistoryEvent]) -> Vec<u8> {
     w.block(|w| {
         let mut before = 0;
         for HistoryEvent { at, event } in events {
-            // Times of one turn lie close together: the distance to the one before is short.
+            // Times of one turn lie close together, so the difference to the previous one is short.
             w.signed(at.0.wrapping_sub(before));
             before = at.0;
             write_event(w, event);
@@ -250,12 +250,12 @@ pub fn decode_history(bytes: &[u8], events: &mut Vec<HistoryEvent>) -> Result<()
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventOffset {
     bytes: u32,
-    /// The time of the event before it: times are stored as distances.
+    /// The time of the event before it: times are stored as differences.
     before: i64,
 }
 
-/// The events of one turn from this one on: one, if there is one, and more while all that are read have fewer than `most` bytes.
-/// Returns where the next one begins, if there is one.
+/// Reads the events of one turn from this one on: at least one, if there is any, and more until `most` bytes are read. Returns
+/// where the next one begins, if there is one.
 pub fn decode_history_part(
     bytes: &[u8],
     from: EventOffset,
@@ -294,7 +294,7 @@ pub fn decode_message(bytes: &[u8]) -> Result<Message> {
     })
 }
 
-/// Whom a timer wakes.
+/// The execution that a timer wakes.
 pub fn encode_timer(instance: &InstanceId, execution: ExecutionId) -> Vec<u8> {
     let mut w = value(64);
     w.text(instance.as_str());
@@ -335,7 +335,7 @@ pub fn decode_app(app: &str, version: VersionId, bytes: &[u8]) -> Result<AppVers
             functions.push((read_name(&mut function)?, read_kind(&mut function)?));
         }
         let weight = r.added(Reader::number32)?.unwrap_or(0);
-        // Releases before did not note it: whatever was deployed had become the active one, most often.
+        // Earlier releases did not store it: most often, a deployed version became the active one.
         let activated_at = r.added(|r| r.option(read_time))?.unwrap_or(Some(deployed_at));
         Ok(AppVersion { app: app.to_owned(), version, deployed_at, label, functions, size, weight, activated_at })
     })
@@ -378,7 +378,7 @@ pub fn decode_counters(bytes: &[u8]) -> Result<Counters> {
     })
 }
 
-/// Marks a hub as one of ours, of this format.
+/// Marks a file as a task hub of this format.
 pub fn encode_hub_format() -> Vec<u8> {
     value(1).finish()
 }

@@ -1,7 +1,7 @@
-//! The alphabet of stored bytes: varints, length-prefixed bytes, and blocks.
+//! The primitives of stored bytes: varints, length-prefixed bytes, and blocks.
 //!
-//! A *block* is a length and that many bytes of fields. Who reads a block takes the fields that it knows and skips the
-//! rest, so that a later release can add fields at the end without a new format version.
+//! A *block* is a length and that many bytes of fields. A reader takes the fields that it knows and skips the rest, so that a
+//! later release can add fields at the end without a new format version.
 
 /// Why bytes could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
         if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
 
-    /// Fields that stand at the end since a later release. None: an earlier one wrote this.
+    /// Reads fields that a later release added at the end. None: an earlier release wrote this.
     pub fn added<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
         if self.is_empty() { Ok(None) } else { read(self).map(Some) }
     }
@@ -160,17 +160,17 @@ impl<'a> Reader<'a> {
         self.bytes().map(Reader)
     }
 
-    /// How many bytes are left.
+    /// The number of bytes left.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// From so many bytes on.
+    /// A reader from this offset on.
     pub fn at(&self, bytes: usize) -> Result<Self> {
         self.0.get(bytes..).map(Self).ok_or(Bad::Truncated)
     }
 
-    /// Passes over a text or a block.
+    /// Skips a text or a block.
     pub fn skip(&mut self) -> Result<()> {
         self.bytes().map(drop)
     }

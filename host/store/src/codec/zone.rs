@@ -1,4 +1,4 @@
-//! Zones: what is known of the records of neighbouring rows, so that a listing reads only those that it may show.
+//! Zones: summaries of the records of neighbouring rows, so that a listing reads only records that may match.
 
 use std::ops::RangeInclusive;
 
@@ -9,19 +9,19 @@ use super::wire::{Bad, Result};
 use super::{ListingFields, decode, status_of, value};
 use crate::InstanceQuery;
 
-/// The records of [`Zone::ROWS`] neighbouring rows: the status of each, and when they were created. Rows are given out in
-/// about the order in which instances are created, so the times in a zone lie close together.
+/// The records of [`Zone::ROWS`] neighbouring rows: the status of each, and when they were created. Rows are allocated in about
+/// the order in which instances are created, so the times in a zone lie close together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone {
-    /// By the row's place in the zone. None: there is no record.
+    /// By the row's index in the zone. None: there is no record.
     pub statuses: [Option<RuntimeStatus>; Self::ROWS],
-    /// No record was created before. May be earlier than need be once records have gone.
+    /// No record was created before. May be earlier than necessary after records were removed.
     pub created_from: Timestamp,
-    /// No record was created after. May be later than need be once records have gone.
+    /// No record was created after. May be later than necessary after records were removed.
     pub created_to: Timestamp,
 }
 
-/// Two statuses share a byte.
+/// The code of no record. Two statuses share a byte.
 const NO_RECORD: u8 = 15;
 
 impl Zone {
@@ -51,7 +51,7 @@ impl Zone {
         self.statuses.iter().flatten().filter(|status| !status.is_terminal()).count()
     }
 
-    /// A record is written, new or in the place of another.
+    /// Notes that a record was written, new or over another.
     pub fn set(&mut self, row: Row, record: ListingFields) {
         if self.is_empty() {
             *self = Self::EMPTY;
@@ -61,12 +61,12 @@ impl Zone {
         self.created_to = self.created_to.max(record.created);
     }
 
-    /// A record goes.
+    /// Notes that a record was removed.
     pub fn clear(&mut self, row: Row) {
         self.statuses[place(row)] = None;
     }
 
-    /// The rows that may be asked for, the zone being the one with this number.
+    /// The rows that may match the query. The zone is the one with this number.
     pub(crate) fn candidates(&self, number: u64, query: &InstanceQuery) -> impl Iterator<Item = Row> {
         let none = query.created_from.is_some_and(|from| self.created_to < from)
             || query.created_to.is_some_and(|to| self.created_from > to);

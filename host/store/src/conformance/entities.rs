@@ -39,7 +39,7 @@ fn state(hub: &dyn Hub) {
     };
     commit_ok(store.as_ref(), sample::entity_turn(&record, Some("1")));
     commit_ok(store.as_ref(), Commit { entity: Some(locked.clone()), ..change(&record) });
-    // A commit that does not speak of the state leaves it as it is.
+    // A commit without a state leaves the stored one as it is.
     let suspended = InstanceRecord { status: RuntimeStatus::Suspended, ..record.clone() };
     commit_ok(store.as_ref(), change(&suspended));
     before_and_after_reopening(hub, store, |store| {
@@ -65,7 +65,7 @@ fn made_by_message(hub: &dyn Hub) {
         sample::message("@counter@b", Event::LockRequested { entities: entities.clone(), position: 0, owner: owner.clone() }),
         sample::message("@counter@c", Event::LockReleased { entities, position: 1, owner }),
     ];
-    // These make nothing: no entity forgets a state that it has not, and an orchestration runs no operations.
+    // These create nothing: there is no state to purge, and an orchestration runs no operations.
     let idle = vec![sample::message("@counter@d", Event::StatePurged), sample::message("nobody", sample::operation(1, None))];
     let delivered = commit_ok(store.as_ref(), Commit { sent: [sent.clone(), idle].concat(), ..sender.turn(vec![]) });
     assert_eq!(delivered.iter().map(|(_, message)| message.clone()).collect::<Vec<_>>(), sent);
@@ -103,7 +103,7 @@ fn vanishes(hub: &dyn Hub) {
         assert_eq!(store.instance(&record.id).expect("readable"), None);
         assert_eq!(store.entity(record.row).expect("readable"), None);
     });
-    // One that is made and vanishes in the same commit, and what it sends is sent.
+    // It is created and vanishes in the same commit, and what it sends is sent.
     let sent = vec![sample::message("other", sample::raised("x", 1))];
     let record = first(store.as_ref());
     let delivered = commit_ok(store.as_ref(), Commit { vanishes: true, sent, ..sample::entity_turn(&record, None) });
@@ -122,7 +122,7 @@ fn message_before_vanishing(hub: &dyn Hub) {
     commit_ok(store.as_ref(), sender.turn(vec![sender.started()]));
     let record = first(store.as_ref());
     commit_ok(store.as_ref(), sample::entity_turn(&record, Some("1")));
-    // The entity has been loaded; then a message is stored, and then its turn is.
+    // The entity is loaded; then a message is stored, and only then the commit of its turn.
     let signal = sample::message(COUNTER, sample::operation(7, None));
     let delivered = commit_ok(store.as_ref(), Commit { sent: vec![signal.clone()], ..sender.turn(vec![]) });
     let last = Commit { vanishes: true, ..sample::entity_turn(&record, None) };

@@ -1,4 +1,4 @@
-//! What is not one instance's: groups of commits, apps, announcements.
+//! Behaviour of the whole hub: groups of commits, apps, announcements.
 
 use std::sync::mpsc;
 

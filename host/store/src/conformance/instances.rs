@@ -72,7 +72,7 @@ fn history(hub: &dyn Hub) {
     });
 }
 
-/// However large the pages are, and wherever they begin.
+/// Pages of any size, from any event on, give the same history.
 fn pages_are_the_history(store: &dyn Store, row: Row, turns: Range<u32>) {
     let whole = store.history(row, turns.clone()).expect("readable");
     let page = |from, end, bytes| store.history_page(row, from, end, bytes).expect("readable");

@@ -32,7 +32,7 @@ fn pages(hub: &dyn Hub) {
             seen.extend(page.records);
             let Some(next) = page.next else { break };
             after = Some(next);
-            // What comes between two pages moves none of the others.
+            // An instance that is created between two pages moves none of the others.
             let mut between = Instance::new(&name(more.next().expect("numbers")), store.next_row());
             commit_ok(store, between.turn(vec![between.started()]));
         }
@@ -113,7 +113,7 @@ fn zones(hub: &dyn Hub) {
         store.commit(instance.turn(vec![instance.started()]), Box::new(|result| drop(result.expect("it follows"))));
         records.push(instance.record);
     }
-    // One that changes its status, and one that goes.
+    // One that changes its status, and one that is removed.
     let mut ended = Instance { record: records[900].clone() };
     commit_ok(store.as_ref(), ended.end(RuntimeStatus::Failed));
     records[900] = ended.record;

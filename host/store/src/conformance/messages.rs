@@ -1,4 +1,4 @@
-//! What becomes of messages between instances.
+//! How messages between instances are delivered.
 
 use dacapo_core::{Commit, InstanceRecord, RuntimeStatus};
 
@@ -52,7 +52,7 @@ fn refused(hub: &dyn Hub) {
         assert_eq!(store.inbox(taken.record.row).expect("readable"), vec![]);
         assert_eq!(store.instance(&id("taken")).expect("readable").as_ref(), Some(&taken.record));
     });
-    // Sent by another instance, and the parent has ended: nobody is told.
+    // Sent by another instance, and the parent has ended: no refusal is stored.
     commit_ok(store.as_ref(), Commit { consumed: vec![*key], ..parent.end(RuntimeStatus::Terminated) });
     assert_eq!(commit_ok(store.as_ref(), Commit { sent: vec![awaited], ..taken.turn(vec![]) }), vec![]);
 }
@@ -164,7 +164,7 @@ fn kept_by_failed(hub: &dyn Hub) {
     commit_ok(store.as_ref(), failed.end(RuntimeStatus::Failed));
     commit_ok(store.as_ref(), other.turn(vec![other.started()]));
     let result = sample::message("failed", sample::completed(1));
-    // The parent has failed meanwhile: it is told all the same, because it may be rewound.
+    // The parent has failed meanwhile: it gets the refusal all the same, because it may be rewound.
     let start = sample::message("other", sample::start_event("again", Some(&failed.record)));
     let delivered = commit_ok(store.as_ref(), Commit { sent: vec![result.clone(), start.clone()], ..other.turn(vec![]) });
     let expected = [result, start.refused(start.sent_at).expect("a parent waits")];
@@ -177,7 +177,7 @@ fn kept_by_failed(hub: &dyn Hub) {
         assert_eq!((inbox.len(), &inbox[2].1), (3, &kept));
         assert_eq!(store.instance(&id("failed")).expect("readable").as_ref(), Some(&failed.record));
     });
-    // A start takes its place, as that of every other who has ended.
+    // A start replaces it, like any other instance that has ended.
     let start = sample::message("failed", sample::start_event("second", None));
     let delivered = commit_ok(store.as_ref(), Commit { sent: vec![start], ..other.turn(vec![]) });
     assert_eq!(store.undelivered(None, 9).expect("readable"), delivered);

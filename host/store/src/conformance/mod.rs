@@ -1,11 +1,11 @@
 //! The behaviour of a store, written once and run for every backend.
 //!
-//! A backend's test says how to open a hub and hands itself to [`conformance`], which panics at the first rule that is
-//! broken. [`sample`] holds what these tests are made of.
+//! A backend's test says how to open a hub and calls [`conformance`], which panics at the first broken rule. [`sample`] holds
+//! the data of these tests.
 //!
 //! - `instances`: commits of an instance, which follow one another.
 //! - `rewind`: the one commit that takes turns back.
-//! - `messages`: what becomes of messages between instances.
+//! - `messages`: how messages between instances are delivered.
 //! - `scheduled`: timers and activities.
 //! - `entities`: instances with a state and without a history.
 //! - `purge`: instances that are removed.
@@ -36,7 +36,7 @@ pub trait Hub {
     fn open(&self) -> Box<dyn Store>;
 }
 
-/// A rule, and what breaks it loudly.
+/// A rule, and a function that panics if it is broken.
 type Check = (&'static str, fn(&dyn Hub));
 
 /// Runs every check, each on a new hub.

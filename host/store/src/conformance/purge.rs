@@ -65,7 +65,7 @@ fn only_ended(hub: &dyn Hub) {
     let signal = sample::message("@counter@a", sample::operation(1, None));
     let entity = InstanceRecord::pending(store.next_row(), &signal).expect("it makes an entity");
     commit_ok(store.as_ref(), sample::entity_turn(&entity, Some("1")));
-    // Its place was taken, so its row is gone already.
+    // It was replaced, so its row is gone already.
     let replaced = ended(store.as_ref(), "replaced", RuntimeStatus::Completed);
     let mut next = Instance::new("replaced", store.next_row());
     commit_ok(store.as_ref(), Commit { replaces: Some(replaced.record.clone()), ..next.turn(vec![next.started()]) });
@@ -96,7 +96,7 @@ fn late_result(hub: &dyn Hub) {
     assert_eq!(commit_ok(store.as_ref(), Commit { sent, ..other.turn(vec![]) }), vec![]);
 }
 
-/// What `Message::refused` answers is the core's affair; that it is asked is the store's.
+/// The core decides what `Message::refused` returns; the store must send it.
 fn rewound_parent(hub: &dyn Hub) {
     let store = hub.open();
     let mut parent = Instance::new("parent", store.next_row());
@@ -109,7 +109,7 @@ fn rewound_parent(hub: &dyn Hub) {
     assert_eq!(delivered.into_iter().map(|(_, message)| message).collect::<Vec<_>>(), expected);
 }
 
-/// A child that has failed, in its inbox the request of its living parent that it be rewound.
+/// A failed child, whose inbox holds the request of its living parent to rewind it.
 fn about_to_be_rewound(store: &dyn Store) -> (Instance, Instance, Message) {
     let mut parent = Instance::new("parent", store.next_row());
     commit_ok(store, parent.turn(vec![parent.started()]));
@@ -125,7 +125,7 @@ fn rewound_child(hub: &dyn Hub) {
     let before = everything(store.as_ref());
     assert_eq!(purge(store.as_ref(), vec![child.record.row]).expect("there is room"), 0);
     assert_eq!(everything(store.as_ref()), before);
-    // Once it has refused, it is as any other.
+    // Once the request is consumed, it can be purged like any other.
     let inbox = store.inbox(child.record.row).expect("readable");
     let consumed = inbox.into_iter().filter(|(_, message)| *message == ask).map(|(key, _)| key).collect();
     commit_ok(store.as_ref(), Commit { consumed, ..change(&child.record) });

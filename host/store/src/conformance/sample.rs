@@ -39,7 +39,7 @@ impl Instance {
         Event::ExecutionStarted { execution: self.record.execution, name, input, version, parent, start_at: None }
     }
 
-    /// One more turn, in which this happens.
+    /// One more turn, with these events.
     pub fn turn(&mut self, events: Vec<Event>) -> Commit {
         let turn = self.record.turns.end;
         self.record.turns.end += 1;
@@ -49,7 +49,7 @@ impl Instance {
         Commit { history: Some(HistoryChunk { turn, events }), ..change(&self.record) }
     }
 
-    /// The turns from this one on go, and it goes on from there.
+    /// Forgets the turns from this one on, and goes on from there.
     pub fn rewind(&mut self, from: u32, events: Vec<Event>) -> Commit {
         let forgotten = from..self.record.turns.end;
         self.record.turns.end = from;
@@ -142,7 +142,7 @@ pub fn announcement(record: &InstanceRecord, number: u32) -> Announcement {
     }
 }
 
-/// A one-way operation, or one that somebody waits for.
+/// An operation: one-way, or with a caller that waits.
 pub fn operation(number: u32, caller: Option<&InstanceRecord>) -> Event {
     Event::OperationRequested {
         operation: "add".into(),
@@ -152,7 +152,7 @@ pub fn operation(number: u32, caller: Option<&InstanceRecord>) -> Event {
     }
 }
 
-/// The turn of an entity that leaves this state.
+/// A turn of an entity that leaves this state.
 pub fn entity_turn(record: &InstanceRecord, state: Option<&str>) -> Commit {
     let entity = EntityState { state: state.map(Into::into), operations: 1, ..EntityState::default() };
     Commit { entity: Some(entity), ..change(record) }

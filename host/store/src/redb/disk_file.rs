@@ -11,7 +11,7 @@ use super::file::Medium;
 /// A file of the operating system.
 pub(crate) struct DiskFile {
     path: PathBuf,
-    /// It must be there: once it was opened, it is never made again.
+    /// The file must exist: once it was opened, it is never made again.
     exists: AtomicBool,
 }
 
@@ -52,10 +52,10 @@ impl Medium for DiskFile {
 }
 
 impl DiskFile {
-    /// Makes a new file under another name and renames it when it is complete: a host that is killed while redb writes
-    /// the first pages would otherwise leave a file that redb takes for somebody else's and refuses for ever.
+    /// Makes a new file under another name and renames it when it is complete: a host that is killed while redb writes the
+    /// first pages would otherwise leave a file that redb does not recognise and refuses for ever.
     ///
-    /// Two hosts cannot both do so: only who holds the lock of the unfinished file may rename it, and keeps the lock.
+    /// Two hosts cannot both do so: only the holder of the unfinished file's lock may rename it, and keeps the lock.
     fn make(&self, builder: &Builder) -> Result<Database, DatabaseError> {
         let unfinished = self.unfinished();
         make_private(&unfinished)?;
@@ -85,7 +85,7 @@ impl DiskFile {
     }
 }
 
-/// An empty file, which redb takes for a new one, unless there is one. What is going to be in it is nobody else's business.
+/// Makes an empty file, which redb takes for a new one, unless there is one. Only its owner may read it.
 fn make_private(path: &Path) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
@@ -94,7 +94,7 @@ fn make_private(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// Whether redb says that a file is none of its own.
+/// Whether this error of redb means that it does not recognise the file.
 fn is_half_made(error: &StorageError) -> bool {
     match error {
         StorageError::Io(error) => error.kind() == io::ErrorKind::InvalidData,

@@ -7,9 +7,9 @@ use crate::StoreError;
 /// What can go wrong inside a transaction.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// What was asked or found is wrong; the file works.
+    /// The request or the stored data is wrong; the file works.
     Store(StoreError),
-    /// The file does not work, and the transaction is not stored.
+    /// The file failed, and the transaction is not stored.
     File(Error),
     /// The file failed while a transaction was being made durable: it may be stored, or not.
     Uncertain(Error),
@@ -42,11 +42,11 @@ macro_rules! file_faults {
 
 file_faults!(::redb::StorageError, ::redb::TableError, ::redb::TransactionError);
 
-/// What a caller can do about an error of redb.
+/// Converts an error of redb into what a caller can do about it.
 pub(super) fn store_error(error: Error) -> StoreError {
     match error {
         Error::Io(cause) if is_full(&cause) => StoreError::DiskFull(cause.to_string()),
-        // redb says so of a file that was never one of its own.
+        // redb returns this for a file that it did not write.
         Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => StoreError::Corrupt(cause.to_string()),
         Error::Corrupted(what) => StoreError::Corrupt(what),
         error @ (Error::TableTypeMismatch { .. } | Error::TableIsMultimap(_) | Error::TypeDefinitionChanged { .. }) => {

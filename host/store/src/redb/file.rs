@@ -1,8 +1,8 @@
-//! A file, of a hub or of the host, opened again when it has failed.
+//! A file, of a hub or of the host, which is reopened after a failure.
 //!
-//! After any failed read or write redb refuses all further work on a database: what its cache holds may no longer be what
-//! the disk holds. The cure is to open the file again, which repairs it. That is done here, by whoever meets the failure
-//! first, so that nobody else has to know of it: a full disk fails the commits that it fails, and nothing else.
+//! After any failed read or write redb refuses all further work on a database, because its cache may differ from the disk.
+//! Reopening the file repairs it. The first thread that meets the failure does that here, and no other code has to know: a full
+//! disk fails the commits that meet it, and nothing else.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,14 +17,14 @@ use super::tables::{META, META_COUNTERS};
 use crate::StoreError;
 use crate::codec::{self, Counters};
 
-/// Where a hub's bytes lie: a file, or a test's idea of a disk.
+/// The storage of a hub's bytes: a file, or a simulated disk in tests.
 pub trait Medium: Send + Sync + 'static {
-    /// What is wrong with it as a file, if nothing could ever be read from it: that it is missing where it must not be made, or
-    /// empty, which what was made is not.
+    /// Returns why the file can never be read, if so: "missing" if it must exist and does not, or "empty", which no complete
+    /// file is.
     fn missing(&self) -> Option<&'static str> {
         None
     }
-    /// Opens what is there, or makes a new hub. The former database has been closed.
+    /// Opens the existing file, or makes a new hub. The former database has been closed.
     fn open(&self, builder: &Builder) -> Result<Database, DatabaseError>;
     /// Bytes in use.
     fn size(&self) -> u64;
@@ -40,25 +40,25 @@ pub(crate) struct RedbFile {
 }
 
 struct State {
-    /// Counts openings, so that two who meet the same failure open the file again only once.
+    /// Counts openings, so that two threads that meet the same failure reopen the file only once.
     generation: u64,
     database: Result<Database, Broken>,
 }
 
-/// The file could not be opened again.
+/// The file could not be reopened.
 struct Broken {
     error: StoreError,
     retry_at: Instant,
 }
 
-/// A piece of work on the file that failed.
+/// Work on the file that failed.
 pub(crate) struct Failed {
     pub error: StoreError,
-    /// Whether it may be stored all the same.
+    /// Whether it may be stored nevertheless.
     pub uncertain: bool,
 }
 
-/// Reads what may be damaged. Over some pages that are, redb panics.
+/// Runs a read of data that may be damaged: redb panics on some damaged pages.
 fn guarded<T>(read: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     let unreadable = || StoreError::Corrupt("it cannot be read (the log says where the storage library has failed)".into());
     let outer = READS.replace(true);
@@ -71,13 +71,13 @@ thread_local! {
     static READS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread reads a file of redb: a panic is likely not a bug then, but a file that is damaged.
+/// Whether this thread is reading a file of redb: then a panic is likely caused by a damaged file, not by a bug.
 pub fn is_reading() -> bool {
     READS.get()
 }
 
 impl RedbFile {
-    /// Opens or makes a file, and lets `prepare` make of it what it should be.
+    /// Opens or makes a file, and lets `prepare` check or initialise it.
     pub fn open<T>(
         medium: Box<dyn Medium>,
         cache_bytes: usize,
@@ -98,23 +98,23 @@ impl RedbFile {
         self.medium.size()
     }
 
-    /// How long a file that could not be opened again is left alone.
+    /// The time until the next attempt, after a file could not be reopened.
     pub fn reopen_pause(&self) -> Duration {
         self.reopen_pause
     }
 
-    /// Reads. A read that meets another's failure opens the file again and is repeated.
+    /// Runs a read. If the file has failed, it is reopened and the read is repeated.
     pub fn read<T>(&self, run: impl Fn(&::redb::ReadTransaction) -> Result<T, Fault>) -> Result<T, StoreError> {
         let read = |database: &Database| match guarded(|| run(&database.begin_read()?)) {
-            // Opening the file again mends what a failure left in memory, not what is wrong on the disk.
+            // Reopening repairs what a failure left in memory, not damage on the disk.
             Err(Fault::File(damage @ ::redb::Error::Corrupted(_))) => Err(Fault::Store(store_error(damage))),
             result => result,
         };
         self.with(read).map_err(|failed| failed.error)
     }
 
-    /// Works on the database; repeats the work once if the file had to be opened again, unless it is known that
-    /// repeating cannot help, or not known whether the work was done.
+    /// Runs work on the database. Repeats it once if the file had to be reopened, unless repeating cannot help, or it is not
+    /// known whether the work was done.
     pub fn with<T>(&self, mut work: impl FnMut(&Database) -> Result<T, Fault>) -> Result<T, Failed> {
         let mut repeated = false;
         loop {
@@ -135,7 +135,7 @@ impl RedbFile {
     }
 
     fn attempt<T>(&self, work: &mut impl FnMut(&Database) -> Result<T, Fault>) -> Result<T, (u64, Fault)> {
-        // The guard is held while the work runs: the database is not closed under it.
+        // The guard is held while the work runs, so that the database is not closed meanwhile.
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         match &state.database {
             Ok(database) => work(database).map_err(|fault| (state.generation, fault)),
@@ -149,18 +149,18 @@ impl RedbFile {
         }
     }
 
-    /// Opens the file again after a failure, if nobody has done so yet.
+    /// Reopens the file after a failure, if no other thread has.
     fn heal(&self, generation: u64, error: &StoreError) -> Result<(), StoreError> {
-        tracing::warn!(path = %self.medium.path().display(), %error, "the file failed and is opened again");
+        tracing::warn!(path = %self.medium.path().display(), %error, "the file failed and is reopened");
         self.reopen(generation)
     }
 
-    /// Opens the file again if it has not been since `generation`.
+    /// Reopens the file if it was not reopened since `generation`.
     fn reopen(&self, generation: u64) -> Result<(), StoreError> {
         let mut state: RwLockWriteGuard<'_, State> = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if state.generation == generation {
             state.generation += 1;
-            // Closed before it is opened again: closing gives up the lock on the file.
+            // Closed before it is reopened: closing releases the lock on the file.
             state.database = Err(Broken { error: StoreError::Closed, retry_at: Instant::now() });
             let opened = open(self.medium.as_ref(), self.cache_bytes);
             state.database = opened.map_err(|error| Broken { error, retry_at: Instant::now() + self.reopen_pause });
@@ -171,7 +171,7 @@ impl RedbFile {
         }
     }
 
-    /// The counters as they are stored. Opens the file again if need be.
+    /// The stored counters. Reopens the file if necessary.
     pub fn counters(&self) -> Result<Counters, StoreError> {
         self.read(|txn| {
             let meta = txn.open_table(META)?;

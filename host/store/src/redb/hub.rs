@@ -1,4 +1,4 @@
-//! What makes a database a task hub of this release.
+//! Initialises and upgrades a database to a task hub of this release.
 
 use ::redb::{Database, Durability, ReadableTable, WriteTransaction};
 
@@ -12,9 +12,9 @@ use crate::codec::{self, Counters};
 
 const FRESH: Counters = Counters { transactions: 0, next_row: 1, next_message: 1, next_announcement: 1 };
 
-/// Checks that the hub is one of ours, or makes it one. Returns where its counters stand.
+/// Checks that the file is a task hub, or makes it one. Returns its counters.
 ///
-/// The first release knew no zones. If it wrote to the hub last, they are made from the records here, once, before the hub
+/// The first release stored no zones. If it wrote to the hub last, they are built from the records here, once, before the hub
 /// is used: some microseconds for each instance. A crash meanwhile leaves the hub as it was.
 pub(super) fn prepare(database: &Database) -> Result<Counters, Fault> {
     let mut txn = database.begin_write()?;
@@ -45,15 +45,15 @@ fn stored_counters(txn: &WriteTransaction) -> Result<Counters, Fault> {
     Ok(codec::decode_counters(&read(META_COUNTERS)?)?)
 }
 
-/// Makes what the first release did not keep.
+/// Builds what the first release did not store.
 fn upgrade(txn: &WriteTransaction, counters: Counters) -> Result<Counters, Fault> {
-    tracing::info!("an earlier release wrote the task hub; its instances are indexed");
+    tracing::info!("an earlier release wrote the task hub; indexing its instances");
     build_zones(txn)?;
     let last = txn.open_table(OUTBOX)?.last()?.map_or(0, |(number, _)| number.value());
     Ok(Counters { next_announcement: last + 1, ..counters })
 }
 
-/// Every table is made at once, so that readers need not ask whether one exists.
+/// Creates every table, so that readers need not check whether one exists.
 fn open_all(txn: &WriteTransaction) -> Result<(), Fault> {
     txn.open_table(IDS)?;
     txn.open_table(RECORDS)?;

@@ -1,7 +1,7 @@
 //! Listing instances: by id along the index of ids, or by row along the zones, which say which records to read.
 //!
-//! A page looks at a bounded number of records, so that a query that matches almost nothing does not hold a thread for the
-//! whole hub. It is short then, and has a next.
+//! A page examines a bounded number of records, so that a query that matches almost nothing does not hold a thread for a scan
+//! of the whole hub. Such a page is short, and has a next one.
 
 use std::ops::Bound;
 
@@ -13,9 +13,9 @@ use super::tables::{IDS, RECORDS, ZONES};
 use crate::codec::{self, Zone};
 use crate::{Cursor, InstanceQuery, Page, StoreError};
 
-/// Records that one page looks at. Each costs a search, a microsecond or two.
+/// Records that one page examines. Each costs a lookup, a microsecond or two.
 const RECORDS_MAX: usize = 1_000;
-/// Zones that one page looks at, passing over most: those of 4 million instances.
+/// Zones that one page examines, most of which it skips: those of 4 million instances.
 const ZONES_MAX: usize = 16_384;
 
 pub(super) fn instances(txn: &ReadTransaction, query: &InstanceQuery, after: Option<&Cursor>, limit: usize) -> Result<Page> {

@@ -3,22 +3,21 @@
 //! ```text
 //!   commit ──▶ prepare (caller's thread) ──▶ writer: apply, sync ──▶ done
 //!   reads  ──▶ read (caller's thread, a snapshot)
-//!                          both through file, which opens the file again when it has failed
+//!                          both through file, which reopens it after a failure
 //! ```
 //!
 //! # Durability
-//! Every transaction is synced. A small file is committed in one phase: pages and header are written, then synced once,
-//! and checksums tell after a crash whether all of it arrived. That is safe against crashes and torn pages. Not against
-//! somebody who chooses the bytes that are stored, sees the file, decides the order in which the system writes pages, *and*
-//! cuts the power in that moment: a guest has the first of these only. [`QuickRepair::Always`] commits in two phases, for who
-//! must exclude it.
+//! Every transaction is synced. A small file is committed in one phase: pages and header are written, then synced once, and
+//! checksums show after a crash whether all of it was written. That is safe against crashes and torn pages, but not against an
+//! attacker who chooses the stored bytes, sees the file, controls the order in which the system writes pages, *and* cuts the
+//! power at that moment. A guest can do only the first. [`QuickRepair::Always`] commits in two phases, which excludes this.
 //!
 //! # Opening after a crash
-//! redb then reads the whole file, unless the last commit was made with *quick repair*, which saves what that reading
-//! would find out and needs a second sync. So quick repair is off while the file is small enough to be read soon, and on
-//! above [`QuickRepair::Above`], which bounds opening. Figures of `examples/repair_cost.rs` (opening) and
-//! `examples/commit_rate.rs` (hello sequences of four commits), two runs each on two cores with compilers beside them, which
-//! makes a sync cost 0.3 to 4 ms: take the ratios, and run them again on a quiet machine.
+//! redb then reads the whole file, unless the last commit was made with *quick repair*, which saves the result of such a scan
+//! and needs a second sync. So quick repair is off while the file is small enough for a short scan, and on above
+//! [`QuickRepair::Above`], which bounds the time to open. Measured with `examples/repair_cost.rs` (opening) and
+//! `examples/commit_rate.rs` (hello sequences of four commits), two runs each on two cores that were compiling too, where a
+//! sync takes 0.3 to 4 ms: only the ratios are of use, so measure again on a quiet machine.
 //!
 //! | file    | open, plain | open, quick | | concurrency | sequences/s plain | quick         | ratio       |
 //! |---------|-------------|-------------|-|-------------|-------------------|---------------|-------------|
@@ -26,26 +25,25 @@
 //! | 128 MB  | 200-350 ms  | 7-19 ms     | | 64          | 2,532-3,353       | 1,775-1,886   | 0.53-0.74   |
 //! | 1028 MB | 0.9-2.9 s   | 2-53 ms     | | 256         | 7,890-21,048      | 5,815-20,432  | 0.74-0.97   |
 //!
-//! Plain opening costs 0.9 to 2.8 ms for each megabyte. With the default of 256 MiB a crash costs at most 0.25 to 0.75 s,
-//! whatever the size of the file; above it a commit that is alone takes twice as long, and a busy hub loses little, because
-//! its groups share the second sync.
+//! Plain opening costs 0.9 to 2.8 ms per megabyte. With the default of 256 MiB a crash costs at most 0.25 to 0.75 s, whatever
+//! the size of the file; above it a commit on its own takes twice as long, while a busy hub loses little, because its groups
+//! share the second sync.
 //!
 //! # Listing and purging
-//! Listing by row reads *zones*: the statuses of 256 neighbouring records and the span of the times when they were created.
-//! So it searches only for records that it may show, and what it costs is to pass over the others' zones. Figures of
-//! `examples/listing.rs` with 1,000,000 finished instances, beside compilers on two cores: a page of 100 takes 0.1 ms when
-//! many match, 0.2 ms when one in each zone does, 1 to 2 ms by time, and 3 to 4 ms (7 at most) when it has to pass over all
-//! zones.
+//! Listing by row reads *zones*: the statuses of 256 neighbouring records and the range of their creation times. So it looks up
+//! only records that may match, and skips whole zones. Measured with `examples/listing.rs` and 1,000,000 finished instances, on
+//! two cores that were compiling too: a page of 100 takes 0.1 ms when many match, 0.2 ms when one in each zone does, 1 to 2 ms
+//! by time, and 3 to 4 ms (7 at most) when it has to skip all zones.
 //!
-//! Purging in batches of 1,000 removes some 23,000 instances in a second there, each with four turns. What belongs to a row
-//! goes at one stroke with its neighbours. The time goes into the index of ids, which are in no order: each id that goes
-//! changes a page of its own. Commits wait for the batch before them, so who purges beside other work leaves pauses.
+//! Purging in batches of 1,000 removes some 23,000 instances per second there, each with four turns. The data of neighbouring
+//! rows is removed in one range. Most of the time goes into the index of ids, which are in no order: each id that is removed
+//! changes a page of its own. Commits wait for a batch that is queued before them, so a caller should pause between batches.
 //!
 //! # Failures
-//! A commit that does not follow what is stored is refused alone. A transaction that fails fails its whole group. When a
-//! *sync* fails it is not known whether the group is stored: the file is opened again and asked (a counter in it says), and
-//! `done` hears what is so. After a failed sync some systems forget pages that were never written; no store can see that
-//! from inside, and the next opening finds such a file damaged.
+//! A commit that does not follow the stored state is refused alone. A failed transaction fails its whole group. When a *sync*
+//! fails it is not known whether the group is stored: the file is reopened, a counter in it gives the answer, and `done` gets
+//! the true outcome. Some systems drop unwritten pages after a failed sync; a store cannot detect that, and the next opening
+//! finds such a file damaged.
 
 use std::ops::Range;
 use std::path::Path;
@@ -82,14 +80,14 @@ pub(crate) use file::{Failed, RedbFile};
 use prepare::{Prepared, Restored};
 use writer::{Change, Job, Outcome, Queue, Writer};
 
-/// How a hub's file is kept.
+/// Options of a hub's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// Memory for pages of the file. A hub that works on its newest instances needs few of them; redb's own default of
-    /// 1 GiB would let a host with ten hubs grow to ten.
+    /// Bytes of memory for pages of the file. A hub that works on its newest instances needs few of them; with redb's default
+    /// of 1 GiB, a host with ten hubs could grow to 10 GiB.
     pub cache_bytes: usize,
     pub quick_repair: QuickRepair,
-    /// How long a file that could not be opened again after a failure is left alone.
+    /// The time until the next attempt, after a file could not be reopened.
     pub reopen_pause: Duration,
 }
 
@@ -99,7 +97,7 @@ impl Default for StoreOptions {
     }
 }
 
-/// When commits also save what opening the file after a crash would otherwise have to find out by reading all of it.
+/// When commits are made with redb's quick repair, so that opening the file after a crash need not read all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuickRepair {
     Never,
@@ -124,7 +122,7 @@ impl QuickRepair {
     }
 }
 
-/// A task hub in a redb file. Dropping it writes what waits, and closes the file.
+/// A task hub in a redb file. Dropping it writes the queued commits, and closes the file.
 pub struct RedbStore {
     file: Arc<RedbFile>,
     queue: Arc<Queue>,
@@ -141,7 +139,7 @@ impl RedbStore {
         Self::open_on(DiskFile::new(path), options)
     }
 
-    /// Opens the hub in this file, which was made before. The same errors, and `Missing` if it is not there.
+    /// Opens the hub in this file, which must exist. The same errors, and `Missing` if it does not.
     pub fn open_existing(path: &Path, options: StoreOptions) -> Result<Self> {
         Self::open_on(DiskFile::existing(path), options)
     }
@@ -189,7 +187,7 @@ impl Drop for RedbStore {
     }
 }
 
-/// However small they are.
+/// The most activities of a page, however small they are.
 const ACTIVITIES_PER_PAGE: usize = 10_000;
 
 impl Store for RedbStore {

@@ -1,4 +1,4 @@
-//! A commit in stored form, made on the caller's thread, so that the one writer thread only works on B-trees.
+//! A commit in stored form, encoded on the caller's thread, so that the writer thread only works on B-trees.
 
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ pub(super) struct Prepared {
     pub kept: Vec<Vec<u8>>,
     pub sent: Vec<Sent>,
     pub timers_set: Vec<Timer>,
-    /// Whom the timers wake. Empty if none is set.
+    /// The stored value of the timers. Empty if none is set.
     pub timer: Vec<u8>,
     pub timers_cleared: Vec<Timer>,
     /// Each with the turn that scheduled it.
@@ -73,7 +73,7 @@ impl Prepared {
 
     /// About how many bytes it writes.
     pub fn size(&self) -> usize {
-        // A small row costs its key and its place in a page besides its value.
+        // The cost of a small row besides its value: its key and its entry in a page.
         const ROW: usize = 32;
         let history = self.history.as_ref().map_or(0, |(_, bytes)| bytes.len());
         let beside = [&self.entity, &self.announced].into_iter().flatten().map(|bytes| bytes.len() + ROW).sum::<usize>();
@@ -95,10 +95,10 @@ pub(super) struct Restored {
     pub history: Vec<(u32, Vec<u8>)>,
     pub inbox: Vec<Sent>,
     pub timers: Vec<Timer>,
-    /// Whom the timers wake.
+    /// The stored value of the timers.
     pub timer: Vec<u8>,
     pub activities: Vec<(Seq, u32)>,
-    /// Whatever has its id goes.
+    /// The instance that has its id is removed.
     pub replaces: bool,
 }
 

@@ -210,7 +210,7 @@ pub(super) fn activity_keys(txn: &ReadTransaction, after: Option<(Row, Seq)>, li
     entries.map(|entry| entry.map(|(key, _)| (Row(key.value().0), Seq(key.value().1))).map_err(Fault::from)).collect()
 }
 
-/// At most `limit`, and after the first so many whose inputs have no more than `bytes`.
+/// At most `limit` activities, and after the first one only while their inputs have no more than `bytes` in all.
 pub(super) fn activities(
     txn: &ReadTransaction,
     after: Option<(Row, Seq)>,
@@ -331,7 +331,7 @@ pub(super) fn snapshot(txn: &ReadTransaction, id: &InstanceId, with_history: boo
     Ok(Some(Snapshot { record, history, inbox, timers, activities, entity }))
 }
 
-/// When the timer is due that an event has set.
+/// When a timer is due, if this event has set one.
 fn timer_of(entry: &HistoryEvent) -> Option<Timestamp> {
     match entry.event {
         Event::TimerCreated { fire_at, .. } => Some(fire_at),
@@ -349,8 +349,8 @@ pub(super) fn timers_of(
     timers_at(timers, row, history.iter().filter_map(timer_of).collect(), inbox)
 }
 
-/// The same, with the times of the timers that its history has set. They are not ordered by instance, so they are looked for
-/// where what is known of the instance says that one may be.
+/// The same, with the due times of the timers in its history. Timers are not ordered by instance, so they are looked up at each
+/// time at which the history or the inbox says that one may be due.
 fn timers_at(
     timers: &impl ReadableTable<(i64, u64, u32), &'static [u8]>,
     row: Row,

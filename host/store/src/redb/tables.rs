@@ -1,6 +1,6 @@
-//! The tables of a hub's file. Keys are laid out so that what is written together lies together and grows at the end:
-//! all that belongs to an instance, but for its id and its timers, begins with its row, and rows rise. Fixed-width numbers are stored by redb, all other
-//! values are made by the codec.
+//! The tables of a hub's file. Keys are laid out so that data written together is stored together, at the end of a table: all
+//! keys of an instance, except its id and its timers, begin with its row, and rows rise. Fixed-width numbers are stored by
+//! redb, all other values are made by the codec.
 
 use ::redb::TableDefinition;
 
@@ -14,22 +14,22 @@ pub(super) const META_COUNTERS: &str = "counters";
 pub(super) const IDS: TableDefinition<'static, &str, u64> = TableDefinition::new("ids");
 /// Row → record.
 pub(super) const RECORDS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("records");
-/// Row → what the entity keeps. Beside its record, so that listing reads small rows.
+/// Row → state of the entity. Apart from its record, so that listing reads small rows.
 pub(super) const STATES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("states");
-/// Number of a zone → the statuses of its records, and when they were created. Changed with them, in the same transaction.
+/// Number of a zone → the statuses of its records, and when they were created. Updated in the transaction that changes them.
 pub(super) const ZONES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("zones");
 /// (Row, turn) → the events of the turn.
 pub(super) const HISTORY: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("history");
 /// (Row, number) → message.
 pub(super) const INBOX: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new("inbox");
-/// (Time due, row, seq) → whom it wakes.
+/// (Time due, row, seq) → the execution that it wakes.
 pub(super) const TIMERS: TableDefinition<'static, (i64, u64, u32), &[u8]> = TableDefinition::new("timers");
-/// (Row, seq) → the turn that scheduled it, whose events say the rest.
+/// (Row, seq) → the turn that scheduled it, whose events hold the rest.
 pub(super) const ACTIVITIES: TableDefinition<'static, (u64, u32), u32> = TableDefinition::new("activities");
-/// Number → what is to be announced.
+/// Number → announcement.
 pub(super) const OUTBOX: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("outbox");
 
-/// (App, digest) → what was deployed.
+/// (App, digest) → the deployed version.
 pub(super) const APPS: TableDefinition<'static, (&str, &[u8; 32]), &[u8]> = TableDefinition::new("apps");
 /// App → the digest of its active version.
 pub(super) const ACTIVE: TableDefinition<'static, &str, &[u8; 32]> = TableDefinition::new("active");

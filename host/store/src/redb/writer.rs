@@ -1,11 +1,11 @@
-//! The one writer of a hub: a thread that gathers the commits that wait into one synced transaction.
+//! The writer of a hub: a thread that gathers queued commits into one synced transaction.
 //!
 //! ```text
 //!   caller: encode ──▶ queue ──▶ writer: check, write, ... ──▶ sync ──▶ done, done, ...
 //!   caller: encode ──▶        (while this group is synced, the next one gathers)
 //! ```
 //!
-//! It waits for nothing: a commit that comes alone is synced alone, and while it is, the others gather.
+//! It never waits for more commits: one that comes alone is synced alone, and the others gather meanwhile.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,17 +24,17 @@ use super::prepare::{Prepared, Restored};
 use crate::codec::Counters;
 use crate::{AppChange, Receipt, StoreError};
 
-/// Commits in one transaction. Past some hundreds the sync is paid for; more would only let the first ones wait.
+/// Commits in one transaction. Beyond some hundreds the cost of the sync hardly counts; more would only delay the first ones.
 const GROUP_COMMITS_MAX: usize = 1_024;
 /// Bytes in one transaction: what a disk writes in some tens of milliseconds, and well within the write half of the cache.
 const GROUP_BYTES_MAX: usize = 8 << 20;
-/// Bytes that may wait. Who brings more has to wait for the disk: memory must not grow with a disk that is slow.
+/// Bytes in the queue. When it is full, callers wait for the disk: memory must not grow with a slow disk.
 const QUEUE_BYTES_MAX: usize = 64 << 20;
 
-/// What a purged instance is taken for when bytes are counted: a page of the index of ids changes for each.
+/// The bytes counted for a purged instance: each changes a page of the index of ids.
 const PURGED_BYTES: usize = 4_096;
 
-/// Something to store, and who hears of it.
+/// A change to store, and the callback that gets its outcome.
 pub(super) struct Job {
     pub change: Change,
     pub done: Box<dyn FnOnce(Result<Outcome, StoreError>) + Send>,
@@ -48,10 +48,10 @@ pub(super) enum Change {
     Restore(Box<Restored>),
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// Of a commit.
+    /// The receipt of a commit or a restore.
     pub receipt: Receipt,
     /// How many instances a purge has removed.
     pub purged: u64,
@@ -68,13 +68,13 @@ impl Change {
     }
 }
 
-/// Where commits wait for the writer.
+/// The queue of the writer.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
-    /// Something waits, or the queue was closed.
+    /// Notified when a job is queued, and when the queue is closed.
     filled: Condvar,
-    /// Something was taken.
+    /// Notified when jobs were taken, and when the queue is closed.
     emptied: Condvar,
 }
 
@@ -88,7 +88,7 @@ struct Waiting {
 }
 
 impl Queue {
-    /// Blocks while the queue is full. A closed queue answers at once.
+    /// Blocks while the queue is full. If it is closed, the job gets `Closed` at once.
     pub fn push(&self, job: Job) {
         let size = job.change.size();
         let mut waiting = self.lock();
@@ -106,14 +106,14 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// Takes no more. What waits is still written.
+    /// Accepts no more jobs. The queued ones are still written.
     pub fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_all();
         self.emptied.notify_all();
     }
 
-    /// What waits, as much as one transaction takes; blocks until there is something. Empty: closed and done.
+    /// Takes as many jobs as one transaction holds; blocks until there is one. Empty: the queue is closed and drained.
     fn take(&self) -> Vec<Job> {
         let mut waiting = self.lock();
         while waiting.jobs.is_empty() && !waiting.closed {
@@ -150,17 +150,17 @@ pub(super) struct Writer {
     pub quick_repair: QuickRepair,
 }
 
-/// What a transaction holds: the outcome of each job, and where the counters stand after it.
+/// The result of a transaction: the outcome of each job, and the counters after it.
 struct Written {
     outcomes: Vec<Result<Outcome, StoreError>>,
     counters: Counters,
-    /// How many more instances are alive.
+    /// The change of the number of living instances.
     born: i64,
 }
 
 enum Attempt {
     Done(Written),
-    /// The job with this number met damage after it had written a part: to be done again without it.
+    /// The job with this number found damage after it had written a part: the transaction must be repeated without it.
     Spoiled(usize, StoreError),
 }
 
@@ -177,7 +177,7 @@ impl Writer {
             let outcomes = self.write(&group);
             for (job, outcome) in group.into_iter().zip(outcomes) {
                 if catch_unwind(AssertUnwindSafe(|| (job.done)(outcome))).is_err() {
-                    tracing::error!("what was to follow from a commit panicked");
+                    tracing::error!("the callback of a commit panicked");
                 }
             }
         }
@@ -209,7 +209,7 @@ impl Writer {
         written.outcomes
     }
 
-    /// One transaction. `intended` is left behind if it is not known whether that is stored.
+    /// Runs one transaction. If it is not known whether it is stored, its result is left in `intended`.
     fn attempt(
         &self,
         database: &Database,
@@ -245,9 +245,9 @@ impl Writer {
                 outcomes.push(Err(error.clone()));
                 continue;
             }
-            // A panic is a bug, of this change alone: the others are written without it.
+            // A panic is a bug that concerns this change only: the others are written without it.
             let applied = catch_unwind(AssertUnwindSafe(|| apply_one(txn, &mut tables, &job.change)));
-            let panicked = || StoreError::Backend("the store panicked over it, which is a bug; the log says where".into());
+            let panicked = || StoreError::Backend("the store panicked on this change, which is a bug; the log says where".into());
             outcomes.push(match applied.unwrap_or_else(|_| Err(Rejected::Spoiled(panicked()))) {
                 Ok(outcome) => Ok(outcome),
                 Err(Rejected::Refused(error)) => Err(error),
@@ -259,8 +259,8 @@ impl Writer {
         Ok(Attempt::Done(Written { outcomes, counters, born }))
     }
 
-    /// Whether the transaction that ends with these counters is stored, although it failed. A sync that fails may still
-    /// have written everything, and whoever waits must be told the truth: so it is asked until the file can be read.
+    /// Whether the transaction that ends with these counters is stored, although it failed: a failed sync may still have
+    /// written everything. Callers must get the true outcome, so this retries until the file can be read.
     fn is_stored(&self, counters: Counters) -> bool {
         loop {
             match self.file.counters() {
@@ -285,7 +285,7 @@ fn apply_one(txn: &WriteTransaction, tables: &mut Tables<'_>, change: &Change) -
     })
 }
 
-/// Answers who still waits when the writer ends, also when it ends by a panic: nobody waits for ever.
+/// Answers the remaining jobs when the writer ends, even by a panic, so that no caller waits for ever.
 struct AnswerTheRest(Arc<Queue>);
 
 impl Drop for AnswerTheRest {

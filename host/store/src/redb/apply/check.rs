@@ -1,4 +1,4 @@
-//! Whether a commit follows what is stored. Only reads.
+//! Whether a commit follows the stored state. Only reads.
 
 use dacapo_core::RuntimeStatus;
 
@@ -54,7 +54,7 @@ fn follows(commit: &Prepared, stored: Option<&CommitGuard>) -> Result<(), NotNex
             commit.turns
         )));
     }
-    // All turns go when the execution continues as new; the last ones only go in a rewind.
+    // Continue-as-new removes all turns; only a rewind removes just the last ones.
     let all_go = commit.forgotten == turns && commit.turns.is_empty() && came.is_none();
     if !commit.forgotten.is_empty() && !all_go {
         return Err(NotNext(format!("turns {turns:?} are stored, and the commit forgets {:?}", commit.forgotten)));
@@ -62,8 +62,8 @@ fn follows(commit: &Prepared, stored: Option<&CommitGuard>) -> Result<(), NotNex
     Ok(())
 }
 
-/// Whether the commit rewinds an instance that failed or was terminated: the last turns go, and it goes on with the number
-/// of the first of them; or all of them go, because the turn in their place continued as new.
+/// Whether the commit rewinds an instance that failed or was terminated: it removes the last turns and reuses the number of the
+/// first of them; or it removes all, because the turn in their place continued as new.
 fn rewinds(commit: &Prepared, stored: &CommitGuard) -> bool {
     let (turns, gone) = (&stored.turns, &commit.forgotten);
     let may_be = matches!(stored.status, RuntimeStatus::Failed | RuntimeStatus::Terminated);
@@ -80,7 +80,7 @@ fn rewinds(commit: &Prepared, stored: &CommitGuard) -> bool {
     may_be && last_ones_go && goes_on
 }
 
-/// Whether the parts of the commit fit together.
+/// Whether the parts of the commit are consistent.
 fn is_consistent(commit: &Prepared) -> Result<(), &'static str> {
     if commit.consumed.iter().any(|(row, _)| *row != commit.row) {
         return Err("the commit consumes a message of another instance");
@@ -93,7 +93,7 @@ fn is_consistent(commit: &Prepared) -> Result<(), &'static str> {
     }
     let is_turn_of_entity = commit.id.is_entity() && commit.history.is_none() && commit.turns == (0..0);
     if (commit.entity.is_some() || commit.vanishes) && !is_turn_of_entity {
-        return Err("the commit has the state of an entity, and is not an entity's");
+        return Err("the commit has the state of an entity, but is not a turn of an entity");
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! What a change does to the tables.
+//! Applies changes to the tables.
 //!
 //! - [`Tables`]: the tables in one transaction, and how a commit is written to them.
-//! - `check`: whether a commit follows what is stored.
-//! - `send`: what becomes of a message that is sent.
-//! - `remove`: how instances go.
+//! - `check`: whether a commit follows the stored state.
+//! - `send`: delivers the messages of a commit.
+//! - `remove`: removes instances.
 //! - `restore`: instances that come from another hub.
 //! - `zones`: the zones that the transaction has touched.
 
@@ -41,15 +41,15 @@ pub(super) struct Tables<'txn> {
     activities: Table<'txn, (u64, u32), u32>,
     outbox: Table<'txn, u64, &'static [u8]>,
     counters: Counters,
-    /// Where rows of new instances come from.
+    /// The source of rows for new instances.
     rows: &'txn AtomicU64,
 }
 
 /// Why a change was not applied.
 pub(super) enum Rejected {
-    /// It does not follow what is stored, and has changed nothing.
+    /// It does not follow the stored state, and has changed nothing.
     Refused(StoreError),
-    /// It met damage on its way: the transaction holds a part of it and must not be committed.
+    /// It found damage while it was applied: the transaction holds a part of it and must not be committed.
     Spoiled(StoreError),
     /// The file failed, and with it the transaction.
     File(Fault),
@@ -64,11 +64,11 @@ impl From<Fault> for Rejected {
     }
 }
 
-/// What a commit that follows what is stored needs besides.
+/// What to do for a commit that passed the check.
 struct Plan {
     /// The instance is not stored yet.
     new: bool,
-    /// The finished instance that it takes the place of.
+    /// The finished instance that it replaces.
     replaces: Option<Row>,
 }
 
@@ -90,8 +90,8 @@ impl<'txn> Tables<'txn> {
         })
     }
 
-    /// Writes what was gathered while changes were applied. Returns where the counters stand after this transaction, and how
-    /// many more instances are alive.
+    /// Writes the touched zones and the counters. Returns the counters after this transaction, and the change of the number of
+    /// living instances.
     pub fn finish(mut self) -> Result<(Counters, i64), Fault> {
         let born = self.zones.write()?;
         self.counters.transactions += 1;
@@ -99,7 +99,7 @@ impl<'txn> Tables<'txn> {
         Ok((self.counters, born))
     }
 
-    /// Applies one commit: all of it, or says why not.
+    /// Applies one commit as a whole, or returns why not.
     pub fn apply(&mut self, commit: &Prepared) -> Result<Receipt, Rejected> {
         let plan = self.check(commit).map_err(|fault| match fault {
             Fault::Store(error) => Rejected::Refused(error),
@@ -149,7 +149,7 @@ impl<'txn> Tables<'txn> {
         Ok(receipt)
     }
 
-    /// With a turn that is forgotten go the activities that it scheduled: nothing else says what they are.
+    /// Removes the activities of forgotten turns too: nothing else describes them.
     fn write_history(&mut self, commit: &Prepared) -> Result<(), Fault> {
         let row = commit.row.0;
         for turn in commit.forgotten.clone() {
@@ -164,7 +164,7 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    // What is both set and cleared is cleared.
+    // A timer or an activity that is both set and cleared is cleared.
 
     fn write_timers(&mut self, commit: &Prepared) -> Result<(), Fault> {
         let row = commit.row.0;

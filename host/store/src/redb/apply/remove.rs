@@ -1,4 +1,4 @@
-//! How instances go: replaced, purged, or vanished.
+//! Removes instances: purged ones, vanished ones, and the rows of replaced ones.
 
 use ::redb::ReadableTable;
 use dacapo_core::{InstanceId, Row};
@@ -16,7 +16,7 @@ struct Ended {
 impl Tables<'_> {
     /// Removes those of these instances that have ended. Returns how many.
     ///
-    /// Timers need not be looked for, which are not found by row: who has ended has cleared them.
+    /// Timers, which are not found by row, need no removal: an instance that ends clears them.
     pub fn purge(&mut self, rows: &[Row]) -> Result<u64, Rejected> {
         Ok(self.purge_ended(rows)?)
     }
@@ -32,7 +32,7 @@ impl Tables<'_> {
         for instance in &ended {
             self.zones.clear(Row(instance.row))?;
         }
-        // Instances that were made one after the other lie side by side, and go at one stroke.
+        // Instances that were made one after the other have neighbouring rows, which are removed in one range.
         for span in ended.chunk_by(|one, next| one.row + 1 == next.row) {
             let (first, last) = (span.first().map_or(0, |one| one.row), span.last().map_or(0, |one| one.row));
             self.remove_span(first, last)?;
@@ -44,8 +44,8 @@ impl Tables<'_> {
         Ok(ended.len() as u64)
     }
 
-    /// The instance in this row, if it is an orchestration that has ended and still has its id. One that is about to be
-    /// rewound goes on: its parent waits for it.
+    /// The instance in this row, if it is an orchestration that has ended and was not replaced. Not one that is about to be
+    /// rewound: its parent waits for it.
     fn ended(&self, row: Row) -> Result<Option<Ended>, Fault> {
         let Some(guard) = self.guard(row)? else { return Ok(None) };
         if !guard.status.is_terminal() || guard.id.is_entity() {
@@ -55,7 +55,7 @@ impl Tables<'_> {
         Ok((holder == Some(row.0) && self.rewinds(row)?.is_empty()).then_some(Ended { row: row.0, id: guard.id }))
     }
 
-    /// The entity goes, unless something waits in its inbox that the turn did not know of.
+    /// Removes the entity, unless its inbox holds a message that the turn did not know of.
     pub(super) fn vanish(&mut self, commit: &Prepared) -> Result<(), Fault> {
         let row = commit.row.0;
         if self.inbox.range((row, 0)..=(row, u64::MAX))?.next().transpose()?.is_some() {
@@ -66,7 +66,7 @@ impl Tables<'_> {
         self.remove_rows(commit.row)
     }
 
-    /// Removes an instance's rows, but for its id.
+    /// Removes an instance's rows, except its id and an entity's state.
     pub(super) fn remove_rows(&mut self, row: Row) -> Result<(), Fault> {
         self.zones.clear(row)?;
         self.remove_span(row.0, row.0)

@@ -1,4 +1,4 @@
-//! An instance that comes from another hub.
+//! Restores an instance from another hub.
 
 use ::redb::ReadableTable;
 use dacapo_core::{MessageKey, Row};
@@ -10,7 +10,7 @@ use crate::redb::read::{events_of, messages_of, timers_of};
 use crate::{Receipt, StoreError};
 
 impl Tables<'_> {
-    /// Writes all of it, or says why not.
+    /// Writes the whole instance, or returns why not.
     pub fn restore(&mut self, restored: &Restored) -> Result<Receipt, Rejected> {
         let holder = self.ids.get(restored.id.as_str()).map_err(Fault::from)?.map(|row| Row(row.value()));
         if holder.is_some() && !restored.replaces {
@@ -49,7 +49,7 @@ impl Tables<'_> {
         Ok(receipt)
     }
 
-    /// Removes an instance that may be alive: with its timers, which the others have cleared themselves.
+    /// Removes an instance that may be alive, with its timers: an instance that has ended has cleared its own.
     fn remove_living(&mut self, row: Row) -> Result<Vec<(MessageKey, dacapo_core::Message)>, Fault> {
         let (events, inbox) = (events_of(&self.history, row)?, messages_of(&self.inbox, row)?);
         for timer in timers_of(&self.timers, row, &events, &inbox)? {

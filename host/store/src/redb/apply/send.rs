@@ -1,4 +1,4 @@
-//! What becomes of a message that a commit sends.
+//! Delivers the messages that a commit sends.
 
 use std::sync::atomic::Ordering;
 
@@ -10,20 +10,20 @@ use crate::codec::{self, CommitGuard, ListingFields};
 use crate::redb::fault::Fault;
 use crate::redb::prepare::{Prepared, Sent};
 
-/// What becomes of a message.
+/// How a message is routed.
 enum Routing {
     /// It goes into the inbox of this row.
     Delivered(Row),
-    /// It makes an instance, in the place of one that has ended if there is one.
+    /// It creates an instance, which replaces the given one, if any, that has ended.
     Starts(Option<Row>),
-    /// It does not reach anybody. Who waits for an answer is told.
+    /// No instance takes it. If its sender waits for a reply, it gets a refusal.
     Refused,
-    /// It does not reach anybody, and nobody waits for an answer.
+    /// No instance takes it, and no sender waits for a reply.
     Dropped,
 }
 
 impl Tables<'_> {
-    /// Hands a message over. Returns what now lies in inboxes: the message, and refusals.
+    /// Delivers a message. Returns what was put into inboxes: the message, and refusals.
     pub(super) fn send(&mut self, sent: &Sent, sender: &Prepared) -> Result<Vec<(MessageKey, Message)>, Fault> {
         let Sent { message, bytes } = sent;
         let mut delivered = Vec::new();
@@ -43,7 +43,7 @@ impl Tables<'_> {
         Ok(delivered)
     }
 
-    /// Removes an instance that has ended, because another one takes its place. Who waits for it to be rewound is told.
+    /// Removes an ended instance that another one replaces. Refuses the rewinds in its inbox, for which parents wait.
     pub(super) fn replace(&mut self, row: Row) -> Result<Vec<(MessageKey, Message)>, Fault> {
         let waiting = self.rewinds(row)?;
         self.remove_rows(row)?;
@@ -54,7 +54,7 @@ impl Tables<'_> {
         Ok(refused)
     }
 
-    /// What parents have asked of an instance that has ended, and what it has not taken in yet.
+    /// The rewinds of an ended instance that parents have requested and that it has not taken in yet.
     pub(super) fn rewinds(&self, row: Row) -> Result<Vec<Message>, Fault> {
         let mut rewinds = Vec::new();
         for entry in self.inbox.range((row.0, 0)..=(row.0, u64::MAX))? {
@@ -66,7 +66,7 @@ impl Tables<'_> {
         Ok(rewinds)
     }
 
-    /// Makes the instance that a message starts. None has its id.
+    /// Creates the instance that a message starts. No instance has its id.
     fn start(&mut self, message: &Message) -> Result<Row, Fault> {
         let row = Row(self.rows.fetch_add(1, Ordering::Relaxed));
         let record = InstanceRecord::pending(row, message).expect("its routing is that it starts an instance");
@@ -92,7 +92,7 @@ impl Tables<'_> {
     }
 }
 
-/// `holder` has the id that the message is for.
+/// Routes a message. `holder` is the instance that has its id.
 fn routing(message: &Message, holder: Option<(Row, CommitGuard)>, sender: &Prepared) -> Routing {
     match (&message.event, holder) {
         (Event::ExecutionStarted { execution, .. }, Some((row, guard))) if !guard.status.is_terminal() => {
@@ -110,8 +110,8 @@ fn routing(message: &Message, holder: Option<(Row, CommitGuard)>, sender: &Prepa
     }
 }
 
-/// Whether an instance of this status takes a message into its inbox. One that has failed keeps what comes, because it may
-/// be rewound; and who is asked to rewind has ended.
+/// Whether an instance of this status takes a message into its inbox. A failed instance keeps messages, because it may be
+/// rewound; and a rewind is for instances that have ended.
 fn takes(status: RuntimeStatus, message: &Message) -> bool {
     !status.is_terminal() || status == RuntimeStatus::Failed || matches!(message.event, Event::ExecutionRewound { .. })
 }

@@ -24,19 +24,19 @@ impl<'txn> Zones<'txn> {
         Self { table, touched: BTreeMap::new() }
     }
 
-    /// A record is written, new or in the place of another.
+    /// Notes that a record was written, new or over another.
     pub fn set(&mut self, row: Row, record: ListingFields) -> Result<(), Fault> {
         self.touch(row)?.set(row, record);
         Ok(())
     }
 
-    /// A record goes.
+    /// Notes that a record was removed.
     pub fn clear(&mut self, row: Row) -> Result<(), Fault> {
         self.touch(row)?.clear(row);
         Ok(())
     }
 
-    /// Returns how many more instances are alive.
+    /// Writes the touched zones. Returns the change of the number of living instances.
     pub fn write(&mut self) -> Result<i64, Fault> {
         let mut born = 0;
         for (number, Touched { stored, now }) in std::mem::take(&mut self.touched) {
@@ -61,7 +61,7 @@ impl<'txn> Zones<'txn> {
     }
 }
 
-/// Makes all zones anew from the records.
+/// Rebuilds all zones from the records.
 pub(in crate::redb) fn build_zones(txn: &WriteTransaction) -> Result<(), Fault> {
     txn.delete_table(ZONES)?;
     let (records, mut zones) = (txn.open_table(RECORDS)?, txn.open_table(ZONES)?);
