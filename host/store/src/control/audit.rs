@@ -1,7 +1,7 @@
 //! The audit log: who did what to a hub or to the host.
 //!
-//! It is bounded for each scope, so that one tenant cannot push out what is told of another. Denied acts have room of their own,
-//! so that they cannot push out what was done; and so has what is done to single instances, of which there may be very many.
+//! Each scope has its own bound, so that one tenant cannot push out the lines of another. Denied actions have a bound of their
+//! own, so that they cannot push out what was done; and so have actions on single instances, of which there may be very many.
 
 use redb::{ReadableTable as _, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::file::{AUDIT, AUDIT_COUNTS, AUDIT_OF};
 use super::file::{decode, encode, fold};
 use crate::redb::Fault;
 
-/// Lines that are kept of one scope, as many again of denied acts, and again of what is done to instances; older ones go.
+/// The most lines kept for a scope: of done and of denied actions, on the scope itself and on its instances, each.
 pub const AUDIT_PER_SCOPE_MAX: u64 = 10_000;
 
 /// A line of the audit log.
@@ -27,7 +27,7 @@ pub struct AuditEntry {
     pub scope: Scope,
     /// Such as `hub.create`.
     pub action: String,
-    /// What was given; never a key or a secret.
+    /// The parameters; never a key or a secret.
     #[serde(default)]
     pub details: Value,
     /// It was refused, and nothing was done.
@@ -35,14 +35,14 @@ pub struct AuditEntry {
     pub denied: bool,
 }
 
-/// Begins the actions that are about single instances.
+/// The prefix of actions on single instances.
 const OF_INSTANCES: &str = "instance.";
 
-/// What is set behind a scope for what is done to its instances. No hub is called so.
+/// Appended to a scope for actions on its instances. No hub can have such a name.
 const OF_INSTANCES_SUFFIX: &str = "/instances";
 
 impl AuditEntry {
-    /// The lines that it is bounded together with.
+    /// The group of lines that it shares a bound with.
     fn partition(&self) -> String {
         let scope = fold(self.scope.as_str());
         if self.action.starts_with(OF_INSTANCES) { scope + OF_INSTANCES_SUFFIX } else { scope }

@@ -1,6 +1,6 @@
 use crate::StoreError;
 
-/// Why the control file was not changed: one variant for each thing that a caller can do about it.
+/// Why a change of the control file failed: one variant for each thing that a caller can do about it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ControlError {
     #[error("there is no task hub '{0}'")]

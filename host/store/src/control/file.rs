@@ -1,4 +1,4 @@
-//! The file, and what is asked of it.
+//! The control file and its operations.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,11 +21,11 @@ const WAKES: TableDefinition<&str, &[u8]> = TableDefinition::new("wakes");
 const KEYS: TableDefinition<KeyHash, &[u8]> = TableDefinition::new("keys");
 /// Folded scope and name → hash.
 const KEY_NAMES: TableDefinition<(&str, &str), KeyHash> = TableDefinition::new("key_names");
-/// When a key was last used, about.
+/// Hash → about when the key was last used.
 const KEY_USES: TableDefinition<KeyHash, i64> = TableDefinition::new("key_uses");
-/// Folded hub and name → what the host makes of the secret.
+/// Folded hub and name → the secret, sealed by the host.
 const SECRETS: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("secrets");
-/// Folded hub → what it has used, as the host writes it.
+/// Folded hub → its usage, in the host's format.
 const USAGE: TableDefinition<&str, &[u8]> = TableDefinition::new("usage");
 const FACTS: TableDefinition<&str, &[u8]> = TableDefinition::new("facts");
 pub(super) const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
@@ -36,15 +36,15 @@ pub(super) const AUDIT_COUNTS: TableDefinition<(&str, bool), u64> = TableDefinit
 const FORMAT: &str = "format";
 const FORMAT_KNOWN: u8 = 1;
 
-/// Of these files there is one, and it is small.
+/// A host has one such file, and it is small.
 const CACHE_BYTES: usize = 16 << 20;
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 
-/// More keys are a mistake.
+/// More keys than this are a mistake.
 pub const KEYS_PER_SCOPE_MAX: usize = 1_000;
 pub const SECRETS_PER_HUB_MAX: usize = 1_000;
 
-/// The use of a key is noted at most so often.
+/// The least time between two notes of the use of a key.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// The control file of a host. Reads see every change that has returned; a change that returns `Ok` survives any crash, and
@@ -58,7 +58,7 @@ pub struct ControlFile {
 }
 
 pub(super) type Result<T, E = ControlError> = std::result::Result<T, E>;
-/// What is refused without a fault of the file: then nothing is changed.
+/// The inner error is a refusal without a fault of the file: then nothing is changed.
 pub(super) type Outcome<T> = std::result::Result<Result<T>, Fault>;
 
 impl ControlFile {
@@ -70,7 +70,7 @@ impl ControlFile {
         Ok(Self { file, noted: Mutex::default() })
     }
 
-    /// Saves something that changes nothing: whether anything could be saved.
+    /// Commits an empty transaction, to find out whether the file can be written.
     pub fn probe(&self) -> Result<()> {
         self.write(|_| Ok(Ok(())))
     }
@@ -98,7 +98,7 @@ impl ControlFile {
         self.read(|txn| Ok(txn.open_table(HUBS)?.len()?))
     }
 
-    /// `HubExists`.
+    /// Creates a hub. `HubExists`.
     pub fn create_hub(&self, record: &HubRecord, entry: &AuditEntry) -> Result<()> {
         let name = fold(&record.name);
         self.change(entry, |txn| {
@@ -111,7 +111,7 @@ impl ControlFile {
         })
     }
 
-    /// Changes a hub, and returns it as it is then. `NoHub`. The name and the time of creation stay.
+    /// Changes a hub, and returns its new record. `NoHub`. Its name and time of creation stay.
     pub fn change_hub(&self, name: &str, entry: &AuditEntry, change: impl Fn(&mut HubRecord)) -> Result<HubRecord> {
         let folded = fold(name);
         self.change(entry, |txn| {
@@ -126,7 +126,7 @@ impl ControlFile {
         })
     }
 
-    /// Removes a hub, its keys, its secrets, what it has used and what it needed; the audit log stays. `NoHub`.
+    /// Deletes a hub with its keys, secrets, usage and needed files; the audit log stays. `NoHub`.
     pub fn delete_hub(&self, name: &str, entry: &AuditEntry) -> Result<()> {
         let folded = fold(name);
         let hashes = self.change(entry, |txn| {
@@ -155,7 +155,7 @@ impl ControlFile {
 
     // When hubs must be opened.
 
-    /// None: the hub has never been opened.
+    /// When the hub must be opened. None: it has never been open.
     pub fn wake(&self, hub: &str) -> Result<Option<Wake>> {
         self.read(|txn| get(txn, WAKES, fold(hub).as_str()))
     }
@@ -165,7 +165,7 @@ impl ControlFile {
         self.read(|txn| by_name(txn, WAKES))
     }
 
-    /// The hub counts as one that was never opened: the next time, its file is made if it is missing.
+    /// Treats the hub as never opened: when it is opened next, its file is made if it is missing.
     pub fn forget_wake(&self, hub: &str) -> Result<()> {
         let hub = fold(hub);
         self.write(|txn| {
@@ -182,18 +182,18 @@ impl ControlFile {
         })
     }
 
-    // What hubs have used. Only the host knows what that is.
+    // Usage of hubs. Only the host knows its format.
 
     pub fn usage<T: DeserializeOwned>(&self, hub: &str) -> Result<Option<T>> {
         self.read(|txn| get(txn, USAGE, fold(hub).as_str()))
     }
 
-    /// Of all hubs that have used anything, by folded name.
+    /// The usage of all hubs that have any, by folded name.
     pub fn usages<T: DeserializeOwned>(&self) -> Result<HashMap<String, T>> {
         self.read(|txn| by_name(txn, USAGE))
     }
 
-    /// Keeps what hubs have used, each in the place of what was kept of it; what is said of a hub that is gone is dropped.
+    /// Saves the usage of hubs, replacing what was saved of each. The usage of a hub that is gone is dropped.
     pub fn put_usages<T: Serialize>(&self, usages: &HashMap<String, T>) -> Result<()> {
         self.write(|txn| {
             let (hubs, mut kept) = (txn.open_table(HUBS)?, txn.open_table(USAGE)?);
@@ -241,14 +241,14 @@ impl ControlFile {
                     break;
                 }
                 let hash = hash.value();
-                let stored = keys.get(hash)?.ok_or_else(|| StoreError::Corrupt("a key has a name and no record".into()))?;
+                let stored = keys.get(hash)?.ok_or_else(|| StoreError::Corrupt("a key has a name but no record".into()))?;
                 found.push((decode(stored.value())?, uses.get(hash)?.map(|at| at.value())));
             }
             Ok(found)
         })
     }
 
-    /// `KeyExists` if the scope has a key of this name, `NoHub`, `TooMany`.
+    /// Adds a key. `KeyExists` if the scope has a key of this name, `NoHub`, `TooMany`.
     pub fn add_key(&self, hash: &KeyHash, record: &KeyRecord, entry: &AuditEntry) -> Result<()> {
         let (scope, name) = (fold(record.scope.as_str()), fold(&record.name));
         self.change(entry, |txn| {
@@ -270,7 +270,7 @@ impl ControlFile {
         })
     }
 
-    /// `NoKey`. The key opens nothing from then on.
+    /// Revokes a key, which opens nothing from then on. `NoKey`.
     pub fn revoke_key(&self, scope: &Scope, name: &str, entry: &AuditEntry) -> Result<()> {
         let (scope, folded) = (fold(scope.as_str()), fold(name));
         let hash = self.change(entry, |txn| {
@@ -284,7 +284,7 @@ impl ControlFile {
         Ok(())
     }
 
-    /// Whether a use of a key is worth noting: true once in a while, and then the caller must note it.
+    /// Whether this use of a key must be noted, by a call of `note_use`: true at most once a minute for a key.
     pub fn claim_use(&self, hash: &KeyHash, at: i64) -> bool {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let every = i64::try_from(USE_NOTED_EVERY.as_micros()).unwrap_or(i64::MAX);
@@ -295,7 +295,7 @@ impl ControlFile {
         due
     }
 
-    /// Notes that a key was used, if there is still such a key.
+    /// Notes the use of a key, if it still exists.
     pub fn note_use(&self, hash: &KeyHash, at: i64) -> Result<()> {
         self.write(|txn| {
             if txn.open_table(KEYS)?.get(hash)?.is_some() {
@@ -305,7 +305,7 @@ impl ControlFile {
         })
     }
 
-    // Secrets, as the host makes them unreadable.
+    // Secrets, sealed by the host.
 
     pub fn secret(&self, hub: &str, name: &str) -> Result<Option<Vec<u8>>> {
         let hub = fold(hub);
@@ -326,7 +326,7 @@ impl ControlFile {
         })
     }
 
-    /// Keeps a secret, in the place of the former one if there is one. `NoHub`, `TooMany`.
+    /// Saves a secret, replacing one of the same name. `NoHub`, `TooMany`.
     pub fn put_secret(&self, hub: &str, name: &str, sealed: &[u8], entry: &AuditEntry) -> Result<()> {
         let folded = fold(hub);
         self.change(entry, |txn| {
@@ -343,7 +343,7 @@ impl ControlFile {
         })
     }
 
-    /// `NoSecret`.
+    /// Deletes a secret. `NoSecret`.
     pub fn delete_secret(&self, hub: &str, name: &str, entry: &AuditEntry) -> Result<()> {
         let hub = fold(hub);
         self.change(entry, |txn| {
@@ -352,14 +352,14 @@ impl ControlFile {
         })
     }
 
-    // What is the host's own.
+    // Facts of the host itself.
 
-    /// Something that the host has made up, if it has.
+    /// Returns a fact, if the host has saved it.
     pub(super) fn kept_fact(&self, name: &str) -> Result<Option<Vec<u8>>> {
         self.read(|txn| Ok(txn.open_table(FACTS)?.get(name)?.map(|kept| kept.value().to_vec())))
     }
 
-    /// Something that the host makes up once and keeps.
+    /// Returns a fact, which is made and saved if there is none.
     pub fn fact(&self, name: &str, make: impl Fn() -> Vec<u8>) -> Result<Vec<u8>> {
         self.write(|txn| {
             let mut facts = txn.open_table(FACTS)?;
@@ -372,8 +372,8 @@ impl ControlFile {
         })
     }
 
-    /// The highest number that was ever given under this name, this one included. `before` is what may have been given by those
-    /// who did not keep it.
+    /// Returns the highest number ever passed under this name, this one included. `before` gives the highest that may have been
+    /// used before it was saved.
     pub fn highest(&self, name: &str, number: u64, before: impl Fn() -> u64) -> Result<u64> {
         self.write(|txn| {
             let mut facts = txn.open_table(FACTS)?;
@@ -386,24 +386,24 @@ impl ControlFile {
         })
     }
 
-    /// The newest lines of the audit log before one, newest first: of a scope, or all. Each has a number that rises.
+    /// The newest lines of the audit log before a number, newest first: of a scope, or all. The numbers of lines rise.
     pub fn audit(&self, scope: Option<&Scope>, before: Option<u64>, limit: usize) -> Result<Vec<(u64, AuditEntry)>> {
         self.read(|txn| audit::read(txn, scope, before.unwrap_or(u64::MAX), limit))
     }
 
-    /// A line that tells of no change of this file.
+    /// Adds a line to the audit log for something that does not change this file.
     pub fn note(&self, entry: &AuditEntry) -> Result<()> {
         self.note_all(std::slice::from_ref(entry))
     }
 
-    /// Several, in one transaction.
+    /// Adds several lines, in one transaction.
     pub fn note_all(&self, entries: &[AuditEntry]) -> Result<()> {
         self.write(|txn| entries.iter().try_for_each(|entry| audit::append(txn, entry)).map(Ok))?;
         entries.iter().for_each(log);
         Ok(())
     }
 
-    /// A change with its line in the audit log.
+    /// Makes a change and adds its line of the audit log, in one transaction.
     fn change<T>(&self, entry: &AuditEntry, work: impl Fn(&WriteTransaction) -> Outcome<T>) -> Result<T> {
         let value = self.write(|txn| match work(txn)? {
             Ok(value) => audit::append(txn, entry).map(|()| Ok(value)),
@@ -431,13 +431,13 @@ impl ControlFile {
     }
 }
 
-/// Nobody who has a key can shorten the log of the host.
+/// Writes the line to the host's log too, which cannot be shortened with a key.
 fn log(entry: &AuditEntry) {
     let AuditEntry { actor, scope, action, details, denied, .. } = entry;
     tracing::info!(target: "dacapo::audit", actor, hub = scope.as_str(), action, %details, denied);
 }
 
-/// Checks that the file is one of ours, or makes it one, with every table, so that readers need not ask.
+/// Checks that this is a control file, or makes it one. Creates every table, so that readers need not check.
 fn prepare(database: &Database) -> std::result::Result<(), Fault> {
     let txn = database.begin_write()?;
     let is_new = txn.list_tables()?.next().is_none();

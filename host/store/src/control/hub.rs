@@ -1,10 +1,10 @@
-//! What is kept of a task hub.
+//! Task hubs, as the control file stores them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A task hub, as its administrator made it.
+/// A task hub, as its administrator configured it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct HubRecord {
@@ -12,17 +12,17 @@ pub struct HubRecord {
     pub name: String,
     /// Microseconds since 1970.
     pub created_at: i64,
-    /// Why it serves nobody at present. None: it serves.
+    /// Why it is suspended and serves no requests. None: it is not suspended.
     pub suspended: Option<String>,
-    /// Limits that are not those of the host's configuration, by name.
+    /// Limits that override those of the host's configuration, by name.
     pub limits: BTreeMap<String, u64>,
     /// What all activities of the hub may reach.
     pub grants: Grants,
-    /// What those of an app may reach instead.
+    /// By app, what its activities may reach instead.
     pub app_grants: BTreeMap<String, Grants>,
 }
 
-/// What activities may reach beside what the host's configuration grants to all.
+/// What activities may reach, in addition to what the host's configuration grants to all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Grants {
@@ -49,7 +49,7 @@ pub struct DirectoryGrant {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretGrant {
-    /// Hosts (as in `outbound`) in requests to which the host puts the secret in the place of `{{secret:NAME}}` in a header.
+    /// Hosts (as in `outbound`) that may get the secret: it replaces `{{secret:NAME}}` in headers of requests to them.
     #[serde(default)]
     pub hosts: Vec<String>,
     /// The environment variable in which guests see it. None: they never see it.
@@ -57,13 +57,13 @@ pub struct SecretGrant {
     pub environment: Option<String>,
 }
 
-/// What a host must do for a hub that it does not have open.
+/// When the host must open a hub that is not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Wake {
-    /// It was open when the host last said anything of it: after a crash, work may wait in it.
+    /// It was open when this was last saved: after a crash, work may wait in it.
     Open,
-    /// It was closed in good order.
+    /// It was closed cleanly.
     #[serde(rename_all = "camelCase")]
     Idle {
         /// When its first timer is due, in microseconds since 1970. None: only a client wakes it.
@@ -71,12 +71,12 @@ pub enum Wake {
     },
 }
 
-/// What is wrong with a text that should name a task hub; None if nothing is.
+/// Returns what is wrong with the name of a task hub; None if it is valid.
 pub fn hub_name_trouble(name: &str) -> Option<&'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let fits = (1..=HUB_NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(plain);
     (!fits).then_some("should be 1 to 64 letters, digits, '-' or '_'")
 }
 
-/// A hub's name is also that of its file.
+/// The limit of a hub's name, which is also the name of its file.
 pub const HUB_NAME_CHARS_MAX: usize = 64;

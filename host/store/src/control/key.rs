@@ -1,13 +1,13 @@
-//! What is kept of a key.
+//! Keys, as the control file stores them.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The SHA-256 of a key's text, by which it is found. It does not lead back to the text.
+/// The SHA-256 of a key's text, by which the key is found. The text cannot be recovered from it.
 pub type KeyHash = [u8; 32];
 
-/// The beginning of a key's hash, by which the links that were given to its holder name it.
+/// The beginning of a key's hash, which identifies the key in the links that were given to its holder.
 pub type KeyId = [u8; 16];
 
 /// What the holder of a key may do. Each role includes those before it.
@@ -16,11 +16,11 @@ pub type KeyId = [u8; 16];
 pub enum Role {
     /// See instances, entities and apps.
     Read,
-    /// Start instances and tell them something.
+    /// Start instances and send them events and commands.
     Operate,
     /// Change the code.
     Deploy,
-    /// Make keys and secrets; with a key of the host also hubs, limits and grants.
+    /// Manage keys and secrets; with a key of the host also hubs, limits and grants.
     Administer,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// Where a key opens, and whom a line of the audit log is about. As a text, `*` or the name of the hub.
+/// What a key opens, or what a line of the audit log is about. As a text, `*` or the name of the hub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum Scope {
@@ -64,7 +64,7 @@ impl Scope {
         matches!(self, Scope::Hub(hub) if hub.eq_ignore_ascii_case(name))
     }
 
-    /// Whether what is open in this scope is open for a hub.
+    /// Whether access to this scope includes a hub.
     pub fn covers(&self, hub: &str) -> bool {
         *self == Scope::Host || self.is_hub(hub)
     }
@@ -91,7 +91,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// A key, but for its text.
+/// A key, without its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyRecord {

@@ -1,12 +1,12 @@
-//! The control file of a host: its task hubs, their keys, limits, grants and secrets, and what the administrator did.
+//! The control file of a host: its task hubs, their keys, limits, grants and secrets, and the audit log.
 //!
-//! One small redb file beside the hubs, `control.redb`. Its values are JSON with named members, because they are few, are
-//! read by people in need, and gain members from release to release: an unknown member is kept out of the way, a missing one
-//! has its default. Every change is one transaction with the line of the audit log that tells of it.
+//! One small redb file beside the hubs, `control.redb`. Its values are JSON with named members, because they are few, people
+//! may have to read them in an emergency, and releases add members: unknown ones are ignored (except in grants), missing ones
+//! have their defaults. Every change is one transaction with its line of the audit log.
 //!
 //! - [`ControlFile`]: the file, and the only place that knows its tables.
 //! - [`HubRecord`]: a task hub; [`Grants`]: what its activities may reach; [`Wake`]: when it must be opened.
-//! - [`KeyRecord`]: a key, its [`Role`] and its [`Scope`]. The text of a key is nowhere: it is found by its [`KeyHash`].
+//! - [`KeyRecord`]: a key, its [`Role`] and its [`Scope`]. Its text is not stored: it is found by its [`KeyHash`].
 //! - [`AuditEntry`]: a line of the audit log.
 //! - `modules`: which hubs need which deployed files.
 //!

@@ -1,4 +1,4 @@
-//! Which hubs need which deployed files. The files lie beside the control file, each once for all hubs.
+//! Which hubs need which deployed files. The files lie beside the control file, stored once for all hubs.
 
 use std::collections::HashSet;
 
@@ -12,21 +12,21 @@ use crate::redb::Fault;
 /// Digest and folded hub.
 pub(super) const MODULES: TableDefinition<([u8; 32], &str), ()> = TableDefinition::new("modules");
 
-/// The fact that the table has been kept since the first file came.
+/// The fact that the table has recorded every file since the first one.
 const TRACKED: &str = "modules-tracked";
 
 impl ControlFile {
-    /// Whether the table knows of every file. One that was begun beside files that were there before does not.
+    /// Whether the table records every file. It does not if it was created when there were files already.
     pub fn tracks_modules(&self) -> Result<bool> {
         Ok(self.kept_fact(TRACKED)?.is_some())
     }
 
-    /// Says that there are no files yet: the table knows of every one from now on.
+    /// Marks the table as recording every file from now on. Called while there are no files.
     pub fn track_modules(&self) -> Result<()> {
         self.fact(TRACKED, || vec![1]).map(drop)
     }
 
-    /// Notes that a hub needs these files. Returns those of which it was not noted before.
+    /// Records that a hub needs these files. Returns those that were not recorded before.
     pub fn need_modules(&self, hub: &str, modules: &[VersionId]) -> Result<Vec<VersionId>> {
         let hub = fold(hub);
         let missing = self.read(|txn| {
@@ -51,7 +51,7 @@ impl ControlFile {
         Ok(missing)
     }
 
-    /// Notes that a hub does not need these files any more.
+    /// Records that a hub does not need these files any more.
     pub fn release_modules(&self, hub: &str, modules: &[VersionId]) -> Result<()> {
         let hub = fold(hub);
         if modules.is_empty() {
@@ -66,14 +66,14 @@ impl ControlFile {
         })
     }
 
-    /// What a hub needs. Looks at what all hubs need.
+    /// The files that a hub needs. Reads the needs of all hubs.
     pub fn modules_of(&self, hub: &str) -> Result<Vec<VersionId>> {
         let hub = fold(hub);
         let needed = self.needs()?.into_iter().filter(|(_, of)| *of == hub);
         Ok(needed.map(|(module, _)| module).collect())
     }
 
-    /// What any hub needs.
+    /// The files that any hub needs.
     pub fn needed_modules(&self) -> Result<HashSet<VersionId>> {
         Ok(self.needs()?.into_iter().map(|(module, _)| module).collect())
     }
@@ -100,7 +100,7 @@ impl ControlFile {
     }
 }
 
-/// Forgets what a hub needed.
+/// Deletes what is recorded for a hub.
 pub(super) fn forget(txn: &WriteTransaction, folded_hub: &str) -> std::result::Result<(), Fault> {
     Ok(txn.open_table(MODULES)?.retain(|(_, hub), ()| hub != folded_hub)?)
 }
