@@ -1,14 +1,14 @@
-//! Lines of the audit log that tell of what was done to instances.
+//! Lines of the audit log about single instances.
 //!
-//! There may be thousands in a second, and whoever acts does not wait for them: those that have come while the ones before were
-//! written are written in one transaction. A crash loses what was done in the last moments, but for the log of the host.
+//! There may be thousands in a second, and requests do not wait until they are written: all lines that arrive during one write
+//! are written by the next, in one transaction. A crash loses the lines of the last moments.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dacapo_store::control::{AuditEntry, ControlFile};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Lines that wait at once; who has more to say waits.
+/// Lines that may wait to be written; beyond that, callers wait.
 const WAITING_MAX: usize = 4_096;
 
 pub(super) struct AuditQueue {
@@ -29,11 +29,11 @@ impl AuditQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // No holder leaves it half changed.
+        // No method leaves it half changed.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a line written soon.
+    /// Queues a line to be written soon.
     pub async fn add(self: &Arc<Self>, entry: AuditEntry) {
         let permit = self.room.clone().acquire_owned().await.expect("the semaphore is never closed");
         {
@@ -48,7 +48,7 @@ impl AuditQueue {
     }
 }
 
-/// Whoever writes what waits.
+/// The task that writes the queue.
 struct Writing(Arc<AuditQueue>);
 
 impl Writing {
@@ -72,7 +72,7 @@ impl Writing {
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        // Where it has ended early, the next line finds another one.
+        // After a panic, the next line starts another task.
         if std::thread::panicking() {
             self.0.lock().is_written = false;
         }

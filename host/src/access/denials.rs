@@ -1,11 +1,11 @@
-//! Refused acts, as many as the audit log should hear of.
+//! Rate-limits the audit log's entries for refused actions.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// An actor's refused act is told of once in so many microseconds.
+/// A refused action of an actor is logged at most once in so many microseconds.
 const TOLD_EVERY: i64 = 60_000_000;
-/// Actors and acts that are remembered. What comes when there are more is not told of.
+/// Pairs of actor and action that are remembered. Beyond that, new ones are not logged.
 const REMEMBERED_MAX: usize = 10_000;
 
 #[derive(Default)]
@@ -13,12 +13,12 @@ pub(super) struct Denials(Mutex<HashMap<(String, &'static str), Told>>);
 
 struct Told {
     at: i64,
-    /// What was refused since, and not told of.
+    /// Refusals since then that were not logged.
     suppressed: u64,
 }
 
 impl Denials {
-    /// Whether to tell of a refused act, and how many of the same were not told of before.
+    /// Whether to log a refused action. Returns how many of the same were not logged before.
     pub fn claim(&self, actor: String, action: &'static str, at: i64) -> Option<u64> {
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = |told: &Told| at.saturating_sub(told.at) >= TOLD_EVERY;

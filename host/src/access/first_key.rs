@@ -1,4 +1,4 @@
-//! The first key of a host: said once, or given by the operator, or left in a file.
+//! The first key of a host: printed once, given by the operator, or written to a file.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use super::KeyText;
 /// The environment variable that may hold it.
 pub const FIRST_KEY_VARIABLE: &str = "DACAPO_FIRST_KEY";
 
-/// Where the first administrator's key comes from, or goes to. It counts only for a host that has no administrator.
+/// Where the first administrator's key comes from, or goes to. Ignored by a host that has an administrator.
 #[derive(Debug, Clone, Default)]
 pub enum FirstKey {
-    /// It is made, and printed once.
+    /// It is generated, and printed once.
     #[default]
     Printed,
     Given(KeyText),
-    /// It is in this file; if there is no such file, it is made and left there, for its owner only.
+    /// It is in this file. If there is no such file, the key is generated and written there, readable by its owner only.
     File(PathBuf),
 }
 
 impl FirstKey {
-    /// What the environment and the command line say.
+    /// Reads the source from the values of the environment and the command line.
     pub fn find(text: Option<&str>, file: Option<PathBuf>) -> anyhow::Result<Self> {
         match (text.filter(|text| !text.is_empty()), file) {
             (Some(text), _) => Ok(Self::Given(parse(text).context(FIRST_KEY_VARIABLE)?)),

@@ -10,11 +10,11 @@ use zeroize::Zeroizing;
 use dacapo_store::control::KeyHash;
 
 const PREFIX: &str = "dcp_";
-/// So many random bytes cannot be guessed, so their hash needs no salt and no delay.
+/// So many random bytes cannot be guessed, so their hash needs no salt and no key stretching.
 const RANDOM_BYTES: usize = 32;
 const ENCODED_CHARS: usize = 43;
 
-/// `dcp_` and 43 characters. Whoever has it may do what the key may, so it is never logged.
+/// The text of a key: `dcp_` and 43 characters. It grants all that the key may do, so it is never logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyText(Zeroizing<String>);
 
@@ -25,7 +25,7 @@ impl KeyText {
         Self(Zeroizing::new(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()))))
     }
 
-    /// None: no key looks like this.
+    /// Parses a key. None: it does not have the form of one.
     pub fn parse(text: &str) -> Option<Self> {
         let encoded = text.strip_prefix(PREFIX)?;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -36,7 +36,7 @@ impl KeyText {
         &self.0
     }
 
-    /// What is kept. Keys are found by it, so that how long it takes to refuse one says nothing of those that exist.
+    /// The hash that is stored. Keys are looked up by it, so the time that a refusal takes reveals nothing of existing keys.
     pub fn hash(&self) -> KeyHash {
         Sha256::digest(self.0.as_bytes()).into()
     }

@@ -1,10 +1,10 @@
-//! What the links in answers carry instead of a key.
+//! The tokens that links in responses carry instead of a key.
 //!
-//! Durable Functions puts the caller's key into the links that it answers with, and clients hand these on: to a mail, to an
-//! external system that is to raise an event. Whoever gets one of them could then do everything in the hub. Here a link
-//! carries `dli_`, whom it was given to, and the HMAC-SHA256 of that, hub and instance. It opens that one instance and nothing
-//! else: it can be asked for, told something, restarted and purged, as far as the [`Issuer`] allows. The hub's time of creation
-//! is part of it, so that a hub of the same name that is made later does not answer to the links of the one before.
+//! Durable Functions puts the caller's key into the links of its responses, and clients pass these on: in a mail, to an external
+//! system that is to raise an event. Every recipient could then do everything in the hub. Here a link carries `dli_`, its issuer,
+//! and the HMAC-SHA256 of issuer, hub and instance. It opens that one instance and nothing else: the instance can be queried,
+//! sent events, restarted and purged, as far as the [`Issuer`] allows. The hub's time of creation is part of the HMAC, so that a
+//! later hub of the same name does not accept the links of an earlier one.
 //!
 //! ```text
 //!   dli_ + base64url( id of the key, or zeros for the hub's own code | HMAC )        48 bytes
@@ -27,10 +27,10 @@ const KEY_FACT: &str = "link-key";
 const KEY_BYTES: usize = 32;
 const MAC_BYTES: usize = 32;
 
-/// Whom a link was given to that the code of a hub has made. No key's hash begins with it.
+/// The issuer id of links that the code of a hub has made. No key's hash begins with it.
 const HUB_CODE: KeyId = [0; size_of::<KeyId>()];
 
-/// The same for programs of this machine that have no key, which read or operate.
+/// The issuer ids for local programs without a key, with the role to read or to operate.
 const RPC_READER: KeyId = reserved(1);
 const RPC_OPERATOR: KeyId = reserved(2);
 
@@ -40,24 +40,24 @@ const fn reserved(number: u8) -> KeyId {
     id
 }
 
-/// What a link opens its instance for at most.
+/// The highest role that a link can have.
 pub(super) const LINK_ROLE: Role = Role::Operate;
 
-/// Whom a link was given to: it carries at most the rights of that, and ends with it.
+/// Who a link was issued to. It grants at most the rights of its issuer, and is revoked with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Issuer {
-    /// The holder of a key, and whom that one hands it on to.
+    /// The holder of a key, who may pass the link on.
     Key { record: KeyRecord, hash: KeyHash },
     /// The code that is deployed to the hub.
     Hub,
-    /// A program of this machine that has no key, and this role.
+    /// A local program without a key, with this role.
     Rpc(Role),
-    /// Releases that did not note it gave these links to readers, too: so they are good for reading only.
+    /// An earlier release, which did not record the issuer and gave links to readers, too: so they allow reading only.
     EarlierRelease,
 }
 
 impl Issuer {
-    /// What its links open their instances for.
+    /// The role of its links.
     pub(super) fn role(&self) -> Role {
         match self {
             Issuer::Key { record, .. } => record.role.min(LINK_ROLE),
@@ -67,7 +67,7 @@ impl Issuer {
         }
     }
 
-    /// The key that its links end with.
+    /// The key whose revocation ends its links.
     pub(super) fn key(&self) -> Option<&KeyHash> {
         match self {
             Issuer::Key { hash, .. } => Some(hash),
@@ -76,7 +76,7 @@ impl Issuer {
     }
 }
 
-/// Signs the links of a host. Made once for each control file.
+/// Signs the links of a host. Generated once for each control file.
 pub(super) struct LinkKey(Zeroizing<Vec<u8>>);
 
 impl LinkKey {
@@ -102,7 +102,7 @@ impl LinkKey {
             Issuer::EarlierRelease => None,
         };
         if let Some(id) = given_to {
-            // No id of an instance begins with this byte, so no token of one kind is one of the other.
+            // No instance id begins with this byte, so a token with an issuer is never valid as one without.
             mac.update(b"\0");
             mac.update(&id);
         }
@@ -118,7 +118,7 @@ fn id_of(hash: &KeyHash) -> KeyId {
 #[derive(Clone)]
 pub struct HubLinks {
     given_to: Option<KeyId>,
-    /// Of what all links of the hub have in common.
+    /// The state after the input that all these links have in common.
     mac: Hmac<Sha256>,
 }
 
@@ -148,7 +148,7 @@ impl fmt::Debug for HubLinks {
     }
 }
 
-/// What a link says that it is.
+/// A parsed link token, not yet verified.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LinkToken {
     given_to: Option<KeyId>,
@@ -156,7 +156,7 @@ pub struct LinkToken {
 }
 
 impl LinkToken {
-    /// None: it is no link.
+    /// None: it is not a link token.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok()?;
         let (given_to, mac) = bytes.split_last_chunk()?;
@@ -164,7 +164,7 @@ impl LinkToken {
         Some(Self { given_to, mac: *mac })
     }
 
-    /// Whom it says that it was given to. None: to a key that is no more.
+    /// The issuer that it claims. None: a key that no longer exists.
     pub(super) fn issuer(&self, control: &ControlFile) -> Result<Option<Issuer>, ControlError> {
         match self.given_to {
             None => Ok(Some(Issuer::EarlierRelease)),

@@ -1,15 +1,15 @@
-//! Who may do what.
+//! Authentication and authorisation of callers.
 //!
 //! ```text
 //!   request ─▶ identify: the key, found by its hash; a link, parsed ─▶ Caller ─▶ admit: needs of the route, hub ─▶ handler
 //! ```
 //!
-//! - [`Role`] and [`Scope`]: what a key opens, and where. [`Needs`]: what a route asks for.
-//! - [`KeyText`]: a key, which is shown once; its hash is what is kept. [`FirstKey`]: where that of the first administrator comes from.
-//! - [`links`]: the links in answers do not carry the caller's key, but one that opens the one instance they are about.
-//! - [`Denials`](denials): refused administrative acts, for the audit log; [`AuditQueue`](audit_queue): what is done to instances.
+//! - [`Role`] and [`Scope`]: what a key allows, and where. [`Needs`]: what a route requires.
+//! - [`KeyText`]: a key, which is shown once; only its hash is stored. [`FirstKey`]: the source of the first administrator's key.
+//! - [`links`]: links in responses do not carry the caller's key, but a token that opens the one instance they are about.
+//! - [`Denials`](denials): refused administrative actions, for the audit log; [`AuditQueue`](audit_queue): actions on instances.
 //!
-//! Whoever has no key for a hub learns nothing of it, not even whether it exists.
+//! A caller without a key for a hub learns nothing of it, not even whether it exists.
 
 mod audit_queue;
 mod denials;
@@ -33,22 +33,22 @@ use audit_queue::AuditQueue;
 use denials::Denials;
 use links::{HubLinks, Issuer, LINK_ROLE, LinkKey, LinkToken};
 
-/// The name of the key that the host makes when it has none.
+/// The name of the key that the host creates when it has no administrator.
 pub const FIRST_KEY: &str = "root";
 
-/// Who acts on a data directory while no host runs.
+/// The actor of changes to a data directory while no host runs.
 pub const OFFLINE: &str = "offline";
 
-/// Whether a host asks for keys.
+/// Whether a host requires keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
     /// Every route but that for health needs a key.
     Locked,
-    /// Everybody who reaches the host may do everything: for developing, on a loopback address.
+    /// Every client may do everything: for development, on a loopback address.
     Open,
 }
 
-/// What a route asks of its caller.
+/// What a route requires of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     Nothing,
@@ -56,18 +56,18 @@ pub enum Needs {
     Key,
     /// A key of the hub, or of the host, with this role.
     Hub(Role),
-    /// The same; or the link of the instance that the route is about.
+    /// The same, or a link of the instance that the route is about.
     Instance(Role),
     /// A key of the host with this role.
     Host(Role),
 }
 
-/// Who sends a request.
+/// The caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody is asked.
+    /// Any client of a host that requires no keys.
     Developer,
-    /// No key.
+    /// A client without a key.
     Nobody,
     Key {
         record: KeyRecord,
@@ -77,47 +77,47 @@ pub enum Caller {
         token: LinkToken,
         issuer: Issuer,
     },
-    /// A program of this machine, which came over the address for those that have no key. It is treated as one with this key.
+    /// A local program, over the address for programs without a key. It is treated as if it had this key.
     Rpc(KeyRecord),
 }
 
-/// The name in the audit log of whoever comes over the address for programs without a key.
+/// The name in the audit log for callers over the address for programs without a key.
 const RPC: &str = "rpc";
 
-/// Why a caller may not do what it wants.
+/// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("a key is needed: in the query as code=, in the header x-functions-key, or as a bearer token")]
     NoKey,
     #[error("the key or link is not known here: it is mistyped, is of another host, or was revoked")]
     UnknownKey,
-    /// The same whether or not there is such a hub.
+    /// The same whether or not the requested hub exists.
     #[error("the key '{key}' is one of {scope} and opens nothing else")]
     OtherScope { key: String, scope: Scope },
     #[error("the key '{key}' has the role {has}, and this needs the role {needs}")]
     WeakRole { key: String, has: Role, needs: Role },
-    #[error("a link opens nothing but its instance")]
+    #[error("a link opens only its own instance")]
     OnlyInstance,
     #[error(
-        "the link opens its instance for the role {has}, which is that of the key that it was given to, and this needs the role \
+        "the link opens its instance for the role {has}, which is that of the key that it was issued to, and this needs the role \
          {needs}"
     )]
     WeakLink { has: Role, needs: Role },
     #[error(
-        "the link was made by an earlier release, which did not note for whom: it opens its instance for the role read, and this \
-         needs the role {needs}; ask for the status of the instance with a key, and use the link in that answer"
+        "the link was made by an earlier release, which did not record its issuer: it opens its instance for the role read, and \
+         this needs the role {needs}; get the status of the instance with a key, and use the link in that response"
     )]
     OldLink { needs: Role },
 }
 
-/// Knows all keys.
+/// Identifies and authorises callers.
 pub struct Access {
     control: Arc<ControlFile>,
     door: Door,
     link_key: LinkKey,
     denials: Denials,
     audit_queue: Arc<AuditQueue>,
-    /// How many keys were revoked.
+    /// The number of keys that were revoked so far.
     revocations: watch::Sender<u64>,
 }
 
@@ -132,7 +132,7 @@ impl Access {
         &self.control
     }
 
-    /// Makes the first key of the host, with the role to administer, unless there is one. The key, if it is to be printed.
+    /// Creates the first administrator's key of the host, unless there is one. Returns it if it is to be printed.
     pub fn first_key(&self, source: &FirstKey) -> anyhow::Result<Option<KeyText>> {
         let keys = self.control.keys(&Scope::Host)?;
         if self.door == Door::Open || keys.iter().any(|(key, _)| key.role == Role::Administer) {
@@ -147,7 +147,7 @@ impl Access {
         Ok(printed.then_some(text))
     }
 
-    /// Whose key or link this is.
+    /// Finds the caller by its key or link.
     pub fn identify(&self, credential: Option<&str>) -> Result<Caller, Denied> {
         let Some(text) = credential else {
             return Ok(if self.door == Door::Open { Caller::Developer } else { Caller::Nobody });
@@ -165,7 +165,7 @@ impl Access {
         Ok(Caller::Key { record, hash })
     }
 
-    /// Whether a caller may do what a route does: to a hub, if it is about one, and to an instance of it.
+    /// Checks that a caller meets the needs of a route, for the hub and the instance that the route is about, if any.
     pub fn admit(&self, caller: &Caller, needs: Needs, hub: Option<&str>, instance: Option<&InstanceId>) -> Result<(), Denied> {
         match (caller, needs) {
             (Caller::Developer, _) | (_, Needs::Nothing) | (Caller::Key { .. }, Needs::Key) => Ok(()),
@@ -187,19 +187,19 @@ impl Access {
         }
     }
 
-    /// Takes a key back: it opens nothing from then on, and what was opened with it ends. `NoKey`.
+    /// Revokes a key: it opens nothing from then on, and streams that were opened with it end. Error: `NoKey`.
     pub fn revoke_key(&self, scope: &Scope, name: &str, entry: &AuditEntry) -> Result<(), ControlError> {
         self.control.revoke_key(scope, name, entry)?;
         self.revocations.send_modify(|count| *count += 1);
         Ok(())
     }
 
-    /// What [`Self::revoked`] looks at: to be taken before a caller is identified, so that no revocation falls in between.
+    /// The input of [`Self::revoked`]. To be taken before a caller is identified, so that no revocation is missed in between.
     pub fn revocations(&self) -> watch::Receiver<u64> {
         self.revocations.subscribe()
     }
 
-    /// Resolves when the key of a caller, or that which its link was given to, is revoked. Never, if it has none.
+    /// Resolves when the key of a caller, or the key that its link was issued to, is revoked. Never, if it has none.
     pub fn revoked(&self, caller: &Caller, mut revocations: watch::Receiver<u64>) -> impl Future<Output = ()> + Send + use<> {
         let key = match caller {
             Caller::Key { hash, .. } => Some(*hash),
@@ -210,18 +210,18 @@ impl Access {
         async move {
             let Some(key) = key else { return std::future::pending().await };
             while revocations.changed().await.is_ok() {
-                // A file that cannot be read says nothing of it.
+                // A read error does not mean that it was revoked.
                 if matches!(control.key(&key), Ok(None)) {
                     return;
                 }
             }
-            // Nobody is left who could revoke it.
+            // The sender is gone: no key can be revoked any more.
             std::future::pending().await
         }
     }
 
-    /// Makes the links of a hub for a caller: they open no more than it may itself. None where no keys are needed: then links
-    /// carry nothing.
+    /// Makes the links of a hub for a caller, which allow no more than it may do itself. None if no keys are required: then links
+    /// carry no token.
     pub fn links_for(&self, caller: &Caller, hub: &str) -> Result<Option<HubLinks>, ControlError> {
         match caller {
             Caller::Key { record, hash } => self.links_of(hub, &Issuer::Key { record: record.clone(), hash: *hash }),
@@ -231,7 +231,7 @@ impl Access {
         }
     }
 
-    /// Makes the links of a hub that its own code hands out.
+    /// Makes the links of a hub for its own code.
     pub fn links_for_code(&self, hub: &str) -> Result<Option<HubLinks>, ControlError> {
         self.links_of(hub, &Issuer::Hub)
     }
@@ -243,7 +243,7 @@ impl Access {
         Ok(self.control.hub(hub)?.map(|record| self.link_key.links_of(&record, issuer)))
     }
 
-    /// Tells the audit log that somebody with a key wanted more than it opens.
+    /// Writes to the audit log that a caller with a key was refused because the key does not allow the action.
     pub fn note_denial(self: &Arc<Self>, caller: &Caller, action: &'static str, hub: Option<&str>) {
         let (Caller::Key { record: key, .. } | Caller::Rpc(key)) = caller else { return };
         let Some(suppressed) = self.denials.claim(caller.actor(), action, now()) else { return };
@@ -253,14 +253,14 @@ impl Access {
         in_background(move || access.control.note(&entry));
     }
 
-    /// Tells the audit log of something that was done, and is done whether or not that can be written. Blocks on the disk.
+    /// Writes a completed action to the audit log. If that fails, the action stays done. Blocks on the disk.
     pub fn note_done(&self, entry: &AuditEntry) {
         if let Err(error) = self.control.note(entry) {
             tracing::warn!(%error, action = entry.action, "the audit log could not be written");
         }
     }
 
-    /// The same of what is done to single instances: soon.
+    /// Queues an action on a single instance for the audit log.
     pub async fn note_soon(&self, entry: AuditEntry) {
         self.audit_queue.add(entry).await;
     }
@@ -306,12 +306,12 @@ pub enum Denied {
 }
 
 impl Caller {
-    /// Whoever comes over the address for programs without a key, which opens one hub for one role.
+    /// A caller over the address for programs without a key, which opens one hub for one role.
     pub fn rpc(hub: &str, role: Role) -> Self {
         Caller::Rpc(KeyRecord { name: RPC.into(), scope: Scope::Hub(hub.into()), role, created_at: 0 })
     }
 
-    /// The hub of a request that names none.
+    /// The hub of its key, for requests that name none.
     pub fn own_hub(&self) -> Option<&str> {
         match self {
             Caller::Key { record, .. } | Caller::Rpc(record) | Caller::Link { issuer: Issuer::Key { record, .. }, .. } => {
@@ -326,7 +326,7 @@ impl Caller {
         }
     }
 
-    /// Whether it is bound to no hub.
+    /// Whether it is not restricted to one hub.
     pub fn is_of_host(&self) -> bool {
         match self {
             Caller::Developer => true,
@@ -335,7 +335,7 @@ impl Caller {
         }
     }
 
-    /// For the audit log. A name of a key has no slash.
+    /// The actor in the audit log. The name of a key has no slash.
     pub fn actor(&self) -> String {
         match self {
             Caller::Developer => "dev".into(),
@@ -351,17 +351,17 @@ fn key_name(record: &KeyRecord) -> String {
     format!("{}/{}", record.scope.as_str(), record.name)
 }
 
-/// A line of the audit log for what a caller does now.
+/// A line of the audit log for an action of a caller, now.
 pub fn entry(caller: &Caller, scope: Scope, action: &str, details: Value) -> AuditEntry {
     entry_of(caller.actor(), scope, action, details)
 }
 
-/// A line for what the host does by itself.
+/// A line of the audit log for an action of the host itself.
 pub fn entry_of_host(scope: Scope, action: &str) -> AuditEntry {
     entry_of("host".into(), scope, action, json!({}))
 }
 
-/// A line for what is done on the data directory while no host runs.
+/// A line of the audit log for an action on the data directory while no host runs.
 pub fn entry_offline(scope: Scope, action: &str, details: Value) -> AuditEntry {
     entry_of(OFFLINE.into(), scope, action, details)
 }
@@ -370,7 +370,7 @@ fn entry_of(actor: String, scope: Scope, action: &str, details: Value) -> AuditE
     AuditEntry { at: now(), actor, scope, action: action.into(), details, denied: false }
 }
 
-/// Makes a key, and returns its text: the only time that anybody sees it.
+/// Creates a key, and returns its text, which is never shown again.
 pub fn create_key(control: &ControlFile, scope: Scope, name: &str, role: Role, actor: &str) -> Result<KeyText, ControlError> {
     let text = KeyText::random();
     add_key(control, &text, scope, name, role, actor)?;
@@ -387,7 +387,7 @@ pub fn now() -> i64 {
     chrono::Utc::now().timestamp_micros()
 }
 
-/// Writes what nobody waits for.
+/// Writes to the control file without waiting for it.
 fn in_background(write: impl FnOnce() -> Result<(), ControlError> + Send + 'static) {
     tokio::task::spawn_blocking(move || {
         if let Err(error) = write() {

@@ -21,7 +21,7 @@ impl World {
         create_key(&self.access.control, scope, role.name(), role, "test").unwrap()
     }
 
-    /// What a caller is given in answers of Blue.
+    /// The links that a caller gets in responses about Blue.
     fn links(&self, credential: &str) -> HubLinks {
         let caller = self.access.identify(Some(credential)).unwrap();
         self.access.links_for(&caller, "Blue").unwrap().expect("keys are needed")
@@ -116,7 +116,7 @@ async fn a_link_opens_its_instance_and_nothing_else() {
     }
 }
 
-/// The link that a reader was given once opened terminate and purge, and stayed open when its key was revoked.
+/// A reader's link used to allow terminate and purge, and stayed valid when its key was revoked.
 #[tokio::test]
 async fn a_link_opens_no_more_than_the_key_that_it_was_given_to() {
     let world = world(Door::Locked);
@@ -124,7 +124,7 @@ async fn a_link_opens_no_more_than_the_key_that_it_was_given_to() {
         let key = world.key(scope.clone(), has);
         let links = world.links(key.as_str());
         let link = links.token(&InstanceId::orchestration("i").unwrap());
-        // Whoever polls with a link is given one of the same key.
+        // A caller that polls with a link gets a link of the same key.
         assert_eq!(world.links(&link).token(&InstanceId::orchestration("i").unwrap()), link);
         assert_eq!(world.admits(&link, Needs::Instance(Role::Read), Some("Blue")), Ok(()));
         let operates = world.admits(&link, Needs::Instance(Role::Operate), Some("Blue"));
@@ -137,7 +137,7 @@ async fn a_link_opens_no_more_than_the_key_that_it_was_given_to() {
         let revoked = world.access.revoked(&caller, world.access.revocations());
         world.access.revoke_key(scope, has.name(), &told).unwrap();
         assert_eq!(world.admits(&link, Needs::Instance(Role::Read), Some("Blue")), Err(Refusal::UnknownKey));
-        // What it had opened ends.
+        // Requests that it had opened end.
         revoked.await;
         // A key of the same name is another one.
         world.key(scope.clone(), has);
@@ -145,11 +145,11 @@ async fn a_link_opens_no_more_than_the_key_that_it_was_given_to() {
     }
 }
 
-/// Earlier releases gave the same link to everybody, so nobody knows whether it was a reader who got it.
+/// Earlier releases gave the same link to all callers, so its holder may be a reader.
 #[tokio::test]
 async fn a_link_of_an_earlier_release_is_good_for_reading() {
     let world = world(Door::Locked);
-    // As such a release made it, in a file with this key.
+    // As such a release made it, with this link key.
     let id = InstanceId::orchestration("i").unwrap();
     let link = world.access.links_of("Blue", &Issuer::EarlierRelease).unwrap().expect("keys are needed").token(&id);
     assert_eq!(link.len(), 47, "{link}");

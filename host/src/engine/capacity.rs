@@ -1,5 +1,5 @@
-//! What the hubs of a host have to share, so that none can take it all: guests in memory, activities, turns that have begun,
-//! pages of files.
+//! Resources that are divided among the hubs of a host, so that none can take them all: guests in memory, activities, turns that
+//! have begun, page caches.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,41 +7,41 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::pressure::Pressure;
 
-/// Turns of all hubs that have begun and want more time: each holds a thread that sleeps, and a guest. What each hub may have
-/// of them gets less as more hubs are open, down to one.
+/// Turns of all hubs that have begun and are paused: each holds a sleeping thread and a guest. The more hubs are open, the fewer
+/// each may have, down to one.
 pub const TURNS_BEGUN_MAX: usize = 512;
 
-/// The least that a hub's file is given for its pages.
+/// The smallest page cache of a hub's file.
 const CACHE_BYTES_MIN: usize = 1 << 20;
 
 /// A hub that keeps guests in memory.
 pub(crate) trait Occupant: Send + Sync {
-    /// How many guests its hot ones count as.
+    /// The number of guests that its hot guests count as.
     fn heat(&self) -> usize;
 
     /// Bytes of memory that its guests may hold.
     fn hot_bytes(&self) -> usize;
 
-    /// Gives up the guest that was used longest ago, if there is one, and says how many bytes it may have held.
+    /// Evicts the least recently used guest, if there is one, and returns how many bytes it may have held.
     fn cool_one(&self) -> Option<usize>;
 }
 
-/// A hub that has activities to run.
+/// A hub with activities to run.
 pub(crate) trait ActivityQueue: Send + Sync {
-    /// There is room in the host: begins one of the activities that wait. Whether one did, and the hub may have it.
+    /// Begins one of the waiting activities. Returns false if none waits or the hub may not run another one.
     fn begin_one(self: Arc<Self>) -> bool;
 }
 
-/// How much there is.
+/// The size of each resource.
 #[derive(Debug, Clone, Copy)]
 pub struct CapacityLimits {
     /// Guests that stay in memory between turns. One that is made of many parts counts as several.
     pub hot_instances: usize,
-    /// What the process may hold in memory before there are fewer.
+    /// Bytes that the process may hold before hot guests are evicted.
     pub memory_bytes: usize,
     /// Activities that run at once.
     pub activities: usize,
-    /// Memory for the pages of all files.
+    /// Bytes for the page caches of all files.
     pub cache_bytes: usize,
     /// Hubs that may be open at once.
     pub hubs: usize,
@@ -50,7 +50,7 @@ pub struct CapacityLimits {
 pub(crate) struct Capacity {
     size: CapacityLimits,
     is_owed: Box<dyn Fn() -> bool + Send + Sync>,
-    /// How many guests the hot ones count as.
+    /// The number of guests that the hot guests of all hubs count as.
     hot: AtomicUsize,
     pressure: Pressure,
     hubs: AtomicUsize,
@@ -62,12 +62,12 @@ pub(crate) struct Capacity {
 #[derive(Default)]
 struct Activities {
     running: usize,
-    /// Hubs that would run more. Each stands here once.
+    /// Hubs with waiting activities, each once.
     waiting: VecDeque<Weak<dyn ActivityQueue>>,
 }
 
 impl Capacity {
-    /// `is_owed`: whether somebody waits for room that hot guests take.
+    /// `is_owed` returns whether a waiter is owed the slots of hot guests.
     pub fn new(size: CapacityLimits, is_owed: impl Fn() -> bool + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             size,
@@ -99,17 +99,17 @@ impl Capacity {
         self.hubs.load(Ordering::Relaxed).max(1)
     }
 
-    /// How many turns of a hub may have begun, of the `most` that its limit allows.
+    /// The most turns of a hub that may have begun, no more than its limit `most`.
     pub fn turns_of_a_hub(&self, most: usize) -> usize {
         most.min(TURNS_BEGUN_MAX / self.hubs()).max(1)
     }
 
-    /// A guest stays in memory that counts as so many.
+    /// Counts a guest that becomes hot and counts as `guests`.
     pub fn heated(&self, guests: usize) {
         self.hot.fetch_add(guests, Ordering::Relaxed);
     }
 
-    /// So many do not any more.
+    /// Counts hot guests that were evicted or resumed.
     pub fn cooled(&self, guests: usize) {
         self.hot.fetch_sub(guests, Ordering::Relaxed);
     }
@@ -118,13 +118,13 @@ impl Capacity {
         self.hot.load(Ordering::Relaxed) > self.size.hot_instances
     }
 
-    /// Whether a hub with so many hot guests must give some up: there are too many, and it has more than its share.
+    /// Whether a hub with `guests` hot guests must evict some: there are too many, and it has more than its share.
     pub fn is_too_hot(&self, guests: usize) -> bool {
         self.overflows() && guests > self.size.hot_instances / self.hubs()
     }
 
-    /// Lets the hub with the most hot guests give one up, as long as there are too many, or as somebody is to have their capacity.
-    /// Called without the lock of a run queue.
+    /// Evicts a hot guest of the hub that has the most, as long as there are too many or a waiter is owed their slots.
+    /// Must not be called under the lock of a run queue.
     ///
     /// It looks at all hubs, but only while a hub that has less than its share comes up to it.
     pub fn make_room(&self) {
@@ -137,11 +137,11 @@ impl Capacity {
         }
     }
 
-    /// Lets guests go while the process holds more memory than it may: an eighth, by what they may hold, of the hubs whose
-    /// guests may hold most. If that was not enough, the next look finds it out. Called without the lock of a run queue.
+    /// Evicts hot guests if the process holds more memory than it may: an eighth, by the bytes that they may hold, from the hubs
+    /// whose guests may hold most. If that was not enough, the next measurement shows it. Called without the lock of a run queue.
     ///
-    /// How much one guest really holds nobody knows: it shares the pages of its initial memory until it writes to them. So
-    /// what the process holds is measured, and what a guest may hold only says whose turn it is.
+    /// How much one guest really holds is unknown: it shares the pages of its initial memory until it writes to them. So the
+    /// memory of the process is measured, and what a guest may hold only determines whose guests are evicted.
     pub fn relieve(&self) {
         if !self.pressure.is_high() {
             return;
@@ -160,8 +160,8 @@ impl Capacity {
         self.activities.lock().expect("no holder of this lock panics")
     }
 
-    /// A place for an activity of a hub in which so many run. Half of all places are for whoever comes first; of the other
-    /// half each hub that may be open has its own, which no other can take.
+    /// Takes a place for an activity of a hub that runs `running` already, if there is one. Half of all places are first come,
+    /// first served; the other half is reserved in equal shares, one for each hub that may be open.
     pub fn admit_activity(&self, running: usize) -> bool {
         let own = (self.size.activities / 2 / self.size.hubs.max(1)).max(1);
         let mut activities = self.activities();
@@ -170,12 +170,12 @@ impl Capacity {
         admitted
     }
 
-    /// The hub would run more activities.
+    /// Queues a hub that has more activities to run.
     pub fn wait_for_activity(&self, hub: Weak<dyn ActivityQueue>) {
         self.activities().waiting.push_back(hub);
     }
 
-    /// An activity has left its place, and whoever waits for one gets it, one hub after the other.
+    /// Releases the place of an activity, and offers it to the waiting hubs, one after the other.
     pub fn leave_activity(&self) {
         let waiting = {
             let mut activities = self.activities();
@@ -190,7 +190,7 @@ impl Capacity {
         }
     }
 
-    /// Memory for the pages of one more file: half of what is left, so that the first hubs have much and all have some.
+    /// Takes the page cache of one more file: half of what is left, so that the first hubs have much and all have some.
     pub fn cache(self: &Arc<Self>) -> CacheShare {
         let mut left = self.cache_left.lock().expect("no holder of this lock panics");
         let bytes = *left / 2;
@@ -199,7 +199,7 @@ impl Capacity {
     }
 }
 
-/// What a file has of the memory for pages. Given back when it is dropped.
+/// The page cache of a file, released on drop.
 pub(crate) struct CacheShare {
     capacity: Arc<Capacity>,
     bytes: usize,

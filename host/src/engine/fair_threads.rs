@@ -1,12 +1,12 @@
-//! Threads for what clients ask for and what may have to wait for the disk: a few, and task hubs take turns.
+//! A few threads for client requests that may block on the disk. Task hubs take turns on them.
 //!
 //! ```text
 //!   handler ─▶ queue of its hub ─▶ ring of hubs ─▶ thread: one piece of work ─▶ next hub of the ring
 //! ```
 //!
-//! What is read in one go is a slice: about as much as [`SLICE`] says. Who needs more reads again. So whoever lists with
-//! hundreds of connections waits for itself, and delays another hub by the slices that run. One thing may take longer, such as a
-//! history of many megabytes: so one hub never has all threads.
+//! Each job reads one slice, of about [`SLICE`]; a caller that needs more submits another job. So a client that lists over
+//! hundreds of connections waits for itself, and delays another hub by the slices that run. A single read may take longer, such
+//! as a history of many megabytes, so one hub never has all threads.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,43 +16,43 @@ use tokio::sync::oneshot;
 
 use super::panics::{Panicked, caught};
 
-/// How long one slice looks on for more.
+/// How long one slice continues to read.
 pub const SLICE: Duration = Duration::from_millis(2);
 
-/// How much of one hub may wait: as much as the connections that an address may have.
+/// The most jobs of one hub that may wait: as many as an address may have connections.
 const WAITING_MAX: usize = 2_000;
 
-/// A few threads of a host. Clones are handles; with the last one the threads end.
+/// A pool of a few threads. Clones are handles; the threads end when the last one is dropped.
 #[derive(Clone)]
 pub struct FairThreads(Arc<Handle>);
 
 struct Handle(Arc<Queues>);
 
 struct Queues {
-    /// Of the threads.
+    /// The name of the threads.
     name: &'static str,
     threads_max: usize,
     state: Mutex<State>,
-    /// There is something to do.
+    /// Notified when there is a job, or when the threads are to end.
     ready: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Hubs for which something waits, each once, by folded name.
+    /// Hubs with waiting jobs, each once, by folded name.
     ring: VecDeque<String>,
     waiting: HashMap<String, VecDeque<Job>>,
-    /// How much of a hub is done at present.
+    /// The number of running jobs of each hub.
     running: HashMap<String, usize>,
-    /// How much waits in all.
+    /// The number of waiting jobs of all hubs.
     queued: usize,
     threads: usize,
-    /// Threads that wait for something to do.
+    /// Threads that wait for a job.
     idle: usize,
     closing: bool,
 }
 
-/// It does not panic.
+/// A job catches its own panics.
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A job, and the hub that it is for.
@@ -61,33 +61,33 @@ struct Taken {
     job: Job,
 }
 
-/// So much of the hub waits already.
+/// The hub's queue is full.
 #[derive(Debug, PartialEq, Eq)]
 struct Full;
 
 /// Why a piece of work has no result.
 #[derive(Debug)]
 pub enum NotDone {
-    /// So much waits for the hub already, which is as much as may.
+    /// The hub's queue is full. Holds its limit.
     TooManyWaiting(usize),
     Panicked(Panicked),
-    /// The threads end.
+    /// The threads are ending.
     Ending,
 }
 
 impl FairThreads {
-    /// So that one hub can use all processors, and two at least, because one may wait for the disk; and one more for the others.
+    /// One thread per processor for one hub, at least two because one may wait for the disk, and one more for the other hubs.
     pub fn for_reads() -> Self {
         Self::new("reader", std::thread::available_parallelism().map_or(1, usize::from).max(2) + 1)
     }
 
-    /// They are started when there is something to do.
+    /// Creates the pool. Its threads are started on demand.
     pub fn new(name: &'static str, threads_max: usize) -> Self {
         let queues = Queues { name, threads_max, state: Mutex::default(), ready: Condvar::new() };
         Self(Arc::new(Handle(Arc::new(queues))))
     }
 
-    /// Does a piece of work for a hub, when its turn has come. What nobody waits for any more is not begun.
+    /// Runs `work` when the hub's turn has come. If the future is dropped before that, the work is not begun.
     pub async fn run<T: Send + 'static>(&self, hub: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NotDone> {
         let (answer, answered) = oneshot::channel();
         let job = move || {
@@ -109,7 +109,7 @@ impl Drop for Handle {
 }
 
 impl Queues {
-    /// Nothing awaits or works under this lock.
+    /// Never held across an await or while a job runs.
     fn lock(&self) -> MutexGuard<'_, State> {
         // No method leaves it half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -123,7 +123,7 @@ impl Queues {
             match std::thread::Builder::new().name(self.name.into()).spawn(move || queues.work()) {
                 Ok(_detached) => state.threads += 1,
                 Err(error) => {
-                    tracing::error!(%error, threads = state.threads, "a thread for what clients ask for could not be started")
+                    tracing::error!(%error, threads = state.threads, "a thread for client requests could not be started")
                 }
             }
         }
@@ -140,12 +140,12 @@ impl Queues {
         }
     }
 
-    /// How many threads one hub may have.
+    /// The most threads that one hub may use.
     fn of_a_hub_most(&self) -> usize {
         self.threads_max.saturating_sub(1).max(1)
     }
 
-    /// The next job; blocks until there is one. None: the thread is to end.
+    /// Blocks until there is a job, and takes it. None: the thread is to end.
     fn next(&self) -> Option<Taken> {
         let mut state = self.lock();
         loop {
@@ -177,7 +177,7 @@ impl State {
         Ok(())
     }
 
-    /// The first job of the first hub that has not as many threads as it may have. The hub goes to the end of the ring.
+    /// Takes the first job of the first hub in the ring that may use another thread. The hub goes to the end of the ring.
     fn pop(&mut self, of_a_hub_most: usize) -> Option<Taken> {
         let may_have = |hub: &String| self.running.get(hub).is_none_or(|running| *running < of_a_hub_most);
         let hub = self.ring.remove(self.ring.iter().position(may_have)?)?;
@@ -209,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    /// 300 connections that listed made the requests of all other hubs wait behind theirs.
+    /// Lists over 300 connections made the requests of all other hubs wait behind theirs.
     #[test]
     fn hubs_take_turns_and_one_has_a_bound() {
         let (sender, order) = mpsc::channel();
@@ -241,8 +241,7 @@ mod tests {
         assert!(state.running.is_empty());
     }
 
-    /// Four histories of 160 MB, asked for again and again, had all threads: whoever asked another hub for anything waited for
-    /// seconds.
+    /// Repeated reads of four histories of 160 MB occupied all threads: requests to other hubs waited for seconds.
     #[test]
     fn one_hub_never_has_all_threads() {
         let mut state = State::default();

@@ -1,12 +1,12 @@
-//! The memory budget of the process: what guests of activities, messages, turns and answers under way hold, in bytes, each
-//! for the task hub that it belongs to.
+//! The memory budget of the process: the bytes that activities' guests, messages, turns and responses in progress hold, counted
+//! for the task hub that each belongs to.
 //!
-//! A quarter of the budget is kept in equal shares, one for each hub that may be open, which no other hub can take. Of the
-//! rest a hub may hold twice as much as it leaves free. So one hub alone never has more than half of the budget, two have two
-//! fifths each, a hub that comes later always finds room, and it is the hub that holds most that is refused, or waits, first.
+//! A quarter of the budget is reserved in equal shares, one for each hub that may be open. Of the rest, a hub may hold twice as
+//! much as it leaves free. So one hub alone never has more than half of the budget, two have two fifths each, a hub that comes
+//! later always finds memory, and the hub that holds most is the first that is refused, or has to wait.
 //!
-//! Hot guests are not counted here: nobody knows what one holds, so they are measured, and give way to everything else
-//! (`engine::pressure`).
+//! Hot guests are not counted here, because what one holds is unknown: they are measured, and evicted before anything else
+//! has to wait (`engine::pressure`).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,27 +21,27 @@ pub struct MemoryBudget(Arc<Budget>);
 #[derive(Debug)]
 struct Budget {
     most: usize,
-    /// What each hub may hold whatever the others do.
+    /// Bytes that each hub may hold whatever the others hold.
     share: usize,
-    /// What all may hold above their shares.
+    /// Bytes that all hubs together may hold above their shares.
     common: usize,
-    // Nothing awaits while it is locked.
+    // Never held across an await.
     state: Mutex<State>,
     released: Notify,
-    /// For what is held beyond the budget.
+    /// The permit of the one reservation beyond the budget.
     beyond: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     held: usize,
-    /// What the accounts hold above their shares, less what is held beyond the budget.
+    /// Bytes that the accounts hold above their shares, without the reservation beyond the budget.
     common_held: usize,
     /// By folded name of the hub.
     accounts: HashMap<String, Weak<OfHub>>,
 }
 
-/// What a hub holds. Clones are handles of the same account.
+/// The account of what a hub holds. Clones are handles of the same account.
 #[derive(Debug, Clone)]
 pub struct Account {
     budget: MemoryBudget,
@@ -50,13 +50,13 @@ pub struct Account {
 
 #[derive(Debug)]
 struct OfHub {
-    /// Changes under the lock of the budget only. What is held beyond the budget is not in it.
+    /// Changed only under the lock of the budget. Does not include a reservation beyond the budget.
     held: AtomicUsize,
-    /// Held by the one of those that wait who is next.
+    /// Held by the waiter that is next.
     turn: tokio::sync::Mutex<()>,
 }
 
-/// Bytes that are counted until this is dropped.
+/// Bytes of the budget that are taken until this is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     account: Account,
@@ -64,11 +64,11 @@ pub struct Reservation {
     beyond: Option<OwnedSemaphorePermit>,
 }
 
-/// A hub may not hold so much more at present.
+/// The budget does not allow the hub so many more bytes at present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{wanted} bytes find no room in memory: the task hub holds {held} bytes, and of the {most} bytes (engine.memory_bytes) too \
-     few are free"
+    "there is not enough memory for {wanted} bytes: the task hub holds {held} bytes, and too few of the {most} bytes \
+     (engine.memory_bytes) are free"
 )]
 pub struct NoRoom {
     pub wanted: usize,
@@ -77,7 +77,7 @@ pub struct NoRoom {
 }
 
 impl MemoryBudget {
-    /// `hubs` is how many may be open.
+    /// Creates a budget of `most` bytes for up to `hubs` open hubs.
     pub fn new(most: usize, hubs: usize) -> Self {
         let share = most / 4 / hubs.max(1);
         let common = most - most / 4;
@@ -96,7 +96,7 @@ impl MemoryBudget {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The account of a hub, however its name is spelled.
+    /// Returns the account of a hub. Its name is compared ignoring case.
     pub fn account(&self, hub: &str) -> Account {
         let mut state = self.lock();
         let folded = hub.to_ascii_lowercase();
@@ -116,17 +116,17 @@ impl MemoryBudget {
         self.0.most
     }
 
-    /// What all hold, also beyond the budget.
+    /// Returns the bytes that all hubs hold, including the reservation beyond the budget.
     pub fn held(&self) -> usize {
         self.lock().held
     }
 
-    /// The most that one hub can ever hold, which is when no other holds anything above its share.
+    /// Returns the most that one hub can ever hold, which it can while no other hub holds anything above its share.
     pub fn most_of_a_hub(&self) -> usize {
         self.0.share + self.0.common / 3 * 2
     }
 
-    /// What would be held above the shares, if a hub that holds `own` may hold `bytes` more.
+    /// If a hub that holds `own` may hold `bytes` more, returns what would then be held above the shares.
     fn admit(&self, state: &State, own: usize, bytes: usize) -> Option<usize> {
         let above = |held: usize| held.saturating_sub(self.0.share);
         let after = above(own.checked_add(bytes)?);
@@ -137,7 +137,7 @@ impl MemoryBudget {
 }
 
 impl Account {
-    /// What the hub holds, but for what it holds beyond the budget.
+    /// Returns the bytes that the hub holds, without a reservation beyond the budget.
     pub fn held(&self) -> usize {
         self.of.held.load(Ordering::Relaxed)
     }
@@ -146,28 +146,28 @@ impl Account {
         &self.budget
     }
 
-    /// Room for nothing yet, which can grow.
+    /// Returns an empty reservation, which can grow.
     pub fn empty(&self) -> Reservation {
         Reservation { account: self.clone(), bytes: 0, beyond: None }
     }
 
-    /// Takes so many bytes, if the hub may have them now.
+    /// Reserves `bytes`, if the hub may have them now.
     pub fn try_reserve(&self, bytes: usize) -> Result<Reservation, NoRoom> {
         let mut reservation = self.empty();
         reservation.try_grow(bytes)?;
         Ok(reservation)
     }
 
-    /// Waits until the hub may have so many bytes. Those of a hub that wait have them in their order. Refused at once if it
-    /// could never have so many.
+    /// Waits until the hub may have `bytes` more. The waiters of one hub are served in order. Fails at once if the hub could
+    /// never have so many.
     pub async fn reserve(&self, bytes: usize) -> Result<Reservation, NoRoom> {
         let mut reservation = self.empty();
         reservation.grow(bytes).await?;
         Ok(reservation)
     }
 
-    /// Room beyond the budget, for what must go on and would find none: it may grow as it likes. One reservation of the host
-    /// at a time; who waits has it in order.
+    /// Waits for the reservation beyond the budget, which may grow without limit: for work that must go on although the budget is
+    /// full. There is one for the whole host; waiters get it in order.
     pub async fn reserve_beyond(&self) -> Reservation {
         let permit = self.budget.0.beyond.clone().acquire_owned().await.expect("the semaphore is never closed");
         Reservation { account: self.clone(), bytes: 0, beyond: Some(permit) }
@@ -179,12 +179,12 @@ impl Reservation {
         self.bytes
     }
 
-    /// Whether it may grow as it likes.
+    /// Whether it is beyond the budget and may grow without limit.
     pub fn is_beyond(&self) -> bool {
         self.beyond.is_some()
     }
 
-    /// Takes so many bytes more, or none.
+    /// Grows by `bytes`, or fails and stays as it is.
     pub fn try_grow(&mut self, bytes: usize) -> Result<(), NoRoom> {
         if bytes == 0 {
             return Ok(());
@@ -202,7 +202,7 @@ impl Reservation {
         Ok(())
     }
 
-    /// Waits until it may have so many bytes more. Refused at once if it could never have so many.
+    /// Waits until it may grow by `bytes`. Fails at once if it could never have so many.
     pub async fn grow(&mut self, bytes: usize) -> Result<(), NoRoom> {
         let Account { budget, of } = self.account.clone();
         match self.try_grow(bytes) {
@@ -220,13 +220,13 @@ impl Reservation {
         }
     }
 
-    /// All that it has, as a reservation of its own.
+    /// Moves all its bytes to a new reservation.
     pub fn take(&mut self) -> Reservation {
         let empty = self.account.empty();
         std::mem::replace(self, empty)
     }
 
-    /// Gives back what it has above so many bytes.
+    /// Releases what it has above `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
         let less = self.bytes.saturating_sub(bytes);
         if less == 0 {
@@ -259,7 +259,7 @@ mod tests {
 
     use super::*;
 
-    /// As much as the account may have, in pieces.
+    /// Reserves as much as the account may have, in pieces.
     fn fill(account: &Account, piece: usize) -> Vec<Reservation> {
         std::iter::from_fn(|| account.try_reserve(piece).ok()).collect()
     }

@@ -1,7 +1,7 @@
-//! What the task hubs of a host share: the threads that do their work, the memory and the places that they divide, the deployed
-//! files.
+//! What the task hubs of a host share: the threads that do their work, the memory budget and the capacity for guests and
+//! activities, the deployed files.
 //!
-//! It knows hubs only by what they implement here: [`scheduler::WorkQueue`], [`capacity::Occupant`] and
+//! It knows hubs only by the traits that they implement: [`scheduler::WorkQueue`], [`capacity::Occupant`] and
 //! [`capacity::ActivityQueue`].
 
 pub mod capacity;
@@ -32,16 +32,16 @@ pub struct EngineOptions {
     /// The data directory; the hub NAME is the file `hubs/NAME.redb` in it.
     pub directory: PathBuf,
     pub runtime: Runtime,
-    /// Says which hubs need which of the deployed files.
+    /// Records which hubs need which deployed files.
     pub control: Arc<ControlFile>,
     /// Turns and activities that compute at once.
     pub threads: usize,
     pub capacity: CapacityLimits,
-    /// How each file is kept; its memory for pages is a share of the room's.
+    /// How each hub's file is kept. Its page cache is a share of [`CapacityLimits::cache_bytes`].
     pub store: StoreOptions,
 }
 
-/// What all hubs of a host share. Clones are handles of the same.
+/// What all hubs of a host share. Clones are handles of the same engine.
 #[derive(Clone)]
 pub struct Engine(Arc<Parts>);
 
@@ -58,8 +58,8 @@ struct Parts {
 }
 
 impl Engine {
-    /// Removes what nobody needs of what was deployed, and starts the threads. Must be called within a tokio runtime, which runs
-    /// the timers of all hubs.
+    /// Removes deployed files that no hub needs, and starts the threads. Must be called within a tokio runtime, which runs the
+    /// timers of all hubs.
     pub fn new(options: EngineOptions) -> anyhow::Result<Self> {
         let EngineOptions { directory, runtime, control, threads, capacity, store } = options;
         let hubs = directory.join("hubs");
@@ -89,14 +89,14 @@ impl Engine {
         &self.0.modules
     }
 
-    /// What is counted of the memory of the process.
+    /// The memory budget of the process.
     pub fn memory(&self) -> &MemoryBudget {
         &self.0.memory
     }
 
     /// Resolves when a worker could take a job.
     pub(crate) async fn probe_workers(&self) {
-        // An error says that the workers end.
+        // An error means that the workers are ending.
         let _ = self.scheduler().probe().await;
     }
 
@@ -112,7 +112,7 @@ impl Engine {
         &self.0.capacity
     }
 
-    /// Who reads for clients.
+    /// The threads that read for clients.
     pub(crate) fn reads(&self) -> &FairThreads {
         &self.0.reads
     }

@@ -1,11 +1,11 @@
-//! Deployed files, each kept once for all hubs: who needs which, and when one goes.
+//! Deployed files, each kept once for all hubs: which hubs need a file, and when it is removed.
 //!
-//! The control file says which hubs need a file, from before a hub records the version until after it has forgotten it; so
-//! no hub must be opened to know. A hub that is named and does not need the file costs space. One that is missing would
-//! cost it its code: so a hub that is opened names again what it has.
+//! The control file records which hubs need a file, from before a hub records the version until after it has forgotten it, so
+//! no hub has to be opened to find out. A hub that is recorded but does not need the file only costs space. One that is missing
+//! would lose its code, so a hub that is opened records its files again.
 //!
-//! Whoever deploys a file, or tries one out, *holds* it meanwhile. Who lets go of it last removes it, with its compiled
-//! code, if no hub needs it: then nothing is left of a deployment that was refused.
+//! A deployment or a trial *holds* its file meanwhile. When the last holder drops it, the file is removed with its compiled code
+//! unless a hub needs it, so nothing is left of a deployment that was refused.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,57 +15,57 @@ use dacapo_core::VersionId;
 use dacapo_store::control::{ControlError, ControlFile};
 use dacapo_wasm::Runtime;
 
-/// Clones are handles of the same.
+/// The deployed files of a host. Clones are handles of the same.
 #[derive(Clone)]
 pub struct Modules(Arc<Inner>);
 
 struct Inner {
     runtime: Runtime,
     control: Arc<ControlFile>,
-    /// The control file may lack who needs a file: it is younger than the files. Then none is ever removed.
+    /// The control file is younger than the files, so it may lack hubs that need one. Then no file is ever removed.
     keeps_all: bool,
-    /// How many hold a file. Files are removed under this lock, and nothing awaits.
+    /// The number of holders of each file. Files are removed under this lock, which is never held across an await.
     held: Mutex<HashMap<VersionId, usize>>,
 }
 
 impl Modules {
-    /// Removes what a crash has left: files that no hub needs.
+    /// Opens the deployed files, and removes those that no hub needs, which a crash may have left.
     pub fn open(runtime: Runtime, control: Arc<ControlFile>) -> anyhow::Result<Self> {
         if runtime.has_no_modules().context("reading the directory of modules")? {
             control.track_modules()?;
         }
         let keeps_all = !control.tracks_modules()?;
         if !keeps_all {
-            let removed = runtime.keep_only(&control.needed_modules()?).context("removing modules that nobody needs")?;
+            let removed = runtime.keep_only(&control.needed_modules()?).context("removing modules that no task hub needs")?;
             tracing::debug!(removed, "files of modules that no task hub needs were removed");
         }
         Ok(Self(Arc::new(Inner { runtime, control, keeps_all, held: Mutex::default() })))
     }
 
-    /// Keeps a file, which need not be there yet, from being removed.
+    /// Keeps a file, which need not exist yet, from being removed.
     pub fn hold(&self, version: VersionId) -> Held {
         *self.0.held().entry(version).or_default() += 1;
         Held { modules: self.clone(), version }
     }
 
-    /// A hub needs these files from now on. Returns those that it did not need before.
+    /// Records that a hub needs these files. Returns those that it did not need before.
     pub fn need(&self, hub: &str, versions: &[VersionId]) -> Result<Vec<VersionId>, ControlError> {
         self.0.control.need_modules(hub, versions)
     }
 
-    /// What a hub needs, as it has said so far.
+    /// Returns the files that a hub is recorded to need.
     pub fn of(&self, hub: &str) -> Result<Vec<VersionId>, ControlError> {
         self.0.control.modules_of(hub)
     }
 
-    /// A hub does not need these files any more.
+    /// Records that a hub no longer needs these files, and removes those that are unused.
     pub fn release(&self, hub: &str, versions: &[VersionId]) -> Result<(), ControlError> {
         self.0.control.release_modules(hub, versions)?;
         self.collect(versions);
         Ok(())
     }
 
-    /// Removes those of these files that nobody needs or holds.
+    /// Removes those of these files that no hub needs and that are not held.
     pub fn collect(&self, versions: &[VersionId]) {
         let held = self.0.held();
         versions.iter().filter(|version| !held.contains_key(version)).for_each(|version| self.0.collect(*version));
@@ -77,7 +77,7 @@ impl Inner {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Called under the lock, of what nobody holds. A file that cannot be removed is removed at the next start.
+    /// Removes a file that is not held, unless a hub needs it. Called under the lock. If that fails, the next start removes it.
     fn collect(&self, version: VersionId) {
         match self.control.is_module_needed(version) {
             Ok(true) => {}
@@ -86,12 +86,12 @@ impl Inner {
                 Ok(()) => tracing::debug!(%version, "no task hub needs the module any more: it was removed"),
                 Err(error) => tracing::warn!(%version, %error, "a module that no task hub needs cannot be removed"),
             },
-            Err(error) => tracing::warn!(%version, %error, "it cannot be told who needs a module"),
+            Err(error) => tracing::warn!(%version, %error, "the task hubs that need a module cannot be read"),
         }
     }
 }
 
-/// Keeps a file until it is dropped, which may block on the disk.
+/// Keeps a file from being removed until it is dropped, which may block on the disk.
 pub struct Held {
     modules: Modules,
     version: VersionId,

@@ -1,10 +1,10 @@
-//! Whether the process holds more memory than it may. Measured: the kernel knows what is written to and what is shared.
+//! Whether the process holds more memory than it may. Measured: only the kernel knows which pages are written or shared.
 
 use std::fs;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Reading it takes some microseconds, and guests come and go by thousands a second.
+/// The least time between two measurements: one takes some microseconds, and guests come and go by thousands a second.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) struct Pressure {
@@ -18,9 +18,9 @@ impl Pressure {
         Self { most, held, next_look: Mutex::new(Instant::now()) }
     }
 
-    /// Whether a look is due, and finds that too much is held.
+    /// Whether a measurement is due and finds that the process holds too much.
     pub fn is_high(&self) -> bool {
-        // Or else somebody looks at this moment.
+        // If the lock is taken, another thread is measuring.
         let Ok(mut next_look) = self.next_look.try_lock() else { return false };
         let now = Instant::now();
         if now < *next_look {
@@ -31,12 +31,12 @@ impl Pressure {
     }
 }
 
-/// Bytes of memory that are this process's own: no files, and nothing that others have too. None: the system does not say.
+/// Bytes of anonymous memory of this process, without mapped files and shared memory. None: the system does not report it.
 fn held() -> Option<usize> {
     kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "RssAnon:")
 }
 
-/// Bytes of memory of the machine, or of the control group that the process is in. None: the system does not say.
+/// Bytes of memory of the machine, or of the control group if that has less. None: the system does not report it.
 pub fn memory_of_the_machine() -> Option<usize> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| kibibytes(&text, "MemTotal:"));
     let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];

@@ -1,25 +1,25 @@
-//! The threads of a host, and who may use them: turns, what follows from commits, and activities of all hubs.
+//! The worker threads of a host, and how the jobs of all hubs share them: turns, work that follows from commits, activities.
 //!
 //! ```text
-//!   work queue of a hub ──enqueue──▶ ring ──▶ thread with a permit ──▶ one job of that hub ──▶ next hub of the ring
+//!   work queue of a hub ──enqueue──▶ ring ──▶ thread with a permit ──▶ one job of that hub ──▶ next hub in the ring
 //! ```
 //!
-//! A thread works while it has a *permit*. It takes one job from the first hub of a ring, and that hub goes to the end of it.
+//! A thread works while it has a *permit*. It takes one job from the first hub in a ring, and that hub goes to the end of it.
 //! There are two rings, one for each [`JobClass`]:
-//! - *short*: what is over within a slice of time (about a millisecond), as far as anybody knows beforehand.
-//! - *long*: turns and activities that have used up a slice and want more; and for a while all of a hub of which something took
-//!   long without letting go.
+//! - *short*: jobs that are expected to end within a time slice (about a millisecond).
+//! - *long*: turns and activities that have used up a slice and need more; and for a while all jobs of a hub after one of them
+//!   took long without yielding.
 //!
-//! Each class has as many permits as there are processors, and both together one more. So when hubs loop with all they have,
-//! a permit is left for what is short, and the operating system shares the processors among the permits. And when there is
-//! much that is short, a permit is left for what takes long.
+//! Each class has as many permits as there are processors, and both together one more. So when hubs compute without end, a
+//! permit is left for short jobs, and the operating system shares the processors among the permits. And when there are many
+//! short jobs, a permit is left for long ones.
 //!
-//! A turn runs on a thread's stack. When its slice is over and somebody waits, it leaves its permit and the thread sleeps
-//! until the turn's place in the ring has come; a spare thread works meanwhile. An activity is a future, and needs none.
+//! A turn runs on a thread's stack. When its slice is over and others wait, it releases its permit and its thread sleeps until
+//! its hub's turn in the ring has come; a spare thread works meanwhile. An activity is a future, and needs no spare thread.
 //!
-//! A job lets go by itself. One that does not come to that in time (a guest fills a hundred megabytes with one instruction, a
-//! long history is decoded) loses its short permit to whoever waits: it is one of the long ones then, or an *excess* one, which
-//! goes on without a permit until it lets go. The operating system shares the processors meanwhile.
+//! Jobs yield cooperatively. One that does not yield in time (a guest fills a hundred megabytes with one instruction, a long
+//! history is decoded) loses its short permit if others wait for one: it becomes a long job, or an *excess* job, which continues
+//! without a permit until it yields. The operating system shares the processors meanwhile.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -37,18 +37,18 @@ use crate::log;
 /// Guests run on these threads, on stacks of their own; the thread's own stack serves the compiler and the host.
 const STACK_BYTES: usize = 4 << 20;
 
-/// Threads that carry out what the futures of activities ask of the system: sockets, clocks, files.
+/// Threads that drive the I/O of activities: sockets, timers, files.
 const IO_THREADS: usize = 1;
 
-/// How long a job has its thread before somebody else may have it: long against what letting go costs (some tens of
-/// microseconds if another thread takes over).
+/// How long a job runs before another may have its permit: long compared with the cost of yielding (some tens of microseconds
+/// if another thread takes over).
 const SLICE_TIME: Duration = Duration::from_millis(1);
 
-/// After this a job that has not let go loses its short permit, if others wait for one; and if it has computed for as long, what its hub
-/// does next is not expected to be short.
+/// After this time a job that has not yielded loses its short permit, if others wait for one. If it has computed for so long, the
+/// next jobs of its hub are not expected to be short.
 const OVERDUE_AFTER: Duration = Duration::from_millis(3);
 
-/// How long a job may take.
+/// How long a job is expected to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum JobClass {
     Short,
@@ -59,7 +59,7 @@ impl JobClass {
     pub const ALL: [JobClass; 2] = [JobClass::Short, JobClass::Long];
 }
 
-/// Where a hub keeps what it has to do.
+/// The jobs of a hub.
 pub(crate) trait WorkQueue: Send + Sync {
     /// Takes a job of this class; the hub goes to the end of the ring if it has more.
     fn take(self: Arc<Self>, class: JobClass) -> Option<Taken>;
@@ -67,31 +67,31 @@ pub(crate) trait WorkQueue: Send + Sync {
     /// Keeps a turn that has used up its slice.
     fn pause(self: Arc<Self>, turn: PausedTurn);
 
-    /// A job did not let go in time: of the processor (`computed`), or only the clock is known.
+    /// A job did not yield in time: measured in processor time (`computed`), or only by the clock.
     fn overran(&self, computed: bool);
 
-    /// Whether the processor time of the hub's jobs is to be read.
+    /// Whether the processor time of the hub's jobs is to be measured.
     fn is_watched(&self) -> bool;
 
     /// Whether turns that still run are to stop at their next checkpoint.
     fn cuts_off(&self) -> bool;
 }
 
-/// What a thread finds.
+/// What a thread takes from a work queue.
 pub(crate) enum Taken {
-    /// Catches what panics in it.
+    /// A job, which catches its own panics.
     Job(Box<dyn FnOnce() + Send>),
-    /// A turn may go on, on the thread where it is paused.
+    /// A paused turn, which continues on its own thread.
     Paused(PausedTurn),
 }
 
-/// The threads of a host. Clones are handles; with the last one the threads end.
+/// The worker threads of a host. Clones are handles; the threads end when the last one is dropped.
 #[derive(Clone)]
 pub struct Workers(Arc<Pool>);
 
 struct Pool {
     scheduler: Arc<Scheduler>,
-    /// Drives what activities wait for. None: it is being dropped.
+    /// Drives the I/O of activities. None: it is being dropped.
     io: Option<tokio::runtime::Runtime>,
 }
 
@@ -135,50 +135,50 @@ impl Drop for Pool {
         self.scheduler.lock().closing = true;
         self.scheduler.ready.notify_all();
         self.scheduler.starved.notify_all();
-        // What an activity still has open is not waited for.
+        // Does not wait for I/O of activities that is still open.
         if let Some(io) = self.io.take() {
             io.shutdown_background();
         }
     }
 }
 
-/// Where hubs stand that have something to do, and threads that have nothing.
+/// Assigns jobs to threads: hubs with jobs wait in its rings, idle threads on its condition variable.
 pub(crate) struct Scheduler {
     state: Mutex<State>,
-    /// There is something to do, and a permit.
+    /// Notified when there is a job and a permit for it.
     ready: Condvar,
-    /// There is something short to do and no permit for it, or the threads are to end.
+    /// Notified when there is a short job and no permit for it, or when the threads are to end.
     starved: Condvar,
     io: tokio::runtime::Handle,
 }
 
 struct State {
-    /// By class. A hub stands in each at most once.
+    /// By class. Each contains a hub at most once.
     rings: [VecDeque<Arc<dyn WorkQueue>>; 2],
     permits: Permits,
-    /// Threads that look for something to do.
+    /// Threads that look for a job.
     free: usize,
     /// Threads on which no turn is paused.
     awake: usize,
-    /// Nobody looks whether jobs are overdue, until there are some that wait.
+    /// The watch thread sleeps until short jobs wait for a permit.
     watch_sleeps: bool,
-    /// Who asks whether jobs are taken.
+    /// Callers of [`Scheduler::probe`].
     probes: Vec<oneshot::Sender<()>>,
     closing: bool,
 }
 
 impl State {
-    /// The class from which a job can be taken now. What is short goes first; it can never have all permits.
+    /// The class from which a job can be taken now. Short jobs go first; they can never have all permits.
     fn next_class(&self) -> Option<JobClass> {
         JobClass::ALL.into_iter().find(|&class| !self.rings[class as usize].is_empty() && self.permits.has_one_for(class))
     }
 
-    /// Whether a thread could answer those who ask whether jobs are taken: it could take a short one.
+    /// Whether probes can be answered: a thread could take a short job.
     fn has_probe(&self) -> bool {
         !self.probes.is_empty() && self.permits.has_one_for(JobClass::Short)
     }
 
-    /// Whether a job could be taken if a long permit were left.
+    /// Whether a job could be taken if a long permit were released.
     fn wants_long_permit(&mut self) -> bool {
         self.permits.taken[JobClass::Long as usize] -= 1;
         let wanted = self.next_class().is_some();
@@ -190,26 +190,26 @@ impl State {
         !self.rings[JobClass::Short as usize].is_empty() && !self.permits.has_one_for(JobClass::Short)
     }
 
-    /// As many threads as there are permits, beside those that go on without one.
+    /// As many threads as there are permits, plus those that work without one.
     fn threads_wanted(&self) -> usize {
         self.permits.in_all() + self.permits.excess
     }
 }
 
 impl Scheduler {
-    /// Nothing awaits or runs guests under this lock, and nobody takes another lock under it.
+    /// Never held across an await, while guests run, or while another lock is taken.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
     }
 
-    /// A hub has something to do. The caller sees to it that it stands here once.
+    /// Adds a hub with jobs to a ring. The caller ensures that the ring does not contain it already.
     pub fn enqueue(&self, hub: Arc<dyn WorkQueue>, class: JobClass) {
         let mut state = self.lock();
         state.rings[class as usize].push_back(hub);
         self.call(&mut state);
     }
 
-    /// Looks after jobs that do not let go, while others wait.
+    /// Takes short permits from jobs that do not yield while others wait.
     fn watch(self: &Arc<Self>) {
         let mut state = self.lock();
         while !state.closing {
@@ -227,13 +227,13 @@ impl Scheduler {
             if state.awake < state.threads_wanted()
                 && let Err(error) = self.spawn(&mut state)
             {
-                tracing::warn!(%error, "no further thread can be started: what is short waits for what takes long");
+                tracing::warn!(%error, "no further thread can be started: short jobs wait for long ones");
             }
             self.call(&mut state);
         }
     }
 
-    /// Heard of when a thread could take a job.
+    /// Resolves when a thread could take a job.
     pub fn probe(&self) -> oneshot::Receiver<()> {
         let (probe, answered) = oneshot::channel();
         let mut state = self.lock();
@@ -242,8 +242,8 @@ impl Scheduler {
         answered
     }
 
-    /// Wakes a thread if there is something for it. Each one that takes a job wakes the next. Wakes the watch if there is
-    /// something and no permit for it.
+    /// Wakes a thread if there is a job for it. Each thread that takes a job wakes the next. Wakes the watch thread if there is a
+    /// short job and no permit for it.
     fn call(&self, state: &mut State) {
         if state.free > 0 && (state.has_probe() || state.next_class().is_some()) {
             self.ready.notify_one();
@@ -254,7 +254,7 @@ impl Scheduler {
         }
     }
 
-    /// The hub that a job is to be taken from, with a permit; blocks until there is one. None: the thread is to end.
+    /// Blocks until there is a hub to take a job from, and a permit. None: the thread is to end.
     fn next(&self, left: Option<PermitId>) -> Option<(Arc<dyn WorkQueue>, JobClass, PermitId)> {
         let mut state = self.lock();
         if let Some(permit) = left {
@@ -265,7 +265,7 @@ impl Scheduler {
             if state.has_probe() {
                 let probes = std::mem::take(&mut state.probes);
                 drop(state);
-                // Whoever has asked may have gone.
+                // The caller may have gone.
                 for probe in probes {
                     let _ = probe.send(());
                 }
@@ -278,7 +278,7 @@ impl Scheduler {
                 self.call(&mut state);
                 return Some((hub, class, permit));
             }
-            // A spare one, that took the place of turns which have gone on since.
+            // A spare thread, started in the place of turns that have continued since.
             if state.closing || state.free > state.threads_wanted() {
                 state.free -= 1;
                 state.awake -= 1;
@@ -292,7 +292,7 @@ impl Scheduler {
         let scheduler = self.clone();
         let builder = std::thread::Builder::new().name("worker".into()).stack_size(STACK_BYTES);
         builder.spawn(move || {
-            caught(|| scheduler.work()).unwrap_or_else(|why| log::cannot_go_on(&format!("a worker is gone: {why}")))
+            caught(|| scheduler.work()).unwrap_or_else(|why| log::cannot_go_on(&format!("a worker thread has panicked: {why}")))
         })?;
         state.awake += 1;
         Ok(())
@@ -303,7 +303,7 @@ impl Scheduler {
         let mut left = None;
         while let Some((hub, class, permit)) = self.next(left.take()) {
             match hub.clone().take(class) {
-                // The permit goes to the thread that the turn is on.
+                // The permit is passed to the thread that the turn is paused on.
                 Some(Taken::Paused(turn)) => turn.go_on(permit),
                 Some(Taken::Job(job)) => {
                     RUNNING.set(Some(RunningJob::new(self.clone(), hub, permit)));
@@ -315,26 +315,26 @@ impl Scheduler {
         }
     }
 
-    /// The slice of this thread's turn is over.
+    /// Called when the slice of this thread's turn is over: pauses the turn if others wait.
     fn end_slice(self: &Arc<Self>, permit: &mut RunningJob) {
         {
             let mut state = self.lock();
             match state.permits.class(permit.id) {
                 Some(JobClass::Long) if !state.wants_long_permit() => return,
                 Some(JobClass::Long) => {}
-                // From now on it takes long.
+                // From now on it is a long job.
                 Some(JobClass::Short) | None => {
                     if state.rings[JobClass::Long as usize].is_empty() && state.permits.move_to_long(permit.id) {
                         return self.call(&mut state);
                     }
                 }
             }
-            // As many threads as there are permits must be awake without this one.
+            // Without this thread, as many as there are permits must stay awake.
             let wanted = state.threads_wanted() - usize::from(state.permits.class(permit.id).is_none());
             if state.awake <= wanted
                 && let Err(error) = self.spawn(&mut state)
             {
-                tracing::warn!(%error, "no further thread can be started: a turn that takes long keeps its own");
+                tracing::warn!(%error, "no further thread can be started: a long turn keeps its thread");
                 return;
             }
             state.awake -= 1;
@@ -355,8 +355,8 @@ impl Scheduler {
     }
 }
 
-/// What [`dacapo_wasm::Checkpoint`] is for: if the slice of this thread's turn is over, somebody else may have the permit. Does
-/// nothing on a thread that has none.
+/// The host's [`dacapo_wasm::Checkpoint`]: if the slice of this thread's job is over, others may have its permit. Does nothing on
+/// a thread that has none.
 pub fn checkpoint() -> ControlFlow<()> {
     RUNNING.with_borrow_mut(|permit| match permit {
         Some(permit) if permit.began.elapsed() >= SLICE_TIME => permit.pass(),
@@ -364,13 +364,13 @@ pub fn checkpoint() -> ControlFlow<()> {
     })
 }
 
-/// Whether the turn of this thread was stopped at a checkpoint: what has come of it is to be dropped.
+/// Whether the turn of this thread was stopped at a checkpoint, so that its result is to be dropped.
 pub(crate) fn was_cut_off() -> bool {
     RUNNING.with_borrow(|permit| permit.as_ref().is_some_and(|permit| permit.cut_off))
 }
 
 thread_local! {
-    /// The permit of this thread while it does a job.
+    /// The job that this thread runs, with its permit.
     static RUNNING: RefCell<Option<RunningJob>> = const { RefCell::new(None) };
 }
 
@@ -380,7 +380,7 @@ struct RunningJob {
     id: PermitId,
     /// When the slice began.
     began: Instant,
-    /// The processor time of the thread then, if somebody watches.
+    /// The processor time of the thread at that moment, if it is measured.
     computed: Option<Duration>,
     cut_off: bool,
 }
@@ -391,7 +391,7 @@ impl RunningJob {
         Self { scheduler, hub, id, began: Instant::now(), computed, cut_off: false }
     }
 
-    /// A job may be slow by the clock because others have the processor. Whether it was slow by itself is known of the next one.
+    /// Reports a slice that took too long. By the clock it may only have waited for a processor: the next ones are measured.
     fn look(&self) {
         if self.began.elapsed() < OVERDUE_AFTER {
             return;
@@ -420,7 +420,7 @@ impl RunningJob {
     }
 }
 
-/// A turn whose slice is over. Whoever lets it go on gives it a long permit.
+/// A turn whose slice is over. It continues when it is given a long permit.
 pub(crate) struct PausedTurn(mpsc::Sender<PermitId>);
 
 struct Pause(mpsc::Receiver<PermitId>);
@@ -432,38 +432,38 @@ impl PausedTurn {
     }
 
     fn go_on(self, permit: PermitId) {
-        // Its thread is there: it waits for nothing else.
+        // Its thread exists, and waits for nothing else.
         let _ = self.0.send(permit);
     }
 }
 
 impl Pause {
-    /// The permit with which it goes on. None: the work queue was dropped with the turn on it, which only a bug could do.
+    /// Blocks until the turn is given a permit. None: the work queue was dropped with the turn on it, which only a bug could do.
     fn wait(self) -> Option<PermitId> {
         self.0.recv().ok()
     }
 }
 
-/// Names a permit, as long as it is taken.
+/// Identifies a permit while it is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct PermitId(u64);
 
-/// How many threads work, and how long.
+/// The permits that are taken, and since when.
 #[derive(Debug)]
 struct Permits {
-    /// Of each class.
+    /// The permits of each class.
     most: usize,
     taken: [usize; 2],
-    /// Jobs that go on without a permit: they had a short one for too long.
+    /// Jobs that continue without a permit because they had a short one for too long.
     excess: usize,
-    /// The permits that were given out.
+    /// The permits that are taken, and the jobs in excess.
     given: HashMap<PermitId, Given>,
     last: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Given {
-    /// None: the job goes on in excess.
+    /// None: the job is in excess.
     class: Option<JobClass>,
     at: Instant,
 }
@@ -501,7 +501,7 @@ impl Permits {
         }
     }
 
-    /// Makes it a long one, whatever it was, if there is one.
+    /// Exchanges a permit for a long one, if there is one. Returns whether it is a long one now.
     fn move_to_long(&mut self, permit: PermitId) -> bool {
         let Some(given) = self.given.get_mut(&permit) else { return false };
         let Given { class: before, at } = *given;
@@ -515,14 +515,14 @@ impl Permits {
         class == Some(JobClass::Long)
     }
 
-    /// How long it is until a job is overdue that has a short permit now.
+    /// How long it is until the next job with a short permit is overdue.
     fn until_overdue(&self, now: Instant) -> Duration {
         let short = self.given.values().filter(|given| given.class == Some(JobClass::Short));
         let oldest = short.map(|given| given.at).min().unwrap_or(now);
         (oldest + OVERDUE_AFTER).saturating_duration_since(now).max(SLICE_TIME / 4)
     }
 
-    /// Takes its short permit from the job that has had one for longest, if that is too long. Whether there is one more now.
+    /// Takes the short permit from the job that has had one for longest, if it is overdue. Returns whether one became free.
     fn demote_overdue(&mut self, now: Instant) -> bool {
         let short = self.given.iter().filter(|(_, given)| given.class == Some(JobClass::Short));
         let oldest = short.min_by_key(|(_, given)| given.at).map(|(permit, given)| (*permit, *given));
@@ -532,7 +532,7 @@ impl Permits {
         if self.taken.iter().sum::<usize>() < self.in_all() {
             return self.move_to_long(permit);
         }
-        // As many as have permits, and no more: each takes its share of the processors.
+        // At most as many in excess as there are permits: each takes a share of the processors.
         if self.excess >= self.in_all() {
             return false;
         }
@@ -563,7 +563,7 @@ mod tests {
         }
     }
 
-    /// A guest that fills its memory with one instruction lets go when that is done, and a neighbour waited for it.
+    /// A guest that fills its memory with one instruction yields only when that is done, and other hubs waited for it.
     #[test]
     fn a_job_that_does_not_let_go_loses_its_short_permit_and_goes_on() {
         let mut permits = Permits::new(1);
@@ -582,7 +582,7 @@ mod tests {
         }
         let last = permits.take(JobClass::Short, now);
         assert!(!permits.demote_overdue(later), "there are enough of them");
-        // Who lets go has a long permit if there is one, or waits for it.
+        // A job that yields gets a long permit if there is one, or waits for it.
         assert!(!permits.move_to_long(excess[0]));
         permits.leave(slow);
         assert!(permits.move_to_long(excess[0]));

@@ -1,4 +1,4 @@
-//! When closed hubs must be opened, because a timer is due in them.
+//! When closed hubs must be opened because one of their timers is due.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard};
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::hub::now;
 
-/// The longest sleep: bounds what a clock that was set costs.
+/// The longest sleep: bounds the delay when the system clock is set forward.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Alarms {
         self.state.lock().expect("no holder of this lock panics")
     }
 
-    /// A hub is to be opened then; none: not by an alarm.
+    /// Sets the time at which a hub is to be opened. None: removes its alarm.
     pub fn set(&self, hub: &str, at: Option<Timestamp>) {
         let mut state = self.lock();
         if let Some(former) = state.by_hub.remove(hub) {
@@ -42,7 +42,7 @@ impl Alarms {
         }
     }
 
-    /// A hub whose alarm has come, without it; waits until there is one.
+    /// Waits until an alarm is due, removes it and returns its hub.
     pub async fn next(&self) -> String {
         loop {
             let sleep = {

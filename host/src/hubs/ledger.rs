@@ -1,6 +1,6 @@
-//! What hubs have used: stored, and counted since.
+//! What hubs have used: the stored sums, and what was counted since.
 //!
-//! What is stored of a hub is its whole sum, so that saving it again, after an attempt that failed or that nobody knows the end of,
+//! The whole sum of a hub is stored each time, so that saving it again, after an attempt that failed or whose outcome is unknown,
 //! changes nothing.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ pub(super) type MeterOf = (String, Arc<Meters>);
 
 pub(super) struct Ledger {
     control: Arc<ControlFile>,
-    // Held while the control file is read or written, by whoever may block: a reader must not miss what a writer has in hand.
+    // Held while the control file is read or written, which may block: a reader must not miss what a writer is about to store.
     unsaved: Mutex<HashMap<String, HubUsage>>,
 }
 
@@ -25,12 +25,12 @@ impl Ledger {
         Self { control, unsaved: Mutex::default() }
     }
 
-    /// By folded name, the sums that are to be stored in the place of the former ones.
+    /// The sums that are to replace the stored ones, by folded name.
     fn unsaved(&self) -> MutexGuard<'_, HashMap<String, HubUsage>> {
         self.unsaved.lock().expect("no holder of this lock panics")
     }
 
-    /// Empties the meters, and stores what was in them, in one transaction.
+    /// Empties the meters, and adds what was in them to the stored sums, in one transaction.
     pub fn save(&self, meters: &[MeterOf]) -> Result<(), ControlError> {
         let mut unsaved = self.unsaved();
         for (hub, meters) in meters {
@@ -51,7 +51,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// What a hub has used since it was made.
+    /// Returns what a hub has used since it was created.
     pub fn of(&self, hub: &str, meters: Option<&Meters>) -> Result<HubUsage, ControlError> {
         let unsaved = self.unsaved();
         let mut sum = match unsaved.get(hub) {
@@ -62,7 +62,7 @@ impl Ledger {
         Ok(sum)
     }
 
-    /// The same of all hubs, by folded name. One that has never used anything is missing.
+    /// Returns what all hubs have used, by folded name. Hubs that have never used anything are missing.
     pub fn all(&self, meters: &[MeterOf]) -> Result<HashMap<String, HubUsage>, ControlError> {
         let unsaved = self.unsaved();
         let mut sums: HashMap<String, HubUsage> = self.control.usages()?;
@@ -73,7 +73,7 @@ impl Ledger {
         Ok(sums)
     }
 
-    /// Lets `delete` remove a hub with what is stored of it, and forgets the rest: one of the same name begins at nothing.
+    /// Lets `delete` remove a hub with its stored sum, and drops the rest, so that a new hub of the same name begins at zero.
     pub fn forget(
         &self,
         hub: &str,

@@ -1,13 +1,13 @@
-//! The task hubs of a host: opened when they are needed, closed when nothing happens in them.
+//! The task hubs of a host: opened when they are needed, closed when they are idle.
 //!
-//! The control file says which hubs there are. Each has a *place* here, whose lock is held while the hub is opened, closed,
-//! changed or deleted; so each of these happens alone, and other hubs do not wait.
+//! The control file lists the hubs. Each has an *entry* here, whose lock is held while the hub is opened, closed, changed or
+//! deleted, so that these exclude each other and other hubs do not wait.
 //!
 //! A hub is opened when a client asks for it, when a timer of it is due ([`alarms`]), and at the start of the host if it had
-//! work to do when the former process ended: the control file says `Open` of a hub from before it is opened until after it
-//! was closed in good order, and then when its first timer is due.
+//! work to do when the previous process ended: the control file records a hub as `Open` from before it is opened until after
+//! it was closed in good order, and then when its first timer is due.
 //!
-//! A place keeps the meters of its hub, whether the hub is open or not; what is in them goes to the [`ledger`].
+//! An entry keeps the meters of its hub, whether the hub is open or not; the [`ledger`] saves what they count.
 
 mod alarms;
 mod ledger;
@@ -32,28 +32,28 @@ use crate::versioning::VersionRules;
 use alarms::Alarms;
 use ledger::{Ledger, MeterOf};
 
-/// How long a hub that is asked for waits until another one can be closed, and until its own file is free.
+/// How long opening a hub waits until another one can be closed, and until its own file is free.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often it looks meanwhile.
+/// How often it checks meanwhile.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// How often closed hubs are opened to remove instances that are old enough.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// How often it is saved what hubs have used.
+/// How often the usage of hubs is saved.
 const SAVE_USAGE_EVERY: Duration = Duration::from_secs(60);
 
-/// How often it is looked whether the files that are in use are where they were.
+/// How often the files in use are checked for having been removed or replaced.
 const LOOK_FOR_FILES_EVERY: Duration = Duration::from_secs(2);
 
-/// How long a hub whose alarm has come, and that did not open, is left alone.
+/// The delay before opening a hub is tried again after it failed.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// What a hub may use and reach, from what the administrator says of it.
+/// Derives what a hub may use and reach from its record.
 pub type RulesOf = Box<dyn Fn(&HubRecord) -> anyhow::Result<HubRules> + Send + Sync>;
 
-/// How the hubs of a host are kept.
+/// How the hubs of a host are run.
 pub struct HubsOptions {
     pub control: Arc<ControlFile>,
     pub engine: Engine,
@@ -63,7 +63,7 @@ pub struct HubsOptions {
     pub versions: VersionRules,
     /// How many may be open at once.
     pub open: usize,
-    /// How long a hub stays open that has nothing to do.
+    /// How long a hub that has nothing to do stays open.
     pub idle: Duration,
 }
 
@@ -73,7 +73,7 @@ pub struct Hubs(Arc<Inner>);
 
 struct Inner {
     control: Arc<ControlFile>,
-    /// What must lie where it lay: the control file, and the directory of the modules.
+    /// Files that must not be removed or replaced: the control file, and the directory of the modules.
     watched: [Identity; 2],
     engine: Engine,
     rules: RulesOf,
@@ -84,29 +84,29 @@ struct Inner {
     /// One for each hub that may be open.
     open_permits: Arc<Semaphore>,
     idle: Duration,
-    /// By folded name. A place stays, also when its hub is deleted: one that comes after it takes it over.
+    /// By folded name. An entry stays when its hub is deleted: a new hub of the same name takes it over.
     places: Mutex<HashMap<String, Arc<HubEntry>>>,
     alarms: Alarms,
     ledger: Ledger,
     closing: watch::Sender<bool>,
     began: Instant,
-    /// How often it was asked whether the host is well.
+    /// The number of health probes so far.
     probes: AtomicU64,
 }
 
-/// Where a hub is when it is open.
+/// The entry of a hub, whether it is open or not.
 struct HubEntry {
     folded: String,
     state: Arc<tokio::sync::Mutex<State>>,
     meters: Arc<Meters>,
-    /// When it was last asked for, in milliseconds since the host began.
+    /// When it was last requested, in milliseconds since the host began.
     used: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
     open: Option<Open>,
-    /// The hub has closed, and somebody may still hold it.
+    /// The hub has been closed, but handles to it may remain.
     leaving: Option<Gone>,
 }
 
@@ -115,7 +115,7 @@ struct Open {
     gone: Gone,
     /// Which file was opened.
     file: Identity,
-    /// What was found when it was last seen with nothing to do, and since when that is so.
+    /// Its state number when it was last seen with nothing to do, and since when it has had that number.
     quiet: Option<(u64, Instant)>,
     _permit: OwnedSemaphorePermit,
 }
@@ -126,27 +126,27 @@ pub struct HubReport {
     pub name: String,
     /// Microseconds since 1970.
     pub created_at: i64,
-    /// Since then.
+    /// What it has used since then.
     pub usage: HubUsage,
     /// Whether it is in memory at present.
     pub open: bool,
     /// Bytes on disk.
     pub storage_bytes: u64,
-    /// Bytes in memory, as they are counted in the budget of the host.
+    /// Bytes that it holds of the memory budget.
     pub memory_bytes: u64,
-    /// Instances of whatever status, entities among them. None: it is closed, and not opened to be counted.
+    /// Instances in any status, entities included. None: the hub is closed, and is not opened for this.
     pub instances: Option<u64>,
 }
 
 impl Hubs {
-    /// Takes up the hubs: those that were open when the former process ended are opened, in the background. Must be called
-    /// within a tokio runtime.
+    /// Starts managing the hubs. Those that were open when the previous process ended are opened in the background. Must be
+    /// called within a tokio runtime.
     pub fn open(options: HubsOptions) -> Result<Self, HubError> {
         let HubsOptions { control, engine, rules, retention, webhook, versions, open, idle } = options;
         let hubs = Self(Arc::new(Inner {
             ledger: Ledger::new(control.clone()),
             control,
-            // Now, not when it is first looked for: it may be gone by then.
+            // Identified now, not at the first check: a file may be gone by then.
             watched: [control_path(engine.directory()), engine.directory().join("modules")].map(|path| Identity::of(&path)),
             engine,
             rules,
@@ -210,15 +210,15 @@ impl Hubs {
         });
     }
 
-    /// The hub of this name, opened if need be. It stays open for as long as the handle is kept.
+    /// Returns the hub of this name, and opens it if necessary. It stays open for as long as the handle is kept.
     ///
-    /// None: there is none. `Suspended`, `DoesNotOpen`, `Leaving`, `TooManyOpen`.
+    /// None: there is no such hub. Errors: `Suspended`, `DoesNotOpen`, `Leaving`, `TooManyOpen`.
     pub async fn hub(&self, name: &str) -> Result<Option<Hub>, HubError> {
         let folded = name.to_ascii_lowercase();
         let known = self.0.places().get(&folded).cloned();
         let place = match known {
             Some(place) => place,
-            // Names that mean nothing are not kept.
+            // Names of hubs that do not exist get no entry.
             None if self.0.control.hub(name)?.is_none() => return Ok(None),
             None => self.0.place(folded),
         };
@@ -228,7 +228,7 @@ impl Hubs {
         {
             return Ok(Some(open.hub.clone()));
         }
-        // A client that goes away must not leave a hub behind that nobody knows of.
+        // A spawned task, because a client that disconnects must not leave an untracked open hub behind.
         let inner = self.0.clone();
         let opening = tokio::spawn(async move {
             let mut state = place.state.clone().lock_owned().await;
@@ -242,20 +242,20 @@ impl Hubs {
         match self.hub(hub).await {
             Ok(_) | Err(HubError::Suspended { .. } | HubError::ShuttingDown) => {}
             Err(error) => {
-                tracing::error!(hub, %error, "the task hub has work to do and cannot be opened; it is tried again");
+                tracing::error!(hub, %error, "the task hub has work to do but cannot be opened; it is retried");
                 self.0.alarms.set(hub, Some(now().plus(TRY_AGAIN_AFTER)));
             }
         }
     }
 
-    /// Makes a hub. `Control(HubExists)`.
+    /// Creates a hub. Error: `Control(HubExists)`.
     pub async fn create(&self, record: &HubRecord, entry: &AuditEntry) -> Result<(), HubError> {
         let (record, entry) = (record.clone(), entry.clone());
         self.0.blocking(move |inner| Ok(inner.control.create_hub(&record, &entry)?)).await
     }
 
-    /// Changes what the administrator says of a hub, and returns it as it is then. Limits and grants hold at once. One that
-    /// is suspended is closed: no turn and no activity begins, and timers wait, until it is resumed. `Control(NoHub)`.
+    /// Changes the record of a hub, and returns the new one. Limits and grants apply at once. A hub that is suspended is closed:
+    /// no turn and no activity begins, and timers wait, until it is resumed. Error: `Control(NoHub)`.
     pub async fn change(
         &self,
         name: &str,
@@ -283,7 +283,7 @@ impl Hubs {
         Ok(record)
     }
 
-    /// Lets a change beside the record, such as that of a secret, hold at once.
+    /// Applies a change outside of the record, such as that of a secret, to an open hub at once.
     pub async fn refresh(&self, name: &str) -> Result<(), HubError> {
         let place = self.0.place(name.to_ascii_lowercase());
         let state = place.state.lock().await;
@@ -296,10 +296,10 @@ impl Hubs {
         Ok(())
     }
 
-    /// Removes a hub with everything in it. `Control(NoHub)`, `Leaving` if somebody holds its file.
+    /// Removes a hub with everything in it. Errors: `Control(NoHub)`, `Leaving` if its file is still in use.
     ///
-    /// Its file goes before its record: if the host dies in between, there is an empty hub, and never a new one with the
-    /// instances of the former.
+    /// Its file is removed before its record: if the host dies in between, there is an empty hub, and never a new one with the
+    /// instances of the old one.
     pub async fn delete(&self, name: &str, entry: &AuditEntry) -> Result<(), HubError> {
         let place = self.0.place(name.to_ascii_lowercase());
         let mut state = place.state.clone().lock_owned().await;
@@ -311,7 +311,7 @@ impl Hubs {
             inner.alarms.set(&place.folded, None);
             let (collecting, of) = (inner.engine.modules().clone(), place.clone());
             let modules = inner.blocking(move |inner| inner.remove(&of, record, &entry)).await?;
-            // Nobody waits for that.
+            // The caller does not wait for the files to be removed.
             tokio::task::spawn_blocking(move || collecting.collect(&modules));
             drop(state);
             Ok(())
@@ -319,29 +319,29 @@ impl Hubs {
         joined(deleted.await)?
     }
 
-    /// Stops all: running turns are finished and committed, activities get `grace` to end.
+    /// Closes all hubs: running turns are finished and committed, activities get `grace` to end.
     pub async fn shutdown(&self, grace: Duration) {
         self.0.closing.send_replace(true);
         let places: Vec<Arc<HubEntry>> = self.0.places().values().cloned().collect();
         let closing = places.iter().map(|place| async {
             let mut state = place.state.lock().await;
             if let Err(error) = self.0.close(place, &mut state, grace).await {
-                tracing::error!(hub = place.folded, %error, "it could not be noted how the task hub was closed");
+                tracing::error!(hub = place.folded, %error, "the state of the closed task hub could not be recorded");
             }
         });
         futures::future::join_all(closing).await;
         self.save_usage().await;
     }
 
-    /// Resolves with the path of a file that is in use and does not lie any more where it lay.
+    /// Resolves with the path of a file in use that was removed or replaced.
     pub async fn vanished(&self) -> PathBuf {
-        // Seen once: its hub may be about to be deleted.
+        // Reported only if it is missed twice: its hub may be about to be deleted.
         let mut missed: Option<Identity> = None;
         loop {
             tokio::time::sleep(LOOK_FOR_FILES_EVERY).await;
             let mut files = self.0.watched.to_vec();
             let places: Vec<Arc<HubEntry>> = self.0.places().values().cloned().collect();
-            // Whoever holds a place opens or closes its hub.
+            // A hub whose entry is locked is being opened or closed.
             let open = places.iter().filter_map(|place| place.state.try_lock().ok()?.open.as_ref().map(|open| open.file.clone()));
             files.extend(open);
             let looked = tokio::task::spawn_blocking(move || files.into_iter().find(Identity::has_vanished));
@@ -353,8 +353,8 @@ impl Hubs {
         }
     }
 
-    /// Whether work is taken and can be saved: a worker is asked, and something is written, to the control file or an open hub,
-    /// each time to another one. May take as long as the work that is under way.
+    /// Checks that workers take jobs and that data can be written: probes a worker, and writes to the control file or to an open
+    /// hub, each time to another one. May take as long as the jobs that are running.
     pub async fn probe(&self) -> Result<(), HubError> {
         self.0.engine.probe_workers().await;
         let places: Vec<Arc<HubEntry>> = self.0.places().values().cloned().collect();
@@ -371,21 +371,21 @@ impl Hubs {
         joined(written.await)?
     }
 
-    /// Saves what hubs have used. What cannot be saved is kept for the next time.
+    /// Saves what the hubs have used. What cannot be saved is kept for the next attempt.
     pub async fn save_usage(&self) {
         let inner = self.0.clone();
         let saved = tokio::task::spawn_blocking(move || inner.ledger.save(&inner.meters())).await;
         if let Ok(Err(error)) = saved {
-            tracing::error!(%error, "what the task hubs have used could not be saved");
+            tracing::error!(%error, "the usage of the task hubs could not be saved");
         }
     }
 
-    /// What is counted of the memory of the process.
+    /// The memory budget of the process.
     pub fn memory(&self) -> &MemoryBudget {
         self.0.engine.memory()
     }
 
-    /// What a hub has used, and how much it holds. It is not opened for that. None: there is none.
+    /// Reports what a hub has used and how much it holds. Does not open it. None: there is no such hub.
     pub async fn report(&self, name: &str) -> Result<Option<HubReport>, HubError> {
         let open = self.0.open_hub(&name.to_ascii_lowercase()).await;
         let name = name.to_owned();
@@ -399,7 +399,7 @@ impl Hubs {
         report.await
     }
 
-    /// The same of all hubs, by name.
+    /// Reports the same for all hubs, by name.
     pub async fn reports(&self) -> Result<Vec<HubReport>, HubError> {
         let mut open = HashMap::new();
         let places: Vec<Arc<HubEntry>> = self.0.places().values().cloned().collect();
@@ -419,7 +419,7 @@ impl Hubs {
 }
 
 impl Inner {
-    /// Does what may have to wait for the disk: not on a thread that answers HTTP.
+    /// Runs work that may block on the disk on a blocking thread, not on one that serves HTTP.
     async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Arc<Self>) -> Result<T, HubError> + Send + 'static,
@@ -428,9 +428,9 @@ impl Inner {
         joined(tokio::task::spawn_blocking(move || work(&inner)).await)?
     }
 
-    /// Removes what is stored of a hub that is closed. Returns the modules that it needed.
+    /// Removes the stored data of a closed hub. Returns the modules that it needed.
     fn remove(&self, place: &HubEntry, record: HubRecord, entry: &AuditEntry) -> Result<Vec<VersionId>, HubError> {
-        // Without it and with a record there is an empty hub.
+        // A hub with a record but without a wake is an empty one.
         self.control.forget_wake(&record.name)?;
         match std::fs::remove_file(file_of(&self.engine, &record.name)) {
             Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
@@ -460,7 +460,7 @@ impl Inner {
         places.entry(folded).or_insert_with_key(|folded| Arc::new(make(folded))).clone()
     }
 
-    /// The meters of all hubs that this process has had to do with.
+    /// The meters of all hubs that have an entry.
     fn meters(&self) -> Vec<MeterOf> {
         self.places().iter().map(|(folded, place)| (folded.clone(), place.meters.clone())).collect()
     }
@@ -487,7 +487,7 @@ impl Inner {
         (self.rules)(record).map_err(does_not)
     }
 
-    /// The hub in this place, which is open then. Not to be dropped in the middle.
+    /// Opens the hub of this entry if it is not open. The future must not be dropped before it completes.
     async fn opened(self: &Arc<Self>, place: &HubEntry, state: &mut State) -> Result<Option<Hub>, HubError> {
         if let Some(open) = &state.open {
             return Ok(Some(open.hub.clone()));
@@ -514,7 +514,7 @@ impl Inner {
             };
             let name = record.name;
             let fails = |why: anyhow::Error| HubError::DoesNotOpen { hub: name.clone(), why: format!("{why:#}") };
-            // Made before it is said that it was, and never again after that.
+            // The file is created before that is recorded, and never again afterwards.
             if inner.control.wake(&name)?.is_none() {
                 make_file(&inner.engine, &name).map_err(fails)?;
             }
@@ -529,7 +529,7 @@ impl Inner {
         Ok(Some(hub))
     }
 
-    /// Room for one more open hub: if there is none, the one is closed that was not used for longest and has nothing to do.
+    /// Takes a permit for one more open hub. If there is none, closes the least recently used hub that has nothing to do.
     async fn open_permit(&self) -> Result<OwnedSemaphorePermit, HubError> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -550,7 +550,7 @@ impl Inner {
         let mut places: Vec<Arc<HubEntry>> = self.places().values().cloned().collect();
         places.sort_by_cached_key(|place| place.used.load(Ordering::Relaxed));
         for place in places {
-            // Whoever holds it uses it.
+            // A hub whose entry is locked is in use.
             if let Ok(mut state) = place.state.clone().try_lock_owned()
                 && state.open.as_ref().is_some_and(|open| open.nothing_to_do().is_some())
             {
@@ -570,7 +570,7 @@ impl Inner {
         }
     }
 
-    /// Whether nothing has happened in the hub for long, and nothing is about to.
+    /// Whether nothing has happened in the hub for long, and nothing is due soon.
     fn is_quiet(&self, place: &HubEntry, state: &mut State) -> bool {
         let Some(open) = &mut state.open else { return false };
         let Some(seen) = open.nothing_to_do() else {
@@ -583,7 +583,7 @@ impl Inner {
         };
         let unused = self.began.elapsed().saturating_sub(Duration::from_millis(place.used.load(Ordering::Relaxed)));
         let soon = now().plus(self.idle);
-        // What cannot be read is no reason to keep the hub open.
+        // A read error is no reason to keep the hub open.
         since.elapsed().min(unused) >= self.idle
             && open.hub.next_timer().ok().flatten().is_none_or(|at| at > soon)
             && !open.hub.has_announcements().unwrap_or_default()
@@ -592,11 +592,11 @@ impl Inner {
     async fn close_quietly(&self, place: &HubEntry, state: &mut OwnedMutexGuard<State>) -> bool {
         let closed = self.close(place, state, Duration::ZERO).await;
         closed
-            .inspect_err(|error| tracing::error!(hub = place.folded, %error, "it could not be noted that the task hub is closed"))
+            .inspect_err(|error| tracing::error!(hub = place.folded, %error, "the closing of the task hub could not be recorded"))
             .is_ok()
     }
 
-    /// Closes the hub in this place, if it is open, and notes when it must be opened again.
+    /// Closes the hub of this entry, if it is open, and records when it must be opened again.
     async fn close(&self, place: &HubEntry, state: &mut State, grace: Duration) -> Result<(), HubError> {
         let Some(Open { hub, gone, _permit, .. }) = state.open.take() else { return Ok(()) };
         let was_idle = hub.idle_since().is_some();
@@ -617,7 +617,7 @@ impl Inner {
 }
 
 impl HubEntry {
-    /// The hub, if it is open. Whoever holds the place for longer opens or closes it.
+    /// The hub, if it is open. None also if the entry stays locked, because the hub is being opened or closed.
     async fn hub(&self) -> Option<Hub> {
         let state = tokio::time::timeout(LOOK_AGAIN_AFTER, self.state.lock()).await.ok()?;
         state.open.as_ref().map(|open| open.hub.clone())
@@ -625,15 +625,15 @@ impl HubEntry {
 }
 
 impl Open {
-    /// A number that stays the same while nothing happens in the hub; none if it has something to do or is in use.
+    /// A number that stays the same while nothing happens in the hub. None if the hub has something to do or is in use.
     fn nothing_to_do(&self) -> Option<u64> {
-        // Handles are made under the lock of the place, or from others: so while this is the only one, it stays so.
+        // Handles are made under the lock of the entry or from other handles, so while this is the only one, it stays so.
         self.hub.idle_since().filter(|_| self.hub.handles() == 1)
     }
 }
 
 impl State {
-    /// Waits until nothing is left of a hub that was closed: its file can be opened again.
+    /// Waits until nothing of a closed hub is left in memory, so that its file can be opened again.
     async fn has_left(&mut self, name: &str) -> Result<(), HubError> {
         let Some(gone) = &mut self.leaving else { return Ok(()) };
         if tokio::time::timeout(PATIENCE, gone.wait()).await.is_err() {

@@ -1,4 +1,4 @@
-//! All connections: how many there may be, and who has to go.
+//! All connections: how many there may be, and which are closed to make room.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -11,18 +11,18 @@ use super::pace::{Overdue, SharedPace, TimeLimits};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// In all. A further one takes the place of one that asks for nothing; if there is none, it is refused.
+    /// In all. A further one replaces one without an authorised request; if there is none, it is refused.
     pub total: usize,
-    /// From one address; of IPv6, from one network of 64 bits. A further one takes the place of one from there whose request
-    /// is of nobody who may; if there is none, it is refused.
+    /// From one address; with IPv6, from one /64 network. A further one replaces one from there whose request is not
+    /// authorised; if there is none, it is refused.
     pub per_address: usize,
 }
 
-/// There is no room for one more connection.
+/// The limits allow no further connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refused;
 
-/// When room is needed, it is made for so many at once: finding out who has to go means looking at all.
+/// The number of connections that are closed at once to make room, because choosing them means looking at all.
 const ROOM_FOR: usize = 64;
 
 pub(super) struct Connections {
@@ -37,7 +37,7 @@ struct Open {
     last_number: u64,
     connections: HashMap<u64, Connection>,
     from: HashMap<IpAddr, usize>,
-    /// Since the last sweep.
+    /// Counted since the last sweep.
     turned_away: TurnedAway,
 }
 
@@ -53,7 +53,7 @@ struct Connection {
     abort: AbortHandle,
 }
 
-/// A connection's place among the others, which it gives back when it ends.
+/// The permit of a connection, released on drop.
 pub(super) struct ConnectionPermit {
     connections: Arc<Connections>,
     number: u64,
@@ -76,7 +76,7 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for one more connection, and what it is cut off by.
+    /// Admits one more connection. Returns its permit, and the registration by which it can be aborted.
     pub fn admit(
         self: &Arc<Self>,
         remote: SocketAddr,
@@ -104,12 +104,12 @@ impl Connections {
         Ok((ConnectionPermit { connections: self.clone(), number, pace }, registration))
     }
 
-    /// Cuts off some that ask for nothing.
+    /// Closes some connections without an authorised request.
     pub fn make_room(&self) {
         self.lock().replace(ROOM_FOR, Connection::unused_since);
     }
 
-    /// Cuts off whoever has kept the host waiting for too long, and says who was turned away since the last time.
+    /// Closes connections that have kept the host waiting for too long, and logs the refusals and replacements since last time.
     pub fn sweep(&self, now: Instant) {
         let mut open = self.lock();
         for (from, what) in open.cut_overdue(now) {
@@ -158,7 +158,7 @@ impl Open {
         self.from.get(&from).copied().unwrap_or(0)
     }
 
-    /// Cuts off so many of those that may have to go, the longest unused first.
+    /// Closes up to `count` of the connections that `unused_since` selects, the longest unused first.
     fn replace(&mut self, count: usize, unused_since: impl Fn(&Connection) -> Option<Instant>) {
         let unused = self.connections.iter().filter_map(|(number, one)| Some((unused_since(one)?, *number)));
         let mut unused: Vec<_> = unused.collect();
@@ -175,7 +175,7 @@ impl Open {
         overdue.into_iter().filter_map(|(number, what)| Some((self.cut(number)?, what))).collect()
     }
 
-    /// Its place is free at once, even if its task takes a moment to end.
+    /// Aborts a connection. It no longer counts, even if its task takes a moment to end.
     fn cut(&mut self, number: u64) -> Option<IpAddr> {
         let connection = self.remove(number)?;
         connection.abort.abort();
@@ -183,7 +183,7 @@ impl Open {
     }
 }
 
-/// What counts as one address. Whoever has one IPv6 address mostly has 2^64 of them.
+/// What counts as one address. A client with one IPv6 address usually has 2^64 of them.
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -208,14 +208,14 @@ mod tests {
         SocketAddr::from(([10, 0, 0, host], 1))
     }
 
-    /// A request of somebody who may.
+    /// Begins an authorised request.
     fn ask(place: &ConnectionPermit) {
         let mut pace = place.pace.lock();
         pace.asked(true);
         pace.admitted();
     }
 
-    /// 300 connections without a key that announced bodies and sent none kept everybody else out for half a minute.
+    /// 300 connections without a key that announced bodies and sent none kept all other clients out for half a minute.
     #[test]
     fn who_asks_and_may_not_makes_room_also_for_its_own_address() {
         let connections = connections(10, 3);

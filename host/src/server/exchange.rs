@@ -1,4 +1,4 @@
-//! One request and its answer, as the pace of the connection hears of them.
+//! One request and its response, which report their progress to the pace of the connection.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -15,22 +15,22 @@ use tower::ServiceExt as _;
 
 use super::pace::SharedPace;
 
-/// Who sent a request: an extension of it.
+/// The address that a request came from: an extension of the request.
 #[derive(Debug, Clone, Copy)]
 pub struct Remote(pub SocketAddr);
 
-/// By which the connection of a request is told that who asks may: an extension of it.
+/// Tells the connection of a request that its caller is authorised: an extension of the request.
 #[derive(Clone)]
 pub struct Admission(SharedPace);
 
 impl Admission {
-    /// Until then the connection gives way when there are too many.
+    /// Marks the request as authorised. Until then the connection may be closed when there are too many.
     pub fn grant(&self) {
         self.0.lock().admitted();
     }
 }
 
-/// What hyper hands the requests of a connection to.
+/// The hyper service of one connection.
 pub(super) struct Exchange {
     pub api: axum::Router,
     pub pace: SharedPace,
@@ -47,9 +47,9 @@ impl Service<Request<Incoming>> for Exchange {
         pace.lock().asked(!request.body().is_end_stream());
         request.extensions_mut().insert(Remote(self.remote));
         request.extensions_mut().insert(Admission(pace.clone()));
-        // hyper takes a Content-Length away that stands beside Transfer-Encoding, so nobody can tell whether there was
-        // one; where there was, RFC 9112 (6.1) wants the connection closed, because a proxy may see another request
-        // behind it than the host does.
+        // hyper removes a Content-Length beside a Transfer-Encoding, so it is unknown whether there was one. If there
+        // was, RFC 9112 (6.1) requires that the connection is closed, because a proxy may see another request after
+        // this one than the host does.
         let last = request.headers().contains_key(TRANSFER_ENCODING);
         let request = request.map(|body| axum::body::Body::new(RequestBody { body, pace: pace.clone() }));
         let answer = self.api.clone().oneshot(request);
@@ -91,7 +91,7 @@ impl Drop for RequestBody {
     }
 }
 
-/// An answer's body. Dropped when all of it was handed on to be sent.
+/// The body of a response. Dropped when hyper has taken all of it for sending.
 pub(super) struct AnswerBody {
     body: axum::body::Body,
     pace: SharedPace,

@@ -1,19 +1,19 @@
-//! The HTTP server: from the listener to the API, for clients that mean no good.
+//! The HTTP server, from the listener to the API, built for hostile clients.
 //!
 //! ```text
-//!   accept ─▶ Connections: is there room? ─▶ TLS ─▶ hyper (HTTP/1.1) ─▶ exchange ─▶ API
+//!   accept ─▶ Connections: within limits? ─▶ TLS ─▶ hyper (HTTP/1.1) ─▶ exchange ─▶ API
 //!                  ▲                          └─────── stream ───────┘     │
 //!                  └── sweep, once a second ◀── Pace: who waits for whom ◀─┘
 //! ```
 //!
-//! - [`connections`]: how many there may be, in all and from one address; who has to go. Whose request is of nobody who may is
-//!   among the first.
+//! - [`connections`]: how many there may be, in all and from one address, and which are closed to make room: among the first,
+//!   those whose request is not authorised.
 //! - [`pace`]: how long a client may keep the host waiting. No connection has a timer of its own.
-//! - [`stream`], [`exchange`]: what tells the pace how bytes and requests come and go.
-//! - [`tls`]: certificates, and new ones while the host runs.
+//! - [`stream`], [`exchange`]: report bytes and requests to the pace.
+//! - [`tls`]: certificates, and their renewal while the host runs.
 //!
-//! HTTP/1.1 only: the clients of Durable Functions speak nothing else without being asked, and what is not there cannot
-//! be flooded.
+//! HTTP/1.1 only: the clients of Durable Functions speak nothing else unless told to, and features that do not exist cannot
+//! be attacked.
 
 mod connections;
 mod exchange;
@@ -42,20 +42,20 @@ use connections::{ConnectionPermit, Connections, Refused};
 use exchange::Exchange;
 use stream::Watched;
 
-/// The largest head of a request. Above the 65,534 bytes of the longest address, so that one which is too long is told
-/// apart from headers that are.
+/// The largest head of a request. Above the 65,534 bytes of the longest URI, so that a URI which is too long is distinguished
+/// from headers that are.
 const HEAD_BYTES_MAX: usize = 128 << 10;
 const HEADERS_MAX: usize = 100;
 
-/// How often connections are looked over.
+/// How often all connections are checked.
 const SWEEP: Duration = Duration::from_secs(1);
-/// After an error that does not concern one connection only, such as no more file descriptors.
+/// The pause after an error that does not concern a single connection, such as a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a client is told that cannot be served now. Nothing is kept in memory for it.
+/// The response to a connection that is refused. Nothing is kept in memory for it.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// What a client is told that speaks HTTP where TLS is spoken. An error body like those of the API.
+/// The response to plain HTTP where TLS is expected. The body is like the errors of the API.
 const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json; charset=utf-8\r\nconnection: close\r\n\
     content-length: 162\r\n\r\n\
     {\"Message\":\"this address speaks HTTPS: use https:// in the place of http://\",\
@@ -69,7 +69,7 @@ pub struct ServerOptions {
     pub times: TimeLimits,
 }
 
-/// Serves until it is told to stop; then requests that are being answered are finished, and connections closed.
+/// Serves until `stopping` turns true, then finishes the requests in progress and closes all connections.
 pub async fn serve(listener: TcpListener, options: ServerOptions, mut stopping: watch::Receiver<bool>) {
     let (alive, mut ended) = mpsc::channel::<()>(1);
     let connections = Arc::new(Connections::new(options.connections, options.times));
@@ -82,7 +82,7 @@ pub async fn serve(listener: TcpListener, options: ServerOptions, mut stopping: 
         () = tls::renew(renewing) => {}
         () = stopped(&mut stopping) => {}
     }
-    // The listener is closed, and nobody but connections keeps `alive`.
+    // The listener is closed, and only connections hold `alive`.
     tokio::select! {
         none = ended.recv() => debug_assert!(none.is_none(), "nothing is ever sent"),
         () = sweep_all(&sweeping) => {}
@@ -125,9 +125,9 @@ impl Server {
         }
     }
 
-    /// One connection, from its first byte to its end. Gives its place back however it ends.
+    /// Handles one connection, from its first byte to its end. Its permit is released however it ends.
     async fn attend(&self, stream: TcpStream, remote: SocketAddr, place: ConnectionPermit, registration: AbortRegistration) {
-        // Without it, small answers may wait for the acknowledgement of what went before.
+        // Without it, small responses may wait for the acknowledgement of earlier bytes.
         let _ = stream.set_nodelay(true);
         let attended = Abortable::new(self.converse(stream, remote, &place), registration).await;
         match attended {
@@ -170,17 +170,17 @@ impl Server {
     }
 }
 
-/// Whether a client begins with the name of a method, and not with a TLS handshake. Nothing is taken from the stream.
+/// Whether a client begins with the name of a method instead of a TLS handshake. Consumes nothing of the stream.
 async fn speaks_http(stream: &TcpStream) -> std::io::Result<bool> {
     let mut first = [0];
     Ok(stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase())
 }
 
-/// Tells a client that this is no way to talk, and waits until it has read it.
+/// Sends the error for plain HTTP, and waits until the client has read it.
 async fn refuse_http(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::Result<()> {
     stream.write_all(NOT_TLS).await?;
     stream.shutdown().await?;
-    // A connection that is closed before all is read that was sent takes the answer away from the client.
+    // If a connection is closed with received bytes unread, the client may lose the response.
     tokio::io::copy(&mut stream.take(HEAD_BYTES_MAX as u64), &mut tokio::io::sink()).await.map(drop)
 }
 
@@ -200,7 +200,7 @@ async fn sweep_all(connections: &Connections) {
 }
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // An error says that nobody is left who could stop the host.
+    // An error means that the sender is gone and the host cannot be stopped this way.
     if stopping.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
     }

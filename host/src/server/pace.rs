@@ -4,10 +4,10 @@
 //!   Greeting ─▶ Head ─▶ Exchange ─▶ Idle ─▶ Head ─▶ Exchange ...
 //! ```
 //!
-//! The greeting, a head and the time between two requests each have a limit. Within an exchange only the client's share
-//! counts: the time in which the rest of a body is waited for, or in which an answer cannot be sent because the client
-//! does not take it. For each of the two the client has a credit of time, which the bytes that do come earn back. So a
-//! slow request fails and a long one does not, and a stream of events may be silent for as long as it likes.
+//! The handshake, a head and the time between two requests each have a limit. Within an exchange only the time counts in which
+//! the host waits for the client: for the rest of a body, or because the client does not read the response. For each of the two
+//! the client has a credit of time, which is earned back by the bytes that do arrive. So a slow request fails and a long one
+//! does not, and a stream of events may be silent for any time.
 //!
 //! Nothing here reads a clock.
 
@@ -45,13 +45,13 @@ enum Phase {
     Exchange {
         /// More of the body is to come.
         body: bool,
-        /// It is known who asks, and that it may.
+        /// The caller is known and authorised.
         admitted: bool,
     },
     Idle,
 }
 
-/// The pace of one connection, shared by all who see a part of it.
+/// The pace of one connection, shared by the parts that report to it.
 #[derive(Debug, Clone)]
 pub(super) struct SharedPace(Arc<Mutex<Pace>>);
 
@@ -70,7 +70,7 @@ impl SharedPace {
 pub(super) struct Pace {
     limits: TimeLimits,
     phase: Phase,
-    /// Since when it is in this phase.
+    /// When this phase began.
     since: Instant,
     sending: Credit,
     taking: Credit,
@@ -88,7 +88,7 @@ impl Pace {
         (self.phase, self.since) = (Phase::Head, now);
     }
 
-    /// Bytes have come.
+    /// Bytes have arrived.
     pub fn received(&mut self, bytes: usize, now: impl FnOnce() -> Instant) {
         match self.phase {
             Phase::Handshake | Phase::Head => {}
@@ -109,7 +109,7 @@ impl Pace {
         self.taking.earn(bytes, &self.limits, now);
     }
 
-    /// There is something to write, and no room for it.
+    /// There is something to write, but the socket does not take it.
     pub fn blocked(&mut self, now: impl FnOnce() -> Instant) {
         self.taking.wait(now);
     }
@@ -120,14 +120,14 @@ impl Pace {
         self.sending = Credit { left: self.limits.stall, waits_since: None };
     }
 
-    /// Who asks may do so.
+    /// The caller of the request is authorised.
     pub fn admitted(&mut self) {
         if let Phase::Exchange { admitted, .. } = &mut self.phase {
             *admitted = true;
         }
     }
 
-    /// The body of the request is complete, or nobody wants the rest.
+    /// The body of the request is complete, or the rest is not wanted.
     pub fn body_ended(&mut self) {
         if let Phase::Exchange { body, .. } = &mut self.phase {
             *body = false;
@@ -135,13 +135,13 @@ impl Pace {
         self.sending.waits_since = None;
     }
 
-    /// The answer is on its way.
+    /// The response was passed to the connection completely.
     pub fn answered(&mut self, now: Instant) {
         (self.phase, self.since) = (Phase::Idle, now);
         self.sending.waits_since = None;
     }
 
-    /// What the client has let the host wait for too long.
+    /// What the client has kept the host waiting for too long, if anything.
     pub fn overdue(&self, now: Instant) -> Option<Overdue> {
         let spent = now.saturating_duration_since(self.since);
         match self.phase {
@@ -149,13 +149,13 @@ impl Pace {
             _ if self.sending.spent(now) => Some(Overdue::Body),
             Phase::Handshake => (spent > self.limits.handshake).then_some(Overdue::Handshake),
             Phase::Head => (spent > self.limits.head).then_some(Overdue::Head),
-            // The end of the last answer may still be on its way.
+            // The end of the last response may still be waiting to be sent.
             Phase::Idle => (spent > self.limits.idle && self.taking.waits_since.is_none()).then_some(Overdue::Idle),
             Phase::Exchange { .. } => None,
         }
     }
 
-    /// Since when nothing is asked of the host here by somebody who may; none while there is.
+    /// Since when the connection has had no authorised request. None while it has one.
     pub fn unused_since(&self) -> Option<Instant> {
         match self.phase {
             Phase::Exchange { admitted: true, .. } => None,
@@ -163,7 +163,7 @@ impl Pace {
         }
     }
 
-    /// Since when somebody asks who may not, or of whom that is not known yet.
+    /// Since when the connection has had a request that is not authorised, or not yet. None if it has no such request.
     pub fn unadmitted_since(&self) -> Option<Instant> {
         match self.phase {
             Phase::Exchange { admitted: false, .. } => Some(self.since),
@@ -172,7 +172,7 @@ impl Pace {
     }
 }
 
-/// For how long a client may still keep the host waiting.
+/// The time for which a client may still keep the host waiting.
 #[derive(Debug, Clone, Copy)]
 struct Credit {
     left: Duration,
@@ -184,7 +184,7 @@ impl Credit {
         self.waits_since.get_or_insert_with(now);
     }
 
-    /// The wait is over, if there was one, and so many bytes are earned with.
+    /// Ends the wait, if there is one, and earns credit for `bytes`.
     fn earn(&mut self, bytes: usize, limits: &TimeLimits, now: impl FnOnce() -> Instant) {
         if let Some(since) = self.waits_since.take() {
             let earned = Duration::from_secs_f64(bytes as f64 / f64::from(limits.bytes_per_second));
@@ -223,7 +223,7 @@ mod tests {
     }
     use Does::*;
 
-    /// Plays what happens, each with its second, and expects when the connection is overdue, and for what.
+    /// Plays events, each with its second, and checks when the connection is overdue, and for what.
     #[track_caller]
     fn check(secure: bool, happens: &[(u64, Does)], expected: Option<(u64, Overdue)>) {
         let begin = Instant::now();
@@ -267,11 +267,11 @@ mod tests {
     #[test]
     fn a_body_must_come_at_a_rate() {
         check(false, &[(1, Asked(true)), (1, Starved)], Some((32, Overdue::Body)));
-        // Ten seconds of waiting are forgiven for what came then, not those for a single byte.
+        // 10,000 bytes make up for ten seconds of waiting, a single byte does not.
         check(false, &[(1, Asked(true)), (1, Starved), (11, Received(10_000)), (11, Starved)], Some((42, Overdue::Body)));
         let trickle = [(1, Asked(true)), (1, Starved), (11, Received(1)), (11, Starved), (21, Received(1)), (21, Starved)];
         check(false, &trickle, Some((32, Overdue::Body)));
-        // Whoever waits for the host owes nothing.
+        // A client that waits for the host is not overdue.
         check(false, &[(1, Asked(true)), (1, Starved), (2, Received(5)), (2, BodyEnded), (3, Starved)], None);
     }
 
@@ -280,7 +280,7 @@ mod tests {
         check(false, &[(1, Asked(false)), (2, Blocked)], Some((33, Overdue::Answer)));
         check(false, &[(1, Asked(false)), (2, Blocked), (30, Sent(1)), (31, Blocked)], Some((34, Overdue::Answer)));
         check(false, &[(1, Asked(false)), (2, Blocked), (30, Sent(90_000))], None);
-        // Also its end, which is written when hyper is done with it.
+        // Also its end, which is written when hyper has finished with it.
         check(false, &[(1, Asked(false)), (2, Blocked), (3, Answered)], Some((33, Overdue::Answer)));
     }
 

@@ -1,4 +1,4 @@
-//! The bytes of a connection, as its pace hears of them.
+//! The byte stream of a connection, which reports reads and writes to its pace.
 
 use std::io;
 use std::pin::Pin;

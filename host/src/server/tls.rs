@@ -1,4 +1,4 @@
-//! TLS: the certificate of the host, and a new one while it runs.
+//! TLS: the certificate of the host, and its renewal while the host runs.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,14 +12,14 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// How often the files are looked at. They are read and compared: a time of change says nothing where files are exchanged
-/// through links.
+/// How often the files are read and compared. Their modification times are not reliable where files are replaced through
+/// links.
 const RENEWAL: Duration = Duration::from_secs(2);
 
 /// Where the certificate and its key are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// PEM: the certificate of the host first, then those in between.
+    /// PEM: the certificate of the host first, then the intermediate ones.
     pub certificate: PathBuf,
     /// PEM: PKCS #8, PKCS #1 or SEC1.
     pub key: PathBuf,
@@ -28,13 +28,13 @@ pub struct CertificateFiles {
 /// The certificate that new connections get.
 pub struct Tls {
     files: CertificateFiles,
-    // Nothing awaits while it is locked.
+    // Never held across an await.
     current: Mutex<Current>,
 }
 
 struct Current {
     config: Arc<ServerConfig>,
-    /// What was read last, also if it was of no use.
+    /// The digest of what was read last, even if it could not be used.
     seen: Seen,
 }
 
@@ -42,7 +42,7 @@ struct Current {
 type Seen = [u8; 32];
 
 impl Tls {
-    /// Reads both files, which must fit together.
+    /// Reads both files. The key must belong to the certificate.
     pub fn load(files: CertificateFiles) -> anyhow::Result<Self> {
         let read = files.read()?;
         let current = Mutex::new(Current { config: read.config()?, seen: read.seen() });
@@ -53,7 +53,7 @@ impl Tls {
         self.lock().config.clone().into()
     }
 
-    /// Reads the files again. What is of no use is reported once and changes nothing.
+    /// Reads the files again. A pair that cannot be used is reported once and changes nothing.
     fn renew(&self) {
         let certificate = self.files.certificate.display();
         match self.read_anew() {
@@ -61,7 +61,7 @@ impl Tls {
             Ok(false) => {}
             Err(error) => {
                 let error = format!("{error:#}");
-                tracing::error!(%certificate, error, "the new certificate is of no use: the host goes on with the one it has");
+                tracing::error!(%certificate, error, "the new certificate cannot be used: the host keeps the one it has");
             }
         }
     }
@@ -70,7 +70,7 @@ impl Tls {
     fn read_anew(&self) -> anyhow::Result<bool> {
         let read = match self.files.read() {
             Ok(read) => read,
-            // Missing is what a file is, too, while it is being exchanged.
+            // A file may also be missing while it is being replaced.
             Err(error) => return if self.is_seen(Seen::default()) { Ok(false) } else { Err(error) },
         };
         if self.is_seen(read.seen()) {
@@ -81,7 +81,7 @@ impl Tls {
         Ok(true)
     }
 
-    /// Whether that was read last, which it now was.
+    /// Sets what was read last, and returns whether it was the same before.
     fn is_seen(&self, seen: Seen) -> bool {
         std::mem::replace(&mut self.lock().seen, seen) == seen
     }
@@ -91,13 +91,13 @@ impl Tls {
     }
 }
 
-/// Looks for a new certificate again and again; for ever, also where there is none.
+/// Checks for a new certificate periodically. Never ends, even if there is no certificate.
 pub(super) async fn renew(tls: Option<Arc<Tls>>) {
     let Some(tls) = tls else { return std::future::pending().await };
     loop {
         tokio::time::sleep(RENEWAL).await;
         let tls = tls.clone();
-        // A panic there would be ours; the host goes on with the certificate that it has.
+        // A panic would be a bug of the host, which keeps the certificate that it has.
         let _ = tokio::task::spawn_blocking(move || tls.renew()).await;
     }
 }
@@ -130,7 +130,7 @@ impl Read {
         let provider = Arc::new(ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.context("choosing the versions of TLS")?.with_no_client_auth();
-        let mut config = config.with_single_cert(chain, key).context("tls: the certificate and the key do not fit together")?;
+        let mut config = config.with_single_cert(chain, key).context("tls: the certificate and the key do not match")?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }

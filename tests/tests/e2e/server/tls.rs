@@ -123,9 +123,9 @@ fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
         }
     };
     std::fs::write(certificates.path().join("certificate.pem"), "-----BEGIN").unwrap();
-    logged("is of no use", 1);
+    logged("cannot be used", 1);
     std::fs::write(certificates.path().join("certificate.pem"), &new.certificate).unwrap();
-    logged("do not fit together", 1);
+    logged("do not match", 1);
     old.get(&health).unwrap();
     std::fs::write(certificates.path().join("key.pem"), &new.key).unwrap();
     logged("the new certificate", 3);
@@ -150,7 +150,7 @@ fn a_certificate_that_cannot_be_used_is_told_at_the_start() {
     let (one, other) = (SelfSigned::new(), SelfSigned::new());
     one.write(certificates.path());
     std::fs::write(certificates.path().join("key.pem"), &other.key).unwrap();
-    assert!(refusal().contains("do not fit together"));
+    assert!(refusal().contains("do not match"));
     std::fs::write(certificates.path().join("key.pem"), "no key").unwrap();
     assert!(refusal().contains("tls.key"));
     std::fs::write(certificates.path().join("certificate.pem"), "").unwrap();
