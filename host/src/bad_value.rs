@@ -1,4 +1,4 @@
-//! What is wrong with a text that somebody has typed, in the words that follow its name.
+//! Why a value that a user has typed is invalid, worded to follow its name in a message.
 
 use std::borrow::Cow;
 

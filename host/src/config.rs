@@ -1,7 +1,7 @@
-//! What the operator decides: a file, above it the environment, above that flags.
+//! The operator's settings. The environment overrides the file, and flags override the environment.
 //!
 //! Every key has one name, such as `limits.payload_bytes`. It is a key of the file, the variable
-//! `DACAPO_LIMITS_PAYLOAD_BYTES`, and what `--set` takes. [`DEFAULT_FILE`] documents them all.
+//! `DACAPO_LIMITS_PAYLOAD_BYTES`, and a key for `--set`. [`DEFAULT_FILE`] documents them all.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ pub const FILE_NAME: &str = "dacapo.toml";
 
 const VARIABLE_PREFIX: &str = "DACAPO_";
 
-/// Variables that mean something to other parts of the command line.
+/// Variables that other parts of the command line use.
 const OTHER_VARIABLES: [&str; 8] = [
     "DACAPO_CA_CERTIFICATE",
     "DACAPO_CONFIG",
@@ -91,12 +91,12 @@ pub struct TlsSettings {
     pub key: PathBuf,
 }
 
-/// An address for programs of this machine that have no key. Empty: there is none.
+/// An address for local programs without a key. Empty: there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RpcSettings {
     pub address: String,
-    /// Empty: the one of requests that name none.
+    /// Empty: the default task hub.
     pub hub: String,
     pub role: Role,
 }
@@ -247,11 +247,11 @@ impl Default for WebhookSettings {
     }
 }
 
-/// Where settings come from. What comes later here stands above what comes earlier.
+/// The sources of settings. Later fields override earlier ones.
 #[derive(Debug, Default)]
 pub struct Sources {
     pub file: Option<PathBuf>,
-    /// The environment of the process; only what begins with `DACAPO_` counts.
+    /// The environment of the process; only variables that begin with `DACAPO_` are used.
     pub environment: Vec<(String, String)>,
     /// Keys with their values as text, from `--set`.
     pub texts: Vec<(String, String)>,
@@ -259,7 +259,7 @@ pub struct Sources {
     pub flags: Vec<(&'static str, Value)>,
 }
 
-/// Settings, and the variables that look like settings and are none.
+/// Settings, and the variables that look like settings but are not.
 #[derive(Debug)]
 pub struct Loaded {
     pub settings: Settings,
@@ -296,7 +296,7 @@ pub fn load(sources: Sources) -> anyhow::Result<Loaded> {
     Ok(Loaded { settings, unknown_variables })
 }
 
-/// A file is read into settings first, although only its table is used: that is what finds a wrong key, with its line.
+/// Parses the file into settings first, although only its table is used: that reports a wrong key with its line.
 fn read_file(path: &Path) -> anyhow::Result<Table> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading the configuration file {}", path.display()))?;
     let wrong = || format!("in the configuration file {}", path.display());
@@ -365,7 +365,7 @@ impl Settings {
         }
         ensure!(
             self.rpc.role <= Role::Operate,
-            "rpc.role is '{}', but whoever has no key may read or operate and nothing else",
+            "rpc.role is '{}', but programs without a key may only read or operate",
             self.rpc.role
         );
         let url = &self.http.public_url;
@@ -404,7 +404,7 @@ impl Settings {
         AllowList::parse(&self.activities.allow_hosts).context("activities.allow_hosts")
     }
 
-    /// The file with the key of secrets, if there is one.
+    /// The file with the key for secrets, if one is set.
     pub fn secrets_key_file(&self) -> Option<PathBuf> {
         Some(PathBuf::from(&self.secrets.key_file)).filter(|path| !path.as_os_str().is_empty())
     }
@@ -417,7 +417,7 @@ impl Settings {
         Retention { completed: age(completed_days), failed: age(failed_days), terminated: age(terminated_days) }
     }
 
-    /// Who is told of every change of an orchestration's status.
+    /// The webhook that is notified of changes of an orchestration's status.
     pub fn webhook(&self) -> anyhow::Result<Option<Webhook>> {
         let WebhookSettings { url, secret, statuses, give_up_hours } = &self.webhook;
         if url.is_empty() {
@@ -432,17 +432,17 @@ impl Settings {
         Webhook::new(url.clone(), secret, statuses, give_up_after).context("webhook").map(Some)
     }
 
-    /// The task hub that is open to programs without a key.
+    /// The task hub for programs without a key.
     pub fn rpc_hub(&self) -> &str {
         Some(self.rpc.hub.as_str()).filter(|hub| !hub.is_empty()).unwrap_or(&self.task_hub)
     }
 
-    /// What the addresses of this host begin with.
+    /// The scheme of this host's URLs.
     pub fn scheme(&self) -> &'static str {
         if self.certificate().is_some() { "https" } else { "http" }
     }
 
-    /// Where clients reach a host that listens on this address.
+    /// The URL at which clients reach a host that listens on this address.
     pub fn public_url(&self, address: SocketAddr) -> String {
         match self.http.public_url.as_str() {
             "" => format!("{}://{address}", self.scheme()),
@@ -468,9 +468,9 @@ impl Settings {
         }
     }
 
-    /// How many connections there may be, if the process may have so many open files.
+    /// The limits of connections, if the process may have `open_files` open files.
     pub fn connection_limits(&self, open_files: u64) -> ConnectionLimits {
-        // The others are for task hubs, modules, and what activities reach.
+        // The other files are for task hubs, modules, and connections of activities.
         let total = self.http.connections.min(usize::try_from(open_files / 4 * 3).unwrap_or(usize::MAX));
         ConnectionLimits { total, per_address: self.http.connections_per_address }
     }
@@ -486,11 +486,11 @@ impl Settings {
         Duration::from_secs(self.engine.shutdown_grace_seconds)
     }
 
-    /// What all hubs share in running guests.
+    /// The configuration of the runtime that all hubs share.
     pub fn runtime(&self) -> dacapo_wasm::Config {
         dacapo_wasm::Config {
             pool: self.pool(),
-            // What is kept for the next guests must leave room for those that are there.
+            // Memory that is kept for the next guests must leave enough for those that exist.
             resident_bytes: self.memory_bytes() / 4,
             idle_activities: self.engine.idle_activities as usize,
             checkpoint: Checkpoint::new(checkpoint),
@@ -499,7 +499,7 @@ impl Settings {
         }
     }
 
-    /// What the guests of a hub with these limits may use and reach.
+    /// The policy for the guests of a hub with these limits.
     pub fn policy(&self, limits: &HubLimits) -> anyhow::Result<Policy> {
         let grants = self.activities.directories.iter();
         let grants = grants.map(|DirectorySetting { guest, host, writable }| DirectoryGrant {
@@ -520,17 +520,17 @@ impl Settings {
         })
     }
 
-    /// Slots for as many guests as are wanted, or as the kernel allows.
+    /// A pool for as many guests as are wanted, or as the kernel allows.
     fn pool(&self) -> PoolSize {
         let most = PoolSize::default();
         let slots = most.orchestrators + most.activities;
-        // One that is made of many parts takes several slots.
+        // A guest that is made of many parts takes several slots.
         let activities = self.engine.concurrent_activities.min(slots / 2).max(SLOTS_PER_GUEST_MAX);
         let wanted = self.engine.hot_instances.saturating_add(SLOTS_FOR_TURNS);
         PoolSize { orchestrators: wanted.min(slots - activities), activities }
     }
 
-    /// What the process may hold.
+    /// Bytes of memory that the process may hold.
     fn memory_bytes(&self) -> usize {
         match self.engine.memory_bytes {
             0 => memory_of_the_machine().map_or(usize::MAX, |bytes| bytes / 2),
@@ -538,7 +538,7 @@ impl Settings {
         }
     }
 
-    /// What all hubs share: as many guests in memory, and activities, as are wanted and have a slot.
+    /// The capacity that all hubs share: as many hot guests and activities as are wanted and have a slot.
     pub fn capacity(&self) -> CapacityLimits {
         let pool = self.pool();
         CapacityLimits {
@@ -551,11 +551,11 @@ impl Settings {
     }
 }
 
-/// Days for which something is kept, if not for ever.
+/// The longest retention, in days, other than for ever.
 const DAYS_MAX: f64 = 1e6;
 
-/// The least and the most that the number of a key may be. What is beyond would be added to a clock that cannot count it, or would
-/// have the host make more of something than any machine has room for.
+/// The range that the number of a key must be in. Beyond it, a time would overflow a clock, or the host would allocate more of
+/// something than any machine can hold.
 fn bounds(key: &str) -> RangeInclusive<i64> {
     const U32_MAX: i64 = u32::MAX as i64;
     const BYTES: i64 = BYTES_MAX as i64;
@@ -580,7 +580,7 @@ fn bounds(key: &str) -> RangeInclusive<i64> {
 /// Slots that hot instances leave to the turns that have begun, and to guests whose memory is being given back.
 const SLOTS_FOR_TURNS: u32 = 2 * TURNS_BEGUN_MAX as u32;
 
-/// Whether something can be appended to it.
+/// Whether a path can be appended to it.
 fn is_base_url(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     rest.is_some_and(|rest| {
@@ -689,8 +689,8 @@ mod tests {
         assert!(refusal(Sources { environment, ..Sources::default() }).contains("DACAPO_STORE_CACHE_BYTES"));
     }
 
-    /// One was added to a clock, which panicked when the host was told to stop; with another, threads were started until the host
-    /// was aborted.
+    /// One such number was added to a clock, which panicked when the host was told to stop; with another, threads were started
+    /// until the host was aborted.
     #[test]
     fn numbers_that_nothing_can_hold_are_refused() {
         for (key, default) in keys(&Settings::default()).into_iter().filter(|(_, default)| default.is_integer()) {

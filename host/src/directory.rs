@@ -1,4 +1,4 @@
-//! The directories and files of a host: nobody else's business, and there after a crash.
+//! The directories and files of a host: accessible to its user only, and durable.
 
 use std::fs;
 use std::io;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// Makes a directory, and those that it lies in, for this user only. They are there after a crash. One that exists is left as
-/// it is.
+/// Creates a directory and its missing parents, accessible to this user only. They are durable when this returns. A directory
+/// that exists is left as it is.
 pub fn make(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -16,14 +16,14 @@ pub fn make(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make(parent)?;
     match fs::DirBuilder::new().mode(0o700).create(path) {
-        // Somebody else was faster.
+        // Another process was faster.
         Err(why) if why.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(why) => Err(why),
         Ok(()) => fs::File::open(parent)?.sync_all(),
     }
 }
 
-/// Refuses what belongs to another user, who could put other keys, inputs and code in its place whatever its mode says.
+/// Fails if a path belongs to another user, who could put other keys, inputs and code there whatever its mode is.
 pub fn belong_to_this_user(path: &Path) -> anyhow::Result<()> {
     belong_to(path, rustix::process::geteuid().as_raw())
 }
@@ -32,32 +32,32 @@ fn belong_to(path: &Path, user: u32) -> anyhow::Result<()> {
     const ROOT: u32 = 0;
     let looking = || format!("looking at {}", path.display());
     let (link, found) = (fs::symlink_metadata(path).with_context(looking)?, fs::metadata(path).with_context(looking)?);
-    // A link that leads here may be one that the administrator of the machine has made.
+    // The path may be a symbolic link that the administrator of the machine has made.
     let owner = if link.uid() == ROOT { found.uid() } else { link.uid() };
     for owner in [owner, found.uid()] {
         anyhow::ensure!(
             owner == user,
-            "{} belongs to another user of this machine (number {owner}, and this is {user}), who can put other keys and other code \
-             there: let this user own it, such as by `chown -R {user} {0}`, or name another directory by --data",
+            "{} belongs to another user of this machine (id {owner}; this process runs as {user}), who can put other keys and \
+             code there: change its owner, such as with `chown -R {user} {0}`, or name another directory with --data",
             path.display()
         );
     }
     Ok(())
 }
 
-/// Takes from others what they may do with a file or directory, if there is one, and says it. Whether they could write.
+/// Removes the permissions of other users on a file or directory, if it exists, and logs that. Returns whether they could write.
 pub fn close_to_others(path: &Path) -> anyhow::Result<bool> {
     Ok(take_from_others(path, 0o077)? & WRITE != 0)
 }
 
-/// The same of a directory that may hold what is not the host's, in which others may still read. In one that all users share, such
-/// as /tmp, nothing is changed: it is refused.
+/// Removes only the write permissions of other users, on a directory that may hold files which are not the host's. Fails, and
+/// changes nothing, on a directory that all users share, such as /tmp.
 pub fn keep_others_from_writing(path: &Path) -> anyhow::Result<()> {
     const STICKY: u32 = 0o1000;
     let mode = mode_of(path)?.unwrap_or_default();
     anyhow::ensure!(
         mode & STICKY == 0 || mode & WRITE == 0,
-        "{} is a directory in which every user of this machine may write (mode {mode:o}): name one within it by --data, such as {}",
+        "{} is a directory that all users of this machine can write to (mode {mode:o}): set one within it with --data, like {}",
         path.display(),
         path.join("dacapo-data").display()
     );
@@ -66,7 +66,7 @@ pub fn keep_others_from_writing(path: &Path) -> anyhow::Result<()> {
 
 const WRITE: u32 = 0o022;
 
-/// None: there is nothing.
+/// None: it does not exist.
 fn mode_of(path: &Path) -> anyhow::Result<Option<u32>> {
     match fs::metadata(path) {
         Ok(found) => Ok(Some(found.permissions().mode() & 0o7777)),
@@ -75,7 +75,7 @@ fn mode_of(path: &Path) -> anyhow::Result<Option<u32>> {
     }
 }
 
-/// Returns what was taken.
+/// Returns the permissions that were removed.
 fn take_from_others(path: &Path, permissions: u32) -> anyhow::Result<u32> {
     let mode = mode_of(path)?.unwrap_or_default();
     let taken = mode & permissions;
@@ -84,8 +84,8 @@ fn take_from_others(path: &Path, permissions: u32) -> anyhow::Result<u32> {
     }
     fs::set_permissions(path, fs::Permissions::from_mode(mode & !permissions)).with_context(|| {
         format!(
-            "other users of this machine can reach {} (mode {mode:o}), which holds keys and what instances work on, and that cannot be \
-             changed: let this user own it, or run `chmod go= {0}`",
+            "other users of this machine can reach {} (mode {mode:o}), which holds keys and data of instances, and its mode \
+             cannot be changed: change its owner to this user, or run `chmod go= {0}`",
             path.display()
         )
     })?;
@@ -109,21 +109,21 @@ pub fn empty(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The control file of a data directory.
+/// The path of the control file in a data directory.
 pub fn control_path(data: &Path) -> PathBuf {
     data.join("control.redb")
 }
 
-/// Which file it is, whatever its name: another one that is put in its place has another.
+/// The identity of a file, apart from its name: a file that replaces it has another identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     path: PathBuf,
-    /// Device and inode. None: it could not be looked at, so nobody can tell whether it was replaced.
+    /// Device and inode. None: they could not be read, so a replacement cannot be detected.
     file: Option<(u64, u64)>,
 }
 
 impl Identity {
-    /// Of a file that was opened. It may be gone already.
+    /// The identity of a file that was opened. It may be gone already.
     pub fn of(path: &Path) -> Self {
         let file = fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
         Self { path: path.to_owned(), file }
@@ -133,7 +133,7 @@ impl Identity {
         &self.path
     }
 
-    /// Whether the file lies no more where it lay. What cannot be looked at for another reason may be there.
+    /// Whether the file was removed or replaced. If that cannot be checked, it is assumed to be there.
     pub fn has_vanished(&self) -> bool {
         match fs::metadata(&self.path) {
             Ok(found) => self.file.is_some_and(|file| file != (found.dev(), found.ino())),
@@ -150,7 +150,7 @@ mod tests {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
 
-    /// systemd makes a StateDirectory that all may read.
+    /// systemd creates a StateDirectory that all users may read.
     #[test]
     fn what_others_can_read_is_closed_to_them() {
         let directory = tempfile::tempdir().unwrap();
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(mode(&file), 0o600);
     }
 
-    /// A data directory of mode 0777 was left so: whoever liked could put another control file, or other code, in the place of ours.
+    /// A data directory of mode 0777 was left as it was: any user could replace the control file or the code.
     #[test]
     fn others_do_not_write_where_our_files_lie() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The file in which instances are moved from one hub to another, and replayed on a developer's machine.
+//! The file format in which instances are moved from one hub to another, or to a developer's machine for a replay.
 //!
 //! Lines of JSON, in this order; times are microseconds since 1970:
 //!
@@ -16,9 +16,9 @@
 //!   {"kind":"done","instances":1}
 //! ```
 //!
-//! Each `value` is the Base64 of what a store keeps ([`dacapo_store::codec`]), and what stands beside it is for people. So
+//! Each `value` is the Base64 of the bytes that a store keeps ([`dacapo_store::codec`]); the members beside it are for people. So
 //! there is one definition of stored bytes, with its promise that later releases read them, and an instance that was moved
-//! is the same to the last bit. A file that does not end with `done` was cut off.
+//! is identical. A file that does not end with `done` was cut off.
 
 use std::collections::HashSet;
 use std::io::BufRead;
@@ -91,7 +91,7 @@ pub enum Line {
     },
 }
 
-/// A version of an app, as it was deployed where the file comes from.
+/// A version of an app, as it was deployed on the hub of the export.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Brought {
     pub version: AppVersion,
@@ -99,12 +99,12 @@ pub struct Brought {
     pub active: bool,
 }
 
-/// What a file holds.
+/// An item of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
     App(Brought),
     Module(VersionId, Vec<u8>),
-    /// In no row yet.
+    /// Its row is not assigned yet.
     Instance(Box<Snapshot>),
 }
 
@@ -112,7 +112,7 @@ pub enum Item {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {why}")]
 pub struct ExportError {
-    /// From 1.
+    /// Counted from 1.
     pub line: u64,
     pub why: String,
 }
@@ -131,7 +131,7 @@ impl Line {
         Line::Module { version: version.to_string(), bytes: BASE64_STANDARD.encode(bytes) }
     }
 
-    /// The lines of one instance, but for its [`Line::End`], so that the turns of more of its history can follow.
+    /// Returns the lines of one instance without its [`Line::End`], so that further turns of its history can follow.
     pub fn of(snapshot: &Snapshot) -> Vec<Line> {
         let Snapshot { record, history, inbox, timers, activities, entity } = snapshot;
         let encoded = |bytes: Vec<u8>| BASE64_STANDARD.encode(bytes);
@@ -163,7 +163,7 @@ impl Line {
         }
     }
 
-    /// As it stands in the file, with its line end.
+    /// Returns the line as it is written to the file, with its line end.
     pub fn text(&self) -> String {
         let mut text = serde_json::to_string(self).expect("it has only text for keys");
         text.push('\n');
@@ -171,12 +171,12 @@ impl Line {
     }
 }
 
-/// Reads a file, item by item. After an error there is nothing more.
+/// Reads a file, item by item. Ends after an error.
 pub struct Reader<R> {
     input: R,
     line: u64,
     instance: Option<Snapshot>,
-    /// The instances that were read.
+    /// The ids of the instances that were read.
     ids: HashSet<InstanceId>,
     ended: bool,
 }
@@ -186,7 +186,9 @@ impl<R: BufRead> Reader<R> {
     pub fn new(input: R) -> Result<Self, ExportError> {
         let mut reader = Self { input, line: 0, instance: None, ids: HashSet::new(), ended: false };
         match reader.next_line()? {
-            Line::Header { format, .. } if format != FORMAT => Err(reader.error(format!("it is no {FORMAT}, but '{format}'"))),
+            Line::Header { format, .. } if format != FORMAT => {
+                Err(reader.error(format!("its format is '{format}', not {FORMAT}")))
+            }
             Line::Header { version, .. } if version > VERSION => {
                 Err(reader.error(format!("its version is {version}, and this release reads up to {VERSION}")))
             }
@@ -246,14 +248,14 @@ impl<R: BufRead> Reader<R> {
                     self.ended = true;
                     return match instances == self.ids.len() as u64 {
                         true => Ok(None),
-                        false => Err(self.error(format!("it should hold {instances} instances, and holds {}", self.ids.len()))),
+                        false => Err(self.error(format!("it should hold {instances} instances, but holds {}", self.ids.len()))),
                     };
                 }
                 Line::End => {
                     let Some(snapshot) = self.instance.take() else { return Err(self.error("no instance has begun")) };
                     snapshot.check().map_err(|why| self.error(format!("the instance '{}': {why}", snapshot.record.id)))?;
                     if !self.ids.insert(snapshot.record.id.clone()) {
-                        return Err(self.error(format!("the instance '{}' stands there twice", snapshot.record.id)));
+                        return Err(self.error(format!("the instance '{}' occurs twice", snapshot.record.id)));
                     }
                     return Ok(Some(Item::Instance(Box::new(snapshot))));
                 }
@@ -262,9 +264,9 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// A part of the instance that has begun.
+    /// Adds a line to the instance that has begun.
     fn part(&mut self, line: Line) -> Result<(), ExportError> {
-        let Some(mut snapshot) = self.instance.take() else { return Err(self.error("it stands outside of an instance")) };
+        let Some(mut snapshot) = self.instance.take() else { return Err(self.error("the line is outside of an instance")) };
         match line {
             Line::Turn { number, value, .. } => {
                 let mut events = Vec::new();
@@ -281,7 +283,7 @@ impl<R: BufRead> Reader<R> {
             | Line::Instance { .. }
             | Line::End
             | Line::Done { .. } => {
-                return Err(self.error("it stands inside of an instance"));
+                return Err(self.error("the line is inside of an instance"));
             }
         }
         self.instance = Some(snapshot);
@@ -369,7 +371,7 @@ mod tests {
         for length in 0..all.len() {
             assert!(read(&text(&all[..length])).is_err(), "{length} lines");
             let mut without = all.clone();
-            // Without a message, a timer or an activity it is another instance, but a whole one.
+            // Without a message, a timer or an activity it is another instance, but a complete one.
             let may_miss = matches!(
                 without.remove(length),
                 Line::App { .. } | Line::Module { .. } | Line::Message { .. } | Line::Timer { .. } | Line::Activity { .. }

@@ -1,4 +1,4 @@
-//! Grants: what is wrong with them before they are kept, and what they add to a policy.
+//! Grants: their validation before they are stored, and what they add to a policy.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub struct InvalidGrant(String);
 /// Longer lists are a mistake.
 const ENTRIES_MAX: usize = 1_000;
 
-/// Checks grants for a host that keeps its own data in a directory, which it never lets guests see.
+/// Checks grants for a host whose own data directory, `data`, guests must never see.
 pub fn check(grants: &Grants, data: &Path) -> Result<(), InvalidGrant> {
     let Grants { outbound, directories, environment, secrets } = grants;
     for (member, entries) in [
@@ -41,8 +41,8 @@ pub fn check(grants: &Grants, data: &Path) -> Result<(), InvalidGrant> {
     Ok(())
 }
 
-/// A policy with what is granted beside it. A secret that does not open (it was not set yet, or the key is gone) is left out;
-/// requests that need it are refused then.
+/// Returns the policy extended by the grants. A secret that cannot be opened (it was not set yet, or the key is missing) is left
+/// out; requests that need it are then refused.
 pub fn apply(
     policy: &Policy,
     grants: &Grants,
@@ -67,7 +67,7 @@ pub fn apply(
 pub const SECRET_NAME_CHARS_MAX: usize = 64;
 pub const SECRET_NAME_RULE: &str = "should be 1 to 64 letters, digits, '-', '_' or '.'";
 
-/// Names of secrets stand between braces in headers.
+/// Names of secrets are written between braces in headers.
 pub fn is_secret_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     (1..=SECRET_NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(plain)
@@ -79,7 +79,7 @@ fn check_directory(host: &Path, data: &Path) -> Result<(), InvalidGrant> {
     let found = host.canonicalize().ok().filter(|path| path.is_dir());
     let found = found.ok_or_else(|| InvalidGrant(format!("directories: {shown} is not a directory that the host can read")))?;
     let apart = !found.starts_with(data) && !data.starts_with(&found);
-    require(apart, || format!("directories: {shown} holds, or lies in, the data directory of the host"))
+    require(apart, || format!("directories: {shown} contains, or is within, the data directory of the host"))
 }
 
 fn hosts(member: &str, entries: &[String]) -> Result<(), InvalidGrant> {

@@ -2,20 +2,20 @@
 //!
 //! - [`engine`]: what the task hubs of a host share: threads, memory, deployed files.
 //! - [`hub`]: one running task hub.
-//! - [`access`]: who may do what: keys, roles, links.
+//! - [`access`]: authentication and authorisation: keys, roles, links.
 //! - [`api`]: the HTTP API in front of it.
-//! - [`config`]: what the operator decides, from a file, the environment and flags.
+//! - [`config`]: the operator's settings, from a file, the environment and flags.
 //! - [`hubs`]: all task hubs of a host.
 //! - [`meters`], with [`metrics`]: what a task hub has used.
-//! - [`server`]: HTTP: connections, TLS, and clients that mean no good.
+//! - [`server`]: HTTP: connections, TLS, and protection against hostile clients.
 //! - [`limits`]: what a task hub may use; [`grants`]: what its activities may reach; [`secrets`]: what they may use unseen.
-//! - [`log`]: what the host tells the operator on standard error.
-//! - [`serve`]: the running host: opens a hub, serves the API, stops in good order.
+//! - [`log`]: the log on standard error.
+//! - [`serve`]: the running host: opens the hubs, serves the API, stops in good order.
 //! - [`build`]: apps from their sources, in any language.
-//! - [`printable`]: text of strangers, for terminals and the log.
+//! - [`printable`]: untrusted text, escaped for terminals and the log.
 //! - [`cli`]: the command line. All commands but `serve` talk to a running host over HTTP.
 //!
-//! `ARCHITECTURE.md`, beside this crate's `src`, tells how they work together.
+//! `ARCHITECTURE.md`, beside this crate's `src`, describes how they work together.
 
 pub mod access;
 pub mod api;

@@ -1,6 +1,6 @@
-//! The limits of a task hub: one table, from which come the configuration, the administrator's commands and the docs.
+//! The limits of a task hub: one table, from which the configuration, the administrator's commands and the docs are derived.
 //!
-//! The host's configuration says what a hub has by default; the administrator may give a hub other values while it runs.
+//! The host's configuration sets the defaults of all hubs; the administrator may give a hub other values while it runs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub struct Limit {
     pub name: &'static str,
     pub default: u64,
     pub unit: &'static str,
-    /// What becomes of whoever meets it.
+    /// What happens when it is reached.
     pub then: Then,
     pub what: &'static str,
 }
@@ -24,19 +24,19 @@ pub struct Limit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Then {
-    /// 413: what was sent is too large.
+    /// 413: the request is too large.
     TooLarge,
     /// 429 with `Retry-After`: waiting helps.
     TryLater,
-    /// 403: it helps to remove something, or to ask the administrator.
+    /// 403: removing something helps, or asking the administrator.
     Forbidden,
-    /// 507: there is no room.
+    /// 507: there is no space left.
     NoRoom,
-    /// The instance fails, or the call of the activity.
+    /// The instance, or the call of the activity, fails.
     Fails,
-    /// What is over it waits.
+    /// What exceeds it waits.
     Waits,
-    /// What is over it is dropped, with a line that says so.
+    /// What exceeds it is dropped, with a line in the log.
     Dropped,
 }
 
@@ -83,20 +83,20 @@ limits! {
     apps = 100, "apps", Forbidden, "Apps of a hub.";
     versions = 50, "versions", Forbidden, "Versions of one app that are kept.";
     module_bytes = 64 << 20, "bytes", TooLarge, "A deployed file.";
-    compile_seconds = 120, "seconds", Forbidden, "Processor time that compiling a deployed file may take; by the clock, five times as long.";
+    compile_seconds = 120, "seconds", Forbidden, "Processor time for compiling a deployed file. The wall-clock limit is five times as long.";
     compile_memory_bytes = 4 << 30, "bytes", Forbidden, "Address space of the process that compiles a deployed file.";
-    requests_per_second = 10_000, "requests per second", TryLater, "Requests of clients, a second's worth of which may come at once.";
-    event_streams = 1_000, "streams", TryLater, "Streams of events that clients have open.";
+    requests_per_second = 10_000, "requests per second", TryLater, "Requests of clients. Bursts of up to one second's worth are allowed.";
+    event_streams = 1_000, "streams", TryLater, "Event streams that clients have open.";
     payload_bytes = 4 << 20, "bytes", TooLarge, "One input, output, event or custom status.";
     instances_alive = 1_000_000, "instances", TryLater, "Orchestrations that have not ended, and entities.";
-    inbox_messages = 10_000, "messages", TryLater, "Messages that wait for one instance, because it is suspended, locked or has not begun. What instances send to one for which so many wait is dropped, with a line in the log; who calls an entity is told.";
-    storage_bytes = 16 << 30, "bytes", NoRoom, "The hub's file. What clients send is refused above it; a tenth more, and turns that add to it fail.";
+    inbox_messages = 10_000, "messages", TryLater, "Messages that wait for one instance, because it is suspended, locked or has not begun. Further messages from instances are dropped, with a line in the log; calls of an entity fail.";
+    storage_bytes = 16 << 30, "bytes", NoRoom, "Size of the hub's file. Above it, what clients send is refused; a tenth above it, turns that add to it fail.";
 
     // What an orchestrator or entity may do.
-    history_events = 100_000, "events", Fails, "Events in the history of one execution, without unread events that continue-as-new took along; four fifths of it are worth a warning. Continue-as-new begins a new one.";
+    history_events = 100_000, "events", Fails, "Events in the history of one execution, without unread events that continue-as-new carried over. At four fifths of it, a warning is logged. Continue-as-new begins a new one.";
     custom_status_bytes = 16 << 10, "bytes", Fails, "The custom status of an orchestration.";
     actions_per_turn = 100_000, "actions", Fails, "Calls, timers, messages and other actions of an orchestrator in one turn.";
-    action_bytes_per_turn = 64 << 20, "bytes", Fails, "Payloads of these.";
+    action_bytes_per_turn = 64 << 20, "bytes", Fails, "Payloads of these actions.";
     tasks = 1_000_000, "tasks", Fails, "Actions and waits in one execution.";
     operations_per_turn = 1_000, "operations", Waits, "Operations that an entity runs before their effects are saved.";
     entities_per_lock = 100, "entities", Fails, "Entities that one critical section may lock.";
@@ -108,27 +108,27 @@ limits! {
     table_elements = 50_000, "elements", Fails, "All tables of a guest.";
 
     // How much of the host a hub may use at a time.
-    turns_at_once = 16, "turns", Waits, "Turns that have begun and are not saved.";
+    turns_at_once = 16, "turns", Waits, "Turns that have begun and are not saved yet.";
     hot_instances = 1_000, "instances", Waits, "Orchestrations that stay in memory between their turns; the others are replayed. One made of many parts counts as several.";
     concurrent_activities = 256, "activities", Waits, "Activities that run at once.";
     activity_seconds = 300, "seconds", Fails, "One attempt of an activity.";
 
     // What activities send and receive.
     http_request_bytes = 16 << 20, "bytes", Fails, "The body of one outgoing request.";
-    http_response_bytes = 64 << 20, "bytes", Fails, "The body of its response.";
+    http_response_bytes = 64 << 20, "bytes", Fails, "The body of the response to it.";
     http_seconds = 100, "seconds", Fails, "One outgoing request, from connecting to the end of its response.";
 }
 
-/// More than any clock of ours has to count: 136 years.
+/// The highest limit in seconds, 136 years: far from the overflow of any clock.
 pub const SECONDS_MAX: u64 = u32::MAX as u64;
-/// More than any disk has, a pebibyte.
+/// The highest limit in bytes, a pebibyte: more than any disk has.
 pub const BYTES_MAX: u64 = 1 << 50;
-/// Of anything that is counted one by one.
+/// The highest limit of things that are counted one by one.
 pub const COUNT_MAX: u64 = 1_000_000_000_000;
 const FUEL_MAX: u64 = 1 << 60;
 
 impl Limit {
-    /// The most that it can be set to. Whatever is done with it has room for that.
+    /// The highest value that it can be set to. No computation with it overflows.
     pub fn most(&self) -> u64 {
         match self.unit {
             "seconds" => SECONDS_MAX,
@@ -139,7 +139,7 @@ impl Limit {
     }
 }
 
-/// The line of the table.
+/// Returns the limit of this name.
 pub fn limit(name: &str) -> Option<&'static Limit> {
     LIMITS.iter().find(|limit| limit.name == name)
 }
@@ -156,7 +156,7 @@ pub enum InvalidLimit {
 }
 
 impl HubLimits {
-    /// These limits, with other values for some.
+    /// Returns these limits with the overrides applied.
     pub fn with(&self, overrides: &BTreeMap<String, u64>) -> Result<Self, InvalidLimit> {
         let mut limits = self.clone();
         for (name, &value) in overrides {
@@ -172,13 +172,13 @@ impl HubLimits {
         Ok(limits)
     }
 
-    /// The same of what was stored, perhaps by a release that let a limit be higher.
+    /// Like [`Self::with`], for stored overrides. Caps those of an earlier release that allowed higher values.
     pub fn with_stored(&self, overrides: &BTreeMap<String, u64>) -> Result<Self, InvalidLimit> {
         let most = |name: &str| limit(name).map_or(u64::MAX, Limit::most);
         self.with(&overrides.iter().map(|(name, &value)| (name.clone(), value.min(most(name)))).collect())
     }
 
-    /// What bounds an execution.
+    /// The limits of an execution.
     pub fn execution(&self) -> Limits {
         Limits {
             actions_per_turn: size(self.actions_per_turn),
@@ -194,7 +194,7 @@ impl HubLimits {
         }
     }
 
-    /// What bounds an outgoing request.
+    /// The limits of an outgoing request.
     pub fn http(&self) -> HttpLimits {
         HttpLimits {
             request_bytes: size(self.http_request_bytes),
@@ -203,12 +203,12 @@ impl HubLimits {
         }
     }
 
-    /// What bounds compiling a deployed file.
+    /// The limits for compiling a deployed file.
     pub fn compile(&self) -> CompileLimits {
         CompileLimits { seconds: self.compile_seconds, memory_bytes: self.compile_memory_bytes }
     }
 
-    /// What bounds a guest.
+    /// The limits of a guest.
     pub fn guest(&self) -> GuestLimits {
         GuestLimits {
             orchestrator_memory_bytes: size(self.orchestrator_memory_bytes),

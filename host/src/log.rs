@@ -1,12 +1,12 @@
-//! The log: one line for each thing that is worth telling, on standard error.
+//! The log: one line for each event, on standard error.
 //!
 //! ```text
 //!   any thread ─▶ queue (bounded) ─▶ the log's own thread ─▶ standard error
 //! ```
 //!
-//! Standard error may be a pipe that nobody reads or whose reader has gone, or a file on a full disk, at any time. So no
-//! thread that has other work ever writes to it: what cannot be written waits in the queue, and what does not fit there is
-//! lost and counted.
+//! Standard error may at any time be a pipe that is not read or is broken, or a file on a full disk. So no thread that has other
+//! work ever writes to it: lines that cannot be written wait in the queue, and lines that do not fit there are dropped and
+//! counted.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _, Write};
@@ -18,16 +18,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::printable::{JsonLog, log_fields};
 
-/// Bytes that wait to be written. What comes when they are full is lost.
+/// The capacity of the queue in bytes. Lines that exceed it are lost.
 const QUEUE_BYTES_MAX: usize = 4 << 20;
 
 /// How long the end of the process waits for the last lines.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 
-/// The exit code of a host that cannot go on, because a thread that others need is gone (`EX_SOFTWARE` of sysexits).
+/// The exit code of a host that cannot continue because a thread that others need is gone (`EX_SOFTWARE` of sysexits).
 pub const CANNOT_GO_ON: i32 = 70;
 
-/// What of it the operator decides.
+/// The settings of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSettings {
@@ -50,7 +50,7 @@ impl Default for LogSettings {
 
 static LINES: OnceLock<Arc<Lines>> = OnceLock::new();
 
-/// Writes the log when it is dropped, as far as somebody reads it.
+/// Flushes the log on drop, for a limited time.
 pub struct Log(());
 
 impl Drop for Log {
@@ -69,7 +69,7 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<Log> {
     let thread = std::thread::Builder::new().name("log".into()).spawn(move || writing.write_all_to(&mut io::stderr()));
     thread.context("starting the thread that writes the log")?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(colors);
-    // Otherwise tracing would tell standard error that standard error cannot be written, and panic.
+    // Otherwise tracing would report on standard error that standard error cannot be written, and panic.
     let subscriber = subscriber.log_internal_errors(false);
     match settings.format {
         LogFormat::Text => subscriber.fmt_fields(log_fields()).init(),
@@ -85,15 +85,15 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<Log> {
     Ok(Log(()))
 }
 
-/// Waits a while until everything is written.
+/// Waits until everything is written, for a limited time.
 pub fn flush() {
     if let Some(lines) = LINES.get() {
         lines.flush(FLUSH_TIME);
     }
 }
 
-/// Ends the process: somebody whom others wait for is gone, and would be waited for in vain. Whatever was acknowledged is
-/// stored, and taken up by the next process.
+/// Ends the process, because a thread that others wait for is gone and they would wait for ever. Everything that was acknowledged
+/// is stored, and resumed by the next process.
 pub fn cannot_go_on(why: &str) -> ! {
     tracing::error!("{why}: the host ends with the exit code {CANNOT_GO_ON}; nothing that was acknowledged is lost");
     flush();
@@ -104,9 +104,9 @@ pub fn cannot_go_on(why: &str) -> ! {
 #[derive(Default)]
 struct Lines {
     state: Mutex<State>,
-    /// There is a line.
+    /// Notified when there is a line.
     filled: Condvar,
-    /// All were written, or could not be.
+    /// Notified when all lines were written, or could not be.
     emptied: Condvar,
 }
 
@@ -114,9 +114,9 @@ struct Lines {
 struct State {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// Lines that nobody will read, since it was last told how many.
+    /// Lines that were lost and not reported yet.
     lost: u64,
-    /// Some were taken and are not written yet.
+    /// Some lines were taken out and are not written yet.
     writing: bool,
 }
 
@@ -150,7 +150,7 @@ impl Lines {
             };
             let unwritten = write(output, &lines);
             let mut state = self.lock();
-            // Those that wait to be written count until they are.
+            // Lines count towards the limit until they are written.
             state.bytes -= lines.iter().map(Vec::len).sum::<usize>();
             state.writing = false;
             state.lost += unwritten;
@@ -158,7 +158,7 @@ impl Lines {
             drop(state);
             self.emptied.notify_all();
             if lost > 0 {
-                tracing::warn!(lost, "lines of the log are lost: standard error could not be written, or not fast enough");
+                tracing::warn!(lost, "log lines were lost: standard error could not be written, or not fast enough");
             }
         }
     }
@@ -176,12 +176,12 @@ impl Lines {
     }
 }
 
-/// Returns how many could not be written.
+/// Returns the number of lines that could not be written.
 fn write(output: &mut impl Write, lines: &VecDeque<Vec<u8>>) -> u64 {
     lines.iter().filter(|line| output.write_all(line).is_err()).count() as u64
 }
 
-/// A line is handed over whole.
+/// Each call passes one whole line.
 impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.push(line);
@@ -197,7 +197,7 @@ impl Write for &Lines {
 mod tests {
     use super::*;
 
-    /// Standard error that fails as a full disk does, and then does not.
+    /// An output that fails like a full disk while `full` is set.
     struct Disk {
         full: bool,
         written: Vec<u8>,
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(disk.written, b"a\nb\n");
     }
 
-    /// Nobody reads: what waits is bounded, and who logs does not wait.
+    /// Without a reader, the queue is bounded and logging does not block.
     #[test]
     fn the_queue_is_bounded_and_who_logs_never_waits() {
         let lines = Lines::default();

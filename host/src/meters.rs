@@ -1,4 +1,4 @@
-//! What a task hub has used, by function: enough to bill by.
+//! What a task hub has used, by function, precise enough for billing.
 //!
 //! ```text
 //!   turn (durable) ─┐
@@ -7,9 +7,9 @@
 //! ```
 //!
 //! A turn is counted when its commit is durable, with what it has added to the receipt of its instance
-//! ([`dacapo_core::Usage`]): so the sum of all receipts is what the functions have used, whatever is replayed or tried again.
-//! An attempt of an activity is counted when it ends, however it does: it has had its place. What was counted since it was
-//! last saved is lost in a crash; nothing is counted twice.
+//! ([`dacapo_core::Usage`]): so the sum of all receipts is what the functions have used, whatever is replayed or retried.
+//! An attempt of an activity is counted when it ends, whatever its outcome, because it has occupied its place. A crash loses
+//! what was counted since the last save; nothing is counted twice.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,32 +21,32 @@ use dacapo_core::{FunctionKind, FunctionName, InstanceRecord, RuntimeStatus, Usa
 use dacapo_wasm::OutboundBytes;
 use serde::{Deserialize, Serialize};
 
-/// Functions of a hub that are counted apart. Clients and guests can call names that no app has, and each would stay on the
-/// bill for ever.
+/// Functions of a hub that are counted separately. Clients and guests can call names that no app has, and each would stay in the
+/// records for ever.
 const FUNCTIONS_MAX: usize = 1_000;
 
-/// Under this name, which no function can have, all further ones are counted.
+/// The name under which all further functions are counted. No function can have it.
 const OTHERS: &str = "@others";
 
 /// What one function has used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct FunctionUsage {
-    /// As it was first called.
+    /// As it was spelled when it was first called.
     pub name: String,
     /// `orchestrator`, `activity` or `entity`; empty for [`OTHERS`].
     pub kind: String,
     /// Executions of an orchestrator that have begun, operations of an entity, attempts of an activity.
     pub executions: u64,
-    /// Of these, those that have failed (for an entity: not counted), or were cut off.
+    /// Executions that have failed (not counted for entities) or were cut off.
     pub failures: u64,
     pub turns: u64,
     pub replayed_events: u64,
     /// About one unit for each wasm instruction. Not counted for activities, which are counted by time.
     pub fuel: u64,
-    /// How long attempts of an activity have had their places, be it to compute or to wait.
+    /// The total time of attempts of an activity, whether they computed or waited.
     pub activity_micros: u64,
-    /// Bytes of payload taken in and given out.
+    /// Bytes of payloads received and produced.
     pub bytes_in: u64,
     pub bytes_out: u64,
 }
@@ -96,11 +96,11 @@ impl Functions {
 #[serde(default, rename_all = "camelCase")]
 pub struct HubUsage {
     pub functions: Functions,
-    /// Requests of clients to the hub that had a key of it.
+    /// Requests of clients to the hub with a key for it.
     pub requests: u64,
-    /// Of these, those that were refused because of a limit where waiting helps (429).
+    /// Requests that were refused because of a limit where waiting helps (429).
     pub throttled: u64,
-    /// Bytes that went over the connections of activities' HTTP requests.
+    /// Bytes on the connections of activities' HTTP requests.
     pub outbound_bytes_in: u64,
     pub outbound_bytes_out: u64,
 }
@@ -121,17 +121,17 @@ impl HubUsage {
     }
 }
 
-/// The meters of a hub: what was used since they were last emptied. They outlive the hub's being open.
+/// The meters of a hub: what was used since they were last emptied. They are kept while the hub is closed.
 #[derive(Debug, Default)]
 pub struct Meters {
-    // Nothing awaits while it is locked. It is touched once per turn and per attempt.
+    // Never held across an await. Locked once per turn and per attempt.
     functions: Mutex<Functions>,
     requests: AtomicU64,
     throttled: AtomicU64,
     pub outbound: Arc<OutboundBytes>,
 }
 
-/// How an instance stood before a turn.
+/// The usage of an instance before a turn.
 #[derive(Debug, Clone, Copy)]
 pub struct Before {
     usage: Usage,
@@ -144,7 +144,7 @@ impl From<&InstanceRecord> for Before {
     }
 }
 
-/// How an attempt of an activity went.
+/// The outcome of an attempt of an activity.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
     pub took: Duration,
@@ -158,7 +158,7 @@ impl Meters {
         self.functions.lock().expect("no holder of this lock panics")
     }
 
-    /// A turn is durable, and has left its instance like this.
+    /// Counts a durable turn, which has left its instance as `record`.
     pub fn turn(&self, before: Before, record: &InstanceRecord) {
         let spent = record.usage.since(before.usage);
         let kind = if record.id.is_entity() { FunctionKind::Entity } else { FunctionKind::Orchestrator };
@@ -178,7 +178,7 @@ impl Meters {
         });
     }
 
-    /// An attempt of an activity has ended.
+    /// Counts an attempt of an activity that has ended.
     pub fn activity(&self, name: &FunctionName, attempt: Attempt) {
         let Attempt { took, failed, bytes_in, bytes_out } = attempt;
         self.lock().of(name.as_str(), FunctionKind::Activity.name()).add(&FunctionUsage {
@@ -191,13 +191,13 @@ impl Meters {
         });
     }
 
-    /// A request of a client was answered.
+    /// Counts a request of a client that was answered.
     pub fn request(&self, throttled: bool) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.throttled.fetch_add(throttled.into(), Ordering::Relaxed);
     }
 
-    /// What was used since the last time, and begins anew: for whoever adds it to what is stored.
+    /// Returns what was used since the last call, and resets the meters. The caller adds it to the stored sum.
     pub fn take(&self) -> HubUsage {
         let functions = std::mem::take(&mut *self.lock());
         let (outbound_bytes_out, outbound_bytes_in) = self.outbound.take();
@@ -210,7 +210,7 @@ impl Meters {
         }
     }
 
-    /// The same, to be looked at only.
+    /// Returns the same without resetting the meters.
     pub fn read(&self) -> HubUsage {
         let functions = self.lock().clone();
         let (outbound_bytes_out, outbound_bytes_in) = self.outbound.read();

@@ -1,4 +1,4 @@
-//! What monitoring reads: the usage of all hubs in the text format of OpenMetrics, as Prometheus takes it.
+//! Metrics for monitoring: the usage of all hubs in the text format of OpenMetrics, which Prometheus reads.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; chars
 pub fn text_of(hubs: Vec<HubReport>, memory: &MemoryBudget) -> String {
     let mut registry = Registry::with_prefix("dacapo");
     registry.register_collector(Box::new(Hubs(hubs)));
-    let (held, most) = ("Memory that is counted, of all hubs", "Memory that may be counted (engine.memory_bytes)");
+    let (held, most) = ("Memory reserved by all hubs", "Memory that hubs may reserve (engine.memory_bytes)");
     for (name, help, value) in [("memory_held", held, memory.held()), ("memory_limit", most, memory.most())] {
         let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register_with_unit(name, help, Unit::Bytes, gauge);
@@ -55,23 +55,23 @@ impl FunctionLabels {
 impl Collector for Hubs {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
         let encoder = &mut encoder;
-        self.functions(encoder, "executions", "Orchestrations begun, operations, attempts of activities", None, |f| {
+        self.functions(encoder, "executions", "Orchestrations begun, entity operations, attempts of activities", None, |f| {
             f.executions
         })?;
         self.functions(encoder, "execution_failures", "Executions that have failed or were cut off", None, |f| f.failures)?;
         self.functions(encoder, "turns", "Turns of orchestrations and entities", None, |f| f.turns)?;
         self.functions(encoder, "replayed_events", "Events that were replayed", None, |f| f.replayed_events)?;
         self.functions(encoder, "fuel", "Fuel of guests, about one unit for each instruction", None, |f| f.fuel)?;
-        self.functions(encoder, "payload_in", "Payloads taken in", Some(&Unit::Bytes), |f| f.bytes_in)?;
-        self.functions(encoder, "payload_out", "Payloads given out", Some(&Unit::Bytes), |f| f.bytes_out)?;
+        self.functions(encoder, "payload_in", "Payloads received by functions", Some(&Unit::Bytes), |f| f.bytes_in)?;
+        self.functions(encoder, "payload_out", "Payloads produced by functions", Some(&Unit::Bytes), |f| f.bytes_out)?;
         self.activity_time(encoder)?;
         self.hubs(encoder, "requests", "Requests of clients", None, |hub| hub.usage.requests)?;
         self.hubs(encoder, "requests_throttled", "Requests refused because of a limit", None, |hub| hub.usage.throttled)?;
         let (received, sent) = ("HTTP that activities received", "HTTP that activities sent");
         self.hubs(encoder, "outbound_in", received, Some(&Unit::Bytes), |hub| hub.usage.outbound_bytes_in)?;
         self.hubs(encoder, "outbound_out", sent, Some(&Unit::Bytes), |hub| hub.usage.outbound_bytes_out)?;
-        self.gauges(encoder, "storage", "The hub's file", Some(&Unit::Bytes), |hub| Some(hub.storage_bytes))?;
-        self.gauges(encoder, "memory", "Memory that is counted for the hub", Some(&Unit::Bytes), |hub| Some(hub.memory_bytes))?;
+        self.gauges(encoder, "storage", "Size of the hub's file", Some(&Unit::Bytes), |hub| Some(hub.storage_bytes))?;
+        self.gauges(encoder, "memory", "Memory reserved by the hub", Some(&Unit::Bytes), |hub| Some(hub.memory_bytes))?;
         self.gauges(encoder, "instances", "Instances in the hub", None, |hub| hub.instances)?;
         self.gauges(encoder, "hub_open", "Whether the hub is in memory", None, |hub| Some(hub.open.into()))
     }

@@ -1,7 +1,7 @@
-//! Text of strangers on its way to a terminal or into the log.
+//! Escapes untrusted text for a terminal or the log.
 //!
-//! Ids, names, reasons, statuses, failures and log lines are written by guests and clients. Whatever shows them to people goes
-//! through here, so that none of them moves the cursor, reverses the line, or looks like a line that somebody else wrote.
+//! Ids, names, reasons, statuses, failures and log lines come from guests and clients. They are escaped here before they are
+//! shown, so that none of them can move the cursor, reverse the line, or imitate a line from another source.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,18 +13,18 @@ use tracing_subscriber::fmt::format::{self, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// A text of several lines that controls nothing but where its lines end. JSON stays the same JSON: what is replaced can only
-/// stand within its texts, where `\u009b` means the same.
+/// Escapes a text of several lines, except for line ends and tabs. JSON keeps its meaning: escaped characters can only occur
+/// within its strings, where `\u009b` means the same.
 pub fn printable(text: &str) -> Cow<'_, str> {
     escape(text, |c| c == '\n' || c == '\t')
 }
 
-/// A text in one line.
+/// Escapes a text into one line.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// How the text log writes what an event says: in one line, whoever it came from.
+/// The field format of the text log: each event on one line, wherever its text comes from.
 pub fn log_fields() -> impl for<'a> FormatFields<'a> {
     let field = format::debug_fn(|writer, field, value| {
         let value = format!("{value:?}");
@@ -36,7 +36,7 @@ pub fn log_fields() -> impl for<'a> FormatFields<'a> {
     field.delimited(" ")
 }
 
-/// A format of the log that is JSON, and so escapes line ends itself, without what a terminal would obey.
+/// Wraps a JSON format of the log, which escapes line ends itself, and escapes what controls a terminal.
 pub struct JsonLog<F>(pub F);
 
 impl<S, N, F> FormatEvent<S, N> for JsonLog<F>
@@ -62,11 +62,11 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
         match c {
             c if harmless(c) => escaped.push(c),
             '\n' => escaped.push_str("\\n"),
-            // Between the parts of JSON it is white space.
+            // Between JSON tokens it is white space.
             '\r' if keep('\n') => escaped.push(' '),
             '\r' => escaped.push_str("\\r"),
             '\t' => escaped.push_str("\\t"),
-            // As JSON has it: beyond U+FFFF, two halves.
+            // As in JSON: surrogate pairs beyond U+FFFF.
             c => {
                 let mut halves = [0; 2];
                 escaped.extend(c.encode_utf16(&mut halves).iter().map(|half| format!("\\u{half:04x}")));
@@ -76,16 +76,16 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Whether a character does something to the text around it, or hides in it: controls, line ends, what turns the direction of
-/// writing, and what cannot be seen.
+/// Whether a character affects the text around it or is invisible: controls, line ends, changes of the writing direction, and
+/// invisible characters.
 pub fn misleads(c: char) -> bool {
     c.is_control() || MISLEADING.iter().any(|range| range.contains(&c))
 }
 
-/// What Unicode calls default-ignorable, or of the category Cf (format) or Zl and Zp (line ends), in the order of code points.
+/// Characters that Unicode calls default-ignorable, or of the category Cf (format) or Zl and Zp (line ends), by code point.
 ///
-/// Left out is what people write with: the joiners U+200C and U+200D, which scripts and emoji need, the variation selectors
-/// U+FE00 to U+FE0F, which choose the look of what stands before them, and the signs of category Cf that are seen, such as the
+/// Exceptions are characters of ordinary text: the joiners U+200C and U+200D, which scripts and emoji need, the variation
+/// selectors U+FE00 to U+FE0F, which choose the form of the preceding character, and visible signs of category Cf, such as the
 /// Arabic number signs.
 const MISLEADING: [RangeInclusive<char>; 22] = [
     '\u{ad}'..='\u{ad}',       // soft hyphen
@@ -128,7 +128,7 @@ mod tests {
         assert!(matches!(one_line("häuser, 家, 👩\u{200d}🚒"), Cow::Borrowed(_)), "a joiner makes one sign of two");
     }
 
-    /// Tag characters spell a text that nobody sees and every program reads.
+    /// Tag characters spell a text that is invisible to people but not to programs.
     #[test]
     fn what_cannot_be_seen_is_shown_as_text() {
         assert_eq!(one_line("a\u{e0041}b"), "a\\udb40\\udc41b");

@@ -1,8 +1,8 @@
 //! The secrets of hubs: written over the API, never read over it, and unreadable on the disk.
 //!
-//! Each is sealed with XChaCha20-Poly1305 under a key that does not lie in the data directory, so that who has a copy of the
-//! data, such as a backup, has no secret. Hub and name are sealed with it: a secret that is moved in the file to another hub,
-//! or to another name, does not open.
+//! Each is encrypted with XChaCha20-Poly1305 under a key that is not in the data directory, so that a copy of the data, such as a
+//! backup, reveals no secret. Hub and name are authenticated with it: a secret that is moved in the file to another hub or name
+//! cannot be decrypted.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub const SECRET_BYTES_MAX: usize = 64 << 10;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 
-/// What secrets are sealed with.
+/// The key that secrets are encrypted with.
 pub struct SecretsKey(Zeroizing<[u8; KEY_BYTES]>);
 
 /// Where a host finds its key.
@@ -49,8 +49,8 @@ pub enum SecretError {
          (or {KEY_VARIABLE}) names it"
     )]
     NoKey,
-    /// The key is another one than when it was sealed, or somebody has changed the file.
-    #[error("the secret '{name}' of the task hub '{hub}' does not open with the key that this host has")]
+    /// The key is not the one that it was encrypted with, or the file was changed.
+    #[error("the secret '{name}' of the task hub '{hub}' cannot be decrypted with the key of this host")]
     DoesNotOpen { hub: String, name: String },
     #[error("there is no secret '{0}'")]
     Missing(String),
@@ -76,8 +76,8 @@ impl SecretsKey {
         Zeroizing::new(BASE64_STANDARD.encode(self.0.as_slice()))
     }
 
-    /// The key that the operator has for this host, if there is one. Not one that lies with what it is to protect, and none
-    /// that others can read.
+    /// Finds the key of this host, if the operator has set one. Fails if it is stored with the data that it protects, or if
+    /// others can read it.
     pub fn find(source: &SecretsKeySource, data: &Path) -> anyhow::Result<Option<Self>> {
         if let Some(text) = &source.text {
             return Self::parse(text).context(KEY_VARIABLE).map(Some);
@@ -88,7 +88,10 @@ impl SecretsKey {
 
     fn read(path: &Path, data: &Path) -> anyhow::Result<Self> {
         let path = path.canonicalize()?;
-        ensure!(!path.starts_with(data), "it must not lie in the data directory: who copies that would have both");
+        ensure!(
+            !path.starts_with(data),
+            "it must not be in the data directory: a copy of that would contain both the secrets and their key"
+        );
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -107,7 +110,7 @@ impl SecretsKey {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         match options.open(path) {
             Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {
-                bail!("{} exists: what was sealed with the key in it would be lost", path.display())
+                bail!("{} exists: what was encrypted with the key in it would be lost", path.display())
             }
             opened => {
                 let mut file = opened.with_context(|| format!("making {}", path.display()))?;
@@ -124,10 +127,10 @@ impl Secrets {
         Self { control, cipher }
     }
 
-    /// Keeps a secret of a hub, in the place of the one that it may have under this name.
+    /// Stores a secret of a hub. Replaces one of the same name.
     pub fn set(&self, hub: &str, name: &str, secret: &str, entry: &AuditEntry) -> Result<(), SecretError> {
         let cipher = self.cipher.as_ref().ok_or(SecretError::NoKey)?;
-        // So long that a random one never comes twice.
+        // Long enough that a random nonce never repeats.
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).expect("the system has random numbers");
         let bound = bound_to(hub, name);
@@ -136,7 +139,7 @@ impl Secrets {
         Ok(self.control.put_secret(hub, name, &sealed, entry)?)
     }
 
-    /// The secret in clear, for the policy of a hub that may use it.
+    /// Decrypts a secret, for the policy of a hub that may use it.
     pub fn open(&self, hub: &str, name: &str) -> Result<Zeroizing<String>, SecretError> {
         let cipher = self.cipher.as_ref().ok_or(SecretError::NoKey)?;
         let sealed = self.control.secret(hub, name)?.ok_or_else(|| SecretError::Missing(name.into()))?;
@@ -149,7 +152,7 @@ impl Secrets {
     }
 }
 
-/// A hub's name has no NUL.
+/// The associated data of a secret. Unambiguous, because a hub's name has no NUL.
 fn bound_to(hub: &str, name: &str) -> Vec<u8> {
     [hub.to_ascii_lowercase().as_bytes(), b"\0", name.as_bytes()].concat()
 }

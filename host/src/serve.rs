@@ -4,9 +4,9 @@
 //!   settings ─▶ listener ─▶ control file ─▶ runtime ─▶ hubs ─▶ announce ─▶ serve ── signal ─▶ finish turns ─▶ close connections
 //! ```
 //!
-//! The address is taken first, so that a host that cannot have it touches nothing. A first SIGINT or SIGTERM stops the
-//! host in good order, a second one at once; neither loses anything that was acknowledged. Event streams, which have no
-//! end of their own, end with the first one.
+//! The address is bound first, so that a host that cannot bind it changes nothing. The first SIGINT or SIGTERM stops the host
+//! in good order, the second one at once; neither loses anything that was acknowledged. Event streams, which do not end by
+//! themselves, end with the first one.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write as _};
@@ -36,26 +36,26 @@ use crate::log;
 use crate::secrets::{Secrets, SecretsKey, SecretsKeySource};
 use crate::server::{self, ServerOptions, Tls};
 
-/// How long requests that are being answered may take once the hub is closed.
+/// How long requests in progress may take once the hubs are closed.
 const CONNECTIONS_GRACE: Duration = Duration::from_secs(5);
 
-/// Where to say that the host is ready.
+/// How to announce that the host is ready.
 #[derive(Debug, Default)]
 pub struct Announce {
     /// One line of JSON on standard output instead of one for people.
     pub json: bool,
-    /// A file that is written, whole, when the host is ready.
+    /// A file that is written, atomically, when the host is ready.
     pub ready_file: Option<PathBuf>,
 }
 
-/// What the operator says at the start and not in a file.
+/// Options of the start that are not part of the settings.
 #[derive(Debug)]
 pub struct Start {
     pub door: Door,
     pub secrets_key: SecretsKeySource,
     pub first_key: FirstKey,
     pub announce: Announce,
-    /// Hubs whose files are gone for good, and that are to begin anew.
+    /// Hubs whose files are lost, and that are to start empty.
     pub recover: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ pub fn run(settings: Settings, start: &Start) -> anyhow::Result<()> {
     let _log = log::start(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the async runtime")?;
     let result = runtime.block_on(serve(settings, start));
-    // What still blocks a thread now (an activity that was cut off) is not waited for.
+    // Does not wait for threads that still block (in an activity that was cut off).
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
@@ -80,7 +80,7 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     if start.door == Door::Open {
         ensure!(
             address.ip().is_loopback(),
-            "--dev asks nobody for a key, so it is for loopback addresses only, and {address} is none"
+            "--dev requires no keys, so it is for loopback addresses only, and {address} is not one"
         );
         tracing::warn!("--dev: no keys are needed, every program of this machine has full access to this host");
     }
@@ -96,13 +96,13 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     let rpc_hub = settings.rpc_hub();
     if rpc.is_some() && control.hub(rpc_hub)?.is_none() {
         tracing::warn!(
-            "rpc.hub (--rpc-hub) names the task hub '{rpc_hub}', which does not exist: clients of that address are told so until \
-             `dacapo hub create {rpc_hub}` makes it"
+            "rpc.hub (--rpc-hub) names the task hub '{rpc_hub}', which does not exist: requests to that address fail until \
+             `dacapo hub create {rpc_hub}` creates it"
         );
     }
     let secrets = Arc::new(Secrets::new(control, secrets_key.as_ref()));
     let hubs = open_hubs(&settings, address, &access, &secrets)?;
-    // What an earlier release left is taken up, and what is wrong with the file is said now.
+    // Opened now to migrate data of an earlier release, and to report a damaged file at the start.
     match hubs.hub(&settings.task_hub).await {
         Err(HubError::Suspended { hub, why }) => tracing::warn!(hub, why, "the task hub is suspended"),
         opened => drop(opened.context("opening the default task hub")?),
@@ -114,7 +114,7 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
         tracing::warn!(
             connections.total,
             wanted,
-            "fewer connections at once than wanted: the limit of open files allows no more"
+            "fewer connections at once than configured: the limit of open files allows no more"
         );
     }
     let options = ApiOptions {
@@ -165,7 +165,7 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
         () = stopped(&mut stopping) => {}
         ended = &mut server => return Err(anyhow!("the HTTP server has ended: {ended:?}")),
         vanished = hubs.vanished() => return Err(anyhow!(
-            "{} was removed or replaced while it was in use: what is written now would be lost, so the host ends. Put it back, or \
+            "{} was removed or replaced while it was in use: further writes would be lost, so the host ends. Put it back, or \
              restore a backup, before the next start",
             vanished.display()
         )),
@@ -174,9 +174,9 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     hubs.shutdown(settings.shutdown_grace()).await;
     let servers = futures::future::join_all([server].into_iter().chain(rpc));
     if tokio::time::timeout(CONNECTIONS_GRACE, servers).await.is_err() {
-        tracing::warn!("some connections did not end in time and are cut off");
+        tracing::warn!("some connections did not end in time and are closed");
     }
-    // Those last requests count as well.
+    // The last requests are counted as well.
     hubs.save_usage().await;
     tracing::info!("stopped");
     Ok(())
@@ -184,7 +184,7 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
 
 /// This program, as the compiler of deployed modules.
 fn own_compiler() -> anyhow::Result<Compiler> {
-    // On Linux by a name that stays right when the file is replaced by a newer release.
+    // On Linux by a path that stays valid when the file is replaced by a newer release.
     let program = match Path::new("/proc/self/exe") {
         own if own.exists() => own.to_owned(),
         _ => std::env::current_exe().context("finding this program's own file, which compiles modules")?,
@@ -194,7 +194,7 @@ fn own_compiler() -> anyhow::Result<Compiler> {
 
 /// Starts what all hubs of the host share. Must be called within a tokio runtime.
 fn engine(settings: &Settings, control: Arc<ControlFile>, compiler: Compiler) -> anyhow::Result<Engine> {
-    // Three quarters are for connections; the rest is for task hubs, and for what is reached from activities.
+    // Three quarters are for client connections; the rest is for task hubs, and for connections of activities.
     let files = u32::try_from(raise_open_files()).unwrap_or(u32::MAX) / 16;
     let own = settings.runtime();
     let (requests, versions) = (own.requests.min(files), own.versions.min(files as usize));
@@ -204,7 +204,11 @@ fn engine(settings: &Settings, control: Arc<ControlFile>, compiler: Compiler) ->
     let capacity = settings.capacity();
     if (capacity.hot_instances as u64) < u64::from(settings.engine.hot_instances) {
         let (hot_instances, wanted) = (capacity.hot_instances, settings.engine.hot_instances);
-        tracing::warn!(hot_instances, wanted, "fewer orchestrations stay in memory than wanted: vm.max_map_count allows no more");
+        tracing::warn!(
+            hot_instances,
+            wanted,
+            "fewer orchestrations stay in memory than configured: vm.max_map_count allows no more"
+        );
     }
     Engine::new(EngineOptions {
         directory: settings.data.clone(),
@@ -216,11 +220,11 @@ fn engine(settings: &Settings, control: Arc<ControlFile>, compiler: Compiler) ->
     })
 }
 
-/// The stack of guests. It is the same for all, and never less than it was: the past of an instance may have needed it, and is
-/// replayed.
+/// The stack size of guests. It is the same for all, and never less than it was before: the replay of an instance may need as
+/// much as its earlier turns did.
 fn stack_bytes(settings: &Settings, control: &ControlFile) -> anyhow::Result<usize> {
     let wanted = settings.engine.stack_bytes;
-    // Releases that kept no word of it had mostly the default.
+    // Releases that did not record it mostly used the default.
     let modules = settings.data.join("modules");
     let has_run = || std::fs::read_dir(&modules).is_ok_and(|mut deployed| deployed.next().is_some());
     let before = || if has_run() { GuestLimits::default().stack_bytes as u64 } else { 0 };
@@ -230,27 +234,27 @@ fn stack_bytes(settings: &Settings, control: &ControlFile) -> anyhow::Result<usi
         tracing::warn!(
             stack_bytes,
             wanted,
-            "guests have more stack than engine.stack_bytes says, because those of this data directory once had it"
+            "guests have more stack than engine.stack_bytes, because guests of this data directory had it before"
         );
     }
     Ok(stack_bytes)
 }
 
-/// The control file of a data directory. The host that has it open is the only one there.
+/// Opens the control file of a data directory. Only one host can have it open.
 pub fn open_control_file(data: &Path) -> anyhow::Result<Arc<ControlFile>> {
     let path = control_path(data);
     let opened = ControlFile::open(&path);
     let advice = match &opened {
         Err(StoreError::Corrupt(_) | StoreError::Backend(_) | StoreError::Missing { .. }) => {
-            ": restore it from a backup of the data directory, with the host stopped; without it nobody knows the keys, limits and \
-             grants of the task hubs"
+            ": restore it from a backup of the data directory, with the host stopped; without it the keys, limits and grants of \
+             the task hubs are lost"
         }
         _ => "",
     };
     Ok(Arc::new(opened.with_context(|| format!("opening the control file {}{advice}", path.display()))?))
 }
 
-/// The hub that requests mean that name none is there whenever a host starts.
+/// Creates the default hub, for requests that name none, if it does not exist.
 fn make_default_hub(control: &ControlFile, name: &str) -> anyhow::Result<()> {
     if control.hub(name)?.is_some() {
         return Ok(());
@@ -270,7 +274,7 @@ fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>, sec
         let base = Policy { management_links: Some(links), ..own.policy(&limits)? };
         let open = |name: &str| {
             let opened = secrets.open(&record.name, name);
-            opened.inspect_err(|error| tracing::warn!(hub = record.name, %error, "a granted secret is not there")).ok()
+            opened.inspect_err(|error| tracing::warn!(hub = record.name, %error, "a granted secret is not available")).ok()
         };
         let policy = grants::apply(&base, &record.grants, open)?;
         let of_app = |(app, granted): (&String, &Grants)| Ok((app.clone(), grants::apply(&base, granted, open)?));
@@ -290,8 +294,8 @@ fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>, sec
     hubs.context("opening the task hubs")
 }
 
-/// Opens the hub that the settings name, alone and without a host around it, and starts working on it. Its activities have no
-/// management links to hand out. Must be called within a tokio runtime. Nobody else can open it before it is gone.
+/// Opens only the hub that the settings name, without serving HTTP, and starts its work. Its activities have no management links.
+/// Must be called within a tokio runtime. The hub cannot be opened again until `Gone` has resolved.
 pub fn open_hub(settings: &Settings) -> anyhow::Result<(Hub, Gone)> {
     let (limits, policy) = (settings.limits.clone(), settings.policy(&settings.limits)?);
     let rules = HubRules { limits, policy, of_apps: BTreeMap::new() };
@@ -307,53 +311,52 @@ pub fn open_hub(settings: &Settings) -> anyhow::Result<(Hub, Gone)> {
 fn raise_open_files() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Where it may not, the limit stays as it is.
+    // If that is not permitted, the limit stays as it is.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// `option` is the one that names another address.
+/// Binds an address. `option` is the flag that sets another one, for the error.
 async fn listen(address: &str, option: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => anyhow!(
-            "the address {address} is in use: is another `dacapo serve` running? {option} takes another one (port 0: any that is free)"
+            "the address {address} is in use: is another `dacapo serve` running? {option} sets another one (port 0: any that is free)"
         ),
         _ => anyhow!("cannot listen on the address {address}: {error}"),
     })
 }
 
-/// The address for programs that have no key: only those of this machine can reach it.
+/// Binds the address for programs without a key, which only local programs can reach.
 async fn listen_for_rpc(address: &str) -> anyhow::Result<TcpListener> {
     let listener = listen(address, "--rpc-address").await.context("rpc.address")?;
     let taken = listener.local_addr().context("asking for the address that was taken")?;
     ensure!(
         taken.ip().is_loopback(),
-        "rpc.address asks nobody for a key, so it is for loopback addresses only, such as 127.0.0.1:17071, and {taken} is none"
+        "rpc.address requires no keys, so it must be a loopback address, such as 127.0.0.1:17071, and {taken} is not one"
     );
     Ok(listener)
 }
 
-/// Where compiled code is kept, in the data directory.
+/// The directory of compiled code, in the data directory.
 const CACHE: &str = "cache";
 
-/// Creates the data directory if it is missing, and makes sure that this user, and nobody else, can write there. Returns its full
-/// path.
+/// Creates the data directory if it is missing, and ensures that only this user can write there. Returns its full path.
 fn prepare_directory(directory: &Path) -> anyhow::Result<PathBuf> {
     let unusable = || format!("the data directory {} cannot be used; --data names another one", directory.display());
     directory::make(directory).with_context(unusable)?;
-    // Who owns it, or may write there, puts whatever they like in the place of what lies there.
+    // A user who owns it, or may write there, could replace any file in it.
     directory::belong_to_this_user(directory)?;
     directory::keep_others_from_writing(directory)?;
     let probe = directory.join(format!(".writable-{}", std::process::id()));
     std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).with_context(unusable)?;
-    // Inputs and outputs are nobody else's business, and with the key in the control file links are signed. The directory itself
-    // may hold what is not the host's.
+    // Inputs and outputs are private, and the key in the control file signs links. The directory itself may hold files that are
+    // not the host's.
     for own in ["hubs", "modules", CACHE] {
         let path = directory.join(own);
         directory::make(&path).with_context(unusable)?;
         directory::belong_to_this_user(&path)?;
         if directory::close_to_others(&path)? && own == CACHE {
-            // It holds native code, which is run as it is. What is compiled again is ours.
+            // It holds native code, which is run unchecked: it is compiled again.
             directory::empty(&path).with_context(|| format!("emptying {}, in which others could write", path.display()))?;
         }
     }
@@ -365,7 +368,7 @@ fn prepare_directory(directory: &Path) -> anyhow::Result<PathBuf> {
     directory.canonicalize().with_context(unusable)
 }
 
-/// A control file is never made where there are hubs: what it said of their keys, limits and grants would be gone without a word.
+/// Fails if there are hubs but no control file: a new one would silently lose their keys, limits and grants.
 fn expect_control_file(data: &Path) -> anyhow::Result<()> {
     let path = control_path(data);
     if path.exists() {
@@ -376,8 +379,8 @@ fn expect_control_file(data: &Path) -> anyhow::Result<()> {
         None => Ok(()),
         Some(hub) => Err(anyhow!(
             "the control file {} is missing, but there are task hubs, such as {}: restore it from a backup of the data directory. \
-             Without it nobody knows their keys, limits and grants; to give these up, move the directory {} elsewhere, start the host, \
-             make the hubs again (`dacapo hub create`), stop it, and put the files of the hubs back",
+             Without it their keys, limits and grants are lost; to accept that, move the directory {} elsewhere, start the host, \
+             create the hubs again (`dacapo hub create`), stop the host, and put the files of the hubs back",
             path.display(),
             hub.display(),
             data.join("hubs").display()
@@ -385,7 +388,7 @@ fn expect_control_file(data: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Lets hubs whose files are gone begin anew.
+/// Lets hubs whose files are lost start empty.
 fn recover(control: &ControlFile, data: &Path, hubs: &[String]) -> anyhow::Result<()> {
     for name in hubs {
         let record = control.hub(name)?.with_context(|| format!("--recover {name}: there is no task hub of this name"))?;
@@ -401,13 +404,13 @@ fn recover(control: &ControlFile, data: &Path, hubs: &[String]) -> anyhow::Resul
         control.forget_wake(name)?;
         tracing::warn!(
             hub = name,
-            "the file of the task hub is gone: it begins anew, empty, with the keys and limits that it had"
+            "the file of the task hub is lost: the hub starts empty, with the keys and limits that it had"
         );
     }
     Ok(())
 }
 
-/// Turns true at the first SIGINT or SIGTERM. The second one ends the process.
+/// Returns a value that turns true at the first SIGINT or SIGTERM. The second one ends the process.
 fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -424,7 +427,7 @@ fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
 }
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // An error says that the signal task is gone: then nothing can stop the host but the end of the process.
+    // An error means that the signal task is gone: then only the end of the process can stop the host.
     if stopping.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
     }
@@ -435,12 +438,12 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 struct Ready<'a> {
     address: SocketAddr,
     url: String,
-    /// Where programs without a key are answered.
+    /// The address for programs without a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     rpc_address: Option<SocketAddr>,
     task_hub: &'a str,
     data: &'a Path,
-    /// Of a key that was made just now. Nothing shows it again.
+    /// The administrator's key, if it was just created. It is not shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
     administrator_key: Option<&'a str>,
 }
@@ -449,8 +452,8 @@ impl Ready<'_> {
     fn for_people(&self) -> String {
         let key = self.administrator_key.map_or_else(String::new, |key| {
             format!(
-                "\nadministrator's key, shown only now: {key}\n  DACAPO_KEY hands it to the other commands; `dacapo key create` makes \
-                 weaker ones"
+                "\nadministrator's key, shown only now: {key}\n  set DACAPO_KEY to it for other commands; `dacapo key create` \
+                 creates weaker ones"
             )
         });
         let rpc = self.rpc_address.map_or_else(String::new, |address| format!(" (without keys: http://{address}/durabletask/)"));
@@ -474,7 +477,7 @@ impl Announce {
             true => json.clone(),
             false => ready.for_people(),
         };
-        // Nobody has to read it.
+        // Standard output need not be read.
         let _ = writeln!(std::io::stdout(), "{line}");
         if let Some(path) = &self.ready_file {
             let unfinished = path.with_extension("unfinished");

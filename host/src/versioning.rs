@@ -1,55 +1,54 @@
 //! How the versions of an app are named, and which of them a new orchestration may run on.
 //!
-//! **Names.** A version is a deployed file. It has at most one label, and a label names at most one version of an app. Whoever
-//! deployed last has decided both, and is told what that has changed:
-//! - the same file under another label is the same version, which is called that from then on;
-//! - another file under the same label takes the label over. The version that had it goes on, and is named by its digest.
+//! **Names.** A version is a deployed file. It has at most one label, and a label names at most one version of an app. The latest
+//! deployment decides both, and its response says what has changed:
+//! - the same file under another label is the same version, which has the new label from then on;
+//! - another file under the same label takes the label over. The version that had it keeps running, and is named by its digest.
 //!
-//! Wherever a version is asked for, in a command, a request or a start, it may be called by its label or by the first digits,
-//! six at least, of its digest ([`Naming`]). A label with which the digest of another version begins is refused; where there is one
-//! all the same, because that version came later, it names neither, until more digits or another label are said. Labels are the
-//! same if they compare as equal ([`compare`]): `1.0` and `01.0`, `beta` and `Beta`. What may stand in one is the same as in an id
-//! ([`label_trouble`]).
+//! Commands, requests and starts may name a version by its label or by at least the first six digits of its digest
+//! ([`Naming`]). A label with which the digest of another version begins is refused. If such a version is deployed later, the
+//! label names neither of the two, and more digits or another label are needed. Labels are the same if they compare as equal
+//! ([`compare`]): `1.0` and `01.0`, `beta` and `Beta`. A label may contain the same characters as an id ([`label_trouble`]).
 //!
-//! **Shares.** New starts that ask for no version go to the active one; or, where versions have weights, to these in proportion. A
-//! deployment with a percentage takes its share from all that had one, who keep theirs in proportion to each other; where nobody
-//! had one, the active version has the rest. A rollback takes the share of the newest.
+//! **Shares.** New starts that ask for no version run on the active one or, if versions have weights, on these in proportion. A
+//! deployment with a percentage takes its share from all versions with weights, which keep their proportions; if none has a
+//! weight, the active version keeps the rest. A rollback takes the share of the newest.
 //!
 //! **Starts.** A start that asks for a version gets the one of that name. If there is none, the label of a version that takes
-//! new starts is held against what was asked for, as Durable Functions does ([`Match`]).
+//! new starts is compared with the requested one, as in Durable Functions ([`Match`]).
 
 use std::cmp::Ordering;
 
 use dacapo_core::InstanceId;
 use serde::{Deserialize, Serialize};
 
-/// How the version that a start asks for is held against the labels of the deployed versions. The words are those of
+/// How the version that a start asks for is compared with the labels of the deployed versions. The names are those of
 /// `host.json`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Match {
-    /// Not at all: it is for the orchestration to read.
+    /// Not at all: the requested version is only passed to the orchestration.
     None,
-    /// A version with just this label.
+    /// Only a version with this label.
     Strict,
-    /// A version with just this label, or else a later one. What has no label takes every start.
+    /// A version with this label, or else a later one. A version without a label takes every start.
     #[default]
     CurrentOrOlder,
 }
 
-/// What becomes of a start that no version matches.
+/// What happens to a start that no version matches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
-    /// It is refused. One that cannot be refused any more, because it was accepted before, waits, halted, for a version.
+    /// It is refused. One that was accepted before and can no longer be refused is halted until there is a version for it.
     #[default]
     Reject,
     /// It is accepted, and fails at once.
     Fail,
 }
 
-/// Characters of the name of an app.
+/// The most characters of an app's name.
 pub const APP_NAME_CHARS_MAX: usize = 128;
 
-/// What is wrong with the name of an app, wherever it comes from.
+/// Returns what is wrong with the name of an app, if anything.
 pub fn app_name_trouble(name: &str) -> Option<String> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     let is_name = !name.is_empty() && name.chars().count() <= APP_NAME_CHARS_MAX && name.chars().all(plain);
@@ -57,7 +56,7 @@ pub fn app_name_trouble(name: &str) -> Option<String> {
     (!is_name).then(rule)
 }
 
-/// What is wrong with a label.
+/// Returns what is wrong with a label, if anything.
 pub fn label_trouble(label: &str) -> Option<String> {
     if label.chars().any(crate::printable::misleads) {
         return Some("it contains a character that controls a terminal or cannot be seen".into());
@@ -65,14 +64,14 @@ pub fn label_trouble(label: &str) -> Option<String> {
     InstanceId::orchestration(label).err().map(|why| why.to_string())
 }
 
-/// Digits of a digest that name a version, at least.
+/// The fewest digits of a digest that name a version.
 const DIGEST_DIGITS_MIN: usize = 6;
 
-/// What a version may be called by.
+/// A label or the first digits of a digest, by which a version is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Naming<'a> {
     text: &'a str,
-    /// Lowercase; none if it cannot be the beginning of a digest.
+    /// In lower case. None if it cannot be the beginning of a digest.
     digits: Option<String>,
 }
 
@@ -82,18 +81,18 @@ impl<'a> Naming<'a> {
         Self { text, digits: is_digest.then(|| text.to_ascii_lowercase()) }
     }
 
-    /// Whether it is this label. No label is the name of nothing.
+    /// Whether it is this label. The empty label has no name.
     pub fn is_label(&self, label: &str) -> bool {
         !label.is_empty() && compare(self.text, label).is_eq()
     }
 
-    /// Whether a digest begins so.
+    /// Whether it is the beginning of this digest.
     pub fn begins(&self, digest: &str) -> bool {
         self.digits.as_ref().is_some_and(|digits| digest.starts_with(digits.as_str()))
     }
 }
 
-/// The two together.
+/// The settings for starts that ask for a version.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VersionRules {
@@ -102,7 +101,7 @@ pub struct VersionRules {
 }
 
 impl Match {
-    /// Whether a version that is not the one asked for may take the start all the same.
+    /// Whether a version with this label may take a start that asks for another one.
     pub fn takes(self, asked: &str, label: &str) -> bool {
         match self {
             Match::None => true,
@@ -112,8 +111,8 @@ impl Match {
     }
 }
 
-/// The order of two versions as the original has it: no version before any, `System.Version`s by their numbers, and
-/// everything else as texts without regard to case.
+/// Compares two versions as Durable Functions does: no version before any, `System.Version`s by their numbers, and everything
+/// else as strings, ignoring case.
 pub fn compare(one: &str, other: &str) -> Ordering {
     match (one.is_empty(), other.is_empty()) {
         (true, true) => return Ordering::Equal,
@@ -127,7 +126,7 @@ pub fn compare(one: &str, other: &str) -> Ordering {
     }
 }
 
-/// A `System.Version`: two to four numbers. One that is missing comes before 0.
+/// Parses a `System.Version` of two to four numbers. A missing number compares as less than 0.
 fn numbers(text: &str) -> Option<Vec<u32>> {
     let number = |part: &str| part.trim().parse::<u32>().ok().filter(|&number| number <= i32::MAX as u32);
     let numbers: Vec<u32> = text.split('.').map(number).collect::<Option<_>>()?;
@@ -149,7 +148,7 @@ mod tests {
             ("1.0", Less, "1.0.0"),
             ("1.0.0.0", Equal, "1.0.0.0"),
             ("01.2", Equal, "1.2"),
-            // Not System.Versions: texts.
+            // Not System.Versions: compared as strings.
             ("2", Greater, "10"),
             ("1.0-beta", Equal, "1.0-BETA"),
             ("v1", Less, "V2"),
