@@ -237,8 +237,8 @@ impl Default for GuestLimits {
 ///
 /// A slot costs 8 GiB of address space (of which there are 128 TiB), 4 GiB for each of two memories, so that memory accesses
 /// need no bounds checks; two memory mappings from the start (its stack and the guard below), and up to four more once it is
-/// used (what lies before the initial data, the data, what lies behind, the rest). A guest with garbage-collected objects, which
-/// lie in the second memory, has two more mappings. None of this is memory that is used.
+/// used (before the initial data, the data, after the data, the rest). A guest with garbage-collected objects, which are in the
+/// second memory, has two more mappings. None of this is memory that is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolSize {
     /// Slots for orchestrators, suspended ones included, and for entities, which are in memory for a turn. Leave some for the

@@ -141,7 +141,7 @@ impl Slot {
     }
 }
 
-/// What a deployed file turned out to be.
+/// The app in a deployed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct App {
     pub version: VersionId,
@@ -152,7 +152,7 @@ pub struct App {
     pub report: Vec<Finding>,
 }
 
-/// How far a deployment has come.
+/// The progress of a deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Stage {
     /// Queued behind other compilations.

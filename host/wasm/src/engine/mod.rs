@@ -100,7 +100,7 @@ fn code() -> Config {
     // the processor; the guard catches the offsets beyond.
     config.memory_reservation(4 << 30);
     config.memory_guard_size(32 << 20);
-    // A guest's objects lie in one more memory of the pool, which its memory limit counts as the others.
+    // A guest's objects are in one more memory of the pool, which counts towards its memory limit like the others.
     config.collector(Collector::Copying);
     // Not zero, so that the pool's metrics show which guests have such a memory.
     config.gc_heap_initial_size(128 << 10);

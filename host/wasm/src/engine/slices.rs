@@ -8,7 +8,7 @@
 //! kernel clear it, a call of the host reads a clock. So a slice is measured in time, and fuel only determines how often the
 //! clock is read.
 //!
-//! An instruction may also collect garbage, or search the stack for the handler of an exception. So a second limit stands behind
+//! An instruction may also collect garbage, or search the stack for an exception handler. So there is a second limit behind
 //! the fuel, in processor time. Only guests that make excessive use of such instructions reach it.
 
 use std::future::Future;

@@ -26,7 +26,7 @@ use crate::guest::bindings::{self, Task, logging, orchestration, types};
 use crate::guest::trap::{PanicOutput, STOPPED, TrapContext};
 use crate::guest::wasi::{self, Wasi};
 
-/// Streams, pollables and the like that a guest may hold: they lie in the host's memory.
+/// Streams, pollables and the like that a guest may hold: they take memory of the host.
 const WASI_RESOURCES_MAX: usize = 65_536;
 
 /// The data of the store of an orchestrator or entity.

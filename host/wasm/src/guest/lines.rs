@@ -10,7 +10,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 /// Bytes after which a line is cut, so that a guest that never ends one does not fill the host's memory.
 const LINE_BYTES_MAX: usize = 16 << 10;
 
-/// Collects bytes and hands over whole lines. Clones share the collected bytes.
+/// Collects bytes and passes whole lines to a sink. Clones share the collected bytes.
 #[derive(Clone)]
 pub(crate) struct Lines(Arc<Mutex<Inner>>);
 
@@ -46,7 +46,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Hands over what is left when the guest has ended.
+    /// Passes on the incomplete last line when the guest has ended.
     pub fn finish(&self) {
         let mut inner = self.0.lock().expect("a sink does not panic");
         if !inner.partial.is_empty() {

@@ -177,7 +177,7 @@ pub(crate) struct Described {
 
 impl Alone {
     pub fn describe(&self, most: &GuestLimits) -> Result<Described, DeployError> {
-        // What is known before instantiation is refused with its number.
+        // Needs that are known before instantiation are refused with their numbers.
         if let Some(needs) = self.component.resources_required() {
             Takes { core_instances: 0, memories: needs.num_memories, tables: needs.num_tables }.check()?;
         }

@@ -523,7 +523,7 @@ mod tests {
         let target = Target { scheme: Scheme::Http, host: "rebinding.test".into(), port: granted_at.port() };
         let mut answers = vec![vec![other_at], vec![other_at, granted_at]];
         let mut look_up = async |_: &str, _: u16| Ok(answers.pop().expect("it is asked so often"));
-        // Of both, only the one that is granted is left; it is what is connected to, though the name leads elsewhere now.
+        // Only the granted one of the two is left, and is connected to although the name resolves elsewhere now.
         let addresses = target.addresses_by(&mut look_up, &terms).await.unwrap();
         assert_eq!(addresses, [granted_at]);
         let stream = connect(addresses).await.unwrap();

@@ -256,7 +256,7 @@ mod tests {
         let quoted = scrubber(&["say \"s3cret\""]);
         assert_eq!(scrubbed(&quoted, &[br#"{"h":"say \"s3cret\""}"#]).await, br#"{"h":"**************"}"#);
         assert_eq!(scrubbed(&scrubber(&["s3cret"]), &[b"czNjcmV0, czNjcmV0"]).await, b"********, ********");
-        // `user:pa55word`, as it stands in the header of basic authentication.
+        // `user:pa55word`, encoded as in the header of basic authentication.
         let basic = scrubber(&["dXNlcjpwYTU1d29yZA=="]);
         let said = scrubbed(&basic, &[b"dXNlcjpwYTU1d29yZA== user:pa55word pa55word user"]).await;
         assert_eq!(String::from_utf8_lossy(&said), "******************** ************* ******** user");
