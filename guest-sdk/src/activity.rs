@@ -2,8 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::Level;
-use crate::level::log_shorthands;
+use crate::level::{Level, log_shorthands};
 
 /// What an activity knows about its call. An activity that wants it takes it as its first argument.
 ///

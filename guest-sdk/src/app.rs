@@ -7,58 +7,14 @@ use std::rc::Rc;
 use std::sync::Once;
 use std::task::{Context as PollContext, Poll, Waker};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use crate::entity::{DispatchOperation, OperationCall, OperationOutcome};
+use crate::activity::ActivityContext;
+use crate::bindings;
+use crate::context::{Context, continued_as_new};
+use crate::entity::{self, DispatchOperation, OperationCall, OperationOutcome};
 use crate::executor::{self, Run};
+use crate::failure::{Failure, Result};
 use crate::host::Host;
-use crate::{ActivityContext, Context, Failure, Level, Result, entity};
-
-/// An orchestrator, as the type that `#[orchestrator]` makes.
-///
-/// ```
-/// use dacapo_sdk::prelude::*;
-/// use dacapo_sdk::Orchestrator;
-///
-/// #[orchestrator(name = "Nap")]
-/// async fn nap(ctx: Context, seconds: u64) -> Result<()> {
-///     ctx.create_timer(Duration::from_secs(seconds)).await
-/// }
-///
-/// assert_eq!(nap::NAME, "Nap");
-/// ```
-pub trait Orchestrator {
-    /// What it takes; `()` if it takes nothing. Whoever calls it by this type needs it to be `Serialize` as well.
-    type Input;
-    /// What it gives when it succeeds. Whoever calls it by this type needs it to be `DeserializeOwned` as well.
-    type Output;
-    /// Its name in the task hub.
-    const NAME: &'static str;
-}
-
-/// An activity, as the type that `#[activity]` makes.
-///
-/// ```
-/// use dacapo_sdk::prelude::*;
-/// use dacapo_sdk::Activity;
-///
-/// #[activity]
-/// fn double(number: u64) -> u64 {
-///     2 * number
-/// }
-///
-/// assert_eq!(double::NAME, "double"); // the type
-/// assert_eq!(double(4), 8); // the function
-/// ```
-pub trait Activity {
-    /// What it takes; `()` if it takes nothing. Whoever calls it by this type needs it to be `Serialize` as well.
-    type Input;
-    /// What it gives when it succeeds. Whoever calls it by this type needs it to be `DeserializeOwned` as well.
-    type Output;
-    /// Its name in the task hub.
-    const NAME: &'static str;
-}
+use crate::level::Level;
 
 /// One function of an app.
 pub struct Entry {
@@ -106,34 +62,6 @@ pub trait Registered {
     fn entry() -> Entry;
 }
 
-/// What a function that ends in `Result` may return.
-pub trait Fallible {
-    /// What it gives when it succeeds.
-    type Output;
-    /// The same with the failure that callers see.
-    fn into_result(self) -> Result<Self::Output>;
-}
-
-impl<T, E: Into<Failure>> Fallible for std::result::Result<T, E> {
-    type Output = T;
-
-    fn into_result(self) -> Result<T> {
-        self.map_err(Into::into)
-    }
-}
-
-/// The input of a function, from JSON.
-pub fn decode_input<T: DeserializeOwned>(function: &str, json: &str) -> Result<T> {
-    serde_json::from_str(json)
-        .map_err(|error| Failure::new("InvalidInput", format!("`{function}` cannot read its input: {error}")).not_retriable())
-}
-
-/// The output of a function, to JSON.
-pub fn encode_output<T: Serialize>(function: &str, output: &T) -> Result<String> {
-    serde_json::to_string(output)
-        .map_err(|error| Failure::new("InvalidOutput", format!("`{function}` cannot write its output: {error}")).not_retriable())
-}
-
 pub(crate) fn run_orchestrator(entries: &[Entry], host: Box<dyn Host>, name: &str, input: String) -> Result<String> {
     report_panics();
     let orchestrator = entries.iter().find_map(|entry| match entry.kind {
@@ -148,11 +76,6 @@ pub(crate) fn run_orchestrator(entries: &[Entry], host: Box<dyn Host>, name: &st
         Err(failure) if run.continues_as_new.get() && failure == continued_as_new() => Ok("null".to_owned()),
         outcome => outcome,
     }
-}
-
-/// What [`crate::Context::continue_as_new`] gives.
-pub(crate) fn continued_as_new() -> Failure {
-    Failure::new("ContinuedAsNew", "the orchestration continues as new").not_retriable()
 }
 
 pub(crate) fn run_activity(entries: &[Entry], context: ActivityContext, input: String) -> Result<String> {
@@ -204,5 +127,5 @@ fn report_panic(panic: &PanicHookInfo<'_>) {
         Some(location) => format!("panicked at {location}: {message}"),
         None => format!("panicked at an unknown place: {message}"),
     };
-    crate::bindings::log(Level::Error, &line);
+    bindings::log(Level::Error, &line);
 }

@@ -8,11 +8,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::executor::Run;
-use crate::host::Action;
-use crate::level::log_shorthands;
+use crate::failure::{Failure, Result};
+use crate::function::{Activity, Orchestrator, to_json};
+use crate::host::{Parent, Work};
+use crate::level::{Level, log_shorthands};
 use crate::random::{Random, RandomRange};
 use crate::task::{ActivityCall, EventWait, SubOrchestratorCall, Task, Timer};
-use crate::{Activity, Failure, Level, Orchestrator, Result, Timestamp};
+use crate::timestamp::Timestamp;
 
 /// What an orchestrator may do: the only way out of its sandbox. A clone is the same context.
 ///
@@ -36,24 +38,6 @@ use crate::{Activity, Failure, Level, Orchestrator, Result, Timestamp};
 #[derive(Clone)]
 pub struct Context {
     pub(crate) run: Rc<Run>,
-}
-
-/// The orchestration that called this one.
-///
-/// ```no_run
-/// # fn example(ctx: dacapo_sdk::Context) {
-/// if let Some(parent) = ctx.parent() {
-///     ctx.log_info(format!("called by {} ({})", parent.name, parent.instance_id));
-/// }
-/// # }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Parent {
-    /// The function name of the parent.
-    pub name: String,
-    /// The instance id of the parent.
-    pub instance_id: String,
 }
 
 /// Calls.
@@ -96,8 +80,8 @@ impl Context {
     /// ```
     pub fn call_activity_named<T: DeserializeOwned>(&self, name: &str, input: &impl Serialize) -> ActivityCall<T> {
         let name = name.to_owned();
-        let action = to_json(input).map(|input| Action::CallActivity { name, input, retry: None });
-        ActivityCall::new(self.task(action))
+        let work = to_json(input).map(|input| Work::CallActivity { name, input, retry: None });
+        ActivityCall::new(self.task(work))
     }
 
     /// Calls an orchestration as a child of this one. Lazy: see [`Task`].
@@ -134,14 +118,9 @@ impl Context {
     /// ```
     pub fn call_sub_orchestrator_named<T: DeserializeOwned>(&self, name: &str, input: &impl Serialize) -> SubOrchestratorCall<T> {
         let name = name.to_owned();
-        let action = to_json(input).map(|input| Action::CallSubOrchestrator {
-            name,
-            input,
-            instance_id: None,
-            version: None,
-            retry: None,
-        });
-        SubOrchestratorCall::new(self.task(action))
+        let work =
+            to_json(input).map(|input| Work::CallSubOrchestrator { name, input, instance_id: None, version: None, retry: None });
+        SubOrchestratorCall::new(self.task(work))
     }
 
     /// Starts an orchestration that runs on its own: nobody waits for it.
@@ -174,8 +153,8 @@ impl Context {
         DetachedStart::new(self.run.clone(), name, input)
     }
 
-    pub(crate) fn task<T>(&self, action: Result<Action>) -> Task<T> {
-        Task::new(self.run.clone(), action)
+    pub(crate) fn task<T>(&self, work: Result<Work>) -> Task<T> {
+        Task::new(self.run.clone(), work)
     }
 }
 
@@ -218,7 +197,7 @@ impl Context {
     /// # }
     /// ```
     pub fn create_timer_at(&self, fire_at: Timestamp) -> Timer {
-        self.task(Ok(Action::CreateTimer { fire_at }))
+        self.task(Ok(Work::CreateTimer { fire_at }))
     }
 }
 
@@ -235,7 +214,7 @@ impl Context {
     /// # }
     /// ```
     pub fn wait_for_external_event<T: DeserializeOwned>(&self, name: &str) -> EventWait<T> {
-        EventWait::new(self.task(Ok(Action::WaitForExternalEvent { name: name.to_owned() })))
+        EventWait::new(self.task(Ok(Work::WaitForExternalEvent { name: name.to_owned() })))
     }
 
     /// Raises an external event for another instance; one that does not exist ignores it. Fails only if the data
@@ -284,7 +263,7 @@ impl Context {
     pub fn continue_as_new<T>(&self, input: impl Serialize) -> Result<T> {
         self.run.host.continue_as_new(&to_json(&input)?);
         self.run.continues_as_new.set(true);
-        Err(crate::app::continued_as_new())
+        Err(continued_as_new())
     }
 }
 
@@ -472,9 +451,7 @@ impl DetachedStart {
     }
 }
 
-pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| {
-        let name = std::any::type_name_of_val(value);
-        Failure::new("InvalidInput", format!("a {name} cannot be written as JSON: {error}")).not_retriable()
-    })
+/// What [`Context::continue_as_new`] gives.
+pub(crate) fn continued_as_new() -> Failure {
+    Failure::new("ContinuedAsNew", "the orchestration continues as new").not_retriable()
 }

@@ -1,163 +1,25 @@
-//! Entities: their names, what an operation may do, and how one is run.
+//! Entities: what an operation may do, and how one is run.
 
 use std::cell::Cell;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::rc::Rc;
-use std::str::FromStr;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::app::Registered;
-use crate::context::{DetachedStart, to_json};
-use crate::entity_call::{EntityProxy, Signal};
+use crate::context::DetachedStart;
+use crate::entity_call::Signal;
+use crate::entity_id::EntityId;
 use crate::executor::Run;
+use crate::failure::{Failure, Result};
+use crate::function::{Orchestrator, to_json};
 use crate::host::Host;
-use crate::level::log_shorthands;
+use crate::level::{Level, log_shorthands};
 use crate::random::{Random, RandomRange};
-use crate::{Failure, Level, Orchestrator, Result, Timestamp};
-
-/// Names one entity: its entity function, compared ignoring case, and a key, which may be empty.
-///
-/// Its text, and its JSON, is `@name@key`, which is also its instance id.
-///
-/// ```
-/// use dacapo_sdk::EntityId;
-///
-/// let id = EntityId::new("Account", "ada");
-/// assert_eq!(id.to_string(), "@account@ada");
-/// assert_eq!("@account@ada".parse(), Ok(id));
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntityId {
-    /// In lower case.
-    name: String,
-    key: String,
-}
-
-impl EntityId {
-    /// An id by name.
-    ///
-    /// ```
-    /// # use dacapo_sdk::EntityId;
-    /// assert_eq!(EntityId::new("Counter", "a"), EntityId::new("counter", "a"));
-    /// ```
-    pub fn new(name: &str, key: impl Into<String>) -> Self {
-        Self { name: name.to_ascii_lowercase(), key: key.into() }
-    }
-
-    /// The id of an entity of this crate.
-    ///
-    /// ```
-    /// use dacapo_sdk::EntityId;
-    /// use dacapo_sdk::prelude::*;
-    ///
-    /// #[derive(Default, Serialize, Deserialize)]
-    /// struct Counter(i64);
-    ///
-    /// #[entity]
-    /// impl Counter {
-    ///     fn get(&self) -> i64 {
-    ///         self.0
-    ///     }
-    /// }
-    ///
-    /// assert_eq!(EntityId::of::<Counter>("a").to_string(), "@counter@a");
-    /// ```
-    pub fn of<E: Entity>(key: impl Into<String>) -> Self {
-        Self::new(E::NAME, key)
-    }
-
-    /// The name of the entity function, in lower case.
-    ///
-    /// ```
-    /// # use dacapo_sdk::EntityId;
-    /// assert_eq!(EntityId::new("Counter", "a").name(), "counter");
-    /// ```
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Which of the entities of that name.
-    ///
-    /// ```
-    /// # use dacapo_sdk::EntityId;
-    /// assert_eq!(EntityId::new("Counter", "a").key(), "a");
-    /// ```
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-}
-
-impl Display for EntityId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "@{}@{}", self.name, self.key)
-    }
-}
-
-/// A text is not the id of an entity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseEntityIdError(());
-
-impl Display for ParseEntityIdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the id of an entity is written `@name@key`")
-    }
-}
-
-impl std::error::Error for ParseEntityIdError {}
-
-impl FromStr for EntityId {
-    type Err = ParseEntityIdError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix('@').and_then(|rest| rest.split_once('@')) {
-            Some((name, key)) if !name.is_empty() => Ok(Self::new(name, key)),
-            _ => Err(ParseEntityIdError(())),
-        }
-    }
-}
-
-impl Serialize for EntityId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for EntityId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-/// An entity, as `#[entity]` makes it.
-///
-/// ```
-/// use dacapo_sdk::Entity;
-/// use dacapo_sdk::prelude::*;
-///
-/// #[derive(Default, Serialize, Deserialize)]
-/// struct Counter(i64);
-///
-/// #[entity(name = "Tally")]
-/// impl Counter {
-///     fn add(&mut self, amount: i64) -> i64 {
-///         self.0 += amount;
-///         self.0
-///     }
-/// }
-///
-/// assert_eq!(Counter::NAME, "Tally");
-/// ```
-pub trait Entity {
-    /// Its name in the task hub.
-    const NAME: &'static str;
-    /// What orchestrators call its operations with. See [`Context::entity`](crate::Context::entity).
-    type Proxy: From<EntityProxy>;
-}
+use crate::timestamp::Timestamp;
 
 /// What the attribute makes of the operations.
-pub trait DispatchOperation: Registered {
+pub trait DispatchOperation {
     /// The name of the entity.
     const NAME: &'static str;
     /// What the entity keeps.

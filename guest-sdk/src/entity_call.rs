@@ -1,4 +1,4 @@
-//! What an orchestrator does with entities: it calls, signals and locks them.
+//! Entities as others see them: they are called, signaled and locked.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,15 +9,67 @@ use futures_core::FusedFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::bindings::{self, Handle};
-use crate::context::to_json;
-use crate::entity::{Entity, EntityId};
-use crate::executor::Run;
-use crate::host::{Action, Perform, Schedule};
-use crate::task::Task;
 #[cfg(not(target_family = "wasm"))]
-use crate::testing;
-use crate::{Context, Result, Timestamp};
+use crate::action::{Action, value};
+use crate::bindings::{self, Handle};
+use crate::context::Context;
+use crate::entity_id::EntityId;
+use crate::executor::Run;
+use crate::failure::Result;
+use crate::function::to_json;
+use crate::host::{Perform, Schedule, Work};
+use crate::task::Task;
+use crate::timestamp::Timestamp;
+
+/// An entity, as `#[entity]` makes it.
+///
+/// ```
+/// use dacapo_sdk::Entity;
+/// use dacapo_sdk::prelude::*;
+///
+/// #[derive(Default, Serialize, Deserialize)]
+/// struct Counter(i64);
+///
+/// #[entity(name = "Tally")]
+/// impl Counter {
+///     fn add(&mut self, amount: i64) -> i64 {
+///         self.0 += amount;
+///         self.0
+///     }
+/// }
+///
+/// assert_eq!(Counter::NAME, "Tally");
+/// ```
+pub trait Entity {
+    /// Its name in the task hub.
+    const NAME: &'static str;
+    /// What orchestrators call its operations with. See [`Context::entity`](crate::Context::entity).
+    type Proxy: From<EntityProxy>;
+}
+
+impl EntityId {
+    /// The id of an entity of this crate.
+    ///
+    /// ```
+    /// use dacapo_sdk::EntityId;
+    /// use dacapo_sdk::prelude::*;
+    ///
+    /// #[derive(Default, Serialize, Deserialize)]
+    /// struct Counter(i64);
+    ///
+    /// #[entity]
+    /// impl Counter {
+    ///     fn get(&self) -> i64 {
+    ///         self.0
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(EntityId::of::<Counter>("a").to_string(), "@counter@a");
+    /// ```
+    pub fn of<E: Entity>(key: impl Into<String>) -> Self {
+        Self::new(E::NAME, key)
+    }
+}
 
 /// Entities.
 impl Context {
@@ -125,7 +177,7 @@ impl Context {
     /// ```
     pub fn lock<'a>(&self, entities: impl IntoIterator<Item = &'a EntityId>) -> LockRequest {
         let entities = entities.into_iter().cloned().collect();
-        LockRequest { run: self.run.clone(), task: self.task(Ok(Action::Other(Box::new(Lock { entities })))) }
+        LockRequest { run: self.run.clone(), task: self.task(Ok(Work::Other(Box::new(Lock { entities })))) }
     }
 }
 
@@ -209,7 +261,7 @@ impl<T> EntityCall<T> {
 
     fn into_task(self) -> Task<T> {
         match self.state {
-            CallState::New { run, call } => Task::new(run, call.map(|call| Action::Other(Box::new(call)))),
+            CallState::New { run, call } => Task::new(run, call.map(|call| Work::Other(Box::new(call)))),
             CallState::Task(task) => task,
         }
     }
@@ -271,8 +323,8 @@ impl<T: DeserializeOwned> Future for EntityCall<T> {
             match &mut this.state {
                 CallState::Task(task) => return Pin::new(task).poll(context),
                 CallState::New { run, call } => {
-                    let action = call.clone().map(|call| Action::Other(Box::new(call)));
-                    this.state = CallState::Task(Task::new(run.clone(), action));
+                    let work = call.clone().map(|call| Work::Other(Box::new(call)));
+                    this.state = CallState::Task(Task::new(run.clone(), work));
                 }
             }
         }
@@ -372,9 +424,9 @@ impl Schedule for Call {
     }
 
     #[cfg(not(target_family = "wasm"))]
-    fn seen(&self) -> testing::Action {
+    fn seen(&self) -> Action {
         let Self { entity, operation, input } = self.clone();
-        testing::Action::CallEntity { entity, operation, input: testing::value(&input) }
+        Action::CallEntity { entity, operation, input: value(&input) }
     }
 }
 
@@ -395,9 +447,9 @@ impl Perform for Signal {
     }
 
     #[cfg(not(target_family = "wasm"))]
-    fn seen(&self) -> testing::Action {
+    fn seen(&self) -> Action {
         let Call { entity, operation, input } = self.call.clone();
-        testing::Action::SignalEntity { entity, operation, input: testing::value(&input), deliver_at: self.deliver_at }
+        Action::SignalEntity { entity, operation, input: value(&input), deliver_at: self.deliver_at }
     }
 }
 
@@ -415,8 +467,8 @@ impl Schedule for Lock {
     }
 
     #[cfg(not(target_family = "wasm"))]
-    fn seen(&self) -> testing::Action {
-        testing::Action::LockEntities { entities: self.entities.clone() }
+    fn seen(&self) -> Action {
+        Action::LockEntities { entities: self.entities.clone() }
     }
 }
 
@@ -428,7 +480,7 @@ impl Perform for Unlock {
     }
 
     #[cfg(not(target_family = "wasm"))]
-    fn seen(&self) -> testing::Action {
-        testing::Action::UnlockEntities
+    fn seen(&self) -> Action {
+        Action::UnlockEntities
     }
 }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as PollContext, Poll, Wake, Waker};
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::host::{Host, Perform, TaskId};
 
 /// One run of an orchestrator: the host, and the tasks that some future waits for at present.

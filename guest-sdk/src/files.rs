@@ -19,7 +19,7 @@ use wasip2::filesystem::preopens;
 use wasip2::filesystem::types::{Descriptor, DescriptorFlags, DescriptorType, ErrorCode, OpenFlags, PathFlags};
 use wasip2::io::streams::StreamError;
 
-use crate::{Failure, Result};
+use crate::failure::{Failure, Result};
 
 /// One entry of a directory. Made by [`read_dir`].
 ///

@@ -1,13 +1,18 @@
 //! The seam between this crate and the imports of `wit/dacapo.wit`, so that the executor can be tested without a host.
 //! The functions are those of the interface `orchestration`; see there for what they promise.
 
+#[cfg(not(target_family = "wasm"))]
+use crate::action::Action;
 use crate::bindings::Handle;
-use crate::{Failure, Level, Parent, RetryPolicy, Timestamp};
+use crate::failure::Failure;
+use crate::level::Level;
+use crate::retry::RetryPolicy;
+use crate::timestamp::Timestamp;
 
 pub(crate) type TaskId = u32;
 
-/// What an orchestrator can schedule and wait for.
-pub(crate) enum Action {
+/// What a task stands for: what an orchestrator can schedule and wait for.
+pub(crate) enum Work {
     CallActivity {
         name: String,
         input: String,
@@ -36,7 +41,7 @@ pub(crate) trait Schedule {
     fn output(&self) -> String;
     /// What a test sees of it.
     #[cfg(not(target_family = "wasm"))]
-    fn seen(&self) -> crate::testing::Action;
+    fn seen(&self) -> Action;
 }
 
 /// What has no outcome, and only some apps do.
@@ -44,21 +49,39 @@ pub(crate) trait Perform {
     fn perform(&self);
     /// What a test sees of it.
     #[cfg(not(target_family = "wasm"))]
-    fn seen(&self) -> crate::testing::Action;
+    fn seen(&self) -> Action;
 }
 
-impl Action {
-    /// Whether giving up the action has a meaning. An activity that was scheduled runs, whoever listens.
+impl Work {
+    /// Whether giving it up has a meaning. An activity that was scheduled runs, whoever listens.
     pub(crate) fn is_cancellable(&self) -> bool {
         match self {
-            Action::CallActivity { .. } | Action::CallSubOrchestrator { .. } | Action::Other(_) => false,
-            Action::CreateTimer { .. } | Action::WaitForExternalEvent { .. } => true,
+            Work::CallActivity { .. } | Work::CallSubOrchestrator { .. } | Work::Other(_) => false,
+            Work::CreateTimer { .. } | Work::WaitForExternalEvent { .. } => true,
         }
     }
 }
 
+/// The orchestration that called this one.
+///
+/// ```no_run
+/// # fn example(ctx: dacapo_sdk::Context) {
+/// if let Some(parent) = ctx.parent() {
+///     ctx.log_info(format!("called by {} ({})", parent.name, parent.instance_id));
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Parent {
+    /// The function name of the parent.
+    pub name: String,
+    /// The instance id of the parent.
+    pub instance_id: String,
+}
+
 pub(crate) trait Host {
-    fn schedule(&self, action: &Action) -> TaskId;
+    fn schedule(&self, work: &Work) -> TaskId;
     /// Blocks; gives the tasks that have completed, in the order in which they did. The list is never empty.
     fn wait(&self, pending: &[TaskId]) -> Vec<TaskId>;
     fn outcome(&self, task: TaskId) -> Option<Result<String, Failure>>;

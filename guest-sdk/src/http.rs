@@ -21,7 +21,7 @@ use wasip2::http::outgoing_handler;
 use wasip2::http::types::{ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme};
 use wasip2::io::streams::{OutputStream, StreamError};
 
-use crate::{Failure, Result};
+use crate::failure::{Failure, Result};
 
 /// Sends a `GET` request.
 ///

@@ -6,11 +6,14 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+#[cfg(not(target_family = "wasm"))]
+use crate::action::{Action, value};
 use crate::bindings::{self, Handle};
-use crate::context::to_json;
-use crate::host::{Action, Schedule};
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::function::to_json;
+use crate::host::{Schedule, Work};
 use crate::task::Task;
-use crate::{Context, Failure, Result};
 
 impl Context {
     /// Sends an HTTP request to a host that the operator allowed, and completes with the response, of whatever status.
@@ -32,7 +35,7 @@ impl Context {
     /// ```
     pub fn call_http(&self, request: HttpRequest) -> Task<HttpResponse> {
         let json = to_json(&request);
-        self.task(json.map(|json| Action::Other(Box::new(Call { json, uri: request.uri }))))
+        self.task(json.map(|json| Work::Other(Box::new(Call { json, uri: request.uri }))))
     }
 }
 
@@ -240,7 +243,7 @@ impl Schedule for Call {
     }
 
     #[cfg(not(target_family = "wasm"))]
-    fn seen(&self) -> crate::testing::Action {
-        crate::testing::Action::CallHttp { request: crate::testing::value(&self.json) }
+    fn seen(&self) -> Action {
+        Action::CallHttp { request: value(&self.json) }
     }
 }

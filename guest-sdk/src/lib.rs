@@ -130,16 +130,21 @@
 #[cfg(test)]
 extern crate self as dacapo_sdk;
 
+#[cfg(not(target_family = "wasm"))]
+mod action;
 mod activity;
 mod app;
 mod bindings;
 mod context;
 mod entity;
 mod entity_call;
+mod entity_id;
 mod executor;
+mod exports;
 mod failure;
 #[cfg(feature = "files")]
 pub mod files;
+mod function;
 mod host;
 #[cfg(feature = "http")]
 pub mod http;
@@ -152,6 +157,7 @@ mod task;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod timestamp;
+mod wasm_host;
 mod when;
 
 #[cfg(test)]
@@ -162,8 +168,7 @@ mod scripted;
 mod tests;
 
 pub use activity::ActivityContext;
-pub use app::{Activity, Orchestrator};
-pub use context::{Context, DetachedStart, Parent};
+pub use context::{Context, DetachedStart};
 /// Makes a `fn` or an `async fn` an activity: a function that does real work, at least once.
 ///
 /// It takes its [`ActivityContext`], an input, both in this order, or nothing, and returns `T` or `Result<T, E>` with
@@ -260,9 +265,12 @@ pub use dacapo_sdk_macros::entity;
 /// }
 /// ```
 pub use dacapo_sdk_macros::orchestrator;
-pub use entity::{Entity, EntityContext, EntityId, ParseEntityIdError};
-pub use entity_call::{EntityCall, EntityLock, EntityProxy, LockRequest};
+pub use entity::EntityContext;
+pub use entity_call::{Entity, EntityCall, EntityLock, EntityProxy, LockRequest};
+pub use entity_id::{EntityId, ParseEntityIdError};
 pub use failure::{Failure, Result};
+pub use function::{Activity, Orchestrator};
+pub use host::Parent;
 pub use http_call::{HttpRequest, HttpResponse};
 pub use level::Level;
 pub use management::{ActivityStart, ManagementLinks};
@@ -309,9 +317,11 @@ pub mod prelude {
 /// What the macros expand to. Not part of the API.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::app::{Entry, Fallible, Registered, decode_input, encode_output};
-    pub use crate::bindings::{describe, generated, run_activity, run_entity_operation, run_orchestrator};
+    pub use crate::app::{Entry, Registered};
+    pub use crate::bindings::generated;
     pub use crate::entity::DispatchOperation;
+    pub use crate::exports::{describe, run_activity, run_entity_operation, run_orchestrator};
+    pub use crate::function::{Fallible, decode_input, encode_output};
     pub use serde::Serialize;
     pub use serde::de::DeserializeOwned;
 }

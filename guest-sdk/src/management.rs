@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::to_json;
-use crate::{ActivityContext, Failure, Orchestrator, Result, bindings};
+use crate::activity::ActivityContext;
+use crate::bindings;
+use crate::failure::{Failure, Result};
+use crate::function::{Orchestrator, to_json};
 
 /// The links by which an instance is managed over HTTP. To be handed to an external system that is to answer.
 ///

@@ -4,11 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use crate::action::Action as Seen;
 use crate::app::{self, Entry};
 use crate::entity::{OperationCall, OperationOutcome};
-use crate::host::{Action, Host, Perform, TaskId};
-use crate::testing::Action as Seen;
-use crate::{EntityId, Failure, Level, Parent, Result, Timestamp};
+use crate::entity_id::EntityId;
+use crate::failure::{Failure, Result};
+use crate::host::{Host, Parent, Perform, TaskId, Work};
+use crate::level::Level;
+use crate::timestamp::Timestamp;
 
 /// What the `wait`s give, one after the other: tasks, numbered from 1 as they are scheduled, and their outcomes.
 pub(crate) type Script = Vec<Batch>;
@@ -78,22 +81,22 @@ impl ScriptedHost {
 }
 
 impl Host for ScriptedHost {
-    fn schedule(&self, action: &Action) -> TaskId {
+    fn schedule(&self, work: &Work) -> TaskId {
         let task = self.scheduled.get() + 1;
         self.scheduled.set(task);
-        self.note(match action {
-            Action::CallActivity { name, input, retry } => {
+        self.note(match work {
+            Work::CallActivity { name, input, retry } => {
                 let retry = retry.as_ref().map(|retry| format!(" up to {} times", retry.max_attempts));
                 format!("{task}: call {name}({input}){}", retry.unwrap_or_default())
             }
-            Action::CallSubOrchestrator { name, input, instance_id, version, .. } => {
+            Work::CallSubOrchestrator { name, input, instance_id, version, .. } => {
                 let id = instance_id.as_ref().map(|id| format!(" as {id}"));
                 let version = version.as_ref().map(|version| format!(" on {version}"));
                 format!("{task}: orchestrate {name}({input}){}{}", id.unwrap_or_default(), version.unwrap_or_default())
             }
-            Action::CreateTimer { fire_at } => format!("{task}: timer at {} ms", fire_at.as_millis()),
-            Action::WaitForExternalEvent { name } => format!("{task}: event {name}"),
-            Action::Other(action) => format!("{task}: {}", line(&action.seen())),
+            Work::CreateTimer { fire_at } => format!("{task}: timer at {} ms", fire_at.as_millis()),
+            Work::WaitForExternalEvent { name } => format!("{task}: event {name}"),
+            Work::Other(work) => format!("{task}: {}", line(&work.seen())),
         });
         task
     }

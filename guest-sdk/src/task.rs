@@ -11,8 +11,9 @@ use futures_core::FusedFuture;
 use serde::de::DeserializeOwned;
 
 use crate::executor::Run;
-use crate::host::{Action, Perform, TaskId};
-use crate::{Failure, Result, RetryPolicy};
+use crate::failure::{Failure, Result};
+use crate::host::{Perform, TaskId, Work};
+use crate::retry::RetryPolicy;
 
 /// Something that an orchestrator schedules and that completes once, with a `Result<T>`.
 ///
@@ -47,17 +48,17 @@ pub type Timer = Task<()>;
 
 enum State {
     /// An error here is an input that could not be written as JSON.
-    Unscheduled(Result<Action>),
+    Unscheduled(Result<Work>),
     Scheduled {
         task: TaskId,
-        action: Action,
+        work: Work,
     },
     Done,
 }
 
 impl<T> Task<T> {
-    pub(crate) fn new(run: Rc<Run>, action: Result<Action>) -> Self {
-        Self { run, state: State::Unscheduled(action), output: PhantomData }
+    pub(crate) fn new(run: Rc<Run>, work: Result<Work>) -> Self {
+        Self { run, state: State::Unscheduled(work), output: PhantomData }
     }
 
     /// Schedules the task now, rather than when it is first polled.
@@ -89,12 +90,12 @@ impl<T> Task<T> {
     /// ```
     pub fn cancel(&mut self) -> bool {
         match &self.state {
-            State::Unscheduled(Ok(action)) if action.is_cancellable() => {
+            State::Unscheduled(Ok(work)) if work.is_cancellable() => {
                 let canceled = Failure::new("Canceled", "the task was canceled before it was scheduled");
                 self.state = State::Unscheduled(Err(canceled.not_retriable()));
                 true
             }
-            State::Scheduled { task, action } if action.is_cancellable() => self.run.host.cancel(*task),
+            State::Scheduled { task, work } if work.is_cancellable() => self.run.host.cancel(*task),
             State::Unscheduled(_) | State::Scheduled { .. } | State::Done => false,
         }
     }
@@ -122,25 +123,25 @@ impl<T> Task<T> {
         Self { run, state, output: PhantomData }
     }
 
-    /// Changes an action that was not scheduled yet; builders call it, and they end where scheduling begins.
-    fn configure(&mut self, change: impl FnOnce(&mut Action)) {
-        if let State::Unscheduled(Ok(action)) = &mut self.state {
-            change(action);
+    /// Changes the work, if it was not scheduled yet; builders call it, and they end where scheduling begins.
+    fn configure(&mut self, change: impl FnOnce(&mut Work)) {
+        if let State::Unscheduled(Ok(work)) = &mut self.state {
+            change(work);
         }
     }
 
     fn schedule(&mut self) {
         let state = std::mem::replace(&mut self.state, State::Done);
         self.state = match state {
-            State::Unscheduled(Ok(action)) => State::Scheduled { task: self.run.host.schedule(&action), action },
+            State::Unscheduled(Ok(work)) => State::Scheduled { task: self.run.host.schedule(&work), work },
             state => state,
         };
     }
 
     /// An event that arrived together with what won the race was taken by a wait that nobody reads. It is raised
     /// again, so that it is there for the next wait, also after continue-as-new.
-    fn keep_event(&self, task: TaskId, action: &Action) {
-        if let Action::WaitForExternalEvent { name } = action
+    fn keep_event(&self, task: TaskId, work: &Work) {
+        if let Work::WaitForExternalEvent { name } = work
             && let Some(Ok(data)) = self.run.host.outcome(task)
         {
             self.run.host.send_event(&self.run.host.instance_id(), name, &data);
@@ -156,10 +157,10 @@ impl<T> Task<T> {
 
     /// Nobody listens any more.
     fn give_up(&mut self) {
-        if let State::Scheduled { task, action } = std::mem::replace(&mut self.state, State::Done) {
+        if let State::Scheduled { task, work } = std::mem::replace(&mut self.state, State::Done) {
             self.run.forget_task(task);
-            if action.is_cancellable() && !self.run.host.cancel(task) {
-                self.keep_event(task, &action);
+            if work.is_cancellable() && !self.run.host.cancel(task) {
+                self.keep_event(task, &work);
             }
             self.run.host.release(task);
         }
@@ -182,9 +183,9 @@ impl<T: DeserializeOwned> Future for Task<T> {
             }
         }
         Poll::Ready(match std::mem::replace(&mut this.state, State::Done) {
-            State::Scheduled { task, action } => {
+            State::Scheduled { task, work } => {
                 this.run.host.release(task);
-                outcome.expect("it was asked for above").and_then(|json| decode(&action, &json))
+                outcome.expect("it was asked for above").and_then(|json| decode(&work, &json))
             }
             State::Unscheduled(Err(failure)) => Err(failure),
             State::Unscheduled(Ok(_)) | State::Done => panic!("a task was polled after it had completed"),
@@ -204,15 +205,15 @@ impl<T> Drop for Task<T> {
     }
 }
 
-fn decode<T: DeserializeOwned>(action: &Action, json: &str) -> Result<T> {
+fn decode<T: DeserializeOwned>(work: &Work, json: &str) -> Result<T> {
     serde_json::from_str(json).map_err(|error| {
-        let (error_type, what) = match action {
-            Action::CallActivity { name, .. } | Action::CallSubOrchestrator { name, .. } => {
+        let (error_type, what) = match work {
+            Work::CallActivity { name, .. } | Work::CallSubOrchestrator { name, .. } => {
                 ("InvalidOutput", format!("the output of `{name}`"))
             }
-            Action::CreateTimer { .. } => ("InvalidOutput", "the output of a timer".to_owned()),
-            Action::WaitForExternalEvent { name } => ("InvalidEventData", format!("the data of the event `{name}`")),
-            Action::Other(action) => ("InvalidOutput", action.output()),
+            Work::CreateTimer { .. } => ("InvalidOutput", "the output of a timer".to_owned()),
+            Work::WaitForExternalEvent { name } => ("InvalidEventData", format!("the data of the event `{name}`")),
+            Work::Other(work) => ("InvalidOutput", work.output()),
         };
         let expected = std::any::type_name::<T>();
         Failure::new(error_type, format!("{what} is not a {expected}: {error}")).details(json).not_retriable()
@@ -285,8 +286,8 @@ impl<T> ActivityCall<T> {
     /// # }
     /// ```
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.task.configure(|action| {
-            if let Action::CallActivity { retry, .. } = action {
+        self.task.configure(|work| {
+            if let Work::CallActivity { retry, .. } = work {
                 *retry = Some(policy);
             }
         });
@@ -329,8 +330,8 @@ impl<T> SubOrchestratorCall<T> {
     /// # }
     /// ```
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.task.configure(|action| {
-            if let Action::CallSubOrchestrator { retry, .. } = action {
+        self.task.configure(|work| {
+            if let Work::CallSubOrchestrator { retry, .. } = work {
                 *retry = Some(policy);
             }
         });
@@ -349,8 +350,8 @@ impl<T> SubOrchestratorCall<T> {
     /// # }
     /// ```
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
-        self.task.configure(|action| {
-            if let Action::CallSubOrchestrator { instance_id, .. } = action {
+        self.task.configure(|work| {
+            if let Work::CallSubOrchestrator { instance_id, .. } = work {
                 *instance_id = Some(id.into());
             }
         });
@@ -370,8 +371,8 @@ impl<T> SubOrchestratorCall<T> {
     /// # }
     /// ```
     pub fn version(mut self, label: impl Into<String>) -> Self {
-        self.task.configure(|action| {
-            if let Action::CallSubOrchestrator { version, .. } = action {
+        self.task.configure(|work| {
+            if let Work::CallSubOrchestrator { version, .. } = work {
                 *version = Some(label.into());
             }
         });
@@ -417,7 +418,7 @@ impl<T> EventWait<T> {
     pub fn timeout(self, timeout: Duration) -> EventWithTimeout<T> {
         let run = self.task.run.clone();
         let fire_at = run.host.current_time() + timeout;
-        EventWithTimeout { event: self.task, timer: Task::new(run, Ok(Action::CreateTimer { fire_at })) }
+        EventWithTimeout { event: self.task, timer: Task::new(run, Ok(Work::CreateTimer { fire_at })) }
     }
 }
 

@@ -39,9 +39,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use crate::action::Action;
+use crate::action::value;
 use crate::app::{self, Registered};
-use crate::host::{self, Host, Perform, TaskId};
-use crate::{Activity, EntityId, Failure, HttpResponse, Level, Orchestrator, Parent, Result, RetryPolicy, Timestamp};
+use crate::context;
+use crate::failure::{Failure, Result};
+use crate::function::{Activity, Orchestrator, decode_input, encode_output};
+use crate::host::{Host, Parent, Perform, TaskId, Work};
+use crate::http_call::HttpResponse;
+use crate::level::Level;
+use crate::retry::RetryPolicy;
+use crate::timestamp::Timestamp;
 
 /// What the world does to one run of an orchestrator: the answers to its calls, and the events that reach it.
 ///
@@ -74,65 +82,6 @@ pub struct ScriptedRun<T> {
     pub continued_as_new: Option<Value>,
     /// What it logged.
     pub log: Vec<(Level, String)>,
-}
-
-/// Something that an orchestrator does and that others can see.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-#[allow(missing_docs)] // the fields are the parameters of the context's methods
-pub enum Action {
-    CallActivity {
-        name: String,
-        input: Value,
-        retry: Option<RetryPolicy>,
-    },
-    CallSubOrchestrator {
-        name: String,
-        input: Value,
-        instance_id: Option<String>,
-        version: Option<String>,
-        retry: Option<RetryPolicy>,
-    },
-    CallEntity {
-        entity: EntityId,
-        operation: String,
-        input: Value,
-    },
-    CallHttp {
-        request: Value,
-    },
-    CreateTimer {
-        fire_at: Timestamp,
-    },
-    WaitForExternalEvent {
-        name: String,
-    },
-    LockEntities {
-        entities: Vec<EntityId>,
-    },
-    UnlockEntities,
-    SignalEntity {
-        entity: EntityId,
-        operation: String,
-        input: Value,
-        deliver_at: Option<Timestamp>,
-    },
-    StartOrchestration {
-        name: String,
-        input: Value,
-        instance_id: String,
-    },
-    SendEvent {
-        instance_id: String,
-        name: String,
-        data: Value,
-    },
-    SetCustomStatus {
-        status: Value,
-    },
-    ContinueAsNew {
-        input: Value,
-    },
 }
 
 /// One operation that an orchestrator calls.
@@ -419,7 +368,7 @@ impl Script {
             _ => None,
         });
         let output = match (&continued_as_new, outcome) {
-            (Some(_), Ok(_)) => Err(app::continued_as_new()),
+            (Some(_), Ok(_)) => Err(context::continued_as_new()),
             (_, outcome) => outcome.map(|json| serde_json::from_str(&json).expect("the output can be read as it was written")),
         };
         let custom_status = world.find_last(|action| match action {
@@ -443,8 +392,8 @@ impl Script {
     ) -> Self {
         let what = callee.to_string();
         let give = move |json: &str| {
-            let output = app::decode_input(&what, json).and_then(&mut answer)?;
-            app::encode_output(&what, &output)
+            let output = decode_input(&what, json).and_then(&mut answer)?;
+            encode_output(&what, &output)
         };
         self.answers.insert(callee.clone(), Answer { give: Box::new(give), takes: Duration::ZERO });
         self.last = Some(callee);
@@ -739,29 +688,24 @@ impl std::fmt::Display for Callee {
     }
 }
 
-/// What was written as JSON by this crate.
-pub(crate) fn value(json: &str) -> Value {
-    serde_json::from_str(json).expect("it was written as JSON")
-}
-
 impl Host for ScriptedHost {
-    fn schedule(&self, action: &host::Action) -> TaskId {
-        let seen = match action {
-            host::Action::CallActivity { name, input, retry } => {
+    fn schedule(&self, work: &Work) -> TaskId {
+        let action = match work {
+            Work::CallActivity { name, input, retry } => {
                 Action::CallActivity { name: name.clone(), input: value(input), retry: retry.clone() }
             }
-            host::Action::CallSubOrchestrator { name, input, instance_id, version, retry } => Action::CallSubOrchestrator {
+            Work::CallSubOrchestrator { name, input, instance_id, version, retry } => Action::CallSubOrchestrator {
                 name: name.clone(),
                 input: value(input),
                 instance_id: instance_id.clone(),
                 version: version.clone(),
                 retry: retry.clone(),
             },
-            host::Action::CreateTimer { fire_at } => Action::CreateTimer { fire_at: *fire_at },
-            host::Action::WaitForExternalEvent { name } => Action::WaitForExternalEvent { name: name.clone() },
-            host::Action::Other(action) => action.seen(),
+            Work::CreateTimer { fire_at } => Action::CreateTimer { fire_at: *fire_at },
+            Work::WaitForExternalEvent { name } => Action::WaitForExternalEvent { name: name.clone() },
+            Work::Other(work) => work.seen(),
         };
-        self.0.borrow_mut().schedule(seen)
+        self.0.borrow_mut().schedule(action)
     }
 
     fn wait(&self, pending: &[TaskId]) -> Vec<TaskId> {
