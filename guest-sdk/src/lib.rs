@@ -153,6 +153,8 @@ mod level;
 mod management;
 mod random;
 mod retry;
+#[cfg(not(target_family = "wasm"))]
+mod scripted_host;
 mod task;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
@@ -160,10 +162,6 @@ mod timestamp;
 mod wasm_host;
 mod when;
 
-#[cfg(test)]
-mod entity_tests;
-#[cfg(test)]
-mod scripted;
 #[cfg(test)]
 mod tests;
 

@@ -138,16 +138,6 @@ impl<T> Task<T> {
         };
     }
 
-    /// An event that arrived together with what won the race was taken by a wait that nobody reads. It is raised
-    /// again, so that it is there for the next wait, also after continue-as-new.
-    fn keep_event(&self, task: TaskId, work: &Work) {
-        if let Work::WaitForExternalEvent { name } = work
-            && let Some(Ok(data)) = self.run.host.outcome(task)
-        {
-            self.run.host.send_event(&self.run.host.instance_id(), name, &data);
-        }
-    }
-
     /// Nobody listens any more, but what it leads to must be undone.
     pub(crate) fn abandon(&mut self, undo: impl Perform + 'static) {
         if let State::Scheduled { task, .. } = std::mem::replace(&mut self.state, State::Done) {
@@ -155,12 +145,13 @@ impl<T> Task<T> {
         }
     }
 
-    /// Nobody listens any more.
+    /// Nobody listens any more. An event that came together with what won the race, and that nobody has read, goes back to where
+    /// it was: it is there for the next wait.
     fn give_up(&mut self) {
         if let State::Scheduled { task, work } = std::mem::replace(&mut self.state, State::Done) {
             self.run.forget_task(task);
-            if work.is_cancellable() && !self.run.host.cancel(task) {
-                self.keep_event(task, &work);
+            if work.is_cancellable() {
+                self.run.host.cancel(task);
             }
             self.run.host.release(task);
         }
