@@ -311,6 +311,88 @@ static void retries_are_those_of_the_policy(void) {
     dacapo_script_free(script);
 }
 
+static double number_in(const char *object, const char *name) {
+    double number = 0;
+    const char *json = dacapo_json_member(object, name);
+    if (json) dacapo_json_to_number(json, &number);
+    return number;
+}
+
+/* The strings of an array, then NULL. */
+static const char *const *strings_in(const char *object, const char *name, size_t *count) {
+    const char *json = dacapo_json_member(object, name);
+    const char *const *items = dacapo_json_items(json ? json : "[]", count);
+    const char **strings = dacapo_alloc((*count + 1) * sizeof *strings);
+    for (size_t i = 0; i < *count; i++) strings[i] = dacapo_json_to_string(items[i]);
+    strings[*count] = NULL;
+    return strings;
+}
+
+static size_t attempts;
+
+/* Fails as a case of the table says, after the time that an attempt takes: it waits for an answer. */
+static dacapo_outcome flaky(const dacapo_activity_call *call) {
+    size_t count;
+    const char *const *types = strings_in(call->input, "failures", &count);
+    attempts++;
+    dacapo_send_http("{}");
+    if (call->attempt > count) return dacapo_ok(NULL);
+    return dacapo_fail((dacapo_failure){.type = types[call->attempt - 1], .message = "not yet", .retriable = true});
+}
+
+static dacapo_outcome stubborn(const char *of) {
+    size_t count;
+    const char *policy = dacapo_json_member(of, "policy");
+    dacapo_retry_policy retry = {
+        .max_attempts = (uint32_t)number_in(policy, "maxAttempts"),
+        .first_interval = number_in(policy, "firstInterval"),
+        .backoff = number_in(policy, "backoffCoefficient"),
+        .max_interval = number_in(policy, "maxInterval"),
+        .timeout = number_in(policy, "timeout"),
+        .not_retriable = strings_in(policy, "nonRetriableErrorTypes", &count),
+    };
+    return dacapo_await(dacapo_call_activity("flaky", of, &retry));
+}
+
+static void attempts_begin_as_in(const char *of) {
+    dacapo_script *script = dacapo_script_new();
+    double takes = number_in(of, "takes"), last = -1;
+    dacapo_script_real_activity(script, "flaky");
+    dacapo_script_answer_after(script, "send-http", "{}", takes);
+    attempts = 0;
+    dacapo_run run = dacapo_script_run(script, "stubborn", of);
+
+    const char *what = dacapo_json_member(of, "what");
+    size_t count;
+    const char *const *begins = dacapo_json_items(dacapo_json_member(of, "attempts"), &count);
+    bool succeeds = false;
+    check(dacapo_json_to_bool(dacapo_json_member(of, "succeeds"), &succeeds), __LINE__, what);
+    check(succeeds == !run.outcome.failure, __LINE__, what);
+    check(attempts == count, __LINE__, what);
+    check(count > 0 && dacapo_json_to_number(begins[count - 1], &last) && run.elapsed == last + takes, __LINE__, what);
+    dacapo_script_free(script);
+}
+
+/* The host's own schedule is held to the same cases. */
+static void attempts_begin_when_those_of_the_host_do(void) {
+    static char table[1 << 16], of[1 << 12];
+    FILE *file = fopen("../../tests/retries.json", "r");
+    CHECK(file != NULL);
+    if (!file) return;
+    table[fread(table, 1, sizeof table - 1, file)] = 0;
+    fclose(file);
+    size_t count = 0;
+    dacapo_json_items(table, &count);
+    CHECK(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        /* A run frees what was read before it. */
+        const char *one = dacapo_json_items(table, &count)[i];
+        CHECK(strlen(one) < sizeof of);
+        snprintf(of, sizeof of, "%s", one);
+        attempts_begin_as_in(of);
+    }
+}
+
 static dacapo_outcome counter(dacapo_entity_operation *operation) {
     double value = 0, amount;
     if (operation->state) dacapo_json_to_number(operation->state, &value);
@@ -348,7 +430,7 @@ static void what_is_not_there_is_a_failure(void) {
 DACAPO_APP(
     DACAPO_ACTIVITY(echo), DACAPO_ORCHESTRATOR(everything), DACAPO_ORCHESTRATOR(first_of_three), DACAPO_ORCHESTRATOR(retried),
     DACAPO_ENTITY(counter), DACAPO_ACTIVITY(order_all), DACAPO_ACTIVITY(stock), DACAPO_ORCHESTRATOR(stocks),
-    DACAPO_ORCHESTRATOR(my_version), DACAPO_ORCHESTRATOR(rounds)
+    DACAPO_ORCHESTRATOR(my_version), DACAPO_ORCHESTRATOR(rounds), DACAPO_ACTIVITY(flaky), DACAPO_ORCHESTRATOR(stubborn)
 )
 
 int main(void) {
@@ -364,6 +446,7 @@ int main(void) {
     a_race_is_won_by_what_completed_first();
     a_wait_that_lost_takes_no_event();
     retries_are_those_of_the_policy();
+    attempts_begin_when_those_of_the_host_do();
     an_operation_changes_the_state();
     what_is_not_there_is_a_failure();
     return failures != 0;
