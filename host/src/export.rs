@@ -29,6 +29,7 @@ use dacapo_core::commit::Timer;
 use dacapo_core::execution::Shown;
 use dacapo_core::{HistoryChunk, HistoryEvent, InstanceId, InstanceRecord, Row, Seq, Timestamp, VersionId};
 use dacapo_store::{AppVersion, Snapshot, StoreError, codec};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::versioning::app_name_trouble;
@@ -37,8 +38,9 @@ pub const FORMAT: &str = "dacapo-export";
 pub const VERSION: u32 = 1;
 
 /// One line of the file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[schemars(rename = "ExportLine")]
 pub enum Line {
     Header {
         format: String,

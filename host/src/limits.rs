@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dacapo_core::execution::Limits;
 use dacapo_wasm::{CompileLimits, GuestLimits, HttpLimits};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One line of the table.
@@ -21,8 +22,9 @@ pub struct Limit {
 }
 
 /// What happens at a limit. Every refusal and every failure names the limit and its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 pub enum Then {
     /// 413: the request is too large.
     TooLarge,

@@ -19,6 +19,7 @@ use std::time::Duration;
 use dacapo_core::id::fold;
 use dacapo_core::{FunctionKind, FunctionName, InstanceRecord, RuntimeStatus, Usage};
 use dacapo_wasm::OutboundBytes;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Functions of a hub that are counted separately. Clients and guests can call names that no app has, and each would stay in the
@@ -29,26 +30,35 @@ const FUNCTIONS_MAX: usize = 1_000;
 const OTHERS: &str = "@others";
 
 /// What one function has used.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct FunctionUsage {
-    /// As it was spelled when it was first called.
+    /// As it was first called. `@others`: those beyond the first 1,000 names.
     pub name: String,
-    /// `orchestrator`, `activity` or `entity`; empty for [`OTHERS`].
+    /// Empty for `@others`.
+    #[schemars(schema_with = "any_kind")]
     pub kind: String,
     /// Executions of an orchestrator that have begun, operations of an entity, attempts of an activity.
     pub executions: u64,
-    /// Executions that have failed (not counted for entities) or were cut off.
+    /// Of these, those that have failed or were cut off. Not counted for entities.
     pub failures: u64,
+    /// Turns of an orchestrator or an entity.
     pub turns: u64,
+    /// Events that were replayed to bring an orchestrator back into memory.
     pub replayed_events: u64,
-    /// About one unit for each wasm instruction. Not counted for activities, which are counted by time.
+    /// About one unit for each wasm instruction, replays included. Not counted for activities.
     pub fuel: u64,
-    /// The total time of attempts of an activity, whether they computed or waited.
+    /// Microseconds that attempts of an activity have had their places, to compute or to wait.
     pub activity_micros: u64,
-    /// Bytes of payloads received and produced.
+    /// Bytes of payload taken in.
     pub bytes_in: u64,
+    /// Bytes of payload given out.
     pub bytes_out: u64,
+}
+
+fn any_kind(_: &mut SchemaGenerator) -> Schema {
+    let [orchestrator, activity, entity] = FunctionKind::ALL.map(FunctionKind::name);
+    json_schema!({ "type": "string", "enum": [orchestrator, activity, entity, ""] })
 }
 
 impl FunctionUsage {

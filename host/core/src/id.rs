@@ -133,6 +133,8 @@ pub enum FunctionKind {
 }
 
 impl FunctionKind {
+    pub const ALL: [FunctionKind; 3] = [FunctionKind::Orchestrator, FunctionKind::Activity, FunctionKind::Entity];
+
     pub fn name(self) -> &'static str {
         match self {
             FunctionKind::Orchestrator => "orchestrator",

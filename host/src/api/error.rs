@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use dacapo_store::StoreError;
@@ -42,11 +43,14 @@ enum Body {
     Text(String),
 }
 
-/// The members are those of ASP.NET. The Python client reads `ExceptionMessage` and needs it to be there.
-#[derive(Debug, Serialize)]
+// The members are those of ASP.NET. The Python client reads `ExceptionMessage` and needs it to be there.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-struct ErrorBody {
+#[schemars(rename = "Error")]
+pub(in crate::api) struct ErrorBody {
+    /// What kind of trouble it is.
     message: String,
+    /// What it is in this case; names the parameter that is wrong.
     exception_message: String,
 }
 

@@ -15,10 +15,12 @@ use axum::body::Bytes;
 use dacapo_core::event::Outcome;
 use dacapo_core::{Event, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord, RuntimeStatus, Seq, Timestamp};
 use dacapo_store::{EventPlace, HistoryPage};
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::api::content::json::{micros, raw, text, written};
+use crate::api::content::json::{Moment, micros, raw, text, written};
 use crate::api::content::parts::{self, Measure, Parts};
 use crate::api::error::ApiError;
 use crate::engine::fair_threads::SLICE;
@@ -32,9 +34,10 @@ pub(in crate::api) struct Shown {
     pub outputs: bool,
 }
 
-/// One row. Which members it has depends on its type.
-#[derive(Debug, Default, Serialize)]
+/// One event; its members depend on its type.
+#[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schemars(rename = "HistoryEvent")]
 pub(in crate::api) struct Entry<'a> {
     event_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +55,8 @@ pub(in crate::api) struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detached: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    fire_at: Option<String>,
+    fire_at: Option<Moment>,
+    /// Any JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,18 +67,20 @@ pub(in crate::api) struct Entry<'a> {
     details: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_details: Option<FailureDetails<'a>>,
+    /// Any JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    scheduled_time: Option<String>,
+    scheduled_time: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    scheduled_start_time: Option<String>,
+    scheduled_start_time: Option<Moment>,
+    /// The version that the instance was moved to.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
-    timestamp: String,
+    timestamp: Moment,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 struct FailureDetails<'a> {
     error_type: &'a str,
@@ -280,6 +286,14 @@ impl Entry<'_> {
             input: beginning.input,
             ..self
         }
+    }
+}
+
+/// Adds to the schema of a status what [`StatusWithHistory`] appends to its text.
+pub(in crate::api) fn add_to_status(schema: &mut Schema) {
+    let history = json!({ "type": "array", "items": { "$ref": "#/components/schemas/HistoryEvent" } });
+    for list in ["historyEvents", "history"] {
+        schema.ensure_object()["properties"][list] = history.clone();
     }
 }
 

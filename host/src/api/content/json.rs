@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use dacapo_core::Timestamp;
@@ -24,7 +25,14 @@ pub(in crate::api) fn written(body: &impl Serialize) -> String {
     serde_json::to_string(body).expect("the bodies of the API have only text for keys and cannot fail")
 }
 
-/// A stored payload: verbatim, or as a JSON string if it is not JSON.
+/// A line of an answer that is made of such.
+pub(in crate::api) fn line(body: &impl Serialize) -> String {
+    let mut text = written(body);
+    text.push('\n');
+    text
+}
+
+/// A stored payload: as it is, or as a JSON string should it not be JSON.
 pub(in crate::api) fn raw(payload: &str) -> Box<RawValue> {
     RawValue::from_string(payload.to_owned()).unwrap_or_else(|_| text(payload))
 }
@@ -34,19 +42,33 @@ pub(in crate::api) fn text(text: &str) -> Box<RawValue> {
     to_raw_value(text).expect("a text can be written as JSON")
 }
 
+// A moment, as it is written.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("format" = "date-time"))]
+pub(crate) struct Moment(String);
+
+impl std::ops::Deref for Moment {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 /// `yyyy-MM-ddTHH:mm:ssZ`: how the state of an instance shows a moment.
-pub(in crate::api) fn seconds(at: Timestamp) -> String {
-    format_time(at, "%Y-%m-%dT%H:%M:%SZ")
+pub(in crate::api) fn seconds(at: Timestamp) -> Moment {
+    moment(at, "%Y-%m-%dT%H:%M:%SZ")
 }
 
-/// `yyyy-MM-ddTHH:mm:ss.ffffffZ`: how a history shows a moment.
-pub(in crate::api) fn micros(at: Timestamp) -> String {
-    format_time(at, "%Y-%m-%dT%H:%M:%S%.6fZ")
+/// The same with microseconds: how a history shows a moment.
+pub(in crate::api) fn micros(at: Timestamp) -> Moment {
+    moment(at, "%Y-%m-%dT%H:%M:%S%.6fZ")
 }
 
-fn format_time(at: Timestamp, format: &str) -> String {
+fn moment(at: Timestamp, format: &str) -> Moment {
     let earliest_or_latest = if at.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
-    DateTime::from_timestamp_micros(at.0).unwrap_or(earliest_or_latest).format(format).to_string()
+    Moment(DateTime::from_timestamp_micros(at.0).unwrap_or(earliest_or_latest).format(format).to_string())
 }
 
 #[cfg(test)]
@@ -63,7 +85,7 @@ mod tests {
     #[test]
     fn moments_are_written() {
         let at = Timestamp(1_519_795_131_393_987);
-        assert_eq!(seconds(at), "2018-02-28T05:18:51Z");
-        assert_eq!(micros(at), "2018-02-28T05:18:51.393987Z");
+        assert_eq!(&*seconds(at), "2018-02-28T05:18:51Z");
+        assert_eq!(&*micros(at), "2018-02-28T05:18:51.393987Z");
     }
 }

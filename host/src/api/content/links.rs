@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use dacapo_core::InstanceId;
@@ -34,27 +35,33 @@ pub struct Links {
     internal_server_error_on_failure: bool,
 }
 
-/// The body of a 202. The order of the members is that of the original.
-#[derive(Debug, Serialize)]
+/// Where to go on. In the links, `{eventName}` and `{text}` are for the client to fill in.
+// The body of a 202. The order of the members is that of the original.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct CheckStatus<'a> {
+pub(in crate::api) struct CheckStatus<'a> {
     id: &'a str,
-    status_query_get_uri: String,
-    send_event_post_uri: String,
-    terminate_post_uri: String,
-    purge_history_delete_uri: String,
-    restart_post_uri: String,
-    suspend_post_uri: String,
-    resume_post_uri: String,
+    status_query_get_uri: Link,
+    send_event_post_uri: Link,
+    terminate_post_uri: Link,
+    purge_history_delete_uri: Link,
+    restart_post_uri: Link,
+    suspend_post_uri: Link,
+    resume_post_uri: Link,
 }
 
-/// The links that a function gets: one more than in the body of a 202.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("format" = "uri-template"))]
+struct Link(String);
+
+/// What a function is given. The one more link is not in the body of a 202.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Management<'a> {
     #[serde(flatten)]
     check_status: CheckStatus<'a>,
-    rewind_post_uri: String,
+    rewind_post_uri: Link,
 }
 
 impl Links {
@@ -65,7 +72,7 @@ impl Links {
 
     /// Returns all links of an instance as a JSON object: the management payload of Durable Functions.
     pub fn management(&self, id: &InstanceId) -> String {
-        let rewind_post_uri = format!("{}/rewind?reason={{text}}&{}", self.instance(id), self.common(id));
+        let rewind_post_uri = Link(format!("{}/rewind?reason={{text}}&{}", self.instance(id), self.common(id)));
         let links = Management { check_status: self.check_status(id), rewind_post_uri };
         serde_json::to_string(&links).expect("links are texts and can be written as JSON")
     }
@@ -88,7 +95,7 @@ impl Links {
     /// Returns a 202 with the links of an instance that goes on.
     pub(in crate::api) fn check_status_response(&self, id: &InstanceId) -> Response {
         let body = self.check_status(id);
-        let location = body.status_query_get_uri.clone();
+        let location = body.status_query_get_uri.0.clone();
         (AcceptedHeaders { location, retry_after: RETRY_AFTER_START }, json(StatusCode::ACCEPTED, &body)).into_response()
     }
 
@@ -97,13 +104,13 @@ impl Links {
         let on_failure = if self.internal_server_error_on_failure { "&returnInternalServerErrorOnFailure=true" } else { "" };
         CheckStatus {
             id: id.as_str(),
-            status_query_get_uri: format!("{instance}?{common}{on_failure}"),
-            send_event_post_uri: format!("{instance}/raiseEvent/{{eventName}}?{common}"),
-            terminate_post_uri: format!("{instance}/terminate?reason={{text}}&{common}"),
-            purge_history_delete_uri: format!("{instance}?{common}"),
-            restart_post_uri: format!("{instance}/restart?{common}"),
-            suspend_post_uri: format!("{instance}/suspend?reason={{text}}&{common}"),
-            resume_post_uri: format!("{instance}/resume?reason={{text}}&{common}"),
+            status_query_get_uri: Link(format!("{instance}?{common}{on_failure}")),
+            send_event_post_uri: Link(format!("{instance}/raiseEvent/{{eventName}}?{common}")),
+            terminate_post_uri: Link(format!("{instance}/terminate?reason={{text}}&{common}")),
+            purge_history_delete_uri: Link(format!("{instance}?{common}")),
+            restart_post_uri: Link(format!("{instance}/restart?{common}")),
+            suspend_post_uri: Link(format!("{instance}/suspend?reason={{text}}&{common}")),
+            resume_post_uri: Link(format!("{instance}/resume?reason={{text}}&{common}")),
         }
     }
 

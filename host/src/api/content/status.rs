@@ -1,32 +1,41 @@
 //! The state of an instance, as a status query and a listing show it.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use dacapo_core::{InstanceRecord, VersionId};
+use dacapo_core::{InstanceRecord, RuntimeStatus, VersionId};
 
-use crate::api::content::json::{raw, seconds};
+use crate::api::content::history;
+use crate::api::content::json::{Moment, raw, seconds};
 use crate::hub::Hub;
 
-/// The members and their order are those of the original; `input`, `customStatus` and `output` are `null` when there is
-/// none, and never missing: the JavaScript client fails without them.
-#[derive(Debug, Serialize)]
+// The members and their order are those of the original; `input`, `customStatus` and `output` are `null` when there is
+// none, and never missing: the JavaScript client fails without them.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "InstanceStatus", transform = history::add_to_status)]
 pub(in crate::api) struct StatusBody<'a> {
     name: &'a str,
     instance_id: &'a str,
+    #[schemars(schema_with = "any_status")]
     runtime_status: &'static str,
+    /// Any JSON; `null` if it is not to be shown. Of an entity: whether it has a state, and the state as a text.
     input: Option<Box<RawValue>>,
+    /// Any JSON; `null` if there is none.
     custom_status: Option<Box<RawValue>>,
+    /// Any JSON: the output, the sentence of a failure, or the reason of a termination.
     output: Option<Box<RawValue>>,
-    created_time: String,
-    last_updated_time: String,
-    /// Why the host does not go on with the instance, which is `Suspended` then. Dacapo's own.
+    created_time: Moment,
+    last_updated_time: Moment,
+    /// Why the host does not go on with the instance, which is `Suspended` then. Not part of Durable Functions.
     #[serde(skip_serializing_if = "Option::is_none")]
     halted: Option<&'a str>,
-    /// The digest and the label of the version that it runs on. Dacapo's own.
+    /// The digest of the version that it runs on. Not part of Durable Functions.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "digest")]
+    #[schemars(with = "String")]
     version: Option<VersionId>,
+    /// What people call that version. Not part of Durable Functions.
     #[serde(skip_serializing_if = "String::is_empty")]
     version_label: String,
 }
@@ -56,6 +65,10 @@ impl<'a> StatusBody<'a> {
     }
 }
 
+fn any_status(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": RuntimeStatus::ALL.map(RuntimeStatus::name) })
+}
+
 fn digest<S: serde::Serializer>(version: &Option<VersionId>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&version.map_or_else(String::new, |version| version.to_string()))
 }
@@ -63,7 +76,7 @@ fn digest<S: serde::Serializer>(version: &Option<VersionId>, serializer: S) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dacapo_core::{EventDelivery, ExecutionId, FunctionName, InstanceId, Row, RuntimeStatus, Timestamp};
+    use dacapo_core::{EventDelivery, ExecutionId, FunctionName, InstanceId, Row, Timestamp};
     use uuid::Uuid;
 
     fn record(status: RuntimeStatus) -> InstanceRecord {

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use schemars::{JsonSchema, Schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -15,10 +16,10 @@ use dacapo_core::Timestamp;
 use dacapo_store::control::{Grants, HubRecord, hub_name_trouble};
 
 use crate::access::{Scope, now};
-use crate::api::content::json::{self, micros};
+use crate::api::content::json::{self, Moment, micros};
 use crate::api::error::ApiError;
 use crate::api::request::Call;
-use crate::api::request::parameter::{HUBS_AFTER, TOP};
+use crate::api::request::parameter::{HUBS_AFTER, HubName, TOP, schema_of};
 use crate::grants;
 use crate::limits::{HubLimits, InvalidLimit, LIMITS, Then};
 
@@ -27,34 +28,50 @@ const PAGE_MAX: usize = 1_000;
 
 const REASON_CHARS_MAX: usize = 1_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct NewHub {
+pub(in crate::api) struct NewHub {
+    #[schemars(schema_with = "schema_of::<HubName>")]
     name: String,
+    /// Limits that are not those of the host's configuration, by name.
     #[serde(default)]
+    #[schemars(transform = from_one)]
     limits: BTreeMap<String, u64>,
+    /// What activities may reach.
     #[serde(default)]
     grants: Named<Grants>,
+    /// What the activities of an app may reach instead.
     #[serde(default)]
     app_grants: BTreeMap<String, Named<Grants>>,
 }
 
-/// An absent member changes nothing; `null` removes the value.
-#[derive(Deserialize)]
+/// What is absent stays as it is.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct HubChange {
+pub(in crate::api) struct HubChange {
+    /// New values by name; `null` for that of the host's configuration.
     #[serde(default)]
+    #[schemars(transform = from_one)]
     limits: BTreeMap<String, Option<u64>>,
+    /// In the place of the former; `null` for none.
     #[serde(default, deserialize_with = "given")]
     grants: Option<Option<Named<Grants>>>,
+    /// By app; `null` for those of the hub.
     #[serde(default)]
     app_grants: BTreeMap<String, Option<Named<Grants>>>,
+    /// Why the hub is to serve nobody; `null` resumes it.
     #[serde(default, deserialize_with = "given")]
     suspended: Option<Option<String>>,
 }
 
-/// A `T` read from a JSON object only. A derived `Deserialize` also accepts an array of the members, and so an empty array.
-#[derive(Debug, Clone, Default)]
+/// No limit is 0.
+fn from_one(limits: &mut Schema) {
+    limits.ensure_object()["additionalProperties"]["minimum"] = json!(1);
+}
+
+// A JSON object. What is derived would take a list of its members too, and so an empty list for nothing.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(transparent, inline)]
 struct Named<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
@@ -80,25 +97,36 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
     Option::deserialize(deserializer).map(Some)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct HubBody {
+#[schemars(rename = "Hub")]
+pub(in crate::api) struct HubBody {
+    #[schemars(schema_with = "schema_of::<HubName>")]
     name: String,
-    created_at: String,
+    created_at: Moment,
+    /// Why it serves nobody at present; `null` if it serves.
     suspended: Option<String>,
+    /// Limits that are not those of the host's configuration, by name.
+    #[schemars(transform = from_one)]
     limits: BTreeMap<String, u64>,
+    /// What activities may reach.
     grants: Grants,
+    /// What the activities of an app may reach instead.
     app_grants: BTreeMap<String, Grants>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct LimitBody {
+#[schemars(rename = "Limit")]
+pub(in crate::api) struct LimitBody {
     name: &'static str,
+    #[schemars(range(min = 1))]
     value: u64,
-    /// The value for hubs without one of their own.
+    /// That of the host's configuration.
+    #[schemars(range(min = 1))]
     default: u64,
     unit: &'static str,
+    /// What becomes of whoever meets it.
     then: Then,
     what: &'static str,
 }

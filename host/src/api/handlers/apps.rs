@@ -10,12 +10,13 @@ use axum::response::{IntoResponse, Response};
 use dacapo_core::{FunctionKind, FunctionName, InstanceId, VersionId};
 use dacapo_store::AppVersion;
 use dacapo_wasm::{Finding, Stage};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
-use crate::api::content::json::{self, micros};
+use crate::api::content::json::{self, Moment, micros};
 use crate::api::error::ApiError;
 use crate::api::request::parameter::{
     APP_NAME, AppName, CHECKED_VERSION, DIFF_FROM, DIFF_TO, DRY_RUN, LABEL, OF_VERSION, PROGRESS, SAMPLE, VERSION_NAME, WEIGHT,
@@ -32,32 +33,37 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(in crate::api) const LINES: &str = "application/x-ndjson";
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct AppBody {
+#[schemars(rename = "App")]
+pub(in crate::api) struct AppBody {
     app: String,
+    /// The SHA-256 digest of the deployed file.
     version: String,
     label: String,
     functions: Vec<FunctionBody>,
-    /// Only after a change.
+    /// Whether new starts go elsewhere than before. Only after a change.
     #[serde(skip_serializing_if = "Option::is_none")]
     changed: Option<bool>,
+    /// Whether it is the active version. Only after a change.
     #[serde(skip_serializing_if = "Option::is_none")]
     active: Option<bool>,
-    /// The determinism report. Only after a deployment.
+    /// The determinism report: what the version imports that traps in its orchestrators and entities. Only after a deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<Vec<Finding>>,
-    /// These two only after a deployment that changed what the label names.
+    /// What it was called before this deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     former_label: Option<String>,
+    /// The version that had the label before this deployment, and has none now.
     #[serde(skip_serializing_if = "Option::is_none")]
     label_taken_from: Option<String>,
-    /// The versions that get new starts now. Only after a change.
+    /// Which versions get new starts now, and how many of 100. Only after a change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     new_starts: Vec<ShareBody>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Share")]
 struct ShareBody {
     version: String,
     label: String,
@@ -70,23 +76,110 @@ impl From<Share> for ShareBody {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Function")]
 struct FunctionBody {
     name: String,
+    #[schemars(schema_with = "any_kind")]
     kind: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+fn any_kind(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": FunctionKind::ALL.map(FunctionKind::name) })
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Version")]
 struct VersionBody {
+    /// The SHA-256 digest of the deployed file.
     version: String,
     label: String,
-    deployed_at: String,
+    deployed_at: Moment,
     active: bool,
+    /// Its share of new starts. All have 0: they go to the active one.
     weight: u32,
+    /// Bytes of the deployed file.
     size: u64,
+    /// Orchestrations that have not ended and run on it.
     instances: u64,
     functions: Vec<FunctionBody>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::api) struct VersionList {
+    app: String,
+    versions: Vec<VersionBody>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "RolledBack")]
+pub(in crate::api) struct RolledBackBody {
+    app: String,
+    from: NamedVersion,
+    active: NamedVersion,
+    /// Which versions get new starts now, and how many of 100.
+    new_starts: Vec<ShareBody>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct NamedVersion {
+    version: String,
+    label: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Pruned")]
+pub(in crate::api) struct PrunedBody {
+    /// The versions.
+    removed: Vec<String>,
+    /// Those that nothing in this task hub refers to any more.
+    unreferenced: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Undeployed")]
+pub(in crate::api) struct UndeployedBody {
+    /// The versions.
+    removed: Vec<String>,
+    /// Orchestrations that ran on one of them.
+    terminated: u64,
+    entities_purged: u64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Difference")]
+pub(in crate::api) struct DifferenceBody {
+    app: String,
+    from: String,
+    to: String,
+    functions: FunctionsDiffer,
+    imports: ImportsDiffer,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct FunctionsDiffer {
+    added: Vec<FunctionBody>,
+    removed: Vec<FunctionBody>,
+    changed: Vec<ChangedFunction>,
+}
+
+/// A function of another kind than before.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ChangedFunction {
+    name: String,
+    #[schemars(schema_with = "any_kind")]
+    from: &'static str,
+    #[schemars(schema_with = "any_kind")]
+    to: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ImportsDiffer {
+    added: Vec<String>,
+    removed: Vec<String>,
 }
 
 /// `POST admin/apps/{appName}`, the body a wasm component or module.
@@ -121,7 +214,28 @@ pub(in crate::api) async fn deploy(call: Call) -> Result<Response, ApiError> {
     }
 }
 
-/// Streams a line of JSON each second with the progress of a deployment, and one with its result.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub(in crate::api) enum DeploymentProgress {
+    Waiting {
+        /// Since the request came.
+        seconds: u64,
+    },
+    Compiling {
+        /// Since the request came.
+        seconds: u64,
+    },
+    Deployed {
+        app: AppBody,
+    },
+    Refused {
+        /// What the answer would have been.
+        status: u16,
+        message: String,
+    },
+}
+
+/// A line of JSON each second that says how far a deployment is, and one about its end.
 fn stages(
     deploying: impl Future<Output = Result<AppBody, ApiError>> + Send + 'static,
     watched: watch::Receiver<Stage>,
@@ -133,19 +247,19 @@ fn stages(
         let line = tokio::select! {
             biased;
             ended = &mut deploying => match ended {
-                Ok(app) => json!({ "kind": "deployed", "app": app }),
-                Err(refusal) => json!({ "kind": "refused", "status": refusal.status(), "message": refusal.reason() }),
+                Ok(app) => DeploymentProgress::Deployed { app },
+                Err(refusal) => DeploymentProgress::Refused { status: refusal.status(), message: refusal.reason().to_owned() },
             },
             _ = ticks.tick() => {
-                let kind = match *watched.borrow_and_update() {
-                    Stage::Waiting => "waiting",
-                    Stage::Compiling => "compiling",
+                let seconds = began.elapsed().as_secs();
+                let line = match *watched.borrow_and_update() {
+                    Stage::Waiting => DeploymentProgress::Waiting { seconds },
+                    Stage::Compiling => DeploymentProgress::Compiling { seconds },
                 };
-                let line = json!({ "kind": kind, "seconds": began.elapsed().as_secs() });
-                return Some((Ok::<_, Infallible>(format!("{line}\n")), Some((deploying, watched, ticks))));
+                return Some((Ok::<_, Infallible>(json::line(&line)), Some((deploying, watched, ticks))));
             }
         };
-        Some((Ok(format!("{line}\n")), None))
+        Some((Ok(json::line(&line)), None))
     });
     ([(CONTENT_TYPE, LINES)], Body::from_stream(lines)).into_response()
 }
@@ -159,8 +273,12 @@ pub(in crate::api) async fn apps(call: Call) -> Result<Response, ApiError> {
 /// `GET admin/apps/{appName}`: all versions.
 pub(in crate::api) async fn versions(call: Call) -> Result<Response, ApiError> {
     let (hub, AppName(app)) = (call.hub()?, call.get(&APP_NAME)?);
-    let versions: Vec<VersionBody> = hub.versions(&app).await?.into_iter().map(VersionBody::new).collect();
-    Ok(json::json(StatusCode::OK, &json!({ "app": app, "versions": versions })))
+    version_list(&hub, app).await
+}
+
+async fn version_list(hub: &Hub, app: String) -> Result<Response, ApiError> {
+    let versions = hub.versions(&app).await?.into_iter().map(VersionBody::new).collect();
+    Ok(json::json(StatusCode::OK, &VersionList { app, versions }))
 }
 
 /// `POST admin/apps/{appName}/activate`
@@ -180,10 +298,9 @@ pub(in crate::api) async fn roll_back(call: Call) -> Result<Response, ApiError> 
     let (hub, AppName(app), audit) = (call.hub()?, call.get(&APP_NAME)?, call.audited("app.rollback")?);
     hub.change_versions(move |hub| {
         let RolledBack { from, active, new_starts } = hub.roll_back(&app)?;
-        let new_starts: Vec<ShareBody> = new_starts.into_iter().map(ShareBody::from).collect();
-        let named = |version: &AppVersion| json!({ "version": version.version.to_string(), "label": version.label });
-        let body = json!({ "app": app, "from": named(&from), "active": named(&active), "newStarts": new_starts });
-        audit.done(body.clone());
+        let new_starts = new_starts.into_iter().map(ShareBody::from).collect();
+        let body = RolledBackBody { app, from: from.into(), active: active.into(), new_starts };
+        audit.done(json!(body));
         Ok(json::json(StatusCode::OK, &body))
     })
     .await
@@ -232,8 +349,7 @@ pub(in crate::api) async fn weigh(call: Call) -> Result<Response, ApiError> {
         Ok(())
     };
     hub.change_versions(weighing).await?;
-    let versions: Vec<VersionBody> = hub.versions(&app).await?.into_iter().map(VersionBody::new).collect();
-    Ok(json::json(StatusCode::OK, &json!({ "app": app, "versions": versions })))
+    version_list(&hub, app).await
 }
 
 /// `DELETE admin/apps/{appName}/versions/{version}`
@@ -243,7 +359,7 @@ pub(in crate::api) async fn remove(call: Call) -> Result<Response, ApiError> {
     hub.change_versions(move |hub| match dry_run {
         true => {
             let idle = vec![hub.idle_version(&app, &version)?];
-            Ok(json::json(StatusCode::OK, &removed(&Pruned { unreferenced: idle.clone(), removed: idle })))
+            Ok(json::json(StatusCode::OK, &PrunedBody::from(Pruned { unreferenced: idle.clone(), removed: idle })))
         }
         false => Ok(pruned(&audit, &app, hub.remove_version(&app, &version)?)),
     })
@@ -255,7 +371,7 @@ pub(in crate::api) async fn prune(call: Call) -> Result<Response, ApiError> {
     let (hub, AppName(app)) = (call.hub()?, call.get(&APP_NAME)?);
     let (dry_run, audit) = (call.get(&DRY_RUN)?, call.audited("app.prune")?);
     hub.change_versions(move |hub| match dry_run {
-        true => Ok(json::json(StatusCode::OK, &removed(&hub.idle_versions(&app)?))),
+        true => Ok(json::json(StatusCode::OK, &PrunedBody::from(hub.idle_versions(&app)?))),
         false => Ok(pruned(&audit, &app, hub.prune(&app)?)),
     })
     .await
@@ -272,7 +388,7 @@ pub(in crate::api) async fn undeploy(call: Call) -> Result<Response, ApiError> {
             false => hub.undeploy(&app).await?,
         };
         let Undeployed { versions, terminated, purged } = gone;
-        let body = json!({ "removed": removed(&versions)["removed"], "terminated": terminated, "entitiesPurged": purged });
+        let body = UndeployedBody { removed: texts(&versions.removed), terminated, entities_purged: purged };
         let details = json!({ "app": app, "withInstances": with_instances, "done": body });
         hub.change_versions(move |_| {
             audit.done(details);
@@ -290,15 +406,13 @@ pub(in crate::api) async fn diff(call: Call) -> Result<Response, ApiError> {
     let (from, to) = (call.get(&DIFF_FROM)?.0, call.get(&DIFF_TO)?.0);
     hub.read(move |hub| {
         let Difference { from, to, added, removed, changed, imports_added, imports_removed } = hub.diff(&app, &from, &to)?;
-        let changed: Vec<Value> = changed
+        let changed = changed
             .into_iter()
-            .map(|(name, from, to)| json!({ "name": name.as_str(), "from": from.name(), "to": to.name() }))
+            .map(|(name, from, to)| ChangedFunction { name: name.to_string(), from: from.name(), to: to.name() })
             .collect();
-        let functions = json!({ "added": functions(&added), "removed": functions(&removed), "changed": changed });
-        let imports = json!({ "added": imports_added, "removed": imports_removed });
-        let body = json!({
-            "app": app, "from": from.to_string(), "to": to.to_string(), "functions": functions, "imports": imports,
-        });
+        let functions = FunctionsDiffer { added: functions(&added), removed: functions(&removed), changed };
+        let imports = ImportsDiffer { added: imports_added, removed: imports_removed };
+        let body = DifferenceBody { app, from: from.to_string(), to: to.to_string(), functions, imports };
         Ok(json::json(StatusCode::OK, &body))
     })
     .await
@@ -352,27 +466,31 @@ fn these(text: &str) -> Result<Which, ApiError> {
 fn progress(receiver: mpsc::Receiver<ReplayProgress>) -> Response {
     let lines = futures::stream::unfold(receiver, |mut receiver| async {
         let line = ReplayProgressBody::from(receiver.recv().await?);
-        let mut text = serde_json::to_string(&line).expect("it has only text for keys");
-        text.push('\n');
-        Some((Ok::<_, Infallible>(text), receiver))
+        Some((Ok::<_, Infallible>(json::line(&line)), receiver))
     });
     ([(CONTENT_TYPE, LINES)], Body::from_stream(lines)).into_response()
 }
 
-#[derive(Debug, Serialize)]
+/// Once `begun`, then `instance` for each instance, at the end `done`. A stream without that was cut off.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum ReplayProgressBody {
+#[schemars(rename = "ReplayProgress")]
+pub(in crate::api) enum ReplayProgressBody {
     Begun {
         app: String,
+        /// The one that is checked, or moved to.
         version: String,
         instances: u64,
     },
     Instance {
         instance_id: String,
         name: String,
+        /// The one that it ran on.
         version: Option<String>,
+        /// Events that were replayed.
         events: usize,
-        result: &'static str,
+        result: ReplayResult,
+        /// Where in the history, counted from 0, the two part.
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<usize>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -388,9 +506,21 @@ enum ReplayProgressBody {
         diverged: u64,
         refused: u64,
         gone: u64,
+        /// Events that were replayed.
         events: u64,
         seconds: f64,
     },
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(in crate::api) enum ReplayResult {
+    Passed,
+    Migrated,
+    Diverged,
+    Refused,
+    Gone,
 }
 
 impl From<ReplayProgress> for ReplayProgressBody {
@@ -412,17 +542,17 @@ impl ReplayProgressBody {
         let Checked { id, name, version, events, verdict } = checked;
         let (mut at, mut was, mut does, mut reason) = (None, None, None, None);
         let result = match verdict {
-            Verdict::Passed => "passed",
-            Verdict::Migrated => "migrated",
+            Verdict::Passed => ReplayResult::Passed,
+            Verdict::Migrated => ReplayResult::Migrated,
             Verdict::Diverged { position, recorded, attempted } => {
                 (at, was, does) = (Some(position), Some(recorded), Some(attempted));
-                "diverged"
+                ReplayResult::Diverged
             }
             Verdict::Refused(why) => {
                 reason = Some(why);
-                "refused"
+                ReplayResult::Refused
             }
-            Verdict::Gone => "gone",
+            Verdict::Gone => ReplayResult::Gone,
         };
         let version = version.map(|version| version.to_string());
         let instance_id = id.as_str().to_owned();
@@ -460,16 +590,27 @@ fn functions(functions: &[(FunctionName, FunctionKind)]) -> Vec<FunctionBody> {
 }
 
 fn pruned(audit: &AuditedAction, app: &str, pruned: Pruned) -> Response {
-    let body = removed(&pruned);
-    if !pruned.removed.is_empty() {
-        audit.done(json!({ "app": app, "versions": body["removed"] }));
+    let body = PrunedBody::from(pruned);
+    if !body.removed.is_empty() {
+        audit.done(json!({ "app": app, "versions": body.removed }));
     }
     json::json(StatusCode::OK, &body)
 }
 
-fn removed(pruned: &Pruned) -> Value {
-    let texts = |versions: &[VersionId]| versions.iter().map(VersionId::to_string).collect::<Vec<_>>();
-    json!({ "removed": texts(&pruned.removed), "unreferenced": texts(&pruned.unreferenced) })
+impl From<Pruned> for PrunedBody {
+    fn from(Pruned { removed, unreferenced }: Pruned) -> Self {
+        Self { removed: texts(&removed), unreferenced: texts(&unreferenced) }
+    }
+}
+
+impl From<AppVersion> for NamedVersion {
+    fn from(AppVersion { version, label, .. }: AppVersion) -> Self {
+        Self { version: version.to_string(), label }
+    }
+}
+
+fn texts(versions: &[VersionId]) -> Vec<String> {
+    versions.iter().map(VersionId::to_string).collect()
 }
 
 fn changed(app: DeployedApp) -> Response {

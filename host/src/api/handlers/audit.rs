@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use dacapo_core::Timestamp;
 use dacapo_store::control::AuditEntry;
 
 use crate::access::Scope;
-use crate::api::content::json::{self, micros};
+use crate::api::content::json::{self, Moment, micros};
 use crate::api::error::ApiError;
 use crate::api::handlers::administration::with_continuation;
 use crate::api::request::Call;
@@ -17,15 +18,22 @@ use crate::api::request::parameter::{AUDIT_BEFORE, HUB, TOP};
 
 const PAGE_MAX: usize = 1_000;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct LineBody {
+#[schemars(rename = "AuditLine")]
+pub(in crate::api) struct LineBody {
+    #[schemars(range(min = 1))]
     number: u64,
-    at: String,
+    at: Moment,
+    /// A key as `HUB/NAME`, `*/NAME` if it is one of the host; `dev` where no keys are needed; `offline` on the data directory itself;
+    /// `host`.
     actor: String,
+    /// What it was done to; `*` for the host.
     hub: String,
     action: String,
+    /// It was refused, and nothing was done.
     denied: bool,
+    /// What was given; never a key or a secret.
     details: Value,
 }
 

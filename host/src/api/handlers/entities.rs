@@ -2,13 +2,14 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use dacapo_core::{InstanceId, InstanceRecord, Payload};
 use dacapo_store::InstanceQuery;
 
-use crate::api::content::json::{json_text, micros, raw, text, written};
+use crate::api::content::json::{Moment, json_text, micros, raw, text, written};
 use crate::api::content::page::{PageRequest, page_response};
 use crate::api::content::parts;
 use crate::api::error::ApiError;
@@ -22,15 +23,17 @@ use crate::hub::{Hub, HubError};
 /// The empty key in a path. It may also be left out where the shorter path has no other meaning.
 const EMPTY_KEY: &str = "$";
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct EntityBody<'a> {
+#[schemars(rename = "Entity")]
+pub(in crate::api) struct EntityBody<'a> {
     entity_id: EntityId<'a>,
-    last_operation_time: String,
+    last_operation_time: Moment,
+    /// Any JSON; `null` if it is not asked for, or there is none.
     state: Option<Box<RawValue>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct EntityId<'a> {
     name: &'a str,
     key: &'a str,

@@ -2,18 +2,29 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::api::content::json;
 use crate::api::error::ApiError;
 use crate::api::health::Found;
 use crate::api::request::Call;
 
-/// `GET /healthz`: whether the host does its work.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "status", rename_all = "camelCase")]
+pub(in crate::api) enum Health {
+    Ok,
+    Unwell {
+        /// What the host does not do.
+        why: &'static str,
+    },
+}
+
+/// `GET /healthz`: that the host does its work.
 pub(in crate::api) async fn health(call: Call) -> Result<Response, ApiError> {
-    let unwell = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "unwell", "why": why }));
+    let unwell = |why| (StatusCode::SERVICE_UNAVAILABLE, Health::Unwell { why });
     let (status, body) = match call.api.health.look(&call.api.hubs).await {
-        Found::Well => (StatusCode::OK, json!({ "status": "ok" })),
+        Found::Well => (StatusCode::OK, Health::Ok),
         Found::CannotSave => unwell("nothing can be saved; the log says why"),
         Found::DoesNothing => unwell("no work was taken or saved in time"),
     };

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -9,29 +10,32 @@ use dacapo_core::Timestamp;
 use dacapo_store::control::KeyRecord;
 
 use crate::access::{self, KEY_NAME_RULE, Role, Scope, is_key_name};
-use crate::api::content::json::{self, micros};
+use crate::api::content::json::{self, Moment, micros};
 use crate::api::error::ApiError;
 use crate::api::request::Call;
-use crate::api::request::parameter::{HUB_NAME, KEY_NAME};
+use crate::api::request::parameter::{HUB_NAME, KEY_NAME, KeyName, schema_of};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewKey {
+pub(in crate::api) struct NewKey {
+    #[schemars(schema_with = "schema_of::<KeyName>")]
     name: String,
     role: Role,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct KeyBody {
+#[schemars(rename = "Key")]
+pub(in crate::api) struct KeyBody {
+    #[schemars(schema_with = "schema_of::<KeyName>")]
     name: String,
-    /// `*`: of the host.
+    /// `*` for a key of the host.
     hub: String,
     role: Role,
-    created_at: String,
-    /// Accurate to about a minute.
-    last_used_at: Option<String>,
-    /// The key itself, shown only when it is created.
+    created_at: Moment,
+    /// To the minute, about; `null` if it never was.
+    last_used_at: Option<Moment>,
+    /// The key itself: only in the answer that makes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
 }

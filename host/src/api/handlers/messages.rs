@@ -4,6 +4,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use dacapo_core::InstanceId;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::api::content::json;
@@ -12,6 +14,23 @@ use crate::api::error::ApiError;
 use crate::api::request::Call;
 use crate::api::request::parameter::{EVENT_NAME, INSTANCE_ID, REASON, RECURSIVE};
 use crate::hub::{BulkAction, BulkOutcome, HubError};
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BulkOutcome")]
+pub(in crate::api) struct OutcomeBody {
+    done: u64,
+    refused: u64,
+    /// The first of those who refused it.
+    refusals: Vec<RefusalBody>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Refusal")]
+struct RefusalBody {
+    instance_id: String,
+    why: String,
+}
 
 /// `POST instances/{instanceId}/raiseEvent/{eventName}`
 pub(in crate::api) async fn raise_event(call: Call) -> Result<Response, ApiError> {
@@ -86,8 +105,8 @@ async fn act_on_all(call: Call, act: BulkAction, action: &'static str) -> Result
     asked.insert("reason".into(), reason.as_str().into());
     call.audited(action)?.begun(asked.into()).await?;
     let BulkOutcome { done, refused, refusals } = hub.act_on_all(act, &reason, &selection).await?;
-    let refusals: Vec<_> = refusals.iter().map(|(id, why)| json!({ "instanceId": id.as_str(), "why": why })).collect();
-    Ok(json::json(StatusCode::OK, &json!({ "done": done, "refused": refused, "refusals": refusals })))
+    let refusals = refusals.into_iter().map(|(id, why)| RefusalBody { instance_id: id.to_string(), why }).collect();
+    Ok(json::json(StatusCode::OK, &OutcomeBody { done, refused, refusals }))
 }
 
 /// `POST instances/{instanceId}/rewind`

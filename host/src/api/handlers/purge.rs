@@ -2,12 +2,20 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::api::content::json;
 use crate::api::content::page::{filters, filters_to_act_on};
 use crate::api::error::ApiError;
 use crate::api::request::Call;
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct PurgeResult {
+    instances_deleted: u64,
+}
 
 /// `DELETE instances/{instanceId}`
 pub(in crate::api) async fn purge(call: Call) -> Result<Response, ApiError> {
@@ -32,6 +40,6 @@ pub(in crate::api) async fn purge_all(call: Call) -> Result<Response, ApiError> 
     }
 }
 
-fn purged(count: u64) -> Response {
-    json::json(StatusCode::OK, &json!({ "instancesDeleted": count }))
+fn purged(instances_deleted: u64) -> Response {
+    json::json(StatusCode::OK, &PurgeResult { instances_deleted })
 }

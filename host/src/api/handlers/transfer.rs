@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use dacapo_core::{InstanceId, VersionId};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::api::content::json;
 use crate::api::content::parts;
@@ -16,6 +17,24 @@ use crate::api::handlers::apps::LINES;
 use crate::api::request::Call;
 use crate::api::request::parameter::{REPLACE, RESUME, WITH_ALL_MODULES, WITH_MODULES};
 use crate::hub::{Export, Exported, Hub, HubError, ImportOptions, Waiting};
+
+#[derive(Serialize, JsonSchema)]
+pub(in crate::api) struct Imported {
+    instances: Vec<String>,
+    /// Versions that were not deployed before.
+    versions: Vec<String>,
+    /// Instances that wait for sub-orchestrations or entities that are not in the task hub, or have ended there, and so do not report
+    /// to them.
+    waiting: Vec<WaitingBody>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Waiting")]
+struct WaitingBody {
+    instance_id: String,
+    on: Vec<String>,
+}
 
 /// `GET admin/instances/{instanceId}/export`
 pub(in crate::api) async fn export_instance(call: Call) -> Result<Response, ApiError> {
@@ -34,15 +53,14 @@ pub(in crate::api) async fn export_hub(call: Call) -> Result<Response, ApiError>
 pub(in crate::api) async fn import(call: Call) -> Result<Response, ApiError> {
     let (hub, replace, resume) = (call.hub()?, call.get(&REPLACE)?, call.get(&RESUME)?);
     let imported = hub.import(call.body, ImportOptions { replace, resume }).await?;
-    let instances: Vec<&str> = imported.instances.iter().map(|id| id.as_str()).collect();
-    let versions: Vec<String> = imported.versions.iter().map(VersionId::to_string).collect();
-    let ids = |ids: &[InstanceId]| ids.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
-    let waiting: Vec<_> = imported
-        .waiting
-        .iter()
-        .map(|Waiting { instance, on }| json!({ "instanceId": instance.as_str(), "on": ids(on) }))
-        .collect();
-    Ok(json::json(StatusCode::OK, &json!({ "instances": instances, "versions": versions, "waiting": waiting })))
+    let ids = |ids: &[InstanceId]| ids.iter().map(InstanceId::to_string).collect();
+    let waits = |Waiting { instance, on }: &Waiting| WaitingBody { instance_id: instance.to_string(), on: ids(on) };
+    let body = Imported {
+        instances: ids(&imported.instances),
+        versions: imported.versions.iter().map(VersionId::to_string).collect(),
+        waiting: imported.waiting.iter().map(waits).collect(),
+    };
+    Ok(json::json(StatusCode::OK, &body))
 }
 
 /// Reads the next lines of an export, once the memory for that is reserved. A read that needs more than the hub may ever have is

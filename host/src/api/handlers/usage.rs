@@ -3,47 +3,65 @@
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use dacapo_core::{InstanceRecord, Timestamp, Usage};
 
-use crate::api::content::json::{json, micros};
+use crate::api::content::json::{Moment, json, micros};
 use crate::api::error::ApiError;
 use crate::api::request::Call;
 use crate::hubs::HubReport;
 use crate::meters::FunctionUsage;
 use crate::metrics;
 
-/// The response of `GET admin/hubs/{hubName}/usage`, which the command line reads too.
-#[derive(Debug, Serialize, Deserialize)]
+/// What a task hub has used since it was made.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "HubUsage")]
 pub(crate) struct Bill {
     pub hub: String,
-    pub since: String,
+    /// When it was created.
+    pub since: Moment,
+    /// Whether it is in memory at present.
     pub open: bool,
-    /// None: not counted, because the hub is closed.
+    /// Instances in it, of whatever status; `null` if it is not open.
     pub instances: Option<u64>,
+    /// Bytes that it has on disk.
     pub storage_bytes: u64,
+    /// Requests to it that came with a key of it.
     pub requests: u64,
+    /// Of these, those that were refused because of a limit, with the status 429.
     pub throttled: u64,
+    /// Bytes that outgoing HTTP requests of its functions have received, as they went over their connections.
     pub outbound_bytes_in: u64,
+    /// The same that were sent.
     pub outbound_bytes_out: u64,
+    /// By name.
     pub functions: Vec<FunctionUsage>,
 }
 
-/// The response of `GET instances/{instanceId}/receipt`, which the command line reads too.
-#[derive(Debug, Serialize, Deserialize)]
+/// What an instance has cost so far.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Receipt {
     pub name: String,
     pub instance_id: String,
+    /// Its turns.
     pub turns: u64,
+    /// Events that were replayed to bring it back into memory.
     pub replayed_events: u64,
+    /// About one unit for each wasm instruction, replays included.
     pub fuel: u64,
+    /// Operations of an entity.
     pub operations: u64,
+    /// Attempts of its activities whose results it has taken in.
     pub activities: u64,
+    /// Microseconds that these have taken, to compute or to wait.
     pub activity_micros: u64,
+    /// Bytes of payload taken in.
     pub bytes_in: u64,
+    /// Bytes of payload given out.
     pub bytes_out: u64,
 }
 

@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use dacapo_core::{FunctionName, InstanceId, RuntimeStatus, Timestamp};
@@ -57,6 +58,11 @@ pub(in crate::api) trait FromText: Sized {
 
     /// The JSON schema of the text.
     fn schema() -> Value;
+}
+
+/// The same, for a member of a body.
+pub(in crate::api) fn schema_of<T: FromText>(_: &mut SchemaGenerator) -> Schema {
+    T::schema().try_into().expect("the schema of a text is an object")
 }
 
 impl<T: FromText> Parameter<T> {

@@ -32,21 +32,23 @@ pub(super) fn conforms(value: &Value, schema: &Value) -> Result<(), String> {
     if let Some(reference) = schema["$ref"].as_str() {
         return conforms(value, resolve(reference).ok_or_else(|| format!("{reference} does not exist"))?);
     }
-    if let Some(alternatives) = schema["anyOf"].as_array() {
+    if let Some(alternatives) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
         let fits = alternatives.iter().any(|alternative| conforms(value, alternative).is_ok());
         return if fits { Ok(()) } else { Err(format!("none of {schema}")) };
     }
-    if let Some(wanted) = schema["type"].as_str()
-        && !is_a(value, wanted)
-    {
+    let wanted = &schema["type"];
+    let mut types = wanted.as_array().map_or(std::slice::from_ref(wanted), Vec::as_slice).iter().filter_map(Value::as_str);
+    if !wanted.is_null() && !types.any(|wanted| is_a(value, wanted)) {
         return Err(format!("{value} is no {wanted}"));
     }
     let listed = schema["enum"].as_array().is_none_or(|listed| listed.contains(value));
     if !listed || schema.get("const").is_some_and(|only| only != value) {
         return Err(format!("{value} is not one of {schema}"));
     }
-    let number = value.as_f64().unwrap_or_default();
-    if schema["minimum"].as_f64().is_some_and(|min| number < min) || schema["maximum"].as_f64().is_some_and(|max| number > max) {
+    if let Some(number) = value.as_f64()
+        && (schema["minimum"].as_f64().is_some_and(|min| number < min)
+            || schema["maximum"].as_f64().is_some_and(|max| number > max))
+    {
         return Err(format!("{value} is out of range"));
     }
     if let Some(items) = schema.get("items") {
@@ -63,7 +65,7 @@ fn conforms_by_member(members: &serde_json::Map<String, Value>, schema: &Value) 
     members.iter().try_for_each(|(name, value)| match schema["properties"].get(name) {
         Some(schema) => conforms(value, schema).map_err(|why| format!("{name}: {why}")),
         None if schema["additionalProperties"] == false => Err(format!("{name} is not documented")),
-        None => Ok(()),
+        None => conforms(value, &schema["additionalProperties"]).map_err(|why| format!("{name}: {why}")),
     })
 }
 
@@ -76,6 +78,7 @@ fn is_a(value: &Value, wanted: &str) -> bool {
         "object" => value.is_object(),
         "array" => value.is_array(),
         "string" => value.is_string(),
+        "null" => value.is_null(),
         "boolean" => value.is_boolean(),
         "integer" => value.is_i64() || value.is_u64(),
         "number" => value.is_number(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A task hub, as its administrator configured it.
@@ -22,22 +23,22 @@ pub struct HubRecord {
     pub app_grants: BTreeMap<String, Grants>,
 }
 
-/// What activities may reach, in addition to what the host's configuration grants to all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What activities may reach beside what the host's configuration grants to all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Grants {
-    /// Entries of an allow-list: `[scheme://]host[:port]`, `*.example.org`, an address.
+    /// Each `[scheme://]host[:port]`, `*.example.org`, an address.
     pub outbound: Vec<String>,
     pub directories: Vec<DirectoryGrant>,
     pub environment: BTreeMap<String, String>,
-    /// Secrets of the hub, by name.
+    /// How each secret of the hub may be used.
     pub secrets: BTreeMap<String, SecretGrant>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DirectoryGrant {
-    /// The path at which guests see it, such as `/data`.
+    /// The path at which activities see it, such as `/data`.
     pub guest: String,
     /// Where it is on the host.
     pub host: String,
@@ -46,13 +47,13 @@ pub struct DirectoryGrant {
 }
 
 /// How a secret may be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretGrant {
     /// Hosts (as in `outbound`) that may get the secret: it replaces `{{secret:NAME}}` in headers of requests to them.
     #[serde(default)]
     pub hosts: Vec<String>,
-    /// The environment variable in which guests see it. None: they never see it.
+    /// The environment variable in which activities see it; `null` if they never do.
     #[serde(default)]
     pub environment: Option<String>,
 }

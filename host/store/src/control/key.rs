@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The SHA-256 of a key's text, by which the key is found. The text cannot be recovered from it.
@@ -11,7 +12,7 @@ pub type KeyHash = [u8; 32];
 pub type KeyId = [u8; 16];
 
 /// What the holder of a key may do. Each role includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// See instances, entities and apps.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmparser::{KnownCustom, Name, Operator, Parser, Payload, TypeRef};
 
@@ -16,7 +17,7 @@ const CALLERS_MAX: usize = 8;
 const NAME_CHARS_MAX: usize = 256;
 
 /// An import that traps in an orchestrator or entity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// Such as `wasi:http/outgoing-handler@0.2.3`.
