@@ -1,4 +1,4 @@
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, Stderr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +10,7 @@ use super::apps::{App, shared_out};
 use super::check::app_of;
 use super::client::{Answer, Client, Connection, Target};
 use super::error::CliError;
+use super::live::Live;
 use super::output::{note, print, print_table, short, table};
 use super::rollback::named;
 use super::{gate, versions};
@@ -156,7 +157,7 @@ fn post(client: &Client, target: Target, bytes: &[u8]) -> Result<Value, CliError
         // A refusal, or the response of a host of an earlier release.
         Err(answer) => return answer.success(no_apps)?.parse(),
     };
-    let mut progress = Progress::default();
+    let mut progress = Progress { live: Live::progress(), said: "" };
     for line in lines.lines() {
         let line = line.map_err(|why| CliError::Failed(format!("the host broke off its response: {why}")))?;
         let report: DeployProgress =
@@ -182,11 +183,10 @@ fn parsed(app: Value) -> Result<App, CliError> {
     serde_json::from_value(app).map_err(|why| CliError::Failed(format!("this is not the answer of a Dacapo host ({why})")))
 }
 
-/// Shows the progress of a deployment: in one line of a terminal; elsewhere, in a line for each stage.
-#[derive(Default)]
+/// Says how far a deployment is: in one line of a terminal, elsewhere whenever it comes further.
 struct Progress {
+    live: Option<Live<Stderr>>,
     said: &'static str,
-    drawn: bool,
 }
 
 /// No progress is shown for deployments that take less.
@@ -197,19 +197,18 @@ impl Progress {
         if seconds < QUICK_SECONDS {
             return;
         }
-        if std::io::stderr().is_terminal() {
-            self.drawn = true;
-            // If standard error is closed, nobody reads this.
-            let _ = write!(std::io::stderr(), "\r{what}, {seconds} s\x1b[K");
-        } else if self.said != what {
-            note(format_args!("{what} ..."));
+        match &mut self.live {
+            // Where standard error is closed, nobody wants to know.
+            Some(live) => drop(live.draw(&format!("{what}, {seconds} s"))),
+            None if self.said != what => note(format_args!("{what} ...")),
+            None => {}
         }
         self.said = what;
     }
 
-    fn end(&self) {
-        if self.drawn {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+    fn end(&mut self) {
+        if let Some(live) = &mut self.live {
+            let _ = live.clear();
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What a check and a migration tell while they go on, and what is made of it.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, Stderr};
 
 use serde::Deserialize;
 
 use super::client::{Client, Target};
 use super::error::CliError;
+use super::live::Live;
 use super::output::{note, print, print_table, short, table};
 
 /// How often the progress is drawn: every so many instances.
@@ -110,34 +111,36 @@ fn show(failures: &[Checked]) -> Result<(), CliError> {
 
 /// A line that says how far it is, for people at a terminal.
 struct Progress {
-    shown: bool,
+    live: Option<Live<Stderr>>,
     done: u64,
     of: u64,
 }
 
 impl Progress {
     fn new(json: bool) -> Self {
-        Self { shown: !json && std::io::stderr().is_terminal(), done: 0, of: 0 }
+        Self { live: Live::progress().filter(|_| !json), done: 0, of: 0 }
     }
 
     fn begin(&mut self, version: &str, of: u64) {
         self.of = of;
-        if self.shown {
+        if self.live.is_some() {
             note(format_args!("version {}: {of} instances", version.get(..12).unwrap_or(version)));
         }
     }
 
     fn step(&mut self) {
         self.done += 1;
-        if self.shown && (self.done.is_multiple_of(PROGRESS_EVERY) || self.done == self.of) {
+        if let Some(live) = &mut self.live
+            && (self.done.is_multiple_of(PROGRESS_EVERY) || self.done == self.of)
+        {
             // Where standard error is closed, nobody wants to know.
-            let _ = write!(std::io::stderr(), "\r{}/{}\x1b[K", self.done, self.of);
+            let _ = live.draw(&format!("{}/{}", self.done, self.of));
         }
     }
 
-    fn end(&self) {
-        if self.shown && self.done > 0 {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+    fn end(&mut self) {
+        if let Some(live) = &mut self.live {
+            let _ = live.clear();
         }
     }
 }

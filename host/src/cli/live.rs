@@ -1,6 +1,6 @@
 //! A part of the terminal that is redrawn in place.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Stderr, Write};
 
 /// A line that wrapped would count as two, and the next drawing would begin too low.
 const WRAP_OFF: &str = "\x1b[?7l";
@@ -11,6 +11,14 @@ pub(super) struct Live<W> {
     output: W,
     /// Lines of the last drawing.
     lines: usize,
+}
+
+impl Live<Stderr> {
+    /// Progress, beside what is printed. None where standard error is no terminal, and nobody looks on.
+    pub fn progress() -> Option<Self> {
+        let output = std::io::stderr();
+        output.is_terminal().then(|| Self::new(output))
+    }
 }
 
 impl<W: Write> Live<W> {
@@ -35,7 +43,7 @@ impl<W: Write> Live<W> {
 
     /// Removes what was drawn.
     pub fn clear(&mut self) -> std::io::Result<()> {
-        self.draw("")
+        if self.lines == 0 { Ok(()) } else { self.draw("") }
     }
 
     /// Back to where the last drawing began.

@@ -3,7 +3,7 @@
 //! A thread for each instance, up to a limit, sends requests that the host answers when the instance has ended or after a step.
 //! On a terminal the steps are short, and the states are drawn meanwhile.
 
-use std::io::IsTerminal as _;
+use std::io::Stderr;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -88,11 +88,11 @@ pub(super) fn wait_for_output(connection: &Connection, id: &str, patience: Patie
 
 /// Waits until all instances have ended or halted, or the time is up. Returns the results in the order of the ids.
 pub(super) fn wait_for(client: &Client, ids: &[String], patience: Patience, show: bool) -> Vec<Result<Waited, CliError>> {
-    let show = show && std::io::stderr().is_terminal();
+    let live = Live::progress().filter(|_| show);
     let words: Vec<_> = ids.iter().map(|id| shell_word(id)).collect();
     interrupt::says(format!("No longer waiting; the host goes on. To wait again: dacapo wait {}", words.join(" ")));
-    let asking = Asking { client, deadline: patience.deadline(), step: if show { STEP_SHOWN } else { STEP } };
-    let progress = Progress::new(ids, show);
+    let asking = Asking { client, deadline: patience.deadline(), step: if live.is_some() { STEP_SHOWN } else { STEP } };
+    let progress = Progress::new(ids, live);
     let (sender, arriving) = channel();
     let queue = Mutex::new(ids.iter().enumerate());
     std::thread::scope(|scope| {
@@ -169,12 +169,11 @@ struct Progress<'a> {
     states: Vec<Option<Instance>>,
     ended: usize,
     begun: Instant,
-    live: Option<Live<std::io::Stderr>>,
+    live: Option<Live<Stderr>>,
 }
 
 impl<'a> Progress<'a> {
-    fn new(ids: &'a [String], show: bool) -> Self {
-        let live = show.then(|| Live::new(std::io::stderr()));
+    fn new(ids: &'a [String], live: Option<Live<Stderr>>) -> Self {
         Self { ids, states: vec![None; ids.len()], ended: 0, begun: Instant::now(), live }
     }
 
@@ -286,10 +285,10 @@ mod tests {
     #[test]
     fn progress_shows_what_has_not_ended() {
         let ids = ["a".to_owned(), "i".to_owned(), "c".to_owned()];
-        let mut progress = Progress::new(&ids[1..2], false);
+        let mut progress = Progress::new(&ids[1..2], None);
         progress.states[0] = Some(waited(&state("Running", "")).instance);
         assert_eq!(progress.lines(), ["0s  i  Running  \"half\""]);
-        let mut progress = Progress::new(&ids, false);
+        let mut progress = Progress::new(&ids, None);
         progress.states[0] = Some(waited(&state("Completed", "")).instance);
         progress.states[1] = Some(waited(&state("Running", "")).instance);
         progress.ended = 1;
