@@ -33,14 +33,14 @@ const OTHERS: &str = "@others";
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct FunctionUsage {
-    /// As it was first called. `@others`: those beyond the first 1,000 names.
+    /// As it was spelled when it was first called. `@others` stands for all names after the first 1,000.
     pub name: String,
     /// Empty for `@others`.
     #[schemars(schema_with = "any_kind")]
     pub kind: String,
     /// Executions of an orchestrator that have begun, operations of an entity, attempts of an activity.
     pub executions: u64,
-    /// Of these, those that have failed or were cut off. Not counted for entities.
+    /// Executions that have failed (not counted for entities) or were cut off.
     pub failures: u64,
     /// Turns of an orchestrator or an entity.
     pub turns: u64,
@@ -48,11 +48,11 @@ pub struct FunctionUsage {
     pub replayed_events: u64,
     /// About one unit for each wasm instruction, replays included. Not counted for activities.
     pub fuel: u64,
-    /// Microseconds that attempts of an activity have had their places, to compute or to wait.
+    /// The total time of attempts of an activity in microseconds, whether they computed or waited.
     pub activity_micros: u64,
-    /// Bytes of payload taken in.
+    /// Bytes of payloads received.
     pub bytes_in: u64,
-    /// Bytes of payload given out.
+    /// Bytes of payloads produced.
     pub bytes_out: u64,
 }
 

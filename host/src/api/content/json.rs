@@ -25,14 +25,14 @@ pub(in crate::api) fn written(body: &impl Serialize) -> String {
     serde_json::to_string(body).expect("the bodies of the API have only text for keys and cannot fail")
 }
 
-/// A line of an answer that is made of such.
+/// A line of a response of JSON lines.
 pub(in crate::api) fn line(body: &impl Serialize) -> String {
     let mut text = written(body);
     text.push('\n');
     text
 }
 
-/// A stored payload: as it is, or as a JSON string should it not be JSON.
+/// A stored payload: verbatim, or as a JSON string if it is not JSON.
 pub(in crate::api) fn raw(payload: &str) -> Box<RawValue> {
     RawValue::from_string(payload.to_owned()).unwrap_or_else(|_| text(payload))
 }
@@ -42,7 +42,7 @@ pub(in crate::api) fn text(text: &str) -> Box<RawValue> {
     to_raw_value(text).expect("a text can be written as JSON")
 }
 
-// A moment, as it is written.
+// A point in time, formatted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline, extend("format" = "date-time"))]
@@ -61,7 +61,7 @@ pub(in crate::api) fn seconds(at: Timestamp) -> Moment {
     moment(at, "%Y-%m-%dT%H:%M:%SZ")
 }
 
-/// The same with microseconds: how a history shows a moment.
+/// `yyyy-MM-ddTHH:mm:ss.ffffffZ`: how a history shows a moment.
 pub(in crate::api) fn micros(at: Timestamp) -> Moment {
     moment(at, "%Y-%m-%dT%H:%M:%S%.6fZ")
 }

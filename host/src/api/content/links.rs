@@ -35,7 +35,7 @@ pub struct Links {
     internal_server_error_on_failure: bool,
 }
 
-/// Where to go on. In the links, `{eventName}` and `{text}` are for the client to fill in.
+/// Where to continue. In the links, `{eventName}` and `{text}` are for the client to fill in.
 // The body of a 202. The order of the members is that of the original.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -55,7 +55,7 @@ pub(in crate::api) struct CheckStatus<'a> {
 #[schemars(inline, extend("format" = "uri-template"))]
 struct Link(String);
 
-/// What a function is given. The one more link is not in the body of a 202.
+/// The links that a function gets: one more than in the body of a 202.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Management<'a> {

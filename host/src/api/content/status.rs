@@ -20,11 +20,11 @@ pub(in crate::api) struct StatusBody<'a> {
     instance_id: &'a str,
     #[schemars(schema_with = "any_status")]
     runtime_status: &'static str,
-    /// Any JSON; `null` if it is not to be shown. Of an entity: whether it has a state, and the state as a text.
+    /// Any JSON; `null` if it was not asked for. Of an entity: whether it has a state, and the state as a string.
     input: Option<Box<RawValue>>,
     /// Any JSON; `null` if there is none.
     custom_status: Option<Box<RawValue>>,
-    /// Any JSON: the output, the sentence of a failure, or the reason of a termination.
+    /// Any JSON: the output, the message of a failure, or the reason of a termination.
     output: Option<Box<RawValue>>,
     created_time: Moment,
     last_updated_time: Moment,
@@ -35,7 +35,7 @@ pub(in crate::api) struct StatusBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "digest")]
     #[schemars(with = "String")]
     version: Option<VersionId>,
-    /// What people call that version. Not part of Durable Functions.
+    /// The label of that version. Not part of Durable Functions.
     #[serde(skip_serializing_if = "String::is_empty")]
     version_label: String,
 }

@@ -45,7 +45,7 @@ pub(in crate::api) struct NewHub {
     app_grants: BTreeMap<String, Named<Grants>>,
 }
 
-/// What is absent stays as it is.
+/// An absent member changes nothing; `null` removes the value.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::api) struct HubChange {
@@ -53,13 +53,13 @@ pub(in crate::api) struct HubChange {
     #[serde(default)]
     #[schemars(transform = from_one)]
     limits: BTreeMap<String, Option<u64>>,
-    /// In the place of the former; `null` for none.
+    /// Replaces the grants; `null` removes them.
     #[serde(default, deserialize_with = "given")]
     grants: Option<Option<Named<Grants>>>,
-    /// By app; `null` for those of the hub.
+    /// By app; `null` for the grants of the hub.
     #[serde(default)]
     app_grants: BTreeMap<String, Option<Named<Grants>>>,
-    /// Why the hub is to serve nobody; `null` resumes it.
+    /// Suspends the hub, for this reason; `null` resumes it.
     #[serde(default, deserialize_with = "given")]
     suspended: Option<Option<String>>,
 }
@@ -69,7 +69,7 @@ fn from_one(limits: &mut Schema) {
     limits.ensure_object()["additionalProperties"]["minimum"] = json!(1);
 }
 
-// A JSON object. What is derived would take a list of its members too, and so an empty list for nothing.
+// A `T` read from a JSON object only. A derived `Deserialize` also accepts an array of the members, and so an empty array.
 #[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(transparent, inline)]
 struct Named<T>(T);
@@ -122,11 +122,11 @@ pub(in crate::api) struct LimitBody {
     name: &'static str,
     #[schemars(range(min = 1))]
     value: u64,
-    /// That of the host's configuration.
+    /// The value for hubs without one of their own.
     #[schemars(range(min = 1))]
     default: u64,
     unit: &'static str,
-    /// What becomes of whoever meets it.
+    /// What happens when the limit is reached.
     then: Then,
     what: &'static str,
 }

@@ -42,7 +42,7 @@ pub(in crate::api) struct AppBody {
     version: String,
     label: String,
     functions: Vec<FunctionBody>,
-    /// Whether new starts go elsewhere than before. Only after a change.
+    /// Whether the change altered which versions get new starts. Only after a change.
     #[serde(skip_serializing_if = "Option::is_none")]
     changed: Option<bool>,
     /// Whether it is the active version. Only after a change.
@@ -51,13 +51,13 @@ pub(in crate::api) struct AppBody {
     /// The determinism report: what the version imports that traps in its orchestrators and entities. Only after a deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<Vec<Finding>>,
-    /// What it was called before this deployment.
+    /// The label of the version before this deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     former_label: Option<String>,
     /// The version that had the label before this deployment, and has none now.
     #[serde(skip_serializing_if = "Option::is_none")]
     label_taken_from: Option<String>,
-    /// Which versions get new starts now, and how many of 100. Only after a change.
+    /// The versions that get new starts now, and their shares of 100. Only after a change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     new_starts: Vec<ShareBody>,
 }
@@ -218,24 +218,24 @@ pub(in crate::api) async fn deploy(call: Call) -> Result<Response, ApiError> {
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub(in crate::api) enum DeploymentProgress {
     Waiting {
-        /// Since the request came.
+        /// Since the request arrived.
         seconds: u64,
     },
     Compiling {
-        /// Since the request came.
+        /// Since the request arrived.
         seconds: u64,
     },
     Deployed {
         app: AppBody,
     },
     Refused {
-        /// What the answer would have been.
+        /// The status that the response would have had.
         status: u16,
         message: String,
     },
 }
 
-/// A line of JSON each second that says how far a deployment is, and one about its end.
+/// Streams a line of JSON each second with the progress of a deployment, and one with its result.
 fn stages(
     deploying: impl Future<Output = Result<AppBody, ApiError>> + Send + 'static,
     watched: watch::Receiver<Stage>,

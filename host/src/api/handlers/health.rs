@@ -15,12 +15,12 @@ use crate::api::request::Call;
 pub(in crate::api) enum Health {
     Ok,
     Unwell {
-        /// What the host does not do.
+        /// What does not work.
         why: &'static str,
     },
 }
 
-/// `GET /healthz`: that the host does its work.
+/// `GET /healthz`: whether the host does its work.
 pub(in crate::api) async fn health(call: Call) -> Result<Response, ApiError> {
     let unwell = |why| (StatusCode::SERVICE_UNAVAILABLE, Health::Unwell { why });
     let (status, body) = match call.api.health.look(&call.api.hubs).await {

@@ -33,9 +33,9 @@ pub(in crate::api) struct KeyBody {
     hub: String,
     role: Role,
     created_at: Moment,
-    /// To the minute, about; `null` if it never was.
+    /// Accurate to about a minute; `null` if the key was never used.
     last_used_at: Option<Moment>,
-    /// The key itself: only in the answer that makes it.
+    /// The key itself, shown only when it is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
 }

@@ -15,7 +15,7 @@ use crate::hubs::HubReport;
 use crate::meters::FunctionUsage;
 use crate::metrics;
 
-/// What a task hub has used since it was made.
+/// What a task hub has used since it was created.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "HubUsage")]
@@ -23,19 +23,19 @@ pub(crate) struct Bill {
     pub hub: String,
     /// When it was created.
     pub since: Moment,
-    /// Whether it is in memory at present.
+    /// Whether it is open at present.
     pub open: bool,
-    /// Instances in it, of whatever status; `null` if it is not open.
+    /// The number of its instances, in any status; `null` if it is not open.
     pub instances: Option<u64>,
     /// Bytes that it has on disk.
     pub storage_bytes: u64,
-    /// Requests to it that came with a key of it.
+    /// Requests with a key of the hub.
     pub requests: u64,
     /// Of these, those that were refused because of a limit, with the status 429.
     pub throttled: u64,
-    /// Bytes that outgoing HTTP requests of its functions have received, as they went over their connections.
+    /// Bytes that outgoing HTTP requests of its functions have received, as counted on their connections.
     pub outbound_bytes_in: u64,
-    /// The same that were sent.
+    /// Bytes that outgoing HTTP requests of its functions have sent, as counted on their connections.
     pub outbound_bytes_out: u64,
     /// By name.
     pub functions: Vec<FunctionUsage>,

@@ -23,7 +23,7 @@ pub struct HubRecord {
     pub app_grants: BTreeMap<String, Grants>,
 }
 
-/// What activities may reach beside what the host's configuration grants to all.
+/// What activities may reach, in addition to what the host's configuration grants to all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Grants {
