@@ -1,4 +1,4 @@
-//! What a client can be refused with.
+//! The errors of a hub's operations.
 
 use dacapo_core::{FunctionName, InstanceId, RuntimeStatus, VersionId};
 use dacapo_store::StoreError;
@@ -40,7 +40,7 @@ pub enum HubError {
     UnknownOrchestrator { name: FunctionName, known: Vec<FunctionName> },
     #[error("the {what} has {size} bytes, {limit} are allowed")]
     TooLarge { what: &'static str, size: usize, limit: usize },
-    /// What becomes of it stands in the table of limits.
+    /// The table of limits says how the API answers it.
     #[error(
         "{what}: the limit {limit} of the task hub is {value}; its administrator can raise it: `dacapo hub set-limit HUB {limit} VALUE`"
     )]
@@ -59,8 +59,8 @@ pub enum HubError {
     #[error("the app '{app}' has no version with the label or the digest '{version}' (six digits of it are enough)")]
     UnknownVersion { app: String, version: String },
     #[error(
-        "the app '{app}' has more than one version that is called '{version}', by its label or by the first digits of its digest: say \
-         more digits, as `dacapo versions {app}` shows them"
+        "'{version}' names more than one version of the app '{app}', by label or by the first digits of the digest: give more \
+         digits, which `dacapo versions {app}` shows"
     )]
     AmbiguousVersion { app: String, version: String },
     #[error("no version of the app '{app}' can have the label '{label}': {why}; choose another one")]
@@ -68,28 +68,28 @@ pub enum HubError {
     #[error("'{one}' and '{other}' name the same version of the app '{app}': which share is it to get?")]
     NamedTwice { app: String, one: String, other: String },
     #[error(
-        "with these weights no version of the app '{0}' would get new starts: give one of them a weight, or let all go to one by \
-         `dacapo rollback {0} VERSION`"
+        "with these weights no version of the app '{0}' would get new starts: give one of them a weight, or send all to \
+         one with `dacapo rollback {0} VERSION`"
     )]
     NoWeight(String),
     #[error(
-        "no version of the app '{0}' was active before the one that gets the new starts: `dacapo rollback {0} VERSION` names one to go to"
+        "no version of the app '{0}' was active before the one that gets the new starts: choose one with `dacapo rollback {0} VERSION`"
     )]
     NothingBefore(String),
     #[error(
-        "the app '{app}' is in use: {orchestrations} orchestrations that have not ended run on it, and {entities} entities are of it; \
-         `dacapo undeploy {app} --with-instances` terminates the ones and purges the others"
+        "the app '{app}' is in use: {orchestrations} orchestrations that have not ended, and {entities} entities, need it; \
+         `dacapo undeploy {app} --with-instances` terminates the orchestrations and purges the entities"
     )]
     AppInUse { app: String, orchestrations: u64, entities: u64 },
     #[error("the version {version} of the app '{app}' is in use: {why}")]
     VersionInUse { app: String, version: VersionId, why: String },
-    /// What a start asks for is not deployed.
+    /// No deployed version matches the one that a start asks for.
     #[error("{0}")]
     VersionMismatch(String),
     #[error("the instance '{id}' stays on its version: {why}")]
     NotMigratable { id: InstanceId, why: String },
     #[error(
-        "the history of the instance '{0}' has changed while it was read: it has continued as new, was rewound, or is gone; ask again"
+        "the history of the instance '{0}' changed while it was being read: it continued as new, was rewound, or is gone; try again"
     )]
     HistoryChanged(InstanceId),
     #[error("the file cannot be imported: {0}")]
@@ -98,26 +98,26 @@ pub enum HubError {
         "the instance '{id}' of '{name}' runs on version {version}, which is not deployed here: export it with its modules, or deploy it first"
     )]
     NotDeployed { id: InstanceId, name: String, version: VersionId },
-    /// A version that was deployed cannot be read or run any more.
+    /// A deployed version can no longer be read or run.
     #[error("{0}")]
     Unloadable(String),
     #[error("the task hub '{hub}' is suspended: {why}")]
     Suspended { hub: String, why: String },
-    #[error("the task hub '{hub}' does not open: {why}")]
+    #[error("the task hub '{hub}' cannot be opened: {why}")]
     DoesNotOpen { hub: String, why: String },
     #[error("the task hub '{hub}' is about to close: try again")]
     Leaving { hub: String },
-    #[error("{0} task hubs are open and busy, and the host opens no more at once; try again later")]
+    #[error("{0} task hubs are open and busy, which is as many as the host may have open; try again later")]
     TooManyOpen(usize),
-    #[error("{most} requests of the task hub '{hub}' wait for their turn, and no more may wait: send fewer at once")]
+    #[error("{most} requests of the task hub '{hub}' are queued, and no more may be: send fewer at once")]
     TooManyWaiting { hub: String, most: usize },
-    /// What the host keeps of its hubs.
+    /// An error of the control file.
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A bug of the host: it panicked over the request, which has changed nothing.
-    #[error("the host has failed over this request, which is a bug of the host; its log says more: {0}")]
+    /// A bug of the host: it panicked on the request, which has changed nothing.
+    #[error("the host panicked on this request, which is a bug of the host; its log has details: {0}")]
     Internal(String),
     #[error("the host is shutting down")]
     ShuttingDown,
@@ -138,7 +138,7 @@ impl From<Panicked> for HubError {
 }
 
 impl HubError {
-    /// Why work that was to be done for a hub, when its turn had come, has no result.
+    /// Says why a job on the reader threads has no result.
     pub(crate) fn not_done(hub: &str, why: NotDone) -> Self {
         match why {
             NotDone::TooManyWaiting(most) => HubError::TooManyWaiting { hub: hub.to_owned(), most },
@@ -148,11 +148,11 @@ impl HubError {
     }
 }
 
-/// What has become of work on a thread or task of its own.
+/// Unwraps the result of a joined task or thread: a panic becomes an error.
 pub(crate) fn joined<T>(result: Result<T, JoinError>) -> Result<T, HubError> {
     result.map_err(|why| match why.try_into_panic() {
         Ok(panic) => Panicked::of(panic.as_ref()).into(),
-        // The runtime is going.
+        // The task was cancelled: the runtime is shutting down.
         Err(_) => HubError::ShuttingDown,
     })
 }

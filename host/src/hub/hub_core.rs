@@ -1,4 +1,4 @@
-//! What a hub holds, and the few things that everything else in it needs.
+//! The state of a hub, and the methods that all its parts need.
 
 use std::convert::Infallible;
 use std::sync::{Arc, RwLock};
@@ -30,7 +30,7 @@ use crate::meters::Meters;
 #[derive(Clone)]
 pub struct Hub(pub(super) Arc<HubCore>, pub(super) Arc<Handles>);
 
-/// Counts the handles of a hub.
+/// Its reference count is the number of handles of a hub.
 pub(super) struct Handles;
 
 pub(super) struct HubCore {
@@ -53,34 +53,34 @@ pub(super) struct HubCore {
     pub closing: watch::Sender<bool>,
     pub tokio: tokio::runtime::Handle,
     pub engine: Engine,
-    /// Given back when the file is closed.
+    /// Released when the file is closed.
     pub _cache: CacheShare,
     /// Dropped last.
     pub _gone: oneshot::Sender<Infallible>,
 }
 
 impl Hub {
-    /// How many handles of this hub there are.
+    /// Returns the number of handles of this hub.
     pub fn handles(&self) -> usize {
         Arc::strong_count(&self.1)
     }
 
-    /// A number that stays the same for as long as the hub has nothing to do; none while it has.
+    /// Returns a number that stays the same while the hub is idle, or none if it is busy.
     pub fn idle_since(&self) -> Option<u64> {
         self.0.run_queue.idle_since().filter(|_| self.0.activities.is_idle())
     }
 
-    /// How many activities run.
+    /// Returns the number of running activities.
     pub fn running_activities(&self) -> usize {
         self.0.activities.running()
     }
 
-    /// When the first timer is due.
+    /// Returns when the first timer is due.
     pub fn next_timer(&self) -> Result<Option<Timestamp>, HubError> {
         Ok(self.0.store.next_timer(None)?)
     }
 
-    /// Whether something was begun and is not finished, also in a hub that has closed.
+    /// Whether messages or activities are pending in the store. May also be called after the hub has closed.
     pub fn is_unfinished(&self) -> Result<bool, HubError> {
         let store = &self.0.store;
         Ok(!store.undelivered(None, 1)?.is_empty() || !store.activities(None, 1)?.is_empty())
@@ -95,22 +95,22 @@ impl Hub {
         &self.0.name
     }
 
-    /// What it holds in memory is counted here.
+    /// The account of the memory that the hub holds.
     pub fn memory(&self) -> &memory::Account {
         &self.0.memory
     }
 
-    /// Counts a request of a client, which a limit may have refused.
+    /// Counts a client's request. `throttled`: a limit has refused it.
     pub fn count_request(&self, throttled: bool) {
         self.0.meters.request(throttled);
     }
 
-    /// How many requests of clients it may have.
+    /// The limit on clients' requests per second.
     pub fn requests_per_second(&self) -> u64 {
         self.0.rules().limits.requests_per_second
     }
 
-    /// Reads one slice, when the hub's turn has come.
+    /// Runs one slice of reading on the reader threads, when the hub's turn has come.
     pub async fn read<T, E>(&self, read: impl FnOnce(&Hub) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
@@ -125,13 +125,13 @@ impl Hub {
         self.0.catalog.active()
     }
 
-    /// Lets the writer save something that changes nothing. Blocks on the disk.
+    /// Checks that the store's writer responds, by saving a change of nothing. Blocks on the disk.
     pub fn probe_writer(&self) -> Result<(), HubError> {
-        // None has this number.
+        // No notification has this number.
         Ok(self.0.store.forget_announcements(0)?)
     }
 
-    /// How much is stored, and in how many transactions it was.
+    /// Returns how much is stored, and in how many transactions.
     pub fn stats(&self) -> Result<StoreStats, HubError> {
         Ok(self.0.store.stats()?)
     }
@@ -148,8 +148,8 @@ impl HubCore {
         done.map_err(|why| HubError::not_done(&self.name, why))?
     }
 
-    /// Waits on this thread, which is none of tokio's, until a reader who may be slow has room for what he asked for. Whether he
-    /// got it: he may have gone, or the hub closes.
+    /// Sends a report to a reader that may be slow. Blocks this thread, which must not be one of tokio's, while the channel is
+    /// full. Returns false if the receiver was dropped or the hub closes.
     pub fn tell<T>(&self, reader: &mpsc::Sender<T>, report: T) -> bool {
         self.tokio.block_on(async {
             tokio::select! {
@@ -163,7 +163,7 @@ impl HubCore {
         *self.closing.borrow()
     }
 
-    /// Waits until the hub is to close.
+    /// Waits until the hub begins to close.
     pub async fn closed(&self) {
         let mut closing = self.closing.subscribe();
         // It cannot fail: the sender is here.
@@ -174,26 +174,26 @@ impl HubCore {
         self.rules.read().expect("no holder of this lock panics").clone()
     }
 
-    /// Hands a client's message to its instance and waits until the turn that takes it in is durable.
+    /// Puts a client's message into the mailbox of its instance, and waits until the turn that takes it in is durable.
     pub async fn post(&self, to: &InstanceId, event: Event) -> Result<(), HubError> {
         self.post_unless(to, event, Ended::Replaced).await
     }
 
-    /// The same of a start, unless an instance stays that has ended.
+    /// Like [`Self::post`]. `ended`: whether a start replaces an instance that has ended.
     pub async fn post_unless(&self, to: &InstanceId, event: Event, ended: Ended) -> Result<(), HubError> {
         if self.is_closing() {
             return Err(HubError::ShuttingDown);
         }
         let (acknowledge, acknowledged) = oneshot::channel();
         let message = Message { to: to.clone(), execution: None, sent_at: now(), event };
-        // The hub that holds most waits. What could never have room is small all the same: a payload has a limit.
+        // Waits while the hub may hold no more. A message that it could never hold is not counted: payloads have a limit.
         let memory = self.memory.reserve(Envelope::size(&message)).await.ok();
         let delivery = Delivery { message, stored: None };
         self.run_queue.deliver(Envelope { acknowledge: Some(acknowledge), memory, ended, ..Envelope::of(delivery) });
         acknowledged.await.unwrap_or(Err(HubError::ShuttingDown))
     }
 
-    /// Hands over a message that nobody waits for.
+    /// Puts a message that needs no acknowledgement into its mailbox.
     pub fn deliver(&self, delivery: Delivery) {
         self.run_queue.deliver(Envelope::of(delivery));
     }
@@ -208,7 +208,7 @@ impl HubCore {
     }
 }
 
-/// The only place of the engine that reads the clock.
+/// The only place of the hub that reads the wall clock.
 pub(crate) fn now() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(since_epoch.as_micros() as i64)

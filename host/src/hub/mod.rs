@@ -1,4 +1,4 @@
-//! One running task hub: the engine that moves its instances.
+//! One running task hub: the engine that runs its instances.
 //!
 //! ```text
 //!   clients ──start, raise, terminate──▶ ┌───────────┐ take ┌────────┐ Commit ┌───────┐
@@ -10,10 +10,10 @@
 //! ```
 //!
 //! Rules:
-//! - A message that is not stored yet becomes durable with the turn that takes it in; only then is its sender told.
+//! - A message that is not stored yet becomes durable with the turn that takes it in; only then is its sender acknowledged.
 //! - A turn's effects happen after its commit is durable ([`turn::settle`]).
 //! - An instance has at most one turn at a time, from taking its mailbox to the settling of the commit.
-//! - Memory holds what is busy, what is hot, and what is queued; everything else is rows.
+//! - Only busy, hot and queued work is in memory; everything else is rows in the store.
 
 mod activity;
 mod bounds;

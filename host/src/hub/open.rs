@@ -30,15 +30,15 @@ use crate::hub::webhook::{Outbox, Webhook};
 use crate::meters::Meters;
 use crate::versioning::VersionRules;
 
-/// What is a hub's own.
+/// The options of one hub.
 pub struct HubOptions {
     pub name: String,
     pub rules: HubRules,
     pub retention: Retention,
-    /// Who is told of every change of an orchestration's status.
+    /// Where changes of an orchestration's status are posted.
     pub webhook: Option<Webhook>,
     pub versions: VersionRules,
-    /// Where it is counted what the hub uses.
+    /// Counts what the hub uses.
     pub meters: Arc<Meters>,
 }
 
@@ -46,7 +46,7 @@ pub struct HubOptions {
 pub struct Gone(oneshot::Receiver<Infallible>);
 
 impl Gone {
-    /// May be dropped and called again until it has returned.
+    /// Cancel-safe: the future may be dropped, and this called again.
     pub async fn wait(&mut self) {
         // The sender is never used: it is dropped with the hub.
         let _ = (&mut self.0).await;
@@ -54,8 +54,8 @@ impl Gone {
 }
 
 impl Hub {
-    /// Opens the hub's file, which [`make_file`] has made, takes up what was left unfinished, and starts working. Blocks on the
-    /// disk.
+    /// Opens the hub's file, which [`make_file`] has created, queues the work that was left unfinished, and starts the hub.
+    /// Blocks on the disk.
     pub fn open(engine: &Engine, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
         let HubOptions { name, rules, retention, webhook, versions, meters } = options;
         let path = file_of(engine, &name);
@@ -64,9 +64,9 @@ impl Hub {
         let store = RedbStore::open_existing(&path, store).map_err(|why| does_not_open(&name, &path, why.into()))?;
         let store: Arc<dyn Store> = Arc::new(store);
         let catalog = Catalog::load(store.as_ref(), versions).map_err(|why| does_not_open(&name, &path, why))?;
-        // Mostly that is known.
+        // Usually the control file has them already.
         let recorded: Vec<VersionId> = catalog.all().into_iter().flat_map(|(_, versions)| versions.ids()).collect();
-        engine.modules().need(&name, &recorded).context("noting which modules the task hub needs")?;
+        engine.modules().need(&name, &recorded).context("recording which modules the task hub needs")?;
         let rules = Rules::new(rules);
         let (gone, is_gone) = oneshot::channel();
         let account = Account { hub: name.clone(), outbound: meters.outbound.clone() };
@@ -109,7 +109,7 @@ impl Hub {
         Ok((hub, Gone(is_gone)))
     }
 
-    /// Changes what the hub may use and reach, at once. Guests that are in memory keep what they began with.
+    /// Changes the limits and policies, effective at once. Guests that are in memory keep those that they began with.
     pub fn change(&self, rules: HubRules) {
         let rules = Rules::new(rules);
         *self.0.rules.write().expect("no holder of this lock panics") = rules.clone();
@@ -119,8 +119,8 @@ impl Hub {
         while self.0.begin_waiting_activity() {}
     }
 
-    /// Stops: no new work is taken, and what runs gets `grace` to end: turns are committed then. What is left is stopped at its
-    /// next checkpoint, as if it had not begun, and taken up when the hub is opened again.
+    /// Stops the hub: no new work begins, and running work has `grace` to end; turns that do are committed. The rest is stopped
+    /// at its next checkpoint, as if it had not begun, and runs again when the hub is opened again.
     pub async fn shutdown(&self, grace: Duration) {
         self.0.closing.send_replace(true);
         self.0.deployment.close();
@@ -138,8 +138,8 @@ impl Hub {
 }
 
 impl HubCore {
-    /// Takes up what a previous process left: messages in inboxes, and activities that were scheduled and have not
-    /// reported. They stay in the store until it is their turn. Timers are found by the timer task.
+    /// Queues the work that a previous process left: messages in inboxes, and scheduled activities without a result. They stay in
+    /// the store until their turn comes. Timers are found by the timer task.
     fn take_up(self: &Arc<Self>) -> Result<(), HubError> {
         const PAGE: usize = 1_000;
         let mut after = None;
@@ -165,21 +165,21 @@ impl HubCore {
     }
 }
 
-/// Where the file of a hub is.
+/// Returns the path of a hub's file.
 pub fn file_of(engine: &Engine, name: &str) -> PathBuf {
     engine.directory().join("hubs").join(format!("{name}.redb"))
 }
 
-/// Says what to do about a hub that cannot be opened.
+/// Adds advice to the error of a hub that cannot be opened.
 fn does_not_open(name: &str, path: &Path, why: HubError) -> anyhow::Error {
     let advice = match &why {
         HubError::Store(StoreError::Missing { .. }) => format!(
-            "restore it from a backup, with the host stopped; or give up what was in the task hub: `dacapo serve --recover {name}` lets \
-             it begin anew, empty"
+            "restore it from a backup, with the host stopped; or give up its contents: `dacapo serve --recover {name}` creates it \
+             anew, empty"
         ),
         HubError::Store(StoreError::Corrupt(_) | StoreError::Backend(_)) => format!(
-            "the file {} of the task hub cannot be opened: restore it from a backup, with the host stopped; or give up what was in the \
-             task hub: move the file away, and `dacapo serve --recover {name}` lets it begin anew, empty",
+            "the file {} of the task hub cannot be opened: restore it from a backup, with the host stopped; or give up its \
+             contents: move the file away, and `dacapo serve --recover {name}` creates it anew, empty",
             path.display()
         ),
         _ => format!("opening the task hub at {}", path.display()),
@@ -187,9 +187,9 @@ fn does_not_open(name: &str, path: &Path, why: HubError) -> anyhow::Error {
     anyhow::Error::from(why).context(advice)
 }
 
-/// Makes the file of a hub that was never opened, unless an earlier release has. Blocks on the disk.
+/// Creates the file of a hub that was never opened, unless an earlier release has created it. Blocks on the disk.
 pub fn make_file(engine: &Engine, name: &str) -> anyhow::Result<()> {
     let path = file_of(engine, name);
     let made = RedbStore::open(&path, engine.store().clone()).map(drop);
-    made.with_context(|| format!("making the file of the task hub at {}", path.display()))
+    made.with_context(|| format!("creating the file of the task hub at {}", path.display()))
 }

@@ -14,11 +14,11 @@ use crate::limits::HubLimits;
 pub struct HubRules {
     pub limits: HubLimits,
     pub policy: Policy,
-    /// Of apps that have one of their own, by name.
+    /// The policies of apps that have one of their own, by name.
     pub of_apps: BTreeMap<String, Policy>,
 }
 
-/// The rules, as the engine looks at them.
+/// The rules in the form that the hub uses.
 pub(super) struct Rules {
     pub limits: HubLimits,
     pub execution: Limits,

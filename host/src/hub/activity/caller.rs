@@ -1,4 +1,4 @@
-//! What activities ask of their hub.
+//! What activities can ask of their hub: to start orchestrations.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::hub::error::HubError;
 use crate::hub::hub_core::HubCore;
 use crate::hub::operations::instance::StartRequest;
 
-/// One run of a call of an activity. All runs of a call ask for the same in the same order, as far as the activity is
-/// deterministic: so what they start is named after the call.
+/// One run of an activity call. As far as the activity is deterministic, all runs of a call start the same in the same order,
+/// so the ids of what they start are derived from the call.
 pub(in crate::hub) struct Caller {
     hub: Arc<HubCore>,
     execution: ExecutionId,
@@ -47,7 +47,7 @@ impl HubCore {
             return Ok(id);
         }
         match self.start(execution, StartRequest { name, id: Some(id), input, version, start_at: None }).await {
-            // The activity ends with the hub, without an outcome, and runs again when that is opened again.
+            // The activity is dropped with the hub, without an outcome, and runs again when the hub is opened again.
             Err(HubError::ShuttingDown) => pending().await,
             started => started.map_err(failure_of),
         }

@@ -1,9 +1,9 @@
-//! What running activities hold in memory, counted in the budget of the host.
+//! The memory of running activities, counted in the memory budget of the host.
 //!
-//! A run begins with room for what the runs of its function took before. If it needs more and there is no room, it is stopped
-//! and put back into the queue, and runs again when there is room for that: at least once is what an activity is promised, and
-//! a limit of the host is no failure of a guest. One that needs more than its hub may ever hold runs beyond the budget, one of
-//! the host at a time; so the process holds no more than the budget and one activity.
+//! A run begins with a reservation of what earlier runs of its function took. If it needs more than is free, it is stopped and
+//! queued again, and runs again when there is enough: an activity is promised to run at least once, and a limit of the host is
+//! not a failure of a guest. One that needs more than its hub may ever hold runs beyond the budget, one in the host at a time;
+//! so the process holds no more than the budget and one activity.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,13 +27,13 @@ impl Expected {
         self.0.get(&function.folded()).copied().unwrap_or(0)
     }
 
-    /// A run has ended, and took this much at most. One that took little does not outweigh one that took much.
+    /// Records the peak of a run that has ended. The expectation falls by at most an eighth with each run.
     pub fn ended(&mut self, function: &FunctionName, took: usize) {
         let expected = self.of(function);
         self.note(function, took.max(expected - expected / 8));
     }
 
-    /// A run was stopped when it wanted so much. Returns what the next one is to begin with.
+    /// Records that a run was stopped when it wanted `wanted` bytes. Returns how many the next one is to begin with.
     pub fn was_short(&mut self, function: &FunctionName, wanted: usize) -> usize {
         let needs = wanted.saturating_add(wanted / 2);
         self.note(function, needs.max(self.of(function)));
@@ -54,11 +54,11 @@ impl Expected {
 pub(in crate::hub) struct RunMemory(Arc<Run>);
 
 struct Run {
-    /// What it begins with, until its guest has it.
+    /// The initial reservation, until its guest takes it.
     begins_with: Mutex<Reservation>,
-    /// The most that its guest has had.
+    /// The most bytes that its guest has had.
     took: AtomicUsize,
-    /// What its guest wanted when there was no room. 0: there was.
+    /// The bytes that its guest wanted in all when it was refused more. 0: it never was.
     short: AtomicUsize,
     runtime: Runtime,
 }
@@ -73,7 +73,7 @@ impl RunMemory {
         self.0.begins_with.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For its guest. It has what the run began with, and a further guest of the run, which there never is, nothing.
+    /// Returns the memory of its guest, with the initial reservation. A second guest, which no run has, would begin with nothing.
     pub fn of_guest(&self) -> OfGuest {
         let reservation = self.begins_with().take();
         OfGuest { run: self.clone(), reservation, used: 0 }
@@ -83,7 +83,7 @@ impl RunMemory {
         self.0.took.load(Ordering::Relaxed)
     }
 
-    /// What the guest wanted and had no room for.
+    /// Returns the bytes that the guest wanted in all when it was refused more, if it was.
     pub fn was_short(&self) -> Option<usize> {
         Some(self.0.short.load(Ordering::Relaxed)).filter(|wanted| *wanted > 0)
     }
@@ -106,7 +106,7 @@ impl GuestMemory for OfGuest {
     fn grow(&mut self, bytes: usize) -> bool {
         let wanted = self.used.saturating_add(bytes);
         let more = wanted.saturating_sub(self.reservation.bytes());
-        // What only waits for another call gives way.
+        // Idle instances, which only wait for another call, are given up first.
         while self.reservation.try_grow(more).is_err() {
             if !self.run.0.runtime.give_up_idle_activity() {
                 self.run.0.short.store(wanted, Ordering::Relaxed);

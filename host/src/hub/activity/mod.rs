@@ -1,4 +1,4 @@
-//! Activities: run by the workers in slices, so many at a time, each at least once.
+//! Activities: run by the workers in slices, a limited number at a time, each at least once.
 
 mod caller;
 mod memory;
@@ -31,10 +31,10 @@ const INPUTS_BYTES_READ: usize = 4 << 20;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl HubCore {
-    /// Runs activities as soon as there is room.
+    /// Queues activities, and begins as many as may run.
     ///
-    /// One that comes alone, the next step of a chain, is begun on this very thread: if it needs no waiting it ends
-    /// there, and no other thread has to be woken. It lets go when it waits or has used up its slice.
+    /// A single one, such as the next step of a chain, is begun on this thread: if it does not wait it ends here, and no
+    /// other thread has to be woken. It yields when it waits or has used up its slice.
     pub(in crate::hub) fn schedule_activities(self: &Arc<Self>, activities: Vec<PendingActivity>) {
         let mut here = activities.len() == 1;
         {
@@ -53,7 +53,7 @@ impl HubCore {
         }
     }
 
-    /// The same for activities that lie in the store.
+    /// Queues activities whose inputs are in the store, and begins as many as may run.
     pub(in crate::hub) fn queue_stored_activities(self: &Arc<Self>, keys: Vec<(Row, Seq)>) {
         self.activities.lock().queue.extend(keys.into_iter().map(|(row, seq)| Queued::Stored { row, seq }));
         while let Some(activity) = self.begin_activity() {
@@ -61,7 +61,7 @@ impl HubCore {
         }
     }
 
-    /// Sees to it that the first activity of the queue is in memory.
+    /// Loads the first activity of the queue into memory, unless it is there.
     fn load_next_activity(self: &Arc<Self>) -> Result<(), HubError> {
         loop {
             let first = match self.activities.lock().queue.front() {
@@ -77,7 +77,7 @@ impl HubCore {
         }
     }
 
-    /// There is room in the host: begins one of the activities that wait. Whether one did, and the hub may have it.
+    /// Begins one of the waiting activities. Returns false if none waits or the hub may not run another one.
     pub(in crate::hub) fn begin_waiting_activity(self: &Arc<Self>) -> bool {
         self.activities.lock().waits = false;
         let Some(activity) = self.begin_activity() else { return false };
@@ -96,12 +96,12 @@ impl HubCore {
         }
     }
 
-    /// What the next activity begins with in memory. None: it waits for it.
+    /// Reserves the memory that the next activity begins with. None: there is none, or it waits for the memory.
     fn memory_of_next(self: &Arc<Self>, state: &mut State) -> Option<Reservation> {
-        // What was waited for is for the first one, whichever that is now.
+        // A reservation that was waited for is for the first activity, whichever that is now.
         let waited_for = state.memory.take();
         let Queued::Here { activity, needs } = state.queue.front()? else { return None };
-        // Never more than any guest may have.
+        // No guest may have more.
         let most = size(self.rules().limits.activity_memory_bytes);
         let needs = (*needs).max(state.expected.of(&activity.name)).min(most).saturating_add(activity.input.len());
         if let Some(memory) = waited_for.filter(|memory| memory.bytes() >= needs || memory.is_beyond()) {
@@ -130,10 +130,10 @@ impl HubCore {
         None
     }
 
-    /// Gives the next activity a place, if there is one and there is room.
+    /// Takes the next activity from the queue and gives it a permit, if there is one and the limits allow it.
     fn begin_activity(self: &Arc<Self>) -> Option<Runnable> {
         if let Err(error) = self.load_next_activity() {
-            tracing::error!(hub = self.name, %error, "activities that wait could not be read; it is tried again");
+            tracing::error!(hub = self.name, %error, "queued activities could not be read; trying again");
             let hub = self.clone();
             self.tokio.spawn(async move {
                 tokio::time::sleep(TRY_AGAIN_AFTER).await;
@@ -185,9 +185,9 @@ impl HubCore {
         outcome.map_err(|failure| failure.of_activity(&name))
     }
 
-    /// The host had no room in memory for what an activity wanted: it runs again when there is.
+    /// Queues an activity again that was stopped for want of memory: it runs again when there is enough.
     fn put_back_activity(self: &Arc<Self>, activity: PendingActivity, wanted: usize) {
-        tracing::debug!(hub = self.name, activity = %activity.name, wanted, "no room in memory: it runs again when there is");
+        tracing::debug!(hub = self.name, activity = %activity.name, wanted, "not enough memory: the activity runs again when there is");
         let mut state = self.activities.lock();
         if state.closing {
             return;
@@ -204,7 +204,7 @@ impl HubCore {
             self.activities.idle.notify_waiters();
         }
         drop(state);
-        // It ends by itself now, however it does.
+        // The run is ending by itself: dropping the task would cancel it.
         if let Some(task) = left.and_then(|running| running.task) {
             task.detach();
         }
@@ -238,23 +238,23 @@ async fn perform(mut place: ActivityPermit, activity: PendingActivity, memory: R
         Err(failure) => Event::TaskFailed { seq, failure },
     };
     let message = Message { to: instance, execution: Some(execution), sent_at: now(), event };
-    // It has its place until there is room for what it has returned.
+    // It keeps its permit until there is memory for its result.
     let memory = hub.memory.reserve(Envelope::size(&message)).await.ok();
     drop(place);
     hub.run_queue.deliver(Envelope { took: Some(took), memory, ..Envelope::of(Delivery { message, stored: None }) });
 }
 
-/// A place among the running activities, and the meter that runs for it. Given to the next one that waits when the activity
-/// ends, however it ends.
+/// The permit of a running activity, and the meter of the run. When the activity ends, however it ends, this is dropped, and
+/// the permit goes to the next waiting one.
 struct ActivityPermit {
     hub: Arc<HubCore>,
     run: u64,
     name: FunctionName,
     bytes_in: u64,
     began: Instant,
-    /// None: it was cut off.
+    /// None: it was cancelled.
     ended: Option<Attempt>,
-    /// It runs again, and this run is nobody's to pay for.
+    /// It runs again, and this run is not metered.
     put_back: bool,
 }
 
@@ -263,7 +263,7 @@ impl ActivityPermit {
         self.put_back = true;
     }
 
-    /// The activity has ended by itself. Returns how long it took: what is billed.
+    /// Records the outcome of an activity that was not cancelled. Returns the duration that is billed.
     fn end(&mut self, outcome: &TaskOutcome) -> Duration {
         let (took, bytes_in) = (self.began.elapsed(), self.bytes_in);
         let bytes_out = outcome.as_ref().map_or(0, |output| output.len() as u64);

@@ -1,4 +1,4 @@
-//! The activities of a hub that wait and that run.
+//! The queued and the running activities of a hub.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -11,7 +11,7 @@ use dacapo_store::PendingActivity;
 use crate::engine::memory::{Account, Reservation};
 use crate::hub::activity::memory::Expected;
 
-/// Bytes of inputs of queued activities that a hub keeps in memory; the others lie in the store.
+/// Bytes of inputs of queued activities that a hub keeps in memory; the others stay in the store.
 const INPUTS_BYTES_MAX: usize = 16 << 20;
 
 pub(in crate::hub) struct Activities {
@@ -21,17 +21,17 @@ pub(in crate::hub) struct Activities {
 
 pub(super) struct State {
     pub queue: VecDeque<Queued>,
-    /// Where the inputs are counted of those that are queued.
+    /// The reservation of the inputs of queued activities.
     pub inputs: Reservation,
     pub running: HashMap<u64, Running>,
     pub limit: usize,
-    /// Numbers the runs.
+    /// The number of the last run.
     pub runs: u64,
-    /// The hub stands among those that wait for room in the host.
+    /// The hub is queued for a place among the host's activities.
     pub waits: bool,
-    /// The same for those that wait for room in memory.
+    /// The hub waits for the memory of the next activity.
     pub waits_for_memory: bool,
-    /// What the next one begins with, which it waited for.
+    /// The reservation that the next activity has waited for.
     pub memory: Option<Reservation>,
     pub expected: Expected,
     pub closing: bool,
@@ -40,10 +40,10 @@ pub(super) struct State {
 pub(super) enum Queued {
     Here {
         activity: PendingActivity,
-        /// Bytes of memory that it was short of when it ran before.
+        /// Bytes that it is to begin with, because it was short of memory when it ran before.
         needs: usize,
     },
-    /// It lies in the store, because there was no room for its input.
+    /// It is in the store only, as there was no memory for its input, or the hub was opened with it there.
     Stored { row: Row, seq: Seq },
 }
 
@@ -57,14 +57,14 @@ impl Queued {
 }
 
 impl State {
-    /// Queues an activity, with its input if there is room for that.
+    /// Queues an activity, with its input if there is memory for that.
     pub fn push(&mut self, activity: PendingActivity, needs: usize) {
         let (row, seq, bytes) = (activity.row, activity.seq, activity.input.len());
         let fits = self.inputs.bytes() + bytes <= INPUTS_BYTES_MAX && self.inputs.try_grow(bytes).is_ok();
         self.queue.push_back(if fits { Queued::Here { activity, needs } } else { Queued::Stored { row, seq } });
     }
 
-    /// Takes out what is not queued any more.
+    /// Removes the activities that are not to be kept, and releases their inputs.
     fn retain(&mut self, keep: impl Fn(&Queued) -> bool) {
         self.queue.retain(keep);
         let input = |queued: &Queued| match queued {
@@ -74,8 +74,8 @@ impl State {
         self.inputs.shrink_to(self.queue.iter().map(input).sum());
     }
 
-    /// What was read of the store takes its places in the queue, as far as there is room. What was to be read and is not
-    /// there is not due any more.
+    /// Puts activities that were read from the store into their places in the queue, as far as there is memory. Those in the
+    /// range that was read, but not in the store, are no longer due and are removed.
     pub fn take_in(&mut self, first: (Row, Seq), read: Vec<PendingActivity>) {
         let last = read.last().map_or(first, |activity| (activity.row, activity.seq)).max(first);
         let mut read: HashMap<(Row, Seq), PendingActivity> =
@@ -147,14 +147,14 @@ impl Activities {
         state.running.values().any(|run| (run.row, run.execution, run.seq) == wanted)
             || state.queue.iter().any(|queued| match queued {
                 Queued::Here { activity, .. } => (activity.row, activity.execution, activity.seq) == wanted,
-                // It is what the store has there when its turn comes.
+                // It will be what the store has under this key when its turn comes.
                 Queued::Stored { .. } => queued.is(row, seq),
             })
     }
 
-    /// Tells activities that nobody waits for them any more: those that run are stopped at their next yield.
+    /// Cancels activities whose results are no longer needed: running ones are stopped at their next yield.
     ///
-    /// Looks at everything that runs or is queued: called when an execution ends, not for each result.
+    /// Scans all running and queued activities: called when an execution ends, not for each result.
     pub fn cancel(&self, row: Row, seqs: &[Seq]) {
         if seqs.is_empty() {
             return;
@@ -170,7 +170,7 @@ impl Activities {
         drop(tasks);
     }
 
-    /// Starts no more, and gives those that run some time to end. The rest runs again when the hub is opened again.
+    /// Begins no more activities, and gives running ones `grace` to end. The rest run again when the hub is opened again.
     pub async fn finish(&self, grace: Duration) {
         {
             let mut state = self.lock();

@@ -1,23 +1,23 @@
-//! How many messages wait for instances that take in none.
+//! The number of messages that wait for instances that take in none at present.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dacapo_core::InstanceId;
 
-/// Instances whose waiting messages are counted here: the others are counted when something comes.
+/// The most instances whose waiting messages are counted here. The others are counted in the store when a message arrives.
 const COUNTED_MAX: usize = 10_000;
 
-/// How much waits for instances that are suspended, locked or have not begun.
+/// The waiting messages of instances that are suspended, locked or have not begun.
 #[derive(Default)]
 pub(in crate::hub) struct InboxBounds(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    /// Instances for which as much waits as may. What others send them would be stored before they could refuse it, so the
-    /// senders look here. Most often there are none.
+    /// Instances whose inbox is full. What others send them would be stored before they could refuse it, so the senders check
+    /// this. Usually empty.
     crowded: HashSet<InstanceId>,
-    /// How many messages wait, so that not each one that comes has the whole inbox read.
+    /// The number of waiting messages, so that the inbox is not read again for each message that arrives.
     counted: HashMap<InstanceId, usize>,
 }
 
@@ -27,8 +27,8 @@ impl InboxBounds {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether as much waits for an instance as may: found where one of its turns begins, and not so any more where it has
-    /// nothing to wait for.
+    /// Records whether the inbox of an instance is full. Called where one of its turns begins; [`Self::forget`] resets it where
+    /// the instance no longer waits.
     pub fn note(&self, id: &InstanceId, is_crowded: bool) {
         let crowded = &mut self.lock().crowded;
         match is_crowded {
@@ -38,7 +38,7 @@ impl InboxBounds {
         }
     }
 
-    /// Instances for which as much waits as may.
+    /// Returns the instances whose inbox is full.
     pub(super) fn crowded(&self) -> HashSet<InstanceId> {
         self.lock().crowded.clone()
     }
@@ -55,7 +55,7 @@ impl InboxBounds {
         counted.insert(id.clone(), messages);
     }
 
-    /// Some of what waits may be taken in.
+    /// Drops the count: the turn may take in some of the waiting messages.
     pub fn recount(&self, id: &InstanceId) {
         let counted = &mut self.lock().counted;
         if !counted.is_empty() {
@@ -63,7 +63,7 @@ impl InboxBounds {
         }
     }
 
-    /// What waited is taken in, or it is not known any more how much waits.
+    /// Drops the count and the mark: the messages were taken in, or their number is no longer known.
     pub fn forget(&self, id: &InstanceId) {
         let mut waiting = self.lock();
         if !waiting.crowded.is_empty() {

@@ -1,6 +1,6 @@
-//! The limits of a hub that the engine itself enforces: how many instances live, how much is stored, what waits for one.
+//! The limits that the hub itself enforces: live instances, stored bytes, messages that wait for one instance.
 //!
-//! They are held against what is stored, so what is under way at the same moment may pass them by a little.
+//! They are compared with what is stored, so concurrent work may exceed them by a little.
 
 pub(super) mod inbox;
 
@@ -16,7 +16,7 @@ use crate::hub::mailbox::Envelope;
 use crate::hub::rules::Rules;
 
 impl HubCore {
-    /// Whether clients may add something to what is stored.
+    /// Checks that clients may store more.
     pub(in crate::hub) fn check_storage(&self) -> Result<(), HubError> {
         let (bytes, most) = (self.store.bytes(), self.rules().limits.storage_bytes);
         if bytes < most {
@@ -25,12 +25,12 @@ impl HubCore {
         Err(HubError::Limit { limit: "storage_bytes", value: most, what: format!("the file of the task hub has {bytes} bytes") })
     }
 
-    /// Whether there is room for what a file brings.
+    /// Checks that the limits allow an import of `bytes` with these instances.
     pub(in crate::hub) fn check_import(&self, bytes: usize, snapshots: &[Snapshot]) -> Result<(), HubError> {
         let limits = &self.rules().limits;
         let (stored, most) = (self.store.bytes(), limits.storage_bytes);
         if stored.saturating_add(bytes as u64) > most {
-            let what = format!("the file of the task hub has {stored} bytes, and what is imported {bytes}");
+            let what = format!("the file of the task hub has {stored} bytes, and the import has {bytes}");
             return Err(HubError::Limit { limit: "storage_bytes", value: most, what });
         }
         let mut born = 0;
@@ -50,7 +50,7 @@ impl HubCore {
         Ok(())
     }
 
-    /// Whether one more instance may live.
+    /// Checks that one more instance may live.
     pub(in crate::hub) fn check_birth(&self) -> Result<(), HubError> {
         let (alive, most) = (self.store.alive(), self.rules().limits.instances_alive);
         if alive < most {
@@ -59,7 +59,7 @@ impl HubCore {
         Err(HubError::Limit { limit: "instances_alive", value: most, what: format!("{alive} instances are alive") })
     }
 
-    /// What bounds a turn now. A tenth above what clients may store, turns may add nothing more.
+    /// Returns the limits of a turn that begins now. Turns may exceed the storage limit of clients by a tenth.
     pub(in crate::hub) fn limits_of_turn(&self, rules: &Rules) -> Limits {
         let most = rules.limits.storage_bytes;
         let full = self.store.bytes() >= most.saturating_add(most / 10);
@@ -70,8 +70,8 @@ impl HubCore {
         Limits { no_room: full.then(why), ..rules.execution.clone() }
     }
 
-    /// Takes out of a commit what would bring more instances to life than may be, and what is for instances for which too
-    /// much waits. Who waits for an answer is told; of the others the log tells.
+    /// Removes from a commit the messages that would create too many instances, and those to instances whose inbox is full. A
+    /// caller that awaits a result gets a failure; the others are logged.
     pub(in crate::hub) fn bound_sent(&self, rules: &Rules, commit: &mut Commit, logs: &mut Vec<LogLine>) -> Result<(), HubError> {
         let crowded = if commit.sent.is_empty() { HashSet::new() } else { self.inbox_bounds.crowded() };
         let most = rules.limits.instances_alive;
@@ -79,7 +79,7 @@ impl HubCore {
         if commit.sent.is_empty() || commit.sent.iter().map(births_at_most).sum::<u64>() < room && crowded.is_empty() {
             return Ok(());
         }
-        // The sender counts too, from its own first commit on.
+        // The sender counts too if this commit creates it.
         let begins = self.store.instance(&commit.record.id)?.is_none_or(|stored| stored.status.is_terminal());
         room = room.saturating_sub(begins.into());
         let mut dropped: BTreeMap<String, usize> = BTreeMap::new();
@@ -106,7 +106,7 @@ impl HubCore {
         Ok(())
     }
 
-    /// How many instances a message brings to life.
+    /// Returns how many instances a message creates.
     fn births(&self, message: &Message, sender: &InstanceRecord) -> Result<u64, HubError> {
         let is_missing =
             |id: &InstanceId| -> Result<bool, HubError> { Ok(*id != sender.id && self.store.instance(id)?.is_none()) };
@@ -125,7 +125,7 @@ impl HubCore {
         })
     }
 
-    /// Refuses what clients send to an instance for which too much waits already.
+    /// Refuses clients' messages to a waiting instance whose inbox is full.
     pub(in crate::hub) fn bound_inbox(&self, record: &InstanceRecord, envelopes: &mut Vec<Envelope>) -> Result<(), HubError> {
         let waits_for_it = |envelope: &Envelope| waits_its_turn(&envelope.delivery.message);
         if !waits(record.status) || !envelopes.iter().any(waits_for_it) {
@@ -143,12 +143,12 @@ impl HubCore {
         Ok(())
     }
 
-    /// Whether others may send more to an instance for which something waits.
+    /// Records whether other instances may send more to a waiting instance.
     pub(in crate::hub) fn note_waiting(&self, record: &InstanceRecord, waiting: usize) {
         self.inbox_bounds.note(&record.id, waiting as u64 >= self.rules().limits.inbox_messages);
     }
 
-    /// Refuses as many clients' messages, the last ones first, as are over the limit. How many there were.
+    /// Refuses the clients' messages that are over the limit, the last ones first. Returns how many it has refused.
     pub(in crate::hub) fn refuse_above(&self, record: &InstanceRecord, waiting: usize, envelopes: &mut Vec<Envelope>) -> usize {
         let most = self.rules().limits.inbox_messages;
         let mut over = (waiting as u64).saturating_sub(most);
@@ -167,7 +167,7 @@ impl HubCore {
     }
 }
 
-/// The entities that a request for a lock is about to reach. All count when it is sent to the first: it is refused whole or not.
+/// The entities that a lock request will reach. All count when it is sent to the first, so that it is refused as a whole.
 fn to_be_locked(event: &Event) -> &[InstanceId] {
     match event {
         Event::LockRequested { entities, position: 0, .. } => entities,
@@ -179,7 +179,7 @@ fn births_at_most(message: &Message) -> u64 {
     to_be_locked(&message.event).len().max(1) as u64
 }
 
-/// Whether what comes for an orchestration of this status waits.
+/// Whether messages for an orchestration of this status wait.
 pub(in crate::hub) fn waits(status: RuntimeStatus) -> bool {
     matches!(status, RuntimeStatus::Suspended | RuntimeStatus::Pending)
 }
@@ -189,7 +189,7 @@ fn waits_its_turn(message: &Message) -> bool {
     matches!(message.event, Event::EventRaised { .. } | Event::OperationRequested { .. })
 }
 
-/// What is told to whoever waits for the instance that a message would have made.
+/// Returns the failure for the caller that awaits the result of a dropped message, if one does.
 fn told(message: &Message, why: &str, commit: &Commit) -> Option<Message> {
     let failure = Failure::retriable(Failure::LIMIT_EXCEEDED, why);
     let (caller, event) = match &message.event {

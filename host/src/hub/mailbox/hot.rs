@@ -12,9 +12,9 @@ pub(in crate::hub) struct Hot {
 
 pub(in crate::hub) struct HotGuests {
     guests: LruCache<InstanceId, Hot>,
-    /// What all of them may hold.
+    /// Bytes of memory that all of them may hold.
     bytes: usize,
-    /// How many guests all of them count as.
+    /// The number of guests that all of them count as.
     slots: usize,
 }
 
@@ -23,17 +23,17 @@ impl HotGuests {
         Self { guests: LruCache::unbounded(), bytes: 0, slots: 0 }
     }
 
-    /// How many guests they count as: one that is made of many parts takes the room of several.
+    /// Returns the number of guests that they count as: one that is made of many parts takes several slots.
     pub fn slots(&self) -> usize {
         self.slots
     }
 
-    /// Bytes of memory that they may hold.
+    /// Returns the bytes of memory that they may hold.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// One that was taken out when its turn began.
+    /// Adds the guest of an instance, which has none here: it was taken out when the turn began.
     pub fn park(&mut self, id: InstanceId, hot: Hot) {
         self.bytes += hot.live.memory_bytes();
         self.slots += hot.live.slots();
@@ -50,7 +50,7 @@ impl HotGuests {
         Some(hot)
     }
 
-    /// The one that was used longest ago.
+    /// Takes out the least recently used guest.
     pub fn take_oldest(&mut self) -> Option<Hot> {
         let (_, hot) = self.guests.pop_lru()?;
         self.leaves(&hot);

@@ -1,4 +1,4 @@
-//! What waits for an instance until its next turn takes it in.
+//! Mailboxes: the messages that the next turn of an instance takes in.
 
 pub(super) mod hot;
 pub(super) mod run_queue;
@@ -12,26 +12,26 @@ use tokio::sync::oneshot;
 use crate::engine::memory::Reservation;
 use crate::hub::error::HubError;
 
-/// A message, and who waits for it to be durable.
+/// A message, and the sender that waits until it is durable, if one does.
 pub(in crate::hub) struct Envelope {
     pub delivery: Delivery,
     pub acknowledge: Option<oneshot::Sender<Result<(), HubError>>>,
-    /// How long the attempt of an activity took whose result it is. It goes beside the message, which is recorded: what is
-    /// recorded must not depend on how long something took.
+    /// If it is the result of an activity: how long the attempt took. Not part of the message, because that is recorded, and a
+    /// history must not depend on durations.
     pub took: Option<Duration>,
-    /// Where it is counted that it is in memory.
+    /// The reservation of its memory.
     pub memory: Option<Reservation>,
-    /// What becomes of an instance that has ended, if this starts one with its id.
+    /// What happens to an instance that has ended, if this starts one with its id.
     pub ended: Ended,
 }
 
-/// What waits for the next turn of an instance.
+/// The mailbox of an instance.
 #[derive(Default)]
 pub(in crate::hub) struct Mail {
     pub envelopes: Vec<Envelope>,
-    /// There is more, or may be, which lies in the store only.
+    /// There are, or may be, more messages, which are in the store only.
     pub stored: bool,
-    /// The instance has not ended, as far as is durable: it was hot when its turn began.
+    /// The instance has not ended in the store: it was hot when its turn began.
     pub is_alive: bool,
 }
 
@@ -42,19 +42,19 @@ impl Mail {
 }
 
 impl Envelope {
-    /// Nobody waits for it.
+    /// Creates an envelope that needs no acknowledgement.
     pub fn of(delivery: Delivery) -> Self {
         Self { delivery, acknowledge: None, took: None, memory: None, ended: Ended::Replaced }
     }
 
-    /// Bytes that it takes in memory, about.
+    /// Returns about how many bytes of memory it takes.
     pub fn size(message: &Message) -> usize {
-        /// What every message has.
+        /// Of any message, besides its payloads.
         const OTHERS: usize = 256;
         OTHERS + message.event.payload_bytes()
     }
 
-    /// What the instance that it is for has to pay for it.
+    /// Returns the usage that is charged to the receiving instance.
     pub fn cost(&self) -> Usage {
         let Some(took) = self.took else { return Usage::default() };
         let activity_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
@@ -69,10 +69,10 @@ impl Envelope {
     }
 }
 
-/// What becomes of an instance that has ended, if another one is started with its id.
+/// What happens to an instance that has ended, if another one is started with its id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Ended {
-    /// The new one takes its place, as in Durable Functions.
+    /// The new one replaces it, as in Durable Functions.
     #[default]
     Replaced,
     /// It stays, and the start is refused.

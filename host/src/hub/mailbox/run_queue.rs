@@ -1,5 +1,5 @@
 //! The run queue of a hub: mailboxes of busy instances, the order in which they get their turns, and the guests that are kept hot.
-//! What a hub has to do lies here until a thread of the host ([`crate::engine::scheduler`]) takes it.
+//! All work of a hub waits here until a worker thread ([`crate::engine::scheduler`]) takes it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,42 +20,42 @@ use crate::hub::mailbox::settled::Settled;
 use crate::hub::mailbox::{Envelope, Mail};
 use crate::log;
 
-/// While commits of so many bytes wait to be durable, a hub begins no turn: less than what its store queues, because a thread that
-/// hands over a commit waits there, and other hubs would wait with it.
+/// A hub begins no turn while commits of so many bytes are not durable. Less than the store's queue holds: a worker that hands
+/// over a commit blocks while that is full, and other hubs would wait with it.
 const UNSAVED_BYTES_MAX: usize = 32 << 20;
 
-/// For how long all that a hub does is expected to take long, after something did that should have been short.
+/// How long all new jobs of a hub are expected to be long, after one overran that should have been short.
 const LONG_FOR: Duration = Duration::from_millis(100);
 
-/// For how long the processor time of a hub's jobs is read, after one took long by the clock.
+/// How long the processor time of a hub's jobs is measured, after one took long by the clock.
 const WATCHED_FOR: Duration = Duration::from_secs(1);
 
-/// What a thread does next.
+/// A job of a worker thread.
 pub(in crate::hub) enum Job {
     /// Run a turn of this instance, with these messages.
     Turn(InstanceId, Mail, Option<Box<Hot>>),
-    /// A commit is durable, or has failed: let what follows happen.
+    /// Apply the effects of a commit that is durable, or retry one that has failed.
     Settle(Box<Settled>),
-    /// An activity that can go on, or has not begun.
+    /// Poll an activity that was woken, or has not begun.
     Activity(Runnable),
 }
 
-/// What a thread takes.
+/// What a worker thread takes.
 enum Work {
     Job(Job),
-    /// A turn that has used up a slice goes on, on the thread where it is paused.
+    /// A turn that has used up a slice, to be resumed on the thread where it is paused.
     Paused(PausedTurn),
 }
 
 /// Runs the jobs of a hub.
 pub(in crate::hub) trait JobRunner: Send + Sync {
-    /// What is left in `envelopes` if it panics has not been dealt with. `stored`: more lies in the store.
+    /// Runs a turn. If it panics, the messages left in `envelopes` were not handled. `stored`: more are in the store.
     fn run_turn(self: Arc<Self>, id: &InstanceId, envelopes: &mut Vec<Envelope>, stored: bool, hot: Option<Hot>);
 
-    /// A turn has panicked, and has changed nothing.
+    /// Handles the panic of a turn, which has changed nothing.
     fn turn_panicked(self: Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, why: &Panicked);
 
-    /// A commit is durable or has failed: does what follows from it.
+    /// Applies the effects of a commit that is durable, or retries one that has failed.
     fn settle(self: Arc<Self>, settled: Settled);
 }
 
@@ -65,28 +65,28 @@ pub(in crate::hub) struct RunQueue {
     capacity: Arc<Capacity>,
     memory: Account,
     runner: Weak<dyn JobRunner>,
-    /// The run queue has closed, and everything that was begun is done.
+    /// The run queue has closed, and all work that was begun is done.
     drained: watch::Sender<bool>,
-    /// Turns that still run are stopped at their next checkpoint.
+    /// Running turns are stopped at their next checkpoint.
     cuts_off: AtomicBool,
-    /// The processor time of jobs is read.
+    /// The processor time of jobs is measured.
     is_watched: AtomicBool,
 }
 
 struct State {
-    /// Instances that are queued or in a turn. Their next messages gather here.
+    /// The mailboxes of instances that are queued or in a turn.
     mailboxes: HashMap<InstanceId, Mail>,
     queue: VecDeque<InstanceId>,
     settled: VecDeque<Box<Settled>>,
-    /// Activities that are new, or that have what they waited for.
+    /// Activities that are new or were woken.
     activities: VecDeque<Runnable>,
     /// Activities that have used up a slice.
     busy_activities: VecDeque<Runnable>,
     paused_turns: VecDeque<PausedTurn>,
-    /// Whether an activity, and not a turn, is next: of what has not begun, and of what has used up a slice.
+    /// Whether an activity, and not a turn, is next: of new jobs, and of those that have used up a slice.
     activity_next: bool,
     busy_activity_next: bool,
-    /// Which of the two is next while both are of the long class.
+    /// Alternates between new and begun jobs while both are of the long class.
     new_next: bool,
     pace: Pace,
     hot: HotGuests,
@@ -100,23 +100,23 @@ struct State {
     unsaved_bytes: usize,
     /// Jobs that were taken and are not done.
     running: usize,
-    /// In which rings the hub stands.
+    /// Whether the hub is in the scheduler's ring of each class.
     enqueued: [bool; 2],
-    /// Counts what was put here, so that somebody who looks twice can tell whether the hub was idle in between.
+    /// Counts arrivals, so that two equal readings show that the hub was idle in between.
     arrived: u64,
     closing: bool,
 }
 
-/// Whether what a hub does is short, as far as anybody knows.
+/// Whether the jobs of a hub are expected to be short.
 #[derive(Default)]
 struct Pace {
-    /// Until then what has not begun is expected to take long.
+    /// Until then new jobs are expected to be long.
     long_until: Option<Instant>,
     watched_until: Option<Instant>,
 }
 
 impl Pace {
-    /// A job did not let go in time. By the clock it may have waited for the processor: from then on it is known.
+    /// A job did not yield in time. Unless it `computed`, it may have waited for a processor, so that is measured from now on.
     fn overran(&mut self, computed: bool, now: Instant) {
         if computed {
             self.long_until = Some(now + LONG_FOR);
@@ -124,7 +124,7 @@ impl Pace {
         self.watched_until = Some(now + WATCHED_FOR);
     }
 
-    /// The class of what has not begun.
+    /// The class of new jobs.
     fn class(&self, now: impl FnOnce() -> Instant) -> JobClass {
         match self.long_until {
             Some(until) if now() < until => JobClass::Long,
@@ -132,7 +132,7 @@ impl Pace {
         }
     }
 
-    /// Nothing has taken long for a while.
+    /// Whether no job has overrun for a while.
     fn has_recovered(&self, now: impl FnOnce() -> Instant) -> bool {
         self.watched_until.is_some_and(|until| until <= now())
     }
@@ -146,7 +146,7 @@ impl State {
             && self.unsaved_bytes < UNSAVED_BYTES_MAX
     }
 
-    /// The class of what has not begun.
+    /// The class of new jobs.
     fn class_of_new(&self) -> JobClass {
         self.pace.class(Instant::now)
     }
@@ -159,7 +159,7 @@ impl State {
 
     fn next(&mut self, class: JobClass, capacity: &Capacity) -> Option<Work> {
         let takes_new = self.class_of_new() == class;
-        // What others wait for goes first, and is soon done.
+        // Clients and other instances wait for the effects of a commit, which are quick to apply.
         if takes_new && let Some(settled) = self.settled.pop_front() {
             return Some(Work::Job(Job::Settle(settled)));
         }
@@ -178,7 +178,7 @@ impl State {
         }
     }
 
-    /// What has not begun: an activity or a turn in turn.
+    /// Takes a new job, of activities and turns alternately.
     fn next_new(&mut self, capacity: &Capacity) -> Option<Job> {
         let activity = |state: &mut Self| state.activities.pop_front().map(Job::Activity);
         let job = match self.activity_next {
@@ -189,7 +189,7 @@ impl State {
         Some(job)
     }
 
-    /// What has used up a slice: an activity or a turn in turn.
+    /// Takes a job that has used up a slice, of activities and turns alternately.
     fn next_begun(&mut self) -> Option<Work> {
         let activity = |state: &mut Self| state.busy_activities.pop_front().map(|activity| Work::Job(Job::Activity(activity)));
         let turn = |state: &mut Self| state.paused_turns.pop_front().map(Work::Paused);
@@ -216,7 +216,7 @@ impl State {
         Some(Job::Turn(id, mail, hot))
     }
 
-    /// The mailbox of an instance, which gets a turn if it is not about to have one.
+    /// Returns the mailbox of an instance, which is queued unless it is queued or in a turn already.
     fn mailbox(&mut self, id: &InstanceId) -> &mut Mail {
         if !self.mailboxes.contains_key(id) {
             self.queue.push_back(id.clone());
@@ -233,13 +233,13 @@ impl State {
             && self.busy_activities.is_empty()
     }
 
-    /// Nothing happens here, and nothing will until something arrives.
+    /// Whether there is nothing to do until something arrives.
     fn is_idle(&self) -> bool {
         self.mailboxes.is_empty() && self.in_flight == 0 && self.running == 0 && self.activities.is_empty()
     }
 }
 
-/// What a run queue has to do with.
+/// The parts and limits that a run queue is made with.
 pub(in crate::hub) struct RunQueueOptions {
     pub runner: Weak<dyn JobRunner>,
     pub scheduler: Arc<Scheduler>,
@@ -248,7 +248,7 @@ pub(in crate::hub) struct RunQueueOptions {
     pub limits: RunQueueLimits,
 }
 
-/// How much a hub may have at a time.
+/// The most turns that a hub may have begun, and the most hot guests.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::hub) struct RunQueueLimits {
     pub turns: usize,
@@ -295,12 +295,12 @@ impl RunQueue {
         run_queue
     }
 
-    /// Nothing awaits or runs guests under this lock, and futures are not dropped under it: they may wake others.
+    /// Never held across an await or while a guest runs. No future is dropped under it, because that may wake others.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
     }
 
-    /// Ends a change: the hub stands where it has something to do.
+    /// Ends a change of the state: puts the hub into the ring of each class of which it has jobs.
     fn enqueue(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let mut to_enqueue = [false; 2];
         for class in JobClass::ALL {
@@ -336,7 +336,7 @@ impl RunQueue {
                 envelope.memory = self.memory.try_reserve(Envelope::size(message)).ok();
             }
             let mailbox = state.mailbox(&message.to);
-            // What is stored need not be in memory.
+            // A stored message can stay in the store if there is no memory for it.
             match envelope.delivery.stored.is_some() && envelope.memory.is_none() {
                 true => mailbox.stored = true,
                 false => mailbox.envelopes.push(envelope),
@@ -345,7 +345,7 @@ impl RunQueue {
         self.enqueue(state);
     }
 
-    /// Gives turns to instances for which something lies in the store.
+    /// Gives turns to instances that have messages in the store.
     pub fn wake(self: &Arc<Self>, ids: impl IntoIterator<Item = InstanceId>) {
         let mut state = self.lock();
         if state.closing {
@@ -358,7 +358,7 @@ impl RunQueue {
         self.enqueue(state);
     }
 
-    /// Takes work. A job must be [`Self::done`]; a paused turn is done where it goes on.
+    /// Takes work. A job must end with [`Self::done`]; a paused turn ends with it on the thread where it is resumed.
     fn next(self: &Arc<Self>, class: JobClass) -> Option<Work> {
         let mut state = self.lock();
         state.enqueued[class as usize] = false;
@@ -372,17 +372,17 @@ impl RunQueue {
         work
     }
 
-    /// A panic is a bug of the host. It ends what has panicked, in a way that somebody hears of, and nothing else.
+    /// Runs a job. A panic, which is a bug of the host, ends that job only, and is reported.
     fn run(self: &Arc<Self>, job: Job) {
         let is_turn = matches!(job, Job::Turn(..));
         match job {
-            // Its outcome was caught within: what panics here is what it leaves behind.
+            // A panic of the activity itself was caught within. This catches one of its clean-up.
             Job::Activity(activity) => drop(caught(|| activity.run())),
             Job::Settle(settled) => {
                 if let Some(runner) = self.runner.upgrade() {
-                    // What follows from a durable commit must not be left out: whoever opens the hub again finds it in the store.
+                    // The effects of a durable commit must not be skipped: the next process finds them in the store.
                     caught(|| runner.settle(*settled))
-                        .unwrap_or_else(|why| log::cannot_go_on(&format!("what follows from a commit has failed: {why}")));
+                        .unwrap_or_else(|why| log::cannot_go_on(&format!("the effects of a commit could not be applied: {why}")));
                 }
             }
             Job::Turn(id, mail, hot) => {
@@ -390,7 +390,7 @@ impl RunQueue {
                 if let Some(runner) = self.runner.upgrade()
                     && let Err(why) = caught(|| runner.clone().run_turn(&id, &mut envelopes, stored, hot.map(|hot| *hot)))
                 {
-                    // Nothing more can be done than to let it be.
+                    // All that is left to do is to end the turn.
                     caught(|| runner.turn_panicked(&id, envelopes, &why)).unwrap_or_else(|_| self.end_turn(&id, None, false));
                 }
             }
@@ -398,7 +398,7 @@ impl RunQueue {
         self.done(is_turn);
     }
 
-    /// A job is done; a turn's commit, if it has one, was handed to the store.
+    /// Ends a job. The commit of a turn, if it has one, was handed to the store.
     fn done(self: &Arc<Self>, is_turn: bool) {
         let mut state = self.lock();
         state.running -= 1;
@@ -406,7 +406,7 @@ impl RunQueue {
         self.enqueue(state);
     }
 
-    /// An activity can go on. One that has woken itself has used up its slice.
+    /// Queues an activity that was woken. One that has woken itself has used up its slice.
     pub fn activity(self: &Arc<Self>, activity: Runnable, info: ScheduleInfo) {
         let mut state = self.lock();
         state.arrived += 1;
@@ -417,12 +417,12 @@ impl RunQueue {
         self.enqueue(state);
     }
 
-    /// A commit is about to be handed to the store.
+    /// Counts a commit that is about to be handed to the store.
     pub fn saving(&self, bytes: usize) {
         self.lock().unsaved_bytes += bytes;
     }
 
-    /// A commit is durable or has failed.
+    /// Queues the settling of a commit that is durable or has failed.
     pub fn settled(self: &Arc<Self>, settled: Box<Settled>) {
         let mut state = self.lock();
         state.unsaved_bytes -= settled.bytes;
@@ -430,8 +430,8 @@ impl RunQueue {
         self.enqueue(state);
     }
 
-    /// Ends a turn: the guest is kept hot if there is one, and the instance is queued again if messages came meanwhile or,
-    /// with `again`, for what waits in the store.
+    /// Ends a turn: the guest is kept hot if there is one, and the instance is queued again if messages have arrived or, with
+    /// `again`, for messages in the store.
     pub fn end_turn(self: &Arc<Self>, id: &InstanceId, hot: Option<Hot>, again: bool) {
         let mut state = self.lock();
         state.in_flight -= 1;
@@ -456,7 +456,7 @@ impl RunQueue {
         }
         self.enqueue(state);
         give_up(left.into_iter().flat_map(|mail| mail.envelopes));
-        // Dropping a guest takes its stack down: not under the lock.
+        // Dropping a guest tears down its stack: not under the lock.
         drop(cooled);
         if was_hot {
             self.capacity.make_room();
@@ -464,8 +464,8 @@ impl RunQueue {
         }
     }
 
-    /// Takes out the guests that were used longest ago, while there are more than the hub may have, or while the host has
-    /// too many and this hub more than its share.
+    /// Evicts the least recently used guests while the hub has more than it may, or while the host has too many and this hub
+    /// more than its share. Returns them, to be dropped without the lock.
     fn cool(&self, state: &mut State) -> Vec<Hot> {
         let mut cooled = Vec::new();
         while state.hot.slots() > state.hot_most || self.capacity.is_too_hot(state.hot.slots()) {
@@ -476,13 +476,13 @@ impl RunQueue {
         cooled
     }
 
-    /// Whether it is known here, without a look into the store, that an instance has not ended, as far as is durable.
+    /// Whether the run queue knows, without reading the store, that an instance has not ended there.
     pub fn is_alive(&self, id: &InstanceId) -> bool {
         let state = self.lock();
         state.mailboxes.get(id).is_some_and(|mailbox| mailbox.is_alive) || state.hot.contains(id)
     }
 
-    /// Something else is stored under this id now. A turn that still runs finds that out when it is saved.
+    /// Evicts the guest of an id under which something else is stored now. A turn that still runs fails when it is saved.
     pub fn forget(&self, id: &InstanceId) {
         let mut state = self.lock();
         if let Some(mailbox) = state.mailboxes.get_mut(id) {
@@ -491,7 +491,7 @@ impl RunQueue {
         let cooled = state.hot.take(id);
         self.capacity.cooled(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
         drop(state);
-        // Dropping a guest takes its stack down: not under the lock.
+        // Dropping a guest tears down its stack: not under the lock.
         drop(cooled);
     }
 
@@ -504,7 +504,7 @@ impl RunQueue {
         drop(cooled);
     }
 
-    /// Puts messages back in front of those that have come since: their turn did not become durable.
+    /// Puts messages back in front of those that have arrived since: their turn did not become durable.
     pub fn put_back(&self, id: &InstanceId, envelopes: Vec<Envelope>) {
         let mut state = self.lock();
         let mailbox = &mut state.mailboxes.entry(id.clone()).or_default().envelopes;
@@ -512,14 +512,14 @@ impl RunQueue {
         mailbox.extend(newer);
     }
 
-    /// How much was ever put here; none while something is being done.
+    /// Returns the number of arrivals so far; none while there is work.
     pub fn idle_since(&self) -> Option<u64> {
         let state = self.lock();
         state.is_idle().then_some(state.arrived)
     }
 
-    /// Lets no further turn begin. What waits in mailboxes is given up: it is stored, or its sender is told. Activities go
-    /// on until they are cancelled.
+    /// Closes the queue: no further turn begins. Messages in mailboxes are dropped: what they report is stored, or their sender
+    /// gets an error. Activities continue until they are cancelled.
     pub fn close(self: &Arc<Self>) {
         let mut state = self.lock();
         state.closing = true;
@@ -529,7 +529,7 @@ impl RunQueue {
         give_up(given_up.into_iter().flat_map(|mail| mail.envelopes));
     }
 
-    /// Stops the turns that still run, as if they had not begun.
+    /// Stops the running turns, as if they had not begun.
     pub fn cut_off(&self) {
         self.cuts_off.store(true, Ordering::Relaxed);
     }
@@ -595,7 +595,7 @@ impl Drop for RunQueue {
     }
 }
 
-/// Messages that get no turn any more: they are stored, or their sender is told.
+/// Drops messages that get no turn: what they report is stored, or their sender gets an error.
 fn give_up(envelopes: impl IntoIterator<Item = Envelope>) {
     envelopes.into_iter().for_each(|envelope| envelope.answer(Err(HubError::ShuttingDown)));
 }
@@ -604,8 +604,8 @@ fn give_up(envelopes: impl IntoIterator<Item = Envelope>) {
 mod tests {
     use super::*;
 
-    /// A guest that touches thousands of pages for the first time does so within one slice of fuel: it had a short permit for
-    /// milliseconds, each time, and so had its next turn.
+    /// A guest that touched thousands of pages for the first time, within one slice of fuel, had a short permit for milliseconds;
+    /// and so had its next turn, each time.
     #[test]
     fn who_does_not_let_go_is_expected_to_take_long_for_a_while() {
         let (mut pace, now) = (Pace::default(), Instant::now());

@@ -12,21 +12,21 @@ use crate::hub::mailbox::hot::Hot;
 use crate::hub::versions::catalog::Choice;
 use crate::meters::Before;
 
-/// A turn whose commit was handed to the store, and then what became of it.
+/// A turn whose commit was handed to the store, and later the result of that.
 pub(in crate::hub) struct Settled {
     pub before: Before,
     pub envelopes: Vec<Envelope>,
     pub hot: Option<Hot>,
     pub logs: Vec<LogLine>,
     pub record: Option<InstanceRecord>,
-    /// Until it is saved which version an execution began on.
+    /// Held until the version on which an execution began is saved.
     pub _choice: Option<Arc<Choice>>,
     pub activities: Vec<PendingActivity>,
     pub activities_cleared: Vec<Seq>,
     pub timers: Vec<Timer>,
-    /// Of the commit, about.
+    /// The approximate size of the commit.
     pub bytes: usize,
-    /// The instance needs another turn, whether messages come or not.
+    /// The instance needs another turn, even if no message arrives.
     pub again: bool,
     pub vanishes: bool,
     pub announced: bool,

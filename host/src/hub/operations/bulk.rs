@@ -1,4 +1,4 @@
-//! What is done to many instances at a client's wish.
+//! Actions of clients on many instances.
 
 use dacapo_core::{FunctionName, InstanceId, InstanceRecord, RuntimeStatus, VersionId};
 use dacapo_store::InstanceQuery;
@@ -7,13 +7,13 @@ use futures::StreamExt as _;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::Hub;
 
-/// How many are told something at once: their turns are saved together, and others have turns meanwhile.
+/// Instances that are acted on at once: their turns are saved together, and others have turns meanwhile.
 const AT_ONCE: usize = 32;
 
-/// Refusals that are told one by one; more are only counted.
+/// Refusals that are listed; more are only counted.
 const REFUSALS_TOLD: usize = 100;
 
-/// Which instances are meant.
+/// Selects instances.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     pub query: InstanceQuery,
@@ -23,7 +23,7 @@ pub struct Selection {
     pub versions: Option<Vec<VersionId>>,
 }
 
-/// What is done to each of them.
+/// An action on each selected instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BulkAction {
     Suspend,
@@ -32,7 +32,7 @@ pub enum BulkAction {
     Rewind,
 }
 
-/// What has become of it.
+/// The outcome of an action on many instances.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BulkOutcome {
     pub done: u64,
@@ -42,7 +42,7 @@ pub struct BulkOutcome {
 }
 
 impl Selection {
-    /// Whether an instance that the query has found is meant.
+    /// Whether an instance that the query has found is selected.
     pub fn wants(&self, record: &InstanceRecord) -> bool {
         let is_on = |versions: &Vec<VersionId>| record.version.is_some_and(|version| versions.contains(&version));
         self.function.as_ref().is_none_or(|name| name.folded() == record.name.folded())
@@ -51,7 +51,7 @@ impl Selection {
 }
 
 impl BulkAction {
-    /// The statuses of those to whom it can be done.
+    /// The statuses in which an instance allows the action.
     fn statuses(self) -> &'static [RuntimeStatus] {
         match self {
             BulkAction::Suspend => &[RuntimeStatus::Pending, RuntimeStatus::Running, RuntimeStatus::ContinuedAsNew],
@@ -65,8 +65,8 @@ impl BulkAction {
 }
 
 impl Hub {
-    /// Does something to all orchestrations that are meant and to which it can be done. Those that are otherwise by the time that
-    /// their turn comes are passed over. Dropping the future stops it after those that are under way.
+    /// Acts on all selected orchestrations whose status allows it. Those whose status has changed by the time of their turn are
+    /// skipped. Dropping the future stops it after the actions that are in progress.
     pub async fn act_on_all(&self, act: BulkAction, reason: &str, selection: &Selection) -> Result<BulkOutcome, HubError> {
         let mut query = selection.query.clone();
         let asked = std::mem::take(&mut query.statuses);
@@ -104,7 +104,7 @@ impl Hub {
         }
     }
 
-    /// The versions, of whatever app, that are called so. A whole digest may also be that of a version that is no longer deployed.
+    /// Returns the versions of any app that `text` names. A whole digest may also name a version that is no longer deployed.
     pub fn versions_called(&self, text: &str) -> Vec<VersionId> {
         let apps = self.0.catalog.all();
         let named: Vec<VersionId> = apps.iter().flat_map(|(_, versions)| versions.called(text)).collect();
@@ -114,7 +114,7 @@ impl Hub {
         }
     }
 
-    /// What people call a version; empty if it has no label, or is not deployed.
+    /// Returns the label of a version; empty if it has none, or is not deployed.
     pub fn label_of(&self, version: VersionId) -> String {
         self.0.catalog.label_of(version)
     }

@@ -1,4 +1,4 @@
-//! Who is told when an instance changes: those that wait for its end, and those that follow what happens.
+//! Notifications of changes of instances, for clients that wait for the end of one, and for those that follow all changes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -12,13 +12,13 @@ use crate::engine::memory::Reservation;
 /// Changes that a subscriber may be behind before it misses some.
 const BACKLOG: usize = 1_024;
 
-/// An instance after something has happened to it.
+/// A change of an instance.
 #[derive(Debug, Clone)]
 pub struct Change {
     pub record: Arc<InstanceRecord>,
     /// Its rows are gone: it was purged, or is an entity that vanished.
     pub purged: bool,
-    /// What followers make of it: the same for all, so the first makes it, and those who come while somebody has it take it.
+    /// The change as it is sent, the same for all followers: the first one makes it, the others share it while anyone holds it.
     pub told: Arc<tokio::sync::Mutex<Weak<Told>>>,
 }
 
@@ -26,15 +26,15 @@ pub struct Change {
 #[derive(Debug)]
 pub struct Told {
     pub text: String,
-    /// What it takes of the memory that the hub may have, if it ever can.
+    /// The reservation of its memory, unless the hub could never have so much.
     pub room: Option<Reservation>,
 }
 
-/// So many followers of a hub are told of each change at once.
+/// Up to so many followers of a hub are notified of each change at once.
 const TOLD_AT_ONCE: usize = 10;
-/// The others are told together, a little later for each of them, ...
+/// More are notified together, this much later for each of them, ...
 const LATER_FOR_EACH: Duration = Duration::from_micros(100);
-/// ... but not later than this.
+/// ... but at most this much later.
 const LATER_MAX: Duration = Duration::from_millis(50);
 
 impl Change {
@@ -53,7 +53,7 @@ fn tell_at(begun: Instant, now: Instant, followers: usize) -> Option<Instant> {
     Some(now + slice - Duration::from_nanos(passed as u64))
 }
 
-/// Tells of changes those that follow them.
+/// Notifies followers of changes.
 pub(in crate::hub) struct Changes {
     begun: Instant,
     sender: Mutex<Option<broadcast::Sender<Change>>>,
@@ -79,15 +79,15 @@ impl Changes {
         self.lock().as_ref().map_or_else(|| broadcast::Sender::new(1).subscribe(), broadcast::Sender::subscribe)
     }
 
-    /// When those who follow the hub are told of what changes now, so that many of them are woken together and not for each
-    /// change. None: at once.
+    /// Returns when followers are notified of a change that happens now, so that many of them are woken together and not for
+    /// each change. None: at once.
     pub fn tells_at(&self) -> Option<Instant> {
         tell_at(self.begun, Instant::now(), self.followers())
     }
 
     pub fn tell(&self, record: &InstanceRecord, purged: bool) {
         if let Some(sender) = self.lock().as_ref().filter(|sender| sender.receiver_count() > 0) {
-            // Nobody may be left to listen.
+            // The last receiver may be gone by now.
             let _ = sender.send(Change::new(Arc::new(record.clone()), purged));
         }
     }
@@ -98,7 +98,7 @@ impl Changes {
     }
 }
 
-/// Who waits for instances to end.
+/// Clients that wait for instances to end.
 #[derive(Default)]
 pub(in crate::hub) struct Waiters(Mutex<Waiting>);
 
@@ -108,7 +108,7 @@ struct Waiting {
     of_instances: HashMap<InstanceId, HashMap<u64, oneshot::Sender<InstanceRecord>>>,
 }
 
-/// One who waits, until this is dropped: whoever gives up, or asks for what does not exist, leaves nothing behind.
+/// A registered waiter, removed on drop: one that gives up, or waits for a missing instance, leaves nothing behind.
 pub(in crate::hub) struct Waiter<'a> {
     waiters: &'a Waiters,
     id: InstanceId,

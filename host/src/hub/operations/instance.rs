@@ -1,4 +1,4 @@
-//! What clients may ask of an instance. Everything that changes one goes through its mailbox.
+//! Operations of clients on one instance. Everything that changes one goes through its mailbox.
 
 use dacapo_core::{Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, Payload, RuntimeStatus, Timestamp};
 use uuid::Uuid;
@@ -12,16 +12,16 @@ use crate::hub::versions::catalog::Beginning;
 #[derive(Debug, Clone)]
 pub struct StartRequest {
     pub name: FunctionName,
-    /// None: the hub makes one up.
+    /// None: the hub generates one.
     pub id: Option<InstanceId>,
     pub input: Payload,
     /// The version label; empty for none.
     pub version: String,
-    /// Not to begin before then. None: at once.
+    /// It does not begin before then. None: at once.
     pub start_at: Option<Timestamp>,
 }
 
-/// What is restarted, and as what.
+/// A request to restart an orchestration.
 #[derive(Debug, Clone)]
 pub struct RestartRequest {
     pub id: InstanceId,
@@ -30,7 +30,7 @@ pub struct RestartRequest {
     pub version: Option<String>,
 }
 
-/// Under which id an instance is started anew.
+/// The id under which an orchestration is restarted.
 #[derive(Debug, Clone)]
 pub enum NewId {
     Same,
@@ -39,7 +39,7 @@ pub enum NewId {
 }
 
 impl HubCore {
-    /// Starts an orchestration as this execution.
+    /// Starts an orchestration with this execution id.
     pub(in crate::hub) async fn start(&self, execution: ExecutionId, request: StartRequest) -> Result<InstanceId, HubError> {
         self.start_where(execution, request, Ended::Replaced).await
     }
@@ -65,7 +65,7 @@ impl Hub {
         self.start_new_where(request, Ended::Replaced).await
     }
 
-    /// The same; whether an instance with the id that has ended is replaced is said.
+    /// Like [`Self::start_new`]. `ended`: whether an instance with the id that has ended is replaced.
     pub async fn start_new_where(&self, request: StartRequest, ended: Ended) -> Result<InstanceId, HubError> {
         self.0.start_where(ExecutionId(Uuid::new_v4()), request, ended).await
     }
@@ -111,7 +111,7 @@ impl Hub {
         self.0.post(id, Event::ExecutionTerminated { reason: reason.into(), recurse, parent: None }).await
     }
 
-    /// Lets every message wait until the instance is resumed.
+    /// Suspends an instance: its messages wait until it is resumed.
     pub async fn suspend(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
         if self.living(id).await?.status == RuntimeStatus::Suspended {
             return Err(HubError::AlreadySuspended(id.clone()));
@@ -119,7 +119,7 @@ impl Hub {
         self.0.post(id, Event::ExecutionSuspended { reason: reason.into() }).await
     }
 
-    /// Resumes a suspended instance; one that was halted goes on with the active version of its app.
+    /// Resumes a suspended instance; one that was halted continues on the active version of its app.
     pub async fn resume(&self, id: &InstanceId, reason: &str) -> Result<(), HubError> {
         if self.living(id).await?.status != RuntimeStatus::Suspended {
             return Err(HubError::NotSuspended(id.clone()));
@@ -140,7 +140,7 @@ impl Hub {
         self.0.post(id, Event::ExecutionRewound { reason: reason.into(), parent: None }).await
     }
 
-    /// Sends a one-way operation to an entity; returns once it is durable, which is mostly once it has been run.
+    /// Sends a one-way operation to an entity; returns once it is durable, which is usually once it has been run.
     pub async fn signal_entity(
         &self,
         id: &InstanceId,
@@ -154,7 +154,7 @@ impl Hub {
         if let Err(full) = self.0.check_birth() {
             match self.existing(id).await {
                 Err(HubError::NotFound(_)) => return Err(full),
-                // It lives already.
+                // It exists, so no instance is created.
                 existing => drop(existing?),
             }
         }
@@ -164,7 +164,7 @@ impl Hub {
     /// Waits until the instance has ended. Dropping the future stops the waiting.
     pub async fn wait(&self, id: &InstanceId) -> Result<InstanceRecord, HubError> {
         let waiter = self.0.waiters.register(id);
-        // Whoever settles its last turn lets the run queue know of it first, and the waiters then.
+        // When its last turn is settled, the run queue is updated before the waiters, so the end is not missed.
         if !self.0.run_queue.is_alive(id) {
             let record = self.existing(id).await?;
             if record.status.is_terminal() {

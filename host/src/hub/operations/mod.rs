@@ -1,4 +1,4 @@
-//! What clients may ask of a hub's instances.
+//! The operations of clients on a hub's instances.
 
 pub(super) mod bulk;
 pub(super) mod changes;

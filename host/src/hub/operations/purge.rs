@@ -1,4 +1,4 @@
-//! Removing instances that have ended: one, many at a client's wish, or the old ones by the hub itself.
+//! Purging instances that have ended: one, many on request, or old ones by the retention rules.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,14 +12,14 @@ use crate::hub::error::HubError;
 use crate::hub::hub_core::{Hub, HubCore, now};
 use crate::hub::operations::bulk::Selection;
 
-/// Instances that are removed in one transaction: what others may have to wait for.
+/// Instances that are removed in one transaction, for which other commits may have to wait.
 const BATCH: usize = 500;
 
-/// How long others have the store to themselves after a batch, as a part of the time that the batch took: a large purge must
-/// not take more than about half of what the store can do.
+/// The pause after a batch, as a fraction of the time that the batch took: a large purge must not take more than about half of
+/// what the store can do.
 const PAUSE: f64 = 0.4;
 
-/// How often the hub looks for instances that are old enough.
+/// How often the hub looks for instances to be purged by the retention rules.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long instances are kept after they have ended. None: for ever.
@@ -58,7 +58,7 @@ impl Hub {
             return Ok(existed.into());
         }
         let mut record = self.read(move |hub| hub.instance(&asked)).await?;
-        // Each round after the first follows upon another purge, a rewind, or a start that took its place.
+        // Repeats only after another purge, a rewind, or a start that replaced the instance.
         loop {
             let ended = record.ok_or_else(|| HubError::NotFound(id.clone()))?;
             if !ended.status.is_terminal() {
@@ -116,8 +116,8 @@ impl HubCore {
         }
     }
 
-    /// Removes these as far as they may be removed, and tells. Returns how many that were, and the others as they are now:
-    /// one that is about to be rewound may end again at once.
+    /// Removes those that may be removed, and notifies followers. Returns how many that were, and the others as they are now: one
+    /// that is about to be rewound may end again at once.
     async fn try_purge(self: &Arc<Self>, records: Vec<InstanceRecord>) -> Result<(u64, Vec<InstanceRecord>), HubError> {
         let (done, removed) = oneshot::channel();
         let rows = records.iter().map(|record| record.row).collect();
@@ -141,7 +141,7 @@ impl HubCore {
     }
 }
 
-/// Removes, for as long as the hub is open, the instances that have been ended for long enough.
+/// Spawns the loop that purges instances by the retention rules while the hub is open.
 pub(in crate::hub) fn spawn_retention(hub: &Arc<HubCore>, retention: Retention) {
     if retention.rules().next().is_none() {
         return;

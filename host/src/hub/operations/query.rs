@@ -1,4 +1,4 @@
-//! What clients may know of instances.
+//! Queries of clients about instances.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::hub::hub_core::Hub;
 use crate::hub::operations::changes::Change;
 use crate::hub::versions::PAGE_OF_A_CLIENT;
 
-/// About how much of a history is read at once.
+/// About how many bytes of a history are read at once.
 const PAGE_BYTES: usize = 16 << 10;
 
 /// An instance with its input and, if it has ended, its output.
@@ -25,7 +25,7 @@ pub struct InstanceState {
 }
 
 impl Hub {
-    /// A page of instances, read when the hub's turn has come.
+    /// Reads a page of instances, when the hub's turn has come.
     pub(in crate::hub) async fn page_of(&self, query: &InstanceQuery, after: Option<Cursor>) -> Result<Page, HubError> {
         let query = query.clone();
         self.read(move |hub| Ok(hub.0.store.instances(&query, after.as_ref(), PAGE_OF_A_CLIENT)?)).await
@@ -39,8 +39,8 @@ impl Hub {
         self.instance(id)?.map_or(Ok(None), |record| self.state_of(record, true))
     }
 
-    /// What belongs to a record. An instance that was rewound since the record was read has no output any more: then it is
-    /// read again. None: it is gone. Nothing large is read that is not asked for.
+    /// Reads the input and output that belong to a record. An instance that was rewound since the record was read has no output
+    /// any more: then the record is read again. None: it is gone. The input, which may be large, is read only on request.
     pub fn state_of(&self, mut record: InstanceRecord, with_input: bool) -> Result<Option<InstanceState>, HubError> {
         loop {
             let output = self.output_of(&record)?;
@@ -59,7 +59,7 @@ impl Hub {
         }
     }
 
-    /// The input of the current execution. It lies in the history's first turn, or in the inbox before that.
+    /// Returns the input of the current execution. It is in the history's first turn, or in the inbox before that.
     pub fn input_of(&self, record: &InstanceRecord) -> Result<Option<Payload>, HubError> {
         let (store, turns) = (&self.0.store, &record.turns);
         let is_start = |event| match event {
@@ -77,7 +77,7 @@ impl Hub {
         Ok(first.into_iter().find_map(|entry| is_start(entry.event)))
     }
 
-    /// The output, if the current execution has ended. It lies in the history's last turn.
+    /// Returns the output, if the current execution has ended. It is in the history's last turn.
     pub fn output_of(&self, record: &InstanceRecord) -> Result<Option<Payload>, HubError> {
         if !record.status.is_terminal() || record.turns.is_empty() {
             return Ok(None);
@@ -89,20 +89,20 @@ impl Hub {
         }))
     }
 
-    /// The state of an entity; none if there is no such entity, or it has no state.
+    /// Returns the state of an entity; none if there is no such entity, or it has no state.
     pub fn entity_state(&self, id: &InstanceId) -> Result<Option<Payload>, HubError> {
         let Some(record) = self.instance(id)? else { return Ok(None) };
         Ok(self.0.store.entity(record.row)?.and_then(|entity| entity.state))
     }
 
-    /// Some of the history of the current execution, from a place on.
+    /// Returns a page of the history of the current execution, beginning at a place.
     ///
     /// `HistoryChanged`
     pub fn history_page(&self, record: &InstanceRecord, from: EventPlace) -> Result<HistoryPage, HubError> {
         history_page(self.0.store.as_ref(), record, from, PAGE_BYTES)
     }
 
-    /// The events at places that pages have named.
+    /// Returns the events at places that pages have named.
     ///
     /// `HistoryChanged`
     pub fn events_at(&self, record: &InstanceRecord, places: &[EventPlace]) -> Result<Vec<HistoryEvent>, HubError> {
@@ -110,18 +110,18 @@ impl Hub {
         events.ok_or_else(|| HubError::HistoryChanged(record.id.clone()))
     }
 
-    /// The history of the current execution, whole.
+    /// Returns the whole history of the current execution.
     pub fn history(&self, record: &InstanceRecord) -> Result<Vec<HistoryEvent>, HubError> {
         Ok(self.0.store.history(record.row, record.turns.clone())?)
     }
 
-    /// One page of the instances that match.
+    /// Returns one page of the instances that match.
     pub fn instances(&self, query: &InstanceQuery, after: Option<&Cursor>, limit: usize) -> Result<Page, HubError> {
         Ok(self.0.store.instances(query, after, limit)?)
     }
 
-    /// Everything that changes from now on. A subscriber that falls behind is told how many changes it missed; the end of
-    /// the hub ends the stream. `Limit`
+    /// Subscribes to all changes from now on. A subscriber that falls behind learns how many it has missed; the stream ends when
+    /// the hub closes. `Limit`
     pub fn changes(&self) -> Result<broadcast::Receiver<Change>, HubError> {
         let (open, most) = (self.0.changes.followers(), self.0.rules().limits.event_streams);
         if open as u64 >= most {
@@ -131,14 +131,14 @@ impl Hub {
         Ok(self.0.changes.subscribe())
     }
 
-    /// When those who follow the hub are told of what changes now, so that many of them are woken together and not for each
-    /// change. None: at once.
+    /// Returns when followers are notified of a change that happens now, so that many of them are woken together and not for
+    /// each change. None: at once.
     pub fn tells_at(&self) -> Option<Instant> {
         self.0.changes.tells_at()
     }
 }
 
-/// Some of the history of the current execution, from a place on.
+/// Returns a page of the history of the current execution, beginning at a place.
 ///
 /// `HistoryChanged`
 pub(in crate::hub) fn history_page(
@@ -151,7 +151,7 @@ pub(in crate::hub) fn history_page(
     page.ok_or_else(|| HubError::HistoryChanged(record.id.clone()))
 }
 
-/// What a client is shown as the output, always JSON.
+/// Returns the output as clients see it, always JSON.
 fn shown_output(record: &InstanceRecord, outcome: Outcome) -> Payload {
     let text = |text: String| Payload::from(serde_json::Value::String(text).to_string());
     match outcome {

@@ -1,4 +1,4 @@
-//! Instances that leave a hub as lines of a file, and come to another.
+//! Export and import of instances, as lines of a file.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use crate::hub::versions::deploy::PreparedFile;
 /// Instances whose ids are read ahead.
 const IDS_AHEAD: usize = 250;
 
-/// How long a part of an export may become before the next one begins. What is of one turn stays together.
+/// Bytes after which the next part of an export begins. The events of one turn stay together.
 const PART_BYTES: usize = 64 << 10;
 
-/// A history that has more bytes is read turn by turn, and not as one moment saw it.
+/// A history that has more bytes is read turn by turn, not in one transaction.
 const WHOLE_BYTES: usize = 1 << 20;
 
-/// What is read is in memory so many times while it is exported: decoded, as the bytes that are stored, those as text, and as lines.
+/// Copies of exported data that are in memory at once: the decoded values, the stored bytes, these as text, and the lines.
 const COPIES: usize = 4;
 
 /// What is exported.
@@ -36,16 +36,16 @@ pub enum Exported {
     Hub,
 }
 
-/// How instances are taken in.
+/// The options of an import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// Whatever has the id of one goes.
+    /// Existing instances with the same ids are replaced.
     pub replace: bool,
-    /// They go on at once. Otherwise they are suspended.
+    /// The instances run at once. Otherwise they are suspended.
     pub resume: bool,
 }
 
-/// What a file has brought.
+/// The result of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imported {
     pub instances: Vec<InstanceId>,
@@ -54,18 +54,18 @@ pub struct Imported {
     pub waiting: Vec<Waiting>,
 }
 
-/// An instance that waits for what is not in the hub, and so will not report to it.
+/// An imported instance that waits for others that will not report to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     pub instance: InstanceId,
-    /// Sub-orchestrations that are not here, or have ended, or are another's; and entities that are not here.
+    /// Sub-orchestrations that are not in the hub, have ended, or have another parent; and entities that are not in the hub.
     pub on: Vec<InstanceId>,
 }
 
 impl Hub {
-    /// The lines of an export. Each instance is as one moment saw it; those of a hub, which goes on meanwhile, at different
-    /// moments. One with a long history may go on as new, be rewound or purged while that is read: then the export ends with an
-    /// error, and is to be made again.
+    /// Begins an export. Each instance is consistent in itself; those of a hub, which runs meanwhile, are read at different
+    /// moments. One with a long history may continue as new, be rewound or purged while that is read: then the export ends with
+    /// an error, and must be repeated.
     ///
     /// `NotFound`
     pub fn export(&self, what: Exported, with_modules: bool) -> Result<Export, HubError> {
@@ -93,8 +93,8 @@ impl Hub {
         Ok(Export { hub: self.clone(), head, modules, ids, open: None, next, instances: 0, done: false })
     }
 
-    /// Takes in what a file holds: all of it is read and checked before anything is changed, and then each instance is
-    /// stored whole or not at all.
+    /// Imports a file: all of it is read and checked before anything is changed, and then each instance is stored whole or not
+    /// at all.
     ///
     /// `Import`, `AlreadyExists`, `Deploy`, `FunctionTaken`, `Limit`.
     pub async fn import(&self, file: Vec<u8>, options: ImportOptions) -> Result<Imported, HubError> {
@@ -115,7 +115,7 @@ impl Hub {
                 hub.0.take_in(snapshot, options)?;
                 imported.instances.push(id);
             }
-            // Now that all are here.
+            // Only now, when all are stored: they may wait for each other.
             for (instance, execution, work) in open {
                 let on = hub.0.not_here(&instance, execution, work)?;
                 if !on.is_empty() {
@@ -128,31 +128,31 @@ impl Hub {
     }
 }
 
-/// What a file holds, checked.
+/// The content of a file, checked.
 struct Import {
     apps: Vec<Brought>,
-    /// Those that are not deployed.
+    /// Those of versions that are not deployed.
     modules: Vec<Vec<u8>>,
     snapshots: Vec<Snapshot>,
 }
 
-/// An export that is read as far as somebody takes it. One that was not read to the end has no line that says `done`.
+/// An export, read on demand. One that was not read to the end has no line that says `done`.
 pub struct Export {
-    /// A handle: the hub is in use.
+    /// A handle, which keeps the hub open.
     hub: Hub,
     head: Vec<Line>,
     modules: VecDeque<VersionId>,
-    /// Instances that come next.
+    /// The next instances.
     ids: VecDeque<InstanceId>,
-    /// The instance of which all is written but its history, from this turn on.
+    /// The instance that is being written, and the next turn of its history to write.
     open: Option<(InstanceRecord, u32)>,
     next: Next,
-    /// How many are written.
+    /// Instances that are written.
     instances: u64,
     done: bool,
 }
 
-/// Where the instances go on after those whose ids are known.
+/// Where the list of instances continues after `ids`.
 enum Next {
     First,
     After(Cursor),
@@ -160,7 +160,7 @@ enum Next {
 }
 
 impl Export {
-    /// About how many bytes of memory it takes to read on.
+    /// Returns about how many bytes of memory the next item takes to read.
     pub fn needs(&self) -> Result<usize, HubError> {
         let store = &self.hub.0.store;
         let bytes = if let Some((record, turn)) = &self.open {
@@ -174,7 +174,7 @@ impl Export {
         Ok(COPIES.saturating_mul(bytes))
     }
 
-    /// The next lines; none after the last. Reads from the disk.
+    /// Returns the next lines; none after the last. Reads from the disk.
     pub fn read(&mut self) -> Result<Option<String>, HubError> {
         if self.done {
             return Ok(None);
@@ -184,7 +184,7 @@ impl Export {
             if self.hub.0.is_closing() {
                 return Err(HubError::ShuttingDown);
             }
-            // What is large has room of its own to be read in.
+            // A large item is left to the next call, for which memory is reserved.
             if !text.is_empty() && self.needs()? > PART_BYTES {
                 break;
             }
@@ -229,7 +229,7 @@ impl Export {
         Ok(Vec::new())
     }
 
-    /// One that is gone by now has no lines.
+    /// Returns the lines of an instance; none if it is gone by now.
     fn instance(&mut self, id: &InstanceId) -> Result<Vec<Line>, HubError> {
         let store = &self.hub.0.store;
         let Some(record) = store.instance(id)? else { return Ok(Vec::new()) };
@@ -243,7 +243,7 @@ impl Export {
         Ok(lines)
     }
 
-    /// Of this instance all is written up to a turn.
+    /// Continues with an instance of which all is written up to a turn.
     fn go_on(&mut self, record: InstanceRecord, turn: u32, lines: &mut Vec<Line>) {
         if turn < record.turns.end {
             self.open = Some((record, turn));
@@ -273,7 +273,7 @@ impl HubCore {
         Ok(Import { apps, modules, snapshots })
     }
 
-    /// An instance runs only on what is deployed in its own hub: a digest alone gives nobody the code of another.
+    /// Checks an instance. It runs only on what is deployed in its own hub: a digest alone gives no access to another hub's code.
     fn check_instance(
         &self,
         record: &InstanceRecord,
@@ -293,7 +293,7 @@ impl HubCore {
         }
     }
 
-    /// Deploys the modules of a file as the versions that it says they are: those of an app at once, in their order, and with
+    /// Deploys the modules of a file as the versions that it describes: those of an app at once, in their order, and with
     /// their shares of the new starts if the app is new here. Returns those that were not deployed before.
     fn adopt(&self, modules: &[PreparedFile], apps: &[Brought]) -> Result<Vec<VersionId>, HubError> {
         let mut of_apps: BTreeMap<&str, Vec<Brought>> = BTreeMap::new();
@@ -313,7 +313,7 @@ impl HubCore {
         Ok(adopted)
     }
 
-    /// Of what an instance waits for, what will not report to it.
+    /// Returns those for which an instance waits and that will not report to it.
     fn not_here(&self, instance: &InstanceId, execution: ExecutionId, open: OpenWork) -> Result<Vec<InstanceId>, HubError> {
         let mut missing = Vec::new();
         for child in open.children.into_values() {
@@ -360,22 +360,22 @@ impl HubCore {
     }
 }
 
-/// What an orchestration has begun and not heard of. None: it waits for nothing.
+/// Returns what an orchestration has begun and has no result of. None: it waits for nothing.
 fn open_work(snapshot: &Snapshot) -> Option<OpenWork> {
     if snapshot.record.status.is_terminal() || snapshot.record.id.is_entity() {
         return None;
     }
     let mut open = OpenWork::default();
     let happened = snapshot.history.iter().flat_map(|chunk| &chunk.events).map(|entry| &entry.event);
-    // What has come and was not taken in is on its way to it.
+    // Results in the inbox are taken in after the import.
     let arrived = snapshot.inbox.iter().filter(|message| message.execution.is_none_or(|of| of == snapshot.record.execution));
     happened.chain(arrived.map(|message| &message.event)).for_each(|event| open.note(event));
     let waits = !open.children.is_empty() || !open.operations.is_empty() || open.lock.is_some();
     waits.then_some(open)
 }
 
-/// Lets an instance that has not ended do nothing of its own until it is resumed. The message does it, as it would have at
-/// home; the status makes sure that it is taken in before anything else.
+/// Suspends an instance that has not ended, until it is resumed. The message does that, as in any hub; the status makes sure
+/// that it is taken in before anything else.
 fn suspend(snapshot: &mut Snapshot) {
     let record = &mut snapshot.record;
     if record.status.is_terminal() || record.status == RuntimeStatus::Suspended {
@@ -392,7 +392,7 @@ fn suspend(snapshot: &mut Snapshot) {
     }
 }
 
-/// The activities that had not reported: they run again.
+/// Returns the activities that have no result: they run again.
 fn pending_activities(snapshot: &Snapshot) -> Vec<PendingActivity> {
     let record = &snapshot.record;
     let events = || snapshot.history.iter().flat_map(|chunk| &chunk.events).map(|entry| &entry.event);

@@ -15,7 +15,7 @@ pub(in crate::hub) struct Timers {
 #[derive(Default)]
 pub(super) struct State {
     pub cursor: Cursor,
-    /// When the task wakes.
+    /// When the timer task wakes.
     pub wakes_at: Option<Timestamp>,
 }
 
@@ -24,8 +24,8 @@ pub(super) struct State {
 pub(super) struct Cursor(pub Option<TimerKey>);
 
 impl Cursor {
-    /// Where it is. It is never ahead of the clock: if that was set back, timers that were passed because they seemed due wait again.
-    /// One that is delivered a second time is taken once.
+    /// Returns the position. It is never ahead of the clock: if that was set back, timers that were passed because they seemed
+    /// due are delivered again later. An execution takes each only once.
     pub fn at(&mut self, now: Timestamp) -> Option<TimerKey> {
         if self.0.is_some_and(|last| last.fire_at > now) {
             self.0 = Some(TimerKey { fire_at: now, row: Row(0), seq: Seq(0) });

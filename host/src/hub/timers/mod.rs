@@ -1,7 +1,7 @@
 //! Timers: rows ordered by the time they are due, and one task that sleeps until the first.
 //!
 //! The task reads forward from a cursor. A timer that is set behind the cursor (one that is due already) is delivered
-//! by whoever set it. A timer may be delivered twice when both happen at once: the execution takes only the first.
+//! by [`HubCore::set_timers`]. A timer may be delivered twice when both happen at once: the execution takes only the first.
 
 pub(super) mod cursor;
 
@@ -19,7 +19,7 @@ use crate::hub::timers::cursor::Cursor;
 
 /// Timers that are read at once.
 const BATCH: usize = 1_000;
-/// The longest sleep: bounds what a clock that was set costs.
+/// The longest sleep: bounds the delay of timers after the clock was set forward.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -65,8 +65,8 @@ impl HubCore {
         Ok(sleep)
     }
 
-    /// Reads timers that are due and moves the cursor behind them, both under the lock: whoever sets a timer (durable by
-    /// then) before this is read here, and whoever sets one after it sees the cursor. In between there is nobody.
+    /// Reads timers that are due and moves the cursor past them, both under the lock: a timer that was set before (and so is
+    /// durable) is read here, and one that is set later is compared with the new cursor. None falls in between.
     fn take_due_timers(&self) -> Result<Vec<DueTimer>, HubError> {
         let mut state = self.timers.lock();
         let now = now();
@@ -77,7 +77,7 @@ impl HubCore {
         Ok(due)
     }
 
-    /// Takes notice of timers that are durable now.
+    /// Registers timers that are durable now, and delivers those that are behind the cursor.
     pub(super) fn set_timers(&self, record: &InstanceRecord, timers: &[Timer]) {
         if timers.is_empty() {
             return;

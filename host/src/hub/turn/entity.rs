@@ -17,7 +17,7 @@ use crate::hub::mailbox::settled::Settled;
 use crate::hub::turn::load::NotLoaded;
 use crate::meters::Before;
 
-/// How long a turn begins further operations: that long a crash can undo, and the answers to all of them wait for its commit.
+/// How long a turn begins further operations: a crash undoes no more than that, and answers wait that long for the commit.
 const TURN_TIME: Duration = Duration::from_millis(200);
 
 /// An entity's turn that is ready to be executed.
@@ -25,7 +25,7 @@ struct Loaded {
     record: InstanceRecord,
     memory: EntityMemory,
     inbox: Vec<Delivery>,
-    /// Where it is counted what was loaded.
+    /// The reservation of what was loaded.
     _room: Option<Reservation>,
 }
 
@@ -68,7 +68,7 @@ impl HubCore {
         }
     }
 
-    /// None: there is no such entity, and nothing came that would make it.
+    /// None: there is no such entity, and no message that would create it.
     fn load_entity(&self, id: &InstanceId, envelopes: &mut Vec<Envelope>, stored: bool) -> Result<Option<Loaded>, NotLoaded> {
         let waited_for = self.loading.reserved(id);
         let Some(record) = self.store.instance(id)? else {
@@ -81,14 +81,14 @@ impl HubCore {
             return Ok(Some(Loaded { record, memory: EntityMemory::default(), inbox, _room: None }));
         };
         let state = self.store.entity(record.row)?.unwrap_or_default();
-        // A turn that reads the store may meet a message there that is still on its way to the mailbox. So what is stored is
-        // taken from the store only: there it is exactly once.
+        // A turn that reads the store may find a message there whose copy is still on its way to the mailbox. So stored messages
+        // are taken from the store only, where each is exactly once.
         let reads = stored || state.waiting || envelopes.iter().any(|envelope| envelope.delivery.stored.is_some());
         let size = if reads { self.store.inbox_size(record.row)? } else { InboxSize::default() };
         let _room = self.room_for_turn(size.bytes, waited_for)?;
         let stored = if reads { self.store.inbox(record.row)? } else { Vec::new() };
         if state.waiting {
-            // All that waits is read in each turn, so it has to fit into memory.
+            // Each turn reads all waiting messages, so they have to fit into memory.
             let fits = size.bytes <= self.memory.budget().most_of_a_hub() / 2;
             let most = usize::try_from(self.rules().limits.inbox_messages).unwrap_or(usize::MAX);
             let waiting = if fits { stored.len() } else { stored.len().max(most) };
@@ -117,7 +117,7 @@ impl TurnTime for Time<'_> {
     }
 }
 
-/// What came for an entity that does not exist. Its state is gone already, if that was asked for.
+/// Answers a message for an entity that does not exist. A purge succeeds: its state is gone already.
 fn answer_for_nothing(envelope: Envelope, id: &InstanceId) {
     let result = match envelope.delivery.message.event {
         Event::StatePurged => Ok(()),

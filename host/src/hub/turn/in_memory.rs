@@ -1,4 +1,4 @@
-//! Which versions turns wait for, and what runs the guests of a turn whose version is in memory.
+//! What turns wait for before they can run, and the executor of a turn whose version is in memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,29 +14,29 @@ use crate::engine::memory::Reservation;
 /// A version that could not be loaded, and why.
 pub(super) type Unloadable = (VersionId, String);
 
-/// Who waits for which version, and what those who have waited find.
+/// The instances that wait for a version, and what the next turns of others have waited for.
 #[derive(Default)]
 pub(in crate::hub) struct Loading(Mutex<State>);
 
 #[derive(Default)]
 pub(super) struct State {
-    /// With what each one has heard of other versions.
+    /// By version; each with the other versions that could not be loaded for it.
     pub waiting: HashMap<VersionId, Vec<(InstanceId, Vec<Unloadable>)>>,
-    /// What instances hear in their next turn, once: who resumes one lets it be tried again.
+    /// The versions that the next turn of an instance cannot load; the turn after that, such as on resume, tries again.
     pub unloadable: HashMap<InstanceId, Vec<Unloadable>>,
-    /// Of instances whose next turn has room for its guest.
+    /// The guest permits of the instances' next turns.
     pub permits: HashMap<InstanceId, GuestPermit>,
-    /// Memory that turns have waited for.
+    /// The reservations that turns have waited for.
     pub reserved: HashMap<InstanceId, Reservation>,
 }
 
 impl Loading {
-    /// Keeps for the next turn of an instance what it has waited for.
+    /// Keeps the reservation that the next turn of an instance has waited for.
     pub fn reserve(&self, id: InstanceId, memory: Reservation) {
         self.lock().reserved.insert(id, memory);
     }
 
-    /// What the turn of an instance has waited for.
+    /// Takes the reservation that the turn of an instance has waited for.
     pub fn reserved(&self, id: &InstanceId) -> Option<Reservation> {
         self.lock().reserved.remove(id)
     }
@@ -47,11 +47,11 @@ impl Loading {
     }
 }
 
-/// Runs the guests of one turn, of versions that are in memory.
+/// Runs the guests of one turn, whose versions are in memory.
 pub(in crate::hub) struct InMemory<'a> {
     pub(super) tenant: &'a Tenant,
     pub(super) unloadable: Vec<Unloadable>,
-    /// Capacity for one guest at a time: it is kept for the next one until the turn is over.
+    /// The permit for one guest at a time, kept for the next guest until the turn is over.
     pub(super) permit: Mutex<Option<GuestPermit>>,
 }
 

@@ -1,4 +1,4 @@
-//! What a turn needs: the instance, its history, and the messages that it takes in. Nothing is changed here.
+//! Loads what a turn needs: the instance, its history, and the messages that it takes in. Changes nothing.
 
 use std::mem::take;
 use std::sync::{Arc, OnceLock};
@@ -14,13 +14,13 @@ use crate::hub::mailbox::hot::Hot;
 use crate::hub::mailbox::{Ended, Envelope};
 use crate::hub::operations::query::history_page;
 
-/// Bytes of messages that a turn takes from the store at once, one at least: the others are for the next turns.
+/// Bytes of messages that a turn takes from the store, but at least one message: the others are left to the next turns.
 const INBOX_BYTES_PER_TURN: usize = 8 << 20;
 
-/// About as many bytes of a history are read at once while it is replayed.
+/// About how many bytes of a history are read at once while it is replayed.
 const HISTORY_BYTES_AT_ONCE: usize = 256 << 10;
 
-/// What is loaded for a turn and is no more than this is not worth counting.
+/// Up to this many bytes, what is loaded for a turn is not counted.
 const LITTLE_BYTES: usize = 64 << 10;
 
 /// A turn that is ready to be executed.
@@ -28,9 +28,9 @@ pub(super) struct Loaded {
     pub record: InstanceRecord,
     pub memory: Memory,
     pub inbox: Inbox,
-    /// The finished instance whose place this one takes.
+    /// The ended instance that this one replaces.
     pub replaces: Option<InstanceRecord>,
-    /// Where it is counted what was loaded.
+    /// The reservation of what was loaded.
     _room: Option<Reservation>,
     /// Why the history could not be read.
     pub unread: Unread,
@@ -50,7 +50,7 @@ impl StoredHistory {
         match history_page(self.store.as_ref(), &self.record, from, HISTORY_BYTES_AT_ONCE) {
             Ok(HistoryPage { events, next }) => Ok((events.into_iter().map(|(_, event)| event).collect(), next)),
             Err(why) => {
-                // The first one is told.
+                // The first error is kept.
                 let _ = self.unread.set(why);
                 Err(NotNow::Unread)
             }
@@ -75,11 +75,11 @@ impl History for StoredHistory {
 #[derive(Default)]
 pub(super) struct Inbox {
     pub deliveries: Vec<Delivery>,
-    /// There is more in the store, which comes first.
+    /// There are more messages in the store, which come first.
     pub more: bool,
-    /// What came, and has to wait for that.
+    /// Messages that have arrived, and have to wait for those.
     pub later: Vec<Envelope>,
-    /// Bytes that were read from the store, and that the history will take.
+    /// Bytes of the messages that were read from the store.
     bytes: usize,
 }
 
@@ -92,7 +92,7 @@ impl Inbox {
 /// Why a turn does not begin.
 pub(in crate::hub) enum NotLoaded {
     Failed(HubError),
-    /// What it needs takes so many bytes, for which there is no room in memory.
+    /// It needs so many bytes of memory, which are not free.
     NoRoom(usize),
 }
 
@@ -109,7 +109,7 @@ impl From<StoreError> for NotLoaded {
 }
 
 impl HubCore {
-    /// Gathers what the turn needs. Messages that cannot be taken in are answered and removed from `envelopes`.
+    /// Loads what the turn needs. Messages that cannot be taken in are answered and removed from `envelopes`.
     /// None: nothing is left to do.
     pub(super) fn load(
         &self,
@@ -119,7 +119,7 @@ impl HubCore {
         hot: Option<Hot>,
     ) -> Result<Option<Loaded>, NotLoaded> {
         let waited_for = self.loading.reserved(id);
-        // Another version begins anew; and so does what was put in the place of the instance, which has another row.
+        // A migration needs a new guest, and so does an instance that has replaced this one, which has another row.
         let begins_anew = |hot: &Hot, envelope: &Envelope| {
             let Delivery { message, stored } = &envelope.delivery;
             is_migration(message) || stored.is_some_and(|key| key.row != hot.record.row)
@@ -145,7 +145,7 @@ impl HubCore {
                     envelopes.push(envelope);
                 }
                 (None, false) => envelope.answer(Err(HubError::NotFound(id.clone()))),
-                // Whether it can be rewound is for the turn to say.
+                // The turn decides whether it can be rewound.
                 (Some(_), false) if is_rewind(message) => envelopes.push(envelope),
                 (Some(ended), false) if ended.status.is_terminal() && envelope.acknowledge.is_some() => {
                     let (id, status) = (id.clone(), ended.status);
@@ -155,7 +155,7 @@ impl HubCore {
             }
         }
         let Some(record) = record else { return Ok(None) };
-        // Stored messages of an instance that was purged, or that is replaced now, go with its rows.
+        // Stored messages of an instance that was purged, or that is replaced now, are removed with its rows.
         envelopes.retain(|envelope| envelope.delivery.stored.is_none_or(|key| key.row == record.row));
         let stored = stored && replaces.is_none();
         if envelopes.is_empty() && !stored {
@@ -176,7 +176,7 @@ impl HubCore {
         }
     }
 
-    /// The memory of an instance for a turn that takes this in, and where it is counted what was loaded.
+    /// Returns the memory of an instance for a turn that takes in `inbox`, and the reservation of what was loaded.
     fn remember(
         &self,
         record: &InstanceRecord,
@@ -204,12 +204,12 @@ impl HubCore {
         }
     }
 
-    /// The messages of the turn. Those that wait in the store come first: an instance keeps some while it is suspended,
-    /// until the time of its start has come, and when it has failed, in case it is rewound; and what finds no room in memory
-    /// (`stored`) is left there. Those are read only if they can be taken in now.
+    /// Returns the messages of the turn. Those in the store come first: an instance keeps some while it is suspended, until the
+    /// time of its start has come, and when it has failed, in case it is rewound; and messages for which there is no memory
+    /// (`stored`) are left there. They are read only if they can be taken in now.
     ///
-    /// A turn that reads the store may meet a message there that is still on its way to the mailbox, and deal with it. So
-    /// where that would be noticed (a result that comes twice is not) the store says whether a stored message is still due.
+    /// A turn that reads the store may take in a message whose copy is still on its way to the mailbox. So where a duplicate
+    /// would matter (that of a result does not) the store decides whether a stored message is still due.
     fn inbox(&self, record: &InstanceRecord, envelopes: &mut Vec<Envelope>, stored: bool) -> Result<Inbox, NotLoaded> {
         let deliveries = || envelopes.iter().map(|envelope| &envelope.delivery);
         let arrived = |wanted: fn(&Event) -> bool| deliveries().any(|delivery| wanted(&delivery.message.event));
@@ -251,12 +251,12 @@ impl HubCore {
         Ok(inbox)
     }
 
-    /// Whether a message of this kind lies in an inbox.
+    /// Whether a message of this kind is in an inbox.
     fn find_waiting(&self, row: Row, wanted: fn(&Event) -> bool) -> Result<bool, HubError> {
         Ok(self.find_in_inbox(row, |event| wanted(&event).then_some(()))?.is_some())
     }
 
-    /// Looks through an inbox, of which it holds one page at a time.
+    /// Searches an inbox, of which it holds one page at a time.
     pub(in crate::hub) fn find_in_inbox<T>(&self, row: Row, wanted: impl Fn(Event) -> Option<T>) -> Result<Option<T>, HubError> {
         let mut after = None;
         loop {
@@ -270,7 +270,7 @@ impl HubCore {
         }
     }
 
-    /// Room for what a turn loads, of what it has waited for or else free.
+    /// Reserves memory for what a turn loads, growing the reservation that it has waited for, if any.
     pub(in crate::hub) fn room_for_turn(
         &self,
         bytes: usize,

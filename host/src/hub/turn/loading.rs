@@ -1,9 +1,9 @@
-//! Turns whose guest cannot be started at present: their version is not in memory, or the host has no room for one more guest.
-//! The workers go on with other instances while the version is loaded, and compiled if need be, or until guests have left.
+//! Turns whose guest cannot be started at present: their version is not in memory, or the host has no free slots for the guest.
+//! Workers run other instances while the version is loaded, and compiled if necessary, or until other guests are gone.
 //!
 //! ```text
-//!   turn ─▶ NotLoaded ─▶ put back, as if it had not been ─▶ Tenant::load          ─▶ the same turn again
-//!        ─▶ NoRoom    ─▶ put back, as if it had not been ─▶ Tenant::wait_for_permit ─▶ the same turn again, with the permit
+//!   turn ─▶ NotLoaded ─▶ put back, as if it had not begun ─▶ Tenant::load          ─▶ the same turn again
+//!        ─▶ NoRoom    ─▶ put back, as if it had not begun ─▶ Tenant::wait_for_permit ─▶ the same turn again, with the permit
 //! ```
 //!
 //! A turn changes nothing before its commit is saved, so one that could not start its guest can be dropped.
@@ -21,11 +21,11 @@ use crate::hub::hub_core::HubCore;
 use crate::hub::mailbox::Envelope;
 use crate::hub::turn::in_memory::{InMemory, Unloadable};
 
-/// When a turn is run again for which there was no room though it had a permit.
+/// How long a turn waits that had a permit, but found no free slots.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 impl HubCore {
-    /// What runs the guests of the turn of an instance that begins now.
+    /// Returns the executor for a turn that begins now, with what the instance has waited for.
     pub(in crate::hub) fn in_memory(&self, id: &InstanceId) -> InMemory<'_> {
         let mut state = self.loading.lock();
         let (unloadable, permit) = (state.unloadable.remove(id).unwrap_or_default(), state.permits.remove(id));
@@ -33,7 +33,7 @@ impl HubCore {
         InMemory { tenant: &self.executor, unloadable, permit: Mutex::new(permit) }
     }
 
-    /// What runs a guest of a version, when the version is loaded and there is room. None: the hub is to close.
+    /// Waits until a version is loaded and there is a permit, and returns an executor for its guest. None: the hub closes.
     pub(in crate::hub) async fn with_permit(&self, version: VersionId) -> Result<Option<InMemory<'_>>, LoadError> {
         let permit = async {
             loop {
@@ -52,7 +52,7 @@ impl HubCore {
         }
     }
 
-    /// Puts a turn back, as if it had not been, until its guest can be started.
+    /// Puts a turn back, as if it had not begun, until its guest can be started.
     pub(in crate::hub) fn put_back(
         self: &Arc<Self>,
         id: &InstanceId,
@@ -62,7 +62,7 @@ impl HubCore {
     ) {
         self.run_queue.put_back(id, envelopes);
         let InMemory { unloadable, permit, .. } = executor;
-        // With a permit there should have been room: not at once again.
+        // With a permit there should have been free slots: do not retry at once.
         let had_permit = permit.into_inner().unwrap_or_else(PoisonError::into_inner).is_some();
         match why {
             NotNow::NotLoaded(version) => self.wait_for_version(id, version, unloadable),
@@ -84,7 +84,7 @@ impl HubCore {
                 if let Some(after) = after {
                     tokio::time::sleep(after).await;
                 }
-                // A version that is not in memory any more is loaded by the turn.
+                // If the version is no longer in memory, the turn loads it.
                 Some(waiting.ok()?.await)
             };
             let permit = tokio::select! {
@@ -118,7 +118,7 @@ impl HubCore {
         });
     }
 
-    /// Whoever waited for a version gets its turn, and is told why it could not be loaded.
+    /// Queues the instances that waited for a version, with the reason if it could not be loaded.
     fn loaded(self: &Arc<Self>, version: VersionId, failed: Option<String>) {
         let waited = {
             let mut state = self.loading.lock();
@@ -131,7 +131,7 @@ impl HubCore {
             }
             waited
         };
-        // Also without messages: an entity may have been at what waits in its inbox.
+        // Also without messages here: an entity may have been taking in its stored inbox.
         waited.iter().for_each(|(id, _)| self.run_queue.end_turn(id, None, true));
     }
 }

@@ -80,7 +80,7 @@ impl JobRunner for HubCore {
                 if !waits(commit.record.status) {
                     self.inbox_bounds.forget(&commit.record.id);
                 }
-                // A turn that has left everything where it was would do so again.
+                // A turn that has consumed nothing would consume nothing again.
                 let again = more && !commit.consumed.is_empty();
                 if let Err(error) = self.bound_sent(&rules, &mut commit, &mut logs) {
                     return self.turn_failed(id, take(envelopes), error);
@@ -95,8 +95,8 @@ impl JobRunner for HubCore {
         }
     }
 
-    /// The instance is halted, so that it does not panic again and again; what
-    /// came to it waits in its inbox. Clients are told that what they asked for has not happened.
+    /// Halts the instance, so that it does not panic again and again. Its messages
+    /// are kept in its inbox, but clients get an error for theirs.
     fn turn_panicked(self: Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, why: &Panicked) {
         let error = HubError::from(why.clone());
         let (clients, own): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(|envelope| envelope.acknowledge.is_some());
@@ -122,8 +122,8 @@ impl JobRunner for HubCore {
 }
 
 impl HubCore {
-    /// The version that an execution begins on. A child that asks for none begins on that of its parent, if that is still
-    /// there and holds it; what was asked for counts for the first execution only.
+    /// Returns the version that an execution begins on. A child that asks for none begins on that of its parent, if the parent is
+    /// still in that execution and its version holds the function; what was asked for counts for the first execution only.
     fn begins_on(&self, record: &InstanceRecord) -> Result<VersionId, NoVersion> {
         let is_first = record.turns.start == 0;
         let parent = record.parent.as_ref().filter(|_| is_first).and_then(|parent| {
@@ -134,7 +134,7 @@ impl HubCore {
         self.catalog.begins_on(&Beginning { name: &record.name, id: &record.id, asked, parent })
     }
 
-    /// Hands a commit to the store; what follows from it happens when it is durable.
+    /// Hands a commit to the store; its effects are applied when it is durable.
     pub(in crate::hub) fn save(self: &Arc<Self>, commit: Commit, mut settled: Settled) {
         settled.record = Some(commit.record.clone());
         settled.vanishes = commit.vanishes;
@@ -144,7 +144,7 @@ impl HubCore {
         settled.timers.clone_from(&commit.timers_set);
         settled.bytes = payload_bytes(&commit);
         self.run_queue.saving(settled.bytes);
-        // Not the hub: the store's writer must never be the last to hold it.
+        // Captures no handle of the hub: the store's writer must never be the last to hold one.
         let run_queue = self.run_queue.clone();
         self.store.commit(
             commit,
@@ -155,7 +155,7 @@ impl HubCore {
         );
     }
 
-    /// The activities that a commit schedules. One of an earlier turn comes from a rewind: if it still runs, it is left to.
+    /// Returns the activities that a commit schedules, but for those of a rewind (they are of an earlier turn) that still run.
     fn activities_of(&self, commit: &Commit) -> Vec<PendingActivity> {
         let record = &commit.record;
         let this_turn = commit.history.as_ref().map(|chunk| chunk.turn);
@@ -175,8 +175,8 @@ impl HubCore {
         set.collect()
     }
 
-    /// Nothing has changed. Where there is no room in memory the turn waits for it; if the store could not be read, clients are
-    /// told and the rest is tried again.
+    /// Handles a turn that could not begin, and so has changed nothing. If memory was short it waits for a reservation; if the
+    /// store could not be read, clients get an error and the rest is tried again.
     pub(in crate::hub) fn turn_not_loaded(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, why: NotLoaded) {
         let bytes = match why {
             NotLoaded::Failed(error) => return self.turn_failed(id, envelopes, error),
@@ -194,38 +194,38 @@ impl HubCore {
             if let Some(room) = room {
                 hub.loading.reserve(id.clone(), room);
             }
-            // Also without messages: what waits may lie in the store.
+            // Also without messages here: they may be in the store.
             hub.run_queue.end_turn(&id, None, true);
         });
     }
 
-    /// The hub closes, and the turn was stopped: nothing has changed. Clients are told; what is stored, and what activities and
-    /// timers have sent, comes again when the hub is opened.
+    /// Drops a turn that was stopped because the hub closes, and so has changed nothing. Clients get an error; stored messages,
+    /// and those of activities and timers, come again when the hub is opened.
     fn give_up_turn(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>) {
         envelopes.into_iter().for_each(|envelope| envelope.answer(Err(HubError::ShuttingDown)));
         self.run_queue.end_turn(id, None, false);
     }
 
-    /// The store could not be read: nothing has changed. Clients are told, the rest is tried again.
+    /// Handles a turn for which the store could not be read: nothing has changed. Clients get an error, the rest is tried again.
     pub(in crate::hub) fn turn_failed(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, error: HubError) {
         tracing::error!(instance = %id, %error, "the turn could not be loaded");
         self.try_again_later(id, envelopes, &error);
     }
 }
 
-/// A receipt, with what the messages that the turn has taken in have cost.
+/// Adds to a receipt the cost of the messages that the turn has taken in.
 fn paid(envelopes: &[Envelope], receipt: Usage) -> Usage {
     envelopes.iter().fold(receipt, |receipt, envelope| receipt.plus(envelope.cost()))
 }
 
-/// What a commit has to write, about.
+/// Returns about how many bytes a commit has to write.
 fn payload_bytes(commit: &Commit) -> usize {
     let events = commit.history.iter().flat_map(|chunk| &chunk.events).map(|entry| &entry.event);
     let messages = commit.sent.iter().chain(&commit.kept).map(|message| &message.event);
     events.chain(messages).map(Event::payload_bytes).sum()
 }
 
-/// Answers the clients that wanted what cannot be.
+/// Refuses the messages for which `wanted` holds, and removes them.
 fn refuse(envelopes: &mut Vec<Envelope>, wanted: fn(&Message) -> bool, why: &HubError) {
     let (refused, others): (Vec<_>, Vec<_>) =
         take(envelopes).into_iter().partition(|envelope| wanted(&envelope.delivery.message));
@@ -233,7 +233,7 @@ fn refuse(envelopes: &mut Vec<Envelope>, wanted: fn(&Message) -> bool, why: &Hub
     refused.into_iter().for_each(|envelope| envelope.answer(Err(why.clone())));
 }
 
-/// Why a turn left its instance in the status in which it is, if somebody said why.
+/// Returns the reason for the status in which a turn leaves its instance, if one was given.
 fn reason_of(commit: &Commit) -> Option<String> {
     if let Some(halted) = &commit.record.halted {
         return Some(halted.clone());

@@ -1,4 +1,4 @@
-//! What follows from a commit, once it is durable.
+//! The effects of a commit, once it is durable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::log;
 /// How long a turn whose commit failed waits before it is tried again: long enough not to spin on a full disk.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// The same for a turn that something else overtook: a moment, so that a turn which never fits would not spin.
+/// The same for a turn whose commit was stale: short, but long enough that one which is always stale does not spin.
 const OVERTAKEN_AGAIN_AFTER: Duration = Duration::from_millis(2);
 
 impl HubCore {
@@ -37,7 +37,7 @@ impl HubCore {
                 return self.try_again_later(&record.id, envelopes, &error.into());
             }
         };
-        // Before anybody is told of the turn.
+        // Before the turn is reported to anyone.
         watched("counting the turn", || self.meters.turn(before, &record));
         watched("logging", || logs.iter().for_each(|line| write_log(&self.name, &record, line)));
         if let Some(reason) = &record.halted {
@@ -51,7 +51,7 @@ impl HubCore {
         // Before the turn ends: what the next one sends must not overtake what this one sent.
         let deliveries = receipt.delivered.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) });
         self.run_queue.deliver_all(deliveries.map(Envelope::of));
-        watched("telling who follows the instance", || self.changes.tell(&record, vanishes));
+        watched("notifying the followers of the instance", || self.changes.tell(&record, vanishes));
         if announced {
             self.outbox.wake();
         }
@@ -60,13 +60,13 @@ impl HubCore {
         self.schedule_activities(activities);
         self.set_timers(&record, &timers);
         if ended {
-            watched("telling who waits for the instance", || self.waiters.ended(&record));
+            watched("notifying the waiters of the instance", || self.waiters.ended(&record));
         }
     }
 
-    /// Nothing of the turn was saved. Clients are told and may repeat their request; what the engine itself must
-    /// deliver goes back into the mailbox. If something else was faster (a message of another instance made the entity, a
-    /// purge took the instance), the turn is loaded again, and clients need not know.
+    /// Retries a turn of which nothing was saved. Clients get an error and may repeat their request; the engine's own messages
+    /// go back into the mailbox. If the commit was stale (another instance's message created the entity, a purge removed the
+    /// instance), the turn is loaded again, and clients do not notice.
     pub(in crate::hub) fn try_again_later(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, error: &HubError) {
         let overtaken = matches!(error, HubError::Store(StoreError::Stale { .. }));
         let wait = if overtaken { OVERTAKEN_AGAIN_AFTER } else { TRY_AGAIN_AFTER };
@@ -80,13 +80,13 @@ impl HubCore {
             if !hub.is_closing() {
                 tokio::time::sleep(wait).await;
             }
-            // Also without messages: an entity may have been at what waits in its inbox.
+            // Also without messages here: an entity may have been taking in its stored inbox.
             hub.run_queue.end_turn(&id, None, true);
         });
     }
 }
 
-/// Tells somebody who only watches: if it panics, what has to follow from the commit follows all the same.
+/// Runs a step that only informs observers: if it panics, the other effects of the commit are applied all the same.
 fn watched(what: &str, tell: impl FnOnce()) {
     if let Err(why) = caught(tell) {
         tracing::error!(%why, "{what} has failed");

@@ -33,7 +33,7 @@ impl Versions {
         self.active().into_iter().chain(others)
     }
 
-    /// Whether a version may have this label; it has it already if it was deployed by an earlier release.
+    /// Checks that a version may have this label. It may keep one that an earlier release has allowed.
     pub fn require_label(&self, app: &str, version: VersionId, label: &str) -> Result<(), HubError> {
         let refused = |why: String| Err(HubError::Label { app: app.to_owned(), label: label.to_owned(), why });
         if label.is_empty() || self.get(version).is_some_and(|known| known.label == label) {
@@ -44,12 +44,12 @@ impl Versions {
         }
         let naming = Naming::new(label);
         match self.all.iter().find(|other| other.version != version && naming.begins(&other.version.to_string())) {
-            Some(other) => refused(format!("the digest of another version, {:.12}, begins so", other.version.to_string())),
+            Some(other) => refused(format!("the digest of another version, {:.12}, begins with it", other.version.to_string())),
             None => Ok(()),
         }
     }
 
-    /// The version that is called so ([`versioning`] has the rule).
+    /// Returns the version that `text` names ([`versioning`] has the rule).
     pub fn find(&self, app: &str, text: &str) -> Result<VersionId, HubError> {
         match self.named(text)[..] {
             [version] => Ok(version.version),
@@ -58,7 +58,7 @@ impl Versions {
         }
     }
 
-    /// The versions that are called so.
+    /// Returns the versions that `text` names.
     pub fn called(&self, text: &str) -> Vec<VersionId> {
         self.named(text).iter().map(|version| version.version).collect()
     }
@@ -82,7 +82,7 @@ impl Versions {
         self.all.iter_mut().find(|known| known.version == version)
     }
 
-    /// Records a version, in the place of what is recorded of the same. Returns who had its label.
+    /// Adds a version, or replaces its entry. Returns the other version that loses its label to it.
     pub fn put(&mut self, new: AppVersion) -> Option<VersionId> {
         let naming = Naming::new(&new.label);
         let others = self.all.iter_mut().filter(|known| known.version != new.version);
@@ -102,14 +102,14 @@ impl Versions {
         self.all.iter_mut().for_each(|version| version.weight = 0);
     }
 
-    /// Who gets new starts, and how many of how many, oldest first.
+    /// Returns the versions that get new starts, with their weights, oldest first.
     pub fn shares(&self) -> Vec<(&AppVersion, u32)> {
         let weighed: Vec<(&AppVersion, u32)> =
             self.all.iter().filter(|version| version.weight > 0).map(|version| (version, version.weight)).collect();
         if weighed.is_empty() { self.active().into_iter().map(|active| (active, 1)).collect() } else { weighed }
     }
 
-    /// Gives a version so many of 100 new starts. The others share the rest in the proportion in which they shared before.
+    /// Gives a version `percent` of the new starts. The others share the rest in the same proportion as before.
     pub fn give_share(&mut self, version: VersionId, percent: u32) {
         let percent = u64::from(percent.min(100));
         let mut others: Vec<(VersionId, u64)> =
@@ -128,7 +128,7 @@ impl Versions {
         }
     }
 
-    /// The active version is this one from now on.
+    /// Makes a version the active one.
     pub fn activate(&mut self, version: VersionId, at: Timestamp) {
         self.active = Some(version);
         let last = self.all.iter().filter_map(|version| version.activated_at).max();
@@ -136,8 +136,8 @@ impl Versions {
         self.get_mut(version).expect("it is one of them").activated_at = Some(at);
     }
 
-    /// The active version is this one again, or in the place of the one that is: what came after it was no good, and nobody
-    /// goes back to that unasked.
+    /// Makes an earlier version active again, or one that never was in place of the active one. The versions that were activated
+    /// after it leave the stack, so that no rollback returns to them.
     pub fn go_back(&mut self, version: VersionId) {
         let activated_at = |version: Option<&AppVersion>| version.and_then(|version| version.activated_at);
         let since = activated_at(self.get(version)).or(activated_at(self.active()));
@@ -154,8 +154,8 @@ impl Versions {
     }
 
     /// Takes the new starts away from the newest version that gets any. They go to those that share them with it; if there are
-    /// none, to the active version; and if it is that one, to the one that was active before. Which has lost them; none: there is
-    /// no other version to go to.
+    /// none, to the active version; and if it is that one, to the one that was active before. Returns the version that lost them;
+    /// none if there is no other version to go to.
     pub fn roll_back(&mut self, at: Timestamp) -> Option<VersionId> {
         let mut others = self.taking();
         let newest = others.pop()?;
@@ -183,7 +183,7 @@ impl Versions {
         Some(newest)
     }
 
-    /// What has to be stored so that it is this after it was that.
+    /// Returns the change to be stored to get from `before` to `self`.
     pub fn since(&self, before: &Self, app: &str) -> AppChange {
         let put = self.all.iter().filter(|version| before.get(version.version) != Some(version)).cloned().collect();
         let removed = before.ids().into_iter().filter(|version| self.get(*version).is_none()).collect();
@@ -192,7 +192,7 @@ impl Versions {
     }
 }
 
-/// Weights of the same proportion: of 100, where that can be said in whole numbers.
+/// Returns weights of the same proportion in small numbers: percentages, where these are whole numbers.
 fn in_small_numbers(weights: &[u64]) -> Vec<u32> {
     fn divisor(a: u64, b: u64) -> u64 {
         if b == 0 { a } else { divisor(b, a % b) }
@@ -201,7 +201,7 @@ fn in_small_numbers(weights: &[u64]) -> Vec<u32> {
     let sum: u64 = weights.iter().map(|weight| weight / common).sum();
     let times = if sum > 0 && 100 % sum == 0 { 100 / sum } else { 1 };
     let highest = weights.iter().max().map_or(1, |weight| weight / common * times);
-    // Beyond what is stored, a little of the proportion is lost, but nobody's whole share.
+    // Weights that exceed what can be stored lose a little of the proportion, but none becomes 0.
     let shrink = highest.div_ceil(u32::MAX.into()).max(1);
     let small = |weight: &u64| {
         let weight = weight / common * times;
@@ -265,7 +265,7 @@ mod tests {
         format!("{} loses: {}", lost.unwrap_or_else(|| "none".into()), shown(versions))
     }
 
-    /// It went to 1.0, and took the healthy 2.0 out of service with the canary.
+    /// The rollback went to 1.0, and took the healthy 2.0 out of service with the canary.
     #[test]
     fn the_first_rollback_takes_the_share_of_the_canary() {
         let mut versions = deployed(&["1.0", "2.0"]);
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(roll_back(&mut versions), "3.0 loses: 2.0 of 2.0");
     }
 
-    /// What each gets of 100.
+    /// The weight of each version.
     fn weights(versions: &Versions) -> String {
         let weights = versions.all.iter().map(|version| format!("{}={}", version.label, version.weight));
         weights.collect::<Vec<_>>().join(" ")
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(weights(&versions), "1.0=9 2.0=81 3.0=10");
         assert_eq!(roll_back(&mut versions), "3.0 loses: 1.0 2.0 of 1.0");
         assert_eq!(weights(&versions), "1.0=9 2.0=81 3.0=0", "as before: a tenth and nine tenths");
-        // Its own share changes, and nobody's else in proportion to the others.
+        // Its own share changes; the others keep their proportion.
         let third = versions.find("app", "3.0").unwrap();
         versions.give_share(third, 50);
         assert_eq!(weights(&versions), "1.0=5 2.0=45 3.0=50");
@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(in_small_numbers(&[large * 99, 1]), [u32::MAX, 1]);
     }
 
-    /// The label `b20430` of one version named another, whose digest began so, until somebody took the label away.
+    /// The label `b20430` of one version also named another, whose digest began with it, until the label was taken away.
     #[test]
     fn what_could_name_two_versions_names_none() {
         let mut versions = deployed(&["1.0", "2.0"]);

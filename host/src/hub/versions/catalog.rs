@@ -1,4 +1,4 @@
-//! The apps of a hub: which versions exist, which take new starts, and who holds a function.
+//! The apps of a hub: which versions exist, which take new starts, and which app holds a function.
 //!
 //! A version **serves** if it is the active one of its app, or has a weight. Names of functions are unique among the apps
 //! that serve.
@@ -32,15 +32,15 @@ pub struct DeployedApp {
     pub active: bool,
     /// What the version imports that traps in an orchestrator or entity. Only after a deployment.
     pub report: Vec<Finding>,
-    /// What the version was called before this deployment, if that was something else.
+    /// The label of the version before this deployment, if that was another one.
     pub former_label: Option<String>,
     /// The version that had the label before this deployment, and has none now.
     pub label_taken_from: Option<VersionId>,
-    /// Who gets new starts now. Only after a change.
+    /// Which versions get new starts now. Only after a change.
     pub new_starts: Vec<Share>,
 }
 
-/// What a version gets of the new starts.
+/// A version's share of the new starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Share {
     pub version: VersionId,
@@ -53,18 +53,18 @@ pub struct Share {
 pub struct RolledBack {
     /// The version that gets no new starts any more.
     pub from: AppVersion,
-    /// The active version since.
+    /// The active version now.
     pub active: AppVersion,
-    /// Who gets new starts now.
+    /// Which versions get new starts now.
     pub new_starts: Vec<Share>,
 }
 
-/// What a new version gets of the new starts.
+/// The share of the new starts that a deployed version gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Traffic {
     /// It becomes the active version.
     All,
-    /// So many of 100; those that got them so far, or the active version, which stays that, share the rest.
+    /// So many of 100. The versions that got them so far, or the active version, which stays active, share the rest.
     Percent(u32),
 }
 
@@ -96,13 +96,13 @@ enum Unserved {
 
 pub(in crate::hub) struct Catalog {
     rules: VersionRules,
-    /// Held by whoever changes the state, also while the change is being saved.
+    /// Held while the state is changed, also while the change is being saved.
     changing: Mutex<()>,
-    /// Never locked while anything waits for the disk: each start and each turn looks here.
+    /// Never locked while anything waits for the disk: each start and each turn reads it.
     state: RwLock<State>,
 }
 
-/// The versions of an app, and the functions that are looked for in it.
+/// The versions of an app, and the functions that it holds among those that serve.
 pub(in crate::hub) struct AppUse {
     versions: HashSet<VersionId>,
     /// Folded names.
@@ -110,7 +110,7 @@ pub(in crate::hub) struct AppUse {
 }
 
 impl AppUse {
-    /// Whether an instance cannot go on without the app: it runs on one of its versions, or will.
+    /// Whether an instance cannot continue without the app: it runs on one of its versions, or will.
     pub fn is_needed_by(&self, record: &InstanceRecord) -> bool {
         match record.version {
             Some(version) if !record.id.is_entity() => self.versions.contains(&version),
@@ -119,15 +119,15 @@ impl AppUse {
     }
 }
 
-/// Kept by whoever has looked for a version, until it is recorded what became of that.
+/// Held from before a version is looked up until it is recorded what runs on it.
 #[derive(Default)]
 pub(in crate::hub) struct Choice(OnceLock<mpsc::Sender<Infallible>>);
 
-/// Those who may have chosen a version before it was removed.
+/// The holders of a [`Choice`] who may have chosen a version before it was removed.
 pub(in crate::hub) struct Choices(mpsc::Receiver<Infallible>);
 
 impl Choices {
-    /// Waits, on this thread, until all of it is recorded.
+    /// Blocks this thread until all of them have recorded what they chose.
     pub fn recorded(self) {
         // Nothing is ever sent: the last of them drops the sender.
         let _ = self.0.recv();
@@ -136,7 +136,7 @@ impl Choices {
 
 #[derive(Default)]
 struct State {
-    /// Of those who look now.
+    /// The one for lookups from now on.
     choice: Arc<Choice>,
     apps: BTreeMap<String, Versions>,
     /// The functions of the versions that serve, by folded name.
@@ -149,7 +149,7 @@ struct Holder {
     app: String,
     name: FunctionName,
     kind: FunctionKind,
-    /// The active version, if that one holds it.
+    /// The active version, if that one holds the function.
     version: VersionId,
 }
 
@@ -173,12 +173,12 @@ impl Catalog {
         self.state.write().expect("no holder of this lock panics")
     }
 
-    /// One changes it at a time.
+    /// Locks out all other changes.
     fn alone(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes what an app is to be durable, and then seen. Whoever makes it is alone since before it looked at what it changes.
+    /// Makes a change of an app durable, and then visible. `_alone` was locked before the state was read that is changed.
     fn change(&self, _alone: &MutexGuard<'_, ()>, store: &dyn Store, app: &str, after: Versions) -> Result<(), HubError> {
         let Some((after, change)) = self.read().change_to(app, after)? else { return Ok(()) };
         store.change_app(&change)?;
@@ -191,8 +191,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// To be taken before a version is looked for, by whoever is about to record that something runs on it: so long, nobody
-    /// takes a version that is removed meanwhile for unused.
+    /// Must be taken before a version is looked up to record that something runs on it. While it is held, a version that is
+    /// removed is not taken for unused.
     pub fn choice(&self) -> Arc<Choice> {
         self.read().choice.clone()
     }
@@ -211,7 +211,7 @@ impl Catalog {
         self.read().apps.iter().map(|(app, versions)| (app.clone(), versions.clone())).collect()
     }
 
-    /// What people call a version.
+    /// Returns the label of a version; empty if it has none, or is not deployed.
     pub fn label_of(&self, version: VersionId) -> String {
         let state = self.read();
         let known = state.apps.values().find_map(|versions| versions.get(version));
@@ -228,7 +228,7 @@ impl Catalog {
         self.read().holds(version, kind, &name.folded())
     }
 
-    /// What tells the instances that need an app.
+    /// Returns what identifies the instances that need an app.
     pub fn use_of(&self, app: &str) -> Result<AppUse, HubError> {
         let state = self.read();
         let versions = state.app(app)?.ids().into_iter().collect();
@@ -266,7 +266,7 @@ impl Catalog {
         })
     }
 
-    /// Whether a start would find a version.
+    /// Checks that a start would find a version.
     pub fn require_start(&self, beginning: &Beginning<'_>) -> Result<(), HubError> {
         let state = self.read();
         match state.choose(self.rules.r#match, beginning) {
@@ -331,7 +331,7 @@ impl Catalog {
         Ok(DeployedApp { former_label, label_taken_from, new_starts, ..deployed(&new, active, !is_active) })
     }
 
-    /// All new starts go to this version.
+    /// Sends all new starts to this version.
     pub fn activate(&self, store: &dyn Store, app: &str, version: &str, at: Timestamp) -> Result<DeployedApp, HubError> {
         let alone = self.alone();
         let mut versions = self.read().app(app)?;
@@ -365,7 +365,7 @@ impl Catalog {
         Ok(rolled_back)
     }
 
-    /// Shares the new starts out. Versions that are not named get none; if none is named, all go to the active one. `NoWeight`
+    /// Divides the new starts. Versions that are not named get none; if none is named, all go to the active one. `NoWeight`
     pub fn weigh(&self, store: &dyn Store, app: &str, weights: &[(String, u32)]) -> Result<(), HubError> {
         let alone = self.alone();
         let mut versions = self.read().app(app)?;
@@ -384,7 +384,7 @@ impl Catalog {
         self.change(&alone, store, app, versions)
     }
 
-    /// Forgets those of these versions that take no new starts. Returns which, and who may have chosen one before.
+    /// Removes those of these versions that take no new starts. Returns them, and who may have chosen one before.
     pub fn remove(&self, store: &dyn Store, app: &str, idle: &HashSet<VersionId>) -> Result<(Vec<VersionId>, Choices), HubError> {
         let alone = self.alone();
         let versions = self.read().app(app)?;
@@ -395,7 +395,7 @@ impl Catalog {
         Ok((gone, self.write().new_choice()))
     }
 
-    /// Forgets an app. Returns its versions, and who may have chosen one of them before.
+    /// Removes an app. Returns its versions, and who may have chosen one of them before.
     pub fn undeploy(&self, store: &dyn Store, app: &str) -> Result<(Vec<VersionId>, Choices), HubError> {
         let alone = self.alone();
         let versions = self.read().app(app)?.ids();
@@ -403,8 +403,8 @@ impl Catalog {
         Ok((versions, self.write().new_choice()))
     }
 
-    /// Records versions of an app that another hub had deployed, and returns those that are new here. Who gets new starts comes
-    /// along if the app is new here, with its active version. Otherwise these versions get none.
+    /// Records versions of an app that another hub had deployed, and returns those that are new here. Their shares of the new
+    /// starts are taken over if the app is new here and its active version is among them. Otherwise these versions get none.
     pub fn adopt(
         &self,
         store: &dyn Store,
@@ -420,7 +420,7 @@ impl Catalog {
         for Brought { version, .. } in brought.iter().filter(|brought| versions.get(brought.version.version).is_none()) {
             self.read().require_room(limits, app, &after)?;
             let (weight, activated_at) = if routed { (version.weight, version.activated_at) } else { (0, None) };
-            // A label that a version has here already is not taken from it, and one that could not be given here does not come along.
+            // A label that a version has here already is not taken from it, and one that is not valid here is left out.
             let is_taken = after.all.iter().any(|known| Naming::new(&version.label).is_label(&known.label));
             let stays = is_taken || label_trouble(&version.label).is_some();
             let label = if stays { String::new() } else { version.label.clone() };
@@ -445,7 +445,7 @@ impl State {
         self.apps.get(app).cloned().ok_or_else(|| HubError::UnknownApp(app.to_owned()))
     }
 
-    /// Whoever chooses from now on is told apart from those who have chosen before.
+    /// Separates lookups from now on from those before, and returns the latter.
     fn new_choice(&mut self) -> Choices {
         let (sender, choices) = mpsc::channel();
         let before = std::mem::take(&mut self.choice);
@@ -465,7 +465,7 @@ impl State {
         Ok(())
     }
 
-    /// What an app is to be, in order, and what has to be stored for that; none if it is so already. `FunctionTaken`.
+    /// Returns the sorted versions of an app, and the change to be stored; none if nothing changes. `FunctionTaken`.
     fn change_to(&self, app: &str, mut after: Versions) -> Result<Option<(Versions, AppChange)>, HubError> {
         after.all.sort_by_key(|version| (version.deployed_at, version.version));
         for (name, _) in after.serving().flat_map(|version| &version.functions) {
@@ -536,13 +536,13 @@ impl State {
             let labels: Vec<String> = candidates.iter().map(|version| format!("'{}'", version.label)).collect();
             let (name, asked) = (beginning.name, beginning.asked);
             let labels = labels.join(", ");
-            Unserved::Mismatch(format!("no deployed version takes '{name}' with the version '{asked}': there is {labels}"))
+            Unserved::Mismatch(format!("no deployed version takes '{name}' with the version '{asked}': the app has {labels}"))
         })
     }
 }
 
-/// The choice among versions, the active one first. The same for the same id, so that who starts an instance again under
-/// its id meets the same code.
+/// Chooses among versions by weight, the active one first. The choice is the same for the same id, so that an instance that
+/// is started again under its id runs on the same code.
 fn by_weight(versions: &[&AppVersion], id: &InstanceId) -> Option<VersionId> {
     let total: u64 = versions.iter().map(|version| u64::from(version.weight)).sum();
     if total == 0 {

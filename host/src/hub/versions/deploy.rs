@@ -11,7 +11,7 @@ use crate::engine::modules::Held;
 use crate::hub::error::{HubError, joined};
 use crate::hub::hub_core::{Hub, HubCore, now};
 
-/// A file that was checked and compiled, and is kept for as long as somebody means to deploy it.
+/// A file that was checked and compiled, and is kept until it is deployed or this is dropped.
 pub struct PreparedFile {
     pub(in crate::hub) app: App,
     /// Bytes.
@@ -20,7 +20,7 @@ pub struct PreparedFile {
 }
 
 impl Hub {
-    /// Deploys a version of an app. The bytes of the active one change nothing but its label.
+    /// Deploys a version of an app. Deploying the active one again changes nothing but its label.
     ///
     /// `Deploy`, `FunctionTaken`, `Limit`.
     pub async fn deploy(&self, app: &str, label: &str, bytes: Vec<u8>, traffic: Traffic) -> Result<DeployedApp, HubError> {
@@ -30,7 +30,7 @@ impl Hub {
         joined(task.await)?
     }
 
-    /// The first half of a deployment, which takes long and says how far it is. Dropping the future gives it up. `Deploy`
+    /// The first half of a deployment: checks and compiles, which takes long, and reports its stage. Cancelled on drop. `Deploy`
     pub async fn prepare(&self, bytes: Vec<u8>, stage: watch::Sender<Stage>) -> Result<PreparedFile, HubError> {
         let size = bytes.len() as u64;
         let preparation = self.0.preparation(bytes, stage).await?;
@@ -38,13 +38,13 @@ impl Hub {
         Ok(PreparedFile { app, size, _held: held })
     }
 
-    /// The second half. Blocks on the disk. `FunctionTaken`, `Limit`
+    /// The second half: records the version. Blocks on the disk. `FunctionTaken`, `Limit`
     pub fn record(&self, app: &str, label: &str, file: PreparedFile, traffic: Traffic) -> Result<DeployedApp, HubError> {
         let PreparedFile { app: mut prepared, size, _held } = file;
         let own_label = prepared.manifest.as_ref().and_then(|manifest| manifest.version.clone());
         let label = if label.is_empty() { own_label.unwrap_or_default() } else { label.to_owned() };
         let (version, report) = (prepared.version, std::mem::take(&mut prepared.report));
-        // Before anything of it can run.
+        // Before any guest of it can run.
         self.0.apply_policies(&[(app, version)]);
         let deployment = Deployment { app: app.to_owned(), label, prepared, size, at: now(), traffic };
         let record = || self.0.catalog.deploy(self.0.store.as_ref(), &self.0.rules().limits, deployment);
@@ -54,7 +54,7 @@ impl Hub {
 }
 
 impl HubCore {
-    /// A file that is about to be compiled, and is held from now on.
+    /// Returns the preparation of a file that is about to be compiled, and is held from now on.
     pub(in crate::hub) async fn preparation(
         &self,
         module: Vec<u8>,
@@ -66,7 +66,7 @@ impl HubCore {
         Ok(Preparation { module, stage, held: joined(held.await)? })
     }
 
-    /// What becomes of a preparation, which is given up when the hub closes.
+    /// Awaits a preparation, which is cancelled when the hub closes.
     pub(in crate::hub) async fn prepared<T>(
         &self,
         preparing: impl Future<Output = Result<T, DeployError>>,
@@ -77,7 +77,7 @@ impl HubCore {
         }
     }
 
-    /// Gives each version of an app that has a policy of its own that one. `added` are about to be recorded.
+    /// Applies the policies: that of the app to its versions, where it has one, else the hub's. `added` are about to be recorded.
     pub(in crate::hub) fn apply_policies(&self, added: &[(&str, VersionId)]) {
         let (rules, apps) = (self.rules(), self.catalog.all());
         let recorded = apps.iter().flat_map(|(app, versions)| versions.all.iter().map(|known| (app.as_str(), known.version)));

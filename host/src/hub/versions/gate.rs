@@ -1,7 +1,7 @@
 //! The replay gate: the recorded histories of living instances, replayed against a version before it gets them.
 //!
 //! ```text
-//!   records ─▶ those of the app that have begun ─▶ snapshot, replay, verdict ─▶ progress ─▶ whoever asked
+//!   records ─▶ those of the app that have begun ─▶ snapshot, replay, verdict ─▶ progress ─▶ the client
 //!              (all, or a sample)                  on one thread, one gate a hub
 //! ```
 //!
@@ -24,10 +24,10 @@ use crate::hub::hub_core::{Hub, HubCore};
 use crate::hub::versions::app::Versions;
 use crate::hub::versions::{PAGE, living};
 
-/// Progress reports that wait for a reader who is slow; the gate waits with them.
+/// Progress reports that are queued for a slow reader; beyond that the gate waits.
 const PROGRESS_QUEUED: usize = 64;
 
-/// What is held against the histories.
+/// What the histories are replayed against.
 #[derive(Debug, Clone)]
 pub enum Candidate {
     /// A file that is not deployed.
@@ -36,7 +36,7 @@ pub enum Candidate {
     Deployed(String),
 }
 
-/// Which instances are concerned.
+/// The instances that are checked or migrated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
     All,
@@ -45,7 +45,7 @@ pub enum Which {
     These(Vec<InstanceId>),
 }
 
-/// What is heard of a check or a migration, in this order: once the first, the second for each instance, once the last.
+/// The progress of a check or a migration, in this order: the first once, the second for each instance, the last once.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReplayProgress {
     Begun { app: String, version: VersionId, instances: u64 },
@@ -53,7 +53,7 @@ pub enum ReplayProgress {
     Done(Totals),
 }
 
-/// One instance, and what became of it.
+/// The result for one instance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     pub id: InstanceId,
@@ -67,11 +67,11 @@ pub struct Checked {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// Its history is one of the version too.
+    /// The version replays its history without a divergence.
     Passed,
     /// It runs on the version from now on, or did so before.
     Migrated,
-    /// The position in the history, counted from 0, and what stands there against what the version does.
+    /// The position in the history, counted from 0, what is recorded there, and what the version does instead.
     Diverged { position: usize, recorded: String, attempted: String },
     /// The version cannot run it at all, or it cannot be moved.
     Refused(String),
@@ -87,7 +87,7 @@ pub struct Totals {
     pub diverged: u64,
     pub refused: u64,
     pub gone: u64,
-    /// Replayed.
+    /// Events in the histories of all these instances.
     pub events: u64,
     pub elapsed: Duration,
 }
@@ -120,11 +120,11 @@ impl From<Halt> for Verdict {
 }
 
 impl Hub {
-    /// Replays the histories of an app's living instances against a version. Whoever drops the receiver ends it.
+    /// Replays the histories of an app's living instances against a version. Dropping the receiver stops it.
     ///
     /// `UnknownApp`, `UnknownVersion`, `Deploy`.
     pub async fn check(&self, app: &str, candidate: Candidate, which: Which) -> Result<mpsc::Receiver<ReplayProgress>, HubError> {
-        // Known to begin with: the answer is progress from then on.
+        // Errors are returned before the first progress, after which there is only progress.
         let versions = self.0.catalog.versions(app)?;
         let gate = Gate::open(self, app, &versions, candidate).await?;
         let turn = self.0.deployment.gate.clone().acquire_owned().await.map_err(|_| HubError::ShuttingDown)?;
@@ -171,7 +171,7 @@ impl Hub {
                     return;
                 }
             }
-            // Whoever asked may have gone.
+            // The receiver may be dropped by now.
             let _ = sender.send(ReplayProgress::Done(Totals { elapsed: began.elapsed(), ..totals })).await;
         });
         Ok(receiver)
@@ -185,7 +185,7 @@ impl Hub {
         let _choice = self.0.catalog.choice();
         let holds = record.is_some_and(|record| self.0.catalog.holds(version, FunctionKind::Orchestrator, &record.name));
         let verdict = match (is_concerned, holds) {
-            (false, _) => Verdict::Refused("it is no running orchestration of this app".into()),
+            (false, _) => Verdict::Refused("it is not a running orchestration of this app".into()),
             (true, false) => Verdict::Refused(format!("the version has no orchestrator '{name}'")),
             (true, true) => match self.0.post(id, Event::ExecutionMigrated { version }).await {
                 Ok(()) => Verdict::Migrated,
@@ -201,13 +201,13 @@ impl Hub {
 /// Guests run on stacks of their own; this one is for loading a version, which may have to be compiled again.
 const STACK_BYTES: usize = 4 << 20;
 
-/// A version that is held against histories.
+/// A version against which histories are replayed.
 struct Gate {
-    /// A handle: the hub is in use.
+    /// A handle, which keeps the hub open.
     hub: Hub,
     version: VersionId,
     orchestrators: Vec<String>,
-    /// Of a file that was only tried out nothing is left behind.
+    /// Holds the file: one that was only checked is removed afterwards.
     _held: Held,
 }
 
@@ -276,7 +276,7 @@ impl Gate {
         Checked { id, name: record.name.to_string(), version: record.version, events: history.len(), verdict }
     }
 
-    /// Waits until the host has room for the guest, on this thread.
+    /// Replays a history. Blocks this thread until the guest has a permit.
     fn rehearse(&self, record: &InstanceRecord, history: &[HistoryEvent]) -> Verdict {
         let executor = match self.hub.0.tokio.block_on(self.hub.0.with_permit(self.version)) {
             Ok(Some(executor)) => executor,
@@ -290,7 +290,7 @@ impl Gate {
 }
 
 impl HubCore {
-    /// The orchestrations of an app that have begun and not ended, in the order in which they were created.
+    /// Returns the selected orchestrations of an app that have begun and not ended: the oldest first, or a sample in any order.
     fn concerned(&self, app: &str, which: &Which) -> Result<Vec<InstanceId>, HubError> {
         let versions = self.catalog.versions(app)?;
         let is_of_app = |record: &InstanceRecord| {

@@ -1,16 +1,16 @@
-//! Who may change what is deployed.
+//! Locks for changes of what is deployed.
 
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
-/// Who may change what is deployed, or replay histories of many instances: one at a time each.
+/// Locks for changes of what is deployed, and for replays of many histories: one of each at a time.
 pub(in crate::hub) struct DeploymentLocks {
-    /// Held by whoever changes which versions are recorded together with which files the hub needs.
+    /// Held while recorded versions are changed together with the record of which files the hub needs.
     pub(super) recording: Mutex<()>,
-    /// Held by whom a client has change what is deployed.
+    /// Held during a client's change of what is deployed.
     pub(super) changing: Arc<tokio::sync::Mutex<()>>,
-    /// Held by whoever replays histories of many instances.
+    /// Held while the histories of many instances are replayed.
     pub(super) gate: Arc<Semaphore>,
 }
 
@@ -21,7 +21,7 @@ impl Default for DeploymentLocks {
 }
 
 impl DeploymentLocks {
-    /// No gate opens any more.
+    /// Lets no further replay begin.
     pub fn close(&self) {
         self.gate.close();
     }

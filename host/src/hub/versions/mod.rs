@@ -1,4 +1,4 @@
-//! What operators may ask of the versions of an app.
+//! Operations on the versions of an app.
 
 pub(super) mod app;
 pub(super) mod catalog;
@@ -19,7 +19,7 @@ use crate::hub::versions::catalog::{DeployedApp, RolledBack};
 /// Records that are read at once.
 pub(in crate::hub) const PAGE: usize = 1_000;
 
-/// The same for a client, who takes turns with other hubs.
+/// The same for reads of clients, for which hubs take turns.
 pub(in crate::hub) const PAGE_OF_A_CLIENT: usize = 250;
 
 /// A version of an app, as a list shows it.
@@ -50,7 +50,7 @@ pub struct Difference {
     pub imports_removed: Vec<String>,
 }
 
-/// What a pruning has removed.
+/// The versions that were pruned.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pruned {
     pub removed: Vec<VersionId>,
@@ -58,7 +58,7 @@ pub struct Pruned {
     pub unreferenced: Vec<VersionId>,
 }
 
-/// What has gone with an app.
+/// What was removed with an app.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Undeployed {
     pub versions: Pruned,
@@ -69,7 +69,7 @@ pub struct Undeployed {
 }
 
 impl Hub {
-    /// Changes what is deployed, on a thread that may wait for the disk and for turns. Only one such change of a hub has one.
+    /// Changes what is deployed, on a thread that may block on the disk and on turns. A hub has one such change at a time.
     pub async fn change_versions<T, E>(&self, change: impl FnOnce(&Hub) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
@@ -78,7 +78,7 @@ impl Hub {
         let alone = self.0.deployment.changing.clone().lock_owned().await;
         let hub = self.clone();
         let changed = self.0.tokio.spawn_blocking(move || {
-            // Also if nobody waits for it any more.
+            // Held to the end, even if the future is dropped.
             let _alone = alone;
             change(&hub)
         });
@@ -108,12 +108,12 @@ impl Hub {
         Ok(state.collect())
     }
 
-    /// The version of an app that a label or the beginning of a digest means.
+    /// Returns the version of an app that a label or the beginning of a digest names.
     pub fn find_version(&self, app: &str, version: &str) -> Result<VersionId, HubError> {
         self.0.catalog.versions(app)?.find(app, version)
     }
 
-    /// Lets all new starts go to this version. `FunctionTaken` if another app has its functions by now.
+    /// Sends all new starts to this version. `FunctionTaken` if another app has its functions by now.
     pub fn activate(&self, app: &str, version: &str) -> Result<DeployedApp, HubError> {
         self.0.catalog.activate(self.0.store.as_ref(), app, version, now())
     }
@@ -123,7 +123,7 @@ impl Hub {
         self.0.catalog.roll_back(self.0.store.as_ref(), app, now())
     }
 
-    /// Shares new starts out among versions, in proportion to their weights.
+    /// Divides the new starts among versions, in proportion to their weights.
     pub fn weigh(&self, app: &str, weights: &[(String, u32)]) -> Result<(), HubError> {
         self.0.catalog.weigh(self.0.store.as_ref(), app, weights)
     }
@@ -134,7 +134,7 @@ impl Hub {
         self.0.forget(app, HashSet::from([found]))
     }
 
-    /// The version that [`Hub::remove_version`] would remove. The same errors.
+    /// Returns the version that [`Hub::remove_version`] would remove, with the same errors.
     pub fn idle_version(&self, app: &str, version: &str) -> Result<VersionId, HubError> {
         let versions = self.0.catalog.versions(app)?;
         let found = versions.find(app, version)?;
@@ -156,7 +156,7 @@ impl Hub {
         self.0.forget(app, self.idle_versions(app)?.removed.into_iter().collect())
     }
 
-    /// What [`Hub::prune`] would remove.
+    /// Returns what [`Hub::prune`] would remove.
     pub fn idle_versions(&self, app: &str) -> Result<Pruned, HubError> {
         let versions = self.0.catalog.versions(app)?;
         let running = self.0.running_versions()?;
@@ -179,10 +179,10 @@ impl Hub {
         .await
     }
 
-    /// The same, and ends what needs it: orchestrations are terminated, entities purged.
+    /// Removes an app, and ends the instances that need it: orchestrations are terminated, entities purged.
     pub async fn undeploy_with_instances(&self, app: &str) -> Result<Undeployed, HubError> {
         let name = app.to_owned();
-        // First, so that nobody comes who needs it.
+        // First, so that no new instance comes to need it.
         let forgetting = self.change_versions(move |hub| {
             let app_use = hub.0.catalog.use_of(&name)?;
             Ok::<_, HubError>((app_use, hub.0.forget_app(&name)?))
@@ -241,7 +241,7 @@ impl Hub {
 }
 
 impl HubCore {
-    /// How many orchestrations that have not ended run on each version.
+    /// Counts the orchestrations that have not ended, by version.
     pub(in crate::hub) fn running_versions(&self) -> Result<BTreeMap<VersionId, u64>, HubError> {
         let (mut running, mut after) = (BTreeMap::new(), None);
         loop {
@@ -252,7 +252,7 @@ impl HubCore {
         }
     }
 
-    /// Counts those of one more page, and says after which to go on.
+    /// Adds those of one more page, and returns where to continue.
     fn count_running(
         &self,
         mut running: BTreeMap<VersionId, u64>,
@@ -267,28 +267,28 @@ impl HubCore {
         Ok((running, page.next))
     }
 
-    /// Takes versions out of the choice first, and looks then who has chosen one before: that one's file stays.
+    /// Removes versions from the catalog first, then waits for those that chose one before: the file of one that is in use stays.
     fn forget(&self, app: &str, idle: HashSet<VersionId>) -> Result<Pruned, HubError> {
         let (removed, choices) = self.catalog.remove(self.store.as_ref(), app, &idle)?;
         choices.recorded();
         self.removed(removed)
     }
 
-    /// What becomes of the files of versions that were taken out of the choice.
+    /// Releases the files of versions that were removed from the catalog, unless they are in use.
     fn removed(&self, removed: Vec<VersionId>) -> Result<Pruned, HubError> {
         let released = self.release_modules()?;
         let unreferenced = removed.iter().copied().filter(|version| released.contains(version)).collect();
         Ok(Pruned { removed, unreferenced })
     }
 
-    /// Takes an app out of the choice, and waits for those who have chosen it before. Returns its versions.
+    /// Removes an app from the catalog, and waits for those that chose one of its versions before. Returns its versions.
     fn forget_app(&self, app: &str) -> Result<Vec<VersionId>, HubError> {
         let (versions, choices) = self.catalog.undeploy(self.store.as_ref(), app)?;
         choices.recorded();
         Ok(versions)
     }
 
-    /// How many orchestrations that have not ended, and how many entities, there are of some.
+    /// Counts the orchestrations that have not ended, and the entities, for which `wanted` holds.
     fn count_those_who(&self, wanted: impl Fn(&InstanceRecord) -> bool) -> Result<(u64, u64), HubError> {
         let (mut orchestrations, mut entities, mut after) = (0, 0, None);
         let query = InstanceQuery { statuses: living(), ..InstanceQuery::default() };
@@ -304,7 +304,7 @@ impl HubCore {
         }
     }
 
-    /// Records versions whose files are held, and notes first that the hub needs these.
+    /// Records versions whose files are held, after it has noted in the control file that the hub needs the files.
     pub(in crate::hub) fn record<T>(
         &self,
         versions: &[VersionId],
@@ -320,7 +320,7 @@ impl HubCore {
         recorded
     }
 
-    /// Notes what the hub does not need any more of what it has needed. Returns that.
+    /// Notes in the control file which files the hub no longer needs, and returns them.
     fn release_modules(&self) -> Result<Vec<VersionId>, HubError> {
         let _alone = self.deployment.recording.lock().unwrap_or_else(PoisonError::into_inner);
         let running = self.running_versions()?;

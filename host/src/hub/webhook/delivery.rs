@@ -1,4 +1,4 @@
-//! The loop that posts what lies in the outbox.
+//! The loop that posts the notifications in the outbox.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Delivers what lies in the outbox for as long as the hub is open.
+/// Spawns the loop that delivers the outbox while the hub is open.
 pub(in crate::hub) fn spawn(hub: &Arc<HubCore>) {
     let Some(webhook) = hub.outbox.webhook.clone() else { return };
     let inner = hub.clone();
@@ -36,7 +36,7 @@ impl HubCore {
                 }
                 Err(error) => {
                     let sleep = pause;
-                    tracing::warn!(url = webhook.url, %error, "the webhook could not be told; trying again in {sleep:?}");
+                    tracing::warn!(url = webhook.url, %error, "a notification could not be posted; trying again in {sleep:?}");
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     sleep
                 }
@@ -49,7 +49,7 @@ impl HubCore {
         }
     }
 
-    /// Empties the outbox, in order. An error says why it stopped; what was delivered is not delivered again.
+    /// Delivers the outbox, in order. An error says why it stopped; what was delivered is not delivered again.
     async fn deliver_announcements(self: &Arc<Self>, webhook: &Webhook) -> anyhow::Result<()> {
         let agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).build().new_agent();
         loop {
@@ -61,7 +61,7 @@ impl HubCore {
         }
     }
 
-    /// Delivers some notifications. False: there are none left.
+    /// Delivers one batch. Returns false if there is nothing left.
     fn deliver_batch(&self, webhook: &Webhook, agent: &ureq::Agent) -> anyhow::Result<bool> {
         let batch = self.store.announcements(None, BATCH).map_err(HubError::from)?;
         let mut told = None;
@@ -74,7 +74,7 @@ impl HubCore {
                 Ok(()) => told = Some(*number),
                 Err(why) if expired(announcement, webhook.give_up_after) => {
                     let (instance, status) = (&announcement.instance, announcement.status.name());
-                    tracing::error!(%instance, status, %why, "a notification is dropped: the webhook could not be told in time");
+                    tracing::error!(%instance, status, %why, "a notification is dropped: it could not be delivered in time");
                     told = Some(*number);
                 }
                 Err(why) => {
@@ -96,7 +96,7 @@ impl HubCore {
         number: u64,
         announcement: &Announcement,
     ) -> anyhow::Result<()> {
-        // The same for every attempt, so that a receiver can tell repetitions; another for another hub of the same name.
+        // The same for every attempt, so that a receiver can detect duplicates; different for a later hub of the same name.
         let id = format!("{}-{}-{number}", self.name, announcement.execution);
         let timestamp = now().0.div_euclid(1_000_000);
         let body = body(&self.name, announcement);

@@ -1,7 +1,7 @@
 //! Lifecycle notifications: the outbox of the store, posted to the operator's webhook.
 //!
-//! Every change of an orchestration's status lies in the outbox in the same transaction as the change itself, and leaves it
-//! when the webhook has answered with a 2xx: it is told once at least, in order. Requests follow the Standard Webhooks
+//! A change of an orchestration's status is put into the outbox in the same transaction as the change itself, and removed when
+//! the webhook has answered with a 2xx: it is delivered at least once, in order. Requests follow the Standard Webhooks
 //! specification: `webhook-id` is the same for every attempt, `webhook-timestamp` is the time of the attempt, and
 //! `webhook-signature` is `v1,` and the Base64 of the HMAC-SHA256 of `id.timestamp.body`.
 
@@ -27,7 +27,7 @@ pub struct Webhook {
     url: String,
     /// None: they are not signed.
     key: Option<Vec<u8>>,
-    /// Changes to these are told; empty for all.
+    /// Only changes to these are posted; empty for all.
     statuses: Vec<RuntimeStatus>,
     /// A notification that could not be delivered for so long is dropped.
     give_up_after: Duration,
@@ -45,7 +45,7 @@ impl Webhook {
         Ok(Self { url, key, statuses, give_up_after })
     }
 
-    /// What is to be told of a turn, if anything.
+    /// Returns the notification of a turn, if there is one.
     fn announcement(&self, before: RuntimeStatus, after: &InstanceRecord, reason: Option<String>) -> Option<Announcement> {
         let wanted = self.statuses.is_empty() || self.statuses.contains(&after.status);
         (wanted && before != after.status && !after.id.is_entity()).then(|| Announcement {
@@ -107,10 +107,10 @@ fn rfc3339(at: Timestamp) -> String {
     DateTime::from_timestamp_micros(at.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// Who is told of changes of status, and when there is something to tell.
+/// The webhook, and a signal that there is something to deliver.
 pub(in crate::hub) struct Outbox {
     webhook: Option<Webhook>,
-    /// There is something in the outbox of the store.
+    /// Notified when something was put into the store's outbox.
     added: Notify,
 }
 
@@ -123,7 +123,7 @@ impl Outbox {
         self.webhook.is_some()
     }
 
-    /// What the webhook is to be told of a turn that has left an instance like this, if there is one and something has changed.
+    /// Returns the notification of a turn that leaves an instance as `after`, if there is a webhook and the status has changed.
     pub fn announcement(&self, before: RuntimeStatus, after: &InstanceRecord, reason: Option<String>) -> Option<Announcement> {
         self.webhook.as_ref()?.announcement(before, after, reason)
     }
