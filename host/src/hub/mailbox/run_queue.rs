@@ -1,4 +1,4 @@
-//! The run queue of a hub: mailboxes of busy instances, the order in which they get their turns, and the guests that are kept hot.
+//! The run queue of a hub: mailboxes of busy instances, the order of their turns, and the hot guests.
 //! All work of a hub waits here until a worker thread ([`crate::engine::scheduler`]) takes it.
 
 use std::collections::{HashMap, VecDeque};

@@ -329,7 +329,7 @@ mod tests {
         versions.give_share(version, percent);
     }
 
-    /// 1.0 got 90 of 100 and the canary 2.0 nothing, without a word, when 3.0 was deployed with 10; a rollback then sent all to 1.0.
+    /// 1.0 got 90 of 100 and the canary 2.0 nothing, silently, when 3.0 was deployed with 10; a rollback then sent all to 1.0.
     #[test]
     fn a_second_canary_takes_its_share_from_all() {
         let mut versions = deployed(&["1.0"]);
