@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use dacapo_core::RuntimeStatus;
-use dacapo_store::control::{Role, hub_name_trouble};
+use dacapo_store::control::{Role, check_hub_name};
 use dacapo_wasm::{AllowList, Checkpoint, DirectoryGrant, GuestLimits, Policy, PoolSize, SLOTS_PER_GUEST_MAX};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -357,10 +357,10 @@ fn set(table: &mut Table, key: &str, value: Value) {
 
 impl Settings {
     fn check(&self) -> anyhow::Result<()> {
-        if let Some(trouble) = hub_name_trouble(&self.task_hub) {
+        if let Some(trouble) = check_hub_name(&self.task_hub) {
             bail!("task_hub is '{}', but {trouble}", self.task_hub);
         }
-        if let Some(trouble) = hub_name_trouble(self.rpc_hub()) {
+        if let Some(trouble) = check_hub_name(self.rpc_hub()) {
             bail!("rpc.hub is '{}', but {trouble}", self.rpc.hub);
         }
         ensure!(

@@ -94,7 +94,7 @@ pub fn flush() {
 
 /// Ends the process, because a thread that others wait for is gone and they would wait for ever. Everything that was acknowledged
 /// is stored, and resumed by the next process.
-pub fn cannot_go_on(why: &str) -> ! {
+pub fn abort(why: &str) -> ! {
     tracing::error!("{why}: the host ends with the exit code {CANNOT_GO_ON}; nothing that was acknowledged is lost");
     flush();
     std::process::exit(CANNOT_GO_ON)

@@ -51,7 +51,7 @@ pub enum SecretError {
     NoKey,
     /// The key is not the one that it was encrypted with, or the file was changed.
     #[error("the secret '{name}' of the task hub '{hub}' cannot be decrypted with the key of this host")]
-    DoesNotOpen { hub: String, name: String },
+    CannotOpen { hub: String, name: String },
     #[error("there is no secret '{0}'")]
     Missing(String),
     #[error(transparent)]
@@ -148,7 +148,7 @@ impl Secrets {
             let text = cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
             String::from_utf8(text).ok().map(Zeroizing::new)
         });
-        opened.ok_or_else(|| SecretError::DoesNotOpen { hub: hub.into(), name: name.into() })
+        opened.ok_or_else(|| SecretError::CannotOpen { hub: hub.into(), name: name.into() })
     }
 }
 
@@ -192,10 +192,10 @@ mod tests {
         assert!(!sealed.windows(6).any(|bytes| bytes == b"s3cr3t"));
         for (hub, name) in [("Red", "token"), ("Blue", "other")] {
             world.control.put_secret(hub, name, &sealed, &told()).unwrap();
-            assert!(matches!(secrets.open(hub, name), Err(SecretError::DoesNotOpen { .. })), "{hub} {name}");
+            assert!(matches!(secrets.open(hub, name), Err(SecretError::CannotOpen { .. })), "{hub} {name}");
         }
         let other = Secrets::new(world.control.clone(), Some(&SecretsKey::random()));
-        assert!(matches!(other.open("Blue", "token"), Err(SecretError::DoesNotOpen { .. })));
+        assert!(matches!(other.open("Blue", "token"), Err(SecretError::CannotOpen { .. })));
         assert!(matches!(Secrets::new(world.control.clone(), None).open("Blue", "token"), Err(SecretError::NoKey)));
     }
 

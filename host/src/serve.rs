@@ -24,13 +24,13 @@ use dacapo_store::control::{ControlFile, Grants, HubRecord};
 use dacapo_store::{StoreError, StoreOptions};
 use dacapo_wasm::{Compiler, GuestLimits, ManagementLinks, Policy, Runtime};
 
-use crate::access::{self, Access, Door, FirstKey, KeyText, Scope};
+use crate::access::{self, Access, FirstKey, KeyPolicy, KeyText, Scope};
 use crate::api::{self, ApiOptions, Links};
 use crate::config::Settings;
 use crate::directory::{self, control_path};
 use crate::engine::{Engine, EngineOptions};
 use crate::grants;
-use crate::hub::{Gone, Hub, HubError, HubOptions, HubRules, make_file};
+use crate::hub::{Gone, Hub, HubError, HubOptions, HubRules, create_file};
 use crate::hubs::{Hubs, HubsOptions};
 use crate::log;
 use crate::secrets::{Secrets, SecretsKey, SecretsKeySource};
@@ -51,7 +51,7 @@ pub struct Announce {
 /// Options of the start that are not part of the settings.
 #[derive(Debug)]
 pub struct Start {
-    pub door: Door,
+    pub key_policy: KeyPolicy,
     pub secrets_key: SecretsKeySource,
     pub first_key: FirstKey,
     pub announce: Announce,
@@ -77,7 +77,7 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
         address => Some(listen_for_rpc(address).await?),
     };
     let tls = settings.certificate().map(Tls::load).transpose()?.map(Arc::new);
-    if start.door == Door::Open {
+    if start.key_policy == KeyPolicy::NotRequired {
         ensure!(
             address.ip().is_loopback(),
             "--dev requires no keys, so it is for loopback addresses only, and {address} is not one"
@@ -91,7 +91,7 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     expect_control_file(&data)?;
     let control = open_control_file(&data)?;
     recover(&control, &data, &start.recover)?;
-    let access = Arc::new(Access::open(control.clone(), start.door)?);
+    let access = Arc::new(Access::open(control.clone(), start.key_policy)?);
     make_default_hub(&control, &settings.task_hub)?;
     let rpc_hub = settings.rpc_hub();
     if rpc.is_some() && control.hub(rpc_hub)?.is_none() {
@@ -303,7 +303,7 @@ pub fn open_hub(settings: &Settings) -> anyhow::Result<(Hub, Gone)> {
     let versions = settings.versions;
     let control = open_control_file(&prepare_directory(&settings.data)?)?;
     let engine = engine(settings, control, Compiler::default())?;
-    make_file(&engine, &name)?;
+    create_file(&engine, &name)?;
     Hub::open(&engine, HubOptions { name, rules, retention, webhook, versions, meters: Arc::default() })
 }
 

@@ -24,7 +24,7 @@ pub struct Parent {
 
 impl Parent {
     /// Makes a message to the waiting execution.
-    pub fn told(&self, event: Event, sent_at: Timestamp) -> Message {
+    pub fn message(&self, event: Event, sent_at: Timestamp) -> Message {
         Message { to: self.instance.clone(), execution: Some(self.execution), sent_at, event }
     }
 
@@ -377,7 +377,7 @@ impl Message {
             | any_action!()
             | any_entity_message!() => return None,
         };
-        Some(parent.told(Event::SubOrchestrationInstanceFailed { seq: parent.seq, failure }, at))
+        Some(parent.message(Event::SubOrchestrationInstanceFailed { seq: parent.seq, failure }, at))
     }
 
     /// The failure of a start or a rewind that found an instance which does not belong to the sender.

@@ -41,11 +41,11 @@ pub const OFFLINE: &str = "offline";
 
 /// Whether a host requires keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum KeyPolicy {
     /// Every route but that for health needs a key.
-    Locked,
+    Required,
     /// Every client may do everything: for development, on a loopback address.
-    Open,
+    NotRequired,
 }
 
 /// What a route requires of its caller.
@@ -113,7 +113,7 @@ pub enum Refusal {
 /// Identifies and authorises callers.
 pub struct Access {
     control: Arc<ControlFile>,
-    door: Door,
+    key_policy: KeyPolicy,
     link_key: LinkKey,
     denials: Denials,
     audit_queue: Arc<AuditQueue>,
@@ -122,10 +122,10 @@ pub struct Access {
 }
 
 impl Access {
-    pub fn open(control: Arc<ControlFile>, door: Door) -> Result<Self, ControlError> {
+    pub fn open(control: Arc<ControlFile>, key_policy: KeyPolicy) -> Result<Self, ControlError> {
         let link_key = LinkKey::of(&control)?;
         let audit_queue = AuditQueue::new(control.clone());
-        Ok(Self { control, door, link_key, denials: Denials::default(), audit_queue, revocations: watch::Sender::new(0) })
+        Ok(Self { control, key_policy, link_key, denials: Denials::default(), audit_queue, revocations: watch::Sender::new(0) })
     }
 
     pub fn control(&self) -> &Arc<ControlFile> {
@@ -135,7 +135,7 @@ impl Access {
     /// Creates the first administrator's key of the host, unless there is one. Returns it if it is to be printed.
     pub fn first_key(&self, source: &FirstKey) -> anyhow::Result<Option<KeyText>> {
         let keys = self.control.keys(&Scope::Host)?;
-        if self.door == Door::Open || keys.iter().any(|(key, _)| key.role == Role::Administer) {
+        if self.key_policy == KeyPolicy::NotRequired || keys.iter().any(|(key, _)| key.role == Role::Administer) {
             return Ok(None);
         }
         let taken = |name: &str| keys.iter().any(|(key, _)| key.name.eq_ignore_ascii_case(name));
@@ -150,9 +150,9 @@ impl Access {
     /// Finds the caller by its key or link.
     pub fn identify(&self, credential: Option<&str>) -> Result<Caller, Denied> {
         let Some(text) = credential else {
-            return Ok(if self.door == Door::Open { Caller::Developer } else { Caller::Nobody });
+            return Ok(if self.key_policy == KeyPolicy::NotRequired { Caller::Developer } else { Caller::Nobody });
         };
-        if self.door == Door::Open {
+        if self.key_policy == KeyPolicy::NotRequired {
             return Ok(Caller::Developer);
         }
         if let Some(token) = LinkToken::parse(text) {
@@ -237,7 +237,7 @@ impl Access {
     }
 
     fn links_of(&self, hub: &str, issuer: &Issuer) -> Result<Option<HubLinks>, ControlError> {
-        if self.door == Door::Open {
+        if self.key_policy == KeyPolicy::NotRequired {
             return Ok(None);
         }
         Ok(self.control.hub(hub)?.map(|record| self.link_key.links_of(&record, issuer)))
@@ -267,7 +267,7 @@ impl Access {
 
     fn note_use(&self, hash: [u8; 32]) {
         let at = now();
-        if self.control.claim_use(&hash, at) {
+        if self.control.must_note_use(&hash, at) {
             let control = self.control.clone();
             in_background(move || control.note_use(&hash, at));
         }

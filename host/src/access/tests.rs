@@ -6,14 +6,14 @@ struct World {
     _directory: tempfile::TempDir,
 }
 
-fn world(door: Door) -> World {
+fn world(key_policy: KeyPolicy) -> World {
     let directory = tempfile::tempdir().unwrap();
     let control = Arc::new(ControlFile::open(&directory.path().join("control.redb")).unwrap());
     for (name, created_at) in [("Blue", 1), ("Red", 2)] {
         let record = HubRecord { name: name.into(), created_at, ..HubRecord::default() };
         control.create_hub(&record, &entry(&Caller::Developer, Scope::Host, "hub.create", Value::Null)).unwrap();
     }
-    World { access: Access::open(control, door).unwrap(), _directory: directory }
+    World { access: Access::open(control, key_policy).unwrap(), _directory: directory }
 }
 
 impl World {
@@ -40,7 +40,7 @@ impl World {
 
 #[tokio::test]
 async fn a_role_includes_those_before_it_and_nothing_more() {
-    let world = world(Door::Locked);
+    let world = world(KeyPolicy::Required);
     for has in Role::ALL {
         let key = world.key(Scope::Hub("blue".into()), has);
         for needs in Role::ALL {
@@ -53,7 +53,7 @@ async fn a_role_includes_those_before_it_and_nothing_more() {
 
 #[tokio::test]
 async fn a_key_of_a_hub_opens_that_hub_and_tells_nothing_of_others() {
-    let world = world(Door::Locked);
+    let world = world(KeyPolicy::Required);
     let key = world.key(Scope::Hub("Blue".into()), Role::Administer);
     let elsewhere = |hub| world.admits(key.as_str(), Needs::Hub(Role::Read), hub).unwrap_err();
     assert_eq!(elsewhere(Some("Red")), elsewhere(Some("Missing")));
@@ -64,7 +64,7 @@ async fn a_key_of_a_hub_opens_that_hub_and_tells_nothing_of_others() {
 
 #[tokio::test]
 async fn a_key_of_the_host_opens_every_hub() {
-    let world = world(Door::Locked);
+    let world = world(KeyPolicy::Required);
     let key = world.key(Scope::Host, Role::Deploy);
     assert_eq!(world.admits(key.as_str(), Needs::Hub(Role::Deploy), Some("Red")), Ok(()));
     assert_eq!(world.admits(key.as_str(), Needs::Host(Role::Read), None), Ok(()));
@@ -73,7 +73,7 @@ async fn a_key_of_the_host_opens_every_hub() {
 
 #[tokio::test]
 async fn without_a_key_nothing_opens_but_what_needs_none() {
-    let world = world(Door::Locked);
+    let world = world(KeyPolicy::Required);
     let needs = [Needs::Key, Needs::Hub(Role::Read), Needs::Instance(Role::Read), Needs::Host(Role::Read)];
     for needs in needs {
         assert_eq!(world.admits("", needs, Some("Blue")), Err(Refusal::NoKey));
@@ -86,7 +86,7 @@ async fn without_a_key_nothing_opens_but_what_needs_none() {
 
 #[tokio::test]
 async fn a_revoked_key_is_unknown_at_once() {
-    let world = world(Door::Locked);
+    let world = world(KeyPolicy::Required);
     let (scope, role) = (Scope::Hub("Blue".into()), Role::Read);
     let key = world.key(scope.clone(), role);
     let told = entry(&Caller::Developer, scope.clone(), "key.revoke", Value::Null);
@@ -96,7 +96,7 @@ async fn a_revoked_key_is_unknown_at_once() {
 
 #[tokio::test]
 async fn a_link_opens_its_instance_and_nothing_else() {
-    let world = world(Door::Locked);
+    let world = world(KeyPolicy::Required);
     let token = |hub: &str, id: &str| {
         let links = world.access.links_for_code(hub).unwrap().expect("keys are needed");
         links.token(&InstanceId::orchestration(id).unwrap())
@@ -119,7 +119,7 @@ async fn a_link_opens_its_instance_and_nothing_else() {
 /// A reader's link used to allow terminate and purge, and stayed valid when its key was revoked.
 #[tokio::test]
 async fn a_link_opens_no_more_than_the_key_that_it_was_given_to() {
-    let world = world(Door::Locked);
+    let world = world(KeyPolicy::Required);
     for (scope, has) in [Scope::Host, Scope::Hub("Blue".into())].iter().flat_map(|scope| Role::ALL.map(|role| (scope, role))) {
         let key = world.key(scope.clone(), has);
         let links = world.links(key.as_str());
@@ -148,7 +148,7 @@ async fn a_link_opens_no_more_than_the_key_that_it_was_given_to() {
 /// Earlier releases gave the same link to all callers, so its holder may be a reader.
 #[tokio::test]
 async fn a_link_of_an_earlier_release_is_good_for_reading() {
-    let world = world(Door::Locked);
+    let world = world(KeyPolicy::Required);
     // As such a release made it, with this link key.
     let id = InstanceId::orchestration("i").unwrap();
     let link = world.access.links_of("Blue", &Issuer::EarlierRelease).unwrap().expect("keys are needed").token(&id);
@@ -161,7 +161,7 @@ async fn a_link_of_an_earlier_release_is_good_for_reading() {
 
 #[tokio::test]
 async fn a_hub_that_is_made_again_does_not_answer_to_the_links_of_the_former() {
-    let world = world(Door::Locked);
+    let world = world(KeyPolicy::Required);
     let id = InstanceId::orchestration("i").unwrap();
     let token = || world.access.links_for_code("Blue").unwrap().expect("keys are needed").token(&id);
     let former = token();
@@ -174,7 +174,7 @@ async fn a_hub_that_is_made_again_does_not_answer_to_the_links_of_the_former() {
 
 #[tokio::test]
 async fn the_first_key_is_made_once() {
-    let world = world(Door::Locked);
+    let world = world(KeyPolicy::Required);
     let first = world.access.first_key(&FirstKey::Printed).unwrap().expect("there is none");
     assert_eq!(world.admits(first.as_str(), Needs::Host(Role::Administer), None), Ok(()));
     assert!(world.access.first_key(&FirstKey::Printed).unwrap().is_none());
@@ -182,7 +182,7 @@ async fn the_first_key_is_made_once() {
 
 #[tokio::test]
 async fn the_first_key_may_be_given() {
-    let world = world(Door::Locked);
+    let world = world(KeyPolicy::Required);
     let (given, other) = (KeyText::random(), KeyText::random());
     assert_eq!(world.access.first_key(&FirstKey::Given(given.clone())).unwrap(), None, "it is not printed");
     assert_eq!(world.admits(given.as_str(), Needs::Host(Role::Administer), None), Ok(()));
@@ -192,7 +192,7 @@ async fn the_first_key_may_be_given() {
 
 #[tokio::test]
 async fn an_open_door_asks_nobody() {
-    let world = world(Door::Open);
+    let world = world(KeyPolicy::NotRequired);
     for credential in ["", "anything", "dli_x"] {
         assert_eq!(world.admits(credential, Needs::Host(Role::Administer), None), Ok(()), "{credential}");
     }

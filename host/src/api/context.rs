@@ -7,10 +7,10 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::admission::bodies::Bodies;
-use super::admission::body::{self, Takes};
+use super::admission::body::{self, BodyKind};
+use super::admission::concurrency::ConcurrencyLimit;
 use super::admission::guard::Guard;
 use super::admission::rate::Rates;
-use super::admission::under_way::UnderWay;
 use super::error::ApiError;
 use super::health::Health;
 use crate::access::Access;
@@ -36,7 +36,7 @@ pub(super) struct Api {
     pub bodies: Bodies,
     /// The threads that read and write the control file.
     pub control: FairThreads,
-    pub under_way: UnderWay,
+    pub concurrency: ConcurrencyLimit,
     pub health: Health,
     /// The authority of links where a request has no `Host` header.
     pub authority: String,
@@ -49,14 +49,14 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub fn body_limit(&self, takes: Takes) -> usize {
+    pub fn body_limit(&self, takes: BodyKind) -> usize {
         match takes {
-            Takes::Nothing => 0,
-            Takes::Payload | Takes::PayloadOrText => self.payload_bytes,
-            Takes::Module => self.module_bytes,
-            Takes::Export => body::EXPORT_BYTES_MAX,
-            Takes::Json(_) => ADMINISTRATION_BYTES_MAX,
-            Takes::Secret => SECRET_BYTES_MAX,
+            BodyKind::Nothing => 0,
+            BodyKind::Payload | BodyKind::PayloadOrText => self.payload_bytes,
+            BodyKind::Module => self.module_bytes,
+            BodyKind::Export => body::EXPORT_BYTES_MAX,
+            BodyKind::Json(_) => ADMINISTRATION_BYTES_MAX,
+            BodyKind::Secret => SECRET_BYTES_MAX,
         }
     }
 

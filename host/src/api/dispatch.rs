@@ -10,13 +10,13 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-use super::admission::body::{self, Takes};
+use super::admission::body::{self, BodyKind};
 use super::admission::revoked::{self, Revoked};
 use super::context::Api;
 use super::error::ApiError;
 use super::request::parameter::TASK_HUB;
 use super::request::route::Found;
-use super::request::{Call, door};
+use super::request::{Call, authorisation};
 use super::table::lookup;
 use crate::access::{Denied, Needs, Refusal};
 use crate::engine::panics::caught_async;
@@ -59,9 +59,11 @@ async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
 async fn respond(mut call: Call, body: Body) -> Result<Response, ApiError> {
     let access = call.api.access.clone();
     let revocations = access.revocations();
-    let admitted = door::admit(&mut call);
+    let admitted = authorisation::admit(&mut call);
     let place = match &admitted {
-        Ok(hub) if call.found.route.needs != Needs::Nothing => Some(call.api.under_way.enter(call.counts_for(hub.as_deref()))?),
+        Ok(hub) if call.found.route.needs != Needs::Nothing => {
+            Some(call.api.concurrency.acquire(call.accounted_hub(hub.as_deref()))?)
+        }
         Ok(_) | Err(_) => None,
     };
     if let (Ok(_), Some(admission)) = (&admitted, call.head.extensions.get::<Admission>()) {
@@ -74,11 +76,11 @@ async fn respond(mut call: Call, body: Body) -> Result<Response, ApiError> {
         response = response.as_mut() => response?,
         // A response that is nearly ready is still sent: the request may have revoked its own key.
         () = &mut revoked => match tokio::time::timeout(REVOKED_GRACE, response).await {
-            Ok(response) => return Ok(revoked::ends_when(Box::pin(std::future::ready(())), response?, place)),
+            Ok(response) => return Ok(revoked::end_on_revocation(Box::pin(std::future::ready(())), response?, place)),
             Err(_elapsed) => return Err(Denied::from(Refusal::UnknownKey).into()),
         },
     };
-    Ok(revoked::ends_when(revoked, response, place))
+    Ok(revoked::end_on_revocation(revoked, response, place))
 }
 
 /// Reads the body and responds. Without authorisation the body is discarded as it arrives.
@@ -91,11 +93,11 @@ async fn handle(mut call: Call, body: Body, admitted: Result<Option<String>, Api
         }
     };
     let takes = call.found.route.takes;
-    let mut held = call.api.bodies.hold(call.counts_for(hub.as_deref()));
+    let mut held = call.api.bodies.hold(call.accounted_hub(hub.as_deref()));
     let body = body::read(&call.head, body, takes, call.api.body_limit(takes), &mut held).await;
-    if takes != Takes::Nothing {
+    if takes != BodyKind::Nothing {
         call.body = body?;
-        call.body_room = Some(held);
+        call.body_reservation = Some(held);
     }
     if call.found.declares(&TASK_HUB.about) {
         let hub = call.api.hub(hub.as_deref()).await?;
@@ -118,7 +120,7 @@ async fn respond_for(hub: Hub, mut call: Call) -> Result<Response, ApiError> {
 
 /// Checks a request against the guard, and finds its route.
 fn find(api: &Api, head: &Parts) -> Result<Found, ApiError> {
-    let guard = if head.extensions.get::<door::Rpc>().is_some() { &api.rpc_guard } else { &api.guard };
+    let guard = if head.extensions.get::<authorisation::Rpc>().is_some() { &api.rpc_guard } else { &api.guard };
     guard.check(head)?;
     let segments = lookup::split(head.uri.path())?;
     lookup::find(&head.method, &segments).ok_or_else(ApiError::not_found)

@@ -56,7 +56,7 @@ pub(in crate::api) struct ErrorBody {
 
 impl ApiError {
     /// Whether a retry without delay can succeed.
-    pub fn helps_at_once(&self) -> bool {
+    pub fn is_retriable_immediately(&self) -> bool {
         self.retry_after == Some(0)
     }
 
@@ -127,7 +127,7 @@ impl ApiError {
     }
 
     /// 429: the hub has reached its limit of concurrent requests.
-    pub fn too_many_under_way(hub: &str, most: usize) -> Self {
+    pub fn too_many_concurrent_requests(hub: &str, most: usize) -> Self {
         let why = format!(
             "the task hub '{hub}' has {most} requests in progress, event streams included, and no task hub may have more \
              (half of http.connections): wait for responses, and read them"
@@ -236,7 +236,7 @@ impl From<HubError> for ApiError {
             HubError::Limit { limit, .. } => Self::limit(limit, why),
             HubError::InvalidPayload(_) => Self::invalid_json(why),
             HubError::Deploy(error) => Self::deploy(&error),
-            HubError::NothingBefore(_)
+            HubError::NoEarlierVersion(_)
             | HubError::FunctionTaken { .. }
             | HubError::VersionInUse { .. }
             | HubError::AppInUse { .. }
@@ -251,14 +251,14 @@ impl From<HubError> for ApiError {
             HubError::NotMigratable { .. } => Self::text(StatusCode::PRECONDITION_FAILED, why),
             HubError::Unloadable(_) | HubError::Internal(_) => Self::internal(why),
             HubError::Suspended { .. } => Self::forbidden(why),
-            HubError::DoesNotOpen { .. } => {
+            HubError::CannotOpen { .. } => {
                 tracing::error!(error = why, "a task hub cannot be served");
                 Self::internal(why)
             }
             HubError::TooManyWaiting { .. } => {
                 Self { retry_after: Some(RETRY_AFTER_SECONDS), ..Self::with(StatusCode::TOO_MANY_REQUESTS, why) }
             }
-            HubError::TooManyOpen(_) | HubError::Leaving { .. } => {
+            HubError::TooManyOpen(_) | HubError::Closing { .. } => {
                 Self { retry_after: Some(RETRY_AFTER_SECONDS), ..Self::with(StatusCode::SERVICE_UNAVAILABLE, why) }
             }
             HubError::Control(error) => error.into(),
@@ -304,7 +304,7 @@ impl From<SecretError> for ApiError {
         match error {
             SecretError::NoKey => Self::forbidden(why),
             SecretError::Missing(_) => Self::with(StatusCode::NOT_FOUND, why),
-            SecretError::DoesNotOpen { .. } => Self::internal(why),
+            SecretError::CannotOpen { .. } => Self::internal(why),
             SecretError::Control(error) => error.into(),
         }
     }

@@ -7,10 +7,10 @@ use tokio::sync::Mutex;
 use crate::hubs::Hubs;
 
 /// How long a result is cached, so that frequent checks cost nothing.
-const KNOWN_FOR: Duration = Duration::from_secs(1);
+const CACHE_TTL: Duration = Duration::from_secs(1);
 
 /// How long workers and the disk have to respond.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The last result of the health check, and when it was made.
 #[derive(Default)]
@@ -29,18 +29,18 @@ impl Health {
     pub async fn look(&self, hubs: &Hubs) -> Found {
         let mut known = self.0.lock().await;
         if let Some((at, found)) = *known
-            && at.elapsed() < KNOWN_FOR
+            && at.elapsed() < CACHE_TTL
         {
             return found;
         }
-        let found = match tokio::time::timeout(PATIENCE, hubs.probe()).await {
+        let found = match tokio::time::timeout(PROBE_TIMEOUT, hubs.probe()).await {
             Ok(Ok(())) => Found::Well,
             Ok(Err(error)) => {
                 tracing::error!(%error, "the host is unhealthy: nothing can be saved");
                 Found::CannotSave
             }
             Err(_elapsed) => {
-                tracing::error!("the host is unhealthy: no worker or no writer has responded within {PATIENCE:?}");
+                tracing::error!("the host is unhealthy: no worker or no writer has responded within {PROBE_TIMEOUT:?}");
                 Found::DoesNothing
             }
         };

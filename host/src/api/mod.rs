@@ -1,11 +1,11 @@
 //! The HTTP API: Durable Functions' management API, and the host's own routes.
 //!
 //! ```text
-//!   request ─▶ dispatch: guard ─▶ route (one table) ─▶ door: key, hub, role ─▶ body ─▶ rate ─▶ handler ─▶ Hub ─▶ answer | ApiError
+//!   request ─▶ dispatch: guard ─▶ route (one table) ─▶ authorisation: key, hub, role ─▶ body ─▶ rate ─▶ handler ─▶ Hub ─▶ answer | ApiError
 //! ```
 //!
 //! - [`dispatch`]: the steps of every request, with what they need of [`admission`].
-//! - [`request`]: a request whose route has been found, its authorisation ([`request::door`]), and all parameters
+//! - [`request`]: a request whose route has been found, its authorisation ([`request::authorisation`]), and all parameters
 //!   ([`request::parameter`]).
 //! - [`table`]: all routes, with their parameters and answers, and the OpenAPI document that is made from it.
 //! - [`handlers`]: one function for each route; [`content`]: bodies that several of them send; [`error`]: every error response.
@@ -43,12 +43,12 @@ use crate::hubs::Hubs;
 use crate::limits::HubLimits;
 use crate::secrets::Secrets;
 use admission::bodies::Bodies;
+use admission::concurrency::ConcurrencyLimit;
 use admission::guard::Guard;
 use admission::rate::Rates;
-use admission::under_way::UnderWay;
 use context::Api;
 use health::Health;
-use request::door;
+use request::authorisation;
 
 /// Few suffice: the control file has one writer.
 const CONTROL_THREADS: usize = 2;
@@ -88,7 +88,7 @@ pub struct ApiOptions {
 
 /// Returns the same API for programs of this machine that have no key: it opens one hub with one role, and refuses browsers.
 pub fn rpc_router(api: &axum::Router, hub: &str, role: Role) -> axum::Router {
-    api.clone().layer(axum::Extension(door::Rpc(Caller::rpc(hub, role))))
+    api.clone().layer(axum::Extension(authorisation::Rpc(Caller::rpc(hub, role))))
 }
 
 /// Returns the API of a running host.
@@ -106,7 +106,7 @@ pub fn router(options: ApiOptions) -> axum::Router {
         rpc_guard: Guard::of_rpc(),
         rates: Rates::default(),
         control: FairThreads::new("control", CONTROL_THREADS),
-        under_way: UnderWay::new(options.connections),
+        concurrency: ConcurrencyLimit::new(options.connections),
         health: Health::default(),
         authority: options.address.to_string(),
         scheme: options.scheme,

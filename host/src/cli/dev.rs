@@ -16,7 +16,7 @@ use super::output::{note, shell_word};
 use super::serve::settings_for_developing;
 use super::versions::{self, Version, VersionList};
 use super::view::View;
-use crate::access::{Door, FirstKey};
+use crate::access::{FirstKey, KeyPolicy};
 use crate::build::{OWN_FOLDER, Options, Source, TypeCheck, Watch};
 use crate::secrets::SecretsKeySource;
 use crate::serve::{Announce, Start, run};
@@ -218,7 +218,7 @@ impl OwnHost {
         let (sender, end) = channel();
         let serve = move || {
             let start = Start {
-                door: Door::Open,
+                key_policy: KeyPolicy::NotRequired,
                 secrets_key: SecretsKeySource::default(),
                 first_key: FirstKey::default(),
                 announce: Announce { json, ready_file: None },

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use zeroize::Zeroizing;
 
 use super::error::CliError;
-use crate::access::{Door, FIRST_KEY_VARIABLE, FirstKey};
+use crate::access::{FIRST_KEY_VARIABLE, FirstKey, KeyPolicy};
 use crate::bad_value::BadValue;
 use crate::config::{self, Settings, Sources};
 use crate::log::LogFormat;
@@ -59,7 +59,7 @@ impl Serve {
         let first_key = std::env::var(FIRST_KEY_VARIABLE).ok().map(Zeroizing::new);
         let first_key = first_key.as_ref().map(|text| text.as_str());
         let start = Start {
-            door: if self.dev { Door::Open } else { Door::Locked },
+            key_policy: if self.dev { KeyPolicy::NotRequired } else { KeyPolicy::Required },
             secrets_key: SecretsKeySource { text, file: settings.secrets_key_file() },
             first_key: FirstKey::find(first_key, self.first_key_file)?,
             announce: Announce { json: self.json, ready_file: self.ready_file },

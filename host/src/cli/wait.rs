@@ -4,7 +4,7 @@ use super::client::Connection;
 use super::error::CliError;
 use super::instance::Instance;
 use super::output::{print, print_table, status_cell, table};
-use super::waiting::{Patience, together, wait_for, wait_for_output};
+use super::waiting::{WaitTimeout, together, wait_for, wait_for_output};
 
 /// Wait for the end of one or several orchestrations.
 ///
@@ -26,8 +26,8 @@ pub(super) struct Wait {
     #[arg(long = "id", value_name = "ID", id = "options")]
     options: Vec<String>,
     /// Wait at most this many seconds [default: for ever].
-    #[arg(long, value_name = "SECONDS", value_parser = Patience::parse)]
-    timeout: Option<Patience>,
+    #[arg(long, value_name = "SECONDS", value_parser = WaitTimeout::parse)]
+    timeout: Option<WaitTimeout>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -35,7 +35,7 @@ pub(super) struct Wait {
 impl Wait {
     pub fn run(self) -> Result<(), CliError> {
         let ids = [self.ids, self.options].concat();
-        let patience = self.timeout.unwrap_or(Patience::Forever);
+        let patience = self.timeout.unwrap_or(WaitTimeout::Forever);
         if let [id] = &ids[..] {
             return wait_for_output(&self.connection, id, patience);
         }

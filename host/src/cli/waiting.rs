@@ -37,31 +37,31 @@ const SHOWN_MAX: usize = 10;
 #[derive(Debug, Args)]
 pub(super) struct WaitArgument {
     /// Wait for the end, at most this many seconds, and print the output.
-    #[arg(long = "wait", value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "inf", value_parser = Patience::parse)]
-    pub patience: Option<Patience>,
+    #[arg(long = "wait", value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "inf", value_parser = WaitTimeout::parse)]
+    pub patience: Option<WaitTimeout>,
 }
 
 /// How long to wait.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Patience {
+pub(super) enum WaitTimeout {
     Forever,
     AtMost(Duration),
 }
 
-impl Patience {
+impl WaitTimeout {
     pub fn parse(text: &str) -> Result<Self, BadValue> {
         if text == "inf" {
-            return Ok(Patience::Forever);
+            return Ok(WaitTimeout::Forever);
         }
         let seconds: f64 = text.parse().map_err(|_| "it is not a number of seconds")?;
-        Duration::try_from_secs_f64(seconds).map(Patience::AtMost).map_err(|why| why.to_string().into())
+        Duration::try_from_secs_f64(seconds).map(WaitTimeout::AtMost).map_err(|why| why.to_string().into())
     }
 
     /// None: no deadline, or one beyond what the clock can count.
     fn deadline(self) -> Option<Instant> {
         match self {
-            Patience::Forever => None,
-            Patience::AtMost(duration) => Instant::now().checked_add(duration),
+            WaitTimeout::Forever => None,
+            WaitTimeout::AtMost(duration) => Instant::now().checked_add(duration),
         }
     }
 }
@@ -75,7 +75,7 @@ pub(super) struct Waited {
 }
 
 /// Waits for one instance and prints its output, or the host's JSON for programs.
-pub(super) fn wait_for_output(connection: &Connection, id: &str, patience: Patience) -> Result<(), CliError> {
+pub(super) fn wait_for_output(connection: &Connection, id: &str, patience: WaitTimeout) -> Result<(), CliError> {
     let mut waited = wait_for(&connection.client(), std::slice::from_ref(&id.to_owned()), patience, !connection.json);
     let waited = waited.pop().expect("one instance is waited for")?;
     if connection.json {
@@ -87,11 +87,11 @@ pub(super) fn wait_for_output(connection: &Connection, id: &str, patience: Patie
 }
 
 /// Waits until all instances have ended or halted, or the time is up. Returns the results in the order of the ids.
-pub(super) fn wait_for(client: &Client, ids: &[String], patience: Patience, show: bool) -> Vec<Result<Waited, CliError>> {
+pub(super) fn wait_for(client: &Client, ids: &[String], patience: WaitTimeout, show: bool) -> Vec<Result<Waited, CliError>> {
     let live = Live::progress().filter(|_| show);
     let words: Vec<_> = ids.iter().map(|id| shell_word(id)).collect();
     interrupt::says(format!("No longer waiting; the host goes on. To wait again: dacapo wait {}", words.join(" ")));
-    let asking = Asking { client, deadline: patience.deadline(), step: if live.is_some() { STEP_SHOWN } else { STEP } };
+    let asking = Poller { client, deadline: patience.deadline(), step: if live.is_some() { STEP_SHOWN } else { STEP } };
     let progress = Progress::new(ids, live);
     let (sender, arriving) = channel();
     let queue = Mutex::new(ids.iter().enumerate());
@@ -121,13 +121,13 @@ enum WaitProgress {
     End(usize, Result<Waited, CliError>),
 }
 
-struct Asking<'a> {
+struct Poller<'a> {
     client: &'a Client,
     deadline: Option<Instant>,
     step: Duration,
 }
 
-impl Asking<'_> {
+impl Poller<'_> {
     /// Asks about one instance until it has ended, and reports its state meanwhile.
     fn until_end(&self, id: &str, tell: impl Fn(Instance)) -> Result<Waited, CliError> {
         let mut unreachable_since: Option<Instant> = None;
@@ -260,10 +260,10 @@ mod tests {
 
     #[test]
     fn patience_is_a_number_of_seconds() {
-        assert_eq!(Patience::parse("2.5"), Ok(Patience::AtMost(Duration::from_millis(2_500))));
-        assert_eq!(Patience::parse("inf"), Ok(Patience::Forever));
+        assert_eq!(WaitTimeout::parse("2.5"), Ok(WaitTimeout::AtMost(Duration::from_millis(2_500))));
+        assert_eq!(WaitTimeout::parse("inf"), Ok(WaitTimeout::Forever));
         for wrong in ["", "-1", "NaN", "1e300", "soon"] {
-            assert!(Patience::parse(wrong).is_err(), "{wrong}");
+            assert!(WaitTimeout::parse(wrong).is_err(), "{wrong}");
         }
     }
 

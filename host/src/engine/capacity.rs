@@ -17,13 +17,13 @@ const CACHE_BYTES_MIN: usize = 1 << 20;
 /// A hub that keeps guests in memory.
 pub(crate) trait Occupant: Send + Sync {
     /// The number of guests that its hot guests count as.
-    fn heat(&self) -> usize;
+    fn hot_slots(&self) -> usize;
 
     /// Bytes of memory that its guests may hold.
     fn hot_bytes(&self) -> usize;
 
     /// Evicts the least recently used guest, if there is one, and returns how many bytes it may have held.
-    fn cool_one(&self) -> Option<usize>;
+    fn evict_one(&self) -> Option<usize>;
 }
 
 /// A hub with activities to run.
@@ -105,12 +105,12 @@ impl Capacity {
     }
 
     /// Counts a guest that becomes hot and counts as `guests`.
-    pub fn heated(&self, guests: usize) {
+    pub fn add_hot(&self, guests: usize) {
         self.hot.fetch_add(guests, Ordering::Relaxed);
     }
 
     /// Counts hot guests that were evicted or resumed.
-    pub fn cooled(&self, guests: usize) {
+    pub fn remove_hot(&self, guests: usize) {
         self.hot.fetch_sub(guests, Ordering::Relaxed);
     }
 
@@ -119,7 +119,7 @@ impl Capacity {
     }
 
     /// Whether a hub with `guests` hot guests must evict some: there are too many, and it has more than its share.
-    pub fn is_too_hot(&self, guests: usize) -> bool {
+    pub fn must_evict(&self, guests: usize) -> bool {
         self.overflows() && guests > self.size.hot_instances / self.hubs()
     }
 
@@ -130,8 +130,8 @@ impl Capacity {
     pub fn make_room(&self) {
         while self.overflows() || (self.is_owed)() {
             let hubs: Vec<Arc<dyn Occupant>> = self.occupants().iter().filter_map(Weak::upgrade).collect();
-            let hottest = hubs.iter().max_by_key(|hub| hub.heat());
-            if hottest.and_then(|hottest| hottest.cool_one()).is_none() {
+            let hottest = hubs.iter().max_by_key(|hub| hub.hot_slots());
+            if hottest.and_then(|hottest| hottest.evict_one()).is_none() {
                 return;
             }
         }
@@ -142,14 +142,14 @@ impl Capacity {
     ///
     /// How much one guest really holds is unknown: it shares the pages of its initial memory until it writes to them. So the
     /// memory of the process is measured, and what a guest may hold only determines whose guests are evicted.
-    pub fn relieve(&self) {
+    pub fn evict_under_pressure(&self) {
         if !self.pressure.is_high() {
             return;
         }
         let hubs: Vec<Arc<dyn Occupant>> = self.occupants().iter().filter_map(Weak::upgrade).collect();
         let mut left = hubs.iter().map(|hub| hub.hot_bytes()).sum::<usize>() / 8;
         while let Some(largest) = hubs.iter().max_by_key(|hub| hub.hot_bytes())
-            && let Some(freed) = largest.cool_one()
+            && let Some(freed) = largest.evict_one()
             && freed < left
         {
             left -= freed;

@@ -38,18 +38,18 @@ struct State {
     /// Bytes that the accounts hold above their shares, without the reservation beyond the budget.
     common_held: usize,
     /// By folded name of the hub.
-    accounts: HashMap<String, Weak<OfHub>>,
+    accounts: HashMap<String, Weak<AccountState>>,
 }
 
 /// The account of what a hub holds. Clones are handles of the same account.
 #[derive(Debug, Clone)]
 pub struct Account {
     budget: MemoryBudget,
-    of: Arc<OfHub>,
+    of: Arc<AccountState>,
 }
 
 #[derive(Debug)]
-struct OfHub {
+struct AccountState {
     /// Changed only under the lock of the budget. Does not include a reservation beyond the budget.
     held: AtomicUsize,
     /// Held by the waiter that is next.
@@ -104,7 +104,7 @@ impl MemoryBudget {
         let of = known.unwrap_or_else(|| {
             // Deleted hubs leave nothing behind.
             state.accounts.retain(|_, account| account.strong_count() > 0);
-            let of = Arc::new(OfHub { held: AtomicUsize::new(0), turn: tokio::sync::Mutex::default() });
+            let of = Arc::new(AccountState { held: AtomicUsize::new(0), turn: tokio::sync::Mutex::default() });
             state.accounts.insert(folded, Arc::downgrade(&of));
             of
         });
@@ -168,7 +168,7 @@ impl Account {
 
     /// Waits for the reservation beyond the budget, which may grow without limit: for work that must go on although the budget is
     /// full. There is one for the whole host; waiters get it in order.
-    pub async fn reserve_beyond(&self) -> Reservation {
+    pub async fn reserve_over_budget(&self) -> Reservation {
         let permit = self.budget.0.beyond.clone().acquire_owned().await.expect("the semaphore is never closed");
         Reservation { account: self.clone(), bytes: 0, beyond: Some(permit) }
     }
@@ -180,7 +180,7 @@ impl Reservation {
     }
 
     /// Whether it is beyond the budget and may grow without limit.
-    pub fn is_beyond(&self) -> bool {
+    pub fn is_over_budget(&self) -> bool {
         self.beyond.is_some()
     }
 
@@ -313,8 +313,8 @@ mod tests {
     fn one_of_the_host_goes_beyond_the_budget() {
         let budget = MemoryBudget::new(1_000, 1);
         let (one, two) = (budget.account("one"), budget.account("two"));
-        let mut beyond = one.reserve_beyond().now_or_never().unwrap();
-        let mut next = Box::pin(two.reserve_beyond());
+        let mut beyond = one.reserve_over_budget().now_or_never().unwrap();
+        let mut next = Box::pin(two.reserve_over_budget());
         assert!(next.as_mut().now_or_never().is_none());
         beyond.try_grow(10_000).unwrap();
         assert_eq!((one.held(), budget.held()), (0, 10_000));

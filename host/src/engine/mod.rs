@@ -71,7 +71,7 @@ impl Engine {
             memory: MemoryBudget::new(capacity.memory_bytes, capacity.hubs),
             capacity: Capacity::new(capacity, {
                 let runtime = runtime.clone();
-                move || runtime.is_room_owed()
+                move || runtime.is_slot_owed()
             }),
             reads: FairThreads::for_reads(),
             runtime,

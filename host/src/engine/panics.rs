@@ -31,7 +31,7 @@ pub(crate) async fn caught_async<T>(work: impl Future<Output = T>) -> Result<T, 
 }
 
 /// Runs a loop until it returns, and restarts it if it panics.
-pub(crate) async fn kept_going<F: Future<Output = ()>>(what: &str, mut work: impl FnMut() -> F) {
+pub(crate) async fn restart_on_panic<F: Future<Output = ()>>(what: &str, mut work: impl FnMut() -> F) {
     while let Err(why) = caught_async(work()).await {
         tracing::error!(%why, "{what} panicked and is restarted");
         tokio::time::sleep(GO_ON_AFTER).await;
@@ -44,7 +44,7 @@ impl Panicked {
         let text = text.unwrap_or("a panic without a text");
         // The state behind a poisoned lock is unknown, and every later use of it would fail as well.
         if text.contains("PoisonError") {
-            log::cannot_go_on("an earlier panic has left a lock poisoned");
+            log::abort("an earlier panic has left a lock poisoned");
         }
         Self(text.to_owned())
     }

@@ -292,7 +292,7 @@ impl Scheduler {
         let scheduler = self.clone();
         let builder = std::thread::Builder::new().name("worker".into()).stack_size(STACK_BYTES);
         builder.spawn(move || {
-            caught(|| scheduler.work()).unwrap_or_else(|why| log::cannot_go_on(&format!("a worker thread has panicked: {why}")))
+            caught(|| scheduler.work()).unwrap_or_else(|why| log::abort(&format!("a worker thread has panicked: {why}")))
         })?;
         state.awake += 1;
         Ok(())

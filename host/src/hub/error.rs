@@ -75,7 +75,7 @@ pub enum HubError {
     #[error(
         "no version of the app '{0}' was active before the one that gets the new starts: choose one with `dacapo rollback {0} VERSION`"
     )]
-    NothingBefore(String),
+    NoEarlierVersion(String),
     #[error(
         "the app '{app}' is in use: {orchestrations} orchestrations that have not ended, and {entities} entities, need it; \
          `dacapo undeploy {app} --with-instances` terminates the orchestrations and purges the entities"
@@ -104,9 +104,9 @@ pub enum HubError {
     #[error("the task hub '{hub}' is suspended: {why}")]
     Suspended { hub: String, why: String },
     #[error("the task hub '{hub}' cannot be opened: {why}")]
-    DoesNotOpen { hub: String, why: String },
+    CannotOpen { hub: String, why: String },
     #[error("the task hub '{hub}' is about to close: try again")]
-    Leaving { hub: String },
+    Closing { hub: String },
     #[error("{0} task hubs are open and busy, which is as many as the host may have open; try again later")]
     TooManyOpen(usize),
     #[error("{most} requests of the task hub '{hub}' are queued, and no more may be: send fewer at once")]
@@ -149,7 +149,7 @@ impl HubError {
 }
 
 /// Unwraps the result of a joined task or thread: a panic becomes an error.
-pub(crate) fn joined<T>(result: Result<T, JoinError>) -> Result<T, HubError> {
+pub(crate) fn join_result<T>(result: Result<T, JoinError>) -> Result<T, HubError> {
     result.map_err(|why| match why.try_into_panic() {
         Ok(panic) => Panicked::of(panic.as_ref()).into(),
         // The task was cancelled: the runtime is shutting down.

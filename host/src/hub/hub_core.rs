@@ -16,11 +16,11 @@ use crate::hub::activity::queue::Activities;
 use crate::hub::bounds::inbox::InboxBounds;
 use crate::hub::error::HubError;
 use crate::hub::mailbox::run_queue::RunQueue;
-use crate::hub::mailbox::{Ended, Envelope};
+use crate::hub::mailbox::{Envelope, IfEnded};
 use crate::hub::operations::changes::{Changes, Waiters};
 use crate::hub::rules::Rules;
 use crate::hub::timers::cursor::Timers;
-use crate::hub::turn::in_memory::Loading;
+use crate::hub::turn::turn_executor::Loading;
 use crate::hub::versions::catalog::{Catalog, DeployedApp};
 use crate::hub::versions::locks::DeploymentLocks;
 use crate::hub::webhook::Outbox;
@@ -150,7 +150,7 @@ impl HubCore {
 
     /// Sends a report to a reader that may be slow. Blocks this thread, which must not be one of tokio's, while the channel is
     /// full. Returns false if the receiver was dropped or the hub closes.
-    pub fn tell<T>(&self, reader: &mpsc::Sender<T>, report: T) -> bool {
+    pub fn send_blocking<T>(&self, reader: &mpsc::Sender<T>, report: T) -> bool {
         self.tokio.block_on(async {
             tokio::select! {
                 sent = reader.send(report) => sent.is_ok(),
@@ -176,11 +176,11 @@ impl HubCore {
 
     /// Puts a client's message into the mailbox of its instance, and waits until the turn that takes it in is durable.
     pub async fn post(&self, to: &InstanceId, event: Event) -> Result<(), HubError> {
-        self.post_unless(to, event, Ended::Replaced).await
+        self.post_start(to, event, IfEnded::Replace).await
     }
 
     /// Like [`Self::post`]. `ended`: whether a start replaces an instance that has ended.
-    pub async fn post_unless(&self, to: &InstanceId, event: Event, ended: Ended) -> Result<(), HubError> {
+    pub async fn post_start(&self, to: &InstanceId, event: Event, ended: IfEnded) -> Result<(), HubError> {
         if self.is_closing() {
             return Err(HubError::ShuttingDown);
         }

@@ -29,13 +29,13 @@ mod versions;
 mod webhook;
 
 pub use error::HubError;
-pub(crate) use error::joined;
+pub(crate) use error::join_result;
 pub use hub_core::Hub;
 pub(crate) use hub_core::now;
-pub use mailbox::Ended;
-pub use open::{Gone, HubOptions, file_of, make_file};
+pub use mailbox::IfEnded;
+pub use open::{Gone, HubOptions, create_file, path_of};
 pub use operations::bulk::{BulkAction, BulkOutcome, Selection};
-pub use operations::changes::{Change, Told};
+pub use operations::changes::{Change, EventText};
 pub use operations::instance::{NewId, RestartRequest, StartRequest};
 pub use operations::purge::Retention;
 pub use operations::query::InstanceState;

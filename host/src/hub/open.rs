@@ -22,7 +22,7 @@ use crate::hub::operations::purge::{Retention, spawn_retention};
 use crate::hub::rules::{HubRules, Rules, size};
 use crate::hub::timers;
 use crate::hub::timers::cursor::Timers;
-use crate::hub::turn::in_memory::Loading;
+use crate::hub::turn::turn_executor::Loading;
 use crate::hub::versions::catalog::Catalog;
 use crate::hub::versions::locks::DeploymentLocks;
 use crate::hub::webhook::delivery;
@@ -54,16 +54,16 @@ impl Gone {
 }
 
 impl Hub {
-    /// Opens the hub's file, which [`make_file`] has created, queues the work that was left unfinished, and starts the hub.
+    /// Opens the hub's file, which [`create_file`] has created, queues the work that was left unfinished, and starts the hub.
     /// Blocks on the disk.
     pub fn open(engine: &Engine, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
         let HubOptions { name, rules, retention, webhook, versions, meters } = options;
-        let path = file_of(engine, &name);
+        let path = path_of(engine, &name);
         let cache = engine.capacity().cache();
         let store = StoreOptions { cache_bytes: cache.bytes(), ..engine.store().clone() };
-        let store = RedbStore::open_existing(&path, store).map_err(|why| does_not_open(&name, &path, why.into()))?;
+        let store = RedbStore::open_existing(&path, store).map_err(|why| explain_open_error(&name, &path, why.into()))?;
         let store: Arc<dyn Store> = Arc::new(store);
-        let catalog = Catalog::load(store.as_ref(), versions).map_err(|why| does_not_open(&name, &path, why))?;
+        let catalog = Catalog::load(store.as_ref(), versions).map_err(|why| explain_open_error(&name, &path, why))?;
         // Usually the control file has them already.
         let recorded: Vec<VersionId> = catalog.all().into_iter().flat_map(|(_, versions)| versions.ids()).collect();
         engine.modules().need(&name, &recorded).context("recording which modules the task hub needs")?;
@@ -102,7 +102,7 @@ impl Hub {
         });
         let hub = Hub(inner, Arc::new(Handles));
         hub.0.apply_policies(&[]);
-        hub.0.take_up().map_err(|why| does_not_open(hub.name(), &path, why))?;
+        hub.0.queue_unfinished_work().map_err(|why| explain_open_error(hub.name(), &path, why))?;
         timers::spawn(&hub.0);
         spawn_retention(&hub.0, retention);
         delivery::spawn(&hub.0);
@@ -140,7 +140,7 @@ impl Hub {
 impl HubCore {
     /// Queues the work that a previous process left: messages in inboxes, and scheduled activities without a result. They stay in
     /// the store until their turn comes. Timers are found by the timer task.
-    fn take_up(self: &Arc<Self>) -> Result<(), HubError> {
+    fn queue_unfinished_work(self: &Arc<Self>) -> Result<(), HubError> {
         const PAGE: usize = 1_000;
         let mut after = None;
         loop {
@@ -166,12 +166,12 @@ impl HubCore {
 }
 
 /// Returns the path of a hub's file.
-pub fn file_of(engine: &Engine, name: &str) -> PathBuf {
+pub fn path_of(engine: &Engine, name: &str) -> PathBuf {
     engine.directory().join("hubs").join(format!("{name}.redb"))
 }
 
 /// Adds advice to the error of a hub that cannot be opened.
-fn does_not_open(name: &str, path: &Path, why: HubError) -> anyhow::Error {
+fn explain_open_error(name: &str, path: &Path, why: HubError) -> anyhow::Error {
     let advice = match &why {
         HubError::Store(StoreError::Missing { .. }) => format!(
             "restore it from a backup, with the host stopped; or give up its contents: `dacapo serve --recover {name}` creates it \
@@ -188,8 +188,8 @@ fn does_not_open(name: &str, path: &Path, why: HubError) -> anyhow::Error {
 }
 
 /// Creates the file of a hub that was never opened, unless an earlier release has created it. Blocks on the disk.
-pub fn make_file(engine: &Engine, name: &str) -> anyhow::Result<()> {
-    let path = file_of(engine, name);
+pub fn create_file(engine: &Engine, name: &str) -> anyhow::Result<()> {
+    let path = path_of(engine, name);
     let made = RedbStore::open(&path, engine.store().clone()).map(drop);
     made.with_context(|| format!("creating the file of the task hub at {}", path.display()))
 }

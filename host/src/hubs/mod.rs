@@ -25,8 +25,8 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 use crate::directory::{Identity, control_path};
 use crate::engine::Engine;
 use crate::engine::memory::MemoryBudget;
-use crate::engine::panics::kept_going;
-use crate::hub::{Gone, Hub, HubError, HubOptions, HubRules, Retention, Webhook, file_of, joined, make_file, now};
+use crate::engine::panics::restart_on_panic;
+use crate::hub::{Gone, Hub, HubError, HubOptions, HubRules, Retention, Webhook, create_file, join_result, now, path_of};
 use crate::meters::{HubUsage, Meters};
 use crate::versioning::VersionRules;
 use alarms::Alarms;
@@ -204,7 +204,7 @@ impl Hubs {
         let (hubs, mut closing) = (self.clone(), self.0.closing.subscribe());
         tokio::spawn(async move {
             tokio::select! {
-                () = kept_going(what, move || task(hubs.clone())) => {}
+                () = restart_on_panic(what, move || task(hubs.clone())) => {}
                 _ = closing.wait_for(|closing| *closing) => {}
             }
         });
@@ -234,7 +234,7 @@ impl Hubs {
             let mut state = place.state.clone().lock_owned().await;
             inner.opened(&place, &mut state).await
         });
-        joined(opening.await)?
+        join_result(opening.await)?
     }
 
     /// Opens a hub that has work to do. Its own tasks do the rest.
@@ -279,7 +279,7 @@ impl Hubs {
                 inner.opened(&place, &mut state).await.map(drop)
             }
         });
-        joined(applied.await)??;
+        join_result(applied.await)??;
         Ok(record)
     }
 
@@ -316,7 +316,7 @@ impl Hubs {
             drop(state);
             Ok(())
         });
-        joined(deleted.await)?
+        join_result(deleted.await)?
     }
 
     /// Closes all hubs: running turns are finished and committed, activities get `grace` to end.
@@ -368,7 +368,7 @@ impl Hubs {
             Some(hub) => hub.probe_writer(),
             None => Ok(control.probe()?),
         });
-        joined(written.await)?
+        join_result(written.await)?
     }
 
     /// Saves what the hubs have used. What cannot be saved is kept for the next attempt.
@@ -425,17 +425,17 @@ impl Inner {
         work: impl FnOnce(&Arc<Self>) -> Result<T, HubError> + Send + 'static,
     ) -> Result<T, HubError> {
         let inner = self.clone();
-        joined(tokio::task::spawn_blocking(move || work(&inner)).await)?
+        join_result(tokio::task::spawn_blocking(move || work(&inner)).await)?
     }
 
     /// Removes the stored data of a closed hub. Returns the modules that it needed.
     fn remove(&self, place: &HubEntry, record: HubRecord, entry: &AuditEntry) -> Result<Vec<VersionId>, HubError> {
         // A hub with a record but without a wake is an empty one.
         self.control.forget_wake(&record.name)?;
-        match std::fs::remove_file(file_of(&self.engine, &record.name)) {
+        match std::fs::remove_file(path_of(&self.engine, &record.name)) {
             Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
                 let why = format!("its file cannot be removed: {why}");
-                return Err(HubError::DoesNotOpen { hub: record.name, why });
+                return Err(HubError::CannotOpen { hub: record.name, why });
             }
             Ok(()) | Err(_) => {}
         }
@@ -475,7 +475,7 @@ impl Inner {
         let (storage_bytes, instances) = match open {
             Some(hub) => hub.stats().map(|stats| (stats.bytes, Some(stats.instances)))?,
             // A hub that was never opened has no file.
-            None => (std::fs::metadata(file_of(&self.engine, &record.name)).map_or(0, |file| file.len()), None),
+            None => (std::fs::metadata(path_of(&self.engine, &record.name)).map_or(0, |file| file.len()), None),
         };
         let HubRecord { name, created_at, .. } = record;
         let memory_bytes = self.engine.memory().account(&name).held() as u64;
@@ -483,7 +483,7 @@ impl Inner {
     }
 
     fn rules_of(&self, record: &HubRecord) -> Result<HubRules, HubError> {
-        let does_not = |why| HubError::DoesNotOpen { hub: record.name.clone(), why: format!("{why:#}") };
+        let does_not = |why| HubError::CannotOpen { hub: record.name.clone(), why: format!("{why:#}") };
         (self.rules)(record).map_err(does_not)
     }
 
@@ -513,14 +513,14 @@ impl Inner {
                 meters,
             };
             let name = record.name;
-            let fails = |why: anyhow::Error| HubError::DoesNotOpen { hub: name.clone(), why: format!("{why:#}") };
+            let fails = |why: anyhow::Error| HubError::CannotOpen { hub: name.clone(), why: format!("{why:#}") };
             // The file is created before that is recorded, and never again afterwards.
             if inner.control.wake(&name)?.is_none() {
-                make_file(&inner.engine, &name).map_err(fails)?;
+                create_file(&inner.engine, &name).map_err(fails)?;
             }
             inner.control.set_wake(&name, Wake::Open)?;
             let opened = Hub::open(&inner.engine, options).map_err(fails)?;
-            Ok((opened, Identity::of(&file_of(&inner.engine, &name))))
+            Ok((opened, Identity::of(&path_of(&inner.engine, &name))))
         });
         let ((hub, gone), file) = opening.await?;
         self.alarms.set(&place.folded, None);
@@ -612,7 +612,7 @@ impl Inner {
         let (control, wake) = (self.control.clone(), Wake::Idle { next_timer: next.map(|at| at.0) });
         let name = hub.name().to_owned();
         let noted = tokio::task::spawn_blocking(move || control.set_wake(&name, wake)).await;
-        Ok(joined(noted)??)
+        Ok(join_result(noted)??)
     }
 }
 
@@ -637,7 +637,7 @@ impl State {
     async fn has_left(&mut self, name: &str) -> Result<(), HubError> {
         let Some(gone) = &mut self.leaving else { return Ok(()) };
         if tokio::time::timeout(PATIENCE, gone.wait()).await.is_err() {
-            return Err(HubError::Leaving { hub: name.to_owned() });
+            return Err(HubError::Closing { hub: name.to_owned() });
         }
         self.leaving = None;
         Ok(())

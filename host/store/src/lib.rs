@@ -28,7 +28,7 @@ use codec::{EventOffset, ListingFields};
 
 pub use self::redb::{QuickRepair, RedbStore, StoreOptions, is_reading};
 pub use error::StoreError;
-pub use snapshot::{Misfit, Snapshot};
+pub use snapshot::{Snapshot, SnapshotError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 

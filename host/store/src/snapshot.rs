@@ -22,11 +22,11 @@ pub struct Snapshot {
 
 /// Why the parts of a snapshot are inconsistent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Misfit {
+pub enum SnapshotError {
     #[error("its history does not match its turns {0:?}")]
     Turns(Range<u32>),
     #[error("its id, its state and its turns do not agree on whether it is an entity")]
-    HalfAnEntity,
+    EntityMismatch,
     #[error("its inbox has a message for '{0}'")]
     ForeignMessage(InstanceId),
     #[error("its turn {turn} does not schedule the activity {seq}")]
@@ -35,22 +35,22 @@ pub enum Misfit {
 
 impl Snapshot {
     /// Checks that its parts are consistent: what is stored must be readable, wherever it came from.
-    pub fn check(&self) -> Result<(), Misfit> {
+    pub fn check(&self) -> Result<(), SnapshotError> {
         let record = &self.record;
         if !self.history.iter().map(|chunk| chunk.turn).eq(record.turns.clone()) {
-            return Err(Misfit::Turns(record.turns.clone()));
+            return Err(SnapshotError::Turns(record.turns.clone()));
         }
         if record.id.is_entity() != self.entity.is_some() || record.id.is_entity() && !record.turns.is_empty() {
-            return Err(Misfit::HalfAnEntity);
+            return Err(SnapshotError::EntityMismatch);
         }
         if let Some(message) = self.inbox.iter().find(|message| message.to != record.id) {
-            return Err(Misfit::ForeignMessage(message.to.clone()));
+            return Err(SnapshotError::ForeignMessage(message.to.clone()));
         }
         for (seq, turn) in &self.activities {
             let schedules = |event: &Event| matches!(event, Event::TaskScheduled { seq: scheduled, .. } if scheduled == seq);
             let chunk = self.history.iter().find(|chunk| chunk.turn == *turn);
             if !chunk.is_some_and(|chunk| chunk.events.iter().any(|entry| schedules(&entry.event))) {
-                return Err(Misfit::UnscheduledActivity { turn: *turn, seq: *seq });
+                return Err(SnapshotError::UnscheduledActivity { turn: *turn, seq: *seq });
             }
         }
         Ok(())

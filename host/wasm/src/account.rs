@@ -46,7 +46,7 @@ impl OutboundBytes {
 
 /// What an activity runs under: its tenant, its policy, and its share of the outgoing requests.
 #[derive(Clone)]
-pub(crate) struct Terms {
+pub(crate) struct ActivityContext {
     pub account: Arc<Account>,
     pub policy: Arc<Policy>,
     pub requests: Requests,

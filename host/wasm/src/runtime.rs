@@ -20,7 +20,7 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
 use crate::DeployError;
-use crate::account::{Account, Requests, Terms};
+use crate::account::{Account, ActivityContext, Requests};
 use crate::config::{Config, Policy};
 use crate::deployment::cache::{self, Compiled, Modules};
 use crate::deployment::compilations::{Compilations, PendingPermit, TenantId, Waiting};
@@ -321,7 +321,7 @@ impl Runtime {
     }
 
     /// Whether a waiter gets a [`GuestPermit`] as soon as enough suspended orchestrators are evicted.
-    pub fn is_room_owed(&self) -> bool {
+    pub fn is_slot_owed(&self) -> bool {
         self.0.orchestrator_slots.is_owed()
     }
 }
@@ -426,7 +426,7 @@ impl Inner {
     }
 
     /// Like [`Self::manifest`], but reads the file on a blocking thread.
-    async fn manifest_aside(self: Arc<Self>, version: VersionId) -> Result<Arc<Option<Manifest>>, LoadError> {
+    async fn manifest_async(self: Arc<Self>, version: VersionId) -> Result<Arc<Option<Manifest>>, LoadError> {
         if let Some(manifest) = self.manifests().get(&version) {
             return Ok(manifest.clone());
         }
@@ -443,7 +443,7 @@ impl Inner {
     }
 
     /// Like [`Self::loaded`], on a blocking thread. Retries without limit while the error is temporary ([`LoadError::passes`]).
-    async fn loaded_aside(self: Arc<Self>, tenant: TenantId, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
+    async fn load_async(self: Arc<Self>, tenant: TenantId, version: VersionId) -> Result<Arc<Prepared>, LoadError> {
         let mut wait = START_AGAIN_AFTER;
         loop {
             match self.clone().try_load_aside(tenant, version).await {
@@ -574,12 +574,12 @@ impl Tenant {
 
     /// Like [`Tenant::prepare`], on other threads. Dropping the future leaves the queue, or kills the compiler. Must be called
     /// within a tokio runtime.
-    pub async fn prepare_aside<H: Send + 'static>(&self, preparation: Preparation<H>) -> Result<(App, H), DeployError> {
+    pub async fn prepare_async<H: Send + 'static>(&self, preparation: Preparation<H>) -> Result<(App, H), DeployError> {
         self.aside(preparation, Kept::Yes).await
     }
 
-    /// Like [`Tenant::prepare_aside`], but does not store the file.
-    pub async fn examine_aside<H: Send + 'static>(&self, preparation: Preparation<H>) -> Result<(App, H), DeployError> {
+    /// Like [`Tenant::prepare_async`], but does not store the file.
+    pub async fn examine_async<H: Send + 'static>(&self, preparation: Preparation<H>) -> Result<(App, H), DeployError> {
         self.aside(preparation, Kept::No).await
     }
 
@@ -608,7 +608,7 @@ impl Tenant {
 
     /// Loads a version on a blocking thread, because it may have to be compiled. Must be called within a tokio runtime.
     pub fn load(&self, version: VersionId) -> impl Future<Output = Result<(), LoadError>> + Send + use<> {
-        let loading = self.runtime.clone().loaded_aside(self.member.id, version);
+        let loading = self.runtime.clone().load_async(self.member.id, version);
         async move { loading.await.map(drop) }
     }
 
@@ -644,14 +644,14 @@ impl Tenant {
         narrowed.entry(version).or_insert_with(narrow).clone()
     }
 
-    fn terms(&self, policy: Arc<Policy>) -> Terms {
+    fn terms(&self, policy: Arc<Policy>) -> ActivityContext {
         let requests = Requests::new(self.runtime.requests.clone(), self.member.id);
-        Terms { account: self.account.clone(), policy, requests }
+        ActivityContext { account: self.account.clone(), policy, requests }
     }
 
     async fn run_activity_of(self, version: VersionId, mut call: ActivityCall, client: SharedClient) -> TaskOutcome {
         let inner = &self.runtime;
-        let prepared = inner.clone().loaded_aside(self.member.id, version).await;
+        let prepared = inner.clone().load_async(self.member.id, version).await;
         let unable = |why: String| Failure::retriable(Failure::TRAP, format!("the host cannot run it: {why}"));
         let prepared = prepared.map_err(|why| unable(why.to_string()))?;
         call.name = prepared.spelled(&call.name).clone();
@@ -692,7 +692,7 @@ impl Tenant {
             None => self.policies().default.clone(),
             Some(version) => {
                 // `policy` reports a manifest that cannot be read.
-                let _ = self.runtime.clone().manifest_aside(version).await;
+                let _ = self.runtime.clone().manifest_async(version).await;
                 self.policy(version)
             }
         };

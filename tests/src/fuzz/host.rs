@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use dacapo::access::{self, Access, Door, Scope};
+use dacapo::access::{self, Access, KeyPolicy, Scope};
 use dacapo::api::{self, ApiOptions};
 use dacapo::config::Settings;
 use dacapo::engine::{Engine, EngineOptions};
@@ -57,7 +57,7 @@ fn open() -> anyhow::Result<Host> {
     let router = api::router(ApiOptions {
         default_hub: settings.task_hub.clone(),
         hubs,
-        access: Arc::new(Access::open(control.clone(), Door::Open)?),
+        access: Arc::new(Access::open(control.clone(), KeyPolicy::NotRequired)?),
         secrets: Arc::new(Secrets::new(control, None)),
         data,
         limits: settings.limits.clone(),

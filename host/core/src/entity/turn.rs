@@ -73,9 +73,9 @@ impl EntityTurn<'_> {
     pub fn run(&self, record: InstanceRecord, memory: EntityMemory, inbox: Vec<Delivery>) -> EntityTurnResult {
         let EntityMemory { state, waiting } = memory;
         let mut work = Work::new(self, record, state);
-        work.not_before_timers(&inbox);
+        work.advance_to_timers(&inbox);
         let queue = in_order(waiting, inbox, work.now());
-        work.deal_with(queue);
+        work.handle_all(queue);
         work.finish()
     }
 }

@@ -19,7 +19,7 @@ const WAKE_UP: Seq = Seq(0);
 enum Handling {
     Done,
     /// Done, and messages that were held before it can be handled now.
-    DoneAndOpen,
+    DoneReleaseHeld,
     Held,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Work<'a> {
     }
 
     /// A wake-up is never too early, even if the machine's clock was set back since it was found due.
-    pub fn not_before_timers(&mut self, inbox: &[Delivery]) {
+    pub fn advance_to_timers(&mut self, inbox: &[Delivery]) {
         for delivery in inbox {
             if let Event::TimerFired { fire_at, .. } = delivery.message.event {
                 self.now = self.now.max(fire_at);
@@ -88,12 +88,12 @@ impl<'a> Work<'a> {
         lock(&self.scope).now = self.now;
     }
 
-    pub fn deal_with(&mut self, mut queue: VecDeque<Delivery>) {
+    pub fn handle_all(&mut self, mut queue: VecDeque<Delivery>) {
         while let Some(delivery) = queue.pop_front() {
             match self.handle(&delivery) {
                 Handling::Held => self.held.push(delivery),
                 Handling::Done => self.consumed.extend(delivery.stored),
-                Handling::DoneAndOpen => {
+                Handling::DoneReleaseHeld => {
                     self.consumed.extend(delivery.stored);
                     self.held.drain(..).rev().for_each(|delivery| queue.push_front(delivery));
                 }
@@ -134,7 +134,7 @@ impl<'a> Work<'a> {
             Event::ExecutionResumed { .. } => {
                 self.record.status = RuntimeStatus::Running;
                 self.record.halted = None;
-                Handling::DoneAndOpen
+                Handling::DoneReleaseHeld
             }
             Event::OrchestratorStarted { .. }
             | Event::ExecutionStarted { .. }
@@ -206,7 +206,7 @@ impl<'a> Work<'a> {
                 self.state.state = result.state;
                 self.sent.extend(sent);
                 self.sent.extend(caller.map(|caller| {
-                    caller.told(Event::EntityOperationCompleted { seq: caller.seq, result: result.output }, self.now)
+                    caller.message(Event::EntityOperationCompleted { seq: caller.seq, result: result.output }, self.now)
                 }));
                 Handling::Done
             }
@@ -236,7 +236,7 @@ impl<'a> Work<'a> {
     fn failed(&mut self, operation: &str, caller: Option<&Parent>, failure: Failure) -> Handling {
         match caller {
             Some(caller) => {
-                self.sent.push(caller.told(Event::EntityOperationFailed { seq: caller.seq, failure }, self.now));
+                self.sent.push(caller.message(Event::EntityOperationFailed { seq: caller.seq, failure }, self.now));
             }
             None => lock(&self.scope).log(LogLevel::Warn, &format!("the signal '{operation}' failed: {failure}")),
         }
@@ -274,7 +274,7 @@ impl<'a> Work<'a> {
                 let (entities, owner) = (entities.to_vec(), owner.clone());
                 self.to(next, Event::LockRequested { entities, position: position + 1, owner })
             }
-            None => owner.told(Event::EntityLockGranted { seq: owner.seq }, self.now),
+            None => owner.message(Event::EntityLockGranted { seq: owner.seq }, self.now),
         };
         self.sent.push(message);
         Handling::Done
@@ -290,7 +290,7 @@ impl<'a> Work<'a> {
         }
         if self.state.lock.as_ref().is_some_and(|holder| holder.is_same(owner)) {
             self.state.lock = None;
-            return Handling::DoneAndOpen;
+            return Handling::DoneReleaseHeld;
         }
         let requested = |held: &mut Delivery| matches!(&held.message.event, Event::LockRequested { owner: other, .. } if other.is_same(owner));
         self.consumed.extend(self.held.extract_if(.., requested).filter_map(|request| request.stored));
@@ -326,7 +326,7 @@ impl<'a> Work<'a> {
             || self.record != self.record_before
             || !(self.consumed.is_empty() && kept.is_empty() && self.sent.is_empty())
             || !(timers_set.is_empty() && self.timers_cleared.is_empty());
-        let vanishes = changed && self.is_superfluous();
+        let vanishes = changed && self.may_vanish();
         if changed {
             let bytes_out = self.sent.iter().map(|message| message.event.payload_bytes() as u64).sum();
             let (operations, bytes_in) = (self.ran as u64, self.bytes_in);
@@ -354,7 +354,7 @@ impl<'a> Work<'a> {
     }
 
     /// Whether nothing keeps the entity: no state, no lock, no waiting messages, and none that it sent to itself.
-    fn is_superfluous(&self) -> bool {
+    fn may_vanish(&self) -> bool {
         self.state.state.is_none()
             && self.state.lock.is_none()
             && !self.state.waiting

@@ -46,7 +46,7 @@ pub(super) struct Wait {
     /// The event that it was served with.
     event: Option<Unread>,
     /// The event stays with this wait, read or not: the guest was given this task as the first completed one.
-    is_claimed: bool,
+    is_final: bool,
 }
 
 impl Wait {
@@ -67,7 +67,7 @@ impl Execution {
             Err(why) => return self.refused(why),
         };
         let made = self.next_rank();
-        let id = self.add_task(Work::ExternalEvent(Wait { folded_name: fold(&name), made, event: None, is_claimed: false }))?;
+        let id = self.add_task(Work::ExternalEvent(Wait { folded_name: fold(&name), made, event: None, is_final: false }))?;
         match self.context.event_delivery {
             EventDelivery::FirstMade => self.ask(id),
             EventDelivery::FirstAsked => {}
@@ -95,7 +95,7 @@ impl Execution {
     }
 
     /// Stops the wait from taking the next event.
-    pub(super) fn stop_asking(&mut self, id: TaskId) {
+    pub(super) fn dequeue_wait(&mut self, id: TaskId) {
         if let Some(channel) = self.channel_of(id) {
             channel.waits.remove(&id);
         }
@@ -103,7 +103,7 @@ impl Execution {
 
     pub(super) fn claim(&mut self, id: TaskId) {
         if let Work::ExternalEvent(wait) = &mut self.tasks[id.0 as usize].work {
-            wait.is_claimed = true;
+            wait.is_final = true;
         }
     }
 
@@ -125,8 +125,8 @@ impl Execution {
         for other in served {
             let task = &self.tasks[other.0 as usize];
             match &task.work {
-                Work::ExternalEvent(wait) if wait.event.is_none() || wait.is_claimed || task.read => {}
-                _ if task.is_asked_for() => kept.push(other),
+                Work::ExternalEvent(wait) if wait.event.is_none() || wait.is_final || task.read => {}
+                _ if task.is_awaited() => kept.push(other),
                 _ => {
                     self.reopen(other);
                     self.put_back(other);

@@ -47,7 +47,7 @@ impl Task {
     }
 
     /// The guest blocks on it, or will when it blocks next.
-    pub fn is_asked_for(&self) -> bool {
+    pub fn is_awaited(&self) -> bool {
         self.awaited || self.watched.is_some()
     }
 }
@@ -85,7 +85,7 @@ impl Execution {
             return;
         }
         task.done = Some((rank, outcome));
-        self.runnable |= task.is_asked_for();
+        self.runnable |= task.is_awaited();
         if task.watched.is_some() {
             self.ready.insert(rank, id);
         }
@@ -110,7 +110,7 @@ impl Execution {
             self.tasks[id.0 as usize].awaited = true;
         }
         self.waiting.extend_from_slice(tasks);
-        self.ask_for_all(tasks);
+        self.serve_waits(tasks);
         let mut done: Vec<(u64, u32)> = Vec::new();
         for (index, id) in tasks.iter().enumerate() {
             if let Some((rank, _)) = &self.tasks[id.0 as usize].done {
@@ -159,7 +159,7 @@ impl Execution {
             return Err(self.stop(arguments::invalid("it waits on nothing: no task is watched".into())));
         }
         self.end_wait();
-        self.ask_for_all(&[]);
+        self.serve_waits(&[]);
         self.runnable = false;
         let ready = std::mem::take(&mut self.ready);
         if let Some(&first) = ready.values().next() {
@@ -178,14 +178,14 @@ impl Execution {
     }
 
     fn stop_asking_unless_listed(&mut self, id: TaskId) {
-        let is_asked_for = self.tasks[id.0 as usize].is_asked_for();
-        if self.context.event_delivery == EventDelivery::FirstAsked && !is_asked_for {
-            self.stop_asking(id);
+        let is_awaited = self.tasks[id.0 as usize].is_awaited();
+        if self.context.event_delivery == EventDelivery::FirstAsked && !is_awaited {
+            self.dequeue_wait(id);
         }
     }
 
     /// Serves the waits for events that the guest newly asks for, oldest first.
-    fn ask_for_all(&mut self, listed: &[TaskId]) {
+    fn serve_waits(&mut self, listed: &[TaskId]) {
         let mut asking = std::mem::take(&mut self.asking);
         if self.context.event_delivery == EventDelivery::FirstMade {
             return;
@@ -244,7 +244,7 @@ impl Execution {
             }
             (Work::ExternalEvent(_), None) => {
                 self.asking.remove(&task);
-                self.stop_asking(task);
+                self.dequeue_wait(task);
             }
         }
         self.complete(task, canceled);

@@ -71,7 +71,7 @@ impl Draft {
             .record
             .parent
             .as_ref()
-            .map(|parent| parent.told(report(outcome, &self.commit.record.name, parent.seq), self.now));
+            .map(|parent| parent.message(report(outcome, &self.commit.record.name, parent.seq), self.now));
         let mut commit = self.acted(acts);
         commit.sent.extend(told);
         commit

@@ -53,7 +53,7 @@ impl Draft {
     }
 
     /// A guest must not see a timer fire early, even if the machine's clock was set back since it was found due.
-    pub fn not_before_timers(&mut self, inbox: &[Delivery]) {
+    pub fn advance_to_timers(&mut self, inbox: &[Delivery]) {
         for delivery in inbox {
             if let Event::TimerFired { fire_at, .. } = delivery.message.event {
                 self.now = self.now.max(fire_at);
@@ -86,7 +86,7 @@ impl Draft {
     }
 
     /// The scheduled start, if the instance has not begun and that time has not come.
-    pub fn start_to_come(&self, inbox: &[Delivery]) -> Option<Timestamp> {
+    pub fn future_start(&self, inbox: &[Delivery]) -> Option<Timestamp> {
         let has_begun = !self.commit.record.turns.is_empty();
         if has_begun || !matches!(self.commit.record.status, RuntimeStatus::Pending | RuntimeStatus::Suspended) {
             return None;

@@ -41,7 +41,7 @@ impl Turn<'_> {
                 },
             }
         }
-        draft.put_away(rest);
+        draft.keep_or_drop(rest);
         let refused = Refusals { rewind: refused, migration: migration_refused };
         TurnResult { refused, ..TurnResult::of(draft.commit_if_changed()) }
     }
@@ -91,7 +91,7 @@ impl Draft {
         };
         if !record.parent.as_ref().is_some_and(|own| own.is_same(parent)) {
             let failure = message.id_in_use("is not the sub-orchestration that is to be rewound");
-            return Answer::Tell(parent.told(Event::SubOrchestrationInstanceFailed { seq: parent.seq, failure }, self.now));
+            return Answer::Tell(parent.message(Event::SubOrchestrationInstanceFailed { seq: parent.seq, failure }, self.now));
         }
         match status {
             RuntimeStatus::Failed | RuntimeStatus::Terminated => Answer::Rewind,
@@ -123,14 +123,14 @@ impl Draft {
                 format!("how the sub-orchestration '{}' ended is not in its history", self.commit.record.id),
             ),
         };
-        parent.told(ended.unwrap_or_else(unknown), self.now)
+        parent.message(ended.unwrap_or_else(unknown), self.now)
     }
 
     /// A failed instance keeps what a rewind would need; everything else is dropped.
-    fn put_away(&mut self, inbox: Vec<Delivery>) {
+    fn keep_or_drop(&mut self, inbox: Vec<Delivery>) {
         let failed = self.commit.record.status == RuntimeStatus::Failed;
         for delivery in inbox {
-            if failed && matters_to_a_rewind(&delivery.message.event) {
+            if failed && is_needed_by_rewind(&delivery.message.event) {
                 self.keep(delivery);
             } else {
                 self.clear_source(&delivery.message.event);
@@ -145,7 +145,7 @@ fn is_rewind(delivery: &Delivery) -> bool {
 }
 
 /// Timers do not, because a rewind sets them again, nor lock grants, because the locks were released.
-fn matters_to_a_rewind(event: &Event) -> bool {
+fn is_needed_by_rewind(event: &Event) -> bool {
     matches!(
         event,
         Event::TaskCompleted { .. }

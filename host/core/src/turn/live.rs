@@ -132,7 +132,7 @@ impl Live {
 
 impl Live {
     /// Fails an instance that would wait with a full history.
-    pub(super) fn bound_history(&mut self, rest: TurnEnd) -> Result<TurnEnd, Halt> {
+    pub(super) fn fail_if_history_full(&mut self, rest: TurnEnd) -> Result<TurnEnd, Halt> {
         let TurnEnd::Waiting = rest else { return Ok(rest) };
         let mut execution = lock(&self.execution);
         match execution.full_history() {

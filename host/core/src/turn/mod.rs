@@ -185,13 +185,13 @@ impl Turn<'_> {
         let inbox = draft.drop_stale(inbox);
         let (inbox, rewind) = draft.answer_rewinds(inbox);
         let (migrations, mut inbox): (Vec<_>, Vec<_>) = inbox.into_iter().partition(is_migration);
-        draft.not_before_timers(&inbox);
+        draft.advance_to_timers(&inbox);
         let terminated = inbox.iter().any(|delivery| matches!(delivery.message.event, Event::ExecutionTerminated { .. }));
         let mut migration = None;
         let result = if terminated {
             migration = Some("it was terminated".to_owned());
             terminate::terminate(draft, &memory, inbox)
-        } else if let Some(start_at) = draft.start_to_come(&inbox) {
+        } else if let Some(start_at) = draft.future_start(&inbox) {
             migration = Some(migrate::NOT_BEGUN.to_owned());
             draft.wait_for_start(start_at, inbox);
             TurnResult::of(draft.commit_if_changed())
@@ -229,7 +229,7 @@ impl Turn<'_> {
         let own_version = draft.commit.record.version;
         let mut resumed = None;
         if draft.commit.record.halted.is_some() {
-            let Some(resume) = inbox.iter().position(|d| passes_suspension(&d.message.event)) else {
+            let Some(resume) = inbox.iter().position(|d| is_taken_in_while_suspended(&d.message.event)) else {
                 draft.keep_all(inbox);
                 return TurnResult::of(draft.commit_if_changed());
             };
@@ -290,7 +290,7 @@ impl Turn<'_> {
             execution.begin_live_turn(draft.now);
             draft.take_in(&mut execution, inbox);
         }
-        match live.run_guest().and_then(|rest| live.bound_history(rest)) {
+        match live.run_guest().and_then(|rest| live.fail_if_history_full(rest)) {
             Ok(rest) => finish(draft, live, rest),
             Err(why) => match why.passing() {
                 Ok(why) => TurnResult::put_back(why),
@@ -328,11 +328,11 @@ fn finish(mut draft: Draft, live: Live, rest: TurnEnd) -> TurnResult {
 /// Whether a message may affect an instance that is suspended or halted; all others wait in its inbox. An `ExecutionSuspended`
 /// does if the history does not have it yet, as with an imported instance.
 pub fn reaches_suspended(event: &Event) -> bool {
-    passes_suspension(event) || matches!(event, Event::ExecutionTerminated { .. } | Event::ExecutionSuspended { .. })
+    is_taken_in_while_suspended(event) || matches!(event, Event::ExecutionTerminated { .. } | Event::ExecutionSuspended { .. })
 }
 
 /// Whether an instance that is suspended or halted takes a message in.
-fn passes_suspension(event: &Event) -> bool {
+fn is_taken_in_while_suspended(event: &Event) -> bool {
     matches!(
         event,
         Event::ExecutionResumed { .. }

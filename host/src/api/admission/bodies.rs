@@ -27,14 +27,14 @@ struct State {
 
 /// Why a body does not fit.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::api) enum Full {
+pub(in crate::api) enum BodyRefused {
     /// The limit in bytes that was reached: of this hub, or in all.
     Bodies(usize),
     Memory(NoRoom),
 }
 
 /// The bytes that one request holds, released on drop.
-pub(in crate::api) struct Held {
+pub(in crate::api) struct BodyReservation {
     bodies: Bodies,
     hub: String,
     bytes: usize,
@@ -52,27 +52,27 @@ impl Bodies {
     }
 
     /// Begins the count for the body of a request. The name of the hub ignores case.
-    pub fn hold(&self, hub: &str) -> Held {
+    pub fn hold(&self, hub: &str) -> BodyReservation {
         let room = self.memory.account(hub).empty();
-        Held { bodies: self.clone(), hub: hub.to_ascii_lowercase(), bytes: 0, room }
+        BodyReservation { bodies: self.clone(), hub: hub.to_ascii_lowercase(), bytes: 0, room }
     }
 }
 
-impl Held {
+impl BodyReservation {
     /// Counts bytes that have arrived.
-    pub fn add(&mut self, bytes: usize) -> Result<(), Full> {
+    pub fn add(&mut self, bytes: usize) -> Result<(), BodyRefused> {
         if bytes == 0 {
             return Ok(());
         }
         let mut state = self.bodies.lock();
         let (most, own) = (self.bodies.most, state.of_hubs.get(&self.hub).copied().unwrap_or(0));
         if own + bytes > most / 2 {
-            return Err(Full::Bodies(most / 2));
+            return Err(BodyRefused::Bodies(most / 2));
         }
         if state.in_all + bytes > most {
-            return Err(Full::Bodies(most));
+            return Err(BodyRefused::Bodies(most));
         }
-        self.room.try_grow(bytes).map_err(Full::Memory)?;
+        self.room.try_grow(bytes).map_err(BodyRefused::Memory)?;
         state.in_all += bytes;
         match state.of_hubs.get_mut(&self.hub) {
             Some(own) => *own += bytes,
@@ -100,7 +100,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for BodyReservation {
     fn drop(&mut self) {
         self.clear();
     }
@@ -117,9 +117,9 @@ mod tests {
             (bodies.hold("One"), bodies.hold("ONE"), bodies.hold("two"), bodies.hold("three"));
         one.add(30).unwrap();
         same.add(20).unwrap();
-        assert_eq!(same.add(1), Err(Full::Bodies(50)));
+        assert_eq!(same.add(1), Err(BodyRefused::Bodies(50)));
         two.add(40).unwrap();
-        assert_eq!(three.add(11), Err(Full::Bodies(100)));
+        assert_eq!(three.add(11), Err(BodyRefused::Bodies(100)));
         three.add(10).unwrap();
         drop(one);
         same.add(30).unwrap();

@@ -7,12 +7,12 @@ use axum::http::header::{CONTENT_LENGTH, EXPECT};
 use axum::http::request::Parts;
 use http_body_util::BodyExt;
 
-use crate::api::admission::bodies::{Full, Held};
+use crate::api::admission::bodies::{BodyRefused, BodyReservation};
 use crate::api::error::ApiError;
 
 /// What a route takes as its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::api) enum Takes {
+pub(in crate::api) enum BodyKind {
     Nothing,
     /// JSON, or nothing.
     Payload,
@@ -27,14 +27,14 @@ pub(in crate::api) enum Takes {
     Secret,
 }
 
-impl Takes {
+impl BodyKind {
     fn name(self) -> &'static str {
         match self {
-            Takes::Nothing | Takes::Json(_) => "body",
-            Takes::Payload | Takes::PayloadOrText => "payload",
-            Takes::Module => "module",
-            Takes::Export => "file",
-            Takes::Secret => "secret",
+            BodyKind::Nothing | BodyKind::Json(_) => "body",
+            BodyKind::Payload | BodyKind::PayloadOrText => "payload",
+            BodyKind::Module => "module",
+            BodyKind::Export => "file",
+            BodyKind::Secret => "secret",
         }
     }
 }
@@ -76,9 +76,9 @@ pub(in crate::api) async fn discard(head: &Parts, mut body: Body) {
 pub(in crate::api) async fn read(
     head: &Parts,
     body: Body,
-    takes: Takes,
+    takes: BodyKind,
     limit: usize,
-    held: &mut Held,
+    held: &mut BodyReservation,
 ) -> Result<Vec<u8>, ApiError> {
     let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if let Some(announced) = announced.filter(|&size| size > limit) {
@@ -89,17 +89,17 @@ pub(in crate::api) async fn read(
     }
     match collect(body, announced, limit, held).await? {
         Ok(bytes) => Ok(bytes),
-        Err(NotKept::TooLarge) => Err(ApiError::too_large(takes.name(), announced, limit)),
-        Err(NotKept::Full(Full::Bodies(most))) => Err(ApiError::too_many_bytes(most)),
-        Err(NotKept::Full(Full::Memory(why))) => Err(ApiError::no_room(&why)),
+        Err(BodyError::TooLarge) => Err(ApiError::too_large(takes.name(), announced, limit)),
+        Err(BodyError::BodyRefused(BodyRefused::Bodies(most))) => Err(ApiError::too_many_bytes(most)),
+        Err(BodyError::BodyRefused(BodyRefused::Memory(why))) => Err(ApiError::no_room(&why)),
     }
 }
 
 /// Why a body was dropped.
 #[derive(Debug, PartialEq, Eq)]
-enum NotKept {
+enum BodyError {
     TooLarge,
-    Full(Full),
+    BodyRefused(BodyRefused),
 }
 
 /// Reads a body to its end.
@@ -107,16 +107,16 @@ async fn collect(
     mut body: Body,
     announced: Option<usize>,
     limit: usize,
-    held: &mut Held,
-) -> Result<Result<Vec<u8>, NotKept>, ApiError> {
+    held: &mut BodyReservation,
+) -> Result<Result<Vec<u8>, BodyError>, ApiError> {
     let mut kept = Ok(Vec::with_capacity(announced.unwrap_or(0).min(limit).min(PIECE_BYTES)));
     let mut dropped = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|why| ApiError::argument(format!("the body could not be read: {why}")))?;
         let data = frame.into_data().unwrap_or_else(|_trailers| Bytes::new());
         if let Ok(bytes) = &mut kept {
-            let room = if bytes.len() + data.len() > limit { Err(NotKept::TooLarge) } else { Ok(()) };
-            match room.and_then(|()| held.add(data.len()).map_err(NotKept::Full)) {
+            let room = if bytes.len() + data.len() > limit { Err(BodyError::TooLarge) } else { Ok(()) };
+            match room.and_then(|()| held.add(data.len()).map_err(BodyError::BodyRefused)) {
                 Ok(()) => {
                     bytes.extend_from_slice(&data);
                     continue;
@@ -141,7 +141,7 @@ mod tests {
     use crate::api::admission::bodies::Bodies;
     use crate::engine::memory::MemoryBudget;
 
-    async fn check(body: &'static str, limit: usize, expected: Result<&str, NotKept>) {
+    async fn check(body: &'static str, limit: usize, expected: Result<&str, BodyError>) {
         let mut held = Bodies::new(12, MemoryBudget::new(usize::MAX, 1)).hold("");
         let read = collect(Body::from(body), None, limit, &mut held).await.unwrap();
         assert_eq!(read, expected.map(|text| text.as_bytes().to_vec()));
@@ -150,10 +150,10 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_read_up_to_its_limit() {
         check("12345", 5, Ok("12345")).await;
-        check("123456", 5, Err(NotKept::TooLarge)).await;
+        check("123456", 5, Err(BodyError::TooLarge)).await;
         check("", 5, Ok("")).await;
         check("", 0, Ok("")).await;
-        check("1", 0, Err(NotKept::TooLarge)).await;
-        check("1234567", 10, Err(NotKept::Full(Full::Bodies(6)))).await;
+        check("1", 0, Err(BodyError::TooLarge)).await;
+        check("1234567", 10, Err(BodyError::BodyRefused(BodyRefused::Bodies(6)))).await;
     }
 }

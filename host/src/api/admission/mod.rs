@@ -3,7 +3,7 @@
 
 pub(super) mod bodies;
 pub(super) mod body;
+pub(super) mod concurrency;
 pub(super) mod guard;
 pub(super) mod rate;
 pub(super) mod revoked;
-pub(super) mod under_way;

@@ -8,27 +8,27 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 
-use crate::api::admission::under_way::RequestPermit;
+use crate::api::admission::concurrency::RequestPermit;
 
 /// Resolves when the key of a caller is revoked.
 pub(in crate::api) type Revoked = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Wraps a response so that it holds `place`, and is broken off at the revocation if it is a stream.
-pub(in crate::api) fn ends_when(revoked: Revoked, response: Response, place: Option<RequestPermit>) -> Response {
+/// Wraps a response so that it holds `permit`, and is broken off at the revocation if it is a stream.
+pub(in crate::api) fn end_on_revocation(revoked: Revoked, response: Response, permit: Option<RequestPermit>) -> Response {
     response.map(|body| {
         let revoked = if body.size_hint().exact().is_some() { None } else { Some(revoked) };
-        Body::new(Ending { body, revoked, _place: place })
+        Body::new(RevocableBody { body, revoked, _permit: permit })
     })
 }
 
-struct Ending {
+struct RevocableBody {
     body: Body,
     /// None: the size of the response is known, so it is no stream.
     revoked: Option<Revoked>,
-    _place: Option<RequestPermit>,
+    _permit: Option<RequestPermit>,
 }
 
-impl hyper::body::Body for Ending {
+impl hyper::body::Body for RevocableBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -1,6 +1,6 @@
 //! A history, as a status query shows it: the projection of Durable Functions.
 //!
-//! It is read twice or more: first to match each outcome with its beginning ([`Pairs`]), then to write the rows, some at a time,
+//! It is read twice or more: first to match each outcome with its beginning ([`OutcomeIndex`]), then to write the rows, some at a time,
 //! while they are sent ([`StatusWithHistory`]). So no history has to be in memory as a whole.
 //!
 //! `OrchestratorStarted` is left out. A beginning and its outcome are one row, at the place of the outcome; a beginning without
@@ -92,17 +92,17 @@ struct FailureDetails<'a> {
 
 /// The outcomes in a history with their beginnings.
 #[derive(Debug, Default)]
-pub(in crate::api) struct Pairs {
+pub(in crate::api) struct OutcomeIndex {
     /// The beginnings that have no outcome yet.
     open: HashMap<Seq, EventPlace>,
     /// Outcomes with their beginnings, in the order of the outcomes.
     ended: Vec<(EventPlace, EventPlace)>,
 }
 
-impl Pairs {
+impl OutcomeIndex {
     /// Reads a history to its end, in slices.
-    pub async fn of(hub: &Hub, record: &InstanceRecord) -> Result<Pairs, ApiError> {
-        let (mut pairs, mut from) = (Pairs::default(), Some(EventPlace::of_turn(record.turns.start)));
+    pub async fn of(hub: &Hub, record: &InstanceRecord) -> Result<OutcomeIndex, ApiError> {
+        let (mut pairs, mut from) = (OutcomeIndex::default(), Some(EventPlace::of_turn(record.turns.start)));
         while let Some(mut place) = from {
             let record = record.clone();
             (pairs, from) = hub
@@ -153,13 +153,13 @@ struct Projection {
     shown: Shown,
     /// The orchestrator's name.
     function: FunctionName,
-    pairs: Pairs,
+    pairs: OutcomeIndex,
     /// The beginnings that are merged into the rows of their outcomes, in order.
     merged: Vec<EventPlace>,
 }
 
 impl Projection {
-    fn new(shown: Shown, function: FunctionName, mut pairs: Pairs) -> Self {
+    fn new(shown: Shown, function: FunctionName, mut pairs: OutcomeIndex) -> Self {
         pairs.open = HashMap::new();
         pairs.ended.shrink_to_fit();
         let mut merged: Vec<EventPlace> = pairs.ended.iter().map(|(_, beginning)| *beginning).collect();
@@ -331,7 +331,7 @@ pub(in crate::api) enum List {
 impl StatusWithHistory {
     /// `status` is a JSON object.
     pub async fn new(hub: &Hub, record: InstanceRecord, status: Bytes, shown: Shown) -> Result<Self, ApiError> {
-        let pairs = Pairs::of(hub, &record).await?;
+        let pairs = OutcomeIndex::of(hub, &record).await?;
         let rows = Projection::new(shown, record.name.clone(), pairs);
         let room = parts::room(hub, rows.size()).await?;
         Ok(Self { record, status, rows, _room: room })

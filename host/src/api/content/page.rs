@@ -65,7 +65,7 @@ impl PageRequest {
             let (search, after, most) = (search.clone(), page.next.take(), limit - page.records.len());
             let (more, took) = hub.read(move |hub| slice(hub, &search.0, after, most, &search.1)).await?;
             let bytes = more.records.iter().map(size_of_record).sum();
-            let grown = match tokio::time::timeout(parts::ROOM_PATIENCE, room.grow(bytes)).await {
+            let grown = match tokio::time::timeout(parts::RESERVE_TIMEOUT, room.grow(bytes)).await {
                 Ok(grown) => grown,
                 Err(_elapsed) => room.try_grow(bytes),
             };
@@ -167,7 +167,7 @@ pub(in crate::api) fn filters(call: &Call) -> Result<Selection, ApiError> {
         statuses: statuses(call)?,
     };
     let version = call.find(&ON_VERSION)?;
-    let versions = version.map(|text| Ok::<_, ApiError>(call.hub()?.versions_called(&text.0))).transpose()?;
+    let versions = version.map(|text| Ok::<_, ApiError>(call.hub()?.versions_named(&text.0))).transpose()?;
     Ok(Selection { query, function: call.find(&OF_FUNCTION)?, versions })
 }
 

@@ -15,7 +15,7 @@ use crate::hub::Hub;
 const PART_BYTES: usize = 64 << 10;
 
 /// How long a response waits for a memory reservation.
-pub(in crate::api) const ROOM_PATIENCE: Duration = Duration::from_secs(10);
+pub(in crate::api) const RESERVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A response that is read from a hub in parts.
 pub(in crate::api) trait Parts: Send + Sync + 'static {
@@ -92,7 +92,7 @@ where
 
 /// Reserves memory, waiting for it if need be.
 pub(in crate::api) async fn room(hub: &Hub, bytes: usize) -> Result<Reservation, ApiError> {
-    let waited = tokio::time::timeout(ROOM_PATIENCE, hub.memory().reserve(bytes)).await;
+    let waited = tokio::time::timeout(RESERVE_TIMEOUT, hub.memory().reserve(bytes)).await;
     waited.unwrap_or_else(|_elapsed| hub.memory().try_reserve(bytes)).map_err(|why| ApiError::no_room(&why))
 }
 

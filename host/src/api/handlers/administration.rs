@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use dacapo_core::Timestamp;
-use dacapo_store::control::{Grants, HubRecord, hub_name_trouble};
+use dacapo_store::control::{Grants, HubRecord, check_hub_name};
 
 use crate::access::{Scope, now};
 use crate::api::content::json::{self, Moment, micros};
@@ -151,7 +151,7 @@ pub(in crate::api) async fn hubs(call: Call) -> Result<Response, ApiError> {
 /// `POST admin/hubs`
 pub(in crate::api) async fn create(call: Call) -> Result<Response, ApiError> {
     let NewHub { name, limits, grants, app_grants } = call.object()?;
-    if let Some(trouble) = hub_name_trouble(&name) {
+    if let Some(trouble) = check_hub_name(&name) {
         return Err(ApiError::member("name", trouble));
     }
     let app_grants = app_grants.into_iter().map(|(app, Named(grants))| (app, grants)).collect();

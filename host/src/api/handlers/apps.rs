@@ -190,7 +190,7 @@ pub(in crate::api) async fn deploy(call: Call) -> Result<Response, ApiError> {
     let traffic = call.find(&WEIGHT)?.map_or(Traffic::All, |weight| Traffic::Percent(weight.0));
     let (progress, audit) = (call.get(&PROGRESS)?, call.audited("app.deploy")?);
     let (stage, watched) = watch::channel(Stage::default());
-    let (body, room) = (call.body, call.body_room);
+    let (body, room) = (call.body, call.body_reservation);
     // Dropped with the request: a file is not compiled once its client is gone.
     let deploying = async move {
         let prepared = hub.prepare(body, stage).await?;

@@ -1,7 +1,7 @@
 //! Following instances without polling: server-sent events.
 //!
 //! ```text
-//!   Hub::changes ─▶ Follower: which of them ─▶ Told: made once for all followers ─▶ event: status | purged | missed
+//!   Hub::changes ─▶ Follower: which of them ─▶ EventText: made once for all followers ─▶ event: status | purged | missed
 //! ```
 //!
 //! A stream that is too slow loses changes and reports how many; it never slows the hub down. One whose client does not read
@@ -28,7 +28,7 @@ use crate::api::content::status::StatusBody;
 use crate::api::error::ApiError;
 use crate::api::request::Call;
 use crate::api::request::parameter::INSTANCE_ID_PREFIX;
-use crate::hub::{Change, Hub, Told};
+use crate::hub::{Change, EventText, Hub};
 
 /// After this long a silence a comment is sent, so that neither peer nor a proxy takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -89,7 +89,7 @@ struct Follower {
 }
 
 /// What a stream waits for.
-enum Heard {
+enum StreamInput {
     Change(Change),
     Missed(u64),
     Silence,
@@ -115,27 +115,27 @@ impl Follower {
             if self.ended {
                 return None;
             }
-            match self.hear().await {
-                Heard::Change(change) => self.take_in(change).await,
-                Heard::Missed(count) => self.missed(count).await,
-                Heard::Silence => self.ready.push_back(Bytes::from_static(KEEP_ALIVE_TEXT)),
-                Heard::End => self.ended = true,
+            match self.next_input().await {
+                StreamInput::Change(change) => self.take_in(change).await,
+                StreamInput::Missed(count) => self.missed(count).await,
+                StreamInput::Silence => self.ready.push_back(Bytes::from_static(KEEP_ALIVE_TEXT)),
+                StreamInput::End => self.ended = true,
             }
         }
     }
 
-    async fn hear(&mut self) -> Heard {
+    async fn next_input(&mut self) -> StreamInput {
         let Self { changes, stopping, hub, .. } = self;
         let was_waiting = changes.is_empty();
         let heard = tokio::select! {
             biased;
-            () = stopped(stopping) => return Heard::End,
+            () = stopped(stopping) => return StreamInput::End,
             heard = changes.recv() => match heard {
-                Ok(change) => Heard::Change(change),
-                Err(RecvError::Lagged(count)) => Heard::Missed(count),
-                Err(RecvError::Closed) => return Heard::End,
+                Ok(change) => StreamInput::Change(change),
+                Err(RecvError::Lagged(count)) => StreamInput::Missed(count),
+                Err(RecvError::Closed) => return StreamInput::End,
             },
-            () = tokio::time::sleep(KEEP_ALIVE) => return Heard::Silence,
+            () = tokio::time::sleep(KEEP_ALIVE) => return StreamInput::Silence,
         };
         if was_waiting && let Some(moment) = hub.tells_at() {
             tokio::time::sleep_until(moment.into()).await;
@@ -151,8 +151,8 @@ impl Follower {
             self.ended = change.purged || change.record.status.is_terminal();
             *last = Some((*change.record).clone());
         }
-        let told = self.told(&change).await;
-        self.ready.push_back(Bytes::from_owner(Sent(told)));
+        let text = self.shared_text(&change).await;
+        self.ready.push_back(Bytes::from_owner(Sent(text)));
     }
 
     /// Reports missed changes, and shows an instance anew: its end may have been among them.
@@ -174,27 +174,27 @@ impl Follower {
     }
 
     /// The event of a change, made by the first follower that needs it, for all.
-    async fn told(&self, change: &Change) -> Arc<Told> {
-        let mut kept = change.told.lock().await;
-        if let Some(told) = kept.upgrade() {
-            return told;
+    async fn shared_text(&self, change: &Change) -> Arc<EventText> {
+        let mut kept = change.text.lock().await;
+        if let Some(text) = kept.upgrade() {
+            return text;
         }
-        let told = Arc::new(self.counted(change).await);
-        *kept = Arc::downgrade(&told);
-        told
+        let text = Arc::new(self.reserved_text(change).await);
+        *kept = Arc::downgrade(&text);
+        text
     }
 
     /// The text with its memory reservation. It is not held while waiting for memory, but made again.
-    async fn counted(&self, change: &Change) -> Told {
+    async fn reserved_text(&self, change: &Change) -> EventText {
         loop {
             let text = self.text(change).await;
             let no_room = match self.hub.memory().try_reserve(text.len()) {
-                Ok(room) => return Told { text, room: Some(room) },
+                Ok(reservation) => return EventText { text, reservation: Some(reservation) },
                 Err(no_room) => no_room,
             };
             drop(text);
             if self.hub.memory().reserve(no_room.wanted).await.is_err() {
-                return Told { text: self.text(change).await, room: None };
+                return EventText { text: self.text(change).await, reservation: None };
             }
         }
     }
@@ -223,7 +223,7 @@ impl Follower {
 }
 
 /// An event as the body of a stream takes it, shared with other streams.
-struct Sent(Arc<Told>);
+struct Sent(Arc<EventText>);
 
 impl AsRef<[u8]> for Sent {
     fn as_ref(&self) -> &[u8] {

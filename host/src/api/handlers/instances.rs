@@ -35,7 +35,7 @@ pub(in crate::api) async fn status(call: Call) -> Result<Response, ApiError> {
     let mut tries = 1..HISTORY_READS;
     let (body, record) = loop {
         match status_body(&hub, &id, shown.inputs, history).await {
-            Err(error) if error.helps_at_once() && tries.next().is_some() => {}
+            Err(error) if error.is_retriable_immediately() && tries.next().is_some() => {}
             answered => break answered?,
         }
     };

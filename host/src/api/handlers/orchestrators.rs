@@ -25,7 +25,7 @@ pub(in crate::api) async fn start(call: Call) -> Result<Response, ApiError> {
     let hub = call.hub()?;
     let answering = Answering::new(&call, &TIMEOUT, &POLLING_INTERVAL)?;
     let start_at = call.find(&START_AT)?;
-    let ended = call.get(&IF_ENDED)?.0;
+    let ended = call.get(&IF_ENDED)?;
     let id = hub.start_new_where(StartRequest { start_at, ..request(&call)? }, ended).await?;
     answering.answer(&hub, id).await
 }

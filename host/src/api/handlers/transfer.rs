@@ -70,7 +70,7 @@ async fn read_on(hub: &Hub, export: Export) -> Result<(Option<String>, Export), 
     let room = match hub.memory().reserve(needs).await {
         Ok(room) => room,
         Err(_more_than_ever) => {
-            let mut room = hub.memory().reserve_beyond().await;
+            let mut room = hub.memory().reserve_over_budget().await;
             // Beyond the budget nothing is refused.
             let _ = room.try_grow(needs);
             room

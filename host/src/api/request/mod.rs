@@ -1,6 +1,6 @@
 //! A request whose route has been found: its path, query, headers and body.
 
-pub(super) mod door;
+pub(super) mod authorisation;
 pub(super) mod moment;
 pub(super) mod parameter;
 pub(super) mod route;
@@ -18,7 +18,7 @@ use dacapo_core::{InstanceId, Payload};
 use dacapo_store::control::AuditEntry;
 
 use crate::access::{self, Caller, Scope};
-use crate::api::admission::bodies::Held;
+use crate::api::admission::bodies::BodyReservation;
 use crate::api::content::links::Links;
 use crate::api::context::Api;
 use crate::api::error::ApiError;
@@ -39,13 +39,13 @@ pub(in crate::api) struct Call {
     pub head: Parts,
     pub body: Vec<u8>,
     /// Counts the body against the memory budget.
-    pub body_room: Option<Held>,
+    pub body_reservation: Option<BodyReservation>,
 }
 
 impl Call {
     pub fn new(api: Arc<Api>, found: Found, head: Parts) -> Self {
         let query = Query::parse(head.uri.query().unwrap_or_default());
-        Self { api, found, caller: Caller::Nobody, hub: None, query, head, body: Vec::new(), body_room: None }
+        Self { api, found, caller: Caller::Nobody, hub: None, query, head, body: Vec::new(), body_reservation: None }
     }
 
     /// Returns the value of a parameter, or its default.
@@ -73,7 +73,7 @@ impl Call {
     }
 
     /// The hub whose limits the request counts against, given the hub that it names; empty: the host.
-    pub fn counts_for<'a>(&'a self, hub: Option<&'a str>) -> &'a str {
+    pub fn accounted_hub<'a>(&'a self, hub: Option<&'a str>) -> &'a str {
         let default = || if self.found.declares(&TASK_HUB.about) { &self.api.default_hub } else { "" };
         hub.or_else(|| self.caller.own_hub()).unwrap_or_else(default)
     }

@@ -10,12 +10,12 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use dacapo_core::{FunctionName, InstanceId, RuntimeStatus, Timestamp};
-use dacapo_store::control::{HUB_NAME_CHARS_MAX, hub_name_trouble};
+use dacapo_store::control::{HUB_NAME_CHARS_MAX, check_hub_name};
 
 use crate::api::error::ApiError;
 use crate::api::request::moment::parse_moment;
 use crate::bad_value::BadValue;
-use crate::hub::Ended;
+use crate::hub::IfEnded;
 use crate::printable::one_line;
 use crate::versioning::{APP_NAME_CHARS_MAX, app_name_trouble};
 use crate::{access, grants};
@@ -129,15 +129,11 @@ impl About {
     }
 }
 
-/// What a start does with an ended instance that has its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::api) struct IfEnded(pub Ended);
-
 impl FromText for IfEnded {
     fn from_text(text: &str) -> Result<Self, BadValue> {
         match text {
-            "replace" => Ok(Self(Ended::Replaced)),
-            "refuse" => Ok(Self(Ended::Stays)),
+            "replace" => Ok(Self::Replace),
+            "refuse" => Ok(Self::Refuse),
             _ => Err("should be replace or refuse".into()),
         }
     }
@@ -405,7 +401,7 @@ pub(in crate::api) struct HubName(pub String);
 
 impl FromText for HubName {
     fn from_text(text: &str) -> Result<Self, BadValue> {
-        match hub_name_trouble(text) {
+        match check_hub_name(text) {
             Some(trouble) => Err(trouble.into()),
             None => Ok(Self(text.to_owned())),
         }
@@ -461,7 +457,7 @@ const NO_TOKEN: &str = "should be the token of the previous page of the same lis
 
 impl FromText for HubToken {
     fn from_text(text: &str) -> Result<Self, BadValue> {
-        let name = text.strip_prefix("hub.").filter(|name| hub_name_trouble(name).is_none());
+        let name = text.strip_prefix("hub.").filter(|name| check_hub_name(name).is_none());
         name.map(|name| Self(name.to_owned())).ok_or_else(|| NO_TOKEN.into())
     }
 

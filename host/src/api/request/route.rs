@@ -7,7 +7,7 @@ use axum::http::Method;
 use axum::response::Response;
 
 use crate::access::Needs;
-use crate::api::admission::body::Takes;
+use crate::api::admission::body::BodyKind;
 use crate::api::error::ApiError;
 use crate::api::request::Call;
 use crate::api::request::parameter::{About, Location};
@@ -39,7 +39,7 @@ pub(in crate::api) struct Route {
     pub parameters: &'static [&'static About],
     /// The authorisation that the caller must have.
     pub needs: Needs,
-    pub takes: Takes,
+    pub takes: BodyKind,
     /// Beside those of the group.
     pub answers: &'static [Answer],
     pub handler: Handler,

@@ -13,7 +13,7 @@ mod orchestrators;
 mod transfer;
 
 use crate::access::{Needs, Role};
-use crate::api::admission::body::Takes;
+use crate::api::admission::body::BodyKind;
 use crate::api::request::parameter::*;
 use crate::api::request::route::Sends::{self, Events, Json, JsonOrLines, Lines, Nothing, Text};
 use crate::api::request::route::{Answer, Group, Route};

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::access::Needs;
-use crate::api::admission::body::Takes;
+use crate::api::admission::body::BodyKind;
 use crate::api::content::json::JSON;
 use crate::api::content::schema::schemas;
 use crate::api::error::ApiError;
@@ -138,18 +138,18 @@ fn typed(text: &str, schema: &Value) -> Value {
     }
 }
 
-fn request_body(takes: Takes) -> Option<Value> {
+fn request_body(takes: BodyKind) -> Option<Value> {
     let json_body = json!({ "schema": reference("Any") });
     let (content, required) = match takes {
-        Takes::Nothing => return None,
-        Takes::Payload => (json!({ "application/json": json_body }), false),
-        Takes::PayloadOrText => {
+        BodyKind::Nothing => return None,
+        BodyKind::Payload => (json!({ "application/json": json_body }), false),
+        BodyKind::PayloadOrText => {
             (json!({ "application/json": json_body, "text/plain": { "schema": { "type": "string" } } }), false)
         }
-        Takes::Export => (json!({ LINES: {} }), true),
-        Takes::Module => (json!({ "application/octet-stream": {} }), true),
-        Takes::Json(schema) => (json!({ "application/json": { "schema": reference(schema) } }), true),
-        Takes::Secret => (json!({ "text/plain": { "schema": { "type": "string", "minLength": 1 } } }), true),
+        BodyKind::Export => (json!({ LINES: {} }), true),
+        BodyKind::Module => (json!({ "application/octet-stream": {} }), true),
+        BodyKind::Json(schema) => (json!({ "application/json": { "schema": reference(schema) } }), true),
+        BodyKind::Secret => (json!({ "text/plain": { "schema": { "type": "string", "minLength": 1 } } }), true),
     };
     Some(json!({ "required": required, "content": content }))
 }

@@ -19,7 +19,7 @@ pub(super) static TRANSFER: Group = Group {
             summary: "All that is stored of an instance: a consistent snapshot.",
             parameters: &[&WITH_MODULES.about],
             needs: Needs::Hub(Role::Administer),
-            takes: Takes::Nothing,
+            takes: BodyKind::Nothing,
             answers: &[answer(200, Lines("ExportLine"), "The file."), NO_INSTANCE],
             handler: |call| Box::pin(transfer::export_instance(call)),
         },
@@ -30,7 +30,7 @@ pub(super) static TRANSFER: Group = Group {
             summary: "All versions and all instances of a task hub, with a consistent snapshot of each instance, while the hub keeps running.",
             parameters: &[&WITH_ALL_MODULES.about],
             needs: Needs::Hub(Role::Administer),
-            takes: Takes::Nothing,
+            takes: BodyKind::Nothing,
             answers: &[answer(200, Lines("ExportLine"), "The file. One without `done` at its end was broken off."), NO_HUB],
             handler: |call| Box::pin(transfer::export_hub(call)),
         },
@@ -41,7 +41,7 @@ pub(super) static TRANSFER: Group = Group {
             summary: "Imports a file that was exported. If the id of an instance is in use, the whole file is refused.",
             parameters: &[&REPLACE.about, &RESUME.about],
             needs: Needs::Hub(Role::Administer),
-            takes: Takes::Export,
+            takes: BodyKind::Export,
             answers: &[
                 answer(200, Json("Imported"), "What was imported."),
                 answer(

@@ -5,7 +5,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::{Answer, Host, PAYLOAD_BYTES};
-use crate::api::admission::body::Takes;
+use crate::api::admission::body::BodyKind;
 use crate::api::request::parameter::{About, INSTANCE_ID, Location, PATH_PARAMETERS};
 use crate::api::request::route::{Group, Route};
 use crate::api::table::GROUPS;
@@ -171,7 +171,7 @@ async fn wrong_paths() {
 #[tokio::test]
 async fn wrong_bodies() {
     let host = Host::open();
-    for (group, route) in routes().filter(|(_, route)| matches!(route.takes, Takes::Payload | Takes::PayloadOrText)) {
+    for (group, route) in routes().filter(|(_, route)| matches!(route.takes, BodyKind::Payload | BodyKind::PayloadOrText)) {
         let path = Wrong::new(group, route).path;
         let send =
             async |body: &[u8]| host.send(route.method.as_str(), &path, &[("content-type", "application/json")], body).await;
@@ -222,7 +222,7 @@ async fn wrong_objects() {
     ];
     for (group, route) in routes() {
         match route.takes {
-            Takes::Json(_) => {
+            BodyKind::Json(_) => {
                 let path = Wrong::new(group, route).path;
                 let send = async |body: &str| host.send(route.method.as_str(), &path, &[], body).await;
                 for (_, body, why) in wrong.iter().filter(|(operation, ..)| *operation == route.operation) {
@@ -233,14 +233,14 @@ async fn wrong_objects() {
                 }
                 send(&" ".repeat((1 << 20) + 1)).await.refuses(413, "1048576");
             }
-            Takes::Secret => {
+            BodyKind::Secret => {
                 let path = Wrong::new(group, route).path;
                 let send = async |body: &[u8]| host.send(route.method.as_str(), &path, &[], body).await;
                 send(b"").await.refuses(400, "empty");
                 send(b"\xff").await.refuses(400, "UTF-8");
                 send(&[b'x'; (64 << 10) + 1]).await.refuses(413, "65536");
             }
-            Takes::Nothing | Takes::Payload | Takes::PayloadOrText | Takes::Module | Takes::Export => {}
+            BodyKind::Nothing | BodyKind::Payload | BodyKind::PayloadOrText | BodyKind::Module | BodyKind::Export => {}
         }
     }
     host.close().await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Answer, BASE, Host};
-use crate::access::Door;
+use crate::access::KeyPolicy;
 use crate::access::{KeyText, Needs, Role, Scope, create_key};
 use crate::api::request::parameter::PATH_PARAMETERS;
 use crate::api::request::route::{Group, Route};
@@ -42,7 +42,7 @@ fn requests() -> impl Iterator<Item = (&'static Route, String)> {
 
 #[tokio::test]
 async fn every_route_but_that_for_health_needs_a_key() {
-    let host = Host::with(Door::Locked);
+    let host = Host::with(KeyPolicy::Required);
     let unknown = format!("dcp_{}", "A".repeat(43));
     let mut open = Vec::new();
     for (route, path) in requests() {
@@ -62,7 +62,7 @@ async fn every_route_but_that_for_health_needs_a_key() {
 
 #[tokio::test]
 async fn each_route_asks_for_its_role() {
-    let host = Host::with(Door::Locked);
+    let host = Host::with(KeyPolicy::Required);
     for scope in [hub("TestHubName"), hub("Other-Hub"), Scope::Host] {
         for role in Role::ALL {
             let key = host.key(scope.clone(), role.name(), role);
@@ -92,7 +92,7 @@ async fn each_route_asks_for_its_role() {
 
 #[tokio::test]
 async fn a_key_tells_nothing_of_other_hubs() {
-    let host = Host::with(Door::Locked);
+    let host = Host::with(KeyPolicy::Required);
     let key = host.key(hub("TestHubName"), "k", Role::Administer);
     let there = |name: &str| {
         [
@@ -117,7 +117,7 @@ async fn a_key_tells_nothing_of_other_hubs() {
 
 #[tokio::test]
 async fn a_request_without_a_hub_is_for_that_of_its_key() {
-    let host = Host::with(Door::Locked);
+    let host = Host::with(KeyPolicy::Required);
     let key = host.key(hub("other-hub"), "k", Role::Read);
     host.get_as(key.as_str(), &format!("{BASE}/instances")).await.is(200, json!([]));
     host.get_as(key.as_str(), &format!("{BASE}/instances?taskHub=OTHER-HUB")).await.is(200, json!([]));
@@ -127,7 +127,7 @@ async fn a_request_without_a_hub_is_for_that_of_its_key() {
 
 #[tokio::test]
 async fn a_key_may_stand_in_three_places_if_it_is_one() {
-    let host = Host::with(Door::Locked);
+    let host = Host::with(KeyPolicy::Required);
     let (key, other) = (host.key(Scope::Host, "one", Role::Read), host.key(Scope::Host, "two", Role::Read));
     let (key, other) = (key.as_str(), other.as_str());
     let (bearer, spelled) = (format!("Bearer {key}"), format!("bEARER   {key}"));
@@ -163,7 +163,7 @@ async fn a_key_may_stand_in_three_places_if_it_is_one() {
 
 #[tokio::test]
 async fn administrators_make_hubs_keys_and_secrets() {
-    let host = Host::with(Door::Locked);
+    let host = Host::with(KeyPolicy::Required);
     let root = host.key(Scope::Host, "root", Role::Administer);
     let send = async |method: &str, path: &str, body: Value| host.send_as(root.as_str(), method, path, &body.to_string()).await;
     let made = send("POST", "/admin/hubs", json!({ "name": "Acme", "limits": { "apps": 3 } })).await;
@@ -224,7 +224,7 @@ async fn administrators_make_hubs_keys_and_secrets() {
 
 #[tokio::test]
 async fn lists_of_hubs_and_of_the_log_go_on_after_a_page() {
-    let host = Host::with(Door::Open);
+    let host = Host::with(KeyPolicy::NotRequired);
     for n in 0..5 {
         let made = host.post("/admin/hubs", &json!({ "name": format!("h{n}") }).to_string()).await;
         assert_eq!(made.status, 201, "{}", made.body);

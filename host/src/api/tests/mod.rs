@@ -20,7 +20,7 @@ use dacapo_store::control::HubRecord;
 use dacapo_wasm::{Config, PoolSize, Runtime};
 
 use super::{ApiOptions, router};
-use crate::access::{self, Access, Door, Scope};
+use crate::access::{self, Access, KeyPolicy, Scope};
 use crate::engine::capacity::CapacityLimits;
 use crate::engine::{Engine, EngineOptions};
 use crate::hub::{Hub, HubRules};
@@ -50,15 +50,15 @@ struct Answer {
 
 impl Host {
     pub fn open() -> Self {
-        Self::with(Door::Open)
+        Self::with(KeyPolicy::NotRequired)
     }
 
     /// A host with a hub of its own, and one beside it.
-    pub fn with(door: Door) -> Self {
-        Self::of(door, HubLimits { payload_bytes: PAYLOAD_BYTES as u64, ..HubLimits::default() })
+    pub fn with(key_policy: KeyPolicy) -> Self {
+        Self::of(key_policy, HubLimits { payload_bytes: PAYLOAD_BYTES as u64, ..HubLimits::default() })
     }
 
-    fn of(door: Door, limits: HubLimits) -> Self {
+    fn of(key_policy: KeyPolicy, limits: HubLimits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().canonicalize().unwrap();
         let config = Config { pool: PoolSize::small(), ..Config::new(data.join("modules"), data.join("cache")) };
@@ -76,7 +76,7 @@ impl Host {
             let record = HubRecord { name: name.into(), created_at: access::now(), ..HubRecord::default() };
             control.create_hub(&record, &access::entry_of_host(Scope::Host, "hub.create")).unwrap();
         }
-        let access = Arc::new(Access::open(control.clone(), door).unwrap());
+        let access = Arc::new(Access::open(control.clone(), key_policy).unwrap());
         let limits_of_hubs = limits.clone();
         let hubs = Hubs::open(HubsOptions {
             control: control.clone(),
@@ -254,7 +254,7 @@ async fn wrong_deployments_are_refused_and_change_nothing() {
 
 #[tokio::test]
 async fn a_hub_that_has_too_many_requests_is_told_when_to_come_again() {
-    let host = Host::of(Door::Open, HubLimits { requests_per_second: 2, ..HubLimits::default() });
+    let host = Host::of(KeyPolicy::NotRequired, HubLimits { requests_per_second: 2, ..HubLimits::default() });
     let none = format!("{BASE}/instances/none");
     host.get(&none).await.is_empty(404);
     host.get(&none).await.is_empty(404);
@@ -276,7 +276,7 @@ impl Host {
 /// Streams of one hub that nobody reads slowed down all others.
 #[tokio::test]
 async fn a_hub_has_a_bound_of_streams() {
-    let host = Host::of(Door::Open, HubLimits { event_streams: 2, ..HubLimits::default() });
+    let host = Host::of(KeyPolicy::NotRequired, HubLimits { event_streams: 2, ..HubLimits::default() });
     let events = format!("{BASE}/events");
     let open = [host.begin("GET", &events, Body::empty()).await, host.begin("GET", &events, Body::empty()).await];
     assert!(open.iter().all(|stream| stream.status() == StatusCode::OK));
@@ -308,7 +308,7 @@ async fn a_hub_has_at_most_half_of_the_connections() {
 /// The host waited for the bodies of clients that have no key.
 #[tokio::test]
 async fn no_body_is_waited_for_of_who_may_not() {
-    let host = Host::with(Door::Locked);
+    let host = Host::with(KeyPolicy::Required);
     let never = || Body::from_stream(futures::stream::pending::<Result<axum::body::Bytes, std::convert::Infallible>>());
     for (method, path) in [("POST", "orchestrators/F"), ("GET", "instances"), ("POST", "instances/i/raiseEvent/e")] {
         let refused = host.begin(method, &format!("{BASE}/{path}"), never()).await;

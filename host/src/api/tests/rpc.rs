@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Answer, Host};
-use crate::access::{Door, Role};
+use crate::access::{KeyPolicy, Role};
 use crate::api::rpc_router;
 
 /// A request over that address, which opens the hub `Other-Hub`.
@@ -14,8 +14,8 @@ async fn send(host: &Host, role: Role, method: &str, path: &str, headers: &[(&st
 
 #[tokio::test]
 async fn one_hub_is_open_for_one_role() {
-    for door in [Door::Locked, Door::Open] {
-        let host = Host::with(door);
+    for key_policy in [KeyPolicy::Required, KeyPolicy::NotRequired] {
+        let host = Host::with(key_policy);
         let operates = |method, path| send(&host, Role::Operate, method, path, &[]);
         operates("GET", "/durabletask/instances").await.is(200, serde_json::json!([]));
         operates("GET", "/durabletask/instances?taskHub=other-hub").await.is(200, serde_json::json!([]));
@@ -40,7 +40,7 @@ async fn one_hub_is_open_for_one_role() {
 /// Clients send the system key of a Functions host, or none. Neither is one of this host.
 #[tokio::test]
 async fn what_is_sent_as_a_key_opens_nothing_more_and_nothing_less() {
-    let host = Host::with(Door::Locked);
+    let host = Host::with(KeyPolicy::Required);
     let root = host.access.first_key(&crate::access::FirstKey::Printed).unwrap().expect("there was none");
     for key in ["a-system-key", root.as_str()] {
         let headers = [("x-functions-key", key)];
@@ -52,7 +52,7 @@ async fn what_is_sent_as_a_key_opens_nothing_more_and_nothing_less() {
 
 #[tokio::test]
 async fn no_web_page_passes() {
-    let host = Host::with(Door::Locked);
+    let host = Host::with(KeyPolicy::Required);
     for header in [("origin", "http://localhost:7071"), ("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")] {
         send(&host, Role::Operate, "GET", "/durabletask/instances", &[header]).await.refuses(403, "not for browsers");
     }

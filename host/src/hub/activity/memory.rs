@@ -74,9 +74,9 @@ impl RunMemory {
     }
 
     /// Returns the memory of its guest, with the initial reservation. A second guest, which no run has, would begin with nothing.
-    pub fn of_guest(&self) -> OfGuest {
+    pub fn of_guest(&self) -> RunGuestMemory {
         let reservation = self.begins_with().take();
-        OfGuest { run: self.clone(), reservation, used: 0 }
+        RunGuestMemory { run: self.clone(), reservation, used: 0 }
     }
 
     pub fn took(&self) -> usize {
@@ -90,19 +90,19 @@ impl RunMemory {
 }
 
 /// What the guest of a run holds.
-pub(in crate::hub) struct OfGuest {
+pub(in crate::hub) struct RunGuestMemory {
     run: RunMemory,
     reservation: Reservation,
     used: usize,
 }
 
-impl std::fmt::Debug for OfGuest {
+impl std::fmt::Debug for RunGuestMemory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OfGuest").field("reservation", &self.reservation).field("used", &self.used).finish_non_exhaustive()
+        f.debug_struct("RunGuestMemory").field("reservation", &self.reservation).field("used", &self.used).finish_non_exhaustive()
     }
 }
 
-impl GuestMemory for OfGuest {
+impl GuestMemory for RunGuestMemory {
     fn grow(&mut self, bytes: usize) -> bool {
         let wanted = self.used.saturating_add(bytes);
         let more = wanted.saturating_sub(self.reservation.bytes());

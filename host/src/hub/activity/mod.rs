@@ -84,12 +84,12 @@ impl HubCore {
         activity.schedule();
         let mut state = self.activities.lock();
         if !state.queue.is_empty() {
-            self.wait_for_room(&mut state);
+            self.wait_for_capacity(&mut state);
         }
         true
     }
 
-    fn wait_for_room(self: &Arc<Self>, state: &mut State) {
+    fn wait_for_capacity(self: &Arc<Self>, state: &mut State) {
         if !std::mem::replace(&mut state.waits, true) {
             let hub: Weak<dyn ActivityQueue> = Arc::downgrade(self) as _;
             self.engine.capacity().wait_for_activity(hub);
@@ -104,7 +104,7 @@ impl HubCore {
         // No guest may have more.
         let most = size(self.rules().limits.activity_memory_bytes);
         let needs = (*needs).max(state.expected.of(&activity.name)).min(most).saturating_add(activity.input.len());
-        if let Some(memory) = waited_for.filter(|memory| memory.bytes() >= needs || memory.is_beyond()) {
+        if let Some(memory) = waited_for.filter(|memory| memory.bytes() >= needs || memory.is_over_budget()) {
             return Some(memory);
         }
         if let Ok(memory) = self.memory.try_reserve(needs) {
@@ -117,7 +117,7 @@ impl HubCore {
                     biased;
                     () = hub.closed() => return,
                     Ok(memory) = hub.memory.reserve(needs) => memory,
-                    memory = hub.memory.reserve_beyond() => memory,
+                    memory = hub.memory.reserve_over_budget() => memory,
                 };
                 {
                     let mut state = hub.activities.lock();
@@ -147,7 +147,7 @@ impl HubCore {
             let running = state.running.len();
             if running >= state.limit || !self.engine.capacity().admit_activity(running) {
                 state.memory = Some(memory);
-                self.wait_for_room(&mut state);
+                self.wait_for_capacity(&mut state);
                 return None;
             }
             let Queued::Here { activity, .. } = state.queue.pop_front()? else { return None };
@@ -194,10 +194,10 @@ impl HubCore {
         }
         let needs = state.expected.was_short(&activity.name, wanted);
         state.push(activity, needs);
-        self.wait_for_room(&mut state);
+        self.wait_for_capacity(&mut state);
     }
 
-    fn leave_place(&self, run: u64) {
+    fn release_permit(&self, run: u64) {
         let mut state = self.activities.lock();
         let left = state.running.remove(&run);
         if state.running.is_empty() && state.queue.is_empty() {
@@ -278,6 +278,6 @@ impl Drop for ActivityPermit {
         if !self.put_back {
             self.hub.meters.activity(&self.name, self.ended.unwrap_or_else(cut_off));
         }
-        self.hub.leave_place(self.run);
+        self.hub.release_permit(self.run);
     }
 }

@@ -72,7 +72,7 @@ impl HubCore {
 
     /// Removes from a commit the messages that would create too many instances, and those to instances whose inbox is full. A
     /// caller that awaits a result gets a failure; the others are logged.
-    pub(in crate::hub) fn bound_sent(&self, rules: &Rules, commit: &mut Commit, logs: &mut Vec<LogLine>) -> Result<(), HubError> {
+    pub(in crate::hub) fn limit_sent(&self, rules: &Rules, commit: &mut Commit, logs: &mut Vec<LogLine>) -> Result<(), HubError> {
         let crowded = if commit.sent.is_empty() { HashSet::new() } else { self.inbox_bounds.crowded() };
         let most = rules.limits.instances_alive;
         let mut room = most.saturating_sub(self.store.alive());
@@ -84,7 +84,7 @@ impl HubCore {
         room = room.saturating_sub(begins.into());
         let mut dropped: BTreeMap<String, usize> = BTreeMap::new();
         for message in std::mem::take(&mut commit.sent) {
-            let why = if waits_its_turn(&message) && message.to != commit.record.id && crowded.contains(&message.to) {
+            let why = if is_deferrable(&message) && message.to != commit.record.id && crowded.contains(&message.to) {
                 let most = rules.limits.inbox_messages;
                 format!("'{}' is sent nothing more: {most} messages wait for it (inbox_messages)", message.to)
             } else {
@@ -96,7 +96,7 @@ impl HubCore {
                 }
                 format!("'{}' is not started: the task hub may have {most} instances alive (instances_alive)", message.to)
             };
-            match told(&message, &why, commit) {
+            match failure_reply(&message, &why, commit) {
                 Some(answer) => commit.sent.push(answer),
                 None => *dropped.entry(why).or_default() += 1,
             }
@@ -116,7 +116,7 @@ impl HubCore {
             Event::OperationRequested { .. } => is_missing(&message.to)?.into(),
             Event::LockRequested { .. } => {
                 let mut missing = 0;
-                for entity in to_be_locked(&message.event) {
+                for entity in entities_to_lock(&message.event) {
                     missing += u64::from(is_missing(entity)?);
                 }
                 missing
@@ -126,8 +126,8 @@ impl HubCore {
     }
 
     /// Refuses clients' messages to a waiting instance whose inbox is full.
-    pub(in crate::hub) fn bound_inbox(&self, record: &InstanceRecord, envelopes: &mut Vec<Envelope>) -> Result<(), HubError> {
-        let waits_for_it = |envelope: &Envelope| waits_its_turn(&envelope.delivery.message);
+    pub(in crate::hub) fn limit_inbox(&self, record: &InstanceRecord, envelopes: &mut Vec<Envelope>) -> Result<(), HubError> {
+        let waits_for_it = |envelope: &Envelope| is_deferrable(&envelope.delivery.message);
         if !waits(record.status) || !envelopes.iter().any(waits_for_it) {
             return Ok(());
         }
@@ -138,7 +138,7 @@ impl HubCore {
             None => self.store.inbox_size(record.row)?.messages + envelopes.iter().filter(|envelope| is_new(envelope)).count(),
         };
         self.note_waiting(record, waiting);
-        let refused = self.refuse_above(record, waiting, envelopes);
+        let refused = self.refuse_over_limit(record, waiting, envelopes);
         self.inbox_bounds.count(&record.id, waiting - refused);
         Ok(())
     }
@@ -149,13 +149,18 @@ impl HubCore {
     }
 
     /// Refuses the clients' messages that are over the limit, the last ones first. Returns how many it has refused.
-    pub(in crate::hub) fn refuse_above(&self, record: &InstanceRecord, waiting: usize, envelopes: &mut Vec<Envelope>) -> usize {
+    pub(in crate::hub) fn refuse_over_limit(
+        &self,
+        record: &InstanceRecord,
+        waiting: usize,
+        envelopes: &mut Vec<Envelope>,
+    ) -> usize {
         let most = self.rules().limits.inbox_messages;
         let mut over = (waiting as u64).saturating_sub(most);
         let mut refused = 0;
         for number in (0..envelopes.len()).rev() {
             let envelope = &envelopes[number];
-            if over > 0 && waits_its_turn(&envelope.delivery.message) && envelope.acknowledge.is_some() {
+            if over > 0 && is_deferrable(&envelope.delivery.message) && envelope.acknowledge.is_some() {
                 over -= 1;
                 refused += 1;
                 let waiting = waiting as u64 - over - 1;
@@ -168,7 +173,7 @@ impl HubCore {
 }
 
 /// The entities that a lock request will reach. All count when it is sent to the first, so that it is refused as a whole.
-fn to_be_locked(event: &Event) -> &[InstanceId] {
+fn entities_to_lock(event: &Event) -> &[InstanceId] {
     match event {
         Event::LockRequested { entities, position: 0, .. } => entities,
         _ => &[],
@@ -176,7 +181,7 @@ fn to_be_locked(event: &Event) -> &[InstanceId] {
 }
 
 fn births_at_most(message: &Message) -> u64 {
-    to_be_locked(&message.event).len().max(1) as u64
+    entities_to_lock(&message.event).len().max(1) as u64
 }
 
 /// Whether messages for an orchestration of this status wait.
@@ -185,12 +190,12 @@ pub(in crate::hub) fn waits(status: RuntimeStatus) -> bool {
 }
 
 /// Whether a message may have to wait for long.
-fn waits_its_turn(message: &Message) -> bool {
+fn is_deferrable(message: &Message) -> bool {
     matches!(message.event, Event::EventRaised { .. } | Event::OperationRequested { .. })
 }
 
 /// Returns the failure for the caller that awaits the result of a dropped message, if one does.
-fn told(message: &Message, why: &str, commit: &Commit) -> Option<Message> {
+fn failure_reply(message: &Message, why: &str, commit: &Commit) -> Option<Message> {
     let failure = Failure::retriable(Failure::LIMIT_EXCEEDED, why);
     let (caller, event) = match &message.event {
         Event::ExecutionStarted { parent: Some(parent), .. } => {
@@ -202,5 +207,5 @@ fn told(message: &Message, why: &str, commit: &Commit) -> Option<Message> {
         Event::LockRequested { owner, .. } => (owner, Event::EntityOperationFailed { seq: owner.seq, failure }),
         _ => return None,
     };
-    Some(caller.told(event, commit.record.updated))
+    Some(caller.message(event, commit.record.updated))
 }

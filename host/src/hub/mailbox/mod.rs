@@ -22,7 +22,7 @@ pub(in crate::hub) struct Envelope {
     /// The reservation of its memory.
     pub memory: Option<Reservation>,
     /// What happens to an instance that has ended, if this starts one with its id.
-    pub ended: Ended,
+    pub ended: IfEnded,
 }
 
 /// The mailbox of an instance.
@@ -44,7 +44,7 @@ impl Mail {
 impl Envelope {
     /// Creates an envelope that needs no acknowledgement.
     pub fn of(delivery: Delivery) -> Self {
-        Self { delivery, acknowledge: None, took: None, memory: None, ended: Ended::Replaced }
+        Self { delivery, acknowledge: None, took: None, memory: None, ended: IfEnded::Replace }
     }
 
     /// Returns about how many bytes of memory it takes.
@@ -71,10 +71,10 @@ impl Envelope {
 
 /// What happens to an instance that has ended, if another one is started with its id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Ended {
+pub enum IfEnded {
     /// The new one replaces it, as in Durable Functions.
     #[default]
-    Replaced,
+    Replace,
     /// It stays, and the start is refused.
-    Stays,
+    Refuse,
 }

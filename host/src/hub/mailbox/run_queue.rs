@@ -90,10 +90,10 @@ struct State {
     new_next: bool,
     pace: Pace,
     hot: HotGuests,
-    hot_most: usize,
+    hot_max: usize,
     /// Turns that compute or are paused: taken, and neither handed to the store nor ended without a commit.
     begun: usize,
-    begun_most: usize,
+    begun_max: usize,
     /// Turns that were taken and are not settled.
     in_flight: usize,
     /// Bytes of the commits that were handed to the store and are not durable.
@@ -142,7 +142,7 @@ impl State {
     fn may_begin_turn(&self, capacity: &Capacity) -> bool {
         !self.closing
             && !self.queue.is_empty()
-            && self.begun < capacity.turns_of_a_hub(self.begun_most)
+            && self.begun < capacity.turns_of_a_hub(self.begun_max)
             && self.unsaved_bytes < UNSAVED_BYTES_MAX
     }
 
@@ -209,7 +209,7 @@ impl State {
         self.begun += 1;
         self.in_flight += 1;
         let hot = self.hot.take(&id).map(Box::new);
-        capacity.cooled(hot.as_ref().map_or(0, |hot| hot.live.slots()));
+        capacity.remove_hot(hot.as_ref().map_or(0, |hot| hot.live.slots()));
         let mailbox = self.mailboxes.get_mut(&id).expect("a queued instance has a mailbox");
         let mail = std::mem::take(mailbox);
         mailbox.is_alive = hot.is_some();
@@ -270,9 +270,9 @@ impl RunQueue {
             new_next: false,
             pace: Pace::default(),
             hot: HotGuests::new(),
-            hot_most: limits.hot,
+            hot_max: limits.hot,
             begun: 0,
-            begun_most: limits.turns,
+            begun_max: limits.turns,
             in_flight: 0,
             unsaved_bytes: 0,
             running: 0,
@@ -327,7 +327,7 @@ impl RunQueue {
         let mut state = self.lock();
         if state.closing {
             drop(state);
-            return give_up(envelopes);
+            return drop_with_error(envelopes);
         }
         for mut envelope in envelopes {
             state.arrived += 1;
@@ -382,7 +382,7 @@ impl RunQueue {
                 if let Some(runner) = self.runner.upgrade() {
                     // The effects of a durable commit must not be skipped: the next process finds them in the store.
                     caught(|| runner.settle(*settled))
-                        .unwrap_or_else(|why| log::cannot_go_on(&format!("the effects of a commit could not be applied: {why}")));
+                        .unwrap_or_else(|why| log::abort(&format!("the effects of a commit could not be applied: {why}")));
                 }
             }
             Job::Turn(id, mail, hot) => {
@@ -440,7 +440,7 @@ impl RunQueue {
             mailbox.is_alive = was_hot;
         }
         if let Some(hot) = hot {
-            self.capacity.heated(hot.live.slots());
+            self.capacity.add_hot(hot.live.slots());
             state.hot.park(id.clone(), hot);
         }
         let cooled = self.cool(&mut state);
@@ -455,12 +455,12 @@ impl RunQueue {
             left = state.mailboxes.remove(id);
         }
         self.enqueue(state);
-        give_up(left.into_iter().flat_map(|mail| mail.envelopes));
+        drop_with_error(left.into_iter().flat_map(|mail| mail.envelopes));
         // Dropping a guest tears down its stack: not under the lock.
         drop(cooled);
         if was_hot {
             self.capacity.make_room();
-            self.capacity.relieve();
+            self.capacity.evict_under_pressure();
         }
     }
 
@@ -468,9 +468,9 @@ impl RunQueue {
     /// more than its share. Returns them, to be dropped without the lock.
     fn cool(&self, state: &mut State) -> Vec<Hot> {
         let mut cooled = Vec::new();
-        while state.hot.slots() > state.hot_most || self.capacity.is_too_hot(state.hot.slots()) {
+        while state.hot.slots() > state.hot_max || self.capacity.must_evict(state.hot.slots()) {
             let Some(hot) = state.hot.take_oldest() else { break };
-            self.capacity.cooled(hot.live.slots());
+            self.capacity.remove_hot(hot.live.slots());
             cooled.push(hot);
         }
         cooled
@@ -489,7 +489,7 @@ impl RunQueue {
             mailbox.is_alive = false;
         }
         let cooled = state.hot.take(id);
-        self.capacity.cooled(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
+        self.capacity.remove_hot(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
         drop(state);
         // Dropping a guest tears down its stack: not under the lock.
         drop(cooled);
@@ -497,8 +497,8 @@ impl RunQueue {
 
     pub fn set_limits(self: &Arc<Self>, limits: RunQueueLimits) {
         let mut state = self.lock();
-        state.begun_most = limits.turns;
-        state.hot_most = limits.hot;
+        state.begun_max = limits.turns;
+        state.hot_max = limits.hot;
         let cooled = self.cool(&mut state);
         self.enqueue(state);
         drop(cooled);
@@ -526,7 +526,7 @@ impl RunQueue {
         let queued: Vec<InstanceId> = state.queue.drain(..).collect();
         let given_up: Vec<Mail> = queued.iter().filter_map(|id| state.mailboxes.remove(id)).collect();
         self.enqueue(state);
-        give_up(given_up.into_iter().flat_map(|mail| mail.envelopes));
+        drop_with_error(given_up.into_iter().flat_map(|mail| mail.envelopes));
     }
 
     /// Stops the running turns, as if they had not begun.
@@ -540,7 +540,7 @@ impl RunQueue {
         // It cannot fail: the sender is here.
         let _ = drained.wait_for(|drained| *drained).await;
         let hot = std::mem::replace(&mut self.lock().hot, HotGuests::new());
-        self.capacity.cooled(hot.slots());
+        self.capacity.remove_hot(hot.slots());
     }
 }
 
@@ -574,7 +574,7 @@ impl WorkQueue for RunQueue {
 }
 
 impl Occupant for RunQueue {
-    fn heat(&self) -> usize {
+    fn hot_slots(&self) -> usize {
         self.lock().hot.slots()
     }
 
@@ -582,9 +582,9 @@ impl Occupant for RunQueue {
         self.lock().hot.bytes()
     }
 
-    fn cool_one(&self) -> Option<usize> {
+    fn evict_one(&self) -> Option<usize> {
         let cooled = self.lock().hot.take_oldest();
-        self.capacity.cooled(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
+        self.capacity.remove_hot(cooled.as_ref().map_or(0, |hot| hot.live.slots()));
         cooled.map(|hot| hot.live.memory_bytes())
     }
 }
@@ -596,7 +596,7 @@ impl Drop for RunQueue {
 }
 
 /// Drops messages that get no turn: what they report is stored, or their sender gets an error.
-fn give_up(envelopes: impl IntoIterator<Item = Envelope>) {
+fn drop_with_error(envelopes: impl IntoIterator<Item = Envelope>) {
     envelopes.into_iter().for_each(|envelope| envelope.answer(Err(HubError::ShuttingDown)));
 }
 

@@ -105,7 +105,7 @@ impl Hub {
     }
 
     /// Returns the versions of any app that `text` names. A whole digest may also name a version that is no longer deployed.
-    pub fn versions_called(&self, text: &str) -> Vec<VersionId> {
+    pub fn versions_named(&self, text: &str) -> Vec<VersionId> {
         let apps = self.0.catalog.all();
         let named: Vec<VersionId> = apps.iter().flat_map(|(_, versions)| versions.called(text)).collect();
         match named.is_empty() {

@@ -19,19 +19,19 @@ pub struct Change {
     /// Its rows are gone: it was purged, or is an entity that vanished.
     pub purged: bool,
     /// The change as it is sent, the same for all followers: the first one makes it, the others share it while anyone holds it.
-    pub told: Arc<tokio::sync::Mutex<Weak<Told>>>,
+    pub text: Arc<tokio::sync::Mutex<Weak<EventText>>>,
 }
 
 /// A change as it is sent.
 #[derive(Debug)]
-pub struct Told {
+pub struct EventText {
     pub text: String,
     /// The reservation of its memory, unless the hub could never have so much.
-    pub room: Option<Reservation>,
+    pub reservation: Option<Reservation>,
 }
 
 /// Up to so many followers of a hub are notified of each change at once.
-const TOLD_AT_ONCE: usize = 10;
+const NOTIFIED_AT_ONCE: usize = 10;
 /// More are notified together, this much later for each of them, ...
 const LATER_FOR_EACH: Duration = Duration::from_micros(100);
 /// ... but at most this much later.
@@ -39,13 +39,13 @@ const LATER_MAX: Duration = Duration::from_millis(50);
 
 impl Change {
     pub fn new(record: Arc<InstanceRecord>, purged: bool) -> Self {
-        Self { record, purged, told: Arc::default() }
+        Self { record, purged, text: Arc::default() }
     }
 }
 
 /// The end of the slice of time that `now` is in.
 fn tell_at(begun: Instant, now: Instant, followers: usize) -> Option<Instant> {
-    if followers <= TOLD_AT_ONCE {
+    if followers <= NOTIFIED_AT_ONCE {
         return None;
     }
     let slice = LATER_FOR_EACH.saturating_mul(u32::try_from(followers).unwrap_or(u32::MAX)).min(LATER_MAX);
@@ -171,7 +171,7 @@ mod tests {
     fn many_followers_are_told_together() {
         let begun = Instant::now();
         let at = |millis, followers| tell_at(begun, begun + Duration::from_millis(millis), followers);
-        assert_eq!(at(3, TOLD_AT_ONCE), None);
+        assert_eq!(at(3, NOTIFIED_AT_ONCE), None);
         assert_eq!(at(3, 100), Some(begun + Duration::from_millis(10)));
         assert_eq!(at(9, 100), at(3, 100));
         assert_eq!(at(10, 100), Some(begun + Duration::from_millis(20)));

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{Hub, HubCore};
-use crate::hub::mailbox::Ended;
+use crate::hub::mailbox::IfEnded;
 use crate::hub::versions::catalog::Beginning;
 
 /// What a client asks for when it starts an orchestration.
@@ -41,10 +41,10 @@ pub enum NewId {
 impl HubCore {
     /// Starts an orchestration with this execution id.
     pub(in crate::hub) async fn start(&self, execution: ExecutionId, request: StartRequest) -> Result<InstanceId, HubError> {
-        self.start_where(execution, request, Ended::Replaced).await
+        self.start_where(execution, request, IfEnded::Replace).await
     }
 
-    async fn start_where(&self, execution: ExecutionId, request: StartRequest, ended: Ended) -> Result<InstanceId, HubError> {
+    async fn start_where(&self, execution: ExecutionId, request: StartRequest, ended: IfEnded) -> Result<InstanceId, HubError> {
         let StartRequest { name, id, input, version, start_at } = request;
         self.check_input(&input)?;
         self.check_storage()?;
@@ -52,7 +52,7 @@ impl HubCore {
         let id = id.unwrap_or_else(|| InstanceId::from_uuid(execution.0));
         self.catalog.require_start(&Beginning { name: &name, id: &id, asked: &version, parent: None })?;
         let event = Event::ExecutionStarted { execution, name, input, version, parent: None, start_at };
-        self.post_unless(&id, event, ended).await?;
+        self.post_start(&id, event, ended).await?;
         Ok(id)
     }
 }
@@ -62,11 +62,11 @@ impl Hub {
     ///
     /// `UnknownOrchestrator`; `AlreadyExists` while an instance with this id lives: one that has ended is replaced.
     pub async fn start_new(&self, request: StartRequest) -> Result<InstanceId, HubError> {
-        self.start_new_where(request, Ended::Replaced).await
+        self.start_new_where(request, IfEnded::Replace).await
     }
 
     /// Like [`Self::start_new`]. `ended`: whether an instance with the id that has ended is replaced.
-    pub async fn start_new_where(&self, request: StartRequest, ended: Ended) -> Result<InstanceId, HubError> {
+    pub async fn start_new_where(&self, request: StartRequest, ended: IfEnded) -> Result<InstanceId, HubError> {
         self.0.start_where(ExecutionId(Uuid::new_v4()), request, ended).await
     }
 

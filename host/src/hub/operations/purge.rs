@@ -7,7 +7,7 @@ use dacapo_core::{Event, InstanceId, InstanceRecord, Row, RuntimeStatus, Timesta
 use dacapo_store::{Cursor, InstanceQuery, StoreError};
 use tokio::sync::oneshot;
 
-use crate::engine::panics::kept_going;
+use crate::engine::panics::restart_on_panic;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{Hub, HubCore, now};
 use crate::hub::operations::bulk::Selection;
@@ -147,7 +147,7 @@ pub(in crate::hub) fn spawn_retention(hub: &Arc<HubCore>, retention: Retention) 
         return;
     }
     let inner = hub.clone();
-    hub.tokio.spawn(async move { kept_going("the loop of the retention", || inner.retain(retention)).await });
+    hub.tokio.spawn(async move { restart_on_panic("the loop of the retention", || inner.retain(retention)).await });
 }
 
 impl HubCore {

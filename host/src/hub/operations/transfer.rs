@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::engine::fair_threads::SLICE;
 use crate::export::{Brought, Item, Line, Reader};
-use crate::hub::error::{HubError, joined};
+use crate::hub::error::{HubError, join_result};
 use crate::hub::hub_core::{Hub, HubCore, now};
 use crate::hub::mailbox::Envelope;
 use crate::hub::versions::app::Versions;
@@ -100,14 +100,14 @@ impl Hub {
     pub async fn import(&self, file: Vec<u8>, options: ImportOptions) -> Result<Imported, HubError> {
         let hub = self.clone();
         let reading = self.0.tokio.spawn_blocking(move || hub.0.read_import(&file, options));
-        let Import { apps, modules, snapshots } = joined(reading.await)??;
+        let Import { apps, modules, snapshots } = join_result(reading.await)??;
         let mut prepared = Vec::new();
         for module in modules {
             prepared.push(self.prepare(module, watch::Sender::default()).await?);
         }
         let hub = self.clone();
         let task = self.0.tokio.spawn_blocking(move || {
-            let mut imported = Imported { versions: hub.0.adopt(&prepared, &apps)?, ..Imported::default() };
+            let mut imported = Imported { versions: hub.0.deploy_brought(&prepared, &apps)?, ..Imported::default() };
             let mut open = Vec::new();
             for snapshot in snapshots {
                 let id = snapshot.record.id.clone();
@@ -124,7 +124,7 @@ impl Hub {
             }
             Ok(imported)
         });
-        joined(task.await)?
+        join_result(task.await)?
     }
 }
 
@@ -295,7 +295,7 @@ impl HubCore {
 
     /// Deploys the modules of a file as the versions that it describes: those of an app at once, in their order, and with
     /// their shares of the new starts if the app is new here. Returns those that were not deployed before.
-    fn adopt(&self, modules: &[PreparedFile], apps: &[Brought]) -> Result<Vec<VersionId>, HubError> {
+    fn deploy_brought(&self, modules: &[PreparedFile], apps: &[Brought]) -> Result<Vec<VersionId>, HubError> {
         let mut of_apps: BTreeMap<&str, Vec<Brought>> = BTreeMap::new();
         for Brought { version, active } in apps {
             let Some(module) = modules.iter().find(|module| module.app.version == version.version) else { continue };
@@ -307,7 +307,7 @@ impl HubCore {
             brought.sort_by_key(|brought| (brought.version.deployed_at, brought.version.version));
             let versions: Vec<VersionId> = brought.iter().map(|brought| brought.version.version).collect();
             self.apply_policies(&versions.iter().map(|version| (app, *version)).collect::<Vec<_>>());
-            let record = || self.catalog.adopt(self.store.as_ref(), &self.rules().limits, app, &brought);
+            let record = || self.catalog.deploy_brought(self.store.as_ref(), &self.rules().limits, app, &brought);
             adopted.extend(self.record(&versions, record)?);
         }
         Ok(adopted)

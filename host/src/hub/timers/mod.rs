@@ -12,8 +12,8 @@ use dacapo_core::commit::Timer;
 use dacapo_core::{Delivery, Event, ExecutionId, InstanceId, InstanceRecord, Message};
 use dacapo_store::{DueTimer, TimerKey};
 
-use crate::engine::panics::kept_going;
-use crate::hub::error::{HubError, joined};
+use crate::engine::panics::restart_on_panic;
+use crate::hub::error::{HubError, join_result};
 use crate::hub::hub_core::{HubCore, now};
 use crate::hub::timers::cursor::Cursor;
 
@@ -25,7 +25,7 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) fn spawn(hub: &Arc<HubCore>) {
     let inner = hub.clone();
-    hub.tokio.spawn(async move { kept_going("the loop of the timers", || inner.fire_timers()).await });
+    hub.tokio.spawn(async move { restart_on_panic("the loop of the timers", || inner.fire_timers()).await });
 }
 
 impl HubCore {
@@ -35,7 +35,7 @@ impl HubCore {
             let reading = self.clone();
             // Reading may have to wait for the disk.
             let fired = tokio::task::spawn_blocking(move || reading.fire_due_timers()).await;
-            let sleep = joined(fired).and_then(|fired| fired).unwrap_or_else(|error| {
+            let sleep = join_result(fired).and_then(|fired| fired).unwrap_or_else(|error| {
                 tracing::error!(%error, "the timers could not be read");
                 TRY_AGAIN_AFTER
             });

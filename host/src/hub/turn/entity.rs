@@ -35,7 +35,7 @@ impl HubCore {
         let loaded = match self.load_entity(id, envelopes, stored) {
             Ok(Some(loaded)) => loaded,
             Ok(None) => {
-                take(envelopes).into_iter().for_each(|envelope| answer_for_nothing(envelope, id));
+                take(envelopes).into_iter().for_each(|envelope| answer_missing(envelope, id));
                 return self.run_queue.end_turn(id, None, false);
             }
             Err(why) => return self.turn_not_loaded(id, take(envelopes), why),
@@ -60,7 +60,7 @@ impl HubCore {
                 if commit.entity.as_ref().is_none_or(|entity| !entity.waiting) {
                     self.inbox_bounds.forget(&commit.record.id);
                 }
-                match self.bound_sent(&rules, &mut commit, &mut logs) {
+                match self.limit_sent(&rules, &mut commit, &mut logs) {
                     Err(error) => self.turn_failed(id, take(envelopes), error),
                     Ok(()) => self.save(commit, Settled { again, ..Settled::new(before, take(envelopes), None, logs) }),
                 }
@@ -85,7 +85,7 @@ impl HubCore {
         // are taken from the store only, where each is exactly once.
         let reads = stored || state.waiting || envelopes.iter().any(|envelope| envelope.delivery.stored.is_some());
         let size = if reads { self.store.inbox_size(record.row)? } else { InboxSize::default() };
-        let _room = self.room_for_turn(size.bytes, waited_for)?;
+        let _room = self.reserve_for_turn(size.bytes, waited_for)?;
         let stored = if reads { self.store.inbox(record.row)? } else { Vec::new() };
         if state.waiting {
             // Each turn reads all waiting messages, so they have to fit into memory.
@@ -93,7 +93,7 @@ impl HubCore {
             let most = usize::try_from(self.rules().limits.inbox_messages).unwrap_or(usize::MAX);
             let waiting = if fits { stored.len() } else { stored.len().max(most) };
             self.note_waiting(&record, waiting);
-            self.refuse_above(&record, waiting + envelopes.len(), envelopes);
+            self.refuse_over_limit(&record, waiting + envelopes.len(), envelopes);
         }
         let waiting = stored.into_iter().map(|(key, message)| Delivery { message, stored: Some(key) }).collect();
         let arrived = envelopes.iter().map(|envelope| &envelope.delivery);
@@ -118,7 +118,7 @@ impl TurnTime for Time<'_> {
 }
 
 /// Answers a message for an entity that does not exist. A purge succeeds: its state is gone already.
-fn answer_for_nothing(envelope: Envelope, id: &InstanceId) {
+fn answer_missing(envelope: Envelope, id: &InstanceId) {
     let result = match envelope.delivery.message.event {
         Event::StatePurged => Ok(()),
         _ => Err(HubError::NotFound(id.clone())),

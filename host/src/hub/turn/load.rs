@@ -11,7 +11,7 @@ use crate::engine::memory::Reservation;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{HubCore, now};
 use crate::hub::mailbox::hot::Hot;
-use crate::hub::mailbox::{Ended, Envelope};
+use crate::hub::mailbox::{Envelope, IfEnded};
 use crate::hub::operations::query::history_page;
 
 /// Bytes of messages that a turn takes from the store, but at least one message: the others are left to the next turns.
@@ -134,7 +134,7 @@ impl HubCore {
             let Delivery { message, stored } = &envelope.delivery;
             let starts = stored.is_none() && matches!(message.event, Event::ExecutionStarted { .. });
             match (&record, starts) {
-                (Some(known), true) if !known.status.is_terminal() || envelope.ended == Ended::Stays => {
+                (Some(known), true) if !known.status.is_terminal() || envelope.ended == IfEnded::Refuse => {
                     let (id, status) = (id.clone(), known.status);
                     envelope.answer(Err(HubError::AlreadyExists { id, status }));
                 }
@@ -161,7 +161,7 @@ impl HubCore {
         if envelopes.is_empty() && !stored {
             return Ok(None);
         }
-        self.bound_inbox(&record, envelopes)?;
+        self.limit_inbox(&record, envelopes)?;
         let mut inbox = self.inbox(&record, envelopes, stored)?;
         if inbox.deliveries.is_empty() {
             return Ok(None);
@@ -193,12 +193,12 @@ impl HubCore {
         match hot {
             None if needs_history => {
                 let bytes = inbox.bytes + self.store.history_bytes(record.row, record.turns.clone(), usize::MAX)?;
-                let room = self.room_for_turn(bytes, waited_for)?;
+                let room = self.reserve_for_turn(bytes, waited_for)?;
                 let (store, record, unread) = (self.store.clone(), record.clone(), unread.clone());
                 Ok((Memory::Cold(Box::new(StoredHistory { store, record, unread })), room))
             }
             hot => {
-                let room = self.room_for_turn(inbox.bytes, waited_for)?;
+                let room = self.reserve_for_turn(inbox.bytes, waited_for)?;
                 Ok((hot.unwrap_or_else(|| Memory::cold(Vec::new())), room))
             }
         }
@@ -271,7 +271,7 @@ impl HubCore {
     }
 
     /// Reserves memory for what a turn loads, growing the reservation that it has waited for, if any.
-    pub(in crate::hub) fn room_for_turn(
+    pub(in crate::hub) fn reserve_for_turn(
         &self,
         bytes: usize,
         waited_for: Option<Reservation>,

@@ -19,22 +19,22 @@ use crate::engine::panics::caught_async;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::HubCore;
 use crate::hub::mailbox::Envelope;
-use crate::hub::turn::in_memory::{InMemory, Unloadable};
+use crate::hub::turn::turn_executor::{TurnExecutor, Unloadable};
 
 /// How long a turn waits that had a permit, but found no free slots.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 impl HubCore {
     /// Returns the executor for a turn that begins now, with what the instance has waited for.
-    pub(in crate::hub) fn in_memory(&self, id: &InstanceId) -> InMemory<'_> {
+    pub(in crate::hub) fn in_memory(&self, id: &InstanceId) -> TurnExecutor<'_> {
         let mut state = self.loading.lock();
         let (unloadable, permit) = (state.unloadable.remove(id).unwrap_or_default(), state.permits.remove(id));
         drop(state);
-        InMemory { tenant: &self.executor, unloadable, permit: Mutex::new(permit) }
+        TurnExecutor { tenant: &self.executor, unloadable, permit: Mutex::new(permit) }
     }
 
     /// Waits until a version is loaded and there is a permit, and returns an executor for its guest. None: the hub closes.
-    pub(in crate::hub) async fn with_permit(&self, version: VersionId) -> Result<Option<InMemory<'_>>, LoadError> {
+    pub(in crate::hub) async fn with_permit(&self, version: VersionId) -> Result<Option<TurnExecutor<'_>>, LoadError> {
         let permit = async {
             loop {
                 match self.executor.wait_for_permit(version) {
@@ -47,7 +47,7 @@ impl HubCore {
             }
         };
         tokio::select! {
-            permit = permit => Ok(Some(InMemory { tenant: &self.executor, unloadable: Vec::new(), permit: Mutex::new(Some(permit?)) })),
+            permit = permit => Ok(Some(TurnExecutor { tenant: &self.executor, unloadable: Vec::new(), permit: Mutex::new(Some(permit?)) })),
             () = self.closed() => Ok(None),
         }
     }
@@ -56,12 +56,12 @@ impl HubCore {
     pub(in crate::hub) fn put_back(
         self: &Arc<Self>,
         id: &InstanceId,
-        executor: InMemory<'_>,
+        executor: TurnExecutor<'_>,
         envelopes: Vec<Envelope>,
         why: NotNow,
     ) {
         self.run_queue.put_back(id, envelopes);
-        let InMemory { unloadable, permit, .. } = executor;
+        let TurnExecutor { unloadable, permit, .. } = executor;
         // With a permit there should have been free slots: do not retry at once.
         let had_permit = permit.into_inner().unwrap_or_else(PoisonError::into_inner).is_some();
         match why {

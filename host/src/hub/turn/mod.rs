@@ -1,10 +1,10 @@
 //! Turns: load, execute, write.
 
 mod entity;
-pub(super) mod in_memory;
 pub(super) mod load;
 pub(super) mod loading;
 pub(super) mod settle;
+pub(super) mod turn_executor;
 
 use std::mem::take;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ impl JobRunner for HubCore {
                 }
                 // A turn that has consumed nothing would consume nothing again.
                 let again = more && !commit.consumed.is_empty();
-                if let Err(error) = self.bound_sent(&rules, &mut commit, &mut logs) {
+                if let Err(error) = self.limit_sent(&rules, &mut commit, &mut logs) {
                     return self.turn_failed(id, take(envelopes), error);
                 }
                 commit.replaces = loaded.replaces;
@@ -189,7 +189,7 @@ impl HubCore {
                 biased;
                 () = hub.closed() => None,
                 Ok(room) = hub.memory.reserve(bytes) => Some(room),
-                room = hub.memory.reserve_beyond() => Some(room),
+                room = hub.memory.reserve_over_budget() => Some(room),
             };
             if let Some(room) = room {
                 hub.loading.reserve(id.clone(), room);

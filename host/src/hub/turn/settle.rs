@@ -18,7 +18,7 @@ use crate::log;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The same for a turn whose commit was stale: short, but long enough that one which is always stale does not spin.
-const OVERTAKEN_AGAIN_AFTER: Duration = Duration::from_millis(2);
+const STALE_RETRY_DELAY: Duration = Duration::from_millis(2);
 
 impl HubCore {
     pub(super) fn settle_commit(self: &Arc<Self>, settled: Settled) {
@@ -29,7 +29,7 @@ impl HubCore {
             Ok(receipt) => receipt,
             Err(error) => {
                 match error {
-                    StoreError::Closed if !self.is_closing() => log::cannot_go_on("the thread that writes a task hub is gone"),
+                    StoreError::Closed if !self.is_closing() => log::abort("the thread that writes a task hub is gone"),
                     StoreError::Stale { .. } => tracing::warn!(instance = %record.id, %error, "the turn is run again"),
                     _ => tracing::error!(instance = %record.id, %error, "the turn could not be saved"),
                 }
@@ -69,7 +69,7 @@ impl HubCore {
     /// instance), the turn is loaded again, and clients do not notice.
     pub(in crate::hub) fn try_again_later(self: &Arc<Self>, id: &InstanceId, envelopes: Vec<Envelope>, error: &HubError) {
         let overtaken = matches!(error, HubError::Store(StoreError::Stale { .. }));
-        let wait = if overtaken { OVERTAKEN_AGAIN_AFTER } else { TRY_AGAIN_AFTER };
+        let wait = if overtaken { STALE_RETRY_DELAY } else { TRY_AGAIN_AFTER };
         let (clients, own): (Vec<_>, Vec<_>) =
             envelopes.into_iter().partition(|envelope| envelope.acknowledge.is_some() && !overtaken);
         clients.into_iter().for_each(|envelope| envelope.answer(Err(error.clone())));

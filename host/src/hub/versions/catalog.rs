@@ -103,13 +103,13 @@ pub(in crate::hub) struct Catalog {
 }
 
 /// The versions of an app, and the functions that it holds among those that serve.
-pub(in crate::hub) struct AppUse {
+pub(in crate::hub) struct AppDependents {
     versions: HashSet<VersionId>,
     /// Folded names.
     functions: HashSet<String>,
 }
 
-impl AppUse {
+impl AppDependents {
     /// Whether an instance cannot continue without the app: it runs on one of its versions, or will.
     pub fn is_needed_by(&self, record: &InstanceRecord) -> bool {
         match record.version {
@@ -229,11 +229,11 @@ impl Catalog {
     }
 
     /// Returns what identifies the instances that need an app.
-    pub fn use_of(&self, app: &str) -> Result<AppUse, HubError> {
+    pub fn use_of(&self, app: &str) -> Result<AppDependents, HubError> {
         let state = self.read();
         let versions = state.app(app)?.ids().into_iter().collect();
         let functions = state.functions.iter().filter(|(_, holder)| holder.app == app).map(|(folded, _)| folded.clone());
-        Ok(AppUse { versions, functions: functions.collect() })
+        Ok(AppDependents { versions, functions: functions.collect() })
     }
 
     /// The active version of the app that holds the orchestrator.
@@ -354,7 +354,7 @@ impl Catalog {
     pub fn roll_back(&self, store: &dyn Store, app: &str, at: Timestamp) -> Result<RolledBack, HubError> {
         let alone = self.alone();
         let mut versions = self.read().app(app)?;
-        let from = versions.roll_back(at).ok_or_else(|| HubError::NothingBefore(app.to_owned()))?;
+        let from = versions.roll_back(at).ok_or_else(|| HubError::NoEarlierVersion(app.to_owned()))?;
         let known = |version: Option<VersionId>| version.and_then(|version| versions.get(version)).cloned();
         let rolled_back = RolledBack {
             from: known(Some(from)).expect("it has lost its starts, and stays"),
@@ -405,7 +405,7 @@ impl Catalog {
 
     /// Records versions of an app that another hub had deployed, and returns those that are new here. Their shares of the new
     /// starts are taken over if the app is new here and its active version is among them. Otherwise these versions get none.
-    pub fn adopt(
+    pub fn deploy_brought(
         &self,
         store: &dyn Store,
         limits: &HubLimits,

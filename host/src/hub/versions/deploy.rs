@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::catalog::{DeployedApp, Deployment, Traffic};
 use crate::engine::modules::Held;
-use crate::hub::error::{HubError, joined};
+use crate::hub::error::{HubError, join_result};
 use crate::hub::hub_core::{Hub, HubCore, now};
 
 /// A file that was checked and compiled, and is kept until it is deployed or this is dropped.
@@ -27,14 +27,14 @@ impl Hub {
         let prepared = self.prepare(bytes, watch::Sender::default()).await?;
         let (hub, app, label) = (self.clone(), app.to_owned(), label.to_owned());
         let task = self.0.tokio.spawn_blocking(move || hub.record(&app, &label, prepared, traffic));
-        joined(task.await)?
+        join_result(task.await)?
     }
 
     /// The first half of a deployment: checks and compiles, which takes long, and reports its stage. Cancelled on drop. `Deploy`
     pub async fn prepare(&self, bytes: Vec<u8>, stage: watch::Sender<Stage>) -> Result<PreparedFile, HubError> {
         let size = bytes.len() as u64;
         let preparation = self.0.preparation(bytes, stage).await?;
-        let (app, held) = self.0.prepared(self.0.executor.prepare_aside(preparation)).await?;
+        let (app, held) = self.0.prepared(self.0.executor.prepare_async(preparation)).await?;
         Ok(PreparedFile { app, size, _held: held })
     }
 
@@ -63,7 +63,7 @@ impl HubCore {
         let module = Arc::new(module);
         let (modules, bytes) = (self.engine.modules().clone(), module.clone());
         let held = self.tokio.spawn_blocking(move || modules.hold(version_of(&bytes)));
-        Ok(Preparation { module, stage, held: joined(held.await)? })
+        Ok(Preparation { module, stage, held: join_result(held.await)? })
     }
 
     /// Awaits a preparation, which is cancelled when the hub closes.

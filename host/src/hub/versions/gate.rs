@@ -226,7 +226,7 @@ impl Gate {
             }
             Candidate::Module(bytes) => {
                 let preparation = hub.0.preparation(bytes, watch::Sender::default()).await?;
-                let (app, held) = hub.0.prepared(hub.0.executor.examine_aside(preparation)).await?;
+                let (app, held) = hub.0.prepared(hub.0.executor.examine_async(preparation)).await?;
                 Ok(Self { hub: hub.clone(), version: app.version, orchestrators: orchestrators(&app.functions), _held: held })
             }
         }
@@ -240,7 +240,7 @@ impl Gate {
         };
         let begun = ReplayProgress::Begun { app: app.to_owned(), version: self.version, instances: ids.len() as u64 };
         let mut totals = Totals::default();
-        if !self.hub.0.tell(progress, begun) {
+        if !self.hub.0.send_blocking(progress, begun) {
             return;
         }
         for id in ids {
@@ -250,11 +250,11 @@ impl Gate {
                 return;
             }
             totals.add(&checked);
-            if !self.hub.0.tell(progress, ReplayProgress::Instance(Box::new(checked))) {
+            if !self.hub.0.send_blocking(progress, ReplayProgress::Instance(Box::new(checked))) {
                 return;
             }
         }
-        self.hub.0.tell(progress, ReplayProgress::Done(Totals { elapsed: began.elapsed(), ..totals }));
+        self.hub.0.send_blocking(progress, ReplayProgress::Done(Totals { elapsed: began.elapsed(), ..totals }));
     }
 
     fn check_one(&self, id: InstanceId) -> Checked {
@@ -269,7 +269,7 @@ impl Gate {
         let record = snapshot.record;
         let history: Vec<HistoryEvent> = snapshot.history.into_iter().flat_map(|chunk| chunk.events).collect();
         let verdict = if self.orchestrators.contains(&record.name.folded()) {
-            self.rehearse(&record, &history)
+            self.replay_one(&record, &history)
         } else {
             Verdict::Refused(format!("the version has no orchestrator '{}'", record.name))
         };
@@ -277,7 +277,7 @@ impl Gate {
     }
 
     /// Replays a history. Blocks this thread until the guest has a permit.
-    fn rehearse(&self, record: &InstanceRecord, history: &[HistoryEvent]) -> Verdict {
+    fn replay_one(&self, record: &InstanceRecord, history: &[HistoryEvent]) -> Verdict {
         let executor = match self.hub.0.tokio.block_on(self.hub.0.with_permit(self.version)) {
             Ok(Some(executor)) => executor,
             Ok(None) => return Verdict::Refused("the task hub is closed".into()),

@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 use dacapo_core::{FunctionKind, FunctionName, InstanceRecord, RuntimeStatus, Timestamp, VersionId};
 use dacapo_store::{Cursor, InstanceQuery};
 
-use crate::hub::error::{HubError, joined};
+use crate::hub::error::{HubError, join_result};
 use crate::hub::hub_core::{Hub, HubCore, now};
 use crate::hub::versions::catalog::{DeployedApp, RolledBack};
 
@@ -82,7 +82,7 @@ impl Hub {
             let _alone = alone;
             change(&hub)
         });
-        joined(changed.await)?
+        join_result(changed.await)?
     }
 
     /// The versions of an app, oldest first. Reads the records of all instances that have not ended, in slices.
@@ -118,7 +118,7 @@ impl Hub {
         self.0.catalog.activate(self.0.store.as_ref(), app, version, now())
     }
 
-    /// Takes the new starts away from the newest version that gets any. `NothingBefore`
+    /// Takes the new starts away from the newest version that gets any. `NoEarlierVersion`
     pub fn roll_back(&self, app: &str) -> Result<RolledBack, HubError> {
         self.0.catalog.roll_back(self.0.store.as_ref(), app, now())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dacapo_core::{Announcement, Timestamp};
 
-use crate::engine::panics::kept_going;
+use crate::engine::panics::restart_on_panic;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{HubCore, now};
 use crate::hub::webhook::{Webhook, body};
@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(in crate::hub) fn spawn(hub: &Arc<HubCore>) {
     let Some(webhook) = hub.outbox.webhook.clone() else { return };
     let inner = hub.clone();
-    hub.tokio.spawn(async move { kept_going("the loop of the webhook", || inner.announce(&webhook)).await });
+    hub.tokio.spawn(async move { restart_on_panic("the loop of the webhook", || inner.announce(&webhook)).await });
 }
 
 impl HubCore {

@@ -285,7 +285,7 @@ impl ControlFile {
     }
 
     /// Whether this use of a key must be noted, by a call of `note_use`: true at most once a minute for a key.
-    pub fn claim_use(&self, hash: &KeyHash, at: i64) -> bool {
+    pub fn must_note_use(&self, hash: &KeyHash, at: i64) -> bool {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let every = i64::try_from(USE_NOTED_EVERY.as_micros()).unwrap_or(i64::MAX);
         let due = noted.get(hash).is_none_or(|&last| at.saturating_sub(last) >= every);
@@ -355,7 +355,7 @@ impl ControlFile {
     // Facts of the host itself.
 
     /// Returns a fact, if the host has saved it.
-    pub(super) fn kept_fact(&self, name: &str) -> Result<Option<Vec<u8>>> {
+    pub(super) fn stored_fact(&self, name: &str) -> Result<Option<Vec<u8>>> {
         self.read(|txn| Ok(txn.open_table(FACTS)?.get(name)?.map(|kept| kept.value().to_vec())))
     }
 

@@ -73,7 +73,7 @@ pub enum Wake {
 }
 
 /// Returns what is wrong with the name of a task hub; None if it is valid.
-pub fn hub_name_trouble(name: &str) -> Option<&'static str> {
+pub fn check_hub_name(name: &str) -> Option<&'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let fits = (1..=HUB_NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(plain);
     (!fits).then_some("should be 1 to 64 letters, digits, '-' or '_'")

@@ -22,5 +22,5 @@ mod modules;
 pub use audit::{AUDIT_PER_SCOPE_MAX, AuditEntry};
 pub use error::ControlError;
 pub use file::{ControlFile, KEYS_PER_SCOPE_MAX, SECRETS_PER_HUB_MAX};
-pub use hub::{DirectoryGrant, Grants, HUB_NAME_CHARS_MAX, HubRecord, SecretGrant, Wake, hub_name_trouble};
+pub use hub::{DirectoryGrant, Grants, HUB_NAME_CHARS_MAX, HubRecord, SecretGrant, Wake, check_hub_name};
 pub use key::{KeyHash, KeyId, KeyRecord, Role, Scope};

@@ -18,7 +18,7 @@ const TRACKED: &str = "modules-tracked";
 impl ControlFile {
     /// Whether the table records every file. It does not if it was created when there were files already.
     pub fn tracks_modules(&self) -> Result<bool> {
-        Ok(self.kept_fact(TRACKED)?.is_some())
+        Ok(self.stored_fact(TRACKED)?.is_some())
     }
 
     /// Marks the table as recording every file from now on. Called while there are no files.

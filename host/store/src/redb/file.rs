@@ -59,7 +59,7 @@ pub(crate) struct Failed {
 }
 
 /// Runs a read of data that may be damaged: redb panics on some damaged pages.
-fn guarded<T>(read: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+fn catch_read_panics<T>(read: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     let unreadable = || StoreError::Corrupt("it cannot be read (the log says where the storage library has failed)".into());
     let outer = READS.replace(true);
     let result = catch_unwind(AssertUnwindSafe(read));
@@ -84,7 +84,7 @@ impl RedbFile {
         reopen_pause: Duration,
         prepare: impl FnOnce(&Database) -> Result<T, Fault>,
     ) -> Result<(Self, T), StoreError> {
-        let opened = guarded(|| {
+        let opened = catch_read_panics(|| {
             let database = open(medium.as_ref(), cache_bytes)?;
             let prepared = prepare(&database)?;
             Ok((database, prepared))
@@ -105,7 +105,7 @@ impl RedbFile {
 
     /// Runs a read. If the file has failed, it is reopened and the read is repeated.
     pub fn read<T>(&self, run: impl Fn(&::redb::ReadTransaction) -> Result<T, Fault>) -> Result<T, StoreError> {
-        let read = |database: &Database| match guarded(|| run(&database.begin_read()?)) {
+        let read = |database: &Database| match catch_read_panics(|| run(&database.begin_read()?)) {
             // Reopening repairs what a failure left in memory, not damage on the disk.
             Err(Fault::File(damage @ ::redb::Error::Corrupted(_))) => Err(Fault::Store(store_error(damage))),
             result => result,
@@ -125,7 +125,7 @@ impl RedbFile {
             };
             let uncertain = matches!(fault, Fault::Uncertain(_));
             let error = fault.into_error();
-            let healed = self.heal(generation, &error);
+            let healed = self.reopen_after_failure(generation, &error);
             let lasting = matches!(error, StoreError::DiskFull(_) | StoreError::Corrupt(_));
             if repeated || uncertain || lasting || healed.is_err() {
                 return Err(Failed { error, uncertain });
@@ -150,7 +150,7 @@ impl RedbFile {
     }
 
     /// Reopens the file after a failure, if no other thread has.
-    fn heal(&self, generation: u64, error: &StoreError) -> Result<(), StoreError> {
+    fn reopen_after_failure(&self, generation: u64, error: &StoreError) -> Result<(), StoreError> {
         tracing::warn!(path = %self.medium.path().display(), %error, "the file failed and is reopened");
         self.reopen(generation)
     }

@@ -161,14 +161,14 @@ struct Written {
 enum Attempt {
     Done(Written),
     /// The job with this number found damage after it had written a part: the transaction must be repeated without it.
-    Spoiled(usize, StoreError),
+    Damaged(usize, StoreError),
 }
 
 impl Writer {
     /// Writes until the queue is closed and empty.
     pub fn run(mut self) {
         self.queue.lock().writer = Some(std::thread::current().id());
-        let _last = AnswerTheRest(self.queue.clone());
+        let _last = FailRemainingJobs(self.queue.clone());
         loop {
             let group = self.queue.take();
             if group.is_empty() {
@@ -189,7 +189,7 @@ impl Writer {
         loop {
             let mut intended = None;
             match self.file.with(|database| self.attempt(database, group, &rejected, &mut intended)) {
-                Ok(Attempt::Spoiled(number, error)) => rejected[number] = Some(error),
+                Ok(Attempt::Damaged(number, error)) => rejected[number] = Some(error),
                 Ok(Attempt::Done(written)) => return self.stored(written),
                 Err(failed) => {
                     if let Some(written) = intended.filter(|_| failed.uncertain)
@@ -248,10 +248,10 @@ impl Writer {
             // A panic is a bug that concerns this change only: the others are written without it.
             let applied = catch_unwind(AssertUnwindSafe(|| apply_one(txn, &mut tables, &job.change)));
             let panicked = || StoreError::Backend("the store panicked on this change, which is a bug; the log says where".into());
-            outcomes.push(match applied.unwrap_or_else(|_| Err(Rejected::Spoiled(panicked()))) {
+            outcomes.push(match applied.unwrap_or_else(|_| Err(Rejected::Damaged(panicked()))) {
                 Ok(outcome) => Ok(outcome),
                 Err(Rejected::Refused(error)) => Err(error),
-                Err(Rejected::Spoiled(error)) => return Ok(Attempt::Spoiled(number, error)),
+                Err(Rejected::Damaged(error)) => return Ok(Attempt::Damaged(number, error)),
                 Err(Rejected::File(fault)) => return Err(fault),
             });
         }
@@ -286,9 +286,9 @@ fn apply_one(txn: &WriteTransaction, tables: &mut Tables<'_>, change: &Change) -
 }
 
 /// Answers the remaining jobs when the writer ends, even by a panic, so that no caller waits for ever.
-struct AnswerTheRest(Arc<Queue>);
+struct FailRemainingJobs(Arc<Queue>);
 
-impl Drop for AnswerTheRest {
+impl Drop for FailRemainingJobs {
     fn drop(&mut self) {
         self.0.close();
         let jobs = std::mem::take(&mut self.0.lock().jobs);

@@ -154,9 +154,9 @@ fn keys_are_found_by_hash_and_listed_by_scope() {
     assert!(matches!(world.file.add_key(&[3; 32], &key(of("HUB"), "K"), &tell), Err(ControlError::KeyExists(_))));
     assert_eq!(world.file.key(&[3; 32]).expect("it reads"), None, "what is refused leaves nothing");
 
-    assert!(world.file.claim_use(&[1; 32], 1_000));
-    assert!(!world.file.claim_use(&[1; 32], 59_000_000), "noted within the minute");
-    assert!(world.file.claim_use(&[1; 32], 60_001_000));
+    assert!(world.file.must_note_use(&[1; 32], 1_000));
+    assert!(!world.file.must_note_use(&[1; 32], 59_000_000), "noted within the minute");
+    assert!(world.file.must_note_use(&[1; 32], 60_001_000));
     world.file.note_use(&[1; 32], 60_001_000).expect("there is room");
     world.file.note_use(&[8; 32], 1).expect("a key that is gone");
     assert_eq!(world.file.keys(&of("Hub")).expect("it reads"), [(key(of("hub"), "k"), Some(60_001_000))]);

@@ -15,7 +15,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::deployment::compile::ModuleError;
-use crate::engine::pool::Takes;
+use crate::engine::pool::PoolUsage;
 use crate::guest::prepared::Described;
 use crate::{DeployError, error_text};
 
@@ -175,7 +175,7 @@ struct KeptDescription {
 
 impl KeptDescription {
     fn of(described: &Described) -> Self {
-        let Takes { core_instances, memories, tables } = described.takes;
+        let PoolUsage { core_instances, memories, tables } = described.takes;
         let function = |(name, kind): &(FunctionName, FunctionKind)| (kind.name().to_owned(), name.to_string());
         Self { functions: described.functions.iter().map(function).collect(), core_instances, memories, tables }
     }
@@ -188,7 +188,7 @@ impl KeptDescription {
             Some((FunctionName::new(&name).ok()?, KINDS.into_iter().find(|known| known.name() == kind)?))
         };
         let functions = functions.into_iter().map(function).collect::<Option<_>>()?;
-        Some(Described { functions, takes: Takes { core_instances, memories, tables } })
+        Some(Described { functions, takes: PoolUsage { core_instances, memories, tables } })
     }
 }
 
@@ -309,7 +309,7 @@ mod tests {
         let functions =
             [("Hello", FunctionKind::Orchestrator), ("sayHello", FunctionKind::Activity), ("c", FunctionKind::Entity)];
         let functions = functions.map(|(name, kind)| (FunctionName::new(name).unwrap(), kind)).into();
-        let described = Described { functions, takes: Takes { core_instances: 33, memories: 2, tables: 5 } };
+        let described = Described { functions, takes: PoolUsage { core_instances: 33, memories: 2, tables: 5 } };
         compiled.keep_described(version, &described);
         assert_eq!(compiled.described(version), Some(described));
         let path = compiled.path(version, DESCRIBED);

@@ -77,7 +77,7 @@ impl Compilations {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.lock();
-            state.forget_those_who_left();
+            state.remove_closed_waiters();
             let in_all = state.queues.values().map(VecDeque::len).sum::<usize>();
             let own = state.queues.get(&tenant).map_or(0, VecDeque::len);
             let Waiting { in_all: most, of_a_tenant } = self.0.waiting;
@@ -130,7 +130,7 @@ impl State {
         }
     }
 
-    fn forget_those_who_left(&mut self) {
+    fn remove_closed_waiters(&mut self) {
         self.queues.retain(|_, queue| {
             queue.retain(|sender| !sender.is_closed());
             !queue.is_empty()

@@ -62,7 +62,7 @@ const CLOCK_FACTOR: u64 = 5;
 pub const COMPILED_BYTES_MAX: u64 = 1 << 30;
 
 /// Bytes that are kept of a compiler's output.
-const SAID_BYTES_MAX: u64 = 64 << 10;
+const OUTPUT_BYTES_MAX: u64 = 64 << 10;
 
 /// Why a file cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -154,7 +154,7 @@ pub(crate) struct Cancellation(Arc<Mutex<Cancelled>>);
 struct Cancelled {
     is_so: bool,
     /// Notified of the cancellation.
-    compilation: Option<mpsc::SyncSender<Heard>>,
+    compilation: Option<mpsc::SyncSender<CompilerEvent>>,
 }
 
 /// Cancels on drop, which has no effect once the compilation has ended.
@@ -165,7 +165,7 @@ impl Cancellation {
         CancelOnDrop(self.clone())
     }
 
-    fn tell(&self, compilation: mpsc::SyncSender<Heard>) {
+    fn tell(&self, compilation: mpsc::SyncSender<CompilerEvent>) {
         let mut cancelled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         cancelled.compilation = Some(compilation);
         cancelled.pass_on();
@@ -176,7 +176,7 @@ impl Cancelled {
     fn pass_on(&mut self) {
         if let Some(compilation) = self.compilation.take_if(|_| self.is_so) {
             // The channel has room for both messages that can be sent.
-            let _ = compilation.try_send(Heard::Cancelled);
+            let _ = compilation.try_send(CompilerEvent::Cancelled);
         }
     }
 }
@@ -190,7 +190,7 @@ impl Drop for CancelOnDrop {
 }
 
 /// What ends the wait for a compiler.
-enum Heard {
+enum CompilerEvent {
     /// The compiler has written this and closed its standard output.
     Answer(Vec<u8>),
     Cancelled,
@@ -209,7 +209,7 @@ pub(crate) struct Compilation<'a> {
 struct Ended {
     status: ExitStatus,
     /// None: it was killed because its wall-clock time was up.
-    heard: Option<Heard>,
+    heard: Option<CompilerEvent>,
     /// What it wrote to standard error.
     said: String,
 }
@@ -243,11 +243,11 @@ impl Compilation<'_> {
             let said = threads.spawn(move || read_bounded(stderr));
             let (tell, heard) = mpsc::sync_channel(2);
             self.bounds.cancellation.tell(tell.clone());
-            threads.spawn(move || drop(tell.send(Heard::Answer(read_bounded(stdout)))));
+            threads.spawn(move || drop(tell.send(CompilerEvent::Answer(read_bounded(stdout)))));
             let heard = heard.recv_timeout(self.bounds.limits.clock()).ok();
             match heard {
-                Some(Heard::Answer(_)) => {}
-                Some(Heard::Cancelled) | None => child.kill()?,
+                Some(CompilerEvent::Answer(_)) => {}
+                Some(CompilerEvent::Cancelled) | None => child.kill()?,
             }
             let status = child.wait()?;
             let said = String::from_utf8_lossy(&said.join().unwrap_or_default()).into_owned();
@@ -260,8 +260,8 @@ impl Compilation<'_> {
         const FILE_TOO_LARGE: i32 = 25;
         let CompileLimits { seconds, memory_bytes } = self.bounds.limits;
         let answer = match &ended.heard {
-            Some(Heard::Answer(answer)) => answer,
-            Some(Heard::Cancelled) => return Err(DeployError::Cancelled),
+            Some(CompilerEvent::Answer(answer)) => answer,
+            Some(CompilerEvent::Cancelled) => return Err(DeployError::Cancelled),
             None => return Err(DeployError::OutOfTime { seconds: self.bounds.limits.clock().as_secs() }),
         };
         let ran_out_of_memory = ran_out_of_memory(&ended.said) || ran_out_of_memory(&String::from_utf8_lossy(answer));
@@ -305,7 +305,7 @@ fn ran_out_of_memory(said: &str) -> bool {
 fn read_bounded(mut from: impl Read) -> Vec<u8> {
     let mut kept = Vec::new();
     // A read error ends the output.
-    let _ = from.by_ref().take(SAID_BYTES_MAX).read_to_end(&mut kept);
+    let _ = from.by_ref().take(OUTPUT_BYTES_MAX).read_to_end(&mut kept);
     let _ = io::copy(&mut from, &mut io::sink());
     kept
 }

@@ -11,7 +11,7 @@ use wasmtime::{
 };
 
 use crate::config::{GuestLimits, PoolSize};
-use crate::engine::pool::{MOST, SLOT, Takes};
+use crate::engine::pool::{MOST, PoolUsage, SLOT};
 
 /// Slots beyond those that permits cover, because the slots of ended guests are made ready for reuse in batches.
 const SPARE_SLOTS: u32 = 64;
@@ -38,7 +38,7 @@ pub(crate) fn for_one_guest(limits: &GuestLimits) -> wasmtime::Result<Engine> {
 }
 
 /// Settings for running guests that do not change compiled code.
-fn running(config: &mut Config, limits: &GuestLimits, slots: u32, of_each: Takes, resident: usize) {
+fn running(config: &mut Config, limits: &GuestLimits, slots: u32, of_each: PoolUsage, resident: usize) {
     // A stack overflow is met at the same depth on every machine.
     config.max_wasm_stack(limits.stack_bytes);
     // A guest that blocks in an import is a suspended fiber. The host's functions run on the fiber's stack, behind the
@@ -110,7 +110,7 @@ fn code() -> Config {
 }
 
 /// Slots are set up once and reused, so that instantiating is a few system calls and no `mmap`.
-fn pooling(limits: &GuestLimits, slots: u32, of_each: Takes, resident: usize) -> PoolingAllocationConfig {
+fn pooling(limits: &GuestLimits, slots: u32, of_each: PoolUsage, resident: usize) -> PoolingAllocationConfig {
     let mut config = PoolingAllocationConfig::new();
     config.total_component_instances(slots);
     config.total_stacks(slots);

@@ -185,7 +185,7 @@ impl State {
     }
 
     fn next(&mut self, all: u32) -> Next {
-        self.forget_those_who_left();
+        self.remove_closed_waiters();
         for place in 0..self.ring.len() {
             let tenant = self.ring[place];
             let Some(permits) = self.tenants.get(&tenant).and_then(|share| share.waiting.front()).map(|first| first.permits)
@@ -211,7 +211,7 @@ impl State {
         Next::Nobody
     }
 
-    fn forget_those_who_left(&mut self) {
+    fn remove_closed_waiters(&mut self) {
         let Self { tenants, ring, .. } = self;
         ring.retain(|tenant| {
             let Some(share) = tenants.get_mut(tenant) else { return false };

@@ -9,7 +9,7 @@ use crate::deployment::compile::ModuleError;
 
 /// Pool resources of which a guest may take several. Of component instances, stacks and GC heaps each guest has one at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Takes {
+pub(crate) struct PoolUsage {
     pub core_instances: u32,
     /// Including the one for garbage-collected objects.
     pub memories: u32,
@@ -17,7 +17,7 @@ pub(crate) struct Takes {
 }
 
 /// The resources of one slot. Until it is used, it costs address space only.
-pub(crate) const SLOT: Takes = Takes {
+pub(crate) const SLOT: PoolUsage = PoolUsage {
     // In the components of language tool chains: the module, its adapters, the shims between them. Python has more than ten.
     core_instances: 32,
     // A guest's own, and one for its objects or for a second module, as in components of JavaScript.
@@ -27,12 +27,12 @@ pub(crate) const SLOT: Takes = Takes {
 };
 
 /// The most that one guest may take.
-pub(crate) const MOST: Takes = Takes { core_instances: 128, memories: 8, tables: 64 };
+pub(crate) const MOST: PoolUsage = PoolUsage { core_instances: 128, memories: 8, tables: 64 };
 
 /// Slots that the largest guest takes. A pool that is smaller has no room for it.
 pub const SLOTS_PER_GUEST_MAX: u32 = MOST.slots();
 
-impl Takes {
+impl PoolUsage {
     /// Measures what the guests of an engine take at present.
     pub fn measured(engine: &Engine) -> Self {
         let metrics = engine.pooling_allocator_metrics().expect("engines that run guests have a pool");
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_guest_takes_the_slots_that_hold_what_it_has_most_of() {
-        let slots = |core_instances, memories, tables| Takes { core_instances, memories, tables }.slots();
+        let slots = |core_instances, memories, tables| PoolUsage { core_instances, memories, tables }.slots();
         assert_eq!(slots(0, 0, 0), 1);
         assert_eq!(slots(32, 2, 4), 1);
         assert_eq!(slots(33, 2, 4), 2);
@@ -87,11 +87,11 @@ mod tests {
     #[test]
     fn what_is_more_than_a_guest_may_take_is_refused_by_the_name_of_the_limit() {
         assert_eq!(MOST.check(), Ok(()));
-        let why = Takes { tables: 65, ..MOST }.check().unwrap_err().to_string();
+        let why = PoolUsage { tables: 65, ..MOST }.check().unwrap_err().to_string();
         assert!(why.contains("takes 65 tables, and may take 64 (the host's limit tables_per_guest)"), "{why}");
-        let why = Takes { memories: 9, ..MOST }.check().unwrap_err().to_string();
+        let why = PoolUsage { memories: 9, ..MOST }.check().unwrap_err().to_string();
         assert!(why.contains("memories_per_guest"), "{why}");
-        let why = Takes { core_instances: 129, ..MOST }.check().unwrap_err().to_string();
+        let why = PoolUsage { core_instances: 129, ..MOST }.check().unwrap_err().to_string();
         assert!(why.contains("core_instances_per_guest"), "{why}");
     }
 }

@@ -55,27 +55,27 @@ pub(crate) enum RunOutcome<T> {
 }
 
 /// The limit of processor time for a turn or an operation, derived from its fuel.
-struct Wall {
+struct ProcessorTimeLimit {
     most: Duration,
     /// When the limit was last checked.
     looked: Instant,
     /// Set at the end of the first slice, which is soon enough: most guests end before that.
-    stands_at: Option<Duration>,
+    deadline: Option<Duration>,
 }
 
-impl Wall {
+impl ProcessorTimeLimit {
     fn new(fuel: u64) -> Self {
         let most = Duration::from_nanos(fuel.saturating_mul(FUEL_NANOS_MAX)).max(PROCESSOR_TIME_MIN);
-        Self { most, looked: Instant::now(), stands_at: None }
+        Self { most, looked: Instant::now(), deadline: None }
     }
 
-    fn is_met(&mut self) -> bool {
+    fn is_exceeded(&mut self) -> bool {
         if self.looked.elapsed() < SLICE_TIME {
             return false;
         }
         self.looked = Instant::now();
         let computed = processor_time();
-        computed > *self.stands_at.get_or_insert(computed.saturating_add(self.most))
+        computed > *self.deadline.get_or_insert(computed.saturating_add(self.most))
     }
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn run<T>(
 ) -> RunOutcome<T> {
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
-    let mut wall = Wall::new(fuel);
+    let mut wall = ProcessorTimeLimit::new(fuel);
     loop {
         if let ControlFlow::Break(()) = checkpoint.pass() {
             return RunOutcome::Stopped;
@@ -101,7 +101,7 @@ pub(crate) fn run<T>(
         match guest.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(ended) => return RunOutcome::Ended(ended),
             Poll::Pending if !woken.0.swap(false, Ordering::Relaxed) => return RunOutcome::Waits,
-            Poll::Pending if wall.is_met() => return RunOutcome::Overdue { most: wall.most },
+            Poll::Pending if wall.is_exceeded() => return RunOutcome::Overdue { most: wall.most },
             Poll::Pending => {}
         }
     }

@@ -12,7 +12,7 @@ use wasmtime::{Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::account::{Account, Terms};
+use crate::account::{Account, ActivityContext};
 use crate::config::Policy;
 use crate::deployment::imports::{HasRole, Role};
 use crate::engine::limiter::Limiter;
@@ -39,7 +39,7 @@ const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
 /// The data of an activity's store.
 pub(crate) struct Activity {
-    terms: Terms,
+    terms: ActivityContext,
     client: SharedClient,
     source: Arc<Source>,
     table: ResourceTable,
@@ -61,7 +61,7 @@ struct Source {
 /// A call of an activity, and what it is run with.
 pub(crate) struct Run {
     pub call: ActivityCall,
-    pub terms: Terms,
+    pub terms: ActivityContext,
     pub client: SharedClient,
 }
 

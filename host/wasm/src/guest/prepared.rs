@@ -14,7 +14,7 @@ use crate::config::{Checkpoint, GuestLimits, Policy};
 use crate::deployment::compile::ModuleError;
 use crate::deployment::deploy;
 use crate::deployment::imports::{self, Role};
-use crate::engine::pool::{self, Takes};
+use crate::engine::pool::{self, PoolUsage};
 use crate::engine::slices::{self, RunOutcome};
 use crate::guest::activity::Activity;
 use crate::guest::bindings;
@@ -172,14 +172,14 @@ pub(crate) struct Alone {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Described {
     pub functions: Vec<(FunctionName, FunctionKind)>,
-    pub takes: Takes,
+    pub takes: PoolUsage,
 }
 
 impl Alone {
     pub fn describe(&self, most: &GuestLimits) -> Result<Described, DeployError> {
         // Needs that are known before instantiation are refused with their numbers.
         if let Some(needs) = self.component.resources_required() {
-            Takes { core_instances: 0, memories: needs.num_memories, tables: needs.num_tables }.check()?;
+            PoolUsage { core_instances: 0, memories: needs.num_memories, tables: needs.num_tables }.check()?;
         }
         let instance = imports::link(Role::Orchestrator, &self.linker, &self.component)?;
         let export = self.component.get_export_index(None, "describe");
@@ -199,10 +199,10 @@ fn describe_in(most: &GuestLimits, engine: &Engine, describe: &Entry<Determinist
     let rest = slices::run(pin!(call), policy.limits.fuel_per_turn, &Checkpoint::default());
     let error = match rest {
         RunOutcome::Ended(Ok((described,))) => {
-            return Ok(Described { functions: deploy::functions_of(described)?, takes: Takes::measured(engine) });
+            return Ok(Described { functions: deploy::functions_of(described)?, takes: PoolUsage::measured(engine) });
         }
         RunOutcome::Ended(Err(error)) if error.is::<PoolConcurrencyLimitError>() => {
-            let Takes { core_instances, memories, tables } = pool::MOST;
+            let PoolUsage { core_instances, memories, tables } = pool::MOST;
             let reason = format!(
                 "one guest of it takes more than {core_instances} core instances (the host's limit core_instances_per_guest), \
                  {memories} memories (memories_per_guest) or {tables} tables (tables_per_guest)"

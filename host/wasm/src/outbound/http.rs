@@ -28,7 +28,7 @@ use tokio_util::io::{InspectReader, InspectWriter};
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::account::{OutboundBytes, Terms};
+use crate::account::{ActivityContext, OutboundBytes};
 use crate::outbound::allow_list::{Scheme, Target, Verdict, is_public};
 use crate::outbound::scrub::Scrubber;
 use crate::outbound::secret;
@@ -51,7 +51,7 @@ const DENIALS_MAX: usize = 3;
 
 /// Sends the requests of one activity.
 pub(crate) struct Outbound {
-    terms: Terms,
+    terms: ActivityContext,
     sockets: Arc<Semaphore>,
     /// What the policy denied, for the activity's failure: an error code of WASI cannot carry the reason.
     // Nothing awaits while it is locked.
@@ -62,7 +62,7 @@ pub(crate) type ConnectionTask = Box<dyn Future<Output = Result<(), Error>> + Se
 pub(crate) type Sent = Result<(Response<WasiBody>, ConnectionTask), Error>;
 
 impl Outbound {
-    pub fn new(terms: Terms) -> Self {
+    pub fn new(terms: ActivityContext) -> Self {
         Self { terms, sockets: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)), denials: Arc::default() }
     }
 
@@ -137,7 +137,7 @@ impl Target {
     }
 
     /// Resolves the addresses that may be connected to.
-    async fn addresses(&self, terms: &Terms) -> Result<Vec<SocketAddr>, Error> {
+    async fn addresses(&self, terms: &ActivityContext) -> Result<Vec<SocketAddr>, Error> {
         self.addresses_by(look_up, terms).await
     }
 
@@ -145,9 +145,9 @@ impl Target {
     async fn addresses_by(
         &self,
         look_up: impl AsyncFnOnce(&str, u16) -> io::Result<Vec<SocketAddr>>,
-        terms: &Terms,
+        terms: &ActivityContext,
     ) -> Result<Vec<SocketAddr>, Error> {
-        let (Self { host, port, .. }, Terms { account, policy, .. }) = (self, terms);
+        let (Self { host, port, .. }, ActivityContext { account, policy, .. }) = (self, terms);
         let hub = &account.hub;
         let verdict = policy.outbound.verdict(self);
         if verdict == Verdict::Denied {
@@ -203,7 +203,7 @@ fn counted(stream: TcpStream, bytes: &Arc<OutboundBytes>) -> impl AsyncRead + As
 /// value, which drives the connection.
 ///
 /// A secret that must not be sent is an [`Error::InternalError`] with the reason.
-pub(crate) async fn send(terms: &Terms, request: Request<WasiBody>, options: RequestOptions) -> Sent {
+pub(crate) async fn send(terms: &ActivityContext, request: Request<WasiBody>, options: RequestOptions) -> Sent {
     let limits = &terms.policy.http;
     let (request, request_is_too_large) = bounded_request(request, limits);
     let time = tokio::time::sleep(limits.time);
@@ -217,8 +217,8 @@ pub(crate) async fn send(terms: &Terms, request: Request<WasiBody>, options: Req
     }
 }
 
-async fn exchange(terms: &Terms, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
-    let Terms { account, policy, .. } = terms;
+async fn exchange(terms: &ActivityContext, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
+    let ActivityContext { account, policy, .. } = terms;
     let target = Target::of(request.uri())?;
     let scrubber = Scrubber::of(&policy.secrets, &target);
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
@@ -371,9 +371,9 @@ mod tests {
     use crate::engine::permits::FairSemaphore;
     use crate::{AllowList, Policy};
 
-    fn terms(policy: Policy) -> Terms {
+    fn terms(policy: Policy) -> ActivityContext {
         let requests = Requests::new(FairSemaphore::new(64), TenantId(1));
-        Terms { account: Arc::default(), policy: Arc::new(policy), requests }
+        ActivityContext { account: Arc::default(), policy: Arc::new(policy), requests }
     }
 
     /// Answers one request with the first line of it.

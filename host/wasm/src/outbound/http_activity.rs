@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use serde_json::{Map, Value, json};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use crate::account::Terms;
+use crate::account::ActivityContext;
 use crate::outbound::http::{denial, send};
 
 /// The timeout of a request that gives none.
@@ -35,7 +35,7 @@ const CONNECTION_HEADERS: [&str; 9] = [
 ];
 
 /// Sends the request that `input` describes, and gives the response.
-pub(crate) async fn run(terms: &Terms, input: &str) -> TaskOutcome {
+pub(crate) async fn run(terms: &ActivityContext, input: &str) -> TaskOutcome {
     let policy = &terms.policy;
     let Call { request, timeout } = Call::parse(input)?;
     // Nothing that the host does for a guest takes longer than an activity may.
@@ -49,7 +49,7 @@ pub(crate) async fn run(terms: &Terms, input: &str) -> TaskOutcome {
     Ok(response)
 }
 
-async fn exchange(terms: &Terms, request: Request<WasiBody>) -> Result<Value, Failure> {
+async fn exchange(terms: &ActivityContext, request: Request<WasiBody>) -> Result<Value, Failure> {
     let address = Address::of(request.uri());
     let sent = send(terms, request, RequestOptions::default()).await;
     let (response, connection) = sent.map_err(|error| failure(&address, &error))?;

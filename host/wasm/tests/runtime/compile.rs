@@ -75,7 +75,7 @@ async fn one_that_nobody_waits_for_is_killed_and_gives_its_place_to_the_next() {
         let (stage, tenant) = (watch::Sender::new(Stage::Waiting), host.tenant.clone());
         let watching = stage.subscribe();
         let preparation = Preparation { module: module(n), stage, held };
-        (tokio::spawn(async move { tenant.prepare_aside(preparation).await.map(drop) }), watching)
+        (tokio::spawn(async move { tenant.prepare_async(preparation).await.map(drop) }), watching)
     };
     // One tenant compiles one module at a time: the second waits.
     let (token, held) = (Arc::new(()), Arc::new(()));

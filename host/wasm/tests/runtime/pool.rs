@@ -111,9 +111,9 @@ async fn who_waits_for_room_is_owed_that_of_guests_that_are_only_kept() {
     let other = host.runtime.tenant(Account::default(), host.policy());
     assert_eq!(other.permit(version).err(), Some(NotNow::NoRoom(version)));
     let permit = other.wait_for_permit(version).unwrap();
-    assert!(host.runtime.is_room_owed());
+    assert!(host.runtime.is_slot_owed());
     guests.pop();
-    assert!(!host.runtime.is_room_owed());
+    assert!(!host.runtime.is_slot_owed());
     assert!(start(&host, version).is_err(), "what is free is meant for the other tenant");
     drop(permit.await);
     assert!(start(&host, version).is_ok());

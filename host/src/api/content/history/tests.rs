@@ -39,7 +39,7 @@ fn check(events: Vec<Event>, shown: Shown, expected: Value) {
 
 /// All rows of a history, of which each event is a turn.
 fn project(history: impl IntoIterator<Item = HistoryEvent>, shown: Shown) -> Vec<String> {
-    let (mut pairs, mut events) = (Pairs::default(), Vec::new());
+    let (mut pairs, mut events) = (OutcomeIndex::default(), Vec::new());
     for (turn, entry) in history.into_iter().enumerate() {
         let place = EventPlace::of_turn(turn as u32);
         pairs.note(place, &entry.event);

@@ -12,7 +12,7 @@ impl Tables<'_> {
     pub(super) fn check(&self, commit: &Prepared) -> Result<Plan, Fault> {
         let stale = |reason: String| Fault::Store(StoreError::Stale { instance: commit.id.clone(), reason });
         let stored = self.guard(commit.row)?;
-        follows(commit, stored.as_ref()).map_err(|NotNext(reason)| stale(reason))?;
+        follows(commit, stored.as_ref()).map_err(|StaleReason(reason)| stale(reason))?;
         is_consistent(commit).map_err(|reason| stale(reason.into()))?;
         if stored.is_some() {
             return Ok(Plan { new: false, replaces: None });
@@ -26,19 +26,19 @@ impl Tables<'_> {
 }
 
 /// Why a commit is not the next one of its instance.
-struct NotNext(String);
+struct StaleReason(String);
 
 /// Whether the commit is the next one of its instance.
-fn follows(commit: &Prepared, stored: Option<&CommitGuard>) -> Result<(), NotNext> {
+fn follows(commit: &Prepared, stored: Option<&CommitGuard>) -> Result<(), StaleReason> {
     if let Some(stored) = stored {
         if stored.id != commit.id {
-            return Err(NotNext(format!("its row {} belongs to '{}'", commit.row.0, stored.id)));
+            return Err(StaleReason(format!("its row {} belongs to '{}'", commit.row.0, stored.id)));
         }
         if rewinds(commit, stored) {
             return Ok(());
         }
         if stored.status.is_terminal() && !commit.listing_fields.status.is_terminal() {
-            return Err(NotNext(format!("it has ended: it is {}", stored.status.name())));
+            return Err(StaleReason(format!("it has ended: it is {}", stored.status.name())));
         }
     }
     let turns = stored.map_or(0..0, |stored| stored.turns.clone());
@@ -49,7 +49,7 @@ fn follows(commit: &Prepared, stored: Option<&CommitGuard>) -> Result<(), NotNex
         None => Some(turns.end),
     };
     if end != Some(commit.turns.end) || commit.turns.start > commit.turns.end {
-        return Err(NotNext(format!(
+        return Err(StaleReason(format!(
             "turns {turns:?} are stored, and the commit makes them {:?} with turn {came:?}",
             commit.turns
         )));
@@ -57,7 +57,7 @@ fn follows(commit: &Prepared, stored: Option<&CommitGuard>) -> Result<(), NotNex
     // Continue-as-new removes all turns; only a rewind removes just the last ones.
     let all_go = commit.forgotten == turns && commit.turns.is_empty() && came.is_none();
     if !commit.forgotten.is_empty() && !all_go {
-        return Err(NotNext(format!("turns {turns:?} are stored, and the commit forgets {:?}", commit.forgotten)));
+        return Err(StaleReason(format!("turns {turns:?} are stored, and the commit forgets {:?}", commit.forgotten)));
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ pub(super) enum Rejected {
     /// It does not follow the stored state, and has changed nothing.
     Refused(StoreError),
     /// It found damage while it was applied: the transaction holds a part of it and must not be committed.
-    Spoiled(StoreError),
+    Damaged(StoreError),
     /// The file failed, and with it the transaction.
     File(Fault),
 }
@@ -58,7 +58,7 @@ pub(super) enum Rejected {
 impl From<Fault> for Rejected {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Store(error) => Rejected::Spoiled(error),
+            Fault::Store(error) => Rejected::Damaged(error),
             fault => Rejected::File(fault),
         }
     }

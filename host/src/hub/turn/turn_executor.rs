@@ -48,14 +48,14 @@ impl Loading {
 }
 
 /// Runs the guests of one turn, whose versions are in memory.
-pub(in crate::hub) struct InMemory<'a> {
+pub(in crate::hub) struct TurnExecutor<'a> {
     pub(super) tenant: &'a Tenant,
     pub(super) unloadable: Vec<Unloadable>,
     /// The permit for one guest at a time, kept for the next guest until the turn is over.
     pub(super) permit: Mutex<Option<GuestPermit>>,
 }
 
-impl InMemory<'_> {
+impl TurnExecutor<'_> {
     fn permit(&self, version: VersionId) -> Result<GuestPermit, StartError> {
         if let Some((_, why)) = self.unloadable.iter().find(|(unloadable, _)| *unloadable == version) {
             return Err(StartError::Unable(why.clone()));
@@ -69,7 +69,7 @@ impl InMemory<'_> {
     }
 }
 
-impl Executor for InMemory<'_> {
+impl Executor for TurnExecutor<'_> {
     fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, StartError> {
         self.tenant.start_in(self.permit(version)?, execution)
     }

@@ -7,7 +7,7 @@ use crate::api::error::ApiError;
 
 /// The number of concurrent requests of each hub. Clones share it.
 #[derive(Clone)]
-pub(in crate::api) struct UnderWay {
+pub(in crate::api) struct ConcurrencyLimit {
     /// The most connections at once.
     connections: usize,
     // Nothing awaits while it is locked.
@@ -16,11 +16,11 @@ pub(in crate::api) struct UnderWay {
 
 /// The permit of one request, returned on drop.
 pub(in crate::api) struct RequestPermit {
-    under_way: UnderWay,
+    limit: ConcurrencyLimit,
     hub: String,
 }
 
-impl UnderWay {
+impl ConcurrencyLimit {
     pub fn new(connections: usize) -> Self {
         Self { connections, of_hubs: Arc::default() }
     }
@@ -31,23 +31,23 @@ impl UnderWay {
     }
 
     /// Takes a permit for one more request of a hub. The name ignores case.
-    pub fn enter(&self, hub: &str) -> Result<RequestPermit, ApiError> {
+    pub fn acquire(&self, hub: &str) -> Result<RequestPermit, ApiError> {
         let most = self.connections.div_ceil(2);
         let hub = hub.to_ascii_lowercase();
         let mut of_hubs = self.lock();
         let count = of_hubs.entry(hub.clone()).or_default();
         if *count >= most {
-            return Err(ApiError::too_many_under_way(&hub, most));
+            return Err(ApiError::too_many_concurrent_requests(&hub, most));
         }
         *count += 1;
         drop(of_hubs);
-        Ok(RequestPermit { under_way: self.clone(), hub })
+        Ok(RequestPermit { limit: self.clone(), hub })
     }
 }
 
 impl Drop for RequestPermit {
     fn drop(&mut self) {
-        let mut of_hubs = self.under_way.lock();
+        let mut of_hubs = self.limit.lock();
         if let Some(count) = of_hubs.get_mut(&self.hub) {
             *count -= 1;
             if *count == 0 {
@@ -63,12 +63,12 @@ mod tests {
 
     #[test]
     fn no_hub_has_more_than_half_of_the_connections() {
-        let under_way = UnderWay::new(4);
-        let places = [under_way.enter("One").unwrap(), under_way.enter("ONE").unwrap()];
-        assert!(under_way.enter("one").is_err());
-        drop(under_way.enter("two").unwrap());
+        let limit = ConcurrencyLimit::new(4);
+        let places = [limit.acquire("One").unwrap(), limit.acquire("ONE").unwrap()];
+        assert!(limit.acquire("one").is_err());
+        drop(limit.acquire("two").unwrap());
         drop(places);
-        drop(under_way.enter("one").unwrap());
-        assert!(under_way.lock().is_empty(), "nothing is kept of a hub that asks for nothing");
+        drop(limit.acquire("one").unwrap());
+        assert!(limit.lock().is_empty(), "nothing is kept of a hub that asks for nothing");
     }
 }
