@@ -22,7 +22,7 @@ const INCLUDED: &[&str] = &["bin", "css", "csv", "html", "md", "proto", "sql", "
 /// files in the folder, such as a log, are ignored.
 ///
 /// It polls rather than asking the system for notifications: that works alike on every system, over a network and in a
-/// container, and an app has few files.
+/// container, and an app has few files. A recursive watch would also cover folders of packages and of build output.
 pub struct Watch {
     folder: PathBuf,
     language: Language,
