@@ -7,7 +7,7 @@ import {
 
 export { cabi_realloc, describe, runActivity, runOrchestrator } from "./dacapo";
 
-// One after the other.
+// Calls activities one after the other.
 orchestrator("hello_sequence", (input: string): Outcome => {
   const cities = ["Tokyo", "Seattle", "London"];
   const greetings: string[] = [];
@@ -19,7 +19,7 @@ orchestrator("hello_sequence", (input: string): Outcome => {
   return succeed("[" + greetings.join(",") + "]");
 });
 
-// All at once, then the sum.
+// Calls activities in parallel and adds up their results.
 orchestrator("fan_out", (input: string): Outcome => {
   const n = <i32>parseFloat(input);
   const squares: Task[] = [];
@@ -33,7 +33,7 @@ orchestrator("fan_out", (input: string): Outcome => {
   return succeed(sum.toString());
 });
 
-// A person against a clock.
+// Waits for an approval, with a timeout.
 orchestrator("approval", (input: string): Outcome => {
   const event = waitForExternalEvent("Approval");
   const timer = createTimer(currentTime() + parseFloat(input));
@@ -46,7 +46,7 @@ orchestrator("approval", (input: string): Outcome => {
   return succeed(quote(approved ? "approved" : "rejected"));
 });
 
-// Tries again, and says so if that did not help.
+// Retries an activity, and reports the last failure if every attempt fails.
 orchestrator("stubborn", (input: string): Outcome => {
   const retry = new RetryPolicy(3, 10);
   retry.backoffCoefficient = 2;
@@ -61,7 +61,7 @@ activity("square", (call: Call): Outcome => {
   return succeed((n * n).toString());
 });
 
-// Succeeds at the attempt `k`.
+// Succeeds on attempt `k`.
 activity("flaky", (call: Call): Outcome => {
   const k = <u32>parseFloat(call.input);
   if (call.attempt >= k) return succeed(call.attempt.toString());

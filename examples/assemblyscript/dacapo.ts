@@ -1,7 +1,7 @@
-// Durable orchestrations in AssemblyScript: the contract `dacapo:guest@0.1.0` by its canonical ABI, and the few words an app
-// needs.
+// Durable orchestrations in AssemblyScript: bindings of the contract `dacapo:guest@0.1.0` to its canonical ABI, and a small API
+// for apps.
 //
-// Inputs, outputs and event data are JSON texts. There are no exceptions to catch, so what can fail gives an `Outcome`.
+// Inputs, outputs and event data are JSON texts. Exceptions cannot be caught, so calls that can fail return an `Outcome`.
 
 /** Why a function did not succeed. */
 export class Failure {
@@ -48,7 +48,7 @@ export class Call {
   constructor(
     public input: string,
     public instanceId: string,
-    /** With the instance id a key that stays the same when the call is repeated after a crash. */
+    /** Together with the instance id, an idempotency key: the same when the call is repeated after a crash. */
     public taskId: u32,
     /** 1 for the first attempt under the caller's retry policy, then 2, and so on. */
     public attempt: u32,
@@ -58,7 +58,7 @@ export class Call {
 /** All times are in milliseconds. */
 export class RetryPolicy {
   backoffCoefficient: f64 = 1;
-  /** NaN: there is none. */
+  /** NaN: no limit. The same holds for `timeout`. */
   maxInterval: f64 = NaN;
   timeout: f64 = NaN;
   nonRetriableErrorTypes: string[] = [];
@@ -70,7 +70,7 @@ export class RetryPolicy {
 export class Task {
   constructor(public handle: i32) {}
 
-  /** Waits for the end. */
+  /** Waits until the task has completed. */
   wait(): Outcome {
     taskOutcome(this.handle, area);
     if (!load<u8>(area)) {
@@ -80,18 +80,18 @@ export class Task {
     return liftOutcome(area + 4);
   }
 
-  /** Gives up a timer or a wait for an event. False if it has completed already. */
+  /** Cancels a timer or a wait for an event. Returns false if it has completed already. */
   cancel(): bool {
     return taskCancel(this.handle);
   }
 }
 
-/** Makes an orchestrator known, at the top level of a file. */
+/** Registers an orchestrator. Call it at the top level of a file. */
 export function orchestrator(name: string, run: (input: string) => Outcome): void {
   orchestrators.set(name, run);
 }
 
-/** Makes an activity known, at the top level of a file. */
+/** Registers an activity. Call it at the top level of a file. */
 export function activity(name: string, run: (call: Call) => Outcome): void {
   activities.set(name, run);
 }
@@ -115,7 +115,7 @@ export function callActivity(name: string, input: string, retry: RetryPolicy | n
   ));
 }
 
-/** A timer that fires at a moment, in milliseconds since 1970. */
+/** Schedules a timer. `fireAt` is in milliseconds since 1970. */
 export function createTimer(fireAt: f64): Task {
   return new Task(scheduleTimer(fireAt));
 }
@@ -125,7 +125,7 @@ export function waitForExternalEvent(name: string): Task {
   return new Task(scheduleEvent(changetype<usize>(bytes), bytes.byteLength));
 }
 
-/** Waits until one of the tasks has completed, and gives the index of the one that did first. */
+/** Waits until a task has completed, and returns the index of the one that completed first. */
 export function waitAny(tasks: Task[]): u32 {
   const handles = new StaticArray<i32>(tasks.length);
   for (let i = 0; i < tasks.length; i++) handles[i] = tasks[i].handle;
@@ -136,7 +136,7 @@ export function waitAny(tasks: Task[]): u32 {
   return first;
 }
 
-/** Writes a line to the host's log: from an orchestrator once, not once per replay. */
+/** Writes a line to the host's log. A replay does not write it again. */
 export function log(level: Level, message: string): void {
   const bytes = utf8(message);
   writeLine(level, changetype<usize>(bytes), bytes.byteLength);
@@ -144,7 +144,7 @@ export function log(level: Level, message: string): void {
 
 export const enum Level { trace, debug, info, warn, error }
 
-/** A text as JSON. */
+/** Converts a text to a JSON string. */
 export function quote(text: string): string {
   const parts: string[] = ['"'];
   let from = 0;
@@ -160,10 +160,10 @@ export function quote(text: string): string {
   return parts.join("");
 }
 
-/** The text that a JSON string stands for. */
+/** Converts a JSON string to its text. */
 export function unquote(json: string): string {
   const quoted = json.trim();
-  if (!quoted.startsWith('"')) throw new Error("what was given is no string: " + json);
+  if (!quoted.startsWith('"')) throw new Error("not a JSON string: " + json);
   const parts: string[] = [];
   let from = 1;
   for (let i = quoted.indexOf("\\"); i >= 0; i = quoted.indexOf("\\", from)) {
@@ -178,9 +178,9 @@ export function unquote(json: string): string {
   return parts.join("");
 }
 
-// The canonical ABI. Strings and lists are an address and a length; what does not fit into one value is returned through
-// memory. The host takes memory from `cabi_realloc` for what it writes, and this file frees it when it has read it. What an
-// export returns is never freed: each run has an instance of its own, which is thrown away.
+// The canonical ABI. Strings and lists are an address and a length; a result that does not fit into one value is returned in
+// memory. The host allocates memory for what it writes with `cabi_realloc`, and this file frees it after reading. The results
+// of exports are never freed: each run has its own instance, whose memory is discarded with it.
 
 @external("dacapo:guest/orchestration@0.1.0", "call-activity")
 declare function scheduleActivity(
@@ -198,13 +198,13 @@ declare function waitForTasks(tasks: usize, count: i32, returned: usize): void;
 declare function taskOutcome(task: i32, returned: usize): void;
 @external("dacapo:guest/orchestration@0.1.0", "[method]task.cancel")
 declare function taskCancel(task: i32): bool;
-/** The current time: that of the turn, the same again on replay. */
+/** The current time, in milliseconds since 1970: the time of the turn, the same on replay. */
 @external("dacapo:guest/orchestration@0.1.0", "current-time")
 export declare function currentTime(): f64;
 @external("dacapo:guest/logging@0.1.0", "log")
 declare function writeLine(level: i32, message: usize, messageLength: i32): void;
 
-/** Where imports return what does not fit into one value; the largest is a task's outcome. */
+/** The area where imports return results that do not fit into one value; the largest is a task's outcome. */
 const area = memory.data(40, 4);
 
 const orchestrators = new Map<string, (input: string) => Outcome>();
@@ -244,7 +244,7 @@ export function cabi_realloc(old: usize, _oldSize: usize, _alignment: usize, siz
   return old ? heap.realloc(old, size) : heap.alloc(size);
 }
 
-/** What `throw` and failed assertions call: the host makes a failure of this line. */
+/** Called by `throw` and failed assertions. The host makes the failure from the line that is logged here. */
 export function abort(message: string | null, file: string | null, line: u32, column: u32): void {
   log(Level.error, "panicked at " + (file || "") + ":" + line.toString() + ":" + column.toString() + ": " + (message || "it aborted"));
   unreachable();
@@ -275,7 +275,7 @@ function liftOutcome(at: usize): Outcome {
   return fail(new Failure(errorType, message, load<bool>(at, 32), details));
 }
 
-/** Writes a string where the ABI wants one: its bytes elsewhere, their address and length at `at`. */
+/** Writes a string in the form of the ABI: its bytes into new memory, their address and length at `at`. */
 function lower(at: usize, text: string): void {
   const bytes = utf8(text);
   const address = heap.alloc(bytes.byteLength);
@@ -288,14 +288,14 @@ function lift(at: usize): string {
   return take(load<usize>(at), load<i32>(at, 4));
 }
 
-/** Reads what the host has written, and frees it. */
+/** Reads a string that the host has written, and frees it. */
 function take(address: usize, length: i32): string {
   const text = String.UTF8.decodeUnsafe(address, length);
   heap.free(address);
   return text;
 }
 
-/** Half a surrogate pair has no UTF-8: it becomes U+FFFD. */
+/** Encodes as UTF-8. A lone surrogate becomes U+FFFD. */
 function utf8(text: string): ArrayBuffer {
   return String.UTF8.encode(text, false, String.UTF8.ErrorMode.REPLACE);
 }

@@ -19,7 +19,7 @@ func init() {
 	dacapo.Activity("flaky", flaky)
 }
 
-// The host calls the functions; nobody calls main.
+// main is required but never runs: the host calls the registered functions.
 func main() {}
 
 func helloSequence(ctx *dacapo.Context, _ any) ([]string, error) {

@@ -1,19 +1,19 @@
 // The tour of Dacapo, in Kotlin.
 
 val app = App {
-    // One after the other.
+    // Calls activities one after the other.
     orchestrator("hello_sequence") {
         val greetings = listOf("Tokyo", "Seattle", "London").map { city -> callActivity("say_hello", quote(city)).wait() }
         greetings.joinToString(",", "[", "]")
     }
 
-    // All at once, then the sum.
+    // Calls activities in parallel and adds up their results.
     orchestrator("fan_out") { input ->
         val squares = (1..input.toInt()).map { n -> callActivity("square", "$n") }
         squares.sumOf { it.wait().toLong() }.toString()
     }
 
-    // A person against a clock.
+    // Waits for an approval, with a timeout.
     orchestrator("approval") { input ->
         val event = waitForExternalEvent("Approval")
         val timer = createTimer(currentTime() + input.toDouble())
@@ -26,7 +26,7 @@ val app = App {
         }
     }
 
-    // Tries again, and says so if that did not help.
+    // Retries an activity, and reports the last failure if every attempt fails.
     orchestrator("stubborn") { input ->
         val retry = RetryPolicy(maxAttempts = 3, firstInterval = 10.0, backoffCoefficient = 2.0)
         try {
@@ -43,7 +43,7 @@ val app = App {
         "${n * n}"
     }
 
-    // Succeeds at the attempt `k`.
+    // Succeeds on attempt `k`.
     activity("flaky") { call ->
         val k = call.input.toInt()
         if (call.attempt < k) throw Failure("NotYet", "attempt ${call.attempt} of $k", retriable = true)

@@ -1,6 +1,6 @@
-// Durable orchestrations in Kotlin: the contract `dacapo:guest@0.1.0` by its canonical ABI, and the few words an app needs.
+// Durable orchestrations in Kotlin: bindings of the contract `dacapo:guest@0.1.0` to its canonical ABI, and a small API for apps.
 //
-// Inputs, outputs and event data are JSON texts. The app is the property `app` of another file.
+// Inputs, outputs and event data are JSON texts. The app defines the property `app`, in another file.
 
 @file:OptIn(UnsafeWasmMemoryApi::class, ExperimentalWasmInterop::class)
 
@@ -11,7 +11,7 @@ import kotlin.wasm.unsafe.Pointer
 import kotlin.wasm.unsafe.UnsafeWasmMemoryApi
 import kotlin.wasm.unsafe.withScopedMemoryAllocator
 
-/** Why a function did not succeed. An orchestrator can catch it, and whatever throws it fails with it. */
+/** Why a function did not succeed. An orchestrator can catch it; a function that throws it fails with it. */
 class Failure(
     /** A short name that callers match on. */
     val errorType: String,
@@ -26,7 +26,7 @@ class Failure(
 class Call(
     val input: String,
     val instanceId: String,
-    /** With the instance id a key that stays the same when the call is repeated after a crash. */
+    /** Together with the instance id, an idempotency key: the same when the call is repeated after a crash. */
     val taskId: Int,
     /** 1 for the first attempt under the caller's retry policy, then 2, and so on. */
     val attempt: Int,
@@ -62,13 +62,13 @@ class RetryPolicy(
 
 /** Something that was scheduled and completes once. */
 class Task internal constructor(internal val handle: Int) {
-    /** Waits for the end, and gives the output, or throws the [Failure]. */
+    /** Waits until the task has completed, and returns its output or throws its [Failure]. */
     fun wait(): String = outcome() ?: run {
         waitAny(this)
         outcome()!!
     }
 
-    /** Gives up a timer or a wait for an event. False if it has completed already. */
+    /** Cancels a timer or a wait for an event. Returns false if it has completed already. */
     fun cancel(): Boolean = hostCancel(handle)
 
     private fun outcome(): String? = Desk.use {
@@ -106,7 +106,7 @@ fun callActivity(name: String, input: String, retry: RetryPolicy? = null): Task 
     )
 }
 
-/** A timer that fires at a moment, in milliseconds since 1970. */
+/** Schedules a timer. [fireAt] is in milliseconds since 1970. */
 fun createTimer(fireAt: Double): Task = Task(hostCreateTimer(fireAt))
 
 fun waitForExternalEvent(name: String): Task = Desk.use {
@@ -114,7 +114,7 @@ fun waitForExternalEvent(name: String): Task = Desk.use {
     Task(hostWaitForExternalEvent(text.address, text.length))
 }
 
-/** Waits until one of the tasks has completed, and gives the one that did first. */
+/** Waits until a task has completed, and returns the one that completed first. */
 fun waitAny(vararg tasks: Task): Task = Desk.use {
     val handles = Desk.reserve(4 * tasks.size)
     tasks.forEachIndexed { index, task -> storeInt(handles + 4 * index, task.handle) }
@@ -123,18 +123,18 @@ fun waitAny(vararg tasks: Task): Task = Desk.use {
     tasks[int(int(returned))]
 }
 
-/** The current time: that of the turn, the same again on replay. */
+/** The current time, in milliseconds since 1970: the time of the turn, the same on replay. */
 fun currentTime(): Double = hostCurrentTime()
 
 enum class Level { TRACE, DEBUG, INFO, WARN, ERROR }
 
-/** Writes a line to the host's log: from an orchestrator once, not once per replay. */
+/** Writes a line to the host's log. A replay does not write it again. */
 fun log(level: Level, message: String) = Desk.use {
     val text = Text(message)
     hostLog(level.ordinal, text.address, text.length)
 }
 
-/** A text as JSON. */
+/** Converts a text to a JSON string. */
 fun quote(text: String): String = buildString {
     append('"')
     for (char in text) {
@@ -143,7 +143,7 @@ fun quote(text: String): String = buildString {
     append('"')
 }
 
-/** The text that a JSON string stands for. */
+/** Converts a JSON string to its text. */
 fun unquote(json: String): String {
     if (!json.startsWith('"')) throw Failure("UnexpectedJson", "what was given is no string", details = json)
     return buildString {
@@ -166,26 +166,26 @@ fun unquote(json: String): String {
     }
 }
 
-// The canonical ABI. Kotlin's objects lie outside of linear memory, so whatever passes between it and the host lies on a desk that
-// is cleared as soon as it has been read: nothing of it is left while an instance waits.
+// The canonical ABI. Kotlin's objects are outside of linear memory, so values pass to and from the host through a buffer, the desk.
+// The desk is cleared as soon as its contents have been read, so that it is empty while an instance waits.
 
 private object Desk {
-    /** Memory is free from here on. The first bytes stay unused: the address 0 is none. */
+    /** The end of the used part. The first bytes stay unused, because the address 0 is null. */
     private var top = 8
 
-    /** How much there is. */
+    /** The end of the allocated memory. */
     private var size = 0
 
     fun reserve(bytes: Int): Int {
         val at = top
         top = (at + bytes + 7) and -8
-        // Grows the memory: what is reserved in this scope starts where the desk does.
+        // Grows the memory. An allocation of a new scope starts at the same address as the desk.
         if (top > size) withScopedMemoryAllocator { it.allocate(top) }
         size = maxOf(size, top)
         return at
     }
 
-    /** The desk is clear after it. */
+    /** Runs [exchange] and clears the desk. */
     inline fun <T> use(exchange: () -> T): T = try {
         exchange()
     } finally {
@@ -193,7 +193,7 @@ private object Desk {
     }
 }
 
-/** A text on the desk, in UTF-8. Half a surrogate pair becomes U+FFFD. */
+/** Puts a text on the desk, in UTF-8. A lone surrogate becomes U+FFFD. */
 private class Text(text: String) {
     private val bytes = text.encodeToByteArray()
     val address = Desk.reserve(bytes.size)
@@ -255,7 +255,7 @@ private fun runActivity(
     return lowered { app.activities.getValue(function)(call) }
 }
 
-/** Runs a function, and lays down how it ended. The host reads it before it uses the desk again. */
+/** Runs a function and puts its result on the desk. The host reads it before the desk is used again. */
 private fun lowered(run: () -> String): Int {
     val ended = runCatching(run)
     return Desk.use {

@@ -1,5 +1,5 @@
-;; The smallest whole app: an orchestrator `hello` that calls the activity `say_hello` with its own input and returns its
-;; output. `README.md` beside this file is the reference for every signature and every byte offset used here.
+;; The smallest complete app: an orchestrator `hello` that calls the activity `say_hello` with its own input and returns its
+;; output. `README.md` in this folder is the reference for all signatures and byte offsets used here.
 ;;
 ;; Memory, in bytes:
 ;;     16  what `describe` returns          96  what `wait` returns        176  texts
@@ -7,11 +7,11 @@
 ;;     64  the list of tasks for `wait`    144  the result of `run-activity`
 
 (module
-  ;; ---- What the host gives -------------------------------------------------------------------------------------------
+  ;; ---- Imports -------------------------------------------------------------------------------------------------------
 
   ;; call-activity: func(name: string, input: string, retry: option<retry-policy>) -> task
-  ;; A string is two parameters, its address and its length in bytes. An option is a flag and the parameters of what it may
-  ;; hold, which are ignored if the flag is 0. A task comes back as a handle, which is a number.
+  ;; A string is two parameters, its address and its length in bytes. An option is a flag and the parameters of its value,
+  ;; which are ignored if the flag is 0. A task is returned as a handle, which is a number.
   (import "dacapo:guest/orchestration@0.1.0" "call-activity" (func $call_activity
     (param $name i32) (param $name_length i32)
     (param $input i32) (param $input_length i32)
@@ -23,8 +23,8 @@
     (result i32)))
 
   ;; wait: func(tasks: list<borrow<task>>) -> list<u32>
-  ;; A list is its address and its number of elements. What does not fit into one number is returned through memory: the last
-  ;; parameter says where to.
+  ;; A list is its address and its number of elements. A result that does not fit into one number is returned in memory: the
+  ;; last parameter is the address where the host writes it.
   (import "dacapo:guest/orchestration@0.1.0" "wait" (func $wait
     (param $tasks i32) (param $count i32) (param $returned i32)))
 
@@ -34,14 +34,14 @@
 
   ;; ---- Memory --------------------------------------------------------------------------------------------------------
 
-  ;; The host reads arguments from this memory and writes results into it. It finds it by its name.
+  ;; The host reads arguments from this memory and writes results into it. It finds the memory by its name.
   (memory (export "memory") 1)
 
-  ;; Where free memory begins. Nothing is freed: every run has an instance of its own, which is thrown away after it.
+  ;; The address where free memory begins. Nothing is freed: each run has its own instance, which is discarded after it.
   (global $heap (mut i32) (i32.const 256))
 
-  ;; The host asks for memory here before it writes a string or a list. It never asks to enlarge what it has, so the first
-  ;; two parameters are 0.
+  ;; The host calls this to allocate memory before it writes a string or a list. It never reallocates, so the first two
+  ;; parameters are 0.
   (func $allocate (export "cabi_realloc")
     (param $old i32) (param $old_size i32) (param $alignment i32) (param $size i32) (result i32)
     (local $at i32)
@@ -51,7 +51,7 @@
         (i32.add (global.get $heap) (i32.sub (local.get $alignment) (i32.const 1)))
         (i32.sub (i32.const 0) (local.get $alignment))))
     (global.set $heap (i32.add (local.get $at) (local.get $size)))
-    ;; Memory comes in pages of 64 KiB. Another one for as long as the heap is larger; a trap if there is none.
+    ;; Memory has pages of 64 KiB. Add pages while the heap exceeds the memory; trap if that fails.
     (block $enough
       (loop $grow
         (br_if $enough (i32.le_u (global.get $heap) (i32.mul (memory.size) (i32.const 65536))))
@@ -59,15 +59,15 @@
         unreachable))
     (local.get $at))
 
-  ;; ---- What the app offers -------------------------------------------------------------------------------------------
+  ;; ---- Exports -------------------------------------------------------------------------------------------------------
 
   ;; describe: func() -> list<function>
-  ;; An export returns what does not fit into one number by its address. Here the bytes lie ready.
+  ;; An export returns the address of a result that does not fit into one number. Here the bytes are in the data section.
   (func (export "describe") (result i32)
     (i32.const 16))
 
   ;; run-orchestrator: func(name: string, input: string) -> result<string, failure>
-  ;; There is one orchestrator, so the name needs no look.
+  ;; There is only one orchestrator, so the name is not checked.
   (func (export "run-orchestrator")
     (param $name i32) (param $name_length i32) (param $input i32) (param $input_length i32) (result i32)
     ;; The list for `wait` has one element of four bytes: the handle.
@@ -80,15 +80,15 @@
         (i32.const 0) (f64.const 0)
         (i32.const 0) (f64.const 0)
         (i32.const 0) (i32.const 0)))
-    ;; Here the instance sleeps. With one task there is nothing to learn from the indexes that are written to 96.
+    ;; The instance is suspended here. With one task, the indexes that the host writes to 96 carry no information.
     (call $wait (i32.const 64) (i32.const 1) (i32.const 96))
-    ;; The outcome: a flag, which is 1 after `wait`, and from the fourth byte on a result<string, failure>. This function
-    ;; returns one of the same type: success or failure, it is handed on as it lies.
+    ;; The outcome: a flag, which is 1 after `wait`, and at offset 4 a result<string, failure>. That is also the type that
+    ;; this function returns, so the address of the activity's result is returned as it is.
     (call $outcome (i32.load (i32.const 64)) (i32.const 104))
     (i32.const 108))
 
   ;; run-activity: func(call: activity-call) -> result<string, failure>
-  ;; A record is the parameters of its fields. The output is `["Hello",`, the input, and `]`: JSON, whatever JSON comes in.
+  ;; A record is the parameters of its fields. The output is `["Hello",`, the input, and `]`: valid JSON for any input.
   (func (export "run-activity")
     (param $name i32) (param $name_length i32)
     (param $input i32) (param $input_length i32)
@@ -97,7 +97,7 @@
     (param $attempt i32)
     (result i32)
     (local $output i32)
-    ;; An input of four bytes that are `null`, read as one number.
+    ;; The input `null`: four bytes, compared as one number.
     (if (i32.and
           (i32.eq (local.get $input_length) (i32.const 4))
           (i32.eq (i32.load (local.get $input)) (i32.const 0x6c6c756e)))
@@ -107,14 +107,14 @@
     (memory.copy (local.get $output) (i32.const 190) (i32.const 9))
     (memory.copy (i32.add (local.get $output) (i32.const 9)) (local.get $input) (local.get $input_length))
     (i32.store8 (i32.add (local.get $output) (i32.add (local.get $input_length) (i32.const 9))) (i32.const 0x5d))
-    ;; A result: the byte 0 for success, and from the fourth byte on its value.
+    ;; A result: the byte 0 for success, and the value at offset 4.
     (i32.store8 (i32.const 144) (i32.const 0))
     (i32.store (i32.const 148) (local.get $output))
     (i32.store (i32.const 152) (i32.add (local.get $input_length) (i32.const 10)))
     (i32.const 144))
 
-  ;; A result: the byte 1 for failure, and from the fourth byte on the record `failure`. What is not written is 0: no details,
-  ;; not retriable.
+  ;; A result: the byte 1 for failure, and the record `failure` at offset 4. The fields that are not written are 0: no
+  ;; details, not retriable.
   (func $nobody (result i32)
     (i32.store8 (i32.const 144) (i32.const 1))
     (i32.store (i32.const 148) (i32.const 199)) (i32.store (i32.const 152) (i32.const 6))     ;; error-type
@@ -125,11 +125,11 @@
 
   ;; The list that `describe` returns: at 24, two elements.
   (data (i32.const 16) "\18\00\00\00" "\02\00\00\00")
-  ;; The two functions: address and length of the name, and the kind in one byte with three behind it that mean nothing.
+  ;; The two functions: address and length of the name, and the kind in one byte, followed by three bytes of padding.
   (data (i32.const 24)
     "\b9\00\00\00" "\05\00\00\00" "\00\00\00\00"        ;; hello, an orchestrator
     "\b0\00\00\00" "\09\00\00\00" "\01\00\00\00")       ;; say_hello, an activity
-  ;; The texts. Each is its bytes, without a zero behind them.
+  ;; The texts, without terminating zeros.
   (data (i32.const 176) "say_hello")
   (data (i32.const 185) "hello")
   (data (i32.const 190) "[\22Hello\22,")

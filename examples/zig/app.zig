@@ -12,7 +12,7 @@ comptime {
 const Json = std.json.Value;
 
 const orchestrators = struct {
-    /// One after the other.
+    /// Calls activities one after the other.
     pub fn hello_sequence() ![3][]const u8 {
         var greetings: [3][]const u8 = undefined;
         for (&greetings, [_][]const u8{ "Tokyo", "Seattle", "London" }) |*greeting, city| {
@@ -21,7 +21,7 @@ const orchestrators = struct {
         return greetings;
     }
 
-    /// All at once, then the sum.
+    /// Calls activities in parallel and adds up their results.
     pub fn fan_out(n: u32) !u64 {
         const squares = try dacapo.allocator.alloc(dacapo.Task(u64), n);
         for (squares, 1..) |*square, i| square.* = dacapo.callActivity(u64, "square", i);
@@ -30,7 +30,7 @@ const orchestrators = struct {
         return sum;
     }
 
-    /// A person against a clock.
+    /// Waits for an approval, with a timeout.
     pub fn approval(patience: f64) ![]const u8 {
         const event = dacapo.waitForExternalEvent(Json, "Approval");
         const timer = dacapo.createTimer(dacapo.currentTime() + patience);
@@ -43,7 +43,7 @@ const orchestrators = struct {
         return if (approved == .bool and approved.bool) "approved" else "rejected";
     }
 
-    /// Tries again, and says so if that did not help.
+    /// Retries an activity, and reports the last failure if every attempt fails.
     pub fn stubborn(k: u32) !Json {
         const attempt = dacapo.callActivityWithRetry(u32, "flaky", k, .{
             .max_attempts = 3,
@@ -65,7 +65,7 @@ const activities = struct {
         return n * n;
     }
 
-    /// Succeeds at the attempt `k`.
+    /// Succeeds on attempt `k`.
     pub fn flaky(call: dacapo.Call, k: u32) !u32 {
         if (call.attempt >= k) return call.attempt;
         return dacapo.fail(.{

@@ -1,11 +1,11 @@
-//! Durable orchestrations in Zig: the contract `dacapo:guest@0.1.0` by its canonical ABI, and the few words an app needs.
+//! Durable orchestrations in Zig: bindings of the contract `dacapo:guest@0.1.0` to its canonical ABI, and a small API for apps.
 //!
-//! Values cross the boundary as JSON: whatever `std.json` reads and writes can be an input, an output, or event data. Nothing
-//! is freed: every run has a memory of its own, which is thrown away with it.
+//! Values cross the boundary as JSON: any type that `std.json` reads and writes can be an input, an output, or event data.
+//! Nothing is freed: each run has its own memory, which is discarded at its end.
 
 const std = @import("std");
 
-/// Where everything lies, for apps too.
+/// The allocator for all memory, also for apps.
 pub const allocator = std.heap.wasm_allocator;
 
 /// Why a function did not succeed.
@@ -28,16 +28,16 @@ pub fn fail(why: Failure) error{Failed} {
     return error.Failed;
 }
 
-/// What an activity is told of its call, if it takes one as its first parameter.
+/// One call of an activity. An activity that needs it takes it as its first parameter.
 pub const Call = struct {
     instance_id: []const u8,
-    /// With the instance id a key that stays the same when the call is repeated after a crash.
+    /// Together with the instance id, an idempotency key: the same when the call is repeated after a crash.
     task_id: u32,
     /// 1 for the first attempt under the caller's retry policy, then 2, and so on.
     attempt: u32,
 };
 
-/// Milliseconds, as everywhere.
+/// All times are in milliseconds.
 pub const RetryPolicy = struct {
     max_attempts: u32,
     first_interval: f64,
@@ -52,7 +52,7 @@ pub fn Task(comptime T: type) type {
     return struct {
         handle: Handle,
 
-        /// Waits for the end, and gives the value. `error.Failed`: `dacapo.failure` says why.
+        /// Waits until the task has completed, and returns its value. On `error.Failed`, see `dacapo.failure`.
         pub fn wait(task: @This()) error{Failed}!T {
             var outcome: Option(Result) = undefined;
             host.@"[method]task.outcome"(task.handle, &outcome);
@@ -64,7 +64,7 @@ pub fn Task(comptime T: type) type {
             return parse(T, outcome.value.value.ok.slice());
         }
 
-        /// Gives up a timer or a wait for an event. False if it has completed already.
+        /// Cancels a timer or a wait for an event. Returns false if it has completed already.
         pub fn cancel(task: @This()) bool {
             return host.@"[method]task.cancel"(task.handle);
         }
@@ -79,7 +79,7 @@ pub fn callActivityWithRetry(comptime T: type, name: []const u8, input: anytype,
     return .{ .handle = schedule(name, stringify(input), policy) };
 }
 
-/// A timer that fires at a moment, in milliseconds since 1970.
+/// Schedules a timer. `fire_at` is in milliseconds since 1970.
 pub fn createTimer(fire_at: f64) Task(void) {
     return .{ .handle = host.@"create-timer"(fire_at) };
 }
@@ -89,12 +89,12 @@ pub fn waitForExternalEvent(comptime T: type, name: []const u8) Task(T) {
     return .{ .handle = host.@"wait-for-external-event"(event.ptr, event.len) };
 }
 
-/// The current time: that of the turn, the same again on replay.
+/// The current time, in milliseconds since 1970: the time of the turn, the same on replay.
 pub fn currentTime() f64 {
     return host.@"current-time"();
 }
 
-/// Waits until one of the tasks, a tuple, has completed, and gives the index of the one that did first.
+/// Waits until a task of the tuple has completed, and returns the index of the one that completed first.
 pub fn waitAny(tasks: anytype) usize {
     var handles: [tasks.len]Handle = undefined;
     inline for (tasks, &handles) |task, *handle| handle.* = task.handle;
@@ -105,13 +105,13 @@ pub fn waitAny(tasks: anytype) usize {
 
 pub const Level = enum(u32) { trace, debug, info, warn, err };
 
-/// Writes a line to the host's log: from an orchestrator once, not once per replay.
+/// Writes a line to the host's log. A replay does not write it again.
 pub fn log(level: Level, comptime format: []const u8, arguments: anytype) void {
     const line = wellFormed(std.fmt.allocPrint(allocator, format, arguments) catch return);
     host.log(@backingInt(level), line.ptr, line.len);
 }
 
-/// For `pub const panic = dacapo.panic;` in the app: the host makes a failure of this line.
+/// The panic handler; an app sets it with `pub const panic = dacapo.panic;`. The host makes the failure from the logged line.
 pub const panic = std.debug.FullPanic(struct {
     fn panic(message: []const u8, _: ?usize) noreturn {
         log(.err, "panicked at app.zig: {s}", .{message});
@@ -164,7 +164,7 @@ fn namesOf(comptime functions: type) []const [:0]const u8 {
     return @typeInfo(functions).@"struct".decl_names;
 }
 
-/// Runs the function of that name. The host asks for none that `describe` does not name.
+/// Runs the function with this name. The host calls only functions that `describe` returned.
 fn run(comptime functions: type, name: []const u8, input: []const u8, call: Call) *const Result {
     const result = allocator.create(Result) catch outOfMemory();
     inline for (comptime namesOf(functions)) |known| {
@@ -176,7 +176,7 @@ fn run(comptime functions: type, name: []const u8, input: []const u8, call: Call
     unreachable;
 }
 
-/// Calls a function with what it takes, and gives its output as JSON.
+/// Calls a function with the parameters that it declares, and returns its output as JSON.
 fn apply(comptime function: anytype, input: []const u8, call: Call) anyerror![]const u8 {
     var arguments: std.meta.ArgsTuple(@TypeOf(function)) = undefined;
     inline for (&arguments) |*argument| {
@@ -187,7 +187,7 @@ fn apply(comptime function: anytype, input: []const u8, call: Call) anyerror![]c
     return stringify(if (@typeInfo(@TypeOf(output)) == .error_union) try output else output);
 }
 
-/// An error that was not made by `fail` has no more to say than its name.
+/// Makes the failure of an error. An error that `fail` did not make has only its name.
 fn reasonOf(why: anyerror) Failure {
     return if (why == error.Failed) failure else .{ .error_type = @errorName(why), .message = @errorName(why) };
 }
@@ -206,7 +206,7 @@ fn stringify(value: anytype) []const u8 {
     return std.json.Stringify.valueAlloc(allocator, value, .{}) catch outOfMemory();
 }
 
-/// What is no UTF-8 would end the guest: it becomes U+FFFD.
+/// Replaces invalid UTF-8, which would trap, with U+FFFD.
 fn wellFormed(text: []const u8) []const u8 {
     if (std.unicode.utf8ValidateSlice(text)) return text;
     return std.fmt.allocPrint(allocator, "{f}", .{std.unicode.fmtUtf8(text)}) catch outOfMemory();
@@ -240,8 +240,8 @@ fn outOfMemory() noreturn {
     @panic("out of memory");
 }
 
-// The canonical ABI. What lies in memory has the layout of C; strings and lists are an address and a length; what does not fit
-// into one value is returned through memory.
+// The canonical ABI. Values in memory have the layout of C; strings and lists are an address and a length; a result that does
+// not fit into one value is returned in memory.
 
 const Handle = i32;
 
@@ -297,7 +297,7 @@ fn Slice(comptime T: type) type {
         len: usize,
 
         fn of(items: []const T) @This() {
-            // An empty slice may have any address, but the host wants one that lies in memory.
+            // An empty slice may have any address, but the host requires one within the memory.
             return .{ .ptr = if (items.len == 0) @ptrFromInt(@alignOf(T)) else items.ptr, .len = items.len };
         }
 
@@ -333,7 +333,7 @@ const host = struct {
     extern "dacapo:guest/logging@0.1.0" fn log(level: u32, message: [*]const u8, message_len: usize) void;
 };
 
-/// The host asks for memory here, for what it is about to write.
+/// Allocates memory for the host, before it writes a string or a list.
 fn reallocate(old: [*]u8, old_len: usize, alignment: usize, len: usize) callconv(.c) [*]u8 {
     if (len == 0) return @ptrFromInt(alignment);
     const new = allocator.rawAlloc(len, .fromByteUnits(alignment), @returnAddress()) orelse outOfMemory();

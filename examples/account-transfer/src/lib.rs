@@ -1,4 +1,4 @@
-//! Account transfer: money moves between two entities in a critical section, all of it or nothing.
+//! Account transfer: moves money between two entities, atomically, in a critical section.
 
 use dacapo_sdk::prelude::*;
 
@@ -16,7 +16,7 @@ impl Account {
         Ok(self.balance)
     }
 
-    /// Fails, and leaves the account as it is, if there is not enough in it.
+    /// Fails without changing the balance if it is too low.
     fn withdraw(&mut self, ctx: &EntityContext, amount: u64) -> Result<u64> {
         let Some(rest) = self.balance.checked_sub(amount) else {
             let message = format!("{} holds {} and not {amount}", ctx.key(), self.balance);
@@ -45,8 +45,8 @@ struct Receipt {
     to: u64,
 }
 
-/// While both accounts are locked nobody else's operations reach them, so nobody sees the money on neither side. Two
-/// transfers in opposite directions do not block each other: the host locks in one order, whatever the order here.
+/// While both accounts are locked, no other operation reaches them, so none sees the money missing from both. Two transfers
+/// in opposite directions cannot deadlock: the host takes locks in one global order, whatever the order here.
 #[orchestrator]
 async fn transfer(ctx: Context, transfer: Transfer) -> Result<Receipt> {
     let Transfer { from, to, amount } = transfer;

@@ -1,8 +1,8 @@
-//! Aggregator: an entity per sensor sums up what many senders signal, and reports once a day by a signal to itself.
+//! Aggregator: one entity per sensor adds up the values that many senders signal, and makes a report once a day.
 
 use dacapo_sdk::prelude::*;
 
-/// Reports that are kept.
+/// The number of reports that are kept.
 const REPORTS_MAX: usize = 30;
 
 const ONE_DAY_MS: u64 = 24 * 3_600_000;
@@ -16,7 +16,7 @@ struct Summary {
     last: Option<f64>,
 }
 
-/// What was measured in one period.
+/// The measurements of one period.
 #[derive(Clone, Serialize, Deserialize)]
 struct Report {
     until: Timestamp,
@@ -28,9 +28,9 @@ struct Report {
 #[serde(default)]
 struct Aggregator {
     period_ms: u64,
-    /// Since the last report.
+    /// The measurements since the last report.
     current: Summary,
-    /// Whether a signal `flush` is on its way.
+    /// Whether a `flush` signal is scheduled.
     flush_is_due: bool,
     /// The newest last.
     reports: Vec<Report>,
@@ -44,7 +44,7 @@ impl Default for Aggregator {
 
 #[entity]
 impl Aggregator {
-    /// Takes in one measurement. The first one of a period asks for the report at its end.
+    /// Records one measurement. The first one of a period schedules the report at the period's end.
     fn record(&mut self, ctx: &EntityContext, value: f64) -> Result<()> {
         let current = &mut self.current;
         current.count += 1;
@@ -60,7 +60,7 @@ impl Aggregator {
         Ok(())
     }
 
-    /// Ends the period.
+    /// Ends the period: makes its report and starts the next one.
     fn flush(&mut self, ctx: &EntityContext) {
         let summary = std::mem::take(&mut self.current);
         ctx.log_info(format!("{}: {} measurements", ctx.key(), summary.count));
@@ -84,7 +84,7 @@ impl Aggregator {
     }
 }
 
-/// What one sender has measured.
+/// The measurements of one sender.
 #[derive(Serialize, Deserialize)]
 struct Feed {
     sensor: String,
@@ -94,7 +94,7 @@ struct Feed {
     period_ms: Option<u64>,
 }
 
-/// Signals every value; nobody waits for any of them. The summary at the end is there to be looked at.
+/// Signals every value without waiting for the entity, then returns the summary so far.
 #[orchestrator]
 async fn feed(ctx: Context, feed: Feed) -> Result<Summary> {
     let aggregator = ctx.entity::<Aggregator>(feed.sensor);

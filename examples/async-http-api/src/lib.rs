@@ -1,4 +1,4 @@
-//! Async HTTP API: a long job. A client starts it, gets an address to poll, sees progress, and reads the result.
+//! Async HTTP API: a long job. A client starts it, polls its status for the progress, and reads the result.
 
 use dacapo_sdk::prelude::*;
 
@@ -8,7 +8,7 @@ use dacapo_sdk::prelude::*;
 struct Job {
     up_to: u64,
     parts: u64,
-    /// A pause between the parts, so that there is something to watch.
+    /// The pause between two parts, so that the progress can be watched.
     pause_ms: u64,
 }
 
@@ -18,7 +18,7 @@ impl Default for Job {
     }
 }
 
-/// What a client that polls finds as the custom status.
+/// The custom status, which a client polls.
 #[derive(Serialize)]
 struct Progress {
     percent: u64,
@@ -57,7 +57,7 @@ async fn long_job(ctx: Context, job: Option<Job>) -> Result<Report> {
     Ok(Report { primes, seconds: (ctx.current_utc_date_time() - started_at).as_secs_f64() })
 }
 
-/// The primes from `from` up to but without `to`.
+/// Returns the number of primes from `from` to `to`, exclusive.
 #[activity]
 fn count_primes(part: Part) -> u64 {
     let is_prime = |n: &u64| *n >= 2 && (2..).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));

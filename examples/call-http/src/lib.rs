@@ -1,5 +1,5 @@
-//! HTTP call: an orchestrator calls a slow HTTP API without an activity. The API answers 202 and where to ask again; the
-//! host asks, with durable timers between, until the work is done.
+//! HTTP call: an orchestrator calls a slow HTTP API without an activity. The API answers 202 with a location, which the host
+//! polls, with durable timers between the requests, until the work is done.
 
 use dacapo_sdk::prelude::*;
 
@@ -7,10 +7,10 @@ use dacapo_sdk::prelude::*;
 #[derive(Serialize, Deserialize)]
 struct Order {
     url: String,
-    /// Sent as it is.
+    /// The body of the request.
     #[serde(default)]
     content: String,
-    /// Sent as a bearer token. It is not sent on if the API points to another host.
+    /// Sent as a bearer token. It is not sent on if the API points to another origin.
     #[serde(default)]
     token: Option<String>,
 }

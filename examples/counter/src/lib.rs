@@ -2,7 +2,7 @@
 
 use dacapo_sdk::prelude::*;
 
-/// The state of one counter. Which counter it is, is said by the key of the entity.
+/// The state of one counter, which the key of the entity identifies.
 #[derive(Default, Serialize, Deserialize)]
 struct Counter {
     value: i64,
@@ -30,7 +30,7 @@ impl Counter {
 struct Task {
     counter: String,
     amount: i64,
-    /// So many signals are sent by `count_often`.
+    /// The number of signals that `count_often` sends.
     times: u32,
 }
 
@@ -40,8 +40,8 @@ impl Default for Task {
     }
 }
 
-/// Signals the counter, which nobody waits for, and then calls it. Operations of one sender arrive in order, so the
-/// call sees what the signal has done.
+/// Signals the counter, without waiting, and then calls it. Operations of one sender arrive in order, so the call sees the
+/// effect of the signal.
 #[orchestrator]
 async fn count(ctx: Context, task: Option<Task>) -> Result<i64> {
     let Task { counter, amount, .. } = task.unwrap_or_default();
@@ -51,8 +51,8 @@ async fn count(ctx: Context, task: Option<Task>) -> Result<i64> {
     counter.add(amount).await
 }
 
-/// Many signals, and one call that waits until all of them have been dealt with. From many instances at once, too, no
-/// signal is lost and none counts twice.
+/// Sends many signals, then makes one call, which returns after all of them have been processed. Even if many instances do
+/// this at once, no signal is lost or counted twice.
 #[orchestrator]
 async fn count_often(ctx: Context, task: Option<Task>) -> Result<i64> {
     let Task { counter, amount, times } = task.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Eternal orchestration: cleans up, sleeps, and begins anew with an empty history, until an event stops it.
+//! Eternal orchestration: cleans up, sleeps, and continues as new with an empty history, until an event stops it.
 
 use dacapo_sdk::prelude::*;
 
@@ -6,7 +6,7 @@ use dacapo_sdk::prelude::*;
 #[serde(default)]
 struct State {
     interval_ms: u64,
-    /// Stops by itself after so many rounds; never without it.
+    /// Stops after this many rounds; without it, never.
     max_rounds: Option<u64>,
     rounds: u64,
     removed: u64,
@@ -44,7 +44,7 @@ async fn periodic_cleanup(ctx: Context, state: Option<State>) -> Result<Report> 
     }
 }
 
-/// Stands for the removal of old files: says how many there were.
+/// Stands in for the removal of old files. Returns how many were removed.
 #[activity]
 fn clean_up(round: u64) -> u64 {
     round % 3

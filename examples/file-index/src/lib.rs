@@ -1,4 +1,4 @@
-//! Fan-out and fan-in: indexes the text files of a directory, one activity per file, all at once, a total at the end.
+//! Fan-out and fan-in: indexes the text files of a directory in parallel, one activity per file, and adds up the results.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn data() -> String {
     "/data".to_owned()
 }
 
-/// What one file holds.
+/// The index of one file.
 #[derive(Serialize, Deserialize)]
 struct FileIndex {
     path: String,
@@ -33,7 +33,7 @@ struct WordCount {
     count: u64,
 }
 
-/// What all of them hold.
+/// The index of all files.
 #[derive(Serialize, Deserialize)]
 struct Index {
     directory: String,
@@ -41,7 +41,7 @@ struct Index {
     lines: u64,
     words: u64,
     bytes: u64,
-    /// The most frequent words of the most frequent words of each file.
+    /// The most frequent words, counted among each file's own most frequent words.
     top_words: Vec<WordCount>,
     largest_file: Option<String>,
     /// Files that could not be read as text, and why.
@@ -67,7 +67,7 @@ async fn file_index(ctx: Context, request: Option<Request>) -> Result<Index> {
     Ok(total(directory, indexed, skipped))
 }
 
-/// The paths of the text files below a directory, by their names' endings.
+/// Returns the paths of the text files below a directory. The extension decides whether a file is text.
 #[activity]
 fn list_text_files(directory: String) -> Result<Vec<String>> {
     let mut found = Vec::new();

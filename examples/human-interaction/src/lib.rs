@@ -1,4 +1,4 @@
-//! Human interaction: asks for an approval, and escalates when nobody answers in 72 hours.
+//! Human interaction: asks for an approval, and escalates if there is no answer within 72 hours.
 
 use dacapo_sdk::prelude::*;
 
@@ -8,7 +8,7 @@ struct Expense {
     employee: String,
     amount: f64,
     approver: String,
-    /// How long the approver has.
+    /// How long the approver has to answer.
     timeout_seconds: f64,
 }
 
@@ -70,7 +70,7 @@ async fn approval(ctx: Context, expense: Option<Expense>) -> Result<Outcome> {
     Ok(Outcome { decision, comment, decided_at: ctx.current_utc_date_time() })
 }
 
-/// Stands for a mail server.
+/// Stands in for a mail server.
 #[activity]
 fn send_mail(ctx: ActivityContext, mail: Mail) {
     ctx.log_info(format!("to {}: {}", mail.to, mail.text));

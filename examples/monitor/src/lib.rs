@@ -1,4 +1,4 @@
-//! Monitor: polls an HTTP service by an activity until a condition holds, with backoff and a deadline.
+//! Monitor: an activity polls an HTTP service until a condition holds, with backoff and a deadline.
 
 use dacapo_sdk::http;
 use dacapo_sdk::prelude::*;
@@ -7,7 +7,7 @@ use dacapo_sdk::prelude::*;
 #[derive(Serialize, Deserialize)]
 struct Watch {
     url: String,
-    /// The service is ready when it answers 200 and the reply contains this text.
+    /// The service is ready if it answers 200 and the reply contains this text.
     #[serde(default = "ready")]
     until_contains: String,
     /// The pause before the second poll; each further one is half as long again.
@@ -63,7 +63,7 @@ async fn monitor(ctx: Context, watch: Watch) -> Result<Report> {
         let question = Question { url: watch.url.clone(), until_contains: watch.until_contains.clone() };
         let answer = match ctx.call_activity::<poll_service>(question).await {
             Ok(answer) => answer,
-            // A service that is down may come up. One that is not allowed stays so.
+            // A service that is down may come up; a host that is not allowed stays so.
             Err(failure) if failure.retriable => Answer { ready: false, text: failure.to_string() },
             Err(failure) => return Err(failure),
         };

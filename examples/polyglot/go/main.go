@@ -12,7 +12,7 @@ func init() {
 	dacapo.Orchestrator("test_print", testPrint)
 }
 
-// The host calls the functions; nobody calls main.
+// main is required but never runs: the host calls the registered functions.
 func main() {}
 
 type job struct {
@@ -21,7 +21,7 @@ type job struct {
 	Copies int    `json:"copies"`
 }
 
-// printSheets prints two pages on each sheet. Large jobs jam at first: a failure that is worth another attempt.
+// printSheets prints two pages on each sheet. The first attempt of a large job jams, which is a retriable failure.
 func printSheets(ctx *dacapo.ActivityContext, job job) (int, error) {
 	sheets := (job.Pages + 1) / 2 * job.Copies
 	if sheets > 100 && ctx.Attempt() == 1 {
@@ -30,7 +30,7 @@ func printSheets(ctx *dacapo.ActivityContext, job job) (int, error) {
 	return sheets, nil
 }
 
-// testPrint prints one sheet that nobody pays. It counts as well: the odometer is an entity in Rust.
+// testPrint prints one sheet for free and counts it on the odometer, which is an entity in Rust.
 func testPrint(ctx *dacapo.Context, press string) (int, error) {
 	sheets, err := dacapo.CallActivity[int](ctx, "print_sheets", job{Press: press, Pages: 1, Copies: 1}).Await()
 	if err != nil {

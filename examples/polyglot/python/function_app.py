@@ -1,4 +1,4 @@
-"""The editor's desk of the print shop: how long a text is in print, and what is done at the end of the day."""
+"""The office of the print shop: counts the pages of a text, and closes the day."""
 
 import textwrap
 
@@ -18,7 +18,7 @@ def count_pages(text: str) -> int:
 
 @app.orchestration_trigger(context_name="context")
 async def close_day(context: df.DurableOrchestrationContext):
-    """Reads the odometer, which is in Rust, and has the press serviced, which is an orchestration in Rust."""
+    """Reads the odometer, an entity in Rust, and calls the servicing of the press, an orchestration in Rust."""
     press = context.get_input() or "press-1"
     sheets = await context.call_entity(df.EntityId("Odometer", press), "get")
     serviced = await context.call_sub_orchestrator("service_press", {"press": press, "due_at": 100})

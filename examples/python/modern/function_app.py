@@ -1,4 +1,4 @@
-"""The same durable functions as ordinary asyncio: tasks are awaited, and sleeping costs nothing."""
+"""Durable functions with asyncio: tasks are awaited, and a sleep is a durable timer."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ async def order(context: df.DurableOrchestrationContext):
 
 @app.orchestration_trigger(context_name="context")
 async def checkout(context: df.DurableOrchestrationContext):
-    """The orders go on by themselves; this one only knows where to find them."""
+    """Starts orders that run on their own, and returns their instance ids."""
     return await context.call_activity(place, context.get_input())
 
 

@@ -1,4 +1,4 @@
-"""Calls an HTTP API from an orchestrator, and waits as long as it answers 202."""
+"""Calls an HTTP API from an orchestrator, and polls it while it answers 202."""
 
 import azure.durable_functions as df
 

@@ -1,4 +1,4 @@
-"""Counts the words of several texts at once, and adds them up. The custom status tells how far it is."""
+"""Counts the words of several texts in parallel, and adds them up. The custom status shows the progress."""
 
 import json
 

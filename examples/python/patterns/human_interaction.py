@@ -1,4 +1,4 @@
-"""Asks a person, and escalates when nobody answers in time."""
+"""Asks for an approval, and escalates if there is no answer in time."""
 
 import logging
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Polls a job until it has finished or its time is up."""
+"""Polls a job until it has finished or the deadline has passed."""
 
 from datetime import timedelta
 
@@ -30,5 +30,5 @@ def monitor_job(context: df.DurableOrchestrationContext):
 
 @bp.activity_trigger(input_name="job")
 def get_job_status(job: dict) -> str:
-    # A real one would ask a server.
+    # A real app would ask a server.
     return "Completed" if job["poll"] >= 3 else "Running"

@@ -1,4 +1,4 @@
-"""Tries again what fails, and gives up in good order."""
+"""Retries a failing activity, and cancels the order if it keeps failing."""
 
 import azure.durable_functions as df
 
@@ -6,7 +6,7 @@ bp = df.Blueprint()
 
 
 class Order:
-    """Travels as an object: the class says how."""
+    """A payload that is an object: the class converts it to and from JSON."""
 
     def __init__(self, item: str, quantity: int):
         self.item = item
@@ -37,7 +37,7 @@ def place_order(context: df.DurableOrchestrationContext):
 
 @bp.activity_trigger(input_name="order")
 def charge(order: Order, context) -> str:
-    # The card works at the second attempt; no card pays for more than nine.
+    # The card works on the second attempt, but never for more than nine items.
     if order.quantity > 9 or context.attempt < 2:
         raise ValueError(f"the card was declined for {order.quantity} {order.item}")
     return f"paid for {order.quantity} {order.item}"

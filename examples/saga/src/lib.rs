@@ -1,4 +1,4 @@
-//! Saga: books flight, hotel and car, with retries; when a step fails for good it undoes the earlier ones in reverse.
+//! Saga: books flight, hotel and car, with retries; if a step fails permanently, it undoes the earlier ones in reverse order.
 
 use dacapo_sdk::prelude::*;
 
@@ -6,7 +6,7 @@ use dacapo_sdk::prelude::*;
 #[serde(default)]
 struct Trip {
     traveller: String,
-    /// For demonstrations: the step that fails for good, `flight`, `hotel` or `car`.
+    /// For demonstrations: the step that fails permanently, `flight`, `hotel` or `car`.
     fails_at: Option<String>,
     /// For demonstrations: how many attempts of each step fail before one succeeds.
     flaky_attempts: u32,
@@ -27,7 +27,7 @@ struct Step {
 #[derive(Serialize, Deserialize)]
 struct Report {
     booked: Vec<String>,
-    /// What was undone, in the order in which it was.
+    /// The reservations that were undone, in that order.
     undone: Vec<String>,
     failure: Option<Failure>,
 }
@@ -52,7 +52,7 @@ async fn book_trip(ctx: Context, trip: Option<Trip>) -> Result<Report> {
     Ok(Report { booked, undone: Vec::new(), failure: None })
 }
 
-/// Undoing must not give up: it is tried for a day.
+/// Cancels reservations in reverse order. Undoing must not give up early, so it is retried for a day.
 async fn undo_all(ctx: &Context, booked: &[String]) -> Result<Vec<String>> {
     let day = Duration::from_secs(86_400);
     let retry = RetryPolicy::new(u32::MAX, Duration::from_secs(1)).backoff(2.0).max_interval(day / 24).timeout(day);
@@ -63,7 +63,7 @@ async fn undo_all(ctx: &Context, booked: &[String]) -> Result<Vec<String>> {
     Ok(undone)
 }
 
-/// Stands for the service of an airline, a hotel, a car rental.
+/// Stands in for the service of an airline, a hotel, or a car rental.
 #[activity]
 fn book(ctx: ActivityContext, step: Step) -> Result<String> {
     let Step { service, trip } = step;

@@ -1,4 +1,4 @@
-//! Sub-orchestrations: a parent provisions several devices, each by a child orchestration of its own, all at once.
+//! Sub-orchestrations: a parent provisions several devices in parallel, each with its own child orchestration.
 
 use dacapo_sdk::prelude::*;
 
@@ -49,7 +49,7 @@ async fn provision_device(ctx: Context, name: String) -> Result<Device> {
     Ok(Device { name, serial, firmware })
 }
 
-/// Gives the device its serial number.
+/// Registers the device and returns its serial number.
 #[activity]
 fn register(name: String) -> Result<String> {
     if name.trim().is_empty() {
@@ -59,7 +59,7 @@ fn register(name: String) -> Result<String> {
     Ok(format!("{number:08X}"))
 }
 
-/// Devices are slow to answer: the first attempt fails.
+/// Simulates a device that is slow to answer: the first attempt fails.
 #[activity]
 fn update_firmware(ctx: ActivityContext, serial: String) -> Result<u32> {
     match ctx.attempt() {

@@ -3,7 +3,7 @@ import { activity, DurableError, entity, orchestrator, TaskFailedError } from "d
 interface Order {
   customer: string;
   items: string[];
-  /** Above this, somebody must approve. */
+  /** An order above this many cents needs an approval. */
   limit?: number;
 }
 
@@ -32,7 +32,7 @@ const pack = activity("pack", (item: string) => {
   return `parcel with a ${item}`;
 });
 
-/** How many parcels have been sent to whom. */
+/** The number of parcels sent to a customer, who is the key. */
 export const Parcels = entity("Parcels", {
   initialState: () => ({ sent: 0 }),
   operations: {
@@ -44,7 +44,7 @@ export const Parcels = entity("Parcels", {
   },
 });
 
-/** Prices are asked for at once, a large order waits for approval, and a payment is refunded if packing fails. */
+/** Asks for all prices in parallel, waits for an approval if the order is large, and refunds the payment if packing fails. */
 export const order = orchestrator("order", async (ctx, { customer, items, limit = 5000 }: Order): Promise<Receipt> => {
   const prices = await Promise.all(items.map((item) => ctx.callActivity(priceOf, item)));
   const cents = prices.reduce((sum, price) => sum + price, 0);
@@ -69,7 +69,7 @@ export const order = orchestrator("order", async (ctx, { customer, items, limit 
   }
 });
 
-/** Two orders as children; what fails is reported, not thrown. */
+/** Runs each order as a sub-orchestration; a failure is reported, not thrown. */
 export const orders = orchestrator("orders", async (ctx, list: Order[]) => {
   const results: string[] = [];
   for (const [index, each] of list.entries()) {
@@ -88,10 +88,10 @@ const place = activity("place", (list: Order[], context) =>
   Promise.all(list.map((each) => context.startOrchestration(order, each, { instanceId: `order-${each.customer}` }))),
 );
 
-/** The orders go on by themselves; this one only knows where to find them. */
+/** Starts orders that run on their own, and returns their instance ids. */
 export const checkout = orchestrator("checkout", (ctx, list: Order[]) => ctx.callActivity(place, list));
 
-/** The fastest answer wins; the others are not waited for. */
+/** Returns the fastest answer, without waiting for the others. */
 export const fastest = orchestrator("fastest", async (ctx, items: string[]) => {
   const { index, task } = await ctx.any(items.map((item) => ctx.callActivity(priceOf, item)));
   return { item: items[index], price: await task };

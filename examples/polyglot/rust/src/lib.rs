@@ -1,8 +1,8 @@
-//! The part of the print shop that must count right: prices, the odometers of the presses, and their service.
+//! The prices of the print shop, the odometers of the presses, and their service.
 
 use dacapo_sdk::prelude::*;
 
-/// How many sheets a press has printed since its last service. The key is the name of the press.
+/// The number of sheets that a press has printed since its last service. The key is the name of the press.
 #[derive(Default, Serialize, Deserialize)]
 struct Odometer {
     sheets: u64,
@@ -19,7 +19,7 @@ impl Odometer {
         self.sheets
     }
 
-    /// Takes off what was serviced; what was printed meanwhile stays on.
+    /// Subtracts the sheets that a service covered; those printed meanwhile still count.
     fn subtract(&mut self, sheets: u64) {
         self.sheets = self.sheets.saturating_sub(sheets);
     }
@@ -31,7 +31,7 @@ struct Job {
     copies: u64,
 }
 
-/// In cents: four for a page, a tenth off for each copy beyond the hundredth, but never more than half.
+/// The price in cents: four for a page, a tenth less for copies beyond the hundredth, but at least half of the full price.
 #[activity]
 fn price(Job { pages, copies }: Job) -> u64 {
     let full = 4 * pages * copies;
@@ -42,11 +42,11 @@ fn price(Job { pages, copies }: Job) -> u64 {
 #[derive(Serialize, Deserialize)]
 struct Service {
     press: String,
-    /// A press that has printed fewer sheets than this is left alone.
+    /// A press that has printed fewer sheets than this is not serviced.
     due_at: u64,
 }
 
-/// Services a press if it is due, and says whether it was.
+/// Services a press if it is due. Returns whether it was.
 #[orchestrator]
 async fn service_press(ctx: Context, Service { press, due_at }: Service) -> Result<bool> {
     let odometer = ctx.entity::<Odometer>(press.clone());

@@ -7,7 +7,7 @@ interface Order {
   press?: string;
 }
 
-/** What the activities of the other languages give and take is JSON: the types are a promise of this file. */
+/** Inputs and outputs of functions in other languages are JSON: their types are only asserted here. */
 export const printOrder = orchestrator("print_order", async (ctx, { customer, text, copies, press = "press-1" }: Order) => {
   const pages = await ctx.callActivity<number>("count_pages", text); // Python
   const cents = await ctx.callActivity<number>("price", { pages, copies }); // Rust

@@ -1,4 +1,4 @@
-// HTTP from an orchestrator: durable, and polled if the answer is 202 Accepted. The hub must allow the address.
+// HTTP from an orchestrator: the call is durable, and a 202 Accepted is polled. The hub must allow the host of the URL.
 const df = require('durable-functions');
 
 df.app.orchestration('checkSite', function* (context) {

@@ -1,4 +1,4 @@
-// Continue as new: an orchestration that goes on for ever, here for a few rounds, with a history that stays short.
+// Continue as new: an orchestration that could run for ever, here for a few rounds, with a history that stays short.
 const df = require('durable-functions');
 
 df.app.orchestration('periodicCleanup', function* (context) {

@@ -26,7 +26,7 @@ df.app.orchestration('countUp', function* (context) {
     return yield context.df.callEntity(entityId, 'get');
 });
 
-// Two entities in a critical section: nobody else sees the state between.
+// Two entities in a critical section: no other operation sees the intermediate state.
 df.app.orchestration('moveCount', function* (context) {
     const { from, to, amount } = context.df.getInput();
     const source = new df.EntityId('jsCounter', from);

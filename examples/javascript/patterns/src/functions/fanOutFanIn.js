@@ -1,4 +1,4 @@
-// Fan-out and fan-in: the words of many texts are counted at once, and the counts are added up.
+// Fan-out and fan-in: counts the words of many texts in parallel, and adds up the counts.
 const df = require('durable-functions');
 
 df.app.orchestration('countWords', function* (context) {

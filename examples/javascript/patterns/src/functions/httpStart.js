@@ -1,4 +1,4 @@
-// Starts any orchestration over HTTP on Azure. Here the host's own HTTP API does it: the build says that this is not run.
+// Starts any orchestration over HTTP on Azure. Dacapo has an HTTP API for this; the build reports that this trigger is not run.
 const { app } = require('@azure/functions');
 const df = require('durable-functions');
 

@@ -1,4 +1,4 @@
-// Human interaction with a timeout: a code is sent to a phone, and the person has three tries and some time.
+// Human interaction with a timeout: sends a code to a phone; the user has three attempts and a limited time to enter it.
 const df = require('durable-functions');
 
 df.app.orchestration('verifyPhoneNumber', function* (context) {

@@ -1,4 +1,4 @@
-// A monitor: asks again and again until the job is done, at intervals that grow, and gives up after a while.
+// A monitor: polls a job until it is done, at growing intervals, and gives up after a timeout.
 const df = require('durable-functions');
 
 df.app.orchestration('monitorJob', function* (context) {

@@ -1,4 +1,4 @@
-// Retries: an unreliable activity is tried again by policy; one that will never succeed fails for good.
+// Retries: a policy retries an unreliable activity; one that never succeeds fails after the last attempt.
 const df = require('durable-functions');
 
 const retryOptions = new df.RetryOptions(100, 5);

@@ -1,4 +1,4 @@
-// Orchestrations that go on by themselves: an activity starts one for each device, and nobody waits for them.
+// Orchestrations that run on their own: an activity starts one for each device, without waiting for it.
 const df = require('durable-functions');
 
 df.app.orchestration('rollOut', function* (context) {

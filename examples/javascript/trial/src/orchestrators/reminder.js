@@ -1,6 +1,6 @@
 import { DateTime, Interval } from 'luxon';
 
-/** In the middle of the period. */
+/** Sends a reminder in the middle of the trial period. */
 export default function* reminder(context) {
     const { customer, start, end } = context.df.getInput();
     const period = Interval.fromDateTimes(DateTime.fromISO(start, { zone: 'utc' }), DateTime.fromISO(end, { zone: 'utc' }));

@@ -1,6 +1,6 @@
 import { DateTime, Duration } from 'luxon';
 
-/** The customer may subscribe until the trial ends; a reminder is sent before that, if there is time. */
+/** The customer can subscribe until the trial ends. Without a subscription, a reminder is sent halfway. */
 export default function* trial(context) {
     const { customer, period } = context.df.getInput();
     const start = DateTime.fromJSDate(context.df.currentUtcDateTime, { zone: 'utc' });

@@ -5,7 +5,7 @@ import { Claim, Line, sumOf } from '../shared/claim';
 
 const BUDGET = 'Budget';
 
-/** Lines are checked at once; a large claim needs an approval, and a reminder is sent while nobody gives it. */
+/** Checks the lines in parallel. A large claim needs an approval; reminders are sent while it is missing. */
 const claimOrchestrator: OrchestrationHandler = function* (context: OrchestrationContext) {
     const claim: Claim = context.df.getInput();
 
@@ -25,7 +25,7 @@ const claimOrchestrator: OrchestrationHandler = function* (context: Orchestratio
 };
 df.app.orchestration('expenseClaim', claimOrchestrator);
 
-/** Waits for the approval, and reminds three times. */
+/** Waits for the approval, with up to three reminders. */
 function* approved(context: OrchestrationContext, employee: string): Generator<df.Task, boolean, any> {
     const approval = context.df.waitForExternalEvent('Approval');
     for (let reminder = 1; reminder <= 3; reminder++) {
@@ -58,7 +58,7 @@ df.app.activity('remind', {
     handler: ({ employee, reminder }, context) => context.log(`reminder ${reminder}: the claim of ${employee} waits`),
 });
 
-/** What is left to spend. */
+/** The number of cents that are left to spend. */
 const budgetEntity: EntityHandler<number> = async (context: EntityContext<number>) => {
     const left = context.df.getState(() => 100_000) as number;
     switch (context.df.operationName) {

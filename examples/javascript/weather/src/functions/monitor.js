@@ -1,8 +1,8 @@
-// Waits for clear weather, and tells somebody. Dates are those of moment; the input may be JSON within a string.
+// Waits for clear weather and sends an alert. Dates are handled with moment; the input may be JSON within a string.
 const df = require('durable-functions');
 const moment = require('moment');
 
-// No `const`: in sloppy mode this makes a global variable, which other files see.
+// Without `const`, in sloppy mode, this makes a global variable, which weather.js reads.
 clearWeatherConditions = ['clear sky', 'few clouds', 'scattered clouds'];
 
 df.app.orchestration('monitorWeather', function* (context) {

@@ -1,7 +1,7 @@
 const df = require('durable-functions');
 const moment = require('moment');
 
-// A real one would ask a server. Here the clouds go away after a while.
+// A real app would ask a weather service.
 df.app.activity('getWeather', {
     handler: function (input) {
         const { location, at } = JSON.parse(input);
