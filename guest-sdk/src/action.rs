@@ -1,4 +1,4 @@
-//! What an orchestrator does, as tests see it.
+//! The actions of an orchestrator, as tests see them.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::entity_id::EntityId;
 use crate::retry::RetryPolicy;
 use crate::timestamp::Timestamp;
 
-/// Something that an orchestrator does and that others can see.
+/// A step of an orchestrator that is visible outside.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 #[allow(missing_docs)] // the fields are the parameters of the context's methods
@@ -65,7 +65,7 @@ pub enum Action {
     },
 }
 
-/// What was written as JSON by this crate.
+/// Parses JSON that this crate has written.
 pub(crate) fn value(json: &str) -> Value {
     serde_json::from_str(json).expect("it was written as JSON")
 }

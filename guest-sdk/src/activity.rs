@@ -1,10 +1,10 @@
-//! What an activity knows about its call.
+//! The context of an activity.
 
 use std::fmt::Display;
 
 use crate::level::{Level, log_shorthands};
 
-/// What an activity knows about its call. An activity that wants it takes it as its first argument.
+/// The context of one call of an activity. An activity that needs it takes it as its first parameter.
 ///
 /// ```
 /// use dacapo_sdk::prelude::*;
@@ -30,7 +30,7 @@ pub struct ActivityContext {
     log: Log,
 }
 
-/// Where log lines go.
+/// The destination of log lines.
 #[derive(Clone, Copy, Debug)]
 enum Log {
     Host,
@@ -42,7 +42,7 @@ impl ActivityContext {
         Self { name, instance_id, task_id, attempt, log: Log::Host }
     }
 
-    /// A context for unit tests, which run without a host: log lines go to the standard error stream.
+    /// Makes a context for unit tests, which run without a host: log lines go to the standard error stream.
     ///
     /// ```
     /// # use dacapo_sdk::ActivityContext;
@@ -53,7 +53,7 @@ impl ActivityContext {
         Self { name: name.to_owned(), instance_id: instance_id.to_owned(), task_id, attempt, log: Log::StandardError }
     }
 
-    /// Whether there is no host behind it.
+    /// Whether this context is from [`ActivityContext::for_test`], without a host.
     pub(crate) fn is_test(&self) -> bool {
         matches!(self.log, Log::StandardError)
     }
@@ -68,7 +68,7 @@ impl ActivityContext {
         &self.name
     }
 
-    /// The instance that called.
+    /// The id of the instance that called the activity.
     ///
     /// ```
     /// # let ctx = dacapo_sdk::ActivityContext::for_test("send_mail", "order-17", 3, 1);

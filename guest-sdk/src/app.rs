@@ -1,4 +1,4 @@
-//! What `app!` and the attribute macros are made of: the functions of an app, found by name and run.
+//! The runtime part of `app!` and of the attribute macros: finds the functions of an app by name, and runs them.
 
 use std::future::Future;
 use std::panic::PanicHookInfo;
@@ -25,40 +25,40 @@ pub struct Entry {
 pub(crate) enum Kind {
     Orchestrator(fn(Context, String) -> Outcome),
     Activity(fn(ActivityContext, String) -> Outcome),
-    /// All that an entity needs lies behind the pointer, so that an app without entities carries nothing of it.
+    /// All code for entities is reached through this pointer, so that an app without entities does not link it.
     Entity(RunOperation),
 }
 
 /// Runs one operation of an entity.
 pub(crate) type RunOperation = fn(Box<dyn Host>, OperationCall) -> Result<OperationOutcome>;
 
-/// A function at work; it ends with JSON.
+/// The future of a running function. Its output is JSON.
 pub type Outcome = Pin<Box<dyn Future<Output = Result<String>>>>;
 
 impl Entry {
-    /// What `#[orchestrator]` makes.
+    /// The entry of an `#[orchestrator]`.
     pub const fn orchestrator(name: &'static str, run: fn(Context, String) -> Outcome) -> Self {
         Self { name, kind: Kind::Orchestrator(run) }
     }
 
-    /// What `#[entity]` makes.
+    /// The entry of an `#[entity]`.
     pub const fn entity<E: DispatchOperation>() -> Self {
         Self { name: E::NAME, kind: Kind::Entity(entity::run::<E>) }
     }
 
-    /// What `#[activity]` makes.
+    /// The entry of an `#[activity]`.
     pub const fn activity(name: &'static str, run: fn(ActivityContext, String) -> Outcome) -> Self {
         Self { name, kind: Kind::Activity(run) }
     }
 }
 
-/// A type that an attribute macro made, and that `app!` takes.
+/// A type that an attribute macro has generated, for `app!`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a durable function",
     note = "`app!` takes functions with the attribute `#[orchestrator]` or `#[activity]`, and entities with `#[entity]`"
 )]
 pub trait Registered {
-    /// Its name and how it is run.
+    /// The name of the function, and how to run it.
     fn entry() -> Entry;
 }
 
@@ -71,8 +71,8 @@ pub(crate) fn run_orchestrator(entries: &[Entry], host: Box<dyn Host>, name: &st
     let orchestrator = orchestrator.ok_or_else(|| not_found("OrchestratorNotFound", "orchestrator", name))?;
     let run = Rc::new(Run::new(host));
     match run.block_on(orchestrator(Context::new(run.clone()), input)) {
-        // What `Context::continue_as_new` gives so that it fits every output: no failure, the host knows better. An activity
-        // may fail with the same type.
+        // `Context::continue_as_new` returns this failure, so that it fits every output type; for the host it is no failure.
+        // The flag is checked too, because an activity may fail with the same type.
         Err(failure) if run.continues_as_new.get() && failure == continued_as_new() => Ok("null".to_owned()),
         outcome => outcome,
     }
@@ -100,7 +100,7 @@ pub(crate) fn run_entity_operation(entries: &[Entry], host: Box<dyn Host>, call:
     }
 }
 
-/// An activity may be `async`, for the sake of libraries that are; it has nothing to wait for.
+/// Polls an activity once. An activity may be `async`, for `async` libraries, but nothing could wake it.
 fn poll_to_end(activity: Outcome) -> Result<String> {
     match pin!(activity).poll(&mut PollContext::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
@@ -112,8 +112,8 @@ fn not_found(error_type: &str, kind: &str, name: &str) -> Failure {
     Failure::new(error_type, format!("this app has no {kind} `{name}`")).not_retriable()
 }
 
-/// On wasm a panic ends in a trap, which carries no text. The host makes the failure from the line that is logged here:
-/// an error that begins with `panicked at `, directly before a trap.
+/// Logs panics. On wasm a panic ends in a trap, which has no message. The host makes the failure from the line that is logged
+/// here: the last error before the trap, which begins with `panicked at `.
 fn report_panics() {
     static ONCE: Once = Once::new();
     if cfg!(target_family = "wasm") {

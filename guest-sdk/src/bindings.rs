@@ -1,7 +1,7 @@
-//! The generated bindings of `wit/dacapo.wit`, and their conversion to and from the types of this crate. Only `wasm_host` and
-//! `exports` see generated types besides.
+//! The generated bindings of `wit/dacapo.wit`, and their conversion to and from the types of this crate. Only this module,
+//! `wasm_host` and `exports` use generated types.
 
-// The generated code, and the exports that `app!` makes from it, speak the canonical ABI.
+// The generated code, and the exports that `app!` makes from it, implement the canonical ABI.
 #![allow(unsafe_code)]
 
 use crate::entity_id::EntityId;
@@ -25,7 +25,7 @@ pub mod generated {
 
 use generated::dacapo::guest::{logging, management, orchestration, types};
 
-/// What the host gives for something that was scheduled.
+/// The host's handle of a scheduled task.
 pub(crate) type Handle = orchestration::Task;
 
 pub(crate) fn log(level: Level, message: &str) {

@@ -1,4 +1,4 @@
-//! What an orchestrator may do.
+//! The context of an orchestrator.
 
 use std::fmt::Display;
 use std::rc::Rc;
@@ -16,10 +16,10 @@ use crate::random::{Random, RandomRange};
 use crate::task::{ActivityCall, EventWait, SubOrchestratorCall, Task, Timer};
 use crate::timestamp::Timestamp;
 
-/// What an orchestrator may do: the only way out of its sandbox. A clone is the same context.
+/// The context of an orchestrator: its only access to the outside of its sandbox. A clone is the same context.
 ///
-/// Everything here is deterministic: on replay each method gives what it gave the first time. Time stands still between
-/// two waits.
+/// Everything here is deterministic: on replay each method returns what it returned the first time. The time does not
+/// advance between two waits.
 ///
 /// ```no_run
 /// use dacapo_sdk::prelude::*;
@@ -69,7 +69,7 @@ impl Context {
         self.call_activity_named(A::NAME, &input)
     }
 
-    /// Calls an activity by name: one of another app in the task hub, in whatever language it is written.
+    /// Calls an activity by name, for example one of another app in the task hub, written in any language.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -123,7 +123,7 @@ impl Context {
         SubOrchestratorCall::new(self.task(work))
     }
 
-    /// Starts an orchestration that runs on its own: nobody waits for it.
+    /// Starts an orchestration that runs on its own, without waiting for it.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -160,7 +160,7 @@ impl Context {
 
 /// Time.
 impl Context {
-    /// The current time in UTC. It stands still between two waits, and is the same again on replay.
+    /// The current time in UTC. It does not advance between two waits, and is the same on replay.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -172,9 +172,9 @@ impl Context {
         self.run.host.current_time()
     }
 
-    /// A timer that fires so long from now; a second or ten years. It costs nothing while it runs.
+    /// Creates a timer that fires after a duration, a second or ten years. It costs nothing while it runs.
     ///
-    /// The moment is fixed here, although the timer is lazy as every [`Task`] is. Dropping it gives it up.
+    /// The duration counts from this call, although the timer is lazy like every [`Task`]. Dropping the timer cancels it.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -187,7 +187,7 @@ impl Context {
         self.create_timer_at(self.current_utc_date_time() + duration)
     }
 
-    /// A timer that fires at a moment; at once if the moment is past.
+    /// Creates a timer that fires at a point in time, or at once if that has passed.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -203,8 +203,8 @@ impl Context {
 
 /// Events and status.
 impl Context {
-    /// Waits for the next unread external event of that name (compared ignoring case). Events that came before anybody
-    /// waited were kept, in order. Several waits for one name are served in the order in which they were scheduled.
+    /// Waits for the next unread external event of that name (compared ignoring case). Events that arrived before the wait
+    /// are kept, in order. Several waits for one name are served in the order in which they were scheduled.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -217,7 +217,7 @@ impl Context {
         EventWait::new(self.task(Ok(Work::WaitForExternalEvent { name: name.to_owned() })))
     }
 
-    /// Raises an external event for another instance; one that does not exist ignores it. Fails only if the data
+    /// Raises an external event for another instance. If that does not exist, the event is dropped. Fails only if the data
     /// cannot be written as JSON.
     ///
     /// ```no_run
@@ -232,7 +232,7 @@ impl Context {
         Ok(())
     }
 
-    /// Replaces the custom status that status queries show: any JSON, 16 KiB at most. Fails only if the status cannot
+    /// Replaces the custom status, which status queries return: any JSON of at most 16 KiB. Fails only if the status cannot
     /// be written as JSON.
     ///
     /// ```no_run
@@ -247,10 +247,10 @@ impl Context {
         Ok(())
     }
 
-    /// Asks for a fresh start with a new input and an empty history, once the function returns. Events that were not
-    /// read are kept. Return what this gives: its value is ignored.
+    /// Restarts the orchestration with a new input and an empty history, once the function returns. Unread events are
+    /// kept. The function should return the result of this call.
     ///
-    /// It gives a failure, so that `return ctx.continue_as_new(input)` fits every output, and `?` leaves the function.
+    /// The result is a failure, so that `return ctx.continue_as_new(input)` fits every output type, and `?` returns too.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -267,7 +267,7 @@ impl Context {
     }
 }
 
-/// Who and where.
+/// The instance.
 impl Context {
     /// The id of this instance.
     ///
@@ -291,7 +291,7 @@ impl Context {
         self.run.host.execution_id()
     }
 
-    /// The orchestration that called this one, if one did.
+    /// The orchestration that called this one; none if it was started by other means.
     ///
     /// ```no_run
     /// # fn example(ctx: dacapo_sdk::Context) {
@@ -325,9 +325,9 @@ impl Context {
     }
 }
 
-/// Chance.
+/// Randomness.
 impl Context {
-    /// A new unique id (a UUID of version 5), the same again on replay.
+    /// Makes a new unique id (a UUID of version 5), the same on replay.
     ///
     /// ```no_run
     /// # fn example(ctx: dacapo_sdk::Context) {
@@ -338,8 +338,8 @@ impl Context {
         self.run.host.new_guid()
     }
 
-    /// A random number, the same again on replay. Integers over their whole range, `f32` and `f64` from 0 up to but
-    /// without 1. Not for secrets.
+    /// Draws a random number, the same on replay. Integers over their whole range, `f32` and `f64` from 0 to 1, exclusive.
+    /// Not for secrets.
     ///
     /// ```no_run
     /// # fn example(ctx: dacapo_sdk::Context) {
@@ -351,7 +351,7 @@ impl Context {
         T::random(&mut |buffer| self.run.fill(buffer))
     }
 
-    /// A random number out of a range, the same again on replay. An empty range panics. Not for secrets.
+    /// Draws a random number from a range, the same on replay. An empty range panics. Not for secrets.
     ///
     /// ```no_run
     /// # fn example(ctx: dacapo_sdk::Context) {
@@ -363,7 +363,7 @@ impl Context {
         range.random(&mut |buffer| self.run.fill(buffer))
     }
 
-    /// Random bytes, the same again on replay. Not for secrets.
+    /// Draws random bytes, the same on replay. Not for secrets.
     ///
     /// ```no_run
     /// # fn example(ctx: dacapo_sdk::Context) {
@@ -377,7 +377,7 @@ impl Context {
     }
 }
 
-/// Log lines. Each is written once, not once per replay.
+/// Log lines. A replay does not write them again.
 impl Context {
     /// Logs a line.
     ///
@@ -423,7 +423,7 @@ impl DetachedStart {
         Self { run, name: name.to_owned(), input: to_json(input), instance_id: None }
     }
 
-    /// The instance id. Without one the host derives it.
+    /// Sets the instance id. Without one the host derives it.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -437,7 +437,7 @@ impl DetachedStart {
         self
     }
 
-    /// Starts it and gives its instance id. Fails only if the input cannot be written as JSON.
+    /// Starts the orchestration and returns its instance id. Fails only if the input cannot be written as JSON.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -451,7 +451,7 @@ impl DetachedStart {
     }
 }
 
-/// What [`Context::continue_as_new`] gives.
+/// The result of [`Context::continue_as_new`].
 pub(crate) fn continued_as_new() -> Failure {
     Failure::new("ContinuedAsNew", "the orchestration continues as new").not_retriable()
 }

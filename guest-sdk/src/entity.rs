@@ -1,4 +1,4 @@
-//! Entities: what an operation may do, and how one is run.
+//! Entities: the context of an operation, and how an operation is run.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -18,17 +18,17 @@ use crate::level::{Level, log_shorthands};
 use crate::random::{Random, RandomRange};
 use crate::timestamp::Timestamp;
 
-/// What the attribute makes of the operations.
+/// The dispatch of an entity's operations, which `#[entity]` implements.
 pub trait DispatchOperation {
     /// The name of the entity.
     const NAME: &'static str;
-    /// What the entity keeps.
+    /// The type of the entity's state.
     type State: Serialize + DeserializeOwned + Default;
-    /// Finds the operation and runs it. Gives its output.
+    /// Finds the operation and runs it. Returns its output.
     fn dispatch(state: &mut Self::State, context: &EntityContext) -> Result<String>;
 }
 
-/// One operation, as the host gives it.
+/// One operation, as the host passes it.
 pub struct OperationCall {
     pub(crate) name: String,
     pub(crate) key: String,
@@ -37,7 +37,7 @@ pub struct OperationCall {
     pub(crate) state: Option<String>,
 }
 
-/// What an operation that succeeded leads to.
+/// The result of an operation that succeeded.
 #[derive(Debug, PartialEq)]
 pub struct OperationOutcome {
     pub(crate) output: String,
@@ -68,11 +68,11 @@ pub(crate) fn run<E: DispatchOperation>(host: Box<dyn Host>, call: OperationCall
     Ok(OperationOutcome { output, state })
 }
 
-/// What an operation of an entity knows and may do. An operation that wants it takes it, by reference, as its first
-/// argument after `self`.
+/// The context of an operation of an entity. An operation that needs it takes a reference to it as its first parameter
+/// after `self`.
 ///
-/// An operation never waits. What it sends (signals, starts, events) is sent when it has succeeded; one that fails
-/// changes nothing and sends nothing. Time, ids and random numbers are those of the operation.
+/// An operation never waits. The messages that it sends (signals, starts, events) are sent after it has succeeded; one that
+/// fails changes nothing and sends nothing.
 ///
 /// ```
 /// use dacapo_sdk::EntityId;
@@ -105,9 +105,9 @@ pub struct EntityContext {
     deleted: Cell<bool>,
 }
 
-/// Who, and what is asked for.
+/// The entity and its operation.
 impl EntityContext {
-    /// The entity.
+    /// The id of the entity.
     ///
     /// ```no_run
     /// # fn example(ctx: &dacapo_sdk::EntityContext) {
@@ -129,7 +129,7 @@ impl EntityContext {
         self.id.key()
     }
 
-    /// The operation, as the caller spelled it. An entity of methods is called by it already.
+    /// The name of the operation, as the caller spelled it. Mostly for an entity that is a function.
     ///
     /// ```no_run
     /// # fn example(ctx: &dacapo_sdk::EntityContext) {
@@ -140,7 +140,7 @@ impl EntityContext {
         &self.operation
     }
 
-    /// The input of the operation, for an entity that is one function. Fails with `InvalidInput` if it is of another type.
+    /// The input of the operation, for an entity that is a function. Fails with `InvalidInput` if it is of another type.
     ///
     /// ```no_run
     /// # fn example(ctx: &dacapo_sdk::EntityContext) -> dacapo_sdk::Result<()> {
@@ -161,7 +161,7 @@ impl EntityContext {
         &self.input
     }
 
-    /// The failure of an operation that the entity does not have.
+    /// Makes the failure `OperationNotFound`, for an operation that the entity does not have.
     ///
     /// ```no_run
     /// # fn example(ctx: &dacapo_sdk::EntityContext) -> dacapo_sdk::Result<i64> {
@@ -176,8 +176,8 @@ impl EntityContext {
         Failure::new("OperationNotFound", message).not_retriable()
     }
 
-    /// Forgets the state once the operation has succeeded: the entity is as if it had never been. An entity of methods
-    /// that has no method `delete` has an operation of that name, which does this.
+    /// Deletes the state after the operation has succeeded, as if the entity had never existed. If an entity that is an
+    /// `impl` block has no method `delete`, it has an operation of that name, which calls this.
     ///
     /// ```no_run
     /// # fn example(ctx: &dacapo_sdk::EntityContext) {
@@ -189,7 +189,7 @@ impl EntityContext {
     }
 }
 
-/// What it sends.
+/// Messages.
 impl EntityContext {
     /// Sends a one-way operation to an entity, this one included. Fails only if the input cannot be written as JSON.
     ///
@@ -203,7 +203,7 @@ impl EntityContext {
         self.signal(entity, operation, input, None)
     }
 
-    /// Sends a one-way operation that is not run before a moment: a reminder, if it is sent to the entity itself.
+    /// Sends a one-way operation that does not run before `at`: a reminder, if it is sent to the entity itself.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -252,8 +252,8 @@ impl EntityContext {
         DetachedStart::new(self.run.clone(), name, input)
     }
 
-    /// Raises an external event for an orchestration; one that does not exist ignores it. Fails only if the data cannot
-    /// be written as JSON.
+    /// Raises an external event for an orchestration. If that does not exist, the event is dropped. Fails only if the data
+    /// cannot be written as JSON.
     ///
     /// ```no_run
     /// # use dacapo_sdk::{EntityContext, Result};
@@ -267,9 +267,9 @@ impl EntityContext {
     }
 }
 
-/// Time and chance.
+/// Time and randomness.
 impl EntityContext {
-    /// The current time in UTC. It stands still while the operation runs.
+    /// The current time in UTC. It does not advance while the operation runs.
     ///
     /// ```no_run
     /// # use dacapo_sdk::{EntityContext, Timestamp};
@@ -281,7 +281,7 @@ impl EntityContext {
         self.run.host.current_time()
     }
 
-    /// A new unique id (a UUID of version 5).
+    /// Makes a new unique id (a UUID of version 5).
     ///
     /// ```no_run
     /// # fn example(ctx: &dacapo_sdk::EntityContext) {
@@ -292,7 +292,7 @@ impl EntityContext {
         self.run.host.new_guid()
     }
 
-    /// A random number: integers over their whole range, `f32` and `f64` from 0 up to but without 1. Not for secrets.
+    /// Draws a random number: integers over their whole range, `f32` and `f64` from 0 to 1, exclusive. Not for secrets.
     ///
     /// ```no_run
     /// # fn example(ctx: &dacapo_sdk::EntityContext) {
@@ -303,7 +303,7 @@ impl EntityContext {
         T::random(&mut |buffer| self.run.fill(buffer))
     }
 
-    /// A random number out of a range. An empty range panics. Not for secrets.
+    /// Draws a random number from a range. An empty range panics. Not for secrets.
     ///
     /// ```no_run
     /// # fn example(ctx: &dacapo_sdk::EntityContext) {
@@ -314,7 +314,7 @@ impl EntityContext {
         range.random(&mut |buffer| self.run.fill(buffer))
     }
 
-    /// Random bytes. Not for secrets.
+    /// Draws random bytes. Not for secrets.
     ///
     /// ```no_run
     /// # fn example(ctx: &dacapo_sdk::EntityContext) {

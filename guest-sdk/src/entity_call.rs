@@ -1,4 +1,4 @@
-//! Entities as others see them: they are called, signaled and locked.
+//! Calls, signals and locks of entities.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use crate::host::{Perform, Schedule, Work};
 use crate::task::Task;
 use crate::timestamp::Timestamp;
 
-/// An entity, as `#[entity]` makes it.
+/// An entity. Implemented by `#[entity]`.
 ///
 /// ```
 /// use dacapo_sdk::Entity;
@@ -43,12 +43,12 @@ use crate::timestamp::Timestamp;
 pub trait Entity {
     /// Its name in the task hub.
     const NAME: &'static str;
-    /// What orchestrators call its operations with. See [`Context::entity`](crate::Context::entity).
+    /// The proxy with which orchestrators call its operations. See [`Context::entity`](crate::Context::entity).
     type Proxy: From<EntityProxy>;
 }
 
 impl EntityId {
-    /// The id of an entity of this crate.
+    /// Makes the id of an entity of this crate.
     ///
     /// ```
     /// use dacapo_sdk::EntityId;
@@ -73,7 +73,7 @@ impl EntityId {
 
 /// Entities.
 impl Context {
-    /// An entity of this crate, with its operations as methods.
+    /// Returns a proxy of an entity of this crate, with its operations as methods.
     ///
     /// ```no_run
     /// use dacapo_sdk::prelude::*;
@@ -100,7 +100,7 @@ impl Context {
         self.entity_named(EntityId::of::<E>(key)).into()
     }
 
-    /// An entity by id: one of another app in the task hub, in whatever language it is written.
+    /// Returns a proxy of an entity by its id, for example one of another app in the task hub, written in any language.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -114,7 +114,7 @@ impl Context {
         EntityProxy { run: self.run.clone(), id }
     }
 
-    /// Calls an operation of an entity and waits for its result. The entity is made if it does not exist. Lazy: see
+    /// Calls an operation of an entity and waits for its result. The entity is created if it does not exist. Lazy: see
     /// [`Task`].
     ///
     /// ```no_run
@@ -128,7 +128,7 @@ impl Context {
         EntityCall::new(self.run.clone(), entity, operation, input)
     }
 
-    /// Sends a one-way operation to an entity: nobody waits for it. Fails only if the input cannot be written as JSON.
+    /// Sends a one-way operation to an entity, without a result. Fails only if the input cannot be written as JSON.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -142,7 +142,7 @@ impl Context {
         Ok(())
     }
 
-    /// Sends a one-way operation that is not run before a moment.
+    /// Sends a one-way operation that does not run before `at`.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -157,12 +157,12 @@ impl Context {
         Ok(())
     }
 
-    /// Locks entities: until the lock is dropped or released no operation of anybody else reaches them. This is the
-    /// critical section. In it there are no sub-orchestrations and no further lock, only locked entities are called, each
-    /// by one call at a time, and they are not signaled.
+    /// Locks entities: until the lock is released or dropped, only operations of this orchestration reach them. This is a
+    /// critical section. Within it, an orchestration must not call sub-orchestrations, request another lock, call entities
+    /// that are not locked, call a locked entity twice at the same time, or signal a locked entity.
     ///
-    /// A request that is dropped while it waits, because it lost a race, is not taken back: when the lock is granted it is
-    /// released at once, and until then no other lock may be requested.
+    /// A request that is dropped while it waits, because it lost a race, is not withdrawn: when the lock is granted, it is
+    /// released at once. Until then no other lock may be requested.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -181,7 +181,7 @@ impl Context {
     }
 }
 
-/// An entity, seen from an orchestrator. Made by [`Context::entity_named`]; what [`Context::entity`] gives has its
+/// A proxy of an entity, for orchestrators. Made by [`Context::entity_named`]; the proxies of [`Context::entity`] have its
 /// methods, too.
 ///
 /// ```no_run
@@ -213,7 +213,7 @@ impl EntityProxy {
         &self.id
     }
 
-    /// An operation, to be called or to be signaled.
+    /// Prepares an operation, to be awaited or signaled.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -276,7 +276,7 @@ impl<T> EntityCall<T> {
         self.into_task().json()
     }
 
-    /// Sends it one way: nobody waits, and nobody learns how it ended. Fails only if the input cannot be written as JSON.
+    /// Sends the operation one way, without a result. Fails only if the input cannot be written as JSON.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -289,7 +289,7 @@ impl<T> EntityCall<T> {
         self.send(None)
     }
 
-    /// Sends it one way, to be run at a moment and not before.
+    /// Sends the operation one way. It does not run before `at`.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -340,7 +340,7 @@ impl<T: DeserializeOwned> FusedFuture for EntityCall<T> {
     }
 }
 
-/// The request of a lock. Made by [`Context::lock`]; completes with an [`EntityLock`].
+/// A request for a lock. Made by [`Context::lock`]; completes with an [`EntityLock`].
 #[must_use = "a lock is lazy: await it"]
 pub struct LockRequest {
     run: Rc<Run>,
@@ -368,7 +368,7 @@ impl FusedFuture for LockRequest {
     }
 }
 
-/// A critical section. It ends when this is dropped, and with the orchestration in any case.
+/// A critical section. It ends when this is dropped, and at the latest with the orchestration.
 ///
 /// ```no_run
 /// # use dacapo_sdk::prelude::*;

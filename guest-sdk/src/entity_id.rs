@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::failure::Result;
 
-/// Names one entity: its entity function, compared ignoring case, and a key, which may be empty.
+/// The id of an entity: the name of its entity function, compared ignoring case, and a key, which may be empty.
 ///
-/// Its text, and its JSON, is `@name@key`, which is also its instance id.
+/// As a text and as JSON it is `@name@key`, which is also the instance id of the entity.
 ///
 /// ```
 /// use dacapo_sdk::EntityId;
@@ -26,7 +26,7 @@ pub struct EntityId {
 }
 
 impl EntityId {
-    /// An id by name.
+    /// Makes an id from the name of the entity function and a key.
     ///
     /// ```
     /// # use dacapo_sdk::EntityId;
@@ -46,7 +46,7 @@ impl EntityId {
         &self.name
     }
 
-    /// Which of the entities of that name.
+    /// The key.
     ///
     /// ```
     /// # use dacapo_sdk::EntityId;
@@ -63,7 +63,7 @@ impl Display for EntityId {
     }
 }
 
-/// A text is not the id of an entity.
+/// The error of parsing a text that is not the id of an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseEntityIdError(());
 

@@ -1,4 +1,4 @@
-//! Runs one orchestrator: polls its future, and blocks in the host's `wait` when it cannot go on.
+//! Runs one orchestrator: polls its future, and blocks in the host's `wait` when the future makes no progress.
 //!
 //! ```text
 //!    poll the root ──► ready: done
@@ -14,8 +14,8 @@
 //!      │   it awaits something that is not durable: fail
 //! ```
 //!
-//! A task turns ready only when its turn in this order has come, never because its outcome happens to be readable. So
-//! tasks turn ready one at a time, in the order in which they completed, and `select` sees that order.
+//! A task becomes ready only in this order, even if the host could already return its outcome. So tasks become ready one
+//! at a time, in the order in which they completed, and `select` observes that order.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -28,17 +28,17 @@ use std::task::{Context as PollContext, Poll, Wake, Waker};
 use crate::failure::Failure;
 use crate::host::{Host, Perform, TaskId};
 
-/// One run of an orchestrator: the host, and the tasks that some future waits for at present.
+/// One run of an orchestrator: the host, and the tasks that futures are waiting for.
 pub(crate) struct Run {
     pub(crate) host: Box<dyn Host>,
-    /// The function has asked for a fresh start.
+    /// Whether the function has called `continue_as_new`.
     pub(crate) continues_as_new: Cell<bool>,
     pending: RefCell<BTreeMap<TaskId, Waker>>,
     /// Returned by `wait`, and not yet marked ready.
     completed: RefCell<VecDeque<TaskId>>,
-    /// Marked ready, and not polled since. More than one where a future was polled once and then set aside.
+    /// Marked ready, and not polled since. More than one if a future was polled once and then not again.
     ready: RefCell<BTreeSet<TaskId>>,
-    /// Tasks whose futures are gone, and what is to be done when they complete after all. Few at a time.
+    /// Tasks whose futures were dropped, and the effects that undo them when they complete. Few at a time.
     abandoned: RefCell<Vec<(TaskId, Box<dyn Perform>)>>,
 }
 
@@ -54,7 +54,7 @@ impl Run {
         }
     }
 
-    /// Ready if the task was marked so; otherwise the next `wait` includes it.
+    /// Returns ready if the task was marked ready; otherwise the next `wait` includes it.
     pub(crate) fn poll_task(&self, task: TaskId, context: &PollContext<'_>) -> Poll<()> {
         if self.ready.borrow_mut().remove(&task) {
             return Poll::Ready(());
@@ -67,15 +67,15 @@ impl Run {
         Poll::Pending
     }
 
-    /// The future of the task is gone: no `wait` includes it any more.
+    /// Removes a task whose future was dropped, so that no `wait` includes it any more.
     pub(crate) fn forget_task(&self, task: TaskId) {
         self.pending.borrow_mut().remove(&task);
         self.completed.borrow_mut().retain(|completed| *completed != task);
         self.ready.borrow_mut().remove(&task);
     }
 
-    /// The future of the task is gone, but its success has an effect. `undo` is done when it has completed; it does
-    /// nothing if there was no success.
+    /// Removes a task whose future was dropped, but whose success has an effect on the host: performs `undo` when the task
+    /// has completed. `undo` has no effect if the task failed.
     pub(crate) fn abandon_task(&self, task: TaskId, undo: Box<dyn Perform>) {
         self.forget_task(task);
         match self.host.outcome(task) {
@@ -118,7 +118,7 @@ impl Run {
         }
     }
 
-    /// Marks the next completed task ready and gives its waker, blocking if there is none yet; none if no task is
+    /// Marks the next completed task ready and returns its waker. Blocks if none has completed; returns none if no task is
     /// pending.
     fn next_completed(&self) -> Option<Waker> {
         loop {
@@ -142,7 +142,7 @@ impl Run {
     }
 }
 
-/// What the contract allows in one call.
+/// The maximum of the contract for one call of `random-bytes`.
 const RANDOM_BYTES_MAX: usize = 65_536;
 
 const NOT_DURABLE: &str = "the orchestrator awaits something that is not durable: \

@@ -5,14 +5,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What the functions of this crate return.
+/// The result type of this crate.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Why a function did not succeed: a value that crosses languages and that a caller can match on.
 ///
-/// `?` turns every [`std::error::Error`] into a failure, as it does with `anyhow::Error`. That is why `Failure` itself
-/// is not a `std::error::Error`; where one is needed, `Box::<dyn Error>::from(failure)` makes one. An error type of your
-/// own that should set the failure's fields implements `From<YourError> for Failure` *instead of* `std::error::Error`.
+/// `?` converts every [`std::error::Error`] to a failure, as it does with `anyhow::Error`. That is why `Failure` itself
+/// is not a `std::error::Error`; where one is needed, use `Box::<dyn Error>::from(failure)`. An error type of your own
+/// that should set the failure's fields implements `From<YourError> for Failure` *instead of* `std::error::Error`.
 ///
 /// ```
 /// use dacapo_sdk::prelude::*;
@@ -33,16 +33,16 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 pub struct Failure {
     /// A short name that callers match on, such as `InsufficientFunds`.
     pub error_type: String,
-    /// One sentence for people.
+    /// One sentence for humans.
     pub message: String,
-    /// Anything longer: a stack trace, a JSON document.
+    /// Longer information: a stack trace, a JSON document.
     pub details: Option<String>,
     /// Whether trying again may help. A retry policy never retries a failure that says `false`.
     pub retriable: bool,
 }
 
 impl Failure {
-    /// A failure that may be retried.
+    /// Makes a failure that may be retried.
     ///
     /// ```
     /// # use dacapo_sdk::Failure;
@@ -53,7 +53,7 @@ impl Failure {
         Self { error_type: error_type.into(), message: message.into(), details: None, retriable: true }
     }
 
-    /// Adds anything longer that helps to understand it.
+    /// Sets the details: longer information that helps to understand the failure.
     ///
     /// ```
     /// # use dacapo_sdk::Failure;
@@ -66,7 +66,7 @@ impl Failure {
         self
     }
 
-    /// Says that trying again is of no use: no retry policy will.
+    /// Marks the failure as final: no retry policy retries it.
     ///
     /// ```
     /// # use dacapo_sdk::Failure;
@@ -95,8 +95,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The type is the name of the Rust type, such as `ParseIntError`. A type that is called just `Error` is named after
-/// its crate or module: `IoError` for `std::io::Error`. The details are the chain of sources.
+/// The error type is the name of the Rust type, such as `ParseIntError`. A type that is called just `Error` gets the name
+/// of its crate or module in front: `IoError` for `std::io::Error`. The details are the chain of sources.
 impl<E: Error> From<E> for Failure {
     fn from(error: E) -> Self {
         let failure = Failure::new(error_type(std::any::type_name::<E>()), error.to_string());
@@ -130,7 +130,7 @@ impl fmt::Display for AsError {
 
 impl Error for AsError {}
 
-/// `std::io::error::Error` gives `IoError`, `core::num::error::ParseIntError` gives `ParseIntError`.
+/// Returns `IoError` for `std::io::error::Error`, `ParseIntError` for `core::num::error::ParseIntError`.
 fn error_type(type_name: &str) -> String {
     let path = type_name.trim_start_matches(['&', '*']).split('<').next().unwrap_or_default();
     let mut segments = path.rsplit("::");

@@ -1,9 +1,8 @@
-//! The directories that the operator granted, for activities. (Feature `files`.)
+//! Access to the directories that the operator granted, for activities. (Feature `files`.)
 //!
-//! A path is absolute and begins with the name under which a directory was granted, such as `/data`. What is not
-//! granted does not exist. The failures have the names of WASI's error codes, such as `NoEntry`, `Access`,
-//! `IsDirectory`, and `NotGranted` for a path outside of all grants. In an orchestrator, and outside of wasm, every
-//! function here fails.
+//! A path is absolute and begins with the name under which a directory was granted, such as `/data`. Other directories
+//! are not visible. The failures have the names of WASI's error codes, such as `NoEntry`, `Access`, `IsDirectory`, and
+//! `NotGranted` for a path outside of all grants. In an orchestrator, and outside of wasm, every function here fails.
 //!
 //! ```no_run
 //! use dacapo_sdk::files;
@@ -36,15 +35,15 @@ use crate::failure::{Failure, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Its name in the directory.
+    /// The name in the directory.
     pub name: String,
-    /// Its whole path, ready for [`read`] and [`read_dir`].
+    /// The full path, for [`read`] and [`read_dir`].
     pub path: String,
-    /// What it is.
+    /// The kind of the entry.
     pub kind: EntryKind,
 }
 
-/// What an [`Entry`] is.
+/// The kind of an [`Entry`].
 ///
 /// ```no_run
 /// # use dacapo_sdk::{Result, files};
@@ -65,7 +64,7 @@ pub enum EntryKind {
     Other,
 }
 
-/// The entries of a directory, in the order of their names.
+/// Returns the entries of a directory, sorted by name.
 ///
 /// ```no_run
 /// # use dacapo_sdk::{Result, files};
@@ -91,7 +90,7 @@ pub fn read_dir(path: &str) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// The bytes of a file.
+/// Reads the bytes of a file.
 ///
 /// ```no_run
 /// # use dacapo_sdk::{Result, files};
@@ -118,7 +117,7 @@ pub fn read(path: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// The text of a file in UTF-8. A file that is not fails with `NotUtf8`.
+/// Reads the text of a file in UTF-8. Fails with `NotUtf8` if the file is not UTF-8.
 ///
 /// ```no_run
 /// # use dacapo_sdk::{Result, files};
@@ -129,21 +128,21 @@ pub fn read(path: &str) -> Result<Vec<u8>> {
 /// ```
 pub fn read_to_string(path: &str) -> Result<String> {
     String::from_utf8(read(path)?)
-        .map_err(|error| Failure::new("NotUtf8", format!("`{path}` is not a text in UTF-8: {error}")).not_retriable())
+        .map_err(|error| Failure::new("NotUtf8", format!("`{path}` is not UTF-8 text: {error}")).not_retriable())
 }
 
-/// Bytes asked for at a time.
+/// The maximum number of bytes of one read.
 const CHUNK: u64 = 65_536;
 
 fn open(path: &str, flags: OpenFlags) -> Result<Descriptor> {
     if cfg!(not(target_family = "wasm")) {
-        return Err(Failure::new("Unsupported", "granted directories exist in an activity on a host only"));
+        return Err(Failure::new("Unsupported", "granted directories are available only in an activity that runs on a host"));
     }
     let (root, relative) = granted(path)?;
     root.open_at(PathFlags::SYMLINK_FOLLOW, &relative, flags, DescriptorFlags::READ).map_err(|code| failure(path, code))
 }
 
-/// The granted directory that a path is in, and the rest of the path.
+/// Returns the granted directory that contains a path, and the path relative to it.
 fn granted(path: &str) -> Result<(Descriptor, String)> {
     let mut directories = preopens::get_directories();
     directories.sort_by_key(|(_, name)| std::cmp::Reverse(name.len()));
@@ -151,7 +150,7 @@ fn granted(path: &str) -> Result<(Descriptor, String)> {
     let found = directories.into_iter().find_map(|(root, name)| Some((root, relative(path, &name)?)));
     found.ok_or_else(|| {
         let granted = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        Failure::new("NotGranted", format!("`{path}` is in no granted directory (granted: {granted})")).not_retriable()
+        Failure::new("NotGranted", format!("`{path}` is not in a granted directory (granted: {granted})")).not_retriable()
     })
 }
 
@@ -165,7 +164,7 @@ fn relative(path: &str, directory: &str) -> Option<String> {
 }
 
 fn failure(path: &str, code: ErrorCode) -> Failure {
-    // `no-entry` is the failure `NoEntry`.
+    // The code `no-entry` becomes the failure `NoEntry`.
     let name: String = code.name().split('-').map(capitalized).collect();
     let failure = Failure::new(name, format!("`{path}`: {}", code.message().trim_end_matches('.')));
     match code {

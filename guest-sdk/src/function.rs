@@ -1,11 +1,11 @@
-//! The functions of an app: what `#[orchestrator]` and `#[activity]` make of one, and its input and output as JSON.
+//! The traits of functions, which `#[orchestrator]` and `#[activity]` implement, and the JSON of inputs and outputs.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::failure::{Failure, Result};
 
-/// An orchestrator, as the type that `#[orchestrator]` makes.
+/// An orchestrator. Implemented by the type that `#[orchestrator]` generates.
 ///
 /// ```
 /// use dacapo_sdk::prelude::*;
@@ -19,15 +19,15 @@ use crate::failure::{Failure, Result};
 /// assert_eq!(nap::NAME, "Nap");
 /// ```
 pub trait Orchestrator {
-    /// What it takes; `()` if it takes nothing. Whoever calls it by this type needs it to be `Serialize` as well.
+    /// The input; `()` if there is none. To call the function with this type, the input must be `Serialize`.
     type Input;
-    /// What it gives when it succeeds. Whoever calls it by this type needs it to be `DeserializeOwned` as well.
+    /// The output of a success. To call the function with this type, the output must be `DeserializeOwned`.
     type Output;
     /// Its name in the task hub.
     const NAME: &'static str;
 }
 
-/// An activity, as the type that `#[activity]` makes.
+/// An activity. Implemented by the type that `#[activity]` generates.
 ///
 /// ```
 /// use dacapo_sdk::prelude::*;
@@ -42,19 +42,19 @@ pub trait Orchestrator {
 /// assert_eq!(double(4), 8); // the function
 /// ```
 pub trait Activity {
-    /// What it takes; `()` if it takes nothing. Whoever calls it by this type needs it to be `Serialize` as well.
+    /// The input; `()` if there is none. To call the function with this type, the input must be `Serialize`.
     type Input;
-    /// What it gives when it succeeds. Whoever calls it by this type needs it to be `DeserializeOwned` as well.
+    /// The output of a success. To call the function with this type, the output must be `DeserializeOwned`.
     type Output;
     /// Its name in the task hub.
     const NAME: &'static str;
 }
 
-/// What a function that ends in `Result` may return.
+/// The return types of functions that can fail.
 pub trait Fallible {
-    /// What it gives when it succeeds.
+    /// The output of a success.
     type Output;
-    /// The same with the failure that callers see.
+    /// Converts the error to the failure that callers see.
     fn into_result(self) -> Result<Self::Output>;
 }
 
@@ -66,19 +66,19 @@ impl<T, E: Into<Failure>> Fallible for std::result::Result<T, E> {
     }
 }
 
-/// The input of a function, from JSON.
+/// Reads the input of a function from JSON.
 pub fn decode_input<T: DeserializeOwned>(function: &str, json: &str) -> Result<T> {
     serde_json::from_str(json)
         .map_err(|error| Failure::new("InvalidInput", format!("`{function}` cannot read its input: {error}")).not_retriable())
 }
 
-/// The output of a function, to JSON.
+/// Writes the output of a function as JSON.
 pub fn encode_output<T: Serialize>(function: &str, output: &T) -> Result<String> {
     serde_json::to_string(output)
         .map_err(|error| Failure::new("InvalidOutput", format!("`{function}` cannot write its output: {error}")).not_retriable())
 }
 
-/// What a function hands over, to JSON.
+/// Writes a value that a function passes to the host as JSON.
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| {
         let name = std::any::type_name_of_val(value);

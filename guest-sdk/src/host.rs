@@ -1,5 +1,5 @@
-//! The seam between this crate and the imports of `wit/dacapo.wit`, so that the executor can be tested without a host.
-//! The functions are those of the interface `orchestration`; see there for what they promise.
+//! The interface between this crate and the imports of `wit/dacapo.wit`, so that the executor can be tested without a
+//! host. The functions are those of the interface `orchestration`, which documents them.
 
 #[cfg(not(target_family = "wasm"))]
 use crate::action::Action;
@@ -11,7 +11,7 @@ use crate::timestamp::Timestamp;
 
 pub(crate) type TaskId = u32;
 
-/// What a task stands for: what an orchestrator can schedule and wait for.
+/// The work that an orchestrator can schedule and wait for.
 pub(crate) enum Work {
     CallActivity {
         name: String,
@@ -31,29 +31,29 @@ pub(crate) enum Work {
     WaitForExternalEvent {
         name: String,
     },
-    /// What only some apps do. A trait object, so that its import is linked into those and no others.
+    /// Work that only some apps use. A trait object, so that its import is linked only into apps that use it.
     Other(Box<dyn Schedule>),
 }
 
 pub(crate) trait Schedule {
     fn schedule(&self) -> Handle;
-    /// What its output is called in messages.
+    /// The name of its output in messages.
     fn output(&self) -> String;
-    /// What a test sees of it.
+    /// The action that a test sees.
     #[cfg(not(target_family = "wasm"))]
     fn seen(&self) -> Action;
 }
 
-/// What has no outcome, and only some apps do.
+/// An effect without an outcome that only some apps use.
 pub(crate) trait Perform {
     fn perform(&self);
-    /// What a test sees of it.
+    /// The action that a test sees.
     #[cfg(not(target_family = "wasm"))]
     fn seen(&self) -> Action;
 }
 
 impl Work {
-    /// Whether giving it up has a meaning. An activity that was scheduled runs, whoever listens.
+    /// Whether the host can cancel it. A scheduled activity runs, even if its result is not awaited.
     pub(crate) fn is_cancellable(&self) -> bool {
         match self {
             Work::CallActivity { .. } | Work::CallSubOrchestrator { .. } | Work::Other(_) => false,
@@ -82,11 +82,11 @@ pub struct Parent {
 
 pub(crate) trait Host {
     fn schedule(&self, work: &Work) -> TaskId;
-    /// Blocks; gives the tasks that have completed, in the order in which they did. The list is never empty.
+    /// Blocks until a task has completed. Returns the completed tasks in the order of completion, at least one.
     fn wait(&self, pending: &[TaskId]) -> Vec<TaskId>;
     fn outcome(&self, task: TaskId) -> Option<Result<String, Failure>>;
     fn cancel(&self, task: TaskId) -> bool;
-    /// The task will not be named again.
+    /// Drops the host's handle. The task must not be used afterwards.
     fn release(&self, task: TaskId);
 
     fn perform(&self, effect: &dyn Perform);

@@ -1,6 +1,6 @@
-//! HTTP to the hosts that the operator allowed, for activities. (Feature `http`.)
+//! HTTP requests to the hosts that the operator allowed, for activities. (Feature `http`.)
 //!
-//! A reply of any status is a reply, not a failure. The failures have the names of WASI's error codes:
+//! A reply with an error status is not a failure. The failures have the names of WASI's error codes:
 //! `HttpRequestDenied` for a host that is not allowed, `ConnectionRefused`, `DnsError`, `ConnectionTimeout` and so on,
 //! and `InvalidUrl`. In an orchestrator, and outside of wasm, every request fails.
 //!
@@ -36,7 +36,7 @@ pub fn get(url: &str) -> Result<Response> {
     Request::new("GET", url).send()
 }
 
-/// A request that is being put together.
+/// A request and its builder.
 ///
 /// ```no_run
 /// # use dacapo_sdk::{Result, http};
@@ -58,7 +58,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request without headers and body. The scheme of the URL is `http` or `https`.
+    /// Makes a request without headers and body. The scheme of the URL is `http` or `https`.
     ///
     /// ```
     /// # use dacapo_sdk::http;
@@ -116,7 +116,7 @@ impl Request {
     pub fn send(self) -> Result<Response> {
         let target = Target::parse(&self.url)?;
         if cfg!(not(target_family = "wasm")) {
-            return Err(Failure::new("Unsupported", "HTTP exists in an activity on a host only"));
+            return Err(Failure::new("Unsupported", "HTTP requests are available only in an activity that runs on a host"));
         }
         let fail = |code| failure(&self.url, code);
         let request = self.outgoing(&target)?;
@@ -125,7 +125,7 @@ impl Request {
         write(&self.url, body, &self.body)?;
         let reply_came = reply.subscribe();
         reply_came.block();
-        let reply_once = reply.get().ok_or_else(|| internal(&self.url, "the reply is not there"))?;
+        let reply_once = reply.get().ok_or_else(|| internal(&self.url, "the host returned no reply"))?;
         drop(reply_came);
         let response = reply_once.map_err(|()| internal(&self.url, "the reply was read before"))?.map_err(fail)?;
         Response::read(&self.url, response)
@@ -147,7 +147,7 @@ impl Request {
     }
 }
 
-/// A reply, read to its end.
+/// A complete reply.
 ///
 /// ```no_run
 /// # use dacapo_sdk::{Result, http};
@@ -163,14 +163,14 @@ impl Request {
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// The headers; names in lower case, values with what is not UTF-8 replaced.
+    /// The headers. Names are in lower case; invalid UTF-8 in values is replaced.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// The first header of that name, in whatever case.
+    /// Returns the value of the first header with this name, compared ignoring case.
     ///
     /// ```no_run
     /// # use dacapo_sdk::{Result, http};
@@ -184,7 +184,7 @@ impl Response {
         self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
     }
 
-    /// The body as a text in UTF-8.
+    /// Returns the body as a text in UTF-8.
     ///
     /// ```no_run
     /// # use dacapo_sdk::{Result, http};
@@ -194,11 +194,10 @@ impl Response {
     /// # }
     /// ```
     pub fn text(&self) -> Result<&str> {
-        std::str::from_utf8(&self.body)
-            .map_err(|error| Failure::new("NotUtf8", format!("the reply is not a text in UTF-8: {error}")))
+        std::str::from_utf8(&self.body).map_err(|error| Failure::new("NotUtf8", format!("the reply is not UTF-8 text: {error}")))
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     ///
     /// ```no_run
     /// # use dacapo_sdk::{Result, http};
@@ -233,7 +232,7 @@ fn read(url: &str, body: &IncomingBody) -> Result<Vec<u8>> {
     }
 }
 
-/// Writes the body of a request. Its end must be announced even if it is empty.
+/// Writes the body of a request. Even an empty body must be finished.
 fn write(url: &str, body: OutgoingBody, bytes: &[u8]) -> Result<()> {
     if !bytes.is_empty() {
         let stream: OutputStream = body.write().map_err(|()| internal(url, "the request has no body"))?;
@@ -244,12 +243,12 @@ fn write(url: &str, body: OutgoingBody, bytes: &[u8]) -> Result<()> {
     OutgoingBody::finish(body, None).map_err(|code| failure(url, code))
 }
 
-/// Bytes asked for at a time.
+/// The maximum number of bytes of one read.
 const CHUNK: u64 = 65_536;
-/// What WASI takes in one `blocking_write_and_flush`.
+/// The maximum number of bytes of one `blocking_write_and_flush` in WASI.
 const WRITE_CHUNK: usize = 4_096;
 
-/// Where a request goes.
+/// The target of a request: the parts of its URL.
 struct Target<'a> {
     scheme: Scheme,
     authority: &'a str,
@@ -289,7 +288,7 @@ fn method(name: &str) -> Method {
 }
 
 fn invalid_url(url: &str) -> Failure {
-    Failure::new("InvalidUrl", format!("`{url}` is not an absolute URL of `http` or `https`")).not_retriable()
+    Failure::new("InvalidUrl", format!("`{url}` is not an absolute `http` or `https` URL")).not_retriable()
 }
 
 fn internal(url: &str, message: &str) -> Failure {
@@ -308,11 +307,11 @@ fn stream_failure(url: &str, error: StreamError) -> Failure {
 
 fn failure(url: &str, code: ErrorCode) -> Failure {
     let text = format!("{code:?}");
-    // `ErrorCode::DnsError(..)` is the failure `DnsError`.
+    // The code `ErrorCode::DnsError(..)` becomes the failure `DnsError`.
     let name = text.trim_start_matches("ErrorCode::").split([' ', '(', '{']).next().unwrap_or_default();
     let message = match &code {
         ErrorCode::HttpRequestDenied => "the operator does not allow requests to this host".to_owned(),
-        ErrorCode::ConnectionRefused => "nobody listens there".to_owned(),
+        ErrorCode::ConnectionRefused => "the connection was refused".to_owned(),
         ErrorCode::InternalError(Some(message)) => message.clone(),
         _ => text.clone(),
     };

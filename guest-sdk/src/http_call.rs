@@ -1,4 +1,4 @@
-//! HTTP from orchestrators: the host sends the request, and waits durably.
+//! HTTP requests of orchestrators. The host sends the request and waits durably for the response.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::host::{Schedule, Work};
 use crate::task::Task;
 
 impl Context {
-    /// Sends an HTTP request to a host that the operator allowed, and completes with the response, of whatever status.
+    /// Sends an HTTP request to a host that the operator allowed, and completes with the response, whatever its status.
     /// Lazy: see [`Task`].
     ///
-    /// A response 202 with a `Location` stands for work that goes on: the host asks there again and again, after as long
-    /// as `Retry-After` says, until it gets another one. It waits durably, so the work may take days. No response at all is
-    /// the failure `HttpRequestFailed`.
+    /// A response 202 with a `Location` means that the work goes on: the host polls that location, at the intervals that
+    /// `Retry-After` gives, until the response is not a 202. It waits durably, so the work may take days. Without any
+    /// response the task fails with `HttpRequestFailed`.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -65,7 +65,7 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
-    /// A request without headers and content. The scheme of the address is `http` or `https`.
+    /// Makes a request without headers and content. The scheme of the address is `http` or `https`.
     ///
     /// ```
     /// # use dacapo_sdk::HttpRequest;
@@ -82,7 +82,7 @@ impl HttpRequest {
         }
     }
 
-    /// A `GET` request.
+    /// Makes a `GET` request.
     ///
     /// ```
     /// # use dacapo_sdk::HttpRequest;
@@ -92,7 +92,7 @@ impl HttpRequest {
         Self::new("GET", uri)
     }
 
-    /// A `POST` request.
+    /// Makes a `POST` request.
     ///
     /// ```
     /// # use dacapo_sdk::HttpRequest;
@@ -138,7 +138,7 @@ impl HttpRequest {
         Ok(self.header("content-type", "application/json").content(content))
     }
 
-    /// How long each request may take; 100 seconds without this.
+    /// Sets how long each request may take. The default is 100 seconds.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -150,7 +150,7 @@ impl HttpRequest {
         self
     }
 
-    /// Takes a response 202 as it is, rather than asking again where it points to.
+    /// Completes with a response 202 instead of polling its location.
     ///
     /// ```
     /// # use dacapo_sdk::HttpRequest;
@@ -162,7 +162,7 @@ impl HttpRequest {
     }
 }
 
-/// A response to [`Context::call_http`], of whatever status.
+/// A response to [`Context::call_http`], with any status.
 ///
 /// ```no_run
 /// # use dacapo_sdk::prelude::*;
@@ -179,14 +179,14 @@ pub struct HttpResponse {
     /// The status code.
     #[serde(rename = "statusCode")]
     pub status: u16,
-    /// The headers; names in lower case.
+    /// The headers. Names are in lower case.
     pub headers: BTreeMap<String, String>,
     /// The body.
     pub content: String,
 }
 
 impl HttpResponse {
-    /// A response without headers, for tests.
+    /// Makes a response without headers, for tests.
     ///
     /// ```
     /// # use dacapo_sdk::HttpResponse;
@@ -196,7 +196,7 @@ impl HttpResponse {
         Self { status, headers: BTreeMap::new(), content: content.into() }
     }
 
-    /// The header of that name, in whatever case.
+    /// Returns the value of the header with this name, compared ignoring case.
     ///
     /// ```
     /// # use dacapo_sdk::HttpResponse;
@@ -208,7 +208,7 @@ impl HttpResponse {
         self.headers.get(&name.to_ascii_lowercase()).map(String::as_str)
     }
 
-    /// The content as JSON.
+    /// Parses the content as JSON.
     ///
     /// ```
     /// # use dacapo_sdk::HttpResponse;

@@ -1,8 +1,8 @@
-//! How much a log line matters.
+//! The severity of log lines.
 
 use std::fmt;
 
-/// How much a log line matters.
+/// The severity of a log line.
 ///
 /// ```no_run
 /// # use dacapo_sdk::prelude::*;
@@ -14,11 +14,11 @@ use std::fmt;
 pub enum Level {
     /// The finest detail.
     Trace,
-    /// For those who look for a mistake.
+    /// Information for debugging.
     Debug,
-    /// What happens in the normal course.
+    /// Normal operation.
     Info,
-    /// Something that somebody should look at.
+    /// Something that needs attention.
     Warn,
     /// Something that failed.
     Error,
@@ -36,7 +36,7 @@ impl fmt::Display for Level {
     }
 }
 
-/// The shorthands of `log`, one per level, for a kind of context.
+/// Makes the shorthands of `log`, one per level, for a kind of context.
 macro_rules! log_shorthands {
     ($($method:ident $level:ident $example:literal)*) => {
         $(

@@ -1,6 +1,6 @@
 //! Write durable orchestrations for Dacapo in Rust.
 //!
-//! An **orchestrator** is an `async fn` that says what happens in which order. The host writes down each step, so an
+//! An **orchestrator** is an `async fn` that says what happens in which order. The host records each step, so an
 //! orchestration survives crashes and restarts, and may take a second or a year. An **activity** is a function that does
 //! one piece of real work. Both are compiled to wasm, together, as an **app**:
 //!
@@ -25,7 +25,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! Such a crate is a `cdylib`; `dacapo new hello --language rust` makes one. It is built, deployed and started by
+//! The crate is a `cdylib`; `dacapo new hello --language rust` creates one. Build, deploy and start it with:
 //!
 //! ```text
 //! dacapo build
@@ -35,22 +35,22 @@
 //!
 //! # How it runs
 //!
-//! When an orchestrator awaits something that has not happened yet, it is put to sleep, and may be forgotten. When it
-//! goes on, the host may run it *again from the beginning*, handing it what it has recorded. So an orchestrator must do
-//! the same each time, and it can: its only way out of the sandbox is its [`Context`], and all that this gives is the
-//! same again on replay, [the time](Context::current_utc_date_time), [chance](Context::random) and
-//! [unique ids](Context::new_guid) included. Whatever else a program does belongs into an activity.
+//! When an orchestrator awaits something that has not happened yet, it is suspended, and may be evicted from memory. To
+//! resume it, the host may run it *again from the beginning*, a replay, and give it the results that it has recorded. So
+//! an orchestrator must do the same each time, and it does: its only access to the outside is its [`Context`], whose
+//! methods return the same values on replay, including [the time](Context::current_utc_date_time), [random
+//! numbers](Context::random) and [unique ids](Context::new_guid). All other input and output belongs in an activity.
 //!
-//! An activity runs at least once: twice, if the machine stops after its work and before that is written down.
-//! [`ActivityContext`] has what an idempotency key is made of. The orchestrations that an activity
-//! [starts](ActivityContext::start_orchestration) are started once all the same.
+//! An activity runs at least once: it runs again if the machine stops after its work and before the result is recorded.
+//! [`ActivityContext`] has the parts of an idempotency key. The orchestrations that an activity
+//! [starts](ActivityContext::start_orchestration) are started only once.
 //!
 //! # Entities
 //!
 //! An **entity** is durable state with operations that run one after another: a counter, an account, a device. The
-//! attribute [`#[entity]`](entity) makes one from a type and its methods. There is one for each key, from its first
-//! operation on. Orchestrators [call](Context::entity), signal (one way) and [lock](Context::lock) entities; entities and
-//! clients signal them. An operation never waits, and one that fails changes nothing.
+//! attribute [`#[entity]`](entity) makes one from a type and its methods. Each key has its own entity, which is created by
+//! its first operation. Orchestrators [call](Context::entity), signal (one way) and [lock](Context::lock) entities;
+//! entities and clients signal them. An operation never waits, and one that fails changes nothing.
 //!
 //! ```
 //! use dacapo_sdk::prelude::*;
@@ -87,46 +87,46 @@
 //! | an operation of an entity | [`Context::entity`], [`Context::call_entity`] |
 //! | a lock on entities | [`Context::lock`] |
 //! | an HTTP request, and the work that it starts | [`Context::call_http`] |
-//! | a moment | [`Context::create_timer`], [`Context::create_timer_at`] |
+//! | a duration, or a point in time | [`Context::create_timer`], [`Context::create_timer_at`] |
 //! | an event from outside, with or without a [timeout](EventWait::timeout) | [`Context::wait_for_external_event`] |
 //! | several of them | [`when_all`], [`when_any`] |
 //!
-//! All of these are futures, [lazy](Task) as every future in Rust, so `join!`, `select!`, `FuturesUnordered` and the
-//! rest of the crate `futures` work as they do anywhere. The [`prelude`] has `join!`, `try_join!` and `select!`; that one
-//! is `futures::select_biased!`, which looks at its branches in their order, because an orchestrator has no use for a
-//! random one. A race is won by what completed first. What is not a future of this crate, such as the timer of some async
-//! runtime, has nobody who would wake it: an orchestrator that waits only for such fails with `NothingToWaitFor`.
+//! All of these are futures, [lazy](Task) like every future in Rust, so `join!`, `select!`, `FuturesUnordered` and the
+//! rest of the crate `futures` work as usual. The [`prelude`] has `join!`, `try_join!` and `select!`. This `select!` is
+//! `futures::select_biased!`, which polls its branches in order rather than in a random order. The task that completed
+//! first wins a race. A future from elsewhere, such as the timer of an async runtime, would never be woken: an
+//! orchestrator that waits only for such futures fails with `NothingToWaitFor`.
 //!
 //! # Inputs, outputs, failures
 //!
-//! A function takes one input or none, and returns `T` or `Result<T, E>`. Input and output are any types of `serde`; on
-//! the wire they are JSON. An activity takes its [`ActivityContext`] first, if it wants it, and may be a plain `fn`. The
-//! attributes leave the function as it is, for tests to call, and add a *type* of the same name, which stands for the
-//! function in [`Context::call_activity`] and in [`app!`]. A function is known to the host by its Rust name, or by
-//! `#[activity(name = "SayHello")]`. Functions of other apps, in other languages, are called by name:
-//! [`Context::call_activity_named`].
+//! A function takes one input or none, and returns `T` or `Result<T, E>`. Inputs and outputs are any types that `serde`
+//! supports, and are passed as JSON. An activity may take its [`ActivityContext`] as its first parameter, and may be a
+//! plain `fn`. The attributes leave the function as it is, so that tests can call it, and add a *type* of the same name,
+//! which represents the function in [`Context::call_activity`] and in [`app!`]. The host knows a function by its Rust
+//! name, or by the name in `#[activity(name = "SayHello")]`. Functions of other apps, in other languages, are called by
+//! name: [`Context::call_activity_named`].
 //!
-//! A [`Failure`] has a type, which callers match on, a message, details, and says whether a retry may help. `?` makes one
-//! of any error. An input that cannot be read is the failure `InvalidInput`; a panic is the failure `Panic`, with the
-//! place in its details.
+//! A [`Failure`] has a type, which callers match on, a message, details, and a flag that says whether a retry may help.
+//! `?` converts any error to a failure. An input that cannot be read is the failure `InvalidInput`; a panic is the
+//! failure `Panic`, with its location in the details.
 //!
 //! # Tests
 //!
-//! Activities and the methods of entities are tested as what they are, functions. The module `testing` runs orchestrators
-//! against a script, without a host and in no time.
+//! Activities and the methods of entities are plain functions, so tests can call them. The module `testing` runs
+//! orchestrators against a script, without a host, and skips the time that they wait.
 //!
-//! # What it says of itself
+//! # The manifest
 //!
-//! [`manifest!`] puts a name, a version and what the app asks to reach into the file that is deployed.
+//! [`manifest!`] puts a name, a version and the grants that the app asks for into the deployed file.
 //!
 //! # Features
 //!
-//! - `files`: the module `files`, by which activities read the directories that the operator granted.
-//! - `http`: the module `http`, by which activities call the hosts that the operator allowed.
+//! - `files`: the module `files`, with which activities read the directories that the operator granted.
+//! - `http`: the module `http`, with which activities send requests to the hosts that the operator allowed.
 
 #![warn(missing_docs)]
 
-// In the tests here the macros name the crate as its users do.
+// The macros expand to paths that begin with `dacapo_sdk`, also in the tests of this crate.
 #[cfg(test)]
 extern crate self as dacapo_sdk;
 
@@ -167,11 +167,11 @@ mod tests;
 
 pub use activity::ActivityContext;
 pub use context::{Context, DetachedStart};
-/// Makes a `fn` or an `async fn` an activity: a function that does real work, at least once.
+/// Makes a `fn` or an `async fn` an activity: a function that does real work and runs at least once.
 ///
 /// It takes its [`ActivityContext`], an input, both in this order, or nothing, and returns `T` or `Result<T, E>` with
-/// any `E` that becomes a [`Failure`]. The function itself stays as it is; a type of the same name is added. A function
-/// without an input ignores what it is given.
+/// any `E` that converts to a [`Failure`]. The function itself stays as it is; a type of the same name is added. A
+/// function without a parameter for the input ignores the input of the call.
 ///
 /// ```
 /// use dacapo_sdk::prelude::*;
@@ -192,13 +192,13 @@ pub use context::{Context, DetachedStart};
 pub use dacapo_sdk_macros::activity;
 /// Makes a type an entity: durable state, and operations that run one after another.
 ///
-/// On an `impl` block each method is an operation. The state is the value itself, of a type of `serde` that has a
-/// `Default`, with which it begins; on the wire it is JSON. A method takes `&self` or `&mut self`, its [`EntityContext`]
-/// by reference if it wants it, and an input or none, and returns `T` or `Result<T, E>` with any `E` that becomes a
-/// [`Failure`]. One that fails changes nothing. Methods that are no operations belong into another `impl` block.
+/// On an `impl` block each method is an operation. The state is the value itself. Its type implements `Serialize`,
+/// `Deserialize` and `Default`, which is the initial state. A method takes `&self` or `&mut self`, optionally a reference
+/// to its [`EntityContext`], and an input or none, and returns `T` or `Result<T, E>` with any `E` that converts to a
+/// [`Failure`]. One that fails changes nothing. Methods that are not operations belong in another `impl` block.
 ///
-/// The name is that of the type, or `#[entity(name = "...")]`. Operations are found ignoring case; one that is unknown is
-/// the failure `OperationNotFound`. Without a method `delete` there is an operation of that name, which deletes the state.
+/// The name is that of the type, or `#[entity(name = "...")]`. Names of operations are compared ignoring case; an unknown
+/// one is the failure `OperationNotFound`. Without a method `delete`, an operation of that name deletes the state.
 ///
 /// ```
 /// use dacapo_sdk::prelude::*;
@@ -228,7 +228,7 @@ pub use dacapo_sdk_macros::activity;
 /// assert_eq!(counter.add(2), 2);
 /// ```
 ///
-/// On a function, it is called with every operation, and its second parameter is the state:
+/// On a function: it is called for every operation, and its second parameter is the state:
 ///
 /// ```
 /// use dacapo_sdk::prelude::*;
@@ -245,13 +245,13 @@ pub use dacapo_sdk_macros::activity;
 /// }
 /// ```
 ///
-/// Orchestrators reach an entity by [`Context::entity`], which gives a proxy with its operations as methods, or by
-/// [`Context::call_entity`] and its kin.
+/// Orchestrators call an entity with [`Context::entity`], which returns a proxy with its operations as methods, or with
+/// [`Context::call_entity`] and related methods.
 pub use dacapo_sdk_macros::entity;
-/// Makes an `async fn` an orchestrator: a function that is durable.
+/// Makes an `async fn` an orchestrator: a durable function.
 ///
 /// It takes its [`Context`] and an input, or the context alone, and returns `T` or `Result<T, E>` with any `E` that
-/// becomes a [`Failure`]. A type of the same name is added, which stands for it in calls.
+/// converts to a [`Failure`]. A type of the same name is added, which represents it in calls.
 ///
 /// ```
 /// use dacapo_sdk::prelude::*;
@@ -278,14 +278,14 @@ pub use task::{ActivityCall, EventWait, EventWithTimeout, SubOrchestratorCall, T
 pub use timestamp::{ParseTimestampError, Timestamp};
 pub use when::{when_all, when_any};
 
-/// The standard library's allocator lets memory grow for its first allocation. Instances live so short that this costs nearly
-/// as much as all else that they do: the host has the kernel make it accessible, and inaccessible again. This allocator first
-/// takes what lies behind the data of the module, where `dacapo build` has the linker leave room.
+/// The standard library's allocator grows the memory for its first allocation. For short-lived instances this costs nearly as
+/// much as the rest of the run, because the kernel must make the pages accessible and later inaccessible again. This allocator
+/// first uses the memory behind the data of the module, where `dacapo build` tells the linker to leave space.
 #[cfg(all(feature = "allocator", target_family = "wasm"))]
 #[global_allocator]
 static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-/// What nearly every app needs: `use dacapo_sdk::prelude::*;`
+/// The items that nearly every app needs: `use dacapo_sdk::prelude::*;`
 ///
 /// ```
 /// use dacapo_sdk::prelude::*;
@@ -312,7 +312,7 @@ pub mod prelude {
     };
 }
 
-/// What the macros expand to. Not part of the API.
+/// The items that the expanded macros use. Not part of the API.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::app::{Entry, Registered};
@@ -324,7 +324,7 @@ pub mod __private {
     pub use serde::de::DeserializeOwned;
 }
 
-/// Makes an app of durable functions: the exports by which the host finds and runs them. Once per crate.
+/// Makes an app of durable functions: generates the exports with which the host finds and runs them. Once per crate.
 ///
 /// ```
 /// use dacapo_sdk::prelude::*;
@@ -352,7 +352,7 @@ macro_rules! app {
                 ::std::vec![$(<$function as $crate::__private::Registered>::entry()),*]
             }
 
-            // Natively nothing is exported; what the app holds is in use all the same.
+            // Natively nothing is exported; this use of the functions avoids warnings about dead code.
             const _: fn() -> ::std::vec::Vec<$crate::__private::Entry> = entries;
 
             #[allow(dead_code)]
@@ -385,9 +385,9 @@ macro_rules! app {
     };
 }
 
-/// Puts a manifest into the app: what it says of itself to whoever deploys it. Once per crate, if at all.
+/// Embeds a manifest in the app: its name, its version and the grants that it asks for. At most once per crate.
 ///
-/// The path is that of a JSON file, from the folder of the crate's `Cargo.toml`. All members may be missing:
+/// The argument is the path of a JSON file, relative to the folder of the crate's `Cargo.toml`. All members are optional:
 ///
 /// ```json
 /// {
@@ -402,9 +402,9 @@ macro_rules! app {
 /// }
 /// ```
 ///
-/// `name` and `version` are what the app and this version of it are called, if `dacapo deploy` is told nothing else.
-/// `grants` is what the app asks for: its activities reach that as far as the administrator grants it, and nothing else.
-/// Without `grants` they reach all that is granted.
+/// `name` and `version` are the defaults of `dacapo deploy` for the name of the app and the label of this version. `grants`
+/// is what the app asks for: its activities can access what is both listed here and granted by the administrator. Without
+/// `grants` they can access everything that is granted.
 ///
 /// ```
 /// dacapo_sdk::manifest!("src/example_manifest.json");
@@ -414,7 +414,7 @@ macro_rules! app {
 macro_rules! manifest {
     ($path:literal) => {
         const _: () = {
-            // Natively only that there is such a file is checked.
+            // A native build only checks that the file exists.
             const MANIFEST: &[u8] = ::core::include_bytes!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", $path));
 
             #[cfg(target_family = "wasm")]

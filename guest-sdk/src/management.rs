@@ -1,4 +1,4 @@
-//! What an activity may ask of its task hub: the links of instances, and to start orchestrations.
+//! What an activity may ask of its task hub: the links of instances, and starts of orchestrations.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,9 +7,9 @@ use crate::bindings;
 use crate::failure::{Failure, Result};
 use crate::function::{Orchestrator, to_json};
 
-/// The links by which an instance is managed over HTTP. To be handed to an external system that is to answer.
+/// The links for managing an instance over HTTP. An activity can pass them to an external system that should answer.
 ///
-/// Those to which something is posted contain `{eventName}` or `{text}` where the caller puts a name or a reason.
+/// Some contain `{eventName}` or `{text}`, which the client replaces by the name of an event or by a reason.
 ///
 /// ```no_run
 /// use dacapo_sdk::prelude::*;
@@ -26,7 +26,7 @@ use crate::function::{Orchestrator, to_json};
 pub struct ManagementLinks {
     /// The instance.
     pub id: String,
-    /// Gives the status.
+    /// Returns the status.
     pub status_query_get_uri: String,
     /// Raises an event.
     pub send_event_post_uri: String,
@@ -36,7 +36,7 @@ pub struct ManagementLinks {
     pub rewind_post_uri: String,
     /// Purges the instance, if it has ended.
     pub purge_history_delete_uri: String,
-    /// Starts it anew with the same input.
+    /// Restarts the instance with the same input.
     pub restart_post_uri: String,
     /// Suspends the instance.
     pub suspend_post_uri: String,
@@ -45,8 +45,8 @@ pub struct ManagementLinks {
 }
 
 impl ActivityContext {
-    /// The links by which an instance is managed over HTTP: the caller's, or any other. A text that no instance can have as its
-    /// id is the failure `InvalidArgument`. The host stops an activity that asks on a host without an address.
+    /// Returns the links for managing an instance over HTTP: the calling instance, or any other. Fails with `InvalidArgument` if
+    /// the text is not a valid instance id. On a host without an address, the host stops the activity.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -57,7 +57,7 @@ impl ActivityContext {
     /// ```
     pub fn management_links(&self, instance_id: &str) -> Result<ManagementLinks> {
         if self.is_test() {
-            return Err(Failure::new("Unsupported", "management links exist on a host only"));
+            return Err(Failure::new("Unsupported", "management links are available only on a host"));
         }
         let links: Option<ManagementLinks> = serde_json::from_str(&bindings::management_links(instance_id))?;
         let refused = || Failure::new("InvalidArgument", format!("'{instance_id}' cannot be the id of an instance"));
@@ -117,7 +117,7 @@ pub struct ActivityStart<'a> {
 }
 
 impl ActivityStart<'_> {
-    /// The instance id. Without one the host derives it from this call of the activity.
+    /// Sets the instance id. Without one the host derives it from this call of the activity.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -131,7 +131,7 @@ impl ActivityStart<'_> {
         self
     }
 
-    /// The version that it asks for.
+    /// Sets the version that the orchestration asks for.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -145,10 +145,10 @@ impl ActivityStart<'_> {
         self
     }
 
-    /// Starts it and gives its instance id once that is durable. When the call of the activity is repeated after a crash, what
-    /// it has started is not started again.
+    /// Starts the orchestration and returns its instance id once the start is durable. If the call of the activity is repeated
+    /// after a crash, orchestrations that it has started are not started again.
     ///
-    /// Fails with `OrchestratorNotFound`, `InstanceAlreadyExists` (one that was started otherwise lives under this id),
+    /// Fails with `OrchestratorNotFound`, `InstanceAlreadyExists` (a live instance with this id was not started by this call),
     /// `VersionMismatch`, `LimitExceeded`, `InvalidArgument` or `Unavailable`.
     ///
     /// ```no_run
@@ -163,7 +163,7 @@ impl ActivityStart<'_> {
     /// ```
     pub fn start(self) -> Result<String> {
         if self.activity.is_test() {
-            return Err(Failure::new("Unsupported", "orchestrations are started on a host only"));
+            return Err(Failure::new("Unsupported", "orchestrations can be started only on a host"));
         }
         bindings::start_from_activity(&self.name, &self.input?, self.instance_id.as_deref(), self.version.as_deref())
     }

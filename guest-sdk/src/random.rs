@@ -1,11 +1,11 @@
-//! Numbers from the random bytes of the host.
+//! Random numbers, made from the random bytes of the host.
 
 use std::ops::{Range, RangeInclusive};
 
 /// Fills a buffer with random bytes.
 type Source<'a> = &'a mut dyn FnMut(&mut [u8]);
 
-/// A type that [`Context::random`](crate::Context::random) can give: the integers, `f32`, `f64` and `bool`.
+/// A type that [`Context::random`](crate::Context::random) can return: the integers, `f32`, `f64` and `bool`.
 ///
 /// ```no_run
 /// # fn example(ctx: dacapo_sdk::Context) {
@@ -85,12 +85,12 @@ impl RandomRange<f64> for Range<f64> {
     fn random(self, source: Source<'_>) -> f64 {
         assert!(self.start < self.end, "the range {self:?} is empty");
         let value = self.start + f64::random(source) * (self.end - self.start);
-        // Rounding may give the end itself, which does not belong to the range.
+        // Rounding may yield the end itself, which is not in the range.
         if value < self.end { value } else { self.start }
     }
 }
 
-/// A number from 0 to `max`, each equally likely: draws that would favour the small ones are thrown away.
+/// Returns a number from 0 to `max`, each equally likely: draws that would favour small numbers are rejected.
 fn up_to(max: u64, source: Source<'_>) -> u64 {
     let Some(count) = max.checked_add(1) else {
         return u64::random(source);
@@ -108,7 +108,7 @@ fn up_to(max: u64, source: Source<'_>) -> u64 {
 mod tests {
     use super::*;
 
-    /// A source that counts up, in the highest byte of eight so that ranges are crossed quickly.
+    /// A deterministic source: a linear congruential generator.
     fn counter() -> impl FnMut(&mut [u8]) {
         let mut next: u64 = 0;
         move |buffer| {

@@ -1,9 +1,9 @@
-//! When and how often a failed call is tried again.
+//! Retry policies.
 
 use std::time::Duration;
 
-/// When and how often a failed activity or sub-orchestration is tried again. The host keeps the schedule, so a retry
-/// that is due in a week costs nothing until then.
+/// When and how often a failed activity or sub-orchestration is retried. The host keeps the schedule, so a retry that is
+/// due in a week costs nothing until then.
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,22 +20,22 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// Attempts in all, the first one included.
+    /// The maximum number of attempts, including the first one.
     pub max_attempts: u32,
     /// The time between the first failure and the second attempt.
     pub first_interval: Duration,
-    /// What each further interval is multiplied by.
+    /// The factor by which each further interval grows.
     pub backoff_coefficient: f64,
-    /// No interval is longer than this.
+    /// The maximum length of an interval.
     pub max_interval: Option<Duration>,
     /// No new attempt starts this long after the first one started.
     pub timeout: Option<Duration>,
-    /// Failures of these types are final at once.
+    /// Failures of these types are not retried.
     pub non_retriable_error_types: Vec<String>,
 }
 
 impl RetryPolicy {
-    /// So many attempts in all, at equal intervals.
+    /// Makes a policy of at most `max_attempts` attempts, at equal intervals.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -54,7 +54,7 @@ impl RetryPolicy {
         }
     }
 
-    /// What each further interval is multiplied by.
+    /// Sets the factor by which each further interval grows.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -67,7 +67,7 @@ impl RetryPolicy {
         self
     }
 
-    /// No interval is longer than this.
+    /// Sets the maximum length of an interval.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -80,7 +80,7 @@ impl RetryPolicy {
         self
     }
 
-    /// No new attempt starts this long after the first one started.
+    /// Sets the time after the start of the first attempt from which on no new attempt starts.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -93,7 +93,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Failures of this type are final at once. May be given several times.
+    /// Adds a type of failure that is not retried. May be called several times.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A host that plays a script. Time stands still while an orchestrator runs, and jumps to whatever comes next when it waits.
-//! What it promises is what the contract says of the interface `orchestration`.
+//! A test double of the host that plays a script. The time does not advance while an orchestrator runs; when it waits, the time
+//! jumps to the next event or outcome. It implements the contract's interface `orchestration`.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,24 +13,24 @@ use crate::level::Level;
 use crate::retry::RetryPolicy;
 use crate::timestamp::Timestamp;
 
-/// All that there is besides the function that runs: what was scripted, and what the function has asked for.
+/// The state of the test double: the script, and the steps of the function that runs.
 pub(crate) struct World {
     pub(crate) now: Timestamp,
     pub(crate) instance_id: String,
     pub(crate) version: String,
     pub(crate) parent: Option<Parent>,
     pub(crate) answers: BTreeMap<Callee, Answer>,
-    /// How long it takes until a lock is granted.
+    /// How long granting a lock takes.
     pub(crate) lock_takes: Duration,
     pub(crate) steps: Vec<Step>,
-    /// Those that no wait has, in the order in which they are raised.
+    /// The events that no wait has, in the order in which they are raised.
     events: Vec<Event>,
     tasks: BTreeMap<TaskId, Task>,
     scheduled: TaskId,
     drawn: u64,
 }
 
-/// Whose answer it is.
+/// The callee that an answer is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Callee {
     Activity(String),
@@ -45,7 +45,7 @@ pub(crate) struct Answer {
     pub(crate) takes: Duration,
 }
 
-/// From the input of a call to its outcome, both as JSON.
+/// Computes the outcome of a call from its input, both as JSON.
 pub(crate) type Give = dyn FnMut(&str) -> Result<String>;
 
 pub(crate) struct Event {
@@ -54,7 +54,7 @@ pub(crate) struct Event {
     pub(crate) data: String,
 }
 
-/// Something that was asked of the host.
+/// A call of the host.
 #[cfg_attr(not(test), expect(dead_code, reason = "only the tests of this crate look at tasks and waits"))]
 pub(crate) enum Step {
     Scheduled(TaskId, Action),
@@ -65,7 +65,7 @@ pub(crate) enum Step {
 }
 
 enum Task {
-    /// How it ends is known when it is scheduled.
+    /// The outcome, and its time, are known when the task is scheduled.
     Ends {
         at: Timestamp,
         outcome: Result<String>,
@@ -74,18 +74,18 @@ enum Task {
     WaitsFor(EventWait),
 }
 
-/// A wait has an event while it is asked for, and for good once it is claimed or read. The contract has the rule.
+/// A wait holds its event while the guest asks for the wait, and permanently once it is claimed or read. See the contract.
 struct EventWait {
     name: String,
     made: Timestamp,
-    /// It completes in the very `wait` in which it is given one.
+    /// The wait completes in the same `wait` in which it gets an event.
     event: Option<Event>,
-    /// A `wait` has reported it first.
+    /// Whether it was the first that a `wait` reported.
     is_claimed: bool,
     is_read: bool,
 }
 
-/// The world as the function sees it.
+/// The host that the function calls.
 struct ScriptedHost(Rc<RefCell<World>>);
 
 impl World {
@@ -136,7 +136,7 @@ impl World {
             Action::LockEntities { .. } => {
                 Task::Ends { at: self.now + self.lock_takes, outcome: Ok("null".to_owned()), is_timer: false }
             }
-            other => unreachable!("{other:?} is nothing to wait for"),
+            other => unreachable!("{other:?} does not make a task"),
         };
         self.scheduled += 1;
         self.steps.push(Step::Scheduled(self.scheduled, action));
@@ -144,9 +144,9 @@ impl World {
         self.scheduled
     }
 
-    /// A call with all its attempts.
+    /// Plays a call with all its attempts.
     fn call(&mut self, callee: Callee, input: &str, retry: Option<&RetryPolicy>) -> Task {
-        let Some(answer) = self.answers.get_mut(&callee) else { panic!("the script does not say what {callee} gives") };
+        let Some(answer) = self.answers.get_mut(&callee) else { panic!("the script has no answer for {callee}") };
         let (mut at, mut attempt) = (self.now, 1);
         loop {
             at = at + answer.takes;
@@ -168,14 +168,14 @@ impl World {
         self.events.insert(behind, event);
     }
 
-    /// Puts back what a wait was given and has not read, in front of what was raised at the same moment.
+    /// Puts back an event that a wait got and the guest has not read, before events that were raised at the same time.
     fn put_back(&mut self, event: Event) {
         let before = self.events.partition_point(|other| other.at < event.at);
         self.events.insert(before, event);
     }
 
-    /// Takes the events from waits that have not claimed theirs and are not asked for any more. Then those that are asked for get
-    /// what has been raised by now, the one that was made first first.
+    /// Takes back unclaimed events from waits that are no longer asked for. Then the waits that are asked for get the events that
+    /// have been raised by now, the oldest wait first.
     fn serve(&mut self, pending: &[TaskId]) {
         let unasked = self.tasks.iter_mut().rev().filter(|(id, _)| !pending.contains(id));
         let given_back: Vec<Event> = unasked.filter_map(|(_, task)| task.wait()?.give_back()).collect();
@@ -204,12 +204,12 @@ impl World {
             let ends = pending.iter().filter_map(|id| self.tasks[id].ends());
             match events.chain(ends).min() {
                 Some(next) => self.now = next,
-                None => panic!("the orchestrator waits for what the script never raises: {}", names.join(", ")),
+                None => panic!("the orchestrator waits for events that the script never raises: {}", names.join(", ")),
             }
         }
     }
 
-    /// Calls cannot be canceled, and neither can what has completed, but an event that was not read is put back.
+    /// Cancels a task, but not calls or completed tasks. A wait whose event was not read can be canceled: the event is put back.
     fn cancel(&mut self, id: TaskId) -> bool {
         let task = self.tasks.get_mut(&id).expect("a task is canceled before it is released");
         let event = match task {
@@ -234,7 +234,7 @@ impl World {
         }
     }
 
-    /// A number that was not drawn before.
+    /// Returns a number that was not drawn before.
     fn draw(&mut self) -> u64 {
         self.drawn += 1;
         // Consecutive numbers, spread over all bits: the finalizer of splitmix64.
@@ -250,7 +250,7 @@ impl EventWait {
         Self { name: name.to_owned(), made, event: None, is_claimed: false, is_read: false }
     }
 
-    /// What it was given, unless that is its own.
+    /// Gives up its event, unless that is claimed or read.
     fn give_back(&mut self) -> Option<Event> {
         if self.is_claimed || self.is_read { None } else { self.event.take() }
     }
@@ -270,7 +270,7 @@ impl Task {
         }
     }
 
-    /// When it ends, if that is known.
+    /// The time when it ends, if that is known.
     fn ends(&self) -> Option<Timestamp> {
         match self {
             Task::Ends { at, .. } => Some(*at),
@@ -278,7 +278,7 @@ impl Task {
         }
     }
 
-    /// When it has ended, if it has by now.
+    /// The time when it ended, if it has ended by now.
     fn ended(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Task::Ends { at, .. } => Some(*at).filter(|at| *at <= now),
@@ -286,7 +286,7 @@ impl Task {
         }
     }
 
-    /// The event that it waits for.
+    /// The name of the event that it waits for.
     fn awaits(&self) -> Option<&str> {
         match self {
             Task::WaitsFor(wait) => Some(&wait.name),
@@ -295,7 +295,7 @@ impl Task {
     }
 }
 
-/// How long the host waits before the next attempt; none if there is none.
+/// The pause before the next attempt; none if there is no further attempt.
 fn pause(policy: &RetryPolicy, failure: &Failure, attempt: u32, elapsed: Duration) -> Option<Duration> {
     let is_final = !failure.retriable || policy.non_retriable_error_types.contains(&failure.error_type);
     if is_final || attempt >= policy.max_attempts {

@@ -1,4 +1,4 @@
-//! Tasks: what an orchestrator schedules and awaits.
+//! Tasks, which an orchestrator schedules and awaits.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -17,12 +17,12 @@ use crate::retry::RetryPolicy;
 
 /// Something that an orchestrator schedules and that completes once, with a `Result<T>`.
 ///
-/// Like every future in Rust a task is lazy: it is scheduled when it is first polled, that is by `.await`, `join!`,
-/// [`when_all`](crate::when_all) and their kin. [`start`](Task::start) schedules it at once, so that it runs while the
-/// orchestrator does something else.
+/// Like every future in Rust a task is lazy: it is scheduled when it is first polled, for example by `.await`, `join!` or
+/// [`when_all`](crate::when_all). [`start`](Task::start) schedules it at once, so that it runs while the orchestrator does
+/// something else.
 ///
-/// Dropping a timer or a wait for an event gives it up: a timer that lost a `select!` no longer fires, and an event that
-/// comes later stays for the next wait. Dropping a started activity or sub-orchestration only means that nobody listens.
+/// Dropping a timer or a wait for an event cancels it: a timer that lost a `select!` no longer fires, and a later event is
+/// kept for the next wait. Dropping a started activity or sub-orchestration only discards its result.
 ///
 /// ```no_run
 /// use dacapo_sdk::prelude::*;
@@ -43,7 +43,7 @@ pub struct Task<T> {
     output: PhantomData<fn() -> T>,
 }
 
-/// A durable timer. It completes when its time has come.
+/// A durable timer. It completes when it fires.
 pub type Timer = Task<()>;
 
 enum State {
@@ -76,8 +76,8 @@ impl<T> Task<T> {
         self
     }
 
-    /// Gives up a timer or a wait for an event: awaiting it then gives the failure `Canceled`. Returns false, and does
-    /// nothing, for activities and sub-orchestrations and for what has completed already.
+    /// Cancels a timer or a wait for an event, which then completes with the failure `Canceled`. Returns false, and does
+    /// nothing, for activities, for sub-orchestrations and for completed tasks.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -100,7 +100,7 @@ impl<T> Task<T> {
         }
     }
 
-    /// The same task with its output left as JSON, so that tasks of different types fit into one list.
+    /// Converts to a task whose output is left as JSON, so that tasks of different types fit into one list.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -123,7 +123,7 @@ impl<T> Task<T> {
         Self { run, state, output: PhantomData }
     }
 
-    /// Changes the work, if it was not scheduled yet; builders call it, and they end where scheduling begins.
+    /// Changes the work, if it is not scheduled yet. Only builders call this, which are consumed by scheduling.
     fn configure(&mut self, change: impl FnOnce(&mut Work)) {
         if let State::Unscheduled(Ok(work)) = &mut self.state {
             change(work);
@@ -138,15 +138,15 @@ impl<T> Task<T> {
         };
     }
 
-    /// Nobody listens any more, but what it leads to must be undone.
+    /// Drops the task, and performs `undo` when it has completed.
     pub(crate) fn abandon(&mut self, undo: impl Perform + 'static) {
         if let State::Scheduled { task, .. } = std::mem::replace(&mut self.state, State::Done) {
             self.run.abandon_task(task, Box::new(undo));
         }
     }
 
-    /// Nobody listens any more. An event that came together with what won the race, and that nobody has read, goes back to where
-    /// it was: it is there for the next wait.
+    /// Drops the task, and cancels it if possible. If it is a wait that completed together with the winner of a race, its unread
+    /// event is put back for the next wait.
     fn give_up(&mut self) {
         if let State::Scheduled { task, work } = std::mem::replace(&mut self.state, State::Done) {
             self.run.forget_task(task);
@@ -169,7 +169,7 @@ impl<T: DeserializeOwned> Future for Task<T> {
             ready!(this.run.poll_task(*task, context));
             outcome = this.run.host.outcome(*task);
             if outcome.is_none() {
-                // While nobody polled this wait, its event went to another one, which was awaited.
+                // While this wait was not polled, its event went to another wait, which was.
                 return this.run.poll_task(*task, context).map(|()| unreachable!("it is ready once"));
             }
         }
@@ -211,7 +211,7 @@ fn decode<T: DeserializeOwned>(work: &Work, json: &str) -> Result<T> {
     })
 }
 
-/// The builders are tasks with options: they share everything that a task can do.
+/// The builders are tasks with options: this implements the methods and traits of a task for them.
 macro_rules! task_builder {
     ($builder:ident) => {
         impl<T> $builder<T> {
@@ -266,7 +266,7 @@ impl<T> ActivityCall<T> {
         Self { task }
     }
 
-    /// Tries again when the activity fails.
+    /// Retries the activity if it fails.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -309,7 +309,7 @@ impl<T> SubOrchestratorCall<T> {
         Self { task }
     }
 
-    /// Tries again when the child fails. Each attempt is a new instance.
+    /// Retries the child if it fails. Each attempt is a new instance.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -329,8 +329,8 @@ impl<T> SubOrchestratorCall<T> {
         self
     }
 
-    /// The instance id of the child. Without one the host derives it. If the id belongs to a living instance the call
-    /// fails with `InstanceAlreadyExists`.
+    /// Sets the instance id of the child. Without one the host derives it. If a live instance has this id, the call fails
+    /// with `InstanceAlreadyExists`.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -349,9 +349,9 @@ impl<T> SubOrchestratorCall<T> {
         self
     }
 
-    /// The version that the child asks for: it begins on the code that a client's start with this version would get, and
-    /// reads it with [`Context::version`](crate::Context::version). A child that asks for none begins on the code of its
-    /// parent, if that holds the function.
+    /// Sets the version that the child asks for: it runs on the code that a client's start with this version would get, and
+    /// reads the version with [`Context::version`](crate::Context::version). A child that asks for none runs on the code of
+    /// its parent, if that has the function.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -373,7 +373,7 @@ impl<T> SubOrchestratorCall<T> {
 
 task_builder!(SubOrchestratorCall);
 
-/// The wait for an external event: a [`Task`] with options.
+/// A wait for an external event: a [`Task`] with options.
 ///
 /// ```no_run
 /// use dacapo_sdk::prelude::*;
@@ -393,7 +393,7 @@ impl<T> EventWait<T> {
         Self { task }
     }
 
-    /// Waits so long at most, counted from now, then gives `None` and leaves a later event for the next wait.
+    /// Sets a timeout, which counts from this call. After it the output is `None`, and a later event is kept for the next wait.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -415,7 +415,7 @@ impl<T> EventWait<T> {
 
 task_builder!(EventWait);
 
-/// The wait for an external event that gives up after a while. Made by [`EventWait::timeout`]; completes with a
+/// A wait for an external event with a timeout. Made by [`EventWait::timeout`]; completes with a
 /// `Result<Option<T>>`.
 #[must_use = "a wait is lazy: await it"]
 pub struct EventWithTimeout<T> {

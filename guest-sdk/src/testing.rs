@@ -1,4 +1,4 @@
-//! Runs orchestrators without a host, against a script. Time is skipped: three days cost nothing.
+//! Runs orchestrators against a script, without a host. Waiting takes no real time, whatever the duration.
 //!
 //! ```
 //! use dacapo_sdk::prelude::*;
@@ -47,31 +47,31 @@ use crate::level::Level;
 use crate::scripted_host::{Answer, Callee, Event, Step, World};
 use crate::timestamp::Timestamp;
 
-/// What the world does to one run of an orchestrator: the answers to its calls, and the events that reach it.
+/// The script of one run of an orchestrator: the answers to its calls, and the events that reach it.
 ///
-/// An answer is given once for each attempt of a call, and takes no time unless [`takes`](Script::takes) says so. A call for
-/// which there is none panics, and so does a wait for what never comes.
+/// An answer is called once for each attempt of a call, and takes no time unless [`takes`](Script::takes) sets one. A call
+/// without an answer panics, and so does a wait for an event that is never raised.
 pub struct Script {
     pub(crate) world: World,
-    /// The answer that was given last.
+    /// The callee of the answer that was set last.
     last: Option<Callee>,
 }
 
-/// What an orchestrator did, and how it ended.
+/// The actions of an orchestrator, and its outcome.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ScriptedRun<T> {
-    /// Its output. After [`continue_as_new`](crate::Context::continue_as_new) it is the failure `ContinuedAsNew`.
+    /// The output. After [`continue_as_new`](crate::Context::continue_as_new) it is the failure `ContinuedAsNew`.
     pub output: Result<T>,
-    /// All that it did, in order.
+    /// All actions, in order.
     pub actions: Vec<Action>,
-    /// How long it took, for the orchestrator.
+    /// The duration of the run, in the orchestrator's time.
     pub elapsed: Duration,
     /// The custom status that it set last.
     pub custom_status: Option<Value>,
     /// The input of the next execution, if it continues as new.
     pub continued_as_new: Option<Value>,
-    /// What it logged.
+    /// The log lines.
     pub log: Vec<(Level, String)>,
 }
 
@@ -83,7 +83,7 @@ pub struct EntityCall {
     pub key: String,
     /// The operation.
     pub operation: String,
-    /// Its input.
+    /// The input.
     pub input: Value,
 }
 
@@ -94,7 +94,7 @@ impl Default for Script {
 }
 
 impl Script {
-    /// A script in which nothing happens. It begins at 2026-01-01T00:00:00Z, and the instance is called `test`.
+    /// Makes an empty script. It begins at 2026-01-01T00:00:00Z, and the instance id is `test`.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -106,7 +106,7 @@ impl Script {
         Self { world: World::new(START, "test"), last: None }
     }
 
-    /// When it begins. To be said before events are.
+    /// Sets the start time. To be called before events are added.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -119,7 +119,7 @@ impl Script {
         self
     }
 
-    /// The id of the instance.
+    /// Sets the instance id.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -132,7 +132,7 @@ impl Script {
         self
     }
 
-    /// The version that the instance was started with.
+    /// Sets the version that the instance was started with.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -145,7 +145,7 @@ impl Script {
         self
     }
 
-    /// The orchestration that called.
+    /// Sets the parent: the orchestration that called this one.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -158,7 +158,7 @@ impl Script {
         self
     }
 
-    /// What an activity gives: often the activity itself, `.activity::<reserve>(reserve)`.
+    /// Sets the answer of an activity, often the activity itself: `.activity::<reserve>(reserve)`.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -175,7 +175,7 @@ impl Script {
         self.activity_named(A::NAME, answer)
     }
 
-    /// What an activity of another app gives.
+    /// Sets the answer of an activity of another app.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -194,7 +194,7 @@ impl Script {
         self.answer(Callee::Activity(name.to_owned()), answer)
     }
 
-    /// What a sub-orchestration gives.
+    /// Sets the answer of a sub-orchestration.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -211,7 +211,7 @@ impl Script {
         self.sub_orchestrator_named(C::NAME, answer)
     }
 
-    /// What a sub-orchestration of another app gives.
+    /// Sets the answer of a sub-orchestration of another app.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -227,7 +227,7 @@ impl Script {
         self.answer(Callee::Orchestrator(name.to_owned()), answer)
     }
 
-    /// What calls of the entities of a name give.
+    /// Sets the answer to calls of entities with this name.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -243,7 +243,7 @@ impl Script {
         self.answer(Callee::Entity(name.to_ascii_lowercase()), give)
     }
 
-    /// What HTTP requests give. A request is as the host gets it: `method`, `uri`, `headers`, `content`.
+    /// Sets the answer to HTTP requests. A request has the form that the host gets: `method`, `uri`, `headers`, `content`.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -256,7 +256,7 @@ impl Script {
         self.answer(Callee::Http, answer)
     }
 
-    /// How long each attempt takes of what was answered last.
+    /// Sets how long each attempt takes for the answer that was set last.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -271,7 +271,7 @@ impl Script {
         self
     }
 
-    /// Raises an event, before the orchestrator begins to run.
+    /// Raises an event before the orchestrator starts.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -283,7 +283,7 @@ impl Script {
         self.event_after(Duration::ZERO, name, data)
     }
 
-    /// Raises an event, so long after the start.
+    /// Raises an event a duration after the start.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -360,7 +360,7 @@ impl Script {
 }
 
 impl<T> ScriptedRun<T> {
-    /// The activities that it called, with their inputs.
+    /// Returns the activities that it called, with their inputs.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -426,7 +426,7 @@ mod tests {
         assert_eq!((run.output.unwrap(), run.elapsed), ((8, false), Duration::from_secs(5)));
     }
 
-    /// The host's own schedule is held to the same cases.
+    /// The host's own schedule is tested with the same cases.
     #[test]
     fn attempts_begin_when_the_hosts_do() {
         #[orchestrator]
@@ -479,8 +479,8 @@ mod tests {
         assert_eq!(run.elapsed, Duration::from_secs(3));
     }
 
-    /// A wait that lost its race and is kept is still asked for, and was made first. As the host does it, what a `wait` reports
-    /// first is taken with that, also if nobody reads it at once.
+    /// A wait that lost a race but was not dropped is still asked for, and is the oldest. As in the host, the first event that a
+    /// `wait` reports is claimed by that, even if it is not read at once.
     #[test]
     fn a_wait_that_is_kept_takes_the_next_event() {
         #[orchestrator]
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "waits for what the script never raises: Go")]
+    #[should_panic(expected = "waits for events that the script never raises: Go")]
     fn a_wait_for_ever_is_told() {
         #[orchestrator]
         async fn patient(ctx: Context) -> Result<()> {
@@ -539,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "the script does not say what the activity `double` gives")]
+    #[should_panic(expected = "the script has no answer for the activity `double`")]
     fn an_answer_that_is_missing_is_told() {
         #[orchestrator]
         async fn calls(ctx: Context) -> Result<u64> {

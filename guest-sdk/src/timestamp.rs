@@ -1,4 +1,4 @@
-//! A moment in time, to the millisecond.
+//! Points in time, in milliseconds.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A moment in UTC, to the millisecond. Its text, and its JSON, is RFC 3339.
+/// A point in time in UTC, with a precision of a millisecond. As a text and as JSON it is an RFC 3339 date and time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// The moment so many milliseconds after 1970-01-01T00:00:00Z.
+    /// Makes a timestamp from the milliseconds since 1970-01-01T00:00:00Z.
     ///
     /// ```
     /// # use dacapo_sdk::Timestamp;
@@ -34,7 +34,7 @@ impl Timestamp {
         Self { millis }
     }
 
-    /// Milliseconds since 1970-01-01T00:00:00Z.
+    /// Returns the milliseconds since 1970-01-01T00:00:00Z.
     ///
     /// ```
     /// # use dacapo_sdk::Timestamp;
@@ -44,7 +44,7 @@ impl Timestamp {
         self.millis
     }
 
-    /// The time since an earlier moment; zero if that moment is not earlier. `-` does the same.
+    /// Returns the time since `earlier`, or zero if that is not earlier. `-` does the same.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -97,7 +97,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A text that is not an RFC 3339 moment.
+/// The error of parsing a text that is not an RFC 3339 date and time.
 ///
 /// ```
 /// # use dacapo_sdk::Timestamp;
@@ -119,7 +119,7 @@ impl std::error::Error for ParseTimestampError {}
 impl FromStr for Timestamp {
     type Err = ParseTimestampError;
 
-    /// Fractions of a millisecond are cut off.
+    /// Parses an RFC 3339 date and time. Fractions of a millisecond are cut off.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         parse(text).ok_or_else(|| ParseTimestampError { text: text.to_owned() })
     }
@@ -158,7 +158,7 @@ fn parse(text: &str) -> Option<Timestamp> {
     Some(Timestamp { millis: days(year, month, day) * MILLIS_PER_DAY + seconds * 1000 + milliseconds(fraction)? })
 }
 
-/// The time of day, and how many minutes it is ahead of UTC.
+/// Splits off the offset from UTC, in minutes.
 fn split_offset(time: &str) -> Option<(&str, i64)> {
     if let Some(time) = time.strip_suffix(['Z', 'z']) {
         return Some((time, 0));
@@ -186,7 +186,7 @@ fn number(digits: &str) -> Option<i64> {
     plain.then(|| digits.parse().ok()).flatten()
 }
 
-// The two below are the well-known conversions of the proleptic Gregorian calendar, in years that begin in March.
+// The next two are the well-known conversions of the proleptic Gregorian calendar, with years that begin in March.
 
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };

@@ -1,4 +1,4 @@
-//! The host behind the imports.
+//! The real host, called through the wasm imports.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::host::{Host, Parent, Perform, TaskId, Work};
 use crate::level::Level;
 use crate::timestamp::Timestamp;
 
-/// Task handles live here; the rest of the crate knows tasks by number.
+/// Holds the handles of tasks; the rest of the crate refers to tasks by number.
 #[derive(Default)]
 pub(crate) struct WasmHost {
     tasks: RefCell<Tasks>,

@@ -1,11 +1,11 @@
-//! Waiting for several futures of one type.
+//! Functions that wait for several futures of one type.
 
 use std::future::Future;
 
 use futures_util::future::{join_all, select_all};
 
-/// Waits for all of them and gives their outputs in the order of the list, or the failure that comes first in it. All
-/// have completed then, also if some failed.
+/// Waits for all futures and returns their outputs in the order of the list, or the first failure in that order. It
+/// completes when all futures have completed, even if some failed.
 ///
 /// ```no_run
 /// use dacapo_sdk::prelude::*;
@@ -25,8 +25,8 @@ where
     async move { all.await.into_iter().collect() }
 }
 
-/// Waits for the first of them to complete and gives its index and its output. The others are dropped, which gives up
-/// timers and waits for events; to keep them, hand over `&mut` references, as `tasks.iter_mut()` does.
+/// Waits for the first future to complete and returns its index and its output. The others are dropped, which cancels
+/// timers and waits for events; to keep them, pass `&mut` references, for example `tasks.iter_mut()`.
 ///
 /// The list may mix tasks of any kind: see [`Task::json`](crate::Task::json). An empty list panics.
 ///

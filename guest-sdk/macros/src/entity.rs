@@ -1,4 +1,4 @@
-//! From an `impl` block, or a function, to an entity: how its operations are found, and the proxy that calls them.
+//! Expands `#[entity]` on an `impl` block or a function: the dispatch of its operations, and the proxy that calls them.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
@@ -7,7 +7,7 @@ use syn::{Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemFn, ItemImpl
 
 use crate::function::{NameArgument, is_result, last_segment_is, output_type, plain};
 
-/// What the attribute stands on.
+/// The item that has the attribute.
 pub enum Item {
     Impl(ItemImpl),
     Function(ItemFn),
@@ -15,7 +15,7 @@ pub enum Item {
 
 impl Parse for Item {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        // Both may begin with attributes and visibilities; an `impl` block is the one that parses as such.
+        // Both may begin with attributes; an item that parses as an `impl` block is one.
         let fork = input.fork();
         if fork.parse::<ItemImpl>().is_ok() {
             return input.parse().map(Self::Impl);
@@ -41,7 +41,7 @@ pub fn expand(name: NameArgument, item: &Item) -> Result<TokenStream> {
     }
 }
 
-/// One operation: a method with its parameters by role.
+/// One operation: a method and the roles of its parameters.
 struct Operation<'a> {
     method: &'a ImplItemFn,
     takes_context: bool,
@@ -131,7 +131,7 @@ fn of_function(name: NameArgument, item: &ItemFn) -> Result<TokenStream> {
     };
     let outcome = encode(&name, &item.sig.output, quote!(#ident(context, state)));
     let (visibility, cfgs) = (&item.vis, cfgs(&item.attrs));
-    let doc = format!("Stands for the entity `{ident}` in ids and in `app!`.");
+    let doc = format!("Represents the entity `{ident}` in ids and in `app!`.");
     let items = [
         quote! {
             #[doc = #doc]
@@ -156,7 +156,7 @@ fn of_function(name: NameArgument, item: &ItemFn) -> Result<TokenStream> {
     Ok(items.into_iter().chain(entry).map(|item| quote!(#cfgs #item)).collect())
 }
 
-/// What `app!` and ids need of an entity.
+/// The implementations that `app!` and ids need.
 fn entry(ident: &Ident, name: &LitStr, proxy: &TokenStream) -> [TokenStream; 2] {
     [
         quote! {
@@ -175,7 +175,7 @@ fn entry(ident: &Ident, name: &LitStr, proxy: &TokenStream) -> [TokenStream; 2] 
     ]
 }
 
-/// The type that the block is for: one plain type, without parameters.
+/// Returns the type that the block is for: a plain type without parameters.
 fn state_ident(item: &ItemImpl) -> Result<&Ident> {
     if let Some((_, of, _)) = &item.trait_ {
         return Err(Error::new_spanned(of, "an entity is an `impl` block of a type, not of a trait"));
@@ -231,7 +231,7 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// The name by which it is found.
+    /// The name that callers use, in lower case.
     fn wire_name(&self) -> String {
         plain(&self.method.sig.ident).to_ascii_lowercase()
     }
@@ -257,7 +257,7 @@ fn is_entity_context(parameter: &Type) -> bool {
     }
 }
 
-/// The arm of the dispatch that runs an operation.
+/// Generates the match arm that runs an operation.
 fn arm(name: &LitStr, operation: &Operation<'_>) -> TokenStream {
     let Operation { method, takes_context, input } = operation;
     let (ident, wire_name) = (&method.sig.ident, operation.wire_name());
@@ -276,7 +276,7 @@ fn arm(name: &LitStr, operation: &Operation<'_>) -> TokenStream {
     }
 }
 
-/// A call, and its output as JSON.
+/// Generates a call and the conversion of its output to JSON.
 fn encode(label: &LitStr, output: &ReturnType, call: TokenStream) -> TokenStream {
     match output {
         ReturnType::Default => quote! {
@@ -290,7 +290,7 @@ fn encode(label: &LitStr, output: &ReturnType, call: TokenStream) -> TokenStream
     }
 }
 
-/// The method of the proxy that calls an operation. It is as visible as the operation.
+/// Generates the proxy's method for an operation, with the same visibility.
 fn proxy_method(operation: &Operation<'_>) -> TokenStream {
     let Operation { method, input, .. } = operation;
     let (ident, visibility, cfgs) = (&method.sig.ident, &method.vis, cfgs(&method.attrs));
@@ -299,8 +299,8 @@ fn proxy_method(operation: &Operation<'_>) -> TokenStream {
     let docs = method.attrs.iter().filter(|attribute| attribute.path().is_ident("doc"));
     let parameter = input.map(|input| quote!(, input: #input));
     let argument = input.map_or_else(|| quote!(&()), |_| quote!(&input));
-    // The lifetime makes the bounds those of the call, not of the definition: an entity that nobody calls by its proxy
-    // may have inputs that are only read and outputs that are only written.
+    // The lifetime makes the compiler check the bounds at the call, not at the definition: an entity whose proxy is not
+    // used may have inputs that are only `Deserialize` and outputs that are only `Serialize`.
     let input_bound = input.map(|input| quote!(for<'__call> #input: ::dacapo_sdk::__private::Serialize,));
     quote! {
         #(#docs)*

@@ -1,4 +1,4 @@
-//! From an annotated function to the type of the same name that stands for it in calls and in `app!`.
+//! Expands `#[orchestrator]` and `#[activity]`: generates the type that represents a function in calls and in `app!`.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -11,7 +11,7 @@ pub enum Kind {
     Activity,
 }
 
-/// What stands in the parentheses of the attribute: nothing, or `name = "..."`.
+/// The argument of the attribute: nothing, or `name = "..."`.
 pub struct NameArgument(Option<LitStr>);
 
 impl Parse for NameArgument {
@@ -32,13 +32,13 @@ impl Parse for NameArgument {
 }
 
 impl NameArgument {
-    /// The given name, or that of the item.
+    /// Returns the given name, or the name of the item.
     pub fn or_named(self, ident: &syn::Ident) -> LitStr {
         self.0.unwrap_or_else(|| LitStr::new(&plain(ident), ident.span()))
     }
 }
 
-/// The parameters of the annotated function, by role.
+/// The parameters of the annotated function and their roles.
 struct Parameters<'a> {
     context: Option<&'a Type>,
     input: Option<&'a Type>,
@@ -61,7 +61,7 @@ pub fn expand(kind: Kind, name: NameArgument, item: &ItemFn) -> Result<TokenStre
         Some(_) => quote!(let input = ::dacapo_sdk::__private::decode_input::<#input>(#name, &json)?;),
         None => quote!(let _ = json;),
     };
-    let doc = format!("Stands for the function `{ident}` in calls and in `app!`.");
+    let doc = format!("Represents the function `{ident}` in calls and in `app!`.");
     let cfgs = item.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
     let cfgs = quote!(#(#cfgs)*);
     Ok(quote! {
@@ -157,7 +157,7 @@ pub fn last_segment_is(parameter: &Type, name: &str) -> bool {
     }
 }
 
-/// `Result<T, E>`, under whatever alias that ends in `Result`, gives `T`; anything else is the output itself.
+/// Returns `T` for `Result<T, E>`, or for an alias of it whose name is `Result`; any other type is the output itself.
 pub fn output_type(output: &ReturnType) -> TokenStream {
     match output {
         ReturnType::Default => quote!(()),
@@ -170,7 +170,7 @@ pub fn is_result(output: &Type) -> bool {
     last_segment_is(output, "Result")
 }
 
-/// The call, and what becomes of its outcome.
+/// Generates the call and the conversion of its output to JSON.
 fn body(item: &ItemFn, name: &LitStr, parameters: &Parameters<'_>) -> TokenStream {
     let ident = &item.sig.ident;
     let context = parameters.context.map(|parameter| match parameter {
@@ -194,7 +194,7 @@ fn body(item: &ItemFn, name: &LitStr, parameters: &Parameters<'_>) -> TokenStrea
     }
 }
 
-/// `r#match` is named `match`.
+/// Returns the name without a raw prefix: `match` for `r#match`.
 pub fn plain(ident: &syn::Ident) -> String {
     let text = ident.to_string();
     text.strip_prefix("r#").map_or(text.clone(), str::to_owned)

@@ -30,7 +30,7 @@ pub fn entity(arguments: TokenStream, item: TokenStream) -> TokenStream {
     quote!(#item #generated).into()
 }
 
-/// The function comes out as it went in even when it is wrong, so that an editor still understands what is inside.
+/// Keeps the function unchanged even if it is invalid, so that an editor can still analyse its body.
 fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let name = parse_macro_input!(arguments as NameArgument);
     let item = parse_macro_input!(item as syn::ItemFn);

@@ -1,4 +1,4 @@
-//! What operations make of their state, and what orchestrators do with entities.
+//! Operations and their state, and calls of entities by orchestrators.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::prelude::*;
 use crate::testing::Script;
 use crate::{Entity, EntityLock, HttpResponse};
 
-/// What can be read but not written, and the other way round: an entity that nobody calls by its proxy may use it.
+/// Types that can only be read or only be written. An entity may use them if its proxy is not used.
 #[derive(Deserialize)]
 struct OnlyRead {
     amount: i64,
@@ -69,7 +69,7 @@ impl Counter {
     }
 }
 
-/// Runs one operation of an entity; gives what it did, and its output and the new state.
+/// Runs one operation of an entity. Returns its actions, its output and the new state.
 fn operate(entry: Entry, operation: &str, input: &str, state: Option<&str>) -> (Vec<String>, Result<OperationOutcome>) {
     let call = OperationCall {
         name: entry.name.to_owned(),
@@ -82,7 +82,7 @@ fn operate(entry: Entry, operation: &str, input: &str, state: Option<&str>) -> (
     (lines(&world), outcome)
 }
 
-/// What an operation gives: its output and the state, or the type of its failure.
+/// The result of an operation: its output and the state, or the type of its failure.
 type Ends<'a> = Result<(&'a str, Option<&'a str>), &'a str>;
 
 fn check<E: Registered>((operation, input, state): (&str, &str, Option<&str>), did: &[&str], ends: Ends<'_>) {
@@ -114,7 +114,7 @@ fn an_operation_that_cannot_be_run_is_a_failure() {
     check::<Counter>(("divide", "5", seven), &[], Err("OperationNotFound"));
     check::<Counter>(("not_an_operation", "5", seven), &[], Err("OperationNotFound"));
     check::<Counter>(("get", "null", Some("[]")), &[], Err("InvalidState"));
-    // What it sent is the host's to take back.
+    // The host discards the messages of a failed operation.
     check::<Counter>(("subtract", r#"{"amount":8}"#, seven), &["signal @audit@ note(8)"], Err("TooFew"));
     let (_, outcome) = operate(Counter::entry(), "add", "\"five\"", None);
     assert!(outcome.unwrap_err().message.starts_with("`Counter.add` cannot read its input: "));
@@ -296,7 +296,7 @@ fn a_lock_that_comes_too_late_is_released_at_once() {
         &[&begun[..], &["3: call @counter@b get(null)", "wait for [3, 2]", "unlock", "wait for [3]"]].concat(),
         Ok("0"),
     );
-    // It came together with the timer, by which it lost.
+    // It completed together with the timer, which was first.
     orchestrate::<impatient>(
         lock_takes(1),
         &[&begun[..], &["unlock", "3: call @counter@b get(null)", "wait for [3]"]].concat(),

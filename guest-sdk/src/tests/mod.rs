@@ -1,4 +1,4 @@
-//! What this crate makes of functions, on the host that plays a script.
+//! Tests of functions on the scripted host.
 
 mod entities;
 mod orchestrators;
@@ -14,7 +14,7 @@ fn double(number: u64) -> u64 {
     2 * number
 }
 
-/// One second after 1970, so that moments are short.
+/// One second after the start of 1970, so that timestamps are short.
 fn script() -> Script {
     Script::new().start_at(Timestamp::from_millis(1_000)).instance_id("me")
 }
@@ -23,14 +23,14 @@ fn doubles() -> Script {
     script().activity::<double>(|number| Ok(double(number)))
 }
 
-/// An orchestrator that takes nothing, a script, what it does and how it ends (its JSON, or the type of its failure).
+/// An orchestrator without input, a script, the expected actions and the expected outcome (its JSON, or the type of its failure).
 fn check<O: Registered>(script: Script, did: &[&str], ends: Result<&str, &str>) {
     let (actually_did, outcome) = run(O::entry(), "null", script);
     assert_eq!(actually_did, did);
     assert_eq!(outcome.as_deref().map_err(|failure| failure.error_type.as_str()), ends);
 }
 
-/// Runs an orchestrator; gives what it did, line by line, and its outcome.
+/// Runs an orchestrator. Returns its actions, one per line, and its outcome.
 fn run(entry: Entry, input: &str, script: Script) -> (Vec<String>, Result<String>) {
     let name = entry.name;
     let (world, outcome) = script.world.play(|host| app::run_orchestrator(&[entry], host, name, input.to_owned()));

@@ -1,4 +1,4 @@
-//! What an orchestrator schedules, in which order it waits, and who wins.
+//! Tests of what an orchestrator schedules, in which order it waits, and which task wins a race.
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -97,7 +97,7 @@ fn the_first_to_complete_wins_whatever_its_place_in_the_list() {
     let calls = ["1: call slow(1)", "2: call steady(2)", "3: call quick(3)"];
     check::<race>(paces(), &[&calls[..], &["wait for [1, 2, 3]"]].concat(), Ok("[2,6]"));
 
-    // One wait tells of all of them.
+    // One wait reports all of them.
     #[orchestrator]
     async fn late_race(ctx: Context) -> Result<(usize, u64)> {
         let calls = slow_to_quick(&ctx).map(ActivityCall::start);
@@ -137,8 +137,8 @@ fn a_timeout_leaves_the_event_to_the_next_wait() {
     check::<patient>(script(), &[&did[..], &["cancel 1"]].concat(), Ok("null"));
 }
 
-/// One wait reports the timer and, behind it, the event. To drop the event then would lose it: an orchestration that is
-/// stopped by an event would miss its stop.
+/// One wait reports the timer and, after it, the event. If the event were dropped with its wait, it would be lost: an
+/// orchestration that an event should stop would not stop.
 #[test]
 fn an_event_that_came_too_late_by_a_hair_is_for_the_next_wait() {
     #[orchestrator]
@@ -160,7 +160,7 @@ fn an_event_that_came_too_late_by_a_hair_is_for_the_next_wait() {
     );
 }
 
-/// What a `wait` reports first has its event, and can still give it up.
+/// The wait that a `wait` reports first has claimed its event, and can still give it up.
 #[test]
 fn an_event_that_was_reported_first_and_never_read_is_for_the_next_wait() {
     #[orchestrator]

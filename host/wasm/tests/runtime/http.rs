@@ -1,4 +1,4 @@
-//! The host's own activity, against servers that answer as they are told.
+//! The host's own HTTP activity, against servers with prepared responses.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::activities;
 use crate::guest::Guest;
 use crate::world::Host;
 
-/// Answers every request with these bytes, and hears what was sent.
+/// A server that sends these bytes in response to every request, and records the requests.
 struct Server {
     authority: String,
     heard: tokio::sync::mpsc::UnboundedReceiver<String>,
@@ -29,7 +29,7 @@ impl Server {
                 while !is_whole(&request) && stream.read_buf(&mut request).await.is_ok_and(|length| length > 0) {}
                 let _ = tell.send(String::from_utf8(request).unwrap());
                 let _ = stream.write_all(&answer).await;
-                // No answer: it keeps the client waiting.
+                // Empty bytes: it keeps the client waiting.
                 if answer.is_empty() {
                     std::future::pending::<()>().await;
                 }
@@ -38,7 +38,7 @@ impl Server {
         Self { authority, heard }
     }
 
-    /// The request, its head in lines, its body last.
+    /// Returns the next request: the lines of its head, and its body last.
     async fn heard(&mut self) -> Vec<String> {
         self.heard.recv().await.unwrap().split("\r\n").map(str::to_owned).collect()
     }
@@ -78,7 +78,7 @@ async fn what_goes_over_the_connection_is_counted() {
     assert_eq!(host.outbound.take(), (0, 0));
 }
 
-/// Sends a request from an activity that has no bindings for WASI's HTTP, and ends as that does.
+/// Sends a request from an activity that has no bindings for WASI's HTTP, and returns the result.
 async fn send_from_activity(host: &Host, request: &str) -> Result<String, Failure> {
     let guest = Guest {
         imports: r#"(import "dacapo:guest/management@0.1.0" "send-http" (func $send (param i32 i32 i32)))"#,
@@ -100,7 +100,7 @@ async fn an_activity_sends_requests_as_orchestrators_do() {
     assert!(heard.contains(&"x-one: 1".to_owned()), "{heard:?}");
     let counted = host.outbound.take();
     assert_eq!(counted.0, heard.join("\r\n").len() as u64, "it is billed");
-    // What it may not reach is a failure that it can handle.
+    // A host that it may not reach is a failure that it can handle.
     let denied = send_from_activity(&Host::new(), &request).await.unwrap_err();
     assert_eq!(denied.error_type, "HttpRequestFailed");
     assert!(denied.message.contains("/a`: the operator does not allow requests to this host"), "{denied:?}");
@@ -109,7 +109,7 @@ async fn an_activity_sends_requests_as_orchestrators_do() {
     assert_eq!(invalid.message, "the request of an HTTP call: it is not a JSON object");
 }
 
-/// A host that may reach the server.
+/// A host whose activities may reach the server.
 fn allowing(server: &Server) -> Host {
     Host::with(|setup| setup.policy.outbound = AllowList::parse([&server.authority]).unwrap())
 }
@@ -244,7 +244,7 @@ async fn a_response_that_cannot_be_kept_is_a_failure_for_good() {
             setup.policy.execution.payload_bytes = 200;
         })
     };
-    // The second one fits, but not with its quotation marks escaped.
+    // The second one fits, but not once its quotation marks are escaped.
     let cases = [
         (ok("", &"x".repeat(201)), "LimitExceeded", "the body of the response has more than 200 bytes"),
         (ok("", &"\"".repeat(150)), "LimitExceeded", "the response has"),
