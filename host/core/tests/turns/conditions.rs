@@ -1,4 +1,4 @@
-//! A guest is given on replay what was recorded of the host's configuration, whatever was configured since.
+//! On replay, a guest is given the recorded parts of the host's configuration, whatever the present ones are.
 
 use dacapo_core::execution::Conditions;
 use dacapo_core::scripted::{Handle, Scripted};
@@ -7,7 +7,7 @@ use dacapo_core::{Event, Failure, RuntimeStatus};
 use crate::net::Net;
 use crate::world::{World, check, done, message, raised};
 
-/// What a guest can notice, as it might notice it.
+/// The conditions as a guest could notice them, formatted as text.
 fn noticed(h: &Handle) -> String {
     let conditions = h.with(|e| e.conditions().cloned()).expect("they are recorded");
     let Conditions { memory_bytes, table_elements, environment, .. } = &*conditions;
@@ -15,7 +15,7 @@ fn noticed(h: &Handle) -> String {
     format!("\"{memory_bytes} {table_elements} {}\"", environment.join(" "))
 }
 
-/// Has an activity told what it notices, in two turns, and waits for an event.
+/// Passes what it notices to an activity in two turns, and waits for an event.
 fn script() -> Scripted {
     Scripted::new().orchestrator("main", |h| async move {
         for _ in 0..2 {
@@ -38,7 +38,7 @@ fn under(conditions: Conditions) -> Scripted {
     script
 }
 
-/// Those that a history has, by turn.
+/// The memory limit in the conditions that each turn has recorded.
 fn recorded(world: &World) -> Vec<Option<u64>> {
     let of = |event: &Event| match event {
         Event::OrchestratorStarted { conditions } => Some(conditions.as_ref().map(|conditions| conditions.memory_bytes)),
@@ -47,8 +47,8 @@ fn recorded(world: &World) -> Vec<Option<u64>> {
     world.history.iter().filter_map(|entry| of(&entry.event)).collect()
 }
 
-/// An instance whose past had needed more memory, another branch for fewer table elements, a variable that has changed: it
-/// diverged from its history, or went another way unseen.
+/// An instance may have needed more memory in the past, or branched on the number of table elements or on a variable that has
+/// changed: it once diverged from its history, or silently took another branch.
 #[test]
 fn what_is_configured_otherwise_since_changes_no_past() {
     let world = check(
@@ -73,12 +73,12 @@ fn what_is_configured_otherwise_since_changes_no_past() {
             "ExecutionCompleted Completed(\"\\\"200 20 old\\\"\")",
         ],
     );
-    // Recorded when they change, and only then.
+    // Conditions are recorded only when they change.
     assert_eq!(recorded(&world), [Some(100), Some(100), Some(200), None]);
 }
 
-/// What an older release has written says nothing. Its past is replayed under what is configured when this release goes on with
-/// it for the first time, and then always.
+/// A history of an older release records no conditions. It is replayed under those at the time when this release first continues
+/// it, which are then recorded.
 #[test]
 fn a_history_without_conditions_gets_them_with_its_next_turn() {
     let mut world = World::new(under(conditions(100, 10, "old")), false);
@@ -111,7 +111,7 @@ fn another_execution_begins_with_what_is_configured_then() {
     assert_eq!(recorded(&world), [Some(7)]);
 }
 
-/// Who gives an instance more memory and rewinds it wants the turn that failed to have it.
+/// An operator who raises the memory of an instance and rewinds it wants the failed turn to have that memory.
 #[test]
 fn a_turn_that_is_rewound_has_what_is_configured_now_and_those_before_it_have_not() {
     let script = Scripted::new().activity("tell", |_| Ok("null".into())).orchestrator("main", |h| async move {

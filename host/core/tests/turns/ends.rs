@@ -1,4 +1,4 @@
-//! Suspension, ends, and what comes after them.
+//! Suspending and ending instances, and messages after that.
 
 use dacapo_core::scripted::Scripted;
 use dacapo_core::{Event, ExecutionId, InstanceRecord, Message, Row, RuntimeStatus, Seq};
@@ -34,8 +34,8 @@ fn a_suspended_instance_keeps_everything_until_it_is_resumed() {
     assert_eq!(world.record.status, RuntimeStatus::Completed);
 }
 
-/// An instance is imported so: its record says at once that nothing but this message is to be taken in. Its history said so only
-/// when it was resumed.
+/// Instances are imported in this state: the record says at once that only a resume is to be taken in. The history once said so
+/// only after the resume.
 #[test]
 fn what_suspends_an_imported_instance_is_in_its_history_at_once() {
     let script = Scripted::new().orchestrator("main", |h| async move { h.activity("A", "0").await });
@@ -44,7 +44,7 @@ fn what_suspends_an_imported_instance_is_in_its_history_at_once() {
         |w| {
             w.record.status = RuntimeStatus::Suspended;
             w.turn([Event::ExecutionSuspended { reason: "imported".into() }]);
-            // Two clients may have suspended it at the same time.
+            // Two clients may suspend it concurrently.
             w.turn([done(0, "1"), Event::ExecutionSuspended { reason: "again".into() }]);
             assert_eq!((w.record.status, w.inbox.len()), (RuntimeStatus::Suspended, 1));
             w.turn([Event::ExecutionResumed { reason: "go".into() }]);
@@ -123,7 +123,7 @@ fn continue_as_new_forgets_the_history_and_keeps_unread_events() {
     );
     first_execution.get_or_insert(world.commits[0].record.execution);
     assert_ne!(Some(world.record.execution), first_execution);
-    assert_eq!(world.record.turns, 2..3, "turn numbers go on");
+    assert_eq!(world.record.turns, 2..3, "turn numbers continue");
     assert_eq!(world.commits[2].forgotten, 0..2);
 }
 

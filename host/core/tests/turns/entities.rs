@@ -1,4 +1,4 @@
-//! Operations of entities: one after another, exactly once, undone when they fail.
+//! Operations of entities: run one after another, exactly once, and undone when they fail.
 
 use dacapo_core::entity::{Operation, OperationResult, SharedOperation};
 use dacapo_core::event::Outcome;
@@ -9,7 +9,7 @@ use dacapo_core::{Event, Failure, RuntimeStatus, Timestamp, VersionId};
 use crate::net::Net;
 use crate::world::VERSION;
 
-/// A scripted entity's wish to end with a result.
+/// The result of a scripted entity that ends with this output and state.
 pub fn result(output: &str, state: Option<String>) -> Result<OperationResult, Failure> {
     Ok(OperationResult { output: output.into(), state: state.map(Into::into) })
 }
@@ -22,7 +22,7 @@ pub fn number(state: &Option<dacapo_core::Payload>) -> i64 {
     state.as_ref().map_or(0, |state| state.parse().unwrap())
 }
 
-/// Counts, notes what it is told, sends, and fails, as it is asked.
+/// Counts, logs, sends or fails, depending on the operation.
 fn counter(operation: &Operation, scope: &SharedOperation) -> Result<OperationResult, Failure> {
     let mut scope = scope.lock().unwrap();
     let value = number(&operation.state);
@@ -53,7 +53,7 @@ fn counter(operation: &Operation, scope: &SharedOperation) -> Result<OperationRe
         "bad-output" => result("{", Some("7".into())),
         "bad-state" => result("1", Some("{".into())),
         "bad-name" => {
-            // A guest that does not heed that it was stopped.
+            // A guest that ignores that it was stopped.
             let _ = scope.send_event("waits", "", "1".into());
             result("1", Some("7".into()))
         }
@@ -109,7 +109,7 @@ fn every_signal_and_call_is_run_once_whatever_crashes() {
     }
 }
 
-/// 900 operations of some 40 ms each were one turn: a host that lived shorter than all of them saved none of them.
+/// 900 operations of some 40 ms each were once a single turn: a host that was killed before all were done saved none of them.
 #[test]
 fn a_turn_whose_time_is_up_saves_what_it_has_done_and_the_next_one_goes_on() {
     let mut net = Net::new(script());
@@ -153,7 +153,7 @@ fn an_operation_that_fails_changes_nothing_and_the_next_one_runs() {
     net.start("o", "main", "null");
     net.settle();
     assert_eq!(net.output("o"), "\"Bad InvalidOutput InvalidOutput InvalidArgument Unknown 42\"");
-    assert!(net.find("@log@l").is_none(), "nothing of a failed operation is sent");
+    assert!(net.find("@log@l").is_none(), "a failed operation sends nothing");
     assert_eq!(net.ids.len(), 2);
     assert_eq!(net.logs, ["about to fail", "the signal 'fail' failed: Bad: luck", "about to fail"]);
 }
@@ -216,13 +216,13 @@ fn scheduled_signals_wait_for_their_time_and_run_in_its_order() {
         net.settle();
         assert_eq!(net.state("@log@l"), Some("[0]".into()));
         let timers = net.item("@log@l").timers.iter().map(|(at, _)| at.0 / 1_000_000).collect::<Vec<_>>();
-        assert!(timers.contains(&10), "the first one wakes: {timers:?}");
+        assert!(timers.contains(&10), "the first one has a timer: {timers:?}");
         if seed > 3 {
             net.crash();
         }
         net.advance(9);
         assert_eq!(net.state("@log@l"), Some("[0,1]".into()), "seed {seed}");
-        // The clock jumps: everything is due at once.
+        // The clock jumps: all signals are due at once.
         net.advance(100);
         assert_eq!(net.state("@log@l"), Some("[0,1,2,22,3]".into()));
         assert!(net.item("@log@l").timers.is_empty());
@@ -280,7 +280,7 @@ fn an_entity_without_state_vanishes_and_comes_back_as_another() {
     net.signal_at("@counter@a", "add", "3", Some(Timestamp(60_000_000)));
     net.post("@counter@a", Event::StatePurged);
     net.settle();
-    assert_eq!(net.state("@counter@a"), None, "purged, but something waits");
+    assert_eq!(net.state("@counter@a"), None, "purged, but a message waits");
     net.finish();
     assert_eq!(net.state("@counter@a"), Some("3".into()));
     net.post("@counter@a", Event::StatePurged);
@@ -288,7 +288,7 @@ fn an_entity_without_state_vanishes_and_comes_back_as_another() {
     assert!(net.items.is_empty());
 }
 
-/// A message that is on its way when the entity could vanish, from itself or from another, must not vanish with it.
+/// A message on its way to the entity when the entity could vanish, from itself or from another, must not be lost.
 #[test]
 fn an_entity_that_sends_to_itself_does_not_vanish() {
     let record = |net: &Net| net.item("@counter@a").record.clone();
@@ -346,7 +346,7 @@ fn a_suspended_entity_keeps_everything_until_it_is_resumed() {
 fn an_entity_whose_code_is_missing_fails_before_its_first_operation_and_halts_after_it() {
     let script = script().orchestrator("main", |h| async move { call(&h, "counter", "a", "add", "1").await });
     let mut net = Net::new(script.version(VersionId([9; 32]), Scripted::new()));
-    // The orchestrator has begun, so that it goes on without an active version.
+    // The orchestrator has begun, so it can continue without an active version.
     net.start("o", "main", "null");
     while net.ids.len() < 2 {
         net.step();
@@ -396,7 +396,7 @@ fn no_two_operations_get_the_same_guid() {
     assert_eq!(guids.len(), 3);
 }
 
-/// Whatever the kind of a message, it is taken once and does no harm.
+/// A message of any kind is consumed once and has no unexpected effect.
 #[test]
 fn messages_of_the_wrong_kind_are_consumed_without_effect() {
     let parent = dacapo_core::Parent {

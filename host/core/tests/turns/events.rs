@@ -1,4 +1,4 @@
-//! To whom external events go, and watching tasks one by one.
+//! The delivery of external events to waits, and watching single tasks.
 
 use dacapo_core::execution::{Limits, TaskId};
 use dacapo_core::scripted::{Handle, Scripted};
@@ -6,7 +6,7 @@ use dacapo_core::{Event, RuntimeStatus};
 
 use crate::world::{World, after, check, done, event, fired, raised};
 
-/// How a guest asks: by a list each time, or by watching.
+/// How a guest waits: with a list of tasks each time, or by watching them.
 #[derive(Clone, Copy)]
 enum Way {
     List,
@@ -15,7 +15,7 @@ enum Way {
 
 const WAYS: [Way; 2] = [Way::List, Way::Watch];
 
-/// The first of the tasks to complete, as an index. What else was reported is not looked at, and not asked for any more.
+/// Returns the index of the first task to complete. Other reported tasks are ignored and no longer waited for.
 async fn first(h: &Handle, way: Way, tasks: &[TaskId]) -> usize {
     match way {
         Way::List => h.wait(tasks).await[0] as usize,
@@ -32,7 +32,7 @@ fn output(world: &World) -> String {
     world.shown().pop().unwrap_or_default()
 }
 
-/// Each round waits anew, for a second at most, and gives nothing up.
+/// Each round waits anew, for a second at most, and cancels nothing.
 fn rounds(way: Way) -> Scripted {
     Scripted::new().orchestrator("main", move |h| async move {
         for round in 0..4 {
@@ -45,7 +45,7 @@ fn rounds(way: Way) -> Scripted {
     })
 }
 
-/// The waits of earlier rounds were made before it, and nobody asks for them any more.
+/// The waits of earlier rounds are older, but the guest no longer waits for them.
 #[test]
 fn an_event_goes_to_the_wait_of_its_round() {
     for way in WAYS {
@@ -73,7 +73,7 @@ fn an_event_goes_to_the_wait_of_its_round() {
     }
 }
 
-/// They come in one turn, and the timer won: the wait was served, but nobody looks at it any more.
+/// Timer and event arrive in one turn, and the timer wins: the event was delivered to a wait that the guest then ignores.
 #[test]
 fn an_event_that_came_right_behind_what_won_goes_to_the_next_round() {
     for way in WAYS {
@@ -85,7 +85,7 @@ fn an_event_that_came_right_behind_what_won_goes_to_the_next_round() {
     }
 }
 
-/// What an older host has recorded was served so, and a replay must see it again.
+/// An older host recorded such a delivery, and a replay must repeat it.
 #[test]
 fn an_execution_that_began_before_gives_events_to_the_first_wait() {
     for way in WAYS {
@@ -133,7 +133,7 @@ fn of_several_waits_that_are_asked_for_the_first_that_was_made_is_served() {
     }
 }
 
-/// A guest drops its handles when it likes: of a wait that lost, too.
+/// A guest drops its handles at any time, including that of a wait that lost.
 #[test]
 fn an_event_whose_wait_was_given_back_unread_goes_to_the_next() {
     for way in WAYS {
@@ -170,7 +170,7 @@ fn what_was_read_and_given_back_is_not_kept() {
     }
 }
 
-/// A guest in C reads the outcome of what won when it likes.
+/// A guest in C may read the outcome of the winner at any time.
 #[test]
 fn what_a_wait_reports_first_is_taken_with_that() {
     for way in WAYS {
@@ -212,7 +212,7 @@ fn watched_tasks_are_reported_once_in_the_order_of_completion() {
         let mut reports = vec![h.wait_watched().await, h.wait_watched().await];
         h.with(|e| {
             e.unwatch(tasks[1]);
-            // It has completed already; and the last one gets another number.
+            // The first has completed already; and the last is given another key.
             e.watch(tasks[0], 5);
             e.watch(tasks[3], 6);
         });
@@ -241,7 +241,7 @@ fn with_nothing_watched_there_is_nothing_to_wait_for() {
     assert!(output(&world).contains("InvalidArgument"), "{}", output(&world));
 }
 
-/// An eternal orchestration is told again, at each fresh start, what it has not read.
+/// An endless orchestration is sent its unread events again each time it continues as new.
 #[test]
 fn events_that_are_carried_along_do_not_fill_the_history() {
     let script = Scripted::new().orchestrator("main", |h| async move {
@@ -253,7 +253,7 @@ fn events_that_are_carried_along_do_not_fill_the_history() {
     for hot in [true, false] {
         let mut world = World::limited(script.clone(), hot, limits.clone());
         for round in 0..4 {
-            // Five each time, so that there are more in the end than a history may have.
+            // Five per round, so that in the end there are more than a history may have.
             world.turn((0..5).map(|n| raised("unread", &n.to_string())));
             world.turn([done(0, "0")]);
             assert_eq!(world.record.status, RuntimeStatus::Running, "{round}: {}", output(&world));
@@ -262,6 +262,6 @@ fn events_that_are_carried_along_do_not_fill_the_history() {
             assert_eq!(world.history.len(), 3 + 5 * (round + 1));
         }
         world.turn((0..9).map(|n| raised("unread", &n.to_string())));
-        assert!(output(&world).contains("history_events"), "those that came to this execution count: {}", output(&world));
+        assert!(output(&world).contains("history_events"), "those that were raised in this execution count: {}", output(&world));
     }
 }

@@ -41,7 +41,7 @@ fn failed_children_are_rewound_and_their_children_too() {
     }
 }
 
-/// What a child does when a parent rewinds, for every state that it can be in.
+/// How a child reacts to the rewind of its parent, in each state that it can be in.
 #[test]
 fn a_child_answers_a_parent_that_is_rewound() {
     let script = |broken: &Broken| {
@@ -117,7 +117,7 @@ fn a_child_answers_a_parent_that_is_rewound() {
     }
 }
 
-/// A terminated instance keeps nothing that comes after its end. What it called on an entity cannot be called again,
+/// A terminated instance discards everything that arrives after its end. Its operation on an entity cannot be called again,
 /// because it may have been run.
 #[test]
 fn a_terminated_child_that_waited_for_an_entity_is_not_rewound() {
@@ -149,7 +149,7 @@ fn a_terminated_child_that_waited_for_an_entity_is_not_rewound() {
     net.assert_quiet();
 }
 
-/// A child that has completed tells its result again to a parent that does not know it.
+/// A completed child reports its result again to a parent that does not have it.
 #[test]
 fn a_completed_child_reports_again() {
     let mut net = Net::new(
@@ -167,7 +167,7 @@ fn a_completed_child_reports_again() {
     let parent = net.item("c").record.parent.clone();
     net.post("c", Event::ExecutionRewound { reason: String::new(), parent });
     net.settle();
-    assert_eq!(net.output("o"), "7", "a result that comes twice is taken once");
+    assert_eq!(net.output("o"), "7", "a duplicate result is taken in once");
     let stranger = Parent {
         name: FunctionName::new("x").unwrap(),
         instance: id("x"),
@@ -179,7 +179,7 @@ fn a_completed_child_reports_again() {
     assert!(matches!(net.outcome("c"), Outcome::Completed(_)) && net.refused.is_empty());
 }
 
-/// In the words of Durable Functions, hot and after a crash, which replays what was recorded.
+/// With the texts of Durable Functions, hot and after a crash, whose replay uses the recorded text.
 #[test]
 fn who_failed_stands_first_in_what_its_parent_sees() {
     let script = Scripted::new()
@@ -194,7 +194,7 @@ fn who_failed_stands_first_in_what_its_parent_sees() {
     let mut net = Net::new(script);
     net.start("o", "main", "null");
     net.settle();
-    assert!(matches!(net.outcome("c"), Outcome::Failed(failure) if failure.message == "luck"), "its own failure is its own");
+    assert!(matches!(net.outcome("c"), Outcome::Failed(failure) if failure.message == "luck"), "its own failure has no prefix");
     net.crash();
     net.raise("o", "go", "1");
     net.settle();

@@ -1,4 +1,4 @@
-//! What an orchestrator does and sees, turn by turn.
+//! The actions and observations of an orchestrator, turn by turn.
 
 use std::time::Duration;
 
@@ -189,17 +189,17 @@ fn events_are_kept_until_they_are_read_first_come_first_served() {
     );
 }
 
-/// The timer and the event come in one turn, and the timer wins. The event was handed to a wait that is given up then:
-/// it must not be lost, nor lose its place.
+/// The timer and the event arrive in one turn, and the timer wins. The event was delivered to a wait that is then cancelled: it
+/// must neither be lost nor lose its position.
 #[test]
 fn an_event_that_lost_a_race_is_there_for_the_next_wait() {
     let script = Scripted::new().orchestrator("main", |h| async move {
         let (go, deadline) = (event(&h, "go"), after(&h, 1).await);
         assert_eq!(h.wait(&[go, deadline]).await, [1, 0]);
-        assert!(h.with(|e| e.cancel(go)), "what was not read can be given up");
+        assert!(h.with(|e| e.cancel(go)), "a wait that was not read can be cancelled");
         let (first, second) = (event(&h, "go"), event(&h, "go"));
         let data = [h.outcome(first).await?, h.outcome(second).await?];
-        assert!(!h.with(|e| e.cancel(first)), "what was read cannot");
+        assert!(!h.with(|e| e.cancel(first)), "one that was read cannot");
         Ok(format!("[{},{}]", data[0], data[1]).into())
     });
     check(

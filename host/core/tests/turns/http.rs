@@ -1,4 +1,4 @@
-//! Durable HTTP: what is sent, and when.
+//! Durable HTTP: the requests that are sent, and when.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use crate::net::Net;
 
 type Sent = Arc<Mutex<Vec<Value>>>;
 
-/// Sends one request to a server that gives these answers, one after the other. Returns what it was asked, too.
+/// Sends one request to a server with these responses, one after the other. Returns the requests that the server received, too.
 fn ask(request: &Value, answers: &[Value], seed: u64) -> (Net, Vec<Value>) {
     let sent: Sent = Arc::default();
     let (server, answers, request) = (sent.clone(), answers.to_vec(), request.to_string());
@@ -50,7 +50,7 @@ fn fine() -> Value {
     json!({"statusCode": 200, "headers": {}, "content": "done"})
 }
 
-/// How long each poll was put off, in seconds.
+/// Returns the delay of each poll, in seconds.
 fn intervals(net: &Net) -> Vec<i64> {
     let of = |entry: &dacapo_core::HistoryEvent| match entry.event {
         dacapo_core::Event::TimerCreated { fire_at, .. } => Some((fire_at.0 - entry.at.0) / 1_000_000),
@@ -91,7 +91,7 @@ fn a_202_is_polled_until_it_is_something_else() {
             uris[2..],
             ["https://a.example/jobs/2", "https://a.example/jobs/3", "https://a.example/jobs/4", "https://a.example/jobs/5"]
         );
-        // It began at 1 s; 30 s, 7 s and 1 s later it is 39 s.
+        // It began at 1 s; 30 s, 7 s and 1 s later the time is 39 s.
         assert_eq!(intervals(&net), [30, 7, 1, 120 - 39, 30]);
         assert_eq!(net.item("o").record.turns, 0..12);
     }
@@ -112,7 +112,7 @@ fn credentials_stay_with_their_origin() {
     ] {
         let (_, sent) = ask(&request, &[accepted(elsewhere, None), accepted("https://a.example/z", None), fine()], 0);
         assert_eq!(sent[1]["headers"], json!({"Accept": "x"}), "{elsewhere}");
-        assert_eq!(sent[2]["headers"], json!({"Accept": "x"}), "what is gone does not come back");
+        assert_eq!(sent[2]["headers"], json!({"Accept": "x"}), "removed headers do not come back");
     }
     let (_, sent) = ask(&request, &[accepted("/y", None), fine()], 0);
     assert_eq!(sent[1]["headers"], headers);

@@ -1,4 +1,4 @@
-//! Critical sections: no deadlock, no lock that stays, no rule broken.
+//! Critical sections: no deadlock, no lock left behind, no rule broken.
 
 use dacapo_core::event::Outcome;
 use dacapo_core::execution::Limits;
@@ -32,13 +32,13 @@ async fn add(h: &Handle, key: &str, amount: i64) -> Result<i64, Failure> {
     Ok(call(h, "account", key, "add", &amount.to_string()).await?.parse().unwrap())
 }
 
-/// Reads and writes in steps: only a lock keeps others from coming in between.
+/// Reads and writes in several steps: only the lock prevents other operations in between.
 async fn transfer(h: &Handle, from: &str, to: &str) -> Result<(), Failure> {
     lock(h, &[from, to, from]).await;
     let before: i64 = call(h, "account", from, "get", "null").await?.parse().unwrap();
     h.activity("pause", "1").await?;
     let after = add(h, from, -1).await?;
-    assert_eq!(after, before - 1, "nobody else has touched a locked account");
+    assert_eq!(after, before - 1, "no other operation has changed a locked account");
     add(h, to, 1).await?;
     Ok(())
 }
@@ -85,7 +85,7 @@ fn locks_taken_in_conflicting_orders_never_deadlock_and_keep_the_sum() {
     }
 }
 
-/// Every way in which an execution can end, in the critical section and while it waits for one.
+/// Every way in which an execution can end, in a critical section and while waiting for one.
 #[test]
 fn the_end_of_an_execution_releases_what_it_has_locked_or_wanted_to() {
     let script = accounts()
@@ -180,7 +180,7 @@ fn a_lock_that_was_asked_for_in_the_turn_that_broke_a_limit_was_never_asked_for(
     net.start("o", "o", "null");
     net.settle();
     assert_eq!((net.status("o"), net.ids.len()), (RuntimeStatus::Failed, 1));
-    assert_eq!(net.turns, 1, "no entity was told anything");
+    assert_eq!(net.turns, 1, "no entity has received a message");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn while_an_entity_is_locked_others_wait_in_order_and_its_holder_passes() {
         net.crash();
         net.raise("h", "go", "1");
         net.settle();
-        assert_eq!(net.output("h"), "1", "the holder's operation came first");
+        assert_eq!(net.output("h"), "1", "the holder's operation was run first");
         assert_eq!(net.state("@account@a"), Some("111".into()));
         net.assert_quiet();
     }
@@ -261,7 +261,7 @@ fn breaking_a_rule_of_critical_sections_fails_the_orchestration() {
     assert!(matches!(net.outcome("o"), Outcome::Failed(failure) if failure.message.contains("100 are allowed")));
 }
 
-/// A halted orchestration has no guest that could be asked what it has locked.
+/// A halted orchestration has no guest in memory that knows what it has locked.
 #[test]
 fn terminating_a_halted_instance_releases_its_locks() {
     let good = || {

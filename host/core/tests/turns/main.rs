@@ -1,8 +1,8 @@
-//! Turns as data: a script of functions, what arrives, and the history that must come out.
+//! Tests of turns: a script of functions, the messages that arrive, and the expected history.
 //!
-//! - [`world`]: one instance. Histories are written one event a line, as [`world::show`] prints them. Every case runs hot
-//!   and cold, and the two must give the same commits.
-//! - [`net`]: many instances that send each other messages, in every order that a seed leads to, with crashes.
+//! - [`world`]: one instance. Histories are written one event a line, in the format of [`world::show`]. Every case runs hot and
+//! cold, and both must make the same commits.
+//! - [`net`]: many instances that send each other messages, in an order that a seed determines, with crashes.
 
 mod conditions;
 mod ends;

@@ -1,4 +1,4 @@
-//! Instances that are moved to another version, and rehearsals of it.
+//! Moving instances to another version, and rehearsals of that.
 
 use dacapo_core::execution::Limits;
 use dacapo_core::scripted::Scripted;
@@ -33,7 +33,7 @@ fn an_instance_goes_on_with_a_version_that_has_the_same_history() {
         assert_eq!((world.record.version, world.refused.clone()), (Some(FIXED), None));
         assert_eq!(world.history.last().unwrap().event, migrated(FIXED), "the history says so");
         assert!(world.commits.last().unwrap().activities_set.is_empty() && world.sent.is_empty());
-        // The history with the migration in it is replayed like any other.
+        // A history that contains a migration is replayed like any other.
         world.live = None;
         world.turn([done(1, "6")]);
         assert_eq!(world.record.status, RuntimeStatus::Completed);
@@ -49,7 +49,7 @@ fn an_instance_that_would_diverge_stays_where_it_is() {
     assert_eq!((world.history.clone(), world.record.clone()), (history, record));
     let why = world.refused.clone().unwrap();
     assert!(why.contains("at event 5: recorded TaskScheduled B(2) as action 1, attempted TaskScheduled C(2)"), "{why}");
-    // What came along is taken in all the same.
+    // Other messages of the turn are taken in nevertheless.
     world.turn([migrated(OTHER), done(1, "6")]);
     assert_eq!((world.record.status, world.record.version), (RuntimeStatus::Completed, Some(VERSION)));
     world.turn([migrated(FIXED)]);
@@ -68,7 +68,7 @@ fn what_was_halted_goes_on_with_a_corrected_version() {
     assert_eq!(world.record.version, Some(VERSION));
     world.turn([migrated(FIXED)]);
     assert_eq!((world.record.halted.clone(), world.record.version), (None, Some(FIXED)));
-    assert!(world.inbox.is_empty(), "what had come meanwhile is taken in");
+    assert!(world.inbox.is_empty(), "messages that had arrived meanwhile are taken in");
     world.turn([done(1, "6")]);
     assert_eq!(world.record.status, RuntimeStatus::Completed);
 }

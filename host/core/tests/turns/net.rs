@@ -1,7 +1,7 @@
-//! A hub in memory: instances that send each other messages, in an order that a seed decides, with crashes.
+//! A hub in memory: instances that send each other messages, in an order that a seed determines, with crashes.
 //!
-//! It does what a store and an engine do, and insists on what they insist on: a message is consumed once, turns follow
-//! each other, what ended stays ended unless it is rewound.
+//! It does the work of a store and an engine, and checks their invariants: a message is consumed once, turns follow each other,
+//! and an ended instance stays ended unless it is rewound.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +50,7 @@ pub struct Net {
     pub limits: Limits,
     pub active: Option<VersionId>,
     pub now: i64,
-    /// One turn in how many loses all memory after it; none: never.
+    /// A crash follows every n-th turn, and loses all memory. None: there are no crashes.
     pub crash_every: Option<u64>,
     pub hot: bool,
     pub time: Time,
@@ -65,16 +65,16 @@ pub struct Net {
     pub logs: Vec<String>,
     pub turns: usize,
     crashes: usize,
-    /// Whether the last commit let an entity vanish.
+    /// Whether the entity vanished with the last commit.
     pub last_vanished: bool,
 }
 
-/// The time of entities' turns, as it is asked for.
+/// The time limit of entities' turns.
 #[derive(Default)]
 pub struct Time {
-    /// It is up each time that it was asked so often; none: never.
+    /// The time is up at every n-th query. None: it never is.
     pub up_every: Option<u32>,
-    /// One operation in how many is cut off; none: none is.
+    /// Every n-th operation is cut off. None: none is.
     pub cut_off_every: Option<u32>,
     asked: Cell<u32>,
     operations: Cell<u32>,
@@ -135,7 +135,7 @@ impl Net {
         (self.seed >> 33) as usize % below
     }
 
-    // What clients do.
+    // Actions of clients.
 
     pub fn post(&mut self, to: &str, event: Event) {
         let message = Message { to: id(to), execution: None, sent_at: Timestamp(self.now), event };
@@ -173,7 +173,7 @@ impl Net {
         self.post(instance, Event::EventRaised { name: name.into(), data: data.into() });
     }
 
-    // What clients see.
+    // Queries of clients.
 
     pub fn item(&self, instance: &str) -> &Item {
         self.find(instance).unwrap_or_else(|| panic!("'{instance}' does not exist"))
@@ -205,7 +205,7 @@ impl Net {
         self.find(entity)?.entity.state.as_ref().map(|state| state.to_string())
     }
 
-    /// No entity is locked, and nothing waits anywhere.
+    /// Checks that no entity is locked, and that no messages wait.
     #[track_caller]
     pub fn assert_quiet(&self) {
         for item in self.items.values() {
@@ -215,19 +215,19 @@ impl Net {
         }
     }
 
-    // What the engine does.
+    // The engine.
 
     fn mail(&mut self, delivery: Delivery) {
         self.mailboxes.entry(delivery.message.to.clone()).or_default().push(delivery);
     }
 
-    /// Goes on until nothing is left to do but waiting for timers.
+    /// Runs until only timers are left.
     pub fn settle(&mut self) -> &mut Self {
         while self.step() {}
         self
     }
 
-    /// Goes on, and sets the clock forward whenever only timers are left.
+    /// Runs until nothing is left, and advances the clock whenever only timers are left.
     pub fn finish(&mut self) -> &mut Self {
         loop {
             self.settle();
@@ -261,7 +261,7 @@ impl Net {
         due.into_iter().for_each(|message| self.mail(Delivery { message, stored: None }));
     }
 
-    /// Runs one activity or one turn, whichever the seed says.
+    /// Runs one activity or one turn, as the seed decides. Returns false if there is none.
     pub fn step(&mut self) -> bool {
         let activities: Vec<(Row, Seq)> = self
             .items
@@ -281,7 +281,7 @@ impl Net {
                 let mail = self.mailboxes.remove(&instance).unwrap();
                 self.turn(&instance, mail);
                 self.turns += 1;
-                // Each crash delivers again what waits, which costs turns: crashes must end for anything to settle.
+                // After a crash, waiting messages are delivered again, which costs turns: so the number of crashes is limited.
                 if self.crash_every.is_some_and(|every| (self.turns as u64).is_multiple_of(every)) && self.crashes < CRASHES_MAX {
                     self.crashes += 1;
                     self.crash();
@@ -291,7 +291,7 @@ impl Net {
         true
     }
 
-    /// Everything that is not stored is lost, but for what clients repeat because they were not answered.
+    /// Loses everything that is not stored, except messages that clients send again because they got no response.
     pub fn crash(&mut self) {
         let lost = std::mem::take(&mut self.mailboxes);
         self.in_flight.clear();
@@ -419,7 +419,7 @@ impl Net {
         }
     }
 
-    // What the store does.
+    // The store.
 
     fn save(&mut self, commit: Commit) {
         let row = commit.record.row;

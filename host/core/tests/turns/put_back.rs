@@ -1,5 +1,5 @@
-//! Turns whose guest cannot be started at present, because the host lacks room or the version is not in memory: they are as if
-//! they had not been, and are run again.
+//! Turns whose guest cannot be started at present, because the host is short of slots or memory, or the version is not loaded:
+//! they have no effect, and are run again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,7 +63,7 @@ fn a_rewind_for_which_there_is_no_room_is_not_refused() {
     assert_eq!(world.record.status, RuntimeStatus::Running);
 }
 
-/// Starts so many guests, and then has no room for more.
+/// Starts `left` guests, and no more after that.
 struct Room {
     functions: Scripted,
     left: AtomicUsize,
@@ -114,7 +114,7 @@ fn operations_wait_for_room_and_those_that_were_run_are_saved() {
         },
         stored: Some(MessageKey { row: Row(1), number }),
     };
-    // After one that fails, the next needs another guest.
+    // After a failed operation, the next one needs another guest.
     let inbox = vec![signal(1, "add"), signal(2, "fail"), signal(3, "add")];
     let record = InstanceRecord::pending(Row(1), &inbox[0].message).unwrap();
     let run = |guests: usize| {

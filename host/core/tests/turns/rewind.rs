@@ -1,4 +1,4 @@
-//! Rewinding: what succeeded is not run again, what failed is.
+//! Rewinding: calls that succeeded are not run again, failed ones are.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::entities::{call, number, result};
 use crate::net::Net;
 use crate::world::{FIXED, VERSION, after};
 
-/// What does not work for now.
+/// The inputs for which the activity fails, for now.
 #[derive(Clone, Default)]
 pub struct Broken(Arc<Mutex<BTreeSet<String>>>);
 
@@ -33,7 +33,7 @@ impl Broken {
         }
     }
 
-    /// An activity `work` that fails for what is broken, and otherwise gives its input.
+    /// Adds an activity `work` that fails for broken inputs, and otherwise returns its input.
     pub fn script(&self) -> Scripted {
         let broken = self.clone();
         Scripted::new().activity("work", move |call| broken.check(&call.input).map(|()| call.input))
@@ -44,7 +44,7 @@ pub async fn work(h: &Handle, input: u32) -> TaskId {
     h.act(|e| e.call_activity("work", input.to_string().into(), None)).await
 }
 
-/// Fails, is repaired, is rewound. The same hot and cold, also in its history.
+/// Runs an orchestration that fails, repairs what is broken, and rewinds it. The histories must be the same hot and cold.
 #[track_caller]
 pub fn check(script: Scripted, broken: &[&str], make: impl Fn(Scripted, &Broken) -> Scripted, rewinds: usize) -> Net {
     let mut histories = Vec::new();
@@ -126,7 +126,7 @@ fn a_fan_out_with_several_failures_is_rewound_at_once() {
         for n in 1..=5 {
             tasks.push(work(&h, n).await);
         }
-        // All are waited for, then the first failure counts.
+        // All are awaited, then the first failure counts.
         let mut outcomes = Vec::new();
         for task in tasks {
             outcomes.push(h.outcome(task).await);
@@ -231,8 +231,8 @@ fn an_execution_that_continued_as_new_is_rewound_to_its_own_turns() {
     assert_eq!(net.item("o").record.turns, 2..6, "the turns of the executions before have other numbers");
 }
 
-/// The code was wrong, not what it called. Nothing failed but the last turn, which is run by the corrected code; what the
-/// wrong turn began is forgotten, and its results are not taken for those of the right one.
+/// The code was wrong, not what it called. Only the last turn failed; it is run again by the corrected code. What the wrong turn
+/// began is forgotten, and its results are not mistaken for those of the right one.
 #[test]
 fn a_failure_of_the_code_itself_runs_the_last_turn_again_with_the_active_version() {
     let with = |right: bool| {
@@ -251,7 +251,7 @@ fn a_failure_of_the_code_itself_runs_the_last_turn_again_with_the_active_version
         while net.find("o").is_none_or(|item| item.record.status != RuntimeStatus::Failed) {
             net.step();
         }
-        assert_eq!(net.item("o").activities.len(), 1, "what it did not wait for still runs");
+        assert_eq!(net.item("o").activities.len(), 1, "an activity that was not awaited still runs");
         net.rewind("o");
         net.settle();
         assert_eq!(net.status("o"), RuntimeStatus::Failed, "the same code fails again");
@@ -306,7 +306,7 @@ fn a_rewound_turn_may_continue_as_new() {
     assert_eq!((net.output("o"), net.item("o").record.turns.clone()), ("3".into(), 2..3));
 }
 
-/// It fails at once when it is rewound, before what had failed is begun again. The next rewind must still know of that.
+/// The rewound instance fails at once, before the failed calls are made again. The next rewind must still repeat them.
 #[test]
 fn a_rewind_that_fails_at_once_loses_nothing() {
     let wrong = |wrong: bool| {
@@ -339,7 +339,7 @@ fn a_rewind_that_fails_at_once_loses_nothing() {
                 })
                 .entity("x", move |operation, _| entity.check(&operation.input).and_then(|()| result("1", None)))
         };
-        // In FIXED the rewound turn fails before it waits: it asks for something that is not allowed.
+        // In FIXED, the rewound turn fails before it waits: it makes a call that is not allowed.
         let fails = base().orchestrator("main", |h| async move {
             let _tasks = [work(&h, 1).await, work(&h, 2).await];
             h.act(|e| e.call_sub_orchestrator("child", "4".into(), Some("c"), None)).await;
@@ -407,7 +407,7 @@ fn what_cannot_be_rewound_is_refused_and_stays_as_it_was() {
     }
 }
 
-/// Operations in a critical section that was left before the failure are history like any other.
+/// Operations in a critical section that ended before the failure are ordinary history.
 #[test]
 fn a_failure_after_a_critical_section_can_be_rewound() {
     let script = Scripted::new().entity("x", |_, _| result("1", Some("1".into()))).orchestrator("main", |h| async move {

@@ -6,8 +6,8 @@ use dacapo_core::{Event, HistoryEvent, RuntimeStatus};
 
 use crate::world::{FIXED, VERSION, World, after, done, event, raised};
 
-/// Code that was changed under a running instance: the instance must be halted, say why, lose nothing, and go on when
-/// corrected code is there.
+/// Code that was changed under a running instance: the instance must be halted with the reason, lose nothing, and continue with
+/// corrected code.
 #[test]
 fn a_divergence_halts_and_a_corrected_version_goes_on() {
     let good = || {
@@ -54,7 +54,7 @@ fn a_divergence_halts_and_a_corrected_version_goes_on() {
         assert!(halted.contains(&VERSION.to_string()), "{halted}");
         assert_eq!(world.shown(), before, "nothing is added to the history");
         world.turn([raised("x", "1")]);
-        assert_eq!(world.inbox.len(), 2, "what comes is kept");
+        assert_eq!(world.inbox.len(), 2, "messages are kept");
 
         world.turn([Event::ExecutionResumed { reason: String::new() }]);
         assert!(world.record.halted.is_some(), "the same code diverges again");
@@ -121,8 +121,8 @@ fn breaking_a_rule_fails_the_instance_and_has_no_effects() {
     fails(invalid_output, limits, "InvalidOutput");
 }
 
-/// What had halted the instance was gone, so the turn took nothing in, and the resume was not saved: it was answered with 202, and
-/// the instance was halted as before. And who had suspended it before had to resume it twice.
+/// The cause of the halt was gone, so the turn took nothing in, and the resume was not saved: it was answered with 202, but the
+/// instance stayed halted. And one that had been suspended before had to be resumed twice.
 #[test]
 fn who_resumes_a_halted_instance_changes_it_though_nothing_waits_for_it() {
     for suspended in [false, true] {
@@ -142,7 +142,7 @@ fn who_resumes_a_halted_instance_changes_it_though_nothing_waits_for_it() {
     }
 }
 
-/// What came along is kept, whichever turn the host could not finish.
+/// The messages are kept, whatever the turn that the host could not finish.
 #[test]
 fn a_turn_that_the_host_cannot_finish_halts_its_instance_and_keeps_what_came() {
     let script = Scripted::new().orchestrator("main", |h| async move { h.activity("A", "1").await });
@@ -157,7 +157,7 @@ fn a_turn_that_the_host_cannot_finish_halts_its_instance_and_keeps_what_came() {
     assert_eq!(world.record.status, RuntimeStatus::Completed);
 }
 
-/// Each was a trap, which no language can catch: an address with half an emoji in it ended the orchestration.
+/// Each of these was once a trap, which no language can catch: a URL with half an emoji ended the orchestration.
 #[test]
 fn a_call_that_names_what_cannot_be_is_a_task_that_has_failed() {
     let script = Scripted::new().orchestrator("main", |h| async move {

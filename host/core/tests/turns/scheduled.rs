@@ -1,4 +1,4 @@
-//! Scheduled starts, and termination from outside: of what has not begun, of families.
+//! Scheduled starts, and termination by clients: of instances that have not begun, and of families.
 
 use dacapo_core::event::Outcome;
 use dacapo_core::scripted::Scripted;
@@ -67,7 +67,7 @@ fn a_start_whose_time_has_passed_begins_at_once() {
     assert!(net.item("o").timers.is_empty());
 }
 
-/// It was answered as done and stayed `Pending`, and could not be resumed until its time had come.
+/// The suspension was acknowledged, but the instance stayed `Pending`, and could not be resumed before its time.
 #[test]
 fn a_scheduled_start_is_suspended_before_its_time() {
     for resumed_in_time in [true, false] {
@@ -89,7 +89,7 @@ fn a_scheduled_start_is_suspended_before_its_time() {
         }
         net.raise("o", "go", "1");
         net.finish();
-        assert_eq!(net.now, 60_000_000, "it waits for its time, whatever becomes of it");
+        assert_eq!(net.now, 60_000_000, "it still waits for its time");
         if !resumed_in_time {
             assert_eq!(net.status("o"), RuntimeStatus::Suspended, "its time has come, and it does not begin");
             net.post("o", resume());
@@ -164,8 +164,8 @@ fn recursive_termination_ends_the_children_that_are_waited_for_and_theirs() {
     }
 }
 
-/// A parent whose child could not be started, because its id was in use, and which has not heard of that when it is
-/// terminated, must not take the owner of the id with it.
+/// A parent is terminated before it learns that its child could not be started, because the id was in use: it must not terminate
+/// the instance that has the id.
 #[test]
 fn recursive_termination_does_not_reach_a_stranger_with_the_id_of_a_child() {
     let mut net = Net::seeded(script(), 0);

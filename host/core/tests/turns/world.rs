@@ -1,4 +1,4 @@
-//! One instance between turns, as a store would keep it.
+//! One instance between turns, kept as a store would keep it.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use dacapo_core::{
 pub const VERSION: VersionId = VersionId([1; 32]);
 pub const FIXED: VersionId = VersionId([2; 32]);
 
-/// An instance between turns, as a store would keep it.
+/// An instance between turns, kept as a store would keep it.
 pub struct World {
     pub executor: Scripted,
     pub active_version: Option<VersionId>,
-    /// What a new execution meets instead of the active version.
+    /// The error that a new execution gets instead of the active version.
     pub begins_on: Option<NoVersion>,
     /// Why the last migration had no effect.
     pub refused: Option<String>,
-    /// Why the last turn has not been.
+    /// Why the last turn had no effect and must be run again.
     pub put_back: Option<NotNow>,
     pub limits: Limits,
     pub hot: bool,
@@ -40,7 +40,7 @@ impl World {
         Self::limited(executor, hot, Limits::default())
     }
 
-    /// An instance that finds no version when it begins.
+    /// An instance that is given no version when it begins.
     pub fn waiting_for(executor: Scripted, begins_on: NoVersion) -> Self {
         let mut world = Self::unstarted(executor, false, Limits::default());
         world.begins_on = Some(begins_on);
@@ -48,7 +48,7 @@ impl World {
         world
     }
 
-    /// An instance that began before there was another delivery.
+    /// An instance that began under the older rule of event delivery.
     pub fn with_events_to_the_first_made(executor: Scripted, hot: bool) -> Self {
         let mut world = Self::unstarted(executor, hot, Limits::default());
         world.record.event_delivery = EventDelivery::FirstMade;
@@ -87,7 +87,7 @@ impl World {
         }
     }
 
-    /// One turn with new messages, each at its own second.
+    /// Runs one turn with new messages, one second apart.
     pub fn turn(&mut self, events: impl IntoIterator<Item = Event>) -> &mut Self {
         self.deliver(events.into_iter().map(message).collect());
         self
@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    /// What a store does with a commit.
+    /// Applies a commit, as a store does.
     pub fn save(&mut self, commit: Commit) {
         self.inbox.retain(|(key, _)| !commit.consumed.contains(key));
         for message in &commit.kept {
@@ -189,15 +189,15 @@ pub fn show(event: &Event) -> String {
     }
 }
 
-/// Runs a case hot and cold; the commits (but for what the replays cost) and the logs must be equal, and the history must be
-/// the one given.
+/// Runs a case hot and cold: the commits (except the count of replayed events) and the logs must be equal, and the history must
+/// be the given one.
 #[track_caller]
 pub fn check(executor: Scripted, steps: impl Fn(&mut World), history: &[&str]) -> World {
     let [cold, hot] = [false, true].map(|hot| {
         let mut world = World::new(executor.clone(), hot);
         steps(&mut world);
         let replayed = world.commits.last().map_or(0, |commit| commit.record.usage.replayed_events);
-        assert!(!hot || replayed == 0, "what is hot is not replayed");
+        assert!(!hot || replayed == 0, "a hot instance is not replayed");
         world.commits.iter_mut().for_each(|commit| commit.record.usage.replayed_events = 0);
         world
     });

@@ -1,4 +1,4 @@
-//! Stored bytes: what any release wrote is read by this one, and no bytes do harm.
+//! Stored bytes: this release reads what every release wrote, and damaged bytes cause nothing but errors.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use crate::from_env;
 use crate::samples::Samples;
 
-/// Values as they are stored, each with its kind.
+/// Encoded values, each with its kind.
 fn encoded(samples: &Samples) -> Vec<(&'static str, Vec<u8>)> {
     let mut values: Vec<(&'static str, Vec<u8>)> = Vec::new();
     let events = &samples.events;
@@ -30,7 +30,7 @@ fn encoded(samples: &Samples) -> Vec<(&'static str, Vec<u8>)> {
     values
 }
 
-/// Whoever has started it asks whether it is there already, by the execution that it was started as.
+/// The activity that has started an instance recognises it by the execution that it was started as.
 #[test]
 fn an_instance_that_has_continued_as_new_keeps_the_execution_that_it_was_started_as() {
     let records = Samples::of_the_first_release().records;
@@ -41,7 +41,7 @@ fn an_instance_that_has_continued_as_new_keeps_the_execution_that_it_was_started
     }
 }
 
-/// What the values of `encoded` stand for, as text.
+/// The values of `encoded`, as text.
 fn meant(samples: Samples) -> Vec<String> {
     let mut meant = Vec::new();
     meant.push(format!("{:?}", samples.events));
@@ -85,7 +85,7 @@ fn decode(kind: &str, bytes: &[u8]) -> Result<String, StoreError> {
         "entity" => format!("{:?}", codec::decode_entity(bytes)?),
         "announcement" => format!("{:?}", codec::decode_announcement(bytes)?),
         "zone" => format!("{:?}", codec::decode_zone(bytes)?),
-        other => panic!("a kind of value that nobody stores: {other}"),
+        other => panic!("unknown kind of value: {other}"),
     })
 }
 
@@ -116,8 +116,8 @@ fn expect_golden(file: &str, meant: &[String]) {
     }
 }
 
-/// `tests/golden/v1.txt` was written by the first release and is never written again. What came with a later release has a
-/// file of its own beside it.
+/// `tests/golden/v1.txt` was written by the first release and is never written again. The values of later releases are in further
+/// files beside it.
 #[test]
 fn what_the_first_release_wrote_is_still_read() {
     expect_golden("v1.txt", &meant(Samples::of_the_first_release()));
@@ -133,8 +133,8 @@ fn what_the_third_release_wrote_is_still_read() {
     expect_golden("v3.txt", &meant(Samples::of_the_third_release()));
 }
 
-/// `tests/golden/v4.txt` is what this release writes. It is written again only with DACAPO_WRITE_GOLDEN=1, and only before
-/// the release.
+/// `tests/golden/v4.txt` has the values that this release writes. It is written again only with DACAPO_WRITE_GOLDEN=1, and only
+/// before the release.
 #[test]
 fn what_this_release_writes_is_read() {
     if std::env::var_os("DACAPO_WRITE_GOLDEN").is_some() {
@@ -155,7 +155,7 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len() / 2).map(|pair| digits(pair * 2)).collect()
 }
 
-/// What was recorded before there was another delivery is replayed with that of its time.
+/// Executions that were recorded before the rule of event delivery changed are replayed with the rule of that time.
 #[test]
 fn a_record_keeps_to_whom_its_execution_gives_events() {
     for event_delivery in [EventDelivery::FirstMade, EventDelivery::FirstAsked] {
@@ -193,7 +193,7 @@ fn a_kind_of_event_from_a_later_release_is_named_as_such() {
 
 #[test]
 fn a_value_that_was_cut_off_is_damaged() {
-    // Unless nothing is missing but what has come to it since.
+    // Except where the missing bytes are fields that later releases have added.
     let earlier = ["v1.txt", "v2.txt", "v3.txt"].into_iter().flat_map(golden);
     let has_grown = |kind: &str| matches!(kind, "counters" | "record" | "app");
     let complete: Vec<_> = earlier.filter(|(kind, _)| has_grown(kind)).map(|(_, bytes)| bytes).collect();
@@ -228,7 +228,7 @@ fn no_bytes_do_harm() {
                 bytes[at] ^= 1 << rng.random_range(0..8);
             }
             2 => {
-                // Lengths that promise the world.
+                // Very large lengths.
                 let at = rng.random_range(0..bytes.len());
                 let end = bytes.len().min(at + rng.random_range(1..12));
                 bytes[at..end].fill(0xff);
@@ -240,7 +240,7 @@ fn no_bytes_do_harm() {
                 bytes.extend(&other[rng.random_range(0..other.len())..]);
             }
         }
-        // Whatever comes of it: it is an answer.
+        // Any result will do; it must not panic.
         let _ = decode(kind, &bytes);
     }
 }

@@ -1,4 +1,4 @@
-//! The redb backend behaves as every store does.
+//! The redb backend passes the conformance suite of stores.
 
 use dacapo_store::conformance::{Hub, conformance};
 use dacapo_store::{QuickRepair, RedbStore, Store, StoreOptions};
@@ -12,7 +12,7 @@ struct RedbHub {
 impl Hub for RedbHub {
     fn open(&self) -> Box<dyn Store> {
         let path = self.directory.path().join("hub.redb");
-        Box::new(RedbStore::open(&path, self.options.clone()).expect("nobody else has the file"))
+        Box::new(RedbStore::open(&path, self.options.clone()).expect("no other process has the file"))
     }
 }
 

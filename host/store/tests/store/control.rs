@@ -1,4 +1,4 @@
-//! The control file: what it keeps, and that every change tells of itself.
+//! The control file: what it stores, and that every change is in the audit log.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ fn hubs_are_kept_and_their_names_ignore_case() {
         hub.grants = Grants { outbound: vec!["example.org".into()], ..Grants::default() };
     });
     let changed = changed.expect("it is there");
-    assert_eq!((changed.name.as_str(), changed.created_at), ("Trial", 7), "what it is does not change");
+    assert_eq!((changed.name.as_str(), changed.created_at), ("Trial", 7), "its name and creation time do not change");
     let world = world.reopened();
     assert_eq!(world.file.hub("trial").expect("it reads"), Some(changed));
     assert!(matches!(world.file.change_hub("no", &tell, |_| ()), Err(ControlError::NoHub(_))));
@@ -152,7 +152,7 @@ fn keys_are_found_by_hash_and_listed_by_scope() {
     world.file.add_key(&[1; 32], &key(of("hub"), "k"), &tell).expect("it is new");
     world.file.add_key(&[2; 32], &key(Scope::Host, "k"), &tell).expect("another scope");
     assert!(matches!(world.file.add_key(&[3; 32], &key(of("HUB"), "K"), &tell), Err(ControlError::KeyExists(_))));
-    assert_eq!(world.file.key(&[3; 32]).expect("it reads"), None, "what is refused leaves nothing");
+    assert_eq!(world.file.key(&[3; 32]).expect("it reads"), None, "a refused key leaves nothing behind");
 
     assert!(world.file.must_note_use(&[1; 32], 1_000));
     assert!(!world.file.must_note_use(&[1; 32], 59_000_000), "noted within the minute");
@@ -199,7 +199,7 @@ fn what_is_told_of_one_scope_pushes_out_nothing_of_another() {
     assert_eq!(of_hub.len() as u64, AUDIT_PER_SCOPE_MAX + 1);
     assert_eq!(of_hub.last().map(|(_, entry)| entry.action.as_str()), Some("done"));
     assert_eq!(world.file.audit(None, None, usize::MAX).expect("it reads").len() as u64, AUDIT_PER_SCOPE_MAX + 2);
-    // What is done to instances, of which there are many, pushes out nothing that was done to their hub.
+    // Entries of single instances, of which there are many, do not displace those of the hub.
     let flood: Vec<AuditEntry> = (0..AUDIT_PER_SCOPE_MAX + 7).map(|_| entry(&of("Hub"), "instance.purge")).collect();
     world.file.note_all(&flood).expect("there is room");
     let of_hub = world.file.audit(Some(&of("Hub")), None, usize::MAX).expect("it reads");

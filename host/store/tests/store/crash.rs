@@ -1,5 +1,5 @@
-//! Power goes at a random moment, again and again. What was acknowledged is there; of what was not, each commit is there in
-//! full or not at all, and none without those before it.
+//! Power fails at random moments, repeatedly. Acknowledged commits are there afterwards; of the others, each is there in full or
+//! not at all, and none without those before it.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::model::{Answer, Model, Operation};
 use crate::random_steps::take;
 use crate::{from_env, zones};
 
-/// Crashes of one disk.
+/// The number of crashes of one disk.
 const CRASHES: u64 = 10;
 
 #[test]
@@ -34,18 +34,18 @@ fn what_was_acknowledged_survives_any_crash() {
             kept += life.kept;
         }
     }
-    println!("{acknowledged} commits were acknowledged; of those under way when power went, {kept} were stored and {lost} not");
-    assert!(acknowledged > 0 && lost > 0, "crashes that find nothing stored or lose nothing test nothing");
+    println!("{acknowledged} commits were acknowledged; of those under way when power failed, {kept} were stored and {lost} not");
+    assert!(acknowledged > 0 && lost > 0, "the crashes tested nothing, as they lost nothing");
 }
 
-/// The commits of one life: those that were acknowledged, and what became of those under way when power went.
+/// The number of commits between two power failures: acknowledged, and of the others those that were stored and lost.
 struct Life {
     acknowledged: usize,
     lost: usize,
     kept: usize,
 }
 
-/// Opens the store, checks that it holds what `model` says, commits until power goes, and makes `model` what must be there
+/// Opens the store, checks that its contents equal `model`, commits until power fails, and updates `model` to what must be there
 /// afterwards.
 fn live_until_power_goes(disk: &Disk, model: &mut Model, rng: &mut StdRng) -> Life {
     let store = open_through_crashes(disk, rng);
@@ -54,7 +54,7 @@ fn live_until_power_goes(disk: &Disk, model: &mut Model, rng: &mut StdRng) -> Li
     let mut own_rows: Vec<_> = (0..200).map(|_| store.next_row()).collect();
     model.next_row += 200;
 
-    // Who forgets announcements waits until that is durable: not in the dark.
+    // `Forget` blocks until it is durable, so it is run before power can fail.
     let forget = Operation::Forget(rng.random_range(0..3_000));
     assert_eq!(take(&store, forget.clone()), model.apply(&forget));
 
@@ -74,12 +74,12 @@ fn live_until_power_goes(disk: &Disk, model: &mut Model, rng: &mut StdRng) -> Li
             Operation::Forget(_) => unreachable!("it would wait for power"),
         }
         if rng.random_bool(0.1) {
-            // Lets the writer catch up, so that groups of all sizes come about.
+            // Lets the writer catch up, so that groups of various sizes occur.
             let _ = store.stats();
         }
     }
     drop(sender);
-    // Without power before this, it goes while the store is closed, or after.
+    // If power has not failed yet, it fails while the store is closed, or later.
     drop(store);
     let mut acknowledged = 0;
     for (follows, result) in receiver {
@@ -93,14 +93,14 @@ fn live_until_power_goes(disk: &Disk, model: &mut Model, rng: &mut StdRng) -> Li
     disk.power_up(rng);
     let found = everything(&open_through_crashes(disk, rng));
     zones::assert_exact(&disk.open(&Database::builder()).expect("it was closed"));
-    let stored = states.iter().rposition(|state| state.everything() == found).expect("a state between two commits");
+    let stored = states.iter().rposition(|state| state.everything() == found).expect("the state after one of the commits");
     assert!(stored >= acknowledged, "{acknowledged} commits were acknowledged, {stored} are stored");
     let under_way = states.len() - 1 - acknowledged;
     *model = states.swap_remove(stored);
     Life { acknowledged, kept: stored - acknowledged, lost: under_way - (stored - acknowledged) }
 }
 
-/// Opens the store; now and then power goes while it does.
+/// Opens the store; sometimes power fails while it is opened.
 fn open_through_crashes(disk: &Disk, rng: &mut StdRng) -> RedbStore {
     let quick_repair = [QuickRepair::Never, QuickRepair::Always, QuickRepair::Above(200 << 10)][rng.random_range(0..3)];
     let options = StoreOptions { cache_bytes: 1 << 20, quick_repair, reopen_pause: Duration::from_millis(1) };

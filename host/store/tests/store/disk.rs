@@ -1,7 +1,7 @@
 //! A disk that loses power, fills up and fails.
 //!
-//! It keeps what was synced apart from what was only written. When power goes, what was not synced is there, or not, or in
-//! part, in any order; what was synced is there.
+//! Synced bytes are kept apart from those that were only written. After a power failure, unsynced writes may be there completely,
+//! in part, in any order, or not at all; synced bytes are there.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -25,14 +25,14 @@ pub struct Disk(Arc<Mutex<Platter>>);
 struct Platter {
     synced: Vec<u8>,
     unsynced: Vec<Change>,
-    /// The file has its name: before that, a crash leaves no file.
+    /// Whether the file has its name: before that, a power failure leaves no file.
     named: bool,
-    /// What a reader sees: all of it.
+    /// The contents that a reader sees, including unsynced writes.
     seen: Vec<u8>,
-    /// Operations until power goes.
+    /// The number of operations until power fails.
     fuse: Option<u64>,
     dark: bool,
-    /// Blocks that were ever written, and how many more there may be.
+    /// Blocks that were ever written, and the number of further ones that fit.
     blocks: BTreeSet<u64>,
     room: Option<u64>,
     next_sync: Option<SyncFault>,
@@ -48,7 +48,7 @@ enum Change {
 /// How a sync fails.
 #[derive(Debug, Clone, Copy)]
 pub enum SyncFault {
-    /// All was written, and yet an error is reported.
+    /// Everything was written, but an error is reported.
     AfterWriting,
     /// Nothing was written, and readers see that.
     Losing,
@@ -59,7 +59,7 @@ impl Disk {
         self.0.lock().expect("no holder of this lock panics")
     }
 
-    /// Power goes after this many more operations that change the disk.
+    /// Makes power fail after this many more operations that change the disk.
     pub fn light_fuse(&self, operations: u64) {
         self.lock().fuse = Some(operations);
     }
@@ -68,7 +68,7 @@ impl Disk {
         self.lock().dark
     }
 
-    /// Power is back. What was not synced is treated as `rng` decides.
+    /// Restores power. `rng` decides what is left of unsynced writes.
     pub fn power_up(&self, rng: &mut StdRng) {
         let mut platter = self.lock();
         if !platter.named {
@@ -82,7 +82,7 @@ impl Disk {
         *platter = Platter { seen: bytes.clone(), synced: bytes, named: true, ..Platter::default() };
     }
 
-    /// Only so many more blocks can be written that were not written before. None: no limit.
+    /// Limits the number of further blocks that can be written. None: no limit.
     pub fn leave_room(&self, blocks: Option<u64>) {
         self.lock().room = blocks;
     }
@@ -109,7 +109,7 @@ impl Change {
         }
     }
 
-    /// The same change in pieces that a disk writes separately.
+    /// Splits the change into pieces that a disk writes separately.
     fn pieces(self, size: usize) -> Vec<Change> {
         match self {
             Change::Length(length) => vec![Change::Length(length)],
@@ -121,7 +121,7 @@ impl Change {
     }
 }
 
-/// What is left of changes that were not synced.
+/// Returns what is left of unsynced changes.
 fn survivors(changes: Vec<Change>, rng: &mut StdRng) -> Vec<Change> {
     // Whole writes, whole sectors, or torn anywhere.
     let size = *[usize::MAX, SECTOR, SECTOR, 64].get(rng.random_range(0..4)).expect("four sizes");
@@ -164,7 +164,7 @@ impl Platter {
         self.unsynced.push(change);
     }
 
-    /// Takes room for the blocks of a write.
+    /// Allocates the new blocks of a write.
     fn allocate(&mut self, at: u64, length: u64) -> io::Result<()> {
         let blocks = at / BLOCK..(at + length).div_ceil(BLOCK);
         let new: Vec<u64> = blocks.filter(|block| !self.blocks.contains(block)).collect();
@@ -232,7 +232,7 @@ impl StorageBackend for Disk {
 impl Medium for Disk {
     fn open(&self, builder: &Builder) -> Result<Database, DatabaseError> {
         let database = builder.create_with_backend(self.clone())?;
-        // As for a file: it gets its name when redb has made it.
+        // As a file gets its name when redb has created it.
         self.lock().named = true;
         Ok(database)
     }

@@ -1,5 +1,5 @@
-//! A disk that is full or fails: commits fail with a clear error and nothing of them is stored, reads go on, and so does the
-//! store when there is room again.
+//! A disk that is full or fails: a commit then fails with a clear error and stores nothing, reads still work, and commits work
+//! again when there is space.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn open(disk: &Disk) -> RedbStore {
     RedbStore::open_on(disk.clone(), options).expect("a disk that works")
 }
 
-/// A new instance, with a history of some kilobytes.
+/// Makes a new instance, with a history of some kilobytes.
 fn heavy_start(store: &RedbStore, name: &str) -> (Instance, Commit) {
     let mut instance = Instance::new(name, store.next_row());
     let padding = dacapo_core::Event::EventRaised { name: "padding".into(), data: format!("{:?}", "x".repeat(10_000)).into() };
@@ -33,7 +33,7 @@ fn a_full_disk_fails_commits_and_nothing_else() {
     let (first, change) = heavy_start(&store, "first");
     commit(&store, change).expect("there is room");
     for round in 0..3 {
-        // From no room at all to enough for a few commits.
+        // From no space at all to enough for a few commits.
         disk.leave_room(Some(round * 40));
         let (mut stored, mut failed) = (0, 0);
         while failed < 3 {
@@ -45,7 +45,7 @@ fn a_full_disk_fails_commits_and_nothing_else() {
                     failed += 1;
                     assert_eq!(everything(&store), before, "nothing of it is stored, and all can be read");
                 }
-                Err(other) => panic!("a full disk must be called so: {other:?}"),
+                Err(other) => panic!("expected the error of a full disk: {other:?}"),
             }
             assert!(stored < 1_000, "the disk must fill up");
         }
@@ -94,7 +94,7 @@ fn a_full_disk_fails_the_whole_group() {
                 failed += 1;
                 assert_eq!(store.instance(&record.id).expect("readable"), None);
             }
-            Err(other) => panic!("a full disk must be called so: {other:?}"),
+            Err(other) => panic!("expected the error of a full disk: {other:?}"),
         }
     }
     assert!(failed > 0);
@@ -129,7 +129,7 @@ fn a_sync_that_fails_after_it_wrote_everything_is_told_as_it_is() {
     assert_eq!(everything(&open(&disk)), before);
 }
 
-/// Instances that have ended, each with a history of some kilobytes.
+/// Makes instances that have ended, each with a history of some kilobytes.
 fn ended(store: &RedbStore, names: std::ops::Range<u32>) -> Vec<Row> {
     let mut rows = Vec::new();
     for number in names {
@@ -186,7 +186,7 @@ fn a_disk_that_comes_back_is_taken_up_again() {
     assert!(matches!(commit(&store, change), Err(StoreError::Backend(_)) | Ok(_)));
     let missing = (0..50).find_map(|row| store.history(dacapo_core::Row(row), 0..9).err());
     disk.fail_reads(0);
-    println!("while it was away: {missing:?}");
+    println!("while it failed: {missing:?}");
     assert_eq!(store.instance(&instance.record.id).expect("the disk is back"), Some(instance.record));
     let (_, change) = heavy_start(&store, "c");
     commit(&store, change).expect("the disk is back");
@@ -205,7 +205,7 @@ fn damage_that_a_commit_meets_fails_that_commit_alone() {
     damage_record(&disk, damaged);
     let store = open(&disk);
     let (sender_before, other_before) = (sender.record.clone(), other.record.clone());
-    // The message to the damaged instance is met after the sender's own rows are written.
+    // The store reaches the damaged instance after it has written the sender's own rows.
     let to_damaged = Commit { sent: vec![sample::message("damaged", sample::raised("x", 1))], ..sender.turn(vec![]) };
     let (answers, received) = mpsc::channel();
     for change in [other.turn(vec![]), to_damaged, other.turn(vec![])] {
@@ -219,7 +219,7 @@ fn damage_that_a_commit_meets_fails_that_commit_alone() {
     assert_eq!(store.instance(&other.record.id).expect("readable"), Some(other.record.clone()));
     assert_ne!(other.record, other_before);
     assert!(matches!(store.instance(&damaged.record.id), Err(StoreError::Corrupt(_))));
-    // A purge that meets it changes nothing, and says so.
+    // A purge that reads the damaged record fails and changes nothing.
     commit(&store, other.end(RuntimeStatus::Completed)).expect("it follows");
     let both = vec![other.record.row, damaged.record.row];
     assert!(matches!(purge(&store, both), Err(StoreError::Corrupt(_))));

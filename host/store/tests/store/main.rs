@@ -1,6 +1,6 @@
-//! The store from outside: behaviour, stored bytes, crashes and full disks.
+//! The store, tested from outside: behaviour, stored bytes, crashes and full disks.
 //!
-//! Random tests draw from a seed and print it when they fail. `DACAPO_SEED` and `DACAPO_ROUNDS` choose others.
+//! Random tests use a seed and print it when they fail. `DACAPO_SEED` and `DACAPO_ROUNDS` choose other seeds and more of them.
 
 mod codec;
 mod conformance;
@@ -15,7 +15,7 @@ mod random_steps;
 mod samples;
 mod zones;
 
-/// A number from the environment, for who wants to look longer or at one seed.
+/// Returns a number from the environment, to run more rounds or a given seed.
 fn from_env(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }

@@ -1,4 +1,4 @@
-//! Whom the store refuses to open, and how it says so; and how it closes.
+//! Files that the store refuses to open, with the error; and closing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -65,7 +65,7 @@ fn other_files_are_refused() {
     assert!(matches!(refusal(&directory.path().join("no/such/directory")), StoreError::Backend(_)));
 }
 
-/// A file that had vanished, or was emptied, became a new hub without a word.
+/// A file that had vanished, or was emptied, once silently became a new hub.
 #[test]
 fn a_file_that_was_made_is_never_made_again() {
     let directory = tempfile::tempdir().expect("a writable directory for temporary files");
@@ -81,7 +81,7 @@ fn a_file_that_was_made_is_never_made_again() {
     existing().expect("it was made");
 }
 
-/// Others could read what was in it.
+/// Other users could once read the file.
 #[cfg(unix)]
 #[test]
 fn a_new_file_is_for_its_user_only() {
@@ -92,8 +92,8 @@ fn a_new_file_is_for_its_user_only() {
     assert_eq!(std::fs::metadata(&path).expect("it was made").permissions().mode() & 0o777, 0o600);
 }
 
-/// redb writes its mark last when it makes a file, and refuses a file without it. The crash test found that a host that was
-/// killed in its first milliseconds could never be started again.
+/// redb writes its magic number last when it creates a file, and refuses a file without it. The crash test found that a host that
+/// was killed in its first milliseconds could never be started again.
 #[test]
 fn a_host_that_was_killed_while_it_made_the_file_makes_it_again() {
     let directory = tempfile::tempdir().expect("a writable directory for temporary files");
@@ -136,18 +136,18 @@ fn a_done_may_drop_the_last_handle_and_may_panic() {
     let handle = store.clone();
     let (release, released) = std::sync::mpsc::channel::<()>();
     let done = move |result: Result<_, _>| {
-        released.recv().expect("the test lets it go on");
+        released.recv().expect("the test releases it");
         drop(handle);
         sender.send(result.is_ok()).expect("the test waits");
     };
     store.commit(instance.turn(vec![]), Box::new(done));
     drop(store);
     release.send(()).expect("the writer waits");
-    assert!(receiver.recv().expect("the writer lives on after a panic"));
+    assert!(receiver.recv().expect("the writer survives a panic"));
 }
 
-/// Makes of a closed hub what the first release would have left: with its counters, and without the tables that it did not
-/// know, or with those of a later release that it did not keep up.
+/// Changes a closed hub to what the first release would have left: with its counters, and without the tables that it did not
+/// know, or with those of a later release that it did not maintain.
 fn as_the_first_release_left_it(path: &Path, has_tables: bool) {
     let database = Database::open(path).expect("it was closed");
     let txn = database.begin_write().expect("the only writer");

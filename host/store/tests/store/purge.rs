@@ -1,4 +1,4 @@
-//! The room that purged instances leave is used again.
+//! The space of purged instances is used again.
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -15,7 +15,7 @@ fn fill(store: &RedbStore, round: usize) -> Vec<Row> {
     let (sender, receiver) = mpsc::channel();
     let mut rows = Vec::new();
     for number in 0..INSTANCES {
-        // Ids in no order, as clients make them.
+        // Ids in no particular order, as clients make them.
         let id = uuid::Uuid::from_u128(
             ((round * INSTANCES + number) as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
         );
@@ -52,6 +52,6 @@ fn the_file_does_not_grow_with_what_was_purged() {
     }
     let stats = store.stats().expect("readable");
     assert_eq!((stats.instances, stats.turns, stats.messages, stats.activities), (0, 0, 0, 0));
-    // How commits are grouped, and so how many pages are written beside those that they replace, is not always the same.
-    assert!(sizes.iter().all(|size| *size < sizes[0] / 2 * 3), "what the first round took is enough for all: {sizes:?}");
+    // How commits are grouped, and so how many extra pages are written, varies.
+    assert!(sizes.iter().all(|size| *size < sizes[0] / 2 * 3), "the size after the first round is enough for all: {sizes:?}");
 }

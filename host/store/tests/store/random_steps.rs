@@ -1,4 +1,4 @@
-//! Random steps on a store and on the model give the same.
+//! Random steps have the same results on a store and on the model.
 
 use std::path::Path;
 
@@ -59,5 +59,5 @@ pub fn take(store: &RedbStore, step: Operation) -> Answer {
 }
 
 fn open(path: &Path) -> RedbStore {
-    RedbStore::open(path, StoreOptions::default()).expect("nobody else has the file")
+    RedbStore::open(path, StoreOptions::default()).expect("no other process has the file")
 }

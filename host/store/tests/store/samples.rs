@@ -1,5 +1,5 @@
-//! One of everything that is stored: every kind of event, every shape of a record. What the first release could store
-//! stands apart, because what it wrote must be read for ever.
+//! One of everything that is stored: every kind of event, every shape of a record. The samples of the first release are separate,
+//! because what it wrote must stay readable.
 
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ fn sub_orchestration_created(version: &str, detached: bool) -> Event {
     }
 }
 
-/// Every kind of event of the first release, with every choice that it offered.
+/// Every kind of event of the first release, in every variant.
 fn first_events() -> Vec<Event> {
     let failure = Failure::retriable("Timeout", "it took too long");
     let detailed = Failure::permanent("InsufficientFunds", "only 3 €").with_details("a\nb");
@@ -143,7 +143,7 @@ fn first_events() -> Vec<Event> {
     ]
 }
 
-/// What came to them with the second release.
+/// The events that the second release added.
 fn second_events() -> Vec<Event> {
     let Event::ExecutionStarted { execution, name, input, version, parent: waiting, .. } = first_events()[2].clone() else {
         unreachable!("the third one is a start")
@@ -184,7 +184,7 @@ fn second_events() -> Vec<Event> {
     ]
 }
 
-/// Records with everything and with nothing, in every status.
+/// Records with all optional fields and with none, in every status.
 fn records() -> Vec<InstanceRecord> {
     let plain = InstanceRecord::pending(Row(1), &message("plain", first_events()[1].clone())).expect("a start");
     let plain = InstanceRecord { event_delivery: EventDelivery::FirstMade, ..plain };

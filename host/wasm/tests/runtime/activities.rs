@@ -28,7 +28,7 @@ pub async fn run_version(host: &Host, version: VersionId) -> Result<String, Fail
 async fn an_activity_returns_its_output() {
     let host = Host::new();
     assert_eq!(run(&host, &Guest::default()).await, Ok("\"ok\"".into()));
-    // Task id, then attempt.
+    // The output is the task id times ten, plus the attempt.
     let guest =
         Guest::activity("(call $number (i64.extend_i32_u (i32.add (i32.mul (local.get 6) (i32.const 10)) (local.get 7))))");
     assert_eq!(run(&host, &guest).await, Ok("32".into()));

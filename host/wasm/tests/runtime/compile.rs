@@ -1,4 +1,4 @@
-//! Compilers in processes of their own that behave badly. (The real one is tested end to end.)
+//! Misbehaving compiler processes. (The real compiler is tested end to end.)
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -65,10 +65,10 @@ fn one_that_never_ends_is_killed() {
     assert!(matches!(why, DeployError::OutOfTime { seconds: 0 }), "{why}");
 }
 
-/// It went on for as long as it liked, and its hub did not open meanwhile.
+/// The compiler once ran on without limit, and its hub could not be opened meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_nobody_waits_for_is_killed_and_gives_its_place_to_the_next() {
-    // It notes who it is, and takes the place of the shell.
+    // The script records its process id, and is replaced by `sleep`.
     let (host, directory) = host(r#"echo $$ > "$(dirname "$0")/$$.pid"; exec sleep 1000"#);
     let module = |n: i32| Arc::new(wat::parse_str(format!("(module (func (export \"{n}\")))")).unwrap());
     let prepare = |n, held| {
@@ -77,7 +77,7 @@ async fn one_that_nobody_waits_for_is_killed_and_gives_its_place_to_the_next() {
         let preparation = Preparation { module: module(n), stage, held };
         (tokio::spawn(async move { tenant.prepare_async(preparation).await.map(drop) }), watching)
     };
-    // One tenant compiles one module at a time: the second waits.
+    // A tenant compiles one module at a time: the second waits.
     let (token, held) = (Arc::new(()), Arc::new(()));
     let (first, mut watching) = prepare(1, held.clone());
     watching.wait_for(|stage| *stage == Stage::Compiling).await.unwrap();
@@ -89,14 +89,14 @@ async fn one_that_nobody_waits_for_is_killed_and_gives_its_place_to_the_next() {
     let leaves = |held: &Arc<()>| Arc::strong_count(held) == 1;
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !(leaves(&held) && leaves(&token)) {
-        assert!(std::time::Instant::now() < deadline, "what was held is let go of");
+        assert!(std::time::Instant::now() < deadline, "the held values are not dropped");
         tokio::task::yield_now().await;
     }
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "pid") {
             let pid = std::fs::read_to_string(&path).unwrap();
-            assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "the compiler {pid} runs on");
+            assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "the compiler {pid} still runs");
         }
     }
     for directory in [&host.config.cache, &host.config.modules] {
@@ -112,7 +112,7 @@ fn what_it_says_without_end_is_not_kept() {
 
 #[test]
 fn code_that_is_none_is_trouble_of_the_host_and_not_used() {
-    // The second argument is the name of the file.
+    // The third argument is the output file.
     for script in [r#"echo hello > "$3"; echo '"Compiled"'"#, r#"echo '"Compiled"'"#] {
         let why = refused(script);
         assert!(matches!(why, DeployError::Compiler(_)), "{script}: {why}");
@@ -132,7 +132,7 @@ fn more_deployments_of_a_tenant_than_may_wait_are_refused() {
     let module = |n: i32| wat::parse_str(format!("(module (func (export \"{n}\")))")).unwrap();
     std::thread::scope(|threads| {
         let (tell, heard) = std::sync::mpsc::channel();
-        // One is compiled, and eight may wait.
+        // One is being compiled, and eight may wait.
         for n in 0..10 {
             let (host, tell) = (&host, tell.clone());
             threads.spawn(move || tell.send(host.tenant.prepare(&module(n)).unwrap_err()));

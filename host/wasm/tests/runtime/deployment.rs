@@ -8,7 +8,7 @@ fn refused(host: &Host, bytes: &[u8]) -> String {
     host.runtime.prepare(bytes).unwrap_err().to_string()
 }
 
-/// A core module that lacks an export, and does not say what world it is written for.
+/// A core module that lacks an export, and does not name its world.
 pub fn without(export: &str) -> Vec<u8> {
     let exported = format!("(export \"{export}\")");
     let wat = Guest::default().wat();
@@ -24,7 +24,7 @@ async fn a_module_need_not_say_what_world_it_is_written_for() {
     assert_eq!(app.functions.len(), 3);
     assert_eq!(crate::activities::run_version(&host, app.version).await, Ok("\"ok\"".into()));
 
-    // What its functions do not need it need not export.
+    // It need not export what its functions do not need.
     let orchestrator = Guest { functions: vec![("main", Kind::Orchestrator)], ..Guest::default() }.wat();
     let orchestrator = orchestrator.replace("(export \"run-activity\")", "").replace("(export \"run-entity-operation\")", "");
     let app = host.runtime.prepare(&wat::parse_str(&orchestrator).unwrap()).unwrap();
@@ -112,7 +112,7 @@ fn an_export_of_another_type_is_refused() {
     assert!(message.contains("its export `describe` has another type than in the contract"), "{message}");
 }
 
-/// The contract as it was before there were entities.
+/// The contract before there were entities.
 const WITHOUT_ENTITIES: &str = "use dacapo:guest/types@0.1.0.{activity-call, entity-operation, failure, function};
     import dacapo:guest/orchestration@0.1.0;
     import dacapo:guest/logging@0.1.0;
@@ -176,15 +176,15 @@ fn compiled_code_is_cached_and_damage_is_survived() {
         instance.start().output()
     };
 
-    // The cache is enough.
+    // The cached code is enough.
     let bytes = std::fs::read(&module).unwrap();
     std::fs::remove_file(&module).unwrap();
     host.restart();
     host.runtime.load(version).unwrap();
     assert_eq!(run(&host), "\"ok\"");
 
-    // Neither: it cannot be run, and says why.
-    // (Never in place: the old runtime has it mapped.)
+    // Without either, it cannot be run, and the error says why.
+    // (Never overwritten: the old runtime has it mapped.)
     let code = compiled(&host).unwrap();
     std::fs::remove_file(&code).unwrap();
     std::fs::write(&code, b"torn").unwrap();
@@ -193,13 +193,13 @@ fn compiled_code_is_cached_and_damage_is_survived() {
     std::fs::write(&module, b"other").unwrap();
     assert!(matches!(host.runtime.load(version), Err(LoadError::Damaged { .. })));
 
-    // Deploying the right file again mends one that is damaged and as long.
+    // Deploying the right file again repairs a damaged one of the same length.
     std::fs::write(&module, vec![0; bytes.len()]).unwrap();
     assert_eq!(host.deploy(&Guest::default()), version);
     assert_eq!(std::fs::read(&module).unwrap(), bytes);
     std::fs::remove_file(compiled(&host).unwrap()).unwrap();
 
-    // The module is enough, and the cache is made again.
+    // The module is enough, and the cached code is created again.
     std::fs::write(&module, bytes).unwrap();
     host.restart();
     assert_eq!(run(&host), "\"ok\"");

@@ -55,7 +55,7 @@ impl Entity {
     }
 }
 
-/// What answers the operations of an entity with the key `a`. A turn puts a new one in its place for each operation; here
+/// Provides the host functions for operations of an entity with the key `a`. A turn creates a new scope for each operation; here
 /// they share one.
 fn scope(name: &FunctionName) -> OperationScope {
     let entity = InstanceId::entity(name, "a").unwrap();
@@ -66,7 +66,7 @@ fn outcome(host: &Host, guest: &Guest) -> Result<String, Failure> {
     Entity::of(host, guest).run("do", "1")
 }
 
-/// Gives a text as JSON, and no new state.
+/// Returns a text as JSON, and no new state.
 const QUOTE: &str = r#"
     (func $quote (param $text i32) (param $length i32) (result i32)
         (i32.store8 (i32.const 6000) (i32.const 34))
@@ -81,12 +81,12 @@ const TELL_OPERATION: &str = "(call $quote (local.get 4) (local.get 5))";
 #[test]
 fn an_operation_is_given_everything_and_leads_to_output_and_state() {
     let host = Host::new();
-    // As the app spells it; then as it was given.
+    // The name as the app spells it; then the rest as given.
     let cases = [(TELL_NAME, "\"Thing\""), (TELL_KEY, "\"a\""), (TELL_OPERATION, "\"do\"")];
     for (body, expected) in cases {
         assert_eq!(outcome(&host, &Guest { more: QUOTE, ..Guest::entity(body) }), Ok(expected.into()));
     }
-    // The first operation has no state; the second gives what the first left, and the state is its input.
+    // The first operation has no state, and stores its input as the state; the second returns the state that the first stored.
     let mut entity = Entity::of(
         &host,
         &Guest::entity(
@@ -160,14 +160,14 @@ fn an_output_and_a_state_are_limited() {
 
 #[test]
 fn fuel_is_per_operation() {
-    // Each operation spends more than half of what it may.
+    // Each operation spends more than half of its fuel.
     let mut entity = Entity::of(&Host::new(), &Guest::entity("(call $spin (i32.const 300000)) (call $forgotten)"));
     for _ in 0..5 {
         assert!(entity.run("do", "1").is_ok());
     }
 }
 
-/// What a turn with so many operations costs.
+/// Returns the usage of a turn with this number of operations.
 fn receipt(host: &Host, version: VersionId, operations: usize) -> Usage {
     let event = Event::OperationRequested { operation: "do".into(), input: "1".into(), caller: None, deliver_at: None };
     let message = Message { to: InstanceId::any("@thing@a").unwrap(), execution: None, sent_at: Timestamp(0), event };
@@ -208,7 +208,7 @@ fn what_operations_leave_in_memory_does_not_add_up() {
 
 #[test]
 fn entities_and_orchestrators_take_the_same_places() {
-    // Half are for other tenants.
+    // The other half of the pool is for other tenants.
     let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 4, activities: 1 });
     let version = host.deploy(&Guest::entity("(call $forgotten)"));
     for _ in 0..20 {

@@ -1,4 +1,4 @@
-//! Guests by hand: core modules in WAT that follow the canonical ABI's names, with the contract embedded.
+//! Hand-written guests: core modules in WAT that use the canonical ABI's names, with the contract embedded.
 //!
 //! ```text
 //!   8  the list that `describe` returns     64  a list of tasks for `wait`     100  an outcome
@@ -11,23 +11,23 @@ use std::fmt::Write;
 use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
-/// Parts of a guest. Bodies are WAT expressions that give a pointer to a result.
+/// Parts of a guest. Bodies are WAT expressions that return a pointer to a result.
 pub struct Guest {
     pub functions: Vec<(&'static str, Kind)>,
-    /// WAT imports beside those that every guest has.
+    /// Further WAT imports.
     pub imports: &'static str,
-    /// Packages that the imports come from, in WIT, and lines of the world.
+    /// WIT packages of the imports, and lines of the world.
     pub packages: &'static [&'static str],
     pub world: &'static str,
     pub describe: &'static str,
     pub orchestrator: &'static str,
     pub activity: &'static str,
-    /// Its parameters: 0 the name, 2 the key, 4 the operation, 6 the input, each with its length behind; 8 whether there is
-    /// a state, 9 the state, 10 its length.
+    /// Its parameters: 0 the name, 2 the key, 4 the operation, 6 the input, each followed by its length; 8 whether there is a
+    /// state, 9 the state, 10 its length.
     pub entity: &'static str,
-    /// What the world is, in WIT.
+    /// The contract of the world, in WIT.
     pub contract: &'static str,
-    /// Anything more.
+    /// Further items of the module.
     pub more: &'static str,
 }
 
@@ -64,12 +64,12 @@ impl Guest {
         Self { activity: body, ..Self::default() }
     }
 
-    /// An entity `Thing` with this operation.
+    /// An app with an entity `Thing` that has this operation.
     pub fn entity(body: &'static str) -> Self {
         Self { entity: body, functions: vec![("main", Kind::Orchestrator), ("Thing", Kind::Entity)], ..Self::default() }
     }
 
-    /// A core module that does not say for what world it is written.
+    /// A core module that does not name its world.
     pub fn bare(&self) -> Vec<u8> {
         wat::parse_str(self.wat()).unwrap_or_else(|why| panic!("{why}"))
     }

@@ -1,4 +1,4 @@
-//! Guests that attack the boundary: each is stopped, with a word that says why, and in little time.
+//! Guests that attack the boundary: each is stopped soon, with an error that says why.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::guest::{Guest, Kind};
 use crate::wasi;
 use crate::world::Host;
 
-/// A host with limits that let an attack get as far as the one that is meant.
+/// A host with limits high enough for an attack to reach the one that is tested.
 fn generous() -> Host {
     Host::with(|setup| {
         setup.policy.limits.fuel_per_turn = 200_000_000;
@@ -65,17 +65,17 @@ fn what_the_host_does_for_a_guest_costs_it_fuel() {
             });
         });
         expect(&host.outcome(&Guest::orchestrator(body)).unwrap_err(), "FuelExhausted", "units of fuel");
-        // Others have their turn while the host works, too: it is asked after each 5,000 units, or after a call of 100,200.
+        // The guest yields during the host's work, too: a checkpoint follows each 5,000 units, or each call of 100,200.
         let passes = passes.load(Ordering::Relaxed);
-        assert!(passes > 20_000_000 / 100_200, "{body}: it could let go {passes} times");
+        assert!(passes > 20_000_000 / 100_200, "{body}: {passes} checkpoints");
     }
     let printing = "(loop $again (call $print (i32.const 1) (i32.const 100000) (i32.const 4000)) (br $again)) (call $done)";
     expect(&Host::new().outcome(&wasi::on_wasi(printing)).unwrap_err(), "FuelExhausted", "units of fuel");
 }
 
-/// A guest that touched a new page with every few instructions, which the kernel has to clear, held its thread for a hundred
-/// times as long as one that computes: it let go after a million units of fuel, whatever they took. How long the units between
-/// two checkpoints take nobody can promise, but how many there are.
+/// A guest that touches a new page, which the kernel has to clear, every few instructions once held its thread a hundred times as
+/// long as one that computes: it yielded only after a million units of fuel. The duration of the units between two checkpoints
+/// cannot be bounded, but their number can.
 #[test]
 fn between_two_checkpoints_there_is_little_fuel_whatever_it_is_spent_on() {
     let touching = "(drop (memory.grow (i32.const 1000)))
@@ -97,11 +97,11 @@ fn between_two_checkpoints_there_is_little_fuel_whatever_it_is_spent_on() {
         });
         expect(&host.outcome(&Guest::orchestrator(body)).unwrap_err(), "FuelExhausted", "units of fuel");
         let passes = passes.load(Ordering::Relaxed);
-        assert!(passes >= 40, "{body}: it could let go {passes} times in 2,000,000 units");
+        assert!(passes >= 40, "{body}: {passes} checkpoints in 2,000,000 units");
     }
 }
 
-/// A turn is stopped where it is, in the middle of a loop or between two calls of the host.
+/// A turn can be stopped inside a loop, or between two host calls.
 #[test]
 fn a_guest_that_is_stopped_at_a_checkpoint_is_gone() {
     for body in ["(loop $again (br $again)) (call $done)", "(loop $again (drop (call $now)) (br $again)) (call $done)"] {
@@ -133,7 +133,7 @@ async fn no_more_is_copied_at_once_than_a_payload_may_have() {
     let host = generous();
     expect(&host.outcome(&Guest::orchestrator(body)).unwrap_err(), "LimitExceeded", "at once");
     expect(&activities::run(&host, &Guest::activity(body)).await.unwrap_err(), "LimitExceeded", "at once");
-    // Nor from an output, and a little too much is refused with its size.
+    // Nor for an output, and one that is a little too large is refused with its size.
     let output = "(drop (memory.grow (i32.const 30))) (call $ok (i32.const 100000) (i32.const 2000000))";
     expect(&activities::run(&host, &Guest::activity(output)).await.unwrap_err(), "LimitExceeded", "at once");
     let output = "(call $ok (i32.const 100000) (i32.const 1001))";
@@ -152,7 +152,7 @@ async fn resources_are_bounded() {
 
 #[test]
 fn polling_thousands_of_pollables_costs_fuel() {
-    // 5,000 handles in a list, polled again and again: all are ready.
+    // 5,000 handles in a list, polled repeatedly: all are ready.
     let body = "(local $n i32)
         (loop $more
             (i32.store (i32.add (i32.const 100000) (i32.mul (local.get $n) (i32.const 4))) (call $subscribe (i64.const 0)))
@@ -173,7 +173,7 @@ fn forged_handles_are_refused() {
         "(call $outcome (i32.const 99) (i32.const 100)) (call $done)",
         "(call $drop_task (i32.const 0)) (call $done)",
         "(call $drop_task (i32.const -1)) (call $done)",
-        // Of the task itself, twice, and after it is gone.
+        // A handle of a task, dropped twice, or used after it was dropped.
         "(local $t i32) (local.set $t (call $call_work)) (call $drop_task (local.get $t)) (call $drop_task (local.get $t)) (call $done)",
         "(local $t i32) (local.set $t (call $call_work)) (call $drop_task (local.get $t)) (call $outcome (local.get $t) (i32.const 100)) (call $done)",
     ] {
@@ -187,13 +187,13 @@ fn forged_handles_are_refused() {
 #[test]
 fn a_realloc_that_lies_or_traps_is_a_trap() {
     for body in [
-        // It returns what lies outside, or what is not aligned, or traps itself because a text is not where it was said.
+        // It returns an address that is outside or not aligned, or the text is not at the given address.
         "(global.set $heap (i32.const -16)) (call $random (i32.const 1000) (i32.const 80)) (call $done)",
         "(call $random (i32.const 10) (i32.const -4)) (call $done)",
         "(call $log (i32.const 2) (i32.const -4) (i32.const 100)) (call $done)",
         "(call $log (i32.const 2) (i32.const 0) (i32.const -1)) (call $done)",
         "(call $log (i32.const 99) (i32.const 3400) (i32.const 4)) (call $done)",
-        // Results that lie.
+        // Invalid pointers to results, and an invalid result.
         "(i32.const -4)",
         "(call $ok (i32.const -4) (i32.const 100))",
         "(i32.store8 (i32.const 16) (i32.const 9)) (i32.const 16)",
@@ -222,7 +222,7 @@ async fn an_activity_that_only_logs_meets_its_deadline() {
 
 #[test]
 fn describe_cannot_flood_or_stall_a_deployment() {
-    // The runtime's limits are those of the tests here: what matters is that there are some.
+    // The limits of the runtime are those of these tests: what matters is that there are some.
     let refused =
         |describe| Host::new().runtime.prepare(&Guest { describe, ..Guest::default() }.module()).unwrap_err().to_string();
     let calls =
@@ -244,7 +244,7 @@ fn components_within_components_are_refused_before_they_are_compiled() {
     assert!(deep.contains("more complex than this host compiles"), "{deep}");
     let wide = refused(format!("(component {})", "(component)".repeat(1_000)));
     assert!(wide.contains("more complex than this host compiles"), "{wide}");
-    // Names that repeat, and a guest with more memories than a slot of the pool has.
+    // A guest with more memories than a slot of the pool has, and functions with the same name.
     let memories = Guest {
         more: "(memory 0) (memory 0) (memory 0) (memory 0) (memory 0) (memory 0) (memory 0) (memory 0)",
         ..Guest::default()
@@ -254,10 +254,10 @@ fn components_within_components_are_refused_before_they_are_compiled() {
     assert!(host.runtime.prepare(&Guest { functions, ..Guest::default() }.module()).is_err());
 }
 
-/// The places of guests in memory are used again, by guests of whatever tenant.
+/// Slots are used again, by guests of any tenant.
 #[tokio::test]
 async fn a_guest_finds_nothing_of_the_one_that_had_its_place_before() {
-    // In the pages that a place keeps, in those that it gives back, in one that is grown, and in a global.
+    // In pages that a slot keeps, in pages that it returns to the system, in grown memory, and in a global.
     let look = "(local $seen i64)
         (drop (memory.grow (i32.const 1)))
         (local.set $seen (i64.or (i64.load (i32.const 12000)) (i64.load (i32.const 400000))))
@@ -270,7 +270,7 @@ async fn a_guest_finds_nothing_of_the_one_that_had_its_place_before() {
     };
     let host = Host::new();
     let (messy, curious) = (host.deploy(&guest(leave)), host.deploy(&guest("")));
-    // More often than there are places.
+    // More often than there are slots.
     for version in [messy, curious].repeat(40) {
         assert_eq!(activities::run_version(&host, version).await.unwrap(), "0");
     }

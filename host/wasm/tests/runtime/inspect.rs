@@ -1,4 +1,4 @@
-//! What is said of a file without a host.
+//! The inspection of a file without a host.
 
 use dacapo_wasm::{Access, FileKind, Inspection, Memory, inspect};
 
@@ -34,7 +34,7 @@ fn an_app_is_shown_with_its_functions_and_imports() {
         assert_eq!(access(&app, "dacapo:guest/logging@"), (vec!["log"], Access::Host, Access::Host));
         assert_eq!(app.memories, [Memory { initial_bytes: 8 << 16, maximum_bytes: None }]);
         assert_eq!(app.manifest.unwrap().name.as_deref(), Some("shop"));
-        // Of a component, only its own exports can be seen.
+        // Only the component's own exports are visible.
         let others: &[&str] = if kind == FileKind::Component { &[] } else { &["extra"] };
         assert_eq!(app.other_exports, others);
     }
@@ -54,7 +54,7 @@ fn wasi_is_shown_by_what_it_is_to_each_role() {
     assert!(app.report[0].called_by.contains(&"dial".to_owned()), "{:?}", app.report);
 }
 
-/// What a file lacks is told all at once, in sentences that a host would use.
+/// All faults of a file are reported at once, in the sentences that a host would use.
 #[test]
 fn what_does_not_fit_is_told_in_sentences() {
     let cases: Vec<(Vec<u8>, Option<FileKind>, &[&str])> = vec![
@@ -109,7 +109,7 @@ fn what_does_not_fit_is_told_in_sentences() {
     assert_eq!((import.interface.as_str(), import.in_activities), ("env", Access::Unknown));
 }
 
-/// Cut off anywhere, a file is a file that does not fit, and nothing worse.
+/// A file that is cut off anywhere is reported as unfit, and causes nothing worse.
 #[test]
 fn a_file_that_is_cut_off_is_told_as_such() {
     for bytes in [Guest::default().bare(), Guest::default().component()] {

@@ -1,4 +1,4 @@
-//! The runtime with small guests written in WAT: deployment, orchestrators through the core's turns, activities.
+//! The runtime with small guests written in WAT: deployment, orchestrators in the core's turns, activities.
 
 mod activities;
 mod compile;

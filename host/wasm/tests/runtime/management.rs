@@ -9,7 +9,7 @@ use crate::entities::Entity;
 use crate::guest::{Guest, Kind};
 use crate::world::Host;
 
-/// Asks for the links of the instance `work`, and returns them.
+/// Requests the links of the instance `work`, and returns them.
 fn asking() -> Guest {
     const ASK: &str = "(call $links (i32.const 3400) (i32.const 4) (i32.const 100))
                        (call $ok (i32.load (i32.const 100)) (i32.load (i32.const 104)))";
@@ -58,7 +58,7 @@ fn only_activities_are_given_links() {
     }
 }
 
-/// Starts the orchestration `work` with its own input, and ends as that does.
+/// Starts the orchestration `work` with its own input, and returns the result of that.
 fn starting(id_and_version: &str) -> Guest {
     let start = format!(
         "(call $start (i32.const 3400) (i32.const 4) (i32.const 3100) (i32.const 4) {id_and_version} (i32.const 100)) (i32.const 100)"
@@ -76,7 +76,7 @@ fn starting(id_and_version: &str) -> Guest {
 const NEITHER: &str = "(i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)";
 const GO_AS_WORK: &str = "(i32.const 1) (i32.const 3400) (i32.const 4) (i32.const 1) (i32.const 3500) (i32.const 2)";
 
-/// A hub that notes what is started.
+/// A hub that records the starts.
 #[derive(Default)]
 struct Hub(Mutex<Vec<Start>>);
 
@@ -85,7 +85,7 @@ impl ActivityClient for Hub {
         self.0.lock().unwrap().push(start);
         Box::pin(async {
             tokio::task::yield_now().await;
-            // The output has to be JSON.
+            // The id becomes the output, which must be JSON.
             Ok(InstanceId::any("7").unwrap())
         })
     }

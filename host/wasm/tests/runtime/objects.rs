@@ -7,7 +7,7 @@ use crate::entities::Entity;
 use crate::guest::{Guest, Kind};
 use crate::world::{Host, Instance};
 
-/// A list of numbers in objects, and objects that nobody keeps.
+/// A list of numbers in objects, and objects that become garbage.
 const LISTS: &str = "
     (type $node (struct (field i64) (field (ref null $node))))
     (type $bytes (array (mut i8)))
@@ -42,7 +42,7 @@ fn expect(failure: &Failure, error_type: &str, message: &str) {
     assert!(failure.message.contains(message), "{failure:?}");
 }
 
-/// 20,000 objects that nobody keeps are several times as much as the heap at that time: they are collected.
+/// 20,000 garbage objects are several times the size of the heap: they are collected.
 const KEEP: &str = "(call $build (i64.const 1000)) (call $litter (i32.const 20000)) (call $await_event)
     (call $litter (i32.const 20000)) (call $number (call $sum))";
 
@@ -86,7 +86,7 @@ async fn objects_count_as_memory() {
     expect(&host.outcome(&with_lists(huge)).unwrap_err(), "OutOfMemory", "");
 }
 
-/// Objects that nobody keeps, while nearly all of the memory is in use: a few hundred of them, and all of it is collected.
+/// Garbage objects while nearly all memory is in use: every few hundred of them start a collection.
 #[test]
 fn a_guest_that_collects_all_the_time_is_stopped() {
     let thrash = "(call $build (i64.const 16000)) (loop $again (call $litter (i32.const 1000)) (br $again)) (call $done)";
@@ -95,8 +95,8 @@ fn a_guest_that_collects_all_the_time_is_stopped() {
     expect(&failure, "FuelExhausted", "it computed for more than 1s, much longer than its fuel (fuel_per_turn) should last");
 }
 
-/// One instruction that makes ten thousand members must not count as little as one that adds two numbers. Whether the fuel ends first
-/// or the time that it may last depends on the machine.
+/// One instruction that initialises ten thousand fields must not cost as little as an addition. Whether the fuel or its time
+/// limit is exhausted first depends on the machine.
 #[test]
 fn large_objects_cost_more_fuel_than_small_instructions() {
     let members = "(field i64)".repeat(10_000);
@@ -122,7 +122,7 @@ async fn an_exception_that_nothing_catches_is_a_failure() {
     assert_eq!(host.outcome(&with_lists(caught)), Ok("\"ok\"".into()));
 }
 
-/// A guest's objects take a second memory of its place: as many as there are places must find room.
+/// A guest's objects are in a second memory of its slot: there must be enough for a guest in each slot.
 #[test]
 fn as_many_guests_with_objects_as_there_are_places() {
     let host = Host::new();

@@ -9,7 +9,7 @@ use dacapo_wasm::PoolSize;
 use crate::guest::Guest;
 use crate::world::{Host, Instance};
 
-/// Runs hot and cold, and wants the same history from both.
+/// Runs the guest hot and cold, and checks that the histories are the same.
 fn both_ways(guest: &Guest, script: impl Fn(&mut Instance)) -> String {
     let host = Host::new();
     let version = host.deploy(guest);
@@ -57,7 +57,7 @@ fn a_durable_timer_fires_and_log_lines_are_written_once() {
 
 #[test]
 fn fuel_is_per_turn_hot_and_cold() {
-    // Each turn spends more than half of what a turn may.
+    // Each turn spends more than half of its fuel.
     let guest = Guest::orchestrator(
         "(call $spin (i32.const 300000)) (call $await_event)
          (call $spin (i32.const 300000)) (call $await_event)
@@ -69,7 +69,7 @@ fn fuel_is_per_turn_hot_and_cold() {
     });
 }
 
-/// Fuel that each turn has added to the receipt.
+/// The fuel that each turn has added to the receipt.
 fn fuel_of_turns(host: &Host, guest: &Guest, hot: bool, turns: usize) -> Vec<u64> {
     let mut instance = Instance::new(host, host.deploy(guest), hot);
     instance.start();

@@ -1,4 +1,4 @@
-//! What guests take of the pool that tenants share.
+//! How much of the shared pool guests take.
 
 use dacapo_core::{NotNow, StartError, Step, VersionId};
 use dacapo_wasm::{Account, PoolSize};
@@ -8,7 +8,7 @@ use crate::guest::Guest;
 use crate::orchestrators::start;
 use crate::world::Host;
 
-/// A component with so many more core instances of a module.
+/// A component with `instances` further core instances of a module.
 fn with_instances(guest: &Guest, module: &str, instances: usize) -> Vec<u8> {
     const CORE_MODULE: u8 = 1;
     const CORE_INSTANCE: u8 = 2;
@@ -56,7 +56,7 @@ fn waiting(host: &Host, version: VersionId) -> Option<Box<dyn dacapo_core::Guest
     }
 }
 
-/// A component of 120 core instances, or with 8 tables, took up to 22 slots and counted as one guest: the pool was full for
+/// A component of 120 core instances, or with 8 tables, once took up to 22 slots and counted as one guest: the pool was full for
 /// all tenants, and their guests failed.
 #[test]
 fn a_guest_counts_as_what_it_takes_and_all_that_are_started_run() {
@@ -74,7 +74,7 @@ fn a_guest_counts_as_what_it_takes_and_all_that_are_started_run() {
         assert_eq!(guests.len(), fit, "{instances} times {module}");
         drop(guests);
         let all: Vec<_> = std::iter::from_fn(|| waiting(&host, plain)).collect();
-        assert_eq!(all.len(), 16, "all is free again");
+        assert_eq!(all.len(), 16, "all slots are free again");
     }
 }
 
@@ -114,7 +114,7 @@ async fn who_waits_for_room_is_owed_that_of_guests_that_are_only_kept() {
     assert!(host.runtime.is_slot_owed());
     guests.pop();
     assert!(!host.runtime.is_slot_owed());
-    assert!(start(&host, version).is_err(), "what is free is meant for the other tenant");
+    assert!(start(&host, version).is_err(), "the free slots are reserved for the other tenant");
     drop(permit.await);
     assert!(start(&host, version).is_ok());
 }
@@ -134,7 +134,7 @@ async fn an_activity_of_many_parts_runs_beside_others() {
     }
 }
 
-/// Each version that was ever loaded kept a file open.
+/// Each version that was ever loaded once kept a file open.
 #[tokio::test]
 async fn versions_that_nobody_runs_on_leave_memory() {
     let host = Host::with(|setup| setup.versions = 2);
@@ -142,7 +142,7 @@ async fn versions_that_nobody_runs_on_leave_memory() {
     let mut versions = bodies.map(|body| host.deploy(&Guest::orchestrator(body))).to_vec();
     let ready = |versions: &[VersionId]| versions.iter().map(|version| host.tenant.is_ready(*version)).collect::<Vec<bool>>();
     assert_eq!(ready(&versions), [false, false, true, true]);
-    // One that is run on stays, whatever is loaded.
+    // A version with a running guest stays loaded, whatever else is loaded.
     let mut guest = start(&host, versions[0]).unwrap();
     assert_eq!(guest.resume(), Step::Waiting);
     for version in &versions[1..] {

@@ -1,4 +1,4 @@
-//! Instances of activities that are used again, which only an operator can want.
+//! Reuse of activity instances, which an operator has to enable.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,7 +66,7 @@ async fn never_after_a_trap_a_limit_or_a_deadline() {
 
 #[tokio::test]
 async fn an_instance_that_has_grown_large_is_given_up() {
-    // By more than half of what it may.
+    // By more than half of its limit.
     let host = keeping(8);
     let version = host.deploy(&counting("(drop (memory.grow (i32.const 70)))"));
     for _ in 0..3 {
@@ -74,7 +74,7 @@ async fn an_instance_that_has_grown_large_is_given_up() {
     }
 }
 
-/// Handles that calls leave open must not add up until one of them finds no room.
+/// Handles that calls leave open must not accumulate until a call fails for want of them.
 #[tokio::test]
 async fn an_instance_that_hoards_handles_is_given_up_in_time() {
     let hoard = "(local $n i32)
@@ -91,7 +91,7 @@ async fn an_instance_that_hoards_handles_is_given_up_in_time() {
     }
 }
 
-/// An idle instance keeps its place, which others must not wait for.
+/// An idle instance holds a slot, for which others must not wait.
 #[tokio::test]
 async fn an_idle_instance_gives_up_its_place() {
     let host = Host::with(|setup: &mut Setup| {

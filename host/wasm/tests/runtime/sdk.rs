@@ -1,5 +1,5 @@
-//! Guests that the Rust SDK made. They are built by the tests of the whole (`tests/src/guests.rs`); a check here is left
-//! out, with a word, while they are not there.
+//! Guests made with the Rust SDK. They are built by the end-to-end tests (`tests/src/guests.rs`); a check here is skipped, with a
+//! message, if its guest is not built.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ fn deployed(name: &str) -> Option<(Host, VersionId)> {
     let file = format!("../../target/guests/wasm32-unknown-unknown/guest/{name}.wasm");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let Ok(bytes) = std::fs::read(&path) else {
-        eprintln!("left out: {} is not built", path.display());
+        eprintln!("skipped: {} is not built", path.display());
         return None;
     };
     let host = Host::with(|setup| {
@@ -43,7 +43,7 @@ fn what_breaks_an_sdk_guest_is_named() {
         ("recurse_forever", "StackOverflow"),
         ("trap", "Trap"),
         ("panic", "Panic"),
-        // The SDK notices before the host has to.
+        // The SDK detects this before the host has to.
         ("wait_on_nothing", "NothingToWaitFor"),
     ];
     for (name, error_type) in cases {

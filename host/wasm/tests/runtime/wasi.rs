@@ -1,4 +1,4 @@
-//! WASI by preview 1 (through the adapter) and by 0.2, in both roles.
+//! WASI preview 1 (through the adapter) and 0.2, in both roles.
 
 use std::collections::HashMap;
 
@@ -145,7 +145,7 @@ fn panics_and_exits_are_told_from_traps() {
     assert_eq!((panic.error_type.as_str(), panic.message.as_str()), ("Panic", "the end"));
     assert!(panic.details.unwrap().starts_with("src/lib.rs:3:4"));
     let exit = host.outcome(&on_wasi("(call $exit (i32.const 3)) (call $done)")).unwrap_err();
-    // The adapter knows success and failure only.
+    // The adapter distinguishes only success and failure.
     assert_eq!((exit.error_type.as_str(), exit.message.as_str()), ("Trap", "it called exit(1) instead of returning"));
 }
 
@@ -182,7 +182,7 @@ async fn what_an_orchestrator_may_not_use_traps_with_a_sentence() {
     let failure = host.outcome(&on_the_network()).unwrap_err();
     let sentence = "an orchestrator may not use wasi:sockets/instance-network.instance-network: do it in an activity";
     assert_eq!((failure.error_type.as_str(), failure.message.as_str()), ("Trap", sentence));
-    // An activity may have the handle; it leads nowhere.
+    // An activity may have the handle, but can reach nothing with it.
     assert_eq!(run(&host, &on_the_network()).await.unwrap(), "\"ok\"");
 }
 
@@ -253,7 +253,7 @@ async fn an_activity_reads_granted_directories_and_nothing_else() {
     let grant = DirectoryGrant { guest: "/data".into(), host: directory.path().to_owned(), writable: false };
     let host = Host::with(|setup| setup.policy.directories = vec![grant]);
     assert_eq!(run(&host, &read).await.unwrap(), "{\"stock\":3}");
-    // Asks to create the file that it opens: refused, because the grant is for reading.
+    // Opens the file with the flag to create it: refused, because the grant is read-only.
     let create = activity_on_wasi(
         "(call $number (i64.extend_i32_u (call $path_open (i32.const 3) (i32.const 0) (i32.const 3400) (i32.const 4) (i32.const 1)
             (i64.const 64) (i64.const 64) (i32.const 0) (i32.const 200))))",
@@ -280,12 +280,12 @@ async fn an_activity_writes_where_it_may_and_never_leaves_the_directory() {
     let read = activity_on_wasi("(call $read_file)");
     for target in ["../secret", outside.path().join("secret").to_str().unwrap()] {
         std::os::unix::fs::symlink(target, directory.join("data.json")).unwrap();
-        // An error number, not what stands in the file.
+        // An error number, not the content of the file.
         let errno: u32 = run(&host, &read).await.unwrap().parse().unwrap();
         assert_ne!(errno, 0, "{target}");
         std::fs::remove_file(directory.join("data.json")).unwrap();
     }
-    // Nor is a file created at the other end of a link.
+    // Nor is a file created through a link.
     std::fs::remove_file(directory.join("work")).unwrap();
     std::os::unix::fs::symlink("../made", directory.join("work")).unwrap();
     assert_ne!(run(&host, &create).await.unwrap(), "0");
@@ -319,11 +319,11 @@ async fn an_activity_has_real_time() {
     assert!(now.as_nanos() - slept.parse::<u128>().unwrap() < 10_000_000_000);
 }
 
-/// An instance had grown its memory and a table, spent fuel and read its environment, and with less of each it diverged from its
-/// history; with fewer table elements it would have gone another way, had that not been an action.
+/// An instance had grown its memory and a table, spent fuel and read its environment: with less of each it once diverged from its
+/// history. With fewer table elements it would have taken another branch, unnoticed if that had caused no action.
 #[test]
 fn a_replay_is_given_what_was_recorded_and_not_what_is_configured_now() {
-    // The timer says what it notices: whether its memory and its table could grow, and how many variables it has.
+    // The timer's delay shows what it notices: whether its memory and its table could grow, and the number of its variables.
     let guest = on_wasi(
         "(local $noticed i32)
          (drop (call $environ (i32.const 200) (i32.const 204)))
@@ -365,5 +365,5 @@ fn a_replay_is_given_what_was_recorded_and_not_what_is_configured_now() {
 
     let mut other = Instance::of_execution(&host, version, true, 8);
     other.start();
-    assert_eq!(other.outcome().unwrap().unwrap_err().error_type, "FuelExhausted", "who begins now has what is configured now");
+    assert_eq!(other.outcome().unwrap().unwrap_err().error_type, "FuelExhausted", "a new execution has the new limits");
 }

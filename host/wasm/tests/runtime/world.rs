@@ -21,13 +21,13 @@ pub struct Host {
     pub runtime: Runtime,
     pub tenant: Tenant,
     pub config: Config,
-    /// What the tenant's activities send and receive.
+    /// Counts the bytes that the tenant's activities send and receive.
     pub outbound: Arc<OutboundBytes>,
     policy: Policy,
     _directory: TempDir,
 }
 
-/// What a test may change.
+/// The settings that a test may change.
 pub struct Setup {
     pub pool: PoolSize,
     pub policy: Policy,
@@ -80,7 +80,7 @@ impl Host {
         self.policy.clone()
     }
 
-    /// The same directories in a new process, so to speak.
+    /// Simulates a new process on the same directories.
     pub fn restart(&mut self) {
         self.runtime = Runtime::new(self.config.clone()).unwrap();
         let account = Account { outbound: self.outbound.clone(), ..Account::default() };
@@ -91,12 +91,12 @@ impl Host {
         self.runtime.prepare(&guest.module()).unwrap_or_else(|why| panic!("{why}")).version
     }
 
-    /// The outcome of a call of an activity, to be.
+    /// Returns the future result of an activity call.
     pub fn run_activity(&self, version: VersionId, call: ActivityCall) -> ActivityFuture {
         self.tenant.run_activity(version, call, Arc::new(NoHub))
     }
 
-    /// Runs an orchestrator that never waits, and gives how it ended.
+    /// Runs an orchestrator that never waits, and returns its outcome.
     pub fn outcome(&self, guest: &Guest) -> Result<String, Failure> {
         let mut instance = Instance::new(self, self.deploy(guest), true);
         instance.start();
@@ -117,7 +117,7 @@ pub struct Instance<'a> {
     pub logs: Vec<String>,
 }
 
-/// Where the clock of the first turn stands, in seconds.
+/// The time of the first turn, in seconds.
 pub const START: i64 = 1_700_000_000;
 
 impl<'a> Instance<'a> {
@@ -129,7 +129,7 @@ impl<'a> Instance<'a> {
         Self::of(host, version, hot, started(execution, "Main", "\"in\""))
     }
 
-    /// An instance of a function of an app of several.
+    /// An instance of one of several functions of an app.
     pub fn named(host: &'a Host, version: VersionId, name: &str, input: &str) -> Self {
         Self::of(host, version, true, started(7, name, input))
     }
@@ -143,7 +143,7 @@ impl<'a> Instance<'a> {
         self.turn([self.started.clone()])
     }
 
-    /// One turn, a second after the last one.
+    /// Runs one turn, a second after the last one.
     pub fn turn(&mut self, events: impl IntoIterator<Item = Event>) -> &mut Self {
         self.now += 1;
         let inbox = events.into_iter().map(|event| Delivery { message: message(event), stored: None }).collect();
@@ -181,7 +181,7 @@ impl<'a> Instance<'a> {
             _ => None,
         });
         let fire_at = timer.expect("the timer exists");
-        // In the first second that is not before it.
+        // At the first full second that is not before it.
         self.now = self.now.max(-(-fire_at.0).div_euclid(1_000_000) - 1);
         self.turn([Event::TimerFired { seq: Seq(seq), fire_at }])
     }
@@ -210,7 +210,7 @@ impl<'a> Instance<'a> {
     }
 }
 
-/// The name is spelled otherwise than the guest does: names compare ignoring case.
+/// The name differs in case from the guest's: names are compared ignoring case.
 fn started(execution: u128, name: &str, input: &str) -> Event {
     Event::ExecutionStarted {
         execution: ExecutionId(uuid::Uuid::from_u128(execution)),

@@ -1,4 +1,4 @@
-//! A hub as simple maps: what every store must amount to. [`random`] makes steps for it.
+//! A hub as simple maps: the reference of every store. [`random`] generates its steps.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub struct Model {
     next_announcement: u64,
 }
 
-/// Something that is asked of a store.
+/// An operation on a store.
 #[derive(Debug, Clone)]
 pub enum Operation {
     Commit(Box<Commit>),
@@ -33,7 +33,7 @@ pub enum Operation {
     Forget(u64),
 }
 
-/// What comes of it.
+/// The result of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     Delivered(Vec<(MessageKey, Message)>),
@@ -58,7 +58,7 @@ impl Model {
         }
     }
 
-    /// What the commit delivers. None: it does not follow what is stored.
+    /// Returns the messages that the commit delivers. None: it does not follow the stored state.
     fn commit(&mut self, commit: &Commit) -> Option<Vec<(MessageKey, Message)>> {
         let record = &commit.record;
         let holder = self.instances.get(&record.id).cloned();
@@ -133,7 +133,7 @@ impl Model {
         }
     }
 
-    /// Another instance takes the place of this one: who waits for it to be rewound is told.
+    /// Another instance replaces this one: the senders of rewinds that wait for it are told.
     fn replace(&mut self, row: Row) -> Vec<(MessageKey, Message)> {
         let waiting: Vec<Message> = self.inbox_of(row).filter(|message| is_rewound(message)).cloned().collect();
         self.remove(row);
@@ -185,7 +185,7 @@ impl Model {
         self.activities.retain(|(of, _), _| *of != row);
     }
 
-    /// The same lines as `conformance::everything` makes of a store.
+    /// Returns the lines that `conformance::everything` returns for a store.
     pub fn everything(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut records: Vec<_> = self.instances.values().collect();
@@ -215,7 +215,7 @@ impl Model {
             Event::TaskScheduled { seq: of, name, input, attempt } if *of == seq => Some((name, input, attempt)),
             _ => None,
         });
-        let (name, input, attempt) = scheduled.expect("its turn says so");
+        let (name, input, attempt) = scheduled.expect("its turn contains its event");
         PendingActivity {
             row,
             seq,
@@ -229,7 +229,7 @@ impl Model {
     }
 }
 
-/// Whether it is an instance's first commit, or follows the one before.
+/// Whether it is an instance's first commit, or follows the previous one.
 fn is_next(commit: &Commit, stored: Option<&InstanceRecord>) -> bool {
     let turns = stored.map_or(0..0, |stored| stored.turns.clone());
     let follows = match &commit.history {
@@ -251,7 +251,7 @@ fn is_rewind(commit: &Commit, stored: &InstanceRecord) -> bool {
     matches!(stored.status, RuntimeStatus::Failed | RuntimeStatus::Terminated) && last_go && goes_on
 }
 
-/// Whether a message that is no start goes into its inbox.
+/// Whether a message that is not a start is stored in the inbox.
 fn takes(instance: &InstanceRecord, event: &Event) -> bool {
     let may_come_back = instance.status == RuntimeStatus::Failed || matches!(event, Event::ExecutionRewound { .. });
     !instance.status.is_terminal() || may_come_back

@@ -1,4 +1,4 @@
-//! Steps that may well come next; now and then one that must be refused.
+//! Plausible random steps; some of them must be refused.
 
 use dacapo_core::commit::Timer;
 use dacapo_core::{
@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use super::{Model, Operation};
 
 impl Model {
-    /// `rows` gives rows to new instances.
+    /// `rows` provides the rows of new instances.
     pub fn random_step(&self, rng: &mut StdRng, rows: &mut dyn FnMut() -> Row) -> Operation {
         match rng.random_bool(0.02) {
             true => Operation::Forget(rng.random_range(0..self.next_announcement + 1)),
@@ -19,7 +19,7 @@ impl Model {
         }
     }
 
-    /// A step that nobody has to wait for.
+    /// A step whose result is passed to a callback, so that the caller need not wait.
     pub fn random_change(&self, rng: &mut StdRng, rows: &mut dyn FnMut() -> Row) -> Operation {
         match rng.random_range(0..100) {
             0..4 => Operation::Purge(self.random_rows(rng)),
@@ -32,7 +32,7 @@ impl Model {
         let share = rng.random_range(0.0..1.0);
         let stored = self.instances.values().map(|record| record.row);
         let mut rows: Vec<Row> = stored.filter(|_| rng.random_bool(share)).collect();
-        // Some that are not there (any more), and one twice.
+        // Some that do not exist, and one twice.
         rows.extend((0..3).map(|_| Row(rng.random_range(0..self.next_row + 5))));
         rows.extend(rows.first().copied());
         rows
@@ -91,7 +91,7 @@ impl Model {
         }
     }
 
-    /// The last turn. All timers go; an activity that nobody waits for may still run.
+    /// The last turn. All timers are removed; an activity that was not awaited may still run.
     fn ending(&self, rng: &mut StdRng, instance: &mut Instance) -> Commit {
         let (sent, row) = (self.random_messages(rng, &instance.record, 2), instance.record.row);
         let statuses = [RuntimeStatus::Completed, RuntimeStatus::Failed, RuntimeStatus::Failed, RuntimeStatus::Terminated];
@@ -115,7 +115,7 @@ impl Model {
         Commit { forgotten: old.turns.clone(), sent, timers_cleared, ..sample::change(&instance.record) }
     }
 
-    /// It is replaced or rewound, or something comes late.
+    /// The ended instance is replaced or rewound, or a late message arrives.
     fn after_the_end(&self, rng: &mut StdRng, ended: &InstanceRecord, rows: &mut dyn FnMut() -> Row) -> Commit {
         let mut instance = Instance { record: ended.clone() };
         match rng.random_range(0..10) {
