@@ -1,4 +1,4 @@
-//! HTTP requests over a connection that is kept open, as fast as they are answered.
+//! HTTP requests over a persistent connection.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
 }
 
-/// What came back, and after how long.
+/// A response, and how long it took.
 pub struct Answer {
     pub status: u16,
     pub body: Bytes,
@@ -33,7 +33,7 @@ impl Connection {
         Self::over(stream, address).await
     }
 
-    /// Over whatever carries bytes to a host.
+    /// Uses any stream to a host as the connection.
     pub async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, address: SocketAddr) -> Result<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
@@ -50,7 +50,7 @@ impl Connection {
         self.send_with(&[], method, path, body).await
     }
 
-    /// The same, with more headers.
+    /// Like [`Self::send`], with more headers.
     pub async fn send_with(
         &mut self,
         headers: &[(&str, &str)],
@@ -74,13 +74,13 @@ impl Connection {
         Ok(Answer { status, body, took: begin.elapsed() })
     }
 
-    /// One request below the management API.
+    /// Sends a request to a path below the management API.
     pub async fn manage(&mut self, method: Method, path: &str, body: impl Into<Bytes>) -> Result<Answer> {
         self.send(method, &format!("/runtime/webhooks/durabletask/{path}"), body).await
     }
 }
 
-/// A bare connection from an address of this machine's own choice.
+/// Opens a TCP connection from the given local address.
 pub async fn connect_from(source: IpAddr, to: SocketAddr) -> Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(source, 0))?;
@@ -89,7 +89,7 @@ pub async fn connect_from(source: IpAddr, to: SocketAddr) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// The address in the URL of a host, such as `http://127.0.0.1:7071`.
+/// Returns the address in the URL of a host, such as `http://127.0.0.1:7071`.
 pub fn address(url: &str) -> Result<SocketAddr> {
-    url.rsplit('/').next().unwrap_or(url).parse().with_context(|| format!("'{url}' names no address"))
+    url.rsplit('/').next().unwrap_or(url).parse().with_context(|| format!("'{url}' has no address"))
 }

@@ -1,7 +1,7 @@
-//! The crash test: clients start orchestrations of all kinds and signal entities while the host is killed with SIGKILL at
-//! random moments and started again. After the last start every acknowledged instance must be there, must finish once with
-//! the right output, and must have a history without a gap or a duplicate; every counter must have counted each acknowledged
-//! signal once; and of the money that orchestrations moved between accounts, none may be lost or made.
+//! The crash test: clients start orchestrations of all kinds and signal entities while the host is killed with SIGKILL at random
+//! times and restarted. After the last restart, every acknowledged instance must exist, must finish once with the right output,
+//! and must have a history without gaps or duplicates; every counter must have counted each acknowledged signal once; and the
+//! money that orchestrations moved between accounts must still be there, no less and no more.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use crate::host::{Host, HostOptions, is_finished, request};
 use crate::program;
 
-/// What to do.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub struct CrashOptions {
     pub seed: u64,
@@ -35,14 +35,14 @@ pub struct CrashOptions {
     pub arguments: Vec<String>,
 }
 
-/// What was seen.
+/// The results of a run.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     pub seed: u64,
     pub kills: usize,
     /// Starts that the host acknowledged.
     pub acknowledged: usize,
-    /// Starts that it was killed in: they may or may not exist.
+    /// Starts without a response because the host was killed: they may or may not exist.
     pub unanswered: usize,
     /// Unanswered starts that exist, and have finished.
     pub unanswered_found: usize,
@@ -50,28 +50,28 @@ pub struct Report {
     pub children: usize,
     pub history_events: usize,
     pub activities_counted: usize,
-    /// Runs of the counted activities beyond the first: at least once, not exactly once.
+    /// Runs of the counted activities beyond the first: activities run at least once, not exactly once.
     pub activities_repeated: usize,
     /// Signals to counters that the host acknowledged.
     pub signals_acknowledged: usize,
-    /// Signals that it was killed in: they may or may not have been counted.
+    /// Signals without a response because the host was killed: they may or may not have been counted.
     pub signals_unanswered: usize,
-    /// What the counters have counted.
+    /// The sum of all counters.
     pub signals_counted: usize,
     /// Orchestrations that moved money between two locked accounts.
     pub transfers: usize,
-    /// What is on all accounts, at the beginning as at the end.
+    /// The sum of all accounts, the same at the beginning and at the end.
     pub money: i64,
     pub restart_ms_median: f64,
     pub restart_ms_max: f64,
     pub seconds: f64,
 }
 
-/// An orchestration that a client starts, and what must come out.
+/// An orchestration that a client starts, and a check of its output.
 struct Case {
     function: &'static str,
     input: Value,
-    /// An event that the client raises once the start is acknowledged.
+    /// An event that the client raises after the start is acknowledged.
     event: Option<(&'static str, Value)>,
     check: fn(&Value, &Value) -> bool,
 }
@@ -124,7 +124,7 @@ fn random_case(random: &mut StdRng, counter: &Counter) -> Case {
     }
 }
 
-/// What the clients and the killer share.
+/// State that the clients and the killer share.
 struct Shared {
     url: RwLock<String>,
     stop: AtomicBool,
@@ -134,7 +134,7 @@ struct Shared {
     signals: [Tally; COUNTERS],
 }
 
-/// Signals to one counter.
+/// The numbers of signals to one counter.
 #[derive(Default)]
 struct Tally {
     acknowledged: AtomicUsize,
@@ -143,14 +143,14 @@ struct Tally {
 
 const COUNTERS: usize = 3;
 const ACCOUNTS: i64 = 4;
-/// What each account begins with.
+/// The initial balance of each account.
 const MONEY: i64 = 1_000;
 
 fn account(number: i64) -> String {
     format!("account-{number}")
 }
 
-/// Kills and checks, on data in an empty `directory`.
+/// Runs the test in an empty `directory`.
 pub fn run(options: &CrashOptions, directory: &Path) -> Result<Report> {
     let begin = Instant::now();
     let counter = Counter::start()?;
@@ -241,7 +241,7 @@ fn client(shared: &Shared, seed: u64) {
         match post(shared, &format!("orchestrators/{}/{id}", case.function), &case.input) {
             Some(202) => {
                 if let Some((name, data)) = &case.event {
-                    // Raised again until it is acknowledged: the second of two is never read.
+                    // Repeated until it is acknowledged: if two arrive, the second is never read.
                     while !matches!(post(shared, &format!("instances/{id}/raiseEvent/{name}"), data), Some(202 | 410)) {
                         std::thread::sleep(Duration::from_millis(20));
                     }
@@ -262,14 +262,14 @@ fn client(shared: &Shared, seed: u64) {
     }
 }
 
-/// The status of the answer, if there was one.
+/// Returns the status of the response, if there was one.
 fn post(shared: &Shared, path: &str, body: &Value) -> Option<u16> {
     let url = shared.url.read().expect("no holder of this lock panics").clone();
     let url = format!("{url}/runtime/webhooks/durabletask/{path}");
     request("POST", &url, Some(body.to_string().as_bytes())).ok().map(|answer| answer.status)
 }
 
-/// Every acknowledged instance is there and finishes with the right output.
+/// Checks that every acknowledged instance exists and finishes with the right output.
 fn check_instances(host: &Host, shared: &Shared, report: &mut Report) -> Result<()> {
     let acknowledged = shared.acknowledged.lock().expect("no holder of this lock panics");
     for (id, case) in acknowledged.iter() {
@@ -290,7 +290,7 @@ fn check_instances(host: &Host, shared: &Shared, report: &mut Report) -> Result<
             continue;
         }
         report.unanswered_found += 1;
-        // An approval that nobody was told of waits for its event for ever.
+        // An approval whose start was not acknowledged got no event from its client, and would wait for ever.
         if id.starts_with("approval") && !is_finished(&answer.json()) {
             host.raise_event(id, "Approval", json!({ "approved": true }))?;
         }
@@ -299,7 +299,7 @@ fn check_instances(host: &Host, shared: &Shared, report: &mut Report) -> Result<
     Ok(())
 }
 
-/// Each counter has counted what was acknowledged, and what was not answered at most; the money is what it was.
+/// Checks that each counter has counted all acknowledged and no unknown signals, and that the sum of money is unchanged.
 fn check_entities(host: &Host, shared: &Shared, report: &mut Report) -> Result<()> {
     for (number, tally) in shared.signals.iter().enumerate() {
         let acknowledged = tally.acknowledged.load(Ordering::SeqCst);
@@ -324,7 +324,7 @@ fn number_in(state: &Value, member: &str) -> Result<i64> {
     state[member].as_i64().with_context(|| format!("there is no number '{member}' in {state}"))
 }
 
-/// Waits for what nobody waits for: orchestrations that others started and left alone.
+/// Waits for orchestrations that no client waits for: those that other orchestrations started.
 fn wait_for_the_rest(host: &Host) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -337,24 +337,24 @@ fn wait_for_the_rest(host: &Host) -> Result<()> {
     }
 }
 
-/// There was not enough on the account.
+/// Whether a transfer failed because the account held too little.
 fn is_refused_transfer(status: &Value) -> bool {
     status["runtimeStatus"] == "Failed" && status["output"].as_str().is_some_and(|output| output.contains(" holds "))
 }
 
-/// Entities run for ever.
+/// Entities never finish.
 fn is_entity(status: &Value) -> bool {
     status["instanceId"].as_str().is_some_and(|id| id.starts_with('@'))
 }
 
-/// The store of a host that has stopped.
+/// Opens the store of a host that has stopped.
 pub fn open_store(directory: &Path) -> Result<RedbStore> {
     let hubs: Vec<_> = std::fs::read_dir(directory.join("hubs"))?.collect::<std::io::Result<_>>()?;
     let path = hubs.iter().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "redb"));
-    Ok(RedbStore::open(&path.context("there is no hub's file")?, StoreOptions::default())?)
+    Ok(RedbStore::open(&path.context("there is no hub file")?, StoreOptions::default())?)
 }
 
-/// Reads the store itself: histories without a gap or a duplicate, and nothing left over.
+/// Checks the store itself: histories have no gaps or duplicates, and no rows are left over.
 fn check_store(directory: &Path, shared: &Shared, report: &mut Report) -> Result<()> {
     let store = open_store(directory)?;
     let mut after = None;
@@ -364,14 +364,14 @@ fn check_store(directory: &Path, shared: &Shared, report: &mut Report) -> Result
         for record in &page.records {
             if record.id.is_entity() {
                 let entity = store.entity(record.row)?.with_context(|| format!("{} has no state", record.id))?;
-                ensure!(entity.lock.is_none() && !entity.waiting, "{} is locked, or something waits: {entity:?}", record.id);
+                ensure!(entity.lock.is_none() && !entity.waiting, "{} is locked, or operations wait: {entity:?}", record.id);
                 continue;
             }
             let history = store.history(record.row, record.turns.clone())?;
             let unasked = history.iter().find(|e| is_of_a_client(&e.event));
-            ensure!(unasked.is_none(), "{}: nobody asked for {unasked:?}", record.id);
+            ensure!(unasked.is_none(), "{}: no client asked for {unasked:?}", record.id);
             check_history(&history).with_context(|| format!("the history of {}", record.id))?;
-            // One orchestration of the random programs is there to fail.
+            // One of the orchestrations of the random programs always fails.
             let fails = record.name.as_str() == "fail";
             let may_fail = record.name.as_str() == "transfer" && record.status == RuntimeStatus::Failed;
             let expected = if fails || may_fail { RuntimeStatus::Failed } else { RuntimeStatus::Completed };
@@ -394,7 +394,7 @@ fn check_store(directory: &Path, shared: &Shared, report: &mut Report) -> Result
     shared.counter.check(fetched, report)
 }
 
-/// What only a client does, and the clients of this test do not.
+/// Events that only clients cause, and that the clients of this test do not.
 fn is_of_a_client(event: &Event) -> bool {
     matches!(
         event,
@@ -405,9 +405,9 @@ fn is_of_a_client(event: &Event) -> bool {
     )
 }
 
-/// A finished history: begins and ends once, its actions are numbered without a gap (rewinds
-/// aside), each result belongs to an action
-/// and came once, whatever the orchestrator did not give up has a result, and what was locked was released.
+/// Checks a finished history: it begins and ends once; its actions are numbered without gaps, except after a rewind; each result
+/// belongs to an action and occurs once; each action that the orchestrator did not abandon has a result; and all locks were
+/// released.
 pub fn check_history(history: &[HistoryEvent]) -> Result<()> {
     let mut reader = HistoryReader::default();
     for (position, HistoryEvent { at, event }) in history.iter().enumerate() {
@@ -416,20 +416,20 @@ pub fn check_history(history: &[HistoryEvent]) -> Result<()> {
     reader.end()
 }
 
-/// What has been read of a history.
+/// The state of reading a history.
 #[derive(Default)]
 struct HistoryReader {
     /// Actions without a result.
     open: HashMap<Seq, &'static str>,
     next: u32,
-    /// Since the last action: the next one has a higher number, because those of the forgotten ones are not used again.
+    /// Whether a rewind followed the last action. The next action then has a higher number: forgotten ones are not reused.
     rewound: bool,
     started: usize,
     outcome: Option<Outcome>,
     suspended: bool,
     locks: usize,
     turn_at: Option<Timestamp>,
-    /// It began before its time.
+    /// Whether it began before its scheduled time.
     early: bool,
 }
 
@@ -452,7 +452,7 @@ impl HistoryReader {
             Event::ExecutionCompleted { outcome } => self.outcome = Some(outcome.clone()),
             Event::TaskScheduled { seq, .. } => self.action(seq, "activity")?,
             Event::SubOrchestrationInstanceCreated { seq, detached: false, .. } => self.action(seq, "child")?,
-            Event::SubOrchestrationInstanceCreated { seq, detached: true, .. } => self.action(seq, "nobody's child")?,
+            Event::SubOrchestrationInstanceCreated { seq, detached: true, .. } => self.action(seq, "detached child")?,
             Event::TimerCreated { seq, .. } => self.action(seq, "timer")?,
             Event::EventSent { seq, .. } => self.action(seq, "event")?,
             Event::EntityOperationCalled { seq, .. } => self.action(seq, "operation")?,
@@ -483,7 +483,7 @@ impl HistoryReader {
 
     fn action(&mut self, seq: &Seq, kind: &'static str) -> Result<()> {
         let jumps = std::mem::take(&mut self.rewound) && seq.0 > self.next;
-        ensure!(jumps || seq.0 == self.next, "action {seq} stands where {} is due", self.next);
+        ensure!(jumps || seq.0 == self.next, "action {seq} where {} was expected", self.next);
         self.next = seq.0 + 1;
         self.open.insert(*seq, kind);
         Ok(())
@@ -508,7 +508,7 @@ impl HistoryReader {
     }
 }
 
-/// A service that counts how often each of its addresses is asked for: the proof that an activity ran.
+/// A service that counts the requests to each of its addresses, to prove that activities ran.
 struct Counter {
     authority: String,
     url: String,
@@ -529,7 +529,7 @@ impl Counter {
                     *seen.lock().expect("no holder of this lock panics").entry(path.to_owned()).or_default() += 1;
                 }
                 let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-                // A host that was killed does not read its answer.
+                // A host that was killed does not read the response.
                 let _ = read.and_then(|_| stream.write_all(answer.as_bytes()));
             }
         });

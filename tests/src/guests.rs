@@ -1,7 +1,7 @@
-//! Builds the examples and the fixtures to wasm, with whatever toolchain the machine has or can get.
+//! Builds the examples and the fixtures to wasm, with the toolchain that the machine has or can install.
 //!
-//! In this order: what `dacapo build` finds; `rustup target add`; and, as root with `apt-get`, Debian's packages installed.
-//! A guest is the same whoever builds it.
+//! Tried in this order: what `dacapo build` finds; `rustup target add`; and, as root with `apt-get`, Debian's packages. The
+//! guests are the same with each.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -16,17 +16,17 @@ use crate::workspace;
 
 const PROFILE: &str = "guest";
 
-/// Builds every guest. Cheap when nothing has changed. Builds of several processes wait for each other.
+/// Builds every guest. Fast when nothing has changed. Concurrent processes take turns.
 pub fn build() -> Result<()> {
     build_with(find_or_install()?)
 }
 
-/// What [`build`] does, with a toolchain of one's choice.
+/// Like [`build`], with the given toolchain.
 pub fn build_with(toolchain: Toolchain) -> Result<()> {
     compile(&toolchain, &packages()?)
 }
 
-/// What [`build`] does, for some guests.
+/// Like [`build`], for the given guests only.
 pub fn build_packages(packages: &[String]) -> Result<()> {
     compile(&find_or_install()?, packages)
 }
@@ -36,7 +36,7 @@ pub fn folder() -> PathBuf {
     target_dir().join(TARGET).join(PROFILE)
 }
 
-/// Where the core module of a package lies once it is built.
+/// Returns the path of the built core module of a package.
 pub fn module(package: &str) -> PathBuf {
     folder().join(format!("{}.wasm", package.replace('-', "_")))
 }
@@ -55,11 +55,11 @@ fn compile(toolchain: &Toolchain, packages: &[String]) -> Result<()> {
     command.current_dir(workspace()).args(["--profile", PROFILE, "--target-dir"]).arg(&target_dir);
     command.args(packages.iter().flat_map(|package| ["--package", package]));
     let status = command.status().context("starting cargo to build the guests")?;
-    ensure!(status.success(), "building the guests failed ({status}); cargo's own words are above");
+    ensure!(status.success(), "building the guests failed ({status}); see cargo's output above");
     Ok(())
 }
 
-/// What the machine has, or else what can be installed on it.
+/// Returns the toolchain of the machine, or else installs one.
 fn find_or_install() -> Result<Toolchain> {
     if let Some(toolchain) = Toolchain::find() {
         return Ok(toolchain);
@@ -85,7 +85,7 @@ fn find_or_install() -> Result<Toolchain> {
     )
 }
 
-/// A folder with a `Cargo.toml` in one of these is a guest, and its package is named after it.
+/// A folder with a `Cargo.toml` in one of these contains a guest; the prefix and the folder's name are the name of its package.
 const FOLDERS: [(&str, &str); 4] = [
     ("examples", "example"),
     ("examples/polyglot", "example-polyglot"),
@@ -109,7 +109,7 @@ fn packages() -> Result<Vec<String>> {
     Ok(packages)
 }
 
-/// The command without what an outer cargo, which may run this, says about its own build.
+/// Removes the environment variables that an outer cargo sets for its own build.
 pub fn quiet(mut command: Command) -> Command {
     const OURS: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_"];
     let set: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
@@ -134,7 +134,7 @@ fn runs(program: &str, arguments: &[&str]) -> bool {
     output(quiet(Command::new(program)).args(arguments)).is_some()
 }
 
-/// Runs a step that may fail: what counts is whether the toolchain is there afterwards.
+/// Runs a step that may fail: the caller checks whether the toolchain exists afterwards.
 fn announce(command: &mut Command) {
     if let Err(error) = command.status() {
         eprintln!("{}: {error}", command.get_program().display());

@@ -1,4 +1,4 @@
-//! A real `dacapo serve` process, on a port of its own, that dies with its handle.
+//! A real `dacapo serve` process, on a free port, that is killed when its handle is dropped.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 /// How to start a host.
 #[derive(Debug, Clone)]
 pub struct HostOptions {
-    /// Where it keeps its data. Survives the host.
+    /// The data directory. It outlives the host.
     pub data: PathBuf,
     /// More arguments of `dacapo serve`.
     pub arguments: Vec<String>,
 }
 
 impl HostOptions {
-    /// A host that serves as many requests as it can: more than a task hub may have by default, on a fast machine.
+    /// A host without a limit on requests: a fast machine exceeds the default limit of a task hub.
     pub fn unthrottled(data: PathBuf) -> Self {
         Self { data, arguments: ["--set", "limits.requests_per_second=1000000000"].map(str::to_owned).into() }
     }
@@ -28,16 +28,16 @@ impl HostOptions {
 /// A running host.
 pub struct Host {
     options: HostOptions,
-    /// Without it the host runs with `--dev`.
+    /// Whether the host requires keys. Otherwise it runs with `--dev`.
     locked: bool,
     child: Child,
     url: String,
-    /// Where it answers programs without a key.
+    /// The address at which programs need no key.
     rpc_url: Option<String>,
     administrator_key: Option<String>,
 }
 
-/// What the host answered.
+/// A response of the host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     pub status: u16,
@@ -56,7 +56,7 @@ impl Answer {
     }
 }
 
-/// Builds the host (cheap when it is fresh) and returns its path.
+/// Builds the host (fast when nothing has changed) and returns its path.
 pub fn binary() -> Result<&'static Path> {
     static BINARY: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
     let built = BINARY.get_or_init(|| build().map_err(|error| format!("{error:#}")));
@@ -64,13 +64,13 @@ pub fn binary() -> Result<&'static Path> {
 }
 
 fn build() -> Result<PathBuf> {
-    // This program lies in target/PROFILE or target/PROFILE/deps: the host is built beside it.
+    // This program is in target/PROFILE or target/PROFILE/deps; the host is built into the same target directory.
     let own = std::env::current_exe().context("finding this program's own path")?;
     let profile =
         own.ancestors().skip(1).find(|dir| dir.file_name().is_some_and(|name| name != "deps")).context("no target directory")?;
     let name = if profile.ends_with("release") { "release" } else { "dev" };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // For the whole workspace, as the tests were built: for one package alone, dependencies have other features.
+    // Builds for the whole workspace, as the tests were built: for one package alone, dependencies would have other features.
     cargo.args(["build", "--workspace", "--bin", "dacapo", "--profile", name]);
     cargo.current_dir(crate::workspace()).env("CARGO_TARGET_DIR", profile.parent().context("no target directory")?);
     forget_own_package(&mut cargo);
@@ -81,8 +81,8 @@ fn build() -> Result<PathBuf> {
     Ok(profile.join("dacapo"))
 }
 
-/// Takes from a cargo what an outer cargo says to this program about its package. Build scripts that look at it (`ring`'s at
-/// `CARGO_MANIFEST_DIR`) would find it changed, and run again with all that is built on them.
+/// Removes the variables with which an outer cargo describes this program's package. Build scripts that depend on them (`ring`'s
+/// on `CARGO_MANIFEST_DIR`) would otherwise run again, and everything that depends on them would be rebuilt.
 fn forget_own_package(cargo: &mut Command) {
     let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_package)) {
@@ -91,12 +91,12 @@ fn forget_own_package(cargo: &mut Command) {
 }
 
 impl Host {
-    /// Starts a host that asks nobody for a key, on a free port, and waits until it serves.
+    /// Starts a host that requires no keys, on a free port, and waits until it serves.
     pub fn start(options: HostOptions) -> Result<Host> {
         Self::start_with(options, false)
     }
 
-    /// Starts a host that asks everybody for a key.
+    /// Starts a host that requires keys.
     pub fn start_locked(options: HostOptions) -> Result<Host> {
         Self::start_with(options, true)
     }
@@ -124,13 +124,13 @@ impl Host {
                 bail!("the host did not start ({status}): {line}{log}");
             }
         };
-        let url = ready["url"].as_str().context("the host does not say its address")?.to_owned();
+        let url = ready["url"].as_str().context("the host did not print its address")?.to_owned();
         let rpc_url = ready["rpcAddress"].as_str().map(|address| format!("http://{address}"));
         let administrator_key = ready["administratorKey"].as_str().map(str::to_owned);
         Ok(Host { options, locked, child, url, rpc_url, administrator_key })
     }
 
-    /// A host with a data directory of its own that goes with the returned guard.
+    /// Starts a host with a temporary data directory, which is deleted with the returned guard.
     pub fn temporary(arguments: &[&str]) -> Result<(Host, tempfile::TempDir)> {
         let directory = tempfile::tempdir()?;
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
@@ -138,7 +138,7 @@ impl Host {
         Ok((host, directory))
     }
 
-    /// The same of a host that asks for keys.
+    /// Like [`Self::temporary`], for a host that requires keys.
     pub fn temporary_locked(arguments: &[&str]) -> Result<(Host, tempfile::TempDir)> {
         let directory = tempfile::tempdir()?;
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
@@ -146,7 +146,7 @@ impl Host {
         Ok((host, directory))
     }
 
-    /// The key that this start has made, if it has made one.
+    /// The administrator key that this start created, if it did.
     pub fn administrator_key(&self) -> Option<&str> {
         self.administrator_key.as_deref()
     }
@@ -163,13 +163,13 @@ impl Host {
         self.child.id()
     }
 
-    /// Whether the process has not ended.
+    /// Whether the process is still running.
     pub fn is_running(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())
     }
 
-    /// How often the log has a text, once it has it so often, or after a while. The end of an instance can be seen a moment
-    /// before the lines of its last turn: both follow from the commit.
+    /// Waits until the log contains a text `times` times, or for a while, and returns how often it does. The end of an instance
+    /// may be visible a moment before the log lines of its last turn: both follow from the commit.
     pub fn logged(&self, text: &str, times: usize) -> usize {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -185,14 +185,14 @@ impl Host {
         std::fs::read_to_string(self.options.data.join("host.log")).unwrap_or_default()
     }
 
-    /// SIGKILL: the process gets no chance to do anything.
+    /// Sends SIGKILL: the process cannot clean up.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
-    /// SIGTERM, and the exit code.
+    /// Sends SIGTERM and returns the exit code.
     pub fn stop(&mut self) -> Result<Option<i32>> {
         let status = Command::new("kill").arg(self.child.id().to_string()).status()?;
         anyhow::ensure!(status.success(), "kill: {status}");
@@ -207,17 +207,17 @@ impl Host {
         Ok(())
     }
 
-    /// One request. Any status is an answer; an error means that there was none.
+    /// Sends one request. A response with any status is a success; an error means that there was none.
     pub fn request(&self, method: &str, path: &str, body: Option<&[u8]>) -> Result<Answer> {
         request(method, &format!("{}{path}", self.url), body)
     }
 
-    /// One request with a key.
+    /// Sends one request with a key.
     pub fn request_as(&self, key: &str, method: &str, path: &str, body: Option<&[u8]>) -> Result<Answer> {
         request_with(method, &format!("{}{path}", self.url), &[("x-functions-key", key)], body)
     }
 
-    /// A request below the management API.
+    /// Sends one request to a path below the management API.
     pub fn manage(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
         let body = body.map(Value::to_string);
         self.request(method, &format!("/runtime/webhooks/durabletask/{path}"), body.as_deref().map(str::as_bytes))
@@ -229,7 +229,7 @@ impl Host {
         Ok(answer.json())
     }
 
-    /// Deploys a guest of this repository, built first if need be.
+    /// Deploys a guest of this repository, after building it if necessary.
     pub fn deploy_guest(&self, package: &str) -> Result<Value> {
         self.deploy(package, &crate::guest(package)?)
     }
@@ -241,7 +241,7 @@ impl Host {
         Ok(answer.json()["id"].as_str().context("no id")?.to_owned())
     }
 
-    /// The same under an id of the caller's choice.
+    /// Starts an orchestration with the given id.
     pub fn start_as(&self, id: &str, name: &str, input: Value) -> Result<()> {
         let answer = self.manage("POST", &format!("orchestrators/{name}/{id}"), Some(&input))?;
         anyhow::ensure!(answer.status == 202, "starting {name} as {id}: {} {}", answer.status, answer.body);
@@ -265,7 +265,7 @@ impl Host {
         Ok(())
     }
 
-    /// Waits until the instance satisfies a condition, and returns its status.
+    /// Waits until the status of an instance satisfies a condition, and returns the status.
     pub fn wait_until(&self, id: &str, what: &str, condition: impl Fn(&Value) -> bool) -> Result<Value> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -274,7 +274,7 @@ impl Host {
                 return Ok(status);
             }
             if is_finished(&status) || Instant::now() > deadline {
-                bail!("{id} is not {what}, and will not be or was not within a minute: {status}\n{}", self.log());
+                bail!("{id} is not {what}: it has ended, or a minute is over: {status}\n{}", self.log());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -290,7 +290,7 @@ impl Host {
         self.wait(&id)
     }
 
-    /// The output of an orchestration that must complete.
+    /// Runs an orchestration that must complete, and returns its output.
     #[track_caller]
     pub fn output(&self, name: &str, input: Value) -> Value {
         let status = self.run(name, input).unwrap_or_else(|why| panic!("{why:#}"));
@@ -312,7 +312,7 @@ pub fn is_finished(status: &Value) -> bool {
     ["Completed", "Failed", "Terminated", "Canceled"].iter().any(|name| status["runtimeStatus"] == json!(name))
 }
 
-/// One HTTP request. Any status is an answer.
+/// Sends one HTTP request. A response with any status is a success.
 pub fn request(method: &str, url: &str, body: Option<&[u8]>) -> Result<Answer> {
     request_with(method, url, &[], body)
 }
@@ -320,7 +320,7 @@ pub fn request(method: &str, url: &str, body: Option<&[u8]>) -> Result<Answer> {
 fn request_with(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Answer> {
     static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
     let agent = AGENT.get_or_init(|| {
-        // A language's runtime that is deployed is compiled for long where much else runs.
+        // Deploying a language runtime compiles it, which takes long on a busy machine.
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(600)));
         config.max_redirects(0).build().into()
     });

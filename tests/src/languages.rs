@@ -1,4 +1,4 @@
-//! Apps in languages other than Rust: built by `dacapo build`, as their authors build them, with tool chains that are pinned in
+//! Apps in languages other than Rust: built by `dacapo build`, as their authors would, with the toolchains that are pinned in
 //! `tests/toolchains`.
 
 use std::ffi::OsString;
@@ -17,18 +17,18 @@ use crate::workspace;
 const JAVA_ADVICE: &str = "The tests of Kotlin need Java 17 or newer, as `java` on the path, for its compiler. \
                            On Debian: apt-get install openjdk-17-jre-headless";
 
-/// A language, or a way to write in it, with the apps that show what it can.
+/// A language, or a way to use it, with apps that show its features.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject {
     pub name: &'static str,
     pub language: Language,
     /// The folders of its apps.
     pub apps: &'static [&'static str],
-    /// Whether its SDK can do everything. The others have what every example shows, the tour.
+    /// Whether its SDK has all features. The others have those of the tour.
     pub whole: bool,
 }
 
-/// Who takes part in the conformance suite and in the benchmark. The first is what the others are compared with.
+/// The languages of the conformance suite and the benchmark. The first is the reference of the comparison.
 pub const SUBJECTS: [Subject; 12] = [
     whole("rust", Language::Rust, &["tests/fixtures/conformance/rust"]),
     whole("javascript", Language::JavaScript, &["tests/fixtures/conformance/javascript"]),
@@ -54,10 +54,10 @@ const fn tour(name: &'static str, language: Language, apps: &'static [&'static s
 
 impl Subject {
     pub fn of(name: &str) -> Self {
-        *SUBJECTS.iter().find(|subject| subject.name == name).unwrap_or_else(|| panic!("{name} is no subject"))
+        *SUBJECTS.iter().find(|subject| subject.name == name).unwrap_or_else(|| panic!("unknown subject: {name}"))
     }
 
-    /// Its apps, built: the names to deploy them under, and the files.
+    /// Builds its apps, and returns the name under which to deploy each, and its wasm.
     pub fn built(&self) -> Result<Vec<(String, Vec<u8>)>> {
         let app = |folder: &&'static str| {
             let wasm = match self.language {
@@ -70,13 +70,13 @@ impl Subject {
     }
 }
 
-/// What an app is written in.
+/// The language of an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     Rust,
     /// And TypeScript, on QuickJS.
     JavaScript,
-    /// JavaScript and TypeScript on the other engine.
+    /// JavaScript and TypeScript, on StarlingMonkey.
     StarlingMonkey,
     Python,
     Go,
@@ -100,7 +100,7 @@ impl Language {
         }
     }
 
-    /// More arguments of `dacapo build`.
+    /// Further arguments of `dacapo build`.
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::StarlingMonkey => &["--", "--engine", "starlingmonkey"],
@@ -111,7 +111,7 @@ impl Language {
 
 /// Builds the app in a folder of the repository and returns the file.
 ///
-/// Cheap while nothing has changed that it is made of.
+/// Fast when none of its inputs has changed.
 pub fn build(language: Language, folder: &str) -> Result<PathBuf> {
     let place = Place::of(folder)?;
     let _lock = place.lock()?;
@@ -128,14 +128,14 @@ pub fn build(language: Language, folder: &str) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Builds the app in a folder of the repository anew, and gives what `dacapo build` says, also if it fails.
+/// Builds the app in a folder of the repository unconditionally, and returns the output of `dacapo build`, even if it fails.
 pub fn build_anew(language: Language, folder: &str, out: &Path) -> Result<Output> {
     let place = Place::of(folder)?;
     let _lock = place.lock()?;
     place.build(language, out)
 }
 
-/// An app, and where it is built.
+/// An app and its build directory.
 struct Place {
     folder: String,
     source: PathBuf,
@@ -145,7 +145,7 @@ struct Place {
 impl Place {
     fn of(folder: &str) -> Result<Self> {
         let source = workspace().join(folder);
-        ensure!(source.is_dir(), "{} is no folder", source.display());
+        ensure!(source.is_dir(), "{} is not a folder", source.display());
         let apps = workspace().join("target/apps");
         fs::create_dir_all(&apps).with_context(|| format!("creating {}", apps.display()))?;
         Ok(Self { folder: folder.to_owned(), source, apps })
@@ -155,7 +155,7 @@ impl Place {
         self.apps.join(self.folder.replace('/', "-")).with_extension(extension)
     }
 
-    /// A build leaves things in the folder of the app, so several processes wait for each other.
+    /// A build writes into the folder of the app, so concurrent processes take turns.
     fn lock(&self) -> Result<File> {
         lock(&self.file("lock"), &self.folder)
     }
@@ -167,7 +167,7 @@ impl Place {
         command.output().context("running `dacapo build`")
     }
 
-    /// What an app in JavaScript depends on, its author installs: all but what the SDK stands in for.
+    /// Installs the dependencies of an app in JavaScript, as its author would: all except those that the SDK replaces.
     fn install_dependencies(&self, language: Language) -> Result<()> {
         const STOOD_IN_FOR: [&str; 2] = ["@azure/functions", "durable-functions"];
         if language.sdk() != Language::JavaScript.sdk() || self.source.join("node_modules").exists() {
@@ -184,7 +184,7 @@ impl Place {
     }
 }
 
-/// `dacapo VERB`, which finds the tool chain of a language.
+/// Returns the command `dacapo VERB`, set up to find the toolchain of a language.
 pub fn command(language: Language, verb: &str) -> Result<Command> {
     let mut command = Command::new(binary()?);
     command.arg(verb).arg("--tools").arg(tools_of(language));
@@ -197,7 +197,7 @@ pub fn tools_of(language: Language) -> PathBuf {
     workspace().join(format!("target/toolchains/{language:?}"))
 }
 
-/// The search path, with what the language needs before everything else.
+/// Returns the search path, with the tools of the language first.
 pub fn path_with_toolchains(language: Language) -> Result<OsString> {
     let mut path = match language {
         Language::Rust | Language::JavaScript | Language::StarlingMonkey | Language::Python | Language::Wat => Vec::new(),
@@ -215,7 +215,7 @@ pub fn path_with_toolchains(language: Language) -> Result<OsString> {
     Ok(std::env::join_paths(path)?)
 }
 
-/// The package holds the compiler beside its library, and puts none on the path.
+/// The package has the compiler beside its library, and does not put it on the path.
 fn zig_in(environment: &Path) -> Result<PathBuf> {
     let libraries = environment.join("lib");
     let mut versions = fs::read_dir(&libraries).with_context(|| format!("reading {}", libraries.display()))?.flatten();
@@ -223,7 +223,7 @@ fn zig_in(environment: &Path) -> Result<PathBuf> {
     found.with_context(|| format!("there is no Zig in {}", libraries.display()))
 }
 
-/// Of everything that the file is made of: the app, its SDK, how it is built, and with what.
+/// Hashes everything that the file depends on: the app, its SDK, the build code, and the toolchain.
 fn fingerprint(language: Language, source: &Path) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     let shared = ["guest-sdk/wit", "host/src/build", "tests/toolchains"].map(str::to_owned);
@@ -236,7 +236,7 @@ fn fingerprint(language: Language, source: &Path) -> Result<String> {
 }
 
 fn hash_files(folder: &Path, hasher: &mut DefaultHasher) -> Result<()> {
-    /// What tools leave behind.
+    /// Folders that tools create.
     const LEFT_BEHIND: [&str; 4] = [".dacapo", "node_modules", "__pycache__", "target"];
     let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
     let mut entries = entries.collect::<std::io::Result<Vec<_>>>()?;

@@ -1,14 +1,14 @@
-//! What the end-to-end tests, the demo, the crash test and the benchmark share.
+//! Shared by the end-to-end tests, the demo, the crash test and the benchmark.
 //!
-//! - [`fuzz`] makes of bytes whatever does harm.
+//! - [`fuzz`] makes harmful input from bytes.
 //! - [`guests`] builds the examples and fixtures in Rust to wasm, [`languages`] those in other languages; [`packages`] installs
-//!   what that needs.
+//! their dependencies.
 //! - [`host`] runs a real `dacapo serve`.
 //! - [`clients`] drives the real client packages of Durable Functions against it.
-//! - [`crash`] kills it again and again and checks what is left.
-//! - [`attack`] lets a hostile app and hostile clients at it, beside honest ones.
-//! - [`connection`] keeps a connection open; [`wire`] sends what no HTTP client would.
-//! - [`model`] asks it for random things and checks what it shows.
+//! - [`crash`] kills it repeatedly and checks what is left.
+//! - [`attack`] attacks it with a hostile app and hostile clients, beside honest ones.
+//! - [`connection`] is a persistent HTTP connection; [`wire`] sends bytes that no HTTP client would send.
+//! - [`model`] sends it random operations and compares the results with a model.
 
 pub mod attack;
 pub mod clients;
@@ -20,7 +20,7 @@ pub mod host;
 pub mod languages;
 pub mod model;
 pub mod packages;
-/// What the random programs of the fixture `interpreter` must return.
+/// The expected results of the random programs of the fixture `interpreter`.
 #[path = "../fixtures/interpreter/src/program.rs"]
 pub mod program;
 pub mod wire;
@@ -31,7 +31,7 @@ use anyhow::{Context as _, Result};
 
 /// The root of the repository.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package is in the workspace")
 }
 
 /// The wasm module of a guest package, such as `example-hello-sequence`.
@@ -40,7 +40,7 @@ pub fn guest(package: &str) -> Result<Vec<u8>> {
     std::fs::read(&path).with_context(|| format!("reading the guest {}", path.display()))
 }
 
-/// Where the wasm module of a guest package lies. All guests are built first, once in this process.
+/// Returns the path of the wasm module of a guest package. All guests are built first, once per process.
 pub fn guest_path(package: &str) -> Result<PathBuf> {
     static BUILT: std::sync::OnceLock<std::result::Result<(), String>> = std::sync::OnceLock::new();
     let built = BUILT.get_or_init(|| guests::build().map_err(|error| format!("{error:#}")));

@@ -1,5 +1,5 @@
-//! Packages of other languages that the tests need, pinned in folders of `tests`, installed below `target`, once for as long
-//! as the pins do not change.
+//! Packages of other languages that the tests need: pinned in folders of `tests`, installed below `target`, and reinstalled only
+//! when the pins change.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::workspace;
 
-/// What the pinned packages need.
+/// The minimum versions that the pinned packages need.
 const PYTHON_MINIMUM: (u32, u32) = (3, 11);
 const NODE_MINIMUM: (u32, u32) = (20, 0);
 const NPM_MINIMUM: (u32, u32) = (8, 0);
@@ -22,7 +22,7 @@ const NODE_ADVICE: &str = "The tests of other languages need Node.js 20 or newer
 const OFFLINE_ADVICE: &str = "The packages are fetched once, so this needs a network, or a mirror that the package manager is \
                               configured for";
 
-/// A virtual environment with what `requirements.txt` names, in `tests/PINS`; installed as `target/PINS`.
+/// Returns a virtual environment with the packages of `requirements.txt` in `tests/PINS`, installed as `target/PINS`.
 pub fn python(pins: &str) -> Result<PathBuf> {
     let (program, version) = find_python().context(PYTHON_ADVICE)?;
     install(pins, &["requirements.txt"], &version, |directory, source| {
@@ -33,7 +33,7 @@ pub fn python(pins: &str) -> Result<PathBuf> {
     })
 }
 
-/// A folder whose `node_modules` are what `package-lock.json` names, in `tests/PINS`; installed as `target/PINS`.
+/// Returns a folder whose `node_modules` follow `package-lock.json` in `tests/PINS`, installed as `target/PINS`.
 pub fn node(pins: &str) -> Result<PathBuf> {
     let version = version_of("node", &["--version"]).context(NODE_ADVICE)?;
     ensure!(at_least(&version, NODE_MINIMUM), "`node` is {version}. {NODE_ADVICE}");
@@ -49,8 +49,8 @@ pub fn node(pins: &str) -> Result<PathBuf> {
     })
 }
 
-/// The folder `target/PINS`, made anew by `make` if the files or the interpreter are not those it was made with. Several
-/// processes wait for each other.
+/// Returns the folder `target/PINS`; `make` creates it again if the files or the interpreter have changed. Concurrent processes
+/// take turns.
 fn install(pins: &str, files: &[&str], version: &str, make: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
     let source = workspace().join("tests").join(pins);
     let directory = workspace().join("target").join(pins);
@@ -75,17 +75,17 @@ fn install(pins: &str, files: &[&str], version: &str, make: impl FnOnce(&Path, &
     Ok(directory)
 }
 
-/// Held until it is dropped.
+/// Locks a file until the result is dropped.
 pub(crate) fn lock(path: &Path, what: &str) -> Result<File> {
     let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
     if file.try_lock().is_err() {
-        eprintln!("waiting for another process or test that makes {what}");
+        eprintln!("waiting for another process or test that builds {what}");
         file.lock().with_context(|| format!("locking {}", path.display()))?;
     }
     Ok(file)
 }
 
-/// The first interpreter of the path that is new enough, and its version.
+/// Returns the first interpreter on the path that is new enough, and its version.
 fn find_python() -> Result<(&'static str, String)> {
     let mut found = Vec::new();
     for program in ["python3", "python3.13", "python3.12", "python3.11", "python"] {
@@ -95,13 +95,13 @@ fn find_python() -> Result<(&'static str, String)> {
         }
         found.push(format!("`{program}` is {version}"));
     }
-    bail!("no Python that is new enough was found ({})", if found.is_empty() { "none at all".into() } else { found.join(", ") })
+    bail!("found no Python that is new enough ({})", if found.is_empty() { "none at all".into() } else { found.join(", ") })
 }
 
 fn version_of(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
     let output = output.with_context(|| format!("starting `{program}`"))?;
-    ensure!(output.status.success(), "`{program}` does not say its version: {}", output.status);
+    ensure!(output.status.success(), "`{program}` does not print its version: {}", output.status);
     Ok(String::from_utf8_lossy(&output.stdout).trim().trim_start_matches('v').to_owned())
 }
 
@@ -110,7 +110,7 @@ fn at_least(version: &str, minimum: (u32, u32)) -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= minimum
 }
 
-/// Runs a command to its end; the error holds what it said.
+/// Runs a command to its end. The error contains its output.
 pub fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let arguments = command.get_args().map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");

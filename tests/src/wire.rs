@@ -1,4 +1,4 @@
-//! A client that sends bytes as they are: what no well-kept HTTP client can be talked into.
+//! A client that sends raw bytes, including those that no HTTP client would send.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -8,19 +8,19 @@ use anyhow::{Context as _, Result};
 
 use crate::connection::address;
 
-/// Longer than any limit that a test sets, so that whoever meets it has not been cut off.
+/// Longer than any limit that a test sets: a read that takes as long was not cut off by the host.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// A connection of which the caller says every byte.
+/// A connection over which the caller sends raw bytes.
 pub struct Wire(TcpStream);
 
 impl Wire {
-    /// `url` is that of a host, such as `http://127.0.0.1:7071`.
+    /// Connects to the URL of a host, such as `http://127.0.0.1:7071`.
     pub fn open(url: &str) -> Result<Wire> {
         Self::ready(TcpStream::connect(address(url)?)?)
     }
 
-    /// From an address of this machine's own choice: all of 127.0.0.0/8 are its own.
+    /// Connects from the given local address: all of 127.0.0.0/8 belong to this machine.
     pub fn open_from(source: IpAddr, url: &str) -> Result<Wire> {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         socket.bind(&SocketAddr::new(source, 0).into())?;
@@ -39,8 +39,7 @@ impl Wire {
         Ok(self.0.write_all(bytes.as_ref())?)
     }
 
-    /// Everything up to the end of the connection, which the host has to bring about. A connection that is torn down ends
-    /// too.
+    /// Reads until the host closes the connection. A reset counts as closed.
     pub fn read_to_end(&mut self) -> Result<String> {
         let mut bytes = Vec::new();
         match self.0.read_to_end(&mut bytes) {
@@ -49,7 +48,7 @@ impl Wire {
         }
     }
 
-    /// One answer that has a `Content-Length` or no body.
+    /// Reads one response that has a `Content-Length` or no body.
     pub fn read_answer(&mut self) -> Result<String> {
         let mut bytes = Vec::new();
         loop {
@@ -65,7 +64,7 @@ impl Wire {
     }
 }
 
-/// The statuses of all answers in what came over a connection.
+/// Returns the status of each response in the text received over a connection.
 pub fn statuses(text: &str) -> Vec<u16> {
     text.split("HTTP/1.1 ").skip(1).filter_map(|answer| answer.get(..3)?.parse().ok()).collect()
 }

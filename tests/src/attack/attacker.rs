@@ -1,4 +1,4 @@
-//! The attacker: plays one attack for a while, and counts what comes of it. It has a key of its own hub, and no other.
+//! The attacker: plays one attack for a while and counts the results. It has only a key of its own hub.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,10 +21,10 @@ use crate::connection::{Answer, Connection, address, connect_from};
 /// The attacker's own address: this machine has all of 127.0.0.0/8.
 pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// For how long an answer is waited for.
+/// How long to wait for a response.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What an attacker gets to see is shown in so many letters.
+/// The number of characters to which a result is cut in the report.
 const SHOWN: usize = 70;
 
 /// The app that attacks from inside.
@@ -32,37 +32,37 @@ pub const APP: &str = "fixture-hostile";
 
 pub struct Attacker {
     pub stage: Arc<Stage>,
-    /// Its own.
+    /// The attacker's own hub.
     pub tenant: Tenant,
-    /// An honest hub, of which it knows all names.
+    /// An honest hub. The attacker knows the names of everything in it.
     pub victim: String,
     last: AtomicUsize,
 }
 
-/// What came of an attack so far.
+/// The results of an attack so far.
 #[derive(Default)]
 pub struct Tally(Mutex<Counts>);
 
 #[derive(Default)]
 struct Counts {
     got: BTreeMap<String, usize>,
-    /// What it should not have got.
+    /// Results that the host should have prevented.
     broken: BTreeMap<String, usize>,
 }
 
 impl Tally {
-    /// The attacker got this, which is what it should get or not.
+    /// Counts one result; `held` says whether the host may give it.
     pub fn count(&self, got: &str, held: bool) {
         let shown: String = got.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
-        let mut counts = self.0.lock().expect("nobody panics with it");
+        let mut counts = self.0.lock().expect("no holder of this lock panics");
         let Counts { got, broken } = &mut *counts;
         let place = if held { got } else { broken };
         *place.entry(shown).or_default() += 1;
     }
 
-    /// What broke, and then the most frequent first.
+    /// Returns the three results to show: those that did not hold first, then the most frequent.
     pub fn got(&self) -> Vec<(String, usize)> {
-        let counts = self.0.lock().expect("nobody panics with it");
+        let counts = self.0.lock().expect("no holder of this lock panics");
         let mut got: Vec<_> = counts.got.clone().into_iter().collect();
         got.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let broken = counts.broken.iter().map(|(got, count)| (format!("NOT HELD: {got}"), *count));
@@ -70,13 +70,13 @@ impl Tally {
     }
 
     pub fn held(&self) -> bool {
-        let counts = self.0.lock().expect("nobody panics with it");
+        let counts = self.0.lock().expect("no holder of this lock panics");
         counts.broken.is_empty() && !counts.got.is_empty()
     }
 }
 
 impl Attacker {
-    /// Takes a hub of its own, and deploys its app there.
+    /// Creates the attacker's hub and deploys its app there.
     pub async fn enter(stage: Arc<Stage>, victim: &str, attack: &Attack) -> Result<Arc<Self>> {
         let tenant = stage.hostile(&format!("evil-{}", attack.name))?;
         let attacker = Arc::new(Self { stage, tenant, victim: victim.to_owned(), last: AtomicUsize::new(0) });
@@ -94,7 +94,7 @@ impl Attacker {
         self.stage.watch.clone()
     }
 
-    /// A connection on which every request has the attacker's key.
+    /// Opens a connection on which every request has the attacker's key.
     pub async fn connect(&self) -> Result<Connection> {
         Ok(self.connect_as_nobody().await?.with_key(&self.tenant.key))
     }
@@ -103,12 +103,12 @@ impl Attacker {
         Connection::over(self.open().await?, address(self.url())?).await
     }
 
-    /// A connection for bytes of all kinds.
+    /// Opens a raw connection.
     pub async fn open(&self) -> Result<Watched<TcpStream>> {
         Ok(Watched::new(connect_from(ADDRESS, address(self.url())?).await?, self.watch()))
     }
 
-    /// An id that was not used before.
+    /// Returns an unused id.
     pub fn fresh_id(&self) -> String {
         format!("evil-{}", self.last.fetch_add(1, Ordering::Relaxed))
     }
@@ -120,7 +120,7 @@ impl Attacker {
         connection.manage(Method::POST, &path, input.to_string()).await
     }
 
-    /// Plays an attack until its time is over, or it has nothing more to try.
+    /// Plays an attack until `until`, or until it has nothing more to try.
     pub async fn play(self: &Arc<Self>, attack: &'static Attack, players_max: usize, until: Instant) -> Result<Tally> {
         let tally = Arc::new(Tally::default());
         let mut players = JoinSet::new();
@@ -188,16 +188,16 @@ impl Attacker {
         }
     }
 
-    /// Leaves whatever it has begun to the administrator, who removes its hub.
+    /// Removes the attacker's hub, with everything that it left running.
     pub async fn leave(self: Arc<Self>) -> Result<()> {
-        let attacker = Arc::into_inner(self).context("a player goes on")?;
+        let attacker = Arc::into_inner(self).context("a player is still running")?;
         let Self { stage, tenant, .. } = attacker;
         tokio::task::spawn_blocking(move || stage.remove(&tenant)).await?
     }
 }
 
 impl Expected {
-    /// Whether it is known to end, so that its end can be waited for.
+    /// Whether the attack is known to end, so that its end can be waited for.
     fn has_an_end(self) -> bool {
         match self {
             Expected::Failure(_) | Expected::Refusal(..) => true,
@@ -205,7 +205,7 @@ impl Expected {
         }
     }
 
-    /// What the attacker got, in few words, and whether that is what it should get.
+    /// Returns the result in a few words, and whether it is the expected one.
     pub fn judge(self, answer: &Answer) -> (String, bool) {
         let said = said(answer);
         let failed = said.failed;
@@ -219,15 +219,15 @@ impl Expected {
     }
 }
 
-/// What an answer says, without what is the same in all.
+/// The text of a response, without the parts that all responses share.
 pub struct Said {
     pub text: String,
-    /// An orchestration has failed.
+    /// Whether an orchestration has failed.
     pub failed: bool,
 }
 
 impl Said {
-    /// Ignoring case.
+    /// Whether the text contains `part`, ignoring case.
     pub fn says(&self, part: &str) -> bool {
         self.text.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
     }
@@ -244,7 +244,7 @@ pub fn said(answer: &Answer) -> Said {
         ["output", "ExceptionMessage", "Message", "runtimeStatus"].into_iter().find_map(|name| members.get(name)?.as_str());
     let text = match text {
         Some(text) => text.split_once("' failed: ").map_or(text, |(_, why)| why).to_owned(),
-        None if answer.status == 202 => "goes on".to_owned(),
+        None if answer.status == 202 => "still running".to_owned(),
         None => body.into_owned(),
     };
     Said { text, failed }

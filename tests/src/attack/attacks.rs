@@ -1,4 +1,4 @@
-//! All attacks.
+//! The table of all attacks.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,35 +16,35 @@ pub struct Group {
     pub attacks: &'static [Attack],
 }
 
-/// One thing to try.
+/// One attack.
 pub struct Attack {
     pub name: &'static str,
     pub what: &'static str,
     pub how: How,
-    /// Limits of the attacker's hub that are lower than usual.
+    /// Limits of the attacker's hub for this attack, most of them lower than usual.
     pub limits: &'static [(&'static str, u64)],
 }
 
 pub enum How {
-    /// Orchestrations of the attacker's app, so many at once, again and again.
+    /// Orchestrations of the attacker's app, `at_once` at a time, repeatedly.
     Run { function: &'static str, input: fn() -> Value, at_once: usize, expected: Expected },
-    /// A file that is deployed, again and again.
+    /// A file that is deployed repeatedly.
     Deploy { module: fn() -> Vec<u8>, expected: Expected },
-    /// Whatever can be sent, by so many players at once.
+    /// Requests of any kind, by `at_once` players at a time.
     Requests { play: Play, at_once: usize },
 }
 
 pub type Play = fn(Arc<Attacker>, Arc<Tally>, Instant) -> Played;
 pub type Played = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-/// What counts as held.
+/// The result with which an attack counts as held.
 #[derive(Debug, Clone, Copy)]
 pub enum Expected {
-    /// The orchestration fails, and says this.
+    /// The orchestration fails with a message that contains this.
     Failure(&'static str),
-    /// The request is refused with this status, and says this.
+    /// The request is refused with this status and a message that contains this.
     Refusal(u16, &'static str),
-    /// It has no end but that of its hub, or a good one: what matters is that the host bears it.
+    /// The attack ends only with its hub, or succeeds harmlessly: only the effect on the host matters.
     GoesOn,
 }
 use Expected::{Failure, GoesOn, Refusal};
@@ -86,10 +86,10 @@ pub static GROUPS: &[Group] = &[
     Group { name: "stealing", attacks: STEALING },
 ];
 
-/// What orchestrators and entities may compute.
+/// What orchestrators and entities compute.
 const COMPUTING: &[Attack] = &[
     run("loop", "an orchestrator loops", "spin_orchestrator", || Value::Null, Failure("fuel")),
-    run("loop-calling", "an orchestrator loops through dear calls of the host", "spin_calling", || Value::Null, Failure("fuel")),
+    run("loop-calling", "an orchestrator loops through expensive host calls", "spin_calling", || Value::Null, Failure("fuel")),
     run("loop-pages", "an orchestrator touches new pages", "touch_pages", || json!(6_000), GoesOn),
     run(
         "loop-fills",
@@ -109,43 +109,43 @@ const COMPUTING: &[Attack] = &[
     ),
     run("loop-timers", "a timer that is always due", "tick_for_ever", || Value::Null, Failure("history_events")),
     run("loop-entity", "an operation of an entity loops", "poke", || json!("spin"), Failure("fuel")),
-    run("slow-entity", "an entity with hundreds of slow operations to do", "burden", || json!(900), GoesOn),
-    run("memory", "an orchestrator wants all memory", "hoard_orchestrator", || Value::Null, Failure("memory")),
-    run("memory-entity", "an entity keeps more than its state may be", "poke", || json!("grow"), Failure("are allowed")),
-    run("stack", "an orchestrator never returns from a call", "dive_orchestrator", || Value::Null, Failure("stack")),
-    send("objects", "garbage-collected objects without end, collections without end, exceptions", modules::objects, 1)
+    run("slow-entity", "an entity has hundreds of slow operations queued", "burden", || json!(900), GoesOn),
+    run("memory", "an orchestrator allocates all memory", "hoard_orchestrator", || Value::Null, Failure("memory")),
+    run("memory-entity", "an entity exceeds the limit of its state", "poke", || json!("grow"), Failure("are allowed")),
+    run("stack", "an orchestrator recurses without end", "dive_orchestrator", || Value::Null, Failure("stack")),
+    send("objects", "endless garbage-collected objects, endless collections, exceptions", modules::objects, 1)
         .limited(&[("orchestrator_memory_bytes", 4 << 20), ("fuel_per_turn", 50_000_000)]),
-    send("task-handles", "handles of tasks that are forged, given back, or another instance's", modules::handles, 1),
+    send("task-handles", "task handles that are forged, dropped, or another instance's", modules::handles, 1),
 ];
 
-/// What orchestrators may say.
+/// What orchestrators output.
 const SAYING: &[Attack] = &[
-    run("actions", "activities without end in one turn", "flood_actions", || Value::Null, Failure("turn"))
+    run("actions", "endless activities in one turn", "flood_actions", || Value::Null, Failure("turn"))
         .limited(&[("actions_per_turn", 10_000)]),
-    run("payloads", "few actions with all that they may carry", "flood_payloads", || Value::Null, Failure("bytes in one turn"))
+    run("payloads", "few actions with the largest payloads", "flood_payloads", || Value::Null, Failure("bytes in one turn"))
         .limited(&[("action_bytes_per_turn", 4 << 20)]),
-    run("timers", "thousands of timers, far away", "flood_timers", || json!(5_000), Failure("history_events")),
+    run("timers", "thousands of timers in the far future", "flood_timers", || json!(5_000), Failure("history_events")),
     run("multiply", "orchestrations that each start two more", "multiply", || json!(8), GoesOn),
     run("children", "hundreds of children, each waited for", "breed", || json!(300), GoesOn),
     run(
         "events",
-        "an instance shouts at one that does not listen",
+        "an instance floods one that does not listen with events",
         "shout",
         || json!({ "instance_id": "deaf", "count": 20_000 }),
         GoesOn,
     ),
     run("signals", "a signal to each of hundreds of entities", "signal_many", || json!(500), GoesOn),
-    run("log", "an orchestrator logs without end", "flood_log", || Value::Null, Failure("fuel")),
+    run("log", "an orchestrator logs endlessly", "flood_log", || Value::Null, Failure("fuel")),
     run("custom-status", "a custom status that doubles", "flood_status", || Value::Null, Failure("16384")),
-    send("inbox", "events of a megabyte for an instance that is suspended", floods::fill_inbox, 4),
+    send("inbox", "events of one megabyte for a suspended instance", floods::fill_inbox, 4),
     send("disk", "histories that fill the disk", floods::fill_disk, 4).limited(&[("storage_bytes", 8 << 20)]),
 ];
 
 const ACTIVITIES: &[Attack] = &[
     activity("busy-activities", "activities that loop", || json!(["spin_activity", null]), Failure("within 1s")),
-    activity("memory-activities", "activities that want all memory", || json!(["hoard_activity", null]), Failure("memory")),
-    activity("stack-activities", "activities that never return from a call", || json!(["dive_activity", null]), Failure("stack")),
-    activity("log-activities", "activities that log without end", || json!(["flood_log_activity", null]), Failure("within 1s")),
+    activity("memory-activities", "activities that allocate all memory", || json!(["hoard_activity", null]), Failure("memory")),
+    activity("stack-activities", "activities that recurse without end", || json!(["dive_activity", null]), Failure("stack")),
+    activity("log-activities", "activities that log endlessly", || json!(["flood_log_activity", null]), Failure("within 1s")),
     activity("output-activities", "outputs larger than a payload may be", || json!(["produce", 8 << 20]), Failure("allowed")),
     activity(
         "read-passwd",
@@ -155,73 +155,73 @@ const ACTIVITIES: &[Attack] = &[
     ),
     activity(
         "read-above",
-        "an activity reads above what it was given",
+        "an activity reads above its granted directory",
         || json!(["read", "/data/../../../../etc/passwd"]),
         Failure("not permitted"),
     ),
     activity(
         "read-link",
-        "an activity reads through a link that leads out",
+        "an activity reads through a symbolic link that leads out",
         || json!(["read", "/data/passwd"]),
         Failure("not permitted"),
     ),
 ];
 
 const MODULES: &[Attack] = &[
-    deploy("module-nested", "components in components, thousands deep", modules::nested, Refusal(400, "")),
+    deploy("module-nested", "components nested thousands deep", modules::nested, Refusal(400, "")),
     deploy("module-wide", "a hundred thousand types", modules::wide, Refusal(400, "")),
     deploy("module-slow", "functions that take long to compile", modules::slow, Refusal(403, "compile_seconds"))
         .limited(&[("compile_seconds", 1)]),
     deploy("module-large", "functions that take much memory to compile", modules::slow, Refusal(403, "compile_memory_bytes"))
         .limited(&[("compile_memory_bytes", 128 << 20)]),
-    deploy("module-deep", "blocks in blocks, to break the compiler", modules::deep, Refusal(403, "compile_seconds"))
+    deploy("module-deep", "deeply nested blocks, to break the compiler", modules::deep, Refusal(403, "compile_seconds"))
         .limited(&[("compile_seconds", 1)]),
     deploy("module-memory", "a memory of 4 GiB from the start", modules::memory, Refusal(400, "")),
     deploy("module-table", "a table of ten million elements", modules::table, Refusal(400, "")),
-    deploy("module-start", "a start function that does not end", modules::start, Refusal(400, "fuel")),
+    deploy("module-start", "a start function that does not return", modules::start, Refusal(400, "fuel")),
     deploy("module-describe", "a list of functions that lies about its length", modules::describe, Refusal(400, "")),
-    send("module-parts", "guests that each take the room of several, all of which wait", modules::guests_of_many_parts, 4),
-    send("module-abandoned", "deployments whose client is gone while they compile", modules::abandoned, 4),
-    deploy("module-junk", "bytes that begin like a module", modules::junk, Refusal(400, "")),
+    send("module-parts", "waiting guests that each take several slots", modules::guests_of_many_parts, 4),
+    send("module-abandoned", "deployments whose client disconnects while they compile", modules::abandoned, 4),
+    deploy("module-junk", "random bytes after the header of a module", modules::junk, Refusal(400, "")),
 ];
 
 const CONNECTIONS: &[Attack] = &[
-    send("slow-heads", "heads that come byte by byte", floods::slow_heads, 100),
-    send("slow-bodies", "bodies that come byte by byte", floods::slow_bodies, 100),
-    send("bodies-without-key", "bodies that are announced without a key and never come", floods::bodies_without_key, 200),
+    send("slow-heads", "request heads sent byte by byte", floods::slow_heads, 100),
+    send("slow-bodies", "request bodies sent byte by byte", floods::slow_bodies, 100),
+    send("bodies-without-key", "bodies that are announced without a key and never sent", floods::bodies_without_key, 200),
     send("connections", "more connections than one address may have", floods::connections, 1),
-    send("listeners", "streams of events that nobody reads", floods::listeners, 100),
+    send("listeners", "event streams that are never read", floods::listeners, 100),
 ];
 
 const REQUESTS: &[Attack] = &[
     send("requests", "requests as fast as they are answered", floods::requests, 16).limited(&[("requests_per_second", 200)]),
-    send("large-bodies", "bodies larger than they may be", floods::large_bodies, 8),
-    send("deep-json", "JSON that is very deep", floods::deep_json, 4),
-    send("lists", "the dearest lists, again and again", floods::lists, 8),
-    send("lists-many", "the dearest lists, over as many connections as an address may have for long", floods::lists, 200),
-    send("lists-unread", "lists of large inputs that nobody reads", floods::lists_unread, 100),
-    send("paths", "names that mean something to a file system, on every route", paths::names, 1),
-    send("smuggled-requests", "requests in requests, of two lengths", smuggling::bodies, 1),
-    send("smuggled-headers", "headers that proxies believe", smuggling::headers, 1),
+    send("large-bodies", "bodies above the size limit", floods::large_bodies, 8),
+    send("deep-json", "deeply nested JSON", floods::deep_json, 4),
+    send("lists", "the most expensive lists, repeatedly", floods::lists, 8),
+    send("lists-many", "the most expensive lists, over most of the connections that an address may have", floods::lists, 200),
+    send("lists-unread", "lists of large inputs that are never read", floods::lists_unread, 100),
+    send("paths", "names with a meaning for a file system, on every route", paths::names, 1),
+    send("smuggled-requests", "requests hidden in requests of ambiguous length", smuggling::bodies, 1),
+    send("smuggled-headers", "headers that proxies trust", smuggling::headers, 1),
     send("smuggled-hubs", "two hubs or two keys in one request", smuggling::queries, 1),
 ];
 
-/// What activities may reach.
+/// What activities connect to.
 const REACHING: &[Attack] = &[
-    send("ssrf-address", "addresses of this machine, in all spellings, that nobody has granted", reach::addresses, 1),
-    send("ssrf-name", "granted names that lead to this machine", reach::names, 1),
-    send("ssrf-redirect", "a granted server that sends on to others", reach::redirects, 1),
-    send("ssrf-poll", "a granted server that has the host poll others", reach::polls, 1),
+    send("ssrf-address", "ungranted addresses of this machine, in all spellings", reach::addresses, 1),
+    send("ssrf-name", "granted names that resolve to this machine", reach::names, 1),
+    send("ssrf-redirect", "a granted server that redirects to others", reach::redirects, 1),
+    send("ssrf-poll", "a granted server that makes the host poll others", reach::polls, 1),
 ];
 
-/// What is others'.
+/// Data and rights of others.
 const STEALING: &[Attack] = &[
-    send("keys-guessed", "keys out of a dictionary, in all places", keys::guesses, 1),
+    send("keys-guessed", "keys from a dictionary, in all places", keys::guesses, 1),
     send("keys-foreign", "its own key for another hub, on every route", keys::foreign_hub, 1),
     send("ids-foreign", "ids of another hub, with its own key", keys::foreign_ids, 1),
-    send("links", "tokens of links, on other instances and hubs, and altered", keys::links, 1),
-    send("promotion", "an owner of a hub who wants to be more", keys::promotion, 1),
-    send("secret-sent", "a secret that goes where it is not for", secrets::sent, 1),
-    send("secret-seen", "a secret that is used, and then looked for", secrets::seen, 1),
-    send("secret-asked", "secrets, asked for by every route and command", secrets::asked, 1),
+    send("links", "link tokens, used on other instances and hubs, and altered", keys::links, 1),
+    send("promotion", "the owner of a hub tries to gain more rights", keys::promotion, 1),
+    send("secret-sent", "a secret sent to hosts that it is not granted for", secrets::sent, 1),
+    send("secret-seen", "a secret that is used, and then searched for", secrets::seen, 1),
+    send("secret-asked", "secrets, requested by every route and command", secrets::asked, 1),
 ];

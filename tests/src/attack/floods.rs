@@ -1,4 +1,4 @@
-//! Attacks that are too much of something: bytes that come too slowly, connections, requests, answers.
+//! Attacks that send too much, or too slowly: bytes, connections, requests.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::wire::statuses;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
 
-/// The stage ends a connection that says nothing for so long (`http.head_seconds`).
+/// How long the stage lets a connection wait for a request head (`http.head_seconds`).
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// Longer than any limit of the stage.
@@ -33,7 +33,7 @@ pub fn slow_bodies(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -
     Box::pin(async move { trickle(&attacker, &tally, until, &head).await })
 }
 
-/// Sends a byte now and then, until it is cut off.
+/// Sends a byte now and then, until the host cuts the connection off.
 async fn trickle(attacker: &Attacker, tally: &Tally, until: Instant, head: &str) -> Result<()> {
     loop {
         let begin = Instant::now();
@@ -43,14 +43,14 @@ async fn trickle(attacker: &Attacker, tally: &Tally, until: Instant, head: &str)
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let cut_off = begin.elapsed() < PATIENCE;
-        tally.count(if cut_off { "cut off" } else { "a connection for as long as it likes" }, cut_off);
+        tally.count(if cut_off { "cut off" } else { "a connection without a time limit" }, cut_off);
         if Instant::now() >= until {
             return Ok(());
         }
     }
 }
 
-/// Announces a body, sends none of it, and begins anew when the host has answered.
+/// Announces a body, sends none of it, and starts again when the host has responded.
 pub fn bodies_without_key(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
     let head = format!("POST {BASE}/orchestrators/none HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n");
     Box::pin(async move {
@@ -58,7 +58,7 @@ pub fn bodies_without_key(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Ins
             let mut stream = attacker.open().await?;
             stream.write_all(head.as_bytes()).await?;
             let mut answer = Vec::new();
-            // The host may cut it off to make room for others.
+            // The host may close it in favour of other connections.
             let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.is_ok();
             let statuses = statuses(&String::from_utf8_lossy(&answer));
             let held = ended && matches!(statuses[..], [] | [401 | 503]);
@@ -70,7 +70,7 @@ pub fn bodies_without_key(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Ins
     })
 }
 
-/// Keeps every connection that it gets.
+/// Opens many connections and keeps all that are accepted.
 pub fn connections(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
     const TRIED: usize = 500;
     const ALLOWED: usize = 256;
@@ -80,17 +80,17 @@ pub fn connections(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -
         for _ in 0..TRIED {
             tried.push(attacker.open().await?);
         }
-        // The last one is refused after all others were decided on.
+        // When the last one is refused, the host has decided on all others.
         let mut byte = [0];
         let last = tried.last_mut().expect("there are many");
         let refused = tokio::time::timeout(PATIENCE, last.read(&mut byte)).await.is_ok();
         tally.count(if refused { "the last one refused" } else { "the last one as well" }, refused);
         let mut kept = 0;
         for stream in &mut tried {
-            // One that was refused has ended: there is no need to wait for that.
+            // A refused one has ended already, so there is no need to wait.
             kept += usize::from(tokio::time::timeout(Duration::ZERO, stream.read(&mut byte)).await.is_err());
         }
-        // Those that were kept say nothing, and end too when their time is over: a slow machine may have come too late to see one.
+        // Accepted ones send nothing, so they time out too; on a slow machine, all may have ended before they were counted.
         let least = usize::from(begin.elapsed() < SILENCE);
         tally.count(&format!("{kept} connections kept"), (least..=ALLOWED).contains(&kept));
         tokio::time::sleep_until(until.into()).await;
@@ -107,7 +107,7 @@ pub fn listeners(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> 
         let mut read = vec![0; 4_096];
         let count = stream.read(&mut read).await?;
         let statuses = statuses(&String::from_utf8_lossy(&read[..count]));
-        tally.count(&format!("{statuses:?} and events that it had not read"), matches!(statuses[..], [200 | 429]));
+        tally.count(&format!("{statuses:?} and events that were left unread"), matches!(statuses[..], [200 | 429]));
         Ok(())
     })
 }
@@ -120,7 +120,7 @@ pub fn lists(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Play
     repeated(attacker, tally, until, "instances?instanceIdPrefix=evil&top=1000&showInput=true", &[200, 429])
 }
 
-/// Asks for lists that are much larger than what the system keeps of an answer under way, and reads none.
+/// Requests lists that are much larger than the socket buffers, and reads none of them.
 pub fn lists_unread(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
     const INPUT_BYTES: usize = 1 << 20;
     let head = format!(
@@ -135,7 +135,7 @@ pub fn lists_unread(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) 
         let mut stream = attacker.open().await?;
         stream.write_all(head.as_bytes()).await?;
         tokio::time::sleep_until(until.into()).await;
-        // The host may have cut it off.
+        // The host may have closed the connection.
         let mut begin = [0; 12];
         let answered = stream.read_exact(&mut begin).await.is_ok();
         let got = if answered { String::from_utf8_lossy(&begin).into_owned() } else { "cut off".to_owned() };
@@ -144,14 +144,14 @@ pub fn lists_unread(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) 
     })
 }
 
-/// Raises large events for an instance that does not take them in.
+/// Raises large events for a suspended instance.
 pub fn fill_inbox(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
     const EVENT_BYTES: usize = 1 << 20;
     Box::pin(async move {
         let event = Bytes::from(format!("\"{}\"", "x".repeat(EVENT_BYTES)));
         let mut connection = attacker.connect().await?;
         let id = attacker.fresh_id();
-        // It waits for an activity that takes long.
+        // The instance waits for a slow activity.
         let start = (format!("orchestrators/call_named/{id}"), r#"["spin_activity", null]"#);
         for (path, body) in [start, (format!("instances/{id}/suspend?reason=x"), "")] {
             let answer = connection.manage(Method::POST, &path, body).await?;
@@ -201,7 +201,7 @@ pub fn deep_json(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> 
         let mut connection = attacker.connect().await?;
         loop {
             let answer = connection.manage(Method::POST, "orchestrators/call_named", body.clone()).await?;
-            // JSON it is; what becomes of it is between the attacker and its guest.
+            // It is valid JSON, so the host may accept it; the guest may fail on it.
             tally.count(&answer.status.to_string(), matches!(answer.status, 202 | 400));
             if Instant::now() >= until {
                 return Ok(());
@@ -210,7 +210,7 @@ pub fn deep_json(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> 
     })
 }
 
-/// Fills its hub until nothing goes in any more, and then tries on.
+/// Fills its hub until the host refuses more, and then keeps trying.
 pub fn fill_disk(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
     const TRIES_MAX: usize = 100;
     Box::pin(async move {
@@ -226,7 +226,7 @@ pub fn fill_disk(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> 
                 return Ok(());
             }
         }
-        tally.count("more room than its hub has", full);
+        tally.count("more storage than its hub may have", full);
         Ok(())
     })
 }

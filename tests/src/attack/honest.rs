@@ -1,4 +1,4 @@
-//! The honest hubs: a steady load whose every answer is known beforehand.
+//! The honest hubs: a steady load for which every response is known in advance.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,19 +17,19 @@ use crate::connection::Connection;
 const CLIENTS: usize = 2;
 const PACE: Duration = Duration::from_millis(100);
 
-/// What runs in an honest hub.
+/// The app of the honest hubs.
 pub const APP: &str = "example-hello-sequence";
 
-/// How the ids of its orchestrations begin. No secret: an attacker may guess them.
+/// The prefix of the ids of its orchestrations. Not secret: an attacker may guess them.
 pub const PREFIX: &str = "honest";
 
-/// What the honest hubs had of the host for a while.
+/// The quality of service of the honest hubs during some interval.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
     pub requests: usize,
     pub errors: usize,
-    /// From when a request was due to its completed orchestration.
+    /// From when a request was due until its orchestration had completed.
     pub p50_ms: f64,
     pub p99_ms: f64,
 }
@@ -41,13 +41,13 @@ pub struct Honest {
 
 struct Shared {
     url: String,
-    /// What the orchestration is given, and what it returns. Both hold what no attacker may get to see.
+    /// The input and the output of the orchestration. Both contain data that no attacker may see.
     input: String,
     output: String,
     stop: AtomicBool,
     last: AtomicUsize,
     samples: Mutex<Vec<Sample>>,
-    /// When the requests were due that are open.
+    /// When the unfinished requests were due.
     open: Mutex<Vec<Instant>>,
     /// The hubs and ids of all starts that were acknowledged.
     acknowledged: Mutex<Vec<(Tenant, String)>>,
@@ -60,7 +60,7 @@ struct Sample {
 }
 
 impl Honest {
-    /// Begins to use these hubs.
+    /// Starts the load on these hubs.
     pub async fn start(stage: &Stage, hubs: &[Tenant]) -> Result<Self> {
         let app = crate::guest(APP)?;
         for hub in hubs {
@@ -86,15 +86,15 @@ impl Honest {
         Ok(Self { shared, clients })
     }
 
-    /// Waits for so long and says how it went.
+    /// Waits for `length` and returns the figures of that interval.
     pub async fn figures_of(&self, length: Duration) -> Figures {
         let begin = Instant::now();
         tokio::time::sleep(length).await;
         self.figures(begin, Instant::now())
     }
 
-    /// How the requests went that were due in this time. One that is still open counts as long as it has waited: whoever
-    /// waits for ever must not look quick.
+    /// Returns the figures of the requests that were due in this interval. An unfinished one counts with the time it has waited
+    /// so far, or a host that never responds would seem fast.
     pub fn figures(&self, begin: Instant, end: Instant) -> Figures {
         let samples = self.shared.samples.lock().expect("no client panics");
         let due = samples.iter().filter(|sample| begin <= sample.due && sample.due < end);
@@ -111,7 +111,7 @@ impl Honest {
         Figures { requests: took.len(), errors, p50_ms: ms(0.5), p99_ms: ms(0.99) }
     }
 
-    /// Ends the load and makes sure that everything acknowledged has completed. Returns how much that was.
+    /// Ends the load and checks that every acknowledged start has completed. Returns their number.
     pub async fn stop(mut self) -> Result<usize> {
         self.shared.stop.store(true, Ordering::Relaxed);
         while let Some(client) = self.clients.join_next().await {
@@ -131,7 +131,7 @@ impl Honest {
 }
 
 impl Shared {
-    /// One client: an orchestration whenever it is due, whatever became of those before.
+    /// One client: starts an orchestration whenever one is due, whether earlier ones succeeded or not.
     async fn load(self: Arc<Self>, hub: Tenant, first: Duration) {
         let mut connection = None;
         let mut due = Instant::now() + first;
@@ -144,7 +144,7 @@ impl Shared {
             if failed {
                 connection = None;
             }
-            // What was due while the host was slow is not made up for, or one pause would be counted many times.
+            // Starts missed while the host was slow are skipped, or one pause would be counted many times.
             due = (due + PACE).max(Instant::now());
         }
     }

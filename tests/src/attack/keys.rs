@@ -1,5 +1,5 @@
-//! Attacks on who may: keys that are guessed, keys and links that are used where they open nothing, and an owner of a hub who
-//! wants to be more.
+//! Attacks on authorisation: guessed keys, keys and links used where they give no access, and the owner of a hub who tries to
+//! gain more rights.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::connection::Connection;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
 
-/// Counts an answer, with its path if it is not one of those that are expected.
+/// Counts a response, with its path if its status is unexpected.
 fn judge(tally: &Tally, path: &str, status: u16, expected: &[u16]) {
     let held = expected.contains(&status);
     tally.count(&if held { status.to_string() } else { format!("{status} {path}") }, held);
@@ -30,7 +30,7 @@ pub fn guesses(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> P
             let answer = connection.send(Method::GET, &path, "").await?;
             judge(&tally, &path, answer.status, &[401]);
             for guess in dictionary(&attacker.tenant.key, victim) {
-                // What looks like a link is one that opens nothing.
+                // A guess that looks like a link's token is refused as a link, which may be a 403.
                 let expected = if guess.starts_with("dli_") { [401, 403] } else { [401, 401] };
                 let and = if path.contains('?') { '&' } else { '?' };
                 let encoded: String = guess.bytes().map(|byte| format!("%{byte:02x}")).collect();
@@ -47,7 +47,7 @@ pub fn guesses(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> P
     })
 }
 
-/// What people use for keys, and what is nearly the attacker's own.
+/// Common passwords, and variations of the attacker's own key.
 fn dictionary(own: &str, victim: &str) -> Vec<String> {
     let words =
         ["admin", "root", "master", "default", "host", "password", "null", "*", "0", "dcp_", "dli_", "' or '1'='1", "${key}"];
@@ -70,7 +70,7 @@ fn dictionary(own: &str, victim: &str) -> Vec<String> {
 }
 
 pub fn foreign_hub(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Played {
-    /// They ask for a key and for no hub, and tell what is the same for all.
+    /// These need a key but no hub, and respond the same to every caller.
     const OF_NO_HUB: [&str; 3] = ["/healthz", "/openapi.json", "/admin/limits"];
     Box::pin(async move {
         let victim = &attacker.victim;
@@ -118,7 +118,7 @@ pub fn foreign_ids(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) 
             let path = format!("instances/{id}/restart?restartWithNewInstanceId=true");
             judge(&tally, &path, connection.manage(Method::POST, &path, "").await?.status, &[400]);
         }
-        // The same id in its own hub is another instance; and what a guest sends to an id goes to that of its own hub.
+        // The same id in the attacker's hub is another instance; and a guest's events go to instances of its own hub.
         let id = format!("{}-0", honest::PREFIX);
         let path = format!("orchestrators/call_named/{id}?timeout=60");
         let answer = connection.manage(Method::POST, &path, json!(["nothing", null]).to_string()).await?;
@@ -134,7 +134,7 @@ pub fn links(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Pla
     Box::pin(async move {
         let victim = &attacker.victim;
         let mut keyed = attacker.connect().await?;
-        // The same id as one that the victim has, so that nothing but the hub differs.
+        // The victim has an instance of the same id, so that only the hub differs.
         let id = format!("{}-0", honest::PREFIX);
         let own = &attacker.tenant.hub;
         let token = token_of(&mut keyed, &id).await?;
@@ -154,7 +154,7 @@ pub fn links(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Pla
             status(own, &id, &token.to_uppercase()),
             status(own, &id, "dli_"),
         ];
-        // One character after the other is another one.
+        // Each character of the token in turn is replaced.
         for at in "dli_".len()..token.len() {
             let old = &token[at..=at];
             let new = if old == "A" { "B" } else { "A" };
@@ -174,7 +174,7 @@ pub fn links(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Pla
     })
 }
 
-/// The token in the links of an instance that is started, and runs for long.
+/// Starts a long-running instance and returns the token of its links.
 async fn token_of(connection: &mut Connection, id: &str) -> Result<String> {
     let answer = connection.manage(Method::POST, &format!("orchestrators/tick_for_ever/{id}"), "null").await?;
     let links: Value = serde_json::from_slice(&answer.body)?;
@@ -204,7 +204,7 @@ pub fn promotion(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) ->
             let answer = connection.send(method, &path, body.to_string()).await?;
             judge(&tally, &path, answer.status, &[400, 403]);
         }
-        // A key that it makes itself has no more than its role.
+        // A key that the owner makes has only the rights of its role.
         let made = json!({ "name": "deployer", "role": "deploy" });
         let made = connection.send(Method::POST, &format!("/admin/hubs/{own}/keys"), made.to_string()).await?;
         let made: Value = serde_json::from_slice(&made.body)?;

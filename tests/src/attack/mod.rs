@@ -1,24 +1,24 @@
-//! The attack suite: one host, two honest task hubs under a steady load, and an attacker who tries one thing after the
-//! other. The host asks for keys; the attacker has one of a hub of its own, a new hub for each attack.
+//! The attack suite: one host, two honest task hubs under a steady load, and an attacker that plays one attack after the other.
+//! The host requires keys; the attacker has a key of its own hub only, a new hub for each attack.
 //!
 //! ```text
 //!   Stage: host ◀── Honest (hub a, hub b): every request due at its time, its output known
 //!            ▲
-//!            └───── Attack, one at a time, for so many seconds each ─▶ Outcome: what the attacker got, whether it was held
+//!            └───── Attack, one at a time, each for the same time ─▶ Outcome: what the attacker got, whether it was held
 //! ```
 //!
 //! - [`attacks`]: the table of all attacks. Each says what counts as held.
 //! - [`stage`]: the host, its hubs, and what must hold after every attack.
-//! - [`watch`]: reads all that reaches the attacker, and finds what is not its own.
-//! - [`servers`]: what activities reach for, granted or not.
-//! - [`modules`]: files that no compiler would write.
-//! - [`honest`]: the load whose times and answers are what matters.
+//! - [`watch`]: inspects all bytes that reach the attacker, and finds data of others.
+//! - [`servers`]: the servers that activities connect to, granted or not.
+//! - [`modules`]: wasm files that no compiler would produce.
+//! - [`honest`]: the load, whose latencies and outputs are measured.
 //!
-//! Where wanted, each attack is played on another host of the same machine too: what an honest hub suffers then, it suffers from
-//! the processors that all processes share, and not from sharing a host.
+//! With `compare`, each attack is also played on another host of the same machine: what an honest hub suffers then is caused by
+//! sharing the processors, and not by sharing a host.
 //!
-//! What must hold whatever the attack: no acknowledged start of an honest hub is lost, none gives the output of another,
-//! nothing of theirs reaches the attacker, and the process of the host stays the same.
+//! Whatever the attack, these must hold: no acknowledged start of an honest hub is lost, none has the output of another, none of
+//! its data reaches the attacker, and the process of the host does not end.
 
 mod attacker;
 pub mod attacks;
@@ -47,37 +47,37 @@ use stage::Stage;
 
 /// How to run the suite.
 pub struct AttackOptions {
-    /// How long each attack lasts, and the time without one.
+    /// The duration of each attack, and of the measurement without one.
     pub each: Duration,
-    /// No attack is played by more than so many players at once.
+    /// The most players of one attack at a time.
     pub players_max: usize,
     /// Only attacks whose name, such as `computing/loop`, contains this text.
     pub only: String,
-    /// Each attack is played on another host too, for comparison.
+    /// Whether each attack is also played on another host, for comparison.
     pub compare: bool,
 }
 
-/// What came of all attacks.
+/// The result of the whole suite.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Without an attack.
+    /// The honest hubs without an attack.
     pub alone: Figures,
     pub attacks: Vec<Outcome>,
     /// Starts of the honest hubs that were acknowledged; all of them have completed.
     pub acknowledged: usize,
 }
 
-/// What came of one attack.
+/// The result of one attack.
 #[derive(Debug, Serialize)]
 pub struct Outcome {
     pub name: &'static str,
     pub what: &'static str,
-    /// What the attacker got, each with how often.
+    /// What the attacker got, with the number of times.
     pub got: Vec<(String, usize)>,
     pub held: bool,
-    /// The honest hubs while it lasted.
+    /// The honest hubs during the attack.
     pub honest: Figures,
-    /// The same while it was played on another host.
+    /// The honest hubs while it was played on another host.
     pub elsewhere: Option<Figures>,
 }
 
@@ -87,11 +87,11 @@ pub async fn run(options: &AttackOptions) -> Result<Report> {
     let hubs = [stage.honest("blue")?, stage.honest("red")?];
     let elsewhere = if options.compare { Some(Arc::new(Stage::set().await?)) } else { None };
     if let Some(elsewhere) = &elsewhere {
-        // There is somebody to attack, who does nothing.
+        // The other host needs a victim too, but without load.
         elsewhere.honest(&hubs[0].hub)?;
     }
     let honest = Honest::start(&stage, &hubs).await?;
-    // The first requests compile and open what later ones find.
+    // The first requests compile code and open hubs.
     honest.figures_of(options.each / 4).await;
     let alone = honest.figures_of(options.each).await;
     let mut attacks = Vec::new();
@@ -126,16 +126,16 @@ async fn play(
     let tally = attacker.play(attack, options.players_max, begin + options.each).await?;
     let end = Instant::now();
     attacker.leave().await?;
-    // Later, so that what was due while it lasted has mostly been answered.
+    // Taken after the attacker has left, so that most requests that were due meanwhile have been answered.
     let figures = honest.figures(begin, end);
     eprintln!("{:>6.1} s  {}: {}", entered.elapsed().as_secs_f64(), attack.name, attack.what);
     Ok(Outcome { name: attack.name, what: attack.what, got: tally.got(), held: tally.held(), honest: figures, elsewhere: None })
 }
 
-/// Fewer requests of the honest have no percentiles.
+/// With fewer requests, percentiles are not shown.
 const REQUESTS_MIN: usize = 20;
 
-/// How much slower an honest hub may be beside an attacker in the same host than beside one in another.
+/// How many times slower an honest hub may be with the attacker on its host than with the attacker on another.
 const TIMES_MAX: f64 = 1.5;
 
 impl Figures {
@@ -153,7 +153,7 @@ impl Report {
     pub fn table(&self) -> String {
         let times = |figures: Option<&Figures>| match figures.filter(|figures| figures.is_telling()) {
             Some(Figures { p50_ms, p99_ms, .. }) => format!("{p50_ms:>7.1} {p99_ms:>7.1}"),
-            // An attack that is over at once: they say nothing.
+            // The attack ended too soon for percentiles.
             None => format!("{:>7} {:>7}", "-", "-"),
         };
         let line = |name: &str, held: &str, figures: &Figures, than: Option<&Figures>, got: &str| {
@@ -180,7 +180,7 @@ impl Report {
         for Outcome { name, honest, elsewhere, .. } in &self.attacks {
             let times = elsewhere.as_ref().and_then(|elsewhere| honest.times(elsewhere)).unwrap_or_default();
             if times.iter().any(|times| *times > TIMES_MAX) {
-                table.push_str(&format!("more than {TIMES_MAX} times as slow as with the attacker in another host: {name}\n"));
+                table.push_str(&format!("over {TIMES_MAX} times slower than with the attacker on another host: {name}\n"));
             }
         }
         let all = format!("{} starts of the honest hubs were acknowledged, and all have completed\n", self.acknowledged);

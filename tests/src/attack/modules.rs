@@ -1,4 +1,4 @@
-//! Files that no compiler would write.
+//! Wasm files that no compiler would produce.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::attacks::{Expected, Played};
 /// The first bytes of a component.
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
-/// Components in components.
+/// Deeply nested components.
 pub fn nested() -> Vec<u8> {
     (0..5_000).fold(COMPONENT.to_vec(), |inner, _| {
         const COMPONENT_SECTION: u8 = 4;
@@ -30,7 +30,7 @@ pub fn wide() -> Vec<u8> {
     [COMPONENT, &[TYPE_SECTION], &leb(types.len()), &types].concat()
 }
 
-/// Functions of many values that live long, none of which can be left out: much work for whoever assigns registers.
+/// Functions with many long-lived values, none of which can be optimised away: much work for the register allocator.
 pub fn slow() -> Vec<u8> {
     const VALUES: usize = 800;
     const FUNCTIONS: usize = 1_000;
@@ -41,7 +41,7 @@ pub fn slow() -> Vec<u8> {
     app(&function.repeat(FUNCTIONS), "(i32.const 8)", "(call $done)")
 }
 
-/// Blocks in blocks, and as many values on the stack.
+/// Deeply nested blocks, with as many values on the stack.
 pub fn deep() -> Vec<u8> {
     const DEPTH: usize = 100_000;
     let sum = format!("{}{}", "i32.const 1 ".repeat(DEPTH), "i32.add ".repeat(DEPTH - 1));
@@ -61,18 +61,18 @@ pub fn start() -> Vec<u8> {
     app("(func $for_ever (loop $again (br $again))) (start $for_ever)", "(i32.const 8)", "(call $done)")
 }
 
-/// The list has four thousand million functions.
+/// A function list that claims four thousand million entries.
 pub fn describe() -> Vec<u8> {
     app("", "(i32.store (i32.const 12) (i32.const -1)) (i32.const 8)", "(call $done)")
 }
 
-/// Handles of tasks that are not the instance's: made up, dropped before, and those that another instance has.
+/// Task handles that the instance does not have: made up, already dropped, or another instance's.
 pub fn handles(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Played {
     Box::pin(async move {
         let mut connection = attacker.connect().await?;
         let deployed = connection.send(Method::POST, "/admin/apps/handles", handle_app()).await?;
         ensure!(deployed.status == 200, "{:?}", deployed.body);
-        // An instance that has handles, whose numbers the others use.
+        // An instance that has handles, whose numbers the others try.
         let holds = connection.manage(Method::POST, "orchestrators/evil/holder", r#""hold""#).await?;
         ensure!(holds.status == 202, "{:?}", holds.body);
         for input in ["null", r#""forge""#, r#""drop-it""#] {
@@ -81,13 +81,13 @@ pub fn handles(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> P
             tally.count(&got, held);
         }
         let holder = connection.manage(Method::GET, "instances/holder", "").await?;
-        tally.count("the holder of a handle waits undisturbed", holder.status == 202);
+        tally.count("the holder of a handle still waits", holder.status == 202);
         Ok(())
     })
 }
 
-/// Its orchestrator chooses by the length of its input: it holds a handle and waits, waits for the first handle without
-/// having one, for one that never was, or for one that it has dropped.
+/// The length of the input selects what the orchestrator does: hold a handle and wait, or wait for a handle that it never had,
+/// that does not exist, or that it has dropped.
 fn handle_app() -> Vec<u8> {
     let orchestrator = r#"(local $handle i32)
         (local.set $handle (i32.const 1))
@@ -102,7 +102,7 @@ fn handle_app() -> Vec<u8> {
     app("", "(i32.const 8)", orchestrator)
 }
 
-/// Garbage-collected objects: without end, and so many that nearly each further one has all of them collected.
+/// Endless garbage-collected objects, and so many live ones that nearly every allocation starts a collection.
 pub fn objects(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Played {
     Box::pin(async move {
         let mut connection = attacker.connect().await?;
@@ -117,7 +117,7 @@ pub fn objects(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> P
     })
 }
 
-/// Its orchestrator chooses by the length of its input.
+/// The length of the input selects what the orchestrator does.
 fn object_app() -> Vec<u8> {
     let more = "
         (type $node (struct (field i64) (field (ref null $node))))
@@ -137,7 +137,7 @@ fn object_app() -> Vec<u8> {
     app(more, "(i32.const 8)", orchestrator)
 }
 
-/// As many waiting guests as it gets, each of which takes the room of several.
+/// As many waiting guests as the host allows, each of which takes several slots.
 pub fn guests_of_many_parts(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
     Box::pin(async move {
         let mut connection = attacker.connect().await?;
@@ -148,7 +148,7 @@ pub fn guests_of_many_parts(attacker: Arc<Attacker>, tally: Arc<Tally>, until: I
             let started = connection.manage(Method::POST, &format!("orchestrators/evil/{id}"), "1").await?;
             tally.count(&started.status.to_string(), matches!(started.status, 202 | 429));
             if started.status == 202 {
-                // It waits for its event or for its turn: what the host is short of is no failure of a guest.
+                // It waits for its event or for a free slot: the host's shortage must not fail a guest.
                 let status = connection.manage(Method::GET, &format!("instances/{id}"), "").await?;
                 tally.count(if status.status == 202 { "waits" } else { "ended" }, status.status == 202);
             } else {
@@ -161,7 +161,7 @@ pub fn guests_of_many_parts(attacker: Arc<Attacker>, tally: Arc<Tally>, until: I
     })
 }
 
-/// Has the host compile what takes long, and goes away.
+/// Makes the host compile something slow, and disconnects.
 pub fn abandoned(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> Played {
     const PATIENCE: Duration = Duration::from_millis(200);
     Box::pin(async move {
@@ -181,7 +181,7 @@ pub fn abandoned(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant) -> 
     })
 }
 
-/// An app whose guests take the room of several, and wait for an event named `null`.
+/// An app whose guests take several slots each and wait for an event named `null`.
 pub fn many_tables() -> Vec<u8> {
     let orchestrator = "
         (i32.store (i32.const 400) (call $event (i32.const 300) (i32.const 4)))
@@ -196,7 +196,7 @@ pub fn junk() -> Vec<u8> {
     bytes
 }
 
-/// An app with one orchestrator, `evil`, by the names of the canonical ABI.
+/// An app with one orchestrator, `evil`, written against the canonical ABI.
 pub fn app(more: &str, describe: &str, orchestrator: &str) -> Vec<u8> {
     let wat = format!(
         r#"(module

@@ -1,4 +1,4 @@
-//! Names that would mean something to a file system, a shell, a header or a page: wherever a route takes a name.
+//! Names with a meaning for a file system, a shell, a header or a web page, wherever a route takes a name.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,15 +26,15 @@ const NAMES: [&str; 12] = [
     "%ff%fe",
 ];
 
-/// An operation of the document of the API.
+/// An operation of the OpenAPI document.
 pub struct Operation {
     pub method: Method,
-    /// With its parameters in braces.
+    /// The path with its parameters in braces.
     pub path: String,
 }
 
 impl Operation {
-    /// All operations that the host tells of, but for those that stream without an end.
+    /// Returns all operations of the document.
     pub async fn all(attacker: &Attacker) -> Result<Vec<Self>> {
         let answer = attacker.connect().await?.send(Method::GET, "/openapi.json", "").await?;
         let document: Value = serde_json::from_slice(&answer.body)?;
@@ -50,7 +50,7 @@ impl Operation {
         Ok(operations)
     }
 
-    /// The address with this in the place of each parameter.
+    /// Returns the path with each parameter replaced.
     pub fn filled(&self, fill: impl Fn(&str) -> String) -> String {
         let segment = |segment: &str| match segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
             Some(name) => fill(name),
@@ -84,7 +84,7 @@ pub fn names(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Pla
     })
 }
 
-/// Whether nothing came of it: a refusal, or an empty list. What takes no name does what it always does.
+/// Whether the request had no effect: it was refused, or returned an empty list. A route that takes no name behaves as usual.
 fn is_harmless(operation: &Operation, path: &str, answer: &Answer) -> bool {
     let reads = operation.method == Method::GET && answer.status == 200;
     let names_nothing = !operation.has_parameters() && path.contains("?taskHub=");

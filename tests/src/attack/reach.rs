@@ -1,4 +1,4 @@
-//! Activities that reach for addresses that are not theirs. A vault on this machine counts who comes.
+//! Activities that connect to addresses that are not granted to them. A server on this machine, the vault, counts requests.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use super::attacks::Played;
 use super::stage::NAMES;
 use crate::connection::Connection;
 
-/// How the host says that nobody is reached: it is not granted, it leads to a private address, or it is no address.
+/// Parts of the host's error messages: the address is not granted, it resolves to a private one, or it is invalid.
 const REFUSALS: [&str; 7] = [
     "HttpRequestDenied",
     "DestinationIpProhibited",
@@ -22,7 +22,7 @@ const REFUSALS: [&str; 7] = [
     "private address",
 ];
 
-/// Ways to write the address of this machine, and addresses inside of networks that are nobody's business.
+/// Spellings of the address of this machine, and addresses of private networks.
 fn nobodys(attacker: &Attacker) -> Vec<String> {
     let vault = &attacker.stage.servers.vault.authority;
     let port = vault.rsplit(':').next().unwrap_or_default();
@@ -83,7 +83,7 @@ pub fn redirects(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) ->
             let before = own.requests();
             let input = json!(["follow", [format!("http://{}/", own.authority), url]]);
             refused(&attacker, &mut connection, &tally, "call_named", &input).await?;
-            tally.count("sent on by its own server", own.requests() == before + 1);
+            tally.count("redirected by its own server", own.requests() == before + 1);
         }
         vault(&attacker, &tally);
         Ok(())
@@ -95,20 +95,20 @@ pub fn polls(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Pla
         let own = &attacker.stage.servers.own;
         let vault_at = &attacker.stage.servers.vault.authority;
         let mut connection = attacker.connect().await?;
-        // Each waits a second between two requests.
+        // Each poll waits for a second before the next request.
         for url in [format!("http://{vault_at}/"), "http://169.254.169.254/latest/meta-data".to_owned()] {
             let before = own.requests();
             let headers = json!({ "x-status": "202", "x-location": url });
             let input = json!({ "uri": format!("http://{}/", own.authority), "headers": headers });
             refused(&attacker, &mut connection, &tally, "call_http", &input).await?;
-            tally.count("sent on by its own server", own.requests() == before + 1);
+            tally.count("redirected by its own server", own.requests() == before + 1);
         }
         vault(&attacker, &tally);
         Ok(())
     })
 }
 
-/// An orchestration fails, because the host refuses to send a request.
+/// Runs an orchestration that must fail, because the host refuses to send a request.
 async fn refused(attacker: &Attacker, connection: &mut Connection, tally: &Tally, function: &str, input: &Value) -> Result<()> {
     let said = said(&attacker.run(connection, function, input).await?);
     let why = REFUSALS.iter().find(|why| said.says(why));

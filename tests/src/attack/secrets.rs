@@ -1,4 +1,4 @@
-//! Attacks on a secret that a guest may use and not see. What reaches the attacker's server, and every answer, is watched.
+//! Attacks on a secret that a guest may use and not see. All responses, and all bytes that reach its server, are inspected.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use super::attacks::Played;
 use super::stage::SECRET_NAME;
 use crate::host::binary;
 
-/// What stands for the secret in a header.
+/// The placeholder of the secret in a header.
 fn placeholder() -> String {
     format!("{{{{secret:{SECRET_NAME}}}}}")
 }
 
-/// Everything that could make the host put the secret where it is not for.
+/// Tries to make the host send the secret where it is not granted.
 pub fn sent(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Played {
     Box::pin(async move {
         let (own, partner) = (&attacker.stage.servers.own.authority, &attacker.stage.servers.partner.authority);
@@ -40,12 +40,12 @@ pub fn sent(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Play
             let said = said(&attacker.run(&mut connection, "call_named", &call).await?);
             tally.count(if said.failed { "refused" } else { &said.text }, said.failed);
         }
-        // Where it is no header, nothing is put in its place; and a poll elsewhere does not carry it.
+        // Outside of headers, the placeholder is not replaced; and polling another host does not send the secret.
         let before = attacker.stage.servers.own.requests();
         let encoded = secret.replace('{', "%7B").replace('}', "%7D");
         let call = json!(["send_and_show", [format!("http://{own}/?{encoded}"), []]]);
         let sent = attacker.run(&mut connection, "call_named", &call).await?;
-        tally.count("sent as it is written", sent.status == 200 && attacker.stage.servers.own.requests() == before + 1);
+        tally.count("sent without replacing it", sent.status == 200 && attacker.stage.servers.own.requests() == before + 1);
         let headers = json!({ "x-status": "202", "x-location": format!("http://{own}/end"), "x-any": secret });
         let polled = json!({ "uri": format!("http://{partner}/"), "headers": headers });
         let used = attacker.stage.servers.partner.secrets();
@@ -55,7 +55,7 @@ pub fn sent(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Play
     })
 }
 
-/// It is used, and then nothing that the attacker can look at shows it.
+/// Uses the secret, and then looks for it in everything that the attacker can read.
 pub fn seen(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Played {
     Box::pin(async move {
         let partner = &attacker.stage.servers.partner;
@@ -72,7 +72,7 @@ pub fn seen(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Play
         let variables = attacker.run(&mut connection, "call_named", &json!(["environment", null])).await?;
         let shown = String::from_utf8_lossy(&variables.body).into_owned();
         tally.count(&format!("environment {shown}"), shown == r#"[["MODE","test"]]"#);
-        // Histories, and all that is stored: the watch reads them.
+        // Histories and the export: the watch inspects them.
         let list = connection.manage(Method::GET, "instances?showInput=true", "").await?;
         let list: Vec<Value> = serde_json::from_slice(&list.body)?;
         for id in list.iter().filter_map(|status| status["instanceId"].as_str()) {
@@ -86,7 +86,7 @@ pub fn seen(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Play
     })
 }
 
-/// Whether what an export holds in Base64 is something that the attacker must not see.
+/// Whether the Base64 data of an export contains something that the attacker must not see.
 fn decoded_holds(export: &[u8], attacker: &Attacker) -> Result<bool> {
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
@@ -101,7 +101,7 @@ fn decoded_holds(export: &[u8], attacker: &Attacker) -> Result<bool> {
     Ok(!leaked.is_empty())
 }
 
-/// No route and no command shows it.
+/// Tries every route and command that could show the secret.
 pub fn asked(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Played {
     Box::pin(async move {
         let (own, victim) = (&attacker.tenant.hub, &attacker.victim);

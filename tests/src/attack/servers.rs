@@ -1,4 +1,4 @@
-//! What activities reach for: servers on this machine, of which some are granted to the attacker's hubs and some are not.
+//! The servers that activities connect to, on this machine. Some are granted to the attacker's hubs and some are not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,15 +10,15 @@ use tokio::task::JoinSet;
 
 use super::watch::{Watch, Watched};
 
-/// What the attacker may use and never see: a secret of its own hubs, for the partner only.
+/// The secret of the attacker's hubs: guests may send it to the partner and never see it.
 pub const SECRET: &str = "s3cret-that-guests-only-use-ZpQ8";
 
 pub struct Servers {
-    /// The attacker's: it sees all that comes, and answers with what the request asks for.
+    /// The attacker's server: all that it receives is inspected. It responds as the request asks.
     pub own: Server,
-    /// Granted, with the secret; not the attacker's.
+    /// Granted, with the secret, but not the attacker's.
     pub partner: Server,
-    /// Granted to nobody.
+    /// Not granted to any hub.
     pub vault: Server,
     _running: JoinSet<()>,
 }
@@ -35,12 +35,12 @@ struct Seen {
 }
 
 impl Server {
-    /// Requests that have come.
+    /// The number of requests received.
     pub fn requests(&self) -> usize {
         self.seen.requests.load(Ordering::Relaxed)
     }
 
-    /// Those of them that held the secret.
+    /// The number of requests that contained the secret.
     pub fn secrets(&self) -> usize {
         self.seen.secrets.load(Ordering::Relaxed)
     }
@@ -72,7 +72,7 @@ async fn serve(running: &mut JoinSet<()>, watch: Arc<Watch>) -> Result<Server> {
     Ok(Server { authority, seen })
 }
 
-/// Answers one request as its headers `x-status` and `x-location` say; at `/end`, with a plain 200.
+/// Responds to one request as its headers `x-status` and `x-location` say; at `/end`, with a plain 200.
 async fn answer(mut stream: Watched<TcpStream>, seen: Arc<Seen>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -92,6 +92,6 @@ async fn answer(mut stream: Watched<TcpStream>, seen: Arc<Seen>) {
     let status = header("x-status").unwrap_or_else(|| "200".into());
     let location = header("x-location").map(|to| format!("location: {to}\r\nretry-after: 0\r\n")).unwrap_or_default();
     let answer = format!("HTTP/1.1 {status} Any\r\n{location}content-length: 2\r\nconnection: close\r\n\r\nok");
-    // Whoever has gone needs no answer.
+    // The client may have disconnected.
     let _ = stream.write_all(answer.as_bytes()).await;
 }

@@ -1,4 +1,4 @@
-//! Requests that two readers may understand in two ways: what the attacker means is not what is looked at.
+//! Requests that two parsers could read differently, so that the host might check another request than it executes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,21 +13,21 @@ use crate::wire::statuses;
 const BASE: &str = "/runtime/webhooks/durabletask";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Sends bytes, and reads whatever comes until the host ends the connection. None: it does not end it.
+/// Sends bytes and reads until the host closes the connection. None: it stays open.
 async fn exchange(attacker: &Attacker, bytes: &str) -> Result<Option<String>> {
     let mut stream = attacker.open().await?;
-    // It may end it before all is sent.
+    // The host may close it before all bytes are sent.
     let _ = stream.write_all(bytes.as_bytes()).await;
     let mut answers = Vec::new();
-    // A connection that is torn down has ended, too.
+    // A reset counts as closed, too.
     let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answers)).await;
     Ok(ended.is_ok().then(|| String::from_utf8_lossy(&answers).into_owned()))
 }
 
-/// Every answer has to be one of these, and there must be only one.
+/// There must be exactly one response, with one of these statuses.
 async fn check(attacker: &Attacker, tally: &Tally, bytes: &str, expected: &[u16]) -> Result<()> {
     let Some(answers) = exchange(attacker, bytes).await? else {
-        tally.count("a connection that goes on", false);
+        tally.count("a connection that stays open", false);
         return Ok(());
     };
     let statuses = statuses(&answers);
@@ -37,7 +37,7 @@ async fn check(attacker: &Attacker, tally: &Tally, bytes: &str, expected: &[u16]
     Ok(())
 }
 
-/// A request in another, for the hub of the victim, with the key of the attacker.
+/// Hides a second request, for the victim's hub and with the attacker's key, in the body of the first.
 pub fn bodies(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Played {
     Box::pin(async move {
         let (key, victim) = (&attacker.tenant.key, &attacker.victim);
@@ -57,14 +57,14 @@ pub fn bodies(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Pl
         ] {
             let head =
                 format!("POST {BASE}/orchestrators/poke HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {key}\r\n{lines}\r\n");
-            // Refused; or taken, and the last of its connection: the second one is never seen.
+            // Either the first is refused, or it is accepted and the last of its connection: the second is never executed.
             check(&attacker, &tally, &format!("{head}0\r\n\r\n{second}"), &[400, 202]).await?;
         }
         Ok(())
     })
 }
 
-/// What a proxy would set, and believe: who asks, for what, and by which method.
+/// Headers that proxies set and trust: client, target, user and method.
 pub fn headers(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Played {
     Box::pin(async move {
         let (key, victim) = (&attacker.tenant.key, &attacker.victim);
@@ -78,7 +78,7 @@ pub fn headers(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> P
             "x-forwarded-for: 127.0.0.1\r\nforwarded: for=127.0.0.1\r\nx-real-ip: 127.0.0.1".to_owned(),
             "x-forwarded-user: root\r\nx-ms-client-principal-name: root\r\nx-dacapo-role: administer".to_owned(),
         ] {
-            // It is what it would be without them: the list of its own, and nothing to who has no key.
+            // They change nothing: with its key the attacker sees its own list, and without a key it gets a 401.
             check(&attacker, &tally, &get(&format!("{BASE}/instances"), &format!("{own}{lines}\r\n")), &[200]).await?;
             check(&attacker, &tally, &get(&format!("{BASE}/instances?taskHub={victim}"), &format!("{lines}\r\n")), &[401])
                 .await?;
@@ -96,7 +96,7 @@ pub fn headers(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> P
     })
 }
 
-/// Two hubs, or two keys, in one request; and the victim's hub, spelled otherwise.
+/// Two hubs or two keys in one request, and other spellings of the victim's hub.
 pub fn queries(attacker: Arc<Attacker>, tally: Arc<Tally>, _until: Instant) -> Played {
     Box::pin(async move {
         let (key, own, victim) = (&attacker.tenant.key, &attacker.tenant.hub, &attacker.victim);

@@ -1,4 +1,4 @@
-//! The host that is attacked, with its administrator: the only one who has its key.
+//! The attacked host, and the only holder of the administrator's key.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,10 +12,10 @@ use super::servers::{SECRET, Servers};
 use super::watch::Watch;
 use crate::host::{Host, binary};
 
-/// What tells the honest hubs' data from any other.
+/// Marks all data of the honest hubs.
 pub const MARK: &str = "velvet-ZqX4";
 
-/// The name under which hubs have a secret.
+/// The name of the secret in each hub.
 pub const SECRET_NAME: &str = "token";
 
 pub struct Stage {
@@ -23,7 +23,7 @@ pub struct Stage {
     root: String,
     pub watch: Arc<Watch>,
     pub servers: Servers,
-    /// What activities of the attacker may read, and where the key for secrets lies.
+    /// The directory that is granted to the attacker's activities, and the key file for secrets.
     shared: TempDir,
     data: TempDir,
 }
@@ -35,16 +35,16 @@ pub struct Tenant {
     pub key: String,
 }
 
-/// What an address and a slow client may have of the host. What hubs may have is said when they are made.
+/// Limits per address and for slow clients. Limits of hubs are set when they are created.
 const SETTINGS: [&str; 4] =
     ["--set=http.connections_per_address=256", "--set=http.head_seconds=1", "--set=http.stall_seconds=1", "--log=warn"];
 
-/// Names that an administrator has granted in good faith, and that lead to this machine when they are resolved: those of a
-/// hosts file, and other ways to write its address.
+/// Names that an administrator has granted in good faith, and that resolve to this machine: names of a hosts file, and other
+/// spellings of its address.
 pub const NAMES: [&str; 9] =
     ["ip6-localhost", "localhost.", "2130706433", "0x7f000001", "0177.0.0.1", "0x7f.1", "127.1", "0", "127.0.0.1."];
 
-/// What the attacker's hubs may use, unless an attack says otherwise: so little that it is met within seconds.
+/// The limits of the attacker's hubs, unless an attack sets others: so low that they are reached within seconds.
 const LIMITS: [(&str, u64); 6] = [
     ("activity_seconds", 1),
     ("activity_memory_bytes", 64 << 20),
@@ -65,7 +65,7 @@ impl Stage {
         std::os::unix::fs::symlink("/etc/passwd", shared.path().join("granted/passwd"))?;
         let key_file = format!("--set=secrets.key_file={}", key.display());
         let (host, data) = Host::temporary_locked(&[SETTINGS.as_slice(), &[&key_file]].concat())?;
-        let root = host.administrator_key().context("it is the first start, so it says its key")?.to_owned();
+        let root = host.administrator_key().context("the first start creates a key")?.to_owned();
         let watch = Arc::new(Watch::default());
         watch.guard("data of an honest hub", MARK);
         watch.guard("the key of the host", &root);
@@ -75,7 +75,7 @@ impl Stage {
         Ok(Self { host, root, watch, servers, shared, data })
     }
 
-    /// A hub that has all that hubs have by default, and a secret of its own.
+    /// Creates a hub with the default limits and a secret of its own.
     pub fn honest(&self, hub: &str) -> Result<Tenant> {
         self.administer("POST", "/admin/hubs", &json!({ "name": hub }))?;
         self.put_secret(hub, &format!("{MARK}-secret"))?;
@@ -84,7 +84,7 @@ impl Stage {
         Ok(tenant)
     }
 
-    /// A hub with limits that are low, and with grants that an administrator could have given.
+    /// Creates a hub with low limits, and with grants that an administrator could have given.
     pub fn hostile(&self, hub: &str) -> Result<Tenant> {
         let (own, partner) = (&self.servers.own.authority, &self.servers.partner.authority);
         let mut outbound = vec![own.as_str(), partner.as_str()];
@@ -101,12 +101,12 @@ impl Stage {
         self.tenant(hub)
     }
 
-    /// Gives a hub other values for these limits.
+    /// Changes limits of a hub.
     pub fn limit(&self, tenant: &Tenant, limits: &[(&str, u64)]) -> Result<()> {
         self.administer("PATCH", &format!("/admin/hubs/{}", tenant.hub), &json!({ "limits": table(limits) })).map(drop)
     }
 
-    /// Removes a hub with whatever runs in it.
+    /// Removes a hub with everything that runs in it.
     pub fn remove(&self, tenant: &Tenant) -> Result<()> {
         self.administer("DELETE", &format!("/admin/hubs/{}", tenant.hub), &Value::Null).map(drop)
     }
@@ -136,14 +136,14 @@ impl Stage {
         Ok(serde_json::from_str(&answer.body).unwrap_or_default())
     }
 
-    /// What must hold after every attack: the same process goes on, without a panic, has told its log nothing that nobody may
-    /// know, and has put no file where none belongs.
+    /// What must hold after every attack: the same process runs, it has not panicked, its log contains no secret, and its data
+    /// directory contains no unexpected file.
     pub fn check(&mut self) -> Result<()> {
         ensure!(self.host.is_running()?, "the host has died:\n{}", self.host.log());
         let log = self.host.log();
         ensure!(!log.contains("panicked at host/"), "the host has panicked:\n{log}");
         let told = [SECRET, MARK, &self.root].into_iter().find(|hidden| log.contains(hidden));
-        ensure!(told.is_none(), "the log tells what nobody may know:\n{log}");
+        ensure!(told.is_none(), "the log contains a secret:\n{log}");
         for path in files(self.data.path())? {
             let inside = path.strip_prefix(self.data.path())?;
             ensure!(is_expected(inside), "the host has a file {}", inside.display());
@@ -166,7 +166,7 @@ fn is_expected(path: &Path) -> bool {
     }
 }
 
-/// All files below a directory.
+/// Returns all files below a directory.
 fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory)? {

@@ -1,4 +1,4 @@
-//! The one place that sees every byte that reaches the attacker, and looks for what is not the attacker's.
+//! Inspects every byte that reaches the attacker for data that is not the attacker's.
 
 use std::io;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What must not reach the attacker, and what of it has.
+/// Texts that must not reach the attacker, and which of them have.
 #[derive(Default)]
 pub struct Watch {
     treasures: Mutex<Vec<Treasure>>,
@@ -22,34 +22,34 @@ struct Treasure {
 impl Watch {
     pub fn guard(&self, what: &str, text: &str) {
         let treasure = Treasure { what: what.to_owned(), text: text.to_owned() };
-        self.treasures.lock().expect("nobody panics with it").push(treasure);
+        self.treasures.lock().expect("no holder of this lock panics").push(treasure);
     }
 
-    /// Looks through bytes that the attacker has.
+    /// Inspects bytes that the attacker has received.
     pub fn inspect(&self, bytes: &[u8]) {
-        let treasures = self.treasures.lock().expect("nobody panics with it");
+        let treasures = self.treasures.lock().expect("no holder of this lock panics");
         for treasure in treasures.iter().filter(|treasure| memchr::memmem::find(bytes, treasure.text.as_bytes()).is_some()) {
-            self.leaked.lock().expect("nobody panics with it").push(treasure.what.clone());
+            self.leaked.lock().expect("no holder of this lock panics").push(treasure.what.clone());
         }
     }
 
-    /// What has reached the attacker since this was asked last.
+    /// Returns what has reached the attacker since the last call.
     pub fn leaked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.leaked.lock().expect("nobody panics with it"))
+        std::mem::take(&mut *self.leaked.lock().expect("no holder of this lock panics"))
     }
 
-    /// So many bytes of what came before may begin something that goes on in what comes.
+    /// The number of earlier bytes to keep, as a text may begin in them and end in later ones.
     fn overlap(&self) -> usize {
-        let treasures = self.treasures.lock().expect("nobody panics with it");
+        let treasures = self.treasures.lock().expect("no holder of this lock panics");
         treasures.iter().map(|treasure| treasure.text.len()).max().unwrap_or(1) - 1
     }
 }
 
-/// A stream of the attacker, all of which is read by the watch, too.
+/// A stream of the attacker. The watch inspects all bytes read from it.
 pub struct Watched<S> {
     stream: S,
     watch: Arc<Watch>,
-    /// The end of what came before.
+    /// The last bytes of earlier reads.
     tail: Vec<u8>,
 }
 
@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// Also what comes in two pieces.
+    /// Also across two reads.
     #[tokio::test]
     async fn what_is_not_the_attackers_is_found() {
         let watch = Arc::new(Watch::default());

@@ -7,15 +7,15 @@ use clap::Parser;
 use dacapo_tests::attack::{AttackOptions, run};
 
 #[derive(Parser)]
-#[command(about = "Attacks a host that serves two honest task hubs, and shows what the attacker got and how they fared")]
+#[command(about = "Attacks a host that serves two honest task hubs, and shows what it got and how they were affected")]
 struct Options {
-    /// How long each attack lasts.
+    /// The duration of each attack.
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
     /// Only attacks whose name, such as computing/loop, contains this text.
     #[arg(long, default_value = "")]
     only: String,
-    /// Play no attack on another host: half the time, and no comparison.
+    /// Do not play each attack on another host too: half the time, and no comparison.
     #[arg(long)]
     no_comparison: bool,
     /// Print one JSON document.

@@ -1,4 +1,4 @@
-//! Builds the examples and the fixtures to wasm and prints the folder that they are in.
+//! Builds the examples and the fixtures to wasm and prints the path of the output folder.
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
@@ -6,14 +6,14 @@ use dacapo_tests::guests::{self, Toolchain};
 
 #[derive(Parser)]
 struct Arguments {
-    /// The toolchain to take, instead of the first one that works.
+    /// The toolchain to use, instead of the first one that works.
     #[arg(long)]
     toolchain: Option<Choice>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Choice {
-    /// The cargo of the path, whose compiler has the wasm target.
+    /// The cargo on the path, whose compiler has the wasm target.
     Target,
     /// Debian's rustc-web, cargo-web and rust-web-src with an lld.
     Debian,

@@ -7,18 +7,18 @@ use clap::Parser;
 use dacapo_tests::crash::{CrashOptions, run};
 
 #[derive(Parser)]
-#[command(about = "Kills the host again and again while clients use it, and checks that nothing is lost or done twice")]
+#[command(about = "Kills the host repeatedly while clients use it, and checks that nothing is lost or done twice")]
 struct Options {
     /// How often the host is killed.
     #[arg(long, default_value_t = 200)]
     kills: usize,
-    /// Decides what the clients do and when the host is killed. [default: from the clock]
+    /// The seed of the clients' actions and the times of the kills. [default: from the clock]
     #[arg(long)]
     seed: Option<u64>,
-    /// Clients that start orchestrations at the same time.
+    /// The number of concurrent clients.
     #[arg(long, default_value_t = 4)]
     clients: usize,
-    /// The longest life of the host, in milliseconds.
+    /// The longest time from a start of the host to its kill, in milliseconds.
     #[arg(long, default_value_t = 600)]
     longest_life: u64,
     /// Keep no guest in memory: every turn replays.

@@ -1,5 +1,5 @@
-//! The demo: builds everything, starts the host, deploys the examples, runs them on real input, kills the host in the
-//! middle of a run, and shows that nothing is lost.
+//! The demo: builds everything, starts the host, deploys the examples, runs them on real input, kills the host during a run, and
+//! shows that nothing is lost.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ use dacapo_tests::host::{Host, HostOptions, is_finished};
 use serde_json::{Value, json};
 
 #[derive(Parser)]
-#[command(about = "Runs every example on this machine, kills the host in the middle, and shows that nothing is lost")]
+#[command(about = "Runs every example on this machine, kills the host during a run, and shows that nothing is lost")]
 struct Options {
     /// The directory whose text files are indexed, granted read-only. [default: this repository's sources]
     directory: Option<PathBuf>,
@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     let directory = options.directory.unwrap_or_else(|| workspace.join("host"));
     let directory = directory.canonicalize().with_context(|| format!("finding the directory {}", directory.display()))?;
 
-    section("Building the host, which this program has been built with for the most part, and the first example (wasm)");
+    section("Building the host, most of which is built already, and the first example (wasm)");
     let binary = dacapo_tests::host::binary()?;
     let (first, others) = EXAMPLES.split_first().context("there are examples")?;
     build(&[first])?;
@@ -92,7 +92,7 @@ fn main() -> Result<()> {
     section("Sub-orchestrations: provision_devices");
     show(&finished(&host, "provision_devices", json!(["lamp", "lock", "thermostat"]))?["output"]);
 
-    section("Entity: 1,000 signals to a counter, from ten orchestrations at once; none is lost, none counts twice");
+    section("Entity: 1,000 signals to a counter, from ten concurrent orchestrations; none is lost or counted twice");
     let ids: Vec<String> =
         (0..10).map(|_| host.start_new("count_often", json!({ "counter": "demo", "times": 100 }))).collect::<Result<_>>()?;
     ids.iter().try_for_each(|id| host.wait(id).map(drop))?;
@@ -105,13 +105,13 @@ fn main() -> Result<()> {
     show(&finished(&host, "transfer", transfer(60))?["output"]);
     show(&host.run("transfer", transfer(60))?["output"]);
 
-    section("Aggregator: an entity sums up what many senders signal");
+    section("Aggregator: an entity combines the signals of many senders");
     show(&finished(&host, "feed", json!({ "sensor": "roof", "values": [17.5, 21, 19.25] }))?["output"]);
 
     section("Durable HTTP: a slow API answers 202, and is polled by durable timers");
     show(&finished(&host, "order_report", json!({ "url": format!("http://{}/report", service.authority) }))?["output"]);
 
-    section("And now: kill -9 in the middle of a job");
+    section("And now: kill -9 during a job");
     let id = host.start_new("long_job", json!({ "up_to": 400_000, "parts": 8, "pause_ms": 300 }))?;
     let before = host.wait_until(&id, "half done", |status| status["customStatus"]["percent"].as_u64() >= Some(40))?;
     say(&format!("before: {} {}", before["runtimeStatus"], before["customStatus"]));
@@ -125,7 +125,7 @@ fn main() -> Result<()> {
     show(&after["output"]);
     let steps = host.history(&id)?.iter().filter(|event| event["EventType"] == json!("TaskCompleted")).count();
     ensure!(steps == 8, "{steps} of 8 parts are in the history");
-    say("it finished: every part stands in its history exactly once");
+    say("it finished: every part is in its history exactly once");
     host.stop()?;
 
     section("Where to go next");
@@ -147,7 +147,7 @@ fn package(example: &str) -> String {
     format!("example-{example}")
 }
 
-/// Builds examples, and none of the other guests of this repository.
+/// Builds examples, and no other guests of this repository.
 fn build(examples: &[&str]) -> Result<()> {
     let packages: Vec<String> = examples.iter().map(|example| package(example)).collect();
     dacapo_tests::guests::build_packages(&packages).map(drop)
@@ -163,14 +163,14 @@ fn deploy(host: &Host, example: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs an orchestration to its end, which must be a success.
+/// Runs an orchestration to its end, and fails unless it completes.
 fn finished(host: &Host, name: &str, input: Value) -> Result<Value> {
     let status = host.run(name, input)?;
     ensure!(status["runtimeStatus"] == json!("Completed"), "{name} did not complete: {status}");
     Ok(status)
 }
 
-/// Polls an instance as a client does, and shows its progress as it changes.
+/// Polls an instance as a client would, and prints its progress as it changes.
 fn follow(host: &Host, id: &str) -> Result<Value> {
     let mut last = Value::Null;
     loop {
@@ -193,7 +193,7 @@ fn entity(host: &Host, path: &str) -> Result<Value> {
     Ok(answer.json())
 }
 
-/// A service to monitor: not ready at first, ready from the fourth request on. And one that takes its time over a report.
+/// Two services: one to monitor, which is ready from the fourth request on, and one that takes some time to make a report.
 struct Service {
     authority: String,
     url: String,
@@ -217,7 +217,7 @@ impl Service {
                 };
                 let length = text.len();
                 let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}");
-                // A client that has gone away is none of this service's business.
+                // The client may have disconnected.
                 let _ = read.and_then(|_| stream.write_all(answer.as_bytes()));
             }
         });
@@ -238,7 +238,7 @@ fn show(value: &Value) {
     text.lines().for_each(say);
 }
 
-/// A path as one would type it here.
+/// Returns a path relative to the current directory, if it is inside.
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(here).unwrap_or(path).display().to_string()

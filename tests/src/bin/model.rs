@@ -7,21 +7,21 @@ use clap::Parser;
 use dacapo_tests::model::{ModelOptions, run};
 
 #[derive(Parser)]
-#[command(about = "Runs random sequences of client operations and crashes, and checks what is seen against a model")]
+#[command(about = "Runs random sequences of client operations and crashes, and compares the results with a model")]
 struct Options {
-    /// How many sequences are run.
+    /// The number of sequences to run.
     #[arg(long, default_value_t = 500)]
     sequences: usize,
-    /// Decides what the sequences are. [default: from the clock]
+    /// The seed of the sequences. [default: from the clock]
     #[arg(long)]
     seed: Option<u64>,
-    /// Hosts that are tested at the same time.
+    /// The number of hosts to test concurrently.
     #[arg(long, default_value_t = 2)]
     hosts: usize,
-    /// Keep no guest in memory: every turn replays. Otherwise every other host does so.
+    /// Keep no guest in memory: every turn replays. Without this, every second host does so.
     #[arg(long)]
     cold: bool,
-    /// How many seconds a sequence that fails may be made shorter.
+    /// How many seconds to spend on shrinking a failing sequence.
     #[arg(long, default_value_t = 180)]
     shrink: u64,
     /// Print one JSON document.

@@ -1,4 +1,4 @@
-//! Runs a script that drives a client, and reads what it checked.
+//! Runs a script that drives a client library, and reads the results of its checks.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -14,11 +14,11 @@ use super::Switch;
 use crate::host::Host;
 use crate::{packages, workspace};
 
-/// The system key of a Functions host, in links. A host that asks nobody for a key takes no notice of it.
+/// The system key of a Functions host, in links. A host that requires no key ignores it.
 const KEY: &str = "a-system-key";
 const TASK_HUB: &str = "TestHubName";
 
-/// Who drives, and how the client reaches the host.
+/// The client library, and how it reaches the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driver {
     Python,
@@ -26,14 +26,14 @@ pub enum Driver {
     JavaScriptRpc,
     /// The JavaScript client without one: it uses the management URLs.
     JavaScriptManagementUrls,
-    /// Random requests after the host's OpenAPI document: so many per operation and phase, from a seed.
+    /// Random requests generated from the host's OpenAPI document: `examples` per operation and phase, from a seed.
     RandomRequests {
         examples: u32,
         seed: u64,
     },
 }
 
-/// What a driver checked.
+/// The results of a driver's checks.
 #[derive(Debug, Default)]
 pub struct Report {
     pub passed: Vec<String>,
@@ -42,11 +42,11 @@ pub struct Report {
 }
 
 impl Driver {
-    /// Drives the client for at most `patience`. An error means that the driver itself did not come to its end; what it
-    /// has said on standard error is in `driver.log` in `directory`.
+    /// Drives the client for at most `patience`. An error means that the driver itself did not finish; its standard error is in
+    /// `driver.log` in `directory`.
     pub fn run(self, host: &Host, switch: &Switch, directory: &Path, patience: Duration) -> Result<Report> {
         let mut command = self.command()?;
-        // With keys on, the clients that send none have an address of their own.
+        // If the host requires keys, clients that send none use its RPC address.
         let url = host.rpc_url().unwrap_or(host.url());
         command.args(["--url", url, "--switch", &switch.url(), "--binding", &self.binding(host).to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(directory.join("driver.log"))?);
@@ -66,7 +66,7 @@ impl Driver {
         let scripts = workspace().join("tests/clients");
         let python = |script: &str| {
             let mut command = Command::new(packages::python("clients/python")?.join("bin/python"));
-            // Nothing is written beside the scripts, and the library warns of itself.
+            // Write no byte code beside the scripts, and hide warnings of the library about itself.
             command.args(["-B", "-W", "ignore"]).arg(scripts.join("python").join(script));
             anyhow::Ok(command)
         };
@@ -85,7 +85,7 @@ impl Driver {
         }
     }
 
-    /// What a Functions host hands to a function as its durable client.
+    /// The durable client binding that a Functions host passes to a function.
     fn binding(self, host: &Host) -> Value {
         let key = host.administrator_key().unwrap_or(KEY);
         let base = format!("{}/runtime/webhooks/durabletask", host.url());
@@ -120,7 +120,7 @@ impl Driver {
     }
 }
 
-/// Reads `ok NAME`, `FAIL NAME: WHY` and at last `done COUNT`.
+/// Reads lines `ok NAME` and `FAIL NAME: WHY`, and finally `done COUNT`.
 fn read(child: &mut Child, patience: Duration) -> Result<Report> {
     let deadline = Instant::now() + patience;
     let stdout = child.stdout.take().context("the driver has no standard output")?;
@@ -140,7 +140,7 @@ fn read(child: &mut Child, patience: Duration) -> Result<Report> {
             report.failed.push(failure.to_owned());
         } else if let Some(count) = line.strip_prefix("done ") {
             let seen = report.passed.len() + report.failed.len();
-            ensure!(count.parse() == Ok(seen), "the driver counts {count} checks, and has told of {seen}");
+            ensure!(count.parse() == Ok(seen), "the driver counted {count} checks, but reported {seen}");
             return Ok(report);
         }
     }

@@ -1,7 +1,7 @@
-//! The real client packages of Durable Functions, driven against a running host. They are pinned in `tests/clients`.
+//! The real client packages of Durable Functions, driven against a running host. Their versions are pinned in `tests/clients`.
 //!
-//! - [`drive`] runs the scripts in `tests/clients` that call and check every method of theirs.
-//! - [`switch`] is a service that the scripts switch on, so that what failed can succeed.
+//! - [`drive`] runs the scripts in `tests/clients`, which call every method of the packages and check the results.
+//! - [`switch`] is a service that the scripts switch on, so that what failed before can succeed.
 
 mod drive;
 mod switch;

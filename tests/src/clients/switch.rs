@@ -1,8 +1,8 @@
-//! A service whose addresses are broken until somebody switches them on.
+//! A service whose addresses fail until they are switched on.
 //!
-//! - `GET /NAME` is counted, and answered if `NAME` ends with `-on` or was switched on; else the connection just ends.
+//! - `GET /NAME` is counted, and succeeds if `NAME` ends with `-on` or was switched on; otherwise the connection just ends.
 //! - `POST /NAME/on` switches it on.
-//! - `GET /NAME/asked` says how often it was asked.
+//! - `GET /NAME/asked` returns the number of requests for `NAME`.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -30,7 +30,7 @@ impl Switch {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = state.clone();
-                // Who does not wait for the answer does not need it.
+                // The client may disconnect without waiting for the response.
                 std::thread::spawn(move || drop(serve(stream, &state)));
             }
         });
@@ -51,7 +51,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes())
 }
 
-/// Method and path; the rest is read, or else the client would be cut off before it has sent it.
+/// Reads a request and returns its method and path. The body is read too, or the client's writes would fail.
 fn read_request(stream: &TcpStream) -> std::io::Result<(String, String)> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
@@ -76,7 +76,7 @@ fn read_request(stream: &TcpStream) -> std::io::Result<(String, String)> {
 }
 
 impl State {
-    /// None: no answer at all.
+    /// None: no response at all.
     fn answer(&mut self, method: &str, path: &str) -> Option<String> {
         let mut segments = path.trim_matches('/').split('/');
         let name = segments.next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Bytes as the calls of a guest: the orchestrator `babble` of the app `fixture-hostile` makes them, with any arguments, and
-//! is replayed at every turn. It may end as it likes, but a guest that does the same again must not seem to diverge.
+//! Bytes as the calls of a guest: the orchestrator `babble` of the app `fixture-hostile` makes these calls, with any arguments,
+//! and is replayed at every turn. It may end in any way, but as it repeats the same calls, it must not seem to diverge.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::host::answer;
 
-/// A guest does not say more in a second or two.
+/// A guest can make no more calls in a second or two.
 const BYTES_MAX: usize = 512;
 
 #[derive(Deserialize)]
@@ -23,7 +23,7 @@ pub fn target(data: &[u8]) {
     let request = Request::post(start).header("content-type", "application/json").body(Body::from(program));
     let (status, body) = answer(request.expect("it is a request"));
     assert!(matches!(status.as_u16(), 200 | 202), "{status}: {}", String::from_utf8_lossy(&body));
-    // What the orchestrator made is answered as it is, and `9e999` is JSON too, though no `Value` can hold it.
+    // The orchestrator's output is returned as it is, and `9e999` is valid JSON although no `Value` can hold it.
     serde_json::from_slice::<&RawValue>(&body).expect("it is JSON");
     if status.as_u16() == 202 {
         let Started { id } = serde_json::from_slice(&body).expect("it is the answer to a start");

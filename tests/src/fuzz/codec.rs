@@ -1,5 +1,4 @@
-//! Bytes as stored values: whatever they are, reading gives a value or an error; and a value is what it was after it is
-//! written again.
+//! Bytes as stored values: decoding them gives a value or an error; and a value survives encoding and decoding.
 
 use std::fmt::Debug;
 

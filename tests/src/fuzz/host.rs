@@ -1,4 +1,4 @@
-//! A host within this process: the router of the API, on a hub with two apps, whose guests are replayed at every turn.
+//! A host in this process: the router of the API, with a hub and two apps, whose guests are replayed at every turn.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use dacapo_store::control::{ControlFile, HubRecord};
 use dacapo_wasm::Runtime;
 use tower::ServiceExt as _;
 
-/// No answer takes so long unless something hangs.
+/// A response takes longer only if something hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Host {
@@ -99,7 +99,7 @@ fn open_hubs(settings: &Settings, control: Arc<ControlFile>) -> anyhow::Result<H
     Ok(Hubs::open(options)?)
 }
 
-/// What the API answers. It panics if it does, and if it takes too long.
+/// Returns the response of the API. Panics if the API panics or takes too long.
 pub fn answer(request: Request<Body>) -> (StatusCode, Vec<u8>) {
     let host = host();
     host.tokio.block_on(async {
@@ -107,7 +107,7 @@ pub fn answer(request: Request<Body>) -> (StatusCode, Vec<u8>) {
         let response = answered.expect("an answer comes in time").unwrap_or_else(|never| match never {});
         let status = response.status();
         let events = response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-        // A stream has no end.
+        // An event stream does not end.
         let body =
             if events { Vec::new() } else { to_bytes(response.into_body(), usize::MAX).await.expect("a whole body").into() };
         (status, body)

@@ -1,11 +1,11 @@
-//! Fuzzing: each target takes bytes, and panics if they do harm.
+//! Fuzzing: each target takes bytes, and panics if they cause a fault.
 //!
 //! - [`codec`]: bytes as stored values.
-//! - [`turn`]: bytes as what a guest does and what reaches it, hot and cold; and as a history that is replayed.
+//! - [`turn`]: bytes as the actions of a guest and the events that reach it, hot and cold; and as a history that is replayed.
 //! - [`request`]: bytes as an HTTP request, through the router; [`upload`]: bytes as an app.
 //! - [`calls`]: bytes as the calls of a guest across the WIT boundary.
 //!
-//! `tests/fuzz` runs them under cargo-fuzz; [`short_run`] runs them on any compiler, from the same corpus.
+//! `tests/fuzz` runs them under cargo-fuzz; [`short_run`] runs them with any compiler, from the same corpus.
 
 pub mod calls;
 pub mod codec;
@@ -22,9 +22,9 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 
-/// What a run works with.
+/// A fuzz target.
 pub struct Target {
-    /// That of its file in `tests/fuzz/fuzz_targets` and of its folder in `tests/fuzz/corpus`.
+    /// The name of its file in `tests/fuzz/fuzz_targets` and of its folder in `tests/fuzz/corpus`.
     pub name: &'static str,
     pub run: fn(&[u8]),
 }
@@ -37,12 +37,12 @@ pub static TARGETS: [Target; 5] = [
     Target { name: "calls", run: calls::target },
 ];
 
-/// The longest input that is made of others.
+/// The longest input that mutation makes.
 const BYTES_MAX: usize = 64 << 10;
 
-/// Runs the whole corpus of a target, and then mutations of it until the time is over. Returns how many inputs that were.
+/// Runs the whole corpus of a target, and then mutations of it until the time is over. Returns the number of inputs.
 ///
-/// The inputs follow from the seed; how many there are does not. One that panics is printed before.
+/// The inputs are determined by the seed, their number is not. An input that panics is printed first.
 pub fn short_run(target: &Target, seed: u64, time: Duration) -> Result<usize> {
     let corpus = corpus(target.name)?;
     let begin = Instant::now();
@@ -59,7 +59,7 @@ pub fn short_run(target: &Target, seed: u64, time: Duration) -> Result<usize> {
     Ok(count)
 }
 
-/// Says which input it was, should the target panic.
+/// Prints the input if the target panics.
 struct Told<'a> {
     name: &'static str,
     input: &'a [u8],
@@ -81,7 +81,7 @@ fn corpus(target: &str) -> Result<Vec<Vec<u8>>> {
     Ok(corpus)
 }
 
-/// One of the corpus, changed in a few places.
+/// Returns an input of the corpus, changed in a few places.
 fn mutated(corpus: &[Vec<u8>], random: &mut StdRng) -> Vec<u8> {
     let mut bytes = corpus.choose(random).cloned().unwrap_or_default();
     for _ in 0..random.random_range(1..8) {
@@ -110,7 +110,7 @@ fn mutated(corpus: &[Vec<u8>], random: &mut StdRng) -> Vec<u8> {
     bytes
 }
 
-/// Bytes as decisions. When there are no more, all are zero.
+/// Decisions derived from bytes. When the bytes are used up, all further ones are zero.
 struct Decisions<'a>(&'a [u8]);
 
 impl<'a> Decisions<'a> {

@@ -1,5 +1,5 @@
-//! Bytes as an HTTP request: a line with the method and the address, lines with headers, an empty line, a body. Whatever it
-//! is, it is answered, with JSON if the answer has a body, and never by a failure of the host.
+//! Bytes as an HTTP request: a line with the method and the address, header lines, an empty line, a body. Any request gets a
+//! response, with JSON if it has a body, and never an internal error.
 
 use axum::body::Body;
 use axum::http::{Method, Request, Uri};
@@ -17,7 +17,7 @@ pub fn target(data: &[u8]) {
     assert!(json, "{shown}: {status}: {}", String::from_utf8_lossy(&body));
 }
 
-/// Some states of an instance are answered with a 500, because the original does: they are told apart by what they say.
+/// The contract has a 500 for some states of an instance: these responses are recognised by their text.
 fn is_told(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body);
     text.contains("cannot suspend") || text.contains("cannot resume") || text.contains("\"runtimeStatus\"")

@@ -1,5 +1,5 @@
-//! Bytes as an orchestration: what the guest does, what reaches it, and when. One that stays hot and one that is replayed at
-//! every turn must do the same. And bytes as a history: replaying it may halt the instance, and no more.
+//! Bytes as an orchestration: what the guest does, which events reach it, and when. An instance that stays hot and one that is
+//! replayed at every turn must do the same. And bytes as a history: replaying it may halt the instance, but not panic.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::Decisions;
 
 const VERSION: VersionId = VersionId([1; 32]);
 const SECOND: i64 = 1_000_000;
-/// What a guest that never waits may do.
+/// The most steps of a guest that never waits.
 const STEPS_MAX: usize = 200;
 
 const NAMES: [&str; 5] = ["work", "Other", "", "no name", "@entity@key"];
@@ -38,12 +38,12 @@ pub fn target(data: &[u8]) {
         cold.turn(&events);
         assert_eq!(hot.seen(), cold.seen(), "heat is only speed");
         assert_eq!(hot.turns, cold.turns, "heat is only speed");
-        assert!(cold.record.halted.is_none(), "a guest that does the same again does not diverge: {:?}", cold.record.halted);
+        assert!(cold.record.halted.is_none(), "a deterministic guest does not diverge: {:?}", cold.record.halted);
         first = false;
     }
 }
 
-/// Replays what the bytes stand for as a history.
+/// Decodes the bytes as a history, and replays it.
 fn replay(bytes: &[u8]) {
     let mut history = Vec::new();
     let (program, bytes) = bytes.split_at(bytes.len() / 4);
@@ -59,7 +59,7 @@ fn replay(bytes: &[u8]) {
     world.turn(&[Event::ExecutionTerminated { reason: String::new(), recurse: true, parent: None }]);
 }
 
-/// One instance, as a store would keep it.
+/// One instance, kept as a store would keep it.
 struct World {
     executor: Scripted,
     hot: bool,
@@ -83,7 +83,7 @@ impl World {
         world
     }
 
-    /// The record, but for how much was replayed.
+    /// Returns the record without the count of replayed events, which differs between hot and cold.
     fn seen(&self) -> InstanceRecord {
         let mut record = self.record.clone();
         record.usage.replayed_events = 0;
@@ -115,7 +115,7 @@ impl World {
         }
     }
 
-    /// What a store does with a commit.
+    /// Applies a commit, as a store does.
     fn save(&mut self, commit: Commit) {
         self.inbox.retain(|(key, _)| !commit.consumed.contains(key));
         commit.kept.into_iter().for_each(|message| self.keep(message));
@@ -123,7 +123,7 @@ impl World {
         if let Some(chunk) = commit.history {
             self.turns.insert(chunk.turn, chunk.events);
         }
-        // What it sends itself arrives; of all others nobody is there.
+        // Messages to itself are delivered. No other instance exists.
         let own = commit.sent.into_iter().filter(|sent| sent.to == commit.record.id);
         let own: Vec<Message> = own.collect();
         self.record = commit.record;
@@ -146,7 +146,7 @@ fn started() -> Event {
     }
 }
 
-/// Something that may reach an instance, whether it expects it or not.
+/// An event that may reach an instance, expected or not.
 fn event(decisions: &mut Decisions) -> Event {
     let kind = decisions.byte();
     let seq = Seq(u32::from(decisions.byte() % 16));
@@ -178,7 +178,7 @@ fn event(decisions: &mut Decisions) -> Event {
     }
 }
 
-/// A guest that does what the program says, and begins again when it is told to continue as new.
+/// A guest that does what the program says, and begins again after it continues as new.
 async fn act(handle: Handle, program: Arc<[u8]>) -> Result<Payload, Failure> {
     let mut decisions = Decisions(&program);
     let mut tasks: Vec<TaskId> = Vec::new();

@@ -1,4 +1,4 @@
-//! Bytes as an app that is deployed: it is deployed or refused, and never by a failure of the host.
+//! Bytes as an app to deploy: it is deployed or refused, without an internal error.
 
 use axum::body::Body;
 use axum::http::Request;

@@ -1,4 +1,4 @@
-//! Runs a sequence against a real host, and holds everything that it shows against the model.
+//! Runs a sequence against a real host, and compares everything that the host shows with the model.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,47 +13,47 @@ use super::service::Service;
 use super::world::{Counter, Data, Id, Look, SLOTS, Signal, Status, World, reason_text};
 use crate::host::{self, Host};
 
-/// How long nothing may move that still has to.
+/// How long a state that is not final may remain unchanged.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// With more possible worlds it is time to look.
+/// With more possible worlds than this, the driver looks at the host, which rules some of them out.
 const WORLDS_MANY: usize = 200;
 
 const CONTINUATION: &str = "x-ms-continuation-token";
 
-/// What was done.
+/// Statistics of a run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Counts {
     pub operations: usize,
     /// Operations by kind and answer.
     pub answers: BTreeMap<String, usize>,
     pub crashes: usize,
-    /// Requests that a crash left without an answer.
+    /// Requests without a response because of a crash.
     pub unanswered: usize,
     pub looks: usize,
     /// The most worlds that were possible at one time.
     pub worlds_max: usize,
 }
 
-/// How an instance must be found in the end.
+/// The final status that an instance must have.
 #[derive(Debug, Clone)]
 pub struct Expected {
     pub id: String,
     pub status: Status,
 }
 
-/// A sequence that is being run. Its instances have a prefix of their own.
+/// A sequence in progress. Its instances have a prefix of their own.
 pub struct Driver<'a> {
     pub host: &'a mut Host,
     pub service: &'a Service,
     pub prefix: String,
-    /// When it began: nothing of other sequences is younger.
+    /// When it began: instances of other sequences are older.
     pub began: String,
     pub counts: &'a mut Counts,
     possible: Possible,
 }
 
-/// What the host shows of a sequence's instances.
+/// What the host shows of the sequence's instances.
 struct Seen {
     instances: BTreeMap<String, Value>,
     counters: BTreeMap<String, Value>,
@@ -65,12 +65,12 @@ impl<'a> Driver<'a> {
         Driver { host, service, prefix, began, counts, possible: Possible::default() }
     }
 
-    /// Runs all of it, then ends what still lives. Returns what must be left.
+    /// Runs the sequence, then ends all instances that are alive. Returns the final statuses.
     pub fn run(mut self, operations: &[Operation]) -> Result<Vec<Expected>> {
         for (number, operation) in operations.iter().enumerate() {
             self.step(operation).with_context(|| format!("operation {number}, {operation:?}"))?;
         }
-        self.finish().context("ending what still lives")
+        self.finish().context("ending the instances that are alive")
     }
 
     fn step(&mut self, operation: &Operation) -> Result<()> {
@@ -108,7 +108,7 @@ impl<'a> Driver<'a> {
         self.host.restart()
     }
 
-    /// Kills the host while it works on a request.
+    /// Kills the host while it executes a request.
     fn crash_during(&mut self, operation: &Operation, after: Duration) -> Result<()> {
         let Ok(request) = self.request(operation) else {
             self.step(operation)?;
@@ -148,7 +148,7 @@ impl<'a> Driver<'a> {
         verdict.with_context(|| format!("seen is {}", seen.describe()))
     }
 
-    /// Waits until what is seen may be all that there will be.
+    /// Waits until the host shows a state that may be final.
     fn settle(&mut self) -> Result<Seen> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -159,17 +159,17 @@ impl<'a> Driver<'a> {
                 return Ok(seen);
             }
             if Instant::now() > deadline {
-                // It is either what cannot be, or what cannot stay.
+                // The state is either impossible, or must not be final.
                 self.possible
                     .seen(|world| names.agree(world, &seen), |world| names.describe(world))
                     .with_context(|| format!("seen is {}", seen.describe()))?;
-                bail!("it goes no further, and should: {}", seen.describe());
+                bail!("no progress, although this is not final: {}", seen.describe());
             }
             std::thread::sleep(Duration::from_millis(2));
         }
     }
 
-    /// The pages of the list hold exactly what is there.
+    /// Checks that the pages of the list contain exactly the existing instances.
     fn page(&mut self) -> Result<()> {
         let seen = self.settle()?;
         let mut listed = Vec::new();
@@ -200,7 +200,7 @@ impl<'a> Driver<'a> {
         Ok((response.into_body().read_json()?, next))
     }
 
-    /// Lets everything end, by the model's own rules.
+    /// Ends all instances, as the model expects.
     fn finish(&mut self) -> Result<Vec<Expected>> {
         for slot in 0..SLOTS {
             self.step(&Operation::Switch { slot, on: true })?;
@@ -217,7 +217,7 @@ impl<'a> Driver<'a> {
                 self.settle()?;
             }
         }
-        // Those who were resumed may have started children.
+        // Instances that were resumed may have started children.
         for (number, id) in self.ids()?.iter().enumerate() {
             if self.any()?.status(*id).is_some_and(|status| !status.is_terminal()) {
                 self.step(&Operation::Terminate { id: *id, reason: 0, recurse: number % 2 == 0 })?;
@@ -235,7 +235,7 @@ impl<'a> Driver<'a> {
     }
 
     fn any(&self) -> Result<&World> {
-        self.possible.any().context("nothing is possible")
+        self.possible.any().context("no world is possible")
     }
 
     fn see(&mut self) -> Result<Seen> {
@@ -244,7 +244,7 @@ impl<'a> Driver<'a> {
             let answer = self.host.manage("GET", &format!("instances?instanceIdPrefix={prefix}"), None)?;
             ensure!(answer.status == 200, "listing: {answer:?}");
             let statuses = answer.json();
-            let statuses = statuses.as_array().context("a list that is none")?.iter();
+            let statuses = statuses.as_array().context("the list is not an array")?.iter();
             Ok(statuses.map(|status| (status["instanceId"].as_str().unwrap_or_default().to_owned(), status.clone())).collect())
         };
         Ok(Seen { instances: list(&self.prefix)?, counters: list(&format!("@counter@{}", self.prefix))? })
@@ -258,7 +258,7 @@ impl<'a> Driver<'a> {
         format!("{}{slot}", self.prefix)
     }
 
-    /// The request that an operation is; an error if it is none.
+    /// Returns the HTTP request of an operation; an error if it has none.
     fn request(&self, operation: &Operation) -> Result<Request> {
         let names = self.names();
         let instance = |id: &Id, rest: &str| format!("instances/{}{rest}", names.id(*id));
@@ -315,7 +315,7 @@ impl<'a> Driver<'a> {
             | Operation::Page
             | Operation::Crash
             | Operation::CrashDuring { .. }
-            | Operation::Both(..) => bail!("it is no request"),
+            | Operation::Both(..) => bail!("not a request"),
         };
         Ok(Request { method, url: format!("{}/runtime/webhooks/durabletask/{path}", self.host.url()), body })
     }
@@ -340,7 +340,7 @@ impl Request {
     }
 }
 
-/// How things are called in the host that the model knows by numbers.
+/// Maps the model's numbers to names in the host.
 struct Names {
     prefix: String,
     service: String,
@@ -360,7 +360,7 @@ impl Names {
         format!("@counter@{}{key}", self.prefix)
     }
 
-    /// Whether this is what the host would show of a world.
+    /// Whether the host would show this for a world.
     fn agree(&self, world: &World, seen: &Seen) -> bool {
         let instances = world.instances.iter().all(|(id, instance)| {
             seen.instances.get(&self.id(*id)).is_some_and(|status| self.looks_like(&instance.look(), status))
@@ -400,7 +400,7 @@ impl Seen {
     }
 }
 
-/// What a counter's state and status are.
+/// The expected state and status of a counter.
 fn status_of(counter: &Counter) -> (bool, Value) {
     let state = counter.value.map(|value| json!({ "value": value }).to_string());
     (counter.suspended, state.map_or(json!({ "exists": false }), |state| json!({ "exists": true, "state": state })))

@@ -1,11 +1,11 @@
-//! The model test: random sequences of what clients may ask for, and crashes of the host, against a simple model of what
-//! they may see.
+//! The model test: random sequences of client operations, and crashes of the host, compared with a simple model of the visible
+//! results.
 //!
-//! - [`world`] is the model; [`operation`] what clients may ask of it; [`possible`] what it holds possible.
-//! - [`driver`] runs a sequence against a real host; [`service`] is what the orchestrations depend on.
-//! - [`shrink`] makes a sequence that fails short.
+//! - [`world`] is the model; [`operation`] what clients do to it; [`possible`] the worlds that are possible.
+//! - [`driver`] runs a sequence against a real host; [`service`] is a service that the orchestrations call.
+//! - [`shrink`] shortens a sequence that fails.
 //!
-//! When a batch of sequences is over, the store is read: every history must be whole, and nothing may be left over.
+//! After each batch of sequences, the store is checked: every history must be complete, and nothing may be left over.
 
 mod driver;
 mod operation;
@@ -31,28 +31,28 @@ use driver::{Counts, Driver, Expected};
 use operation::{Operation, random_sequence};
 use service::Service;
 
-/// Sequences that share a host. Then its store is checked.
+/// The number of sequences that share a host. Then its store is checked.
 const BATCH: usize = 25;
 
-/// What to do.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub struct ModelOptions {
     pub seed: u64,
     pub sequences: usize,
-    /// Hosts that are tested at the same time.
+    /// The number of hosts to test concurrently.
     pub hosts: usize,
-    /// Keep no guest in memory. Otherwise every other host does so.
+    /// Keep no guest in memory. Without this, every second host does so.
     pub cold: bool,
-    /// How long a sequence that fails may be made shorter.
+    /// How long to spend on shrinking a failing sequence.
     pub shrink: Duration,
 }
 
-/// What was done. Returned only if everything agreed with the model.
+/// The results of a run. Returned only if everything agreed with the model.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     pub seed: u64,
     pub sequences: usize,
-    /// Of these, sequences in which the host was killed.
+    /// The number of sequences in which the host was killed.
     pub sequences_with_crashes: usize,
     #[serde(flatten)]
     pub counts: Counts,
@@ -69,7 +69,7 @@ struct Sequence {
 }
 
 impl Sequence {
-    /// The sequence with this number of a seed.
+    /// Generates the sequence with this number from a seed.
     fn random(seed: u64, number: usize) -> Sequence {
         let mut random = StdRng::seed_from_u64(seed.wrapping_add(number as u64));
         let with_crashes = random.random_range(0..3) == 0;
@@ -80,19 +80,19 @@ impl Sequence {
         self.operations.iter().any(|operation| matches!(operation, Operation::Crash | Operation::CrashDuring { .. }))
     }
 
-    /// Whether an activity can have been stopped before it was done, so that it may run a second time.
+    /// Whether an activity can have been stopped before it ended, so that it may run again.
     fn may_repeat(&self) -> bool {
         self.has_crashes() || self.operations.iter().any(|operation| matches!(operation, Operation::Terminate { .. }))
     }
 }
 
-/// Why a sequence failed. Number none: what was left of a batch is wrong.
+/// Why a sequence failed. Without a number, the check after the batch failed.
 struct Failed {
     number: Option<usize>,
     error: anyhow::Error,
 }
 
-/// Runs the sequences of a seed. An error says how to see it again, with a sequence as short as could be found.
+/// Runs the sequences of a seed. An error contains what is needed to reproduce it, with a sequence as short as could be found.
 pub fn run(options: &ModelOptions) -> Result<Report> {
     let begin = Instant::now();
     let next = AtomicUsize::new(0);
@@ -126,7 +126,7 @@ pub fn run(options: &ModelOptions) -> Result<Report> {
     Ok(report)
 }
 
-/// Runs sequences one after the other on one host, then checks what is left in the store.
+/// Runs sequences one after the other on one host, then checks the store.
 fn run_batch(sequences: &[Sequence], cold: bool, report: &mut Report) -> Result<(), Failed> {
     let whole = |error| Failed { number: None, error };
     let directory = tempfile::tempdir().map_err(|error| whole(error.into()))?;
@@ -138,7 +138,7 @@ fn run_batch(sequences: &[Sequence], cold: bool, report: &mut Report) -> Result<
         let outcome = Driver::new(&mut host, &service, prefix, &mut report.counts).run(&sequence.operations);
         let repeated = service.repeated();
         let outcome = outcome.and_then(|left| {
-            ensure!(sequence.may_repeat() || repeated.is_empty(), "what succeeded ran again: {repeated:?}");
+            ensure!(sequence.may_repeat() || repeated.is_empty(), "an activity that had succeeded ran again: {repeated:?}");
             Ok(left)
         });
         let left = outcome.map_err(|error| Failed { number: Some(sequence.number), error: error.context(log_of(&host)) })?;
@@ -158,7 +158,7 @@ fn start(directory: &Path, service: &Service, cold: bool) -> Result<Host> {
     Ok(host)
 }
 
-/// The lines of the host's log that matter.
+/// Returns the lines of the host's log that matter.
 fn log_of(host: &Host) -> String {
     let log = host.log();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("ERROR") || line.contains("panicked")).collect();
@@ -169,9 +169,9 @@ fn log_of(host: &Host) -> String {
     )
 }
 
-/// Reads the store of a host that has stopped; then purges everything, and nothing may be left of it.
+/// Checks the store of a stopped host; then purges everything and checks that nothing is left.
 fn check_what_is_left(host: &mut Host, directory: &Path, expected: &[Expected], report: &mut Report) -> Result<()> {
-    ensure!(host.stop()? == Some(0), "the host did not stop in order\n{}", host.log());
+    ensure!(host.stop()? == Some(0), "the host did not stop cleanly\n{}", host.log());
     check_store(&open_store(directory)?, expected, report)?;
 
     host.restart()?;
@@ -184,10 +184,10 @@ fn check_what_is_left(host: &mut Host, directory: &Path, expected: &[Expected], 
         ensure!(id.starts_with('@'), "{id} was not purged");
         host.manage("DELETE", &format!("instances/{id}"), None)?;
     }
-    ensure!(host.stop()? == Some(0), "the host did not stop in order\n{}", host.log());
+    ensure!(host.stop()? == Some(0), "the host did not stop cleanly\n{}", host.log());
     let stats = open_store(directory)?.stats()?;
     let left = [stats.instances, stats.turns, stats.messages, stats.timers, stats.activities];
-    ensure!(left == [0; 5], "what was purged has left traces: {stats:?}");
+    ensure!(left == [0; 5], "rows are left after the purge: {stats:?}");
     Ok(())
 }
 
@@ -212,9 +212,9 @@ fn check_store(store: &RedbStore, expected: &[Expected], report: &mut Report) ->
             break;
         }
     }
-    ensure!(expected.is_empty(), "not there: {:?}", expected.keys());
+    ensure!(expected.is_empty(), "missing: {:?}", expected.keys());
     let undelivered = store.undelivered(None, 100_000)?;
-    // What failed keeps what came later, in case it is rewound.
+    // A failed instance keeps later messages, in case it is rewound.
     let left = undelivered.iter().find(|(key, _)| !failed.contains(&key.row));
     ensure!(left.is_none(), "a message is left in an inbox: {left:?}");
     ensure!(store.activities(None, 1)?.is_empty(), "an activity is left");
@@ -223,7 +223,7 @@ fn check_store(store: &RedbStore, expected: &[Expected], report: &mut Report) ->
     Ok(())
 }
 
-/// What a person needs to see a failure again.
+/// Adds what is needed to reproduce a failure.
 fn explain(options: &ModelOptions, sequences: &[Sequence], cold: bool, failed: Failed) -> anyhow::Error {
     let seed = options.seed;
     let Some(sequence) = sequences.iter().find(|sequence| Some(sequence.number) == failed.number) else {

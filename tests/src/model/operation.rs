@@ -1,4 +1,4 @@
-//! What clients ask for, and what they may be answered.
+//! The operations of clients, and the responses that the model allows.
 
 use std::fmt;
 
@@ -15,13 +15,13 @@ pub enum Operation {
         program: Program,
         delay_ms: Option<u32>,
     },
-    /// The event that the programs read, its name spelled in some way.
+    /// Raises the event that the programs read, in some spelling of its name.
     Raise {
         id: Id,
         name: &'static str,
         data: Data,
     },
-    /// An event that nobody reads.
+    /// Raises an event that no program reads.
     Noise(Id),
     Suspend(Id),
     Resume(Id),
@@ -37,7 +37,7 @@ pub enum Operation {
         slot: u8,
     },
     Purge(Id),
-    /// What has ended with one of these statuses.
+    /// Purges the instances that have ended with one of these statuses.
     PurgeEnded(Vec<Status>),
     Signal {
         key: u8,
@@ -46,33 +46,33 @@ pub enum Operation {
     SuspendCounter(u8),
     ResumeCounter(u8),
     PurgeCounter(u8),
-    /// The service of a slot says yes or no from now on.
+    /// Sets whether the service accepts the requests of a slot.
     Switch {
         slot: u8,
         on: bool,
     },
-    /// Looks at everything.
+    /// Compares all instances with the model.
     Look,
-    /// Waits until nothing moves any more, and looks at everything.
+    /// Waits until no instance makes progress, and compares all instances with the model.
     Settle,
-    /// Like `Settle`, but the instances are listed page by page.
+    /// Like `Settle`, but lists the instances page by page.
     Page,
-    /// SIGKILL, and a new start.
+    /// Kills the host with SIGKILL and restarts it.
     Crash,
-    /// SIGKILL while the answer is under way, and a new start.
+    /// Kills the host with SIGKILL during a request, and restarts it.
     CrashDuring {
         operation: Box<Operation>,
         micros: u64,
     },
-    /// At the same time.
+    /// Sends both requests concurrently.
     Both(Box<Operation>, Box<Operation>),
 }
 
-/// What a client is told.
+/// The response to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
     pub code: u16,
-    /// How many instances were deleted.
+    /// The number of deleted instances.
     pub deleted: Option<u64>,
 }
 
@@ -92,9 +92,9 @@ impl fmt::Display for Answer {
 }
 
 impl World {
-    /// What a request may be answered, and what the world is then. Usually one answer, and one world.
+    /// Returns the possible responses to a request, each with the resulting world. Usually there is one.
     ///
-    /// Of a step that is no request: nothing.
+    /// For a step that is not a request: none.
     pub fn ask(&self, operation: &Operation) -> Vec<(Answer, World)> {
         let refuse = |code| vec![(Answer::code(code), self.clone())];
         let accept = |change: &dyn Fn(&mut World)| {
@@ -172,7 +172,7 @@ impl World {
         }
     }
 
-    /// What becomes of two requests at the same time if one turn takes in both.
+    /// Returns the possible results of two concurrent requests if one turn takes in both.
     pub fn ask_in_one_turn(&self, first: &Operation, second: &Operation) -> Vec<([Answer; 2], World)> {
         let (Operation::Raise { id, data: one, .. }, Operation::Raise { data: two, .. }) = (first, second) else {
             return Vec::new();
@@ -211,7 +211,7 @@ impl World {
         vec![(Answer { code: 200, deleted: Some(ids.len() as u64) }, world)]
     }
 
-    /// Changes a counter, which is made by the first signal and goes when there is nothing of it.
+    /// Changes a counter. The first signal creates it; it is removed when it has neither a value nor a suspension.
     fn counter(&mut self, key: u8, change: impl FnOnce(&mut Counter)) {
         let counter = self.counters.entry(key).or_default();
         change(counter);
@@ -225,7 +225,7 @@ fn main(slot: u8) -> Id {
     Id { slot, child: false }
 }
 
-/// The answer to who wants something of an instance that is not there or has ended.
+/// Returns the status of the response to a request for an instance that does not exist or has ended.
 fn gone(status: Option<Status>) -> Option<u16> {
     match status {
         None => Some(404),
@@ -233,7 +233,7 @@ fn gone(status: Option<Status>) -> Option<u16> {
     }
 }
 
-/// A random sequence. The same for the same numbers.
+/// Generates a random sequence, determined by `random`.
 pub fn random_sequence(random: &mut StdRng, with_crashes: bool) -> Vec<Operation> {
     let length = random.random_range(6..40);
     let mut generator = Generator { random, numbers: 0, started: [const { None }; SLOTS as usize] };
@@ -261,10 +261,10 @@ pub fn random_sequence(random: &mut StdRng, with_crashes: bool) -> Vec<Operation
     operations
 }
 
-/// Draws operations that mostly concern what has been started.
+/// Generates operations, most of them for instances that have been started.
 struct Generator<'a> {
     random: &'a mut StdRng,
-    /// Gives each event and each reason a number of its own.
+    /// The last number that an event or a reason was given.
     numbers: u32,
     started: [Option<Program>; SLOTS as usize],
 }
@@ -298,7 +298,7 @@ impl Generator<'_> {
         }
     }
 
-    /// Something that fails, most probably, and is rewound now or later.
+    /// Operations that probably make an instance fail, and rewind it now or later.
     fn failure(&mut self) -> Vec<Operation> {
         let slot = self.slot();
         self.numbers += 1;
@@ -315,7 +315,7 @@ impl Generator<'_> {
         operations
     }
 
-    /// A slot in which something was started, if there is one. Now and then any.
+    /// Returns a slot in which something was started, if there is one. Sometimes any slot.
     fn slot(&mut self) -> u8 {
         let started: Vec<u8> = (0..SLOTS).filter(|slot| self.started[usize::from(*slot)].is_some()).collect();
         match started.is_empty() || self.random.random_range(0..8) == 0 {
@@ -324,7 +324,7 @@ impl Generator<'_> {
         }
     }
 
-    /// The instance of a slot, or its child, which has most to do where there is one.
+    /// Returns the instance of a slot or, more often where there is one, its child.
     fn id(&mut self, slot: u8) -> Id {
         let share = match self.started[usize::from(slot)] {
             Some(Program::Parent) => 60,
@@ -335,7 +335,7 @@ impl Generator<'_> {
     }
 
     fn start(&mut self, slot: u8) -> Operation {
-        // Mostly where nothing has been started yet.
+        // Prefers a slot in which nothing has been started yet.
         let free = (0..SLOTS).find(|slot| self.started[usize::from(*slot)].is_none());
         let slot = free.filter(|_| self.random.random_range(0..3) > 0).unwrap_or(slot);
         let delay_ms = (self.random.random_range(0..8) == 0).then(|| self.random.random_range(1..120));
@@ -376,8 +376,8 @@ impl Generator<'_> {
         if statuses.is_empty() { vec![Status::Failed] } else { statuses }
     }
 
-    /// The request, and another one to the same instance that goes well with it: whatever becomes of them is what becomes of
-    /// one after the other, or of both in one turn.
+    /// Combines a request with a suitable concurrent one to the same instance: the possible results are those of one after the
+    /// other, and of one turn that takes in both.
     fn at_the_same_time(&mut self, first: Operation) -> Operation {
         self.numbers += 1;
         let second = match &first {

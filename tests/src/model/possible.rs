@@ -1,8 +1,8 @@
-//! What the model holds possible: all worlds that agree with everything that was seen.
+//! The set of possible worlds: those that agree with everything observed so far.
 //!
-//! What happens in the host without a client takes its time, and a request whose answer was lost in a crash may or may not
-//! have happened. So there may be several worlds; the next answer or look rules some of them out. None left: the host has
-//! done what the model does not allow.
+//! The host makes progress at its own pace, and a request without a response because of a crash may or may not have been
+//! executed. So several worlds may be possible; the next response or observation rules some of them out. If none is left, the
+//! host has done something that the model does not allow.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use anyhow::{Result, bail, ensure};
 use super::operation::{Answer, Operation};
 use super::world::World;
 
-/// More are a mistake of the test: it must look more often.
+/// More worlds are a fault of the test: it must observe more often.
 const WORLDS_MAX: usize = 50_000;
 
 pub struct Possible {
@@ -34,7 +34,7 @@ impl Possible {
         self.worlds.iter().next()
     }
 
-    /// Lets the host go on for a while: whatever may have happened meanwhile is possible, also nothing.
+    /// Adds every world that may result from the host's progress. That there was none remains possible.
     pub fn let_pass(&mut self) -> Result<()> {
         let mut queue: Vec<World> = self.worlds.iter().cloned().collect();
         while let Some(world) = queue.pop() {
@@ -43,23 +43,23 @@ impl Possible {
                     queue.push(next);
                 }
             }
-            ensure!(self.worlds.len() <= WORLDS_MAX, "too much is possible: more than {WORLDS_MAX} worlds");
+            ensure!(self.worlds.len() <= WORLDS_MAX, "more than {WORLDS_MAX} worlds are possible");
         }
         Ok(())
     }
 
-    /// Rules out what does not agree with an answer.
+    /// Rules out the worlds that do not agree with a response.
     pub fn answered(&mut self, operation: &Operation, answer: Answer) -> Result<()> {
         let outcomes = self.outcomes(|world| world.ask(operation))?;
         if !outcomes.iter().any(|(possible, _)| *possible == answer) {
             let possible = one_of(outcomes.iter().map(|(answer, _)| answer.to_string()));
-            bail!("the answer {answer} is not possible; possible is {possible}");
+            bail!("the response {answer} is not possible; possible: {possible}");
         }
         self.worlds = outcomes.into_iter().filter(|(possible, _)| *possible == answer).map(|(_, world)| world).collect();
         self.let_pass()
     }
 
-    /// The same for two requests at the same time: one was first, or one turn took in both.
+    /// The same for two concurrent requests: one was executed first, or one turn took in both.
     pub fn both_answered(&mut self, first: (&Operation, Answer), second: (&Operation, Answer)) -> Result<()> {
         let at_once = self.outcomes(|world| world.ask_in_one_turn(first.0, second.0))?;
         let at_once = at_once.into_iter().filter(|(answers, _)| *answers == [first.1, second.1]).map(|(_, world)| world);
@@ -81,14 +81,14 @@ impl Possible {
         }
     }
 
-    /// No answer came: it may have happened or not.
+    /// There was no response: the request may or may not have been executed.
     pub fn unanswered(&mut self, operation: &Operation) -> Result<()> {
         let outcomes = self.outcomes(|world| world.ask(operation))?;
         self.worlds.extend(outcomes.into_iter().map(|(_, world)| world));
         self.let_pass()
     }
 
-    /// The service of a slot answers differently from now on.
+    /// Changes whether the service accepts the requests of a slot.
     pub fn switch(&mut self, slot: u8, on: bool) {
         self.worlds = std::mem::take(&mut self.worlds)
             .into_iter()
@@ -99,17 +99,17 @@ impl Possible {
             .collect();
     }
 
-    /// Whether something that was seen may be all that there will be.
+    /// Whether an observation may be final.
     pub fn may_rest(&mut self, looks_so: impl Fn(&World) -> bool) -> Result<bool> {
         self.let_pass()?;
         Ok(self.worlds.iter().any(|world| looks_so(world) && world.progress().is_empty()))
     }
 
-    /// Rules out what does not look as it was seen.
+    /// Rules out the worlds that do not agree with an observation.
     pub fn seen(&mut self, looks_so: impl Fn(&World) -> bool, describe: impl Fn(&World) -> String) -> Result<()> {
         self.let_pass()?;
         if !self.worlds.iter().any(&looks_so) {
-            bail!("this is not possible; possible is {}", one_of(self.worlds.iter().map(describe)));
+            bail!("this is not possible; possible: {}", one_of(self.worlds.iter().map(describe)));
         }
         self.worlds.retain(looks_so);
         Ok(())
@@ -121,7 +121,7 @@ impl Possible {
     }
 }
 
-/// A few of them, each once.
+/// Joins a few of the texts, without duplicates.
 fn one_of(texts: impl Iterator<Item = String>) -> String {
     let mut texts: Vec<String> = texts.collect();
     texts.sort();

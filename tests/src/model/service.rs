@@ -1,6 +1,6 @@
-//! The service that the orchestrations need: it says yes or no as the test wants, and counts.
+//! The service that the orchestrations call: it accepts or refuses requests as the test wants, and counts them.
 //!
-//! `/SLOT/ask` is answered by the slot's switch, `/SLOT/once/KEY` always with yes, `/SLOT/slow/KEY` too, after a while.
+//! `/SLOT/ask` depends on the slot's switch; `/SLOT/once/KEY` always succeeds, and so does `/SLOT/slow/KEY`, after a delay.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-/// Longer than it takes a host to note that an orchestration has failed.
+/// Longer than a host needs to record that an orchestration has failed.
 const SLOW: Duration = Duration::from_millis(250);
 
 pub struct Service {
@@ -20,9 +20,9 @@ pub struct Service {
 
 #[derive(Default)]
 struct State {
-    /// The slots that are told no.
+    /// The slots whose requests are refused.
     refused: HashSet<String>,
-    /// How often an address was asked for that must be asked for once.
+    /// The number of requests to each address that must be requested once.
     counts: HashMap<String, usize>,
 }
 
@@ -35,14 +35,14 @@ impl Service {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = shared.clone();
-                // A host that was killed does not read its answer.
+                // A host that was killed does not read the response.
                 std::thread::spawn(move || drop(answer(stream, &state)));
             }
         });
         Ok(Service { authority, state })
     }
 
-    /// Where a slot asks.
+    /// The base URL for a slot.
     pub fn url(&self, slot: &str) -> String {
         format!("http://{}/{slot}", self.authority)
     }
@@ -55,12 +55,12 @@ impl Service {
         };
     }
 
-    /// How many addresses were asked for that must be asked for once.
+    /// Returns the number of requested addresses that must be requested once.
     pub fn counted(&self) -> usize {
         self.lock().counts.len()
     }
 
-    /// Forgets what was counted, and returns the addresses that were asked for more than once.
+    /// Resets the counts, and returns the addresses that were requested more than once.
     pub fn repeated(&self) -> Vec<String> {
         let counts = std::mem::take(&mut self.lock().counts);
         counts.into_iter().filter(|(_, count)| *count > 1).map(|(path, _)| path).collect()

@@ -1,14 +1,14 @@
-//! Makes a sequence that fails as short as can be: leaves parts out, and keeps what still fails.
+//! Shortens a failing sequence as far as possible: leaves out parts while it still fails.
 
 use std::time::{Duration, Instant};
 
 use super::operation::Operation;
 use super::{Report, Sequence, run_batch};
 
-/// A failure may need luck: so often is a sequence tried before it counts as one that does not fail.
+/// A failure may depend on timing: a sequence counts as succeeding only after this many runs.
 const TRIES: usize = 2;
 
-/// The shortest sequence that was found within the time, and why it fails. None: it does not fail again.
+/// Returns the shortest failing sequence found within the time, and its error. None: it does not fail again.
 pub fn shrink(sequence: &Sequence, cold: bool, patience: Duration) -> Option<(Vec<Operation>, anyhow::Error)> {
     let deadline = Instant::now() + patience;
     let fails = |operations: &[Operation]| {

@@ -1,8 +1,7 @@
-//! The model: what clients may observe of orchestrations and counters, said as simply as possible.
+//! The model: what clients may observe of orchestrations and counters, as simply as possible.
 //!
-//! A [`World`] is everything that the host may know at one moment. [`World::progress`] is what it may do next on its own;
-//! what a client asks for stands in [`super::operation`]. Nothing here knows how the host works: no history, no replay,
-//! no crash.
+//! A [`World`] is the state of the host at one moment. [`World::progress`] is what the host may do next on its own; the requests
+//! of clients are in [`super::operation`]. Nothing here depends on how the host works: there is no history, replay or crash.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,7 +12,7 @@ pub const SLOTS: u8 = 3;
 /// Counters that clients signal.
 pub const KEYS: u8 = 2;
 
-/// Names an orchestration.
+/// Identifies an orchestration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id {
     pub slot: u8,
@@ -37,42 +36,42 @@ pub enum Data {
     Poison,
 }
 
-/// What reaches a living orchestration.
+/// A message to a living orchestration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Message {
     Event(Data),
     Suspend,
     Resume,
-    /// What the service said.
+    /// The response of the service.
     Asked(bool),
     ChildEnded(Result<String, Words>),
 }
 
-/// What a failure says. None: the model does not predict it.
+/// The text of a failure. None: the model does not predict it.
 pub type Words = Option<String>;
 
-/// Where the function stands.
+/// The point that the function has reached.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Phase {
-    /// At its beginning.
+    /// Not begun.
     Fresh,
-    /// It wants an event.
+    /// Waiting for an event.
     Reading,
-    /// It has asked the service, which answers as its switch stands at any moment since.
+    /// Has sent a request to the service. The response may depend on any position of the switch since then.
     Asking {
         may_succeed: bool,
         may_fail: bool,
         reported: bool,
     },
     Answered(bool),
-    /// It waits for its child.
+    /// Waiting for its child.
     Awaiting,
     ChildEnded(Result<String, Words>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Life {
-    /// It exists, and has not begun: because its time has not come, or just not yet.
+    /// It exists and has not begun: its scheduled time has not come, or it has had no turn yet.
     Pending {
         scheduled: bool,
     },
@@ -83,9 +82,9 @@ enum Life {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct End {
     status: Status,
-    /// The output as JSON, the words of the failure, the reason of the termination.
+    /// The output as JSON, the text of the failure, or the reason of the termination.
     words: Words,
-    /// What a rewind goes back to, and what it takes along.
+    /// The state to which a rewind returns, and the messages that it delivers again.
     before: Box<Instance>,
     carried: Vec<Message>,
 }
@@ -120,22 +119,22 @@ impl Status {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Instance {
     program: Program,
-    /// The slot whose service it asks: its own, or that of the instance whose input it was restarted with.
+    /// The slot whose service it calls: its own, or that of the instance with whose input it was restarted.
     service: u8,
     execution: u32,
-    /// Whom it reports to, and which execution of it.
+    /// The parent, and its execution, to which it reports.
     parent: Option<(Id, u32)>,
     life: Life,
     suspended: bool,
     phase: Phase,
-    /// Events that have come and were not read.
+    /// Events that have arrived and were not read.
     unread: VecDeque<Data>,
     read: Vec<u32>,
-    /// What waits: for the beginning, for the resume, or for a rewind.
+    /// Messages that wait for the beginning, for a resume, or for a rewind.
     held: Vec<Message>,
 }
 
-/// What one orchestration tells another. Takes its time.
+/// A message from one orchestration to another, on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Mail {
     ChildEnded { execution: u32, result: Result<String, Words> },
@@ -157,28 +156,28 @@ pub enum Signal {
     Add(i64),
     Reset,
     Delete,
-    /// There is no such operation: it fails, and changes nothing.
+    /// An operation that does not exist: it fails, and changes nothing.
     Nonsense,
 }
 
-/// All that is.
+/// The state of all instances.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct World {
     pub instances: BTreeMap<Id, Instance>,
     mail: Vec<(Id, Mail)>,
     executions: u32,
-    /// Whether the service says yes to the instances of a slot.
+    /// Whether the service accepts the requests of a slot.
     switches: [bool; SLOTS as usize],
     pub counters: BTreeMap<u8, Counter>,
 }
 
-/// What a status query shows.
+/// The result of a status query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
     pub status: Status,
     pub program: Program,
     pub service: u8,
-    /// None: whatever it is.
+    /// None: the model does not predict it.
     pub output: Option<Value>,
 }
 
@@ -217,7 +216,7 @@ impl Program {
 }
 
 impl Message {
-    /// Whether a rewind does without it.
+    /// Whether a rewind discards it.
     fn has_failed(&self) -> bool {
         matches!(self, Message::Asked(false) | Message::ChildEnded(Err(_)))
     }
@@ -278,7 +277,7 @@ impl Instance {
             Message::Resume => self.suspended = false,
             Message::Asked(yes) if self.is_asking() => self.phase = Phase::Answered(*yes),
             Message::ChildEnded(result) if self.phase == Phase::Awaiting => self.phase = Phase::ChildEnded(result.clone()),
-            // It came a second time.
+            // It is a duplicate.
             Message::Asked(_) | Message::ChildEnded(_) => {}
         }
     }
@@ -294,7 +293,7 @@ impl World {
         self.executions
     }
 
-    /// A client starts an instance. It has had its first turn when the client is told, unless it is to start later.
+    /// Starts an instance for a client. Its first turn precedes the response, unless it is scheduled.
     pub fn start(&mut self, id: Id, program: Program, service: u8, scheduled: bool) {
         let execution = self.next_execution();
         self.instances.insert(id, Instance::new(program, service, execution, None, scheduled));
@@ -303,12 +302,12 @@ impl World {
         }
     }
 
-    /// The program with which an instance is started again, its input that of the last execution, and its service.
+    /// Returns the program with which an instance is restarted, with the input of its last execution, and its service.
     pub fn program(&self, id: Id) -> Option<(Program, u8)> {
         self.instances.get(&id).map(|instance| (instance.program.clone(), instance.service))
     }
 
-    /// What clients send reaches the instance before they are told.
+    /// Delivers messages of clients. They reach the instance before the response.
     pub fn tell(&mut self, id: Id, messages: Vec<Message>) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         match instance.life {
@@ -334,7 +333,7 @@ impl World {
         }
     }
 
-    /// Ends an instance at once. What it has not taken in is lost.
+    /// Ends an instance at once. Messages that it has not taken in are lost.
     pub fn terminate(&mut self, id: Id, reason: u32, recurse: bool) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let awaits = instance.phase == Phase::Awaiting;
@@ -347,7 +346,7 @@ impl World {
         self.end(id, End { status: Status::Terminated, words, before: Box::new(before), carried: Vec::new() });
     }
 
-    /// Goes back to where the instance was before its end.
+    /// Returns an instance to its state before its end.
     pub fn rewind(&mut self, id: Id) {
         let Some(asking) = self.asking(id) else { return };
         let Some(instance) = self.instances.get_mut(&id) else { return };
@@ -359,7 +358,7 @@ impl World {
             instance.phase = asking;
         }
         let (owner, awaits) = ((id, instance.execution), instance.phase == Phase::Awaiting);
-        // A success that came later is what it waits for; of a failure it wants to be rid.
+        // A success that arrived later is the result that it waits for; a failure is to be retried.
         let kept: Vec<Message> = kept.into_iter().filter(|message| !message.has_failed()).collect();
         if awaits && kept.is_empty() {
             self.mail.push((Id { child: true, ..id }, Mail::Rewind { parent: owner }));
@@ -367,13 +366,13 @@ impl World {
         self.turn(id, carried.into_iter().chain(kept).collect());
     }
 
-    /// The phase of an instance that begins to ask.
+    /// Returns the phase of an instance that begins a request to the service.
     fn asking(&self, id: Id) -> Option<Phase> {
         let on = self.switches[usize::from(self.instances.get(&id)?.service)];
         Some(Phase::Asking { may_succeed: on, may_fail: !on, reported: false })
     }
 
-    /// Everything that may happen next without a client: each alone.
+    /// Returns the worlds after each single step that may happen next without a client.
     pub fn progress(&self) -> Vec<World> {
         let mut worlds = Vec::new();
         for (&id, instance) in &self.instances {
@@ -410,7 +409,7 @@ impl World {
         world
     }
 
-    /// The first turn.
+    /// Executes the first turn.
     fn begin(&mut self, id: Id) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         instance.life = Life::Living;
@@ -427,7 +426,7 @@ impl World {
 
     fn deliver(&mut self, to: Id, mail: Mail) {
         let Some(instance) = self.instances.get_mut(&to) else {
-            // Nobody is there to be rewound.
+            // There is no instance to rewind.
             if let Mail::Rewind { parent: (parent, execution) } = mail {
                 self.mail.push((parent, Mail::ChildEnded { execution, result: Err(None) }));
             }
@@ -437,7 +436,7 @@ impl World {
             Mail::ChildEnded { execution, result } if instance.execution == execution => {
                 match &instance.life {
                     Life::Pending { .. } | Life::Living => self.turn(to, vec![Message::ChildEnded(result)]),
-                    // Kept, in case that it is rewound.
+                    // Kept in case it is rewound.
                     Life::Ended(End { status: Status::Failed, .. }) => instance.held.push(Message::ChildEnded(result)),
                     Life::Ended(_) => {}
                 }
@@ -460,7 +459,7 @@ impl World {
         }
     }
 
-    /// Takes messages in, then lets the function run as far as it can.
+    /// Takes in messages, then runs the function as far as possible.
     fn turn(&mut self, id: Id, messages: Vec<Message>) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let before = Instance { held: Vec::new(), ..instance.clone() };
@@ -485,7 +484,7 @@ impl World {
         }
     }
 
-    /// Runs the function until it waits; returns how it ended, if it did.
+    /// Runs the function until it waits. Returns how it ended, if it did.
     fn run(&mut self, id: Id) -> Option<(Status, Words)> {
         loop {
             let asking = self.asking(id)?;
@@ -506,7 +505,7 @@ impl World {
                     (Data::Poison, _) => return Some((Status::Failed, Some("this event is poison".into()))),
                     (Data::Number(number), Program::Rounds { events, .. }) => {
                         events.push(number);
-                        // It continues as new: the next turn is its first.
+                        // It continues as new: the next turn is the first of the next execution.
                         instance.execution = next_execution;
                         instance.phase = Phase::Fresh;
                         self.executions = next_execution;
@@ -556,7 +555,7 @@ impl World {
             let result = match (end.status, &end.words) {
                 (Status::Completed, Some(output)) => Ok(output.clone()),
                 (Status::Terminated, Some(reason)) => Err(Some(format!("the instance was terminated: {reason}"))),
-                // Children run one program.
+                // All children run the same program.
                 (_, words) => Err(words.as_ref().map(|words| format!("Orchestrator function 'fragile' failed: {words}"))),
             };
             (parent, Mail::ChildEnded { execution, result })
@@ -574,7 +573,7 @@ pub fn reason_text(reason: u32) -> String {
 }
 
 impl Counter {
-    /// Whether there is anything of it.
+    /// Whether the counter has a value or is suspended.
     pub fn exists(&self) -> bool {
         self.value.is_some() || self.suspended
     }

@@ -1,4 +1,4 @@
-//! Orchestrations: their rate, their latency, what they cost in memory, how soon they go on.
+//! Orchestrations: their rate, their latency, their memory, and how soon they resume.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
 use super::{Bench, close, open, open_to_close, percentile, run, start};
 
 impl Bench {
-    /// A hub of its own for one measurement, with the guests that it needs.
+    /// Opens a hub for one measurement, with the guests that it needs.
     async fn hub(&self, name: &str, guests: &[&str]) -> Result<Hub> {
         open(&self.directory.join(name), guests).await
     }
@@ -35,7 +35,7 @@ impl Bench {
         Ok(median)
     }
 
-    /// Hello sequence, three activities, so many at a time.
+    /// The hello sequence, three activities, `concurrency` at a time.
     pub(super) async fn hello(&mut self, concurrency: usize, floor_commit: f64) -> Result<()> {
         let count = self.scaled(if concurrency == 1 { 1_000 } else { 20_000 });
         let hub = self.hub(&format!("hello-{concurrency}"), &["example-hello-sequence"]).await?;
@@ -72,9 +72,9 @@ impl Bench {
         Ok(())
     }
 
-    /// The rows of hello sequences without anything else: the id once, and per step the record, a history row, and an
-    /// activity row that comes and goes; the counters in each transaction. A batch holds one step of so many sequences,
-    /// which is how many commits the engine put into one transaction on average.
+    /// Writes the rows of hello sequences and nothing else: the id once; per step the record, a history row, and an activity row
+    /// that the next step removes; the counters in each transaction. A batch holds one step of `batch` sequences, the average
+    /// number of commits that the engine put into one transaction.
     fn floor_hello(&self, batch: usize, count: usize) -> Result<f64> {
         const STEPS: u32 = 4;
         let path = self.directory.join(format!("floor-{batch}-{count}.redb"));
@@ -128,7 +128,7 @@ impl Bench {
         Ok(())
     }
 
-    /// A chain of activities, hot; the cost of the last tenth of its steps against the first tenth, from the
+    /// A chain of activities, hot: the time per step, and the last tenth of its steps compared with the first, from the
     /// timestamps of its history.
     pub(super) async fn chain(&mut self, length: usize) -> Result<()> {
         let hub = self.hub(&format!("chain-{length}"), &["fixture-probe"]).await?;
@@ -153,7 +153,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Orchestrations that wait for an event, on a real host: what its process holds resident, clients not counted.
+    /// Orchestrations that wait for an event, on a real host: the resident memory of its process, without clients.
     pub(super) fn waiting(&mut self, count: usize) -> Result<()> {
         const CLIENTS: usize = 8;
         let options = HostOptions::unthrottled(self.directory.join(format!("waiting-{count}")));
@@ -195,7 +195,7 @@ impl Bench {
         Ok(())
     }
 
-    /// A history of so many events, a restart, and the time from the event that wakes it to its end.
+    /// A history of `events` events, a restart, and the time from the event that resumes it to its end.
     pub(super) async fn cold_resume(&mut self, events: usize) -> Result<()> {
         let directory = self.directory.join("resume");
         let (hub, gone) = open_to_close(&directory, &["fixture-probe"]).await?;
@@ -221,7 +221,7 @@ impl Bench {
         Ok(())
     }
 
-    /// From the start of the host's process to the end of its first orchestration, compiled code in the cache.
+    /// From the start of the host's process to the end of its first orchestration, with compiled code in the cache.
     pub(super) fn cold_start(&mut self) -> Result<()> {
         let options = HostOptions::unthrottled(self.directory.join("start"));
         let mut host = Host::start(options.clone())?;
@@ -276,11 +276,11 @@ pub(super) fn resident_megabytes(pid: u32) -> Result<f64> {
     memory_megabytes(pid, "VmRSS:")
 }
 
-/// A line of what Linux says of a process's memory: `RssAnon:` is what it shares with no file and no other process.
+/// Reads a line of Linux's memory statistics of a process. `RssAnon:` is memory shared with no file and no other process.
 pub(super) fn memory_megabytes(pid: u32, what: &str) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("reading the resident set size (Linux only)")?;
     let line =
-        status.lines().find(|line| line.starts_with(what)).with_context(|| format!("{what} is not told of the process"))?;
-    let kilobytes: f64 = line.split_whitespace().nth(1).context("no figure behind it")?.parse()?;
+        status.lines().find(|line| line.starts_with(what)).with_context(|| format!("the process status has no line {what}"))?;
+    let kilobytes: f64 = line.split_whitespace().nth(1).context("the line has no figure")?.parse()?;
     Ok(kilobytes / 1e3)
 }

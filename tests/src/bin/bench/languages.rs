@@ -1,4 +1,4 @@
-//! Guest languages, beside each other: how fast they run and start, what they hold in memory, how large they are.
+//! Guest languages compared: how fast they run and start, their memory, the size of their components.
 
 use std::path::Path;
 use std::time::Instant;
@@ -29,7 +29,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Everything about one, and its rate.
+    /// Measures everything about one language, and returns its rate.
     async fn language(&mut self, subject: &Subject) -> Result<f64> {
         let name = subject.name;
         let apps = subject.built()?;
@@ -65,7 +65,7 @@ impl Bench {
         Ok(hot)
     }
 
-    /// Building its first app again, with the tools there.
+    /// The time to build its first app again, with the tools already installed.
     fn build_seconds(&self, subject: &Subject) -> Result<f64> {
         let out = self.directory.join(format!("{}.wasm", subject.name));
         let begin = Instant::now();
@@ -74,7 +74,7 @@ impl Bench {
         Ok(begin.elapsed().as_secs_f64())
     }
 
-    /// What the host's process holds more for each instance that waits, in memory.
+    /// The memory that the host's process needs for each further waiting instance.
     fn suspended_kilobytes(&self, host: &Host) -> Result<f64> {
         let count = self.scaled(500);
         let before = memory_megabytes(host.pid(), "RssAnon:")?;
@@ -86,7 +86,7 @@ impl Bench {
         Ok((memory_megabytes(host.pid(), "RssAnon:")? - before) * 1e3 / count as f64)
     }
 
-    /// The median of making a guest and running it until it waits, nothing stored.
+    /// The median time to create a guest and run it until it waits, without storing anything.
     fn instantiate_micros(&self, data: &Path, version: VersionId) -> Result<f64> {
         let runtime = Runtime::new(Config::new(data.join("modules"), data.join("cache")))?;
         runtime.load(version)?;
@@ -104,7 +104,7 @@ impl Bench {
             let begin = Instant::now();
             let result = turn.run(record, Memory::cold(Vec::new()), vec![delivery]);
             times.push(begin.elapsed().as_secs_f64());
-            ensure!(result.live.is_some(), "it does not wait");
+            ensure!(result.live.is_some(), "the guest does not wait");
         }
         Ok(percentile(&mut times, 50) * 1e6)
     }
@@ -133,6 +133,6 @@ fn new_instance(number: usize) -> Result<(InstanceRecord, Delivery)> {
         start_at: None,
     };
     let message = Message { to: InstanceId::any("waiting")?, execution: None, sent_at: Timestamp(0), event };
-    let record = InstanceRecord::pending(Row(1), &message).context("it is a start")?;
+    let record = InstanceRecord::pending(Row(1), &message).context("the message starts an instance")?;
     Ok((record, Delivery { message, stored: None }))
 }

@@ -9,7 +9,7 @@ use dacapo_tests::connection::Connection;
 use hyper::Method;
 use tokio::task::JoinSet;
 
-/// Starts of one orchestration over so many connections, each as fast as the one before is acknowledged.
+/// Starts of one orchestration over several connections, each sent as soon as the one before it is acknowledged.
 pub struct Load {
     clients: JoinSet<Result<()>>,
     stop: Arc<AtomicBool>,
@@ -35,7 +35,7 @@ impl Load {
         Ok(Self { clients, stop, acknowledged })
     }
 
-    /// Requests acknowledged per second, from now on for so long.
+    /// Returns the requests acknowledged per second during `length`, from now on.
     pub async fn rate(&self, length: Duration) -> f64 {
         let (before, begin) = (self.acknowledged(), Instant::now());
         tokio::time::sleep(length).await;

@@ -1,13 +1,13 @@
-//! The benchmark: how fast the engine is, against the floor of the store it stands on, measured in the same run.
+//! The benchmark: how fast the engine is, compared with its store alone, the floor, measured in the same run.
 //!
-//! - [`engine`]: orchestrations, through the engine's own interface in this process, on the embedded store, with every
-//!   commit synced; the waiting ones and the cold start on a real host's process.
-//! - [`management`]: what clients and operators do to many instances, and entities.
-//! - [`tenants`]: many task hubs, and deployments beside clients.
+//! - [`engine`]: orchestrations, through the engine's Rust interface in this process, on the embedded store, with every commit
+//! synced; waiting ones and the cold start in the process of a real host.
+//! - [`management`]: requests of clients and operators for many instances, and entities.
+//! - [`tenants`]: many task hubs, and deployments while clients send requests.
 //! - [`languages`]: guests in each language.
-//! - [`load`]: HTTP requests over connections that are kept open.
+//! - [`load`]: HTTP requests over persistent connections.
 //!
-//! `cargo benchmark --help` shows what it takes.
+//! `cargo benchmark --help` lists the options.
 
 mod engine;
 mod languages;
@@ -31,13 +31,13 @@ struct Options {
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
-    /// Small sizes, to see that everything runs; the figures mean little.
+    /// Use small sizes, to check that everything runs; the figures mean little.
     #[arg(long)]
     quick: bool,
     /// Run only the measurements whose name contains this text.
     #[arg(long, default_value = "")]
     only: String,
-    /// Where the data goes: a directory on the disk to measure. [default: a temporary directory]
+    /// The directory for the data, on the disk to measure. [default: a temporary directory]
     #[arg(long)]
     directory: Option<std::path::PathBuf>,
 }
@@ -48,7 +48,7 @@ struct Figure {
     name: String,
     value: f64,
     unit: &'static str,
-    /// What it is held against, if anything.
+    /// The target value, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<Target>,
 }
@@ -180,7 +180,7 @@ async fn open(directory: &Path, guests: &[&str]) -> Result<Hub> {
     Ok(open_to_close(directory, guests).await?.0)
 }
 
-/// The same, to be opened again: see [`close`].
+/// Like [`open`], for a hub that is to be opened again: see [`close`].
 async fn open_to_close(directory: &Path, guests: &[&str]) -> Result<(Hub, Gone)> {
     let settings = Settings { data: directory.to_owned(), ..Settings::default() };
     let (hub, gone) = dacapo::serve::open_hub(&settings)?;
@@ -190,7 +190,7 @@ async fn open_to_close(directory: &Path, guests: &[&str]) -> Result<(Hub, Gone)>
     Ok((hub, gone))
 }
 
-/// Returns when nobody has the files of the hub any more.
+/// Returns when the files of the hub are closed.
 async fn close(hub: Hub, mut gone: Gone) {
     hub.shutdown(Duration::from_secs(1)).await;
     drop(hub);

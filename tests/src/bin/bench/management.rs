@@ -1,4 +1,4 @@
-//! What clients and operators do to many instances: starting them over HTTP, asking for them, listing and purging them; and
+//! Requests of clients and operators for many instances: starting them over HTTP, querying, listing and purging them; and
 //! entities.
 
 use std::path::Path;
@@ -21,19 +21,19 @@ use dacapo_tests::connection::Connection;
 use super::load::Load;
 use super::{Bench, open, percentile};
 
-/// How long a rate is measured.
+/// The duration of each rate measurement.
 const LENGTH: Duration = Duration::from_secs(5);
 
 const HELLO: (&str, &str) = ("orchestrators/hello_sequence", r#"["Tokyo","Seattle","London"]"#);
 const ECHO: (&str, &str) = ("orchestrators/echo_orchestrator", "1");
 
-/// The hub of the host, and when the first of its filled instances was created; one each second from then on.
+/// The hub of the host, and the creation time of the first of its filled instances, of which there is one each second.
 const HUB: &str = "TestHubName";
 const FIRST_CREATED: Timestamp = Timestamp(1_600_000_000_000_000);
 const SECOND: i64 = 1_000_000;
 
 impl Bench {
-    /// Starts acknowledged per second, of an orchestration that ends at once.
+    /// Starts acknowledged per second, of an orchestration that completes at once.
     pub(super) async fn start_requests(&mut self, connections: usize) -> Result<()> {
         let mut host = self.host(&format!("requests-{connections}"), &["fixture-probe"])?;
         let load = Load::start(host.url(), connections, ECHO.0, ECHO.1).await?;
@@ -45,7 +45,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Asking for the status of one instance while 64 connections start hello sequences.
+    /// Requests for the status of one instance while 64 connections start hello sequences.
     pub(super) async fn status_under_load(&mut self) -> Result<()> {
         let mut host = self.host("status", &["example-hello-sequence", "fixture-probe"])?;
         let id = host.start_new("wait_event", serde_json::json!("go"))?;
@@ -68,10 +68,10 @@ impl Bench {
         Ok(())
     }
 
-    /// Pages out of so many finished instances, over HTTP; then the removal of a tenth of them by age.
+    /// Pages of a list of `count` finished instances, over HTTP; then the purge of a tenth of them by age.
     pub(super) async fn listing_and_purge(&mut self, count: usize) -> Result<()> {
         let directory = self.directory.join("listing");
-        // It makes the control file, without which a host takes no hub that lies there.
+        // The start creates the control file, without which a host does not accept a hub's file.
         let options = HostOptions::unthrottled(directory.clone());
         Host::start(options.clone())?.stop()?;
         let begin = Instant::now();
@@ -123,7 +123,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Signals to so many counters, each acknowledged, 256 at a time.
+    /// Signals to `entities` counters, each acknowledged, 256 at a time.
     pub(super) async fn entities(&mut self, entities: usize) -> Result<()> {
         let count = self.scaled(100_000);
         let hub = open(&self.directory.join(format!("entities-{entities}")), &["example-counter"]).await?;
@@ -163,7 +163,7 @@ impl Bench {
     }
 }
 
-/// When the filled instance of this number was created, for a query.
+/// The creation time of the filled instance with this number, as a query parameter.
 fn time(number: usize) -> String {
     let at = chrono::DateTime::from_timestamp_micros(created(number).0).unwrap_or_default();
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -173,9 +173,9 @@ fn created(number: usize) -> Timestamp {
     Timestamp(FIRST_CREATED.0 + number as i64 * SECOND)
 }
 
-/// Makes a hub with so many finished instances, each of one turn. One in 256 has failed, the last was terminated.
+/// Creates a hub with `count` finished instances, each of one turn. One in 256 has failed, the last was terminated.
 fn fill(directory: &Path, count: usize) -> Result<()> {
-    /// Commits that wait at once.
+    /// The most commits in progress.
     const WINDOW: usize = 4_096;
     std::fs::create_dir_all(directory.join("hubs"))?;
     let store = RedbStore::open(&directory.join(format!("hubs/{HUB}.redb")), StoreOptions::default())?;
@@ -194,7 +194,7 @@ fn fill(directory: &Path, count: usize) -> Result<()> {
 
 fn finished(store: &RedbStore, number: usize, count: usize) -> Result<Commit> {
     let at = created(number);
-    // Ids in no order, as clients make them.
+    // Ids in no particular order, as clients make them.
     let uuid = uuid::Uuid::from_u128((number as u128 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_0C82_1E7B_5A3D));
     let started = Event::ExecutionStarted {
         execution: ExecutionId(uuid),
@@ -213,7 +213,7 @@ fn finished(store: &RedbStore, number: usize, count: usize) -> Result<Commit> {
     };
     let to = InstanceId::from_uuid(uuid);
     let message = Message { to, execution: None, sent_at: at, event: started.clone() };
-    let pending = InstanceRecord::pending(store.next_row(), &message).context("it starts an instance")?;
+    let pending = InstanceRecord::pending(store.next_row(), &message).context("the message starts an instance")?;
     let record = InstanceRecord { status, turns: 0..1, ..pending };
     let events = [Event::OrchestratorStarted { conditions: None }, started, Event::ExecutionCompleted { outcome }];
     let events = events.map(|event| HistoryEvent { at, event }).into();

@@ -1,4 +1,4 @@
-//! Many task hubs on one host, and what deployments cost: in memory, in time, and those who are served meanwhile.
+//! Many task hubs on one host, and the cost of deployments: memory, time, and the latency of other clients.
 
 use std::time::{Duration, Instant};
 
@@ -18,11 +18,11 @@ use super::{Bench, percentile};
 /// Instances of each hub, which wait for an event.
 const INSTANCES: usize = 10;
 
-/// Orchestrations that end at once, over so many connections, while something is deployed.
+/// The connections that start orchestrations, which end at once, while something is deployed.
 const CONNECTIONS: usize = 8;
 
 impl Bench {
-    /// So many hubs with ten waiting instances each: creating them, the memory of the host, and how soon it serves again.
+    /// `count` hubs with ten waiting instances each: creating them, the memory of the host, and how soon a restarted host serves.
     pub(super) fn tenants(&mut self, count: usize) -> Result<()> {
         let options = HostOptions::unthrottled(self.directory.join("tenants"));
         let mut host = Host::start(options)?;
@@ -62,7 +62,7 @@ impl Bench {
         Ok(())
     }
 
-    /// A deployment of code that was never seen, beside clients: the slowest of their requests against the usual 99th
+    /// A deployment of code that no cache has, while clients send requests: their slowest request, compared with the usual 99th
     /// percentile.
     pub(super) async fn deployment_under_load(&mut self) -> Result<()> {
         let mut host = self.host("deployment", &["fixture-probe"])?;
@@ -90,7 +90,7 @@ impl Bench {
         let usual = percentile(&mut alone, 99);
         self.add("deployment under load: took", took.as_secs_f64() * 1e3, "ms");
         self.add("deployment under load: usual 99th percentile of a start", usual * 1e3, "ms");
-        // The slowest of so many is slower than the 99th percentile, deployment or not.
+        // The slowest of so many requests is slower than the 99th percentile even without a deployment.
         self.add(
             "deployment under load: the same of as many starts without it, median",
             percentile(&mut windows, 50) / usual,
@@ -106,8 +106,8 @@ impl Bench {
         Ok(())
     }
 
-    /// The replay gate: waiting instances with long histories, replayed against the version that they run on, and against a
-    /// file that is not deployed. A step of a chain is three events in its history.
+    /// The replay gate: waiting instances with long histories, replayed with the version that they run on, and with a file that
+    /// is not deployed. A step of a chain is three events in its history.
     pub(super) async fn replay_gate(&mut self, instances: usize) -> Result<()> {
         const STEPS: usize = 100;
         let hub = super::open(&self.directory.join("gate"), &[]).await?;
@@ -117,7 +117,7 @@ impl Bench {
             let id = Some(InstanceId::orchestration(&format!("chain-{number}"))?);
             hub.start_new(StartRequest { id, ..super::start("chain_then_wait", &STEPS.to_string())? }).await?;
         }
-        // Each turn but the first takes in one result.
+        // Each turn after the first consumes one result.
         let turns = (instances * (STEPS + 1)) as u64;
         while hub.stats()?.turns < turns {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -165,7 +165,7 @@ async fn start(client: &mut Connection) -> Result<f64> {
     Ok(answer.took.as_secs_f64())
 }
 
-/// The same component with a custom section of its own at its end, so that no cache knows it.
+/// Appends a unique custom section to a component, so that no cache has it.
 fn unseen(component: &[u8]) -> Vec<u8> {
     let unique = uuid::Uuid::new_v4();
     let name = b"unseen";
