@@ -1,4 +1,4 @@
-//! A short run of every fuzz target on its corpus and on mutations of it. The long one: `cargo +nightly fuzz run NAME` in
+//! A short run of every fuzz target on its corpus and on mutations of it. For a long run: `cargo +nightly fuzz run NAME` in
 //! `tests/fuzz`.
 
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The real client packages of Durable Functions, unchanged, against a real host: every method of theirs, on instances in
-//! every state. And random requests after the host's own OpenAPI document.
+//! The real client packages of Durable Functions, unchanged, against a real host: all their methods, on instances in every state.
+//! And random requests generated from the host's own OpenAPI document.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use dacapo_tests::clients::{Driver, Switch};
 use dacapo_tests::host::Host;
 
-/// These clients send no key: the host asks for keys, and answers them at its address for RPC.
+/// These clients send no key: the host requires keys, but not at its RPC address.
 #[test]
 fn python() {
     drive(Driver::Python, 170);
@@ -23,7 +23,7 @@ fn javascript_over_management_urls() {
     drive(Driver::JavaScriptManagementUrls, 160);
 }
 
-/// More of them, or others: `DACAPO_FUZZ_EXAMPLES=500 DACAPO_FUZZ_SEED=7 cargo test --test clients random_requests`.
+/// To run more or other requests: `DACAPO_FUZZ_EXAMPLES=500 DACAPO_FUZZ_SEED=7 cargo test --test clients random_requests`.
 #[test]
 fn random_requests() {
     let number = |name: &str, otherwise: u64| match std::env::var(name) {
@@ -34,7 +34,7 @@ fn random_requests() {
     drive(Driver::RandomRequests { examples, seed: number("DACAPO_FUZZ_SEED", 1) }, 7);
 }
 
-/// Every check passes, and there are at least so many.
+/// Runs a driver: every check must pass, and there must be at least `checks_min`.
 fn drive(driver: Driver, checks_min: usize) {
     let switch = Switch::start().unwrap();
     let arguments = ["--allow-host", &switch.authority];
@@ -65,7 +65,7 @@ fn driver_log(directory: &Path) -> String {
     end(&std::fs::read_to_string(directory.join("driver.log")).unwrap_or_default())
 }
 
-/// The last lines of a log.
+/// Returns the last lines of a log.
 fn end(log: &str) -> String {
     const LINES_MAX: usize = 200;
     let lines: Vec<&str> = log.lines().collect();

@@ -1,4 +1,4 @@
-//! Keys, roles and hubs from outside: what opens what, for how long, and what nobody ever sees.
+//! Keys, roles and hubs, seen from outside: what each key allows, for how long, and what is never shown.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const BASE: &str = "/runtime/webhooks/durabletask";
 
-/// A host that asks for keys, and its administrator.
+/// A host that requires keys, and its administrator's key.
 pub struct World {
     pub host: Host,
     pub root: String,
@@ -67,7 +67,7 @@ impl World {
     }
 }
 
-/// The files below a directory that hold these bytes.
+/// Returns the files below a directory that contain these bytes.
 pub fn holding(directory: &Path, needle: &[u8]) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let found = entries.flat_map(|path| match path.is_dir() {
@@ -180,7 +180,7 @@ fn links_in_answers_open_their_instance_without_the_key_of_the_caller() {
     assert_eq!(call("POST", &two).status, 202);
 }
 
-/// A reader was given a link that opened terminate and purge, also after its key was revoked.
+/// A reader was given a link that allowed to terminate and purge, even after its key was revoked.
 #[test]
 fn the_link_of_a_reader_reads_and_ends_with_its_key() {
     let world = world(&[]);
@@ -193,7 +193,7 @@ fn the_link_of_a_reader_reads_and_ends_with_its_key() {
         polled.header("location").unwrap_or_else(|| panic!("{polled:?}")).to_owned()
     };
     let of_reader = world.get(&reader, &format!("{BASE}/instances/victim")).header("location").unwrap().to_owned();
-    assert_eq!(location(&of_reader), of_reader, "who polls with a link goes on with the same");
+    assert_eq!(location(&of_reader), of_reader, "a poll with a link returns the same link");
     let (path, query) = of_reader.split_once('?').unwrap();
     let acts = ["terminate", "suspend", "resume", "rewind", "raiseEvent/go", "restart"];
     for act in acts {
@@ -205,7 +205,7 @@ fn the_link_of_a_reader_reads_and_ends_with_its_key() {
 
     assert_eq!(world.send(&world.root, "DELETE", "/admin/hubs/TestHubName/keys/reader", Value::Null).status, 204);
     assert_eq!(request("GET", &of_reader, None).unwrap().status, 401);
-    assert_eq!(request("GET", &location(&of_owner), None).unwrap().status, 202, "the link of another key stays open");
+    assert_eq!(request("GET", &location(&of_owner), None).unwrap().status, 202, "the link of another key stays valid");
     world.make_key("TestHubName", "reader", "operate");
     assert_eq!(request("GET", &of_reader, None).unwrap().status, 401, "a key of the same name is another one");
 }
@@ -319,8 +319,8 @@ fn a_host_without_a_key_for_secrets_says_what_to_do() {
     assert!(why.contains("data directory"), "{why}");
 }
 
-/// Asks for something that has no end of its own; the receiver hears how it has ended: with what status, and whether the
-/// answer was whole. A stream is open when this returns.
+/// Sends a request whose response has no end of its own; the receiver gets its status, and whether it was complete, when it ends.
+/// A stream is open when this returns.
 fn ask(world: &World, key: &str, path: &str) -> std::sync::mpsc::Receiver<(u16, bool)> {
     let (sender, receiver) = std::sync::mpsc::channel();
     let url = format!("{}{BASE}/{path}", world.host.url());
@@ -359,9 +359,9 @@ fn what_a_key_has_opened_ends_when_the_key_is_revoked_or_the_hub_is_gone() {
     let elsewhere = ["red", "green"].map(|hub| (hub, opened(&world.make_key(hub, "other", "read"))));
     assert_eq!(world.send(&world.root, "DELETE", "/admin/hubs/blue/keys/gone", Value::Null).status, 204);
     let ended = ending.map(|ended| ended.recv_timeout(PATIENCE).expect("it ends"));
-    assert_eq!(ended, [(200, false), (200, false), (401, true)], "streams are broken off, a wait is refused");
+    assert_eq!(ended, [(200, false), (200, false), (401, true)], "streams are cut off, a wait is refused");
     for still in staying.iter().chain(elsewhere.iter().flat_map(|(_, opened)| opened)) {
-        assert_eq!(still.try_recv(), Err(TryRecvError::Empty), "other keys are not concerned");
+        assert_eq!(still.try_recv(), Err(TryRecvError::Empty), "other keys are not affected");
     }
     for (hub, opened) in elsewhere {
         let path = format!("/admin/hubs/{hub}");

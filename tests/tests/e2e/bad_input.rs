@@ -1,9 +1,9 @@
-//! Bad input: each a clear error, with nothing lost and the host still serving.
+//! Bad input: each gets a clear error, nothing is lost, and the host keeps serving.
 
 use dacapo_tests::host::{Answer, Host};
 use serde_json::{Value, json};
 
-/// A host with tight limits and the probe, and one good orchestration that must survive whatever the test does.
+/// A host with tight limits and the probe, and an unrelated orchestration that must survive each test.
 struct Bench {
     host: Host,
     witness: String,
@@ -24,7 +24,7 @@ fn bench() -> Bench {
 }
 
 impl Drop for Bench {
-    /// The host still serves, and nothing was lost.
+    /// Checks that the host still serves and nothing was lost.
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.host.log().lines().filter(|line| !line.contains("again")).for_each(|line| eprintln!("{line}"));
@@ -171,7 +171,7 @@ fn a_child_that_is_none_and_a_child_whose_id_is_in_use() {
     assert_eq!(taken["error_type"], "InstanceAlreadyExists", "{taken}");
 }
 
-/// Many loops at once have a worker each only for a slice: others get their turns in between, or they would wait for an hour.
+/// A loop has a worker for one slice at a time: others get their turns in between, or they would wait for an hour.
 #[test]
 fn loops_do_not_keep_others_from_their_turns() {
     let options = ["--set=limits.activity_seconds=3600", "--set=engine.shutdown_grace_seconds=0"];

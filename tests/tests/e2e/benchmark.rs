@@ -1,11 +1,11 @@
-//! That the benchmark can be run: small sizes, figures that nobody looks at. Twice something that the host refuses since then (a
-//! hub's file without a control file, more requests a second than a hub may have) had ended it, and nobody had noticed.
+//! Checks that the benchmark runs, with small sizes, ignoring the figures. It once failed unnoticed, twice, because of things
+//! that the host had begun to refuse: a hub's file without a control file, and more requests per second than a hub may have.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Each of its measurements, but that of guest languages, which are built and compared by tests of their own.
+/// All measurements except those of guest languages, which are built and compared by tests of their own.
 const MEASUREMENTS: [&str; 13] = [
     "hello",
     "fan-out",

@@ -1,4 +1,4 @@
-//! The command line, as a person and as a script use it.
+//! The command line, as used by people and by scripts.
 
 mod administration;
 mod building;
@@ -33,7 +33,7 @@ impl Cli {
         self.command(arguments).output().unwrap()
     }
 
-    /// A command that goes on beside the test.
+    /// Starts a command that runs concurrently with the test.
     fn spawn(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
@@ -59,7 +59,7 @@ impl Cli {
     }
 }
 
-/// A host with an orchestrator that waits for an event, and one that ends at once.
+/// A host with an orchestrator that waits for an event, and one that completes at once.
 fn host() -> (Host, tempfile::TempDir) {
     let (host, directory) = Host::temporary(&[]).unwrap();
     host.deploy_guest("example-hello-sequence").unwrap();
@@ -134,7 +134,7 @@ fn every_command_says_how_it_is_used() {
     for command in commands.into_iter().filter(|&command| command != "help") {
         let help = cli.ok(&[command, "--help"]);
         assert!(help.contains(&format!("dacapo {command}")), "{help}");
-        // Not only in the line of the usage.
+        // Not only in the usage line.
         assert!(help.contains("\nExamples:\n"), "{help}");
     }
 }
@@ -147,7 +147,7 @@ fn shells_complete_the_command_line() {
         assert!(script.contains("purge-history") && script.contains("recursive"), "{shell}: {script}");
     }
     assert!(cli.fails(2, &["completion", "cmd"]).contains("bash"));
-    // Not every machine has one of these shells besides bash.
+    // Of these shells, only bash is on every machine.
     let script = cli.ok(&["completion", "bash"]);
     let check =
         "source /dev/stdin; COMP_WORDS=(dacapo purge-h); COMP_CWORD=1; _dacapo dacapo purge-h dacapo; echo \"${COMPREPLY[@]}\"";

@@ -1,4 +1,4 @@
-//! The compiler's own process, with modules that are made to hurt it.
+//! The compiler process, with modules that are made to attack it.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ fn tenant(directory: &std::path::Path, compile: CompileLimits) -> Tenant {
     Runtime::new(config).unwrap().tenant(Account::default(), Policy { compile, ..Policy::default() })
 }
 
-/// Valid, and much work: functions of many values that live long, none of which can be left out.
+/// A valid module that is slow to compile: functions with many long-lived values, none of which can be optimised away.
 fn slow_module() -> Vec<u8> {
     let multiply = |n: usize| format!("(local.set {n} (i64.mul (local.get {}) (local.get 7)))", (n * 31) % 200);
     let store = |n: usize| format!("(i64.store (i32.const {}) (local.get {n}))", n * 8);
@@ -31,10 +31,10 @@ fn an_app_is_compiled_by_a_process_and_mapped() {
     let app = tenant.prepare(&module).unwrap();
     assert!(app.functions.len() > 1, "{app:?}");
     let files = std::fs::read_dir(directory.path().join("cache")).unwrap().count();
-    assert_eq!(files, 3, "the code, its digest, and what it says of itself");
+    assert_eq!(files, 3, "the code, its digest, and its description");
     let why = tenant.prepare(b"\0asm\x02\0\0\0").unwrap_err();
     assert!(why.to_string().contains("cut off or of an unknown version"), "{why}");
-    // The compiler has no pool; the host has.
+    // The compiler process has no pool; the host has.
     let memories = wat::parse_str("(component (core module (memory 1) (memory 1)))").unwrap();
     let why = tenant.prepare(&memories).unwrap_err();
     assert!(matches!(why, DeployError::Module(_)), "{why}");
@@ -62,7 +62,7 @@ fn a_host_refuses_it_and_serves_on() {
     let module = dacapo_tests::guest("example-hello-sequence").unwrap();
     host.deploy("hello", &module).unwrap();
 
-    // Whoever waits is told how far it is, and how it ended.
+    // A client that waits is sent the progress and the result.
     let answer = host.request("POST", "/admin/apps/slow?progress=true", Some(&slow_module())).unwrap();
     let lines: Vec<Value> = answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let (last, before) = lines.split_last().unwrap();
@@ -74,14 +74,14 @@ fn a_host_refuses_it_and_serves_on() {
     assert_eq!((&last["kind"], &last["app"]["changed"]), (&json!("deployed"), &json!(false)), "{answer:?}");
 }
 
-/// How many compilers a host runs.
+/// The number of compiler processes of a host.
 fn compilers(host: &Host) -> usize {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", host.pid())).unwrap();
     let children = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).ok());
     children.map(|children| children.split_whitespace().count()).sum()
 }
 
-/// A compiler ran on for ten minutes that nobody waited for.
+/// A compiler process once ran for ten minutes after its client had gone.
 #[test]
 fn a_deployment_whose_client_has_gone_is_cancelled() {
     let (host, _directory) = Host::temporary(&[]).unwrap();

@@ -1,4 +1,4 @@
-//! Everything that an orchestrator can do, through the Rust SDK, hot and cold.
+//! All features of orchestrators, through the Rust SDK, hot and cold.
 
 use dacapo_tests::host::Host;
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ fn events_come_in_order_and_none_is_lost() {
         host.raise_event(&id, "done", Value::Null).unwrap();
         assert_eq!(host.wait(&id).unwrap()["output"], json!((0..20).collect::<Vec<_>>()));
 
-        // One event per execution: continue-as-new takes the others along.
+        // One event per execution: continue-as-new keeps the others.
         let id = host.start_new("keep_events", json!([10, []])).unwrap();
         (0..10).for_each(|number| host.raise_event(&id, "Item", json!(number)).unwrap());
         assert_eq!(host.wait(&id).unwrap()["output"], json!((0..10).collect::<Vec<_>>()));

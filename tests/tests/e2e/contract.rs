@@ -1,5 +1,5 @@
-//! The contract of the management API: codes, headers and bodies of every route. Here is what its tests share: a host with
-//! the probe, and requests of any kind.
+//! The contract of the management API: status codes, headers and bodies of every route. This file is shared by its tests: a host
+//! with the probe, and requests of any kind.
 
 mod entities;
 mod instances;
@@ -17,14 +17,14 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// A host that has the probe.
+    /// Starts a host and deploys the probe.
     pub fn open(arguments: &[&str]) -> Self {
         let (host, directory) = Host::temporary(arguments).unwrap();
         host.deploy_guest("fixture-probe").unwrap();
         Self { host, _directory: directory }
     }
 
-    /// A request below the management API. A content type is only sent if `headers` has one.
+    /// Sends a request to a path below the management API. A content type is only sent if `headers` has one.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build();
         let url = format!("{}/runtime/webhooks/durabletask/{path}", self.host.url());
@@ -47,7 +47,7 @@ impl Contract {
         self.send("GET", path, &[], b"")
     }
 
-    /// A POST whose body is JSON, or nothing.
+    /// Sends a POST whose body is JSON, or empty.
     pub fn post(&self, path: &str, body: &str) -> Answer {
         self.send("POST", path, &[("content-type", "application/json")], body.as_bytes())
     }
@@ -56,7 +56,7 @@ impl Contract {
         self.send("DELETE", path, &[], b"")
     }
 
-    /// Starts an instance and brings it into one of the states that tests ask for.
+    /// Starts an instance and brings it into one of [`STATES`].
     pub fn instance(&self, state: &str) -> String {
         let host = &self.host;
         let start = |name: &str, input: Value| host.start_new(name, input).unwrap();
@@ -88,12 +88,12 @@ impl Contract {
                 assert_eq!(answer.status, 202, "{answer:?}");
                 answer.json()["id"].as_str().unwrap().to_owned()
             }
-            other => panic!("no instance that is {other} can be made"),
+            other => panic!("cannot make an instance that is {other}"),
         }
     }
 }
 
-/// The states that an instance can be brought into.
+/// The states into which an instance can be brought.
 pub const STATES: [&str; 6] = ["Running", "Suspended", "Completed", "Failed", "Terminated", "Pending"];
 
 #[track_caller]
@@ -107,7 +107,7 @@ pub fn is_json(answer: &Answer, status: u16, body: Value) {
     assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
 }
 
-/// A refusal with both members that the clients read.
+/// Checks an error response with both members that the clients read.
 #[track_caller]
 pub fn refuses(answer: &Answer, status: u16, why: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
@@ -116,7 +116,7 @@ pub fn refuses(answer: &Answer, status: u16, why: &str) {
     assert!(body["ExceptionMessage"].as_str().unwrap().contains(why), "{answer:?}");
 }
 
-/// A refusal that is one JSON string.
+/// Checks an error response that is one JSON string.
 #[track_caller]
 pub fn says(answer: &Answer, status: u16, parts: &[&str]) {
     assert_eq!(answer.status, status, "{answer:?}");
@@ -124,7 +124,7 @@ pub fn says(answer: &Answer, status: u16, parts: &[&str]) {
     assert!(parts.iter().all(|part| text.contains(part)), "{text}");
 }
 
-/// A 202 with the links of an instance, and the headers that lead to it. Returns the id.
+/// Checks a 202 with the links of an instance and the headers that point to it. Returns the id.
 #[track_caller]
 pub fn leads_on(answer: &Answer) -> String {
     assert_eq!(answer.status, 202, "{answer:?}");

@@ -1,4 +1,4 @@
-//! A short run of the crash test. The long one: `cargo crash`.
+//! A short run of the crash test. `cargo crash` runs it for longer.
 
 use std::time::Duration;
 

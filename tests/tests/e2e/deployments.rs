@@ -3,7 +3,7 @@
 use dacapo_tests::host::{Answer, Host};
 use serde_json::{Value, json};
 
-/// The same functions under another digest: a custom section more.
+/// The same functions under another digest: the module with one more custom section.
 fn another(module: &[u8], number: u8) -> Vec<u8> {
     [module, &[0, 3, 2, b'v', number]].concat()
 }
@@ -35,7 +35,7 @@ fn post(host: &Host, path: &str) -> Answer {
     host.request("POST", &format!("/admin/apps/probe/{path}"), Some(b"")).unwrap()
 }
 
-/// Label, whether it is active, weight, and instances of each version.
+/// The label, the active flag, the weight and the number of instances of each version.
 fn versions(host: &Host) -> Vec<(String, bool, u64, u64)> {
     let answer = host.request("GET", "/admin/apps/probe", None).unwrap();
     let shown = |version: &Value| {
@@ -50,7 +50,7 @@ fn version(label: &str, active: bool, weight: u64, instances: u64) -> (String, b
     (label.to_owned(), active, weight, instances)
 }
 
-/// Starts an orchestration that waits for the event `go`, and waits until it does.
+/// Starts an orchestration and waits until it waits for the event `go`.
 #[track_caller]
 fn start(host: &Host, id: &str, query: &str) {
     let answer = host.manage("POST", &format!("orchestrators/wait_event/{id}{query}"), Some(&json!("go"))).unwrap();
@@ -78,7 +78,7 @@ fn new_starts_go_back_to_an_earlier_version_and_idle_versions_go() {
     host.restart().unwrap();
     assert_eq!(versions(&host), expected);
 
-    // A version goes when nobody needs it.
+    // An idle version can be removed.
     let remove = |version: &str| host.request("DELETE", &format!("/admin/apps/probe/versions/{version}"), None).unwrap();
     for (version, why) in [("1.0", "active"), ("2.0", "1 instances run on it")] {
         let refusal = remove(version);
@@ -108,7 +108,7 @@ fn versions_are_named_by_label_or_by_the_beginning_of_a_digest() {
     {
         assert_eq!(post(&host, &format!("activate?version={name}")).status, status, "{name}");
     }
-    // A label is the newest version that has it.
+    // A label refers to the newest version that has it.
     deploy(&host, "label=1.0", &another(&probe(), 3));
     assert_ne!(post(&host, "activate?version=1.0").json()["version"], digests[0].as_str());
 }
@@ -124,7 +124,7 @@ fn a_share_of_the_new_starts_meets_a_new_version() {
     assert_eq!((shared[0].2, shared[1].2, shared[0].3 + shared[1].3), (60, 40, 60), "{shared:?}");
     assert!(shared.iter().all(|version| version.3 > 10), "{shared:?}");
 
-    // The same id meets the same version, also after a crash.
+    // The same id is given the same version, also after a crash.
     let before = shared[1].3;
     (0..60).for_each(|number| {
         host.raise_event(&format!("i-{number}"), "go", json!(1)).unwrap();
@@ -141,7 +141,7 @@ fn a_share_of_the_new_starts_meets_a_new_version() {
     for (body, status) in [("", 400), ("[]", 400), (r#"{"2.0":-1}"#, 400), (r#"{"2.0":"1"}"#, 400), (r#"{"9.0":1}"#, 404)] {
         assert_eq!(weigh(body).status, status, "{body}");
     }
-    // With no weight at all, nobody knew who got the starts; of one that is named twice, the last counted.
+    // Weights that are all zero once left it open who gets the starts; of a version named twice, the last weight counted.
     for (body, why) in [(r#"{"2.0":0}"#, "would get new starts"), (r#"{"2.0":1,"2.0":2}"#, "which share is it to get?")] {
         let refused = weigh(body);
         assert!(refused.status == 400 && refused.body.contains(why), "{refused:?}");
@@ -159,7 +159,7 @@ fn a_start_asks_for_a_version() {
     assert_eq!(refused.status, 400);
     assert!(refused.body.contains("'2.1'") && refused.body.contains("'2.0'"), "{refused:?}");
 
-    // A child runs on the version of its parent.
+    // A child runs on the version of its parent, by default.
     let call = json!({ "name": "wait_event", "input": "go", "instance_id": "child" });
     let answer = host.manage("POST", "orchestrators/call_child/parent?version=1.0", Some(&call)).unwrap();
     assert_eq!(answer.status, 202);
@@ -167,7 +167,7 @@ fn a_start_asks_for_a_version() {
     host.wait_until("child", "running", |status| status["runtimeStatus"] == "Running").unwrap();
     assert_eq!(versions(&host), [version("1.0", false, 0, 3), version("2.0", true, 0, 1)]);
 
-    // One that asks for a version gets what a client's start would, and reads it.
+    // A child with a requested version is given the one that a client's start would get, and reads that version.
     let call = json!({ "name": "wait_event", "input": "go", "instance_id": "newer", "version": "1.5" });
     let answer = host.manage("POST", "orchestrators/call_child/other?version=1.0", Some(&call)).unwrap();
     assert_eq!(answer.status, 202);
@@ -175,7 +175,7 @@ fn a_start_asks_for_a_version() {
     host.wait_until("newer", "running", |status| status["runtimeStatus"] == "Running").unwrap();
     assert_eq!(versions(&host), [version("1.0", false, 0, 4), version("2.0", true, 0, 2)]);
 
-    // Who continues as new meets the active version.
+    // An execution that continues as new begins on the active version.
     let answer = host.manage("POST", "orchestrators/keep_events/again?version=1.0", Some(&json!([2, []]))).unwrap();
     assert_eq!(answer.status, 202);
     host.raise_event("again", "Item", json!(1)).unwrap();
@@ -200,7 +200,7 @@ fn strategies_say_what_becomes_of_a_start_that_nothing_matches() {
 
     let (none, _directory) = host(&["--set", "versions.match=None"]);
     start(&none, "any", "?version=1.0");
-    assert_eq!(versions(&none)[1].3, 1, "what is asked for does not count");
+    assert_eq!(versions(&none)[1].3, 1, "the requested version is ignored");
     let wrong = Host::temporary(&["--set", "versions.match=Newest"]);
     assert!(format!("{:#}", wrong.err().unwrap()).contains("CurrentOrOlder"));
 }
@@ -250,7 +250,7 @@ fn an_app_goes_when_nothing_needs_it_or_with_what_does() {
     assert_eq!(modules, 1, "that of the other app");
     assert_eq!(host.run("hello_sequence", json!(["Ada"])).unwrap()["output"], json!(["Hello, Ada!"]));
 
-    // The name is free, and so are the functions'.
+    // The names of the app and of its functions can be used again.
     let other = host.request("POST", "/admin/apps/other", Some(&probe())).unwrap();
     assert_eq!(other.status, 200, "{other:?}");
     let taken = host.request("POST", "/admin/apps/probe", Some(&another(&probe(), 2))).unwrap();
@@ -258,7 +258,7 @@ fn an_app_goes_when_nothing_needs_it_or_with_what_does() {
     for part in ["belongs to the app 'other'", "--app other", "dacapo undeploy other"] {
         assert!(taken.body.contains(part), "{taken:?}");
     }
-    assert_eq!(host.request("DELETE", "/admin/apps/other", None).unwrap().status, 200, "what has ended needs no app");
+    assert_eq!(host.request("DELETE", "/admin/apps/other", None).unwrap().status, 200, "ended instances need no app");
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn what_is_done_to_apps_and_instances_is_in_the_audit_log() {
     ask("DELETE", app, None);
     let lines = || ask("GET", "/admin/audit?hub=TestHubName", None).json().as_array().unwrap().clone();
     let actions = |lines: &[Value]| lines.iter().map(|line| line["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
-    // Those of single instances come within moments.
+    // The entries of single instances are written a moment later.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while actions(&lines()).iter().filter(|action| action.starts_with("instance.")).count() < 2 {
         assert!(std::time::Instant::now() < deadline, "{:?}", lines());
@@ -341,7 +341,7 @@ fn a_difference_names_functions_and_imports() {
     assert_eq!(diff("1.0", "1.0")["functions"]["removed"], json!([]));
 }
 
-/// Starts an orchestrator that decides by whether it is replayed, and waits until its activity has ended.
+/// Starts an orchestrator that branches on whether it is replayed, and waits until its activity has ended.
 fn start_diverging(host: &Host) -> String {
     let id = host.start_new("is_replaying_branch", Value::Null).unwrap();
     let called = |_: &Value| host.history(&id).is_ok_and(|h| h.iter().any(|e| e["EventType"] == "TaskCompleted"));
@@ -395,7 +395,7 @@ fn instances_are_moved_as_far_as_their_histories_allow() {
         assert_eq!(versions(&host), [version("1.0", false, 0, 1), version("2.0", true, 0, 1)]);
         let events = host.history("a").unwrap();
         assert_eq!(events.last().unwrap()["EventType"], "ExecutionMigrated", "{events:?}");
-        assert_eq!(lines(&migrate(&host, "2.0", "")).last().unwrap()["migrated"], 2, "one of them was there already");
+        assert_eq!(lines(&migrate(&host, "2.0", "")).last().unwrap()["migrated"], 2, "one of them was on it already");
         host.restart().unwrap();
         for id in ["a", "b"] {
             host.raise_event(id, "go", json!(id)).unwrap();

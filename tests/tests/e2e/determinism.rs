@@ -1,4 +1,4 @@
-//! Random orchestrators, and every prefix of every history replayed cold: same actions, no divergence.
+//! Random orchestrators: every prefix of every history is replayed cold, with the same actions and no divergence.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use dacapo_tests::host::{Host, HostOptions};
 use dacapo_tests::program;
 use serde_json::{Value, json};
 
-/// Runs programs on a real host (hot), stops it, and replays what its store holds.
+/// Runs programs on a real host (hot), stops it, and replays the histories of its store.
 #[test]
 fn every_prefix_of_every_history_replays() {
     let (mut host, directory) = Host::temporary(&[]).unwrap();
@@ -51,8 +51,8 @@ fn executor(data: &std::path::Path) -> Arc<dyn Executor> {
     Arc::new(runtime.tenant(dacapo_wasm::Account::default(), settings.policy(&settings.limits).unwrap()))
 }
 
-/// Takes the history turn by turn: the turns before are replayed cold, the messages of the next are delivered, and the
-/// turn that comes out must be the one that was recorded.
+/// Splits the history into turns. For each turn, replays the earlier ones cold and delivers its messages: the resulting turn must
+/// be the recorded one.
 fn replay_every_prefix(executor: &dyn Executor, record: &InstanceRecord, history: &[HistoryEvent]) -> usize {
     let mut turns: VecDeque<Vec<HistoryEvent>> = VecDeque::new();
     for event in history {
@@ -91,9 +91,8 @@ fn replay_every_prefix(executor: &dyn Executor, record: &InstanceRecord, history
     total
 }
 
-/// What an orchestrator reaches for through WASI is deterministic, durable, or refused with a sentence.
-/// An operator lowered a limit or changed a variable, and instances whose past had needed the old value were halted. What a guest
-/// can notice is recorded with its history.
+/// A lowered limit or a changed variable once halted instances whose past turns had needed the old value. What a guest can notice
+/// is now recorded with its history.
 #[test]
 fn a_host_that_is_configured_otherwise_since_goes_on_with_what_it_finds() {
     let directory = tempfile::tempdir().unwrap();
@@ -128,6 +127,7 @@ fn a_host_that_is_configured_otherwise_since_goes_on_with_what_it_finds() {
     assert_eq!(output, json!({ "variables": [["MODE", "new"]], "room": false }), "{}", host.log());
 }
 
+/// What an orchestrator does through WASI is deterministic, durable, or refused with a message.
 #[test]
 fn wasi_in_an_orchestrator_behaves_as_designed() {
     let mut seen: Vec<Vec<Value>> = Vec::new();
@@ -167,7 +167,7 @@ fn wasi_in_an_orchestrator_behaves_as_designed() {
             assert_eq!(status["runtimeStatus"], "Failed", "{name}: {status}");
             assert!(status["output"].as_str().unwrap().contains("activity"), "{name} says what to do: {status}");
         }
-        // Random numbers come from the execution, so the same execution draws the same: hot, cold, and on replay.
+        // Random numbers come from the execution, so it draws the same ones hot, cold, and on replay.
         seen.push(vec![run("wasi_random", Value::Null)["before"]["seed"].clone()]);
     }
     assert_ne!(seen[0], seen[1], "two executions draw different numbers");

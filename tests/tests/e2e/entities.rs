@@ -32,12 +32,12 @@ fn entries(host: &Host, key: &str) -> Value {
     state(host, &format!("ledger/{key}"))["entries"].clone()
 }
 
-/// Waits for what happens without anybody being told.
+/// Waits for an effect that is not acknowledged.
 #[track_caller]
 fn eventually(host: &Host, what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds() {
-        assert!(Instant::now() < deadline, "it does not come to be that {what}\n{}", host.log());
+        assert!(Instant::now() < deadline, "timed out waiting until {what}\n{}", host.log());
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -75,7 +75,7 @@ fn an_entity_is_made_by_its_first_signal_and_goes_when_it_is_deleted() {
         assert_eq!(host.manage("DELETE", "entities/counter/a", None).unwrap().status, 202);
         assert_eq!(state(host, "counter/a"), Value::Null);
         assert_eq!(host.manage("GET", "instances/@counter@a", None).unwrap().status, 404);
-        // By a purge it goes, too.
+        // A purge removes it, too.
         let purge = || host.manage("DELETE", "instances/@counter@", None).unwrap().json()["instancesDeleted"].clone();
         assert_eq!((purge(), purge()), (json!(1), json!(0)));
         assert_eq!(ids("entities"), [] as [Value; 0]);
@@ -115,7 +115,7 @@ fn an_operation_that_fails_changes_nothing_and_sends_nothing() {
             signal(host, &format!("rogue/r?op={operation}"), input.clone());
             let call = json!({ "entity": "@rogue@r", "operation": operation, "input": input });
             let ended = host.output("call_entity", call);
-            assert!(ended["err"]["error_type"].is_string(), "{operation}: a caller is told: {ended}");
+            assert!(ended["err"]["error_type"].is_string(), "{operation}: a caller gets the error: {ended}");
         }
         assert_eq!(state(host, "rogue/r")["operations"], 1);
         assert_eq!(state(host, "ledger/from-rogue"), Value::Null);
@@ -139,7 +139,7 @@ fn operations_of_one_sender_are_run_in_their_order_each_once() {
         (0..20).for_each(|number| signal(host, "ledger/client?op=append", json!(number)));
         assert_eq!(entries(host, "client"), json!((0..20).collect::<Vec<_>>()));
 
-        // A call follows the signals of its own instance.
+        // A call is executed after earlier signals of the same instance.
         let task = json!({ "counter": "c", "amount": 2, "times": 300 });
         assert_eq!(host.output("count_often", task), 600);
     });
@@ -186,7 +186,7 @@ fn a_signal_for_later_waits_also_while_the_host_is_down() {
         eventually(host, "both are delivered", || entries(host, "l").as_array().is_some_and(|all| all.len() == 3));
         assert_eq!(entries(host, "l"), json!(["now", "soon", "later"]));
 
-        // Sent by an entity, and by an orchestration.
+        // Delayed signals, sent by an entity and by an orchestration.
         signal(host, "ledger/one?op=append_later", json!(["two", "delayed", 50]));
         host.output("signal_entity", json!({ "entity": ledger("three"), "operation": "append", "input": 1, "after_ms": 50 }));
         eventually(host, "they arrive", || entries(host, "two") == json!(["delayed"]) && entries(host, "three") == json!([1]));
@@ -220,7 +220,7 @@ fn money_moves_between_locked_accounts_all_of_it_or_none() {
         assert_eq!(host.output("transfer", transfer("a", "b", 30)), json!({ "from": 70, "to": 130 }));
         let refused = host.run("transfer", transfer("a", "b", 71)).unwrap();
         assert_eq!(refused["runtimeStatus"], "Failed", "{refused}");
-        // In both directions, and around, at the same time.
+        // Transfers in both directions, and in a circle, concurrently.
         let host = &*host;
         std::thread::scope(|scope| {
             for (from, to) in [("a", "b"), ("b", "a"), ("b", "c"), ("c", "a")] {
@@ -286,7 +286,7 @@ fn a_lock_ends_where_its_holder_says_so_and_with_a_fresh_start() {
 fn a_lock_is_released_when_its_holder_is_terminated_also_one_that_was_not_granted() {
     each_host(|host| {
         let id = holder(host, &["a", "b"]);
-        // It has neither yet: another one has the first.
+        // It holds none of its locks yet: another instance holds the first.
         let waiting = host.start_new("hold_lock", json!(["b", "a", "c"])).unwrap();
         signal(host, "ledger/a?op=append", json!("after"));
         let terminate = |host: &Host, id: &str| {
@@ -328,7 +328,7 @@ fn the_rules_of_critical_sections() {
         for rule in ["signal_other", "detached", "activity"] {
             assert_eq!(host.run("break_locking_rule", json!(rule)).unwrap()["runtimeStatus"], "Completed", "{rule}");
         }
-        // None of them has left a lock.
+        // None of them left a lock behind.
         let id = holder(host, &["locked", "other"]);
         host.raise_event(&id, "go", json!("return")).unwrap();
         assert_eq!(host.wait(&id).unwrap()["runtimeStatus"], "Completed");
@@ -347,8 +347,8 @@ fn a_failure_in_a_critical_section_cannot_be_rewound() {
     });
 }
 
-/// 900 operations were one turn: a host that lived for less than all of them took together saved none, and did not stop before
-/// they were done.
+/// 900 operations were once a single turn: a host that was killed before all were done saved none of them, and a stop waited for
+/// all.
 #[test]
 fn an_entity_with_much_to_do_saves_what_it_has_done_meanwhile() {
     const OPERATIONS: usize = 300;
@@ -360,14 +360,14 @@ fn an_entity_with_much_to_do_saves_what_it_has_done_meanwhile() {
     let done = |host: &Host| entries(host, "slow").as_array().map_or(0, Vec::len);
     eventually(&host, "some are done", || done(&host) > 0);
     let before = done(&host);
-    assert!(before < OPERATIONS, "it was too fast for the test");
+    assert!(before < OPERATIONS, "all operations had run before the test could stop the host");
     assert_eq!(host.stop().unwrap(), Some(0));
     host.restart().unwrap();
     assert!(done(&host) >= before);
     host.kill().unwrap();
 }
 
-/// An operation, an orchestrator and an activity that never end: the host stops when its grace is over, as if they had not begun.
+/// An operation, an orchestrator and an activity that never end: after its grace period the host stops, without their effects.
 #[test]
 fn a_stop_ends_what_never_ends_by_itself() {
     let settings = ["--set", "limits.fuel_per_turn=1000000000000000", "--set", "engine.shutdown_grace_seconds=1"];
@@ -376,7 +376,7 @@ fn a_stop_ends_what_never_ends_by_itself() {
     host.start_as("never", "never_end", json!(3)).unwrap();
     host.start_as("activity", "call_named", json!(["spin_activity", null])).unwrap();
     let kept = |host: &Host| state(host, "hoard/busy")["kept"].clone();
-    // What the entity has done before is saved when the operation that never ends is cut off: in its second life at the latest.
+    // The earlier operations are saved when the endless one is stopped, at the latest after the second start.
     for _ in 0..2 {
         assert_eq!(host.stop().unwrap(), Some(0));
         host.restart().unwrap();

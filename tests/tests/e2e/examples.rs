@@ -1,4 +1,4 @@
-//! The examples do what their READMEs say.
+//! The examples do what their READMEs claim.
 
 use dacapo_tests::host::Host;
 use serde_json::{Value, json};

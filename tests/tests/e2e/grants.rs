@@ -1,4 +1,4 @@
-//! What the administrator grants reaches activities at once, and those of no other hub or app.
+//! Grants take effect at once, for activities of that hub or app only.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -7,8 +7,8 @@ use std::process::Command;
 use dacapo_tests::host::{Host, binary};
 use serde_json::{Value, json};
 
-/// A service that answers each request with what came in its `Authorization` header, and with the same from behind, in
-/// which nobody looks for a secret. Returns its authority.
+/// A service that responds with the `Authorization` header of the request, and with it reversed, as the host masks a secret in a
+/// response but not its reverse. Returns its authority.
 fn echo() -> String {
     let service = TcpListener::bind("127.0.0.1:0").unwrap();
     let authority = service.local_addr().unwrap().to_string();
@@ -29,7 +29,7 @@ fn ok(host: &Host, method: &str, path: &str, body: &Value) {
     assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
 }
 
-/// What the service was sent as `Authorization` by an orchestration of the hub, or why the orchestration failed.
+/// Returns the `Authorization` header that an orchestration of the hub sent to the service, or the error of the orchestration.
 fn sent(host: &Host, hub: &str, authority: &str, token: &str) -> Result<String, String> {
     let input = json!({ "url": format!("http://{authority}/"), "token": token });
     let ended = host.manage("POST", &format!("orchestrators/order_report?taskHub={hub}&timeout=60"), Some(&input)).unwrap();
@@ -69,16 +69,16 @@ fn a_grant_holds_at_once_and_for_its_hub_only() {
     );
     assert!(sent(&host, "two", &authority, "{{secret:api}}").is_err(), "another hub has neither the host nor the secret");
 
-    // An app that has grants of its own has those of the hub no more.
+    // The grants of an app replace those of its hub.
     ok(&host, "PATCH", "/admin/hubs/one", &json!({ "appGrants": { "call-http": { "outbound": ["example.org"] } } }));
     assert!(sent(&host, "one", &authority, "x").is_err(), "its app is granted something else");
     ok(&host, "PATCH", "/admin/hubs/one", &json!({ "appGrants": { "call-http": null } }));
     assert_eq!(sent(&host, "one", &authority, "x").unwrap(), "bearer x x reraeb");
     ok(&host, "PATCH", "/admin/hubs/one", &json!({ "grants": null }));
-    assert!(sent(&host, "one", &authority, "x").is_err(), "what was granted is taken back");
+    assert!(sent(&host, "one", &authority, "x").is_err(), "the grants were revoked");
 }
 
-/// The same module, with a manifest that asks for these grants.
+/// Adds a manifest that requests these grants to a module.
 fn asking(module: &[u8], grants: &Value) -> Vec<u8> {
     let name = "dacapo:manifest";
     let manifest = json!({ "grants": grants }).to_string();
@@ -87,7 +87,7 @@ fn asking(module: &[u8], grants: &Value) -> Vec<u8> {
     [module, &[0], &length(section.len()), &section].concat()
 }
 
-/// What an activity of the app sees: its environment, and its directories with what became of writing there.
+/// Returns what an activity of the app sees: its environment, and its directories with the result of writing to each.
 fn seen(host: &Host) -> (Vec<Value>, Vec<Value>) {
     let ended = host.run("granted", Value::Null).unwrap();
     let list = |member: &str| ended["output"][member].as_array().unwrap_or_else(|| panic!("{ended}")).clone();
@@ -125,7 +125,7 @@ fn directories_and_variables_are_granted_and_narrowed_by_the_manifest() {
     assert_eq!(std::fs::read(write.join("written")).unwrap(), b"by a guest");
     assert!(!read.join("written").exists());
 
-    // The app asks for less than is granted, and for something that is not.
+    // The app requests less than is granted, and something that is not granted.
     let asked = json!({
         "directories": [{ "guest": "/write" }, { "guest": "/etc", "writable": true }],
         "environment": ["MODE", "PATH"],

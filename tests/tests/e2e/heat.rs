@@ -1,10 +1,10 @@
-//! Heat is only speed: the same orchestrations, hot and cold, give the same histories, byte for byte apart from
-//! timestamps and ids.
+//! Heat affects only the speed: the same orchestrations have the same histories hot and cold, byte for byte except for timestamps
+//! and ids.
 
 use dacapo_tests::host::Host;
 use serde_json::{Value, json};
 
-/// Runs everything on a host of its own and returns each history, made comparable.
+/// Runs everything on a new host and returns each history in a comparable form.
 fn histories(arguments: &[&str]) -> Vec<(String, String)> {
     let (host, _directory) = Host::temporary(arguments).unwrap();
     for guest in ["hello-sequence", "saga", "eternal", "sub-orchestrations"] {
@@ -42,8 +42,8 @@ fn histories(arguments: &[&str]) -> Vec<(String, String)> {
     histories
 }
 
-/// A history without what differs between two runs: timestamps and ids. Where the orchestration returns what it saw of
-/// them, its result goes too; where it has activities run side by side, the order of their results is a race.
+/// Removes from a history what differs between two runs: timestamps and ids, and outputs that contain them. Results of concurrent
+/// activities are sorted, as their order is a race.
 fn comparable(name: &str, history: Vec<Value>) -> String {
     let mut events: Vec<Value> = history.iter().map(strip).collect();
     if matches!(name, "seen" | "timer")
@@ -81,12 +81,12 @@ fn hot_and_cold_give_the_same_histories() {
 
 #[test]
 fn guests_give_way_while_the_process_holds_too_much() {
-    // More than a request and its answer need, less than the process holds anyhow.
+    // More than a request needs, and less than the process holds in any case.
     let (host, _directory) = Host::temporary(&["--set", "engine.memory_bytes=4194304"]).unwrap();
     host.deploy_guest("fixture-probe").unwrap();
     let answer = host.manage("POST", "orchestrators/chain/squeezed", Some(&json!(20))).unwrap();
     assert_eq!(answer.status, 202, "{answer:?}");
     assert_eq!(host.wait("squeezed").unwrap()["runtimeStatus"], "Completed");
     let receipt = host.manage("GET", "instances/squeezed/receipt", None).unwrap();
-    assert!(receipt.json()["replayedEvents"].as_u64().unwrap() > 0, "it was hot all the time: {receipt:?}");
+    assert!(receipt.json()["replayedEvents"].as_u64().unwrap() > 0, "it stayed hot: {receipt:?}");
 }

@@ -1,5 +1,5 @@
-//! Why hub A cannot read hub B: a test for each sentence of that section of `host/ARCHITECTURE.md`, named after it. Two that
-//! can be seen only from inside stand where that is; the last test here looks whether the section names tests that exist.
+//! Why hub A cannot read hub B: a test for each sentence of that section of `host/ARCHITECTURE.md`. Two that need access to
+//! internals are in the crates concerned; the last test here checks that the tests that the section names exist.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::access::{World, holding, world};
 const BASE: &str = "/runtime/webhooks/durabletask";
 const MARK: &str = "only-for-red-eyes";
 
-/// Two hubs, each with the same app and its own key. The red one has something to hide, in everything that a hub keeps.
+/// Two hubs, each with the same app and its own key. The red one has confidential data in everything that a hub stores.
 struct Two {
     world: World,
     blue: String,
@@ -47,21 +47,21 @@ impl Two {
         self.world.send(key, "POST", &format!("{BASE}/{path}"), body)
     }
 
-    /// An instance that waits for the event `go`. Returns the links to it.
+    /// Starts an instance that waits for the event `go`. Returns its links.
     fn wait_for_event(&self, key: &str, id: &str) -> Value {
         let started = self.post(key, &format!("orchestrators/wait_event/{id}"), json!("go"));
         assert_eq!(started.status, 202, "{started:?}");
         started.json()
     }
 
-    /// Of its red hub nothing has changed.
+    /// Checks that nothing in the red hub has changed.
     fn red_is_untouched(&self) {
         assert_eq!(self.manage(&self.red, "instances/waiting").json()["runtimeStatus"], "Running");
         assert_eq!(self.manage(&self.red, "instances/treasure").json()["output"], MARK);
     }
 }
 
-/// Each operation of the document of the API, with its path filled for the hub `red`.
+/// Returns each operation of the OpenAPI document, with its path filled in for the hub `red`.
 fn operations(two: &Two) -> Vec<(String, String)> {
     let document = two.world.get(&two.blue, "/openapi.json").json();
     let fill = |path: &str| {
@@ -82,7 +82,7 @@ fn a_request_has_one_hub_and_its_key_must_be_of_that() {
     assert!(operations.len() > 40, "{operations:?}");
     for (method, path) in operations {
         if ["/healthz", "/openapi.json", "/admin/limits"].contains(&path.as_str()) {
-            continue; // They are about no hub.
+            continue; // They concern no hub.
         }
         let refused = two.world.send(&two.blue, &method, &format!("{path}?taskHub=red&hub=red"), Value::Null);
         assert_eq!(refused.status, 403, "{method} {path}: {refused:?}");
@@ -118,13 +118,13 @@ fn an_id_means_nothing_in_another_hub() {
     none(two.manage(&two.blue, "entities/ledger/treasure"));
     assert_eq!(two.manage(&two.blue, "instances").json(), json!([]));
     two.red_is_untouched();
-    // The same id is another instance there.
+    // The same id in the blue hub is another instance.
     two.wait_for_event(&two.blue, "treasure");
     assert_eq!(two.manage(&two.blue, "instances/treasure").json()["runtimeStatus"], "Running");
     two.red_is_untouched();
 }
 
-/// The contract with guests has no word for a hub.
+/// The WIT contract does not mention hubs.
 #[test]
 fn a_guest_has_no_import_that_names_a_hub() {
     let contract = std::fs::read_to_string(workspace().join("guest-sdk/wit/dacapo.wit")).unwrap();
@@ -139,7 +139,7 @@ fn what_a_guest_sends_stays_in_its_hub() {
     let run = |function: &str, input: Value| two.world.start(&two.blue, function, function, input);
     run("send", json!({ "instance_id": "waiting", "name": "go", "data": "from blue" }));
     run("signal_entity", json!({ "entity": { "name": "ledger", "key": "treasure" }, "operation": "append", "input": "blue" }));
-    // A child of the same id is a child of its own, and does not find that of the other hub in its way.
+    // A child with the same id is an instance of its own hub, and does not conflict with that of the other hub.
     let child = run("call_child", json!({ "name": "echo_orchestrator", "input": "child", "instance_id": "waiting" }));
     assert_eq!(child.json()["ok"], "child");
     let state = two.manage(&two.red, "entities/ledger/treasure").json();
@@ -173,7 +173,7 @@ fn a_digest_runs_only_where_it_is_deployed() {
         let refused = two.world.send(&two.blue, method, &path, Value::Null);
         assert!(matches!(refused.status, 400 | 404), "{method} {path}: {refused:?}");
     }
-    // Nor does a file bring it that names it without its bytes.
+    // An imported file that names it without containing it does not bring it along, either.
     two.post(&two.red, "orchestrators/hello_sequence/moving?startAt=2100-01-01T00:00:00Z", json!([MARK]));
     let waiting = two.world.get(&two.red, "/admin/instances/waiting/export").body;
     let alien = world(&[]);
@@ -220,7 +220,7 @@ fn the_successor_of_a_hub_finds_nothing() {
     let audit = two.world.get(&heir, "/admin/audit").json();
     let told: Vec<&str> = audit.as_array().unwrap().iter().filter_map(|line| line["action"].as_str()).collect();
     assert_eq!(told, ["key.create", "hub.create"]);
-    // Not even for an instance of the same id.
+    // The old links do not work even for an instance with the same id.
     assert_eq!(two.world.deploy(&heir, "fixture-probe").status, 200);
     two.wait_for_event(&heir, "linked");
     assert_eq!(request("GET", links["statusQueryGetUri"].as_str().unwrap(), None).unwrap().status, 401);
@@ -247,7 +247,7 @@ fn an_export_holds_its_own_hub_only() {
     assert!(red.contains(MARK) && !red.contains("for-blue-eyes"), "{red}");
 }
 
-/// An export with what it holds in Base64 in clear.
+/// Returns an export with its Base64 data decoded.
 fn plain(export: &str) -> String {
     let mut text = String::new();
     for line in export.lines() {
@@ -269,7 +269,7 @@ fn a_guest_does_not_reach_the_host_that_runs_it() {
     assert!(message.contains(why) && message.contains("the operator does not allow"), "its author is told why: {message}");
 }
 
-/// `` (`name` in `path`) `` at the end of a sentence: the test that shows it.
+/// Sentences end with the test that shows them: `` (`name` in `path`) ``.
 #[test]
 fn every_sentence_names_a_test_that_exists() {
     let page = std::fs::read_to_string(workspace().join("host/ARCHITECTURE.md")).unwrap();

@@ -1,4 +1,4 @@
-//! Starting, stopping, being killed, and starting again.
+//! Starting, stopping, killing and restarting.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -32,8 +32,8 @@ fn a_timer_that_was_due_while_the_host_was_down_fires_at_the_start() {
     assert_eq!(host.wait(&id).unwrap()["runtimeStatus"], "Completed");
 }
 
-/// A timer that became durable while the timer task was between reading the due timers and moving its cursor was missed
-/// for ever when it was due earlier than the last of those. It takes many short timers at once to meet that moment.
+/// A timer that became durable while the timer task was between reading the due timers and moving its cursor was lost if it was
+/// due earlier than the last of those. Many concurrent short timers are needed to hit that moment.
 #[test]
 fn of_many_short_timers_every_one_fires() {
     let (host, _directory) = Host::temporary(&[]).unwrap();
@@ -99,7 +99,7 @@ fn log_lines_of_an_orchestrator_are_written_once() {
     }
 }
 
-/// A guest logged a line break and behind it what looks like a line of the audit log.
+/// A guest once logged a line break, followed by a forged line of the audit log.
 #[test]
 fn the_text_of_a_guest_is_no_line_of_the_log() {
     let forged = "2026-01-01T00:00:00.000000Z  INFO dacapo::audit: actor=\"*/root\" action=\"key.create\"";
@@ -116,7 +116,7 @@ fn the_text_of_a_guest_is_no_line_of_the_log() {
     }
 }
 
-/// systemd makes a StateDirectory that everybody may read, and the file with the key that signs links was readable in it.
+/// systemd creates a StateDirectory that every user may read, and the file with the key that signs links was readable in it.
 #[test]
 fn a_data_directory_that_others_can_read_holds_nothing_that_they_can() {
     use std::fs::{Permissions, metadata, set_permissions};
@@ -129,7 +129,7 @@ fn a_data_directory_that_others_can_read_holds_nothing_that_they_can() {
     let mut host = start();
     assert!(is_closed());
     assert_eq!(host.stop().unwrap(), Some(0));
-    // As an earlier release has left it.
+    // The permissions that an earlier release left.
     for path in &own {
         let mode = if path.is_dir() { 0o755 } else { 0o644 };
         set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -139,7 +139,7 @@ fn a_data_directory_that_others_can_read_holds_nothing_that_they_can() {
     assert!(host.logged("other users of this machine could reach it", 4) >= 4, "{}", host.log());
 }
 
-/// It was left open, and whoever liked could put other native code in the place of what was compiled.
+/// The directory stayed writable, and any user could replace the compiled native code.
 #[test]
 fn a_data_directory_that_others_can_write_is_closed_to_them() {
     use std::fs::{Permissions, metadata, set_permissions};
@@ -159,7 +159,7 @@ fn a_data_directory_that_others_can_write_is_closed_to_them() {
     std::fs::write(cache.join("planted"), "by somebody").unwrap();
     let host = start();
     assert_eq!(mode(&cache), 0o700);
-    assert!(!cache.join("planted").exists(), "nothing is run that somebody else may have put there");
+    assert!(!cache.join("planted").exists(), "code that another user may have planted is not run");
     host.start_as("a", "chain", json!(1)).unwrap();
     assert_eq!(host.wait("a").unwrap()["runtimeStatus"], "Completed");
 }
@@ -169,7 +169,7 @@ fn a_data_directory_that_vanishes_ends_the_host() {
     for name in ["control.redb", "modules"] {
         let (mut host, directory) = Host::temporary(&[]).unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
-        // At once: one that went before the host had first looked for it was never missed.
+        // At once: a directory that was removed before the host had first checked it was once not noticed.
         std::fs::rename(directory.path().join(name), elsewhere.path().join(name)).unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
         while host.is_running().unwrap() {
@@ -180,7 +180,7 @@ fn a_data_directory_that_vanishes_ends_the_host() {
     }
 }
 
-/// The default hub's file was made anew, without a word.
+/// The file of the default hub was once silently created again.
 #[test]
 fn a_host_whose_hub_or_control_file_is_gone_does_not_start_until_it_is_told_to() {
     let (mut host, directory) = Host::temporary(&[]).unwrap();
@@ -200,7 +200,7 @@ fn a_host_whose_hub_or_control_file_is_gone_does_not_start_until_it_is_told_to()
     let refused = format!("{:#}", start(&["--recover", "TestHubName"]).map(drop).unwrap_err());
     assert!(refused.contains("is there, and is left alone"), "{refused}");
 
-    // One that is not whole, or not a hub's, was refused without a word on what to do.
+    // A truncated file, or one that is not a hub's, was once refused without advice.
     let whole = std::fs::read(&hub).unwrap();
     for damaged in [&whole[..whole.len() / 2], &b"no hub at all"[..]] {
         std::fs::write(&hub, damaged).unwrap();
@@ -209,13 +209,13 @@ fn a_host_whose_hub_or_control_file_is_gone_does_not_start_until_it_is_told_to()
     }
     std::fs::write(&hub, &whole).unwrap();
 
-    // The default hub's file was excused, and the host began with new keys, without a word.
+    // A missing control file was once tolerated for the default hub's file: the host silently started with new keys.
     let control = directory.path().join("control.redb");
     std::fs::remove_file(&control).unwrap();
     let refused = format!("{:#}", start(&[]).map(drop).unwrap_err());
     assert!(refused.contains("control.redb is missing") && refused.contains("TestHubName.redb"), "{refused}");
     assert!(!control.exists());
-    // As it is advised there.
+    // The advice of the message works.
     let (hubs, aside) = (directory.path().join("hubs"), directory.path().join("aside"));
     std::fs::rename(&hubs, &aside).unwrap();
     start(&[]).unwrap().stop().unwrap();

@@ -3,7 +3,7 @@
 use dacapo_tests::host::{Host, request};
 use serde_json::{Value, json};
 
-/// The external system of this test asks, answers and ends the instance by what it was handed, and nothing else.
+/// The external system of this test queries, answers and ends the instance with the links it was given, and nothing else.
 #[test]
 fn an_activity_hands_out_links_that_work() {
     let (host, _directory) = Host::temporary(&[]).unwrap();

@@ -1,4 +1,4 @@
-//! Where the log goes may be a pipe that nobody reads, or whose reader has gone, at any time.
+//! The log may go to a pipe that is not read, or whose reader exits at any time.
 
 use std::io::{BufRead, BufReader, PipeReader, pipe};
 use std::process::{Child, Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use dacapo_tests::host::{binary, request};
 use serde_json::{Value, json};
 
-/// A host that logs much, to a pipe. Ends with its handle.
+/// A host that logs much, to a pipe. Killed when its handle is dropped.
 struct Piped {
     child: Child,
     url: String,
@@ -20,7 +20,7 @@ impl Piped {
         let mut command = Command::new(binary().unwrap());
         command.args(["serve", "--dev", "--json", "--address", "127.0.0.1:0", "--log", "debug", "--data"]).arg(data.path());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(writer).spawn().unwrap();
-        // The command keeps an end of the pipe.
+        // The command keeps a copy of the pipe's writer.
         drop(command);
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -31,7 +31,7 @@ impl Piped {
         (host, reader)
     }
 
-    /// Lets the host and a guest log, more often than there are threads.
+    /// Makes the host and a guest log more often than there are threads.
     fn is_well(&self) {
         for round in 0..40 {
             let path = format!("{}/runtime/webhooks/durabletask/orchestrators/log_lines", self.url);
@@ -56,7 +56,7 @@ impl Drop for Piped {
     }
 }
 
-/// Each thread that logged was lost, and after as many as there were nobody got an answer; `/healthz` said ok.
+/// Each thread that logged was lost, until none was left to respond; `/healthz` still said ok.
 #[test]
 fn a_log_whose_reader_has_gone_stops_nobody() {
     let (host, reader) = Piped::start();
@@ -66,11 +66,11 @@ fn a_log_whose_reader_has_gone_stops_nobody() {
     assert_eq!(host.stop(), Some(0));
 }
 
-/// A pipe holds 64 KiB: with the next line everybody who logged waited for the reader.
+/// A pipe holds 64 KiB: with the next line, every thread that logged waited for the reader.
 #[test]
 fn a_log_that_nobody_reads_stops_nobody() {
     let (host, reader) = Piped::start();
-    // Far more than it holds.
+    // Far more than the pipe holds.
     for _ in 0..1_000 {
         let path = format!("{}/{}", host.url, "x".repeat(500));
         assert_eq!(request("GET", &path, None).unwrap().status, 404);

@@ -1,4 +1,4 @@
-//! The management API over a socket, as the contract says it.
+//! The management API over a socket, according to the contract.
 
 use dacapo_tests::host::{Host, is_finished};
 use serde_json::{Value, json};

@@ -1,9 +1,9 @@
-//! Many instances at once: which are meant, and what is done to them.
+//! Operations on many instances: which are selected, and what is done to them.
 
 use dacapo_tests::host::{Answer, Host};
 use serde_json::json;
 
-/// The probe in the versions 1.0 and 2.0, with three instances on each that wait for an event, and one of another function.
+/// Versions 1.0 and 2.0 of the probe, each with three instances that wait for an event, and an instance of another function.
 fn host() -> (Host, tempfile::TempDir) {
     let (host, directory) = Host::temporary(&[]).unwrap();
     let probe = dacapo_tests::guest("fixture-probe").unwrap();
@@ -68,16 +68,16 @@ fn all_that_match_are_told_something() {
     assert_eq!(with("Suspended"), ["a1", "a2", "a3"]);
     assert_eq!(done(&act(&host, "terminate", "runtimeStatus=Running&functionName=wait_event&reason=enough")), 3);
     assert_eq!(host.wait("b2").unwrap()["output"], "enough");
-    assert_eq!(done(&act(&host, "terminate", "runtimeStatus=Completed")), 0, "who has ended cannot be terminated");
+    assert_eq!(done(&act(&host, "terminate", "runtimeStatus=Completed")), 0, "an ended instance cannot be terminated");
     assert_eq!(done(&act(&host, "terminate", "createdTimeFrom=0001-01-01T00:00:00Z")), 4, "all that are left");
-    // A filter that is forgotten does not mean everything.
+    // Without a filter, the operation does not apply to all instances.
     for verb in ["suspend", "resume", "terminate", "rewind"] {
         let refused = act(&host, verb, "reason=x");
         assert!(refused.status == 400 && refused.body.contains("which instances?"), "{refused:?}");
     }
 }
 
-/// `terminate --function-name ""`, as a script writes it whose variable is not set, ended every instance of the hub.
+/// `terminate --function-name ""`, as in a script with an unset variable, once ended every instance of the hub.
 #[test]
 fn a_filter_without_a_value_does_not_mean_everything() {
     let (host, _directory) = host();
@@ -94,7 +94,7 @@ fn a_filter_without_a_value_does_not_mean_everything() {
         let refused = host.manage("DELETE", &query, None).unwrap();
         assert!(refused.status == 400 && refused.body.contains("needs a value"), "{query}: {refused:?}");
     }
-    assert_eq!(ids(&host, "runtimeStatus=Running&functionName="), running, "a list takes it for none, as the original does");
+    assert_eq!(ids(&host, "runtimeStatus=Running&functionName="), running, "a list ignores it, as Durable Functions does");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The process stays within its memory budget, whatever one hub does, and another hub goes on beside it.
+//! The process stays within its memory budget, whatever one hub does, and another hub keeps working.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 
 const BASE: &str = "/runtime/webhooks/durabletask";
 
-/// What the process may hold beside its budget: itself, the pages of files, guests between two turns.
+/// What the process may hold beyond its budget: its own memory, the page cache of the store, guests between two turns.
 const SLACK: usize = 96 << 20;
 
-/// The pages of files have a bound of their own, which a long history fills.
+/// The page cache of the store has a limit of its own, which a long history reaches.
 const PAGES: usize = 8 << 20;
 
-/// Bytes of memory that are a process's own.
+/// Returns the bytes of anonymous memory of a process.
 fn held(pid: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     line.trim().trim_end_matches(" kB").trim().parse::<usize>().unwrap() << 10
 }
 
-/// A host with a budget, two hubs in it, and the probe in both.
+/// A host with this budget and two hubs, both with the probe.
 fn host(budget: usize) -> (Host, tempfile::TempDir) {
     let settings = [format!("--set=engine.memory_bytes={budget}"), format!("--set=store.cache_bytes={PAGES}")];
     let (host, directory) = Host::temporary(&settings.each_ref().map(String::as_str)).unwrap();
@@ -33,7 +33,7 @@ fn host(budget: usize) -> (Host, tempfile::TempDir) {
     (host, directory)
 }
 
-/// Does something, and returns the most that the process held meanwhile, beside an honest hub whose orchestrations all end.
+/// Runs `work` while an honest hub runs orchestrations, all of which must complete. Returns the peak memory of the process.
 fn watched(host: &Host, work: impl FnOnce()) -> usize {
     let ended = AtomicBool::new(false);
     std::thread::scope(|threads| {
@@ -58,7 +58,7 @@ fn watched(host: &Host, work: impl FnOnce()) -> usize {
     })
 }
 
-/// Twelve activities that wanted 400 MB each had them all, in a host that was to hold 256 MB.
+/// Twelve activities that wanted 400 MB each once got it all, on a host with a budget of 256 MB.
 #[test]
 fn activities_wait_for_room_and_do_not_fail() {
     const BUDGET: usize = 128 << 20;
@@ -66,7 +66,7 @@ fn activities_wait_for_room_and_do_not_fail() {
     let before = held(host.pid());
     let most = watched(&host, || {
         let call = |bytes: usize| json!({ "name": "hold", "input": [bytes, 50] });
-        // The last one needs more than a hub may ever have of the budget.
+        // The last one needs more than a hub may ever take of the budget.
         let sizes = [40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 90].map(|mebibytes| mebibytes << 20);
         let ids: Vec<String> = sizes.iter().map(|&bytes| host.start_new("call", call(bytes)).unwrap()).collect();
         for (id, bytes) in ids.iter().zip(sizes) {
@@ -74,11 +74,11 @@ fn activities_wait_for_room_and_do_not_fail() {
             assert_eq!(status["output"]["ok"], bytes, "{status}");
         }
     });
-    // One activity may have room beyond the budget.
+    // One activity may exceed the budget.
     assert!(most < before + BUDGET + (100 << 20) + SLACK, "{before}, then {most}");
 }
 
-/// 120 events of 4 MiB for a suspended instance were all in memory, each time that one more came.
+/// 120 events of 4 MiB for a suspended instance were once all in memory, again with each further event.
 #[test]
 fn what_waits_for_an_instance_lies_on_the_disk() {
     const BUDGET: usize = 64 << 20;
@@ -96,18 +96,18 @@ fn what_waits_for_an_instance_lies_on_the_disk() {
         }
     });
     assert!(most < before + BUDGET + SLACK, "{before}, then {most}");
-    // Nor is it read when the hub is opened.
+    // Nor are they read when the hub is opened.
     host.restart().unwrap();
     let most = watched(&host, || {
         let resumed = host.manage("POST", "instances/busy/resume?reason=x", None).unwrap();
         assert_eq!(resumed.status, 202, "{resumed:?}");
         assert_eq!(host.wait("busy").unwrap()["output"], EVENTS * event.len());
     });
-    // Nor is all of its history while the guest is replayed, of which it keeps nothing.
+    // Nor is the whole history in memory during the replay of a guest that keeps none of it.
     assert!(most < before + BUDGET + PAGES + SLACK, "{before}, then {most}");
 }
 
-/// A history was read whole, and stood in memory four times while it was answered, and five times while it was exported.
+/// A history was once read whole: four copies were in memory for a response, and five for an export.
 #[test]
 fn a_long_history_is_read_in_parts() {
     const BUDGET: usize = 64 << 20;
@@ -133,7 +133,7 @@ fn a_long_history_is_read_in_parts() {
         assert!(file.len() > EVENTS * event.len() && file.lines().last().unwrap().contains("done"));
     });
     assert!(most < before + BUDGET / 2 + PAGES + SLACK / 4, "{before}, then {most}");
-    // Many small events go in parts, too, and each outcome finds its beginning.
+    // Many small events are read in parts, too, and each result is matched with its start.
     let id = fanned_out["instanceId"].as_str().unwrap();
     let rows = host.history(id).unwrap();
     let of = |kind: &str| rows.iter().filter(|row| row["EventType"] == kind).collect::<Vec<_>>();
@@ -146,7 +146,7 @@ fn a_long_history_is_read_in_parts() {
     assert_eq!((completed.len(), of("TaskScheduled").len(), rows.len()), (3000, 0, 3002));
 }
 
-/// 2,000 children left 560 MB behind.
+/// 2,000 children once left 560 MB behind.
 #[test]
 fn children_leave_nothing_behind() {
     const BUDGET: usize = 64 << 20;

@@ -1,4 +1,4 @@
-//! A short run of the model test. The long one: `cargo model`.
+//! A short run of the model test. `cargo model` runs it for longer.
 
 use std::time::Duration;
 

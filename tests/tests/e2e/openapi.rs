@@ -1,8 +1,8 @@
-//! The document of the API, as a running host serves it.
+//! The OpenAPI document, as served by a running host.
 
 use crate::contract::{Contract, is_empty};
 
-/// Whatever the document promises is there: no path of it is unknown to the host.
+/// Everything that the document describes exists: the host knows each of its paths.
 #[test]
 fn every_documented_operation_is_answered_with_a_documented_status() {
     let contract = Contract::open(&[]);
@@ -13,11 +13,11 @@ fn every_documented_operation_is_answered_with_a_documented_status() {
     let mut operations = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            // Nothing has this name, so that nothing is done, and each route but a few says so.
+            // Nothing has this name, so no operation has an effect, and most routes report that.
             let url = path.split('/').map(|segment| if segment.starts_with('{') { "nobody" } else { segment });
             let url = url.collect::<Vec<_>>().join("/");
             if operation["responses"]["200"]["content"].get("text/event-stream").is_some() && !url.contains("nobody") {
-                continue; // It has no end.
+                continue; // It never ends.
             }
             let answer = contract.host.request(&method.to_uppercase(), &url, None).unwrap();
             let documented = &operation["responses"][answer.status.to_string()];

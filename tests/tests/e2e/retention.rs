@@ -1,11 +1,11 @@
-//! The hub removes by itself what ended long ago.
+//! The hub purges instances that ended long ago.
 
 use std::time::{Duration, Instant};
 
 use dacapo_tests::host::{Host, HostOptions};
 use serde_json::json;
 
-/// A millisecond, in days.
+/// One millisecond, in days.
 const MILLISECOND: &str = "0.00000002";
 
 #[test]
@@ -27,9 +27,9 @@ fn what_ended_long_ago_goes_by_its_status() {
     let exists = |id: &str| host.manage("GET", &format!("instances/{id}"), None).unwrap().status != 404;
     let deadline = Instant::now() + Duration::from_secs(30);
     while exists(&completed) || exists(&terminated) {
-        assert!(Instant::now() < deadline, "they are still there: {}", host.log());
+        assert!(Instant::now() < deadline, "they still exist: {}", host.log());
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(exists(&failed), "no rule is for it");
+    assert!(exists(&failed), "no rule applies to it");
     assert!(exists(&waiting), "it has not ended");
 }

@@ -1,4 +1,4 @@
-//! Going back, starting over, ending and putting away: what operators do to instances.
+//! Rewinding, restarting, terminating and purging instances.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use dacapo_tests::host::{Host, HostOptions};
 use dacapo_tests::model::service::Service;
 use serde_json::{Value, json};
 
-/// Hosts with a service that the orchestrations of the fixture `model` need, hot and cold.
+/// Runs the test on a hot and a cold host, with the service that the orchestrations of the fixture `model` call.
 fn each_host(test: impl Fn(&mut Host, &Service)) {
     for heat in [&[][..], &["--no-heat"]] {
         let service = Service::start().unwrap();
@@ -18,7 +18,7 @@ fn each_host(test: impl Fn(&mut Host, &Service)) {
     }
 }
 
-/// The code of the answer to a request below `instances/`.
+/// The status code of a request below `instances/`.
 fn post(host: &Host, path: &str) -> u16 {
     host.manage("POST", &format!("instances/{path}"), None).unwrap().status
 }
@@ -71,7 +71,7 @@ fn what_failed_is_done_again_and_what_succeeded_is_not() {
             host.start_as(name, name, json!(service.url(name))).unwrap();
             host.raise_event(name, "go", json!(7)).unwrap();
             ends(host, name, "Failed", refused(name));
-            // Nothing has changed: it fails again.
+            // The service still refuses: it fails again.
             assert_eq!(post(host, &format!("{name}/rewind?reason=too%20early")), 202);
             ends(host, name, "Failed", refused(name));
             service.switch(name, true);
@@ -107,7 +107,7 @@ fn an_activity_that_still_ran_when_its_caller_failed_is_not_run_again() {
             ends(host, id, "Failed", refused("side_by_side"));
             service.switch(id, true);
             if waits {
-                // Its result has come by then, most probably, and is kept.
+                // By then the result has most probably arrived, and is kept.
                 std::thread::sleep(Duration::from_millis(500));
             }
             assert_eq!(post(host, &format!("{id}/rewind")), 202);
@@ -232,7 +232,7 @@ fn only_what_has_failed_is_rewound() {
     });
 }
 
-/// An orchestrator that decides by whether it is replayed. Hot it looks right.
+/// An orchestrator that branches on whether it is replayed. While hot, it seems correct.
 #[test]
 fn code_that_diverges_refuses_the_rewind_and_changes_nothing() {
     let (host, _directory) = Host::temporary(&[]).unwrap();
@@ -250,7 +250,7 @@ fn code_that_diverges_refuses_the_rewind_and_changes_nothing() {
 
     host.deploy("probe", &dacapo_tests::guest("fixture-probe-corrected").unwrap()).unwrap();
     assert_eq!(post(&host, &format!("{id}/rewind?reason=corrected")), 202);
-    // The event is still what it was.
+    // The event has not changed.
     assert_eq!(host.wait(&id).unwrap()["runtimeStatus"], "Failed");
     assert!(kinds(&host, &id).contains(&"ExecutionRewound".to_owned()));
 }
@@ -291,7 +291,7 @@ fn terminating_reaches_the_children_if_that_is_asked_for() {
             let child = json!({ "name": "call_child", "input": grandchild, "instance_id": format!("{id}-2") });
             host.start_as(&format!("{id}-1"), "call_child", child).unwrap();
             let running = |status: &Value| status["runtimeStatus"] == "Running";
-            // Its parent's commit made it: it is there as soon as somebody looks long enough.
+            // It is created by its parent's commit, so it will exist soon.
             while host.status(&format!("{id}-3")).is_err() {}
             host.wait_until(&format!("{id}-3"), "running", running).unwrap();
         };
@@ -336,7 +336,7 @@ fn a_running_activity_is_told_to_stop_when_its_caller_is_terminated() {
         host.wait_until(&id, "running", |status| status["runtimeStatus"] == "Running").unwrap();
         assert_eq!(post(host, &format!("{id}/terminate?reason=x")), 202);
         ends(host, &id, "Terminated", json!("x"));
-        // Otherwise the host would wait for it.
+        // Otherwise the stop would wait for it.
         assert_eq!(host.stop().unwrap(), Some(0));
         host.restart().unwrap();
         ends(host, &id, "Terminated", json!("x"));
@@ -397,7 +397,7 @@ fn purging_removes_one_or_many_and_leaves_no_trace() {
         assert_eq!(purge(host, "instances?createdTimeFrom=2000-01-01"), (200, json!(3)));
         let left = host.manage("GET", "instances", None).unwrap().json();
         assert_eq!(left.as_array().unwrap().len(), 1, "{left}");
-        // An id is free again.
+        // The id can be used again.
         host.start_as("old-0", "collect", json!(1)).unwrap();
         assert_eq!(kinds(host, "old-0"), ["ExecutionStarted", "TimerCreated"]);
     });
@@ -414,7 +414,7 @@ fn purging_many_goes_on_beside_the_work() {
             }
         };
         run("old", 60);
-        // What is created from here on stays.
+        // Instances created from here on are kept.
         let until = in_the_future(0);
         let purged = std::thread::scope(|scope| {
             let work = scope.spawn(|| run("new", 60));

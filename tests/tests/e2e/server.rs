@@ -1,4 +1,4 @@
-//! The HTTP server, met by clients that no library would be.
+//! The HTTP server, with clients that misbehave as no library would.
 
 mod flood;
 mod slow;
@@ -8,23 +8,23 @@ mod tls;
 use dacapo_tests::host::Host;
 use dacapo_tests::wire::{Wire, statuses};
 
-/// A host with these settings, whose log tells which connections it cuts off.
+/// A host with these settings, whose log shows which connections it cuts off.
 fn host(settings: &[&str]) -> (Host, tempfile::TempDir) {
     let settings = settings.iter().map(|setting| format!("--set={setting}"));
     let arguments: Vec<String> = settings.chain(["--log=info,dacapo::server=debug".to_owned()]).collect();
     Host::temporary(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).unwrap()
 }
 
-/// What the host sends for these bytes until it ends the connection, which it has to.
+/// Returns everything that the host sends in response to these bytes, until it closes the connection, as it must.
 #[track_caller]
 fn all_answers(host: &Host, bytes: impl AsRef<[u8]>) -> String {
     let mut wire = Wire::open(host.url()).unwrap();
-    // It may end it before all is sent.
+    // The host may close it before all bytes are sent.
     let _ = wire.send(bytes);
     wire.read_to_end().unwrap()
 }
 
-/// Other clients are served.
+/// Checks that other clients are served.
 #[track_caller]
 fn serves(host: &Host) {
     assert_eq!(host.request("GET", "/healthz", None).unwrap().status, 200);

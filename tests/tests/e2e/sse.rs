@@ -1,4 +1,4 @@
-//! Following instances by server-sent events.
+//! Watching instances by server-sent events.
 
 use std::io::{BufRead as _, BufReader};
 use std::sync::mpsc;
@@ -36,15 +36,15 @@ impl Stream {
         Self(events)
     }
 
-    /// The next event that is about a status.
+    /// Returns the next event, which must be a status.
     #[track_caller]
     fn status(&self) -> Value {
-        let (kind, status) = self.0.recv_timeout(Duration::from_secs(30)).expect("an event comes");
+        let (kind, status) = self.0.recv_timeout(Duration::from_secs(30)).expect("an event arrives");
         assert_eq!(kind, "status", "{status}");
         status
     }
 
-    /// Takes events until one is in this state.
+    /// Reads events until one has this status.
     #[track_caller]
     fn until(&self, state: &str) -> Value {
         loop {

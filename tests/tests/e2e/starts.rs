@@ -11,7 +11,7 @@ fn host() -> (Host, tempfile::TempDir) {
     (host, directory)
 }
 
-/// Lets an activity start these, and gives how it ended.
+/// Runs an activity that starts these orchestrations, and returns the result of its call.
 #[track_caller]
 fn start(host: &Host, calls: Value) -> Value {
     host.output("call", json!({ "name": "start_all", "input": [calls, 0] }))
@@ -60,7 +60,7 @@ fn what_cannot_be_started_is_a_failure_with_a_name() {
     assert_eq!(ended["err"]["error_type"], "LimitExceeded", "{ended}");
 }
 
-/// Activities run at least once: one that is repeated has started already what it starts.
+/// Activities run at least once: a repeated one must not start its orchestrations again.
 #[test]
 fn what_was_started_before_a_crash_is_not_started_again() {
     let (mut host, _directory) = host();
@@ -70,7 +70,7 @@ fn what_was_started_before_a_crash_is_not_started_again() {
         { "name": "wait_event", "input": "go" },
     ]);
     host.start_as("caller", "call", json!({ "name": "start_all", "input": [calls, 1_000] })).unwrap();
-    // The last one under an id that nobody knows: there are three others.
+    // The last one has a generated id, so wait until there are four instances in all.
     let instances = |host: &Host| host.manage("GET", "instances", None).unwrap().json().as_array().unwrap().len();
     let deadline = Instant::now() + Duration::from_secs(30);
     while instances(&host) < 4 {
@@ -86,8 +86,8 @@ fn what_was_started_before_a_crash_is_not_started_again() {
     assert_eq!(host.status("waiting").unwrap()["runtimeStatus"], "Running");
 }
 
-/// What was started goes on as new, or ends, while the activity that has started it still runs: then it has another execution
-/// than it was started as.
+/// An orchestration may continue as new, or end, while the activity that started it still runs: its execution is then no longer
+/// the one that was started.
 #[test]
 fn what_was_started_and_has_continued_as_new_is_not_started_again() {
     let (mut host, _directory) = host();

@@ -1,4 +1,4 @@
-//! Instances that are moved to another host as a file.
+//! Moving instances to another host as a file.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ fn probe() -> Vec<u8> {
     dacapo_tests::guest("fixture-probe").unwrap()
 }
 
-/// A host with instances in every state: waiting, with an open timer, suspended, scheduled, ended, and an entity.
+/// A host with instances in every state: waiting, with an open timer, suspended, scheduled and ended, and an entity.
 fn busy() -> (Host, tempfile::TempDir) {
     let (host, directory) = Host::temporary(&[]).unwrap();
     host.deploy("probe", &probe()).unwrap();
@@ -62,7 +62,7 @@ fn a_hub_is_moved_whole() {
         assert_eq!(from.history(id).unwrap(), to.history(id).unwrap(), "{id}");
     }
     assert_eq!(to.manage("GET", "entities/ledger/a", None).unwrap().json(), json!({ "entries": ["entry"] }));
-    // They go on there, also after a crash.
+    // They continue on the new host, also after a crash.
     to.restart().unwrap();
     assert_eq!(to.manage("POST", "instances/resting/resume", None).unwrap().status, 202);
     assert_eq!(to.wait("resting").unwrap()["output"], "kept");
@@ -70,14 +70,14 @@ fn a_hub_is_moved_whole() {
         to.raise_event(id, "go", json!(id)).unwrap();
         assert_eq!(to.wait(id).unwrap()["output"], id);
     }
-    // What was moved is the same to the last bit: so it is the same file.
+    // A moved history is bit for bit the same, and so is its export.
     let again = export(&from, "/admin/instances/ended/export");
     assert_eq!(export(&to, "/admin/instances/ended/export").lines().last(), again.lines().last());
     let value = |file: &str| file.lines().filter(|line| line.contains(r#""kind":"turn""#)).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(value(&export(&to, "/admin/instances/ended/export")), value(&again));
 }
 
-/// The oldest version became the active one, and shares of new starts were lost.
+/// The oldest version once became the active one, and the weights were lost.
 #[test]
 fn versions_keep_their_order_and_who_gets_new_starts() {
     let (from, _directory) = Host::temporary(&[]).unwrap();
@@ -105,7 +105,7 @@ fn versions_keep_their_order_and_who_gets_new_starts() {
         assert_eq!((&back["from"]["label"], &back["active"]["label"]), (&json!(lost), &json!(active)));
     }
 
-    // Where the app is deployed, its own say counts.
+    // Where the app is deployed already, the target host's active version and weights are kept.
     let (own, _other) = Host::temporary(&[]).unwrap();
     assert_eq!(own.request("POST", "/admin/apps/probe?label=3.0", Some(&probe())).unwrap().status, 200);
     assert_eq!(import(&own, "", &file).status, 200);
@@ -113,7 +113,7 @@ fn versions_keep_their_order_and_who_gets_new_starts() {
     assert_eq!(versions(&own), expected);
 }
 
-/// A parent that came without the child that it waits for stood there, Running, for ever, without a word.
+/// A parent imported without the child that it waits for once stayed Running for ever, without a message.
 #[test]
 fn who_waits_for_what_did_not_come_is_named() {
     let (from, _directory) = Host::temporary(&[]).unwrap();
@@ -129,15 +129,15 @@ fn who_waits_for_what_did_not_come_is_named() {
 
     let (to, _other) = Host::temporary(&[]).unwrap();
     assert_eq!(waiting(&import(&to, "resume=true", &parent)), told);
-    assert_eq!(waiting(&import(&to, "resume=true", &child)), json!([]), "the parent has what it waits for");
+    assert_eq!(waiting(&import(&to, "resume=true", &child)), json!([]), "the parent has its child");
     to.raise_event("child", "go", json!("here")).unwrap();
     assert_eq!(to.wait("parent").unwrap()["output"], json!({ "ok": "here" }));
-    assert_eq!(waiting(&import(&to, "replace=true", &parent)), told, "a child that has ended reports no more");
+    assert_eq!(waiting(&import(&to, "replace=true", &parent)), told, "a child that has ended does not report again");
 
     let (whole, _other) = Host::temporary(&[]).unwrap();
     assert_eq!(waiting(&import(&whole, "", &both)), json!([]));
 
-    // The command says what to do.
+    // The command prints advice.
     let (third, directory) = Host::temporary(&[]).unwrap();
     let file = directory.path().join("parent.jsonl");
     std::fs::write(&file, &parent).unwrap();
@@ -174,12 +174,12 @@ fn ids_in_use_are_refused_unless_they_are_to_be_replaced() {
         let refused = import(&host, "", file);
         assert!(refused.status == 409 && refused.body.contains("already exists"), "{refused:?}");
     }
-    // It goes on, and is set back to what it was.
+    // The instance makes progress, and the import resets it to the exported state.
     host.raise_event("waiting", "go", json!("first")).unwrap();
     assert_eq!(host.wait("waiting").unwrap()["output"], "first");
     assert_eq!(import(&host, "replace=true&resume=true", &file).status, 200);
     host.wait_until("waiting", "running", |status| status["runtimeStatus"] == "Running").unwrap();
-    // And once more, in the place of one that lives and is in memory.
+    // Another import replaces an instance that is running and hot.
     assert_eq!(import(&host, "replace=true&resume=true", &file).status, 200);
     host.raise_event("waiting", "go", json!("second")).unwrap();
     assert_eq!(host.wait("waiting").unwrap()["output"], "second");

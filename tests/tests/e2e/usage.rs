@@ -1,4 +1,4 @@
-//! What tenants are billed for: receipts of instances, sums of hubs, metrics.
+//! Usage for billing: receipts of instances, totals of hubs, metrics.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -24,7 +24,7 @@ fn receipt(host: &Host, id: &str) -> Value {
     get(host, &format!("/runtime/webhooks/durabletask/instances/{}/receipt", id.replace('@', "%40")))
 }
 
-/// What a function has used; null if it was never called.
+/// The usage of a function; null if it was never called.
 fn function(usage: &Value, name: &str) -> Value {
     let functions = usage["functions"].as_array().unwrap();
     functions.iter().find(|function| function["name"] == name).cloned().unwrap_or_default()
@@ -43,7 +43,7 @@ fn ok(host: &Host, method: &str, path: &str, body: Value) -> Answer {
     answer
 }
 
-/// Something of everything: activities, retries, new executions, failures, entities, and one that still waits.
+/// A mix of everything: activities, retries, new executions, failures, entities, and one that still waits.
 fn work(host: &Host) {
     for guest in ["fixture-probe", "example-counter"] {
         host.deploy_guest(guest).unwrap();
@@ -65,7 +65,7 @@ fn receipts(host: &Host) -> Vec<Value> {
     instances.as_array().unwrap().iter().map(|instance| receipt(host, instance["instanceId"].as_str().unwrap())).collect()
 }
 
-/// What the hub has used, and all receipts. Who asks for an instance may see its end a moment before it is counted.
+/// Returns the usage of the hub, and all receipts. The end of an instance may be visible a moment before it is counted.
 #[track_caller]
 fn settled(host: &Host) -> (Value, Vec<Value>) {
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -74,7 +74,7 @@ fn settled(host: &Host) -> (Value, Vec<Value>) {
         if sum(used["functions"].as_array().unwrap(), "turns") == sum(&receipts, "turns") {
             return (used, receipts);
         }
-        assert!(Instant::now() < deadline, "the sum of all receipts is another one: {used} {receipts:?}");
+        assert!(Instant::now() < deadline, "the usage is not the sum of all receipts: {used} {receipts:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -107,8 +107,8 @@ fn the_sum_of_all_receipts_is_what_the_functions_have_used_also_after_a_restart(
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let mut host = Host::start(HostOptions { data: directory.path().to_owned(), arguments }).unwrap();
         let after = usage(&host, HUB);
-        assert_eq!(after["functions"], used["functions"], "nothing is lost, and nothing counted twice");
-        // What a crash takes is what was counted since the last save.
+        assert_eq!(after["functions"], used["functions"], "nothing is lost or counted twice");
+        // A crash loses only what was counted since the last save.
         host.run("chain", json!(3)).unwrap();
         assert_eq!(function(&usage(&host, HUB), "chain")["executions"], 3);
         host.restart().unwrap();
@@ -146,7 +146,7 @@ fn requests_that_a_limit_refuses_are_counted_and_a_deleted_hub_leaves_no_bill() 
     assert!((1..7).contains(&refused), "{statuses:?}");
     let used = usage(&host, "SLOW");
     assert_eq!((&used["hub"], &used["requests"], &used["throttled"]), (&json!("slow"), &json!(7), &json!(refused)));
-    assert_eq!(usage(&host, HUB)["requests"], 0, "those are another hub's");
+    assert_eq!(usage(&host, HUB)["requests"], 0, "they were for another hub");
 
     ok(&host, "DELETE", "/admin/hubs/slow", Value::Null);
     assert_eq!(host.request("GET", "/admin/hubs/slow/usage", None).unwrap().status, 404);
@@ -155,7 +155,7 @@ fn requests_that_a_limit_refuses_are_counted_and_a_deleted_hub_leaves_no_bill() 
     assert_eq!((&anew["requests"], &anew["functions"], &anew["storageBytes"]), (&json!(0), &json!([]), &json!(0)));
 }
 
-/// The samples of a text of OpenMetrics, each of which must be of a family that was declared.
+/// Parses an OpenMetrics text. Each sample must belong to a declared family.
 fn samples(text: &str) -> BTreeMap<String, f64> {
     let mut families = Vec::new();
     let mut samples = BTreeMap::new();
@@ -173,7 +173,7 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
         let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
         let family = name.split('{').next().unwrap();
         assert_eq!(family.trim_end_matches("_total"), families.last().expect("it is declared before"), "{line}");
-        assert!(samples.insert(name.to_owned(), value.parse().expect(line)).is_none(), "{line} stands there twice");
+        assert!(samples.insert(name.to_owned(), value.parse().expect(line)).is_none(), "duplicate sample: {line}");
     }
     samples
 }

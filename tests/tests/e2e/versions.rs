@@ -1,4 +1,4 @@
-//! Versions: instances stay on theirs, and what diverges is halted and goes on when the code is right.
+//! Versions: instances stay on theirs; an instance that diverges is halted, and continues when the code is corrected.
 
 use dacapo_tests::host::Host;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ fn deploying_again_is_seen_by_new_instances_only() {
     assert_eq!((&first["changed"], &host.deploy("probe", &module).unwrap()["changed"]), (&json!(true), &json!(false)));
     let id = host.start_new("wait_event", json!("go")).unwrap();
 
-    // The same functions under another digest: a custom section more.
+    // The same functions under another digest: the module with one more custom section.
     let second = host.deploy("probe", &[&module[..], b"\0\x03\x02v2"].concat()).unwrap();
     assert_ne!(first["version"], second["version"]);
     host.raise_event(&id, "go", json!(1)).unwrap();
@@ -19,7 +19,7 @@ fn deploying_again_is_seen_by_new_instances_only() {
     assert_eq!(host.run("chain", json!(3)).unwrap()["output"], 3);
 }
 
-/// An orchestrator that decides by whether it is replayed. Hot it looks right; the first replay finds it out.
+/// An orchestrator that branches on whether it is replayed. While hot, it seems correct; the first replay detects the divergence.
 #[test]
 fn a_divergence_halts_the_instance_and_corrected_code_goes_on() {
     for (name, recorded, attempted) in [
@@ -43,7 +43,7 @@ fn a_divergence_halts_the_instance_and_corrected_code_goes_on() {
         }
         let before = host.history(&id).unwrap();
 
-        // Resuming with the same code finds the same; nothing is lost.
+        // Resuming with the same code diverges again; nothing is lost.
         let resume = || host.manage("POST", &format!("instances/{id}/resume?reason=x"), None).unwrap().status;
         assert_eq!(resume(), 202);
         host.wait_until(&id, "halted", |status| status["halted"].is_string()).unwrap();

@@ -1,4 +1,4 @@
-//! Lifecycle notifications, as a receiver meets them.
+//! Lifecycle notifications, as seen by a receiver.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use dacapo_tests::host::{Host, HostOptions};
 use serde_json::{Value, json};
 
-/// A notification, and the headers that came with it.
+/// A notification and its headers.
 struct Notification {
     headers: Vec<(String, String)>,
     body: Value,
@@ -26,7 +26,7 @@ impl Notification {
     }
 }
 
-/// Receives notifications; answers the first so many with 503.
+/// Receives notifications, and responds to the first `refused` of them with 503.
 fn receiver(refused: usize) -> (String, Receiver<Notification>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -36,7 +36,7 @@ fn receiver(refused: usize) -> (String, Receiver<Notification>) {
             let notification = receive(&stream);
             let answer = if number < refused { "503 Service Unavailable" } else { "204 No Content" };
             let answered = write!(&stream, "HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-            // The test is over when nobody listens any more.
+            // The test has ended when the notifications are no longer read.
             if answered.is_err() || sender.send(notification).is_err() {
                 return;
             }
@@ -63,10 +63,10 @@ fn receive(stream: &TcpStream) -> Notification {
 
 #[track_caller]
 fn next(notifications: &Receiver<Notification>) -> Notification {
-    notifications.recv_timeout(Duration::from_secs(60)).expect("the webhook is told")
+    notifications.recv_timeout(Duration::from_secs(60)).expect("a notification arrives")
 }
 
-/// One notification per change of status, signed; a receiver that fails is told again, with the same id.
+/// One signed notification per change of status; after an error it is sent again, with the same id.
 #[test]
 fn every_change_of_status_is_told() {
     let (url, notifications) = receiver(1);
@@ -93,7 +93,7 @@ fn every_change_of_status_is_told() {
     assert_eq!(terminated.body["data"]["reason"], "enough");
 }
 
-/// The outbox is as durable as the change that it tells of.
+/// The outbox is as durable as the change that it reports.
 #[test]
 fn what_could_not_be_told_is_told_after_a_crash() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! A hub that loops with all that it has does not hold up another one.
+//! A hub whose instances loop with all its permits does not delay another hub.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::{World, run, start, until};
 
 const SEQUENCES: usize = 100;
 const LOOPS: usize = 200;
-/// An orchestration that calls an activity which never ends.
+/// Calls an activity that never ends.
 const BUSY: &str = r#"{"name": "activity_loop_forever", "input": null}"#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,12 +31,12 @@ async fn hello_sequences_go_on_beside_two_hundred_loops_and_as_many_busy_activit
     let beside = hello(&honest).await;
     eprintln!("hello sequence alone:            p50 {:?}, p99 {:?}", alone.0, alone.1);
     eprintln!("beside {LOOPS} loops and activities: p50 {:?}, p99 {:?}", beside.0, beside.1);
-    // One slice after the other would be 200 ms for each of the four steps.
+    // If the loops ran one slice each in between, each of the four steps would take 200 ms.
     assert!(beside.0 < Duration::from_millis(400).max(alone.0 * 10), "{beside:?} against {alone:?} alone");
     world.hubs.shutdown(Duration::ZERO).await;
 }
 
-/// Runs sequences one after the other: the median and the 99th percentile of how long one takes.
+/// Runs sequences one after the other. Returns the median and the 99th percentile of their durations.
 async fn hello(hub: &Hub) -> (Duration, Duration) {
     let mut times = Vec::new();
     for _ in 0..SEQUENCES {

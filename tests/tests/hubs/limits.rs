@@ -1,4 +1,4 @@
-//! Limits that the engine enforces: each refusal names the limit and its value, and a limit can be changed at run time.
+//! Limits that the engine enforces: each error names the limit and its value, and limits can be changed at run time.
 
 use std::time::Duration;
 
@@ -29,13 +29,13 @@ async fn instances_alive_are_counted_also_across_restarts() {
     hub.start_new(start("wait_event", "\"go\"")).await.unwrap();
     names(hub.start_new(start("chain", "1")).await, "instances_alive", 2);
     drop(hub);
-    // Only one can be open: it is opened anew.
+    // Only one hub can be open, so this one is opened again.
     world.hub("other").await;
     let hub = world.hub("full").await;
     names(hub.start_new(start("chain", "1")).await, "instances_alive", 2);
     hub.terminate(&first, "enough", false).await.unwrap();
     assert_eq!(run(&hub, "chain", "1").await.status, RuntimeStatus::Completed);
-    // Its child is one too many, which it is told.
+    // Its child would exceed the limit, and the parent gets the error.
     let parent = run(&hub, "call_child", r#"{"name": "echo_orchestrator", "input": 1}"#).await;
     let told = output(&hub, &parent.id);
     assert!(told.contains("instances_alive") && told.contains('2'), "{told}");
@@ -45,7 +45,7 @@ async fn instances_alive_are_counted_also_across_restarts() {
     world.hubs.shutdown(Duration::ZERO).await;
 }
 
-/// Entities that are locked live, and were not counted.
+/// Locked entities count as alive, and were once not counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_that_would_bring_too_many_entities_to_life_fails_and_locks_none() {
     let directory = tempfile::tempdir().unwrap();
@@ -96,7 +96,7 @@ async fn a_full_hub_takes_nothing_more_and_what_runs_in_it_fails() {
     let failed = hub.wait(&chain).await.unwrap();
     assert_eq!(failed.status, RuntimeStatus::Failed);
     assert!(output(&hub, &chain).contains("storage_bytes"), "{}", output(&hub, &chain));
-    // What adds nothing is still allowed.
+    // Operations that store nothing new are still allowed.
     hub.terminate(&waiting, "no room", false).await.unwrap();
     world.hubs.shutdown(Duration::ZERO).await;
 }
@@ -115,7 +115,7 @@ async fn a_history_that_is_full_fails_its_instance() {
     world.hubs.shutdown(Duration::ZERO).await;
 }
 
-/// Limits that were lowered are for what comes, not for what is recorded: a replay does not meet them.
+/// Lowered limits apply to new actions, not to recorded ones: a replay ignores them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_is_not_held_against_limits_that_were_lowered() {
     let directory = tempfile::tempdir().unwrap();
@@ -126,7 +126,7 @@ async fn a_replay_is_not_held_against_limits_that_were_lowered() {
     until("it waits", || hub.instance(&id).unwrap().unwrap().turns.len() > 10).await;
     drop(hub);
     world.limit("hub", &[("actions_per_turn", 1), ("payload_bytes", 2), ("custom_status_bytes", 1)]).await;
-    // Only one can be open: it is opened anew, and what was hot is cold.
+    // Only one hub can be open: this one is opened again, with all instances cold.
     world.create("other", &[], &[]).await;
     let hub = world.hub("hub").await;
     hub.raise_event(&id, "go", "1".into()).await.unwrap();
@@ -146,7 +146,7 @@ async fn what_instances_send_to_one_for_which_too_much_waits_is_dropped() {
     hub.suspend(&id, "").await.unwrap();
     for _ in 0..SENT {
         let sender = run(&hub, "send", &format!(r#"{{"instance_id": "{id}", "name": "other", "data": 1}}"#)).await;
-        assert_eq!(sender.status, RuntimeStatus::Completed, "who sends is not told");
+        assert_eq!(sender.status, RuntimeStatus::Completed, "the sender gets no error");
     }
     let waiting = hub.stats().unwrap().messages;
     assert!((3..SENT / 2).contains(&waiting), "about three are kept: {waiting}");
@@ -185,6 +185,6 @@ async fn what_is_imported_is_counted_before_anything_is_changed() {
     world.limit("to", &[("instances_alive", 3), ("inbox_messages", 2)]).await;
     assert_eq!(to.import(file.clone().into(), ImportOptions::default()).await.unwrap().instances.len(), 3);
     let again = ImportOptions { replace: true, ..ImportOptions::default() };
-    assert_eq!(to.import(file.into(), again).await.unwrap().instances.len(), 3, "what is replaced makes room");
+    assert_eq!(to.import(file.into(), again).await.unwrap().instances.len(), 3, "replaced instances do not count");
     world.hubs.shutdown(Duration::ZERO).await;
 }

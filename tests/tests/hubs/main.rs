@@ -23,7 +23,7 @@ use dacapo_store::StoreOptions;
 use dacapo_store::control::{AuditEntry, ControlFile, HubRecord, Scope};
 use dacapo_wasm::{ManagementLinks, Policy, Runtime};
 
-/// The hubs of a host, without a host around them.
+/// The hubs of a host, without the rest of the host.
 struct World {
     hubs: Hubs,
     control: Arc<ControlFile>,
@@ -31,12 +31,12 @@ struct World {
 }
 
 impl World {
-    /// At most so many are open at once.
+    /// Opens hubs, of which at most `open` are open at a time.
     fn open(directory: &Path, open: usize, idle: Duration) -> Self {
         Self::with(directory, open, idle, |_| {})
     }
 
-    /// The same with another runtime.
+    /// Like [`Self::open`], with changes to the runtime's configuration.
     fn with(directory: &Path, open: usize, idle: Duration, configure: impl FnOnce(&mut dacapo_wasm::Config)) -> Self {
         let mut settings = Settings { data: directory.to_owned(), ..Settings::default() };
         settings.engine.hot_instances = 100;
@@ -71,7 +71,7 @@ impl World {
         Self { hubs: Hubs::open(options).unwrap(), control, directory: directory.to_owned() }
     }
 
-    /// Makes a hub with other limits than the default ones, and deploys guests to it.
+    /// Creates a hub with these limits, and deploys guests to it.
     async fn create(&self, name: &str, limits: &[(&str, u64)], guests: &[&str]) {
         let record = HubRecord { name: name.into(), limits: table(limits), ..HubRecord::default() };
         self.hubs.create(&record, &entry(name)).await.unwrap();
@@ -81,12 +81,12 @@ impl World {
         }
     }
 
-    /// Closes everything, so that the directory can be opened again.
+    /// Closes all hubs, so that the directory can be opened again.
     async fn close(self) {
         self.hubs.shutdown(Duration::ZERO).await;
         let control = self.directory.join("control.redb");
         drop(self);
-        // Whatever else holds it drops it on another thread, which takes a moment.
+        // Another thread may hold it for a moment longer.
         until("the control file is closed", || ControlFile::open(&control).is_ok()).await;
     }
 
@@ -129,7 +129,7 @@ fn output(hub: &Hub, id: &InstanceId) -> String {
     hub.state(id).unwrap().and_then(|state| state.output).map_or_else(String::new, |output| output.to_string())
 }
 
-/// Looks again and again until it is so.
+/// Polls until the condition holds.
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !is_so() {

@@ -1,4 +1,4 @@
-//! Deployed files: kept for as long as a hub needs them, and loaded beside the workers.
+//! Deployed files: kept as long as a hub needs them, and loaded off the workers.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::{World, entry, output, run, start, until};
 
 const LATE: Duration = Duration::from_secs(600);
 
-/// The probe, as so many versions as are asked for: they differ in a section that means nothing.
+/// A version of the probe: versions differ in a custom section without meaning.
 fn probe(number: u8) -> Vec<u8> {
     [&dacapo_tests::guest("fixture-probe").unwrap()[..], &[0, 3, 2, b'v', number]].concat()
 }
@@ -23,7 +23,7 @@ async fn deploy(hub: &Hub, number: u8) -> VersionId {
     hub.deploy("probe", "", probe(number), Traffic::All).await.unwrap().version
 }
 
-/// The files of a version: the module, and whatever is in the cache.
+/// Returns the files of a version: the module, and its files in the cache.
 fn files(data: &Path, version: VersionId) -> Vec<PathBuf> {
     let entries = ["modules", "cache"].map(|name| std::fs::read_dir(data.join(name)).unwrap());
     let paths = entries.into_iter().flatten().map(|entry| entry.unwrap().path());
@@ -55,19 +55,19 @@ async fn a_module_stays_while_a_hub_needs_it_also_one_that_is_closed() {
     assert_eq!(prune(&hub).await, [old]);
     drop(hub);
     assert_eq!(files(directory.path(), old).len(), 4, "the other hub, which is closed, needs it");
-    // Only one can be open: it is opened anew, and so the module is loaded anew.
+    // Only one hub can be open: this one is opened again, and loads the module again.
     let hub = world.hub("two").await;
     let waiting = hub.only_instance().await;
     hub.raise_event(&waiting, "go", "1".into()).await.unwrap();
     assert_eq!(hub.wait(&waiting).await.unwrap().status, RuntimeStatus::Completed);
     assert_eq!(prune(&hub).await, [old]);
-    assert!(files(directory.path(), old).is_empty(), "nobody needs it any more");
+    assert!(files(directory.path(), old).is_empty(), "it is no longer needed");
     assert_eq!(run(&hub, "chain", "1").await.status, RuntimeStatus::Completed);
     world.hubs.shutdown(Duration::ZERO).await;
 }
 
 trait Instances {
-    /// The id of the one instance that has not ended.
+    /// Returns the id of the only instance that has not ended.
     async fn only_instance(&self) -> dacapo_core::InstanceId;
 }
 
@@ -105,7 +105,7 @@ async fn a_host_that_starts_removes_what_nobody_needs_and_notes_what_is_missing(
     let world = World::open(directory.path(), 2, LATE);
     world.create("hub", &[], &[]).await;
     let kept = deploy(&world.hub("hub").await, 1).await;
-    // As if the host had died between storing a file and recording it.
+    // Simulates a crash between storing a file and recording it.
     let lost = VersionId([0xab; 32]);
     std::fs::write(directory.path().join(format!("modules/{lost}.wasm")), "lost").unwrap();
     world.close().await;
@@ -113,10 +113,10 @@ async fn a_host_that_starts_removes_what_nobody_needs_and_notes_what_is_missing(
     assert_eq!((files(directory.path(), lost).len(), files(directory.path(), kept).len()), (0, 4));
     world.control.release_modules("hub", &[kept]).unwrap();
     world.hub("hub").await;
-    assert_eq!(world.control.modules_of("hub").unwrap(), [kept], "a hub that is opened says what it needs");
+    assert_eq!(world.control.modules_of("hub").unwrap(), [kept], "opening a hub records the modules that it needs");
     world.close().await;
 
-    // A control file that is younger than the modules does not know who needs them.
+    // A control file that is newer than the modules does not know which are needed.
     std::fs::remove_file(directory.path().join("control.redb")).unwrap();
     let world = World::open(directory.path(), 2, LATE);
     assert_eq!(files(directory.path(), kept).len(), 4);
@@ -148,7 +148,7 @@ async fn deploying_and_pruning_at_once_lose_nothing() {
     world.hubs.shutdown(Duration::ZERO).await;
 }
 
-/// A compiler that waits for a file named `go` beside it, and then gives up.
+/// A compiler that waits for a file named `go` beside it, and then fails.
 fn blocked_compiler(directory: &Path) -> Compiler {
     let program = directory.join("compiler");
     let script = "#!/bin/sh\nwhile [ ! -e \"$(dirname \"$0\")/go\" ]; do sleep 0.05; done\nexit 1\n";
@@ -157,7 +157,7 @@ fn blocked_compiler(directory: &Path) -> Compiler {
     Compiler::Child { program }
 }
 
-/// It did not open again, "somebody still uses it", for as long as the compiler ran.
+/// The hub could once not be opened again while the compiler ran.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_opens_again_whose_deployment_was_abandoned() {
     let directory = tempfile::tempdir().unwrap();
@@ -165,7 +165,7 @@ async fn a_hub_opens_again_whose_deployment_was_abandoned() {
         config.compiler = blocked_compiler(directory.path());
     });
     world.create("hub", &[], &[]).await;
-    #[expect(clippy::async_yields_async, reason = "the deployment goes on while the test looks")]
+    #[expect(clippy::async_yields_async, reason = "the deployment continues while the test checks")]
     let compiling = async || {
         let hub = world.hub("hub").await;
         let (stage, mut watched) = watch::channel(Stage::Waiting);
@@ -176,7 +176,7 @@ async fn a_hub_opens_again_whose_deployment_was_abandoned() {
     let is_closed = || matches!(world.control.wake("hub"), Ok(Some(Wake::Idle { .. })));
     compiling().await.abort();
     until("it is closed", is_closed).await;
-    // While somebody waits for a deployment, it is in use; and to suspend it ends that.
+    // While a client waits for a deployment, the hub is in use; suspending the hub ends that.
     let deploying = compiling().await;
     let suspend = async |why: Option<&str>| {
         let why = why.map(str::to_owned);
@@ -220,14 +220,14 @@ async fn a_version_that_must_be_compiled_again_holds_up_nobody_else() {
     drop((hub, warm));
     world.close().await;
 
-    // With a compiler that works they go on.
+    // With a working compiler they continue.
     let world = World::open(directory.path(), 2, LATE);
     let hub = world.hub("cold").await;
     let query = dacapo_store::InstanceQuery { statuses: vec![RuntimeStatus::Suspended], ..Default::default() };
     let halted = hub.instances(&query, None, 100).unwrap().records;
     assert!(halted.len() <= INSTANCES);
     for record in halted {
-        // What had not begun is tried again when the hub is opened.
+        // Those that had not begun are tried again when the hub is opened.
         let resumed = hub.resume(&record.id, "").await;
         assert!(matches!(resumed, Ok(()) | Err(HubError::Ended { .. } | HubError::NotSuspended(_))), "{resumed:?}");
         assert_eq!(hub.wait(&record.id).await.unwrap().status, RuntimeStatus::Completed, "{}", output(&hub, &record.id));

@@ -1,4 +1,4 @@
-//! Hubs are opened when they are needed, and closed when they are not.
+//! Hubs are opened when needed, and closed when idle.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn one_hub_makes_room_for_another_and_loses_nothing() {
     world.hubs.shutdown(Duration::ZERO).await;
 }
 
-/// The handle is what keeps it open.
+/// The handle keeps it open.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_is_in_use_is_not_closed() {
     let directory = tempfile::tempdir().unwrap();
@@ -55,7 +55,7 @@ async fn a_timer_wakes_a_closed_hub_also_after_a_restart() {
         world.hubs.shutdown(Duration::ZERO).await;
         id
     };
-    // Nobody asks for it but its timer.
+    // Only its timer opens it.
     until("the file of hubs is free", || {
         dacapo_store::control::ControlFile::open(&directory.path().join("control.redb")).is_ok()
     })
@@ -74,7 +74,7 @@ async fn a_suspended_hub_does_nothing_until_it_is_resumed() {
     let world = World::open(directory.path(), 2, LATE);
     world.create("paused", &[], &["fixture-probe"]).await;
     let hub = world.hub("paused").await;
-    // An activity that runs for ever is cut off, and a long chain stops where it is.
+    // An endless activity is cancelled, and a long chain stops at its current step.
     let chain = hub.start_new(start("chain", "2000")).await.unwrap();
     let turns = |hub: &dacapo::hub::Hub| hub.instance(&chain).unwrap().unwrap().turns.len();
     until("it is under way", || turns(&hub) > 3).await;
@@ -105,7 +105,7 @@ async fn a_deleted_hub_is_gone_and_its_name_is_free() {
     world.hubs.shutdown(Duration::ZERO).await;
 }
 
-/// It was opened as an empty hub, without a word: instances, apps and the link of every client were gone.
+/// It was once silently opened as an empty hub: instances, apps and the links of all clients were gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_whose_file_is_gone_is_refused_until_somebody_gives_it_up() {
     let directory = tempfile::tempdir().unwrap();
@@ -122,9 +122,9 @@ async fn a_hub_whose_file_is_gone_is_refused_until_somebody_gives_it_up() {
         let world = World::open(directory.path(), 2, LATE);
         let refused = world.hubs.hub("lost").await.map(drop).unwrap_err().to_string();
         assert!(refused.contains(what) && refused.contains("dacapo serve --recover lost"), "{refused}");
-        assert_eq!(std::fs::metadata(&file).map_or(0, |file| file.len()), 0, "it was not made anew");
+        assert_eq!(std::fs::metadata(&file).map_or(0, |file| file.len()), 0, "it was not created again");
         world.close().await;
-        // As from a backup.
+        // Restores it as from a backup.
         std::fs::write(&file, &kept).unwrap();
         let world = World::open(directory.path(), 2, LATE);
         assert_eq!(world.hub("lost").await.apps().len(), 1);
@@ -132,7 +132,7 @@ async fn a_hub_whose_file_is_gone_is_refused_until_somebody_gives_it_up() {
     }
 }
 
-/// A hub that was made and never opened has no file, and may be the one that the process died over.
+/// A hub that was created and never opened has no file, which also happens when the process dies while creating it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_was_never_opened_is_made_when_it_is() {
     let directory = tempfile::tempdir().unwrap();
@@ -147,7 +147,7 @@ async fn a_hub_that_was_never_opened_is_made_when_it_is() {
     world.hubs.shutdown(Duration::ZERO).await;
 }
 
-/// Commits went into a file that nobody could ever open again.
+/// Commits once went into a deleted file, and were lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_removed_while_it_is_in_use_is_noticed() {
     let directory = tempfile::tempdir().unwrap();

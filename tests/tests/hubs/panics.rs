@@ -1,4 +1,4 @@
-//! Bugs of the host: what panics comes to a definite end, and everything else goes on.
+//! Bugs of the host: work that panics gets a definite result, and everything else continues.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{World, output, run, start, until};
 
 const LATE: Duration = Duration::from_secs(600);
 
-/// The address of a request had no path, over which the host panicked: the orchestration ran for ever.
+/// The URI of a request had no path, which made the host panic: the orchestration then ran for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_activity_over_which_the_host_panics_has_failed() {
     let directory = tempfile::tempdir().unwrap();
@@ -40,13 +40,13 @@ async fn an_instance_over_whose_turn_the_host_panics_is_halted_and_can_be_resume
     });
     world.create("hub", &[], &["fixture-probe"]).await;
     let hub = world.hub("hub").await;
-    // A client's start has happened or has not: this one has not.
+    // A client's start either takes effect or fails: this one has failed.
     broken.store(true, Ordering::Relaxed);
     let refused = hub.start_new(start("loop_forever", "null")).await.unwrap_err();
     assert!(refused.to_string().contains("the host is broken"), "{refused}");
     broken.store(false, Ordering::Relaxed);
 
-    // A child is started by a message that is stored: it waits in the inbox.
+    // A child is started by a stored message, which stays in the inbox.
     let parent = hub.start_new(start("call_child", r#"{"name": "loop_forever", "instance_id": "child"}"#)).await.unwrap();
     broken.store(true, Ordering::Relaxed);
     let child = dacapo_core::InstanceId::any("child").unwrap();
@@ -54,7 +54,7 @@ async fn an_instance_over_whose_turn_the_host_panics_is_halted_and_can_be_resume
     until("the child is halted", || halted().is_some()).await;
     assert!(halted().unwrap().contains("the host is broken"), "{:?}", halted());
     broken.store(false, Ordering::Relaxed);
-    // Others go on, and it can be ended; its parent hears of that.
+    // Other instances continue, and the child can be terminated; its parent gets that result.
     assert_eq!(run(&hub, "chain", "3").await.status, RuntimeStatus::Completed);
     hub.terminate(&child, "it is halted", false).await.unwrap();
     assert_eq!(hub.wait(&parent).await.unwrap().status, RuntimeStatus::Completed);

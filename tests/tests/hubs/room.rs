@@ -1,4 +1,4 @@
-//! What guests take of the pool that hubs share.
+//! How much of the shared pool guests take.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::{World, run, start, until};
 
 const LATE: Duration = Duration::from_secs(600);
 
-/// Guests with eight tables counted as one each. When one hub had a few hundred of them, orchestrations of another failed for
-/// good, signals to its entities were lost, and its instances were halted with the advice to deploy corrected code.
+/// A guest with eight tables once counted as one guest. A few hundred of them in one hub made orchestrations of another fail, its
+/// entities lost signals, and its instances were halted with the advice to deploy corrected code.
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_of_many_parts_leave_room_for_those_of_other_hubs() {
     let directory = tempfile::tempdir().unwrap();
@@ -39,7 +39,7 @@ async fn guests_of_many_parts_leave_room_for_those_of_other_hubs() {
     assert!(super::output(&honest, &counted.id).contains("20"), "{}", super::output(&honest, &counted.id));
     honest.raise_event(&cold, "go", "1".into()).await.unwrap();
     assert_eq!(honest.wait(&cold).await.unwrap().status, RuntimeStatus::Completed);
-    // Nothing of the other hub has failed either: it has waited.
+    // Nothing in the other hub has failed either: it has waited.
     for id in &waiting {
         hostile.raise_event(id, "null", "1".into()).await.unwrap();
     }

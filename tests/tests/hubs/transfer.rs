@@ -1,4 +1,4 @@
-//! Instances that are exported and come back.
+//! Exporting instances and importing them again.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use dacapo_core::RuntimeStatus;
 
 use super::{World, output, start, until};
 
-/// The guest of the instance that was replaced stayed in memory, and what was sent to the new one was dropped for it.
+/// The guest of a replaced instance once stayed in memory, and messages to the new instance were dropped.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_imported_over_an_instance_in_memory_gets_its_messages() {
     let directory = tempfile::tempdir().unwrap();

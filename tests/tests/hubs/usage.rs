@@ -1,4 +1,4 @@
-//! What hubs have used, whether they are open or not.
+//! The recorded usage of hubs, open or closed.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ impl World {
         report.usage.functions.get("chain").map_or(0, |function| function.executions)
     }
 
-    /// What a crash would leave.
+    /// The usage that would be left after a crash.
     fn stored(&self, hub: &str) -> HubUsage {
         self.control.usage(hub).unwrap().unwrap_or_default()
     }
@@ -27,7 +27,7 @@ async fn what_a_hub_has_used_is_stored_once_and_outlives_its_being_open() {
     world.create("two", &[], &["fixture-probe"]).await;
     run(&world.hub("one").await, "chain", "3").await;
     assert_eq!((world.chains("ONE").await, world.stored("one").functions.iter().count()), (1, 0));
-    // Another one takes its place.
+    // Another hub takes its place.
     run(&world.hub("two").await, "chain", "3").await;
     let report = world.hubs.report("one").await.unwrap().unwrap();
     assert_eq!((report.open, report.instances), (false, None));

@@ -1,6 +1,6 @@
-//! What goes wrong in apps: each is a clear error of the build, or a clear failure of that instance alone.
+//! Faults in apps: each is a clear error of the build, or a clear failure of only that instance.
 //!
-//! `tests/fixtures/bad-input` holds the apps, and in `cases.json` the words that must be seen.
+//! `tests/fixtures/bad-input` has the apps, and in `cases.json` the texts that must appear.
 
 use dacapo_tests::host::Host;
 use dacapo_tests::languages::{Language, build_anew};
@@ -19,10 +19,10 @@ struct Cases {
 #[derive(Deserialize)]
 struct Build {
     app: String,
-    /// The build fails, and says all of this.
+    /// The build fails with an output that contains all of these.
     #[serde(default)]
     fails: Vec<String>,
-    /// It succeeds, and says all of this.
+    /// The build succeeds with an output that contains all of these.
     #[serde(default)]
     warns: Vec<String>,
 }
@@ -38,7 +38,7 @@ struct Run {
     function: String,
     #[serde(default)]
     input: Value,
-    /// It fails with this type; without one it completes with `output`.
+    /// The orchestration fails with this type; without one it completes with `output`.
     r#type: Option<String>,
     #[serde(default)]
     message: String,
@@ -86,7 +86,7 @@ fn builds(language: Language, prefix: &str) {
     }
 }
 
-/// Builds the app, runs each of its functions, and sees that the host has taken no harm.
+/// Builds the app, runs each of its functions, and checks that the host is unharmed.
 fn runs(language: Language, app: &str, runs: Vec<Run>) {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("app.wasm");

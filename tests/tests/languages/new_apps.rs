@@ -1,4 +1,4 @@
-//! New apps, as `dacapo new` makes them: their tests pass, they are built, and they run.
+//! New apps, as created by `dacapo new`: their tests pass, they build, and they run.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -45,11 +45,11 @@ fn c() {
 fn works(template: Template, language: Language) {
     let directory = tempfile::tempdir().unwrap();
     let bench = Bench::new(directory.path(), language);
-    let name = template.to_possible_value().expect("none is hidden");
+    let name = template.to_possible_value().expect("no template is hidden");
     bench.dacapo(&["new", "my-app", "--language", name.get_name()]);
     let folder = directory.path().join("my-app");
     if language == Language::Rust {
-        // The packages that this repository was built with.
+        // The versions of packages with which this repository was built.
         std::fs::copy(workspace().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     }
     bench.succeeds(Command::new("sh").args(["-c", template.test_command()]).current_dir(&folder));
@@ -64,7 +64,7 @@ fn works(template: Template, language: Language) {
     assert!(failed["output"].as_str().unwrap().contains("an order names an item"), "{failed}");
 }
 
-/// Where commands run, and with what on the path.
+/// The environment in which commands run.
 struct Bench<'a> {
     folder: &'a Path,
     path: OsString,
@@ -85,7 +85,7 @@ impl<'a> Bench<'a> {
     fn succeeds(&self, command: &mut Command) {
         let mut own = Command::new(command.get_program());
         own.args(command.get_args()).current_dir(command.get_current_dir().unwrap()).env("PATH", &self.path);
-        // So that a second run builds what has changed only.
+        // So that a second run rebuilds only what has changed.
         own.env("CARGO_TARGET_DIR", workspace().join("target/new-apps"));
         let output = quiet(own).output().unwrap();
         assert!(output.status.success(), "{command:?}: {output:?}");

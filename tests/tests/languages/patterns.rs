@@ -1,12 +1,12 @@
-//! The apps of `examples/javascript` and `examples/python`, written as users of Durable Functions write theirs, on a real host:
-//! every pattern of its documentation.
+//! The apps of `examples/javascript` and `examples/python`, written as for Durable Functions, on a real host: every pattern of
+//! its documentation.
 
 use dacapo_tests::clients::Switch;
 use dacapo_tests::host::Host;
 use dacapo_tests::languages::{Language, build};
 use serde_json::{Value, json};
 
-/// A host with an app, which may call a server that answers.
+/// A host with an app, and a server that the app may call.
 struct App {
     host: Host,
     server: Switch,
@@ -35,7 +35,7 @@ impl App {
         self.ends(&self.host.start_new(name, input).unwrap(), name, output)
     }
 
-    /// It is told something while it runs.
+    /// Raises an event while it runs.
     #[track_caller]
     fn told(&self, name: &str, input: Value, (event, data): (&str, Value), output: Value) {
         let id = self.host.start_new(name, input).unwrap();

@@ -1,4 +1,4 @@
-//! The print shop of `examples/polyglot`: one hub, four languages, a counter that all of them share.
+//! The print shop of `examples/polyglot`: one hub, four languages, and a counter that all of them use.
 
 use dacapo_tests::host::Host;
 use dacapo_tests::languages::{self, Language};
@@ -18,7 +18,7 @@ fn odometer(host: &Host) -> Value {
     host.manage("GET", "entities/Odometer/press-1", None).unwrap().json()["sheets"].clone()
 }
 
-/// An order, side by side with others; the host is killed in their midst. No sheet is lost, and none counted twice.
+/// Concurrent orders, during which the host is killed. No sheet is lost or counted twice.
 #[test]
 fn orders_go_through_four_languages_and_share_a_counter() {
     const ORDERS: usize = 12;

@@ -1,4 +1,4 @@
-//! The SDKs' own tests, each by the tools of its language. They need no host.
+//! The SDKs' own tests, run with the tools of each language. They need no host.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,12 +7,12 @@ use dacapo_tests::languages::{Language, path_with_toolchains};
 use dacapo_tests::packages::run;
 use dacapo_tests::workspace;
 
-/// Runs a program in the folder of an SDK, with the tool chain of its language.
+/// Runs a program in the folder of an SDK, with the toolchain of its language.
 #[track_caller]
 fn check(language: Language, sdk: &str, program: &str, arguments: &[&str]) {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(folder(sdk)).env("PATH", path_with_toolchains(language).unwrap());
-    // What the SDKs' builders install for themselves, and what Go and Zig keep, goes with `target`.
+    // Caches of the SDKs' builders, Go and Zig are kept below `target`.
     command.env("XDG_CACHE_HOME", workspace().join("target/toolchains/cache")).env("PYTHONDONTWRITEBYTECODE", "1");
     run(&mut command).unwrap_or_else(|why| panic!("{why:#}"));
 }

@@ -1,4 +1,4 @@
-//! Building apps, and the developer's loop. The apps here are in WAT, which needs no tool chain; those in other languages are in
+//! Building apps, and the development loop. The apps here are in WAT, which needs no toolchain; those in other languages are in
 //! `tests/tests/languages`.
 
 use std::fs;
@@ -20,7 +20,7 @@ fn hello() -> String {
     fs::read_to_string(workspace().join("examples/wat/hello.wat")).unwrap()
 }
 
-/// A folder with an app, which is called `app`.
+/// A folder that contains an app in `app`.
 fn app() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("app")).unwrap();
@@ -103,12 +103,12 @@ fn a_new_app_needs_a_name_and_a_folder_of_its_own() {
     assert!(refused(2, &["new", "Orders!", "--language", "python"], folder).contains("no name for an app"));
 }
 
-/// `dacapo dev` at work.
+/// A running `dacapo dev`.
 struct Dev {
     child: Child,
     server: String,
     lines: Receiver<String>,
-    /// What it has said so far.
+    /// The lines that it has printed so far.
     said: Vec<String>,
 }
 
@@ -129,7 +129,7 @@ impl Dev {
         Self { child, server, lines, said: Vec::new() }
     }
 
-    /// Waits for a line that contains this.
+    /// Waits until it prints a line that contains `what`.
     #[track_caller]
     fn says(&mut self, what: &str) {
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -139,14 +139,14 @@ impl Dev {
                 return;
             }
         }
-        panic!("it did not say '{what}' but\n{}", self.said.join("\n"));
+        panic!("it did not print '{what}' but\n{}", self.said.join("\n"));
     }
 
     fn output_of(&self, id: &str) -> Value {
         Cli(self.server.clone()).json(&["start-new", "hello", "--id", id, "--input", "\"Ada\"", "--wait"])["output"].clone()
     }
 
-    /// Ctrl-C, and the exit code.
+    /// Sends Ctrl-C and returns the exit code.
     fn interrupt(&mut self) -> Option<i32> {
         let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
@@ -156,7 +156,7 @@ impl Dev {
 
 impl Drop for Dev {
     fn drop(&mut self) {
-        // It has ended, unless the test has failed.
+        // It has ended already, unless the test has failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -176,7 +176,7 @@ fn a_developer_changes_an_app_while_it_runs() {
     assert_eq!(dev.output_of("one"), json!(["Hello", "Ada"]));
     dev.says("one  hello  Completed");
 
-    // It built for ever on its own log, and made a version of what was the same.
+    // It once rebuilt endlessly because of its own log, and deployed a version of unchanged sources.
     fs::write(directory.path().join("app/dev.log"), "building").unwrap();
     fs::write(&source, hello()).unwrap();
     dev.says("changed, building");

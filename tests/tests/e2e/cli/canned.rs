@@ -1,4 +1,4 @@
-//! A host that says what a test wants it to, and remembers what it was asked.
+//! A host with prepared responses, which records the requests.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,39 +6,39 @@ use std::sync::{Arc, Mutex};
 
 use super::Cli;
 
-/// An answer. The connection is closed after it.
+/// A prepared response. The connection is closed after it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Canned {
-    /// 0: there is no answer, the connection is just closed.
+    /// 0: the connection is closed without a response.
     pub status: u16,
     pub content_type: &'static str,
     pub headers: &'static [(&'static str, &'static str)],
     pub body: String,
 }
 
-/// An answer without a body, or of JSON.
+/// A response without a body, or with JSON.
 pub(super) fn json(status: u16, body: &str) -> Canned {
     Canned { status, content_type: "application/json; charset=utf-8", headers: &[], body: body.into() }
 }
 
-/// A stream of events that ends with the connection.
+/// An event stream that ends with the connection.
 pub(super) fn stream(body: &str) -> Canned {
     Canned { status: 200, content_type: "text/event-stream", headers: &[], body: body.into() }
 }
 
-/// No answer.
+/// Closes the connection without a response.
 pub(super) fn hang_up() -> Canned {
     Canned::default()
 }
 
 pub(super) struct CannedHost {
     url: String,
-    /// The line and the body of each request, without the base path.
+    /// The request line and the body of each request, without the base path.
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl CannedHost {
-    /// Gives these answers, one after the other. What is asked then is refused.
+    /// Sends these responses, one after the other. Later requests are refused.
     pub fn new(answers: &[Canned]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -47,7 +47,7 @@ impl CannedHost {
         std::thread::spawn(move || {
             for answer in answers {
                 let Ok((connection, _)) = listener.accept() else { return };
-                // Before the answer: with it the command ends, and the test looks at what was asked.
+                // Recorded before the response: with the response the command may end, and the test then reads the requests.
                 asked.lock().unwrap().push(read(&connection));
                 write(&connection, &answer);
             }
@@ -96,7 +96,7 @@ fn write(mut connection: &TcpStream, answer: &Canned) {
     connection.write_all(format!("{response}\r\n{body}").as_bytes()).unwrap();
 }
 
-/// Runs a command on a host that gives these answers; what it must ask, and what it must exit with and say.
+/// Runs a command on a host with these responses, and checks its requests, its exit code and its output.
 #[track_caller]
 pub(super) fn check(arguments: &[&str], exchange: &[(&str, Canned)], code: i32, said: &str) {
     let answers: Vec<Canned> = exchange.iter().map(|(_, answer)| answer.clone()).collect();

@@ -1,4 +1,4 @@
-//! Changing code under running instances, at the terminal.
+//! Changing code while instances run, at the terminal.
 
 use super::Cli;
 use dacapo_tests::host::Host;
@@ -24,7 +24,7 @@ fn versions_at_the_terminal() {
     let called = |_: &Value| host.history(&diverging).is_ok_and(|h| h.iter().any(|e| e["EventType"] == "TaskCompleted"));
     host.wait_until(&diverging, "waiting", called).unwrap();
 
-    // What would not go on is named, and nothing is deployed.
+    // The instances that could not continue are listed, and nothing is deployed.
     let refused = cli.run(&["deploy", &two, "--app", "probe", "--label", "2.0", "--check"]);
     assert_eq!(refused.status.code(), Some(1));
     let shown = String::from_utf8(refused.stdout).unwrap();
@@ -38,7 +38,7 @@ fn versions_at_the_terminal() {
 
     let canary = cli.ok(&["deploy", &two, "--app", "probe", "--label", "2.0", "--weight", "10"]);
     assert!(canary.contains("version 2.0 (") && canary.contains("another version stays the active one"), "{canary}");
-    // It had no effect, and was not spoken of.
+    // `--weight` had no effect here, and there was no message.
     let again = cli.run(&["deploy", &one, "--app", "probe", "--label", "1.0", "--weight", "10"]);
     assert!(String::from_utf8(again.stderr).unwrap().contains("--weight 10 has changed nothing"));
     let shown = cli.ok(&["versions", "probe"]);
@@ -62,13 +62,13 @@ fn versions_at_the_terminal() {
     assert!(cli.fails(3, &["rollback", "probe", "2.1"]).contains("2.1"));
 }
 
-/// Whether the active version of the probe is called so.
+/// Whether the active version of the probe has this label.
 fn is_active(host: &Host, label: &str) -> bool {
     let versions = host.request("GET", "/admin/apps/probe", None).unwrap().json();
     versions["versions"].as_array().unwrap().iter().any(|version| version["label"] == label && version["active"] == true)
 }
 
-/// The sequence of the README ended in an error, at its rollback.
+/// The sequence of commands in the README once failed at its rollback.
 #[test]
 fn the_readme_changes_code_as_it_says() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
@@ -101,7 +101,7 @@ fn the_readme_changes_code_as_it_says() {
     assert_eq!((cli.json(&["apps"]), &host.status("waiting").unwrap()["runtimeStatus"]), (json!([]), &json!("Terminated")));
 }
 
-/// The canary's share was gone without a word when the next one came, and weights of 0 left it open who gets the starts.
+/// The next canary once took the share of the previous one silently, and weights of 0 left open which version gets the starts.
 #[test]
 fn it_is_said_what_each_version_gets() {
     let (host, directory) = Host::temporary(&[]).unwrap();
@@ -128,7 +128,7 @@ fn it_is_said_what_each_version_gets() {
     assert_eq!(cli.json(&["versions", "probe"])["versions"].as_array().unwrap().len(), 3);
     assert!(cli.fails(2, &["terminate", "--function-name", ""]).contains("--function-name"));
 
-    // A help that nobody gets is no success.
+    // If the help cannot be written, the command fails.
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     assert_eq!(cli.command(&["--help"]).stdout(full).status().unwrap().code(), Some(1));
 }
@@ -151,18 +151,18 @@ fn a_label_names_one_version_and_who_changes_that_is_told() {
     let (one, two) = (file(1), file(2));
     let first = deploy(&one, "1.0");
     assert!(!first.contains("label") && !first.contains("called"), "{first}");
-    // The same file under a second label: one version, which has the new one.
+    // The same file under a second label: one version, with the new label.
     let renamed = deploy(&one, "1.1");
     assert!(renamed.contains("as '1.0'") && renamed.contains("'1.1' from now on"), "{renamed}");
     assert_eq!(cli.json(&["versions", "probe"])["versions"].as_array().unwrap().len(), 1);
     assert!(cli.fails(3, &["rollback", "probe", "1.0"]).contains("'1.0'"));
-    // One label for two files: it names the one that came last.
+    // One label for two files: it now names the later one.
     let taken = deploy(&two, "1.1");
     let versions = cli.json(&["versions", "probe"]);
     let digest = versions["versions"][0]["version"].as_str().unwrap();
     assert!(taken.contains("'1.1' was the label of version") && taken.contains(&digest[..12]), "{taken}");
     assert_eq!((&versions["versions"][0]["label"], &versions["versions"][1]["label"]), (&json!(""), &json!("1.1")));
-    // A start takes the same names as every other command: also the digits of the one that has no label.
+    // A start accepts the same names as every other command, including the digits of the version without a label.
     for (id, version) in [("a", &digest[..8]), ("b", "01.1")] {
         cli.ok(&["start-new", "wait_event", "--id", id, "--input", "\"go\"", "--version", version]);
         host.wait_until(id, "running", |status| status["runtimeStatus"] == "Running").unwrap();

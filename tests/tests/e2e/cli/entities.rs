@@ -52,7 +52,7 @@ fn a_counter_counts() {
     for amount in ["5", "-2"] {
         cli.ok(&["signal-entity", "@counter@total", "--operation", "add", "--input", amount]);
     }
-    // A signal is acknowledged when it is durable, mostly once it has been run.
+    // A signal is acknowledged when it is durable, which may be before it has run.
     let listed = || cli.json(&["list-entities", "--entity-name", "counter", "--show-state"]);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while listed()[0]["state"].is_null() && std::time::Instant::now() < deadline {

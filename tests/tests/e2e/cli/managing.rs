@@ -1,4 +1,4 @@
-//! Verbs that change instances.
+//! Commands that change instances.
 
 use super::canned::{Canned, check, json as canned};
 use super::{Cli, host};
@@ -29,7 +29,7 @@ fn starting_and_terminating_ask_for_what_was_said() {
     check(&["terminate", "i"], &[("POST instances/i/terminate", canned(404, ""))], 3, "get-instances");
 }
 
-/// For programs, some verbs said nothing at all.
+/// Some commands once printed nothing with `--json`.
 #[test]
 fn what_is_done_is_json_for_programs() {
     let raise = ("POST instances/i/raiseEvent/Go null", canned(202, ""));
@@ -188,7 +188,7 @@ fn only_what_has_failed_is_rewound() {
     cli.ok(&["start-new", "hello_sequence", "--id", "done", "--wait"]);
     assert!(cli.fails(4, &["rewind", "done"]).contains("rewound"));
     assert!(cli.fails(3, &["rewind", "nobody"]).contains("nobody"));
-    // An input that the orchestrator cannot read: with the same code it fails again.
+    // The orchestrator cannot read this input: with the same code it fails again.
     cli.fails(6, &["start-new", "hello_sequence", "--id", "bad", "--input", "17", "--wait"]);
     let rewound = cli.ok(&["rewind", "bad", "--reason", "try again"]);
     assert_eq!(rewound, "Status before rewind: Failed\nStatus after rewind:  Failed\n");

@@ -7,7 +7,7 @@ use serde_json::{Value, json as value};
 use super::canned::{check, hang_up, json};
 use super::{Cli, host};
 
-/// Ctrl-C.
+/// Sends Ctrl-C.
 fn interrupt(child: &Child) {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
 }
@@ -58,7 +58,7 @@ fn several_are_waited_for_together() {
 
     cli.ok(&["start-new", "approval", "--id", "open"]);
     let output = cli.run(&["wait", "i0", "open", "nobody", "--timeout", "0.2", "--json"]);
-    assert_eq!(output.status.code(), Some(3), "what is missing is worse: {output:?}");
+    assert_eq!(output.status.code(), Some(3), "a missing instance decides the code: {output:?}");
     let states: Value = serde_json::from_slice(&output.stdout).unwrap();
     let statuses: Vec<_> = states.as_array().unwrap().iter().map(|state| state["runtimeStatus"].clone()).collect();
     assert_eq!(statuses, [value!("Completed"), value!("Running"), Value::Null]);
@@ -72,7 +72,7 @@ fn ctrl_c_ends_the_waiting_and_nothing_else() {
     let cli = Cli::of(&host);
     cli.ok(&["start-new", "approval", "--id", "it's one"]);
     let waiting = cli.spawn(&["wait", "it's one"]);
-    // Once it asks, it has its handler: the host sees a request that waits only in its own log, so ask the process.
+    // It has its signal handler by the time it sends the request, which the host does not show: so check the process.
     let handles_sigint = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", waiting.id())).unwrap();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();

@@ -1,4 +1,4 @@
-//! Following what changes.
+//! Watching changes of instances.
 
 use std::io::{BufRead as _, BufReader};
 
@@ -80,7 +80,7 @@ fn a_real_host_is_followed() {
     let mut watching = cli.spawn(&["watch", "one", "--json"]);
     let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
     let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
-    assert_eq!(next()["runtimeStatus"], "Running", "the state as it is");
+    assert_eq!(next()["runtimeStatus"], "Running", "the current state");
     cli.ok(&["suspend", "one"]);
     assert_eq!(next()["runtimeStatus"], "Suspended");
     cli.ok(&["resume", "one"]);
@@ -89,7 +89,7 @@ fn a_real_host_is_followed() {
     let end = std::iter::repeat_with(next).find(|status| status["runtimeStatus"] != "Running").unwrap();
     assert_eq!((&end["runtimeStatus"], &end["output"]["decision"]), (&json!("Completed"), &json!("approved")));
     assert!(watching.wait().unwrap().success());
-    assert!(cli.ok(&["watch", "one"]).contains("Completed"), "one that has ended is shown as it is");
+    assert!(cli.ok(&["watch", "one"]).contains("Completed"), "the state of one that has ended is shown");
     assert!(cli.fails(3, &["watch", "nobody"]).contains("nobody"));
 }
 
@@ -101,7 +101,7 @@ fn a_real_hub_is_followed() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let stdout = watching.stdout.take().unwrap();
     std::thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    // The watching begins some time after the process: what was before it is not told.
+    // The watch begins some time after the process starts: earlier changes are not shown.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     let line = loop {
         host.run("hello_sequence", json!(["x"])).unwrap();

@@ -13,12 +13,12 @@ fn open() -> Contract {
     contract
 }
 
-/// The number that a counter keeps.
+/// The value of a counter.
 fn number(state: &Value) -> Option<i64> {
     state.as_i64().or_else(|| state["value"].as_i64())
 }
 
-/// Waits until what is asked for is so. A signal is stored when it is answered, and run soon after.
+/// Waits until a condition holds. A signal is stored when it is acknowledged, and run soon after.
 #[track_caller]
 fn eventually(contract: &Contract, path: &str, condition: impl Fn(&Answer) -> bool) -> Answer {
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -70,7 +70,7 @@ fn keys_may_be_empty_or_awkward() {
     refuses(&contract.post("entities/coun%20ter/a?op=add", "1"), 400, "'entityName'");
 }
 
-/// Durable Functions' route of an entity without a key.
+/// The Durable Functions route of an entity without a key.
 #[test]
 fn an_empty_key_may_be_left_out_where_an_entity_is_told_something() {
     let contract = open();

@@ -94,7 +94,7 @@ fn pages_follow_one_another_without_gaps() {
     }
 }
 
-/// A list is made in parts, while it is sent; a client sees one list.
+/// A list is generated in parts while it is sent; a client sees one list.
 #[test]
 fn a_list_of_large_inputs_is_whole() {
     let contract = Contract::open(&[]);

@@ -1,10 +1,10 @@
-//! What an instance is told, and what comes of it in each state that it can be in.
+//! Messages to an instance, and their effect in each state that it can be in.
 
 use serde_json::json;
 
 use super::{Contract, STATES, is_empty, refuses, says};
 
-/// What a request to an instance answers in each of [`STATES`], and to one that does not exist.
+/// Checks the status of a request to an instance in each of [`STATES`], and to one that does not exist.
 #[track_caller]
 fn check(contract: &Contract, path: &str, expected: [u16; 7]) {
     for (state, expected) in STATES.into_iter().zip(expected) {
@@ -43,7 +43,7 @@ fn reasons_of_all_spellings_are_kept() {
     for (query, reason) in [
         ("reason=it%20was%20time%3A%20%C3%A4%26b", "it was time: ä&b"),
         ("reason=fixed+it", "fixed it"),
-        // The JavaScript library does not escape it: what follows an ampersand is another parameter.
+        // The JavaScript library does not escape the reason: an ampersand begins another parameter.
         ("reason=a&b", "a"),
         ("REASON=", ""),
         ("", ""),

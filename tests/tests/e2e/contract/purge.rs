@@ -1,4 +1,4 @@
-//! Removing instances.
+//! Purging instances.
 
 use serde_json::json;
 
@@ -38,5 +38,5 @@ fn many_are_purged_by_filter() {
     is_json(&purge("createdTimeFrom=2000-01-01T00:00:00Z&runtimeStatus=Failed"), 200, json!({ "instancesDeleted": 1 }));
     is_json(&purge("createdTimeFrom=2000-01-01T00:00:00Z"), 200, json!({ "instancesDeleted": 2 }));
     is_empty(&purge("createdTimeFrom=2000-01-01T00:00:00Z"), 404);
-    assert_eq!(contract.get("instances").json().as_array().unwrap().len(), 3, "those that live are left");
+    assert_eq!(contract.get("instances").json().as_array().unwrap().len(), 3, "those that are alive are left");
 }

@@ -1,4 +1,4 @@
-//! Starting instances anew.
+//! Restarting instances.
 
 use serde_json::json;
 

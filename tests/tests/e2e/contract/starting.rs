@@ -1,4 +1,4 @@
-//! Starting: codes, bodies, headers, and what the client libraries send.
+//! Starting instances: status codes, bodies, headers, and what the client libraries send.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{Contract, is_json, leads_on, refuses};
 fn inputs_are_kept_as_they_are_sent() {
     let contract = Contract::open(&[]);
     for (content_type, body, input) in [
-        // The Python library wraps JSON in a JSON string, or sends nothing at all.
+        // The Python library wraps JSON in a JSON string, or sends no body at all.
         ("application/json", r#""{\"a\": 1}""#, json!(r#"{"a": 1}"#)),
         ("application/octet-stream", "", Value::Null),
         // The JavaScript library sends two quotes for no input.

@@ -1,4 +1,4 @@
-//! More connections than the host has room for.
+//! More connections than the host accepts.
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,10 @@ fn connections_that_ask_for_nothing_give_way() {
     let mut flood: Vec<Wire> = (0..100).map(|_| Wire::open(host.url()).unwrap()).collect();
     serves(&host);
     let mut first = flood.remove(0);
-    assert_eq!(first.read_to_end().unwrap(), "", "the oldest has given way");
+    assert_eq!(first.read_to_end().unwrap(), "", "the oldest was closed");
     let mut last = flood.pop().unwrap();
     last.send(REQUEST).unwrap();
-    assert_eq!(statuses(&last.read_answer().unwrap()), [200], "the youngest has not");
+    assert_eq!(statuses(&last.read_answer().unwrap()), [200], "the youngest was not");
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn one_address_cannot_take_the_place_of_others() {
     let mut flood: Vec<Wire> = (0..100).map(|_| Wire::open_from(STRANGER, host.url()).unwrap()).collect();
     let refused = flood.pop().unwrap().read_to_end().unwrap();
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after"), "{refused}");
-    // Also one that is older than all of the flood.
+    // A connection of another address that is older than the flood still works, too.
     honest.send(REQUEST).unwrap();
     assert_eq!(statuses(&honest.read_answer().unwrap()), [200]);
     serves(&host);
@@ -39,8 +39,8 @@ fn one_address_cannot_take_the_place_of_others() {
     }
 }
 
-/// The host waited for the bodies of connections without a key, for as long as a client may stall, and kept everybody else
-/// out when there were many.
+/// The host once waited for the bodies of connections without a key, for as long as a client may stall, and refused all others
+/// when there were many.
 #[test]
 fn who_has_no_key_is_told_before_the_body_has_come() {
     let (host, _directory) = Host::temporary_locked(&[]).unwrap();
@@ -56,7 +56,7 @@ fn who_has_no_key_is_told_before_the_body_has_come() {
     }
 }
 
-/// Bodies whose ends never come hold what has come of them. Of 50,000 bytes a task hub has half.
+/// Bodies that never end keep their reservations. Of 50,000 bytes, a task hub may take half.
 #[test]
 fn bodies_that_take_all_memory_are_told_when_to_come_again() {
     let (host, _directory) = host(&["http.bodies_bytes=50000"]);
@@ -73,8 +73,8 @@ fn bodies_that_take_all_memory_are_told_when_to_come_again() {
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut held = Vec::new();
     let full = loop {
-        // Two fill the hub's half. One that comes while the deployment is read may be refused in its place, so it is not the
-        // number that ends this.
+        // Two fill the hub's half. One that arrives while the deployment is read may be refused in its place, so the loop does
+        // not end after a fixed number.
         held.push(hold());
         let answer = deploy("TESTHUBNAME");
         if answer.status == 503 {
@@ -85,9 +85,9 @@ fn bodies_that_take_all_memory_are_told_when_to_come_again() {
     assert_eq!(full.header("retry-after"), Some("1"), "{full:?}");
     assert!(full.body.contains("http.bodies_bytes"), "{full:?}");
     let other = deploy("other");
-    assert_eq!(other.status, 400, "the other hub has room, and the file is no module: {other:?}");
+    assert_eq!(other.status, 400, "the other hub may send a body, and the file is not a module: {other:?}");
     drop(held);
     while deploy("TESTHUBNAME").status != 400 {
-        assert!(Instant::now() < deadline, "the room of the connections that are gone is not given back");
+        assert!(Instant::now() < deadline, "the reservations of closed connections are not released");
     }
 }

@@ -1,4 +1,4 @@
-//! Clients that let the host wait.
+//! Clients that stall.
 
 use dacapo_tests::wire::{Wire, statuses};
 
@@ -33,7 +33,7 @@ fn a_body_that_does_not_end() {
 fn an_answer_that_is_not_taken() {
     let (host, _directory) = host(&["http.stall_seconds=1"]);
     let mut wire = Wire::open(host.url()).unwrap();
-    // More than all buffers between the two can hold, and asked for until the host asks for no more.
+    // More than all buffers in between can hold: requests are sent until the host reads no more.
     let request = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let asked = (0..4_000).take_while(|_| wire.send(request).is_ok()).count();
     while !host.log().contains("Answer") {
@@ -51,7 +51,7 @@ fn a_connection_that_is_not_used() {
     assert!(host.logged("Idle", 1) > 0, "{}", host.log());
 }
 
-/// Neither a start that is waited for nor a stream without events lets the host wait.
+/// Waiting for a start's result, or for a stream without events, does not count as stalling.
 #[test]
 fn who_waits_for_the_host_is_not_cut_off() {
     let (host, _directory) = host(&["http.stall_seconds=1", "http.idle_seconds=1", "http.head_seconds=1"]);

@@ -1,17 +1,17 @@
-//! Requests that two readers may understand in two ways: each is refused, or is the last of its connection.
+//! Requests that two parsers could read differently: each is refused, or is the last of its connection.
 
 use super::*;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
 
-/// The statuses of all answers to `bytes`, after which the host must have ended the connection.
+/// Checks the status of each response to `bytes`. The host must then close the connection.
 #[track_caller]
 fn check(host: &Host, bytes: impl AsRef<[u8]>, expected: &[u16]) {
     let answers = all_answers(host, bytes.as_ref());
     assert_eq!(statuses(&answers), expected, "{:?}: {answers}", String::from_utf8_lossy(bytes.as_ref()));
 }
 
-/// A request whose head has these lines beside what every request needs.
+/// Returns a request with these further header lines.
 fn post(lines: &str, body: &str) -> String {
     format!("POST {BASE}/orchestrators/any HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n{body}")
 }
@@ -21,7 +21,7 @@ const SECOND: &str = "GET /admin/apps HTTP/1.1\r\nhost: localhost\r\n\r\n";
 #[test]
 fn bodies_of_two_lengths() {
     let (host, _directory) = host(&[]);
-    // What follows the shorter of the two is never taken for a request.
+    // The bytes after the shorter length are never read as a request.
     for lines in ["content-length: 5\r\ntransfer-encoding: chunked\r\n", "transfer-encoding: chunked\r\ncontent-length: 5\r\n"] {
         check(&host, post(lines, &format!("0\r\n\r\n{SECOND}")), &[400]);
     }
@@ -61,7 +61,7 @@ fn chunks_that_are_none() {
     ] {
         check(&host, chunked(&format!("{body}{SECOND}")), &[400]);
     }
-    // An extension as long as an upload.
+    // A chunk extension as long as an upload.
     check(&host, chunked(&format!("1;{}\r\n1\r\n0\r\n\r\n", "x".repeat(100_000))), &[400]);
     serves(&host);
 }
@@ -95,7 +95,7 @@ fn heads_that_are_none() {
     serves(&host);
 }
 
-/// An answer must be the only one, whatever becomes of the connection.
+/// Checks that there is exactly one response, whether the connection stays open or not.
 #[track_caller]
 fn answered(host: &Host, head: &str, expected: u16) {
     let mut wire = Wire::open(host.url()).unwrap();
@@ -116,7 +116,7 @@ fn hosts_and_addresses_of_two_meanings() {
     answered(&host, "CONNECT localhost:22 HTTP/1.1\r\nhost: localhost:22", 404);
     answered(&host, "OPTIONS * HTTP/1.1\r\nhost: localhost", 404);
     answered(&host, "TRACE /healthz HTTP/1.1\r\nhost: localhost", 404);
-    // A proxy's idea of who asks is not ours.
+    // Headers of a proxy are not trusted.
     answered(&host, "GET /healthz HTTP/1.1\r\nhost: evil.example\r\nx-forwarded-host: localhost", 403);
     serves(&host);
 }
@@ -126,7 +126,7 @@ fn paths_and_queries_of_two_meanings() {
     let (host, _directory) = host(&[]);
     host.deploy_guest("fixture-probe").unwrap();
     let get = |path: &str, expected| answered(&host, &format!("GET {path} HTTP/1.1\r\nhost: localhost"), expected);
-    // Nothing is normalised: a dot is a character of a name, and an encoded slash too.
+    // Nothing is normalised: a dot is an ordinary character of a name, and so is an encoded slash.
     get(&format!("{BASE}/instances/../../../admin/apps"), 404);
     get(&format!("{BASE}/instances/..%2f..%2f..%2fadmin%2fapps"), 404);
     get(&format!("{BASE}/instances/%2e%2e/admin/apps"), 404);

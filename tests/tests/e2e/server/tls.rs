@@ -1,4 +1,4 @@
-//! HTTPS, and certificates that change.
+//! HTTPS, and replacing certificates.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::*;
 
-/// A certificate that signs itself.
+/// A self-signed certificate.
 struct SelfSigned {
     certificate: String,
     key: String,
@@ -27,7 +27,7 @@ impl SelfSigned {
         std::fs::write(directory.join("certificate.pem"), &self.certificate).unwrap();
     }
 
-    /// A client that believes nobody else.
+    /// Sends a request as a client that trusts only this certificate.
     fn get(&self, url: &str) -> Result<Value, ureq::Error> {
         let root = Certificate::from_pem(self.certificate.as_bytes()).unwrap();
         let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build();
@@ -50,8 +50,8 @@ fn everything_is_said_over_tls() {
     let (host, directory) = secure_host(certificates.path());
     assert!(host.url().starts_with("https://"), "{}", host.url());
     assert_eq!(own.get(&format!("{}/healthz", host.url())).unwrap()["status"], "ok");
-    SelfSigned::new().get(&format!("{}/healthz", host.url())).expect_err("another certificate is not believed");
-    // The command line too, and the links that it is given.
+    SelfSigned::new().get(&format!("{}/healthz", host.url())).expect_err("another certificate is not trusted");
+    // The same with the command line, and with the links that it prints.
     let wasm = dacapo_tests::guest_path("example-hello-sequence").unwrap();
     let dacapo = |arguments: &[&str]| {
         let mut command = Command::new(dacapo_tests::host::binary().unwrap());
@@ -83,8 +83,8 @@ fn who_does_not_speak_tls_is_told_so_and_nothing_else() {
     assert!(!done.status.success() && said.contains("use https:// in the place of http://"), "{said}");
 }
 
-/// `openssl req -x509 -subj /CN=dacapo` makes a certificate that says of itself that it is an authority's, and that has no name
-/// that counts. curl takes it with --cacert.
+/// `openssl req -x509 -subj /CN=dacapo` makes a certificate that claims to be an authority's, and that contains no valid name.
+/// curl accepts it with --cacert.
 #[test]
 fn a_certificate_that_signs_itself_is_believed_where_it_is_named() {
     let certificates = tempfile::tempdir().unwrap();
@@ -106,7 +106,7 @@ fn a_certificate_that_signs_itself_is_believed_where_it_is_named() {
     let done = dacapo(&own.certificate);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert!(dacapo(&format!("{}{}", other.certificate, own.certificate)).status.success(), "one of several");
-    assert!(!dacapo(&other.certificate).status.success(), "another one is not believed, whatever it says of itself");
+    assert!(!dacapo(&other.certificate).status.success(), "another one is not trusted, whatever it claims to be");
     assert!(!dacapo("-----BEGIN").status.success());
 }
 

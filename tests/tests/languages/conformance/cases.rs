@@ -1,4 +1,4 @@
-//! The orchestrations of the suite, what happens to them meanwhile, and what must come of it.
+//! The orchestrations of the suite, the events that they get, and the expected results.
 
 use dacapo_tests::host::Host;
 use serde_json::{Value, json};
@@ -10,22 +10,22 @@ pub struct Case {
     pub name: &'static str,
     pub function: &'static str,
     input: Value,
-    /// Events that it waits for, raised one after the other once it has been started.
+    /// Events that it waits for, raised one after the other after the start.
     events: Vec<(&'static str, Value)>,
     expected: Expected,
-    /// Lines that it logs, each once.
+    /// Lines that it logs, once each.
     lines: &'static [&'static str],
 }
 
 enum Expected {
     Output(Value),
-    /// Not its value, which is the instance's own: what must hold of it.
+    /// A condition on an output that differs in each run.
     OutputThat(fn(&Value) -> bool),
-    /// It fails, and the status says so.
+    /// It fails with a message that contains this.
     Failure(&'static str),
 }
 
-/// These stand for what is only known when an instance is started: its id, and a server that answers.
+/// Placeholders for values that are known only at the start: the instance's id, and the address of a server.
 const ID: &str = "ID";
 const SERVER: &str = "SERVER";
 
@@ -66,7 +66,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// Two guids, and a time that goes on.
+/// Two distinct version 5 GUIDs, and a time that advances.
 fn is_an_identity(output: &Value) -> bool {
     let guid = |index: usize| uuid::Uuid::parse_str(output[index].as_str().unwrap_or_default());
     let (Ok(first), Ok(second)) = (guid(0), guid(2)) else { return false };
@@ -118,7 +118,7 @@ impl Case {
     }
 }
 
-/// A case under way.
+/// A case in progress.
 pub struct Sight<'a> {
     pub case: &'a Case,
     id: String,
@@ -132,7 +132,7 @@ impl Sight<'_> {
         }
     }
 
-    /// Waits for the end, holds it against what is expected, and gives what is to be compared: the status and the history.
+    /// Waits for the end, checks the result, and returns what is compared between languages: status and history.
     pub fn end(&self, host: &Host) -> (Value, Vec<Value>) {
         let Case { name, expected, .. } = self.case;
         let status = host.wait(&self.id).unwrap();
@@ -153,7 +153,7 @@ impl Sight<'_> {
         (status["customStatus"].clone(), comparable(self.case.function, history, &self.own_words()))
     }
 
-    /// Whatever was replayed, each line was written once. A host that is killed may not have come to it.
+    /// Each line was written once, however often it was replayed. A host that is killed may not have written it.
     pub fn expect_lines(&self, host: &Host, was_killed: bool) {
         let least = if was_killed { 0 } else { 1 };
         for line in self.case.lines {

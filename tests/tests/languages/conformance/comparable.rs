@@ -1,15 +1,15 @@
-//! Histories without what is different in every run.
+//! Histories without the parts that differ in every run.
 
 use serde_json::Value;
 
-/// Orchestrations whose result is their own.
+/// Orchestrations whose output differs in every run.
 const OWN_RESULTS: [&str; 1] = ["identity"];
 
-/// Orchestrations that have several things done side by side: the order of the results is a race.
+/// Orchestrations with concurrent calls: the order of the results is a race.
 const RACES: [&str; 2] = ["fan_out", "race"];
 
-/// The events of an instance without times and ids, and without where turns began: how many messages a turn takes in is a
-/// matter of time. `own` are texts that are the instance's own, and what to call them.
+/// Returns the events of an instance without times, ids and turns: how many messages a turn takes in depends on timing. `own`
+/// lists texts that differ for each instance, with placeholders for them.
 pub fn comparable(function: &str, history: Vec<Value>, own: &[(&str, &str)]) -> Vec<Value> {
     const TURN: &str = "OrchestratorStarted";
     let mut events: Vec<Value> =
@@ -25,13 +25,13 @@ pub fn comparable(function: &str, history: Vec<Value>, own: &[(&str, &str)]) -> 
     events
 }
 
-/// A request without headers says so, or says nothing of headers.
+/// A request without headers may have an empty member for them, or none.
 fn is_empty(value: &Value) -> bool {
     value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 fn strip(value: &Value, own: &[(&str, &str)]) -> Value {
-    /// Details of a failure are a language's own: a stack trace, say.
+    /// The details of a failure depend on the language, such as a stack trace.
     const DIFFERENT: [&str; 7] = ["Timestamp", "ScheduledTime", "FireAt", "ExecutionId", "InstanceId", "Details", "StackTrace"];
     match value {
         Value::Object(members) => {

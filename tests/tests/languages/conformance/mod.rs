@@ -1,5 +1,5 @@
-//! One suite of orchestrations, in every language: every action, every failure; hot, cold, and with a host that is killed on the
-//! way. The histories must be those of the Rust guest, event by event.
+//! One suite of orchestrations, in every language: every action, every failure; hot, cold, and on a host that is killed during
+//! the run. The histories must equal those of the Rust guest, event by event.
 
 mod cases;
 mod comparable;
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 
 use cases::{Case, Sight, cases};
 
-/// What every example shows.
+/// The functions that the example of every language has.
 const TOUR: [&str; 4] = ["hello_sequence", "fan_out", "approval", "stubborn"];
 
-/// An instance as it is compared.
+/// The compared data of each instance.
 type Seen = BTreeMap<&'static str, (Value, Vec<Value>)>;
 
 #[test]
@@ -81,7 +81,7 @@ fn kotlin() {
     conforms("kotlin");
 }
 
-/// None is left out.
+/// No language is left out.
 #[test]
 fn every_subject_has_its_test() {
     let tested = include_str!("mod.rs");
@@ -90,7 +90,7 @@ fn every_subject_has_its_test() {
     }
 }
 
-/// Runs the cases three ways. All on one data directory, so that the apps are compiled once.
+/// Runs the cases in three ways, on the same data directory, so that the apps are compiled once.
 fn conforms(name: &str) {
     let subject = Subject::of(name);
     let cases: Vec<Case> = cases().into_iter().filter(|case| subject.whole || TOUR.contains(&case.function)).collect();
@@ -106,7 +106,7 @@ fn conforms(name: &str) {
     }
 }
 
-/// What the Rust guest does, hot.
+/// The results of the Rust guest, hot.
 fn reference() -> &'static Seen {
     static REFERENCE: OnceLock<Seen> = OnceLock::new();
     REFERENCE.get_or_init(|| Bench::new(&SUBJECTS[0]).run(&cases(), Way::Hot))
@@ -116,11 +116,11 @@ fn reference() -> &'static Seen {
 enum Way {
     Hot,
     Cold,
-    /// Hot, by a host that is killed after all have been started, and again when all that had to happen has happened.
+    /// Hot, on a host that is killed after all instances have started, and again after all events have been raised.
     Killed,
 }
 
-/// A place to run the cases of one language.
+/// The environment to run the cases of one language.
 struct Bench {
     apps: Vec<(String, Vec<u8>)>,
     switch: Switch,
