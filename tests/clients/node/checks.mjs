@@ -1,4 +1,4 @@
-// What a check is, and running them.
+// Defines and runs checks.
 //
 // Each prints one line: `ok NAME` or `FAIL NAME: WHY`. The last line is `done COUNT`.
 

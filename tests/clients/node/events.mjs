@@ -27,7 +27,7 @@ for (const state of STATES) {
     if (state === "missing") {
       await refused(call, new RegExp(`^No instance with ID '${id}' found.$`));
     } else {
-      // The client takes 410 for done: an instance that has ended is no error.
+      // The client treats a 410 as success: an ended instance is no error.
       equal(await call(), undefined, "the answer");
     }
   });

@@ -82,7 +82,7 @@ check("the links of an id with awkward characters", async (world) => {
   await world.until(id, "Terminated");
 });
 
-// It changes the environment for a moment, so it runs alone.
+// It changes the environment temporarily, so it runs alone.
 checkAlone("outside of a site the library sends the links, but not its RPC, to localhost:7071", async (world) => {
   const { WEBSITE_HOSTNAME } = process.env;
   delete process.env.WEBSITE_HOSTNAME;

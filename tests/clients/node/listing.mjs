@@ -1,4 +1,4 @@
-// getStatusAll, getStatusBy, purgeInstanceHistoryBy: these look at everything, so they run alone.
+// getStatusAll, getStatusBy, purgeInstanceHistoryBy: these affect all instances, so they run alone.
 
 import { setTimeout as sleep } from "node:timers/promises";
 

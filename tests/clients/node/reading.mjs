@@ -66,5 +66,5 @@ check("getStatus with and without the input", async (world) => {
   equal((await world.client.getStatus(id)).input, { a: 1 }, "the input, without the flag");
   // With a base address for RPC the library does not send a flag that is false.
   const { input } = await world.client.getStatus(id, { showInput: false });
-  equal(input, world.webhooks ? null : { a: 1 }, "the input that is not wanted");
+  equal(input, world.webhooks ? null : { a: 1 }, "the input that was not requested");
 });

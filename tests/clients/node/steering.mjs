@@ -3,7 +3,7 @@
 import { check, equal, refused, truly } from "./checks.mjs";
 import { ENDED, STATES, fresh, statusName } from "./world.mjs";
 
-/** The library puts a reason into the query as it is: what follows an `&` is another parameter, and a `+` is a space. */
+/** The library does not escape a reason in the query: an `&` begins another parameter, and a `+` is a space. */
 const REASONS = [
   ["it was time: a&b", "it was time: a"],
   ["a+b", "a b"],
@@ -24,7 +24,7 @@ const missing = (id) => new RegExp(`^No instance with ID '${id}' found.$`);
 const becomes = (state, next) => ([...ENDED, "missing"].includes(state) ? state : next);
 
 for (const state of STATES) {
-  // The library takes 410 for done: an instance that has ended is no error.
+  // The library treats a 410 as success: an ended instance is no error.
   check(`terminate a ${state} instance`, async (world) => {
     const id = await world.instance(state);
     await outcome(() => world.client.terminate(id, REASON), state === "missing" ? missing(id) : undefined);

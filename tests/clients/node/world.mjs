@@ -1,4 +1,4 @@
-// The host that is driven, and instances in every state that an instance can be in.
+// The tested host, and instances in every state that an instance can be in.
 
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,4 +1,4 @@
-"""What a check is, and running them.
+"""Defines and runs checks.
 
 Each prints one line: `ok NAME` or `FAIL NAME: WHY`. The last line is `done COUNT`.
 """
@@ -13,7 +13,7 @@ AT_ONCE = 12
 
 
 class Failed(Exception):
-    """What was expected did not happen."""
+    """An expectation was not met."""
 
 
 class Checks:
@@ -22,11 +22,11 @@ class Checks:
         self.alone = []
 
     def check(self, name, *arguments):
-        """Adds a check that shares nothing with others: it runs while they do."""
+        """Adds a check that is independent of others: it runs concurrently with them."""
         return lambda function: self._add(self.together, name, function, arguments)
 
     def check_alone(self, name, *arguments):
-        """Adds a check that looks at all instances: it runs after the others, one at a time, in order."""
+        """Adds a check that depends on all instances: it runs after the others, one at a time, in order."""
         return lambda function: self._add(self.alone, name, function, arguments)
 
     @staticmethod
@@ -84,7 +84,7 @@ def true(condition, what):
 
 
 async def refused(call, pattern):
-    """The call raises an exception whose text matches."""
+    """Checks that the call raises an exception whose text matches."""
     try:
         answer = await call
     except Exception as why:

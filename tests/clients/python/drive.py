@@ -10,7 +10,7 @@ import aiohttp
 from checks import CHECKS
 from world import World
 
-# Each adds its checks, and they run in this order.
+# Each module adds its checks, which run in this order.
 for subject in ["starting", "reading", "events", "steering", "waiting", "links", "entities", "listing"]:
     importlib.import_module(subject)
 

@@ -11,7 +11,7 @@ def counter(text=""):
 
 
 async def state_is(world, entity, value):
-    """Signals are one-way: the value is there a little later. None: the entity is not there."""
+    """Waits for the value, as signals are asynchronous. None: the entity does not exist."""
 
     async def read():
         answer = await world.client.read_entity_state(entity)
@@ -21,7 +21,7 @@ async def state_is(world, entity, value):
 
 
 async def add(world, entity, number):
-    """Without the client, which would send a string that holds the number."""
+    """Signals without the client, which would send the number as a string."""
     code, _ = await world.raw("POST", f"entities/{entity.name}/{entity.key}?op=add", number)
     equal(code, 202, "the status code")
 

@@ -8,7 +8,7 @@ from world import STATES, fresh
 
 
 async def payloads_arrive(world):
-    """The client encodes twice: the orchestrator gets strings that hold JSON. None is sent as the string `null`."""
+    """The client encodes twice: the orchestrator gets strings that contain JSON. None is sent as the string `null`."""
     instance_id = await world.instance("running")
     payloads = [None, *INPUTS.values()]
     for payload in payloads:

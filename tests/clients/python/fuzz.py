@@ -1,4 +1,4 @@
-"""Random requests after the host's own OpenAPI document: every answer is as the document says, and nothing is lost."""
+"""Random requests generated from the host's OpenAPI document: responses conform to it, and no instance is lost."""
 
 import argparse
 import asyncio
@@ -24,7 +24,7 @@ CONFORMANCE = [
     "response_schema_conformance",
     "named_server_error",
 ]
-# Operations that never end are checked on their own.
+# Operations whose responses never end are checked separately.
 STREAM = "text/event-stream"
 WITNESSES = 40
 REQUEST_SECONDS_MAX = 10
@@ -32,7 +32,7 @@ SECONDS_MAX = 3_600
 
 
 class Fuzz(World):
-    """Instances that the requests may do anything with, and witnesses that they must leave alone."""
+    """Instances that the requests may change, and witnesses that they must not."""
 
     def __init__(self, options, session):
         super().__init__(options.url, options.binding, options.switch, session)
@@ -102,7 +102,7 @@ async def document(world):
     equal(sorted(wanted - seen), [], "what is missing")
 
 
-# What they name is all instances of an app or of a filter, the witnesses among them.
+# These affect all instances of an app or of a filter, including the witnesses.
 EXCLUDED = ["undeployApp", "suspendInstances", "resumeInstances", "terminateInstances", "rewindInstances"]
 
 
@@ -134,7 +134,7 @@ async def conforms(world):
     true(run.returncode == 0, f"it says (all of it is below): {failures(run.stdout)}")
     operations_tested = int(re.search(r"Tested: (\d+)", run.stdout)[1])
     true(int(cases[1]) >= 20 * operations_tested, f"there were only {cases[1]} requests")
-    # Schemathesis leaves out the document itself.
+    # Schemathesis does not test the document's own route.
     offered = [(path, operation["operationId"]) for path, _, operation in operations(document)]
     equal(sorted(set(EXCLUDED) - {name for _, name in offered}), [], "what is excluded and does not exist")
     wanted = [path for path, name in offered if path not in excluded | {"/openapi.json"} and name not in EXCLUDED]
@@ -172,7 +172,7 @@ async def answers(world):
 
 
 async def listed(world, query):
-    """The ids of all pages."""
+    """Returns the ids on all pages."""
     ids, token = [], ""
     for _ in range(10_000):
         headers = {"x-ms-continuation-token": token} if token else {}

@@ -1,4 +1,4 @@
-"""What schemathesis does differently for this host. Loaded by schemathesis itself; `fuzz.py` runs it."""
+"""Hooks that adapt schemathesis to this host. Loaded by schemathesis, which `fuzz.py` runs."""
 
 import json
 import os
@@ -21,10 +21,10 @@ def raw_bytes(_context, value):
 
 @schemathesis.hook
 def before_call(_context, case, kwargs):
-    """Names that nobody has would only ever be answered with 404: most are exchanged for names that exist.
+    """Random names would only get 404s, so most are replaced with existing ones.
 
-    The witnesses, which stand in the lists that the host answers with, are left alone. Waiting is cut short: a client
-    may ask the host to answer only after hours.
+    The names of witnesses, which schemathesis takes from responses, are replaced, too. Waits are shortened: a client
+    may request a response after hours.
     """
     for name, known in PREY["names"].items():
         value = (case.path_parameters or {}).get(name)
@@ -32,14 +32,14 @@ def before_call(_context, case, kwargs):
             digest = zlib.crc32(f"{name}{value}{case.query}".encode(errors="replace"))
             if digest % 4 or value in PREY["witnesses"]:
                 case.path_parameters[name] = known[digest // 4 % len(known)]
-    # The hub that everything else is done in is not suspended, limited or deleted.
+    # Other tests use this hub: it must not be suspended, limited or deleted.
     if str((case.path_parameters or {}).get("hubName", "")).lower() == HUB:
         case.path_parameters["hubName"] = "another"
     case.query = shortened(case.path, case.query or {})
 
 
 def shortened(path, query):
-    """The query with no wait longer than a moment, whatever the case of its names. What is no number stays."""
+    """Shortens the waits in a query, ignoring the case of names. Values that are not numbers are kept."""
     short = dict(query)
     if path.endswith("/wait") and not any(name.lower() == "timeout" and value not in ("", None) for name, value in query.items()):
         short["timeout"] = SECONDS_MAX
@@ -54,7 +54,7 @@ def shortened(path, query):
 
 @schemathesis.hook
 def after_call(_context, case, response):
-    """Notes which instances were started, and which were touched afterwards."""
+    """Records which instances were started, and which were changed afterwards."""
     parameters = case.path_parameters or {}
     trace = None
     if case.method.upper() != "GET" and "instanceId" in parameters:
@@ -68,7 +68,7 @@ def after_call(_context, case, response):
 
 @schemathesis.check
 def named_server_error(_context, response, case):
-    """A 5xx is right only where the contract names it, and for the reason that it names."""
+    """A 5xx is allowed only where the contract specifies it, and for the specified reason."""
     code = response.status_code
     if code < 500:
         return

@@ -43,7 +43,7 @@ async def same_links(world):
     code, body = await world.raw("POST", f"orchestrators/echo_orchestrator/{instance_id}", 1)
     equal(code, 202, "the status code")
     links = world.client.create_http_management_payload(instance_id)
-    del links["rewindPostUri"]  # which the body of the original does not have
+    del links["rewindPostUri"]  # which the body of Durable Functions does not have
 
     def without_key(links):
         return {name: link.split("&code=")[0] for name, link in links.items()}

@@ -1,4 +1,4 @@
-"""get_status_all, get_status_by, purge_instance_history_by: these look at everything, so they run alone."""
+"""get_status_all, get_status_by, purge_instance_history_by: these affect all instances, so they run alone."""
 
 import asyncio
 from datetime import datetime, timedelta, timezone
@@ -12,7 +12,7 @@ PAGE = 1_000
 
 
 async def group(world):
-    """One instance of each status, and the moments before the first and after the last was created."""
+    """Starts one instance of each status; returns their ids, and times before the first and after the last start."""
     await asyncio.sleep(0.01)
     begin = datetime.now(timezone.utc)
     ids = {state: await world.instance(state) for state in ["completed", "failed", "terminated", "running", "suspended"]}
@@ -90,7 +90,7 @@ async def many(world):
     equal(len(page), PAGE, "the number of instances with the prefix")
     await world.until(f"{prefix}-{PAGE + 4:04}", "Completed")
     deleted = 0
-    for _ in range(100):  # the last of them may still be at work
+    for _ in range(100):  # the last of them may still be running
         deleted += (await world.client.purge_instance_history_by(begin, None, [Status.Completed])).instances_deleted
         if deleted == PAGE + 5:
             break

@@ -53,7 +53,7 @@ async def history_of(world, flags, results):
         equal((status.history, hasattr(status, "historyEvents")), (None, False), "the history")
         return
     types = ["ExecutionStarted", "TaskCompleted", "TaskCompleted", "ExecutionCompleted"]
-    # The library keeps the original's `historyEvents` as it came; `history` is what its documents promise.
+    # The library keeps the original's `historyEvents` unchanged; its documentation promises `history`.
     for history in [status.historyEvents, status.history]:
         equal([event["EventType"] for event in history], types, "the types of the events")
         equal(history[0]["FunctionName"], "chain", "the function")

@@ -27,7 +27,7 @@ INPUTS = {
 
 
 async def input_arrives(world, value):
-    """The client encodes twice: what arrives, and comes back, is a string that holds JSON."""
+    """The client encodes twice: the input, and so the output, is a string that contains JSON."""
     instance_id = await world.client.start_new("echo_orchestrator", client_input=value)
     await world.until(instance_id, "Completed")
     status = await world.client.get_status(instance_id, show_input=True)
@@ -66,7 +66,7 @@ IDS = {
 
 
 async def id_works(world, text):
-    """All that is done with an id, by its own text."""
+    """Calls every method that takes an id with the given text."""
     client = world.client
     instance_id = f"{text}-{fresh()}"[:256] if text.startswith("x") else f"{fresh()[:8]}-{text}"
     equal(await client.start_new("collect_events", instance_id), instance_id, "the id of the new instance")

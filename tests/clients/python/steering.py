@@ -10,7 +10,7 @@ REASON = "it was time: a&b = 100% + gr\u00fc\u00df; done?"
 
 
 async def outcome(call, expected):
-    """None: it answers nothing. A text: it is refused with a text that matches."""
+    """Checks that the call returns nothing, or if `expected` is a pattern, that it raises a matching exception."""
     if expected is None:
         equal(await call, None, "the answer")
     else:
@@ -27,7 +27,7 @@ async def status_is(world, instance_id, state):
 
 
 async def terminated(world, state):
-    """The client takes 410 for done, so that an instance that has ended is no error."""
+    """The client treats a 410 as success, so an ended instance is no error."""
     instance_id = await world.instance(state)
     await outcome(world.client.terminate(instance_id, REASON), missing(instance_id) if state == "missing" else None)
     await status_is(world, instance_id, state if state in [*ENDED, "missing"] else "terminated")
@@ -58,7 +58,7 @@ async def not_rewound(world, state):
 
 
 async def restarted(world, state):
-    """The client returns the whole body of the answer and not, as it says, the id."""
+    """The client returns the whole body of the response and not, as documented, the id."""
     instance_id = await world.instance(state)
     call = world.client.restart(instance_id)
     if state == "missing":

@@ -17,7 +17,7 @@ async def waited(world, state):
     instance_id = await world.instance(state)
     code, body = await wait(world, instance_id)
     if state == "completed":
-        # An output that is a string is sent as it is; from this client it is JSON in a string.
+        # An output that is a string is sent unquoted; from this client it is JSON in a string.
         equal((code, body), (200, {"a": 1}), "the answer")
     elif state in ("failed", "terminated"):
         equal(code, 500 if state == "failed" else 200, "the status code")

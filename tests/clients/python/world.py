@@ -1,4 +1,4 @@
-"""The host that is driven, and instances in every state that an instance can be in."""
+"""The tested host, and instances in every state that an instance can be in."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ ENDED = ["completed", "failed", "terminated"]
 
 
 class Recorder:
-    """The real client, and which of its methods were called."""
+    """Wraps the real client and records which of its methods are called."""
 
     def __init__(self, client):
         self._client = client
@@ -34,23 +34,23 @@ class World:
         self.hub = self.binding["taskHubName"]
         self.switch = switch
         self.session = session
-        # As the library's own decorator does it for a function: the binding is the text that the host hands over.
+        # As the library's decorator does it for a function: the binding is the text that the host passes.
         self.client = Recorder(DurableOrchestrationClient(binding, function_invocation_id=str(uuid.uuid4())))
 
     @staticmethod
     async def close():
-        """The library leaves its connections to the end of the process."""
+        """Closes the connections that the library keeps until the process ends."""
         await http_utils._close_session()
 
     def another_client(self, **changes):
         return DurableOrchestrationClient(json.dumps({**self.binding, **changes}))
 
     def trigger(self, url=None):
-        """The request that an HTTP triggered function gets."""
+        """Returns the request that an HTTP-triggered function gets."""
         return func.HttpRequest(method="POST", url=url or f"{self.url}/api/orders", body=b"")
 
     async def raw(self, method, url, body=None):
-        """A request without the client: its status, and its body."""
+        """Sends a request without the client. Returns the status and the body."""
         data = None if body is None else json.dumps(body)
         url = url if url.startswith("http") else f"{self.url}/runtime/webhooks/durabletask/{url}"
         headers = {"Content-Type": "application/json"}
@@ -59,7 +59,7 @@ class World:
             return answer.status, json.loads(text) if text else None
 
     async def start_raw(self, name, value, query=""):
-        """Starts with an input that is not encoded twice, as clients in other languages do."""
+        """Starts an instance with an input that is encoded once, as clients in other languages do."""
         status, body = await self.raw("POST", f"orchestrators/{name}/{fresh()}{query}", value)
         if status != 202:
             raise Failed(f"starting {name} without the client: {status} {shown(body)}")
@@ -77,7 +77,7 @@ class World:
         raise Failed(f"{instance_id} should become {' or '.join(wanted)}, but is {shown(status.to_json())}")
 
     async def until_output(self, instance_id, output):
-        """Waits for a new execution of an instance that had ended before."""
+        """Waits for the output of a new execution of an instance that had ended before."""
         for _ in range(2_000):
             status = await self.client.get_status(instance_id)
             if status and status.output == output:
@@ -86,7 +86,7 @@ class World:
         raise Failed(f"the output of {instance_id} should become {shown(output)}: {shown(status.to_json())}")
 
     async def reading(self, read, wanted, what):
-        """Reads until the answer is the wanted one."""
+        """Reads until the result is the wanted one."""
         for _ in range(500):
             seen = await read()
             if seen == wanted:
@@ -95,7 +95,7 @@ class World:
         raise Failed(f"{what} is {shown(seen)}, expected {shown(wanted)}")
 
     async def instance(self, state):
-        """A new instance in the given state."""
+        """Makes a new instance in the given state."""
         client = self.client
         if state == "missing":
             return fresh()
