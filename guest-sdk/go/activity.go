@@ -6,13 +6,13 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// An ActivityContext is what an activity knows about its call, and may ask of the host.
+// An ActivityContext is the context of one call of an activity.
 type ActivityContext struct {
 	host contract.Host
 	call contract.ActivityCall
 }
 
-// InstanceID is the id of the instance that called.
+// InstanceID is the id of the instance that called the activity.
 func (ctx *ActivityContext) InstanceID() string { return ctx.call.InstanceID }
 
 // TaskID identifies the call within the instance's execution. With the instance id it is an idempotency key that stays
@@ -22,7 +22,7 @@ func (ctx *ActivityContext) TaskID() uint32 { return ctx.call.TaskID }
 // Attempt is 1 for the first attempt under the caller's retry policy, then 2, and so on.
 func (ctx *ActivityContext) Attempt() int { return int(ctx.call.Attempt) }
 
-// ManagementLinks are the addresses by which an instance is managed over HTTP, to be handed to an external system.
+// ManagementLinks are the addresses for managing an instance over HTTP. An activity can pass them to an external system.
 type ManagementLinks struct {
 	ID                    string `json:"id"`
 	StatusQueryGetURI     string `json:"statusQueryGetUri"`
@@ -35,7 +35,7 @@ type ManagementLinks struct {
 	ResumePostURI         string `json:"resumePostUri"`
 }
 
-// Links are the management links of an instance, or nil for a text that no instance can have as its id.
+// Links returns the management links of an instance, or nil if the text is not a valid instance id.
 func (ctx *ActivityContext) Links(instanceID string) (*ManagementLinks, error) {
 	var links *ManagementLinks
 	err := json.Unmarshal([]byte(ctx.host.Links(instanceID)), &links)
@@ -49,9 +49,9 @@ func (ctx *ActivityContext) Links(instanceID string) (*ManagementLinks, error) {
 //		return "it is being written", nil
 //	}
 //
-// A call of the activity that is repeated after a crash starts nothing anew that it has started, with an [InstanceID] or
-// without. The error is a [*Failure]: "OrchestratorNotFound"; "InstanceAlreadyExists" if another instance lives under the
-// id; "VersionMismatch" if no deployed version takes the [Version].
+// If the call of the activity is repeated after a crash, orchestrations that it has started are not started again, with or
+// without an [InstanceID]. The error is a [*Failure]: "OrchestratorNotFound"; "InstanceAlreadyExists" if a live instance with
+// the id was not started by this call; "VersionMismatch" if no deployed version matches the [Version].
 func (ctx *ActivityContext) StartOrchestration(name string, input any, options ...ActivityStartOption) (string, error) {
 	text, err := encodeInput(input)
 	if err != nil {
@@ -69,12 +69,12 @@ func (ctx *ActivityContext) StartOrchestration(name string, input any, options .
 	return id, nil
 }
 
-// SendHTTP sends an HTTP request to a host that the operator allowed, and waits for the response, of whatever status. No
-// answer at all is the [*Failure] "HttpRequestFailed".
+// SendHTTP sends an HTTP request to a host that the operator allowed, and returns the response, whatever its status. Without
+// any response the error is the [*Failure] "HttpRequestFailed".
 //
 //	response, err := ctx.SendHTTP(dacapo.HTTPRequest{URI: "https://example.org/stock"})
 //
-// Package [dacapo.dev/sdk/dacapohttp] does the same for a program that is written with net/http.
+// Package [dacapo.dev/sdk/dacapohttp] does the same for code that uses net/http.
 func (ctx *ActivityContext) SendHTTP(request HTTPRequest) (HTTPResponse, error) {
 	request.WithoutPolling = true // the host does not poll for an activity
 	text, err := request.encode()

@@ -5,8 +5,8 @@ import "dacapo.dev/sdk/internal/contract"
 // Orchestrator registers an orchestrator: a function that says what happens in which order. Call it in an init function;
 // main is never run.
 //
-// The host may run it again from its beginning to bring it back to where it was. So it must do the same each time: all
-// that it knows of the world it learns from its [Context]. The inputs and outputs of all functions are JSON.
+// The host may run it again from the beginning to restore its state, a replay. So it must do the same each time: its only
+// access to the outside is its [Context]. The inputs and outputs of all functions are JSON.
 func Orchestrator[In, Out any](name string, run func(ctx *Context, in In) (Out, error)) {
 	contract.Register(contract.Function{
 		Name: name,
@@ -20,7 +20,7 @@ func Orchestrator[In, Out any](name string, run func(ctx *Context, in In) (Out, 
 	})
 }
 
-// Activity registers an activity: a function that does one piece of real work, at least once. Call it in an init
+// Activity registers an activity: a function that does one piece of real work, and runs at least once. Call it in an init
 // function.
 func Activity[In, Out any](name string, run func(ctx *ActivityContext, in In) (Out, error)) {
 	contract.Register(contract.Function{

@@ -8,7 +8,7 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// A Context is what an orchestrator may do. All that it gives is the same again when the orchestrator is replayed.
+// A Context is the context of an orchestrator. On replay its methods return the same values again.
 type Context struct {
 	effects
 	run *run
@@ -18,12 +18,12 @@ func newContext(r *run) *Context {
 	return &Context{effects{r.host}, r}
 }
 
-// effects are what orchestrators and entities have in common: they do not wait.
+// effects has the methods that orchestrators and entities share, none of which waits.
 type effects struct {
 	host contract.Host
 }
 
-// CallActivity schedules an activity. A failure of the activity is a [*Failure] when the task is awaited.
+// CallActivity schedules an activity. If the activity fails, awaiting the task returns a [*Failure].
 func CallActivity[R any](ctx *Context, name string, input any, options ...ActivityOption) *Task[R] {
 	text, err := encodeInput(input)
 	if err != nil {
@@ -37,9 +37,8 @@ func CallActivity[R any](ctx *Context, name string, input any, options ...Activi
 	return scheduled[R](ctx, task, failureInvalidOutput, "the output of `"+name+"`")
 }
 
-// CallSubOrchestrator schedules a child orchestration. It fails with "InstanceAlreadyExists" if the [InstanceID] that it
-// is to have belongs to a living instance, and with "VersionMismatch" if no deployed version takes the [Version] that it
-// asks for.
+// CallSubOrchestrator schedules a child orchestration. It fails with "InstanceAlreadyExists" if a live instance has the
+// requested [InstanceID], and with "VersionMismatch" if no deployed version matches the requested [Version].
 //
 //	id := dacapo.InstanceID("invoice-" + order.ID)
 //	invoice, err := dacapo.CallSubOrchestrator[Invoice](ctx, "invoice", order, id, dacapo.Version("2.0")).Await()
@@ -62,21 +61,21 @@ func CallSubOrchestrator[R any](ctx *Context, name string, input any, options ..
 	return scheduled[R](ctx, task, failureInvalidOutput, "the output of `"+name+"`")
 }
 
-// WaitForExternalEvent waits for the next unread event of that name (compared ignoring case). Events that came earlier
-// were kept. An event goes to a task that is awaited, of several to the one that was made first: one that lost a race
-// takes none. [Task.AwaitFor] bounds the wait.
+// WaitForExternalEvent waits for the next unread event of that name (compared ignoring case). Earlier events are kept. An
+// event goes to a task that is awaited, and if there are several to the oldest; a task that lost a race takes no event.
+// [Task.AwaitFor] limits the wait.
 func WaitForExternalEvent[R any](ctx *Context, name string) *Task[R] {
 	task := scheduled[R](ctx, ctx.host.WaitForExternalEvent(name), failureInvalidEventData, "the data of the event `"+name+"`")
 	task.pending.event = true
 	return task
 }
 
-// CreateTimer schedules a timer. Any duration is fine, years too.
+// CreateTimer schedules a timer. Any duration is possible, even years.
 func (ctx *Context) CreateTimer(duration time.Duration) *Timer {
 	return ctx.createTimer(ctx.host.CurrentTime() + milliseconds(duration))
 }
 
-// CreateTimerAt schedules a timer that fires at a moment; one in the past fires at once.
+// CreateTimerAt schedules a timer that fires at a point in time, or at once if that has passed.
 func (ctx *Context) CreateTimerAt(fireAt time.Time) *Timer {
 	return ctx.createTimer(float64(fireAt.UnixMilli()))
 }
@@ -85,14 +84,14 @@ func (ctx *Context) createTimer(fireAt float64) *Timer {
 	return scheduled[struct{}](ctx, ctx.host.CreateTimer(fireAt), failureInvalidOutput, "the output of a timer")
 }
 
-// Sleep waits so long, durably.
+// Sleep waits for a duration, with a durable timer.
 func (ctx *Context) Sleep(duration time.Duration) error {
 	_, err := ctx.CreateTimer(duration).Await()
 	return err
 }
 
-// ContinueAsNew asks for a fresh start with a new input and an empty history once the orchestrator returns. What it
-// returns is ignored then, unless it is an error. Events that were not read are kept.
+// ContinueAsNew restarts the orchestration with a new input and an empty history, once the orchestrator returns. Its output
+// is ignored then, but an error still fails the instance. Unread events are kept.
 func (ctx *Context) ContinueAsNew(input any) error {
 	text, err := encodeInput(input)
 	if err == nil {
@@ -101,7 +100,7 @@ func (ctx *Context) ContinueAsNew(input any) error {
 	return err
 }
 
-// SetCustomStatus replaces the custom status that status queries show: any JSON of at most 16 KiB.
+// SetCustomStatus replaces the custom status, which status queries return: any JSON of at most 16 KiB.
 func (ctx *Context) SetCustomStatus(status any) error {
 	text, err := encodeInput(status)
 	if err == nil {
@@ -116,7 +115,7 @@ type Parent struct {
 	InstanceID string
 }
 
-// Parent is the parent of a sub-orchestration, else nil.
+// Parent returns the parent of a sub-orchestration, or nil for another orchestration.
 func (ctx *Context) Parent() *Parent {
 	return (*Parent)(ctx.host.Parent())
 }
@@ -133,15 +132,15 @@ func (ctx *Context) IsReplaying() bool { return ctx.host.IsReplaying() }
 // InstanceID is the id of this instance.
 func (ctx *effects) InstanceID() string { return ctx.host.InstanceID() }
 
-// Now is the current time. It stands still between waits, and is the same again on replay.
+// Now is the current time. It does not advance between waits, and is the same on replay.
 func (ctx *effects) Now() time.Time {
 	return time.UnixMilli(int64(ctx.host.CurrentTime())).UTC()
 }
 
-// NewGUID is a new unique id, the same again on replay.
+// NewGUID returns a new unique id, the same on replay.
 func (ctx *effects) NewGUID() string { return ctx.host.NewGUID() }
 
-// Rand gives random numbers, the same again on replay. Not for secrets.
+// Rand returns a source of random numbers, the same on replay. Not for secrets.
 func (ctx *effects) Rand() *rand.Rand { return rand.New(source{ctx.host}) }
 
 type source struct{ host contract.Host }
@@ -163,7 +162,7 @@ func (ctx *effects) StartOrchestration(name string, input any, options ...StartO
 	return ctx.host.StartOrchestration(name, text, with.instanceID), nil
 }
 
-// SendEvent raises an external event for another instance. One that does not exist ignores it.
+// SendEvent raises an external event for another instance. If that does not exist, the event is dropped.
 func (ctx *effects) SendEvent(instanceID, name string, data any) error {
 	text, err := encodeInput(data)
 	if err == nil {

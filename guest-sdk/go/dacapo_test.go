@@ -17,7 +17,7 @@ import (
 
 var registered int
 
-// orchestrator registers the orchestrator of one test, under a name of its own.
+// orchestrator registers the orchestrator of one test, under a unique name.
 func orchestrator[In, Out any](t *testing.T, run func(ctx *dacapo.Context, in In) (Out, error)) string {
 	registered++
 	name := fmt.Sprintf("%s-%d", t.Name(), registered)
@@ -65,7 +65,7 @@ func TestARaceIsWonByWhatCompletedFirst(t *testing.T) {
 		if err := ctx.Sleep(time.Hour); err != nil {
 			return nil, err
 		}
-		// Both have completed by now; the order is still that of their completion.
+		// Both have completed by now; the results are still in the order of completion.
 		return []int{first, ctx.Any(slow, event)}, nil
 	})
 	script := dacapotest.NewScript()
@@ -95,7 +95,7 @@ func TestAWaitThatTimesOutLeavesTheEventForTheNext(t *testing.T) {
 	}
 }
 
-// Waits that lose are left as they are. One event comes while the flow waits for something else.
+// Waits that lose a race are not cancelled. One event is raised while the flow waits for something else.
 func TestAWaitThatLostTakesNoEvent(t *testing.T) {
 	name := orchestrator(t, func(ctx *dacapo.Context, _ any) ([]string, error) {
 		var rounds []string
@@ -313,7 +313,7 @@ func TestAnOperationChangesTheState(t *testing.T) {
 	}
 }
 
-// The host's own schedule is held to the same cases.
+// The host's own schedule is tested with the same cases.
 func TestAttemptsBeginWhenThoseOfTheHostDo(t *testing.T) {
 	type policy struct {
 		MaxAttempts                         int

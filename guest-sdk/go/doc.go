@@ -1,6 +1,6 @@
 // Package dacapo is for durable orchestrations in Go.
 //
-// An orchestrator is a function that says what happens in which order. The host writes down each step, so an
+// An orchestrator is a function that says what happens in which order. The host records each step, so an
 // orchestration survives crashes and restarts, and may take a second or a year. An activity is a function that does one
 // piece of real work. An entity is durable state with operations. They are compiled to wasm, together, as an app:
 //
@@ -27,7 +27,7 @@
 //		return "Hello " + city + "!", nil
 //	}
 //
-// Such a module is built, deployed and started by
+// Build, deploy and start it with:
 //
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o hello.wasm .
 //	dacapo deploy hello.wasm
@@ -35,30 +35,30 @@
 //
 // # How it runs
 //
-// When an orchestrator waits for something that has not happened yet, it is put to sleep, and may be forgotten. When it
-// goes on, the host may run it again from the beginning, handing it what it has recorded. So it must do the same each
-// time: all that it knows of the world it learns from its [Context], which has the time, chance and unique ids too. What
-// Go itself gives it is harmless: in an orchestrator time.Now stands still between waits, time.Sleep is a durable timer,
-// and maps and math/rand are in the same disorder on each replay. Whatever else a program does belongs into an activity,
-// which runs at least once.
+// When an orchestrator waits for something that has not happened yet, it is suspended, and may be evicted from memory. To
+// resume it, the host may run it again from the beginning, a replay, and give it the results that it has recorded. So it
+// must do the same each time: its only access to the outside is its [Context], which also has the time, random numbers and
+// unique ids. Go's own sources of these are safe, too: in an orchestrator, time.Now does not advance between waits,
+// time.Sleep is a durable timer, and math/rand and the iteration order of maps are the same on each replay. All other
+// input and output belongs in an activity, which runs at least once.
 //
 // # Tasks
 //
-// Calls, timers and waits for events give a [Task], and run at once. [Task.Await] waits for one, [All] for all of
-// several, [Context.Any] for the first, [Task.AwaitFor] with a timeout. [Go] starts a function beside the orchestrator; it
-// stands in for the go statement, because only it keeps the order of everything the same. Goroutines and channels that await
-// no task work as they do anywhere.
+// Calls, timers and waits for events return a [Task], which is scheduled at once. [Task.Await] waits for one task, [All]
+// for all of several, [Context.Any] for the first, [Task.AwaitFor] with a timeout. [Go] runs a function concurrently with
+// the orchestrator; use it instead of the go statement, because only [Go] has the same order on replay. Goroutines and
+// channels that do not await tasks work as usual.
 //
 // # Activities
 //
-// An activity may do what a program may: read the directories that the operator grants, take its time, use any package.
-// From its [ActivityContext] it has the key that makes its work idempotent, starts of orchestrations, and HTTP, for which
-// package dacapohttp brings net/http.
+// An activity may read the directories that the operator grants, compute for a long time, and use any package. Its
+// [ActivityContext] provides an idempotency key, starts of orchestrations, and HTTP requests, which package dacapohttp makes
+// available to net/http.
 //
 // # Failures
 //
-// What a task fails with is a [*Failure], also that of a function in another language. An error or a panic of a function
-// becomes one.
+// The error of a failed task is a [*Failure], also if the function is written in another language. An error or a panic of a
+// function becomes one.
 //
 // # Testing
 //

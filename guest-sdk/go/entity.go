@@ -9,21 +9,21 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// An EntityID names an entity: the function and a key.
+// An EntityID is the id of an entity: the name of its function and a key.
 type EntityID struct {
 	Name string
 	Key  string
 }
 
-// String is @name@key.
+// String returns @name@key.
 func (id EntityID) String() string {
 	return "@" + id.Name + "@" + id.Key
 }
 
-// Entity registers an entity: durable state with operations that run one after another. There is one for each key, from
-// its first operation on. Call it in an init function.
+// Entity registers an entity: durable state with operations that run one after another. Each key has its own entity, which
+// is created by its first operation. Call it in an init function.
 //
-// State is any type that can be JSON; it begins with its zero value. The operations are its methods:
+// State is any type that can be converted to JSON; the initial state is its zero value. The operations are its methods:
 //
 //	type Counter struct{ Value int }
 //
@@ -36,7 +36,7 @@ func (id EntityID) String() string {
 //		dacapo.Entity("counter", dacapo.Operation("add", (*Counter).Add))
 //	}
 //
-// Operations are found ignoring case. Without one of the name "delete" there is an operation of that name, which deletes
+// Names of operations are compared ignoring case. Unless the entity has an operation "delete", one of that name deletes
 // the state. An operation never waits; one that fails changes nothing.
 func Entity[State any](name string, operations ...EntityOperation[State]) {
 	operations = append(slices.Clip(operations), Operation("delete", deleteState[State]))
@@ -59,7 +59,7 @@ type EntityOperation[State any] struct {
 	run  func(state *State, ctx *EntityContext) (string, error)
 }
 
-// Operation makes an operation of a method of the state.
+// Operation makes an operation from a method of the state.
 func Operation[State, In, Out any](name string, run func(state *State, ctx *EntityContext, in In) (Out, error)) EntityOperation[State] {
 	return EntityOperation[State]{name, func(state *State, ctx *EntityContext) (string, error) {
 		function := ctx.wanted.Entity.Name + "." + name
@@ -106,19 +106,19 @@ func findOperation[State any](ctx *EntityContext, operations []EntityOperation[S
 	}
 }
 
-// An EntityContext is what an operation of an entity may do besides changing the state.
+// An EntityContext is the context of an operation of an entity.
 type EntityContext struct {
 	effects
 	wanted  contract.EntityOperation
 	deleted bool
 }
 
-// ID names this entity.
+// ID is the id of this entity.
 func (ctx *EntityContext) ID() EntityID {
 	return EntityID(ctx.wanted.Entity)
 }
 
-// Operation is what the sender asked for.
+// Operation is the name of the operation, as the sender spelled it.
 func (ctx *EntityContext) Operation() string {
 	return ctx.wanted.Operation
 }
@@ -128,7 +128,7 @@ func (ctx *EntityContext) DeleteState() {
 	ctx.deleted = true
 }
 
-// CallEntity schedules an operation of an entity. The entity is made if it does not exist.
+// CallEntity schedules an operation of an entity. The entity is created if it does not exist.
 func CallEntity[R any](ctx *Context, entity EntityID, operation string, input any) *Task[R] {
 	text, err := encodeInput(input)
 	if err != nil {
@@ -143,7 +143,7 @@ func (ctx *effects) SignalEntity(entity EntityID, operation string, input any) e
 	return ctx.signal(entity, operation, input, nil)
 }
 
-// SignalEntityAt sends a one-way operation that is not run before a moment.
+// SignalEntityAt sends a one-way operation that does not run before a point in time.
 func (ctx *effects) SignalEntityAt(entity EntityID, operation string, input any, at time.Time) error {
 	moment := float64(at.UnixMilli())
 	return ctx.signal(entity, operation, input, &moment)
@@ -157,14 +157,14 @@ func (ctx *effects) signal(entity EntityID, operation string, input any, at *flo
 	return err
 }
 
-// A Lock is a critical section: until it ends, no operation of anybody else reaches the locked entities.
+// A Lock is a critical section: until it ends, only operations of this orchestration reach the locked entities.
 type Lock struct {
 	host contract.Host
 }
 
-// Lock schedules the lock of entities; the critical section begins when the task has completed. In it there are no
-// sub-orchestrations and no further lock, only locked entities are called, each by one call at a time, and they are not
-// signaled.
+// Lock requests a lock on entities; the critical section begins when the task has completed. Within it, an orchestration
+// must not call sub-orchestrations, request another lock, call entities that are not locked, call a locked entity twice at
+// the same time, or signal a locked entity.
 //
 //	lock, err := ctx.Lock(from, to).Await()
 //	if err != nil {
@@ -179,7 +179,7 @@ func (ctx *Context) Lock(entities ...EntityID) *Task[*Lock] {
 	return translated(ctx, ctx.host.LockEntities(ids), func(string) (*Lock, error) { return &Lock{ctx.host}, nil })
 }
 
-// Unlock ends the critical section. It returns false, and does nothing, if that is over.
+// Unlock ends the critical section. It returns false, and does nothing, if that has ended already.
 func (l *Lock) Unlock() bool {
 	return l.host.UnlockEntities()
 }

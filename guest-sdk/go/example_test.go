@@ -8,7 +8,7 @@ import (
 	dacapo "dacapo.dev/sdk"
 )
 
-// The functions are registered in init functions of an app. The examples do it where they stand.
+// An app registers its functions in init functions. These examples register them in place.
 
 func ExampleOrchestrator() {
 	dacapo.Orchestrator("greet", func(ctx *dacapo.Context, city string) (string, error) {

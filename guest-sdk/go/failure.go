@@ -11,30 +11,30 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// A Failure says why a function did not succeed. It crosses languages: it is what a failed task gives, whatever the
-// function is written in, and what a function may return to set every field. Find it with [errors.As].
+// A Failure says why a function did not succeed. It is the error of a failed task, in whatever language the function is
+// written, and a function may return one to set every field. Find it with [errors.As].
 //
 // Any other error that a function returns becomes a failure too: one that wraps a Failure keeps its type and details;
 // otherwise the type is the name of the error's type if that is exported, else "Error". A panic is the failure "Panic",
-// with the lines of the code in its details. What is no JSON, or of another type than expected, is "InvalidInput",
+// with the stack trace in its details. A payload that is not JSON, or not of the expected type, is "InvalidInput",
 // "InvalidOutput" or "InvalidEventData".
 //
 // The host makes failures of these types: "ActivityNotFound", "OrchestratorNotFound", "EntityNotFound", "InstanceNotFound",
 // "InstanceAlreadyExists", "VersionMismatch", "InvalidArgument", "LimitExceeded", "LockingRulesViolation", "Canceled",
-// "Terminated", "HttpRequestFailed", "Unavailable"; and for a function that came to no end: "Trap", "Timeout", "FuelExhausted",
+// "Terminated", "HttpRequestFailed", "Unavailable"; and for a function that did not return: "Trap", "Timeout", "FuelExhausted",
 // "OutOfMemory", "StackOverflow".
 type Failure struct {
 	// Type is a short name that callers match on, such as "InsufficientFunds".
 	Type string
-	// Message is one sentence for people.
+	// Message is one sentence for humans.
 	Message string
-	// Details are anything longer: a stack trace, a JSON document.
+	// Details is longer information: a stack trace, a JSON document.
 	Details string
-	// NotRetriable says that trying again cannot help: no retry policy retries it.
+	// NotRetriable marks the failure as final: no retry policy retries it.
 	NotRetriable bool
 }
 
-// Error gives type and message.
+// Error returns the type and the message.
 func (f *Failure) Error() string {
 	return f.Type + ": " + f.Message
 }
@@ -68,7 +68,7 @@ func failureOf(err error) *Failure {
 	}
 }
 
-// errorType names the error's type if others can know it, else that of what it wraps.
+// errorType returns the name of the error's type if that is exported, else of the first wrapped error whose type is.
 func errorType(err error) string {
 	for ; err != nil; err = errors.Unwrap(err) {
 		of := reflect.TypeOf(err)
@@ -94,14 +94,14 @@ func fromContract(f *contract.Failure) *Failure {
 	return &Failure{Type: f.Type, Message: f.Message, Details: f.Details, NotRetriable: !f.Retriable}
 }
 
-// catchPanic, deferred, makes a failure of a panic.
+// catchPanic converts a panic to a failure. It must be deferred.
 func catchPanic(err *error) {
 	if value := recover(); value != nil {
 		*err = &Failure{Type: failurePanic, Message: fmt.Sprint(value), Details: panicStack()}
 	}
 }
 
-// panicStack tells where the code panicked, innermost call first, without the runtime's part and the SDK's.
+// panicStack returns the stack of a panic, innermost call first, without the frames of the runtime and the SDK.
 func panicStack() string {
 	counters := make([]uintptr, 64)
 	frames := runtime.CallersFrames(counters[:runtime.Callers(1, counters)])

@@ -7,15 +7,15 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// A run is one run of an orchestrator: its flows, of which one goes on at a time.
+// A run is one run of an orchestrator: its flows, one of which runs at a time.
 //
-// A flow is the orchestrator itself or a function given to Go. It is a coroutine, not a goroutine of its own: it goes on
-// when the run resumes it and gives way only where it waits, so the order of everything is the same again on replay. When
-// all flows wait, the run asks the host once for all of them.
+// A flow is the orchestrator itself or a function passed to Go. It is a coroutine, not a goroutine of its own: it runs when
+// the run resumes it and yields only where it waits, so the order is the same on replay. When all flows wait, the run calls
+// the host's wait once for all of them.
 type run struct {
 	host    contract.Host
 	current *flow
-	ready   []*flow // in the order in which what they waited for completed
+	ready   []*flow // in the order in which the tasks that they waited for completed
 	parked  []*park // some may be over
 }
 
@@ -33,17 +33,17 @@ type pending struct {
 	waiters []*park       // of a flow
 }
 
-// A park is a flow that waits, for the first of several things or for all.
+// A park is a waiting flow, which waits for the first of several things or for all of them.
 type park struct {
 	flow  *flow
 	all   bool
 	on    []*pending
-	left  int      // so many must complete until the flow goes on
-	woken *pending // the last of them
+	left  int      // the number that must still complete before the flow is resumed
+	woken *pending // the last one that completed
 }
 
-// orchestrate runs the function of an orchestrator to its end. Flows that it did not wait for stay where they are: what
-// they would do, deferred calls too, would come after the end.
+// orchestrate runs the function of an orchestrator to its end. Flows that it did not wait for are not resumed, not even for
+// their deferred calls, which would run after the end.
 func orchestrate(host contract.Host, body func(ctx *Context) (string, error)) (output string, err error) {
 	r := &run{host: host}
 	ended := false
@@ -65,7 +65,7 @@ func orchestrate(host contract.Host, body func(ctx *Context) (string, error)) (o
 	return output, err
 }
 
-// start makes a flow that goes on when its turn has come.
+// start makes a flow and adds it to the ready ones.
 func (r *run) start(body func()) {
 	f := new(flow)
 	f.resume, _ = iter.Pull(func(yield func(struct{}) bool) {
@@ -75,7 +75,7 @@ func (r *run) start(body func()) {
 	r.ready = append(r.ready, f)
 }
 
-// wait blocks until the host has made at least one flow ready. False if no flow waits for the host.
+// wait blocks until the host has made at least one flow ready. It returns false if no flow waits for the host.
 func (r *run) wait() bool {
 	r.parked = slices.DeleteFunc(r.parked, (*park).isOver)
 	for len(r.ready) == 0 {
@@ -93,7 +93,7 @@ func (r *run) wait() bool {
 			return false
 		}
 		for _, index := range r.host.Wait(tasks) {
-			// An event that a race was lost to is not taken: the next wait for its name gets it.
+			// An event of a wait that lost a race is not taken: the next wait for its name gets it.
 			waited[index].done = waited[index].done || !waited[index].event || !parks[index].isOver()
 			r.completed(parks[index], waited[index])
 		}
@@ -105,13 +105,13 @@ func (p *park) isOver() bool {
 	return p.left == 0
 }
 
-// completed counts one thing that a flow waits for.
+// completed records that one of the things that a flow waits for has completed.
 func (r *run) completed(p *park, what *pending) {
 	if p.isOver() {
 		return
 	}
 	if what.event {
-		// A flow goes on with it: what is not read could go to another wait for its name.
+		// The flow resumes with this event. Read it now, because an unread event could go to another wait for its name.
 		r.host.Outcome(what.task)
 	}
 	p.left--
@@ -121,7 +121,7 @@ func (r *run) completed(p *park, what *pending) {
 	}
 }
 
-// finish says that a flow has ended.
+// finish records that a flow has ended.
 func (r *run) finish(flow *pending) {
 	flow.done = true
 	for _, p := range flow.waiters {
@@ -129,8 +129,8 @@ func (r *run) finish(flow *pending) {
 	}
 }
 
-// waitFirst lets the current flow wait for the first of several things, and gives it. The host is asked even for tasks
-// that are known to be done: one that is not known yet may have completed before.
+// waitFirst makes the current flow wait for the first of several things, and returns it. It asks the host even if a task is
+// known to be done, because another one may have completed before it.
 func (r *run) waitFirst(on []*pending) *pending {
 	for _, one := range on {
 		if one.done && !one.host {
@@ -140,7 +140,7 @@ func (r *run) waitFirst(on []*pending) *pending {
 	return r.park(&park{flow: r.current, on: on, left: min(len(on), 1)})
 }
 
-// waitAll lets the current flow wait for several things.
+// waitAll makes the current flow wait for several things.
 func (r *run) waitAll(on []*pending) {
 	on = slices.DeleteFunc(slices.Clone(on), func(one *pending) bool { return one.done })
 	r.park(&park{flow: r.current, all: true, on: on, left: len(on)})

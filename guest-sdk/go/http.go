@@ -7,22 +7,22 @@ import (
 	"unicode/utf8"
 )
 
-// An HTTPRequest is what [Context.CallHTTP] and [ActivityContext.SendHTTP] send.
+// An HTTPRequest is a request for [Context.CallHTTP] and [ActivityContext.SendHTTP].
 type HTTPRequest struct {
 	// Method is GET if it is empty.
 	Method string
 	// URI begins with http:// or https://.
 	URI     string
 	Headers map[string]string
-	// Content is none if it is empty. It must be UTF-8.
+	// Content must be UTF-8. If it is empty, the request has none.
 	Content string
-	// Timeout is the longest time for one answer, unless it is 0.
+	// Timeout is how long each request may take; 0 means the default of the host.
 	Timeout time.Duration
-	// WithoutPolling returns an answer 202 as it is, which SendHTTP does in any case.
+	// WithoutPolling returns a response 202 instead of polling, which SendHTTP always does.
 	WithoutPolling bool
 }
 
-// wireRequest is a request as the host reads it.
+// wireRequest is a request in the form that the host reads.
 type wireRequest struct {
 	Method       string            `json:"method"`
 	URI          string            `json:"uri"`
@@ -32,7 +32,7 @@ type wireRequest struct {
 	TimeoutMs    int64             `json:"timeoutMs,omitempty"`
 }
 
-// encode is the request as JSON.
+// encode converts the request to JSON.
 func (r HTTPRequest) encode() (string, error) {
 	if !utf8.ValidString(r.Content) {
 		return "", &Failure{
@@ -55,7 +55,7 @@ func (r HTTPRequest) toWire() wireRequest {
 	return wire
 }
 
-// An HTTPResponse is what came back, of whatever status.
+// An HTTPResponse is a response, with any status.
 type HTTPResponse struct {
 	StatusCode int `json:"statusCode"`
 	// Headers have names in lower case.
@@ -65,9 +65,9 @@ type HTTPResponse struct {
 
 // CallHTTP sends an HTTP request to a host that the operator allowed.
 //
-// An answer 202 with a Location stands for work that goes on: the host asks there again and again, after as long as
-// Retry-After says, until it gets another one. It waits durably, so the work may take days. No answer at all is the
-// failure "HttpRequestFailed".
+// A response 202 with a Location means that the work goes on: the host polls that location, at the intervals that
+// Retry-After gives, until the response is not a 202. It waits durably, so the work may take days. Without any response the
+// task fails with "HttpRequestFailed".
 func (ctx *Context) CallHTTP(request HTTPRequest) *Task[HTTPResponse] {
 	text, err := request.encode()
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 // LevelTrace is below [slog.LevelDebug].
 const LevelTrace = slog.LevelDebug - 4
 
-// Log writes to the host's log. From an orchestrator each line is written once, not once per replay.
+// Log returns a logger that writes to the host's log. A replay does not write lines again.
 func (ctx *effects) Log() *slog.Logger { return newLogger(ctx.host) }
 
-// Log writes to the host's log.
+// Log returns a logger that writes to the host's log.
 func (ctx *ActivityContext) Log() *slog.Logger { return newLogger(ctx.host) }
 
 func newLogger(host contract.Host) *slog.Logger {
@@ -24,14 +24,14 @@ func newLogger(host contract.Host) *slog.Logger {
 	return slog.New(handler{host, line, attributes})
 }
 
-// handler gives the host lines of the message and the attributes. The host keeps time and level itself.
+// handler passes lines of the message and the attributes to the host, which records time and level itself.
 type handler struct {
 	host       contract.Host
 	line       *line
 	attributes slog.Handler
 }
 
-// line is where the attributes of one record are written.
+// line is the buffer for the attributes of one record.
 type line struct {
 	mutex      sync.Mutex
 	attributes strings.Builder

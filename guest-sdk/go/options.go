@@ -22,15 +22,15 @@ type ActivityStartOption interface {
 	startFromActivity(*call)
 }
 
-// An InstanceID is the id that an instance is to have. Without this option the host derives one.
+// An InstanceID is the id of the new instance. Without this option the host derives one.
 type InstanceID string
 
-// A Version is the version that an orchestration asks for: it begins on the code that a client's start with this version
-// would get, and reads it with [Context.Version]. Without this option, a child begins on the code of its parent, if that
-// has the function.
+// A Version is the version that an orchestration asks for: it runs on the code that a client's start with this version
+// would get, and reads the version with [Context.Version]. Without this option, a child runs on the code of its parent, if
+// that has the function.
 type Version string
 
-// A call is what the options change.
+// A call holds the values of the options.
 type call struct {
 	retry      *contract.RetryPolicy
 	instanceID string

@@ -7,7 +7,7 @@ import (
 	"reflect"
 )
 
-// encode writes a value as JSON, as the other SDKs do: no white space, nothing escaped that need not be.
+// encode writes a value as JSON in the form of the other SDKs: without white space or unnecessary escapes.
 func encode(value any) (string, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)

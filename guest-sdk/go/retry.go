@@ -6,20 +6,20 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// A RetryPolicy says when and how often a failed activity or sub-orchestration is tried again. It is an option of
+// A RetryPolicy says when and how often a failed activity or sub-orchestration is retried. It is an option of
 // [CallActivity] and [CallSubOrchestrator]. The host keeps the schedule.
 type RetryPolicy struct {
-	// MaxAttempts counts the first attempt too; at least 1.
+	// MaxAttempts is the maximum number of attempts, including the first one; at least 1.
 	MaxAttempts int
-	// FirstInterval lies between the first failure and the second attempt.
+	// FirstInterval is the time between the first failure and the second attempt.
 	FirstInterval time.Duration
-	// Backoff is what each further interval is multiplied by; 0 and 1 keep them equal.
+	// Backoff is the factor by which each further interval grows; 0 and 1 keep them equal.
 	Backoff float64
-	// MaxInterval bounds the intervals, unless it is 0.
+	// MaxInterval is the maximum length of an interval; 0 means no limit.
 	MaxInterval time.Duration
-	// Timeout is how long after the start of the first attempt another one may begin, unless it is 0.
+	// Timeout is how long after the start of the first attempt another one may start; 0 means no limit.
 	Timeout time.Duration
-	// NotRetriable are types of failures that are final at once.
+	// NotRetriable lists types of failures that are not retried.
 	NotRetriable []string
 }
 
@@ -38,7 +38,7 @@ func (p RetryPolicy) toContract() *contract.RetryPolicy {
 	}
 }
 
-// milliseconds are whole, as all times of the host.
+// milliseconds rounds to whole milliseconds, like all times of the host.
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Millisecond).Milliseconds())
 }

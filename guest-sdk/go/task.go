@@ -8,18 +8,18 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// A Task is something that was scheduled and completes once, with an R or an error: the call of an activity, a timer, an
-// event that is waited for, a function that was started by [Go]. It runs while the orchestrator does something else.
+// A Task is something that was scheduled and completes once, with an R or an error: the call of an activity, a timer, a
+// wait for an event, a function started by [Go]. It runs while the orchestrator does something else.
 type Task[R any] struct {
 	ctx     *Context
 	pending pending
-	result  func() (R, error) // once it is done
+	result  func() (R, error) // valid once it is done
 }
 
-// A Timer is a task that completes at a moment.
+// A Timer is a task that completes at a point in time.
 type Timer = Task[struct{}]
 
-// Awaitable is any [Task], of whatever result.
+// Awaitable is a [Task] with any type of result.
 type Awaitable interface {
 	pend() *pending
 }
@@ -31,22 +31,22 @@ func (t *Task[R]) pend() *pending {
 // ErrTimedOut is the error of [Task.AwaitFor] when the time is up.
 var ErrTimedOut = errors.New("timed out")
 
-// Await waits for the task and gives its result. It may be called again.
+// Await waits for the task and returns its result. It may be called again.
 //
-// What an activity or sub-orchestration fails with is a [*Failure].
+// The error of a failed activity or sub-orchestration is a [*Failure].
 func (t *Task[R]) Await() (R, error) {
 	t.ctx.run.waitAll([]*pending{&t.pending})
 	return t.result()
 }
 
-// AwaitFor waits so long at most, then gives the task up as [Task.Cancel] does and returns [ErrTimedOut].
+// AwaitFor waits with a timeout, after which it cancels the task as [Task.Cancel] does and returns [ErrTimedOut].
 func (t *Task[R]) AwaitFor(timeout time.Duration) (R, error) {
 	timer := t.ctx.CreateTimer(timeout)
 	if t.ctx.Any(t, timer) == 0 {
 		timer.Cancel()
 		return t.result()
 	}
-	// What completed together with the timer is not lost: an event that was taken could not be waited for again.
+	// If the task completed together with the timer, return its result: an event that was taken would be lost otherwise.
 	if !t.Cancel() && t.IsDone() {
 		return t.result()
 	}
@@ -62,15 +62,15 @@ func (t *Task[R]) IsDone() bool {
 	return t.pending.done
 }
 
-// Cancel gives up a timer or a wait for an event: the task completes with the failure "Canceled", and an event that comes
-// later stays for the next wait. It returns false, and does nothing, for other tasks and for what has completed already.
+// Cancel cancels a timer or a wait for an event: the task completes with the failure "Canceled", and a later event is kept
+// for the next wait. It returns false, and does nothing, for other kinds of tasks and for completed tasks.
 //
 // A timer that is no longer needed should be cancelled; otherwise it fires, which costs a turn.
 func (t *Task[R]) Cancel() bool {
 	return t.pending.host && t.ctx.run.host.Cancel(t.pending.task)
 }
 
-// Any waits for the first of several tasks and returns its index. The others go on.
+// Any waits for the first of several tasks to complete and returns its index. The others continue.
 //
 // A [Timer] that lost should be cancelled.
 func (ctx *Context) Any(tasks ...Awaitable) int {
@@ -84,8 +84,8 @@ func (ctx *Context) Any(tasks ...Awaitable) int {
 	return slices.Index(on, ctx.run.waitFirst(on))
 }
 
-// All waits until all tasks have completed and returns their results, in the order of the tasks. If some failed, the
-// error is that of the first of these in the list; the others' are found with [Task.Await].
+// All waits until all tasks have completed and returns their results, in the order of the tasks. If some failed, it returns
+// the error of the first of them in the list; [Task.Await] returns those of the others.
 func All[R any](ctx *Context, tasks ...*Task[R]) ([]R, error) {
 	on := make([]*pending, len(tasks))
 	for i, task := range tasks {
@@ -103,11 +103,11 @@ func All[R any](ctx *Context, tasks ...*Task[R]) ([]R, error) {
 	return results, nil
 }
 
-// Go starts a function beside the orchestrator and returns a task with its result. The functions take turns: one goes on
-// until it waits for a task, so they share variables without locks, and always in the same order.
+// Go runs a function concurrently with the orchestrator and returns a task with its result. Only one function runs at a
+// time, until it waits for a task, so they can share variables without locks, and their order is the same on replay.
 //
-// Use it in place of the go statement wherever tasks are awaited; a goroutine must not await one. What the orchestrator
-// does not wait for ends with it, where it stands.
+// Use it instead of the go statement for functions that await tasks; a goroutine must not await one. When the orchestrator
+// returns, functions that it has not awaited are abandoned.
 func Go[R any](ctx *Context, f func() (R, error)) *Task[R] {
 	task := &Task[R]{ctx: ctx}
 	var result R
@@ -121,12 +121,12 @@ func Go[R any](ctx *Context, f func() (R, error)) *Task[R] {
 	return task
 }
 
-// scheduled is a task of the host. What its output is called stands in the failure, if it is no R.
+// scheduled makes a task of a host task whose output is an R. A failure to decode it names the output as what.
 func scheduled[R any](ctx *Context, task contract.Task, failureType, what string) *Task[R] {
 	return translated(ctx, task, func(output string) (R, error) { return decode[R](output, failureType, what) })
 }
 
-// translated is a task of the host whose result is made of its output.
+// translated makes a task of a host task whose output translate converts.
 func translated[R any](ctx *Context, task contract.Task, translate func(output string) (R, error)) *Task[R] {
 	t := &Task[R]{ctx: ctx, pending: pending{host: true, task: task}}
 	t.result = func() (R, error) {
@@ -140,7 +140,7 @@ func translated[R any](ctx *Context, task contract.Task, translate func(output s
 	return t
 }
 
-// failed is a task that could not be scheduled.
+// failed makes a task that could not be scheduled.
 func failed[R any](ctx *Context, err error) *Task[R] {
 	return &Task[R]{ctx: ctx, pending: pending{done: true}, result: func() (none R, _ error) { return none, err }}
 }

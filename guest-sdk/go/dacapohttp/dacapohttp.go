@@ -1,4 +1,4 @@
-// Package dacapohttp lets activities send HTTP requests with net/http, which itself reaches nobody from a wasm module.
+// Package dacapohttp lets activities send HTTP requests with net/http, which has no network access in a wasm module.
 //
 //	func stock(ctx *dacapo.ActivityContext, item string) (int, error) {
 //		response, err := dacapohttp.Client(ctx).Get("https://example.org/stock/" + url.PathEscape(item))
@@ -10,16 +10,16 @@
 //		return left, json.NewDecoder(response.Body).Decode(&left)
 //	}
 //
-// Libraries that are given no client use [http.DefaultTransport]. An instance runs one activity at a time, so an activity may
-// replace it for them:
+// Libraries that do not accept a client use [http.DefaultTransport]. An instance runs one activity at a time, so an activity
+// may replace it:
 //
 //	http.DefaultTransport = dacapohttp.Transport(ctx)
 //
-// The operator allows the hosts. Requests and responses are sent whole and do not stream; their bodies are texts; headers that
-// stand several times are joined by commas.
+// The operator allows the hosts. Requests and responses are not streamed; their bodies are texts; headers with the same name
+// are joined by commas.
 //
 // net/http makes a module 7 MB larger, and its instances start half a millisecond later. [dacapo.ActivityContext.SendHTTP]
-// does without it.
+// does not need it.
 package dacapohttp
 
 import (
@@ -34,15 +34,15 @@ import (
 	dacapo "dacapo.dev/sdk"
 )
 
-// Client is a client that sends the requests of one call of an activity. What holds for it is said at [Transport].
+// Client returns a client for the requests of one call of an activity. See [Transport].
 func Client(ctx *dacapo.ActivityContext) *http.Client {
 	return &http.Client{Transport: Transport(ctx)}
 }
 
-// Transport sends the requests of one call of an activity.
+// Transport returns a transport for the requests of one call of an activity.
 //
-// A deadline of a request's context, and so the Timeout of a client, bounds the time that the host waits for the response.
-// Otherwise a request that is under way is not given up. A body that is no UTF-8 text is refused. No answer at all is the
+// A deadline of a request's context, and so the Timeout of a client, limits the time that the host waits for the response.
+// A request cannot be cancelled otherwise. A body that is not UTF-8 text is refused. Without any response the error is the
 // [*dacapo.Failure] "HttpRequestFailed", which [errors.As] finds in the error of a client.
 func Transport(ctx *dacapo.ActivityContext) http.RoundTripper {
 	return transport{ctx}
@@ -80,7 +80,7 @@ func outgoingOf(request *http.Request) (outgoing dacapo.HTTPRequest, err error) 
 		return outgoing, fmt.Errorf("dacapohttp: the header Host is that of the URL, %q; it cannot be %q", request.URL.Host, request.Host)
 	}
 	address := *request.URL
-	address.User, address.Fragment = nil, "" // a client has made a header of the former
+	address.User, address.Fragment = nil, "" // the client has converted the user to a header
 	outgoing = dacapo.HTTPRequest{
 		Method:  request.Method,
 		URI:     address.String(),
@@ -104,7 +104,7 @@ func contentOf(request *http.Request) (string, error) {
 	return string(content), err
 }
 
-// timeLeft is the time until the deadline is over, in whole milliseconds; 0 if there is none.
+// timeLeft returns the time until the deadline, in whole milliseconds; 0 if there is no deadline.
 func timeLeft(ctx context.Context) (time.Duration, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -115,7 +115,7 @@ func timeLeft(ctx context.Context) (time.Duration, error) {
 	}
 	left := time.Until(deadline)
 	if left <= 0 {
-		return 0, context.DeadlineExceeded // which the context itself may notice later
+		return 0, context.DeadlineExceeded // the context itself may report this later
 	}
 	return left.Truncate(time.Millisecond) + time.Millisecond, nil
 }
@@ -141,7 +141,7 @@ func incomingOf(response dacapo.HTTPResponse, request *http.Request) *http.Respo
 	return incoming
 }
 
-// announcedLength is the length of the body that an answer to a HEAD leaves out; -1 if it does not say.
+// announcedLength returns the Content-Length of a response to a HEAD, which has no body; -1 if it is missing.
 func announcedLength(header http.Header) int64 {
 	length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64)
 	if err != nil || length < 0 {

@@ -120,7 +120,7 @@ func TestADeadlineBoundsTheWait(t *testing.T) {
 			return false, err
 		}
 		_, late := client.Do(request)
-		_, given := client.Do(request) // whose deadline is over before it is sent
+		_, given := client.Do(request) // its deadline has passed before it is sent
 		return errors.Is(late, context.DeadlineExceeded) && errors.Is(given, context.DeadlineExceeded), nil
 	})
 	if !dacapotest.Result[bool](t, run) || len(run.Actions) != 1 {
@@ -128,7 +128,7 @@ func TestADeadlineBoundsTheWait(t *testing.T) {
 	}
 }
 
-// closing tells whether a body was closed, which a RoundTripper must always do.
+// closing records whether a body was closed, which a RoundTripper must always do.
 type closing struct {
 	io.Reader
 	closed bool

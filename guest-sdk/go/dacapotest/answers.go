@@ -9,7 +9,7 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// answers are the outcomes of the calls of one function. The last one stays.
+// answers holds the outcomes of the calls of one function. The last one is repeated.
 type answers struct {
 	outcomes []any
 }
@@ -30,7 +30,7 @@ func realActivity(name string) answer {
 		if failure != nil {
 			return publicFailure(failure)
 		}
-		// What the activity waits for is the time that it takes, while the orchestrator goes on.
+		// The time that the activity waits is its duration; the orchestrator's clock must not advance here.
 		began := h.now
 		defer func() { h.now = began }()
 		output, failure := function.Act(h, h.activityCall(name, input, attempt))
@@ -41,7 +41,7 @@ func realActivity(name string) answer {
 	}
 }
 
-// next is how one attempt ends, and how long it takes.
+// next returns the outcome of one attempt, and how long it takes.
 func (a *answers) next(h *host, input string, attempt uint32) (outcome *contract.Outcome, takes time.Duration) {
 	var given any
 	if len(a.outcomes) > 0 {
@@ -66,7 +66,7 @@ func (a *answers) next(h *host, input string, attempt uint32) (outcome *contract
 	}
 }
 
-// call is how a call ends, after as many attempts as the policy allows, and when.
+// call returns the outcome of a call, after as many attempts as the policy allows, and how long they take.
 func (a *answers) call(h *host, input string, policy *contract.RetryPolicy) (*contract.Outcome, time.Duration) {
 	var elapsed, interval time.Duration
 	for attempt := uint32(1); ; attempt++ {

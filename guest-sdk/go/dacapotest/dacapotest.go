@@ -1,5 +1,5 @@
-// Package dacapotest runs the functions of an app without a host, against a script, in an ordinary go test. Time is
-// skipped: a timer of three days costs nothing.
+// Package dacapotest runs the functions of an app without a host, against a script, in an ordinary go test. Waiting takes
+// no real time, whatever the duration.
 //
 //	func TestNobodyAnswers(t *testing.T) {
 //		script := dacapotest.NewScript()
@@ -26,10 +26,10 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// A Script is what the world does to one run of an orchestrator or an activity.
+// A Script has the answers and events of one run of an orchestrator or an activity.
 //
-// Outcomes are values, given one after the other, of which the last one stays; errors, which fail the call; or what
-// [After] and [Answer] give.
+// An outcome is a value, an error, which fails the call, or a result of [After] or [Answer]. Each call takes the next
+// outcome; the last one is repeated.
 type Script struct {
 	// Start is the time at which the run begins.
 	Start time.Time
@@ -44,7 +44,7 @@ type Script struct {
 	events  []*event
 }
 
-// NewScript is a script in which nothing happens. It begins in 2026.
+// NewScript returns an empty script. It begins in 2026.
 func NewScript() *Script {
 	return &Script{
 		Start:      time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC),
@@ -81,25 +81,25 @@ func (s *Script) HTTP(outcomes ...any) {
 	s.answers["http"] = &answers{outcomes: outcomes}
 }
 
-// StartFromActivity answers the starts of an orchestration by activities: an error fails the start, anything else lets it
-// succeed, and so does a script that says nothing.
+// StartFromActivity answers the starts of an orchestration by activities: an error fails the start, any other value lets it
+// succeed. Without an answer starts succeed.
 //
 //	script.StartFromActivity("invoice", nil, &dacapo.Failure{Type: "InstanceAlreadyExists"})
 func (s *Script) StartFromActivity(name string, outcomes ...any) {
 	s.answers["start-orchestration "+name] = &answers{outcomes: outcomes}
 }
 
-// Event raises an external event, so long after the start.
+// Event raises an external event, a duration after the start.
 func (s *Script) Event(name string, data any, after time.Duration) {
 	s.events = append(s.events, &event{name: name, data: encode(data), after: after})
 }
 
-// After is an outcome that takes so long.
+// After delays an outcome by a duration.
 func After(duration time.Duration, outcome any) any {
 	return delayed{duration, outcome}
 }
 
-// Answer is an outcome that a function makes of the input.
+// Answer is an outcome that a function computes from the input.
 func Answer[In, Out any](f func(in In) (Out, error)) any {
 	return answer(func(_ *host, input string, _ uint32) any {
 		var in In
@@ -114,15 +114,15 @@ func Answer[In, Out any](f func(in In) (Out, error)) any {
 	})
 }
 
-// A Run is what a function did, and how it ended.
+// A Run has the actions of a function, and its outcome.
 type Run struct {
-	// Output is what it returned, as JSON; none if it failed.
+	// Output is the output as JSON; nil if the function failed.
 	Output json.RawMessage
-	// Failure is why it failed, or nil.
+	// Failure is the failure, or nil.
 	Failure *dacapo.Failure
-	// Elapsed is how long it would have taken.
+	// Elapsed is the duration of the run, on the script's clock.
 	Elapsed time.Duration
-	// Actions are what it asked for, in order, by the names of dacapo.wit, with what its real activities asked for, such as
+	// Actions are the actions in order, with the names of dacapo.wit, including those of its real activities, such as
 	//
 	//	call-activity say_hello "Tokyo"
 	//	create-timer 72h0m0s
@@ -132,11 +132,11 @@ type Run struct {
 	//	signal-entity @account@ada add 5
 	//	continue-as-new {"page":2}
 	Actions []string
-	// State is the state that the operation of an entity leaves, as JSON; nil is none.
+	// State is the state after the operation of an entity, as JSON; nil if there is none.
 	State json.RawMessage
 }
 
-// Result decodes what a function returned. The test fails if it has failed.
+// Result decodes the output of a function. The test fails if the function has failed.
 func Result[R any](t testing.TB, run *Run) R {
 	t.Helper()
 	var result R
@@ -151,8 +151,8 @@ func Result[R any](t testing.TB, run *Run) R {
 
 // Run runs an orchestrator of the app.
 //
-// The test fails at once if the orchestrator asks for something to which the script has no answer, or waits when nothing
-// is to come.
+// The test fails at once if the orchestrator makes a call for which the script has no answer, or waits for something that
+// never happens in the script.
 func (s *Script) Run(t testing.TB, name string, input any) *Run {
 	t.Helper()
 	h := newHost(t, s)
@@ -160,8 +160,8 @@ func (s *Script) Run(t testing.TB, name string, input any) *Run {
 	return h.end(output, failure)
 }
 
-// RunActivity runs an activity of the app. It fails at once if the activity sends an HTTP request and the script has no
-// answer.
+// RunActivity runs an activity of the app. The test fails at once if the activity sends an HTTP request for which the script
+// has no answer.
 func (s *Script) RunActivity(t testing.TB, name string, input any, attempt int) *Run {
 	t.Helper()
 	h := newHost(t, s)
@@ -169,13 +169,13 @@ func (s *Script) RunActivity(t testing.TB, name string, input any, attempt int) 
 	return h.end(output, failure)
 }
 
-// RunActivity runs an activity of the app that asks nothing of its host.
+// RunActivity runs an activity of the app with an empty script.
 func RunActivity(t testing.TB, name string, input any, attempt int) *Run {
 	t.Helper()
 	return NewScript().RunActivity(t, name, input, attempt)
 }
 
-// RunOperation runs one operation of an entity of the app on a state; nil is none.
+// RunOperation runs one operation of an entity of the app on a state; nil means that there is none.
 func RunOperation(t testing.TB, id dacapo.EntityID, operation string, input, state any) *Run {
 	t.Helper()
 	wanted := contract.EntityOperation{Entity: contract.EntityID(id), Operation: operation, Input: encode(input)}

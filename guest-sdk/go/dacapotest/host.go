@@ -13,7 +13,7 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// host plays a script, on a clock that jumps to whatever comes next.
+// host plays a script. When the orchestrator waits, the clock jumps to the next event or outcome.
 type host struct {
 	t       testing.TB
 	script  *Script
@@ -25,15 +25,15 @@ type host struct {
 	started int
 }
 
-// task is what was scheduled, and how it will complete.
+// task is a scheduled task, and its completion.
 type task struct {
 	action  string
-	due     *time.Time // none if nothing is to come
+	due     *time.Time // nil if it does not complete by itself
 	outcome *contract.Outcome
 	done    bool
-	event   string // the name, of a wait for one
-	came    *event // what it was given
-	taken   bool   // what it was given stays with it
+	event   string // the name of the event that it waits for
+	came    *event // the event that it got
+	taken   bool   // whether it keeps that event
 	made    time.Time
 	isTimer bool
 }
@@ -76,7 +76,7 @@ func (h *host) completeAt(due time.Time, action string, outcome *contract.Outcom
 	return h.schedule(&task{action: action, due: &due, outcome: outcome})
 }
 
-// call schedules what the script has answers for, under the name of the function.
+// call schedules a call, with the script's answer for the function.
 func (h *host) call(function, input, action string, policy *contract.RetryPolicy) contract.Task {
 	outcome, takes := h.answersTo(function, action).call(h, input, policy)
 	return h.completeAt(h.now.Add(takes), action, outcome)
@@ -125,7 +125,7 @@ func (h *host) soonest(tasks []contract.Task) time.Time {
 		}
 	}
 	if soonest == nil {
-		h.t.Fatalf("the script is at its end, and the orchestrator still waits for: %s", strings.Join(waiting, ", "))
+		h.t.Fatalf("the script has ended, but the orchestrator still waits for: %s", strings.Join(waiting, ", "))
 	}
 	return *soonest
 }
@@ -170,7 +170,7 @@ func (h *host) CallSubOrchestrator(child contract.SubOrchestration) contract.Tas
 	return h.call("call-sub-orchestrator "+child.Name, child.Input, action, child.Retry)
 }
 
-// given is what an action says of an option, if there is one.
+// given returns the words of an action for an option, if it is set.
 func given(option, value string) []string {
 	if value == "" {
 		return nil
@@ -202,8 +202,8 @@ func (h *host) WaitForExternalEvent(name string) contract.Task {
 	return h.schedule(&task{action: action, event: name, made: h.now})
 }
 
-// deliver gives events to the waits that are asked for, the one that was made first first; before that, what others were given
-// and did not take back.
+// deliver gives events to the waits that are asked for, the oldest first. Before that it puts back the events that other waits
+// got and have not taken.
 func (h *host) deliver(asked []contract.Task) {
 	isAsked := func(handle int) bool { return slices.Contains(asked, contract.Task(handle)) }
 	for handle, task := range h.tasks {
@@ -218,7 +218,7 @@ func (h *host) deliver(asked []contract.Task) {
 	}
 }
 
-// give gives a wait the first unread event of its name, or nothing if there is none.
+// give gives a wait the first unread event with its name, if there is one.
 func (h *host) give(task *task) {
 	index := slices.IndexFunc(h.events, func(event *event) bool { return strings.EqualFold(task.event, event.name) })
 	if index < 0 {
@@ -309,7 +309,7 @@ func (h *host) Links(instanceID string) string {
 	return encode(map[string]string{"id": instanceID})
 }
 
-// StartFromActivity succeeds if the script does not say otherwise.
+// StartFromActivity succeeds unless the script has an answer that fails it.
 func (h *host) StartFromActivity(start contract.Start) (string, *contract.Failure) {
 	id := h.idOfStarted(start.InstanceID)
 	parts := []string{"start-orchestration", start.Name, start.Input, "as", id}
@@ -327,7 +327,7 @@ func (h *host) SendHTTP(request string) (string, *contract.Failure) {
 	return outcome.Output, outcome.Failure
 }
 
-// sleepThrough is an answer for which an activity waits.
+// sleepThrough returns an answer for an activity, after advancing the clock by the time that it takes.
 func (h *host) sleepThrough(answers *answers, input string) *contract.Outcome {
 	outcome, takes := answers.call(h, input, nil)
 	h.now = h.now.Add(takes)

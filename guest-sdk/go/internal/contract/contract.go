@@ -1,11 +1,11 @@
-// Package contract is what the SDK and its host know of each other: the host's calls, and the functions of the app.
-// Payloads are JSON texts, moments are milliseconds since 1970, as in dacapo.wit, which says what each call means.
+// Package contract is the interface between the SDK and its host: the host's calls, and the functions of the app.
+// Payloads are JSON texts, times are milliseconds since 1970, as in dacapo.wit, which documents each call.
 package contract
 
 // A Task is the host's handle of something that completes once.
 type Task int32
 
-// A Failure is why something did not succeed.
+// A Failure says why a function did not succeed.
 type Failure struct {
 	Type      string
 	Message   string
@@ -13,7 +13,7 @@ type Failure struct {
 	Retriable bool
 }
 
-// A RetryPolicy says when something that failed is tried again. Durations are in milliseconds; 0 means no limit.
+// A RetryPolicy says when and how often a failed call is retried. Durations are in milliseconds; 0 means no limit.
 type RetryPolicy struct {
 	MaxAttempts   uint32
 	FirstInterval float64
@@ -23,7 +23,7 @@ type RetryPolicy struct {
 	NotRetriable  []string
 }
 
-// An EntityID names an entity.
+// An EntityID is the id of an entity.
 type EntityID struct {
 	Name string
 	Key  string
@@ -41,12 +41,12 @@ type Parent struct {
 	InstanceID string
 }
 
-// A SubOrchestration is a child that is called.
+// A SubOrchestration is a call of a child.
 type SubOrchestration struct {
 	Name       string
 	Input      string
-	InstanceID string // that the host derives if it is empty
-	Version    string // none is asked for if it is empty
+	InstanceID string // empty: the host derives one
+	Version    string // empty: no version is requested
 	Retry      *RetryPolicy
 }
 
@@ -54,18 +54,18 @@ type SubOrchestration struct {
 type Start struct {
 	Name       string
 	Input      string
-	InstanceID string // that the host derives if it is empty
-	Version    string // none is asked for if it is empty
+	InstanceID string // empty: the host derives one
+	Version    string // empty: no version is requested
 }
 
-// A Host carries out what functions ask for. One is the real host, beyond the border of the wasm module; one plays the
-// script of a test.
+// A Host executes the calls of functions. There are two: the real host, outside of the wasm module, and the test double that
+// plays a script.
 type Host interface {
-	// Wait blocks until one of the tasks has completed, and returns the indexes of all that have, the first one first.
+	// Wait blocks until a task has completed, and returns the indexes of the completed ones in the order of completion.
 	Wait(tasks []Task) []int
-	// Outcome is how a task ended; none while it has not.
+	// Outcome returns how a task ended, or nil if it has not.
 	Outcome(task Task) *Outcome
-	// Cancel gives up a timer or a wait for an event.
+	// Cancel cancels a timer or a wait for an event.
 	Cancel(task Task) bool
 
 	CallActivity(name, input string, retry *RetryPolicy) Task
@@ -77,10 +77,10 @@ type Host interface {
 	UnlockEntities() bool
 	CallHTTP(request string) Task
 
-	// StartOrchestration lets the host derive the instance id if it is empty.
+	// StartOrchestration returns the instance id, which the host derives if the given one is empty.
 	StartOrchestration(name, input, instanceID string) string
 	SendEvent(instanceID, name, data string)
-	// SignalEntity delivers at once if there is no moment.
+	// SignalEntity delivers at once if deliverAt is nil.
 	SignalEntity(entity EntityID, operation, input string, deliverAt *float64)
 	ContinueAsNew(input string)
 	SetCustomStatus(status string)
@@ -103,7 +103,7 @@ type Host interface {
 	Log(level Level, message string)
 }
 
-// A Level says how much a log line matters.
+// A Level is the severity of a log line.
 type Level int32
 
 // The levels, as the contract numbers them.

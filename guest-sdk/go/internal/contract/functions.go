@@ -2,7 +2,7 @@ package contract
 
 import "fmt"
 
-// A Kind is what a function is.
+// A Kind is the kind of a function.
 type Kind uint8
 
 // The kinds, as the contract numbers them.
@@ -33,13 +33,13 @@ type EntityOperation struct {
 	State     *string // none if there is none
 }
 
-// An EntityResult is what an operation that succeeded leads to.
+// An EntityResult is the result of an operation that succeeded.
 type EntityResult struct {
 	Output string
 	State  *string // none deletes it
 }
 
-// A Function is one function of the app. It has the one of its three bodies that its kind says.
+// A Function is one function of the app. Only the body for its kind is set.
 type Function struct {
 	Name        string
 	Kind        Kind
@@ -50,7 +50,7 @@ type Function struct {
 
 var functions []Function
 
-// Register adds a function to the app. It panics if there is one of that name: this is found when the app is deployed.
+// Register adds a function to the app. It panics if the name is in use, which shows when the app is deployed.
 func Register(function Function) {
 	for _, other := range functions {
 		if other.Name == function.Name {
@@ -60,7 +60,7 @@ func Register(function Function) {
 	functions = append(functions, function)
 }
 
-// Functions are those of the app, in the order in which they were registered.
+// Functions returns the functions of the app, in the order of their registration.
 func Functions() []Function {
 	return functions
 }

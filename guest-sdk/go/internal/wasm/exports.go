@@ -8,13 +8,13 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// answered is what an export returned last: the host reads it after the function has returned.
+// answered keeps the last result of an export alive, because the host reads it after the function has returned.
 var answered struct {
 	memory any
 	texts  []string
 }
 
-// answer keeps what an export returns, and every string that it points to.
+// answer keeps the result of an export alive, with the strings that it points to, and returns its address.
 func answer[T any](memory *T, texts ...string) uint32 {
 	answered.memory, answered.texts = memory, texts
 	return address(memory)
@@ -93,7 +93,7 @@ func runEntityOperation(name, nameLength, key, keyLength, operation, operationLe
 	return answer(memory, result.Output, *result.State)
 }
 
-// finish is a result<string, failure>.
+// finish returns the address of a result<string, failure>.
 func finish(output string, failure *contract.Failure) uint32 {
 	if failure != nil {
 		return failed(failure)
@@ -106,7 +106,7 @@ func finish(output string, failure *contract.Failure) uint32 {
 	return answer(memory, output)
 }
 
-// failed is the error of a result whose other case is not longer.
+// failed returns the address of a result that is an error. The other case of the result must not be longer.
 func failed(why *contract.Failure) uint32 {
 	memory := &struct {
 		isError uint32

@@ -9,7 +9,7 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// host is the contract's host, beyond the border.
+// host is the real host, called through the imports.
 type host struct{}
 
 func (host) Wait(tasks []contract.Task) []int {
@@ -53,7 +53,7 @@ type retryPolicy struct {
 	notRetriable  list
 }
 
-// list is a list in memory. It must be kept alive.
+// list is a list in memory, in the form of the canonical ABI. Its elements must be kept alive.
 type list struct {
 	at     uint32
 	length uint32
@@ -198,7 +198,7 @@ func (host) ExecutionID() string { return ask(executionID) }
 func (host) Version() string     { return ask(version) }
 func (host) NewGUID() string     { return ask(newGUID) }
 
-// ask calls what has no parameters and gives a string.
+// ask calls an import that has no parameters and returns a string.
 func ask(question func(unsafe.Pointer)) string {
 	answer := new(text)
 	question(unsafe.Pointer(answer))

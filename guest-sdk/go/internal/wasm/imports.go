@@ -4,8 +4,8 @@ package wasm
 
 import "unsafe"
 
-// Strings and pointers must stay alive until a call is over, because the host may make this module collect garbage by
-// allocating in it: see the calls in host.go.
+// Strings and pointers must be kept alive until a call has returned, because the host allocates in this module, which may
+// start a garbage collection: see the calls in host.go.
 
 //go:wasmimport dacapo:guest/orchestration@0.1.0 wait
 func wait(tasks unsafe.Pointer, length uint32, result unsafe.Pointer)

@@ -1,7 +1,7 @@
 //go:build wasm
 
-// Package wasm is the border of the module: the imports and exports of the contract in dacapo.wit, by the names and the
-// memory layout of the component model's canonical ABI.
+// Package wasm has the imports and exports of the contract in dacapo.wit, with the names and the memory layout of the
+// component model's canonical ABI.
 package wasm
 
 import (
@@ -12,11 +12,11 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// received is what the host wrote and nobody read yet. It would be garbage otherwise: the host's pointers do not count.
+// received holds unread memory that the host has written: the garbage collector does not see the host's pointers.
 var received = map[uint32][]uint64{}
 
-// realloc gives the host memory to write into. It must not call the host, as Go's runtime does to read the clock when it
-// collects garbage. So the collector is held off and the clock stands still.
+// realloc allocates memory for the host. It must not call the host, as Go's runtime does to read the clock when it collects
+// garbage. So it prevents garbage collections and pauses the clock.
 //
 //go:wasmexport cabi_realloc
 func realloc(old, oldSize, align, size uint32) uint32 {
@@ -35,12 +35,12 @@ func realloc(old, oldSize, align, size uint32) uint32 {
 	return at
 }
 
-// Of the adapter for WASI, which Go needs anyway.
+// pauseClock is provided by the adapter for WASI, which Go needs anyway.
 //
 //go:wasmimport wasi_snapshot_preview1 adapter_monotonic_clock_set_paused
 func pauseClock(paused int32)
 
-// Go leaves these two to others.
+// Go's linker allows other packages to use these two functions of the runtime.
 //
 //go:linkname procPin runtime.procPin
 func procPin() int
@@ -48,8 +48,8 @@ func procPin() int
 //go:linkname procUnpin runtime.procUnpin
 func procUnpin()
 
-// adapters is the memory that the adapter for WASI has for good: one page for its stack, one for its state. It wants them
-// when Go's runtime calls it for the first time, and cannot allocate yet.
+// adapters is memory for the adapter for WASI, which keeps it: one page for its stack, one for its state. It allocates them
+// when Go's runtime calls it for the first time, before Go can allocate.
 var adapters struct {
 	memory [2 * 64 << 10 / 8]uint64
 	used   uint32 // in words
@@ -62,7 +62,7 @@ func reallocAdapter(_, _, _, size uint32) uint32 {
 	return at
 }
 
-// words count what is aligned to 8 bytes, the most that the contract needs.
+// words returns a size in words of 8 bytes, the largest alignment in the contract.
 func words(size uint32) uint32 {
 	return (size + 7) / 8
 }
@@ -71,13 +71,13 @@ func address[T any](pointer *T) uint32 {
 	return uint32(uintptr(unsafe.Pointer(pointer)))
 }
 
-// text is a string in memory, as the canonical ABI writes it down. One that goes out must be kept alive.
+// text is a string in memory, in the form of the canonical ABI. A string that is passed to the host must be kept alive.
 type text struct {
 	at     uint32
 	length uint32
 }
 
-// What is no UTF-8 would end the guest: it becomes U+FFFD.
+// textOf replaces invalid UTF-8, which would trap, with U+FFFD.
 func textOf(s string) text {
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
@@ -86,10 +86,10 @@ func textOf(s string) text {
 	return text{address(unsafe.StringData(s)), uint32(len(s))}
 }
 
-// repaired keeps alive what only the host reads.
+// repaired keeps strings alive that only the host reads.
 var repaired []string
 
-// take is a string that the host wrote. Its memory is not copied: from here on it is Go's.
+// take returns a string that the host has written. Its memory is not copied; Go owns it from now on.
 func (t text) take() string {
 	if t.length == 0 {
 		return ""
@@ -112,7 +112,7 @@ func optionalTextOf(s *string) optionalText {
 	return optionalText{1, textOf(*s)}
 }
 
-// someText is an option<string> whose empty string is none.
+// someText returns an option<string>, which is none for the empty string.
 func someText(s string) optionalText {
 	if s == "" {
 		return optionalText{}
@@ -128,14 +128,14 @@ func (t optionalText) take() *string {
 	return &s
 }
 
-// optionalNumber is an option<f64>, at the alignment that Go gives a float64.
+// optionalNumber is an option<f64>, with an explicit padding for the alignment.
 type optionalNumber struct {
 	isSome uint32
 	_      uint32
 	number float64
 }
 
-// someNumber is an option<f64> whose 0 is none.
+// someNumber returns an option<f64>, which is none for 0.
 func someNumber(number float64) optionalNumber {
 	if number == 0 {
 		return optionalNumber{}
@@ -143,7 +143,7 @@ func someNumber(number float64) optionalNumber {
 	return optionalNumber{isSome: 1, number: number}
 }
 
-// failure is the record of that name.
+// failure is the record failure of the contract.
 type failure struct {
 	failureType text
 	message     text
@@ -159,8 +159,8 @@ func (f *failure) take() *contract.Failure {
 	return taken
 }
 
-// result is a result<string, failure> that the host wrote: the output lies where the failure's type does. Of a flag it
-// writes one byte.
+// result is a result<string, failure> that the host writes: the output is at the place of the failure's type. The host writes
+// only one byte of a flag.
 type result struct {
 	isError uint32
 	failure failure
