@@ -1,4 +1,4 @@
-/* What dacapo.h declares, on the calls of dacapo_host.h. */
+/* Implements dacapo.h with the calls of dacapo_host.h. */
 #include "dacapo.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 
 #include "dacapo_host.h"
 
-/* --- Memory: an arena, emptied when the run has ended --- */
+/* --- Memory: an arena, freed at the end of the run --- */
 
 #define ALIGNMENT 8
 #define CHUNK_SIZE 16384
@@ -53,7 +53,7 @@ void dacapo_end_run(void) {
 }
 
 #ifdef __wasm__
-/* The host asks for the memory of what it writes. The zero byte behind it ends it, if it is a text. */
+/* Allocates memory for the host. Adds a zero byte, which terminates texts. */
 DACAPO_EXPORT("cabi_realloc") void *dacapo_realloc(void *old, size_t old_size, size_t align, size_t size) {
     (void)align; /* at most ALIGNMENT */
     char *memory = dacapo_alloc(size + 1);
@@ -62,7 +62,7 @@ DACAPO_EXPORT("cabi_realloc") void *dacapo_realloc(void *old, size_t old_size, s
     return memory;
 }
 
-/* The adapter for WASI, if the app needs one, keeps what it asks for. */
+/* Allocates memory for the adapter for WASI, if the app needs one. The adapter keeps it. */
 DACAPO_EXPORT("cabi_realloc_adapter") void *dacapo_realloc_adapter(void *old, size_t old_size, size_t align, size_t size) {
     (void)old_size;
     (void)align; /* at most that of malloc */
@@ -75,7 +75,7 @@ const char *dacapo_format(const char *format, ...) {
     va_start(arguments, format);
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
-    if (length < 0) DACAPO_PANIC("dacapo_format was given a wrong format");
+    if (length < 0) DACAPO_PANIC("the format of dacapo_format is invalid");
     char *text = dacapo_alloc((size_t)length + 1);
     vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);
@@ -90,9 +90,9 @@ static const char *copy(const char *at, size_t length) {
     return text;
 }
 
-/* --- Texts and failures across the border --- */
+/* --- Conversion of texts and failures --- */
 
-/* The bytes of the character that begins here, or 0 if it is no UTF-8. */
+/* The number of bytes of the character that begins here, or 0 if it is not UTF-8. */
 static size_t character_bytes(const char *text) {
     const unsigned char *at = (const unsigned char *)text;
     if (at[0] < 0x80) return 1;
@@ -101,13 +101,13 @@ static size_t character_bytes(const char *text) {
     for (size_t i = 1; i < bytes; i++) {
         if ((at[i] & 0xc0) != 0x80) return 0;
     }
-    /* Longer than need be, half a surrogate pair, beyond Unicode. */
+    /* An overlong encoding, a surrogate, or a code point beyond Unicode. */
     bool is_wrong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
                     (at[0] == 0xf4 && at[1] > 0x8f);
     return is_wrong ? 0 : bytes;
 }
 
-/* What is no UTF-8 would end the guest: each byte of it becomes U+FFFD. */
+/* Invalid UTF-8 would trap: each invalid byte becomes U+FFFD. */
 static dacapo_text text_of(const char *text) {
     const char *from = text;
     while (*from && character_bytes(from)) from += character_bytes(from);
@@ -131,7 +131,7 @@ static dacapo_optional_text optional_text_of(const char *text) {
     return text ? (dacapo_optional_text){true, text_of(text)} : (dacapo_optional_text){.is_some = false};
 }
 
-/* An empty text of the host's points anywhere. */
+/* The address of an empty text from the host is undefined. */
 static const char *received(const char *at, size_t length) {
     return length ? at : "";
 }
@@ -199,7 +199,7 @@ bool dacapo_await_for(dacapo_task task, double milliseconds, dacapo_outcome *out
         dacapo_cancel(both[1]);
         return outcome_of(task, outcome);
     }
-    /* What completed together with the timer is not lost: an event that was taken could not be waited for again. */
+    /* If the task completed together with the timer, return its outcome: an event that was taken would be lost otherwise. */
     return !dacapo_cancel(task) && outcome_of(task, outcome);
 }
 
@@ -237,7 +237,7 @@ void dacapo_wait_all(const dacapo_task *tasks, size_t count) {
     }
 }
 
-/* --- What a function may ask for --- */
+/* --- Calls of the host --- */
 
 static dacapo_abi_retry retry_of(const dacapo_retry_policy *policy) {
     if (!policy) return (dacapo_abi_retry){.is_some = false};
@@ -394,7 +394,7 @@ bool dacapo_is_replaying(void) {
     return dacapo_host_is_replaying();
 }
 
-/* What the contract allows in one call. */
+/* The maximum of the contract for one call. */
 #define RANDOM_BYTES_MAX 65536
 
 void dacapo_random_bytes(void *buffer, size_t length) {
@@ -437,7 +437,7 @@ void dacapo_log(dacapo_level level, const char *message) {
 }
 
 void dacapo_panic(const char *file, int line, const char *message) {
-    /* The host takes these last words for the message and the place of the trap. Not in the arena: it may be full. */
+    /* The host makes the failure's message and location from this line. It is not in the arena, which may be full. */
     static char words[512];
     snprintf(words, sizeof words, "panicked at %s:%d: %s", file, line, message);
     dacapo_log(DACAPO_ERROR, words);
@@ -450,7 +450,7 @@ static const char *skip_space(const char *at) {
     return at + strspn(at, " \t\r\n");
 }
 
-/* From a quote to behind the one that ends the string; NULL if none does. */
+/* Skips from the opening quote of a string past the closing one. Returns NULL if there is none. */
 static const char *skip_string(const char *at) {
     for (at++; *at != '"'; at++) {
         if (*at == '\\') at++;
@@ -459,7 +459,7 @@ static const char *skip_string(const char *at) {
     return at + 1;
 }
 
-/* To behind a value; NULL if it does not end. How deep it is nested does not matter. */
+/* Skips past a value. Returns NULL if it is incomplete. Does not recurse, so the nesting depth is unlimited. */
 static const char *skip_value(const char *at) {
     if (*at != '{' && *at != '[') {
         const char *end = *at == '"' ? skip_string(at) : at + strcspn(at, ",:]} \t\r\n");
@@ -482,7 +482,7 @@ static const char *skip_value(const char *at) {
 /* Walks through the items of an array or the members of an object. */
 typedef struct walk {
     const char *at;   /* the bracket or the comma before the next one; NULL at the end */
-    bool is_whole;    /* it ended with the bracket */
+    bool is_whole;    /* the closing bracket was reached */
     const char *name; /* of a member, at its quote */
     const char *value;
     const char *end;
@@ -542,7 +542,7 @@ const char *dacapo_json_member(const char *json, const char *name) {
     return found;
 }
 
-/* Four hexadecimal digits; -1 if they are not. */
+/* Reads four hexadecimal digits. Returns -1 if they are not. */
 static long hexadecimal(const char *at) {
     long code = 0;
     for (int i = 0; i < 4; i++) {
@@ -566,7 +566,7 @@ static char *put_utf8(char *to, long code) {
     return to;
 }
 
-/* Decodes what follows a backslash; NULL if that cannot be, or is a zero byte. */
+/* Decodes the escape after a backslash. Returns NULL if it is invalid or stands for a zero byte. */
 static const char *unescape(const char *at, char **to) {
     static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     if (*at != 'u') {
@@ -595,7 +595,7 @@ const char *dacapo_json_to_string(const char *json) {
     if (*at != '"') return NULL;
     const char *end = skip_string(at);
     if (!end || *skip_space(end)) return NULL;
-    /* No escape is shorter than what it stands for. */
+    /* No escape is shorter than its decoded form. */
     char *text = dacapo_alloc((size_t)(end - at)), *to = text;
     for (at++; at < end - 1;) {
         if (*at != '\\') {
@@ -659,7 +659,7 @@ const char *dacapo_json_bool(bool value) {
     return value ? "true" : "false";
 }
 
-/* Parts with commas between them, in brackets. */
+/* Joins parts with commas and encloses them in brackets. */
 static const char *enclosed(char opening, const char *const *parts, size_t count, char closing) {
     size_t length = 2 + count;
     for (size_t i = 0; i < count; i++) length += strlen(parts[i]);
@@ -689,7 +689,7 @@ const char *dacapo_json_object(const dacapo_json_pair *members, size_t count) {
     return enclosed('{', parts, count, '}');
 }
 
-/* --- The exports: the functions of the app, found by name and run --- */
+/* --- The exports: find functions of the app by name, and run them --- */
 
 DACAPO_EXPORT("describe") const dacapo_abi_functions *dacapo_describe(void) {
     dacapo_abi_functions *functions = dacapo_alloc(sizeof *functions);
@@ -777,7 +777,7 @@ const dacapo_abi_entity_result *dacapo_run_entity_operation(const char *name, si
 }
 
 #ifdef __wasm__
-/* The host has read what an export returned. */
+/* Called after the host has read the result of an export. */
 #define END_OF(name, function)                                          \
     DACAPO_EXPORT("cabi_post_" name) void function(const void *result) { \
         (void)result;                                                   \

@@ -1,4 +1,4 @@
-/// Write durable orchestrations for Dacapo in C++23. The words, and what holds for each, are those of dacapo.h.
+/// Write durable orchestrations for Dacapo in C++23. The functions have the names of those in dacapo.h, which documents them.
 ///
 ///     #include "dacapo.hpp"
 ///
@@ -12,9 +12,9 @@
 ///
 ///     DACAPO_APP(dacapo::orchestrator<hello>("hello"), dacapo::activity<say_hello>("say_hello"))
 ///
-/// A function takes its input, or nothing, and returns a result. Inputs and outputs are any types that dacapo::json knows.
-/// There are no exceptions: an error is the other half of a result. What has no types is called as in C: dacapo_log,
-/// dacapo_new_guid, dacapo_instance_id.
+/// A function takes its input, or nothing, and returns a result. Inputs and outputs are any types that dacapo::json supports.
+/// There are no exceptions: a result holds a value or a failure. Functions that need no C++ types are called as in C:
+/// dacapo_log, dacapo_new_guid, dacapo_instance_id.
 #pragma once
 
 #include <array>
@@ -49,22 +49,22 @@ struct failure {
 template <class T>
 using result = std::expected<T, failure>;
 
-/// Returned in place of a value.
+/// Makes the return value of a function that fails.
 inline std::unexpected<failure> fail(failure why) {
     return std::unexpected(std::move(why));
 }
 
-/// What has no value: null.
+/// The type of a missing value: null.
 struct none {};
 
-/// Any JSON, as a text.
+/// A JSON text of any type.
 struct raw {
     std::string text;
 };
 
 // --- JSON ---
 
-/// How a type is written as JSON, and read. Specialize it for types of your own.
+/// The conversion of a type to and from JSON. Specialize it for your own types.
 template <class T>
 struct json;
 
@@ -74,7 +74,7 @@ std::string to_json(const T &value) {
     return json<std::decay_t<const T>>::write(value);
 }
 
-/// Reads a value from JSON; nothing if that holds something else.
+/// Reads a value from JSON. Returns nothing if the JSON is of another type.
 template <class T>
 std::optional<T> from_json(const char *text) {
     return json<T>::read(text);
@@ -101,7 +101,7 @@ struct json<bool> {
     }
 };
 
-/// Numbers, as far as a double holds them. An integer is read from a whole number in its range only.
+/// Numbers, with the precision of a double. An integer is read only from a whole number in its range.
 template <class T>
     requires std::integral<T> || std::floating_point<T>
 struct json<T> {
@@ -124,7 +124,7 @@ template <>
 struct json<std::string> {
     static std::string write(const std::string &value) {
         std::string text = dacapo_json_string(value.c_str());
-        // A zero byte ends a text of C, but not one of C++.
+        // A zero byte terminates a text in C, but not in C++.
         for (size_t zero = value.find('\0'); zero != value.npos; zero = value.find('\0', zero + 1)) {
             text.replace(text.size() - 1, 1, "\\u0000").append(dacapo_json_string(value.c_str() + zero + 1) + 1);
         }
@@ -175,7 +175,7 @@ struct json<std::vector<T>> {
     }
 };
 
-/// For implementations of json: a member of an object.
+/// For implementations of json: reads a member of an object.
 template <class T>
 std::optional<T> member(const char *object, const char *name) {
     const char *text = dacapo_json_member(object, name);
@@ -198,7 +198,7 @@ result<T> result_from(const dacapo_outcome &outcome) {
     return fail({"InvalidOutput", "what a task gave is of another type than expected", outcome.output, false});
 }
 
-/// A copy that lives as long as the run.
+/// Returns a copy that is valid until the end of the run.
 inline const char *keep(const std::string &text) {
     return dacapo_format("%s", text.c_str());
 }
@@ -224,10 +224,10 @@ class task {
 public:
     explicit task(dacapo_task handle) : handle_(handle) {}
 
-    /// Waits for it. It may be called again.
+    /// Waits for the task. It may be called again.
     result<T> await() const { return detail::result_from<T>(dacapo_await(handle_)); }
 
-    /// Waits so long at most; then the task is given up as by cancel, and the result is empty.
+    /// Waits with a timeout. After it, cancels the task as cancel does, and the result is empty.
     result<std::optional<T>> await_for(milliseconds timeout) const {
         dacapo_outcome outcome;
         if (!dacapo_await_for(handle_, detail::count(timeout), &outcome)) return std::optional<T>();
@@ -236,7 +236,7 @@ public:
 
     bool is_done() const { return dacapo_is_done(handle_); }
 
-    /// Gives up a timer or a wait for an event.
+    /// Cancels a timer or a wait for an event.
     bool cancel() const { return dacapo_cancel(handle_); }
 
     dacapo_task handle() const { return handle_; }
@@ -245,7 +245,7 @@ private:
     dacapo_task handle_;
 };
 
-/// Waits until one of the tasks has completed, and returns its index.
+/// Waits until a task has completed, and returns the index of the one that completed first.
 template <class... T>
 size_t wait_any(const task<T> &...tasks) {
     const dacapo_task handles[] = {tasks.handle()...};
@@ -259,7 +259,7 @@ size_t wait_any(const std::vector<task<T>> &tasks) {
     return dacapo_wait_any(handles.data(), handles.size());
 }
 
-/// Waits until all of the tasks have completed. If some failed, the result is the failure of the first of these.
+/// Waits until all of the tasks have completed. If some failed, the result is the failure of the first of them in the list.
 template <class T>
 result<std::vector<T>> wait_all(const std::vector<task<T>> &tasks) {
     std::vector<dacapo_task> handles;
@@ -274,21 +274,21 @@ result<std::vector<T>> wait_all(const std::vector<task<T>> &tasks) {
     return values;
 }
 
-// --- What orchestrators may do ---
+// --- For orchestrators ---
 
-/// When and how often something that failed is tried again.
+/// When and how often a failed call is retried.
 struct retry_policy {
     std::uint32_t max_attempts = 1;
     milliseconds first_interval{};
     double backoff = 1;
-    milliseconds max_interval{};  // 0 is none
-    milliseconds timeout{};       // 0 is none
+    milliseconds max_interval{};  // 0: no limit
+    milliseconds timeout{};       // 0: no limit
     std::vector<std::string> not_retriable = {};
 };
 
 namespace detail {
 
-/// A policy as C knows it. It points into the other.
+/// A policy in the form of dacapo.h. It points into the C++ policy.
 class c_retry_policy {
 public:
     explicit c_retry_policy(const std::optional<retry_policy> &from) : is_some_(from.has_value()) {
@@ -333,10 +333,10 @@ task<T> call_sub_orchestrator_with_version(const std::string &name, const In &in
                                                              detail::c_retry_policy(retry).get()));
 }
 
-/// A moment, as the host counts.
+/// A point in time, with the precision of the host.
 using moment = std::chrono::sys_time<milliseconds>;
 
-/// The current time. It stands still between waits, and is the same again on replay.
+/// The current time. It does not advance between waits, and is the same on replay.
 inline moment now() {
     return moment(milliseconds(static_cast<std::int64_t>(dacapo_current_time())));
 }
@@ -381,9 +381,9 @@ void set_custom_status(const T &status) {
     dacapo_set_custom_status(to_json(status).c_str());
 }
 
-// --- What activities may do ---
+// --- For activities ---
 
-/// Starts an orchestration that runs on its own, and gives its instance id once the start is durable.
+/// Starts an orchestration that runs on its own, and returns its instance id once the start is durable.
 template <class In = none>
 result<std::string> activity_start_orchestration(const std::string &name, const In &input = {},
                                                  const std::optional<std::string> &instance_id = {},
@@ -450,7 +450,7 @@ private:
     return lock();
 }
 
-/// One operation on an entity whose state is a State; it begins with State().
+/// One operation on an entity whose state is a State. The initial state is State().
 template <class State>
 class operation {
 public:
@@ -467,11 +467,11 @@ public:
         return fail({"InvalidInput", "the input of the operation is of another type than expected", wanted_.input, false});
     }
 
-    /// The state is deleted once the operation returns.
+    /// Deletes the state once the operation returns.
     void delete_state() { is_deleted_ = true; }
     bool is_deleted() const { return is_deleted_; }
 
-    /// What an operation returns that the entity does not have.
+    /// Makes the failure of an operation that the entity does not have.
     std::unexpected<failure> not_found() const {
         return fail({"OperationNotFound", "the entity has no operation `" + std::string(name()) + "`", {}, false});
     }
@@ -527,19 +527,19 @@ dacapo_outcome operate(dacapo_entity_operation *wanted) {
 
 }  // namespace detail
 
-/// An orchestrator: `result<Out>(In)` or `result<Out>()`.
+/// Makes an orchestrator of a function `result<Out>(In)` or `result<Out>()`.
 template <auto Function>
 constexpr dacapo_function orchestrator(const char *name) {
     return DACAPO_ORCHESTRATOR_AS(name, [](const char *input) { return detail::call<Function>(input); });
 }
 
-/// An activity: as an orchestrator, or `result<Out>(const dacapo_activity_call &, In)`.
+/// Makes an activity of a function like that of an orchestrator, or `result<Out>(const dacapo_activity_call &, In)`.
 template <auto Function>
 constexpr dacapo_function activity(const char *name) {
     return DACAPO_ACTIVITY_AS(name, [](const dacapo_activity_call *call) { return detail::call<Function>(call->input, *call); });
 }
 
-/// An entity: `result<Out>(operation<State> &)`.
+/// Makes an entity of a function `result<Out>(operation<State> &)`.
 template <auto Function>
 constexpr dacapo_function entity(const char *name) {
     return DACAPO_ENTITY_AS(name, detail::operate<Function>);

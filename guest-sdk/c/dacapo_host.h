@@ -1,5 +1,5 @@
-/* The border between an app and its host: the contract of dacapo.wit, as the component model's canonical ABI lays it out
- * for a 32-bit module. Apps do not include this. Natively dacapo_test.c stands on the other side. */
+/* The interface between an app and its host: the contract of dacapo.wit, in the component model's canonical ABI for a 32-bit
+ * module. Apps do not include this. In native tests, dacapo_test.c implements the host. */
 #ifndef DACAPO_HOST_H
 #define DACAPO_HOST_H
 
@@ -14,7 +14,7 @@
 #endif
 #define DACAPO_ORCHESTRATION(name) DACAPO_IMPORT("orchestration", name)
 
-/* A string. Those that the host writes are followed by a zero byte: see dacapo_realloc. */
+/* A string. Strings that the host writes are followed by a zero byte: see dacapo_realloc. */
 typedef struct dacapo_text {
     const char *at;
     size_t length;
@@ -79,7 +79,7 @@ typedef struct dacapo_abi_retry {
     dacapo_abi_retry_policy policy;
 } dacapo_abi_retry;
 
-/* The parameters of call-sub-orchestrator: more than the 16 that are passed as such. */
+/* The parameters of call-sub-orchestrator. They exceed the maximum of 16, so they are passed in memory. */
 typedef struct dacapo_abi_sub_orchestrator {
     dacapo_text name;
     dacapo_text input;
@@ -124,7 +124,7 @@ typedef struct dacapo_abi_functions {
 } dacapo_abi_functions;
 
 #ifdef __wasm__
-#define DACAPO_LAYOUT(type, size) _Static_assert(sizeof(type) == (size), #type " is not as the canonical ABI lays it out")
+#define DACAPO_LAYOUT(type, size) _Static_assert(sizeof(type) == (size), #type " does not have the layout of the canonical ABI")
 DACAPO_LAYOUT(dacapo_text, 8);
 DACAPO_LAYOUT(dacapo_abi_failure, 32);
 DACAPO_LAYOUT(dacapo_abi_result, 36);
@@ -137,7 +137,7 @@ DACAPO_LAYOUT(dacapo_abi_parent, 20);
 DACAPO_LAYOUT(dacapo_abi_function, 12);
 #endif
 
-/* Imports. A text is two parameters here, and so is a list. */
+/* Imports. A text or a list is two parameters. */
 
 DACAPO_ORCHESTRATION("wait") void dacapo_host_wait(const int32_t *tasks, size_t count, dacapo_abi_indexes *completed);
 DACAPO_ORCHESTRATION("[method]task.outcome") void dacapo_host_outcome(int32_t task, dacapo_abi_outcome *outcome);
@@ -186,7 +186,7 @@ void dacapo_host_start_from_activity(const char *name, size_t name_length, const
 DACAPO_IMPORT("management", "send-http") void dacapo_host_send_http(const char *request, size_t length, dacapo_abi_result *response);
 DACAPO_IMPORT("logging", "log") void dacapo_host_log(int32_t level, const char *message, size_t length);
 
-/* Exports. What they return is freed by dacapo_end_run. */
+/* Exports. dacapo_end_run frees their results. */
 
 const dacapo_abi_functions *dacapo_describe(void);
 const dacapo_abi_result *dacapo_run_orchestrator(const char *name, size_t name_length, const char *input, size_t input_length);

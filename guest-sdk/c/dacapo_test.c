@@ -1,4 +1,4 @@
-/* The other side of dacapo_host.h: a host that plays a script, on a clock that jumps to whatever comes next. */
+/* Implements dacapo_host.h: a host that plays a script, and whose clock jumps to the next event or outcome. */
 #include "dacapo_test.h"
 
 #include <ctype.h>
@@ -19,7 +19,7 @@ typedef struct answer {
     char *action;
     dacapo_outcome outcome;
     double after;
-    bool is_real; /* the activity of the app gives the outcome */
+    bool is_real; /* the outcome is that of the app's activity */
     bool is_spent;
 } answer;
 
@@ -134,16 +134,16 @@ void dacapo_script_version(dacapo_script *script, const char *version) {
 
 /* --- One run of it --- */
 
-/* What was scheduled, and how it will complete. */
+/* A scheduled task, and its completion. */
 typedef struct task {
     const char *action;
-    double due; /* infinite if nothing is to come */
+    double due; /* infinite if it does not complete by itself */
     dacapo_outcome outcome;
     bool is_done;
     bool is_timer;
     const char *waits_for; /* the name of an event, or NULL */
-    event *event;          /* that it got */
-    bool is_taken;         /* the event stays with it */
+    event *event;          /* the one that it got */
+    bool is_taken;         /* whether it keeps the event */
     double made;
 } task;
 
@@ -176,7 +176,7 @@ static dacapo_run end(dacapo_outcome outcome) {
     };
 }
 
-/* An array with room for one item more; it lives as long as the run. */
+/* Returns the array with space for one more item. It is valid until the end of the run. */
 static void *grown(void *items, size_t count, size_t *room, size_t size) {
     if (count < *room) return items;
     *room = *room ? 2 * *room : 16;
@@ -262,7 +262,7 @@ static bool is_answer(const answer *one, const char *action) {
     return strncmp(one->action, action, length) == 0 && (action[length] == ' ' || action[length] == 0);
 }
 
-/* NULL if there is none. */
+/* Returns NULL if there is none. */
 static answer *find_answer(const char *action) {
     answer *found = NULL;
     for (answer *one = play.script ? play.script->answers : NULL; one; one = one->next) {
@@ -270,7 +270,7 @@ static answer *find_answer(const char *action) {
         if (!found) {
             found = one;
         } else if (strcmp(found->action, one->action) == 0) {
-            found->is_spent = true; /* There is another one for the next time. */
+            found->is_spent = true; /* the next call takes the other one */
             break;
         }
     }
@@ -291,7 +291,7 @@ static bool is_retried(const dacapo_abi_retry_policy *policy, const dacapo_failu
     return true;
 }
 
-/* Runs an activity while the orchestrator goes on: what it waits for is the time that it takes. */
+/* Runs an activity. The time that it waits is its duration; the orchestrator's clock does not advance. */
 static dacapo_outcome run_beside(const char *name, const char *input, uint32_t attempt, double *until) {
     double now = play.now;
     dacapo_outcome outcome = run_activity(name, input, attempt);
@@ -300,7 +300,7 @@ static dacapo_outcome run_beside(const char *name, const char *input, uint32_t a
     return outcome;
 }
 
-/* Schedules what the script answers, after as many attempts as the policy allows. */
+/* Schedules a call with the script's answers, with as many attempts as the policy allows. */
 static int32_t call(const char *action, const char *name, const char *input, const dacapo_abi_retry_policy *policy) {
     task scheduled = {.action = act(action), .due = play.now};
     double interval = policy ? policy->first_interval : 0;
@@ -323,7 +323,7 @@ static bool is_same_name(const char *a, const char *b) {
     return *a == *b;
 }
 
-/* Gives a wait the first unread event of its name, or nothing if there is none. */
+/* Gives a wait the first unread event with its name, if there is one. */
 static void give(task *wait) {
     for (event *one = play.script ? play.script->events : NULL; one && !wait->event; one = one->next) {
         if (one->is_taken || !is_same_name(wait->waits_for, one->name)) continue;
@@ -342,8 +342,8 @@ static void put_back(task *wait) {
     wait->is_done = false;
 }
 
-/* Gives events to the waits that are asked for, the one that was made first first; before that it takes what others were given
- * and did not take. */
+/* Gives events to the waits that are asked for, the oldest first. Before that it puts back the events that other waits got and
+ * have not taken. */
 static void deliver(const int32_t *asked, size_t count) {
     for (size_t i = 0; i < play.task_count; i++) {
         bool is_asked = false;
@@ -366,7 +366,7 @@ void dacapo_host_wait(const int32_t *handles, size_t count, dacapo_abi_indexes *
         soonest = fmin(soonest, one->due);
         waiting = dacapo_format("%s%s%s", waiting, i ? ", " : "", one->action);
     }
-    if (isinf(soonest)) give_up("the script is at its end, and the orchestrator still waits for", waiting);
+    if (isinf(soonest)) give_up("the script has ended, but the orchestrator still waits for", waiting);
     play.now = fmax(play.now, soonest);
     for (size_t i = 0; i < play.task_count; i++) play.tasks[i].is_done |= play.tasks[i].due <= play.now;
 
@@ -400,7 +400,7 @@ bool dacapo_host_cancel(int32_t handle) {
     task *one = &play.tasks[handle];
     if (one->is_done || (!one->is_timer && !one->waits_for)) return false;
     act(dacapo_format("cancel %s", one->action));
-    put_back(one); /* It is for the next wait. */
+    put_back(one); /* the event is for the next wait */
     one->waits_for = NULL;
     one->is_done = true;
     one->due = play.now;
@@ -408,7 +408,7 @@ bool dacapo_host_cancel(int32_t handle) {
     return true;
 }
 
-/* --- What a function may ask for --- */
+/* --- Calls of functions --- */
 
 int32_t dacapo_host_call_activity(const char *name, size_t name_length, const char *input, size_t input_length, bool has_retry,
                                   uint32_t max_attempts, double first_interval, double backoff, bool has_max_interval,
@@ -427,7 +427,7 @@ int32_t dacapo_host_call_activity(const char *name, size_t name_length, const ch
     return call(dacapo_format("call-activity %s %s", name, input), name, input, has_retry ? &policy : NULL);
 }
 
-/* What an action says of an option, if there is one. */
+/* Adds an option to an action, if it is set. */
 static const char *with_option(const char *action, const char *option, dacapo_optional_text value) {
     return value.is_some ? dacapo_format("%s %s %s", action, option, value.text.at) : action;
 }
@@ -491,7 +491,7 @@ void dacapo_host_start_orchestration(const char *name, size_t name_length, const
     act(dacapo_format("start-orchestration %s %s as %s", name, input, instance_id->at));
 }
 
-/* What an activity that waits for an answer is told. */
+/* Returns an answer for an activity, after advancing the clock by the time that it takes. */
 static dacapo_abi_result told_after(const answer *given) {
     play.now += given->after;
     return result_of(given->outcome);

@@ -1,5 +1,5 @@
-/* Runs the functions of an app natively, without a host, against a script. Time is skipped: a timer of three days costs
- * nothing. A test is a program of its own: the app, the SDK, dacapo_test.c, and
+/* Runs the functions of an app natively, without a host, against a script. Waiting takes no real time, whatever the duration.
+ * A test is a separate program: the app, the SDK, dacapo_test.c, and
  *
  *     #include <assert.h>
  *     #include "dacapo_test.h"
@@ -17,7 +17,7 @@
  *         dacapo_script_free(script);
  *     }
  *
- * What a run asks for is called an action, and written by the names of dacapo.wit:
+ * The calls of a run are its actions, written with the names of dacapo.wit:
  *
  *     call-activity NAME INPUT                        start-orchestration NAME INPUT as ID
  *     call-sub-orchestrator NAME INPUT                send-event ID NAME DATA
@@ -28,11 +28,11 @@
  *     cancel ACTION                                   set-custom-status STATUS
  *     send-http REQUEST
  *
- * Behind a call-sub-orchestrator with an id or a version stands `as ID`, `version VERSION` or both, and behind the
- * start-orchestration of an activity that asks for one `version VERSION`.
+ * A call-sub-orchestrator with an id or a version ends with `as ID`, `version VERSION` or both; the start-orchestration of an
+ * activity that asks for a version ends with `version VERSION`.
  *
- * If a run asks for something to which the script has no answer, or waits when nothing is to come, the program says so and
- * aborts. A start-orchestration needs none: that of an activity succeeds, unless dacapo_script_failure says otherwise. */
+ * If a run makes a call for which the script has no answer, or waits for something that never happens in the script, the
+ * program prints an error and aborts. A start-orchestration succeeds unless dacapo_script_failure fails that of an activity. */
 #ifndef DACAPO_TEST_H
 #define DACAPO_TEST_H
 
@@ -42,38 +42,38 @@
 extern "C" {
 #endif
 
-/* What the world does to one run of an orchestrator or an activity. */
+/* The answers and events of one run of an orchestrator or an activity. */
 typedef struct dacapo_script dacapo_script;
 
-/* A script in which nothing happens. */
+/* Makes an empty script. */
 dacapo_script *dacapo_script_new(void);
 void dacapo_script_free(dacapo_script *script);
 
-/* Answers the actions that begin so, such as "call-activity reserve" or "call-http". Several answers to the same are given
- * one after the other, and the last one stays. */
+/* Answers the actions with this beginning, such as "call-activity reserve" or "call-http". Each action takes the next of
+ * several answers with the same beginning; the last one is repeated. */
 void dacapo_script_answer(dacapo_script *script, const char *action, const char *output);
 void dacapo_script_answer_after(dacapo_script *script, const char *action, const char *output, double milliseconds);
 void dacapo_script_failure(dacapo_script *script, const char *action, dacapo_failure failure);
 
-/* Answers the calls of an activity by running that of the app. */
+/* Answers the calls of an activity by running the activity of the app. */
 void dacapo_script_real_activity(dacapo_script *script, const char *name);
 
-/* Raises an external event, so long after the start. */
+/* Raises an external event, a duration after the start. */
 void dacapo_script_event(dacapo_script *script, const char *name, const char *data, double after);
 
-/* The version label that the instance was started with; an empty text unless told otherwise. */
+/* Sets the version label that the instance was started with. The default is an empty text. */
 void dacapo_script_version(dacapo_script *script, const char *version);
 
-/* What a function did, and how it ended. It lives until the next run. */
+/* The actions and the outcome of a function. It is valid until the next run. */
 typedef struct dacapo_run {
     dacapo_outcome outcome;
     double elapsed; /* milliseconds */
     const char *const *actions;
     size_t action_count;
-    const char *state; /* that the operation of an entity left; NULL is none */
+    const char *state; /* after the operation of an entity; NULL if there is none */
 } dacapo_run;
 
-/* Whether a run asked for this. */
+/* Whether a run has this action. */
 bool dacapo_did(const dacapo_run *run, const char *action);
 
 /* Runs an orchestrator of the app. */
@@ -82,7 +82,7 @@ dacapo_run dacapo_script_run(dacapo_script *script, const char *orchestrator, co
 /* Runs an activity of the app, which may send HTTP requests and start orchestrations. */
 dacapo_run dacapo_script_run_activity(dacapo_script *script, const char *activity, const char *input, uint32_t attempt);
 
-/* Runs an activity of the app that does neither. */
+/* Runs an activity of the app without a script. */
 dacapo_run dacapo_test_activity(const char *name, const char *input, uint32_t attempt);
 
 /* Runs one operation of an entity of the app, on a state or on none (NULL). */

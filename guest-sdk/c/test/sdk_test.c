@@ -82,7 +82,7 @@ static void parts_are_found(void) {
     CHECK(!dacapo_json_to_bool("truely", &truth) && !dacapo_json_to_bool("1", &truth) && !dacapo_json_to_bool("", &truth));
 }
 
-/* No text makes the reader leave it: the sanitizer would see that. */
+/* No text makes the reader read beyond its end: the sanitizer would detect that. */
 static void any_text_is_safe(void) {
     static const char alphabet[] = "{}[]\",:\\u0dft 1-e.\xc3";
     srand(1);
@@ -272,7 +272,7 @@ static dacapo_outcome retried(const char *input) {
     return dacapo_await(dacapo_call_activity("flaky", input, &policy));
 }
 
-/* Waits that lose are left as they are. One event comes while it waits for something else. Half an emoji leaves as U+FFFD. */
+/* Waits that lose a race are not cancelled. One event is raised during another wait. Invalid UTF-8 becomes U+FFFD. */
 static dacapo_outcome rounds(const char *input) {
     const char *seen[4];
     (void)input;
@@ -330,7 +330,7 @@ static const char *const *strings_in(const char *object, const char *name, size_
 
 static size_t attempts;
 
-/* Fails as a case of the table says, after the time that an attempt takes: it waits for an answer. */
+/* Fails as a case of the table says. It waits for an HTTP response, for the duration of an attempt. */
 static dacapo_outcome flaky(const dacapo_activity_call *call) {
     size_t count;
     const char *const *types = strings_in(call->input, "failures", &count);
@@ -373,7 +373,7 @@ static void attempts_begin_as_in(const char *of) {
     dacapo_script_free(script);
 }
 
-/* The host's own schedule is held to the same cases. */
+/* The host's own schedule is tested with the same cases. */
 static void attempts_begin_when_those_of_the_host_do(void) {
     static char table[1 << 16], of[1 << 12];
     FILE *file = fopen("../../tests/retries.json", "r");
@@ -385,7 +385,7 @@ static void attempts_begin_when_those_of_the_host_do(void) {
     dacapo_json_items(table, &count);
     CHECK(count > 0);
     for (size_t i = 0; i < count; i++) {
-        /* A run frees what was read before it. */
+        /* A run frees what was read before it, so read it again. */
         const char *one = dacapo_json_items(table, &count)[i];
         CHECK(strlen(one) < sizeof of);
         snprintf(of, sizeof of, "%s", one);
