@@ -2,7 +2,7 @@
 /**
  * Builds the component of an app: `node build.mjs APP_FOLDER --out APP.wasm`.
  *
- *     files of the app ──► bundle ──► loaded once here, to see that it can be ──► component
+ *     files of the app ──► bundle ──► loaded once here, as a check ──► component
  */
 
 import { mkdir, writeFile } from "node:fs/promises";
@@ -22,15 +22,15 @@ const USAGE = `Builds the WebAssembly component of an app in JavaScript or TypeS
 Usage: node build.mjs APP_FOLDER --out APP.wasm [OPTIONS]
 
 Options:
-  --out FILE        where the component is written
-  --tools DIR       where the build tools are kept, and installed if they are not there yet
+  --out FILE        write the component to this file
+  --tools DIR       the folder of the build tools, which are installed there if they are missing
                     [default: ${defaultToolsFolder()}]
   --engine NAME     quickjs (small, quick to build and to start) or starlingmonkey (faster code, ten times as large)
                     [default: quickjs]
   --opt-size        a smaller build of QuickJS, somewhat slower
-  --no-summary      say nothing of what was built but what its author should know
-  --json            say on standard output, in one line of JSON, what was built
-  --help            show this`;
+  --no-summary      print only notes about the app
+  --json            print a description of the result on standard output, as one line of JSON
+  --help            show this help`;
 
 async function main() {
   const { values: options, positionals } = parseArguments();
@@ -81,13 +81,13 @@ function summary({ out, bytes, functions }) {
   return [`${out}: ${(bytes / 2 ** 20).toFixed(1)} MiB`, ...functions.map(({ name, kind }) => `  ${kind.padEnd(12)}  ${name}`)];
 }
 
-/** What the author of the app should know. */
+/** Notes for the author of the app. */
 function notes({ ignoredTriggers, readsAtLoad }) {
   const lines = ignoredTriggers.map(
     ({ name, type }) => `note: '${name}' (${type}) is not run: the host's HTTP API starts and manages orchestrations`,
   );
   if (readsAtLoad.length > 0) {
-    lines.push(`note: the app reads ${readsAtLoad.join(", ")} while it is loaded, so it is loaded anew for each instance; to be faster, read it inside functions`);
+    lines.push(`note: the app reads ${readsAtLoad.join(", ")} while it is loaded, so each instance must load it again; to avoid this, read it inside functions`);
   }
   return lines;
 }

@@ -5,7 +5,7 @@ import { join, posix, relative, sep } from "node:path";
 
 import { BuildError } from "./build-error.mjs";
 
-/** Where to look when `main` says nothing that exists. */
+/** The patterns that are tried if `main` is missing or matches no file. */
 const USUAL_PLACES = ["src/functions/*", "src/{index,main,app}", "{index,main,app}"];
 
 const EXTENSIONS = ["ts", "mts", "cts", "tsx", "js", "mjs", "cjs", "jsx"];
@@ -29,10 +29,10 @@ export async function findApp(folder) {
       return { folder, entries };
     }
   }
-  throw new BuildError(`${folder} has no file that registers functions: looked for ${patterns.join(", ")}. Say in package.json: "main": "src/functions/*.js".`);
+  throw new BuildError(`${folder} has no file that registers functions: looked for ${patterns.join(", ")}. Set in package.json: "main": "src/functions/*.js".`);
 }
 
-/** `main` as it is; and, if it names what TypeScript would write, the source of that. */
+/** The pattern in `main`; and, if that names output of TypeScript, the patterns of its source. */
 async function mainPatterns(folder, main) {
   if (!main) {
     return [];
@@ -81,7 +81,7 @@ async function listFiles(folder) {
   return files.sort();
 }
 
-/** What `dependencies` names must have been installed. The packages that the SDK stands in for need not be. */
+/** Checks that all `dependencies` are installed, except for the packages that the SDK replaces. */
 async function checkDependencies(folder, manifest) {
   const missing = [];
   for (const name of Object.keys(manifest.dependencies ?? {})) {

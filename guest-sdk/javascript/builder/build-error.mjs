@@ -1,2 +1,2 @@
-/** What the user can do something about: its message is all that is shown. */
+/** An error that the user can fix: only its message is shown. */
 export class BuildError extends Error {}

@@ -1,7 +1,7 @@
 /**
- * Makes one script of the app, its dependencies and the SDK.
+ * Bundles the app, its dependencies and the SDK into one script.
  *
- * The script is not a module: files that are CommonJS keep the sloppy mode that they were written in.
+ * The script is not a module, so that CommonJS files still run in sloppy mode.
  */
 
 import { readFile } from "node:fs/promises";
@@ -35,10 +35,10 @@ export async function bundle({ folder, entries }, { esbuild }) {
       globalName: GLOBAL_NAME,
       platform: "browser",
       target: "es2023",
-      // Promises are the SDK's (`src/promise.js`), so nothing may make those of the engine.
+      // All promises must be those of the SDK (`src/promise.js`), not of the engine.
       supported: { "async-await": false, "async-generator": false, "for-await": false, using: false, "top-level-await": false },
       define: { "process.env.NODE_ENV": '"production"' },
-      // The engine keeps the source of every function, nested ones several times over, so white space is memory.
+      // The engine keeps the source of every function, nested ones several times, so white space costs memory.
       minifyWhitespace: true,
       lineLimit: 160,
       keepNames: true,
@@ -60,13 +60,13 @@ export async function bundle({ folder, entries }, { esbuild }) {
   };
 }
 
-/** The app is loaded by a function, so that it can be loaded when the component is built or when an instance starts. */
+/** A function loads the app, so that this can be done when the component is built or when an instance starts. */
 function entryModule(entries) {
   const loads = entries.map((entry) => `  require(${JSON.stringify(`./${entry}`)});`);
   return [`export * from ${JSON.stringify(join(SDK, "guest.js"))};`, "export function loadApp() {", ...loads, "}"].join("\n");
 }
 
-/** Modules of Node.js of which the SDK has what makes sense here. */
+/** The modules of Node.js that the SDK implements in part. */
 const NODE_MODULES = {
   buffer: "buffer-module.js",
   crypto: "crypto.js",
@@ -77,7 +77,7 @@ const NODE_MODULES = {
   util: "util.js",
 };
 
-/** Marks the question whether a package of that name is installed, such as `events`. */
+/** Marks the lookup of an installed package that has the name of a module of Node.js, such as `events`. */
 const INSTALLED = Symbol("installed");
 
 const packagesOfTheSdk = {
@@ -100,7 +100,7 @@ const packagesOfTheSdk = {
       }
       return importer.includes("node_modules") ? { path: name, namespace: "absent" } : { errors: [{ text: noBuiltin(name) }] };
     });
-    // A library may have a branch for Node.js that is never taken. If it is, it fails with this message.
+    // A library may have a branch for Node.js that never runs. If it does run, it fails with this message.
     build.onLoad({ filter: /.*/, namespace: "absent" }, ({ path }) => ({
       contents: `module.exports = new Proxy({}, { get(_, key) {
         if (typeof key === "symbol" || key === "__esModule" || key === "default") return undefined;
@@ -113,19 +113,19 @@ const packagesOfTheSdk = {
 /** Of an `async` function esbuild makes a generator, and a call of a helper that drives it. The SDK's is cheaper (`src/promise.js`). */
 export function withOwnAsync(code) {
   return code.replace(/var __async=\(__this,__arguments,\w+\)=>\{[^]*?\.next\(\)\)\}\)\};/, (helper) => {
-    // What follows stays where the source map says that it is.
+    // The replacement is padded, so that the positions in the source map stay valid.
     const [, ...lines] = helper.split("\n");
     const own = "var __async=(self,args,body)=>__dacapo.runAsync(self,args,body);";
     return [own.padEnd(lines.length === 0 ? helper.length : 0), ...lines.map((line) => " ".repeat(line.length))].join("\n");
   });
 }
 
-/** What every run makes objects of. */
+/** The files with the classes that every run instantiates. */
 export const RUN_FILES = ["actions", "context", "critical-section", "durable-orchestration-context", "invocation-context", "orchestration-context", "outcome", "promise", "run", "scope", "task"];
 
 /**
- * A private name is a symbol to QuickJS, and each access writes to it. Memory that is written to is no longer shared between
- * instances, so in classes that every run needs private names become ordinary ones.
+ * In QuickJS a private name is a symbol, to which each access writes. Memory that is written to is no longer shared between
+ * instances, so in classes that every run needs private names are replaced by ordinary ones.
  */
 const plainNames = {
   name: "plain-names",
@@ -136,7 +136,7 @@ const plainNames = {
   },
 };
 
-/** The name of the class becomes part of the name, because classes and what they extend may have the same private names. */
+/** The name of the class becomes part of the name, because a class and its superclass may have the same private names. */
 export function withPlainNames(source) {
   return source.replace(/^(?:export )?class (\w+).*?^}/gms, (text, className) =>
     text.replace(/(?<=\.|^\s+(?:async |get )?)#(?=[a-z])/gm, `_${className}_`),
@@ -151,7 +151,7 @@ function isOfTheApp(path) {
   return !path.startsWith(SDK) && !path.endsWith(ENTRY_FILE);
 }
 
-/** What sends requests: `fetch`, and those methods of a client that do. Only an app that names one of them imports HTTP. */
+/** The names of functions that send requests: `fetch`, and methods of a client. Only an app that uses one imports HTTP. */
 const SENDS = /\bfetch\b|\.(?:getStatus|readEntityState|waitForCompletionOrCreateCheckStatusResponse|raiseEvent|terminate|suspend|resume|rewind|purgeInstanceHistory)\(/;
 
 async function usesFetch(folder, inputs) {
@@ -172,7 +172,7 @@ function explain(error) {
     const reason = text.startsWith("Top-level await") ? "`await` works inside of `async` functions only: a module cannot wait while it is loaded" : text;
     return location ? `${location.file}:${location.line}:${location.column + 1}: ${reason}` : reason;
   });
-  // What names a file is not there; what does not, a package, may only not be installed.
+  // If the name is that of a package, not of a file, the package may only be missing.
   const packages = error.errors.flatMap(({ text }) => /^Could not resolve "([^./][^"]*)"$/.exec(text)?.[1] ?? []);
   return [...lines, ...[...new Set(packages)].map((name) => `If '${name}' is a package, install it: npm install ${name}`)].join("\n");
 }

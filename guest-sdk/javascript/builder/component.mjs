@@ -1,4 +1,4 @@
-/** Makes the component of a bundle, with one of the engines. */
+/** Makes a component from a bundle, with one of the engines. */
 
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,9 +12,9 @@ const WIT = fileURLToPath(new URL("../wit/", import.meta.url));
 const CONTRACT = fileURLToPath(new URL("../../wit/dacapo.wit", import.meta.url));
 
 /**
- * A tool initialises the component on a host of its own. That of QuickJS has the streams of WASI but not its HTTP, and stubs
- * what it does not have. The streams of the stubs do not fit those that it has. So everything that the SDK imports gets a
- * version that the tool has nothing of, and the version that hosts have when the tool is done.
+ * The tool initialises the component on its own host. That of QuickJS implements the streams of WASI but not its HTTP, and
+ * stubs what it does not implement. The types of its stubs do not match those of its streams. So all imports of the SDK have
+ * a version that the tool does not know, which is replaced by the version of real hosts when the tool has finished.
  */
 const UNKNOWN_VERSION = "7.2.0";
 const WASI_VERSION = "0.2.0";
@@ -42,12 +42,12 @@ const ENGINES = {
   async starlingmonkey({ componentize, folder, source, witPath, world }) {
     const sourcePath = join(folder, "outer.js");
     await writeFile(sourcePath, source);
-    // The engine's own `fetch` waits for its own event loop; the SDK has another.
+    // The engine's own `fetch` needs the engine's event loop; the SDK has its own.
     return componentize({ sourcePath, witPath, worldName: world, disableFeatures: ["http", "fetch-event"] });
   },
 };
 
-/** The module that has the imports and the exports. All else is in the script, which runs in sloppy mode. */
+/** The module with the imports and exports. All other code is in the script, which runs in sloppy mode. */
 function outerModule({ code, sourceMap, usesFetch }, { loadsAtStart, hasBigIntegers }) {
   const modules = {
     orchestration: "dacapo:guest/orchestration@0.1.0",
@@ -93,7 +93,7 @@ export function runEntityOperation(operation) {
 }
 
 function withVersion(component) {
-  // Names are replaced by names of the same length, so no size in the file changes.
+  // The versions have the same length, so no size in the file changes.
   const text = Buffer.from(component).toString("latin1");
   const unknown = new RegExp(`(wasi:[a-z]+/[a-z-]+@)${UNKNOWN_VERSION.replaceAll(".", "\\.")}`, "g");
   return Buffer.from(text.replace(unknown, `$1${WASI_VERSION}`), "latin1");

@@ -1,11 +1,11 @@
-/** Loads the bundle once, here: what goes wrong while an app is loaded is a build error that names the user's file. */
+/** Loads the bundle once in Node.js, so that an error during loading is a build error that names the user's file. */
 
 import vm from "node:vm";
 
 import { BuildError } from "./build-error.mjs";
 import { GLOBAL_NAME } from "./bundle.mjs";
 
-/** @returns what the app registers, and what it reads that may be different where it runs */
+/** @returns the registered functions, and the inputs read during loading that may differ at run time */
 export function loadOnce({ code, sourceMap, fileName }) {
   const readsAtLoad = new Set();
   const imports = {
@@ -49,13 +49,13 @@ function absent(what) {
     {},
     {
       get() {
-        throw new Error(`${what} is not there while the app is loaded`);
+        throw new Error(`${what} is not available while the app is loaded`);
       },
     },
   );
 }
 
-/** The bundle itself knows how to tell where an error came from. */
+/** Lets the bundle explain the error, because it can map positions to the original files. */
 function explain(error, context) {
   context.__error = error;
   const failure = vm.runInContext(`typeof ${GLOBAL_NAME} === "object" ? JSON.stringify(${GLOBAL_NAME}.explain(__error)) : null`, context);

@@ -1,13 +1,13 @@
 /**
- * What the guest needs of a source map, in a form that it can read without decoding all of it: for each line of the
- * bundle a text `column,source,line;column,source,line;…`. All count from 0, but for the original lines, from 1.
+ * The parts of a source map that the guest needs, in a form that it can read without decoding all of it: for each line of
+ * the bundle a text `column,source,line;column,source,line;…`. Numbers start at 0, those of original lines at 1.
  */
 
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /**
  * @param json the source map
- * @param isWanted which sources the guest should know; it hides the frames of the others
+ * @param isWanted whether the guest should know a source; it hides the frames of the others
  * @returns `{ sources, lines }`
  */
 export function compactSourceMap(json, isWanted) {
@@ -17,7 +17,7 @@ export function compactSourceMap(json, isWanted) {
   return { sources: sources.map((source) => (isWanted(source) ? source : "")), lines };
 }
 
-/** A segment is kept where it leads to another original line than the one before. */
+/** Keeps the segments that map to another original line than the segment before. */
 function compactLine(segments, at, isWanted) {
   const kept = [];
   let column = 0;
@@ -34,7 +34,7 @@ function compactLine(segments, at, isWanted) {
   return kept.every(({ target }) => target === "") ? "" : kept.map(({ column, target }) => `${column},${target}`).join(";");
 }
 
-/** Numbers in base 64, least significant digit first: a digit has five bits and one that says that more follow. */
+/** Decodes base-64 VLQ numbers, least significant digit first: a digit has five bits and a continuation bit. */
 function decode(segment) {
   const numbers = [];
   let [value, shift] = [0, 0];

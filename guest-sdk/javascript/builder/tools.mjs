@@ -1,4 +1,4 @@
-/** The tools that a build needs, at pinned versions, in a folder of their own. */
+/** The build tools, at pinned versions, in their own folder. */
 
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -13,7 +13,7 @@ import { BuildError } from "./build-error.mjs";
 
 const ESBUILD = { esbuild: "0.28.2" };
 
-/** What makes a component with each engine. */
+/** The package that makes components with each engine. */
 const ENGINES = {
   quickjs: { "componentize-qjs": "0.4.5" },
   starlingmonkey: { "@bytecodealliance/componentize-js": "0.23.0" },
@@ -25,7 +25,7 @@ export function defaultToolsFolder() {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "dacapo", "javascript-tools");
 }
 
-/** Installs what is missing. Gives `esbuild`, and `componentize` of the engine. */
+/** Installs missing tools. Returns `esbuild`, and `componentize` of the engine. */
 export async function openTools(folder, engine) {
   if (!ENGINE_NAMES.includes(engine)) {
     throw new BuildError(`'${engine}' is not an engine: there are ${ENGINE_NAMES.join(" and ")}.`);
@@ -40,10 +40,10 @@ export async function openTools(folder, engine) {
   return { esbuild: (await load("esbuild")).default, componentize: (await load(engineName)).componentize };
 }
 
-/** Names of packages are resolved from where they are named: so a module in the tools folder loads them. */
+/** A module in the tools folder imports the packages, because names of packages are resolved relative to the importer. */
 const LOADER = "load.mjs";
 
-/** Only a whole folder gets the name. Of two builds at once, one finds that the other was faster. */
+/** Only a complete folder gets the final name. If two builds run at once, the slower one uses the folder of the other. */
 async function install(folder, packages) {
   console.error(`installing the build tools ${packages.join(" and ")} in ${folder}`);
   await mkdir(dirname(folder), { recursive: true });

@@ -1,4 +1,4 @@
-/** What an orchestrator may do: each action once, for the context of durable-functions and for that of `async` orchestrators. */
+/** The actions of an orchestrator, shared by the context of durable-functions and that of `async` orchestrators. */
 
 import { optionalNewId, requireFunctionName, requireId, requireLabel, requireName, requireNumber } from "./border.js";
 import { DurableLock, CriticalSection } from "./critical-section.js";
@@ -11,7 +11,7 @@ import { AllTask, AnyTask, CallTask, EventTask, FirstTask, LockTask, RetryableTa
 
 export class Actions {
   #run;
-  /** Made when it is first needed. */
+  /** Created when it is first needed. */
   #section = null;
 
   constructor(run) {
@@ -40,14 +40,14 @@ export class Actions {
     return this.#run.add(new CallTask(this.#run, name, activityCall(name, input, retry)));
   }
 
-  /** A call that may still get a retry policy: it begins when it is waited for, in every style. */
+  /** A call that may still get a retry policy: in every style it is scheduled when it is first waited for. */
   prepareActivity(name, input) {
     return new RetryableTask(this.#run, name, activityCall(name, input, null), (retry) => this.callActivity(name, input, retry));
   }
 
   /**
    * @param options.instanceId of the child; the host derives one if none is given
-   * @param options.version that the child asks for; without one it begins on the code of its parent
+   * @param options.version that the child asks for; without one it runs on the code of its parent
    */
   callSubOrchestrator(name, input, options = {}) {
     this.#criticalSection.checkSubOrchestration();
@@ -73,14 +73,14 @@ export class Actions {
     const entity = hostEntityId(id);
     const wanted = operationText(operation);
     const json = toJson(input, `the input of the operation '${wanted}'`);
-    // What else is wrong with the call has been refused: from here on the entity counts as called.
+    // The other arguments have been checked, so that the entity is marked as called only if the call is valid.
     const ended = this.#criticalSection.checkCall(entity);
     const task = new CallTask(this.#run, `@${entity.name}@${entity.key} ${wanted}`, (host) => host.callEntity(entity, wanted, json));
     task.observe({ childSettled: ended });
     return this.#run.add(task);
   }
 
-  /** @param at a Date before which it does not arrive */
+  /** @param at a Date before which the signal is not delivered */
   signalEntity(id, operation, input, at) {
     const entity = hostEntityId(id);
     this.#criticalSection.checkSignal(entity);

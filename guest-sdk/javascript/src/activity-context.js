@@ -2,7 +2,7 @@ import { nameOf } from "./definition.js";
 import { logger } from "./logger.js";
 import { startOrchestration } from "./management.js";
 
-/** Who calls an activity, and what it may ask of its host. */
+/** The context of an activity: its call, and the host functions that it may use. */
 export class ActivityContext {
   log = logger;
 
@@ -10,11 +10,11 @@ export class ActivityContext {
     this.name = name;
     this.instanceId = instanceId;
     this.attempt = attempt;
-    /** The same when the call is repeated after a crash: with it, what the activity changes elsewhere is changed once. */
+    /** The same when the call is repeated after a crash, so that other systems can detect a repeated request. */
     this.idempotencyKey = `${instanceId}:${taskId}`;
   }
 
-  /** Starts an orchestration that runs on its own, and gives its id. */
+  /** Starts an orchestration that runs on its own, and returns its id. */
   async startOrchestration(orchestrator, input, options) {
     return startOrchestration(nameOf(orchestrator), input, options);
   }

@@ -1,4 +1,4 @@
-/** The scope of an activity: real time, real randomness, and HTTP as far as the hub grants it. */
+/** The scope of an activity: real time, real randomness, and HTTP to the hosts that the hub allows. */
 
 import { sendRequest } from "./http.js";
 import { Reactor } from "./reactor.js";
@@ -11,7 +11,7 @@ export class ActivityScope {
   #imports;
   #reactor;
 
-  /** @param imports WASI, as `guest.js` gets it, and `call`, the contract's `activity-call` */
+  /** @param imports the WASI imports of `guest.js`, and `call`, the contract's `activity-call` */
   constructor(imports, call) {
     this.#imports = imports;
     this.#reactor = new Reactor(imports);
@@ -22,7 +22,7 @@ export class ActivityScope {
     return this.#imports.random.getRandomBytes(length);
   }
 
-  /** As in Node.js: what is no delay, or too long for one, is a millisecond. */
+  /** As in Node.js, an invalid delay, or one that is too long, becomes a millisecond. */
   setTimer(milliseconds, callback) {
     const delay = milliseconds >= 1 && milliseconds <= DELAY_MAX ? milliseconds : 1;
     return this.#reactor.setTimer(delay, callback);

@@ -1,10 +1,10 @@
-/** `app` of `@azure/functions`: triggers are named at the build and not run; durable ones are registered. */
+/** `app` of `@azure/functions`. Durable functions are registered; other triggers are not run, and the build reports them. */
 
 import * as df from "./durable-functions-app.js";
 import { http } from "./durable-functions-client.js";
 import { ignoredTrigger } from "./registry.js";
 
-// Triggers that `df.app.client` has too. Its `generic` gives way to the one below.
+// The triggers that `df.app.client` has too. The `generic` below replaces that of the client.
 export * from "./durable-functions-client.js";
 
 export const get = http;
@@ -27,7 +27,7 @@ export function generic(name, options) {
   (register[type] ?? ignoredTrigger(type ?? "trigger"))(name, options);
 }
 
-/** Settings of the Functions host have no meaning here. */
+/** Ignores settings of the Functions host. */
 export function setup() {}
 
 const ignoredHook = () => ({ dispose() {} });

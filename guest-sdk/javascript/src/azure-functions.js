@@ -1,13 +1,13 @@
 /**
- * What apps import from `@azure/functions`. Nothing here runs triggers: they are named at the build. Bindings can be
- * declared, so that files compile and load unmodified.
+ * The exports of `@azure/functions`. Triggers are not run, and the build reports them. Bindings can be declared, so that
+ * files compile and load unmodified.
  */
 
 export * as default from "./azure-functions.js";
 export * as app from "./azure-functions-app.js";
 export { InvocationContext } from "./invocation-context.js";
 
-/** `input.storageBlob({...})` and its like: descriptions, with a name that is unique. */
+/** `input.storageBlob({...})` and similar functions return descriptions with a unique name. */
 const bindings = () =>
   new Proxy(
     {},

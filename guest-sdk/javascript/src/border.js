@@ -1,9 +1,9 @@
 /**
- * What crosses to the host: values of the type that the contract says, and text that UTF-8 can hold. The engines end the
- * guest otherwise, with an error of their own that nobody can catch.
+ * Checks values that are passed to the host: they must have the type of the contract, and texts must be valid Unicode.
+ * Otherwise the engine would end the guest with an error that the app cannot catch.
  */
 
-/** Half of a surrogate pair, as `slice` leaves of an emoji, becomes the replacement character. */
+/** Replaces lone surrogates, which `slice` may leave of an emoji, with the replacement character. */
 export function wellFormed(text) {
   return text.toWellFormed();
 }
@@ -20,12 +20,12 @@ export function optionalText(value, what) {
   return value === undefined || value === null ? null : requireText(value, what);
 }
 
-/** An empty one means that there is none, as in the original. */
+/** An empty text means that there is none, as in the original. */
 export function optionalId(value) {
   return value === "" ? null : optionalText(value, "instanceId");
 }
 
-/** A text that is not empty: the name of an event, of which the contract says no more. */
+/** A text that is not empty. The contract has no other rule for the name of an event. */
 export function requireName(value, what) {
   const text = requireText(value, what);
   if (text === "") {
@@ -34,7 +34,7 @@ export function requireName(value, what) {
   return text;
 }
 
-/** The names of the app's own functions, which are looked at once, when the app is loaded. */
+/** The names of the app's own functions, which are checked once, when the app is loaded. */
 const knownNames = new Set();
 
 export function noteFunctionName(name) {
@@ -43,7 +43,7 @@ export function noteFunctionName(name) {
   }
 }
 
-/** What the contract lets a function be called. The host ends an orchestrator that names what can be none. */
+/** Checks the contract's rule for names of functions. The host would end an orchestrator that uses an invalid name. */
 export function requireFunctionName(value, what) {
   if (knownNames.has(value)) {
     return value;
@@ -56,7 +56,7 @@ export function requireLabel(value, what) {
   return checkText(requireText(value, what), what, LABEL_CHARS_MAX, NOTHING);
 }
 
-/** The id of an orchestration that is to begin, or null. */
+/** The id of an orchestration to be started, or null. */
 export function optionalNewId(value) {
   const id = optionalId(value);
   if (id === null) {
@@ -68,7 +68,7 @@ export function optionalNewId(value) {
   return requireId(id, "instanceId");
 }
 
-/** As Unicode has it, and the host: `trim` takes U+FEFF for white space too. */
+/** White space as defined by Unicode, and as the host checks it. `trim` would also remove U+FEFF. */
 const WHITE_SPACE = /^[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*$/;
 
 /** The id of any instance. */
@@ -84,7 +84,7 @@ const FUNCTION_CHARS_MAX = 128;
 const ID_CHARS_MAX = 256;
 const LABEL_CHARS_MAX = 256;
 
-/** Control characters, what parts an address, and (not for ids) white space as Unicode has it. */
+/** Control characters, delimiters of URLs, and (for function names) white space as defined by Unicode. */
 const NOT_OF_IDS = /[\0-\x1f\x7f-\x9f/\\#?]/;
 const NOT_OF_FUNCTIONS = /[\0-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000/\\#?@]/;
 
@@ -127,7 +127,7 @@ export function optionalBoolean(value, what) {
   return value ?? undefined;
 }
 
-/** What a value is, in words for an error. */
+/** Describes a value, for an error message. */
 export function kindOf(value) {
   if (value === null || value === undefined || Number.isNaN(value)) {
     return String(value);

@@ -1,4 +1,4 @@
-/** What an `async` orchestrator knows and may do. Calls begin when they are made; each gives a task, to be awaited. */
+/** The context of an `async` orchestrator. A call is scheduled when it is made, and returns a task to be awaited. */
 
 import { requireNumber } from "./border.js";
 import { nameOf } from "./definition.js";
@@ -35,7 +35,7 @@ export class OrchestratorContext {
     return this.#actions.host.isReplaying();
   }
 
-  /** The time of the turn. It stands still between waits. */
+  /** The time of the turn. It does not advance between waits. */
   get now() {
     return this.#actions.now();
   }
@@ -56,7 +56,7 @@ export class OrchestratorContext {
     return this.#actions.createTimer(this.#actions.host.currentTime() + milliseconds(duration));
   }
 
-  /** With a timeout, it gives `undefined` when the time is up, and leaves a later event for the next wait. */
+  /** With a timeout, it resolves to `undefined` after it, and a later event is kept for the next wait. */
   waitForExternalEvent(name, { timeout } = {}) {
     const event = this.#actions.waitForExternalEvent(name);
     return timeout === undefined ? event : this.#within(event, timeout);
@@ -73,13 +73,13 @@ export class OrchestratorContext {
     return event;
   }
 
-  /** The operations of an entity, as functions that call them and give tasks. */
+  /** The operations of an entity, as functions that call them and return tasks. */
   entity(definition, key) {
     const id = new EntityId(nameOf(definition), key);
     return operations((operation, input) => this.callEntity(id, operation, input));
   }
 
-  /** The operations of an entity, as functions that send them and wait for nothing. */
+  /** The operations of an entity, as functions that send them without waiting. */
   signal(definition, key, { at } = {}) {
     const id = new EntityId(nameOf(definition), key);
     return operations((operation, input) => this.signalEntity(id, operation, input, { at }));
@@ -129,7 +129,7 @@ export class OrchestratorContext {
     return this.#actions.all(tasks);
   }
 
-  /** Gives `{ task, index }` of what settled first; awaiting that task gives its value, or throws its error. */
+  /** Resolves to `{ task, index }` of the task that settled first; awaiting it returns its value or throws its error. */
   any(tasks) {
     return this.#actions.first(tasks);
   }
@@ -139,7 +139,7 @@ function operations(perform) {
   return new Proxy(
     {},
     {
-      // A proxy that has `then` would be taken for a promise.
+      // A proxy with a `then` would be treated as a promise.
       get: (_, operation) => (typeof operation !== "string" || operation === "then" ? undefined : (input) => perform(operation, input)),
     },
   );

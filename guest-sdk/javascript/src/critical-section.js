@@ -1,6 +1,6 @@
 /**
- * Critical sections: while an orchestration holds locks, it may call only what it has locked, each entity by one call at
- * a time, may not signal it, and may not call sub-orchestrations. The rules are checked where the call is made.
+ * Critical sections: while an orchestration holds locks, it may call only locked entities, each with one call at a time,
+ * and must not signal them or call sub-orchestrations. The rules are checked when a call is made.
  */
 
 import { EntityId, hostEntityId } from "./entity-id.js";
@@ -14,7 +14,7 @@ export class LockingRulesViolationError extends Error {
   }
 }
 
-/** What `lock` gives: it ends the critical section, by `release` or by `using`. */
+/** The result of `lock`. It ends the critical section, with `release` or at the end of a `using` block. */
 export class DurableLock {
   #release;
 
@@ -40,7 +40,7 @@ export class LockState {
   }
 }
 
-/** The critical section that an orchestration is in, or none. It begins when the lock is asked for. */
+/** The critical section that an orchestration is in, or none. It begins when the lock is requested. */
 export class CriticalSection {
   #owned = null;
   #called = null;
@@ -49,7 +49,7 @@ export class CriticalSection {
     return new LockState(this.#owned !== null, this.#owned ? [...this.#owned.values()] : []);
   }
 
-  /** @param ids what `lock` was given: ids, or one list of them */
+  /** @param ids the arguments of `lock`: ids, or one list of them */
   begin(ids) {
     const entities = ids.flat();
     if (entities.length === 0) {
@@ -58,7 +58,7 @@ export class CriticalSection {
     if (!entities.every((id) => id instanceof EntityId)) {
       throw new TypeError("lock takes EntityIds.");
     }
-    // What cannot be locked is refused before the section begins.
+    // Invalid ids are refused before the section begins.
     entities.forEach(hostEntityId);
     if (this.#owned) {
       throw new LockingRulesViolationError("A critical section cannot be entered inside another one.");
@@ -74,7 +74,7 @@ export class CriticalSection {
     this.#called = null;
   }
 
-  /** Gives what is to be done when the call has ended. */
+  /** @returns a function to be called when the call has ended */
   checkCall(id) {
     const text = new EntityId(id.name, id.key).toString();
     if (!this.#owned) {

@@ -1,4 +1,4 @@
-/** How functions are named in calls: by their name, or by what defined them. */
+/** References to functions in calls: a name, or the result of its definition. */
 
 export function nameOf(definition) {
   return typeof definition === "string" ? definition : definition?.name;

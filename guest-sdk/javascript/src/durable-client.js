@@ -1,4 +1,4 @@
-/** The client of durable-functions, as far as an activity can be one: it starts orchestrations, and knows the links of any instance. */
+/** The client of durable-functions, for activities. It starts orchestrations; other requests go to the links of instances. */
 
 import { HttpResponse } from "./azure-functions.js";
 import { kindOf, requireLength, requireName, requireText } from "./border.js";
@@ -87,7 +87,7 @@ export class DurableClient {
     return { ...status, createdTime: new Date(status.createdTime), lastUpdatedTime: new Date(status.lastUpdatedTime) };
   }
 
-  /** The state as the last operation left it. An entity is an instance, whose link opens it, and the state is in its status. */
+  /** The state after the last operation. An entity is an instance too: the link gives its status, which contains the state. */
   async readEntityState(entityId) {
     const { name, key } = hostEntityId(entityId);
     const status = await statusOf(new EntityId(name, key).toString(), { showInput: true });
@@ -129,7 +129,7 @@ export class DurableClient {
   }
 }
 
-/** What needs rights on the whole task hub, which an activity does not have. */
+/** The methods that need rights on the whole task hub, which an activity does not have. */
 for (const method of ["getStatusAll", "getStatusBy", "purgeInstanceHistoryBy", "signalEntity"]) {
   DurableClient.prototype[method] = async () => {
     throw new DurableError(`an activity cannot call ${method}: do it in an orchestrator, or over the HTTP API of the host`, {
@@ -139,7 +139,7 @@ for (const method of ["getStatusAll", "getStatusBy", "purgeInstanceHistoryBy", "
   };
 }
 
-/** The output of one that has completed, the status of one that has ended otherwise; nothing while it has not ended. */
+/** The output of a completed instance, the status of one that has ended otherwise; nothing while it runs. */
 function responseOfEnd(status) {
   const { Completed, Canceled, Terminated, Failed } = OrchestrationRuntimeStatus;
   const respond = (code, body) => new HttpResponse({ status: code, jsonBody: body, headers: { "Content-Type": "application/json" } });

@@ -1,4 +1,4 @@
-/** `df.app`: how an app registers its functions. */
+/** `df.app`, with which an app registers its functions. */
 
 import { inputFromJson } from "./json.js";
 import { InvocationContext } from "./invocation-context.js";
@@ -9,7 +9,7 @@ import { register, requireHandler } from "./registry.js";
 export * as client from "./durable-functions-client.js";
 export { setExceptionPropertiesProvider } from "./failure.js";
 
-/** @returns the form in which orchestrators call it: `yield myOrchestration(input)` */
+/** @returns a function with which orchestrators call it: `yield myOrchestration(input)` */
 export function orchestration(functionName, handlerOrOptions) {
   const handler = handlerOf(functionName, handlerOrOptions);
   register("orchestrator", functionName, (run, input) => runHandler(run, handler, new OrchestrationContext(run, functionName, input)), handler);
@@ -17,7 +17,7 @@ export function orchestration(functionName, handlerOrOptions) {
     requireActions(`'${functionName}'`).prepareSubOrchestrator(functionName, input, { instanceId });
 }
 
-/** @returns the form in which orchestrators call it: `yield myActivity(input)`, `yield myActivity(input).withRetry(options)` */
+/** @returns a function with which orchestrators call it: `yield myActivity(input)`, or with `.withRetry(options)` after that */
 export function activity(functionName, handlerOrOptions) {
   const handler = handlerOf(functionName, handlerOrOptions);
   register("activity", functionName, (call) => handler(inputFromJson(call.input), activityContext(call, handlerOrOptions)), handler);
@@ -37,7 +37,7 @@ function handlerOf(name, handlerOrOptions) {
   return requireHandler(name, typeof handlerOrOptions === "function" ? handlerOrOptions : handlerOrOptions?.handler);
 }
 
-/** The invocation id stays the same when the call is repeated after a crash: it is good for an idempotency key. */
+/** The invocation id is the same when the call is repeated after a crash, so it can be used as an idempotency key. */
 function activityContext({ name, instanceId, taskId, attempt }, options) {
   return new InvocationContext({
     functionName: name,

@@ -1,6 +1,6 @@
 /**
- * `df.app.client`: functions that start orchestrations when something happens outside. The host has an HTTP API for
- * that, so these are named at the build and not run.
+ * `df.app.client`: functions with a trigger that start orchestrations. The host has an HTTP API for that, so these are not
+ * run, and the build reports them.
  */
 
 import { ignoredTrigger, registerTrigger } from "./registry.js";

@@ -1,4 +1,4 @@
-/** Classes of durable-functions that apps name, and that need nothing else. */
+/** Classes of durable-functions that have no dependencies. */
 
 import { InvocationContext } from "./invocation-context.js";
 

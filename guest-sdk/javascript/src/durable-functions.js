@@ -1,4 +1,4 @@
-/** What `import * as df from "durable-functions"` gives: the API of durable-functions 3.x (programming model v4). */
+/** The exports of "durable-functions": the API of durable-functions 3.x (programming model v4). */
 
 export * as default from "./durable-functions.js";
 export * as app from "./durable-functions-app.js";

@@ -111,7 +111,7 @@ export class DurableOrchestrationContext {
     this.#actions.setCustomStatus(customStatus);
   }
 
-  /** Unique by itself; the argument of the original has no effect. */
+  /** Ignores the argument of the original: the id is unique without it. */
   newGuid() {
     return this.#actions.host.newGuid();
   }

@@ -1,6 +1,6 @@
 const UNITS = { milliseconds: 1, seconds: 1000, minutes: 60_000, hours: 3_600_000, days: 86_400_000 };
 
-/** Milliseconds, of a number of them or of `{ days, hours, minutes, seconds, milliseconds }`. */
+/** Converts a number of milliseconds, or `{ days, hours, minutes, seconds, milliseconds }`, to milliseconds. */
 export function milliseconds(duration, what = "A duration") {
   const sum =
     typeof duration === "number"

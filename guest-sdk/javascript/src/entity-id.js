@@ -1,6 +1,6 @@
 import { requireFunctionName, requireId, requireLabel, wellFormed } from "./border.js";
 
-/** Names an entity. Its text is `@name@key`, with the name in lower case. */
+/** The id of an entity. As a text it is `@name@key`, with the name in lower case. */
 export class EntityId {
   constructor(name, key) {
     if (typeof name !== "string" || name === "") {
@@ -18,7 +18,7 @@ export class EntityId {
   }
 }
 
-/** For the host, of an `EntityId` or anything that has its properties, which may have changed since it was made. */
+/** Converts an `EntityId`, or an object with its properties, for the host. Checks it again, because properties may change. */
 export function hostEntityId(id) {
   const { name, key } = id ?? {};
   const valid = new EntityId(name, key);
@@ -27,7 +27,7 @@ export function hostEntityId(id) {
   return entity;
 }
 
-/** The name of an operation; may be missing. */
+/** The name of an operation, which may be missing. */
 export function operationText(operation) {
   return requireLabel(operation ?? "", "The operation of an entity");
 }

@@ -1,6 +1,6 @@
 import { logger } from "./logger.js";
 
-/** What an operation of an entity knows and may do. What it makes of `state` is kept if the operation succeeds. */
+/** The context of an operation of an entity. Changes of `state` are kept if the operation succeeds. */
 export class EntityOperationContext {
   #df;
   #isDeleted = false;
@@ -24,7 +24,7 @@ export class EntityOperationContext {
     this.#df.signalEntity(id, operation, input);
   }
 
-  /** For the SDK: hands the state over. */
+  /** For the SDK: returns the new state. */
   close() {
     if (this.#isDeleted || this.state === undefined) {
       this.#df.destructOnExit();

@@ -4,7 +4,7 @@ import { EntityId, hostEntityId, operationText } from "./entity-id.js";
 import { DurableError } from "./failure.js";
 import { inputFromJson, toJson } from "./json.js";
 
-/** The scope of an operation: it may compute and await what it computes, but never wait. */
+/** The scope of an operation. It may await promises that it resolves itself, but nothing from outside. */
 export class EntityScope {
   waitsFor = "an operation of an entity never waits";
 
@@ -79,7 +79,7 @@ export class DurableEntityContext {
     this.#host.signalEntity(hostEntityId(entity), operationText(operationName), input, null);
   }
 
-  /** What the operation leads to, for the host. */
+  /** The result of the operation, for the host. */
   outcome() {
     return { output: this.#output, state: this.#state };
   }

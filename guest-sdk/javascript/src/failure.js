@@ -1,12 +1,12 @@
 /**
- * Failures are values of the contract (`types.failure` in `dacapo.wit`). Here errors of JavaScript become failures, and
- * failures of others become errors.
+ * Failures are values of the contract (`types.failure` in `dacapo.wit`). This module converts errors of JavaScript to
+ * failures, and failures from the host to errors.
  */
 
 import { wellFormed } from "./border.js";
 import { originalStack, placeOf } from "./stack.js";
 
-/** Chains of causes are cut here; a cycle ends earlier. */
+/** The maximum length of a chain of causes; a cycle ends earlier. */
 const CAUSES_MAX = 16;
 
 /** An error with a type that callers can match on, and that a retry policy respects. */
@@ -19,10 +19,10 @@ export class DurableError extends Error {
   }
 }
 
-/** Durable Functions' words, with which the host begins the message of a failed activity or sub-orchestration. */
+/** The words of Durable Functions with which the host begins the message of a failed activity or sub-orchestration. */
 const SAYS_WHO_FAILED = /^(Activity|Orchestrator) function '[^']*' failed: /;
 
-/** What a task fails with: the failure of an activity, a sub-orchestration, an entity or the host. */
+/** The error of a failed task: the failure of an activity, a sub-orchestration, an entity or the host. */
 export class TaskFailedError extends Error {
   constructor(failureDetails, taskName, taskId) {
     const { errorType, errorMessage } = failureDetails;
@@ -41,12 +41,12 @@ const ownProperties = (error) => (error instanceof DurableError ? error.properti
 
 let propertiesOf = ownProperties;
 
-/** Takes what `df.app.setExceptionPropertiesProvider` was given. */
+/** Sets the provider of `df.app.setExceptionPropertiesProvider`. */
 export function setExceptionPropertiesProvider(provider) {
   propertiesOf = provider ? (error) => provider.getExceptionProperties(error) ?? ownProperties(error) : ownProperties;
 }
 
-/** Where an uncaught failure of a task ends the caller, the caller fails with the same failure. */
+/** If a caller does not catch the failure of a task, it fails with the same failure. */
 const failureOfTask = new WeakMap();
 
 export function errorOfFailure(failure, taskName, taskId) {
@@ -55,9 +55,9 @@ export function errorOfFailure(failure, taskName, taskId) {
   return error;
 }
 
-/** @param body the function of the app that failed: it is named where no line of the app threw the error */
+/** @param body the function of the app that failed, which is named if no line of the app threw the error */
 export function failureOfError(error, body) {
-  // What is thrown may be anything, and reading it may throw.
+  // Any value can be thrown, and reading its properties may throw.
   return failureOfTask.get(error) ?? {
     errorType: wellFormed(safely(() => errorType(error)) ?? "Error"),
     message: wellFormed(safely(() => messageOf(error)) ?? "what was thrown has no text"),
@@ -70,7 +70,7 @@ function errorType(error) {
   if (!(error instanceof Error)) {
     return "Error";
   }
-  // A class that sets no `name` has that of `Error`: then the class says more.
+  // A class that does not set `name` inherits that of `Error`: then the name of the class is used.
   return String(error.name === "Error" ? error.constructor?.name || "Error" : error.name);
 }
 
@@ -119,7 +119,7 @@ function stackOf(error) {
   return error instanceof Error ? originalStack(error) : "";
 }
 
-/** The way back: what `details` wrote can be read again. Details of other languages are a stack trace as a whole. */
+/** Parses a text that `details` has written. Details from other languages are treated as a stack trace. */
 function failureDetails({ errorType, message, details, retriable }) {
   const lines = (details ?? "").split("\n");
   const last = lines.at(-1);

@@ -1,11 +1,11 @@
 /**
  * The exports of the component: the world `app` of `dacapo.wit`.
  *
- * The build makes one bundle of this module and the app, and a small module around it that hands over the imports as
+ * The build bundles this module with the app, and makes a small module around the bundle that provides the imports as
  * `globalThis.__dacapo.imports`.
  */
 
-// What every run needs comes first, so that it lies together in memory.
+// The modules that every run needs come first, so that they are contiguous in memory.
 import { Run } from "./run.js";
 import { runInScope } from "./scope.js";
 export { rehearse } from "./rehearsal.js";
@@ -26,17 +26,17 @@ export function describe() {
   return registeredFunctions();
 }
 
-/** For the build, which names them. */
+/** For the build, which reports them. */
 export function ignoredTriggers() {
   return registeredTriggers();
 }
 
-/** For the build: an error of the app, in terms of its files. */
+/** For the build: an error of the app, with positions in its files. */
 export function explain(error) {
   return failureOfError(error);
 }
 
-// A failure crosses as the error of the export's result, which is thrown.
+// An export returns a failure by throwing it: the engine converts that to the error of the result.
 
 export function runOrchestrator(name, input) {
   try {

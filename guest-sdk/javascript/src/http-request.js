@@ -1,4 +1,4 @@
-/** The request of `callHttp`, as the contract has it. What is wrong with it is said where it is called, as far as it can be seen there. */
+/** Converts the options of `callHttp` to a request of the contract. Invalid options throw, as far as they can be checked here. */
 
 import { kindOf, optionalBoolean, requireLength, requireText, wellFormed } from "./border.js";
 import { DurableError } from "./failure.js";
@@ -28,15 +28,15 @@ export function hostRequest(options) {
 
 const LOOKED_AT_CHARS_MAX = 8_192;
 
-/** An absolute address of the web, of a text or a `URL`. What the host cannot read of the rest makes the task fail. */
+/** An absolute URL, from a text or a `URL`. If it passes but the host cannot parse it, the task fails. */
 function webAddress(url) {
   const isObject = typeof url === "object" && url !== null;
   const text = requireText(isObject ? String(url) : url, "The url of callHttp");
-  // Beyond that a look at it here would take longer than the request. The host has its own.
+  // Parsing a longer text here would take longer than the request. The host checks it anyway.
   if (text.length > LOOKED_AT_CHARS_MAX) {
     return text;
   }
-  // Which letters a name may have is for the host to say: here it is enough that they are letters.
+  // The host checks which letters a host name may have; here all are accepted.
   const ascii = text.replace(/[^\0-\x7f]|%[89a-f][0-9a-f]/gi, "x");
   const parsed = URL.canParse(ascii) ? new URL(ascii) : null;
   if (parsed?.protocol !== "http:" && parsed?.protocol !== "https:") {
@@ -45,7 +45,7 @@ function webAddress(url) {
   return text;
 }
 
-/** Headers as `fetch` takes them: what is no text becomes one. */
+/** Headers in the forms that `fetch` accepts. Values are converted to texts. */
 function headerTexts(headers) {
   if (headers === undefined || headers === null) {
     return undefined;
@@ -62,7 +62,7 @@ function headerText(value) {
   return wellFormed(Array.isArray(value) ? value.join(", ") : String(value));
 }
 
-/** `Infinity` is no limit. */
+/** `Infinity` means no limit. */
 function wholeMilliseconds(value) {
   if (value === undefined || value === null || value === Infinity) {
     return undefined;

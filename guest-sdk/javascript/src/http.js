@@ -3,7 +3,7 @@
 import { hostError } from "./host-error.js";
 import { release } from "./reactor.js";
 
-/** What one write of WASI takes at most. */
+/** The maximum number of bytes of one write in WASI. */
 const WRITE_BYTES_MAX = 4096;
 const READ_BYTES_MAX = 65_536;
 
@@ -57,7 +57,7 @@ function isRefused(types, field) {
   }
 }
 
-/** Who answers before the end of the body, or never, ends the stream of it. What became of the request tells the future. */
+/** Writes the body. A server that answers early, or not at all, closes the stream: the result of the request is in the future. */
 function write(types, sink, content) {
   const stream = sink.write();
   try {
@@ -79,7 +79,7 @@ function write(types, sink, content) {
 async function receive(request, future, reactor) {
   await reactor.ready(future.subscribe());
   const outcome = future.get();
-  // The outer result says that it is asked for the first time, the inner one how it went.
+  // The outer result is an error only if it was read before; the inner one is that of the request.
   const inner = outcome.val;
   if (inner.tag === "err") {
     throw failed(request, inner.val);
@@ -87,7 +87,7 @@ async function receive(request, future, reactor) {
   const incoming = inner.val;
   const decoder = new TextDecoder();
   const headers = incoming.headers().entries().map(([name, value]) => [name, decoder.decode(Uint8Array.from(value))]);
-  // A handle is dropped when its object is collected, and a stream must go before its body: so both are held until then.
+  // A handle is dropped when its object is collected, and a stream must be dropped before its body: so both are kept here.
   const source = incoming.consume();
   const stream = source.stream();
   const body = await readAll(request, stream, reactor);
@@ -125,7 +125,7 @@ async function readAll(request, stream, reactor) {
   return body;
 }
 
-/** What fails by the host's saying fails as `fetch` does. */
+/** Converts an error from the host to one of `fetch`. */
 function attempt(request, body) {
   try {
     return body();
@@ -135,7 +135,7 @@ function attempt(request, body) {
   }
 }
 
-/** As in browsers and Node.js a request that gets no answer fails with a TypeError; the cause says why. */
+/** As in browsers and Node.js, a request without a response fails with a TypeError, whose cause has the reason. */
 function failed(request, code) {
   const reason = reasonOf(code);
   const error = new TypeError(`fetch failed: ${request.url}: ${reason}`, { cause: { code: reason } });
@@ -143,7 +143,7 @@ function failed(request, code) {
   return error;
 }
 
-/** An error of WASI: a case of a variant, with what it holds, or one of an enumeration. Some have no word for what is wrong. */
+/** Describes an error of WASI: a case of a variant, with its value, or of an enum. Some failures have no error value. */
 function reasonOf(code) {
   if (code === undefined) {
     return "the request is not as it must be";

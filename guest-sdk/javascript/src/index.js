@@ -1,5 +1,5 @@
 /**
- * The modern face: orchestrators are `async` functions, and functions are called by what defined them, with types.
+ * The modern API: orchestrators are `async` functions, and functions are called by their typed definitions.
  *
  *     import { activity, orchestrator } from "dacapo-sdk";
  *
@@ -42,7 +42,7 @@ export function activity(name, handler) {
 }
 
 /**
- * Defines an entity: what a new one's state is, and its operations `(context, input) => output`, which read and change
+ * Defines an entity: its initial state, and its operations `(context, input) => output`, which read and change
  * `context.state`.
  */
 export function entity(name, { initialState = () => undefined, operations }) {

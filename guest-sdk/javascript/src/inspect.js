@@ -1,11 +1,11 @@
-/** Values as text for people: what `console.log` shows. */
+/** Formats values for humans, as `console.log` does. */
 
 import { originalStack } from "./stack.js";
 
 const DEPTH_MAX = 4;
 const ENTRIES_MAX = 100;
 
-/** Several values in one line, the first one perhaps with placeholders: `%s`, `%d`, `%i`, `%f`, `%j`, `%o`, `%O`, `%%`. */
+/** Formats values in one line. The first may have placeholders: `%s`, `%d`, `%i`, `%f`, `%j`, `%o`, `%O`, `%%`. */
 export function inspectAll(values) {
   const rest = [...values];
   const texts = [];
@@ -39,7 +39,7 @@ function substitute(placeholder, kind, rest) {
   }
 }
 
-/** As Node has it: what cannot be a number is NaN. */
+/** As in Node.js, a value that cannot be converted to a number is NaN. */
 function numberOf(value) {
   try {
     return Number(value);
@@ -48,7 +48,7 @@ function numberOf(value) {
   }
 }
 
-/** Whatever the value does when it is looked at (a getter that throws, a proxy that was revoked): a line of the log ends nothing. */
+/** Never throws, even if reading the value does (a getter, a revoked proxy): a log line must not end the function. */
 export function inspect(value, depth = 0, outer = []) {
   try {
     return inspectOpenly(value, depth, outer);
@@ -92,7 +92,7 @@ function inspectSpecial(value, inner) {
   return undefined;
 }
 
-/** What is no text is no name. */
+/** Only a text is used as a name. */
 function nameOfClass(value) {
   try {
     const name = value.constructor?.name;

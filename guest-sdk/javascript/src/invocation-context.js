@@ -1,4 +1,4 @@
-/** What every handler of the programming model v4 gets, as `@azure/functions` defines it. */
+/** The context of every handler in the programming model v4, as `@azure/functions` defines it. */
 
 import { inspectAll } from "./inspect.js";
 import { log } from "./log.js";
@@ -6,7 +6,7 @@ import { log } from "./log.js";
 const NOTHING = Object.freeze({});
 
 export class InvocationContext {
-  /** What the constructor was given. Most of it is hardly ever asked for. */
+  /** The argument of the constructor. Most properties are rarely read. */
   #given;
   #extra = null;
 
@@ -82,7 +82,7 @@ function toHost(level, ...args) {
 
 const HOST_LEVELS = { trace: "trace", debug: "debug", information: "info", warning: "warn", error: "error", critical: "error" };
 
-/** Bindings besides the trigger: here they hold what the code puts in, no more. */
+/** Bindings other than the trigger. They only hold values that the code sets. */
 class ExtraValues {
   #values = new Map();
 

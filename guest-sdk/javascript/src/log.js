@@ -1,6 +1,6 @@
 import { wellFormed } from "./border.js";
 
-/** One line of the log. Without a host, in a test, it goes to the console. */
+/** Writes a line to the log, or, in a test without a host, to the console. */
 export function log(level, message) {
   const host = globalThis.__dacapo?.imports?.logging;
   if (host) {

@@ -1,4 +1,4 @@
-/** What an activity may ask of its host. */
+/** The host functions of activities. */
 
 import { optionalId, optionalText, requireFunctionName, requireText } from "./border.js";
 import { DurableError } from "./failure.js";
@@ -7,7 +7,7 @@ import { toJson } from "./json.js";
 
 const host = () => globalThis.__dacapo.imports.management;
 
-/** The links by which an instance is managed. */
+/** The links for managing an instance. */
 export function linksOf(instanceId) {
   const links = JSON.parse(host().links(requireText(instanceId, "instanceId")));
   if (!links) {
@@ -17,7 +17,7 @@ export function linksOf(instanceId) {
 }
 
 /**
- * Starts an orchestration that runs on its own, and gives its id. Without an `instanceId` the host derives one, which is
+ * Starts an orchestration that runs on its own, and returns its id. Without an `instanceId` the host derives one, which is
  * the same when the call of the activity is repeated after a crash.
  */
 export function startOrchestration(name, input, { instanceId, version } = {}) {

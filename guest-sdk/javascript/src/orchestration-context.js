@@ -1,4 +1,4 @@
-/** What an orchestrator of durable-functions gets. */
+/** The context of an orchestrator of durable-functions. */
 
 import { DurableOrchestrationContext } from "./durable-orchestration-context.js";
 import { InvocationContext } from "./invocation-context.js";

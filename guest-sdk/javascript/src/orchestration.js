@@ -1,10 +1,10 @@
-/** Runs an orchestrator, whatever its style: a generator, an `async` function, or a plain one. */
+/** Runs an orchestrator of any style: a generator, an `async` function, or a plain function. */
 
 import { DurableError } from "./failure.js";
 import { currentScope } from "./scope.js";
 
 /**
- * Calls the handler with its context, and drives it if it gave a generator.
+ * Calls the handler with its context, and drives the generator if it returns one.
  *
  * @returns its output, a promise of it, or its outcome
  */
@@ -27,7 +27,7 @@ function isGenerator(value) {
   );
 }
 
-/** Whose calls a registered function makes when it is called without a context: `yield sayHello("Tokyo")`. */
+/** The actions of the running orchestration, for calls of registered functions without a context: `yield sayHello("Tokyo")`. */
 export function requireActions(what) {
   const actions = currentScope()?.actions;
   if (!actions) {

@@ -1,4 +1,4 @@
-/** How a function ends: with a value or an error, at once or when the promise that it gave settles. */
+/** The outcome of a function: a value or an error, at once or when the promise that it returned settles. */
 
 import { FULFILLED, isReactive, REACT } from "./promise.js";
 
@@ -10,7 +10,7 @@ export class Outcome {
   #state = OPEN;
   #value;
 
-  /** That of a call. A function may give its outcome itself, which begins then. */
+  /** Calls a function and returns its outcome. If the function returns an Outcome, that is started and returned. */
   static of(body, ...args) {
     try {
       const result = body(...args);
@@ -24,7 +24,7 @@ export class Outcome {
     return this.#state !== OPEN;
   }
 
-  /** The value; an error is thrown. */
+  /** Returns the value, or throws the error. */
   get() {
     if (this.#state === ERROR) {
       throw this.#value;
@@ -32,7 +32,7 @@ export class Outcome {
     return this.#value;
   }
 
-  /** What can be awaited may give what can be awaited. */
+  /** Takes over a value, or the result of a thenable, which may be a thenable again. */
   follow(value) {
     if (isReactive(value)) {
       value[REACT](this);
@@ -52,7 +52,7 @@ export class Outcome {
     try {
       return state === FULFILLED ? this.follow(value) : this.fail(value);
     } catch (error) {
-      // What it is to follow cannot even be asked.
+      // Reading `then` may throw.
       return this.fail(error);
     }
   }

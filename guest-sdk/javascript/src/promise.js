@@ -1,42 +1,42 @@
 /**
  * Promises whose jobs the SDK runs itself.
  *
- * Every export of a guest is synchronous, and the engine runs the jobs of its own promises only between exports: an
- * `await` on one of those would never go on. So these take their place (`globals/index.js`), and the build lowers
- * `async` functions onto them. Jobs run in the order in which they were enqueued, so what is awaited in an orchestrator
- * is as deterministic as what completes it.
+ * Every export of a guest is synchronous, and the engine runs the jobs of its own promises only between exports: an `await`
+ * of an engine promise would never continue. So these promises replace the engine's (`globals/index.js`), and the build
+ * lowers `async` functions onto them. Jobs run in the order in which they were enqueued, so the order in an orchestrator
+ * depends only on the order in which tasks complete.
  *
- * A promise is *idle* when somebody has waited for it and nobody does any more: it lost a race. What an idle promise waits for
- * itself is not wanted by it, so a wait for an event that lost takes no event. A promise that nobody ever waited for goes on by
- * itself, and is not idle.
+ * A promise is *idle* if something has waited for it and nothing does any more, because it lost a race. An idle promise does not
+ * want its sources, so a wait for an event that lost a race takes no event. A promise that nothing has ever waited for is not
+ * idle: it continues by itself.
  *
- * Whoever takes the results of many promises as they come makes a race of all that are left, each time. So who takes part in a race
- * of many does not react to it, and what a race costs for each of these is one look (`Race`).
+ * Code that takes the results of many promises as they arrive makes a race of all remaining ones, again and again. To make this
+ * cheap, the members of a large race get no reactions to it: the race only looks at each of them once (`Race`).
  */
 
 const PENDING = "pending";
 export const FULFILLED = "fulfilled";
 const REJECTED = "rejected";
 
-/** What is to be run, three entries each: a reaction, the state of the promise that it reacts to, and its value. */
+/** The queue of jobs, three entries each: a reaction, the state of the promise that it reacts to, and its value. */
 const jobs = [];
 
-/** Promises that were rejected while nobody listened. */
+/** Promises that were rejected without a handler. */
 const unhandled = new Set();
 
 const NONE = Object.freeze([]);
 
-/** Calls it in a job. */
+/** Enqueues a job that calls a function. */
 export function enqueueJob(callback) {
   jobs.push({ react: () => callback() }, FULFILLED, undefined);
 }
 
-/** Lets a reaction know, in a job. */
+/** Enqueues a job that calls a reaction. */
 export function enqueueReaction(reaction, isFulfilled, value) {
   jobs.push(reaction, isFulfilled ? FULFILLED : REJECTED, value);
 }
 
-/** Runs jobs until none is left, those that they enqueue included. One that throws ends the run, and drops the others. */
+/** Runs jobs until none is left, including those that they enqueue. If one throws, the others are dropped. */
 export function runJobs() {
   try {
     for (let next = 0; next < jobs.length; next += 3) {
@@ -51,7 +51,7 @@ export function runJobs() {
   }
 }
 
-/** The reasons of rejections that nobody has listened to since the last call. */
+/** Returns the reasons of unhandled rejections since the last call. */
 export function takeUnhandledRejections() {
   if (unhandled.size === 0) {
     return NONE;
@@ -62,11 +62,11 @@ export function takeUnhandledRejections() {
 }
 
 /**
- * `[REACT](reaction)` calls `reaction.react(state, value)` in a job, once it is settled. Tasks have it too, so that an
- * `await` of one needs no promise.
+ * `[REACT](reaction)` calls `reaction.react(state, value)` in a job, once the promise is settled. Tasks have it too, so that
+ * awaiting one needs no promise.
  */
 export const REACT = Symbol("react");
-/** `[WANT](isWanted)`: one more waits for it, or one less. */
+/** `[WANT](isWanted)`: adds a waiter, or removes one. */
 export const WANT = Symbol("want");
 const DEPEND = Symbol("depend");
 const REASON = Symbol("reason");
@@ -77,7 +77,7 @@ const RETIRE = Symbol("retire");
 const RESOLVE = Symbol("resolve");
 const REJECT = Symbol("reject");
 
-/** The executor of a promise that is settled by this module. */
+/** The executor of a promise that this module settles. */
 const NOBODY = () => {};
 
 export class JobPromise {
@@ -87,7 +87,7 @@ export class JobPromise {
   #isHandled = false;
   #wants = 0;
   #wasWanted = false;
-  /** What it waits for itself, each wanted by it unless it is idle. */
+  /** The promises and tasks that this one waits for. It wants them unless it is idle. */
   #sources = NONE;
 
   constructor(executor) {
@@ -189,10 +189,10 @@ export class JobPromise {
     return this.#state === PENDING && this.constructor === JobPromise;
   }
 
-  /** Takes part in races of many from now on, and is wanted for these. */
+  /** Makes it a member of a large race. The races together count as one waiter. */
   [ENROL]() {
     if (!this[IS_RACER]) {
-      return; // it has just decided the race
+      return; // it has just settled, and decided the race
     }
     if (!racers.has(this)) {
       this.#isHandled = true;
@@ -202,7 +202,7 @@ export class JobPromise {
     this[RACE] = lastRace;
   }
 
-  /** Takes part in none of those that are open. */
+  /** Called when it is no longer a member of an open race. */
   [RETIRE]() {
     racers.delete(this);
     this[RACE] = 0;
@@ -224,7 +224,7 @@ export class JobPromise {
     }
   }
 
-  /** It waits for these from now on, of which each has a reaction of its. */
+  /** Sets its sources, each of which has a reaction of this promise. */
   [DEPEND](sources) {
     if (this.#state !== PENDING) {
       sources.forEach((source) => source[WANT](false));
@@ -329,20 +329,20 @@ export class JobPromise {
 
 Object.defineProperty(JobPromise, "name", { value: "Promise" });
 
-/** Who takes part in a race of no more than this reacts to it like to anything else. */
+/** Up to this number of members, a race uses ordinary reactions. */
 const REACTING_RACERS_MAX = 8;
 
-/** The promises that take part in races of many, and such races that have not ended. Each of the former is wanted once for all of them. */
+/** The members of open large races, and these races. All races together count as one waiter of a member. */
 const racers = new Set();
 const races = new Set();
 
-/** Counts the races; a promise has the number of its last one as `[RACE]`. */
+/** The number of the last race; `[RACE]` of a promise is the number of the last one that it is a member of. */
 let lastRace = 0;
 
-/** Whether a race has begun or ceased to be wanted since it was last seen who takes part in none any more. */
+/** Whether a race has begun, or has become wanted or unwanted, since the last `settleWants`. */
 let areRacesChanged = false;
 
-/** Looks at one of the values of a race: most took part in the one before. */
+/** The fast path for a value of a race: most were members of the race before. */
 function takesPartAgain(value) {
   if (!(value?.[RACE] > 0) || value[RACE] === lastRace) {
     return false;
@@ -351,7 +351,7 @@ function takesPartAgain(value) {
   return true;
 }
 
-/** A race of many. It is what its promise waits for, in place of all that take part. */
+/** A large race. It is the source of its promise, in place of all members. */
 class Race {
   #promise = new JobPromise(NOBODY);
   isWanted = true;
@@ -361,7 +361,7 @@ class Race {
     this.members = members;
   }
 
-  /** The race of these values, or null if there is one among them that has to be reacted to. */
+  /** Makes a race of values, or returns null if one of them needs an ordinary reaction. */
   static of(values) {
     lastRace += 1;
     if (values.every(takesPartAgain)) {
@@ -395,7 +395,7 @@ class Race {
   }
 }
 
-/** One that takes part in races has settled. */
+/** Decides the races of a member that has settled. */
 function tellRaces(promise, state, value) {
   for (const race of races) {
     if (race.members.includes(promise)) {
@@ -405,7 +405,7 @@ function tellRaces(promise, state, value) {
   }
 }
 
-/** To be called before anybody acts on what is wanted: who takes part in no race any more is not wanted for one. */
+/** Retires the promises that are no longer members of a wanted race. Must be called before the wanted tasks are used. */
 export function settleWants() {
   while (areRacesChanged) {
     areRacesChanged = false;
@@ -417,7 +417,7 @@ export function settleWants() {
   }
 }
 
-/** What is still open when a function ends is nobody's race any more. */
+/** Drops the races that are still open when a function ends. */
 export function endRaces() {
   racers.clear();
   races.clear();
@@ -443,14 +443,14 @@ function resolveOnce(promise) {
   };
 }
 
-/** A promise of a class that is derived from this one is made by its own constructor. */
+/** Makes a promise of a derived class, with the constructor of that class. */
 function capabilityOf(constructor) {
   const capability = {};
   capability.promise = new constructor((resolve, reject) => Object.assign(capability, { [RESOLVE]: resolve, [REJECT]: reject }));
   return capability;
 }
 
-/** What `then` was given, and the promise that it leads to. */
+/** The callbacks of `then`, and the promise that it returned. */
 class Reaction {
   #onFulfilled;
   #onRejected;
@@ -478,7 +478,7 @@ class Reaction {
   }
 }
 
-/** Lets a promise follow what can be awaited, in a job of its own. */
+/** Makes a promise follow a thenable, in a separate job. */
 class Following {
   #promise;
   #thenable;
@@ -505,7 +505,7 @@ class Following {
   }
 }
 
-/** Runs the generator that the build makes of the body of an `async` function, and gives its promise. */
+/** Runs the generator that the build makes from the body of an `async` function, and returns the promise of the function. */
 export function runAsync(self, args, body) {
   const promise = new JobPromise(NOBODY);
   try {
@@ -516,17 +516,17 @@ export function runAsync(self, args, body) {
   return promise;
 }
 
-/** Whether it can be reacted to. A promise of a derived class may have a `then` of its own, which must be called. */
+/** Whether `[REACT]` can be used. A promise of a derived class may have its own `then`, which must be called. */
 export function isReactive(value) {
   return typeof value?.[REACT] === "function" && (!(value instanceof JobPromise) || value.constructor === JobPromise);
 }
 
-/** What can be reacted to, of any value. */
+/** Converts any value to a promise or task with `[REACT]`. */
 export function reactive(value) {
   return isReactive(value) ? value : JobPromise.resolve(value);
 }
 
-/** It reacts to what it awaits. */
+/** The body of an `async` function, as a reaction to the promise that it awaits. */
 class AsyncBody {
   #promise;
   #generator;
@@ -552,7 +552,7 @@ class AsyncBody {
   }
 }
 
-/** Tells two functions how it ends, and nobody else. */
+/** A reaction that only calls one of two functions. */
 class Listening {
   #fulfilled;
   #rejected;
@@ -567,7 +567,7 @@ class Listening {
   }
 }
 
-/** Listens to a value as a combinator does. What is listened to is added to the sources, if it is a promise of this module or a task. */
+/** Adds the reactions of a combinator to a value. Adds it to the sources, too, if it is a promise of this module or a task. */
 function listen(constructor, value, fulfilled, rejected, sources) {
   const promise = constructor === JobPromise ? reactive(value) : constructor.resolve(value);
   if (isReactive(promise)) {
@@ -578,7 +578,7 @@ function listen(constructor, value, fulfilled, rejected, sources) {
   }
 }
 
-/** One slot per value. When all are filled, `done` gets them, in the order of the values. */
+/** Makes a combinator with one slot per value. When all are filled, `done` gets the results in the order of the values. */
 function combine(constructor, values, reactionsOf) {
   const sources = [];
   const promise = new constructor((resolve, reject) => {

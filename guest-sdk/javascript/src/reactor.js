@@ -1,10 +1,10 @@
-/** What an activity waits for: timers, and WASI's pollables. */
+/** The event loop of an activity: timers, and WASI's pollables. */
 export class Reactor {
   #clock;
   #poll;
   /** Callbacks by pollable. */
   #waiting = new Map();
-  /** `{ due, callback }`, in nanoseconds of the monotonic clock; in the order in which they were set. */
+  /** `{ due, callback }`, with `due` in nanoseconds of the monotonic clock; in the order in which they were set. */
   #timers = new Set();
 
   constructor({ clock, poll }) {
@@ -18,7 +18,7 @@ export class Reactor {
     return () => this.#timers.delete(timer);
   }
 
-  /** A promise that resolves when the pollable is ready. */
+  /** Returns a promise that resolves when the pollable is ready. */
   ready(pollable) {
     return new Promise((resolve) => this.#waiting.set(pollable, resolve));
   }
@@ -61,7 +61,7 @@ export class Reactor {
 
 const NANOSECONDS = 1e6;
 
-/** Handles are released at once: a resource with children must not be dropped before them. */
+/** Releases a handle at once, because a resource must not be dropped before its children. */
 export function release(resource) {
   resource[Symbol.dispose ?? Symbol.for("dispose")]?.();
 }

@@ -1,6 +1,6 @@
 /**
- * For tests under Node.js: `node --import dacapo-sdk/register --test` lets the SDK stand in for `durable-functions` and
- * `@azure/functions`, as the build does.
+ * For tests under Node.js: `node --import dacapo-sdk/register --test` replaces `durable-functions` and `@azure/functions`
+ * with the SDK, as the build does.
  */
 
 import Module, { register } from "node:module";

@@ -3,19 +3,19 @@
 import { noteFunctionName, wellFormed } from "./border.js";
 import { DurableError } from "./failure.js";
 
-/** By name in lower case: names compare ignoring case. */
+/** Functions by name in lower case, because names are compared ignoring case. */
 const functions = new Map();
 
-/** Triggers that the app registered and that nothing here runs, such as HTTP triggers. The build names them. */
+/** Registered triggers that are not run, such as HTTP triggers. The build reports them. */
 const ignoredTriggers = [];
 
-/** What the contract allows. */
+/** The contract's limit. */
 const NAME = /^[^\s\x00-\x1f\x7f-\x9f]{1,128}$/;
 
 /**
  * @param kind `orchestrator`, `activity` or `entity`
- * @param handler what `guest.js` calls, by kind: `(run, input)`, `(call)`, `(context)`
- * @param body the function of the app that it leads to
+ * @param handler the function that `guest.js` calls, by kind: `(run, input)`, `(call)`, `(context)`
+ * @param body the function of the app that the handler calls
  */
 export function register(kind, name, handler, body) {
   if (typeof name !== "string" || !NAME.test(name) || wellFormed(name) !== name) {
@@ -33,7 +33,7 @@ export function registerTrigger(name, type) {
   ignoredTriggers.push({ name, type });
 }
 
-/** What an app registers functions of a trigger with that nothing here runs. */
+/** Makes the registration function of a trigger that is not run. */
 export const ignoredTrigger = (type) => (name) => registerTrigger(name, type);
 
 export function registeredFunctions() {
@@ -58,7 +58,7 @@ export function findHandler(kind, name) {
   return found.handler;
 }
 
-/** A handler must be there when its function is registered, not only when it is called. */
+/** Checks that the handler is a function when it is registered, not only when it is called. */
 export function requireHandler(name, handler) {
   if (typeof handler !== "function") {
     throw new TypeError(`The handler of '${name}' must be a function.`);

@@ -1,10 +1,10 @@
 /**
- * A rehearsal of what every orchestrator does, while the component is made.
+ * Warms up the engine while the component is made, with orchestrators that do what most orchestrators do.
  *
- * Instances share the pages of memory that they have not written to. What is done for the first time writes in many
- * places: QuickJS makes a built-in function when it is first named, and the shape of objects, the list of their
- * properties, when the first one gets it; it drops a shape when no object has it any more. So the build does everything
- * once, and keeps what had shapes.
+ * Instances share the pages of memory that they have not written to. Doing something for the first time writes in many
+ * places: QuickJS creates a built-in function when it is first used, and a shape, the list of an object's properties, when
+ * the first object gets it; it drops a shape when no object has it any more. So the build does everything once, and keeps
+ * objects with these shapes.
  */
 
 import { OrchestratorContext } from "./context.js";
@@ -20,7 +20,7 @@ export function rehearse() {
   perform(asynchronous, (run) => new OrchestratorContext(run.actions));
 }
 
-/** Runs an orchestrator until it waits for the tasks that it leaves in `tasks`. */
+/** Runs an orchestrator until it waits for the tasks that it puts into `tasks`. */
 function perform(orchestrator, makeContext) {
   const run = new Run(new RehearsalHost());
   const context = makeContext(run);
@@ -58,7 +58,7 @@ async function asynchronous(context, tasks) {
 
 const END = new Error("the rehearsal is over");
 
-/** Whatever is asked for completes with `null`, until it is waited for the third time. */
+/** A host whose tasks complete with `null`. The third wait throws `END`. */
 class RehearsalHost {
   #waits = 0;
   #watched = 0;
@@ -87,8 +87,8 @@ for (const schedule of ["callActivity", "createTimer", "waitForExternalEvent"]) 
 }
 
 /**
- * Keeps the shapes of an object and of what it refers to. An object gets its properties one by one, and has another shape
- * after each.
+ * Keeps the shapes of an object and of the objects that it refers to. An object gets its properties one by one, and has
+ * another shape after each.
  */
 function keepShapes(object) {
   if (typeof object !== "object" || object === null || kept.includes(object)) {

@@ -1,8 +1,8 @@
-/** When and how often a failed call is tried again. The host keeps the schedule. */
+/** Retry policies: when and how often a failed call is retried. The host keeps the schedule. */
 
 import { kindOf, optionalLength, requireLength, requireNumber, requireText } from "./border.js";
 
-/** What the contract can say. */
+/** The largest number of attempts in the contract. */
 const ATTEMPTS_MAX = 0xffff_ffff;
 
 export class RetryOptions {
@@ -28,7 +28,7 @@ export function requireRetryOptions(options) {
   return options;
 }
 
-/** The policy of the contract, of a `RetryOptions`, which may have changed since it was made, or anything that has its properties. */
+/** Converts a `RetryOptions`, or an object with its properties, to the contract's policy. Properties may have changed. */
 export function retryPolicy(options) {
   const { firstRetryIntervalInMilliseconds, maxNumberOfAttempts, nonRetriableErrorTypes } = requireRetryOptions(options);
   requireNumber(firstRetryIntervalInMilliseconds, "firstRetryIntervalInMilliseconds");

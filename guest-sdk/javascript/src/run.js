@@ -1,19 +1,19 @@
 /**
  * One run of an orchestrator, from its beginning to its end. It keeps no history: it schedules, and blocks in the host's
- * `wait-watched` when the code cannot go on.
+ * `wait-watched` when the code makes no progress.
  *
  *     run the code ──► done
  *       ▲        │
  *       │        ▼ it waits
  *       ├─ yes ─ is a completed task left? settle the next one
  *       │        │ no
- *       ├─ yes ─ is something wanted still open? wait for all that is watched
+ *       ├─ yes ─ is a wanted task still open? wait for all watched tasks
  *       │        │ no
  *       │        ▼
  *       │    it awaits something that is not durable: fail
  *
- * Every open task is watched, but for waits for events: these are while they are wanted. So an event goes to a wait that
- * somebody waits for; one that is not read goes to the next. The host has the rule (`wait-for-external-event`).
+ * Every open task is watched, except for waits for events, which are watched only while they are wanted. So an event goes to
+ * a wanted wait; an unread event goes to the next wait. The host implements this rule (`wait-for-external-event`).
  */
 
 import { Actions } from "./actions.js";
@@ -22,21 +22,21 @@ import { Outcome } from "./outcome.js";
 import { EventTask, Task, TimerTask } from "./task.js";
 
 export class Run {
-  /** In an `async` orchestrator a call begins when it is made; in a generator, when it is yielded. */
+  /** In an `async` orchestrator a call is scheduled when it is made; in a generator, when it is yielded. */
   isEager = true;
-  /** Open tasks that somebody waits for. */
+  /** The number of open tasks that are wanted. */
   wanted = 0;
-  /** How many tasks have settled. */
+  /** The number of tasks that have settled. */
   settled = 0;
   /** Watched tasks, by the numbers that the host reports. */
   #watched = new Map();
   #numbers = 0;
-  /** What the last wait reported, and how much of it has been looked at. */
+  /** The numbers that the last wait reported, and how many of them have been processed. */
   #reported = [];
   #looked = 0;
-  /** Waits for events that have become wanted, or have ceased to be, since the last wait. */
+  /** Waits for events that have become wanted or unwanted since the last wait. */
   #changed = new Set();
-  /** Open races of many tasks: who has lost one after the other must not know all of them. */
+  /** Open races of many tasks. They are kept here so that a task that loses many races need not have an observer for each. */
   #races = new Set();
 
   /** @param host the interface `orchestration` of the contract */
@@ -69,7 +69,7 @@ export class Run {
     }
   }
 
-  /** Gives up a timer or a wait for an event. One that was never scheduled needs no host. */
+  /** Cancels a timer or a wait for an event. If it was not scheduled, the host need not know. */
   giveUp(task) {
     if (task.handle !== null) {
       this.unwatch(task);
@@ -77,7 +77,7 @@ export class Run {
     }
   }
 
-  /** A wait for an event that is wanted from now on, or no longer. */
+  /** Notes a wait for an event that has become wanted or unwanted. */
   noteChange(event) {
     this.#changed.add(event);
   }
@@ -86,7 +86,7 @@ export class Run {
     this.#races.add(race);
   }
 
-  /** A task has settled. */
+  /** Called when a task has settled. */
   noteSettled(task) {
     this.settled += 1;
     if (this.#races.size === 0) {
@@ -101,7 +101,7 @@ export class Run {
   }
 
   createTimer(fireAt) {
-    // A Date, or what libraries for dates have in its place.
+    // A Date, or an object of a date library.
     const moment = Number(fireAt ?? Number.NaN);
     if (!Number.isFinite(moment)) {
       throw new TypeError("A timer needs a valid Date.");
@@ -109,7 +109,7 @@ export class Run {
     return this.add(new TimerTask(this, moment));
   }
 
-  /** Drives a generator to its end, and gives its outcome. */
+  /** Drives a generator to its end, and returns its outcome. */
   drive(generator) {
     this.isEager = false;
     return new Drive(generator);
@@ -141,7 +141,7 @@ export class Run {
     const number = this.#reported[this.#looked];
     this.#looked += 1;
     const task = this.#watched.get(number);
-    // One that was given up meanwhile is not watched any more.
+    // A task that was canceled meanwhile is not watched any more.
     if (task) {
       this.#watched.delete(number);
       task.number = 0;
@@ -169,7 +169,7 @@ export class Run {
   }
 }
 
-/** Drives a generator to its end: each task that it yields is waited for. */
+/** Drives a generator to its end: waits for each task that it yields. */
 class Drive extends Outcome {
   #generator;
 
@@ -183,7 +183,7 @@ class Drive extends Outcome {
     return this;
   }
 
-  /** The task that was yielded last has settled; at the beginning there is none. */
+  /** Called when the task that was yielded last has settled, and at the beginning with null. */
   childSettled(task) {
     try {
       let next = this.#step(task);
@@ -196,7 +196,7 @@ class Drive extends Outcome {
     }
   }
 
-  /** Hands over the task that has settled, and gives the one that is yielded then, or nothing at the end. */
+  /** Resumes the generator with the result of the settled task. Returns the next task that it yields, or null at the end. */
   #step(settled) {
     settled?.unwant();
     let { done, value } = settled?.isFaulted ? this.#generator.throw(settled.result) : this.#generator.next(settled?.result);
@@ -205,7 +205,7 @@ class Drive extends Outcome {
       if (refusal === null) {
         return value;
       }
-      // The code learns of it where it yielded.
+      // Thrown at the `yield`, so that the code can catch it.
       ({ done, value } = this.#generator.throw(refusal));
     }
     this.follow(value);
@@ -213,7 +213,7 @@ class Drive extends Outcome {
   }
 }
 
-/** Why it cannot be waited for, or null. From here on it is wanted. */
+/** Makes a task wanted. Returns the error if that is not possible, else null. */
 function refusalOf(value) {
   if (!(value instanceof Task)) {
     return notATask(value);

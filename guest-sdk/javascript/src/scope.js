@@ -1,12 +1,12 @@
 /**
- * What runs at present. An instance of a guest runs one function at a time, and what the globals may do depends on its
- * kind. Each kind has a scope with:
+ * The scope of the running function. An instance of a guest runs one function at a time, and its kind determines what the
+ * globals may do. Each kind has a scope with:
  *
  * - `randomBytes(length)`;
- * - `setTimer(milliseconds, callback)`, which gives a function that cancels it;
+ * - `setTimer(milliseconds, callback)`, which returns a function that cancels it;
  * - `fetch(request)`;
- * - `park()`, which blocks until something has completed and tells those who wait for it, or gives false at once if
- *   nothing can complete any more.
+ * - `park()`, which blocks until something has completed and notifies its waiters, or returns false at once if nothing
+ *   can complete any more.
  */
 
 import { endRaces, takeUnhandledRejections, runJobs, settleWants } from "./promise.js";
@@ -20,10 +20,10 @@ export function currentScope() {
   return current;
 }
 
-/** The scope of a function that runs; `what` needs one. */
+/** Returns the scope of the running function, or throws an error that names `what`, which needs one. */
 export function requireScope(what) {
   if (current === null) {
-    throw new DurableError(`${what} is not there while the app is loaded: use it inside a function`, { type: "NotAvailable", retriable: false });
+    throw new DurableError(`${what} is not available while the app is loaded: use it inside a function`, { type: "NotAvailable", retriable: false });
   }
   return current;
 }
@@ -37,7 +37,7 @@ export function leave() {
   endRaces();
 }
 
-/** Calls a function in a scope, and runs all that it leads to, until its outcome is there. Blocks; gives the outcome or throws. */
+/** Calls a function in a scope, and runs jobs until it has an outcome. Blocks; returns the value or throws the error. */
 export function runInScope(scope, body, ...args) {
   enter(scope);
   try {

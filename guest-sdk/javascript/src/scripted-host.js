@@ -1,12 +1,12 @@
 /**
- * The interface `orchestration` of the contract without a host: calls get scripted results, and time is skipped. It
- * stands still while the orchestrator runs, and jumps to the next thing that completes when it waits.
+ * A test double of the contract's interface `orchestration`: calls get scripted results. The time does not advance while
+ * the orchestrator runs; when it waits, the time jumps to the next completion.
  */
 
 import { failureOfError } from "./failure.js";
 import { toJson } from "./json.js";
 
-/** What a test gives results for. */
+/** The kinds of calls for which a test has results. */
 export const ACTIVITY = "the activity";
 export const ORCHESTRATOR = "the sub-orchestrator";
 export const ENTITY = "the entity";
@@ -17,7 +17,7 @@ export function answerKey(kind, name) {
 }
 
 export class ScriptedHost {
-  /** What the orchestrator did, in order. */
+  /** The actions of the orchestrator, in order. */
   actions = [];
   customStatus = undefined;
   continuedAsNew = undefined;
@@ -25,11 +25,11 @@ export class ScriptedHost {
   #now;
   /** Calls that were made and whose scripts have not run yet. */
   #calls = [];
-  /** `{ at, outcome, handle }`: what will complete, and when. */
+  /** `{ at, outcome, handle }`: future completions. */
   #due = [];
-  /** Handles by the numbers that they are watched by. */
+  /** Handles by the numbers under which they are watched. */
   #watched = new Map();
-  /** `{ name, outcome, rank }`, names in lower case: events that nobody has asked for yet, in the order of their arrival. */
+  /** `{ name, outcome, rank }`, names in lower case: events that no wait has got, in the order of their arrival. */
   #unread = [];
   /** Waits for events, in the order in which they were made. */
   #waits = [];
@@ -44,7 +44,7 @@ export class ScriptedHost {
     }
   }
 
-  /** Runs the scripts of the calls that were made since. Scripts may be `async`. */
+  /** Runs the scripts of the calls that were made since the last time. Scripts may be `async`. */
   async answerCalls() {
     for (const call of this.#calls.splice(0)) {
       const { at, outcome } = await this.#attempts(call);
@@ -82,7 +82,7 @@ export class ScriptedHost {
     }
   }
 
-  /** Gives events to the waits that are watched; before that, back what nobody has read of those that are not. */
+  /** Puts back the unread events of waits that are no longer watched. Then gives events to the watched ones. */
   #serve() {
     const watched = new Set(this.#watched.values());
     for (const wait of this.#waits) {
@@ -111,7 +111,7 @@ export class ScriptedHost {
     return this.#ranks;
   }
 
-  /** Completes all that is due at the next moment at which something is. */
+  /** Jumps to the next completion, and completes everything that is due at that time. */
   #skipToNext() {
     this.#due.sort((a, b) => a.at - b.at);
     if (this.#due.length === 0) {
@@ -145,7 +145,7 @@ export class ScriptedHost {
     const handle = {
       eventName,
       made: this.#nextRank(),
-      /** What a wait was served with. */
+      /** The event that a wait has got. */
       event: null,
       settled: null,
       isRead: false,
@@ -170,7 +170,7 @@ export class ScriptedHost {
     return handle;
   }
 
-  /** A call whose result the script gives. */
+  /** Makes a call that is answered by the script. */
   #call(action, kind, name, answer, retry) {
     this.actions.push(action);
     const scripted = this.#script.answers.get(answerKey(kind, name));

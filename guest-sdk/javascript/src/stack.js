@@ -1,10 +1,10 @@
 /**
- * Stack traces in terms of the user's files. The build puts all code into one text, and hands over where each line of it
- * came from as `globalThis.__dacapo.sourceMap` (`builder/source-map.mjs`).
+ * Stack traces with positions in the user's files. The build bundles all code into one text, and provides the original
+ * position of each line as `globalThis.__dacapo.sourceMap` (`builder/source-map.mjs`).
  */
 
 /**
- * A frame in the bundle, as each engine writes it:
+ * A frame in the bundle, in the format of each engine:
  *
  *     at f (<input>:3:9)                   QuickJS
  *     f@outer.js line 4 > eval:3:9         StarlingMonkey
@@ -12,7 +12,7 @@
  */
 const BUNDLE_FRAME = /^(?:\s+at (?:(.+) \()?|(.*)@)(?:<input>|.* > eval|dacapo-bundle\.js):(\d+):(\d+)\)?$/;
 
-/** The stack of an error without its first line, in terms of the original files and without the SDK's own frames. */
+/** The stack of an error without its first line, with original positions and without the SDK's own frames. */
 export function originalStack(error) {
   const stack = typeof error.stack === "string" ? error.stack : "";
   const frames = stack.split("\n").filter((line) => /^\s+at |@.*:\d/.test(line));
@@ -21,7 +21,7 @@ export function originalStack(error) {
   return originals.map((frame) => frame.trimEnd()).join("\n");
 }
 
-/** Where a function begins, as a frame; nothing where the engine does not tell. QuickJS does. */
+/** The position of a function, as a frame; null if the engine does not provide it, as QuickJS does. */
 export function placeOf(body) {
   const map = globalThis.__dacapo?.sourceMap;
   const position = map && body?.lineNumber && originalPosition(map, body.lineNumber, body.columnNumber);
@@ -34,7 +34,7 @@ function originalFrame(frame, map) {
   return position ? `    at ${name || otherName || "<anonymous>"} (${position})` : "";
 }
 
-/** Lines and columns count from 1. */
+/** Lines and columns start at 1. */
 function originalPosition({ sources, lines }, line, column) {
   let position = "";
   for (const entry of (lines[line - 1] ?? "").split(";")) {

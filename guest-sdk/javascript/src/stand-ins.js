@@ -1,4 +1,4 @@
-/** The modules that apps import, and those of the SDK that they get. */
+/** Maps the modules that apps import to those of the SDK that replace them. */
 const url = (file) => new URL(file, import.meta.url).href;
 
 export const standIns = {

@@ -1,14 +1,14 @@
 /**
- * Tasks: what an orchestrator schedules and waits for.
+ * Tasks, which an orchestrator schedules and waits for.
  *
- * A task settles when its turn in the order of completion has come (`run.js`), never because its outcome happens to be
- * readable. So races are won by what completed first.
+ * Tasks settle in the order in which they completed (`run.js`), even if the host could already return a later outcome. So
+ * the task that completed first wins a race.
  *
- * A task is *wanted* while somebody waits for it: a generator that yielded it, a compound task that is wanted itself, or
- * an `await`. A wait for an event takes none while it is not wanted.
+ * A task is *wanted* while something waits for it: a generator that yielded it, a compound task that is wanted itself, or
+ * an `await`. A wait for an event takes no event while it is not wanted.
  *
- * Whoever takes the results of many tasks as they come makes a race of all that are left, each time. So what a race costs
- * for each of its tasks matters: one look (`surveyed`), and nothing when it has settled.
+ * Code that takes the results of many tasks as they arrive makes a race of all remaining ones, again and again. So races
+ * must be cheap: a race looks at each of its tasks once (`surveyed`), and does nothing for the others when it has settled.
  */
 
 import { errorOfFailure } from "./failure.js";
@@ -24,13 +24,13 @@ export class Task {
   #result;
   #observers = null;
   #wanted = 0;
-  /** It is among those that the run counts as wanted. */
+  /** Whether the run counts it as wanted. */
   #isCounted = false;
-  /** A wait for an event, or a compound of such: what is in it must know whether it is wanted. */
+  /** Whether it is a wait for an event, or a compound that contains one, which must know whether it is wanted. */
   holdsEvents = false;
-  /** It is scheduled, has not settled, and holds no events. */
+  /** Whether it is scheduled, not settled, and holds no events. */
   isUsual = false;
-  /** It is scheduled and holds no events, whether or not it has settled. */
+  /** Whether it is scheduled and holds no events. It may have settled. */
   isPlain = false;
 
   /** @param run the orchestration that it belongs to */
@@ -58,19 +58,19 @@ export class Task {
     return this.#wanted > 0;
   }
 
-  /** The value, or the error if it is faulted. */
+  /** The value, or the error if it has failed. */
   get result() {
     return this.#result;
   }
 
   /**
-   * What must be known of the tasks of a compound, or null if one of them is none: those that are not scheduled, the first
-   * that has settled, and those that hold events.
+   * Looks at the tasks of a compound. Returns those that are not scheduled, the first that has settled, and those that hold
+   * events; or null if one of them is not a task.
    */
   static surveyed(tasks) {
     const found = { unscheduled: [], settled: null, events: [] };
     try {
-      // Of many mostly all are open, or some have settled, and these are the quickest loops. They skip holes.
+      // The fast path for many tasks, most of which are plain. The built-in loops skip holes, so look for `undefined`.
       if (tasks.length > CHILDREN_OBSERVED && tasks.every(isPlain) && !tasks.includes(undefined)) {
         found.settled = tasks.find(isSettled) ?? null;
       } else {
@@ -84,7 +84,7 @@ export class Task {
     return found;
   }
 
-  /** Schedules it if it was not. Scheduling happens once, and in the order in which tasks are first waited for. */
+  /** Schedules the task, unless it is. Tasks are scheduled in the order in which they are first waited for. */
   schedule() {
     if (this.#state === UNSCHEDULED) {
       this.#state = OPEN;
@@ -117,14 +117,14 @@ export class Task {
     }
   }
 
-  /** It is wanted and open from now on, or one of both no longer. */
+  /** Called when it becomes both wanted and open, or ceases to be. */
   #count(isCounted) {
     this.#isCounted = isCounted;
     this.run.wanted += isCounted ? 1 : -1;
     this.onWanted(isCounted);
   }
 
-  /** Calls `childSettled` of the observer when it settles; at once if it has. */
+  /** Calls `childSettled` of the observer when the task settles, or at once if it has. */
   observe(observer) {
     if (this.isSettled) {
       observer.childSettled(this);
@@ -184,7 +184,7 @@ export class Task {
 }
 
 const isPlain = (task) => task.isPlain;
-/** Of one that is plain. */
+/** Only for plain tasks. */
 const isSettled = (task) => !task.isUsual;
 
 function noteUnusual(task, found) {
@@ -202,7 +202,7 @@ function noteUnusual(task, found) {
   }
 }
 
-/** Hands over what a task gives to who awaits it. */
+/** Passes the result of a task to a reaction that awaits it. */
 class Awaiting {
   #reaction;
 
@@ -219,16 +219,16 @@ class Awaiting {
   }
 }
 
-/** A task that stands for something that the host does. A subclass says how it is asked for: `open(host)` gives the handle. */
+/** A task of the host. A subclass schedules it: `open(host)` returns the handle. */
 class HostTask extends Task {
   #name;
   handle = null;
-  /** By which the host reports it; 0 while it is not watched. */
+  /** The number with which the host reports it; 0 while it is not watched. */
   number = 0;
 
   /**
    * @param run the orchestration that it belongs to
-   * @param name what it is called in errors
+   * @param name the name in error messages
    */
   constructor(run, name) {
     super(run);
@@ -244,19 +244,19 @@ class HostTask extends Task {
     this.run.watch(this);
   }
 
-  /** The host has said that it has completed, and now it is its turn. */
+  /** Called in the order of completion, after the host has reported the task. */
   reported() {
     this.take(this.handle.outcome());
   }
 
   onWanted() {}
 
-  /** Its value, of the JSON text that the host gives. */
+  /** Converts the JSON text from the host to the value. */
   decode(json) {
     return JSON.parse(json);
   }
 
-  /** Takes over what the host says. */
+  /** Settles the task with the outcome from the host. */
   take(outcome) {
     if (outcome.tag === "ok") {
       this.complete(this.decode(outcome.val));
@@ -269,7 +269,7 @@ class HostTask extends Task {
 export class CallTask extends HostTask {
   #call;
 
-  /** @param call schedules it: takes the host, gives the handle */
+  /** @param call schedules the task with the host, and returns the handle */
   constructor(run, name, call) {
     super(run, name);
     this.#call = call;
@@ -280,7 +280,7 @@ export class CallTask extends HostTask {
   }
 }
 
-/** The wait for locks; its value is what releases them. */
+/** A wait for locks. Its value releases them. */
 export class LockTask extends HostTask {
   #entities;
   #lock;
@@ -300,7 +300,7 @@ export class LockTask extends HostTask {
   }
 }
 
-/** The wait for an event. */
+/** A wait for an event. */
 export class EventTask extends HostTask {
   holdsEvents = true;
 
@@ -316,7 +316,7 @@ export class EventTask extends HostTask {
     this.run.noteChange(this);
   }
 
-  /** What nobody wants is left to the host, for another. */
+  /** If the wait is not wanted, the event is left to the host, for another wait. */
   reported() {
     if (this.isWanted) {
       super.reported();
@@ -324,8 +324,8 @@ export class EventTask extends HostTask {
   }
 
   /**
-   * Gives up the wait: it completes with nothing. An event that comes later, or that arrived together with what won the
-   * race, is left for others.
+   * Cancels the wait, which completes without a value. A later event, or one that arrived together with the winner of a
+   * race, is left for other waits.
    */
   cancel() {
     if (!this.isSettled) {
@@ -385,7 +385,7 @@ export class RetryableTask extends CallTask {
 
 class CompoundTask extends Task {
   #surveyed;
-  /** How many tasks had settled when the children were looked at. */
+  /** The number of tasks that had settled when the children were surveyed. */
   #then;
 
   constructor(name, tasks) {
@@ -404,7 +404,7 @@ class CompoundTask extends Task {
     this.holdsEvents = surveyed.events.length > 0;
   }
 
-  /** The first of the children that has settled, or null. */
+  /** The first child that has settled, or null. */
   get settledChild() {
     return this.#then === this.run.settled ? this.#surveyed.settled : Task.surveyed(this.children).settled;
   }
@@ -429,9 +429,9 @@ class CompoundTask extends Task {
   }
 }
 
-/** Completes with the results of all, in their order; fails with the first failure, when it happens. */
+/** Completes with the results of all children, in their order; fails with the first failure, when it occurs. */
 export class AllTask extends CompoundTask {
-  /** How many have not completed. */
+  /** The number of children that have not completed. */
   #left = 0;
 
   constructor(tasks) {
@@ -488,10 +488,10 @@ export class AnyTask extends CompoundTask {
   }
 }
 
-/** Who takes part in a race of more does not know it: the run does. */
+/** With more children, a race has no observers at its children: the run notifies it. */
 const CHILDREN_OBSERVED = 8;
 
-/** The same for `await`, which would wait for a task that it is given: the task is wrapped. */
+/** The same for `await`, which would wait for a task as the result: so the task is wrapped. */
 export class FirstTask extends AnyTask {
   resultOf(child) {
     return { task: child, index: this.children.indexOf(child) };

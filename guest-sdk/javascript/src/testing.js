@@ -19,7 +19,7 @@ import { Run } from "./run.js";
 import { currentScope, enter, leave, nothingToWaitFor } from "./scope.js";
 import { ACTIVITY, answerKey, ENTITY, HTTP, ORCHESTRATOR, ScriptedHost } from "./scripted-host.js";
 
-/** @param orchestrator what `orchestrator` gave, or the name of one that was registered */
+/** @param orchestrator the result of `orchestrator`, or the name of a registered one */
 export function testOrchestrator(orchestrator, input, options) {
   return new OrchestratorTest(nameOf(orchestrator), input, options);
 }
@@ -35,27 +35,27 @@ class OrchestratorTest {
     this.#script = { instanceId, now: now.getTime(), version, parent, answers: new Map(), events: [] };
   }
 
-  /** What an activity gives: `(input, { attempt }) => result`, which may throw. `takes` is its duration. */
+  /** Sets the answer of an activity: `(input, { attempt }) => result`, which may throw. `takes` is its duration. */
   activity(activity, answer, options) {
     return this.#answer(ACTIVITY, nameOf(activity), answer, options);
   }
 
-  /** What a sub-orchestration gives: `(input, { instanceId, version, attempt }) => result`. */
+  /** Sets the answer of a sub-orchestration: `(input, { instanceId, version, attempt }) => result`. */
   subOrchestrator(orchestrator, answer, options) {
     return this.#answer(ORCHESTRATOR, nameOf(orchestrator), answer, options);
   }
 
-  /** What an entity gives: `(operation, input, key) => result`. */
+  /** Sets the answer of an entity: `(operation, input, key) => result`. */
   entity(entity, answer, options) {
     return this.#answer(ENTITY, nameOf(entity), answer, options);
   }
 
-  /** What `callHttp` gives: `(request) => ({ statusCode, headers, content })`. */
+  /** Sets the answer of `callHttp`: `(request) => ({ statusCode, headers, content })`. */
   http(answer, options) {
     return this.#answer(HTTP, "", answer, options);
   }
 
-  /** Raises an event, at once or after some time. */
+  /** Raises an event, at once or after a duration. */
   event(name, data, { after = 0 } = {}) {
     this.#script.events.push({ name, data, after: milliseconds(after) });
     return this;
@@ -66,7 +66,7 @@ class OrchestratorTest {
     return this;
   }
 
-  /** Runs it to its end. A failure is a result too, as `error`. */
+  /** Runs the orchestrator to its end. A failure does not throw; it is the `error` of the result. */
   async run() {
     if (currentScope()) {
       throw new Error("Another test of an orchestrator is running: await one before the next begins.");
@@ -114,7 +114,7 @@ async function settle(outcome, host, run) {
   }
 }
 
-/** Lets all jobs of promises run, of the SDK's and of others. */
+/** Lets all promise jobs run, those of the SDK and those of the engine. */
 function jobs() {
   runJobs();
   return new Promise((resolve) => setImmediate(resolve));
@@ -123,7 +123,7 @@ function jobs() {
 /**
  * Runs one operation of an entity.
  *
- * @param options.state as the operation before left it; none for a new entity
+ * @param options.state the state after the previous operation; none for a new entity
  * @returns `{ output, state, signals }`, the state `undefined` if the entity is deleted; or throws what the operation throws
  */
 export async function testEntity(entity, operation, input, { key = "test", state } = {}) {

@@ -1,4 +1,4 @@
-/** What an activity may ask of its host. */
+/** The host functions of activities. */
 
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
@@ -71,7 +71,7 @@ test("a client reads the state of an entity", async () => {
   assert.equal(asked[0], "http://127.0.0.1/instances/%40counter%40a?sig=x&showInput=true");
 });
 
-// `raiseEvent(id, undefined)` raised an event called "undefined", and half of an emoji was a URIError.
+// `raiseEvent(id, undefined)` raised an event called "undefined", and a lone surrogate was a URIError.
 test("a client refuses what is no argument by its name, and mends text that is not well formed", async () => {
   const half = "x-\ud83d";
   const sent = [];

@@ -1,4 +1,4 @@
-/** What apps get wrong ends in a failure that says so. */
+/** Mistakes in apps end in failures that explain them. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

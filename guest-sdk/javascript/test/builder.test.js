@@ -10,7 +10,7 @@ import { loadOnce } from "../builder/load.mjs";
 import { compactSourceMap } from "../builder/source-map.mjs";
 import { originalStack, placeOf } from "../src/stack.js";
 
-/** The entries of an app with these files, or the message of what is wrong with it. */
+/** The entries of an app with these files, or the message of the error. */
 async function entriesOf(files) {
   const folder = await mkdtemp(join(tmpdir(), "dacapo-test-"));
   try {

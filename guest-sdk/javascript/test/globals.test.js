@@ -191,7 +191,7 @@ test("buffers", () => {
   assert.throws(() => OurBuffer.from("x", "nonsense"), TypeError);
 });
 
-// What is too long for the host's clock ended the activity, with an error that names no line of it.
+// A delay that was too long for the host's clock ended the activity, with an error that named none of its lines.
 test("a delay that is none is a millisecond in an activity, as in Node.js", () => {
   const armed = [];
   const clock = { now: () => 0, subscribeInstant: (due) => armed.push(due / 1e6) };

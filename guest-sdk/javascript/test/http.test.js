@@ -1,4 +1,4 @@
-/** What the host refuses becomes the error that `fetch` has for it. */
+/** Refusals of the host become the corresponding errors of `fetch`. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,13 +6,13 @@ import { test } from "node:test";
 import { Request as OurRequest } from "../src/globals/fetch.js";
 import { sendRequest } from "../src/http.js";
 
-/** As QuickJS throws the error of a failed import. */
+/** The error of a failed import, in the form in which QuickJS throws it. */
 const refusal = (payload) => Object.assign(new Error("[object Object] (see error.payload)"), { payload });
 const refuse = (payload) => () => {
   throw refusal(payload);
 };
 
-/** WASI's HTTP as far as a request needs it, of which parts may fail. */
+/** The part of WASI's HTTP that a request needs, parts of which can be made to fail. */
 function wasi(changes = {}) {
   const parts = {
     fromList: (fields) => ({ fields }),

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { endRaces, FULFILLED, JobPromise, REACT, runAsync, runJobs, settleWants, takeUnhandledRejections, WANT } from "../src/promise.js";
 
-/** What a program logs with the promises of the SDK must be what it logs with those of Node.js. */
+/** A program must log the same with the promises of the SDK as with those of Node.js. */
 async function compare(program) {
   const expected = [];
   program(Promise, (line) => expected.push(line));
@@ -124,7 +124,7 @@ test("rejections that nobody listens to are told once", () => {
   assert.deepEqual(takeUnhandledRejections(), []);
 });
 
-/** What can be awaited, and counts who waits for it. */
+/** A thenable that counts its waiters. */
 function countingTask() {
   const reactions = [];
   return {
@@ -179,7 +179,7 @@ function* waitsFor(task) {
   return yield task;
 }
 
-// Every race of all that were left made each of them react to it once more, so that 400 activities were too many for one turn.
+// Every race of the remaining tasks added a reaction to each of them, so that 400 activities were too many for one turn.
 test("a race of many is told the first, wants all until it is decided, and leaves them to the next", () => {
   const { tasks, promises } = flows(20);
   const wanted = () => {

@@ -196,7 +196,7 @@ test("what is no task is refused where it is yielded, and what cannot be called 
   );
 });
 
-/** What each attempt throws: at once, or where its task is yielded. */
+/** The error of each attempt: thrown at once, or where its task is yielded. */
 async function refusals(name, attempts, prepare = (test) => test) {
   df.app.orchestration(name, function* (context) {
     const refused = [];
@@ -213,8 +213,8 @@ async function refusals(name, attempts, prepare = (test) => test) {
   return (await prepare(testOrchestrator(name)).run()).output;
 }
 
-// The host ends an orchestrator that asks for such a thing, and its code learns nothing of that. So the SDK refuses it, where
-// the code can catch it.
+// The host ends an orchestrator that makes such a call, without an error that its code could catch. So the SDK refuses the
+// call with one.
 test("what the host would end an orchestrator for is refused where it is called", async () => {
   const box = (key) => new df.EntityId("box", key);
   const changed = Object.assign(box("k"), { key: 5 });

@@ -1,4 +1,4 @@
-/** What apps for Azure Functions import, as far as their files need it to compile. Triggers are named at the build, not run. */
+/** The part of `@azure/functions` that apps need to compile. Triggers are not run; the build reports them. */
 
 export type FunctionResult<T = unknown> = T | Promise<T>;
 export type FunctionHandler = (triggerInput: any, context: InvocationContext) => FunctionResult<any>;

@@ -1,4 +1,4 @@
-/** The API of durable-functions 3.x. `context.df` and `df` are documented there; what is different here is said here. */
+/** The API of durable-functions 3.x, which documents `context.df` and `df`. Only differences are documented here. */
 
 import type { FunctionHandler, FunctionInput, FunctionOptions, FunctionResult, FunctionTrigger, HttpRequest, HttpResponse, LogHandler } from "./azure-functions.js";
 import { InvocationContext } from "./azure-functions.js";
@@ -17,7 +17,7 @@ export interface Task {
 }
 
 export interface EventTask extends Task {
-  /** Gives up the wait: an event that comes later is left for the next one. */
+  /** Cancels the wait: a later event is kept for the next one. */
   cancel: () => void;
 }
 
@@ -56,7 +56,7 @@ export interface CallHttpOptions {
   url: string;
   body?: string | object;
   headers?: { [key: string]: string };
-  /** There are no managed identities here: a call with one fails. */
+  /** Managed identities are not supported: a call with one fails. */
   tokenSource?: TokenSource;
   enablePolling?: boolean;
   asynchronousPatternEnabled?: boolean;
@@ -81,14 +81,14 @@ export declare class DurableOrchestrationContext {
   lock(entities: EntityId[]): Task;
   isLocked(): LockState;
   callHttp(options: CallHttpOptions): Task;
-  /** Of any length: there is no limit of six days. */
+  /** The timer may have any length; there is no limit of six days. */
   createTimer(fireAt: Date): TimerTask;
   /**
-   * Events that came before are kept, also through `continueAsNew`. One goes to the wait for its name that was made first, of those
-   * that are waited for: one that lost a race takes none.
+   * Earlier events are kept, also across `continueAsNew`. An event goes to the oldest wait for its name that is waited for; a
+   * wait that lost a race takes no event.
    */
   waitForExternalEvent(name: string): EventTask;
-  /** Starts an orchestration that runs on its own, and gives its id. */
+  /** Starts an orchestration that runs on its own, and returns its id. */
   startOrchestration(name: string, input?: unknown, instanceId?: string): string;
   sendEvent(instanceId: string, name: string, data?: unknown): void;
   continueAsNew(input: unknown): void;
@@ -228,8 +228,8 @@ export interface WaitForCompletionOptions {
 }
 
 /**
- * A client, in an activity. It starts orchestrations, knows the links of every instance, and sends requests to them where the
- * hub lets activities reach the host. What needs rights on the whole hub fails: lists, and signals to entities.
+ * A client, in an activity. It starts orchestrations and returns the links of any instance. Other methods send requests to
+ * these links, which the hub must allow. Methods that need rights on the whole hub fail: lists, and signals to entities.
  */
 export declare class DurableClient {
   createCheckStatusResponse(request: HttpRequest | undefined, instanceId: string): HttpResponse;
@@ -245,7 +245,7 @@ export declare class DurableClient {
   signalEntity(entityId: EntityId, operationName?: string, operationContent?: unknown, options?: TaskHubOptions): Promise<void>;
   /**
    * Without an `instanceId` the host derives one, which is the same when the call of the activity is repeated after a crash.
-   * What the host refuses is thrown as a `DurableError`, whose `name` says why, such as `InstanceAlreadyExists`.
+   * If the host refuses the start, it throws a `DurableError` with the reason as `name`, such as `InstanceAlreadyExists`.
    */
   startNew(orchestratorFunctionName: string, options?: StartNewOptions): Promise<string>;
   terminate(instanceId: string, reason: string): Promise<void>;
@@ -271,7 +271,7 @@ export declare namespace app {
   function entity<T = unknown>(functionName: string, options: EntityOptions<T>): void;
   function setExceptionPropertiesProvider(provider: ExceptionPropertiesProvider | undefined): void;
 
-  /** Named at the build, not run: the host's HTTP API starts and manages orchestrations. */
+  /** Not run, and reported by the build: the host's HTTP API starts and manages orchestrations. */
   namespace client {
     const http: ClientTrigger;
     const timer: ClientTrigger;

@@ -8,19 +8,19 @@ export type Duration =
 /** A value, or a promise of one. */
 export type Awaitable<T> = T | PromiseLike<T>;
 
-/** When and how often a failed call is tried again. The host keeps the schedule. */
+/** When and how often a failed call is retried. The host keeps the schedule. */
 export interface RetryPolicy {
-  /** Attempts in all, the first one included. */
+  /** The maximum number of attempts, including the first one. */
   maxAttempts: number;
   /** The time between the first failure and the second attempt. */
   firstInterval: Duration;
-  /** What each further interval is multiplied by; 1 if it is not given. */
+  /** The factor by which each further interval grows. The default is 1. */
   backoffCoefficient?: number;
-  /** No interval is longer than this. */
+  /** The maximum length of an interval. */
   maxInterval?: Duration;
   /** No new attempt starts this long after the first one started. */
   timeout?: Duration;
-  /** Failures of these types are final at once. */
+  /** Failures of these types are not retried. */
   nonRetriableErrorTypes?: string[];
 }
 
@@ -56,7 +56,7 @@ export function orchestrator<Input = undefined, Output = unknown>(
   handler: (context: OrchestratorContext, input: Input) => Generator<Task, Output, any>,
 ): OrchestratorDefinition<Input, Output>;
 
-/** Defines an activity, which does the real work: it is run at least once. */
+/** Defines an activity, which does the real work and runs at least once. */
 export function activity<Input = undefined, Output = unknown>(
   name: string,
   handler: (input: Input, context: ActivityContext) => Awaitable<Output>,
@@ -66,30 +66,30 @@ export function activity<Input = undefined, Output = unknown>(
 export function entity<State, Operations extends Record<string, EntityOperation<State>>>(
   name: string,
   definition: {
-    /** The state of a new one. */
+    /** The state of a new entity. */
     initialState?: () => State;
     operations: Operations;
   },
 ): EntityDefinition<Operations>;
 
-/** Something that an orchestrator waits for: `await` it, or, in a generator, `yield` it. */
+/** Something that an orchestrator schedules and waits for: `await` it, or, in a generator, `yield` it. */
 export interface Task<T = unknown> extends PromiseLike<T> {
   /** Whether it has succeeded. */
   readonly isCompleted: boolean;
   /** Whether it has failed. */
   readonly isFaulted: boolean;
-  /** Its value; if it failed, its error. */
+  /** The value, or the error if it has failed. */
   readonly result: T | undefined;
 }
 
 export interface EventTask<T = unknown> extends Task<T> {
-  /** Gives up the wait: an event that comes later is left for the next one. */
+  /** Cancels the wait: a later event is kept for the next one. */
   cancel(): void;
 }
 
 export interface TimerTask extends Task<void> {
   readonly isCanceled: boolean;
-  /** Gives it up. One that has completed cannot be canceled. */
+  /** Cancels the timer. Throws if it has completed. */
   cancel(): void;
 }
 
@@ -98,18 +98,18 @@ type Values<Tasks extends readonly Task[]> = { -readonly [I in keyof Tasks]: Tas
 type InputOf<Operation> = Operation extends (context: any, ...input: infer Input) => unknown ? Input : never;
 type OutputOf<Operation> = Operation extends (...args: any[]) => infer Output ? Awaited<Output> : never;
 
-/** What an orchestrator knows and may do. A call begins when it is made. */
+/** The context of an orchestrator. A call is scheduled when it is made. */
 export interface OrchestratorContext {
   readonly instanceId: string;
-  /** Continue-as-new begins another execution. */
+  /** The id of this execution. Continue-as-new begins a new one. */
   readonly executionId: string;
-  /** The caller, if this is a sub-orchestration. */
+  /** The parent, if this is a sub-orchestration. */
   readonly parent: { name: string; instanceId: string } | undefined;
   /** The version label that the instance was started with, or an empty text. */
   readonly version: string;
-  /** For diagnostics only: a decision that depends on it diverges. */
+  /** Whether the code is being replayed. For diagnostics only: a decision that depends on it diverges. */
   readonly isReplaying: boolean;
-  /** The time of the turn. It stands still between waits. */
+  /** The time of the turn. It does not advance between waits. */
   readonly now: Date;
   readonly isLocked: boolean;
   readonly log: Logger;
@@ -126,21 +126,21 @@ export interface OrchestratorContext {
   ): Task<Output>;
   callSubOrchestrator<Output = unknown>(name: string, input?: unknown, options?: SubOrchestrationOptions): Task<Output>;
 
-  /** A timer that fires at a moment, however far away. */
+  /** Schedules a timer that fires at a point in time, however far away. */
   createTimer(fireAt: Date): TimerTask;
   sleep(duration: Duration): TimerTask;
 
-  /** The next event of that name (ignoring case) that was not read yet. */
+  /** Waits for the next unread event of that name (compared ignoring case). */
   waitForExternalEvent<T = unknown>(name: string): EventTask<T>;
-  /** Gives `undefined` when the time is up, and leaves a later event for the next wait. */
+  /** The same with a timeout, after which it resolves to `undefined`; a later event is kept for the next wait. */
   waitForExternalEvent<T = unknown>(name: string, options: { timeout: Duration }): Promise<T | undefined>;
 
-  /** The operations of an entity: each calls it, and gives a task. */
+  /** The operations of an entity, as functions that call them and return tasks. */
   entity<Operations>(
     definition: EntityDefinition<Operations>,
     key: string,
   ): { [Name in keyof Operations]: (...input: InputOf<Operations[Name]>) => Task<OutputOf<Operations[Name]>> };
-  /** The operations of an entity: each is sent, and nothing is waited for. */
+  /** The operations of an entity, as functions that send them without waiting. */
   signal<Operations>(
     definition: EntityDefinition<Operations>,
     key: string,
@@ -148,32 +148,32 @@ export interface OrchestratorContext {
   ): { [Name in keyof Operations]: (...input: InputOf<Operations[Name]>) => void };
   callEntity<Output = unknown>(id: EntityId, operation: string, input?: unknown): Task<Output>;
   signalEntity(id: EntityId, operation: string, input?: unknown, options?: { at?: Date }): void;
-  /** Locks entities: a critical section begins when the task completes, and ends by `release` or at the end. */
+  /** Locks entities. The critical section begins when the task completes, and ends with `release` or the orchestration. */
   lock(...ids: EntityId[]): Task<DurableLock>;
 
-  /** Sends a request under the hub's policy and waits durably; an answer 202 is polled. */
+  /** Sends a request under the hub's outbound policy and waits durably for the response; a 202 is polled. */
   callHttp(request: HttpRequest): Task<HttpResponse>;
 
-  /** Starts an orchestration that runs on its own, and gives its id. */
+  /** Starts an orchestration that runs on its own, and returns its id. */
   startOrchestration(orchestrator: OrchestratorDefinition<any, any> | string, input?: unknown, options?: { instanceId?: string }): string;
   sendEvent(instanceId: string, name: string, data?: unknown): void;
 
-  /** Asks for a fresh start with a new input and an empty history, once the orchestrator returns. */
+  /** Restarts the orchestration with a new input and an empty history, once the orchestrator returns. */
   continueAsNew(input?: unknown): void;
-  /** What status queries show. */
+  /** Sets the custom status, which status queries return. */
   setCustomStatus(status: unknown): void;
   newGuid(): string;
 
-  /** The values of all, in their order; fails with the first failure, when it happens. */
+  /** Waits for all tasks. The result is their values, in their order; fails with the first failure, when it occurs. */
   all<const Tasks extends readonly Task<any>[]>(tasks: Tasks): Task<Values<Tasks>>;
-  /** What settles first. Awaiting its task gives the value, or throws the error. */
+  /** Waits for the task that settles first. Awaiting that task returns its value or throws its error. */
   any<T>(tasks: readonly Task<T>[]): Task<{ task: Task<T>; index: number }>;
 }
 
 export interface SubOrchestrationOptions {
-  /** The host derives one if none is given. */
+  /** Without one the host derives it. */
   instanceId?: string;
-  /** It begins on the code that a start with this version would get; without one, on the code of its parent. */
+  /** The child runs on the code that a start with this version would get; without one, on the code of its parent. */
   version?: string;
   retry?: RetryPolicy;
 }
@@ -182,9 +182,9 @@ export interface HttpRequest {
   method: string;
   url: string;
   headers?: Record<string, string>;
-  /** A text, or what is sent as JSON. */
+  /** A text, or a value to be sent as JSON. */
   body?: unknown;
-  /** Whether an answer 202 is polled; true if it is not given. */
+  /** Whether a response 202 is polled. The default is true. */
   enablePolling?: boolean;
   timeoutMs?: number;
 }
@@ -197,19 +197,19 @@ export interface HttpResponse {
 
 export interface ActivityContext {
   readonly name: string;
-  /** The instance that called. */
+  /** The id of the instance that called the activity. */
   readonly instanceId: string;
   /** 1 for the first attempt under the caller's retry policy, then 2, and so on. */
   readonly attempt: number;
-  /** The same when the call is repeated after a crash. */
+  /** An idempotency key: the same when the call is repeated after a crash. */
   readonly idempotencyKey: string;
   readonly log: Logger;
 
   /**
-   * Starts an orchestration that runs on its own, and gives its id once that is durable. Without an `instanceId` the host
-   * derives one, which is the same when the call of the activity is repeated after a crash.
+   * Starts an orchestration that runs on its own, and returns its id once the start is durable. Without an `instanceId` the
+   * host derives one, which is the same when the call of the activity is repeated after a crash.
    *
-   * What the host refuses is thrown as a `DurableError`, whose `name` says why: `InstanceAlreadyExists`,
+   * If the host refuses the start, it throws a `DurableError` with the reason as `name`: `InstanceAlreadyExists`,
    * `OrchestratorNotFound`, `VersionMismatch`, `LimitExceeded`, `InvalidArgument`.
    */
   startOrchestration(
@@ -224,14 +224,14 @@ export interface EntityOperationContext<State = unknown> {
   readonly operation: string;
   /** Whether there was no state before. */
   readonly isNew: boolean;
-  /** Kept if the operation succeeds. */
+  /** The state. Changes are kept if the operation succeeds. */
   state: State;
   readonly log: Logger;
   delete(): void;
   signalEntity(id: EntityId, operation: string, input?: unknown): void;
 }
 
-/** One line of the host's log; from an orchestrator once, not once per replay. */
+/** Writes one line to the host's log. A replay does not write it again. */
 export interface Logger {
   (...values: unknown[]): void;
   trace(...values: unknown[]): void;
@@ -241,7 +241,7 @@ export interface Logger {
   error(...values: unknown[]): void;
 }
 
-/** Names an entity. Its text is `@name@key`. */
+/** The id of an entity. As a text it is `@name@key`. */
 export class EntityId {
   constructor(name: string, key: string);
   readonly name: string;
@@ -254,7 +254,7 @@ export class DurableError extends Error {
   constructor(message?: string, options?: { type?: string; retriable?: boolean; properties?: Record<string, unknown>; cause?: unknown });
   /** Whether a retry policy may try again. */
   readonly retriable: boolean;
-  /** What callers get as `failureDetails.properties`. */
+  /** Callers get these as `failureDetails.properties`. */
   readonly properties?: Record<string, unknown>;
 }
 
@@ -269,7 +269,7 @@ export interface FailureDetails {
   isCausedBy(errorType: string): boolean;
 }
 
-/** What a task fails with. */
+/** The error of a failed task. */
 export class TaskFailedError extends Error {
   constructor(failureDetails: FailureDetails, taskName?: string, taskId?: number);
   readonly failureDetails: FailureDetails;

@@ -1,6 +1,6 @@
 import type { ActivityDefinition, Duration, EntityDefinition, EntityId, HttpResponse, OrchestratorDefinition, TaskFailedError } from "./index.js";
 
-/** One thing that the orchestrator did, such as `{ type: "callActivity", name, input }`. */
+/** One action of the orchestrator, such as `{ type: "callActivity", name, input }`. */
 export interface Action {
   type:
     | "callActivity"
@@ -20,12 +20,12 @@ export interface Action {
 
 export interface TestResult<Output> {
   output?: Output;
-  /** If it failed. */
+  /** The error, if the orchestrator failed. */
   error?: TaskFailedError;
   actions: Action[];
   customStatus?: unknown;
   continuedAsNew?: { input: unknown };
-  /** Milliseconds that passed for the orchestrator; none passed for the test. */
+  /** The duration in milliseconds, in the orchestrator's time; the test does not wait. */
   elapsed: number;
 }
 
@@ -50,7 +50,7 @@ export interface OrchestratorTest<Output> {
   run(): Promise<TestResult<Output>>;
 }
 
-/** Runs an orchestrator without a host. What it calls gets the results that the test gives. */
+/** Runs an orchestrator without a host. Its calls get the results that the test provides. */
 export function testOrchestrator<Input, Output>(
   orchestrator: OrchestratorDefinition<Input, Output> | string,
   input?: Input,

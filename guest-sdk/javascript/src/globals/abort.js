@@ -1,4 +1,4 @@
-/** `EventTarget` and what `fetch` is called off with. */
+/** `EventTarget`, and the classes that abort a `fetch`. */
 
 import { kindOf } from "../border.js";
 
@@ -90,7 +90,7 @@ export class AbortSignal extends EventTarget {
   }
 }
 
-/** As Node.js checks it. */
+/** The same checks as in Node.js. */
 function checkDelay(milliseconds) {
   const what = "The delay of AbortSignal.timeout";
   if (typeof milliseconds !== "number") {

@@ -1,4 +1,4 @@
-/** `console`: each call is one line of the host's log. */
+/** `console`: each call writes one line to the host's log. */
 
 import { inspect, inspectAll } from "../inspect.js";
 import { log } from "../log.js";

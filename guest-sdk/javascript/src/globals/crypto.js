@@ -2,13 +2,13 @@
 
 import { currentScope } from "../scope.js";
 
-/** What `getRandomValues` allows at a time. */
+/** The maximum length of an array for `getRandomValues`. */
 const BYTES_MAX = 65_536;
 
 /** Numbers are drawn this many bytes at a time. */
 const DRAW_BYTES = 512;
 
-/** Bytes by scope, so that one instance never gets what was drawn for another. */
+/** Unused bytes by scope, so that a run never gets bytes that were drawn in another. */
 const drawn = new WeakMap();
 
 function randomBytes(length) {
@@ -31,7 +31,7 @@ export function random() {
   return value;
 }
 
-/** 53 bits as a number from 0 to 1. */
+/** Makes a number from 0 to 1, exclusive, of 53 bits. */
 function fraction(bytes, start) {
   const view = new DataView(bytes.buffer, bytes.byteOffset + start, 8);
   return ((view.getUint32(0) >>> 5) * 2 ** 26 + (view.getUint32(4) >>> 6)) / 2 ** 53;

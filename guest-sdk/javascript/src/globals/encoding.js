@@ -28,7 +28,7 @@ export class TextEncoder {
 }
 
 function encodeCharacter(point) {
-  // Half of a surrogate pair alone is no character.
+  // A lone surrogate is not a character.
   const code = point >= 0xd800 && point <= 0xdfff ? 0xfffd : point;
   if (code < 0x80) {
     return [code];
@@ -56,7 +56,7 @@ const LABELS = {
 export class TextDecoder {
   #isFatal;
   #keepsMark;
-  /** Bytes of a character whose other bytes have not come yet. */
+  /** The bytes of an incomplete character at the end of the last chunk. */
   #rest = new Uint8Array();
   #isFirst = true;
 
@@ -106,7 +106,7 @@ export class TextDecoder {
   }
 }
 
-/** The lead byte says how many bytes follow and what the first of them may be; what does not fit becomes U+FFFD. */
+/** The lead byte determines how many bytes follow and the range of the first one; invalid bytes become U+FFFD. */
 function decodeUtf8(bytes, isPartial, isFatal) {
   const points = [];
   let index = 0;
@@ -155,7 +155,7 @@ function sequence(lead) {
   return { length: 0, mask: 0 };
 }
 
-/** A call takes only so many arguments. */
+/** The maximum number of arguments of a call; longer texts are made in chunks. */
 const ARGUMENTS_MAX = 8192;
 
 function fromCodes(codes, make) {

@@ -1,4 +1,4 @@
-/** `fetch`, `Headers`, `Request` and `Response`. Bodies are held as a whole: nothing streams. */
+/** `fetch`, `Headers`, `Request` and `Response`. Bodies are not streamed: they are kept in memory. */
 
 import { requireScope } from "../scope.js";
 
@@ -67,7 +67,7 @@ export class Headers {
   }
 }
 
-/** What names of headers and methods consist of. */
+/** The characters of header names and methods. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/i;
 
 function checkedName(name) {
@@ -86,7 +86,7 @@ function checkedValue(value) {
   return text;
 }
 
-/** What requests and responses share: a body that can be read once. */
+/** The common part of requests and responses: a body that can be read once. */
 class Body {
   #bytes;
   bodyUsed = false;
@@ -121,7 +121,7 @@ class Body {
     return JSON.parse(await this.text());
   }
 
-  /** A copy of what is not read yet. */
+  /** Returns a copy of the unread body. */
   get unread() {
     if (this.bodyUsed) {
       throw new TypeError("The body has been read already.");

@@ -1,4 +1,4 @@
-/** Installs what code for the web and for Node.js expects to be there, and QuickJS lacks. */
+/** Installs the globals that code for the web and for Node.js expects, and that QuickJS lacks. */
 
 import { Buffer } from "../node/buffer.js";
 import { JobPromise, enqueueJob } from "../promise.js";
@@ -48,6 +48,6 @@ install(Math, { random });
 install(Date.prototype, dateMethods);
 install(Number.prototype, numberMethods);
 
-// These would make promises of the engine, which nothing here can wait for.
+// These would make promises of the engine, which cannot be awaited here.
 delete Array.fromAsync;
 delete globalThis.AsyncDisposableStack;

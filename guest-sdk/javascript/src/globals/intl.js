@@ -1,6 +1,6 @@
 /**
- * As much of `Intl` as libraries for dates and numbers need to work: the locale is `en-US`, the time zone is UTC. There
- * are no tables of other locales and zones, so asking for another zone is an error and not a wrong time.
+ * The part of `Intl` that libraries for dates and numbers need. The locale is `en-US`, the time zone is UTC. There are no
+ * tables of other locales and zones, so another time zone is an error rather than a wrong time.
  */
 
 const LOCALE = "en-US";
@@ -34,7 +34,7 @@ class DateTimeFormat {
   }
 }
 
-/** Without any field, a date is shown as `11/21/2026`. */
+/** The default fields of a date, which give `11/21/2026`. */
 function withDefaults(options) {
   const fields = ["weekday", "era", "year", "month", "day", "hour", "minute", "second", "fractionalSecondDigits", "timeZoneName"];
   const { dateStyle, timeStyle } = options;
@@ -205,7 +205,7 @@ const DATE = { year: "numeric", month: "numeric", day: "numeric" };
 const TIME = { hour: "numeric", minute: "2-digit", second: "2-digit" };
 const STYLES = ["dateStyle", "timeStyle"];
 
-/** Each method shows what it is named after, unless the options ask for fields of that kind. */
+/** Each method shows the date, the time or both, as its name says, unless the options ask for fields of that kind. */
 function withFields(defaults, options = {}, kinds = [...Object.keys(defaults), "weekday", ...STYLES]) {
   return kinds.some((field) => options[field] !== undefined) ? options : { ...defaults, ...options };
 }

@@ -1,4 +1,4 @@
-/** What code for Node.js reads of `process`. The environment is what the operator set, recorded with the version. */
+/** The part of `process` that code for Node.js reads. The operator sets the environment, which is recorded with the version. */
 
 import { enqueueJob } from "../promise.js";
 import { log } from "../log.js";
@@ -10,7 +10,7 @@ function environment() {
   return variables;
 }
 
-/** Read when it is first asked for, so that an app that never asks does not depend on it. */
+/** Read on first use, so that an app that does not use it does not depend on it. */
 const env = new Proxy(
   {},
   {

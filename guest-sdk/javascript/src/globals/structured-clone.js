@@ -1,4 +1,4 @@
-/** Copies data, cycles included. What is not data cannot be copied. */
+/** Copies data, including cycles. Throws for values that are not data, such as functions. */
 export function structuredClone(value) {
   return clone(value, new Map());
 }

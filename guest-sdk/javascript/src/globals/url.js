@@ -1,8 +1,8 @@
-/** `URL` and `URLSearchParams`, after the URL standard; host names in other scripts than Latin are not known. */
+/** `URL` and `URLSearchParams`, after the URL standard, without internationalised host names. */
 
 const DEFAULT_PORTS = { "http:": "80", "https:": "443", "ws:": "80", "wss:": "443", "ftp:": "21", "file:": "" };
 
-/** What a part keeps as it is; all other characters are percent-encoded. */
+/** The characters that each part keeps; all others are percent-encoded. */
 const KEEP = {
   path: /[^\x00-\x20"#<>?`{}\x7f-\uffff]/,
   query: /[^\x00-\x20"#<>'\x7f-\uffff]/,
@@ -287,7 +287,7 @@ export class URL {
   }
 }
 
-/** The parts of an absolute URL, or null if it is none. */
+/** The parts of an absolute URL, or null if the text is not one. */
 function parse(text) {
   const match = /^([a-z][a-z0-9+.-]*:)([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/is.exec(text);
   if (!match) {
@@ -348,7 +348,7 @@ function isIpv6(text) {
   return areValid && isValidIpv4 && (tail === undefined ? count === 8 : count < 8);
 }
 
-/** It ends as an address of IPv4 does, in a number, and is none. */
+/** Whether a host ends in a number, like an IPv4 address, but is not one. */
 function isNoIpv4(name) {
   const parts = name.replace(/\.$/, "").split(".");
   if (!/^(\d+|0x[0-9a-f]*)$/.test(parts.at(-1))) {

@@ -1,4 +1,4 @@
-/** As much of `Buffer` as moves text and bytes from one encoding to another. */
+/** The part of `Buffer` that converts texts and bytes between encodings. */
 
 export class Buffer extends Uint8Array {
   static from(value, encoding, length) {
@@ -75,7 +75,7 @@ export class Buffer extends Uint8Array {
     return Buffer.compare(this, other);
   }
 
-  /** As in Node.js, and unlike that of `Uint8Array`, it shares the bytes. */
+  /** As in Node.js, and unlike the method of `Uint8Array`, the result shares the bytes. */
   slice(start, end) {
     return this.subarray(start, end);
   }
@@ -119,7 +119,7 @@ const utf16 = {
   decode: (text) => Uint8Array.from({ length: text.length * 2 }, (_, index) => text.charCodeAt(index >> 1) >> (index % 2 ? 8 : 0)),
 };
 
-/** `encode` makes text of bytes, `decode` bytes of text. */
+/** `encode` converts bytes to text, `decode` text to bytes. */
 const ENCODINGS = {
   utf8,
   "utf-8": utf8,

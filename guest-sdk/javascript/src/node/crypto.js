@@ -6,7 +6,7 @@ export const randomUUID = () => crypto.randomUUID();
 export const getRandomValues = (array) => crypto.getRandomValues(array);
 export const randomBytes = (size) => crypto.getRandomValues(Buffer.alloc(size));
 
-/** From `min` on, and below `max`. */
+/** A random integer from `min` to `max`, exclusive. */
 export function randomInt(min, max) {
   const [from, to] = max === undefined ? [0, min] : [min, max];
   return from + Math.floor(Math.random() * (to - from));

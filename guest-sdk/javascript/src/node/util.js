@@ -5,7 +5,7 @@ export const { TextDecoder, TextEncoder } = globalThis;
 export const format = (...values) => inspectAll(values);
 export const inspect = (value) => (typeof value === "string" ? JSON.stringify(value) : inspectValue(value));
 
-/** Of a function whose last argument is a callback `(error, value)`. */
+/** Converts a function whose last argument is a callback `(error, value)`. */
 export function promisify(original) {
   return (...args) =>
     new Promise((resolve, reject) => original(...args, (error, value) => (error ? reject(error) : resolve(value))));
