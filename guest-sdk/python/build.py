@@ -2,8 +2,8 @@
 
     python build.py APP_FOLDER --out APP.wasm [--tools DIRECTORY]
 
-The folder holds `function_app.py`, or folders with a `function.json`. What its `requirements.txt` or `pyproject.toml`
-names comes along. Nothing is installed globally: tools and dependencies lie in the tools folder.
+The folder holds `function_app.py`, or folders with a `function.json`. The component includes the packages in its
+`requirements.txt` or `pyproject.toml`. Nothing is installed globally: tools and dependencies are in the tools folder.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ LEFT_OUT = {"__pycache__", "node_modules", "venv", "env"}
 
 
 class BuildError(Exception):
-    """What is wrong, in a sentence for the author of the app."""
+    """An error that the author of the app can fix, described in one sentence."""
 
 
 def main() -> int:
@@ -64,7 +64,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, metavar="APP_FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="APP.wasm")
     parser.add_argument("--tools", type=Path, default=default_tools(), metavar="DIRECTORY", help="default: %(default)s")
-    parser.add_argument("--no-summary", action="store_true", help="say nothing of what was built but what its author should know")
+    parser.add_argument("--no-summary", action="store_true", help="print only warnings about the app")
     arguments = parser.parse_args()
     try:
         functions = build(arguments.folder.resolve(), arguments.out.resolve(), arguments.tools.resolve())
@@ -72,7 +72,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        # Who pressed Ctrl-C knows why it ended. What was unfinished is gone.
+        # No message: the user pressed Ctrl-C. Temporary files are removed.
         return 130
     if not arguments.no_summary:
         print(f"{arguments.out}: {functions} functions, {arguments.out.stat().st_size / (1 << 20):.1f} MiB")
@@ -85,7 +85,7 @@ def default_tools() -> Path:
 
 
 def build(folder: Path, out: Path, tools: Path) -> int:
-    """Returns how many functions the component has."""
+    """Builds the component. Returns the number of its functions."""
     if not folder.is_dir():
         raise BuildError(f"{folder} is not a folder")
     compiler = tools / "compiler"
@@ -102,14 +102,14 @@ def build(folder: Path, out: Path, tools: Path) -> int:
 
 
 def install(packages: list[str], folder: Path, what: str, prepare: Callable[[Path], None] = lambda _: None) -> None:
-    """Installs packages into a folder of their own and prepares it, unless it is there already."""
+    """Installs packages into their own folder and prepares it, unless it exists."""
     if folder.is_dir():
         return
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode != 0:
         raise BuildError(f"{sys.executable} has no pip: install python3-pip, or run this with a Python that has it")
     print(f"installing {what} into {folder}", flush=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Only a whole folder gets the name. Of two builds at once, one finds that the other was faster.
+    # Only a complete folder gets the final name. If two builds run at once, the slower one uses that of the other.
     with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as temporary:
         unfinished = Path(temporary, "packages")
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
@@ -126,7 +126,7 @@ def install(packages: list[str], folder: Path, what: str, prepare: Callable[[Pat
 
 @dataclass(frozen=True)
 class Requirement:
-    """A line of what an app requires."""
+    """One requirement of an app."""
 
     text: str
     origin: str
@@ -144,7 +144,7 @@ def install_requirements(requirements: list[Requirement], folder: Path) -> None:
         try:
             install(["--requirement", str(file)], folder, "what the app requires", prepare)
         except BuildError as error:
-            # pip names the lines of that file.
+            # pip names lines of the temporary file.
             named = re.sub(
                 r"line (\d+) of \S*requirements\.txt", lambda line: requirements[int(line[1]) - 1].origin, str(error)
             )
@@ -152,7 +152,7 @@ def install_requirements(requirements: list[Requirement], folder: Path) -> None:
 
 
 def read_requirements(folder: Path) -> list[Requirement]:
-    """What the app requires, without what the SDK provides."""
+    """The requirements of the app, without the packages that the SDK provides."""
     if (folder / "requirements.txt").is_file():
         requirements = list(read_requirements_file(folder / "requirements.txt"))
     elif (folder / "pyproject.toml").is_file():
@@ -180,7 +180,7 @@ def read_requirements_file(path: Path) -> Iterator[Requirement]:
 def read_text(path: Path) -> str:
     try:
         data = path.read_bytes()
-        # What PowerShell writes is UTF-16, and says so.
+        # PowerShell writes UTF-16, with a byte order mark.
         is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
     except OSError as error:
@@ -210,7 +210,7 @@ def digest(requirements: list[Requirement]) -> str:
 
 
 def drop_native_parts(folder: Path) -> None:
-    """Machine code cannot come along. Many packages do without theirs; the import of one that does not says so."""
+    """Removes machine code. Many packages work without theirs; the import of one that does not fails."""
     native = [path for path in folder.rglob("*") if path.suffix in {".so", ".pyd", ".dylib"}]
     packages = sorted({path.relative_to(folder).parts[0] for path in native})
     (folder / NATIVE_PARTS).write_text(", ".join(packages))
@@ -235,14 +235,14 @@ def copy_app(folder: Path, stage: Path) -> None:
 
 
 def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> int:
-    """Runs the compiler. It loads the app within the component and freezes that; the app's report says how it went."""
+    """Runs the compiler, which loads the app in the component and snapshots that. The loaded app writes a report."""
     out.parent.mkdir(parents=True, exist_ok=True)
     late_imports.record(stage)
     (stage / f"{ENTRY}.py").write_text(ENTRY_SOURCE)
     python_paths = [argument for path in [stage, *paths] for argument in ("-p", str(path))]
     wit = [argument for path in WIT for argument in ("-d", str(path))]
     command = [*wit, "-w", WORLD, "componentize", *python_paths, ENTRY, "-o", str(out)]
-    # Without VIRTUAL_ENV the compiler would add the packages of whatever environment is active.
+    # Without VIRTUAL_ENV the compiler would add the packages of the active environment.
     environment = {**os.environ, "PYTHONPATH": str(compiler), "VIRTUAL_ENV": str(compiler)}
     script = "import sys, componentize_py; sys.argv[0] = 'componentize-py'; sys.exit(componentize_py.script())"
     done = subprocess.run([sys.executable, "-c", script, *command], env=environment, capture_output=True, text=True)
@@ -254,7 +254,7 @@ def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> i
         raise BuildError(f"the compiler failed:\n{done.stdout}{done.stderr}".strip())
     immortalise(out, array("I", (stage / image.OBJECTS).read_bytes()))
     for name, trigger in said["skipped"]:
-        print(f"warning: `{name}` is left out: Dacapo runs no functions with {trigger}")
+        print(f"warning: `{name}` is left out: Dacapo does not run functions with {trigger}")
     for warning in said["warnings"]:
         print(f"warning: {warning}")
     return said["functions"]

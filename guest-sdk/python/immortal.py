@@ -1,7 +1,6 @@
-"""Makes objects in the memory of a component immortal, as PEP 683 has it: their reference counts never change again.
+"""Makes objects in the memory of a component immortal (PEP 683): their reference counts never change again.
 
-What every instance of a component starts with is shared by all of them until they write to it, and most of what they
-would write is reference counts.
+The instances of a component share its initial memory until they write to it, and most writes would be to reference counts.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-# As the CPython of the compiler has them, on 32 bits.
+# The values of the compiler's CPython, on 32 bits.
 _IMMORTAL = 5 << 28
 _LEAST_IMMORTAL = 1 << 30
 
@@ -24,18 +23,18 @@ _I32_CONST, _END = 0x41, 0x0B
 
 
 class UnknownLayout(Exception):
-    """The component does not look as the compiler of this version makes it."""
+    """The component does not have the layout that this version of the compiler makes."""
 
 
 def immortalise(component: Path, addresses: array) -> None:
-    """Makes the objects at these addresses immortal. An address may come several times."""
+    """Makes the objects at these addresses immortal. An address may occur several times."""
     data = bytearray(component.read_bytes())
     segments = sorted(_segments(data))
     starts = [segment[0] for segment in segments]
     for address in addresses:
         start, offset, size = segments[bisect.bisect_right(starts, address) - 1]
         if address > start + size - 4:
-            continue  # blank: the count of a static object that nothing has counted yet
+            continue  # zero-initialised memory, not in the file: a static object without references
         at = offset + address - start
         (count,) = struct.unpack_from("<I", data, at)
         if count < _LEAST_IMMORTAL:
@@ -44,7 +43,7 @@ def immortalise(component: Path, addresses: array) -> None:
 
 
 def _segments(data: bytearray) -> Iterator[tuple[int, int, int]]:
-    """The contents of the memory: from which address, where in the file, and how many bytes."""
+    """The segments of the memory: the address, the offset in the file, and the number of bytes."""
     for module in _modules(data, 0, len(data)):
         for kind, start, end in _sections(data, *module):
             if kind == _DATA:
@@ -60,7 +59,7 @@ def _modules(data: bytearray, start: int, end: int) -> Iterator[tuple[int, int]]
 
 
 def _sections(data: bytearray, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The sections of a module or a component, after the eight bytes that each begins with."""
+    """The sections of a module or a component, after its header of eight bytes."""
     at = start + 8
     while at < end:
         kind = data[at]
@@ -72,7 +71,7 @@ def _sections(data: bytearray, start: int, end: int) -> Iterator[tuple[int, int,
 def _active_segments(data: bytearray, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     count, at = _unsigned(data, start)
     for _ in range(count):
-        # Active, in memory 0, at a constant address: the memory as it was, and nothing that is still to be placed.
+        # Only active segments of memory 0 at a constant address are supported.
         if data[at] != 0 or data[at + 1] != _I32_CONST:
             raise UnknownLayout("its memory is not all in place")
         address, at = _unsigned(data, at + 2)
@@ -85,7 +84,7 @@ def _active_segments(data: bytearray, start: int, end: int) -> Iterator[tuple[in
 
 
 def _unsigned(data: bytearray, at: int) -> tuple[int, int]:
-    """A number in LEB128, and what follows it. Addresses are signed there, but none is as high as to be negative."""
+    """Reads a number in LEB128, and returns the offset after it. Addresses are signed, but none is negative in practice."""
     value = shift = 0
     while True:
         byte = data[at]

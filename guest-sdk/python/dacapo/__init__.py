@@ -16,7 +16,7 @@ The API is that of `azure-functions-durable` 1.x, and `azure.durable_functions` 
         second = yield context.call_activity(say_hello, "Seattle")
         return [first, second]
 
-An orchestrator may be an `async` function as well. Then tasks are awaited, `asyncio.gather` waits for several, and
+An orchestrator may also be an `async` function. Then tasks are awaited, `asyncio.gather` waits for several, and
 `asyncio.sleep` is a durable timer:
 
     @app.orchestration_trigger(context_name="context")

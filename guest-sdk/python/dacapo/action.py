@@ -1,4 +1,4 @@
-"""What an orchestrator asks of the host, as values. Payloads are JSON texts."""
+"""The actions of an orchestrator, as values. Payloads are JSON texts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dacapo import border
 
 
 class RetryOptions:
-    """When and how often a failed activity or sub-orchestration is tried again. The host keeps the schedule.
+    """When and how often a failed activity or sub-orchestration is retried. The host keeps the schedule.
 
-    The first two are those of `azure-functions-durable`; the others, which its host knows too, may be given by name.
+    The first two parameters are those of `azure-functions-durable`; the others must be passed by name.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class RetryOptions:
         self.non_retriable_error_types = border.texts(non_retriable_error_types, "non_retriable_error_types")
 
     def checked(self) -> RetryOptions:
-        """For the SDK: those of a call. Attributes may have changed since they were made, and may yet change."""
+        """For the SDK: a checked copy for one call. Attributes may have changed, and may change again."""
         return RetryOptions(
             self.first_retry_interval_in_milliseconds,
             self.max_number_of_attempts,
@@ -53,7 +53,7 @@ class RetryOptions:
 
 
 class EntityId:
-    """Names an entity. Names compare ignoring case, keys exactly."""
+    """The id of an entity. Names are compared ignoring case, keys exactly."""
 
     def __init__(self, name: str, key: str):
         name, key = border.text(name, "the name of an entity"), border.text(key, "the key of an entity")
@@ -66,7 +66,7 @@ class EntityId:
 
     @classmethod
     def named(cls, name: str, key: str) -> EntityId:
-        """For the SDK: as the host names one. Its key may be empty."""
+        """For the SDK: makes the id of an entity from the host, whose key may be empty."""
         entity = cls.__new__(cls)
         entity.name, entity.key = name, key
         return entity
@@ -78,7 +78,7 @@ class EntityId:
 
     @staticmethod
     def get_entity_id(scheduler_id: str) -> EntityId:
-        """The entity with this instance id."""
+        """Parses an instance id."""
         scheduler_id = border.text(scheduler_id, "the id of an entity")
         at, name, key = scheduler_id[:1], *scheduler_id[1:].partition("@")[::2]
         if at != "@" or not name or not key:
@@ -87,7 +87,7 @@ class EntityId:
 
     @staticmethod
     def get_entity_id_url_path(entity_id: EntityId) -> str:
-        """Where the entity is found in the management API."""
+        """The path of the entity in the management API."""
         return f"entities/{entity_id.name}/{entity_id.key}"
 
     def __str__(self) -> str:
@@ -104,7 +104,7 @@ class EntityId:
 
 
 def entity_of(entity: Any, what: str) -> EntityId:
-    """The entity that a user names. Attributes may have changed since the id was made, and may yet change."""
+    """A checked copy of an entity id from the user. Attributes may have changed, and may change again."""
     given = border.instance(entity, EntityId, what)
     name = border.function_name(given.name, "the name of an entity")
     key = border.text(given.key, "the key of an entity")
@@ -113,7 +113,7 @@ def entity_of(entity: Any, what: str) -> EntityId:
 
 
 def operation_of(entity: Any, operation: Any) -> tuple[EntityId, str]:
-    """What is to be done with an entity, as a user names it."""
+    """A checked entity id and operation from the user."""
     return entity_of(entity, "entityId"), border.label(operation, "operationName")
 
 
@@ -131,7 +131,7 @@ class CallSubOrchestrator:
     instance_id: str | None = None
     retry: RetryOptions | None = None
     version: str | None = None
-    """None: the child begins on the code of its parent, if that holds the function."""
+    """None: the child runs on the code of its parent, if that has the function."""
 
 
 @dataclass(frozen=True)

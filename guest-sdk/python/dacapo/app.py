@@ -1,4 +1,4 @@
-"""An app, in the programming model of decorators (v2 of Azure Functions for Python)."""
+"""Apps in the programming model with decorators (v2 of Azure Functions for Python)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from dacapo.function import Binding, Function, FunctionBuilder, Kind, Trigger
 
-# Decorators of Azure Functions whose names do not tell what they are.
+# Decorators of Azure Functions whose kind cannot be derived from their names.
 _TRIGGERS = {"route": "httpTrigger", "schedule": "timerTrigger", "mcp_tool": "mcpToolTrigger"}
 _SETTINGS = {"retry", "http_type", "mcp_tool_property"}
 
 
 class Blueprint:
-    """Functions that an app takes in with `register_functions`.
+    """Functions that an app includes with `register_functions`.
 
     Triggers and bindings that are not durable are accepted, so that sources of existing apps load. Dacapo does not run
-    what they trigger, and says so when the app is built.
+    their functions, and the build reports them.
     """
 
     def __init__(self, *_: Any, **__: Any) -> None:
@@ -39,13 +39,13 @@ class Blueprint:
         return self._trigger(Trigger("entityTrigger", Kind.ENTITY, context_name, entity_name))
 
     def function_name(self, name: str) -> Callable[[Any], FunctionBuilder]:
-        """Names the function other than after its `def`."""
+        """Sets a name other than that of the `def`."""
         return self._decorator(lambda builder: setattr(builder, "given_name", name))
 
     def durable_client_input(
         self, client_name: str, task_hub: str | None = None, connection_name: str | None = None
     ) -> Callable[[Any], FunctionBuilder]:
-        """Gives an activity a client, of the task hub that it runs in."""
+        """Gives an activity a client of its task hub."""
         return self._binding(Binding("durableClient", client_name))
 
     def __getattr__(self, name: str) -> Callable[..., Callable[[Any], FunctionBuilder]]:
@@ -89,10 +89,10 @@ class Blueprint:
 
 
 class DFApp(Blueprint):
-    """A durable app. The one in `function_app.py` is what the component holds."""
+    """A durable app. The component is made from the one in `function_app.py`."""
 
     def register_functions(self, blueprint: Blueprint) -> None:
-        """Takes in the functions of a blueprint."""
+        """Includes the functions of a blueprint."""
         self._builders.extend(blueprint._builders)
 
     register_blueprint = register_functions

@@ -1,6 +1,6 @@
-"""What crosses to the host: values of the type that the contract says, and text that UTF-8 can hold.
+"""Checks values that are passed to the host: they must have the type of the contract, and texts must be valid Unicode.
 
-The bindings end the guest otherwise, with an error that nobody can catch.
+Otherwise the bindings would end the guest with an error that the app cannot catch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def well_formed(text: str) -> str:
-    """Half of a surrogate pair, as JSON and file names may hold it, becomes the replacement character."""
+    """Replaces lone surrogates, which JSON and file names may contain, with the replacement character."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -21,7 +21,7 @@ def well_formed(text: str) -> str:
     return text
 
 
-# Not by way of UTF-16: a component holds no codec for that.
+# Not with the codec for UTF-16, which a component does not have.
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
 
 
@@ -41,7 +41,7 @@ def optional_text(value: Any, what: str) -> str | None:
 
 
 def name(value: Any, what: str) -> str:
-    """A text that is not empty: the name of an event, of which the contract says no more."""
+    """A text that is not empty. The contract has no other rule for the name of an event."""
     if text(value, what) == "":
         raise ValueError(f"{what} must be a non-empty string")
     return well_formed(value)
@@ -49,14 +49,14 @@ def name(value: Any, what: str) -> str:
 
 _FUNCTION_CHARS_MAX, _ID_CHARS_MAX, _LABEL_CHARS_MAX = 128, 256, 256
 
-# Control characters, what parts an address, and (not for ids) white space.
+# Control characters, delimiters of URLs, and (for function names) white space.
 _NOT_OF_IDS = re.compile(r"[\x00-\x1f\x7f-\x9f/\\#?]")
 _NOTHING = re.compile(r"(?!)")
 _NOT_OF_FUNCTIONS = re.compile(r"[\x00-\x1f\x7f-\x9f/\\#?@\s]")
 
 
 def function_name(value: Any, what: str) -> str:
-    """What the contract lets a function be called. The host ends an orchestrator that names what can be none."""
+    """Checks the contract's rule for names of functions. The host would end an orchestrator that uses an invalid name."""
     return _checked(name(value, what), what, _FUNCTION_CHARS_MAX, _NOT_OF_FUNCTIONS)
 
 
@@ -66,12 +66,12 @@ def label(value: Any, what: str) -> str:
 
 
 def optional_id(value: Any) -> str | None:
-    """An empty one means, as `None` does, that there is none."""
+    """An empty text means, like `None`, that there is no id."""
     return None if value == "" else optional_text(value, "instance_id")
 
 
 def optional_new_id(value: Any) -> str | None:
-    """The id of an orchestration that is to begin. The host ends an orchestrator that asks for one that can be none."""
+    """The id of an orchestration to be started. The host would end an orchestrator that uses an invalid id."""
     new = optional_id(value)
     if new is None:
         return None
@@ -143,5 +143,5 @@ def _kind(value: Any) -> str:
         return "None"
     try:
         return f"{type(value).__name__} ({value!r:.40})"
-    except Exception:  # whatever its `__repr__` raises
+    except Exception:  # raised by its `__repr__`
         return type(value).__name__

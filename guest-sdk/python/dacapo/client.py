@@ -1,8 +1,7 @@
-"""The client of a task hub, as far as an activity can be one.
+"""The client of a task hub, for activities.
 
-An activity may start orchestrations, and knows the links of every instance. What these open is asked for over HTTP,
-under the policy for outgoing requests: the operator lets the app reach the host's own address. What needs rights on the
-whole hub is refused.
+An activity can start orchestrations and get the links of any instance. Other requests go to these links over HTTP, so the
+hub's outbound policy must allow the host's own address. Methods that need rights on the whole hub are refused.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _ENDED = {
 def start_orchestration(
     management: Management, name: FunctionName, input_: Any, instance_id: str | None, version: str | None
 ) -> str:
-    """Starts an orchestration, and gives its instance id."""
+    """Starts an orchestration, and returns its instance id."""
     name = name_of(name)
     encoded = payload.encode_start_input(input_, f"the input of `{name}`")
     instance_id, version = border.optional_id(instance_id), border.optional_text(version, "version")
@@ -48,12 +47,12 @@ def start_orchestration(
 class DurableOrchestrationClient:
     """The client that the binding `durableClient` gives an activity.
 
-    What the host refuses is raised as a `Failure`: `InstanceNotFound`, `InvalidOperation` where the instance is in no
-    state for it, and those of starting an orchestration, such as `InstanceAlreadyExists`.
+    If the host refuses a request, a `Failure` is raised: `InstanceNotFound`, `InvalidOperation` if the state of the
+    instance does not allow it, and those of starting an orchestration, such as `InstanceAlreadyExists`.
     """
 
     def __init__(self, context: Management | DurableOrchestrationClient, function_invocation_id: str | None = None):
-        # In the older programming model a function makes a client of what the binding gives it, which is one already.
+        # In the older programming model a function makes a client from the value of the binding, which is one already.
         self._management = context._management if isinstance(context, DurableOrchestrationClient) else context
 
     async def start_new(
@@ -63,27 +62,27 @@ class DurableOrchestrationClient:
         client_input: Any = None,
         version: str | None = None,
     ) -> str:
-        """Starts an orchestration, and gives its instance id. An instance of that id that has ended is replaced."""
+        """Starts an orchestration, and returns its instance id. An ended instance with that id is replaced."""
         return start_orchestration(self._management, orchestration_function_name, client_input, instance_id, version)
 
     # Links.
 
     def create_http_management_payload(self, instance_id: str) -> dict[str, str]:
-        """The links of an instance, by which it is managed over HTTP."""
+        """The links for managing an instance over HTTP."""
         links = json.loads(self._management.links(border.text(instance_id, "instance_id")))
         if links is None:
             raise Failure("InvalidArgument", f"{instance_id!r} cannot be the id of an instance", retriable=False)
         return links
 
     def get_client_response_links(self, request: HttpRequest | None, instance_id: str) -> dict[str, str]:
-        """The links of an instance, at the origin to which a request was sent, if one is given."""
+        """The links of an instance, with the origin of the given request, if there is one."""
         links = self.create_http_management_payload(instance_id)
         if request is None or not request.url:
             return links
         return {name: link if name == "id" else _at_origin_of(request.url, link) for name, link in links.items()}
 
     def create_check_status_response(self, request: HttpRequest | None, instance_id: str) -> HttpResponse:
-        """The response that tells a caller where to ask for an instance."""
+        """The response with the links at which a caller can query an instance."""
         links = self.get_client_response_links(request, instance_id)
         headers = {"Content-Type": "application/json", "Location": links["statusQueryGetUri"], "Retry-After": "10"}
         return HttpResponse(json.dumps(links), status_code=202, headers=headers, mimetype="application/json")
@@ -95,7 +94,7 @@ class DurableOrchestrationClient:
         timeout_in_milliseconds: int = 10_000,
         retry_interval_in_milliseconds: int = 1_000,
     ) -> HttpResponse:
-        """The response with the output of an instance, if it ends in time; otherwise that which tells where to ask."""
+        """The response with the output of an instance if it ends in time; otherwise the response with its links."""
         border.length(timeout_in_milliseconds, "timeout_in_milliseconds")
         border.length(retry_interval_in_milliseconds, "retry_interval_in_milliseconds")
         if retry_interval_in_milliseconds > timeout_in_milliseconds:
@@ -115,7 +114,7 @@ class DurableOrchestrationClient:
     async def get_status(
         self, instance_id: str, show_history: bool = False, show_history_output: bool = False, show_input: bool = False
     ) -> DurableOrchestrationStatus:
-        """The status of an instance; a false one if there is none."""
+        """The status of an instance; a falsy one if the instance does not exist."""
         shown = {"showHistory": show_history, "showHistoryOutput": show_history_output, "showInput": show_input}
         link = self.create_http_management_payload(instance_id)["statusQueryGetUri"]
         code, content = self._send("GET", f"{link}&{urlencode(shown)}")
@@ -133,7 +132,7 @@ class DurableOrchestrationClient:
         task_hub_name: str | None = None,
         connection_name: str | None = None,
     ) -> None:
-        """Raises an external event for an instance, of this task hub: what names others is ignored."""
+        """Raises an external event for an instance of this task hub. Parameters for other hubs are ignored."""
         event_name = border.name(event_name, "event_name")
         data = payload.encode(event_data, f"the data of the event `{event_name}`")
         link = self.create_http_management_payload(instance_id)["sendEventPostUri"]
@@ -142,25 +141,25 @@ class DurableOrchestrationClient:
             raise _refusal(instance_id, code, content)
 
     async def terminate(self, instance_id: str, reason: str) -> None:
-        """Ends an instance. One that has ended is left as it is."""
+        """Terminates an instance. Does nothing if it has ended."""
         self._post_reason(instance_id, "terminatePostUri", reason, accepted=(202, 410))
 
     async def suspend(self, instance_id: str, reason: str) -> None:
-        """Suspends an instance. One that has ended is left as it is."""
+        """Suspends an instance. Does nothing if it has ended."""
         self._post_reason(instance_id, "suspendPostUri", reason, accepted=(202, 410))
 
     async def resume(self, instance_id: str, reason: str) -> None:
-        """Resumes a suspended instance. One that has ended is left as it is."""
+        """Resumes a suspended instance. Does nothing if it has ended."""
         self._post_reason(instance_id, "resumePostUri", reason, accepted=(202, 410))
 
     async def rewind(
         self, instance_id: str, reason: str, task_hub_name: str | None = None, connection_name: str | None = None
     ) -> None:
-        """Lets a failed instance go on from before its failure."""
+        """Rewinds a failed instance: it continues from before its failure."""
         self._post_reason(instance_id, "rewindPostUri", reason, accepted=(202,))
 
     async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> str:
-        """Starts an instance anew, with the input that it had, and gives the id of the new one."""
+        """Restarts an instance with the same input, and returns the id of the new instance."""
         link = self.create_http_management_payload(instance_id)["restartPostUri"]
         query = urlencode({"restartWithNewInstanceId": restart_with_new_instance_id})
         code, content = self._send("POST", f"{link}&{query}")
@@ -169,7 +168,7 @@ class DurableOrchestrationClient:
         return json.loads(content)["id"]
 
     async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
-        """Removes every trace of an instance that has ended."""
+        """Purges an instance that has ended."""
         link = self.create_http_management_payload(instance_id)["purgeHistoryDeleteUri"]
         code, content = self._send("DELETE", link)
         if code == 404:
@@ -181,14 +180,14 @@ class DurableOrchestrationClient:
     async def read_entity_state(
         self, entityId: EntityId, task_hub_name: str | None = None, connection_name: str | None = None
     ) -> EntityStateResponse:
-        """The state of an entity, as the last operation left it."""
-        # An entity is an instance, whose link opens it; the state is in its status.
+        """The state of an entity after its last operation."""
+        # An entity is an instance too: the link gives its status, which contains the state.
         status = await self.get_status(str(entity_of(entityId, "entityId")), show_input=True)
         if not status or not status.input_["exists"]:
             return EntityStateResponse(False)
         return EntityStateResponse(True, json.loads(status.input_["state"]))
 
-    # What an activity has no rights for.
+    # Methods for which an activity has no rights.
 
     async def get_status_all(self) -> NoReturn:
         """Refused: an activity has no rights on the whole task hub."""
@@ -203,7 +202,7 @@ class DurableOrchestrationClient:
         raise _unsupported("purge_instance_history_by")
 
     async def signal_entity(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: an orchestrator signals the entity."""
+        """Refused: signal the entity in an orchestrator."""
         raise _unsupported("signal_entity")
 
     def _post_reason(self, instance_id: str, link: str, reason: str, accepted: tuple[int, ...]) -> None:
@@ -214,14 +213,14 @@ class DurableOrchestrationClient:
             raise _refusal(instance_id, code, content)
 
     def _send(self, method: str, uri: str, content: str | None = None) -> tuple[int, str]:
-        """Sends a request, and gives the status code and the content of the answer."""
+        """Sends a request, and returns the status code and the content of the response."""
         request: dict[str, Any] = {"method": method, "uri": uri}
         if content is not None:
             request |= {"headers": {"Content-Type": "application/json"}, "content": content}
         try:
             response = json.loads(self._management.send_http(json.dumps(request)))
         except Failure as failure:
-            # The link opens the instance, and what a failure says is read by many.
+            # The link grants access to the instance, so it must not be in a failure.
             message = failure.message.replace(uri, uri.partition("?")[0])
             raise Failure(failure.error_type, message, None, failure.retriable) from None
         return response["statusCode"], response["content"]
@@ -253,7 +252,7 @@ def _refusal(instance_id: str, code: int, content: str) -> Failure:
 
 
 def _sentence_of(content: str) -> str:
-    """What the host says of a refusal: a JSON string, or an object that tells more."""
+    """The message of a refusal: the host sends a JSON string, or an object with more information."""
     try:
         said = json.loads(content)
     except ValueError:

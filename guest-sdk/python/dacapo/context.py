@@ -1,4 +1,4 @@
-"""What an orchestrator may do."""
+"""The context of an orchestrator."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from dacapo.web_address import web_address
 
 
 class DurableOrchestrationContext:
-    """What an orchestrator may do: the only way out of its sandbox.
+    """The context of an orchestrator: its only access to the outside of its sandbox.
 
-    Everything here is deterministic: on replay each method gives what it gave the first time, and time stands still
-    between two waits. What gives a task does nothing before the task is yielded, awaited or started.
+    Everything here is deterministic: on replay each method returns what it returned the first time, and the time does not
+    advance between two waits. A method that returns a task does nothing until the task is yielded, awaited or started.
     """
 
     def __init__(self, execution: Execution, input_: str, input_type: type | None = None):
@@ -44,7 +44,7 @@ class DurableOrchestrationContext:
         self._custom_status: Any = None
         self._uuid_count = 0
 
-    # What it is.
+    # The instance.
 
     @property
     def instance_id(self) -> str:
@@ -68,12 +68,12 @@ class DurableOrchestrationContext:
 
     @property
     def is_replaying(self) -> bool:
-        """Whether the code is being replayed. A decision that depends on it diverges; log lines need not ask for it."""
+        """Whether the code is being replayed. A decision that depends on it diverges; log lines do not need it."""
         return self._host.is_replaying()
 
     @property
     def current_utc_datetime(self) -> datetime:
-        """The current time, in UTC: that of the turn, the same again on replay."""
+        """The current time, in UTC: the time of the turn, the same on replay."""
         return self._host.current_time()
 
     @property
@@ -88,7 +88,7 @@ class DurableOrchestrationContext:
 
     @property
     def histories(self) -> typing.NoReturn:
-        """Not here: the host keeps the history and replays it. `dacapo get-history` shows it."""
+        """Not available: the host keeps the history and replays it. `dacapo get-history` shows it."""
         raise NotImplementedError("a guest has no history: the host keeps it, and its management API shows it")
 
     @property
@@ -99,7 +99,7 @@ class DurableOrchestrationContext:
     def get_input(self, expected_type: type | None = None) -> Any:
         """The input; None if there is none."""
         expected = expected_type or self._input_type
-        # A parent's input was written by an SDK; a client's may have been by the Python client, which encodes twice.
+        # An SDK has encoded the input of a parent; that of a client may be encoded twice, as the Python client does.
         if self.parent_instance_id is not None:
             return payload.decode(self._input, expected)
         return payload.decode_start_input(self._input, expected)
@@ -113,7 +113,7 @@ class DurableOrchestrationContext:
     def call_activity_with_retry(
         self, name: FunctionName, retry_options: RetryOptions, input_: Any = None, expected_type: type | None = None
     ) -> TaskBase:
-        """Calls an activity, and again when it fails. The host keeps the schedule."""
+        """Calls an activity, with retries if it fails. The host keeps the schedule."""
         retry_options = _retry_options(retry_options)
         return self._task(CallActivity(name_of(name), _encode_input(name, input_), retry_options), expected_type)
 
@@ -127,7 +127,7 @@ class DurableOrchestrationContext:
     ) -> TaskBase:
         """Calls a child orchestration. Without an instance id the host derives one from this execution.
 
-        With a version it begins on the code that a client's start with that version would get.
+        With a version it runs on the code that a client's start with that version would get.
         """
         return self._call_child(name, input_, instance_id, None, version, expected_type)
 
@@ -140,7 +140,7 @@ class DurableOrchestrationContext:
         version: str | None = None,
         expected_type: type | None = None,
     ) -> TaskBase:
-        """Calls a child orchestration, and again when it fails. Each attempt is a new instance."""
+        """Calls a child orchestration, with retries if it fails. Each attempt is a new instance."""
         return self._call_child(name, input_, instance_id, _retry_options(retry_options), version, expected_type)
 
     def _call_child(
@@ -158,19 +158,19 @@ class DurableOrchestrationContext:
         return self._task(action, expected_type)
 
     def create_timer(self, fire_at: datetime) -> TimerTask:
-        """A timer that fires at a moment, however far away. Without a time zone it is in UTC."""
+        """Creates a timer that fires at a point in time, however far away. Without a time zone it is in UTC."""
         return create_timer(self._execution, fire_at)
 
     def wait_for_external_event(self, name: str, expected_type: type | None = None) -> EventTask:
-        """Waits for the next unread external event of that name (compared ignoring case). Events that came earlier
-        were kept, in order."""
+        """Waits for the next unread external event of that name (compared ignoring case). Earlier events are kept, in
+        order."""
         name = border.name(name, "the name of an event")
         return EventTask(self._execution, name, partial(payload.decode, expected_type=expected_type))
 
     def call_entity(
         self, entityId: EntityId, operationName: str, operationInput: Any = None, expected_type: type | None = None
     ) -> TaskBase:
-        """Calls an operation of an entity. The entity is made if it does not exist."""
+        """Calls an operation of an entity. The entity is created if it does not exist."""
         entity, operation = operation_of(entityId, operationName)
         input_ = payload.encode(operationInput, f"the input of `{operation}` of {entity}")
         return self._task(CallEntity(entity, operation, input_), expected_type)
@@ -195,8 +195,8 @@ class DurableOrchestrationContext:
     ) -> TaskBase:
         """Sends an HTTP request. The result has `statusCode`, `headers` and `content`.
 
-        The content is sent as JSON, or as it is if it is a text and `is_raw_str` says so. A 202 with a `Location` is
-        polled until the answer is another, unless `enable_polling` is false.
+        The content is sent as JSON; with `is_raw_str` it is a text that is sent unchanged. A 202 with a `Location` is
+        polled until the response is not a 202, unless `enable_polling` is false.
         """
         if token_source is not None:
             raise NotImplementedError("call_http: a token_source needs Azure; put the token into the headers")
@@ -216,19 +216,19 @@ class DurableOrchestrationContext:
         return self._task(CallHttp(payload.encode(request, "the request")), None)
 
     def task_all(self, activities: Iterable[TaskBase]) -> TaskBase:
-        """Completes when all have, with the results in order; or at the first failure, with that."""
+        """Completes with the results of all tasks, in order; or with the first failure, when it occurs."""
         return WhenAllTask(border.several(activities, "task_all"))
 
     def task_any(self, activities: Iterable[TaskBase]) -> TaskBase:
-        """Completes with the first that does. The result is that task. The others go on; cancel timers by hand."""
+        """Completes with the task that completes first, as the result. The others continue; cancel timers yourself."""
         return WhenAnyTask(border.several(activities, "task_any"))
 
-    # What completes nothing.
+    # Actions without a task.
 
     def signal_entity(
         self, entityId: EntityId, operationName: str, operationInput: Any = None, deliver_at: datetime | None = None
     ) -> None:
-        """Sends a one-way operation to an entity, at once or not before a moment."""
+        """Sends a one-way operation to an entity. It runs as soon as possible, or not before `deliver_at`."""
         entity, operation = operation_of(entityId, operationName)
         if deliver_at is not None:
             border.instance(deliver_at, datetime, "deliver_at")
@@ -236,7 +236,7 @@ class DurableOrchestrationContext:
         self._host.signal_entity(entity, operation, input_, deliver_at)
 
     def start_orchestration(self, name: FunctionName, input_: Any = None, instance_id: str | None = None) -> str:
-        """Starts an orchestration that runs on its own, and gives its instance id."""
+        """Starts an orchestration that runs on its own, and returns its instance id."""
         encoded = payload.encode_start_input(input_, f"the input of `{name_of(name)}`")
         new = border.optional_new_id(instance_id)
         if new is not None and new in (self.instance_id, self.parent_instance_id):
@@ -249,20 +249,20 @@ class DurableOrchestrationContext:
         self._host.send_event(instance_id, name, payload.encode(data, f"the data of the event `{name}`"))
 
     def continue_as_new(self, input_: Any) -> None:
-        """Starts afresh, with a new input and an empty history, once the function returns. Unread events are kept."""
+        """Restarts with a new input and an empty history, once the function returns. Unread events are kept."""
         encode = payload.encode if self.parent_instance_id is not None else payload.encode_start_input
         self._host.continue_as_new(encode(input_, "the input of continue_as_new"))
         self._execution.continues_as_new = True
 
     def set_custom_status(self, status: Any) -> None:
-        """Sets the custom status that status queries show: at most 16 KiB of JSON."""
+        """Sets the custom status, which status queries return: at most 16 KiB of JSON."""
         self._host.set_custom_status(payload.encode(status, "the custom status"))
         self._custom_status = status
 
-    # Identities.
+    # Unique ids.
 
     def new_guid(self) -> uuid.UUID:
-        """A new unique id, the same again on replay."""
+        """Makes a new unique id, the same on replay."""
         return uuid.UUID(self._host.new_guid())
 
     def new_uuid(self) -> str:
@@ -274,7 +274,7 @@ class DurableOrchestrationContext:
 
 
 class DurableLock:
-    """A critical section. It ends when it is released, at the end of the `with`, or with the execution."""
+    """A critical section. It ends when it is released, at the end of a `with`, or at the latest with the execution."""
 
     def __init__(self, unlock: Callable[[], bool]):
         self._unlock = unlock
@@ -291,11 +291,11 @@ class DurableLock:
 
 
 class TokenSource:
-    """Where a token for HTTP requests comes from."""
+    """A source of tokens for HTTP requests."""
 
 
 class ManagedIdentityTokenSource(TokenSource):
-    """A managed identity of Azure. There is none outside Azure, so `call_http` refuses it."""
+    """A managed identity of Azure. They do not exist outside Azure, so `call_http` refuses it."""
 
     def __init__(self, resource: str):
         self.resource = resource

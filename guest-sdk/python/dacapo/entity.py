@@ -24,7 +24,7 @@ class Operation:
 
 
 class DurableEntityContext:
-    """What one operation of an entity sees and leaves behind. One that fails changes nothing."""
+    """The context of one operation of an entity. An operation that fails changes nothing."""
 
     def __init__(self, host: Host, operation: Operation):
         self._host = host
@@ -36,7 +36,7 @@ class DurableEntityContext:
 
     @property
     def entity_id(self) -> EntityId:
-        """Which entity it is."""
+        """The id of the entity."""
         return self._operation.entity
 
     @property
@@ -46,12 +46,12 @@ class DurableEntityContext:
 
     @property
     def entity_key(self) -> str:
-        """Which of the entities of that name it is."""
+        """The key of the entity."""
         return self._operation.entity.key
 
     @property
     def operation_name(self) -> str:
-        """What to do."""
+        """The name of the operation."""
         return self._operation.name
 
     @property
@@ -64,7 +64,7 @@ class DurableEntityContext:
         return payload.decode(self._operation.input, expected_type)
 
     def get_state(self, initializer: Callable[[], Any] | None = None, expected_type: type | None = None) -> Any:
-        """The state, or what the initializer makes if there is none."""
+        """The state, or the result of the initializer if there is none."""
         if not self._decoded:
             self._decoded = True
             if self._operation.state is not None:
@@ -79,7 +79,7 @@ class DurableEntityContext:
         self._state = state
 
     def set_result(self, result: Any) -> None:
-        """Sets what a caller gets."""
+        """Sets the result for a caller."""
         self._result = result
 
     def destruct_on_exit(self) -> None:
@@ -89,7 +89,7 @@ class DurableEntityContext:
     def signal_entity(
         self, entityId: EntityId, operationName: str, operationInput: Any = None, deliver_at: datetime | None = None
     ) -> None:
-        """Sends a one-way operation to another entity, at once or not before a moment."""
+        """Sends a one-way operation to another entity. It runs as soon as possible, or not before `deliver_at`."""
         entity, operation = operation_of(entityId, operationName)
         if deliver_at is not None:
             border.instance(deliver_at, datetime, "deliver_at")
@@ -97,12 +97,12 @@ class DurableEntityContext:
         self._host.signal_entity(entity, operation, input_, deliver_at)
 
     def start_orchestration(self, name: FunctionName, input_: Any = None, instance_id: str | None = None) -> str:
-        """Starts an orchestration that runs on its own, and gives its instance id."""
+        """Starts an orchestration that runs on its own, and returns its instance id."""
         encoded = payload.encode_start_input(input_, f"the input of `{name_of(name)}`")
         return self._host.start_orchestration(name_of(name), encoded, border.optional_new_id(instance_id))
 
     def outcome(self) -> tuple[str, str | None]:
-        """The result and the new state, as JSON. No state deletes the entity."""
+        """The result and the new state, as JSON. None as the state deletes the entity."""
         of_what = f"the result of `{self.operation_name}` of {self.entity_id}"
         result = payload.encode(self._result, of_what, "InvalidOutput")
         if not self._exists:

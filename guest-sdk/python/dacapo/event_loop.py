@@ -1,8 +1,8 @@
-"""asyncio, on what the host offers.
+"""Event loops for asyncio on the host.
 
-asyncio's own futures, tasks, `gather`, `wait_for`, `timeout`, queues and locks work on a loop that can do little: run
-what is ready, in order, and find out what turns ready next. Here that is the next durable task to complete (in an
-orchestrator), the next moment (in an activity), or nothing (in an entity).
+asyncio's own futures, tasks, `gather`, `wait_for`, `timeout`, queues and locks need only a loop that runs the ready handles,
+in order, and waits until the next one becomes ready: when the next durable task completes (in an orchestrator), at the next
+timer (in an activity), or never (in an entity).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class GuestEventLoop(asyncio.AbstractEventLoop):
-    """A loop that has nothing to wait for: an entity's."""
+    """The loop of an entity, which has nothing to wait for."""
 
     def __init__(self) -> None:
         self._ready: deque[asyncio.Handle] = deque()
@@ -49,10 +49,10 @@ class GuestEventLoop(asyncio.AbstractEventLoop):
         return root.result()
 
     def _wake_next(self) -> bool:
-        """Waits until something turns ready. False if nothing ever will."""
+        """Waits until a handle becomes ready. Returns false if none ever will."""
         return False
 
-    # What asyncio asks of a loop.
+    # The methods that asyncio calls.
 
     def call_soon(self, callback: Callable, *args: Any, context: contextvars.Context | None = None) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
@@ -75,9 +75,9 @@ class GuestEventLoop(asyncio.AbstractEventLoop):
         return asyncio.Future(loop=self)
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task:
-        """Takes what `await` takes, so that `asyncio.create_task` and `TaskGroup` take durable tasks too."""
+        """Accepts any awaitable, so that `asyncio.create_task` and `TaskGroup` accept durable tasks."""
         task = asyncio.Task(coro if asyncio.iscoroutine(coro) else _await(coro), loop=self, **options)
-        # Flows that still wait when the function returns end with it, without a complaint.
+        # Suppresses the warnings about tasks that are still pending when the function returns.
         task._log_destroy_pending = False
         return task
 
@@ -97,7 +97,7 @@ class GuestEventLoop(asyncio.AbstractEventLoop):
         logging.getLogger("asyncio").error(context.get("message"), exc_info=context.get("exception"))
 
     def _timer_handle_cancelled(self, handle: Any) -> None:
-        """A cancelled handle is skipped when its turn comes."""
+        """Does nothing: a cancelled handle is skipped when it is due."""
 
     def run_in_executor(self, executor: Any, func: Callable, *args: Any) -> Any:
         raise RuntimeError("a guest has no threads: an orchestrator calls an activity, an activity calls the function")
@@ -117,7 +117,7 @@ async def _await(awaitable: Any) -> Any:
 
 
 class DurableEventLoop(GuestEventLoop):
-    """An orchestrator's: it sleeps on durable timers, and wakes when a durable task completes."""
+    """The loop of an orchestrator: it sleeps on durable timers, and wakes when a durable task completes."""
 
     def __init__(self, execution: Execution):
         super().__init__()
@@ -160,7 +160,7 @@ class _DurableTimerHandle(asyncio.TimerHandle):
 
 
 class ActivityEventLoop(GuestEventLoop):
-    """An activity's: it really sleeps."""
+    """The loop of an activity, which sleeps in real time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -180,6 +180,6 @@ class ActivityEventLoop(GuestEventLoop):
         self, when: float, callback: Callable, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context)
-        self._count += 1  # timers of one moment fire in the order in which they were made
+        self._count += 1  # timers that are due at the same time fire in the order in which they were made
         heapq.heappush(self._timers, (when, self._count, handle))
         return handle

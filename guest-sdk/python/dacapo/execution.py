@@ -1,10 +1,10 @@
-"""Runs one orchestrator: resumes it, and blocks in the host's `wait` when it cannot go on.
+"""Runs one orchestrator: resumes it, and blocks in the host's `wait-watched` when it makes no progress.
 
 Tasks complete one at a time, in the order in which the host completed them, and the orchestrator runs as far as it can
-after each. So a race is won by what completed first, and a task never looks completed before its turn has come.
+after each. So the task that completed first wins a race, and no task appears completed before its turn.
 
-Every open task is watched, but for waits for events: these are while somebody waits for them. So an event goes to a wait
-that somebody waits for; one that is not read goes to the next. The host has the rule (`wait-for-external-event`).
+Every open task is watched, except for waits for events, which are watched only while something waits for them. So an event
+goes to such a wait; an unread event goes to the next one. The host implements this rule (`wait-for-external-event`).
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ class Execution:
         self.host = host
         self.continues_as_new = False
         self._watched: dict[int, AtomicTask] = {}
-        """By the numbers that the host reports."""
+        """Tasks by the numbers that the host reports."""
         self._numbers = 0
         self._reported: deque[int] = deque()
         self._changed: dict[EventTask, None] = {}
-        """Waits for events that somebody waits for, or no longer, since the last `wait`; in order."""
+        """Waits for events that have become wanted or unwanted since the last wait, in order."""
         self._races: dict[WhenAnyTask, None] = {}
-        """Open races of many tasks: who loses one after the other must not know all of them."""
+        """Open races of many tasks. They are kept here so that a task that loses many races need not refer to all of them."""
 
     def open(self, action: Action) -> Handle:
         """Schedules a task."""
         return self.host.schedule(action)
 
     def watch(self, task: AtomicTask, handle: Handle) -> None:
-        """The host reports when it has completed."""
+        """Makes the host report when the task has completed."""
         self._numbers += 1
         task.number = self._numbers
         self._watched[self._numbers] = task
@@ -59,7 +59,7 @@ class Execution:
             handle.unwatch()
 
     def note_change(self, event: EventTask) -> None:
-        """Somebody waits for an event from now on, or nobody any more."""
+        """Notes a wait for an event that has become wanted or unwanted."""
         self._changed[event] = None
 
     def add_race(self, race: WhenAnyTask) -> None:
@@ -69,14 +69,14 @@ class Execution:
         return any(task in race.children for race in self._races)
 
     def note_completed(self, task: TaskBase) -> None:
-        """Tells the races of many."""
+        """Notifies the races of many tasks."""
         if self._races:
             self._races.pop(task, None)  # type: ignore[call-overload]
             for race in [race for race in self._races if task in race.children]:
                 race._child_completed(task)
 
     def complete_next(self) -> bool:
-        """Completes the task whose turn it is, blocking if there is none yet. False if none is watched."""
+        """Completes the next task in order, and blocks if there is none yet. Returns false if no task is watched."""
         if not self._reported:
             for event in self._changed:
                 event.tell_host()
@@ -85,13 +85,13 @@ class Execution:
                 return False
             self._reported.extend(self.host.wait_watched())
         task = self._watched.pop(self._reported.popleft(), None)
-        if task is not None:  # one that was given up meanwhile is not watched any more
+        if task is not None:  # a task that was cancelled meanwhile is not watched any more
             task.number = 0
             task.reported()
         return True
 
     def run(self, orchestrator: Callable[[], Any]) -> Any:
-        """Runs it to its end. It may be a generator function, an `async` function, or one that needs no tasks."""
+        """Runs an orchestrator to its end: a generator function, an `async` function, or a plain one without tasks."""
         started = orchestrator()
         if inspect.isgenerator(started):
             return self._run_generator(started)
@@ -110,11 +110,11 @@ class Execution:
             except StopIteration as end:
                 return end.value
             if yielded is None and self.continues_as_new:
-                return None  # `yield context.continue_as_new(...)`, which some apps write
+                return None  # some apps write `yield context.continue_as_new(...)`
             resume = self._resumption(generator, yielded)
 
     def _resumption(self, generator: Generator[Any, Any, Any], yielded: Any) -> Callable[[], Any]:
-        """How the generator goes on. What is wrong is raised at its `yield`, so that the traceback names that line."""
+        """How to resume the generator. An error is raised at its `yield`, so that the traceback names that line."""
         if not isinstance(yielded, TaskBase):
             return partial(generator.throw, _not_a_task(yielded))
         try:

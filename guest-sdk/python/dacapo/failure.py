@@ -7,7 +7,7 @@ from dacapo.source import user_traceback
 
 
 class Failure(Exception):
-    """A failure that crosses languages: what a failed task raises, and what a function may raise to set every field.
+    """Why a function did not succeed, in any language. A failed task raises it; a function may raise it to set every field.
 
     Any other exception becomes a failure too: its type is the name of the class, its details are the traceback.
 
@@ -26,21 +26,21 @@ class Failure(Exception):
         """Whether trying again may help. No retry policy retries a failure that says no."""
 
     def __str__(self) -> str:
-        # Durable Functions' words, with which the host begins the message of a failed activity or sub-orchestration.
+        # The words of Durable Functions with which the host begins the message of a failed activity or sub-orchestration.
         message = str(self.message)
         says_who_failed = message.startswith(("Activity function '", "Orchestrator function '"))
         return message if says_who_failed else f"{self.error_type}: {message}"
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
-        """The failure that an uncaught exception means.
+        """Makes the failure of an uncaught exception.
 
-        One that came out of a task keeps its type and message, whichever language it comes from. Its own details come
+        The failure of a task keeps its type and message, in whatever language they were made. Its own details come
         first, because they name the root cause.
         """
         traceback = user_traceback(error)
         if isinstance(error, Failure):
-            # Who raises one may have given it anything.
+            # The attributes may have any type.
             own = None if error.details is None else _text(error.details, "the details have no text: their __str__ fails")
             details = "\n\n".join(text for text in (own, traceback) if text)
             error_type = _text(error.error_type, cls.__name__)
@@ -69,7 +69,7 @@ _WORDLESS = "the exception has no text: its __str__ fails"
 
 
 def nothing_to_wait_for(details: str | None = None) -> Failure:
-    """Nothing that is open could ever let the function go on. The details say where it stands."""
+    """Makes the failure of a function that nothing can ever resume. The details say where it waits."""
     message = (
         "the function awaits something that will never complete: whatever an orchestrator waits for must come from "
         "its context or from asyncio.sleep"

@@ -1,4 +1,4 @@
-"""Functions of an app, as decorators or `function.json` declare them."""
+"""The functions of an app, declared by decorators or `function.json`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dacapo.source import place_of
 
 
 class AppError(Exception):
-    """What is wrong with an app, in a sentence for its author, who is shown the function if it is about one."""
+    """An error of an app, described in one sentence, with the function that it is about, if there is one."""
 
     def __init__(self, message: str, function: Callable | None = None):
         super().__init__(message if function is None else f"{place_of(function)}: {message}")
 
 
 class Kind(enum.Enum):
-    """What a function is."""
+    """The kind of a function."""
 
     ORCHESTRATOR = "orchestrationTrigger"
     ACTIVITY = "activityTrigger"
@@ -44,13 +44,13 @@ class Function:
 
     @functools.cached_property
     def takes_call(self) -> bool:
-        """Whether an activity takes what it may know of the call, as `context`."""
+        """Whether an activity takes an `ActivityCall`, as `context`."""
         parameters = inspect.signature(self.user_function).parameters
         is_free = CALL_PARAMETER not in (self.parameter, *self.clients)
         return self.kind is Kind.ACTIVITY and is_free and CALL_PARAMETER in parameters
 
     def check(self) -> None:
-        """Refuses a function that no host could run, by its name or with what it is given."""
+        """Raises an error if no host could run the function, because of its name or its parameters."""
         if not isinstance(self.name, str) or not re.fullmatch(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,128}", self.name):
             message = f"{self.name!r} is no name of a function: that is 1 to 128 characters without white space"
             raise AppError(message, self.user_function)
@@ -60,7 +60,7 @@ class Function:
                 call = [CALL_PARAMETER] if self.takes_call else []
                 signature.bind(**dict.fromkeys([self.parameter, *self.clients, *call]))
             else:
-                signature.bind(None)  # its context, whatever the parameter is called
+                signature.bind(None)  # its context; the parameter may have any name
         except TypeError as error:
             message = f"`{self.name}` cannot be called: {error}. {self._what_is_given()}"
             raise AppError(message, self.user_function) from None
@@ -86,7 +86,7 @@ CALL_PARAMETER = "context"
 
 @dataclass(frozen=True)
 class Binding:
-    """What a function is given or gives besides its trigger."""
+    """An input or output of a function other than its trigger."""
 
     type: str
     parameter: str = ""
@@ -102,7 +102,7 @@ def clients_in(bindings: list[Binding]) -> list[str]:
 
 
 def clients_of(name: str, kind: Kind, bindings: list[Binding], function: Callable) -> list[str]:
-    """The clients of a function that Dacapo runs. Refuses what it has no binding for."""
+    """The clients of a function that Dacapo runs. Raises an error for bindings that Dacapo does not have."""
     clients = clients_in(bindings)
     others = ", ".join(binding.type for binding in bindings if binding.type not in _CLIENT_BINDINGS)
     if others:
@@ -115,7 +115,7 @@ def clients_of(name: str, kind: Kind, bindings: list[Binding], function: Callabl
 
 @dataclass
 class Trigger:
-    """What starts a function. One that is not durable has no kind."""
+    """The trigger of a function. It has no kind if it is not durable."""
 
     type: str
     kind: Kind | None = None
@@ -129,7 +129,7 @@ class Orchestrator:
 
     @classmethod
     def create(cls, fn: Callable) -> Callable:
-        """What `main` is to be."""
+        """Makes the value for `main`."""
 
         @functools.wraps(fn)
         def handle(context: Any) -> Any:
@@ -144,7 +144,7 @@ class Entity:
 
     @classmethod
     def create(cls, fn: Callable) -> Callable:
-        """What `main` is to be."""
+        """Makes the value for `main`."""
 
         @functools.wraps(fn)
         def handle(context: Any) -> Any:
@@ -156,7 +156,7 @@ class Entity:
 
 @dataclass
 class FunctionBuilder:
-    """A decorated function. It may be called as before, and passed in place of a name."""
+    """A decorated function. It can still be called, and can be passed instead of its name."""
 
     user_function: Callable
     given_name: str | None = None
@@ -170,7 +170,7 @@ class FunctionBuilder:
         return in_trigger or self.given_name or self.user_function.__name__
 
     def function(self) -> Function | None:
-        """The function that Dacapo runs; None if its trigger is none of Dacapo's."""
+        """The function that Dacapo runs; None if its trigger is not durable."""
         trigger = self.trigger
         if trigger is None or trigger.kind is None:
             return None
@@ -181,11 +181,11 @@ class FunctionBuilder:
         return self.user_function(*args, **kwargs)
 
     def build(self) -> FunctionBuilder:
-        """As in the unit tests of existing apps: `my_activity.build().get_user_function()`."""
+        """For unit tests of existing apps: `my_activity.build().get_user_function()`."""
         return self
 
     def get_user_function(self) -> Callable:
-        """The function that was decorated, an orchestrator or entity in its v1 form."""
+        """The decorated function; for an orchestrator or entity, its v1 form."""
         match self.trigger and self.trigger.kind:
             case Kind.ORCHESTRATOR:
                 return Orchestrator.create(self.user_function)
@@ -195,7 +195,7 @@ class FunctionBuilder:
                 return self._with_client() if clients_in(self.bindings) else self.user_function
 
     def _with_client(self) -> Callable:
-        """The original gives functions with a client another signature, and the function itself as an attribute."""
+        """As in the original, a function with a client has another signature, and the function itself as an attribute."""
 
         @functools.wraps(self.user_function)
         def handle(*args: Any, **kwargs: Any) -> Any:
@@ -213,7 +213,7 @@ FunctionName = str | Callable | FunctionBuilder
 
 
 def name_of(function: FunctionName) -> str:
-    """The name of a function that is given by its name or itself."""
+    """The name of a function that is passed as a name or as the decorated function."""
     if isinstance(function, str):
         name = function
     elif isinstance(function, FunctionBuilder):

@@ -36,7 +36,7 @@ REPORT = "dacapo-report.json"
 
 
 def world(root: str) -> type[wit_world.WitWorld]:
-    """The exports of the app in a folder. It is loaded now, when the component is built, and frozen as it is then."""
+    """The exports of the app in a folder. The app is loaded now, when the component is built, and then snapshotted."""
     report = Path(root, REPORT)
     source.relate_to(root)
     sys.modules["ssl"] = tls
@@ -243,14 +243,14 @@ def _failure(failure: types.Failure) -> Failure:
 
 
 def _err(failure: Failure) -> Err[types.Failure]:
-    # Who raises a `Failure` may have given it anything.
+    # The attributes of a `Failure` may have any type.
     texts = (well_formed(str(failure.error_type)), well_formed(str(failure.message)))
     details = None if failure.details is None else well_formed(str(failure.details))
     return Err(types.Failure(*texts, details, bool(failure.retriable)))
 
 
 class _HostLogHandler(logging.Handler):
-    """Log records become log lines of the host, which writes an orchestrator's once, not once per replay."""
+    """Writes log records to the host's log. A replay does not write them again."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -279,5 +279,5 @@ def _send_logs_to_host() -> None:
     handler = _HostLogHandler()
     handler.setFormatter(_Formatter())
     root.handlers[:] = [handler]
-    if root.level == logging.WARNING:  # nobody has set it: show what Azure Functions shows
+    if root.level == logging.WARNING:  # the default: use the level of Azure Functions
         root.setLevel(logging.INFO)

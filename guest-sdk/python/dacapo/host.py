@@ -1,7 +1,7 @@
-"""What this package asks of its host.
+"""The interface between this package and its host.
 
-There are two of each: the real ones, behind the imports of the component (`dacapo.guest`), and those that follow a
-script, for tests without a host (`dacapo.testing`).
+Each class has two implementations: the real one, which calls the imports of the component (`dacapo.guest`), and a test
+double that plays a script (`dacapo.testing`).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ class Handle(Protocol):
     """Something that was scheduled and completes once."""
 
     def outcome(self) -> str | Failure:
-        """How it ended: JSON, or why it failed. Asked only of what `Host.wait_watched` named."""
+        """Its output as JSON, or its failure. Only called after `Host.wait_watched` has reported it."""
 
     def cancel(self) -> None:
-        """Gives up a timer or a wait for an event."""
+        """Cancels a timer or a wait for an event."""
 
     def watch(self, number: int) -> None:
-        """Has `Host.wait_watched` report it by this number, once."""
+        """Makes `Host.wait_watched` report it with this number, once."""
 
     def unwatch(self) -> None:
-        """Ends that."""
+        """Undoes `watch`."""
 
 
 class Host(Protocol):
@@ -36,7 +36,7 @@ class Host(Protocol):
     def schedule(self, action: Action) -> Handle: ...
 
     def wait_watched(self) -> Sequence[int]:
-        """Blocks until some that are watched have completed, and gives their numbers, the one that completed first first."""
+        """Blocks until watched tasks have completed, and returns their numbers in the order of completion."""
 
     def start_orchestration(self, name: str, input_: str, instance_id: str | None) -> str: ...
 
@@ -68,7 +68,7 @@ class Host(Protocol):
 
 
 class Management(Protocol):
-    """The interface `management` of the contract: what an activity may ask. Raises `Failure`."""
+    """The interface `management` of the contract, for activities. Raises `Failure`."""
 
     def links(self, instance_id: str) -> str: ...
 

@@ -1,4 +1,4 @@
-"""HTTP requests and responses, as a client makes and takes them, and as tests of existing apps do."""
+"""HTTP requests and responses, for clients and for tests of existing apps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class HttpRequest:
-    """`azure.functions.HttpRequest`. Dacapo runs no HTTP triggers: only tests make one."""
+    """`azure.functions.HttpRequest`. Dacapo does not run HTTP triggers, so only tests make one."""
 
     def __init__(
         self,
@@ -28,16 +28,16 @@ class HttpRequest:
         self._body = body or b""
 
     def get_body(self) -> bytes:
-        """The body as it came."""
+        """The body, unchanged."""
         return self._body
 
     def get_json(self) -> Any:
-        """The body as JSON. Raises `ValueError` if it is none."""
+        """Parses the body as JSON. Raises `ValueError` if it is not JSON."""
         return json.loads(self._body)
 
 
 class HttpResponse:
-    """`azure.functions.HttpResponse`. Nothing here sends it: an activity reads it, or returns what it holds."""
+    """`azure.functions.HttpResponse`. It is not sent: an activity reads it, or returns its contents."""
 
     def __init__(
         self,

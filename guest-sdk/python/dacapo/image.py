@@ -1,9 +1,9 @@
-"""The memory of a component when it is built, which becomes that of every instance.
+"""Prepares the memory of a component at build time, which is the initial memory of every instance.
 
-Instances share what they leave as it is, and have a copy of each page that they write to. CPython writes to what it only
-reads: reference counts, marks of the garbage collector, and what it learns about code that runs. So here the collector is
-told to leave all objects alone, code is run until nothing more is learned, and the builder is told where the objects
-are: it makes them immortal (`immortal.py`), so that their counts stay as they are.
+Instances share pages that they do not modify, and have a copy of each page that they write to. CPython writes even to
+objects that it only reads: reference counts, marks of the garbage collector, and caches of the interpreter. So this module
+freezes the collector, runs typical code until the caches are filled, and writes the addresses of all objects to a file: the
+builder makes them immortal (`immortal.py`), so that their reference counts do not change.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _immortals: list[Any] = []
 
 
 def settle(root: str) -> None:
-    """To be called last. What is made after this is written to by each instance that uses it."""
+    """Must be called last. Each instance writes to objects that are made later, if it uses them."""
     for _ in range(_REHEARSALS):
         _rehearse()
     gc.collect()
@@ -47,7 +47,7 @@ def settle(root: str) -> None:
 
 
 def _objects() -> Iterator[Any]:
-    """All objects that the collector knows, and those that only they refer to. Some come several times."""
+    """All objects that the collector tracks, and the untracked ones that they refer to. Some occur several times."""
     for container in gc.get_objects():
         yield container
         others = gc.get_referents(container)
@@ -66,7 +66,7 @@ def _parts(untracked: Any) -> list[Any]:
 
 
 def _rehearse() -> None:
-    """Runs what runs in most apps: each style, and each kind of function."""
+    """Runs the code that runs in most apps: each style, and each kind of function."""
     script = Script().activity("work", {"n": 1}).sub_orchestrator("child", [1, "text"]).event("Go", True)
     script.run(_steps, {"n": 1})
     script.run(_flows, 1)

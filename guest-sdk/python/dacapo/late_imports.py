@@ -1,8 +1,8 @@
-"""Imports when an app is built what it would import later.
+"""Does the imports within functions when an app is built.
 
-A component has no files to import from once it is built. What a function imports in its body must be loaded before. The
-builder looks for those imports (`record`), outside of the component, whose memory is frozen with all that was ever used
-of it; the component then imports what its loaded modules ask for (`load`).
+A finished component has no files to import from, so modules that a function imports in its body must be loaded before. The
+builder searches for these imports (`record`), outside of the component, because all memory that is ever used in the
+component stays in its snapshot. The component then imports what its loaded modules need (`load`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class LateImport:
 
 
 def record(folder: Path) -> None:
-    """Finds the late imports of the source files of a folder, and notes them in it."""
+    """Finds the late imports in the source files of a folder, and records them in a file there."""
     found = {}
     for path in sorted(folder.rglob("*.py")):
         if late := [vars(late) for late in _late_imports(path)]:
@@ -61,7 +61,7 @@ def _late_imports(path: Path) -> Iterator[LateImport]:
     try:
         tree = ast.parse(path.read_bytes(), path.name)
     except (SyntaxError, ValueError):
-        return  # if the app imports this file, its import says what is wrong
+        return  # if the app imports this file, the import reports the error
     functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
     for node in (inner for function in functions for inner in ast.walk(function)):
         if isinstance(node, ast.Import):
@@ -73,8 +73,8 @@ def _late_imports(path: Path) -> Iterator[LateImport]:
 
 
 def load(app: str) -> list[str]:
-    """Imports what the modules that are loaded import late, and what those do in turn, as far as it is recorded. Gives
-    a warning for each import of the app itself that fails."""
+    """Does the recorded late imports of the loaded modules, and of the modules that these load. Returns a warning for
+    each failed import of the app itself."""
     for name in _OF_STANDARD_LIBRARY:
         importlib.import_module(name)
     by_file = dict(_recorded())

@@ -28,7 +28,7 @@ class App:
     """Names and triggers of what Dacapo does not run."""
 
     def check(self) -> App:
-        """Refuses what no host could run."""
+        """Raises an error if no host could run the app."""
         if not self.functions:
             raise AppError("the app has no orchestrator, activity or entity")
         by_name: dict[str, Function] = {}
@@ -65,7 +65,7 @@ def _load_decorated() -> App:
 
 
 def _load_classic(root: Path, folders: list[Path]) -> App:
-    # As in Azure Functions, the folders are packages of a package that is called so.
+    # As in Azure Functions, the folders are packages of a package with this name.
     package = types.ModuleType(_CLASSIC_PACKAGE)
     package.__path__ = [str(root)]
     sys.modules[_CLASSIC_PACKAGE] = package
@@ -81,7 +81,7 @@ def _load_classic(root: Path, folders: list[Path]) -> App:
 
 
 def _declared_function(folder: Path, declared: dict[str, Any]) -> Function | None:
-    """The function of a folder; None if its trigger is none of Dacapo's."""
+    """The function of a folder; None if its trigger is not durable."""
     bindings = [Binding(str(given.get("type")), given.get("name", "context")) for given in declared["bindings"]]
     trigger = next((binding for binding in bindings if binding.type in _KINDS), None)
     if trigger is None:

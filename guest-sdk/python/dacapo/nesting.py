@@ -1,6 +1,6 @@
-"""How deep payloads are nested.
+"""Limits the nesting depth of payloads.
 
-Python's JSON recurses in machine code. In a component nothing but the host's stack ends that, and with it the function, uncatchably.
+Python's JSON recurses in machine code. In a component only the host's stack limits that, and exceeding it ends the function.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LEVELS_MAX = 1000
 
 
 class _Kinds(dict[type, bool]):
-    """Which types the encoder descends into: subclasses, such as `OrderedDict`, too."""
+    """The types that the encoder descends into, including subclasses such as `OrderedDict`."""
 
     def __missing__(self, kind: type) -> bool:
         self[kind] = issubclass(kind, list | tuple | dict)
@@ -31,8 +31,8 @@ _STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def check_text(text: str) -> None:
-    """Refuses a JSON text that is nested too deep, by a `RecursionError`."""
-    # Most have fewer brackets than there may be levels.
+    """Raises a `RecursionError` for a JSON text that is nested too deeply."""
+    # The fast path: most texts have fewer brackets than the allowed number of levels.
     if text.count("[") + text.count("{") <= LEVELS_MAX:
         return
     brackets = _BRACKET.findall(_STRING.sub("", text))
@@ -41,7 +41,7 @@ def check_text(text: str) -> None:
 
 
 def check_value(value: Any) -> None:
-    """Refuses a value that is nested too deep, by a `RecursionError`. Loops of the interpreter's own look at its levels."""
+    """Raises a `RecursionError` for a value that is nested too deeply. Goes level by level, with fast built-in loops."""
     if not _IS_CONTAINER(type(value)) or not any(map(_IS_CONTAINER, map(type, _held_by(value)))):
         return
     level, seen = [value], set()
@@ -49,7 +49,7 @@ def check_value(value: Any) -> None:
         known = len(seen)
         seen.update(map(id, level))
         if len(seen) == known:
-            return  # all of it has been looked at: whether it is a cycle is for others to find out
+            return  # all objects have been checked; the encoder detects cycles
         held = gc.get_referents(*level)
         level = list(compress(held, map(_IS_CONTAINER, map(type, held))))
         if not level:

@@ -1,6 +1,6 @@
-"""Payloads: Python values as JSON texts.
+"""Conversion of payloads: Python values to and from JSON texts.
 
-An object whose class has `to_json` and `from_json` travels in the envelope that `azure-functions-durable` uses:
+An object whose class has `to_json` and `from_json` is wrapped in the envelope that `azure-functions-durable` uses:
 `{"__class__", "__module__", "__data__"}`.
 """
 
@@ -19,19 +19,19 @@ _ENVELOPE = ("__class__", "__module__", "__data__")
 
 
 def encode(value: Any, what: str, error_type: str = "InvalidInput") -> str:
-    """The JSON text of a value. What JSON cannot hold is a failure that names it: cycles and NaN, too."""
+    """Converts a value to JSON. A value that JSON cannot represent, such as a cycle or NaN, is a failure that names it."""
     try:
         nesting.check_value(value)
         text = _encoder.encode(value)
         if well_formed(text) is not text:
-            text = _ascii_encoder.encode(value)  # half of a surrogate pair stays the escape that it came as
+            text = _ascii_encoder.encode(value)  # a lone surrogate stays an escape
     except (TypeError, ValueError, RecursionError) as error:
         raise Failure(error_type, f"{what} cannot be written as JSON: {error}", retriable=False) from error
     return text
 
 
 def decode(text: str, expected_type: type | None = None) -> Any:
-    """The value of a JSON text. What is not of the expected type is given all the same, and a warning logged."""
+    """Converts a JSON text to a value. A value that is not of the expected type is returned anyway, with a warning."""
     nesting.check_text(text)
     value = _decoder.decode(text)
     if isinstance(expected_type, type) and value is not None and not isinstance(value, expected_type):
@@ -42,7 +42,7 @@ def decode(text: str, expected_type: type | None = None) -> Any:
 
 
 def decode_start_input(text: str, expected_type: type | None = None) -> Any:
-    """The input that a client gave. The Python client of Durable Functions sends JSON within a JSON string."""
+    """Decodes the input from a client. The Python client of Durable Functions sends JSON within a JSON string."""
     value = decode(text)
     if isinstance(value, str) and _is_json(value):
         return decode(value, expected_type)
@@ -81,7 +81,7 @@ def _unwrap(value: dict[str, Any]) -> Any:
     return kind.from_json(data)
 
 
-# Made once: `json.dumps` and `json.loads` would make them for every payload.
+# Made only once, because `json.dumps` and `json.loads` would make them for each payload.
 _encoder = json.JSONEncoder(default=_wrap, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 _ascii_encoder = json.JSONEncoder(default=_wrap, allow_nan=False, separators=(",", ":"))
 _decoder = json.JSONDecoder(object_hook=_unwrap)

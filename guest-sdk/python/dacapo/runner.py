@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ActivityCall:
-    """What an activity may know of the call. The parameter `context` of an activity takes it."""
+    """One call of an activity. The parameter `context` of an activity gets it."""
 
     function_name: str
     instance_id: str
@@ -42,12 +42,12 @@ class ActivityCall:
     def start_orchestration(
         self, name: FunctionName, input_: Any = None, instance_id: str | None = None, version: str | None = None
     ) -> str:
-        """Starts an orchestration that runs on its own, and gives its instance id. Raises `Failure`, for example of the
-        type `InstanceAlreadyExists`. A call of the activity that is repeated after a crash starts nothing twice."""
+        """Starts an orchestration that runs on its own, and returns its instance id. Raises `Failure`, for example of the
+        type `InstanceAlreadyExists`. If the call of the activity is repeated after a crash, it is not started again."""
         return start_orchestration(self._management, name, input_, instance_id, version)
 
     def client(self) -> DurableOrchestrationClient:
-        """A client of the task hub that the call belongs to."""
+        """A client of the task hub of the call."""
         return DurableOrchestrationClient(self._management)
 
 
@@ -85,7 +85,7 @@ class Runner:
         return _guarded(run)
 
     def run_entity_operation(self, host: Host, operation: Operation) -> tuple[str, str | None]:
-        """Runs one operation of an entity, and gives its result and the new state. Raises `Failure`."""
+        """Runs one operation of an entity, and returns its result and the new state. Raises `Failure`."""
 
         def run() -> tuple[str, str | None]:
             random.seed(int.from_bytes(host.random_bytes(16), "little"))
@@ -122,7 +122,7 @@ def _encode_output(function: Function, output: Any) -> str:
 
 @contextmanager
 def _of_what_it_left(function: Function) -> Iterator[None]:
-    """A failure in here has no line: the function has returned. It names where that begins."""
+    """Adds the position of a function to failures that occur after it has returned, and so have no line."""
     try:
         yield
     except Failure as failure:
@@ -131,7 +131,7 @@ def _of_what_it_left(function: Function) -> Iterator[None]:
 
 
 def _guarded(run: Callable[[], T]) -> T:
-    """Turns whatever the user's code raises into a failure, `sys.exit()` included."""
+    """Converts any exception of the user's code to a failure, including that of `sys.exit()`."""
     try:
         return run()
     except BaseException as error:

@@ -1,8 +1,8 @@
-"""Sockets that carry HTTP requests to the host.
+"""Sockets that pass HTTP requests to the host.
 
 A guest has no sockets; the host sends HTTP requests for it, to the hosts that the operator allows. Python's HTTP
 clients (`http.client`, `urllib`, `requests`, `urllib3`, `httpx` without `async`) write requests to a socket and read
-responses from it. Here is a socket that reads the one and writes the other.
+responses from it. The sockets here parse these requests and render the responses.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ Transport = Callable[[Request], Response]
 
 
 def install(transport: Transport) -> None:
-    """From now on, connections of this process are made of HTTP requests."""
+    """Makes all connections of this process use these sockets."""
     socket.socket = type("socket", (HttpSocket,), {"transport": staticmethod(transport)})
     socket.getaddrinfo = _unresolved
 
 
 def _unresolved(host: Any, port: Any, *_: Any, **__: Any) -> list[tuple]:
-    """The host resolves names. Until then they stay names."""
+    """Returns a name as its own address, because the host resolves names."""
     name = host.decode() if isinstance(host, bytes) else host or "localhost"
     return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (name, int(port or 0)))]
 
@@ -120,10 +120,10 @@ class HttpSocket:
         return "TLSv1.3"
 
     def selected_alpn_protocol(self) -> None:
-        """No choice was made: HTTP/1.1."""
+        """None was selected, which means HTTP/1.1."""
 
     def getpeercert(self, binary_form: bool = False) -> Any:
-        """The host has checked the certificate, and keeps it."""
+        """Empty: the host has checked the certificate, but does not provide it."""
         return b"" if binary_form else {}
 
     def __enter__(self) -> HttpSocket:
@@ -134,7 +134,7 @@ class HttpSocket:
 
 
 def parse(sent: bytes, scheme: str, peer: tuple[str, int]) -> Request:
-    """The request that a client has written."""
+    """Parses the request that a client has written."""
     head, _, body = sent.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     try:
@@ -153,7 +153,7 @@ def parse(sent: bytes, scheme: str, peer: tuple[str, int]) -> Request:
 
 
 def render(request: Request, response: Response) -> bytes:
-    """The response, as a client reads it. It has been read to its end, so its length is known."""
+    """Renders the response for the client. It is complete, so its length is known."""
     try:
         reason = HTTPStatus(response.status).phrase
     except ValueError:

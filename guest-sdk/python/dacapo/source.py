@@ -17,23 +17,23 @@ _root = ""
 
 
 def relate_to(root: str) -> None:
-    """From now on, files are named relative to a folder: the app's."""
+    """Makes names of files relative to the folder of the app."""
     global _root
     _root = os.path.join(root, "")
 
 
 def remember() -> None:
-    """Keeps the lines of the app's modules that are loaded by now."""
+    """Keeps the source lines of the app's modules that are loaded by now."""
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
         if path and path.startswith(_root):
             lines = linecache.getlines(path)
-            # Without a time of change the cache never looks for the file again.
+            # Without a modification time the cache does not look for the file again.
             linecache.cache[path] = (sum(map(len, lines)), None, lines, path)
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback without this package's own frames. Cyclic causes end where they began."""
+    """The traceback without this package's own frames. A cycle of causes ends where it began."""
     trace = traceback.TracebackException.from_exception(error)
     for part in _chain(trace):
         if isinstance(getattr(part, "filename", None), str):  # of a SyntaxError
@@ -43,13 +43,13 @@ def user_traceback(error: BaseException) -> str:
 
 
 def place_of(function: Callable) -> str:
-    """Where a function is defined."""
+    """The position of a function's definition."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f'File "{_relative(code.co_filename)}", line {code.co_firstlineno}' if code else repr(function)
 
 
 def where(frames: list) -> str:
-    """The places where something is suspended, as a traceback shows them."""
+    """The positions where frames are suspended, in the format of a traceback."""
     summary = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in frames)
     own = [_named(frame) for frame in summary if not _is_machinery(frame)]
     return "".join(traceback.StackSummary.from_list(own).format()).rstrip()

@@ -1,4 +1,4 @@
-"""What a client is told of instances."""
+"""Responses of the host to a client's queries about instances."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class OrchestrationRuntimeStatus(enum.Enum):
-    """Where an instance stands."""
+    """The status of an instance."""
 
     Running = "Running"
     Completed = "Completed"
@@ -21,9 +21,9 @@ class OrchestrationRuntimeStatus(enum.Enum):
 
 
 class DurableOrchestrationStatus:
-    """The status of an instance. It is false if there is no such instance.
+    """The status of an instance. It is falsy if the instance does not exist.
 
-    The parameters are the members of the host's answer; those that have no property become attributes.
+    The parameters are the members of the host's response; those without a property become attributes.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class DurableOrchestrationStatus:
 
     @classmethod
     def from_json(cls, json_obj: dict[str, Any]) -> DurableOrchestrationStatus:
-        """The status that an answer of the host tells."""
+        """Makes the status from a response of the host."""
         return cls(**json_obj)
 
     def to_json(self) -> dict[str, Any]:
-        """The status as the host's answer has it."""
+        """The status in the form of the host's response."""
         return {
             "name": self.name,
             "instanceId": self.instance_id,
@@ -75,15 +75,15 @@ class DurableOrchestrationStatus:
 
 
 class PurgeHistoryResult:
-    """How many instances were purged."""
+    """The number of purged instances."""
 
-    # Named as in the host's answer.
+    # The names of the host's response.
     def __init__(self, instancesDeleted: int):
         self.instances_deleted = instancesDeleted
 
 
 class EntityStateResponse:
-    """Whether there is an entity, and its state."""
+    """Whether an entity exists, and its state."""
 
     def __init__(self, entity_exists: bool, entity_state: Any = None):
         self.entity_exists = entity_exists

@@ -1,4 +1,4 @@
-"""Tasks: what an orchestrator yields or awaits."""
+"""Tasks, which an orchestrator yields or awaits."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class TaskState(enum.Enum):
 
 
 class TaskBase:
-    """Something that completes once. Nothing happens before it is yielded, awaited or started.
+    """Something that completes once. It is not scheduled until it is yielded, awaited or started.
 
-    It may be yielded, awaited and put into `task_all` and `task_any` as often as one likes.
+    It may be yielded, awaited and passed to `task_all` and `task_any` any number of times.
     """
 
     holds_events = False
-    """Whether it is a wait for an event or has such among its tasks, which must know whether somebody waits."""
+    """Whether it is a wait for an event, or a compound that contains one, which must know whether it is wanted."""
 
     def __init__(self, execution: Execution | None) -> None:
         self._execution = execution
@@ -54,7 +54,7 @@ class TaskBase:
         raise NotImplementedError
 
     def want(self, more: bool) -> None:
-        """Somebody waits for it, or no longer does."""
+        """Adds something that waits for the task, or removes it."""
         was_wanted = self._wanted > 0
         self._wanted += 1 if more else -1
         if self.holds_events and was_wanted != (self._wanted > 0):
@@ -64,7 +64,7 @@ class TaskBase:
         raise NotImplementedError
 
     def when_completed(self, listener: Callable[[TaskBase], None]) -> None:
-        """Calls back at its completion, or now if that has been."""
+        """Calls the listener when the task completes, or now if it has."""
         if self.is_completed:
             listener(self)
         else:
@@ -108,7 +108,7 @@ class TaskBase:
             self._listeners.remove(listener)
 
     def _abandon(self, listener: Callable[[TaskBase], None]) -> None:
-        """A flow that waited was cancelled. What nobody waits for any more is given up."""
+        """Called when a waiting flow is cancelled. Gives up the task if nothing waits for it any more."""
         self._ignore(listener)
         if not self._listeners and not self.is_completed and not (self._execution and self._execution.is_raced(self)):
             self._give_up()
@@ -118,7 +118,7 @@ class TaskBase:
 
 
 class AtomicTask(TaskBase):
-    """One action of the host's."""
+    """A task for one action."""
 
     def __init__(self, execution: Execution, action: Action, decode: Callable[[str], Any]):
         super().__init__(execution)
@@ -127,7 +127,7 @@ class AtomicTask(TaskBase):
         self._decode = decode
         self._handle: Handle | None = None
         self.number = 0
-        """By which the host reports it; 0 while it is not watched."""
+        """The number with which the host reports it; 0 while it is not watched."""
 
     def start(self) -> AtomicTask:
         if self._handle is None and not self.is_completed:
@@ -140,12 +140,12 @@ class AtomicTask(TaskBase):
         self._execution.watch(self, handle)
 
     def reported(self) -> None:
-        """The host has completed it, and now it is its turn."""
+        """Called in the order of completion, after the host has reported the task."""
         assert self._handle is not None
         self.complete(self._handle.outcome())
 
     def complete(self, outcome: str | Failure) -> None:
-        """Takes what the host says."""
+        """Settles the task with the outcome from the host."""
         if isinstance(outcome, Failure):
             return self._settle(TaskState.FAILED, outcome)
         try:
@@ -155,7 +155,7 @@ class AtomicTask(TaskBase):
         self._settle(TaskState.SUCCEEDED, value)
 
     def _give_up(self) -> None:
-        """Work that was asked for goes on."""
+        """Does nothing: scheduled work continues."""
 
     def _cancel(self) -> None:
         self._is_started = True
@@ -180,7 +180,7 @@ class EventTask(AtomicTask):
         self._execution.note_change(self)
 
     def tell_host(self) -> None:
-        """Watches it if somebody waits for it, and otherwise not."""
+        """Watches the task if something waits for it, or else stops watching it."""
         if self._handle is None:
             return
         if not self._wanted or self.is_completed:
@@ -189,11 +189,11 @@ class EventTask(AtomicTask):
             self._execution.watch(self, self._handle)
 
     def reported(self) -> None:
-        if self._wanted:  # what nobody waits for is left to the host, for another
+        if self._wanted:  # otherwise the event is left to the host, for another wait
             super().reported()
 
     def cancel(self) -> None:
-        """Gives it up: an event that comes later is left for the next wait. It counts as failed then."""
+        """Cancels the wait: a later event is kept for the next wait. The task then counts as failed."""
         if not self.is_completed:
             self._cancel()
 
@@ -202,12 +202,12 @@ class EventTask(AtomicTask):
 
 
 class TimerTask(AtomicTask):
-    """A timer. It fires at its moment unless it is cancelled before."""
+    """A timer. It fires when it is due, unless it is cancelled before."""
 
     is_cancelled = False
 
     def cancel(self) -> None:
-        """Gives it up. It counts as failed then."""
+        """Cancels the timer. The task then counts as failed."""
         if self.is_cancelled:
             return
         if self.is_completed:
@@ -220,7 +220,7 @@ class TimerTask(AtomicTask):
 
 
 def create_timer(execution: Execution, fire_at: datetime) -> TimerTask:
-    """A timer. A moment without a time zone is one in UTC, as `current_utc_datetime` would be."""
+    """Makes a timer. A time without a time zone is in UTC, like `current_utc_datetime`."""
     border.instance(fire_at, datetime, "fire_at")
     if fire_at.tzinfo is None:
         fire_at = fire_at.replace(tzinfo=timezone.utc)
@@ -228,10 +228,10 @@ def create_timer(execution: Execution, fire_at: datetime) -> TimerTask:
 
 
 class CompoundTask(TaskBase):
-    """A task of tasks.
+    """A task made of other tasks.
 
-    Whoever takes the results of many tasks as they come makes a race of all that are left, each time. So what is done with
-    each child of a race is done by loops of the interpreter's own.
+    Code that takes the results of many tasks as they arrive makes a race of all remaining ones, again and again. So the
+    work for each child of a race must be cheap: it is done by built-in loops of the interpreter.
     """
 
     def __init__(self, children: Iterable[TaskBase]):
@@ -264,7 +264,7 @@ class CompoundTask(TaskBase):
 
 
 class WhenAllTask(CompoundTask):
-    """Completes when all have, with their results in order; or at the first failure, with that."""
+    """Completes with the results of all tasks, in order; or with the first failure, when it occurs."""
 
     def __init__(self, children: Iterable[TaskBase]):
         children = list(children)
@@ -292,7 +292,7 @@ class WhenAllTask(CompoundTask):
 
 
 class WhenAnyTask(CompoundTask):
-    """Completes with the first task that does, whether it succeeded or failed. The result is that task."""
+    """Completes with the task that completes first, whether it succeeded or failed. The result is that task."""
 
     def __init__(self, children: Iterable[TaskBase]):
         super().__init__(children)
@@ -311,7 +311,7 @@ class WhenAnyTask(CompoundTask):
             self._settle(TaskState.SUCCEEDED, child)
 
     def _settle(self, state: TaskState, result: Any) -> None:
-        # A task that loses one race after another must not hold on to all of them.
+        # A task that loses many races must not keep references to all of them.
         if len(self.children) <= _CHILDREN_TOLD:
             for child in self.children:
                 child._ignore(self._child_completed)
@@ -319,6 +319,6 @@ class WhenAnyTask(CompoundTask):
 
 
 _CHILDREN_TOLD = 8
-"""Who takes part in a race of more does not know it: the execution does."""
+"""With more children, a race has no listeners at its children: the execution notifies it."""
 
 _HOLDS_EVENTS, _IS_STARTED, _IS_COMPLETED = map(attrgetter, ("holds_events", "_is_started", "is_completed"))

@@ -13,7 +13,7 @@
         assert run.calls == [("reserve", "a lamp")]
         assert run.elapsed == timedelta(days=2)
 
-Time is skipped: a timer costs nothing. Activities and sub-orchestrations take no time unless the script says so.
+Waiting takes no real time. Activities and sub-orchestrations take no time unless the script sets one.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class ContinueAsNew:
 
 @dataclass
 class ScriptedRun:
-    """What an orchestrator did, and how it ended."""
+    """The actions of an orchestrator, and its outcome."""
 
     actions: list[Any]
     """Everything that it asked for, in order: the dataclasses of `dacapo.action` and of this module."""
@@ -95,7 +95,7 @@ class ScriptedRun:
 
     @property
     def output(self) -> Any:
-        """What it returned. Raises the failure if it failed."""
+        """The output. Raises the failure if the orchestrator failed."""
         if self.failure is not None:
             raise self.failure
         return json.loads(self._output)
@@ -113,14 +113,14 @@ class ScriptedRun:
 
     @property
     def continued_as_new(self) -> ContinueAsNew | None:
-        """How it continues as new, if it does."""
+        """The action that continues as new, with the next input, or None."""
         continued = [action for action in self.actions if isinstance(action, ContinueAsNew)]
         return continued[-1] if continued else None
 
 
 @dataclass
 class _Answers:
-    """What calls of one function give: a function's results, or values one after the other, the last one for ever."""
+    """The answers to calls of one function: results of a function, or values in order, the last of which is repeated."""
 
     give: Callable[..., Any]
     takes: timedelta
@@ -152,10 +152,10 @@ class _Event:
 
 
 class Script:
-    """What the world does to one run of an orchestrator.
+    """The answers and events of one run of an orchestrator.
 
-    Answers are values, given one after the other, of which the last one stays; exceptions, which fail the call; or a
-    function that takes the input.
+    An answer is a value, an exception, which fails the call, or a function that takes the input. Each call takes the next
+    value; the last one is repeated.
     """
 
     def __init__(
@@ -182,16 +182,16 @@ class Script:
         return self._answer(CallSubOrchestrator, name_of(name), outcomes, takes)
 
     def entity(self, name: str, *outcomes: Any, takes: timedelta = _NO_TIME) -> Script:
-        """Answers the calls of entities of a name. A function takes the key, the operation and the input."""
+        """Answers the calls of entities with a name. A function takes the key, the operation and the input."""
         return self._answer(CallEntity, name.lower(), outcomes, takes)
 
     def http(self, *outcomes: Any, takes: timedelta = _NO_TIME) -> Script:
-        """Answers HTTP requests, with `{"statusCode", "headers", "content"}`. A function takes the request. The client
-        of an activity sends requests, too."""
+        """Answers HTTP requests, also those of an activity's client, with `{"statusCode", "headers", "content"}`. A
+        function takes the request."""
         return self._answer(CallHttp, "", outcomes, takes)
 
     def event(self, name: str, data: Any = None, *, after: timedelta = _NO_TIME) -> Script:
-        """Raises an external event, so long after the start."""
+        """Raises an external event, a duration after the start."""
         encoded = payload.encode(data, f"the data of the event `{name}`")
         self._events.append(_Event(name.lower(), encoded, self.start + after))
         return self
@@ -220,7 +220,7 @@ class Script:
 
 @dataclass
 class ActivityRun:
-    """What an activity gave, and what it asked of the host."""
+    """The result of an activity, and its actions."""
 
     result: Any
     actions: list[Any] = field(default_factory=list)
@@ -232,8 +232,8 @@ def run_activity(
 ) -> ActivityRun:
     """Runs an activity, plain or `async`. Raises `Failure` if it fails.
 
-    A client that it is given starts what it is told to, and of all else makes HTTP requests, which the script answers.
-    Of a function that is not decorated the first parameter takes the input, and others take clients.
+    Starts by a client succeed; its other methods send HTTP requests, which the script answers. If the function is not
+    decorated, its first parameter takes the input, and the others take clients.
     """
     management = _ScriptedManagement(script or Script())
     function = activity.function() if isinstance(activity, FunctionBuilder) else _classic_activity(activity)
@@ -251,7 +251,7 @@ def _classic_activity(main: Callable) -> Function:
 
 @dataclass
 class EntityRun:
-    """What an operation of an entity gave, and left."""
+    """The result of an operation of an entity, and the new state."""
 
     result: Any
     state: Any
@@ -275,7 +275,7 @@ def run_entity(
 
 
 def orchestrator_generator_wrapper(generator: Generator[Any, Any, Any]) -> Iterator[Any]:
-    """Steps a generator on with the result of each task that it yields, and gives the tasks and the return value.
+    """Resumes a generator with the result of each task that it yields, and yields the tasks and the return value.
 
     For unit tests of existing apps, whose tasks are mocks.
     """
@@ -294,7 +294,7 @@ def orchestrator_generator_wrapper(generator: Generator[Any, Any, Any]) -> Itera
 
 
 class _Watchable:
-    """What can be watched: the host has the others by their numbers."""
+    """A handle that can be watched. The host has all watched handles by their numbers."""
 
     watched: dict[int, Any]
 
@@ -318,11 +318,11 @@ class _Pending(_Watchable):
         return self.result
 
     def cancel(self) -> None:
-        """The execution does not wait for it any more: nothing is left to do."""
+        """Does nothing: the execution does not wait for it any more."""
 
 
 class _EventWait(_Watchable):
-    """A wait for an event, and the event that will end it."""
+    """A wait for an event, and the event that it got."""
 
     def __init__(self, action: WaitForExternalEvent, made: datetime, cancelled: Callable[[_EventWait], None]):
         self.action = action
@@ -346,7 +346,7 @@ class _EventWait(_Watchable):
 
 
 class _ScriptedHost:
-    """`dacapo.host.Host`, on a clock that jumps to whatever comes next."""
+    """A `dacapo.host.Host` whose clock jumps to the next event or completion."""
 
     def __init__(self, script: Script):
         self.now = script.start
@@ -386,7 +386,7 @@ class _ScriptedHost:
         soonest = min(handle.due for handle in self._watched.values())
         if soonest == _NEVER:
             waiting = ", ".join(repr(handle.action) for handle in self._watched.values())
-            raise self._lack(f"the script is at its end, and the orchestrator still waits for {waiting}")
+            raise self._lack(f"the script has ended, but the orchestrator still waits for {waiting}")
         self.now = max(self.now, soonest)
         due = {number: handle.due for number, handle in self._watched.items() if handle.due <= self.now}
         for number in due:
@@ -429,7 +429,7 @@ class _ScriptedHost:
             wait.event = None
 
     def _deliver(self) -> None:
-        """Gives events to the waits that are watched; before that, back what nobody has read of those that are not."""
+        """Puts back the unread events of waits that are no longer watched. Then gives events to the watched ones."""
         watched = list(self._watched.values())
         for wait in self._event_waits:
             if wait not in watched:
@@ -487,7 +487,7 @@ class _ScriptedHost:
 
 
 class _ScriptedManagement:
-    """`dacapo.host.Management`, of a task hub that no one else uses."""
+    """A `dacapo.host.Management` of a task hub without other clients."""
 
     def __init__(self, script: Script):
         self.script = script

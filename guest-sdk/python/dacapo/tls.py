@@ -1,6 +1,6 @@
-"""The module `ssl`, for guests: the host speaks TLS and checks certificates, always.
+"""The module `ssl`, for guests. The host speaks TLS and always checks certificates.
 
-What is set here on a context changes nothing. HTTP clients name these things at import and before each connection.
+Settings of a context have no effect. The names exist because HTTP clients use them at import and before each connection.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ CertificateError = SSLCertVerificationError
 
 
 class SSLContext:
-    """Marks connections as TLS."""
+    """Marks connections as using TLS."""
 
     def __init__(self, protocol: int = Protocol.PROTOCOL_TLS):
         self.protocol = protocol
@@ -138,7 +138,7 @@ class SSLObject:
 
 
 class MemoryBIO:
-    """For annotations: there is no TLS to be spoken in memory."""
+    """For annotations: TLS in memory is not supported."""
 
 
 def create_default_context(*_: Any, **__: Any) -> SSLContext:
@@ -149,7 +149,7 @@ _create_default_https_context = _create_unverified_context = create_default_cont
 
 
 def relieve_requests() -> None:
-    """`requests`, if it is loaded, looks for a file of trusted certificates. A guest has no files; the host has one."""
+    """Stops `requests`, if it is loaded, from reading a file of trusted certificates, which a guest does not have."""
     adapters = sys.modules.get("requests.adapters")
     if adapters is not None:
         adapters.HTTPAdapter.cert_verify = lambda *_, **__: None

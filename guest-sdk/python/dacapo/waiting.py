@@ -1,7 +1,7 @@
-"""`asyncio.wait`, for whoever takes the results of many as they come.
+"""A faster `asyncio.wait`, for code that takes the results of many futures as they arrive.
 
-That waits for all that are left, each time. asyncio's own has each of them call back anew: a thousand of them, a million times. Here
-each calls back once, however many waits it takes part in, and what a wait costs for each is done by loops of the interpreter's own.
+Such code waits for all remaining futures, again and again. asyncio's own `wait` adds a callback to each of them each time: for
+a thousand futures, a million callbacks. Here each future has one callback, and built-in loops of the interpreter do the rest.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ class Waits:
 
     def __init__(self) -> None:
         self._observed: set[asyncio.Future] = set()
-        """Those that call back when they are done."""
+        """The futures that have a callback."""
         self._open: dict[asyncio.Future, set[asyncio.Future]] = {}
-        """What each wait is for, by what wakes it."""
+        """The futures of each open wait, by the future that wakes it."""
 
     def can_take(self, futures: set[Any]) -> bool:
         """Whether it can wait for them: all are futures."""
         return all(map(asyncio.isfuture, futures - self._observed))
 
     async def first_of(self, futures: set[asyncio.Future], timeout: float | None) -> tuple[set, set]:
-        """Waits until one of them is done, or the time is up. Gives those that are done, and those that are not."""
+        """Waits until a future is done, or for the timeout. Returns the futures that are done, and those that are not."""
         loop = asyncio.get_running_loop()
         for future in futures - self._observed:
             future.add_done_callback(self._done)
@@ -60,7 +60,7 @@ def _wake(waiter: asyncio.Future) -> None:
 async def wait(
     fs: Iterable[Any], *, timeout: float | None = None, return_when: str = asyncio.ALL_COMPLETED
 ) -> tuple[set, set]:
-    """As that of asyncio, which does all else and says what is wrong."""
+    """Like `wait` of asyncio, which it calls in all other cases and for invalid arguments."""
     waits = getattr(asyncio.get_running_loop(), "waits", None)
     is_one = asyncio.isfuture(fs) or asyncio.iscoroutine(fs)
     if waits is None or is_one or return_when != asyncio.FIRST_COMPLETED:
@@ -72,5 +72,5 @@ async def wait(
 
 
 def install() -> None:
-    """From now on it is that of asyncio."""
+    """Replaces `wait` of asyncio."""
     asyncio.wait = asyncio.tasks.wait = wait

@@ -1,4 +1,4 @@
-"""HTTP requests by the host, over WASI."""
+"""HTTP requests through the host, over WASI."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _exchange(request: Request) -> Response:
                 stream.blocking_write_and_flush(request.body[start : start + _CHUNK])
         http.OutgoingBody.finish(body, None)
     except Err:
-        pass  # nobody takes the body: what became of the request is told by the future
+        pass  # the server does not read the body; the future has the result of the request
     with future.subscribe() as ready:
         ready.block()
     match future.get():
@@ -72,7 +72,7 @@ def _read(response: http.IncomingResponse) -> Response:
 
 
 def _name(error: object) -> str:
-    """The name of WASI's error code, such as `HttpRequestDenied`, with what the host says about it."""
+    """The name of WASI's error code, such as `HttpRequestDenied`, with the host's message."""
     name = type(error).__name__.partition("_")[2] or "Refused"
     value = getattr(error, "value", None)
     return name if value is None else f"{name}: {value}"

@@ -1,4 +1,4 @@
-"""Addresses of `call_http`, as far as the host ends an orchestrator whose address is none."""
+"""Checks URLs for `call_http`, because the host would end an orchestrator that uses an invalid one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PORT_MAX = 65_535
 
 
 def web_address(value: Any, what: str) -> str:
-    """An absolute address of the web."""
+    """Checks an absolute http or https URL."""
     text = border.text(value, what)
     if not _is_web_address(text):
         raise ValueError(f"{what} must be an absolute http or https URL, and is {text!r:.80}")
@@ -24,7 +24,7 @@ def web_address(value: Any, what: str) -> str:
 
 
 def _is_web_address(text: str) -> bool:
-    # White space is left out as browsers, and the host, leave it out.
+    # White space is removed as in browsers and in the host.
     address = _ADDRESS.match(re.sub(r"[\t\n\r]", "", text.strip("".join(map(chr, range(0x21))))))
     parts = address and _HOST_AND_PORT.fullmatch(address["authority"].rpartition("@")[2])
     if not parts or int(parts["port"] or 0) > _PORT_MAX:
@@ -39,7 +39,7 @@ def _is_web_address(text: str) -> bool:
 
 
 def _is_ipv4(name: str) -> bool:
-    """As browsers read it: of one to four numbers, of which the last one fills what is left."""
+    """Whether a host is an IPv4 address as browsers parse it: one to four numbers, the last for the remaining bytes."""
     *bytes_, last = name.split(".")
     if not all(re.fullmatch(r"0x[0-9a-f]*|0[0-7]*|[1-9][0-9]{0,9}", part, re.IGNORECASE) for part in [*bytes_, last]):
         return False

@@ -1,4 +1,4 @@
-"""How apps declare functions, and what is said of those that are wrong."""
+"""How apps declare functions, and the errors for invalid declarations."""
 
 import asyncio
 import json

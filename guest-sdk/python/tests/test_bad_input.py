@@ -1,4 +1,4 @@
-"""What apps get wrong ends in a failure that says so, and names their lines."""
+"""Mistakes in apps end in failures that explain them and name the line."""
 
 import asyncio
 import unittest

@@ -1,4 +1,4 @@
-"""What crosses to the host: to whom events go, values of the wrong type, and halves of surrogate pairs."""
+"""Values passed to the host: which wait gets an event, values of the wrong type, and lone surrogates."""
 
 import json
 import unittest
@@ -18,7 +18,7 @@ HALF = "received \ud83d"
 
 
 def rounds(context):
-    """Each round waits anew, and gives nothing up."""
+    """Each round makes a new wait, and cancels none."""
     got = []
     for _ in range(4):
         event = context.wait_for_external_event("Go")
@@ -102,7 +102,7 @@ class WrongTypes(unittest.TestCase):
             self.assertIn(argument.strip(), self.refusal(act) or "nothing was raised", argument)
 
     def refusals(self, acts):
-        """What each of them raises: at once, or where its task is yielded."""
+        """The error of each call: raised at once, or where its task is yielded."""
 
         def orchestrator(context):
             said = []
@@ -120,8 +120,8 @@ class WrongTypes(unittest.TestCase):
         for said, (_, words) in zip(self.refusals([act for act, _ in cases]), cases, strict=True):
             self.assertIn(words, said)
 
-    # The host ends an orchestrator that asks for such a thing, and its code learns nothing of that. So the SDK refuses it,
-    # where the code can catch it.
+    # The host ends an orchestrator that makes such a call, without an error that its code could catch. So the SDK refuses
+    # the call with one.
     def test_what_the_host_would_end_an_orchestrator_for_is_refused_where_it_is_called(self):
         def box(key):
             return df.EntityId("box", key)
@@ -191,7 +191,7 @@ class WrongTypes(unittest.TestCase):
             ]
         )
 
-    # Attributes that were changed later crossed unchecked, and the bindings ended the guest.
+    # Attributes that were changed later were passed on unchecked, and the bindings ended the guest.
     def test_what_was_changed_since_it_was_made_is_checked_when_it_is_used(self):
         def changed(thing, **attributes):
             for name, value in attributes.items():

@@ -1,4 +1,4 @@
-"""What the builder reads of an app before it runs the compiler."""
+"""The parts of an app that the builder reads before it runs the compiler."""
 
 import contextlib
 import io
@@ -58,7 +58,7 @@ if __name__ == "__main__":
 
 
 class TheCommand(unittest.TestCase):
-    """What `build.py` says of itself."""
+    """The command line of `build.py`."""
 
     def run_main(self, *arguments: str, building) -> tuple[int, str]:
         said = io.StringIO()

@@ -1,4 +1,4 @@
-"""The client of an activity, and what it asks of the host."""
+"""The client of an activity, and its requests to the host."""
 
 import json
 import unittest
@@ -21,7 +21,7 @@ async def start_order(order: dict, client: df.DurableOrchestrationClient) -> str
 
 
 def asked(ask, *answers):
-    """What a client gives when it is asked something, and the one request that it made."""
+    """The result of a client's method, and the one request that it made."""
 
     @app.activity_trigger(input_name="nothing")
     @app.durable_client_input(client_name="client")

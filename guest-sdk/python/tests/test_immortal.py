@@ -1,4 +1,4 @@
-"""Objects in the memory of a component are made immortal where they lie."""
+"""Objects in the memory of a component are made immortal in place."""
 
 import struct
 import tempfile

@@ -1,4 +1,4 @@
-"""What is nested deep ended the function: Python's JSON recursed until the host's stack was used up."""
+"""Deeply nested payloads ended the function: Python's JSON recursed until the host's stack was used up."""
 
 import json
 import unittest

@@ -1,4 +1,4 @@
-"""Orchestrators, as generators and as async functions: what they ask of the host, and how they go on."""
+"""Orchestrators, as generators and as async functions: their actions, and how they are resumed."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ class Generators(unittest.TestCase):
         self.assertEqual(script.run(orchestrator).output, [1, 2])
 
     def test_attempts_begin_when_those_of_the_host_do(self):
-        """The host's own schedule is held to the same cases."""
+        """The host's own schedule is tested with the same cases."""
         cases = Path(__file__).parents[2] / "tests" / "retries.json"
         for case in json.loads(cases.read_text()):
             policy, failures, attempts = case["policy"], case["failures"], []

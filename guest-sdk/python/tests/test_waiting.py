@@ -1,4 +1,4 @@
-"""Who takes the results of many as they come waits for all that are left, each time. A thousand were too many for one turn."""
+"""Taking the results of many tasks as they arrive waits for all remaining ones each time: a thousand were too many for one turn."""
 
 import asyncio
 import unittest
@@ -36,10 +36,10 @@ class Waiting(unittest.TestCase):
                 slow, done, other = loop.create_future(), loop.create_future(), loop.create_future()
                 done.set_result("done")
                 seen = [[future in part for part in await wait([slow, done], return_when=FIRST)] for future in (slow, done)]
-                # A second time, with what has been told before, and with what nobody completes before the time is up.
+                # A second time, with futures that are done, and with one that is not done before the timeout.
                 seen.append(len((await wait([slow, done], return_when=FIRST))[0]))
                 seen.append([len(part) for part in await wait([slow, other], return_when=FIRST, timeout=5)])
-                # Two flows wait for the same.
+                # Two flows wait for the same future.
                 flows = [asyncio.create_task(wait({slow, other}, return_when=FIRST)) for _ in range(2)]
                 await asyncio.sleep(1)
                 other.set_exception(KeyError("broken"))

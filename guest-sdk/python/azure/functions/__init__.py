@@ -1,4 +1,4 @@
-"""`azure.functions`, as far as durable apps import it.
+"""`azure.functions`: the part that durable apps import.
 
 Dacapo does not run the triggers and bindings of Azure Functions other than the durable ones. Their decorators are
 accepted, and their types exist so that modules load and annotations resolve.
