@@ -1,6 +1,6 @@
 """Makes objects in the memory of a component immortal (PEP 683): their reference counts never change again.
 
-The instances of a component share its initial memory until they write to it, and most writes would be to reference counts.
+The instances of a component share its initial memory until they write to it, and most writes are to reference counts.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _active_segments(data: bytearray, start: int, end: int) -> Iterator[tuple[in
 
 
 def _unsigned(data: bytearray, at: int) -> tuple[int, int]:
-    """Reads a number in LEB128, and returns the offset after it. Addresses are signed, but none is negative in practice."""
+    """Reads a number in LEB128. Returns it and the offset after it. Addresses are signed, but never negative here."""
     value = shift = 0
     while True:
         byte = data[at]

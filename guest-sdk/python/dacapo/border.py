@@ -56,7 +56,7 @@ _NOT_OF_FUNCTIONS = re.compile(r"[\x00-\x1f\x7f-\x9f/\\#?@\s]")
 
 
 def function_name(value: Any, what: str) -> str:
-    """Checks the contract's rule for names of functions. The host would end an orchestrator that uses an invalid name."""
+    """Checks the contract's rule for names of functions. The host would end an orchestrator with an invalid name."""
     return _checked(name(value, what), what, _FUNCTION_CHARS_MAX, _NOT_OF_FUNCTIONS)
 
 

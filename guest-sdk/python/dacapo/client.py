@@ -1,7 +1,7 @@
 """The client of a task hub, for activities.
 
-An activity can start orchestrations and get the links of any instance. Other requests go to these links over HTTP, so the
-hub's outbound policy must allow the host's own address. Methods that need rights on the whole hub are refused.
+An activity can start orchestrations and get the links of any instance. Other requests go to these links over HTTP, so
+the hub's outbound policy must allow the host's own address. Methods that need rights on the whole hub are refused.
 """
 
 from __future__ import annotations

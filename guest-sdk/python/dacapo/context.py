@@ -32,8 +32,8 @@ from dacapo.web_address import web_address
 class DurableOrchestrationContext:
     """The context of an orchestrator: its only access to the outside of its sandbox.
 
-    Everything here is deterministic: on replay each method returns what it returned the first time, and the time does not
-    advance between two waits. A method that returns a task does nothing until the task is yielded, awaited or started.
+    Everything here is deterministic: on replay each method returns what it returned the first time, and the time does
+    not advance between two waits. A method that returns a task does nothing until it is yielded, awaited or started.
     """
 
     def __init__(self, execution: Execution, input_: str, input_type: type | None = None):

@@ -1,8 +1,8 @@
 """Event loops for asyncio on the host.
 
-asyncio's own futures, tasks, `gather`, `wait_for`, `timeout`, queues and locks need only a loop that runs the ready handles,
-in order, and waits until the next one becomes ready: when the next durable task completes (in an orchestrator), at the next
-timer (in an activity), or never (in an entity).
+asyncio's own futures, tasks, `gather`, `wait_for`, `timeout`, queues and locks need only a loop that runs the ready
+handles, in order, and waits until the next one becomes ready: when the next durable task completes (in an
+orchestrator), at the next timer (in an activity), or never (in an entity).
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Tasks complete one at a time, in the order in which the host completed them, and the orchestrator runs as far as it can
 after each. So the task that completed first wins a race, and no task appears completed before its turn.
 
-Every open task is watched, except for waits for events, which are watched only while something waits for them. So an event
-goes to such a wait; an unread event goes to the next one. The host implements this rule (`wait-for-external-event`).
+Every open task is watched, except for waits for events, which are watched only while something waits for them. So an
+event goes to such a wait; an unread event goes to the next one. The host has this rule (`wait-for-external-event`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Execution:
         self._changed: dict[EventTask, None] = {}
         """Waits for events that have become wanted or unwanted since the last wait, in order."""
         self._races: dict[WhenAnyTask, None] = {}
-        """Open races of many tasks. They are kept here so that a task that loses many races need not refer to all of them."""
+        """Open races of many tasks, kept here so that a task that loses many races need not refer to all of them."""
 
     def open(self, action: Action) -> Handle:
         """Schedules a task."""

@@ -7,7 +7,7 @@ from dacapo.source import user_traceback
 
 
 class Failure(Exception):
-    """Why a function did not succeed, in any language. A failed task raises it; a function may raise it to set every field.
+    """Why a function did not succeed, in any language. A failed task raises it, and a function may, to set all fields.
 
     Any other exception becomes a failure too: its type is the name of the class, its details are the traceback.
 
@@ -26,7 +26,7 @@ class Failure(Exception):
         """Whether trying again may help. No retry policy retries a failure that says no."""
 
     def __str__(self) -> str:
-        # The words of Durable Functions with which the host begins the message of a failed activity or sub-orchestration.
+        # The words of Durable Functions at the beginning of the message of a failed activity or sub-orchestration.
         message = str(self.message)
         says_who_failed = message.startswith(("Activity function '", "Orchestrator function '"))
         return message if says_who_failed else f"{self.error_type}: {message}"

@@ -195,7 +195,7 @@ class FunctionBuilder:
                 return self._with_client() if clients_in(self.bindings) else self.user_function
 
     def _with_client(self) -> Callable:
-        """As in the original, a function with a client has another signature, and the function itself as an attribute."""
+        """As in the original: another signature for a function with a client, and the function as an attribute."""
 
         @functools.wraps(self.user_function)
         def handle(*args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,7 @@
 """Does the imports within functions when an app is built.
 
-A finished component has no files to import from, so modules that a function imports in its body must be loaded before. The
-builder searches for these imports (`record`), outside of the component, because all memory that is ever used in the
+A finished component has no files to import from, so modules that a function imports in its body must be loaded before.
+The builder searches for these imports (`record`), outside of the component, because all memory that is ever used in the
 component stays in its snapshot. The component then imports what its loaded modules need (`load`).
 """
 

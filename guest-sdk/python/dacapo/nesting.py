@@ -1,6 +1,6 @@
 """Limits the nesting depth of payloads.
 
-Python's JSON recurses in machine code. In a component only the host's stack limits that, and exceeding it ends the function.
+Python's JSON recurses in machine code. In a component only the host's stack limits it, and overflow ends the function.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def check_text(text: str) -> None:
 
 
 def check_value(value: Any) -> None:
-    """Raises a `RecursionError` for a value that is nested too deeply. Goes level by level, with fast built-in loops."""
+    """Raises a `RecursionError` for a value that is nested too deeply. Checks level by level, with built-in loops."""
     if not _IS_CONTAINER(type(value)) or not any(map(_IS_CONTAINER, map(type, _held_by(value)))):
         return
     level, seen = [value], set()

@@ -19,7 +19,7 @@ _ENVELOPE = ("__class__", "__module__", "__data__")
 
 
 def encode(value: Any, what: str, error_type: str = "InvalidInput") -> str:
-    """Converts a value to JSON. A value that JSON cannot represent, such as a cycle or NaN, is a failure that names it."""
+    """Converts a value to JSON. A value that JSON cannot represent, such as a cycle or NaN, is a failure."""
     try:
         nesting.check_value(value)
         text = _encoder.encode(value)

@@ -42,7 +42,7 @@ class ActivityCall:
     def start_orchestration(
         self, name: FunctionName, input_: Any = None, instance_id: str | None = None, version: str | None = None
     ) -> str:
-        """Starts an orchestration that runs on its own, and returns its instance id. Raises `Failure`, for example of the
+        """Starts an orchestration that runs on its own, and returns its instance id. Raises `Failure`, for example of
         type `InstanceAlreadyExists`. If the call of the activity is repeated after a crash, it is not started again."""
         return start_orchestration(self._management, name, input_, instance_id, version)
 

@@ -120,7 +120,7 @@ class ScriptedRun:
 
 @dataclass
 class _Answers:
-    """The answers to calls of one function: results of a function, or values in order, the last of which is repeated."""
+    """The answers to calls of one function: results of a function, or values in order, the last one repeatedly."""
 
     give: Callable[..., Any]
     takes: timedelta
@@ -154,8 +154,8 @@ class _Event:
 class Script:
     """The answers and events of one run of an orchestrator.
 
-    An answer is a value, an exception, which fails the call, or a function that takes the input. Each call takes the next
-    value; the last one is repeated.
+    An answer is a value, an exception, which fails the call, or a function that takes the input. Each call takes the
+    next value; the last one is repeated.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """The module `ssl`, for guests. The host speaks TLS and always checks certificates.
 
-Settings of a context have no effect. The names exist because HTTP clients use them at import and before each connection.
+Settings of a context have no effect. The names exist because HTTP clients use them at import and for each connection.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A faster `asyncio.wait`, for code that takes the results of many futures as they arrive.
 
-Such code waits for all remaining futures, again and again. asyncio's own `wait` adds a callback to each of them each time: for
-a thousand futures, a million callbacks. Here each future has one callback, and built-in loops of the interpreter do the rest.
+Such code waits for all remaining futures, again and again. asyncio's own `wait` adds a callback to each of them each
+time: about a million for a thousand futures. Here each future has one callback, and fast built-in loops do the rest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Waits:
         return all(map(asyncio.isfuture, futures - self._observed))
 
     async def first_of(self, futures: set[asyncio.Future], timeout: float | None) -> tuple[set, set]:
-        """Waits until a future is done, or for the timeout. Returns the futures that are done, and those that are not."""
+        """Waits until a future is done, with a timeout. Returns the futures that are done, and those that are not."""
         loop = asyncio.get_running_loop()
         for future in futures - self._observed:
             future.add_done_callback(self._done)

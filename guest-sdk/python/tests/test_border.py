@@ -120,8 +120,8 @@ class WrongTypes(unittest.TestCase):
         for said, (_, words) in zip(self.refusals([act for act, _ in cases]), cases, strict=True):
             self.assertIn(words, said)
 
-    # The host ends an orchestrator that makes such a call, without an error that its code could catch. So the SDK refuses
-    # the call with one.
+    # The host ends an orchestrator that makes such a call, without an error that its code could catch. So the SDK
+    # refuses the call with one.
     def test_what_the_host_would_end_an_orchestrator_for_is_refused_where_it_is_called(self):
         def box(key):
             return df.EntityId("box", key)

@@ -1,4 +1,4 @@
-"""Taking the results of many tasks as they arrive waits for all remaining ones each time: a thousand were too many for one turn."""
+"""Taking many results as they arrive waits for all remaining tasks each time: a thousand were too many for one turn."""
 
 import asyncio
 import unittest
