@@ -43,16 +43,16 @@ import os
 import dacapo.guest
 WitWorld = dacapo.guest.world(os.path.dirname(os.path.abspath(__file__)))
 """
-"""The module that the component is made of, beside those of the app."""
+"""The name of the component's entry module, which is written to the folder of the app."""
 
 PROVIDED = {"azure-functions", "azure-functions-durable", "azure-functions-runtime", "dacapo"}
-"""Requirements that the SDK takes the place of."""
+"""Requirements that the SDK replaces."""
 
 NATIVE_PARTS = "dacapo-native-parts.txt"
-"""Names, among installed packages, those that had machine code."""
+"""A file with the names of the installed packages that had machine code."""
 
 LEFT_OUT = {"__pycache__", "node_modules", "venv", "env"}
-"""Folders beside an app that are no part of it, besides hidden ones and virtual environments."""
+"""Folders that are not copied with an app, in addition to hidden ones and virtual environments."""
 
 
 class BuildError(Exception):
@@ -130,7 +130,7 @@ class Requirement:
 
     text: str
     origin: str
-    """Where it stands, for its author."""
+    """Its file and line, for error messages."""
 
 
 def install_requirements(requirements: list[Requirement], folder: Path) -> None:

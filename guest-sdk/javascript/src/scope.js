@@ -45,7 +45,7 @@ export function runInScope(scope, body, ...args) {
     for (;;) {
       runJobs();
       for (const reason of takeUnhandledRejections()) {
-        console.error("a promise was rejected and nobody listened:", reason);
+        console.error("unhandled promise rejection:", reason);
       }
       if (outcome.isThere) {
         return outcome.get();

@@ -162,4 +162,4 @@ class CallHttp:
 
 
 Action = CallActivity | CallSubOrchestrator | CreateTimer | WaitForExternalEvent | CallEntity | LockEntities | CallHttp
-"""What completes some time."""
+"""The actions that make a task."""

@@ -31,7 +31,7 @@ _ENDED = {
     OrchestrationRuntimeStatus.Terminated: 200,
     OrchestrationRuntimeStatus.Failed: 500,
 }
-"""The status codes with which an instance that has ended is answered for."""
+"""The status codes of responses about an ended instance."""
 
 
 def start_orchestration(

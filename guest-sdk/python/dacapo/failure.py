@@ -19,11 +19,11 @@ class Failure(Exception):
         self.error_type = error_type
         """A short name that callers match on."""
         self.message = message
-        """One sentence for people."""
+        """One sentence for humans."""
         self.details = details
-        """Anything longer, such as a traceback."""
+        """Longer information, such as a traceback."""
         self.retriable = retriable
-        """Whether trying again may help. No retry policy retries a failure that says no."""
+        """Whether trying again may help. If false, no retry policy retries the failure."""
 
     def __str__(self) -> str:
         # The words of Durable Functions at the beginning of the message of a failed activity or sub-orchestration.

@@ -52,7 +52,7 @@ class Function:
     def check(self) -> None:
         """Raises an error if no host could run the function, because of its name or its parameters."""
         if not isinstance(self.name, str) or not re.fullmatch(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,128}", self.name):
-            message = f"{self.name!r} is no name of a function: that is 1 to 128 characters without white space"
+            message = f"{self.name!r} is not a valid function name: it needs 1 to 128 characters without white space"
             raise AppError(message, self.user_function)
         try:
             signature = inspect.signature(self.user_function)
@@ -93,7 +93,7 @@ class Binding:
 
 
 _CLIENT_BINDINGS = {"durableClient", "orchestrationClient"}
-"""The second is its name in older apps."""
+"""The second is the name in older apps."""
 
 
 def clients_in(bindings: list[Binding]) -> list[str]:
@@ -106,10 +106,10 @@ def clients_of(name: str, kind: Kind, bindings: list[Binding], function: Callabl
     clients = clients_in(bindings)
     others = ", ".join(binding.type for binding in bindings if binding.type not in _CLIENT_BINDINGS)
     if others:
-        message = f"`{name}` has a binding that Dacapo has not: {others}. An activity uses a library instead"
+        message = f"`{name}` has a binding that Dacapo does not support: {others}. Use a library in an activity instead"
         raise AppError(message, function)
     if clients and kind is not Kind.ACTIVITY:
-        raise AppError(f"`{name}` has a client, which only an activity may have; it has its context instead", function)
+        raise AppError(f"`{name}` has a client, which only an activity may have; use its context instead", function)
     return clients
 
 

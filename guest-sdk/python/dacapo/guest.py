@@ -32,7 +32,7 @@ _KINDS = {
 
 
 REPORT = "dacapo-report.json"
-"""What the builder is told, beside the app."""
+"""The report for the builder, in the folder of the app."""
 
 
 def world(root: str) -> type[wit_world.WitWorld]:
@@ -221,7 +221,7 @@ def _retry(options: action.RetryOptions | None) -> types.RetryPolicy | None:
 
 
 _ATTEMPTS_MAX = 0xFFFF_FFFF
-"""What the contract can say."""
+"""The maximum of the contract."""
 
 
 def _float(number: int | None) -> float | None:

@@ -25,13 +25,13 @@ from dacapo.runner import ActivityCall
 from dacapo.testing import Script, run_activity, run_entity
 
 OBJECTS = "dacapo-objects"
-"""Beside the app, for the builder: the addresses of all objects, 32 bits each."""
+"""A file for the builder in the folder of the app: the addresses of all objects, 32 bits each."""
 
 _REHEARSALS = 32
-"""After so many the interpreter has specialised what it will."""
+"""The number of runs after which the interpreter has finished its specialisations."""
 
 _immortals: list[Any] = []
-"""Keeps what the builder will make immortal alive until then: an address must not belong to something else meanwhile."""
+"""Keeps the objects alive until the builder makes them immortal: their addresses must not be reused."""
 
 
 def settle(root: str) -> None:

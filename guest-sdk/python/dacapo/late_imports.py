@@ -32,7 +32,7 @@ _OF_STANDARD_LIBRARY = (
     "stringprep",
     "unicodedata",
 )
-"""What the standard library imports only when it needs it."""
+"""Modules that the standard library imports on demand."""
 
 _RECORD = "dacapo-late-imports.json"
 
@@ -43,7 +43,7 @@ class LateImport:
 
     line: int
     level: int
-    """How many packages up, for a relative one."""
+    """The number of packages to go up, for a relative import."""
     module: str
     members: list[str]
 

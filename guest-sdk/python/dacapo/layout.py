@@ -25,7 +25,7 @@ class App:
 
     functions: list[Function] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
-    """Names and triggers of what Dacapo does not run."""
+    """The names and triggers of functions that Dacapo does not run."""
 
     def check(self) -> App:
         """Raises an error if no host could run the app."""
@@ -36,7 +36,7 @@ class App:
             function.check()
             other = by_name.setdefault(function.name.lower(), function)
             if other is not function:
-                message = f"two functions are called `{function.name}`: names must differ, and not in case alone"
+                message = f"two functions are called `{function.name}`: names must differ in more than case"
                 raise AppError(f"{message}. The other: {source.place_of(other.user_function)}", function.user_function)
         return self
 
@@ -58,7 +58,7 @@ def _load_decorated() -> App:
     if len(apps) != 1:
         found = "several" if apps else "none"
         raise AppError(
-            f"{APP_MODULE}.py must hold one app, such as `app = df.DFApp()`, at its top level: there are {found}"
+            f"{APP_MODULE}.py must have exactly one app, such as `app = df.DFApp()`, at its top level, but has {found}"
         )
     (app,) = apps.values()
     return App(app.functions(), app.functions_of_others())
@@ -115,7 +115,7 @@ def _entry_point(folder: Path, declared: dict[str, Any]) -> Callable:
     script = declared.get("scriptFile", "__init__.py")
     path = (folder / script).resolve()
     if not path.is_file():
-        raise AppError(f"{folder.name}/function.json names the scriptFile {script}, which is not there")
+        raise AppError(f"{folder.name}/function.json names the scriptFile {script}, which does not exist")
     parts = path.relative_to(folder.parent.resolve()).with_suffix("").parts
     parts = parts[:-1] if parts[-1] == "__init__" else parts
     module = importlib.import_module(".".join([_CLASSIC_PACKAGE, *parts]))
@@ -123,6 +123,6 @@ def _entry_point(folder: Path, declared: dict[str, Any]) -> Callable:
     main = getattr(module, name, None)
     if not callable(main):
         raise AppError(
-            f"{folder.name}/{script} has no function `{name}`, which its function.json makes the entry point"
+            f"{folder.name}/{script} has no function `{name}`, the entry point in its function.json"
         )
     return main

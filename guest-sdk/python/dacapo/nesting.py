@@ -12,7 +12,7 @@ from itertools import accumulate, compress
 from typing import Any
 
 LEVELS_MAX = 1000
-"""As deep as Python's own functions may recurse. Less than half of what the host's stack holds."""
+"""The recursion limit of Python's own functions, and less than half of what fits into the host's stack."""
 
 
 

@@ -30,7 +30,7 @@ class ActivityCall:
     function_name: str
     instance_id: str
     task_id: int
-    """With `instance_id` an idempotency key, which stays the same when the call is repeated after a crash."""
+    """Together with `instance_id`, an idempotency key: the same when the call is repeated after a crash."""
     attempt: int
     _management: Management = field(repr=False, compare=False)
 

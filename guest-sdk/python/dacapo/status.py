@@ -48,7 +48,7 @@ class DurableOrchestrationStatus:
         self.runtime_status = None if runtimeStatus is None else OrchestrationRuntimeStatus(runtimeStatus)
         self.custom_status = customStatus
         self.history = history
-        """The events of the execution, if `get_status` was asked for them."""
+        """The events of the execution, if `get_status` has requested them."""
         vars(self).update(others)
 
     def __bool__(self) -> bool:

@@ -88,7 +88,7 @@ class ScriptedRun:
     """The actions of an orchestrator, and its outcome."""
 
     actions: list[Any]
-    """Everything that it asked for, in order: the dataclasses of `dacapo.action` and of this module."""
+    """All actions, in order: the dataclasses of `dacapo.action` and of this module."""
     elapsed: timedelta
     failure: Failure | None = None
     _output: str = "null"
@@ -224,7 +224,7 @@ class ActivityRun:
 
     result: Any
     actions: list[Any] = field(default_factory=list)
-    """What it started and sent: `StartOrchestration`, `dacapo.action.CallHttp`."""
+    """Its starts and HTTP requests: `StartOrchestration`, `dacapo.action.CallHttp`."""
 
 
 def run_activity(
@@ -352,7 +352,7 @@ class _ScriptedHost:
         self.now = script.start
         self.actions: list[Any] = []
         self.error: AssertionError | None = None
-        """What the script lacks. Kept, because the orchestrator may catch it."""
+        """The error of a missing answer. Kept, because the orchestrator may catch the exception."""
         self._script = script
         self._unread = sorted(script._events, key=lambda event: event.at)
         self._event_waits: list[_EventWait] = []

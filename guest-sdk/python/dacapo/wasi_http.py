@@ -19,7 +19,7 @@ _METHODS = {
     "PATCH": http.Method_Patch,
 }
 _CHUNK = 4096
-"""The most that WASI lets one blocking write take."""
+"""The maximum number of bytes of one blocking write in WASI."""
 
 
 def send(request: Request) -> Response:

@@ -71,7 +71,7 @@ class Decorators(unittest.TestCase):
         def enqueue(x, out): ...
 
         with self.assertRaisesRegex(
-            layout.AppError, "test_apps.py.*`enqueue` has a binding that Dacapo has not: queueOutput"
+            layout.AppError, "test_apps.py.*`enqueue` has a binding that Dacapo does not support: queueOutput"
         ):
             app.functions()
 
@@ -243,13 +243,13 @@ class Folders(unittest.TestCase):
         orchestrator = "@app.orchestration_trigger('context')\ndef o(context, client): ...\n"
         for files, message in (
             ({}, "neither a function_app.py nor a folder"),
-            ({"function_app.py": ""}, "one app, .*: there are none"),
-            ({"function_app.py": app + "other = df.DFApp()"}, "one app, .*: there are several"),
+            ({"function_app.py": ""}, "one app, .* has none"),
+            ({"function_app.py": app + "other = df.DFApp()"}, "one app, .* has several"),
             ({"function_app.py": app}, "no orchestrator, activity or entity"),
             ({"function_app.py": app + twice}, 'line 5: two .* called `A`.* File "function_app.py", line 3'),
             ({"A/function.json": "{"}, "A/function.json is not JSON"),
             ({"A/function.json": "{}"}, "no list of `bindings`"),
-            ({"A/function.json": activity}, "names the scriptFile __init__.py, which is not there"),
+            ({"A/function.json": activity}, "names the scriptFile __init__.py, which does not exist"),
             ({"A/function.json": activity, "A/__init__.py": ""}, "A/__init__.py has no function `main`"),
             ({"A/function.json": activity, "A/__init__.py": "def main(y): ..."}, 'File "A/__init__.py", line 1: `A`'),
             ({"A/function.json": activity, "A/__init__.py": "def main(x, y): ..."}, "argument: 'y'.* name `x`;"),
@@ -257,7 +257,7 @@ class Folders(unittest.TestCase):
             ({"A/function.json": queue, "A/__init__.py": "def main(x): ..."}, "`A` has a binding .*: queue"),
             ({"function_app.py": app + entity}, 'File "function_app.py", line 3: the entity `a` must not `yield`'),
             ({"function_app.py": app + activity_of("def a(x): yield")}, "the activity `a` must not `yield`"),
-            ({"function_app.py": app + activity_of("def a(x): ...", "say hello")}, "line 3: 'say hello' is no name"),
+            ({"function_app.py": app + activity_of("def a(x): ...", "say hello")}, "line 3: 'say hello' is not a valid"),
             ({"function_app.py": app + client + orchestrator}, "`o` has a client, which only an activity may have"),
             ({"A/function.json": '{"bindings": [1]}'}, "no list of `bindings`"),
             ({"function_app.py": app + orchestrator}, "`o` cannot be called: missing .* its context"),
