@@ -151,7 +151,7 @@ const ACTIVITIES: &[Attack] = &[
         "read-passwd",
         "an activity reads the machine's files",
         || json!(["read", "/etc/passwd"]),
-        Failure("no granted directory"),
+        Failure("not in a granted directory"),
     ),
     activity(
         "read-above",
