@@ -1,6 +1,8 @@
 //! The limits of a task hub: one table, from which the configuration, the administrator's commands and the docs are derived.
 //!
-//! The host's configuration sets the defaults of all hubs; the administrator may give a hub other values while it runs.
+//! The host's configuration sets the defaults of all hubs; the administrator may give a hub other values while it runs. They are
+//! enforced where the resource is: `hub::bounds` (instances, storage, inboxes), `core::execution` (payloads, histories),
+//! `wasm::engine` (fuel, memory of guests), `api::admission` (requests), `engine` (what hubs share).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::admission::bodies::Bodies;
 use super::admission::body::{self, BodyKind};
+use super::admission::body_memory::Bodies;
 use super::admission::concurrency::ConcurrencyLimit;
 use super::admission::guard::Guard;
 use super::admission::rate::Rates;

@@ -42,7 +42,7 @@ use crate::engine::fair_threads::FairThreads;
 use crate::hubs::Hubs;
 use crate::limits::HubLimits;
 use crate::secrets::Secrets;
-use admission::bodies::Bodies;
+use admission::body_memory::Bodies;
 use admission::concurrency::ConcurrencyLimit;
 use admission::guard::Guard;
 use admission::rate::Rates;

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::certificate::{NamedCertificate, trouble_with_tls};
 use super::error::CliError;
-use super::events::EventReader;
+use super::event_stream::EventReader;
 use crate::bad_value::BadValue;
 
 const BASE: &str = "/runtime/webhooks/durabletask";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::client::{Client, Target};
 use super::error::CliError;
-use super::events::EventReader;
+use super::event_stream::EventReader;
 use super::instance::Instance;
 
 /// The most changes that wait to be shown. Further ones wait in the connection, and the host reports how many it drops.

@@ -27,7 +27,7 @@ mod dev;
 mod diff;
 mod entity;
 mod error;
-mod events;
+mod event_stream;
 mod export;
 mod filter;
 mod following;

@@ -21,13 +21,13 @@
 //!   `activity`: the world of activities; `idle`: instances of them that are reused, if the operator wants that. `trap`: the
 //!   failure of a guest that did not return.
 //! - `outbound`: the guarded outgoing HTTP of activities, which `http_activity` uses too; `scrub` masks secrets in responses.
-//! - `error_text`: errors of other crates that have no type.
+//! - `dependency_errors`: errors of other crates that have no type.
 
 mod account;
 mod config;
+mod dependency_errors;
 mod deployment;
 mod engine;
-mod error_text;
 mod guest;
 mod outbound;
 mod runtime;

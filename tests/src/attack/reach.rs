@@ -17,7 +17,7 @@ const REFUSALS: [&str; 7] = [
     "DestinationIpProhibited",
     "InvalidUrl",
     "DnsError",
-    "not an absolute URL",
+    "not an absolute",
     "does not allow",
     "private address",
 ];

@@ -27,9 +27,9 @@ use crate::{Event, ExecutionId, Failure, FunctionName, InstanceId, Parent, Paylo
 mod actions;
 pub(crate) mod arguments;
 mod calls;
-mod channels;
 pub(crate) mod conditions;
 mod entities;
+mod external_events;
 mod fault;
 pub(crate) mod http;
 mod lifecycle;
@@ -41,7 +41,7 @@ mod recorded;
 mod tasks;
 
 use actions::Mode;
-use channels::Channel;
+use external_events::Channel;
 use tasks::Task;
 
 pub use conditions::Conditions;

@@ -1,7 +1,7 @@
 //! Tasks, which complete once, and waiting for them.
 
 use super::calls::{Retry, Target};
-use super::channels::Wait;
+use super::external_events::Wait;
 use super::http::Poll;
 use super::{Execution, Stopped, TaskId, TaskOutcome, arguments};
 use crate::commit::EventDelivery;

@@ -7,7 +7,7 @@ use axum::http::header::{CONTENT_LENGTH, EXPECT};
 use axum::http::request::Parts;
 use http_body_util::BodyExt;
 
-use crate::api::admission::bodies::{BodyRefused, BodyReservation};
+use crate::api::admission::body_memory::{BodyRefused, BodyReservation};
 use crate::api::error::ApiError;
 
 /// What a route takes as its body.
@@ -138,7 +138,7 @@ async fn collect(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::admission::bodies::Bodies;
+    use crate::api::admission::body_memory::Bodies;
     use crate::engine::memory::MemoryBudget;
 
     async fn check(body: &'static str, limit: usize, expected: Result<&str, BodyError>) {

@@ -4,7 +4,7 @@ pub(super) mod administration;
 pub(super) mod apps;
 pub(super) mod audit;
 pub(super) mod entities;
-pub(super) mod events;
+pub(super) mod event_stream;
 pub(super) mod health;
 pub(super) mod instances;
 pub(super) mod keys;

@@ -18,7 +18,7 @@ use dacapo_core::{InstanceId, Payload};
 use dacapo_store::control::AuditEntry;
 
 use crate::access::{self, Caller, Scope};
-use crate::api::admission::bodies::BodyReservation;
+use crate::api::admission::body_memory::BodyReservation;
 use crate::api::content::links::Links;
 use crate::api::context::Api;
 use crate::api::error::ApiError;

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::*;
-use crate::api::handlers::{events, instances, messages, purge, usage};
+use crate::api::handlers::{event_stream, instances, messages, purge, usage};
 
 pub(super) static INSTANCES: Group = Group {
     name: "instances",
@@ -282,7 +282,7 @@ pub(super) static EVENTS: Group = Group {
                 ),
                 NO_INSTANCE,
             ],
-            handler: |call| Box::pin(events::follow_instance(call)),
+            handler: |call| Box::pin(event_stream::follow_instance(call)),
         },
         Route {
             method: Method::GET,
@@ -298,7 +298,7 @@ pub(super) static EVENTS: Group = Group {
                 "An event `status` for each change, without input, with the output of \
                 an instance that has ended; `purged` for one that is removed; `missed` with a number of changes, if the client is too slow.",
             )],
-            handler: |call| Box::pin(events::follow_hub(call)),
+            handler: |call| Box::pin(event_stream::follow_hub(call)),
         },
     ],
 };

@@ -1,4 +1,4 @@
-//! The queued and the running activities of a hub.
+//! The state of a hub's activities, queued and running. Which one begins next, and when, is decided in `super`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};

@@ -17,7 +17,7 @@ use wasmtime::component::Component;
 use crate::deployment::compile::ModuleError;
 use crate::engine::pool::PoolUsage;
 use crate::guest::prepared::Described;
-use crate::{DeployError, error_text};
+use crate::{DeployError, dependency_errors};
 
 /// The digest that identifies a deployed file.
 pub fn version_of(bytes: &[u8]) -> VersionId {
@@ -211,7 +211,7 @@ fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
 /// compiler has no pool), the host if the code was not compiled for this engine.
 fn unusable(why: &wasmtime::Error) -> DeployError {
     let reason = format!("{why:#}");
-    match error_text::exceeds_pool(&reason) {
+    match dependency_errors::exceeds_pool(&reason) {
         true => ModuleError::TooComplex { reason }.into(),
         false => DeployError::Compiler(io::Error::other(format!("the compiled code cannot be used: {reason}"))),
     }

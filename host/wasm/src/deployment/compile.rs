@@ -20,7 +20,7 @@ use wasmtime::component::Component;
 use crate::deployment::complexity;
 use crate::deployment::wrap::wrap;
 use crate::engine;
-use crate::{DeployError, error_text};
+use crate::{DeployError, dependency_errors};
 
 /// Where modules are compiled.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -91,13 +91,15 @@ pub enum ModuleError {
 impl ModuleError {
     pub(crate) fn invalid(reason: std::fmt::Arguments<'_>) -> Self {
         let reason = reason.to_string();
-        Self::Invalid { reason: if error_text::is_truncated(&reason) { format!("{reason} (is it complete?)") } else { reason } }
+        Self::Invalid {
+            reason: if dependency_errors::is_truncated(&reason) { format!("{reason} (is it complete?)") } else { reason },
+        }
     }
 
     /// A core module that cannot be made a component.
     pub(crate) fn unwrappable(reason: std::fmt::Arguments<'_>) -> Self {
         let reason = reason.to_string();
-        match error_text::unresolved_import(&reason) {
+        match dependency_errors::unresolved_import(&reason) {
             Some(import) => Self::unlinked(import),
             None => Self::WrongWorld { reason },
         }

@@ -8,9 +8,9 @@ use wasmtime::{Error, PoolConcurrencyLimitError, ThrownException, Trap, WasmBack
 use wasmtime_wasi::I32Exit;
 
 use crate::config::GuestLimits;
+use crate::dependency_errors;
 use crate::deployment::imports::Role;
 use crate::engine::limiter::Refusal;
-use crate::error_text;
 
 /// Lines of standard error that are kept, to find a panic's message in them.
 const STDERR_LINES_MAX: usize = 32;
@@ -178,7 +178,7 @@ impl TrapContext<'_> {
             );
             return (Failure::FUEL_EXHAUSTED, message, None);
         }
-        if error_text::exceeds_hostcall_fuel(&cause) {
+        if dependency_errors::exceeds_hostcall_fuel(&cause) {
             let message = "it passed more to the host in one call than any payload may have".to_owned();
             return (Failure::LIMIT_EXCEEDED, message, None);
         }

@@ -100,7 +100,7 @@ fn a_new_app_needs_a_name_and_a_folder_of_its_own() {
     assert!(said.contains("cd orders") && said.contains("dacapo dev"), "{said}");
     assert!(folder.join("orders/function_app.py").is_file() && folder.join("orders/.dacapo/sdk/python/build.py").is_file());
     assert!(refused(2, &["new", "orders", "--language", "python"], folder).contains("is not empty"));
-    assert!(refused(2, &["new", "Orders!", "--language", "python"], folder).contains("no name for an app"));
+    assert!(refused(2, &["new", "Orders!", "--language", "python"], folder).contains("cannot be the name of an app"));
 }
 
 /// A running `dacapo dev`.
