@@ -131,11 +131,11 @@ async fn no_more_is_copied_at_once_than_a_payload_may_have() {
     let body = "(drop (memory.grow (i32.const 30)))
         (call $log (i32.const 2) (i32.const 100000) (i32.const 2000000)) (call $done)";
     let host = generous();
-    expect(&host.outcome(&Guest::orchestrator(body)).unwrap_err(), "LimitExceeded", "at once");
-    expect(&activities::run(&host, &Guest::activity(body)).await.unwrap_err(), "LimitExceeded", "at once");
+    expect(&host.outcome(&Guest::orchestrator(body)).unwrap_err(), "LimitExceeded", "in one call");
+    expect(&activities::run(&host, &Guest::activity(body)).await.unwrap_err(), "LimitExceeded", "in one call");
     // Nor for an output, and one that is a little too large is refused with its size.
     let output = "(drop (memory.grow (i32.const 30))) (call $ok (i32.const 100000) (i32.const 2000000))";
-    expect(&activities::run(&host, &Guest::activity(output)).await.unwrap_err(), "LimitExceeded", "at once");
+    expect(&activities::run(&host, &Guest::activity(output)).await.unwrap_err(), "LimitExceeded", "in one call");
     let output = "(call $ok (i32.const 100000) (i32.const 1001))";
     let failure = activities::run(&host, &Guest::activity(output)).await.unwrap_err();
     assert!(failure.message.contains("1001 bytes"), "{failure:?}");

@@ -171,7 +171,7 @@ async fn a_request_that_cannot_be_sent_names_the_member() {
         ("nonsense".to_owned(), "it is not JSON"),
         ("[]".to_owned(), "it is not a JSON object"),
         (r#"{"uri":"http://localhost/"}"#.to_owned(), "`method` is missing"),
-        (r#"{"method":7,"uri":"http://localhost/"}"#.to_owned(), "`method` is missing or not a text"),
+        (r#"{"method":7,"uri":"http://localhost/"}"#.to_owned(), "`method` is missing or not a string"),
         (r#"{"method":"CONNECT","uri":"http://localhost/"}"#.to_owned(), "`method` is `CONNECT`"),
         (r#"{"method":"two words","uri":"http://localhost/"}"#.to_owned(), "`method` is `two words`"),
         (r#"{"method":"GET"}"#.to_owned(), "`uri` is missing"),
@@ -180,9 +180,9 @@ async fn a_request_that_cannot_be_sent_names_the_member() {
         (r#"{"method":"GET","uri":"http://two words/"}"#.to_owned(), "`uri` is `http://two words/`"),
         (r#"{"method":"GET","uri":"http://user:secret@localhost/"}"#.to_owned(), "`uri` holds a user name"),
         (get(r#","headers":[]"#), "`headers` is not an object"),
-        (get(r#","headers":{"a b":"c"}"#), "`headers` has 'a b', which is no name"),
-        (get(r#","headers":{"a":7}"#), "`headers` has 'a' with what is no value"),
-        (get(r#","headers":{"a":"b\r\nc: d"}"#), "`headers` has 'a' with what is no value"),
+        (get(r#","headers":{"a b":"c"}"#), "`headers` has 'a b', which is not a header name"),
+        (get(r#","headers":{"a":7}"#), "`headers` has 'a' with an invalid header value"),
+        (get(r#","headers":{"a":"b\r\nc: d"}"#), "`headers` has 'a' with an invalid header value"),
         (get(r#","headers":{"Host":"elsewhere"}"#), "`headers` has 'Host', which the host sets itself"),
         (get(r#","headers":{"Content-Length":"7"}"#), "`headers` has 'Content-Length', which the host sets itself"),
         (get(r#","content":"x","headers":{"content-type":"Multipart/form-data"}"#), "`content` is of a multipart type"),
@@ -217,7 +217,7 @@ async fn no_answer_is_a_failure_that_may_pass() {
     let torn = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nto").await;
     let all = [&nobody, &silent.authority, &rude.authority, &torn.authority];
     let host = Host::with(|setup| setup.policy.outbound = AllowList::parse(all).unwrap());
-    for (authority, message) in all.into_iter().zip(["nobody listens there", "no answer within 100ms", "", ""]) {
+    for (authority, message) in all.into_iter().zip(["the connection was refused", "no answer within 100ms", "", ""]) {
         let request = format!(r#"{{"method":"GET","uri":"http://{authority}/","timeoutMs":100}}"#);
         let failure = send(&host, &request).await.unwrap_err();
         assert_eq!((failure.error_type.as_str(), failure.retriable), ("HttpRequestFailed", true), "{failure}");
