@@ -46,7 +46,7 @@ pub struct Secrets {
 pub enum SecretError {
     #[error(
         "this host has no key for secrets: `dacapo new-secrets-key FILE` makes one, and secrets.key_file of the configuration \
-         (or {KEY_VARIABLE}) names it"
+         names it; or {KEY_VARIABLE} holds the key itself"
     )]
     NoKey,
     /// The key is not the one that it was encrypted with, or the file was changed.

@@ -48,7 +48,7 @@ enum Body {
 #[serde(rename_all = "PascalCase")]
 #[schemars(rename = "Error")]
 pub(in crate::api) struct ErrorBody {
-    /// What kind of trouble it is.
+    /// The kind of error.
     message: String,
     /// What it is in this case; names the parameter that is wrong.
     exception_message: String,

@@ -185,7 +185,7 @@ impl Round {
         let Some(orchestrator) = orchestrator else { return format!("it runs at {server}") };
         let name = shell_word(&orchestrator.name);
         let elsewhere = if server == DEFAULT_SERVER { String::new() } else { format!(" --server {server}") };
-        format!("it runs at {server}; in another terminal: dacapo start-new {name} --input null --wait{elsewhere}")
+        format!("it runs at {server}; in another terminal: dacapo start-new {name} --input JSON{elsewhere}")
     }
 }
 

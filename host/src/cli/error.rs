@@ -47,7 +47,7 @@ impl CliError {
     }
 
     pub fn no_instance(id: &str) -> Self {
-        CliError::NotFound(format!("there is no instance with the id '{id}'; get-instances lists those there are"))
+        CliError::NotFound(format!("there is no instance with the id '{id}'; `dacapo get-instances` lists them"))
     }
 
     pub fn file(what: &str, path: &std::path::Path, why: &std::io::Error) -> Self {

@@ -50,13 +50,13 @@ pub(super) fn follow(client: &Client, target: &Target, body: &[u8], json: bool) 
         Ok(reader) => reader,
         Err(refusal) => {
             refusal.success(|| format!("{} cannot check apps", client.server()))?;
-            return Err(CliError::Failed("the host answered with something else than was asked for".into()));
+            return Err(CliError::Failed("the response of the host is not what was requested".into()));
         }
     };
     let mut progress = Progress::new(json);
     let mut failures = Vec::new();
     for line in reader.lines() {
-        let line = line.map_err(|why| CliError::Failed(format!("the host broke off: {why}")))?;
+        let line = line.map_err(|why| CliError::Failed(format!("the host broke off its response: {why}")))?;
         if json {
             print(&line)?;
         }
@@ -80,7 +80,7 @@ pub(super) fn follow(client: &Client, target: &Target, body: &[u8], json: bool) 
         }
     }
     progress.end();
-    Err(CliError::Failed("the host broke off before the end: is it stopping?".into()))
+    Err(CliError::Failed("the host broke off its response: is it stopping?".into()))
 }
 
 impl Totals {
@@ -103,7 +103,7 @@ fn show(failures: &[Checked]) -> Result<(), CliError> {
     for failure in failures {
         let text = |text: &Option<String>| text.as_deref().map(short).unwrap_or_default();
         let position = failure.position.map(|position| position.to_string()).unwrap_or_default();
-        let attempted = if failure.why.is_some() { text(&failure.why) } else { text(&failure.attempted) };
+        let attempted = failure.why.clone().unwrap_or_else(|| text(&failure.attempted));
         rows.add_row([short(&failure.instance_id), position, text(&failure.recorded), attempted]);
     }
     print_table(rows)

@@ -35,7 +35,7 @@ Roles, each including those before it:
   read         see instances, entities and apps
   operate      start instances and send them messages
   deploy       change the code
-  administer   make keys and secrets; with a key of the host also hubs, limits and grants
+  administer   manage keys and secrets; with a key of the host also hubs, limits and grants
 
 Examples:
   dacapo key create owner --role administer --hub acme
@@ -87,7 +87,7 @@ pub(super) struct Revoke {
 /// Selects the keys of a task hub or of the host.
 #[derive(Debug, Args)]
 struct OfHub {
-    /// The task hub that the key opens [default: --task-hub-name; without one the host, with all its hubs].
+    /// The task hub of the key [default: that of --task-hub-name; without either, the host with all its hubs].
     #[arg(long)]
     hub: Option<String>,
 }

@@ -54,6 +54,7 @@ pub(super) struct List {
 /// Delete a secret.
 #[derive(Debug, Args)]
 pub(super) struct Delete {
+    /// The name of the secret.
     name: String,
     #[command(flatten)]
     hub: HubArgument,

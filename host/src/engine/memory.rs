@@ -5,8 +5,8 @@
 //! much as it leaves free. So one hub alone never has more than half of the budget, two have two fifths each, a hub that comes
 //! later always finds memory, and the hub that holds most is the first that is refused, or has to wait.
 //!
-//! Hot guests are not counted here, because what one holds is unknown: they are measured, and evicted before anything else
-//! has to wait (`engine::pressure`).
+//! Hot guests are not counted here, because what one holds is unknown: `engine::pressure` measures the process, and evicts
+//! them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

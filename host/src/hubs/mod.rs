@@ -212,7 +212,7 @@ impl Hubs {
 
     /// Returns the hub of this name, and opens it if necessary. It stays open for as long as the handle is kept.
     ///
-    /// None: there is no such hub. Errors: `Suspended`, `DoesNotOpen`, `Leaving`, `TooManyOpen`.
+    /// None: there is no such hub. Errors: `Suspended`, `CannotOpen`, `Closing`, `TooManyOpen`.
     pub async fn hub(&self, name: &str) -> Result<Option<Hub>, HubError> {
         let folded = name.to_ascii_lowercase();
         let known = self.0.places().get(&folded).cloned();
@@ -296,7 +296,7 @@ impl Hubs {
         Ok(())
     }
 
-    /// Removes a hub with everything in it. Errors: `Control(NoHub)`, `Leaving` if its file is still in use.
+    /// Removes a hub with everything in it. Errors: `Control(NoHub)`, `Closing` if its file is still in use.
     ///
     /// Its file is removed before its record: if the host dies in between, there is an empty hub, and never a new one with the
     /// instances of the old one.

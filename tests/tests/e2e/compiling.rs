@@ -50,7 +50,7 @@ fn a_module_that_is_slow_or_large_to_compile_meets_the_limit() {
         other => panic!("{other:?}"),
     };
     assert_eq!(limited(1, 4 << 30), ("compile_seconds", 1));
-    assert_eq!(limited(60, 400 << 20), ("compile_memory_bytes", 400 << 20));
+    assert_eq!(limited(60, 256 << 20), ("compile_memory_bytes", 256 << 20));
 }
 
 #[test]

@@ -5,5 +5,4 @@ pub(super) mod json;
 pub(super) mod links;
 pub(super) mod page;
 pub(super) mod parts;
-pub(super) mod schema;
 pub(super) mod status;

@@ -104,7 +104,7 @@ pub(in crate::api) struct HubBody {
     #[schemars(schema_with = "schema_of::<HubName>")]
     name: String,
     created_at: Moment,
-    /// Why it serves nobody at present; `null` if it serves.
+    /// Why it is suspended; `null` if it is not.
     suspended: Option<String>,
     /// Limits that are not those of the host's configuration, by name.
     #[schemars(transform = from_one)]

@@ -490,7 +490,7 @@ pub(in crate::api) enum ReplayProgressBody {
         /// Events that were replayed.
         events: usize,
         result: ReplayResult,
-        /// Where in the history, counted from 0, the two part.
+        /// The position in the history, counted from 0, at which the two differ.
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<usize>,
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -20,7 +20,7 @@ use crate::hub::{BulkAction, BulkOutcome, HubError};
 pub(in crate::api) struct OutcomeBody {
     done: u64,
     refused: u64,
-    /// The first of those who refused it.
+    /// The first instances that refused it.
     refusals: Vec<RefusalBody>,
 }
 

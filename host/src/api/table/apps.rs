@@ -9,7 +9,7 @@ const NO_APP: Answer = answer(404, Json("Error"), "There is no such app, version
 const LIMITED: Answer = answer(
     403,
     Json("Error"),
-    "A limit of the task hub is reached; or the request comes from a web page of another origin, or under another host's name.",
+    "A limit of the task hub is reached; or the request comes from a web page of another origin, or under a name that is not the host's.",
 );
 const DEPLOYED: Answer = answer(200, Json("App"), "The version, and whether anything has changed.");
 const DEPLOYED_VISIBLY: Answer = answer(
@@ -91,7 +91,7 @@ pub(super) static APPS: Group = Group {
             method: Method::POST,
             pattern: "admin/apps/{appName}/rollback",
             operation: "rollBack",
-            summary: "BodyKind the new starts away from the newest version that gets any: they go to the versions that shared them, or \
+            summary: "Takes the new starts away from the newest version that gets any: they go to the versions that shared them, or \
                       else to the one that was active before.",
             parameters: &[],
             needs: Needs::Hub(Role::Deploy),

@@ -172,7 +172,7 @@ pub(super) static INSTANCES: Group = Group {
             takes: BodyKind::Nothing,
             answers: &[
                 ACCEPTED,
-                answer(404, Nothing, "There is no such instance (the body is a text), or no such task hub."),
+                answer(404, Json("Any"), "There is no such instance (the body is a string), or no such task hub (an `Error`)."),
                 answer(412, Json("ErrorText"), "It has not failed, or cannot be brought back."),
                 DISK_FULL,
             ],

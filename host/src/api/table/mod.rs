@@ -10,6 +10,7 @@ mod instances;
 pub(super) mod lookup;
 pub(super) mod openapi;
 mod orchestrators;
+mod schema;
 mod transfer;
 
 use crate::access::{Needs, Role};
@@ -54,7 +55,7 @@ const FORBIDDEN: Answer = answer(
     "The key is one of another task hub (whether or not the requested one exists), or its role is too weak; or the task hub is \
      suspended; or the request comes from a web page of another origin, or under a name that is not the host's.",
 );
-const NO_HUB: Answer = answer(404, Nothing, "The host has no such task hub.");
+const NO_HUB: Answer = answer(404, Json("Error"), "The host has no such task hub.");
 const NO_INSTANCE: Answer = answer(404, Nothing, "There is no such instance (without a body), or no such task hub.");
 const IN_USE: Answer = answer(409, Json("Error"), "An instance that has not ended has this id.");
 const ENDED: Answer = answer(410, Nothing, "It has ended.");

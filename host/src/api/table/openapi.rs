@@ -10,13 +10,13 @@ use serde_json::{Map, Value, json};
 use crate::access::Needs;
 use crate::api::admission::body::BodyKind;
 use crate::api::content::json::JSON;
-use crate::api::content::schema::schemas;
 use crate::api::error::ApiError;
 use crate::api::handlers::apps::LINES;
 use crate::api::request::Call;
 use crate::api::request::parameter::{About, Location, PATH_PARAMETERS};
 use crate::api::request::route::{Answer, Group, Route, Sends};
 use crate::api::table::GROUPS;
+use crate::api::table::schema::schemas;
 
 /// `GET openapi.json`
 pub(in crate::api) async fn serve(_call: Call) -> Result<Response, ApiError> {
@@ -41,8 +41,8 @@ pub(in crate::api) fn document() -> Value {
             "description": "Durable orchestrations and entities over HTTP: the management API of Durable Functions, and the host's \
                             own. Paths and names of parameters ignore case; parameters that are not listed are ignored, and one \
                             without a value is as if it were not there. A value that a listed parameter cannot have is refused \
-                            with 400 and named. There the original goes on as if nothing had been said; but then a misspelt \
-                            status would purge everything. Moments are read as .NET reads them: \
+                            with 400 and named. Durable Functions ignores such a value; but then a misspelt \
+                            status would purge everything. Times are read as .NET reads them: \
                             `2026-01-31T12:00:00Z`, `2026-01-31 12:00`, `1/31/2026 12:00:00 PM` (the month first), \
                             `Sat, 31 Jan 2026 12:00:00 GMT`, a date alone; without a zone they are UTC.",
         },

@@ -9,7 +9,7 @@ use super::{CliError, Connection, HubBody, get, tell};
 use crate::cli::serve::pair;
 
 /// Grant the activities of a task hub, or of one of its apps, access to hosts, directories, variables and secrets. Adds to the
-/// grants there are.
+/// existing grants.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -47,7 +47,7 @@ pub(in crate::cli) struct Grant {
     /// Remove all grants first, then add those of the other options.
     #[arg(long, conflicts_with = "file")]
     none: bool,
-    /// Grants as JSON, as `dacapo hub show --json` prints them; they replace those there are.
+    /// Grants as JSON, as in the member `grants` of what `dacapo hub show --json` prints; they replace the existing ones.
     #[arg(long, value_name = "FILE", exclusive = false)]
     file: Option<PathBuf>,
     #[command(flatten)]

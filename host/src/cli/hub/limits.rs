@@ -9,6 +9,7 @@ use super::{CliError, Connection, Target, print, print_table, table, tell, unkno
 /// Show the limits of a task hub, and what happens at each. Without a name: those of the host's configuration.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Limits {
+    /// The task hub; without one, all limits with the values that hubs have by default.
     name: Option<String>,
     #[command(flatten)]
     connection: Connection,

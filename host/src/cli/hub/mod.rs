@@ -71,6 +71,7 @@ pub(super) struct List {
 /// Show a task hub: the limits that were changed, and its grants.
 #[derive(Debug, Args)]
 pub(super) struct Show {
+    /// The task hub.
     name: String,
     #[command(flatten)]
     connection: Connection,
@@ -79,6 +80,7 @@ pub(super) struct Show {
 /// Suspend a task hub: until it is resumed, it refuses its clients and runs nothing.
 #[derive(Debug, Args)]
 pub(super) struct Suspend {
+    /// The task hub.
     name: String,
     /// The reason, which its clients are shown.
     #[arg(long)]
@@ -90,6 +92,7 @@ pub(super) struct Suspend {
 /// Resume a suspended task hub.
 #[derive(Debug, Args)]
 pub(super) struct Resume {
+    /// The task hub.
     name: String,
     #[command(flatten)]
     connection: Connection,
@@ -98,6 +101,7 @@ pub(super) struct Resume {
 /// Delete a task hub with its instances, apps, keys and secrets.
 #[derive(Debug, Args)]
 pub(super) struct Delete {
+    /// The task hub.
     name: String,
     #[command(flatten)]
     confirmation: Confirmation,

@@ -69,8 +69,12 @@ impl Manifest {
     /// Returns the file with this manifest added. Fails if the file has one already.
     pub fn attach(manifest: &[u8], wasm: &[u8]) -> Result<Vec<u8>, DeployError> {
         Self::parse(manifest)?;
-        if section(wasm)?.is_some() {
-            return Err(DeployError::Manifest("the file has one of its own already".into()));
+        match section(wasm)? {
+            None => {}
+            Some(own) if own == manifest => return Ok(wasm.to_vec()),
+            Some(_) => {
+                return Err(DeployError::Manifest("the app has another one embedded already: remove one of the two".into()));
+            }
         }
         let mut attached = wasm.to_vec();
         CustomSection { name: MANIFEST_SECTION.into(), data: manifest.into() }.append_to(&mut attached);
@@ -201,7 +205,8 @@ mod tests {
             wasmparser::validate(&attached).unwrap();
             assert_eq!(Manifest::read(&attached).unwrap(), named("a"));
             let twice = Manifest::attach(b"{}", &attached).unwrap_err().to_string();
-            assert!(twice.contains("one of its own"), "{twice}");
+            assert!(twice.contains("another one embedded"), "{twice}");
+            assert_eq!(Manifest::attach(br#"{"name":"a"}"#, &attached).unwrap(), attached, "the same one");
             assert!(Manifest::attach(b"[]", &attached).is_err());
         }
     }

@@ -169,8 +169,7 @@ fn a_developer_changes_an_app_while_it_runs() {
     let mut dev = Dev::start(directory.path());
     dev.says("building");
     dev.says("with hello, say_hello");
-    let next =
-        format!("it runs at {0}; in another terminal: dacapo start-new hello --input null --wait --server {0}", dev.server);
+    let next = format!("it runs at {0}; in another terminal: dacapo start-new hello --input JSON --server {0}", dev.server);
     dev.says(&next);
     dev.says("waiting for changes");
     assert_eq!(dev.output_of("one"), json!(["Hello", "Ada"]));

@@ -259,5 +259,10 @@ fn a_manifest_beside_the_file_is_deployed_with_it() {
     assert!(cli.fails(1, &named).contains("unknown field `nome`"));
     let own = dacapo_tests::guest_path("example-file-index").unwrap();
     std::fs::write(&other, "{}").unwrap();
-    assert!(cli.fails(1, &["deploy", own.to_str().unwrap(), "--manifest", other.to_str().unwrap()]).contains("one of its own"));
+    assert!(
+        cli.fails(1, &["deploy", own.to_str().unwrap(), "--manifest", other.to_str().unwrap()]).contains("another one embedded")
+    );
+    // `dacapo build` finds the file from which the app has embedded its manifest.
+    let same = dacapo_tests::workspace().join("examples/file-index/dacapo.json");
+    cli.ok(&["deploy", own.to_str().unwrap(), "--manifest", same.to_str().unwrap()]);
 }
