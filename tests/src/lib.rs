@@ -2,7 +2,7 @@
 //!
 //! - [`fuzz`] makes harmful input from bytes.
 //! - [`guests`] builds the examples and fixtures in Rust to wasm, [`languages`] those in other languages; [`packages`] installs
-//! their dependencies.
+//!   their dependencies.
 //! - [`host`] runs a real `dacapo serve`.
 //! - [`clients`] drives the real client packages of Durable Functions against it.
 //! - [`crash`] kills it repeatedly and checks what is left.

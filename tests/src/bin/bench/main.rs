@@ -1,7 +1,7 @@
 //! The benchmark: how fast the engine is, compared with its store alone, the floor, measured in the same run.
 //!
 //! - [`engine`]: orchestrations, through the engine's Rust interface in this process, on the embedded store, with every commit
-//! synced; waiting ones and the cold start in the process of a real host.
+//!   synced; waiting ones and the cold start in the process of a real host.
 //! - [`management`]: requests of clients and operators for many instances, and entities.
 //! - [`tenants`]: many task hubs, and deployments while clients send requests.
 //! - [`languages`]: guests in each language.
