@@ -8,7 +8,7 @@
 //! - selecting: [`instance`], [`entity`], [`filter`] (many instances), [`pages`] (how many of a list);
 //! - values: [`input`] (JSON), [`times`];
 //! - [`gate`]: the replay gate, for many histories at a time;
-//! - interaction: [`waiting`] (for the end), [`events`] and [`following`] (the host's events), [`view`] and [`live`] (drawing),
+//! - interaction: [`waiting`] (for the end), [`event_stream`] and [`following`] (events), [`view`] and [`live`] (drawing),
 //!   [`interrupt`] (Ctrl-C), [`confirm`].
 
 mod apps;
