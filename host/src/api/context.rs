@@ -1,5 +1,6 @@
 //! The state that all routes share.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,13 +24,41 @@ use crate::secrets::{SECRET_BYTES_MAX, Secrets};
 /// The most bytes of an administrator's JSON body: a hub's limits, and lists of grants.
 const ADMINISTRATION_BYTES_MAX: usize = 1 << 20;
 
-pub(super) struct Api {
+/// What the API serves, and its limits.
+pub struct ApiOptions {
     pub hubs: Hubs,
     pub access: Arc<Access>,
     pub secrets: Arc<Secrets>,
+    /// The host's data directory, which no hub may be granted.
     pub data: PathBuf,
+    /// The limits of a hub that has none of its own.
     pub limits: HubLimits,
+    /// The hub of a request that names none.
     pub default_hub: String,
+    /// The address that the host listens on: decides how strict the check of the `Host` header is.
+    pub address: SocketAddr,
+    /// Further names that a host on a loopback address accepts in the `Host` header.
+    pub allowed_hosts: Vec<String>,
+    /// The scheme by which clients reach the host: http or https.
+    pub scheme: &'static str,
+    /// The origin of links for callers of the address without keys, which is not for others.
+    pub public_url: String,
+    /// Whether links use the `X-Forwarded-*` headers of a proxy.
+    pub use_forwarded_host: bool,
+    /// Turns true when the host shuts down, which ends event streams.
+    pub stopping: watch::Receiver<bool>,
+    /// The most bytes of one input or event.
+    pub payload_bytes: usize,
+    /// The most bytes of one deployed file.
+    pub module_bytes: usize,
+    /// The most bytes of all request bodies at once.
+    pub bodies_bytes: usize,
+    /// The most connections at once.
+    pub connections: usize,
+}
+
+pub(super) struct Api {
+    pub options: ApiOptions,
     pub guard: Guard,
     pub rpc_guard: Guard,
     pub rates: Rates,
@@ -38,22 +67,14 @@ pub(super) struct Api {
     pub control: FairThreads,
     pub concurrency: ConcurrencyLimit,
     pub health: Health,
-    /// The authority of links where a request has no `Host` header.
-    pub authority: String,
-    pub scheme: &'static str,
-    pub public_url: String,
-    pub use_forwarded_host: bool,
-    pub stopping: watch::Receiver<bool>,
-    pub payload_bytes: usize,
-    pub module_bytes: usize,
 }
 
 impl Api {
     pub fn body_limit(&self, takes: BodyKind) -> usize {
         match takes {
             BodyKind::Nothing => 0,
-            BodyKind::Payload | BodyKind::PayloadOrText => self.payload_bytes,
-            BodyKind::Module => self.module_bytes,
+            BodyKind::Payload | BodyKind::PayloadOrText => self.options.payload_bytes,
+            BodyKind::Module => self.options.module_bytes,
             BodyKind::Export => body::EXPORT_BYTES_MAX,
             BodyKind::Json(_) => ADMINISTRATION_BYTES_MAX,
             BodyKind::Secret => SECRET_BYTES_MAX,
@@ -62,8 +83,8 @@ impl Api {
 
     /// Returns the hub that a request names, or the default hub.
     pub async fn hub(&self, name: Option<&str>) -> Result<Hub, ApiError> {
-        let name = name.filter(|name| !name.is_empty()).unwrap_or(&self.default_hub);
-        self.hubs.hub(name).await?.ok_or_else(|| ApiError::unknown_task_hub(name))
+        let name = name.filter(|name| !name.is_empty()).unwrap_or(&self.options.default_hub);
+        self.options.hubs.hub(name).await?.ok_or_else(|| ApiError::unknown_task_hub(name))
     }
 
     /// Takes one request from the rate limit of the hub, or refuses it.

@@ -57,7 +57,7 @@ async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
 
 /// The one place that authorises a request, and cuts it off when its key is revoked.
 async fn respond(mut call: Call, body: Body) -> Result<Response, ApiError> {
-    let access = call.api.access.clone();
+    let access = call.api.options.access.clone();
     let revocations = access.revocations();
     let admitted = authorisation::admit(&mut call);
     let place = match &admitted {

@@ -135,7 +135,7 @@ pub(in crate::api) struct LimitBody {
 pub(in crate::api) async fn hubs(call: Call) -> Result<Response, ApiError> {
     let limit = call.get(&TOP)?.0.min(PAGE_MAX);
     let after = call.find(&HUBS_AFTER)?.map(|token| token.0);
-    let control = call.api.access.control().clone();
+    let control = call.api.options.access.control().clone();
     call.control(move || {
         // One more tells whether there is a next page.
         let mut records = control.hubs(after.as_deref(), limit + 1)?;
@@ -169,7 +169,7 @@ pub(in crate::api) async fn create(call: Call) -> Result<Response, ApiError> {
         details.insert("appGrants".into(), json!(app_grants));
     }
     let entry = call.entry(Scope::Hub(record.name.clone()), "hub.create", details.into());
-    call.api.hubs.create(&record, &entry).await?;
+    call.api.options.hubs.create(&record, &entry).await?;
     Ok(json::json(StatusCode::CREATED, &HubBody::from(record)))
 }
 
@@ -191,7 +191,7 @@ pub(in crate::api) async fn change(call: Call) -> Result<Response, ApiError> {
     check(&call, &wanted).await?;
     let details: serde_json::Value = serde_json::from_slice(&call.body).unwrap_or_default();
     let entry = call.entry(Scope::Hub(wanted.name), "hub.change", details);
-    let changed = call.api.hubs.change(&name, &entry, move |record| change.apply(record)).await?;
+    let changed = call.api.options.hubs.change(&name, &entry, move |record| change.apply(record)).await?;
     Ok(json::json(StatusCode::OK, &HubBody::from(changed)))
 }
 
@@ -199,20 +199,20 @@ pub(in crate::api) async fn change(call: Call) -> Result<Response, ApiError> {
 pub(in crate::api) async fn delete(call: Call) -> Result<Response, ApiError> {
     let record = record(&call)?;
     let entry = call.entry(Scope::Hub(record.name.clone()), "hub.delete", json!({}));
-    call.api.hubs.delete(&record.name, &entry).await?;
+    call.api.options.hubs.delete(&record.name, &entry).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// `GET admin/limits`: the limits of a hub that has none of its own.
 pub(in crate::api) async fn limits(call: Call) -> Result<Response, ApiError> {
-    Ok(json::json(StatusCode::OK, &table(&call.api.limits, &call.api.limits)))
+    Ok(json::json(StatusCode::OK, &table(&call.api.options.limits, &call.api.options.limits)))
 }
 
 /// `GET admin/hubs/{hubName}/limits`
 pub(in crate::api) async fn limits_of_hub(call: Call) -> Result<Response, ApiError> {
-    let own = call.api.limits.with_stored(&record(&call)?.limits);
+    let own = call.api.options.limits.with_stored(&record(&call)?.limits);
     let own = own.map_err(|why| ApiError::internal(why.to_string()))?;
-    Ok(json::json(StatusCode::OK, &table(&own, &call.api.limits)))
+    Ok(json::json(StatusCode::OK, &table(&own, &call.api.options.limits)))
 }
 
 fn table(own: &HubLimits, defaults: &HubLimits) -> Vec<LimitBody> {
@@ -231,17 +231,17 @@ fn table(own: &HubLimits, defaults: &HubLimits) -> Vec<LimitBody> {
 /// The hub that the path names.
 pub(in crate::api) fn record(call: &Call) -> Result<HubRecord, ApiError> {
     let name = call.hub_name()?;
-    call.api.access.control().hub(&name)?.ok_or_else(|| ApiError::unknown_task_hub(&name))
+    call.api.options.access.control().hub(&name)?.ok_or_else(|| ApiError::unknown_task_hub(&name))
 }
 
 /// Checks the limits and grants of a hub. Looks at directories, so it runs on the threads of the control file.
 async fn check(call: &Call, record: &HubRecord) -> Result<(), ApiError> {
-    call.api.limits.with(&record.limits).map_err(|why| match &why {
+    call.api.options.limits.with(&record.limits).map_err(|why| match &why {
         InvalidLimit::Unknown(name) | InvalidLimit::Zero(name) | InvalidLimit::TooHigh { name, .. } => {
             ApiError::member(&format!("limits.{name}"), &why)
         }
     })?;
-    let (data, record) = (call.api.data.clone(), record.clone());
+    let (data, record) = (call.api.options.data.clone(), record.clone());
     call.control(move || {
         grants::check(&record.grants, &data).map_err(|why| ApiError::member("grants", why))?;
         record.app_grants.iter().try_for_each(|(app, grants)| {

@@ -42,7 +42,7 @@ pub(in crate::api) async fn audit(call: Call) -> Result<Response, ApiError> {
     let limit = call.get(&TOP)?.0.min(PAGE_MAX);
     let before = call.find(&AUDIT_BEFORE)?.map(|token| token.0);
     let named = call.find(&HUB)?.map(|name| name.0).or_else(|| call.caller.own_hub().map(str::to_owned));
-    let control = call.api.access.control().clone();
+    let control = call.api.options.access.control().clone();
     let of_host = call.caller.is_of_host();
     call.control(move || {
         // A key of a hub does not show the entries of an earlier hub of the same name.

@@ -99,7 +99,7 @@ enum StreamInput {
 
 impl Follower {
     fn new(call: &Call, changes: broadcast::Receiver<Change>, followed: Followed) -> Result<Self, ApiError> {
-        Ok(Self::of(call.hub()?, changes, call.api.stopping.clone(), followed))
+        Ok(Self::of(call.hub()?, changes, call.api.options.stopping.clone(), followed))
     }
 
     fn of(hub: Hub, changes: broadcast::Receiver<Change>, stopping: watch::Receiver<bool>, followed: Followed) -> Self {

@@ -23,7 +23,7 @@ pub(in crate::api) enum Health {
 /// `GET /healthz`: whether the host does its work.
 pub(in crate::api) async fn health(call: Call) -> Result<Response, ApiError> {
     let unwell = |why| (StatusCode::SERVICE_UNAVAILABLE, Health::Unwell { why });
-    let (status, body) = match call.api.health.look(&call.api.hubs).await {
+    let (status, body) = match call.api.health.look(&call.api.options.hubs).await {
         Found::Well => (StatusCode::OK, Health::Ok),
         Found::CannotSave => unwell("nothing can be saved; the log says why"),
         Found::DoesNothing => unwell("no work was taken or saved in time"),

@@ -42,7 +42,7 @@ pub(in crate::api) struct KeyBody {
 
 /// `GET admin/keys`, `GET admin/hubs/{hubName}/keys`
 pub(in crate::api) async fn list(call: Call) -> Result<Response, ApiError> {
-    let (scope, control) = (scope(&call)?, call.api.access.control().clone());
+    let (scope, control) = (scope(&call)?, call.api.options.access.control().clone());
     call.control(move || {
         let keys = control.keys(&scope)?.into_iter();
         let bodies: Vec<KeyBody> = keys.map(|(record, used)| shown(record, used)).collect();
@@ -57,7 +57,7 @@ pub(in crate::api) async fn create(call: Call) -> Result<Response, ApiError> {
     if !is_key_name(&name) {
         return Err(ApiError::member("name", KEY_NAME_RULE));
     }
-    let (control, actor) = (call.api.access.control().clone(), call.caller.actor());
+    let (control, actor) = (call.api.options.access.control().clone(), call.caller.actor());
     call.control(move || {
         let key = access::create_key(&control, scope.clone(), &name, role, &actor)?;
         let record = KeyRecord { name, scope, role, created_at: access::now() };
@@ -71,7 +71,7 @@ pub(in crate::api) async fn create(call: Call) -> Result<Response, ApiError> {
 pub(in crate::api) async fn revoke(call: Call) -> Result<Response, ApiError> {
     let (scope, name) = (scope(&call)?, call.get(&KEY_NAME)?.0);
     let entry = call.entry(scope.clone(), "key.revoke", json!({ "key": name }));
-    let access = call.api.access.clone();
+    let access = call.api.options.access.clone();
     call.control(move || {
         access.revoke_key(&scope, &name, &entry)?;
         Ok(StatusCode::NO_CONTENT.into_response())

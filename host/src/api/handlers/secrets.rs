@@ -14,7 +14,7 @@ use crate::api::request::parameter::SECRET_NAME;
 
 /// `GET admin/hubs/{hubName}/secrets`: their names.
 pub(in crate::api) async fn list(call: Call) -> Result<Response, ApiError> {
-    let (hub, control) = (record(&call)?.name, call.api.access.control().clone());
+    let (hub, control) = (record(&call)?.name, call.api.options.access.control().clone());
     call.control(move || Ok(json::json(StatusCode::OK, &control.secret_names(&hub)?))).await
 }
 
@@ -28,9 +28,9 @@ pub(in crate::api) async fn set(mut call: Call) -> Result<Response, ApiError> {
     }
     let secret = Zeroizing::new(text.to_owned());
     let entry = call.entry(Scope::Hub(hub.clone()), "secret.set", json!({ "secret": name }));
-    let (secrets, of) = (call.api.secrets.clone(), hub.clone());
+    let (secrets, of) = (call.api.options.secrets.clone(), hub.clone());
     call.control(move || Ok(secrets.set(&of, &name, &secret, &entry)?)).await?;
-    call.api.hubs.refresh(&hub).await?;
+    call.api.options.hubs.refresh(&hub).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -38,8 +38,8 @@ pub(in crate::api) async fn set(mut call: Call) -> Result<Response, ApiError> {
 pub(in crate::api) async fn delete(call: Call) -> Result<Response, ApiError> {
     let (hub, name) = (record(&call)?.name, call.get(&SECRET_NAME)?.0);
     let entry = call.entry(Scope::Hub(hub.clone()), "secret.delete", json!({ "secret": name }));
-    let (control, of) = (call.api.access.control().clone(), hub.clone());
+    let (control, of) = (call.api.options.access.control().clone(), hub.clone());
     call.control(move || Ok(control.delete_secret(&of, &name, &entry)?)).await?;
-    call.api.hubs.refresh(&hub).await?;
+    call.api.options.hubs.refresh(&hub).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

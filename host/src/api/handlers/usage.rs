@@ -68,14 +68,14 @@ pub(crate) struct Receipt {
 /// `GET admin/hubs/{hubName}/usage`
 pub(in crate::api) async fn of_hub(call: Call) -> Result<Response, ApiError> {
     let name = call.hub_name()?;
-    let report = call.api.hubs.report(&name).await?.ok_or_else(|| ApiError::unknown_task_hub(&name))?;
+    let report = call.api.options.hubs.report(&name).await?.ok_or_else(|| ApiError::unknown_task_hub(&name))?;
     Ok(json(StatusCode::OK, &Bill::from(report)))
 }
 
 /// `GET metrics`
 pub(in crate::api) async fn metrics(call: Call) -> Result<Response, ApiError> {
-    let reports = call.api.hubs.reports().await?;
-    let text = metrics::text_of(reports, call.api.hubs.memory());
+    let reports = call.api.options.hubs.reports().await?;
+    let text = metrics::text_of(reports, call.api.options.hubs.memory());
     Ok(([(CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
 }
 

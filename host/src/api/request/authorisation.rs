@@ -22,7 +22,7 @@ pub(in crate::api) fn admit(call: &mut Call) -> Result<Option<String>, ApiError>
     if needs == Needs::Nothing {
         return Ok(None);
     }
-    let access = call.api.access.clone();
+    let access = call.api.options.access.clone();
     let credential = credential(call)?;
     call.caller = match call.head.extensions.get::<Rpc>() {
         // A key that it sends opens nothing there.
@@ -37,7 +37,7 @@ pub(in crate::api) fn admit(call: &mut Call) -> Result<Option<String>, ApiError>
     // Only routes of one instance have an id.
     let id = call.found.capture(INSTANCE_ID.about.name).and_then(|text| InstanceId::any(text).ok());
     let asked = match call.found.declares(&TASK_HUB.about) {
-        true => Some(hub.as_deref().unwrap_or(&call.api.default_hub)),
+        true => Some(hub.as_deref().unwrap_or(&call.api.options.default_hub)),
         false => hub.as_deref(),
     };
     let admitted = access.admit(&call.caller, needs, asked, id.as_ref());

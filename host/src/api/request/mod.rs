@@ -5,6 +5,7 @@ pub(super) mod moment;
 pub(super) mod parameter;
 pub(super) mod route;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::http::header::{CONTENT_TYPE, HOST};
@@ -74,7 +75,7 @@ impl Call {
 
     /// The hub whose limits the request counts against, given the hub that it names; empty: the host.
     pub fn accounted_hub<'a>(&'a self, hub: Option<&'a str>) -> &'a str {
-        let default = || if self.found.declares(&TASK_HUB.about) { &self.api.default_hub } else { "" };
+        let default = || if self.found.declares(&TASK_HUB.about) { &self.api.options.default_hub } else { "" };
         hub.or_else(|| self.caller.own_hub()).unwrap_or_else(default)
     }
 
@@ -100,12 +101,12 @@ impl Call {
     pub fn links(&self) -> Result<Links, ApiError> {
         let hub = self.hub()?;
         let links = Links::new(&self.origin(), hub.name(), &self.get(&CONNECTION)?.0);
-        Ok(links.with_tokens(self.api.access.links_for(&self.caller, hub.name())?))
+        Ok(links.with_tokens(self.api.options.access.links_for(&self.caller, hub.name())?))
     }
 
     /// The URL of this request, which is about an instance. A link token replaces the caller's key.
     pub fn url(&self, id: &InstanceId) -> Result<String, ApiError> {
-        let Some(tokens) = self.api.access.links_for(&self.caller, self.hub()?.name())? else {
+        let Some(tokens) = self.api.options.access.links_for(&self.caller, self.hub()?.name())? else {
             let path = self.head.uri.path_and_query().map_or("/", |path| path.as_str());
             return Ok(format!("{}{path}", self.origin()));
         };
@@ -157,10 +158,10 @@ impl Call {
     fn origin(&self) -> String {
         // Links are passed on, also to clients that must not use the address that asks for no key.
         if let Caller::Rpc(_) = self.caller {
-            return self.api.public_url.clone();
+            return self.api.options.public_url.clone();
         }
-        let forwarded = if self.api.use_forwarded_host { forwarded_origin(&self.head) } else { None };
-        forwarded.unwrap_or_else(|| origin(self.api.scheme, &self.head, &self.api.authority))
+        let forwarded = if self.api.options.use_forwarded_host { forwarded_origin(&self.head) } else { None };
+        forwarded.unwrap_or_else(|| origin(self.api.options.scheme, &self.head, self.api.options.address))
     }
 
     /// Whether the `Content-Type` is JSON; none without one.
@@ -200,7 +201,7 @@ impl AuditedAction {
 
     /// Records the action as done. Blocks on the disk.
     pub fn done(&self, details: Value) {
-        self.api.access.note_done(&self.entry(details));
+        self.api.options.access.note_done(&self.entry(details));
     }
 
     /// Records an action that goes on while the request is answered.
@@ -218,7 +219,7 @@ impl AuditedAction {
     ) -> Result<T, HubError> {
         let acting = tokio::spawn(async move {
             let done = act.await?;
-            self.api.access.note_soon(self.entry(details)).await;
+            self.api.options.access.note_soon(self.entry(details)).await;
             Ok(done)
         });
         acting.await.unwrap_or(Err(HubError::ShuttingDown))
@@ -226,10 +227,13 @@ impl AuditedAction {
 }
 
 /// Scheme and authority under which the client reaches the host.
-fn origin(scheme: &str, head: &Parts, own_authority: &str) -> String {
+fn origin(scheme: &str, head: &Parts, own_address: SocketAddr) -> String {
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let authority = head.uri.authority().map(|authority| authority.as_str());
-    format!("{scheme}://{}", authority.or(host).unwrap_or(own_authority))
+    match authority.or(host) {
+        Some(authority) => format!("{scheme}://{authority}"),
+        None => format!("{scheme}://{own_address}"),
+    }
 }
 
 /// The origin that a proxy's `X-Forwarded-*` headers name. The first value is that of the outermost proxy.
@@ -292,7 +296,7 @@ mod tests {
 
     #[test]
     fn an_address_is_that_of_the_request() {
-        let origin = |scheme, headers| origin(scheme, &head(headers), "127.0.0.1:7071");
+        let origin = |scheme, headers| origin(scheme, &head(headers), SocketAddr::from(([127, 0, 0, 1], 7071)));
         assert_eq!(origin("http", &[("host", "hub.example:81")]), "http://hub.example:81");
         assert_eq!(origin("https", &[]), "https://127.0.0.1:7071");
     }
