@@ -17,6 +17,7 @@
 
 mod activity;
 mod bounds;
+mod client;
 mod error;
 mod hub_core;
 mod mailbox;
@@ -24,10 +25,12 @@ mod open;
 mod operations;
 mod rules;
 mod timers;
+mod trigger;
 mod turn;
 mod versions;
 mod webhook;
 
+pub use client::{Queries, QueryApi};
 pub use error::HubError;
 pub(crate) use error::join_result;
 pub use hub_core::Hub;

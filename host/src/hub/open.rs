@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use crate::engine::Engine;
 use crate::hub::activity::queue::Activities;
 use crate::hub::bounds::inbox::InboxBounds;
+use crate::hub::client::Queries;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{Handles, Hub, HubCore};
 use crate::hub::mailbox::run_queue::{JobRunner, RunQueue, RunQueueOptions};
@@ -22,6 +23,7 @@ use crate::hub::operations::purge::{Retention, spawn_retention};
 use crate::hub::rules::{HubRules, Rules, size};
 use crate::hub::timers;
 use crate::hub::timers::cursor::Timers;
+use crate::hub::trigger::running::Triggers;
 use crate::hub::turn::turn_executor::Loading;
 use crate::hub::versions::catalog::Catalog;
 use crate::hub::versions::locks::DeploymentLocks;
@@ -38,6 +40,8 @@ pub struct HubOptions {
     /// Where changes of an orchestration's status are posted.
     pub webhook: Option<Webhook>,
     pub versions: VersionRules,
+    /// Where guests' queries are answered.
+    pub queries: Queries,
     /// Counts what the hub uses.
     pub meters: Arc<Meters>,
 }
@@ -57,7 +61,7 @@ impl Hub {
     /// Opens the hub's file, which [`create_file`] has created, queues the work that was left unfinished, and starts the hub.
     /// Blocks on the disk.
     pub fn open(engine: &Engine, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
-        let HubOptions { name, rules, retention, webhook, versions, meters } = options;
+        let HubOptions { name, rules, retention, webhook, versions, queries, meters } = options;
         let path = path_of(engine, &name);
         let cache = engine.capacity().cache();
         let store = StoreOptions { cache_bytes: cache.bytes(), ..engine.store().clone() };
@@ -87,6 +91,8 @@ impl Hub {
                 limits: rules.run_queue(),
             }),
             activities: Activities::new(size(rules.limits.concurrent_activities), &memory),
+            triggers: Triggers::new(size(rules.limits.concurrent_triggers)),
+            queries,
             timers: Timers::default(),
             waiters: Waiters::default(),
             changes: Changes::default(),
@@ -116,6 +122,7 @@ impl Hub {
         self.0.apply_policies(&[]);
         self.0.run_queue.set_limits(rules.run_queue());
         self.0.activities.set_limit(size(rules.limits.concurrent_activities));
+        self.0.triggers.set_limit(size(rules.limits.concurrent_triggers));
         while self.0.begin_waiting_activity() {}
     }
 
@@ -127,7 +134,7 @@ impl Hub {
         self.0.run_queue.close();
         self.0.timers.stop();
         let deadline = tokio::time::Instant::now() + grace;
-        self.0.activities.finish(grace).await;
+        tokio::join!(self.0.activities.finish(grace), self.0.triggers.finish(grace));
         self.0.waiters.clear();
         self.0.changes.close();
         if tokio::time::timeout_at(deadline, self.0.run_queue.drained()).await.is_err() {

@@ -1,7 +1,6 @@
 //! Activities: run by the workers in slices, a limited number at a time, each at least once.
 
-mod caller;
-mod memory;
+pub(super) mod memory;
 pub(super) mod queue;
 
 use std::sync::{Arc, Weak};
@@ -16,9 +15,9 @@ use dacapo_store::PendingActivity;
 use crate::engine::capacity::ActivityQueue;
 use crate::engine::memory::Reservation;
 use crate::engine::panics::caught_async;
-use crate::hub::activity::caller::Caller;
 use crate::hub::activity::memory::RunMemory;
 use crate::hub::activity::queue::{Queued, Running, State};
+use crate::hub::client::Caller;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{HubCore, now};
 use crate::hub::mailbox::Envelope;

@@ -17,6 +17,8 @@ use crate::export::Brought;
 use crate::hub::error::HubError;
 use crate::hub::versions::app::Versions;
 use crate::limits::HubLimits;
+use crate::triggers::routes::full_template;
+use crate::triggers::{RouteConflict, Routes, Served, Source, Trigger};
 use crate::versioning::{self, Match, Naming, VersionRules, label_trouble};
 
 /// A version of an app, as a deployment shows it.
@@ -143,6 +145,8 @@ struct State {
     functions: HashMap<String, Holder>,
     /// The functions of every version, by folded name.
     held: HashMap<VersionId, HashMap<String, FunctionKind>>,
+    /// Those of the HTTP triggers of the active versions.
+    routes: Routes,
 }
 
 struct Holder {
@@ -246,6 +250,11 @@ impl Catalog {
         self.version_of(name, FunctionKind::Entity)
     }
 
+    /// Reads the routes of the HTTP triggers.
+    pub fn with_routes<T>(&self, read: impl FnOnce(&Routes) -> T) -> T {
+        read(&self.read().routes)
+    }
+
     pub fn require_entity(&self, id: &InstanceId) -> Result<(), HubError> {
         let name = id.entity_name().ok_or_else(|| HubError::NotFound(id.clone()))?;
         self.entity_version(&name).map(|_| ()).ok_or(HubError::UnknownEntity { name })
@@ -310,10 +319,23 @@ impl Catalog {
         let label = if label.is_empty() { former_label.clone().unwrap_or_default() } else { label };
         versions.require_label(&app, prepared.version, &label)?;
         let former_label = former_label.filter(|former| !former.is_empty() && *former != label);
-        let App { version, functions, .. } = prepared;
+        let App { version, functions, triggers, manifest, .. } = prepared;
+        let route_prefix = manifest.and_then(|manifest| manifest.http?.route_prefix);
         let (weight, activated_at) = known.as_ref().map_or((0, None), |known| (known.weight, known.activated_at));
         let deployed_at = known.filter(|_| is_active).map_or(at, |known| known.deployed_at);
-        let new = AppVersion { app: app.clone(), version, deployed_at, label, functions, size, weight, activated_at };
+        let new = AppVersion {
+            app: app.clone(),
+            version,
+            deployed_at,
+            label,
+            functions,
+            triggers,
+            route_prefix,
+            size,
+            weight,
+            activated_at,
+        };
+        require_triggers(&new)?;
         let mut after = versions.clone();
         let label_taken_from = after.put(new.clone());
         match (traffic, versions.active) {
@@ -475,6 +497,8 @@ impl State {
                 return Err(HubError::FunctionTaken { function: name.clone(), app: holder.app.clone() });
             }
         }
+        let others = self.apps.iter().filter(|(known, _)| *known != app).filter_map(|(_, versions)| versions.active());
+        routes_of(others.chain(after.active()))?;
         let change = after.since(self.apps.get(app).unwrap_or(&Versions::default()), app);
         let is_so_already = change == AppChange { app: app.to_owned(), ..AppChange::default() };
         Ok((!is_so_already).then_some((after, change)))
@@ -495,6 +519,11 @@ impl State {
                 }
             }
         }
+        // What was deployed has been checked. What a newer release has stored may be unknown here: then its routes are not served.
+        self.routes = routes_of(self.apps.values().filter_map(Versions::active)).unwrap_or_else(|error| {
+            tracing::error!(%error, "the HTTP triggers of the task hub cannot be served");
+            Routes::default()
+        });
     }
 
     fn holds(&self, version: VersionId, kind: FunctionKind, folded: &str) -> bool {
@@ -539,6 +568,32 @@ impl State {
             Unserved::Mismatch(format!("no deployed version takes '{name}' with the version '{asked}': the app has {labels}"))
         })
     }
+}
+
+/// Checks the triggers of a version. `InvalidTrigger`
+fn require_triggers(version: &AppVersion) -> Result<(), HubError> {
+    routes_of(std::iter::once(version)).map(drop)
+}
+
+/// The routes of the HTTP triggers of some versions. `InvalidTrigger`, `RouteTaken`
+fn routes_of<'a>(versions: impl Iterator<Item = &'a AppVersion>) -> Result<Routes, HubError> {
+    let mut routes = Routes::default();
+    for version in versions {
+        for (function, bindings) in &version.triggers {
+            let invalid = |why: String| HubError::InvalidTrigger { function: function.clone(), why };
+            let Source::Http(http) = Trigger::parse(bindings).map_err(|why| invalid(why.to_string()))?.source else { continue };
+            let template = full_template(version.route_prefix.as_deref(), function, &http);
+            let template = template.map_err(|why| invalid(format!("its route '{}' cannot be served: {why}", http.route)))?;
+            let served = Served { function: function.clone(), app: version.app.clone(), version: version.version };
+            routes.add(template, http, served).map_err(|RouteConflict { route, function, other }| HubError::RouteTaken {
+                function,
+                route,
+                other: other.function,
+                app: other.app,
+            })?;
+        }
+    }
+    Ok(routes.sorted())
 }
 
 /// Chooses among versions by weight, the active one first. The choice is the same for the same id, so that an instance that
