@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from dacapo.action import RetryOptions
+from dacapo.calls import ActivityCall
+from dacapo.client import DurableOrchestrationClient
 from dacapo.context import DurableOrchestrationContext
 from dacapo.entity import DurableEntityContext
-from dacapo.runner import ActivityCall
-from dacapo.testing import Script, run_activity, run_entity
+from dacapo.http_messages import HttpRequest
+from dacapo.testing import Script, run_activity, run_entity, run_trigger
 
 OBJECTS = "dacapo-objects"
 """A file for the builder in the folder of the app: the addresses of all objects, 32 bits each."""
@@ -73,6 +75,7 @@ def _rehearse() -> None:
     run_entity(_count, "add", 1, state=1)
     run_activity(_work, {"n": 1})
     run_activity(_work_slowly, {"n": 1})
+    run_trigger(_start, HttpRequest("POST", "http://localhost/api/start", headers={"a": "b"}, body=b'{"n": 1}'))
 
 
 def _steps(context: DurableOrchestrationContext):
@@ -104,6 +107,12 @@ def _work(input_: Any, context: ActivityCall):
 async def _work_slowly(input_: Any):
     await asyncio.sleep(0)
     return input_
+
+
+async def _start(req: HttpRequest, client: DurableOrchestrationClient):
+    instance_id = await client.start_new("orchestrator", client_input=req.get_json())
+    await client.get_status(instance_id)
+    return client.create_check_status_response(req, instance_id)
 
 
 def _count(context: DurableEntityContext):
