@@ -155,7 +155,7 @@ class Blueprint:
             "connection": connection,
             "eventHubName": event_hub_name,
             "dataType": data_type,
-            "cardinality": _value(cardinality or Cardinality.ONE, Cardinality),
+            "cardinality": None if cardinality is None else _value(cardinality, Cardinality),
             "consumerGroup": consumer_group,
         }
         return self._binding("eventHubTrigger", "in", arg_name, **of_hub, **more)

@@ -48,15 +48,26 @@ class LeftOut(Exception):
 
 
 def normal(bindings: list[Binding]) -> list[Binding]:
-    """The bindings with types and directions as the contract spells them. Azure Functions compares them ignoring case."""
+    """The bindings with the words of Azure Functions as the contract spells them. Azure compares them ignoring case."""
     return [_normal(binding) for binding in bindings]
 
 
 def _normal(binding: Binding) -> Binding:
-    type_ = str(binding.get("type"))
-    default = "out" if binding.get("name") == RETURN else "in"
-    spelled = {"type": _KNOWN.get(type_.lower(), type_), "direction": str(binding.get("direction", default)).lower()}
-    return {**spelled, **{name: value for name, value in binding.items() if name not in spelled}}
+    given = {name: value for name, value in binding.items() if value is not None}
+    type_ = str(given.get("type"))
+    type_ = _KNOWN.get(type_.lower(), type_)
+    defaults = {"type": type_, "direction": "out" if given.get("name") == RETURN else "in"}
+    if type_ == "eventHubTrigger":
+        defaults["cardinality"] = "one"
+    words = {name: _lower(given[name]) for name in _WORDS if name in given}
+    return {**defaults, **given, "type": type_, **words}
+
+
+_WORDS = ("direction", "authLevel", "cardinality", "methods")
+
+
+def _lower(words: Any) -> Any:
+    return [_lower(word) for word in words] if isinstance(words, list) else str(words).lower()
 
 
 def is_trigger(binding: Binding) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import email
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from email.parser import HeaderParser
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
@@ -311,7 +311,7 @@ def _encoded_body(body: bytes) -> dict[str, str]:
 
 def _parse_form(content_type: str, body: bytes) -> tuple[MultiDict, MultiDict]:
     """The fields and the files of a form. A body of another type has none."""
-    header = email.message_from_string(f"Content-Type: {content_type}\n\n")
+    header = HeaderParser().parsestr(f"Content-Type: {content_type}\n\n")
     match header.get_content_type(), header.get_boundary():
         case "application/x-www-form-urlencoded", _:
             fields = parse_qsl(body.decode(errors="replace"), keep_blank_values=True, errors="replace")
@@ -335,7 +335,7 @@ def _parts(boundary: str, body: bytes) -> Iterator[FormFile | tuple[str, str] | 
 
 
 def _part(head: str, content: bytes) -> FormFile | tuple[str, str] | None:
-    headers = email.message_from_string(head + "\r\n\r\n")
+    headers = HeaderParser().parsestr(head + "\r\n\r\n")
     name = headers.get_param("name", header="content-disposition")
     if not isinstance(name, str):
         return None

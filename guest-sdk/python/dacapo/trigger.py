@@ -21,14 +21,9 @@ def argument_of(trigger: Binding, input_: dict[str, Any]) -> Any:
 
 def _event_hub_argument(trigger: Binding, input_: dict[str, Any]) -> Any:
     texts, metadata = input_["messages"], input_["metadata"]
-    if is_one(trigger):
+    if trigger.get("cardinality") == "one":
         return messages.event_hub_event_of(texts[0], metadata[0])
     return messages.event_hub_events_of(texts, metadata)
-
-
-def is_one(trigger: Binding) -> bool:
-    """Whether the trigger of an event hub gives one event at a time."""
-    return str(trigger.get("cardinality", "one")).lower() != "many"
 
 
 _ARGUMENTS: dict[str, Callable[[Binding, dict[str, Any]], Any]] = {

@@ -13,7 +13,7 @@ import azure.functions as func
 from dacapo import layout
 from dacapo.bindings import Kind
 from dacapo.failure import Failure
-from dacapo.testing import StartOrchestration, run_activity, run_entity
+from dacapo.testing import StartOrchestration, run_activity, run_entity, run_trigger
 
 
 class Order:
@@ -266,6 +266,98 @@ class Folders(unittest.TestCase):
         )
         self.assertEqual([(f.name, f.clients) for f in app.client_functions], [("Start", ["durableClient"])])
         self.assertEqual(app.warnings, ["`Off` is left out: it is disabled"])
+
+    def test_classic_folders_with_triggers(self):
+        def folder(name, source, *bindings, **more):
+            declared = json.dumps({"scriptFile": "__init__.py", "bindings": bindings, **more})
+            return {f"{name}/function.json": declared, f"{name}/__init__.py": source}
+
+        def trigger(type, name, **more):
+            return {"type": type, "direction": "in", "name": name, **more}
+
+        def output(type, name, **more):
+            return {"type": type, "direction": "out", "name": name, **more}
+
+        starter = {"type": "durableClient", "direction": "in", "name": "starter"}
+        start = """
+import azure.durable_functions as df
+import azure.functions as func
+from ..shared import names
+
+async def main(req: func.HttpRequest, starter: str, context: func.Context) -> func.HttpResponse:
+    client = df.DurableOrchestrationClient(starter)
+    instance_id = await client.start_new(names.ORCHESTRATOR, None, req.get_json())
+    return client.create_check_status_response(req, instance_id)
+"""
+        enqueue = """
+import azure.durable_functions as df
+import azure.functions as func
+
+def main(msg: func.QueueMessage, starter: str, out: func.Out[str]) -> str:
+    out.set(msg.get_body().decode() + "!")
+    return "returned"
+"""
+        app = self.load(
+            {
+                **folder(
+                    "Start",
+                    start,
+                    trigger("httpTrigger", "req", route="start", authLevel="Anonymous", methods=["post"]),
+                    output("http", "$return"),
+                    starter,
+                ),
+                **folder(
+                    "Enqueue",
+                    enqueue,
+                    trigger("queueTrigger", "msg", queueName="in", connection="c"),
+                    starter,
+                    output("queue", "out", queueName="out"),
+                    output("eventHub", "$return", eventHubName="h"),
+                ),
+                **folder(
+                    "Tick", "def main(timer): assert not timer.past_due", trigger("timerTrigger", "timer", schedule="")
+                ),
+                **folder("ByHand", "def main(text): assert text == 'text'", trigger("manualTrigger", "text")),
+                **folder(
+                    "Many",
+                    "def main(events): assert len(events) == 1",
+                    trigger("eventHubTrigger", "events", eventHubName="h", cardinality="many"),
+                ),
+                **folder("Grid", "def main(event): ...", trigger("eventGridTrigger", "event"), retry={"strategy": "x"}),
+                **folder("Bare", "def main(req): return 'bare'", trigger("httpTrigger", "req")),
+                **folder("Blob", "import no_such_module", trigger("blobTrigger", "blob")),
+                **folder("Copy", "", trigger("queueTrigger", "msg", queueName="q"), output("blob", "out", path="p")),
+                "shared/__init__.py": "",
+                "shared/names.py": "ORCHESTRATOR = 'Hello'",
+            }
+        )
+        functions = {function.name: function for function in app.client_functions}
+        self.assertEqual(list(functions), ["Bare", "ByHand", "Enqueue", "Grid", "Many", "Start", "Tick"])
+        expected = (
+            "`Blob` is left out: .*blobTrigger",
+            "`Copy` is left out: .*`out` is a `blob`",
+            "`Grid` has a retry policy",
+        )
+        self.assertEqual(len(app.warnings), 3)
+        for warning, words in zip(app.warnings, expected):
+            self.assertRegex(warning, words)
+        route, response, client = json.loads(functions["Start"].described())
+        self.assertEqual((route["route"], route["authLevel"], route["methods"]), ("start", "anonymous", ["post"]))
+        self.assertEqual((response["name"], client["type"]), ("$return", "durableClient"))
+
+        run = run_trigger(functions["Start"], func.HttpRequest("POST", "http://h/api/start", body=b"[1]"))
+        self.assertEqual(run.actions, [StartOrchestration("Hello", "[1]", "test:started:0")])
+        self.assertEqual(run.response.status_code, 202)
+        run = run_trigger(functions["Enqueue"], func.QueueMessage(body="a"))
+        self.assertEqual(run.outputs, {"out": "a!", "$return": "returned"})
+        self.assertEqual(run_trigger(functions["Bare"], func.HttpRequest("GET", "/")).response.get_body(), b"bare")
+        for name, given in (
+            ("Tick", func.TimerRequest()),
+            ("ByHand", "text"),
+            ("Many", [func.EventHubEvent(body=b"a")]),
+            ("Grid", None),
+        ):
+            self.assertEqual(run_trigger(functions[name], given).outputs, {})
 
     def test_what_is_wrong_is_said(self):
         def declared(trigger, **others):
