@@ -47,6 +47,7 @@ _OTHER_TRIGGERS = {
     "mcp_tool": "mcpToolTrigger",
     "service_bus_queue_trigger": "serviceBusTrigger",
     "service_bus_topic_trigger": "serviceBusTrigger",
+    "warm_up_trigger": "warmupTrigger",
 }
 _OTHER_TYPES = {"cosmos_db": "cosmosDB", "service_bus_queue": "serviceBus", "service_bus_topic": "serviceBus"}
 _SETTINGS = {"http_type", "mcp_tool_property"}
@@ -126,8 +127,8 @@ class Blueprint:
         data_type: Any = None,
         **more: Any,
     ) -> Decorator:
-        """Declares a function that runs on a schedule, such as `0 */5 * * * *`: second, minute, hour, day, month, day of
-        the week."""
+        """Declares a function that runs on a schedule, such as `0 */5 * * * *`: second, minute, hour, day, month, and
+        day of the week."""
         of_timer = {"schedule": schedule, "runOnStartup": run_on_startup, "useMonitor": use_monitor}
         return self._binding("timerTrigger", "in", arg_name, **of_timer, dataType=data_type, **more)
 
@@ -255,10 +256,12 @@ class DFApp(Blueprint):
 
     def declarations(self) -> list[Declaration]:
         """All functions as they are declared."""
-        return [builder.declaration(self.auth_level) for builder in self._builders]
+        return [builder.declaration() for builder in self.get_functions()]
 
     def get_functions(self) -> list[FunctionBuilder]:
-        """For unit tests of existing apps: all decorated functions."""
+        """All decorated functions, with the level of the app."""
+        for builder in self._builders:
+            builder.auth_level = self.auth_level
         return list(self._builders)
 
 

@@ -236,7 +236,7 @@ class DurableOrchestrationClient:
         (own,) = parse_qs(urlsplit(self.create_http_management_payload("any")["statusQueryGetUri"]).query)["taskHub"]
         if wanted and wanted.lower() != own.lower():
             raise ValueError(
-                f"task_hub_name is {wanted!r}, but a client reaches only the task hub of its app, {own!r}: for another, "
+                f"task_hub_name is {wanted!r}, but a client reaches only its app's task hub, {own!r}: for another, "
                 "use the management API of the host over HTTP"
             )
 

@@ -100,6 +100,8 @@ class FunctionBuilder:
     bindings: list[Binding] = field(default_factory=list)
     input_type: type | None = None
     has_retry: bool = False
+    auth_level: str = "function"
+    """The level of an HTTP trigger without one of its own: that of the app."""
 
     @property
     def name(self) -> str:
@@ -114,15 +116,15 @@ class FunctionBuilder:
             raise ValueError(f"`{self.name}` has two triggers: {others[0]['type']} and {binding['type']}")
         self.bindings.append(binding)
 
-    def declaration(self, auth_level: str = "function") -> Declaration:
-        """The declaration in an app whose HTTP triggers have this level, if they have none of their own."""
-        bindings = [self._with_defaults(binding, auth_level) for binding in self.bindings]
+    def declaration(self) -> Declaration:
+        """The function as it is declared."""
+        bindings = [self._with_defaults(binding) for binding in self.bindings]
         return Declaration(self.name, bindings, lambda: self.user_function, self.input_type, self.has_retry)
 
-    def _with_defaults(self, binding: Binding, auth_level: str) -> Binding:
+    def _with_defaults(self, binding: Binding) -> Binding:
         if binding["type"].lower() != "httptrigger":
             return dict(binding)
-        return {"route": self.name, "authLevel": auth_level, **binding}
+        return {"route": self.name, "authLevel": self.auth_level, **binding}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.user_function(*args, **kwargs)
@@ -156,7 +158,7 @@ class FunctionBuilder:
 
     def get_bindings_dict(self) -> dict[str, list[Binding]]:
         """Its bindings, as in a `function.json`."""
-        return {"bindings": known.normal(self.bindings)}
+        return {"bindings": known.normal(self.declaration().bindings)}
 
 
 FunctionName = str | Callable | FunctionBuilder

@@ -310,9 +310,9 @@ def run_trigger(
     """Runs the function of a trigger, plain or `async`. Raises `Failure` if it fails.
 
     The input is what the trigger gives: an `HttpRequest`, a `TimerRequest`, a `QueueMessage`, an `EventHubEvent` or a
-    list of them, an `EventGridEvent`, or a text. A client has the instances and the entities of the script. If the function
-    is not decorated, its first parameter takes the input, those with the annotation `Out` take outputs, and the others
-    take clients.
+    list of them, an `EventGridEvent`, or a text; a dict is the input in the form of the contract. A client has the
+    instances and the entities of the script. If the function is not decorated, its first parameter takes the input,
+    those with the annotation `Out` take outputs, and the others take clients.
     """
     client = _ScriptedClient(script or Script())
     if isinstance(function, FunctionBuilder):
@@ -322,7 +322,10 @@ def run_trigger(
     if not isinstance(function, ClientFunction):
         raise TypeError(f"`{function.name}` has no trigger but a durable one")
     call = TriggerCall(function.name, "invocation", attempt, client)
-    output = json.loads(Runner([], [function]).run_client_function(call, input_)) or {}
+    runner = Runner([], [function])
+    is_of_contract = isinstance(input_, dict)
+    ran = runner.run_trigger(call, json.dumps(input_)) if is_of_contract else runner.run_client_function(call, input_)
+    output = json.loads(ran) or {}
     return TriggerRun(_response(output.get("response")), output.get("outputs", {}), client.actions)
 
 

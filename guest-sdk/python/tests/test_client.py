@@ -248,7 +248,7 @@ class Instances(unittest.TestCase):
                 _, calls = asked(lambda client, ask=ask, own=own: ask(client, own))
                 self.assertEqual(len(calls), 1)
             with self.assertRaisesRegex(
-                ValueError, "'Other', but a client reaches only the task hub of its app, 'Orders'"
+                ValueError, "'Other', but a client reaches only its app's task hub, 'Orders'"
             ):
                 asked(lambda client, ask=ask: ask(client, "Other"))
 

@@ -194,6 +194,7 @@ class Descriptions(unittest.TestCase):
             return func.HttpResponse(req.params["name"])
 
         (function,) = app.get_functions()
+        self.assertEqual(function.get_bindings_dict()["bindings"][0]["authLevel"], "function")
         request = func.HttpRequest("GET", "/api/hello", params={"name": "Ada"}, body=b"")
         self.assertEqual(function.build().get_user_function()(request).get_body(), b"Ada")
         self.assertEqual(function.get_function_name(), "hello")
@@ -519,6 +520,15 @@ class OutsideOfAHost(unittest.TestCase):
             return func.HttpResponse(context.function_name)
 
         self.assertEqual(run_trigger(answer, func.HttpRequest("GET", "/", body=b"")).response.get_body(), b"answer")
+
+    def test_an_input_of_the_contract(self):
+        app = func.FunctionApp()
+
+        @app.route()
+        def answer(req: func.HttpRequest):
+            return req.route_params["id"]
+
+        self.assertEqual(run_trigger(answer, REQUEST).response.get_body(), b"7")
 
     def test_a_durable_function(self):
         app = df.DFApp()
