@@ -150,6 +150,12 @@ class Decorators(unittest.TestCase):
         from azure.durable_functions.models.Task import TaskBase
 
         self.assertIs(DurableOrchestrationContext, df.DurableOrchestrationContext)
+
+        from azure.functions.decorators.core import AuthLevel
+        from azure.functions.decorators.http import HttpMethod
+
+        self.assertIs(AuthLevel, func.AuthLevel)
+        self.assertIs(HttpMethod, func.HttpMethod)
         self.assertIs(TaskBase, df.TaskBase)
 
 

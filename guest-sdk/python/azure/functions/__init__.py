@@ -4,10 +4,14 @@ Types of triggers and bindings that Dacapo does not have exist too, so that modu
 """
 
 import enum
+import sys
+import types
 
 from dacapo.app import AuthLevel, Blueprint, Cardinality, HttpMethod
 from dacapo.app import DFApp as FunctionApp
 from dacapo.calls import Context
+from dacapo.declaration import FunctionBuilder
+from dacapo.declaration import FunctionBuilder as Function
 from dacapo.http_messages import HttpRequest, HttpResponse
 from dacapo.messages import (
     CloudEvent,
@@ -33,6 +37,7 @@ __all__ = [
     "EventGridEvent",
     "EventGridOutputEvent",
     "EventHubEvent",
+    "Function",
     "FunctionApp",
     "HttpMethod",
     "HttpRequest",
@@ -77,3 +82,22 @@ _TYPES = (
 for _name in _TYPES:
     globals()[_name] = type(_name, (_NotRun,), {"__module__": __name__})
 __all__ += _TYPES
+
+_ENUMS = {kind.__name__: kind for kind in (AccessRights, AuthLevel, Cardinality, DataType)}
+_APPS = {"Blueprint": Blueprint, "Function": Function, "FunctionApp": FunctionApp, "FunctionBuilder": FunctionBuilder}
+
+_MODULES = {
+    "decorators": {**_ENUMS, **_APPS, "HttpMethod": HttpMethod},
+    "decorators.core": _ENUMS,
+    "decorators.function_app": _APPS,
+    "decorators.http": {"HttpMethod": HttpMethod},
+}
+"""The modules of the original whose names apps and their tests import, and what they take from them."""
+
+for _name, _members in _MODULES.items():
+    _module = types.ModuleType(f"{__name__}.{_name}")
+    _module.__dict__.update(_members)
+    _module.__path__ = []
+    sys.modules[_module.__name__] = _module
+    if "." not in _name:
+        globals()[_name] = _module
