@@ -49,7 +49,8 @@ class App:
         if not self.functions and not self.client_functions:
             raise AppError("\n".join(["the app has no function that Dacapo runs", *self.warnings]))
         by_name: dict[str, AppFunction] = {}
-        for function in [*self.functions, *self.client_functions]:
+        functions: list[AppFunction] = [*self.functions, *self.client_functions]
+        for function in functions:
             function.check()
             other = by_name.setdefault(function.name.lower(), function)
             if other is not function:

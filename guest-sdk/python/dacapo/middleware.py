@@ -44,11 +44,11 @@ class WsgiMiddleware:
 
     def handle(self, req: HttpRequest, context: Context | None = None) -> HttpResponse:
         """Answers a request with the response of the app."""
-        started: list[Any] = []
+        started: list[tuple[int, list[tuple[str, str]]]] = []
         written: list[bytes] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], Any]:
-            started[:] = [int(status.split()[0]), headers]
+            started.append((int(status.split()[0]), headers))
             return written.append
 
         chunks = self._app(_environ(req, context), start_response)
@@ -57,7 +57,10 @@ class WsgiMiddleware:
         finally:
             if hasattr(chunks, "close"):
                 chunks.close()
-        return _response(*started, b"".join(written) + body)
+        if not started:
+            raise RuntimeError("the WSGI app has sent no response")
+        status, headers = started[-1]
+        return _response(status, headers, b"".join(written) + body)
 
     def main(self, req: HttpRequest, context: Context) -> HttpResponse:
         """The function of an HTTP trigger."""

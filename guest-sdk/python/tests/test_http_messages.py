@@ -1,5 +1,6 @@
 """HTTP requests and responses, as tests of existing apps make and read them."""
 
+import asyncio
 import http
 import json
 import unittest
@@ -111,6 +112,15 @@ class WebApps(unittest.TestCase):
         self.assertEqual(response.headers.getlist("Set-Cookie"), ["a", "b"])
         expected = b'["POST", "/api/a b", "c=d", "h.org", "443", "k"]body'
         self.assertEqual(response.get_body(), expected)
+
+    def test_a_web_app_without_a_response(self):
+        with self.assertRaisesRegex(RuntimeError, "the WSGI app has sent no response"):
+            func.WsgiMiddleware(lambda environ, start_response: []).handle(self.REQUEST)
+
+        async def asgi(scope, receive, send): ...
+
+        with self.assertRaisesRegex(RuntimeError, "the ASGI app has sent no response"):
+            asyncio.run(func.AsgiMiddleware(asgi).handle_async(self.REQUEST))
 
     def test_an_asgi_app(self):
         from dacapo.testing import run_trigger
