@@ -142,10 +142,12 @@ async fn run(
     let call = TriggerCall { name: served.function.clone(), input, invocation, attempt: 1 };
     let outcome = hub.run_trigger(served.version, call).await?;
     let is_developer = caller == Caller::Developer;
-    let response = outcome.and_then(|output| {
-        let (response, _outputs) = http::answer_of(&output).map_err(|why| Failure::permanent(Failure::INVALID_OUTPUT, why))?;
-        Ok(response)
-    });
+    let response =
+        outcome.and_then(|output| http::answer_of(&output).map_err(|why| Failure::permanent(Failure::INVALID_OUTPUT, why)));
+    let response = match response {
+        Ok((response, outputs)) => hub.send_outputs_of(&served.function, invocation, outputs).await.map(|()| response),
+        Err(failure) => Err(failure),
+    };
     match response {
         Ok(response) => {
             let mut response = response.map(Body::from);

@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::sync::{Arc, RwLock};
 
 use dacapo_core::execution::check_payload;
+use dacapo_core::scripted::Scripted;
 use dacapo_core::{Delivery, Event, InstanceId, Message, Payload, Timestamp};
 use dacapo_store::{Store, StoreStats};
 use dacapo_wasm::Tenant;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::engine::Engine;
 use crate::engine::capacity::CacheShare;
@@ -49,6 +50,10 @@ pub(super) struct HubCore {
     pub run_queue: Arc<RunQueue>,
     pub activities: Activities,
     pub triggers: Triggers,
+    /// The orchestrators and entities of the host itself.
+    pub built_ins: Scripted,
+    /// Notified when a message was processed.
+    pub ended_messages: Notify,
     pub queries: Queries,
     pub timers: Timers,
     pub waiters: Waiters,

@@ -17,6 +17,7 @@
 
 mod activity;
 mod bounds;
+mod builtin;
 mod client;
 mod error;
 mod hub_core;
@@ -30,6 +31,7 @@ mod turn;
 mod versions;
 mod webhook;
 
+pub use builtin::message::Message;
 pub use client::{Queries, QueryApi};
 pub use error::HubError;
 pub(crate) use error::join_result;
@@ -42,6 +44,7 @@ pub use operations::changes::{Change, EventText};
 pub use operations::instance::{NewId, RestartRequest, StartRequest};
 pub use operations::purge::Retention;
 pub use operations::query::InstanceState;
+pub use operations::queues::{NewMessage, QueueState};
 pub use operations::transfer::{Export, Exported, ImportOptions, Imported, Waiting};
 pub use rules::HubRules;
 pub use versions::catalog::{DeployedApp, RolledBack, Share, Traffic};

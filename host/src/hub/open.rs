@@ -9,17 +9,19 @@ use anyhow::Context as _;
 use dacapo_core::VersionId;
 use dacapo_store::{RedbStore, Store, StoreError, StoreOptions};
 use dacapo_wasm::Account;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::engine::Engine;
 use crate::hub::activity::queue::Activities;
 use crate::hub::bounds::inbox::InboxBounds;
+use crate::hub::builtin;
 use crate::hub::client::Queries;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{Handles, Hub, HubCore};
 use crate::hub::mailbox::run_queue::{JobRunner, RunQueue, RunQueueOptions};
 use crate::hub::operations::changes::{Changes, Waiters};
 use crate::hub::operations::purge::{Retention, spawn_retention};
+use crate::hub::operations::queues::spawn_sweep;
 use crate::hub::rules::{HubRules, Rules, size};
 use crate::hub::timers;
 use crate::hub::timers::cursor::Timers;
@@ -93,6 +95,8 @@ impl Hub {
             activities: Activities::new(size(rules.limits.concurrent_activities), &memory),
             triggers: Triggers::new(size(rules.limits.concurrent_triggers)),
             queries,
+            built_ins: builtin::functions(),
+            ended_messages: Notify::new(),
             timers: Timers::default(),
             waiters: Waiters::default(),
             changes: Changes::default(),
@@ -112,6 +116,7 @@ impl Hub {
         timers::spawn(&hub.0);
         spawn_retention(&hub.0, retention);
         delivery::spawn(&hub.0);
+        spawn_sweep(&hub.0);
         Ok((hub, Gone(is_gone)))
     }
 

@@ -3,6 +3,7 @@
 use axum::http::Method;
 use serde_json::{Map, Value};
 
+use super::queue;
 use super::route::Template;
 
 /// Bindings of one trigger.
@@ -12,14 +13,32 @@ const BINDINGS_MAX: usize = 100;
 #[derive(Debug, Clone)]
 pub struct Trigger {
     pub source: Source,
+    /// Its outputs to queues: the name of the binding, and the queue.
+    pub queues: Vec<(String, String)>,
 }
 
 /// What starts a trigger.
 #[derive(Debug, Clone)]
 pub enum Source {
     Http(HttpTrigger),
+    Queue {
+        queue: String,
+    },
+    /// Fed from a queue, in batches.
+    EventHub {
+        queue: String,
+        cardinality: Cardinality,
+    },
+    EventGrid,
     /// An operator only.
     Manual,
+}
+
+/// How many messages an event hub's trigger takes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cardinality {
+    One,
+    Many,
 }
 
 #[derive(Debug, Clone)]
@@ -54,12 +73,29 @@ impl Trigger {
         if bindings.len() > BINDINGS_MAX {
             return Err(invalid(format!("it has {} bindings, {BINDINGS_MAX} are allowed", bindings.len())));
         }
-        let mut source = None;
+        let (mut source, mut queues) = (None, Vec::new());
         for binding in &bindings {
             let kind = text(binding, "type")?.ok_or_else(|| invalid("a binding has no `type`"))?;
             let known = match kind.as_str() {
                 "httpTrigger" => Source::Http(HttpTrigger::parse(binding)?),
                 "manualTrigger" => Source::Manual,
+                "queueTrigger" => Source::Queue { queue: queue_of(binding, "queueName")? },
+                "eventHubTrigger" => Source::EventHub {
+                    queue: queue_of(binding, "eventHubName")?,
+                    cardinality: match text(binding, "cardinality")?.unwrap_or_default().to_ascii_lowercase().as_str() {
+                        "one" => Cardinality::One,
+                        "" | "many" => Cardinality::Many,
+                        other => return Err(invalid(format!("its `cardinality` is '{other}', and must be one or many"))),
+                    },
+                },
+                "eventGridTrigger" => Source::EventGrid,
+                "queue" | "eventHub" => {
+                    let name = text(binding, "name")?.filter(|name| !name.is_empty());
+                    let name = name.ok_or_else(|| invalid(format!("its output `{kind}` has no `name`")))?;
+                    let member = if kind == "queue" { "queueName" } else { "eventHubName" };
+                    queues.push((name, queue_of(binding, member)?));
+                    continue;
+                }
                 "http" | "durableClient" | "orchestrationClient" => continue,
                 "orchestrationTrigger" | "activityTrigger" | "entityTrigger" => {
                     return Err(invalid(format!(
@@ -73,7 +109,7 @@ impl Trigger {
             }
         }
         let source = source.ok_or_else(|| invalid("it has no trigger among its bindings, such as `httpTrigger`"))?;
-        Ok(Self { source })
+        Ok(Self { source, queues })
     }
 }
 
@@ -106,6 +142,12 @@ impl HttpTrigger {
     }
 }
 
+/// The queue that a binding names.
+fn queue_of(binding: &Map<String, Value>, member: &str) -> Result<String, InvalidBindings> {
+    let named = text(binding, member)?.unwrap_or_default();
+    queue::name(&named).ok_or_else(|| invalid(format!("its `{member}` is '{named}', and {}", queue::NAME_RULE)))
+}
+
 fn method(text: &Value) -> Result<Method, InvalidBindings> {
     let name = text.as_str().ok_or_else(|| invalid("its `methods` must be an array of texts"))?;
     Method::from_bytes(name.to_ascii_uppercase().as_bytes()).map_err(|_| invalid(format!("'{name}' is not an HTTP method")))
@@ -131,7 +173,7 @@ mod tests {
     fn http(bindings: &str) -> HttpTrigger {
         match Trigger::parse(bindings).unwrap().source {
             Source::Http(http) => http,
-            Source::Manual => panic!("{bindings}"),
+            _ => panic!("{bindings}"),
         }
     }
 

@@ -102,6 +102,11 @@ pub fn answer_of(output: &str) -> Result<Answer, String> {
     Ok((response, outputs))
 }
 
+/// Reads the values of a trigger's outputs, from what one that is no HTTP trigger has returned.
+pub fn outputs_of(output: &str) -> Result<serde_json::Map<String, Value>, String> {
+    answer_of(output).map(|(_, outputs)| outputs)
+}
+
 impl Returned {
     fn into_response(self) -> Result<Response<Bytes>, String> {
         let Self { status, headers, body, body_base64 } = self;

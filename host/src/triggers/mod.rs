@@ -2,10 +2,11 @@
 //!
 //! - [`bindings`]: the description of a trigger, as in a `function.json`.
 //! - [`route`]: templates of routes, and which of them a path matches. [`routes`]: the routes of a task hub.
-//! - [`http`]: the JSON that stands for a request and for a response.
+//! - [`http`]: the JSON that stands for a request and for a response. [`queue`]: the same for messages.
 
 pub mod bindings;
 pub mod http;
+pub mod queue;
 pub mod route;
 pub mod routes;
 

@@ -48,4 +48,4 @@ pub use guest::guest_permit::GuestPermit;
 pub use outbound::allow_list::{AllowList, InvalidAllowEntry};
 pub use outbound::http::HttpLimits;
 pub use outbound::secret::Secret;
-pub use runtime::{App, LoadError, Preparation, Runtime, SetupError, Stage, Tenant};
+pub use runtime::{App, LoadError, Preparation, Runtime, SetupError, Stage, Tenant, TriggerSlots};

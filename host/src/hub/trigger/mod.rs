@@ -8,6 +8,7 @@ use std::time::Instant;
 use async_task::WithInfo;
 use dacapo_core::guest::SharedClient;
 use dacapo_core::{ExecutionId, Failure, Seq, TriggerCall, VersionId};
+use dacapo_wasm::TriggerSlots;
 
 use crate::engine::memory::NoRoom;
 use crate::engine::panics::caught_async;
@@ -41,7 +42,7 @@ impl Hub {
         let client: SharedClient = Arc::new(Caller::new(hub.clone(), ExecutionId(call.invocation), Seq(0), memory.clone()));
         let (name, bytes_in, began) = (call.name.clone(), call.input.len() as u64, Instant::now());
         let executor = hub.executor.as_ref().clone();
-        let run = move |_: &()| caught_async(executor.run_trigger(version, call, client));
+        let run = move |_: &()| caught_async(executor.run_trigger(version, call, client, TriggerSlots::Own));
         let run_queue = hub.run_queue.clone();
         let schedule = WithInfo(move |runnable, info| run_queue.activity(runnable, info));
         let (runnable, task) = async_task::Builder::new().propagate_panic(true).spawn(run, schedule);
