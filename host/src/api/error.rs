@@ -65,6 +65,11 @@ impl ApiError {
         Self::bare(StatusCode::NOT_FOUND)
     }
 
+    /// 404 with a reason.
+    pub fn no_such(why: impl Into<String>) -> Self {
+        Self::with(StatusCode::NOT_FOUND, why)
+    }
+
     pub fn unknown_task_hub(name: &str) -> Self {
         Self::with(StatusCode::NOT_FOUND, format!("no task hub with the name '{name}' exists on this host"))
     }

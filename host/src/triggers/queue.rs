@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use dacapo_core::Timestamp;
 use serde_json::{Value, json};
 
-use super::bindings::{Cardinality, Source};
+use super::bindings::Source;
 use crate::hub::Message;
 
 /// How often a message is delivered before it goes to the poison queue: the default of Azure Functions (`maxDequeueCount`).
@@ -72,6 +72,7 @@ pub fn input_of(source: &Source, message: &Message, attempt: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::triggers::bindings::Cardinality;
 
     #[test]
     fn names_are_plain_and_ignore_case() {

@@ -10,6 +10,7 @@ mod instances;
 pub(super) mod lookup;
 pub(super) mod openapi;
 mod orchestrators;
+mod queues;
 mod schema;
 mod transfer;
 
@@ -30,6 +31,8 @@ pub(in crate::api) static GROUPS: &[&Group] = &[
     &instances::EVENTS,
     &orchestrators::STARTERS,
     &apps::APPS,
+    &queues::QUEUES,
+    &queues::FUNCTIONS,
     &transfer::TRANSFER,
     &host::HOST,
     &administration::ADMINISTRATION,

@@ -54,6 +54,10 @@ pub fn prefix(queue: &str) -> String {
 /// What the ids of all messages begin with.
 pub const ALL_PREFIX: &str = "queue:";
 
+/// The orchestration that runs one trigger by its name, and what the ids of its instances begin with.
+pub const CALL_FUNCTION: &str = "BuiltIn::Call";
+pub const ALL_CALLS_PREFIX: &str = "queue:$call:";
+
 pub fn instance(queue: &str, id: &str) -> String {
     format!("{}{id}", prefix(queue))
 }
@@ -94,6 +98,26 @@ pub async fn run(handle: Handle) -> TaskOutcome {
             Err(_) => TRY_AGAIN_AFTER,
         };
         let at = handle.with(|e| e.current_time()).plus(pause);
+        let timer = handle.act(|e| e.create_timer(at)).await;
+        handle.wait(&[timer]).await;
+    }
+}
+
+/// Runs one trigger by its name. Its input is that of the activity.
+pub async fn call(handle: Handle) -> TaskOutcome {
+    let input = handle.input();
+    loop {
+        if let Ok(answer) = handle.activity(trigger::ACTIVITY, &input).await {
+            return match trigger::Answer::read(&answer) {
+                trigger::Answer::Done => Ok("null".into()),
+                trigger::Answer::Failed { reason, .. } => Err(Failure::permanent("TriggerFailed", reason)),
+                trigger::Answer::NoTrigger => {
+                    Err(Failure::permanent(Failure::TRIGGER_NOT_FOUND, "no active app has the trigger"))
+                }
+            };
+        }
+        // The host could not run it.
+        let at = handle.with(|e| e.current_time()).plus(TRY_AGAIN_AFTER);
         let timer = handle.act(|e| e.create_timer(at)).await;
         handle.wait(&[timer]).await;
     }

@@ -18,11 +18,12 @@ pub const PREFIX: &str = dacapo_core::guest::BUILT_IN_PREFIX;
 pub const VERSION: VersionId = VersionId([0xff; 32]);
 
 /// The orchestrators and entities.
-const FUNCTIONS: [(&str, FunctionKind); 1] = [(message::FUNCTION, FunctionKind::Orchestrator)];
+const FUNCTIONS: [(&str, FunctionKind); 2] =
+    [(message::FUNCTION, FunctionKind::Orchestrator), (message::CALL_FUNCTION, FunctionKind::Orchestrator)];
 
 /// Runs built-in orchestrators and entities.
 pub(in crate::hub) fn functions() -> Scripted {
-    Scripted::new().orchestrator(message::FUNCTION, message::run)
+    Scripted::new().orchestrator(message::FUNCTION, message::run).orchestrator(message::CALL_FUNCTION, message::call)
 }
 
 /// The version of a function, if it is a built-in one of this kind.

@@ -10,11 +10,12 @@ use uuid::Uuid;
 
 use crate::engine::panics::restart_on_panic;
 use crate::hub::builtin::message::{self, Message};
-use crate::hub::builtin::trigger::Target;
+use crate::hub::builtin::trigger::{self, Target};
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{Hub, HubCore, now};
 use crate::hub::mailbox::IfEnded;
 use crate::hub::operations::instance::StartRequest;
+use crate::triggers::Source;
 
 /// Messages that one output of one call may hold.
 const MESSAGES_MAX: usize = 10_000;
@@ -65,6 +66,23 @@ impl Hub {
         self.0.send_to_queues(function, invocation, outputs).await
     }
 
+    /// What starts the active trigger of this name, if there is one.
+    pub fn source_of(&self, name: &FunctionName) -> Option<Source> {
+        self.0.catalog.source_of(name)
+    }
+
+    /// Runs a trigger with this input, at least once. Returns when that is durable.
+    pub async fn run_trigger_by_name(&self, name: &FunctionName, input: String) -> Result<(), HubError> {
+        let id = Uuid::new_v4();
+        let call = trigger::Input::Named { function: name.to_string(), input, attempt: 1 };
+        let input: Payload = serde_json::to_string(&call).expect("a call can be written as JSON").into();
+        let instance = InstanceId::orchestration(&format!("{}{}", message::ALL_CALLS_PREFIX, id.simple()));
+        let name = FunctionName::new(message::CALL_FUNCTION).expect("it is a name");
+        let request =
+            StartRequest { name, id: Some(instance.expect("it is an id")), input, version: String::new(), start_at: None };
+        self.0.start_built_in(ExecutionId(id), request, IfEnded::Replace).await
+    }
+
     /// A page of the messages of a queue, oldest id first: id, text, and status.
     pub async fn peek(&self, queue: &str, most: usize) -> Result<Vec<(Message, InstanceRecord)>, HubError> {
         let query = InstanceQuery { id_prefix: message::prefix(queue), statuses: LIVE.into(), ..InstanceQuery::default() };
@@ -96,7 +114,7 @@ impl Hub {
         loop {
             let page = self.page_of(&query, after).await?;
             for record in &page.records {
-                let Some((queue, _)) = message::parse(&record.id) else { continue };
+                let Some((queue, _)) = message::parse(&record.id).filter(|(queue, _)| !queue.starts_with('$')) else { continue };
                 let new = || QueueState { name: queue.to_owned(), ..QueueState::default() };
                 queues.entry(queue.to_owned()).or_insert_with(new).messages += 1;
             }
