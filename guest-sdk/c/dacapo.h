@@ -117,12 +117,7 @@ typedef struct dacapo_trigger_call {
 /* A trigger. That of a request over HTTP returns a response, see dacapo_respond; others return dacapo_ok(NULL). */
 typedef dacapo_outcome dacapo_trigger(const dacapo_trigger_call *call);
 
-typedef enum dacapo_kind {
-    DACAPO_KIND_ORCHESTRATOR,
-    DACAPO_KIND_ACTIVITY,
-    DACAPO_KIND_ENTITY,
-    DACAPO_KIND_TRIGGER
-} dacapo_kind;
+typedef enum dacapo_kind { DACAPO_KIND_ORCHESTRATOR, DACAPO_KIND_ACTIVITY, DACAPO_KIND_ENTITY, DACAPO_KIND_TRIGGER } dacapo_kind;
 
 /* One function of the app. Only what its kind has is set. */
 typedef struct dacapo_function {
@@ -152,41 +147,36 @@ typedef struct dacapo_function {
  *
  * The route of an HTTP trigger has no prefix; callers need no key (anonymous), a key of a function (function) or that of an
  * administrator (admin). With DACAPO_HTTP_TRIGGER_ANY all methods are allowed. A schedule has six fields with seconds first,
- * five fields, or is a time span. A binding is JSON, in the form of the bindings in a function.json of Azure Functions, so you can
- * also write one yourself. */
+ * five fields, or is a time span. An event-hub trigger of the cardinality "many" has a batch of events in a call, of "one" one. A
+ * binding is JSON, in the form of the bindings in a function.json of Azure Functions, so you can also write one yourself. */
 #define DACAPO_HTTP_TRIGGER(route, auth_level, ...) \
-    "{\"type\":\"httpTrigger\",\"direction\":\"in\",\"name\":\"req\",\"methods\":[" DACAPO_AS_JSON(__VA_ARGS__) "]," \
-    DACAPO_HTTP_REST(route, auth_level)
-#define DACAPO_HTTP_TRIGGER_ANY(route, auth_level) \
-    "{\"type\":\"httpTrigger\",\"direction\":\"in\",\"name\":\"req\"," DACAPO_HTTP_REST(route, auth_level)
+    DACAPO_IN("httpTrigger", "req") ",\"methods\":[" DACAPO_AS_JSON(__VA_ARGS__) "]" DACAPO_HTTP_REST(route, auth_level)
+#define DACAPO_HTTP_TRIGGER_ANY(route, auth_level) DACAPO_IN("httpTrigger", "req") DACAPO_HTTP_REST(route, auth_level)
 #define DACAPO_TIMER_TRIGGER(schedule) DACAPO_TIMER_TRIGGER_WITH(schedule, false, true)
-#define DACAPO_TIMER_TRIGGER_WITH(schedule, run_on_startup, use_monitor)                                          \
-    "{\"type\":\"timerTrigger\",\"direction\":\"in\",\"name\":\"timer\",\"schedule\":" DACAPO_AS_JSON(schedule) \
+#define DACAPO_TIMER_TRIGGER_WITH(schedule, run_on_startup, use_monitor)      \
+    DACAPO_IN("timerTrigger", "timer") DACAPO_MEMBER("schedule", schedule)    \
     ",\"runOnStartup\":" #run_on_startup ",\"useMonitor\":" #use_monitor "}"
-#define DACAPO_QUEUE_TRIGGER(queue) \
-    "{\"type\":\"queueTrigger\",\"direction\":\"in\",\"name\":\"item\",\"queueName\":" DACAPO_AS_JSON(queue) "}"
-/* The cardinality is "many", for calls with a batch of events each, or "one". */
-#define DACAPO_EVENT_HUB_TRIGGER(event_hub, cardinality)                                                                   \
-    "{\"type\":\"eventHubTrigger\",\"direction\":\"in\",\"name\":\"events\",\"eventHubName\":" DACAPO_AS_JSON(event_hub) \
-    ",\"cardinality\":" DACAPO_AS_JSON(cardinality) "}"
-#define DACAPO_EVENT_GRID_TRIGGER "{\"type\":\"eventGridTrigger\",\"direction\":\"in\",\"name\":\"event\"}"
-#define DACAPO_MANUAL_TRIGGER "{\"type\":\"manualTrigger\",\"direction\":\"in\",\"name\":\"input\"}"
+#define DACAPO_QUEUE_TRIGGER(queue) DACAPO_IN("queueTrigger", "item") DACAPO_MEMBER("queueName", queue) "}"
+#define DACAPO_EVENT_HUB_TRIGGER(event_hub, cardinality)                            \
+    DACAPO_IN("eventHubTrigger", "events") DACAPO_MEMBER("eventHubName", event_hub) \
+    DACAPO_MEMBER("cardinality", cardinality) "}"
+#define DACAPO_EVENT_GRID_TRIGGER DACAPO_IN("eventGridTrigger", "event") "}"
+#define DACAPO_MANUAL_TRIGGER DACAPO_IN("manualTrigger", "input") "}"
 
 /* Where dacapo_output sends messages to. These follow what starts the trigger, without a comma:
  *
  *     DACAPO_TRIGGER(ship, DACAPO_QUEUE_TRIGGER("shipments") DACAPO_QUEUE_OUTPUT("notes", "notes-to-customers")) */
-#define DACAPO_QUEUE_OUTPUT(name, queue) \
-    ",{\"type\":\"queue\",\"direction\":\"out\",\"name\":" DACAPO_AS_JSON(name) ",\"queueName\":" DACAPO_AS_JSON(queue) "}"
-#define DACAPO_EVENT_HUB_OUTPUT(name, event_hub)                                             \
-    ",{\"type\":\"eventHub\",\"direction\":\"out\",\"name\":" DACAPO_AS_JSON(name) \
-    ",\"eventHubName\":" DACAPO_AS_JSON(event_hub) "}"
+#define DACAPO_QUEUE_OUTPUT(name, queue) DACAPO_OUT("queue", name) DACAPO_MEMBER("queueName", queue) "}"
+#define DACAPO_EVENT_HUB_OUTPUT(name, event_hub) DACAPO_OUT("eventHub", name) DACAPO_MEMBER("eventHubName", event_hub) "}"
 
-/* Parts of the above. String literals in C, written out, are JSON strings. */
+/* Parts of the above. A string literal in C, written out, is a JSON string. */
+#define DACAPO_IN(type, name) "{\"type\":\"" type "\",\"direction\":\"in\",\"name\":\"" name "\""
+#define DACAPO_OUT(type, name) ",{\"type\":\"" type "\",\"direction\":\"out\"" DACAPO_MEMBER("name", name)
+#define DACAPO_MEMBER(name, value) ",\"" name "\":" DACAPO_AS_JSON(value)
 #define DACAPO_AS_JSON(...) DACAPO_WRITTEN_OUT(__VA_ARGS__)
 #define DACAPO_WRITTEN_OUT(...) #__VA_ARGS__
-#define DACAPO_HTTP_REST(route, auth_level)                                                      \
-    "\"route\":" DACAPO_AS_JSON(route) ",\"authLevel\":" DACAPO_AS_JSON(auth_level) "},"     \
-    "{\"type\":\"http\",\"direction\":\"out\",\"name\":\"$return\"}"
+#define DACAPO_HTTP_REST(route, auth_level) \
+    DACAPO_MEMBER("route", route) DACAPO_MEMBER("authLevel", auth_level) "}" DACAPO_OUT("http", "$return") "}"
 
 /* Defines the functions of the app. Use it once. */
 #define DACAPO_APP(...) \
@@ -333,9 +323,9 @@ dacapo_outcome dacapo_send_http(const char *request);
 
 /* Starts an orchestration that runs on its own, and returns its instance id, a JSON string, once the start is durable. The
  * instance id may be NULL: the host derives one. The version may be NULL: none is requested. If the call of the activity or
- * trigger is repeated after a crash, or because its message is delivered again, orchestrations that it has started are not started
- * again. Fails with OrchestratorNotFound, with InstanceAlreadyExists if a live instance with the id was not started by this call,
- * or with VersionMismatch. With dacapo_client_start_orchestration_at it does not begin before start_at.
+ * trigger is repeated after a crash, or because its message is delivered again, orchestrations that it has started are not
+ * started again. Fails with OrchestratorNotFound, with InstanceAlreadyExists if a live instance with the id was not started by
+ * this call, or with VersionMismatch. With dacapo_client_start_orchestration_at it does not begin before start_at.
  *
  *     dacapo_outcome id = dacapo_client_start_orchestration("invoice", call->input, "invoice-17", NULL);
  *     if (id.failure && strcmp(id.failure->type, "InstanceAlreadyExists") != 0) return id; */
@@ -445,9 +435,9 @@ dacapo_outcome dacapo_respond(dacapo_response response);
  * Location. The links begin like the URL of the request; if the call is NULL, like the host's own. */
 dacapo_outcome dacapo_create_check_status_response(const dacapo_trigger_call *call, const char *instance_id);
 
-/* Waits until an instance has ended, and makes a response with its output; for a failed one, 500 with its status; for a terminated
- * one, its status. After the timeout it makes the response of dacapo_create_check_status_response; if there is no such instance,
- * 404. */
+/* Waits until an instance has ended, and makes a response with its output; for a failed one, 500 with its status; for a
+ * terminated one, its status. After the timeout it makes the response of dacapo_create_check_status_response; if there is no such
+ * instance, 404. */
 dacapo_outcome dacapo_wait_for_completion_or_create_check_status_response(const dacapo_trigger_call *call,
                                                                           const char *instance_id, double timeout);
 

@@ -14,7 +14,7 @@
 ///
 /// A function takes its input, or nothing, and returns a result. Inputs and outputs are any types that dacapo::json supports.
 /// There are no exceptions: a result holds a value or a failure. Functions that need no C++ types are called as in C:
-/// dacapo_log, dacapo_new_guid, dacapo_instance_id.
+/// dacapo_log, dacapo_new_guid, dacapo_instance_id. A trigger takes a dacapo_trigger_call: see dacapo::trigger.
 #pragma once
 
 #include <array>
@@ -450,7 +450,8 @@ result<none> client_signal_entity(const entity_id &entity, const std::string &op
 }
 
 template <class In = none>
-result<none> client_signal_entity_at(moment deliver_at, const entity_id &entity, const std::string &operation, const In &input = {}) {
+result<none> client_signal_entity_at(moment deliver_at, const entity_id &entity, const std::string &operation,
+                                     const In &input = {}) {
     const double at = detail::count(deliver_at.time_since_epoch());
     return outcome_to<none>(dacapo_client_signal_entity_at(entity.c(), operation.c_str(), to_json(input).c_str(), at));
 }
@@ -627,8 +628,8 @@ constexpr dacapo_function entity(const char *name) {
     return DACAPO_ENTITY_AS(name, detail::operate<Function>);
 }
 
-/// Makes a trigger of a function `result<Out>(const dacapo_trigger_call &)`. Out is response or raw, a response as JSON, for an HTTP
-/// trigger, and none for others. The bindings are written as in C:
+/// Makes a trigger of a function `result<Out>(const dacapo_trigger_call &)`. Out is response or raw, a response as JSON, for an
+/// HTTP trigger, and none for others. The bindings are written as in C:
 ///
 ///     dacapo::trigger<start>("start", DACAPO_HTTP_TRIGGER("orders", "anonymous", "POST"))
 template <auto Function>

@@ -203,8 +203,8 @@ void dacapo_host_get_status(const char *instance, size_t instance_length, const 
                             dacapo_abi_result *status);
 DACAPO_CLIENT("list-instances") void dacapo_host_list_instances(const char *filter, size_t length, dacapo_abi_result *page);
 DACAPO_CLIENT("raise-event")
-void dacapo_host_raise_event(const char *instance, size_t instance_length, const char *name, size_t name_length,
-                             const char *data, size_t data_length, dacapo_abi_result *raised);
+void dacapo_host_raise_event(const char *instance, size_t instance_length, const char *name, size_t name_length, const char *data,
+                             size_t data_length, dacapo_abi_result *raised);
 DACAPO_CLIENT("terminate")
 void dacapo_host_terminate(const char *instance, size_t instance_length, const char *reason, size_t reason_length,
                            dacapo_abi_result *terminated);

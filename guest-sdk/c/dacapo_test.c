@@ -626,8 +626,8 @@ void dacapo_host_list_instances(const char *filter, size_t length, dacapo_abi_re
     *page = ask(with_text("list-instances", filter));
 }
 
-void dacapo_host_raise_event(const char *instance, size_t instance_length, const char *name, size_t name_length,
-                             const char *data, size_t data_length, dacapo_abi_result *raised) {
+void dacapo_host_raise_event(const char *instance, size_t instance_length, const char *name, size_t name_length, const char *data,
+                             size_t data_length, dacapo_abi_result *raised) {
     (void)instance_length, (void)name_length, (void)data_length;
     *raised = tell(dacapo_format("raise-event %s %s %s", instance, name, data), "");
 }

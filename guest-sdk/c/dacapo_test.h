@@ -39,8 +39,8 @@
  *     restart ID as ID                                list-entities [FILTER]
  *     signal-entity @NAME@KEY OPERATION INPUT [at MOMENT]
  *
- * A call-sub-orchestrator with an id or a version ends with `as ID`, `version VERSION` or both; a start-orchestration of the client
- * may end with `version VERSION`, `at MOMENT` or both.
+ * A call-sub-orchestrator with an id or a version ends with `as ID`, `version VERSION` or both; a start-orchestration of the
+ * client may end with `version VERSION`, `at MOMENT` or both.
  *
  * If a run makes a call for which the script has no answer, or waits for something that never happens in the script, the
  * program prints an error and aborts. Calls of the client in the left column, and signal-entity, succeed unless
@@ -95,8 +95,9 @@ dacapo_run dacapo_script_run(dacapo_script *script, const char *orchestrator, co
 /* Runs an activity of the app, which may send HTTP requests and call the durable client. */
 dacapo_run dacapo_script_run_activity(dacapo_script *script, const char *activity, const char *input, uint32_t attempt);
 
-/* Runs a trigger of the app, which may do the same. The input is JSON in the form that dacapo.h describes, the output of the run is
- * {"response"?: {"status", "headers": [[name, value], ...], "body" or "bodyBase64"}, "outputs"?: {binding: [message, ...]}}, or null. */
+/* Runs a trigger of the app, which may do the same. The input is JSON in the form that dacapo.h describes. The output of the run
+ * is null, or {"response"?: {"status", "headers": [[name, value], ...], "body" or "bodyBase64"}, "outputs"?: {binding: [message,
+ * ...]}}. */
 dacapo_run dacapo_script_run_trigger(dacapo_script *script, const char *trigger, const char *input, uint32_t attempt);
 
 /* Runs an activity or a trigger of the app without a script. */

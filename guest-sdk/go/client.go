@@ -7,12 +7,12 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// A Client is the durable client of the app's own task hub. Each [ActivityContext] and [TriggerContext] has one, so its methods
-// are methods of the context too; pass ctx.Client to a function that needs nothing else.
+// A Client is the durable client of the app's own task hub. Each [ActivityContext] and [TriggerContext] has one, so its
+// methods are methods of the context too; pass ctx.Client to a function that needs nothing else.
 //
 // What it may do is granted to the app: a call that is not granted fails with "NotGranted", and the message says who can grant
-// it. The error of each call is a [*Failure]. An operation on a missing instance fails with "InstanceNotFound", one that needs an
-// instance that goes on with "InstanceEnded", one that needs an instance that has ended with "InstanceNotEnded".
+// it. The error of each call is a [*Failure]. An operation on a missing instance fails with "InstanceNotFound", one that needs
+// an instance that goes on with "InstanceEnded", one that needs an instance that has ended with "InstanceNotEnded".
 type Client struct {
 	host contract.Host
 }
@@ -228,8 +228,8 @@ func (c Client) CreateCheckStatusResponse(request *HTTPTriggerRequest, instanceI
 	return response, nil
 }
 
-// WaitForCompletionOrCreateCheckStatusResponse waits until an instance has ended, and returns a response with its output; for a
-// failed one, 500 with its status; for a terminated one, its status. After the timeout it returns the response of
+// WaitForCompletionOrCreateCheckStatusResponse waits until an instance has ended, and returns a response with its output; for
+// a failed one, 500 with its status; for a terminated one, its status. After the timeout it returns the response of
 // [Client.CreateCheckStatusResponse]; if there is no such instance, 404.
 func (c Client) WaitForCompletionOrCreateCheckStatusResponse(request *HTTPTriggerRequest, instanceID string,
 	timeout time.Duration) (*HTTPTriggerResponse, error) {

@@ -22,8 +22,8 @@ func (ctx *TriggerContext) InvocationID() string { return ctx.call.InvocationID 
 // Attempt is 1 for the first time that the call is made, then 2, and so on.
 func (ctx *TriggerContext) Attempt() int { return int(ctx.call.Attempt) }
 
-// Output adds a message to an output binding of the trigger: a string as it is, anything else as JSON. Messages are sent when the
-// trigger has succeeded.
+// Output adds a message to an output binding of the trigger: a string as it is, anything else as JSON. Messages are sent when
+// the trigger has succeeded.
 func (ctx *TriggerContext) Output(binding string, message any) error {
 	if _, isDeclared := ctx.messages[binding]; !isDeclared {
 		return &Failure{
@@ -39,8 +39,8 @@ func (ctx *TriggerContext) Output(binding string, message any) error {
 	return err
 }
 
-// An OutputBinding is a queue or an event hub that a trigger sends messages to, with [TriggerContext.Output]. It is an option of
-// every trigger.
+// An OutputBinding is a queue or an event hub that a trigger sends messages to, with [TriggerContext.Output]. It is an option
+// of every trigger.
 type OutputBinding struct {
 	binding binding
 }
@@ -74,8 +74,8 @@ func (o OutputBinding) httpTrigger(t *trigger)     { t.add(o) }
 func (o OutputBinding) timerTrigger(t *trigger)    { t.add(o) }
 func (o OutputBinding) eventHubTrigger(t *trigger) { t.add(o) }
 
-// ManualTrigger registers a trigger that an operator runs. Call it in an init function. A string as the input is the operator's
-// text as it is; any other type is read from JSON, and is zero if the text is empty.
+// ManualTrigger registers a trigger that an operator runs. Call it in an init function. A string as the input is the
+// operator's text as it is; any other type is read from JSON, and is zero if the text is empty.
 func ManualTrigger[In any](name string, run func(ctx *TriggerContext, in In) error, outputs ...OutputBinding) {
 	t := newTrigger(name, binding{Type: "manualTrigger", Name: "input"}, outputs...)
 	t.inputOf = operatorInput

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TimerTrigger registers a trigger that runs on a schedule: six fields with seconds first, five fields, or a time span. Call it in
-// an init function.
+// TimerTrigger registers a trigger that runs on a schedule: six fields with seconds first, five fields, or a time span. Call
+// it in an init function.
 //
 //	dacapo.TimerTrigger("clean_up", "0 30 3 * * *", cleanUp)
 func TimerTrigger(name, schedule string, run func(ctx *TriggerContext, timer TimerInfo) error, options ...TimerTriggerOption) {
@@ -61,9 +61,9 @@ type ScheduleStatus struct {
 	LastUpdated time.Time `json:"lastUpdated"`
 }
 
-// QueueTrigger registers a trigger that runs for each message of a queue. Call it in an init function. A message whose trigger fails
-// is delivered again later, and after too many attempts goes to the poison queue. T is string for messages as they are; any
-// other type is read from JSON.
+// QueueTrigger registers a trigger that runs for each message of a queue. Call it in an init function. A message whose trigger
+// fails is delivered again later, and after too many attempts goes to the poison queue. T is string for messages as they are;
+// any other type is read from JSON.
 //
 //	dacapo.QueueTrigger("ship", "shipments", func(ctx *dacapo.TriggerContext, message dacapo.QueueMessage[Order]) error {
 //		_, err := ctx.StartOrchestration("order", message.Value)
@@ -124,8 +124,8 @@ func queueInput[T any](value any) (string, error) {
 	return encodeInput(wireQueueInput{Message: text, Metadata: message.QueueMetadata})
 }
 
-// EventHubTrigger registers a trigger that runs for batches of events of an event hub. Call it in an init function. T is string for
-// events as they are; any other type is read from JSON.
+// EventHubTrigger registers a trigger that runs for batches of events of an event hub. Call it in an init function. T is
+// string for events as they are; any other type is read from JSON.
 func EventHubTrigger[T any](name, eventHub string, run func(ctx *TriggerContext, events []EventHubEvent[T]) error,
 	options ...EventHubTriggerOption) {
 	t := newTrigger(name, binding{Type: "eventHubTrigger", Name: "events", EventHubName: eventHub, Cardinality: "many"})

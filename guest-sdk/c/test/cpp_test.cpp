@@ -160,7 +160,8 @@ result<dacapo::raw> start(const dacapo_trigger_call &call) {
 }
 
 result<dacapo::response> mirror(const dacapo_trigger_call &call) {
-    return dacapo::response{.status = 201, .body = dacapo::request_body(call), .headers = {{"set-cookie", "a"}, {"set-cookie", "b"}}};
+    return dacapo::response{
+        .status = 201, .body = dacapo::request_body(call), .headers = {{"set-cookie", "a"}, {"set-cookie", "b"}}};
 }
 
 result<none> pay(const dacapo_trigger_call &call) {
@@ -169,7 +170,9 @@ result<none> pay(const dacapo_trigger_call &call) {
     dacapo::entity_id ada{"account", "ada"};
     result<std::optional<int>> balance = dacapo::client_read_entity<int>(ada);
     if (!balance) return fail(balance.error());
-    for (size_t i = 0; i < count; i++) dacapo::output("receipts", std::string(messages[i]) + " of " + std::to_string(balance->value_or(0)));
+    for (size_t i = 0; i < count; i++) {
+        dacapo::output("receipts", std::string(messages[i]) + " of " + std::to_string(balance->value_or(0)));
+    }
     dacapo::output("receipts", point{1, 2, {}});
     if (auto sent = dacapo::client_signal_entity(ada, "add", -1); !sent) return sent;
     if (auto sent = dacapo::client_signal_entity_at(dacapo::moment(milliseconds(7)), ada, "note"); !sent) return sent;
@@ -202,7 +205,8 @@ static void triggers_run() {
 
 DACAPO_APP(
     dacapo::entity<account>("account"), dacapo::orchestrator<transfer>("transfer"), dacapo::orchestrator<version_of>("version_of"),
-    dacapo::activity<start_and_fetch>("start_and_fetch"), dacapo::trigger<start>("start", DACAPO_HTTP_TRIGGER("start", "anonymous", "POST")),
+    dacapo::activity<start_and_fetch>("start_and_fetch"),
+    dacapo::trigger<start>("start", DACAPO_HTTP_TRIGGER("start", "anonymous", "POST")),
     dacapo::trigger<mirror>("mirror", DACAPO_HTTP_TRIGGER_ANY("mirror", "function")),
     dacapo::trigger<pay>("pay", DACAPO_QUEUE_TRIGGER("payments") DACAPO_QUEUE_OUTPUT("receipts", "receipts"))
 )

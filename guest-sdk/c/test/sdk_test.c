@@ -507,8 +507,9 @@ static void the_client_reads_instances_and_entities(void) {
     dacapo_script_answer(script, "list-entities", "{\"entities\":[]}");
     dacapo_script_answer_after(script, "wait-for-completion o-1", "{\"runtimeStatus\":\"Completed\"}", 499);
     dacapo_run run = dacapo_script_run_activity(script, "look", NULL, 1);
-    CHECK(same(run.outcome.output, "[{\"runtimeStatus\":\"Pending\"},null,{\"instances\":[]},true,3,7,null,{\"entities\":[]},"
-                                   "{\"runtimeStatus\":\"Completed\"}]"));
+    CHECK(same(run.outcome.output,
+               "[{\"runtimeStatus\":\"Pending\"},null,{\"instances\":[]},true,3,7,null,{\"entities\":[]},"
+               "{\"runtimeStatus\":\"Completed\"}]"));
     CHECK(run.elapsed == 499 && run.action_count == 9);
     CHECK(dacapo_did(&run, "get-status o-1 {\"showInput\":false}") && dacapo_did(&run, "get-status o-9"));
     CHECK(dacapo_did(&run, "list-instances {\"top\":2}") && dacapo_did(&run, "list-entities"));
@@ -521,19 +522,24 @@ static void the_client_reads_instances_and_entities(void) {
 
 static void triggers_are_described_by_their_bindings(void) {
     static const char *const described[][2] = {
-        {"start_order", "[{\"type\":\"httpTrigger\",\"direction\":\"in\",\"name\":\"req\",\"methods\":[\"POST\", \"PUT\"],"
-                        "\"route\":\"orders/{id:regex(^\\\\d+$)}\",\"authLevel\":\"anonymous\"},"
-                        "{\"type\":\"http\",\"direction\":\"out\",\"name\":\"$return\"}]"},
-        {"echo_request", "[{\"type\":\"httpTrigger\",\"direction\":\"in\",\"name\":\"req\",\"route\":\"echo\",\"authLevel\":\"function\"},"
-                         "{\"type\":\"http\",\"direction\":\"out\",\"name\":\"$return\"}]"},
+        {"start_order",
+         "[{\"type\":\"httpTrigger\",\"direction\":\"in\",\"name\":\"req\",\"methods\":[\"POST\", \"PUT\"],"
+         "\"route\":\"orders/{id:regex(^\\\\d+$)}\",\"authLevel\":\"anonymous\"},"
+         "{\"type\":\"http\",\"direction\":\"out\",\"name\":\"$return\"}]"},
+        {"echo_request",
+         "[{\"type\":\"httpTrigger\",\"direction\":\"in\",\"name\":\"req\",\"route\":\"echo\",\"authLevel\":\"function\"},"
+         "{\"type\":\"http\",\"direction\":\"out\",\"name\":\"$return\"}]"},
         {"wait_for_it", NULL},
-        {"clean_up", "[{\"type\":\"timerTrigger\",\"direction\":\"in\",\"name\":\"timer\",\"schedule\":\"0 30 3 * * *\","
-                     "\"runOnStartup\":true,\"useMonitor\":false}]"},
-        {"ship", "[{\"type\":\"queueTrigger\",\"direction\":\"in\",\"name\":\"item\",\"queueName\":\"shipments\"},"
-                 "{\"type\":\"queue\",\"direction\":\"out\",\"name\":\"notes\",\"queueName\":\"notes-to-customers\"},"
-                 "{\"type\":\"eventHub\",\"direction\":\"out\",\"name\":\"audit\",\"eventHubName\":\"shipped\"}]"},
-        {"measure", "[{\"type\":\"eventHubTrigger\",\"direction\":\"in\",\"name\":\"events\",\"eventHubName\":\"measurements\","
-                    "\"cardinality\":\"many\"}]"},
+        {"clean_up",
+         "[{\"type\":\"timerTrigger\",\"direction\":\"in\",\"name\":\"timer\",\"schedule\":\"0 30 3 * * *\","
+         "\"runOnStartup\":true,\"useMonitor\":false}]"},
+        {"ship",
+         "[{\"type\":\"queueTrigger\",\"direction\":\"in\",\"name\":\"item\",\"queueName\":\"shipments\"},"
+         "{\"type\":\"queue\",\"direction\":\"out\",\"name\":\"notes\",\"queueName\":\"notes-to-customers\"},"
+         "{\"type\":\"eventHub\",\"direction\":\"out\",\"name\":\"audit\",\"eventHubName\":\"shipped\"}]"},
+        {"measure",
+         "[{\"type\":\"eventHubTrigger\",\"direction\":\"in\",\"name\":\"events\",\"eventHubName\":\"measurements\","
+         "\"cardinality\":\"many\"}]"},
         {"uploaded", "[{\"type\":\"eventGridTrigger\",\"direction\":\"in\",\"name\":\"event\"}]"},
         {"repair", "[{\"type\":\"manualTrigger\",\"direction\":\"in\",\"name\":\"input\"}]"},
     };
@@ -550,28 +556,30 @@ static void triggers_are_described_by_their_bindings(void) {
 
 static dacapo_outcome start_order(const dacapo_trigger_call *call) {
     const char *body = dacapo_request_body(call, NULL);
-    if (!dacapo_json_member(body, "item")) return dacapo_respond((dacapo_response){.status = 400, .body = "an order names an item"});
+    if (!dacapo_json_member(body, "item")) return dacapo_respond((dacapo_response){.status = 400, .body = "which item?"});
     dacapo_outcome id = dacapo_client_start_orchestration("order", body, dacapo_request_param(call, "id"), NULL);
     return id.failure ? id : dacapo_create_check_status_response(call, dacapo_json_to_string(id.output));
 }
 
 static void an_http_trigger_starts_an_orchestration(void) {
-    const char *request = "{\"method\":\"POST\",\"url\":\"https://shop.example.org/api/orders/17?a\",\"headers\":[],\"query\":[],"
-                          "\"params\":{\"id\":\"17\"},\"body\":\"{\\\"item\\\":1}\"}";
+    const char *request =
+        "{\"method\":\"POST\",\"url\":\"https://shop.example.org/api/orders/17?a\",\"headers\":[],\"query\":[],"
+        "\"params\":{\"id\":\"17\"},\"body\":\"{\\\"item\\\":1}\"}";
     dacapo_run run = dacapo_test_trigger("start_order", request, 1);
     CHECK(dacapo_did(&run, "start-orchestration order {\"item\":1} as 17"));
     const char *response = dacapo_json_member(run.outcome.output, "response");
     CHECK(same(dacapo_json_member(response, "status"), "202") && !dacapo_json_member(run.outcome.output, "outputs"));
-    CHECK(same(dacapo_json_member(response, "headers"),
-               "[[\"content-type\",\"application/json; charset=utf-8\"],"
-               "[\"location\",\"https://shop.example.org/runtime/webhooks/durabletask/instances/17\"],[\"retry-after\",\"10\"]]"));
+    CHECK(
+        same(dacapo_json_member(response, "headers"),
+             "[[\"content-type\",\"application/json; charset=utf-8\"],"
+             "[\"location\",\"https://shop.example.org/runtime/webhooks/durabletask/instances/17\"],[\"retry-after\",\"10\"]]"));
     const char *links = dacapo_json_to_string(dacapo_json_member(response, "body"));
     CHECK(same(dacapo_json_member(links, "id"), "\"17\""));
     CHECK(same(dacapo_json_member(links, "terminatePostUri"),
                "\"https://shop.example.org/runtime/webhooks/durabletask/instances/17/terminate?reason={text}\""));
 
     run = dacapo_test_trigger("start_order", "{\"body\":\"{}\"}", 1);
-    CHECK(same(run.outcome.output, "{\"response\":{\"status\":400,\"headers\":[],\"body\":\"an order names an item\"}}"));
+    CHECK(same(run.outcome.output, "{\"response\":{\"status\":400,\"headers\":[],\"body\":\"which item?\"}}"));
 
     dacapo_script *script = dacapo_script_new();
     dacapo_script_failure(script, "start-orchestration order", (dacapo_failure){.type = "NotGranted", .message = "ask ada"});
@@ -602,10 +610,12 @@ static void a_request_and_a_response_are_whole(void) {
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         char request[300], expected[300];
-        snprintf(request, sizeof request, "{\"method\":\"PUT\",\"headers\":[[\"user-agent\",\"x\"],[\"user-agent\",\"y\"]],"
-                 "\"query\":[[\"Name\",\"A\"],[\"name\",\"a\"]],%s}", bodies[i][0]);
-        snprintf(expected, sizeof expected, "{\"response\":{\"status\":200,\"headers\":[[\"set-cookie\",\"a\"],[\"set-cookie\",\"x\"]],%s}}",
-                 bodies[i][1]);
+        snprintf(request, sizeof request,
+                 "{\"method\":\"PUT\",\"headers\":[[\"user-agent\",\"x\"],[\"user-agent\",\"y\"]],"
+                 "\"query\":[[\"Name\",\"A\"],[\"name\",\"a\"]],%s}",
+                 bodies[i][0]);
+        snprintf(expected, sizeof expected,
+                 "{\"response\":{\"status\":200,\"headers\":[[\"set-cookie\",\"a\"],[\"set-cookie\",\"x\"]],%s}}", bodies[i][1]);
         dacapo_run run = dacapo_test_trigger("echo_request", request, 1);
         check(same(run.outcome.output, expected), __LINE__, run.outcome.output);
     }
@@ -668,7 +678,8 @@ static dacapo_outcome measure(const dacapo_trigger_call *call) {
 
 static dacapo_outcome uploaded(const dacapo_trigger_call *call) {
     const char *event = dacapo_json_member(call->input, "event");
-    return dacapo_client_raise_event(dacapo_json_to_string(dacapo_json_member(event, "subject")), "Uploaded", dacapo_json_member(event, "data"));
+    return dacapo_client_raise_event(dacapo_json_to_string(dacapo_json_member(event, "subject")), "Uploaded",
+                                     dacapo_json_member(event, "data"));
 }
 
 static dacapo_outcome repair(const dacapo_trigger_call *call) {
@@ -679,8 +690,8 @@ static dacapo_outcome repair(const dacapo_trigger_call *call) {
 static void other_triggers_run(void) {
     dacapo_script *script = dacapo_script_new();
     dacapo_script_answer(script, "purge-instances", "3");
-    dacapo_run run = dacapo_script_run_trigger(
-        script, "clean_up", "{\"isPastDue\":false,\"scheduleStatus\":{\"last\":\"2026-01-31T03:30:00Z\"}}", 1);
+    dacapo_run run = dacapo_script_run_trigger(script, "clean_up",
+                                               "{\"isPastDue\":false,\"scheduleStatus\":{\"last\":\"2026-01-31T03:30:00Z\"}}", 1);
     CHECK(same(run.outcome.output, "null") && dacapo_did(&run, "purge-instances {\"createdTimeFrom\":\"2026-01-31T03:30:00Z\"}"));
     dacapo_script_free(script);
 

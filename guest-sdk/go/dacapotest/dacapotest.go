@@ -81,16 +81,16 @@ func (s *Script) HTTP(outcomes ...any) {
 	s.answers["http"] = &answers{outcomes: outcomes}
 }
 
-// Client answers calls of the durable client of activities and triggers whose action begins like this: "get-status order-17", or
-// "get-status" for those of all instances; a longer beginning comes before a shorter one.
+// Client answers calls of the durable client of activities and triggers whose action begins like this: "get-status order-17",
+// or "get-status" for those of all instances; a longer beginning comes before a shorter one.
 //
 //	script.Client("start-orchestration invoice", nil, &dacapo.Failure{Type: "InstanceAlreadyExists"})
 //	script.Client("get-status order-17", dacapo.InstanceStatus{RuntimeStatus: dacapo.StatusRunning})
 //	script.Client("get-status", nil) // there is no such instance
 //	script.Client("read-entity @account@ada", 7)
 //
-// Without an answer, what sends something to an instance or an entity, or starts one, succeeds, and links are made up; anything
-// else needs an answer.
+// Without an answer, what sends something to an instance or an entity, or starts one, succeeds, and links are made up;
+// anything else needs an answer.
 func (s *Script) Client(call string, outcomes ...any) {
 	s.answers["client "+call] = &answers{outcomes: outcomes}
 }
@@ -186,9 +186,9 @@ func RunActivity(t testing.TB, name string, input any, attempt int) *Run {
 	return NewScript().RunActivity(t, name, input, attempt)
 }
 
-// RunTrigger runs a trigger of the app. The input is what its function takes: a [dacapo.HTTPTriggerRequest], a [dacapo.TimerInfo],
-// a [dacapo.QueueMessage], a slice of [dacapo.EventHubEvent] or a [dacapo.EventGridEvent]. Any other value is the message or the
-// event itself, as of an operator who runs the trigger.
+// RunTrigger runs a trigger of the app. The input is what its function takes: a [dacapo.HTTPTriggerRequest], a
+// [dacapo.TimerInfo], a [dacapo.QueueMessage], a slice of [dacapo.EventHubEvent] or a [dacapo.EventGridEvent]. Any other value
+// is the message or the event itself, as of an operator who runs the trigger.
 func (s *Script) RunTrigger(t testing.TB, name string, input any, attempt int) *Run {
 	t.Helper()
 	h := newHost(t, s)
