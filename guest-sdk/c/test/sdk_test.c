@@ -100,6 +100,11 @@ static void any_text_is_safe(void) {
         dacapo_json_to_bool(text, &truth);
         dacapo_json_items(text, &count);
         dacapo_json_member(text, "u");
+        const char *request = dacapo_format("{\"body\":%s,\"bodyBase64\":\"%s\",\"headers\":%s}", text, text, text);
+        dacapo_trigger_call call = {.input = request};
+        dacapo_request_body(&call, &count);
+        dacapo_request_header(&call, "u");
+        dacapo_messages(&call, &count);
         free(text);
         if (round % 1000 == 0) dacapo_test_activity("echo", NULL, 1); /* empties the arena */
     }
