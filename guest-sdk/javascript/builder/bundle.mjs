@@ -22,10 +22,11 @@ const BUNDLE_FILE = "dacapo-bundle.js";
 const ENTRY_FILE = "dacapo-entry.js";
 
 /** @returns `{ code, sourceMap, usesFetch, fileName }` */
-export async function bundle({ folder, entries }, { esbuild }) {
+export async function bundle(app, { esbuild }) {
+  const { folder } = app;
   const result = await esbuild
     .build({
-      stdin: { contents: entryModule(entries), resolveDir: folder, sourcefile: ENTRY_FILE },
+      stdin: { contents: entryModule(app), resolveDir: folder, sourcefile: ENTRY_FILE },
       absWorkingDir: folder,
       outfile: join(folder, BUNDLE_FILE),
       write: false,
@@ -61,9 +62,16 @@ export async function bundle({ folder, entries }, { esbuild }) {
 }
 
 /** A function loads the app, so that this can be done when the component is built or when an instance starts. */
-function entryModule(entries) {
-  const loads = entries.map((entry) => `  require(${JSON.stringify(`./${entry}`)});`);
-  return [`export * from ${JSON.stringify(join(SDK, "guest.js"))};`, "export function loadApp() {", ...loads, "}"].join("\n");
+function entryModule({ entries = [], functions = [], leftOut = [] }) {
+  const text = JSON.stringify;
+  const sdk = (file) => text(join(SDK, file));
+  const loads = [
+    ...entries.map((entry) => `  require(${text(`./${entry}`)});`),
+    ...functions.map(({ name, bindings, file, entryPoint }) => `  addFunction(${text(name)}, ${text(bindings)}, () => require(${text(`./${file}`)}), ${text(entryPoint ?? null)});`),
+    ...leftOut.map(({ name, why }) => `  leaveOut(${text(name)}, ${text(why)});`),
+  ];
+  const imports = functions.length + leftOut.length > 0 ? [`import { addFunction, leaveOut } from ${sdk("v3-app.js")};`] : [];
+  return [`export * from ${sdk("guest.js")};`, ...imports, "export function loadApp() {", ...loads, "}"].join("\n");
 }
 
 /** The modules of Node.js that the SDK implements in part. */
@@ -151,8 +159,8 @@ function isOfTheApp(path) {
   return !path.startsWith(SDK) && !path.endsWith(ENTRY_FILE);
 }
 
-/** The names of functions that send requests: `fetch`, and methods of a client. Only an app that uses one imports HTTP. */
-const SENDS = /\bfetch\b|\.(?:getStatus|readEntityState|waitForCompletionOrCreateCheckStatusResponse|raiseEvent|terminate|suspend|resume|rewind|purgeInstanceHistory)\(/;
+/** Only an app that sends requests imports HTTP. */
+const SENDS = /\bfetch\b/;
 
 async function usesFetch(folder, inputs) {
   for (const input of inputs.filter((input) => isOfTheApp(join(folder, input)))) {
