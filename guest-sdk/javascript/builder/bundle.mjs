@@ -6,7 +6,7 @@
 
 import { readFile } from "node:fs/promises";
 import { builtinModules } from "node:module";
-import { join } from "node:path";
+import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { BuildError } from "./build-error.mjs";
@@ -21,9 +21,10 @@ export const GLOBAL_NAME = "dacapoApp";
 const BUNDLE_FILE = "dacapo-bundle.js";
 const ENTRY_FILE = "dacapo-entry.js";
 
-/** @returns `{ code, sourceMap, usesFetch, fileName }` */
+/** @returns `{ code, sourceMap, usesFetch, fileName, missing }` */
 export async function bundle(app, { esbuild }) {
   const { folder } = app;
+  const missing = [];
   const result = await esbuild
     .build({
       stdin: { contents: entryModule(app), resolveDir: folder, sourcefile: ENTRY_FILE },
@@ -47,7 +48,7 @@ export async function bundle(app, { esbuild }) {
       sourcesContent: false,
       charset: "utf8",
       logLevel: "silent",
-      plugins: [packagesOfTheSdk, plainNames],
+      plugins: [packagesOfTheSdk(missing), plainNames],
     })
     .catch((error) => {
       throw new BuildError(explain(error));
@@ -58,6 +59,7 @@ export async function bundle(app, { esbuild }) {
     sourceMap: compactSourceMap(text(`${BUNDLE_FILE}.map`), (source) => isOfTheApp(join(folder, source))),
     usesFetch: await usesFetch(folder, Object.keys(result.metafile.inputs)),
     fileName: BUNDLE_FILE,
+    missing: [...new Set(missing.map(({ file, name }) => `${relative(folder, file).split(sep).join("/")} imports the module '${name}'`))].sort(),
   };
 }
 
@@ -88,7 +90,12 @@ const NODE_MODULES = {
 /** Marks the lookup of an installed package that has the name of a module of Node.js, such as `events`. */
 const INSTALLED = Symbol("installed");
 
-const packagesOfTheSdk = {
+/**
+ * Resolves the packages that the SDK replaces, and the modules of Node.js.
+ *
+ * @param missing gets a line for each import of a module of Node.js, in the app's own files, that does not exist here
+ */
+const packagesOfTheSdk = (missing) => ({
   name: "packages-of-the-sdk",
   setup(build) {
     build.onResolve({ filter: /^(durable-functions|@azure\/functions|dacapo-sdk)(\/|$)/ }, ({ path }) =>
@@ -106,17 +113,30 @@ const packagesOfTheSdk = {
       if (installed.errors.length === 0 && !installed.external) {
         return { path: installed.path, namespace: installed.namespace };
       }
-      return importer.includes("node_modules") ? { path: name, namespace: "absent" } : { errors: [{ text: noBuiltin(name) }] };
+      if (!importer.includes("node_modules")) {
+        missing.push({ file: importer, name });
+      }
+      return { path: name, namespace: "absent" };
     });
-    // A library may have a branch for Node.js that never runs. If it does run, it fails with this message.
-    build.onLoad({ filter: /.*/, namespace: "absent" }, ({ path }) => ({
-      contents: `module.exports = new Proxy({}, { get(_, key) {
-        if (typeof key === "symbol" || key === "__esModule" || key === "default") return undefined;
-        throw new Error(${JSON.stringify(noBuiltin(path))});
-      } });`,
-    }));
+    build.onLoad({ filter: /.*/, namespace: "absent" }, ({ path }) => ({ contents: absentModule(path) }));
   },
-};
+});
+
+/**
+ * A module that can be imported, taken apart and extended; whatever of it is called fails. A library may have a branch for Node.js that never
+ * runs, and of an app only the functions that use the module fail.
+ */
+function absentModule(name) {
+  return `
+    const fail = () => { throw Object.assign(new Error(${JSON.stringify(noBuiltin(name))}), { retriable: false }); };
+    const absent = new Proxy(function () {}, {
+      get: (target, key) => typeof key === "symbol" || key === "__esModule" || key === "then" || key === "default" ? undefined : key === "prototype" ? target.prototype : absent,
+      getPrototypeOf: () => absent,
+      apply: fail,
+      construct: fail,
+    });
+    module.exports = absent;`;
+}
 
 /** Of an `async` function esbuild makes a generator, and a call of a helper that drives it. The SDK's is cheaper (`src/promise.js`). */
 export function withOwnAsync(code) {
