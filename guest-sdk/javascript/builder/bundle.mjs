@@ -5,12 +5,13 @@
  */
 
 import { readFile } from "node:fs/promises";
-import { builtinModules } from "node:module";
+import { builtinModules, createRequire } from "node:module";
 import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { BuildError } from "./build-error.mjs";
 import { compactSourceMap } from "./source-map.mjs";
+import { ABSENT } from "../src/load.js";
 import { standIns } from "../src/stand-ins.js";
 
 const SDK = fileURLToPath(new URL("../src/", import.meta.url));
@@ -68,11 +69,18 @@ function entryModule({ entries = [], functions = [], leftOut = [] }) {
   const text = JSON.stringify;
   const sdk = (file) => text(join(SDK, file));
   const loads = [
-    ...entries.map((entry) => `  require(${text(`./${entry}`)});`),
-    ...functions.map(({ name, bindings, file, entryPoint }) => `  addFunction(${text(name)}, ${text(bindings)}, () => require(${text(`./${file}`)}), ${text(entryPoint ?? null)});`),
+    ...entries.map((entry) => `  load(${text(entry)}, () => require(${text(`./${entry}`)}));`),
+    ...functions.map(
+      ({ name, bindings, file, entryPoint }) =>
+        `  load(${text(name)}, () => addFunction(${text(name)}, ${text(bindings)}, require(${text(`./${file}`)}), ${text(entryPoint ?? null)}));`,
+    ),
     ...leftOut.map(({ name, why }) => `  leaveOut(${text(name)}, ${text(why)});`),
   ];
-  const imports = functions.length + leftOut.length > 0 ? [`import { addFunction, leaveOut } from ${sdk("v3-app.js")};`] : [];
+  const imports = [
+    `import { load } from ${sdk("load.js")};`,
+    ...(leftOut.length > 0 ? [`import { leaveOut } from ${sdk("registry.js")};`] : []),
+    ...(functions.length > 0 ? [`import { addFunction } from ${sdk("v3-app.js")};`] : []),
+  ];
   return [`export * from ${sdk("guest.js")};`, ...imports, "export function loadApp() {", ...loads, "}"].join("\n");
 }
 
@@ -127,16 +135,21 @@ const packagesOfTheSdk = (missing) => ({
  * runs, and of an app only the functions that use the module fail.
  */
 function absentModule(name) {
+  // `import * as fs` copies the names that the module has, so it must have them.
+  const names = Object.keys(builtin(name)).filter((key) => key !== "default" && key !== "prototype");
   return `
-    const fail = () => { throw Object.assign(new Error(${JSON.stringify(noBuiltin(name))}), { retriable: false }); };
-    const absent = new Proxy(function () {}, {
-      get: (target, key) => typeof key === "symbol" || key === "__esModule" || key === "then" || key === "default" ? undefined : key === "prototype" ? target.prototype : absent,
-      getPrototypeOf: () => absent,
+    const fail = () => { throw Object.assign(new Error(${JSON.stringify(noBuiltin(name))}), { name: ${JSON.stringify(ABSENT)}, retriable: false }); };
+    const target = function () {};
+    const absent = new Proxy(target, {
+      get: (_, key) => typeof key === "symbol" || key === "__esModule" || key === "then" || key === "default" ? undefined : key === "prototype" ? target.prototype : absent,
       apply: fail,
       construct: fail,
     });
+    for (const name of ${JSON.stringify(names)}) Object.defineProperty(target, name, { value: absent, enumerable: true, configurable: true, writable: true });
     module.exports = absent;`;
 }
+
+const builtin = createRequire(import.meta.url);
 
 /** Of an `async` function esbuild makes a generator, and a call of a helper that drives it. The SDK's is cheaper (`src/promise.js`). */
 export function withOwnAsync(code) {

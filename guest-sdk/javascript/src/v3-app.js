@@ -11,18 +11,15 @@ import { registerTrigger } from "./trigger.js";
 import { V3Context } from "./v3-context.js";
 import { V3Request, V3Response, v3ResponseFor } from "./v3-http.js";
 
-export { leaveOut } from "./registry.js";
-
 /**
  * Registers a function whose bindings the host has.
  *
  * @param given the bindings of its `function.json`
- * @param load returns the exports of its file
+ * @param exported the exports of its file
  * @param entryPoint the name of the export, if it has one
  */
-export function addFunction(name, given, load, entryPoint) {
+export function addFunction(name, given, exported, entryPoint) {
   const read = readBindings(given);
-  const exported = load();
   switch (read.kind) {
     case "orchestrator":
       addOrchestrator(name, read, requireDurable(name, read, exported, entryPoint));
