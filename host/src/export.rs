@@ -334,6 +334,7 @@ mod tests {
             deployed_at: sample::at(0),
             label: "2.0".into(),
             functions: vec![(FunctionName::new("main").unwrap(), FunctionKind::Orchestrator)],
+            triggers: vec![],
             size: 4,
             weight: 10,
             activated_at: Some(sample::at(1)),

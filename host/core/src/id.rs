@@ -130,16 +130,20 @@ pub enum FunctionKind {
     Orchestrator,
     Activity,
     Entity,
+    /// By which the world reaches an app.
+    Trigger,
 }
 
 impl FunctionKind {
-    pub const ALL: [FunctionKind; 3] = [FunctionKind::Orchestrator, FunctionKind::Activity, FunctionKind::Entity];
+    pub const ALL: [FunctionKind; 4] =
+        [FunctionKind::Orchestrator, FunctionKind::Activity, FunctionKind::Entity, FunctionKind::Trigger];
 
     pub fn name(self) -> &'static str {
         match self {
             FunctionKind::Orchestrator => "orchestrator",
             FunctionKind::Activity => "activity",
             FunctionKind::Entity => "entity",
+            FunctionKind::Trigger => "trigger",
         }
     }
 }

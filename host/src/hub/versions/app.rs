@@ -238,6 +238,7 @@ mod tests {
             deployed_at: Timestamp(number.into()),
             label: label.into(),
             functions: vec![],
+            triggers: vec![],
             size: 0,
             weight: 0,
             activated_at: None,
