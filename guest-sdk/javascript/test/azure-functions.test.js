@@ -84,6 +84,18 @@ test("a request as the original shows it", async () => {
   assert.deepEqual([context.options.trigger.type, context.options.extraInputs, context.functionName], ["httpTrigger", [], `respond${count}`]);
 });
 
+test("with streams enabled, the values of the query are parameters too", async () => {
+  const seen = [];
+  const handler = (req) => void seen.push(req.params);
+  const changes = { query: [["name", "a"], ["id", "1"]], params: { id: "7" } };
+  await respond(handler, changes);
+  app.setup({ enableHttpStream: true });
+  await respond(handler, changes);
+  app.setup({});
+  await respond(handler, changes);
+  assert.deepEqual(seen, [{ id: "7" }, { name: "a", id: "7" }, { id: "7" }]);
+});
+
 test("bodies of requests: bytes, streams, blobs, forms, none", async () => {
   const bytes = Buffer.from([0, 255, 1]);
   await respond(
