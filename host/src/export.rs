@@ -335,6 +335,7 @@ mod tests {
             label: "2.0".into(),
             functions: vec![(FunctionName::new("main").unwrap(), FunctionKind::Orchestrator)],
             triggers: vec![],
+            route_prefix: None,
             size: 4,
             weight: 10,
             activated_at: Some(sample::at(1)),

@@ -10,6 +10,9 @@ pub use crate::execution::http::{HTTP_ACTIVITY, SECRET_OPENS};
 use crate::execution::{Conditions, Execution, arguments};
 use crate::{Failure, FunctionName, InstanceId, Payload, Seq, Timestamp, VersionId};
 
+/// What the names of the host's own functions begin with, compared ignoring case. No app may describe one.
+pub const BUILT_IN_PREFIX: &str = "BuiltIn::";
+
 /// An execution, shared between the turn (which applies events) and the guest (which takes actions). Never contended:
 /// the guest runs only inside [`Guest::resume`]. The lock is not held across a `resume` or an await.
 pub type SharedExecution = Arc<Mutex<Execution>>;

@@ -183,6 +183,11 @@ impl ExecutionId {
         Self(caller.derive(&format!("start:{activity}:{number}")))
     }
 
+    /// The id of the invocation of a trigger that this execution makes, the same for all attempts.
+    pub fn invocation(self) -> Uuid {
+        self.derive("trigger")
+    }
+
     /// Derives a UUIDv5 from a name in this execution's namespace. All deterministic randomness is made from these.
     pub(crate) fn derive(self, name: &str) -> Uuid {
         Uuid::new_v5(&self.0, name.as_bytes())

@@ -238,6 +238,7 @@ impl From<HubError> for ApiError {
             HubError::Deploy(error) => Self::deploy(&error),
             HubError::NoEarlierVersion(_)
             | HubError::FunctionTaken { .. }
+            | HubError::RouteTaken { .. }
             | HubError::VersionInUse { .. }
             | HubError::AppInUse { .. }
             | HubError::NotDeployed { .. } => Self::with(StatusCode::CONFLICT, why),
@@ -247,7 +248,9 @@ impl From<HubError> for ApiError {
             | HubError::NamedTwice { .. }
             | HubError::NoWeight(_)
             | HubError::VersionMismatch(_)
+            | HubError::InvalidTrigger { .. }
             | HubError::Import(_) => Self::argument(why),
+            HubError::NoMemory(no_room) => Self::no_room(&no_room),
             HubError::NotMigratable { .. } => Self::text(StatusCode::PRECONDITION_FAILED, why),
             HubError::Unloadable(_) | HubError::Internal(_) => Self::internal(why),
             HubError::Suspended { .. } => Self::forbidden(why),

@@ -156,6 +156,15 @@ pub struct App {
     pub report: Vec<Finding>,
 }
 
+/// The slots of the pool that a trigger runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TriggerSlots {
+    /// Those for triggers: while its caller waits, and may itself wait for activities.
+    Own,
+    /// Those for activities: it is run by one.
+    Activities,
+}
+
 /// The progress of a deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Stage {
@@ -692,7 +701,13 @@ impl Tenant {
     }
 
     /// Runs a trigger in a fresh guest. Dropping the future stops it; must be called within a tokio runtime.
-    pub async fn run_trigger(self, version: VersionId, mut call: TriggerCall, client: SharedClient) -> Result<String, Failure> {
+    pub async fn run_trigger(
+        self,
+        version: VersionId,
+        mut call: TriggerCall,
+        client: SharedClient,
+        slots: TriggerSlots,
+    ) -> Result<String, Failure> {
         let inner = &self.runtime;
         let prepared = inner.clone().load_async(self.member.id, version).await;
         let unable = |why: LoadError| Failure::retriable(Failure::UNAVAILABLE, format!("the host cannot run it: {why}"));
@@ -703,7 +718,10 @@ impl Tenant {
         let entry = prepared.trigger.as_ref().filter(|_| prepared.has(FunctionKind::Trigger, &call.name)).ok_or_else(missing)?;
         let run = Run { call, terms: self.terms(self.policy(version)), client };
         loop {
-            let permit = inner.trigger_slots.acquire(self.member.id, prepared.slots).await;
+            let permit = match slots {
+                TriggerSlots::Own => inner.trigger_slots.acquire(self.member.id, prepared.slots).await,
+                TriggerSlots::Activities => inner.activity_slots.acquire(self.member.id, prepared.slots).await,
+            };
             match activity::run_trigger(&inner.engine, &run, entry).await {
                 Ok(outcome) => return outcome.map(|output| output.to_string()),
                 Err(NoRoom) => {

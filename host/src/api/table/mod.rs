@@ -13,6 +13,8 @@ mod orchestrators;
 mod schema;
 mod transfer;
 
+pub(in crate::api) use orchestrators::STARTERS;
+
 use crate::access::{Needs, Role};
 use crate::api::admission::body::BodyKind;
 use crate::api::request::parameter::*;
@@ -20,7 +22,7 @@ use crate::api::request::route::Sends::{self, Events, Json, JsonOrLines, Lines, 
 use crate::api::request::route::{Answer, Group, Route};
 
 /// A request looks for its route in this order.
-pub(super) static GROUPS: &[&Group] = &[
+pub(in crate::api) static GROUPS: &[&Group] = &[
     &instances::INSTANCES,
     &instances::BULK,
     &orchestrators::ORCHESTRATORS,

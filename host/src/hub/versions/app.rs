@@ -239,6 +239,7 @@ mod tests {
             label: label.into(),
             functions: vec![],
             triggers: vec![],
+            route_prefix: None,
             size: 0,
             weight: 0,
             activated_at: None,

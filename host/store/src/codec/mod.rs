@@ -328,6 +328,7 @@ pub fn encode_app(version: &AppVersion) -> Vec<u8> {
             w.text(bindings);
         }
     });
+    w.option(version.route_prefix.as_deref(), |w, prefix| w.text(prefix));
     w.finish()
 }
 
@@ -348,10 +349,11 @@ pub fn decode_app(app: &str, version: VersionId, bytes: &[u8]) -> Result<AppVers
             while !list.is_empty() {
                 triggers.push((read_name(&mut list)?, read_string(&mut list)?));
             }
-            Ok(triggers)
+            Ok((triggers, r.option(read_string)?))
         })?;
-        let triggers = triggers.unwrap_or_default();
-        Ok(AppVersion { app: app.to_owned(), version, deployed_at, label, functions, triggers, size, weight, activated_at })
+        let (triggers, route_prefix) = triggers.unwrap_or_default();
+        let app = app.to_owned();
+        Ok(AppVersion { app, version, deployed_at, label, functions, triggers, route_prefix, size, weight, activated_at })
     })
 }
 

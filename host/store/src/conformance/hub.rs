@@ -105,6 +105,7 @@ fn version(app: &str, digest: u8, time: i64) -> AppVersion {
             (FunctionName::new("http").expect("valid"), FunctionKind::Trigger),
         ],
         triggers: vec![(FunctionName::new("http").expect("valid"), r#"[{"type":"httpTrigger"}]"#.into())],
+        route_prefix: Some("v1".into()),
         size: 12_345,
         weight: 0,
         activated_at: Some(at(time)),

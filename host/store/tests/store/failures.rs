@@ -68,6 +68,7 @@ fn app() -> AppChange {
         label: "x".repeat(20_000),
         functions: vec![],
         triggers: vec![],
+        route_prefix: None,
         size: 0,
         weight: 0,
         activated_at: None,

@@ -232,6 +232,7 @@ fn apps() -> Vec<AppVersion> {
         label: "1.2".into(),
         functions,
         triggers: vec![(name("trigger"), r#"[{"type":"httpTrigger"}]"#.into())],
+        route_prefix: Some("v1".into()),
         size: 1 << 40,
         weight: 0,
         activated_at: Some(at(5)),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use dacapo_core::guest::BUILT_IN_PREFIX;
 use dacapo_core::{Failure, FunctionKind, FunctionName};
 
 use crate::deployment::compile::ModuleError;
@@ -45,6 +46,8 @@ pub enum DeployError {
     InvalidTrigger { name: FunctionName, reason: String },
     #[error("'{name}' is not a function name: {reason}")]
     InvalidFunctionName { name: String, reason: dacapo_core::id::InvalidId },
+    #[error("the app holds a function named '{name}': names that begin with '{BUILT_IN_PREFIX}' are the host's own")]
+    ReservedFunctionName { name: FunctionName },
     #[error("the app holds two functions named '{name}' (names are compared ignoring case)")]
     DuplicateFunction { name: FunctionName },
     #[error("the file cannot be stored: {0}")]
@@ -75,6 +78,9 @@ pub(crate) fn functions_of(
     let (mut seen, mut functions, mut bindings_of) = (HashSet::new(), Vec::new(), Vec::new());
     let mut add = |name: String, kind: FunctionKind| {
         let name = FunctionName::new(&name).map_err(|reason| DeployError::InvalidFunctionName { name, reason })?;
+        if name.as_str().get(..BUILT_IN_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(BUILT_IN_PREFIX)) {
+            return Err(DeployError::ReservedFunctionName { name });
+        }
         if !seen.insert(name.folded()) {
             return Err(DeployError::DuplicateFunction { name });
         }

@@ -33,6 +33,18 @@ pub struct Manifest {
     /// granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<AskedGrants>,
+    /// How its HTTP triggers are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpSettings>,
+}
+
+/// How an app's HTTP triggers are served.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct HttpSettings {
+    /// What all routes begin with; may be empty. None: `api`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_prefix: Option<String>,
 }
 
 /// The grants that an app asks for. It gets those of them that are granted.
