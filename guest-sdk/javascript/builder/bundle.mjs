@@ -185,7 +185,7 @@ export function withPlainNames(source) {
 }
 
 function noBuiltin(name) {
-  return `the module '${name}' of Node.js does not exist here: the code runs in WebAssembly. There are fetch, crypto, URL, Buffer, timers, console and process.env.`;
+  return `the module '${name}' of Node.js does not exist here: the code runs in WebAssembly. There are fetch, crypto, URL, Buffer, timers, console and process.env; and an installed package of that name is used, as there are of path, events, assert and others.`;
 }
 
 function isOfTheApp(path) {
