@@ -98,20 +98,23 @@ function valuesOf(context, bindings) {
   return inputs.map(({ name }) => context.bindings[name]);
 }
 
-/** Calls a function, which returns a promise, or calls `context.done(error, result)`. */
+/**
+ * Calls a function, which returns a promise, or calls `context.done(error, result)`. One that does neither has finished when nothing that it
+ * has begun is open any more.
+ */
 function finished(call, context, inputs) {
   return new Promise((resolve, reject) => {
     context.done = (error, result) => (error === undefined || error === null ? resolve(result) : reject(error));
     const result = call(context, ...inputs);
     if (typeof result?.then === "function") {
       result.then(resolve, reject);
+      return;
+    }
+    const scope = currentScope();
+    if (scope) {
+      scope.onIdle = () => resolve(result);
     } else if (result !== undefined) {
       resolve(result);
-    } else {
-      const scope = currentScope();
-      if (scope) {
-        scope.waitsFor = "the function is not async and returned nothing, so it must call context.done()";
-      }
     }
   });
 }
