@@ -74,7 +74,7 @@ function addTrigger(name, given, { call, body }) {
 
 async function runTrigger(call, { name, invocationId, attempt }, input, { trigger, bindings }) {
   const request = trigger.type === "httpTrigger" ? new V3Request(input) : undefined;
-  const { value, metadata } = request ? { value: request, metadata: dataOf(request) } : readInput(trigger, input);
+  const { value, metadata } = request ? { value: request, metadata: dataOf(request, trigger.name) } : readInput(trigger, input);
   const traceContext = { traceparent: request?.get("traceparent"), tracestate: request?.get("tracestate"), attributes: {} };
   const context = new V3Context({ functionName: name, bindings, invocationId, inputs: { [trigger.name]: value }, metadata, attempt, traceContext });
   if (request) {
@@ -87,8 +87,8 @@ async function runTrigger(call, { name, invocationId, attempt }, input, { trigge
 }
 
 /** What an HTTP trigger has in `context.bindingData`: its parameters by name, and the request. */
-function dataOf(request) {
-  return { ...request.query, ...request.params, query: { ...request.query }, headers: { ...request.headers }, req: request };
+function dataOf(request, name) {
+  return { ...request.query, ...request.params, query: { ...request.query }, headers: { ...request.headers }, req: request, [name]: request };
 }
 
 /** The values of the inputs, in the order of the bindings; the trigger's is first. */
