@@ -345,6 +345,12 @@ test("what has no counterpart is left out, with the reason", () => {
   assert.throws(() => app.generic("nothing", { handler }), /needs a trigger/);
 });
 
+test("each binding of a function needs a name of its own", () => {
+  const twice = () => output.storageQueue({ queueName: "q" });
+  assert.throws(() => app.http("twice", { extraOutputs: [twice(), twice()], handler() {} }), /Two bindings of the function 'twice' have the name 'queueOutput[0-9a-f]+': give one of them another "name"/);
+  assert.throws(() => app.http("unnamed", { extraOutputs: [{ type: "queue", queueName: "q" }], handler() {} }), /The binding 'queue' of the function 'unnamed' needs a name/);
+});
+
 test("names are unique among all functions", () => {
   app.get("taken", () => {});
   assert.throws(() => df.app.activity("Taken", { handler: () => {} }), /The activity 'Taken' has the name of the trigger 'taken'/);
