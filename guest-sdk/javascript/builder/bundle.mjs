@@ -126,6 +126,9 @@ const packagesOfTheSdk = (missing) => ({
       }
       return { path: name, namespace: "absent" };
     });
+    build.onLoad({ filter: /[\\/]local\.settings\.json$/ }, () => ({
+      errors: [{ text: "local.settings.json may hold secrets, so it does not become part of a component: read the settings in process.env" }],
+    }));
     build.onLoad({ filter: /.*/, namespace: "absent" }, ({ path }) => ({ contents: absentModule(path) }));
   },
 });
