@@ -2,6 +2,13 @@
 
 use dacapo_sdk::prelude::*;
 
+/// Starts an order: `curl -X POST http://127.0.0.1:7071/api/orders -d '"a lamp"'`. The response has the links for following it.
+#[http_trigger(route = "orders", methods = ["POST"])]
+fn place_order(ctx: TriggerContext, request: Request) -> Result<Response> {
+    let id = ctx.client().start_orchestration::<order>(request.json()?).start()?;
+    ctx.client().create_check_status_response(&id)
+}
+
 /// Defines what happens, in which order. It survives crashes and restarts, and may take days.
 #[orchestrator]
 async fn order(ctx: Context, item: String) -> Result<String> {
@@ -26,13 +33,22 @@ fn reserve(item: String) -> Result<String> {
     Ok(format!("the reservation of {item}"))
 }
 
-dacapo_sdk::app!(order, reserve);
+dacapo_sdk::app!(place_order, order, reserve);
 
 #[cfg(test)]
 mod tests {
-    use dacapo_sdk::testing::Script;
+    use dacapo_sdk::testing::{ClientCall, Script, ScriptedClient};
 
     use super::*;
+
+    #[test]
+    fn a_request_places_an_order() {
+        let hub = ScriptedClient::new();
+        let request = Request::new("POST", "http://127.0.0.1:7071/api/orders").with_body("\"a lamp\"");
+        let response = place_order(TriggerContext::for_test("place_order", hub.client()), request).unwrap();
+        assert_eq!(response.status, 202);
+        assert!(matches!(&hub.calls()[0], ClientCall::StartOrchestration { name, input, .. } if name == "order" && input == "a lamp"));
+    }
 
     #[test]
     fn an_approved_order_is_sent() {
