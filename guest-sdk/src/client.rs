@@ -5,9 +5,10 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::bindings::client as imports;
 use crate::client_call::ClientCall;
@@ -119,11 +120,6 @@ fn read<T: DeserializeOwned>(what: impl Display, json: &str) -> Result<T> {
     })
 }
 
-/// Writes options or a filter.
-fn parameters(options: &impl Serialize) -> Result<String> {
-    to_json(options)
-}
-
 /// Orchestrations.
 impl Client {
     /// Starts an orchestration.
@@ -190,7 +186,7 @@ impl Client {
     pub fn get_status_with(&self, instance_id: &str, options: &StatusOptions) -> Result<Option<OrchestrationStatus>> {
         self.ask(
             format_args!("the status of '{instance_id}'"),
-            || imports::get_status(instance_id, &parameters(options)?).map(Answer::Json),
+            || imports::get_status(instance_id, &to_json(options)?).map(Answer::Json),
             || ClientCall::GetStatus { instance_id: instance_id.to_owned(), options: options.clone() },
         )
     }
@@ -212,7 +208,7 @@ impl Client {
     pub fn list_instances(&self, filter: &InstanceFilter) -> Result<InstancePage> {
         self.ask(
             "a page of instances",
-            || imports::list_instances(&parameters(filter)?).map(Answer::Json),
+            || imports::list_instances(&to_json(filter)?).map(Answer::Json),
             || ClientCall::ListInstances { filter: filter.clone() },
         )
     }
@@ -395,7 +391,7 @@ impl Client {
     pub fn purge_instances(&self, filter: &InstanceFilter) -> Result<u32> {
         self.ask(
             "a number of instances",
-            || imports::purge_instances(&parameters(filter)?).map(Answer::Value),
+            || imports::purge_instances(&to_json(filter)?).map(Answer::Value),
             || ClientCall::PurgeInstances { filter: filter.clone() },
         )
     }
@@ -414,6 +410,10 @@ impl Client {
     /// # }
     /// ```
     pub fn wait_for_completion(&self, instance_id: &str, timeout: Duration) -> Result<Option<OrchestrationStatus>> {
+        self.wait(instance_id, timeout)
+    }
+
+    fn wait<T: DeserializeOwned>(&self, instance_id: &str, timeout: Duration) -> Result<T> {
         self.ask(
             format_args!("the status of '{instance_id}'"),
             || imports::wait_for_completion(instance_id, timeout).map(Answer::Json),
@@ -493,7 +493,7 @@ impl Client {
     pub fn list_entities(&self, filter: &EntityFilter) -> Result<EntityPage> {
         self.ask(
             "a page of entities",
-            || imports::list_entities(&parameters(filter)?).map(Answer::Json),
+            || imports::list_entities(&to_json(filter)?).map(Answer::Json),
             || ClientCall::ListEntities { filter: filter.clone() },
         )
     }
@@ -568,11 +568,20 @@ impl Client {
     /// }
     /// ```
     pub fn wait_for_completion_or_create_check_status_response(&self, instance_id: &str, timeout: Duration) -> Result<Response> {
-        let status = self
-            .wait_for_completion(instance_id, timeout)?
-            .ok_or_else(|| Failure::new("InstanceNotFound", format!("there is no instance '{instance_id}'")).not_retriable())?;
-        match status.runtime_status {
-            RuntimeStatus::Completed => Response::new(200).json(&status.output),
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Ended {
+            runtime_status: RuntimeStatus,
+            output: Box<RawValue>,
+        }
+        // What goes into the response stays as the host has written it.
+        let status: Box<RawValue> = self.wait(instance_id, timeout)?;
+        let ended: Option<Ended> = read(format_args!("the status of '{instance_id}'"), status.get())?;
+        let Some(Ended { runtime_status, output }) = ended else {
+            return Err(Failure::new("InstanceNotFound", format!("there is no instance '{instance_id}'")).not_retriable());
+        };
+        match runtime_status {
+            RuntimeStatus::Completed => Response::new(200).json(&output),
             ended if ended.is_ended() => Response::new(200).json(&status),
             _ => self.create_check_status_response(instance_id),
         }

@@ -117,7 +117,8 @@ impl Description {
             (Some(what), Some(subject)) if subject.value().trim().is_empty() => {
                 return Err(Error::new(subject.span(), format!("this is empty, and should be {what}")));
             }
-            (Some(_), Some(subject)) => self.set(member, json(&subject.value())),
+            (Some(_), Some(subject)) if kind == Kind::Timer => self.set(member, json(&subject.value())),
+            (Some(_), Some(subject)) => self.set(member, json(&queue_name(&subject)?)),
         }
         Ok(())
     }
@@ -186,6 +187,16 @@ fn checked_route(route: &LitStr) -> Result<String> {
     Ok(value)
 }
 
+/// The host's rule for the names of queues and event hubs.
+fn queue_name(name: &LitStr) -> Result<String> {
+    let value = name.value();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match (1..=63).contains(&value.len()) && value.chars().all(is_plain) {
+        true => Ok(value),
+        false => Err(Error::new(name.span(), "the name of a queue or an event hub is 1 to 63 letters, digits, `-`, `_` or `.`")),
+    }
+}
+
 fn auth_level(level: &LitStr) -> Result<String> {
     match level.value().to_ascii_lowercase() {
         known if ["anonymous", "function", "admin"].contains(&&*known) => Ok(known),
@@ -243,11 +254,7 @@ impl<'a> OutputParameter<'a> {
             }
             let (kind, member) =
                 if attribute.path().is_ident("queue_output") { ("queue", "queueName") } else { ("eventHub", "eventHubName") };
-            let target: LitStr = attribute.parse_args()?;
-            if target.value().trim().is_empty() {
-                return Err(Error::new(target.span(), "this is empty, and should be the name of a queue or an event hub"));
-            }
-            found = Some((kind, member, target));
+            found = Some((kind, member, queue_name(&attribute.parse_args()?)?));
         }
         let Some((kind, member, target)) = found else { return Ok(None) };
         let name = match &*parameter.pat {
@@ -260,7 +267,7 @@ impl<'a> OutputParameter<'a> {
             }
             other => return Err(Error::new_spanned(other, "an output is a `&mut Output<T>`")),
         };
-        let binding = object(kind, "out", &plain(name), &[(member, json(&target.value()))]);
+        let binding = object(kind, "out", &plain(name), &[(member, json(&target))]);
         Ok(Some(Self { name, ty, binding }))
     }
 }

@@ -25,11 +25,11 @@ async fn order(_ctx: Context, _item: String) -> Result<()> {
     Ok(())
 }
 
-#[http_trigger(route = "shelves/{shelf:int?}", methods = ["GET", "post"], auth_level = "Anonymous")]
+#[http_trigger(route = r#"shelves/{shelf:regex(^\d"+$)}"#, methods = ["GET", "post"], auth_level = "Anonymous")]
 async fn place(
     ctx: TriggerContext,
     request: Request,
-    #[queue_output("in \"x\"")] placed: &mut Output<String>,
+    #[queue_output("placed-items")] placed: &mut Output<String>,
 ) -> Result<Response> {
     let item: String = request.json()?;
     placed.send(item.clone());
@@ -84,10 +84,10 @@ fn triggers_are_described_by_their_bindings() {
         assert_eq!(bindings(&entry), expected);
     };
     let place_bindings = json!([
-        { "type": "httpTrigger", "direction": "in", "name": "request", "route": "shelves/{shelf:int?}",
+        { "type": "httpTrigger", "direction": "in", "name": "request", "route": r#"shelves/{shelf:regex(^\d"+$)}"#,
           "methods": ["get", "post"], "authLevel": "anonymous" },
         { "type": "http", "direction": "out", "name": "$return" },
-        { "type": "queue", "direction": "out", "name": "placed", "queueName": "in \"x\"" },
+        { "type": "queue", "direction": "out", "name": "placed", "queueName": "placed-items" },
     ]);
     check(place::entry(), "place", place_bindings);
     let http = json!([

@@ -2,9 +2,9 @@
 
 use dacapo_sdk::prelude::*;
 
-/// Starts an order: `curl -X POST http://127.0.0.1:7071/api/orders -d '"a lamp"'`. The response has the links for following it.
-#[http_trigger(route = "orders", methods = ["POST"])]
-fn place_order(ctx: TriggerContext, request: Request) -> Result<Response> {
+/// Starts an order of the item in the body, a JSON text. The response says where its status is.
+#[http_trigger(route = "orders", methods = ["POST"], auth_level = "anonymous")]
+fn start_order(ctx: TriggerContext, request: Request) -> Result<Response> {
     let id = ctx.client().start_orchestration::<order>(request.json()?).start()?;
     ctx.client().create_check_status_response(&id)
 }
@@ -33,7 +33,7 @@ fn reserve(item: String) -> Result<String> {
     Ok(format!("the reservation of {item}"))
 }
 
-dacapo_sdk::app!(place_order, order, reserve);
+dacapo_sdk::app!(start_order, order, reserve);
 
 #[cfg(test)]
 mod tests {
@@ -42,10 +42,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_places_an_order() {
+    fn a_request_starts_an_order() {
         let hub = ScriptedClient::new();
         let request = Request::new("POST", "http://127.0.0.1:7071/api/orders").with_body("\"a lamp\"");
-        let response = place_order(TriggerContext::for_test("place_order", hub.client()), request).unwrap();
+        let response = start_order(TriggerContext::for_test("start_order", hub.client()), request).unwrap();
         assert_eq!(response.status, 202);
         assert!(matches!(&hub.calls()[0], ClientCall::StartOrchestration { name, .. } if name == "order"));
     }
