@@ -78,6 +78,45 @@
 //! # fn main() {}
 //! ```
 //!
+//! # Triggers and the durable client
+//!
+//! A **trigger** is a function by which the world reaches the app. It runs like an activity, and may be a plain `fn`. Its
+//! attribute says what starts it:
+//!
+//! | | |
+//! |---|---|
+//! | [`#[http_trigger]`](macro@http_trigger) | a [`Request`] on a route, which it answers with a [`Response`], a text or [`Json`] |
+//! | [`#[timer_trigger]`](macro@timer_trigger) | a schedule ([`TimerInfo`]) |
+//! | [`#[queue_trigger]`](macro@queue_trigger) | a message of a queue: any type, or a [`QueueMessage`] |
+//! | [`#[event_hub_trigger]`](macro@event_hub_trigger) | an [`EventHubEvent`] of an event hub, or many |
+//! | [`#[event_grid_trigger]`](macro@event_grid_trigger) | an [`EventGridEvent`] |
+//! | [`#[manual_trigger]`](macro@manual_trigger) | an operator |
+//!
+//! Any trigger can send messages to queues and event hubs: see [`Output`]. Triggers and activities hold the durable [`Client`]
+//! of their task hub. It starts orchestrations; reads, lists, suspends, resumes, terminates, rewinds, restarts and purges
+//! instances; raises events; signals, reads and lists entities; and makes the responses by which a client over HTTP follows
+//! an orchestration.
+//!
+//! ```
+//! use dacapo_sdk::prelude::*;
+//!
+//! # #[orchestrator] async fn order(ctx: Context, item: String) -> Result<()> { Ok(()) }
+//! #[http_trigger(route = "orders", methods = ["POST"])]
+//! fn place_order(ctx: TriggerContext, request: Request) -> Result<Response> {
+//!     let id = ctx.client().start_orchestration::<order>(request.json()?).start()?;
+//!     ctx.client().create_check_status_response(&id)
+//! }
+//!
+//! #[http_trigger(route = "orders/{id}/approval", methods = ["PUT"])]
+//! fn approve(ctx: TriggerContext, request: Request) -> Result<()> {
+//!     let id = request.params().get("id").unwrap_or_default();
+//!     ctx.client().raise_event(id, "Approval", &true)
+//! }
+//!
+//! dacapo_sdk::app!(order, place_order, approve);
+//! # fn main() {}
+//! ```
+//!
 //! # What an orchestrator can wait for
 //!
 //! | | |
@@ -112,8 +151,9 @@
 //!
 //! # Tests
 //!
-//! Activities and the methods of entities are plain functions, so tests can call them. The module `testing` runs
-//! orchestrators against a script, without a host, and skips the time that they wait.
+//! Activities, triggers and the methods of entities are plain functions, so tests can call them. The module `testing` runs
+//! orchestrators against a script, without a host, and skips the time that they wait. Its `ScriptedClient` is a task hub for
+//! triggers and activities, which records what their client asks of it.
 //!
 //! # The manifest
 //!
@@ -155,6 +195,7 @@ pub mod http;
 mod http_call;
 mod level;
 mod management;
+mod multipart;
 mod random;
 mod request;
 mod response;
@@ -446,6 +487,7 @@ pub use host::Parent;
 pub use http_call::{HttpRequest, HttpResponse};
 pub use level::Level;
 pub use management::ManagementLinks;
+pub use multipart::FormPart;
 pub use random::{Random, RandomRange};
 pub use request::Request;
 pub use response::{IntoResponse, Json, Response};
@@ -592,14 +634,16 @@ macro_rules! app {
 ///     "outbound": ["https://api.example.org"],
 ///     "directories": [{ "guest": "/data", "writable": false }],
 ///     "environment": ["MODE"],
-///     "secrets": ["API_KEY"]
+///     "secrets": ["API_KEY"],
+///     "client": "read"
 ///   }
 /// }
 /// ```
 ///
 /// `name` and `version` are the defaults of `dacapo deploy` for the name of the app and the label of this version. `grants`
-/// is what the app asks for: its activities can access what is both listed here and granted by the administrator. Without
-/// `grants` they can access everything that is granted.
+/// is what the app asks for: its activities and triggers can access what is both listed here and granted by the administrator.
+/// Without `grants` they can access everything that is granted. `client` is what they may do with the durable [`Client`]: `none`,
+/// `read` or `operate`.
 ///
 /// ```
 /// dacapo_sdk::manifest!("src/example_manifest.json");

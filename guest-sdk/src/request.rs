@@ -9,6 +9,7 @@ use crate::base64;
 use crate::failure::Result;
 use crate::fields::{Fields, bad_request};
 use crate::function::{decode_from_host, not_from_host, to_json};
+use crate::multipart::{self, FormPart};
 
 /// The request that runs an HTTP trigger: see [`#[http_trigger]`](macro@crate::http_trigger).
 ///
@@ -209,7 +210,7 @@ impl Request {
         serde_json::from_slice(&self.body).map_err(|error| bad_request(format!("the body cannot be read as JSON: {error}")))
     }
 
-    /// Reads the body as a form: `application/x-www-form-urlencoded`.
+    /// Reads the body as a form: `application/x-www-form-urlencoded`, or the fields of `multipart/form-data`.
     ///
     /// ```
     /// # use dacapo_sdk::prelude::*;
@@ -220,12 +221,47 @@ impl Request {
     /// # Ok::<(), Failure>(())
     /// ```
     pub fn form(&self) -> Result<Fields> {
-        let content_type = self.headers.get("content-type").unwrap_or_default();
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case(FORM) {
-            return Err(bad_request(format!("the `content-type` of a form is `{FORM}`, not `{content_type}`")));
+        match self.content_type() {
+            (_, essence) if essence.eq_ignore_ascii_case(FORM) => self.text().map(Fields::parse_form),
+            (_, essence) if essence.eq_ignore_ascii_case(MULTIPART) => {
+                let fields = self.multipart()?.into_iter().filter(|part| part.file_name.is_none());
+                let text = |field: FormPart| match String::from_utf8(field.body) {
+                    Ok(text) => Ok((field.name, text)),
+                    Err(error) => Err(bad_request(format!("the field `{}` is not UTF-8 text: {error}", field.name))),
+                };
+                fields.map(text).collect::<Result<_>>().map(Fields::new)
+            }
+            (content_type, _) => {
+                Err(bad_request(format!("the `content-type` of a form is `{FORM}` or `{MULTIPART}`, not `{content_type}`")))
+            }
         }
-        self.text().map(Fields::parse_form)
+    }
+
+    /// Reads the fields and files of the form in the body: `multipart/form-data`.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// let form = "--x\r\nContent-Disposition: form-data; name=\"note\"; filename=\"n.txt\"\r\n\r\nmilk\r\n--x--\r\n";
+    /// let request = Request::new("POST", "http://localhost/")
+    ///     .with_header("content-type", "multipart/form-data; boundary=x")
+    ///     .with_body(form);
+    /// let note = &request.multipart()?[0];
+    /// assert_eq!((note.file_name.as_deref(), &*note.body), (Some("n.txt"), &b"milk"[..]));
+    /// # Ok::<(), Failure>(())
+    /// ```
+    pub fn multipart(&self) -> Result<Vec<FormPart>> {
+        match self.content_type() {
+            (content_type, essence) if essence.eq_ignore_ascii_case(MULTIPART) => multipart::parse(content_type, &self.body),
+            (content_type, _) => {
+                Err(bad_request(format!("the `content-type` of a form with files is `{MULTIPART}`, not `{content_type}`")))
+            }
+        }
+    }
+
+    /// The content type, with and without its parameters.
+    fn content_type(&self) -> (&str, &str) {
+        let all = self.headers.get("content-type").unwrap_or_default();
+        (all, all.split(';').next().unwrap_or_default().trim())
     }
 
     /// Reads the input of a trigger.
@@ -250,6 +286,7 @@ impl Request {
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
+const MULTIPART: &str = "multipart/form-data";
 
 #[cfg(test)]
 mod tests {
@@ -304,8 +341,25 @@ mod tests {
     fn a_form_declares_what_it_is() {
         let request = Request::new("POST", "http://h/").with_body("a=1");
         let failure = request.form().unwrap_err();
-        assert_eq!(failure.message, "the `content-type` of a form is `application/x-www-form-urlencoded`, not ``");
+        let expected = "the `content-type` of a form is `application/x-www-form-urlencoded` or `multipart/form-data`, not ``";
+        assert_eq!(failure.message, expected);
+        let failure = request.multipart().unwrap_err();
+        assert_eq!(failure.message, "the `content-type` of a form with files is `multipart/form-data`, not ``");
         let request = request.with_header("content-type", "Application/X-WWW-Form-URLEncoded; charset=utf-8");
         assert_eq!(request.form().unwrap().get("a"), Some("1"));
+    }
+
+    #[test]
+    fn the_fields_of_a_form_with_files_are_a_form() {
+        let request = |body: &[u8]| {
+            Request::new("POST", "http://h/").with_header("content-type", "multipart/form-data; boundary=x").with_body(body)
+        };
+        let parts = "--x\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n\r\n\
+                     --x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--x--";
+        let form = request(parts.as_bytes()).form().unwrap();
+        assert_eq!(form.iter().collect::<Vec<_>>(), [("a", "1")]);
+        let no_text = b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n\xff\r\n--x--";
+        let failure = request(no_text).form().unwrap_err();
+        assert!(failure.message.starts_with("the field `a` is not UTF-8 text: "), "{failure}");
     }
 }
