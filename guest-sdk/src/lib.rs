@@ -466,8 +466,10 @@ pub use dacapo_sdk_macros::queue_trigger;
 ///
 /// #[timer_trigger("0 0 3 * * *", run_on_startup = false)]
 /// fn purge_old(ctx: TriggerContext, timer: TimerInfo) -> Result<()> {
-///     let now = timer.schedule_status.and_then(|status| status.next).unwrap_or(Timestamp::from_millis(0));
-///     let old = InstanceFilter::new().created_time_from(Timestamp::from_millis(0)).created_time_to(now - Duration::from_secs(30 * 86_400));
+///     let Some(tomorrow) = timer.schedule_status.and_then(|status| status.next) else { return Ok(()) };
+///     let old = InstanceFilter::new()
+///         .created_time_from(Timestamp::from_millis(0))
+///         .created_time_to(tomorrow - Duration::from_secs(31 * 86_400));
 ///     let removed = ctx.client().purge_instances(&old)?;
 ///     ctx.log_info(format!("{removed} instances are removed"));
 ///     Ok(())

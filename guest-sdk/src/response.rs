@@ -188,13 +188,19 @@ pub struct Json<T>(pub T);
     note = "it returns a `Response`, a text, a `Json<T>`, a JSON `Value` or `()`, or a `Result` with one of these"
 )]
 pub trait IntoResponse {
-    /// Makes the response. Fails only if a value cannot be written as JSON.
+    /// Makes the response. A failure `BadRequest` is answered with 400 and its message, any other with 500.
     fn into_response(self) -> Result<Response>;
 }
 
 impl IntoResponse for Response {
     fn into_response(self) -> Result<Response> {
         Ok(self)
+    }
+}
+
+impl<R: IntoResponse, E: Into<Failure>> IntoResponse for Result<R, E> {
+    fn into_response(self) -> Result<Response> {
+        self.map_err(Into::into)?.into_response()
     }
 }
 

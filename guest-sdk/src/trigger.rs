@@ -579,23 +579,36 @@ impl Outputs {
     message = "a trigger that is no HTTP trigger cannot return `{Self}`",
     note = "it returns nothing or a `Result<()>`; what it makes is sent to an output, or passed to an orchestration"
 )]
-pub trait Nothing {}
+pub trait Nothing {
+    /// Converts an error to a failure.
+    fn into_result(self) -> Result<()>;
+}
 
-impl Nothing for () {}
+impl Nothing for () {
+    fn into_result(self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<E: Into<Failure>> Nothing for Result<(), E> {
+    fn into_result(self) -> Result<()> {
+        self.map_err(Into::into)
+    }
+}
 
 /// Makes the output of an HTTP trigger. `BadRequest` is the client's mistake: it is answered, and no message is sent.
-pub fn respond<R: IntoResponse>(returned: Result<R>, outputs: Outputs) -> Result<String> {
-    let (response, outputs) = match returned {
-        Ok(response) => (response.into_response()?, outputs),
-        Err(failure) if failure.is(BAD_REQUEST) => (Response::new(400).text(failure.message), Outputs::default()),
-        Err(failure) => return Err(failure),
-    };
-    write(Some(response), outputs)
+pub fn respond(returned: impl IntoResponse, outputs: impl FnOnce() -> Result<Outputs>) -> Result<String> {
+    match returned.into_response() {
+        Ok(response) => write(Some(response), outputs()?),
+        Err(failure) if failure.is(BAD_REQUEST) => write(Some(Response::new(400).text(failure.message)), Outputs::default()),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Makes the output of any other trigger.
-pub fn conclude<N: Nothing>(returned: Result<N>, outputs: Outputs) -> Result<String> {
-    returned.and_then(|_nothing| write(None, outputs))
+pub fn conclude(returned: impl Nothing, outputs: impl FnOnce() -> Result<Outputs>) -> Result<String> {
+    returned.into_result()?;
+    write(None, outputs()?)
 }
 
 fn write(response: Option<Response>, outputs: Outputs) -> Result<String> {
@@ -784,6 +797,7 @@ mod tests {
     #[test]
     fn what_is_returned_is_written_for_the_host() {
         let written = |outcome: Result<String>| serde_json::from_str::<Value>(&outcome.unwrap()).unwrap();
+        let none = || Ok(Outputs::default());
         let outputs = || {
             let mut outputs = Outputs::default();
             let texts = Output { messages: vec!["a", "[1]"] };
@@ -791,24 +805,24 @@ mod tests {
             outputs.add("work", "texts", &texts).unwrap();
             outputs.add("work", "lists", &lists).unwrap();
             outputs.add("work", "none", &Output::<u64>::new()).unwrap();
-            outputs
+            Ok(outputs)
         };
-        assert_eq!(written(conclude(Ok(()), Outputs::default())), json!({}));
-        assert_eq!(written(conclude(Ok(()), outputs())), json!({ "outputs": { "texts": ["a", "[1]"], "lists": [[1, 2]] } }));
+        assert_eq!(written(conclude((), none)), json!({}));
+        assert_eq!(written(conclude((), outputs)), json!({ "outputs": { "texts": ["a", "[1]"], "lists": [[1, 2]] } }));
         let response = json!({ "status": 202 });
         assert_eq!(
-            written(respond(Ok(Response::new(202)), outputs())),
+            written(respond(Ok::<_, Failure>(Response::new(202)), outputs)),
             json!({ "response": response, "outputs": { "texts": ["a", "[1]"], "lists": [[1, 2]] } })
         );
         let failed = Failure::new("Broken", "it broke");
-        assert_eq!(respond::<()>(Err(failed.clone()), outputs()), Err(failed));
+        assert_eq!(respond(Err::<(), _>(failed.clone()), outputs), Err(failed.clone()));
+        assert_eq!(conclude(Err(failed.clone()), outputs), Err(failed));
     }
 
     #[test]
     fn a_mistake_of_the_client_is_answered() {
-        let mut outputs = Outputs::default();
-        outputs.add("work", "orders", &Output { messages: vec![1] }).unwrap();
-        let answer = respond::<()>(Err(Failure::new("BadRequest", "no body")), outputs).unwrap();
+        let outputs = || panic!("no message is sent");
+        let answer = respond(Err::<(), _>(Failure::new("BadRequest", "no body")), outputs).unwrap();
         let response = json!({ "status": 400, "headers": [["content-type", "text/plain; charset=utf-8"]], "body": "no body" });
         assert_eq!(serde_json::from_str::<Value>(&answer).unwrap(), json!({ "response": response }));
     }

@@ -3,9 +3,9 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Pat, PatType, Result, ReturnType, Token, Type};
+use syn::{Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Pat, PatType, Result, Token, Type};
 
-use crate::function::{check_name, is_result, last_segment_is, plain};
+use crate::function::{check_name, last_segment_is, plain};
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
@@ -398,19 +398,17 @@ fn body(kind: Kind, item: &ItemFn, name: &LitStr, parameters: &Parameters<'_>) -
     let wire_names = parameters.outputs.iter().map(|output| plain(output.name));
     let wait = item.sig.asyncness.map(|_| quote!(.await));
     let call = quote!(#ident(#context #input #(&mut #outputs),*) #wait);
-    let returned = match &item.sig.output {
-        ReturnType::Type(_, output) if is_result(output) => quote!(#private::Fallible::into_result(#call)),
-        ReturnType::Default | ReturnType::Type(..) => quote!(::dacapo_sdk::Result::Ok(#call)),
-    };
     let finish = if kind == Kind::Http { quote!(respond) } else { quote!(conclude) };
     quote! {
         #read
         #(let mut #outputs = <#types>::new();)*
-        let returned = #returned;
-        #[allow(unused_mut)]
-        let mut outputs = #private::Outputs::default();
-        #(outputs.add(#name, #wire_names, &#outputs)?;)*
-        #private::#finish(returned, outputs)
+        let returned = #call;
+        #private::#finish(returned, || {
+            #[allow(unused_mut)]
+            let mut outputs = #private::Outputs::default();
+            #(outputs.add(#name, #wire_names, &#outputs)?;)*
+            ::dacapo_sdk::Result::Ok(outputs)
+        })
     }
 }
 

@@ -41,8 +41,8 @@ async fn place(
 fn bare() {}
 
 #[http_trigger]
-fn greeting(_: Request) -> String {
-    "Hello!".to_owned()
+fn greeting(_: Request) -> impl crate::IntoResponse {
+    "Hello!"
 }
 
 #[timer_trigger("0 */5 * * * *", run_on_startup = true, use_monitor = false)]
