@@ -138,7 +138,7 @@ async fn missing_values() {
             found += 1;
         }
     }
-    assert_eq!(found, 5, "newInstanceId, the version to activate and to migrate to, from, to");
+    assert_eq!(found, 7, "newInstanceId, the version to activate and to migrate to, from, to, the two of Event Grid");
     let purged = host.send("DELETE", "/durabletask/instances?runtimeStatus=Failed", &[], "").await;
     purged.is(400, Value::from("Please provide value for 'createdTimeFrom' parameter."));
     host.close().await;
