@@ -6,6 +6,7 @@
 //!
 //! - [`Language`]: the languages, and how an app of each is recognised;
 //! - `sdk`: the SDKs that this binary carries; `template`: the new apps that it carries;
+//! - `functions`: the files of Azure Functions beside an app, `host.json` and `local.settings.json`; `json_file` reads them;
 //! - [`Watch`]: whether sources have changed;
 //! - `tool`: runs programs on the path, with visible output; [`BuildError`] says how to install one that is missing;
 //! - one file for each tool chain: `rust`, `javascript`, `python`, `go`, `c` (and C++), `zig`, `assemblyscript`, `kotlin`, `wat`.
@@ -16,6 +17,7 @@ mod error;
 mod functions;
 mod go;
 mod javascript;
+mod json_file;
 mod kotlin;
 mod language;
 mod python;
@@ -32,7 +34,7 @@ use std::path::{Path, PathBuf};
 use dacapo_wasm::Manifest;
 
 pub use error::BuildError;
-pub use functions::{HostFile, local_settings};
+pub use functions::{HostFile, local_settings, task_hub};
 pub use language::Language;
 pub use template::{Template, write_new_app};
 pub use watch::Watch;
