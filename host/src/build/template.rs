@@ -1,4 +1,4 @@
-//! Templates of new apps, embedded in this binary: one for each language with an SDK, all with the same two functions.
+//! Templates of new apps, embedded in this binary: one for each language with an SDK, all with the same functions.
 
 use std::fmt;
 use std::fs;
