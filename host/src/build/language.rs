@@ -15,6 +15,8 @@ pub enum Language {
     /// And TypeScript.
     #[value(name = "javascript", alias = "typescript")]
     JavaScript,
+    #[value(name = "fsharp", alias = "f#")]
+    FSharp,
     Python,
     Go,
     C,
@@ -56,6 +58,8 @@ impl Language {
         match self {
             Language::Rust => project(&["Cargo.toml"]),
             Language::JavaScript => project(&["package.json"]),
+            // A script is of use in projects of any language.
+            Language::FSharp => Marks { project: &["*.fsproj"], sources: &["*.fsx"] },
             // In the older programming model each function has a folder, as in JavaScript, where there is a project file too.
             Language::Python => {
                 Marks { project: &["function_app.py", "requirements.txt", "pyproject.toml"], sources: &["*/function.json"] }
@@ -70,9 +74,13 @@ impl Language {
         }
     }
 
-    /// Whether an app of this language may have files of the other: a compiler from npm comes with a `package.json`.
+    /// Whether an app of this language may have files of the other: a compiler from npm comes with a `package.json`, and so do
+    /// libraries for F#.
     fn includes(self, other: Language) -> bool {
-        matches!((self, other), (Language::AssemblyScript, Language::JavaScript) | (Language::Cpp, Language::C))
+        matches!(
+            (self, other),
+            (Language::AssemblyScript | Language::FSharp, Language::JavaScript) | (Language::Cpp, Language::C)
+        )
     }
 }
 
@@ -81,6 +89,7 @@ impl fmt::Display for Language {
         f.write_str(match self {
             Language::Rust => "Rust",
             Language::JavaScript => "JavaScript or TypeScript",
+            Language::FSharp => "F#",
             Language::Python => "Python",
             Language::Go => "Go",
             Language::C => "C",
@@ -158,6 +167,8 @@ mod tests {
         check(&["package.json", "src/functions.ts"], &[Language::JavaScript]);
         check(&["package.json", "Hello/function.json"], &[Language::JavaScript]);
         check(&["asconfig.json", "package.json"], &[Language::AssemblyScript]);
+        check(&["App.fsproj", "App.fs", "package.json"], &[Language::FSharp]);
+        check(&["package.json", "src/app.js", "release.fsx"], &[Language::JavaScript]);
         check(&["function_app.py", "host.json"], &[Language::Python]);
         check(&["requirements.txt", "Hello/function.json", "Hello/__init__.py"], &[Language::Python]);
         check(&["go.mod", "main.go"], &[Language::Go]);
@@ -166,6 +177,7 @@ mod tests {
     #[test]
     fn sources_decide_where_there_is_none() {
         check(&["Hello/function.json", "Hello/__init__.py"], &[Language::Python]);
+        check(&["App.fsx"], &[Language::FSharp]);
         check(&["app.c", "app.h"], &[Language::C]);
         check(&["app.cpp", "json.c"], &[Language::Cpp]);
         check(&["app.cc"], &[Language::Cpp]);

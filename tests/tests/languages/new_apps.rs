@@ -28,6 +28,11 @@ fn javascript() {
 }
 
 #[test]
+fn fsharp() {
+    works(Template::FSharp, Language::FSharp);
+}
+
+#[test]
 fn python() {
     works(Template::Python, Language::Python);
 }
