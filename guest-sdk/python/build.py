@@ -253,8 +253,6 @@ def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> i
     if done.returncode != 0:
         raise BuildError(f"the compiler failed:\n{done.stdout}{done.stderr}".strip())
     immortalise(out, array("I", (stage / image.OBJECTS).read_bytes()))
-    for name, trigger in said["skipped"]:
-        print(f"warning: `{name}` is left out: Dacapo does not run functions with {trigger}")
     for warning in said["warnings"]:
         print(f"warning: {warning}")
     return said["functions"]

@@ -108,7 +108,7 @@ fn poll_to_end(activity: Outcome) -> Result<String> {
     }
 }
 
-fn not_found(error_type: &str, kind: &str, name: &str) -> Failure {
+pub(crate) fn not_found(error_type: &str, kind: &str, name: &str) -> Failure {
     Failure::new(error_type, format!("this app has no {kind} `{name}`")).not_retriable()
 }
 

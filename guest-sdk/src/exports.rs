@@ -32,6 +32,16 @@ pub fn run_activity(entries: &[Entry], call: types::ActivityCall) -> Result<Stri
     app::run_activity(entries, context, input).map_err(to_generated)
 }
 
+/// The export `describe-triggers`.
+pub fn describe_triggers(_entries: &[Entry]) -> Vec<types::Trigger> {
+    Vec::new()
+}
+
+/// The export `run-trigger`.
+pub fn run_trigger(_entries: &[Entry], call: types::TriggerCall) -> Result<String, types::Failure> {
+    Err(to_generated(app::not_found("TriggerNotFound", "trigger", &call.name)))
+}
+
 /// The export `run-entity-operation`.
 pub fn run_entity_operation(entries: &[Entry], operation: types::EntityOperation) -> Result<types::EntityResult, types::Failure> {
     let types::EntityOperation { entity: types::EntityId { name, key }, operation, input, state } = operation;

@@ -318,7 +318,7 @@ pub mod __private {
     pub use crate::app::{Entry, Registered};
     pub use crate::bindings::generated;
     pub use crate::entity::DispatchOperation;
-    pub use crate::exports::{describe, run_activity, run_entity_operation, run_orchestrator};
+    pub use crate::exports::{describe, describe_triggers, run_activity, run_entity_operation, run_orchestrator, run_trigger};
     pub use crate::function::{Fallible, decode_input, encode_output};
     pub use serde::Serialize;
     pub use serde::de::DeserializeOwned;
@@ -346,7 +346,9 @@ pub mod __private {
 macro_rules! app {
     ($($function:ty),* $(,)?) => {
         const _: () = {
-            use $crate::__private::generated::{ActivityCall, EntityOperation, EntityResult, Failure, Function, Guest};
+            use $crate::__private::generated::{
+                ActivityCall, EntityOperation, EntityResult, Failure, Function, Guest, Trigger, TriggerCall,
+            };
 
             fn entries() -> ::std::vec::Vec<$crate::__private::Entry> {
                 ::std::vec![$(<$function as $crate::__private::Registered>::entry()),*]
@@ -376,6 +378,14 @@ macro_rules! app {
 
                 fn run_entity_operation(operation: EntityOperation) -> ::std::result::Result<EntityResult, Failure> {
                     $crate::__private::run_entity_operation(&entries(), operation)
+                }
+
+                fn describe_triggers() -> ::std::vec::Vec<Trigger> {
+                    $crate::__private::describe_triggers(&entries())
+                }
+
+                fn run_trigger(call: TriggerCall) -> ::std::result::Result<::std::string::String, Failure> {
+                    $crate::__private::run_trigger(&entries(), call)
                 }
             }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use dacapo_core::RuntimeStatus;
+use dacapo_core::guest::ClientGrant;
 use dacapo_store::control::{Role, check_hub_name};
 use dacapo_wasm::{AllowList, Checkpoint, DirectoryGrant, GuestLimits, Policy, PoolSize, SLOTS_PER_GUEST_MAX};
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,7 @@ pub struct Settings {
 pub struct HttpSettings {
     pub public_url: String,
     pub use_forwarded_host: bool,
+    pub cors_origins: Vec<String>,
     pub connections: usize,
     pub connections_per_address: usize,
     pub bodies_bytes: usize,
@@ -113,6 +115,7 @@ pub struct HubsSettings {
 pub struct EngineSettings {
     pub turn_threads: usize,
     pub concurrent_activities: u32,
+    pub concurrent_triggers: u32,
     pub idle_activities: u32,
     pub hot_instances: u32,
     pub memory_bytes: usize,
@@ -208,6 +211,7 @@ impl Default for HttpSettings {
         Self {
             public_url: String::new(),
             use_forwarded_host: false,
+            cors_origins: Vec::new(),
             connections: 10_000,
             connections_per_address: 2_000,
             bodies_bytes: 1 << 30,
@@ -226,6 +230,7 @@ impl Default for EngineSettings {
         Self {
             turn_threads: 0,
             concurrent_activities: 1_024,
+            concurrent_triggers: 256,
             idle_activities: 0,
             hot_instances: 1_000,
             memory_bytes: 0,
@@ -517,17 +522,19 @@ impl Settings {
             compile: limits.compile(),
             execution: limits.execution(),
             management_links: None,
+            client: ClientGrant::default(),
         })
     }
 
     /// A pool for as many guests as are wanted, or as the kernel allows.
     fn pool(&self) -> PoolSize {
         let most = PoolSize::default();
-        let slots = most.orchestrators + most.activities;
+        let slots = most.orchestrators + most.activities + most.triggers;
         // A guest that is made of many parts takes several slots.
         let activities = self.engine.concurrent_activities.min(slots / 2).max(SLOTS_PER_GUEST_MAX);
+        let triggers = self.engine.concurrent_triggers.min(slots / 4).max(SLOTS_PER_GUEST_MAX);
         let wanted = self.engine.hot_instances.saturating_add(SLOTS_FOR_TURNS);
-        PoolSize { orchestrators: wanted.min(slots - activities), activities }
+        PoolSize { orchestrators: wanted.min(slots - activities - triggers), activities, triggers }
     }
 
     /// Bytes of memory that the process may hold.
@@ -564,7 +571,7 @@ fn bounds(key: &str) -> RangeInclusive<i64> {
     match key {
         "hubs.open" => 1..=SLOTS_FOR_TURNS.into(),
         "engine.turn_threads" => 0..=1_024,
-        "engine.concurrent_activities" => 1..=U32_MAX,
+        "engine.concurrent_activities" | "engine.concurrent_triggers" => 1..=U32_MAX,
         "engine.stack_bytes" => 64 << 10..=1 << 30,
         "webhook.give_up_hours" => 0..=1_000_000,
         _ => match limit {

@@ -334,6 +334,8 @@ mod tests {
             deployed_at: sample::at(0),
             label: "2.0".into(),
             functions: vec![(FunctionName::new("main").unwrap(), FunctionKind::Orchestrator)],
+            triggers: vec![],
+            route_prefix: None,
             size: 4,
             weight: 10,
             activated_at: Some(sample::at(1)),

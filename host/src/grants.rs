@@ -16,7 +16,7 @@ const ENTRIES_MAX: usize = 1_000;
 
 /// Checks grants for a host whose own data directory, `data`, guests must never see.
 pub fn check(grants: &Grants, data: &Path) -> Result<(), InvalidGrant> {
-    let Grants { outbound, directories, environment, secrets } = grants;
+    let Grants { outbound, directories, environment, secrets, client: _ } = grants;
     for (member, entries) in [
         ("outbound", outbound.len()),
         ("directories", directories.len()),
@@ -61,6 +61,7 @@ pub fn apply(
         let (hosts, environment) = (AllowList::parse(&grant.hosts)?, grant.environment.clone());
         policy.secrets.push(Secret { name: name.clone(), value: value.to_string(), hosts, environment });
     }
+    policy.client = grants.client;
     Ok(policy)
 }
 

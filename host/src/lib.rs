@@ -8,6 +8,7 @@
 //! - [`hubs`]: all task hubs of a host.
 //! - [`meters`], with [`metrics`]: what a task hub has used.
 //! - [`server`]: HTTP: connections, TLS, and protection against hostile clients.
+//! - [`triggers`]: what the descriptions of triggers mean, and their inputs and outputs.
 //! - [`limits`]: what a task hub may use; [`grants`]: what its activities may reach; [`secrets`]: what they may use unseen.
 //! - [`log`]: the log on standard error.
 //! - [`serve`]: the running host: opens the hubs, serves the API, stops in good order.
@@ -37,4 +38,5 @@ pub mod printable;
 pub mod secrets;
 pub mod serve;
 pub mod server;
+pub mod triggers;
 pub mod versioning;

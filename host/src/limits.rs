@@ -105,10 +105,10 @@ limits! {
     operations_per_turn = 1_000, "operations", Waits, "Operations that an entity runs before their effects are saved.";
     entities_per_lock = 100, "entities", Fails, "Entities that one critical section may lock.";
     log_bytes_per_turn = 64 << 10, "bytes", Dropped, "Log lines of an orchestrator or entity in one turn.";
-    log_bytes_per_activity = 1 << 20, "bytes", Dropped, "Log lines of one attempt of an activity.";
+    log_bytes_per_activity = 1 << 20, "bytes", Dropped, "Log lines of one attempt of an activity, or of one call of a trigger.";
     fuel_per_turn = 2_000_000_000, "units", Fails, "Fuel, about one unit for each wasm instruction, of an orchestrator in one turn or an entity in one operation.";
     orchestrator_memory_bytes = 128 << 20, "bytes", Fails, "All linear memories of an orchestrator or entity.";
-    activity_memory_bytes = 512 << 20, "bytes", Fails, "All linear memories of an activity.";
+    activity_memory_bytes = 512 << 20, "bytes", Fails, "All linear memories of an activity or trigger.";
     table_elements = 50_000, "elements", Fails, "All tables of a guest.";
 
     // How much of the host a hub may use at a time.
@@ -116,6 +116,8 @@ limits! {
     hot_instances = 1_000, "instances", Waits, "Orchestrations that stay in memory between their turns; the others are replayed. One made of many parts counts as several.";
     concurrent_activities = 256, "activities", Waits, "Activities that run at once.";
     activity_seconds = 300, "seconds", Fails, "One attempt of an activity.";
+    concurrent_triggers = 64, "triggers", Waits, "Triggers that run at once, such as HTTP triggers.";
+    trigger_seconds = 230, "seconds", Fails, "One call of a trigger.";
 
     // What activities send and receive.
     http_request_bytes = 16 << 20, "bytes", Fails, "The body of one outgoing request.";
@@ -220,6 +222,7 @@ impl HubLimits {
             table_elements: size(self.table_elements),
             fuel_per_turn: self.fuel_per_turn,
             activity_time: Duration::from_secs(self.activity_seconds),
+            trigger_time: Duration::from_secs(self.trigger_seconds),
             activity_log_bytes: size(self.log_bytes_per_activity),
             ..GuestLimits::default()
         }

@@ -38,7 +38,7 @@ pub struct FunctionUsage {
     /// Empty for `@others`.
     #[schemars(schema_with = "any_kind")]
     pub kind: String,
-    /// Executions of an orchestrator that have begun, operations of an entity, attempts of an activity.
+    /// Executions of an orchestrator that have begun, operations of an entity, attempts of an activity, calls of a trigger.
     pub executions: u64,
     /// Executions that have failed (not counted for entities) or were cut off.
     pub failures: u64,
@@ -48,7 +48,7 @@ pub struct FunctionUsage {
     pub replayed_events: u64,
     /// About one unit for each wasm instruction, replays included. Not counted for activities.
     pub fuel: u64,
-    /// The total time of attempts of an activity in microseconds, whether they computed or waited.
+    /// The total time of attempts of an activity, or of calls of a trigger, in microseconds, whether they computed or waited.
     pub activity_micros: u64,
     /// Bytes of payloads received.
     pub bytes_in: u64,
@@ -57,8 +57,8 @@ pub struct FunctionUsage {
 }
 
 fn any_kind(_: &mut SchemaGenerator) -> Schema {
-    let [orchestrator, activity, entity] = FunctionKind::ALL.map(FunctionKind::name);
-    json_schema!({ "type": "string", "enum": [orchestrator, activity, entity, ""] })
+    let [orchestrator, activity, entity, trigger] = FunctionKind::ALL.map(FunctionKind::name);
+    json_schema!({ "type": "string", "enum": [orchestrator, activity, entity, trigger, ""] })
 }
 
 impl FunctionUsage {
@@ -176,7 +176,7 @@ impl Meters {
         self.lock().of(record.name.as_str(), kind.name()).add(&FunctionUsage {
             executions: match kind {
                 FunctionKind::Entity => spent.operations,
-                FunctionKind::Orchestrator | FunctionKind::Activity => (has_run && !before.begun).into(),
+                FunctionKind::Orchestrator | FunctionKind::Activity | FunctionKind::Trigger => (has_run && !before.begun).into(),
             },
             failures: (has_run && record.status == RuntimeStatus::Failed).into(),
             turns: spent.turns,
@@ -190,8 +190,17 @@ impl Meters {
 
     /// Counts an attempt of an activity that has ended.
     pub fn activity(&self, name: &FunctionName, attempt: Attempt) {
+        self.attempt(FunctionKind::Activity, name, attempt);
+    }
+
+    /// Counts a call of a trigger that has ended.
+    pub fn trigger(&self, name: &FunctionName, attempt: Attempt) {
+        self.attempt(FunctionKind::Trigger, name, attempt);
+    }
+
+    fn attempt(&self, kind: FunctionKind, name: &FunctionName, attempt: Attempt) {
         let Attempt { took, failed, bytes_in, bytes_out } = attempt;
-        self.lock().of(name.as_str(), FunctionKind::Activity.name()).add(&FunctionUsage {
+        self.lock().of(name.as_str(), kind.name()).add(&FunctionUsage {
             executions: 1,
             failures: failed.into(),
             activity_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),

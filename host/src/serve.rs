@@ -30,7 +30,7 @@ use crate::config::Settings;
 use crate::directory::{self, control_path};
 use crate::engine::{Engine, EngineOptions};
 use crate::grants;
-use crate::hub::{Gone, Hub, HubError, HubOptions, HubRules, create_file};
+use crate::hub::{Gone, Hub, HubError, HubOptions, HubRules, Queries, create_file};
 use crate::hubs::{Hubs, HubsOptions};
 use crate::log;
 use crate::secrets::{Secrets, SecretsKey, SecretsKeySource};
@@ -101,7 +101,8 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
         );
     }
     let secrets = Arc::new(Secrets::new(control, secrets_key.as_ref()));
-    let hubs = open_hubs(&settings, address, &access, &secrets)?;
+    let queries = Queries::default();
+    let hubs = open_hubs(&settings, address, &access, &secrets, &queries)?;
     // Opened now to migrate data of an earlier release, and to report a damaged file at the start.
     match hubs.hub(&settings.task_hub).await {
         Err(HubError::Suspended { hub, why }) => tracing::warn!(hub, why, "the task hub is suspended"),
@@ -119,12 +120,14 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     }
     let options = ApiOptions {
         hubs: hubs.clone(),
+        queries,
         secrets,
         data: data.clone(),
         limits: settings.limits.clone(),
         default_hub: settings.task_hub.clone(),
         address,
         allowed_hosts: settings.allowed_hosts.clone(),
+        cors_origins: settings.http.cors_origins.clone(),
         scheme: settings.scheme(),
         public_url: settings.public_url(address),
         use_forwarded_host: settings.http.use_forwarded_host,
@@ -265,7 +268,13 @@ fn make_default_hub(control: &ControlFile, name: &str) -> anyhow::Result<()> {
 }
 
 /// Opens the hubs of the host. Must be called within a tokio runtime.
-fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>, secrets: &Arc<Secrets>) -> anyhow::Result<Hubs> {
+fn open_hubs(
+    settings: &Settings,
+    address: SocketAddr,
+    access: &Arc<Access>,
+    secrets: &Arc<Secrets>,
+    queries: &Queries,
+) -> anyhow::Result<Hubs> {
     let (own, keys, secrets) = (settings.clone(), access.clone(), secrets.clone());
     let rules = move |record: &HubRecord| {
         let links = Links::public(&own.public_url(address), &record.name).with_tokens(keys.links_for_code(&record.name)?);
@@ -288,6 +297,7 @@ fn open_hubs(settings: &Settings, address: SocketAddr, access: &Arc<Access>, sec
         retention: settings.retention(),
         webhook: settings.webhook()?,
         versions: settings.versions,
+        queries: queries.clone(),
         open: settings.hubs.open as usize,
         idle: Duration::from_secs(settings.hubs.idle_seconds),
     });
@@ -304,7 +314,10 @@ pub fn open_hub(settings: &Settings) -> anyhow::Result<(Hub, Gone)> {
     let control = open_control_file(&prepare_directory(&settings.data)?)?;
     let engine = engine(settings, control, Compiler::default())?;
     create_file(&engine, &name)?;
-    Hub::open(&engine, HubOptions { name, rules, retention, webhook, versions, meters: Arc::default() })
+    Hub::open(
+        &engine,
+        HubOptions { name, rules, retention, webhook, versions, queries: Queries::default(), meters: Arc::default() },
+    )
 }
 
 /// Raises the limit of open files as far as the process may, and returns it. Each connection is one.

@@ -29,12 +29,12 @@ An orchestrator may also be an `async` function. Then tasks are awaited, `asynci
 
 from dacapo.action import EntityId, RetryOptions
 from dacapo.app import Blueprint, DFApp
+from dacapo.calls import ActivityCall, TriggerCall
 from dacapo.client import DurableOrchestrationClient
 from dacapo.context import DurableLock, DurableOrchestrationContext, ManagedIdentityTokenSource, TokenSource
+from dacapo.declaration import Entity, FunctionBuilder, Orchestrator
 from dacapo.entity import DurableEntityContext
 from dacapo.failure import Failure
-from dacapo.function import Entity, FunctionBuilder, Orchestrator
-from dacapo.runner import ActivityCall
 from dacapo.status import OrchestrationRuntimeStatus
 from dacapo.task import EventTask, TaskBase, TaskState, TimerTask
 
@@ -59,4 +59,5 @@ __all__ = [
     "TaskState",
     "TimerTask",
     "TokenSource",
+    "TriggerCall",
 ]

@@ -1,22 +1,18 @@
-"""The client of a task hub, for activities.
-
-An activity can start orchestrations and get the links of any instance. Other requests go to these links over HTTP, so
-the hub's outbound policy must allow the host's own address. Methods that need rights on the whole hub are refused.
-"""
+"""The durable client of the app's own task hub, for activities and for functions with other triggers."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-from typing import Any, NoReturn
-from urllib.parse import quote, urlencode, urlsplit
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from dacapo import border, payload
-from dacapo.action import EntityId, entity_of
+from dacapo.action import EntityId, entity_of, operation_of
+from dacapo.declaration import FunctionName, name_of
 from dacapo.failure import Failure
-from dacapo.function import FunctionName, name_of
-from dacapo.host import Management
+from dacapo.host import Client, Management
 from dacapo.http_messages import HttpRequest, HttpResponse
 from dacapo.status import (
     DurableOrchestrationStatus,
@@ -35,25 +31,27 @@ _ENDED = {
 
 
 def start_orchestration(
-    management: Management, name: FunctionName, input_: Any, instance_id: str | None, version: str | None
+    host: Management | Client, name: FunctionName, input_: Any, instance_id: str | None, version: str | None
 ) -> str:
     """Starts an orchestration, and returns its instance id."""
     name = name_of(name)
     encoded = payload.encode_start_input(input_, f"the input of `{name}`")
-    instance_id, version = border.optional_id(instance_id), border.optional_text(version, "version")
-    return management.start_orchestration(name, encoded, instance_id, version)
+    return host.start_orchestration(
+        name, encoded, border.optional_id(instance_id), border.optional_text(version, "version")
+    )
 
 
 class DurableOrchestrationClient:
-    """The client that the binding `durableClient` gives an activity.
+    """The client that the binding `durableClient` gives a function.
 
-    If the host refuses a request, a `Failure` is raised: `InstanceNotFound`, `InvalidOperation` if the state of the
-    instance does not allow it, and those of starting an orchestration, such as `InstanceAlreadyExists`.
+    If the host refuses a call, a `Failure` is raised, for example of the type `InstanceNotFound`, `InstanceEnded`,
+    `InstanceNotEnded`, `InstanceAlreadyExists`, `OrchestratorNotFound`, or `NotGranted` if the operator has not granted
+    the call to the app.
     """
 
-    def __init__(self, context: Management | DurableOrchestrationClient, function_invocation_id: str | None = None):
+    def __init__(self, context: Client | DurableOrchestrationClient, function_invocation_id: str | None = None):
         # In the older programming model a function makes a client from the value of the binding, which is one already.
-        self._management = context._management if isinstance(context, DurableOrchestrationClient) else context
+        self._host: Client = context._host if isinstance(context, DurableOrchestrationClient) else context
 
     async def start_new(
         self,
@@ -63,13 +61,13 @@ class DurableOrchestrationClient:
         version: str | None = None,
     ) -> str:
         """Starts an orchestration, and returns its instance id. An ended instance with that id is replaced."""
-        return start_orchestration(self._management, orchestration_function_name, client_input, instance_id, version)
+        return start_orchestration(self._host, orchestration_function_name, client_input, instance_id, version)
 
     # Links.
 
     def create_http_management_payload(self, instance_id: str) -> dict[str, str]:
         """The links for managing an instance over HTTP."""
-        links = json.loads(self._management.links(border.text(instance_id, "instance_id")))
+        links = json.loads(self._host.links(border.text(instance_id, "instance_id")))
         if links is None:
             raise Failure("InvalidArgument", f"{instance_id!r} cannot be the id of an instance", retriable=False)
         return links
@@ -77,7 +75,7 @@ class DurableOrchestrationClient:
     def get_client_response_links(self, request: HttpRequest | None, instance_id: str) -> dict[str, str]:
         """The links of an instance, with the origin of the given request, if there is one."""
         links = self.create_http_management_payload(instance_id)
-        if request is None or not request.url:
+        if request is None or not urlsplit(request.url).netloc:
             return links
         return {name: link if name == "id" else _at_origin_of(request.url, link) for name, link in links.items()}
 
@@ -94,20 +92,17 @@ class DurableOrchestrationClient:
         timeout_in_milliseconds: int = 10_000,
         retry_interval_in_milliseconds: int = 1_000,
     ) -> HttpResponse:
-        """The response with the output of an instance if it ends in time; otherwise the response with its links."""
-        border.length(timeout_in_milliseconds, "timeout_in_milliseconds")
-        border.length(retry_interval_in_milliseconds, "retry_interval_in_milliseconds")
-        if retry_interval_in_milliseconds > timeout_in_milliseconds:
+        """The response with the output of an instance if it ends in time; otherwise the response with its links.
+
+        The interval is checked only: the host itself notices the end.
+        """
+        timeout = border.length(timeout_in_milliseconds, "timeout_in_milliseconds")
+        if border.length(retry_interval_in_milliseconds, "retry_interval_in_milliseconds") > timeout:
             raise ValueError("timeout_in_milliseconds must be at least retry_interval_in_milliseconds")
-        deadline = time.monotonic() + timeout_in_milliseconds / 1000
-        while True:
-            status = await self.get_status(instance_id)
-            if status.runtime_status in _ENDED:
-                return _response_of_ended(status)
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return self.create_check_status_response(request, instance_id)
-            await asyncio.sleep(min(left, retry_interval_in_milliseconds / 1000))
+        status = _status_of(self._host.wait_for_completion(border.text(instance_id, "instance_id"), timeout))
+        if status.runtime_status in _ENDED:
+            return _response_of_ended(status)
+        return self.create_check_status_response(request, instance_id)
 
     # Instances.
 
@@ -115,14 +110,41 @@ class DurableOrchestrationClient:
         self, instance_id: str, show_history: bool = False, show_history_output: bool = False, show_input: bool = False
     ) -> DurableOrchestrationStatus:
         """The status of an instance; a falsy one if the instance does not exist."""
-        shown = {"showHistory": show_history, "showHistoryOutput": show_history_output, "showInput": show_input}
-        link = self.create_http_management_payload(instance_id)["statusQueryGetUri"]
-        code, content = self._send("GET", f"{link}&{urlencode(shown)}")
-        if code == 404:
-            return DurableOrchestrationStatus()
-        if code not in (200, 202, 500):
-            raise _refusal(instance_id, code, content)
-        return DurableOrchestrationStatus.from_json(json.loads(content))
+        options = {
+            "showHistory": bool(show_history),
+            "showHistoryOutput": bool(show_history_output),
+            "showInput": bool(show_input),
+        }
+        return _status_of(self._host.get_status(border.text(instance_id, "instance_id"), json.dumps(options)))
+
+    async def get_status_all(self) -> list[DurableOrchestrationStatus]:
+        """The status of all instances of the task hub."""
+        return list(self._instances({}))
+
+    async def get_status_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+        instance_id_prefix: str | None = None,
+    ) -> list[DurableOrchestrationStatus]:
+        """The status of all instances that match."""
+        filter_ = _filter(created_time_from, created_time_to, runtime_status)
+        if instance_id_prefix is not None:
+            filter_["instanceIdPrefix"] = border.text(instance_id_prefix, "instance_id_prefix")
+        return list(self._instances(filter_))
+
+    def _instances(self, filter_: dict[str, Any]) -> Iterator[DurableOrchestrationStatus]:
+        """All pages, one after another."""
+        token: str | None = None
+        while True:
+            page = json.loads(
+                self._host.list_instances(json.dumps(filter_ if token is None else {**filter_, _TOKEN: token}))
+            )
+            yield from map(DurableOrchestrationStatus.from_json, page["instances"])
+            token = page.get(_TOKEN)
+            if not token:
+                return
 
     async def raise_event(
         self,
@@ -132,98 +154,130 @@ class DurableOrchestrationClient:
         task_hub_name: str | None = None,
         connection_name: str | None = None,
     ) -> None:
-        """Raises an external event for an instance of this task hub. Parameters for other hubs are ignored."""
+        """Raises an external event for an instance."""
+        self._check_own(task_hub_name)
         event_name = border.name(event_name, "event_name")
         data = payload.encode(event_data, f"the data of the event `{event_name}`")
-        link = self.create_http_management_payload(instance_id)["sendEventPostUri"]
-        code, content = self._send("POST", link.replace("{eventName}", quote(event_name, safe="")), data)
-        if code != 202:
-            raise _refusal(instance_id, code, content)
+        self._host.raise_event(border.text(instance_id, "instance_id"), event_name, data)
 
     async def terminate(self, instance_id: str, reason: str) -> None:
         """Terminates an instance. Does nothing if it has ended."""
-        self._post_reason(instance_id, "terminatePostUri", reason, accepted=(202, 410))
+        _unless_ended(self._host.terminate, instance_id, reason)
 
     async def suspend(self, instance_id: str, reason: str) -> None:
         """Suspends an instance. Does nothing if it has ended."""
-        self._post_reason(instance_id, "suspendPostUri", reason, accepted=(202, 410))
+        _unless_ended(self._host.suspend, instance_id, reason)
 
     async def resume(self, instance_id: str, reason: str) -> None:
         """Resumes a suspended instance. Does nothing if it has ended."""
-        self._post_reason(instance_id, "resumePostUri", reason, accepted=(202, 410))
+        _unless_ended(self._host.resume, instance_id, reason)
 
     async def rewind(
         self, instance_id: str, reason: str, task_hub_name: str | None = None, connection_name: str | None = None
     ) -> None:
         """Rewinds a failed instance: it continues from before its failure."""
-        self._post_reason(instance_id, "rewindPostUri", reason, accepted=(202,))
+        self._check_own(task_hub_name)
+        self._host.rewind(border.text(instance_id, "instance_id"), border.text(reason, "reason"))
 
     async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> str:
         """Restarts an instance with the same input, and returns the id of the new instance."""
-        link = self.create_http_management_payload(instance_id)["restartPostUri"]
-        query = urlencode({"restartWithNewInstanceId": restart_with_new_instance_id})
-        code, content = self._send("POST", f"{link}&{query}")
-        if code != 202:
-            raise _refusal(instance_id, code, content)
-        return json.loads(content)["id"]
+        instance_id = border.text(instance_id, "instance_id")
+        return self._host.restart(instance_id, None if restart_with_new_instance_id else instance_id)
 
     async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
         """Purges an instance that has ended."""
-        link = self.create_http_management_payload(instance_id)["purgeHistoryDeleteUri"]
-        code, content = self._send("DELETE", link)
-        if code == 404:
-            return PurgeHistoryResult(0)
-        if code != 200:
-            raise _refusal(instance_id, code, content)
-        return PurgeHistoryResult(**json.loads(content))
+        return PurgeHistoryResult(int(self._host.purge(border.text(instance_id, "instance_id"))))
+
+    async def purge_instance_history_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+    ) -> PurgeHistoryResult:
+        """Purges all instances that match and have ended. The first parameter is required."""
+        if created_time_from is None:
+            raise ValueError("created_time_from is required when purging instance history")
+        filter_ = _filter(created_time_from, created_time_to, runtime_status)
+        return PurgeHistoryResult(self._host.purge_instances(json.dumps(filter_)))
+
+    # Entities.
+
+    async def signal_entity(
+        self,
+        entityId: EntityId,
+        operation_name: str,
+        operation_input: Any = None,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+        *,
+        deliver_at: datetime | None = None,
+    ) -> None:
+        """Sends a one-way operation to an entity. It runs as soon as possible, or not before `deliver_at`."""
+        self._check_own(task_hub_name)
+        entity, operation = operation_of(entityId, operation_name)
+        if deliver_at is not None:
+            border.instance(deliver_at, datetime, "deliver_at")
+        input_ = payload.encode(operation_input, f"the input of `{operation}` of {entity}")
+        self._host.signal_entity(entity, operation, input_, deliver_at)
 
     async def read_entity_state(
         self, entityId: EntityId, task_hub_name: str | None = None, connection_name: str | None = None
     ) -> EntityStateResponse:
         """The state of an entity after its last operation."""
-        # An entity is an instance too: the link gives its status, which contains the state.
-        status = await self.get_status(str(entity_of(entityId, "entityId")), show_input=True)
-        if not status or not status.input_["exists"]:
-            return EntityStateResponse(False)
-        return EntityStateResponse(True, json.loads(status.input_["state"]))
+        self._check_own(task_hub_name)
+        state = self._host.read_entity(entity_of(entityId, "entityId"))
+        return EntityStateResponse(False) if state is None else EntityStateResponse(True, payload.decode(state))
 
-    # Methods for which an activity has no rights.
+    def _check_own(self, task_hub_name: str | None) -> None:
+        """Raises an error for a task hub that is not the app's own, which the host cannot reach from here."""
+        if task_hub_name is None:
+            return
+        wanted = border.text(task_hub_name, "task_hub_name")
+        (own,) = parse_qs(urlsplit(self.create_http_management_payload("any")["statusQueryGetUri"]).query)["taskHub"]
+        if wanted and wanted.lower() != own.lower():
+            raise ValueError(
+                f"task_hub_name is {wanted!r}, but a client reaches only its app's task hub, {own!r}: for another, "
+                "use the management API of the host over HTTP"
+            )
 
-    async def get_status_all(self) -> NoReturn:
-        """Refused: an activity has no rights on the whole task hub."""
-        raise _unsupported("get_status_all")
 
-    async def get_status_by(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: an activity has no rights on the whole task hub."""
-        raise _unsupported("get_status_by")
+_TOKEN = "continuationToken"
 
-    async def purge_instance_history_by(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: an activity has no rights on the whole task hub."""
-        raise _unsupported("purge_instance_history_by")
 
-    async def signal_entity(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: signal the entity in an orchestrator."""
-        raise _unsupported("signal_entity")
+def _status_of(text: str) -> DurableOrchestrationStatus:
+    """The status in a response of the host, or a falsy one for `null`."""
+    status = json.loads(text)
+    return DurableOrchestrationStatus() if status is None else DurableOrchestrationStatus.from_json(status)
 
-    def _post_reason(self, instance_id: str, link: str, reason: str, accepted: tuple[int, ...]) -> None:
-        reason = border.text(reason, "reason")
-        template = self.create_http_management_payload(instance_id)[link]
-        code, content = self._send("POST", template.replace("{text}", quote(reason, safe="")))
-        if code not in accepted:
-            raise _refusal(instance_id, code, content)
 
-    def _send(self, method: str, uri: str, content: str | None = None) -> tuple[int, str]:
-        """Sends a request, and returns the status code and the content of the response."""
-        request: dict[str, Any] = {"method": method, "uri": uri}
-        if content is not None:
-            request |= {"headers": {"Content-Type": "application/json"}, "content": content}
-        try:
-            response = json.loads(self._management.send_http(json.dumps(request)))
-        except Failure as failure:
-            # The link grants access to the instance, so it must not be in a failure.
-            message = failure.message.replace(uri, uri.partition("?")[0])
-            raise Failure(failure.error_type, message, None, failure.retriable) from None
-        return response["statusCode"], response["content"]
+def _filter(
+    created_from: datetime | None,
+    created_to: datetime | None,
+    runtime_status: Iterable[OrchestrationRuntimeStatus] | None,
+) -> dict[str, Any]:
+    filter_: dict[str, Any] = {}
+    if created_from is not None:
+        filter_["createdTimeFrom"] = _moment(created_from, "created_time_from")
+    if created_to is not None:
+        filter_["createdTimeTo"] = _moment(created_to, "created_time_to")
+    if runtime_status is not None:
+        filter_["runtimeStatus"] = [OrchestrationRuntimeStatus(status).value for status in runtime_status]
+    return filter_
+
+
+def _moment(moment: datetime, what: str) -> str:
+    border.instance(moment, datetime, what)
+    aware = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    return aware.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _unless_ended(act: Any, instance_id: str, reason: str) -> None:
+    instance_id, reason = border.text(instance_id, "instance_id"), border.text(reason, "reason")
+    try:
+        act(instance_id, reason)
+    except Failure as failure:
+        if failure.error_type != "InstanceEnded":
+            raise
 
 
 def _response_of_ended(status: DurableOrchestrationStatus) -> HttpResponse:
@@ -237,29 +291,3 @@ def _response_of_ended(status: DurableOrchestrationStatus) -> HttpResponse:
 def _at_origin_of(url: str, link: str) -> str:
     origin = urlsplit(url)
     return urlsplit(link)._replace(scheme=origin.scheme, netloc=origin.netloc).geturl()
-
-
-def _refusal(instance_id: str, code: int, content: str) -> Failure:
-    match code:
-        case 404:
-            return Failure("InstanceNotFound", f"No instance with ID {instance_id} found.")
-        case 410:
-            return Failure("InvalidOperation", f"Instance with ID {instance_id} is gone: either completed or failed")
-        case 409 | 412 | 500:
-            return Failure("InvalidOperation", _sentence_of(content))
-        case _:
-            return Failure("HttpRequestFailed", f"the host answers {code} for {instance_id}: {_sentence_of(content)}")
-
-
-def _sentence_of(content: str) -> str:
-    """The message of a refusal: the host sends a JSON string, or an object with more information."""
-    try:
-        said = json.loads(content)
-    except ValueError:
-        return content
-    return said.get("ExceptionMessage") or said.get("Message", content) if isinstance(said, dict) else str(said)
-
-
-def _unsupported(method: str) -> Failure:
-    message = f"an activity cannot call {method}: do it in an orchestrator, or over the management API of the host"
-    return Failure("Unsupported", message, retriable=False)

@@ -24,7 +24,7 @@ from dacapo.action import (
     operation_of,
 )
 from dacapo.execution import Execution
-from dacapo.function import FunctionName, name_of
+from dacapo.declaration import FunctionName, name_of
 from dacapo.task import AtomicTask, EventTask, TaskBase, TimerTask, WhenAllTask, WhenAnyTask, create_timer
 from dacapo.web_address import web_address
 

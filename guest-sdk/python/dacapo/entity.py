@@ -9,7 +9,7 @@ from typing import Any
 
 from dacapo import border, payload
 from dacapo.action import EntityId, operation_of
-from dacapo.function import FunctionName, name_of
+from dacapo.declaration import FunctionName, name_of
 from dacapo.host import Host
 
 

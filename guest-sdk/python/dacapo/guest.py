@@ -5,23 +5,26 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import wit_world
 from componentize_py_types import Err, Ok
+from wit_world.imports import client, management, orchestration
 from wit_world.imports import dacapo_guest_types as types
 from wit_world.imports import logging as host_log
-from wit_world.imports import management, orchestration
 
 from dacapo import action, image, late_imports, layout, sockets, source, tls, waiting, wasi_http
+from dacapo.bindings import Kind
 from dacapo.border import well_formed
+from dacapo.calls import ActivityCall, TriggerCall
 from dacapo.entity import Operation
 from dacapo.failure import Failure
-from dacapo.function import Kind
-from dacapo.runner import ActivityCall, Runner
+from dacapo.runner import Runner
+
+T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _KINDS = {
@@ -54,8 +57,9 @@ def world(root: str) -> type[wit_world.WitWorld]:
         report.write_text(json.dumps({"error": "the app cannot be loaded\n" + source.user_traceback(error)}))
         raise
     source.remember()
-    report.write_text(json.dumps({"functions": len(app.functions), "skipped": app.skipped, "warnings": warnings}))
-    exports = _exports(Runner(app.functions))
+    functions = len(app.functions) + len(app.client_functions)
+    report.write_text(json.dumps({"functions": functions, "warnings": [*app.warnings, *warnings]}))
+    exports = _exports(Runner(app.functions, app.client_functions))
     image.settle(root)
     return exports
 
@@ -75,7 +79,7 @@ def _exports(runner: Runner) -> type[wit_world.WitWorld]:
 
         def run_activity(self, call: types.ActivityCall) -> str:
             try:
-                known = ActivityCall(call.name, call.instance_id, call.task_id, call.attempt, _Management())
+                known = ActivityCall(call.name, call.instance_id, call.task_id, call.attempt, _Management(), _Client())
                 return runner.run_activity(known, call.input)
             except Failure as failure:
                 raise _err(failure) from None
@@ -85,6 +89,16 @@ def _exports(runner: Runner) -> type[wit_world.WitWorld]:
             try:
                 wanted = Operation(entity, operation.operation, operation.input, operation.state)
                 return types.EntityResult(*runner.run_entity_operation(_Host(), wanted))
+            except Failure as failure:
+                raise _err(failure) from None
+
+        def describe_triggers(self) -> list[types.Trigger]:
+            return [types.Trigger(function.name, function.described()) for function in runner.client_functions]
+
+        def run_trigger(self, call: types.TriggerCall) -> str:
+            try:
+                known = TriggerCall(call.name, call.invocation_id, call.attempt, _Client())
+                return runner.run_trigger(known, call.input)
             except Failure as failure:
                 raise _err(failure) from None
 
@@ -168,23 +182,49 @@ class _Host:
         return orchestration.is_replaying()
 
 
-class _Management:
-    """`dacapo.host.Management` on the imports of the component."""
+def _raising(call: Callable[..., T]) -> Callable[..., T]:
+    """A function of the contract that raises a `Failure` where that gives one."""
 
-    def links(self, instance_id: str) -> str:
-        return management.links(instance_id)
-
-    def start_orchestration(self, name: str, input_: str, instance_id: str | None, version: str | None) -> str:
+    def checked(*arguments: Any) -> T:
         try:
-            return management.start_orchestration(name, input_, instance_id, version)
+            return call(*arguments)
         except Err as refused:
             raise _failure(refused.value) from None
 
-    def send_http(self, request: str) -> str:
-        try:
-            return management.send_http(request)
-        except Err as failed:
-            raise _failure(failed.value) from None
+    return checked
+
+
+class _Management:
+    """`dacapo.host.Management` on the imports of the component."""
+
+    start_orchestration = staticmethod(_raising(management.start_orchestration))
+
+
+class _Client:
+    """`dacapo.host.Client` on the imports of the component."""
+
+    get_status = staticmethod(_raising(client.get_status))
+    list_instances = staticmethod(_raising(client.list_instances))
+    raise_event = staticmethod(_raising(client.raise_event))
+    terminate = staticmethod(_raising(client.terminate))
+    suspend = staticmethod(_raising(client.suspend))
+    resume = staticmethod(_raising(client.resume))
+    rewind = staticmethod(_raising(client.rewind))
+    restart = staticmethod(_raising(client.restart))
+    purge = staticmethod(_raising(client.purge))
+    purge_instances = staticmethod(_raising(client.purge_instances))
+    wait_for_completion = staticmethod(_raising(client.wait_for_completion))
+    links = staticmethod(_raising(client.links))
+
+    def start_orchestration(self, name: str, input_: str, instance_id: str | None, version: str | None) -> str:
+        return _raising(client.start_orchestration)(name, input_, instance_id, version, None)
+
+    def signal_entity(self, entity: action.EntityId, operation: str, input_: str, deliver_at: datetime | None) -> None:
+        moment = None if deliver_at is None else _milliseconds(deliver_at)
+        _raising(client.signal_entity)(_entity(entity), operation, input_, moment)
+
+    def read_entity(self, entity: action.EntityId) -> str | None:
+        return _raising(client.read_entity)(_entity(entity))
 
 
 def _schedule(wanted: action.Action) -> orchestration.Task:

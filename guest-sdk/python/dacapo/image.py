@@ -19,10 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from dacapo.action import RetryOptions
+from dacapo.app import DFApp
+from dacapo.calls import ActivityCall
+from dacapo.client import DurableOrchestrationClient
 from dacapo.context import DurableOrchestrationContext
 from dacapo.entity import DurableEntityContext
-from dacapo.runner import ActivityCall
-from dacapo.testing import Script, run_activity, run_entity
+from dacapo.http_messages import HttpRequest
+from dacapo.testing import Script, run_activity, run_entity, run_trigger
 
 OBJECTS = "dacapo-objects"
 """A file for the builder in the folder of the app: the addresses of all objects, 32 bits each."""
@@ -73,6 +76,7 @@ def _rehearse() -> None:
     run_entity(_count, "add", 1, state=1)
     run_activity(_work, {"n": 1})
     run_activity(_work_slowly, {"n": 1})
+    run_trigger(_start, _REQUEST)
 
 
 def _steps(context: DurableOrchestrationContext):
@@ -104,6 +108,25 @@ def _work(input_: Any, context: ActivityCall):
 async def _work_slowly(input_: Any):
     await asyncio.sleep(0)
     return input_
+
+
+_app = DFApp()
+_REQUEST = {
+    "method": "POST",
+    "url": "http://localhost/api/start?a=b",
+    "headers": [["content-type", "application/json"]],
+    "query": [["a", "b"]],
+    "params": {"name": "orchestrator"},
+    "body": '{"n": 1}',
+}
+
+
+@_app.route()
+@_app.durable_client_input("client")
+async def _start(req: HttpRequest, client: DurableOrchestrationClient):
+    instance_id = await client.start_new(req.route_params["name"], client_input=req.get_json())
+    await client.get_status(instance_id)
+    return client.create_check_status_response(req, instance_id)
 
 
 def _count(context: DurableEntityContext):

@@ -41,6 +41,16 @@ def decode(text: str, expected_type: type | None = None) -> Any:
     return value
 
 
+def parse(source: str | bytes) -> Any:
+    """Parses JSON that is not a payload, such as the body of a request. Raises `ValueError`."""
+    text = source.decode() if isinstance(source, bytes) else source
+    try:
+        nesting.check_text(text)
+    except RecursionError as error:
+        raise ValueError(f"the JSON cannot be read: {error}") from None
+    return json.loads(text)
+
+
 def decode_start_input(text: str, expected_type: type | None = None) -> Any:
     """Decodes the input from a client. The Python client of Durable Functions sends JSON within a JSON string."""
     value = decode(text)

@@ -2,61 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from dacapo import payload
-from dacapo.client import DurableOrchestrationClient, start_orchestration
+from dacapo import payload, trigger
+from dacapo.bindings import Kind
+from dacapo.calls import ActivityCall, TraceContext, TriggerCall
 from dacapo.context import DurableOrchestrationContext
 from dacapo.entity import DurableEntityContext, Operation
 from dacapo.event_loop import ActivityEventLoop, GuestEventLoop
 from dacapo.execution import Execution
 from dacapo.failure import Failure
-from dacapo.function import CALL_PARAMETER, Function, FunctionName, Kind
-from dacapo.host import Host, Management
-from dacapo.source import place_of
+from dacapo.function import CALL_PARAMETER, AppFunction, ClientFunction, Function
+from dacapo.host import Host
+from dacapo.source import folder_of, place_of
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class ActivityCall:
-    """One call of an activity. The parameter `context` of an activity gets it."""
-
-    function_name: str
-    instance_id: str
-    task_id: int
-    """Together with `instance_id`, an idempotency key: the same when the call is repeated after a crash."""
-    attempt: int
-    _management: Management = field(repr=False, compare=False)
-
-    @property
-    def invocation_id(self) -> str:
-        """The idempotency key, as a text."""
-        return f"{self.instance_id}:{self.task_id}"
-
-    def start_orchestration(
-        self, name: FunctionName, input_: Any = None, instance_id: str | None = None, version: str | None = None
-    ) -> str:
-        """Starts an orchestration that runs on its own, and returns its instance id. Raises `Failure`, for example of
-        type `InstanceAlreadyExists`. If the call of the activity is repeated after a crash, it is not started again."""
-        return start_orchestration(self._management, name, input_, instance_id, version)
-
-    def client(self) -> DurableOrchestrationClient:
-        """A client of the task hub of the call."""
-        return DurableOrchestrationClient(self._management)
 
 
 class Runner:
     """The functions of an app, found by kind and name."""
 
-    def __init__(self, functions: list[Function]):
+    def __init__(self, functions: list[Function], client_functions: list[ClientFunction] | None = None):
         self.functions = functions
+        self.client_functions = client_functions or []
         self._by_name = {(function.kind, function.name): function for function in functions}
+        self._by_trigger = {function.name: function for function in self.client_functions}
 
     def run_orchestrator(self, host: Host, name: str, input_: str) -> str:
         """Runs an orchestrator to its end. Raises `Failure`."""
@@ -77,12 +52,28 @@ class Runner:
         def run() -> str:
             random.seed()
             function = self._find(Kind.ACTIVITY, call.function_name)
-            result = function.user_function(**_arguments(function, call, payload.decode(input_)))
-            if inspect.iscoroutine(result):
-                result = ActivityEventLoop().run_until_complete(result)
-            return _encode_output(function, result)
+            arguments = {function.parameter: payload.decode(input_), **_of_call(function, call)}
+            return _encode_output(function, _finished(function.user_function(**arguments)))
 
         return _guarded(run)
+
+    def run_trigger(self, call: TriggerCall, input_: str) -> str:
+        """Runs the function of a trigger. The input and the output are those of the contract. Raises `Failure`."""
+
+        def run() -> str:
+            random.seed()
+            function = self._by_trigger.get(call.function_name)
+            if function is None:
+                raise Failure("TriggerNotFound", f"this app has no trigger `{call.function_name}`", retriable=False)
+            given = payload.parse(input_)
+            traced = dataclasses.replace(call, trace_context=_trace_of(given))
+            return _run_client_function(function, traced, trigger.argument_of(function.trigger, given))
+
+        return _guarded(run)
+
+    def run_client_function(self, call: TriggerCall, argument: Any) -> str:
+        """Like `run_trigger`, with the argument that the trigger would give."""
+        return _guarded(lambda: _run_client_function(self._by_trigger[call.function_name], call, argument))
 
     def run_entity_operation(self, host: Host, operation: Operation) -> tuple[str, str | None]:
         """Runs one operation of an entity, and returns its result and the new state. Raises `Failure`."""
@@ -107,12 +98,34 @@ class Runner:
         return function
 
 
-def _arguments(activity: Function, call: ActivityCall, input_: Any) -> dict[str, Any]:
-    arguments = {activity.parameter: input_}
-    arguments |= {name: call.client() for name in activity.clients}
-    if activity.takes_call:
-        arguments[CALL_PARAMETER] = call
+def _run_client_function(function: ClientFunction, call: TriggerCall, argument: Any) -> str:
+    outs = trigger.outs_of(function.bindings)
+    arguments = {function.trigger["name"]: argument, **outs, **_of_call(function, call)}
+    returned = _finished(function.user_function(**arguments))
+    with _of_what_it_left(function):
+        try:
+            return trigger.output_of(function.bindings, returned, outs)
+        except (TypeError, ValueError) as error:
+            raise Failure("InvalidOutput", str(error)) from None
+
+
+def _of_call(function: AppFunction, call: ActivityCall | TriggerCall) -> dict[str, Any]:
+    """The arguments that are of the call: clients and the call itself."""
+    arguments: dict[str, Any] = {name: call.client() for name in function.clients}
+    if function.takes_call:
+        arguments[CALL_PARAMETER] = dataclasses.replace(call, function_directory=folder_of(function.user_function))
     return arguments
+
+
+def _trace_of(input_: dict[str, Any]) -> TraceContext:
+    """The context for tracing of a request over HTTP; an empty one of any other input."""
+    headers = dict(input_.get("headers", ()))
+    return TraceContext(headers.get("traceparent", ""), headers.get("tracestate", ""))
+
+
+def _finished(result: Any) -> Any:
+    """The result of a function, which is awaited if the function is `async`."""
+    return ActivityEventLoop().run_until_complete(result) if inspect.iscoroutine(result) else result
 
 
 def _encode_output(function: Function, output: Any) -> str:
@@ -121,7 +134,7 @@ def _encode_output(function: Function, output: Any) -> str:
 
 
 @contextmanager
-def _of_what_it_left(function: Function) -> Iterator[None]:
+def _of_what_it_left(function: AppFunction) -> Iterator[None]:
     """Adds the position of a function to failures that occur after it has returned, and so have no line."""
     try:
         yield

@@ -48,6 +48,12 @@ def place_of(function: Callable) -> str:
     return f'File "{_relative(code.co_filename)}", line {code.co_firstlineno}' if code else repr(function)
 
 
+def folder_of(function: Callable) -> str:
+    """The folder of the file that defines a function."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return os.path.dirname(code.co_filename) if code else _root.rstrip(os.sep)
+
+
 def where(frames: list) -> str:
     """The positions where frames are suspended, in the format of a traceback."""
     summary = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in frames)

@@ -18,9 +18,11 @@ Waiting takes no real time. Activities and sub-orchestrations take no time unles
 
 from __future__ import annotations
 
+import base64
 import inspect
 import json
 import random
+import typing
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -41,10 +43,15 @@ from dacapo.action import (
     RetryOptions,
     WaitForExternalEvent,
 )
+from dacapo.bindings import RETURN, Kind
+from dacapo.calls import ActivityCall, TriggerCall
+from dacapo.declaration import FunctionBuilder, name_of
 from dacapo.entity import Operation
 from dacapo.failure import Failure
-from dacapo.function import CALL_PARAMETER, Function, FunctionBuilder, Kind, name_of
-from dacapo.runner import ActivityCall, Runner
+from dacapo.function import CALL_PARAMETER, ClientFunction, Function
+from dacapo.http_messages import HttpRequest, HttpResponse
+from dacapo.messages import EventGridEvent, EventHubEvent, Out, QueueMessage, TimerRequest
+from dacapo.runner import Runner
 
 _NEVER = datetime.max.replace(tzinfo=timezone.utc)
 _NO_TIME = timedelta()
@@ -71,6 +78,14 @@ class SignalEntity:
     operation: str
     input: str
     deliver_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ManageInstance:
+    operation: str
+    """`terminate`, `suspend`, `resume`, `rewind`, `restart` or `purge`."""
+    instance_id: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,13 +187,15 @@ class Script:
         self.version = version
         self._answers: dict[tuple[type, str], _Answers] = {}
         self._events: list[_Event] = []
+        self._instances: dict[str, dict[str, Any]] = {}
+        self._entity_states: dict[EntityId, Any] = {}
 
     def activity(self, name: str | FunctionBuilder | Callable, *outcomes: Any, takes: timedelta = _NO_TIME) -> Script:
         """Answers the calls of an activity. A decorated activity without an answer is run itself."""
         return self._answer(CallActivity, name_of(name), outcomes or _itself(name), takes)
 
     def sub_orchestrator(self, name: str | FunctionBuilder, *outcomes: Any, takes: timedelta = _NO_TIME) -> Script:
-        """Answers the calls of a sub-orchestration."""
+        """Answers the calls of a sub-orchestration, and ends an orchestration that a client starts."""
         return self._answer(CallSubOrchestrator, name_of(name), outcomes, takes)
 
     def entity(self, name: str, *outcomes: Any, takes: timedelta = _NO_TIME) -> Script:
@@ -186,9 +203,29 @@ class Script:
         return self._answer(CallEntity, name.lower(), outcomes, takes)
 
     def http(self, *outcomes: Any, takes: timedelta = _NO_TIME) -> Script:
-        """Answers HTTP requests, also those of an activity's client, with `{"statusCode", "headers", "content"}`. A
-        function takes the request."""
+        """Answers HTTP requests with `{"statusCode", "headers", "content"}`. A function takes the request."""
         return self._answer(CallHttp, "", outcomes, takes)
+
+    def instance(
+        self,
+        instance_id: str,
+        name: str = "orchestrator",
+        *,
+        runtime_status: str = "Running",
+        input_: Any = None,
+        output: Any = None,
+        custom_status: Any = None,
+        history: Sequence[Any] = (),
+    ) -> Script:
+        """Adds an instance to those that a client finds."""
+        status = _status(instance_id, name, runtime_status, self.start, input_, output, custom_status, list(history))
+        self._instances[instance_id] = status
+        return self
+
+    def entity_state(self, entity: EntityId, state: Any) -> Script:
+        """Sets the state of an entity that a client reads."""
+        self._entity_states[entity] = state
+        return self
 
     def event(self, name: str, data: Any = None, *, after: timedelta = _NO_TIME) -> Script:
         """Raises an external event, a duration after the start."""
@@ -224,7 +261,7 @@ class ActivityRun:
 
     result: Any
     actions: list[Any] = field(default_factory=list)
-    """Its starts and HTTP requests: `StartOrchestration`, `dacapo.action.CallHttp`."""
+    """What it did with a client: `StartOrchestration`, `SendEvent`, `SignalEntity`, `ManageInstance`."""
 
 
 def run_activity(
@@ -232,21 +269,95 @@ def run_activity(
 ) -> ActivityRun:
     """Runs an activity, plain or `async`. Raises `Failure` if it fails.
 
-    Starts by a client succeed; its other methods send HTTP requests, which the script answers. If the function is not
-    decorated, its first parameter takes the input, and the others take clients.
+    A client has the instances and the entities of the script. If the function is not decorated, its first parameter
+    takes the input, and the others take clients.
     """
-    management = _ScriptedManagement(script or Script())
-    function = activity.function() if isinstance(activity, FunctionBuilder) else _classic_activity(activity)
-    if function is None or function.kind is not Kind.ACTIVITY:
+    client = _ScriptedClient(script or Script())
+    function = (
+        activity.declaration().function() if isinstance(activity, FunctionBuilder) else _classic_activity(activity)
+    )
+    if not isinstance(function, Function) or function.kind is not Kind.ACTIVITY:
         raise TypeError(f"`{name_of(activity)}` is no activity")
-    call = ActivityCall(function.name, management.script.instance_id, 1, attempt, management)
+    call = ActivityCall(function.name, client.script.instance_id, 1, attempt, client, client)
     result = Runner([function]).run_activity(call, payload.encode(input_, "the input"))
-    return ActivityRun(json.loads(result), management.actions)
+    return ActivityRun(json.loads(result), client.actions)
 
 
 def _classic_activity(main: Callable) -> Function:
     parameter, *clients = (name for name in inspect.signature(main).parameters if name != CALL_PARAMETER)
     return Function(main.__name__, Kind.ACTIVITY, parameter, main, clients=clients)
+
+
+@dataclass
+class TriggerRun:
+    """What the function of a trigger gave, and its actions."""
+
+    response: HttpResponse | None
+    """The response to an HTTP request."""
+    outputs: dict[str, Any]
+    """The values of the other outputs, by their names."""
+    actions: list[Any] = field(default_factory=list)
+    """What it did with a client: `StartOrchestration`, `SendEvent`, `SignalEntity`, `ManageInstance`."""
+
+
+def run_trigger(
+    function: FunctionBuilder | ClientFunction | Callable,
+    input_: Any = None,
+    *,
+    script: Script | None = None,
+    attempt: int = 1,
+) -> TriggerRun:
+    """Runs the function of a trigger, plain or `async`. Raises `Failure` if it fails.
+
+    The input is what the trigger gives: an `HttpRequest`, a `TimerRequest`, a `QueueMessage`, an `EventHubEvent` or a
+    list of them, an `EventGridEvent`, or a text; a dict is the input in the form of the contract. A client has the
+    instances and the entities of the script. If the function is not decorated, its first parameter takes the input,
+    those with the annotation `Out` take outputs, and the others take clients.
+    """
+    client = _ScriptedClient(script or Script())
+    if isinstance(function, FunctionBuilder):
+        function = function.declaration().function()
+    elif not isinstance(function, ClientFunction):
+        function = _classic_client_function(function, input_)
+    if not isinstance(function, ClientFunction):
+        raise TypeError(f"`{function.name}` has no trigger but a durable one")
+    call = TriggerCall(function.name, "invocation", attempt, client)
+    runner = Runner([], [function])
+    is_of_contract = isinstance(input_, dict)
+    ran = runner.run_trigger(call, json.dumps(input_)) if is_of_contract else runner.run_client_function(call, input_)
+    output = json.loads(ran) or {}
+    return TriggerRun(_response(output.get("response")), output.get("outputs", {}), client.actions)
+
+
+_TRIGGERS = {
+    HttpRequest: "httpTrigger",
+    TimerRequest: "timerTrigger",
+    QueueMessage: "queueTrigger",
+    EventHubEvent: "eventHubTrigger",
+    list: "eventHubTrigger",
+    EventGridEvent: "eventGridTrigger",
+}
+
+
+def _classic_client_function(main: Callable, input_: Any) -> ClientFunction:
+    first, *others = (name for name in inspect.signature(main).parameters if name != CALL_PARAMETER)
+    hints = typing.get_type_hints(main)
+    trigger = {"type": _TRIGGERS.get(type(input_), "manualTrigger"), "name": first}
+    outputs = [name for name in others if (typing.get_origin(hints.get(name)) or hints.get(name)) is Out]
+    clients = [{"type": "durableClient", "name": name} for name in others if name not in outputs]
+    returned = [] if trigger["type"] == "httpTrigger" else [{"type": "queue", "name": RETURN}]
+    bindings = [trigger, *clients, *({"type": "queue", "name": name} for name in outputs), *returned]
+    return ClientFunction(main.__name__, bindings, main)
+
+
+def _response(given: dict[str, Any] | None) -> HttpResponse | None:
+    if given is None:
+        return None
+    body = base64.b64decode(given["bodyBase64"]) if "bodyBase64" in given else given.get("body", "").encode()
+    response = HttpResponse(body, status_code=given["status"])
+    for name, value in given["headers"]:
+        response.headers.add(name, value)
+    return response
 
 
 @dataclass
@@ -486,12 +597,14 @@ class _ScriptedHost:
         return False
 
 
-class _ScriptedManagement:
-    """A `dacapo.host.Management` of a task hub without other clients."""
+class _ScriptedClient:
+    """A `dacapo.host.Client`, and a `dacapo.host.Management`, of a task hub with the instances of a script."""
 
     def __init__(self, script: Script):
         self.script = script
         self.actions: list[Any] = []
+        self._instances = dict(script._instances)
+        self._started = 0
 
     def links(self, instance_id: str) -> str:
         instance = f"http://localhost/runtime/webhooks/durabletask/instances/{quote(instance_id, safe='')}"
@@ -509,22 +622,137 @@ class _ScriptedManagement:
         )
 
     def start_orchestration(self, name: str, input_: str, instance_id: str | None, version: str | None) -> str:
-        started = [action.instance_id for action in self.actions if isinstance(action, StartOrchestration)]
-        instance_id = instance_id or f"{self.script.instance_id}:started:{len(started)}"
-        if instance_id in started:
+        instance_id = instance_id or f"{self.script.instance_id}:started:{self._started}"
+        self._started += 1
+        if instance_id in self._instances and not self._has_ended(instance_id):
             raise Failure("InstanceAlreadyExists", f"an instance with the id '{instance_id}' already exists")
         self.actions.append(StartOrchestration(name, input_, instance_id, version))
+        self._begin(instance_id, name, payload.decode_start_input(input_))
         return instance_id
 
-    def send_http(self, request: str) -> str:
-        self.actions.append(CallHttp(request))
-        answers = self.script._answers.get((CallHttp, ""))
-        if answers is None:
-            raise AssertionError(f"the script has no answer for {request}")
-        outcome = answers.answer(json.loads(request))
-        if isinstance(outcome, Failure):
-            raise outcome
-        return outcome
+    def _begin(self, instance_id: str, name: str, input_: Any) -> None:
+        answers = self.script._answers.get((CallSubOrchestrator, name))
+        outcome = None if answers is None else answers.answer(input_)
+        runtime_status = "Pending" if outcome is None else "Failed" if isinstance(outcome, Failure) else "Completed"
+        output = str(outcome) if isinstance(outcome, Failure) else outcome and json.loads(outcome)
+        status = _status(instance_id, name, runtime_status, self.script.start, input_, output, None, [])
+        self._instances[instance_id] = status
+
+    def get_status(self, instance_id: str, options: str) -> str:
+        status = self._instances.get(instance_id)
+        return "null" if status is None else json.dumps(_shown(status, json.loads(options)))
+
+    def list_instances(self, filter_: str) -> str:
+        return json.dumps({"instances": self._matching(json.loads(filter_)), "continuationToken": None})
+
+    def raise_event(self, instance_id: str, name: str, data: str) -> None:
+        self._running(instance_id)
+        self.actions.append(SendEvent(instance_id, name, data))
+
+    def terminate(self, instance_id: str, reason: str) -> None:
+        self._manage("terminate", self._running(instance_id), "Terminated", reason)
+
+    def suspend(self, instance_id: str, reason: str) -> None:
+        self._manage("suspend", self._running(instance_id), "Suspended", reason)
+
+    def resume(self, instance_id: str, reason: str) -> None:
+        self._manage("resume", self._running(instance_id), "Running", reason)
+
+    def rewind(self, instance_id: str, reason: str) -> None:
+        status = self._found(instance_id)
+        if status["runtimeStatus"] != "Failed":
+            raise Failure("NotRewindable", f"the instance '{instance_id}' has not failed")
+        self._manage("rewind", status, "Running", reason)
+
+    def restart(self, instance_id: str, new_instance_id: str | None) -> str:
+        status = self._found(instance_id)
+        new = new_instance_id or f"{instance_id}:restarted"
+        if new in self._instances and not self._has_ended(new):
+            raise Failure("InstanceAlreadyExists", f"an instance with the id '{new}' already exists")
+        self.actions.append(ManageInstance("restart", instance_id))
+        self._begin(new, status["name"], status["input"])
+        return new
+
+    def purge(self, instance_id: str) -> bool:
+        if instance_id not in self._instances:
+            return False
+        if not self._has_ended(instance_id):
+            raise Failure("InstanceNotEnded", f"the instance '{instance_id}' has not ended")
+        self.actions.append(ManageInstance("purge", instance_id))
+        del self._instances[instance_id]
+        return True
+
+    def purge_instances(self, filter_: str) -> int:
+        matching = [status["instanceId"] for status in self._matching(json.loads(filter_))]
+        return sum(self.purge(instance_id) for instance_id in matching if self._has_ended(instance_id))
+
+    def wait_for_completion(self, instance_id: str, milliseconds: float) -> str:
+        return self.get_status(instance_id, "{}")
+
+    def signal_entity(self, entity: EntityId, operation: str, input_: str, deliver_at: datetime | None) -> None:
+        self.actions.append(SignalEntity(entity, operation, input_, deliver_at))
+
+    def read_entity(self, entity: EntityId) -> str | None:
+        states = self.script._entity_states
+        return payload.encode(states[entity], f"the state of {entity}") if entity in states else None
+
+    def _found(self, instance_id: str) -> dict[str, Any]:
+        if instance_id not in self._instances:
+            raise Failure("InstanceNotFound", f"there is no instance with the id '{instance_id}'")
+        return self._instances[instance_id]
+
+    def _running(self, instance_id: str) -> dict[str, Any]:
+        status = self._found(instance_id)
+        if self._has_ended(instance_id):
+            raise Failure("InstanceEnded", f"the instance '{instance_id}' has ended")
+        return status
+
+    def _has_ended(self, instance_id: str) -> bool:
+        return self._instances[instance_id]["runtimeStatus"] in ("Completed", "Failed", "Terminated", "Canceled")
+
+    def _manage(self, operation: str, status: dict[str, Any], runtime_status: str, reason: str) -> None:
+        self.actions.append(ManageInstance(operation, status["instanceId"], reason))
+        self._instances[status["instanceId"]] = {**status, "runtimeStatus": runtime_status}
+
+    def _matching(self, filter_: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            _shown(status, filter_)
+            for status in self._instances.values()
+            if status["instanceId"].startswith(filter_.get("instanceIdPrefix", ""))
+            and status["runtimeStatus"] in filter_.get("runtimeStatus", [status["runtimeStatus"]])
+            and filter_.get("createdTimeFrom", "") <= status["createdTime"] <= filter_.get("createdTimeTo", "9999")
+        ]
+
+
+def _status(
+    instance_id: str,
+    name: str,
+    runtime_status: str,
+    moment: datetime,
+    input_: Any,
+    output: Any,
+    custom_status: Any,
+    history: list[Any],
+) -> dict[str, Any]:
+    time = moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "name": name,
+        "instanceId": instance_id,
+        "runtimeStatus": runtime_status,
+        "input": input_,
+        "customStatus": custom_status,
+        "output": output,
+        "createdTime": time,
+        "lastUpdatedTime": time,
+        "history": history,
+        "historyEvents": history,
+    }
+
+
+def _shown(status: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    hidden = () if options.get("showHistory") else ("history", "historyEvents")
+    shown = {name: value for name, value in status.items() if name not in hidden}
+    return shown if options.get("showInput", True) else {**shown, "input": None}
 
 
 def _itself(name: Any) -> tuple[Any, ...]:

@@ -11,9 +11,9 @@ from unittest.mock import Mock
 import azure.durable_functions as df
 import azure.functions as func
 from dacapo import layout
+from dacapo.bindings import Kind
 from dacapo.failure import Failure
-from dacapo.function import Kind
-from dacapo.testing import StartOrchestration, run_activity, run_entity
+from dacapo.testing import StartOrchestration, run_activity, run_entity, run_trigger
 
 
 class Order:
@@ -43,37 +43,75 @@ class Decorators(unittest.TestCase):
         @app.activity_trigger(input_name="x")
         def three(x): ...
 
-        self.assertEqual([f.name for f in app.functions()], ["ByTrigger", "ByDecorator", "three"])
+        self.assertEqual([d.function().name for d in app.declarations()], ["ByTrigger", "ByDecorator", "three"])
 
-    def test_other_triggers_are_accepted_and_named(self):
-        app, blueprint = df.DFApp(), df.Blueprint()
+    def test_what_dacapo_does_not_have_is_accepted_and_named(self):
+        app, blueprint = func.FunctionApp(), func.Blueprint()
 
-        @blueprint.route(route="orchestrators/{name}", methods=["POST"])
-        @blueprint.durable_client_input(client_name="client")
-        async def start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse: ...
+        @app.blob_trigger(arg_name="blob", path="p", connection="c")
+        def on_blob(blob: func.InputStream): ...
 
-        @app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:10")
-        @app.timer_trigger(schedule="0 * * * *", arg_name="timer")
+        @app.schedule(schedule="0 0 2 * * *", arg_name="timer")
         @app.blob_output(arg_name="out", path="p", connection="c")
         def nightly(timer: func.TimerRequest, out: func.Out[str]): ...
 
-        app.register_functions(blueprint)
-        self.assertEqual(app.functions(), [])
-        with self.assertRaises(AttributeError):
-            app.unknown_decorator
-        self.assertEqual(app.functions_of_others(), [("nightly", "timerTrigger"), ("start", "httpTrigger")])
+        @blueprint.route()
+        @blueprint.cosmos_db_input(arg_name="documents", database_name="d", container_name="c", connection="c")
+        def find(req: func.HttpRequest, documents: func.DocumentList): ...
 
-    def test_a_binding_that_a_durable_function_cannot_have(self):
-        app = df.DFApp()
+        @blueprint.service_bus_queue_trigger(arg_name="message", queue_name="q", connection="c")
+        def on_message(message: func.ServiceBusMessage): ...
 
-        @app.queue_output(arg_name="out", queue_name="q", connection="c")
-        @app.activity_trigger(input_name="x")
+        @blueprint.queue_output(arg_name="out", queue_name="q", connection="c")
+        @blueprint.activity_trigger(input_name="x")
         def enqueue(x, out): ...
 
-        with self.assertRaisesRegex(
-            layout.AppError, "test_apps.py.*`enqueue` has a binding that Dacapo does not support: queueOutput"
-        ):
-            app.functions()
+        @blueprint.generic_input_binding(arg_name="row", type="sql", command_text="select 1")
+        @blueprint.generic_trigger(arg_name="req", type="httpTrigger", route="row")
+        def row(req, row): ...
+
+        @app.function_name("forgotten")
+        def nothing(): ...
+
+        app.register_functions(blueprint)
+        found = layout.App()
+        for declaration in app.declarations():
+            found.add(declaration)
+        self.assertEqual((found.functions, found.client_functions), ([], []))
+        expected = (
+            ("on_blob", "no `blobTrigger`. Instead, let the writer of the blob send"),
+            ("nightly", "its binding `out` is a `blob`, .* Instead, call the service in the function"),
+            ("forgotten", "it has no trigger"),
+            ("find", "its binding `documents` is a `cosmosDB`"),
+            ("on_message", "no `serviceBusTrigger`. Instead, use a queue trigger"),
+            ("enqueue", "its binding `out` is a `queue`, and an activity, .* has no outputs. Instead, start"),
+            ("row", "its binding `row` is a `sql`"),
+        )
+        self.assertEqual(len(found.warnings), len(expected))
+        for warning, (name, words) in zip(found.warnings, expected):
+            self.assertRegex(warning, f"^`{name}` is left out: .*{words}")
+        with self.assertRaisesRegex(layout.AppError, "no function that Dacapo runs\n`on_blob` is left out"):
+            found.check()
+        with self.assertRaises(AttributeError):
+            app.unknown_decorator
+
+    def test_what_is_not_done_of_a_function_that_runs_is_said(self):
+        app, found = func.FunctionApp(), layout.App()
+
+        @app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:10")
+        @app.queue_trigger(arg_name="item", queue_name="q", connection="c")
+        @app.durable_client_input(client_name="client", task_hub="Other")
+        def work(item, client): ...
+
+        for declaration in app.declarations():
+            found.add(declaration)
+        self.assertEqual([function.name for function in found.client_functions], ["work"])
+        self.assertRegex(found.warnings[0], "`work` has a retry policy, which is not used")
+        self.assertRegex(found.warnings[1], "`work` names the task hub Other, which is not used")
+
+    def test_an_app_is_not_registered_in_an_app(self):
+        with self.assertRaisesRegex(TypeError, "a Blueprint"):
+            func.FunctionApp().register_functions(df.DFApp())
 
     def test_a_decorator_without_its_parentheses(self):
         with self.assertRaisesRegex(TypeError, "the name of a parameter"):
@@ -112,6 +150,12 @@ class Decorators(unittest.TestCase):
         from azure.durable_functions.models.Task import TaskBase
 
         self.assertIs(DurableOrchestrationContext, df.DurableOrchestrationContext)
+
+        from azure.functions.decorators.core import AuthLevel
+        from azure.functions.decorators.http import HttpMethod
+
+        self.assertIs(AuthLevel, func.AuthLevel)
+        self.assertIs(HttpMethod, func.HttpMethod)
         self.assertIs(TaskBase, df.TaskBase)
 
 
@@ -186,6 +230,7 @@ class Entities(unittest.TestCase):
 class Folders(unittest.TestCase):
     def load(self, files):
         with tempfile.TemporaryDirectory() as root:
+            root = str(Path(root).resolve())
             for path, text in files.items():
                 Path(root, path).parent.mkdir(exist_ok=True)
                 Path(root, path).write_text(text)
@@ -212,6 +257,8 @@ class Folders(unittest.TestCase):
                 "Begin/function.json": declared("durableClient", "activityTrigger"),
                 "Begin/__init__.py": "async def main(activity, durableClient): ...",
                 "Start/function.json": declared("httpTrigger", "durableClient"),
+                "Start/__init__.py": "from ..shared import x\nasync def main(http, durableClient): ...",
+                "Off/function.json": declared("queueTrigger", disabled=True),
                 "shared.py": "x = 1",
             }
         )
@@ -223,7 +270,100 @@ class Folders(unittest.TestCase):
                 ("Say", Kind.ACTIVITY, []),
             ],
         )
-        self.assertEqual(app.skipped, [("Start", "httpTrigger")])
+        self.assertEqual([(f.name, f.clients) for f in app.client_functions], [("Start", ["durableClient"])])
+        self.assertEqual(app.warnings, ["`Off` is left out: it is disabled"])
+
+    def test_classic_folders_with_triggers(self):
+        def folder(name, source, *bindings, **more):
+            declared = json.dumps({"scriptFile": "__init__.py", "bindings": bindings, **more})
+            return {f"{name}/function.json": declared, f"{name}/__init__.py": source}
+
+        def trigger(type, name, **more):
+            return {"type": type, "direction": "in", "name": name, **more}
+
+        def output(type, name, **more):
+            return {"type": type, "direction": "out", "name": name, **more}
+
+        starter = {"type": "durableClient", "direction": "in", "name": "starter"}
+        start = """
+import azure.durable_functions as df
+import azure.functions as func
+from ..shared import names
+
+async def main(req: func.HttpRequest, starter: str, context: func.Context) -> func.HttpResponse:
+    client = df.DurableOrchestrationClient(starter)
+    instance_id = await client.start_new(names.ORCHESTRATOR, None, req.get_json())
+    return client.create_check_status_response(req, instance_id)
+"""
+        enqueue = """
+import azure.durable_functions as df
+import azure.functions as func
+
+def main(msg: func.QueueMessage, starter: str, out: func.Out[str]) -> str:
+    out.set(msg.get_body().decode() + "!")
+    return "returned"
+"""
+        app = self.load(
+            {
+                **folder(
+                    "Start",
+                    start,
+                    trigger("httpTrigger", "req", route="start", authLevel="Anonymous", methods=["post"]),
+                    output("http", "$return"),
+                    starter,
+                ),
+                **folder(
+                    "Enqueue",
+                    enqueue,
+                    trigger("queueTrigger", "msg", queueName="in", connection="c"),
+                    starter,
+                    output("queue", "out", queueName="out"),
+                    output("eventHub", "$return", eventHubName="h"),
+                ),
+                **folder(
+                    "Tick", "def main(timer): assert not timer.past_due", trigger("timerTrigger", "timer", schedule="")
+                ),
+                **folder("ByHand", "def main(text): assert text == 'text'", trigger("manualTrigger", "text")),
+                **folder(
+                    "Many",
+                    "def main(events): assert len(events) == 1",
+                    trigger("eventHubTrigger", "events", eventHubName="h", cardinality="many"),
+                ),
+                **folder("Grid", "def main(event): ...", trigger("eventGridTrigger", "event"), retry={"strategy": "x"}),
+                **folder("Bare", "def main(req): return 'bare'", trigger("httpTrigger", "req")),
+                **folder("Blob", "import no_such_module", trigger("blobTrigger", "blob")),
+                **folder("Copy", "", trigger("queueTrigger", "msg", queueName="q"), output("blob", "out", path="p")),
+                "shared/__init__.py": "",
+                "shared/names.py": "ORCHESTRATOR = 'Hello'",
+            }
+        )
+        functions = {function.name: function for function in app.client_functions}
+        self.assertEqual(list(functions), ["Bare", "ByHand", "Enqueue", "Grid", "Many", "Start", "Tick"])
+        expected = (
+            "`Blob` is left out: .*blobTrigger",
+            "`Copy` is left out: .*`out` is a `blob`",
+            "`Grid` has a retry policy",
+        )
+        self.assertEqual(len(app.warnings), 3)
+        for warning, words in zip(app.warnings, expected):
+            self.assertRegex(warning, words)
+        route, response, client = json.loads(functions["Start"].described())
+        self.assertEqual((route["route"], route["authLevel"], route["methods"]), ("start", "anonymous", ["post"]))
+        self.assertEqual((response["name"], client["type"]), ("$return", "durableClient"))
+
+        run = run_trigger(functions["Start"], func.HttpRequest("POST", "http://h/api/start", body=b"[1]"))
+        self.assertEqual(run.actions, [StartOrchestration("Hello", "[1]", "test:started:0")])
+        self.assertEqual(run.response.status_code, 202)
+        run = run_trigger(functions["Enqueue"], func.QueueMessage(body="a"))
+        self.assertEqual(run.outputs, {"out": "a!", "$return": "returned"})
+        self.assertEqual(run_trigger(functions["Bare"], func.HttpRequest("GET", "/")).response.get_body(), b"bare")
+        for name, given in (
+            ("Tick", func.TimerRequest()),
+            ("ByHand", "text"),
+            ("Many", [func.EventHubEvent(body=b"a")]),
+            ("Grid", None),
+        ):
+            self.assertEqual(run_trigger(functions[name], given).outputs, {})
 
     def test_what_is_wrong_is_said(self):
         def declared(trigger, **others):
@@ -236,6 +376,11 @@ class Folders(unittest.TestCase):
         activity = declared("activityTrigger")
         bound = declared("activityTrigger", durableClient="client")
         queue = declared("activityTrigger", queue="q")
+        two = declared("activityTrigger", httpTrigger="y")
+        nameless = json.dumps({"bindings": [{"type": "httpTrigger"}]})
+        outside = json.dumps({"bindings": [{"type": "httpTrigger", "name": "x"}], "scriptFile": tempfile.__file__})
+        timer = declared("timerTrigger")
+        b = {"a/function.json": timer, "a/__init__.py": "def main(x): ..."}
         app = "import azure.durable_functions as df\napp = df.DFApp()\n"
         twice = "@app.activity_trigger(input_name='x')\ndef a(x): ...\n@app.activity_trigger('x', 'A')\ndef b(x): ...\n"
         client = "@app.durable_client_input('client')\n"
@@ -245,7 +390,7 @@ class Folders(unittest.TestCase):
             ({}, "neither a function_app.py nor a folder"),
             ({"function_app.py": ""}, "one app, .* has none"),
             ({"function_app.py": app + "other = df.DFApp()"}, "one app, .* has several"),
-            ({"function_app.py": app}, "no orchestrator, activity or entity"),
+            ({"function_app.py": app}, "no function that Dacapo runs"),
             ({"function_app.py": app + twice}, 'line 5: two .* called `A`.* File "function_app.py", line 3'),
             ({"A/function.json": "{"}, "A/function.json is not JSON"),
             ({"A/function.json": "{}"}, "no list of `bindings`"),
@@ -254,11 +399,23 @@ class Folders(unittest.TestCase):
             ({"A/function.json": activity, "A/__init__.py": "def main(y): ..."}, 'File "A/__init__.py", line 1: `A`'),
             ({"A/function.json": activity, "A/__init__.py": "def main(x, y): ..."}, "argument: 'y'.* name `x`;"),
             ({"A/function.json": bound, "A/__init__.py": "def main(x): ..."}, "argument 'client'.* name `x`, `client`"),
-            ({"A/function.json": queue, "A/__init__.py": "def main(x): ..."}, "`A` has a binding .*: queue"),
+            ({"A/function.json": queue}, "no function .*\n`A` is left out: its binding `q` is a `queue`"),
+            ({"A/function.json": two}, "`A` has two triggers: activityTrigger and httpTrigger"),
+            ({"A/function.json": nameless}, "`A` has a binding without a name, its httpTrigger"),
+            (
+                {"A/function.json": outside, "A/x.py": ""},
+                "A/function.json names the scriptFile .*, which is not in the fold",
+            ),
+            ({"A/function.json": timer, "A/__init__.py": "def main(y): ..."}, "`A` cannot be called: .* name `x`;"),
+            ({"A/function.json": timer, "A/__init__.py": "def main(x): yield"}, "the function `A` must not `yield`"),
+            ({"A/function.json": timer, "A/__init__.py": "def main(x): ...", **b}, "two functions are called `a`"),
             ({"function_app.py": app + entity}, 'File "function_app.py", line 3: the entity `a` must not `yield`'),
             ({"function_app.py": app + activity_of("def a(x): yield")}, "the activity `a` must not `yield`"),
-            ({"function_app.py": app + activity_of("def a(x): ...", "say hello")}, "line 3: 'say hello' is not a valid"),
-            ({"function_app.py": app + client + orchestrator}, "`o` has a client, which only an activity may have"),
+            (
+                {"function_app.py": app + activity_of("def a(x): ...", "say hello")},
+                "line 3: 'say hello' is not a valid",
+            ),
+            ({"function_app.py": app + client + orchestrator}, "the orchestrator `o` cannot have a client"),
             ({"A/function.json": '{"bindings": [1]}'}, "no list of `bindings`"),
             ({"function_app.py": app + orchestrator}, "`o` cannot be called: missing .* its context"),
         ):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import sys
 import tempfile
 import unittest
@@ -53,8 +54,37 @@ class Requirements(unittest.TestCase):
                 self.read(**files)
 
 
-if __name__ == "__main__":
-    unittest.main()
+class TheReport(unittest.TestCase):
+    """What the app writes when the compiler has loaded it."""
+
+    def componentize(self, report, code=0):
+        with tempfile.TemporaryDirectory() as folder:
+            stage, out, said = Path(folder), Path(folder, "app.wasm"), io.StringIO()
+
+            def compiled(*_, **__):
+                (stage / "dacapo-report.json").write_text(json.dumps(report))
+                (stage / build.image.OBJECTS).write_bytes(b"")
+                return mock.Mock(returncode=code, stdout="", stderr="it broke")
+
+            with (
+                mock.patch.object(build.subprocess, "run", compiled),
+                mock.patch.object(build, "immortalise"),
+                contextlib.redirect_stdout(said),
+            ):
+                return build.componentize(Path("compiler"), stage, [], out), said.getvalue()
+
+    def test_what_is_left_out_is_a_warning(self):
+        functions, said = self.componentize(
+            {"functions": 3, "warnings": ["`a` is left out: why", "`b` has a retry policy"]}
+        )
+        self.assertEqual(functions, 3)
+        self.assertEqual(said, "warning: `a` is left out: why\nwarning: `b` has a retry policy\n")
+
+    def test_an_error_of_the_app_is_the_error_of_the_build(self):
+        with self.assertRaisesRegex(BuildError, "^the app is wrong$"):
+            self.componentize({"error": "the app is wrong"}, code=1)
+        with self.assertRaisesRegex(BuildError, "the compiler failed:\nit broke"):
+            self.componentize({}, code=1)
 
 
 class TheCommand(unittest.TestCase):
@@ -85,3 +115,7 @@ class TheCommand(unittest.TestCase):
         self.assertEqual(code, 0)
         self.assertTrue(said.endswith("app.wasm: 2 functions, 3.0 MiB\n"), said)
         self.assertEqual(self.run_main("--no-summary", building=lambda *_: 2), (0, ""))
+
+
+if __name__ == "__main__":
+    unittest.main()

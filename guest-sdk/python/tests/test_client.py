@@ -1,12 +1,14 @@
-"""The client of an activity, and its requests to the host."""
+"""The durable client, and its calls of the host."""
 
+import asyncio
 import json
 import unittest
+from datetime import datetime, timedelta, timezone
 
 import azure.durable_functions as df
 import azure.functions as func
 from dacapo.failure import Failure
-from dacapo.testing import Script, StartOrchestration, run_activity
+from dacapo.testing import ManageInstance, Script, SendEvent, SignalEntity, StartOrchestration, run_activity
 
 app = df.DFApp()
 
@@ -20,19 +22,31 @@ async def start_order(order: dict, client: df.DurableOrchestrationClient) -> str
     return await client.start_new("fulfil", order["id"], order, "2.0")
 
 
+class Host:
+    """A `dacapo.host.Client` that keeps its calls, and gives the next answer to each, or raises it."""
+
+    def __init__(self, *answers):
+        self.calls = []
+        self._answers = list(answers)
+
+    def links(self, instance_id):
+        return json.dumps({"id": instance_id, "statusQueryGetUri": f"http://h/instances/{instance_id}?taskHub=Orders"})
+
+    def __getattr__(self, name):
+        def call(*arguments):
+            self.calls.append((name, *arguments))
+            answer = self._answers.pop(0) if self._answers else None
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
 def asked(ask, *answers):
-    """The result of a client's method, and the one request that it made."""
-
-    @app.activity_trigger(input_name="nothing")
-    @app.durable_client_input(client_name="client")
-    async def activity(nothing, client):
-        given.append(await ask(client))
-
-    given = []
-    script = Script().http(*({"statusCode": code, "headers": {}, "content": content} for code, content in answers))
-    run = run_activity(activity, script=script)
-    request = json.loads(run.actions[0].request)
-    return given[0], (request["method"], request["uri"], request.get("content"))
+    """The result of a client's method, and the calls of the host that it made."""
+    host = Host(*answers)
+    return asyncio.run(ask(df.DurableOrchestrationClient(host))), host.calls
 
 
 class Starting(unittest.TestCase):
@@ -40,6 +54,10 @@ class Starting(unittest.TestCase):
         run = run_activity(start_order, {"id": "o-1"})
         self.assertEqual(run.result, "o-1")
         self.assertEqual(run.actions, [StartOrchestration("fulfil", '{"id":"o-1"}', "o-1", "2.0")])
+
+    def test_a_client_starts_by_its_own_interface(self):
+        given, calls = asked(lambda client: client.start_new("fulfil", client_input=[1]), "i-1")
+        self.assertEqual((given, calls), ("i-1", [("start_orchestration", "fulfil", "[1]", None, None)]))
 
     def test_an_id_that_is_taken_is_a_failure_with_a_type(self):
         @app.activity_trigger(input_name="id")
@@ -66,6 +84,17 @@ class Starting(unittest.TestCase):
         self.assertEqual(
             [(action.name, action.input) for action in run.actions], [("Fulfil", '"\\"0\\""'), ("Fulfil", '"\\"1\\""')]
         )
+
+    def test_an_input_arrives_as_it_was_given(self):
+        def orchestrator(context):
+            return context.get_input()
+
+        for input_ in (None, 5, "text", "5", '{"a": 1}', {"a": [1]}, [], False):
+            _, ((_, _, sent, *_),) = asked(
+                lambda client, input_=input_: client.start_new("o", client_input=input_), "i"
+            )
+            run = Script().run(orchestrator, json.loads(sent) if not isinstance(input_, str) else input_)
+            self.assertEqual(run.output, input_)
 
     def test_the_older_model_makes_a_client_of_what_it_is_given(self):
         async def main(name: str, starter: str) -> str:
@@ -97,112 +126,133 @@ class Instances(unittest.TestCase):
     def test_status(self):
         events = [{"EventType": "ExecutionStarted"}]
         answer = json.dumps({**self.STATUS, "history": events, "historyEvents": events})
-        status, request = asked(lambda client: client.get_status("a b", show_history=True), (202, answer))
+        status, ((name, instance_id, options),) = asked(
+            lambda client: client.get_status("a b", show_history=True), answer
+        )
         self.assertTrue(status)
         self.assertIs(status.runtime_status, df.OrchestrationRuntimeStatus.Running)
         self.assertEqual((status.custom_status, status.created_time.year), ({"step": 1}, 2026))
         self.assertEqual((status.history, status.historyEvents), (events, events))
-        shown = "showHistory=True&showHistoryOutput=False&showInput=False"
-        self.assertEqual(request, ("GET", f"{INSTANCE}?{QUERY}&{shown}", None))
+        self.assertEqual((name, instance_id), ("get_status", "a b"))
+        self.assertEqual(json.loads(options), {"showHistory": True, "showHistoryOutput": False, "showInput": False})
 
     def test_the_status_of_no_instance_is_false(self):
-        status, _ = asked(lambda client: client.get_status("a b"), (404, ""))
+        status, _ = asked(lambda client: client.get_status("a b"), "null")
         self.assertFalse(status)
         self.assertIsNone(status.runtime_status)
 
+    def test_all_pages_of_instances_are_read(self):
+        pages = [
+            {"instances": [self.STATUS], "continuationToken": "next"},
+            {"instances": [{**self.STATUS, "instanceId": "c"}], "continuationToken": None},
+        ]
+        statuses, calls = asked(lambda client: client.get_status_all(), *map(json.dumps, pages))
+        self.assertEqual([status.instance_id for status in statuses], ["a b", "c"])
+        self.assertEqual([json.loads(filter_) for _, filter_ in calls], [{}, {"continuationToken": "next"}])
+
+    def test_instances_by_a_filter(self):
+        at = datetime(2026, 1, 2, 3, 4, 5, 6000)
+        statuses, ((_, filter_),) = asked(
+            lambda client: client.get_status_by(
+                at,
+                (at + timedelta(days=1)).replace(tzinfo=timezone(timedelta(hours=1))),
+                [df.OrchestrationRuntimeStatus.Failed, df.OrchestrationRuntimeStatus.Running],
+                "order-",
+            ),
+            json.dumps({"instances": [], "continuationToken": None}),
+        )
+        self.assertEqual(statuses, [])
+        expected = {
+            "createdTimeFrom": "2026-01-02T03:04:05.006000Z",
+            "createdTimeTo": "2026-01-03T02:04:05.006000Z",
+            "runtimeStatus": ["Failed", "Running"],
+            "instanceIdPrefix": "order-",
+        }
+        self.assertEqual(json.loads(filter_), expected)
+
     def test_an_event(self):
-        _, request = asked(lambda client: client.raise_event("a b", "Go/on", {"n": 1}), (202, ""))
-        self.assertEqual(request, ("POST", f"{INSTANCE}/raiseEvent/Go%2Fon?{QUERY}", '{"n":1}'))
-        _, request = asked(lambda client: client.raise_event("a b", "Go"), (202, ""))
-        self.assertEqual(request[2], "null")
+        _, calls = asked(lambda client: client.raise_event("a b", "Go/on", {"n": 1}))
+        self.assertEqual(calls, [("raise_event", "a b", "Go/on", '{"n":1}')])
+        _, calls = asked(lambda client: client.raise_event("a b", "Go"))
+        self.assertEqual(calls, [("raise_event", "a b", "Go", "null")])
 
     def test_reasons(self):
         for verb in ("terminate", "suspend", "resume", "rewind"):
-            _, request = asked(lambda client, verb=verb: getattr(client, verb)("a b", "late & last"), (202, ""))
-            self.assertEqual(request, ("POST", f"{INSTANCE}/{verb}?reason=late%20%26%20last&{QUERY}", None))
+            _, calls = asked(lambda client, verb=verb: getattr(client, verb)("a b", "late & last"))
+            self.assertEqual(calls, [(verb, "a b", "late & last")])
 
     def test_what_has_ended_is_left_as_it_is(self):
         for verb in ("terminate", "suspend", "resume"):
-            asked(lambda client, verb=verb: getattr(client, verb)("a b", ""), (410, ""))
+            asked(lambda client, verb=verb: getattr(client, verb)("a b", ""), Failure("InstanceEnded", "it has ended"))
+
+    def test_a_refusal_is_a_failure_with_a_type(self):
+        for ask, kind in (
+            (lambda client: client.raise_event("i", "e"), "InstanceNotFound"),
+            (lambda client: client.raise_event("i", "e"), "InstanceEnded"),
+            (lambda client: client.terminate("i", ""), "InstanceNotFound"),
+            (lambda client: client.rewind("i", ""), "NotRewindable"),
+            (lambda client: client.rewind("i", ""), "InstanceEnded"),
+            (lambda client: client.purge_instance_history("i"), "InstanceNotEnded"),
+            (lambda client: client.get_status("i"), "NotGranted"),
+        ):
+            with self.subTest(kind), self.assertRaises(Failure) as refused:
+                asked(ask, Failure(kind, "no"))
+            self.assertEqual(refused.exception.error_type, kind)
 
     def test_restart(self):
-        given, request = asked(lambda client: client.restart("a b"), (202, '{"id": "new"}'))
-        self.assertEqual(given, "new")
-        self.assertEqual(request, ("POST", f"{INSTANCE}/restart?{QUERY}&restartWithNewInstanceId=True", None))
+        self.assertEqual(asked(lambda client: client.restart("a"), "new"), ("new", [("restart", "a", None)]))
+        self.assertEqual(asked(lambda client: client.restart("a", False), "a"), ("a", [("restart", "a", "a")]))
 
     def test_purge(self):
-        purged, request = asked(lambda client: client.purge_instance_history("a b"), (200, '{"instancesDeleted": 1}'))
-        self.assertEqual((purged.instances_deleted, request), (1, ("DELETE", f"{INSTANCE}?{QUERY}", None)))
-        purged, _ = asked(lambda client: client.purge_instance_history("a b"), (404, ""))
+        purged, calls = asked(lambda client: client.purge_instance_history("a b"), True)
+        self.assertEqual((purged.instances_deleted, calls), (1, [("purge", "a b")]))
+        purged, _ = asked(lambda client: client.purge_instance_history("a b"), False)
         self.assertEqual(purged.instances_deleted, 0)
 
+    def test_purge_by_a_filter(self):
+        at = datetime(2026, 1, 2, tzinfo=timezone.utc)
+        completed = df.OrchestrationRuntimeStatus.Completed
+        purged, ((name, filter_),) = asked(
+            lambda client: client.purge_instance_history_by(at, runtime_status=[completed]), 3
+        )
+        self.assertEqual((purged.instances_deleted, name), (3, "purge_instances"))
+        expected = {"createdTimeFrom": "2026-01-02T00:00:00.000000Z", "runtimeStatus": ["Completed"]}
+        self.assertEqual(json.loads(filter_), expected)
+        with self.assertRaisesRegex(ValueError, "created_time_from is required"):
+            asked(lambda client: client.purge_instance_history_by(created_time_to=at))
+
+    def test_an_operation_of_an_entity(self):
+        counter = df.EntityId("Counter", "a")
+        _, calls = asked(lambda client: client.signal_entity(counter, "add", 0))
+        self.assertEqual(calls, [("signal_entity", counter, "add", "0", None)])
+        at = datetime(2026, 1, 2, tzinfo=timezone.utc)
+        _, calls = asked(lambda client: client.signal_entity(counter, "reset", deliver_at=at))
+        self.assertEqual(calls, [("signal_entity", counter, "reset", "null", at)])
+
     def test_the_state_of_an_entity(self):
-        def read(client):
-            return client.read_entity_state(df.EntityId("Counter", "a"))
+        counter = df.EntityId("Counter", "a")
+        for answer, expected in (('{"n":5}', (True, {"n": 5})), ("null", (True, None)), (None, (False, None))):
+            given, calls = asked(lambda client: client.read_entity_state(counter), answer)
+            self.assertEqual((given.entity_exists, given.entity_state), expected)
+            self.assertEqual(calls, [("read_entity", counter)])
 
-        def answer(input_):
-            return json.dumps({**self.STATUS, "input": input_})
-
-        given, (_, uri, _) = asked(read, (200, answer({"exists": True, "state": '{"n":5}'})))
-        self.assertEqual((given.entity_exists, given.entity_state), (True, {"n": 5}))
-        self.assertIn("/instances/%40counter%40a?", uri)
-        for nothing in ((200, answer({"exists": False, "state": None})), (404, "")):
-            given, _ = asked(read, nothing)
-            self.assertEqual((given.entity_exists, given.entity_state), (False, None))
-
-    def test_refusals_have_types_and_the_words_of_the_host(self):
-        for ask, code, content, kind, words in (
-            (lambda client: client.raise_event("i", "e"), 404, "", "InstanceNotFound", "No instance with ID i found."),
-            (lambda client: client.raise_event("i", "e"), 410, "", "InvalidOperation", "either completed or failed"),
-            (
-                lambda client: client.rewind("i", ""),
-                412,
-                '"it has not failed"',
-                "InvalidOperation",
-                "it has not failed",
-            ),
-            (
-                lambda client: client.suspend("i", ""),
-                500,
-                '{"Message": "x", "ExceptionMessage": "twice"}',
-                "InvalidOperation",
-                "twice",
-            ),
-            (lambda client: client.get_status("i"), 429, "later", "HttpRequestFailed", "answers 429 for i: later"),
-        ):
-            with self.subTest(words), self.assertRaises(Failure) as refused:
-                asked(ask, (code, content))
-            self.assertEqual(refused.exception.error_type, kind)
-            self.assertIn(words, refused.exception.message)
-
-    def test_a_host_that_is_not_reached_is_told_without_the_token_of_the_link(self):
-        @app.activity_trigger(input_name="id")
-        @app.durable_client_input(client_name="client")
-        async def ask(id, client):
-            return await client.get_status(id)
-
-        script = Script().http(lambda request: df.Failure("HttpRequestFailed", f"`{request['uri']}`: not allowed"))
-        with self.assertRaises(Failure) as refused:
-            run_activity(ask, "a b", script=script)
-        self.assertEqual(refused.exception.message, f"`{INSTANCE}`: not allowed")
-
-    def test_what_needs_rights_on_the_whole_hub_is_refused(self):
+    def test_another_task_hub_is_refused(self):
+        counter = df.EntityId("counter", "a")
         for ask in (
-            lambda client: client.get_status_all(),
-            lambda client: client.get_status_by(runtime_status=[df.OrchestrationRuntimeStatus.Failed]),
-            lambda client: client.purge_instance_history_by(created_time_from=None),
-            lambda client: client.signal_entity(df.EntityId("counter", "a"), "add", 1),
+            lambda client, hub: client.raise_event("i", "e", None, hub, "Storage"),
+            lambda client, hub: client.rewind("i", "", hub, "Storage"),
+            lambda client, hub: client.signal_entity(counter, "add", 1, hub, "Storage"),
+            lambda client, hub: client.read_entity_state(counter, hub, "Storage"),
         ):
-            with self.assertRaisesRegex(Failure, "^Unsupported: an activity cannot call"):
-                asked(ask)
+            for own in (None, "", "Orders", "orders"):
+                _, calls = asked(lambda client, ask=ask, own=own: ask(client, own))
+                self.assertEqual(len(calls), 1)
+            with self.assertRaisesRegex(
+                ValueError, "'Other', but a client reaches only its app's task hub, 'Orders'"
+            ):
+                asked(lambda client, ask=ask: ask(client, "Other"))
 
     def test_arguments_are_refused_by_their_names_and_text_is_mended(self):
-        def use(act):
-            async def activity(how, client):
-                await act(client)
-
-            return run_activity(activity, script=Script().http({"statusCode": 202, "headers": {}, "content": ""})).actions
-
         for words, act in {
             "TypeError: event_name must be a str, not int (5)": lambda client: client.raise_event("a", 5),
             "TypeError: event_name must be a str, not None": lambda client: client.raise_event("a", None),
@@ -210,23 +260,25 @@ class Instances(unittest.TestCase):
             "TypeError: reason must be a str, not None": lambda client: client.terminate("a", None),
             "TypeError: reason must be a str, not int (5)": lambda client: client.suspend("a", 5),
             "TypeError: entityId must be a EntityId, not str": lambda client: client.read_entity_state("x"),
+            "TypeError: created_time_from must be a datetime": lambda client: client.get_status_by("2026-01-01"),
+            "ValueError: 'Late' is not a valid": lambda client: client.get_status_by(runtime_status=["Late"]),
+            "ValueError: event_name must be a non-empty string": lambda client: client.raise_event("i", ""),
             "ValueError: the name of a function": lambda client: client.start_new(""),
             "TypeError: timeout_in_milliseconds must be a number": lambda client: (
                 client.wait_for_completion_or_create_check_status_response(None, "a", "x")
             ),
+            "ValueError: timeout_in_milliseconds must be at least": lambda client: (
+                client.wait_for_completion_or_create_check_status_response(None, "a", 10, 20)
+            ),
         }.items():
-            with self.assertRaises(Failure) as raised:
-                use(act)
-            self.assertIn(words, str(raised.exception))
+            with self.subTest(words), self.assertRaises((TypeError, ValueError)) as raised:
+                asked(act)
+            self.assertIn(words, f"{type(raised.exception).__name__}: {raised.exception}")
 
-        (request,) = use(lambda client: client.raise_event("a", "x\ud83d"))
-        self.assertIn("/raiseEvent/x%EF%BF%BD?", request.request)
-        (request,) = use(lambda client: client.terminate("a", "x\ud83d"))
-        self.assertIn("reason=x%EF%BF%BD&", request.request)
-
-    def test_no_event_without_a_name(self):
-        with self.assertRaisesRegex(Failure, "ValueError: event_name must be a non-empty string"):
-            asked(lambda client: client.raise_event("i", ""))
+        _, ((_, _, name, _),) = asked(lambda client: client.raise_event("a", "x\ud83d"))
+        self.assertEqual(name, "x\ufffd")
+        _, ((_, _, reason),) = asked(lambda client: client.terminate("a", "x\ud83d"))
+        self.assertEqual(reason, "x\ufffd")
 
 
 class Responses(unittest.TestCase):
@@ -238,14 +290,17 @@ class Responses(unittest.TestCase):
         self.assertEqual(run_activity(main).result, [202, f"{INSTANCE}?{QUERY}", "a b"])
 
     def test_links_at_the_origin_of_a_request(self):
-        request = func.HttpRequest("GET", "https://example.org/api/start")
+        def links_for(url):
+            def main(nothing, starter):
+                client = df.DurableOrchestrationClient(starter)
+                links = client.get_client_response_links(func.HttpRequest("GET", url, body=b""), "a b")
+                return [links["id"], links["terminatePostUri"]]
 
-        def main(nothing, starter):
-            links = df.DurableOrchestrationClient(starter).get_client_response_links(request, "a b")
-            return [links["id"], links["terminatePostUri"]]
+            return run_activity(main).result
 
         at = INSTANCE.replace("http://localhost", "https://example.org")
-        self.assertEqual(run_activity(main).result, ["a b", f"{at}/terminate?reason={{text}}&{QUERY}"])
+        self.assertEqual(links_for("https://example.org/api/start"), ["a b", f"{at}/terminate?reason={{text}}&{QUERY}"])
+        self.assertEqual(links_for("/api/start"), ["a b", f"{INSTANCE}/terminate?reason={{text}}&{QUERY}"])
 
     def test_waiting_for_the_end(self):
         def answer(status, output=None):
@@ -254,14 +309,99 @@ class Responses(unittest.TestCase):
         def wait(client):
             return client.wait_for_completion_or_create_check_status_response(None, "a b", 200, 1)
 
-        response, _ = asked(wait, (202, answer("Running")), (200, answer("Completed", {"n": 1})))
+        response, calls = asked(wait, answer("Completed", {"n": 1}))
         self.assertEqual((response.status_code, response.get_body()), (200, b'{"n": 1}'))
-        response, _ = asked(wait, (200, answer("Completed", "as it is")))
+        self.assertEqual(calls, [("wait_for_completion", "a b", 200)])
+        response, _ = asked(wait, answer("Completed", "as it is"))
         self.assertEqual(response.get_body(), b"as it is")
-        response, _ = asked(wait, (200, answer("Failed", "it broke")))
+        response, _ = asked(wait, answer("Failed", "it broke"))
         self.assertEqual((response.status_code, json.loads(response.get_body())["output"]), (500, "it broke"))
-        response, _ = asked(wait, (202, answer("Running")))
-        self.assertEqual(response.status_code, 202)
+        response, _ = asked(wait, answer("Terminated"))
+        self.assertEqual(response.status_code, 200)
+        for unfinished in (answer("Running"), "null"):
+            response, _ = asked(wait, unfinished)
+            self.assertEqual((response.status_code, response.headers["retry-after"]), (202, "10"))
+
+
+class ScriptedInstances(unittest.TestCase):
+    """The task hub that `dacapo.testing` gives a client."""
+
+    def run_with(self, script, ask):
+        async def activity(nothing, client):
+            given.append(await ask(client))
+
+        given = []
+        return run_activity(activity, script=script).actions, given[0]
+
+    def test_instances_and_entities_are_found(self):
+        script = Script().instance("a", "fulfil", custom_status=1, input_=[2]).instance("b", runtime_status="Failed")
+        script.entity_state(df.EntityId("Counter", "k"), 5)
+
+        async def ask(client):
+            status, missing = await client.get_status("a", show_input=True), await client.get_status("c")
+            failed = await client.get_status_by(runtime_status=[df.OrchestrationRuntimeStatus.Failed])
+            state = await client.read_entity_state(df.EntityId("counter", "k"))
+            return [
+                status.name,
+                status.custom_status,
+                status.input_,
+                bool(missing),
+                failed[0].instance_id,
+                state.entity_state,
+            ]
+
+        self.assertEqual(self.run_with(script, ask)[1], ["fulfil", 1, [2], False, "b", 5])
+
+    def test_instances_are_managed(self):
+        async def ask(client):
+            await client.raise_event("a", "Go", 1)
+            await client.suspend("a", "wait")
+            await client.resume("a", "go")
+            await client.terminate("a", "stop")
+            await client.rewind("b", "again")
+            await client.signal_entity(df.EntityId("counter", "k"), "add", 1)
+            purged = await client.purge_instance_history_by(datetime(2020, 1, 1))
+            return purged.instances_deleted, await client.restart("b")
+
+        actions, given = self.run_with(Script().instance("a").instance("b", runtime_status="Failed"), ask)
+        self.assertEqual(given, (1, "b:restarted"))
+        expected = [
+            SendEvent("a", "Go", "1"),
+            ManageInstance("suspend", "a", "wait"),
+            ManageInstance("resume", "a", "go"),
+            ManageInstance("terminate", "a", "stop"),
+            ManageInstance("rewind", "b", "again"),
+            SignalEntity(df.EntityId("counter", "k"), "add", "1", None),
+            ManageInstance("purge", "a"),
+            ManageInstance("restart", "b"),
+        ]
+        self.assertEqual(actions, expected)
+
+    def test_what_cannot_be_done_fails_as_on_the_host(self):
+        script = Script().instance("a").instance("b", runtime_status="Completed")
+        for ask, kind in (
+            (lambda client: client.raise_event("c", "e"), "InstanceNotFound"),
+            (lambda client: client.raise_event("b", "e"), "InstanceEnded"),
+            (lambda client: client.rewind("a", ""), "NotRewindable"),
+            (lambda client: client.purge_instance_history("a"), "InstanceNotEnded"),
+            (lambda client: client.start_new("o", "a"), "InstanceAlreadyExists"),
+            (lambda client: client.restart("a", False), "InstanceAlreadyExists"),
+        ):
+            with self.subTest(kind), self.assertRaisesRegex(Failure, kind):
+                self.run_with(script, ask)
+
+    def test_a_started_orchestration_ends_with_the_answer_of_the_script(self):
+        async def ask(client):
+            response = await client.wait_for_completion_or_create_check_status_response(
+                None, await client.start_new("fulfil", client_input=2)
+            )
+            return response.status_code, response.get_body()
+
+        script = Script().sub_orchestrator("fulfil", lambda n: n * 2)
+        self.assertEqual(self.run_with(script, ask)[1], (200, b"4"))
+        self.assertEqual(self.run_with(Script(), ask)[1][0], 202)
+        script = Script().sub_orchestrator("fulfil", ValueError("no"))
+        self.assertEqual(self.run_with(script, ask)[1][0], 500)
 
 
 if __name__ == "__main__":

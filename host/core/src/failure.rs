@@ -30,6 +30,11 @@ impl Failure {
     pub const VERSION_MISMATCH: &str = "VersionMismatch";
     pub const INSTANCE_ALREADY_EXISTS: &str = "InstanceAlreadyExists";
     pub const INSTANCE_NOT_FOUND: &str = "InstanceNotFound";
+    pub const INSTANCE_ENDED: &str = "InstanceEnded";
+    pub const INSTANCE_NOT_ENDED: &str = "InstanceNotEnded";
+    pub const NOT_REWINDABLE: &str = "NotRewindable";
+    pub const NOT_GRANTED: &str = "NotGranted";
+    pub const TRIGGER_NOT_FOUND: &str = "TriggerNotFound";
     /// The host cannot do it at the moment.
     pub const UNAVAILABLE: &str = "Unavailable";
     /// The host itself failed, which is a bug in the host.

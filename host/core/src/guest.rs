@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex};
 use crate::entity::{Operation, OperationResult, SharedOperation};
 pub use crate::execution::http::{HTTP_ACTIVITY, SECRET_OPENS};
 use crate::execution::{Conditions, Execution, arguments};
-use crate::{Failure, FunctionName, InstanceId, Payload, Seq, VersionId};
+use crate::{Failure, FunctionName, InstanceId, Payload, Seq, Timestamp, VersionId};
+
+/// What the names of the host's own functions begin with, compared ignoring case. No app may describe one.
+pub const BUILT_IN_PREFIX: &str = "BuiltIn::";
 
 /// An execution, shared between the turn (which applies events) and the guest (which takes actions). Never contended:
 /// the guest runs only inside [`Guest::resume`]. The lock is not held across a `resume` or an await.
@@ -56,11 +59,14 @@ pub enum NotNow {
     Unread,
 }
 
-/// What one call of an activity may ask of its task hub.
-pub trait ActivityClient: Send + Sync {
-    /// Starts an orchestration and returns its instance id once the start is durable. An activity that runs again after a crash
+/// What one call of an activity or trigger may ask of its task hub.
+pub trait HubClient: Send + Sync {
+    /// Starts an orchestration and returns its instance id once the start is durable. A call that is repeated after a crash
     /// repeats its starts in the same order; those that were made before have no further effect.
     fn start_orchestration(&self, start: Start) -> StartFuture;
+
+    /// Makes any other call of the durable client.
+    fn call(&self, call: ClientCall) -> ClientFuture;
 
     /// Returns the counter for the memory of the guest that runs the call. The default does not count.
     fn memory(&self) -> Box<dyn GuestMemory> {
@@ -84,7 +90,89 @@ impl GuestMemory for Uncounted {
     }
 }
 
-pub type SharedClient = Arc<dyn ActivityClient>;
+pub type SharedClient = Arc<dyn HubClient>;
+
+/// A call of the durable client, other than a start.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientCall {
+    Message {
+        to: InstanceId,
+        message: ClientMessage,
+    },
+    /// Starts an orchestration anew. Answer: its id, which is generated if `new_id` is none.
+    Restart {
+        id: InstanceId,
+        new_id: Option<InstanceId>,
+    },
+    /// Removes an instance. Answer: none if there is no such instance.
+    Purge {
+        id: InstanceId,
+    },
+    /// Answer: the state; none if there is no such entity, or it has no state.
+    ReadEntity {
+        id: InstanceId,
+    },
+    Query(ClientQuery),
+}
+
+/// A message to one instance.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientMessage {
+    RaiseEvent { name: String, data: Payload },
+    Terminate { reason: String },
+    Suspend { reason: String },
+    Resume { reason: String },
+    Rewind { reason: String },
+    Signal { operation: String, input: Payload, deliver_at: Option<Timestamp> },
+}
+
+/// An operation of the management API whose parameters and response are JSON. Answer: the body; none if there is no such instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientQuery {
+    /// Its `operationId`.
+    pub operation: &'static str,
+    pub parameters: Vec<(&'static str, String)>,
+    /// More parameters, as a JSON object that the guest has made; empty for none.
+    pub options: String,
+}
+
+/// What an app's code may do with the durable client, in its own task hub. Each includes those before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientGrant {
+    None,
+    Read,
+    #[default]
+    Operate,
+}
+
+impl ClientGrant {
+    pub const ALL: [ClientGrant; 3] = [ClientGrant::None, ClientGrant::Read, ClientGrant::Operate];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            ClientGrant::None => "none",
+            ClientGrant::Read => "read",
+            ClientGrant::Operate => "operate",
+        }
+    }
+
+    /// Fails unless this includes what a call of the client needs.
+    pub fn require(self, needs: ClientGrant, call: &str) -> Result<(), Failure> {
+        if self >= needs {
+            return Ok(());
+        }
+        let (has, needs) = (self.name(), needs.name());
+        let why = format!(
+            "the app's code may not call {call} of the durable client: it needs the grant client={needs}, and has {has}; the \
+             administrator of the task hub can raise it, unless the app's manifest asks for less"
+        );
+        Err(Failure::permanent(Failure::NOT_GRANTED, why))
+    }
+}
+
+/// Resolves to the answer, if the call has one.
+pub type ClientFuture = Pin<Box<dyn Future<Output = Result<Option<String>, Failure>> + Send>>;
 
 /// Resolves to the instance id of the started orchestration.
 pub type StartFuture = Pin<Box<dyn Future<Output = Result<InstanceId, Failure>> + Send>>;
@@ -94,10 +182,12 @@ pub type StartFuture = Pin<Box<dyn Future<Output = Result<InstanceId, Failure>> 
 pub struct Start {
     pub name: FunctionName,
     pub input: Payload,
-    /// None: one is derived from the call of the activity.
+    /// None: one is derived from the call.
     pub instance: Option<InstanceId>,
     /// The version label asked for; empty for none.
     pub version: String,
+    /// It does not begin before then. None: at once.
+    pub start_at: Option<Timestamp>,
 }
 
 impl Start {
@@ -108,6 +198,7 @@ impl Start {
             input,
             instance: instance.map(arguments::orchestration).transpose()?,
             version: arguments::version(version.unwrap_or_default())?,
+            start_at: None,
         })
     }
 }
@@ -171,6 +262,18 @@ pub struct ActivityCall {
     pub input: Payload,
     pub instance: InstanceId,
     pub seq: Seq,
+    /// From 1.
+    pub attempt: u32,
+}
+
+/// One call of a trigger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TriggerCall {
+    pub name: FunctionName,
+    /// JSON; its shape depends on the trigger, and is part of the contract.
+    pub input: String,
+    /// Stays the same when the call is repeated.
+    pub invocation: uuid::Uuid,
     /// From 1.
     pub attempt: u32,
 }

@@ -130,16 +130,20 @@ pub enum FunctionKind {
     Orchestrator,
     Activity,
     Entity,
+    /// By which the world reaches an app.
+    Trigger,
 }
 
 impl FunctionKind {
-    pub const ALL: [FunctionKind; 3] = [FunctionKind::Orchestrator, FunctionKind::Activity, FunctionKind::Entity];
+    pub const ALL: [FunctionKind; 4] =
+        [FunctionKind::Orchestrator, FunctionKind::Activity, FunctionKind::Entity, FunctionKind::Trigger];
 
     pub fn name(self) -> &'static str {
         match self {
             FunctionKind::Orchestrator => "orchestrator",
             FunctionKind::Activity => "activity",
             FunctionKind::Entity => "entity",
+            FunctionKind::Trigger => "trigger",
         }
     }
 }
@@ -177,6 +181,11 @@ impl ExecutionId {
     /// Derives the execution of the `number`-th start that an activity makes. The same call and number give the same execution.
     pub fn of_start(caller: ExecutionId, activity: Seq, number: u32) -> Self {
         Self(caller.derive(&format!("start:{activity}:{number}")))
+    }
+
+    /// The id of the invocation of a trigger that this execution makes, the same for all attempts.
+    pub fn invocation(self) -> Uuid {
+        self.derive("trigger")
     }
 
     /// Derives a UUIDv5 from a name in this execution's namespace. All deterministic randomness is made from these.

@@ -30,7 +30,7 @@ pub use commit::{
 pub use entity::{EntityMemory, EntityTurn, EntityTurnResult};
 pub use event::{Delivery, Event, HistoryEvent, Message, MessageKey, Parent};
 pub use failure::Failure;
-pub use guest::{ActivityCall, EntityGuest, Executor, Guest, NotNow, OperationError, StartError, Step};
+pub use guest::{ActivityCall, EntityGuest, Executor, Guest, NotNow, OperationError, StartError, Step, TriggerCall};
 pub use id::{ExecutionId, FunctionKind, FunctionName, InstanceId, Row, Seq, VersionId};
 pub use time::Timestamp;
 

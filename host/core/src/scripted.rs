@@ -9,8 +9,8 @@ use std::task::{Poll, Waker};
 use crate::entity::{Operation, OperationResult, SharedOperation};
 use crate::execution::{Conditions, Execution, Stopped, TaskId, TaskOutcome};
 use crate::guest::{
-    ActivityCall, ActivityClient, ActivityFuture, EntityGuest, Executor, Guest, NotNow, OperationError, SharedClient,
-    SharedExecution, Start, StartError, StartFuture, Step,
+    ActivityCall, ActivityFuture, ClientCall, ClientFuture, EntityGuest, Executor, Guest, HubClient, NotNow, OperationError,
+    SharedClient, SharedExecution, Start, StartError, StartFuture, Step,
 };
 use crate::{Failure, Payload, VersionId};
 
@@ -135,11 +135,15 @@ impl Executor for Scripted {
     }
 }
 
-/// The client of an activity that belongs to no task hub.
+/// The client of a call that belongs to no task hub.
 pub struct NoHub;
 
-impl ActivityClient for NoHub {
+impl HubClient for NoHub {
     fn start_orchestration(&self, _start: Start) -> StartFuture {
+        Box::pin(async { Err(Failure::retriable(Failure::UNAVAILABLE, "there is no task hub")) })
+    }
+
+    fn call(&self, _call: ClientCall) -> ClientFuture {
         Box::pin(async { Err(Failure::retriable(Failure::UNAVAILABLE, "there is no task hub")) })
     }
 }

@@ -32,6 +32,11 @@ impl KeyText {
         (encoded.len() == ENCODED_CHARS && encoded.bytes().all(plain)).then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
+    /// Whether a text has the form of a key or of a link's token.
+    pub fn is_key_or_link(text: &str) -> bool {
+        text.starts_with(PREFIX) || text.starts_with(super::links::PREFIX)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

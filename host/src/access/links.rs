@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 use dacapo_core::InstanceId;
 use dacapo_store::control::{ControlError, ControlFile, HubRecord, KeyHash, KeyId, KeyRecord, Role};
 
-const PREFIX: &str = "dli_";
+pub(super) const PREFIX: &str = "dli_";
 const KEY_FACT: &str = "link-key";
 const KEY_BYTES: usize = 32;
 const MAC_BYTES: usize = 32;

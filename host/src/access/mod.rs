@@ -84,6 +84,9 @@ pub enum Caller {
 /// The name in the audit log for callers over the address for programs without a key.
 const RPC: &str = "rpc";
 
+/// The name in the audit log for the code that is deployed to a hub.
+const CODE: &str = "code";
+
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -309,6 +312,11 @@ impl Caller {
     /// A caller over the address for programs without a key, which opens one hub for one role.
     pub fn rpc(hub: &str, role: Role) -> Self {
         Caller::Rpc(KeyRecord { name: RPC.into(), scope: Scope::Hub(hub.into()), role, created_at: 0 })
+    }
+
+    /// The code that is deployed to a hub.
+    pub fn code(hub: &str) -> Self {
+        Caller::Rpc(KeyRecord { name: CODE.into(), scope: Scope::Hub(hub.into()), role: Role::Operate, created_at: 0 })
     }
 
     /// The hub of its key, for requests that name none.

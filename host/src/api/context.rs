@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::health::Health;
 use crate::access::Access;
 use crate::engine::fair_threads::FairThreads;
-use crate::hub::Hub;
+use crate::hub::{Hub, Queries};
 use crate::hubs::Hubs;
 use crate::limits::HubLimits;
 use crate::secrets::{SECRET_BYTES_MAX, Secrets};
@@ -27,6 +27,8 @@ const ADMINISTRATION_BYTES_MAX: usize = 1 << 20;
 /// What the API serves, and its limits.
 pub struct ApiOptions {
     pub hubs: Hubs,
+    /// Set to this API, for the queries of guests.
+    pub queries: Queries,
     pub access: Arc<Access>,
     pub secrets: Arc<Secrets>,
     /// The host's data directory, which no hub may be granted.
@@ -39,6 +41,8 @@ pub struct ApiOptions {
     pub address: SocketAddr,
     /// Further names that a host on a loopback address accepts in the `Host` header.
     pub allowed_hosts: Vec<String>,
+    /// Origins of web pages that may send requests to HTTP triggers; `*` stands for all.
+    pub cors_origins: Vec<String>,
     /// The scheme by which clients reach the host: http or https.
     pub scheme: &'static str,
     /// The origin of links for callers of the address without keys, which is not for others.

@@ -17,11 +17,13 @@ use super::error::ApiError;
 use super::request::parameter::TASK_HUB;
 use super::request::route::Found;
 use super::request::{Call, authorisation};
-use super::table::lookup;
+use super::table::{STARTERS, lookup};
+use super::triggers;
 use crate::access::{Denied, Needs, Refusal};
 use crate::engine::panics::caught_async;
 use crate::hub::{Hub, HubError};
 use crate::server::{Admission, Remote};
+use crate::triggers::routes::is_reserved;
 
 /// How long a request may still run once its key is revoked.
 const REVOKED_GRACE: Duration = Duration::from_millis(500);
@@ -42,6 +44,14 @@ pub(super) async fn dispatch(State(api): State<Arc<Api>>, request: Request) -> R
 async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let found = match find(&api, &head) {
+        Ok(Destination::Host(found)) => Ok(found),
+        Ok(Destination::Trigger { path, otherwise }) => match triggers::find(&api, &head, &path).await {
+            Some(trigger) => return triggers::answer(api, trigger, head, body).await,
+            None => otherwise,
+        },
+        Err(refusal) => Err(refusal),
+    };
+    let found = match found {
         Ok(found) => found,
         Err(refusal) => {
             body::discard(&head, body).await;
@@ -118,10 +128,27 @@ async fn respond_for(hub: Hub, mut call: Call) -> Result<Response, ApiError> {
     Ok(response)
 }
 
-/// Checks a request against the guard, and finds its route.
-fn find(api: &Api, head: &Parts) -> Result<Found, ApiError> {
-    let guard = if head.extensions.get::<authorisation::Rpc>().is_some() { &api.rpc_guard } else { &api.guard };
+/// What serves a request.
+enum Destination {
+    /// A route of the host.
+    Host(Found),
+    /// The HTTP trigger that serves this path, if there is one; otherwise a starter of the host, if that is one.
+    Trigger { path: Vec<String>, otherwise: Result<Found, ApiError> },
+}
+
+/// Checks a request against the guard, and finds what serves it. The host's own routes come first, except for its starters:
+/// those stand in for the triggers of apps that have none.
+fn find(api: &Api, head: &Parts) -> Result<Destination, ApiError> {
+    let is_rpc = head.extensions.get::<authorisation::Rpc>().is_some();
+    let guard = if is_rpc { &api.rpc_guard } else { &api.guard };
+    let path = lookup::split(head.uri.path())?;
+    let found = lookup::find(&head.method, &path);
+    let (is_starter, is_found) = (found.as_ref().is_some_and(|found| std::ptr::eq(found.group, &STARTERS)), found.is_some());
+    let may_be_triggers = !is_rpc && (is_starter || !is_found) && !path.first().is_some_and(|first| is_reserved(first));
+    if may_be_triggers && guard.check_trigger(head, &api.options.cors_origins).is_ok() {
+        let otherwise = guard.check(head).and_then(|()| found.ok_or_else(ApiError::not_found));
+        return Ok(Destination::Trigger { path, otherwise });
+    }
     guard.check(head)?;
-    let segments = lookup::split(head.uri.path())?;
-    lookup::find(&head.method, &segments).ok_or_else(ApiError::not_found)
+    found.map(Destination::Host).ok_or_else(ApiError::not_found)
 }

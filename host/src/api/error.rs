@@ -65,6 +65,11 @@ impl ApiError {
         Self::bare(StatusCode::NOT_FOUND)
     }
 
+    /// 404 with a reason.
+    pub fn no_such(why: impl Into<String>) -> Self {
+        Self::with(StatusCode::NOT_FOUND, why)
+    }
+
     pub fn unknown_task_hub(name: &str) -> Self {
         Self::with(StatusCode::NOT_FOUND, format!("no task hub with the name '{name}' exists on this host"))
     }
@@ -238,6 +243,7 @@ impl From<HubError> for ApiError {
             HubError::Deploy(error) => Self::deploy(&error),
             HubError::NoEarlierVersion(_)
             | HubError::FunctionTaken { .. }
+            | HubError::RouteTaken { .. }
             | HubError::VersionInUse { .. }
             | HubError::AppInUse { .. }
             | HubError::NotDeployed { .. } => Self::with(StatusCode::CONFLICT, why),
@@ -247,7 +253,9 @@ impl From<HubError> for ApiError {
             | HubError::NamedTwice { .. }
             | HubError::NoWeight(_)
             | HubError::VersionMismatch(_)
+            | HubError::InvalidTrigger { .. }
             | HubError::Import(_) => Self::argument(why),
+            HubError::NoMemory(no_room) => Self::no_room(&no_room),
             HubError::NotMigratable { .. } => Self::text(StatusCode::PRECONDITION_FAILED, why),
             HubError::Unloadable(_) | HubError::Internal(_) => Self::internal(why),
             HubError::Suspended { .. } => Self::forbidden(why),

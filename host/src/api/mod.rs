@@ -9,6 +9,7 @@
 //!   ([`request::parameter`]).
 //! - [`table`]: all routes, with their parameters and answers, and the OpenAPI document that is made from it.
 //! - [`handlers`]: one function for each route; [`content`]: bodies that several of them send; [`error`]: every error response.
+//! - [`triggers`]: requests that an app's HTTP trigger serves. [`client`]: the queries of guests, answered without a request.
 //! - [`context`]: the state that they share.
 //!
 //! Each module may use only those after it in this list: dispatch, table, handlers, request and content, context, admission.
@@ -17,6 +18,7 @@
 //! check that it reads only parameters, and answers only with statuses, that its route declares.
 
 mod admission;
+mod client;
 mod content;
 mod context;
 mod dispatch;
@@ -27,8 +29,9 @@ mod request;
 mod table;
 #[cfg(test)]
 mod tests;
+mod triggers;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 pub use content::links::Links;
 pub(crate) use handlers::usage::{Bill, Receipt};
@@ -64,5 +67,8 @@ pub fn router(options: ApiOptions) -> axum::Router {
         health: Health::default(),
         options,
     };
-    axum::Router::new().fallback(dispatch::dispatch).with_state(Arc::new(api))
+    let api = Arc::new(api);
+    let weak: Weak<Api> = Arc::downgrade(&api);
+    api.options.queries.set(weak);
+    axum::Router::new().fallback(dispatch::dispatch).with_state(api)
 }

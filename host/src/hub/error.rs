@@ -7,6 +7,7 @@ use dacapo_wasm::DeployError;
 use tokio::task::JoinError;
 
 use crate::engine::fair_threads::NotDone;
+use crate::engine::memory::NoRoom;
 use crate::engine::panics::Panicked;
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -54,6 +55,16 @@ pub enum HubError {
          (`--app {app}`), give the function another name, or remove that app (`dacapo undeploy {app}`)"
     )]
     FunctionTaken { function: FunctionName, app: String },
+    #[error(
+        "the trigger '{function}' claims the route '{route}', which the trigger '{other}' of the app '{app}' serves already: give one of \
+         them another route or other methods"
+    )]
+    RouteTaken { function: FunctionName, route: String, other: FunctionName, app: String },
+    #[error("the trigger '{function}' cannot be deployed: {why}")]
+    InvalidTrigger { function: FunctionName, why: String },
+    /// A guest has no memory to run at present.
+    #[error(transparent)]
+    NoMemory(NoRoom),
     #[error("no app '{0}' is deployed")]
     UnknownApp(String),
     #[error("the app '{app}' has no version with the label or the digest '{version}' (six digits of it are enough)")]

@@ -4,22 +4,25 @@ use std::convert::Infallible;
 use std::sync::{Arc, RwLock};
 
 use dacapo_core::execution::check_payload;
+use dacapo_core::scripted::Scripted;
 use dacapo_core::{Delivery, Event, InstanceId, Message, Payload, Timestamp};
 use dacapo_store::{Store, StoreStats};
 use dacapo_wasm::Tenant;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::engine::Engine;
 use crate::engine::capacity::CacheShare;
 use crate::engine::memory;
 use crate::hub::activity::queue::Activities;
 use crate::hub::bounds::inbox::InboxBounds;
+use crate::hub::client::Queries;
 use crate::hub::error::HubError;
 use crate::hub::mailbox::run_queue::RunQueue;
 use crate::hub::mailbox::{Envelope, IfEnded};
 use crate::hub::operations::changes::{Changes, Waiters};
 use crate::hub::rules::Rules;
 use crate::hub::timers::cursor::Timers;
+use crate::hub::trigger::running::Triggers;
 use crate::hub::turn::turn_executor::Loading;
 use crate::hub::versions::catalog::{Catalog, DeployedApp};
 use crate::hub::versions::locks::DeploymentLocks;
@@ -46,6 +49,12 @@ pub(super) struct HubCore {
     pub inbox_bounds: InboxBounds,
     pub run_queue: Arc<RunQueue>,
     pub activities: Activities,
+    pub triggers: Triggers,
+    /// The orchestrators and entities of the host itself.
+    pub built_ins: Scripted,
+    /// Notified when a message was processed.
+    pub ended_messages: Notify,
+    pub queries: Queries,
     pub timers: Timers,
     pub waiters: Waiters,
     pub changes: Changes,
@@ -60,6 +69,11 @@ pub(super) struct HubCore {
 }
 
 impl Hub {
+    /// Makes a handle for code that runs in the hub.
+    pub(super) fn of(core: &Arc<HubCore>) -> Self {
+        Self(core.clone(), Arc::new(Handles))
+    }
+
     /// Returns the number of handles of this hub.
     pub fn handles(&self) -> usize {
         Arc::strong_count(&self.1)
@@ -67,7 +81,7 @@ impl Hub {
 
     /// Returns a number that stays the same while the hub is idle, or none if it is busy.
     pub fn idle_since(&self) -> Option<u64> {
-        self.0.run_queue.idle_since().filter(|_| self.0.activities.is_idle())
+        self.0.run_queue.idle_since().filter(|_| self.0.activities.is_idle() && self.0.triggers.running() == 0)
     }
 
     /// Returns the number of running activities.
@@ -118,6 +132,16 @@ impl Hub {
     {
         let hub = self.clone();
         self.0.read(move |_| read(&hub)).await
+    }
+
+    /// The most bytes of one payload.
+    pub fn payload_bytes(&self) -> usize {
+        self.0.rules().execution.payload_bytes
+    }
+
+    /// The most bytes of an answer to a query of a guest: more than a payload has, because it may hold several.
+    pub fn bytes_of_an_answer(&self) -> usize {
+        self.payload_bytes().saturating_mul(2)
     }
 
     /// The active version of each app.

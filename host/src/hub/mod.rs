@@ -17,6 +17,8 @@
 
 mod activity;
 mod bounds;
+mod builtin;
+mod client;
 mod error;
 mod hub_core;
 mod mailbox;
@@ -24,10 +26,13 @@ mod open;
 mod operations;
 mod rules;
 mod timers;
+mod trigger;
 mod turn;
 mod versions;
 mod webhook;
 
+pub use builtin::message::Message;
+pub use client::{Queries, QueryApi};
 pub use error::HubError;
 pub(crate) use error::join_result;
 pub use hub_core::Hub;
@@ -39,6 +44,7 @@ pub use operations::changes::{Change, EventText};
 pub use operations::instance::{NewId, RestartRequest, StartRequest};
 pub use operations::purge::Retention;
 pub use operations::query::InstanceState;
+pub use operations::queues::{NewMessage, QueueState};
 pub use operations::transfer::{Export, Exported, ImportOptions, Imported, Waiting};
 pub use rules::HubRules;
 pub use versions::catalog::{DeployedApp, RolledBack, Share, Traffic};

@@ -9,19 +9,23 @@ use anyhow::Context as _;
 use dacapo_core::VersionId;
 use dacapo_store::{RedbStore, Store, StoreError, StoreOptions};
 use dacapo_wasm::Account;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::engine::Engine;
 use crate::hub::activity::queue::Activities;
 use crate::hub::bounds::inbox::InboxBounds;
+use crate::hub::builtin;
+use crate::hub::client::Queries;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{Handles, Hub, HubCore};
 use crate::hub::mailbox::run_queue::{JobRunner, RunQueue, RunQueueOptions};
 use crate::hub::operations::changes::{Changes, Waiters};
 use crate::hub::operations::purge::{Retention, spawn_retention};
+use crate::hub::operations::queues::spawn_sweep;
 use crate::hub::rules::{HubRules, Rules, size};
 use crate::hub::timers;
 use crate::hub::timers::cursor::Timers;
+use crate::hub::trigger::running::Triggers;
 use crate::hub::turn::turn_executor::Loading;
 use crate::hub::versions::catalog::Catalog;
 use crate::hub::versions::locks::DeploymentLocks;
@@ -38,6 +42,8 @@ pub struct HubOptions {
     /// Where changes of an orchestration's status are posted.
     pub webhook: Option<Webhook>,
     pub versions: VersionRules,
+    /// Where guests' queries are answered.
+    pub queries: Queries,
     /// Counts what the hub uses.
     pub meters: Arc<Meters>,
 }
@@ -57,7 +63,7 @@ impl Hub {
     /// Opens the hub's file, which [`create_file`] has created, queues the work that was left unfinished, and starts the hub.
     /// Blocks on the disk.
     pub fn open(engine: &Engine, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
-        let HubOptions { name, rules, retention, webhook, versions, meters } = options;
+        let HubOptions { name, rules, retention, webhook, versions, queries, meters } = options;
         let path = path_of(engine, &name);
         let cache = engine.capacity().cache();
         let store = StoreOptions { cache_bytes: cache.bytes(), ..engine.store().clone() };
@@ -87,6 +93,10 @@ impl Hub {
                 limits: rules.run_queue(),
             }),
             activities: Activities::new(size(rules.limits.concurrent_activities), &memory),
+            triggers: Triggers::new(size(rules.limits.concurrent_triggers)),
+            queries,
+            built_ins: builtin::functions(),
+            ended_messages: Notify::new(),
             timers: Timers::default(),
             waiters: Waiters::default(),
             changes: Changes::default(),
@@ -106,6 +116,7 @@ impl Hub {
         timers::spawn(&hub.0);
         spawn_retention(&hub.0, retention);
         delivery::spawn(&hub.0);
+        spawn_sweep(&hub.0);
         Ok((hub, Gone(is_gone)))
     }
 
@@ -116,6 +127,7 @@ impl Hub {
         self.0.apply_policies(&[]);
         self.0.run_queue.set_limits(rules.run_queue());
         self.0.activities.set_limit(size(rules.limits.concurrent_activities));
+        self.0.triggers.set_limit(size(rules.limits.concurrent_triggers));
         while self.0.begin_waiting_activity() {}
     }
 
@@ -127,7 +139,7 @@ impl Hub {
         self.0.run_queue.close();
         self.0.timers.stop();
         let deadline = tokio::time::Instant::now() + grace;
-        self.0.activities.finish(grace).await;
+        tokio::join!(self.0.activities.finish(grace), self.0.triggers.finish(grace));
         self.0.waiters.clear();
         self.0.changes.close();
         if tokio::time::timeout_at(deadline, self.0.run_queue.drained()).await.is_err() {

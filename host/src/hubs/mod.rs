@@ -26,7 +26,9 @@ use crate::directory::{Identity, control_path};
 use crate::engine::Engine;
 use crate::engine::memory::MemoryBudget;
 use crate::engine::panics::restart_on_panic;
-use crate::hub::{Gone, Hub, HubError, HubOptions, HubRules, Retention, Webhook, create_file, join_result, now, path_of};
+use crate::hub::{
+    Gone, Hub, HubError, HubOptions, HubRules, Queries, Retention, Webhook, create_file, join_result, now, path_of,
+};
 use crate::meters::{HubUsage, Meters};
 use crate::versioning::VersionRules;
 use alarms::Alarms;
@@ -61,6 +63,8 @@ pub struct HubsOptions {
     pub retention: Retention,
     pub webhook: Option<Webhook>,
     pub versions: VersionRules,
+    /// Where guests' queries are answered.
+    pub queries: Queries,
     /// How many may be open at once.
     pub open: usize,
     /// How long a hub that has nothing to do stays open.
@@ -80,6 +84,7 @@ struct Inner {
     retention: Retention,
     webhook: Option<Webhook>,
     versions: VersionRules,
+    queries: Queries,
     open: usize,
     /// One for each hub that may be open.
     open_permits: Arc<Semaphore>,
@@ -142,7 +147,7 @@ impl Hubs {
     /// Starts managing the hubs. Those that were open when the previous process ended are opened in the background. Must be
     /// called within a tokio runtime.
     pub fn open(options: HubsOptions) -> Result<Self, HubError> {
-        let HubsOptions { control, engine, rules, retention, webhook, versions, open, idle } = options;
+        let HubsOptions { control, engine, rules, retention, webhook, versions, queries, open, idle } = options;
         let hubs = Self(Arc::new(Inner {
             ledger: Ledger::new(control.clone()),
             control,
@@ -153,6 +158,7 @@ impl Hubs {
             retention,
             webhook,
             versions,
+            queries,
             open,
             open_permits: Arc::new(Semaphore::new(open)),
             idle,
@@ -510,6 +516,7 @@ impl Inner {
                 retention: inner.retention,
                 webhook: inner.webhook.clone(),
                 versions: inner.versions,
+                queries: inner.queries.clone(),
                 meters,
             };
             let name = record.name;

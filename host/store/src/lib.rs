@@ -240,6 +240,10 @@ pub struct AppVersion {
     pub deployed_at: Timestamp,
     pub label: String,
     pub functions: Vec<(FunctionName, FunctionKind)>,
+    /// The bindings of those that are triggers, as JSON.
+    pub triggers: Vec<(FunctionName, String)>,
+    /// What the routes of its HTTP triggers begin with. None: the default.
+    pub route_prefix: Option<String>,
     /// Bytes of the deployed file.
     pub size: u64,
     /// Its share of new starts, relative to the app's other versions. If all are 0, the active one gets all starts.

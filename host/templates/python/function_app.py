@@ -3,10 +3,19 @@
 import asyncio
 
 import azure.durable_functions as df
+import azure.functions as func
 
-app = df.DFApp()
+app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 THREE_DAYS = 3 * 86_400
+
+
+@app.route(route="orders", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def start_order(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+    """Starts an order of the item in the body, a JSON text. The response says where its status is."""
+    instance_id = await client.start_new(order, client_input=req.get_json())
+    return client.create_check_status_response(req, instance_id)
 
 
 @app.orchestration_trigger(context_name="context")

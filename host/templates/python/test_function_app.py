@@ -1,8 +1,9 @@
 import unittest
 from datetime import timedelta
 
-from dacapo.testing import Script
-from function_app import order, reserve
+import azure.functions as func
+from dacapo.testing import Script, run_trigger
+from function_app import order, reserve, start_order
 
 
 class Order(unittest.TestCase):
@@ -22,6 +23,13 @@ class Order(unittest.TestCase):
         run = script.event("Approval", False).run(order, "a lamp")
         self.assertEqual(run.output, "r-17 was rejected")
         self.assertEqual(run.elapsed, timedelta(seconds=1 + 2))
+
+    def test_a_request_starts_an_order(self):
+        run = run_trigger(start_order, func.HttpRequest("POST", "http://localhost/api/orders", body=b'"a lamp"'))
+        (started,) = run.actions
+        self.assertEqual((started.name, started.input), ("order", '"a lamp"'))
+        self.assertEqual(run.response.status_code, 202)
+        self.assertIn(started.instance_id, run.response.get_body().decode())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dacapo_core::InstanceId;
 use dacapo_core::execution::Conditions;
+use dacapo_core::guest::ClientGrant;
 
 use crate::{AllowList, CompileLimits, Compiler, HttpLimits, Secret};
 
@@ -97,6 +98,8 @@ pub struct Policy {
     pub execution: dacapo_core::execution::Limits,
     /// Makes the management links of an instance for activities. None: an activity that asks for them is stopped.
     pub management_links: Option<ManagementLinks>,
+    /// What activities and triggers may do with the durable client.
+    pub client: ClientGrant,
 }
 
 impl Policy {
@@ -125,6 +128,7 @@ impl fmt::Debug for Policy {
             .field("directories", &self.directories)
             .field("environment", &environment)
             .field("secrets", &self.secrets)
+            .field("client", &self.client)
             .finish_non_exhaustive()
     }
 }
@@ -164,7 +168,7 @@ pub struct DirectoryGrant {
 pub struct GuestLimits {
     /// Bytes of all linear memories of an orchestrator or entity.
     pub orchestrator_memory_bytes: usize,
-    /// Bytes of all linear memories of an activity.
+    /// Bytes of all linear memories of an activity or trigger.
     pub activity_memory_bytes: usize,
     /// Elements of all tables.
     pub table_elements: usize,
@@ -175,7 +179,9 @@ pub struct GuestLimits {
     pub fuel_per_turn: u64,
     /// How long an activity may take.
     pub activity_time: Duration,
-    /// Bytes of what one attempt of an activity may log or print.
+    /// How long one call of a trigger may take.
+    pub trigger_time: Duration,
+    /// Bytes of what one attempt of an activity, or one call of a trigger, may log or print.
     pub activity_log_bytes: usize,
 }
 
@@ -188,6 +194,7 @@ impl GuestLimits {
         stack_bytes: 1 << 20,
         fuel_per_turn: u64::MAX,
         activity_time: Duration::MAX,
+        trigger_time: Duration::MAX,
         activity_log_bytes: usize::MAX,
     };
 
@@ -212,6 +219,7 @@ impl GuestLimits {
             stack_bytes: most.stack_bytes,
             fuel_per_turn: self.fuel_per_turn.min(most.fuel_per_turn),
             activity_time: self.activity_time.min(most.activity_time),
+            trigger_time: self.trigger_time.min(most.trigger_time),
             activity_log_bytes: self.activity_log_bytes.min(most.activity_log_bytes),
         }
     }
@@ -228,6 +236,8 @@ impl Default for GuestLimits {
             // A second or two of a busy loop.
             fuel_per_turn: 2_000_000_000,
             activity_time: Duration::from_secs(300),
+            // After which the load balancers of Azure Functions end a request.
+            trigger_time: Duration::from_secs(230),
             activity_log_bytes: 1 << 20,
         }
     }
@@ -246,12 +256,14 @@ pub struct PoolSize {
     pub orchestrators: u32,
     /// Slots for activities that run at once; more wait for their turn.
     pub activities: u32,
+    /// The same for triggers. They have slots of their own, because a trigger may wait for activities.
+    pub triggers: u32,
 }
 
 impl PoolSize {
     /// Few slots, for tests: several pools fit into one process.
     pub fn small() -> Self {
-        Self { orchestrators: 64, activities: 16 }
+        Self { orchestrators: 64, activities: 16, triggers: 16 }
     }
 
     /// The size that fits into `mappings` memory mappings, of which the rest of the process needs some.
@@ -259,9 +271,9 @@ impl PoolSize {
         const OTHERS: u32 = 6_000;
         const PER_SLOT: u32 = 6;
         const SLOTS_MAX: u32 = 12_000;
-        let activities = 256;
+        let (activities, triggers) = (256, 128);
         let slots = (mappings.saturating_sub(OTHERS) / PER_SLOT).min(SLOTS_MAX);
-        Self { orchestrators: slots.saturating_sub(activities).max(64), activities }
+        Self { orchestrators: slots.saturating_sub(activities + triggers).max(64), activities, triggers }
     }
 }
 

@@ -12,7 +12,7 @@ use dacapo_core::entity::SharedOperation;
 use dacapo_core::execution::{Conditions, TaskOutcome};
 use dacapo_core::guest::{ActivityFuture, SharedClient, SharedExecution};
 use dacapo_core::{
-    ActivityCall, EntityGuest, Executor, Failure, FunctionKind, FunctionName, Guest, NotNow, StartError, VersionId,
+    ActivityCall, EntityGuest, Executor, Failure, FunctionKind, FunctionName, Guest, NotNow, StartError, TriggerCall, VersionId,
 };
 use lru::LruCache;
 use tokio::sync::watch;
@@ -96,6 +96,8 @@ struct Inner {
     orchestrator_slots: FairSemaphore,
     /// Pool slots for activities. The slots of an instance that waits for another call are idle.
     activity_slots: FairSemaphore,
+    /// Pool slots for triggers.
+    trigger_slots: FairSemaphore,
     idle: IdleActivities,
     requests: FairSemaphore,
     loads: FairSemaphore,
@@ -147,9 +149,20 @@ pub struct App {
     pub version: VersionId,
     /// In the order in which the app describes them.
     pub functions: Vec<(FunctionName, FunctionKind)>,
+    /// The bindings of those that are triggers, as JSON.
+    pub triggers: Vec<(FunctionName, String)>,
     pub manifest: Option<Manifest>,
     /// Imports that trap in its orchestrators and entities. Empty if it has no such functions.
     pub report: Vec<Finding>,
+}
+
+/// The slots of the pool that a trigger runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TriggerSlots {
+    /// Those for triggers: while its caller waits, and may itself wait for activities.
+    Own,
+    /// Those for activities: it is run by one.
+    Activities,
 }
 
 /// The progress of a deployment.
@@ -233,6 +246,7 @@ impl Runtime {
             manifests: Mutex::default(),
             orchestrator_slots: FairSemaphore::new(config.pool.orchestrators),
             activity_slots: FairSemaphore::new(config.pool.activities),
+            trigger_slots: FairSemaphore::new(config.pool.triggers),
             idle: IdleActivities::new(config.idle_activities),
             requests: FairSemaphore::new(config.requests),
             loads: FairSemaphore::new(LOADS_MAX),
@@ -406,9 +420,9 @@ impl Inner {
         let manifest = Manifest::read(bytes)?;
         let prepared = self.place(version, || self.admit(version, bytes, bounds))?;
         self.manifests().insert(version, Arc::new(manifest.clone()));
-        let functions = prepared.functions.clone();
+        let (functions, triggers) = (prepared.functions.clone(), prepared.triggers.clone());
         let report = report::findings(prepared.denied_in_orchestrators(), bytes);
-        Ok(App { version, functions, manifest, report })
+        Ok(App { version, functions, triggers, manifest, report })
     }
 
     fn manifests(&self) -> MutexGuard<'_, HashMap<VersionId, Arc<Option<Manifest>>>> {
@@ -678,6 +692,38 @@ impl Tenant {
                     }
                     return outcome;
                 }
+                Err(NoRoom) => {
+                    drop(permit);
+                    tokio::time::sleep(START_AGAIN_AFTER).await;
+                }
+            }
+        }
+    }
+
+    /// Runs a trigger in a fresh guest. Dropping the future stops it; must be called within a tokio runtime.
+    pub async fn run_trigger(
+        self,
+        version: VersionId,
+        mut call: TriggerCall,
+        client: SharedClient,
+        slots: TriggerSlots,
+    ) -> Result<String, Failure> {
+        let inner = &self.runtime;
+        let prepared = inner.clone().load_async(self.member.id, version).await;
+        let unable = |why: LoadError| Failure::retriable(Failure::UNAVAILABLE, format!("the host cannot run it: {why}"));
+        let prepared = prepared.map_err(unable)?;
+        call.name = prepared.spelled(&call.name).clone();
+        let missing =
+            || Failure::permanent(Failure::TRIGGER_NOT_FOUND, format!("version {version} has no trigger '{}'", call.name));
+        let entry = prepared.trigger.as_ref().filter(|_| prepared.has(FunctionKind::Trigger, &call.name)).ok_or_else(missing)?;
+        let run = Run { call, terms: self.terms(self.policy(version)), client };
+        loop {
+            let permit = match slots {
+                TriggerSlots::Own => inner.trigger_slots.acquire(self.member.id, prepared.slots).await,
+                TriggerSlots::Activities => inner.activity_slots.acquire(self.member.id, prepared.slots).await,
+            };
+            match activity::run_trigger(&inner.engine, &run, entry).await {
+                Ok(outcome) => return outcome.map(|output| output.to_string()),
                 Err(NoRoom) => {
                     drop(permit);
                     tokio::time::sleep(START_AGAIN_AFTER).await;

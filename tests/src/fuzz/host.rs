@@ -10,7 +10,7 @@ use dacapo::access::{self, Access, KeyPolicy, Scope};
 use dacapo::api::{self, ApiOptions};
 use dacapo::config::Settings;
 use dacapo::engine::{Engine, EngineOptions};
-use dacapo::hub::{HubRules, Retention, Traffic};
+use dacapo::hub::{HubRules, Queries, Retention, Traffic};
 use dacapo::hubs::{Hubs, HubsOptions};
 use dacapo::secrets::Secrets;
 use dacapo::serve::open_control_file;
@@ -46,8 +46,9 @@ fn open() -> anyhow::Result<Host> {
     let control = open_control_file(&data)?;
     let record = HubRecord { name: settings.task_hub.clone(), ..HubRecord::default() };
     control.create_hub(&record, &access::entry_of_host(Scope::Host, "hub.create"))?;
+    let queries = Queries::default();
     let hubs = tokio.block_on(async {
-        let hubs = open_hubs(&settings, control.clone())?;
+        let hubs = open_hubs(&settings, control.clone(), &queries)?;
         let hub = hubs.hub(&settings.task_hub).await?.context("it was made")?;
         for guest in ["fixture-probe", "fixture-hostile"] {
             hub.deploy(guest, "", crate::guest(guest)?, Traffic::All).await?;
@@ -63,6 +64,8 @@ fn open() -> anyhow::Result<Host> {
         limits: settings.limits.clone(),
         address: "127.0.0.1:7071".parse()?,
         allowed_hosts: Vec::new(),
+        cors_origins: Vec::new(),
+        queries: queries.clone(),
         scheme: "http",
         public_url: "http://127.0.0.1:7071".into(),
         use_forwarded_host: true,
@@ -75,7 +78,7 @@ fn open() -> anyhow::Result<Host> {
     Ok(Host { tokio, router, _directory: directory })
 }
 
-fn open_hubs(settings: &Settings, control: Arc<ControlFile>) -> anyhow::Result<Hubs> {
+fn open_hubs(settings: &Settings, control: Arc<ControlFile>, queries: &Queries) -> anyhow::Result<Hubs> {
     let engine = Engine::new(EngineOptions {
         directory: settings.data.clone(),
         runtime: Runtime::new(settings.runtime())?,
@@ -93,6 +96,7 @@ fn open_hubs(settings: &Settings, control: Arc<ControlFile>) -> anyhow::Result<H
         retention: Retention::default(),
         webhook: None,
         versions: settings.versions,
+        queries: queries.clone(),
         open: 1,
         idle: Duration::from_secs(3_600),
     };

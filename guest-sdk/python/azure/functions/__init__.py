@@ -1,49 +1,53 @@
-"""`azure.functions`: the part that durable apps import.
+"""`azure.functions`, as existing apps import it: another name for parts of the package `dacapo`.
 
-Dacapo does not run the triggers and bindings of Azure Functions other than the durable ones. Their decorators are
-accepted, and their types exist so that modules load and annotations resolve.
+Types of triggers and bindings that Dacapo does not have exist too, so that modules load and annotations resolve.
 """
 
 import enum
+import sys
+import types
 
-from dacapo.app import Blueprint
+from dacapo.app import AuthLevel, Blueprint, Cardinality, HttpMethod
 from dacapo.app import DFApp as FunctionApp
+from dacapo.calls import Context
+from dacapo.declaration import FunctionBuilder
+from dacapo.declaration import FunctionBuilder as Function
 from dacapo.http_messages import HttpRequest, HttpResponse
-from dacapo.runner import ActivityCall as Context
+from dacapo.messages import (
+    CloudEvent,
+    EventGridEvent,
+    EventGridOutputEvent,
+    EventHubEvent,
+    Out,
+    QueueMessage,
+    TimerRequest,
+)
+from dacapo.middleware import AsgiFunctionApp, AsgiMiddleware, WsgiFunctionApp, WsgiMiddleware
 
 __all__ = [
     "AccessRights",
+    "AsgiFunctionApp",
+    "AsgiMiddleware",
     "AuthLevel",
     "Blueprint",
     "Cardinality",
+    "CloudEvent",
     "Context",
     "DataType",
+    "EventGridEvent",
+    "EventGridOutputEvent",
+    "EventHubEvent",
+    "Function",
     "FunctionApp",
     "HttpMethod",
     "HttpRequest",
     "HttpResponse",
+    "Out",
+    "QueueMessage",
+    "TimerRequest",
+    "WsgiFunctionApp",
+    "WsgiMiddleware",
 ]
-
-
-class AuthLevel(enum.Enum):
-    FUNCTION = "function"
-    ANONYMOUS = "anonymous"
-    ADMIN = "admin"
-
-
-class HttpMethod(enum.Enum):
-    GET = "GET"
-    POST = "POST"
-    DELETE = "DELETE"
-    HEAD = "HEAD"
-    PATCH = "PATCH"
-    PUT = "PUT"
-    OPTIONS = "OPTIONS"
-
-
-class Cardinality(enum.Enum):
-    ONE = "one"
-    MANY = "many"
 
 
 class AccessRights(enum.Enum):
@@ -59,24 +63,41 @@ class DataType(enum.Enum):
 
 
 class _NotRun:
-    """A type of a trigger or binding that Dacapo does not run."""
+    """A type of a trigger or binding that Dacapo does not have."""
 
     def __init__(self, *_: object, **__: object) -> None:
         raise NotImplementedError(
-            f"azure.functions.{type(self).__name__} belongs to a trigger that Dacapo does not run"
+            f"azure.functions.{type(self).__name__} belongs to a trigger or binding that Dacapo does not have"
         )
 
     def __class_getitem__(cls, _: object) -> type:
-        return cls  # as in the annotation `func.Out[str]`
+        return cls
 
 
 _TYPES = (
-    "AsgiFunctionApp AsgiMiddleware BlobSource CloudEvent Document DocumentList EntityContext EventGridEvent "
-    "EventGridOutputEvent EventHubEvent InputStream KafkaEvent MySqlRow MySqlRowList "
-    "OrchestrationContext Out QueueMessage ServiceBusMessage SqlRow SqlRowList TimerRequest WsgiFunctionApp "
-    "WsgiMiddleware"
+    "BlobSource Document DocumentList EntityContext InputStream KafkaEvent MySqlRow MySqlRowList OrchestrationContext "
+    "ServiceBusMessage SqlRow SqlRowList WarmUpContext"
 ).split()
 
 for _name in _TYPES:
     globals()[_name] = type(_name, (_NotRun,), {"__module__": __name__})
 __all__ += _TYPES
+
+_ENUMS = {kind.__name__: kind for kind in (AccessRights, AuthLevel, Cardinality, DataType)}
+_APPS = {"Blueprint": Blueprint, "Function": Function, "FunctionApp": FunctionApp, "FunctionBuilder": FunctionBuilder}
+
+_MODULES = {
+    "decorators": {**_ENUMS, **_APPS, "HttpMethod": HttpMethod},
+    "decorators.core": _ENUMS,
+    "decorators.function_app": _APPS,
+    "decorators.http": {"HttpMethod": HttpMethod},
+}
+"""The modules of the original whose names apps and their tests import, and what they take from them."""
+
+for _name, _members in _MODULES.items():
+    _module = types.ModuleType(f"{__name__}.{_name}")
+    _module.__dict__.update(_members)
+    _module.__path__ = []
+    sys.modules[_module.__name__] = _module
+    if "." not in _name:
+        globals()[_name] = _module

@@ -25,7 +25,7 @@ use crate::random::RandomStream;
 use crate::{Event, ExecutionId, Failure, FunctionName, InstanceId, Parent, Payload, Seq, Timestamp};
 
 mod actions;
-pub(crate) mod arguments;
+pub mod arguments;
 mod calls;
 pub(crate) mod conditions;
 mod entities;

@@ -34,6 +34,11 @@ impl Guard {
     }
 
     pub fn check(&self, head: &Parts) -> Result<(), ApiError> {
+        self.check_trigger(head, &[])
+    }
+
+    /// Checks a request for an HTTP trigger, which pages of these further origins may send. `*` stands for all.
+    pub fn check_trigger(&self, head: &Parts, origins: &[String]) -> Result<(), ApiError> {
         let header = |name| head.headers.get(name).map(|value| value.to_str().unwrap_or_default());
         let (host, origin) = (header(HOST), header(ORIGIN));
         if head.headers.get_all(HOST).iter().count() > 1 {
@@ -54,7 +59,8 @@ impl Guard {
         if self.programs_only && (origin.is_some() || head.headers.contains_key(SEC_FETCH_SITE)) {
             return Err(ApiError::forbidden("this address is for programs without a key, not for browsers"));
         }
-        if let Some(origin) = origin.filter(|origin| !self.allows_origin(origin, host)) {
+        let is_listed = |origin: &str| origins.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin));
+        if let Some(origin) = origin.filter(|origin| !self.allows_origin(origin, host) && !is_listed(origin)) {
             return Err(ApiError::forbidden(format!("a page of '{origin}' may not send requests to this host")));
         }
         Ok(())

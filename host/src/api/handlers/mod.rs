@@ -11,6 +11,7 @@ pub(super) mod keys;
 pub(super) mod messages;
 pub(super) mod orchestrators;
 pub(super) mod purge;
+pub(super) mod queues;
 pub(super) mod restart;
 pub(super) mod secrets;
 pub(super) mod transfer;

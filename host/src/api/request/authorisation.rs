@@ -1,15 +1,16 @@
 //! Authorisation: the key of a request, the hub that it addresses, and the role that its route needs.
 
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 
 use dacapo_core::InstanceId;
 
 use crate::access::{Caller, Denied, Needs, Refusal, Role};
 use crate::api::error::ApiError;
-use crate::api::request::Call;
 use crate::api::request::parameter::{CODE, HUB, HUB_NAME, INSTANCE_ID, TASK_HUB};
+use crate::api::request::{Call, Query};
 
-const KEY_HEADER: &str = "x-functions-key";
+pub(in crate::api) const KEY_HEADER: &str = "x-functions-key";
 
 /// The caller of a request over the address for programs without a key: an extension of the request.
 #[derive(Debug, Clone)]
@@ -71,9 +72,12 @@ fn hub(call: &Call) -> Result<Option<String>, ApiError> {
     Ok(named.or_else(|| call.caller.own_hub().map(str::to_owned)))
 }
 
-/// The key or link token of a request. It may be given in several places if it is the same in all.
 fn credential(call: &Call) -> Result<Option<String>, ApiError> {
-    let headers = &call.head.headers;
+    credential_of(&call.head.headers, &call.query)
+}
+
+/// The key or link token of a request. It may be given in several places if it is the same in all.
+pub(in crate::api) fn credential_of(headers: &HeaderMap, query: &Query) -> Result<Option<String>, ApiError> {
     // A header that is not text holds no valid key.
     let header = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?").trim().to_owned()).collect();
     let authorization: Vec<String> = header(AUTHORIZATION.as_str());
@@ -82,7 +86,7 @@ fn credential(call: &Call) -> Result<Option<String>, ApiError> {
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
     });
     let in_header: Vec<String> = header(KEY_HEADER);
-    let mut given: Vec<String> = call.query.all(CODE).map(str::to_owned).chain(in_header).chain(bearer).collect();
+    let mut given: Vec<String> = query.all(CODE).map(str::to_owned).chain(in_header).chain(bearer).collect();
     given.retain(|text| !text.is_empty());
     given.sort();
     given.dedup();

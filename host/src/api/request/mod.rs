@@ -21,7 +21,7 @@ use dacapo_store::control::AuditEntry;
 use crate::access::{self, Caller, Scope};
 use crate::api::admission::body_memory::BodyReservation;
 use crate::api::content::links::Links;
-use crate::api::context::Api;
+use crate::api::context::{Api, ApiOptions};
 use crate::api::error::ApiError;
 use crate::api::request::parameter::{
     About, AnyId, CODE, CONNECTION, FromText, HUB_NAME, INSTANCE_ID, Location, Parameter, TASK_HUB,
@@ -160,8 +160,8 @@ impl Call {
         if let Caller::Rpc(_) = self.caller {
             return self.api.options.public_url.clone();
         }
-        let forwarded = if self.api.options.use_forwarded_host { forwarded_origin(&self.head) } else { None };
-        forwarded.unwrap_or_else(|| origin(self.api.options.scheme, &self.head, self.api.options.address))
+        let ApiOptions { scheme, address, use_forwarded_host, .. } = self.api.options;
+        origin(scheme, &self.head, address, use_forwarded_host)
     }
 
     /// Whether the `Content-Type` is JSON; none without one.
@@ -227,7 +227,10 @@ impl AuditedAction {
 }
 
 /// Scheme and authority under which the client reaches the host.
-fn origin(scheme: &str, head: &Parts, own_address: SocketAddr) -> String {
+pub(in crate::api) fn origin(scheme: &str, head: &Parts, own_address: SocketAddr, use_forwarded_host: bool) -> String {
+    if let Some(forwarded) = forwarded_origin(head).filter(|_| use_forwarded_host) {
+        return forwarded;
+    }
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let authority = head.uri.authority().map(|authority| authority.as_str());
     match authority.or(host) {
@@ -271,6 +274,16 @@ impl Query {
         Self(parameters.map(pair).collect())
     }
 
+    /// The parameters with these names and values.
+    pub fn of(parameters: Vec<(String, String)>) -> Self {
+        Self(parameters)
+    }
+
+    /// All names and values, in order.
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// Whether a parameter is there.
     pub fn names(&self, name: &str) -> bool {
         self.all(name).next().is_some()
@@ -296,7 +309,7 @@ mod tests {
 
     #[test]
     fn an_address_is_that_of_the_request() {
-        let origin = |scheme, headers| origin(scheme, &head(headers), SocketAddr::from(([127, 0, 0, 1], 7071)));
+        let origin = |scheme, headers| origin(scheme, &head(headers), SocketAddr::from(([127, 0, 0, 1], 7071)), false);
         assert_eq!(origin("http", &[("host", "hub.example:81")]), "http://hub.example:81");
         assert_eq!(origin("https", &[]), "https://127.0.0.1:7071");
     }

@@ -17,6 +17,7 @@ use crate::api::request::moment::parse_moment;
 use crate::bad_value::BadValue;
 use crate::hub::IfEnded;
 use crate::printable::one_line;
+use crate::triggers::queue;
 use crate::versioning::{APP_NAME_CHARS_MAX, app_name_trouble};
 use crate::{access, grants};
 
@@ -171,6 +172,13 @@ pub(in crate::api) static ENTITY_NAME: Parameter<FunctionName> =
 pub(in crate::api) static ENTITY_KEY: Parameter<AnyId> =
     Parameter::path("entityKey", "clicks", "The key of the entity; `$` is the empty key.");
 pub(in crate::api) static APP_NAME: Parameter<AppName> = Parameter::path("appName", "hello", "The app.");
+
+pub(in crate::api) static QUEUE_NAME: Parameter<QueueName> =
+    Parameter::path("queueName", "orders", "The queue; case is ignored.");
+pub(in crate::api) static TRIGGER_NAME: Parameter<FunctionName> =
+    Parameter::path("triggerName", "ProcessOrder", "The trigger; case is ignored.");
+pub(in crate::api) static TRIGGER_QUERY: Parameter<FunctionName> =
+    Parameter::query("functionName", "OnEvent", "The Event Grid trigger; case is ignored.").required();
 
 pub(in crate::api) static TASK_HUB: Parameter<Text<64>> = Parameter::query(
     "taskHub",
@@ -349,6 +357,8 @@ pub(in crate::api) static PATH_PARAMETERS: &[&About] = &[
     &HUB_NAME.about,
     &KEY_NAME.about,
     &SECRET_NAME.about,
+    &QUEUE_NAME.about,
+    &TRIGGER_NAME.about,
 ];
 
 // The types.
@@ -557,6 +567,20 @@ impl FromText for Statuses {
 
     fn schema() -> Value {
         json!({ "type": "array", "items": { "type": "string", "enum": RuntimeStatus::ALL.map(RuntimeStatus::name) } })
+    }
+}
+
+/// The name of a queue, in lower case.
+#[derive(Debug)]
+pub(in crate::api) struct QueueName(pub String);
+
+impl FromText for QueueName {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
+        queue::name(text).map(Self).ok_or_else(|| queue::NAME_RULE.into())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": queue::NAME_CHARS_MAX, "pattern": r"^[A-Za-z0-9_.-]+$" })
     }
 }
 

@@ -10,8 +10,11 @@ mod instances;
 pub(super) mod lookup;
 pub(super) mod openapi;
 mod orchestrators;
+mod queues;
 mod schema;
 mod transfer;
+
+pub(in crate::api) use orchestrators::STARTERS;
 
 use crate::access::{Needs, Role};
 use crate::api::admission::body::BodyKind;
@@ -20,7 +23,7 @@ use crate::api::request::route::Sends::{self, Events, Json, JsonOrLines, Lines, 
 use crate::api::request::route::{Answer, Group, Route};
 
 /// A request looks for its route in this order.
-pub(super) static GROUPS: &[&Group] = &[
+pub(in crate::api) static GROUPS: &[&Group] = &[
     &instances::INSTANCES,
     &instances::BULK,
     &orchestrators::ORCHESTRATORS,
@@ -28,6 +31,8 @@ pub(super) static GROUPS: &[&Group] = &[
     &instances::EVENTS,
     &orchestrators::STARTERS,
     &apps::APPS,
+    &queues::QUEUES,
+    &queues::FUNCTIONS,
     &transfer::TRANSFER,
     &host::HOST,
     &administration::ADMINISTRATION,

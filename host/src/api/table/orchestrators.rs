@@ -88,7 +88,7 @@ pub(super) static ORCHESTRATORS: Group = Group {
     ],
 };
 
-pub(super) static STARTERS: Group = Group {
+pub(in crate::api) static STARTERS: Group = Group {
     name: "starters",
     description: "The HTTP triggers that the documents of Durable Functions use in every example.",
     bases: &["api", ""],

@@ -20,6 +20,7 @@ use crate::api::handlers::health::Health;
 use crate::api::handlers::keys::{KeyBody, NewKey};
 use crate::api::handlers::messages::OutcomeBody;
 use crate::api::handlers::purge::PurgeResult;
+use crate::api::handlers::queues::{CountBody, EnqueuedBody, MessageBody, QueueBody};
 use crate::api::handlers::transfer::Imported;
 use crate::api::handlers::usage::{Bill, Receipt};
 use crate::api::request::parameter::{FromText as _, SecretName};
@@ -77,6 +78,10 @@ fn sent() -> Map<String, Value> {
     schemas.add_list::<KeyBody>("KeyList");
     schemas.add_list::<LineBody>("AuditLog");
     schemas.add::<Bill>();
+    schemas.add::<EnqueuedBody>();
+    schemas.add::<CountBody>();
+    schemas.add_list::<QueueBody>("QueueList");
+    schemas.add_list::<MessageBody>("MessageList");
     schemas.finish()
 }
 

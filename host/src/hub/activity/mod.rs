@@ -1,7 +1,6 @@
 //! Activities: run by the workers in slices, a limited number at a time, each at least once.
 
-mod caller;
-mod memory;
+pub(super) mod memory;
 pub(super) mod queue;
 
 use std::sync::{Arc, Weak};
@@ -16,9 +15,10 @@ use dacapo_store::PendingActivity;
 use crate::engine::capacity::ActivityQueue;
 use crate::engine::memory::Reservation;
 use crate::engine::panics::caught_async;
-use crate::hub::activity::caller::Caller;
 use crate::hub::activity::memory::RunMemory;
 use crate::hub::activity::queue::{Queued, Running, State};
+use crate::hub::builtin;
+use crate::hub::client::Caller;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{HubCore, now};
 use crate::hub::mailbox::Envelope;
@@ -172,7 +172,7 @@ impl HubCore {
         Some(runnable)
     }
 
-    async fn run_activity(&self, caller: Option<VersionId>, call: ActivityCall, client: SharedClient) -> TaskOutcome {
+    async fn run_activity(self: &Arc<Self>, caller: Option<VersionId>, call: ActivityCall, client: SharedClient) -> TaskOutcome {
         use dacapo_core::Executor as _;
         if call.name.as_str() == HTTP_ACTIVITY {
             return self.executor.run_http(caller, call).await;
@@ -222,8 +222,14 @@ async fn perform(mut place: ActivityPermit, activity: PendingActivity, memory: R
     let hub = place.hub.clone();
     let PendingActivity { seq, instance, execution, version, name, input, attempt, .. } = activity.clone();
     let call = ActivityCall { name, input, instance: instance.clone(), seq, attempt };
-    let client = Arc::new(Caller::new(hub.clone(), execution, seq, memory.clone()));
-    let outcome = caught_async(async { hub.run_activity(version, call, client).await }).await.unwrap_or_else(|why| {
+    let outcome = caught_async(async {
+        if call.name.as_str() == builtin::trigger::ACTIVITY {
+            return hub.run_built_in_trigger(&call, execution, memory.clone()).await;
+        }
+        let client = Arc::new(Caller::new(hub.clone(), execution, seq, memory.clone()));
+        hub.run_activity(version, call, client).await
+    });
+    let outcome = outcome.await.unwrap_or_else(|why| {
         let message = format!("the host panicked while it ran the activity, which is a bug of the host: {why}");
         Err(Failure::permanent(Failure::HOST_FAILED, message))
     });

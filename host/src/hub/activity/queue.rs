@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_task::Task;
-use dacapo_core::{ExecutionId, Row, Seq};
+use dacapo_core::{ExecutionId, FunctionName, Row, Seq};
 use dacapo_store::PendingActivity;
 
 use crate::engine::memory::{Account, Reservation};
@@ -128,6 +128,21 @@ impl Activities {
 
     pub fn set_limit(&self, limit: usize) {
         self.lock().limit = limit;
+    }
+
+    /// How many bytes a run of a function is expected to take.
+    pub fn expected(&self, function: &FunctionName) -> usize {
+        self.lock().expected.of(function)
+    }
+
+    /// Records the peak of a run that has ended.
+    pub fn ended(&self, function: &FunctionName, took: usize) {
+        self.lock().expected.ended(function, took);
+    }
+
+    /// Records that a run was stopped when it wanted `wanted` bytes.
+    pub fn was_short(&self, function: &FunctionName, wanted: usize) {
+        self.lock().expected.was_short(function, wanted);
     }
 
     pub fn running(&self) -> usize {

@@ -4,6 +4,7 @@ use dacapo_core::{FunctionName, InstanceId, InstanceRecord, RuntimeStatus, Versi
 use dacapo_store::InstanceQuery;
 use futures::StreamExt as _;
 
+use crate::hub::builtin::is_built_in;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::Hub;
 
@@ -45,8 +46,9 @@ impl Selection {
     /// Whether an instance that the query has found is selected.
     pub fn wants(&self, record: &InstanceRecord) -> bool {
         let is_on = |versions: &Vec<VersionId>| record.version.is_some_and(|version| versions.contains(&version));
-        self.function.as_ref().is_none_or(|name| name.folded() == record.name.folded())
-            && self.versions.as_ref().is_none_or(is_on)
+        // Those of the host itself, such as messages of queues, are selected only by their name.
+        let is_it = |name: &FunctionName| name.folded() == record.name.folded();
+        self.function.as_ref().map_or_else(|| !is_built_in(&record.name), is_it) && self.versions.as_ref().is_none_or(is_on)
     }
 }
 

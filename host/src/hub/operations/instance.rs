@@ -44,13 +44,33 @@ impl HubCore {
         self.start_where(execution, request, IfEnded::Replace).await
     }
 
+    /// Starts a built-in orchestration.
+    pub(in crate::hub) async fn start_built_in(
+        &self,
+        execution: ExecutionId,
+        request: StartRequest,
+        ended: IfEnded,
+    ) -> Result<(), HubError> {
+        self.begin(execution, request, ended, |_| Ok(())).await.map(drop)
+    }
+
     async fn start_where(&self, execution: ExecutionId, request: StartRequest, ended: IfEnded) -> Result<InstanceId, HubError> {
+        self.begin(execution, request, ended, |beginning| self.catalog.require_start(beginning)).await
+    }
+
+    async fn begin(
+        &self,
+        execution: ExecutionId,
+        request: StartRequest,
+        ended: IfEnded,
+        require: impl FnOnce(&Beginning<'_>) -> Result<(), HubError>,
+    ) -> Result<InstanceId, HubError> {
         let StartRequest { name, id, input, version, start_at } = request;
         self.check_input(&input)?;
         self.check_storage()?;
         self.check_birth()?;
         let id = id.unwrap_or_else(|| InstanceId::from_uuid(execution.0));
-        self.catalog.require_start(&Beginning { name: &name, id: &id, asked: &version, parent: None })?;
+        require(&Beginning { name: &name, id: &id, asked: &version, parent: None })?;
         let event = Event::ExecutionStarted { execution, name, input, version, parent: None, start_at };
         self.post_start(&id, event, ended).await?;
         Ok(id)

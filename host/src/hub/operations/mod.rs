@@ -5,4 +5,5 @@ pub(super) mod changes;
 pub(super) mod instance;
 pub(super) mod purge;
 pub(super) mod query;
+pub(super) mod queues;
 pub(super) mod transfer;

@@ -116,6 +116,11 @@ impl HubCore {
         }
     }
 
+    /// Removes instances that have ended.
+    pub(in crate::hub) async fn remove_ended(self: &Arc<Self>, records: Vec<InstanceRecord>) -> Result<(), HubError> {
+        self.try_purge(records).await.map(drop)
+    }
+
     /// Removes those that may be removed, and notifies followers. Returns how many that were, and the others as they are now: one
     /// that is about to be rewound may end again at once.
     async fn try_purge(self: &Arc<Self>, records: Vec<InstanceRecord>) -> Result<(u64, Vec<InstanceRecord>), HubError> {

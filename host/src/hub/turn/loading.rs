@@ -30,7 +30,7 @@ impl HubCore {
         let mut state = self.loading.lock();
         let (unloadable, permit) = (state.unloadable.remove(id).unwrap_or_default(), state.permits.remove(id));
         drop(state);
-        TurnExecutor { tenant: &self.executor, unloadable, permit: Mutex::new(permit) }
+        TurnExecutor { tenant: &self.executor, built_ins: &self.built_ins, unloadable, permit: Mutex::new(permit) }
     }
 
     /// Waits until a version is loaded and there is a permit, and returns an executor for its guest. None: the hub closes.
@@ -47,7 +47,7 @@ impl HubCore {
             }
         };
         tokio::select! {
-            permit = permit => Ok(Some(TurnExecutor { tenant: &self.executor, unloadable: Vec::new(), permit: Mutex::new(Some(permit?)) })),
+            permit = permit => Ok(Some(TurnExecutor { tenant: &self.executor, built_ins: &self.built_ins, unloadable: Vec::new(), permit: Mutex::new(Some(permit?)) })),
             () = self.closed() => Ok(None),
         }
     }

@@ -17,6 +17,7 @@ use dacapo_store::PendingActivity;
 use crate::engine::panics::Panicked;
 use crate::engine::scheduler::was_cut_off;
 use crate::hub::bounds::waits;
+use crate::hub::builtin;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{HubCore, now};
 use crate::hub::mailbox::Envelope;
@@ -87,7 +88,9 @@ impl JobRunner for HubCore {
                 }
                 commit.replaces = loaded.replaces;
                 commit.record.usage = paid(envelopes, commit.record.usage);
-                commit.announced = self.outbox.announcement(before.status, &commit.record, reason_of(&commit));
+                if commit.record.version != Some(builtin::VERSION) {
+                    commit.announced = self.outbox.announcement(before.status, &commit.record, reason_of(&commit));
+                }
                 let hot = live.map(|live| Hot { record: commit.record.clone(), live });
                 let settled = Settled::new(Before::from(&before), take(envelopes), hot, logs);
                 self.save(commit, Settled { _choice: Some(choice), again, ..settled });

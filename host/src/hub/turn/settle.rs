@@ -8,6 +8,7 @@ use dacapo_core::{Delivery, InstanceId, InstanceRecord};
 use dacapo_store::StoreError;
 
 use crate::engine::panics::caught;
+use crate::hub::builtin;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::HubCore;
 use crate::hub::mailbox::Envelope;
@@ -59,6 +60,9 @@ impl HubCore {
         envelopes.into_iter().for_each(|envelope| envelope.answer(Ok(())));
         self.schedule_activities(activities);
         self.set_timers(&record, &timers);
+        if ended && record.version == Some(builtin::VERSION) {
+            self.ended_messages.notify_one();
+        }
         if ended {
             watched("notifying the waiters of the instance", || self.waiters.ended(&record));
         }

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dacapo_core::entity::SharedOperation;
 use dacapo_core::execution::Conditions;
 use dacapo_core::guest::{ActivityFuture, SharedClient, SharedExecution};
+use dacapo_core::scripted::Scripted;
 use dacapo_core::{ActivityCall, EntityGuest, Executor, Guest, InstanceId, StartError, VersionId};
 use dacapo_wasm::{GuestPermit, Tenant};
 
 use crate::engine::memory::Reservation;
+use crate::hub::builtin;
 
 /// A version that could not be loaded, and why.
 pub(super) type Unloadable = (VersionId, String);
@@ -50,6 +52,7 @@ impl Loading {
 /// Runs the guests of one turn, whose versions are in memory.
 pub(in crate::hub) struct TurnExecutor<'a> {
     pub(super) tenant: &'a Tenant,
+    pub(super) built_ins: &'a Scripted,
     pub(super) unloadable: Vec<Unloadable>,
     /// The permit for one guest at a time, kept for the next guest until the turn is over.
     pub(super) permit: Mutex<Option<GuestPermit>>,
@@ -71,15 +74,24 @@ impl TurnExecutor<'_> {
 
 impl Executor for TurnExecutor<'_> {
     fn start(&self, version: VersionId, execution: SharedExecution) -> Result<Box<dyn Guest>, StartError> {
-        self.tenant.start_in(self.permit(version)?, execution)
+        match version {
+            builtin::VERSION => self.built_ins.start(version, execution),
+            version => self.tenant.start_in(self.permit(version)?, execution),
+        }
     }
 
     fn conditions(&self, version: VersionId) -> Arc<Conditions> {
-        self.tenant.conditions(version)
+        match version {
+            builtin::VERSION => self.built_ins.conditions(version),
+            version => self.tenant.conditions(version),
+        }
     }
 
     fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError> {
-        self.tenant.start_entity_in(self.permit(version)?, scope)
+        match version {
+            builtin::VERSION => self.built_ins.start_entity(version, scope),
+            version => self.tenant.start_entity_in(self.permit(version)?, scope),
+        }
     }
 
     fn run_activity(&self, version: VersionId, call: ActivityCall, client: SharedClient) -> ActivityFuture {

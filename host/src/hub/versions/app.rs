@@ -238,6 +238,8 @@ mod tests {
             deployed_at: Timestamp(number.into()),
             label: label.into(),
             functions: vec![],
+            triggers: vec![],
+            route_prefix: None,
             size: 0,
             weight: 0,
             activated_at: None,

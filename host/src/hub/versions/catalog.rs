@@ -14,9 +14,14 @@ use dacapo_wasm::{App, Finding};
 use sha2::{Digest as _, Sha256};
 
 use crate::export::Brought;
+use crate::hub::builtin;
+use crate::hub::builtin::trigger::Target;
 use crate::hub::error::HubError;
 use crate::hub::versions::app::Versions;
 use crate::limits::HubLimits;
+use crate::triggers::queue;
+use crate::triggers::routes::full_template;
+use crate::triggers::{RouteConflict, Routes, Served, Source, Trigger};
 use crate::versioning::{self, Match, Naming, VersionRules, label_trouble};
 
 /// A version of an app, as a deployment shows it.
@@ -143,6 +148,17 @@ struct State {
     functions: HashMap<String, Holder>,
     /// The functions of every version, by folded name.
     held: HashMap<VersionId, HashMap<String, FunctionKind>>,
+    /// Those of the HTTP triggers of the active versions.
+    routes: Routes,
+    /// The triggers of the active versions, by folded name, and which of them a queue has.
+    triggers: HashMap<String, KnownTrigger>,
+    queues: BTreeMap<String, FunctionName>,
+}
+
+struct KnownTrigger {
+    function: FunctionName,
+    version: VersionId,
+    trigger: Trigger,
 }
 
 struct Holder {
@@ -218,9 +234,9 @@ impl Catalog {
         known.map_or_else(String::new, |version| version.label.clone())
     }
 
-    /// Whether some app has this version.
+    /// Whether some app has this version, or the host itself.
     pub fn has(&self, version: VersionId) -> bool {
-        self.read().held.contains_key(&version)
+        version == builtin::VERSION || self.read().held.contains_key(&version)
     }
 
     /// Whether a version holds a function of this kind.
@@ -246,17 +262,58 @@ impl Catalog {
         self.version_of(name, FunctionKind::Entity)
     }
 
+    /// The active trigger of a queue, and what it is.
+    pub fn trigger_of_queue(&self, queue: &str) -> Option<(Target, Source)> {
+        let state = self.read();
+        let function = state.queues.get(queue)?;
+        let known = state.triggers.get(&function.folded())?;
+        Some((Target { function: function.clone(), version: known.version }, known.trigger.source.clone()))
+    }
+
+    /// The active trigger of this name.
+    pub fn trigger(&self, name: &FunctionName) -> Option<Target> {
+        let state = self.read();
+        let known = state.triggers.get(&name.folded())?;
+        Some(Target { function: known.function.clone(), version: known.version })
+    }
+
+    /// What starts the active trigger of this name.
+    pub fn source_of(&self, name: &FunctionName) -> Option<Source> {
+        self.read().triggers.get(&name.folded()).map(|known| known.trigger.source.clone())
+    }
+
+    /// The outputs to queues of the active trigger of this name: the names of the bindings, and the queues.
+    pub fn outputs_of(&self, name: &FunctionName) -> Vec<(String, String)> {
+        self.read().triggers.get(&name.folded()).map_or_else(Vec::new, |known| known.trigger.queues.clone())
+    }
+
+    /// The queues that have a trigger.
+    pub fn queues(&self) -> Vec<(String, FunctionName)> {
+        self.read().queues.iter().map(|(queue, function)| (queue.clone(), function.clone())).collect()
+    }
+
+    /// Reads the routes of the HTTP triggers.
+    pub fn with_routes<T>(&self, read: impl FnOnce(&Routes) -> T) -> T {
+        read(&self.read().routes)
+    }
+
     pub fn require_entity(&self, id: &InstanceId) -> Result<(), HubError> {
         let name = id.entity_name().ok_or_else(|| HubError::NotFound(id.clone()))?;
         self.entity_version(&name).map(|_| ()).ok_or(HubError::UnknownEntity { name })
     }
 
     fn version_of(&self, name: &FunctionName, kind: FunctionKind) -> Option<VersionId> {
+        if let Some(version) = builtin::version_of(name, kind) {
+            return Some(version);
+        }
         self.read().functions.get(&name.folded()).filter(|holder| holder.kind == kind).map(|holder| holder.version)
     }
 
     /// The version that an execution begins on.
     pub fn begins_on(&self, beginning: &Beginning<'_>) -> Result<VersionId, NoVersion> {
+        if let Some(version) = builtin::version_of(beginning.name, FunctionKind::Orchestrator) {
+            return Ok(version);
+        }
         self.read().choose(self.rules.r#match, beginning).map_err(|unserved| match (unserved, self.rules.failure) {
             (Unserved::Unknown, _) => NoVersion::unknown(beginning.name),
             (Unserved::Mismatch(why), versioning::Failure::Reject) => NoVersion::Halts(why),
@@ -310,10 +367,23 @@ impl Catalog {
         let label = if label.is_empty() { former_label.clone().unwrap_or_default() } else { label };
         versions.require_label(&app, prepared.version, &label)?;
         let former_label = former_label.filter(|former| !former.is_empty() && *former != label);
-        let App { version, functions, .. } = prepared;
+        let App { version, functions, triggers, manifest, .. } = prepared;
+        let route_prefix = manifest.and_then(|manifest| manifest.http?.route_prefix);
         let (weight, activated_at) = known.as_ref().map_or((0, None), |known| (known.weight, known.activated_at));
         let deployed_at = known.filter(|_| is_active).map_or(at, |known| known.deployed_at);
-        let new = AppVersion { app: app.clone(), version, deployed_at, label, functions, size, weight, activated_at };
+        let new = AppVersion {
+            app: app.clone(),
+            version,
+            deployed_at,
+            label,
+            functions,
+            triggers,
+            route_prefix,
+            size,
+            weight,
+            activated_at,
+        };
+        require_triggers(&new)?;
         let mut after = versions.clone();
         let label_taken_from = after.put(new.clone());
         match (traffic, versions.active) {
@@ -475,6 +545,8 @@ impl State {
                 return Err(HubError::FunctionTaken { function: name.clone(), app: holder.app.clone() });
             }
         }
+        let others = self.apps.iter().filter(|(known, _)| *known != app).filter_map(|(_, versions)| versions.active());
+        routes_of(others.chain(after.active()))?;
         let change = after.since(self.apps.get(app).unwrap_or(&Versions::default()), app);
         let is_so_already = change == AppChange { app: app.to_owned(), ..AppChange::default() };
         Ok((!is_so_already).then_some((after, change)))
@@ -493,6 +565,23 @@ impl State {
                     let holder = Holder { app: app.clone(), name: name.clone(), kind: *kind, version: version.version };
                     self.functions.entry(name.folded()).or_insert(holder);
                 }
+            }
+        }
+        // What was deployed has been checked. What a newer release has stored may be unknown here: then its routes are not served.
+        self.routes = routes_of(self.apps.values().filter_map(Versions::active)).unwrap_or_else(|error| {
+            tracing::error!(%error, "the HTTP triggers of the task hub cannot be served");
+            Routes::default()
+        });
+        self.triggers.clear();
+        self.queues.clear();
+        for version in self.apps.values().filter_map(Versions::active) {
+            for (function, bindings) in &version.triggers {
+                let Ok(trigger) = Trigger::parse(bindings) else { continue };
+                if let Some(queue) = queue_of(function, &trigger.source) {
+                    self.queues.entry(queue).or_insert_with(|| function.clone());
+                }
+                let known = KnownTrigger { function: function.clone(), version: version.version, trigger };
+                self.triggers.insert(function.folded(), known);
             }
         }
     }
@@ -539,6 +628,47 @@ impl State {
             Unserved::Mismatch(format!("no deployed version takes '{name}' with the version '{asked}': the app has {labels}"))
         })
     }
+}
+
+/// Checks the triggers of a version. `InvalidTrigger`
+fn require_triggers(version: &AppVersion) -> Result<(), HubError> {
+    routes_of(std::iter::once(version)).map(drop)
+}
+
+/// The queue that a trigger is fed from.
+fn queue_of(function: &FunctionName, source: &Source) -> Option<String> {
+    match source {
+        Source::Queue { queue } | Source::EventHub { queue, .. } => Some(queue.clone()),
+        Source::EventGrid => Some(queue::of_event_grid(function.as_str())),
+        Source::Http(_) | Source::Manual => None,
+    }
+}
+
+/// The routes of the HTTP triggers of some versions. `InvalidTrigger`, `RouteTaken`
+fn routes_of<'a>(versions: impl Iterator<Item = &'a AppVersion>) -> Result<Routes, HubError> {
+    let (mut routes, mut queues) = (Routes::default(), HashMap::new());
+    for version in versions {
+        for (function, bindings) in &version.triggers {
+            let invalid = |why: String| HubError::InvalidTrigger { function: function.clone(), why };
+            let source = Trigger::parse(bindings).map_err(|why| invalid(why.to_string()))?.source;
+            if let Some(queue) = queue_of(function, &source)
+                && let Some(other) = queues.insert(queue.clone(), function)
+            {
+                return Err(invalid(format!("the trigger '{other}' takes the messages of the queue '{queue}' already")));
+            }
+            let Source::Http(http) = source else { continue };
+            let template = full_template(version.route_prefix.as_deref(), function, &http);
+            let template = template.map_err(|why| invalid(format!("its route '{}' cannot be served: {why}", http.route)))?;
+            let served = Served { function: function.clone(), app: version.app.clone(), version: version.version };
+            routes.add(template, http, served).map_err(|RouteConflict { route, function, other }| HubError::RouteTaken {
+                function,
+                route,
+                other: other.function,
+                app: other.app,
+            })?;
+        }
+    }
+    Ok(routes.sorted())
 }
 
 /// Chooses among versions by weight, the active one first. The choice is the same for the same id, so that an instance that

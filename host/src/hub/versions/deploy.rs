@@ -49,6 +49,9 @@ impl Hub {
         let deployment = Deployment { app: app.to_owned(), label, prepared, size, at: now(), traffic };
         let record = || self.0.catalog.deploy(self.0.store.as_ref(), &self.0.rules().limits, deployment);
         let deployed = self.0.record(&[version], record)?;
+        if deployed.active {
+            self.0.wake_messages(self.0.catalog.queues().into_iter().map(|(queue, _)| queue).collect());
+        }
         Ok(DeployedApp { report, ..deployed })
     }
 }

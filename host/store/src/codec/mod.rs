@@ -322,6 +322,13 @@ pub fn encode_app(version: &AppVersion) -> Vec<u8> {
     });
     w.number(version.weight.into());
     w.option(version.activated_at, |w, at| w.signed(at.0));
+    w.block(|w| {
+        for (name, bindings) in &version.triggers {
+            w.text(name.as_str());
+            w.text(bindings);
+        }
+    });
+    w.option(version.route_prefix.as_deref(), |w, prefix| w.text(prefix));
     w.finish()
 }
 
@@ -337,7 +344,16 @@ pub fn decode_app(app: &str, version: VersionId, bytes: &[u8]) -> Result<AppVers
         let weight = r.added(Reader::number32)?.unwrap_or(0);
         // Earlier releases did not store it: most often, a deployed version became the active one.
         let activated_at = r.added(|r| r.option(read_time))?.unwrap_or(Some(deployed_at));
-        Ok(AppVersion { app: app.to_owned(), version, deployed_at, label, functions, size, weight, activated_at })
+        let triggers = r.added(|r| {
+            let (mut list, mut triggers) = (r.block()?, Vec::new());
+            while !list.is_empty() {
+                triggers.push((read_name(&mut list)?, read_string(&mut list)?));
+            }
+            Ok((triggers, r.option(read_string)?))
+        })?;
+        let (triggers, route_prefix) = triggers.unwrap_or_default();
+        let app = app.to_owned();
+        Ok(AppVersion { app, version, deployed_at, label, functions, triggers, route_prefix, size, weight, activated_at })
     })
 }
 
@@ -346,6 +362,7 @@ fn kind_number(kind: FunctionKind) -> u8 {
         FunctionKind::Orchestrator => 0,
         FunctionKind::Activity => 1,
         FunctionKind::Entity => 2,
+        FunctionKind::Trigger => 3,
     }
 }
 
@@ -354,7 +371,8 @@ fn read_kind(r: &mut Reader<'_>) -> wire::Result<FunctionKind> {
         0 => FunctionKind::Orchestrator,
         1 => FunctionKind::Activity,
         2 => FunctionKind::Entity,
-        newer => return Err(Bad::Newer { found: newer.into(), known: 2 }),
+        3 => FunctionKind::Trigger,
+        newer => return Err(Bad::Newer { found: newer.into(), known: 3 }),
     })
 }
 

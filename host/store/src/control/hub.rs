@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use dacapo_core::guest::ClientGrant;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A task hub, as its administrator configured it.
@@ -33,6 +34,18 @@ pub struct Grants {
     pub environment: BTreeMap<String, String>,
     /// How each secret of the hub may be used.
     pub secrets: BTreeMap<String, SecretGrant>,
+    /// What activities and triggers may do with the durable client, in their own task hub.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schemars(schema_with = "client_grants")]
+    pub client: ClientGrant,
+}
+
+fn is_default(client: &ClientGrant) -> bool {
+    *client == ClientGrant::default()
+}
+
+fn client_grants(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ClientGrant::ALL.map(ClientGrant::name), "default": ClientGrant::default() })
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -67,6 +67,8 @@ fn app() -> AppChange {
         deployed_at: sample::at(0),
         label: "x".repeat(20_000),
         functions: vec![],
+        triggers: vec![],
+        route_prefix: None,
         size: 0,
         weight: 0,
         activated_at: None,

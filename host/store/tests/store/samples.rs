@@ -224,19 +224,20 @@ fn messages(events: &[HistoryEvent]) -> Vec<Message> {
 }
 
 fn apps() -> Vec<AppVersion> {
-    let kinds = [FunctionKind::Orchestrator, FunctionKind::Activity, FunctionKind::Entity];
-    let functions = kinds.into_iter().map(|kind| (name(kind.name()), kind)).collect();
+    let functions = FunctionKind::ALL.into_iter().map(|kind| (name(kind.name()), kind)).collect();
     let full = AppVersion {
         app: "shop".into(),
         version: VersionId([0xab; 32]),
         deployed_at: at(5),
         label: "1.2".into(),
         functions,
+        triggers: vec![(name("trigger"), r#"[{"type":"httpTrigger"}]"#.into())],
+        route_prefix: Some("v1".into()),
         size: 1 << 40,
         weight: 0,
         activated_at: Some(at(5)),
     };
-    vec![AppVersion { label: String::new(), functions: vec![], size: 0, ..full.clone() }, full]
+    vec![AppVersion { label: String::new(), functions: vec![], triggers: vec![], size: 0, ..full.clone() }, full]
 }
 
 fn entities() -> Vec<EntityState> {

@@ -168,6 +168,8 @@ const DESCRIBED: &str = "json";
 struct KeptDescription {
     /// Kinds and names.
     functions: Vec<(String, String)>,
+    /// Names and bindings.
+    triggers: Vec<(String, String)>,
     core_instances: u32,
     memories: u32,
     tables: u32,
@@ -177,18 +179,21 @@ impl KeptDescription {
     fn of(described: &Described) -> Self {
         let PoolUsage { core_instances, memories, tables } = described.takes;
         let function = |(name, kind): &(FunctionName, FunctionKind)| (kind.name().to_owned(), name.to_string());
-        Self { functions: described.functions.iter().map(function).collect(), core_instances, memories, tables }
+        let trigger = |(name, bindings): &(FunctionName, String)| (name.to_string(), bindings.clone());
+        let (functions, triggers) = (described.functions.iter().map(function), described.triggers.iter().map(trigger));
+        Self { functions: functions.collect(), triggers: triggers.collect(), core_instances, memories, tables }
     }
 
     /// None: the file is damaged.
     fn read(self) -> Option<Described> {
-        const KINDS: [FunctionKind; 3] = [FunctionKind::Orchestrator, FunctionKind::Activity, FunctionKind::Entity];
-        let Self { functions, core_instances, memories, tables } = self;
+        let Self { functions, triggers, core_instances, memories, tables } = self;
         let function = |(kind, name): (String, String)| {
-            Some((FunctionName::new(&name).ok()?, KINDS.into_iter().find(|known| known.name() == kind)?))
+            Some((FunctionName::new(&name).ok()?, FunctionKind::ALL.into_iter().find(|known| known.name() == kind)?))
         };
+        let trigger = |(name, bindings): (String, String)| Some((FunctionName::new(&name).ok()?, bindings));
         let functions = functions.into_iter().map(function).collect::<Option<_>>()?;
-        Some(Described { functions, takes: PoolUsage { core_instances, memories, tables } })
+        let triggers = triggers.into_iter().map(trigger).collect::<Option<_>>()?;
+        Some(Described { functions, triggers, takes: PoolUsage { core_instances, memories, tables } })
     }
 }
 
@@ -309,7 +314,8 @@ mod tests {
         let functions =
             [("Hello", FunctionKind::Orchestrator), ("sayHello", FunctionKind::Activity), ("c", FunctionKind::Entity)];
         let functions = functions.map(|(name, kind)| (FunctionName::new(name).unwrap(), kind)).into();
-        let described = Described { functions, takes: PoolUsage { core_instances: 33, memories: 2, tables: 5 } };
+        let triggers = vec![(FunctionName::new("Start").unwrap(), r#"[{"type":"httpTrigger"}]"#.to_owned())];
+        let described = Described { functions, triggers, takes: PoolUsage { core_instances: 33, memories: 2, tables: 5 } };
         compiled.keep_described(version, &described);
         assert_eq!(compiled.described(version), Some(described));
         let path = compiled.path(version, DESCRIBED);

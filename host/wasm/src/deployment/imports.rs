@@ -16,6 +16,8 @@ pub(crate) enum Role {
     Activity,
     /// Is granted the same as an orchestrator.
     Entity,
+    /// Is granted the same as an activity.
+    Trigger,
 }
 
 /// Implemented by the data of a guest's store: tells the guest's role.
@@ -50,6 +52,7 @@ pub struct ImportedInterface {
     pub functions: Vec<String>,
     /// Also applies to entities, which are granted the same.
     pub in_orchestrators: Access,
+    /// Also applies to triggers, which are granted the same.
     pub in_activities: Access,
 }
 
@@ -90,7 +93,7 @@ impl<'a> Interface<'a> {
             self.version.strip_prefix("0.").and_then(|rest| rest.strip_prefix(minor)).is_some_and(|rest| rest.starts_with('.'))
         };
         match self.name.strip_prefix(CONTRACT) {
-            Some(interface) => matches!(interface, "orchestration" | "management" | "logging" | "types") && is_0("1"),
+            Some(interface) => matches!(interface, "orchestration" | "management" | "client" | "logging" | "types") && is_0("1"),
             None => PACKAGES.iter().any(|package| self.name.starts_with(package)) && is_0("2"),
         }
     }
@@ -112,17 +115,22 @@ impl<'a> Interface<'a> {
             (true, false, _) => Access::Traps,
             (true, true, Some("orchestration")) => Access::Durable,
             (true, true, Some(_)) => Access::Host,
-            (true, true, None) if role == Role::Activity => Access::Real,
+            (true, true, None) if matches!(role, Role::Activity | Role::Trigger) => Access::Real,
             (true, true, None) => Access::Deterministic,
         }
     }
 
     fn is_granted_to(&self, role: Role) -> bool {
         match (role, self.name) {
-            (Role::Orchestrator | Role::Entity, "dacapo:guest/management" | "wasi:clocks/timezone") => false,
+            (Role::Orchestrator | Role::Entity, "dacapo:guest/management" | "dacapo:guest/client" | "wasi:clocks/timezone") => {
+                false
+            }
             (Role::Orchestrator | Role::Entity, name) => !name.starts_with("wasi:sockets/") && !name.starts_with("wasi:http/"),
-            (Role::Activity, "dacapo:guest/orchestration" | "wasi:http/incoming-handler" | "wasi:clocks/timezone") => false,
-            (Role::Activity, _) => true,
+            (
+                Role::Activity | Role::Trigger,
+                "dacapo:guest/orchestration" | "wasi:http/incoming-handler" | "wasi:clocks/timezone",
+            ) => false,
+            (Role::Activity | Role::Trigger, _) => true,
         }
     }
 }
@@ -138,6 +146,9 @@ fn sentence(role: Role, interface: &str, function: &str) -> String {
             };
             format!("only activities may call {function} of the management interface: {instead}")
         }
+        (Role::Orchestrator | Role::Entity, "dacapo:guest/client") => {
+            format!("only activities and triggers may call {function} of the client: what it gives is not part of the history")
+        }
         (Role::Orchestrator, _) => format!("an orchestrator may not use {interface}.{function}: do it in an activity"),
         (Role::Entity, _) => {
             format!("an entity may not use {interface}.{function}: do it in an activity of an orchestration")
@@ -145,6 +156,12 @@ fn sentence(role: Role, interface: &str, function: &str) -> String {
         (Role::Activity, "dacapo:guest/orchestration") => {
             format!("only orchestrators may call {function}: an activity schedules nothing, it returns its output")
         }
+        (Role::Trigger, "dacapo:guest/orchestration") => {
+            format!(
+                "only orchestrators may call {function}: a trigger schedules nothing, it starts an orchestration with the client"
+            )
+        }
+        (Role::Trigger, _) => format!("a trigger may not use {interface}.{function}"),
         (Role::Activity, _) => format!("an activity may not use {interface}.{function}"),
     }
 }

@@ -22,8 +22,17 @@ use crate::guest::prepared::{Alone, Prepared};
 use crate::{DeployError, Manifest, SetupError};
 
 /// Exports that the host calls or the canonical ABI needs.
-const USED_EXPORTS: [&str; 7] =
-    ["describe", "run-orchestrator", "run-activity", "run-entity-operation", "memory", "cabi_realloc", "_initialize"];
+const USED_EXPORTS: [&str; 9] = [
+    "describe",
+    "describe-triggers",
+    "run-orchestrator",
+    "run-activity",
+    "run-entity-operation",
+    "run-trigger",
+    "memory",
+    "cabi_realloc",
+    "_initialize",
+];
 
 /// What a file is, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,6 +71,9 @@ pub enum FileKind {
 pub struct InspectedFunction {
     pub name: String,
     pub kind: &'static str,
+    /// Of a trigger: what starts it, and what it returns to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bindings: Option<String>,
 }
 
 /// Inspects a file. Compiles it if nothing was found wrong before, which takes seconds for a large one.
@@ -158,6 +170,7 @@ impl Inspection {
         let function = |(name, kind): &(dacapo_core::FunctionName, FunctionKind)| InspectedFunction {
             name: name.to_string(),
             kind: kind.name(),
+            bindings: prepared.bindings_of(name).map(str::to_owned),
         };
         self.functions = prepared.functions.iter().map(function).collect();
         self.report = report::findings(prepared.denied_in_orchestrators(), wasm);

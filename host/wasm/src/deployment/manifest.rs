@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use dacapo_core::guest::ClientGrant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wasm_encoder::{CustomSection, Section as _};
@@ -32,6 +33,18 @@ pub struct Manifest {
     /// granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<AskedGrants>,
+    /// How its HTTP triggers are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpSettings>,
+}
+
+/// How an app's HTTP triggers are served.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct HttpSettings {
+    /// What all routes begin with; may be empty. None: `api`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_prefix: Option<String>,
 }
 
 /// The grants that an app asks for. It gets those of them that are granted.
@@ -45,6 +58,9 @@ pub struct AskedGrants {
     pub environment: BTreeSet<String>,
     /// Names of secrets.
     pub secrets: BTreeSet<String>,
+    /// What its code may do with the durable client. None: as much as is granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientGrant>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +122,7 @@ impl Manifest {
 
 impl AskedGrants {
     fn check(&self) -> Result<(), DeployError> {
-        let Self { outbound, directories, environment, secrets } = self;
+        let Self { outbound, directories, environment, secrets, client: _ } = self;
         if outbound.len() + directories.len() + environment.len() + secrets.len() > ENTRIES_MAX {
             return Err(refused(format!("`grants` asks for more than {ENTRIES_MAX} things")));
         }
@@ -127,7 +143,7 @@ impl Policy {
     /// Returns this policy with the same limits and no grants.
     pub fn without_grants(&self) -> Policy {
         let (outbound, directories, environment, secrets) = Default::default();
-        Policy { outbound, directories, environment, secrets, ..self.clone() }
+        Policy { outbound, directories, environment, secrets, client: ClientGrant::None, ..self.clone() }
     }
 
     /// Returns this policy, reduced to the grants that the manifest asks for. An app without a manifest, or whose manifest has no
@@ -141,6 +157,7 @@ impl Policy {
         policy.directories = self.directories.iter().filter_map(|granted| asked.directory(granted)).collect();
         policy.environment.retain(|(name, _)| asked.environment.contains(name));
         policy.secrets.retain(|secret| asked.secrets.contains(&secret.name));
+        policy.client = policy.client.min(asked.client.unwrap_or_default());
         policy
     }
 }

@@ -1,12 +1,12 @@
-//! A guest that runs an activity: real WASI as far as the operator grants it, on tokio, with a deadline.
+//! A guest that runs an activity or a trigger: real WASI as far as the operator grants it, on tokio, with a deadline.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use dacapo_core::execution::{LogLevel, TaskOutcome, check_payload};
-use dacapo_core::guest::{SharedClient, Start};
+use dacapo_core::execution::{LogLevel, TaskOutcome, arguments, check_payload};
+use dacapo_core::guest::{ClientGrant, SharedClient, Start};
 use dacapo_core::scripted::NoHub;
-use dacapo_core::{ActivityCall, Failure, FunctionName, InstanceId};
+use dacapo_core::{ActivityCall, Failure, FunctionName, TriggerCall};
 use wasmtime::component::{HasSelf, Linker, ResourceTable, TypedFunc};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -17,7 +17,7 @@ use crate::config::Policy;
 use crate::deployment::imports::{HasRole, Role};
 use crate::engine::limiter::Limiter;
 use crate::engine::slices::{CHECK_FUEL, in_slices};
-use crate::guest::bindings::{self, logging, management, types};
+use crate::guest::bindings::{self, client, logging, management, types};
 use crate::guest::deterministic::bytes_at_once;
 use crate::guest::lines::Lines;
 use crate::guest::prepared::Entry;
@@ -25,22 +25,23 @@ use crate::guest::trap::{NoRoom, PanicOutput, TrapContext};
 use crate::outbound::http::Outbound;
 use crate::outbound::http_activity;
 
-/// Open files, requests, bodies, pollables and the like of one activity: they take memory and files of the host.
+/// Open files, requests, bodies, pollables and the like of one call: they take memory and files of the host.
 const RESOURCES_MAX: usize = 1_000;
 
 /// Bytes of one set of HTTP headers, in memory.
 const HEADERS_BYTES_MAX: usize = 64 << 10;
 
-/// Bytes of log lines after which an activity yields.
+/// Bytes of log lines after which a guest yields.
 const HANDLED_BYTES_MAX: usize = 64 << 10;
 
 /// Random bytes at a time.
 const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
-/// The data of an activity's store.
+/// The data of the store of a guest that runs an activity or a trigger.
 pub(crate) struct Activity {
+    role: Role,
     terms: ActivityContext,
-    client: SharedClient,
+    pub(super) client: SharedClient,
     source: Arc<Source>,
     table: ResourceTable,
     /// Made when the guest first asks for WASI.
@@ -58,26 +59,60 @@ struct Source {
     call: Mutex<Call>,
 }
 
-/// A call of an activity, and what it is run with.
-pub(crate) struct Run {
-    pub call: ActivityCall,
+/// A call of a function, and what it is run with.
+pub(crate) struct Run<C> {
+    pub call: C,
     pub terms: ActivityContext,
     pub client: SharedClient,
 }
 
+/// A call of a function with real WASI.
+pub(crate) trait Invocation {
+    const ROLE: Role;
+
+    fn function(&self) -> &FunctionName;
+
+    /// What identifies the call in the log: the calling instance, or the id of the invocation.
+    fn caller(&self) -> String;
+}
+
+impl Invocation for ActivityCall {
+    const ROLE: Role = Role::Activity;
+
+    fn function(&self) -> &FunctionName {
+        &self.name
+    }
+
+    fn caller(&self) -> String {
+        self.instance.to_string()
+    }
+}
+
+impl Invocation for TriggerCall {
+    const ROLE: Role = Role::Trigger;
+
+    fn function(&self) -> &FunctionName {
+        &self.name
+    }
+
+    fn caller(&self) -> String {
+        self.invocation.to_string()
+    }
+}
+
 /// The current call of an instance.
 struct Call {
-    instance: InstanceId,
+    caller: String,
     function: FunctionName,
     panic_output: PanicOutput,
     log: LogBudget,
 }
 
 impl Call {
-    fn new(call: &ActivityCall, policy: &Policy) -> Self {
+    fn new(call: &impl Invocation, policy: &Policy) -> Self {
         Self {
-            instance: call.instance.clone(),
-            function: call.name.clone(),
+            caller: call.caller(),
+            function: call.function().clone(),
             panic_output: PanicOutput::default(),
             log: LogBudget::new(policy.limits.activity_log_bytes),
         }
@@ -105,7 +140,7 @@ impl LogBudget {
             None => {
                 let allowed = self.allowed;
                 let why = format!(
-                    "further log lines are dropped: the activity has reached the limit log_bytes_per_activity of {allowed} bytes"
+                    "further log lines are dropped: the call has reached the limit log_bytes_per_activity of {allowed} bytes"
                 );
                 Some((LogLevel::Warn, why.into()))
             }
@@ -140,12 +175,12 @@ struct Made {
 }
 
 impl ActivityInstance {
-    pub fn new(engine: &Engine, run: &Run) -> wasmtime::Result<Self> {
+    pub fn new(engine: &Engine, run: &Run<ActivityCall>) -> wasmtime::Result<Self> {
         Ok(Self { store: Activity::store(engine, run)?, made: None })
     }
 
     /// Runs an activity within its time. Gives the instance back if it may run another one.
-    pub async fn run(self, run: &Run, entry: &Entry<Activity>) -> Result<(TaskOutcome, Option<Self>), NoRoom> {
+    pub async fn run(self, run: &Run<ActivityCall>, entry: &Entry<Activity>) -> Result<(TaskOutcome, Option<Self>), NoRoom> {
         let time = run.terms.policy.limits.activity_time;
         tokio::time::timeout(time, in_slices(self.run_untimed(run, entry))).await.unwrap_or_else(|_| {
             let message = format!("it did not finish within {time:?}, which is what an activity may take (activity_seconds)");
@@ -153,35 +188,23 @@ impl ActivityInstance {
         })
     }
 
-    async fn run_untimed(mut self, run: &Run, entry: &Entry<Activity>) -> Result<(TaskOutcome, Option<Self>), NoRoom> {
-        let policy = &run.terms.policy;
+    async fn run_untimed(
+        mut self,
+        run: &Run<ActivityCall>,
+        entry: &Entry<Activity>,
+    ) -> Result<(TaskOutcome, Option<Self>), NoRoom> {
         let returned = self.call(run, entry).await;
-        if let Some(wasi) = &self.store.data().wasi {
-            wasi.stdout.finish();
-            wasi.stderr.finish();
-        }
-        let (outcome,) = match returned {
-            Ok(returned) => returned,
-            Err(error) => match NoRoom::of(&error) {
-                Some(no_room) => return Err(no_room),
-                None => {
-                    let data = self.store.data();
-                    return Ok((Err(data.outbound.explain(data.failure(&error))), None));
-                }
-            },
-        };
-        let outcome = bindings::outcome_of(outcome).and_then(|output| {
-            check_payload("the output", &output, &policy.execution, Failure::INVALID_OUTPUT)?;
+        let data = self.store.data();
+        let has_returned = returned.is_ok();
+        let outcome = data.outcome(returned)?.and_then(|output| {
+            check_payload("the output", &output, &run.terms.policy.execution, Failure::INVALID_OUTPUT)?;
             Ok(output)
         });
-        let outcome = outcome.map_err(|failure| self.store.data().outbound.explain(failure));
-        Ok((outcome, self.can_go_on().then_some(self)))
+        let outcome = outcome.map_err(|failure| data.outbound.explain(failure));
+        Ok((outcome, (has_returned && self.can_go_on()).then_some(self)))
     }
 
-    async fn call(&mut self, run: &Run, entry: &Entry<Activity>) -> wasmtime::Result<bindings::Returned> {
-        // Time bounds an activity, not fuel. But a busy loop must yield now and then, so that others run and the deadline is
-        // noticed.
-        self.store.set_fuel(u64::MAX)?;
+    async fn call(&mut self, run: &Run<ActivityCall>, entry: &Entry<Activity>) -> wasmtime::Result<bindings::Returned> {
         let made = match self.made {
             Some(made) => {
                 self.store.data_mut().begin_another(run)?;
@@ -206,14 +229,33 @@ impl ActivityInstance {
     }
 }
 
+/// Runs a trigger in a fresh instance, within its time.
+pub(crate) async fn run_trigger(engine: &Engine, run: &Run<TriggerCall>, entry: &Entry<Activity>) -> Result<TaskOutcome, NoRoom> {
+    let time = run.terms.policy.limits.trigger_time;
+    let running = async {
+        let mut store = match Activity::store(engine, run) {
+            Ok(store) => store,
+            Err(error) => return Ok(Err(Failure::retriable(Failure::UNAVAILABLE, format!("the host cannot run it: {error:#}")))),
+        };
+        let call = (bindings::wit_trigger_call(&run.call),);
+        let returned = entry.call::<(types::TriggerCall,), bindings::Returned>(&mut store, call).await;
+        let data = store.data();
+        Ok(data.outcome(returned)?.map_err(|failure| data.outbound.explain(failure)))
+    };
+    tokio::time::timeout(time, in_slices(running)).await.unwrap_or_else(|_| {
+        let message = format!("it did not finish within {time:?}, which is what a trigger may take (trigger_seconds)");
+        Ok(Err(Failure::retriable(Failure::TIMEOUT, message)))
+    })
+}
+
 impl HasRole for Activity {
     fn role(&self) -> Role {
-        Role::Activity
+        self.role
     }
 }
 
 impl Activity {
-    fn store(engine: &Engine, run: &Run) -> wasmtime::Result<Store<Self>> {
+    fn store<C: Invocation>(engine: &Engine, run: &Run<C>) -> wasmtime::Result<Store<Self>> {
         let Run { call, terms, client } = run;
         let policy = &terms.policy;
         let (mut table, mut http) = (ResourceTable::new(), WasiHttpCtx::new());
@@ -223,6 +265,7 @@ impl Activity {
         let mut limiter = Limiter::new(policy.limits.activity_memory_bytes, policy.limits.table_elements);
         limiter.count_in(client.memory());
         let data = Self {
+            role: C::ROLE,
             source: Arc::new(Source { account: terms.account.clone(), call: Mutex::new(Call::new(call, policy)) }),
             table,
             wasi: None,
@@ -238,11 +281,28 @@ impl Activity {
         store.set_max_component_handles(RESOURCES_MAX);
         store.set_hostcall_fuel(at_once);
         store.fuel_async_yield_interval(Some(CHECK_FUEL))?;
+        // Time bounds a call, not fuel. But a busy loop must yield now and then, so that others run and the deadline is noticed.
+        store.set_fuel(u64::MAX)?;
         Ok(store)
     }
 
+    /// What a call that has ended returned, or why it did not.
+    fn outcome(&self, returned: wasmtime::Result<bindings::Returned>) -> Result<TaskOutcome, NoRoom> {
+        if let Some(wasi) = &self.wasi {
+            wasi.stdout.finish();
+            wasi.stderr.finish();
+        }
+        match returned {
+            Ok((outcome,)) => Ok(bindings::outcome_of(outcome)),
+            Err(error) => match NoRoom::of(&error) {
+                Some(no_room) => Err(no_room),
+                None => Ok(Err(self.failure(&error))),
+            },
+        }
+    }
+
     /// Resets the state that belongs to one call.
-    fn begin_another(&mut self, run: &Run) -> wasmtime::Result<()> {
+    fn begin_another(&mut self, run: &Run<ActivityCall>) -> wasmtime::Result<()> {
         let Run { call, terms, client } = run;
         *self.source.call() = Call::new(call, &terms.policy);
         self.outbound = Outbound::new(terms.clone());
@@ -258,7 +318,7 @@ impl Activity {
     fn failure(&self, error: &wasmtime::Error) -> Failure {
         let panic_output = &self.source.call().panic_output;
         let (limits, refused) = (&self.terms.policy.limits, self.limiter.refused());
-        TrapContext { limits, refused, panic_output, role: Role::Activity }.failure(error)
+        TrapContext { limits, refused, panic_output, role: self.role }.failure(error)
     }
 }
 
@@ -269,7 +329,7 @@ impl Source {
 
     fn log(&self, level: LogLevel, line: &str) {
         let mut call = self.call();
-        let Call { instance, function, log, .. } = &mut *call;
+        let Call { caller: instance, function, log, .. } = &mut *call;
         let Some((level, line)) = log.spend(level, line) else { return };
         let hub = &self.account.hub;
         match level {
@@ -327,11 +387,12 @@ impl WasiHttpView for Activity {
     }
 }
 
-/// The interfaces that activities are granted.
+/// The interfaces that activities and triggers are granted.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Activity>> {
     let mut linker = Linker::new(engine);
     logging::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
     management::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
+    client::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
     types::add_to_linker::<_, HasSelf<Activity>>(&mut linker, |data| data)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
@@ -367,10 +428,11 @@ impl logging::Host for Activity {
 
 impl management::Host for Activity {
     fn links(&mut self, instance_id: String) -> wasmtime::Result<String> {
-        let Some(links) = &self.terms.policy.management_links else {
+        self.require(ClientGrant::Operate, "links").map_err(|refusal| wasmtime::Error::msg(refusal.message))?;
+        let Some(links) = self.links_of(&instance_id) else {
             wasmtime::bail!("this host has no management links: it does not serve HTTP");
         };
-        Ok(InstanceId::any(&instance_id).map_or_else(|_| "null".to_owned(), |id| links.of(&id)))
+        Ok(links.unwrap_or_else(|_| "null".to_owned()))
     }
 
     async fn start_orchestration(
@@ -380,17 +442,36 @@ impl management::Host for Activity {
         instance_id: Option<String>,
         version: Option<String>,
     ) -> wasmtime::Result<Result<String, types::Failure>> {
-        let started = match Start::parse(&name, input.into(), instance_id.as_deref(), version.as_deref()) {
-            Ok(start) => self.client.start_orchestration(start).await,
-            Err(mistake) => Err(mistake),
-        };
-        Ok(started.map(|id| id.to_string()).map_err(bindings::wit_failure))
+        let start = Start::parse(&name, input.into(), instance_id.as_deref(), version.as_deref());
+        Ok(self.start(start).await)
     }
 
     async fn send_http(&mut self, request: String) -> wasmtime::Result<Result<String, types::Failure>> {
         let _permit = self.terms.requests.begin().await;
         let answered = http_activity::run(&self.terms, &request).await;
         Ok(answered.map(|response| response.to_string()).map_err(bindings::wit_failure))
+    }
+}
+
+impl Activity {
+    /// Fails unless the app's code may do this with the durable client.
+    pub(super) fn require(&self, needs: ClientGrant, call: &str) -> Result<(), Failure> {
+        self.terms.policy.client.require(needs, call)
+    }
+
+    pub(super) async fn start(&mut self, start: Result<Start, Failure>) -> Result<String, types::Failure> {
+        let granted = self.require(ClientGrant::Operate, "start-orchestration").and(start);
+        let started = match granted.map(|start| self.client.start_orchestration(start)) {
+            Ok(starting) => starting.await,
+            Err(refusal) => Err(refusal),
+        };
+        started.map(|id| id.to_string()).map_err(bindings::wit_failure)
+    }
+
+    /// None: the host has no links. The error: the text is not the id of an instance.
+    pub(super) fn links_of(&self, instance_id: &str) -> Option<Result<String, Failure>> {
+        let links = self.terms.policy.management_links.as_ref()?;
+        Some(arguments::instance(instance_id).map(|id| links.of(&id)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dacapo_core::entity::{Operation, OperationResult};
 use dacapo_core::execution::{LogLevel, TaskOutcome};
-use dacapo_core::{ActivityCall, Failure, FunctionKind, FunctionName, Parent, Payload};
+use dacapo_core::{ActivityCall, Failure, FunctionKind, FunctionName, Parent, Payload, TriggerCall};
 
 use crate::guest::trap::bounded;
 
@@ -16,13 +16,14 @@ mod generated {
         imports: {
             "dacapo:guest/management.start-orchestration": async | trappable,
             "dacapo:guest/management.send-http": async | trappable,
+            "dacapo:guest/client": async | trappable,
             default: trappable,
         },
         with: { "dacapo:guest/orchestration.task": super::Task },
     });
 }
 
-pub(crate) use generated::dacapo::guest::{logging, management, orchestration, types};
+pub(crate) use generated::dacapo::guest::{client, logging, management, orchestration, types};
 
 /// The interfaces of the contract, as components import them.
 pub(crate) const ORCHESTRATION: &str = "dacapo:guest/orchestration@0.1.0";
@@ -36,6 +37,7 @@ pub enum Task {}
 pub(crate) type Described = (Vec<types::Function>,);
 pub(crate) type Returned = (Result<String, types::Failure>,);
 pub(crate) type OperationReturned = (Result<types::EntityResult, types::Failure>,);
+pub(crate) type TriggersDescribed = (Vec<types::Trigger>,);
 
 fn failure_of(failure: types::Failure) -> Failure {
     let types::Failure { error_type, message, details, retriable } = failure;
@@ -110,6 +112,15 @@ pub(crate) fn wit_call(call: &ActivityCall) -> types::ActivityCall {
         input: call.input.to_string(),
         instance_id: call.instance.to_string(),
         task_id: call.seq.0,
+        attempt: call.attempt,
+    }
+}
+
+pub(crate) fn wit_trigger_call(call: &TriggerCall) -> types::TriggerCall {
+    types::TriggerCall {
+        name: call.name.to_string(),
+        input: call.input.clone(),
+        invocation_id: call.invocation.to_string(),
         attempt: call.attempt,
     }
 }

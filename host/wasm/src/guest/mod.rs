@@ -2,6 +2,7 @@
 
 pub(crate) mod activity;
 pub(crate) mod bindings;
+pub(crate) mod client;
 pub(crate) mod deterministic;
 pub(crate) mod entity;
 pub(crate) mod guest_permit;

@@ -21,6 +21,9 @@ use crate::guest::bindings;
 use crate::guest::deterministic::{Deterministic, Shared};
 use crate::guest::trap::{self, STOPPED};
 
+/// The export that lists an app's triggers. An app without it has none.
+const DESCRIBE_TRIGGERS: &str = "describe-triggers";
+
 /// An export and everything that is needed to call it in a new instance.
 pub(crate) struct Entry<T: 'static> {
     instance: InstancePre<T>,
@@ -59,10 +62,13 @@ pub(crate) struct Prepared {
     pub component: Component,
     /// In the order in which it describes them.
     pub functions: Vec<(FunctionName, FunctionKind)>,
+    /// The bindings of those that are triggers, as JSON.
+    pub triggers: Vec<(FunctionName, String)>,
     /// By folded name.
     spelling: HashMap<String, FunctionName>,
     pub orchestrator: Option<Entry<Deterministic>>,
     pub activity: Option<Entry<Activity>>,
+    pub trigger: Option<Entry<Activity>>,
     pub entity: Option<Entry<Deterministic>>,
     /// How many slots of the pool a guest takes: one, unless it has many memories, tables or core instances.
     pub slots: u32,
@@ -81,20 +87,24 @@ impl Prepared {
         let activity = imports::link(Role::Activity, activities, &component)?;
         let export = |name: &str| component.get_export_index(None, name);
         let in_deterministic = |name: &str| export(name).map(|export| Entry { instance: deterministic.clone(), export });
+        let describe_triggers = in_deterministic(DESCRIBE_TRIGGERS);
         let described = in_deterministic("describe").ok_or_else(|| DeployError::wrong_world("it does not export `describe`"))?;
         let mut prepared = Self {
             functions: Vec::new(),
+            triggers: Vec::new(),
             spelling: HashMap::new(),
             orchestrator: in_deterministic("run-orchestrator"),
+            trigger: export("run-trigger").map(|export| Entry { instance: activity.clone(), export }),
             activity: export("run-activity").map(|export| Entry { instance: activity, export }),
             entity: in_deterministic("run-entity-operation"),
             slots: 1,
             component,
         };
-        prepared.check_types(&described)?;
-        let Described { functions, takes } = describe()?;
+        prepared.check_types(&described, describe_triggers.as_ref())?;
+        let Described { functions, triggers, takes } = describe()?;
         takes.check()?;
         prepared.functions = functions;
+        prepared.triggers = triggers;
         prepared.slots = takes.slots();
         prepared.check_exports()?;
         prepared.spelling = prepared.functions.iter().map(|(name, _)| (name.folded(), name.clone())).collect();
@@ -110,9 +120,14 @@ impl Prepared {
         self.functions.iter().any(|(known, its)| *its == kind && known.as_str() == name.as_str())
     }
 
+    /// The bindings of a trigger, as JSON.
+    pub fn bindings_of(&self, trigger: &FunctionName) -> Option<&str> {
+        self.triggers.iter().find(|(name, _)| name.as_str() == trigger.as_str()).map(|(_, bindings)| bindings.as_str())
+    }
+
     /// Imports that trap in its orchestrators and entities. Empty if it has no such functions.
     pub fn denied_in_orchestrators(&self) -> Vec<(String, String)> {
-        match self.functions.iter().all(|(_, kind)| *kind == FunctionKind::Activity) {
+        match self.functions.iter().all(|(_, kind)| matches!(kind, FunctionKind::Activity | FunctionKind::Trigger)) {
             true => Vec::new(),
             false => imports::denied_in_orchestrators(&self.component),
         }
@@ -125,6 +140,7 @@ impl Prepared {
                 FunctionKind::Orchestrator => ("run-orchestrator", self.orchestrator.is_some()),
                 FunctionKind::Activity => ("run-activity", self.activity.is_some()),
                 FunctionKind::Entity => ("run-entity-operation", self.entity.is_some()),
+                FunctionKind::Trigger => ("run-trigger", self.trigger.is_some()),
             };
             if !present {
                 let reason = format!("it describes the {} '{name}' but does not export `{export}`", kind.name());
@@ -135,7 +151,11 @@ impl Prepared {
     }
 
     /// Checks that the exports have the types of the contract.
-    fn check_types(&self, describe: &Entry<Deterministic>) -> Result<(), DeployError> {
+    fn check_types(
+        &self,
+        describe: &Entry<Deterministic>,
+        describe_triggers: Option<&Entry<Deterministic>>,
+    ) -> Result<(), DeployError> {
         fn check<T, P, R>(name: &str, entry: Option<&Entry<T>>) -> Result<(), DeployError>
         where
             P: ComponentNamedList + Lower,
@@ -155,6 +175,8 @@ impl Prepared {
             Err(DeployError::wrong_world(format!("its export `{name}` has another type than in the contract: {cause}")))
         }
         check::<_, (), bindings::Described>("describe", Some(describe))?;
+        check::<_, (), bindings::TriggersDescribed>(DESCRIBE_TRIGGERS, describe_triggers)?;
+        check::<_, (bindings::types::TriggerCall,), bindings::Returned>("run-trigger", self.trigger.as_ref())?;
         check::<_, (&str, &str), bindings::Returned>("run-orchestrator", self.orchestrator.as_ref())?;
         check::<_, (bindings::types::ActivityCall,), bindings::Returned>("run-activity", self.activity.as_ref())?;
         type Operation = (bindings::types::EntityOperation,);
@@ -172,6 +194,8 @@ pub(crate) struct Alone {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Described {
     pub functions: Vec<(FunctionName, FunctionKind)>,
+    /// The bindings of those that are triggers, as JSON.
+    pub triggers: Vec<(FunctionName, String)>,
     pub takes: PoolUsage,
 }
 
@@ -182,25 +206,42 @@ impl Alone {
             PoolUsage { core_instances: 0, memories: needs.num_memories, tables: needs.num_tables }.check()?;
         }
         let instance = imports::link(Role::Orchestrator, &self.linker, &self.component)?;
-        let export = self.component.get_export_index(None, "describe");
-        let export = export.ok_or_else(|| DeployError::wrong_world("it does not export `describe`"))?;
-        describe_in(most, self.component.engine(), &Entry { instance, export })
+        let export = |name: &str| self.component.get_export_index(None, name);
+        let entry = |export| Entry { instance: instance.clone(), export };
+        let describe = export("describe").ok_or_else(|| DeployError::wrong_world("it does not export `describe`"))?;
+        let triggers = export(DESCRIBE_TRIGGERS).map(entry);
+        describe_in(most, self.component.engine(), &entry(describe), triggers.as_ref())
     }
 }
 
-/// Asks the component for its functions, in an orchestrator's world with an execution that is thrown away.
-fn describe_in(most: &GuestLimits, engine: &Engine, describe: &Entry<Deterministic>) -> Result<Described, DeployError> {
+/// Asks the component for its functions and triggers, each in a fresh guest.
+fn describe_in(
+    most: &GuestLimits,
+    engine: &Engine,
+    describe: &Entry<Deterministic>,
+    describe_triggers: Option<&Entry<Deterministic>>,
+) -> Result<Described, DeployError> {
+    let ((functions,), takes) = described::<bindings::Described>(most, engine, describe)?;
+    let triggers = describe_triggers.map(|entry| described::<bindings::TriggersDescribed>(most, engine, entry)).transpose()?;
+    let triggers = triggers.map_or_else(Vec::new, |((triggers,), _)| triggers);
+    let (functions, triggers) = deploy::functions_of(functions, triggers)?;
+    Ok(Described { functions, triggers, takes })
+}
+
+/// Calls an export in an orchestrator's world, with an execution that is thrown away.
+fn described<R>(most: &GuestLimits, engine: &Engine, export: &Entry<Deterministic>) -> Result<(R, PoolUsage), DeployError>
+where
+    R: ComponentNamedList + Lift + Send + Sync + 'static,
+{
     // The default limits, whatever the host allows: `describe` only lists names.
     let policy = Arc::new(Policy { limits: GuestLimits::default().within(most), ..Policy::default() });
     let shared = Shared::of_execution(Arc::new(Mutex::new(throw_away_execution(&policy))), Checkpoint::default());
     let mut store =
         Deterministic::store(engine, policy.clone(), shared).map_err(|why| DeployError::invalid(format_args!("{why:#}")))?;
-    let call = describe.call::<(), bindings::Described>(&mut store, ());
+    let call = export.call::<(), R>(&mut store, ());
     let rest = slices::run(pin!(call), policy.limits.fuel_per_turn, &Checkpoint::default());
     let error = match rest {
-        RunOutcome::Ended(Ok((described,))) => {
-            return Ok(Described { functions: deploy::functions_of(described)?, takes: PoolUsage::measured(engine) });
-        }
+        RunOutcome::Ended(Ok(described)) => return Ok((described, PoolUsage::measured(engine))),
         RunOutcome::Ended(Err(error)) if error.is::<PoolConcurrencyLimitError>() => {
             let PoolUsage { core_instances, memories, tables } = pool::MOST;
             let reason = format!(

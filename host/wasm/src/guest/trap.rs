@@ -154,14 +154,14 @@ impl TrapContext<'_> {
         let details = (!details.is_empty()).then_some(details);
         // Another attempt may succeed only if the guest depends on the outside world. An orchestrator or an entity would do the
         // same again.
-        let retriable = self.role == Role::Activity;
+        let retriable = matches!(self.role, Role::Activity | Role::Trigger);
         bounded(Failure { error_type: error_type.to_owned(), message, details, retriable })
     }
 
     /// The name of the limit that refused the guest something.
     fn limit(&self, refused: Refusal) -> &'static str {
         match (refused, self.role) {
-            (Refusal::Memory { .. }, Role::Activity) => "activity_memory_bytes",
+            (Refusal::Memory { .. }, Role::Activity | Role::Trigger) => "activity_memory_bytes",
             (Refusal::Memory { .. }, Role::Orchestrator | Role::Entity) => "orchestrator_memory_bytes",
             (Refusal::Table { .. }, _) => "table_elements",
         }

@@ -66,7 +66,7 @@ impl Random {
     fn new(shared: &Arc<Shared>, label: &str) -> Self {
         match shared.role() {
             Role::Entity => Self::Operation(shared.clone()),
-            Role::Orchestrator | Role::Activity => Self::Stream(RandomStream::new(shared.execution_id(), label)),
+            Role::Orchestrator | Role::Activity | Role::Trigger => Self::Stream(RandomStream::new(shared.execution_id(), label)),
         }
     }
 

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex};
 
-use dacapo_core::guest::{ActivityClient, Start, StartFuture};
+use dacapo_core::guest::{ClientCall, ClientFuture, HubClient, Start, StartFuture};
 use dacapo_core::{Executor as _, Failure, FunctionName, InstanceId};
 use dacapo_wasm::ManagementLinks;
 
@@ -80,7 +80,7 @@ const GO_AS_WORK: &str = "(i32.const 1) (i32.const 3400) (i32.const 4) (i32.cons
 #[derive(Default)]
 struct Hub(Mutex<Vec<Start>>);
 
-impl ActivityClient for Hub {
+impl HubClient for Hub {
     fn start_orchestration(&self, start: Start) -> StartFuture {
         self.0.lock().unwrap().push(start);
         Box::pin(async {
@@ -99,7 +99,13 @@ async fn an_activity_starts_orchestrations() {
         let started = host.tenant.run_activity(host.deploy(&guest), call(), hub.clone()).await;
         assert_eq!(started.as_deref(), Ok("7"));
     }
-    let plain = Start { name: FunctionName::new("work").unwrap(), input: "null".into(), instance: None, version: String::new() };
+    let plain = Start {
+        name: FunctionName::new("work").unwrap(),
+        input: "null".into(),
+        instance: None,
+        version: String::new(),
+        start_at: None,
+    };
     let full = Start { instance: Some(InstanceId::any("work").unwrap()), version: "Go".into(), ..plain.clone() };
     assert_eq!(*hub.0.lock().unwrap(), [plain, full]);
 }

@@ -1,0 +1,162 @@
+//! The durable client of activities and triggers.
+
+use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use dacapo_core::guest::{ClientCall, ClientFuture, ClientMessage, ClientQuery, GuestMemory, HubClient, Start, StartFuture};
+use dacapo_core::{ExecutionId, Failure, InstanceId, Seq};
+
+use crate::hub::activity::memory::RunMemory;
+use crate::hub::error::HubError;
+use crate::hub::hub_core::{Hub, HubCore};
+use crate::hub::operations::instance::{NewId, RestartRequest, StartRequest};
+
+/// Answers the queries of clients whose parameters and results are the JSON of the management API, which implements this.
+pub trait QueryApi: Send + Sync {
+    fn query(self: Arc<Self>, hub: Hub, query: ClientQuery) -> ClientFuture;
+}
+
+/// The management API of a host, once there is one. It is set once, and does not keep the API in memory.
+#[derive(Clone, Default)]
+pub struct Queries(Arc<OnceLock<Weak<dyn QueryApi>>>);
+
+impl Queries {
+    pub fn set(&self, api: Weak<dyn QueryApi>) {
+        // A host has one API.
+        let _ = self.0.set(api);
+    }
+
+    fn api(&self) -> Option<Arc<dyn QueryApi>> {
+        self.0.get().and_then(Weak::upgrade)
+    }
+}
+
+/// The client of one call of a function. As far as the function is deterministic, all runs of a call start the same in the same
+/// order, so the ids of what they start are derived from the call.
+pub(in crate::hub) struct Caller {
+    hub: Arc<HubCore>,
+    execution: ExecutionId,
+    seq: Seq,
+    starts: AtomicU32,
+    memory: RunMemory,
+}
+
+impl Caller {
+    /// `execution` and `seq` identify the call.
+    pub fn new(hub: Arc<HubCore>, execution: ExecutionId, seq: Seq, memory: RunMemory) -> Self {
+        Self { hub, execution, seq, starts: AtomicU32::new(0), memory }
+    }
+}
+
+impl HubClient for Caller {
+    fn start_orchestration(&self, start: Start) -> StartFuture {
+        let number = self.starts.fetch_add(1, Ordering::Relaxed);
+        Box::pin(self.hub.clone().start_once(ExecutionId::of_start(self.execution, self.seq, number), start))
+    }
+
+    fn call(&self, call: ClientCall) -> ClientFuture {
+        let hub = Hub::of(&self.hub);
+        Box::pin(async move {
+            let query = match call {
+                ClientCall::Query(query) => query,
+                call => return answered(hub.call(call).await).await,
+            };
+            match hub.0.queries.api() {
+                Some(api) => api.query(hub, query).await,
+                None => Err(Failure::permanent(Failure::UNAVAILABLE, "this host answers no queries: it does not serve HTTP")),
+            }
+        })
+    }
+
+    fn memory(&self) -> Box<dyn GuestMemory> {
+        Box::new(self.memory.of_guest())
+    }
+}
+
+impl Hub {
+    /// Makes a call that is no query.
+    async fn call(&self, call: ClientCall) -> Result<Option<String>, HubError> {
+        match call {
+            ClientCall::Message { to, message } => self.message(&to, message).await.map(|()| None),
+            ClientCall::Restart { id, new_id } => {
+                let new_id = match new_id {
+                    None => NewId::Generated,
+                    Some(new_id) if new_id == id => NewId::Same,
+                    Some(new_id) => NewId::Chosen(new_id),
+                };
+                let restarted = self.restart(RestartRequest { id, new_id, version: None }).await?;
+                Ok(Some(restarted.to_string()))
+            }
+            ClientCall::Purge { id } => match self.purge(&id).await {
+                Ok(0) | Err(HubError::NotFound(_)) => Ok(None),
+                Ok(_) => Ok(Some(String::new())),
+                Err(error) => Err(error),
+            },
+            ClientCall::ReadEntity { id } => {
+                let state = self.read(move |hub| hub.entity_state(&id)).await?;
+                Ok(state.map(|state| state.to_string()))
+            }
+            ClientCall::Query(_) => unreachable!("the management API answers queries"),
+        }
+    }
+
+    async fn message(&self, to: &InstanceId, message: ClientMessage) -> Result<(), HubError> {
+        match message {
+            ClientMessage::RaiseEvent { name, data } => self.raise_event(to, &name, data).await,
+            ClientMessage::Terminate { reason } => self.terminate(to, &reason, false).await,
+            ClientMessage::Suspend { reason } => match self.suspend(to, &reason).await {
+                Err(HubError::AlreadySuspended(_)) => Ok(()),
+                suspended => suspended,
+            },
+            ClientMessage::Resume { reason } => match self.resume(to, &reason).await {
+                Err(HubError::NotSuspended(_)) => Ok(()),
+                resumed => resumed,
+            },
+            ClientMessage::Rewind { reason } => self.rewind(to, &reason).await,
+            ClientMessage::Signal { operation, input, deliver_at } => self.signal_entity(to, &operation, input, deliver_at).await,
+        }
+    }
+}
+
+/// The call is dropped with the hub, without an outcome, and an activity runs again when the hub is opened again.
+async fn answered<T>(done: Result<T, HubError>) -> Result<T, Failure> {
+    match done {
+        Err(HubError::ShuttingDown) => pending().await,
+        done => done.map_err(failure_of),
+    }
+}
+
+impl HubCore {
+    async fn start_once(self: Arc<Self>, execution: ExecutionId, start: Start) -> Result<InstanceId, Failure> {
+        let Start { name, input, instance, version, start_at } = start;
+        let id = instance.unwrap_or_else(|| InstanceId::from_uuid(execution.0));
+        if self.has_begun(&id, execution).map_err(failure_of)? {
+            return Ok(id);
+        }
+        let started = self.start(execution, StartRequest { name, id: Some(id), input, version, start_at }).await;
+        answered(started).await
+    }
+
+    fn has_begun(&self, id: &InstanceId, execution: ExecutionId) -> Result<bool, HubError> {
+        Ok(self.store.instance(id)?.is_some_and(|record| record.first_execution == execution))
+    }
+}
+
+fn failure_of(error: HubError) -> Failure {
+    let message = error.to_string();
+    match error {
+        HubError::UnknownOrchestrator { .. } => Failure::permanent(Failure::ORCHESTRATOR_NOT_FOUND, message),
+        HubError::AlreadyExists { .. } => Failure::permanent(Failure::INSTANCE_ALREADY_EXISTS, message),
+        HubError::NotFound(_) => Failure::permanent(Failure::INSTANCE_NOT_FOUND, message),
+        HubError::Ended { .. } => Failure::permanent(Failure::INSTANCE_ENDED, message),
+        HubError::NotTerminal { .. } => Failure::permanent(Failure::INSTANCE_NOT_ENDED, message),
+        HubError::NotRewindable { .. } => Failure::permanent(Failure::NOT_REWINDABLE, message),
+        HubError::UnknownEntity { .. } => Failure::permanent(Failure::ENTITY_NOT_FOUND, message),
+        HubError::NotForEntities { .. } => Failure::permanent(Failure::INVALID_ARGUMENT, message),
+        HubError::VersionMismatch(_) => Failure::permanent(Failure::VERSION_MISMATCH, message),
+        HubError::TooLarge { .. } | HubError::InvalidPayload(_) => Failure::permanent(Failure::INVALID_ARGUMENT, message),
+        HubError::Limit { .. } => Failure::retriable(Failure::LIMIT_EXCEEDED, message),
+        _ => Failure::retriable(Failure::UNAVAILABLE, message),
+    }
+}

@@ -1,0 +1,315 @@
+//! Queues: their messages are instances of a built-in orchestration ([`message`]).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dacapo_core::{ExecutionId, Failure, FunctionName, InstanceId, InstanceRecord, Payload, RuntimeStatus, Timestamp};
+use dacapo_store::InstanceQuery;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::engine::panics::restart_on_panic;
+use crate::hub::builtin::message::{self, Message};
+use crate::hub::builtin::trigger::{self, Target};
+use crate::hub::error::HubError;
+use crate::hub::hub_core::{Hub, HubCore, now};
+use crate::hub::mailbox::IfEnded;
+use crate::hub::operations::instance::StartRequest;
+use crate::triggers::Source;
+
+/// Messages that one output of one call may hold.
+const MESSAGES_MAX: usize = 10_000;
+
+/// The pause between looking for messages that were processed and are to be removed.
+const SWEEP_AFTER: Duration = Duration::from_millis(200);
+const SWEEP_BATCH: usize = 500;
+
+/// A message to put into a queue.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    pub queue: String,
+    pub text: String,
+    /// It is not delivered before then. None: at once.
+    pub deliver_at: Option<Timestamp>,
+}
+
+/// The state of a queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueueState {
+    pub name: String,
+    /// Messages that are processed, or wait for that.
+    pub messages: u64,
+    /// The trigger that processes them.
+    pub trigger: Option<FunctionName>,
+}
+
+impl Hub {
+    /// Puts messages into a queue. Returns their ids once all are durable. If one is refused, those before it were put.
+    pub async fn enqueue(&self, messages: Vec<NewMessage>) -> Result<Vec<String>, HubError> {
+        let mut putting = Vec::new();
+        for message in messages {
+            putting.push(self.0.enqueue_one(Uuid::new_v4(), message));
+        }
+        futures::future::try_join_all(putting).await
+    }
+
+    /// Sends what a trigger has returned for its outputs.
+    pub async fn send_outputs_of(
+        &self,
+        function: &FunctionName,
+        invocation: Uuid,
+        outputs: Map<String, Value>,
+    ) -> Result<(), Failure> {
+        if outputs.is_empty() {
+            return Ok(());
+        }
+        self.0.send_to_queues(function, invocation, outputs).await
+    }
+
+    /// What starts the active trigger of this name, if there is one.
+    pub fn source_of(&self, name: &FunctionName) -> Option<Source> {
+        self.0.catalog.source_of(name)
+    }
+
+    /// Runs a trigger with this input, at least once. Returns when that is durable.
+    pub async fn run_trigger_by_name(&self, name: &FunctionName, input: String) -> Result<(), HubError> {
+        let id = Uuid::new_v4();
+        let call = trigger::Input::Named { function: name.to_string(), input, attempt: 1 };
+        let input: Payload = serde_json::to_string(&call).expect("a call can be written as JSON").into();
+        let instance = InstanceId::orchestration(&format!("{}{}", message::ALL_CALLS_PREFIX, id.simple()));
+        let name = FunctionName::new(message::CALL_FUNCTION).expect("it is a name");
+        let request =
+            StartRequest { name, id: Some(instance.expect("it is an id")), input, version: String::new(), start_at: None };
+        self.0.start_built_in(ExecutionId(id), request, IfEnded::Replace).await
+    }
+
+    /// A page of the messages of a queue, oldest id first: id, text, and status.
+    pub async fn peek(&self, queue: &str, most: usize) -> Result<Vec<(Message, InstanceRecord)>, HubError> {
+        let query = InstanceQuery { id_prefix: message::prefix(queue), statuses: LIVE.into(), ..InstanceQuery::default() };
+        self.read(move |hub| {
+            let page = hub.0.store.instances(&query, None, most)?;
+            let mut messages = Vec::new();
+            for record in page.records {
+                let input = hub.input_of(&record)?;
+                if let Some(message) = input.and_then(|input| serde_json::from_str(&input).ok()) {
+                    messages.push((message, record));
+                }
+            }
+            Ok(messages)
+        })
+        .await
+    }
+
+    /// The queues that have messages or a trigger, by name.
+    pub async fn queues(&self) -> Result<Vec<QueueState>, HubError> {
+        let mut queues: std::collections::BTreeMap<String, QueueState> = self
+            .0
+            .catalog
+            .queues()
+            .into_iter()
+            .map(|(name, trigger)| (name.clone(), QueueState { name, messages: 0, trigger: Some(trigger) }))
+            .collect();
+        let query = InstanceQuery { id_prefix: message::ALL_PREFIX.into(), statuses: LIVE.into(), ..InstanceQuery::default() };
+        let mut after = None;
+        loop {
+            let page = self.page_of(&query, after).await?;
+            for record in &page.records {
+                let Some((queue, _)) = message::parse(&record.id).filter(|(queue, _)| !queue.starts_with('$')) else { continue };
+                let new = || QueueState { name: queue.to_owned(), ..QueueState::default() };
+                queues.entry(queue.to_owned()).or_insert_with(new).messages += 1;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(queues.into_values().collect());
+            }
+        }
+    }
+
+    /// Removes all messages of a queue that are not processed at the moment of their turn. Returns how many.
+    pub async fn clear_queue(&self, queue: &str) -> Result<u64, HubError> {
+        self.each_message(queue, |hub, record| async move { hub.terminate(&record.id, "the queue was cleared", false).await })
+            .await
+    }
+
+    /// Moves the messages of a poison queue back to the queue that they came from. Returns how many.
+    pub async fn redrive(&self, queue: &str) -> Result<u64, HubError> {
+        let poison = format!("{queue}{}", message::POISON);
+        let to = queue.to_owned();
+        self.each_message(&poison, move |hub, record| {
+            let to = to.clone();
+            async move {
+                let of = record.clone();
+                let input = hub.read(move |hub| hub.input_of(&of)).await?;
+                let Some(message) = input.and_then(|input| serde_json::from_str::<Message>(&input).ok()) else { return Ok(()) };
+                let again = Message { queue: to, reason: None, ..message };
+                hub.0.put(ExecutionId(Uuid::new_v4()), &again, None).await?;
+                hub.terminate(&record.id, "it was moved back to its queue", false).await
+            }
+        })
+        .await
+    }
+
+    async fn each_message<F>(&self, queue: &str, act: impl Fn(Hub, InstanceRecord) -> F) -> Result<u64, HubError>
+    where
+        F: Future<Output = Result<(), HubError>>,
+    {
+        let query = InstanceQuery { id_prefix: message::prefix(queue), statuses: LIVE.into(), ..InstanceQuery::default() };
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let page = self.page_of(&query, after).await?;
+            for record in page.records {
+                match act(self.clone(), record).await {
+                    Ok(()) => count += 1,
+                    Err(HubError::Ended { .. } | HubError::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+}
+
+const LIVE: [RuntimeStatus; 4] =
+    [RuntimeStatus::Pending, RuntimeStatus::Running, RuntimeStatus::ContinuedAsNew, RuntimeStatus::Suspended];
+
+impl HubCore {
+    /// `id` names the message: if one with this id is in the queue already, nothing happens.
+    async fn enqueue_one(self: &Arc<Self>, id: Uuid, new: NewMessage) -> Result<String, HubError> {
+        let NewMessage { queue, text, deliver_at } = new;
+        let message = Message { queue, id: id.simple().to_string(), text, inserted_at: now().as_millis(), reason: None };
+        match self.put(ExecutionId(id), &message, deliver_at).await {
+            Ok(()) | Err(HubError::AlreadyExists { .. }) => Ok(message.id),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put(
+        self: &Arc<Self>,
+        execution: ExecutionId,
+        message: &Message,
+        start_at: Option<Timestamp>,
+    ) -> Result<(), HubError> {
+        let input: Payload = serde_json::to_string(message).expect("a message can be written as JSON").into();
+        let id = InstanceId::orchestration(&message.instance()).expect("names of queues, and UUIDs, fit into an id");
+        let name = FunctionName::new(message::FUNCTION).expect("it is a name");
+        let request = StartRequest { name, id: Some(id), input, version: String::new(), start_at };
+        self.start_built_in(execution, request, IfEnded::Replace).await
+    }
+
+    /// Sends the outputs of a trigger, which `output` holds beside its response.
+    pub(in crate::hub) async fn send_outputs(
+        self: &Arc<Self>,
+        target: &Target,
+        invocation: Uuid,
+        output: &str,
+    ) -> Result<(), Failure> {
+        let invalid = |why| Failure::retriable(Failure::INVALID_OUTPUT, why);
+        let outputs = crate::triggers::http::outputs_of(output).map_err(invalid)?;
+        match outputs.is_empty() {
+            true => Ok(()),
+            false => self.send_to_queues(&target.function, invocation, outputs).await,
+        }
+    }
+
+    /// A message is named after the call and its number, so that a call that is repeated puts none twice while they wait.
+    async fn send_to_queues(
+        self: &Arc<Self>,
+        function: &FunctionName,
+        invocation: Uuid,
+        outputs: Map<String, Value>,
+    ) -> Result<(), Failure> {
+        let known = self.catalog.outputs_of(function);
+        for (binding, value) in outputs {
+            if value.is_null() {
+                continue;
+            }
+            let queue = known.iter().find(|(name, _)| *name == binding).map(|(_, queue)| queue.clone());
+            let queue = queue.ok_or_else(|| {
+                let why = format!("it returned a value for the output '{binding}', which it does not have");
+                Failure::permanent(Failure::INVALID_OUTPUT, why)
+            })?;
+            let values = match value {
+                Value::Array(values) => values,
+                value => vec![value],
+            };
+            if values.len() > MESSAGES_MAX {
+                let why = format!("its output '{binding}' has {} messages, {MESSAGES_MAX} are allowed", values.len());
+                return Err(Failure::permanent(Failure::LIMIT_EXCEEDED, why));
+            }
+            let putting = values.into_iter().enumerate().map(|(number, value)| {
+                let text = match value {
+                    Value::String(text) => text,
+                    value => value.to_string(),
+                };
+                let id = Uuid::new_v5(&invocation, format!("output:{binding}:{number}").as_bytes());
+                self.enqueue_one(id, NewMessage { queue: queue.clone(), text, deliver_at: None })
+            });
+            let putting: Vec<_> = putting.collect();
+            let put = futures::future::try_join_all(putting).await;
+            put.map_err(|error| {
+                Failure::retriable(Failure::UNAVAILABLE, format!("its output '{binding}' could not be sent: {error}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Wakes the messages that wait for a trigger of one of these queues.
+    pub(in crate::hub) fn wake_messages(self: &Arc<Self>, queues: Vec<String>) {
+        let hub = Hub::of(self);
+        self.tokio.spawn(async move {
+            for queue in queues {
+                let woken = hub
+                    .each_message(&queue, |hub, record| async move {
+                        hub.raise_event(&record.id, message::CONSUMER_EVENT, "null".into()).await
+                    })
+                    .await;
+                if let Err(error) = woken {
+                    tracing::warn!(hub = hub.name(), queue, %error, "waiting messages could not be woken; they look again by themselves");
+                }
+            }
+        });
+    }
+}
+
+/// Removes messages that were processed, as long as the hub is open.
+pub(in crate::hub) fn spawn_sweep(hub: &Arc<HubCore>) {
+    let inner = hub.clone();
+    hub.tokio.spawn(async move { restart_on_panic("the loop that removes processed messages", || inner.sweep()).await });
+}
+
+impl HubCore {
+    async fn sweep(self: &Arc<Self>) {
+        // Those that a previous process has left.
+        let mut look = true;
+        while !self.is_closing() {
+            if look {
+                let query = InstanceQuery {
+                    id_prefix: message::ALL_PREFIX.into(),
+                    statuses: [RuntimeStatus::Completed, RuntimeStatus::Failed, RuntimeStatus::Terminated].into(),
+                    ..InstanceQuery::default()
+                };
+                let found =
+                    self.read(move |hub| -> Result<_, HubError> { Ok(hub.store.instances(&query, None, SWEEP_BATCH)?.records) });
+                match found.await {
+                    Ok(records) if records.is_empty() => look = false,
+                    Ok(records) => {
+                        if let Err(error) = self.remove_ended(records).await {
+                            tracing::warn!(hub = self.name, %error, "processed messages could not be removed");
+                        }
+                    }
+                    Err(HubError::ShuttingDown) => return,
+                    Err(error) => tracing::warn!(hub = self.name, %error, "processed messages could not be looked for"),
+                }
+            } else {
+                tokio::select! {
+                    () = self.ended_messages.notified() => look = true,
+                    () = self.closed() => return,
+                }
+            }
+            tokio::time::sleep(SWEEP_AFTER).await;
+        }
+    }
+}

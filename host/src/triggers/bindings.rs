@@ -1,0 +1,217 @@
+//! The description of a trigger: a JSON array in the form of the `bindings` in a `function.json` of Azure Functions.
+
+use axum::http::Method;
+use serde_json::{Map, Value};
+
+use super::queue;
+use super::route::Template;
+
+/// Bindings of one trigger.
+const BINDINGS_MAX: usize = 100;
+
+/// A trigger that a task hub can run.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    pub source: Source,
+    /// Its outputs to queues: the name of the binding, and the queue.
+    pub queues: Vec<(String, String)>,
+}
+
+/// What starts a trigger.
+#[derive(Debug, Clone)]
+pub enum Source {
+    Http(HttpTrigger),
+    Queue {
+        queue: String,
+    },
+    /// Fed from a queue, in batches.
+    EventHub {
+        queue: String,
+        cardinality: Cardinality,
+    },
+    EventGrid,
+    /// An operator only.
+    Manual,
+}
+
+/// How many messages an event hub's trigger takes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cardinality {
+    One,
+    Many,
+}
+
+#[derive(Debug, Clone)]
+pub struct HttpTrigger {
+    /// Empty: all of them.
+    pub methods: Vec<Method>,
+    /// As it is written, without the prefix of the app. Empty: the name of the function.
+    pub route: String,
+    pub auth: AuthLevel,
+}
+
+/// The key that a caller needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthLevel {
+    Anonymous,
+    /// A key of the task hub, or of the host, that may operate.
+    Function,
+    /// One that may administer.
+    Admin,
+}
+
+/// What is wrong with the bindings of a trigger, in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidBindings(String);
+
+impl Trigger {
+    /// Reads the bindings that an app has described.
+    pub fn parse(bindings: &str) -> Result<Self, InvalidBindings> {
+        let bindings: Vec<Map<String, Value>> =
+            serde_json::from_str(bindings).map_err(|why| invalid(format!("its bindings are no JSON array of objects: {why}")))?;
+        if bindings.len() > BINDINGS_MAX {
+            return Err(invalid(format!("it has {} bindings, {BINDINGS_MAX} are allowed", bindings.len())));
+        }
+        let (mut source, mut queues) = (None, Vec::new());
+        for binding in &bindings {
+            let kind = text(binding, "type")?.ok_or_else(|| invalid("a binding has no `type`"))?;
+            let known = match kind.as_str() {
+                "httpTrigger" => Source::Http(HttpTrigger::parse(binding)?),
+                "manualTrigger" => Source::Manual,
+                "queueTrigger" => Source::Queue { queue: queue_of(binding, "queueName")? },
+                "eventHubTrigger" => Source::EventHub {
+                    queue: queue_of(binding, "eventHubName")?,
+                    cardinality: match text(binding, "cardinality")?.unwrap_or_default().to_ascii_lowercase().as_str() {
+                        "one" => Cardinality::One,
+                        "" | "many" => Cardinality::Many,
+                        other => return Err(invalid(format!("its `cardinality` is '{other}', and must be one or many"))),
+                    },
+                },
+                "eventGridTrigger" => Source::EventGrid,
+                "queue" | "eventHub" => {
+                    let name = text(binding, "name")?.filter(|name| !name.is_empty());
+                    let name = name.ok_or_else(|| invalid(format!("its output `{kind}` has no `name`")))?;
+                    let member = if kind == "queue" { "queueName" } else { "eventHubName" };
+                    queues.push((name, queue_of(binding, member)?));
+                    continue;
+                }
+                "http" | "durableClient" | "orchestrationClient" => continue,
+                "orchestrationTrigger" | "activityTrigger" | "entityTrigger" => {
+                    return Err(invalid(format!(
+                        "`{kind}` is not for triggers: `describe` returns orchestrators, activities and entities"
+                    )));
+                }
+                _ => return Err(invalid(format!("this host has no binding of the type '{kind}'"))),
+            };
+            if source.replace(known).is_some() {
+                return Err(invalid("it has two triggers among its bindings, and a function has one"));
+            }
+        }
+        let source = source.ok_or_else(|| invalid("it has no trigger among its bindings, such as `httpTrigger`"))?;
+        Ok(Self { source, queues })
+    }
+}
+
+impl HttpTrigger {
+    fn parse(binding: &Map<String, Value>) -> Result<Self, InvalidBindings> {
+        let route = text(binding, "route")?.unwrap_or_default();
+        Template::parse(&route).map_err(|why| invalid(format!("its route '{route}' cannot be served: {why}")))?;
+        let auth = match text(binding, "authLevel")?.unwrap_or_default().to_ascii_lowercase().as_str() {
+            "anonymous" => AuthLevel::Anonymous,
+            "" | "function" => AuthLevel::Function,
+            "admin" => AuthLevel::Admin,
+            other => return Err(invalid(format!("its `authLevel` is '{other}', and must be anonymous, function or admin"))),
+        };
+        let methods = match binding.get("methods") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(methods)) => methods.iter().map(method).collect::<Result<_, _>>()?,
+            Some(_) => return Err(invalid("its `methods` must be an array of texts")),
+        };
+        Ok(Self { methods, route, auth })
+    }
+
+    /// The template of its route. `name`: of the function.
+    pub fn template(&self, name: &str) -> Result<Template, String> {
+        Template::parse(if self.route.is_empty() { name } else { &self.route })
+    }
+
+    /// Whether it serves a method.
+    pub fn serves(&self, method: &Method) -> bool {
+        self.methods.is_empty() || self.methods.contains(method)
+    }
+}
+
+/// The queue that a binding names.
+fn queue_of(binding: &Map<String, Value>, member: &str) -> Result<String, InvalidBindings> {
+    let named = text(binding, member)?.unwrap_or_default();
+    queue::name(&named).ok_or_else(|| invalid(format!("its `{member}` is '{named}', and {}", queue::NAME_RULE)))
+}
+
+fn method(text: &Value) -> Result<Method, InvalidBindings> {
+    let name = text.as_str().ok_or_else(|| invalid("its `methods` must be an array of texts"))?;
+    Method::from_bytes(name.to_ascii_uppercase().as_bytes()).map_err(|_| invalid(format!("'{name}' is not an HTTP method")))
+}
+
+/// A member that is a text, if there is one.
+fn text(binding: &Map<String, Value>, member: &str) -> Result<Option<String>, InvalidBindings> {
+    match binding.get(member) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(invalid(format!("its `{member}` must be a text"))),
+    }
+}
+
+fn invalid(why: impl Into<String>) -> InvalidBindings {
+    InvalidBindings(why.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn http(bindings: &str) -> HttpTrigger {
+        match Trigger::parse(bindings).unwrap().source {
+            Source::Http(http) => http,
+            _ => panic!("{bindings}"),
+        }
+    }
+
+    #[test]
+    fn an_http_trigger_has_defaults() {
+        let least = http(r#"[{"type":"httpTrigger"}]"#);
+        assert!(least.methods.is_empty() && least.serves(&Method::DELETE));
+        assert_eq!((least.route.as_str(), least.auth), ("", AuthLevel::Function));
+        assert!(least.template("HttpStart").unwrap().matches(&["httpstart"]).is_some());
+        let full = http(
+            r#"[{"type":"httpTrigger","direction":"in","name":"req","methods":["get","POST"],"route":"x/{id}","authLevel":"Anonymous"},
+                {"type":"http","direction":"out","name":"$return"},{"type":"durableClient","direction":"in","name":"starter"}]"#,
+        );
+        assert_eq!((full.methods.len(), full.auth), (2, AuthLevel::Anonymous));
+        assert!(full.serves(&Method::GET) && !full.serves(&Method::PUT));
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused_by_name() {
+        for (bindings, says) in [
+            ("", "no JSON array"),
+            ("{}", "no JSON array"),
+            ("[1]", "no JSON array"),
+            ("[]", "no trigger"),
+            (r#"[{"type":"http"}]"#, "no trigger"),
+            (r#"[{"name":"x"}]"#, "no `type`"),
+            (r#"[{"type":1}]"#, "`type` must be a text"),
+            (r#"[{"type":"blobTrigger"}]"#, "'blobTrigger'"),
+            (r#"[{"type":"activityTrigger"}]"#, "not for triggers"),
+            (r#"[{"type":"httpTrigger"},{"type":"manualTrigger"}]"#, "two triggers"),
+            (r#"[{"type":"httpTrigger","route":"a/{b"}]"#, "route 'a/{b'"),
+            (r#"[{"type":"httpTrigger","route":7}]"#, "`route` must be a text"),
+            (r#"[{"type":"httpTrigger","authLevel":"user"}]"#, "'user'"),
+            (r#"[{"type":"httpTrigger","methods":"get"}]"#, "array of texts"),
+            (r#"[{"type":"httpTrigger","methods":["g t"]}]"#, "'g t'"),
+        ] {
+            let why = Trigger::parse(bindings).unwrap_err().to_string();
+            assert!(why.contains(says), "{bindings}: {why}");
+        }
+    }
+}

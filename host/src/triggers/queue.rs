@@ -1,0 +1,105 @@
+//! Queues: their names, and what the trigger of one is given.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use dacapo_core::Timestamp;
+use serde_json::{Value, json};
+
+use super::bindings::Source;
+use crate::hub::Message;
+
+/// How often a message is delivered before it goes to the poison queue: the default of Azure Functions (`maxDequeueCount`).
+pub const ATTEMPTS_MAX: u32 = 5;
+
+/// How long a message is kept by the services that Azure Functions reads queues from; here it is kept until it is processed.
+const EXPIRES_AFTER: Duration = Duration::from_secs(7 * 86_400);
+
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_secs(300);
+
+pub const NAME_CHARS_MAX: usize = 63;
+pub const NAME_RULE: &str = "should be 1 to 63 letters, digits, '-', '_' or '.'";
+
+/// How long after a failed attempt the next one is made.
+pub fn backoff(attempt: u32) -> Duration {
+    FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))).min(BACKOFF_MAX)
+}
+
+/// Reads the name of a queue. Names compare ignoring case, and are kept in lower case.
+pub fn name(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    ((1..=NAME_CHARS_MAX).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_ascii_lowercase())
+}
+
+fn rfc3339(at: Timestamp) -> String {
+    let earliest_or_latest = if at.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    let at = DateTime::from_timestamp_micros(at.0).unwrap_or(earliest_or_latest);
+    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// The queue of the events for an Event Grid trigger.
+pub fn of_event_grid(function: &str) -> String {
+    format!("eventgrid.{}", function.to_lowercase())
+}
+
+/// The input of a trigger for a message.
+pub fn input_of(source: &Source, message: &Message, attempt: u32) -> String {
+    let inserted = Timestamp::from_millis(message.inserted_at);
+    let (inserted, expires) = (rfc3339(inserted), rfc3339(inserted.plus(EXPIRES_AFTER)));
+    let input = match source {
+        Source::EventHub { .. } => {
+            let metadata =
+                json!({ "sequenceNumber": 0, "enqueuedTime": inserted, "offset": message.id, "partitionKey": Value::Null });
+            json!({ "messages": [message.text], "metadata": [metadata] })
+        }
+        Source::EventGrid => json!({ "event": serde_json::from_str::<Value>(&message.text).unwrap_or(Value::Null) }),
+        _ => json!({
+            "message": message.text,
+            "metadata": {
+                "id": message.id,
+                "dequeueCount": attempt,
+                "insertionTime": inserted,
+                "expirationTime": expires,
+                "nextVisibleTime": inserted,
+                "popReceipt": message.id,
+            },
+        }),
+    };
+    input.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::triggers::bindings::Cardinality;
+
+    #[test]
+    fn names_are_plain_and_ignore_case() {
+        assert_eq!(name("My-Queue.1").as_deref(), Some("my-queue.1"));
+        for wrong in ["", "a b", "a:b", "a/b", "ä", &"x".repeat(64)] {
+            assert_eq!(name(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn attempts_are_made_less_and_less_often() {
+        let seconds: Vec<u64> = [1, 2, 3, 4, 20].map(|attempt| backoff(attempt).as_secs()).into();
+        assert_eq!(seconds, [1, 2, 4, 8, 300]);
+    }
+
+    #[test]
+    fn a_trigger_is_given_the_text_and_what_is_known_of_the_message() {
+        let message = Message { queue: "q".into(), id: "7".into(), text: "{\"a\":1}".into(), inserted_at: 0.0, reason: None };
+        let source = Source::Queue { queue: "q".into() };
+        let input: Value = serde_json::from_str(&input_of(&source, &message, 2)).unwrap();
+        assert_eq!(input["message"], "{\"a\":1}");
+        assert_eq!(input["metadata"]["dequeueCount"], 2);
+        assert_eq!(input["metadata"]["insertionTime"], "1970-01-01T00:00:00.000000Z");
+        let source = Source::EventHub { queue: "q".into(), cardinality: Cardinality::Many };
+        let input: Value = serde_json::from_str(&input_of(&source, &message, 1)).unwrap();
+        assert_eq!(input["messages"][0], "{\"a\":1}");
+        let input: Value = serde_json::from_str(&input_of(&Source::EventGrid, &message, 1)).unwrap();
+        assert_eq!(input["event"]["a"], 1);
+    }
+}
