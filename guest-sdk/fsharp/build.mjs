@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { BuildError } from "../javascript/builder/build-error.mjs";
+import { runCommand } from "./builder/command.mjs";
 import { compile } from "./builder/compile.mjs";
 import { defaultToolsFolder } from "./builder/tools.mjs";
 
@@ -74,12 +75,4 @@ function makeComponent(modules, options) {
   process.exitCode = status ?? 1;
 }
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof BuildError)) {
-    throw error;
-  }
-  console.error(error.message);
-  process.exitCode = 1;
-}
+await runCommand(main);

@@ -5,6 +5,7 @@ open Fable.Core
 open Fable.Core.JsInterop
 
 /// The status of an instance. `Input`, `Output` and `CustomStatus` are JSON, which `Json.parse` reads.
+[<RequireQualifiedAccess>]
 type OrchestrationStatus =
     { Name: string
       InstanceId: string
@@ -47,11 +48,13 @@ type InstanceFilter
         ]
 
 /// Some of a list, and where it goes on.
+[<RequireQualifiedAccess>]
 type Page<'T> =
     { Items: 'T list
       ContinuationToken: string option }
 
 /// An entity in a list. `State` is JSON, if it was asked for.
+[<RequireQualifiedAccess>]
 type EntityStatus =
     { Id: EntityId
       LastOperationTime: DateTime option
@@ -63,7 +66,7 @@ type DurableClient internal (client: obj) =
     let time (text: obj) = Json.of'<DateTime>().Decode("a time of the host", text)
 
     let status (status: obj) : OrchestrationStatus =
-        { Name = status?name
+        { OrchestrationStatus.Name = status?name
           InstanceId = status?instanceId
           RuntimeStatus = status?runtimeStatus
           CreatedTime = time status?createdTime
@@ -121,7 +124,7 @@ type DurableClient internal (client: obj) =
         let filter = defaultArg filter (InstanceFilter())
         let paging = [ "top", Option.map box top; "continuationToken", Option.map box continuationToken ]
         wait (client?listInstances (Interop.options (filter.Properties @ paging))) (fun page ->
-            { Items = page?instances |> Interop.spread |> Array.map status |> List.ofArray
+            { Page.Items = page?instances |> Interop.spread |> Array.map status |> List.ofArray
               ContinuationToken = Interop.optionalText page?continuationToken })
 
     /// For `RaiseEvent`.
@@ -184,10 +187,10 @@ type DurableClient internal (client: obj) =
             ]
         wait (client?listEntities filter) (fun page ->
             let entity (found: obj) =
-                { Id = EntityIds.ofJs found?entityId
-                  LastOperationTime = optional time found?lastOperationTime
-                  State = Interop.present found?state |> Option.map Js.textOrNull }
-            { Items = page?entities |> Interop.spread |> Array.map entity |> List.ofArray
+                { EntityStatus.Id = EntityIds.ofJs found?entityId
+                  EntityStatus.LastOperationTime = optional time found?lastOperationTime
+                  EntityStatus.State = Interop.present found?state |> Option.map Js.textOrNull }
+            { Page.Items = page?entities |> Interop.spread |> Array.map entity |> List.ofArray
               ContinuationToken = Interop.optionalText page?continuationToken })
 
     /// The links for managing an instance over HTTP, by their names, such as `statusQueryGetUri`.

@@ -56,7 +56,7 @@ type Context internal (context: obj) =
 
     /// The parent, if this is a sub-orchestration.
     member _.Parent: ParentInstance option =
-        Interop.present context?parent |> Option.map (fun parent -> { Name = parent?name; InstanceId = parent?instanceId })
+        Interop.present context?parent |> Option.map (fun parent -> { ParentInstance.Name = parent?name; InstanceId = parent?instanceId })
 
     // Calls.
 

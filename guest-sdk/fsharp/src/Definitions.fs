@@ -132,7 +132,7 @@ type Entity<'State> internal (name: string, state: Json<'State>, operations: obj
     member internal _.State = state
     member internal _.Operations = operations
     /// The id of the entity with a key.
-    member _.Id(key: string) : EntityId = { Name = name; Key = key }
+    member _.Id(key: string) : EntityId = { EntityId.Name = name; Key = key }
 
 module Entity =
     /// For `define`.

@@ -5,6 +5,7 @@ open Fable.Core
 open Fable.Core.JsInterop
 
 /// Why a function has failed.
+[<RequireQualifiedAccess>]
 type FailureDetails =
     { ErrorType: string
       ErrorMessage: string
@@ -39,7 +40,7 @@ type TaskFailedException internal (details: obj) =
 [<AutoOpen>]
 module TaskFailures =
     let rec private details (failure: obj) : FailureDetails =
-        { ErrorType = failure?errorType
+        { FailureDetails.ErrorType = failure?errorType
           ErrorMessage = failure?errorMessage
           StackTrace = Option.ofObj (unbox<string> failure?stackTrace)
           IsNonRetriable = failure?isNonRetriable

@@ -35,6 +35,7 @@ let equal (expected: 'T) (actual: 'T) : unit =
         failwith $"expected %A{expected}, got %A{actual}"
 
 /// What an orchestrator did in a test.
+[<RequireQualifiedAccess>]
 type OrchestratorRun<'Output> =
     { Output: Result<'Output, FailureDetails>
       /// What it scheduled, one JSON text each, such as `{"type":"callActivity","name":"reserve","input":"a lamp"}`.
@@ -149,7 +150,7 @@ type OrchestratorTest<'Input, 'Output>
                 | null -> Ok(orchestrator.Output.Decode("the output", result?output))
                 | error -> Error (unbox<TaskFailedException> error).FailureDetails
             return
-                { Output = output
+                { OrchestratorRun.Output = output
                   Actions = Interop.spread result?actions |> Array.map Js.textOrNull |> List.ofArray
                   CustomStatus = Js.textOrNull result?customStatus
                   ContinuedAsNew = Interop.present result?continuedAsNew |> Option.map (fun next -> Js.textOrNull next?input)

@@ -31,11 +31,13 @@ type AuthLevel =
     | Admin
 
 /// Where a trigger can send messages, by the name that `Send` takes.
+[<RequireQualifiedAccess>]
 type Output =
     | Queue of name: string * queueName: string
     | EventHub of name: string * eventHubName: string
 
 /// The run of a timer trigger.
+[<RequireQualifiedAccess>]
 type TimerInfo =
     { IsPastDue: bool
       Last: DateTime option
@@ -66,8 +68,8 @@ type Trigger =
     static member private Outputs(outputs: Output list option) : obj =
         let described output =
             match output with
-            | Queue(name, queueName) -> name, createObj [ "queueName", box queueName ]
-            | EventHub(name, eventHubName) -> name, createObj [ "eventHubName", box eventHubName ]
+            | Output.Queue(name, queueName) -> name, createObj [ "queueName", box queueName ]
+            | Output.EventHub(name, eventHubName) -> name, createObj [ "eventHubName", box eventHubName ]
         createObj (defaultArg outputs [] |> List.map described)
 
     static member private Run(run: TriggerContext -> Async<'T>, encode: 'T -> obj) (context: obj) : obj =
@@ -125,9 +127,9 @@ type Trigger =
         let time (text: obj) = Interop.present text |> Option.map (fun text -> Json.of'<DateTime>().Decode("a time of the host", text))
         let info (timer: obj) =
             let status = Interop.present timer?scheduleStatus
-            { IsPastDue = timer?isPastDue
-              Last = status |> Option.bind (fun status -> time status?last)
-              Next = status |> Option.bind (fun status -> time status?next) }
+            { TimerInfo.IsPastDue = timer?isPastDue
+              TimerInfo.Last = status |> Option.bind (fun status -> time status?last)
+              TimerInfo.Next = status |> Option.bind (fun status -> time status?next) }
         let handler timer = Trigger.Run(run (info timer), (fun () -> null))
         SdkTriggers.timer (name, options, Func<_, _, _>(handler))
 

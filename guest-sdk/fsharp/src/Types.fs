@@ -51,6 +51,7 @@ type RetryPolicy
         ]
 
 /// The id of an entity.
+[<RequireQualifiedAccess>]
 type EntityId = { Name: string; Key: string }
 
 [<Import("EntityId", "dacapo-sdk")>]
@@ -60,9 +61,10 @@ type internal JsEntityId(name: string, key: string) =
 
 module internal EntityIds =
     let toJs (id: EntityId) : obj = box (JsEntityId(id.Name, id.Key))
-    let ofJs (id: obj) : EntityId = { Name = id?name; Key = id?key }
+    let ofJs (id: obj) : EntityId = { EntityId.Name = id?name; Key = id?key }
 
 /// The instance that has called a sub-orchestration.
+[<RequireQualifiedAccess>]
 type ParentInstance = { Name: string; InstanceId: string }
 
 /// Writes lines to the host's log. A replay does not write them again.

@@ -28,7 +28,7 @@ fn javascript() {
 
 #[test]
 fn fsharp() {
-    check(Language::FSharp, "fsharp", "node", &["--test", "test/"]);
+    check(Language::FSharp, "fsharp", "npm", &["test", "--silent"]);
 }
 
 #[test]

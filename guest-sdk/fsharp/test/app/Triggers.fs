@@ -36,12 +36,12 @@ Trigger.timer (
             let! removed = ctx.Client.PurgeInstances(InstanceFilter(createdTimeFrom = DateTime(2026, 1, 1, 0, 0, 0, DateTimeKind.Utc), runtimeStatus = [ "Completed" ]))
             ctx.Send("out", {| removed = removed; late = timer.IsPastDue; next = timer.Next |})
         }),
-    outputs = [ Queue("out", "reports") ]
+    outputs = [ Output.Queue("out", "reports") ]
 )
 
 Trigger.queue ("work", "orders", (fun (order: Order) ctx -> async { do! ctx.Client.RaiseEvent(order.Item, "Arrived", order.Shape) }))
 
-Trigger.queue ("texts", "texts", (fun (text: string) ctx -> async { ctx.Send("copies", text) }), outputs = [ Queue("copies", "copies"); EventHub("hub", "h") ])
+Trigger.queue ("texts", "texts", (fun (text: string) ctx -> async { ctx.Send("copies", text) }), outputs = [ Output.Queue("copies", "copies"); Output.EventHub("hub", "h") ])
 
 Trigger.eventHub ("events", "hub", (fun (texts: string list) ctx -> async { ctx.Log.LogInformation(String.Join("|", texts)) }))
 
