@@ -74,7 +74,7 @@ async function build(folder, out, options) {
   const component = await makeComponent(bundled, { engine: options.engine, loadsAtStart, optSize: options["opt-size"] }, tools);
   await mkdir(dirname(out), { recursive: true });
   await writeFile(out, component);
-  return { out, bytes: component.length, ...loaded };
+  return { out, bytes: component.length, ...loaded, missing: bundled.missing };
 }
 
 function summary({ out, bytes, functions, triggers }) {
@@ -88,8 +88,11 @@ function triggerType(bindings) {
 }
 
 /** Notes for the author of the app. */
-function notes({ leftOut, readsAtLoad }) {
-  const lines = leftOut.map(({ name, why }) => `note: '${name}' is left out: ${why}`);
+function notes({ leftOut, missing, readsAtLoad }) {
+  const lines = [
+    ...leftOut.map(({ name, why }) => `note: '${name}' is left out: ${why}`),
+    ...missing.map((what) => `note: ${what} of Node.js, which does not exist here: a function that calls it fails`),
+  ];
   if (readsAtLoad.length > 0) {
     lines.push(`note: the app reads ${readsAtLoad.join(", ")} while it is loaded, so each instance must load it again; to avoid this, read it inside functions`);
   }

@@ -182,13 +182,13 @@ async function readJson(path) {
     return null;
   }
   try {
-    return JSON.parse(withoutComments(text));
+    return JSON.parse(withoutComments(text.replace(/^\ufeff/, "")));
   } catch (error) {
     throw new BuildError(`${path}: ${error.message}`);
   }
 }
 
-/** `tsconfig.json` may have comments and trailing commas. */
+/** `tsconfig.json` and others may have comments and trailing commas. */
 function withoutComments(text) {
   return text
     .replace(/("(?:\\.|[^"\\])*")|\/\/[^\n]*|\/\*[\s\S]*?\*\//g, (_, string) => string ?? "")

@@ -71,8 +71,8 @@ let load = () => {
   load = () => {};
   app.loadApp();
 };
-app.rehearse();
 ${loadsAtStart ? "" : "load();"}
+app.rehearse();
 export function describe() {
   load();
   return app.describe();

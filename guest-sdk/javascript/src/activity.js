@@ -9,6 +9,8 @@ const DELAY_MAX = 2 ** 31 - 1;
 export class ActivityScope {
   waitsFor = "no timer and no request is open";
   hasClient = true;
+  /** Called once, when nothing that the function waits for is open any more. */
+  onIdle = null;
   #imports;
   #reactor;
 
@@ -33,6 +35,12 @@ export class ActivityScope {
   }
 
   park() {
-    return this.#reactor.park();
+    if (this.#reactor.park()) {
+      return true;
+    }
+    const { onIdle } = this;
+    this.onIdle = null;
+    onIdle?.();
+    return onIdle !== null;
   }
 }

@@ -29,7 +29,7 @@ export function generic(name, options) {
 
 async function run(call, input, { trigger, bindings }, options) {
   const isHttp = trigger.type === "httpTrigger";
-  const request = isHttp ? requestOf(input) : undefined;
+  const request = isHttp ? requestOf(isStreaming ? withQueryInParams(input) : input) : undefined;
   const { value, metadata } = isHttp ? { value: request } : readInput(trigger, input);
   const context = new InvocationContext({
     functionName: call.name,
@@ -46,6 +46,11 @@ async function run(call, input, { trigger, bindings }, options) {
   }
   const result = await invoke(options.handler, [value], context);
   return writeOutputs(bindings, (name) => (name === RETURN ? result : context.extraOutputs.get(name)), responseFor);
+}
+
+/** As in the original, a streamed request has the values of its query among its parameters too. */
+function withQueryInParams(input) {
+  return { ...input, params: { ...Object.fromEntries(input.query ?? []), ...input.params } };
 }
 
 function traceOf({ headers }) {
@@ -94,8 +99,12 @@ export const mcpResource = registration(triggers.mcpResource);
 export const mcpPrompt = registration(triggers.mcpPrompt);
 export const warmup = registration(triggers.warmup);
 
-/** Ignores settings of the Functions host. */
-export function setup() {}
+let isStreaming = false;
+
+/** Bodies can be read as streams in any case. Other settings are those of the Functions host, and ignored. */
+export function setup({ enableHttpStream = false } = {}) {
+  isStreaming = enableHttpStream === true;
+}
 
 const hookOf = (name) => (callback) => registerHook(name, callback);
 

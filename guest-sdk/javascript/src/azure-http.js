@@ -53,9 +53,9 @@ class Message {
     return this.#content.unread;
   }
 
-  /** For the SDK: all bytes of the unread body, or null. */
-  unreadBytes() {
-    return this.#content.unreadBytes();
+  /** For the SDK: the unread body as a text or bytes, or null. */
+  unreadWhole() {
+    return this.#content.unreadWhole();
   }
 }
 
@@ -113,16 +113,18 @@ function hasHeader(headers, name) {
 }
 
 /** The request that the input of an HTTP trigger describes. */
-export function requestOf({ method, url, headers, query, params, body, bodyBase64 }) {
-  return new HttpRequest({ method, url, headers, query, params, body: bodyOf({ body, bodyBase64 }) });
+export function requestOf({ method, url, headers = [], query, params, body, bodyBase64 }) {
+  const request = new HttpRequest({ method, url, headers, query, params, body: bodyOf({ body, bodyBase64 }) });
+  if (!headers.some(([name]) => name === "content-type")) {
+    // That of a text, which the client did not send.
+    request.headers.delete("content-type");
+  }
+  return request;
 }
 
-/** The bytes of a body in the contract's form, or undefined. */
+/** A body in the contract's form: a text, bytes, or undefined. */
 export function bodyOf({ body, bodyBase64 }) {
-  if (bodyBase64 !== undefined) {
-    return Buffer.from(bodyBase64, "base64");
-  }
-  return body === undefined ? undefined : new TextEncoder().encode(body);
+  return bodyBase64 === undefined ? body : Buffer.from(bodyBase64, "base64");
 }
 
 /** The contract's response of what a handler returns: an `HttpResponse`, its options, a body, or nothing. */
@@ -138,7 +140,7 @@ export async function responseFor(result) {
   const { headers } = response;
   const pairs = [...headers].filter(([name]) => name !== "set-cookie");
   const cookies = [...headers.getSetCookie(), ...response.cookies.map(cookieText)];
-  const content = await response.unreadBytes();
+  const content = await response.unreadWhole();
   return hostResponse({ status, headers: [...pairs, ...cookies.map((cookie) => ["set-cookie", cookie])], content });
 }
 
@@ -150,14 +152,17 @@ function optionsFor(result) {
   return isBody ? { body: result } : result;
 }
 
-/** @param content bytes, or null */
+/** @param content a text, bytes, or null */
 export function hostResponse({ status, headers, content }) {
   const texts = headers.map(([name, value]) => [name, wellFormed(value)]);
   return { status, headers: texts, ...(content && content.length > 0 ? encoded(content) : {}) };
 }
 
-/** A text if the bytes are one, or else Base64. */
+/** A text, if the bytes are one, or else Base64. */
 function encoded(bytes) {
+  if (typeof bytes === "string") {
+    return { body: wellFormed(bytes) };
+  }
   try {
     return { body: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
   } catch {

@@ -5,8 +5,10 @@ import { Client } from "./client.js";
 import { DurableClient } from "./durable-client.js";
 
 export class DurableOrchestrationClient extends DurableClient {
-  async startNew(orchestratorFunctionName, instanceId, input) {
-    return super.startNew(orchestratorFunctionName, { instanceId, input });
+  /** Some apps have moved to the options of 3.x already. */
+  async startNew(orchestratorFunctionName, instanceIdOrOptions, input) {
+    const isId = typeof instanceIdOrOptions !== "object" || instanceIdOrOptions === null;
+    return super.startNew(orchestratorFunctionName, isId ? { instanceId: instanceIdOrOptions, input } : instanceIdOrOptions);
   }
 
   createCheckStatusResponse(request, instanceId) {

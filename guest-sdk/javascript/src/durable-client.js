@@ -128,7 +128,11 @@ export class DurableClient {
 
   async rewind(instanceId, reason, options) {
     this.#requireOwnHub(optionsOf("rewind", options).taskHubName);
-    await unlessMissing(instanceId, () => this.#client.rewind(instanceId, reason));
+    try {
+      await unlessMissing(instanceId, () => this.#client.rewind(instanceId, reason));
+    } catch (error) {
+      throw error.name === "NotRewindable" ? new Error(error.message, { cause: error }) : error;
+    }
   }
 
   /** Returns the id of the new instance, which is that of the old one if `restartWithNewInstanceId` is false. */

@@ -26,7 +26,6 @@ import { runHandler } from "./orchestration.js";
 import { register, requireHandler } from "./registry.js";
 
 export { ActivityContext } from "./activity-context.js";
-export { HttpRequest, HttpResponse } from "./azure-http.js";
 export { Client } from "./client.js";
 export { OrchestratorContext } from "./context.js";
 export { DurableLock, LockState, LockingRulesViolationError } from "./critical-section.js";

@@ -51,6 +51,12 @@ export function functionsLeftOut() {
   return [...leftOut];
 }
 
+/** The binding of a registered trigger that starts it. */
+export function triggerOf(name) {
+  findHandler("trigger", name);
+  return functions.get(name.toLowerCase()).bindings.find(({ direction, type }) => direction === "in" && /trigger$/i.test(type));
+}
+
 /** The function of the app, for errors. */
 export function findBody(name) {
   return functions.get(name.toLowerCase())?.body;

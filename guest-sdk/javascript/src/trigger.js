@@ -15,5 +15,20 @@ export function registerTrigger(name, given, run, body) {
     leaveOut(name, read.leftOut);
     return;
   }
+  requireNames(name, read.bindings);
   register("trigger", name, (call) => run(call, JSON.parse(call.input) ?? {}, read), body, read.bindings);
+}
+
+/** The names of bindings are the keys of inputs and outputs. */
+function requireNames(name, bindings) {
+  const names = new Set();
+  for (const binding of bindings) {
+    if (typeof binding.name !== "string" || binding.name === "") {
+      throw new TypeError(`The binding '${binding.type}' of the function '${name}' needs a name.`);
+    }
+    if (names.has(binding.name)) {
+      throw new TypeError(`Two bindings of the function '${name}' have the name '${binding.name}': give one of them another "name".`);
+    }
+    names.add(binding.name);
+  }
 }

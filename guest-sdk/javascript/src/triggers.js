@@ -16,6 +16,14 @@ export class TriggerContext {
   log = logger;
   client = new Client();
 
+  /** Sends a message to an output, once the function has returned. */
+  send = (output, message) => {
+    if (!this.#outputs.includes(output)) {
+      throw new TypeError(`'${this.name}' has no output '${output}': name it in "outputs" of its options.`);
+    }
+    this.#values.set(output, [...(this.#values.get(output) ?? []), message]);
+  };
+
   constructor({ name, invocationId, attempt }, metadata, outputs) {
     this.name = name;
     /** The same when the call is repeated, so that other systems can detect a repeated request. */
@@ -23,14 +31,6 @@ export class TriggerContext {
     this.attempt = attempt;
     this.metadata = metadata;
     this.#outputs = outputs;
-  }
-
-  /** Sends a message to an output, once the function has returned. */
-  send(output, message) {
-    if (!this.#outputs.includes(output)) {
-      throw new TypeError(`'${this.name}' has no output '${output}': name it in "outputs" of its options.`);
-    }
-    this.#values.set(output, [...(this.#values.get(output) ?? []), message]);
   }
 
   /** For the SDK. */

@@ -11,18 +11,15 @@ import { registerTrigger } from "./trigger.js";
 import { V3Context } from "./v3-context.js";
 import { V3Request, V3Response, v3ResponseFor } from "./v3-http.js";
 
-export { leaveOut } from "./registry.js";
-
 /**
  * Registers a function whose bindings the host has.
  *
  * @param given the bindings of its `function.json`
- * @param load returns the exports of its file
+ * @param exported the exports of its file
  * @param entryPoint the name of the export, if it has one
  */
-export function addFunction(name, given, load, entryPoint) {
+export function addFunction(name, given, exported, entryPoint) {
   const read = readBindings(given);
-  const exported = load();
   switch (read.kind) {
     case "orchestrator":
       addOrchestrator(name, read, requireDurable(name, read, exported, entryPoint));
@@ -77,7 +74,7 @@ function addTrigger(name, given, { call, body }) {
 
 async function runTrigger(call, { name, invocationId, attempt }, input, { trigger, bindings }) {
   const request = trigger.type === "httpTrigger" ? new V3Request(input) : undefined;
-  const { value, metadata } = request ? { value: request, metadata: dataOf(request) } : readInput(trigger, input);
+  const { value, metadata } = request ? { value: request, metadata: dataOf(request, trigger.name) } : readInput(trigger, input);
   const traceContext = { traceparent: request?.get("traceparent"), tracestate: request?.get("tracestate"), attributes: {} };
   const context = new V3Context({ functionName: name, bindings, invocationId, inputs: { [trigger.name]: value }, metadata, attempt, traceContext });
   if (request) {
@@ -90,8 +87,8 @@ async function runTrigger(call, { name, invocationId, attempt }, input, { trigge
 }
 
 /** What an HTTP trigger has in `context.bindingData`: its parameters by name, and the request. */
-function dataOf(request) {
-  return { ...request.query, ...request.params, query: { ...request.query }, headers: { ...request.headers }, req: request };
+function dataOf(request, name) {
+  return { ...request.query, ...request.params, query: { ...request.query }, headers: { ...request.headers }, req: request, [name]: request };
 }
 
 /** The values of the inputs, in the order of the bindings; the trigger's is first. */
@@ -101,20 +98,23 @@ function valuesOf(context, bindings) {
   return inputs.map(({ name }) => context.bindings[name]);
 }
 
-/** Calls a function, which returns a promise, or calls `context.done(error, result)`. */
+/**
+ * Calls a function, which returns a promise, or calls `context.done(error, result)`. One that does neither has finished when nothing that it
+ * has begun is open any more.
+ */
 function finished(call, context, inputs) {
   return new Promise((resolve, reject) => {
     context.done = (error, result) => (error === undefined || error === null ? resolve(result) : reject(error));
     const result = call(context, ...inputs);
     if (typeof result?.then === "function") {
       result.then(resolve, reject);
+      return;
+    }
+    const scope = currentScope();
+    if (scope) {
+      scope.onIdle = () => resolve(result);
     } else if (result !== undefined) {
       resolve(result);
-    } else {
-      const scope = currentScope();
-      if (scope) {
-        scope.waitsFor = "the function is not async and returned nothing, so it must call context.done()";
-      }
     }
   });
 }

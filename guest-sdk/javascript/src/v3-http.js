@@ -1,7 +1,6 @@
 /** `context.req` and `context.res` of the programming model v3. */
 
 import { bodyOf, cookieText, hostResponse } from "./azure-http.js";
-import { wellFormed } from "./border.js";
 import { Blob } from "./globals/blob.js";
 import { bytesOf } from "./globals/fetch.js";
 import { parseForm } from "./globals/form-data.js";
@@ -10,6 +9,7 @@ import { userOf } from "./http-user.js";
 /** The request. Texts that are JSON are parsed, except in `rawBody`. */
 export class V3Request {
   #user;
+  #content;
 
   constructor({ method, url, headers, query, params, body, bodyBase64 }) {
     this.method = method;
@@ -18,13 +18,20 @@ export class V3Request {
     this.headers = joined(headers);
     this.query = Object.fromEntries(query ?? []);
     this.params = { ...params };
-    const bytes = bodyOf({ body, bodyBase64 });
-    if (bytes) {
-      this.bufferBody = Buffer.from(bytes);
+    const content = bodyOf({ body, bodyBase64 });
+    if (content !== undefined) {
+      this.#content = content;
       const isBinary = /^(application\/octet-stream$|multipart\/)/i.test(this.headers["content-type"] ?? "");
-      this.rawBody = new TextDecoder().decode(bytes);
+      this.rawBody = typeof content === "string" ? content.replace(/^\ufeff/, "") : new TextDecoder().decode(content);
       this.body = isBinary ? this.bufferBody : parsed(this.rawBody);
     }
+  }
+
+  get bufferBody() {
+    if (typeof this.#content === "string") {
+      this.#content = Buffer.from(this.#content);
+    }
+    return this.#content;
   }
 
   get user() {
@@ -186,8 +193,8 @@ function contentOf(body) {
     return { content: null };
   }
   if (typeof body === "string") {
-    return { content: new TextEncoder().encode(wellFormed(body)), type: "text/plain; charset=utf-8" };
+    return { content: body, type: "text/plain; charset=utf-8" };
   }
   const bytes = bytesOf(body);
-  return bytes ? { content: bytes, type: "application/octet-stream" } : { content: new TextEncoder().encode(JSON.stringify(body) ?? ""), type: "application/json; charset=utf-8" };
+  return bytes ? { content: bytes, type: "application/octet-stream" } : { content: JSON.stringify(body) ?? "", type: "application/json; charset=utf-8" };
 }

@@ -84,6 +84,18 @@ test("a request as the original shows it", async () => {
   assert.deepEqual([context.options.trigger.type, context.options.extraInputs, context.functionName], ["httpTrigger", [], `respond${count}`]);
 });
 
+test("with streams enabled, the values of the query are parameters too", async () => {
+  const seen = [];
+  const handler = (req) => void seen.push(req.params);
+  const changes = { query: [["name", "a"], ["id", "1"]], params: { id: "7" } };
+  await respond(handler, changes);
+  app.setup({ enableHttpStream: true });
+  await respond(handler, changes);
+  app.setup({});
+  await respond(handler, changes);
+  assert.deepEqual(seen, [{ id: "7" }, { name: "a", id: "7" }, { id: "7" }]);
+});
+
 test("bodies of requests: bytes, streams, blobs, forms, none", async () => {
   const bytes = Buffer.from([0, 255, 1]);
   await respond(
@@ -331,6 +343,12 @@ test("what has no counterpart is left out, with the reason", () => {
   assert.match(left.enqueue, /^it has the output 'queue', which only a trigger can have here, not an activity/);
   assert.ok(registeredFunctions().some(({ name }) => name === "withClient"));
   assert.throws(() => app.generic("nothing", { handler }), /needs a trigger/);
+});
+
+test("each binding of a function needs a name of its own", () => {
+  const twice = () => output.storageQueue({ queueName: "q" });
+  assert.throws(() => app.http("twice", { extraOutputs: [twice(), twice()], handler() {} }), /Two bindings of the function 'twice' have the name 'queueOutput[0-9a-f]+': give one of them another "name"/);
+  assert.throws(() => app.http("unnamed", { extraOutputs: [{ type: "queue", queueName: "q" }], handler() {} }), /The binding 'queue' of the function 'unnamed' needs a name/);
 });
 
 test("names are unique among all functions", () => {

@@ -60,6 +60,7 @@ test("an app of the model v3 is the folders with a function.json, also without a
   assert.deepEqual(await filesOf(app), ["A: A/index.js", "B: shared/b.js"]);
   assert.deepEqual(await found(app, ({ functions }) => functions.map(({ bindings, entryPoint }) => [bindings, entryPoint])), [[MANUAL, undefined], [MANUAL, "go"]]);
   assert.deepEqual(await filesOf({ "A/function.json": { bindings: MANUAL }, "A/only.js": "", "package.json": { main: "index.js" } }), ["A: A/only.js"]);
+  assert.deepEqual(await filesOf({ "A/function.json": `\ufeff{ // as some editors write it\n "bindings": ${JSON.stringify(MANUAL)}, }`, "A/index.js": "" }), ["A: A/index.js"]);
   assert.deepEqual(await filesOf({ "A/function.json": { bindings: MANUAL, scriptFile: "index.mjs" }, "A/index.mjs": "" }), ["A: A/index.mjs"]);
 });
 

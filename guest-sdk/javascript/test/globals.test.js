@@ -235,6 +235,40 @@ test("a method is a word", () => {
   assert.equal(new OurRequest("http://localhost/", { method: "get" }).method, "GET");
 });
 
+/** Functions of engines newer than Node.js 20. */
+function withBase64(body) {
+  const known = Uint8Array.fromBase64;
+  if (known) {
+    return body();
+  }
+  Uint8Array.fromBase64 = (text) => new Uint8Array(Buffer.from(text, "base64"));
+  Uint8Array.prototype.toBase64 = function () {
+    return Buffer.from(this).toString("base64");
+  };
+  try {
+    return body();
+  } finally {
+    delete Uint8Array.fromBase64;
+    delete Uint8Array.prototype.toBase64;
+  }
+}
+
+test("long texts are encoded and decoded as short ones are", () => {
+  const texts = ["x", "äöü€", "😀", "\ud83d", "a\0b", "\ufeffx"].map((text) => text.repeat(300));
+  const broken = Uint8Array.from({ length: 600 }, (_, index) => [0xc3, 0x41, 0xff, 0xe2, 0x82, 0x00][index % 6]);
+  const decodings = (bytes) => {
+    const streaming = new OurDecoder();
+    return [new OurDecoder().decode(bytes), new OurDecoder("latin1").decode(bytes), streaming.decode(bytes.subarray(0, 301), { stream: true }) + streaming.decode(bytes.subarray(301)), OurBuffer.from(bytes).toString("base64")];
+  };
+  const all = () => [...texts.map((text) => [...new OurEncoder().encode(text)]), ...[broken, new TextEncoder().encode(texts.join(""))].map(decodings), [...OurBuffer.from("€\xff".repeat(300), "latin1")]];
+  const looped = all();
+  assert.deepEqual(withBase64(all), looped);
+  assert.deepEqual(looped[1], [...new TextEncoder().encode(texts[1])]);
+  assert.equal(looped[6][0], new TextDecoder().decode(broken));
+  assert.equal(looped[6][2], looped[6][0]);
+  withBase64(() => assert.throws(() => new OurDecoder("utf-8", { fatal: true }).decode(broken), TypeError));
+});
+
 test("streams hand over chunks as they are asked for, as those of Node.js do", async () => {
   for (const Type of [OurStream, ReadableStream]) {
     let pulls = 0;

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
 import { eventGrid, eventHub, http, manual, orchestrator, queue, timer } from "../src/index.js";
+import { testTrigger } from "../src/testing.js";
 import { bindingsOf, offerClient, request, runTrigger, withdraw } from "./fakes.js";
 
 afterEach(withdraw);
@@ -57,4 +58,44 @@ test("what is wrong is named", () => {
   assert.throws(() => queue("q1", {}, () => {}), /The name of a queue must be a string/);
   assert.throws(() => queue("q1", { queueName: "q", batch: 1 }, () => {}), /'q1' has an option 'batch', which/);
   assert.throws(() => http("h1", { outputs: { x: "q" } }, () => {}), /The output 'x' must have a queueName or an eventHubName/);
+});
+
+test("triggers are tested without a host", async () => {
+  http("tested", { outputs: { audit: { queueName: "a" } } }, async (request, context) => {
+    const status = await context.client.getStatus(request.query.get("id"));
+    if (status) {
+      return { jsonBody: status };
+    }
+    context.send("audit", { missing: request.params.id });
+    return context.client.checkStatusResponse(request, await context.client.startOrchestration("order", await request.json(), { instanceId: context.invocationId }));
+  });
+  const first = await testTrigger("tested", { url: "http://localhost/api/tested?id=o1", params: { id: "7" }, body: { item: "lamp" } }, { invocationId: "call" });
+  assert.deepEqual([first.response.status, (await first.response.json()).id, first.outputs], [202, "call", { audit: [{ missing: "7" }] }]);
+  assert.deepEqual(first.actions, [{ type: "getStatus", instanceId: "o1" }, { type: "startOrchestration", name: "order", input: { item: "lamp" }, instanceId: "call" }]);
+
+  const refused = testTrigger("tested", { body: "1", query: { id: "o1" } }, {
+    client: {
+      startOrchestration() {
+        throw Object.assign(new Error("too many"), { name: "LimitExceeded" });
+      },
+    },
+  });
+  await assert.rejects(refused, { name: "LimitExceeded" });
+  await assert.rejects(testTrigger("tested", {}, { client: { start: () => 1 } }), /The client has no function 'start'/);
+  await assert.rejects(testTrigger("nothing"), { name: "FunctionNotFound" });
+
+  const seen = [];
+  const note = (value, context) => void seen.push(value, context.metadata.dequeueCount ?? context.metadata.sequenceNumberArray?.length);
+  timer("t1", "0 0 * * * *", note);
+  queue("t2", "q", note);
+  eventHub("t3", "h", note);
+  eventGrid("t4", note);
+  manual("t5", note);
+  await testTrigger("t1", { isPastDue: true });
+  await testTrigger("t2", { a: 1 });
+  await testTrigger("t3", [1, "x"]);
+  await testTrigger("t4", { type: "e" });
+  await testTrigger("t5", { b: 2 });
+  assert.deepEqual(seen, [{ isPastDue: true, schedule: { adjustForDST: true }, scheduleStatus: {} }, undefined, { a: 1 }, 1, [1, "x"], 2, { type: "e" }, undefined, { b: 2 }, undefined]);
+  assert.equal(globalThis.__dacapo?.imports, undefined);
 });

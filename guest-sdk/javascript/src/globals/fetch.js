@@ -91,7 +91,7 @@ function checkedValue(value) {
 
 /** The common part of requests and responses: a body that can be read once. */
 export class Body {
-  /** Bytes, or an asynchronous iterable of chunks, or null. */
+  /** A text, bytes, an asynchronous iterable of chunks, or null. A text is encoded only if its bytes are asked for, because that is slow. */
   #content;
   /** A promise of all bytes of an iterable. */
   #loading = null;
@@ -121,19 +121,23 @@ export class Body {
 
   async *#chunks() {
     this.#use();
-    if (this.#content instanceof Uint8Array) {
-      yield this.#content.slice();
+    if (isWhole(this.#content)) {
+      yield (await this.#load()).slice();
     } else {
       yield* this.#content;
     }
   }
 
   async bytes() {
+    this.#useWhole();
+    return this.#content === null ? new Uint8Array() : this.#load();
+  }
+
+  #useWhole() {
     if (this.#stream?.locked) {
       throw new TypeError("The body is being read as a stream.");
     }
     this.#use();
-    return this.#content === null ? new Uint8Array() : this.#load();
   }
 
   #use() {
@@ -144,7 +148,7 @@ export class Body {
   }
 
   #load() {
-    this.#loading ??= this.#content instanceof Uint8Array ? Promise.resolve(this.#content) : collect(this.#content);
+    this.#loading ??= isWhole(this.#content) ? Promise.resolve(encoded(this.#content)) : collect(this.#content);
     return this.#loading;
   }
 
@@ -162,6 +166,10 @@ export class Body {
   }
 
   async text() {
+    if (typeof this.#content === "string") {
+      this.#useWhole();
+      return this.#content.replace(/^\ufeff/, "");
+    }
     return new TextDecoder().decode(await this.bytes());
   }
 
@@ -174,7 +182,7 @@ export class Body {
     if (this.#isUsed) {
       throw new TypeError("The body has been read already.");
     }
-    if (this.#content === null || this.#content instanceof Uint8Array) {
+    if (this.#content === null || isWhole(this.#content)) {
       return this.#content;
     }
     // The copies share what they load.
@@ -187,9 +195,17 @@ export class Body {
 
   /** For the SDK: the unread body as bytes, or null. */
   async unreadBytes() {
-    return this.unread && (await this.#load());
+    return this.unread === null ? null : this.#load();
+  }
+
+  /** For the SDK: the unread body as a text or bytes, or null. */
+  async unreadWhole() {
+    return typeof this.unread === "string" ? this.unread : this.unreadBytes();
   }
 }
+
+const isWhole = (content) => typeof content === "string" || content instanceof Uint8Array;
+const encoded = (content) => (typeof content === "string" ? new TextEncoder().encode(content) : content);
 
 async function* once(load) {
   yield await load();
@@ -198,7 +214,7 @@ async function* once(load) {
 async function collect(chunks) {
   const all = [];
   for await (const chunk of chunks) {
-    all.push(typeof chunk === "string" ? new TextEncoder().encode(chunk) : bytesOf(chunk));
+    all.push(encoded(bytesOf(chunk) ?? String(chunk)));
   }
   return joined(all);
 }
@@ -223,7 +239,7 @@ function contentOf(body) {
     return { content: bytes.slice() };
   }
   if (isA(body, "URLSearchParams") || body instanceof URLSearchParams) {
-    return { content: new TextEncoder().encode(body.toString()), type: "application/x-www-form-urlencoded;charset=UTF-8" };
+    return { content: body.toString(), type: "application/x-www-form-urlencoded;charset=UTF-8" };
   }
   if (isA(body, "Blob") || isA(body, "File")) {
     return { content: once(() => body.bytes?.() ?? body.arrayBuffer()), type: body.type };
@@ -232,10 +248,10 @@ function contentOf(body) {
     const boundary = `form-${crypto.randomUUID()}`;
     return { content: once(() => writeForm(body, boundary)), type: `multipart/form-data; boundary=${boundary}` };
   }
-  if (typeof body === "object" && (body[Symbol.asyncIterator] || body[Symbol.iterator])) {
+  if (typeof body[Symbol.asyncIterator] === "function") {
     return { content: body };
   }
-  return { content: new TextEncoder().encode(String(body)), type: "text/plain;charset=UTF-8" };
+  return { content: String(body).toWellFormed(), type: "text/plain;charset=UTF-8" };
 }
 
 export class Request extends Body {

@@ -1,6 +1,7 @@
 /** `FormData`, and its two forms in a body: `application/x-www-form-urlencoded` and `multipart/form-data`. */
 
 import { Blob, File, joined } from "./blob.js";
+import { fromLatin1, latin1 } from "./encoding.js";
 
 export class FormData {
   /** `[name, value]`, in their order. */
@@ -107,8 +108,8 @@ export function parseForm(bytes, contentType) {
 
 /** The parts of a multipart body. Bytes are looked at as characters, one each, so that contents stay as they are. */
 function partsOf(bytes, boundary) {
-  const text = Buffer.from(bytes).toString("latin1");
-  const delimiter = Buffer.from(`--${boundary}`).toString("latin1");
+  const text = latin1(bytes);
+  const delimiter = latin1(new TextEncoder().encode(`--${boundary}`));
   const parts = [];
   let start = text.startsWith(delimiter) ? 0 : text.indexOf(`\r\n${delimiter}`) + 2;
   if (start < 2 && !text.startsWith(delimiter)) {
@@ -130,8 +131,7 @@ function partsOf(bytes, boundary) {
 }
 
 function headersOf(text) {
-  const utf8 = Buffer.from(text, "latin1").toString("utf8");
-  const lines = utf8.split("\r\n").filter((line) => line.includes(":"));
+  const lines = new TextDecoder().decode(fromLatin1(text)).split("\r\n").filter((line) => line.includes(":"));
   return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(":")).trim().toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]));
 }
 
