@@ -57,12 +57,14 @@ impl Language {
         }
         match self {
             Language::Rust => project(&["Cargo.toml"]),
-            Language::JavaScript => project(&["package.json"]),
+            // In the older programming model each function has a folder, with or without a project file.
+            Language::JavaScript => {
+                Marks { project: &["package.json"], sources: &["*/index.js", "*/index.mjs", "*/index.cjs", "*/index.ts"] }
+            }
             // A script is of use in projects of any language.
             Language::FSharp => Marks { project: &["*.fsproj"], sources: &["*.fsx"] },
-            // In the older programming model each function has a folder, as in JavaScript, where there is a project file too.
             Language::Python => {
-                Marks { project: &["function_app.py", "requirements.txt", "pyproject.toml"], sources: &["*/function.json"] }
+                Marks { project: &["function_app.py", "requirements.txt", "pyproject.toml"], sources: &["*/__init__.py"] }
             }
             Language::Go => project(&["go.mod"]),
             Language::C => sources(&["*.c"]),

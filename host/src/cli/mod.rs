@@ -54,6 +54,7 @@ mod output;
 mod pages;
 mod prune;
 mod purge_history;
+mod queue;
 mod raise_event;
 mod replay;
 mod restart;
@@ -156,6 +157,9 @@ enum Command {
     SignalEntity(signal_entity::SignalEntity),
     GetEntity(get_entity::GetEntity),
     ListEntities(list_entities::ListEntities),
+    Enqueue(queue::Enqueue),
+    #[command(subcommand)]
+    Queue(queue::Queue),
     DeleteTaskHub(delete_task_hub::DeleteTaskHub),
     #[command(subcommand)]
     Hub(hub::Hub),
@@ -224,6 +228,8 @@ impl Command {
             Command::SignalEntity(command) => command.run(),
             Command::GetEntity(command) => command.run(),
             Command::ListEntities(command) => command.run(),
+            Command::Enqueue(command) => command.run(),
+            Command::Queue(command) => command.run(),
             Command::DeleteTaskHub(command) => command.run(),
             Command::Hub(command) => command.run(),
             Command::Key(command) => command.run(),
