@@ -1,7 +1,7 @@
 //! Reuse of activity instances, which an operator has to enable.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dacapo_core::Executor as _;
 use dacapo_core::scripted::NoHub;
