@@ -88,6 +88,7 @@ impl JsonSchema for Json {
 /// A schedule as it is written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ScheduleSpecification")]
 pub struct Specification {
     /// The orchestrator function to start.
     pub orchestrator: String,
@@ -122,6 +123,12 @@ pub struct Specification {
     /// Each occurrence is delayed by up to this much: the same one by the same time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter: Option<Span>,
+    /// Whether it is paused from now on. Without it: no, or as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// What a specification means.
@@ -155,6 +162,11 @@ impl InvalidSchedule {
 }
 
 impl Specification {
+    /// Takes out what changes without it: whether it is paused, and why.
+    pub fn take_pause(&mut self) -> (Option<bool>, Option<String>) {
+        (self.paused.take(), self.note.take())
+    }
+
     pub fn plan(&self) -> Result<Plan, InvalidSchedule> {
         if self.orchestrator.is_empty() {
             return Err(InvalidSchedule::new("orchestrator", "is missing: the function to start"));
@@ -163,6 +175,7 @@ impl Specification {
             .map_err(|why| InvalidSchedule::new("orchestrator", format!("is not the name of a function: {why}")))?;
         let version = self.version.clone().unwrap_or_default();
         check_text("version", &version)?;
+        check_text("note", self.note.as_deref().unwrap_or_default())?;
         let zone = self.zone()?;
         let (start, end) = (self.moment("start", self.start.as_deref(), zone)?, self.moment("end", self.end.as_deref(), zone)?);
         if start.zip(end).is_some_and(|(start, end)| end < start) {

@@ -423,15 +423,15 @@ impl Turn<'_> {
 
     /// The input of the instance.
     fn input(&self, nominal: Timestamp) -> Payload {
-        let Target::Timer { function, adjust_for_dst } = &self.state.target else { return self.plan.input.clone() };
+        let Target::Timer { adjust_for_dst, .. } = &self.state.target else { return self.plan.input.clone() };
         let last = self.state.recent.front().map(|run| Timestamp(run.nominal));
         let next = self.plan.calendar.after(self.now.max(nominal));
-        let timer = json!({
+        let input = json!({
             "isPastDue": self.now.0 - nominal.0 > PAST_DUE_AFTER,
             "schedule": { "adjustForDST": adjust_for_dst },
             "scheduleStatus": { "last": last.map(written), "next": next.map(written), "lastUpdated": last.map(written) },
         });
-        json!({ "function": function, "input": timer }).to_string().into()
+        input.to_string().into()
     }
 
     /// Has the schedule woken when what an occurrence waits for has ended. Returns when to look by itself.
