@@ -15,6 +15,15 @@ pub enum Span {
     Text(String),
 }
 
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Span::Seconds(seconds) => write!(f, "{seconds}s"),
+            Span::Text(text) => f.write_str(text),
+        }
+    }
+}
+
 impl Span {
     /// In seconds. The error is worded to follow the name of the member.
     pub fn seconds(&self) -> Result<u64, String> {

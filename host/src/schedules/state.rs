@@ -214,15 +214,17 @@ impl State {
         Ok(count)
     }
 
+    /// Whether an occurrence waits for the end of another one.
     pub fn is_waiting(&self) -> bool {
         self.buffer.is_some()
     }
 
-    pub fn running(&self) -> &[String] {
-        &self.running
+    /// Whether this occurrence does.
+    pub fn waits_for(&self, name: &str, id: &str) -> bool {
+        self.buffer.as_ref().is_some_and(|buffered| instance(name, Timestamp(buffered.nominal)) == id)
     }
 
-    /// The occurrences of backfills that are in progress lie up to these times.
+    /// Whether a backfill is in progress.
     pub fn backfilling(&self) -> bool {
         !self.backfills.is_empty()
     }
