@@ -407,28 +407,165 @@ void dacapo_random_bytes(void *buffer, size_t length) {
     }
 }
 
-const char *dacapo_links(const char *instance_id) {
-    dacapo_text id = text_of(instance_id), links;
-    dacapo_host_links(id.at, id.length, &links);
-    return text_from(links);
-}
-
-dacapo_outcome dacapo_activity_start_orchestration(const char *name, const char *input, const char *instance_id,
-                                                   const char *version) {
-    dacapo_text called = text_of(name), given = payload_of(input);
-    dacapo_optional_text id = optional_text_of(instance_id), asked = optional_text_of(version);
-    dacapo_abi_result started;
-    dacapo_host_start_from_activity(called.at, called.length, given.at, given.length, id.is_some, id.text.at, id.text.length,
-                                    asked.is_some, asked.text.at, asked.text.length, &started);
-    dacapo_outcome outcome = outcome_from(&started);
-    return outcome.failure ? outcome : dacapo_ok(dacapo_json_string(outcome.output));
-}
-
 dacapo_outcome dacapo_send_http(const char *request) {
     dacapo_text sent = text_of(request);
     dacapo_abi_result response;
     dacapo_host_send_http(sent.at, sent.length, &response);
     return outcome_from(&response);
+}
+
+/* --- The durable client --- */
+
+/* NULL becomes an empty text. */
+static dacapo_text text_or_none(const char *text) {
+    return text_of(text ? text : "");
+}
+
+/* The outcome of a call that returns nothing, or a failure. */
+static dacapo_outcome done(const dacapo_abi_result *result) {
+    return result->is_error ? outcome_from(result) : dacapo_ok(NULL);
+}
+
+/* The outcome of a call that returns a text which is not JSON. */
+static dacapo_outcome named(const dacapo_abi_result *result) {
+    dacapo_outcome outcome = outcome_from(result);
+    return outcome.failure ? outcome : dacapo_ok(dacapo_json_string(outcome.output));
+}
+
+static dacapo_outcome client_start(const char *name, const char *input, const char *instance_id, const char *version,
+                                   dacapo_optional_number start_at) {
+    dacapo_text called = text_of(name), given = payload_of(input);
+    dacapo_optional_text id = optional_text_of(instance_id), asked = optional_text_of(version);
+    dacapo_abi_result started;
+    dacapo_host_client_start(called.at, called.length, given.at, given.length, id.is_some, id.text.at, id.text.length,
+                             asked.is_some, asked.text.at, asked.text.length, start_at.is_some, start_at.number, &started);
+    return named(&started);
+}
+
+dacapo_outcome dacapo_client_start_orchestration(const char *name, const char *input, const char *instance_id,
+                                                 const char *version) {
+    return client_start(name, input, instance_id, version, (dacapo_optional_number){.is_some = false});
+}
+
+dacapo_outcome dacapo_client_start_orchestration_at(const char *name, const char *input, const char *instance_id,
+                                                    const char *version, double start_at) {
+    return client_start(name, input, instance_id, version, (dacapo_optional_number){true, start_at});
+}
+
+dacapo_outcome dacapo_client_get_status(const char *instance_id, const char *options) {
+    dacapo_text id = text_of(instance_id), given = text_or_none(options);
+    dacapo_abi_result status;
+    dacapo_host_get_status(id.at, id.length, given.at, given.length, &status);
+    return outcome_from(&status);
+}
+
+dacapo_outcome dacapo_client_list_instances(const char *filter) {
+    dacapo_text given = text_or_none(filter);
+    dacapo_abi_result page;
+    dacapo_host_list_instances(given.at, given.length, &page);
+    return outcome_from(&page);
+}
+
+dacapo_outcome dacapo_client_raise_event(const char *instance_id, const char *name, const char *data) {
+    dacapo_text id = text_of(instance_id), event = text_of(name), given = payload_of(data);
+    dacapo_abi_result raised;
+    dacapo_host_raise_event(id.at, id.length, event.at, event.length, given.at, given.length, &raised);
+    return done(&raised);
+}
+
+typedef void change(const char *instance, size_t instance_length, const char *reason, size_t reason_length,
+                    dacapo_abi_result *changed);
+
+static dacapo_outcome change_instance(change *how, const char *instance_id, const char *reason) {
+    dacapo_text id = text_of(instance_id), why = text_or_none(reason);
+    dacapo_abi_result changed;
+    how(id.at, id.length, why.at, why.length, &changed);
+    return done(&changed);
+}
+
+dacapo_outcome dacapo_client_terminate(const char *instance_id, const char *reason) {
+    return change_instance(dacapo_host_terminate, instance_id, reason);
+}
+
+dacapo_outcome dacapo_client_suspend(const char *instance_id, const char *reason) {
+    return change_instance(dacapo_host_suspend, instance_id, reason);
+}
+
+dacapo_outcome dacapo_client_resume(const char *instance_id, const char *reason) {
+    return change_instance(dacapo_host_resume, instance_id, reason);
+}
+
+dacapo_outcome dacapo_client_rewind(const char *instance_id, const char *reason) {
+    return change_instance(dacapo_host_rewind, instance_id, reason);
+}
+
+dacapo_outcome dacapo_client_restart(const char *instance_id, const char *new_instance_id) {
+    dacapo_text id = text_of(instance_id);
+    dacapo_optional_text new_id = optional_text_of(new_instance_id);
+    dacapo_abi_result restarted;
+    dacapo_host_restart(id.at, id.length, new_id.is_some, new_id.text.at, new_id.text.length, &restarted);
+    return named(&restarted);
+}
+
+dacapo_outcome dacapo_client_purge(const char *instance_id) {
+    dacapo_text id = text_of(instance_id);
+    dacapo_abi_result purged;
+    dacapo_host_purge(id.at, id.length, &purged);
+    return purged.is_error ? outcome_from(&purged) : dacapo_ok(dacapo_json_bool(purged.of.was_there));
+}
+
+dacapo_outcome dacapo_client_purge_instances(const char *filter) {
+    dacapo_text given = text_or_none(filter);
+    dacapo_abi_result purged;
+    dacapo_host_purge_instances(given.at, given.length, &purged);
+    return purged.is_error ? outcome_from(&purged) : dacapo_ok(dacapo_json_number(purged.of.count));
+}
+
+dacapo_outcome dacapo_client_wait_for_completion(const char *instance_id, double timeout) {
+    dacapo_text id = text_of(instance_id);
+    dacapo_abi_result status;
+    dacapo_host_wait_for_completion(id.at, id.length, timeout, &status);
+    return outcome_from(&status);
+}
+
+static dacapo_outcome client_signal(dacapo_entity_id entity, const char *operation, const char *input,
+                                    dacapo_optional_number deliver_at) {
+    dacapo_text name = text_of(entity.name), key = text_of(entity.key), asked = text_of(operation), given = payload_of(input);
+    dacapo_abi_result signalled;
+    dacapo_host_client_signal(name.at, name.length, key.at, key.length, asked.at, asked.length, given.at, given.length,
+                              deliver_at.is_some, deliver_at.number, &signalled);
+    return done(&signalled);
+}
+
+dacapo_outcome dacapo_client_signal_entity(dacapo_entity_id entity, const char *operation, const char *input) {
+    return client_signal(entity, operation, input, (dacapo_optional_number){.is_some = false});
+}
+
+dacapo_outcome dacapo_client_signal_entity_at(dacapo_entity_id entity, const char *operation, const char *input,
+                                              double deliver_at) {
+    return client_signal(entity, operation, input, (dacapo_optional_number){true, deliver_at});
+}
+
+dacapo_outcome dacapo_client_read_entity(dacapo_entity_id entity) {
+    dacapo_text name = text_of(entity.name), key = text_of(entity.key);
+    dacapo_abi_result read;
+    dacapo_host_read_entity(name.at, name.length, key.at, key.length, &read);
+    if (read.is_error) return outcome_from(&read);
+    return dacapo_ok(read.of.state.is_some ? text_from(read.of.state.text) : NULL);
+}
+
+dacapo_outcome dacapo_client_list_entities(const char *filter) {
+    dacapo_text given = text_or_none(filter);
+    dacapo_abi_result page;
+    dacapo_host_list_entities(given.at, given.length, &page);
+    return outcome_from(&page);
+}
+
+dacapo_outcome dacapo_client_links(const char *instance_id) {
+    dacapo_text id = text_of(instance_id);
+    dacapo_abi_result links;
+    dacapo_host_links(id.at, id.length, &links);
+    return outcome_from(&links);
 }
 
 void dacapo_log(dacapo_level level, const char *message) {
@@ -566,7 +703,7 @@ static char *put_utf8(char *to, long code) {
     return to;
 }
 
-/* Decodes the escape after a backslash. Returns NULL if it is invalid or stands for a zero byte. */
+/* Decodes the escape after a backslash. Returns NULL if it is invalid. */
 static const char *unescape(const char *at, char **to) {
     static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     if (*at != 'u') {
@@ -576,7 +713,7 @@ static const char *unescape(const char *at, char **to) {
         return at + 1;
     }
     long code = hexadecimal(at + 1);
-    if (code <= 0) return NULL;
+    if (code < 0) return NULL;
     at += 5;
     if (code >= 0xd800 && code < 0xdc00 && at[0] == '\\' && at[1] == 'u') {
         long low = hexadecimal(at + 2);
@@ -590,7 +727,8 @@ static const char *unescape(const char *at, char **to) {
     return at;
 }
 
-const char *dacapo_json_to_string(const char *json) {
+/* Reads a string, which may have zero bytes. */
+static const char *bytes_from(const char *json, size_t *length) {
     const char *at = skip_space(json);
     if (*at != '"') return NULL;
     const char *end = skip_string(at);
@@ -605,7 +743,14 @@ const char *dacapo_json_to_string(const char *json) {
         }
     }
     *to = 0;
+    *length = (size_t)(to - text);
     return text;
+}
+
+const char *dacapo_json_to_string(const char *json) {
+    size_t length;
+    const char *text = bytes_from(json, &length);
+    return text && strlen(text) == length ? text : NULL;
 }
 
 bool dacapo_json_to_number(const char *json, double *number) {
@@ -689,18 +834,270 @@ const char *dacapo_json_object(const dacapo_json_pair *members, size_t count) {
     return enclosed('{', parts, count, '}');
 }
 
+/* --- Base64 --- */
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static const char *base64_of(const char *bytes, size_t length) {
+    char *text = dacapo_alloc((length + 2) / 3 * 4 + 1), *to = text;
+    for (size_t at = 0; at < length; at += 3) {
+        size_t left = length - at;
+        uint32_t group = (uint32_t)(unsigned char)bytes[at] << 16;
+        if (left > 1) group |= (uint32_t)(unsigned char)bytes[at + 1] << 8;
+        if (left > 2) group |= (unsigned char)bytes[at + 2];
+        *to++ = base64_digits[group >> 18];
+        *to++ = base64_digits[group >> 12 & 63];
+        *to++ = left > 1 ? base64_digits[group >> 6 & 63] : '=';
+        *to++ = left > 2 ? base64_digits[group & 63] : '=';
+    }
+    *to = 0;
+    return text;
+}
+
+/* Reads until the first character that is no digit. */
+static const char *bytes_from_base64(const char *text, size_t *length) {
+    char *bytes = dacapo_alloc(strlen(text) / 4 * 3 + 3), *to = bytes;
+    uint32_t group = 0;
+    int bits = 0;
+    for (const char *digit; *text && (digit = strchr(base64_digits, *text)); text++) {
+        group = (group << 6 | (uint32_t)(digit - base64_digits)) & 0xffff;
+        bits += 6;
+        if (bits >= 8) *to++ = (char)(group >> (bits -= 8));
+    }
+    *to = 0;
+    *length = (size_t)(to - bytes);
+    return bytes;
+}
+
+/* --- Triggers --- */
+
+static const char *text_member(const char *object, const char *name) {
+    const char *json = dacapo_json_member(object, name);
+    return json ? dacapo_json_to_string(json) : NULL;
+}
+
+static const char *text_or_empty(const char *text) {
+    return text ? text : "";
+}
+
+const char *dacapo_request_method(const dacapo_trigger_call *call) {
+    return text_or_empty(text_member(call->input, "method"));
+}
+
+const char *dacapo_request_url(const dacapo_trigger_call *call) {
+    return text_or_empty(text_member(call->input, "url"));
+}
+
+static bool is_same_name(const char *a, const char *b, bool ignoring_case) {
+    for (; *a && *b; a++, b++) {
+        bool is_letter = (*a | 0x20) >= 'a' && (*a | 0x20) <= 'z';
+        if (*a != *b && !(ignoring_case && is_letter && (*a ^ *b) == 0x20)) return false;
+    }
+    return *a == *b;
+}
+
+/* Finds the first value of a name in [[name, value], ...]. */
+static const char *first_value(const dacapo_trigger_call *call, const char *pairs, const char *name, bool ignoring_case) {
+    size_t count = 0, parts;
+    const char *json = dacapo_json_member(call->input, pairs);
+    const char *const *items = json ? dacapo_json_items(json, &count) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        const char *const *pair = dacapo_json_items(items[i], &parts);
+        const char *key = pair && parts == 2 ? dacapo_json_to_string(pair[0]) : NULL;
+        if (key && is_same_name(key, name, ignoring_case)) return dacapo_json_to_string(pair[1]);
+    }
+    return NULL;
+}
+
+const char *dacapo_request_header(const dacapo_trigger_call *call, const char *name) {
+    return first_value(call, "headers", name, true);
+}
+
+const char *dacapo_request_query(const dacapo_trigger_call *call, const char *name) {
+    return first_value(call, "query", name, false);
+}
+
+const char *dacapo_request_param(const dacapo_trigger_call *call, const char *name) {
+    const char *params = dacapo_json_member(call->input, "params");
+    return params ? text_member(params, name) : NULL;
+}
+
+const char *dacapo_request_body(const dacapo_trigger_call *call, size_t *length) {
+    size_t unused;
+    if (!length) length = &unused;
+    *length = 0;
+    const char *body = dacapo_json_member(call->input, "body");
+    if (body) body = bytes_from(body, length);
+    const char *encoded = text_member(call->input, "bodyBase64");
+    if (!body && encoded) body = bytes_from_base64(encoded, length);
+    return text_or_empty(body);
+}
+
+static bool is_text(const char *bytes, size_t length) {
+    if (strlen(bytes) != length) return false;
+    while (*bytes && character_bytes(bytes)) bytes += character_bytes(bytes);
+    return !*bytes;
+}
+
+static const char *header_json(const char *name, const char *value) {
+    const char *pair[] = {dacapo_json_string(name), dacapo_json_string(value)};
+    return dacapo_json_array(pair, 2);
+}
+
+dacapo_outcome dacapo_respond(dacapo_response response) {
+    size_t count = 0, headers = 0;
+    while (response.headers && response.headers[count].name) count++;
+    const char **pairs = dacapo_alloc((count + 1) * sizeof *pairs);
+    if (response.content_type) pairs[headers++] = header_json("content-type", response.content_type);
+    for (size_t i = 0; i < count; i++) pairs[headers++] = header_json(response.headers[i].name, response.headers[i].value);
+    dacapo_json_pair members[3] = {
+        {"status", dacapo_json_number(response.status ? response.status : 200)},
+        {"headers", dacapo_json_array(pairs, headers)},
+    };
+    if (!response.body) return dacapo_ok(dacapo_json_object(members, 2));
+    /* A copy ends with a zero byte. */
+    size_t length = response.body_length ? response.body_length : strlen(response.body);
+    const char *body = copy(response.body, length);
+    if (is_text(body, length)) {
+        members[2] = (dacapo_json_pair){"body", dacapo_json_string(body)};
+    } else {
+        members[2] = (dacapo_json_pair){"bodyBase64", dacapo_json_string(base64_of(body, length))};
+    }
+    return dacapo_ok(dacapo_json_object(members, 3));
+}
+
+static dacapo_outcome respond_json(int status, const char *json) {
+    return dacapo_respond((dacapo_response){.status = status, .content_type = "application/json; charset=utf-8", .body = json});
+}
+
+/* The number of bytes of a URL that are its scheme and authority; 0 if it has none. */
+static size_t origin_length(const char *url) {
+    const char *authority = strstr(url, "://");
+    if (!authority) return 0;
+    authority += 3;
+    return (size_t)(authority - url) + strcspn(authority, "/?#");
+}
+
+/* Replaces the origins of links by that of a URL. */
+static const char *moved_to(const char *url, const char *links) {
+    int length = (int)origin_length(url);
+    size_t count = 0;
+    for (walk w = walk_through(links, '{'); walk_on(&w, true);) count++;
+    dacapo_json_pair *moved = dacapo_alloc(count * sizeof *moved), *to = moved;
+    for (walk w = walk_through(links, '{'); walk_on(&w, true); to++) {
+        to->name = text_or_empty(dacapo_json_to_string(copy(w.name, (size_t)(skip_string(w.name) - w.name))));
+        to->value = copy(w.value, (size_t)(w.end - w.value));
+        const char *link = dacapo_json_to_string(to->value);
+        size_t before = link ? origin_length(link) : 0;
+        if (length && before) to->value = dacapo_json_string(dacapo_format("%.*s%s", length, url, link + before));
+    }
+    return dacapo_json_object(moved, count);
+}
+
+dacapo_outcome dacapo_create_check_status_response(const dacapo_trigger_call *call, const char *instance_id) {
+    dacapo_outcome links = dacapo_client_links(instance_id);
+    if (links.failure) return links;
+    if (call) links.output = moved_to(dacapo_request_url(call), links.output);
+    const dacapo_header headers[] = {
+        {"location", text_or_empty(text_member(links.output, "statusQueryGetUri"))},
+        {"retry-after", "10"},
+        {NULL, NULL},
+    };
+    return dacapo_respond((dacapo_response){
+        .status = 202,
+        .content_type = "application/json; charset=utf-8",
+        .headers = headers,
+        .body = links.output,
+    });
+}
+
+dacapo_outcome dacapo_wait_for_completion_or_create_check_status_response(const dacapo_trigger_call *call,
+                                                                          const char *instance_id, double timeout) {
+    dacapo_outcome ended = dacapo_client_wait_for_completion(instance_id, timeout);
+    if (ended.failure) return ended;
+    if (strcmp(ended.output, "null") == 0) return dacapo_respond((dacapo_response){.status = 404});
+    const char *status = text_or_empty(text_member(ended.output, "runtimeStatus"));
+    if (strcmp(status, "Completed") == 0) {
+        const char *output = dacapo_json_member(ended.output, "output");
+        return respond_json(200, output ? output : "null");
+    }
+    if (strcmp(status, "Failed") == 0) return respond_json(500, ended.output);
+    if (strcmp(status, "Terminated") == 0 || strcmp(status, "Canceled") == 0) return respond_json(200, ended.output);
+    return dacapo_create_check_status_response(call, instance_id);
+}
+
+const char *const *dacapo_messages(const dacapo_trigger_call *call, size_t *count) {
+    const char *batch = dacapo_json_member(call->input, "messages");
+    const char *one = dacapo_json_member(call->input, "message");
+    if (!one) one = dacapo_json_member(call->input, "input");
+    const char *const *items = batch ? dacapo_json_items(batch, count) : &one;
+    if (!batch) *count = one != NULL;
+    const char **texts = dacapo_alloc(*count * sizeof *texts);
+    for (size_t i = 0; i < *count; i++) texts[i] = dacapo_json_to_string(items[i]);
+    return texts;
+}
+
+/* The messages for output bindings, the last one first. */
+typedef struct message {
+    struct message *before;
+    const char *binding;
+    const char *json;
+    bool is_gathered;
+} message;
+
+static message *messages;
+
+void dacapo_output(const char *binding, const char *json) {
+    message *added = dacapo_alloc(sizeof *added);
+    *added = (message){.before = messages, .binding = binding, .json = json ? json : "null"};
+    messages = added;
+}
+
+/* The messages for the binding of one, which is the last of them, as an array. */
+static const char *gathered(message *last) {
+    size_t count = 0, place;
+    for (message *one = last; one; one = one->before) count += strcmp(one->binding, last->binding) == 0;
+    const char **items = dacapo_alloc(count * sizeof *items);
+    place = count;
+    for (message *one = last; one; one = one->before) {
+        if (strcmp(one->binding, last->binding) != 0) continue;
+        one->is_gathered = true;
+        items[--place] = one->json;
+    }
+    return dacapo_json_array(items, count);
+}
+
 /* --- The exports: find functions of the app by name, and run them --- */
+
+static size_t function_count(void) {
+    size_t count = 0;
+    while (dacapo_app[count].name) count++;
+    return count;
+}
 
 DACAPO_EXPORT("describe") const dacapo_abi_functions *dacapo_describe(void) {
     dacapo_abi_functions *functions = dacapo_alloc(sizeof *functions);
     size_t count = 0;
-    while (dacapo_app[count].name) count++;
-    dacapo_abi_function *described = dacapo_alloc(count * sizeof *described);
-    for (size_t i = 0; i < count; i++) {
-        described[i] = (dacapo_abi_function){text_of(dacapo_app[i].name), (uint8_t)dacapo_app[i].kind};
+    dacapo_abi_function *described = dacapo_alloc(function_count() * sizeof *described);
+    for (const dacapo_function *function = dacapo_app; function->name; function++) {
+        if (function->kind == DACAPO_KIND_TRIGGER) continue;
+        described[count++] = (dacapo_abi_function){text_of(function->name), (uint8_t)function->kind};
     }
     *functions = (dacapo_abi_functions){described, count};
     return functions;
+}
+
+DACAPO_EXPORT("describe-triggers") const dacapo_abi_triggers *dacapo_describe_triggers(void) {
+    dacapo_abi_triggers *triggers = dacapo_alloc(sizeof *triggers);
+    size_t count = 0;
+    dacapo_abi_trigger *described = dacapo_alloc(function_count() * sizeof *described);
+    for (const dacapo_function *function = dacapo_app; function->name; function++) {
+        if (function->kind != DACAPO_KIND_TRIGGER) continue;
+        const char *bindings = dacapo_format("[%s]", function->bindings);
+        described[count++] = (dacapo_abi_trigger){text_of(function->name), text_of(bindings)};
+    }
+    *triggers = (dacapo_abi_triggers){described, count};
+    return triggers;
 }
 
 static const dacapo_function *find(dacapo_kind kind, const char *name) {
@@ -776,6 +1173,38 @@ const dacapo_abi_entity_result *dacapo_run_entity_operation(const char *name, si
     return result;
 }
 
+/* The output of a trigger in the form of the contract. */
+static dacapo_outcome with_messages(dacapo_outcome response) {
+    size_t count = 0;
+    for (message *one = messages; one; one = one->before) count++;
+    bool has_response = strcmp(response.output, "null") != 0;
+    if (!has_response && !count) return response;
+    dacapo_json_pair *outputs = dacapo_alloc(count * sizeof *outputs), members[2];
+    size_t bindings = 0, parts = 0;
+    for (message *one = messages; one; one = one->before) {
+        if (!one->is_gathered) outputs[bindings++] = (dacapo_json_pair){one->binding, gathered(one)};
+    }
+    if (has_response) members[parts++] = (dacapo_json_pair){"response", response.output};
+    if (bindings) members[parts++] = (dacapo_json_pair){"outputs", dacapo_json_object(outputs, bindings)};
+    return dacapo_ok(dacapo_json_object(members, parts));
+}
+
+DACAPO_EXPORT("run-trigger")
+const dacapo_abi_result *dacapo_run_trigger(const char *name, size_t name_length, const char *input, size_t input_length,
+                                            const char *invocation, size_t invocation_length, uint32_t attempt) {
+    dacapo_trigger_call call = {
+        .name = received(name, name_length),
+        .input = received(input, input_length),
+        .invocation_id = received(invocation, invocation_length),
+        .attempt = attempt,
+    };
+    const dacapo_function *function = find(DACAPO_KIND_TRIGGER, call.name);
+    if (!function) return result_of(not_found("TriggerNotFound", call.name));
+    messages = NULL;
+    dacapo_outcome outcome = function->fire(&call);
+    return result_of(outcome.failure ? outcome : with_messages(outcome));
+}
+
 #ifdef __wasm__
 /* Called after the host has read the result of an export. */
 #define END_OF(name, function)                                          \
@@ -788,4 +1217,6 @@ END_OF("describe", dacapo_end_describe)
 END_OF("run-orchestrator", dacapo_end_orchestrator)
 END_OF("run-activity", dacapo_end_activity)
 END_OF("run-entity-operation", dacapo_end_entity_operation)
+END_OF("describe-triggers", dacapo_end_describe_triggers)
+END_OF("run-trigger", dacapo_end_trigger)
 #endif

@@ -2,8 +2,8 @@
  *
  * An orchestrator is a function that says what happens in which order. The host records each step, so an orchestration
  * survives crashes and restarts, and may take a second or a year. An activity is a function that does one piece of real
- * work. An entity is durable state with operations that run one after another. They are compiled to wasm, together with
- * dacapo.c, as an app:
+ * work. An entity is durable state with operations that run one after another. A trigger is a function that a request, a schedule
+ * or a message starts. They are compiled to wasm, together with dacapo.c, as an app:
  *
  *     #include "dacapo.h"
  *
@@ -27,7 +27,7 @@
  * means `null`. Times are milliseconds since 1970, durations are milliseconds.
  *
  * Memory: results of the functions below, and memory from dacapo_alloc, stay valid until the end of the run (of the
- * orchestrator, activity or operation) and are freed then. You need not free anything. */
+ * orchestrator, activity, operation or trigger) and are freed then. You need not free anything. */
 #ifndef DACAPO_H
 #define DACAPO_H
 
@@ -52,9 +52,9 @@ extern "C" {
 /* Why a function did not succeed.
  *
  * The host makes failures of these types: ActivityNotFound, OrchestratorNotFound, EntityNotFound, InstanceNotFound,
- * InstanceAlreadyExists, VersionMismatch, InvalidArgument, InvalidOutput, LimitExceeded, LockingRulesViolation, Canceled,
- * Terminated, HttpRequestFailed, Unavailable; and for a function that did not return: Panic, Trap, Timeout, FuelExhausted,
- * OutOfMemory, StackOverflow. */
+ * InstanceAlreadyExists, InstanceEnded, InstanceNotEnded, NotRewindable, NotGranted, VersionMismatch, InvalidArgument,
+ * InvalidOutput, LimitExceeded, LockingRulesViolation, Canceled, Terminated, HttpRequestFailed, Unavailable; and for a function
+ * that did not return: Panic, Trap, Timeout, FuelExhausted, OutOfMemory, StackOverflow. */
 typedef struct dacapo_failure {
     const char *type;    /* a short name that callers match on, such as InsufficientFunds */
     const char *message; /* one sentence for humans */
@@ -106,27 +106,81 @@ typedef struct dacapo_entity_operation {
 
 typedef dacapo_outcome dacapo_entity(dacapo_entity_operation *operation);
 
-typedef enum dacapo_kind { DACAPO_KIND_ORCHESTRATOR, DACAPO_KIND_ACTIVITY, DACAPO_KIND_ENTITY } dacapo_kind;
+/* One call of a trigger. See "For triggers" below. */
+typedef struct dacapo_trigger_call {
+    const char *name;
+    const char *input;         /* JSON */
+    const char *invocation_id; /* the same when the call is repeated, for example because a message is delivered again */
+    uint32_t attempt;          /* 1 for the first time that the call is made, then 2, and so on */
+} dacapo_trigger_call;
 
-/* One function of the app. Only the body for its kind is set. */
+/* A trigger. That of a request over HTTP returns a response, see dacapo_respond; others return dacapo_ok(NULL). */
+typedef dacapo_outcome dacapo_trigger(const dacapo_trigger_call *call);
+
+typedef enum dacapo_kind { DACAPO_KIND_ORCHESTRATOR, DACAPO_KIND_ACTIVITY, DACAPO_KIND_ENTITY, DACAPO_KIND_TRIGGER } dacapo_kind;
+
+/* One function of the app. Only what its kind has is set. */
 typedef struct dacapo_function {
     const char *name;
     dacapo_kind kind;
     dacapo_orchestrator *orchestrate;
     dacapo_activity *act;
     dacapo_entity *operate;
+    dacapo_trigger *fire;
+    const char *bindings; /* the items of a JSON array */
 } dacapo_function;
 
 /* Functions with their C names, and (_AS) with other names. */
 #define DACAPO_ORCHESTRATOR(function) DACAPO_ORCHESTRATOR_AS(#function, function)
 #define DACAPO_ACTIVITY(function) DACAPO_ACTIVITY_AS(#function, function)
 #define DACAPO_ENTITY(function) DACAPO_ENTITY_AS(#function, function)
-#define DACAPO_ORCHESTRATOR_AS(name, function) {name, DACAPO_KIND_ORCHESTRATOR, function, NULL, NULL}
-#define DACAPO_ACTIVITY_AS(name, function) {name, DACAPO_KIND_ACTIVITY, NULL, function, NULL}
-#define DACAPO_ENTITY_AS(name, function) {name, DACAPO_KIND_ENTITY, NULL, NULL, function}
+#define DACAPO_TRIGGER(function, bindings) DACAPO_TRIGGER_AS(#function, function, bindings)
+#define DACAPO_ORCHESTRATOR_AS(name, function) {name, DACAPO_KIND_ORCHESTRATOR, function, NULL, NULL, NULL, NULL}
+#define DACAPO_ACTIVITY_AS(name, function) {name, DACAPO_KIND_ACTIVITY, NULL, function, NULL, NULL, NULL}
+#define DACAPO_ENTITY_AS(name, function) {name, DACAPO_KIND_ENTITY, NULL, NULL, function, NULL, NULL}
+#define DACAPO_TRIGGER_AS(name, function, bindings) {name, DACAPO_KIND_TRIGGER, NULL, NULL, NULL, function, bindings}
+
+/* What starts a trigger: the first part of its bindings. Arguments are literals.
+ *
+ *     DACAPO_TRIGGER(start, DACAPO_HTTP_TRIGGER("orders/{id:int}", "anonymous", "GET", "POST"))
+ *     DACAPO_TRIGGER(clean_up, DACAPO_TIMER_TRIGGER("0 30 3 * * *"))
+ *
+ * The route of an HTTP trigger has no prefix; callers need no key (anonymous), a key of a function (function) or that of an
+ * administrator (admin). With DACAPO_HTTP_TRIGGER_ANY all methods are allowed. A schedule has six fields with seconds first,
+ * five fields, or is a time span. An event-hub trigger of the cardinality "many" has a batch of events in a call, of "one" one. A
+ * binding is JSON, in the form of the bindings in a function.json of Azure Functions, so you can also write one yourself. */
+#define DACAPO_HTTP_TRIGGER(route, auth_level, ...) \
+    DACAPO_IN("httpTrigger", "req") ",\"methods\":[" DACAPO_AS_JSON(__VA_ARGS__) "]" DACAPO_HTTP_REST(route, auth_level)
+#define DACAPO_HTTP_TRIGGER_ANY(route, auth_level) DACAPO_IN("httpTrigger", "req") DACAPO_HTTP_REST(route, auth_level)
+#define DACAPO_TIMER_TRIGGER(schedule) DACAPO_TIMER_TRIGGER_WITH(schedule, false, true)
+#define DACAPO_TIMER_TRIGGER_WITH(schedule, run_on_startup, use_monitor)      \
+    DACAPO_IN("timerTrigger", "timer") DACAPO_MEMBER("schedule", schedule)    \
+    ",\"runOnStartup\":" #run_on_startup ",\"useMonitor\":" #use_monitor "}"
+#define DACAPO_QUEUE_TRIGGER(queue) DACAPO_IN("queueTrigger", "item") DACAPO_MEMBER("queueName", queue) "}"
+#define DACAPO_EVENT_HUB_TRIGGER(event_hub, cardinality)                            \
+    DACAPO_IN("eventHubTrigger", "events") DACAPO_MEMBER("eventHubName", event_hub) \
+    DACAPO_MEMBER("cardinality", cardinality) "}"
+#define DACAPO_EVENT_GRID_TRIGGER DACAPO_IN("eventGridTrigger", "event") "}"
+#define DACAPO_MANUAL_TRIGGER DACAPO_IN("manualTrigger", "input") "}"
+
+/* Where dacapo_output sends messages to. These follow what starts the trigger, without a comma:
+ *
+ *     DACAPO_TRIGGER(ship, DACAPO_QUEUE_TRIGGER("shipments") DACAPO_QUEUE_OUTPUT("notes", "notes-to-customers")) */
+#define DACAPO_QUEUE_OUTPUT(name, queue) DACAPO_OUT("queue", name) DACAPO_MEMBER("queueName", queue) "}"
+#define DACAPO_EVENT_HUB_OUTPUT(name, event_hub) DACAPO_OUT("eventHub", name) DACAPO_MEMBER("eventHubName", event_hub) "}"
+
+/* Parts of the above. A string literal in C, written out, is a JSON string. */
+#define DACAPO_IN(type, name) "{\"type\":\"" type "\",\"direction\":\"in\",\"name\":\"" name "\""
+#define DACAPO_OUT(type, name) ",{\"type\":\"" type "\",\"direction\":\"out\"" DACAPO_MEMBER("name", name)
+#define DACAPO_MEMBER(name, value) ",\"" name "\":" DACAPO_AS_JSON(value)
+#define DACAPO_AS_JSON(...) DACAPO_WRITTEN_OUT(__VA_ARGS__)
+#define DACAPO_WRITTEN_OUT(...) #__VA_ARGS__
+#define DACAPO_HTTP_REST(route, auth_level) \
+    DACAPO_MEMBER("route", route) DACAPO_MEMBER("authLevel", auth_level) "}" DACAPO_OUT("http", "$return") "}"
 
 /* Defines the functions of the app. Use it once. */
-#define DACAPO_APP(...) const dacapo_function dacapo_app[] = {__VA_ARGS__, {NULL, DACAPO_KIND_ORCHESTRATOR, NULL, NULL, NULL}};
+#define DACAPO_APP(...) \
+    const dacapo_function dacapo_app[] = {__VA_ARGS__, {NULL, DACAPO_KIND_ORCHESTRATOR, NULL, NULL, NULL, NULL, NULL}};
 
 extern const dacapo_function dacapo_app[];
 
@@ -250,17 +304,7 @@ void dacapo_send_event(const char *instance_id, const char *name, const char *da
 void dacapo_signal_entity(dacapo_entity_id entity, const char *operation, const char *input);
 void dacapo_signal_entity_at(dacapo_entity_id entity, const char *operation, const char *input, double deliver_at);
 
-/* --- For activities --- */
-
-/* Starts an orchestration that runs on its own, and returns its instance id, as JSON, once the start is durable. The instance
- * id may be NULL: the host derives one. The version may be NULL: none is requested. If the call of the activity is repeated
- * after a crash, orchestrations that it has started are not started again. Fails with OrchestratorNotFound, with
- * InstanceAlreadyExists if a live instance with the id was not started by this call, or with VersionMismatch.
- *
- *     dacapo_outcome id = dacapo_activity_start_orchestration("invoice", call->input, "invoice-17", NULL);
- *     if (id.failure && strcmp(id.failure->type, "InstanceAlreadyExists") != 0) return id; */
-dacapo_outcome dacapo_activity_start_orchestration(const char *name, const char *input, const char *instance_id,
-                                                   const char *version);
+/* --- For activities and triggers --- */
 
 /* Sends an HTTP request to a host that the operator allowed, and returns the response, whatever its status. Both are JSON, as
  * for dacapo_call_http, but a 202 is not polled. Without any response it fails with HttpRequestFailed.
@@ -271,8 +315,139 @@ dacapo_outcome dacapo_activity_start_orchestration(const char *name, const char 
  *     return dacapo_ok(dacapo_json_member(response.output, "content")); */
 dacapo_outcome dacapo_send_http(const char *request);
 
-/* The links for managing an instance over HTTP, as JSON. */
-const char *dacapo_links(const char *instance_id);
+/* The durable client of the app's own task hub. What it may do is granted to the app: a call that is not granted fails with
+ * NotGranted, and the message says who can grant it. An operation on a missing instance fails with InstanceNotFound, one that
+ * needs an instance that goes on with InstanceEnded, one that needs an instance that has ended with InstanceNotEnded.
+ *
+ * Options and filters are JSON objects; NULL means none. Outputs are JSON, `null` if nothing else is said. */
+
+/* Starts an orchestration that runs on its own, and returns its instance id, a JSON string, once the start is durable. The
+ * instance id may be NULL: the host derives one. The version may be NULL: none is requested. If the call of the activity or
+ * trigger is repeated after a crash, or because its message is delivered again, orchestrations that it has started are not
+ * started again. Fails with OrchestratorNotFound, with InstanceAlreadyExists if a live instance with the id was not started by
+ * this call, or with VersionMismatch. With dacapo_client_start_orchestration_at it does not begin before start_at.
+ *
+ *     dacapo_outcome id = dacapo_client_start_orchestration("invoice", call->input, "invoice-17", NULL);
+ *     if (id.failure && strcmp(id.failure->type, "InstanceAlreadyExists") != 0) return id; */
+dacapo_outcome dacapo_client_start_orchestration(const char *name, const char *input, const char *instance_id,
+                                                 const char *version);
+dacapo_outcome dacapo_client_start_orchestration_at(const char *name, const char *input, const char *instance_id,
+                                                    const char *version, double start_at);
+
+/* The status of an instance, an object with `runtimeStatus`, `output` and so on, or null if there is no such instance. Options:
+ * `showInput`, `showHistory`, `showHistoryOutput`. */
+dacapo_outcome dacapo_client_get_status(const char *instance_id, const char *options);
+
+/* A page of instances: {"instances": [status, ...], "continuationToken": text or null}. Filters: `instanceIdPrefix`,
+ * `createdTimeFrom`, `createdTimeTo`, `runtimeStatus` (an array), `functionName`, `version`, `showInput`, `top`, and the
+ * `continuationToken` of the page before. */
+dacapo_outcome dacapo_client_list_instances(const char *filter);
+
+/* Raises an external event for an instance. */
+dacapo_outcome dacapo_client_raise_event(const char *instance_id, const char *name, const char *data);
+
+/* Ends an instance; its sub-orchestrations go on. */
+dacapo_outcome dacapo_client_terminate(const char *instance_id, const char *reason);
+
+/* Suspends an instance, whose messages then wait until it is resumed. */
+dacapo_outcome dacapo_client_suspend(const char *instance_id, const char *reason);
+dacapo_outcome dacapo_client_resume(const char *instance_id, const char *reason);
+
+/* Brings a failed instance back to the state before its failure. Fails with NotRewindable if it has not failed. */
+dacapo_outcome dacapo_client_rewind(const char *instance_id, const char *reason);
+
+/* Starts an orchestration anew with its recorded input, and returns the id of the new instance, a JSON string. That may be NULL:
+ * the host generates one. */
+dacapo_outcome dacapo_client_restart(const char *instance_id, const char *new_instance_id);
+
+/* Removes every trace of an instance that has ended, or of an entity. Returns whether there was one. */
+dacapo_outcome dacapo_client_purge(const char *instance_id);
+
+/* Removes all instances that match and have ended, and returns how many. Filters: as in dacapo_client_list_instances, with
+ * `createdTimeFrom`, which is required, without `showInput`, `top` and `continuationToken`. */
+dacapo_outcome dacapo_client_purge_instances(const char *filter);
+
+/* Waits until an instance has ended, at most so many milliseconds, and returns its status then, or null if there is no such
+ * instance. */
+dacapo_outcome dacapo_client_wait_for_completion(const char *instance_id, double timeout);
+
+/* Sends a one-way operation to an entity. It runs as soon as possible, or not before deliver_at. */
+dacapo_outcome dacapo_client_signal_entity(dacapo_entity_id entity, const char *operation, const char *input);
+dacapo_outcome dacapo_client_signal_entity_at(dacapo_entity_id entity, const char *operation, const char *input,
+                                              double deliver_at);
+
+/* The state of an entity; null if there is no such entity, or it has no state. */
+dacapo_outcome dacapo_client_read_entity(dacapo_entity_id entity);
+
+/* A page of entities: {"entities": [...], "continuationToken": text or null}. Filters: `entityName`, `lastOperationTimeFrom`,
+ * `lastOperationTimeTo`, `fetchState`, `top`, `continuationToken`. */
+dacapo_outcome dacapo_client_list_entities(const char *filter);
+
+/* The links for managing an instance over HTTP, an object: `id`, `statusQueryGetUri`, `sendEventPostUri`, `terminatePostUri`,
+ * `rewindPostUri`, `purgeHistoryDeleteUri`, `restartPostUri`, `suspendPostUri`, `resumePostUri`. */
+dacapo_outcome dacapo_client_links(const char *instance_id);
+
+/* --- For triggers --- */
+
+/* The input of a trigger is a JSON object:
+ * - of an HTTP trigger {"method", "url", "headers": [[name, value], ...], "query": [[name, value], ...], "params": {name: value},
+ *   "body" or "bodyBase64"}; names of headers are in lower case;
+ * - of a timer trigger {"isPastDue", "schedule": {"adjustForDST"}, "scheduleStatus": {"last", "next", "lastUpdated"}};
+ * - of a queue trigger {"message", "metadata": {"id", "dequeueCount", "insertionTime", "expirationTime", "nextVisibleTime",
+ *   "popReceipt"}};
+ * - of an event-hub trigger {"messages": [...], "metadata": [{"sequenceNumber", "enqueuedTime", "offset", "partitionKey"}, ...]};
+ * - of an event-grid trigger {"event": object};
+ * - of a manual trigger, and of any but an HTTP trigger that an operator runs, {"input"}.
+ * Read it with dacapo_json_member, or with the functions below. */
+
+/* The method and the URL of a request. */
+const char *dacapo_request_method(const dacapo_trigger_call *call);
+const char *dacapo_request_url(const dacapo_trigger_call *call);
+
+/* The first value of a header (compared ignoring case) or of a query parameter; the value of a parameter of the route. NULL if
+ * there is none. */
+const char *dacapo_request_header(const dacapo_trigger_call *call, const char *name);
+const char *dacapo_request_query(const dacapo_trigger_call *call, const char *name);
+const char *dacapo_request_param(const dacapo_trigger_call *call, const char *name);
+
+/* The body of a request: any bytes, followed by a zero byte. The length may be NULL. */
+const char *dacapo_request_body(const dacapo_trigger_call *call, size_t *length);
+
+typedef struct dacapo_header {
+    const char *name;
+    const char *value;
+} dacapo_header;
+
+typedef struct dacapo_response {
+    int status;                   /* 0 means 200 */
+    const char *content_type;     /* or NULL */
+    const dacapo_header *headers; /* further ones, then one whose name is NULL; or NULL. Several may have one name */
+    const char *body;             /* or NULL */
+    size_t body_length;           /* 0 means that the body ends with a zero byte */
+} dacapo_response;
+
+/* Makes the outcome of an HTTP trigger. One that returns dacapo_ok(NULL) instead answers 204; one that fails, 500.
+ *
+ *     return dacapo_respond((dacapo_response){.status = 400, .body = "an order names an item"}); */
+dacapo_outcome dacapo_respond(dacapo_response response);
+
+/* Makes the response that tells a caller how to follow an instance: 202 with the links, and the address of the status as the
+ * Location. The links begin like the URL of the request; if the call is NULL, like the host's own. */
+dacapo_outcome dacapo_create_check_status_response(const dacapo_trigger_call *call, const char *instance_id);
+
+/* Waits until an instance has ended, and makes a response with its output; for a failed one, 500 with its status; for a
+ * terminated one, its status. After the timeout it makes the response of dacapo_create_check_status_response; if there is no such
+ * instance, 404. */
+dacapo_outcome dacapo_wait_for_completion_or_create_check_status_response(const dacapo_trigger_call *call,
+                                                                          const char *instance_id, double timeout);
+
+/* The texts of the messages of a queue trigger (one), an event-hub trigger, or what an operator gave. One that has a zero
+ * character is NULL. */
+const char *const *dacapo_messages(const dacapo_trigger_call *call, size_t *count);
+
+/* Adds a message to an output binding of the trigger. The message is JSON: a string is sent as a text, anything else as JSON.
+ * Messages are sent when the trigger has succeeded. */
+void dacapo_output(const char *binding, const char *message);
 
 /* --- For all functions --- */
 

@@ -14,7 +14,7 @@
 ///
 /// A function takes its input, or nothing, and returns a result. Inputs and outputs are any types that dacapo::json supports.
 /// There are no exceptions: a result holds a value or a failure. Functions that need no C++ types are called as in C:
-/// dacapo_log, dacapo_new_guid, dacapo_instance_id.
+/// dacapo_log, dacapo_new_guid, dacapo_instance_id. A trigger takes a dacapo_trigger_call: see dacapo::trigger.
 #pragma once
 
 #include <array>
@@ -381,22 +381,42 @@ void set_custom_status(const T &status) {
     dacapo_set_custom_status(to_json(status).c_str());
 }
 
-// --- For activities ---
-
-/// Starts an orchestration that runs on its own, and returns its instance id once the start is durable.
-template <class In = none>
-result<std::string> activity_start_orchestration(const std::string &name, const In &input = {},
-                                                 const std::optional<std::string> &instance_id = {},
-                                                 const std::optional<std::string> &version = {}) {
-    const char *id = instance_id ? instance_id->c_str() : nullptr, *asked = version ? version->c_str() : nullptr;
-    return detail::result_from<std::string>(
-        dacapo_activity_start_orchestration(name.c_str(), to_json(input).c_str(), id, asked));
-}
+// --- For activities and triggers ---
 
 /// Sends an HTTP request and waits for the response.
 template <class T = raw>
 result<T> send_http(const std::string &request) {
     return detail::result_from<T>(dacapo_send_http(request.c_str()));
+}
+
+// The durable client. Its calls without an input are called as in C: dacapo_client_terminate, dacapo_client_list_instances;
+// `outcome_to` converts their outcomes.
+
+/// Converts an outcome of a function in C.
+template <class T = raw>
+result<T> outcome_to(const dacapo_outcome &outcome) {
+    return detail::result_from<T>(outcome);
+}
+
+/// Starts an orchestration that runs on its own, and returns its instance id once the start is durable.
+template <class In = none>
+result<std::string> client_start_orchestration(const std::string &name, const In &input = {},
+                                               const std::optional<std::string> &instance_id = {},
+                                               const std::optional<std::string> &version = {},
+                                               const std::optional<moment> &start_at = {}) {
+    const char *id = instance_id ? instance_id->c_str() : nullptr, *asked = version ? version->c_str() : nullptr;
+    const std::string given = to_json(input);
+    if (!start_at) {
+        return outcome_to<std::string>(dacapo_client_start_orchestration(name.c_str(), given.c_str(), id, asked));
+    }
+    const double at = detail::count(start_at->time_since_epoch());
+    return outcome_to<std::string>(dacapo_client_start_orchestration_at(name.c_str(), given.c_str(), id, asked, at));
+}
+
+/// Raises an external event for an instance.
+template <class T = none>
+result<none> client_raise_event(const std::string &instance_id, const std::string &name, const T &data = {}) {
+    return outcome_to<none>(dacapo_client_raise_event(instance_id.c_str(), name.c_str(), to_json(data).c_str()));
 }
 
 // --- Entities ---
@@ -422,6 +442,24 @@ template <class In = none>
 void signal_entity_at(moment deliver_at, const entity_id &entity, const std::string &operation, const In &input = {}) {
     const double at = detail::count(deliver_at.time_since_epoch());
     dacapo_signal_entity_at(entity.c(), operation.c_str(), to_json(input).c_str(), at);
+}
+
+template <class In = none>
+result<none> client_signal_entity(const entity_id &entity, const std::string &operation, const In &input = {}) {
+    return outcome_to<none>(dacapo_client_signal_entity(entity.c(), operation.c_str(), to_json(input).c_str()));
+}
+
+template <class In = none>
+result<none> client_signal_entity_at(moment deliver_at, const entity_id &entity, const std::string &operation,
+                                     const In &input = {}) {
+    const double at = detail::count(deliver_at.time_since_epoch());
+    return outcome_to<none>(dacapo_client_signal_entity_at(entity.c(), operation.c_str(), to_json(input).c_str(), at));
+}
+
+/// The state of an entity; empty if there is no such entity, or it has no state.
+template <class State>
+result<std::optional<State>> client_read_entity(const entity_id &entity) {
+    return outcome_to<std::optional<State>>(dacapo_client_read_entity(entity.c()));
 }
 
 /// A critical section, which ends when this goes out of scope.
@@ -480,6 +518,51 @@ private:
     const dacapo_entity_operation &wanted_;
     bool is_deleted_ = false;
 };
+
+// --- Triggers ---
+
+/// The response of an HTTP trigger.
+struct response {
+    int status = 200;
+    std::string body = {};
+    std::vector<std::pair<std::string, std::string>> headers = {};
+};
+
+template <>
+struct json<response> {
+    static std::string write(const response &value) {
+        std::vector<dacapo_header> headers;
+        for (const auto &[name, content] : value.headers) headers.push_back({name.c_str(), content.c_str()});
+        headers.push_back({nullptr, nullptr});
+        const char *body = value.body.empty() ? nullptr : value.body.data();
+        return dacapo_respond({value.status, nullptr, headers.data(), body, value.body.size()}).output;
+    }
+};
+
+/// The body of a request.
+inline std::string request_body(const dacapo_trigger_call &call) {
+    size_t length;
+    const char *body = dacapo_request_body(&call, &length);
+    return {body, length};
+}
+
+/// Adds a message to an output binding of the trigger. Messages are sent when the trigger has succeeded.
+template <class T>
+void output(const std::string &binding, const T &message) {
+    dacapo_output(detail::keep(binding), detail::keep(to_json(message)));
+}
+
+/// Makes the response that tells a caller how to follow an instance.
+inline result<raw> create_check_status_response(const dacapo_trigger_call &call, const std::string &instance_id) {
+    return outcome_to(dacapo_create_check_status_response(&call, instance_id.c_str()));
+}
+
+/// The same, if the instance has not ended after the timeout; otherwise a response with its output.
+inline result<raw> wait_for_completion_or_create_check_status_response(const dacapo_trigger_call &call,
+                                                                       const std::string &instance_id, milliseconds timeout) {
+    const double most = detail::count(timeout);
+    return outcome_to(dacapo_wait_for_completion_or_create_check_status_response(&call, instance_id.c_str(), most));
+}
 
 // --- Functions of the app ---
 
@@ -543,6 +626,16 @@ constexpr dacapo_function activity(const char *name) {
 template <auto Function>
 constexpr dacapo_function entity(const char *name) {
     return DACAPO_ENTITY_AS(name, detail::operate<Function>);
+}
+
+/// Makes a trigger of a function `result<Out>(const dacapo_trigger_call &)`. Out is response or raw, a response as JSON, for an
+/// HTTP trigger, and none for others. The bindings are written as in C:
+///
+///     dacapo::trigger<start>("start", DACAPO_HTTP_TRIGGER("orders", "anonymous", "POST"))
+template <auto Function>
+constexpr dacapo_function trigger(const char *name, const char *bindings) {
+    auto fire = [](const dacapo_trigger_call *call) { return detail::outcome_of(Function(*call)); };
+    return DACAPO_TRIGGER_AS(name, fire, bindings);
 }
 
 }  // namespace dacapo

@@ -13,6 +13,7 @@
 #define DACAPO_EXPORT(name)
 #endif
 #define DACAPO_ORCHESTRATION(name) DACAPO_IMPORT("orchestration", name)
+#define DACAPO_CLIENT(name) DACAPO_IMPORT("client", name)
 
 /* A string. Strings that the host writes are followed by a zero byte: see dacapo_realloc. */
 typedef struct dacapo_text {
@@ -37,11 +38,14 @@ typedef struct dacapo_abi_failure {
     bool retriable;
 } dacapo_abi_failure;
 
-/* result<string, failure> */
+/* result<T, failure>, where T is a string or what a call of the client returns */
 typedef struct dacapo_abi_result {
     bool is_error;
     union {
         dacapo_text output;
+        dacapo_optional_text state;
+        uint32_t count;
+        bool was_there;
         dacapo_abi_failure failure;
     } of;
 } dacapo_abi_result;
@@ -123,6 +127,16 @@ typedef struct dacapo_abi_functions {
     size_t count;
 } dacapo_abi_functions;
 
+typedef struct dacapo_abi_trigger {
+    dacapo_text name;
+    dacapo_text bindings;
+} dacapo_abi_trigger;
+
+typedef struct dacapo_abi_triggers {
+    const dacapo_abi_trigger *at;
+    size_t count;
+} dacapo_abi_triggers;
+
 #ifdef __wasm__
 #define DACAPO_LAYOUT(type, size) _Static_assert(sizeof(type) == (size), #type " does not have the layout of the canonical ABI")
 DACAPO_LAYOUT(dacapo_text, 8);
@@ -135,6 +149,7 @@ DACAPO_LAYOUT(dacapo_abi_sub_orchestrator, 104);
 DACAPO_LAYOUT(dacapo_abi_versioned_sub_orchestrator, 112);
 DACAPO_LAYOUT(dacapo_abi_parent, 20);
 DACAPO_LAYOUT(dacapo_abi_function, 12);
+DACAPO_LAYOUT(dacapo_abi_trigger, 16);
 #endif
 
 /* Imports. A text or a list is two parameters. */
@@ -178,12 +193,45 @@ DACAPO_ORCHESTRATION("current-time") double dacapo_host_current_time(void);
 DACAPO_ORCHESTRATION("new-guid") void dacapo_host_new_guid(dacapo_text *guid);
 DACAPO_ORCHESTRATION("random-bytes") void dacapo_host_random_bytes(uint32_t length, dacapo_text *bytes);
 DACAPO_ORCHESTRATION("is-replaying") bool dacapo_host_is_replaying(void);
-DACAPO_IMPORT("management", "links") void dacapo_host_links(const char *instance, size_t length, dacapo_text *links);
-DACAPO_IMPORT("management", "start-orchestration")
-void dacapo_host_start_from_activity(const char *name, size_t name_length, const char *input, size_t input_length, bool has_id,
-                                     const char *id, size_t id_length, bool has_version, const char *version,
-                                     size_t version_length, dacapo_abi_result *started);
 DACAPO_IMPORT("management", "send-http") void dacapo_host_send_http(const char *request, size_t length, dacapo_abi_result *response);
+DACAPO_CLIENT("start-orchestration")
+void dacapo_host_client_start(const char *name, size_t name_length, const char *input, size_t input_length, bool has_id,
+                              const char *id, size_t id_length, bool has_version, const char *version, size_t version_length,
+                              bool has_moment, double start_at, dacapo_abi_result *started);
+DACAPO_CLIENT("get-status")
+void dacapo_host_get_status(const char *instance, size_t instance_length, const char *options, size_t options_length,
+                            dacapo_abi_result *status);
+DACAPO_CLIENT("list-instances") void dacapo_host_list_instances(const char *filter, size_t length, dacapo_abi_result *page);
+DACAPO_CLIENT("raise-event")
+void dacapo_host_raise_event(const char *instance, size_t instance_length, const char *name, size_t name_length, const char *data,
+                             size_t data_length, dacapo_abi_result *raised);
+DACAPO_CLIENT("terminate")
+void dacapo_host_terminate(const char *instance, size_t instance_length, const char *reason, size_t reason_length,
+                           dacapo_abi_result *terminated);
+DACAPO_CLIENT("suspend")
+void dacapo_host_suspend(const char *instance, size_t instance_length, const char *reason, size_t reason_length,
+                         dacapo_abi_result *suspended);
+DACAPO_CLIENT("resume")
+void dacapo_host_resume(const char *instance, size_t instance_length, const char *reason, size_t reason_length,
+                        dacapo_abi_result *resumed);
+DACAPO_CLIENT("rewind")
+void dacapo_host_rewind(const char *instance, size_t instance_length, const char *reason, size_t reason_length,
+                        dacapo_abi_result *rewound);
+DACAPO_CLIENT("restart")
+void dacapo_host_restart(const char *instance, size_t instance_length, bool has_id, const char *id, size_t id_length,
+                         dacapo_abi_result *restarted);
+DACAPO_CLIENT("purge") void dacapo_host_purge(const char *instance, size_t length, dacapo_abi_result *purged);
+DACAPO_CLIENT("purge-instances") void dacapo_host_purge_instances(const char *filter, size_t length, dacapo_abi_result *purged);
+DACAPO_CLIENT("wait-for-completion")
+void dacapo_host_wait_for_completion(const char *instance, size_t length, double timeout, dacapo_abi_result *status);
+DACAPO_CLIENT("signal-entity")
+void dacapo_host_client_signal(const char *name, size_t name_length, const char *key, size_t key_length, const char *operation,
+                               size_t operation_length, const char *input, size_t input_length, bool has_moment,
+                               double deliver_at, dacapo_abi_result *signalled);
+DACAPO_CLIENT("read-entity")
+void dacapo_host_read_entity(const char *name, size_t name_length, const char *key, size_t key_length, dacapo_abi_result *read);
+DACAPO_CLIENT("list-entities") void dacapo_host_list_entities(const char *filter, size_t length, dacapo_abi_result *page);
+DACAPO_CLIENT("links") void dacapo_host_links(const char *instance, size_t length, dacapo_abi_result *links);
 DACAPO_IMPORT("logging", "log") void dacapo_host_log(int32_t level, const char *message, size_t length);
 
 /* Exports. dacapo_end_run frees their results. */
@@ -196,6 +244,9 @@ const dacapo_abi_entity_result *dacapo_run_entity_operation(const char *name, si
                                                             size_t key_length, const char *operation, size_t operation_length,
                                                             const char *input, size_t input_length, bool has_state,
                                                             const char *state, size_t state_length);
+const dacapo_abi_triggers *dacapo_describe_triggers(void);
+const dacapo_abi_result *dacapo_run_trigger(const char *name, size_t name_length, const char *input, size_t input_length,
+                                            const char *invocation, size_t invocation_length, uint32_t attempt);
 void dacapo_end_run(void);
 
 #endif

@@ -239,6 +239,16 @@ dacapo_run dacapo_script_run_activity(dacapo_script *script, const char *activit
     return end(run_activity(activity, input ? input : "null", attempt));
 }
 
+dacapo_run dacapo_script_run_trigger(dacapo_script *script, const char *trigger, const char *input, uint32_t attempt) {
+    begin(script);
+    if (!input) input = "null";
+    return end(outcome_of(dacapo_run_trigger(trigger, strlen(trigger), input, strlen(input), "test", 4, attempt)));
+}
+
+dacapo_run dacapo_test_trigger(const char *name, const char *input, uint32_t attempt) {
+    return dacapo_script_run_trigger(NULL, name, input, attempt);
+}
+
 dacapo_run dacapo_test_activity(const char *name, const char *input, uint32_t attempt) {
     return dacapo_script_run_activity(NULL, name, input, attempt);
 }
@@ -432,6 +442,11 @@ static const char *with_option(const char *action, const char *option, dacapo_op
     return value.is_some ? dacapo_format("%s %s %s", action, option, value.text.at) : action;
 }
 
+/* Adds a point in time to an action, if there is one. */
+static const char *with_moment(const char *action, bool has_moment, double moment) {
+    return has_moment ? dacapo_format("%s at %s", action, dacapo_json_number(moment)) : action;
+}
+
 static int32_t call_child(const dacapo_abi_sub_orchestrator *wanted, dacapo_optional_text version) {
     const char *action = dacapo_format("call-sub-orchestrator %s %s", wanted->name.at, wanted->input.at);
     action = with_option(with_option(action, "as", wanted->instance_id), "version", version);
@@ -491,22 +506,10 @@ void dacapo_host_start_orchestration(const char *name, size_t name_length, const
     act(dacapo_format("start-orchestration %s %s as %s", name, input, instance_id->at));
 }
 
-/* Returns an answer for an activity, after advancing the clock by the time that it takes. */
+/* Returns an answer for an activity or trigger, after advancing the clock by the time that it takes. */
 static dacapo_abi_result told_after(const answer *given) {
     play.now += given->after;
     return result_of(given->outcome);
-}
-
-void dacapo_host_start_from_activity(const char *name, size_t name_length, const char *input, size_t input_length, bool has_id,
-                                     const char *id, size_t id_length, bool has_version, const char *version,
-                                     size_t version_length, dacapo_abi_result *started) {
-    (void)name_length, (void)input_length, (void)id_length;
-    id = id_of_started(has_id, id);
-    const char *action = dacapo_format("start-orchestration %s %s as %s", name, input, id);
-    act(with_option(action, "version", (dacapo_optional_text){has_version, {version, version_length}}));
-    const answer *given = find_answer(action);
-    *started = given ? told_after(given) : (dacapo_abi_result){.is_error = false};
-    if (!started->is_error) started->of.output = text_of(id);
 }
 
 void dacapo_host_send_http(const char *request, size_t length, dacapo_abi_result *response) {
@@ -524,8 +527,7 @@ void dacapo_host_signal_entity(const char *name, size_t name_length, const char 
                                size_t operation_length, const char *input, size_t input_length, bool has_moment,
                                double deliver_at) {
     (void)name_length, (void)key_length, (void)operation_length, (void)input_length;
-    const char *action = dacapo_format("signal-entity @%s@%s %s %s", name, key, operation, input);
-    act(has_moment ? dacapo_format("%s at %s", action, dacapo_json_number(deliver_at)) : action);
+    act(with_moment(dacapo_format("signal-entity @%s@%s %s %s", name, key, operation, input), has_moment, deliver_at));
 }
 
 void dacapo_host_continue_as_new(const char *input, size_t length) {
@@ -578,12 +580,165 @@ bool dacapo_host_is_replaying(void) {
     return false;
 }
 
-void dacapo_host_links(const char *instance, size_t length, dacapo_text *links) {
-    (void)length;
-    *links = text_of(dacapo_format("{\"id\":%s}", dacapo_json_string(instance)));
-}
-
 void dacapo_host_log(int32_t level, const char *message, size_t length) {
     static const char *const levels[] = {"trace", "debug", "info", "warn", "error"};
     fprintf(stderr, "%s: %.*s\n", levels[level], (int)length, message);
+}
+
+/* --- The durable client --- */
+
+/* Adds a text to an action, unless it is empty. */
+static const char *with_text(const char *action, const char *text) {
+    return *text ? dacapo_format("%s %s", action, text) : action;
+}
+
+/* Makes a call that needs an answer. */
+static dacapo_abi_result ask(const char *action) {
+    return told_after(next_answer(act(action)));
+}
+
+/* Makes a call that succeeds unless the script has an answer that fails it. */
+static dacapo_abi_result tell(const char *action, const char *output) {
+    const answer *given = find_answer(act(action));
+    dacapo_abi_result told = given ? told_after(given) : (dacapo_abi_result){.is_error = false};
+    if (!told.is_error) told.of.output = text_of(output);
+    return told;
+}
+
+void dacapo_host_client_start(const char *name, size_t name_length, const char *input, size_t input_length, bool has_id,
+                              const char *id, size_t id_length, bool has_version, const char *version, size_t version_length,
+                              bool has_moment, double start_at, dacapo_abi_result *started) {
+    (void)name_length, (void)input_length, (void)id_length;
+    id = id_of_started(has_id, id);
+    const char *action = dacapo_format("start-orchestration %s %s as %s", name, input, id);
+    action = with_option(action, "version", (dacapo_optional_text){has_version, {version, version_length}});
+    *started = tell(with_moment(action, has_moment, start_at), id);
+}
+
+void dacapo_host_get_status(const char *instance, size_t instance_length, const char *options, size_t options_length,
+                            dacapo_abi_result *status) {
+    (void)instance_length, (void)options_length;
+    *status = ask(with_text(dacapo_format("get-status %s", instance), options));
+}
+
+void dacapo_host_list_instances(const char *filter, size_t length, dacapo_abi_result *page) {
+    (void)length;
+    *page = ask(with_text("list-instances", filter));
+}
+
+void dacapo_host_raise_event(const char *instance, size_t instance_length, const char *name, size_t name_length, const char *data,
+                             size_t data_length, dacapo_abi_result *raised) {
+    (void)instance_length, (void)name_length, (void)data_length;
+    *raised = tell(dacapo_format("raise-event %s %s %s", instance, name, data), "");
+}
+
+void dacapo_host_terminate(const char *instance, size_t instance_length, const char *reason, size_t reason_length,
+                           dacapo_abi_result *terminated) {
+    (void)instance_length, (void)reason_length;
+    *terminated = tell(dacapo_format("terminate %s %s", instance, reason), "");
+}
+
+void dacapo_host_suspend(const char *instance, size_t instance_length, const char *reason, size_t reason_length,
+                         dacapo_abi_result *suspended) {
+    (void)instance_length, (void)reason_length;
+    *suspended = tell(dacapo_format("suspend %s %s", instance, reason), "");
+}
+
+void dacapo_host_resume(const char *instance, size_t instance_length, const char *reason, size_t reason_length,
+                        dacapo_abi_result *resumed) {
+    (void)instance_length, (void)reason_length;
+    *resumed = tell(dacapo_format("resume %s %s", instance, reason), "");
+}
+
+void dacapo_host_rewind(const char *instance, size_t instance_length, const char *reason, size_t reason_length,
+                        dacapo_abi_result *rewound) {
+    (void)instance_length, (void)reason_length;
+    *rewound = tell(dacapo_format("rewind %s %s", instance, reason), "");
+}
+
+void dacapo_host_restart(const char *instance, size_t instance_length, bool has_id, const char *id, size_t id_length,
+                         dacapo_abi_result *restarted) {
+    (void)instance_length, (void)id_length;
+    id = id_of_started(has_id, id);
+    *restarted = tell(dacapo_format("restart %s as %s", instance, id), id);
+}
+
+void dacapo_host_purge(const char *instance, size_t length, dacapo_abi_result *purged) {
+    (void)length;
+    *purged = ask(dacapo_format("purge %s", instance));
+    if (purged->is_error) return;
+    const char *told = purged->of.output.at;
+    if (!dacapo_json_to_bool(told, &purged->of.was_there)) give_up("the answer to a purge is true or false, and not", told);
+}
+
+void dacapo_host_purge_instances(const char *filter, size_t length, dacapo_abi_result *purged) {
+    (void)length;
+    *purged = ask(with_text("purge-instances", filter));
+    if (purged->is_error) return;
+    double count;
+    const char *told = purged->of.output.at;
+    if (!dacapo_json_to_number(told, &count)) give_up("the answer to a purge-instances is a number, and not", told);
+    purged->of.count = (uint32_t)count;
+}
+
+void dacapo_host_wait_for_completion(const char *instance, size_t length, double timeout, dacapo_abi_result *status) {
+    (void)length;
+    const char *action = act(dacapo_format("wait-for-completion %s %s", instance, dacapo_json_number(timeout)));
+    const answer *given = next_answer(action);
+    if (given->after <= timeout) {
+        *status = told_after(given);
+        return;
+    }
+    play.now += timeout;
+    const char *running = dacapo_format("{\"instanceId\":%s,\"runtimeStatus\":\"Running\"}", dacapo_json_string(instance));
+    *status = result_of(dacapo_ok(running));
+}
+
+void dacapo_host_client_signal(const char *name, size_t name_length, const char *key, size_t key_length, const char *operation,
+                               size_t operation_length, const char *input, size_t input_length, bool has_moment,
+                               double deliver_at, dacapo_abi_result *signalled) {
+    (void)name_length, (void)key_length, (void)operation_length, (void)input_length;
+    const char *action = dacapo_format("signal-entity @%s@%s %s %s", name, key, operation, input);
+    *signalled = tell(with_moment(action, has_moment, deliver_at), "");
+}
+
+void dacapo_host_read_entity(const char *name, size_t name_length, const char *key, size_t key_length, dacapo_abi_result *read) {
+    (void)name_length, (void)key_length;
+    *read = ask(dacapo_format("read-entity @%s@%s", name, key));
+    if (read->is_error) return;
+    dacapo_text state = read->of.output;
+    read->of.state = (dacapo_optional_text){strcmp(state.at, "null") != 0, state};
+}
+
+void dacapo_host_list_entities(const char *filter, size_t length, dacapo_abi_result *page) {
+    (void)length;
+    *page = ask(with_text("list-entities", filter));
+}
+
+/* Links are no action. They are made up unless the script has an answer. */
+void dacapo_host_links(const char *instance, size_t length, dacapo_abi_result *links) {
+    (void)length;
+    static const char *const members[][2] = {
+        {"statusQueryGetUri", ""},
+        {"sendEventPostUri", "/raiseEvent/{eventName}"},
+        {"terminatePostUri", "/terminate?reason={text}"},
+        {"rewindPostUri", "/rewind?reason={text}"},
+        {"purgeHistoryDeleteUri", ""},
+        {"restartPostUri", "/restart"},
+        {"suspendPostUri", "/suspend?reason={text}"},
+        {"resumePostUri", "/resume?reason={text}"},
+    };
+    enum { COUNT = sizeof members / sizeof *members };
+    const answer *given = find_answer(dacapo_format("links %s", instance));
+    if (given) {
+        *links = told_after(given);
+        return;
+    }
+    dacapo_json_pair made_up[COUNT + 1] = {{"id", dacapo_json_string(instance)}};
+    for (size_t i = 0; i < COUNT; i++) {
+        const char *link =
+            dacapo_format("http://localhost:7071/runtime/webhooks/durabletask/instances/%s%s", instance, members[i][1]);
+        made_up[i + 1] = (dacapo_json_pair){members[i][0], dacapo_json_string(link)};
+    }
+    *links = result_of(dacapo_ok(dacapo_json_object(made_up, COUNT + 1)));
 }

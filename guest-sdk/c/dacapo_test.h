@@ -28,11 +28,23 @@
  *     cancel ACTION                                   set-custom-status STATUS
  *     send-http REQUEST
  *
- * A call-sub-orchestrator with an id or a version ends with `as ID`, `version VERSION` or both; the start-orchestration of an
- * activity that asks for a version ends with `version VERSION`.
+ * and those of the durable client:
+ *
+ *     start-orchestration NAME INPUT as ID            get-status ID [OPTIONS]
+ *     raise-event ID NAME DATA                        list-instances [FILTER]
+ *     terminate ID REASON                             purge ID
+ *     suspend ID REASON                               purge-instances [FILTER]
+ *     resume ID REASON                                wait-for-completion ID MILLISECONDS
+ *     rewind ID REASON                                read-entity @NAME@KEY
+ *     restart ID as ID                                list-entities [FILTER]
+ *     signal-entity @NAME@KEY OPERATION INPUT [at MOMENT]
+ *
+ * A call-sub-orchestrator with an id or a version ends with `as ID`, `version VERSION` or both; a start-orchestration of the
+ * client may end with `version VERSION`, `at MOMENT` or both.
  *
  * If a run makes a call for which the script has no answer, or waits for something that never happens in the script, the
- * program prints an error and aborts. A start-orchestration succeeds unless dacapo_script_failure fails that of an activity. */
+ * program prints an error and aborts. Calls of the client in the left column, and signal-entity, succeed unless
+ * dacapo_script_failure fails them. Links are made up. */
 #ifndef DACAPO_TEST_H
 #define DACAPO_TEST_H
 
@@ -42,15 +54,16 @@
 extern "C" {
 #endif
 
-/* The answers and events of one run of an orchestrator or an activity. */
+/* The answers and events of one run of an orchestrator, an activity or a trigger. */
 typedef struct dacapo_script dacapo_script;
 
 /* Makes an empty script. */
 dacapo_script *dacapo_script_new(void);
 void dacapo_script_free(dacapo_script *script);
 
-/* Answers the actions with this beginning, such as "call-activity reserve" or "call-http". Each action takes the next of
- * several answers with the same beginning; the last one is repeated. */
+/* Answers the actions with this beginning, such as "call-activity reserve", "call-http" or "get-status order-17". Each action
+ * takes the next of several answers with the same beginning; the last one is repeated. A wait-for-completion whose answer takes
+ * longer than its timeout returns the status Running. */
 void dacapo_script_answer(dacapo_script *script, const char *action, const char *output);
 void dacapo_script_answer_after(dacapo_script *script, const char *action, const char *output, double milliseconds);
 void dacapo_script_failure(dacapo_script *script, const char *action, dacapo_failure failure);
@@ -79,11 +92,17 @@ bool dacapo_did(const dacapo_run *run, const char *action);
 /* Runs an orchestrator of the app. */
 dacapo_run dacapo_script_run(dacapo_script *script, const char *orchestrator, const char *input);
 
-/* Runs an activity of the app, which may send HTTP requests and start orchestrations. */
+/* Runs an activity of the app, which may send HTTP requests and call the durable client. */
 dacapo_run dacapo_script_run_activity(dacapo_script *script, const char *activity, const char *input, uint32_t attempt);
 
-/* Runs an activity of the app without a script. */
+/* Runs a trigger of the app, which may do the same. The input is JSON in the form that dacapo.h describes. The output of the run
+ * is null, or {"response"?: {"status", "headers": [[name, value], ...], "body" or "bodyBase64"}, "outputs"?: {binding: [message,
+ * ...]}}. */
+dacapo_run dacapo_script_run_trigger(dacapo_script *script, const char *trigger, const char *input, uint32_t attempt);
+
+/* Runs an activity or a trigger of the app without a script. */
 dacapo_run dacapo_test_activity(const char *name, const char *input, uint32_t attempt);
+dacapo_run dacapo_test_trigger(const char *name, const char *input, uint32_t attempt);
 
 /* Runs one operation of an entity of the app, on a state or on none (NULL). */
 dacapo_run dacapo_test_operation(dacapo_entity_id entity, const char *operation, const char *input, const char *state);

@@ -29,7 +29,7 @@ func Activity[In, Out any](name string, run func(ctx *ActivityContext, in In) (O
 		Act: func(host contract.Host, call contract.ActivityCall) (string, *contract.Failure) {
 			return settle(func() (output string, err error) {
 				defer catchPanic(&err)
-				ctx := &ActivityContext{host, call}
+				ctx := newActivityContext(host, call)
 				return apply(name, call.Input, func(in In) (Out, error) { return run(ctx, in) })
 			}())
 		},

@@ -235,7 +235,7 @@ func init() {
 
 func TestAnActivityStartsOrchestrations(t *testing.T) {
 	script := dacapotest.NewScript()
-	script.StartFromActivity("order", nil, &dacapo.Failure{Type: "InstanceAlreadyExists"}, nil)
+	script.Client("start-orchestration order", nil, &dacapo.Failure{Type: "InstanceAlreadyExists"}, nil)
 	run := script.RunActivity(t, "order_all", []string{"lamp", "desk", "chair"}, 1)
 	expect(t, run, []string{"order-lamp", "order-chair", "test:1"})
 	asked := []string{
@@ -247,7 +247,7 @@ func TestAnActivityStartsOrchestrations(t *testing.T) {
 	if !slices.Equal(run.Actions, asked) {
 		t.Errorf("it asked for %q", run.Actions)
 	}
-	script.StartFromActivity("report", &dacapo.Failure{Type: "OrchestratorNotFound"})
+	script.Client("start-orchestration report", &dacapo.Failure{Type: "OrchestratorNotFound"})
 	if run := script.RunActivity(t, "order_all", nil, 1); run.Failure == nil || run.Failure.Type != "OrchestratorNotFound" {
 		t.Errorf("got %v", run.Failure)
 	}

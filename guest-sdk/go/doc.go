@@ -1,8 +1,9 @@
 // Package dacapo is for durable orchestrations in Go.
 //
-// An orchestrator is a function that says what happens in which order. The host records each step, so an
-// orchestration survives crashes and restarts, and may take a second or a year. An activity is a function that does one
-// piece of real work. An entity is durable state with operations. They are compiled to wasm, together, as an app:
+// An orchestrator is a function that says what happens in which order. The host records each step, so an orchestration
+// survives crashes and restarts, and may take a second or a year. An activity is a function that does one piece of real work.
+// An entity is durable state with operations. A trigger is a function that a request, a schedule or a message starts. They are
+// compiled to wasm, together, as an app:
 //
 //	package main
 //
@@ -52,8 +53,19 @@
 // # Activities
 //
 // An activity may read the directories that the operator grants, compute for a long time, and use any package. Its
-// [ActivityContext] provides an idempotency key, starts of orchestrations, and HTTP requests, which package dacapohttp makes
+// [ActivityContext] provides an idempotency key, the durable client, and HTTP requests, which package dacapohttp makes
 // available to net/http.
+//
+// # Triggers
+//
+// A trigger is a function by which the world reaches the app: [HTTPTrigger], [TimerTrigger], [QueueTrigger],
+// [EventHubTrigger], [EventGridTrigger] or [ManualTrigger]. It runs like an activity. It sends messages to the queues and
+// event hubs that are its output bindings, with [TriggerContext.Output].
+//
+// # The durable client
+//
+// Activities and triggers start, query and manage the instances and entities of the app's task hub with the methods of
+// [Client], which are methods of their contexts.
 //
 // # Failures
 //

@@ -156,7 +156,7 @@ func ExampleContext_Lock() {
 	})
 }
 
-func ExampleActivityContext_StartOrchestration() {
+func ExampleClient_StartOrchestration() {
 	dacapo.Activity("import_orders", func(ctx *dacapo.ActivityContext, orders []string) (int, error) {
 		started := 0
 		for _, order := range orders {
@@ -177,5 +177,49 @@ func ExampleActivityContext_SendHTTP() {
 	dacapo.Activity("ping", func(ctx *dacapo.ActivityContext, uri string) (int, error) {
 		response, err := ctx.SendHTTP(dacapo.HTTPRequest{URI: uri, Timeout: 5 * time.Second})
 		return response.StatusCode, err
+	})
+}
+
+func ExampleHTTPTrigger() {
+	start := func(ctx *dacapo.TriggerContext, request *dacapo.HTTPTriggerRequest) (*dacapo.HTTPTriggerResponse, error) {
+		id, err := ctx.StartOrchestration("ship", string(request.Body), dacapo.InstanceID(request.Params["id"]))
+		if dacapo.IsFailure(err, "InstanceAlreadyExists") {
+			return dacapo.TextResponse(409, "it is on its way"), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return ctx.WaitForCompletionOrCreateCheckStatusResponse(request, id, 5*time.Second)
+	}
+	dacapo.HTTPTrigger("start", start, dacapo.Route("shipments/{id}"), dacapo.Methods{"PUT"}, dacapo.AuthFunction)
+}
+
+func ExampleTimerTrigger() {
+	cleanUp := func(ctx *dacapo.TriggerContext, timer dacapo.TimerInfo) error {
+		purged, err := ctx.PurgeInstances(dacapo.InstanceFilter{
+			CreatedFrom:   time.Now().AddDate(0, -1, 0),
+			RuntimeStatus: []dacapo.RuntimeStatus{dacapo.StatusCompleted},
+		})
+		ctx.Log().Info("cleaned up", "instances", purged, "late", timer.IsPastDue)
+		return err
+	}
+	dacapo.TimerTrigger("clean_up", "0 30 3 * * *", cleanUp)
+}
+
+func ExampleQueueTrigger() {
+	type order struct{ ID, Item string }
+	dacapo.QueueTrigger("take_order", "orders", func(ctx *dacapo.TriggerContext, message dacapo.QueueMessage[order]) error {
+		if message.Value.Item == "" {
+			return ctx.Output("rejected", message.Value)
+		}
+		_, err := ctx.StartOrchestration("ship", message.Value, dacapo.InstanceID(message.Value.ID))
+		return err
+	}, dacapo.QueueOutput("rejected", "rejected-orders"))
+}
+
+func ExampleReadEntity() {
+	dacapo.Activity("is_left", func(ctx *dacapo.ActivityContext, item string) (bool, error) {
+		state, err := dacapo.ReadEntity[stock](ctx.Client, dacapo.EntityID{Name: "stock", Key: item})
+		return state != nil && state.Left > 0, err
 	})
 }

@@ -20,9 +20,9 @@ import (
 // "InvalidOutput" or "InvalidEventData".
 //
 // The host makes failures of these types: "ActivityNotFound", "OrchestratorNotFound", "EntityNotFound", "InstanceNotFound",
-// "InstanceAlreadyExists", "VersionMismatch", "InvalidArgument", "LimitExceeded", "LockingRulesViolation", "Canceled",
-// "Terminated", "HttpRequestFailed", "Unavailable"; and for a function that did not return: "Trap", "Timeout", "FuelExhausted",
-// "OutOfMemory", "StackOverflow".
+// "InstanceAlreadyExists", "InstanceEnded", "InstanceNotEnded", "NotRewindable", "NotGranted", "VersionMismatch",
+// "InvalidArgument", "LimitExceeded", "LockingRulesViolation", "Canceled", "Terminated", "HttpRequestFailed", "Unavailable";
+// and for a function that did not return: "Trap", "Timeout", "FuelExhausted", "OutOfMemory", "StackOverflow".
 type Failure struct {
 	// Type is a short name that callers match on, such as "InsufficientFunds".
 	Type string

@@ -16,7 +16,7 @@ const LevelTrace = slog.LevelDebug - 4
 func (ctx *effects) Log() *slog.Logger { return newLogger(ctx.host) }
 
 // Log returns a logger that writes to the host's log.
-func (ctx *ActivityContext) Log() *slog.Logger { return newLogger(ctx.host) }
+func (ctx *outside) Log() *slog.Logger { return newLogger(ctx.to) }
 
 func newLogger(host contract.Host) *slog.Logger {
 	line := new(line)

@@ -1,6 +1,10 @@
 package dacapo
 
-import "dacapo.dev/sdk/internal/contract"
+import (
+	"time"
+
+	"dacapo.dev/sdk/internal/contract"
+)
 
 // An ActivityOption changes how an activity is called: a [RetryPolicy].
 type ActivityOption interface {
@@ -17,9 +21,14 @@ type StartOption interface {
 	startOrchestration(*call)
 }
 
-// An ActivityStartOption changes how an activity starts an orchestration: an [InstanceID] or a [Version].
-type ActivityStartOption interface {
-	startFromActivity(*call)
+// A ClientStartOption changes how the durable client starts an orchestration: an [InstanceID], a [Version] or a [StartAt].
+type ClientStartOption interface {
+	startFromClient(*call)
+}
+
+// A RestartOption changes how an orchestration is restarted: an [InstanceID].
+type RestartOption interface {
+	restart(*call)
 }
 
 // An InstanceID is the id of the new instance. Without this option the host derives one.
@@ -30,11 +39,15 @@ type InstanceID string
 // that has the function.
 type Version string
 
+// A StartAt is the point in time before which the new instance does not begin: dacapo.StartAt(time.Now().Add(time.Hour)).
+type StartAt time.Time
+
 // A call holds the values of the options.
 type call struct {
 	retry      *contract.RetryPolicy
 	instanceID string
 	version    string
+	startAt    *float64
 }
 
 func (p RetryPolicy) callActivity(c *call) { c.retry = p.toContract() }
@@ -45,5 +58,12 @@ func (v Version) callSubOrchestrator(c *call)     { c.version = string(v) }
 
 func (id InstanceID) startOrchestration(c *call) { c.instanceID = string(id) }
 
-func (id InstanceID) startFromActivity(c *call) { c.instanceID = string(id) }
-func (v Version) startFromActivity(c *call)     { c.version = string(v) }
+func (id InstanceID) startFromClient(c *call) { c.instanceID = string(id) }
+func (v Version) startFromClient(c *call)     { c.version = string(v) }
+
+func (at StartAt) startFromClient(c *call) {
+	moment := float64(time.Time(at).UnixMilli())
+	c.startAt = &moment
+}
+
+func (id InstanceID) restart(c *call) { c.instanceID = string(id) }

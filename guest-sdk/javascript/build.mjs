@@ -74,18 +74,25 @@ async function build(folder, out, options) {
   const component = await makeComponent(bundled, { engine: options.engine, loadsAtStart, optSize: options["opt-size"] }, tools);
   await mkdir(dirname(out), { recursive: true });
   await writeFile(out, component);
-  return { out, bytes: component.length, ...loaded };
+  return { out, bytes: component.length, ...loaded, missing: bundled.missing };
 }
 
-function summary({ out, bytes, functions }) {
-  return [`${out}: ${(bytes / 2 ** 20).toFixed(1)} MiB`, ...functions.map(({ name, kind }) => `  ${kind.padEnd(12)}  ${name}`)];
+function summary({ out, bytes, functions, triggers }) {
+  const kinds = [...functions, ...triggers.map(({ name, bindings }) => ({ name, kind: triggerType(bindings) }))];
+  const width = Math.max(...kinds.map(({ kind }) => kind.length));
+  return [`${out}: ${(bytes / 2 ** 20).toFixed(1)} MiB`, ...kinds.map(({ name, kind }) => `  ${kind.padEnd(width)}  ${name}`)];
+}
+
+function triggerType(bindings) {
+  return JSON.parse(bindings).find(({ direction, type }) => direction === "in" && type.endsWith("Trigger")).type;
 }
 
 /** Notes for the author of the app. */
-function notes({ ignoredTriggers, readsAtLoad }) {
-  const lines = ignoredTriggers.map(
-    ({ name, type }) => `note: '${name}' (${type}) is not run: the host's HTTP API starts and manages orchestrations`,
-  );
+function notes({ leftOut, missing, readsAtLoad }) {
+  const lines = [
+    ...leftOut.map(({ name, why }) => `note: '${name}' is left out: ${why}`),
+    ...missing.map((what) => `note: ${what} of Node.js, which does not exist here: a function that calls it fails`),
+  ];
   if (readsAtLoad.length > 0) {
     lines.push(`note: the app reads ${readsAtLoad.join(", ")} while it is loaded, so each instance must load it again; to avoid this, read it inside functions`);
   }

@@ -51,8 +51,8 @@ PROVIDED = {"azure-functions", "azure-functions-durable", "azure-functions-runti
 NATIVE_PARTS = "dacapo-native-parts.txt"
 """A file with the names of the installed packages that had machine code."""
 
-LEFT_OUT = {"__pycache__", "node_modules", "venv", "env"}
-"""Folders that are not copied with an app, in addition to hidden ones and virtual environments."""
+LEFT_OUT = {"__pycache__", "node_modules", "venv", "env", "local.settings.json"}
+"""What is not copied with an app, in addition to hidden files and virtual environments: settings of this machine may be secret."""
 
 
 class BuildError(Exception):

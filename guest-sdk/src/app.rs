@@ -15,6 +15,7 @@ use crate::executor::{self, Run};
 use crate::failure::{Failure, Result};
 use crate::host::Host;
 use crate::level::Level;
+use crate::trigger::TriggerContext;
 
 /// One function of an app.
 pub struct Entry {
@@ -27,6 +28,11 @@ pub(crate) enum Kind {
     Activity(fn(ActivityContext, String) -> Outcome),
     /// All code for entities is reached through this pointer, so that an app without entities does not link it.
     Entity(RunOperation),
+    /// The same holds for triggers.
+    Trigger {
+        bindings: fn() -> String,
+        run: fn(TriggerContext, String) -> Outcome,
+    },
 }
 
 /// Runs one operation of an entity.
@@ -50,12 +56,18 @@ impl Entry {
     pub const fn activity(name: &'static str, run: fn(ActivityContext, String) -> Outcome) -> Self {
         Self { name, kind: Kind::Activity(run) }
     }
+
+    /// The entry of a trigger. Its bindings are JSON.
+    pub const fn trigger(name: &'static str, bindings: fn() -> String, run: fn(TriggerContext, String) -> Outcome) -> Self {
+        Self { name, kind: Kind::Trigger { bindings, run } }
+    }
 }
 
 /// A type that an attribute macro has generated, for `app!`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a durable function",
-    note = "`app!` takes functions with the attribute `#[orchestrator]` or `#[activity]`, and entities with `#[entity]`"
+    message = "`{Self}` is not a function of an app",
+    note = "`app!` takes functions with the attribute `#[orchestrator]`, `#[activity]` or that of a trigger, such as \
+            `#[http_trigger]`, and entities with `#[entity]`"
 )]
 pub trait Registered {
     /// The name of the function, and how to run it.
@@ -66,7 +78,7 @@ pub(crate) fn run_orchestrator(entries: &[Entry], host: Box<dyn Host>, name: &st
     report_panics();
     let orchestrator = entries.iter().find_map(|entry| match entry.kind {
         Kind::Orchestrator(run) if entry.name == name => Some(run),
-        Kind::Orchestrator(_) | Kind::Activity(_) | Kind::Entity(_) => None,
+        Kind::Orchestrator(_) | Kind::Activity(_) | Kind::Entity(_) | Kind::Trigger { .. } => None,
     });
     let orchestrator = orchestrator.ok_or_else(|| not_found("OrchestratorNotFound", "orchestrator", name))?;
     let run = Rc::new(Run::new(host));
@@ -82,7 +94,7 @@ pub(crate) fn run_activity(entries: &[Entry], context: ActivityContext, input: S
     report_panics();
     let activity = entries.iter().find_map(|entry| match entry.kind {
         Kind::Activity(run) if entry.name == context.name() => Some(run),
-        Kind::Activity(_) | Kind::Orchestrator(_) | Kind::Entity(_) => None,
+        Kind::Activity(_) | Kind::Orchestrator(_) | Kind::Entity(_) | Kind::Trigger { .. } => None,
     });
     let activity = activity.ok_or_else(|| not_found("ActivityNotFound", "activity", context.name()))?;
     poll_to_end(activity(context, input))
@@ -92,7 +104,7 @@ pub(crate) fn run_entity_operation(entries: &[Entry], host: Box<dyn Host>, call:
     report_panics();
     let entity = entries.iter().find_map(|entry| match entry.kind {
         Kind::Entity(run) if entry.name == call.name => Some(run),
-        Kind::Entity(_) | Kind::Orchestrator(_) | Kind::Activity(_) => None,
+        Kind::Entity(_) | Kind::Orchestrator(_) | Kind::Activity(_) | Kind::Trigger { .. } => None,
     });
     match entity {
         Some(run) => run(host, call),
@@ -100,15 +112,26 @@ pub(crate) fn run_entity_operation(entries: &[Entry], host: Box<dyn Host>, call:
     }
 }
 
-/// Polls an activity once. An activity may be `async`, for `async` libraries, but nothing could wake it.
-fn poll_to_end(activity: Outcome) -> Result<String> {
-    match pin!(activity).poll(&mut PollContext::from_waker(Waker::noop())) {
+/// Runs one call of a trigger. Like an activity, it gets what it needs of the host from its context.
+pub(crate) fn run_trigger(entries: &[Entry], context: TriggerContext, input: String) -> Result<String> {
+    report_panics();
+    let trigger = entries.iter().find_map(|entry| match entry.kind {
+        Kind::Trigger { run, .. } if entry.name == context.name() => Some(run),
+        Kind::Trigger { .. } | Kind::Orchestrator(_) | Kind::Activity(_) | Kind::Entity(_) => None,
+    });
+    let trigger = trigger.ok_or_else(|| not_found("TriggerNotFound", "trigger", context.name()))?;
+    poll_to_end(trigger(context, input))
+}
+
+/// Polls an activity or trigger once. It may be `async`, for `async` libraries, but nothing could wake it.
+fn poll_to_end(function: Outcome) -> Result<String> {
+    match pin!(function).poll(&mut PollContext::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
-        Poll::Pending => Err(executor::nothing_to_wait_for("an activity can await only what is ready at once")),
+        Poll::Pending => Err(executor::nothing_to_wait_for("an activity or a trigger can await only what is ready at once")),
     }
 }
 
-pub(crate) fn not_found(error_type: &str, kind: &str, name: &str) -> Failure {
+fn not_found(error_type: &str, kind: &str, name: &str) -> Failure {
     Failure::new(error_type, format!("this app has no {kind} `{name}`")).not_retriable()
 }
 

@@ -23,7 +23,7 @@ pub mod generated {
     });
 }
 
-use generated::dacapo::guest::{logging, management, orchestration, types};
+use generated::dacapo::guest::{logging, orchestration, types};
 
 /// The host's handle of a scheduled task.
 pub(crate) type Handle = orchestration::Task;
@@ -44,7 +44,7 @@ pub(crate) fn call_entity(entity: &EntityId, operation: &str, input: &str) -> Ha
 }
 
 pub(crate) fn signal_entity(entity: &EntityId, operation: &str, input: &str, deliver_at: Option<Timestamp>) {
-    orchestration::signal_entity(&entity_id(entity), operation, input, deliver_at.map(|at| at.as_millis() as f64));
+    orchestration::signal_entity(&entity_id(entity), operation, input, deliver_at.map(at));
 }
 
 pub(crate) fn lock_entities(entities: &[EntityId]) -> Handle {
@@ -59,17 +59,85 @@ pub(crate) fn call_http(request: &str) -> Handle {
     orchestration::call_http(request)
 }
 
-pub(crate) fn management_links(instance_id: &str) -> String {
-    management::links(instance_id)
-}
+/// The durable client. One function for each import, so that an app imports only what it calls.
+pub(crate) mod client {
+    use std::time::Duration;
 
-pub(crate) fn start_from_activity(
-    name: &str,
-    input: &str,
-    instance_id: Option<&str>,
-    version: Option<&str>,
-) -> Result<String, Failure> {
-    management::start_orchestration(name, input, instance_id, version).map_err(from_generated)
+    use super::generated::dacapo::guest::client;
+    use super::{at, entity_id, from_generated, millis};
+    use crate::entity_id::EntityId;
+    use crate::failure::Result;
+    use crate::timestamp::Timestamp;
+
+    pub(crate) fn start_orchestration(
+        name: &str,
+        input: &str,
+        instance_id: Option<&str>,
+        version: Option<&str>,
+        start_at: Option<Timestamp>,
+    ) -> Result<String> {
+        client::start_orchestration(name, input, instance_id, version, start_at.map(at)).map_err(from_generated)
+    }
+
+    pub(crate) fn get_status(instance_id: &str, options: &str) -> Result<String> {
+        client::get_status(instance_id, options).map_err(from_generated)
+    }
+
+    pub(crate) fn list_instances(filter: &str) -> Result<String> {
+        client::list_instances(filter).map_err(from_generated)
+    }
+
+    pub(crate) fn raise_event(instance_id: &str, name: &str, data: &str) -> Result<()> {
+        client::raise_event(instance_id, name, data).map_err(from_generated)
+    }
+
+    pub(crate) fn terminate(instance_id: &str, reason: &str) -> Result<()> {
+        client::terminate(instance_id, reason).map_err(from_generated)
+    }
+
+    pub(crate) fn suspend(instance_id: &str, reason: &str) -> Result<()> {
+        client::suspend(instance_id, reason).map_err(from_generated)
+    }
+
+    pub(crate) fn resume(instance_id: &str, reason: &str) -> Result<()> {
+        client::resume(instance_id, reason).map_err(from_generated)
+    }
+
+    pub(crate) fn rewind(instance_id: &str, reason: &str) -> Result<()> {
+        client::rewind(instance_id, reason).map_err(from_generated)
+    }
+
+    pub(crate) fn restart(instance_id: &str, new_instance_id: Option<&str>) -> Result<String> {
+        client::restart(instance_id, new_instance_id).map_err(from_generated)
+    }
+
+    pub(crate) fn purge(instance_id: &str) -> Result<bool> {
+        client::purge(instance_id).map_err(from_generated)
+    }
+
+    pub(crate) fn purge_instances(filter: &str) -> Result<u32> {
+        client::purge_instances(filter).map_err(from_generated)
+    }
+
+    pub(crate) fn wait_for_completion(instance_id: &str, timeout: Duration) -> Result<String> {
+        client::wait_for_completion(instance_id, millis(timeout)).map_err(from_generated)
+    }
+
+    pub(crate) fn signal_entity(entity: &EntityId, operation: &str, input: &str, deliver_at: Option<Timestamp>) -> Result<()> {
+        client::signal_entity(&entity_id(entity), operation, input, deliver_at.map(at)).map_err(from_generated)
+    }
+
+    pub(crate) fn read_entity(entity: &EntityId) -> Result<Option<String>> {
+        client::read_entity(&entity_id(entity)).map_err(from_generated)
+    }
+
+    pub(crate) fn list_entities(filter: &str) -> Result<String> {
+        client::list_entities(filter).map_err(from_generated)
+    }
+
+    pub(crate) fn links(instance_id: &str) -> Result<String> {
+        client::links(instance_id).map_err(from_generated)
+    }
 }
 
 fn entity_id(entity: &EntityId) -> types::EntityId {
@@ -85,6 +153,10 @@ pub(crate) fn retry_policy(policy: &RetryPolicy) -> types::RetryPolicy {
         timeout: policy.timeout.map(millis),
         non_retriable_error_types: policy.non_retriable_error_types.clone(),
     }
+}
+
+fn at(time: Timestamp) -> f64 {
+    time.as_millis() as f64
 }
 
 fn millis(duration: std::time::Duration) -> f64 {

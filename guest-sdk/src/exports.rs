@@ -5,19 +5,21 @@ use crate::app::{self, Entry, Kind};
 use crate::bindings::generated::dacapo::guest::types;
 use crate::bindings::to_generated;
 use crate::entity::{OperationCall, OperationOutcome};
+use crate::trigger::TriggerContext;
 use crate::wasm_host::WasmHost;
 
 /// The export `describe`.
 pub fn describe(entries: &[Entry]) -> Vec<types::Function> {
-    let function = |entry: &Entry| types::Function {
-        name: entry.name.to_owned(),
-        kind: match entry.kind {
+    let function = |entry: &Entry| {
+        let kind = match entry.kind {
             Kind::Orchestrator(_) => types::FunctionKind::Orchestrator,
             Kind::Activity(_) => types::FunctionKind::Activity,
             Kind::Entity(_) => types::FunctionKind::Entity,
-        },
+            Kind::Trigger { .. } => return None,
+        };
+        Some(types::Function { name: entry.name.to_owned(), kind })
     };
-    entries.iter().map(function).collect()
+    entries.iter().filter_map(function).collect()
 }
 
 /// The export `run-orchestrator`.
@@ -33,13 +35,18 @@ pub fn run_activity(entries: &[Entry], call: types::ActivityCall) -> Result<Stri
 }
 
 /// The export `describe-triggers`.
-pub fn describe_triggers(_entries: &[Entry]) -> Vec<types::Trigger> {
-    Vec::new()
+pub fn describe_triggers(entries: &[Entry]) -> Vec<types::Trigger> {
+    let trigger = |entry: &Entry| match entry.kind {
+        Kind::Trigger { bindings, .. } => Some(types::Trigger { name: entry.name.to_owned(), bindings: bindings() }),
+        Kind::Orchestrator(_) | Kind::Activity(_) | Kind::Entity(_) => None,
+    };
+    entries.iter().filter_map(trigger).collect()
 }
 
 /// The export `run-trigger`.
-pub fn run_trigger(_entries: &[Entry], call: types::TriggerCall) -> Result<String, types::Failure> {
-    Err(to_generated(app::not_found("TriggerNotFound", "trigger", &call.name)))
+pub fn run_trigger(entries: &[Entry], call: types::TriggerCall) -> Result<String, types::Failure> {
+    let types::TriggerCall { name, input, invocation_id, attempt } = call;
+    app::run_trigger(entries, TriggerContext::live(name, invocation_id, attempt), input).map_err(to_generated)
 }
 
 /// The export `run-entity-operation`.

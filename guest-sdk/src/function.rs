@@ -1,5 +1,7 @@
 //! The traits of functions, which `#[orchestrator]` and `#[activity]` implement, and the JSON of inputs and outputs.
 
+use std::fmt::Display;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -70,6 +72,16 @@ impl<T, E: Into<Failure>> Fallible for std::result::Result<T, E> {
 pub fn decode_input<T: DeserializeOwned>(function: &str, json: &str) -> Result<T> {
     serde_json::from_str(json)
         .map_err(|error| Failure::new("InvalidInput", format!("`{function}` cannot read its input: {error}")).not_retriable())
+}
+
+/// Reads what the host passes to a trigger, around the input that somebody else has written.
+pub(crate) fn decode_from_host<T: DeserializeOwned>(trigger: &str, json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|error| not_from_host(trigger, error))
+}
+
+/// The host does not keep to the contract.
+pub(crate) fn not_from_host(trigger: &str, why: impl Display) -> Failure {
+    Failure::new("InvalidInput", format!("`{trigger}` cannot read its input from the host: {why}")).not_retriable()
 }
 
 /// Writes the output of a function as JSON.

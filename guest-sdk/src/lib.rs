@@ -78,6 +78,45 @@
 //! # fn main() {}
 //! ```
 //!
+//! # Triggers and the durable client
+//!
+//! A **trigger** is a function by which the world reaches the app. It runs like an activity, and may be a plain `fn`. Its
+//! attribute says what starts it:
+//!
+//! | | |
+//! |---|---|
+//! | [`#[http_trigger]`](macro@http_trigger) | a [`Request`] on a route, which it answers with a [`Response`], a text or [`Json`] |
+//! | [`#[timer_trigger]`](macro@timer_trigger) | a schedule ([`TimerInfo`]) |
+//! | [`#[queue_trigger]`](macro@queue_trigger) | a message of a queue: any type, or a [`QueueMessage`] |
+//! | [`#[event_hub_trigger]`](macro@event_hub_trigger) | an [`EventHubEvent`] of an event hub, or many |
+//! | [`#[event_grid_trigger]`](macro@event_grid_trigger) | an [`EventGridEvent`] |
+//! | [`#[manual_trigger]`](macro@manual_trigger) | an operator |
+//!
+//! Any trigger can send messages to queues and event hubs: see [`Output`]. Triggers and activities hold the durable [`Client`]
+//! of their task hub. It starts orchestrations; reads, lists, suspends, resumes, terminates, rewinds, restarts and purges
+//! instances; raises events; signals, reads and lists entities; and makes the responses by which a client over HTTP follows
+//! an orchestration.
+//!
+//! ```
+//! use dacapo_sdk::prelude::*;
+//!
+//! # #[orchestrator] async fn order(ctx: Context, item: String) -> Result<()> { Ok(()) }
+//! #[http_trigger(route = "orders", methods = ["POST"])]
+//! fn place_order(ctx: TriggerContext, request: Request) -> Result<Response> {
+//!     let id = ctx.client().start_orchestration::<order>(request.json()?).start()?;
+//!     ctx.client().create_check_status_response(&id)
+//! }
+//!
+//! #[http_trigger(route = "orders/{id}/approval", methods = ["PUT"])]
+//! fn approve(ctx: TriggerContext, request: Request) -> Result<()> {
+//!     let id = request.params().get("id").unwrap_or_default();
+//!     ctx.client().raise_event(id, "Approval", &true)
+//! }
+//!
+//! dacapo_sdk::app!(order, place_order, approve);
+//! # fn main() {}
+//! ```
+//!
 //! # What an orchestrator can wait for
 //!
 //! | | |
@@ -112,8 +151,9 @@
 //!
 //! # Tests
 //!
-//! Activities and the methods of entities are plain functions, so tests can call them. The module `testing` runs
-//! orchestrators against a script, without a host, and skips the time that they wait.
+//! Activities, triggers and the methods of entities are plain functions, so tests can call them. The module `testing` runs
+//! orchestrators against a script, without a host, and skips the time that they wait. Its `ScriptedClient` is a task hub for
+//! triggers and activities, which records what their client asks of it.
 //!
 //! # The manifest
 //!
@@ -134,7 +174,10 @@ extern crate self as dacapo_sdk;
 mod action;
 mod activity;
 mod app;
+mod base64;
 mod bindings;
+mod client;
+mod client_call;
 mod context;
 mod entity;
 mod entity_call;
@@ -142,6 +185,7 @@ mod entity_id;
 mod executor;
 mod exports;
 mod failure;
+mod fields;
 #[cfg(feature = "files")]
 pub mod files;
 mod function;
@@ -151,14 +195,21 @@ pub mod http;
 mod http_call;
 mod level;
 mod management;
+mod multipart;
 mod random;
+mod request;
+mod response;
 mod retry;
 #[cfg(not(target_family = "wasm"))]
+mod scripted_client;
+#[cfg(not(target_family = "wasm"))]
 mod scripted_host;
+mod status;
 mod task;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod timestamp;
+mod trigger;
 mod wasm_host;
 mod when;
 
@@ -166,6 +217,7 @@ mod when;
 mod tests;
 
 pub use activity::ActivityContext;
+pub use client::{Client, OrchestrationStart};
 pub use context::{Context, DetachedStart};
 /// Makes a `fn` or an `async fn` an activity: a function that does real work and runs at least once.
 ///
@@ -248,6 +300,114 @@ pub use dacapo_sdk_macros::activity;
 /// Orchestrators call an entity with [`Context::entity`], which returns a proxy with its operations as methods, or with
 /// [`Context::call_entity`] and related methods.
 pub use dacapo_sdk_macros::entity;
+/// Makes a `fn` or an `async fn` an event grid trigger: it runs for each event that is posted to the webhook of the task hub,
+/// or for each of a kind that its code picks out.
+///
+/// It takes its [`TriggerContext`], the event and its [outputs](Output), each if it wants it and in this order. The event is an
+/// [`EventGridEvent`], or any other type that the JSON of an event can be read as. The trigger returns nothing or a
+/// `Result<(), E>`; the event is posted again if it fails. The name is that of the function, or `name = "..."`.
+///
+/// ```
+/// use dacapo_sdk::prelude::*;
+///
+/// # #[orchestrator] async fn order(ctx: Context, item: String) -> Result<()> { Ok(()) }
+/// #[event_grid_trigger]
+/// fn on_shop_event(ctx: TriggerContext, event: EventGridEvent<Value>) -> Result<()> {
+///     if event.event_type == "Shop.OrderPlaced" {
+///         let item = event.data["item"].as_str().unwrap_or_default();
+///         ctx.client().start_orchestration::<order>(item.to_owned()).instance_id(event.id).start()?;
+///     }
+///     Ok(())
+/// }
+///
+/// dacapo_sdk::app!(order, on_shop_event);
+/// # fn main() {}
+/// ```
+pub use dacapo_sdk_macros::event_grid_trigger;
+/// Makes a `fn` or an `async fn` an event hub trigger: it runs for the events of an event hub.
+///
+/// The first argument of the attribute is the name of the hub. The trigger takes its [`TriggerContext`], the events and its
+/// [outputs](Output), each if it wants it and in this order. A `Vec<EventHubEvent<T>>` is a batch of [events](EventHubEvent);
+/// with an `EventHubEvent<T>` each call has one. The trigger returns nothing or a `Result<(), E>`; if it fails, the events are
+/// delivered again. The name is that of the function, or `name = "..."`.
+///
+/// ```
+/// use dacapo_sdk::prelude::*;
+///
+/// #[event_hub_trigger("readings")]
+/// fn add_up(ctx: TriggerContext, readings: Vec<EventHubEvent<f64>>) -> Result<()> {
+///     let sum: f64 = readings.iter().map(|reading| reading.body).sum();
+///     ctx.client().signal_entity(&EntityId::new("Meter", "all"), "add", &sum)
+/// }
+///
+/// dacapo_sdk::app!(add_up);
+/// # fn main() {}
+/// ```
+pub use dacapo_sdk_macros::event_hub_trigger;
+/// Makes a `fn` or an `async fn` an HTTP trigger: it runs for each request on its route, and answers it.
+///
+/// It takes its [`TriggerContext`], a [`Request`] and its [outputs](Output), each if it wants it and in this order. It returns
+/// what implements [`IntoResponse`], or a `Result` with that and any `E` that converts to a [`Failure`]: a [`Response`], a text,
+/// [`Json`], a JSON [`Value`] or nothing. A failure `BadRequest` is answered with 400 and its message, any other with 500.
+///
+/// The arguments of the attribute, all optional:
+///
+/// - `route = "orders/{id:int}"`: the path after the host's prefix, which is `api` by default. Without it: the name.
+/// - `methods = ["GET", "POST"]`: the methods that are served. Without it: all.
+/// - `auth_level = "anonymous"`: needs no key. `"function"`, the default, needs a key of the task hub; `"admin"`, one that
+///   administers it.
+/// - `name = "..."`: the name. Without it: that of the function.
+///
+/// ```
+/// use dacapo_sdk::prelude::*;
+///
+/// # #[orchestrator] async fn order(ctx: Context, item: String) -> Result<()> { Ok(()) }
+/// #[http_trigger(route = "orders", methods = ["POST"])]
+/// fn place_order(ctx: TriggerContext, request: Request) -> Result<Response> {
+///     let id = ctx.client().start_orchestration::<order>(request.json()?).start()?;
+///     ctx.client().create_check_status_response(&id)
+/// }
+///
+/// #[http_trigger(route = "orders/{id}", methods = ["GET"], auth_level = "anonymous")]
+/// async fn show_order(ctx: TriggerContext, request: Request) -> Result<Response> {
+///     let id = request.params().get("id").unwrap_or_default();
+///     match ctx.client().get_status(id)? {
+///         Some(status) => Response::new(200).json(&json!({ "order": id, "status": status.runtime_status })),
+///         None => Ok(Response::new(404).text(format!("there is no order {id}"))),
+///     }
+/// }
+///
+/// #[http_trigger(auth_level = "anonymous")]
+/// fn hello() -> &'static str {
+///     "Hello!"
+/// }
+///
+/// dacapo_sdk::app!(order, place_order, show_order, hello);
+/// # fn main() {}
+/// ```
+pub use dacapo_sdk_macros::http_trigger;
+/// Makes a `fn` or an `async fn` a manual trigger: it runs when an operator says so.
+///
+/// It takes its [`TriggerContext`], an input and its [outputs](Output), each if it wants it and in this order. A `String` is the
+/// text that the operator gave, any other type is read from JSON. The trigger returns nothing or a `Result<(), E>`. The name
+/// is that of the function, or `name = "..."`.
+///
+/// ```
+/// use dacapo_sdk::prelude::*;
+/// use dacapo_sdk::{InstanceFilter, RuntimeStatus};
+///
+/// #[manual_trigger(name = "RewindAll")]
+/// fn rewind_all(ctx: TriggerContext, reason: String) -> Result<()> {
+///     for failed in ctx.client().instances(InstanceFilter::new().runtime_status(RuntimeStatus::Failed)) {
+///         ctx.client().rewind(&failed?.instance_id, &reason)?;
+///     }
+///     Ok(())
+/// }
+///
+/// dacapo_sdk::app!(rewind_all);
+/// # fn main() {}
+/// ```
+pub use dacapo_sdk_macros::manual_trigger;
 /// Makes an `async fn` an orchestrator: a durable function.
 ///
 /// It takes its [`Context`] and an input, or the context alone, and returns `T` or `Result<T, E>` with any `E` that
@@ -263,19 +423,85 @@ pub use dacapo_sdk_macros::entity;
 /// }
 /// ```
 pub use dacapo_sdk_macros::orchestrator;
+/// Makes a `fn` or an `async fn` a queue trigger: it runs for each message of a queue.
+///
+/// The first argument of the attribute is the name of the queue. The trigger takes its [`TriggerContext`], a message and its
+/// [outputs](Output), each if it wants it and in this order. A `String` is the text of the message, any other type is read from
+/// JSON; [`QueueMessage`] has what the queue knows, too. The trigger returns nothing or a `Result<(), E>`; if it fails, the
+/// message is delivered again later, a few times, and then goes to the poison queue. What it has started is not started
+/// again. The name is that of the function, or `name = "..."`.
+///
+/// ```
+/// use dacapo_sdk::prelude::*;
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Order {
+///     item: String,
+/// }
+///
+/// # #[orchestrator] async fn ship(ctx: Context, order: Order) -> Result<()> { Ok(()) }
+/// #[queue_trigger("orders")]
+/// fn take_order(ctx: TriggerContext, order: Order, #[queue_output("letters")] letters: &mut Output<String>) -> Result<()> {
+///     letters.send(format!("{} is on its way", order.item));
+///     ctx.client().start_orchestration::<ship>(order).start().map(drop)
+/// }
+///
+/// dacapo_sdk::app!(ship, take_order);
+/// # fn main() {}
+/// ```
+pub use dacapo_sdk_macros::queue_trigger;
+/// Makes a `fn` or an `async fn` a timer trigger: it runs on a schedule.
+///
+/// The first argument of the attribute is the schedule: six fields from the second to the day of the week, five from the
+/// minute, or a time span such as `"00:05:00"`. The trigger takes its [`TriggerContext`], a [`TimerInfo`] and its
+/// [outputs](Output), each if it wants it and in this order, and returns nothing or a `Result<(), E>`.
+///
+/// Further arguments: `run_on_startup = true` runs it when the host starts, too; `use_monitor = false` does not make up for an
+/// occurrence that was missed while the host was not running; `name = "..."` is the name, which otherwise is that of the
+/// function.
+///
+/// ```
+/// use dacapo_sdk::prelude::*;
+/// use dacapo_sdk::InstanceFilter;
+///
+/// #[timer_trigger("0 0 3 * * *", run_on_startup = false)]
+/// fn purge_old(ctx: TriggerContext, timer: TimerInfo) -> Result<()> {
+///     let Some(tomorrow) = timer.schedule_status.and_then(|status| status.next) else { return Ok(()) };
+///     let old = InstanceFilter::new()
+///         .created_time_from(Timestamp::from_millis(0))
+///         .created_time_to(tomorrow - Duration::from_secs(31 * 86_400));
+///     let removed = ctx.client().purge_instances(&old)?;
+///     ctx.log_info(format!("{removed} instances are removed"));
+///     Ok(())
+/// }
+///
+/// dacapo_sdk::app!(purge_old);
+/// # fn main() {}
+/// ```
+pub use dacapo_sdk_macros::timer_trigger;
 pub use entity::EntityContext;
 pub use entity_call::{Entity, EntityCall, EntityLock, EntityProxy, LockRequest};
 pub use entity_id::{EntityId, ParseEntityIdError};
 pub use failure::{Failure, Result};
+pub use fields::Fields;
 pub use function::{Activity, Orchestrator};
 pub use host::Parent;
 pub use http_call::{HttpRequest, HttpResponse};
 pub use level::Level;
-pub use management::{ActivityStart, ManagementLinks};
+pub use management::ManagementLinks;
+pub use multipart::FormPart;
 pub use random::{Random, RandomRange};
+pub use request::Request;
+pub use response::{IntoResponse, Json, Response};
 pub use retry::RetryPolicy;
+/// Any JSON.
+pub use serde_json::{Value, json};
+pub use status::{
+    EntityFilter, EntityPage, EntityStatus, InstanceFilter, InstancePage, OrchestrationStatus, RuntimeStatus, StatusOptions,
+};
 pub use task::{ActivityCall, EventWait, EventWithTimeout, SubOrchestratorCall, Task, Timer};
 pub use timestamp::{ParseTimestampError, Timestamp};
+pub use trigger::{EventGridEvent, EventHubEvent, Output, QueueMessage, ScheduleStatus, TimerInfo, TriggerContext};
 pub use when::{when_all, when_any};
 
 /// The standard library's allocator grows the memory for its first allocation. For short-lived instances this costs nearly as
@@ -307,8 +533,10 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::{
-        ActivityContext, Context, EntityContext, EntityId, Failure, HttpRequest, Level, Result, RetryPolicy, Timestamp, activity,
-        entity, orchestrator, when_all, when_any,
+        ActivityContext, Client, Context, EntityContext, EntityId, EventGridEvent, EventHubEvent, Failure, HttpRequest, Json,
+        Level, Output, QueueMessage, Request, Response, Result, RetryPolicy, TimerInfo, Timestamp, TriggerContext, Value,
+        activity, entity, event_grid_trigger, event_hub_trigger, http_trigger, json, manual_trigger, orchestrator, queue_trigger,
+        timer_trigger, when_all, when_any,
     };
 }
 
@@ -320,6 +548,7 @@ pub mod __private {
     pub use crate::entity::DispatchOperation;
     pub use crate::exports::{describe, describe_triggers, run_activity, run_entity_operation, run_orchestrator, run_trigger};
     pub use crate::function::{Fallible, decode_input, encode_output};
+    pub use crate::trigger::{Outputs, TriggerInput, conclude, kind, respond};
     pub use serde::Serialize;
     pub use serde::de::DeserializeOwned;
 }
@@ -407,14 +636,16 @@ macro_rules! app {
 ///     "outbound": ["https://api.example.org"],
 ///     "directories": [{ "guest": "/data", "writable": false }],
 ///     "environment": ["MODE"],
-///     "secrets": ["API_KEY"]
+///     "secrets": ["API_KEY"],
+///     "client": "read"
 ///   }
 /// }
 /// ```
 ///
 /// `name` and `version` are the defaults of `dacapo deploy` for the name of the app and the label of this version. `grants`
-/// is what the app asks for: its activities can access what is both listed here and granted by the administrator. Without
-/// `grants` they can access everything that is granted.
+/// is what the app asks for: its activities and triggers can access what is both listed here and granted by the administrator.
+/// Without `grants` they can access everything that is granted. `client` is what they may do with the durable [`Client`]: `none`,
+/// `read` or `operate`.
 ///
 /// ```
 /// dacapo_sdk::manifest!("src/example_manifest.json");

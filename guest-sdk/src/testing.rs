@@ -1,4 +1,5 @@
-//! Runs orchestrators against a script, without a host. Waiting takes no real time, whatever the duration.
+//! Runs orchestrators against a script, without a host. Waiting takes no real time, whatever the duration. Activities and triggers
+//! are plain functions; [`ScriptedClient`] is a task hub for those that ask it something.
 //!
 //! ```
 //! use dacapo_sdk::prelude::*;
@@ -30,6 +31,7 @@
 //! assert_eq!(run.elapsed, Duration::from_secs(3 * 86_400));
 //! ```
 
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -38,13 +40,18 @@ use serde_json::Value;
 
 pub use crate::action::Action;
 use crate::app::{self, Registered};
+use crate::client::Client;
+pub use crate::client_call::ClientCall;
 use crate::context;
+use crate::entity_id::EntityId;
 use crate::failure::Result;
 use crate::function::{Activity, Orchestrator, decode_input, encode_output};
 use crate::host::Parent;
 use crate::http_call::HttpResponse;
 use crate::level::Level;
+use crate::scripted_client::ScriptedHub;
 use crate::scripted_host::{Answer, Callee, Event, Step, World};
+use crate::status::OrchestrationStatus;
 use crate::timestamp::Timestamp;
 
 /// The script of one run of an orchestrator: the answers to its calls, and the events that reach it.
@@ -380,6 +387,131 @@ impl<T> ScriptedRun<T> {
             _ => None,
         });
         calls.collect()
+    }
+}
+
+/// A task hub for the durable client of activities and triggers in tests. It records the calls. Every message to it succeeds and
+/// changes nothing; a start returns the given id, or else `instance-1` and so on; what it does not know does not exist.
+///
+/// ```
+/// use dacapo_sdk::OrchestrationStatus;
+/// use dacapo_sdk::prelude::*;
+/// use dacapo_sdk::testing::{ClientCall, ScriptedClient};
+///
+/// # #[orchestrator] async fn order(ctx: Context, item: String) -> Result<()> { Ok(()) }
+/// #[http_trigger(route = "orders/{id}", methods = ["PUT"])]
+/// fn place_order(ctx: TriggerContext, request: Request) -> Result<Response> {
+///     let id = request.params().get("id").unwrap_or_default();
+///     if ctx.client().get_status(id)?.is_some() {
+///         return Ok(Response::new(409).text("there is such an order"));
+///     }
+///     ctx.client().start_orchestration::<order>(request.json()?).instance_id(id).start()?;
+///     ctx.client().create_check_status_response(id)
+/// }
+///
+/// let put = |id: &str, hub: &ScriptedClient| {
+///     let request = Request::new("PUT", "http://localhost:7071/api/orders").with_param("id", id).with_json(&"a lamp")?;
+///     place_order(TriggerContext::for_test("place_order", hub.client()), request)
+/// };
+///
+/// let hub = ScriptedClient::new().instance(OrchestrationStatus::new("order", "order-17"));
+/// assert_eq!(put("order-17", &hub).unwrap().status, 409);
+/// assert_eq!(put("order-18", &hub).unwrap().status, 202);
+/// let started = hub.calls().into_iter().find_map(|call| match call {
+///     ClientCall::StartOrchestration { name, input, instance_id, .. } => Some((name, input, instance_id)),
+///     _ => None,
+/// });
+/// assert_eq!(started, Some(("order".to_owned(), json!("a lamp"), Some("order-18".to_owned()))));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ScriptedClient {
+    hub: Arc<Mutex<ScriptedHub>>,
+}
+
+impl ScriptedClient {
+    /// Makes a task hub without instances and entities.
+    ///
+    /// ```
+    /// # use dacapo_sdk::testing::ScriptedClient;
+    /// assert_eq!(ScriptedClient::new().client().get_status("order-17"), Ok(None));
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an instance.
+    ///
+    /// ```
+    /// # use dacapo_sdk::OrchestrationStatus;
+    /// # use dacapo_sdk::testing::ScriptedClient;
+    /// let hub = ScriptedClient::new().instance(OrchestrationStatus::new("order", "order-17"));
+    /// assert!(hub.client().get_status("order-17").unwrap().is_some());
+    /// ```
+    #[must_use]
+    pub fn instance(self, status: OrchestrationStatus) -> Self {
+        self.lock().instances.insert(status.instance_id.clone(), status);
+        self
+    }
+
+    /// Adds an entity.
+    ///
+    /// ```
+    /// # use dacapo_sdk::EntityId;
+    /// # use dacapo_sdk::testing::ScriptedClient;
+    /// let clicks = EntityId::new("Counter", "clicks");
+    /// let hub = ScriptedClient::new().entity(clicks.clone(), 7);
+    /// assert_eq!(hub.client().read_entity(&clicks), Ok(Some(7)));
+    /// ```
+    #[must_use]
+    pub fn entity(self, id: EntityId, state: impl Serialize) -> Self {
+        let state = serde_json::to_value(state).expect("the state can be written as JSON");
+        self.lock().entities.insert(id, state);
+        self
+    }
+
+    /// Adds an answer, which may fail: JSON in the form of the contract, or none for calls that it is not for.
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::{ClientCall, ScriptedClient};
+    /// let hub = ScriptedClient::new().answer(|call| match call {
+    ///     ClientCall::StartOrchestration { .. } => Some(Err(Failure::new("LimitExceeded", "there are too many instances"))),
+    ///     _ => None,
+    /// });
+    /// assert!(hub.client().start_orchestration_named("order", &"a lamp").start().unwrap_err().is("LimitExceeded"));
+    /// ```
+    #[must_use]
+    pub fn answer(self, answer: impl FnMut(&ClientCall) -> Option<Result<Value>> + Send + 'static) -> Self {
+        self.lock().answers.push(Box::new(answer));
+        self
+    }
+
+    /// Returns its client, for [`TriggerContext::for_test`](crate::TriggerContext::for_test) and
+    /// [`ActivityContext::with_client`](crate::ActivityContext::with_client).
+    ///
+    /// ```
+    /// # use dacapo_sdk::prelude::*;
+    /// # use dacapo_sdk::testing::ScriptedClient;
+    /// let context = TriggerContext::for_test("place_order", ScriptedClient::new().client());
+    /// ```
+    pub fn client(&self) -> Client {
+        Client::scripted(self.hub.clone())
+    }
+
+    /// Returns the calls until now, in order.
+    ///
+    /// ```
+    /// # use dacapo_sdk::testing::{ClientCall, ScriptedClient};
+    /// let hub = ScriptedClient::new();
+    /// hub.client().purge("order-17").unwrap();
+    /// assert_eq!(hub.calls(), [ClientCall::Purge { instance_id: "order-17".to_owned() }]);
+    /// ```
+    pub fn calls(&self) -> Vec<ClientCall> {
+        self.lock().calls.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ScriptedHub> {
+        self.hub.lock().expect("no answer of the script has panicked")
     }
 }
 

@@ -8,6 +8,7 @@
 //! - [`crash`] kills it repeatedly and checks what is left.
 //! - [`attack`] attacks it with a hostile app and hostile clients, beside honest ones.
 //! - [`connection`] is a persistent HTTP connection; [`wire`] sends bytes that no HTTP client would send.
+//! - [`trigger_guest`] makes guests with triggers.
 //! - [`model`] sends it random operations and compares the results with a model.
 
 pub mod attack;
@@ -23,6 +24,7 @@ pub mod packages;
 /// The expected results of the random programs of the fixture `interpreter`.
 #[path = "../fixtures/interpreter/src/program.rs"]
 pub mod program;
+pub mod trigger_guest;
 pub mod wire;
 
 use std::path::{Path, PathBuf};

@@ -130,7 +130,7 @@ result<std::string> version_of(int n) {
 result<std::vector<std::string>> start_and_fetch(std::string item) {
     result<dacapo::raw> response = dacapo::send_http("{\"method\":\"GET\",\"uri\":\"https://example.org/\"}");
     if (!response) return fail(response.error());
-    result<std::string> id = dacapo::activity_start_orchestration("order", item, "order-1", "2.0");
+    result<std::string> id = dacapo::client_start_orchestration("order", item, "order-1", "2.0");
     if (!id) return fail(id.error());
     return std::vector{*id, response->text};
 }
@@ -150,9 +150,65 @@ static void versions_starts_and_http() {
     dacapo_script_free(script);
 }
 
+result<dacapo::raw> start(const dacapo_trigger_call &call) {
+    const auto item = from_json<std::string>(dacapo::request_body(call).c_str());
+    if (!item) return fail({"InvalidInput", "an order names an item"});
+    dacapo::moment at{milliseconds(1767225601000)};
+    result<std::string> id = dacapo::client_start_orchestration("order", *item, "order-1", std::nullopt, at);
+    if (!id) return fail(id.error());
+    return dacapo::create_check_status_response(call, *id);
+}
+
+result<dacapo::response> mirror(const dacapo_trigger_call &call) {
+    return dacapo::response{
+        .status = 201, .body = dacapo::request_body(call), .headers = {{"set-cookie", "a"}, {"set-cookie", "b"}}};
+}
+
+result<none> pay(const dacapo_trigger_call &call) {
+    size_t count;
+    const char *const *messages = dacapo_messages(&call, &count);
+    dacapo::entity_id ada{"account", "ada"};
+    result<std::optional<int>> balance = dacapo::client_read_entity<int>(ada);
+    if (!balance) return fail(balance.error());
+    for (size_t i = 0; i < count; i++) {
+        dacapo::output("receipts", std::string(messages[i]) + " of " + std::to_string(balance->value_or(0)));
+    }
+    dacapo::output("receipts", point{1, 2, {}});
+    if (auto sent = dacapo::client_signal_entity(ada, "add", -1); !sent) return sent;
+    if (auto sent = dacapo::client_signal_entity_at(dacapo::moment(milliseconds(7)), ada, "note"); !sent) return sent;
+    if (auto stopped = dacapo::outcome_to<none>(dacapo_client_terminate("order-1", "paid")); !stopped) return stopped;
+    return dacapo::client_raise_event("order-2", "Paid", true);
+}
+
+static void triggers_run() {
+    dacapo_run run = dacapo_test_trigger("start", R"({"url":"https://a.example/api/start","body":"\"a lamp\""})", 1);
+    CHECK(dacapo_did(&run, "start-orchestration order \"a lamp\" as order-1 at 1767225601000"));
+    CHECK(std::string(run.outcome.output).starts_with(R"({"response":{"status":202,"headers":[["content-type")"));
+    CHECK(std::string(run.outcome.output).contains(R"(["location","https://a.example/runtime/)"));
+    run = dacapo_test_trigger("start", R"({"body":"[]"})", 1);
+    CHECK(run.outcome.failure && std::string(run.outcome.failure->type) == "InvalidInput");
+    run = dacapo_test_trigger("mirror", R"({"bodyBase64":"AP8="})", 1);
+    CHECK(std::string(run.outcome.output) ==
+          R"({"response":{"status":201,"headers":[["set-cookie","a"],["set-cookie","b"]],"bodyBase64":"AP8="}})");
+
+    dacapo_script *script = dacapo_script_new();
+    dacapo_script_answer(script, "read-entity @account@ada", "7");
+    run = dacapo_script_run_trigger(script, "pay", R"({"message":"a lamp"})", 1);
+    CHECK(std::string(run.outcome.output) == R"({"outputs":{"receipts":["a lamp of 7",{"x":1,"y":2,"label":null}]}})");
+    CHECK(dacapo_did(&run, "signal-entity @account@ada add -1") && dacapo_did(&run, "signal-entity @account@ada note null at 7"));
+    CHECK(dacapo_did(&run, "terminate order-1 paid") && dacapo_did(&run, "raise-event order-2 Paid true"));
+    dacapo_script_failure(script, "raise-event", {"InstanceEnded", "too late", nullptr, false});
+    run = dacapo_script_run_trigger(script, "pay", R"({"message":"a lamp"})", 1);
+    CHECK(run.outcome.failure && std::string(run.outcome.failure->type) == "InstanceEnded");
+    dacapo_script_free(script);
+}
+
 DACAPO_APP(
     dacapo::entity<account>("account"), dacapo::orchestrator<transfer>("transfer"), dacapo::orchestrator<version_of>("version_of"),
-    dacapo::activity<start_and_fetch>("start_and_fetch")
+    dacapo::activity<start_and_fetch>("start_and_fetch"),
+    dacapo::trigger<start>("start", DACAPO_HTTP_TRIGGER("start", "anonymous", "POST")),
+    dacapo::trigger<mirror>("mirror", DACAPO_HTTP_TRIGGER_ANY("mirror", "function")),
+    dacapo::trigger<pay>("pay", DACAPO_QUEUE_TRIGGER("payments") DACAPO_QUEUE_OUTPUT("receipts", "receipts"))
 )
 
 int main() {
@@ -160,5 +216,6 @@ int main() {
     an_operation_changes_the_state();
     a_lock_ends_with_its_scope();
     versions_starts_and_http();
+    triggers_run();
     return failures != 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dacapo_host.h"
 #include "dacapo_test.h"
 
 static int failures;
@@ -99,6 +100,11 @@ static void any_text_is_safe(void) {
         dacapo_json_to_bool(text, &truth);
         dacapo_json_items(text, &count);
         dacapo_json_member(text, "u");
+        const char *request = dacapo_format("{\"body\":%s,\"bodyBase64\":\"%s\",\"headers\":%s}", text, text, text);
+        dacapo_trigger_call call = {.input = request};
+        dacapo_request_body(&call, &count);
+        dacapo_request_header(&call, "u");
+        dacapo_messages(&call, &count);
         free(text);
         if (round % 1000 == 0) dacapo_test_activity("echo", NULL, 1); /* empties the arena */
     }
@@ -176,11 +182,11 @@ static dacapo_outcome order_all(const dacapo_activity_call *call) {
     const char **ids = dacapo_alloc((count + 1) * sizeof *ids);
     for (size_t i = 0; i < count; i++) {
         const char *id = dacapo_format("order-%s", items[i]);
-        dacapo_outcome order = dacapo_activity_start_orchestration("order", items[i], id, "2.0");
+        dacapo_outcome order = dacapo_client_start_orchestration("order", items[i], id, "2.0");
         if (!order.failure) ids[started++] = order.output;
         else if (strcmp(order.failure->type, "InstanceAlreadyExists") != 0) return order;
     }
-    dacapo_outcome report = dacapo_activity_start_orchestration("report", NULL, NULL, NULL);
+    dacapo_outcome report = dacapo_client_start_orchestration("report", NULL, NULL, NULL);
     if (report.failure) return report;
     ids[started++] = report.output;
     return dacapo_ok(dacapo_json_array(ids, started));
@@ -427,10 +433,302 @@ static void what_is_not_there_is_a_failure(void) {
     CHECK(run.outcome.failure && same(run.outcome.failure->type, "EntityNotFound"));
 }
 
+/* --- The durable client --- */
+
+static dacapo_outcome manage(const dacapo_activity_call *call) {
+    dacapo_entity_id ada = {"account", "ada"};
+    dacapo_outcome done[] = {
+        dacapo_client_raise_event("o-1", "Approval", call->input),
+        dacapo_client_terminate("o-1", "no longer needed"),
+        dacapo_client_suspend("o-1", "stock-taking"),
+        dacapo_client_resume("o-1", NULL),
+        dacapo_client_rewind("o-1", "fixed"),
+        dacapo_client_signal_entity(ada, "add", "5"),
+        dacapo_client_signal_entity_at(ada, "add", NULL, 1767225601000.0),
+    };
+    for (size_t i = 0; i < sizeof done / sizeof *done; i++) {
+        if (done[i].failure) return done[i];
+        CHECK(same(done[i].output, "null"));
+    }
+    const char *ids[] = {
+        dacapo_client_restart("o-1", NULL).output,
+        dacapo_client_restart("o-1", "o-2").output,
+        dacapo_client_start_orchestration_at("order", NULL, NULL, "2.0", 1767225601000.0).output,
+    };
+    return dacapo_ok(dacapo_json_array(ids, 3));
+}
+
+static void the_client_sends_to_instances_and_entities(void) {
+    static const char *const asked[] = {
+        "raise-event o-1 Approval true",
+        "terminate o-1 no longer needed",
+        "suspend o-1 stock-taking",
+        "resume o-1 ",
+        "rewind o-1 fixed",
+        "signal-entity @account@ada add 5",
+        "signal-entity @account@ada add null at 1767225601000",
+        "restart o-1 as test:1",
+        "restart o-1 as o-2",
+        "start-orchestration order null as test:2 version 2.0 at 1767225601000",
+    };
+    dacapo_run run = dacapo_test_activity("manage", "true", 1);
+    CHECK(same(run.outcome.output, "[\"test:1\",\"o-2\",\"test:2\"]") && run.action_count == sizeof asked / sizeof *asked);
+    for (size_t i = 0; i < run.action_count; i++) check(same(run.actions[i], asked[i]), __LINE__, run.actions[i]);
+
+    dacapo_script *script = dacapo_script_new();
+    dacapo_script_failure(script, "suspend o-1", (dacapo_failure){.type = "InstanceEnded", .message = "too late"});
+    run = dacapo_script_run_activity(script, "manage", "true", 1);
+    CHECK(run.outcome.failure && same(run.outcome.failure->type, "InstanceEnded") && run.action_count == 7);
+    dacapo_script_free(script);
+}
+
+static dacapo_outcome look(const dacapo_activity_call *call) {
+    (void)call;
+    dacapo_entity_id ada = {"account", "ada"}, grace = {"account", "grace"};
+    const char *found[] = {
+        dacapo_client_get_status("o-1", "{\"showInput\":false}").output,
+        dacapo_client_get_status("o-9", NULL).output,
+        dacapo_client_list_instances("{\"top\":2}").output,
+        dacapo_client_purge("o-1").output,
+        dacapo_client_purge_instances("{\"createdTimeFrom\":\"2026-01-01\"}").output,
+        dacapo_client_read_entity(ada).output,
+        dacapo_client_read_entity(grace).output,
+        dacapo_client_list_entities(NULL).output,
+        dacapo_client_wait_for_completion("o-1", 500).output,
+    };
+    CHECK(same(dacapo_json_member(dacapo_client_links("o-1").output, "id"), "\"o-1\""));
+    return dacapo_ok(dacapo_json_array(found, sizeof found / sizeof *found));
+}
+
+static void the_client_reads_instances_and_entities(void) {
+    dacapo_script *script = dacapo_script_new();
+    dacapo_script_answer(script, "get-status o-1", "{\"runtimeStatus\":\"Pending\"}");
+    dacapo_script_answer(script, "get-status o-9", NULL);
+    dacapo_script_answer(script, "list-instances", "{\"instances\":[]}");
+    dacapo_script_answer(script, "purge o-1", "true");
+    dacapo_script_answer(script, "purge-instances", "3");
+    dacapo_script_answer(script, "read-entity @account@ada", "7");
+    dacapo_script_answer(script, "read-entity", NULL);
+    dacapo_script_answer(script, "list-entities", "{\"entities\":[]}");
+    dacapo_script_answer_after(script, "wait-for-completion o-1", "{\"runtimeStatus\":\"Completed\"}", 499);
+    dacapo_run run = dacapo_script_run_activity(script, "look", NULL, 1);
+    CHECK(same(run.outcome.output,
+               "[{\"runtimeStatus\":\"Pending\"},null,{\"instances\":[]},true,3,7,null,{\"entities\":[]},"
+               "{\"runtimeStatus\":\"Completed\"}]"));
+    CHECK(run.elapsed == 499 && run.action_count == 9);
+    CHECK(dacapo_did(&run, "get-status o-1 {\"showInput\":false}") && dacapo_did(&run, "get-status o-9"));
+    CHECK(dacapo_did(&run, "list-instances {\"top\":2}") && dacapo_did(&run, "list-entities"));
+    CHECK(dacapo_did(&run, "purge-instances {\"createdTimeFrom\":\"2026-01-01\"}"));
+    CHECK(dacapo_did(&run, "wait-for-completion o-1 500") && dacapo_did(&run, "read-entity @account@grace"));
+    dacapo_script_free(script);
+}
+
+/* --- Triggers --- */
+
+static void triggers_are_described_by_their_bindings(void) {
+    static const char *const described[][2] = {
+        {"start_order",
+         "[{\"type\":\"httpTrigger\",\"direction\":\"in\",\"name\":\"req\",\"methods\":[\"POST\", \"PUT\"],"
+         "\"route\":\"orders/{id:regex(^\\\\d+$)}\",\"authLevel\":\"anonymous\"},"
+         "{\"type\":\"http\",\"direction\":\"out\",\"name\":\"$return\"}]"},
+        {"echo_request",
+         "[{\"type\":\"httpTrigger\",\"direction\":\"in\",\"name\":\"req\",\"route\":\"echo\",\"authLevel\":\"function\"},"
+         "{\"type\":\"http\",\"direction\":\"out\",\"name\":\"$return\"}]"},
+        {"wait_for_it", NULL},
+        {"clean_up",
+         "[{\"type\":\"timerTrigger\",\"direction\":\"in\",\"name\":\"timer\",\"schedule\":\"0 30 3 * * *\","
+         "\"runOnStartup\":true,\"useMonitor\":false}]"},
+        {"ship",
+         "[{\"type\":\"queueTrigger\",\"direction\":\"in\",\"name\":\"item\",\"queueName\":\"shipments\"},"
+         "{\"type\":\"queue\",\"direction\":\"out\",\"name\":\"notes\",\"queueName\":\"notes-to-customers\"},"
+         "{\"type\":\"eventHub\",\"direction\":\"out\",\"name\":\"audit\",\"eventHubName\":\"shipped\"}]"},
+        {"measure",
+         "[{\"type\":\"eventHubTrigger\",\"direction\":\"in\",\"name\":\"events\",\"eventHubName\":\"measurements\","
+         "\"cardinality\":\"many\"}]"},
+        {"uploaded", "[{\"type\":\"eventGridTrigger\",\"direction\":\"in\",\"name\":\"event\"}]"},
+        {"repair", "[{\"type\":\"manualTrigger\",\"direction\":\"in\",\"name\":\"input\"}]"},
+    };
+    const dacapo_abi_triggers *triggers = dacapo_describe_triggers();
+    CHECK(triggers->count == sizeof described / sizeof *described);
+    for (size_t i = 0; i < triggers->count; i++) {
+        const dacapo_abi_trigger *one = &triggers->at[i];
+        check(same(one->name.at, described[i][0]), __LINE__, one->name.at);
+        check(!described[i][1] || same(one->bindings.at, described[i][1]), __LINE__, one->bindings.at);
+    }
+    const dacapo_abi_functions *functions = dacapo_describe();
+    for (size_t i = 0; i < functions->count; i++) CHECK(functions->at[i].kind < DACAPO_KIND_TRIGGER);
+}
+
+static dacapo_outcome start_order(const dacapo_trigger_call *call) {
+    const char *body = dacapo_request_body(call, NULL);
+    if (!dacapo_json_member(body, "item")) return dacapo_respond((dacapo_response){.status = 400, .body = "which item?"});
+    dacapo_outcome id = dacapo_client_start_orchestration("order", body, dacapo_request_param(call, "id"), NULL);
+    return id.failure ? id : dacapo_create_check_status_response(call, dacapo_json_to_string(id.output));
+}
+
+static void an_http_trigger_starts_an_orchestration(void) {
+    const char *request =
+        "{\"method\":\"POST\",\"url\":\"https://shop.example.org/api/orders/17?a\",\"headers\":[],\"query\":[],"
+        "\"params\":{\"id\":\"17\"},\"body\":\"{\\\"item\\\":1}\"}";
+    dacapo_run run = dacapo_test_trigger("start_order", request, 1);
+    CHECK(dacapo_did(&run, "start-orchestration order {\"item\":1} as 17"));
+    const char *response = dacapo_json_member(run.outcome.output, "response");
+    CHECK(same(dacapo_json_member(response, "status"), "202") && !dacapo_json_member(run.outcome.output, "outputs"));
+    CHECK(
+        same(dacapo_json_member(response, "headers"),
+             "[[\"content-type\",\"application/json; charset=utf-8\"],"
+             "[\"location\",\"https://shop.example.org/runtime/webhooks/durabletask/instances/17\"],[\"retry-after\",\"10\"]]"));
+    const char *links = dacapo_json_to_string(dacapo_json_member(response, "body"));
+    CHECK(same(dacapo_json_member(links, "id"), "\"17\""));
+    CHECK(same(dacapo_json_member(links, "terminatePostUri"),
+               "\"https://shop.example.org/runtime/webhooks/durabletask/instances/17/terminate?reason={text}\""));
+
+    run = dacapo_test_trigger("start_order", "{\"body\":\"{}\"}", 1);
+    CHECK(same(run.outcome.output, "{\"response\":{\"status\":400,\"headers\":[],\"body\":\"which item?\"}}"));
+
+    dacapo_script *script = dacapo_script_new();
+    dacapo_script_failure(script, "start-orchestration order", (dacapo_failure){.type = "NotGranted", .message = "ask ada"});
+    run = dacapo_script_run_trigger(script, "start_order", request, 1);
+    CHECK(run.outcome.failure && same(run.outcome.failure->type, "NotGranted"));
+    dacapo_script_free(script);
+}
+
+static dacapo_outcome echo_request(const dacapo_trigger_call *call) {
+    size_t length;
+    const char *body = dacapo_request_body(call, &length), *agent = dacapo_request_header(call, "User-AGENT");
+    if (same(dacapo_request_method(call), "DELETE")) return dacapo_ok(NULL);
+    const dacapo_header headers[] = {
+        {"set-cookie", dacapo_request_query(call, "name")}, {"set-cookie", agent ? agent : "none"}, {NULL, NULL}};
+    return dacapo_respond((dacapo_response){.headers = headers, .body = body, .body_length = length});
+}
+
+static void a_request_and_a_response_are_whole(void) {
+    static const char *const bodies[][2] = {
+        {"\"body\":\"\u00fc\"", "\"body\":\"\u00fc\""},
+        {"\"body\":\"\\ud83d\\ude00\\n\"", "\"body\":\"\U0001F600\\u000a\""},
+        {"\"body\":\"a\\u0000b\"", "\"bodyBase64\":\"YQBi\""},
+        {"\"bodyBase64\":\"/wA=\"", "\"bodyBase64\":\"/wA=\""},
+        {"\"bodyBase64\":\"/w==\"", "\"bodyBase64\":\"/w==\""},
+        {"\"bodyBase64\":\"AP/+\"", "\"bodyBase64\":\"AP/+\""},
+        {"\"bodyBase64\":\"aGk=\"", "\"body\":\"hi\""},
+        {"\"other\":1", "\"body\":\"\""},
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        char request[300], expected[300];
+        snprintf(request, sizeof request,
+                 "{\"method\":\"PUT\",\"headers\":[[\"user-agent\",\"x\"],[\"user-agent\",\"y\"]],"
+                 "\"query\":[[\"Name\",\"A\"],[\"name\",\"a\"]],%s}",
+                 bodies[i][0]);
+        snprintf(expected, sizeof expected,
+                 "{\"response\":{\"status\":200,\"headers\":[[\"set-cookie\",\"a\"],[\"set-cookie\",\"x\"]],%s}}", bodies[i][1]);
+        dacapo_run run = dacapo_test_trigger("echo_request", request, 1);
+        check(same(run.outcome.output, expected), __LINE__, run.outcome.output);
+    }
+    CHECK(same(dacapo_test_trigger("echo_request", "{\"method\":\"DELETE\"}", 1).outcome.output, "null"));
+}
+
+static dacapo_outcome wait_for_it(const dacapo_trigger_call *call) {
+    return dacapo_wait_for_completion_or_create_check_status_response(call, "o-1", 10000);
+}
+
+static void a_response_waits_for_completion(void) {
+    static const struct {
+        const char *status, *code, *body;
+        double after;
+    } cases[] = {
+        {"{\"runtimeStatus\":\"Completed\",\"output\":[1]}", "200", "\"[1]\"", 2000},
+        {"{\"runtimeStatus\":\"Failed\"}", "500", "\"{\\\"runtimeStatus\\\":\\\"Failed\\\"}\"", 0},
+        {"{\"runtimeStatus\":\"Terminated\"}", "200", "\"{\\\"runtimeStatus\\\":\\\"Terminated\\\"}\"", 0},
+        {"{\"runtimeStatus\":\"Completed\"}", "202", NULL, 60000},
+        {"null", "404", NULL, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dacapo_script *script = dacapo_script_new();
+        dacapo_script_answer_after(script, "wait-for-completion o-1", cases[i].status, cases[i].after);
+        dacapo_run run = dacapo_script_run_trigger(script, "wait_for_it", "{}", 1);
+        const char *response = dacapo_json_member(run.outcome.output, "response");
+        check(same(dacapo_json_member(response, "status"), cases[i].code), __LINE__, response);
+        check(!cases[i].body || same(dacapo_json_member(response, "body"), cases[i].body), __LINE__, response);
+        CHECK(run.elapsed == fmin(cases[i].after, 10000));
+        dacapo_script_free(script);
+    }
+}
+
+static dacapo_outcome clean_up(const dacapo_trigger_call *call) {
+    const char *last = dacapo_json_member(dacapo_json_member(call->input, "scheduleStatus"), "last");
+    dacapo_json_pair filter[] = {{"createdTimeFrom", last}};
+    dacapo_outcome purged = dacapo_client_purge_instances(dacapo_json_object(filter, 1));
+    return purged.failure ? purged : dacapo_ok(NULL);
+}
+
+static dacapo_outcome ship(const dacapo_trigger_call *call) {
+    size_t count;
+    const char *const *items = dacapo_messages(call, &count);
+    if (count != 1 || !items[0]) return dacapo_fail((dacapo_failure){.type = "InvalidInput", .message = "no item"});
+    dacapo_output("notes", dacapo_json_string(dacapo_format("%s is on its way", items[0])));
+    dacapo_output("audit", dacapo_json_string(call->invocation_id));
+    dacapo_output("notes", dacapo_json_number(call->attempt));
+    return dacapo_ok(NULL);
+}
+
+static dacapo_outcome measure(const dacapo_trigger_call *call) {
+    size_t count;
+    const char *const *events = dacapo_messages(call, &count);
+    double sum = 0, value;
+    for (size_t i = 0; i < count; i++) {
+        if (dacapo_json_to_number(events[i], &value)) sum += value;
+    }
+    return dacapo_client_signal_entity((dacapo_entity_id){"meter", "hall"}, "add", dacapo_json_number(sum));
+}
+
+static dacapo_outcome uploaded(const dacapo_trigger_call *call) {
+    const char *event = dacapo_json_member(call->input, "event");
+    return dacapo_client_raise_event(dacapo_json_to_string(dacapo_json_member(event, "subject")), "Uploaded",
+                                     dacapo_json_member(event, "data"));
+}
+
+static dacapo_outcome repair(const dacapo_trigger_call *call) {
+    size_t count;
+    return dacapo_client_rewind(dacapo_messages(call, &count)[0], "by hand");
+}
+
+static void other_triggers_run(void) {
+    dacapo_script *script = dacapo_script_new();
+    dacapo_script_answer(script, "purge-instances", "3");
+    dacapo_run run = dacapo_script_run_trigger(script, "clean_up",
+                                               "{\"isPastDue\":false,\"scheduleStatus\":{\"last\":\"2026-01-31T03:30:00Z\"}}", 1);
+    CHECK(same(run.outcome.output, "null") && dacapo_did(&run, "purge-instances {\"createdTimeFrom\":\"2026-01-31T03:30:00Z\"}"));
+    dacapo_script_free(script);
+
+    run = dacapo_test_trigger("ship", "{\"message\":\"a lamp\",\"metadata\":{\"dequeueCount\":2}}", 2);
+    CHECK(same(run.outcome.output, "{\"outputs\":{\"notes\":[\"a lamp is on its way\",2],\"audit\":[\"test\"]}}"));
+    run = dacapo_test_trigger("ship", "{\"input\":\"a desk\"}", 1);
+    CHECK(same(run.outcome.output, "{\"outputs\":{\"notes\":[\"a desk is on its way\",1],\"audit\":[\"test\"]}}"));
+    run = dacapo_test_trigger("ship", "{}", 1);
+    CHECK(run.outcome.failure && same(run.outcome.failure->type, "InvalidInput"));
+    run = dacapo_test_trigger("measure", "{\"messages\":[\"3\",\"4\"],\"metadata\":[{},{}]}", 1);
+    CHECK(!run.outcome.failure && dacapo_did(&run, "signal-entity @meter@hall add 7"));
+    run = dacapo_test_trigger("uploaded", "{\"event\":{\"subject\":\"o-1\",\"data\":{\"url\":\"u\"}}}", 1);
+    CHECK(!run.outcome.failure && dacapo_did(&run, "raise-event o-1 Uploaded {\"url\":\"u\"}"));
+    run = dacapo_test_trigger("repair", "{\"input\":\"o-1\"}", 1);
+    CHECK(same(run.outcome.output, "null") && dacapo_did(&run, "rewind o-1 by hand"));
+    run = dacapo_test_trigger("echo", "{}", 1);
+    CHECK(run.outcome.failure && same(run.outcome.failure->type, "TriggerNotFound"));
+}
+
 DACAPO_APP(
     DACAPO_ACTIVITY(echo), DACAPO_ORCHESTRATOR(everything), DACAPO_ORCHESTRATOR(first_of_three), DACAPO_ORCHESTRATOR(retried),
     DACAPO_ENTITY(counter), DACAPO_ACTIVITY(order_all), DACAPO_ACTIVITY(stock), DACAPO_ORCHESTRATOR(stocks),
-    DACAPO_ORCHESTRATOR(my_version), DACAPO_ORCHESTRATOR(rounds), DACAPO_ACTIVITY(flaky), DACAPO_ORCHESTRATOR(stubborn)
+    DACAPO_ORCHESTRATOR(my_version), DACAPO_ORCHESTRATOR(rounds), DACAPO_ACTIVITY(flaky), DACAPO_ORCHESTRATOR(stubborn),
+    DACAPO_ACTIVITY(manage), DACAPO_ACTIVITY(look),
+    DACAPO_TRIGGER(start_order, DACAPO_HTTP_TRIGGER("orders/{id:regex(^\\d+$)}", "anonymous", "POST", "PUT")),
+    DACAPO_TRIGGER(echo_request, DACAPO_HTTP_TRIGGER_ANY("echo", "function")),
+    DACAPO_TRIGGER(wait_for_it, DACAPO_HTTP_TRIGGER_ANY("wait", "admin")),
+    DACAPO_TRIGGER(clean_up, DACAPO_TIMER_TRIGGER_WITH("0 30 3 * * *", true, false)),
+    DACAPO_TRIGGER(ship, DACAPO_QUEUE_TRIGGER("shipments") DACAPO_QUEUE_OUTPUT("notes", "notes-to-customers")
+                             DACAPO_EVENT_HUB_OUTPUT("audit", "shipped")),
+    DACAPO_TRIGGER(measure, DACAPO_EVENT_HUB_TRIGGER("measurements", "many")),
+    DACAPO_TRIGGER(uploaded, DACAPO_EVENT_GRID_TRIGGER), DACAPO_TRIGGER(repair, DACAPO_MANUAL_TRIGGER)
 )
 
 int main(void) {
@@ -449,5 +747,12 @@ int main(void) {
     attempts_begin_when_those_of_the_host_do();
     an_operation_changes_the_state();
     what_is_not_there_is_a_failure();
+    the_client_sends_to_instances_and_entities();
+    the_client_reads_instances_and_entities();
+    triggers_are_described_by_their_bindings();
+    an_http_trigger_starts_an_orchestration();
+    a_request_and_a_response_are_whole();
+    a_response_waits_for_completion();
+    other_triggers_run();
     return failures != 0;
 }

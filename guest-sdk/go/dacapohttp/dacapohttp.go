@@ -1,4 +1,4 @@
-// Package dacapohttp lets activities send HTTP requests with net/http, which has no network access in a wasm module.
+// Package dacapohttp lets activities and triggers send HTTP requests with net/http, which has no network access in a wasm module.
 //
 //	func stock(ctx *dacapo.ActivityContext, item string) (int, error) {
 //		response, err := dacapohttp.Client(ctx).Get("https://example.org/stock/" + url.PathEscape(item))
@@ -10,7 +10,7 @@
 //		return left, json.NewDecoder(response.Body).Decode(&left)
 //	}
 //
-// Libraries that do not accept a client use [http.DefaultTransport]. An instance runs one activity at a time, so an activity
+// Libraries that do not accept a client use [http.DefaultTransport]. An instance runs one function at a time, so a function
 // may replace it:
 //
 //	http.DefaultTransport = dacapohttp.Transport(ctx)
@@ -34,22 +34,27 @@ import (
 	dacapo "dacapo.dev/sdk"
 )
 
-// Client returns a client for the requests of one call of an activity. See [Transport].
-func Client(ctx *dacapo.ActivityContext) *http.Client {
+// A Sender is a [*dacapo.ActivityContext] or a [*dacapo.TriggerContext].
+type Sender interface {
+	SendHTTP(dacapo.HTTPRequest) (dacapo.HTTPResponse, error)
+}
+
+// Client returns a client for the requests of one call of an activity or trigger. See [Transport].
+func Client(ctx Sender) *http.Client {
 	return &http.Client{Transport: Transport(ctx)}
 }
 
-// Transport returns a transport for the requests of one call of an activity.
+// Transport returns a transport for the requests of one call of an activity or trigger.
 //
 // A deadline of a request's context, and so the Timeout of a client, limits the time that the host waits for the response.
 // A request cannot be cancelled otherwise. A body that is not UTF-8 text is refused. Without any response the error is the
 // [*dacapo.Failure] "HttpRequestFailed", which [errors.As] finds in the error of a client.
-func Transport(ctx *dacapo.ActivityContext) http.RoundTripper {
+func Transport(ctx Sender) http.RoundTripper {
 	return transport{ctx}
 }
 
 type transport struct {
-	activity *dacapo.ActivityContext
+	ctx Sender
 }
 
 func (t transport) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -57,7 +62,7 @@ func (t transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := t.activity.SendHTTP(outgoing)
+	response, err := t.ctx.SendHTTP(outgoing)
 	if err != nil {
 		if _, late := timeLeft(request.Context()); late != nil {
 			return nil, late

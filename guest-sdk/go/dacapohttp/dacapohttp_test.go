@@ -188,3 +188,19 @@ func ExampleClient() {
 		return left, json.NewDecoder(response.Body).Decode(&left)
 	})
 }
+
+func TestATriggerSendsARequest(t *testing.T) {
+	dacapo.ManualTrigger("look", func(ctx *dacapo.TriggerContext, address string) error {
+		response, err := dacapohttp.Client(ctx).Get(address)
+		if err != nil {
+			return err
+		}
+		return response.Body.Close()
+	})
+	script := dacapotest.NewScript()
+	script.HTTP(dacapo.HTTPResponse{StatusCode: 200})
+	run := script.RunTrigger(t, "look", "https://example.org/", 1)
+	if run.Failure != nil || len(run.Actions) != 1 || !strings.Contains(run.Actions[0], `"uri":"https://example.org/"`) {
+		t.Errorf("got %v after %q", run.Failure, run.Actions)
+	}
+}

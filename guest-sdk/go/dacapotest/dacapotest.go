@@ -26,7 +26,7 @@ import (
 	"dacapo.dev/sdk/internal/contract"
 )
 
-// A Script has the answers and events of one run of an orchestrator or an activity.
+// A Script has the answers and events of one run of an orchestrator, an activity or a trigger.
 //
 // An outcome is a value, an error, which fails the call, or a result of [After] or [Answer]. Each call takes the next
 // outcome; the last one is repeated.
@@ -81,12 +81,18 @@ func (s *Script) HTTP(outcomes ...any) {
 	s.answers["http"] = &answers{outcomes: outcomes}
 }
 
-// StartFromActivity answers the starts of an orchestration by activities: an error fails the start, any other value lets it
-// succeed. Without an answer starts succeed.
+// Client answers calls of the durable client of activities and triggers whose action begins like this: "get-status order-17",
+// or "get-status" for those of all instances; a longer beginning comes before a shorter one.
 //
-//	script.StartFromActivity("invoice", nil, &dacapo.Failure{Type: "InstanceAlreadyExists"})
-func (s *Script) StartFromActivity(name string, outcomes ...any) {
-	s.answers["start-orchestration "+name] = &answers{outcomes: outcomes}
+//	script.Client("start-orchestration invoice", nil, &dacapo.Failure{Type: "InstanceAlreadyExists"})
+//	script.Client("get-status order-17", dacapo.InstanceStatus{RuntimeStatus: dacapo.StatusRunning})
+//	script.Client("get-status", nil) // there is no such instance
+//	script.Client("read-entity @account@ada", 7)
+//
+// Without an answer, what sends something to an instance or an entity, or starts one, succeeds, and links are made up;
+// anything else needs an answer.
+func (s *Script) Client(call string, outcomes ...any) {
+	s.answers["client "+call] = &answers{outcomes: outcomes}
 }
 
 // Event raises an external event, a duration after the start.
@@ -122,6 +128,10 @@ type Run struct {
 	Failure *dacapo.Failure
 	// Elapsed is the duration of the run, on the script's clock.
 	Elapsed time.Duration
+	// Response is what an HTTP trigger answered; nil if it has no response.
+	Response *dacapo.HTTPTriggerResponse
+	// Outputs are the messages of a trigger as JSON, by the name of the output binding.
+	Outputs map[string][]json.RawMessage
 	// Actions are the actions in order, with the names of dacapo.wit, including those of its real activities, such as
 	//
 	//	call-activity say_hello "Tokyo"
@@ -130,6 +140,7 @@ type Run struct {
 	//	cancel wait-for-external-event Approval
 	//	call-sub-orchestrator child 5 as child-1 version 2.0
 	//	signal-entity @account@ada add 5
+	//	raise-event order-17 Approval true
 	//	continue-as-new {"page":2}
 	Actions []string
 	// State is the state after the operation of an entity, as JSON; nil if there is none.
@@ -173,6 +184,41 @@ func (s *Script) RunActivity(t testing.TB, name string, input any, attempt int) 
 func RunActivity(t testing.TB, name string, input any, attempt int) *Run {
 	t.Helper()
 	return NewScript().RunActivity(t, name, input, attempt)
+}
+
+// RunTrigger runs a trigger of the app. The input is what its function takes: a [dacapo.HTTPTriggerRequest], a
+// [dacapo.TimerInfo], a [dacapo.QueueMessage], a slice of [dacapo.EventHubEvent] or a [dacapo.EventGridEvent]. Any other value
+// is the message or the event itself, as of an operator who runs the trigger.
+func (s *Script) RunTrigger(t testing.TB, name string, input any, attempt int) *Run {
+	t.Helper()
+	h := newHost(t, s)
+	trigger := find(t, contract.Trigger, name)
+	text, err := trigger.InputOf(input)
+	if err != nil {
+		t.Fatalf("the input of %s: %v", name, err)
+	}
+	call := contract.TriggerCall{Name: name, Input: text, InvocationID: s.InstanceID, Attempt: uint32(attempt)}
+	run := h.end(trigger.Fire(h, call))
+	if run.Failure != nil {
+		return run
+	}
+	returned := new(struct {
+		Response *dacapo.HTTPTriggerResponse
+		Outputs  map[string][]json.RawMessage
+	})
+	if err := json.Unmarshal(run.Output, &returned); err != nil {
+		t.Fatalf("the output of %s: %v", name, err)
+	}
+	if returned != nil {
+		run.Response, run.Outputs = returned.Response, returned.Outputs
+	}
+	return run
+}
+
+// RunTrigger runs a trigger of the app with an empty script.
+func RunTrigger(t testing.TB, name string, input any, attempt int) *Run {
+	t.Helper()
+	return NewScript().RunTrigger(t, name, input, attempt)
 }
 
 // RunOperation runs one operation of an entity of the app on a state; nil means that there is none.

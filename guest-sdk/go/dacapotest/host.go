@@ -274,11 +274,19 @@ func (h *host) SendEvent(instanceID, name, data string) {
 }
 
 func (h *host) SignalEntity(entity contract.EntityID, operation, input string, deliverAt *float64) {
-	parts := []string{"signal-entity", nameOf(entity), operation, input}
-	if deliverAt != nil {
-		parts = append(parts, "at", time.UnixMilli(int64(*deliverAt)).UTC().Format(time.RFC3339))
+	h.act(signalOf(entity, operation, input, deliverAt)...)
+}
+
+func signalOf(entity contract.EntityID, operation, input string, deliverAt *float64) []string {
+	return append([]string{"signal-entity", nameOf(entity), operation, input}, at(deliverAt)...)
+}
+
+// at returns the words of an action for a point in time, if there is one.
+func at(moment *float64) []string {
+	if moment == nil {
+		return nil
 	}
-	h.act(parts...)
+	return []string{"at", time.UnixMilli(int64(*moment)).UTC().Format(time.RFC3339)}
 }
 
 func (h *host) ContinueAsNew(input string)    { h.act("continue-as-new", input) }
@@ -303,23 +311,6 @@ func (h *host) RandomBytes(length int) []byte {
 		bytes[i] = byte(h.random.Uint32())
 	}
 	return bytes
-}
-
-func (h *host) Links(instanceID string) string {
-	return encode(map[string]string{"id": instanceID})
-}
-
-// StartFromActivity succeeds unless the script has an answer that fails it.
-func (h *host) StartFromActivity(start contract.Start) (string, *contract.Failure) {
-	id := h.idOfStarted(start.InstanceID)
-	parts := []string{"start-orchestration", start.Name, start.Input, "as", id}
-	h.act(append(parts, given("version", start.Version)...)...)
-	answers := h.script.answers["start-orchestration "+start.Name]
-	if answers == nil {
-		return id, nil
-	}
-	outcome := h.sleepThrough(answers, start.Input)
-	return id, outcome.Failure
 }
 
 func (h *host) SendHTTP(request string) (string, *contract.Failure) {

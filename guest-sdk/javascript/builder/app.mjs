@@ -1,51 +1,130 @@
-/** Finds the files of an app that register its functions, as the Functions host does: by `main` of its `package.json`. */
+/**
+ * Finds the functions of an app, as the Functions host does: the files that register them, by `main` of its `package.json`; or, in the
+ * programming model v3, the folders with a `function.json`.
+ */
 
 import { readFile, readdir, stat } from "node:fs/promises";
 import { join, posix, relative, sep } from "node:path";
 
 import { BuildError } from "./build-error.mjs";
+import { readBindings } from "../src/bindings.js";
 
 /** The patterns that are tried if `main` is missing or matches no file. */
 const USUAL_PLACES = ["src/functions/*", "src/{index,main,app}", "{index,main,app}"];
 
 const EXTENSIONS = ["ts", "mts", "cts", "tsx", "js", "mjs", "cjs", "jsx"];
 
-/** @returns `{ folder, entries }`, the entries relative to the folder, with `/` */
+/**
+ * Paths are relative to the folder, with `/`.
+ *
+ * @returns `{ folder, entries }`, or, in the model v3, `{ folder, functions, leftOut }`
+ */
 export async function findApp(folder) {
   const isFolder = await stat(folder).then((found) => found.isDirectory(), () => false);
   if (!isFolder) {
     throw new BuildError(`${folder} is not a folder.`);
   }
   const manifest = await readJson(join(folder, "package.json"));
-  if (!manifest) {
-    throw new BuildError(`${folder} has no package.json. An app needs one; its "main" says which files register functions, such as "src/functions/*.js".`);
+  const described = await describedFunctions(folder);
+  if (!manifest && described.length === 0) {
+    throw new BuildError(`${folder} has no package.json. An app needs one, whose "main" says which files register functions, such as "src/functions/*.js"; or folders with a function.json.`);
   }
-  await checkDependencies(folder, manifest);
+  await checkDependencies(folder, manifest ?? {});
   const files = await listFiles(folder);
-  const patterns = [...(await mainPatterns(folder, manifest.main)), ...USUAL_PLACES];
-  for (const pattern of patterns) {
-    const entries = matching(files, pattern);
-    if (entries.length > 0) {
-      return { folder, entries };
-    }
+  const output = await outputOfTypeScript(folder);
+  const patterns = [...mainPatterns(output, manifest?.main), ...USUAL_PLACES];
+  const entries = patterns.map((pattern) => matching(files, pattern)).find((found) => found.length > 0) ?? [];
+  if (described.length > 0) {
+    await refuseBothModels(folder, described, entries);
+    const functions = described.filter(({ leftOut }) => !leftOut).map((one) => ({ ...one, file: scriptOf(one, files, output) }));
+    const leftOut = described.filter(({ leftOut }) => leftOut).map(({ name, leftOut }) => ({ name, why: leftOut }));
+    return { folder, functions, leftOut };
   }
-  throw new BuildError(`${folder} has no file that registers functions: looked for ${patterns.join(", ")}. Set in package.json: "main": "src/functions/*.js".`);
+  if (entries.length === 0) {
+    throw new BuildError(`${folder} has no file that registers functions: looked for ${patterns.join(", ")}. Set in package.json: "main": "src/functions/*.js".`);
+  }
+  return { folder, entries };
 }
 
-/** The pattern in `main`; and, if that names output of TypeScript, the patterns of its source. */
-async function mainPatterns(folder, main) {
-  if (!main) {
-    return [];
+/** The functions of the model v3, by their `function.json`. */
+async function describedFunctions(folder) {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const names = entries.filter((entry) => entry.isDirectory() && entry.name !== "node_modules" && !entry.name.startsWith(".")).map(({ name }) => name);
+  const described = [];
+  for (const name of names.sort()) {
+    const path = join(folder, name, "function.json");
+    const description = await readJson(path);
+    if (description) {
+      described.push(functionOf(name, path, description));
+    }
   }
-  const pattern = posix.normalize(main);
-  const config = (await readJson(join(folder, "tsconfig.json"))) ?? {};
-  const outDir = posix.normalize(config.compilerOptions?.outDir ?? "dist");
+  return described;
+}
+
+function functionOf(name, path, { bindings, scriptFile, entryPoint, disabled, excluded }) {
+  if (!Array.isArray(bindings) || bindings.length === 0) {
+    throw new BuildError(`${path} has no bindings: a function needs a trigger.`);
+  }
+  for (const [member, value] of Object.entries({ scriptFile, entryPoint })) {
+    if (value !== undefined && typeof value !== "string") {
+      throw new BuildError(`${path}: ${member} must be a text.`);
+    }
+  }
+  // The files of what cannot run are not read, so they may need what is not there.
+  const leftOut = disabled === true || excluded === true ? "its function.json disables it" : readBindings(bindings).leftOut;
+  return { name, path, bindings, scriptFile, entryPoint, leftOut };
+}
+
+/** An app has one model: otherwise the Functions host would run only a part of it. */
+async function refuseBothModels(folder, described, entries) {
+  for (const entry of entries) {
+    const source = await readFile(join(folder, entry), "utf8");
+    if (/["'](@azure\/functions|durable-functions|dacapo-sdk)["']/.test(source) && /\bapp\s*\.\s*\w+/.test(source)) {
+      throw new BuildError(`${folder} mixes both programming models: ${entry} registers functions by code (v4), and ${described[0].name}/function.json describes one (v3). Use one of them for all functions of an app.`);
+    }
+  }
+}
+
+/** The file of a function of the model v3. Of what TypeScript has written, the source is taken. */
+function scriptOf({ name, path, scriptFile }, files, output) {
+  const wanted = posix.normalize(posix.join(name, (scriptFile ?? "index").replaceAll("\\", "/")));
+  if (scriptFile && !/\.[cm]?[jt]sx?$/.test(scriptFile)) {
+    throw new BuildError(`${path}: the scriptFile '${scriptFile}' is not JavaScript.`);
+  }
+  const patterns = scriptFile ? sourcePatterns(output, wanted) : [withAnyExtension(wanted), `${name}/*`];
+  for (const pattern of patterns) {
+    const found = matching(files, pattern);
+    // Without a scriptFile a file of another name is taken only if it is the only one.
+    if (found.length > 0 && (found.length === 1 || pattern !== `${name}/*`)) {
+      return found.find((file) => /\.[cm]?tsx?$/.test(file)) ?? found.find((file) => file === wanted) ?? found[0];
+    }
+  }
+  throw new BuildError(
+    scriptFile
+      ? `${path}: there is no file ${wanted}, which its scriptFile names, nor a source of it. If TypeScript writes it, check outDir and rootDir in tsconfig.json.`
+      : `${path}: there is no file ${name}/index.js beside it. Name the function's file in its scriptFile.`,
+  );
+}
+
+/** The folders into which TypeScript writes, and from which it reads. */
+async function outputOfTypeScript(folder) {
+  const { compilerOptions: { outDir = "dist", rootDir = "." } = {} } = (await readJson(join(folder, "tsconfig.json"))) ?? {};
+  return { outDir: posix.normalize(outDir).replace(/\/$/, ""), rootDir };
+}
+
+/** The pattern in `main`. */
+function mainPatterns(output, main) {
+  return main ? sourcePatterns(output, posix.normalize(main)) : [];
+}
+
+/** A pattern; and, if it names output of TypeScript, the patterns of its source. */
+function sourcePatterns({ outDir, rootDir }, pattern) {
   if (!pattern.startsWith(`${outDir}/`)) {
     return [withAnyExtension(pattern), pattern];
   }
-  const inSource = posix.join(config.compilerOptions?.rootDir ?? ".", pattern.slice(outDir.length + 1));
+  const rest = pattern.slice(outDir.length + 1);
   // A `dist` may be older than its source, so the source is taken first.
-  return [withAnyExtension(inSource), withAnyExtension(posix.join("src", pattern.slice(outDir.length + 1))), pattern];
+  return [withAnyExtension(posix.join(rootDir, rest)), withAnyExtension(posix.join("src", rest)), pattern];
 }
 
 /** `{index.js,functions/*.js}` becomes `{index,functions/*}`, which `matching` completes. */
@@ -103,13 +182,13 @@ async function readJson(path) {
     return null;
   }
   try {
-    return JSON.parse(withoutComments(text));
+    return JSON.parse(withoutComments(text.replace(/^\ufeff/, "")));
   } catch (error) {
     throw new BuildError(`${path}: ${error.message}`);
   }
 }
 
-/** `tsconfig.json` may have comments and trailing commas. */
+/** `tsconfig.json` and others may have comments and trailing commas. */
 function withoutComments(text) {
   return text
     .replace(/("(?:\\.|[^"\\])*")|\/\/[^\n]*|\/\*[\s\S]*?\*\//g, (_, string) => string ?? "")

@@ -5,12 +5,13 @@
  */
 
 import { readFile } from "node:fs/promises";
-import { builtinModules } from "node:module";
-import { join } from "node:path";
+import { builtinModules, createRequire } from "node:module";
+import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { BuildError } from "./build-error.mjs";
 import { compactSourceMap } from "./source-map.mjs";
+import { ABSENT } from "../src/load.js";
 import { standIns } from "../src/stand-ins.js";
 
 const SDK = fileURLToPath(new URL("../src/", import.meta.url));
@@ -21,11 +22,13 @@ export const GLOBAL_NAME = "dacapoApp";
 const BUNDLE_FILE = "dacapo-bundle.js";
 const ENTRY_FILE = "dacapo-entry.js";
 
-/** @returns `{ code, sourceMap, usesFetch, fileName }` */
-export async function bundle({ folder, entries }, { esbuild }) {
+/** @returns `{ code, sourceMap, usesFetch, fileName, missing }` */
+export async function bundle(app, { esbuild }) {
+  const { folder } = app;
+  const missing = [];
   const result = await esbuild
     .build({
-      stdin: { contents: entryModule(entries), resolveDir: folder, sourcefile: ENTRY_FILE },
+      stdin: { contents: entryModule(app), resolveDir: folder, sourcefile: ENTRY_FILE },
       absWorkingDir: folder,
       outfile: join(folder, BUNDLE_FILE),
       write: false,
@@ -46,7 +49,7 @@ export async function bundle({ folder, entries }, { esbuild }) {
       sourcesContent: false,
       charset: "utf8",
       logLevel: "silent",
-      plugins: [packagesOfTheSdk, plainNames],
+      plugins: [packagesOfTheSdk(missing), plainNames],
     })
     .catch((error) => {
       throw new BuildError(explain(error));
@@ -57,13 +60,28 @@ export async function bundle({ folder, entries }, { esbuild }) {
     sourceMap: compactSourceMap(text(`${BUNDLE_FILE}.map`), (source) => isOfTheApp(join(folder, source))),
     usesFetch: await usesFetch(folder, Object.keys(result.metafile.inputs)),
     fileName: BUNDLE_FILE,
+    missing: [...new Set(missing.map(({ file, name }) => `${relative(folder, file).split(sep).join("/")} imports the module '${name}'`))].sort(),
   };
 }
 
 /** A function loads the app, so that this can be done when the component is built or when an instance starts. */
-function entryModule(entries) {
-  const loads = entries.map((entry) => `  require(${JSON.stringify(`./${entry}`)});`);
-  return [`export * from ${JSON.stringify(join(SDK, "guest.js"))};`, "export function loadApp() {", ...loads, "}"].join("\n");
+function entryModule({ entries = [], functions = [], leftOut = [] }) {
+  const text = JSON.stringify;
+  const sdk = (file) => text(join(SDK, file));
+  const loads = [
+    ...entries.map((entry) => `  load(${text(entry)}, () => require(${text(`./${entry}`)}));`),
+    ...functions.map(
+      ({ name, bindings, file, entryPoint }) =>
+        `  load(${text(name)}, () => addFunction(${text(name)}, ${text(bindings)}, require(${text(`./${file}`)}), ${text(entryPoint ?? null)}));`,
+    ),
+    ...leftOut.map(({ name, why }) => `  leaveOut(${text(name)}, ${text(why)});`),
+  ];
+  const imports = [
+    `import { load } from ${sdk("load.js")};`,
+    ...(leftOut.length > 0 ? [`import { leaveOut } from ${sdk("registry.js")};`] : []),
+    ...(functions.length > 0 ? [`import { addFunction } from ${sdk("v3-app.js")};`] : []),
+  ];
+  return [`export * from ${sdk("guest.js")};`, ...imports, "export function loadApp() {", ...loads, "}"].join("\n");
 }
 
 /** The modules of Node.js that the SDK implements in part. */
@@ -80,7 +98,12 @@ const NODE_MODULES = {
 /** Marks the lookup of an installed package that has the name of a module of Node.js, such as `events`. */
 const INSTALLED = Symbol("installed");
 
-const packagesOfTheSdk = {
+/**
+ * Resolves the packages that the SDK replaces, and the modules of Node.js.
+ *
+ * @param missing gets a line for each import of a module of Node.js, in the app's own files, that does not exist here
+ */
+const packagesOfTheSdk = (missing) => ({
   name: "packages-of-the-sdk",
   setup(build) {
     build.onResolve({ filter: /^(durable-functions|@azure\/functions|dacapo-sdk)(\/|$)/ }, ({ path }) =>
@@ -98,17 +121,38 @@ const packagesOfTheSdk = {
       if (installed.errors.length === 0 && !installed.external) {
         return { path: installed.path, namespace: installed.namespace };
       }
-      return importer.includes("node_modules") ? { path: name, namespace: "absent" } : { errors: [{ text: noBuiltin(name) }] };
+      if (!importer.includes("node_modules")) {
+        missing.push({ file: importer, name });
+      }
+      return { path: name, namespace: "absent" };
     });
-    // A library may have a branch for Node.js that never runs. If it does run, it fails with this message.
-    build.onLoad({ filter: /.*/, namespace: "absent" }, ({ path }) => ({
-      contents: `module.exports = new Proxy({}, { get(_, key) {
-        if (typeof key === "symbol" || key === "__esModule" || key === "default") return undefined;
-        throw new Error(${JSON.stringify(noBuiltin(path))});
-      } });`,
+    build.onLoad({ filter: /[\\/]local\.settings\.json$/ }, () => ({
+      errors: [{ text: "local.settings.json may hold secrets, so it does not become part of a component: read the settings in process.env" }],
     }));
+    build.onLoad({ filter: /.*/, namespace: "absent" }, ({ path }) => ({ contents: absentModule(path) }));
   },
-};
+});
+
+/**
+ * A module that can be imported, taken apart and extended; whatever of it is called fails. A library may have a branch for Node.js that never
+ * runs, and of an app only the functions that use the module fail.
+ */
+function absentModule(name) {
+  // `import * as fs` copies the names that the module has, so it must have them.
+  const names = Object.keys(builtin(name)).filter((key) => key !== "default" && key !== "prototype");
+  return `
+    const fail = () => { throw Object.assign(new Error(${JSON.stringify(noBuiltin(name))}), { name: ${JSON.stringify(ABSENT)}, retriable: false }); };
+    const target = function () {};
+    const absent = new Proxy(target, {
+      get: (_, key) => typeof key === "symbol" || key === "__esModule" || key === "then" || key === "default" ? undefined : key === "prototype" ? target.prototype : absent,
+      apply: fail,
+      construct: fail,
+    });
+    for (const name of ${JSON.stringify(names)}) Object.defineProperty(target, name, { value: absent, enumerable: true, configurable: true, writable: true });
+    module.exports = absent;`;
+}
+
+const builtin = createRequire(import.meta.url);
 
 /** Of an `async` function esbuild makes a generator, and a call of a helper that drives it. The SDK's is cheaper (`src/promise.js`). */
 export function withOwnAsync(code) {
@@ -144,15 +188,15 @@ export function withPlainNames(source) {
 }
 
 function noBuiltin(name) {
-  return `the module '${name}' of Node.js does not exist here: the code runs in WebAssembly. There are fetch, crypto, URL, Buffer, timers, console and process.env.`;
+  return `the module '${name}' of Node.js does not exist here: the code runs in WebAssembly. There are fetch, crypto, URL, Buffer, timers, console and process.env; and an installed package of that name is used, as there are of path, events, assert and others.`;
 }
 
 function isOfTheApp(path) {
   return !path.startsWith(SDK) && !path.endsWith(ENTRY_FILE);
 }
 
-/** The names of functions that send requests: `fetch`, and methods of a client. Only an app that uses one imports HTTP. */
-const SENDS = /\bfetch\b|\.(?:getStatus|readEntityState|waitForCompletionOrCreateCheckStatusResponse|raiseEvent|terminate|suspend|resume|rewind|purgeInstanceHistory)\(/;
+/** Only an app that sends requests imports HTTP. */
+const SENDS = /\bfetch\b/;
 
 async function usesFetch(folder, inputs) {
   for (const input of inputs.filter((input) => isOfTheApp(join(folder, input)))) {

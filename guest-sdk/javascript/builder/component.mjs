@@ -51,7 +51,7 @@ const ENGINES = {
 function outerModule({ code, sourceMap, usesFetch }, { loadsAtStart, hasBigIntegers }) {
   const modules = {
     orchestration: "dacapo:guest/orchestration@0.1.0",
-    management: "dacapo:guest/management@0.1.0",
+    client: "dacapo:guest/client@0.1.0",
     logging: "dacapo:guest/logging@0.1.0",
     environment: `wasi:cli/environment@${UNKNOWN_VERSION}`,
     clock: `wasi:clocks/monotonic-clock@${UNKNOWN_VERSION}`,
@@ -71,8 +71,8 @@ let load = () => {
   load = () => {};
   app.loadApp();
 };
-app.rehearse();
 ${loadsAtStart ? "" : "load();"}
+app.rehearse();
 export function describe() {
   load();
   return app.describe();
@@ -88,6 +88,14 @@ export function runActivity(call) {
 export function runEntityOperation(operation) {
   load();
   return app.runEntityOperation(operation);
+}
+export function describeTriggers() {
+  load();
+  return app.describeTriggers();
+}
+export function runTrigger(call) {
+  load();
+  return app.runTrigger(call);
 }
 `;
 }

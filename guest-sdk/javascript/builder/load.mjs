@@ -5,12 +5,12 @@ import vm from "node:vm";
 import { BuildError } from "./build-error.mjs";
 import { GLOBAL_NAME } from "./bundle.mjs";
 
-/** @returns the registered functions, and the inputs read during loading that may differ at run time */
+/** @returns the registered functions and triggers, those left out, and the inputs read during loading that may differ at run time */
 export function loadOnce({ code, sourceMap, fileName }) {
   const readsAtLoad = new Set();
   const imports = {
     orchestration: absent("the context of an orchestrator"),
-    management: absent("a client"),
+    client: absent("the durable client"),
     logging: { log: (level, message) => console.error(`${level}: ${message}`) },
     poll: absent("waiting"),
     clock: absent("a timer"),
@@ -35,13 +35,14 @@ export function loadOnce({ code, sourceMap, fileName }) {
   } catch (error) {
     throw new BuildError(explain(error, context));
   }
-  const { functions, ignoredTriggers } = JSON.parse(
-    run(`JSON.stringify({ functions: ${GLOBAL_NAME}.describe(), ignoredTriggers: ${GLOBAL_NAME}.ignoredTriggers() })`, "describe"),
+  const { functions, triggers, leftOut } = JSON.parse(
+    run(`JSON.stringify({ functions: ${GLOBAL_NAME}.describe(), triggers: ${GLOBAL_NAME}.describeTriggers(), leftOut: ${GLOBAL_NAME}.leftOut() })`, "describe"),
   );
-  if (functions.length === 0) {
-    throw new BuildError("the app registers no orchestration, activity or entity.");
+  if (functions.length + triggers.length === 0) {
+    const reasons = leftOut.map(({ name, why }) => `  '${name}': ${why}`);
+    throw new BuildError(reasons.length === 0 ? "the app registers no function." : ["the app has no function that can run here:", ...reasons].join("\n"));
   }
-  return { functions, ignoredTriggers, readsAtLoad: [...readsAtLoad] };
+  return { functions, triggers, leftOut, readsAtLoad: [...readsAtLoad] };
 }
 
 function absent(what) {

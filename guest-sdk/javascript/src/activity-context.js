@@ -1,10 +1,10 @@
-import { nameOf } from "./definition.js";
+import { Client } from "./client.js";
 import { logger } from "./logger.js";
-import { startOrchestration } from "./management.js";
 
 /** The context of an activity: its call, and the host functions that it may use. */
 export class ActivityContext {
   log = logger;
+  client = new Client();
 
   constructor({ name, instanceId, taskId, attempt }) {
     this.name = name;
@@ -16,6 +16,6 @@ export class ActivityContext {
 
   /** Starts an orchestration that runs on its own, and returns its id. */
   async startOrchestration(orchestrator, input, options) {
-    return startOrchestration(nameOf(orchestrator), input, options);
+    return this.client.startOrchestration(orchestrator, input, options);
   }
 }

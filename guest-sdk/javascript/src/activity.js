@@ -1,4 +1,4 @@
-/** The scope of an activity: real time, real randomness, and HTTP to the hosts that the hub allows. */
+/** The scope of an activity or a trigger: real time, real randomness, and HTTP to the hosts that the hub allows. */
 
 import { sendRequest } from "./http.js";
 import { Reactor } from "./reactor.js";
@@ -8,14 +8,16 @@ const DELAY_MAX = 2 ** 31 - 1;
 
 export class ActivityScope {
   waitsFor = "no timer and no request is open";
+  hasClient = true;
+  /** Called once, when nothing that the function waits for is open any more. */
+  onIdle = null;
   #imports;
   #reactor;
 
-  /** @param imports the WASI imports of `guest.js`, and `call`, the contract's `activity-call` */
-  constructor(imports, call) {
+  /** @param imports the WASI imports of `guest.js` */
+  constructor(imports) {
     this.#imports = imports;
     this.#reactor = new Reactor(imports);
-    this.call = call;
   }
 
   randomBytes(length) {
@@ -28,11 +30,17 @@ export class ActivityScope {
     return this.#reactor.setTimer(delay, callback);
   }
 
-  fetch(request) {
-    return sendRequest(this.#imports, request, this.#reactor);
+  fetch(request, content) {
+    return sendRequest(this.#imports, request, content, this.#reactor);
   }
 
   park() {
-    return this.#reactor.park();
+    if (this.#reactor.park()) {
+      return true;
+    }
+    const { onIdle } = this;
+    this.onIdle = null;
+    onIdle?.();
+    return onIdle !== null;
   }
 }

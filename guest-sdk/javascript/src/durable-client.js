@@ -1,11 +1,9 @@
-/** The client of durable-functions, for activities. It starts orchestrations; other requests go to the links of instances. */
+/** The client of durable-functions 3.x. */
 
-import { HttpResponse } from "./azure-functions.js";
-import { kindOf, requireLength, requireName, requireText } from "./border.js";
-import { EntityId, hostEntityId } from "./entity-id.js";
+import { kindOf, requireLength } from "./border.js";
+import { checkStatusResponse, endOf, endResponse, linksFor } from "./check-status.js";
+import { Client } from "./client.js";
 import { DurableError } from "./failure.js";
-import { toJson } from "./json.js";
-import { linksOf, startOrchestration } from "./management.js";
 
 export const OrchestrationRuntimeStatus = Object.freeze({
   Running: "Running",
@@ -17,6 +15,14 @@ export const OrchestrationRuntimeStatus = Object.freeze({
   Pending: "Pending",
   Suspended: "Suspended",
 });
+
+export class DurableOrchestrationStatus {
+  constructor(status) {
+    Object.assign(this, status);
+    this.createdTime = new Date(status.createdTime);
+    this.lastUpdatedTime = new Date(status.lastUpdatedTime);
+  }
+}
 
 export class PurgeHistoryResult {
   constructor(instancesDeleted) {
@@ -38,121 +44,188 @@ export class HttpManagementPayload {
 }
 
 export class DurableClient {
+  #client = new Client();
+
+  get taskHubName() {
+    return taskHubOf(this.#client.links(ANY_ID)) ?? "";
+  }
+
+  /** The origins of the links that the host makes. */
+  get uniqueWebhookOrigins() {
+    return [new URL(this.#client.links(ANY_ID).statusQueryGetUri).origin];
+  }
+
   async startNew(orchestratorFunctionName, options) {
     const { instanceId, input, version } = optionsOf("startNew", options);
-    return startOrchestration(orchestratorFunctionName, input, { instanceId, version });
+    return this.#client.startOrchestration(orchestratorFunctionName, input, { instanceId, version });
   }
 
   createHttpManagementPayload(instanceId) {
-    return new HttpManagementPayload(linksOf(instanceId));
+    return new HttpManagementPayload(this.#client.links(instanceId));
   }
 
-  createCheckStatusResponse(_request, instanceId) {
-    const payload = this.createHttpManagementPayload(instanceId);
-    return new HttpResponse({
-      status: 202,
-      jsonBody: payload,
-      headers: { "Content-Type": "application/json", Location: payload.statusQueryGetUri, "Retry-After": "10" },
-    });
+  /** The links have the origin to which the request was sent. */
+  createCheckStatusResponse(request, instanceId) {
+    return checkStatusResponse(linksFor(this.createHttpManagementPayload(instanceId), request));
   }
 
   async waitForCompletionOrCreateCheckStatusResponse(request, instanceId, options) {
-    const { timeoutInMilliseconds = 10_000, retryIntervalInMilliseconds = 1000 } = optionsOf("waitForCompletionOrCreateCheckStatusResponse", options);
+    const end = endOf(await this.waitForEnd(instanceId, optionsOf("waitForCompletionOrCreateCheckStatusResponse", options)));
+    return end ? endResponse(end) : this.createCheckStatusResponse(request, instanceId);
+  }
+
+  /** For the SDK: the status at the end, or when the time is over. The host waits, so the interval is only checked. */
+  async waitForEnd(instanceId, { timeoutInMilliseconds = 10_000, retryIntervalInMilliseconds = 1000 } = {}) {
     requireLength(timeoutInMilliseconds, "timeoutInMilliseconds");
     requireLength(retryIntervalInMilliseconds, "retryIntervalInMilliseconds");
     if (retryIntervalInMilliseconds > timeoutInMilliseconds) {
       throw new RangeError("retryIntervalInMilliseconds must not be greater than timeoutInMilliseconds.");
     }
-    const deadline = Date.now() + timeoutInMilliseconds;
-    for (;;) {
-      const status = await this.getStatus(instanceId);
-      const response = responseOfEnd(status);
-      if (response) {
-        return response;
-      }
-      const left = deadline - Date.now();
-      if (left <= 0) {
-        return this.createCheckStatusResponse(request, instanceId);
-      }
-      await new Promise((resolve) => setTimeout(resolve, Math.min(left, retryIntervalInMilliseconds)));
-    }
+    return existing(await this.#client.waitForCompletion(instanceId, timeoutInMilliseconds), instanceId);
   }
 
   async getStatus(instanceId, options) {
-    const { showHistory = false, showHistoryOutput = false, showInput = true } = optionsOf("getStatus", options);
-    const status = await statusOf(instanceId, { showHistory, showHistoryOutput, showInput });
-    if (!status) {
-      throw new Error(`there is no instance '${instanceId}'`);
+    const { showHistory, showHistoryOutput, showInput } = optionsOf("getStatus", options);
+    const status = await this.#client.getStatus(instanceId, { showHistory, showHistoryOutput, showInput });
+    return new DurableOrchestrationStatus(existing(status, instanceId));
+  }
+
+  /** As in the original, the times of lists are texts. */
+  async getStatusAll() {
+    return this.#list({});
+  }
+
+  async getStatusBy(filter) {
+    const { taskHubName, connectionName, ...wanted } = optionsOf("getStatusBy", filter);
+    this.#requireOwnHub(taskHubName);
+    return this.#list(wanted);
+  }
+
+  async #list(filter) {
+    const found = [];
+    for await (const status of this.#client.instances(filter)) {
+      found.push(status);
     }
-    return { ...status, createdTime: new Date(status.createdTime), lastUpdatedTime: new Date(status.lastUpdatedTime) };
+    return found;
   }
 
-  /** The state after the last operation. An entity is an instance too: the link gives its status, which contains the state. */
-  async readEntityState(entityId) {
-    const { name, key } = hostEntityId(entityId);
-    const status = await statusOf(new EntityId(name, key).toString(), { showInput: true });
-    return status?.input?.exists ? new EntityStateResponse(true, JSON.parse(status.input.state)) : new EntityStateResponse(false);
+  async raiseEvent(instanceId, eventName, eventData, options) {
+    this.#requireOwnHub(optionsOf("raiseEvent", options).taskHubName);
+    await unlessEnded(instanceId, () => this.#client.raiseEvent(instanceId, eventName, eventData));
   }
 
-  async raiseEvent(instanceId, eventName, eventData) {
-    const name = requireName(eventName, "eventName");
-    const data = toJson(eventData, `the data of the event '${name}'`);
-    const template = this.createHttpManagementPayload(instanceId).sendEventPostUri;
-    await send("POST", template.replace(/\{eventName\}|%7BeventName%7D/i, encodeURIComponent(name)), data);
+  async terminate(instanceId, reason) {
+    await unlessEnded(instanceId, () => this.#client.terminate(instanceId, reason));
   }
 
-  terminate(instanceId, reason) {
-    return this.#withReason(instanceId, "terminatePostUri", reason);
+  async suspend(instanceId, reason) {
+    await unlessEnded(instanceId, () => this.#client.suspend(instanceId, reason));
   }
 
-  suspend(instanceId, reason) {
-    return this.#withReason(instanceId, "suspendPostUri", reason);
+  async resume(instanceId, reason) {
+    await unlessEnded(instanceId, () => this.#client.resume(instanceId, reason));
   }
 
-  resume(instanceId, reason) {
-    return this.#withReason(instanceId, "resumePostUri", reason);
+  async rewind(instanceId, reason, options) {
+    this.#requireOwnHub(optionsOf("rewind", options).taskHubName);
+    try {
+      await unlessMissing(instanceId, () => this.#client.rewind(instanceId, reason));
+    } catch (error) {
+      throw error.name === "NotRewindable" ? new Error(error.message, { cause: error }) : error;
+    }
   }
 
-  rewind(instanceId, reason) {
-    return this.#withReason(instanceId, "rewindPostUri", reason);
+  /** Returns the id of the new instance, which is that of the old one if `restartWithNewInstanceId` is false. */
+  async restart(instanceId, restartWithNewInstanceId = true) {
+    return unlessMissing(instanceId, () => this.#client.restart(instanceId, restartWithNewInstanceId ? undefined : instanceId));
   }
 
   async purgeInstanceHistory(instanceId) {
-    const response = await send("DELETE", this.createHttpManagementPayload(instanceId).purgeHistoryDeleteUri);
-    return new PurgeHistoryResult(response.status === 404 ? 0 : (await response.json()).instancesDeleted);
+    return new PurgeHistoryResult((await this.#client.purge(instanceId)) ? 1 : 0);
   }
 
-  async #withReason(instanceId, link, reason) {
-    const text = requireText(reason ?? "", "reason");
-    const template = this.createHttpManagementPayload(instanceId)[link];
-    await send("POST", template.replace(/\{text\}|%7Btext%7D/i, encodeURIComponent(text)));
+  async purgeInstanceHistoryBy(filter) {
+    const { createdTimeFrom, createdTimeTo, runtimeStatus } = optionsOf("purgeInstanceHistoryBy", filter);
+    return new PurgeHistoryResult(await this.#client.purgeInstances({ createdTimeFrom, createdTimeTo, runtimeStatus }));
+  }
+
+  /** Beside the options of the original there is `at`: the signal is not delivered before this Date. */
+  async signalEntity(entityId, operationName, operationContent, options) {
+    const { taskHubName, at } = optionsOf("signalEntity", options);
+    this.#requireOwnHub(taskHubName);
+    await this.#client.signalEntity(entityId, operationName, operationContent, { at });
+  }
+
+  async readEntityState(entityId, options) {
+    this.#requireOwnHub(optionsOf("readEntityState", options).taskHubName);
+    const state = await this.#client.readEntity(entityId);
+    return state === undefined ? new EntityStateResponse(false) : new EntityStateResponse(true, state);
+  }
+
+  #requireOwnHub(taskHubName) {
+    if (taskHubName && taskHubName.toLowerCase() !== this.taskHubName.toLowerCase()) {
+      throw new DurableError(`the client works in its own task hub '${this.taskHubName}', not in '${taskHubName}': send a request to the host's HTTP API`, {
+        type: "Unsupported",
+        retriable: false,
+      });
+    }
   }
 }
 
-/** The methods that need rights on the whole task hub, which an activity does not have. */
-for (const method of ["getStatusAll", "getStatusBy", "purgeInstanceHistoryBy", "signalEntity"]) {
-  DurableClient.prototype[method] = async () => {
-    throw new DurableError(`an activity cannot call ${method}: do it in an orchestrator, or over the HTTP API of the host`, {
-      type: "Unsupported",
-      retriable: false,
-    });
+/** An id that any instance could have, for what all links have in common. */
+const ANY_ID = "INSTANCEID";
+
+function taskHubOf({ statusQueryGetUri }) {
+  const query = [...new URL(statusQueryGetUri).searchParams];
+  return query.find(([name]) => name.toLowerCase() === "taskhub")?.[1];
+}
+
+/** The value of a binding `durableClient`: the host's addresses. They are looked up when they are read. */
+export function clientBinding() {
+  const links = () => new DurableClient().createHttpManagementPayload(ANY_ID);
+  return {
+    get taskHubName() {
+      return taskHubOf(links()) ?? "";
+    },
+    get managementUrls() {
+      return { ...links() };
+    },
+    get baseUrl() {
+      return links().statusQueryGetUri.replace(/\/instances\/.*$/s, "");
+    },
+    get requiredQueryStringParameters() {
+      return new URL(links().statusQueryGetUri).search.slice(1);
+    },
+    get creationUrls() {
+      const [base, query] = [this.baseUrl, this.requiredQueryStringParameters];
+      return { createNewInstancePostUri: `${base}/orchestrators/{functionName}[/{instanceId}]${query && `?${query}`}` };
+    },
   };
 }
 
-/** The output of a completed instance, the status of one that has ended otherwise; nothing while it runs. */
-function responseOfEnd(status) {
-  const { Completed, Canceled, Terminated, Failed } = OrchestrationRuntimeStatus;
-  const respond = (code, body) => new HttpResponse({ status: code, jsonBody: body, headers: { "Content-Type": "application/json" } });
-  switch (status.runtimeStatus) {
-    case Completed:
-      return respond(200, status.output);
-    case Canceled:
-    case Terminated:
-      return respond(200, status);
-    case Failed:
-      return respond(500, status);
-    default:
-      return undefined;
+function existing(status, instanceId) {
+  if (!status) {
+    throw new Error(`DurableClient error: HTTP 404: there is no instance '${instanceId}'.`);
+  }
+  return status;
+}
+
+/** As in the original, what is sent to an instance that has ended is dropped without an error. */
+async function unlessEnded(instanceId, send) {
+  try {
+    await unlessMissing(instanceId, send);
+  } catch (error) {
+    if (error.name !== "InstanceEnded") {
+      throw error;
+    }
+  }
+}
+
+async function unlessMissing(instanceId, send) {
+  try {
+    return await send();
+  } catch (error) {
+    throw error.name === "InstanceNotFound" ? new Error(`No instance with ID '${instanceId}' found.`, { cause: error }) : error;
   }
 }
 
@@ -163,27 +236,9 @@ function optionsOf(method, options) {
   return options ?? {};
 }
 
-/** Nothing if there is no such instance. */
-async function statusOf(instanceId, shown) {
-  const url = new URL(linksOf(instanceId).statusQueryGetUri);
-  Object.entries(shown).forEach(([name, value]) => url.searchParams.set(name, value));
-  const response = await fetch(url);
-  return response.status === 404 ? undefined : response.json();
-}
+/** The key under which a context has the client of its programming model, if that is not this one. */
+export const CLIENT = Symbol("client");
 
-/** @param json the body, if there is one */
-async function send(method, url, json) {
-  const response = await fetch(url, {
-    method,
-    headers: json === undefined ? {} : { "Content-Type": "application/json" },
-    body: json,
-  });
-  if (!response.ok && response.status !== 404 && response.status !== 410) {
-    throw new Error(`${method} ${new URL(url).pathname}: ${response.status} ${await response.text()}`);
-  }
-  return response;
-}
-
-export function getClient() {
-  return new DurableClient();
+export function getClient(context) {
+  return context?.[CLIENT] ?? new DurableClient();
 }

@@ -1,17 +1,29 @@
-/**
- * `df.app.client`: functions with a trigger that start orchestrations. The host has an HTTP API for that, so these are not
- * run, and the build reports them.
- */
+/** `df.app.client`: the triggers of `app`, for handlers `(triggerInput, client, context)`. */
 
-import { ignoredTrigger, registerTrigger } from "./registry.js";
+import * as app from "./azure-functions-app.js";
+import { getClient } from "./durable-client.js";
+import { durableClient } from "./durable-functions-input.js";
+import { requireHandler } from "./registry.js";
 
-export const http = ignoredTrigger("httpTrigger");
-export const timer = ignoredTrigger("timerTrigger");
-export const storageBlob = ignoredTrigger("blobTrigger");
-export const storageQueue = ignoredTrigger("queueTrigger");
-export const serviceBusQueue = ignoredTrigger("serviceBusTrigger");
-export const serviceBusTopic = ignoredTrigger("serviceBusTrigger");
-export const eventHub = ignoredTrigger("eventHubTrigger");
-export const eventGrid = ignoredTrigger("eventGridTrigger");
-export const cosmosDB = ignoredTrigger("cosmosDBTrigger");
-export const generic = (functionName, options) => registerTrigger(functionName, options?.trigger?.type ?? "trigger");
+const isClient = ({ type }) => type === "durableClient" || type === "orchestrationClient";
+
+const withClient = (registration) => (functionName, options) => {
+  const handler = requireHandler(functionName, options?.handler);
+  const extraInputs = options.extraInputs ?? [];
+  registration(functionName, {
+    ...options,
+    extraInputs: extraInputs.some(isClient) ? extraInputs : [...extraInputs, durableClient()],
+    handler: (triggerInput, context) => handler(triggerInput, getClient(context), context),
+  });
+};
+
+export const http = withClient(app.http);
+export const timer = withClient(app.timer);
+export const storageBlob = withClient(app.storageBlob);
+export const storageQueue = withClient(app.storageQueue);
+export const serviceBusQueue = withClient(app.serviceBusQueue);
+export const serviceBusTopic = withClient(app.serviceBusTopic);
+export const eventHub = withClient(app.eventHub);
+export const eventGrid = withClient(app.eventGrid);
+export const cosmosDB = withClient(app.cosmosDB);
+export const generic = withClient(app.generic);

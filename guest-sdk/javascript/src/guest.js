@@ -14,7 +14,7 @@ import { DurableEntityContext, EntityScope } from "./entity.js";
 import { failureOfError } from "./failure.js";
 import { toJson } from "./json.js";
 import { runAsync } from "./promise.js";
-import { findBody, findHandler, registeredFunctions, registeredTriggers } from "./registry.js";
+import { findBody, findHandler, functionsLeftOut, registeredFunctions, registeredTriggers } from "./registry.js";
 import "./globals/index.js";
 
 const { imports } = globalThis.__dacapo;
@@ -26,9 +26,13 @@ export function describe() {
   return registeredFunctions();
 }
 
-/** For the build, which reports them. */
-export function ignoredTriggers() {
+export function describeTriggers() {
   return registeredTriggers();
+}
+
+/** For the build, which reports them. */
+export function leftOut() {
+  return functionsLeftOut();
 }
 
 /** For the build: an error of the app, with positions in its files. */
@@ -50,7 +54,7 @@ export function runOrchestrator(name, input) {
 
 export function runActivity(call) {
   try {
-    const output = runInScope(new ActivityScope(imports, call), findHandler("activity", call.name), call);
+    const output = runInScope(new ActivityScope(imports), findHandler("activity", call.name), call);
     return toJson(output, `the output of '${call.name}'`, "InvalidOutput");
   } catch (error) {
     throw failureOfError(error, findBody(call.name));
@@ -64,5 +68,14 @@ export function runEntityOperation(operation) {
     return context.outcome();
   } catch (error) {
     throw failureOfError(error, findBody(operation.entity.name));
+  }
+}
+
+export function runTrigger(call) {
+  try {
+    const output = runInScope(new ActivityScope(imports), findHandler("trigger", call.name), call);
+    return toJson(output, `the output of '${call.name}'`, "InvalidOutput");
+  } catch (error) {
+    throw failureOfError(error, findBody(call.name));
   }
 }

@@ -7,13 +7,15 @@ import { release } from "./reactor.js";
 const WRITE_BYTES_MAX = 4096;
 const READ_BYTES_MAX = 65_536;
 
-/** @returns a promise of `{ status, headers, body }` */
-export async function sendRequest({ httpTypes, httpHandler }, request, reactor) {
+/**
+ * @param content the bytes of the body, or null
+ * @returns a promise of `{ status, headers, body }`
+ */
+export async function sendRequest({ httpTypes, httpHandler }, request, content, reactor) {
   if (!httpTypes) {
     throw new Error("fetch is not part of this component: the build found no code that names it");
   }
   const outgoing = attempt(request, () => outgoingRequest(httpTypes, request));
-  const content = request.unread;
   const sink = content && outgoing.body();
   const future = attempt(request, () => httpHandler.handle(outgoing, null));
   if (sink) {

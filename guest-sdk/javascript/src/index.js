@@ -1,7 +1,7 @@
 /**
  * The modern API: orchestrators are `async` functions, and functions are called by their typed definitions.
  *
- *     import { activity, orchestrator } from "dacapo-sdk";
+ *     import { activity, http, orchestrator } from "dacapo-sdk";
  *
  *     const reserve = activity("reserve", async (item: string) => `reservation of ${item}`);
  *
@@ -9,6 +9,11 @@
  *       const reservation = await ctx.callActivity(reserve, item);
  *       const approved = await ctx.waitForExternalEvent<boolean>("Approval", { timeout: { days: 3 } });
  *       return approved ? `${reservation} is on its way` : "not approved";
+ *     });
+ *
+ *     http("orders", { methods: "POST" }, async (request, { client }) => {
+ *       const instanceId = await client.startOrchestration(order, await request.json());
+ *       return client.checkStatusResponse(request, instanceId);
  *     });
  */
 
@@ -21,11 +26,13 @@ import { runHandler } from "./orchestration.js";
 import { register, requireHandler } from "./registry.js";
 
 export { ActivityContext } from "./activity-context.js";
+export { Client } from "./client.js";
 export { OrchestratorContext } from "./context.js";
 export { DurableLock, LockState, LockingRulesViolationError } from "./critical-section.js";
 export { EntityId } from "./entity-id.js";
 export { EntityOperationContext } from "./entity-operation.js";
 export { DurableError, TaskFailedError } from "./failure.js";
+export { TriggerContext, eventGrid, eventHub, http, manual, queue, timer } from "./triggers.js";
 
 /** Defines an orchestrator: `async (context, input) => output`, or a generator function. */
 export function orchestrator(name, handler) {

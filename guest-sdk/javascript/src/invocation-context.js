@@ -1,5 +1,6 @@
 /** The context of every handler in the programming model v4, as `@azure/functions` defines it. */
 
+import { loggedLine } from "./hooks.js";
 import { inspectAll } from "./inspect.js";
 import { log } from "./log.js";
 
@@ -23,7 +24,11 @@ export class InvocationContext {
   }
 
   get triggerMetadata() {
-    return this.#given.triggerMetadata ?? {};
+    return this.#given.triggerMetadata;
+  }
+
+  get traceContext() {
+    return this.#given.traceContext;
   }
 
   get retryContext() {
@@ -31,7 +36,8 @@ export class InvocationContext {
   }
 
   get options() {
-    return this.#given.options ?? {};
+    const { trigger = { type: "unknown", name: "unknown" }, return: result, extraInputs = [], extraOutputs = [] } = this.#given.options ?? {};
+    return { trigger, return: result, extraInputs, extraOutputs };
   }
 
   get extraInputs() {
@@ -48,7 +54,12 @@ export class InvocationContext {
   }
 
   #log(level, args) {
-    (this.#given.logHandler ?? toHost)(level, ...args);
+    if (this.#given.logHandler) {
+      this.#given.logHandler(level, ...args);
+    } else {
+      const line = loggedLine(level, inspectAll(args), this);
+      log(HOST_LEVELS[line.level] ?? "info", line.message);
+    }
   }
 
   log(...args) {
@@ -76,13 +87,9 @@ export class InvocationContext {
   }
 }
 
-function toHost(level, ...args) {
-  log(HOST_LEVELS[level], inspectAll(args));
-}
-
 const HOST_LEVELS = { trace: "trace", debug: "debug", information: "info", warning: "warn", error: "error", critical: "error" };
 
-/** Bindings other than the trigger. They only hold values that the code sets. */
+/** The values of bindings other than the trigger. */
 class ExtraValues {
   #values = new Map();
 

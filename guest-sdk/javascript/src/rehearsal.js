@@ -4,7 +4,7 @@
  * Instances share the pages of memory that they have not written to. Doing something for the first time writes in many
  * places: QuickJS creates a built-in function when it is first used, and a shape, the list of an object's properties, when
  * the first object gets it; it drops a shape when no object has it any more. So the build does everything once, and keeps
- * objects with these shapes.
+ * objects with these shapes. It does so after it has loaded the app: what that leaves free is scattered over the memory.
  */
 
 import { OrchestratorContext } from "./context.js";

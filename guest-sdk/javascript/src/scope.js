@@ -4,7 +4,8 @@
  *
  * - `randomBytes(length)`;
  * - `setTimer(milliseconds, callback)`, which returns a function that cancels it;
- * - `fetch(request)`;
+ * - `fetch(request, content)`;
+ * - `hasClient`: whether it may use the durable client;
  * - `park()`, which blocks until something has completed and notifies its waiters, or returns false at once if nothing
  *   can complete any more.
  */
@@ -26,6 +27,11 @@ export function requireScope(what) {
     throw new DurableError(`${what} is not available while the app is loaded: use it inside a function`, { type: "NotAvailable", retriable: false });
   }
   return current;
+}
+
+/** Whether the running function may use the durable client. Tests without a host may, with a client of their own. */
+export function mayUseClient() {
+  return current === null || current.hasClient === true;
 }
 
 export function enter(scope) {

@@ -1,5 +1,5 @@
 /**
- * Tests of orchestrators and entities without a host.
+ * Tests of orchestrators, entities and triggers without a host.
  *
  *     const { output, actions, elapsed } = await testOrchestrator(order, "a lamp")
  *       .activity(reserve, (item) => `reservation of ${item}`)
@@ -7,6 +7,7 @@
  *       .run();
  */
 
+import { HttpResponse, bodyOf } from "./azure-http.js";
 import { nameOf } from "./definition.js";
 import { milliseconds } from "./duration.js";
 import { DurableEntityContext, EntityScope } from "./entity.js";
@@ -14,9 +15,10 @@ import { errorOfFailure, failureOfError } from "./failure.js";
 import { toJson } from "./json.js";
 import { Outcome } from "./outcome.js";
 import { runJobs, settleWants } from "./promise.js";
-import { findHandler } from "./registry.js";
+import { findHandler, triggerOf } from "./registry.js";
 import { Run } from "./run.js";
 import { currentScope, enter, leave, nothingToWaitFor } from "./scope.js";
+import { scriptedClient } from "./scripted-client.js";
 import { ACTIVITY, answerKey, ENTITY, HTTP, ORCHESTRATOR, ScriptedHost } from "./scripted-host.js";
 
 /** @param orchestrator the result of `orchestrator`, or the name of a registered one */
@@ -146,5 +148,63 @@ export async function testEntity(entity, operation, input, { key = "test", state
     output: JSON.parse(outcome.output),
     state: outcome.state === null ? undefined : JSON.parse(outcome.state),
     signals: host.actions.filter(({ type }) => type === "signalEntity").map(({ type, ...signal }) => signal),
+  };
+}
+
+/**
+ * Runs a trigger once.
+ *
+ * @param trigger the result of `http`, `timer`, ..., or the name of a registered one
+ * @param input for HTTP `{ method, url, headers, query, params, body }`, for others what the handler gets
+ * @param options.client answers of the durable client, by function: `{ getStatus: ({ instanceId }) => status }`
+ * @returns `{ response, outputs, actions }`, the actions being those on the client; or throws what the handler throws
+ */
+export async function testTrigger(trigger, input, { client: answers, invocationId = "test", attempt = 1 } = {}) {
+  const name = nameOf(trigger);
+  const { type } = triggerOf(name);
+  const { client, actions } = scriptedClient(answers);
+  const imports = globalThis.__dacapo?.imports;
+  globalThis.__dacapo = { ...globalThis.__dacapo, imports: { ...imports, client } };
+  try {
+    const call = { name, input: toJson(triggerInput(type, input), "the input"), invocationId, attempt };
+    const { response, outputs = {} } = (await findHandler("trigger", name)(call)) ?? {};
+    return { response: response && new HttpResponse({ ...response, body: bodyOf(response) }), outputs: JSON.parse(toJson(outputs, "the outputs")), actions };
+  } finally {
+    globalThis.__dacapo.imports = imports;
+  }
+}
+
+/** The input of the contract's `run-trigger`. */
+function triggerInput(type, input) {
+  const text = (value) => (typeof value === "string" ? value : toJson(value, "a message"));
+  switch (type) {
+    case "httpTrigger":
+      return httpInput(input ?? {});
+    case "timerTrigger":
+      return { isPastDue: false, schedule: { adjustForDST: true }, scheduleStatus: {}, ...input };
+    case "queueTrigger":
+      return { message: text(input), metadata: { id: "test", dequeueCount: 1 } };
+    case "eventHubTrigger": {
+      const events = Array.isArray(input) ? input : [input];
+      return { messages: events.map(text), metadata: events.map((_, index) => ({ sequenceNumber: index })) };
+    }
+    case "eventGridTrigger":
+      return { event: input };
+    default:
+      return { input: input === undefined ? "" : text(input) };
+  }
+}
+
+function httpInput({ method, url = "http://localhost:7071/api/test", headers = {}, query, params = {}, body }) {
+  const pairs = [...new Headers(headers)];
+  const isBytes = ArrayBuffer.isView(body);
+  const isJson = body !== undefined && typeof body !== "string" && !isBytes;
+  return {
+    method: method ?? (body === undefined ? "GET" : "POST"),
+    url,
+    headers: isJson && !pairs.some(([name]) => name === "content-type") ? [...pairs, ["content-type", "application/json"]] : pairs,
+    query: [...new URLSearchParams(query ?? new URL(url).search)],
+    params,
+    ...(isBytes ? { bodyBase64: Buffer.from(body).toString("base64") } : body === undefined ? {} : { body: isJson ? toJson(body, "the body") : body }),
   };
 }

@@ -10,21 +10,23 @@ import { loadOnce } from "../builder/load.mjs";
 import { compactSourceMap } from "../builder/source-map.mjs";
 import { originalStack, placeOf } from "../src/stack.js";
 
-/** The entries of an app with these files, or the message of the error. */
-async function entriesOf(files) {
+/** What the build finds in an app with these files, or the message of the error. */
+async function found(files, pick) {
   const folder = await mkdtemp(join(tmpdir(), "dacapo-test-"));
   try {
     for (const [name, content] of Object.entries(files)) {
       await mkdir(dirname(join(folder, name)), { recursive: true });
       await writeFile(join(folder, name), typeof content === "string" ? content : JSON.stringify(content));
     }
-    return (await findApp(folder)).entries;
+    return pick(await findApp(folder));
   } catch (error) {
     return error.message.replaceAll(folder, "APP");
   } finally {
     await rm(folder, { recursive: true });
   }
 }
+
+const entriesOf = (files) => found(files, ({ entries }) => entries);
 
 test("`main` says which files register functions", async () => {
   const files = { "src/functions/a.js": "", "src/functions/b.js": "", "src/functions/b.test.js": "", "src/index.js": "", "src/other.js": "" };
@@ -44,10 +46,75 @@ test("of what TypeScript writes the source is taken", async () => {
 });
 
 test("what is missing is named", async () => {
-  assert.match(await entriesOf({ "index.js": "" }), /APP has no package\.json/);
+  assert.match(await entriesOf({ "index.js": "" }), /APP has no package\.json.*or folders with a function\.json/);
   assert.match(await entriesOf({ "package.json": {} }), /no file that registers functions/);
   assert.match(await entriesOf({ "package.json": { dependencies: { luxon: "3", "durable-functions": "3" } }, "index.js": "" }), /^luxon of the app's dependencies is not installed\. Run: npm install --prefix APP$/);
   assert.match(await entriesOf({ "package.json": "{" }), /APP\/package\.json: /);
+});
+
+const filesOf = (files) => found(files, ({ functions }) => functions.map(({ name, file }) => `${name}: ${file}`));
+const MANUAL = [{ type: "manualTrigger", name: "x", direction: "in" }];
+
+test("an app of the model v3 is the folders with a function.json, also without a package.json", async () => {
+  const app = { "A/function.json": { bindings: MANUAL }, "A/index.js": "", "B/function.json": { bindings: MANUAL, scriptFile: "../shared/b.js", entryPoint: "go" }, "shared/b.js": "", "node_modules/x/function.json": "{" };
+  assert.deepEqual(await filesOf(app), ["A: A/index.js", "B: shared/b.js"]);
+  assert.deepEqual(await found(app, ({ functions }) => functions.map(({ bindings, entryPoint }) => [bindings, entryPoint])), [[MANUAL, undefined], [MANUAL, "go"]]);
+  assert.deepEqual(await filesOf({ "A/function.json": { bindings: MANUAL }, "A/only.js": "", "package.json": { main: "index.js" } }), ["A: A/only.js"]);
+  assert.deepEqual(await filesOf({ "A/function.json": `\ufeff{ // as some editors write it\n "bindings": ${JSON.stringify(MANUAL)}, }`, "A/index.js": "" }), ["A: A/index.js"]);
+  assert.deepEqual(await filesOf({ "A/function.json": { bindings: MANUAL, scriptFile: "index.mjs" }, "A/index.mjs": "" }), ["A: A/index.mjs"]);
+});
+
+test("in the model v3 too, the source is taken of what TypeScript writes", async () => {
+  const output = { bindings: MANUAL, scriptFile: "../dist/A/index.js" };
+  assert.deepEqual(await filesOf({ "A/function.json": output, "A/index.ts": "", "dist/A/index.js": "old" }), ["A: A/index.ts"]);
+  assert.deepEqual(await filesOf({ "A/function.json": output, "A/index.ts": "" }), ["A: A/index.ts"]);
+  assert.deepEqual(await filesOf({ "A/function.json": output, "src/A/index.ts": "" }), ["A: src/A/index.ts"]);
+  assert.deepEqual(await filesOf({ "A/function.json": output, "dist/A/index.js": "" }), ["A: dist/A/index.js"]);
+  assert.deepEqual(await filesOf({ "A/function.json": { bindings: MANUAL }, "A/index.js": "", "A/index.ts": "" }), ["A: A/index.ts"]);
+  const config = { compilerOptions: { outDir: "./build/", rootDir: "code" } };
+  assert.deepEqual(await filesOf({ "A/function.json": { bindings: MANUAL, scriptFile: "../build/A/index.js" }, "tsconfig.json": config, "code/A/index.ts": "" }), ["A: code/A/index.ts"]);
+});
+
+test("functions that cannot run are left out, and their files are not needed", async () => {
+  const left = await found(
+    {
+      "A/function.json": { bindings: MANUAL },
+      "A/index.js": "",
+      "Off/function.json": { disabled: true, bindings: MANUAL },
+      "Setting/function.json": { disabled: "IS_OFF", bindings: MANUAL },
+      "Setting/index.js": "",
+      "Blob/function.json": { bindings: [{ type: "blobTrigger", name: "b", direction: "in" }], scriptFile: "../x.dll" },
+      "Copy/function.json": { bindings: [{ type: "activityTrigger", name: "a", direction: "in" }, { type: "blob", name: "b", direction: "out" }] },
+    },
+    ({ functions, leftOut }) => [functions.map(({ name }) => name), leftOut],
+  );
+  assert.deepEqual(left[0], ["A", "Setting"]);
+  const why = Object.fromEntries(left[1].map(({ name, why }) => [name, why]));
+  assert.deepEqual(Object.keys(why), ["Blob", "Copy", "Off"]);
+  assert.match(why.Off, /its function\.json disables it/);
+  assert.match(why.Blob, /^there is no 'blobTrigger' here/);
+  assert.match(why.Copy, /^it has the output 'blob', which does not exist here/);
+});
+
+test("what is wrong with a function.json is named", async () => {
+  const of = (description, files = {}) => filesOf({ "A/function.json": description, ...files });
+  assert.match(await of("{"), /APP\/A\/function\.json: /);
+  assert.match(await of({}), /APP\/A\/function\.json has no bindings/);
+  assert.match(await of({ bindings: MANUAL, scriptFile: 5 }), /scriptFile must be a text/);
+  assert.match(await of({ bindings: MANUAL }), /there is no file A\/index\.js beside it/);
+  assert.match(await of({ bindings: MANUAL }, { "A/a.js": "", "A/b.js": "" }), /there is no file A\/index\.js beside it/);
+  assert.match(await of({ bindings: MANUAL, scriptFile: "../dist/A/index.js" }), /there is no file dist\/A\/index\.js.*tsconfig\.json/);
+  assert.match(await of({ bindings: MANUAL, scriptFile: "__init__.py" }), /'__init__\.py' is not JavaScript/);
+  assert.match(await of({ bindings: [] }), /has no bindings/);
+});
+
+test("both models in one app are an error", async () => {
+  const code = 'const { app } = require("@azure/functions");\napp.http("x", { handler: () => {} });';
+  const v3 = { "A/function.json": { bindings: MANUAL }, "A/index.js": "" };
+  const mixed = /APP mixes both programming models: src\/functions\/x\.js registers functions by code \(v4\), and A\/function\.json describes one \(v3\)/;
+  assert.match(await filesOf({ ...v3, "src/functions/x.js": code, "package.json": { main: "src/functions/*.js" } }), mixed);
+  assert.match(await filesOf({ ...v3, "src/functions/x.js": 'import * as df from "durable-functions"; df.app.activity("a", {})' }), mixed);
+  assert.deepEqual(await filesOf({ ...v3, "index.js": "module.exports = 1;", "package.json": {} }), ["A: A/index.js"]);
 });
 
 test("stacks name the user's files", () => {
@@ -85,12 +152,14 @@ test("esbuild's helper for `async` gives way to the SDK's, and all else stays wh
 });
 
 test("what is read while an app is loaded is noticed", () => {
-  const bundle = (body) => ({
+  const bundle = (body, functions = [{ name: "f", kind: "activity" }]) => ({
     fileName: "dacapo-bundle.js",
     sourceMap: { sources: [], lines: [] },
-    code: `var dacapoApp = { loadApp() { ${body} }, describe: () => [{ name: "f", kind: "activity" }], ignoredTriggers: () => [], explain: (error) => ({ errorType: error.name, message: error.message }) };`,
+    code: `var dacapoApp = { loadApp() { ${body} }, describe: () => FUNCTIONS, describeTriggers: () => [], leftOut: () => [{ name: "b", why: "it is what it is" }], explain: (error) => ({ errorType: error.name, message: error.message }) };`.replace("FUNCTIONS", JSON.stringify(functions)),
   });
   assert.deepEqual(loadOnce(bundle("")).readsAtLoad, []);
   assert.deepEqual(loadOnce(bundle("__dacapo.imports.environment.getEnvironment()")).readsAtLoad, ["process.env"]);
+  assert.deepEqual(loadOnce(bundle("")).leftOut, [{ name: "b", why: "it is what it is" }]);
+  assert.throws(() => loadOnce(bundle("", [])), /no function that can run here:\n  'b': it is what it is/);
   assert.throws(() => loadOnce(bundle("null.x")), /^Error: the app cannot be loaded: TypeError: /);
 });

@@ -3,8 +3,11 @@ import { test } from "node:test";
 
 import { AbortController as OurAbortController, AbortSignal as OurAbortSignal } from "../src/globals/abort.js";
 import { TextDecoder as OurDecoder, TextEncoder as OurEncoder } from "../src/globals/encoding.js";
+import { Blob as OurBlob, File as OurFile } from "../src/globals/blob.js";
 import { Headers as OurHeaders, Request as OurRequest, Response as OurResponse } from "../src/globals/fetch.js";
+import { FormData as OurFormData } from "../src/globals/form-data.js";
 import { Intl as OurIntl, dateMethods } from "../src/globals/intl.js";
+import { ReadableStream as OurStream } from "../src/globals/streams.js";
 import { structuredClone as ourClone } from "../src/globals/structured-clone.js";
 import * as ourTimers from "../src/globals/timers.js";
 import { ActivityScope } from "../src/activity.js";
@@ -230,4 +233,147 @@ test("a method is a word", () => {
     assert.throws(() => new OurRequest("http://localhost/", { method }), { name: "TypeError", message: /is not the method of a request/ });
   }
   assert.equal(new OurRequest("http://localhost/", { method: "get" }).method, "GET");
+});
+
+/** Functions of engines newer than Node.js 20. */
+function withBase64(body) {
+  const known = Uint8Array.fromBase64;
+  if (known) {
+    return body();
+  }
+  Uint8Array.fromBase64 = (text) => new Uint8Array(Buffer.from(text, "base64"));
+  Uint8Array.prototype.toBase64 = function () {
+    return Buffer.from(this).toString("base64");
+  };
+  try {
+    return body();
+  } finally {
+    delete Uint8Array.fromBase64;
+    delete Uint8Array.prototype.toBase64;
+  }
+}
+
+test("long texts are encoded and decoded as short ones are", () => {
+  const texts = ["x", "äöü€", "😀", "\ud83d", "a\0b", "\ufeffx"].map((text) => text.repeat(300));
+  const broken = Uint8Array.from({ length: 600 }, (_, index) => [0xc3, 0x41, 0xff, 0xe2, 0x82, 0x00][index % 6]);
+  const decodings = (bytes) => {
+    const streaming = new OurDecoder();
+    return [new OurDecoder().decode(bytes), new OurDecoder("latin1").decode(bytes), streaming.decode(bytes.subarray(0, 301), { stream: true }) + streaming.decode(bytes.subarray(301)), OurBuffer.from(bytes).toString("base64")];
+  };
+  const all = () => [...texts.map((text) => [...new OurEncoder().encode(text)]), ...[broken, new TextEncoder().encode(texts.join(""))].map(decodings), [...OurBuffer.from("€\xff".repeat(300), "latin1")]];
+  const looped = all();
+  assert.deepEqual(withBase64(all), looped);
+  assert.deepEqual(looped[1], [...new TextEncoder().encode(texts[1])]);
+  assert.equal(looped[6][0], new TextDecoder().decode(broken));
+  assert.equal(looped[6][2], looped[6][0]);
+  withBase64(() => assert.throws(() => new OurDecoder("utf-8", { fatal: true }).decode(broken), TypeError));
+});
+
+test("streams hand over chunks as they are asked for, as those of Node.js do", async () => {
+  for (const Type of [OurStream, ReadableStream]) {
+    let pulls = 0;
+    const counting = new Type({
+      async pull(controller) {
+        pulls += 1;
+        controller.enqueue(pulls);
+        if (pulls === 3) {
+          controller.close();
+        }
+      },
+    }, { highWaterMark: 0 });
+    const reader = counting.getReader();
+    assert.deepEqual([await reader.read(), pulls], [{ done: false, value: 1 }, 1]);
+    assert.equal(counting.locked, true);
+    assert.throws(() => counting.getReader(), TypeError);
+    reader.releaseLock();
+    const rest = [];
+    for await (const chunk of counting) {
+      rest.push(chunk);
+    }
+    assert.deepEqual(rest, [2, 3]);
+
+    const told = [];
+    const endless = new Type({ pull: (controller) => controller.enqueue(1), cancel: (reason) => void told.push(reason) });
+    for await (const _ of endless) {
+      break;
+    }
+    assert.deepEqual(told, [undefined]);
+
+    const failing = new Type({ start: (controller) => controller.error(new Error("broken")) });
+    await assert.rejects(failing.getReader().read(), /broken/);
+    const pushed = new Type({
+      start(controller) {
+        controller.enqueue("a");
+        setTimeout(() => {
+          controller.enqueue("b");
+          controller.close();
+        });
+      },
+    });
+    const [one, two] = pushed.tee();
+    const all = async (stream) => {
+      const chunks = [];
+      for await (const chunk of stream) {
+        chunks.push(chunk);
+      }
+      return chunks;
+    };
+    assert.deepEqual(await Promise.all([all(one), all(two)]), [["a", "b"], ["a", "b"]]);
+    assert.deepEqual(await all(Type.from([1, Promise.resolve(2)])), [1, 2]);
+  }
+});
+
+test("blobs and forms are those of Node.js", async () => {
+  for (const [ABlob, AFile, AForm] of [[OurBlob, OurFile, OurFormData], [Blob, File, FormData]]) {
+    const blob = new ABlob(["ä", new Uint8Array([1, 2]).buffer, new ABlob(["x"])], { type: "Text/Plain" });
+    assert.deepEqual([blob.size, blob.type, await blob.slice(0, 2).text(), [...new Uint8Array(await blob.arrayBuffer())]], [5, "text/plain", "ä", [195, 164, 1, 2, 120]]);
+    const form = new AForm();
+    form.append("a", 1);
+    form.append("a", "2");
+    form.append("f", new AFile(["x"], "x.txt", { type: "a/b" }));
+    form.append("b", new ABlob(["y"]), "y.txt");
+    form.append("c", new ABlob(["z"]));
+    assert.deepEqual([form.get("a"), form.getAll("a"), form.get("none"), form.has("f"), form.get("f").name, form.get("b").name, form.get("c").name], ["1", ["1", "2"], null, true, "x.txt", "y.txt", "blob"]);
+    form.set("a", "3");
+    form.delete("b");
+    assert.deepEqual([...form].map(([name, value]) => [name, typeof value === "string" ? value : value.type]), [["a", "3"], ["f", "a/b"], ["c", ""]]);
+  }
+});
+
+test("bodies of every kind can be read, copied, and read back as forms", async () => {
+  const form = new OurFormData();
+  form.append("field", 'a "quoted" ü');
+  form.append("empty", "");
+  form.append("file", new OurFile([new Uint8Array([0, 255, 13, 10, 45, 45])], "ü.bin", { type: "application/x-a" }));
+  const response = new OurResponse(form);
+  const copy = response.clone();
+  const back = await response.formData();
+  assert.deepEqual([back.get("field"), back.get("empty"), back.get("file").name, back.get("file").type], ['a "quoted" ü', "", "ü.bin", "application/x-a"]);
+  assert.deepEqual([...(await back.get("file").bytes())], [0, 255, 13, 10, 45, 45]);
+  assert.equal((await copy.formData()).get("field"), 'a "quoted" ü');
+  assert.equal((await new OurResponse("a=1&b=%C3%BC", { headers: { "content-type": "application/x-www-form-urlencoded" } }).formData()).get("b"), "ü");
+  await assert.rejects(new OurResponse("x").formData(), { name: "TypeError", message: /is not a form: its content type is 'text\/plain/ });
+  for (const cut of ["no boundary", "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx"]) {
+    await assert.rejects(new OurResponse(cut, { headers: { "content-type": "multipart/form-data; boundary=b" } }).formData(), TypeError);
+  }
+
+  const chunks = async function* () {
+    yield "a";
+    yield new Uint8Array([98]);
+  };
+  for (const body of [chunks(), OurStream.from(chunks()), new OurBlob(["ab"]), new Blob(["ab"]), "ab"]) {
+    const one = new OurResponse(body);
+    const two = one.clone();
+    assert.deepEqual([await one.text(), await two.text(), one.bodyUsed], ["ab", "ab", true]);
+    assert.throws(() => one.clone(), TypeError);
+  }
+  const streamed = new OurResponse("ab");
+  assert.equal(streamed.body, streamed.body);
+  const read = [];
+  for await (const chunk of streamed.body) {
+    read.push(...chunk);
+  }
+  assert.deepEqual([read, streamed.bodyUsed], [[97, 98], true]);
+  await assert.rejects(streamed.text(), TypeError);
+  assert.equal(new OurResponse(null).body, null);
 });

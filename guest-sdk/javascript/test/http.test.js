@@ -38,7 +38,7 @@ const reactor = { ready: async () => {} };
 
 async function fails(changes, init, message) {
   const request = new OurRequest("http://localhost/", init);
-  await assert.rejects(sendRequest(wasi(changes), request, reactor), (error) => {
+  await assert.rejects(sendRequest(wasi(changes), request, await request.unreadBytes(), reactor), (error) => {
     assert.equal(error.name, "TypeError");
     assert.match(error.message, message);
     assert.doesNotMatch(error.message, /payload|object Object/);

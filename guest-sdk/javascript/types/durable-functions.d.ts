@@ -1,6 +1,21 @@
-/** The API of durable-functions 3.x, which documents `context.df` and `df`. Only differences are documented here. */
+/** The API of durable-functions 3.x, and of 1.x and 2.x; the original documents `context.df` and `df`. Only differences are documented here. */
 
-import type { FunctionHandler, FunctionInput, FunctionOptions, FunctionResult, FunctionTrigger, HttpRequest, HttpResponse, LogHandler } from "./azure-functions.js";
+import type {
+  Context,
+  EventGridFunctionOptions,
+  EventHubFunctionOptions,
+  FunctionHandler,
+  FunctionInput,
+  FunctionOptions,
+  FunctionResult,
+  FunctionTrigger,
+  HttpFunctionOptions,
+  HttpRequest,
+  HttpResponse,
+  LogHandler,
+  StorageQueueFunctionOptions,
+  TimerFunctionOptions,
+} from "./azure-functions.js";
 import { InvocationContext } from "./azure-functions.js";
 import type { LockState } from "./index.js";
 import { EntityId } from "./index.js";
@@ -227,11 +242,18 @@ export interface WaitForCompletionOptions {
   retryIntervalInMilliseconds?: number;
 }
 
+export interface SignalOptions extends TaskHubOptions {
+  /** The signal is not delivered before this time. */
+  at?: Date;
+}
+
 /**
- * A client, in an activity. It starts orchestrations and returns the links of any instance. Other methods send requests to
- * these links, which the hub must allow. Methods that need rights on the whole hub fail: lists, and signals to entities.
+ * The client of the app's own task hub, in activities and triggers. What it may do is a grant of the app: a call that is not granted
+ * throws a `DurableError` with the name `NotGranted`. Other refusals have their reason as `name` too, such as `InvalidArgument`.
  */
 export declare class DurableClient {
+  readonly taskHubName: string;
+  readonly uniqueWebhookOrigins: string[];
   createCheckStatusResponse(request: HttpRequest | undefined, instanceId: string): HttpResponse;
   createHttpManagementPayload(instanceId: string): HttpManagementPayload;
   getStatus(instanceId: string, options?: GetStatusOptions): Promise<DurableOrchestrationStatus>;
@@ -239,13 +261,15 @@ export declare class DurableClient {
   getStatusBy(filter: OrchestrationFilter): Promise<DurableOrchestrationStatus[]>;
   purgeInstanceHistory(instanceId: string): Promise<PurgeHistoryResult>;
   purgeInstanceHistoryBy(filter: OrchestrationFilter): Promise<PurgeHistoryResult>;
-  raiseEvent(instanceId: string, eventName: string, eventData: unknown, options?: TaskHubOptions): Promise<void>;
+  raiseEvent(instanceId: string, eventName: string, eventData?: unknown, options?: TaskHubOptions): Promise<void>;
   readEntityState<T>(entityId: EntityId, options?: TaskHubOptions): Promise<EntityStateResponse<T>>;
+  /** Starts it anew with its recorded input, and returns the id of the new instance. */
+  restart(instanceId: string, restartWithNewInstanceId?: boolean): Promise<string>;
   rewind(instanceId: string, reason: string, options?: TaskHubOptions): Promise<void>;
-  signalEntity(entityId: EntityId, operationName?: string, operationContent?: unknown, options?: TaskHubOptions): Promise<void>;
+  signalEntity(entityId: EntityId, operationName?: string, operationContent?: unknown, options?: SignalOptions): Promise<void>;
   /**
-   * Without an `instanceId` the host derives one, which is the same when the call of the activity is repeated after a crash.
-   * If the host refuses the start, it throws a `DurableError` with the reason as `name`, such as `InstanceAlreadyExists`.
+   * Without an `instanceId` the host derives one, which is the same when the call of the activity or trigger is repeated. If the
+   * host refuses the start, it throws a `DurableError` with the reason as `name`, such as `InstanceAlreadyExists`.
    */
   startNew(orchestratorFunctionName: string, options?: StartNewOptions): Promise<string>;
   terminate(instanceId: string, reason: string): Promise<void>;
@@ -259,9 +283,98 @@ export interface DurableClientInput extends FunctionInput {
 }
 export type DurableClientHandler = (triggerInput: any, durableClient: DurableClient, context: InvocationContext) => FunctionResult<any>;
 
-export function getClient(context: InvocationContext): DurableClient;
+type WithClient<Options extends { handler: (...args: any[]) => any }> = Omit<Options, "handler"> & {
+  handler: (triggerInput: Parameters<Options["handler"]>[0], client: DurableClient, context: InvocationContext) => ReturnType<Options["handler"]>;
+};
+export type HttpDurableClientOptions = WithClient<HttpFunctionOptions>;
+export type HttpDurableClientHandler = HttpDurableClientOptions["handler"];
+export type TimerDurableClientOptions = WithClient<TimerFunctionOptions>;
+export type TimerDurableClientHandler = TimerDurableClientOptions["handler"];
+export type StorageQueueDurableClientOptions = WithClient<StorageQueueFunctionOptions>;
+export type StorageQueueDurableClientHandler = StorageQueueDurableClientOptions["handler"];
+export type EventHubDurableClientOptions = WithClient<EventHubFunctionOptions>;
+export type EventHubDurableClientHandler = EventHubDurableClientOptions["handler"];
+export type EventGridDurableClientOptions = WithClient<EventGridFunctionOptions>;
+export type EventGridDurableClientHandler = EventGridDurableClientOptions["handler"];
+export type DurableClientOptions = WithClient<FunctionOptions>;
 
-type ClientTrigger = (functionName: string, options: { handler: DurableClientHandler } & Record<string, unknown>) => void;
+/** In a function with a `function.json`, the client of durable-functions 1.x and 2.x. */
+export function getClient(context: InvocationContext): DurableClient;
+export function getClient(context: Context): DurableOrchestrationClient;
+
+// durable-functions 1.x and 2.x, for functions with a `function.json`
+
+/** The export of a function with an `orchestrationTrigger`. */
+export function orchestrator(body: (context: IOrchestrationFunctionContext) => Generator<Task, unknown, any>): (context: IOrchestrationFunctionContext) => void;
+/** The export of a function with an `entityTrigger`. */
+export function entity<T = unknown>(body: (context: IEntityFunctionContext<T>) => unknown): (context: IEntityFunctionContext<T>) => void;
+
+export interface IOrchestrationFunctionContext extends Context {
+  df: DurableOrchestrationContextV2;
+}
+export interface IEntityFunctionContext<T> extends Context {
+  df: DurableEntityContext<T>;
+}
+
+interface DurableOrchestrationContextV2 extends Omit<DurableOrchestrationContext, "callHttp"> {
+  callHttp(method: string, uri: string, content?: string | object, headers?: Record<string, string>, tokenSource?: TokenSource, asynchronousPatternEnabled?: boolean): Task;
+  callHttp(options: CallHttpOptions | DurableHttpRequest): Task;
+}
+
+export interface IHttpRequest {
+  http: { url: string };
+}
+export interface IHttpResponse {
+  status: number;
+  body: unknown;
+  headers?: object;
+}
+
+export declare class DurableHttpRequest {
+  constructor(method: string, uri: string, content?: string, headers?: Record<string, string>, tokenSource?: TokenSource, asynchronousPatternEnabled?: boolean);
+  readonly method: string;
+  readonly uri: string;
+  readonly content?: string;
+  readonly headers?: Record<string, string>;
+}
+export declare class DurableHttpResponse {
+  constructor(statusCode: number, content?: string, headers?: Record<string, string>);
+  statusCode: number;
+  content?: string;
+  headers?: Record<string, string>;
+  getHeader(name: string): string | undefined;
+}
+
+/** As `DurableClient`, with options one by one. */
+export declare class DurableOrchestrationClient {
+  readonly taskHubName: string;
+  readonly uniqueWebhookOrigins: string[];
+  createCheckStatusResponse(request: { url: string } | IHttpRequest | undefined, instanceId: string): IHttpResponse;
+  createHttpManagementPayload(instanceId: string): HttpManagementPayload;
+  /** Empty if there is no such instance. */
+  getStatus(instanceId: string, showHistory?: boolean, showHistoryOutput?: boolean, showInput?: boolean): Promise<DurableOrchestrationStatus>;
+  getStatusAll(): Promise<DurableOrchestrationStatus[]>;
+  getStatusBy(createdTimeFrom: Date | undefined, createdTimeTo: Date | undefined, runtimeStatus: OrchestrationRuntimeStatus[]): Promise<DurableOrchestrationStatus[]>;
+  purgeInstanceHistory(instanceId: string): Promise<PurgeHistoryResult>;
+  purgeInstanceHistoryBy(createdTimeFrom: Date, createdTimeTo?: Date, runtimeStatus?: OrchestrationRuntimeStatus[]): Promise<PurgeHistoryResult>;
+  raiseEvent(instanceId: string, eventName: string, eventData?: unknown, taskHubName?: string, connectionName?: string): Promise<void>;
+  readEntityState<T>(entityId: EntityId, taskHubName?: string, connectionName?: string): Promise<EntityStateResponse<T>>;
+  restart(instanceId: string, restartWithNewInstanceId?: boolean): Promise<string>;
+  resume(instanceId: string, reason: string): Promise<void>;
+  rewind(instanceId: string, reason: string, taskHubName?: string, connectionName?: string): Promise<void>;
+  signalEntity(entityId: EntityId, operationName?: string, operationContent?: unknown, taskHubName?: string, connectionName?: string): Promise<void>;
+  startNew(orchestratorFunctionName: string, instanceId?: string, input?: unknown): Promise<string>;
+  suspend(instanceId: string, reason: string): Promise<void>;
+  terminate(instanceId: string, reason: string): Promise<void>;
+  waitForCompletionOrCreateCheckStatusResponse(
+    request: { url: string } | undefined,
+    instanceId: string,
+    timeoutInMilliseconds?: number,
+    retryIntervalInMilliseconds?: number,
+  ): Promise<IHttpResponse>;
+}
+
+type NoCounterpart = (functionName: string, options: { handler: DurableClientHandler } & Record<string, unknown>) => void;
 
 export declare namespace app {
   function orchestration(functionName: string, handler: OrchestrationHandler): RegisteredOrchestration;
@@ -271,18 +384,18 @@ export declare namespace app {
   function entity<T = unknown>(functionName: string, options: EntityOptions<T>): void;
   function setExceptionPropertiesProvider(provider: ExceptionPropertiesProvider | undefined): void;
 
-  /** Not run, and reported by the build: the host's HTTP API starts and manages orchestrations. */
+  /** Triggers whose handlers get a client as their second argument. */
   namespace client {
-    const http: ClientTrigger;
-    const timer: ClientTrigger;
-    const storageBlob: ClientTrigger;
-    const storageQueue: ClientTrigger;
-    const serviceBusQueue: ClientTrigger;
-    const serviceBusTopic: ClientTrigger;
-    const eventHub: ClientTrigger;
-    const eventGrid: ClientTrigger;
-    const cosmosDB: ClientTrigger;
-    const generic: ClientTrigger;
+    const http: (functionName: string, options: HttpDurableClientOptions) => void;
+    const timer: (functionName: string, options: TimerDurableClientOptions) => void;
+    const storageQueue: (functionName: string, options: StorageQueueDurableClientOptions) => void;
+    const eventHub: (functionName: string, options: EventHubDurableClientOptions) => void;
+    const eventGrid: (functionName: string, options: EventGridDurableClientOptions) => void;
+    const generic: (functionName: string, options: DurableClientOptions) => void;
+    const storageBlob: NoCounterpart;
+    const serviceBusQueue: NoCounterpart;
+    const serviceBusTopic: NoCounterpart;
+    const cosmosDB: NoCounterpart;
   }
 }
 

@@ -1,5 +1,9 @@
 /// <reference lib="esnext.disposable" />
 
+import type { HttpRequest as HttpTriggerRequest, HttpResponse as HttpTriggerResponse, HttpResponseInit as HttpTriggerResponseInit } from "./azure-functions.js";
+
+export type { HttpTriggerRequest, HttpTriggerResponse, HttpTriggerResponseInit };
+
 /** A number of milliseconds, or a sum of units. */
 export type Duration =
   | number
@@ -71,6 +75,158 @@ export function entity<State, Operations extends Record<string, EntityOperation<
     operations: Operations;
   },
 ): EntityDefinition<Operations>;
+
+// Triggers: functions by which the world reaches the app.
+
+export interface TriggerDefinition<Handler = (input: any, context: TriggerContext) => unknown> {
+  readonly kind: "trigger";
+  readonly name: string;
+  readonly handler: Handler;
+}
+
+/** Where a trigger sends messages, by the names that `context.send` takes. */
+export type Outputs = Record<string, { queueName: string } | { eventHubName: string }>;
+
+type Handler<Input> = (input: Input, context: TriggerContext) => unknown;
+
+export interface HttpTriggerOptions {
+  /** A template such as `orders/{id:int?}`. The default is the function's name. */
+  route?: string;
+  /** The default is all methods. */
+  methods?: string | string[];
+  /** Who may call it. The default is `function`: whoever has a key. */
+  authLevel?: "anonymous" | "function" | "admin";
+  outputs?: Outputs;
+}
+
+/** A response, its options, its body, or nothing. */
+export type HttpResult = HttpTriggerResponse | HttpTriggerResponseInit | string | Uint8Array | undefined | void;
+type HttpHandler = (request: HttpTriggerRequest, context: TriggerContext) => Awaitable<HttpResult>;
+
+/** Answers requests. */
+export function http(name: string, options: HttpTriggerOptions, handler: HttpHandler): TriggerDefinition<HttpHandler>;
+export function http(name: string, handler: HttpHandler): TriggerDefinition<HttpHandler>;
+
+export interface Timer {
+  isPastDue: boolean;
+  schedule: { adjustForDST: boolean };
+  scheduleStatus?: { last: string; next: string; lastUpdated: string };
+}
+
+/** Runs by a schedule: six fields, five, or a time span. */
+export function timer(
+  name: string,
+  schedule: string | { schedule: string; runOnStartup?: boolean; useMonitor?: boolean; outputs?: Outputs },
+  handler: Handler<Timer>,
+): TriggerDefinition<Handler<Timer>>;
+
+/** Takes the messages of a queue, one a call. JSON is parsed. A message whose handler fails is delivered again. */
+export function queue<Message = any>(name: string, queue: string | { queueName: string; outputs?: Outputs }, handler: Handler<Message>): TriggerDefinition<Handler<Message>>;
+
+/** Takes the events of an event hub in batches; with the cardinality `one`, one a call. */
+export function eventHub<Events = any[]>(
+  name: string,
+  eventHub: string | { eventHubName: string; cardinality?: "many" | "one"; outputs?: Outputs },
+  handler: Handler<Events>,
+): TriggerDefinition<Handler<Events>>;
+
+/** Takes events of Event Grid, and CloudEvents. */
+export function eventGrid<Event = any>(name: string, handler: Handler<Event>): TriggerDefinition<Handler<Event>>;
+export function eventGrid<Event = any>(name: string, options: { outputs?: Outputs }, handler: Handler<Event>): TriggerDefinition<Handler<Event>>;
+
+/** Is run by an operator. */
+export function manual<Input = any>(name: string, handler: Handler<Input>): TriggerDefinition<Handler<Input>>;
+export function manual<Input = any>(name: string, options: { outputs?: Outputs }, handler: Handler<Input>): TriggerDefinition<Handler<Input>>;
+
+/** The context of a trigger. */
+export interface TriggerContext {
+  readonly name: string;
+  /** An idempotency key: the same when the call is repeated. */
+  readonly invocationId: string;
+  /** 1 for the first time that the call is made, then 2, and so on. */
+  readonly attempt: number;
+  /** Of a message: `id`, `dequeueCount`, `insertionTime`, ... */
+  readonly metadata: Record<string, any>;
+  readonly client: Client;
+  readonly log: Logger;
+  /** Sends a message to an output, once the function has returned. */
+  send(output: string, message: unknown): void;
+}
+
+/**
+ * The durable client of the app's own task hub. What it may do is a grant of the app. A refusal throws a `DurableError` with its reason as
+ * `name`: `NotGranted`, `InstanceNotFound`, `InstanceEnded`, `InstanceNotEnded`, `InvalidArgument`, `LimitExceeded`, `Unavailable`.
+ */
+export interface Client {
+  /**
+   * Starts an orchestration, and returns its id once the start is durable. Without an `instanceId` the host derives one, which is the same when
+   * the call is repeated. Refusals: `InstanceAlreadyExists`, `OrchestratorNotFound`, `VersionMismatch`.
+   */
+  startOrchestration(
+    orchestrator: OrchestratorDefinition<any, any> | string,
+    input?: unknown,
+    options?: { instanceId?: string; version?: string; startAt?: Date },
+  ): Promise<string>;
+  /** The status, or undefined if there is no such instance. */
+  getStatus(instanceId: string, options?: { showInput?: boolean; showHistory?: boolean; showHistoryOutput?: boolean }): Promise<InstanceStatus | undefined>;
+  /** One page; `continuationToken` is null in the last. */
+  listInstances(filter?: InstanceFilter & { top?: number; continuationToken?: string }): Promise<{ instances: InstanceStatus[]; continuationToken: string | null }>;
+  /** All instances that match. */
+  instances(filter?: InstanceFilter): AsyncGenerator<InstanceStatus>;
+  raiseEvent(instanceId: string, eventName: string, data?: unknown): Promise<void>;
+  terminate(instanceId: string, reason?: string): Promise<void>;
+  suspend(instanceId: string, reason?: string): Promise<void>;
+  resume(instanceId: string, reason?: string): Promise<void>;
+  /** Brings a failed instance back to the state before its failure. */
+  rewind(instanceId: string, reason?: string): Promise<void>;
+  /** Starts it anew with its recorded input, and returns the id of the new instance. */
+  restart(instanceId: string, newInstanceId?: string): Promise<string>;
+  /** Whether there was something to remove. */
+  purge(instanceId: string): Promise<boolean>;
+  /** The number of instances that were removed. */
+  purgeInstances(filter: InstanceFilter & { createdTimeFrom: Date }): Promise<number>;
+  /** Waits for the end, at most so long; returns the status then, or undefined if there is no such instance. */
+  waitForCompletion(instanceId: string, timeout: Duration): Promise<InstanceStatus | undefined>;
+  signalEntity(id: EntityId, operation: string, input?: unknown, options?: { at?: Date }): Promise<void>;
+  /** The state, or undefined if there is none. */
+  readEntity<State = unknown>(id: EntityId): Promise<State | undefined>;
+  listEntities(filter?: {
+    entityName?: string;
+    lastOperationTimeFrom?: Date;
+    lastOperationTimeTo?: Date;
+    fetchState?: boolean;
+    top?: number;
+    continuationToken?: string;
+  }): Promise<{ entities: { entityId: { name: string; key: string }; lastOperationTime: string; state?: unknown }[]; continuationToken: string | null }>;
+  /** The links for managing an instance over HTTP. */
+  links(instanceId: string): Record<string, string>;
+  /** The response 202 to a request that has started an instance, with its links. */
+  checkStatusResponse(request: { url: string } | undefined, instanceId: string): HttpTriggerResponse;
+  /** Waits for the output, at most so long (10 seconds), and responds with it, or as `checkStatusResponse`. */
+  outputOrCheckStatusResponse(request: { url: string } | undefined, instanceId: string, options?: { timeout?: Duration }): Promise<HttpTriggerResponse>;
+}
+
+export interface InstanceStatus {
+  name: string;
+  instanceId: string;
+  runtimeStatus: "Running" | "Completed" | "ContinuedAsNew" | "Failed" | "Canceled" | "Terminated" | "Pending" | "Suspended";
+  input: unknown;
+  output: unknown;
+  customStatus: unknown;
+  createdTime: string;
+  lastUpdatedTime: string;
+  historyEvents?: unknown[];
+}
+
+export interface InstanceFilter {
+  instanceIdPrefix?: string;
+  createdTimeFrom?: Date;
+  createdTimeTo?: Date;
+  runtimeStatus?: InstanceStatus["runtimeStatus"][];
+  functionName?: string;
+  version?: string;
+  showInput?: boolean;
+}
 
 /** Something that an orchestrator schedules and waits for: `await` it, or, in a generator, `yield` it. */
 export interface Task<T = unknown> extends PromiseLike<T> {
@@ -203,6 +359,7 @@ export interface ActivityContext {
   readonly attempt: number;
   /** An idempotency key: the same when the call is repeated after a crash. */
   readonly idempotencyKey: string;
+  readonly client: Client;
   readonly log: Logger;
 
   /**

@@ -1,4 +1,14 @@
-import type { ActivityDefinition, Duration, EntityDefinition, EntityId, HttpResponse, OrchestratorDefinition, TaskFailedError } from "./index.js";
+import type {
+  ActivityDefinition,
+  Duration,
+  EntityDefinition,
+  EntityId,
+  HttpResponse,
+  HttpTriggerResponse,
+  OrchestratorDefinition,
+  TaskFailedError,
+  TriggerDefinition,
+} from "./index.js";
 
 /** One action of the orchestrator, such as `{ type: "callActivity", name, input }`. */
 export interface Action {
@@ -64,3 +74,46 @@ export function testEntity(
   input?: unknown,
   options?: { key?: string; state?: unknown },
 ): Promise<{ output: any; state: any; signals: { entity: EntityId; operation: string; input: unknown; at?: Date }[] }>;
+
+/** One action on the durable client, such as `{ type: "startOrchestration", name, input, instanceId }`. */
+export interface ClientAction {
+  type:
+    | "startOrchestration"
+    | "getStatus"
+    | "listInstances"
+    | "raiseEvent"
+    | "terminate"
+    | "suspend"
+    | "resume"
+    | "rewind"
+    | "restart"
+    | "purge"
+    | "purgeInstances"
+    | "waitForCompletion"
+    | "signalEntity"
+    | "readEntity"
+    | "listEntities";
+  [detail: string]: any;
+}
+
+/** A request; the body is a text, bytes, or a value to be sent as JSON. */
+export interface TestRequest {
+  method?: string;
+  url?: string;
+  headers?: Record<string, string>;
+  query?: Record<string, string>;
+  params?: Record<string, string>;
+  body?: unknown;
+}
+
+/**
+ * Runs a trigger once, without a host.
+ *
+ * @param input for HTTP a request, for others what the handler gets
+ * @param options.client what the durable client answers; what it is not told is empty, and starts return `instance-1`, ...
+ */
+export function testTrigger(
+  trigger: TriggerDefinition<any> | string,
+  input?: TestRequest | unknown,
+  options?: { client?: { [Name in ClientAction["type"]]?: (action: ClientAction) => unknown }; invocationId?: string; attempt?: number },
+): Promise<{ response: HttpTriggerResponse | undefined; outputs: Record<string, any>; actions: ClientAction[] }>;

@@ -108,7 +108,7 @@ fn check_signature(kind: Kind, item: &ItemFn) -> Result<()> {
 }
 
 /// The host's rule for function names.
-fn check_name(name: &LitStr) -> Result<()> {
+pub fn check_name(name: &LitStr) -> Result<()> {
     let value = name.value();
     let length = value.chars().count();
     if !(1..=128).contains(&length) {

@@ -6,6 +6,7 @@ use syn::parse_macro_input;
 
 mod entity;
 mod function;
+mod trigger;
 
 use function::{Kind, NameArgument};
 
@@ -27,6 +28,50 @@ pub fn entity(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let name = parse_macro_input!(arguments as NameArgument);
     let item = parse_macro_input!(item as entity::Item);
     let generated = entity::expand(name, &item).unwrap_or_else(|error| error.to_compile_error());
+    quote!(#item #generated).into()
+}
+
+/// Makes a function an HTTP trigger. See `dacapo_sdk::http_trigger`.
+#[proc_macro_attribute]
+pub fn http_trigger(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand_trigger(trigger::Kind::Http, arguments, item)
+}
+
+/// Makes a function a timer trigger. See `dacapo_sdk::timer_trigger`.
+#[proc_macro_attribute]
+pub fn timer_trigger(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand_trigger(trigger::Kind::Timer, arguments, item)
+}
+
+/// Makes a function a queue trigger. See `dacapo_sdk::queue_trigger`.
+#[proc_macro_attribute]
+pub fn queue_trigger(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand_trigger(trigger::Kind::Queue, arguments, item)
+}
+
+/// Makes a function an event hub trigger. See `dacapo_sdk::event_hub_trigger`.
+#[proc_macro_attribute]
+pub fn event_hub_trigger(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand_trigger(trigger::Kind::EventHub, arguments, item)
+}
+
+/// Makes a function an event grid trigger. See `dacapo_sdk::event_grid_trigger`.
+#[proc_macro_attribute]
+pub fn event_grid_trigger(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand_trigger(trigger::Kind::EventGrid, arguments, item)
+}
+
+/// Makes a function a manual trigger. See `dacapo_sdk::manual_trigger`.
+#[proc_macro_attribute]
+pub fn manual_trigger(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand_trigger(trigger::Kind::Manual, arguments, item)
+}
+
+fn expand_trigger(kind: trigger::Kind, arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let arguments = parse_macro_input!(arguments as trigger::Arguments);
+    let item = parse_macro_input!(item as syn::ItemFn);
+    let generated = trigger::expand(kind, arguments, &item).unwrap_or_else(|error| error.to_compile_error());
+    let item = trigger::without_output_attributes(item);
     quote!(#item #generated).into()
 }
 

@@ -2,6 +2,7 @@
 
 mod entities;
 mod orchestrators;
+mod triggers;
 
 use crate::action::Action;
 use crate::app::{self, Entry, Registered};

@@ -55,10 +55,12 @@ impl Language {
         }
         match self {
             Language::Rust => project(&["Cargo.toml"]),
-            Language::JavaScript => project(&["package.json"]),
-            // In the older programming model each function has a folder, as in JavaScript, where there is a project file too.
+            // In the older programming model each function has a folder, with or without a project file.
+            Language::JavaScript => {
+                Marks { project: &["package.json"], sources: &["*/index.js", "*/index.mjs", "*/index.cjs", "*/index.ts"] }
+            }
             Language::Python => {
-                Marks { project: &["function_app.py", "requirements.txt", "pyproject.toml"], sources: &["*/function.json"] }
+                Marks { project: &["function_app.py", "requirements.txt", "pyproject.toml"], sources: &["*/__init__.py"] }
             }
             Language::Go => project(&["go.mod"]),
             Language::C => sources(&["*.c"]),

@@ -13,6 +13,7 @@
 mod assemblyscript;
 mod c;
 mod error;
+mod functions;
 mod go;
 mod javascript;
 mod kotlin;
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 use dacapo_wasm::Manifest;
 
 pub use error::BuildError;
+pub use functions::{HostFile, local_settings};
 pub use language::Language;
 pub use template::{Template, write_new_app};
 pub use watch::Watch;
@@ -164,14 +166,28 @@ fn sources(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, BuildErro
     Ok(files)
 }
 
-/// Attaches the manifest beside the sources to the built file, so that only one file is deployed.
+/// Attaches the manifest beside the sources to the built file, with what the app's `host.json` adds, so that only one file is
+/// deployed.
 fn attach_manifest(job: &Job<'_>) -> Result<(), BuildError> {
     let path = job.folder.join(MANIFEST);
-    if !path.is_file() {
-        return Ok(());
+    let host = HostFile::read(job.folder)?;
+    if !host.ignored.is_empty() {
+        eprintln!("warning: these settings of host.json have no effect here: {}", host.ignored.join(", "));
     }
-    let manifest = std::fs::read(&path).map_err(BuildError::file("reading", &path))?;
+    let own = match path.is_file() {
+        true => Some(std::fs::read(&path).map_err(BuildError::file("reading", &path))?),
+        false => None,
+    };
+    let refused = |why: dacapo_wasm::DeployError| BuildError::Sources(format!("{}: {why}", path.display()));
+    let manifest = match (own, host.route_prefix.is_some()) {
+        (None, false) => return Ok(()),
+        (Some(own), false) => own,
+        (own, true) => {
+            let own = own.map_or(Ok(Manifest::default()), |own| Manifest::parse(&own).map_err(refused))?;
+            serde_json::to_vec(&host.add_to(own)).expect("a manifest can be written as JSON")
+        }
+    };
     let built = std::fs::read(job.out).map_err(BuildError::file("reading", job.out))?;
-    let whole = Manifest::attach(&manifest, &built).map_err(|why| BuildError::Sources(format!("{}: {why}", path.display())))?;
+    let whole = Manifest::attach(&manifest, &built).map_err(refused)?;
     std::fs::write(job.out, whole).map_err(BuildError::file("writing", job.out))
 }

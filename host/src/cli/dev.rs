@@ -17,7 +17,7 @@ use super::serve::settings_for_developing;
 use super::versions::{self, Version, VersionList};
 use super::view::View;
 use crate::access::{FirstKey, KeyPolicy};
-use crate::build::{OWN_FOLDER, Options, Source, TypeCheck, Watch};
+use crate::build::{OWN_FOLDER, Options, Source, TypeCheck, Watch, local_settings};
 use crate::secrets::SecretsKeySource;
 use crate::serve::{Announce, Start, run};
 
@@ -214,7 +214,8 @@ impl OwnHost {
             Err(error) => error,
         };
         let Some(address) = client.loopback_address() else { return Err(unreachable) };
-        let settings = settings_for_developing(&app.join(OWN_FOLDER).join("data"), &address)?;
+        let mut settings = settings_for_developing(&app.join(OWN_FOLDER).join("data"), &address)?;
+        settings.environment.extend(local_settings(app)?);
         let (sender, end) = channel();
         let serve = move || {
             let start = Start {

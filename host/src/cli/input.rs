@@ -30,6 +30,20 @@ pub(super) fn json(name: &str, value: &str) -> Result<String, CliError> {
     })
 }
 
+/// Reads a text: itself, `@file`, or `-` for standard input.
+pub(super) fn text(value: &str) -> Result<String, CliError> {
+    if value == "-" {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map_err(|why| CliError::Failed(format!("reading standard input failed: {why}")))?;
+        return Ok(text);
+    }
+    match value.strip_prefix('@').map(Path::new) {
+        Some(path) => std::fs::read_to_string(path).map_err(|why| CliError::file("reading", path, &why)),
+        None => Ok(value.to_owned()),
+    }
+}
+
 fn checked(text: String, wrong: impl FnOnce(serde_json::Error) -> String) -> Result<String, CliError> {
     match serde_json::from_str::<&RawValue>(&text) {
         Ok(_) => Ok(text),

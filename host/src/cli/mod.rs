@@ -54,6 +54,7 @@ mod output;
 mod pages;
 mod prune;
 mod purge_history;
+mod queue;
 mod raise_event;
 mod replay;
 mod restart;
@@ -159,6 +160,9 @@ enum Command {
     ListEntities(list_entities::ListEntities),
     #[command(subcommand)]
     Schedule(schedule::Schedule),
+    Enqueue(queue::Enqueue),
+    #[command(subcommand)]
+    Queue(queue::Queue),
     DeleteTaskHub(delete_task_hub::DeleteTaskHub),
     #[command(subcommand)]
     Hub(hub::Hub),
@@ -228,6 +232,8 @@ impl Command {
             Command::GetEntity(command) => command.run(),
             Command::ListEntities(command) => command.run(),
             Command::Schedule(command) => command.run(),
+            Command::Enqueue(command) => command.run(),
+            Command::Queue(command) => command.run(),
             Command::DeleteTaskHub(command) => command.run(),
             Command::Hub(command) => command.run(),
             Command::Key(command) => command.run(),

@@ -27,4 +27,15 @@ static dacapo_outcome reserve(const dacapo_activity_call *call) {
     return dacapo_ok(dacapo_json_string(dacapo_format("the reservation of %s", item)));
 }
 
-DACAPO_APP(DACAPO_ORCHESTRATOR(order), DACAPO_ACTIVITY(reserve))
+/* Starts an order of the item in the body, a JSON text. The response says where its status is. */
+static dacapo_outcome start_order(const dacapo_trigger_call *call) {
+    const char *item = dacapo_json_to_string(dacapo_request_body(call, NULL));
+    if (!item) return dacapo_respond((dacapo_response){.status = 400, .body = "the body must be a JSON text: the item"});
+    dacapo_outcome id = dacapo_client_start_orchestration("order", dacapo_json_string(item), NULL, NULL);
+    return id.failure ? id : dacapo_create_check_status_response(call, dacapo_json_to_string(id.output));
+}
+
+DACAPO_APP(
+    DACAPO_ORCHESTRATOR(order), DACAPO_ACTIVITY(reserve),
+    DACAPO_TRIGGER(start_order, DACAPO_HTTP_TRIGGER("orders", "anonymous", "POST"))
+)

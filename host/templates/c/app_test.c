@@ -40,10 +40,31 @@ static void a_reservation_is_tried_again(void) {
     check(__func__, script, "\"r-17 was rejected\"", (1 + 2) * SECONDS);
 }
 
+static void check_response(const char *what, const char *request, const char *status, const char *action) {
+    dacapo_run run = dacapo_test_trigger("start_order", request, 1);
+    const char *response = run.outcome.failure ? NULL : dacapo_json_member(run.outcome.output, "response");
+    const char *got = response ? dacapo_json_member(response, "status") : NULL;
+    if (!got || strcmp(got, status) != 0 || run.action_count != (action != NULL) || (action && !dacapo_did(&run, action))) {
+        printf("%s: got %s, not %s\n", what, got ? got : "no response", status);
+        failures++;
+    }
+}
+
+static void a_request_starts_an_order(void) {
+    check_response(__func__, "{\"method\":\"POST\",\"body\":\"\\\"a lamp\\\"\"}", "202",
+                   "start-orchestration order \"a lamp\" as test:1");
+}
+
+static void a_request_without_an_item_is_refused(void) {
+    check_response(__func__, "{\"method\":\"POST\"}", "400", NULL);
+}
+
 int main(void) {
     an_approved_order_is_sent();
     without_an_answer_it_expires();
     a_reservation_is_tried_again();
+    a_request_starts_an_order();
+    a_request_without_an_item_is_refused();
     puts(failures == 0 ? "all tests passed" : "some tests failed");
     return failures;
 }

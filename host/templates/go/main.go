@@ -11,6 +11,7 @@ import (
 func init() {
 	dacapo.Orchestrator("order", order)
 	dacapo.Activity("reserve", reserve)
+	dacapo.HTTPTrigger("start_order", startOrder, dacapo.Route("orders"), dacapo.Methods{"POST"}, dacapo.AuthAnonymous)
 }
 
 // The host calls the functions; main is never called.
@@ -43,4 +44,17 @@ func reserve(_ *dacapo.ActivityContext, item string) (string, error) {
 		return "", &dacapo.Failure{Type: "NothingToReserve", Message: "an order names an item", NotRetriable: true}
 	}
 	return "the reservation of " + item, nil
+}
+
+// startOrder starts an order of the item in the body, a JSON text. The response says where its status is.
+func startOrder(ctx *dacapo.TriggerContext, request *dacapo.HTTPTriggerRequest) (*dacapo.HTTPTriggerResponse, error) {
+	var item string
+	if err := request.DecodeJSON(&item); err != nil {
+		return dacapo.TextResponse(400, err.Error()), nil
+	}
+	id, err := ctx.StartOrchestration("order", item)
+	if err != nil {
+		return nil, err
+	}
+	return ctx.CreateCheckStatusResponse(request, id)
 }

@@ -30,6 +30,7 @@ mod server;
 mod sse;
 mod starts;
 mod transfer;
+mod triggers;
 mod usage;
 mod versions;
 mod webhook;

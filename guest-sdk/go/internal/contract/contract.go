@@ -50,12 +50,13 @@ type SubOrchestration struct {
 	Retry      *RetryPolicy
 }
 
-// A Start is an orchestration that an activity starts.
+// A Start is an orchestration that the durable client starts.
 type Start struct {
 	Name       string
 	Input      string
-	InstanceID string // empty: the host derives one
-	Version    string // empty: no version is requested
+	InstanceID string   // empty: the host derives one
+	Version    string   // empty: no version is requested
+	StartAt    *float64 // nil: at once
 }
 
 // A Host executes the calls of functions. There are two: the real host, outside of the wasm module, and the test double that
@@ -94,13 +95,40 @@ type Host interface {
 	RandomBytes(length int) []byte
 	IsReplaying() bool
 
-	Links(instanceID string) string
-	// StartFromActivity returns the instance id.
-	StartFromActivity(start Start) (string, *Failure)
+	Client
+
 	// SendHTTP waits for the response.
 	SendHTTP(request string) (string, *Failure)
 
 	Log(level Level, message string)
+}
+
+// A Client is the durable client of activities and triggers. Options, filters and most results are JSON objects.
+type Client interface {
+	// ClientStart returns the instance id.
+	ClientStart(start Start) (string, *Failure)
+	// GetStatus returns null if there is no such instance.
+	GetStatus(instanceID, options string) (string, *Failure)
+	ListInstances(filter string) (string, *Failure)
+	RaiseEvent(instanceID, name, data string) *Failure
+	Terminate(instanceID, reason string) *Failure
+	Suspend(instanceID, reason string) *Failure
+	Resume(instanceID, reason string) *Failure
+	Rewind(instanceID, reason string) *Failure
+	// Restart returns the id of the new instance, which the host generates if the given one is empty.
+	Restart(instanceID, newInstanceID string) (string, *Failure)
+	// Purge returns whether there was such an instance.
+	Purge(instanceID string) (bool, *Failure)
+	// PurgeInstances returns how many there were.
+	PurgeInstances(filter string) (uint32, *Failure)
+	// WaitForCompletion returns the status, or null if there is no such instance.
+	WaitForCompletion(instanceID string, timeout float64) (string, *Failure)
+	// ClientSignal delivers at once if deliverAt is nil.
+	ClientSignal(entity EntityID, operation, input string, deliverAt *float64) *Failure
+	// ReadEntity returns the state, or nil if there is none.
+	ReadEntity(entity EntityID) (*string, *Failure)
+	ListEntities(filter string) (string, *Failure)
+	Links(instanceID string) (string, *Failure)
 }
 
 // A Level is the severity of a log line.

@@ -1,19 +1,23 @@
 package contract
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Kind is the kind of a function.
 type Kind uint8
 
-// The kinds, as the contract numbers them.
+// The kinds. The contract numbers the first three of them like this, and describes triggers apart.
 const (
 	Orchestrator Kind = iota
 	Activity
 	Entity
+	Trigger
 )
 
 func (k Kind) String() string {
-	return [...]string{"orchestrator", "activity", "entity"}[k]
+	return [...]string{"orchestrator", "activity", "entity", "trigger"}[k]
 }
 
 // An ActivityCall is one call of an activity.
@@ -39,13 +43,27 @@ type EntityResult struct {
 	State  *string // none deletes it
 }
 
-// A Function is one function of the app. Only the body for its kind is set.
+// A TriggerCall is one call of a trigger.
+type TriggerCall struct {
+	Name         string
+	Input        string
+	InvocationID string
+	Attempt      uint32
+}
+
+// A Function is one function of the app. Only what its kind has is set.
 type Function struct {
 	Name        string
 	Kind        Kind
 	Orchestrate func(host Host, input string) (string, *Failure)
 	Act         func(host Host, call ActivityCall) (string, *Failure)
 	Operate     func(host Host, operation EntityOperation) (EntityResult, *Failure)
+
+	// Bindings of a trigger are a JSON array.
+	Bindings string
+	Fire     func(host Host, call TriggerCall) (string, *Failure)
+	// InputOf converts what the function of a trigger takes to the input of a call, for tests.
+	InputOf func(value any) (string, error)
 }
 
 var functions []Function
@@ -60,9 +78,14 @@ func Register(function Function) {
 	functions = append(functions, function)
 }
 
-// Functions returns the functions of the app, in the order of their registration.
-func Functions() []Function {
-	return functions
+// OfKinds returns the functions of the app that are of one of the kinds, in the order of their registration.
+func OfKinds(kinds ...Kind) (found []Function) {
+	for _, function := range functions {
+		if slices.Contains(kinds, function.Kind) {
+			found = append(found, function)
+		}
+	}
+	return found
 }
 
 // Find finds a function.
@@ -72,6 +95,6 @@ func Find(kind Kind, name string) (Function, *Failure) {
 			return function, nil
 		}
 	}
-	failureType := [...]string{"OrchestratorNotFound", "ActivityNotFound", "EntityNotFound"}[kind]
+	failureType := [...]string{"OrchestratorNotFound", "ActivityNotFound", "EntityNotFound", "TriggerNotFound"}[kind]
 	return Function{}, &Failure{Type: failureType, Message: fmt.Sprintf("this app has no %s %q", kind, name)}
 }

@@ -26,7 +26,7 @@ func describe() uint32 {
 		name text
 		kind contract.Kind
 	}
-	functions := contract.Functions()
+	functions := contract.OfKinds(contract.Orchestrator, contract.Activity, contract.Entity)
 	described := make([]function, len(functions))
 	for i, f := range functions {
 		described[i] = function{textOf(f.Name), f.Kind}
@@ -62,6 +62,39 @@ func runActivity(name, nameLength, input, inputLength, instance, instanceLength,
 		return failed(failure)
 	}
 	return finish(function.Act(host{}, call))
+}
+
+//go:wasmexport describe-triggers
+func describeTriggers() uint32 {
+	type trigger struct {
+		name     text
+		bindings text
+	}
+	triggers := contract.OfKinds(contract.Trigger)
+	described := make([]trigger, len(triggers))
+	for i, t := range triggers {
+		described[i] = trigger{textOf(t.Name), textOf(t.Bindings)}
+	}
+	memory := &struct {
+		list      list
+		described []trigger
+	}{list{address(unsafe.SliceData(described)), uint32(len(described))}, described}
+	return answer(memory)
+}
+
+//go:wasmexport run-trigger
+func runTrigger(name, nameLength, input, inputLength, invocation, invocationLength, attempt uint32) uint32 {
+	call := contract.TriggerCall{
+		Name:         text{name, nameLength}.take(),
+		Input:        text{input, inputLength}.take(),
+		InvocationID: text{invocation, invocationLength}.take(),
+		Attempt:      attempt,
+	}
+	function, failure := contract.Find(contract.Trigger, call.Name)
+	if failure != nil {
+		return failed(failure)
+	}
+	return finish(function.Fire(host{}, call))
 }
 
 //go:wasmexport run-entity-operation

@@ -227,21 +227,6 @@ func (host) RandomBytes(length int) []byte {
 	return []byte(bytes.take())
 }
 
-func (host) Links(instance string) string {
-	answer := new(text)
-	links(instance, unsafe.Pointer(answer))
-	runtime.KeepAlive(instance)
-	return answer.take()
-}
-
-func (host) StartFromActivity(start contract.Start) (string, *contract.Failure) {
-	started := new(result)
-	startFromActivity(start.Name, start.Input, uint32(someText(start.InstanceID).isSome), start.InstanceID,
-		uint32(someText(start.Version).isSome), start.Version, unsafe.Pointer(started))
-	runtime.KeepAlive(start)
-	return started.take()
-}
-
 func (host) SendHTTP(request string) (string, *contract.Failure) {
 	response := new(result)
 	sendHTTP(request, unsafe.Pointer(response))

@@ -83,14 +83,57 @@ func randomBytes(length uint32, result unsafe.Pointer)
 //go:wasmimport dacapo:guest/orchestration@0.1.0 is-replaying
 func isReplaying() uint32
 
-//go:wasmimport dacapo:guest/management@0.1.0 links
-func links(instance string, result unsafe.Pointer)
-
-//go:wasmimport dacapo:guest/management@0.1.0 start-orchestration
-func startFromActivity(name, input string, hasID uint32, id string, hasVersion uint32, version string, result unsafe.Pointer)
-
 //go:wasmimport dacapo:guest/management@0.1.0 send-http
 func sendHTTP(request string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 start-orchestration
+func clientStart(name, input string, hasID uint32, id string, hasVersion uint32, version string, hasMoment uint32,
+	startAt float64, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 get-status
+func getStatus(instance, options string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 list-instances
+func listInstances(filter string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 raise-event
+func raiseEvent(instance, name, data string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 terminate
+func terminate(instance, reason string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 suspend
+func suspend(instance, reason string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 resume
+func resume(instance, reason string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 rewind
+func rewind(instance, reason string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 restart
+func restart(instance string, hasID uint32, id string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 purge
+func purge(instance string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 purge-instances
+func purgeInstances(filter string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 wait-for-completion
+func waitForCompletion(instance string, timeout float64, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 signal-entity
+func clientSignal(name, key, operation, input string, hasMoment uint32, deliverAt float64, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 read-entity
+func readEntity(name, key string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 list-entities
+func listEntities(filter string, result unsafe.Pointer)
+
+//go:wasmimport dacapo:guest/client@0.1.0 links
+func links(instance string, result unsafe.Pointer)
 
 //go:wasmimport dacapo:guest/logging@0.1.0 log
 func log(level int32, message string)

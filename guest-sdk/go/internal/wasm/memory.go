@@ -159,16 +159,33 @@ func (f *failure) take() *contract.Failure {
 	return taken
 }
 
-// result is a result<string, failure> that the host writes: the output is at the place of the failure's type. The host writes
-// only one byte of a flag.
+// result is a result<T, failure> that the host writes: the T is at the place of the failure. The host writes only one byte of a
+// flag.
 type result struct {
 	isError uint32
 	failure failure
 }
 
+// take returns the string of a result<string, failure>.
 func (r *result) take() (string, *contract.Failure) {
-	if r.isError != 0 {
-		return "", r.failure.take()
+	if failure := r.takeFailure(); failure != nil {
+		return "", failure
 	}
 	return r.failure.failureType.take(), nil
+}
+
+// takeNumber returns the number or flag of a result<u32, failure> or result<bool, failure>.
+func (r *result) takeNumber() (uint32, *contract.Failure) {
+	if failure := r.takeFailure(); failure != nil {
+		return 0, failure
+	}
+	return r.failure.failureType.at, nil
+}
+
+// takeFailure returns the failure of any result, if it is one.
+func (r *result) takeFailure() *contract.Failure {
+	if r.isError == 0 {
+		return nil
+	}
+	return r.failure.take()
 }

@@ -1,6 +1,9 @@
-/** `fetch`, `Headers`, `Request` and `Response`. Bodies are not streamed: they are kept in memory. */
+/** `fetch`, `Headers`, `Request` and `Response`. Bodies are not streamed to and from the host: they are kept in memory. */
 
 import { requireScope } from "../scope.js";
+import { Blob, joined } from "./blob.js";
+import { parseForm, writeForm } from "./form-data.js";
+import { ReadableStream } from "./streams.js";
 
 export class Headers {
   /** `[name, values]` by name in lower case. */
@@ -87,25 +90,66 @@ function checkedValue(value) {
 }
 
 /** The common part of requests and responses: a body that can be read once. */
-class Body {
-  #bytes;
-  bodyUsed = false;
+export class Body {
+  /** A text, bytes, an asynchronous iterable of chunks, or null. A text is encoded only if its bytes are asked for, because that is slow. */
+  #content;
+  /** A promise of all bytes of an iterable. */
+  #loading = null;
+  #stream = null;
+  #isUsed = false;
 
   constructor(body, headers) {
-    const { bytes, type } = bodyBytes(body);
-    this.#bytes = bytes;
+    const { content, type } = contentOf(body);
+    this.#content = content;
     this.headers = new Headers(headers ?? []);
     if (type && !this.headers.has("content-type")) {
       this.headers.set("content-type", type);
     }
   }
 
+  get bodyUsed() {
+    return this.#isUsed;
+  }
+
+  /** A stream of the bytes, or null if there is no body. */
+  get body() {
+    if (this.#content !== null) {
+      this.#stream ??= ReadableStream.from(this.#chunks());
+    }
+    return this.#stream;
+  }
+
+  async *#chunks() {
+    this.#use();
+    if (isWhole(this.#content)) {
+      yield (await this.#load()).slice();
+    } else {
+      yield* this.#content;
+    }
+  }
+
   async bytes() {
-    if (this.bodyUsed) {
+    this.#useWhole();
+    return this.#content === null ? new Uint8Array() : this.#load();
+  }
+
+  #useWhole() {
+    if (this.#stream?.locked) {
+      throw new TypeError("The body is being read as a stream.");
+    }
+    this.#use();
+  }
+
+  #use() {
+    if (this.#isUsed) {
       throw new TypeError("The body has been read already.");
     }
-    this.bodyUsed = this.#bytes !== null;
-    return this.#bytes ?? new Uint8Array();
+    this.#isUsed = this.#content !== null;
+  }
+
+  #load() {
+    this.#loading ??= isWhole(this.#content) ? Promise.resolve(encoded(this.#content)) : collect(this.#content);
+    return this.#loading;
   }
 
   async arrayBuffer() {
@@ -113,7 +157,19 @@ class Body {
     return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
   }
 
+  async blob() {
+    return new Blob([await this.bytes()], { type: this.headers.get("content-type") ?? "" });
+  }
+
+  async formData() {
+    return parseForm(await this.bytes(), this.headers.get("content-type"));
+  }
+
   async text() {
+    if (typeof this.#content === "string") {
+      this.#useWhole();
+      return this.#content.replace(/^\ufeff/, "");
+    }
     return new TextDecoder().decode(await this.bytes());
   }
 
@@ -121,29 +177,81 @@ class Body {
     return JSON.parse(await this.text());
   }
 
-  /** Returns a copy of the unread body. */
+  /** The unread body, for a copy. */
   get unread() {
-    if (this.bodyUsed) {
+    if (this.#isUsed) {
       throw new TypeError("The body has been read already.");
     }
-    return this.#bytes;
+    if (this.#content === null || isWhole(this.#content)) {
+      return this.#content;
+    }
+    // The copies share what they load.
+    const source = this.#content;
+    let loading = null;
+    const load = () => (loading ??= collect(source));
+    this.#content = { [Symbol.asyncIterator]: () => once(load) };
+    return this.#content;
+  }
+
+  /** For the SDK: the unread body as bytes, or null. */
+  async unreadBytes() {
+    return this.unread === null ? null : this.#load();
+  }
+
+  /** For the SDK: the unread body as a text or bytes, or null. */
+  async unreadWhole() {
+    return typeof this.unread === "string" ? this.unread : this.unreadBytes();
   }
 }
 
-function bodyBytes(body) {
+const isWhole = (content) => typeof content === "string" || content instanceof Uint8Array;
+const encoded = (content) => (typeof content === "string" ? new TextEncoder().encode(content) : content);
+
+async function* once(load) {
+  yield await load();
+}
+
+async function collect(chunks) {
+  const all = [];
+  for await (const chunk of chunks) {
+    all.push(encoded(bytesOf(chunk) ?? String(chunk)));
+  }
+  return joined(all);
+}
+
+/** The bytes of a buffer; undefined of anything else. */
+export function bytesOf(value) {
+  if (value instanceof ArrayBuffer) {
+    return new Uint8Array(value);
+  }
+  return ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : undefined;
+}
+
+/** Whether a value is of a class of the web, whichever implementation that has: Node.js has its own. */
+const isA = (value, name) => Object.prototype.toString.call(value) === `[object ${name}]`;
+
+function contentOf(body) {
   if (body === undefined || body === null) {
-    return { bytes: null };
+    return { content: null };
   }
-  if (body instanceof ArrayBuffer) {
-    return { bytes: new Uint8Array(body.slice(0)) };
+  const bytes = bytesOf(body);
+  if (bytes) {
+    return { content: bytes.slice() };
   }
-  if (ArrayBuffer.isView(body)) {
-    return { bytes: new Uint8Array(body.buffer.slice(body.byteOffset, body.byteOffset + body.byteLength)) };
+  if (isA(body, "URLSearchParams") || body instanceof URLSearchParams) {
+    return { content: body.toString(), type: "application/x-www-form-urlencoded;charset=UTF-8" };
   }
-  if (body instanceof URLSearchParams) {
-    return { bytes: new TextEncoder().encode(body.toString()), type: "application/x-www-form-urlencoded;charset=UTF-8" };
+  if (isA(body, "Blob") || isA(body, "File")) {
+    return { content: once(() => body.bytes?.() ?? body.arrayBuffer()), type: body.type };
   }
-  return { bytes: new TextEncoder().encode(String(body)), type: "text/plain;charset=UTF-8" };
+  if (isA(body, "FormData")) {
+    const boundary = `form-${crypto.randomUUID()}`;
+    return { content: once(() => writeForm(body, boundary)), type: `multipart/form-data; boundary=${boundary}` };
+  }
+  if (typeof body[Symbol.asyncIterator] === "function") {
+    return { content: body };
+  }
+  return { content: String(body).toWellFormed(), type: "text/plain;charset=UTF-8" };
 }
 
 export class Request extends Body {
@@ -154,7 +262,7 @@ export class Request extends Body {
     this.method = normalizedMethod(init.method ?? source?.method ?? "GET");
     this.redirect = init.redirect ?? source?.redirect ?? "follow";
     this.signal = init.signal ?? source?.signal ?? new AbortController().signal;
-    if (this.unread && (this.method === "GET" || this.method === "HEAD")) {
+    if (this.unread !== null && (this.method === "GET" || this.method === "HEAD")) {
       throw new TypeError(`A request with the method ${this.method} cannot have a body.`);
     }
   }
@@ -212,7 +320,9 @@ export async function fetch(input, init) {
   let request = new Request(input, init);
   for (let redirects = 0; ; redirects += 1) {
     request.signal.throwIfAborted();
-    const { status, headers, body } = await orAborted(scope.fetch(request), request.signal);
+    // Kept for a redirect, which sends it again.
+    const content = await request.unreadBytes();
+    const { status, headers, body } = await orAborted(scope.fetch(request, content), request.signal);
     const location = REDIRECTS.includes(status) ? new Headers(headers).get("location") : null;
     if (!location || request.redirect === "manual") {
       return new Response(body, { status, headers, url: request.url, redirected: redirects > 0 });
@@ -220,7 +330,7 @@ export async function fetch(input, init) {
     if (request.redirect === "error" || redirects === REDIRECTS_MAX) {
       throw new TypeError(`fetch failed: ${request.url} redirects${redirects ? " too often" : ""}`);
     }
-    request = redirected(request, status, new URL(location, request.url));
+    request = redirected(request, content, status, new URL(location, request.url));
   }
 }
 
@@ -231,7 +341,7 @@ function orAborted(promise, signal) {
   });
 }
 
-function redirected(request, status, url) {
+function redirected(request, content, status, url) {
   const headers = new Headers(request.headers);
   const becomesGet = status === 303 ? request.method !== "HEAD" : status < 303 && request.method === "POST";
   // Credentials are not sent on to another origin.
@@ -243,7 +353,7 @@ function redirected(request, status, url) {
   }
   return new Request(url, {
     method: becomesGet ? "GET" : request.method,
-    body: becomesGet ? undefined : request.unread,
+    body: becomesGet ? undefined : content,
     headers,
     redirect: request.redirect,
     signal: request.signal,

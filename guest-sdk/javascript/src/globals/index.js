@@ -3,12 +3,15 @@
 import { Buffer } from "../node/buffer.js";
 import { JobPromise, enqueueJob } from "../promise.js";
 import { AbortController, AbortSignal, Event, EventTarget } from "./abort.js";
+import { Blob, File } from "./blob.js";
 import { console } from "./console.js";
 import { crypto, random } from "./crypto.js";
 import { TextDecoder, TextEncoder } from "./encoding.js";
 import { Headers, Request, Response, fetch } from "./fetch.js";
+import { FormData } from "./form-data.js";
 import { Intl, dateMethods, numberMethods } from "./intl.js";
 import { process } from "./process.js";
+import { ReadableStream } from "./streams.js";
 import { structuredClone } from "./structured-clone.js";
 import * as timers from "./timers.js";
 import { URL, URLSearchParams } from "./url.js";
@@ -22,12 +25,16 @@ function install(target, values) {
 install(globalThis, {
   AbortController,
   AbortSignal,
+  Blob,
   Buffer,
   Event,
   EventTarget,
+  File,
+  FormData,
   Headers,
   Intl,
   Promise: JobPromise,
+  ReadableStream,
   Request,
   Response,
   TextDecoder,

@@ -9,9 +9,13 @@ const KEEP = {
   hash: /[^\x00-\x20"<>`\x7f-\uffff]/,
   userinfo: /[^\x00-\x20"#<>?`{}/:;=@[\\\]^|\x7f-\uffff]/,
   opaque: /[^\x00-\x1f\x7f-\uffff]/,
+  form: /[A-Za-z0-9*\-._ ]/,
 };
 
 function percentEncode(text, keep) {
+  if (consistsOf(text, keep)) {
+    return text;
+  }
   let encoded = "";
   for (const character of text) {
     if (keep.test(character)) {
@@ -25,20 +29,22 @@ function percentEncode(text, keep) {
   return encoded;
 }
 
-function percentDecode(text) {
-  const bytes = [];
-  for (let index = 0; index < text.length; ) {
-    const hex = /^%[0-9a-f]{2}/i.exec(text.slice(index, index + 3));
-    if (hex) {
-      bytes.push(Number.parseInt(hex[0].slice(1), 16));
-      index += 3;
-    } else {
-      const character = String.fromCodePoint(text.codePointAt(index));
-      bytes.push(...new TextEncoder().encode(character));
-      index += character.length;
-    }
+/** Whether a text has only such characters. Most have, and this is quicker than to look at each by itself. */
+function consistsOf(text, keep) {
+  let whole = wholes.get(keep);
+  if (!whole) {
+    whole = new RegExp(`^${keep.source}*$`);
+    wholes.set(keep, whole);
   }
-  return new TextDecoder().decode(new Uint8Array(bytes));
+  return whole.test(text);
+}
+
+const wholes = new Map();
+
+function percentDecode(text) {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const decoded = text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => decoder.decode(Uint8Array.from(run.slice(1).split("%"), (hex) => Number.parseInt(hex, 16))));
+  return decoded.toWellFormed();
 }
 
 export class URLSearchParams {
@@ -136,7 +142,7 @@ function parseQuery(query) {
 }
 
 function formEncode(text) {
-  return percentEncode(text, /[A-Za-z0-9*\-._ ]/).replaceAll(" ", "+");
+  return percentEncode(text, KEEP.form).replaceAll(" ", "+");
 }
 
 export class URL {

@@ -1,5 +1,7 @@
 /** The part of `Buffer` that converts texts and bytes between encodings. */
 
+import { fromLatin1, latin1 as textOf } from "../globals/encoding.js";
+
 export class Buffer extends Uint8Array {
   static from(value, encoding, length) {
     if (typeof value === "string") {
@@ -11,7 +13,7 @@ export class Buffer extends Uint8Array {
     if (value?.type === "Buffer" && Array.isArray(value.data)) {
       return fromBytes(value.data);
     }
-    return fromBytes(Uint8Array.from(value));
+    return fromBytes(value instanceof Uint8Array ? value : Uint8Array.from(value));
   }
 
   static alloc(size, fill, encoding) {
@@ -99,14 +101,11 @@ function fromBytes(bytes) {
   return buffer;
 }
 
-const latin1 = {
-  encode: (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""),
-  decode: (text) => Uint8Array.from(text, (character) => character.charCodeAt(0)),
-};
+const latin1 = { encode: textOf, decode: fromLatin1 };
 
 const base64 = {
-  encode: (bytes) => btoa(latin1.encode(bytes)),
-  decode: (text) => latin1.decode(atob(text.replaceAll("-", "+").replaceAll("_", "/").replace(/[^A-Za-z0-9+/]/g, ""))),
+  encode: (bytes) => btoa(textOf(bytes)),
+  decode: (text) => fromLatin1(atob(text.replaceAll("-", "+").replaceAll("_", "/").replace(/[^A-Za-z0-9+/]/g, ""))),
 };
 
 const utf8 = {

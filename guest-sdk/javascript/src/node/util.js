@@ -12,5 +12,23 @@ export function promisify(original) {
 }
 
 export function inherits(constructor, parent) {
+  constructor.super_ = parent;
   Object.setPrototypeOf(constructor.prototype, parent.prototype);
 }
+
+/** Warnings about old functions are for the authors of libraries. */
+export const deprecate = (original) => original;
+
+// Older libraries use these, which newer versions of Node.js have no more.
+export const { isArray } = Array;
+export const isBoolean = (value) => typeof value === "boolean";
+export const isDate = (value) => value instanceof Date;
+export const isError = (value) => value instanceof Error;
+export const isFunction = (value) => typeof value === "function";
+export const isNull = (value) => value === null;
+export const isNullOrUndefined = (value) => value === null || value === undefined;
+export const isNumber = (value) => typeof value === "number";
+export const isObject = (value) => typeof value === "object" && value !== null;
+export const isRegExp = (value) => value instanceof RegExp;
+export const isString = (value) => typeof value === "string";
+export const isUndefined = (value) => value === undefined;

@@ -23,7 +23,7 @@ use super::{ApiOptions, router};
 use crate::access::{self, Access, KeyPolicy, Scope};
 use crate::engine::capacity::CapacityLimits;
 use crate::engine::{Engine, EngineOptions};
-use crate::hub::{Hub, HubRules};
+use crate::hub::{Hub, HubRules, Queries};
 use crate::hubs::{Hubs, HubsOptions};
 use crate::limits::HubLimits;
 use crate::secrets::{Secrets, SecretsKey};
@@ -78,7 +78,9 @@ impl Host {
         }
         let access = Arc::new(Access::open(control.clone(), key_policy).unwrap());
         let limits_of_hubs = limits.clone();
+        let queries = Queries::default();
         let hubs = Hubs::open(HubsOptions {
+            queries: queries.clone(),
             control: control.clone(),
             engine,
             rules: Box::new(move |_| Ok(HubRules { limits: limits_of_hubs.clone(), ..HubRules::default() })),
@@ -90,6 +92,8 @@ impl Host {
         })
         .unwrap();
         let options = ApiOptions {
+            queries,
+            cors_origins: Vec::new(),
             hubs: hubs.clone(),
             access: access.clone(),
             secrets: Arc::new(Secrets::new(control, Some(&SecretsKey::random()))),

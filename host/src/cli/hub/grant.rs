@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use dacapo_core::guest::ClientGrant;
 use dacapo_store::control::{DirectoryGrant, Grants, SecretGrant};
 
 use super::{CliError, Connection, HubBody, get, tell};
@@ -15,11 +16,12 @@ use crate::cli::serve::pair;
 Examples:
   dacapo hub grant acme --outbound https://api.example.org --secret token=api.example.org
   dacapo hub grant acme --app orders --dir /prices=/srv/prices
+  dacapo hub grant acme --client read
   dacapo hub grant acme --none
   dacapo hub grant acme --file grants.json                     replaces the grants
 In a header of a request to api.example.org, the host then replaces {{secret:token}} with the secret.")]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true)
-    .args(["outbound", "directories", "writable_directories", "environment", "secrets", "secret_environment", "none", "file"]))]
+    .args(["outbound", "directories", "writable_directories", "environment", "secrets", "secret_environment", "client", "none", "file"]))]
 pub(in crate::cli) struct Grant {
     /// The task hub.
     name: String,
@@ -44,6 +46,9 @@ pub(in crate::cli) struct Grant {
     /// A secret, and the environment variable in which activities see it. May be repeated.
     #[arg(long = "secret-env", value_name = "SECRET=NAME", value_parser = pair)]
     secret_environment: Vec<(String, String)>,
+    /// What activities and triggers may do with the durable client, in this task hub: operate if nothing is granted.
+    #[arg(long, value_name = "WHAT", value_parser = ["none", "read", "operate"])]
+    client: Option<String>,
     /// Remove all grants first, then add those of the other options.
     #[arg(long, conflicts_with = "file")]
     none: bool,
@@ -101,6 +106,9 @@ impl Grant {
         }
         for (name, variable) in &self.secret_environment {
             grants.secrets.entry(name.clone()).or_insert_with(none).environment = Some(variable.clone());
+        }
+        if let Some(client) = ClientGrant::ALL.into_iter().find(|grant| Some(grant.name()) == self.client.as_deref()) {
+            grants.client = client;
         }
     }
 }

@@ -1,4 +1,4 @@
-import { activity, DurableError, orchestrator } from "dacapo-sdk";
+import { activity, DurableError, http, orchestrator } from "dacapo-sdk";
 
 /** Does the work. All input and output belongs in activities. */
 export const reserve = activity("reserve", async (item) => {
@@ -18,4 +18,10 @@ export const order = orchestrator("order", async (ctx, item) => {
     return `${reservation} has expired`;
   }
   return approved ? `${reservation} is on its way` : `${reservation} was rejected`;
+});
+
+/** Starts an order: a request with the item as JSON. The response says where to ask for its status. */
+export const startOrder = http("startOrder", { route: "orders", methods: "POST", authLevel: "anonymous" }, async (request, { client }) => {
+  const instanceId = await client.startOrchestration(order, await request.json());
+  return client.checkStatusResponse(request, instanceId);
 });

@@ -2,6 +2,13 @@
 
 use dacapo_sdk::prelude::*;
 
+/// Starts an order of the item in the body, a JSON text. The response says where its status is.
+#[http_trigger(route = "orders", methods = ["POST"], auth_level = "anonymous")]
+fn start_order(ctx: TriggerContext, request: Request) -> Result<Response> {
+    let id = ctx.client().start_orchestration::<order>(request.json()?).start()?;
+    ctx.client().create_check_status_response(&id)
+}
+
 /// Defines what happens, in which order. It survives crashes and restarts, and may take days.
 #[orchestrator]
 async fn order(ctx: Context, item: String) -> Result<String> {
@@ -26,13 +33,22 @@ fn reserve(item: String) -> Result<String> {
     Ok(format!("the reservation of {item}"))
 }
 
-dacapo_sdk::app!(order, reserve);
+dacapo_sdk::app!(start_order, order, reserve);
 
 #[cfg(test)]
 mod tests {
-    use dacapo_sdk::testing::Script;
+    use dacapo_sdk::testing::{ClientCall, Script, ScriptedClient};
 
     use super::*;
+
+    #[test]
+    fn a_request_starts_an_order() {
+        let hub = ScriptedClient::new();
+        let request = Request::new("POST", "http://127.0.0.1:7071/api/orders").with_body("\"a lamp\"");
+        let response = start_order(TriggerContext::for_test("start_order", hub.client()), request).unwrap();
+        assert_eq!(response.status, 202);
+        assert!(matches!(&hub.calls()[0], ClientCall::StartOrchestration { name, .. } if name == "order"));
+    }
 
     #[test]
     fn an_approved_order_is_sent() {

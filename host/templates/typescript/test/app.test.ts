@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { testOrchestrator } from "dacapo-sdk/testing";
+import { testOrchestrator, testTrigger } from "dacapo-sdk/testing";
 
-import { order, reserve } from "../src/app.ts";
+import { order, reserve, startOrder } from "../src/app.ts";
 
 const reserved = () => testOrchestrator(order, "a lamp").activity(reserve, (item) => `the reservation of ${item}`);
 
@@ -31,4 +31,10 @@ test("a reservation is tried again", async () => {
     .run();
   assert.equal(output, "r-17 was rejected");
   assert.equal(elapsed, 1000 + 2000);
+});
+
+test("a request starts an order", async () => {
+  const { response, actions } = await testTrigger(startOrder, { body: '"a lamp"' });
+  assert.equal(response?.status, 202);
+  assert.deepEqual(actions, [{ type: "startOrchestration", name: "order", input: "a lamp" }]);
 });

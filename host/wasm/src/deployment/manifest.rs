@@ -108,7 +108,8 @@ impl Manifest {
         Ok(attached)
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, DeployError> {
+    /// Reads a manifest from its JSON.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DeployError> {
         if bytes.len() > MANIFEST_BYTES_MAX {
             return Err(refused(format!("it has {} bytes, {MANIFEST_BYTES_MAX} are allowed", bytes.len())));
         }

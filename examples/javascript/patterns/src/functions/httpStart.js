@@ -1,4 +1,4 @@
-// Starts any orchestration over HTTP on Azure. Dacapo has an HTTP API for this; the build reports that this trigger is not run.
+// Starts any orchestration: POST /api/orchestrators/helloSequence, with its input as JSON. The response says where to ask for its status.
 const { app } = require('@azure/functions');
 const df = require('durable-functions');
 

@@ -1,0 +1,302 @@
+//! Triggers of apps: HTTP requests, queues, and operators reach them, and they reach their hub.
+
+use dacapo_tests::host::{Answer, Host, request};
+use dacapo_tests::trigger_guest;
+use dacapo_tests::wire::Wire;
+use serde_json::{Value, json};
+
+const ANONYMOUS: &str = r#"[{"type":"httpTrigger","methods":["get","post"],"authLevel":"anonymous"}]"#;
+
+fn deploy(host: &Host, app: &str, triggers: &[(&str, &str)]) -> Answer {
+    send(host, "POST", &format!("/admin/apps/{app}"), &trigger_guest::module(triggers))
+}
+
+/// Sends a request as the administrator, if the host asks for keys.
+fn send(host: &Host, method: &str, path: &str, body: &[u8]) -> Answer {
+    match host.administrator_key() {
+        Some(key) => host.request_as(key, method, path, Some(body)).unwrap(),
+        None => host.request(method, path, Some(body)).unwrap(),
+    }
+}
+
+fn put(host: &Host, texts: &[&str]) -> Answer {
+    let put = send(host, "POST", "/runtime/webhooks/queues/orders", json!(texts).to_string().as_bytes());
+    assert_eq!(put.status, 202, "{put:?}");
+    put
+}
+
+fn host(triggers: &[(&str, &str)]) -> (Host, tempfile::TempDir) {
+    deployed(Host::temporary(&[]).unwrap(), triggers)
+}
+
+/// A host that asks for keys.
+fn locked(triggers: &[(&str, &str)]) -> (Host, tempfile::TempDir) {
+    deployed(Host::temporary_locked(&[]).unwrap(), triggers)
+}
+
+fn deployed((host, directory): (Host, tempfile::TempDir), triggers: &[(&str, &str)]) -> (Host, tempfile::TempDir) {
+    let deployed = deploy(&host, "app", triggers);
+    assert_eq!(deployed.status, 200, "{deployed:?}");
+    (host, directory)
+}
+
+fn http(route: &str, methods: &[&str], level: &str) -> String {
+    json!([{ "type": "httpTrigger", "route": route, "methods": methods, "authLevel": level }]).to_string()
+}
+
+/// The request as the trigger saw it: the input of the orchestration that it has started.
+fn seen(host: &Host, answer: &Answer) -> Value {
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let path = format!("/runtime/webhooks/durabletask/instances/{}?wait=60", answer.body);
+    send(host, "GET", &path, b"").json()["input"].clone()
+}
+
+/// The inputs of all instances of `echo`.
+fn echoed(host: &Host) -> Vec<Value> {
+    let list = host.manage("GET", "instances?functionName=echo", None).unwrap().json();
+    list.as_array().unwrap().iter().map(|status| status["input"].clone()).collect()
+}
+
+#[track_caller]
+fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let began = std::time::Instant::now();
+    while !condition() {
+        assert!(began.elapsed().as_secs() < 60, "{what}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn an_http_trigger_is_given_the_request_without_the_hosts_keys() {
+    let route = http("start/{id:int}/{rest?}", &["post"], "function");
+    let (host, _directory) = locked(&[("start", &route)]);
+    let key = host.administrator_key().unwrap().to_owned();
+    let answer = host.request("POST", &format!("/API/Start/7?x=1&x=2&code={key}"), Some("h\u{e9}".as_bytes())).unwrap();
+    let seen = seen(&host, &answer);
+    assert_eq!((&seen["method"], &seen["params"], &seen["body"]), (&json!("POST"), &json!({ "id": "7" }), &json!("h\u{e9}")));
+    assert_eq!(seen["query"], json!([["x", "1"], ["x", "2"]]));
+    assert_eq!(seen["url"], format!("{}/API/Start/7?x=1&x=2", host.url()));
+    assert!(!seen.to_string().contains(&key), "{seen}");
+    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert!(answer.header("content-security-policy").unwrap().starts_with("sandbox"), "{answer:?}");
+    assert_eq!(send(&host, "POST", "/api/start/seven", b"").status, 404);
+    assert_eq!(send(&host, "GET", "/api/start/7", b"").status, 404);
+    let binary = send(&host, "POST", "/api/start/7/x", &[0xff, 0]);
+    assert_eq!(self::seen(&host, &binary)["bodyBase64"], "/wA=");
+}
+
+#[test]
+fn a_trigger_asks_for_the_key_that_its_level_names() {
+    let levels = ["anonymous", "function", "admin"].map(|level| (level, http(level, &[], level)));
+    let triggers: Vec<(&str, &str)> = levels.iter().map(|(name, bindings)| (*name, bindings.as_str())).collect();
+    let (host, _directory) = locked(&triggers);
+    let key = |role: &str| {
+        let body = json!({ "name": role, "role": role }).to_string();
+        let made = send(&host, "POST", "/admin/hubs/TestHubName/keys", body.as_bytes());
+        made.json()["key"].as_str().unwrap_or_else(|| panic!("{made:?}")).to_owned()
+    };
+    let (reader, operator, administrator) = (key("read"), key("operate"), key("administer"));
+    let status = |key: Option<&str>, route: &str| match key {
+        Some(key) => host.request_as(key, "GET", &format!("/api/{route}"), None).unwrap().status,
+        None => request("GET", &format!("{}/api/{route}", host.url()), None).unwrap().status,
+    };
+    let all = |key: Option<&str>| ["anonymous", "function", "admin"].map(|route| status(key, route));
+    assert_eq!(all(None), [202, 401, 401]);
+    assert_eq!(all(Some(&reader)), [202, 403, 403]);
+    assert_eq!(all(Some(&operator)), [202, 202, 403]);
+    assert_eq!(all(Some(&administrator)), [202, 202, 202]);
+    assert_eq!(all(Some("dcp_unknown")), [202, 401, 401]);
+}
+
+#[test]
+fn two_functions_cannot_claim_one_route_and_none_the_hosts_own() {
+    let (host, _directory) = host(&[("one", &http("items/{id}", &["get"], "anonymous"))]);
+    let taken = deploy(&host, "other", &[("two", &http("Items/{number}", &[], "anonymous"))]);
+    assert_eq!(taken.status, 409, "{taken:?}");
+    assert!(taken.body.contains("'two'") && taken.body.contains("'one'") && taken.body.contains("'app'"), "{}", taken.body);
+    for (bindings, says) in [
+        (http("a/{b", &[], "anonymous"), "a/{b"),
+        (r#"[{"type":"blobTrigger"}]"#.to_owned(), "blobTrigger"),
+        ("[]".to_owned(), "no trigger"),
+    ] {
+        let refused = deploy(&host, "wrong", &[("bad", &bindings)]);
+        assert_eq!(refused.status, 400, "{refused:?}");
+        assert!(refused.body.contains(says) && refused.body.contains("'bad'"), "{}", refused.body);
+    }
+    let module = trigger_guest::module(&[("root", &http("runtime/webhooks/durabletask/instances", &[], "anonymous"))]);
+    let manifest = br#"{"http":{"routePrefix":""}}"#;
+    let module = dacapo_wasm::Manifest::attach(manifest, &module).unwrap();
+    let refused = host.request("POST", "/admin/apps/root", Some(&module)).unwrap();
+    assert!(refused.status == 400 && refused.body.contains("host's own"), "{refused:?}");
+    let module = trigger_guest::module(&[("all", &http("{*path}", &[], "anonymous"))]);
+    let module = dacapo_wasm::Manifest::attach(manifest, &module).unwrap();
+    assert_eq!(host.request("POST", "/admin/apps/all", Some(&module)).unwrap().status, 200);
+    assert_eq!(request("GET", &format!("{}/any/where", host.url()), None).unwrap().status, 202);
+    for own in ["/healthz", "/runtime/webhooks/durabletask/instances", "/runtime/else", "/admin/apps"] {
+        assert_ne!(request("GET", &format!("{}{own}", host.url()), None).unwrap().status, 202, "{own}");
+    }
+}
+
+/// Most apps have an HTTP starter at this route, which the host serves for apps that have none.
+#[test]
+fn the_hosts_starter_stands_in_for_an_apps_own() {
+    let (host, _directory) = host(&[("other", ANONYMOUS)]);
+    let by_host = host.request("POST", "/api/orchestrators/echo", Some(b"5")).unwrap();
+    assert!(by_host.status == 202 && by_host.json()["statusQueryGetUri"].is_string(), "{by_host:?}");
+    let starter = http("orchestrators/{functionName}", &["post"], "anonymous");
+    assert_eq!(deploy(&host, "app", &[("starter", &starter)]).status, 200);
+    let by_app = request("POST", &format!("{}/api/orchestrators/echo", host.url()), Some(b"5")).unwrap();
+    assert_eq!(seen(&host, &by_app)["params"]["functionName"], "echo");
+    let with_id = host.request("POST", "/api/orchestrators/echo/my-id", Some(b"5")).unwrap();
+    assert_eq!(with_id.json()["id"], "my-id");
+}
+
+#[test]
+fn a_hub_serves_its_own_routes_only() {
+    let (host, _directory) = host(&[("mine", ANONYMOUS)]);
+    let made = host.request("POST", "/admin/hubs", Some(json!({ "name": "other" }).to_string().as_bytes())).unwrap();
+    assert_eq!(made.status, 201, "{made:?}");
+    let url = |path: &str| format!("{}{path}", host.url());
+    assert_eq!(request("GET", &url("/api/mine"), None).unwrap().status, 202);
+    assert_eq!(request("GET", &url("/api/mine?taskHub=TESTHUBNAME"), None).unwrap().status, 202);
+    assert_eq!(request("GET", &url("/api/mine?taskHub=other"), None).unwrap().status, 404);
+    assert_eq!(request("GET", &url("/api/mine?taskHub=none"), None).unwrap().status, 404);
+}
+
+#[test]
+fn what_is_allowed_is_told_and_pages_of_listed_origins_may_ask() {
+    let arguments = ["--set", "http.cors_origins=[\"https://shop.example\"]"];
+    let (host, _directory) = Host::temporary(&arguments).unwrap();
+    assert_eq!(deploy(&host, "app", &[("page", &http("page", &["get"], "anonymous"))]).status, 200);
+    let url = format!("{}/api/page", host.url());
+    let options = request("OPTIONS", &url, None).unwrap();
+    assert_eq!((options.status, options.header("allow")), (204, Some("GET, HEAD, OPTIONS")));
+    assert_eq!(request("HEAD", &url, None).unwrap().status, 202);
+    let from = |origin: &str| {
+        let authority = host.url().trim_start_matches("http://").to_owned();
+        let text = format!("GET /api/page HTTP/1.1\r\nhost: {authority}\r\norigin: {origin}\r\nconnection: close\r\n\r\n");
+        let mut wire = Wire::open(host.url()).unwrap();
+        wire.send(text).unwrap();
+        wire.read_to_end().unwrap()
+    };
+    let allowed = from("https://shop.example").to_ascii_lowercase();
+    assert!(allowed.contains(" 202 ") && allowed.contains("access-control-allow-origin: https://shop.example"), "{allowed}");
+    assert!(from("https://evil.example").contains(" 403 "), "a page that is not listed");
+}
+
+#[test]
+fn what_the_client_may_do_is_a_grant() {
+    let (host, _directory) = locked(&[("start", ANONYMOUS)]);
+    let grant = |client: &str| {
+        let body = json!({ "grants": { "client": client } }).to_string();
+        assert_eq!(send(&host, "PATCH", "/admin/hubs/TestHubName", body.as_bytes()).status, 200);
+    };
+    for refused in ["none", "read"] {
+        grant(refused);
+        let answer = host.request("GET", "/api/start", None).unwrap();
+        assert_eq!(answer.status, 500, "{answer:?}");
+        assert!(!answer.body.contains("client="), "what a failure says is for the log: {}", answer.body);
+        let says = format!("it needs the grant client=operate, and has {refused}");
+        assert!(host.log().contains(&says), "{says}");
+    }
+    grant("operate");
+    assert_eq!(host.request("GET", "/api/start", None).unwrap().status, 202);
+}
+
+const QUEUE: &str = r#"[{"type":"queueTrigger","name":"item","queueName":"Orders"}]"#;
+
+#[test]
+fn a_message_runs_the_trigger_of_its_queue() {
+    let (host, _directory) = host(&[("take", QUEUE)]);
+    let id = put(&host, &["first"]).json()["messages"][0].clone();
+    eventually("the message is processed", || !echoed(&host).is_empty());
+    let seen = echoed(&host).remove(0);
+    assert_eq!((&seen["message"], &seen["metadata"]["id"], &seen["metadata"]["dequeueCount"]), (&json!("first"), &id, &json!(1)));
+    eventually("it leaves nothing behind", || {
+        host.manage("GET", "instances?functionName=BuiltIn::Message", None).unwrap().json() == json!([])
+    });
+    let listed = host.request("GET", "/runtime/webhooks/queues", None).unwrap().json();
+    assert_eq!(listed, json!([{ "name": "orders", "messages": 0, "trigger": "take" }]));
+}
+
+#[test]
+fn a_message_waits_for_a_trigger() {
+    let (host, _directory) = Host::temporary(&[]).unwrap();
+    put(&host, &["one", "two"]);
+    let queue = |path: &str| host.request("GET", &format!("/runtime/webhooks/queues{path}"), None).unwrap().json();
+    eventually("both wait", || queue("")[0]["messages"] == 2);
+    let mut texts: Vec<String> =
+        queue("/ORDERS").as_array().unwrap().iter().map(|message| message["text"].as_str().unwrap().to_owned()).collect();
+    texts.sort();
+    assert_eq!(texts, ["one", "two"]);
+    assert_eq!(deploy(&host, "app", &[("take", QUEUE)]).status, 200);
+    eventually("both are processed", || echoed(&host).len() == 2);
+    let empty = host.request("DELETE", "/runtime/webhooks/queues/orders", None).unwrap();
+    assert_eq!(empty.status, 200, "{empty:?}");
+}
+
+/// The attempts are 1, 2, 4 and 8 seconds apart.
+#[test]
+fn a_message_that_fails_too_often_goes_to_the_poison_queue() {
+    let (mut host, _directory) = host(&[("fail", QUEUE)]);
+    put(&host, &["bad"]);
+    eventually("it was tried", || !echoed(&host).is_empty());
+    host.kill().unwrap();
+    host.restart().unwrap();
+    let poison = |host: &Host| host.request("GET", "/runtime/webhooks/queues/orders-poison", None).unwrap().json();
+    eventually("it is given up", || poison(&host) != json!([]));
+    let message = poison(&host)[0].clone();
+    assert_eq!((&message["text"], &message["reason"]), (&json!("bad"), &json!("OnPurpose: it fails on purpose")));
+    // A call that is repeated has the same id, so what it starts is started once, however often it is tried.
+    assert_eq!(echoed(&host).len(), 1);
+    assert_eq!(deploy(&host, "app", &[("take", QUEUE)]).status, 200);
+    let moved = host.request("POST", "/runtime/webhooks/queues/orders/redrive", None).unwrap();
+    assert_eq!(moved.json()["messages"], 1);
+    eventually("it is processed", || echoed(&host).len() == 2);
+}
+
+#[test]
+fn messages_survive_a_kill() {
+    let (mut host, _directory) = host(&[("take", QUEUE)]);
+    let texts: Vec<String> = (0..200).map(|number| format!("message {number}")).collect();
+    let mut acknowledged = 0;
+    for batch in texts.chunks(20) {
+        let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
+        acknowledged += put(&host, &batch).json()["messages"].as_array().unwrap().len();
+        host.kill().unwrap();
+        host.restart().unwrap();
+    }
+    assert_eq!(acknowledged, texts.len());
+    let processed = || -> std::collections::BTreeSet<String> {
+        echoed(&host).iter().filter_map(|seen| seen["message"].as_str().map(str::to_owned)).collect()
+    };
+    eventually("every message is processed", || processed().len() == texts.len());
+}
+
+#[test]
+fn an_operator_runs_a_trigger_by_name() {
+    let manual = r#"[{"type":"manualTrigger","name":"input"}]"#;
+    let (host, _directory) = host(&[("byHand", manual), ("page", ANONYMOUS)]);
+    let run = |name: &str, body: &str| host.request("POST", &format!("/admin/functions/{name}"), Some(body.as_bytes())).unwrap();
+    assert_eq!(run("BYHAND", r#"{"input":"now"}"#).status, 202);
+    eventually("it has run", || echoed(&host) == [json!({ "input": "now" })]);
+    assert_eq!(run("nobody", "").status, 404);
+    assert_eq!(run("page", "").status, 400);
+    assert_eq!(run("byHand", "[]").status, 400);
+}
+
+#[test]
+fn event_grid_posts_events() {
+    let grid = r#"[{"type":"eventGridTrigger","name":"event"}]"#;
+    let (host, _directory) = host(&[("OnEvent", grid)]);
+    let post = |events: &Value| {
+        let path = "/runtime/webhooks/EventGrid?functionName=onevent";
+        host.request("POST", path, Some(events.to_string().as_bytes())).unwrap()
+    };
+    let validation =
+        json!([{ "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "data": { "validationCode": "512" } }]);
+    assert_eq!(post(&validation).json(), json!({ "validationResponse": "512" }));
+    assert_eq!(post(&json!([{ "id": "1", "eventType": "x" }, { "id": "2", "specversion": "1.0" }])).status, 202);
+    eventually("both arrive", || echoed(&host).len() == 2);
+    assert!(echoed(&host).iter().all(|seen| seen["event"]["id"].is_string()));
+}
