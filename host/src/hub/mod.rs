@@ -31,6 +31,7 @@ mod turn;
 mod versions;
 mod webhook;
 
+pub use builtin::is_built_in;
 pub use builtin::message::Message;
 pub use client::{Queries, QueryApi};
 pub use error::HubError;

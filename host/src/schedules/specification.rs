@@ -327,7 +327,7 @@ mod tests {
         let plan = read(r#"{"orchestrator":"report","cron":"0 8 * * *"}"#).new_plan(NOW).unwrap();
         assert_eq!((&*plan.input, plan.version.as_str(), plan.overlap, plan.jitter), ("null", "", Overlap::Skip, 0));
         assert_eq!(plan.catch_up_window, 366 * 86_400 * 1_000_000);
-        assert_eq!(plan.calendar.after(NOW), Some(at("2026-12-01T08:00:00Z")));
+        assert_eq!(plan.calendar.after(NOW), Some(at("2026-12-02T08:00:00Z")));
     }
 
     #[test]

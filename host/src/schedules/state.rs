@@ -472,3 +472,276 @@ impl Turn<'_> {
 fn written(at: Timestamp) -> String {
     DateTime::from_timestamp_micros(at.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const SECOND: i64 = 1_000_000;
+    /// 2026-12-01T08:00:00Z
+    const START: i64 = 1_796_112_000 * SECOND;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp(START + seconds * SECOND)
+    }
+
+    /// A task hub, as a schedule sees it.
+    #[derive(Default)]
+    struct Hub {
+        running: RefCell<BTreeSet<String>>,
+        ended: RefCell<BTreeSet<String>>,
+        watched: RefCell<BTreeSet<String>>,
+    }
+
+    impl Hub {
+        fn end(&self, id: &str) {
+            assert!(self.running.borrow_mut().remove(id), "{id} does not run");
+            self.ended.borrow_mut().insert(id.to_owned());
+        }
+
+        fn end_all(&self) {
+            let running = std::mem::take(&mut *self.running.borrow_mut());
+            self.ended.borrow_mut().extend(running);
+        }
+    }
+
+    impl World for Hub {
+        fn is_running(&self, id: &InstanceId) -> bool {
+            self.running.borrow().contains(id.as_str())
+        }
+
+        fn exists(&self, id: &InstanceId) -> bool {
+            self.is_running(id) || self.ended.borrow().contains(id.as_str())
+        }
+
+        fn watch(&self, id: &InstanceId) {
+            self.watched.borrow_mut().insert(id.as_str().to_owned());
+        }
+    }
+
+    fn schedule(members: &str) -> State {
+        let specification = serde_json::from_str(&format!(r#"{{"orchestrator":"r",{members}}}"#)).unwrap();
+        State::new(specification, Target::Orchestrator, None, Uuid::nil(), at(0))
+    }
+
+    /// Lets it do what is due, and returns the times of what it starts, in seconds. Its state is read from what was written.
+    fn advance(state: &mut State, hub: &Hub, now: Timestamp) -> (Vec<i64>, Option<i64>) {
+        advance_with(state, hub, now, None, STARTS_AT_ONCE)
+    }
+
+    fn advance_with(
+        state: &mut State,
+        hub: &Hub,
+        now: Timestamp,
+        by_hand: Option<(Timestamp, Option<Overlap>)>,
+        most: usize,
+    ) -> (Vec<i64>, Option<i64>) {
+        *state = serde_json::from_str(&serde_json::to_string(state).unwrap()).unwrap();
+        let report = state.advance("s", now, by_hand, most, hub).unwrap();
+        for id in &report.terminate {
+            hub.end(id.as_str());
+        }
+        let started = report.starts.iter().map(|start| {
+            assert!(hub.running.borrow_mut().insert(start.id.as_str().to_owned()), "{} is started twice", start.id);
+            (start.nominal.0 - START) / SECOND
+        });
+        (started.collect(), report.wake.map(|wake| (wake.0 - START) / SECOND))
+    }
+
+    fn decided(state: &State) -> [u64; 4] {
+        let Decided { run, missed, skipped, buffered } = state.decided;
+        [run, missed, skipped, buffered]
+    }
+
+    #[test]
+    fn each_occurrence_is_run_once_and_the_schedule_is_woken_for_the_next() {
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":60,"overlap":"allowAll""#));
+        assert_eq!(advance(&mut state, &hub, at(0)), (vec![], Some(60)));
+        assert_eq!(advance(&mut state, &hub, at(30)), (vec![], None), "it was told already");
+        assert_eq!(advance(&mut state, &hub, at(60)), (vec![60], Some(120)));
+        assert_eq!(advance(&mut state, &hub, at(60)), (vec![], None));
+        assert_eq!(advance(&mut state, &hub, at(121)), (vec![120], Some(180)));
+        assert_eq!(hub.running.borrow().iter().next().unwrap(), "s:20261201T080100Z");
+        assert_eq!(decided(&state), [2, 0, 0, 0]);
+        let recent: Vec<i64> = state.recent.iter().map(|run| (run.nominal - START) / SECOND).collect();
+        assert_eq!(recent, [120, 60]);
+    }
+
+    #[test]
+    fn it_ends() {
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":60,"end":"2026-12-01T08:02:00Z","overlap":"allowAll""#));
+        assert_eq!(advance(&mut state, &hub, at(0)), (vec![], Some(60)));
+        assert_eq!(advance(&mut state, &hub, at(500)), (vec![60, 120], None));
+    }
+
+    #[test]
+    fn what_still_runs_is_left_alone_unless_the_policy_says_otherwise() {
+        let mut outcomes = Vec::new();
+        for overlap in ["skip", "bufferOne", "allowAll", "terminateOther"] {
+            let (hub, mut state) = (Hub::default(), schedule(&format!(r#""interval":60,"overlap":"{overlap}""#)));
+            let started: Vec<i64> = (1..=4).flat_map(|n| advance(&mut state, &hub, at(60 * n)).0).collect();
+            outcomes.push((overlap, started, decided(&state), hub.running.borrow().len()));
+        }
+        assert_eq!(outcomes[0], ("skip", vec![60], [1, 0, 3, 0], 1));
+        assert_eq!(outcomes[1], ("bufferOne", vec![60], [1, 0, 2, 1], 1));
+        assert_eq!(outcomes[2], ("allowAll", vec![60, 120, 180, 240], [4, 0, 0, 0], 4));
+        assert_eq!(outcomes[3], ("terminateOther", vec![60, 120, 180, 240], [4, 0, 0, 0], 1));
+    }
+
+    #[test]
+    fn a_buffered_occurrence_begins_when_the_other_has_ended() {
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":"1h","overlap":"bufferOne""#));
+        assert_eq!(advance(&mut state, &hub, at(3_600)), (vec![3_600], Some(7_200)));
+        assert!(hub.watched.borrow().is_empty());
+        assert_eq!(advance(&mut state, &hub, at(7_200)), (vec![], Some(7_260)), "it looks again by itself");
+        assert_eq!(hub.watched.borrow().iter().collect::<Vec<_>>(), ["s:20261201T090000Z"]);
+        assert_eq!(advance(&mut state, &hub, at(7_260)), (vec![], Some(7_320)));
+        hub.end("s:20261201T090000Z");
+        assert_eq!(advance(&mut state, &hub, at(7_300)), (vec![7_200], None), "woken by the end; at 7,320 it looks anyway");
+        assert!(!state.is_waiting());
+        assert_eq!(advance(&mut state, &hub, at(7_320)), (vec![], Some(10_800)));
+    }
+
+    #[test]
+    fn what_was_due_while_the_host_was_down_is_made_up_for_by_the_policy() {
+        for (overlap, started, expected) in [
+            ("skip", vec![60], [1, 0, 4, 0]),
+            ("bufferOne", vec![60], [1, 0, 3, 1]),
+            ("allowAll", vec![60, 120, 180, 240, 300], [5, 0, 0, 0]),
+            ("terminateOther", vec![300], [1, 0, 4, 0]),
+        ] {
+            let (hub, mut state) = (Hub::default(), schedule(&format!(r#""interval":60,"overlap":"{overlap}""#)));
+            advance(&mut state, &hub, at(0));
+            assert_eq!(advance(&mut state, &hub, at(330)).0, started, "{overlap}");
+            assert_eq!(decided(&state), expected, "{overlap}");
+        }
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":60,"overlap":"allowAll","catchUpWindow":100"#));
+        assert_eq!(advance(&mut state, &hub, at(330)), (vec![240, 300], Some(360)));
+        assert_eq!(decided(&state), [2, 3, 0, 0]);
+    }
+
+    #[test]
+    fn a_long_time_is_made_up_for_in_many_turns() {
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":1,"overlap":"allowAll""#));
+        let (started, wake) = advance(&mut state, &hub, at(250));
+        assert_eq!((started.len(), wake), (100, Some(250)), "at once");
+        assert_eq!(advance(&mut state, &hub, at(250)).0.len(), 100);
+        assert_eq!(advance(&mut state, &hub, at(250)), ((201..=250).collect(), Some(251)));
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":1"#));
+        let mut turns = 1;
+        while advance(&mut state, &hub, at(20_000)).1 == Some(20_000) {
+            turns += 1;
+        }
+        assert_eq!((turns, decided(&state)), (5, [1, 0, 19_999, 0]));
+    }
+
+    #[test]
+    fn without_room_it_waits() {
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":60,"overlap":"allowAll""#));
+        advance(&mut state, &hub, at(0));
+        assert_eq!(advance_with(&mut state, &hub, at(60), None, 0), (vec![], Some(70)));
+        assert_eq!(advance_with(&mut state, &hub, at(70), None, 0), (vec![], Some(80)));
+        assert_eq!(advance(&mut state, &hub, at(80)), (vec![60], Some(120)));
+    }
+
+    #[test]
+    fn a_paused_schedule_makes_up_for_nothing() {
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":60"#));
+        advance(&mut state, &hub, at(0));
+        state.pause("why".into(), at(10));
+        assert_eq!(advance(&mut state, &hub, at(10)), (vec![], None));
+        assert_eq!(advance(&mut state, &hub, at(70)), (vec![], None));
+        let plan = state.specification.plan().unwrap();
+        assert_eq!(state.next(&plan, at(70), 1), []);
+        let by_hand = by_hand(at(80));
+        assert_eq!(advance_with(&mut state, &hub, at(80), Some((by_hand, None)), 100), (vec![80], None), "but by hand");
+        hub.end_all();
+        state.resume(String::new(), at(200));
+        assert_eq!(advance(&mut state, &hub, at(200)), (vec![], Some(240)));
+        assert_eq!(advance(&mut state, &hub, at(240)).0, [240]);
+        assert_eq!(decided(&state), [2, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_run_by_hand_has_an_id_of_its_own() {
+        assert_eq!(instance("s", by_hand(at(60))), "s:20261201T080100.000001Z");
+        assert_eq!(instance("s", by_hand(Timestamp(START + 5))), "s:20261201T080000.000005Z");
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":60"#));
+        let now = at(60);
+        assert_eq!(advance_with(&mut state, &hub, now, Some((by_hand(now), None)), 100).0, [60]);
+        assert_eq!(decided(&state), [1, 0, 1, 0], "the occurrence of that time is skipped, as it runs");
+        let now = at(61);
+        assert_eq!(advance_with(&mut state, &hub, now, Some((by_hand(now), Some(Overlap::AllowAll))), 100).0, [61]);
+    }
+
+    #[test]
+    fn jitter_delays_each_occurrence_by_the_same_and_never_to_the_next() {
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":60,"jitter":"1h","overlap":"allowAll""#));
+        let mut wakes = Vec::new();
+        let mut now = at(0);
+        for n in 1..=20 {
+            let report = state.advance("s", now, None, 100, &hub).unwrap();
+            now = report.wake.unwrap();
+            let delay = now.0 - at(60 * n).0;
+            assert!((0..60 * SECOND).contains(&delay), "{delay}");
+            wakes.push(delay);
+        }
+        wakes.dedup();
+        assert!(wakes.len() > 15, "{wakes:?}");
+        let mut again = schedule(r#""interval":60,"jitter":"1h""#);
+        assert_eq!(again.advance("s", at(0), None, 100, &hub).unwrap().wake.unwrap().0 - at(60).0, wakes[0]);
+    }
+
+    #[test]
+    fn a_backfill_runs_what_has_not_run() {
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":60"#));
+        advance(&mut state, &hub, at(60));
+        hub.end_all();
+        assert_eq!(state.backfill(at(-120), at(60), Overlap::AllowAll, at(90)), Ok(4));
+        assert_eq!(advance(&mut state, &hub, at(90)).0, [-120, -60, 0]);
+        assert_eq!((decided(&state), state.backfilling()), ([4, 0, 1, 0], false));
+        hub.end_all();
+        assert_eq!(state.backfill(at(-60 * 300), at(-180), Overlap::AllowAll, at(90)), Ok(298));
+        let mut started = 0;
+        for _ in 0..3 {
+            assert!(state.backfilling());
+            started += advance(&mut state, &hub, at(90)).0.len();
+        }
+        assert_eq!((started, state.backfilling()), (298, false));
+        for (from, to, member) in [(0, 100, "to"), (60, 0, "to"), (1, 59, "to"), (-60 * 1_000, 60, "to"), (-START / SECOND - 1, 0, "from")]
+        {
+            assert_eq!(state.backfill(at(from), at(to), Overlap::Skip, at(90)).unwrap_err().member, member, "{from} to {to}");
+        }
+    }
+
+    #[test]
+    fn a_replaced_schedule_goes_on_from_now() {
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":60,"overlap":"allowAll""#));
+        advance(&mut state, &hub, at(60));
+        let other = schedule(r#""interval":100,"overlap":"allowAll""#).specification;
+        state.replace(other, Target::Orchestrator, None, Uuid::nil(), at(70));
+        assert_eq!(advance(&mut state, &hub, at(70)), (vec![], Some(100)), "earlier than it was told before");
+        assert_eq!(advance(&mut state, &hub, at(100)), (vec![100], None), "at 120 it is woken anyway");
+        assert_eq!(advance(&mut state, &hub, at(120)), (vec![], Some(200)));
+    }
+
+    #[test]
+    fn a_timer_trigger_is_told_when_it_was_due() {
+        let specification = serde_json::from_str(r#"{"orchestrator":"r","interval":60}"#).unwrap();
+        let target = Target::Timer { function: "cleanup".into(), adjust_for_dst: false };
+        let mut state = State::new(specification, target, Some("app".into()), Uuid::nil(), at(0));
+        let hub = Hub::default();
+        let input = |state: &mut State, now| -> serde_json::Value {
+            let report = state.advance("timer:cleanup", now, None, 100, &hub).unwrap();
+            serde_json::from_str(&report.starts[0].input).unwrap()
+        };
+        let status = json!({ "last": null, "next": "2026-12-01T08:02:00Z", "lastUpdated": null });
+        let expected = json!({ "isPastDue": false, "schedule": { "adjustForDST": false }, "scheduleStatus": status });
+        assert_eq!(input(&mut state, at(61)), expected);
+        let late = input(&mut state, at(200));
+        assert_eq!((&late["isPastDue"], &late["scheduleStatus"]["last"]), (&json!(true), &json!("2026-12-01T08:01:00Z")));
+    }
+}

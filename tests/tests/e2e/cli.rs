@@ -7,6 +7,7 @@ mod deployments;
 mod entities;
 mod hub;
 mod managing;
+mod schedules;
 mod waiting;
 mod watching;
 
