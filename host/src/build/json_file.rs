@@ -33,30 +33,37 @@ fn plain(text: &str) -> String {
     let mut comma = None;
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
+        let comment = comment_length(rest);
         let length = match next {
             '"' => string_length(rest),
-            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
-            _ => next.len_utf8(),
+            _ => comment.unwrap_or(next.len_utf8()),
         };
         let (token, after) = rest.split_at(length);
-        match next {
-            '/' | '\u{feff}' => plain.extend(token.chars().map(|c| if c == '\n' { '\n' } else { ' ' })),
-            _ => {
-                if let (']' | '}', Some(at)) = (next, comma) {
+        if comment.is_some() || next == '\u{feff}' {
+            plain.extend(token.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        } else {
+            match (next, comma) {
+                (',', _) => comma = Some(plain.len()),
+                (']' | '}', Some(at)) => {
                     plain.replace_range(at..at + 1, " ");
+                    comma = None;
                 }
-                match next {
-                    ',' => comma = Some(plain.len()),
-                    _ if next.is_whitespace() => {}
-                    _ => comma = None,
-                }
-                plain += token;
+                _ if next.is_whitespace() => {}
+                _ => comma = None,
             }
+            plain += token;
         }
         rest = after;
     }
     plain
+}
+
+/// The length of the comment with which a text begins, if it does.
+fn comment_length(text: &str) -> Option<usize> {
+    if text.starts_with("//") {
+        return Some(text.find('\n').unwrap_or(text.len()));
+    }
+    text.starts_with("/*").then(|| text[2..].find("*/").map_or(text.len(), |end| end + 4))
 }
 
 /// The length of the string with which a text begins, with its quotes.
@@ -85,6 +92,9 @@ mod tests {
             ("[1,,]", "[1, ]"),
             ("\"open // ", "\"open // "),
             ("/* open", "       "),
+            ("/*/ [] */[]", "         []"),
+            ("[1,/]", "[1,/]"),
+            ("[[1,],]", "[[1 ] ]"),
             ("\u{feff}{}", " {}"),
         ] {
             assert_eq!(plain(text), expected, "{text}");
