@@ -28,20 +28,20 @@ export async function compile(folder, { tools, compiler, withTests = false }) {
   const out = join(folder, MODULES);
   await empty(out);
   await COMPILERS[chosen](project, out, tools);
-  await writeImports(join(out, "index.js"), project.files.filter(({ isOfTheSdk, isTest }) => !isOfTheSdk && !isTest));
+  const files = project.files.filter(({ isOfTheSdk }) => !isOfTheSdk);
+  await writeImports(join(out, "index.js"), files.filter(({ isTest }) => !isTest));
   if (withTests) {
-    await writeImports(join(out, "tests.js"), testsOf(project));
+    requireTests(project);
+    await writeImports(join(out, "tests.js"), files);
   }
   await writeFile(join(out, "package.json"), `${JSON.stringify({ private: true, type: "module", main: "index.js" })}\n`);
   return out;
 }
 
-function testsOf({ folder, files }) {
-  const tests = files.filter(({ isTest }) => isTest);
-  if (tests.length === 0) {
+function requireTests({ folder, files }) {
+  if (!files.some(({ isTest }) => isTest)) {
     throw new BuildError(`${folder} has no tests: they are .fs and .fsx files in a folder 'test'.`);
   }
-  return tests;
 }
 
 /** Imports all modules: one that no other imports registers functions too. */

@@ -174,3 +174,75 @@ let inline runOperation<'Input, 'Output, 'State>
     (state: 'State option)
     : Async<'Output * 'State option> =
     runOperationOf entity operation (Json.of'<'Input>().Encode input) (Json.of'<'Output> ()) state
+
+[<Import("testTrigger", "dacapo-sdk/testing")>]
+let private testTrigger (_name: string, _input: obj, _options: obj) : JS.Promise<obj> = jsNative
+
+/// What a trigger answered.
+[<RequireQualifiedAccess>]
+type TestResponse =
+    { Status: int
+      Headers: Map<string, string>
+      Body: string }
+
+/// What a trigger did in a test.
+[<RequireQualifiedAccess>]
+type TriggerRun =
+    { /// Of an HTTP trigger.
+      Response: TestResponse option
+      /// The messages of each output, as JSON: `{"out":[...]}`.
+      Outputs: string
+      /// What it did with the durable client, one JSON text each, such as
+      /// `{"type":"startOrchestration","name":"order","input":"a lamp"}`.
+      Actions: string list }
+
+/// Runs triggers by their names. `client` has answers of the durable client, by function, as JSON: `[ "getStatus", "null" ]`; what it
+/// is not told is empty, and starts return `instance-1` and so on. Throws what the trigger throws.
+[<AbstractClass; Sealed>]
+type TriggerTest =
+    /// For the others.
+    static member RunOf(name: string, input: obj, client: (string * string) list option) : Async<TriggerRun> =
+        async {
+            let answers = createObj [ for operation, json in defaultArg client [] -> operation, box (fun (_: obj) -> JS.JSON.parse json) ]
+            let! result = Async.AwaitPromise(testTrigger (name, input, createObj [ "client", answers ]))
+            let! response =
+                match Interop.present result?response with
+                | None -> async { return None }
+                | Some response ->
+                    async {
+                        let! body = Async.AwaitPromise(unbox<JS.Promise<string>> (response?text ()))
+                        let header (pair: obj) = let pair = unbox<string[]> pair in pair.[0], pair.[1]
+                        let headers = Interop.spread response?headers |> Array.map header |> Map.ofArray
+                        return Some { TestResponse.Status = response?status; TestResponse.Headers = headers; TestResponse.Body = body }
+                    }
+            return
+                { TriggerRun.Response = response
+                  TriggerRun.Outputs = Js.textOrNull result?outputs
+                  TriggerRun.Actions = Interop.spread result?actions |> Array.map Js.textOrNull |> List.ofArray }
+        }
+
+    /// Sends a request to an HTTP trigger. The default of the method is POST if there is a body, or else GET.
+    static member Http
+        (
+            name: string,
+            ?method: string,
+            ?url: string,
+            ?headers: (string * string) list,
+            ?parameters: (string * string) list,
+            ?body: string,
+            ?client: (string * string) list
+        ) : Async<TriggerRun> =
+        let texts (pairs: (string * string) list) = createObj [ for name, value in pairs -> name, box value ]
+        let request =
+            Interop.options [
+                "method", Option.map box method
+                "url", Option.map box url
+                "headers", headers |> Option.map (texts >> box)
+                "params", parameters |> Option.map (texts >> box)
+                "body", Option.map box body
+            ]
+        TriggerTest.RunOf(name, request, client)
+
+    /// Runs another trigger: of a timer with `()`, of a queue with the message, of an event hub with the list of events.
+    static member inline Run<'T>(name: string, input: 'T, ?client: (string * string) list) : Async<TriggerRun> =
+        TriggerTest.RunOf(name, Json.of'<'T>().Encode input, client)

@@ -20,7 +20,7 @@ before(async () => {
   const { NODE_TEST_CONTEXT, ...env } = process.env;
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, APP, "--tools", defaultToolsFolder()], { encoding: "utf8", env });
   assert.equal(status, 0, stdout + stderr);
-  assert.match(stdout, /^# pass 10$/m, "the tests in F# run");
+  assert.match(stdout, /^# pass 12$/m, "the tests in F# run");
   assert.doesNotMatch(stderr, /warning/);
   await import(pathToFileURL(join(APP, ".dacapo/fsharp/index.js")));
 });

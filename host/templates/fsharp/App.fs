@@ -25,13 +25,14 @@ let order =
 
 // Starts an order for each request, and answers with the links for managing it.
 Trigger.http (
-    "orders",
+    "start_order",
     (fun request ctx ->
         async {
-            let! item = request.ReadJson<string>()
+            let! (item: string) = request.ReadJson()
             let! instanceId = ctx.Client.StartOrchestration(order, item)
             return ctx.Client.CreateCheckStatusResponse(request, instanceId)
         }),
+    route = "orders",
     methods = [ "POST" ],
     authLevel = AuthLevel.Anonymous
 )

@@ -27,3 +27,10 @@ test "a reservation is tried again" (fun () ->
         run.Gives "r-17 was rejected"
         equal (TimeSpan.FromSeconds 3) run.Elapsed
     })
+
+test "a request starts an order" (fun () ->
+    async {
+        let! run = TriggerTest.Http("start_order", body = "\"a lamp\"")
+        equal (Some 202) (run.Response |> Option.map (fun response -> response.Status))
+        equal [ """{"type":"startOrchestration","name":"order","input":"a lamp"}""" ] run.Actions
+    })
