@@ -9,6 +9,7 @@
 //! - [`meters`], with [`metrics`]: what a task hub has used.
 //! - [`server`]: HTTP: connections, TLS, and protection against hostile clients.
 //! - [`triggers`]: what the descriptions of triggers mean, and their inputs and outputs.
+//! - [`schedules`]: when orchestrations are started again and again.
 //! - [`limits`]: what a task hub may use; [`grants`]: what its activities may reach; [`secrets`]: what they may use unseen.
 //! - [`log`]: the log on standard error.
 //! - [`serve`]: the running host: opens the hubs, serves the API, stops in good order.
@@ -36,6 +37,7 @@ pub mod meters;
 pub mod metrics;
 mod moment;
 pub mod printable;
+pub mod schedules;
 pub mod secrets;
 pub mod serve;
 pub mod server;

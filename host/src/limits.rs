@@ -93,6 +93,7 @@ limits! {
     event_streams = 1_000, "streams", TryLater, "Event streams that clients have open.";
     payload_bytes = 4 << 20, "bytes", TooLarge, "One input, output, event or custom status.";
     instances_alive = 1_000_000, "instances", TryLater, "Orchestrations that have not ended, and entities.";
+    schedules = 100_000, "schedules", Forbidden, "Schedules, those of timer triggers among them.";
     inbox_messages = 10_000, "messages", TryLater, "Messages that wait for one instance, because it is suspended, locked or has not begun. Further messages from instances are dropped, with a line in the log; calls of an entity fail.";
     storage_bytes = 16 << 30, "bytes", NoRoom, "Size of the hub's file. Above it, what clients send is refused; a tenth above it, turns that add to it fail.";
 

@@ -231,6 +231,9 @@ impl From<HubError> for ApiError {
         match error {
             HubError::NotFound(_) => Self::not_found(),
             HubError::Ended { .. } => Self::bare(StatusCode::GONE),
+            HubError::NoSchedule(_) => Self::with(StatusCode::NOT_FOUND, why),
+            HubError::InvalidSchedule(_) | HubError::ScheduleNotMade { .. } => Self::argument(why),
+            HubError::ScheduleExists(_) | HubError::ScheduleOfApp { .. } => Self::with(StatusCode::CONFLICT, why),
             HubError::AlreadyExists { .. } => Self::with(StatusCode::CONFLICT, why),
             HubError::AlreadySuspended(_) | HubError::NotSuspended(_) => Self::internal(why),
             HubError::UnknownOrchestrator { .. } | HubError::UnknownEntity { .. } | HubError::NotForEntities { .. } => {

@@ -291,6 +291,11 @@ impl Client {
         self.answer(request.header("content-type", "application/json").send(json))
     }
 
+    pub fn put_json(&self, target: &Target, json: &str) -> Result<Answer, CliError> {
+        let request = self.agent.put(self.url(target)?);
+        self.answer(request.header("content-type", "application/json").send(json))
+    }
+
     pub fn put_text(&self, target: &Target, text: &str) -> Result<Answer, CliError> {
         let request = self.agent.put(self.url(target)?);
         self.answer(request.header("content-type", "text/plain; charset=utf-8").send(text))

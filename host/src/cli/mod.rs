@@ -65,6 +65,7 @@ mod resume;
 mod rewind;
 mod rollback;
 mod route;
+mod schedule;
 mod secret;
 mod serve;
 mod signal_entity;
@@ -162,6 +163,8 @@ enum Command {
     SignalEntity(signal_entity::SignalEntity),
     GetEntity(get_entity::GetEntity),
     ListEntities(list_entities::ListEntities),
+    #[command(subcommand)]
+    Schedule(schedule::Schedule),
     Enqueue(queue::Enqueue),
     #[command(subcommand)]
     Queue(queue::Queue),
@@ -234,6 +237,7 @@ impl Command {
             Command::SignalEntity(command) => command.run(),
             Command::GetEntity(command) => command.run(),
             Command::ListEntities(command) => command.run(),
+            Command::Schedule(command) => command.run(),
             Command::Enqueue(command) => command.run(),
             Command::Queue(command) => command.run(),
             Command::DeleteTaskHub(command) => command.run(),
@@ -348,6 +352,22 @@ mod tests {
         refuses("dacapo key create ci --hub acme");
         refuses("dacapo key create ci --role owner");
         refuses("dacapo secret set token --hub acme s3cr3t");
+    }
+
+    #[test]
+    fn schedules_are_made_and_run() {
+        accepts("dacapo schedule create report --orchestrator r --cron @daily --time-zone Europe/Berlin --replace");
+        accepts("dacapo schedule create poll --function-name p --interval 30s --phase 5s --overlap buffer-one --jitter 1s");
+        accepts("dacapo schedule list --all --json");
+        accepts("dacapo schedule pause report --note why");
+        accepts("dacapo schedule trigger report --overlap allowAll");
+        accepts("dacapo schedule backfill report --from 7d --to 1h");
+        accepts("dacapo schedule delete report --yes");
+        refuses("dacapo schedule create report --cron @daily");
+        refuses("dacapo schedule create report --orchestrator r");
+        refuses("dacapo schedule create report --orchestrator r --cron @daily --interval 5s");
+        refuses("dacapo schedule create report --orchestrator r --cron @daily --overlap queue");
+        refuses("dacapo schedule backfill report");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::task::JoinError;
 use crate::engine::fair_threads::NotDone;
 use crate::engine::memory::NoRoom;
 use crate::engine::panics::Panicked;
+use crate::schedules::InvalidSchedule;
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum HubError {
@@ -62,6 +63,19 @@ pub enum HubError {
     RouteTaken { function: FunctionName, route: String, other: FunctionName, app: String },
     #[error("the trigger '{function}' cannot be deployed: {why}")]
     InvalidTrigger { function: FunctionName, why: String },
+    #[error("no schedule '{0}' exists; `dacapo schedule list` shows all")]
+    NoSchedule(String),
+    #[error("a schedule '{0}' exists already: delete it, or replace it (`dacapo schedule create --replace`)")]
+    ScheduleExists(String),
+    #[error(
+        "the schedule '{name}' belongs to the app '{app}', whose deployments make and remove it: change the app, or pause the schedule,          which later deployments keep"
+    )]
+    ScheduleOfApp { name: String, app: String },
+    #[error("the schedule '{name}' of the app cannot be made: {why}")]
+    ScheduleNotMade { name: String, why: String },
+    /// A schedule, or what is asked of one, is wrong.
+    #[error(transparent)]
+    InvalidSchedule(#[from] InvalidSchedule),
     /// A guest has no memory to run at present.
     #[error(transparent)]
     NoMemory(NoRoom),

@@ -20,6 +20,7 @@ use crate::hub::error::HubError;
 use crate::hub::mailbox::run_queue::RunQueue;
 use crate::hub::mailbox::{Envelope, IfEnded};
 use crate::hub::operations::changes::{Changes, Waiters};
+use crate::hub::operations::schedules::Schedules;
 use crate::hub::rules::Rules;
 use crate::hub::timers::cursor::Timers;
 use crate::hub::trigger::running::Triggers;
@@ -54,6 +55,7 @@ pub(super) struct HubCore {
     pub built_ins: Scripted,
     /// Notified when a message was processed.
     pub ended_messages: Notify,
+    pub schedules: Schedules,
     pub queries: Queries,
     pub timers: Timers,
     pub waiters: Waiters,

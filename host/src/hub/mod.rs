@@ -31,6 +31,7 @@ mod turn;
 mod versions;
 mod webhook;
 
+pub use builtin::is_built_in;
 pub use builtin::message::Message;
 pub use client::{Queries, QueryApi};
 pub use error::HubError;
@@ -45,6 +46,7 @@ pub use operations::instance::{NewId, RestartRequest, StartRequest};
 pub use operations::purge::Retention;
 pub use operations::query::InstanceState;
 pub use operations::queues::{NewMessage, QueueState};
+pub use operations::schedules::{Backfill, NewSchedule, ScheduleState, TriggerRequest};
 pub use operations::transfer::{Export, Exported, ImportOptions, Imported, Waiting};
 pub use rules::HubRules;
 pub use versions::catalog::{DeployedApp, RolledBack, Share, Traffic};

@@ -22,6 +22,7 @@ use crate::hub::mailbox::run_queue::{JobRunner, RunQueue, RunQueueOptions};
 use crate::hub::operations::changes::{Changes, Waiters};
 use crate::hub::operations::purge::{Retention, spawn_retention};
 use crate::hub::operations::queues::spawn_sweep;
+use crate::hub::operations::schedules::Schedules;
 use crate::hub::rules::{HubRules, Rules, size};
 use crate::hub::timers;
 use crate::hub::timers::cursor::Timers;
@@ -95,8 +96,9 @@ impl Hub {
             activities: Activities::new(size(rules.limits.concurrent_activities), &memory),
             triggers: Triggers::new(size(rules.limits.concurrent_triggers)),
             queries,
-            built_ins: builtin::functions(),
+            built_ins: builtin::functions(hub.clone()),
             ended_messages: Notify::new(),
+            schedules: Schedules::default(),
             timers: Timers::default(),
             waiters: Waiters::default(),
             changes: Changes::default(),
@@ -117,6 +119,7 @@ impl Hub {
         spawn_retention(&hub.0, retention);
         delivery::spawn(&hub.0);
         spawn_sweep(&hub.0);
+        hub.0.spawn_schedules_of_apps();
         Ok((hub, Gone(is_gone)))
     }
 

@@ -5,6 +5,17 @@ use serde_json::{Map, Value};
 
 use super::queue;
 use super::route::Template;
+use crate::schedules::Specification;
+use crate::schedules::span::{Span, is_time_span};
+
+/// The setting that holds the time zone of timer triggers, as in Azure Functions; by its IANA name.
+const TIME_ZONE_SETTING: &str = "WEBSITE_TIME_ZONE";
+
+/// How late a timer trigger may be that makes up for nothing.
+const TIMER_CATCH_UP_SECONDS: u64 = 10;
+
+/// What the schedule of a timer trigger names as its orchestrator; what it starts, its target says.
+const TIMER_ORCHESTRATOR: &str = "BuiltIn::Call";
 
 /// Bindings of one trigger.
 const BINDINGS_MAX: usize = 100;
@@ -30,6 +41,7 @@ pub enum Source {
         cardinality: Cardinality,
     },
     EventGrid,
+    Timer(TimerTrigger),
     /// An operator only.
     Manual,
 }
@@ -39,6 +51,15 @@ pub enum Source {
 pub enum Cardinality {
     One,
     Many,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimerTrigger {
+    /// A cron pattern or a time span, as it is written: it may name settings, such as `%CLEANUP_SCHEDULE%`.
+    pub schedule: String,
+    pub run_on_startup: bool,
+    /// Whether an occurrence that was missed is made up for.
+    pub use_monitor: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -88,6 +109,7 @@ impl Trigger {
                         other => return Err(invalid(format!("its `cardinality` is '{other}', and must be one or many"))),
                     },
                 },
+                "timerTrigger" => Source::Timer(TimerTrigger::parse(binding)?),
                 "eventGridTrigger" => Source::EventGrid,
                 "queue" | "eventHub" => {
                     let name = text(binding, "name")?.filter(|name| !name.is_empty());
@@ -111,6 +133,48 @@ impl Trigger {
         let source = source.ok_or_else(|| invalid("it has no trigger among its bindings, such as `httpTrigger`"))?;
         Ok(Self { source, queues })
     }
+}
+
+impl TimerTrigger {
+    fn parse(binding: &Map<String, Value>) -> Result<Self, InvalidBindings> {
+        let schedule = text(binding, "schedule")?.filter(|schedule| !schedule.trim().is_empty());
+        let schedule = schedule.ok_or_else(|| invalid("its `schedule` is missing: a cron pattern or a time span"))?;
+        let (run_on_startup, use_monitor) = (flag(binding, "runOnStartup")?, flag(binding, "useMonitor")?);
+        Ok(Self { schedule, run_on_startup: run_on_startup.unwrap_or(false), use_monitor: use_monitor.unwrap_or(true) })
+    }
+
+    /// Its schedule. `setting`: the environment of the app. The error is what is wrong, in one sentence.
+    pub fn specification(&self, setting: impl Fn(&str) -> Option<String>) -> Result<Specification, String> {
+        let schedule = resolved(&self.schedule, &setting)?;
+        let (cron, interval) = match is_time_span(&schedule) {
+            true => (None, Some(Span::Text(schedule))),
+            false => (Some(schedule), None),
+        };
+        // An interval knows no zone.
+        let time_zone = cron.as_ref().and_then(|_| setting(TIME_ZONE_SETTING));
+        let catch_up_window = (!self.use_monitor).then_some(Span::Seconds(TIMER_CATCH_UP_SECONDS));
+        let orchestrator = TIMER_ORCHESTRATOR.to_owned();
+        Ok(Specification { orchestrator, cron, interval, time_zone, catch_up_window, ..Specification::default() })
+    }
+}
+
+/// Replaces the names of settings, each between two `%`, by their values.
+fn resolved(schedule: &str, setting: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let (mut text, mut rest) = (String::new(), schedule);
+    while let Some((before, named)) = rest.split_once('%') {
+        let (name, after) =
+            named.split_once('%').ok_or_else(|| format!("its `schedule` is '{schedule}', in which a '%' stands alone"))?;
+        let value = setting(name).ok_or_else(|| {
+            format!(
+                "its `schedule` names the setting '{name}', which is not in the environment of the app: its administrator can grant it: \
+                 `dacapo hub grant HUB --env {name}=VALUE`"
+            )
+        })?;
+        text += before;
+        text += value.trim();
+        rest = after;
+    }
+    Ok(text + rest)
 }
 
 impl HttpTrigger {
@@ -151,6 +215,15 @@ fn queue_of(binding: &Map<String, Value>, member: &str) -> Result<String, Invali
 fn method(text: &Value) -> Result<Method, InvalidBindings> {
     let name = text.as_str().ok_or_else(|| invalid("its `methods` must be an array of texts"))?;
     Method::from_bytes(name.to_ascii_uppercase().as_bytes()).map_err(|_| invalid(format!("'{name}' is not an HTTP method")))
+}
+
+/// A member that is true or false, if there is one.
+fn flag(binding: &Map<String, Value>, member: &str) -> Result<Option<bool>, InvalidBindings> {
+    match binding.get(member) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(_) => Err(invalid(format!("its `{member}` must be true or false"))),
+    }
 }
 
 /// A member that is a text, if there is one.

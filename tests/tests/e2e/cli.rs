@@ -8,6 +8,7 @@ mod durable;
 mod entities;
 mod hub;
 mod managing;
+mod schedules;
 mod waiting;
 mod watching;
 

@@ -26,6 +26,7 @@ mod model;
 mod openapi;
 mod retention;
 mod rewind;
+mod schedules;
 mod server;
 mod sse;
 mod starts;

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::execution::{Limits, LogLevel, LogLine, Logs, Stopped, arguments, check_payload};
+use crate::guest::Start;
 use crate::random::RandomStream;
 use crate::{Event, ExecutionId, Failure, InstanceId, Message, Payload, Timestamp};
 
@@ -108,6 +109,32 @@ impl OperationScope {
         let started = Event::ExecutionStarted { execution, name, input, version: String::new(), parent: None, start_at: None };
         self.send(to.clone(), started)?;
         Ok(to)
+    }
+
+    /// Starts an orchestration whose arguments have been checked, under its own name and version. For entities of the host.
+    pub fn start(&mut self, start: Start) -> Result<(), Stopped> {
+        let Start { name, input, instance, version, start_at } = start;
+        self.check("the input of an orchestration", &input)?;
+        let execution = ExecutionId(self.derive("start"));
+        let to = instance.unwrap_or_else(|| InstanceId::from_uuid(execution.0));
+        self.send(to, Event::ExecutionStarted { execution, name, input, version, parent: None, start_at })
+    }
+
+    /// Terminates an orchestration. For entities of the host, which no limit of guests holds back from this.
+    pub fn terminate(&mut self, instance: InstanceId, reason: &str) {
+        self.send_unlimited(instance, Event::ExecutionTerminated { reason: reason.into(), recurse: false, parent: None });
+    }
+
+    /// Sends an operation to the entity itself, at once or at a time. For entities of the host: no limit of guests keeps one from
+    /// being woken.
+    pub fn wake(&mut self, operation: &str, deliver_at: Option<Timestamp>) {
+        let (operation, input) = (operation.into(), "null".into());
+        let to = self.entity.clone();
+        self.send_unlimited(to, Event::OperationRequested { operation, input, caller: None, deliver_at });
+    }
+
+    fn send_unlimited(&mut self, to: InstanceId, event: Event) {
+        self.sent.push(Message { to, execution: None, sent_at: self.now, event });
     }
 
     pub fn send_event(&mut self, instance: &str, name: &str, data: Payload) -> Result<(), Stopped> {

@@ -18,7 +18,7 @@ use crate::api::request::Call;
 use crate::api::request::parameter::{
     DELIVER_AT, ENTITY_KEY, ENTITY_NAME, FETCH_STATE, LAST_OPERATION_FROM, LAST_OPERATION_TO, OPERATION,
 };
-use crate::hub::{Hub, HubError};
+use crate::hub::{Hub, HubError, is_built_in};
 
 /// The empty key in a path. It may also be left out where the shorter path has no other meaning.
 const EMPTY_KEY: &str = "$";
@@ -57,7 +57,9 @@ pub(in crate::api) async fn list(call: Call) -> Result<Response, ApiError> {
     let fetch_state = call.get(&FETCH_STATE)?;
     let in_time =
         move |record: &InstanceRecord| from.is_none_or(|from| record.updated >= from) && to.is_none_or(|to| record.updated <= to);
-    let found = request.read(&hub, move |record| record.id.is_entity() && in_time(record)).await?;
+    // Those of the host itself are lists of their own.
+    let is_of_an_app = |record: &InstanceRecord| record.id.is_entity() && !is_built_in(&record.name);
+    let found = request.read(&hub, move |record| is_of_an_app(record) && in_time(record)).await?;
     let write = move |hub: &Hub, record: &InstanceRecord| -> Result<Option<String>, ApiError> {
         let state = if fetch_state { hub.entity_state(&record.id)? } else { None };
         Ok(EntityBody::new(record, state.as_deref()).map(|body| written(&body)))

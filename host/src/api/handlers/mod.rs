@@ -13,6 +13,7 @@ pub(super) mod orchestrators;
 pub(super) mod purge;
 pub(super) mod queues;
 pub(super) mod restart;
+pub(super) mod schedules;
 pub(super) mod secrets;
 pub(super) mod transfer;
 pub(super) mod usage;

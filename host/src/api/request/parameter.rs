@@ -18,6 +18,8 @@ use crate::bad_value::BadValue;
 use crate::hub::IfEnded;
 use crate::moment::parse_moment;
 use crate::printable::one_line;
+use crate::schedules::Overlap;
+use crate::schedules::specification::{NAME_CHARS_MAX, NAME_RULE, TIMER_PREFIX, is_name};
 use crate::triggers::queue;
 use crate::versioning::{APP_NAME_CHARS_MAX, app_name_trouble};
 use crate::{access, grants};
@@ -176,6 +178,7 @@ pub(in crate::api) static APP_NAME: Parameter<AppName> = Parameter::path("appNam
 
 pub(in crate::api) static QUEUE_NAME: Parameter<QueueName> =
     Parameter::path("queueName", "orders", "The queue; case is ignored.");
+pub(in crate::api) static SCHEDULE_NAME: Parameter<AnyName> = Parameter::path("scheduleName", "report", "The schedule.");
 pub(in crate::api) static TRIGGER_NAME: Parameter<FunctionName> =
     Parameter::path("triggerName", "ProcessOrder", "The trigger; case is ignored.");
 pub(in crate::api) static TRIGGER_QUERY: Parameter<FunctionName> =
@@ -261,6 +264,19 @@ pub(in crate::api) static OPERATION: Parameter<Text<256>> =
     Parameter::query("op", "add", "The operation of the entity; may be empty.");
 pub(in crate::api) static DELIVER_AT: Parameter<Timestamp> =
     Parameter::query("deliverAt", "2026-01-31T12:00:00Z", "The earliest time to run it. Not part of Durable Functions.");
+pub(in crate::api) static OVERLAP: Parameter<Overlap> = Parameter::query(
+    "overlap",
+    "allowAll",
+    "What happens while an instance that the schedule has started before still runs. Without it: as the schedule has it.",
+);
+pub(in crate::api) static BACKFILL_OVERLAP: Parameter<Overlap> =
+    Parameter::query("overlap", "bufferOne", "What happens while an instance that the schedule has started before still runs.")
+        .default("allowAll");
+pub(in crate::api) static BACKFILL_FROM: Parameter<Timestamp> =
+    Parameter::query("from", "2026-01-01T00:00:00Z", "The beginning of the range.").required();
+pub(in crate::api) static BACKFILL_TO: Parameter<Timestamp> =
+    Parameter::query("to", "2026-01-31T00:00:00Z", "The end of the range, which belongs to it.").required();
+pub(in crate::api) static NOTE: Parameter<Text<256>> = Parameter::query("note", "until the audit is over", "Why.");
 pub(in crate::api) static FETCH_STATE: Parameter<bool> =
     Parameter::query("fetchState", "true", "Whether the states are shown.").default("false");
 pub(in crate::api) static LAST_OPERATION_FROM: Parameter<Timestamp> =
@@ -360,6 +376,7 @@ pub(in crate::api) static PATH_PARAMETERS: &[&About] = &[
     &SECRET_NAME.about,
     &QUEUE_NAME.about,
     &TRIGGER_NAME.about,
+    &SCHEDULE_NAME.about,
 ];
 
 // The types.
@@ -583,6 +600,35 @@ impl FromText for QueueName {
 
     fn schema() -> Value {
         json!({ "type": "string", "minLength": 1, "maxLength": queue::NAME_CHARS_MAX, "pattern": r"^[A-Za-z0-9_.-]+$" })
+    }
+}
+
+/// The name of a schedule that may exist.
+#[derive(Debug)]
+pub(in crate::api) struct AnyName(pub String);
+
+impl FromText for AnyName {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
+        let name =
+            text.get(..TIMER_PREFIX.len()).filter(|start| *start == TIMER_PREFIX).map_or(text, |start| &text[start.len()..]);
+        match is_name(name) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(NAME_RULE.into()),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": NAME_CHARS_MAX + TIMER_PREFIX.len() })
+    }
+}
+
+impl FromText for Overlap {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
+        Overlap::named(text).ok_or_else(|| "should be skip, bufferOne, allowAll or terminateOther".into())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "enum": Overlap::ALL.map(|(name, _)| name) })
     }
 }
 

@@ -11,6 +11,7 @@ pub(super) mod lookup;
 pub(super) mod openapi;
 mod orchestrators;
 mod queues;
+mod schedules;
 mod schema;
 mod transfer;
 
@@ -31,6 +32,7 @@ pub(in crate::api) static GROUPS: &[&Group] = &[
     &instances::EVENTS,
     &orchestrators::STARTERS,
     &apps::APPS,
+    &schedules::SCHEDULES,
     &queues::QUEUES,
     &queues::FUNCTIONS,
     &transfer::TRANSFER,

@@ -21,10 +21,12 @@ use crate::api::handlers::keys::{KeyBody, NewKey};
 use crate::api::handlers::messages::OutcomeBody;
 use crate::api::handlers::purge::PurgeResult;
 use crate::api::handlers::queues::{CountBody, EnqueuedBody, MessageBody, QueueBody};
+use crate::api::handlers::schedules::{BackfilledBody, ScheduleBody, SummaryBody, TriggeredBody};
 use crate::api::handlers::transfer::Imported;
 use crate::api::handlers::usage::{Bill, Receipt};
 use crate::api::request::parameter::{FromText as _, SecretName};
 use crate::export;
+use crate::schedules::Specification;
 
 /// All of them, by name.
 pub(in crate::api) fn schemas() -> Map<String, Value> {
@@ -82,6 +84,10 @@ fn sent() -> Map<String, Value> {
     schemas.add::<CountBody>();
     schemas.add_list::<QueueBody>("QueueList");
     schemas.add_list::<MessageBody>("MessageList");
+    schemas.add::<ScheduleBody>();
+    schemas.add_list::<SummaryBody>("ScheduleList");
+    schemas.add::<TriggeredBody>();
+    schemas.add::<BackfilledBody>();
     schemas.finish()
 }
 
@@ -90,6 +96,7 @@ fn taken() -> Map<String, Value> {
     schemas.add::<NewHub>();
     schemas.add::<HubChange>();
     schemas.add::<NewKey>();
+    schemas.add::<Specification>();
     schemas.finish()
 }
 

@@ -138,7 +138,10 @@ async fn missing_values() {
             found += 1;
         }
     }
-    assert_eq!(found, 7, "newInstanceId, the version to activate and to migrate to, from, to, the two of Event Grid");
+    assert_eq!(
+        found, 9,
+        "newInstanceId, the version to activate and to migrate to, from and to of two versions and of a backfill, and two functionName"
+    );
     let purged = host.send("DELETE", "/durabletask/instances?runtimeStatus=Failed", &[], "").await;
     purged.is(400, Value::from("Please provide value for 'createdTimeFrom' parameter."));
     host.close().await;
@@ -219,6 +222,13 @@ async fn wrong_objects() {
         ("createHubKey", r#"{"name":"a/b","role":"read"}"#, "'name'"),
         ("createHubKey", r#"{"name":"a","role":"owner"}"#, "'role'"),
         ("createHostKey", r#"{"name":"a","role":7}"#, "'role'"),
+        ("createSchedule", "{}", "`orchestrator`"),
+        ("createSchedule", r#"{"orchestrator":"hello"}"#, "`cron`"),
+        ("createSchedule", r#"{"orchestrator":"hello","cron":7}"#, "'cron'"),
+        ("createSchedule", r#"{"orchestrator":"hello","interval":-1}"#, "'interval'"),
+        ("createSchedule", r#"{"orchestrator":"hello","interval":5,"overlap":"queue"}"#, "'overlap'"),
+        ("replaceSchedule", r#"{"orchestrator":"hello","cron":"@daily","timezone":"UTC"}"#, "timezone"),
+        ("replaceSchedule", r#"{"orchestrator":"hello","cron":"@daily","timeZone":"Mars/Olympus"}"#, "`timeZone`"),
     ];
     for (group, route) in routes() {
         match route.takes {

@@ -6,4 +6,5 @@ pub(super) mod instance;
 pub(super) mod purge;
 pub(super) mod query;
 pub(super) mod queues;
+pub(super) mod schedules;
 pub(super) mod transfer;

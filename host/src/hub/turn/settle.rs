@@ -64,6 +64,7 @@ impl HubCore {
             self.ended_messages.notify_one();
         }
         if ended {
+            self.schedule_goes_on(&record.id);
             watched("notifying the waiters of the instance", || self.waiters.ended(&record));
         }
     }

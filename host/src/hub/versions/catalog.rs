@@ -287,6 +287,11 @@ impl Catalog {
         self.read().triggers.get(&name.folded()).map_or_else(Vec::new, |known| known.trigger.queues.clone())
     }
 
+    /// The active versions, each with its triggers.
+    pub fn active_versions(&self) -> Vec<AppVersion> {
+        self.read().apps.values().filter_map(|versions| versions.active().cloned()).collect()
+    }
+
     /// The queues that have a trigger.
     pub fn queues(&self) -> Vec<(String, FunctionName)> {
         self.read().queues.iter().map(|(queue, function)| (queue.clone(), function.clone())).collect()
@@ -299,6 +304,10 @@ impl Catalog {
 
     pub fn require_entity(&self, id: &InstanceId) -> Result<(), HubError> {
         let name = id.entity_name().ok_or_else(|| HubError::NotFound(id.clone()))?;
+        // Those of the host have operations of their own in the API.
+        if builtin::is_built_in(&name) {
+            return Err(HubError::UnknownEntity { name });
+        }
         self.entity_version(&name).map(|_| ()).ok_or(HubError::UnknownEntity { name })
     }
 
@@ -640,7 +649,7 @@ fn queue_of(function: &FunctionName, source: &Source) -> Option<String> {
     match source {
         Source::Queue { queue } | Source::EventHub { queue, .. } => Some(queue.clone()),
         Source::EventGrid => Some(queue::of_event_grid(function.as_str())),
-        Source::Http(_) | Source::Manual => None,
+        Source::Http(_) | Source::Timer(_) | Source::Manual => None,
     }
 }
 

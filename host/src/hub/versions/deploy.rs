@@ -44,12 +44,14 @@ impl Hub {
         let own_label = prepared.manifest.as_ref().and_then(|manifest| manifest.version.clone());
         let label = if label.is_empty() { own_label.unwrap_or_default() } else { label.to_owned() };
         let (version, report) = (prepared.version, std::mem::take(&mut prepared.report));
+        self.0.tokio.block_on(self.0.check_schedules(app, &prepared))?;
         // Before any guest of it can run.
         self.0.apply_policies(&[(app, version)]);
         let deployment = Deployment { app: app.to_owned(), label, prepared, size, at: now(), traffic };
         let record = || self.0.catalog.deploy(self.0.store.as_ref(), &self.0.rules().limits, deployment);
         let deployed = self.0.record(&[version], record)?;
         if deployed.active {
+            self.0.schedules_follow(deployed.changed.then_some(version));
             self.0.wake_messages(self.0.catalog.queues().into_iter().map(|(queue, _)| queue).collect());
         }
         Ok(DeployedApp { report, ..deployed })

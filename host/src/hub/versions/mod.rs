@@ -7,7 +7,7 @@ pub(super) mod gate;
 pub(super) mod locks;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use dacapo_core::{FunctionKind, FunctionName, InstanceRecord, RuntimeStatus, Timestamp, VersionId};
 use dacapo_store::{Cursor, InstanceQuery};
@@ -115,12 +115,16 @@ impl Hub {
 
     /// Sends all new starts to this version. `FunctionTaken` if another app has its functions by now.
     pub fn activate(&self, app: &str, version: &str) -> Result<DeployedApp, HubError> {
-        self.0.catalog.activate(self.0.store.as_ref(), app, version, now())
+        let activated = self.0.catalog.activate(self.0.store.as_ref(), app, version, now())?;
+        self.0.schedules_follow(activated.changed.then_some(activated.version));
+        Ok(activated)
     }
 
     /// Takes the new starts away from the newest version that gets any. `NoEarlierVersion`
     pub fn roll_back(&self, app: &str) -> Result<RolledBack, HubError> {
-        self.0.catalog.roll_back(self.0.store.as_ref(), app, now())
+        let rolled_back = self.0.catalog.roll_back(self.0.store.as_ref(), app, now())?;
+        self.0.schedules_follow(Some(rolled_back.active.version));
+        Ok(rolled_back)
     }
 
     /// Divides the new starts among versions, in proportion to their weights.
@@ -282,9 +286,10 @@ impl HubCore {
     }
 
     /// Removes an app from the catalog, and waits for those that chose one of its versions before. Returns its versions.
-    fn forget_app(&self, app: &str) -> Result<Vec<VersionId>, HubError> {
+    fn forget_app(self: &Arc<Self>, app: &str) -> Result<Vec<VersionId>, HubError> {
         let (versions, choices) = self.catalog.undeploy(self.store.as_ref(), app)?;
         choices.recorded();
+        self.schedules_follow(None);
         Ok(versions)
     }
 

@@ -36,6 +36,17 @@ pub struct Manifest {
     /// How its HTTP triggers are served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpSettings>,
+    /// Its schedules. They are made, changed and removed with the version that becomes active.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<DeclaredSchedule>,
+}
+
+/// A schedule of an app. What its members mean is for the task hub to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredSchedule {
+    pub name: String,
+    #[serde(flatten)]
+    pub specification: Map<String, Value>,
 }
 
 /// How an app's HTTP triggers are served.
@@ -116,6 +127,9 @@ impl Manifest {
                 let rule = format!("`{member}` must have 1 to {TEXT_CHARS_MAX} characters, and no control characters");
                 return Err(refused(rule));
             }
+        }
+        if self.schedules.len() > ENTRIES_MAX {
+            return Err(refused(format!("`schedules` has more than {ENTRIES_MAX} entries")));
         }
         self.grants.as_ref().map_or(Ok(()), AskedGrants::check)
     }
