@@ -292,12 +292,22 @@ export declare namespace app {
 
 type Describe<Options, Binding> = (options: Options & Record<string, unknown>) => Binding;
 
+/** Descriptions of what has a counterpart. */
+export type HttpTrigger = FunctionTrigger;
+export type TimerTrigger = FunctionTrigger;
+export type StorageQueueTrigger = FunctionTrigger;
+export type EventHubTrigger = FunctionTrigger;
+export type EventGridTrigger = FunctionTrigger;
+export type HttpOutput = FunctionOutput;
+export type StorageQueueOutput = FunctionOutput;
+export type EventHubOutput = FunctionOutput;
+
 export declare namespace trigger {
-  const http: Describe<HttpTriggerOptions, FunctionTrigger>;
-  const timer: Describe<TimerTriggerOptions, FunctionTrigger>;
-  const storageQueue: Describe<StorageQueueTriggerOptions, FunctionTrigger>;
-  const eventHub: Describe<EventHubTriggerOptions, FunctionTrigger>;
-  const eventGrid: Describe<{}, FunctionTrigger>;
+  const http: Describe<HttpTriggerOptions, HttpTrigger>;
+  const timer: Describe<TimerTriggerOptions, TimerTrigger>;
+  const storageQueue: Describe<StorageQueueTriggerOptions, StorageQueueTrigger>;
+  const eventHub: Describe<EventHubTriggerOptions, EventHubTrigger>;
+  const eventGrid: Describe<{}, EventGridTrigger>;
   const generic: Describe<{ type: string }, FunctionTrigger>;
   const storageBlob: Describe<{}, FunctionTrigger>;
   const serviceBusQueue: Describe<{}, FunctionTrigger>;
@@ -327,9 +337,9 @@ export declare namespace input {
 
 /** There are `http`, `storageQueue` and `eventHub`, for triggers. */
 export declare namespace output {
-  const http: Describe<{}, FunctionOutput>;
-  const storageQueue: Describe<StorageQueueTriggerOptions, FunctionOutput>;
-  const eventHub: Describe<{ eventHubName: string; connection?: string }, FunctionOutput>;
+  const http: Describe<{}, HttpOutput>;
+  const storageQueue: Describe<StorageQueueTriggerOptions, StorageQueueOutput>;
+  const eventHub: Describe<{ eventHubName: string; connection?: string }, EventHubOutput>;
   const generic: Describe<{ type: string }, FunctionOutput>;
   const storageBlob: Describe<{}, FunctionOutput>;
   const table: Describe<{}, FunctionOutput>;

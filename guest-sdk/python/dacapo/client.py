@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -46,7 +47,7 @@ class DurableOrchestrationClient:
 
     If the host refuses a call, a `Failure` is raised, for example of the type `InstanceNotFound`, `InstanceEnded`,
     `InstanceNotEnded`, `InstanceAlreadyExists`, `OrchestratorNotFound`, or `NotGranted` if the operator has not granted
-    the call to the app.
+    the call to the app. Its text is that of the original where it has one.
     """
 
     def __init__(self, context: Client | DurableOrchestrationClient, function_invocation_id: str | None = None):
@@ -61,7 +62,8 @@ class DurableOrchestrationClient:
         version: str | None = None,
     ) -> str:
         """Starts an orchestration, and returns its instance id. An ended instance with that id is replaced."""
-        return start_orchestration(self._host, orchestration_function_name, client_input, instance_id, version)
+        with _refusals():
+            return start_orchestration(self._host, orchestration_function_name, client_input, instance_id, version)
 
     # Links.
 
@@ -158,7 +160,11 @@ class DurableOrchestrationClient:
         self._check_own(task_hub_name)
         event_name = border.name(event_name, "event_name")
         data = payload.encode(event_data, f"the data of the event `{event_name}`")
-        self._host.raise_event(border.text(instance_id, "instance_id"), event_name, data)
+        instance_id = border.text(instance_id, "instance_id")
+        missing = f"No instance with ID {instance_id} found."
+        ended = f"Instance with ID {instance_id} is gone: either completed or failed"
+        with _refusals(InstanceNotFound=missing, InstanceEnded=ended):
+            self._host.raise_event(instance_id, event_name, data)
 
     async def terminate(self, instance_id: str, reason: str) -> None:
         """Terminates an instance. Does nothing if it has ended."""
@@ -177,16 +183,20 @@ class DurableOrchestrationClient:
     ) -> None:
         """Rewinds a failed instance: it continues from before its failure."""
         self._check_own(task_hub_name)
-        self._host.rewind(border.text(instance_id, "instance_id"), border.text(reason, "reason"))
+        instance_id = border.text(instance_id, "instance_id")
+        with _refusals(InstanceNotFound=f"No instance with ID {instance_id} found."):
+            self._host.rewind(instance_id, border.text(reason, "reason"))
 
     async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> str:
         """Restarts an instance with the same input, and returns the id of the new instance."""
         instance_id = border.text(instance_id, "instance_id")
-        return self._host.restart(instance_id, None if restart_with_new_instance_id else instance_id)
+        with _refusals(InstanceNotFound=_missing(instance_id)):
+            return self._host.restart(instance_id, None if restart_with_new_instance_id else instance_id)
 
     async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
         """Purges an instance that has ended."""
-        return PurgeHistoryResult(int(self._host.purge(border.text(instance_id, "instance_id"))))
+        with _refusals():
+            return PurgeHistoryResult(int(self._host.purge(border.text(instance_id, "instance_id"))))
 
     async def purge_instance_history_by(
         self,
@@ -241,6 +251,27 @@ class DurableOrchestrationClient:
             )
 
 
+class ClientException(Failure):
+    """What the host refuses. Its text has no type in front: apps show that of the original's exceptions."""
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+@contextmanager
+def _refusals(**words: str) -> Iterator[None]:
+    """Gives what the host refuses these words, by the type of the failure."""
+    try:
+        yield
+    except Failure as failure:
+        message = words.get(failure.error_type, failure.message)
+        raise ClientException(failure.error_type, message, failure.details, failure.retriable) from failure
+
+
+def _missing(instance_id: str) -> str:
+    return f"No instance with ID '{instance_id}' found."
+
+
 _TOKEN = "continuationToken"
 
 
@@ -274,7 +305,8 @@ def _moment(moment: datetime, what: str) -> str:
 def _unless_ended(act: Any, instance_id: str, reason: str) -> None:
     instance_id, reason = border.text(instance_id, "instance_id"), border.text(reason, "reason")
     try:
-        act(instance_id, reason)
+        with _refusals(InstanceNotFound=_missing(instance_id)):
+            act(instance_id, reason)
     except Failure as failure:
         if failure.error_type != "InstanceEnded":
             raise

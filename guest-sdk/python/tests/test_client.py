@@ -199,6 +199,27 @@ class Instances(unittest.TestCase):
                 asked(ask, Failure(kind, "no"))
             self.assertEqual(refused.exception.error_type, kind)
 
+    def test_a_refusal_has_the_text_of_the_original(self):
+        for ask, kind, text in (
+            (lambda client: client.raise_event("i", "e"), "InstanceNotFound", "No instance with ID i found."),
+            (
+                lambda client: client.raise_event("i", "e"),
+                "InstanceEnded",
+                "Instance with ID i is gone: either completed or failed",
+            ),
+            (lambda client: client.terminate("i", ""), "InstanceNotFound", "No instance with ID 'i' found."),
+            (lambda client: client.suspend("i", ""), "InstanceNotFound", "No instance with ID 'i' found."),
+            (lambda client: client.resume("i", ""), "InstanceNotFound", "No instance with ID 'i' found."),
+            (lambda client: client.restart("i"), "InstanceNotFound", "No instance with ID 'i' found."),
+            (lambda client: client.rewind("i", ""), "InstanceNotFound", "No instance with ID i found."),
+            (lambda client: client.rewind("i", ""), "NotRewindable", "it is Completed"),
+            (lambda client: client.start_new("o"), "OrchestratorNotFound", "The function 'o' doesn't exist"),
+            (lambda client: client.purge_instance_history("i"), "InstanceNotEnded", "it is Running"),
+        ):
+            with self.subTest(text), self.assertRaises(Failure) as refused:
+                asked(ask, Failure(kind, text if kind not in ("InstanceNotFound", "InstanceEnded") else "no"))
+            self.assertEqual((refused.exception.error_type, str(refused.exception)), (kind, text))
+
     def test_restart(self):
         self.assertEqual(asked(lambda client: client.restart("a"), "new"), ("new", [("restart", "a", None)]))
         self.assertEqual(asked(lambda client: client.restart("a", False), "a"), ("a", [("restart", "a", "a")]))
@@ -387,8 +408,9 @@ class ScriptedInstances(unittest.TestCase):
             (lambda client: client.start_new("o", "a"), "InstanceAlreadyExists"),
             (lambda client: client.restart("a", False), "InstanceAlreadyExists"),
         ):
-            with self.subTest(kind), self.assertRaisesRegex(Failure, kind):
+            with self.subTest(kind), self.assertRaises(Failure) as refused:
                 self.run_with(script, ask)
+            self.assertEqual(refused.exception.error_type, kind)
 
     def test_a_started_orchestration_ends_with_the_answer_of_the_script(self):
         async def ask(client):

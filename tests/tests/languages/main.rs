@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod conformance;
+mod documents;
 mod new_apps;
 mod patterns;
 mod polyglot;
