@@ -51,6 +51,15 @@ impl Samples {
 
     /// Everything that this release can store.
     pub fn of_this_release() -> Self {
+        let fourth = Self::of_the_fourth_release();
+        let triggers = vec![(name("start"), r#"[{"type":"httpTrigger"}]"#.to_owned())];
+        let with_triggers = |app: AppVersion| AppVersion { triggers: triggers.clone(), route_prefix: Some("v1".into()), ..app };
+        let apps = fourth.apps.iter().cloned().chain(fourth.apps.iter().cloned().map(with_triggers));
+        Self { apps: apps.collect(), ..fourth }
+    }
+
+    /// Everything that the fourth release could store.
+    pub fn of_the_fourth_release() -> Self {
         let third = Self::of_the_third_release();
         let activated = [Some(at(7)), None].into_iter();
         let apps = third.apps.into_iter().zip(activated).map(|(app, activated_at)| AppVersion { activated_at, ..app });
@@ -224,20 +233,21 @@ fn messages(events: &[HistoryEvent]) -> Vec<Message> {
 }
 
 fn apps() -> Vec<AppVersion> {
-    let functions = FunctionKind::ALL.into_iter().map(|kind| (name(kind.name()), kind)).collect();
+    let kinds = [FunctionKind::Orchestrator, FunctionKind::Activity, FunctionKind::Entity];
+    let functions = kinds.into_iter().map(|kind| (name(kind.name()), kind)).collect();
     let full = AppVersion {
         app: "shop".into(),
         version: VersionId([0xab; 32]),
         deployed_at: at(5),
         label: "1.2".into(),
         functions,
-        triggers: vec![(name("trigger"), r#"[{"type":"httpTrigger"}]"#.into())],
-        route_prefix: Some("v1".into()),
+        triggers: vec![],
+        route_prefix: None,
         size: 1 << 40,
         weight: 0,
         activated_at: Some(at(5)),
     };
-    vec![AppVersion { label: String::new(), functions: vec![], triggers: vec![], size: 0, ..full.clone() }, full]
+    vec![AppVersion { label: String::new(), functions: vec![], size: 0, ..full.clone() }, full]
 }
 
 fn entities() -> Vec<EntityState> {
