@@ -324,7 +324,9 @@ fn print_rows(schedules: &[Listed]) -> Result<(), CliError> {
     for Listed { name, orchestrator, occurs, time_zone, app, paused, note, last, next } in schedules {
         let time = |time: &Option<String>| time.as_deref().map(local_time).unwrap_or_else(|| "-".into());
         let next = if *paused { "paused".to_owned() } else { time(next) };
-        rows.add_row([name, orchestrator, occurs, time_zone, &time(last), &next, app.as_deref().unwrap_or("-"), note].map(String::from));
+        rows.add_row(
+            [name, orchestrator, occurs, time_zone, &time(last), &next, app.as_deref().unwrap_or("-"), note].map(String::from),
+        );
     }
     print_table(rows)
 }
@@ -412,10 +414,9 @@ impl Trigger {
         let Triggered { instance_id, outcome } = answer.parse()?;
         match outcome.as_str() {
             "started" => print(format_args!("Started '{}'. Instance ID: '{instance_id}'.", self.name)),
-            "buffered" => print(format_args!(
-                "Another instance of '{}' runs: '{instance_id}' is started when it has ended.",
-                self.name
-            )),
+            "buffered" => {
+                print(format_args!("Another instance of '{}' runs: '{instance_id}' is started when it has ended.", self.name))
+            }
             _ => Err(CliError::WrongState(format!(
                 "another instance of '{}' runs, so nothing was started; --overlap allowAll starts one beside it",
                 self.name

@@ -41,7 +41,10 @@ pub struct Calendar {
 pub enum Rule {
     Cron(Pattern),
     /// Every so many seconds, counted from this second since 1970.
-    Interval { every: i64, from: i64 },
+    Interval {
+        every: i64,
+        from: i64,
+    },
 }
 
 /// A cron pattern in a time zone.
@@ -83,9 +86,8 @@ impl Pattern {
         }
         let named = |name: &str| NAMED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, fields)| *fields);
         let known = match text.trim() {
-            name if name.starts_with('@') => named(name).ok_or_else(|| {
-                invalid("which is no named pattern: these are @hourly, @daily, @weekly, @monthly and @yearly")
-            })?,
+            name if name.starts_with('@') => named(name)
+                .ok_or_else(|| invalid("which is no named pattern: these are @hourly, @daily, @weekly, @monthly and @yearly"))?,
             fields => fields,
         };
         let mut fields: Vec<&str> = known.split_whitespace().collect();
@@ -199,7 +201,12 @@ mod tests {
             ("0 0 31 * *", "UTC", "2027-01-31T00:00:00Z", &["2027-03-31T00:00:00Z", "2027-05-31T00:00:00Z"]),
             ("0 0 L * *", "UTC", "2027-02-01T00:00:00Z", &["2027-02-28T00:00:00Z", "2027-03-31T00:00:00Z"]),
             // Both the day of the month and that of the week: one is enough in cron, and both are needed with seconds.
-            ("0 0 13 * FRI", "UTC", "2026-12-01T00:00:00Z", &["2026-12-04T00:00:00Z", "2026-12-11T00:00:00Z", "2026-12-13T00:00:00Z"]),
+            (
+                "0 0 13 * FRI",
+                "UTC",
+                "2026-12-01T00:00:00Z",
+                &["2026-12-04T00:00:00Z", "2026-12-11T00:00:00Z", "2026-12-13T00:00:00Z"],
+            ),
             ("0 0 0 13 * FRI", "UTC", "2026-12-01T00:00:00Z", &["2027-08-13T00:00:00Z"]),
             ("0 30 9 * Jan Mon-Fri", "UTC", "2026-12-01T00:00:00Z", &["2027-01-01T09:30:00Z", "2027-01-04T09:30:00Z"]),
             // Before 1970, and past the years of the zones' tables.

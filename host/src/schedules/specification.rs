@@ -218,12 +218,12 @@ impl Specification {
     fn rule(&self, zone: Tz, start: Option<Timestamp>) -> Result<Rule, InvalidSchedule> {
         let phase = seconds("phase", self.phase.as_ref())?;
         match (&self.cron, &self.interval) {
-            (Some(_), Some(_)) => Err(InvalidSchedule::new("interval", "cannot be given beside `cron`: a schedule has one of the two")),
+            (Some(_), Some(_)) => {
+                Err(InvalidSchedule::new("interval", "cannot be given beside `cron`: a schedule has one of the two"))
+            }
             (None, None) => Err(InvalidSchedule::new("cron", "is missing: a schedule has `cron` or `interval`")),
             (Some(_), None) if phase.is_some() => Err(InvalidSchedule::new("phase", "is for `interval` only")),
-            (Some(cron), None) => {
-                Pattern::parse(cron, zone).map(Rule::Cron).map_err(|why| InvalidSchedule::new("cron", why))
-            }
+            (Some(cron), None) => Pattern::parse(cron, zone).map(Rule::Cron).map_err(|why| InvalidSchedule::new("cron", why)),
             (None, Some(interval)) => {
                 let every = interval.seconds().map_err(|why| InvalidSchedule::new("interval", why))?;
                 if every == 0 {
@@ -337,7 +337,10 @@ mod tests {
             (r#"{"orchestrator":"r","interval":3600,"phase":"10m"}"#, "2026-12-01T08:10:00Z"),
             (r#"{"orchestrator":"r","interval":"00:30:00","start":"2026-12-01T08:05:00.5Z"}"#, "2026-12-01T08:05:01Z"),
             (r#"{"orchestrator":"r","interval":"1h","phase":5,"start":"2026-11-30T20:15:00+01:00"}"#, "2026-12-01T08:15:05Z"),
-            (r#"{"orchestrator":"r","interval":"1d","start":"2026-12-01 10:00","timeZone":"Asia/Tokyo"}"#, "2026-12-02T01:00:00Z"),
+            (
+                r#"{"orchestrator":"r","interval":"1d","start":"2026-12-01 10:00","timeZone":"Asia/Tokyo"}"#,
+                "2026-12-02T01:00:00Z",
+            ),
         ] {
             let plan = read(json).new_plan(at("2026-12-01T08:00:00Z")).unwrap();
             assert_eq!(plan.calendar.after(at("2026-12-01T08:00:00Z")), Some(at(expected)), "{json}");

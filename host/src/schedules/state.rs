@@ -205,7 +205,13 @@ impl State {
     }
 
     /// Has the occurrences of a range of the past run. Returns how many they are.
-    pub fn backfill(&mut self, from: Timestamp, to: Timestamp, overlap: Overlap, now: Timestamp) -> Result<usize, InvalidSchedule> {
+    pub fn backfill(
+        &mut self,
+        from: Timestamp,
+        to: Timestamp,
+        overlap: Overlap,
+        now: Timestamp,
+    ) -> Result<usize, InvalidSchedule> {
         let count = backfilled(&self.specification.plan()?, from, to, now)?;
         if self.backfills.len() >= BACKFILLS_MAX {
             return Err(InvalidSchedule::new("from", format!("begins one more backfill, and {BACKFILLS_MAX} are in progress")));
@@ -249,7 +255,8 @@ impl State {
         let plan = self.specification.plan()?;
         self.wakes.retain(|wake| *wake > now.0);
         self.running.retain(|id| InstanceId::any(id).is_ok_and(|id| world.is_running(&id)));
-        let mut turn = Turn { name, plan: &plan, now, most, world, state: self, report: Report::default(), waits_for_room: false };
+        let mut turn =
+            Turn { name, plan: &plan, now, most, world, state: self, report: Report::default(), waits_for_room: false };
         turn.run_buffered();
         if let Some((nominal, overlap)) = by_hand {
             turn.decide(nominal, overlap.unwrap_or(plan.overlap));
@@ -293,7 +300,10 @@ pub fn backfilled(plan: &Plan, from: Timestamp, to: Timestamp, now: Timestamp) -
     match occurs {
         0 => Err(InvalidSchedule::new("to", "leaves nothing to run: the schedule does not occur since `from`")),
         1..=BACKFILL_MAX => Ok(occurs),
-        _ => Err(InvalidSchedule::new("to", format!("leaves more than {BACKFILL_MAX} occurrences since `from`: choose a shorter range"))),
+        _ => Err(InvalidSchedule::new(
+            "to",
+            format!("leaves more than {BACKFILL_MAX} occurrences since `from`: choose a shorter range"),
+        )),
     }
 }
 
@@ -388,7 +398,9 @@ impl Turn<'_> {
     fn decide(&mut self, nominal: Timestamp, overlap: Overlap) {
         match overlap {
             Overlap::AllowAll => self.start(nominal),
-            Overlap::Skip | Overlap::BufferOne if self.state.running.is_empty() && self.state.buffer.is_none() => self.start(nominal),
+            Overlap::Skip | Overlap::BufferOne if self.state.running.is_empty() && self.state.buffer.is_none() => {
+                self.start(nominal)
+            }
             Overlap::BufferOne if self.state.buffer.is_none() => {
                 self.state.buffer = Some(Buffered { nominal: nominal.0 });
                 self.state.decided.buffered += 1;
@@ -711,7 +723,8 @@ mod tests {
             started += advance(&mut state, &hub, at(90)).0.len();
         }
         assert_eq!((started, state.backfilling()), (298, false));
-        for (from, to, member) in [(0, 100, "to"), (60, 0, "to"), (1, 59, "to"), (-60 * 1_000, 60, "to"), (-START / SECOND - 1, 0, "from")]
+        for (from, to, member) in
+            [(0, 100, "to"), (60, 0, "to"), (1, 59, "to"), (-60 * 1_000, 60, "to"), (-START / SECOND - 1, 0, "from")]
         {
             assert_eq!(state.backfill(at(from), at(to), Overlap::Skip, at(90)).unwrap_err().member, member, "{from} to {to}");
         }

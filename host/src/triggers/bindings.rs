@@ -4,9 +4,9 @@ use axum::http::Method;
 use serde_json::{Map, Value};
 
 use super::queue;
+use super::route::Template;
 use crate::schedules::Specification;
 use crate::schedules::span::{Span, is_time_span};
-use super::route::Template;
 
 /// The setting that holds the time zone of timer triggers, as in Azure Functions; by its IANA name.
 const TIME_ZONE_SETTING: &str = "WEBSITE_TIME_ZONE";
@@ -162,7 +162,8 @@ impl TimerTrigger {
 fn resolved(schedule: &str, setting: impl Fn(&str) -> Option<String>) -> Result<String, String> {
     let (mut text, mut rest) = (String::new(), schedule);
     while let Some((before, named)) = rest.split_once('%') {
-        let (name, after) = named.split_once('%').ok_or_else(|| format!("its `schedule` is '{schedule}', in which a '%' stands alone"))?;
+        let (name, after) =
+            named.split_once('%').ok_or_else(|| format!("its `schedule` is '{schedule}', in which a '%' stands alone"))?;
         let value = setting(name).ok_or_else(|| {
             format!(
                 "its `schedule` names the setting '{name}', which is not in the environment of the app: its administrator can grant it: \

@@ -64,7 +64,8 @@ fn eventually(host: &Host, what: &str, holds: impl Fn() -> bool) {
 #[test]
 fn each_second_starts_one_instance_whatever_is_killed() {
     let (mut host, _directory) = host();
-    let made = create(&host, "tick", json!({ "orchestrator": "echo", "cron": "* * * * * *", "overlap": "allowAll", "input": [1] }));
+    let made =
+        create(&host, "tick", json!({ "orchestrator": "echo", "cron": "* * * * * *", "overlap": "allowAll", "input": [1] }));
     assert_eq!(made.status, 201, "{made:?}");
     for round in 1..=4 {
         eventually(&host, "it has run", || times(&host, "tick").len() >= 2 * round);
@@ -90,7 +91,10 @@ fn a_schedule_is_made_once_and_replaced() {
     let again = create(&host, "report", daily.clone());
     assert_eq!((again.status, again.body.contains("exists already")), (409, true), "{again:?}");
     let shown = show(&host, "report");
-    assert_eq!(shown["specification"], json!({ "orchestrator": "echo", "cron": "@daily", "timeZone": "Europe/Berlin", "input": { "a": 1 }, "overlap": "skip" }));
+    assert_eq!(
+        shown["specification"],
+        json!({ "orchestrator": "echo", "cron": "@daily", "timeZone": "Europe/Berlin", "input": { "a": 1 }, "overlap": "skip" })
+    );
     assert_eq!(shown["next"].as_array().unwrap().len(), 10);
     let hourly = json!({ "orchestrator": "echo", "interval": "1h" });
     let replaced = host.manage("PUT", "schedules/report", Some(&hourly)).unwrap();
@@ -105,7 +109,10 @@ fn a_schedule_is_made_once_and_replaced() {
 #[test]
 fn runs_by_hand_and_backfills_have_their_own_ids() {
     let (host, _directory) = host();
-    assert_eq!(create(&host, "s", json!({ "orchestrator": "echo", "interval": "1h", "paused": true, "note": "new" })).status, 201);
+    assert_eq!(
+        create(&host, "s", json!({ "orchestrator": "echo", "interval": "1h", "paused": true, "note": "new" })).status,
+        201
+    );
     let triggered = host.manage("POST", "schedules/s/trigger", None).unwrap();
     assert_eq!((triggered.status, &triggered.json()["outcome"]), (202, &json!("started")));
     host.wait(triggered.json()["instanceId"].as_str().unwrap()).unwrap();
@@ -117,7 +124,9 @@ fn runs_by_hand_and_backfills_have_their_own_ids() {
     for hour in 0..4 {
         assert_eq!(host.wait(&format!("s:20260101T0{hour}0000Z")).unwrap()["runtimeStatus"], "Completed");
     }
-    eventually(&host, "both are done", || show(&host, "s")["occurrences"] == json!({ "run": 5, "missed": 0, "skipped": 4, "buffered": 0 }));
+    eventually(&host, "both are done", || {
+        show(&host, "s")["occurrences"] == json!({ "run": 5, "missed": 0, "skipped": 4, "buffered": 0 })
+    });
     let resumed = host.manage("POST", "schedules/s/resume", None).unwrap().json();
     assert_eq!((&resumed["paused"], resumed["next"].as_array().unwrap().len()), (&json!(false), 10));
 }

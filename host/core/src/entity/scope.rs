@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use crate::guest::Start;
 use crate::execution::{Limits, LogLevel, LogLine, Logs, Stopped, arguments, check_payload};
+use crate::guest::Start;
 use crate::random::RandomStream;
 use crate::{Event, ExecutionId, Failure, InstanceId, Message, Payload, Timestamp};
 

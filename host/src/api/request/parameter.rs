@@ -177,8 +177,7 @@ pub(in crate::api) static APP_NAME: Parameter<AppName> = Parameter::path("appNam
 
 pub(in crate::api) static QUEUE_NAME: Parameter<QueueName> =
     Parameter::path("queueName", "orders", "The queue; case is ignored.");
-pub(in crate::api) static SCHEDULE_NAME: Parameter<AnyName> =
-    Parameter::path("scheduleName", "report", "The schedule.");
+pub(in crate::api) static SCHEDULE_NAME: Parameter<AnyName> = Parameter::path("scheduleName", "report", "The schedule.");
 pub(in crate::api) static TRIGGER_NAME: Parameter<FunctionName> =
     Parameter::path("triggerName", "ProcessOrder", "The trigger; case is ignored.");
 pub(in crate::api) static TRIGGER_QUERY: Parameter<FunctionName> =
@@ -269,12 +268,9 @@ pub(in crate::api) static OVERLAP: Parameter<Overlap> = Parameter::query(
     "allowAll",
     "What happens while an instance that the schedule has started before still runs. Without it: as the schedule has it.",
 );
-pub(in crate::api) static BACKFILL_OVERLAP: Parameter<Overlap> = Parameter::query(
-    "overlap",
-    "bufferOne",
-    "What happens while an instance that the schedule has started before still runs.",
-)
-.default("allowAll");
+pub(in crate::api) static BACKFILL_OVERLAP: Parameter<Overlap> =
+    Parameter::query("overlap", "bufferOne", "What happens while an instance that the schedule has started before still runs.")
+        .default("allowAll");
 pub(in crate::api) static BACKFILL_FROM: Parameter<Timestamp> =
     Parameter::query("from", "2026-01-01T00:00:00Z", "The beginning of the range.").required();
 pub(in crate::api) static BACKFILL_TO: Parameter<Timestamp> =
@@ -611,7 +607,8 @@ pub(in crate::api) struct AnyName(pub String);
 
 impl FromText for AnyName {
     fn from_text(text: &str) -> Result<Self, BadValue> {
-        let name = text.get(..TIMER_PREFIX.len()).filter(|start| *start == TIMER_PREFIX).map_or(text, |start| &text[start.len()..]);
+        let name =
+            text.get(..TIMER_PREFIX.len()).filter(|start| *start == TIMER_PREFIX).map_or(text, |start| &text[start.len()..]);
         match is_name(name) {
             true => Ok(Self(text.to_owned())),
             false => Err(NAME_RULE.into()),

@@ -115,7 +115,11 @@ pub(super) static SCHEDULES: Group = Group {
             parameters: &[&OVERLAP.about],
             needs: Needs::Hub(Role::Operate),
             takes: BodyKind::Nothing,
-            answers: &[answer(202, Json("Triggered"), "What has become of it, and the id of its instance."), NO_SCHEDULE, DISK_FULL],
+            answers: &[
+                answer(202, Json("Triggered"), "What has become of it, and the id of its instance."),
+                NO_SCHEDULE,
+                DISK_FULL,
+            ],
             handler: |call| Box::pin(schedules::trigger(call)),
         },
         Route {

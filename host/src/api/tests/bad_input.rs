@@ -138,7 +138,10 @@ async fn missing_values() {
             found += 1;
         }
     }
-    assert_eq!(found, 9, "newInstanceId, the version to activate and to migrate to, from and to of two versions and of a backfill, and two functionName");
+    assert_eq!(
+        found, 9,
+        "newInstanceId, the version to activate and to migrate to, from and to of two versions and of a backfill, and two functionName"
+    );
     let purged = host.send("DELETE", "/durabletask/instances?runtimeStatus=Failed", &[], "").await;
     purged.is(400, Value::from("Please provide value for 'createdTimeFrom' parameter."));
     host.close().await;

@@ -12,7 +12,8 @@ fn a_schedule_is_made_shown_run_and_deleted() {
     assert_eq!(host.request("POST", "/admin/apps/app", Some(&guest)).unwrap().status, 200);
     let cli = Cli::of(&host);
     assert!(cli.ok(&["schedule", "list"]).contains("No schedules."));
-    let create = ["schedule", "create", "report", "--orchestrator", "echo", "--cron", "0 8 * * MON-FRI", "--time-zone", "Europe/Berlin"];
+    let create =
+        ["schedule", "create", "report", "--orchestrator", "echo", "--cron", "0 8 * * MON-FRI", "--time-zone", "Europe/Berlin"];
     assert!(cli.ok(&create).contains("Made the schedule 'report': next at "));
     assert!(cli.fails(4, &create).contains("--replace"));
     assert!(cli.ok(&[&create[..], &["--replace", "--input", "{\"a\": 1}"]].concat()).contains("Replaced the schedule 'report'"));
