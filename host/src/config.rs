@@ -66,6 +66,7 @@ pub struct Settings {
     pub retention: RetentionSettings,
     pub webhook: WebhookSettings,
     pub environment: BTreeMap<String, String>,
+    pub connections: BTreeMap<String, ConnectionSetting>,
     pub log: LogSettings,
 }
 
@@ -169,6 +170,17 @@ pub struct WebhookSettings {
     pub give_up_hours: u32,
 }
 
+/// A host that the command line can name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionSetting {
+    pub server: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_certificate: Option<PathBuf>,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -189,6 +201,7 @@ impl Default for Settings {
             retention: RetentionSettings::default(),
             webhook: WebhookSettings::default(),
             environment: BTreeMap::new(),
+            connections: BTreeMap::new(),
             log: LogSettings::default(),
         }
     }
@@ -309,13 +322,16 @@ fn read_file(path: &Path) -> anyhow::Result<Table> {
     text.parse().with_context(wrong)
 }
 
-/// All keys with their values. A table that the operator fills (`environment`) is one key.
+/// The tables that the operator fills. Each is one key.
+const FREE_TABLES: [&str; 2] = ["connections", "environment"];
+
+/// All keys with their values.
 fn keys(settings: &Settings) -> BTreeMap<String, Value> {
     let Ok(Value::Table(table)) = Value::try_from(settings) else { unreachable!("settings are a table") };
     let mut keys = BTreeMap::new();
     for (name, value) in table {
         match value {
-            Value::Table(section) if name != "environment" => {
+            Value::Table(section) if !FREE_TABLES.contains(&name.as_str()) => {
                 keys.extend(section.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
             }
             value => drop(keys.insert(name, value)),
@@ -395,6 +411,9 @@ impl Settings {
         if let Some(name) = self.environment.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
             bail!("environment: '{name}' is not the name of a variable");
         }
+        if let Some((name, _)) = self.connections.iter().find(|(_, connection)| connection.server.trim().is_empty()) {
+            bail!("connections.{name}: the server is empty; it should be a URL such as https://dacapo.example.org");
+        }
         let RetentionSettings { completed_days, failed_days, terminated_days } = self.retention;
         ensure!(
             [completed_days, failed_days, terminated_days].iter().all(|days| (0.0..=DAYS_MAX).contains(days)),
@@ -412,6 +431,11 @@ impl Settings {
     /// The file with the key for secrets, if one is set.
     pub fn secrets_key_file(&self) -> Option<PathBuf> {
         Some(PathBuf::from(&self.secrets.key_file)).filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// The connection of this name, ignoring case.
+    pub fn connection(&self, name: &str) -> Option<&ConnectionSetting> {
+        self.connections.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, connection)| connection)
     }
 
     /// How long finished instances are kept.
@@ -646,6 +670,7 @@ mod tests {
                 ("DACAPO_LIMITS_PAYLOAD_BYTES", "22"),
                 ("DACAPO_ACTIVITIES_ALLOW_HOSTS", "example.org, localhost:8080"),
                 ("DACAPO_ENVIRONMENT", "{ MODE = \"test\" }"),
+                ("DACAPO_CONNECTIONS", "{ Here = { server = \"http://127.0.0.1:7171\" } }"),
                 ("DACAPO_LIMIT_TASKS", "3"),
                 ("DACAPO_SERVER", "http://elsewhere"),
                 ("HOME", "/"),
@@ -663,6 +688,8 @@ mod tests {
         assert_eq!(settings.limits.apps, HubLimits::default().apps);
         assert_eq!(settings.activities.allow_hosts, ["example.org", "localhost:8080"]);
         assert_eq!(settings.environment["MODE"], "test");
+        assert_eq!(settings.connection("here").map(|connection| connection.server.as_str()), Some("http://127.0.0.1:7171"));
+        assert_eq!(settings.connection("there"), None);
         assert_eq!(loaded.unknown_variables, ["DACAPO_LIMIT_TASKS"]);
     }
 
@@ -692,6 +719,9 @@ mod tests {
         for url in ["example.org", "ftp://example.org", "http://", "http:///path", "https://example.org?x=1", "https://a b"] {
             assert!(text("http.public_url", url).contains("http.public_url"), "{url}");
         }
+        assert!(text("connections", "{ a = { server = \" \" } }").contains("connections.a"));
+        assert!(text("connections", "{ a = { server = \"http://h\", key = \"dcp_x\" } }").contains("key"));
+        assert!(text("connections", "{ a = {} }").contains("server"));
         let environment = owned(&[("DACAPO_STORE_CACHE_BYTES", "big")]);
         assert!(refusal(Sources { environment, ..Sources::default() }).contains("DACAPO_STORE_CACHE_BYTES"));
     }

@@ -14,7 +14,7 @@
 //! - [`log`]: the log on standard error.
 //! - [`serve`]: the running host: opens the hubs, serves the API, stops in good order.
 //! - [`build`]: apps from their sources, in any language.
-//! - [`printable`]: untrusted text, escaped for terminals and the log.
+//! - `moment`: times as clients and users write them. [`printable`]: untrusted text, escaped for terminals and the log.
 //! - [`cli`]: the command line. All commands but `serve` talk to a running host over HTTP.
 //!
 //! `ARCHITECTURE.md`, beside this crate's `src`, describes how they work together.
@@ -35,6 +35,7 @@ pub mod limits;
 pub mod log;
 pub mod meters;
 pub mod metrics;
+mod moment;
 pub mod printable;
 pub mod schedules;
 pub mod secrets;

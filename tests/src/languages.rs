@@ -29,11 +29,12 @@ pub struct Subject {
 }
 
 /// The languages of the conformance suite and the benchmark. The first is the reference of the comparison.
-pub const SUBJECTS: [Subject; 12] = [
+pub const SUBJECTS: [Subject; 13] = [
     whole("rust", Language::Rust, &["tests/fixtures/conformance/rust"]),
     whole("javascript", Language::JavaScript, &["tests/fixtures/conformance/javascript"]),
     whole("starlingmonkey", Language::StarlingMonkey, &["tests/fixtures/conformance/javascript"]),
     whole("typescript", Language::JavaScript, &["tests/fixtures/conformance/typescript"]),
+    whole("fsharp", Language::FSharp, &["examples/fsharp", "tests/fixtures/conformance/fsharp"]),
     whole("python", Language::Python, &["tests/fixtures/conformance/python"]),
     whole("python-async", Language::Python, &["tests/fixtures/conformance/python-async"]),
     whole("go", Language::Go, &["examples/go", "tests/fixtures/conformance/go"]),
@@ -78,6 +79,7 @@ pub enum Language {
     JavaScript,
     /// JavaScript and TypeScript, on StarlingMonkey.
     StarlingMonkey,
+    FSharp,
     Python,
     Go,
     C,
@@ -89,14 +91,15 @@ pub enum Language {
 }
 
 impl Language {
-    /// The folder of its SDK in `guest-sdk`.
-    fn sdk(self) -> Option<&'static str> {
+    /// The folders of its SDK in `guest-sdk`.
+    fn sdk(self) -> &'static [&'static str] {
         match self {
-            Self::JavaScript | Self::StarlingMonkey => Some("javascript"),
-            Self::Python => Some("python"),
-            Self::Go => Some("go"),
-            Self::C | Self::Cpp => Some("c"),
-            Self::Rust | Self::Zig | Self::AssemblyScript | Self::Kotlin | Self::Wat => None,
+            Self::JavaScript | Self::StarlingMonkey => &["javascript"],
+            Self::FSharp => &["fsharp", "javascript"],
+            Self::Python => &["python"],
+            Self::Go => &["go"],
+            Self::C | Self::Cpp => &["c"],
+            Self::Rust | Self::Zig | Self::AssemblyScript | Self::Kotlin | Self::Wat => &[],
         }
     }
 
@@ -200,7 +203,12 @@ pub fn tools_of(language: Language) -> PathBuf {
 /// Returns the search path, with the tools of the language first.
 pub fn path_with_toolchains(language: Language) -> Result<OsString> {
     let mut path = match language {
-        Language::Rust | Language::JavaScript | Language::StarlingMonkey | Language::Python | Language::Wat => Vec::new(),
+        Language::Rust
+        | Language::JavaScript
+        | Language::StarlingMonkey
+        | Language::FSharp
+        | Language::Python
+        | Language::Wat => Vec::new(),
         Language::Go | Language::C | Language::Cpp | Language::Zig => {
             let environment = packages::python("toolchains/python")?;
             vec![environment.join("bin"), zig_in(&environment)?]
@@ -227,7 +235,7 @@ fn zig_in(environment: &Path) -> Result<PathBuf> {
 fn fingerprint(language: Language, source: &Path) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     let shared = ["guest-sdk/wit", "host/src/build", "tests/toolchains"].map(str::to_owned);
-    let sdk = language.sdk().map(|sdk| format!("guest-sdk/{sdk}"));
+    let sdk = language.sdk().iter().map(|sdk| format!("guest-sdk/{sdk}"));
     let folders = shared.into_iter().chain(sdk).map(|folder| workspace().join(folder));
     for folder in folders.chain([source.to_owned()]) {
         hash_files(&folder, &mut hasher)?;

@@ -1,4 +1,4 @@
-//! Guests with triggers, as WAT. Each trigger starts the orchestration `echo`, whose input and output is the trigger's input, and
+//! Guests with triggers, as WAT. Each trigger starts an orchestration whose input and output is the trigger's input, and
 //! answers with the id of the instance; one whose name begins with `fail` fails afterwards.
 
 use std::fmt::Write as _;
@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 /// Where texts begin in the memory of the guest.
 const TEXTS: usize = 8_192;
 
-/// Returns a guest with these triggers: names and bindings.
-pub fn wat(triggers: &[(&str, &str)]) -> String {
+/// Returns a guest with an orchestrator of this name and these triggers: names and bindings.
+pub fn wat(orchestrator: &str, triggers: &[(&str, &str)]) -> String {
     let (mut texts, mut at) = (String::new(), TEXTS);
     let mut text = |text: &str| {
         let begin = at;
@@ -15,7 +15,7 @@ pub fn wat(triggers: &[(&str, &str)]) -> String {
         at += text.len();
         (begin as u32, text.len() as u32)
     };
-    let (echo, opens, closes) = (text("echo"), text(r#"{"response":{"status":202,"body":""#), text(r#""}}"#));
+    let (echo, opens, closes) = (text(orchestrator), text(r#"{"response":{"status":202,"body":""#), text(r#""}}"#));
     let (kind, why) = (text("OnPurpose"), text("it fails on purpose"));
     let entries: Vec<u8> = triggers
         .iter()
@@ -80,8 +80,8 @@ pub fn wat(triggers: &[(&str, &str)]) -> String {
 }
 
 /// The guest as a module.
-pub fn module(triggers: &[(&str, &str)]) -> Vec<u8> {
-    wat::parse_str(wat(triggers)).expect("the guest is WAT")
+pub fn module(orchestrator: &str, triggers: &[(&str, &str)]) -> Vec<u8> {
+    wat::parse_str(wat(orchestrator, triggers)).expect("the guest is WAT")
 }
 
 fn escaped(bytes: &[u8]) -> String {

@@ -15,6 +15,8 @@ import { ABSENT } from "../src/load.js";
 import { standIns } from "../src/stand-ins.js";
 
 const SDK = fileURLToPath(new URL("../src/", import.meta.url));
+/** With those of languages that are compiled to JavaScript. */
+const SDKS = fileURLToPath(new URL("../../", import.meta.url));
 
 /** The name of the variable that the script defines. */
 export const GLOBAL_NAME = "dacapoApp";
@@ -192,7 +194,7 @@ function noBuiltin(name) {
 }
 
 function isOfTheApp(path) {
-  return !path.startsWith(SDK) && !path.endsWith(ENTRY_FILE);
+  return !path.startsWith(SDKS) && !path.endsWith(ENTRY_FILE);
 }
 
 /** Only an app that sends requests imports HTTP. */

@@ -43,15 +43,25 @@ export async function openTools(folder, engine) {
 /** A module in the tools folder imports the packages, because names of packages are resolved relative to the importer. */
 const LOADER = "load.mjs";
 
-/** Only a complete folder gets the final name. If two builds run at once, the slower one uses the folder of the other. */
 async function install(folder, packages) {
+  await installOnce(folder, packages, async (unfinished) => {
+    await writeFile(join(unfinished, "package.json"), '{ "private": true }\n');
+    await writeFile(join(unfinished, LOADER), "export const load = (name) => import(name);\n");
+    await npm(["install", "--prefix", unfinished, "--save-exact", ...packages]);
+  });
+}
+
+/**
+ * Only a complete folder gets the final name. If two builds run at once, the slower one uses the folder of the other.
+ *
+ * @param fill installs the packages in the folder that it gets
+ */
+export async function installOnce(folder, packages, fill) {
   console.error(`installing the build tools ${packages.join(" and ")} in ${folder}`);
   await mkdir(dirname(folder), { recursive: true });
   const unfinished = await mkdtemp(join(dirname(folder), ".unfinished-"));
   try {
-    await writeFile(join(unfinished, "package.json"), '{ "private": true }\n');
-    await writeFile(join(unfinished, LOADER), "export const load = (name) => import(name);\n");
-    await npmInstall(unfinished, packages);
+    await fill(unfinished);
     await rename(unfinished, folder);
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true });
@@ -61,14 +71,12 @@ async function install(folder, packages) {
   }
 }
 
-async function npmInstall(folder, packages) {
-  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+export async function npm(args) {
+  const program = process.platform === "win32" ? "npm.cmd" : "npm";
   try {
-    await promisify(execFile)(npm, ["install", "--prefix", folder, "--no-audit", "--no-fund", "--save-exact", ...packages], {
-      shell: process.platform === "win32",
-    });
+    await promisify(execFile)(program, [...args, "--no-audit", "--no-fund"], { shell: process.platform === "win32" });
   } catch (error) {
     const reason = error.code === "ENOENT" ? "npm was not found: it comes with Node.js" : error.stderr || error.message;
-    throw new BuildError(`the build tools could not be installed in ${folder}: ${reason}`);
+    throw new BuildError(`the build tools could not be installed: ${reason}`);
   }
 }

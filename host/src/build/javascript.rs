@@ -6,11 +6,17 @@ use std::process::Command;
 use super::tool::{self, Tool};
 use super::{BuildError, Job, Language, TypeCheck};
 
-const NODE: Tool = Tool {
-    language: Language::JavaScript,
-    name: "node",
-    how: &["  Debian: apt-get install nodejs npm", "  macOS: brew install node", "  others: https://nodejs.org (20.19 or newer)"],
-};
+const fn node(language: Language) -> Tool {
+    Tool {
+        language,
+        name: "node",
+        how: &[
+            "  Debian: apt-get install nodejs npm",
+            "  macOS: brew install node",
+            "  others: https://nodejs.org (20.19 or newer)",
+        ],
+    }
+}
 
 /// Checks types with the TypeScript compiler that `npm install` installed, or else with that on the path.
 pub(super) fn check_types(folder: &Path) -> TypeCheck {
@@ -27,8 +33,13 @@ pub(super) fn check_types(folder: &Path) -> TypeCheck {
 const TYPES: &str = "tsconfig.json";
 
 pub(super) fn build(job: &Job<'_>) -> Result<(), BuildError> {
-    let mut builder = Command::new(NODE.find()?);
-    builder.arg(job.sdk("javascript/build.mjs")).arg(job.folder).arg("--out").arg(job.out).arg("--no-summary");
+    run_builder(job, Language::JavaScript, "javascript/build.mjs")
+}
+
+/// Runs the builder of an SDK, which is a script for Node.js.
+pub(super) fn run_builder(job: &Job<'_>, language: Language, script: &str) -> Result<(), BuildError> {
+    let mut builder = Command::new(node(language).find()?);
+    builder.arg(job.sdk(script)).arg(job.folder).arg("--out").arg(job.out).arg("--no-summary");
     if let Some(tools) = job.tools {
         builder.arg("--tools").arg(tools);
     }

@@ -15,6 +15,8 @@ pub enum Language {
     /// And TypeScript.
     #[value(name = "javascript", alias = "typescript")]
     JavaScript,
+    #[value(name = "fsharp", alias = "f#")]
+    FSharp,
     Python,
     Go,
     C,
@@ -59,6 +61,8 @@ impl Language {
             Language::JavaScript => {
                 Marks { project: &["package.json"], sources: &["*/index.js", "*/index.mjs", "*/index.cjs", "*/index.ts"] }
             }
+            // A script is of use in projects of any language.
+            Language::FSharp => Marks { project: &["*.fsproj"], sources: &["*.fsx"] },
             Language::Python => {
                 Marks { project: &["function_app.py", "requirements.txt", "pyproject.toml"], sources: &["*/__init__.py"] }
             }
@@ -72,9 +76,13 @@ impl Language {
         }
     }
 
-    /// Whether an app of this language may have files of the other: a compiler from npm comes with a `package.json`.
+    /// Whether an app of this language may have files of the other: a compiler from npm comes with a `package.json`, and so do
+    /// libraries for F#.
     fn includes(self, other: Language) -> bool {
-        matches!((self, other), (Language::AssemblyScript, Language::JavaScript) | (Language::Cpp, Language::C))
+        matches!(
+            (self, other),
+            (Language::AssemblyScript | Language::FSharp, Language::JavaScript) | (Language::Cpp, Language::C)
+        )
     }
 }
 
@@ -83,6 +91,7 @@ impl fmt::Display for Language {
         f.write_str(match self {
             Language::Rust => "Rust",
             Language::JavaScript => "JavaScript or TypeScript",
+            Language::FSharp => "F#",
             Language::Python => "Python",
             Language::Go => "Go",
             Language::C => "C",
@@ -160,6 +169,8 @@ mod tests {
         check(&["package.json", "src/functions.ts"], &[Language::JavaScript]);
         check(&["package.json", "Hello/function.json"], &[Language::JavaScript]);
         check(&["asconfig.json", "package.json"], &[Language::AssemblyScript]);
+        check(&["App.fsproj", "App.fs", "package.json"], &[Language::FSharp]);
+        check(&["package.json", "src/app.js", "release.fsx"], &[Language::JavaScript]);
         check(&["function_app.py", "host.json"], &[Language::Python]);
         check(&["requirements.txt", "Hello/function.json", "Hello/__init__.py"], &[Language::Python]);
         check(&["go.mod", "main.go"], &[Language::Go]);
@@ -168,6 +179,7 @@ mod tests {
     #[test]
     fn sources_decide_where_there_is_none() {
         check(&["Hello/function.json", "Hello/__init__.py"], &[Language::Python]);
+        check(&["App.fsx"], &[Language::FSharp]);
         check(&["app.c", "app.h"], &[Language::C]);
         check(&["app.cpp", "json.c"], &[Language::Cpp]);
         check(&["app.cc"], &[Language::Cpp]);

@@ -6,16 +6,19 @@
 //!
 //! - [`Language`]: the languages, and how an app of each is recognised;
 //! - `sdk`: the SDKs that this binary carries; `template`: the new apps that it carries;
+//! - `functions`: the files of Azure Functions beside an app, `host.json` and `local.settings.json`; `json_file` reads them;
 //! - [`Watch`]: whether sources have changed;
 //! - `tool`: runs programs on the path, with visible output; [`BuildError`] says how to install one that is missing;
-//! - one file for each tool chain: `rust`, `javascript`, `python`, `go`, `c` (and C++), `zig`, `assemblyscript`, `kotlin`, `wat`.
+//! - one file for each tool chain: `rust`, `javascript`, `fsharp`, `python`, `go`, `c` (and C++), `zig`, `assemblyscript`, `kotlin`, `wat`.
 
 mod assemblyscript;
 mod c;
 mod error;
+mod fsharp;
 mod functions;
 mod go;
 mod javascript;
+mod json_file;
 mod kotlin;
 mod language;
 mod python;
@@ -32,7 +35,7 @@ use std::path::{Path, PathBuf};
 use dacapo_wasm::Manifest;
 
 pub use error::BuildError;
-pub use functions::{HostFile, local_settings};
+pub use functions::{HostFile, local_settings, task_hub};
 pub use language::Language;
 pub use template::{Template, write_new_app};
 pub use watch::Watch;
@@ -106,6 +109,7 @@ impl Source {
         match self.language {
             Language::JavaScript => javascript::check_types(&self.folder),
             Language::Rust
+            | Language::FSharp
             | Language::Python
             | Language::Go
             | Language::C
@@ -130,6 +134,7 @@ impl Source {
         match self.language {
             Language::Rust => rust::build(&job),
             Language::JavaScript => javascript::build(&job),
+            Language::FSharp => fsharp::build(&job),
             Language::Python => python::build(&job),
             Language::Go => go::build(&job),
             Language::C => c::build(&job, c::Dialect::C),

@@ -18,23 +18,31 @@ pub(super) const FOLDER: &str = ".dacapo/sdk";
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
 
 impl Language {
-    /// The folder of its SDK, if it has one.
-    const fn sdk(self) -> Option<&'static str> {
+    /// The folders of its SDK: that of F# sits on that of JavaScript.
+    const fn sdk(self) -> &'static [&'static str] {
         match self {
-            Language::Rust => Some("rust"),
-            Language::JavaScript => Some("javascript"),
-            Language::Python => Some("python"),
-            Language::Go => Some("go"),
-            Language::C | Language::Cpp => Some("c"),
-            Language::Zig | Language::AssemblyScript | Language::Kotlin | Language::Wat => None,
+            Language::Rust => &["rust"],
+            Language::JavaScript => &["javascript"],
+            Language::FSharp => &["fsharp", "javascript"],
+            Language::Python => &["python"],
+            Language::Go => &["go"],
+            Language::C | Language::Cpp => &["c"],
+            Language::Zig | Language::AssemblyScript | Language::Kotlin | Language::Wat => &[],
         }
     }
 }
 
 /// Writes the SDK of a language into the folder of an app, unless the same one is there.
 pub(super) fn write(app: &Path, language: Language) -> Result<(), BuildError> {
-    let Some(sdk) = language.sdk() else { return Ok(()) };
+    if language.sdk().is_empty() {
+        return Ok(());
+    }
     ignore_own_folder(app)?;
+    language.sdk().iter().try_for_each(|sdk| write_folder(app, sdk))
+}
+
+/// Writes one folder of SDKs, with the contract.
+fn write_folder(app: &Path, sdk: &str) -> Result<(), BuildError> {
     let folder = app.join(FOLDER);
     let (stamp, digest) = (folder.join(format!("{sdk}.sha256")), digest(sdk));
     if fs::read_to_string(&stamp).is_ok_and(|written| written == digest) {
@@ -113,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_sdk_comes_whole_with_the_contract() {
-        for sdk in Language::value_variants().iter().filter_map(|language| language.sdk()) {
+        for sdk in Language::value_variants().iter().flat_map(|language| language.sdk()) {
             let paths: Vec<String> = files(sdk).map(|(path, _)| path).collect();
             assert!(paths.iter().any(|path| path.ends_with("wit/dacapo.wit")), "{sdk}: {paths:?}");
             assert!(paths.iter().any(|path| path.starts_with(&format!("{sdk}/"))), "{sdk}: {paths:?}");

@@ -1,4 +1,4 @@
-//! Templates of new apps, embedded in this binary: one for each language with an SDK, all with the same two functions.
+//! Templates of new apps, embedded in this binary: one for each language with an SDK, all with the same functions.
 
 use std::fmt;
 use std::fs;
@@ -20,6 +20,8 @@ pub enum Template {
     TypeScript,
     #[value(name = "javascript")]
     JavaScript,
+    #[value(name = "fsharp", alias = "f#")]
+    FSharp,
     Python,
     Go,
     C,
@@ -30,6 +32,7 @@ impl Template {
         match self {
             Template::Rust => Language::Rust,
             Template::TypeScript | Template::JavaScript => Language::JavaScript,
+            Template::FSharp => Language::FSharp,
             Template::Python => Language::Python,
             Template::Go => Language::Go,
             Template::C => Language::C,
@@ -41,6 +44,7 @@ impl Template {
         match self {
             Template::Rust => "cargo test",
             Template::TypeScript | Template::JavaScript => "npm install && npm test",
+            Template::FSharp => "node .dacapo/sdk/fsharp/test.mjs",
             Template::Python => "PYTHONPATH=.dacapo/sdk/python python3 -m unittest",
             Template::Go => "go test ./...",
             Template::C => "make test",
@@ -52,6 +56,7 @@ impl Template {
             Template::Rust => "rust",
             Template::TypeScript => "typescript",
             Template::JavaScript => "javascript",
+            Template::FSharp => "fsharp",
             Template::Python => "python",
             Template::Go => "go",
             Template::C => "c",
@@ -63,6 +68,7 @@ impl Template {
             Template::Rust => "src/lib.rs",
             Template::TypeScript => "src/app.ts",
             Template::JavaScript => "src/app.js",
+            Template::FSharp => "App.fs",
             Template::Python => "function_app.py",
             Template::Go => "main.go",
             Template::C => "app.c",
@@ -95,6 +101,7 @@ impl fmt::Display for Template {
             Template::Rust => "Rust",
             Template::TypeScript => "TypeScript",
             Template::JavaScript => "JavaScript",
+            Template::FSharp => "F#",
             Template::Python => "Python",
             Template::Go => "Go",
             Template::C => "C",

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::Language;
 
 /// Folders and files that tools write beside the sources, and that change with each build.
-const FOLDERS_LEFT_OUT: [&str; 8] = ["__pycache__", "build", "dist", "env", "node_modules", "target", "venv", "zig-out"];
+const FOLDERS_LEFT_OUT: [&str; 9] = ["__pycache__", "build", "dist", "env", "node_modules", "obj", "target", "venv", "zig-out"];
 const FILES_LEFT_OUT: [&str; 3] = ["Cargo.lock", "go.sum", "package-lock.json"];
 
 /// Extensions of files that describe an app, in any language.
@@ -103,6 +103,7 @@ fn ends(language: Language) -> (&'static [&'static str], &'static [&'static str]
     match language {
         Language::Rust => (&["rs"], INCLUDED),
         Language::JavaScript => (&["ts", "mts", "cts", "tsx", "js", "mjs", "cjs", "jsx"], &[]),
+        Language::FSharp => (&["fs", "fsi", "fsx", "fsproj", "props"], &["js", "mjs"]),
         Language::Python => (&["py", "pyi"], &["cfg", "ini", "toml", "txt"]),
         Language::Go => (&["go", "mod", "s"], INCLUDED),
         Language::C => (&["c", "h", "inc"], &[]),
@@ -162,6 +163,7 @@ mod tests {
         for (language, read, not) in [
             (Language::Rust, ["src/lib.rs", "Cargo.toml", "src/page.html"], ["dev.log", "Cargo.lock", "a.wasm"]),
             (Language::Python, ["function_app.py", "requirements.txt", "host.json"], ["dev.log", "a.pyc", "a.wasm"]),
+            (Language::FSharp, ["App.fs", "App.fsproj", "native.js"], ["dev.log", "notes.txt", "a.wasm"]),
             (Language::Go, ["main.go", "go.mod", "page.tmpl"], ["dev.log", "go.sum", "a.wasm"]),
             (Language::Cpp, ["a.cpp", "a.h", "dacapo.json"], ["dev.log", "a.o", "a.wasm"]),
             (Language::Wat, ["a.wat", "dacapo.json", "a.manifest.json"], ["dev.log", "a", "a.wasm"]),

@@ -44,10 +44,10 @@ pub(super) struct SourceArguments {
     /// Its language, if the files in the folder leave it open.
     #[arg(long, short)]
     language: Option<Language>,
-    /// The folder for tools that an SDK installs for itself (JavaScript, Python) [default: below the user's cache folder].
+    /// The folder for tools that an SDK installs for itself (JavaScript, F#, Python) [default: below the user's cache folder].
     #[arg(long, value_name = "FOLDER")]
     tools: Option<PathBuf>,
-    /// More arguments for the language's compiler, or for the SDK's builder (JavaScript, Python).
+    /// More arguments for the language's compiler, or for the SDK's builder (JavaScript, F#, Python).
     #[arg(last = true, value_name = "ARGUMENT")]
     arguments: Vec<String>,
 }

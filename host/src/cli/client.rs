@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use super::certificate::{NamedCertificate, trouble_with_tls};
 use super::error::CliError;
 use super::event_stream::EventReader;
 use crate::bad_value::BadValue;
+use crate::config::ConnectionSetting;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -67,6 +69,14 @@ impl FromStr for Key {
     }
 }
 
+impl Key {
+    fn read(path: &Path) -> Result<Self, CliError> {
+        let text = std::fs::read_to_string(path).map(Zeroizing::new);
+        let text = text.map_err(|why| CliError::file("reading", path, &why))?;
+        text.trim().parse().map_err(|why| CliError::Usage(format!("the file {}: {why}", path.display())))
+    }
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
@@ -74,6 +84,19 @@ impl fmt::Debug for Key {
 }
 
 impl Connection {
+    /// Connects to a host that the configuration names.
+    pub fn use_named(&mut self, named: &ConnectionSetting) -> Result<(), CliError> {
+        self.server.clone_from(&named.server);
+        if let Some(path) = &named.key_file {
+            self.key = Some(Key::read(path)?);
+        }
+        if let Some(path) = &named.ca_certificate {
+            let wrong = |why: BadValue| CliError::Usage(format!("the certificate of the connection: {why}"));
+            self.ca_certificate = Some(certificate(&path.to_string_lossy()).map_err(wrong)?);
+        }
+        Ok(())
+    }
+
     pub fn client(&self) -> Client {
         let server = self.server.trim_end_matches('/');
         let server = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };

@@ -2,7 +2,7 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::client::{Connection, Target};
+use super::client::{Client, Connection, Target};
 use super::error::CliError;
 use super::instance::IdArgument;
 use super::output::{flat, print, print_table, short, table};
@@ -45,21 +45,24 @@ struct Entry {
 
 impl GetHistory {
     pub fn run(self) -> Result<(), CliError> {
-        let id = self.instance.id();
-        let target = Target::instance(id, []).with("showHistory", true).with("showHistoryOutput", true);
-        let answer = self.connection.client().get(&target)?.about_instance(id)?;
-        let events = answer.parse::<WithHistory>()?.events;
-        let events = events.as_deref().map_or("[]", RawValue::get);
+        let events = history_events(&self.connection.client(), self.instance.id())?;
         if self.connection.json {
             return print(events);
         }
-        let entries: Vec<Entry> = serde_json::from_str(events).map_err(anyhow::Error::from)?;
+        let entries: Vec<Entry> = serde_json::from_str(&events).map_err(anyhow::Error::from)?;
         let mut rows = table(["TIME", "EVENT", "NAME", "DETAIL"]);
         for entry in &entries {
             rows.add_row([local_time_millis(&entry.timestamp), entry.event_type.clone(), entry.shown_name(), entry.detail()]);
         }
         print_table(rows)
     }
+}
+
+/// The events of a status query, in the host's own JSON.
+pub(super) fn history_events(client: &Client, id: &str) -> Result<String, CliError> {
+    let target = Target::instance(id, []).with("showHistory", true).with("showHistoryOutput", true);
+    let events = client.get(&target)?.about_instance(id)?.parse::<WithHistory>()?.events;
+    Ok(events.as_deref().map_or("[]", RawValue::get).to_owned())
 }
 
 impl Entry {

@@ -10,20 +10,33 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, Parser};
 
-use super::Arguments;
 use super::error::CliError;
+use super::func::{Func, is_func};
+use super::{Arguments, Command};
 use crate::printable::one_line;
 
 /// Reasons, the key of an entity, its operation, and arguments for a compiler.
 const MAY_BE_BLANK: [&str; 4] = ["arguments", "key", "operation", "reason"];
 
-pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
-    let mut command = Arguments::command();
+/// What a named connection says itself.
+const OF_A_CONNECTION: [&str; 3] = ["server", "ca_certificate", "access_key"];
+
+/// Reads the words of a process, the first of which is the name of the program.
+pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    match words.first().is_some_and(|program| is_func(program)) {
+        true => parse::<Func>(words)?.into_command(),
+        false => Ok(parse::<Arguments>(words)?.command),
+    }
+}
+
+fn parse<P: Parser>(words: Vec<OsString>) -> Result<P, clap::Error> {
+    let mut command = P::command();
     let matches = command.try_get_matches_from_mut(words).map_err(harmless)?;
-    refuse_blank(&mut command, &matches)?;
-    Arguments::from_arg_matches(&matches).map_err(|error| harmless(error.format(&mut command)))
+    check(&mut command, &matches)?;
+    P::from_arg_matches(&matches).map_err(|error| harmless(error.format(&mut command)))
 }
 
 /// Makes the words of the command line that clap quotes printable, and hides a key.
@@ -59,24 +72,38 @@ pub(super) fn say(error: &clap::Error) -> ExitCode {
     }
 }
 
-fn refuse_blank(command: &mut Command, matches: &ArgMatches) -> Result<(), clap::Error> {
-    let blank = command.get_arguments().find(|argument| {
-        let id = argument.get_id().as_str();
-        let is_given = || matches!(matches.try_contains_id(id), Ok(true)) && is_on_the_line(matches, id);
-        !MAY_BE_BLANK.contains(&id) && is_given() && has_blank(matches, id)
-    });
-    if let Some(argument) = blank {
-        let advice = if argument.is_required_set() { "give a value" } else { "leave it out, or give a value" };
-        let why = format!("the value of '{argument}' is empty; {advice}");
-        return Err(command.error(ErrorKind::InvalidValue, why));
-    }
+/// Checks what clap does not, in a command and its subcommands.
+fn check(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    refuse_blank(command, matches)?;
+    refuse_two_hosts(command, matches)?;
     let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
-    command.find_subcommand_mut(name).map_or(Ok(()), |command| refuse_blank(command, matches))
+    command.find_subcommand_mut(name).map_or(Ok(()), |command| check(command, matches))
 }
 
-/// Whether the value is from the command line: an empty environment variable counts as unset.
+fn refuse_blank(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let blank = command.get_arguments().find(|argument| {
+        let id = argument.get_id().as_str();
+        !MAY_BE_BLANK.contains(&id) && is_on_the_line(matches, id) && has_blank(matches, id)
+    });
+    let Some(argument) = blank else { return Ok(()) };
+    let advice = if argument.is_required_set() { "give a value" } else { "leave it out, or give a value" };
+    let why = format!("the value of '{argument}' is empty; {advice}");
+    Err(command.error(ErrorKind::InvalidValue, why))
+}
+
+/// A conflict of clap would count the variables of the environment, which a named connection overrides.
+fn refuse_two_hosts(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let given = |id: &str| is_on_the_line(matches, id);
+    let other = OF_A_CONNECTION.into_iter().find(|id| given("connection_string_setting") && given(id));
+    let Some(other) = other else { return Ok(()) };
+    let other = command.get_arguments().find(|argument| argument.get_id() == other).map(ToString::to_string);
+    let why = format!("'{}' cannot be used with '--connection-string-setting', which says it itself", other.unwrap_or_default());
+    Err(command.error(ErrorKind::ArgumentConflict, why))
+}
+
+/// Whether there is a value from the command line: an empty environment variable counts as unset.
 fn is_on_the_line(matches: &ArgMatches, id: &str) -> bool {
-    matches.value_source(id) == Some(ValueSource::CommandLine)
+    matches!(matches.try_contains_id(id), Ok(true)) && matches.value_source(id) == Some(ValueSource::CommandLine)
 }
 
 fn has_blank(matches: &ArgMatches, id: &str) -> bool {
@@ -88,7 +115,7 @@ fn has_blank(matches: &ArgMatches, id: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn read_line(words: &[&str]) -> Result<Arguments, String> {
+    fn read_line(words: &[&str]) -> Result<Command, String> {
         let words = std::iter::once("dacapo").chain(words.iter().copied()).map(OsString::from);
         read(words).map_err(|error| {
             assert_eq!((error.exit_code(), error.use_stderr()), (2, true), "{error}");
@@ -154,6 +181,18 @@ mod tests {
         ] {
             assert!(read_line(words).is_ok(), "{words:?}");
         }
+    }
+
+    #[test]
+    fn a_named_connection_says_where_the_host_is() {
+        let named = ["durable", "get-instances", "--connection-string-setting", "Production"];
+        assert!(read_line(&named).is_ok());
+        assert!(read_line(&[&named[..], &["--task-hub-name", "Hub"]].concat()).is_ok());
+        for more in [["--server", "http://h"], ["--key", "dcp_x"]] {
+            let refusal = read_line(&[&named[..], &more].concat()).unwrap_err();
+            assert!(refusal.contains(more[0]) && refusal.contains("--connection-string-setting"), "{refusal}");
+        }
+        assert!(read_line(&["durable", "--connection-string-setting", "P", "get-instances", "--server", "h"]).is_err());
     }
 
     #[test]

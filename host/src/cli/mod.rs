@@ -2,7 +2,8 @@
 //!
 //! All commands but `new`, `build`, `inspect`, `serve`, `config`, `delete-task-hub`, `replay`, `new-secrets-key`,
 //! `key create --offline`, `completion` and `compile-module` speak HTTP to a running host
-//! ([`client`], with [`certificate`]). A command prints through [`output`]; errors go through [`error`], which also gives the
+//! ([`client`], with [`certificate`]). [`durable`] has the commands of Azure Functions Core Tools, which are there under the name
+//! [`func`] too. A command prints through [`output`]; errors go through [`error`], which also gives the
 //! exit code. [`line`] reads the command line. What commands share has modules of its own:
 //!
 //! - selecting: [`instance`], [`entity`], [`filter`] (many instances), [`pages`] (how many of a list);
@@ -25,12 +26,14 @@ mod delete_task_hub;
 mod deploy;
 mod dev;
 mod diff;
+mod durable;
 mod entity;
 mod error;
 mod event_stream;
 mod export;
 mod filter;
 mod following;
+mod func;
 mod gate;
 mod get_entity;
 mod get_history;
@@ -105,6 +108,8 @@ or with:
   dacapo get-instances                                    see what it does
   dacapo watch                                            see what changes
 
+`dacapo durable` has the commands of `func durable`, as the documents of Durable Functions print them.
+
 JSON is given as it is, as @FILE, or as - for standard input.
 Times are such as 2026-01-31, 2026-01-31T12:00 (local time), 2026-01-31T12:00:00Z, or count from
 now: 90m, 2h, 7d.
@@ -164,6 +169,7 @@ enum Command {
     #[command(subcommand)]
     Queue(queue::Queue),
     DeleteTaskHub(delete_task_hub::DeleteTaskHub),
+    Durable(Box<durable::Durable>),
     #[command(subcommand)]
     Hub(hub::Hub),
     #[command(subcommand)]
@@ -179,11 +185,11 @@ enum Command {
 
 /// Reads the command line of the process and runs the command.
 pub fn main() -> ExitCode {
-    let arguments = match line::read(std::env::args_os()) {
-        Ok(arguments) => arguments,
+    let command = match line::read(std::env::args_os()) {
+        Ok(command) => command,
         Err(error) => return line::say(&error),
     };
-    match arguments.command.run() {
+    match command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error.report();
@@ -235,6 +241,7 @@ impl Command {
             Command::Enqueue(command) => command.run(),
             Command::Queue(command) => command.run(),
             Command::DeleteTaskHub(command) => command.run(),
+            Command::Durable(command) => command.run(),
             Command::Hub(command) => command.run(),
             Command::Key(command) => command.run(),
             Command::Secret(command) => command.run(),

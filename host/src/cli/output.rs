@@ -20,6 +20,11 @@ pub(super) fn print_done(json: bool, done: &serde_json::Value, sentence: impl st
     if json { print(done) } else { print(sentence) }
 }
 
+/// Prints a value as JSON, indented.
+pub(super) fn print_indented(value: &impl serde::Serialize) -> Result<(), CliError> {
+    print(serde_json::to_string_pretty(value).map_err(anyhow::Error::from)?)
+}
+
 fn write_out(text: &str) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{text}")?;

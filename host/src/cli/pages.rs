@@ -28,7 +28,6 @@ pub(super) struct PageArguments {
 /// A list in the host's own JSON.
 pub(super) struct Listing {
     items: Vec<Box<RawValue>>,
-    /// The token with which the next listing continues.
     next: Option<String>,
 }
 
@@ -55,6 +54,11 @@ impl Listing {
     pub fn parse<T: DeserializeOwned>(&self) -> Result<Vec<T>, CliError> {
         let items = self.items.iter().map(|item| serde_json::from_str(item.get()));
         items.collect::<Result<_, _>>().map_err(|why| CliError::Failed(format!("the list cannot be read: {why}")))
+    }
+
+    /// The token with which the next listing continues.
+    pub fn continuation(&self) -> Option<&str> {
+        self.next.as_deref()
     }
 
     /// Prints the list as one JSON array.

@@ -34,8 +34,8 @@ pub(super) struct PurgeHistory {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Purged {
-    instances_deleted: u64,
+pub(super) struct Purged {
+    pub instances_deleted: u64,
 }
 
 impl PurgeHistory {
@@ -50,7 +50,7 @@ impl PurgeHistory {
             None => {
                 let meant = self.filter.meant();
                 self.confirmation.ask(&format!("Purge the finished instances {meant} with their whole history?"))?;
-                (self.purge_all(&client)?, format!("Purged orchestration history for all instances {meant}"))
+                (purge_all(&client, &self.filter)?, format!("Purged orchestration history for all instances {meant}"))
             }
         };
         if self.connection.json {
@@ -60,20 +60,21 @@ impl PurgeHistory {
         print(sentence)?;
         print(format_args!("Instances deleted: {}", purged.instances_deleted))
     }
+}
 
-    fn purge_all(&self, client: &Client) -> Result<String, CliError> {
-        let target = self.filter.apply(Target::management(["instances"]));
-        let target = match self.filter.created_after {
-            Some(_) => target,
-            None => target.with("createdTimeFrom", BEGINNING),
-        };
-        let answer = client.delete(&target)?;
-        // The contract has a 404 for this.
-        if answer.status == 404 && answer.reason().is_none() {
-            return Ok(r#"{"instancesDeleted":0}"#.into());
-        }
-        Ok(answer.success(|| format!("{} purges nothing", client.server()))?.text)
+/// Purges all finished instances that match. Returns the host's JSON, of a [`Purged`].
+pub(super) fn purge_all(client: &Client, filter: &Filter) -> Result<String, CliError> {
+    let target = filter.apply(Target::management(["instances"]));
+    let target = match filter.created_after {
+        Some(_) => target,
+        None => target.with("createdTimeFrom", BEGINNING),
+    };
+    let answer = client.delete(&target)?;
+    // The contract has a 404 for this.
+    if answer.status == 404 && answer.reason().is_none() {
+        return Ok(r#"{"instancesDeleted":0}"#.into());
     }
+    Ok(answer.success(|| format!("{} purges nothing", client.server()))?.text)
 }
 
 #[cfg(test)]

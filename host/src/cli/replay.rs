@@ -3,17 +3,16 @@ use std::io::BufReader;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use chrono::DateTime;
 use clap::Args;
+use dacapo_core::HistoryEvent;
 use dacapo_core::execution::{Limits, Shown};
 use dacapo_core::turn::{Halt, Rehearsal, Step};
-use dacapo_core::{HistoryEvent, Timestamp};
 use dacapo_store::Snapshot;
 use dacapo_wasm::{Account, Config, Policy, PoolSize, Runtime};
 
 use super::error::CliError;
 use super::output::{print, print_table, short, table};
-use super::times::local_time_millis;
+use super::times::{local_time_millis, utc_micros};
 use crate::export::{Item, Reader};
 
 /// Replay an exported instance against code on this machine, step by step, without a host.
@@ -67,7 +66,7 @@ impl Replay {
         let result = rehearsal.run(&snapshot.record, &history, |step: Step<'_>| {
             for HistoryEvent { at, event } in step.events {
                 let what = short(&Shown(Some(event)).to_string());
-                rows.add_row([position.to_string(), step.turn.to_string(), local_time_millis(&rfc3339(*at)), what]);
+                rows.add_row([position.to_string(), step.turn.to_string(), local_time_millis(&utc_micros(*at)), what]);
                 position += 1;
             }
             turns = step.turn + 1;
@@ -100,8 +99,4 @@ impl Replay {
         }
         found.ok_or_else(|| CliError::NotFound("the file holds no such orchestration".into()))
     }
-}
-
-fn rfc3339(at: Timestamp) -> String {
-    DateTime::from_timestamp_micros(at.0).map(|time| time.to_rfc3339()).unwrap_or_default()
 }

@@ -30,7 +30,7 @@ pub(super) struct Restart {
     #[command(flatten)]
     wait: WaitArgument,
     #[command(flatten)]
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Restart {

@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::client::{Connection, Target};
+use super::client::{Answer, Client, Connection, Target};
 use super::error::CliError;
 use super::filter::Targets;
 use super::instance::Instance;
@@ -36,14 +36,12 @@ impl Rewind {
             return self.meant.tell_all(&self.connection, "rewind", "Rewound", target);
         };
         let client = self.connection.client();
-        let status = Target::instance(id, []).with("showInput", false);
-        let before: Instance = client.get(&status)?.about_instance(id)?.parse()?;
-        let target = Target::instance(id, ["rewind"]).with_some("reason", self.reason.as_deref());
-        client.post(&target)?.about_instance(id)?;
-        if !self.connection.json {
-            note(format_args!("Rewind message sent to instance '{id}'. Retrieving new status now..."));
-        }
-        let answer = client.get(&status.with("wait", WAIT_SECONDS))?.about_instance(id)?;
+        let (before, answer) = rewind_one(&client, id, self.reason.as_deref(), |sent| {
+            if !self.connection.json {
+                note(sent);
+            }
+            Ok(())
+        })?;
         if self.connection.json {
             return print(answer.text);
         }
@@ -55,4 +53,20 @@ impl Rewind {
         }
         Ok(())
     }
+}
+
+/// Rewinds one instance. Returns its state before, and the host's description of it a moment later. Meanwhile `say` is called with
+/// what is happening.
+pub(super) fn rewind_one(
+    client: &Client,
+    id: &str,
+    reason: Option<&str>,
+    say: impl FnOnce(String) -> Result<(), CliError>,
+) -> Result<(Instance, Answer), CliError> {
+    let status = Target::instance(id, []).with("showInput", false);
+    let before: Instance = client.get(&status)?.about_instance(id)?.parse()?;
+    client.post(&Target::instance(id, ["rewind"]).with_some("reason", reason))?.about_instance(id)?;
+    say(format!("Rewind message sent to instance '{id}'. Retrieving new status now..."))?;
+    let after = client.get(&status.with("wait", WAIT_SECONDS))?.about_instance(id)?;
+    Ok((before, after))
 }

@@ -21,7 +21,7 @@ pub(super) struct Suspend {
     #[arg(long)]
     reason: Option<String>,
     #[command(flatten)]
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Suspend {

@@ -1,19 +1,27 @@
-//! Moments and durations, as people write and read them. A time that names no offset is local.
+//! Moments and durations, as people write and read them. A time that names no offset is local, except for `durable`, whose
+//! documents say UTC.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, TimeZone as _, Utc};
+use chrono::{DateTime, Local, SecondsFormat, TimeDelta, TimeZone, Utc};
+use dacapo_core::Timestamp;
 
 use crate::bad_value::BadValue;
+use crate::moment::parse_moment;
 
 /// Reads a moment in the past, such as `2h` (ago), and writes it in UTC.
 pub(super) fn past(text: &str) -> Result<String, BadValue> {
-    read(text, Utc::now(), Direction::Past).map(utc)
+    read(text, Utc::now(), Direction::Past, &Local).map(utc)
+}
+
+/// As [`past`], but a time that names no offset is UTC.
+pub(super) fn past_utc(text: &str) -> Result<String, BadValue> {
+    read(text, Utc::now(), Direction::Past, &Utc).map(utc)
 }
 
 /// Reads a moment in the future, such as `2h` (from now), and writes it in UTC.
 pub(super) fn future(text: &str) -> Result<String, BadValue> {
-    read(text, Utc::now(), Direction::Future).map(utc)
+    read(text, Utc::now(), Direction::Future, &Local).map(utc)
 }
 
 /// The direction in which a relative time counts.
@@ -23,23 +31,12 @@ enum Direction {
     Future,
 }
 
-fn read(text: &str, now: DateTime<Utc>, direction: Direction) -> Result<DateTime<Utc>, BadValue> {
+fn read(text: &str, now: DateTime<Utc>, direction: Direction, default_zone: &impl TimeZone) -> Result<DateTime<Utc>, BadValue> {
     let expected = || match direction {
         Direction::Past => "it is not a time such as 2026-01-31, 2026-01-31T12:00, 2026-01-31T12:00:00Z, 90m or 7d (ago)",
         Direction::Future => "it is not a time such as 2026-01-31, 2026-01-31T12:00, 2026-01-31T12:00:00Z, 90m or 7d (from now)",
     };
-    absolute(text).or_else(|| relative(text, now, direction)).ok_or_else(|| expected().into())
-}
-
-fn absolute(text: &str) -> Option<DateTime<Utc>> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(time.to_utc());
-    }
-    let text = text.replacen(' ', "T", 1);
-    let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
-    let time = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(&text, format).ok());
-    let time = time.or_else(|| text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0))?;
-    Local.from_local_datetime(&time).earliest().map(|time| time.to_utc())
+    parse_moment(text, default_zone).or_else(|| relative(text, now, direction)).ok_or_else(|| expected().into())
 }
 
 fn relative(text: &str, now: DateTime<Utc>, direction: Direction) -> Option<DateTime<Utc>> {
@@ -58,6 +55,19 @@ fn span(text: &str) -> Option<TimeDelta> {
 
 fn utc(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+/// A moment of a history, in UTC to the microsecond.
+pub(super) fn utc_micros(at: Timestamp) -> String {
+    DateTime::from_timestamp_micros(at.0).map(utc).unwrap_or_default()
+}
+
+/// A moment in UTC, to the second; unchanged if it is not a moment.
+pub(super) fn utc_seconds(text: &str) -> String {
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(time) => time.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true),
+        Err(_) => text.to_owned(),
+    }
 }
 
 /// A moment that the host wrote, in local time; unchanged if it is not a moment.
@@ -123,6 +133,26 @@ mod tests {
         }
     }
 
+    /// The forms in which the documents of Durable Functions print times.
+    #[test]
+    fn times_of_the_documents_are_in_utc() {
+        for (text, expected) in [
+            ("2018-03-10T23:59Z", "2018-03-10T23:59:00.000000Z"),
+            ("2018-03-10T13:57:31Z", "2018-03-10T13:57:31.000000Z"),
+            ("2018-11-14T19:35:00.0000000Z", "2018-11-14T19:35:00.000000Z"),
+            ("2018-11-14T19:35:00.1234567+01:00", "2018-11-14T18:35:00.123456Z"),
+            ("2018-03-10T10:01-0130", "2018-03-10T11:31:00.000000Z"),
+            ("2018-03-10T10:01", "2018-03-10T10:01:00.000000Z"),
+            ("2018-03-10 10:01:07", "2018-03-10T10:01:07.000000Z"),
+            ("2018-03-10", "2018-03-10T00:00:00.000000Z"),
+            ("11/10/2018", "2018-11-10T00:00:00.000000Z"),
+            ("0001-01-01", "0001-01-01T00:00:00.000000Z"),
+        ] {
+            assert_eq!(past_utc(text).as_deref(), Ok(expected), "{text}");
+        }
+        assert_eq!(past("2018-03-10T23:59Z").as_deref(), Ok("2018-03-10T23:59:00.000000Z"));
+    }
+
     #[test]
     fn relative_times_count_from_now() {
         let now = at("2026-01-31T12:00:00Z");
@@ -135,7 +165,7 @@ mod tests {
             ("30s", Direction::Future, "2026-01-31T12:00:30Z"),
             ("in 2w", Direction::Future, "2026-02-14T12:00:00Z"),
         ] {
-            assert_eq!(read(text, now, direction), Ok(at(expected)), "{text}");
+            assert_eq!(read(text, now, direction, &Utc), Ok(at(expected)), "{text}");
         }
     }
 

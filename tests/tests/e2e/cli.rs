@@ -4,6 +4,7 @@ mod administration;
 mod building;
 mod canned;
 mod deployments;
+mod durable;
 mod entities;
 mod hub;
 mod managing;

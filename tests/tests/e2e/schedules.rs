@@ -11,7 +11,7 @@ const TIMER: &str = r#"[{"type":"timerTrigger","direction":"in","name":"timer","
 const MANUAL: &str = r#"[{"type":"manualTrigger"}]"#;
 
 fn deploy(host: &Host, app: &str, triggers: &[(&str, &str)], manifest: Option<Value>) -> Answer {
-    let mut wat = trigger_guest::wat(triggers);
+    let mut wat = trigger_guest::wat("echo", triggers);
     if let Some(manifest) = manifest {
         let end = wat.rfind(')').unwrap();
         let text: String = manifest.to_string().bytes().map(|byte| format!("\\{byte:02x}")).collect();

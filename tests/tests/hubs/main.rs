@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use dacapo::config::Settings;
 use dacapo::engine::{Engine, EngineOptions};
-use dacapo::hub::{Hub, HubRules, StartRequest, Traffic};
+use dacapo::hub::{Hub, HubRules, Queries, StartRequest, Traffic};
 use dacapo::hubs::{Hubs, HubsOptions};
 use dacapo_core::{FunctionName, InstanceId, InstanceRecord};
 use dacapo_store::StoreOptions;
@@ -59,6 +59,7 @@ impl World {
             Ok(HubRules { policy, limits, ..HubRules::default() })
         };
         let options = HubsOptions {
+            queries: Queries::default(),
             control: control.clone(),
             engine: engine.unwrap(),
             rules: Box::new(rules),

@@ -16,7 +16,7 @@ const LATE: Duration = Duration::from_secs(600);
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_of_many_parts_leave_room_for_those_of_other_hubs() {
     let directory = tempfile::tempdir().unwrap();
-    let pool = PoolSize { orchestrators: 40, activities: 32 };
+    let pool = PoolSize { orchestrators: 40, activities: 32, triggers: 16 };
     let world = World::with(directory.path(), 4, LATE, |config| config.pool = pool);
     world.create("hostile", &[], &[]).await;
     world.create("honest", &[], &["fixture-probe"]).await;

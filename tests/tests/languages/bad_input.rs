@@ -30,6 +30,7 @@ struct Build {
 #[derive(Deserialize)]
 struct Runs {
     javascript: Vec<Run>,
+    fsharp: Vec<Run>,
     python: Vec<Run>,
 }
 
@@ -59,6 +60,11 @@ fn javascript_that_cannot_be_built() {
 }
 
 #[test]
+fn fsharp_that_cannot_be_built() {
+    builds(Language::FSharp, "builds/fsharp-");
+}
+
+#[test]
 fn python_that_cannot_be_built() {
     builds(Language::Python, "builds/python-");
 }
@@ -66,6 +72,11 @@ fn python_that_cannot_be_built() {
 #[test]
 fn javascript_that_fails() {
     runs(Language::JavaScript, "javascript", cases().runs.javascript);
+}
+
+#[test]
+fn fsharp_that_fails() {
+    runs(Language::FSharp, "fsharp", cases().runs.fsharp);
 }
 
 #[test]

@@ -28,6 +28,11 @@ fn javascript() {
 }
 
 #[test]
+fn fsharp() {
+    works(Template::FSharp, Language::FSharp);
+}
+
+#[test]
 fn python() {
     works(Template::Python, Language::Python);
 }
@@ -87,6 +92,7 @@ impl<'a> Bench<'a> {
         own.args(command.get_args()).current_dir(command.get_current_dir().unwrap()).env("PATH", &self.path);
         // So that a second run rebuilds only what has changed.
         own.env("CARGO_TARGET_DIR", workspace().join("target/new-apps"));
+        own.env("XDG_CACHE_HOME", workspace().join("target/toolchains/cache"));
         let output = quiet(own).output().unwrap();
         assert!(output.status.success(), "{command:?}: {output:?}");
     }

@@ -27,6 +27,11 @@ fn javascript() {
 }
 
 #[test]
+fn fsharp() {
+    check(Language::FSharp, "fsharp", "npm", &["test", "--silent"]);
+}
+
+#[test]
 fn python() {
     check(
         Language::Python,

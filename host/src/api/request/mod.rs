@@ -1,7 +1,6 @@
 //! A request whose route has been found: its path, query, headers and body.
 
 pub(super) mod authorisation;
-pub(super) mod moment;
 pub(super) mod parameter;
 pub(super) mod route;
 

@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use chrono::Utc;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
@@ -13,9 +14,9 @@ use dacapo_core::{FunctionName, InstanceId, RuntimeStatus, Timestamp};
 use dacapo_store::control::{HUB_NAME_CHARS_MAX, check_hub_name};
 
 use crate::api::error::ApiError;
-use crate::api::request::moment::parse_moment;
 use crate::bad_value::BadValue;
 use crate::hub::IfEnded;
+use crate::moment::parse_moment;
 use crate::printable::one_line;
 use crate::schedules::Overlap;
 use crate::schedules::specification::{NAME_CHARS_MAX, NAME_RULE, TIMER_PREFIX, is_name};
@@ -531,7 +532,8 @@ impl FromText for Duration {
 
 impl FromText for Timestamp {
     fn from_text(text: &str) -> Result<Self, BadValue> {
-        parse_moment(text).ok_or_else(|| "should be a time such as 2026-01-31T12:00:00Z".into())
+        let moment = parse_moment(text, &Utc).ok_or("should be a time such as 2026-01-31T12:00:00Z")?;
+        Ok(Timestamp(moment.timestamp_micros()))
     }
 
     fn schema() -> Value {

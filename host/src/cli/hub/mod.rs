@@ -215,9 +215,14 @@ impl Delete {
         let client = self.connection.client();
         let name = &self.name;
         self.confirmation.ask(&format!("Delete the task hub '{name}' with its instances, apps, keys and secrets?"))?;
-        client.delete(&target(name))?.success(|| unknown(&client))?;
+        delete(&client, name)?;
         print_done(self.connection.json, &json!({ "name": name }), format_args!("Deleted the task hub '{name}'."))
     }
+}
+
+/// Deletes a hub of a running host.
+pub(super) fn delete(client: &Client, name: &str) -> Result<(), CliError> {
+    client.delete(&target(name))?.success(|| unknown(client)).map(drop)
 }
 
 fn target(name: &str) -> Target {

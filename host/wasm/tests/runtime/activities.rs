@@ -76,7 +76,7 @@ async fn a_busy_activity_lets_others_run() {
 
 #[tokio::test]
 async fn more_activities_than_places_wait() {
-    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 1, activities: 2 });
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 1, activities: 2, triggers: 1 });
     let version = host.deploy(&Guest::activity("(call $spin (i32.const 5000000)) (call $done)"));
     let calls: Vec<_> = (0..20).map(|_| tokio::spawn(host.run_activity(version, call()))).collect();
     for call in calls {
@@ -86,7 +86,7 @@ async fn more_activities_than_places_wait() {
 
 #[tokio::test]
 async fn an_activity_that_is_dropped_stops() {
-    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 1, activities: 1 });
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 1, activities: 1, triggers: 1 });
     let (busy, quick) = (host.deploy(&Guest::activity("(call $loop_for_ever) (call $done)")), host.deploy(&Guest::default()));
     for _ in 0..3 {
         let busy = host.run_activity(busy, call());

@@ -209,7 +209,7 @@ fn what_operations_leave_in_memory_does_not_add_up() {
 #[test]
 fn entities_and_orchestrators_take_the_same_places() {
     // The other half of the pool is for other tenants.
-    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 4, activities: 1 });
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 4, activities: 1, triggers: 1 });
     let version = host.deploy(&Guest::entity("(call $forgotten)"));
     for _ in 0..20 {
         let mut entities = [Entity::start(&host, version, "thing"), Entity::start(&host, version, "thing")].map(Result::unwrap);

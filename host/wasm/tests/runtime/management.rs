@@ -89,6 +89,10 @@ impl HubClient for Hub {
             Ok(InstanceId::any("7").unwrap())
         })
     }
+
+    fn call(&self, _call: ClientCall) -> ClientFuture {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 #[tokio::test]

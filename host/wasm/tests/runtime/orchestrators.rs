@@ -172,7 +172,7 @@ fn a_panic_says_where_and_how_it_came_there() {
 
 #[test]
 fn guests_that_are_dropped_while_they_wait_free_their_place() {
-    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 2, activities: 1 });
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 2, activities: 1, triggers: 1 });
     let version = host.deploy(&Guest::orchestrator("(call $await_event) (call $done)"));
     for _ in 0..20 {
         let waiting = || {

@@ -60,7 +60,7 @@ fn waiting(host: &Host, version: VersionId) -> Option<Box<dyn dacapo_core::Guest
 /// all tenants, and their guests failed.
 #[test]
 fn a_guest_counts_as_what_it_takes_and_all_that_are_started_run() {
-    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 16, activities: 16 });
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 16, activities: 16, triggers: 1 });
     let plain = host.deploy(&Guest::orchestrator(WAITING));
     for (module, instances, fit) in [
         ("(module)", 1, 16),
@@ -93,7 +93,7 @@ fn what_could_never_fit_is_refused_by_the_name_of_the_limit() {
 
 #[test]
 fn objects_take_a_memory_of_their_own() {
-    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 16, activities: 16 });
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 16, activities: 16, triggers: 1 });
     let more = "(type $node (struct (field i64))) (func $make (drop (struct.new $node (i64.const 1))))";
     let guest = Guest { more, ..Guest::orchestrator("(call $make) (call $await_event) (call $done)") };
     let component = with_instances(&guest, "(module (memory 1))", 1);
@@ -104,7 +104,7 @@ fn objects_take_a_memory_of_their_own() {
 
 #[tokio::test]
 async fn who_waits_for_room_is_owed_that_of_guests_that_are_only_kept() {
-    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 4, activities: 4 });
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 4, activities: 4, triggers: 1 });
     let version = host.deploy(&Guest::orchestrator(WAITING));
     let mut guests: Vec<_> = std::iter::from_fn(|| waiting(&host, version)).collect();
     assert_eq!(guests.len(), 4);
@@ -121,7 +121,7 @@ async fn who_waits_for_room_is_owed_that_of_guests_that_are_only_kept() {
 
 #[tokio::test]
 async fn an_activity_of_many_parts_runs_beside_others() {
-    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 1, activities: 16 });
+    let host = Host::with(|setup| setup.pool = PoolSize { orchestrators: 1, activities: 16, triggers: 1 });
     let component = with_instances(&Guest::activity("(call $spin (i32.const 100000)) (call $done)"), "(module)", 100);
     let version = host.runtime.prepare(&component).unwrap().version;
     let plain = host.deploy(&Guest::default());

@@ -1,7 +1,7 @@
 //! Reuse of activity instances, which an operator has to enable.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dacapo_core::Executor as _;
 use dacapo_core::scripted::NoHub;
@@ -99,9 +99,8 @@ async fn an_idle_instance_gives_up_its_place() {
         setup.pool = PoolSize { activities: 2, ..PoolSize::small() };
     });
     let versions = ["", "(nop)", "(nop) (nop)"].map(|rest| host.deploy(&counting(rest)));
-    let begun = Instant::now();
+    // If it did not, the third of these would wait for ever.
     for version in versions.repeat(4) {
         run_version(&host, version).await.unwrap();
     }
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }

@@ -52,6 +52,7 @@ impl Host {
             stack_bytes: 256 << 10,
             fuel_per_turn: 2_000_000,
             activity_time: Duration::from_secs(20),
+            trigger_time: Duration::from_secs(2),
             activity_log_bytes: 10_000,
         };
         let mut setup = Setup {

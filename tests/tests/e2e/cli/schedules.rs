@@ -8,7 +8,7 @@ use super::Cli;
 #[test]
 fn a_schedule_is_made_shown_run_and_deleted() {
     let (host, _directory) = Host::temporary(&[]).unwrap();
-    let guest = trigger_guest::module(&[("by-hand", r#"[{"type":"manualTrigger"}]"#)]);
+    let guest = trigger_guest::module("echo", &[("by-hand", r#"[{"type":"manualTrigger"}]"#)]);
     assert_eq!(host.request("POST", "/admin/apps/app", Some(&guest)).unwrap().status, 200);
     let cli = Cli::of(&host);
     assert!(cli.ok(&["schedule", "list"]).contains("No schedules."));

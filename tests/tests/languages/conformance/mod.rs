@@ -42,6 +42,11 @@ fn typescript_with_async_and_await() {
 }
 
 #[test]
+fn fsharp() {
+    conforms("fsharp");
+}
+
+#[test]
 fn python() {
     conforms("python");
 }

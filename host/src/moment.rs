@@ -1,13 +1,11 @@
-//! Moments as clients write them.
+//! Moments as clients and users write them.
 //!
 //! Durable Functions parses them with .NET (`DateTime.Parse`, invariant culture), and its documents and clients rely on that.
-//! Unambiguous forms are accepted here: a date, with or without a time, with or without a zone. The default zone is UTC.
+//! Unambiguous forms are accepted here: a date, with or without a time, with or without a zone.
 
 use std::borrow::Cow;
 
-use chrono::{Datelike as _, Duration, NaiveDate, NaiveTime};
-
-use dacapo_core::Timestamp;
+use chrono::{DateTime, Datelike as _, Duration, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 
 /// The forms of a date, commas left out. Names of months may be cut to three letters.
 const DATES: [&str; 9] =
@@ -15,14 +13,15 @@ const DATES: [&str; 9] =
 const TIMES: [&str; 2] = ["%H:%M:%S%.f", "%H:%M"];
 const TIMES_OF_HALF_DAYS: [&str; 2] = ["%I:%M:%S%.f %p", "%I:%M %p"];
 
-/// Reads a moment: `2026-01-31T12:00:00Z`, `Sat, 31 Jan 2026 12:00:00 GMT`, `1/31/2026 12:00 PM`, `2026-01-31`.
-pub(in crate::api) fn parse_moment(text: &str) -> Option<Timestamp> {
+/// Reads a moment: `2026-01-31T12:00:00Z`, `Sat, 31 Jan 2026 12:00:00 GMT`, `1/31/2026 12:00 PM`, `2026-01-31`. One without a
+/// zone is in the default one.
+pub(crate) fn parse_moment(text: &str, default_zone: &impl TimeZone) -> Option<DateTime<Utc>> {
     let text = apart(text);
     let mut parts = Parts::default();
     for word in text.split_whitespace() {
         parts.take(word)?;
     }
-    parts.moment()
+    parts.moment(default_zone)
 }
 
 /// The text with a space between date and time, and without the commas.
@@ -85,7 +84,7 @@ impl Parts {
         self.offset.replace(minutes).is_none().then_some(())
     }
 
-    fn moment(mut self) -> Option<Timestamp> {
+    fn moment(mut self, default_zone: &impl TimeZone) -> Option<DateTime<Utc>> {
         if let (None, Some(_), Some((date, hour))) = (&self.time, self.half_day, self.date.rsplit_once(' ')) {
             (self.time, self.date) = (Some(format!("{hour}:00")), date.to_owned());
         }
@@ -98,9 +97,12 @@ impl Parts {
             }
         };
         let date = read(&DATES, |format| NaiveDate::parse_from_str(&self.date, format).ok())?;
-        let moment = in_full(date, &self.date)?.and_time(time);
-        let moment = moment.checked_sub_signed(Duration::minutes(self.offset.unwrap_or(0)))?;
-        Some(Timestamp(moment.and_utc().timestamp_micros()))
+        let moment: NaiveDateTime = in_full(date, &self.date)?.and_time(time);
+        match self.offset {
+            Some(minutes) => Some(moment.checked_sub_signed(Duration::minutes(minutes))?.and_utc()),
+            // Of the two moments that have this name when clocks are set back, the first.
+            None => default_zone.from_local_datetime(&moment).earliest().map(|moment| moment.to_utc()),
+        }
     }
 }
 
@@ -140,12 +142,17 @@ fn offset(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::{FixedOffset, SecondsFormat};
+
     use super::*;
-    use crate::api::content::json::{micros, seconds};
+
+    fn read(text: &str, precision: SecondsFormat) -> Option<String> {
+        parse_moment(text, &Utc).map(|moment| moment.to_rfc3339_opts(precision, true))
+    }
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        assert_eq!(parse_moment(text).map(seconds).as_deref(), Some(expected), "{text}");
+        assert_eq!(read(text, SecondsFormat::Secs).as_deref(), Some(expected), "{text}");
     }
 
     #[test]
@@ -159,7 +166,7 @@ mod tests {
             "2018-02-28 05:18:51.393987",
             "2018-02-28T05:18:51.393987",
         ] {
-            assert_eq!(parse_moment(same).map(micros).as_deref(), Some("2018-02-28T05:18:51.393987Z"), "{same}");
+            assert_eq!(read(same, SecondsFormat::Micros).as_deref(), Some("2018-02-28T05:18:51.393987Z"), "{same}");
         }
     }
 
@@ -202,6 +209,20 @@ mod tests {
     }
 
     #[test]
+    fn the_default_zone_is_for_moments_without_one() {
+        let east = FixedOffset::east_opt(2 * 3_600).unwrap();
+        for (text, expected) in [
+            ("2018-03-10", "2018-03-09T22:00:00Z"),
+            ("2018-03-10T10:01", "2018-03-10T08:01:00Z"),
+            ("2018-03-10T10:01Z", "2018-03-10T10:01:00Z"),
+            ("2018-03-10T10:01-01:00", "2018-03-10T11:01:00Z"),
+        ] {
+            let moment = parse_moment(text, &east).unwrap();
+            assert_eq!(moment.to_rfc3339_opts(SecondsFormat::Secs, true), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_moment_is_refused() {
         for text in [
             "",
@@ -221,7 +242,7 @@ mod tests {
             "2018-03-10T10:01:07é",
             "Té:1",
         ] {
-            assert_eq!(parse_moment(text), None, "{text}");
+            assert_eq!(parse_moment(text, &Utc), None, "{text}");
         }
     }
 }

@@ -1,0 +1,13 @@
+// The SDK for a script: #load ".dacapo/sdk/fsharp/Dacapo.fsx". A project refers to Dacapo.fsproj.
+#r "nuget: Fable.Core, 4.3.0"
+#load "src/Failure.fs"
+#load "src/Json.fs"
+#load "src/Types.fs"
+#load "src/Http.fs"
+#load "src/Fetch.fs"
+#load "src/Task.fs"
+#load "src/Context.fs"
+#load "src/Client.fs"
+#load "src/Definitions.fs"
+#load "src/Triggers.fs"
+#load "src/Testing.fs"
