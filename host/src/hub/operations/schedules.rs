@@ -321,7 +321,7 @@ impl HubCore {
         if completed.len() < COMPLETED_MAX {
             return;
         }
-        let old = completed.drain(..COMPLETED_MAX / 2).collect();
+        let old: Vec<InstanceRecord> = completed.drain(..COMPLETED_MAX / 2).collect();
         let hub = self.clone();
         self.tokio.spawn(async move {
             if let Err(error) = hub.remove_ended(old).await {
