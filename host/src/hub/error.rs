@@ -68,7 +68,8 @@ pub enum HubError {
     #[error("a schedule '{0}' exists already: delete it, or replace it (`dacapo schedule create --replace`)")]
     ScheduleExists(String),
     #[error(
-        "the schedule '{name}' belongs to the app '{app}', whose deployments make and remove it: change the app, or pause the schedule,          which later deployments keep"
+        "the schedule '{name}' belongs to the app '{app}', whose deployments make and remove it: change the app, or pause the schedule, \
+         which later deployments keep"
     )]
     ScheduleOfApp { name: String, app: String },
     #[error("the schedule '{name}' of the app cannot be made: {why}")]

@@ -131,6 +131,8 @@ impl Hub {
         self.0.run_queue.set_limits(rules.run_queue());
         self.0.activities.set_limit(size(rules.limits.concurrent_activities));
         self.0.triggers.set_limit(size(rules.limits.concurrent_triggers));
+        // They may name settings of the environment.
+        self.0.spawn_schedules_of_apps();
         while self.0.begin_waiting_activity() {}
     }
 

@@ -14,7 +14,7 @@ use crate::api::error::ApiError;
 use crate::api::request::Call;
 use crate::api::request::parameter::{BACKFILL_FROM, BACKFILL_OVERLAP, BACKFILL_TO, NOTE, OVERLAP, SCHEDULE_NAME};
 use crate::hub::{Backfill, Hub, NewSchedule, ScheduleState, TriggerRequest, now};
-use crate::schedules::{Decided, Specification};
+use crate::schedules::{Decided, Specification, Target};
 
 /// The next occurrences that are shown.
 const NEXT: usize = 10;
@@ -63,7 +63,7 @@ struct RunBody {
     instance_id: String,
     nominal_time: Moment,
     started_time: Moment,
-    /// `null` if the instance was purged.
+    /// `null` if the instance was purged, as completed runs of timer triggers are after a while.
     #[schemars(schema_with = "status_or_null")]
     runtime_status: Option<&'static str>,
 }
@@ -78,6 +78,7 @@ fn status_or_null(_: &mut SchemaGenerator) -> Schema {
 #[schemars(rename = "ScheduleSummary")]
 pub(in crate::api) struct SummaryBody {
     name: String,
+    /// Or the timer trigger.
     orchestrator: String,
     /// The pattern or the interval, as it was written.
     occurs: String,
@@ -247,7 +248,10 @@ fn summary(schedule: &ScheduleState) -> SummaryBody {
     let interval = || specification.interval.as_ref().map(|interval| format!("every {interval}"));
     SummaryBody {
         name: name.clone(),
-        orchestrator: specification.orchestrator.clone(),
+        orchestrator: match &state.target {
+            Target::Orchestrator => specification.orchestrator.clone(),
+            Target::Timer { function, .. } => function.clone(),
+        },
         occurs: specification.cron.clone().or_else(interval).unwrap_or_default(),
         time_zone: specification.time_zone.clone().unwrap_or_else(|| "UTC".into()),
         app: state.app.clone(),

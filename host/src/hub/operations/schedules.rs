@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dacapo_core::{Delivery, Event, FunctionKind, FunctionName, InstanceId, Message, Timestamp, VersionId};
+use dacapo_core::{
+    Delivery, Event, FunctionKind, FunctionName, InstanceId, InstanceRecord, Message, RuntimeStatus, Timestamp, VersionId,
+};
 use dacapo_store::{AppVersion, InstanceQuery};
 use dacapo_wasm::{App, Manifest};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::hub::builtin;
 use crate::hub::builtin::schedule::{self, Create, Note, Range, TriggerNow};
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{Hub, HubCore, now};
@@ -19,6 +22,10 @@ use crate::schedules::state::{backfilled, by_hand, instance};
 use crate::schedules::{InvalidSchedule, Overlap, Plan, Specification, State, Target};
 use crate::triggers::{Source, Trigger};
 
+/// How many completed runs of timer triggers are kept before the older half of them is removed. They are counted anew when the hub is
+/// opened.
+const COMPLETED_MAX: usize = 1_000;
+
 /// What the hub keeps in memory of its schedules.
 #[derive(Default)]
 pub(in crate::hub) struct Schedules {
@@ -26,6 +33,8 @@ pub(in crate::hub) struct Schedules {
     count: Mutex<Option<u64>>,
     /// The instances whose end a schedule waits for.
     watched: Mutex<HashMap<InstanceId, InstanceId>>,
+    /// Runs of timer triggers that have completed, the oldest first.
+    completed: Mutex<Vec<InstanceRecord>>,
     /// Held while those of apps are made and removed.
     of_apps: tokio::sync::Mutex<()>,
 }
@@ -298,6 +307,27 @@ impl HubCore {
         let event = Event::OperationRequested { operation, input: "null".into(), caller: None, deliver_at: None };
         let message = Message { to, execution: None, sent_at: now(), event };
         self.deliver(Delivery { message, stored: None });
+    }
+
+    /// Removes the runs of timer triggers that have completed long ago: nobody else does, and there is one each second of some. Those
+    /// that have failed stay.
+    pub(in crate::hub) fn timer_has_ended(self: &Arc<Self>, record: &InstanceRecord) {
+        let is_run = record.version == Some(builtin::VERSION) && record.id.as_str().starts_with(TIMER_PREFIX);
+        if !is_run || record.status != RuntimeStatus::Completed {
+            return;
+        }
+        let mut completed = lock(&self.schedules.completed);
+        completed.push(record.clone());
+        if completed.len() < COMPLETED_MAX {
+            return;
+        }
+        let old: Vec<InstanceRecord> = completed.drain(..COMPLETED_MAX / 2).collect();
+        let hub = self.clone();
+        self.tokio.spawn(async move {
+            if let Err(error) = hub.remove_ended(old).await {
+                tracing::warn!(hub = hub.name, %error, "old runs of timer triggers could not be removed");
+            }
+        });
     }
 
     /// Checks the schedules and timer triggers of a version that is about to be deployed.

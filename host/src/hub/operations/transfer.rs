@@ -122,6 +122,7 @@ impl Hub {
                     imported.waiting.push(Waiting { instance, on });
                 }
             }
+            hub.0.spawn_schedules_of_apps();
             Ok(imported)
         });
         join_result(task.await)?

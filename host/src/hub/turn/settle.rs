@@ -65,6 +65,7 @@ impl HubCore {
         }
         if ended {
             self.schedule_goes_on(&record.id);
+            self.timer_has_ended(&record);
             watched("notifying the waiters of the instance", || self.waiters.ended(&record));
         }
     }
