@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::engine::panics::restart_on_panic;
+use crate::hub::builtin::is_built_in;
 use crate::hub::builtin::message::{self, Message};
 use crate::hub::builtin::trigger::{self, Target};
 use crate::hub::error::HubError;
@@ -286,22 +287,10 @@ impl HubCore {
         let mut look = true;
         while !self.is_closing() {
             if look {
-                let query = InstanceQuery {
-                    id_prefix: message::ALL_PREFIX.into(),
-                    statuses: [RuntimeStatus::Completed, RuntimeStatus::Failed, RuntimeStatus::Terminated].into(),
-                    ..InstanceQuery::default()
-                };
-                let found =
-                    self.read(move |hub| -> Result<_, HubError> { Ok(hub.store.instances(&query, None, SWEEP_BATCH)?.records) });
-                match found.await {
-                    Ok(records) if records.is_empty() => look = false,
-                    Ok(records) => {
-                        if let Err(error) = self.remove_ended(records).await {
-                            tracing::warn!(hub = self.name, %error, "processed messages could not be removed");
-                        }
-                    }
+                match self.remove_processed().await {
+                    Ok(removed) => look = removed,
                     Err(HubError::ShuttingDown) => return,
-                    Err(error) => tracing::warn!(hub = self.name, %error, "processed messages could not be looked for"),
+                    Err(error) => tracing::warn!(hub = self.name, %error, "processed messages could not be removed"),
                 }
             } else {
                 tokio::select! {
@@ -310,6 +299,33 @@ impl HubCore {
                 }
             }
             tokio::time::sleep(SWEEP_AFTER).await;
+        }
+    }
+
+    /// Removes the messages that were processed. Returns whether there was any. A client may have given an instance an id like
+    /// that of a message: those stay.
+    async fn remove_processed(self: &Arc<Self>) -> Result<bool, HubError> {
+        let query = InstanceQuery {
+            id_prefix: message::ALL_PREFIX.into(),
+            statuses: [RuntimeStatus::Completed, RuntimeStatus::Failed, RuntimeStatus::Terminated].into(),
+            ..InstanceQuery::default()
+        };
+        let (mut after, mut removed) = (None, false);
+        loop {
+            let asked = query.clone();
+            let read = move |hub: &Arc<HubCore>| -> Result<_, HubError> {
+                Ok(hub.store.instances(&asked, after.as_ref(), SWEEP_BATCH)?)
+            };
+            let page = self.read(read).await?;
+            let records: Vec<_> = page.records.into_iter().filter(|record| is_built_in(&record.name)).collect();
+            if !records.is_empty() {
+                removed = true;
+                self.remove_ended(records).await?;
+            }
+            after = page.next;
+            if after.is_none() || self.is_closing() {
+                return Ok(removed);
+            }
         }
     }
 }
