@@ -30,6 +30,8 @@ export class ActivityScope {
     return this.#reactor.setTimer(delay, callback);
   }
 
+  requireFetch() {}
+
   fetch(request, content) {
     return sendRequest(this.#imports, request, content, this.#reactor);
   }

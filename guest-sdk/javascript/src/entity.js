@@ -20,7 +20,7 @@ export class EntityScope {
     throw cannot("setTimeout");
   }
 
-  fetch() {
+  requireFetch() {
     throw cannot("fetch");
   }
 

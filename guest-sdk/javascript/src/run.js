@@ -127,7 +127,7 @@ export class Run {
     return () => timer.isSettled || timer.cancel();
   }
 
-  fetch() {
+  requireFetch() {
     throw new DurableError("fetch is for activities: an orchestrator uses callHttp, which waits durably and is not sent again on replay", {
       type: "NotDeterministic",
       retriable: false,

@@ -19,7 +19,7 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
 
 pub const NAME_CHARS_MAX: usize = 63;
-pub const NAME_RULE: &str = "should be 1 to 63 letters, digits, '-', '_' or '.'";
+pub const NAME_RULE: &str = "should be 1 to 63 letters, digits, '-', '_' or '.', and begin with a letter or digit";
 
 /// How long after a failed attempt the next one is made.
 pub fn backoff(attempt: u32) -> Duration {
@@ -29,7 +29,9 @@ pub fn backoff(attempt: u32) -> Duration {
 /// Reads the name of a queue. Names compare ignoring case, and are kept in lower case.
 pub fn name(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    ((1..=NAME_CHARS_MAX).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_ascii_lowercase())
+    // Also because `.` and `..` have a meaning in paths.
+    let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    (begins && text.len() <= NAME_CHARS_MAX && text.chars().all(plain)).then(|| text.to_ascii_lowercase())
 }
 
 fn rfc3339(at: Timestamp) -> String {
@@ -77,7 +79,7 @@ mod tests {
     #[test]
     fn names_are_plain_and_ignore_case() {
         assert_eq!(name("My-Queue.1").as_deref(), Some("my-queue.1"));
-        for wrong in ["", "a b", "a:b", "a/b", "ä", &"x".repeat(64)] {
+        for wrong in ["", ".", "..", "-a", "a b", "a:b", "a/b", "ä", &"x".repeat(64)] {
             assert_eq!(name(wrong), None, "{wrong}");
         }
     }

@@ -317,6 +317,8 @@ const REDIRECTS_MAX = 20;
 /** Sends a request under the hub's policy for outgoing HTTP, and follows redirects. */
 export async function fetch(input, init) {
   const scope = requireScope("fetch");
+  // Before anything is awaited, so that the stack still names the caller.
+  scope.requireFetch();
   let request = new Request(input, init);
   for (let redirects = 0; ; redirects += 1) {
     request.signal.throwIfAborted();
