@@ -7,8 +7,11 @@ use dacapo_tests::host::{Answer, Host, is_finished, request};
 use dacapo_tests::languages::{Language, build};
 use serde_json::{Value, json};
 
+/// What a scenario shows, and what is done.
+type Scenario = (&'static str, fn(&App));
+
 /// What each app does. A scenario leaves instances behind, but none that another one would take for its own.
-const SCENARIOS: [(&str, fn(&App)); 20] = [
+const SCENARIOS: [Scenario; 20] = [
     ("function chaining", function_chaining),
     ("fan-out and fan-in", fan_out_and_fan_in),
     ("async HTTP API", async_http_api),
