@@ -163,6 +163,9 @@ impl Guest {
                 (result i32) {orchestrator})
             (func (export "run-activity") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {activity})
             (func (export "run-entity-operation") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {entity})
+            ;; An empty list, in memory that nothing writes to.
+            (func (export "describe-triggers") (result i32) (i32.const 65520))
+            (func (export "run-trigger") (param i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
             {described}
             (data (i32.const 3000) "\22ok\22")
             (data (i32.const 3100) "null")
