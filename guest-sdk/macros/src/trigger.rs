@@ -190,10 +190,14 @@ fn checked_route(route: &LitStr) -> Result<String> {
 /// The host's rule for the names of queues and event hubs.
 fn queue_name(name: &LitStr) -> Result<String> {
     let value = name.value();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    match (1..=63).contains(&value.len()) && value.chars().all(is_plain) {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let begins = value.starts_with(|c: char| c.is_ascii_alphanumeric());
+    match begins && value.len() <= 63 && value.chars().all(is_plain) {
         true => Ok(value),
-        false => Err(Error::new(name.span(), "the name of a queue or an event hub is 1 to 63 letters, digits, `-`, `_` or `.`")),
+        false => Err(Error::new(
+            name.span(),
+            "the name of a queue or an event hub is 1 to 63 letters, digits, `-` or `_`, and begins with a letter or digit",
+        )),
     }
 }
 

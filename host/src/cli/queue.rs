@@ -20,7 +20,7 @@ Examples:
   dacapo enqueue orders @order.json --deliver-at 10m
   some-program | dacapo enqueue orders -")]
 pub(super) struct Enqueue {
-    /// The queue: letters, digits, '-', '_' and '.'.
+    /// The queue: letters, digits, '-' and '_'.
     queue: String,
     /// The message: a text as it is, @FILE, or - for standard input.
     message: String,

@@ -19,7 +19,7 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
 
 pub const NAME_CHARS_MAX: usize = 63;
-pub const NAME_RULE: &str = "should be 1 to 63 letters, digits, '-', '_' or '.', and begin with a letter or digit";
+pub const NAME_RULE: &str = "should be 1 to 63 letters, digits, '-' or '_', and begin with a letter or digit";
 
 /// How long after a failed attempt the next one is made.
 pub fn backoff(attempt: u32) -> Duration {
@@ -28,8 +28,7 @@ pub fn backoff(attempt: u32) -> Duration {
 
 /// Reads the name of a queue. Names compare ignoring case, and are kept in lower case.
 pub fn name(text: &str) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    // Also because `.` and `..` have a meaning in paths.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     (begins && text.len() <= NAME_CHARS_MAX && text.chars().all(plain)).then(|| text.to_ascii_lowercase())
 }
@@ -42,7 +41,7 @@ fn rfc3339(at: Timestamp) -> String {
 
 /// The queue of the events for an Event Grid trigger.
 pub fn of_event_grid(function: &str) -> String {
-    format!("eventgrid.{}", function.to_lowercase())
+    format!("eventgrid-{}", function.to_lowercase())
 }
 
 /// The input of a trigger for a message.
@@ -78,8 +77,8 @@ mod tests {
 
     #[test]
     fn names_are_plain_and_ignore_case() {
-        assert_eq!(name("My-Queue.1").as_deref(), Some("my-queue.1"));
-        for wrong in ["", ".", "..", "-a", "a b", "a:b", "a/b", "ä", &"x".repeat(64)] {
+        assert_eq!(name("My-Queue_1").as_deref(), Some("my-queue_1"));
+        for wrong in ["", ".", "..", "a.b", "-a", "a b", "a:b", "a/b", "ä", &"x".repeat(64)] {
             assert_eq!(name(wrong), None, "{wrong}");
         }
     }

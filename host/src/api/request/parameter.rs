@@ -599,7 +599,7 @@ impl FromText for QueueName {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string", "minLength": 1, "maxLength": queue::NAME_CHARS_MAX, "pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]*$" })
+        json!({ "type": "string", "minLength": 1, "maxLength": queue::NAME_CHARS_MAX, "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$" })
     }
 }
 

@@ -11,7 +11,7 @@ const NO_TRIGGER: Answer = answer(404, Json("Error"), "There is no such trigger 
 pub(super) static QUEUES: Group = Group {
     name: "queues",
     description: "Durable queues of a task hub. A queue exists as long as it has messages, or a trigger. Names have 1 to 63 letters, digits, \
-                  '-', '_' or '.'; case is ignored. Not part of Durable Functions.",
+                  '-' or '_'; case is ignored. Not part of Durable Functions.",
     bases: &["runtime/webhooks"],
     parameters: &[&TASK_HUB.about],
     answers: &[WRONG, UNAUTHORIZED, FORBIDDEN, NO_HUB, LONG_ADDRESS, TOO_MANY, LONG_HEADERS, FAULT, CLOSING],
