@@ -6,12 +6,25 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Datelike as _, Duration, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
+use dacapo_core::Timestamp;
 
 /// The forms of a date, commas left out. Names of months may be cut to three letters.
 const DATES: [&str; 9] =
     ["%Y-%m-%d", "%m/%d/%Y", "%Y/%m/%d", "%m-%d-%Y", "%d %B %Y", "%B %d %Y", "%Y %B %d", "%d-%B-%Y", "%Y-%B-%d"];
 const TIMES: [&str; 2] = ["%H:%M:%S%.f", "%H:%M"];
 const TIMES_OF_HALF_DAYS: [&str; 2] = ["%I:%M:%S%.f %p", "%I:%M %p"];
+
+/// `yyyy-MM-ddTHH:mm:ssZ`
+pub(crate) const SECONDS: &str = "%Y-%m-%dT%H:%M:%SZ";
+
+/// `yyyy-MM-ddTHH:mm:ss.ffffffZ`
+pub(crate) const MICROS: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
+
+/// A moment as a text, in UTC. One that is too far away for a date is the earliest or latest date.
+pub(crate) fn in_utc(at: Timestamp, format: &str) -> String {
+    let earliest_or_latest = if at.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    DateTime::from_timestamp_micros(at.0).unwrap_or(earliest_or_latest).format(format).to_string()
+}
 
 /// Reads a moment: `2026-01-31T12:00:00Z`, `Sat, 31 Jan 2026 12:00:00 GMT`, `1/31/2026 12:00 PM`, `2026-01-31`. One without a
 /// zone is in the default one.

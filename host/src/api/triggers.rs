@@ -145,7 +145,7 @@ async fn run(
     let response =
         outcome.and_then(|output| http::answer_of(&output).map_err(|why| Failure::permanent(Failure::INVALID_OUTPUT, why)));
     let response = match response {
-        Ok((response, outputs)) => hub.send_outputs_of(&served.function, invocation, outputs).await.map(|()| response),
+        Ok((response, outputs)) => hub.send_outputs(&served.function, invocation, outputs).await.map(|()| response),
         Err(failure) => Err(failure),
     };
     match response {

@@ -88,9 +88,7 @@ pub type Answer = (Response<Bytes>, serde_json::Map<String, Value>);
 
 /// Reads what an HTTP trigger has returned. The error says what is wrong with it.
 pub fn answer_of(output: &str) -> Result<Answer, String> {
-    let output: Option<Output> =
-        serde_json::from_str(output).map_err(|why| format!("what it returned is not an output: {why}"))?;
-    let Output { response, outputs } = output.unwrap_or_default();
+    let Output { response, outputs } = Output::read(output)?;
     let response = match response {
         Some(returned) => returned.into_response()?,
         None => {
@@ -104,7 +102,15 @@ pub fn answer_of(output: &str) -> Result<Answer, String> {
 
 /// Reads the values of a trigger's outputs, from what one that is no HTTP trigger has returned.
 pub fn outputs_of(output: &str) -> Result<serde_json::Map<String, Value>, String> {
-    answer_of(output).map(|(_, outputs)| outputs)
+    Output::read(output).map(|output| output.outputs)
+}
+
+impl Output {
+    fn read(text: &str) -> Result<Self, String> {
+        let output: Option<Self> =
+            serde_json::from_str(text).map_err(|why| format!("what it returned is not an output: {why}"))?;
+        Ok(output.unwrap_or_default())
+    }
 }
 
 impl Returned {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use dacapo_core::Timestamp;
 use serde_json::{Value, json};
 
 use super::bindings::Source;
 use crate::hub::Message;
+use crate::moment::{MICROS, in_utc};
 
 /// How often a message is delivered before it goes to the poison queue: the default of Azure Functions (`maxDequeueCount`).
 pub const ATTEMPTS_MAX: u32 = 5;
@@ -17,6 +17,9 @@ const EXPIRES_AFTER: Duration = Duration::from_secs(7 * 86_400);
 
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
+
+/// Messages that are put at once: by one request, one call of the client, or for one output of a trigger.
+pub const MESSAGES_MAX: usize = 10_000;
 
 pub const NAME_CHARS_MAX: usize = 63;
 pub const NAME_RULE: &str = "should be 1 to 63 letters, digits, '-' or '_', and begin with a letter or digit";
@@ -33,10 +36,12 @@ pub fn name(text: &str) -> Option<String> {
     (begins && text.len() <= NAME_CHARS_MAX && text.chars().all(plain)).then(|| text.to_ascii_lowercase())
 }
 
-fn rfc3339(at: Timestamp) -> String {
-    let earliest_or_latest = if at.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
-    let at = DateTime::from_timestamp_micros(at.0).unwrap_or(earliest_or_latest);
-    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+/// The text of a message that is given as JSON: a text as it is, anything else as it is written.
+pub fn text_of(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        value => value.to_string(),
+    }
 }
 
 /// The queue of the events for an Event Grid trigger.
@@ -47,7 +52,7 @@ pub fn of_event_grid(function: &str) -> String {
 /// The input of a trigger for a message.
 pub fn input_of(source: &Source, message: &Message, attempt: u32) -> String {
     let inserted = Timestamp::from_millis(message.inserted_at);
-    let (inserted, expires) = (rfc3339(inserted), rfc3339(inserted.plus(EXPIRES_AFTER)));
+    let (inserted, expires) = (in_utc(inserted, MICROS), in_utc(inserted.plus(EXPIRES_AFTER), MICROS));
     let input = match source {
         Source::EventHub { .. } => {
             let metadata =

@@ -4,12 +4,13 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use dacapo_core::Timestamp;
+
+use crate::moment::{MICROS, SECONDS, in_utc};
 
 pub(in crate::api) const JSON: &str = "application/json; charset=utf-8";
 
@@ -56,19 +57,14 @@ impl std::ops::Deref for Moment {
     }
 }
 
-/// `yyyy-MM-ddTHH:mm:ssZ`: how the state of an instance shows a moment.
+/// How the state of an instance shows a moment.
 pub(in crate::api) fn seconds(at: Timestamp) -> Moment {
-    moment(at, "%Y-%m-%dT%H:%M:%SZ")
+    Moment(in_utc(at, SECONDS))
 }
 
-/// `yyyy-MM-ddTHH:mm:ss.ffffffZ`: how a history shows a moment.
+/// How a history shows a moment.
 pub(in crate::api) fn micros(at: Timestamp) -> Moment {
-    moment(at, "%Y-%m-%dT%H:%M:%S%.6fZ")
-}
-
-fn moment(at: Timestamp, format: &str) -> Moment {
-    let earliest_or_latest = if at.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
-    Moment(DateTime::from_timestamp_micros(at.0).unwrap_or(earliest_or_latest).format(format).to_string())
+    Moment(in_utc(at, MICROS))
 }
 
 #[cfg(test)]

@@ -12,10 +12,8 @@ use crate::api::error::ApiError;
 use crate::api::request::Call;
 use crate::api::request::parameter::{DELIVER_AT, QUEUE_NAME, TOP, TRIGGER_NAME, TRIGGER_QUERY};
 use crate::hub::{Hub, NewMessage};
-use crate::triggers::{Source, queue};
-
-/// Messages of one request.
-const MESSAGES_MAX: usize = 10_000;
+use crate::triggers::Source;
+use crate::triggers::queue::{self, MESSAGES_MAX, text_of};
 
 /// Messages that one request shows, at most.
 const PEEK_MAX: usize = 100;
@@ -70,7 +68,7 @@ pub(in crate::api) async fn list(call: Call) -> Result<Response, ApiError> {
 pub(in crate::api) async fn peek(call: Call) -> Result<Response, ApiError> {
     let most = call.get(&TOP)?.0.min(PEEK_MAX);
     let messages = call.hub()?.peek(&call.get(&QUEUE_NAME)?.0, most).await?.into_iter();
-    let messages = messages.map(|(message, _)| MessageBody {
+    let messages = messages.map(|message| MessageBody {
         id: message.id,
         text: message.text,
         inserted_time: micros(Timestamp::from_millis(message.inserted_at)),
@@ -102,13 +100,6 @@ async fn put(hub: &Hub, queue: &str, texts: Vec<String>, deliver_at: Option<Time
     let messages = texts.into_iter().map(|text| NewMessage { queue: queue.to_owned(), text, deliver_at });
     let ids = hub.enqueue(messages.collect()).await?;
     Ok(json(StatusCode::ACCEPTED, &EnqueuedBody { messages: ids }))
-}
-
-fn text_of(value: Value) -> String {
-    match value {
-        Value::String(text) => text,
-        value => value.to_string(),
-    }
 }
 
 /// `DELETE queues/{queueName}`

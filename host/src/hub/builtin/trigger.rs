@@ -12,7 +12,7 @@ use super::message::Message;
 use crate::hub::activity::memory::RunMemory;
 use crate::hub::client::Caller;
 use crate::hub::hub_core::HubCore;
-use crate::triggers::queue;
+use crate::triggers::{http, queue};
 
 pub const ACTIVITY: &str = "BuiltIn::Trigger";
 
@@ -83,7 +83,10 @@ impl HubCore {
         let executor = self.executor.as_ref().clone();
         let outcome = executor.run_trigger(target.version, call, caller, TriggerSlots::Activities).await;
         let outcome = match outcome {
-            Ok(output) => self.send_outputs(&target, invocation, &output).await,
+            Ok(output) => match http::outputs_of(&output) {
+                Ok(outputs) => self.send_outputs(&target.function, invocation, outputs).await,
+                Err(why) => Err(Failure::retriable(Failure::INVALID_OUTPUT, why)),
+            },
             Err(failure) => Err(failure),
         };
         let Err(failure) = outcome else { return answer(&Answer::Done) };

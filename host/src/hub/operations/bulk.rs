@@ -77,10 +77,8 @@ impl Hub {
         if query.statuses.is_empty() {
             return Ok(acted);
         }
-        let mut after = None;
-        loop {
-            let page = self.page_of(&query, after).await?;
-            let mut meant = page.records;
+        let mut pages = self.0.pages(query);
+        while let Some(mut meant) = pages.next().await? {
             meant.retain(|record| !record.id.is_entity() && selection.wants(record));
             let acting = meant.into_iter().map(|record| async move {
                 let result = self.act_on(act, &record.id, reason).await;
@@ -90,11 +88,8 @@ impl Hub {
             while let Some((id, result)) = acting.next().await {
                 acted.note(id, result)?;
             }
-            after = page.next;
-            if after.is_none() {
-                return Ok(acted);
-            }
         }
+        Ok(acted)
     }
 
     async fn act_on(&self, act: BulkAction, id: &InstanceId, reason: &str) -> Result<(), HubError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dacapo_core::{Event, InstanceId, InstanceRecord, Row, RuntimeStatus, Timestamp};
-use dacapo_store::{Cursor, InstanceQuery, StoreError};
+use dacapo_store::{InstanceQuery, StoreError};
 use tokio::sync::oneshot;
 
 use crate::engine::panics::restart_on_panic;
@@ -94,13 +94,10 @@ impl HubCore {
             return Ok(0);
         }
         let mut removed = 0;
-        let mut after: Option<Cursor> = None;
-        loop {
-            let asked = query.clone();
-            let page = self.read(move |hub| -> Result<_, HubError> { Ok(hub.store.instances(&asked, after.as_ref(), BATCH)?) });
-            let page = page.await?;
+        let mut pages = self.pages_of(query.clone(), BATCH);
+        while let Some(mut records) = pages.next().await? {
             let begin = Instant::now();
-            let mut records: Vec<InstanceRecord> = page.records.into_iter().filter(&wanted).collect();
+            records.retain(&wanted);
             while !records.is_empty() && !self.is_closing() {
                 let rows: Vec<Row> = records.iter().map(|record| record.row).collect();
                 let (count, left) = self.try_purge(records).await?;
@@ -108,12 +105,12 @@ impl HubCore {
                 let is_left = |record: &InstanceRecord| rows.contains(&record.row) && query.statuses.contains(&record.status);
                 records = left.into_iter().filter(|record| is_left(record) && wanted(record)).collect();
             }
-            after = page.next;
-            if after.is_none() || self.is_closing() {
-                return Ok(removed);
+            if pages.is_last() || self.is_closing() {
+                break;
             }
             tokio::time::sleep(begin.elapsed().mul_f64(PAUSE)).await;
         }
+        Ok(removed)
     }
 
     /// Removes instances that have ended.

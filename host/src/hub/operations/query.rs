@@ -1,5 +1,6 @@
 //! Queries of clients about instances.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use dacapo_core::event::Outcome;
@@ -8,7 +9,7 @@ use dacapo_store::{Cursor, EventPlace, HistoryPage, InstanceQuery, Page, Store};
 use tokio::sync::broadcast;
 
 use crate::hub::error::HubError;
-use crate::hub::hub_core::Hub;
+use crate::hub::hub_core::{Hub, HubCore};
 use crate::hub::operations::changes::Change;
 use crate::hub::versions::PAGE_OF_A_CLIENT;
 
@@ -24,13 +25,44 @@ pub struct InstanceState {
     pub output: Option<Payload>,
 }
 
-impl Hub {
-    /// Reads a page of instances, when the hub's turn has come.
-    pub(in crate::hub) async fn page_of(&self, query: &InstanceQuery, after: Option<Cursor>) -> Result<Page, HubError> {
-        let query = query.clone();
-        self.read(move |hub| Ok(hub.0.store.instances(&query, after.as_ref(), PAGE_OF_A_CLIENT)?)).await
+/// All instances that match a query, page by page, each read when the hub's turn has come.
+pub(in crate::hub) struct Pages {
+    hub: Arc<HubCore>,
+    query: InstanceQuery,
+    size: usize,
+    /// Where the next page begins. None: there are no more.
+    next: Option<Option<Cursor>>,
+}
+
+impl Pages {
+    /// The next page; it may be empty. None: that was the last one.
+    pub async fn next(&mut self) -> Result<Option<Vec<InstanceRecord>>, HubError> {
+        let Some(after) = self.next.take() else { return Ok(None) };
+        let (query, size) = (self.query.clone(), self.size);
+        let read = move |hub: &Arc<HubCore>| -> Result<Page, HubError> { Ok(hub.store.instances(&query, after.as_ref(), size)?) };
+        let page = self.hub.read(read).await?;
+        self.next = page.next.map(Some);
+        Ok(Some(page.records))
     }
 
+    /// Whether there is no page after the one that was read last.
+    pub fn is_last(&self) -> bool {
+        self.next.is_none()
+    }
+}
+
+impl HubCore {
+    pub(in crate::hub) fn pages(self: &Arc<Self>, query: InstanceQuery) -> Pages {
+        self.pages_of(query, PAGE_OF_A_CLIENT)
+    }
+
+    /// `size`: instances of a page.
+    pub(in crate::hub) fn pages_of(self: &Arc<Self>, query: InstanceQuery, size: usize) -> Pages {
+        Pages { hub: self.clone(), query, size, next: Some(None) }
+    }
+}
+
+impl Hub {
     pub fn instance(&self, id: &InstanceId) -> Result<Option<InstanceRecord>, HubError> {
         Ok(self.0.store.instance(id)?)
     }

@@ -11,15 +11,13 @@ use uuid::Uuid;
 use crate::engine::panics::restart_on_panic;
 use crate::hub::builtin::is_built_in;
 use crate::hub::builtin::message::{self, Message};
-use crate::hub::builtin::trigger::{self, Target};
+use crate::hub::builtin::trigger;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{Hub, HubCore, now};
 use crate::hub::mailbox::IfEnded;
 use crate::hub::operations::instance::StartRequest;
 use crate::triggers::Source;
-
-/// Messages that one output of one call may hold.
-const MESSAGES_MAX: usize = 10_000;
+use crate::triggers::queue::{self, MESSAGES_MAX};
 
 /// The pause between looking for messages that were processed and are to be removed.
 const SWEEP_AFTER: Duration = Duration::from_millis(200);
@@ -55,16 +53,13 @@ impl Hub {
     }
 
     /// Sends what a trigger has returned for its outputs.
-    pub async fn send_outputs_of(
+    pub async fn send_outputs(
         &self,
         function: &FunctionName,
         invocation: Uuid,
         outputs: Map<String, Value>,
     ) -> Result<(), Failure> {
-        if outputs.is_empty() {
-            return Ok(());
-        }
-        self.0.send_to_queues(function, invocation, outputs).await
+        self.0.send_outputs(function, invocation, outputs).await
     }
 
     /// What starts the active trigger of this name, if there is one.
@@ -84,17 +79,14 @@ impl Hub {
         self.0.start_built_in(ExecutionId(id), request, IfEnded::Replace).await
     }
 
-    /// A page of the messages of a queue, oldest id first: id, text, and status.
-    pub async fn peek(&self, queue: &str, most: usize) -> Result<Vec<(Message, InstanceRecord)>, HubError> {
+    /// The first messages of a queue, in the order of their ids.
+    pub async fn peek(&self, queue: &str, most: usize) -> Result<Vec<Message>, HubError> {
         let query = InstanceQuery { id_prefix: message::prefix(queue), statuses: LIVE.into(), ..InstanceQuery::default() };
         self.read(move |hub| {
             let page = hub.0.store.instances(&query, None, most)?;
             let mut messages = Vec::new();
             for record in page.records {
-                let input = hub.input_of(&record)?;
-                if let Some(message) = input.and_then(|input| serde_json::from_str(&input).ok()) {
-                    messages.push((message, record));
-                }
+                messages.extend(hub.message_of(&record)?);
             }
             Ok(messages)
         })
@@ -111,19 +103,15 @@ impl Hub {
             .map(|(name, trigger)| (name.clone(), QueueState { name, messages: 0, trigger: Some(trigger) }))
             .collect();
         let query = InstanceQuery { id_prefix: message::ALL_PREFIX.into(), statuses: LIVE.into(), ..InstanceQuery::default() };
-        let mut after = None;
-        loop {
-            let page = self.page_of(&query, after).await?;
-            for record in &page.records {
+        let mut pages = self.0.pages(query);
+        while let Some(page) = pages.next().await? {
+            for record in &page {
                 let Some((queue, _)) = message::parse(&record.id).filter(|(queue, _)| !queue.starts_with('$')) else { continue };
                 let new = || QueueState { name: queue.to_owned(), ..QueueState::default() };
                 queues.entry(queue.to_owned()).or_insert_with(new).messages += 1;
             }
-            after = page.next;
-            if after.is_none() {
-                return Ok(queues.into_values().collect());
-            }
         }
+        Ok(queues.into_values().collect())
     }
 
     /// Removes all messages of a queue that are not processed at the moment of their turn. Returns how many.
@@ -140,8 +128,7 @@ impl Hub {
             let to = to.clone();
             async move {
                 let of = record.clone();
-                let input = hub.read(move |hub| hub.input_of(&of)).await?;
-                let Some(message) = input.and_then(|input| serde_json::from_str::<Message>(&input).ok()) else { return Ok(()) };
+                let Some(message) = hub.read(move |hub| hub.message_of(&of)).await? else { return Ok(()) };
                 let again = Message { queue: to, reason: None, ..message };
                 hub.0.put(ExecutionId(Uuid::new_v4()), &again, None).await?;
                 hub.terminate(&record.id, "it was moved back to its queue", false).await
@@ -155,21 +142,23 @@ impl Hub {
         F: Future<Output = Result<(), HubError>>,
     {
         let query = InstanceQuery { id_prefix: message::prefix(queue), statuses: LIVE.into(), ..InstanceQuery::default() };
-        let (mut after, mut count) = (None, 0);
-        loop {
-            let page = self.page_of(&query, after).await?;
-            for record in page.records {
+        let (mut pages, mut count) = (self.0.pages(query), 0);
+        while let Some(page) = pages.next().await? {
+            for record in page {
                 match act(self.clone(), record).await {
                     Ok(()) => count += 1,
                     Err(HubError::Ended { .. } | HubError::NotFound(_)) => {}
                     Err(error) => return Err(error),
                 }
             }
-            after = page.next;
-            if after.is_none() {
-                return Ok(count);
-            }
         }
+        Ok(count)
+    }
+
+    /// The message that an instance is. None: it is gone, or is none.
+    fn message_of(&self, record: &InstanceRecord) -> Result<Option<Message>, HubError> {
+        let input = self.input_of(record)?;
+        Ok(input.and_then(|input| serde_json::from_str(&input).ok()))
     }
 }
 
@@ -200,28 +189,17 @@ impl HubCore {
         self.start_built_in(execution, request, IfEnded::Replace).await
     }
 
-    /// Sends the outputs of a trigger, which `output` holds beside its response.
+    /// Sends the outputs of a trigger. A message is named after the call and its number, so that a call that is repeated puts none
+    /// twice while they wait.
     pub(in crate::hub) async fn send_outputs(
-        self: &Arc<Self>,
-        target: &Target,
-        invocation: Uuid,
-        output: &str,
-    ) -> Result<(), Failure> {
-        let invalid = |why| Failure::retriable(Failure::INVALID_OUTPUT, why);
-        let outputs = crate::triggers::http::outputs_of(output).map_err(invalid)?;
-        match outputs.is_empty() {
-            true => Ok(()),
-            false => self.send_to_queues(&target.function, invocation, outputs).await,
-        }
-    }
-
-    /// A message is named after the call and its number, so that a call that is repeated puts none twice while they wait.
-    async fn send_to_queues(
         self: &Arc<Self>,
         function: &FunctionName,
         invocation: Uuid,
         outputs: Map<String, Value>,
     ) -> Result<(), Failure> {
+        if outputs.is_empty() {
+            return Ok(());
+        }
         let known = self.catalog.outputs_of(function);
         for (binding, value) in outputs {
             if value.is_null() {
@@ -241,12 +219,8 @@ impl HubCore {
                 return Err(Failure::permanent(Failure::LIMIT_EXCEEDED, why));
             }
             let putting = values.into_iter().enumerate().map(|(number, value)| {
-                let text = match value {
-                    Value::String(text) => text,
-                    value => value.to_string(),
-                };
                 let id = Uuid::new_v5(&invocation, format!("output:{binding}:{number}").as_bytes());
-                self.enqueue_one(id, NewMessage { queue: queue.clone(), text, deliver_at: None })
+                self.enqueue_one(id, NewMessage { queue: queue.clone(), text: queue::text_of(value), deliver_at: None })
             });
             let putting: Vec<_> = putting.collect();
             let put = futures::future::try_join_all(putting).await;
@@ -310,22 +284,17 @@ impl HubCore {
             statuses: [RuntimeStatus::Completed, RuntimeStatus::Failed, RuntimeStatus::Terminated].into(),
             ..InstanceQuery::default()
         };
-        let (mut after, mut removed) = (None, false);
-        loop {
-            let asked = query.clone();
-            let read = move |hub: &Arc<HubCore>| -> Result<_, HubError> {
-                Ok(hub.store.instances(&asked, after.as_ref(), SWEEP_BATCH)?)
-            };
-            let page = self.read(read).await?;
-            let records: Vec<_> = page.records.into_iter().filter(|record| is_built_in(&record.name)).collect();
+        let (mut pages, mut removed) = (self.pages_of(query, SWEEP_BATCH), false);
+        while let Some(mut records) = pages.next().await? {
+            records.retain(|record| is_built_in(&record.name));
             if !records.is_empty() {
                 removed = true;
                 self.remove_ended(records).await?;
             }
-            after = page.next;
-            if after.is_none() || self.is_closing() {
-                return Ok(removed);
+            if self.is_closing() {
+                break;
             }
         }
+        Ok(removed)
     }
 }

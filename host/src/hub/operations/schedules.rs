@@ -15,7 +15,6 @@ use crate::hub::builtin;
 use crate::hub::builtin::schedule::{self, Create, Note, Range, TriggerNow};
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{Hub, HubCore, now};
-use crate::hub::versions::PAGE_OF_A_CLIENT;
 use crate::hub::versions::catalog::Beginning;
 use crate::schedules::specification::{TIMER_PREFIX, check_text, is_name};
 use crate::schedules::state::{backfilled, by_hand, instance};
@@ -275,13 +274,12 @@ impl HubCore {
         self: &Arc<Self>,
         wanted: fn(&str, State) -> Option<T>,
     ) -> Result<Vec<T>, HubError> {
-        let (mut all, mut after) = (Vec::new(), None);
-        loop {
-            let query = InstanceQuery { id_prefix: schedule::prefix(), ..InstanceQuery::default() };
-            let page = self.read(move |hub| -> Result<_, HubError> {
-                let page = hub.store.instances(&query, after.as_ref(), PAGE_OF_A_CLIENT)?;
+        let mut all = Vec::new();
+        let mut pages = self.pages(InstanceQuery { id_prefix: schedule::prefix(), ..InstanceQuery::default() });
+        while let Some(page) = pages.next().await? {
+            let read = self.read(move |hub| -> Result<_, HubError> {
                 let mut found = Vec::new();
-                for record in &page.records {
+                for record in &page {
                     let name = schedule::name_of(&record.id).unwrap_or_default();
                     match hub.schedule_state(&record.id) {
                         Ok(state) => found.extend(state.and_then(|state| wanted(name, state))),
@@ -289,15 +287,11 @@ impl HubCore {
                         Err(error) => return Err(error),
                     }
                 }
-                Ok((found, page.next))
+                Ok(found)
             });
-            let (found, next) = page.await?;
-            all.extend(found);
-            after = next;
-            if after.is_none() {
-                return Ok(all);
-            }
+            all.extend(read.await?);
         }
+        Ok(all)
     }
 
     /// Wakes the schedule that waits for the end of an instance, if there is one.

@@ -194,9 +194,9 @@ impl Hub {
         let (app_use, versions) = forgetting.await?;
         let query = InstanceQuery { statuses: living(), ..InstanceQuery::default() };
         let (mut terminated, mut purged) = (0, 0);
-        let mut page = self.page_of(&query, None).await?;
-        loop {
-            for record in page.records.iter().filter(|record| app_use.is_needed_by(record)) {
+        let mut pages = self.0.pages(query);
+        while let Some(page) = pages.next().await? {
+            for record in page.iter().filter(|record| app_use.is_needed_by(record)) {
                 if record.id.is_entity() {
                     purged += self.purge(&record.id).await?;
                     continue;
@@ -207,8 +207,6 @@ impl Hub {
                     Err(error) => return Err(error),
                 }
             }
-            let Some(after) = page.next else { break };
-            page = self.page_of(&query, Some(after)).await?;
         }
         let versions = self.change_versions(move |hub| hub.0.removed(versions)).await?;
         Ok(Undeployed { versions, terminated, purged })
