@@ -317,7 +317,8 @@ pub fn request(method: &str, url: &str, body: Option<&[u8]>) -> Result<Answer> {
     request_with(method, url, &[], body)
 }
 
-fn request_with(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Answer> {
+/// Sends one HTTP request with further headers.
+pub fn request_with(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Answer> {
     static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
     let agent = AGENT.get_or_init(|| {
         // Deploying a language runtime compiles it, which takes long on a busy machine.

@@ -46,8 +46,9 @@ async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
     let found = match find(&api, &head) {
         Ok(Destination::Host(found)) => Ok(found),
         Ok(Destination::Trigger { path, otherwise }) => match triggers::find(&api, &head, &path).await {
-            Some(trigger) => return triggers::answer(api, trigger, head, body).await,
-            None => otherwise,
+            Ok(Some(trigger)) => return triggers::answer(api, trigger, head, body).await,
+            Ok(None) => otherwise,
+            Err(refusal) => Err(refusal),
         },
         Err(refusal) => Err(refusal),
     };

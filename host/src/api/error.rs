@@ -284,8 +284,12 @@ impl From<ControlError> for ApiError {
     fn from(error: ControlError) -> Self {
         let why = error.to_string();
         match error {
-            ControlError::NoHub(_) | ControlError::NoKey(_) | ControlError::NoSecret(_) => Self::with(StatusCode::NOT_FOUND, why),
-            ControlError::HubExists(_) | ControlError::KeyExists(_) => Self::with(StatusCode::CONFLICT, why),
+            ControlError::NoHub(_) | ControlError::NoKey(_) | ControlError::NoSecret(_) | ControlError::NoHostName(_) => {
+                Self::with(StatusCode::NOT_FOUND, why)
+            }
+            ControlError::HubExists(_) | ControlError::KeyExists(_) | ControlError::HostNameTaken { .. } => {
+                Self::with(StatusCode::CONFLICT, why)
+            }
             ControlError::TooMany { .. } => Self::forbidden(why),
             ControlError::Store(error) => error.into(),
         }

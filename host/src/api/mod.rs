@@ -58,7 +58,7 @@ pub fn rpc_router(api: &axum::Router, hub: &str, role: Role) -> axum::Router {
 /// Returns the API of a running host.
 pub fn router(options: ApiOptions) -> axum::Router {
     let api = Api {
-        guard: Guard::new(options.address, options.allowed_hosts.clone()),
+        guard: Guard::new(options.address, options.allowed_hosts.clone(), options.access.control().host_names().clone()),
         rpc_guard: Guard::of_rpc(),
         rates: Rates::default(),
         bodies: Bodies::new(options.bodies_bytes, options.hubs.memory().clone()),

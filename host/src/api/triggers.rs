@@ -1,7 +1,7 @@
 //! Requests that an app's HTTP trigger serves.
 //!
-//! The hub of a request is the one that `taskHub` names, or that of its key, or the default one. Then its routes decide. A key is
-//! needed only if the trigger asks for one, and is never shown to it.
+//! The hub of a request is that of its host name, or else the one that `taskHub` names, or else that of its key, or the default one.
+//! Then its routes decide. A key is needed only if the trigger asks for one, and is never shown to it.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use super::context::Api;
 use super::error::ApiError;
 use super::request::authorisation::{KEY_HEADER, credential_of};
 use super::request::parameter::{CODE, TASK_HUB};
-use super::request::{Query, origin};
+use super::request::{Query, hub_of_host, origin};
 use crate::access::{Caller, Denied, KeyText, Needs, Role};
 use crate::hub::{Hub, HubError};
 use crate::server::Admission;
@@ -52,7 +52,9 @@ enum What {
 }
 
 /// Finds the trigger that serves a request. None: there is none, or no such hub.
-pub(super) async fn find(api: &Api, head: &Parts, path: &[String]) -> Option<Found> {
+///
+/// Error: the request names another hub than that of its host name, whose origin is not for what the other's triggers send.
+pub(super) async fn find(api: &Api, head: &Parts, path: &[String]) -> Result<Option<Found>, ApiError> {
     let query = Query::parse(head.uri.query().unwrap_or_default());
     let caller = match credential_of(&head.headers, &query) {
         Ok(credential) => api.options.access.identify(credential.as_deref()),
@@ -60,13 +62,22 @@ pub(super) async fn find(api: &Api, head: &Parts, path: &[String]) -> Option<Fou
         Err(_) => Ok(Caller::Nobody),
     };
     let named = query.all(TASK_HUB.about.name).next().filter(|name| !name.is_empty());
+    let of_host = hub_of_host(api, head);
+    if let (Some(named), Some(of_host)) = (named, &of_host)
+        && !named.eq_ignore_ascii_case(of_host)
+    {
+        return Err(TASK_HUB
+            .about
+            .refusal(named, "the host name of the request is that of another task hub: leave the parameter out"));
+    }
     let own = caller.as_ref().ok().and_then(Caller::own_hub);
-    let name = named.or(own).unwrap_or(&api.options.default_hub).to_owned();
+    let name = of_host.as_deref().or(named).or(own).unwrap_or(&api.options.default_hub).to_owned();
     let hub = match api.options.hubs.hub(&name).await {
-        Ok(hub) => hub?,
+        Ok(Some(hub)) => hub,
+        Ok(None) => return Ok(None),
         Err(error) => {
             tracing::debug!(hub = name, %error, "a request for a trigger finds no hub");
-            return None;
+            return Ok(None);
         }
     };
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -76,8 +87,8 @@ pub(super) async fn find(api: &Api, head: &Parts, path: &[String]) -> Option<Fou
             return Some(What::Trigger { served, auth, values });
         }
         routes.methods(&path).filter(|_| head.method == Method::OPTIONS).map(What::Methods)
-    })?;
-    Some(Found { hub, query, caller, what })
+    });
+    Ok(what.map(|what| Found { hub, query, caller, what }))
 }
 
 /// Runs the trigger, and sends its response.

@@ -291,6 +291,10 @@ impl Client {
         self.answer(request.header("content-type", "application/json").send(json))
     }
 
+    pub fn put(&self, target: &Target) -> Result<Answer, CliError> {
+        self.answer(self.agent.put(self.url(target)?).send_empty())
+    }
+
     pub fn put_json(&self, target: &Target, json: &str) -> Result<Answer, CliError> {
         let request = self.agent.put(self.url(target)?);
         self.answer(request.header("content-type", "application/json").send(json))

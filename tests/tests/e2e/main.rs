@@ -15,6 +15,7 @@ mod entities;
 mod examples;
 mod grants;
 mod heat;
+mod host_names;
 mod isolation;
 mod lifecycle;
 mod links;

@@ -3,34 +3,38 @@
 //! With `--dev` the host trusts all that can reach it: the machine's own users, and any web page they have open. A page can
 //! send requests to `localhost`, and with a host name that it points at 127.0.0.1 (DNS rebinding) even read the answers. So on
 //! a loopback address the `Host` must be a loopback name, and a request that a page of another origin sends is refused
-//! everywhere. Programs send no `Origin` and are not affected.
+//! everywhere. The host names of task hubs are trusted like those of the configuration: an administrator has given them. Programs send no `Origin` and are not affected.
 //!
 //! The address for programs without a key refuses every request of a browser, which sends `Origin` or, in a request for a page
 //! or an image, `Sec-Fetch-Site`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
+use dacapo_store::control::HostNames;
 
 use crate::api::error::ApiError;
 
 pub(in crate::api) struct Guard {
     loopback_only: bool,
     allowed: Vec<String>,
+    /// Those of task hubs, under which the host is reached too.
+    host_names: Arc<HostNames>,
     programs_only: bool,
 }
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 impl Guard {
-    pub fn new(address: SocketAddr, allowed: Vec<String>) -> Self {
-        Self { loopback_only: address.ip().is_loopback(), allowed, programs_only: false }
+    pub fn new(address: SocketAddr, allowed: Vec<String>, host_names: Arc<HostNames>) -> Self {
+        Self { loopback_only: address.ip().is_loopback(), allowed, host_names, programs_only: false }
     }
 
     /// The guard of the address for programs without a key.
     pub fn of_rpc() -> Self {
-        Self { loopback_only: true, allowed: Vec::new(), programs_only: true }
+        Self { loopback_only: true, allowed: Vec::new(), host_names: Arc::default(), programs_only: true }
     }
 
     pub fn check(&self, head: &Parts) -> Result<(), ApiError> {
@@ -50,10 +54,11 @@ impl Guard {
             return Err(ApiError::argument(format!("the request is for '{authority}', but its 'Host' header says '{host}'")));
         }
         let host = authority.or(host);
-        if let Some(host) = host.filter(|host| self.loopback_only && !is_loopback(host) && !self.allows(host)) {
+        let is_known = |host: &str| self.allows(host) || self.host_names.hub_of(host_name(host)).is_some();
+        if let Some(host) = host.filter(|host| self.loopback_only && !is_loopback(host) && !is_known(host)) {
             return Err(ApiError::forbidden(format!(
                 "the host listens on a loopback address and does not answer to the name '{host}'; the key allowed_hosts of its \
-                 configuration can name it"
+                 configuration can name it, or its administrator can give it to a task hub (dacapo hub add-host-name)"
             )));
         }
         if self.programs_only && (origin.is_some() || head.headers.contains_key(SEC_FETCH_SITE)) {
@@ -84,7 +89,7 @@ fn is_loopback(authority: &str) -> bool {
 }
 
 /// An authority without its port.
-fn host_name(authority: &str) -> &str {
+pub(in crate::api) fn host_name(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => authority,
@@ -96,7 +101,7 @@ mod tests {
     use super::*;
 
     fn passes(address: &str, host: &str, origin: Option<&str>) -> bool {
-        let guard = Guard::new(address.parse().unwrap(), vec!["dev.example".into()]);
+        let guard = Guard::new(address.parse().unwrap(), vec!["dev.example".into()], Arc::default());
         let mut request = axum::http::Request::builder().uri("/").header(HOST, host);
         if let Some(origin) = origin {
             request = request.header(ORIGIN, origin);
@@ -141,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_request_is_for_one_host() {
-        let guard = Guard::new("127.0.0.1:7071".parse().unwrap(), Vec::new());
+        let guard = Guard::new("127.0.0.1:7071".parse().unwrap(), Vec::new(), Arc::default());
         let passes = |uri: &str, hosts: &[&str]| {
             let mut request = axum::http::Request::builder().uri(uri);
             for host in hosts {

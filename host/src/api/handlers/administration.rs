@@ -1,6 +1,6 @@
 //! Task hubs, for their administrator: creating, changing and deleting them, and their limits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -113,6 +113,8 @@ pub(in crate::api) struct HubBody {
     grants: Grants,
     /// What the activities of an app may reach instead.
     app_grants: BTreeMap<String, Grants>,
+    /// Requests that come under one of these host names are for this hub, unless they name another.
+    host_names: BTreeSet<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -155,7 +157,7 @@ pub(in crate::api) async fn create(call: Call) -> Result<Response, ApiError> {
         return Err(ApiError::member("name", trouble));
     }
     let app_grants = app_grants.into_iter().map(|(app, Named(grants))| (app, grants)).collect();
-    let record = HubRecord { created_at: now(), suspended: None, name, limits, grants: grants.0, app_grants };
+    let record = HubRecord { created_at: now(), name, limits, grants: grants.0, app_grants, ..HubRecord::default() };
     check(&call, &record).await?;
     let HubRecord { limits, grants, app_grants, .. } = &record;
     let mut details = serde_json::Map::new();
@@ -282,7 +284,7 @@ fn merge<T, U>(kept: &mut BTreeMap<String, T>, changes: &BTreeMap<String, Option
 
 impl From<HubRecord> for HubBody {
     fn from(record: HubRecord) -> Self {
-        let HubRecord { name, created_at, suspended, limits, grants, app_grants } = record;
-        Self { name, created_at: micros(Timestamp(created_at)), suspended, limits, grants, app_grants }
+        let HubRecord { name, created_at, suspended, limits, grants, app_grants, host_names } = record;
+        Self { name, created_at: micros(Timestamp(created_at)), suspended, limits, grants, app_grants, host_names }
     }
 }

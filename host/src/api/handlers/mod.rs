@@ -6,6 +6,7 @@ pub(super) mod audit;
 pub(super) mod entities;
 pub(super) mod event_stream;
 pub(super) mod health;
+pub(super) mod host_names;
 pub(super) mod instances;
 pub(super) mod keys;
 pub(super) mod messages;

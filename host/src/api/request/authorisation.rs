@@ -16,8 +16,8 @@ pub(in crate::api) const KEY_HEADER: &str = "x-functions-key";
 #[derive(Debug, Clone)]
 pub(in crate::api) struct Rpc(pub Caller);
 
-/// Identifies and authorises the caller. Returns the hub that the request names or its key is for; none means the host's default
-/// hub, or no hub at all.
+/// Identifies and authorises the caller. Returns the hub that the request names, or that its host name or its key is for;
+/// none means the host's default hub, or no hub at all.
 pub(in crate::api) fn admit(call: &mut Call) -> Result<Option<String>, ApiError> {
     let needs = call.found.route.needs;
     if needs == Needs::Nothing {
@@ -58,12 +58,12 @@ fn is_act(needs: Needs) -> bool {
     }
 }
 
-/// The hub that a request names, or that of its key.
+/// The hub that a request names, or else that of its host name, or else that of its key.
 fn hub(call: &Call) -> Result<Option<String>, ApiError> {
     let named = if call.found.capture(HUB_NAME.about.name).is_some() {
         Some(call.hub_name()?)
     } else if call.found.declares(&TASK_HUB.about) {
-        call.find(&TASK_HUB)?.map(|name| name.0)
+        call.find(&TASK_HUB)?.map(|name| name.0).or_else(|| call.hub_of_host().map(|hub| hub.to_string()))
     } else if call.found.declares(&HUB.about) {
         call.find(&HUB)?.map(|name| name.0)
     } else {

@@ -19,6 +19,7 @@ use dacapo_store::control::AuditEntry;
 
 use crate::access::{self, Caller, Scope};
 use crate::api::admission::body_memory::BodyReservation;
+use crate::api::admission::guard::host_name;
 use crate::api::content::links::Links;
 use crate::api::context::{Api, ApiOptions};
 use crate::api::error::ApiError;
@@ -154,6 +155,15 @@ impl Call {
         Ok(AuditedAction { api: self.api.clone(), caller: self.caller.clone(), scope, action })
     }
 
+    /// The hub that the host name of the request belongs to.
+    pub fn hub_of_host(&self) -> Option<Arc<str>> {
+        match self.caller {
+            // Their address has one hub, whatever name leads there.
+            Caller::Rpc(_) => None,
+            _ => hub_of_host(&self.api, &self.head),
+        }
+    }
+
     fn origin(&self) -> String {
         // Links are passed on, also to clients that must not use the address that asks for no key.
         if let Caller::Rpc(_) = self.caller {
@@ -230,20 +240,41 @@ pub(in crate::api) fn origin(scheme: &str, head: &Parts, own_address: SocketAddr
     if let Some(forwarded) = forwarded_origin(head).filter(|_| use_forwarded_host) {
         return forwarded;
     }
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let authority = head.uri.authority().map(|authority| authority.as_str());
-    match authority.or(host) {
+    match authority(head) {
         Some(authority) => format!("{scheme}://{authority}"),
         None => format!("{scheme}://{own_address}"),
     }
 }
 
-/// The origin that a proxy's `X-Forwarded-*` headers name. The first value is that of the outermost proxy.
+/// The hub that the host name belongs to under which the client reaches the host.
+pub(in crate::api) fn hub_of_host(api: &Api, head: &Parts) -> Option<Arc<str>> {
+    let names = api.options.access.control().host_names();
+    match forwarded_host(head).filter(|_| api.options.use_forwarded_host) {
+        Some(forwarded) => names.hub_of(host_name(forwarded.as_str())),
+        None => names.hub_of(host_name(authority(head)?)),
+    }
+}
+
+/// The authority that the request is for.
+fn authority(head: &Parts) -> Option<&str> {
+    let host = || head.headers.get(HOST)?.to_str().ok();
+    head.uri.authority().map(Authority::as_str).or_else(host)
+}
+
+/// The origin that a proxy's `X-Forwarded-*` headers name.
 fn forwarded_origin(head: &Parts) -> Option<String> {
-    let first = |name| head.headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim);
-    let host: Authority = first("x-forwarded-host")?.parse().ok()?;
-    let secure = first("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+    let host = forwarded_host(head)?;
+    let secure = first_of(head, "x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
     Some(format!("{}://{host}", if secure { "https" } else { "http" }))
+}
+
+fn forwarded_host(head: &Parts) -> Option<Authority> {
+    first_of(head, "x-forwarded-host")?.parse().ok()
+}
+
+/// The first value of a header, which is that of the outermost proxy.
+fn first_of<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
+    head.headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim)
 }
 
 /// The value of a parameter that may be given once.

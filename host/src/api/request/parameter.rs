@@ -11,7 +11,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use dacapo_core::{FunctionName, InstanceId, RuntimeStatus, Timestamp};
-use dacapo_store::control::{HUB_NAME_CHARS_MAX, check_hub_name};
+use dacapo_store::control::{HOST_NAME_CHARS_MAX, HUB_NAME_CHARS_MAX, check_host_name, check_hub_name};
 
 use crate::api::error::ApiError;
 use crate::bad_value::BadValue;
@@ -187,7 +187,8 @@ pub(in crate::api) static TRIGGER_QUERY: Parameter<FunctionName> =
 pub(in crate::api) static TASK_HUB: Parameter<Text<64>> = Parameter::query(
     "taskHub",
     "TestHubName",
-    "The task hub; case is ignored. Without it: that of the key, or else the host's default one.",
+    "The task hub; case is ignored. Without it: that of the host name under which the request came, or else that of the key, or else \
+     the host's default one.",
 );
 pub(in crate::api) static CONNECTION: Parameter<Text<256>> =
     Parameter::query("connection", "Storage", "Has no meaning here; the links in the response repeat it.").default("Storage");
@@ -319,6 +320,11 @@ pub(in crate::api) static HUB_NAME: Parameter<HubName> =
     Parameter::path("hubName", "TestHubName", "The task hub; case is ignored.");
 pub(in crate::api) static KEY_NAME: Parameter<KeyName> = Parameter::path("keyName", "ci", "The key; case is ignored.");
 pub(in crate::api) static SECRET_NAME: Parameter<SecretName> = Parameter::path("secretName", "api-token", "The secret.");
+pub(in crate::api) static HOST_NAME: Parameter<HostName> = Parameter::path(
+    "hostName",
+    "shop.example.com",
+    "The host name, without a port; case is ignored. `*` may stand for its first label.",
+);
 pub(in crate::api) static HUB: Parameter<HubName> = Parameter::query(
     "hub",
     "TestHubName",
@@ -374,6 +380,7 @@ pub(in crate::api) static PATH_PARAMETERS: &[&About] = &[
     &HUB_NAME.about,
     &KEY_NAME.about,
     &SECRET_NAME.about,
+    &HOST_NAME.about,
     &QUEUE_NAME.about,
     &TRIGGER_NAME.about,
     &SCHEDULE_NAME.about,
@@ -470,6 +477,23 @@ impl FromText for SecretName {
 
     fn schema() -> Value {
         json!({ "type": "string", "minLength": 1, "maxLength": grants::SECRET_NAME_CHARS_MAX, "pattern": "^[A-Za-z0-9_.-]+$" })
+    }
+}
+
+/// A host name that a task hub may have, folded.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::api) struct HostName(pub String);
+
+impl FromText for HostName {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
+        match check_host_name(text) {
+            Some(trouble) => Err(trouble.into()),
+            None => Ok(Self(text.to_ascii_lowercase())),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": HOST_NAME_CHARS_MAX, "pattern": r"^(\*\.)?[A-Za-z0-9.-]+$" })
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::*;
-use crate::api::handlers::{administration, audit, keys, secrets, usage};
+use crate::api::handlers::{administration, audit, host_names, keys, secrets, usage};
 
 const DONE: Answer = answer(204, Nothing, "It is done.");
 
@@ -45,7 +45,7 @@ pub(super) static ADMINISTRATION: Group = Group {
             method: Method::GET,
             pattern: "hubs/{hubName}",
             operation: "getHub",
-            summary: "A task hub: its limits and grants, and whether it is suspended.",
+            summary: "A task hub: its limits, grants and host names, and whether it is suspended.",
             parameters: &[],
             needs: Needs::Hub(Role::Administer),
             takes: BodyKind::Nothing,
@@ -67,12 +67,38 @@ pub(super) static ADMINISTRATION: Group = Group {
             method: Method::DELETE,
             pattern: "hubs/{hubName}",
             operation: "deleteHub",
-            summary: "Removes a task hub with its instances, apps, keys and secrets.",
+            summary: "Removes a task hub with its instances, apps, keys, secrets and host names.",
             parameters: &[],
             needs: Needs::Host(Role::Administer),
             takes: BodyKind::Nothing,
             answers: &[DONE, NO_HUB, DISK_FULL],
             handler: |call| Box::pin(administration::delete(call)),
+        },
+        Route {
+            method: Method::PUT,
+            pattern: "hubs/{hubName}/host-names/{hostName}",
+            operation: "addHostName",
+            summary: "Gives a task hub a host name: requests that come under it are for this hub.",
+            parameters: &[],
+            needs: Needs::Host(Role::Administer),
+            takes: BodyKind::Nothing,
+            answers: &[DONE, NO_HUB, answer(409, Json("Error"), "Another task hub has this host name."), DISK_FULL],
+            handler: |call| Box::pin(host_names::add(call)),
+        },
+        Route {
+            method: Method::DELETE,
+            pattern: "hubs/{hubName}/host-names/{hostName}",
+            operation: "removeHostName",
+            summary: "Takes a host name away from a task hub.",
+            parameters: &[],
+            needs: Needs::Host(Role::Administer),
+            takes: BodyKind::Nothing,
+            answers: &[
+                DONE,
+                answer(404, Json("Error"), "The task hub has no such host name, or there is no such task hub."),
+                DISK_FULL,
+            ],
+            handler: |call| Box::pin(host_names::remove(call)),
         },
         Route {
             method: Method::GET,

@@ -1,10 +1,11 @@
 //! Task hubs, for the administrator of a host.
 
 mod grant;
+mod host_names;
 mod limits;
 mod usage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ Examples:
   dacapo hub limits acme
   dacapo hub usage acme
   dacapo hub grant acme --outbound api.example.org
+  dacapo hub add-host-name acme shop.example.com
   dacapo hub suspend acme --reason unpaid")]
 pub(super) enum Hub {
     Create(Create),
@@ -37,6 +39,8 @@ pub(super) enum Hub {
     Usage(usage::Usage),
     SetLimit(limits::SetLimit),
     Grant(grant::Grant),
+    AddHostName(host_names::AddHostName),
+    RemoveHostName(host_names::RemoveHostName),
     Suspend(Suspend),
     Resume(Resume),
     Delete(Delete),
@@ -68,7 +72,7 @@ pub(super) struct List {
     connection: Connection,
 }
 
-/// Show a task hub: the limits that were changed, and its grants.
+/// Show a task hub: the limits that were changed, its grants, and its host names.
 #[derive(Debug, Args)]
 pub(super) struct Show {
     /// The task hub.
@@ -98,7 +102,7 @@ pub(super) struct Resume {
     connection: Connection,
 }
 
-/// Delete a task hub with its instances, apps, keys and secrets.
+/// Delete a task hub with its instances, apps, keys, secrets and host names.
 #[derive(Debug, Args)]
 pub(super) struct Delete {
     /// The task hub.
@@ -119,6 +123,8 @@ struct HubBody {
     limits: BTreeMap<String, u64>,
     grants: Grants,
     app_grants: BTreeMap<String, Grants>,
+    #[serde(default)]
+    host_names: BTreeSet<String>,
 }
 
 impl Hub {
@@ -131,6 +137,8 @@ impl Hub {
             Hub::Usage(command) => command.run(),
             Hub::SetLimit(command) => command.run(),
             Hub::Grant(command) => command.run(),
+            Hub::AddHostName(command) => command.run(),
+            Hub::RemoveHostName(command) => command.run(),
             Hub::Suspend(command) => command.run(),
             Hub::Resume(command) => command.run(),
             Hub::Delete(command) => command.run(),
@@ -191,6 +199,9 @@ impl Show {
         rows.add_row(["Grants".into(), text(&hub.grants)]);
         for (app, grants) in &hub.app_grants {
             rows.add_row([format!("Grants of {app}"), text(grants)]);
+        }
+        for name in hub.host_names {
+            rows.add_row(["Host name".into(), name]);
         }
         print_table(rows)
     }

@@ -13,6 +13,13 @@ pub enum ControlError {
     KeyExists(String),
     #[error("there is no secret '{0}'")]
     NoSecret(String),
+    #[error("the task hub has no host name '{0}'")]
+    NoHostName(String),
+    /// `hub` is folded.
+    #[error(
+        "the host name '{name}' is one of the task hub '{hub}': remove it there first (dacapo hub remove-host-name {hub} {name})"
+    )]
+    HostNameTaken { name: String, hub: String },
     /// Something must be removed first.
     #[error("there are {limit} {what} already, and no more are kept: remove one first")]
     TooMany { what: &'static str, limit: usize },

@@ -1,8 +1,8 @@
 //! The control file and its operations.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redb::{
@@ -11,12 +11,12 @@ use redb::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AuditEntry, ControlError, HubRecord, KeyHash, KeyId, KeyRecord, Scope, Wake, audit, modules};
+use super::{AuditEntry, ControlError, HostNames, HubRecord, KeyHash, KeyId, KeyRecord, Scope, Wake, audit, modules};
 use crate::StoreError;
 use crate::redb::{DiskFile, Failed, Fault, RedbFile};
 
 /// Folded name → record.
-const HUBS: TableDefinition<&str, &[u8]> = TableDefinition::new("hubs");
+pub(super) const HUBS: TableDefinition<&str, &[u8]> = TableDefinition::new("hubs");
 const WAKES: TableDefinition<&str, &[u8]> = TableDefinition::new("wakes");
 const KEYS: TableDefinition<KeyHash, &[u8]> = TableDefinition::new("keys");
 /// Folded scope and name → hash.
@@ -55,6 +55,9 @@ pub struct ControlFile {
     file: RedbFile,
     /// When the use of each key was last noted by this process.
     noted: Mutex<HashMap<KeyHash, i64>>,
+    /// Held while host names are changed, also while the change is being saved.
+    changing_names: Mutex<()>,
+    pub(super) host_names: Arc<HostNames>,
 }
 
 pub(super) type Result<T, E = ControlError> = std::result::Result<T, E>;
@@ -67,7 +70,13 @@ impl ControlFile {
     /// `Locked` if another process has it open; `Missing` if it is empty.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let (file, ()) = RedbFile::open(Box::new(DiskFile::new(path)), CACHE_BYTES, REOPEN_PAUSE, prepare)?;
-        Ok(Self { file, noted: Mutex::default() })
+        let host_names = Arc::new(file.read(HostNames::load)?);
+        Ok(Self { file, noted: Mutex::default(), changing_names: Mutex::default(), host_names })
+    }
+
+    /// Locks out all other changes of host names.
+    pub(super) fn alone(&self) -> MutexGuard<'_, ()> {
+        self.changing_names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Commits an empty transaction, to find out whether the file can be written.
@@ -98,20 +107,21 @@ impl ControlFile {
         self.read(|txn| Ok(txn.open_table(HUBS)?.len()?))
     }
 
-    /// Creates a hub. `HubExists`.
+    /// Creates a hub, without host names. `HubExists`.
     pub fn create_hub(&self, record: &HubRecord, entry: &AuditEntry) -> Result<()> {
         let name = fold(&record.name);
+        let record = HubRecord { host_names: BTreeSet::new(), ..record.clone() };
         self.change(entry, |txn| {
             let mut hubs = txn.open_table(HUBS)?;
             if hubs.get(name.as_str())?.is_some() {
                 return Ok(Err(ControlError::HubExists(record.name.clone())));
             }
-            hubs.insert(name.as_str(), encode(record).as_slice())?;
+            hubs.insert(name.as_str(), encode(&record).as_slice())?;
             Ok(Ok(()))
         })
     }
 
-    /// Changes a hub, and returns its new record. `NoHub`. Its name and time of creation stay.
+    /// Changes a hub, and returns its new record. `NoHub`. Its name, its time of creation and its host names stay.
     pub fn change_hub(&self, name: &str, entry: &AuditEntry, change: impl Fn(&mut HubRecord)) -> Result<HubRecord> {
         let folded = fold(name);
         self.change(entry, |txn| {
@@ -120,16 +130,19 @@ impl ControlFile {
             let Some(stored) = stored else { return Ok(Err(ControlError::NoHub(name.into()))) };
             let mut changed = stored.clone();
             change(&mut changed);
-            let changed = HubRecord { name: stored.name, created_at: stored.created_at, ..changed };
+            let HubRecord { name, created_at, host_names, .. } = stored;
+            let changed = HubRecord { name, created_at, host_names, ..changed };
             hubs.insert(folded.as_str(), encode(&changed).as_slice())?;
             Ok(Ok(changed))
         })
     }
 
-    /// Deletes a hub with its keys, secrets, usage and needed files; the audit log stays. `NoHub`.
+    /// Deletes a hub with its keys, secrets, host names, usage and needed files; the audit log stays. `NoHub`.
     pub fn delete_hub(&self, name: &str, entry: &AuditEntry) -> Result<()> {
         let folded = fold(name);
-        let hashes = self.change(entry, |txn| {
+        let _alone = self.alone();
+        let host_names = self.hub(name)?.map(|record| record.host_names).unwrap_or_default();
+        let deleted = self.change(entry, |txn| {
             if txn.open_table(HUBS)?.remove(folded.as_str())?.is_none() {
                 return Ok(Err(ControlError::NoHub(name.into())));
             }
@@ -147,7 +160,9 @@ impl ControlFile {
             }
             txn.open_table(SECRETS)?.retain_in((folded.as_str(), "").., |(hub, _), _| hub != folded)?;
             Ok(Ok(hashes))
-        })?;
+        });
+        self.index_host_names(&folded, host_names);
+        let hashes = deleted?;
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         noted.retain(|hash, _| !hashes.contains(hash));
         Ok(())
@@ -404,7 +419,7 @@ impl ControlFile {
     }
 
     /// Makes a change and adds its line of the audit log, in one transaction.
-    fn change<T>(&self, entry: &AuditEntry, work: impl Fn(&WriteTransaction) -> Outcome<T>) -> Result<T> {
+    pub(super) fn change<T>(&self, entry: &AuditEntry, work: impl Fn(&WriteTransaction) -> Outcome<T>) -> Result<T> {
         let value = self.write(|txn| match work(txn)? {
             Ok(value) => audit::append(txn, entry).map(|()| Ok(value)),
             refused => Ok(refused),

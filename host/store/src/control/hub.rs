@@ -1,6 +1,6 @@
 //! Task hubs, as the control file stores them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dacapo_core::guest::ClientGrant;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -22,6 +22,8 @@ pub struct HubRecord {
     pub grants: Grants,
     /// By app, what its activities may reach instead.
     pub app_grants: BTreeMap<String, Grants>,
+    /// The names of the host under which requests are for this hub, folded; `*` stands for a first label. Each is of one hub only.
+    pub host_names: BTreeSet<String>,
 }
 
 /// What activities may reach, in addition to what the host's configuration grants to all.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use dacapo_core::VersionId;
 use dacapo_store::control::{
-    AUDIT_PER_SCOPE_MAX, AuditEntry, ControlError, ControlFile, Grants, HubRecord, KeyRecord, Role, Scope, Wake,
+    AUDIT_PER_SCOPE_MAX, AuditEntry, ControlError, ControlFile, Grants, HOST_NAMES_PER_HUB_MAX, HubRecord, KeyRecord, Role,
+    Scope, Wake,
 };
 use serde_json::json;
 
@@ -73,6 +74,49 @@ fn hubs_are_kept_and_their_names_ignore_case() {
     world.file.delete_hub("triaL", &tell).expect("it is there");
     assert_eq!(world.file.hub("Trial").expect("it reads"), None);
     assert!(matches!(world.file.delete_hub("Trial", &tell), Err(ControlError::NoHub(_))));
+}
+
+#[test]
+fn a_host_name_is_of_one_hub_until_it_is_removed_or_the_hub_deleted() {
+    let world = world();
+    let tell = entry(&of("Red"), "test");
+    for name in ["Red", "blue"] {
+        let record = HubRecord { host_names: ["stray.example".to_owned()].into(), ..hub(name) };
+        world.file.create_hub(&record, &tell).expect("it is new");
+    }
+    let owner = |world: &World, host: &str| world.file.host_names().hub_of(host).map(|hub| hub.to_string());
+    assert_eq!(owner(&world, "stray.example"), None, "a new hub has none");
+    world.file.add_host_name("RED", "Shop.Example", &tell).expect("it is free");
+    world.file.add_host_name("red", "shop.example", &tell).expect("it is its own");
+    let taken = world.file.add_host_name("blue", "SHOP.example", &tell).unwrap_err();
+    assert!(matches!(&taken, ControlError::HostNameTaken { name, hub } if name == "shop.example" && hub == "red"), "{taken}");
+    world.file.add_host_name("blue", "*.shop.example", &tell).expect("it is another name");
+    assert!(matches!(world.file.add_host_name("green", "g.example", &tell), Err(ControlError::NoHub(_))));
+    assert!(matches!(world.file.remove_host_name("blue", "shop.example", &tell), Err(ControlError::NoHostName(_))));
+    let changed = world.file.change_hub("red", &tell, |record| record.host_names.clear()).expect("it is there");
+    assert_eq!(changed.host_names.len(), 1, "a change of the record leaves them");
+    let world = world.reopened();
+    for (host, expected) in [
+        ("shop.example", Some("red")),
+        ("SHOP.EXAMPLE.", Some("red")),
+        ("a.shop.example", Some("blue")),
+        ("a.b.shop.example", None),
+        ("example", None),
+        ("", None),
+    ] {
+        assert_eq!(owner(&world, host).as_deref(), expected, "{host}");
+    }
+    world.file.remove_host_name("red", "Shop.example", &tell).expect("it is there");
+    assert_eq!(owner(&world, "shop.example"), None);
+    world.file.add_host_name("blue", "shop.example", &tell).expect("it is free again");
+    world.file.delete_hub("Blue", &tell).expect("it is there");
+    assert_eq!((owner(&world, "shop.example"), owner(&world, "a.shop.example")), (None, None));
+    for number in 0..HOST_NAMES_PER_HUB_MAX {
+        world.file.add_host_name("red", &format!("h{number}.example"), &tell).expect("there is room");
+    }
+    let full = world.file.add_host_name("red", "one-more.example", &tell).unwrap_err();
+    assert!(matches!(full, ControlError::TooMany { limit: HOST_NAMES_PER_HUB_MAX, .. }), "{full}");
+    assert_eq!(owner(&world, "one-more.example"), None);
 }
 
 #[test]

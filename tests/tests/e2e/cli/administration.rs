@@ -84,6 +84,16 @@ fn a_tenant_from_the_first_day_to_the_last() {
     root.ok(&["hub", "grant", "acme", "--none"]);
     assert_eq!(root.json(&["hub", "show", "acme"])["grants"]["outbound"], json!([]));
 
+    root.ok(&["hub", "add-host-name", "acme", "Shop.example"]);
+    root.ok(&["hub", "add-host-name", "acme", "*.acme.example"]);
+    assert_eq!(root.json(&["hub", "show", "acme"])["hostNames"], json!(["*.acme.example", "shop.example"]));
+    assert!(root.fails(4, &root.key, &["hub", "add-host-name", "TestHubName", "shop.example"]).contains("'acme'"));
+    assert!(root.fails(1, &root.key, &["hub", "add-host-name", "acme", "shop.example:80"]).contains("without a port"));
+    assert!(root.fails(1, owner, &["hub", "remove-host-name", "acme", "shop.example"]).contains("opens nothing else"));
+    root.ok(&["hub", "remove-host-name", "acme", "*.acme.example"]);
+    let shown = root.ok(&["hub", "show", "acme"]);
+    assert!(shown.contains("shop.example") && !shown.contains("*.acme"), "{shown}");
+
     root.ok(&["hub", "suspend", "acme", "--reason", "unpaid"]);
     assert!(root.fails(1, owner, &["get-instances"]).contains("unpaid"));
     root.ok(&["hub", "resume", "acme"]);
