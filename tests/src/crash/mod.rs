@@ -1,11 +1,14 @@
-//! The crash test: clients start orchestrations of all kinds and signal entities while the host is killed with SIGKILL at random
-//! times and restarted. After the last restart, every acknowledged instance must exist, must finish once with the right output,
-//! and must have a history without gaps or duplicates; every counter must have counted each acknowledged signal once; and the
-//! money that orchestrations moved between accounts must still be there, no less and no more.
+//! The crash test: clients start orchestrations of all kinds, signal entities, put messages into a queue and make schedules while
+//! the host is killed with SIGKILL at random times and restarted. After the last restart, every acknowledged instance must exist,
+//! must finish once with the right output, and must have a history without gaps or duplicates; every counter must have counted
+//! each acknowledged signal once; and the money that orchestrations moved between accounts must still be there, no less and no
+//! more. What must hold of queues and schedules is said in [`queues`] and [`schedules`].
+
+mod counter;
+mod queues;
+mod schedules;
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -13,15 +16,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dacapo_core::event::Outcome;
-use dacapo_core::{Event, HistoryEvent, RuntimeStatus, Seq, Timestamp};
+use dacapo_core::{Event, HistoryEvent, InstanceId, RuntimeStatus, Seq, Timestamp};
 use dacapo_store::{InstanceQuery, RedbStore, Store as _, StoreOptions};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::host::{Host, HostOptions, is_finished, request};
+use crate::host::{Answer, Host, HostOptions, is_finished, request};
 use crate::program;
+use counter::Counter;
+use queues::Queues;
+use schedules::Schedules;
 
 /// The options of a run.
 #[derive(Debug, Clone)]
@@ -62,6 +68,23 @@ pub struct Report {
     pub transfers: usize,
     /// The sum of all accounts, the same at the beginning and at the end.
     pub money: i64,
+    /// Messages that the host acknowledged.
+    pub messages_acknowledged: usize,
+    /// Messages without a response because the host was killed: they may or may not be there.
+    pub messages_unanswered: usize,
+    pub messages_processed: usize,
+    pub messages_poisoned: usize,
+    pub deliveries: usize,
+    /// Deliveries with a number that another one of the same message had: an attempt that a kill cuts short is repeated.
+    pub deliveries_repeated: usize,
+    /// Schedules of one second, one of which is a timer trigger.
+    pub schedules: usize,
+    /// The seconds that they were active, each of which has started one instance.
+    pub occurrences: usize,
+    /// Those of the timer trigger.
+    pub timer_runs: usize,
+    /// Seconds that the timer trigger left out, because its run before was not over.
+    pub timer_skipped: usize,
     pub restart_ms_median: f64,
     pub restart_ms_max: f64,
     pub seconds: f64,
@@ -132,6 +155,8 @@ struct Shared {
     unanswered: Mutex<Vec<String>>,
     counter: Counter,
     signals: [Tally; COUNTERS],
+    queues: Queues,
+    schedules: Schedules,
 }
 
 /// The numbers of signals to one counter.
@@ -153,15 +178,14 @@ fn account(number: i64) -> String {
 /// Runs the test in an empty `directory`.
 pub fn run(options: &CrashOptions, directory: &Path) -> Result<Report> {
     let begin = Instant::now();
-    let counter = Counter::start()?;
-    let host_options = HostOptions {
-        data: directory.to_owned(),
-        arguments: [vec!["--allow-host".to_owned(), counter.authority.clone()], options.arguments.clone()].concat(),
-    };
+    let (counter, queues) = (Counter::start()?, Queues::start()?);
+    let allowed = [&counter, &queues.counter].map(|counter| ["--allow-host".to_owned(), counter.authority.clone()]).concat();
+    let host_options = HostOptions { data: directory.to_owned(), arguments: [allowed, options.arguments.clone()].concat() };
     let mut host = Host::start(host_options)?;
     for guest in GUESTS {
         host.deploy_guest(guest)?;
     }
+    let schedules = Schedules::start(&host)?;
     let shared = Arc::new(Shared {
         url: RwLock::new(host.url().to_owned()),
         stop: AtomicBool::new(false),
@@ -169,6 +193,8 @@ pub fn run(options: &CrashOptions, directory: &Path) -> Result<Report> {
         unanswered: Mutex::default(),
         counter,
         signals: Default::default(),
+        queues,
+        schedules,
     });
     for number in 0..ACCOUNTS {
         let path = format!("entities/account/{}?op=deposit", account(number));
@@ -196,6 +222,8 @@ pub fn run(options: &CrashOptions, directory: &Path) -> Result<Report> {
         ..Report::default()
     };
     check_instances(&host, &shared, &mut report)?;
+    shared.queues.check(&mut host, &mut report)?;
+    shared.schedules.check(&host, &mut report)?;
     wait_for_the_rest(&host)?;
     check_entities(&host, &shared, &mut report)?;
     ensure!(host.stop()? == Some(0), "the host did not stop in order\n{}", host.log());
@@ -204,7 +232,7 @@ pub fn run(options: &CrashOptions, directory: &Path) -> Result<Report> {
     Ok(report)
 }
 
-const GUESTS: [&str; 9] = [
+const GUESTS: [&str; 10] = [
     "example-hello-sequence",
     "example-human-interaction",
     "example-saga",
@@ -212,6 +240,7 @@ const GUESTS: [&str; 9] = [
     "example-sub-orchestrations",
     "example-counter",
     "example-account-transfer",
+    "fixture-deliveries",
     "fixture-probe",
     "fixture-interpreter",
 ];
@@ -238,11 +267,12 @@ fn client(shared: &Shared, seed: u64) {
         }
         let case = random_case(&mut random, &shared.counter);
         let id = format!("{}-{seed:x}-{number}", case.function);
-        match post(shared, &format!("orchestrators/{}/{id}", case.function), &case.input) {
+        match post(shared, &format!("durabletask/orchestrators/{}/{id}", case.function), &case.input) {
             Some(202) => {
                 if let Some((name, data)) = &case.event {
                     // Repeated until it is acknowledged: if two arrive, the second is never read.
-                    while !matches!(post(shared, &format!("instances/{id}/raiseEvent/{name}"), data), Some(202 | 410)) {
+                    while !matches!(post(shared, &format!("durabletask/instances/{id}/raiseEvent/{name}"), data), Some(202 | 410))
+                    {
                         std::thread::sleep(Duration::from_millis(20));
                     }
                 }
@@ -253,10 +283,17 @@ fn client(shared: &Shared, seed: u64) {
         for _ in 0..random.random_range(0..4) {
             let number = random.random_range(0..COUNTERS);
             let tally = &shared.signals[number];
-            match post(shared, &format!("entities/counter/crash-{number}?op=add"), &json!(1)) {
+            match post(shared, &format!("durabletask/entities/counter/crash-{number}?op=add"), &json!(1)) {
                 Some(202) => tally.acknowledged.fetch_add(1, Ordering::SeqCst),
                 _ => tally.unanswered.fetch_add(1, Ordering::SeqCst),
             };
+        }
+        if random.random_range(0..3) == 0 {
+            let prefix = format!("message-{seed:x}-{number}");
+            shared.queues.produce(&mut random, &prefix, |path, body| send(shared, path, body));
+        }
+        if random.random_range(0..20) == 0 {
+            shared.schedules.make(|path, body| send(shared, path, body));
         }
         std::thread::sleep(Duration::from_millis(random.random_range(1..15)));
     }
@@ -264,9 +301,13 @@ fn client(shared: &Shared, seed: u64) {
 
 /// Returns the status of the response, if there was one.
 fn post(shared: &Shared, path: &str, body: &Value) -> Option<u16> {
+    send(shared, path, body).map(|answer| answer.status)
+}
+
+/// Returns the response, if there was one.
+fn send(shared: &Shared, path: &str, body: &Value) -> Option<Answer> {
     let url = shared.url.read().expect("no holder of this lock panics").clone();
-    let url = format!("{url}/runtime/webhooks/durabletask/{path}");
-    request("POST", &url, Some(body.to_string().as_bytes())).ok().map(|answer| answer.status)
+    request("POST", &format!("{url}/runtime/webhooks/{path}"), Some(body.to_string().as_bytes())).ok()
 }
 
 /// Checks that every acknowledged instance exists and finishes with the right output.
@@ -354,17 +395,19 @@ pub fn open_store(directory: &Path) -> Result<RedbStore> {
     Ok(RedbStore::open(&path.context("there is no hub file")?, StoreOptions::default())?)
 }
 
-/// Checks the store itself: histories have no gaps or duplicates, and no rows are left over.
+/// Checks the store itself: histories have no gaps or duplicates, and no rows are left over but those of paused schedules.
 fn check_store(directory: &Path, shared: &Shared, report: &mut Report) -> Result<()> {
     let store = open_store(directory)?;
     let mut after = None;
-    let mut fetched = 0;
+    let (mut fetched, mut ticked) = (0, 0);
+    let mut started_by_messages: HashMap<String, usize> = HashMap::new();
     loop {
         let page = store.instances(&InstanceQuery::default(), after.as_ref(), 1_000)?;
         for record in &page.records {
             if record.id.is_entity() {
                 let entity = store.entity(record.row)?.with_context(|| format!("{} has no state", record.id))?;
-                ensure!(entity.lock.is_none() && !entity.waiting, "{} is locked, or operations wait: {entity:?}", record.id);
+                let waits = entity.waiting && !is_schedule(&record.id);
+                ensure!(entity.lock.is_none() && !waits, "{} is locked, or operations wait: {entity:?}", record.id);
                 continue;
             }
             let history = store.history(record.row, record.turns.clone())?;
@@ -380,18 +423,51 @@ fn check_store(directory: &Path, shared: &Shared, report: &mut Report) -> Result
             ensure!(turns == record.turns.len(), "{}: {turns} turns are stored, {:?} are recorded", record.id, record.turns);
             report.history_events += history.len();
             report.children += usize::from(record.parent.is_some());
-            fetched += usize::from(record.name.as_str() == "fetch_all") * 4;
-            report.transfers += usize::from(record.name.as_str() == "transfer");
+            match record.name.as_str() {
+                "fetch_all" => fetched += 4,
+                "transfer" => report.transfers += 1,
+                schedules::OF_TIMER => ticked += 1,
+                "processed" => *started_by_messages.entry(output_of(&history)?).or_default() += 1,
+                _ => {}
+            }
         }
         after = page.next;
         if after.is_none() {
             break;
         }
     }
-    ensure!(store.undelivered(None, 1)?.is_empty(), "a message is left in an inbox");
+    // What wakes a schedule was sent before it was paused.
+    let undelivered = store.undelivered(None, 1_000)?;
+    let left = undelivered.iter().find(|(_, message)| !is_schedule(&message.to));
+    ensure!(left.is_none(), "a message is left in an inbox: {left:?}");
     ensure!(store.activities(None, 1)?.is_empty(), "an activity is left");
-    ensure!(store.timers(None, Timestamp(i64::MAX), 1)?.is_empty(), "a timer is left");
-    shared.counter.check(fetched, report)
+    let timers = store.timers(None, Timestamp(i64::MAX), 1_000)?;
+    let left = timers.iter().find(|timer| !is_schedule(&timer.instance));
+    ensure!(left.is_none(), "a timer is left: {left:?}");
+    ensure!(ticked == report.timer_runs, "the timer trigger ran {} times, and has started {ticked}", report.timer_runs);
+    shared.queues.check_started(started_by_messages, report)?;
+    check_fetched(&shared.counter, fetched, report)
+}
+
+fn is_schedule(id: &InstanceId) -> bool {
+    id.as_str().starts_with("@builtin::schedule@")
+}
+
+/// The output of a completed orchestration, which is a text.
+fn output_of(history: &[HistoryEvent]) -> Result<String> {
+    let outcome = history.iter().find_map(|event| match &event.event {
+        Event::ExecutionCompleted { outcome: Outcome::Completed(output) } => Some(output),
+        _ => None,
+    });
+    Ok(serde_json::from_str(outcome.context("it has not completed")?)?)
+}
+
+fn check_fetched(counter: &Counter, expected: usize, report: &mut Report) -> Result<()> {
+    let visits = counter.visits();
+    report.activities_counted = visits.len();
+    report.activities_repeated = visits.values().map(|visits| visits.count - 1).sum();
+    ensure!(visits.len() == expected, "{expected} activities have results, {} have run", visits.len());
+    Ok(())
 }
 
 /// Events that only clients cause, and that the clients of this test do not.
@@ -504,43 +580,6 @@ impl HistoryReader {
         let awaited = |kind: &str| ["activity", "child", "operation", "lock"].contains(&kind);
         let waits = self.open.values().any(|kind| awaited(kind));
         ensure!(!waits || !matches!(outcome, Outcome::Completed(_)), "without a result: {:?}", self.open);
-        Ok(())
-    }
-}
-
-/// A service that counts the requests to each of its addresses, to prove that activities ran.
-struct Counter {
-    authority: String,
-    url: String,
-    counts: Arc<Mutex<HashMap<String, usize>>>,
-}
-
-impl Counter {
-    fn start() -> Result<Counter> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let authority = listener.local_addr()?.to_string();
-        let counts: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
-        let seen = counts.clone();
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let mut line = String::new();
-                let read = BufReader::new(&stream).read_line(&mut line);
-                if let Some(path) = line.split_whitespace().nth(1) {
-                    *seen.lock().expect("no holder of this lock panics").entry(path.to_owned()).or_default() += 1;
-                }
-                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-                // A host that was killed does not read the response.
-                let _ = read.and_then(|_| stream.write_all(answer.as_bytes()));
-            }
-        });
-        Ok(Counter { url: format!("http://{authority}"), authority, counts })
-    }
-
-    fn check(&self, expected: usize, report: &mut Report) -> Result<()> {
-        let counts = self.counts.lock().expect("no holder of this lock panics");
-        report.activities_counted = counts.len();
-        report.activities_repeated = counts.values().map(|count| count - 1).sum();
-        ensure!(counts.len() == expected, "{expected} activities have results, {} have run", counts.len());
         Ok(())
     }
 }
