@@ -106,7 +106,7 @@ impl Trigger {
                     cardinality: match text(binding, "cardinality")?.unwrap_or_default().to_ascii_lowercase().as_str() {
                         "one" => Cardinality::One,
                         "" | "many" => Cardinality::Many,
-                        other => return Err(invalid(format!("its `cardinality` is '{other}', and must be one or many"))),
+                        other => return Err(invalid(format!("its `cardinality` is '{other:.80}', and must be one or many"))),
                     },
                 },
                 "timerTrigger" => Source::Timer(TimerTrigger::parse(binding)?),
@@ -124,7 +124,7 @@ impl Trigger {
                         "`{kind}` is not for triggers: `describe` returns orchestrators, activities and entities"
                     )));
                 }
-                _ => return Err(invalid(format!("this host has no binding of the type '{kind}'"))),
+                _ => return Err(invalid(format!("this host has no binding of the type '{kind:.80}'"))),
             };
             if source.replace(known).is_some() {
                 return Err(invalid("it has two triggers among its bindings, and a function has one"));
@@ -163,10 +163,10 @@ fn resolved(schedule: &str, setting: impl Fn(&str) -> Option<String>) -> Result<
     let (mut text, mut rest) = (String::new(), schedule);
     while let Some((before, named)) = rest.split_once('%') {
         let (name, after) =
-            named.split_once('%').ok_or_else(|| format!("its `schedule` is '{schedule}', in which a '%' stands alone"))?;
+            named.split_once('%').ok_or_else(|| format!("its `schedule` is '{schedule:.80}', in which a '%' stands alone"))?;
         let value = setting(name).ok_or_else(|| {
             format!(
-                "its `schedule` names the setting '{name}', which is not in the environment of the app: its administrator can grant it: \
+                "its `schedule` names the setting '{name:.80}', which is not in the environment of the app: its administrator can grant it: \
                  `dacapo hub grant HUB --env {name}=VALUE`"
             )
         })?;
@@ -180,12 +180,12 @@ fn resolved(schedule: &str, setting: impl Fn(&str) -> Option<String>) -> Result<
 impl HttpTrigger {
     fn parse(binding: &Map<String, Value>) -> Result<Self, InvalidBindings> {
         let route = text(binding, "route")?.unwrap_or_default();
-        Template::parse(&route).map_err(|why| invalid(format!("its route '{route}' cannot be served: {why}")))?;
+        Template::parse(&route).map_err(|why| invalid(format!("its route '{route:.80}' cannot be served: {why}")))?;
         let auth = match text(binding, "authLevel")?.unwrap_or_default().to_ascii_lowercase().as_str() {
             "anonymous" => AuthLevel::Anonymous,
             "" | "function" => AuthLevel::Function,
             "admin" => AuthLevel::Admin,
-            other => return Err(invalid(format!("its `authLevel` is '{other}', and must be anonymous, function or admin"))),
+            other => return Err(invalid(format!("its `authLevel` is '{other:.80}', and must be anonymous, function or admin"))),
         };
         let methods = match binding.get("methods") {
             None | Some(Value::Null) => Vec::new(),
@@ -209,12 +209,12 @@ impl HttpTrigger {
 /// The queue that a binding names.
 fn queue_of(binding: &Map<String, Value>, member: &str) -> Result<String, InvalidBindings> {
     let named = text(binding, member)?.unwrap_or_default();
-    queue::name(&named).ok_or_else(|| invalid(format!("its `{member}` is '{named}', and {}", queue::NAME_RULE)))
+    queue::name(&named).ok_or_else(|| invalid(format!("its `{member}` is '{named:.80}', and {}", queue::NAME_RULE)))
 }
 
 fn method(text: &Value) -> Result<Method, InvalidBindings> {
     let name = text.as_str().ok_or_else(|| invalid("its `methods` must be an array of texts"))?;
-    Method::from_bytes(name.to_ascii_uppercase().as_bytes()).map_err(|_| invalid(format!("'{name}' is not an HTTP method")))
+    Method::from_bytes(name.to_ascii_uppercase().as_bytes()).map_err(|_| invalid(format!("'{name:.80}' is not an HTTP method")))
 }
 
 /// A member that is true or false, if there is one.
