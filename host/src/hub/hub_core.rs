@@ -1,6 +1,7 @@
 //! The state of a hub, and the methods that all its parts need.
 
 use std::convert::Infallible;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 
 use dacapo_core::execution::check_payload;
@@ -48,6 +49,8 @@ pub(super) struct HubCore {
     pub deployment: DeploymentLocks,
     pub loading: Loading,
     pub inbox_bounds: InboxBounds,
+    /// Instances that begin and are not stored yet.
+    pub births: AtomicU64,
     pub run_queue: Arc<RunQueue>,
     pub activities: Activities,
     pub triggers: Triggers,

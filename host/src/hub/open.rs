@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 
@@ -86,6 +87,7 @@ impl Hub {
             deployment: DeploymentLocks::default(),
             loading: Loading::default(),
             inbox_bounds: InboxBounds::default(),
+            births: AtomicU64::default(),
             run_queue: RunQueue::new(RunQueueOptions {
                 runner: hub.clone() as Weak<dyn JobRunner>,
                 scheduler: engine.scheduler().clone(),

@@ -1,10 +1,12 @@
 //! The limits that the hub itself enforces: live instances, stored bytes, messages that wait for one instance.
 //!
-//! They are compared with what is stored, so concurrent work may exceed them by a little.
+//! They are compared with what is stored, so concurrent work may exceed them by a little. Starts of clients do not, because one
+//! request may bring thousands.
 
 pub(super) mod inbox;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dacapo_core::execution::{Limits, LogLevel, LogLine};
 use dacapo_core::{Commit, Event, Failure, InstanceId, InstanceRecord, Message, RuntimeStatus};
@@ -14,6 +16,15 @@ use crate::hub::error::HubError;
 use crate::hub::hub_core::HubCore;
 use crate::hub::mailbox::Envelope;
 use crate::hub::rules::Rules;
+
+/// An instance that begins and is not stored yet.
+pub(in crate::hub) struct Birth<'a>(&'a AtomicU64);
+
+impl Drop for Birth<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 impl HubCore {
     /// Checks that clients may store more.
@@ -55,6 +66,17 @@ impl HubCore {
         let (alive, most) = (self.store.alive(), self.rules().limits.instances_alive);
         if alive < most {
             return Ok(());
+        }
+        Err(HubError::Limit { limit: "instances_alive", value: most, what: format!("{alive} instances are alive") })
+    }
+
+    /// Has one more instance begin, if it may. It counts as alive until the guard is dropped, which must not be before it is stored.
+    pub(in crate::hub) fn begin_birth(&self) -> Result<Birth<'_>, HubError> {
+        let before = self.births.fetch_add(1, Ordering::SeqCst);
+        let birth = Birth(&self.births);
+        let (alive, most) = (self.store.alive().saturating_add(before), self.rules().limits.instances_alive);
+        if alive < most {
+            return Ok(birth);
         }
         Err(HubError::Limit { limit: "instances_alive", value: most, what: format!("{alive} instances are alive") })
     }

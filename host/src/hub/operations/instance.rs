@@ -68,7 +68,7 @@ impl HubCore {
         let StartRequest { name, id, input, version, start_at } = request;
         self.check_input(&input)?;
         self.check_storage()?;
-        self.check_birth()?;
+        let _birth = self.begin_birth()?;
         let id = id.unwrap_or_else(|| InstanceId::from_uuid(execution.0));
         require(&Beginning { name: &name, id: &id, asked: &version, parent: None })?;
         let event = Event::ExecutionStarted { execution, name, input, version, parent: None, start_at };
