@@ -1,5 +1,6 @@
-//! Guests with triggers, as WAT. Each trigger starts an orchestration whose input and output is the trigger's input, and
-//! answers with the id of the instance; one whose name begins with `fail` fails afterwards.
+//! Guests with triggers, as WAT. Those of [`wat`] start an orchestration whose input and output is the trigger's input, and answer
+//! with the id of the instance; one whose name begins with `fail` fails afterwards. Those of [`returning`] return what they are
+//! made with, whatever that is.
 
 use std::fmt::Write as _;
 
@@ -82,6 +83,53 @@ pub fn wat(orchestrator: &str, triggers: &[(&str, &str)]) -> String {
 /// The guest as a module.
 pub fn module(orchestrator: &str, triggers: &[(&str, &str)]) -> Vec<u8> {
     wat::parse_str(wat(orchestrator, triggers)).expect("the guest is WAT")
+}
+
+/// A guest with a trigger for each of these: bindings, and what it returns. They are named `return-00`, `return-01` and so on.
+pub fn returning(triggers: &[(&str, &str)]) -> Vec<u8> {
+    let (mut texts, mut at) = (String::new(), TEXTS);
+    let mut text = |text: &str| {
+        let begin = at;
+        writeln!(texts, "  (data (i32.const {begin}) \"{}\")", escaped(text.as_bytes())).expect("a string takes it");
+        at += text.len();
+        [begin as u32, text.len() as u32]
+    };
+    let (mut entries, mut outputs) = (Vec::new(), Vec::new());
+    for (number, (bindings, output)) in triggers.iter().enumerate() {
+        entries.extend([text(&format!("return-{number:02}")), text(bindings)].concat());
+        outputs.extend(text(output));
+    }
+    let words = |words: &[u32]| escaped(&words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>());
+    let (list, entries, outputs) = (words(&[256, triggers.len() as u32]), words(&entries), words(&outputs));
+    let heap = (at + 1_024) & !7;
+    let pages = heap / 65_536 + 32;
+    let wat = format!(
+        r#"(module
+  (memory (export "memory") {pages})
+  (global $heap (mut i32) (i32.const {heap}))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
+    (global.set $heap (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "describe") (result i32) (i32.const 16))
+  (func (export "describe-triggers") (result i32) (i32.const 48))
+  (func $digit (param $at i32) (result i32) (i32.sub (i32.load8_u (local.get $at)) (i32.const 48)))
+  (func (export "run-trigger") (param $name i32) (param $length i32) (param i32 i32 i32 i32 i32) (result i32)
+    (local $end i32)
+    (local.set $end (i32.add (local.get $name) (local.get $length)))
+    (local.set $end (i32.add
+      (i32.mul (call $digit (i32.sub (local.get $end) (i32.const 2))) (i32.const 10))
+      (call $digit (i32.sub (local.get $end) (i32.const 1)))))
+    (i32.store8 (i32.const 160) (i32.const 0))
+    (i64.store (i32.const 164) (i64.load offset=4096 (i32.mul (local.get $end) (i32.const 8))))
+    (i32.const 160))
+  (data (i32.const 48) "{list}")
+  (data (i32.const 256) "{entries}")
+  (data (i32.const 4096) "{outputs}")
+{texts})"#
+    );
+    wat::parse_str(wat).expect("the guest is WAT")
 }
 
 fn escaped(bytes: &[u8]) -> String {

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use hyper::Method;
 use hyper::body::Bytes;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -23,6 +24,9 @@ pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// How long to wait for a response.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the host may keep a connection that has nothing more to send.
+const CLOSED_WITHIN: Duration = Duration::from_secs(20);
 
 /// The number of characters to which a result is cut in the report.
 const SHOWN: usize = 70;
@@ -106,6 +110,17 @@ impl Attacker {
     /// Opens a raw connection.
     pub async fn open(&self) -> Result<Watched<TcpStream>> {
         Ok(Watched::new(connect_from(ADDRESS, address(self.url())?).await?, self.watch()))
+    }
+
+    /// Sends bytes over a connection of their own, and reads until the host closes it. None: it stays open.
+    pub async fn exchange(&self, bytes: impl AsRef<[u8]>) -> Result<Option<String>> {
+        let mut stream = self.open().await?;
+        // The host may close it before all bytes are sent.
+        let _ = stream.write_all(bytes.as_ref()).await;
+        let mut answers = Vec::new();
+        // A reset counts as closed, too.
+        let ended = tokio::time::timeout(CLOSED_WITHIN, stream.read_to_end(&mut answers)).await;
+        Ok(ended.is_ok().then(|| String::from_utf8_lossy(&answers).into_owned()))
     }
 
     /// Returns an unused id.

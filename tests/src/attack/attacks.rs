@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::attacker::{Attacker, Tally};
-use super::{floods, keys, modules, paths, reach, secrets, smuggling};
+use super::{floods, keys, modules, paths, reach, secrets, smuggling, triggers};
 
 /// Attacks of one kind.
 pub struct Group {
@@ -84,6 +84,7 @@ pub static GROUPS: &[Group] = &[
     Group { name: "requests", attacks: REQUESTS },
     Group { name: "reaching", attacks: REACHING },
     Group { name: "stealing", attacks: STEALING },
+    Group { name: "triggers", attacks: TRIGGERS },
 ];
 
 /// What orchestrators and entities compute.
@@ -224,4 +225,24 @@ const STEALING: &[Attack] = &[
     send("secret-sent", "a secret sent to hosts that it is not granted for", secrets::sent, 1),
     send("secret-seen", "a secret that is used, and then searched for", secrets::seen, 1),
     send("secret-asked", "secrets, requested by every route and command", secrets::asked, 1),
+];
+
+/// What triggers, queues and schedules open.
+const TRIGGERS: &[Attack] = &[
+    send("trigger-responses", "responses that break the wire, or the pages of others", triggers::responses, 1),
+    send("trigger-requests", "paths, headers and bodies that a trigger should not be shown", triggers::requests, 1),
+    send("trigger-routes", "routes of another hub, of the host, and that are none", triggers::claims, 1),
+    send("trigger-sleeps", "a trigger that never answers", triggers::sleeping, 32)
+        .limited(&[("concurrent_triggers", 4), ("trigger_seconds", 1)]),
+    send("trigger-spins", "a trigger that loops", triggers::spinning, 32)
+        .limited(&[("concurrent_triggers", 4), ("trigger_seconds", 1)]),
+    send("queue-flood", "batches of a thousand messages", triggers::queue_flood, 8),
+    send("queue-full", "batches of a thousand messages for a queue that nobody reads", triggers::queue_full, 8)
+        .limited(&[("instances_alive", triggers::QUEUE_FULL)]),
+    send("queue-large", "messages of one megabyte for a queue that nobody reads", triggers::queue_large, 8)
+        .limited(&[("storage_bytes", 64 << 20)]),
+    send("queue-stuck", "messages whose trigger loops", triggers::queue_stuck, 4)
+        .limited(&[("concurrent_activities", 4), ("trigger_seconds", 1)]),
+    send("queue-refused", "messages whose trigger fails with a megabyte of words", triggers::queue_refused, 4),
+    send("schedules", "a thousand schedules of one second", triggers::schedules, 4).limited(&[("schedules", 1_000)]),
 ];

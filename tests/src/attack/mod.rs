@@ -12,6 +12,7 @@
 //! - [`watch`]: inspects all bytes that reach the attacker, and finds data of others.
 //! - [`servers`]: the servers that activities connect to, granted or not.
 //! - [`modules`]: wasm files that no compiler would produce.
+//! - [`triggers`]: what HTTP triggers, queues and schedules open.
 //! - [`honest`]: the load, whose latencies and outputs are measured.
 //!
 //! With `compare`, each attack is also played on another host of the same machine: what an honest hub suffers then is caused by
@@ -32,6 +33,7 @@ mod secrets;
 mod servers;
 mod smuggling;
 mod stage;
+mod triggers;
 mod watch;
 
 use std::sync::Arc;
@@ -83,13 +85,18 @@ pub struct Outcome {
 
 /// Runs the attacks, and fails if an honest hub has lost anything.
 pub async fn run(options: &AttackOptions) -> Result<Report> {
-    let mut stage = Arc::new(Stage::set().await?);
+    let mut stage = Stage::set().await?;
     let hubs = [stage.honest("blue")?, stage.honest("red")?];
-    let elsewhere = if options.compare { Some(Arc::new(Stage::set().await?)) } else { None };
-    if let Some(elsewhere) = &elsewhere {
-        // The other host needs a victim too, but without load.
-        elsewhere.honest(&hubs[0].hub)?;
-    }
+    let mut stage = Arc::new(stage);
+    let elsewhere = match options.compare {
+        true => {
+            let mut elsewhere = Stage::set().await?;
+            // The other host needs a victim too, but without load.
+            elsewhere.honest(&hubs[0].hub)?;
+            Some(Arc::new(elsewhere))
+        }
+        false => None,
+    };
     let honest = Honest::start(&stage, &hubs).await?;
     // The first requests compile code and open hubs.
     honest.figures_of(options.each / 4).await;

@@ -1,32 +1,19 @@
 //! Requests that two parsers could read differently, so that the host might check another request than it executes.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::attacker::{Attacker, Tally};
 use super::attacks::Played;
 use crate::wire::statuses;
 
 const BASE: &str = "/runtime/webhooks/durabletask";
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Sends bytes and reads until the host closes the connection. None: it stays open.
-async fn exchange(attacker: &Attacker, bytes: &str) -> Result<Option<String>> {
-    let mut stream = attacker.open().await?;
-    // The host may close it before all bytes are sent.
-    let _ = stream.write_all(bytes.as_bytes()).await;
-    let mut answers = Vec::new();
-    // A reset counts as closed, too.
-    let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answers)).await;
-    Ok(ended.is_ok().then(|| String::from_utf8_lossy(&answers).into_owned()))
-}
 
 /// There must be exactly one response, with one of these statuses.
 async fn check(attacker: &Attacker, tally: &Tally, bytes: &str, expected: &[u16]) -> Result<()> {
-    let Some(answers) = exchange(attacker, bytes).await? else {
+    let Some(answers) = attacker.exchange(bytes).await? else {
         tally.count("a connection that stays open", false);
         return Ok(());
     };

@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 use super::servers::{SECRET, Servers};
 use super::watch::Watch;
-use crate::host::{Host, binary};
+use crate::host::{Answer, Host, binary};
+use crate::trigger_guest;
 
 /// Marks all data of the honest hubs.
 pub const MARK: &str = "velvet-ZqX4";
@@ -18,9 +19,14 @@ pub const MARK: &str = "velvet-ZqX4";
 /// The name of the secret in each hub.
 pub const SECRET_NAME: &str = "token";
 
+/// The route of an HTTP trigger that each honest hub has, with the prefix `api`; its clients need a key.
+pub const ROUTE: &str = "api/orders/{id}";
+pub const ROUTE_OF_ALL: &str = "{*all}";
+
 pub struct Stage {
     pub host: Host,
     root: String,
+    honest: Vec<Tenant>,
     pub watch: Arc<Watch>,
     pub servers: Servers,
     /// The directory that is granted to the attacker's activities, and the key file for secrets.
@@ -72,16 +78,32 @@ impl Stage {
         watch.guard("a secret that it may only use", SECRET);
         watch.guard("a file of the host", "root:x:0:0");
         let servers = Servers::start(&watch).await?;
-        Ok(Self { host, root, watch, servers, shared, data })
+        Ok(Self { host, root, honest: Vec::new(), watch, servers, shared, data })
     }
 
-    /// Creates a hub with the default limits and a secret of its own.
-    pub fn honest(&self, hub: &str) -> Result<Tenant> {
+    /// Creates a hub with the default limits, a secret of its own, and an HTTP trigger.
+    pub fn honest(&mut self, hub: &str) -> Result<Tenant> {
         self.administer("POST", "/admin/hubs", &json!({ "name": hub }))?;
         self.put_secret(hub, &format!("{MARK}-secret"))?;
         let tenant = self.tenant(hub)?;
         self.watch.guard("the key of an honest hub", &tenant.key);
+        let route = json!([{ "type": "httpTrigger", "route": ROUTE.trim_start_matches("api/"), "authLevel": "function" }]);
+        let module = trigger_guest::module("order", &[("place_order", &route.to_string())]);
+        let deployed = self.host.request_as(&tenant.key, "POST", "/admin/apps/orders", Some(&module))?;
+        ensure!(deployed.status == 200, "{deployed:?}");
+        self.honest.push(tenant.clone());
         Ok(tenant)
+    }
+
+    /// Visits a path of an honest hub, which a parameter names.
+    pub fn visit(&self, hub: &str, path: &str) -> Result<Answer> {
+        self.host.request_as(&self.root, "GET", &format!("{path}?taskHub={hub}"), None)
+    }
+
+    /// The same for a client of the hub: its key names it.
+    pub fn visit_by_key(&self, hub: &str, path: &str) -> Result<Answer> {
+        let tenant = self.honest.iter().find(|tenant| tenant.hub == hub).context("it is an honest hub")?;
+        self.host.request_as(&tenant.key, "GET", path, None)
     }
 
     /// Creates a hub with low limits, and with grants that an administrator could have given.

@@ -27,4 +27,4 @@ macro_rules! groups {
     };
 }
 
-groups! { computing saying activities modules connections requests reaching stealing }
+groups! { computing saying activities modules connections requests reaching stealing triggers }
