@@ -55,9 +55,10 @@ export class DurableClient {
     return [new URL(this.#client.links(ANY_ID).statusQueryGetUri).origin];
   }
 
+  /** Beside the options of the original there is `startAt`: the orchestration does not begin before this Date. */
   async startNew(orchestratorFunctionName, options) {
-    const { instanceId, input, version } = optionsOf("startNew", options);
-    return this.#client.startOrchestration(orchestratorFunctionName, input, { instanceId, version });
+    const { instanceId, input, version, startAt } = optionsOf("startNew", options);
+    return this.#client.startOrchestration(orchestratorFunctionName, input, { instanceId, version, startAt });
   }
 
   createHttpManagementPayload(instanceId) {
@@ -72,6 +73,12 @@ export class DurableClient {
   async waitForCompletionOrCreateCheckStatusResponse(request, instanceId, options) {
     const end = endOf(await this.waitForEnd(instanceId, optionsOf("waitForCompletionOrCreateCheckStatusResponse", options)));
     return end ? endResponse(end) : this.createCheckStatusResponse(request, instanceId);
+  }
+
+  /** The status at the end, or when the time is over; undefined if there is no such instance. The original has no such method. */
+  async waitForCompletion(instanceId, timeoutInMilliseconds) {
+    const status = await this.#client.waitForCompletion(instanceId, timeoutInMilliseconds);
+    return status && new DurableOrchestrationStatus(status);
   }
 
   /** For the SDK: the status at the end, or when the time is over. The host waits, so the interval is only checked. */
@@ -99,6 +106,11 @@ export class DurableClient {
     const { taskHubName, connectionName, ...wanted } = optionsOf("getStatusBy", filter);
     this.#requireOwnHub(taskHubName);
     return this.#list(wanted);
+  }
+
+  /** A page, `{ instances, continuationToken }`, which the original does not have. */
+  async listInstances(filter) {
+    return this.#client.listInstances(optionsOf("listInstances", filter));
   }
 
   async #list(filter) {
@@ -135,9 +147,14 @@ export class DurableClient {
     }
   }
 
-  /** Returns the id of the new instance, which is that of the old one if `restartWithNewInstanceId` is false. */
+  /**
+   * Returns the id of the new instance, which is that of the old one if `restartWithNewInstanceId` is false. Other than in the original
+   * that may be the new id itself.
+   */
   async restart(instanceId, restartWithNewInstanceId = true) {
-    return unlessMissing(instanceId, () => this.#client.restart(instanceId, restartWithNewInstanceId ? undefined : instanceId));
+    const given = typeof restartWithNewInstanceId === "string" ? restartWithNewInstanceId : undefined;
+    const newInstanceId = given ?? (restartWithNewInstanceId ? undefined : instanceId);
+    return unlessMissing(instanceId, () => this.#client.restart(instanceId, newInstanceId));
   }
 
   async purgeInstanceHistory(instanceId) {
@@ -145,8 +162,9 @@ export class DurableClient {
   }
 
   async purgeInstanceHistoryBy(filter) {
-    const { createdTimeFrom, createdTimeTo, runtimeStatus } = optionsOf("purgeInstanceHistoryBy", filter);
-    return new PurgeHistoryResult(await this.#client.purgeInstances({ createdTimeFrom, createdTimeTo, runtimeStatus }));
+    const { createdTimeFrom, createdTimeTo, runtimeStatus, instanceIdPrefix, functionName, version } = optionsOf("purgeInstanceHistoryBy", filter);
+    const wanted = { createdTimeFrom, createdTimeTo, runtimeStatus, instanceIdPrefix, functionName, version };
+    return new PurgeHistoryResult(await this.#client.purgeInstances(wanted));
   }
 
   /** Beside the options of the original there is `at`: the signal is not delivered before this Date. */
@@ -160,6 +178,11 @@ export class DurableClient {
     this.#requireOwnHub(optionsOf("readEntityState", options).taskHubName);
     const state = await this.#client.readEntity(entityId);
     return state === undefined ? new EntityStateResponse(false) : new EntityStateResponse(true, state);
+  }
+
+  /** A page, `{ entities, continuationToken }`. The original has no such method. */
+  async listEntities(filter) {
+    return this.#client.listEntities(optionsOf("listEntities", filter));
   }
 
   #requireOwnHub(taskHubName) {

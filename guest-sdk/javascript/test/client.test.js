@@ -140,6 +140,30 @@ test("the other operations", async () => {
   await assert.rejects(client.raiseEvent("o1", "x", 1, { taskHubName: "other" }), { name: "Unsupported", message: /own task hub 'main', not in 'other'/ });
 });
 
+// The client of the original could not do all that the contract has.
+test("what the original's client lacks", async () => {
+  const status = { name: "order", instanceId: "o1", runtimeStatus: "Running", createdTime: "2026-01-01T00:00:00Z", lastUpdatedTime: "2026-01-01T00:00:00Z" };
+  const page = (items) => JSON.stringify({ ...items, continuationToken: "t" });
+  const calls = offerClient({ startOrchestration: "o1", waitForCompletion: (id) => JSON.stringify(id === "o1" ? status : null), listInstances: page({ instances: [status] }), listEntities: page({ entities: [] }), restart: (_, id) => id, purgeInstances: 0 });
+  const client = df.getClient();
+  await client.startNew("order", { startAt: FROM });
+  assert.deepEqual((await client.waitForCompletion("o1", 500)).createdTime, FROM);
+  assert.equal(await client.waitForCompletion("none", 0), undefined);
+  assert.deepEqual(await client.listInstances({ functionName: "order", top: 1 }), { instances: [status], continuationToken: "t" });
+  assert.deepEqual(await client.listEntities({ lastOperationTimeFrom: FROM, continuationToken: "t" }), { entities: [], continuationToken: "t" });
+  assert.equal(await client.restart("o1", "o2"), "o2");
+  await client.purgeInstanceHistoryBy({ createdTimeFrom: FROM, instanceIdPrefix: "o", functionName: "order", version: "2" });
+  assert.deepEqual(calls, [
+    ["startOrchestration", "order", "null", null, null, FROM.getTime()],
+    ["waitForCompletion", "o1", 500],
+    ["waitForCompletion", "none", 0],
+    ["listInstances", '{"functionName":"order","top":1}'],
+    ["listEntities", '{"lastOperationTimeFrom":"2026-01-01T00:00:00.000Z","continuationToken":"t"}'],
+    ["restart", "o1", "o2"],
+    ["purgeInstances", '{"createdTimeFrom":"2026-01-01T00:00:00.000Z","instanceIdPrefix":"o","functionName":"order","version":"2"}'],
+  ]);
+});
+
 test("links have the origin of the request", async () => {
   offerClient({});
   const client = df.getClient();

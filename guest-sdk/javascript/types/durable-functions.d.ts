@@ -227,15 +227,38 @@ export interface StartNewOptions {
   instanceId?: string;
   input?: unknown;
   version?: string;
+  /** The orchestration does not begin before this time. */
+  startAt?: Date;
 }
 export interface TaskHubOptions {
   taskHubName?: string;
   connectionName?: string;
 }
+/** The last three members are additions. */
 export interface OrchestrationFilter {
   createdTimeFrom?: Date;
   createdTimeTo?: Date;
   runtimeStatus?: OrchestrationRuntimeStatus[];
+  instanceIdPrefix?: string;
+  functionName?: string;
+  version?: string;
+}
+export interface InstancePage {
+  instances: DurableOrchestrationStatus[];
+  /** For the next page; null in the last. */
+  continuationToken: string | null;
+}
+export interface EntityFilter {
+  entityName?: string;
+  lastOperationTimeFrom?: Date;
+  lastOperationTimeTo?: Date;
+  fetchState?: boolean;
+  top?: number;
+  continuationToken?: string;
+}
+export interface EntityPage {
+  entities: { entityId: { name: string; key: string }; lastOperationTime: string; state?: unknown }[];
+  continuationToken: string | null;
 }
 export interface WaitForCompletionOptions {
   timeoutInMilliseconds?: number;
@@ -263,8 +286,12 @@ export declare class DurableClient {
   purgeInstanceHistoryBy(filter: OrchestrationFilter): Promise<PurgeHistoryResult>;
   raiseEvent(instanceId: string, eventName: string, eventData?: unknown, options?: TaskHubOptions): Promise<void>;
   readEntityState<T>(entityId: EntityId, options?: TaskHubOptions): Promise<EntityStateResponse<T>>;
-  /** Starts it anew with its recorded input, and returns the id of the new instance. */
-  restart(instanceId: string, restartWithNewInstanceId?: boolean): Promise<string>;
+  /** One page of the instances that match. As in other lists, the times are texts. */
+  listInstances(filter?: OrchestrationFilter & { showInput?: boolean; top?: number; continuationToken?: string }): Promise<InstancePage>;
+  /** One page of the entities that match. */
+  listEntities(filter?: EntityFilter): Promise<EntityPage>;
+  /** Starts it anew with its recorded input, and returns the id of the new instance, which may be given. */
+  restart(instanceId: string, restartWithNewInstanceId?: boolean | string): Promise<string>;
   rewind(instanceId: string, reason: string, options?: TaskHubOptions): Promise<void>;
   signalEntity(entityId: EntityId, operationName?: string, operationContent?: unknown, options?: SignalOptions): Promise<void>;
   /**
@@ -275,6 +302,8 @@ export declare class DurableClient {
   terminate(instanceId: string, reason: string): Promise<void>;
   suspend(instanceId: string, reason: string): Promise<void>;
   resume(instanceId: string, reason: string): Promise<void>;
+  /** Waits for the end, at most so long; returns the status then, or undefined if there is no such instance. */
+  waitForCompletion(instanceId: string, timeoutInMilliseconds: number): Promise<DurableOrchestrationStatus | undefined>;
   waitForCompletionOrCreateCheckStatusResponse(request: HttpRequest, instanceId: string, waitOptions?: WaitForCompletionOptions): Promise<HttpResponse>;
 }
 
@@ -359,7 +388,7 @@ export declare class DurableOrchestrationClient {
   purgeInstanceHistoryBy(createdTimeFrom: Date, createdTimeTo?: Date, runtimeStatus?: OrchestrationRuntimeStatus[]): Promise<PurgeHistoryResult>;
   raiseEvent(instanceId: string, eventName: string, eventData?: unknown, taskHubName?: string, connectionName?: string): Promise<void>;
   readEntityState<T>(entityId: EntityId, taskHubName?: string, connectionName?: string): Promise<EntityStateResponse<T>>;
-  restart(instanceId: string, restartWithNewInstanceId?: boolean): Promise<string>;
+  restart(instanceId: string, restartWithNewInstanceId?: boolean | string): Promise<string>;
   resume(instanceId: string, reason: string): Promise<void>;
   rewind(instanceId: string, reason: string, taskHubName?: string, connectionName?: string): Promise<void>;
   signalEntity(entityId: EntityId, operationName?: string, operationContent?: unknown, taskHubName?: string, connectionName?: string): Promise<void>;
