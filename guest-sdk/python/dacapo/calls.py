@@ -7,7 +7,7 @@ import types
 from dataclasses import dataclass, field
 from typing import Any
 
-from dacapo.client import DurableOrchestrationClient, start_orchestration
+from dacapo.client import DurableOrchestrationClient, encoded_start
 from dacapo.declaration import FunctionName
 from dacapo.host import Client, Management
 
@@ -92,7 +92,7 @@ class ActivityCall(Context):
     ) -> str:
         """Starts an orchestration that runs on its own, and returns its instance id. Raises `Failure`, for example of
         type `InstanceAlreadyExists`. If the call of the activity is repeated after a crash, it is not started again."""
-        return start_orchestration(self._management, name, input_, instance_id, version)
+        return self._management.start_orchestration(*encoded_start(name, input_, instance_id, version))
 
     def client(self) -> DurableOrchestrationClient:
         """A client of the app's task hub."""

@@ -13,11 +13,14 @@ from dacapo import border, payload
 from dacapo.action import EntityId, entity_of, operation_of
 from dacapo.declaration import FunctionName, name_of
 from dacapo.failure import Failure
-from dacapo.host import Client, Management
+from dacapo.host import Client
 from dacapo.http_messages import HttpRequest, HttpResponse
 from dacapo.status import (
     DurableOrchestrationStatus,
+    EntityPage,
     EntityStateResponse,
+    EntityStatus,
+    InstancePage,
     OrchestrationRuntimeStatus,
     PurgeHistoryResult,
 )
@@ -31,15 +34,13 @@ _ENDED = {
 """The status codes of responses about an ended instance."""
 
 
-def start_orchestration(
-    host: Management | Client, name: FunctionName, input_: Any, instance_id: str | None, version: str | None
-) -> str:
-    """Starts an orchestration, and returns its instance id."""
+def encoded_start(
+    name: FunctionName, input_: Any, instance_id: str | None, version: str | None
+) -> tuple[str, str, str | None, str | None]:
+    """What the host is given to start an orchestration: its name, its input, an instance id and a version."""
     name = name_of(name)
     encoded = payload.encode_start_input(input_, f"the input of `{name}`")
-    return host.start_orchestration(
-        name, encoded, border.optional_id(instance_id), border.optional_text(version, "version")
-    )
+    return name, encoded, border.optional_id(instance_id), border.optional_text(version, "version")
 
 
 class DurableOrchestrationClient:
@@ -60,10 +61,16 @@ class DurableOrchestrationClient:
         instance_id: str | None = None,
         client_input: Any = None,
         version: str | None = None,
+        *,
+        start_at: datetime | None = None,
     ) -> str:
-        """Starts an orchestration, and returns its instance id. An ended instance with that id is replaced."""
+        """Starts an orchestration, and returns its instance id. An ended instance with that id is replaced. It begins as
+        soon as possible, or not before `start_at`."""
+        start = encoded_start(orchestration_function_name, client_input, instance_id, version)
+        if start_at is not None:
+            border.instance(start_at, datetime, "start_at")
         with _refusals():
-            return start_orchestration(self._host, orchestration_function_name, client_input, instance_id, version)
+            return self._host.start_orchestration(*start, start_at)
 
     # Links.
 
@@ -101,12 +108,21 @@ class DurableOrchestrationClient:
         timeout = border.length(timeout_in_milliseconds, "timeout_in_milliseconds")
         if border.length(retry_interval_in_milliseconds, "retry_interval_in_milliseconds") > timeout:
             raise ValueError("timeout_in_milliseconds must be at least retry_interval_in_milliseconds")
-        status = _status_of(self._host.wait_for_completion(border.text(instance_id, "instance_id"), timeout))
+        status = await self.wait_for_completion(instance_id, timeout)
         if status.runtime_status in _ENDED:
             return _response_of_ended(status)
         return self.create_check_status_response(request, instance_id)
 
     # Instances.
+
+    async def wait_for_completion(
+        self, instance_id: str, timeout_in_milliseconds: int = 10_000
+    ) -> DurableOrchestrationStatus:
+        """Waits until an instance has ended, at most so long, and returns its status then; a falsy one if the instance
+        does not exist."""
+        timeout = border.length(timeout_in_milliseconds, "timeout_in_milliseconds")
+        with _refusals():
+            return _status_of(self._host.wait_for_completion(border.text(instance_id, "instance_id"), timeout))
 
     async def get_status(
         self, instance_id: str, show_history: bool = False, show_history_output: bool = False, show_input: bool = False
@@ -117,7 +133,8 @@ class DurableOrchestrationClient:
             "showHistoryOutput": bool(show_history_output),
             "showInput": bool(show_input),
         }
-        return _status_of(self._host.get_status(border.text(instance_id, "instance_id"), json.dumps(options)))
+        with _refusals():
+            return _status_of(self._host.get_status(border.text(instance_id, "instance_id"), json.dumps(options)))
 
     async def get_status_all(self) -> list[DurableOrchestrationStatus]:
         """The status of all instances of the task hub."""
@@ -129,24 +146,48 @@ class DurableOrchestrationClient:
         created_time_to: datetime | None = None,
         runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
         instance_id_prefix: str | None = None,
+        *,
+        function_name: str | None = None,
+        version: str | None = None,
+        show_input: bool = True,
     ) -> list[DurableOrchestrationStatus]:
         """The status of all instances that match."""
-        filter_ = _filter(created_time_from, created_time_to, runtime_status)
-        if instance_id_prefix is not None:
-            filter_["instanceIdPrefix"] = border.text(instance_id_prefix, "instance_id_prefix")
-        return list(self._instances(filter_))
+        filter_ = _filter(
+            created_time_from, created_time_to, runtime_status, instance_id_prefix, function_name, version
+        )
+        return list(self._instances({**filter_, **_shown(show_input)}))
+
+    async def list_instances(
+        self,
+        *,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+        instance_id_prefix: str | None = None,
+        function_name: str | None = None,
+        version: str | None = None,
+        show_input: bool = True,
+        top: int | None = None,
+        continuation_token: str | None = None,
+    ) -> InstancePage:
+        """A page of the instances that match: at most `top`, from where the page before ended."""
+        filter_ = _filter(
+            created_time_from, created_time_to, runtime_status, instance_id_prefix, function_name, version
+        )
+        return self._page({**filter_, **_shown(show_input), **_paging(top, continuation_token)})
+
+    def _page(self, filter_: dict[str, Any]) -> InstancePage:
+        with _refusals():
+            page = json.loads(self._host.list_instances(json.dumps(filter_)))
+        return InstancePage([*map(DurableOrchestrationStatus.from_json, page["instances"])], page.get(_TOKEN) or None)
 
     def _instances(self, filter_: dict[str, Any]) -> Iterator[DurableOrchestrationStatus]:
         """All pages, one after another."""
-        token: str | None = None
-        while True:
-            page = json.loads(
-                self._host.list_instances(json.dumps(filter_ if token is None else {**filter_, _TOKEN: token}))
-            )
-            yield from map(DurableOrchestrationStatus.from_json, page["instances"])
-            token = page.get(_TOKEN)
-            if not token:
-                return
+        page = self._page(filter_)
+        yield from page.instances
+        while page.continuation_token:
+            page = self._page({**filter_, _TOKEN: page.continuation_token})
+            yield from page.instances
 
     async def raise_event(
         self,
@@ -187,11 +228,16 @@ class DurableOrchestrationClient:
         with _refusals(InstanceNotFound=f"No instance with ID {instance_id} found."):
             self._host.rewind(instance_id, border.text(reason, "reason"))
 
-    async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> str:
-        """Restarts an instance with the same input, and returns the id of the new instance."""
+    async def restart(
+        self, instance_id: str, restart_with_new_instance_id: bool = True, *, new_instance_id: str | None = None
+    ) -> str:
+        """Restarts an instance with the same input, and returns the id of the new instance, which may be given."""
         instance_id = border.text(instance_id, "instance_id")
+        new_id = border.optional_id(new_instance_id)
+        if new_id is None and not restart_with_new_instance_id:
+            new_id = instance_id
         with _refusals(InstanceNotFound=_missing(instance_id)):
-            return self._host.restart(instance_id, None if restart_with_new_instance_id else instance_id)
+            return self._host.restart(instance_id, new_id)
 
     async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
         """Purges an instance that has ended."""
@@ -203,12 +249,19 @@ class DurableOrchestrationClient:
         created_time_from: datetime | None = None,
         created_time_to: datetime | None = None,
         runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+        *,
+        instance_id_prefix: str | None = None,
+        function_name: str | None = None,
+        version: str | None = None,
     ) -> PurgeHistoryResult:
         """Purges all instances that match and have ended. The first parameter is required."""
         if created_time_from is None:
             raise ValueError("created_time_from is required when purging instance history")
-        filter_ = _filter(created_time_from, created_time_to, runtime_status)
-        return PurgeHistoryResult(self._host.purge_instances(json.dumps(filter_)))
+        filter_ = _filter(
+            created_time_from, created_time_to, runtime_status, instance_id_prefix, function_name, version
+        )
+        with _refusals():
+            return PurgeHistoryResult(self._host.purge_instances(json.dumps(filter_)))
 
     # Entities.
 
@@ -228,15 +281,39 @@ class DurableOrchestrationClient:
         if deliver_at is not None:
             border.instance(deliver_at, datetime, "deliver_at")
         input_ = payload.encode(operation_input, f"the input of `{operation}` of {entity}")
-        self._host.signal_entity(entity, operation, input_, deliver_at)
+        with _refusals():
+            self._host.signal_entity(entity, operation, input_, deliver_at)
 
     async def read_entity_state(
         self, entityId: EntityId, task_hub_name: str | None = None, connection_name: str | None = None
     ) -> EntityStateResponse:
         """The state of an entity after its last operation."""
         self._check_own(task_hub_name)
-        state = self._host.read_entity(entity_of(entityId, "entityId"))
+        with _refusals():
+            state = self._host.read_entity(entity_of(entityId, "entityId"))
         return EntityStateResponse(False) if state is None else EntityStateResponse(True, payload.decode(state))
+
+    async def list_entities(
+        self,
+        *,
+        entity_name: str | None = None,
+        last_operation_time_from: datetime | None = None,
+        last_operation_time_to: datetime | None = None,
+        fetch_state: bool = False,
+        top: int | None = None,
+        continuation_token: str | None = None,
+    ) -> EntityPage:
+        """A page of the entities that match: at most `top`, from where the page before ended."""
+        filter_ = {"fetchState": bool(fetch_state), **_paging(top, continuation_token)}
+        if entity_name is not None:
+            filter_["entityName"] = border.text(entity_name, "entity_name")
+        if last_operation_time_from is not None:
+            filter_["lastOperationTimeFrom"] = _moment(last_operation_time_from, "last_operation_time_from")
+        if last_operation_time_to is not None:
+            filter_["lastOperationTimeTo"] = _moment(last_operation_time_to, "last_operation_time_to")
+        with _refusals():
+            page = json.loads(self._host.list_entities(json.dumps(filter_)))
+        return EntityPage([*map(EntityStatus.from_json, page["entities"])], page.get(_TOKEN) or None)
 
     def _check_own(self, task_hub_name: str | None) -> None:
         """Raises an error for a task hub that is not the app's own, which the host cannot reach from here."""
@@ -285,8 +362,12 @@ def _filter(
     created_from: datetime | None,
     created_to: datetime | None,
     runtime_status: Iterable[OrchestrationRuntimeStatus] | None,
+    instance_id_prefix: str | None,
+    function_name: str | None,
+    version: str | None,
 ) -> dict[str, Any]:
-    filter_: dict[str, Any] = {}
+    texts = {"instanceIdPrefix": instance_id_prefix, "functionName": function_name, "version": version}
+    filter_: dict[str, Any] = {name: border.text(text, name) for name, text in texts.items() if text is not None}
     if created_from is not None:
         filter_["createdTimeFrom"] = _moment(created_from, "created_time_from")
     if created_to is not None:
@@ -294,6 +375,15 @@ def _filter(
     if runtime_status is not None:
         filter_["runtimeStatus"] = [OrchestrationRuntimeStatus(status).value for status in runtime_status]
     return filter_
+
+
+def _shown(show_input: bool) -> dict[str, Any]:
+    return {} if show_input else {"showInput": False}
+
+
+def _paging(top: int | None, continuation_token: str | None) -> dict[str, Any]:
+    paging = {"top": top, _TOKEN: border.optional_text(continuation_token, "continuation_token")}
+    return {name: value for name, value in paging.items() if value is not None}
 
 
 def _moment(moment: datetime, what: str) -> str:

@@ -214,14 +214,16 @@ class _Client:
     purge = staticmethod(_raising(client.purge))
     purge_instances = staticmethod(_raising(client.purge_instances))
     wait_for_completion = staticmethod(_raising(client.wait_for_completion))
+    list_entities = staticmethod(_raising(client.list_entities))
     links = staticmethod(_raising(client.links))
 
-    def start_orchestration(self, name: str, input_: str, instance_id: str | None, version: str | None) -> str:
-        return _raising(client.start_orchestration)(name, input_, instance_id, version, None)
+    def start_orchestration(
+        self, name: str, input_: str, instance_id: str | None, version: str | None, start_at: datetime | None
+    ) -> str:
+        return _raising(client.start_orchestration)(name, input_, instance_id, version, _optional_moment(start_at))
 
     def signal_entity(self, entity: action.EntityId, operation: str, input_: str, deliver_at: datetime | None) -> None:
-        moment = None if deliver_at is None else _milliseconds(deliver_at)
-        _raising(client.signal_entity)(_entity(entity), operation, input_, moment)
+        _raising(client.signal_entity)(_entity(entity), operation, input_, _optional_moment(deliver_at))
 
     def read_entity(self, entity: action.EntityId) -> str | None:
         return _raising(client.read_entity)(_entity(entity))
@@ -270,6 +272,10 @@ def _float(number: int | None) -> float | None:
 
 def _entity(entity: action.EntityId) -> types.EntityId:
     return types.EntityId(entity.name, entity.key)
+
+
+def _optional_moment(moment: datetime | None) -> float | None:
+    return None if moment is None else _milliseconds(moment)
 
 
 def _milliseconds(moment: datetime) -> float:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from dacapo.action import EntityId
 
 
 class OrchestrationRuntimeStatus(enum.Enum):
@@ -88,6 +91,40 @@ class EntityStateResponse:
     def __init__(self, entity_exists: bool, entity_state: Any = None):
         self.entity_exists = entity_exists
         self.entity_state = entity_state
+
+
+@dataclass(frozen=True)
+class InstancePage:
+    """A part of a list of instances."""
+
+    instances: list[DurableOrchestrationStatus]
+    continuation_token: str | None
+    """For the next page; None in the last one."""
+
+
+@dataclass(frozen=True)
+class EntityStatus:
+    """An entity of a list."""
+
+    entity_id: EntityId
+    last_operation_time: datetime
+    state: Any = None
+    """None if it was not asked for."""
+
+    @classmethod
+    def from_json(cls, json_obj: dict[str, Any]) -> EntityStatus:
+        """Makes it from a response of the host."""
+        id_, time = json_obj["entityId"], datetime.fromisoformat(json_obj["lastOperationTime"])
+        return cls(EntityId(id_["name"], id_["key"]), time, json_obj.get("state"))
+
+
+@dataclass(frozen=True)
+class EntityPage:
+    """A part of a list of entities."""
+
+    entities: list[EntityStatus]
+    continuation_token: str | None
+    """For the next page; None in the last one."""
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -63,6 +63,7 @@ class StartOrchestration:
     input: str
     instance_id: str
     version: str | None = None
+    start_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -621,12 +622,19 @@ class _ScriptedClient:
             }
         )
 
-    def start_orchestration(self, name: str, input_: str, instance_id: str | None, version: str | None) -> str:
+    def start_orchestration(
+        self,
+        name: str,
+        input_: str,
+        instance_id: str | None,
+        version: str | None,
+        start_at: datetime | None = None,
+    ) -> str:
         instance_id = instance_id or f"{self.script.instance_id}:started:{self._started}"
         self._started += 1
         if instance_id in self._instances and not self._has_ended(instance_id):
             raise Failure("InstanceAlreadyExists", f"an instance with the id '{instance_id}' already exists")
-        self.actions.append(StartOrchestration(name, input_, instance_id, version))
+        self.actions.append(StartOrchestration(name, input_, instance_id, version, start_at))
         self._begin(instance_id, name, payload.decode_start_input(input_))
         return instance_id
 
@@ -643,7 +651,8 @@ class _ScriptedClient:
         return "null" if status is None else json.dumps(_shown(status, json.loads(options)))
 
     def list_instances(self, filter_: str) -> str:
-        return json.dumps({"instances": self._matching(json.loads(filter_)), "continuationToken": None})
+        wanted = json.loads(filter_)
+        return json.dumps(_page("instances", self._matching(wanted), wanted))
 
     def raise_event(self, instance_id: str, name: str, data: str) -> None:
         self._running(instance_id)
@@ -696,6 +705,20 @@ class _ScriptedClient:
         states = self.script._entity_states
         return payload.encode(states[entity], f"the state of {entity}") if entity in states else None
 
+    def list_entities(self, filter_: str) -> str:
+        wanted = json.loads(filter_)
+        name, time = wanted.get("entityName"), self.script.start.astimezone(timezone.utc).isoformat()
+        entities = [
+            {
+                "entityId": {"name": entity.name, "key": entity.key},
+                "lastOperationTime": time,
+                **({"state": state} if wanted.get("fetchState") else {}),
+            }
+            for entity, state in self.script._entity_states.items()
+            if name is None or entity.name.lower() == name.lower()
+        ]
+        return json.dumps(_page("entities", entities, wanted))
+
     def _found(self, instance_id: str) -> dict[str, Any]:
         if instance_id not in self._instances:
             raise Failure("InstanceNotFound", f"there is no instance with the id '{instance_id}'")
@@ -720,6 +743,7 @@ class _ScriptedClient:
             for status in self._instances.values()
             if status["instanceId"].startswith(filter_.get("instanceIdPrefix", ""))
             and status["runtimeStatus"] in filter_.get("runtimeStatus", [status["runtimeStatus"]])
+            and status["name"].lower() == filter_.get("functionName", status["name"]).lower()
             and filter_.get("createdTimeFrom", "") <= status["createdTime"] <= filter_.get("createdTimeTo", "9999")
         ]
 
@@ -747,6 +771,13 @@ def _status(
         "history": history,
         "historyEvents": history,
     }
+
+
+def _page(name: str, items: list[dict[str, Any]], filter_: dict[str, Any]) -> dict[str, Any]:
+    """The page of a list that a client asks for. The token is the number of items before it."""
+    begin = int(filter_.get("continuationToken", 0))
+    end = begin + filter_.get("top", len(items))
+    return {name: items[begin:end], "continuationToken": str(end) if end < len(items) else None}
 
 
 def _shown(status: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:

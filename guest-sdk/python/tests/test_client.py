@@ -49,6 +49,26 @@ def asked(ask, *answers):
     return asyncio.run(ask(df.DurableOrchestrationClient(host))), host.calls
 
 
+class Scripted(unittest.TestCase):
+    def test_a_script_has_pages(self):
+        @app.activity_trigger(input_name="top")
+        @app.durable_client_input(client_name="client")
+        async def survey(top: int, client: df.DurableOrchestrationClient) -> list:
+            await client.start_new("later", "c", start_at=datetime(2026, 1, 2, tzinfo=timezone.utc))
+            first = await client.list_instances(top=top)
+            rest = await client.list_instances(top=top, continuation_token=first.continuation_token)
+            found = [[status.instance_id for status in page.instances] for page in (first, rest)]
+            page = await client.list_entities(entity_name="Counter", fetch_state=True)
+            ended = await client.wait_for_completion("b")
+            return [*found, rest.continuation_token, [entity.state for entity in page.entities], ended.output]
+
+        script = Script().instance("a", "order").instance("b", "order", runtime_status="Completed", output=1)
+        script.entity_state(df.EntityId("counter", "x"), 5).entity_state(df.EntityId("other", "x"), 6)
+        run = run_activity(survey, 2, script=script)
+        self.assertEqual(run.result, [["a", "b"], ["c"], None, [5], 1])
+        self.assertEqual(run.actions[0].start_at, datetime(2026, 1, 2, tzinfo=timezone.utc))
+
+
 class Starting(unittest.TestCase):
     def test_it_starts_orchestrations(self):
         run = run_activity(start_order, {"id": "o-1"})
@@ -57,7 +77,7 @@ class Starting(unittest.TestCase):
 
     def test_a_client_starts_by_its_own_interface(self):
         given, calls = asked(lambda client: client.start_new("fulfil", client_input=[1]), "i-1")
-        self.assertEqual((given, calls), ("i-1", [("start_orchestration", "fulfil", "[1]", None, None)]))
+        self.assertEqual((given, calls), ("i-1", [("start_orchestration", "fulfil", "[1]", None, None, None)]))
 
     def test_an_id_that_is_taken_is_a_failure_with_a_type(self):
         @app.activity_trigger(input_name="id")
@@ -241,6 +261,46 @@ class Instances(unittest.TestCase):
         self.assertEqual(json.loads(filter_), expected)
         with self.assertRaisesRegex(ValueError, "created_time_from is required"):
             asked(lambda client: client.purge_instance_history_by(created_time_to=at))
+
+    def test_what_the_original_lacks(self):
+        at = datetime(2026, 1, 2, tzinfo=timezone.utc)
+        time = "2026-01-02T00:00:00.000000Z"
+        _, calls = asked(lambda client: client.start_new("fulfil", start_at=at), "i-1")
+        self.assertEqual(calls, [("start_orchestration", "fulfil", "null", None, None, at)])
+        _, calls = asked(lambda client: client.restart("a", new_instance_id="b"), "b")
+        self.assertEqual(calls, [("restart", "a", "b")])
+        status, calls = asked(lambda client: client.wait_for_completion("a b", 500), json.dumps(self.STATUS))
+        self.assertEqual((status.instance_id, calls), ("a b", [("wait_for_completion", "a b", 500)]))
+        self.assertFalse(asked(lambda client: client.wait_for_completion("a b"), "null")[0])
+        _, ((_, filter_),) = asked(
+            lambda client: client.purge_instance_history_by(
+                at, instance_id_prefix="o", function_name="fulfil", version="2"
+            ),
+            0,
+        )
+        expected = {"instanceIdPrefix": "o", "functionName": "fulfil", "version": "2", "createdTimeFrom": time}
+        self.assertEqual(json.loads(filter_), expected)
+
+        page, ((_, filter_),) = asked(
+            lambda client: client.list_instances(
+                function_name="fulfil", show_input=False, top=1, continuation_token="here"
+            ),
+            json.dumps({"instances": [self.STATUS], "continuationToken": "there"}),
+        )
+        self.assertEqual(([found.instance_id for found in page.instances], page.continuation_token), (["a b"], "there"))
+        expected = {"functionName": "fulfil", "showInput": False, "top": 1, "continuationToken": "here"}
+        self.assertEqual(json.loads(filter_), expected)
+
+        entity = {"entityId": {"name": "counter", "key": "a"}, "lastOperationTime": "2026-01-02T00:00:00Z", "state": 5}
+        page, ((_, filter_),) = asked(
+            lambda client: client.list_entities(entity_name="Counter", last_operation_time_from=at, fetch_state=True),
+            json.dumps({"entities": [entity], "continuationToken": None}),
+        )
+        (found,) = page.entities
+        self.assertEqual((found.entity_id, found.last_operation_time), (df.EntityId("counter", "a"), at))
+        self.assertEqual((found.state, page.continuation_token), (5, None))
+        expected = {"fetchState": True, "entityName": "Counter", "lastOperationTimeFrom": time}
+        self.assertEqual(json.loads(filter_), expected)
 
     def test_an_operation_of_an_entity(self):
         counter = df.EntityId("Counter", "a")
