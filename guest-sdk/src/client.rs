@@ -555,8 +555,8 @@ impl Client {
     }
 
     /// Waits until an instance has ended, but no longer than `timeout`, and makes the response of an HTTP trigger: 200 with the
-    /// output if it has completed, 200 with its status if it has ended otherwise, and if it goes on the response of
-    /// [`create_check_status_response`](Client::create_check_status_response). Fails with `InstanceNotFound`.
+    /// output if it has completed, 500 with its status if it has failed, 200 with its status if it was terminated, and if it goes on
+    /// the response of [`create_check_status_response`](Client::create_check_status_response). Fails with `InstanceNotFound`.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -582,6 +582,7 @@ impl Client {
         };
         match runtime_status {
             RuntimeStatus::Completed => Response::new(200).json(&output),
+            RuntimeStatus::Failed => Response::new(500).json(&status),
             ended if ended.is_ended() => Response::new(200).json(&status),
             _ => self.create_check_status_response(instance_id),
         }

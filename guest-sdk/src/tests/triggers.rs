@@ -290,7 +290,8 @@ fn a_wait_answers_with_the_output_the_status_or_the_links() {
     assert_eq!((completed.status, completed.body_text().unwrap()), (200, r#"{"sent":true}"#));
     let failed = answer(RuntimeStatus::Failed);
     let status: OrchestrationStatus = failed.body_json().unwrap();
-    assert_eq!((failed.status, status.runtime_status), (200, RuntimeStatus::Failed));
+    assert_eq!((failed.status, status.runtime_status), (500, RuntimeStatus::Failed));
+    assert_eq!(answer(RuntimeStatus::Terminated).status, 200);
     let running = answer(RuntimeStatus::Running);
     assert_eq!((running.status, running.get_header("Retry-After")), (202, Some("10")));
     let client = ScriptedClient::new().client();
