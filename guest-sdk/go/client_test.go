@@ -1,6 +1,7 @@
 package dacapo_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -159,6 +160,18 @@ func TestTheClientReadsEntities(t *testing.T) {
 	expect(t, run, "@account@ada7")
 	actions(t, run, `read-entity @account@ada`, `read-entity @account@grace`,
 		`list-entities {"entityName":"account","lastOperationTimeFrom":"2026-01-01T00:00:00Z","fetchState":true,"top":9}`)
+}
+
+// A page that a trigger answers with had ids with members in upper case, unlike those of the host.
+func TestAnEntityIsWrittenAsTheHostWritesIt(t *testing.T) {
+	text := `{"entityId":{"name":"account","key":"ada"},"lastOperationTime":"2026-01-01T00:00:00Z","state":7}`
+	var entity dacapo.EntityStatus
+	if err := json.Unmarshal([]byte(text), &entity); err != nil || entity.ID != (dacapo.EntityID{Name: "account", Key: "ada"}) {
+		t.Errorf("got %+v, %v", entity, err)
+	}
+	if written, err := json.Marshal(entity); err != nil || string(written) != text {
+		t.Errorf("got %s, %v", written, err)
+	}
 }
 
 func TestWaitingForCompletionOrTheCheckStatusResponse(t *testing.T) {

@@ -139,6 +139,19 @@ type EntityStatus struct {
 	State json.RawMessage `json:"state"`
 }
 
+// MarshalJSON converts the entity to the form that the host writes.
+func (e EntityStatus) MarshalJSON() ([]byte, error) {
+	type id struct {
+		Name string `json:"name"`
+		Key  string `json:"key"`
+	}
+	return json.Marshal(struct {
+		ID            id              `json:"entityId"`
+		LastOperation time.Time       `json:"lastOperationTime"`
+		State         json.RawMessage `json:"state"`
+	}{id(e.ID), e.LastOperation, e.State})
+}
+
 // An EntityPage is a part of a list of entities.
 type EntityPage struct {
 	Entities []EntityStatus `json:"entities"`
