@@ -55,6 +55,18 @@ export class Call {
   ) {}
 }
 
+/** One call of a trigger. */
+export class TriggerCall {
+  constructor(
+    /** JSON, as `run-trigger` of the contract describes it. */
+    public input: string,
+    /** An idempotency key: the same when the call is repeated, for example because a message is delivered again. */
+    public invocationId: string,
+    /** 1 for the first time that the call is made, then 2, and so on. */
+    public attempt: u32,
+  ) {}
+}
+
 /** All times are in milliseconds. */
 export class RetryPolicy {
   backoffCoefficient: f64 = 1;
@@ -96,6 +108,15 @@ export function activity(name: string, run: (call: Call) => Outcome): void {
   activities.set(name, run);
 }
 
+/**
+ * Registers a trigger. Call it at the top level of a file. Its bindings are JSON, in the form of a `function.json` of Azure Functions; its
+ * output is JSON too: `null`, or an object with `response` or `outputs` or both.
+ */
+export function trigger(name: string, bindings: string, run: (call: TriggerCall) => Outcome): void {
+  triggers.set(name, run);
+  triggerBindings.set(name, bindings);
+}
+
 export function callActivity(name: string, input: string, retry: RetryPolicy | null = null): Task {
   const policy = retry || new RetryPolicy(1, 0);
   const nameBytes = utf8(name), inputBytes = utf8(input);
@@ -134,6 +155,134 @@ export function waitAny(tasks: Task[]): u32 {
   const first = load<u32>(completed);
   heap.free(completed);
   return first;
+}
+
+/**
+ * The durable client of the app's own task hub, for activities and triggers. Outputs, options and filters are JSON; a refusal is a failure
+ * with a type, such as `InstanceNotFound` or `NotGranted`.
+ */
+export class Client {
+  /** Starts an orchestration. The output is its instance id. `startAt` is in milliseconds since 1970; NaN: at once. */
+  static startOrchestration(
+    name: string, input: string, instanceId: string | null = null, version: string | null = null, startAt: f64 = NaN,
+  ): Outcome {
+    const nameBytes = utf8(name), inputBytes = utf8(input), id = utf8(instanceId || ""), label = utf8(version || "");
+    clientStart(
+      changetype<usize>(nameBytes), nameBytes.byteLength, changetype<usize>(inputBytes), inputBytes.byteLength,
+      instanceId != null, changetype<usize>(id), id.byteLength, version != null, changetype<usize>(label), label.byteLength,
+      !isNaN(startAt), startAt, area,
+    );
+    return quoted(liftOutcome(area));
+  }
+
+  /** The status of an instance; `null` if there is none. */
+  static getStatus(instanceId: string, options: string = ""): Outcome {
+    const id = utf8(instanceId), optionBytes = utf8(options);
+    clientStatus(changetype<usize>(id), id.byteLength, changetype<usize>(optionBytes), optionBytes.byteLength, area);
+    return liftOutcome(area);
+  }
+
+  /** A page: `instances` and `continuationToken`. */
+  static listInstances(filter: string = ""): Outcome {
+    const bytes = utf8(filter);
+    clientList(changetype<usize>(bytes), bytes.byteLength, area);
+    return liftOutcome(area);
+  }
+
+  static raiseEvent(instanceId: string, name: string, data: string): Outcome {
+    const id = utf8(instanceId), nameBytes = utf8(name), dataBytes = utf8(data);
+    clientRaise(
+      changetype<usize>(id), id.byteLength, changetype<usize>(nameBytes), nameBytes.byteLength,
+      changetype<usize>(dataBytes), dataBytes.byteLength, area,
+    );
+    return liftDone();
+  }
+
+  static terminate(instanceId: string, reason: string): Outcome {
+    const id = utf8(instanceId), bytes = utf8(reason);
+    clientTerminate(changetype<usize>(id), id.byteLength, changetype<usize>(bytes), bytes.byteLength, area);
+    return liftDone();
+  }
+
+  static suspend(instanceId: string, reason: string): Outcome {
+    const id = utf8(instanceId), bytes = utf8(reason);
+    clientSuspend(changetype<usize>(id), id.byteLength, changetype<usize>(bytes), bytes.byteLength, area);
+    return liftDone();
+  }
+
+  static resume(instanceId: string, reason: string): Outcome {
+    const id = utf8(instanceId), bytes = utf8(reason);
+    clientResume(changetype<usize>(id), id.byteLength, changetype<usize>(bytes), bytes.byteLength, area);
+    return liftDone();
+  }
+
+  /** Brings a failed instance back to the state before its failure. */
+  static rewind(instanceId: string, reason: string): Outcome {
+    const id = utf8(instanceId), bytes = utf8(reason);
+    clientRewind(changetype<usize>(id), id.byteLength, changetype<usize>(bytes), bytes.byteLength, area);
+    return liftDone();
+  }
+
+  /** Starts an orchestration anew. The output is the id of the new instance: this one, or one that the host generates. */
+  static restart(instanceId: string, newInstanceId: string | null = null): Outcome {
+    const id = utf8(instanceId), newId = utf8(newInstanceId || "");
+    clientRestart(changetype<usize>(id), id.byteLength, newInstanceId != null, changetype<usize>(newId), newId.byteLength, area);
+    return quoted(liftOutcome(area));
+  }
+
+  /** Removes an instance that has ended, or an entity. The output is whether there was one. */
+  static purge(instanceId: string): Outcome {
+    const id = utf8(instanceId);
+    clientPurge(changetype<usize>(id), id.byteLength, area);
+    return load<u8>(area) ? liftOutcome(area) : succeed(load<bool>(area, 4) ? "true" : "false");
+  }
+
+  /** Removes all instances that match and have ended. The output is how many. The filter needs `createdTimeFrom`. */
+  static purgeInstances(filter: string): Outcome {
+    const bytes = utf8(filter);
+    clientPurgeAll(changetype<usize>(bytes), bytes.byteLength, area);
+    return load<u8>(area) ? liftOutcome(area) : succeed(load<u32>(area, 4).toString());
+  }
+
+  /** Waits until an instance has ended, at most so many milliseconds. The output is its status; `null` if there is none. */
+  static waitForCompletion(instanceId: string, timeout: f64): Outcome {
+    const id = utf8(instanceId);
+    clientWait(changetype<usize>(id), id.byteLength, timeout, area);
+    return liftOutcome(area);
+  }
+
+  /** Sends a one-way operation to an entity. `deliverAt` is in milliseconds since 1970; NaN: at once. */
+  static signalEntity(name: string, key: string, operation: string, input: string, deliverAt: f64 = NaN): Outcome {
+    const nameBytes = utf8(name), keyBytes = utf8(key), operationBytes = utf8(operation), inputBytes = utf8(input);
+    clientSignal(
+      changetype<usize>(nameBytes), nameBytes.byteLength, changetype<usize>(keyBytes), keyBytes.byteLength,
+      changetype<usize>(operationBytes), operationBytes.byteLength, changetype<usize>(inputBytes), inputBytes.byteLength,
+      !isNaN(deliverAt), deliverAt, area,
+    );
+    return liftDone();
+  }
+
+  /** The state of an entity; `null` if there is none. */
+  static readEntity(name: string, key: string): Outcome {
+    const nameBytes = utf8(name), keyBytes = utf8(key);
+    clientRead(changetype<usize>(nameBytes), nameBytes.byteLength, changetype<usize>(keyBytes), keyBytes.byteLength, area);
+    if (load<u8>(area)) return liftOutcome(area);
+    return succeed(load<u8>(area, 4) ? lift(area + 8) : "null");
+  }
+
+  /** A page: `entities` and `continuationToken`. */
+  static listEntities(filter: string = ""): Outcome {
+    const bytes = utf8(filter);
+    clientEntities(changetype<usize>(bytes), bytes.byteLength, area);
+    return liftOutcome(area);
+  }
+
+  /** The links for managing an instance over HTTP. */
+  static links(instanceId: string): Outcome {
+    const id = utf8(instanceId);
+    clientLinks(changetype<usize>(id), id.byteLength, area);
+    return liftOutcome(area);
+  }
 }
 
 /** Writes a line to the host's log. A replay does not write it again. */
@@ -201,6 +350,46 @@ declare function taskCancel(task: i32): bool;
 /** The current time, in milliseconds since 1970: the time of the turn, the same on replay. */
 @external("dacapo:guest/orchestration@0.1.0", "current-time")
 export declare function currentTime(): f64;
+@external("dacapo:guest/client@0.1.0", "start-orchestration")
+declare function clientStart(
+  name: usize, nameLength: i32, input: usize, inputLength: i32, hasId: bool, id: usize, idLength: i32,
+  hasVersion: bool, version: usize, versionLength: i32, hasStartAt: bool, startAt: f64, returned: usize,
+): void;
+@external("dacapo:guest/client@0.1.0", "get-status")
+declare function clientStatus(id: usize, idLength: i32, options: usize, optionsLength: i32, returned: usize): void;
+@external("dacapo:guest/client@0.1.0", "list-instances")
+declare function clientList(filter: usize, filterLength: i32, returned: usize): void;
+@external("dacapo:guest/client@0.1.0", "raise-event")
+declare function clientRaise(
+  id: usize, idLength: i32, name: usize, nameLength: i32, data: usize, dataLength: i32, returned: usize,
+): void;
+@external("dacapo:guest/client@0.1.0", "terminate")
+declare function clientTerminate(id: usize, idLength: i32, reason: usize, reasonLength: i32, returned: usize): void;
+@external("dacapo:guest/client@0.1.0", "suspend")
+declare function clientSuspend(id: usize, idLength: i32, reason: usize, reasonLength: i32, returned: usize): void;
+@external("dacapo:guest/client@0.1.0", "resume")
+declare function clientResume(id: usize, idLength: i32, reason: usize, reasonLength: i32, returned: usize): void;
+@external("dacapo:guest/client@0.1.0", "rewind")
+declare function clientRewind(id: usize, idLength: i32, reason: usize, reasonLength: i32, returned: usize): void;
+@external("dacapo:guest/client@0.1.0", "restart")
+declare function clientRestart(id: usize, idLength: i32, hasNewId: bool, newId: usize, newIdLength: i32, returned: usize): void;
+@external("dacapo:guest/client@0.1.0", "purge")
+declare function clientPurge(id: usize, idLength: i32, returned: usize): void;
+@external("dacapo:guest/client@0.1.0", "purge-instances")
+declare function clientPurgeAll(filter: usize, filterLength: i32, returned: usize): void;
+@external("dacapo:guest/client@0.1.0", "wait-for-completion")
+declare function clientWait(id: usize, idLength: i32, timeout: f64, returned: usize): void;
+@external("dacapo:guest/client@0.1.0", "signal-entity")
+declare function clientSignal(
+  name: usize, nameLength: i32, key: usize, keyLength: i32, operation: usize, operationLength: i32,
+  input: usize, inputLength: i32, hasDeliverAt: bool, deliverAt: f64, returned: usize,
+): void;
+@external("dacapo:guest/client@0.1.0", "read-entity")
+declare function clientRead(name: usize, nameLength: i32, key: usize, keyLength: i32, returned: usize): void;
+@external("dacapo:guest/client@0.1.0", "list-entities")
+declare function clientEntities(filter: usize, filterLength: i32, returned: usize): void;
+@external("dacapo:guest/client@0.1.0", "links")
+declare function clientLinks(id: usize, idLength: i32, returned: usize): void;
 @external("dacapo:guest/logging@0.1.0", "log")
 declare function writeLine(level: i32, message: usize, messageLength: i32): void;
 
@@ -209,6 +398,8 @@ const area = memory.data(40, 4);
 
 const orchestrators = new Map<string, (input: string) => Outcome>();
 const activities = new Map<string, (call: Call) => Outcome>();
+const triggers = new Map<string, (call: TriggerCall) => Outcome>();
+const triggerBindings = new Map<string, string>();
 
 export function describe(): usize {
   const list = heap.alloc(8);
@@ -238,6 +429,26 @@ export function runActivity(
 ): usize {
   const run = activities.get(take(name, nameLength));
   return lowerOutcome(run(new Call(take(input, inputLength), take(instanceId, instanceIdLength), taskId, attempt)));
+}
+
+export function describeTriggers(): usize {
+  const names = triggers.keys();
+  const list = heap.alloc(8);
+  const described = heap.alloc(16 * names.length);
+  store<usize>(list, described);
+  store<i32>(list, names.length, 4);
+  for (let i = 0; i < names.length; i++) {
+    lower(described + 16 * i, names[i]);
+    lower(described + 16 * i + 8, triggerBindings.get(names[i]));
+  }
+  return list;
+}
+
+export function runTrigger(
+  name: usize, nameLength: i32, input: usize, inputLength: i32, invocationId: usize, invocationIdLength: i32, attempt: u32,
+): usize {
+  const run = triggers.get(take(name, nameLength));
+  return lowerOutcome(run(new TriggerCall(take(input, inputLength), take(invocationId, invocationIdLength), attempt)));
 }
 
 export function cabi_realloc(old: usize, _oldSize: usize, _alignment: usize, size: usize): usize {
@@ -273,6 +484,16 @@ function liftOutcome(at: usize): Outcome {
   const errorType = lift(at + 4), message = lift(at + 12);
   const details = load<u8>(at, 20) ? lift(at + 24) : null;
   return fail(new Failure(errorType, message, load<bool>(at, 32), details));
+}
+
+/** Reads a result without a value. */
+function liftDone(): Outcome {
+  return load<u8>(area) ? liftOutcome(area) : succeed("null");
+}
+
+/** The host gives an id as a text; outputs are JSON. */
+function quoted(outcome: Outcome): Outcome {
+  return outcome.failed ? outcome : succeed(quote(outcome.output));
 }
 
 /** Writes a string in the form of the ABI: its bytes into new memory, their address and length at `at`. */
