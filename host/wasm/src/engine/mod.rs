@@ -39,12 +39,16 @@ pub(crate) fn for_one_guest(limits: &GuestLimits) -> wasmtime::Result<Engine> {
 
 /// Settings for running guests that do not change compiled code.
 fn running(config: &mut Config, limits: &GuestLimits, slots: u32, of_each: PoolUsage, resident: usize) {
+    stack(config, limits.stack_bytes);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits, slots, of_each, resident)));
+}
+
+fn stack(config: &mut Config, bytes: usize) {
     // A stack overflow is met at the same depth on every machine.
-    config.max_wasm_stack(limits.stack_bytes);
+    config.max_wasm_stack(bytes);
     // A guest that blocks in an import is a suspended fiber. The host's functions run on the fiber's stack, behind the
     // part that wasm may use: a debug build needs the most.
-    config.async_stack_size(limits.stack_bytes + (1 << 20));
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits, slots, of_each, resident)));
+    config.async_stack_size(bytes + (1 << 20));
 }
 
 /// An engine for one guest whose code runs once: it compiles fast, and does not optimise.
@@ -53,6 +57,8 @@ pub(crate) fn inspector(limits: &GuestLimits) -> wasmtime::Result<Engine> {
     config.cranelift_opt_level(OptLevel::None);
     config.cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
     running(&mut config, limits, 1, MOST, 0);
+    // Without optimisation frames are several times as large. What fits into the stack of a host must fit here.
+    stack(&mut config, limits.stack_bytes.saturating_mul(32));
     Engine::new(&config)
 }
 

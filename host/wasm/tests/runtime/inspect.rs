@@ -54,6 +54,22 @@ fn wasi_is_shown_by_what_it_is_to_each_role() {
     assert!(app.report[0].called_by.contains(&"dial".to_owned()), "{:?}", app.report);
 }
 
+/// An inspection does not optimise, so frames are larger than on a host: JavaScript apps that are loaded when an instance starts were refused.
+#[test]
+fn a_stack_that_suffices_on_a_host_suffices_here() {
+    // The same product many times: one value with optimisation, one slot of the frame each without.
+    let (products, sum) = ("(i32.mul (local.get 0) (local.get 0))".repeat(400), "(i32.add)".repeat(400));
+    let more = format!(
+        "(func $deep (param i32) (result i32)
+            (if (i32.eqz (local.get 0)) (then (return (i32.const 0))))
+            {products} (call $deep (i32.sub (local.get 0) (i32.const 1))) {sum})
+        (func $load (drop (call $deep (i32.const 1000))))
+        (start $load)"
+    );
+    let app = inspected(&Guest { more: more.leak(), ..Guest::default() }.module());
+    assert!(app.fits(), "{:?}", app.troubles);
+}
+
 /// All faults of a file are reported at once, in the sentences that a host would use.
 #[test]
 fn what_does_not_fit_is_told_in_sentences() {
