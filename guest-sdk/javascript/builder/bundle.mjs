@@ -10,6 +10,7 @@ import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { BuildError } from "./build-error.mjs";
+import { replacedPackageAt } from "./replaced-package.mjs";
 import { compactSourceMap } from "./source-map.mjs";
 import { ABSENT } from "../src/load.js";
 import { standIns } from "../src/stand-ins.js";
@@ -51,7 +52,7 @@ export async function bundle(app, { esbuild }) {
       sourcesContent: false,
       charset: "utf8",
       logLevel: "silent",
-      plugins: [packagesOfTheSdk(missing), plainNames],
+      plugins: [packagesOfTheSdk(folder, missing), plainNames],
     })
     .catch((error) => {
       throw new BuildError(explain(error));
@@ -103,14 +104,19 @@ const INSTALLED = Symbol("installed");
 /**
  * Resolves the packages that the SDK replaces, and the modules of Node.js.
  *
+ * @param folder the app's
  * @param missing gets a line for each import of a module of Node.js, in the app's own files, that does not exist here
  */
-const packagesOfTheSdk = (missing) => ({
+const packagesOfTheSdk = (folder, missing) => ({
   name: "packages-of-the-sdk",
   setup(build) {
     build.onResolve({ filter: /^(durable-functions|@azure\/functions|dacapo-sdk)(\/|$)/ }, ({ path }) =>
       path in standIns ? { path: fileURLToPath(standIns[path]) } : undefined,
     );
+    build.onResolve({ filter: /^\.\.?[\\/]/ }, async ({ path, resolveDir }) => {
+      const name = await replacedPackageAt(join(resolveDir, path), folder);
+      return name && { path: fileURLToPath(standIns[name]) };
+    });
     build.onResolve({ filter: /^[a-z]/ }, async ({ path, importer, resolveDir, kind, pluginData }) => {
       const name = path.replace(/^node:/, "");
       if (pluginData === INSTALLED || !builtinModules.includes(name)) {

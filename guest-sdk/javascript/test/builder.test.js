@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { findApp } from "../builder/app.mjs";
 import { RUN_FILES, withOwnAsync, withPlainNames } from "../builder/bundle.mjs";
 import { loadOnce } from "../builder/load.mjs";
+import { replacedPackageAt } from "../builder/replaced-package.mjs";
 import { compactSourceMap } from "../builder/source-map.mjs";
 import { originalStack, placeOf } from "../src/stack.js";
 
@@ -162,4 +163,26 @@ test("what is read while an app is loaded is noticed", () => {
   assert.deepEqual(loadOnce(bundle("")).leftOut, [{ name: "b", why: "it is what it is" }]);
   assert.throws(() => loadOnce(bundle("", [])), /no function that can run here:\n  'b': it is what it is/);
   assert.throws(() => loadOnce(bundle("null.x")), /^Error: the app cannot be loaded: TypeError: /);
+});
+
+test("a package that the SDK replaces is recognised where it is imported by a path", async () => {
+  const root = await mkdtemp(join(tmpdir(), "dacapo-test-"));
+  try {
+    const at = (path, app = "samples") => replacedPackageAt(join(root, path), join(root, app));
+    await mkdir(join(root, "samples"));
+    await writeFile(join(root, "package.json"), JSON.stringify({ name: "durable-functions", main: "lib/src/index.js" }));
+    // It need not be built.
+    for (const path of ["lib/src", "lib/src/", "lib/src/index", "lib/src/index.js", "."]) {
+      assert.equal(await at(path), "durable-functions", path);
+    }
+    assert.equal(await at("lib/src/other"), undefined);
+    assert.equal(await at("samples/lib/src"), undefined);
+    assert.equal(await at("lib/src", "."), undefined);
+    await writeFile(join(root, "package.json"), JSON.stringify({ name: "another", main: "lib/src/index.js" }));
+    assert.equal(await at("lib/src"), undefined);
+    await writeFile(join(root, "package.json"), "{");
+    assert.equal(await at("lib/src"), undefined);
+  } finally {
+    await rm(root, { recursive: true });
+  }
 });
