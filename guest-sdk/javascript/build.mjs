@@ -71,10 +71,10 @@ async function build(folder, out, options) {
   const bundled = await bundle(app, tools);
   const loaded = loadOnce(bundled);
   const loadsAtStart = loaded.readsAtLoad.length > 0;
-  const component = await makeComponent(bundled, { engine: options.engine, loadsAtStart, optSize: options["opt-size"] }, tools);
+  const component = await makeComponent(bundled, { engine: options.engine, loadsAtStart, readsEnvironment: loaded.readsEnvironment, optSize: options["opt-size"] }, tools);
   await mkdir(dirname(out), { recursive: true });
   await writeFile(out, component);
-  return { out, bytes: component.length, ...loaded, missing: bundled.missing };
+  return { out, bytes: component.length, ...loaded, absent: bundled.absent };
 }
 
 function summary({ out, bytes, functions, triggers }) {
@@ -88,10 +88,10 @@ function triggerType(bindings) {
 }
 
 /** Notes for the author of the app. */
-function notes({ leftOut, missing, readsAtLoad }) {
+function notes({ leftOut, absent, readsAtLoad }) {
   const lines = [
     ...leftOut.map(({ name, why }) => `note: '${name}' is left out: ${why}`),
-    ...missing.map((what) => `note: ${what} of Node.js, which does not exist here: a function that calls it fails`),
+    ...absent.map((what) => `note: ${what} of Node.js, which cannot work in a sandbox: a function that calls it fails`),
   ];
   if (readsAtLoad.length > 0) {
     lines.push(`note: the app reads ${readsAtLoad.join(", ")} while it is loaded, so each instance must load it again; to avoid this, read it inside functions`);

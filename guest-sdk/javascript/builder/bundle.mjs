@@ -5,14 +5,13 @@
  */
 
 import { readFile } from "node:fs/promises";
-import { builtinModules, createRequire } from "node:module";
 import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { BuildError } from "./build-error.mjs";
+import { LIBRARIES_FOLDER, modulesOfNode } from "./node-modules.mjs";
 import { replacedPackageAt } from "./replaced-package.mjs";
 import { compactSourceMap } from "./source-map.mjs";
-import { ABSENT } from "../src/load.js";
 import { standIns } from "../src/stand-ins.js";
 
 const SDK = fileURLToPath(new URL("../src/", import.meta.url));
@@ -25,50 +24,67 @@ export const GLOBAL_NAME = "dacapoApp";
 const BUNDLE_FILE = "dacapo-bundle.js";
 const ENTRY_FILE = "dacapo-entry.js";
 
-/** @returns `{ code, sourceMap, usesFetch, fileName, missing }` */
-export async function bundle(app, { esbuild }) {
+/** @returns `{ code, sourceMap, usesFetch, usesFiles, usesTimeZones, fileName, absent }` */
+export async function bundle(app, { esbuild, openLibraries }) {
   const { folder } = app;
-  const missing = [];
-  const result = await esbuild
-    .build({
-      stdin: { contents: entryModule(app), resolveDir: folder, sourcefile: ENTRY_FILE },
-      absWorkingDir: folder,
-      outfile: join(folder, BUNDLE_FILE),
-      write: false,
-      bundle: true,
-      metafile: true,
-      format: "iife",
-      globalName: GLOBAL_NAME,
-      platform: "browser",
-      target: "es2023",
-      // All promises must be those of the SDK (`src/promise.js`), not of the engine.
-      supported: { "async-await": false, "async-generator": false, "for-await": false, using: false, "top-level-await": false },
-      define: { "process.env.NODE_ENV": '"production"' },
-      // The engine keeps the source of every function, nested ones several times, so white space costs memory.
-      minifyWhitespace: true,
-      lineLimit: 160,
-      keepNames: true,
-      sourcemap: "external",
-      sourcesContent: false,
-      charset: "utf8",
-      logLevel: "silent",
-      plugins: [packagesOfTheSdk(folder, missing), plainNames],
-    })
-    .catch((error) => {
+  const absent = [];
+  const make = (features) =>
+    esbuild.build(options(app, features, modulesOfNode({ openLibraries, absent }))).catch((error) => {
       throw new BuildError(explain(error));
     });
+  let result = await make([]);
+  const { features, ...uses } = await readSources(folder, Object.keys(result.metafile.inputs));
+  if (features.length > 0) {
+    result = await make(features);
+  }
   const text = (suffix) => result.outputFiles.find(({ path }) => path.endsWith(suffix)).text;
   return {
+    ...uses,
     code: withOwnAsync(text(BUNDLE_FILE)),
     sourceMap: compactSourceMap(text(`${BUNDLE_FILE}.map`), (source) => isOfTheApp(join(folder, source))),
-    usesFetch: await usesFetch(folder, Object.keys(result.metafile.inputs)),
     fileName: BUNDLE_FILE,
-    missing: [...new Set(missing.map(({ file, name }) => `${relative(folder, file).split(sep).join("/")} imports the module '${name}'`))].sort(),
+    absent: [...new Set(absent.map(({ file, name }) => `${relative(folder, file).split(sep).join("/")} imports the module '${name}'`))].sort(),
+  };
+}
+
+function options(app, features, modulesOfNode) {
+  return {
+    stdin: { contents: entryModule(app, features), resolveDir: app.folder, sourcefile: ENTRY_FILE },
+    absWorkingDir: app.folder,
+    outfile: join(app.folder, BUNDLE_FILE),
+    write: false,
+    bundle: true,
+    metafile: true,
+    format: "iife",
+    globalName: GLOBAL_NAME,
+    // Packages have entries for Node.js, which are what their tests run with, and others for pages, which need a document.
+    platform: "node",
+    target: "es2023",
+    // All promises must be those of the SDK (`src/promise.js`), not of the engine.
+    supported: { "async-await": false, "async-generator": false, "for-await": false, using: false, "top-level-await": false },
+    define: {
+      "process.env.NODE_ENV": '"production"',
+      "import.meta.url": '"file:///app.js"',
+      "import.meta.dirname": '"/"',
+      "import.meta.filename": '"/app.js"',
+      "require.main": "undefined",
+      __dirname: '"/"',
+      __filename: '"/app.js"',
+    },
+    // The engine keeps the source of every function, nested ones several times, so white space costs memory.
+    minifyWhitespace: true,
+    lineLimit: 160,
+    keepNames: true,
+    sourcemap: "external",
+    sourcesContent: false,
+    charset: "utf8",
+    logLevel: "silent",
+    plugins: [packagesOfTheSdk(app.folder), modulesOfNode, plainNames],
   };
 }
 
 /** A function loads the app, so that this can be done when the component is built or when an instance starts. */
-function entryModule({ entries = [], functions = [], leftOut = [] }) {
+function entryModule({ entries = [], functions = [], leftOut = [] }, features) {
   const text = JSON.stringify;
   const sdk = (file) => text(join(SDK, file));
   const loads = [
@@ -80,6 +96,7 @@ function entryModule({ entries = [], functions = [], leftOut = [] }) {
     ...leftOut.map(({ name, why }) => `  leaveOut(${text(name)}, ${text(why)});`),
   ];
   const imports = [
+    ...features.map((file) => `import ${sdk(file)};`),
     `import { load } from ${sdk("load.js")};`,
     ...(leftOut.length > 0 ? [`import { leaveOut } from ${sdk("registry.js")};`] : []),
     ...(functions.length > 0 ? [`import { addFunction } from ${sdk("v3-app.js")};`] : []),
@@ -87,80 +104,22 @@ function entryModule({ entries = [], functions = [], leftOut = [] }) {
   return [`export * from ${sdk("guest.js")};`, ...imports, "export function loadApp() {", ...loads, "}"].join("\n");
 }
 
-/** The modules of Node.js that the SDK implements in part. */
-const NODE_MODULES = {
-  buffer: "buffer-module.js",
-  crypto: "crypto.js",
-  process: "process.js",
-  timers: "timers.js",
-  "timers/promises": "timers-promises.js",
-  url: "url.js",
-  util: "util.js",
-};
-
-/** Marks the lookup of an installed package that has the name of a module of Node.js, such as `events`. */
-const INSTALLED = Symbol("installed");
-
-/**
- * Resolves the packages that the SDK replaces, and the modules of Node.js.
- *
- * @param folder the app's
- * @param missing gets a line for each import of a module of Node.js, in the app's own files, that does not exist here
- */
-const packagesOfTheSdk = (folder, missing) => ({
+/** Resolves the packages that the SDK replaces, by their names and by paths from the app's folder. */
+const packagesOfTheSdk = (folder) => ({
   name: "packages-of-the-sdk",
   setup(build) {
-    build.onResolve({ filter: /^(durable-functions|@azure\/functions|dacapo-sdk)(\/|$)/ }, ({ path }) =>
+    build.onResolve({ filter: /^(durable-functions|@azure\/functions|dacapo-sdk|undici)(\/|$)/ }, ({ path }) =>
       path in standIns ? { path: fileURLToPath(standIns[path]) } : undefined,
     );
     build.onResolve({ filter: /^\.\.?[\\/]/ }, async ({ path, resolveDir }) => {
       const name = await replacedPackageAt(join(resolveDir, path), folder);
       return name && { path: fileURLToPath(standIns[name]) };
     });
-    build.onResolve({ filter: /^[a-z]/ }, async ({ path, importer, resolveDir, kind, pluginData }) => {
-      const name = path.replace(/^node:/, "");
-      if (pluginData === INSTALLED || !builtinModules.includes(name)) {
-        return undefined;
-      }
-      if (name in NODE_MODULES) {
-        return { path: join(SDK, "node", NODE_MODULES[name]) };
-      }
-      const installed = await build.resolve(name, { importer, resolveDir, kind, pluginData: INSTALLED });
-      if (installed.errors.length === 0 && !installed.external) {
-        return { path: installed.path, namespace: installed.namespace };
-      }
-      if (!importer.includes("node_modules")) {
-        missing.push({ file: importer, name });
-      }
-      return { path: name, namespace: "absent" };
-    });
     build.onLoad({ filter: /[\\/]local\.settings\.json$/ }, () => ({
       errors: [{ text: "local.settings.json may hold secrets, so it does not become part of a component: read the settings in process.env" }],
     }));
-    build.onLoad({ filter: /.*/, namespace: "absent" }, ({ path }) => ({ contents: absentModule(path) }));
   },
 });
-
-/**
- * A module that can be imported, taken apart and extended; whatever of it is called fails. A library may have a branch for Node.js that never
- * runs, and of an app only the functions that use the module fail.
- */
-function absentModule(name) {
-  // `import * as fs` copies the names that the module has, so it must have them.
-  const names = Object.keys(builtin(name)).filter((key) => key !== "default" && key !== "prototype");
-  return `
-    const fail = () => { throw Object.assign(new Error(${JSON.stringify(noBuiltin(name))}), { name: ${JSON.stringify(ABSENT)}, retriable: false }); };
-    const target = function () {};
-    const absent = new Proxy(target, {
-      get: (_, key) => typeof key === "symbol" || key === "__esModule" || key === "then" || key === "default" ? undefined : key === "prototype" ? target.prototype : absent,
-      apply: fail,
-      construct: fail,
-    });
-    for (const name of ${JSON.stringify(names)}) Object.defineProperty(target, name, { value: absent, enumerable: true, configurable: true, writable: true });
-    module.exports = absent;`;
-}
-
-const builtin = createRequire(import.meta.url);
 
 /** Of an `async` function esbuild makes a generator, and a call of a helper that drives it. The SDK's is cheaper (`src/promise.js`). */
 export function withOwnAsync(code) {
@@ -195,25 +154,31 @@ export function withPlainNames(source) {
   );
 }
 
-function noBuiltin(name) {
-  return `the module '${name}' of Node.js does not exist here: the code runs in WebAssembly. There are fetch, crypto, URL, Buffer, timers, console and process.env; and an installed package of that name is used, as there are of path, events, assert and others.`;
-}
+const isOfTheApp = (path) => !path.startsWith(SDKS) && !path.endsWith(ENTRY_FILE) && !path.includes(`${sep}${LIBRARIES_FOLDER}`);
 
-function isOfTheApp(path) {
-  return !path.startsWith(SDKS) && !path.endsWith(ENTRY_FILE);
-}
+/** Globals that need much code or data, which are part of a component only if the app or a package names them. */
+const FEATURES = [
+  { name: /\bBuffer\b/, file: "node/buffer-module.js" },
+  { name: /\bsubtle\b/, file: "node/webcrypto.js" },
+  { name: /\b(?:Writable|Transform|Compression|Decompression|Text(?:De|En)coder)Stream\b|\bpipe(?:Through|To)\b/, file: "node/stream-web.js" },
+];
 
-/** Only an app that sends requests imports HTTP. */
+/** What the component imports because of what the app or a package names. */
 const SENDS = /\bfetch\b/;
+const ZONES = /\btimeZone\b/;
 
-async function usesFetch(folder, inputs) {
-  for (const input of inputs.filter((input) => isOfTheApp(join(folder, input)))) {
-    const source = await readFile(join(folder, input), "utf8").catch(() => "");
-    if (SENDS.test(source)) {
-      return true;
-    }
-  }
-  return false;
+/** Reads the sources of the app and of its packages, and finds which of `FEATURES` they need, and what they do. */
+async function readSources(folder, inputs) {
+  const paths = inputs.map((input) => join(folder, input));
+  const sources = await Promise.all(paths.filter(isOfTheApp).map((path) => readFile(path, "utf8").catch(() => "")));
+  const has = (pattern) => sources.some((source) => pattern.test(source));
+  const isIn = (file) => paths.includes(join(SDK, file));
+  return {
+    features: FEATURES.filter(({ name, file }) => !isIn(file) && has(name)).map(({ file }) => file),
+    usesFetch: isIn("node/http.js") || has(SENDS),
+    usesFiles: isIn("node/fs.js"),
+    usesTimeZones: has(ZONES),
+  };
 }
 
 function explain(error) {

@@ -19,14 +19,14 @@ const CONTRACT = fileURLToPath(new URL("../../wit/dacapo.wit", import.meta.url))
 const UNKNOWN_VERSION = "7.2.0";
 const WASI_VERSION = "0.2.0";
 
-export async function makeComponent(bundled, { engine, loadsAtStart, optSize }, { componentize }) {
+export async function makeComponent(bundled, { engine, loadsAtStart, readsEnvironment, optSize }, { componentize }) {
   const folder = await mkdtemp(join(tmpdir(), "dacapo-build-"));
   try {
     const witPath = join(folder, "wit");
     await cp(WIT, witPath, { recursive: true });
     await cp(CONTRACT, join(witPath, "deps", "dacapo.wit"));
-    const source = outerModule(bundled, { loadsAtStart, hasBigIntegers: engine === "starlingmonkey" });
-    const world = bundled.usesFetch ? "javascript-app-with-http" : "javascript-app";
+    const source = outerModule(bundled, { loadsAtStart, readsEnvironment, hasBigIntegers: engine === "starlingmonkey" });
+    const world = WORLDS[`${bundled.usesFetch}, ${bundled.usesFiles}`];
     const { component } = await ENGINES[engine]({ componentize, folder, source, witPath, world, optSize });
     return withVersion(component);
   } catch (error) {
@@ -35,6 +35,14 @@ export async function makeComponent(bundled, { engine, loadsAtStart, optSize }, 
     await rm(folder, { recursive: true, force: true });
   }
 }
+
+/** By whether the app sends requests, and whether it uses files. */
+const WORLDS = {
+  "false, false": "javascript-app",
+  "true, false": "javascript-app-with-http",
+  "false, true": "javascript-app-with-files",
+  "true, true": "javascript-app-with-http-and-files",
+};
 
 const ENGINES = {
   quickjs: ({ componentize, source, witPath, world, optSize }) => componentize({ jsSource: source, witPath, world, optSize, sync: true }),
@@ -48,7 +56,7 @@ const ENGINES = {
 };
 
 /** The module with the imports and exports. All other code is in the script, which runs in sloppy mode. */
-function outerModule({ code, sourceMap, usesFetch }, { loadsAtStart, hasBigIntegers }) {
+function outerModule({ code, sourceMap, usesFetch, usesFiles }, { loadsAtStart, readsEnvironment, hasBigIntegers }) {
   const modules = {
     orchestration: "dacapo:guest/orchestration@0.1.0",
     client: "dacapo:guest/client@0.1.0",
@@ -61,18 +69,38 @@ function outerModule({ code, sourceMap, usesFetch }, { loadsAtStart, hasBigInteg
       httpTypes: `wasi:http/types@${UNKNOWN_VERSION}`,
       httpHandler: `wasi:http/outgoing-handler@${UNKNOWN_VERSION}`,
     }),
+    ...(usesFiles && { preopens: `wasi:filesystem/preopens@${UNKNOWN_VERSION}` }),
   };
   const names = Object.keys(modules);
   return `${names.map((name) => `import * as ${name} from "${modules[name]}";`).join("\n")}
-globalThis.__dacapo = { imports: { ${names.join(", ")} }, sourceMap: ${JSON.stringify(sourceMap)}, hasBigIntegers: ${hasBigIntegers} };
-(0, eval)(${JSON.stringify(code)});
-const app = { ...globalThis.${GLOBAL_NAME} };
-let load = () => {
+const dacapo = { imports: { ${names.join(", ")} }, sourceMap: ${JSON.stringify(sourceMap)}, hasBigIntegers: ${hasBigIntegers}, isBuilding: true };
+globalThis.__dacapo = dacapo;
+let app;
+const evaluate = () => {
+  (0, eval)(${JSON.stringify(code)});
+  app = { ...globalThis.${GLOBAL_NAME} };
+};
+const loadNow = () => {
   load = () => {};
   app.loadApp();
 };
+let load = loadNow;
+evaluate();
 ${loadsAtStart ? "" : "load();"}
 app.rehearse();
+dacapo.isBuilding = false;
+${
+  // What the app read while it was loaded may be different in this instance, which then loads the app again.
+  readsEnvironment && !loadsAtStart
+    ? `load = () => {
+  load = () => {};
+  if (!app.isEnvironmentAsRead()) {
+    evaluate();
+    loadNow();
+  }
+};`
+    : ""
+}
 export function describe() {
   load();
   return app.describe();

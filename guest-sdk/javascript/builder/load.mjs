@@ -5,7 +5,7 @@ import vm from "node:vm";
 import { BuildError } from "./build-error.mjs";
 import { GLOBAL_NAME } from "./bundle.mjs";
 
-/** @returns the registered functions and triggers, those left out, and the inputs read during loading that may differ at run time */
+/** @returns the registered functions and triggers, those left out, the inputs read during loading that may differ at run time, and whether it read variables */
 export function loadOnce({ code, sourceMap, fileName }) {
   const readsAtLoad = new Set();
   const imports = {
@@ -27,7 +27,7 @@ export function loadOnce({ code, sourceMap, fileName }) {
       },
     },
   };
-  const context = vm.createContext({ __dacapo: { imports, sourceMap } });
+  const context = vm.createContext({ __dacapo: { imports, sourceMap, isBuilding: true } });
   const run = (source, filename) => vm.runInContext(source, context, { filename });
   try {
     run(code, fileName);
@@ -35,14 +35,17 @@ export function loadOnce({ code, sourceMap, fileName }) {
   } catch (error) {
     throw new BuildError(explain(error, context));
   }
-  const { functions, triggers, leftOut } = JSON.parse(
-    run(`JSON.stringify({ functions: ${GLOBAL_NAME}.describe(), triggers: ${GLOBAL_NAME}.describeTriggers(), leftOut: ${GLOBAL_NAME}.leftOut() })`, "describe"),
+  const { functions, triggers, leftOut, variables } = JSON.parse(
+    run(
+      `JSON.stringify({ functions: ${GLOBAL_NAME}.describe(), triggers: ${GLOBAL_NAME}.describeTriggers(), leftOut: ${GLOBAL_NAME}.leftOut(), variables: ${GLOBAL_NAME}.readsAtLoad() })`,
+      "describe",
+    ),
   );
   if (functions.length + triggers.length === 0) {
     const reasons = leftOut.map(({ name, why }) => `  '${name}': ${why}`);
     throw new BuildError(reasons.length === 0 ? "the app registers no function." : ["the app has no function that can run here:", ...reasons].join("\n"));
   }
-  return { functions, triggers, leftOut, readsAtLoad: [...readsAtLoad] };
+  return { functions, triggers, leftOut, readsAtLoad: [...readsAtLoad], readsEnvironment: variables.length > 0 };
 }
 
 function absent(what) {

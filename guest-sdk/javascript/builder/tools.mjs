@@ -10,6 +10,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 
 import { BuildError } from "./build-error.mjs";
+import { LIBRARIES, LIBRARIES_FOLDER } from "./node-modules.mjs";
 
 const ESBUILD = { esbuild: "0.28.2" };
 
@@ -25,19 +26,32 @@ export function defaultToolsFolder() {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "dacapo", "javascript-tools");
 }
 
-/** Installs missing tools. Returns `esbuild`, and `componentize` of the engine. */
+/**
+ * Installs missing tools. Returns `esbuild`, `componentize` of the engine, and `openLibraries`, which installs the packages that the modules of
+ * Node.js are made with, unless they are there, and returns a promise of their folder.
+ */
 export async function openTools(folder, engine) {
   if (!ENGINE_NAMES.includes(engine)) {
     throw new BuildError(`'${engine}' is not an engine: there are ${ENGINE_NAMES.join(" and ")}.`);
   }
-  const packages = Object.entries({ ...ESBUILD, ...ENGINES[engine] });
-  const installed = join(folder, packages.map(([name, version]) => `${basename(name)}-${version}`).join("-"));
+  const installed = await open(folder, "", { ...ESBUILD, ...ENGINES[engine] });
+  const { load } = await import(pathToFileURL(join(installed, LOADER)));
+  const [engineName] = Object.keys(ENGINES[engine]);
+  let libraries = null;
+  return {
+    esbuild: (await load("esbuild")).default,
+    componentize: (await load(engineName)).componentize,
+    openLibraries: () => (libraries ??= open(folder, LIBRARIES_FOLDER, LIBRARIES)),
+  };
+}
+
+async function open(folder, prefix, versions) {
+  const packages = Object.entries(versions);
+  const installed = join(folder, prefix + packages.map(([name, version]) => `${basename(name)}-${version}`).join("-"));
   if (!existsSync(installed)) {
     await install(installed, packages.map(([name, version]) => `${name}@${version}`));
   }
-  const { load } = await import(pathToFileURL(join(installed, LOADER)));
-  const [engineName] = Object.keys(ENGINES[engine]);
-  return { esbuild: (await load("esbuild")).default, componentize: (await load(engineName)).componentize };
+  return installed;
 }
 
 /** A module in the tools folder imports the packages, because names of packages are resolved relative to the importer. */

@@ -16,6 +16,7 @@ import { toJson } from "./json.js";
 import { runAsync } from "./promise.js";
 import { findBody, findHandler, functionsLeftOut, registeredFunctions, registeredTriggers } from "./registry.js";
 import "./globals/index.js";
+export { isEnvironmentAsRead, readsAtLoad } from "./globals/process.js";
 
 const { imports } = globalThis.__dacapo;
 

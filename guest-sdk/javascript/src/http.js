@@ -15,7 +15,7 @@ export async function sendRequest({ httpTypes, httpHandler }, request, content, 
   if (!httpTypes) {
     throw new Error("fetch is not part of this component: the build found no code that names it");
   }
-  const outgoing = attempt(request, () => outgoingRequest(httpTypes, request));
+  const outgoing = attempt(request, () => outgoingRequest(httpTypes, request, content));
   const sink = content && outgoing.body();
   const future = attempt(request, () => httpHandler.handle(outgoing, null));
   if (sink) {
@@ -24,12 +24,12 @@ export async function sendRequest({ httpTypes, httpHandler }, request, content, 
   return receive(request, future, reactor);
 }
 
-function outgoingRequest(types, request) {
+function outgoingRequest(types, request, content) {
   const url = new URL(request.url);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(`fetch failed: ${request.url}: only http and https can be fetched`);
   }
-  const outgoing = new types.OutgoingRequest(fieldsOf(types, request));
+  const outgoing = new types.OutgoingRequest(fieldsOf(types, request, content));
   outgoing.setMethod(METHODS.has(request.method) ? { tag: request.method.toLowerCase() } : { tag: "other", val: request.method });
   outgoing.setScheme({ tag: url.protocol === "http:" ? "HTTP" : "HTTPS" });
   outgoing.setAuthority(url.host);
@@ -39,9 +39,16 @@ function outgoingRequest(types, request) {
 
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]);
 
-function fieldsOf(types, request) {
+const SENDS_A_BODY = new Set(["POST", "PUT", "PATCH"]);
+
+function fieldsOf(types, request, content) {
   const encoder = new TextEncoder();
-  const fields = Array.from(request.headers, ([name, value]) => [name, encoder.encode(value)]);
+  const headers = [...request.headers];
+  // Without it the body would come in pieces of unknown number, which some servers refuse.
+  if ((content || SENDS_A_BODY.has(request.method)) && !headers.some(([name]) => name.toLowerCase() === "content-length")) {
+    headers.push(["content-length", String(content?.length ?? 0)]);
+  }
+  const fields = headers.map(([name, value]) => [name, encoder.encode(value)]);
   try {
     return types.Fields.fromList(fields);
   } catch (error) {

@@ -28,7 +28,23 @@ const NONE = Object.freeze([]);
 
 /** Enqueues a job that calls a function. */
 export function enqueueJob(callback) {
-  jobs.push({ react: () => callback() }, FULFILLED, undefined);
+  const body = inFlow(callback);
+  jobs.push({ react: () => body() }, FULFILLED, undefined);
+}
+
+/** Makes, of a function that will run later, one that runs with what the code has now; null if nothing does that (`node/async_hooks.js`). */
+let follow = null;
+
+export function followFlow(capture) {
+  follow = capture;
+}
+
+export function inFlow(body) {
+  return follow === null ? body : follow(body);
+}
+
+function reactionInFlow(reaction) {
+  return follow === null ? reaction : { react: follow((state, value) => reaction.react(state, value)) };
 }
 
 /** Enqueues a job that calls a reaction. */
@@ -109,12 +125,12 @@ export class JobPromise {
     const constructor = this.constructor?.[Symbol.species] ?? JobPromise;
     if (constructor === JobPromise) {
       const promise = new JobPromise(NOBODY);
-      this[REACT](new Reaction(onFulfilled, onRejected, promise));
+      this[REACT](reactionInFlow(new Reaction(onFulfilled, onRejected, promise)));
       promise[DEPEND]([this]);
       return promise;
     }
     const capability = capabilityOf(constructor);
-    this[REACT](new Reaction(onFulfilled, onRejected, capability));
+    this[REACT](reactionInFlow(new Reaction(onFulfilled, onRejected, capability)));
     return capability.promise;
   }
 
@@ -543,7 +559,7 @@ class AsyncBody {
         this.#promise[RESOLVE](step.value);
       } else {
         const awaited = reactive(step.value);
-        awaited[REACT](this);
+        awaited[REACT](reactionInFlow(this));
         this.#promise[DEPEND]([awaited]);
       }
     } catch (error) {

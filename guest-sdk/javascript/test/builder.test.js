@@ -156,10 +156,11 @@ test("what is read while an app is loaded is noticed", () => {
   const bundle = (body, functions = [{ name: "f", kind: "activity" }]) => ({
     fileName: "dacapo-bundle.js",
     sourceMap: { sources: [], lines: [] },
-    code: `var dacapoApp = { loadApp() { ${body} }, describe: () => FUNCTIONS, describeTriggers: () => [], leftOut: () => [{ name: "b", why: "it is what it is" }], explain: (error) => ({ errorType: error.name, message: error.message }) };`.replace("FUNCTIONS", JSON.stringify(functions)),
+    code: `var dacapoApp = { loadApp() { ${body} }, describe: () => FUNCTIONS, describeTriggers: () => [], leftOut: () => [{ name: "b", why: "it is what it is" }], readsAtLoad: () => ["SETTING"], explain: (error) => ({ errorType: error.name, message: error.message }) };`.replace("FUNCTIONS", JSON.stringify(functions)),
   });
   assert.deepEqual(loadOnce(bundle("")).readsAtLoad, []);
   assert.deepEqual(loadOnce(bundle("__dacapo.imports.environment.getEnvironment()")).readsAtLoad, ["process.env"]);
+  assert.equal(loadOnce(bundle("")).readsEnvironment, true);
   assert.deepEqual(loadOnce(bundle("")).leftOut, [{ name: "b", why: "it is what it is" }]);
   assert.throws(() => loadOnce(bundle("", [])), /no function that can run here:\n  'b': it is what it is/);
   assert.throws(() => loadOnce(bundle("null.x")), /^Error: the app cannot be loaded: TypeError: /);

@@ -71,7 +71,7 @@ export class Headers {
 }
 
 /** The characters of header names and methods. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/i;
+export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/i;
 
 function checkedName(name) {
   const text = String(name).toLowerCase();

@@ -1,19 +1,32 @@
 /** The part of `Buffer` that converts texts and bytes between encodings. */
 
+import { kindOf } from "../border.js";
 import { fromLatin1, latin1 as textOf } from "../globals/encoding.js";
 
 export class Buffer extends Uint8Array {
+  /** Libraries that are old enough make buffers of texts with `new`. */
+  constructor(value, start, length) {
+    typeof value === "string" ? super(decode(value, start)) : super(value, start, length);
+  }
+
   static from(value, encoding, length) {
     if (typeof value === "string") {
       return fromBytes(decode(value, encoding));
     }
-    if (value instanceof ArrayBuffer) {
+    if (typeof value !== "object" || value === null) {
+      throw new TypeError(`The first argument must be a string, an array, or an object of bytes, not ${kindOf(value)}.`);
+    }
+    if (isMemory(value)) {
       return new Buffer(value, encoding, length);
     }
-    if (value?.type === "Buffer" && Array.isArray(value.data)) {
+    if (value.type === "Buffer" && Array.isArray(value.data)) {
       return fromBytes(value.data);
     }
-    return fromBytes(value instanceof Uint8Array ? value : Uint8Array.from(value));
+    if (ArrayBuffer.isView(value) || typeof value.length === "number") {
+      return fromBytes(value instanceof Uint8Array ? value : Uint8Array.from(value, (byte) => byte & 255));
+    }
+    const primitive = value[Symbol.toPrimitive]?.("string") ?? value.valueOf();
+    return primitive === value ? fromBytes(Uint8Array.from(value)) : Buffer.from(primitive, encoding, length);
   }
 
   static alloc(size, fill, encoding) {
@@ -44,7 +57,7 @@ export class Buffer extends Uint8Array {
   }
 
   static isEncoding(encoding) {
-    return String(encoding).toLowerCase() in ENCODINGS;
+    return Object.hasOwn(ENCODINGS, String(encoding).toLowerCase());
   }
 
   static byteLength(value, encoding) {
@@ -61,8 +74,8 @@ export class Buffer extends Uint8Array {
     return Math.sign(a.length - b.length);
   }
 
-  toString(encoding = "utf8", start = 0, end = this.length) {
-    return encodingOf(encoding).encode(this.subarray(start, end));
+  toString(encoding, start = 0, end = this.length) {
+    return encodingOf(encoding ?? "utf8").encode(this.subarray(start, end));
   }
 
   toJSON() {
@@ -82,8 +95,10 @@ export class Buffer extends Uint8Array {
     return this.subarray(start, end);
   }
 
-  write(text, start = 0, encoding = "utf8") {
-    const bytes = decode(text, encoding).subarray(0, this.length - start);
+  /** The start, the length and the encoding may each be left out. */
+  write(text, ...how) {
+    const [start = 0, length = Infinity] = how.filter((argument) => typeof argument === "number");
+    const bytes = decode(text, how.find((argument) => typeof argument === "string")).subarray(0, Math.min(length, this.length - start));
     this.set(bytes, start);
     return bytes.length;
   }
@@ -94,6 +109,8 @@ export class Buffer extends Uint8Array {
     return bytes.length;
   }
 }
+
+const isMemory = (value) => value instanceof ArrayBuffer || (typeof SharedArrayBuffer === "function" && value instanceof SharedArrayBuffer);
 
 function fromBytes(bytes) {
   const buffer = new Buffer(bytes.length);
@@ -124,7 +141,9 @@ const ENCODINGS = {
   "utf-8": utf8,
   utf16le: utf16,
   "utf-16le": utf16,
+  "utf-16": utf16,
   ucs2: utf16,
+  "ucs-2": utf16,
   latin1,
   binary: latin1,
   ascii: { ...latin1, encode: (bytes) => latin1.encode(bytes.map((byte) => byte & 127)) },
@@ -139,11 +158,11 @@ const ENCODINGS = {
 function encodingOf(name) {
   const encoding = ENCODINGS[String(name).toLowerCase()];
   if (!encoding) {
-    throw new TypeError(`Unknown encoding: ${name}`);
+    throw Object.assign(new TypeError(`Unknown encoding: ${name}`), { code: "ERR_UNKNOWN_ENCODING" });
   }
   return encoding;
 }
 
-function decode(text, encoding = "utf8") {
-  return encodingOf(encoding).decode(text);
+function decode(text, encoding) {
+  return encodingOf(encoding ?? "utf8").decode(text);
 }

@@ -1,2 +1,2 @@
 export default globalThis.process;
-export const { argv, cwd, emitWarning, env, hrtime, nextTick, platform, uptime, version, versions } = globalThis.process;
+export const { arch, argv, cwd, emitWarning, env, execArgv, exitCode, hrtime, memoryUsage, nextTick, off, on, once, pid, platform, release, stderr, stdin, stdout, uptime, version, versions } = globalThis.process;

@@ -1,0 +1,1 @@
+export const { AbortController, AbortSignal } = globalThis;

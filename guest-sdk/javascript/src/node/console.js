@@ -1,0 +1,2 @@
+export const { console } = globalThis;
+export default globalThis.console;

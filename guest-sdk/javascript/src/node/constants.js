@@ -1,0 +1,4 @@
+import { constants as ofFiles } from "./fs-constants.js";
+import { constants as ofTheSystem } from "./os.js";
+
+export default { ...ofTheSystem.errno, ...ofTheSystem.signals, ...ofFiles };
