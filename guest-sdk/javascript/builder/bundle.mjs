@@ -73,11 +73,13 @@ function options(app, features, modulesOfNode) {
     },
     // The engine keeps the source of every function, nested ones several times, so white space costs memory.
     minifyWhitespace: true,
+    minifySyntax: true,
+    minifyIdentifiers: true,
     lineLimit: 160,
     keepNames: true,
     sourcemap: "external",
     sourcesContent: false,
-    charset: "utf8",
+    charset: "ascii",
     logLevel: "silent",
     plugins: [packagesOfTheSdk(app.folder), modulesOfNode, plainNames],
   };
@@ -123,13 +125,17 @@ const packagesOfTheSdk = (folder) => ({
 
 /** Of an `async` function esbuild makes a generator, and a call of a helper that drives it. The SDK's is cheaper (`src/promise.js`). */
 export function withOwnAsync(code) {
-  return code.replace(/var __async=\(__this,__arguments,\w+\)=>\{[^]*?\.next\(\)\)\}\)\};/, (helper) => {
+  return code.replace(ASYNC_HELPER, (helper, head) => {
     // The replacement is padded, so that the positions in the source map stay valid.
     const [, ...lines] = helper.split("\n");
-    const own = "var __async=(self,args,body)=>__dacapo.runAsync(self,args,body);";
+    const own = `${head}(self,args,body)=>__dacapo.runAsync(self,args,body)`;
     return [own.padEnd(lines.length === 0 ? helper.length : 0), ...lines.map((line) => " ".repeat(line.length))].join("\n");
   });
 }
+
+/** In the output a line may end after any token, and names are short. */
+const ASYNC_HELPER =
+  /(var [\w$]+=)\s*\(\s*([\w$]+),\s*([\w$]+),\s*[\w$]+\)\s*=>\s*new\s+Promise\(\s*\([\w$]+,\s*[\w$]+\)\s*=>\s*\{\s*var [^]*?\.\s*apply\(\s*\2,\s*\3\)\)\s*\.\s*next\(\)\)\s*\}\)/;
 
 /** The files with the classes that every run instantiates. */
 export const RUN_FILES = ["actions", "context", "critical-section", "durable-orchestration-context", "invocation-context", "orchestration-context", "outcome", "promise", "run", "scope", "task"];

@@ -72,35 +72,20 @@ function outerModule({ code, sourceMap, usesFetch, usesFiles }, { loadsAtStart, 
     ...(usesFiles && { preopens: `wasi:filesystem/preopens@${UNKNOWN_VERSION}` }),
   };
   const names = Object.keys(modules);
+  const mayLoadAgain = readsEnvironment && !loadsAtStart;
   return `${names.map((name) => `import * as ${name} from "${modules[name]}";`).join("\n")}
 const dacapo = { imports: { ${names.join(", ")} }, sourceMap: ${JSON.stringify(sourceMap)}, hasBigIntegers: ${hasBigIntegers}, isBuilding: true };
 globalThis.__dacapo = dacapo;
-let app;
-const evaluate = () => {
-  (0, eval)(${JSON.stringify(code)});
-  app = { ...globalThis.${GLOBAL_NAME} };
-};
-const loadNow = () => {
+${mayLoadAgain ? "const code = " : "(0, eval)("}${JSON.stringify(code)}${mayLoadAgain ? ";\n(0, eval)(code)" : ")"};
+let app = { ...globalThis.${GLOBAL_NAME} };
+let load = () => {
   load = () => {};
   app.loadApp();
 };
-let load = loadNow;
-evaluate();
 ${loadsAtStart ? "" : "load();"}
 app.rehearse();
 dacapo.isBuilding = false;
-${
-  // What the app read while it was loaded may be different in this instance, which then loads the app again.
-  readsEnvironment && !loadsAtStart
-    ? `load = () => {
-  load = () => {};
-  if (!app.isEnvironmentAsRead()) {
-    evaluate();
-    loadNow();
-  }
-};`
-    : ""
-}
+${mayLoadAgain ? LOAD_AGAIN : ""}
 export function describe() {
   load();
   return app.describe();
@@ -127,6 +112,16 @@ export function runTrigger(call) {
 }
 `;
 }
+
+/** What the app read while it was loaded may be different in an instance, which then loads the app again. */
+const LOAD_AGAIN = `load = () => {
+  load = () => {};
+  if (!app.isEnvironmentAsRead()) {
+    (0, eval)(code);
+    app = { ...globalThis.${GLOBAL_NAME} };
+    app.loadApp();
+  }
+};`;
 
 function withVersion(component) {
   // The versions have the same length, so no size in the file changes.

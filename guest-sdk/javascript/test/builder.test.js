@@ -142,12 +142,12 @@ test("what every run makes objects of has no private names in a component", asyn
 });
 
 test("esbuild's helper for `async` gives way to the SDK's, and all else stays where it is", () => {
-  const helper = "var __async=(__this,__arguments,generator2)=>{return new Promise((resolve,reject)=>{var step=x=>x;\nstep((generator2=generator2.apply(__this,__arguments)).next())})};";
+  const helper = "var l=(e,t,r)=>new Promise((n,s)=>{var c=x=>x;\nc((r=r.apply(e,t)).next())});";
   const place = (code) => code.split("\n").map((line) => line.indexOf("var b"));
   for (const text of [helper, helper.replace("\n", "")]) {
     const before = `var a=1;${text}var b=2;`;
     const code = withOwnAsync(before);
-    assert.match(code, /^var a=1;var __async=\(self,args,body\)=>__dacapo\.runAsync\(self,args,body\);\s+var b=2;$/);
+    assert.match(code, /^var a=1;var l=\(self,args,body\)=>__dacapo\.runAsync\(self,args,body\)\s*;var b=2;$/);
     assert.deepEqual(place(code), place(before));
   }
 });
