@@ -4,7 +4,7 @@
  * The script is not a module, so that CommonJS files still run in sloppy mode.
  */
 
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -12,6 +12,7 @@ import { BuildError } from "./build-error.mjs";
 import { LIBRARIES_FOLDER, modulesOfNode } from "./node-modules.mjs";
 import { replacedPackageAt } from "./replaced-package.mjs";
 import { compactSourceMap } from "./source-map.mjs";
+import { timeZones } from "./time-zones.mjs";
 import { standIns } from "../src/stand-ins.js";
 
 const SDK = fileURLToPath(new URL("../src/", import.meta.url));
@@ -24,12 +25,13 @@ export const GLOBAL_NAME = "dacapoApp";
 const BUNDLE_FILE = "dacapo-bundle.js";
 const ENTRY_FILE = "dacapo-entry.js";
 
-/** @returns `{ code, sourceMap, usesFetch, usesFiles, usesTimeZones, fileName, absent }` */
+/** @returns `{ code, sourceMap, usesFetch, usesFiles, zones, fileName, absent }` */
 export async function bundle(app, { esbuild, openLibraries }) {
-  const { folder } = app;
+  // The bundler names files by their real places.
+  const folder = await realpath(app.folder);
   const absent = [];
   const make = (features) =>
-    esbuild.build(options(app, features, modulesOfNode({ openLibraries, absent }))).catch((error) => {
+    esbuild.build(options({ ...app, folder }, features, modulesOfNode({ openLibraries, absent }))).catch((error) => {
       throw new BuildError(explain(error));
     });
   let result = await make([]);
@@ -37,9 +39,11 @@ export async function bundle(app, { esbuild, openLibraries }) {
   if (features.length > 0) {
     result = await make(features);
   }
+  const zones = uses.usesTimeZones ? await timeZones(await openLibraries()) : "";
   const text = (suffix) => result.outputFiles.find(({ path }) => path.endsWith(suffix)).text;
   return {
     ...uses,
+    zones,
     code: withOwnAsync(text(BUNDLE_FILE)),
     sourceMap: compactSourceMap(text(`${BUNDLE_FILE}.map`), (source) => isOfTheApp(join(folder, source))),
     fileName: BUNDLE_FILE,
@@ -72,9 +76,9 @@ function options(app, features, modulesOfNode) {
       __filename: '"/app.js"',
     },
     // The engine keeps the source of every function, nested ones several times, so white space costs memory.
-    minifyWhitespace: true,
+    minifyWhitespace: !process.env.PLAIN,
     minifySyntax: true,
-    minifyIdentifiers: true,
+    minifyIdentifiers: !process.env.PLAIN,
     lineLimit: 160,
     keepNames: true,
     sourcemap: "external",
@@ -110,13 +114,18 @@ function entryModule({ entries = [], functions = [], leftOut = [] }, features) {
 const packagesOfTheSdk = (folder) => ({
   name: "packages-of-the-sdk",
   setup(build) {
-    build.onResolve({ filter: /^(durable-functions|@azure\/functions|dacapo-sdk|undici)(\/|$)/ }, ({ path }) =>
+    build.onResolve({ filter: /^(durable-functions|@azure\/functions|dacapo-sdk)(\/|$)/ }, ({ path }) =>
       path in standIns ? { path: fileURLToPath(standIns[path]) } : undefined,
     );
     build.onResolve({ filter: /^\.\.?[\\/]/ }, async ({ path, resolveDir }) => {
       const name = await replacedPackageAt(join(resolveDir, path), folder);
       return name && { path: fileURLToPath(standIns[name]) };
     });
+    build.onResolve({ filter: /^undici$/ }, () => ({ path: join(SDK, "node/undici.js") }));
+    // It looks for variables that begin with DEBUG_, among all: then what was loaded during the build would hold for no environment.
+    build.onLoad({ filter: /[\\/]node_modules[\\/]debug[\\/]src[\\/]node\.js$/ }, async ({ path }) => ({
+      contents: (await readFile(path, "utf8")).replace("Object.keys(process.env)", "[]"),
+    }));
     build.onLoad({ filter: /[\\/]local\.settings\.json$/ }, () => ({
       errors: [{ text: "local.settings.json may hold secrets, so it does not become part of a component: read the settings in process.env" }],
     }));
@@ -125,17 +134,24 @@ const packagesOfTheSdk = (folder) => ({
 
 /** Of an `async` function esbuild makes a generator, and a call of a helper that drives it. The SDK's is cheaper (`src/promise.js`). */
 export function withOwnAsync(code) {
-  return code.replace(ASYNC_HELPER, (helper, head) => {
-    // The replacement is padded, so that the positions in the source map stay valid.
-    const [, ...lines] = helper.split("\n");
-    const own = `${head}(self,args,body)=>__dacapo.runAsync(self,args,body)`;
-    return [own.padEnd(lines.length === 0 ? helper.length : 0), ...lines.map((line) => " ".repeat(line.length))].join("\n");
-  });
+  return code
+    .replace(ASYNC_HELPER, (helper, head) => inPlaceOf(helper, `${head}(self,args,body)=>__dacapo.runAsync(self,args,body)`))
+    .replace(ASYNC_ITERATOR_PROTOTYPE, (expression) => inPlaceOf(expression, "__dacapo.asyncIteratorPrototype"));
+}
+
+/** The replacement is padded, so that the positions in the source map stay valid. */
+function inPlaceOf(text, own) {
+  const [first, ...lines] = text.split("\n");
+  return [lines.length === 0 ? own.padEnd(first.length) : own, ...lines.map((line) => " ".repeat(line.length))].join("\n");
 }
 
 /** In the output a line may end after any token, and names are short. */
 const ASYNC_HELPER =
   /(var [\w$]+=)\s*\(\s*([\w$]+),\s*([\w$]+),\s*[\w$]+\)\s*=>\s*new\s+Promise\(\s*\([\w$]+,\s*[\w$]+\)\s*=>\s*\{\s*var [^]*?\.\s*apply\(\s*\2,\s*\3\)\)\s*\.\s*next\(\)\)\s*\}\)/;
+
+/** Code finds the prototype by an asynchronous generator, which is an ordinary function here. */
+const ASYNC_ITERATOR_PROTOTYPE =
+  /Object\s*\.getPrototypeOf\(\s*Object\s*\.getPrototypeOf\(\s*function\s*\(\)\s*\{\s*return [\w$]+\(\s*this,\s*null,\s*function\s*\*\s*\(\)\s*\{\s*\}\)\s*;?\s*\}\)\s*\.prototype\)/g;
 
 /** The files with the classes that every run instantiates. */
 export const RUN_FILES = ["actions", "context", "critical-section", "durable-orchestration-context", "invocation-context", "orchestration-context", "outcome", "promise", "run", "scope", "task"];
@@ -162,11 +178,13 @@ export function withPlainNames(source) {
 
 const isOfTheApp = (path) => !path.startsWith(SDKS) && !path.endsWith(ENTRY_FILE) && !path.includes(`${sep}${LIBRARIES_FOLDER}`);
 
-/** Globals that need much code or data, which are part of a component only if the app or a package names them. */
+/** What needs much code, and is part of a component only if the app or a package names it: globals, and parts of modules that others use without. */
 const FEATURES = [
   { name: /\bBuffer\b/, file: "node/buffer-module.js" },
+  { name: /\b(?:create(?:Dec|C)ipheriv)\b/, file: "node/crypto-ciphers.js" },
+  { name: /\b(?:create(?:Sign|Verify|(?:Public|Private)Key)|generateKeyPair(?:Sync)?|publicEncrypt|privateDecrypt)\b/, file: "node/crypto-keys.js" },
   { name: /\bsubtle\b/, file: "node/webcrypto.js" },
-  { name: /\b(?:Writable|Transform|Compression|Decompression|Text(?:De|En)coder)Stream\b|\bpipe(?:Through|To)\b/, file: "node/stream-web.js" },
+  { name: /\b(?:Writable|Transform|Text(?:De|En)coder)Stream\b|\bpipe(?:Through|To)\b/, file: "node/stream-web.js" },
 ];
 
 /** What the component imports because of what the app or a package names. */

@@ -56,7 +56,7 @@ const ENGINES = {
 };
 
 /** The module with the imports and exports. All other code is in the script, which runs in sloppy mode. */
-function outerModule({ code, sourceMap, usesFetch, usesFiles }, { loadsAtStart, readsEnvironment, hasBigIntegers }) {
+function outerModule({ code, sourceMap, zones, usesFetch, usesFiles }, { loadsAtStart, readsEnvironment, hasBigIntegers }) {
   const modules = {
     orchestration: "dacapo:guest/orchestration@0.1.0",
     client: "dacapo:guest/client@0.1.0",
@@ -74,7 +74,7 @@ function outerModule({ code, sourceMap, usesFetch, usesFiles }, { loadsAtStart, 
   const names = Object.keys(modules);
   const mayLoadAgain = readsEnvironment && !loadsAtStart;
   return `${names.map((name) => `import * as ${name} from "${modules[name]}";`).join("\n")}
-const dacapo = { imports: { ${names.join(", ")} }, sourceMap: ${JSON.stringify(sourceMap)}, hasBigIntegers: ${hasBigIntegers}, isBuilding: true };
+const dacapo = { imports: { ${names.join(", ")} }, sourceMap: ${JSON.stringify(sourceMap)}, timeZones: ${JSON.stringify(zones)}, hasBigIntegers: ${hasBigIntegers}, isBuilding: true };
 globalThis.__dacapo = dacapo;
 ${mayLoadAgain ? "const code = " : "(0, eval)("}${JSON.stringify(code)}${mayLoadAgain ? ";\n(0, eval)(code)" : ")"};
 let app = { ...globalThis.${GLOBAL_NAME} };

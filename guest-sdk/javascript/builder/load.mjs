@@ -6,7 +6,7 @@ import { BuildError } from "./build-error.mjs";
 import { GLOBAL_NAME } from "./bundle.mjs";
 
 /** @returns the registered functions and triggers, those left out, the inputs read during loading that may differ at run time, and whether it read variables */
-export function loadOnce({ code, sourceMap, fileName }) {
+export function loadOnce({ code, sourceMap, zones, fileName }) {
   const readsAtLoad = new Set();
   const imports = {
     orchestration: absent("the context of an orchestrator"),
@@ -27,7 +27,7 @@ export function loadOnce({ code, sourceMap, fileName }) {
       },
     },
   };
-  const context = vm.createContext({ __dacapo: { imports, sourceMap, isBuilding: true } });
+  const context = vm.createContext({ __dacapo: { imports, sourceMap, timeZones: zones, isBuilding: true } });
   const run = (source, filename) => vm.runInContext(source, context, { filename });
   try {
     run(code, fileName);
@@ -45,7 +45,7 @@ export function loadOnce({ code, sourceMap, fileName }) {
     const reasons = leftOut.map(({ name, why }) => `  '${name}': ${why}`);
     throw new BuildError(reasons.length === 0 ? "the app registers no function." : ["the app has no function that can run here:", ...reasons].join("\n"));
   }
-  return { functions, triggers, leftOut, readsAtLoad: [...readsAtLoad], readsEnvironment: variables.length > 0 };
+  return { functions, triggers, leftOut, readsAtLoad: [...readsAtLoad], readsEnvironment: variables.length > 0, variables };
 }
 
 function absent(what) {

@@ -18,6 +18,7 @@ export const LIBRARIES = {
   "@noble/curves": "2.4.0",
   "@noble/hashes": "2.4.0",
   events: "3.3.0",
+  "moment-timezone": "0.6.6",
   pako: "3.0.3",
   "path-browserify": "1.0.1",
   "readable-stream": "4.8.0",

@@ -22,6 +22,11 @@ const { imports } = globalThis.__dacapo;
 
 // The build lowers `async` functions to calls of this.
 globalThis.__dacapo.runAsync = runAsync;
+globalThis.__dacapo.asyncIteratorPrototype = {
+  [Symbol.asyncIterator]() {
+    return this;
+  },
+};
 
 export function describe() {
   return registeredFunctions();

@@ -9,7 +9,7 @@ import { crypto, random } from "./crypto.js";
 import { TextDecoder, TextEncoder } from "./encoding.js";
 import { Headers, Request, Response, fetch } from "./fetch.js";
 import { FormData } from "./form-data.js";
-import { Intl, dateMethods, numberMethods } from "./intl.js";
+import { Intl, dateMethods, numberMethods, stringMethods } from "./intl.js";
 import { process } from "./process.js";
 import { ReadableStream } from "./streams.js";
 import { structuredClone } from "./structured-clone.js";
@@ -51,9 +51,14 @@ install(globalThis, {
   structuredClone,
   ...timers,
 });
+// Packages recognise objects of these classes by it.
+for (const [name, { prototype }] of Object.entries({ AbortController, AbortSignal, Event, EventTarget, Headers, Request, Response, TextDecoder, TextEncoder, URL, URLSearchParams })) {
+  Object.defineProperty(prototype, Symbol.toStringTag, { value: name, configurable: true });
+}
 install(Math, { random });
 install(Date.prototype, dateMethods);
 install(Number.prototype, numberMethods);
+install(String.prototype, stringMethods);
 
 // These would make promises of the engine, which cannot be awaited here.
 delete Array.fromAsync;

@@ -1,7 +1,10 @@
 /**
- * The part of `Intl` that libraries for dates and numbers need. The locale is `en-US`, the time zone is UTC. There are no
- * tables of other locales and zones, so another time zone is an error rather than a wrong time.
+ * The part of `Intl` that libraries for dates and numbers need. The locale is `en-US`: there are no tables of others. The time zone is UTC unless
+ * one is named; a component whose code never names `timeZone` knows no others, and another is an error rather than a wrong time.
  */
+
+import { compareTexts } from "./collation.js";
+import { namesOfZones, stateOf, zoneNamed } from "./time-zones.js";
 
 const LOCALE = "en-US";
 
@@ -10,28 +13,115 @@ const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", 
 
 const supportedLocalesOf = (locales = []) => [locales].flat().filter((locale) => String(locale).startsWith("en"));
 
+const MINUTE = 60_000;
+
 class DateTimeFormat {
   #options;
+  #zone;
 
   constructor(_locales, options = {}) {
-    const timeZone = options.timeZone ?? "UTC";
-    if (!/^(?:(?:etc\/)?(?:utc|gmt|uct|zulu|greenwich)(?:[+-]?0)?|[+-]00:?00)$/i.test(timeZone)) {
-      throw new RangeError(`Invalid time zone specified: ${timeZone}. Only UTC is known here.`);
-    }
-    this.#options = withDefaults({ ...options, timeZone: "UTC" });
+    this.#zone = zoneOf(options.timeZone ?? "UTC");
+    this.#options = withDefaults({ ...options, timeZone: this.#zone.name });
   }
 
   static supportedLocalesOf = supportedLocalesOf;
 
   resolvedOptions() {
-    return { locale: LOCALE, calendar: "gregory", numberingSystem: "latn", ...this.#options };
+    const { hour, hour12, hourCycle = hour12 === false ? "h23" : "h12" } = this.#options;
+    return { locale: LOCALE, calendar: "gregory", numberingSystem: "latn", ...this.#options, ...(hour && { hourCycle, hour12: hourCycle === "h12" || hourCycle === "h11" }) };
   }
 
-  format = (date = new Date()) => this.formatToParts(date).map(({ value }) => value).join("");
+  format = (date) => this.formatToParts(date).map(({ value }) => value).join("");
 
   formatToParts(date = new Date()) {
-    return [...datePart(this.#options, new Date(date)), ...timePart(this.#options, new Date(date))].slice(1);
+    const time = Number(date);
+    if (Number.isNaN(time)) {
+      throw new RangeError("Invalid time value");
+    }
+    const state = this.#zone.at(time);
+    const local = new Date(time + state.offset * MINUTE);
+    const parts = [...datePart(this.#options, local), ...timePart(this.#options, local, { ...state, zone: this.#zone.name })];
+    return parts.slice(1);
   }
+
+  formatRange(from, to) {
+    const [first, last] = [this.format(from), this.format(to)];
+    return first === last ? first : `${first} \u2013 ${last}`;
+  }
+}
+
+/** A time zone by its name, or by its offset. */
+function zoneOf(given) {
+  const name = String(given);
+  if (/^(?:(?:etc\/)?(?:utc|gmt|uct|zulu|greenwich)(?:[+-]?0)?|[+-]00:?00)$/i.test(name)) {
+    return { name: "UTC", at: () => ({ offset: 0, abbreviation: "UTC" }) };
+  }
+  const [, sign, hours, minutes = "0"] = /^([+-])([01]\d|2[0-3])(?::?([0-5]\d))?$/.exec(name) ?? [];
+  if (sign) {
+    const offset = (Number(hours) * 60 + Number(minutes)) * (sign === "-" ? -1 : 1);
+    return { name: `${sign}${hours}:${minutes.padStart(2, "0")}`, at: () => ({ offset, abbreviation: "" }) };
+  }
+  const zone = zoneNamed(name);
+  if (!zone) {
+    const hint = namesOfZones().length === 0 ? ". Only UTC is known here: the code of the app names no timeZone" : "";
+    throw new RangeError(`Invalid time zone specified: ${name}${hint}`);
+  }
+  return { name: zone.name, at: (time) => stateOf(zone, time) };
+}
+
+/** Names of zones that English of America writes as letters, in America only. */
+const LETTERS = /^(?:A[KS]?|[CEHMP])[SD]T$/;
+const REGIONS = { A: "Atlantic", AK: "Alaska", C: "Central", E: "Eastern", H: "Hawaii-Aleutian", M: "Mountain", P: "Pacific" };
+const LONG_NAMES = {
+  AEDT: "Australian Eastern Daylight Time",
+  AEST: "Australian Eastern Standard Time",
+  AWST: "Australian Western Standard Time",
+  BST: "British Summer Time",
+  CEST: "Central European Summer Time",
+  CET: "Central European Standard Time",
+  EEST: "Eastern European Summer Time",
+  EET: "Eastern European Standard Time",
+  GMT: "Greenwich Mean Time",
+  HKT: "Hong Kong Standard Time",
+  JST: "Japan Standard Time",
+  KST: "Korean Standard Time",
+  MSK: "Moscow Standard Time",
+  NZDT: "New Zealand Daylight Time",
+  NZST: "New Zealand Standard Time",
+  SAST: "South Africa Standard Time",
+  UTC: "Coordinated Universal Time",
+  WEST: "Western European Summer Time",
+  WET: "Western European Standard Time",
+};
+
+function nameOfZone(style, { offset, abbreviation, zone }) {
+  const isAmerican = LETTERS.test(abbreviation) && /^(?:America|US|Canada|Pacific\/Honolulu)/.test(zone) && zone !== "America/Havana";
+  const region = isAmerican && REGIONS[abbreviation.slice(0, -2)];
+  switch (style) {
+    case "short":
+      return isAmerican || abbreviation === "UTC" ? abbreviation : offsetText(offset, false);
+    case "long":
+      if (isAmerican) {
+        return `${region} ${abbreviation.at(-2) === "D" ? "Daylight" : "Standard"} Time`;
+      }
+      return zone === "Asia/Kolkata" ? "India Standard Time" : (LONG_NAMES[abbreviation] ?? offsetText(offset, true));
+    case "shortGeneric":
+      return isAmerican ? `${abbreviation.slice(0, -2)}T` : offsetText(offset, false);
+    case "longGeneric":
+      return isAmerican ? `${region} Time` : offsetText(offset, true);
+    default:
+      return offsetText(offset, style === "longOffset");
+  }
+}
+
+/** `GMT+5:30`, or `GMT+05:30`. */
+function offsetText(offset, isLong) {
+  if (offset === 0) {
+    return "GMT";
+  }
+  const [hours, minutes] = [Math.floor(Math.abs(offset) / 60), Math.abs(offset) % 60];
+  const ofHour = minutes || isLong ? `:${String(minutes).padStart(2, "0")}` : "";
+  return `GMT${offset < 0 ? "-" : "+"}${String(hours).padStart(isLong ? 2 : 1, "0")}${ofHour}`;
 }
 
 /** The default fields of a date, which give `11/21/2026`. */
@@ -40,8 +130,13 @@ function withDefaults(options) {
   const { dateStyle, timeStyle } = options;
   const month = dateStyle && { full: "long", long: "long", medium: "short", short: "numeric" }[dateStyle];
   const styled = {
-    ...(dateStyle && { year: "numeric", month, day: "numeric", ...(dateStyle === "full" && { weekday: "long" }) }),
-    ...(timeStyle && { hour: "numeric", minute: "2-digit", ...(timeStyle !== "short" && { second: "2-digit" }) }),
+    ...(dateStyle && { year: dateStyle === "short" ? "2-digit" : "numeric", month, day: "numeric", ...(dateStyle === "full" && { weekday: "long" }) }),
+    ...(timeStyle && {
+      hour: "numeric",
+      minute: "2-digit",
+      ...(timeStyle !== "short" && { second: "2-digit" }),
+      ...((timeStyle === "full" || timeStyle === "long") && { timeZoneName: timeStyle === "full" ? "long" : "short" }),
+    }),
   };
   const isBare = !dateStyle && !timeStyle && fields.every((field) => options[field] === undefined);
   return { ...options, ...styled, ...(isBare && { year: "numeric", month: "numeric", day: "numeric" }) };
@@ -68,11 +163,11 @@ function* datePart({ weekday, year, month, day, era }, date) {
   }
 }
 
-function* timePart({ hour, minute, second, fractionalSecondDigits, hour12, hourCycle, timeZoneName }, date) {
+function* timePart({ hour, minute, second, fractionalSecondDigits, hour12, hourCycle, timeZoneName, dateStyle }, date, zone) {
   const isTwelve = hour12 ?? (hourCycle ? hourCycle === "h11" || hourCycle === "h12" : true);
   const hours = date.getUTCHours();
   if (hour) {
-    yield* field(", ", "hour", sized(isTwelve ? hours % 12 || 12 : hours, isTwelve ? hour : "2-digit"));
+    yield* field(dateStyle === "full" || dateStyle === "long" ? " at " : ", ", "hour", sized(isTwelve ? hours % 12 || 12 : hours, isTwelve ? hour : "2-digit"));
   }
   if (minute) {
     yield* field(hour ? ":" : ", ", "minute", sized(date.getUTCMinutes(), hour || second ? "2-digit" : minute));
@@ -87,7 +182,7 @@ function* timePart({ hour, minute, second, fractionalSecondDigits, hour12, hourC
     yield* field(" ", "dayPeriod", hours < 12 ? "AM" : "PM");
   }
   if (timeZoneName) {
-    yield* field(" ", "timeZoneName", timeZoneName === "long" ? "Coordinated Universal Time" : "UTC");
+    yield* field(hour || minute || second ? " " : ", ", "timeZoneName", nameOfZone(timeZoneName, zone));
   }
 }
 
@@ -169,36 +264,80 @@ class PluralRules {
 }
 
 class Collator {
-  #isNumeric;
-  #isLoose;
+  #options;
 
-  constructor(_locales, { numeric = false, sensitivity = "variant" } = {}) {
-    this.#isNumeric = numeric;
-    this.#isLoose = sensitivity === "base" || sensitivity === "accent";
+  constructor(_locales, { usage = "sort", numeric = false, sensitivity = "variant", caseFirst = "false", ignorePunctuation = false } = {}) {
+    this.#options = { usage, numeric, sensitivity, caseFirst, ignorePunctuation };
   }
 
   static supportedLocalesOf = supportedLocalesOf;
 
   resolvedOptions() {
-    return { locale: LOCALE, usage: "sort", numeric: this.#isNumeric };
+    return { locale: LOCALE, collation: "default", ...this.#options };
   }
 
   compare = (a, b) => {
-    const [left, right] = [a, b].map((text) => (this.#isLoose ? String(text).toLowerCase() : String(text)));
-    if (this.#isNumeric && left.trim() !== "" && right.trim() !== "" && !Number.isNaN(left - right)) {
-      return Math.sign(left - right);
-    }
-    return left.localeCompare(right);
+    const texts = [a, b].map((text) => (this.#options.ignorePunctuation ? String(text).replace(/[\p{P}\s]/gu, "") : String(text)));
+    return compareTexts(...texts, this.#options);
   };
 }
+
+class ListFormat {
+  #type;
+
+  constructor(_locales, { type = "conjunction" } = {}) {
+    this.#type = type;
+  }
+
+  static supportedLocalesOf = supportedLocalesOf;
+
+  format(list) {
+    const items = [...list];
+    const word = { conjunction: "and ", disjunction: "or ", unit: "" }[this.#type];
+    if (items.length < 2) {
+      return items.join("");
+    }
+    return items.length === 2 && word ? `${items[0]} ${word}${items[1]}` : `${items.slice(0, -1).join(", ")}, ${word}${items.at(-1)}`;
+  }
+}
+
+class RelativeTimeFormat {
+  #numeric;
+
+  constructor(_locales, { numeric = "always" } = {}) {
+    this.#numeric = numeric;
+  }
+
+  static supportedLocalesOf = supportedLocalesOf;
+
+  format(value, unit) {
+    const one = String(unit).replace(/s$/, "");
+    const word = this.#numeric === "auto" && WORDS[one]?.[value];
+    if (word) {
+      return word;
+    }
+    const count = new NumberFormat().format(Math.abs(value));
+    const units = `${count} ${one}${Math.abs(value) === 1 ? "" : "s"}`;
+    return value < 0 || Object.is(value, -0) ? `${units} ago` : `in ${units}`;
+  }
+}
+
+const WORDS = {
+  day: { "-1": "yesterday", 0: "today", 1: "tomorrow" },
+  second: { 0: "now" },
+  ...Object.fromEntries(["hour", "minute"].map((unit) => [unit, { 0: `this ${unit}` }])),
+  ...Object.fromEntries(["week", "month", "quarter", "year"].map((unit) => [unit, { "-1": `last ${unit}`, 0: `this ${unit}`, 1: `next ${unit}` }])),
+};
 
 export const Intl = {
   DateTimeFormat,
   NumberFormat,
   PluralRules,
   Collator,
+  ListFormat,
+  RelativeTimeFormat,
   getCanonicalLocales: (locales) => [locales ?? []].flat().map(String),
-  supportedValuesOf: (key) => (key === "timeZone" ? ["UTC"] : []),
+  supportedValuesOf: (key) => (key === "timeZone" ? [...namesOfZones(), "UTC"] : []),
 };
 
 const DATE = { year: "numeric", month: "numeric", day: "numeric" };
@@ -225,5 +364,11 @@ export const dateMethods = {
 export const numberMethods = {
   toLocaleString(locales, options) {
     return new NumberFormat(locales, options).format(this);
+  },
+};
+
+export const stringMethods = {
+  localeCompare(other, _locales, options) {
+    return compareTexts(String(this), String(other), options);
   },
 };

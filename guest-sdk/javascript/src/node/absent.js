@@ -1,6 +1,10 @@
-/** Modules of Node.js that cannot work in a sandbox: they can be imported, taken apart and extended; whatever of them is called fails. */
+/**
+ * Modules of Node.js that cannot work in a sandbox: they can be imported, taken apart and extended; whatever of them is called fails. A package may
+ * make an object while it is loaded, which it uses later if at all, so then that succeeds.
+ */
 
 import { ABSENT } from "../load.js";
+import { currentScope } from "../scope.js";
 
 /**
  * @param sentence the reason
@@ -21,7 +25,7 @@ export function absentModule(sentence, keys, constants, part) {
       return key === "prototype" ? target.prototype : absent;
     },
     apply: fail,
-    construct: fail,
+    construct: () => (currentScope() === null ? absent : fail()),
   });
   const module = Object.fromEntries(keys.map((key) => [key, absent]));
   return new Proxy(Object.assign(function () {}, module, constants, part), {
