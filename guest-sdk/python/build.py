@@ -9,30 +9,27 @@ The folder holds `function_app.py`, or folders with a `function.json`. The compo
 from __future__ import annotations
 
 import argparse
-import codecs
-import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from array import array
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 if sys.version_info < (3, 11):
     sys.exit(f"error: the builder needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
 
 # After the check that these can be imported.
-import tomllib  # noqa: E402
-
-from dacapo import image, late_imports  # noqa: E402
+from dacapo import image, late_imports, packing  # noqa: E402
 from immortal import immortalise  # noqa: E402
+from requirements import BuildError, install, install_requirements, read_requirements  # noqa: E402
 
 COMPILER = "componentize-py==0.25.1"
+TIME_ZONES = "tzdata==2026.6"
+"""The time zones of apps that do not require this package themselves: the original finds them on its machines."""
+
 SDK = Path(__file__).resolve().parent
 WORLD = "dacapo:python/guest@0.1.0"
 WIT = [SDK.parent / "wit", SDK / "wit"]
@@ -41,22 +38,12 @@ ENTRY = "dacapo_entry"
 ENTRY_SOURCE = """\
 import os
 import dacapo.guest
-WitWorld = dacapo.guest.world(os.path.dirname(os.path.abspath(__file__)))
+WitWorld = dacapo.guest.world(os.path.dirname(os.path.abspath(__file__)), library="/{library}")
 """
 """The name of the component's entry module, which is written to the folder of the app."""
 
-PROVIDED = {"azure-functions", "azure-functions-durable", "azure-functions-runtime", "dacapo"}
-"""Requirements that the SDK replaces."""
-
-NATIVE_PARTS = "dacapo-native-parts.txt"
-"""A file with the names of the installed packages that had machine code."""
-
 LEFT_OUT = {"__pycache__", "node_modules", "venv", "env", "local.settings.json"}
 """What is not copied with an app, in addition to hidden files and virtual environments: settings of this machine may be secret."""
-
-
-class BuildError(Exception):
-    """An error that the author of the app can fix, described in one sentence."""
 
 
 def main() -> int:
@@ -88,139 +75,32 @@ def build(folder: Path, out: Path, tools: Path) -> int:
     """Builds the component. Returns the number of its functions."""
     if not folder.is_dir():
         raise BuildError(f"{folder} is not a folder")
-    compiler = tools / "compiler"
+    requirements = read_requirements(folder)
+    compiler, library = tools / "compiler", tools / f"library-{TIME_ZONES}"
     install([COMPILER], compiler, "the compiler")
+    install([TIME_ZONES], library, "time zones", packing.pack)
     paths = [SDK]
-    if requirements := read_requirements(folder):
-        paths.append(tools / "dependencies" / digest(requirements))
-        install_requirements(requirements, paths[-1])
-        warn_of_native_parts(paths[-1])
+    if requirements:
+        paths.append(install_requirements(requirements, tools))
     with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
         stage = Path(temporary, "app")
         copy_app(folder, stage)
-        return componentize(compiler, stage, paths, out)
+        packing.pack(stage)
+        late_imports.record(stage)
+        paths.append(library)
+        known = prepared_files(paths)
+        functions, warnings = componentize(compiler, stage, paths, out)
+        if prepared_files(paths) != known:
+            # The interpreter has compiled modules of packages, and the memory of that is in the snapshot. Now it need not.
+            functions, warnings = componentize(compiler, stage, paths, out)
+    for warning in warnings:
+        print(f"warning: {warning}")
+    return functions
 
 
-def install(packages: list[str], folder: Path, what: str, prepare: Callable[[Path], None] = lambda _: None) -> None:
-    """Installs packages into their own folder and prepares it, unless it exists."""
-    if folder.is_dir():
-        return
-    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode != 0:
-        raise BuildError(f"{sys.executable} has no pip: install python3-pip, or run this with a Python that has it")
-    print(f"installing {what} into {folder}", flush=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Only a complete folder gets the final name. If two builds run at once, the slower one uses that of the other.
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as temporary:
-        unfinished = Path(temporary, "packages")
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-        done = subprocess.run([*pip, "--target", str(unfinished), *packages], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise BuildError(f"pip cannot install {what}:\n{done.stderr.strip()}")
-        prepare(unfinished)
-        try:
-            unfinished.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """One requirement of an app."""
-
-    text: str
-    origin: str
-    """Its file and line, for error messages."""
-
-
-def install_requirements(requirements: list[Requirement], folder: Path) -> None:
-    def prepare(installed: Path) -> None:
-        drop_native_parts(installed)
-        late_imports.record(installed)
-
-    with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
-        file = Path(temporary, "requirements.txt")
-        file.write_text("\n".join(requirement.text for requirement in requirements))
-        try:
-            install(["--requirement", str(file)], folder, "what the app requires", prepare)
-        except BuildError as error:
-            # pip names lines of the temporary file.
-            named = re.sub(
-                r"line (\d+) of \S*requirements\.txt", lambda line: requirements[int(line[1]) - 1].origin, str(error)
-            )
-            raise BuildError(named) from None
-
-
-def read_requirements(folder: Path) -> list[Requirement]:
-    """The requirements of the app, without the packages that the SDK provides."""
-    if (folder / "requirements.txt").is_file():
-        requirements = list(read_requirements_file(folder / "requirements.txt"))
-    elif (folder / "pyproject.toml").is_file():
-        requirements = read_pyproject(folder / "pyproject.toml")
-    else:
-        requirements = []
-    return [requirement for requirement in requirements if project_name(requirement.text) not in PROVIDED]
-
-
-def read_requirements_file(path: Path) -> Iterator[Requirement]:
-    continued = ""
-    for number, line in enumerate([*read_text(path).splitlines(), ""], 1):
-        line = continued + line
-        if line.endswith("\\"):
-            continued = line[:-1]
-            continue
-        continued = ""
-        line = re.sub(r"(^|\s)#.*", "", line).strip()
-        if other := re.match(r"(?:-r|--requirement)[ =]*(.+)", line):
-            yield from read_requirements_file(path.parent / other[1])
-        elif line:
-            yield Requirement(line, f"{path.name}, line {number}")
-
-
-def read_text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        # PowerShell writes UTF-16, with a byte order mark.
-        is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
-    except OSError as error:
-        raise BuildError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise BuildError(f"{path} is not UTF-8: {error}") from None
-
-
-def read_pyproject(path: Path) -> list[Requirement]:
-    try:
-        project = tomllib.loads(read_text(path)).get("project", {})
-    except tomllib.TOMLDecodeError as error:
-        raise BuildError(f"{path} is not TOML: {error}") from None
-    dependencies = project.get("dependencies", []) if isinstance(project, dict) else None
-    if not isinstance(dependencies, list) or not all(isinstance(text, str) for text in dependencies):
-        raise BuildError(f"{path}: `dependencies` of [project] must be a list of texts")
-    return [Requirement(text, path.name) for text in dependencies]
-
-
-def project_name(requirement: str) -> str:
-    name = re.match(r"[A-Za-z0-9._-]*", requirement)[0]
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def digest(requirements: list[Requirement]) -> str:
-    return hashlib.sha256("\n".join(requirement.text for requirement in requirements).encode()).hexdigest()[:16]
-
-
-def drop_native_parts(folder: Path) -> None:
-    """Removes machine code. Many packages work without theirs; the import of one that does not fails."""
-    native = [path for path in folder.rglob("*") if path.suffix in {".so", ".pyd", ".dylib"}]
-    packages = sorted({path.relative_to(folder).parts[0] for path in native})
-    (folder / NATIVE_PARTS).write_text(", ".join(packages))
-    for path in native:
-        path.unlink()
-
-
-def warn_of_native_parts(folder: Path) -> None:
-    if packages := (folder / NATIVE_PARTS).read_text():
-        print(f"warning: left out the machine code of {packages}: only Python runs in a component")
+def prepared_files(paths: list[Path]) -> set[Path]:
+    """What the interpreter leaves for the next build: byte code, and the archive of its standard library."""
+    return {file for path in paths for pattern in ("*.pyc", packing.STANDARD_LIBRARY) for file in path.rglob(pattern)}
 
 
 def copy_app(folder: Path, stage: Path) -> None:
@@ -234,11 +114,11 @@ def copy_app(folder: Path, stage: Path) -> None:
     shutil.copytree(folder, stage, ignore=left_out)
 
 
-def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> int:
-    """Runs the compiler, which loads the app in the component and snapshots that. The loaded app writes a report."""
+def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> tuple[int, list[str]]:
+    """Runs the compiler, which loads the app in the component and snapshots that. The loaded app writes a report. Returns the
+    number of its functions, and warnings."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    late_imports.record(stage)
-    (stage / f"{ENTRY}.py").write_text(ENTRY_SOURCE)
+    (stage / f"{ENTRY}.py").write_text(ENTRY_SOURCE.format(library=len(paths)))
     python_paths = [argument for path in [stage, *paths] for argument in ("-p", str(path))]
     wit = [argument for path in WIT for argument in ("-d", str(path))]
     command = [*wit, "-w", WORLD, "componentize", *python_paths, ENTRY, "-o", str(out)]
@@ -253,9 +133,7 @@ def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> i
     if done.returncode != 0:
         raise BuildError(f"the compiler failed:\n{done.stdout}{done.stderr}".strip())
     immortalise(out, array("I", (stage / image.OBJECTS).read_bytes()))
-    for warning in said["warnings"]:
-        print(f"warning: {warning}")
-    return said["functions"]
+    return said["functions"], said["warnings"]
 
 
 if __name__ == "__main__":

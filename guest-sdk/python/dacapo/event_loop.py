@@ -11,12 +11,14 @@ import asyncio
 import contextvars
 import heapq
 import logging
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from dacapo.connections import HttpTransport, Network
 from dacapo.failure import nothing_to_wait_for
 from dacapo.source import where
 from dacapo.task import TimerTask, create_timer
@@ -109,7 +111,7 @@ class GuestEventLoop(asyncio.AbstractEventLoop):
         raise OSError(_NO_NETWORK)
 
 
-_NO_NETWORK = "a guest's asyncio has no network: urllib, requests and httpx.Client work, in activities"
+_NO_NETWORK = "an orchestrator or entity has no network: an activity sends requests, and so does `context.call_http`"
 
 
 async def _await(awaitable: Any) -> Any:
@@ -160,21 +162,31 @@ class _DurableTimerHandle(asyncio.TimerHandle):
 
 
 class ActivityEventLoop(GuestEventLoop):
-    """The loop of an activity, which sleeps in real time."""
+    """The loop of an activity, which sleeps in real time, and whose connections are HTTP requests of the host."""
 
     def __init__(self) -> None:
         super().__init__()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._count = 0
+        self._network = Network()
+
+    def run_until_complete(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return super().run_until_complete(coroutine)
+        finally:
+            self._network.close()
 
     def _wake_next(self) -> bool:
-        while self._timers:
-            when, _, handle = heapq.heappop(self._timers)
-            if not handle.cancelled():
-                time.sleep(max(0.0, when - self.time()))
-                self._ready.append(handle)
-                return True
-        return False
+        while self._timers and self._timers[0][2].cancelled():
+            heapq.heappop(self._timers)
+        if not self._timers:
+            return self._network.wait(None)
+        seconds = max(0.0, self._timers[0][0] - self.time())
+        if not self._network.wait(seconds):
+            time.sleep(seconds)
+        while self._timers and self._timers[0][0] <= self.time():
+            self._ready.append(heapq.heappop(self._timers)[2])
+        return True
 
     def call_at(
         self, when: float, callback: Callable, *args: Any, context: contextvars.Context | None = None
@@ -183,3 +195,72 @@ class ActivityEventLoop(GuestEventLoop):
         self._count += 1  # timers that are due at the same time fire in the order in which they were made
         heapq.heappush(self._timers, (when, self._count, handle))
         return handle
+
+    def run_in_executor(self, executor: Any, func: Callable, *args: Any) -> asyncio.Future:
+        """Calls the function at once: a guest has no threads."""
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    # Connections.
+
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[tuple]:
+        return socket.getaddrinfo(host, port)
+
+    async def sock_connect(self, sock: Any, address: tuple) -> None:
+        sock.connect(address)
+
+    async def create_connection(
+        self, protocol_factory: Callable, host: Any = None, port: Any = None, *, ssl: Any = None, sock: Any = None, **_: Any
+    ) -> tuple[HttpTransport, asyncio.BaseProtocol]:
+        if sock is not None:
+            host, port = sock.getpeername()
+        protocol = protocol_factory()
+        transport = HttpTransport(self, self._network, protocol, (host, port), "https" if ssl else "http")
+        protocol.connection_made(transport)
+        return transport, protocol
+
+    async def start_tls(self, transport: HttpTransport, protocol: asyncio.BaseProtocol, *_: Any, **__: Any) -> HttpTransport:
+        transport.scheme = "https"
+        transport.set_protocol(protocol)
+        return transport
+
+    # What `asyncio.run` calls of a loop that it has made.
+
+    def set_debug(self, enabled: bool) -> None: ...
+
+    def close(self) -> None: ...
+
+    async def shutdown_asyncgens(self) -> None: ...
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None: ...
+
+    def set_task_factory(self, factory: Any) -> None: ...
+
+    def get_task_factory(self) -> None: ...
+
+    def set_exception_handler(self, handler: Any) -> None: ...
+
+
+def install() -> None:
+    """Makes asyncio's own loops, such as those of `asyncio.run`, those of activities."""
+    asyncio.events._event_loop_policy = _Policy()
+
+
+class _Policy:
+    """The policy of asyncio. Its classes have other names in each version of Python."""
+
+    _current: ActivityEventLoop | None = None
+
+    def get_event_loop(self) -> ActivityEventLoop:
+        self._current = self._current or self.new_event_loop()
+        return self._current
+
+    def set_event_loop(self, loop: Any) -> None:
+        self._current = loop
+
+    def new_event_loop(self) -> ActivityEventLoop:
+        return ActivityEventLoop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -16,10 +17,11 @@ from wit_world.imports import client, management, orchestration
 from wit_world.imports import dacapo_guest_types as types
 from wit_world.imports import logging as host_log
 
-from dacapo import action, image, late_imports, layout, sockets, source, tls, waiting, wasi_http
+from dacapo import action, event_loop, files, image, late_imports, layout, packing, sockets, source, tls, waiting, wasi_http
 from dacapo.bindings import Kind
 from dacapo.border import well_formed
 from dacapo.calls import ActivityCall, TriggerCall
+from dacapo.connections import Network
 from dacapo.entity import Operation
 from dacapo.failure import Failure
 from dacapo.runner import Runner
@@ -34,17 +36,25 @@ _KINDS = {
 }
 
 
+_TIME_ZONES = "/usr/share/zoneinfo"
+"""Where `zoneinfo` and `dateutil` look for time zones first."""
+
 REPORT = "dacapo-report.json"
 """The report for the builder, in the folder of the app."""
 
 
-def world(root: str) -> type[wit_world.WitWorld]:
-    """The exports of the app in a folder. The app is loaded now, when the component is built, and then snapshotted."""
+def world(root: str, library: str) -> type[wit_world.WitWorld]:
+    """The exports of the app in a folder. The app is loaded now, when the component is built, and then snapshotted.
+
+    The folder `library` has what is the same for all apps: time zones, and the archive of the standard library."""
     report = Path(root, REPORT)
     source.relate_to(root)
+    _keep_files(root, library)
     sys.modules["ssl"] = tls
     sockets.install(wasi_http.send)
+    Network.wire = wasi_http.Wire()
     waiting.install()
+    event_loop.install()
     try:
         app = layout.load(Path(root))
         warnings = late_imports.load(root)
@@ -60,8 +70,24 @@ def world(root: str) -> type[wit_world.WitWorld]:
     functions = len(app.functions) + len(app.client_functions)
     report.write_text(json.dumps({"functions": functions, "warnings": [*app.warnings, *warnings]}))
     exports = _exports(Runner(app.functions, app.client_functions))
+    files.settle()
     image.settle(root)
     return exports
+
+
+def _keep_files(root: str, library: str) -> None:
+    """Keeps the files that the builder has packed, and those of the standard library."""
+    standard = Path(library, packing.STANDARD_LIBRARY)
+    if not standard.exists():
+        packing.pack_standard_library(Path(sys.prefix), standard)
+    files.keep(sys.prefix, str(standard))
+    for folder in sys.path:
+        archive = Path(folder, packing.ARCHIVE)
+        if archive.exists():
+            files.keep(folder, str(archive))
+    files.show(_TIME_ZONES, library, "tzdata/zoneinfo")
+    files.install(root)
+    uuid._GETTERS = []  # a guest cannot ask for the addresses of its machine, so `uuid1` takes a random one
 
 
 def _exports(runner: Runner) -> type[wit_world.WitWorld]:

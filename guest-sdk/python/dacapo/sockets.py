@@ -1,8 +1,8 @@
 """Sockets that pass HTTP requests to the host.
 
 A guest has no sockets; the host sends HTTP requests for it, to the hosts that the operator allows. Python's HTTP
-clients (`http.client`, `urllib`, `requests`, `urllib3`, `httpx` without `async`) write requests to a socket and read
-responses from it. The sockets here parse these requests and render the responses.
+clients (`http.client`, `urllib`, `requests`, `urllib3`, `httpx.Client`) write requests to a socket and read responses from it. The
+sockets here parse these requests and render the responses. `dacapo.connections` does the same for asyncio.
 """
 
 from __future__ import annotations
@@ -62,6 +62,12 @@ class HttpSocket:
         self._timeout: float | None = None
         self._sent = bytearray()
         self._response: io.BytesIO | None = None
+
+    @classmethod
+    def connected(cls, peer: tuple[str, int]) -> HttpSocket:
+        connected = cls(socket.AF_INET, socket.SOCK_STREAM)
+        connected.connect(peer)
+        return connected
 
     def connect(self, address: tuple) -> None:
         self._peer = address[0], address[1]
@@ -154,16 +160,22 @@ def parse(sent: bytes, scheme: str, peer: tuple[str, int]) -> Request:
 
 def render(request: Request, response: Response) -> bytes:
     """Renders the response for the client. It is complete, so its length is known."""
+    if request.method == "HEAD":
+        return render_head(response.status, response.headers)
+    others = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
+    length = ("content-length", str(len(response.body)))
+    return render_head(response.status, [*others, length]) + response.body
+
+
+def render_head(status: int, headers: list[tuple[str, str]]) -> bytes:
+    """Renders the head of a response. The connection ends with the response, so its length need not be known."""
     try:
-        reason = HTTPStatus(response.status).phrase
+        reason = HTTPStatus(status).phrase
     except ValueError:
         reason = ""
-    left_out = _HOP_BY_HOP if request.method == "HEAD" else _HOP_BY_HOP | {"content-length"}
-    lines = [f"HTTP/1.1 {response.status} {reason}", "connection: close"]
-    lines += [f"{name}: {value}" for name, value in response.headers if name.lower() not in left_out]
-    if request.method != "HEAD":
-        lines.append(f"content-length: {len(response.body)}")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + response.body
+    lines = [f"HTTP/1.1 {status} {reason}", "connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers if name.lower() not in _HOP_BY_HOP]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _unchunked(body: bytes) -> bytes:

@@ -109,6 +109,9 @@ class SSLContext:
         sock.scheme = "https"
         return sock
 
+    def wrap_bio(self, incoming: MemoryBIO, outgoing: MemoryBIO, *_: Any, **__: Any) -> SSLObject:
+        return SSLObject(self, incoming, outgoing)
+
     def load_cert_chain(self, *_: Any, **__: Any) -> None:
         raise SSLError("a guest cannot show a certificate: the host speaks TLS for it")
 
@@ -133,12 +136,84 @@ class SSLSocket:
     """For `isinstance`: the sockets of a guest are `dacapo.sockets.HttpSocket`."""
 
 
-class SSLObject:
-    """For `isinstance`."""
+HELLO = b"\x16\x03\x03 the host speaks TLS\r\n"
+"""What an `SSLObject` writes in place of a handshake, to tell the connection below it that the host is to use TLS."""
 
 
 class MemoryBIO:
-    """For annotations: TLS in memory is not supported."""
+    """A buffer between an `SSLObject` and a connection."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._is_ended = False
+
+    def read(self, size: int = -1) -> bytes:
+        size = len(self._data) if size < 0 else size
+        data = bytes(self._data[:size])
+        del self._data[:size]
+        return data
+
+    def write(self, data: Any) -> int:
+        self._data += data
+        return len(data)
+
+    def write_eof(self) -> None:
+        self._is_ended = True
+
+    @property
+    def pending(self) -> int:
+        return len(self._data)
+
+    @property
+    def eof(self) -> bool:
+        return self._is_ended and not self._data
+
+
+class SSLObject:
+    """TLS without a connection of its own: passes everything on as it is."""
+
+    def __init__(self, context: SSLContext, incoming: MemoryBIO, outgoing: MemoryBIO):
+        self.context, self._incoming, self._outgoing = context, incoming, outgoing
+        self.server_side, self.server_hostname, self.session = False, None, None
+
+    def do_handshake(self) -> None:
+        self._outgoing.write(HELLO)
+
+    def read(self, size: int = 1024, buffer: Any = None) -> Any:
+        if not self._incoming.pending:
+            raise SSLZeroReturnError("the connection is closed") if self._incoming.eof else SSLWantReadError("no data")
+        data = self._incoming.read(size if buffer is None else min(size, len(buffer)))
+        if buffer is None:
+            return data
+        buffer[: len(data)] = data
+        return len(data)
+
+    def write(self, data: Any) -> int:
+        return self._outgoing.write(data)
+
+    def unwrap(self) -> None: ...
+
+    def pending(self) -> int:
+        return self._incoming.pending
+
+    def selected_alpn_protocol(self) -> None:
+        """None was selected, which means HTTP/1.1."""
+
+    def selected_npn_protocol(self) -> None: ...
+
+    def version(self) -> str:
+        return "TLSv1.3"
+
+    def cipher(self) -> tuple[str, str, int]:
+        return "TLS_AES_128_GCM_SHA256", "TLSv1.3", 128
+
+    shared_ciphers = compression = selected_npn_protocol
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """Empty: the host has checked the certificate, but does not provide it."""
+        return b"" if binary_form else {}
+
+    def get_channel_binding(self, cb_type: str = "tls-unique") -> None: ...
 
 
 def create_default_context(*_: Any, **__: Any) -> SSLContext:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
+
 from componentize_py_types import Err, Ok
-from wit_world.imports import outgoing_handler, streams
+from wit_world.imports import monotonic_clock, outgoing_handler, poll, streams
 from wit_world.imports import wasi_http_types as http
 
 from dacapo.sockets import Request, Response
@@ -32,6 +35,13 @@ def send(request: Request) -> Response:
 
 
 def _exchange(request: Request) -> Response:
+    future = _handle(request)
+    with future.subscribe() as ready:
+        ready.block()
+    return _read(_response(future))
+
+
+def _handle(request: Request) -> http.FutureIncomingResponse:
     headers = http.Fields.from_list([(name, value.encode("latin-1")) for name, value in request.headers])
     outgoing = http.OutgoingRequest(headers)
     outgoing.set_method(_METHODS[request.method]() if request.method in _METHODS else http.Method_Other(request.method))
@@ -47,11 +57,14 @@ def _exchange(request: Request) -> Response:
         http.OutgoingBody.finish(body, None)
     except Err:
         pass  # the server does not read the body; the future has the result of the request
-    with future.subscribe() as ready:
-        ready.block()
+    return future
+
+
+def _response(future: http.FutureIncomingResponse) -> http.IncomingResponse:
+    """The response of a future that is ready."""
     match future.get():
         case Ok(Ok(response)):
-            return _read(response)
+            return response
         case Ok(Err() as error):
             raise error
         case other:
@@ -59,7 +72,7 @@ def _exchange(request: Request) -> Response:
 
 
 def _read(response: http.IncomingResponse) -> Response:
-    headers = [(name, value.decode("latin-1")) for name, value in response.headers().entries()]
+    headers = _headers(response)
     whole = bytearray()
     with response.consume() as body, body.stream() as stream:
         try:
@@ -69,6 +82,60 @@ def _read(response: http.IncomingResponse) -> Response:
             if not isinstance(end.value, streams.StreamError_Closed):
                 raise
     return Response(response.status(), headers, bytes(whole))
+
+
+def _headers(response: http.IncomingResponse) -> list[tuple[str, str]]:
+    with response.headers() as fields:
+        return [(name, value.decode("latin-1")) for name, value in fields.entries()]
+
+
+class Exchange:
+    """`dacapo.connections.Exchange` on the imports of the component."""
+
+    def __init__(self, request: Request):
+        self._url = f"{request.scheme}://{request.authority}{request.target}"
+        # What is made of another resource must be dropped before that.
+        self._resources = ExitStack()
+        self._stream: streams.InputStream | None = None
+        try:
+            self._future = self._resources.enter_context(_handle(request))
+        except Err as error:
+            raise OSError(f"{self._url}: {_name(error.value)}") from None
+        self.ready = self._resources.enter_context(self._future.subscribe())
+
+    def advance(self) -> tuple[int, list[tuple[str, str]]] | bytes | None:
+        try:
+            if self._stream is not None:
+                return self._stream.read(65_536)
+            response = _response(self._future)
+        except Err as error:
+            if isinstance(error.value, streams.StreamError_Closed):
+                return None
+            raise OSError(f"{self._url}: {_name(error.value)}") from None
+        self._resources.enter_context(response)
+        head = response.status(), _headers(response)
+        body = self._resources.enter_context(response.consume())
+        self._stream = self._resources.enter_context(body.stream())
+        self.ready = self._resources.enter_context(self._stream.subscribe())
+        return head
+
+    def close(self) -> None:
+        self._resources.close()
+
+
+class Wire:
+    """`dacapo.connections.Wire` on the imports of the component."""
+
+    start = staticmethod(Exchange)
+
+    def wait(self, exchanges: Sequence[Exchange], seconds: float | None) -> list[Exchange]:
+        with ExitStack() as stack:
+            waited = [exchange.ready for exchange in exchanges]
+            if seconds is not None:
+                nanoseconds = int(max(0.0, seconds) * 1e9)
+                waited.append(stack.enter_context(monotonic_clock.subscribe_duration(nanoseconds)))
+            ready = poll.poll(waited)
+        return [exchanges[index] for index in ready if index < len(exchanges)]
 
 
 def _name(error: object) -> str:
