@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from array import array
+from dataclasses import dataclass, field
 from pathlib import Path
 
 if sys.version_info < (3, 11):
@@ -24,7 +25,9 @@ if sys.version_info < (3, 11):
 # After the check that these can be imported.
 from dacapo import image, late_imports, packing  # noqa: E402
 from immortal import immortalise  # noqa: E402
-from requirements import BuildError, install, install_requirements, read_requirements  # noqa: E402
+from machine_code import check, check_names, explain, imported_by  # noqa: E402
+from packages import install, install_requirements  # noqa: E402
+from requirements import BuildError, preferred_versions, read_requirements, with_brought_along  # noqa: E402
 
 COMPILER = "componentize-py==0.25.1"
 TIME_ZONES = "tzdata==2026.6"
@@ -37,10 +40,18 @@ WIT = [SDK.parent / "wit", SDK / "wit"]
 ENTRY = "dacapo_entry"
 ENTRY_SOURCE = """\
 import os
+import sys
+if os.path.exists("/{library}/python"):
+    sys.path[sys.path.index(sys.prefix)] = "/{library}/python"
 import dacapo.guest
 WitWorld = dacapo.guest.world(os.path.dirname(os.path.abspath(__file__)), library="/{library}")
 """
 """The name of the component's entry module, which is written to the folder of the app."""
+
+_TOO_LARGE = (
+    "the app and its packages take more than 128 MiB of memory when they are loaded, which the compiler cannot store: require and "
+    "import less, or divide the app"
+)
 
 LEFT_OUT = {"__pycache__", "node_modules", "venv", "env", "local.settings.json"}
 """What is not copied with an app, in addition to hidden files and virtual environments: settings of this machine may be secret."""
@@ -75,32 +86,40 @@ def build(folder: Path, out: Path, tools: Path) -> int:
     """Builds the component. Returns the number of its functions."""
     if not folder.is_dir():
         raise BuildError(f"{folder} is not a folder")
-    requirements = read_requirements(folder)
-    compiler, library = tools / "compiler", tools / f"library-{TIME_ZONES}"
-    install([COMPILER], compiler, "the compiler")
-    install([TIME_ZONES], library, "time zones", packing.pack)
-    paths = [SDK]
-    if requirements:
-        paths.append(install_requirements(requirements, tools))
+    stated = read_requirements(folder)
     with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
-        stage = Path(temporary, "app")
-        copy_app(folder, stage)
-        packing.pack(stage)
-        late_imports.record(stage)
-        paths.append(library)
+        app = Path(temporary, "app")
+        copy_app(folder, app)
+        check_names(app, stated)
+        requirements = with_brought_along(stated, imported_by(app))
+        packages = None
+        if requirements:
+            packages = install_requirements(requirements, preferred_versions(requirements), tools)
+        check(app, SDK, packages, stated)
+        compiler, library = tools / "compiler", tools / f"library-{TIME_ZONES}"
+        install([COMPILER], compiler, "the compiler")
+        install([TIME_ZONES], library, "time zones", packing.pack)
+        packing.pack(app)
+        late_imports.record(app)
+        paths = [SDK, *([packages] if packages else []), library]
         known = prepared_files(paths)
-        functions, warnings = componentize(compiler, stage, paths, out)
-        if prepared_files(paths) != known:
+        if not library.joinpath(packing.STANDARD_LIBRARY).exists():
+            known = None
+        loaded = componentize(compiler, app, paths, out)
+        while not loaded.error and prepared_files(paths) != known:
             # The interpreter has compiled modules of packages, and the memory of that is in the snapshot. Now it need not.
-            functions, warnings = componentize(compiler, stage, paths, out)
-    for warning in warnings:
+            known = prepared_files(paths)
+            loaded = componentize(compiler, app, paths, out)
+    if loaded.error:
+        raise BuildError(explain(loaded.error, loaded.lacks, packages, stated) or loaded.error)
+    for warning in loaded.warnings:
         print(f"warning: {warning}")
-    return functions
+    return loaded.functions
 
 
 def prepared_files(paths: list[Path]) -> set[Path]:
-    """What the interpreter leaves for the next build: byte code, and the archive of its standard library."""
-    return {file for path in paths for pattern in ("*.pyc", packing.STANDARD_LIBRARY) for file in path.rglob(pattern)}
+    """What the interpreter leaves for the next build: byte code, also that of its standard library."""
+    return {file for path in paths for file in path.rglob("*.pyc")}
 
 
 def copy_app(folder: Path, stage: Path) -> None:
@@ -114,9 +133,20 @@ def copy_app(folder: Path, stage: Path) -> None:
     shutil.copytree(folder, stage, ignore=left_out)
 
 
-def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> tuple[int, list[str]]:
-    """Runs the compiler, which loads the app in the component and snapshots that. The loaded app writes a report. Returns the
-    number of its functions, and warnings."""
+@dataclass
+class Loaded:
+    """What an app reports when the compiler has loaded it."""
+
+    functions: int = 0
+    warnings: list[str] = field(default_factory=list)
+    error: str = ""
+    """Why it cannot be loaded."""
+    lacks: str = ""
+    """The module that could not be imported, if that is why."""
+
+
+def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> Loaded:
+    """Runs the compiler, which loads the app in the component and snapshots that."""
     out.parent.mkdir(parents=True, exist_ok=True)
     (stage / f"{ENTRY}.py").write_text(ENTRY_SOURCE.format(library=len(paths)))
     python_paths = [argument for path in [stage, *paths] for argument in ("-p", str(path))]
@@ -127,13 +157,14 @@ def componentize(compiler: Path, stage: Path, paths: list[Path], out: Path) -> t
     script = "import sys, componentize_py; sys.argv[0] = 'componentize-py'; sys.exit(componentize_py.script())"
     done = subprocess.run([sys.executable, "-c", script, *command], env=environment, capture_output=True, text=True)
     report = stage / "dacapo-report.json"
-    said = json.loads(report.read_text()) if report.is_file() else {}
-    if "error" in said:
-        raise BuildError(said["error"])
-    if done.returncode != 0:
-        raise BuildError(f"the compiler failed:\n{done.stdout}{done.stderr}".strip())
-    immortalise(out, array("I", (stage / image.OBJECTS).read_bytes()))
-    return said["functions"], said["warnings"]
+    loaded = Loaded(**json.loads(report.read_text())) if report.is_file() else Loaded()
+    if not loaded.error:
+        if done.returncode != 0:
+            if "hostcalls has been exhausted" in done.stderr:
+                raise BuildError(_TOO_LARGE)
+            raise BuildError(f"the compiler failed:\n{done.stdout}{done.stderr}".strip())
+        immortalise(out, array("I", (stage / image.OBJECTS).read_bytes()))
+    return loaded
 
 
 if __name__ == "__main__":

@@ -1,55 +1,31 @@
-"""The packages of an app: what it requires, and how that is installed."""
+"""What an app requires."""
 
 from __future__ import annotations
 
 import codecs
-import hashlib
 import re
-import subprocess
-import sys
-import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-from dacapo import late_imports, packing
 
 PROVIDED = {"azure-functions", "azure-functions-durable", "azure-functions-runtime", "dacapo"}
 """Requirements that the SDK replaces."""
 
-PREPARATION = "2"
-"""To be changed when installed packages are prepared in another way."""
+_BROUGHT_ALONG = {
+    "azure-functions-durable": {
+        **{name: name for name in ("aiohttp", "requests", "furl", "orderedmultidict", "six", "yarl", "multidict", "certifi", "urllib3")},
+        **{"dateutil": "python-dateutil", "attr": "attrs", "attrs": "attrs", "idna": "idna", "opentelemetry": "opentelemetry-sdk"},
+    },
+    "azure-functions": {"werkzeug": "werkzeug", "markupsafe": "markupsafe"},
+}
+"""What the packages that the SDK replaces require themselves, by the modules: apps import these without requiring them."""
 
-NATIVE_PARTS = "dacapo-native-parts.txt"
-"""A file with the names of the installed packages that had machine code."""
-
+_PYTHON_ONLY = ["pydantic<2", "fastapi<0.119", "jsonschema<4.18"]
+"""Versions without machine code, and of what goes with them. They are taken where the requirements allow."""
 
 class BuildError(Exception):
     """An error that the author of the app can fix, described in one sentence."""
-
-
-def install(packages: list[str], folder: Path, what: str, prepare: Callable[[Path], None] = lambda _: None) -> None:
-    """Installs packages into their own folder and prepares it, unless it exists."""
-    if folder.is_dir():
-        return
-    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode != 0:
-        raise BuildError(f"{sys.executable} has no pip: install python3-pip, or run this with a Python that has it")
-    print(f"installing {what} into {folder}", flush=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Only a complete folder gets the final name. If two builds run at once, the slower one uses that of the other.
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as temporary:
-        unfinished = Path(temporary, "packages")
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-        done = subprocess.run([*pip, "--target", str(unfinished), *packages], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise BuildError(f"pip cannot install {what}:\n{done.stderr.strip()}")
-        prepare(unfinished)
-        try:
-            unfinished.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
 
 
 @dataclass(frozen=True)
@@ -61,39 +37,37 @@ class Requirement:
     """Its file and line, for error messages."""
 
 
-def install_requirements(requirements: list[Requirement], tools: Path) -> Path:
-    """Installs what an app requires, unless that has been done. Returns the folder of the packages."""
-    folder = tools / "packages" / digest(requirements)
+def preferred_versions(requirements: list[Requirement]) -> list[str]:
+    """The versions without machine code that are wanted. Requirements with hashes are exact anyway."""
+    if any("--hash" in requirement.text for requirement in requirements):
+        return []
+    return _PYTHON_ONLY
 
-    def prepare(installed: Path) -> None:
-        drop_native_parts(installed)
-        packing.pack(installed)
-        late_imports.record(installed)
 
-    with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
-        file = Path(temporary, "requirements.txt")
-        file.write_text("\n".join(requirement.text for requirement in requirements))
-        try:
-            install(["--requirement", str(file)], folder, "what the app requires", prepare)
-        except BuildError as error:
-            # pip names lines of the temporary file.
-            named = re.sub(
-                r"line (\d+) of \S*requirements\.txt", lambda line: requirements[int(line[1]) - 1].origin, str(error)
-            )
-            raise BuildError(named) from None
-    warn_of_native_parts(folder)
-    return folder
+def with_brought_along(all_: list[Requirement], imported: set[str]) -> list[Requirement]:
+    """The requirements without the packages that the SDK provides, but with those of their requirements that the app imports."""
+    own = [requirement for requirement in all_ if project_name(requirement.text) not in PROVIDED]
+    if any("--hash" in requirement.text for requirement in own):
+        return own
+    named = {project_name(requirement.text) for requirement in own}
+    brought = {}
+    for requirement in all_:
+        of_package = _BROUGHT_ALONG.get(project_name(requirement.text), {})
+        if project_name(requirement.text) == "azure-functions-durable":
+            of_package = {**_BROUGHT_ALONG["azure-functions"], **of_package}
+        for module in sorted(imported & of_package.keys()):
+            if of_package[module] not in named:
+                brought.setdefault(of_package[module], Requirement(of_package[module], requirement.origin))
+    return [*own, *brought.values()]
 
 
 def read_requirements(folder: Path) -> list[Requirement]:
-    """The requirements of the app, without the packages that the SDK provides."""
+    """The requirements of the app, as it states them."""
     if (folder / "requirements.txt").is_file():
-        requirements = list(read_requirements_file(folder / "requirements.txt"))
-    elif (folder / "pyproject.toml").is_file():
-        requirements = read_pyproject(folder / "pyproject.toml")
-    else:
-        requirements = []
-    return [requirement for requirement in requirements if project_name(requirement.text) not in PROVIDED]
+        return list(read_requirements_file(folder / "requirements.txt"))
+    if (folder / "pyproject.toml").is_file():
+        return read_pyproject(folder / "pyproject.toml")
+    return []
 
 
 def read_requirements_file(path: Path) -> Iterator[Requirement]:
@@ -137,24 +111,3 @@ def read_pyproject(path: Path) -> list[Requirement]:
 def project_name(requirement: str) -> str:
     name = re.match(r"[A-Za-z0-9._-]*", requirement)[0]
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def digest(requirements: list[Requirement]) -> str:
-    texts = [PREPARATION, *(requirement.text for requirement in requirements)]
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-
-
-def drop_native_parts(folder: Path) -> None:
-    """Removes machine code. Many packages work without theirs; the import of one that does not fails."""
-    native = [path for path in folder.rglob("*") if path.suffix in {".so", ".pyd", ".dylib"}]
-    packages = sorted({path.relative_to(folder).parts[0] for path in native})
-    (folder / NATIVE_PARTS).write_text(", ".join(packages))
-    for path in native:
-        path.unlink()
-
-
-def warn_of_native_parts(folder: Path) -> None:
-    if packages := (folder / NATIVE_PARTS).read_text():
-        print(f"warning: left out the machine code of {packages}: only Python runs in a component")
-
-

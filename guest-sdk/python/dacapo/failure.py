@@ -52,7 +52,7 @@ def _message(error: BaseException) -> str:
     try:
         text = str(error)
         if isinstance(error, ModuleNotFoundError):
-            text += " (a component holds what was imported when it was built: import it at the top level)"
+            text += " (it is not part of the app, of its packages, or of the standard library)"
         return well_formed(text) or type(error).__name__
     except Exception:
         return _WORDLESS

@@ -615,7 +615,8 @@ def install(folder: str) -> None:
 
 def keep(root: str, path: str) -> None:
     """Keeps an archive, with the files that are in the folder `root` until the component is built."""
-    with _real_open(path, "rb") as file:
+    # Without a buffer nothing is read twice: what is left of that in memory would be in the component.
+    with _real_open(path, "rb", buffering=0) as file:
         files.roots[root] = Archive(file), ""
 
 

@@ -17,7 +17,7 @@ from wit_world.imports import client, management, orchestration
 from wit_world.imports import dacapo_guest_types as types
 from wit_world.imports import logging as host_log
 
-from dacapo import action, event_loop, files, image, late_imports, layout, packing, sockets, source, tls, waiting, wasi_http
+from dacapo import action, event_loop, files, image, late_imports, layout, packing, sockets, source, stand_ins, tls, waiting, wasi_http
 from dacapo.bindings import Kind
 from dacapo.border import well_formed
 from dacapo.calls import ActivityCall, TriggerCall
@@ -46,10 +46,11 @@ REPORT = "dacapo-report.json"
 def world(root: str, library: str) -> type[wit_world.WitWorld]:
     """The exports of the app in a folder. The app is loaded now, when the component is built, and then snapshotted.
 
-    The folder `library` has what is the same for all apps: time zones, and the archive of the standard library."""
+    The folder `library` has what is the same for all apps: time zones, and the standard library."""
     report = Path(root, REPORT)
     source.relate_to(root)
     _keep_files(root, library)
+    stand_ins.install()
     sys.modules["ssl"] = tls
     sockets.install(wasi_http.send)
     Network.wire = wasi_http.Wire()
@@ -64,7 +65,9 @@ def world(root: str, library: str) -> type[wit_world.WitWorld]:
         raise
     except BaseException as error:
         source.remember()
-        report.write_text(json.dumps({"error": "the app cannot be loaded\n" + source.user_traceback(error)}))
+        lacks = error.name if isinstance(error, ImportError) else None
+        why = {"error": "the app cannot be loaded\n" + source.user_traceback(error), "lacks": lacks or ""}
+        report.write_text(json.dumps(why))
         raise
     source.remember()
     functions = len(app.functions) + len(app.client_functions)
@@ -77,10 +80,8 @@ def world(root: str, library: str) -> type[wit_world.WitWorld]:
 
 def _keep_files(root: str, library: str) -> None:
     """Keeps the files that the builder has packed, and those of the standard library."""
-    standard = Path(library, packing.STANDARD_LIBRARY)
-    if not standard.exists():
-        packing.pack_standard_library(Path(sys.prefix), standard)
-    files.keep(sys.prefix, str(standard))
+    if not Path(library, packing.STANDARD_LIBRARY).exists():
+        packing.copy_standard_library(Path(library))
     for folder in sys.path:
         archive = Path(folder, packing.ARCHIVE)
         if archive.exists():

@@ -9,6 +9,8 @@ is deflated if these sizes differ; `null` is a folder.
 from __future__ import annotations
 
 import json
+import sys
+import tempfile
 import zlib
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
@@ -16,8 +18,8 @@ from pathlib import Path
 ARCHIVE = "dacapo-files"
 """The name of an archive, in the folder that it was made of."""
 
-STANDARD_LIBRARY = "dacapo-standard-library"
-"""The name of the archive of the standard library."""
+STANDARD_LIBRARY = "python"
+"""The name of the folder with the standard library, beside what else is the same for all apps."""
 
 _SUFFIXES_LEFT_OUT = {".a", ".c", ".cpp", ".dylib", ".h", ".hpp", ".pxd", ".pyc", ".pyd", ".pyi", ".pyx", ".so"}
 """What a component cannot run, and what only compilers and editors read."""
@@ -41,19 +43,21 @@ _OF_STANDARD_LIBRARY_LEFT_OUT = {
 
 def pack(folder: Path) -> None:
     """Writes the archive of a folder into it."""
-    write(folder / ARCHIVE, folder)
+    contents = ((path.relative_to(folder).as_posix(), path.read_bytes()) for path in _files_in(folder))
+    (folder / ARCHIVE).write_bytes(packed(contents))
 
 
-def pack_standard_library(folder: Path, archive: Path) -> None:
-    """Writes the archive of the interpreter's own modules, all at once."""
-    write(archive, folder, _OF_STANDARD_LIBRARY_LEFT_OUT)
-
-
-def write(archive: Path, folder: Path, left_out: Container[str] = ()) -> None:
-    contents = ((path.relative_to(folder).as_posix(), path.read_bytes()) for path in _files_in(folder, left_out))
-    unfinished = archive.with_name(f"{archive.name}-unfinished")
-    unfinished.write_bytes(packed(contents))
-    unfinished.rename(archive)
+def copy_standard_library(library: Path) -> None:
+    """Copies the modules of the interpreter, which come anew with each run of the compiler, to where their byte code is kept."""
+    with tempfile.TemporaryDirectory(prefix="dacapo-unfinished-", dir=library) as temporary:
+        copy = Path(temporary, STANDARD_LIBRARY)
+        left_out = {*_OF_STANDARD_LIBRARY_LEFT_OUT, "__pycache__"}
+        for path in _files_in(Path(sys.prefix), left_out):
+            target = copy / path.relative_to(sys.prefix)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+        pack(copy)
+        copy.rename(library / STANDARD_LIBRARY)
 
 
 def packed(contents: Iterable[tuple[str, bytes]]) -> bytes:
@@ -77,11 +81,11 @@ def _folder(index: dict[str, dict], path: str) -> dict:
     return index[path]
 
 
-def _files_in(folder: Path, left_out: Container[str]) -> Iterator[Path]:
+def _files_in(folder: Path, left_out: Container[str] = ()) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name in left_out or path.name == "__pycache__" or path.name.startswith("dacapo-"):
             continue
         if path.is_dir():
-            yield from _files_in(path, ())
+            yield from _files_in(path)
         elif path.suffix not in _SUFFIXES_LEFT_OUT:
             yield path

@@ -92,7 +92,7 @@ class BadInput(unittest.TestCase):
         def orchestrator(context):
             import no_such_module  # here
 
-        details = self.check(orchestrator, "ModuleNotFoundError", "import it at the top level", retriable=True)
+        details = self.check(orchestrator, "ModuleNotFoundError", "not part of the app", retriable=True)
         self.assertIn("import no_such_module  # here", details)
 
 

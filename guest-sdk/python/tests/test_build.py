@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 import build
-from requirements import BuildError, Requirement, read_requirements
+from requirements import BuildError, Requirement, read_requirements, with_brought_along
 
 
 class Requirements(unittest.TestCase):
@@ -19,7 +19,7 @@ class Requirements(unittest.TestCase):
             for name, content in files.items():
                 data = content if isinstance(content, bytes) else content.encode()
                 Path(folder, name.replace("_", ".")).write_bytes(data)
-            return read_requirements(Path(folder))
+            return with_brought_along(read_requirements(Path(folder)), imported=set())
 
     def test_lines_without_comments_and_what_the_sdk_provides(self):
         text = "azure-functions\nAzure_Functions.Durable>=1.2 # df\n\nmoment==1.0  # dates\n-r more.txt\n"
@@ -54,6 +54,23 @@ class Requirements(unittest.TestCase):
                 self.read(**files)
 
 
+class BroughtAlong(unittest.TestCase):
+    """What the original's packages require themselves."""
+
+    def names(self, *stated, imported):
+        requirements = [Requirement(text, "requirements.txt, line 1") for text in stated]
+        return [requirement.text for requirement in with_brought_along(requirements, set(imported))]
+
+    def test_it_comes_if_the_app_imports_it(self):
+        self.assertEqual(self.names("azure-functions-durable", imported=["requests", "dateutil", "json"]), ["python-dateutil", "requests"])
+        self.assertEqual(self.names("azure-functions-durable", imported=["werkzeug", "os"]), ["werkzeug"])
+        self.assertEqual(self.names("azure-functions", imported=["requests"]), [])
+        self.assertEqual(self.names("azure-functions-durable==1.2", "requests==2.31", imported=["requests"]), ["requests==2.31"])
+
+    def test_hashes_are_exact(self):
+        self.assertEqual(self.names("azure-functions-durable", "six==1 --hash=sha256:00", imported=["requests"]), ["six==1 --hash=sha256:00"])
+
+
 class TheReport(unittest.TestCase):
     """What the app writes when the compiler has loaded it."""
 
@@ -71,11 +88,10 @@ class TheReport(unittest.TestCase):
 
     def test_what_is_left_out_is_a_warning(self):
         report = {"functions": 3, "warnings": ["`a` is left out: why", "`b` has a retry policy"]}
-        self.assertEqual(self.componentize(report), (3, report["warnings"]))
+        self.assertEqual(self.componentize(report), build.Loaded(3, report["warnings"]))
 
-    def test_an_error_of_the_app_is_the_error_of_the_build(self):
-        with self.assertRaisesRegex(BuildError, "^the app is wrong$"):
-            self.componentize({"error": "the app is wrong"}, code=1)
+    def test_an_error_of_the_app_is_that_of_the_build(self):
+        self.assertEqual(self.componentize({"error": "the app is wrong"}, code=1).error, "the app is wrong")
         with self.assertRaisesRegex(BuildError, "the compiler failed:\nit broke"):
             self.componentize({}, code=1)
 
