@@ -546,6 +546,23 @@ dacapo_outcome dacapo_client_signal_entity_at(dacapo_entity_id entity, const cha
     return client_signal(entity, operation, input, (dacapo_optional_number){true, deliver_at});
 }
 
+static dacapo_outcome client_enqueue(const char *queue, const char *const *messages, size_t count,
+                                     dacapo_optional_number deliver_at) {
+    dacapo_text named = text_of(queue), *texts = dacapo_alloc(count * sizeof *texts);
+    for (size_t i = 0; i < count; i++) texts[i] = text_of(messages[i]);
+    dacapo_abi_result put;
+    dacapo_host_enqueue(named.at, named.length, texts, count, deliver_at.is_some, deliver_at.number, &put);
+    return done(&put);
+}
+
+dacapo_outcome dacapo_client_enqueue(const char *queue, const char *const *messages, size_t count) {
+    return client_enqueue(queue, messages, count, (dacapo_optional_number){.is_some = false});
+}
+
+dacapo_outcome dacapo_client_enqueue_at(const char *queue, const char *const *messages, size_t count, double deliver_at) {
+    return client_enqueue(queue, messages, count, (dacapo_optional_number){true, deliver_at});
+}
+
 dacapo_outcome dacapo_client_read_entity(dacapo_entity_id entity) {
     dacapo_text name = text_of(entity.name), key = text_of(entity.key);
     dacapo_abi_result read;

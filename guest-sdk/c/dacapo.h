@@ -376,6 +376,14 @@ dacapo_outcome dacapo_client_signal_entity(dacapo_entity_id entity, const char *
 dacapo_outcome dacapo_client_signal_entity_at(dacapo_entity_id entity, const char *operation, const char *input,
                                               double deliver_at);
 
+/* Puts messages, which are texts, into a queue. They are delivered as soon as possible, or not before deliver_at; each waits until an
+ * app has a trigger for the queue. If the call of the activity or trigger is repeated, those that it has put are not put again.
+ *
+ *     const char *items[] = {"a lamp", "a desk"};
+ *     dacapo_outcome put = dacapo_client_enqueue("orders", items, 2); */
+dacapo_outcome dacapo_client_enqueue(const char *queue, const char *const *messages, size_t count);
+dacapo_outcome dacapo_client_enqueue_at(const char *queue, const char *const *messages, size_t count, double deliver_at);
+
 /* The state of an entity; null if there is no such entity, or it has no state. */
 dacapo_outcome dacapo_client_read_entity(dacapo_entity_id entity);
 

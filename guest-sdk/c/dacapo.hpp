@@ -456,6 +456,24 @@ result<none> client_signal_entity_at(moment deliver_at, const entity_id &entity,
     return outcome_to<none>(dacapo_client_signal_entity_at(entity.c(), operation.c_str(), to_json(input).c_str(), at));
 }
 
+/// Puts messages into a queue: a text as it is, anything else as JSON.
+template <class T>
+result<none> client_enqueue(const std::string &queue, const std::vector<T> &messages, const std::optional<moment> &deliver_at = {}) {
+    std::vector<std::string> texts;
+    for (const T &message : messages) {
+        if constexpr (std::is_convertible_v<T, std::string>) {
+            texts.emplace_back(message);
+        } else {
+            texts.push_back(to_json(message));
+        }
+    }
+    std::vector<const char *> ends;
+    for (const std::string &text : texts) ends.push_back(text.c_str());
+    if (!deliver_at) return outcome_to<none>(dacapo_client_enqueue(queue.c_str(), ends.data(), ends.size()));
+    const double at = detail::count(deliver_at->time_since_epoch());
+    return outcome_to<none>(dacapo_client_enqueue_at(queue.c_str(), ends.data(), ends.size(), at));
+}
+
 /// The state of an entity; empty if there is no such entity, or it has no state.
 template <class State>
 result<std::optional<State>> client_read_entity(const entity_id &entity) {

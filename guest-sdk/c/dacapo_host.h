@@ -228,6 +228,9 @@ DACAPO_CLIENT("signal-entity")
 void dacapo_host_client_signal(const char *name, size_t name_length, const char *key, size_t key_length, const char *operation,
                                size_t operation_length, const char *input, size_t input_length, bool has_moment,
                                double deliver_at, dacapo_abi_result *signalled);
+DACAPO_CLIENT("enqueue")
+void dacapo_host_enqueue(const char *queue, size_t queue_length, const dacapo_text *messages, size_t count, bool has_moment,
+                         double deliver_at, dacapo_abi_result *put);
 DACAPO_CLIENT("read-entity")
 void dacapo_host_read_entity(const char *name, size_t name_length, const char *key, size_t key_length, dacapo_abi_result *read);
 DACAPO_CLIENT("list-entities") void dacapo_host_list_entities(const char *filter, size_t length, dacapo_abi_result *page);

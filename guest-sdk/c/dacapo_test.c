@@ -702,6 +702,15 @@ void dacapo_host_client_signal(const char *name, size_t name_length, const char 
     *signalled = tell(with_moment(action, has_moment, deliver_at), "");
 }
 
+void dacapo_host_enqueue(const char *queue, size_t queue_length, const dacapo_text *messages, size_t count, bool has_moment,
+                         double deliver_at, dacapo_abi_result *put) {
+    (void)queue_length;
+    const char **texts = dacapo_alloc(count * sizeof *texts);
+    for (size_t i = 0; i < count; i++) texts[i] = dacapo_json_string(messages[i].at);
+    const char *action = dacapo_format("enqueue %s %s", queue, dacapo_json_array(texts, count));
+    *put = tell(with_moment(action, has_moment, deliver_at), "");
+}
+
 void dacapo_host_read_entity(const char *name, size_t name_length, const char *key, size_t key_length, dacapo_abi_result *read) {
     (void)name_length, (void)key_length;
     *read = ask(dacapo_format("read-entity @%s@%s", name, key));

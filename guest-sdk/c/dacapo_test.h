@@ -38,12 +38,13 @@
  *     rewind ID REASON                                read-entity @NAME@KEY
  *     restart ID as ID                                list-entities [FILTER]
  *     signal-entity @NAME@KEY OPERATION INPUT [at MOMENT]
+ *     enqueue QUEUE ARRAY OF TEXTS [at MOMENT]
  *
  * A call-sub-orchestrator with an id or a version ends with `as ID`, `version VERSION` or both; a start-orchestration of the
  * client may end with `version VERSION`, `at MOMENT` or both.
  *
  * If a run makes a call for which the script has no answer, or waits for something that never happens in the script, the
- * program prints an error and aborts. Calls of the client in the left column, and signal-entity, succeed unless
+ * program prints an error and aborts. Calls of the client in the left column, signal-entity and enqueue succeed unless
  * dacapo_script_failure fails them. Links are made up. */
 #ifndef DACAPO_TEST_H
 #define DACAPO_TEST_H

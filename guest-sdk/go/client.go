@@ -161,6 +161,36 @@ func (c Client) signal(entity EntityID, operation string, input any, at *float64
 	return errorOf(c.host.ClientSignal(contract.EntityID(entity), operation, text, at))
 }
 
+// Enqueue puts messages into a queue: a string as it is, anything else as JSON. It returns once they are durable. A message waits
+// until an app has a trigger for its queue. If the call of the activity or trigger is repeated, the messages that it has put are
+// not put again.
+//
+//	err := ctx.Enqueue("orders", "a lamp", Order{Item: "a desk"})
+func (c Client) Enqueue(queue string, messages ...any) error {
+	return c.enqueue(queue, messages, nil)
+}
+
+// EnqueueAt puts messages into a queue that are not delivered before a point in time.
+func (c Client) EnqueueAt(queue string, at time.Time, messages ...any) error {
+	moment := float64(at.UnixMilli())
+	return c.enqueue(queue, messages, &moment)
+}
+
+func (c Client) enqueue(queue string, messages []any, at *float64) error {
+	texts := make([]string, len(messages))
+	for i, message := range messages {
+		text, isText := message.(string)
+		if !isText {
+			var err error
+			if text, err = encodeInput(message); err != nil {
+				return err
+			}
+		}
+		texts[i] = text
+	}
+	return errorOf(c.host.Enqueue(queue, texts, at))
+}
+
 // ReadEntity returns the state of an entity, or nil if there is no such entity or it has no state.
 //
 //	balance, err := dacapo.ReadEntity[int](ctx.Client, dacapo.EntityID{Name: "account", Key: "ada"})

@@ -33,6 +33,8 @@ func TestTheClientSendsToInstancesAndEntities(t *testing.T) {
 			client.Rewind("o-1", "fixed"),
 			client.SignalEntity(ada, "add", 5),
 			client.SignalEntityAt(ada, "add", 6, newYear.Add(time.Hour)),
+			client.Enqueue("orders", "a lamp", map[string]int{"n": 1}),
+			client.EnqueueAt("orders", newYear.Add(time.Hour), "later"),
 		} {
 			if err != nil {
 				return nil, err
@@ -63,6 +65,8 @@ func TestTheClientSendsToInstancesAndEntities(t *testing.T) {
 		`rewind o-1 fixed`,
 		`signal-entity @account@ada add 5`,
 		`signal-entity @account@ada add 6 at 2026-01-01T01:00:00Z`,
+		`enqueue orders ["a lamp","{\"n\":1}"]`,
+		`enqueue orders ["later"] at 2026-01-01T01:00:00Z`,
 		`restart o-1 as test:1`,
 		`restart o-1 as o-2`,
 		`start-orchestration order null as test:2 version 2.0 at 2026-01-01T00:01:00Z`,

@@ -127,6 +127,10 @@ pub(crate) mod client {
         client::signal_entity(&entity_id(entity), operation, input, deliver_at.map(at)).map_err(from_generated)
     }
 
+    pub(crate) fn enqueue(queue: &str, messages: &[String], deliver_at: Option<Timestamp>) -> Result<()> {
+        client::enqueue(queue, messages, deliver_at.map(at)).map_err(from_generated)
+    }
+
     pub(crate) fn read_entity(entity: &EntityId) -> Result<Option<String>> {
         client::read_entity(&entity_id(entity)).map_err(from_generated)
     }

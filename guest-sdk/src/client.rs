@@ -422,6 +422,56 @@ impl Client {
     }
 }
 
+/// Queues.
+impl Client {
+    /// Puts messages into a queue: a text as it is, anything else as JSON. Returns once they are durable. A message waits until an
+    /// app has a trigger for its queue.
+    ///
+    /// If the call of the activity or trigger is repeated, the messages that it has put are not put again.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # fn example(ctx: TriggerContext) -> Result<()> {
+    /// ctx.client().enqueue("orders", ["a lamp", "a desk"])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn enqueue<M: Serialize>(&self, queue: &str, messages: impl IntoIterator<Item = M>) -> Result<()> {
+        self.put(queue, messages, None)
+    }
+
+    /// Puts messages into a queue that are not delivered before `at`.
+    ///
+    /// ```no_run
+    /// # use dacapo_sdk::prelude::*;
+    /// # fn example(ctx: TriggerContext) -> Result<()> {
+    /// ctx.client().enqueue_at("reminders", [json!({ "order": 17 })], "2030-01-01T00:00:00Z".parse()?)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn enqueue_at<M: Serialize>(&self, queue: &str, messages: impl IntoIterator<Item = M>, at: Timestamp) -> Result<()> {
+        self.put(queue, messages, Some(at))
+    }
+
+    fn put<M: Serialize>(&self, queue: &str, messages: impl IntoIterator<Item = M>, deliver_at: Option<Timestamp>) -> Result<()> {
+        let messages = messages.into_iter().map(|message| to_text(&message)).collect::<Result<Vec<String>>>()?;
+        self.ask(
+            "nothing",
+            || imports::enqueue(queue, &messages, deliver_at).map(Answer::Value),
+            || ClientCall::Enqueue { queue: queue.to_owned(), messages: messages.clone(), deliver_at },
+        )
+    }
+}
+
+/// The text of a message.
+fn to_text(message: &impl Serialize) -> Result<String> {
+    let json = to_json(message)?;
+    match json.starts_with('"') {
+        true => read("a text", &json),
+        false => Ok(json),
+    }
+}
+
 /// Entities.
 impl Client {
     /// Sends a one-way operation to an entity. Returns once it is durable.

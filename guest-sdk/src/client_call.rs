@@ -68,6 +68,11 @@ pub enum ClientCall {
         input: Value,
         deliver_at: Option<Timestamp>,
     },
+    Enqueue {
+        queue: String,
+        messages: Vec<String>,
+        deliver_at: Option<Timestamp>,
+    },
     ReadEntity {
         entity: EntityId,
     },

@@ -51,7 +51,8 @@ impl ScriptedHub {
             | ClientCall::Suspend { .. }
             | ClientCall::Resume { .. }
             | ClientCall::Rewind { .. }
-            | ClientCall::SignalEntity { .. } => Value::Null,
+            | ClientCall::SignalEntity { .. }
+            | ClientCall::Enqueue { .. } => Value::Null,
             ClientCall::Purge { instance_id } => json!(self.instances.contains_key(instance_id)),
             ClientCall::PurgeInstances { .. } => json!(self.instances.len()),
             ClientCall::ReadEntity { entity } => json!(self.entities.get(entity)),

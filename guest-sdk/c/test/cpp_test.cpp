@@ -176,6 +176,8 @@ result<none> pay(const dacapo_trigger_call &call) {
     dacapo::output("receipts", point{1, 2, {}});
     if (auto sent = dacapo::client_signal_entity(ada, "add", -1); !sent) return sent;
     if (auto sent = dacapo::client_signal_entity_at(dacapo::moment(milliseconds(7)), ada, "note"); !sent) return sent;
+    if (auto put = dacapo::client_enqueue("points", std::vector<point>{{1, 2, {}}}); !put) return put;
+    if (auto put = dacapo::client_enqueue<const char *>("notes", {"a", "b"}, dacapo::moment(milliseconds(7))); !put) return put;
     if (auto stopped = dacapo::outcome_to<none>(dacapo_client_terminate("order-1", "paid")); !stopped) return stopped;
     return dacapo::client_raise_event("order-2", "Paid", true);
 }
@@ -196,6 +198,7 @@ static void triggers_run() {
     run = dacapo_script_run_trigger(script, "pay", R"({"message":"a lamp"})", 1);
     CHECK(std::string(run.outcome.output) == R"({"outputs":{"receipts":["a lamp of 7",{"x":1,"y":2,"label":null}]}})");
     CHECK(dacapo_did(&run, "signal-entity @account@ada add -1") && dacapo_did(&run, "signal-entity @account@ada note null at 7"));
+    CHECK(dacapo_did(&run, R"(enqueue points ["{\"x\":1,\"y\":2,\"label\":null}"])") && dacapo_did(&run, R"(enqueue notes ["a","b"] at 7)"));
     CHECK(dacapo_did(&run, "terminate order-1 paid") && dacapo_did(&run, "raise-event order-2 Paid true"));
     dacapo_script_failure(script, "raise-event", {"InstanceEnded", "too late", nullptr, false});
     run = dacapo_script_run_trigger(script, "pay", R"({"message":"a lamp"})", 1);

@@ -445,6 +445,8 @@ static dacapo_outcome manage(const dacapo_activity_call *call) {
         dacapo_client_rewind("o-1", "fixed"),
         dacapo_client_signal_entity(ada, "add", "5"),
         dacapo_client_signal_entity_at(ada, "add", NULL, 1767225601000.0),
+        dacapo_client_enqueue("orders", (const char *const[]){"a lamp", "a \"desk\""}, 2),
+        dacapo_client_enqueue_at("orders", NULL, 0, 1767225601000.0),
     };
     for (size_t i = 0; i < sizeof done / sizeof *done; i++) {
         if (done[i].failure) return done[i];
@@ -467,6 +469,8 @@ static void the_client_sends_to_instances_and_entities(void) {
         "rewind o-1 fixed",
         "signal-entity @account@ada add 5",
         "signal-entity @account@ada add null at 1767225601000",
+        "enqueue orders [\"a lamp\",\"a \\\"desk\\\"\"]",
+        "enqueue orders [] at 1767225601000",
         "restart o-1 as test:1",
         "restart o-1 as o-2",
         "start-orchestration order null as test:2 version 2.0 at 1767225601000",
@@ -478,7 +482,7 @@ static void the_client_sends_to_instances_and_entities(void) {
     dacapo_script *script = dacapo_script_new();
     dacapo_script_failure(script, "suspend o-1", (dacapo_failure){.type = "InstanceEnded", .message = "too late"});
     run = dacapo_script_run_activity(script, "manage", "true", 1);
-    CHECK(run.outcome.failure && same(run.outcome.failure->type, "InstanceEnded") && run.action_count == 7);
+    CHECK(run.outcome.failure && same(run.outcome.failure->type, "InstanceEnded") && run.action_count == 9);
     dacapo_script_free(script);
 }
 

@@ -169,6 +169,17 @@ type DurableClient internal (client: obj) =
     member inline this.SignalEntity<'Input>(id: EntityId, operation: string, input: 'Input, ?deliverAt: DateTime) : Async<unit> =
         this.SignalEntityOf(id, operation, Json.of'<'Input>().Encode input, deliverAt)
 
+    /// For `Enqueue`.
+    member _.EnqueueOf(queue: string, messages: obj[], deliverAt: DateTime option) : Async<unit> =
+        let options = Interop.options [ "at", Option.map Interop.date deliverAt ]
+        wait (client?enqueue (queue, messages, options)) ignore
+
+    /// Puts messages into a queue, texts as they are and other values as JSON. They are delivered at once, or not before `deliverAt`.
+    /// If the call of the activity or trigger is repeated, it puts none of them again.
+    member inline this.Enqueue<'T>(queue: string, messages: 'T seq, ?deliverAt: DateTime) : Async<unit> =
+        let json = Json.of'<'T> ()
+        this.EnqueueOf(queue, messages |> Seq.map json.Encode |> Seq.toArray, deliverAt)
+
     /// For `ReadEntity`.
     member _.ReadEntityOf(id: EntityId, state: Json<'State>) : Async<'State option> =
         wait (client?readEntity (EntityIds.toJs id)) (optional (fun json -> state.Decode($"the state of @{id.Name}@{id.Key}", json)))

@@ -83,6 +83,7 @@ test("the whole client", async () => {
     purge: true,
     waitForCompletion: JSON.stringify(status),
     signalEntity: undefined,
+    enqueue: undefined,
     readEntity: '{"Count":2}',
     listEntities: JSON.stringify({ entities: [{ entityId: { name: "counter", key: "k" }, lastOperationTime: null, state: { Count: 2 } }], continuationToken: null }),
   });
@@ -104,6 +105,8 @@ test("the whole client", async () => {
       ["purge", "a1"],
       ["waitForCompletion", "a1", 5000],
       ["signalEntity", { name: "counter", key: "k" }, "add", '"x"', Date.UTC(2030, 0, 1)],
+      ["enqueue", "orders", ["a", "b"], null],
+      ["enqueue", "counts", ['{"Count":1}'], Date.UTC(2030, 0, 1)],
       ["readEntity", { name: "counter", key: "k" }],
       ["listEntities", { entityName: "counter", fetchState: true }],
     ],

@@ -81,6 +81,10 @@ func (h *host) ClientSignal(entity contract.EntityID, operation, input string, d
 	return h.tell(signalOf(entity, operation, input, deliverAt)...)
 }
 
+func (h *host) Enqueue(queue string, messages []string, deliverAt *float64) *contract.Failure {
+	return h.tell(append([]string{"enqueue", queue, encode(messages)}, at(deliverAt)...)...)
+}
+
 func (h *host) ReadEntity(entity contract.EntityID) (*string, *contract.Failure) {
 	state, failure := h.ask("read-entity", nameOf(entity))
 	if failure != nil || state == "null" {

@@ -91,6 +91,15 @@ export class Client {
     call("signalEntity", hostEntityId(id), operationText(operation), json, optionalTime(at, "at"));
   }
 
+  /**
+   * Puts messages into a queue, at once or so that they are not delivered before `at`. One message is a text, or a value that
+   * becomes JSON; an array is several. If the call of the activity or trigger is repeated, it puts none of them again.
+   */
+  async enqueue(queue, messages, { at } = {}) {
+    const all = Array.isArray(messages) ? messages : [messages];
+    call("enqueue", requireName(queue, "queue"), all.map(messageText), optionalTime(at, "at"));
+  }
+
   /** The state of an entity; undefined if there is none. */
   async readEntity(id) {
     const state = call("readEntity", hostEntityId(id)) ?? undefined;
@@ -145,6 +154,7 @@ function call(method, ...args) {
 
 const idText = (instanceId) => requireText(instanceId, "instanceId");
 const reasonText = (reason) => requireText(reason ?? "", "reason");
+const messageText = (message) => (typeof message === "string" ? requireText(message, "a message") : toJson(message, "a message"));
 const fromJson = (text) => JSON.parse(text) ?? undefined;
 
 /** Options and filters. Points in time may be dates, also those of a date library. */

@@ -15,6 +15,7 @@ const PARAMETERS = {
   purgeInstances: ["filter"],
   waitForCompletion: ["instanceId", "timeout"],
   signalEntity: ["entity", "operation", "input", "at"],
+  enqueue: ["queue", "messages", "at"],
   readEntity: ["entity"],
   listEntities: ["filter"],
 };

@@ -104,7 +104,7 @@ test("what is sent to an instance that has ended is dropped, and one that does n
 });
 
 test("the other operations", async () => {
-  const calls = offerClient({ raiseEvent: undefined, restart: (id, wanted) => wanted ?? "new", purge: (id) => id === "o1", purgeInstances: 3, signalEntity: undefined, readEntity: (entity) => (entity.key === "a" ? "[1]" : undefined), rewind: undefined });
+  const calls = offerClient({ raiseEvent: undefined, restart: (id, wanted) => wanted ?? "new", purge: (id) => id === "o1", purgeInstances: 3, signalEntity: undefined, enqueue: undefined, readEntity: (entity) => (entity.key === "a" ? "[1]" : undefined), rewind: undefined });
   const client = df.getClient();
   await client.raiseEvent("o1", "Approval", { ok: true }, { taskHubName: "MAIN" });
   await v3Client().raiseEvent("o1", "Approval");
@@ -117,6 +117,8 @@ test("the other operations", async () => {
   const id = new df.EntityId("Counter", "a");
   await client.signalEntity(id, "add", 2);
   await client.signalEntity(id, undefined, undefined, { at: FROM });
+  await new Client().enqueue("orders", "a \ud800");
+  await new Client().enqueue("orders", [{ n: 1 }, "b", [2]], { at: FROM });
   await client.rewind("o1", "mended");
   assert.deepEqual(await client.readEntityState(id), new df.EntityStateResponse(true, [1]));
   assert.deepEqual(await client.readEntityState(new df.EntityId("Counter", "b")), new df.EntityStateResponse(false));
@@ -133,6 +135,8 @@ test("the other operations", async () => {
     ["purgeInstances", `${from},"createdTimeTo":"2026-01-01T00:00:00.000Z"}`],
     ["signalEntity", entity, "add", "2", null],
     ["signalEntity", entity, "", "null", FROM.getTime()],
+    ["enqueue", "orders", ["a \ufffd"], null],
+    ["enqueue", "orders", ['{"n":1}', "b", "[2]"], FROM.getTime()],
     ["rewind", "o1", "mended"],
     ["readEntity", entity],
     ["readEntity", { name: "Counter", key: "b" }],

@@ -188,6 +188,11 @@ export interface Client {
   /** Waits for the end, at most so long; returns the status then, or undefined if there is no such instance. */
   waitForCompletion(instanceId: string, timeout: Duration): Promise<InstanceStatus | undefined>;
   signalEntity(id: EntityId, operation: string, input?: unknown, options?: { at?: Date }): Promise<void>;
+  /**
+   * Puts messages into a queue: one text, or value that becomes JSON, or an array of them. They are not delivered before `at`. If
+   * the call of the activity or trigger is repeated, it puts none of them again.
+   */
+  enqueue(queue: string, messages: unknown, options?: { at?: Date }): Promise<void>;
   /** The state, or undefined if there is none. */
   readEntity<State = unknown>(id: EntityId): Promise<State | undefined>;
   listEntities(filter?: {

@@ -91,6 +91,7 @@ export interface ClientAction {
     | "purgeInstances"
     | "waitForCompletion"
     | "signalEntity"
+    | "enqueue"
     | "readEntity"
     | "listEntities";
   [detail: string]: any;

@@ -315,6 +315,27 @@ class DurableOrchestrationClient:
             page = json.loads(self._host.list_entities(json.dumps(filter_)))
         return EntityPage([*map(EntityStatus.from_json, page["entities"])], page.get(_TOKEN) or None)
 
+    # Queues.
+
+    async def enqueue(self, queue_name: str, messages: Any, *, deliver_at: datetime | None = None) -> None:
+        """Puts a message into a queue, or several if `messages` is a list. It is delivered at once, or not before
+        `deliver_at`. A `str` is sent as it is, any other value as JSON. If the call of the activity or trigger is
+        repeated, the messages that it has put are not put again."""
+        self.put(queue_name, messages, deliver_at)
+
+    def put(self, queue_name: str, messages: Any, deliver_at: datetime | None = None) -> None:
+        """For the SDK: `enqueue`, for code that is not `async`."""
+        queue_name = border.name(queue_name, "queue_name")
+        if deliver_at is not None:
+            border.instance(deliver_at, datetime, "deliver_at")
+        what = f"a message for the queue `{queue_name}`"
+        texts = [
+            border.text(message, what) if isinstance(message, str) else payload.encode(message, what)
+            for message in (messages if isinstance(messages, list) else [messages])
+        ]
+        with _refusals():
+            self._host.enqueue(queue_name, texts, deliver_at)
+
     def _check_own(self, task_hub_name: str | None) -> None:
         """Raises an error for a task hub that is not the app's own, which the host cannot reach from here."""
         if task_hub_name is None:

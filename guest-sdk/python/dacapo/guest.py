@@ -252,6 +252,10 @@ class _Client:
     def signal_entity(self, entity: action.EntityId, operation: str, input_: str, deliver_at: datetime | None) -> None:
         _raising(client.signal_entity)(_entity(entity), operation, input_, _optional_moment(deliver_at))
 
+    def enqueue(self, queue: str, messages: list[str], deliver_at: datetime | None) -> None:
+        moment = None if deliver_at is None else _milliseconds(deliver_at)
+        _raising(client.enqueue)(queue, messages, moment)
+
     def read_entity(self, entity: action.EntityId) -> str | None:
         return _raising(client.read_entity)(_entity(entity))
 

@@ -82,6 +82,13 @@ class SignalEntity:
 
 
 @dataclass(frozen=True)
+class Enqueue:
+    queue: str
+    messages: tuple[str, ...]
+    deliver_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class ManageInstance:
     operation: str
     """`terminate`, `suspend`, `resume`, `rewind`, `restart` or `purge`."""
@@ -262,7 +269,7 @@ class ActivityRun:
 
     result: Any
     actions: list[Any] = field(default_factory=list)
-    """What it did with a client: `StartOrchestration`, `SendEvent`, `SignalEntity`, `ManageInstance`."""
+    """What it did with a client: `StartOrchestration`, `SendEvent`, `SignalEntity`, `Enqueue`, `ManageInstance`."""
 
 
 def run_activity(
@@ -298,7 +305,7 @@ class TriggerRun:
     outputs: dict[str, Any]
     """The values of the other outputs, by their names."""
     actions: list[Any] = field(default_factory=list)
-    """What it did with a client: `StartOrchestration`, `SendEvent`, `SignalEntity`, `ManageInstance`."""
+    """What it did with a client: `StartOrchestration`, `SendEvent`, `SignalEntity`, `Enqueue`, `ManageInstance`."""
 
 
 def run_trigger(
@@ -700,6 +707,9 @@ class _ScriptedClient:
 
     def signal_entity(self, entity: EntityId, operation: str, input_: str, deliver_at: datetime | None) -> None:
         self.actions.append(SignalEntity(entity, operation, input_, deliver_at))
+
+    def enqueue(self, queue: str, messages: list[str], deliver_at: datetime | None) -> None:
+        self.actions.append(Enqueue(queue, tuple(messages), deliver_at))
 
     def read_entity(self, entity: EntityId) -> str | None:
         states = self.script._entity_states

@@ -310,6 +310,16 @@ class Instances(unittest.TestCase):
         _, calls = asked(lambda client: client.signal_entity(counter, "reset", deliver_at=at))
         self.assertEqual(calls, [("signal_entity", counter, "reset", "null", at)])
 
+    def test_messages_are_texts_or_json(self):
+        for messages, texts in (("a", ["a"]), ({"n": 1}, ['{"n":1}']), (["a", 1, ["b"]], ["a", "1", '["b"]']), ([], [])):
+            _, calls = asked(lambda client, messages=messages: client.enqueue("orders", messages))
+            self.assertEqual(calls, [("enqueue", "orders", texts, None)])
+        at = datetime(2026, 1, 2, tzinfo=timezone.utc)
+        _, calls = asked(lambda client: client.enqueue("orders", "later", deliver_at=at))
+        self.assertEqual(calls, [("enqueue", "orders", ["later"], at)])
+        with self.assertRaisesRegex(df.Failure, "a message for the queue `orders` cannot be written as JSON"):
+            asked(lambda client: client.enqueue("orders", [object()]))
+
     def test_the_state_of_an_entity(self):
         counter = df.EntityId("Counter", "a")
         for answer, expected in (('{"n":5}', (True, {"n": 5})), ("null", (True, None)), (None, (False, None))):

@@ -212,6 +212,8 @@ fn every_call_of_the_client_is_recorded() {
     assert_eq!(client.wait_for_completion(id, Duration::from_secs(2)), Ok(None));
     client.signal_entity(&counter, "add", &2).unwrap();
     client.signal_entity_at(&counter, "add", &3, at).unwrap();
+    client.enqueue("orders", ["a \"lamp\""]).unwrap();
+    client.enqueue_at("orders", [json!({ "item": "a lamp" }), json!(["a"]), json!("b"), json!(1)], at).unwrap();
     assert_eq!(client.read_entity::<u64>(&counter), Ok(Some(7)));
     let listed: Result<Vec<_>> = client.entities(EntityFilter::new()).map(|entity| entity.map(|entity| entity.state)).collect();
     assert_eq!(listed, Ok(vec![json!(7)]));
@@ -244,6 +246,12 @@ fn every_call_of_the_client_is_recorded() {
         ClientCall::WaitForCompletion { instance_id: instance_id(), timeout: Duration::from_secs(2) },
         signal(2, None),
         signal(3, Some(at)),
+        ClientCall::Enqueue { queue: "orders".into(), messages: vec!["a \"lamp\"".into()], deliver_at: None },
+        ClientCall::Enqueue {
+            queue: "orders".into(),
+            messages: [r#"{"item":"a lamp"}"#, r#"["a"]"#, "b", "1"].map(String::from).into(),
+            deliver_at: Some(at),
+        },
         ClientCall::ReadEntity { entity: counter.clone() },
         ClientCall::ListEntities { filter: EntityFilter::new() },
     ];

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    Event, ExecutionId, FunctionName, HistoryEvent, InstanceId, Message, MessageKey, Parent, Payload, Row, Seq, Timestamp,
+    Event, ExecutionId, FunctionName, HistoryEvent, InstanceId, Message, MessageKey, Once, Parent, Payload, Row, Seq, Timestamp,
     VersionId,
 };
 
@@ -256,6 +256,9 @@ pub struct Commit {
     pub timers_cleared: Vec<Timer>,
     pub activities_set: Vec<ScheduledActivity>,
     pub activities_cleared: Vec<Seq>,
+    /// The names of the messages that it has taken in, of those that have one. One whose caller has no pending activity any more is
+    /// not stored.
+    pub once: Vec<Once>,
     /// The entity after the turn; none for an orchestration.
     pub entity: Option<EntityState>,
     /// The entity has no state and nothing else keeps it: this commit removes all its rows, and its messages are still sent.
@@ -281,6 +284,7 @@ impl Commit {
             timers_cleared: Vec::new(),
             activities_set: Vec::new(),
             activities_cleared: Vec::new(),
+            once: Vec::new(),
             entity: None,
             vanishes: false,
             announced: None,

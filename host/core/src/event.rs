@@ -9,6 +9,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::execution::conditions::Conditions;
 use crate::{ExecutionId, Failure, FunctionName, InstanceId, Payload, Row, Seq, Timestamp, VersionId};
 
@@ -384,6 +386,22 @@ impl Message {
     pub(crate) fn id_in_use(&self, why: &str) -> Failure {
         Failure::permanent(Failure::INSTANCE_ALREADY_EXISTS, format!("an instance with the id '{}' {why}", self.to))
     }
+}
+
+/// Names a message that a call of an activity or trigger sends. It is delivered once, although the call may be repeated: the commit
+/// that takes the message in stores its name, for as long as the call may run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Once {
+    /// The instance that waits for the call.
+    pub caller: Row,
+    /// The call, or [`Once::ANY_CALL`].
+    pub call: Seq,
+    pub id: Uuid,
+}
+
+impl Once {
+    /// For what all calls of an instance do in the same way, such as the attempts to process one message of a queue.
+    pub const ANY_CALL: Seq = Seq(u32::MAX);
 }
 
 /// Identifies a message that is stored in an inbox. Numbers rise in the order in which messages were stored.

@@ -108,6 +108,13 @@ pub enum ClientCall {
     Purge {
         id: InstanceId,
     },
+    /// Puts messages into a queue.
+    Enqueue {
+        queue: String,
+        messages: Vec<String>,
+        /// They are not delivered before then. None: at once.
+        deliver_at: Option<Timestamp>,
+    },
     /// Answer: the state; none if there is no such entity, or it has no state.
     ReadEntity {
         id: InstanceId,

@@ -183,6 +183,11 @@ impl ExecutionId {
         Self(caller.derive(&format!("start:{activity}:{number}")))
     }
 
+    /// Names the `number`-th message that an activity puts into a queue. The same call and number give the same name.
+    pub fn of_message(caller: ExecutionId, activity: Seq, number: u32) -> Self {
+        Self(caller.derive(&format!("message:{activity}:{number}")))
+    }
+
     /// The id of the invocation of a trigger that this execution makes, the same for all attempts.
     pub fn invocation(self) -> Uuid {
         self.derive("trigger")

@@ -28,7 +28,7 @@ pub use commit::{
     Announcement, Commit, EntityState, EventDelivery, HistoryChunk, InstanceRecord, RuntimeStatus, ScheduledActivity, Usage,
 };
 pub use entity::{EntityMemory, EntityTurn, EntityTurnResult};
-pub use event::{Delivery, Event, HistoryEvent, Message, MessageKey, Parent};
+pub use event::{Delivery, Event, HistoryEvent, Message, MessageKey, Once, Parent};
 pub use failure::Failure;
 pub use guest::{ActivityCall, EntityGuest, Executor, Guest, NotNow, OperationError, StartError, Step, TriggerCall};
 pub use id::{ExecutionId, FunctionKind, FunctionName, InstanceId, Row, Seq, VersionId};

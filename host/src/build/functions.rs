@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use dacapo_store::control::check_hub_name;
-use dacapo_wasm::{HttpSettings, Manifest};
+use dacapo_wasm::{EventHubSettings, HttpSettings, Manifest, QueueSettings};
 use serde_json::{Map, Value};
 
 use super::BuildError;
 use super::json_file::{self, member};
+use crate::schedules::span::Span;
 
 pub const HOST_FILE: &str = "host.json";
 const SETTINGS_FILE: &str = "local.settings.json";
@@ -16,14 +17,15 @@ const SETTINGS_FILE: &str = "local.settings.json";
 /// What a `host.json` says that is heeded.
 #[derive(Debug, Default, PartialEq)]
 pub struct HostFile {
-    pub route_prefix: Option<String>,
+    /// What it adds to the manifest of an app.
+    settings: Manifest,
     /// Its settings that have no counterpart.
     pub ignored: Vec<String>,
 }
 
 /// Settings of `host.json` that have no effect here, and whose absence changes nothing that an app can notice; and what other
 /// commands read.
-const QUIET: [&str; 9] = [
+const QUIET: [&str; 17] = [
     "version",
     "logging",
     "extensionBundle",
@@ -32,6 +34,15 @@ const QUIET: [&str; 9] = [
     "extensions.durableTask.tracing",
     "extensions.durableTask.logReplayEvents",
     "extensions.http.routePrefix",
+    "extensions.queues.batchSize",
+    "extensions.queues.maxDequeueCount",
+    "extensions.queues.visibilityTimeout",
+    // Nothing polls here, and messages are texts.
+    "extensions.queues.maxPollingInterval",
+    "extensions.queues.messageEncoding",
+    "extensions.eventHubs.maxEventBatchSize",
+    "extensions.eventHubs.eventProcessorOptions.maxBatchSize",
+    "functionTimeout",
     "concurrency",
 ];
 
@@ -44,23 +55,87 @@ impl HostFile {
     }
 
     fn of(whole: Map<String, Value>) -> Result<Self, String> {
-        let prefix = Value::Object(whole.clone()).pointer("/extensions/http/routePrefix").cloned();
-        let route_prefix = match prefix {
-            None | Some(Value::Null) => None,
-            Some(Value::String(prefix)) => Some(prefix),
-            Some(_) => return Err("`extensions.http.routePrefix` must be a text".into()),
+        let settings = Settings(&whole);
+        let http = settings.text("extensions.http.routePrefix")?.map(|prefix| HttpSettings { route_prefix: Some(prefix) });
+        let queues = QueueSettings {
+            batch_size: settings.number("extensions.queues.batchSize")?,
+            max_dequeue_count: settings.number("extensions.queues.maxDequeueCount")?,
+            visibility_timeout: settings.seconds("extensions.queues.visibilityTimeout")?,
+        };
+        let events = match settings.number("extensions.eventHubs.maxEventBatchSize")? {
+            None => settings.number("extensions.eventHubs.eventProcessorOptions.maxBatchSize")?,
+            number => number,
+        };
+        let timeout = "functionTimeout";
+        let is_unlimited = settings.find(timeout).is_some_and(|value| value == "-1" || *value == Value::from(-1));
+        let settings = Manifest {
+            http,
+            queues: Some(queues).filter(|queues| *queues != QueueSettings::default()),
+            event_hubs: events.map(|events| EventHubSettings { max_event_batch_size: Some(events) }),
+            function_timeout: if is_unlimited { None } else { settings.seconds(timeout)? },
+            ..Manifest::default()
         };
         let mut ignored = Vec::new();
         note_ignored("", &whole, &mut ignored);
-        Ok(Self { route_prefix, ignored })
+        Ok(Self { settings, ignored })
     }
 
-    /// The manifest of an app, with what this file adds to it.
+    /// Whether it adds anything to a manifest.
+    pub fn adds_nothing(&self) -> bool {
+        self.settings == Manifest::default()
+    }
+
+    /// The manifest of an app, with what this file adds to it: what the manifest says itself stays.
     pub fn add_to(&self, manifest: Manifest) -> Manifest {
-        let Some(prefix) = &self.route_prefix else { return manifest };
-        let http = manifest.http.unwrap_or_default();
-        let route_prefix = http.route_prefix.or_else(|| Some(prefix.clone()));
-        Manifest { http: Some(HttpSettings { route_prefix }), ..manifest }
+        let Manifest { http, queues, event_hubs, function_timeout, .. } = self.settings.clone();
+        let queues = match (manifest.queues.clone(), queues) {
+            (Some(own), Some(added)) => Some(QueueSettings {
+                batch_size: own.batch_size.or(added.batch_size),
+                max_dequeue_count: own.max_dequeue_count.or(added.max_dequeue_count),
+                visibility_timeout: own.visibility_timeout.or(added.visibility_timeout),
+            }),
+            (own, added) => own.or(added),
+        };
+        Manifest {
+            http: manifest.http.clone().filter(|http| http.route_prefix.is_some()).or(http),
+            queues,
+            event_hubs: manifest.event_hubs.clone().filter(|hubs| hubs.max_event_batch_size.is_some()).or(event_hubs),
+            function_timeout: manifest.function_timeout.or(function_timeout),
+            ..manifest
+        }
+    }
+}
+
+/// The settings of a file. Each is named by its path, such as `extensions.http.routePrefix`; case is ignored.
+struct Settings<'a>(&'a Map<String, Value>);
+
+impl Settings<'_> {
+    fn find(&self, path: &str) -> Option<&Value> {
+        let (sections, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut sections = sections.split('.').filter(|section| !section.is_empty());
+        let inner = sections.try_fold(self.0, |outer, section| member(outer, section)?.as_object())?;
+        member(inner, name).filter(|value| !value.is_null())
+    }
+
+    fn text(&self, path: &str) -> Result<Option<String>, String> {
+        match self.find(path) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(format!("`{path}` must be a text")),
+        }
+    }
+
+    /// A number of at least 1.
+    fn number(&self, path: &str) -> Result<Option<u32>, String> {
+        let Some(value) = self.find(path) else { return Ok(None) };
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
+        number.map(Some).ok_or_else(|| format!("`{path}` is {value}, and must be a number of at least 1"))
+    }
+
+    /// A time span such as `00:05:00`.
+    fn seconds(&self, path: &str) -> Result<Option<u64>, String> {
+        let Some(span) = self.text(path)? else { return Ok(None) };
+        Span::Text(span).seconds().map(Some).map_err(|why| format!("`{path}` {why}"))
     }
 }
 
@@ -151,12 +226,11 @@ mod tests {
     fn a_host_file_sets_the_prefix_and_names_what_it_cannot() {
         let read = |text: &str| json_file::parse(text).and_then(HostFile::of);
         let file = read(
-            r#"{"version":"2.0","functionTimeout":"00:05:00","logging":{"logLevel":{}},"extensions":{"http":{"routePrefix":"v1","hsts":{}},
+            r#"{"version":"2.0","watchDirectories":["a"],"logging":{"logLevel":{}},"extensions":{"http":{"routePrefix":"v1","hsts":{}},
                 "durableTask":{"hubName":"Hub","maxConcurrentActivityFunctions":5}}}"#,
         )
         .unwrap();
-        assert_eq!(file.route_prefix.as_deref(), Some("v1"));
-        let ignored = ["extensions.durableTask.maxConcurrentActivityFunctions", "extensions.http.hsts", "functionTimeout"];
+        let ignored = ["extensions.durableTask.maxConcurrentActivityFunctions", "extensions.http.hsts", "watchDirectories"];
         let mut named = file.ignored.clone();
         named.sort();
         assert_eq!(named, ignored);
@@ -165,6 +239,43 @@ mod tests {
         assert_eq!(read("\u{feff}{}").unwrap(), HostFile::default());
         assert!(read("[]").unwrap_err().contains("not a JSON object"));
         assert!(read(r#"{"extensions":{"http":{"routePrefix":1}}}"#).unwrap_err().contains("must be a text"));
+    }
+
+    #[test]
+    fn a_host_file_sets_how_messages_are_processed_and_how_long_a_call_may_take() {
+        let read = |text: &str| json_file::parse(text).and_then(HostFile::of);
+        let file = read(
+            r#"{"functionTimeout":"00:10:00","extensions":{"queues":{"batchSize":8,"newBatchThreshold":4,"maxDequeueCount":3,
+                "visibilityTimeout":"00:00:30","maxPollingInterval":"00:00:02","messageEncoding":"base64"},
+                "eventHubs":{"maxEventBatchSize":50,"prefetchCount":100}}}"#,
+        )
+        .unwrap();
+        let mut named = file.ignored.clone();
+        named.sort();
+        assert_eq!(named, ["extensions.eventHubs.prefetchCount", "extensions.queues.newBatchThreshold"]);
+        let queues = QueueSettings { batch_size: Some(8), max_dequeue_count: Some(3), visibility_timeout: Some(30) };
+        let manifest = file.add_to(Manifest::default());
+        assert_eq!((manifest.queues, manifest.function_timeout), (Some(queues), Some(600)));
+        assert_eq!(manifest.event_hubs.unwrap().max_event_batch_size, Some(50));
+        let own = Manifest::parse(br#"{"queues":{"batchSize":1},"functionTimeout":5}"#).unwrap();
+        let both = file.add_to(own);
+        let queues = QueueSettings { batch_size: Some(1), max_dequeue_count: Some(3), visibility_timeout: Some(30) };
+        assert_eq!((both.queues, both.function_timeout), (Some(queues), Some(5)));
+
+        let older = read(r#"{"extensions":{"eventHubs":{"eventProcessorOptions":{"maxBatchSize":64}}},"functionTimeout":"-1"}"#);
+        let older = older.unwrap().add_to(Manifest::default());
+        assert_eq!(older.event_hubs.unwrap().max_event_batch_size, Some(64));
+        assert_eq!(older.function_timeout, None);
+        assert!(read(r#"{"extensions":{"queues":{"maxPollingInterval":"00:00:02"}}}"#).unwrap().adds_nothing());
+        for (wrong, says) in [
+            (r#"{"functionTimeout":"soon"}"#, "`functionTimeout` is 'soon'"),
+            (r#"{"functionTimeout":5}"#, "`functionTimeout` must be a text"),
+            (r#"{"extensions":{"queues":{"batchSize":0}}}"#, "`extensions.queues.batchSize` is 0, and must be"),
+            (r#"{"extensions":{"queues":{"maxDequeueCount":"5"}}}"#, "`extensions.queues.maxDequeueCount` is \"5\""),
+            (r#"{"extensions":{"queues":{"visibilityTimeout":30}}}"#, "`extensions.queues.visibilityTimeout` must be a text"),
+        ] {
+            assert!(read(wrong).unwrap_err().contains(says), "{wrong}");
+        }
     }
 
     #[test]

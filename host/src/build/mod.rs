@@ -184,10 +184,10 @@ fn attach_manifest(job: &Job<'_>) -> Result<(), BuildError> {
         false => None,
     };
     let refused = |why: dacapo_wasm::DeployError| BuildError::Sources(format!("{}: {why}", path.display()));
-    let manifest = match (own, host.route_prefix.is_some()) {
-        (None, false) => return Ok(()),
-        (Some(own), false) => own,
-        (own, true) => {
+    let manifest = match (own, host.adds_nothing()) {
+        (None, true) => return Ok(()),
+        (Some(own), true) => own,
+        (own, false) => {
             let own = own.map_or(Ok(Manifest::default()), |own| Manifest::parse(&own).map_err(refused))?;
             serde_json::to_vec(&host.add_to(own)).expect("a manifest can be written as JSON")
         }

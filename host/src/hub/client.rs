@@ -1,15 +1,17 @@
 //! The durable client of activities and triggers.
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use dacapo_core::guest::{ClientCall, ClientFuture, ClientMessage, ClientQuery, GuestMemory, HubClient, Start, StartFuture};
-use dacapo_core::{ExecutionId, Failure, InstanceId, Seq};
+use dacapo_core::{Event, ExecutionId, Failure, InstanceId, Once, Row, Seq};
+use uuid::Uuid;
 
 use crate::hub::activity::memory::RunMemory;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{Hub, HubCore};
+use crate::hub::mailbox::Posting;
 use crate::hub::operations::instance::{NewId, RestartRequest, StartRequest};
 
 /// Answers the queries of clients whose parameters and results are the JSON of the management API, which implements this.
@@ -39,13 +41,50 @@ pub(in crate::hub) struct Caller {
     execution: ExecutionId,
     seq: Seq,
     starts: AtomicU32,
+    messages: AtomicU32,
+    /// None: it is not repeated.
+    call: Option<RepeatableCall>,
     memory: RunMemory,
+}
+
+/// A call that is repeated if the host crashes, or if it fails.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::hub) struct RepeatableCall {
+    /// The instance that waits for it.
+    pub caller: Row,
+    pub seq: Seq,
+}
+
+impl RepeatableCall {
+    /// The name of a message that it sends, by the id of the message.
+    pub fn once(self, id: Uuid) -> Once {
+        Once { caller: self.caller, call: self.seq, id }
+    }
 }
 
 impl Caller {
     /// `execution` and `seq` identify the call.
     pub fn new(hub: Arc<HubCore>, execution: ExecutionId, seq: Seq, memory: RunMemory) -> Self {
-        Self { hub, execution, seq, starts: AtomicU32::new(0), memory }
+        Self { hub, execution, seq, starts: AtomicU32::new(0), messages: AtomicU32::new(0), call: None, memory }
+    }
+
+    /// Its messages are delivered once, although the call may be repeated.
+    pub fn of(self, call: RepeatableCall) -> Self {
+        Self { call: Some(call), ..self }
+    }
+
+    /// The name of the next message.
+    fn next(&self) -> Option<Once> {
+        let number = self.messages.fetch_add(1, Ordering::Relaxed);
+        Some(self.call?.once(ExecutionId::of_message(self.execution, self.seq, number).0))
+    }
+
+    /// Names messages that are put into a queue.
+    fn named(&self, texts: Vec<String>) -> Vec<(Uuid, String)> {
+        let (execution, seq) = (self.execution, self.seq);
+        let first = self.messages.fetch_add(texts.len().try_into().unwrap_or(u32::MAX), Ordering::Relaxed);
+        let numbers = (0_u32..).map(|number| first.wrapping_add(number));
+        numbers.zip(texts).map(|(number, text)| (ExecutionId::of_message(execution, seq, number).0, text)).collect()
     }
 }
 
@@ -57,16 +96,43 @@ impl HubClient for Caller {
 
     fn call(&self, call: ClientCall) -> ClientFuture {
         let hub = Hub::of(&self.hub);
-        Box::pin(async move {
-            let query = match call {
-                ClientCall::Query(query) => query,
-                call => return answered(hub.call(call).await).await,
-            };
-            match hub.0.queries.api() {
-                Some(api) => api.query(hub, query).await,
-                None => Err(Failure::permanent(Failure::UNAVAILABLE, "this host answers no queries: it does not serve HTTP")),
+        match call {
+            ClientCall::Message { to, message } => {
+                let once = self.next();
+                answer(async move { hub.message(&to, message, once).await.map(|()| None) })
             }
-        })
+            ClientCall::Restart { id, new_id } => answer(async move {
+                let new_id = match new_id {
+                    None => NewId::Generated,
+                    Some(new_id) if new_id == id => NewId::Same,
+                    Some(new_id) => NewId::Chosen(new_id),
+                };
+                let restarted = hub.restart(RestartRequest { id, new_id, version: None }).await?;
+                Ok(Some(restarted.to_string()))
+            }),
+            ClientCall::Purge { id } => answer(async move {
+                match hub.purge(&id).await {
+                    Ok(0) | Err(HubError::NotFound(_)) => Ok(None),
+                    Ok(_) => Ok(Some(String::new())),
+                    Err(error) => Err(error),
+                }
+            }),
+            ClientCall::Enqueue { queue, messages, deliver_at } => {
+                let (messages, call) = (self.named(messages), self.call);
+                answer(async move { hub.0.enqueue_named(&queue, messages, deliver_at, call).await.map(|()| None) })
+            }
+            ClientCall::ReadEntity { id } => answer(async move {
+                let state = hub.read(move |hub| hub.entity_state(&id)).await?;
+                Ok(state.map(|state| state.to_string()))
+            }),
+            ClientCall::Query(query) => match hub.0.queries.api() {
+                Some(api) => api.query(hub, query),
+                None => {
+                    let why = "this host answers no queries: it does not serve HTTP";
+                    Box::pin(ready(Err(Failure::permanent(Failure::UNAVAILABLE, why))))
+                }
+            },
+        }
     }
 
     fn memory(&self) -> Box<dyn GuestMemory> {
@@ -75,35 +141,18 @@ impl HubClient for Caller {
 }
 
 impl Hub {
-    /// Makes a call that is no query.
-    async fn call(&self, call: ClientCall) -> Result<Option<String>, HubError> {
-        match call {
-            ClientCall::Message { to, message } => self.message(&to, message).await.map(|()| None),
-            ClientCall::Restart { id, new_id } => {
-                let new_id = match new_id {
-                    None => NewId::Generated,
-                    Some(new_id) if new_id == id => NewId::Same,
-                    Some(new_id) => NewId::Chosen(new_id),
-                };
-                let restarted = self.restart(RestartRequest { id, new_id, version: None }).await?;
-                Ok(Some(restarted.to_string()))
-            }
-            ClientCall::Purge { id } => match self.purge(&id).await {
-                Ok(0) | Err(HubError::NotFound(_)) => Ok(None),
-                Ok(_) => Ok(Some(String::new())),
-                Err(error) => Err(error),
-            },
-            ClientCall::ReadEntity { id } => {
-                let state = self.read(move |hub| hub.entity_state(&id)).await?;
-                Ok(state.map(|state| state.to_string()))
-            }
-            ClientCall::Query(_) => unreachable!("the management API answers queries"),
+    /// `once`: its name, if it is not to be delivered again.
+    async fn message(&self, to: &InstanceId, message: ClientMessage, once: Option<Once>) -> Result<(), HubError> {
+        // Before the instance is looked at: it may have ended since.
+        if once.is_some_and(|once| matches!(self.0.store.has_taken(&once), Ok(true))) {
+            return Ok(());
         }
-    }
-
-    async fn message(&self, to: &InstanceId, message: ClientMessage) -> Result<(), HubError> {
+        let posting = Posting { once, ..Posting::default() };
         match message {
-            ClientMessage::RaiseEvent { name, data } => self.raise_event(to, &name, data).await,
+            ClientMessage::RaiseEvent { name, data } => {
+                self.check_event(to, &name, &data).await?;
+                self.0.post_as(to, Event::EventRaised { name, data }, posting).await
+            }
             ClientMessage::Terminate { reason } => self.terminate(to, &reason, false).await,
             ClientMessage::Suspend { reason } => match self.suspend(to, &reason).await {
                 Err(HubError::AlreadySuspended(_)) => Ok(()),
@@ -114,9 +163,18 @@ impl Hub {
                 resumed => resumed,
             },
             ClientMessage::Rewind { reason } => self.rewind(to, &reason).await,
-            ClientMessage::Signal { operation, input, deliver_at } => self.signal_entity(to, &operation, input, deliver_at).await,
+            ClientMessage::Signal { operation, input, deliver_at } => {
+                self.check_signal(to, &input).await?;
+                let event = Event::OperationRequested { operation, input, caller: None, deliver_at };
+                self.0.post_as(to, event, posting).await
+            }
         }
     }
+}
+
+/// Makes the future of a call.
+fn answer(call: impl Future<Output = Result<Option<String>, HubError>> + Send + 'static) -> ClientFuture {
+    Box::pin(async move { answered(call.await).await })
 }
 
 /// The call is dropped with the hub, without an outcome, and an activity runs again when the hub is opened again.

@@ -16,10 +16,11 @@ use crate::engine::capacity::CacheShare;
 use crate::engine::memory;
 use crate::hub::activity::queue::Activities;
 use crate::hub::bounds::inbox::InboxBounds;
+use crate::hub::builtin::batch::Batches;
 use crate::hub::client::Queries;
 use crate::hub::error::HubError;
 use crate::hub::mailbox::run_queue::RunQueue;
-use crate::hub::mailbox::{Envelope, IfEnded};
+use crate::hub::mailbox::{Envelope, Posting};
 use crate::hub::operations::changes::{Changes, Waiters};
 use crate::hub::operations::schedules::Schedules;
 use crate::hub::rules::Rules;
@@ -56,6 +57,7 @@ pub(super) struct HubCore {
     pub triggers: Triggers,
     /// The orchestrators and entities of the host itself.
     pub built_ins: Scripted,
+    pub batches: Arc<Batches>,
     /// Notified when a message was processed.
     pub ended_messages: Notify,
     pub schedules: Schedules,
@@ -205,11 +207,10 @@ impl HubCore {
 
     /// Puts a client's message into the mailbox of its instance, and waits until the turn that takes it in is durable.
     pub async fn post(&self, to: &InstanceId, event: Event) -> Result<(), HubError> {
-        self.post_start(to, event, IfEnded::Replace).await
+        self.post_as(to, event, Posting::default()).await
     }
 
-    /// Like [`Self::post`]. `ended`: whether a start replaces an instance that has ended.
-    pub async fn post_start(&self, to: &InstanceId, event: Event, ended: IfEnded) -> Result<(), HubError> {
+    pub async fn post_as(&self, to: &InstanceId, event: Event, posting: Posting) -> Result<(), HubError> {
         if self.is_closing() {
             return Err(HubError::ShuttingDown);
         }
@@ -218,7 +219,9 @@ impl HubCore {
         // Waits while the hub may hold no more. A message that it could never hold is not counted: payloads have a limit.
         let memory = self.memory.reserve(Envelope::size(&message)).await.ok();
         let delivery = Delivery { message, stored: None };
-        self.run_queue.deliver(Envelope { acknowledge: Some(acknowledge), memory, ended, ..Envelope::of(delivery) });
+        let Posting { ended, once } = posting;
+        let acknowledge = Some(acknowledge);
+        self.run_queue.deliver(Envelope { acknowledge, memory, once, ended, ..Envelope::of(delivery) });
         acknowledged.await.unwrap_or(Err(HubError::ShuttingDown))
     }
 

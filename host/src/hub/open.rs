@@ -99,6 +99,7 @@ impl Hub {
             triggers: Triggers::new(size(rules.limits.concurrent_triggers)),
             queries,
             built_ins: builtin::functions(hub.clone()),
+            batches: Arc::default(),
             ended_messages: Notify::new(),
             schedules: Schedules::default(),
             timers: Timers::default(),

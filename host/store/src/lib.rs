@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use dacapo_core::{
     Announcement, Commit, EntityState, ExecutionId, FunctionKind, FunctionName, HistoryEvent, InstanceId, InstanceRecord,
-    Message, MessageKey, Payload, Row, RuntimeStatus, Seq, Timestamp, VersionId,
+    Message, MessageKey, Once, Payload, Row, RuntimeStatus, Seq, Timestamp, VersionId,
 };
 
 pub mod codec;
@@ -78,6 +78,9 @@ pub trait Store: Send + Sync + 'static {
     fn activities_page(&self, after: Option<(Row, Seq)>, bytes: usize) -> Result<Vec<PendingActivity>>;
     /// The keys of these activities.
     fn activity_keys(&self, after: Option<(Row, Seq)>, limit: usize) -> Result<Vec<(Row, Seq)>>;
+    /// Whether a commit has taken in the message of this name. Forgotten once its call cannot run again: when the activity has
+    /// reported, or the caller has ended, continued as new or is gone.
+    fn has_taken(&self, once: &Once) -> Result<bool>;
     /// The state of an entity; none if the row is not that of an entity.
     fn entity(&self, row: Row) -> Result<Option<EntityState>>;
     /// The instances that match: ordered by id if an id prefix is asked for, otherwise by row, which is about the order in

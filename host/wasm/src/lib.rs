@@ -39,7 +39,9 @@ pub use deployment::compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, Compi
 pub use deployment::deploy::DeployError;
 pub use deployment::imports::{Access, ImportedInterface};
 pub use deployment::inspect::{FileKind, InspectedFunction, Inspection, inspect};
-pub use deployment::manifest::{AskedDirectory, AskedGrants, DeclaredSchedule, HttpSettings, MANIFEST_SECTION, Manifest};
+pub use deployment::manifest::{
+    AskedDirectory, AskedGrants, DeclaredSchedule, EventHubSettings, HttpSettings, MANIFEST_SECTION, Manifest, QueueSettings,
+};
 pub use deployment::outline::Memory;
 pub use deployment::report::Finding;
 pub use engine::pool::SLOTS_PER_GUEST_MAX;

@@ -258,6 +258,78 @@ fn a_message_that_fails_too_often_goes_to_the_poison_queue() {
     eventually("it is processed", || echoed(&host).len() == 2);
 }
 
+/// The entries of a ledger of the probe; none if it has none.
+fn entries(host: &Host, key: &str) -> Vec<Value> {
+    let ledger = host.manage("GET", &format!("entities/Ledger/{key}"), None).unwrap();
+    if ledger.status == 404 { Vec::new() } else { ledger.json()["entries"].as_array().unwrap().clone() }
+}
+
+fn texts(host: &Host, queue: &str) -> Vec<String> {
+    let messages = host.request("GET", &format!("/runtime/webhooks/queues/{queue}"), None).unwrap().json();
+    messages.as_array().unwrap().iter().map(|message| message["text"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The attempts are 1 and 2 seconds apart.
+#[test]
+fn what_a_repeated_call_sends_is_delivered_once() {
+    let (host, _directory) = Host::temporary(&[]).unwrap();
+    host.deploy_guest("fixture-probe").unwrap();
+    let put = host.request("POST", "/runtime/webhooks/queues/probe-sends", Some(br#"["a"]"#)).unwrap();
+    assert_eq!(put.status, 202, "{put:?}");
+    eventually("it is processed at the third attempt", || {
+        host.manage("GET", "instances?functionName=BuiltIn::Message&instanceIdPrefix=queue:probe-sends", None).unwrap().json()
+            == json!([])
+    });
+    assert_eq!(entries(&host, "a"), [json!(1), json!("again")]);
+    let mut kept = texts(&host, "probe-kept");
+    kept.sort();
+    assert_eq!(kept, ["a: 1", "second"]);
+    // Another message is another call.
+    assert_eq!(host.request("POST", "/runtime/webhooks/queues/probe-sends", Some(br#"["a"]"#)).unwrap().status, 202);
+    eventually("it is processed too", || entries(&host, "a").len() == 4);
+}
+
+#[test]
+fn messages_of_an_event_hub_are_taken_in_batches() {
+    let (host, _directory) = Host::temporary(&[]).unwrap();
+    host.deploy_guest("fixture-probe").unwrap();
+    let events: Vec<u64> = (0..60).collect();
+    let put = host.request("POST", "/runtime/webhooks/queues/probe-events", Some(json!(events).to_string().as_bytes())).unwrap();
+    assert_eq!(put.status, 202, "{put:?}");
+    let taken = || -> Vec<u64> {
+        let calls = entries(&host, "batches");
+        let mut taken: Vec<u64> =
+            calls.iter().flat_map(|call| call.as_array().unwrap()).map(|event| event.as_u64().unwrap()).collect();
+        taken.sort_unstable();
+        taken
+    };
+    eventually("all are taken", || taken() == events);
+    assert!(entries(&host, "batches").len() < events.len(), "some came together");
+}
+
+#[test]
+fn an_app_says_how_its_messages_are_processed() {
+    let (host, _directory) = Host::temporary(&[]).unwrap();
+    let manifest = br#"{"queues":{"batchSize":2,"maxDequeueCount":7,"visibilityTimeout":0}}"#;
+    let deploy = |app: &str, trigger: &str| {
+        let module = trigger_guest::module(app, &[(trigger, QUEUE)]);
+        host.deploy("app", &dacapo_wasm::Manifest::attach(manifest, &module).unwrap()).unwrap();
+    };
+    deploy("first", "fail");
+    put(&host, &["bad"]);
+    eventually("it is given up at once", || texts(&host, "orders-poison") == ["bad"]);
+    assert!(eventually_logged(&host, "attempt=7") && !host.log().contains("attempt=8"));
+    deploy("echo", "take");
+    let many: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    put(&host, &many.iter().map(String::as_str).collect::<Vec<_>>());
+    eventually("all are processed, two at a time", || echoed(&host).len() == many.len());
+}
+
+fn eventually_logged(host: &Host, text: &str) -> bool {
+    eventually(text, || host.log().contains(text));
+    true
+}
+
 #[test]
 fn messages_survive_a_kill() {
     let (mut host, _directory) = host(&[("take", QUEUE)]);

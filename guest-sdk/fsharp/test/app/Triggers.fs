@@ -60,6 +60,8 @@ Trigger.manual ("manage", (fun (id: string) ctx ->
         let! purged = client.Purge id
         let! ended = client.WaitForCompletion(id, TimeSpan.FromSeconds 5)
         do! client.SignalEntity(counter.Id "k", "add", "x", deliverAt = DateTime(2030, 1, 1, 0, 0, 0, DateTimeKind.Utc))
+        do! client.Enqueue("orders", [ "a"; "b" ])
+        do! client.Enqueue("counts", [ {| Count = 1 |} ], deliverAt = DateTime(2030, 1, 1, 0, 0, 0, DateTimeKind.Utc))
         let! state = client.ReadEntity<{| Count: int |}>(counter.Id "k")
         let! entities = client.ListEntities(entityName = "counter", fetchState = true)
         ctx.Log.LogInformation(

@@ -125,6 +125,8 @@ type Client interface {
 	WaitForCompletion(instanceID string, timeout float64) (string, *Failure)
 	// ClientSignal delivers at once if deliverAt is nil.
 	ClientSignal(entity EntityID, operation, input string, deliverAt *float64) *Failure
+	// Enqueue delivers at once if deliverAt is nil.
+	Enqueue(queue string, messages []string, deliverAt *float64) *Failure
 	// ReadEntity returns the state, or nil if there is none.
 	ReadEntity(entity EntityID) (*string, *Failure)
 	ListEntities(filter string) (string, *Failure)

@@ -86,6 +86,22 @@ func (host) ClientSignal(entity contract.EntityID, operation, input string, deli
 	return signalled.takeFailure()
 }
 
+func (host) Enqueue(queue string, messages []string, deliverAt *float64) *contract.Failure {
+	queue = sent(queue)
+	kept, texts := make([]string, len(messages)), make([]text, len(messages))
+	for i, message := range messages {
+		kept[i] = sent(message)
+		texts[i] = textOf(kept[i])
+	}
+	hasMoment, moment := optionalMoment(deliverAt)
+	put := new(result)
+	enqueue(queue, unsafe.Pointer(unsafe.SliceData(texts)), uint32(len(texts)), hasMoment, moment, unsafe.Pointer(put))
+	keep(queue)
+	runtime.KeepAlive(kept)
+	runtime.KeepAlive(texts)
+	return put.takeFailure()
+}
+
 func (host) ReadEntity(entity contract.EntityID) (*string, *contract.Failure) {
 	state := askWithTwo(readEntity, entity.Name, entity.Key)
 	if failure := state.takeFailure(); failure != nil {

@@ -126,6 +126,9 @@ func waitForCompletion(instance string, timeout float64, result unsafe.Pointer)
 //go:wasmimport dacapo:guest/client@0.1.0 signal-entity
 func clientSignal(name, key, operation, input string, hasMoment uint32, deliverAt float64, result unsafe.Pointer)
 
+//go:wasmimport dacapo:guest/client@0.1.0 enqueue
+func enqueue(queue string, messages unsafe.Pointer, length uint32, hasMoment uint32, deliverAt float64, result unsafe.Pointer)
+
 //go:wasmimport dacapo:guest/client@0.1.0 read-entity
 func readEntity(name, key string, result unsafe.Pointer)
 

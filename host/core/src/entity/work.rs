@@ -346,6 +346,7 @@ impl<'a> Work<'a> {
             timers_cleared: self.timers_cleared,
             activities_set: Vec::new(),
             activities_cleared: Vec::new(),
+            once: Vec::new(),
             entity: Some(self.state),
             vanishes,
             announced: None,

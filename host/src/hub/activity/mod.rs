@@ -9,26 +9,30 @@ use std::time::{Duration, Instant};
 use async_task::{Runnable, WithInfo};
 use dacapo_core::execution::TaskOutcome;
 use dacapo_core::guest::{HTTP_ACTIVITY, SharedClient};
-use dacapo_core::{ActivityCall, Delivery, Event, Failure, FunctionName, Message, Row, Seq, VersionId};
+use dacapo_core::{ActivityCall, Delivery, Event, Failure, FunctionName, Message, Once, Row, Seq, VersionId};
 use dacapo_store::PendingActivity;
 
 use crate::engine::capacity::ActivityQueue;
 use crate::engine::memory::Reservation;
 use crate::engine::panics::caught_async;
 use crate::hub::activity::memory::RunMemory;
-use crate::hub::activity::queue::{Queued, Running, State};
+use crate::hub::activity::queue::{Queued, Running, State, queue_of};
 use crate::hub::builtin;
-use crate::hub::client::Caller;
+use crate::hub::client::{Caller, RepeatableCall};
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{HubCore, now};
 use crate::hub::mailbox::Envelope;
 use crate::hub::rules::size;
 use crate::meters::Attempt;
+use crate::triggers::Source;
 
 /// Bytes of inputs that are read from the store at once.
 const INPUTS_BYTES_READ: usize = 4 << 20;
 
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Activities that are set aside before others have the thread.
+const SET_ASIDE_AT_ONCE: usize = 1_000;
 
 impl HubCore {
     /// Queues activities, and begins as many as may run.
@@ -64,15 +68,21 @@ impl HubCore {
     /// Loads the first activity of the queue into memory, unless it is there.
     fn load_next_activity(self: &Arc<Self>) -> Result<(), HubError> {
         loop {
-            let first = match self.activities.lock().queue.front() {
-                Some(&Queued::Stored { row, seq }) => (row, seq),
-                Some(Queued::Here { .. }) | None => return Ok(()),
+            let (first, bytes) = {
+                let state = self.activities.lock();
+                let first = match state.queue.front() {
+                    Some(&Queued::Stored { row, seq }) => (row, seq),
+                    Some(Queued::Here { .. }) | None => return Ok(()),
+                };
+                // Only this one, if the next is not needed.
+                let is_alone = !matches!(state.queue.get(1), Some(Queued::Stored { .. }));
+                (first, if is_alone { 0 } else { INPUTS_BYTES_READ })
             };
             let before = match first {
                 (row, Seq(0)) => row.0.checked_sub(1).map(|row| (Row(row), Seq(u32::MAX))),
                 (row, Seq(seq)) => Some((row, Seq(seq - 1))),
             };
-            let read = self.store.activities_page(before, INPUTS_BYTES_READ)?;
+            let read = self.store.activities_page(before, bytes)?;
             self.activities.lock().take_in(first, read);
         }
     }
@@ -132,17 +142,25 @@ impl HubCore {
 
     /// Takes the next activity from the queue and gives it a permit, if there is one and the limits allow it.
     fn begin_activity(self: &Arc<Self>) -> Option<Runnable> {
-        if let Err(error) = self.load_next_activity() {
-            tracing::error!(hub = self.name, %error, "queued activities could not be read; trying again");
-            let hub = self.clone();
-            self.tokio.spawn(async move {
-                tokio::time::sleep(TRY_AGAIN_AFTER).await;
-                while !hub.is_closing() && hub.begin_waiting_activity() {}
-            });
-            return None;
-        }
-        let (run, activity, memory) = {
+        let mut set_aside = 0;
+        let mut state = loop {
+            if let Err(error) = self.load_next_activity() {
+                tracing::error!(hub = self.name, %error, "queued activities could not be read; trying again");
+                self.begin_activities_after(TRY_AGAIN_AFTER);
+                return None;
+            }
             let mut state = self.activities.lock();
+            if !self.set_next_aside(&mut state) {
+                break state;
+            }
+            set_aside += 1;
+            if set_aside == SET_ASIDE_AT_ONCE {
+                drop(state);
+                self.begin_activities_after(Duration::ZERO);
+                return None;
+            }
+        };
+        let (run, activity, memory) = {
             let memory = self.memory_of_next(&mut state)?;
             let running = state.running.len();
             if running >= state.limit || !self.engine.capacity().admit_activity(running) {
@@ -151,12 +169,13 @@ impl HubCore {
                 return None;
             }
             let Queued::Here { activity, .. } = state.queue.pop_front()? else { return None };
-            let inputs = state.inputs.bytes().saturating_sub(activity.input.len());
-            state.inputs.shrink_to(inputs);
+            state.release_input(&activity);
             state.runs += 1;
             let run = state.runs;
             let (row, execution, seq) = (activity.row, activity.execution, activity.seq);
-            state.running.insert(run, Running { row, execution, seq, task: None });
+            let queue = queue_of(&activity).map(str::to_owned);
+            state.running.insert(run, Running { row, execution, seq, queue, task: None });
+            drop(state);
             (run, activity, RunMemory::new(memory, self.engine.runtime().clone()))
         };
         let run_queue = self.run_queue.clone();
@@ -170,6 +189,29 @@ impl HubCore {
             running.task = Some(task);
         }
         Some(runnable)
+    }
+
+    /// Sets the next activity aside if it processes a message of a queue of which as many are processed as its app wants. Returns
+    /// whether it has.
+    fn set_next_aside(&self, state: &mut State) -> bool {
+        let Some(queue) = state.next_message_of().map(str::to_owned) else { return false };
+        self.messages_at_once(&queue).is_some_and(|most| state.set_aside(&queue, most))
+    }
+
+    /// How many messages of a queue its app wants to be processed at once.
+    fn messages_at_once(&self, queue: &str) -> Option<usize> {
+        match self.catalog.trigger_of_queue(queue)? {
+            (target, Source::Queue { .. }) => self.queue_rules(target.version).at_once,
+            _ => None,
+        }
+    }
+
+    fn begin_activities_after(self: &Arc<Self>, pause: Duration) {
+        let hub = self.clone();
+        self.tokio.spawn(async move {
+            tokio::time::sleep(pause).await;
+            while !hub.is_closing() && hub.begin_waiting_activity() {}
+        });
     }
 
     async fn run_activity(self: &Arc<Self>, caller: Option<VersionId>, call: ActivityCall, client: SharedClient) -> TaskOutcome {
@@ -197,9 +239,14 @@ impl HubCore {
         self.wait_for_capacity(&mut state);
     }
 
-    fn release_permit(&self, run: u64) {
+    fn release_permit(self: &Arc<Self>, run: u64) {
         let mut state = self.activities.lock();
         let left = state.running.remove(&run);
+        if let Some(queue) = left.as_ref().and_then(|left| left.queue.as_deref())
+            && state.take_back(queue, self.messages_at_once(queue))
+        {
+            self.wait_for_capacity(&mut state);
+        }
         if state.running.is_empty() && state.queue.is_empty() {
             self.activities.idle.notify_waiters();
         }
@@ -220,14 +267,15 @@ impl ActivityQueue for HubCore {
 
 async fn perform(mut place: ActivityPermit, activity: PendingActivity, memory: RunMemory) {
     let hub = place.hub.clone();
-    let PendingActivity { seq, instance, execution, version, name, input, attempt, .. } = activity.clone();
+    let PendingActivity { row, seq, instance, execution, version, name, input, attempt } = activity.clone();
     let call = ActivityCall { name, input, instance: instance.clone(), seq, attempt };
     let outcome = caught_async(async {
         if call.name.as_str() == builtin::trigger::ACTIVITY {
-            return hub.run_built_in_trigger(&call, execution, memory.clone()).await;
+            let of = RepeatableCall { caller: row, seq: Once::ANY_CALL };
+            return hub.run_built_in_trigger(&call, execution, of, memory.clone()).await;
         }
-        let client = Arc::new(Caller::new(hub.clone(), execution, seq, memory.clone()));
-        hub.run_activity(version, call, client).await
+        let client = Caller::new(hub.clone(), execution, seq, memory.clone()).of(RepeatableCall { caller: row, seq });
+        hub.run_activity(version, call, Arc::new(client)).await
     });
     let outcome = outcome.await.unwrap_or_else(|why| {
         let message = format!("the host panicked while it ran the activity, which is a bug of the host: {why}");
@@ -281,7 +329,8 @@ impl ActivityPermit {
 impl Drop for ActivityPermit {
     fn drop(&mut self) {
         let cut_off = || Attempt { took: self.began.elapsed(), failed: true, bytes_in: self.bytes_in, bytes_out: 0 };
-        if !self.put_back {
+        // A trigger is counted by its own name.
+        if !self.put_back && self.name.as_str() != builtin::trigger::ACTIVITY {
             self.hub.meters.activity(&self.name, self.ended.unwrap_or_else(cut_off));
         }
         self.hub.release_permit(self.run);

@@ -10,6 +10,7 @@ use dacapo_store::PendingActivity;
 
 use crate::engine::memory::{Account, Reservation};
 use crate::hub::activity::memory::Expected;
+use crate::hub::builtin::{message, trigger};
 
 /// Bytes of inputs of queued activities that a hub keeps in memory; the others stay in the store.
 const INPUTS_BYTES_MAX: usize = 16 << 20;
@@ -21,6 +22,8 @@ pub(in crate::hub) struct Activities {
 
 pub(super) struct State {
     pub queue: VecDeque<Queued>,
+    /// Messages of queues of which as many are processed as may be at once, by queue.
+    aside: HashMap<String, VecDeque<Queued>>,
     /// The reservation of the inputs of queued activities.
     pub inputs: Reservation,
     pub running: HashMap<u64, Running>,
@@ -47,7 +50,20 @@ pub(super) enum Queued {
     Stored { row: Row, seq: Seq },
 }
 
+/// The queue of which an activity processes a message, if it does.
+pub(super) fn queue_of(activity: &PendingActivity) -> Option<&str> {
+    let is_it = activity.name.as_str() == trigger::ACTIVITY;
+    message::parse(&activity.instance).filter(|_| is_it).map(|(queue, _)| queue)
+}
+
 impl Queued {
+    fn bytes(&self) -> usize {
+        match self {
+            Queued::Here { activity, .. } => activity.input.len(),
+            Queued::Stored { .. } => 0,
+        }
+    }
+
     fn is(&self, row: Row, seq: Seq) -> bool {
         match self {
             Queued::Here { activity, .. } => (activity.row, activity.seq) == (row, seq),
@@ -64,14 +80,72 @@ impl State {
         self.queue.push_back(if fits { Queued::Here { activity, needs } } else { Queued::Stored { row, seq } });
     }
 
+    /// All that wait.
+    fn waiting(&self) -> impl Iterator<Item = &Queued> {
+        self.queue.iter().chain(self.aside.values().flatten())
+    }
+
     /// Removes the activities that are not to be kept, and releases their inputs.
     fn retain(&mut self, keep: impl Fn(&Queued) -> bool) {
-        self.queue.retain(keep);
-        let input = |queued: &Queued| match queued {
-            Queued::Here { activity, .. } => activity.input.len(),
-            Queued::Stored { .. } => 0,
+        self.queue.retain(&keep);
+        self.aside.values_mut().for_each(|aside| aside.retain(&keep));
+        self.aside.retain(|_, aside| !aside.is_empty());
+        let inputs = self.waiting().map(Queued::bytes).sum();
+        self.inputs.shrink_to(inputs);
+    }
+
+    /// The queue of which the next activity processes a message, if it does.
+    pub fn next_message_of(&self) -> Option<&str> {
+        match self.queue.front()? {
+            Queued::Here { activity, .. } => queue_of(activity),
+            Queued::Stored { .. } => None,
+        }
+    }
+
+    /// Sets the next activity aside if it processes a message of this queue, of which `most` may be processed at once, and that many
+    /// are.
+    pub fn set_aside(&mut self, queue: &str, most: usize) -> bool {
+        if self.processing(queue) < most || self.next_message_of() != Some(queue) {
+            return false;
+        }
+        let Some(queued) = self.queue.pop_front() else { return false };
+        let queued = match queued {
+            // Room is left for others.
+            Queued::Here { activity, .. } if self.inputs.bytes() > INPUTS_BYTES_MAX / 2 => {
+                self.release_input(&activity);
+                Queued::Stored { row: activity.row, seq: activity.seq }
+            }
+            queued => queued,
         };
-        self.inputs.shrink_to(self.queue.iter().map(input).sum());
+        self.aside.entry(queue.to_owned()).or_default().push_back(queued);
+        true
+    }
+
+    /// Puts back as many of a queue's messages as may be processed now. `most`: at once; none for any number. Returns whether there
+    /// was one.
+    pub fn take_back(&mut self, queue: &str, most: Option<usize>) -> bool {
+        let room = most.map_or(usize::MAX, |most| most.saturating_sub(self.processing(queue)));
+        let Some(aside) = self.aside.get_mut(queue) else { return false };
+        let back = aside.drain(..room.min(aside.len())).rev();
+        let mut any = false;
+        for queued in back {
+            self.queue.push_front(queued);
+            any = true;
+        }
+        if aside.is_empty() {
+            self.aside.remove(queue);
+        }
+        any
+    }
+
+    fn processing(&self, queue: &str) -> usize {
+        self.running.values().filter(|run| run.queue.as_deref() == Some(queue)).count()
+    }
+
+    /// Releases the memory of the input of an activity that leaves the queue.
+    pub fn release_input(&mut self, activity: &PendingActivity) {
+        let inputs = self.inputs.bytes().saturating_sub(activity.input.len());
+        self.inputs.shrink_to(inputs);
     }
 
     /// Puts activities that were read from the store into their places in the queue, as far as there is memory. Those in the
@@ -100,6 +174,8 @@ pub(super) struct Running {
     pub row: Row,
     pub execution: ExecutionId,
     pub seq: Seq,
+    /// The queue of which it processes a message.
+    pub queue: Option<String>,
     /// Dropping it stops the activity at its next wait or at the end of its slice. None: it is about to be spawned.
     pub task: Option<Task<()>>,
 }
@@ -108,6 +184,7 @@ impl Activities {
     pub fn new(limit: usize, memory: &Account) -> Self {
         let state = State {
             queue: VecDeque::new(),
+            aside: HashMap::new(),
             inputs: memory.empty(),
             running: HashMap::new(),
             limit,
@@ -160,7 +237,7 @@ impl Activities {
         let state = self.lock();
         let wanted = (row, execution, seq);
         state.running.values().any(|run| (run.row, run.execution, run.seq) == wanted)
-            || state.queue.iter().any(|queued| match queued {
+            || state.waiting().any(|queued| match queued {
                 Queued::Here { activity, .. } => (activity.row, activity.execution, activity.seq) == wanted,
                 // It will be what the store has under this key when its turn comes.
                 Queued::Stored { .. } => queued.is(row, seq),
@@ -208,5 +285,78 @@ impl Activities {
             }
             notified.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dacapo_core::InstanceId;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::engine::memory::MemoryBudget;
+
+    fn activities() -> Activities {
+        Activities::new(100, &MemoryBudget::new(1 << 30, 10).account("hub"))
+    }
+
+    fn message(queue: &str, number: u64) -> PendingActivity {
+        PendingActivity {
+            row: Row(number),
+            seq: Seq(0),
+            instance: InstanceId::orchestration(&message::instance(queue, &number.to_string())).unwrap(),
+            execution: ExecutionId(Uuid::from_u128(number.into())),
+            version: None,
+            name: FunctionName::new(trigger::ACTIVITY).unwrap(),
+            input: "{}".into(),
+            attempt: 1,
+        }
+    }
+
+    /// Begins activities as long as one may. Returns the rows of those that run.
+    fn begin(state: &mut State, most: usize) -> Vec<u64> {
+        while let Some(queue) = state.next_message_of().map(str::to_owned) {
+            if state.set_aside(&queue, most) {
+                continue;
+            }
+            let Some(Queued::Here { activity, .. }) = state.queue.pop_front() else { panic!("it is here") };
+            let (row, execution, seq) = (activity.row, activity.execution, activity.seq);
+            state.running.insert(row.0, Running { row, execution, seq, queue: Some(queue), task: None });
+        }
+        let mut rows: Vec<u64> = state.running.keys().copied().collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    #[test]
+    fn as_many_messages_of_a_queue_are_processed_as_its_app_wants() {
+        let activities = activities();
+        let mut state = activities.lock();
+        (1..=5).for_each(|number| state.push(message("a", number), 0));
+        state.push(message("b", 6), 0);
+        assert_eq!(begin(&mut state, 2), [1, 2, 6], "those of another queue are not held up");
+        state.running.remove(&1);
+        assert!(state.take_back("a", Some(2)));
+        assert_eq!(begin(&mut state, 2), [2, 3, 6], "in their order");
+        state.running.remove(&6);
+        assert!(!state.take_back("b", Some(2)));
+        state.retain(|queued| !queued.is(Row(4), Seq(0)));
+        // The app has changed its mind.
+        state.running.remove(&2);
+        assert!(state.take_back("a", None));
+        assert_eq!(begin(&mut state, usize::MAX), [3, 5]);
+        assert!(state.aside.is_empty() && !state.take_back("a", None));
+    }
+
+    #[test]
+    fn what_is_set_aside_leaves_memory_for_others() {
+        let activities = activities();
+        let mut state = activities.lock();
+        let large = "x".repeat(INPUTS_BYTES_MAX / 4);
+        (1..=4).for_each(|number| state.push(PendingActivity { input: large.as_str().into(), ..message("a", number) }, 0));
+        begin(&mut state, 0);
+        assert!(state.inputs.bytes() <= INPUTS_BYTES_MAX / 2);
+        assert_eq!(state.waiting().count(), 4);
+        assert!(state.aside["a"].iter().any(|queued| queued.is(Row(1), Seq(0)) && matches!(queued, Queued::Stored { .. })));
     }
 }

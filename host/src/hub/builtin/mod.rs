@@ -6,6 +6,7 @@
 //!
 //! The code of an orchestrator here is replayed on histories of earlier releases: it may only change where none has been yet.
 
+pub(super) mod batch;
 pub(super) mod message;
 pub(super) mod schedule;
 pub(super) mod trigger;

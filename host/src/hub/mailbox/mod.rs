@@ -6,7 +6,7 @@ pub(super) mod settled;
 
 use std::time::Duration;
 
-use dacapo_core::{Delivery, Message, Usage};
+use dacapo_core::{Delivery, Message, Once, Usage};
 use tokio::sync::oneshot;
 
 use crate::engine::memory::Reservation;
@@ -21,6 +21,8 @@ pub(in crate::hub) struct Envelope {
     pub took: Option<Duration>,
     /// The reservation of its memory.
     pub memory: Option<Reservation>,
+    /// Its name, if it may be sent again: then it is taken in once.
+    pub once: Option<Once>,
     /// What happens to an instance that has ended, if this starts one with its id.
     pub ended: IfEnded,
 }
@@ -44,7 +46,7 @@ impl Mail {
 impl Envelope {
     /// Creates an envelope that needs no acknowledgement.
     pub fn of(delivery: Delivery) -> Self {
-        Self { delivery, acknowledge: None, took: None, memory: None, ended: IfEnded::Replace }
+        Self { delivery, acknowledge: None, took: None, memory: None, once: None, ended: IfEnded::Replace }
     }
 
     /// Returns about how many bytes of memory it takes.
@@ -67,6 +69,13 @@ impl Envelope {
             let _ = acknowledge.send(result);
         }
     }
+}
+
+/// How a message of a client is taken in.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::hub) struct Posting {
+    pub ended: IfEnded,
+    pub once: Option<Once>,
 }
 
 /// What happens to an instance that has ended, if another one is started with its id.

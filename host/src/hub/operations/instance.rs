@@ -1,11 +1,11 @@
 //! Operations of clients on one instance. Everything that changes one goes through its mailbox.
 
-use dacapo_core::{Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, Payload, RuntimeStatus, Timestamp};
+use dacapo_core::{Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, Once, Payload, RuntimeStatus, Timestamp};
 use uuid::Uuid;
 
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{Hub, HubCore};
-use crate::hub::mailbox::IfEnded;
+use crate::hub::mailbox::{IfEnded, Posting};
 use crate::hub::versions::catalog::Beginning;
 
 /// What a client asks for when it starts an orchestration.
@@ -49,20 +49,21 @@ impl HubCore {
         &self,
         execution: ExecutionId,
         request: StartRequest,
-        ended: IfEnded,
+        once: Option<Once>,
     ) -> Result<(), HubError> {
-        self.begin(execution, request, ended, |_| Ok(())).await.map(drop)
+        self.begin(execution, request, Posting { once, ..Posting::default() }, |_| Ok(())).await.map(drop)
     }
 
     async fn start_where(&self, execution: ExecutionId, request: StartRequest, ended: IfEnded) -> Result<InstanceId, HubError> {
-        self.begin(execution, request, ended, |beginning| self.catalog.require_start(beginning)).await
+        let posting = Posting { ended, ..Posting::default() };
+        self.begin(execution, request, posting, |beginning| self.catalog.require_start(beginning)).await
     }
 
     async fn begin(
         &self,
         execution: ExecutionId,
         request: StartRequest,
-        ended: IfEnded,
+        posting: Posting,
         require: impl FnOnce(&Beginning<'_>) -> Result<(), HubError>,
     ) -> Result<InstanceId, HubError> {
         let StartRequest { name, id, input, version, start_at } = request;
@@ -72,7 +73,7 @@ impl HubCore {
         let id = id.unwrap_or_else(|| InstanceId::from_uuid(execution.0));
         require(&Beginning { name: &name, id: &id, asked: &version, parent: None })?;
         let event = Event::ExecutionStarted { execution, name, input, version, parent: None, start_at };
-        self.post_start(&id, event, ended).await?;
+        self.post_as(&id, event, posting).await?;
         Ok(id)
     }
 }
@@ -114,14 +115,18 @@ impl Hub {
 
     /// Raises an external event; returns once it is durable.
     pub async fn raise_event(&self, id: &InstanceId, name: &str, data: Payload) -> Result<(), HubError> {
+        self.check_event(id, name, &data).await?;
+        self.0.post(id, Event::EventRaised { name: name.into(), data }).await
+    }
+
+    pub(in crate::hub) async fn check_event(&self, id: &InstanceId, name: &str, data: &Payload) -> Result<(), HubError> {
         refuse_entity(id, "events are for orchestrations: signal it instead")?;
-        self.0.check_input(&data)?;
+        self.0.check_input(data)?;
         if name.is_empty() {
             return Err(HubError::InvalidPayload("an external event must have a name".into()));
         }
         self.require_alive(id).await?;
-        self.0.check_storage()?;
-        self.0.post(id, Event::EventRaised { name: name.into(), data }).await
+        self.0.check_storage()
     }
 
     /// Ends an instance, and the sub-orchestrations that it waits for if `recurse`.
@@ -168,7 +173,12 @@ impl Hub {
         input: Payload,
         deliver_at: Option<Timestamp>,
     ) -> Result<(), HubError> {
-        self.0.check_input(&input)?;
+        self.check_signal(id, &input).await?;
+        self.0.post(id, Event::OperationRequested { operation: operation.into(), input, caller: None, deliver_at }).await
+    }
+
+    pub(in crate::hub) async fn check_signal(&self, id: &InstanceId, input: &Payload) -> Result<(), HubError> {
+        self.0.check_input(input)?;
         self.0.catalog.require_entity(id)?;
         self.0.check_storage()?;
         if let Err(full) = self.0.check_birth() {
@@ -178,7 +188,7 @@ impl Hub {
                 existing => drop(existing?),
             }
         }
-        self.0.post(id, Event::OperationRequested { operation: operation.into(), input, caller: None, deliver_at }).await
+        Ok(())
     }
 
     /// Waits until the instance has ended. Dropping the future stops the waiting.

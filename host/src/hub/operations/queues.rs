@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dacapo_core::{ExecutionId, Failure, FunctionName, InstanceId, InstanceRecord, Payload, RuntimeStatus, Timestamp};
+use dacapo_core::{ExecutionId, Failure, FunctionName, InstanceId, InstanceRecord, Once, Payload, RuntimeStatus, Timestamp};
 use dacapo_store::InstanceQuery;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -12,9 +12,9 @@ use crate::engine::panics::restart_on_panic;
 use crate::hub::builtin::is_built_in;
 use crate::hub::builtin::message::{self, Message};
 use crate::hub::builtin::trigger;
+use crate::hub::client::RepeatableCall;
 use crate::hub::error::HubError;
 use crate::hub::hub_core::{Hub, HubCore, now};
-use crate::hub::mailbox::IfEnded;
 use crate::hub::operations::instance::StartRequest;
 use crate::triggers::Source;
 use crate::triggers::queue::{self, MESSAGES_MAX};
@@ -32,6 +32,14 @@ pub struct NewMessage {
     pub deliver_at: Option<Timestamp>,
 }
 
+/// Whose outputs are sent.
+pub(in crate::hub) struct Outputs<'a> {
+    pub function: &'a FunctionName,
+    pub invocation: Uuid,
+    /// None: it is not repeated.
+    pub call: Option<RepeatableCall>,
+}
+
 /// The state of a queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueState {
@@ -47,7 +55,7 @@ impl Hub {
     pub async fn enqueue(&self, messages: Vec<NewMessage>) -> Result<Vec<String>, HubError> {
         let mut putting = Vec::new();
         for message in messages {
-            putting.push(self.0.enqueue_one(Uuid::new_v4(), message));
+            putting.push(self.0.enqueue_one(Uuid::new_v4(), message, None));
         }
         futures::future::try_join_all(putting).await
     }
@@ -59,7 +67,7 @@ impl Hub {
         invocation: Uuid,
         outputs: Map<String, Value>,
     ) -> Result<(), Failure> {
-        self.0.send_outputs(function, invocation, outputs).await
+        self.0.send_outputs(&Outputs { function, invocation, call: None }, outputs).await
     }
 
     /// What starts the active trigger of this name, if there is one.
@@ -76,7 +84,7 @@ impl Hub {
         let name = FunctionName::new(message::CALL_FUNCTION).expect("it is a name");
         let request =
             StartRequest { name, id: Some(instance.expect("it is an id")), input, version: String::new(), start_at: None };
-        self.0.start_built_in(ExecutionId(id), request, IfEnded::Replace).await
+        self.0.start_built_in(ExecutionId(id), request, None).await
     }
 
     /// The first messages of a queue, in the order of their ids.
@@ -130,7 +138,7 @@ impl Hub {
                 let of = record.clone();
                 let Some(message) = hub.read(move |hub| hub.message_of(&of)).await? else { return Ok(()) };
                 let again = Message { queue: to, reason: None, ..message };
-                hub.0.put(ExecutionId(Uuid::new_v4()), &again, None).await?;
+                hub.0.put(ExecutionId(Uuid::new_v4()), &again, None, None).await?;
                 hub.terminate(&record.id, "it was moved back to its queue", false).await
             }
         })
@@ -166,37 +174,54 @@ const LIVE: [RuntimeStatus; 4] =
     [RuntimeStatus::Pending, RuntimeStatus::Running, RuntimeStatus::ContinuedAsNew, RuntimeStatus::Suspended];
 
 impl HubCore {
-    /// `id` names the message: if one with this id is in the queue already, nothing happens.
-    async fn enqueue_one(self: &Arc<Self>, id: Uuid, new: NewMessage) -> Result<String, HubError> {
+    /// `id` names the message: if one with this id is in the queue already, or a call has put it before, nothing happens.
+    async fn enqueue_one(&self, id: Uuid, new: NewMessage, call: Option<RepeatableCall>) -> Result<String, HubError> {
         let NewMessage { queue, text, deliver_at } = new;
         let message = Message { queue, id: id.simple().to_string(), text, inserted_at: now().as_millis(), reason: None };
-        match self.put(ExecutionId(id), &message, deliver_at).await {
+        match self.put(ExecutionId(id), &message, deliver_at, call.map(|call| call.once(id))).await {
             Ok(()) | Err(HubError::AlreadyExists { .. }) => Ok(message.id),
             Err(error) => Err(error),
         }
     }
 
+    /// Puts messages of a call into a queue. Each has an id that is the same if the call is repeated. `InvalidPayload`
+    pub(in crate::hub) async fn enqueue_named(
+        &self,
+        queue: &str,
+        messages: Vec<(Uuid, String)>,
+        deliver_at: Option<Timestamp>,
+        call: Option<RepeatableCall>,
+    ) -> Result<(), HubError> {
+        let invalid = |why: String| Err(HubError::InvalidPayload(why));
+        let Some(name) = queue::name(queue) else {
+            return invalid(format!("'{queue:.80}' is not the name of a queue, which {}", queue::NAME_RULE));
+        };
+        if messages.len() > MESSAGES_MAX {
+            return invalid(format!("there are {} messages, {MESSAGES_MAX} are allowed at once", messages.len()));
+        }
+        let new = |text| NewMessage { queue: name.clone(), text, deliver_at };
+        let putting: Vec<_> = messages.into_iter().map(|(id, text)| self.enqueue_one(id, new(text), call)).collect();
+        futures::future::try_join_all(putting).await.map(drop)
+    }
+
     async fn put(
-        self: &Arc<Self>,
+        &self,
         execution: ExecutionId,
         message: &Message,
         start_at: Option<Timestamp>,
+        once: Option<Once>,
     ) -> Result<(), HubError> {
         let input: Payload = serde_json::to_string(message).expect("a message can be written as JSON").into();
         let id = InstanceId::orchestration(&message.instance()).expect("names of queues, and UUIDs, fit into an id");
         let name = FunctionName::new(message::FUNCTION).expect("it is a name");
         let request = StartRequest { name, id: Some(id), input, version: String::new(), start_at };
-        self.start_built_in(execution, request, IfEnded::Replace).await
+        self.start_built_in(execution, request, once).await
     }
 
     /// Sends the outputs of a trigger. A message is named after the call and its number, so that a call that is repeated puts none
-    /// twice while they wait.
-    pub(in crate::hub) async fn send_outputs(
-        self: &Arc<Self>,
-        function: &FunctionName,
-        invocation: Uuid,
-        outputs: Map<String, Value>,
-    ) -> Result<(), Failure> {
+    /// twice.
+    pub(in crate::hub) async fn send_outputs(&self, of: &Outputs<'_>, outputs: Map<String, Value>) -> Result<(), Failure> {
+        let Outputs { function, invocation, call } = *of;
         if outputs.is_empty() {
             return Ok(());
         }
@@ -220,7 +245,7 @@ impl HubCore {
             }
             let putting = values.into_iter().enumerate().map(|(number, value)| {
                 let id = Uuid::new_v5(&invocation, format!("output:{binding}:{number}").as_bytes());
-                self.enqueue_one(id, NewMessage { queue: queue.clone(), text: queue::text_of(value), deliver_at: None })
+                self.enqueue_one(id, NewMessage { queue: queue.clone(), text: queue::text_of(value), deliver_at: None }, call)
             });
             let putting: Vec<_> = putting.collect();
             let put = futures::future::try_join_all(putting).await;

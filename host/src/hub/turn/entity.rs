@@ -31,6 +31,9 @@ struct Loaded {
 
 impl HubCore {
     pub(in crate::hub) fn run_entity_turn(self: &Arc<Self>, id: &InstanceId, envelopes: &mut Vec<Envelope>, stored: bool) {
+        if let Err(error) = self.leave_out_repeated(id, envelopes) {
+            return self.turn_failed(id, take(envelopes), error);
+        }
         let executor = self.in_memory(id);
         let loaded = match self.load_entity(id, envelopes, stored) {
             Ok(Some(loaded)) => loaded,

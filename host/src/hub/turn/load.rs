@@ -1,5 +1,6 @@
 //! Loads what a turn needs: the instance, its history, and the messages that it takes in. Changes nothing.
 
+use std::collections::HashSet;
 use std::mem::take;
 use std::sync::{Arc, OnceLock};
 
@@ -109,6 +110,33 @@ impl From<StoreError> for NotLoaded {
 }
 
 impl HubCore {
+    /// Removes the messages that were taken in before, and answers them. A second one of the same name waits for the next turn, when
+    /// the first is durable.
+    pub(super) fn leave_out_repeated(&self, id: &InstanceId, envelopes: &mut Vec<Envelope>) -> Result<(), HubError> {
+        if envelopes.iter().all(|envelope| envelope.once.is_none()) {
+            return Ok(());
+        }
+        let (mut names, mut later) = (HashSet::new(), Vec::new());
+        let mut taken = Vec::new();
+        for envelope in envelopes.iter() {
+            taken.push(match &envelope.once {
+                Some(once) => self.store.has_taken(once)?,
+                None => false,
+            });
+        }
+        for (envelope, taken) in take(envelopes).into_iter().zip(taken) {
+            match envelope.once {
+                _ if taken => envelope.answer(Ok(())),
+                Some(once) if !names.insert(once) => later.push(envelope),
+                _ => envelopes.push(envelope),
+            }
+        }
+        if !later.is_empty() {
+            self.run_queue.put_back(id, later);
+        }
+        Ok(())
+    }
+
     /// Loads what the turn needs. Messages that cannot be taken in are answered and removed from `envelopes`.
     /// None: nothing is left to do.
     pub(super) fn load(

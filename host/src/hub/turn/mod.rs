@@ -33,6 +33,9 @@ impl JobRunner for HubCore {
         if id.is_entity() {
             return self.run_entity_turn(id, envelopes, stored);
         }
+        if let Err(error) = self.leave_out_repeated(id, envelopes) {
+            return self.turn_failed(id, take(envelopes), error);
+        }
         let executor = self.in_memory(id);
         let loaded = match self.load(id, envelopes, stored, hot) {
             Ok(Some(loaded)) => loaded,
@@ -138,7 +141,8 @@ impl HubCore {
     }
 
     /// Hands a commit to the store; its effects are applied when it is durable.
-    pub(in crate::hub) fn save(self: &Arc<Self>, commit: Commit, mut settled: Settled) {
+    pub(in crate::hub) fn save(self: &Arc<Self>, mut commit: Commit, mut settled: Settled) {
+        commit.once = settled.envelopes.iter().filter_map(|envelope| envelope.once).collect();
         settled.record = Some(commit.record.clone());
         settled.vanishes = commit.vanishes;
         settled.announced = commit.announced.is_some();

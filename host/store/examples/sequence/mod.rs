@@ -77,6 +77,7 @@ impl Sequence {
             timers_cleared: vec![],
             activities_set: scheduled.into_iter().collect(),
             activities_cleared: step.checked_sub(1).map(Seq).into_iter().collect(),
+            once: vec![],
             entity: None,
             vanishes: false,
             announced: None,

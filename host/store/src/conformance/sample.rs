@@ -79,6 +79,7 @@ pub fn change(record: &InstanceRecord) -> Commit {
         timers_cleared: vec![],
         activities_set: vec![],
         activities_cleared: vec![],
+        once: vec![],
         entity: None,
         vanishes: false,
         announced: None,

@@ -1,14 +1,18 @@
 //! Timers and activities.
 
 use dacapo_core::commit::Timer;
-use dacapo_core::{Commit, Event, RuntimeStatus, Seq, Timestamp};
+use dacapo_core::{Commit, Event, Once, RuntimeStatus, Seq, Timestamp};
+use uuid::Uuid;
 
 use super::sample::{self, Instance, at};
-use super::{Check, Hub, before_and_after_reopening, commit_ok};
-use crate::TimerKey;
+use super::{Check, Hub, before_and_after_reopening, commit_ok, purge};
+use crate::{Store, TimerKey};
 
-pub(super) const CHECKS: &[Check] =
-    &[("timers are ordered and cleared", timers), ("activities are found with their turn", activities)];
+pub(super) const CHECKS: &[Check] = &[
+    ("timers are ordered and cleared", timers),
+    ("activities are found with their turn", activities),
+    ("what a call has sent is known until the call has reported", once),
+];
 
 fn timers(hub: &dyn Hub) {
     let store = hub.open();
@@ -76,4 +80,37 @@ fn activities(hub: &dyn Hub) {
     });
     commit_ok(store.as_ref(), Commit { activities_cleared: set(0..9), ..a.end(RuntimeStatus::Failed) });
     assert_eq!(store.activities(None, 9).expect("readable").len(), 1);
+}
+
+fn once(hub: &dyn Hub) {
+    let store = hub.open();
+    let (mut caller, mut other) = (Instance::new("caller", store.next_row()), Instance::new("other", store.next_row()));
+    let mut target = Instance::new("target", store.next_row());
+    let scheduled = |seqs: std::ops::Range<u32>| seqs.map(sample::scheduled).collect::<Vec<_>>();
+    let name = |of: &Instance, call: Seq, id| Once { caller: of.record.row, call, id: Uuid::from_u128(id) };
+    commit_ok(store.as_ref(), Commit { activities_set: caller.scheduled(0..2), ..caller.turn(scheduled(0..2)) });
+    commit_ok(store.as_ref(), other.turn(vec![other.started()]));
+    let (first, second) = (name(&caller, Seq(0), 7), name(&caller, Seq(1), 7));
+    let (any, nobodys) = (name(&caller, Once::ANY_CALL, 9), name(&other, Seq(0), 7));
+    let all = [first, second, any, nobodys];
+    commit_ok(store.as_ref(), Commit { once: all.into(), ..target.turn(vec![target.started()]) });
+    let known = |store: &dyn Store| all.map(|once| store.has_taken(&once).expect("readable"));
+    let store = before_and_after_reopening(hub, store, |store| {
+        assert_eq!(known(store), [true, true, true, false], "a caller without a pending activity repeats nothing");
+        assert!(!store.has_taken(&name(&caller, Seq(0), 8)).expect("readable"));
+    });
+    commit_ok(store.as_ref(), Commit { activities_cleared: vec![Seq(0)], ..caller.turn(vec![]) });
+    assert_eq!(known(store.as_ref()), [false, true, true, false]);
+    commit_ok(store.as_ref(), Commit { activities_cleared: vec![Seq(1)], ..caller.end(RuntimeStatus::Completed) });
+    assert_eq!(known(store.as_ref()), [false; 4]);
+
+    // The activity of a call that nobody waits for may outlive its caller.
+    let mut left = Instance::new("left", store.next_row());
+    let late = name(&left, Once::ANY_CALL, 1);
+    commit_ok(store.as_ref(), Commit { activities_set: left.scheduled(0..1), ..left.turn(scheduled(0..1)) });
+    commit_ok(store.as_ref(), left.end(RuntimeStatus::Failed));
+    commit_ok(store.as_ref(), Commit { once: vec![late], ..target.turn(vec![]) });
+    assert!(store.has_taken(&late).expect("readable"));
+    assert_eq!(purge(store.as_ref(), vec![left.record.row]).expect("it has ended"), 1);
+    assert!(!store.has_taken(&late).expect("readable"));
 }

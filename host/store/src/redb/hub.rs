@@ -1,11 +1,11 @@
 //! Initialises and upgrades a database to a task hub of this release.
 
-use ::redb::{Database, Durability, ReadableTable, WriteTransaction};
+use ::redb::{Database, Durability, ReadableTable, TableHandle, WriteTransaction};
 
 use super::apply::build_zones;
 use super::fault::Fault;
 use super::tables::{
-    ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, META, META_COUNTERS, META_FORMAT, OUTBOX, RECORDS, STATES, TIMERS, ZONES,
+    ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, META, META_COUNTERS, META_FORMAT, ONCE, OUTBOX, RECORDS, STATES, TIMERS, ZONES,
 };
 use crate::StoreError;
 use crate::codec::{self, Counters};
@@ -25,7 +25,8 @@ pub(super) fn prepare(database: &Database) -> Result<Counters, Fault> {
             FRESH
         }
         Some(_) => match stored_counters(&txn)? {
-            current if current.next_announcement > 0 => return Ok(current),
+            current if current.next_announcement > 0 && has_all(&txn)? => return Ok(current),
+            current if current.next_announcement > 0 => current,
             outdated => upgrade(&txn, outdated)?,
         },
     };
@@ -53,6 +54,11 @@ fn upgrade(txn: &WriteTransaction, counters: Counters) -> Result<Counters, Fault
     Ok(Counters { next_announcement: last + 1, ..counters })
 }
 
+/// Whether the hub has the newest table: those of earlier releases lack it.
+fn has_all(txn: &WriteTransaction) -> Result<bool, Fault> {
+    Ok(txn.list_tables()?.any(|table| table.name() == ONCE.name()))
+}
+
 /// Creates every table, so that readers need not check whether one exists.
 fn open_all(txn: &WriteTransaction) -> Result<(), Fault> {
     txn.open_table(IDS)?;
@@ -63,6 +69,7 @@ fn open_all(txn: &WriteTransaction) -> Result<(), Fault> {
     txn.open_table(INBOX)?;
     txn.open_table(TIMERS)?;
     txn.open_table(ACTIVITIES)?;
+    txn.open_table(ONCE)?;
     txn.open_table(OUTBOX)?;
     txn.open_table(APPS)?;
     txn.open_table(ACTIVE)?;

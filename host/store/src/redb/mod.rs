@@ -53,7 +53,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dacapo_core::{
-    Announcement, Commit, EntityState, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Row, Seq, Timestamp,
+    Announcement, Commit, EntityState, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Once, Row, Seq, Timestamp,
 };
 
 use crate::{
@@ -258,6 +258,10 @@ impl Store for RedbStore {
 
     fn activity_keys(&self, after: Option<(Row, Seq)>, limit: usize) -> Result<Vec<(Row, Seq)>> {
         self.file.read(|txn| read::activity_keys(txn, after, limit))
+    }
+
+    fn has_taken(&self, once: &Once) -> Result<bool> {
+        self.file.read(|txn| read::has_taken(txn, once))
     }
 
     fn entity(&self, row: Row) -> Result<Option<EntityState>> {

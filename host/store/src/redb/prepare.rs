@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use dacapo_core::commit::Timer;
-use dacapo_core::{Commit, ExecutionId, InstanceId, Message, Row, Seq};
+use dacapo_core::{Commit, ExecutionId, InstanceId, Message, Once, Row, Seq};
 
 use crate::Snapshot;
 use crate::codec::{self, ListingFields};
@@ -32,6 +32,7 @@ pub(super) struct Prepared {
     /// Each with the turn that scheduled it.
     pub activities_set: Vec<(Seq, u32)>,
     pub activities_cleared: Vec<Seq>,
+    pub once: Vec<Once>,
     pub announced: Option<Vec<u8>>,
 }
 
@@ -67,6 +68,7 @@ impl Prepared {
             timers_cleared: commit.timers_cleared,
             activities_set: commit.activities_set.iter().map(|activity| (activity.seq, activity.turn)).collect(),
             activities_cleared: commit.activities_cleared,
+            once: commit.once,
             announced: commit.announced.as_ref().map(codec::encode_announcement),
         }
     }
@@ -81,6 +83,7 @@ impl Prepared {
         let sent: usize = self.sent.iter().map(|sent| sent.bytes.len() + 2 * ROW).sum();
         let timers = self.timers_set.len() * (self.timer.len() + ROW);
         let small = self.activities_set.len() + self.activities_cleared.len() + self.timers_cleared.len() + self.consumed.len();
+        let small = small + self.once.len();
         self.record.len() + history + beside + kept + sent + timers + (small + 2) * ROW
     }
 }

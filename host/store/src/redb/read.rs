@@ -6,12 +6,12 @@ use std::ops::{Bound, Range};
 use ::redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 use dacapo_core::commit::Timer;
 use dacapo_core::{
-    Announcement, EntityState, Event, HistoryChunk, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Row, Seq,
-    Timestamp, VersionId,
+    Announcement, EntityState, Event, HistoryChunk, HistoryEvent, InstanceId, InstanceRecord, Message, MessageKey, Once, Row,
+    Seq, Timestamp, VersionId,
 };
 
 use super::fault::Fault;
-use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, OUTBOX, RECORDS, STATES, TIMERS, ZONES};
+use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, ONCE, OUTBOX, RECORDS, STATES, TIMERS, ZONES};
 use crate::{
     AppVersion, DueTimer, EventPlace, HistoryPage, InboxPage, InboxSize, PendingActivity, Snapshot, StoreError, StoreStats,
     TimerKey, codec,
@@ -282,6 +282,10 @@ impl ScheduledTurn {
 pub(super) fn entity(txn: &ReadTransaction, row: Row) -> Result<Option<EntityState>> {
     let state = txn.open_table(STATES)?.get(row.0)?;
     Ok(state.map(|bytes| codec::decode_entity(bytes.value())).transpose()?)
+}
+
+pub(super) fn has_taken(txn: &ReadTransaction, once: &Once) -> Result<bool> {
+    Ok(txn.open_table(ONCE)?.get((once.caller.0, once.call.0, once.id.as_u128()))?.is_some())
 }
 
 pub(super) fn announcements(txn: &ReadTransaction, after: Option<u64>, limit: usize) -> Result<Vec<(u64, Announcement)>> {

@@ -26,6 +26,8 @@ pub(super) const INBOX: TableDefinition<'static, (u64, u64), &[u8]> = TableDefin
 pub(super) const TIMERS: TableDefinition<'static, (i64, u64, u32), &[u8]> = TableDefinition::new("timers");
 /// (Row, seq) → the turn that scheduled it, whose events hold the rest.
 pub(super) const ACTIVITIES: TableDefinition<'static, (u64, u32), u32> = TableDefinition::new("activities");
+/// (Row of the caller, seq of its call, id) → a message that the call has sent was taken in.
+pub(super) const ONCE: TableDefinition<'static, (u64, u32, u128), ()> = TableDefinition::new("once");
 /// Number → announcement.
 pub(super) const OUTBOX: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("outbox");
 

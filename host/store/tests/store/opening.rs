@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dacapo_core::{Commit, InstanceRecord, RuntimeStatus};
+use dacapo_core::{Commit, InstanceRecord, Once, RuntimeStatus};
 use dacapo_store::codec::{self, Counters, Zone};
 use dacapo_store::conformance::sample::{self, Instance};
 use dacapo_store::conformance::{commit, everything};
@@ -201,6 +201,28 @@ fn a_hub_that_the_first_release_wrote_is_indexed_when_it_is_opened() {
         let store = RedbStore::open(&path, StoreOptions::default()).expect("this release wrote it");
         assert!(store.next_row() > row);
     }
+}
+
+/// Files of releases before it lack the table of what calls have sent.
+#[test]
+fn a_hub_that_lacks_the_newest_table_gets_it_when_it_is_opened() {
+    let directory = tempfile::tempdir().expect("a writable directory for temporary files");
+    let path = directory.path().join("hub.redb");
+    let store = RedbStore::open(&path, StoreOptions::default()).expect("a new file");
+    let mut instance = Instance::new("a", store.next_row());
+    commit(&store, instance.turn(vec![instance.started()])).expect("it follows");
+    let before = everything(&store);
+    drop(store);
+    let database = Database::open(&path).expect("it was closed");
+    let txn = database.begin_write().expect("the only writer");
+    let once: TableDefinition<(u64, u32, u128), ()> = TableDefinition::new("once");
+    assert!(txn.delete_table(once).expect("there is room"));
+    txn.commit().expect("there is room");
+    drop(database);
+    let store = RedbStore::open(&path, StoreOptions::default()).expect("an earlier release wrote it");
+    assert_eq!(everything(&store), before);
+    let never = Once { caller: instance.record.row, call: Once::ANY_CALL, id: uuid::Uuid::nil() };
+    assert!(!store.has_taken(&never).expect("readable"));
 }
 
 fn first(store: &RedbStore) -> InstanceRecord {

@@ -2,6 +2,7 @@
 //! added as that section when it is deployed, so that the version's digest covers it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use dacapo_core::guest::ClientGrant;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ pub const MANIFEST_SECTION: &str = "dacapo:manifest";
 const MANIFEST_BYTES_MAX: usize = 64 << 10;
 const TEXT_CHARS_MAX: usize = 128;
 const ENTRIES_MAX: usize = 1_000;
+
+/// A week: the longest that a message of Azure's queues may be hidden.
+const SECONDS_MAX: u64 = 7 * 86_400;
 
 /// The manifest of an app.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +40,15 @@ pub struct Manifest {
     /// How its HTTP triggers are served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpSettings>,
+    /// How the messages of its queue triggers are processed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queues: Option<QueueSettings>,
+    /// The same for its event-hub triggers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_hubs: Option<EventHubSettings>,
+    /// How long a call of an activity or trigger may take, in seconds. The limits of the task hub hold as well. None: only they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function_timeout: Option<u64>,
     /// Its schedules. They are made, changed and removed with the version that becomes active.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<DeclaredSchedule>,
@@ -56,6 +69,30 @@ pub struct HttpSettings {
     /// What all routes begin with; may be empty. None: `api`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route_prefix: Option<String>,
+}
+
+/// How the messages of an app's queue triggers are processed. The names are those of Azure Functions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct QueueSettings {
+    /// How many messages of one queue are processed at once. None: as many as the task hub has places for activities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<u32>,
+    /// How often a message is delivered before it goes to the poison queue. None: 5 times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_dequeue_count: Option<u32>,
+    /// The seconds between a failed attempt and the next one. None: 1, 2, 4, ... up to 300.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub visibility_timeout: Option<u64>,
+}
+
+/// How the messages of an app's event-hub triggers are processed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventHubSettings {
+    /// How many messages a call is given at most. None: 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_event_batch_size: Option<u32>,
 }
 
 /// The grants that an app asks for. It gets those of them that are granted.
@@ -131,7 +168,32 @@ impl Manifest {
         if self.schedules.len() > ENTRIES_MAX {
             return Err(refused(format!("`schedules` has more than {ENTRIES_MAX} entries")));
         }
+        self.check_numbers()?;
         self.grants.as_ref().map_or(Ok(()), AskedGrants::check)
+    }
+
+    /// Checks that nothing is set to do nothing, or to wait for ever.
+    fn check_numbers(&self) -> Result<(), DeployError> {
+        let queues = self.queues.clone().unwrap_or_default();
+        let events = self.event_hubs.clone().unwrap_or_default().max_event_batch_size;
+        for (member, number, least, most) in [
+            ("queues.batchSize", queues.batch_size.map(u64::from), 1, u64::MAX),
+            ("queues.maxDequeueCount", queues.max_dequeue_count.map(u64::from), 1, u64::MAX),
+            ("queues.visibilityTimeout", queues.visibility_timeout, 0, SECONDS_MAX),
+            ("eventHubs.maxEventBatchSize", events.map(u64::from), 1, u64::MAX),
+            ("functionTimeout", self.function_timeout, 1, u64::MAX),
+        ] {
+            match number {
+                Some(number) if number < least => {
+                    return Err(refused(format!("`{member}` is {number}, and must be at least {least}")));
+                }
+                Some(number) if number > most => {
+                    return Err(refused(format!("`{member}` is {number}, and must be at most {most}")));
+                }
+                Some(_) | None => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -161,13 +223,19 @@ impl Policy {
         Policy { outbound, directories, environment, secrets, client: ClientGrant::None, ..self.clone() }
     }
 
-    /// Returns this policy, reduced to the grants that the manifest asks for. An app without a manifest, or whose manifest has no
-    /// `grants`, keeps all of them.
+    /// Returns this policy, reduced to the grants and the time that the manifest asks for. An app without a manifest, or whose
+    /// manifest has no `grants`, keeps all of them.
     pub fn narrowed(&self, manifest: Option<&Manifest>) -> Policy {
-        let Some(asked) = manifest.and_then(|manifest| manifest.grants.as_ref()) else { return self.clone() };
+        let mut policy = self.clone();
+        let Some(manifest) = manifest else { return policy };
+        if let Some(seconds) = manifest.function_timeout {
+            let most = Duration::from_secs(seconds);
+            policy.limits.activity_time = policy.limits.activity_time.min(most);
+            policy.limits.trigger_time = policy.limits.trigger_time.min(most);
+        }
+        let Some(asked) = &manifest.grants else { return policy };
         // Entries were checked when the manifest was read; an invalid one would ask for nothing.
         let outbound = AllowList::parse(&asked.outbound).unwrap_or_default();
-        let mut policy = self.clone();
         policy.outbound = self.outbound.narrowed(&outbound);
         policy.directories = self.directories.iter().filter_map(|granted| asked.directory(granted)).collect();
         policy.environment.retain(|(name, _)| asked.environment.contains(name));
@@ -256,7 +324,24 @@ mod tests {
         assert!(error(r#"{"grants":{"directories":[{"guest":"/d","host":"/etc"}]}}"#).contains("unknown field `host`"));
         assert!(error(r#"{"grants":{"secrets":{"KEY":"value"}}}"#).contains("expected a sequence"));
         assert!(error(&format!(r#"{{"name":"{}"}}"#, "x".repeat(70_000))).contains("65536 are allowed"));
+        assert!(error(r#"{"queues":{"batchSize":0}}"#).contains("`queues.batchSize` is 0, and must be at least 1"));
+        assert!(error(r#"{"queues":{"visibilityTimeout":604801}}"#).contains("`queues.visibilityTimeout` is 604801"));
+        assert!(error(r#"{"queues":{"newBatchThreshold":1}}"#).contains("unknown field `newBatchThreshold`"));
+        assert!(error(r#"{"eventHubs":{"maxEventBatchSize":-1}}"#).contains("invalid value"));
+        assert!(error(r#"{"functionTimeout":0}"#).contains("`functionTimeout` is 0"));
         assert!(Manifest::parse(b"{}").is_ok());
+    }
+
+    #[test]
+    fn an_app_may_take_less_time_than_it_is_allowed() {
+        let time = |asked: &str| {
+            let policy = Policy::default().narrowed(Some(&Manifest::parse(asked.as_bytes()).unwrap()));
+            (policy.limits.activity_time.as_secs(), policy.limits.trigger_time.as_secs())
+        };
+        assert_eq!(time("{}"), (300, 230));
+        assert_eq!(time(r#"{"functionTimeout":250}"#), (250, 230));
+        assert_eq!(time(r#"{"functionTimeout":9,"grants":{}}"#), (9, 9));
+        assert_eq!(time(r#"{"functionTimeout":100000}"#), (300, 230));
     }
 
     #[test]

@@ -183,7 +183,7 @@ impl ActivityInstance {
     pub async fn run(self, run: &Run<ActivityCall>, entry: &Entry<Activity>) -> Result<(TaskOutcome, Option<Self>), NoRoom> {
         let time = run.terms.policy.limits.activity_time;
         tokio::time::timeout(time, in_slices(self.run_untimed(run, entry))).await.unwrap_or_else(|_| {
-            let message = format!("it did not finish within {time:?}, which is what an activity may take (activity_seconds)");
+            let message = format!("it did not finish within {time:?}, which is what an activity may take (activity_seconds, or functionTimeout of its app)");
             Ok((Err(Failure::retriable(Failure::TIMEOUT, message)), None))
         })
     }
@@ -243,7 +243,9 @@ pub(crate) async fn run_trigger(engine: &Engine, run: &Run<TriggerCall>, entry: 
         Ok(data.outcome(returned)?.map_err(|failure| data.outbound.explain(failure)))
     };
     tokio::time::timeout(time, in_slices(running)).await.unwrap_or_else(|_| {
-        let message = format!("it did not finish within {time:?}, which is what a trigger may take (trigger_seconds)");
+        let message = format!(
+            "it did not finish within {time:?}, which is what a trigger may take (trigger_seconds, or functionTimeout of its app)"
+        );
         Ok(Err(Failure::retriable(Failure::TIMEOUT, message)))
     })
 }

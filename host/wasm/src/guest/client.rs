@@ -139,6 +139,12 @@ impl client::Host for Activity {
         self.send("signal-entity", to, ClientMessage::Signal { operation, input: input.into(), deliver_at }).await
     }
 
+    async fn enqueue(&mut self, queue: String, messages: Vec<String>, deliver_at: Option<f64>) -> Answer<()> {
+        let deliver_at = deliver_at.map(Timestamp::from_millis);
+        let put = self.operate("enqueue", Ok(ClientCall::Enqueue { queue, messages, deliver_at })).await;
+        Ok(put.map(drop))
+    }
+
     async fn read_entity(&mut self, entity_id: types::EntityId) -> Answer<Option<String>> {
         let call = entity(&entity_id).map(|id| ClientCall::ReadEntity { id });
         Ok(self.call("read-entity", ClientGrant::Read, call).await)

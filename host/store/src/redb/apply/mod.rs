@@ -9,12 +9,14 @@
 
 use std::sync::atomic::AtomicU64;
 
-use ::redb::{ReadableTable, Table, WriteTransaction};
-use dacapo_core::{Row, VersionId};
+use ::redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
+use dacapo_core::{Row, Seq, VersionId};
 
 use super::fault::Fault;
 use super::prepare::Prepared;
-use super::tables::{ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, META, META_COUNTERS, OUTBOX, RECORDS, STATES, TIMERS, ZONES};
+use super::tables::{
+    ACTIVE, ACTIVITIES, APPS, HISTORY, IDS, INBOX, META, META_COUNTERS, ONCE, OUTBOX, RECORDS, STATES, TIMERS, ZONES,
+};
 use crate::codec::{self, CommitGuard, Counters};
 use crate::{AppChange, Receipt, StoreError};
 
@@ -39,6 +41,7 @@ pub(super) struct Tables<'txn> {
     inbox: Table<'txn, (u64, u64), &'static [u8]>,
     timers: Table<'txn, (i64, u64, u32), &'static [u8]>,
     activities: Table<'txn, (u64, u32), u32>,
+    once: Table<'txn, (u64, u32, u128), ()>,
     outbox: Table<'txn, u64, &'static [u8]>,
     counters: Counters,
     /// The source of rows for new instances.
@@ -84,6 +87,7 @@ impl<'txn> Tables<'txn> {
             inbox: txn.open_table(INBOX)?,
             timers: txn.open_table(TIMERS)?,
             activities: txn.open_table(ACTIVITIES)?,
+            once: txn.open_table(ONCE)?,
             outbox: txn.open_table(OUTBOX)?,
             counters,
             rows,
@@ -133,6 +137,7 @@ impl<'txn> Tables<'txn> {
         }
         self.write_timers(commit)?;
         self.write_activities(commit)?;
+        self.write_once(commit)?;
         for bytes in &commit.kept {
             self.store_message(commit.row, bytes)?;
         }
@@ -186,6 +191,31 @@ impl<'txn> Tables<'txn> {
             self.activities.remove((row, seq.0))?;
         }
         Ok(())
+    }
+
+    /// Notes what was taken in, and forgets that of calls that will not run again.
+    fn write_once(&mut self, commit: &Prepared) -> Result<(), Fault> {
+        for once in &commit.once {
+            let caller = once.caller.0;
+            if self.activities.range((caller, 0)..=(caller, u32::MAX))?.next().transpose()?.is_some() {
+                self.once.insert((caller, once.call.0, once.id.as_u128()), ())?;
+            }
+        }
+        let row = commit.row.0;
+        if self.once.is_empty()? {
+            return Ok(());
+        }
+        if commit.listing_fields.status.is_terminal() || commit.turns.is_empty() {
+            return self.forget_once(row, row);
+        }
+        for Seq(seq) in &commit.activities_cleared {
+            self.once.retain_in((row, *seq, 0)..=(row, *seq, u128::MAX), |_, ()| false)?;
+        }
+        Ok(())
+    }
+
+    fn forget_once(&mut self, first: u64, last: u64) -> Result<(), Fault> {
+        Ok(self.once.retain_in((first, 0, 0)..=(last, u32::MAX, u128::MAX), |_, ()| false)?)
     }
 
     /// Puts a message into an inbox. Returns its number.

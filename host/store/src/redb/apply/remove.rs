@@ -77,6 +77,6 @@ impl Tables<'_> {
         self.history.retain_in((first, 0)..=(last, u32::MAX), |_, _| false)?;
         self.inbox.retain_in((first, 0)..=(last, u64::MAX), |_, _| false)?;
         self.activities.retain_in((first, 0)..=(last, u32::MAX), |_, _| false)?;
-        Ok(())
+        self.forget_once(first, last)
     }
 }
