@@ -4,6 +4,7 @@
  */
 
 import { wellFormed } from "./border.js";
+import { Client } from "./client.js";
 import { bytesOf } from "./globals/fetch.js";
 
 /** The name of the output that a function returns. */
@@ -12,7 +13,9 @@ export const RETURN = "$return";
 /** The types that the contract has (`record trigger` in `dacapo.wit`), and those of durable functions. */
 const TRIGGERS = ["httpTrigger", "timerTrigger", "queueTrigger", "eventHubTrigger", "eventGridTrigger", "manualTrigger"];
 const DURABLE_TRIGGERS = { orchestrationTrigger: "orchestrator", activityTrigger: "activity", entityTrigger: "entity" };
-const OUTPUTS = ["http", "queue", "eventHub"];
+const QUEUES = ["queue", "eventHub"];
+const OUTPUTS = ["http", ...QUEUES];
+const OUTPUTS_OF = { trigger: OUTPUTS, activity: QUEUES };
 const CLIENTS = ["durableClient", "orchestrationClient"];
 
 const KNOWN = new Map([...TRIGGERS, ...Object.keys(DURABLE_TRIGGERS), ...OUTPUTS, ...CLIENTS].map((type) => [type.toLowerCase(), type]));
@@ -62,12 +65,13 @@ function normalized(given) {
 }
 
 function hasCounterpart({ type, direction }, kind) {
-  return CLIENTS.includes(type) || (kind === "trigger" && direction === "out" && OUTPUTS.includes(type));
+  return CLIENTS.includes(type) || (direction === "out" && (OUTPUTS_OF[kind] ?? []).includes(type));
 }
 
 function missing({ type, direction }, kind) {
   if (direction === "out" && OUTPUTS.includes(type)) {
-    return `only a trigger can have here, not an ${kind}: return the value, and let a trigger or another service send it`;
+    const who = type === "http" ? "a trigger" : "a trigger or an activity";
+    return `only ${who} can have here, not an ${kind}: return the value, and let one of those send it`;
   }
   return `does not exist here: ${adviceFor(type)}`;
 }
@@ -141,6 +145,25 @@ export async function writeOutputs(bindings, valueOf, responseFor) {
     }
   }
   return Object.keys(result).length === 0 ? null : result;
+}
+
+/** Whether a function has outputs that `sendOutputs` sends. */
+export function hasOutputs(bindings) {
+  return bindings.some(({ direction }) => direction === "out");
+}
+
+/**
+ * Puts the messages of an activity's outputs into their queues.
+ *
+ * @param valueOf returns the value of an output binding, by its name
+ */
+export async function sendOutputs(bindings, valueOf) {
+  for (const { direction, name, queueName, eventHubName } of bindings) {
+    const value = direction === "out" ? valueOf(name) : undefined;
+    if (value !== undefined && value !== null) {
+      await new Client().enqueue(queueName ?? eventHubName, messageOf(value));
+    }
+  }
 }
 
 /** A message is a text, or a value for JSON; an array is several. */

@@ -1,7 +1,7 @@
 /** Registers orchestrators, activities and entities of durable-functions. */
 
 import { bindingsOf } from "./azure-bindings.js";
-import { readBindings } from "./bindings.js";
+import { hasOutputs, readBindings, RETURN, sendOutputs } from "./bindings.js";
 import { clientBinding } from "./durable-client.js";
 import * as triggers from "./durable-functions-trigger.js";
 import { invoke } from "./hooks.js";
@@ -24,7 +24,15 @@ export function orchestration(functionName, handlerOrOptions) {
 export function activity(functionName, handlerOrOptions) {
   const handler = handlerOf(functionName, handlerOrOptions);
   const options = { trigger: triggers.activity(), ...optionsOf(handlerOrOptions) };
-  const run = (call) => invoke(handler, [inputFromJson(call.input)], activityContext(call, options));
+  const bindings = bindingsOf(options);
+  const run = async (call) => {
+    const context = activityContext(call, options);
+    const result = await invoke(handler, [inputFromJson(call.input)], context);
+    if (hasOutputs(bindings)) {
+      await sendOutputs(bindings, (name) => (name === RETURN ? result : context.extraOutputs.get(name)));
+    }
+    return result;
+  };
   add("activity", functionName, run, handler, options);
   return (input) => requireActions(`'${functionName}'`).prepareActivity(functionName, input);
 }

@@ -1,6 +1,6 @@
 /** The functions of an app of the programming model v3: a folder for each, with a `function.json`. The build lists them. */
 
-import { readBindings, readInput, RETURN, writeOutputs } from "./bindings.js";
+import { hasOutputs, readBindings, readInput, RETURN, sendOutputs, writeOutputs } from "./bindings.js";
 import { durableBody } from "./durable-functions-v2.js";
 import { DurableOrchestrationContextV2 } from "./durable-orchestration-context-v2.js";
 import { inputFromJson } from "./json.js";
@@ -53,7 +53,7 @@ function addEntity(name, { bindings }, body) {
 }
 
 function addActivity(name, { trigger, bindings }, { call, body }) {
-  register("activity", name, ({ input, instanceId, taskId, attempt }) => {
+  register("activity", name, async ({ input, instanceId, taskId, attempt }) => {
     const value = inputFromJson(input);
     const context = new V3Context({
       functionName: name,
@@ -64,7 +64,11 @@ function addActivity(name, { trigger, bindings }, { call, body }) {
       metadata: { instanceId },
       attempt,
     });
-    return finished(call, context, valuesOf(context, bindings));
+    const result = await finished(call, context, valuesOf(context, bindings));
+    if (hasOutputs(bindings)) {
+      await sendOutputs(bindings, (output) => outputOf(context, bindings, result, output));
+    }
+    return result;
   }, body);
 }
 

@@ -274,6 +274,24 @@ test("outputs: returned, extra, several messages, bytes, a response beside them"
   assert.deepEqual(await runTrigger("extraResponse", request()), { response: { status: 201, headers: [] }, outputs: { $return: "to the queue" } });
 });
 
+test("outputs of an activity are put into their queues before it has ended", async () => {
+  const calls = offerClient({ enqueue: undefined });
+  const [queue, hub, unused] = [output.storageQueue({ queueName: "q", connection: "C" }), output.eventHub({ eventHubName: "h", connection: "C" }), output.storageQueue({ queueName: "u", connection: "C" })];
+  df.app.activity("pack", {
+    extraOutputs: [queue, hub, unused],
+    handler(item, context) {
+      context.extraOutputs.set(queue, ["a", { b: 1 }, Buffer.from("c")]);
+      context.extraOutputs.set(hub, item);
+      return item;
+    },
+  });
+  assert.equal(await findHandler("activity", "pack")({ name: "pack", input: '"x"', instanceId: "i", taskId: 1, attempt: 1 }), "x");
+  assert.deepEqual(calls, [
+    ["enqueue", "q", ["a", '{"b":1}', "c"], null],
+    ["enqueue", "h", ["x"], null],
+  ]);
+});
+
 test("functions of the client get it as the second argument", async () => {
   offerClient({ startOrchestration: "o1" });
   const handler = async (_input, client, context) => {
@@ -331,7 +349,7 @@ test("what has no counterpart is left out, with the reason", () => {
   app.http("blobInput", { extraInputs: [input.storageBlob({ path: "x", connection: "C" })], handler });
   app.timer("tableOutput", { schedule: "0 0 * * * *", extraOutputs: [output.table({ tableName: "t" })], handler });
   const copy = df.app.activity("copy", { extraOutputs: [output.storageBlob({ path: "x" })], handler });
-  df.app.activity("enqueue", { extraOutputs: [output.storageQueue({ queueName: "q" })], handler });
+  df.app.orchestration("enqueue", { extraOutputs: [output.storageQueue({ queueName: "q" })], handler });
   df.app.activity("withClient", { extraInputs: [df.input.durableClient()], handler });
   assert.equal(typeof copy, "function");
   const left = Object.fromEntries(functionsLeftOut().slice(before).map(({ name, why }) => [name, why]));
@@ -340,7 +358,7 @@ test("what has no counterpart is left out, with the reason", () => {
   assert.match(left.bus, /'serviceBusTrigger'.*queue/);
   assert.match(left.blobInput, /^it has the input 'blob', which does not exist here/);
   assert.match(left.tableOutput, /^it has the output 'table'/);
-  assert.match(left.enqueue, /^it has the output 'queue', which only a trigger can have here, not an activity/);
+  assert.match(left.enqueue, /^it has the output 'queue', which only a trigger or an activity can have here, not an orchestrator/);
   assert.ok(registeredFunctions().some(({ name }) => name === "withClient"));
   assert.throws(() => app.generic("nothing", { handler }), /needs a trigger/);
 });

@@ -98,10 +98,10 @@ def check_run(bindings: list[Binding]) -> None:
         raise LeftOut(f"Dacapo has no `{trigger}`. Instead, {instead}")
     for binding in bindings:
         if not is_trigger(binding) and binding["type"] not in _CLIENTS:
-            _check_other(binding, is_durable=trigger in _DURABLE_TRIGGERS)
+            _check_other(binding, trigger)
 
 
-def _check_other(binding: Binding, is_durable: bool) -> None:
+def _check_other(binding: Binding, trigger: str) -> None:
     type_, name, direction = binding["type"], binding.get("name"), binding["direction"]
     what = f"its binding `{name}` is a `{type_}`"
     if type_ not in _OUTPUTS:
@@ -111,8 +111,7 @@ def _check_other(binding: Binding, is_durable: bool) -> None:
         raise LeftOut(f"{what}, which Dacapo does not have. Instead, {instead}")
     if direction != "out":
         raise LeftOut(f"{what} with the direction `{direction}`, and Dacapo has it only as an output")
-    if is_durable:
-        raise LeftOut(f"{what}, and an activity, orchestrator or entity has no outputs. Instead, {_IN_A_TRIGGER}")
-
-
-_IN_A_TRIGGER = "start an orchestration by the client, or send the message over HTTP"
+    if trigger == Kind.ACTIVITY.value and type_ == "http":
+        raise LeftOut(f"{what}, which only an HTTP trigger has. Instead, return the value to the orchestrator")
+    if trigger in (Kind.ORCHESTRATOR.value, Kind.ENTITY.value):
+        raise LeftOut(f"{what}, and an orchestrator or entity has no outputs. Instead, let an activity send the message")

@@ -38,11 +38,14 @@ class Function:
     input_type: type | None = None
     clients: list[str] = field(default_factory=list)
     """The parameters of an activity that take a client."""
+    outputs: list[Binding] = field(default_factory=list)
+    """The outputs of an activity, to queues."""
 
     @property
     def parameters(self) -> list[str]:
         """The parameters of an activity that its bindings name."""
-        return [self.parameter, *self.clients]
+        outputs = [binding["name"] for binding in self.outputs if binding["name"] != RETURN]
+        return [self.parameter, *self.clients, *outputs]
 
     @functools.cached_property
     def takes_call(self) -> bool:
@@ -113,7 +116,8 @@ def function_of(
     if trigger["type"] not in {kind.value for kind in Kind}:
         return ClientFunction(name, bindings, user_function)
     kind = Kind(trigger["type"])
-    return Function(name, kind, trigger["name"], user_function, input_type, known.clients_in(bindings))
+    clients, outputs = known.clients_in(bindings), known.outputs_in(bindings)
+    return Function(name, kind, trigger["name"], user_function, input_type, clients, outputs)
 
 
 def _takes_call(function: AppFunction) -> bool:

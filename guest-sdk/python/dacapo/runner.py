@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from dacapo import payload, trigger
-from dacapo.bindings import Kind
+from dacapo.bindings import RETURN, Kind
 from dacapo.calls import ActivityCall, TraceContext, TriggerCall
 from dacapo.context import DurableOrchestrationContext
 from dacapo.entity import DurableEntityContext, Operation
@@ -19,6 +19,7 @@ from dacapo.execution import Execution
 from dacapo.failure import Failure
 from dacapo.function import CALL_PARAMETER, AppFunction, ClientFunction, Function
 from dacapo.host import Host
+from dacapo.messages import Out, output_of
 from dacapo.source import folder_of, place_of
 
 T = TypeVar("T")
@@ -52,8 +53,12 @@ class Runner:
         def run() -> str:
             random.seed()
             function = self._find(Kind.ACTIVITY, call.function_name)
-            arguments = {function.parameter: payload.decode(input_), **_of_call(function, call)}
-            return _encode_output(function, _finished(function.user_function(**arguments)))
+            outs = trigger.outs_of(function.outputs)
+            arguments = {function.parameter: payload.decode(input_), **outs, **_of_call(function, call)}
+            returned = _finished(function.user_function(**arguments))
+            with _of_what_it_left(function):
+                _send(function, returned, outs, call)
+            return _encode_output(function, returned)
 
         return _guarded(run)
 
@@ -107,6 +112,20 @@ def _run_client_function(function: ClientFunction, call: TriggerCall, argument: 
             return trigger.output_of(function.bindings, returned, outs)
         except (TypeError, ValueError) as error:
             raise Failure("InvalidOutput", str(error)) from None
+
+
+def _send(function: Function, returned: Any, outs: dict[str, Out], call: ActivityCall) -> None:
+    """Puts the messages of an activity's outputs into their queues."""
+    for binding in function.outputs:
+        name = binding["name"]
+        value = returned if name == RETURN else outs[name].get()
+        if value is None:
+            continue
+        try:
+            messages = output_of(value)
+        except (TypeError, ValueError) as error:
+            raise Failure("InvalidOutput", str(error)) from None
+        call.client().put(binding["queueName" if binding["type"] == "queue" else "eventHubName"], messages)
 
 
 def _of_call(function: AppFunction, call: ActivityCall | TriggerCall) -> dict[str, Any]:

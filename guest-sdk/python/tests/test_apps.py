@@ -13,7 +13,7 @@ import azure.functions as func
 from dacapo import layout
 from dacapo.bindings import Kind
 from dacapo.failure import Failure
-from dacapo.testing import StartOrchestration, run_activity, run_entity, run_trigger
+from dacapo.testing import Enqueue, StartOrchestration, run_activity, run_entity, run_trigger
 
 
 class Order:
@@ -63,7 +63,7 @@ class Decorators(unittest.TestCase):
         def on_message(message: func.ServiceBusMessage): ...
 
         @blueprint.queue_output(arg_name="out", queue_name="q", connection="c")
-        @blueprint.activity_trigger(input_name="x")
+        @blueprint.orchestration_trigger(context_name="x")
         def enqueue(x, out): ...
 
         @blueprint.generic_input_binding(arg_name="row", type="sql", command_text="select 1")
@@ -84,7 +84,7 @@ class Decorators(unittest.TestCase):
             ("forgotten", "it has no trigger"),
             ("find", "its binding `documents` is a `cosmosDB`"),
             ("on_message", "no `serviceBusTrigger`. Instead, use a queue trigger"),
-            ("enqueue", "its binding `out` is a `queue`, and an activity, .* has no outputs. Instead, start"),
+            ("enqueue", "its binding `out` is a `queue`, and an orchestrator or entity has no outputs. Instead, let"),
             ("row", "its binding `row` is a `sql`"),
         )
         self.assertEqual(len(found.warnings), len(expected))
@@ -94,6 +94,24 @@ class Decorators(unittest.TestCase):
             found.check()
         with self.assertRaises(AttributeError):
             app.unknown_decorator
+
+    def test_outputs_of_an_activity_go_to_their_queues(self):
+        app = func.FunctionApp()
+
+        @app.event_hub_output(arg_name="seen", event_hub_name="seen", connection="c")
+        @app.queue_output(arg_name="packed", queue_name="packed-items", connection="c")
+        @app.activity_trigger(input_name="item")
+        def pack(item, packed: func.Out[str], seen: func.Out[str]):
+            packed.set([item, {"n": 1}, b"bytes"])
+            if item == "bad":
+                seen.set(b"\xff")
+            return item
+
+        run = run_activity(pack, "a lamp")
+        self.assertEqual(run.result, "a lamp")
+        self.assertEqual(run.actions, [Enqueue("packed-items", ("a lamp", '{"n":1}', "bytes"))])
+        with self.assertRaisesRegex(Failure, "a message must be UTF-8"):
+            run_activity(pack, "bad")
 
     def test_what_is_not_done_of_a_function_that_runs_is_said(self):
         app, found = func.FunctionApp(), layout.App()
