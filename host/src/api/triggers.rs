@@ -18,6 +18,7 @@ use dacapo_core::{Failure, TriggerCall};
 use uuid::Uuid;
 
 use super::admission::body::{self, BodyKind};
+use super::admission::guard::is_listed;
 use super::context::Api;
 use super::error::ApiError;
 use super::request::authorisation::{KEY_HEADER, credential_of};
@@ -181,15 +182,16 @@ async fn run(
 /// The input of the trigger: the request without keys of the host.
 fn input_of(api: &Api, head: &Parts, query: &Query, params: Values, body: &[u8]) -> String {
     let is_key = |value: &str| KeyText::is_key_or_link(value);
-    let query: Vec<(String, String)> =
-        query.pairs().iter().filter(|(name, value)| !(name.eq_ignore_ascii_case(CODE) && is_key(value))).cloned().collect();
+    // The parameters as they were sent, and decoded.
+    let raw = head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let shown = |(_, (name, value)): &(&str, &(String, String))| !(name.eq_ignore_ascii_case(CODE) && is_key(value));
+    let (raw, query): (Vec<&str>, Vec<(String, String)>) =
+        raw.zip(query.pairs()).filter(shown).map(|(raw, pair)| (raw, pair.clone())).unzip();
     let headers = head.headers.iter().filter_map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         let is_hosts = name.as_str() == KEY_HEADER || (name == AUTHORIZATION && value.split(' ').any(is_key));
         (!is_hosts).then_some((name.as_str(), value))
     });
-    let raw = head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-    let raw: Vec<&str> = raw.filter(|pair| !Query::parse(pair).all(CODE).any(is_key)).collect();
     let mark = if raw.is_empty() { "" } else { "?" };
     let origin = origin(api.options.scheme, head, api.options.address, api.options.use_forwarded_host);
     let url = format!("{origin}{}{mark}{}", head.uri.path(), raw.join("&"));
@@ -201,11 +203,8 @@ struct Cors(Option<HeaderValue>);
 
 impl Cors {
     fn of(api: &Api, head: &Parts) -> Self {
-        let origin = head.headers.get(ORIGIN).filter(|origin| {
-            let origin = origin.to_str().unwrap_or_default();
-            api.options.cors_origins.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin))
-        });
-        Self(origin.cloned())
+        let listed = |origin: &&HeaderValue| is_listed(&api.options.cors_origins, origin.to_str().unwrap_or_default());
+        Self(head.headers.get(ORIGIN).filter(listed).cloned())
     }
 
     fn apply(&self, mut response: Response) -> Response {

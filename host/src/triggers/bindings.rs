@@ -1,6 +1,9 @@
 //! The description of a trigger: a JSON array in the form of the `bindings` in a `function.json` of Azure Functions.
 
+use std::sync::Arc;
+
 use axum::http::Method;
+use dacapo_core::FunctionName;
 use serde_json::{Map, Value};
 
 use super::queue;
@@ -79,6 +82,14 @@ pub enum AuthLevel {
     Function,
     /// One that may administer.
     Admin,
+}
+
+/// The triggers of a version, each as its bindings were read.
+pub type Parsed = Arc<[(FunctionName, Result<Trigger, InvalidBindings>)]>;
+
+/// Reads the bindings of all triggers of a version.
+pub fn parsed(triggers: &[(FunctionName, String)]) -> Parsed {
+    triggers.iter().map(|(function, bindings)| (function.clone(), Trigger::parse(bindings))).collect()
 }
 
 /// What is wrong with the bindings of a trigger, in one sentence.

@@ -10,5 +10,5 @@ pub mod queue;
 pub mod route;
 pub mod routes;
 
-pub use bindings::{AuthLevel, HttpTrigger, InvalidBindings, Source, Trigger};
+pub use bindings::{AuthLevel, HttpTrigger, InvalidBindings, Parsed, Source, Trigger};
 pub use routes::{RouteConflict, Routes, Served};

@@ -71,8 +71,13 @@ pub struct RouteConflict {
 /// Checks that a route can be served: it is valid, and none of the host's own.
 pub fn full_template(prefix: Option<&str>, function: &FunctionName, http: &HttpTrigger) -> Result<Template, String> {
     let prefix = prefix.unwrap_or(DEFAULT_PREFIX).trim_matches('/');
-    http.template(function.as_str())?;
-    let route = if http.route.is_empty() { function.as_str() } else { http.route.trim_matches('/') };
+    let route = if http.route.is_empty() {
+        // A route that is written was checked when it was read.
+        http.template(function.as_str())?;
+        function.as_str()
+    } else {
+        http.route.trim_matches('/')
+    };
     let full = if prefix.is_empty() { route.to_owned() } else { format!("{prefix}/{route}") };
     let template = Template::parse(&full)?;
     if let Some(first) = template.leading_literals().next().filter(|first| is_reserved(first)) {

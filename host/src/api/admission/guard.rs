@@ -41,7 +41,7 @@ impl Guard {
         self.check_trigger(head, &[])
     }
 
-    /// Checks a request for an HTTP trigger, which pages of these further origins may send. `*` stands for all.
+    /// Checks a request for an HTTP trigger, which pages of these further origins may send.
     pub fn check_trigger(&self, head: &Parts, origins: &[String]) -> Result<(), ApiError> {
         let header = |name| head.headers.get(name).map(|value| value.to_str().unwrap_or_default());
         let (host, origin) = (header(HOST), header(ORIGIN));
@@ -64,8 +64,7 @@ impl Guard {
         if self.programs_only && (origin.is_some() || head.headers.contains_key(SEC_FETCH_SITE)) {
             return Err(ApiError::forbidden("this address is for programs without a key, not for browsers"));
         }
-        let is_listed = |origin: &str| origins.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin));
-        if let Some(origin) = origin.filter(|origin| !self.allows_origin(origin, host) && !is_listed(origin)) {
+        if let Some(origin) = origin.filter(|origin| !self.allows_origin(origin, host) && !is_listed(origins, origin)) {
             return Err(ApiError::forbidden(format!("a page of '{origin}' may not send requests to this host")));
         }
         Ok(())
@@ -79,6 +78,11 @@ impl Guard {
         let Some((_scheme, authority)) = origin.split_once("://") else { return false };
         host.is_some_and(|host| host.eq_ignore_ascii_case(authority)) || self.allows(authority)
     }
+}
+
+/// Whether an origin is among those in the configuration, of which `*` stands for all.
+pub(in crate::api) fn is_listed(origins: &[String], origin: &str) -> bool {
+    origins.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin))
 }
 
 fn is_loopback(authority: &str) -> bool {

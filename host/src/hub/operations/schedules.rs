@@ -19,7 +19,8 @@ use crate::hub::versions::catalog::Beginning;
 use crate::schedules::specification::{TIMER_PREFIX, check_text, is_name};
 use crate::schedules::state::{backfilled, by_hand, instance};
 use crate::schedules::{InvalidSchedule, Overlap, Plan, Specification, State, Target};
-use crate::triggers::{Source, Trigger};
+use crate::triggers::bindings::parsed;
+use crate::triggers::{Parsed, Source};
 
 /// How many completed runs of timer triggers are kept before the older half of them is removed. They are counted anew when the hub is
 /// opened.
@@ -328,7 +329,7 @@ impl HubCore {
     ///
     /// `InvalidTrigger`, `ScheduleNotMade`, `ScheduleExists`, `ScheduleOfApp`, `Limit`
     pub(in crate::hub) async fn check_schedules(self: &Arc<Self>, app: &str, prepared: &App) -> Result<(), HubError> {
-        let wanted = self.wanted(app, &prepared.triggers, prepared.manifest.as_ref())?;
+        let wanted = self.wanted(app, &parsed(&prepared.triggers), prepared.manifest.as_ref())?;
         let mut new = 0;
         for (name, wanted) in &wanted {
             let not_made = |why: String| HubError::ScheduleNotMade { name: name.clone(), why };
@@ -367,12 +368,7 @@ impl HubCore {
     }
 
     /// The schedules that a version has: those of its manifest, and of its timer triggers. `InvalidTrigger`, `ScheduleNotMade`
-    fn wanted(
-        &self,
-        app: &str,
-        triggers: &[(FunctionName, String)],
-        manifest: Option<&Manifest>,
-    ) -> Result<BTreeMap<String, Wanted>, HubError> {
+    fn wanted(&self, app: &str, triggers: &Parsed, manifest: Option<&Manifest>) -> Result<BTreeMap<String, Wanted>, HubError> {
         let rules = self.rules();
         let policy = rules.of_apps.get(app).unwrap_or(&rules.policy).narrowed(manifest);
         let setting = |name: &str| policy.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
@@ -391,10 +387,10 @@ impl HubCore {
                 return Err(not_made("the manifest has two of this name".into()));
             }
         }
-        for (function, bindings) in triggers {
+        for (function, trigger) in triggers.iter() {
             let invalid = |why: String| HubError::InvalidTrigger { function: function.clone(), why };
-            let trigger = Trigger::parse(bindings).map_err(|why| invalid(why.to_string()))?;
-            let Source::Timer(timer) = trigger.source else { continue };
+            let trigger = trigger.as_ref().map_err(|why| invalid(why.to_string()))?;
+            let Source::Timer(timer) = &trigger.source else { continue };
             let specification = timer.specification(setting).map_err(invalid)?;
             let target = Target::Timer { function: function.to_string(), adjust_for_dst: specification.cron.is_some() };
             let pause = (None, None);
@@ -406,7 +402,7 @@ impl HubCore {
 
     fn wanted_by(&self, version: &AppVersion) -> Result<BTreeMap<String, Wanted>, HubError> {
         let manifest = self.engine.runtime().manifest(version.version).map_err(|why| HubError::Unloadable(why.to_string()))?;
-        self.wanted(&version.app, &version.triggers, manifest.as_ref().as_ref())
+        self.wanted(&version.app, &self.catalog.triggers_of(version), manifest.as_ref().as_ref())
     }
 
     /// Makes, changes and removes schedules so that they are those of the active versions of the apps. `started`: a version that has

@@ -19,9 +19,10 @@ use crate::hub::builtin::trigger::Target;
 use crate::hub::error::HubError;
 use crate::hub::versions::app::Versions;
 use crate::limits::HubLimits;
+use crate::triggers::bindings::parsed;
 use crate::triggers::queue;
 use crate::triggers::routes::full_template;
-use crate::triggers::{RouteConflict, Routes, Served, Source, Trigger};
+use crate::triggers::{Parsed, RouteConflict, Routes, Served, Source, Trigger};
 use crate::versioning::{self, Match, Naming, VersionRules, label_trouble};
 
 /// A version of an app, as a deployment shows it.
@@ -148,6 +149,8 @@ struct State {
     functions: HashMap<String, Holder>,
     /// The functions of every version, by folded name.
     held: HashMap<VersionId, HashMap<String, FunctionKind>>,
+    /// The triggers of the active versions, as they were read when these became active.
+    parsed: HashMap<VersionId, Parsed>,
     /// Those of the HTTP triggers of the active versions.
     routes: Routes,
     /// The triggers of the active versions, by folded name, and which of them a queue has.
@@ -287,9 +290,22 @@ impl Catalog {
         self.read().triggers.get(&name.folded()).map_or_else(Vec::new, |known| known.trigger.queues.clone())
     }
 
-    /// The active versions, each with its triggers.
+    /// The triggers of a version.
+    pub fn triggers_of(&self, version: &AppVersion) -> Parsed {
+        self.read().triggers_of(version)
+    }
+
+    /// The active versions.
     pub fn active_versions(&self) -> Vec<AppVersion> {
         self.read().apps.values().filter_map(|versions| versions.active().cloned()).collect()
+    }
+
+    /// The queues that triggers of an active version take messages of.
+    pub fn queues_of(&self, version: VersionId) -> Vec<String> {
+        let state = self.read();
+        let is_of =
+            |function: &FunctionName| state.triggers.get(&function.folded()).is_some_and(|known| known.version == version);
+        state.queues.iter().filter(|(_, function)| is_of(function)).map(|(queue, _)| queue.clone()).collect()
     }
 
     /// The queues that have a trigger.
@@ -555,7 +571,7 @@ impl State {
             }
         }
         let others = self.apps.iter().filter(|(known, _)| *known != app).filter_map(|(_, versions)| versions.active());
-        routes_of(others.chain(after.active()))?;
+        routes_of(others.chain(after.active()).map(|version| (version, self.triggers_of(version))))?;
         let change = after.since(self.apps.get(app).unwrap_or(&Versions::default()), app);
         let is_so_already = change == AppChange { app: app.to_owned(), ..AppChange::default() };
         Ok((!is_so_already).then_some((after, change)))
@@ -577,22 +593,30 @@ impl State {
             }
         }
         // What was deployed has been checked. What a newer release has stored may be unknown here: then its routes are not served.
-        self.routes = routes_of(self.apps.values().filter_map(Versions::active)).unwrap_or_else(|error| {
+        let active = self.apps.values().filter_map(Versions::active);
+        let active: Vec<(&AppVersion, Parsed)> = active.map(|version| (version, self.triggers_of(version))).collect();
+        self.routes = routes_of(active.iter().cloned()).unwrap_or_else(|error| {
             tracing::error!(%error, "the HTTP triggers of the task hub cannot be served");
             Routes::default()
         });
         self.triggers.clear();
         self.queues.clear();
-        for version in self.apps.values().filter_map(Versions::active) {
-            for (function, bindings) in &version.triggers {
-                let Ok(trigger) = Trigger::parse(bindings) else { continue };
+        for (version, triggers) in &active {
+            for (function, trigger) in triggers.iter() {
+                let Ok(trigger) = trigger else { continue };
                 if let Some(queue) = queue_of(function, &trigger.source) {
                     self.queues.entry(queue).or_insert_with(|| function.clone());
                 }
-                let known = KnownTrigger { function: function.clone(), version: version.version, trigger };
+                let known = KnownTrigger { function: function.clone(), version: version.version, trigger: trigger.clone() };
                 self.triggers.insert(function.folded(), known);
             }
         }
+        self.parsed = active.into_iter().map(|(version, triggers)| (version.version, triggers)).collect();
+    }
+
+    /// The triggers of a version, read if it is not an active one.
+    fn triggers_of(&self, version: &AppVersion) -> Parsed {
+        self.parsed.get(&version.version).cloned().unwrap_or_else(|| parsed(&version.triggers))
     }
 
     fn holds(&self, version: VersionId, kind: FunctionKind, folded: &str) -> bool {
@@ -641,7 +665,7 @@ impl State {
 
 /// Checks the triggers of a version. `InvalidTrigger`
 fn require_triggers(version: &AppVersion) -> Result<(), HubError> {
-    routes_of(std::iter::once(version)).map(drop)
+    routes_of(std::iter::once((version, parsed(&version.triggers)))).map(drop)
 }
 
 /// The queue that a trigger is fed from.
@@ -654,26 +678,23 @@ fn queue_of(function: &FunctionName, source: &Source) -> Option<String> {
 }
 
 /// The routes of the HTTP triggers of some versions. `InvalidTrigger`, `RouteTaken`
-fn routes_of<'a>(versions: impl Iterator<Item = &'a AppVersion>) -> Result<Routes, HubError> {
+fn routes_of<'a>(versions: impl Iterator<Item = (&'a AppVersion, Parsed)>) -> Result<Routes, HubError> {
     let (mut routes, mut queues) = (Routes::default(), HashMap::new());
-    for version in versions {
-        for (function, bindings) in &version.triggers {
+    for (version, triggers) in versions {
+        for (function, trigger) in triggers.iter() {
             let invalid = |why: String| HubError::InvalidTrigger { function: function.clone(), why };
-            let source = Trigger::parse(bindings).map_err(|why| invalid(why.to_string()))?.source;
-            if let Some(queue) = queue_of(function, &source)
-                && let Some(other) = queues.insert(queue.clone(), function)
+            let source = &trigger.as_ref().map_err(|why| invalid(why.to_string()))?.source;
+            if let Some(queue) = queue_of(function, source)
+                && let Some(other) = queues.insert(queue.clone(), function.clone())
             {
                 return Err(invalid(format!("the trigger '{other}' takes the messages of the queue '{queue}' already")));
             }
             let Source::Http(http) = source else { continue };
-            let template = full_template(version.route_prefix.as_deref(), function, &http);
+            let template = full_template(version.route_prefix.as_deref(), function, http);
             let template = template.map_err(|why| invalid(format!("its route '{}' cannot be served: {why}", http.route)))?;
             let served = Served { function: function.clone(), app: version.app.clone(), version: version.version };
-            routes.add(template, http, served).map_err(|RouteConflict { route, function, other }| HubError::RouteTaken {
-                function,
-                route,
-                other: other.function,
-                app: other.app,
+            routes.add(template, http.clone(), served).map_err(|RouteConflict { route, function, other }| {
+                HubError::RouteTaken { function, route, other: other.function, app: other.app }
             })?;
         }
     }

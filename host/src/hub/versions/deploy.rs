@@ -52,7 +52,7 @@ impl Hub {
         let deployed = self.0.record(&[version], record)?;
         if deployed.active {
             self.0.schedules_follow(deployed.changed.then_some(version));
-            self.0.wake_messages(self.0.catalog.queues().into_iter().map(|(queue, _)| queue).collect());
+            self.0.wake_messages(self.0.catalog.queues_of(version));
         }
         Ok(DeployedApp { report, ..deployed })
     }
