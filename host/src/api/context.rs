@@ -66,6 +66,8 @@ pub(super) struct Api {
     pub guard: Guard,
     pub rpc_guard: Guard,
     pub rates: Rates,
+    /// The task hubs that clients without a key of them make the host open, by address.
+    pub openings: Rates,
     pub bodies: Bodies,
     /// The threads that read and write the control file.
     pub control: FairThreads,

@@ -61,6 +61,7 @@ pub fn router(options: ApiOptions) -> axum::Router {
         guard: Guard::new(options.address, options.allowed_hosts.clone(), options.access.control().host_names().clone()),
         rpc_guard: Guard::of_rpc(),
         rates: Rates::default(),
+        openings: Rates::default(),
         bodies: Bodies::new(options.bodies_bytes, options.hubs.memory().clone()),
         control: FairThreads::new("control", CONTROL_THREADS),
         concurrency: ConcurrencyLimit::new(options.connections),

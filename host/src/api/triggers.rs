@@ -4,6 +4,7 @@
 //! Then its routes decide. A key is needed only if the trigger asks for one, and is never shown to it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::header::{
@@ -26,13 +27,18 @@ use super::request::parameter::{CODE, TASK_HUB};
 use super::request::{Query, hub_of_host, origin};
 use crate::access::{Caller, Denied, KeyText, Needs, Role};
 use crate::hub::{Hub, HubError};
-use crate::server::Admission;
+use crate::server::{Admission, Remote};
 use crate::triggers::http::{self, Request};
 use crate::triggers::route::Values;
 use crate::triggers::{AuthLevel, Served};
 
 /// Scripts of a page that a guest sends run, but in an origin of their own: it is not that of the host's API.
 const SANDBOX: &str = "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts";
+
+/// How many task hubs requests from one address may make the host open in a second, if they have no key of the hub. Whoever guesses
+/// names would otherwise have those closed that are in use. A host that keeps 256 open for a minute has no room for more than four a
+/// second for long.
+const OPENINGS_PER_SECOND: u64 = 20;
 
 /// A request's trigger.
 pub(super) struct Found {
@@ -73,6 +79,7 @@ pub(super) async fn find(api: &Api, head: &Parts, path: &[String]) -> Result<Opt
     }
     let own = caller.as_ref().ok().and_then(Caller::own_hub);
     let name = of_host.as_deref().or(named).or(own).unwrap_or(&api.options.default_hub).to_owned();
+    pace_opening(api, head, &caller, &name).await;
     let hub = match api.options.hubs.hub(&name).await {
         Ok(Some(hub)) => hub,
         Ok(None) => return Ok(None),
@@ -90,6 +97,21 @@ pub(super) async fn find(api: &Api, head: &Parts, path: &[String]) -> Result<Opt
         routes.methods(&path).filter(|_| head.method == Method::OPTIONS).map(What::Methods)
     });
     Ok(what.map(|what| Found { hub, query, caller, what }))
+}
+
+/// Lets a request wait that would open a hub, whether or not there is one of this name, and has no key of it, if its client has had
+/// too many opened in the last second. It is not refused: so clients do not learn which hubs there are.
+async fn pace_opening(api: &Api, head: &Parts, caller: &Result<Caller, Denied>, hub: &str) {
+    let may_read = |caller: &Caller| api.options.access.admit(caller, Needs::Hub(Role::Read), Some(hub), None).is_ok();
+    if caller.as_ref().is_ok_and(may_read) {
+        return;
+    }
+    let client = head.extensions.get::<Remote>().map(|remote| remote.source().to_string()).unwrap_or_default();
+    while !api.options.hubs.is_open(hub)
+        && let Err(wait) = api.openings.take(&client, OPENINGS_PER_SECOND, Instant::now())
+    {
+        tokio::time::sleep(wait).await;
+    }
 }
 
 /// Runs the trigger, and sends its response.

@@ -243,6 +243,12 @@ impl Hubs {
         join_result(opening.await)?
     }
 
+    /// Whether a request for a hub need not open it: it is open, or is just being opened or closed.
+    pub fn is_open(&self, name: &str) -> bool {
+        let place = self.0.places().get(&name.to_ascii_lowercase()).cloned();
+        place.is_some_and(|place| place.state.try_lock().map_or(true, |state| state.open.is_some()))
+    }
+
     /// Opens a hub that has work to do. Its own tasks do the rest.
     async fn wake(&self, hub: &str) {
         match self.hub(hub).await {

@@ -184,7 +184,7 @@ impl Open {
 }
 
 /// What counts as one address. A client with one IPv6 address usually has 2^64 of them.
-fn source(address: IpAddr) -> IpAddr {
+pub(super) fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -13,11 +13,19 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use tower::ServiceExt as _;
 
+use super::connections::source;
 use super::pace::SharedPace;
 
 /// The address that a request came from: an extension of the request.
 #[derive(Debug, Clone, Copy)]
 pub struct Remote(pub SocketAddr);
+
+impl Remote {
+    /// What counts as one client where clients have no key.
+    pub fn source(self) -> IpAddr {
+        source(self.0.ip())
+    }
+}
 
 /// Tells the connection of a request that its caller is authorised: an extension of the request.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! The limit on the requests per second of a task hub.
+//! Limits on how many per second: requests of a task hub, and task hubs that a client without a key opens.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ const BURST: Duration = Duration::from_secs(1);
 /// The number of buckets at which those that are full again are dropped.
 const BUCKETS_MAX: usize = 1_024;
 
-/// One bucket for each hub that has had requests recently.
+/// One bucket for each hub that has had requests recently, or for each client.
 #[derive(Default)]
 pub(in crate::api) struct Rates {
     // Nothing awaits while it is locked.
@@ -23,16 +23,16 @@ struct Bucket {
 }
 
 impl Rates {
-    /// Takes one request from the bucket of a hub, or returns how long to wait for the next.
-    pub fn take(&self, hub: &str, per_second: u64, now: Instant) -> Result<(), Duration> {
+    /// Takes one request from the bucket of a hub or a client, or returns how long to wait for the next.
+    pub fn take(&self, whose: &str, per_second: u64, now: Instant) -> Result<(), Duration> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bucket) = buckets.get_mut(hub) {
+        if let Some(bucket) = buckets.get_mut(whose) {
             return bucket.take(per_second, now);
         }
         if buckets.len() >= BUCKETS_MAX {
             buckets.retain(|_, bucket| bucket.full_at > now);
         }
-        buckets.entry(hub.to_owned()).or_insert(Bucket { full_at: now }).take(per_second, now)
+        buckets.entry(whose.to_owned()).or_insert(Bucket { full_at: now }).take(per_second, now)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Keys: every route asks for one, and each opens what its role and its hub allow, and nothing else.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::{Answer, BASE, Host};
@@ -57,6 +59,22 @@ async fn every_route_but_that_for_health_needs_a_key() {
         host.send_as(&unknown, method, &path, "").await.refuses(401, "not known");
     }
     assert_eq!(open, ["health"]);
+    host.close().await;
+}
+
+/// Whoever has no key cannot have the host open one hub after the other quickly, nor learn which there are.
+#[tokio::test]
+async fn without_a_key_hubs_are_opened_slowly() {
+    let host = Host::with(KeyPolicy::Required);
+    let ask = async |hub: &str| host.send("GET", &format!("/api/some?taskHub={hub}"), &[], "").await.is_empty(404);
+    let begin = Instant::now();
+    for number in 0..60 {
+        ask(&format!("guess-{number}")).await;
+    }
+    assert!(begin.elapsed() > Duration::from_secs(1), "twenty at once, and then twenty a second");
+    for hub in ["TestHubName", "other-hub", "guess-0"] {
+        ask(hub).await;
+    }
     host.close().await;
 }
 
