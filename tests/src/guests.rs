@@ -86,11 +86,12 @@ fn find_or_install() -> Result<Toolchain> {
 }
 
 /// A folder with a `Cargo.toml` in one of these contains a guest; the prefix and the folder's name are the name of its package.
-const FOLDERS: [(&str, &str); 4] = [
+const FOLDERS: [(&str, &str); 5] = [
     ("examples", "example"),
     ("examples/polyglot", "example-polyglot"),
     ("tests/fixtures", "fixture"),
     ("tests/fixtures/conformance", "fixture-conformance"),
+    ("tests/fixtures/triggers", "fixture-triggers"),
 ];
 
 fn packages() -> Result<Vec<String>> {

@@ -9,7 +9,16 @@ use dacapo_tests::connection::Connection;
 use hyper::Method;
 use tokio::task::JoinSet;
 
-/// Starts of one orchestration over several connections, each sent as soon as the one before it is acknowledged.
+/// A request, and the status of its response.
+#[derive(Clone)]
+pub struct Ask {
+    pub method: Method,
+    pub path: &'static str,
+    pub body: &'static str,
+    pub status: u16,
+}
+
+/// The same request over several connections, each sent as soon as the one before it is acknowledged.
 pub struct Load {
     clients: JoinSet<Result<()>>,
     stop: Arc<AtomicBool>,
@@ -17,16 +26,21 @@ pub struct Load {
 }
 
 impl Load {
+    /// Starts of one orchestration.
     pub async fn start(url: &str, connections: usize, path: &'static str, body: &'static str) -> Result<Self> {
+        Self::of(url, connections, Ask { method: Method::POST, path, body, status: 202 }).await
+    }
+
+    pub async fn of(url: &str, connections: usize, ask: Ask) -> Result<Self> {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let mut clients = JoinSet::new();
         for _ in 0..connections {
             let mut connection = Connection::open(url).await?;
-            let (stop, acknowledged) = (stop.clone(), acknowledged.clone());
+            let (stop, acknowledged, ask) = (stop.clone(), acknowledged.clone(), ask.clone());
             clients.spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
-                    let answer = connection.manage(Method::POST, path, body).await?;
-                    ensure!(answer.status == 202, "{}: {:?}", answer.status, answer.body);
+                    let answer = connection.send(ask.method.clone(), ask.path, ask.body).await?;
+                    ensure!(answer.status == ask.status, "{}: {:?}", answer.status, answer.body);
                     acknowledged.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(())

@@ -5,6 +5,7 @@
 //! - [`management`]: requests of clients and operators for many instances, and entities.
 //! - [`tenants`]: many task hubs, and deployments while clients send requests.
 //! - [`languages`]: guests in each language.
+//! - [`triggers`]: HTTP triggers in Rust, JavaScript and Python, queues, and schedules.
 //! - [`load`]: HTTP requests over persistent connections.
 //!
 //! `cargo benchmark --help` lists the options.
@@ -14,6 +15,7 @@ mod languages;
 mod load;
 mod management;
 mod tenants;
+mod triggers;
 
 use std::path::Path;
 use std::time::Duration;
@@ -128,6 +130,15 @@ impl Bench {
         }
         if self.wants("languages") {
             self.languages().await?;
+        }
+        if self.wants("triggers") {
+            self.triggers().await?;
+        }
+        if self.wants("queues") {
+            self.queues(self.scaled(10_000)).await?;
+        }
+        if self.wants("schedules") {
+            self.schedules(self.scaled(100_000)).await?;
         }
         for entities in [1, 10_000] {
             if self.wants("entities") {

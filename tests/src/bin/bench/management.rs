@@ -24,8 +24,8 @@ use super::{Bench, open, percentile};
 /// The duration of each rate measurement.
 const LENGTH: Duration = Duration::from_secs(5);
 
-const HELLO: (&str, &str) = ("orchestrators/hello_sequence", r#"["Tokyo","Seattle","London"]"#);
-const ECHO: (&str, &str) = ("orchestrators/echo_orchestrator", "1");
+const HELLO: (&str, &str) = ("/runtime/webhooks/durabletask/orchestrators/hello_sequence", r#"["Tokyo","Seattle","London"]"#);
+const ECHO: (&str, &str) = ("/runtime/webhooks/durabletask/orchestrators/echo_orchestrator", "1");
 
 /// The hub of the host, and the creation time of the first of its filled instances, of which there is one each second.
 const HUB: &str = "TestHubName";

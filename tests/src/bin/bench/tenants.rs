@@ -66,7 +66,8 @@ impl Bench {
     /// percentile.
     pub(super) async fn deployment_under_load(&mut self) -> Result<()> {
         let mut host = self.host("deployment", &["fixture-probe"])?;
-        let load = Load::start(host.url(), CONNECTIONS, "orchestrators/echo_orchestrator", "1").await?;
+        let load =
+            Load::start(host.url(), CONNECTIONS, "/runtime/webhooks/durabletask/orchestrators/echo_orchestrator", "1").await?;
         let mut client = Connection::open(host.url()).await?;
         let mut alone = Vec::new();
         let begin = Instant::now();
