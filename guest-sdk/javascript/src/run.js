@@ -169,6 +169,13 @@ export class Run {
   }
 }
 
+/**
+ * What calls that do not wait return in the style of durable-functions 1.x, where they are yielded. After the first the generator goes on at
+ * once, and after the second it is left where it is.
+ */
+export const SENT = Object.freeze({});
+export const CONTINUES_AS_NEW = Object.freeze({});
+
 /** Drives a generator to its end: waits for each task that it yields. */
 class Drive extends Outcome {
   #generator;
@@ -201,6 +208,14 @@ class Drive extends Outcome {
     settled?.unwant();
     let { done, value } = settled?.isFaulted ? this.#generator.throw(settled.result) : this.#generator.next(settled?.result);
     while (!done) {
+      if (value === CONTINUES_AS_NEW) {
+        value = undefined;
+        break;
+      }
+      if (value === SENT) {
+        ({ done, value } = this.#generator.next());
+        continue;
+      }
       const refusal = refusalOf(value);
       if (refusal === null) {
         return value;

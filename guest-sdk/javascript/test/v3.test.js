@@ -264,3 +264,25 @@ test("an activity has the client of its model", async () => {
   assert.equal(await findHandler("activity", "Starts")({ name: "Starts", input: "[1]", instanceId: "o1", taskId: 1, attempt: 1 }), "o2");
   assert.deepEqual(calls, [["startOrchestration", "order", "[1]", "o2", null, null]]);
 });
+
+test("signalEntity and continueAsNew are yielded, as the documents show them", async () => {
+  const reached = [];
+  addFunction("Eternal", [{ type: "orchestrationTrigger", name: "context", direction: "in" }], df.orchestrator(function* (context) {
+    for (;;) {
+      reached.push(yield context.df.signalEntity(new df.EntityId("Counter", "a"), "add", 1));
+      yield context.df.callActivity("DoCleanup");
+      yield context.df.continueAsNew({ round: 2 });
+      reached.push("after it");
+    }
+  }));
+  const { actions, continuedAsNew, error } = await testOrchestrator("Eternal").activity("DoCleanup", () => null).run();
+  assert.equal(error, undefined);
+  assert.deepEqual(actions.map(({ type }) => type), ["signalEntity", "callActivity"]);
+  assert.deepEqual(continuedAsNew, { input: { round: 2 } });
+  assert.deepEqual(reached, [undefined]);
+
+  addFunction("Returns", [{ type: "orchestrationTrigger", name: "context", direction: "in" }], df.orchestrator(function* (context) {
+    return context.df.continueAsNew(undefined);
+  }));
+  assert.deepEqual((await testOrchestrator("Returns").run()).continuedAsNew, { input: null });
+});
