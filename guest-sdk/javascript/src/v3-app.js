@@ -1,6 +1,7 @@
 /** The functions of an app of the programming model v3: a folder for each, with a `function.json`. The build lists them. */
 
 import { hasOutputs, readBindings, readInput, RETURN, sendOutputs, writeOutputs } from "./bindings.js";
+import { isClientOutput, startByOutputs } from "./client-output.js";
 import { durableBody } from "./durable-functions-v2.js";
 import { DurableOrchestrationContextV2 } from "./durable-orchestration-context-v2.js";
 import { inputFromJson } from "./json.js";
@@ -87,7 +88,9 @@ async function runTrigger(call, { name, invocationId, attempt }, input, { trigge
     context.bindingData.sys = { methodName: name, utcNow: new Date().toISOString(), randGuid: crypto.randomUUID() };
   }
   const result = await finished(call, context, valuesOf(context, bindings));
-  return writeOutputs(bindings, (output) => outputOf(context, bindings, result, output), v3ResponseFor);
+  const valueOf = (output) => outputOf(context, bindings, result, output);
+  await startByOutputs(bindings, valueOf);
+  return writeOutputs(bindings.filter((binding) => !isClientOutput(binding)), valueOf, v3ResponseFor);
 }
 
 /** What an HTTP trigger has in `context.bindingData`: its parameters by name, and the request. */

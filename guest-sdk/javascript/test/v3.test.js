@@ -286,3 +286,22 @@ test("signalEntity and continueAsNew are yielded, as the documents show them", a
   }));
   assert.deepEqual((await testOrchestrator("Returns").run()).continuedAsNew, { input: null });
 });
+
+test("an output of the client starts orchestrations, as in the oldest apps", async () => {
+  const bindings = [...RETURNS, { ...CLIENT, direction: "out" }];
+  const calls = offerClient({ startOrchestration: "o1" });
+  const respondWith = (value) => respond((context) => {
+    context.bindings.starter = value;
+    context.done(null, { status: 202, body: "o1" });
+  }, { bindings });
+  const { status, body } = await respondWith([{ FunctionName: "hello", Input: { a: 1 }, InstanceId: "o1" }, { functionName: "other" }]);
+  assert.deepEqual([status, body], [202, "o1"]);
+  await respondWith('{"FunctionName":"asText"}');
+  await respondWith(undefined);
+  assert.deepEqual(calls, [
+    ["startOrchestration", "hello", '{"a":1}', "o1", null, null],
+    ["startOrchestration", "other", "null", null, null, null],
+    ["startOrchestration", "asText", "null", null, null, null],
+  ]);
+  await assert.rejects(respondWith([{ Input: 1 }]), /The output 'starter' starts orchestrations/);
+});
