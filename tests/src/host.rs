@@ -39,10 +39,10 @@ pub struct Host {
 
 /// A response of the host.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct Answer<Body = String> {
     pub status: u16,
     pub headers: Vec<(String, String)>,
-    pub body: String,
+    pub body: Body,
 }
 
 impl Answer {
@@ -50,7 +50,9 @@ impl Answer {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|why| panic!("{why}: {self:?}"))
     }
+}
 
+impl<Body> Answer<Body> {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -217,6 +219,11 @@ impl Host {
         request_with(method, &format!("{}{path}", self.url), &[("x-functions-key", key)], body)
     }
 
+    /// Sends one request with these headers and no others, and a body that need not be text; nor need that of the response.
+    pub fn exchange(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Answer<Vec<u8>>> {
+        exchange(method, &format!("{}{path}", self.url), headers, body)
+    }
+
     /// Sends one request to a path below the management API.
     pub fn manage(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
         let body = body.map(Value::to_string);
@@ -319,13 +326,19 @@ pub fn request(method: &str, url: &str, body: Option<&[u8]>) -> Result<Answer> {
 
 /// Sends one HTTP request with further headers.
 pub fn request_with(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Answer> {
+    let headers = [&[("content-type", "application/json")], headers].concat();
+    let Answer { status, headers, body } = exchange(method, url, &headers, body)?;
+    Ok(Answer { status, headers, body: String::from_utf8(body)? })
+}
+
+fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Answer<Vec<u8>>> {
     static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
     let agent = AGENT.get_or_init(|| {
         // Deploying a language runtime compiles it, which takes long on a busy machine.
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(600)));
         config.max_redirects(0).build().into()
     });
-    let builder = ureq::http::Request::builder().method(method).uri(url).header("content-type", "application/json");
+    let builder = ureq::http::Request::builder().method(method).uri(url);
     let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
     let response = match body {
         Some(body) => agent.run(builder.body(body)?)?,
@@ -333,6 +346,6 @@ pub fn request_with(method: &str, url: &str, headers: &[(&str, &str)], body: Opt
     };
     let status = response.status().as_u16();
     let headers = response.headers().iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap_or_default().to_owned())).collect();
-    let body = response.into_body().into_with_config().limit(256 << 20).read_to_string()?;
+    let body = response.into_body().into_with_config().limit(256 << 20).read_to_vec()?;
     Ok(Answer { status, headers, body })
 }

@@ -24,7 +24,7 @@ pub struct Subject {
     pub language: Language,
     /// The folders of its apps.
     pub apps: &'static [&'static str],
-    /// Whether its SDK has all features. The others have those of the tour.
+    /// Whether it has all features. The others have those of the tour, triggers, and the durable client.
     pub whole: bool,
 }
 
@@ -38,11 +38,11 @@ pub const SUBJECTS: [Subject; 13] = [
     whole("python", Language::Python, &["tests/fixtures/conformance/python"]),
     whole("python-async", Language::Python, &["tests/fixtures/conformance/python-async"]),
     whole("go", Language::Go, &["examples/go", "tests/fixtures/conformance/go"]),
-    whole("c", Language::C, &["examples/c", "tests/fixtures/conformance/c"]),
-    tour("cpp", Language::Cpp, &["examples/cpp"]),
-    tour("zig", Language::Zig, &["examples/zig"]),
-    tour("assemblyscript", Language::AssemblyScript, &["examples/assemblyscript"]),
-    tour("kotlin", Language::Kotlin, &["examples/kotlin"]),
+    whole("c", Language::C, &["examples/c", "tests/fixtures/conformance/c", "tests/fixtures/conformance/c-triggers"]),
+    tour("cpp", Language::Cpp, &["examples/cpp", "tests/fixtures/conformance/cpp"]),
+    tour("zig", Language::Zig, &["examples/zig", "tests/fixtures/conformance/zig"]),
+    tour("assemblyscript", Language::AssemblyScript, &["examples/assemblyscript", "tests/fixtures/conformance/assemblyscript"]),
+    tour("kotlin", Language::Kotlin, &["examples/kotlin", "tests/fixtures/conformance/kotlin"]),
 ];
 
 const fn whole(name: &'static str, language: Language, apps: &'static [&'static str]) -> Subject {
@@ -56,6 +56,16 @@ const fn tour(name: &'static str, language: Language, apps: &'static [&'static s
 impl Subject {
     pub fn of(name: &str) -> Self {
         *SUBJECTS.iter().find(|subject| subject.name == name).unwrap_or_else(|| panic!("unknown subject: {name}"))
+    }
+
+    /// Whether its client is that of Durable Functions, which ignores what is sent to an instance that has ended.
+    pub fn has_the_originals_client(&self) -> bool {
+        ["javascript", "starlingmonkey", "python", "python-async"].contains(&self.name)
+    }
+
+    /// Whether it has a function for the response with the end of an instance. Bindings that are written by hand do not.
+    pub fn answers_outcomes(&self) -> bool {
+        !matches!(self.language, Language::Zig | Language::AssemblyScript | Language::Kotlin)
     }
 
     /// Builds its apps, and returns the name under which to deploy each, and its wasm.

@@ -1,15 +1,18 @@
 //! One suite of orchestrations, in every language: every action, every failure; hot, cold, and on a host that is killed during
-//! the run. The histories must equal those of the Rust guest, event by event.
+//! the run. The histories must equal those of the Rust guest, event by event. And triggers, and the durable client in a trigger
+//! and in an activity, whose answers must be the same in every language.
 
 mod cases;
+mod client;
 mod comparable;
+mod triggers;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use dacapo_tests::clients::Switch;
 use dacapo_tests::host::{Host, HostOptions};
-use dacapo_tests::languages::{SUBJECTS, Subject};
+use dacapo_tests::languages::{Language, SUBJECTS, Subject, build};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -95,7 +98,7 @@ fn every_subject_has_its_test() {
     }
 }
 
-/// Runs the cases in three ways, on the same data directory, so that the apps are compiled once.
+/// Runs the cases in three ways, and the triggers, on the same data directory, so that the apps are compiled once.
 fn conforms(name: &str) {
     let subject = Subject::of(name);
     let cases: Vec<Case> = cases().into_iter().filter(|case| subject.whole || TOUR.contains(&case.function)).collect();
@@ -109,6 +112,9 @@ fn conforms(name: &str) {
             assert!(history == expected, "{name}, {way:?}: this history\n{history}\nis in Rust\n{expected}");
         }
     }
+    let host = bench.host(Way::Hot);
+    triggers::check(&host, &subject);
+    client::check(&host, &subject);
 }
 
 /// The results of the Rust guest, hot.
@@ -134,7 +140,12 @@ struct Bench {
 
 impl Bench {
     fn new(subject: &Subject) -> Self {
-        let apps = subject.built().unwrap_or_else(|why| panic!("{why:#}"));
+        let mut apps = subject.built().unwrap_or_else(|why| panic!("{why:#}"));
+        if !subject.whole {
+            // What its client operates.
+            let companion = build(Language::C, "tests/fixtures/conformance/c").and_then(|file| Ok(std::fs::read(file)?));
+            apps.push(("companion".to_owned(), companion.unwrap_or_else(|why| panic!("{why:#}"))));
+        }
         Self { apps, switch: Switch::start().unwrap(), directory: tempfile::tempdir().unwrap() }
     }
 
