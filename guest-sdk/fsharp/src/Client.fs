@@ -188,10 +188,20 @@ type DurableClient internal (client: obj) =
     member inline this.ReadEntity<'State>(id: EntityId) : Async<'State option> = this.ReadEntityOf(id, Json.of'<'State> ())
 
     /// A page of entities.
-    member _.ListEntities(?entityName: string, ?fetchState: bool, ?top: int, ?continuationToken: string) : Async<Page<EntityStatus>> =
+    member _.ListEntities
+        (
+            ?entityName: string,
+            ?fetchState: bool,
+            ?top: int,
+            ?continuationToken: string,
+            ?lastOperationTimeFrom: DateTime,
+            ?lastOperationTimeTo: DateTime
+        ) : Async<Page<EntityStatus>> =
         let filter =
             Interop.options [
                 "entityName", Option.map box entityName
+                "lastOperationTimeFrom", Option.map Interop.date lastOperationTimeFrom
+                "lastOperationTimeTo", Option.map Interop.date lastOperationTimeTo
                 "fetchState", Option.map box fetchState
                 "top", Option.map box top
                 "continuationToken", Option.map box continuationToken

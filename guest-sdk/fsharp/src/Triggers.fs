@@ -171,7 +171,9 @@ type Trigger =
 
     /// For `manual`.
     static member ManualOf(name, input: Json<'T>, run: 'T -> TriggerContext -> Async<unit>, outputs) : unit =
-        Trigger.Register(SdkTriggers.manual, name, [], input, run, outputs)
+        let text _ (context: obj) : obj = context?metadata?input
+        let read = if input.TypeName = "string" then Some text else None
+        Trigger.Register(SdkTriggers.manual, name, [], input, run, outputs, ?read = read)
 
     /// Takes the messages of a queue, one a call: JSON that fits the type, or, if that is `string`, any text.
     static member inline queue<'T>(name: string, queueName: string, run: 'T -> TriggerContext -> Async<unit>, ?outputs: Output list) : unit =
@@ -185,6 +187,6 @@ type Trigger =
     static member inline eventGrid<'T>(name: string, run: 'T -> TriggerContext -> Async<unit>, ?outputs: Output list) : unit =
         Trigger.EventGridOf(name, Json.of'<'T> (), run, outputs)
 
-    /// Is run by an operator.
+    /// Is run by an operator, with JSON that fits the type, or, if that is `string`, any text.
     static member inline manual<'T>(name: string, run: 'T -> TriggerContext -> Async<unit>, ?outputs: Output list) : unit =
         Trigger.ManualOf(name, Json.of'<'T> (), run, outputs)

@@ -65,6 +65,7 @@ test("timers, queues, events and outputs", async () => {
   await assert.rejects(runTrigger("work", { message: "5", metadata: {} }), { name: "InvalidInput", message: "the message of the trigger 'work' does not fit the type Order: it is 5, and must be an object (Order)" });
 
   assert.deepEqual(await runTrigger("texts", { message: "5.0", metadata: {} }), { outputs: { copies: ["5.0"] } }, "a text stays one");
+  assert.deepEqual(await runTrigger("note", { input: "5.0" }), { outputs: { copies: ["5.0"] } }, "what an operator gives too");
   await runTrigger("events", { messages: ["a", "1"], metadata: [{}, {}] });
   await runTrigger("grid", { event: { subject: "s" } });
   assert.deepEqual(lines, [["info", "a|1"], ["warn", "s"]]);

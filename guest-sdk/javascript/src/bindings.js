@@ -110,7 +110,7 @@ export function readInput(trigger, input) {
       return { value: event, metadata: { data: event?.data } };
     }
     default:
-      return { value: byHand === undefined ? undefined : parsed(byHand), metadata: {} };
+      return byHand === undefined ? { value: undefined, metadata: {} } : { value: parsed(byHand), metadata: { input: byHand } };
   }
 }
 

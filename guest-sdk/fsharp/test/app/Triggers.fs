@@ -47,6 +47,8 @@ Trigger.eventHub ("events", "hub", (fun (texts: string list) ctx -> async { ctx.
 
 Trigger.eventGrid ("grid", (fun (event: {| subject: string |}) ctx -> async { ctx.Log.LogWarning event.subject }))
 
+Trigger.manual ("note", (fun (text: string) ctx -> async { ctx.Send("copies", text) }), outputs = [ Output.Queue("copies", "copies") ])
+
 Trigger.manual ("manage", (fun (id: string) ctx ->
     async {
         let client = ctx.Client

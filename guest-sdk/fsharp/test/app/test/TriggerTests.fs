@@ -20,6 +20,8 @@ test "timers, messages and outputs" (fun () ->
         equal """{"out":[{"late":false,"next":null,"removed":3}]}""" run.Outputs
         let! run = TriggerTest.Run("texts", "5.0")
         equal """{"copies":["5.0"]}""" run.Outputs
+        let! run = TriggerTest.Run("note", "5.0")
+        equal """{"copies":["5.0"]}""" run.Outputs
         let! run = TriggerTest.Run("work", {| Item = "i1"; Shape = Types.Circle 2 |})
         equal [ """{"type":"raiseEvent","instanceId":"i1","name":"Arrived","data":{"Case":"Circle","Fields":[2]}}""" ] run.Actions
     })
