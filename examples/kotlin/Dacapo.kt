@@ -32,10 +32,23 @@ class Call(
     val attempt: Int,
 )
 
+/** One call of a trigger. */
+class TriggerCall(
+    /** JSON, as `run-trigger` of the contract describes it. */
+    val input: String,
+    /** An idempotency key: the same when the call is repeated, for example because a message is delivered again. */
+    val invocationId: String,
+    /** 1 for the first time that the call is made, then 2, and so on. */
+    val attempt: Int,
+)
+
+internal class Trigger(val bindings: String, val run: (TriggerCall) -> String)
+
 /** The functions of an app. */
 class App(describe: App.() -> Unit) {
     internal val orchestrators = mutableMapOf<String, (String) -> String>()
     internal val activities = mutableMapOf<String, (Call) -> String>()
+    internal val triggers = mutableMapOf<String, Trigger>()
 
     init {
         describe()
@@ -47,6 +60,14 @@ class App(describe: App.() -> Unit) {
 
     fun activity(name: String, run: (call: Call) -> String) {
         activities[name] = run
+    }
+
+    /**
+     * A trigger. Its [bindings] are JSON, in the form of a `function.json` of Azure Functions; its output is JSON too: `null`, or an
+     * object with `response` or `outputs` or both.
+     */
+    fun trigger(name: String, bindings: String, run: (call: TriggerCall) -> String) {
+        triggers[name] = Trigger(bindings, run)
     }
 }
 
@@ -80,13 +101,6 @@ class Task internal constructor(internal val handle: Int) {
             else -> throw failure(returned + 8)
         }
     }
-
-    private fun failure(at: Int) = Failure(
-        errorType = text(at),
-        message = text(at + 8),
-        details = if (byte(at + 16) == 0) null else text(at + 20),
-        retriable = byte(at + 28) != 0,
-    )
 }
 
 fun callActivity(name: String, input: String, retry: RetryPolicy? = null): Task = Desk.use {
@@ -125,6 +139,122 @@ fun waitAny(vararg tasks: Task): Task = Desk.use {
 
 /** The current time, in milliseconds since 1970: the time of the turn, the same on replay. */
 fun currentTime(): Double = hostCurrentTime()
+
+/**
+ * The durable client of the app's own task hub, for activities and triggers. Results, options and filters are JSON. A refusal throws a
+ * [Failure] with a type, such as `InstanceNotFound` or `NotGranted`.
+ */
+object Client {
+    /** Starts an orchestration, and returns its instance id. [startAt] is in milliseconds since 1970. */
+    fun startOrchestration(
+        name: String, input: String, instanceId: String? = null, version: String? = null, startAt: Double? = null,
+    ): String = Desk.use {
+        val (function, given) = Text(name) to Text(input)
+        val (id, label) = Text(instanceId.orEmpty()) to Text(version.orEmpty())
+        answer(::text) { returned ->
+            clientStart(
+                function.address, function.length, given.address, given.length, instanceId != null, id.address, id.length,
+                version != null, label.address, label.length, startAt != null, startAt ?: 0.0, returned,
+            )
+        }
+    }
+
+    /** The status of an instance; `null` if there is none. */
+    fun getStatus(instanceId: String, options: String = ""): String = Desk.use {
+        val (id, given) = Text(instanceId) to Text(options)
+        answer(::text) { clientGetStatus(id.address, id.length, given.address, given.length, it) }
+    }
+
+    /** A page: `instances` and `continuationToken`. */
+    fun listInstances(filter: String = ""): String = Desk.use {
+        val given = Text(filter)
+        answer(::text) { clientListInstances(given.address, given.length, it) }
+    }
+
+    fun raiseEvent(instanceId: String, name: String, data: String) = Desk.use {
+        val (id, event) = Text(instanceId) to Text(name)
+        val given = Text(data)
+        answer({}) { clientRaiseEvent(id.address, id.length, event.address, event.length, given.address, given.length, it) }
+    }
+
+    fun terminate(instanceId: String, reason: String) = steer(instanceId, reason, ::clientTerminate)
+
+    fun suspend(instanceId: String, reason: String) = steer(instanceId, reason, ::clientSuspend)
+
+    fun resume(instanceId: String, reason: String) = steer(instanceId, reason, ::clientResume)
+
+    /** Brings a failed instance back to the state before its failure. */
+    fun rewind(instanceId: String, reason: String) = steer(instanceId, reason, ::clientRewind)
+
+    private fun steer(instanceId: String, reason: String, import: (Int, Int, Int, Int, Int) -> Unit) = Desk.use {
+        val (id, why) = Text(instanceId) to Text(reason)
+        answer({}) { import(id.address, id.length, why.address, why.length, it) }
+    }
+
+    /** Starts an orchestration anew, and returns the id of the new instance: this one, or one that the host generates. */
+    fun restart(instanceId: String, newInstanceId: String? = null): String = Desk.use {
+        val (id, newId) = Text(instanceId) to Text(newInstanceId.orEmpty())
+        answer(::text) { clientRestart(id.address, id.length, newInstanceId != null, newId.address, newId.length, it) }
+    }
+
+    /** Removes an instance that has ended, or an entity. Returns whether there was one. */
+    fun purge(instanceId: String): Boolean = Desk.use {
+        val id = Text(instanceId)
+        answer({ byte(it) != 0 }) { clientPurge(id.address, id.length, it) }
+    }
+
+    /** Removes all instances that match and have ended, and returns how many. The filter needs `createdTimeFrom`. */
+    fun purgeInstances(filter: String): Int = Desk.use {
+        val given = Text(filter)
+        answer(::int) { clientPurgeInstances(given.address, given.length, it) }
+    }
+
+    /** Waits until an instance has ended, at most so many milliseconds, and returns its status then; `null` if there is none. */
+    fun waitForCompletion(instanceId: String, timeout: Double): String = Desk.use {
+        val id = Text(instanceId)
+        answer(::text) { clientWait(id.address, id.length, timeout, it) }
+    }
+
+    /** Sends a one-way operation to an entity. [deliverAt] is in milliseconds since 1970. */
+    fun signalEntity(name: String, key: String, operation: String, input: String, deliverAt: Double? = null) = Desk.use {
+        val (entity, entityKey) = Text(name) to Text(key)
+        val (called, given) = Text(operation) to Text(input)
+        answer({}) {
+            clientSignalEntity(
+                entity.address, entity.length, entityKey.address, entityKey.length, called.address, called.length,
+                given.address, given.length, deliverAt != null, deliverAt ?: 0.0, it,
+            )
+        }
+    }
+
+    /** The state of an entity, if there is one. */
+    fun readEntity(name: String, key: String): String? = Desk.use {
+        val (entity, entityKey) = Text(name) to Text(key)
+        answer({ if (byte(it) == 0) null else text(it + 4) }) {
+            clientReadEntity(entity.address, entity.length, entityKey.address, entityKey.length, it)
+        }
+    }
+
+    /** A page: `entities` and `continuationToken`. */
+    fun listEntities(filter: String = ""): String = Desk.use {
+        val given = Text(filter)
+        answer(::text) { clientListEntities(given.address, given.length, it) }
+    }
+
+    /** The links for managing an instance over HTTP. */
+    fun links(instanceId: String): String = Desk.use {
+        val id = Text(instanceId)
+        answer(::text) { clientLinks(id.address, id.length, it) }
+    }
+
+    /** Calls an import with the address for its result, and reads that: a value, or a failure, which is thrown. */
+    private fun <T> answer(value: (at: Int) -> T, import: (returned: Int) -> Unit): T {
+        val returned = Desk.reserve(36)
+        import(returned)
+        if (byte(returned) != 0) throw failure(returned + 4)
+        return value(returned + 4)
+    }
+}
 
 enum class Level { TRACE, DEBUG, INFO, WARN, ERROR }
 
@@ -214,6 +344,13 @@ private fun text(at: Int): String = text(int(at), int(at + 4))
 private fun text(address: Int, length: Int): String =
     ByteArray(length) { (Pointer(address.toUInt()) + it).loadByte() }.decodeToString()
 
+private fun failure(at: Int) = Failure(
+    errorType = text(at),
+    message = text(at + 8),
+    details = if (byte(at + 16) == 0) null else text(at + 20),
+    retriable = byte(at + 28) != 0,
+)
+
 private fun byte(at: Int): Int = Pointer(at.toUInt()).loadByte().toInt()
 
 private fun storeByte(at: Int, value: Boolean) = Pointer(at.toUInt()).storeByte(if (value) 1 else 0)
@@ -253,6 +390,29 @@ private fun runActivity(
         text(name, nameLength) to Call(text(input, inputLength).trim(), text(instanceId, instanceIdLength), taskId, attempt)
     }
     return lowered { app.activities.getValue(function)(call) }
+}
+
+@WasmExport("describe-triggers")
+private fun describeTriggers(): Int = Desk.use {
+    val list = Desk.reserve(8)
+    val at = Desk.reserve(16 * app.triggers.size)
+    storeInt(list, at)
+    storeInt(list + 4, app.triggers.size)
+    app.triggers.entries.forEachIndexed { index, (name, trigger) ->
+        Text(name).storeAt(at + 16 * index)
+        Text(trigger.bindings).storeAt(at + 16 * index + 8)
+    }
+    list
+}
+
+@WasmExport("run-trigger")
+private fun runTrigger(
+    name: Int, nameLength: Int, input: Int, inputLength: Int, invocationId: Int, invocationIdLength: Int, attempt: Int,
+): Int {
+    val (function, call) = Desk.use {
+        text(name, nameLength) to TriggerCall(text(input, inputLength), text(invocationId, invocationIdLength), attempt)
+    }
+    return lowered { app.triggers.getValue(function).run(call) }
 }
 
 /** Runs a function and puts its result on the desk. The host reads it before the desk is used again. */
@@ -305,6 +465,64 @@ private external fun hostCancel(task: Int): Boolean
 
 @WasmImport(ORCHESTRATION, "current-time")
 private external fun hostCurrentTime(): Double
+
+private const val CLIENT = "dacapo:guest/client@0.1.0"
+
+@WasmImport(CLIENT, "start-orchestration")
+private external fun clientStart(
+    name: Int, nameLength: Int, input: Int, inputLength: Int, hasId: Boolean, id: Int, idLength: Int,
+    hasVersion: Boolean, version: Int, versionLength: Int, hasStartAt: Boolean, startAt: Double, returned: Int,
+)
+
+@WasmImport(CLIENT, "get-status")
+private external fun clientGetStatus(id: Int, idLength: Int, options: Int, optionsLength: Int, returned: Int)
+
+@WasmImport(CLIENT, "list-instances")
+private external fun clientListInstances(filter: Int, filterLength: Int, returned: Int)
+
+@WasmImport(CLIENT, "raise-event")
+private external fun clientRaiseEvent(
+    id: Int, idLength: Int, name: Int, nameLength: Int, data: Int, dataLength: Int, returned: Int,
+)
+
+@WasmImport(CLIENT, "terminate")
+private external fun clientTerminate(id: Int, idLength: Int, reason: Int, reasonLength: Int, returned: Int)
+
+@WasmImport(CLIENT, "suspend")
+private external fun clientSuspend(id: Int, idLength: Int, reason: Int, reasonLength: Int, returned: Int)
+
+@WasmImport(CLIENT, "resume")
+private external fun clientResume(id: Int, idLength: Int, reason: Int, reasonLength: Int, returned: Int)
+
+@WasmImport(CLIENT, "rewind")
+private external fun clientRewind(id: Int, idLength: Int, reason: Int, reasonLength: Int, returned: Int)
+
+@WasmImport(CLIENT, "restart")
+private external fun clientRestart(id: Int, idLength: Int, hasNewId: Boolean, newId: Int, newIdLength: Int, returned: Int)
+
+@WasmImport(CLIENT, "purge")
+private external fun clientPurge(id: Int, idLength: Int, returned: Int)
+
+@WasmImport(CLIENT, "purge-instances")
+private external fun clientPurgeInstances(filter: Int, filterLength: Int, returned: Int)
+
+@WasmImport(CLIENT, "wait-for-completion")
+private external fun clientWait(id: Int, idLength: Int, timeout: Double, returned: Int)
+
+@WasmImport(CLIENT, "signal-entity")
+private external fun clientSignalEntity(
+    name: Int, nameLength: Int, key: Int, keyLength: Int, operation: Int, operationLength: Int,
+    input: Int, inputLength: Int, hasDeliverAt: Boolean, deliverAt: Double, returned: Int,
+)
+
+@WasmImport(CLIENT, "read-entity")
+private external fun clientReadEntity(name: Int, nameLength: Int, key: Int, keyLength: Int, returned: Int)
+
+@WasmImport(CLIENT, "list-entities")
+private external fun clientListEntities(filter: Int, filterLength: Int, returned: Int)
+
+@WasmImport(CLIENT, "links")
+private external fun clientLinks(id: Int, idLength: Int, returned: Int)
 
 @WasmImport("dacapo:guest/logging@0.1.0", "log")
 private external fun hostLog(level: Int, message: Int, messageLength: Int)
