@@ -123,6 +123,8 @@ impl Hub {
         delivery::spawn(&hub.0);
         spawn_sweep(&hub.0);
         hub.0.spawn_schedules_of_apps();
+        // A crash may have come between a deployment and the events that it sends to waiting messages.
+        hub.0.wake_messages(hub.0.catalog.queues().into_iter().map(|(queue, _)| queue).collect());
         Ok((hub, Gone(is_gone)))
     }
 

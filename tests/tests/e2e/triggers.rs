@@ -348,6 +348,26 @@ fn messages_survive_a_kill() {
     eventually("every message is processed", || processed().len() == texts.len());
 }
 
+/// The model test found it: a deployment wakes the messages that have waited for its trigger, by an event to each. If the host was
+/// killed after it had acknowledged the deployment and before it had stored those, they were not looked at for ten minutes.
+#[test]
+fn messages_are_woken_although_the_host_was_killed_after_the_deployment() {
+    let (mut host, _directory) = Host::temporary(&[]).unwrap();
+    let texts: Vec<String> = (0..300).map(|number| format!("message {number}")).collect();
+    put(&host, &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    eventually("all wait", || {
+        !host
+            .manage("GET", "instances?functionName=BuiltIn::Message&runtimeStatus=Pending", None)
+            .unwrap()
+            .body
+            .contains("queue:")
+    });
+    assert_eq!(deploy(&host, "app", &[("take", QUEUE)]).status, 200);
+    host.kill().unwrap();
+    host.restart().unwrap();
+    eventually("every message is processed", || echoed(&host).len() == texts.len());
+}
+
 #[test]
 fn an_operator_runs_a_trigger_by_name() {
     let manual = r#"[{"type":"manualTrigger","name":"input"}]"#;

@@ -266,8 +266,14 @@ impl HubCore {
                         hub.raise_event(&record.id, message::CONSUMER_EVENT, "null".into()).await
                     })
                     .await;
-                if let Err(error) = woken {
-                    tracing::warn!(hub = hub.name(), queue, %error, "waiting messages could not be woken; they look again by themselves");
+                match woken {
+                    Ok(_) => {}
+                    // They are woken when it is opened again.
+                    Err(HubError::ShuttingDown) => return,
+                    Err(error) => {
+                        let hub = hub.name();
+                        tracing::warn!(hub, queue, %error, "waiting messages could not be woken; they look again by themselves");
+                    }
                 }
             }
         });
