@@ -76,9 +76,9 @@ function options(app, features, modulesOfNode) {
       __filename: '"/app.js"',
     },
     // The engine keeps the source of every function, nested ones several times, so white space costs memory.
-    minifyWhitespace: !process.env.PLAIN,
+    minifyWhitespace: true,
     minifySyntax: true,
-    minifyIdentifiers: !process.env.PLAIN,
+    minifyIdentifiers: true,
     lineLimit: 160,
     keepNames: true,
     sourcemap: "external",

@@ -27,7 +27,7 @@ export function loadOnce({ code, sourceMap, zones, fileName }) {
       },
     },
   };
-  const context = vm.createContext({ __dacapo: { imports, sourceMap, timeZones: zones, isBuilding: true } });
+  const context = vm.createContext({ ...OF_THE_ENGINE, __dacapo: { imports, sourceMap, timeZones: zones, isBuilding: true } });
   const run = (source, filename) => vm.runInContext(source, context, { filename });
   try {
     run(code, fileName);
@@ -47,6 +47,9 @@ export function loadOnce({ code, sourceMap, zones, fileName }) {
   }
   return { functions, triggers, leftOut, readsAtLoad: [...readsAtLoad], readsEnvironment: variables.length > 0, variables };
 }
+
+/** Globals of the engines that are no part of the language, so that a context of this module lacks them. */
+const OF_THE_ENGINE = { DOMException, atob, btoa, performance };
 
 function absent(what) {
   return new Proxy(

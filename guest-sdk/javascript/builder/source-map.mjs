@@ -8,17 +8,20 @@ const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/
 /**
  * @param json the source map
  * @param isWanted whether the guest should know a source; it hides the frames of the others
- * @returns `{ sources, lines }`
+ * @returns `{ sources, lines }`; of files of packages no lines are known (0), because most of a map would be theirs
  */
 export function compactSourceMap(json, isWanted) {
   const { sources, mappings } = JSON.parse(json);
+  const wanted = sources.map((source) => isWanted(source));
+  const ofPackage = sources.map((source) => source.includes("node_modules/"));
   const at = { source: 0, line: 0 };
-  const lines = mappings.split(";").map((segments) => compactLine(segments, at, (source) => isWanted(sources[source])));
-  return { sources: sources.map((source) => (isWanted(source) ? source : "")), lines };
+  const targetOf = (source, line) => (wanted[source] ? `${source},${ofPackage[source] ? 0 : line + 1}` : "");
+  const lines = mappings.split(";").map((segments) => compactLine(segments, at, targetOf));
+  return { sources: sources.map((source, place) => (wanted[place] ? source : "")), lines };
 }
 
-/** Keeps the segments that map to another original line than the segment before. */
-function compactLine(segments, at, isWanted) {
+/** Keeps the segments that map to another target than the segment before. */
+function compactLine(segments, at, targetOf) {
   const kept = [];
   let column = 0;
   for (const segment of segments.split(",").filter(Boolean)) {
@@ -26,7 +29,7 @@ function compactLine(segments, at, isWanted) {
     column += columns;
     at.source += sources;
     at.line += lines;
-    const target = isWanted(at.source) ? `${at.source},${at.line + 1}` : "";
+    const target = targetOf(at.source, at.line);
     if (kept.at(-1)?.target !== target) {
       kept.push({ column, target });
     }

@@ -32,10 +32,20 @@ function substitute(placeholder, kind, rest) {
     case "d":
     case "f":
       return String(numberOf(value));
+    case "j":
+      return jsonOf(value);
     case "i":
       return String(Math.trunc(numberOf(value)));
     default:
       return inspect(value);
+  }
+}
+
+function jsonOf(value) {
+  try {
+    return JSON.stringify(value) ?? "undefined";
+  } catch {
+    return "[Circular]";
   }
 }
 

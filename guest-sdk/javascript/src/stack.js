@@ -42,7 +42,7 @@ function originalPosition({ sources, lines }, line, column) {
     if (Number(start) > column - 1) {
       break;
     }
-    position = source ? `${sources[Number(source)]}:${originalLine}` : "";
+    position = source ? sources[Number(source)] + (originalLine === "0" ? "" : `:${originalLine}`) : "";
   }
   return position;
 }

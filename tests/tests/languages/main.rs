@@ -4,6 +4,7 @@ mod bad_input;
 mod conformance;
 mod documents;
 mod new_apps;
+mod packages;
 mod patterns;
 mod polyglot;
 mod sdks;
