@@ -30,14 +30,15 @@ export async function bundle(app, { esbuild, openLibraries }) {
   // The bundler names files by their real places.
   const folder = await realpath(app.folder);
   const absent = [];
-  const make = (features) =>
-    esbuild.build(options({ ...app, folder }, features, modulesOfNode({ openLibraries, absent }))).catch((error) => {
+  const make = (features, deep) =>
+    esbuild.build(options({ ...app, folder }, { features, deep }, modulesOfNode({ openLibraries, absent }))).catch((error) => {
       throw new BuildError(explain(error));
     });
-  let result = await make([]);
+  let result = await make([], []);
   const { features, ...uses } = await readSources(folder, Object.keys(result.metafile.inputs));
-  if (features.length > 0) {
-    result = await make(features);
+  const deep = deepFiles(result.metafile.inputs).map((file) => join(folder, file));
+  if (features.length + deep.length > 0) {
+    result = await make(features, deep);
   }
   const zones = uses.usesTimeZones ? await timeZones(await openLibraries()) : "";
   const text = (suffix) => result.outputFiles.find(({ path }) => path.endsWith(suffix)).text;
@@ -51,9 +52,9 @@ export async function bundle(app, { esbuild, openLibraries }) {
   };
 }
 
-function options(app, features, modulesOfNode) {
+function options(app, additions, modulesOfNode) {
   return {
-    stdin: { contents: entryModule(app, features), resolveDir: app.folder, sourcefile: ENTRY_FILE },
+    stdin: { contents: entryModule(app, additions), resolveDir: app.folder, sourcefile: ENTRY_FILE },
     absWorkingDir: app.folder,
     outfile: join(app.folder, BUNDLE_FILE),
     write: false,
@@ -90,10 +91,12 @@ function options(app, features, modulesOfNode) {
 }
 
 /** A function loads the app, so that this can be done when the component is built or when an instance starts. */
-function entryModule({ entries = [], functions = [], leftOut = [] }, features) {
+function entryModule({ entries = [], functions = [], leftOut = [] }, { features, deep }) {
   const text = JSON.stringify;
   const sdk = (file) => text(join(SDK, file));
   const loads = [
+    // An error is thrown again where the chain comes to the file.
+    ...deep.map((file) => `  try { require(${text(file)}); } catch {}`),
     ...entries.map((entry) => `  load(${text(entry)}, () => require(${text(`./${entry}`)}));`),
     ...functions.map(
       ({ name, bindings, file, entryPoint }) =>
@@ -108,6 +111,33 @@ function entryModule({ entries = [], functions = [], leftOut = [] }, features) {
     ...(functions.length > 0 ? [`import { addFunction } from ${sdk("v3-app.js")};`] : []),
   ];
   return [`export * from ${sdk("guest.js")};`, ...imports, "export function loadApp() {", ...loads, "}"].join("\n");
+}
+
+/** A file that is loaded inside of so many others takes much of the engine's stack. */
+const DEPTH_MAX = 150;
+
+/**
+ * The files at which a chain of files, each of which loads the next, is cut: loaded first, they are there when the chain comes to them. The last of a
+ * chain comes first.
+ */
+function deepFiles(inputs) {
+  const [seen, deep] = [new Set([ENTRY_FILE]), []];
+  const importsOf = (path) => inputs[path].imports.filter(({ kind, path }) => kind !== "dynamic-import" && inputs[path]).map(({ path }) => path);
+  const chain = [{ path: ENTRY_FILE, left: importsOf(ENTRY_FILE) }];
+  while (chain.length > 0) {
+    const { path, left } = chain.at(-1);
+    const next = left.shift();
+    if (next === undefined) {
+      chain.pop();
+      if (chain.length > 0 && chain.length % DEPTH_MAX === 0 && !/^(?:absent|node):/.test(path)) {
+        deep.push(path);
+      }
+    } else if (!seen.has(next)) {
+      seen.add(next);
+      chain.push({ path: next, left: importsOf(next) });
+    }
+  }
+  return deep;
 }
 
 /** Resolves the packages that the SDK replaces, by their names and by paths from the app's folder. */

@@ -170,10 +170,12 @@ test("packages are taken by their entries for Node.js", async () => {
   assert.equal(loadOnce(made).leftOut.length, 0);
 });
 
-test("a chain of many files loads", async () => {
-  const files = Object.fromEntries(Array.from({ length: 400 }, (_, index) => [`chain/${index}.js`, index === 399 ? "module.exports = 0;" : `module.exports = 1 + require("./${index + 1}");`]));
-  const made = await bundled({ ...files, "index.js": `${REGISTERS}if (require("./chain/0") !== 399) throw new Error("broken");` });
+test("a long chain of files is loaded in pieces", async () => {
+  const files = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`chain/${index}.js`, index === 999 ? "module.exports = 0;" : `module.exports = 1 + require("./${index + 1}");`]));
+  const made = await bundled({ ...files, "index.js": `${REGISTERS}if (require("./chain/0") !== 999) throw new Error("broken");` });
   assert.equal(loadOnce(made).functions.length, 1);
+  // An error at its end comes to who loads its beginning.
+  assert.equal(loadOnce(await bundled({ ...files, "chain/999.js": "throw new RangeError(`the end`);", "index.js": `${REGISTERS}try { require("./chain/0"); } catch (error) { if (error.message !== "the end") throw error; }` })).functions.length, 1);
 });
 
 test("variables that are read while an app is loaded are known", async () => {
