@@ -99,9 +99,11 @@ class Archive:
     """The files of a folder, as the builder has packed them."""
 
     def __init__(self, packed: BinaryIO):
-        length = int.from_bytes(packed.read(8), "little")
-        folders = json.loads(packed.read(length))
-        self._contents = memoryview(packed.read())
+        size = packed.seek(0, 2)
+        packed.seek(0)
+        length = int.from_bytes(_read(packed, 8), "little")
+        folders = json.loads(_read(packed, length))
+        self._contents = memoryview(_read(packed, size - 8 - length))
         # As texts, of which an instance reads the few that it needs: objects for all names would take much more.
         self._folders = {path: json.dumps(entries, separators=(",", ":")) for path, entries in folders.items()}
         self._read: dict[str, dict[str, list[int] | None]] = {}
@@ -124,6 +126,15 @@ class Archive:
     def content(self, offset: int, stored: int, size: int) -> bytes:
         data = self._contents[offset : offset + stored]
         return bytes(data) if stored == size else zlib.decompress(data)
+
+
+def _read(file: BinaryIO, size: int) -> bytearray:
+    """Reads exactly so much. Nothing but the result is left in memory, which would be in the component."""
+    data = bytearray(size)
+    at = 0
+    while at < size:
+        at += file.readinto(memoryview(data)[at:])
+    return data
 
 
 @dataclass
@@ -615,7 +626,6 @@ def install(folder: str) -> None:
 
 def keep(root: str, path: str) -> None:
     """Keeps an archive, with the files that are in the folder `root` until the component is built."""
-    # Without a buffer nothing is read twice: what is left of that in memory would be in the component.
     with _real_open(path, "rb", buffering=0) as file:
         files.roots[root] = Archive(file), ""
 

@@ -80,12 +80,14 @@ def world(root: str, library: str) -> type[wit_world.WitWorld]:
 
 def _keep_files(root: str, library: str) -> None:
     """Keeps the files that the builder has packed, and those of the standard library."""
-    if not Path(library, packing.STANDARD_LIBRARY).exists():
+    standard = Path(library, packing.STANDARD_LIBRARY)
+    if not standard.exists():
         packing.copy_standard_library(Path(library))
-    for folder in sys.path:
+    for folder in dict.fromkeys([*sys.path, str(standard)]):
         archive = Path(folder, packing.ARCHIVE)
         if archive.exists():
             files.keep(folder, str(archive))
+    files.show(sys.prefix, str(standard), "")  # for packages that the interpreter itself has loaded from there
     files.show(_TIME_ZONES, library, "tzdata/zoneinfo")
     files.install(root)
     uuid._GETTERS = []  # a guest cannot ask for the addresses of its machine, so `uuid1` takes a random one

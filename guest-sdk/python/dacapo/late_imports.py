@@ -1,8 +1,8 @@
 """Does the imports within functions when an app is built.
 
-A finished component has no files to import from, so modules that a function imports in its body must be loaded before.
-The builder searches for these imports (`record`), outside of the component, because all memory that is ever used in the
-component stays in its snapshot. The component then imports what its loaded modules need (`load`).
+A finished component can import from the files that it has in memory, but each instance would do that again. So modules that a
+function imports in its body are loaded before. The builder searches for these imports (`record`), outside of the component, because
+all memory that is ever used in the component stays in its snapshot. The component then imports what its loaded modules need (`load`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ _OF_STANDARD_LIBRARY = (
     "unicodedata",
 )
 """Modules that the standard library imports on demand."""
+
+_MODULES_MAX = 100
+"""How many modules are loaded for functions of packages. Large packages import all that they have in functions, and an app uses little
+of it: what is beyond this is loaded by the instances that need it."""
 
 _RECORD = "dacapo-late-imports.json"
 
@@ -78,6 +82,7 @@ def load(app: str) -> list[str]:
     for name in _OF_STANDARD_LIBRARY:
         importlib.import_module(name)
     by_file = dict(_recorded())
+    modules_max = len(sys.modules) + _MODULES_MAX
     warnings: list[str] = []
     while by_file:
         loaded = {getattr(module, "__file__", None): module for module in list(sys.modules.values())}
@@ -85,9 +90,12 @@ def load(app: str) -> list[str]:
         if not files:
             break
         for file in files:
+            is_of_app = file.startswith(f"{app}/")
             for late in by_file.pop(file):
+                if not is_of_app and len(sys.modules) > modules_max:
+                    continue
                 problem = _import(_absolute(late, loaded[file].__package__ or ""), late.members)
-                if problem and file.startswith(f"{app}/"):
+                if problem and is_of_app:
                     warnings.append(f"{file[len(app) + 1 :]}, line {late.line}, imports `{late.module}`: {problem}")
     return warnings
 

@@ -3,6 +3,7 @@
 mod bad_input;
 mod conformance;
 mod documents;
+mod libraries;
 mod new_apps;
 mod packages;
 mod patterns;
