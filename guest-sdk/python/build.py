@@ -24,10 +24,10 @@ if sys.version_info < (3, 11):
 
 # After the check that these can be imported.
 from dacapo import image, late_imports, packing  # noqa: E402
-from immortal import immortalise  # noqa: E402
-from machine_code import check, check_names, explain, imported_by  # noqa: E402
-from packages import install, install_requirements  # noqa: E402
-from requirements import BuildError, preferred_versions, read_requirements, with_brought_along  # noqa: E402
+from dacapo.builder.immortal import immortalise  # noqa: E402
+from dacapo.builder.machine_code import check, check_names, explain, imported_by  # noqa: E402
+from dacapo.builder.packages import install, install_requirements  # noqa: E402
+from dacapo.builder.requirements import BuildError, preferred_versions, read_requirements, with_brought_along  # noqa: E402
 
 COMPILER = "componentize-py==0.25.1"
 TIME_ZONES = "tzdata==2026.6"

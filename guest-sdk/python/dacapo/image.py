@@ -3,7 +3,7 @@
 Instances share pages that they do not modify, and have a copy of each page that they write to. CPython writes even to
 objects that it only reads: reference counts, marks of the garbage collector, and caches of the interpreter. So this
 module freezes the collector, runs typical code until the caches are filled, and writes the addresses of all objects to
-a file: the builder makes them immortal (`immortal.py`), so that their reference counts do not change.
+a file: the builder makes them immortal (`dacapo.builder.immortal`), so that their reference counts do not change.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 import build
-from requirements import BuildError, Requirement, read_requirements, with_brought_along
+from dacapo.builder.requirements import BuildError, Requirement, read_requirements, with_brought_along
 
 
 class Requirements(unittest.TestCase):

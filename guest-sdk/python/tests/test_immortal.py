@@ -6,7 +6,7 @@ import unittest
 from array import array
 from pathlib import Path
 
-import immortal
+from dacapo.builder import immortal
 
 IMMORTAL = 5 << 28
 

@@ -4,8 +4,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-import machine_code
-from requirements import BuildError, Requirement
+from dacapo.builder import machine_code
+from dacapo.builder.requirements import BuildError, Requirement
 
 HERE = Path(__file__).parent.parent
 

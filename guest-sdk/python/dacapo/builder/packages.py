@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import machine_code
 from dacapo import late_imports, packing
-from requirements import BuildError, Requirement
+from dacapo.builder import machine_code
+from dacapo.builder.requirements import BuildError, Requirement
 
 PREPARATION = "2"
 """To be changed when installed packages are prepared in another way."""

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dacapo.builder.requirements import BuildError, Requirement, project_name
 from dacapo.stand_ins import STAND_INS
-from requirements import BuildError, Requirement, project_name
 
 MACHINE_CODE = "dacapo-machine-code.json"
 """A file in a folder of packages: the modules that are machine code only, and the package of each."""

@@ -1,0 +1,1 @@
+"""The builder: runs outside of components."""
