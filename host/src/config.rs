@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail, ensure};
 use dacapo_core::RuntimeStatus;
 use dacapo_core::guest::ClientGrant;
 use dacapo_store::control::{Role, check_hub_name};
-use dacapo_wasm::{AllowList, Checkpoint, DirectoryGrant, GuestLimits, Policy, PoolSize, SLOTS_PER_GUEST_MAX};
+use dacapo_wasm::{AllowList, Checkpoint, DirectoryGrant, GuestLimits, Policy, PoolSize, Reuse, SLOTS_PER_GUEST_MAX};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -135,6 +135,7 @@ pub struct StoreSettings {
 pub struct ActivitySettings {
     pub allow_hosts: Vec<String>,
     pub directories: Vec<DirectorySetting>,
+    pub reuse_instances: Reuse,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -244,7 +245,7 @@ impl Default for EngineSettings {
             turn_threads: 0,
             concurrent_activities: 1_024,
             concurrent_triggers: 256,
-            idle_activities: 0,
+            idle_activities: 64,
             hot_instances: 1_000,
             memory_bytes: 0,
             stack_bytes,
@@ -547,6 +548,7 @@ impl Settings {
             execution: limits.execution(),
             management_links: None,
             client: ClientGrant::default(),
+            reuse: self.activities.reuse_instances,
         })
     }
 

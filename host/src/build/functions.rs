@@ -47,11 +47,14 @@ const QUIET: [&str; 17] = [
 ];
 
 impl HostFile {
-    /// Reads the file of an app, if there is one.
-    pub fn read(folder: &Path) -> Result<Self, BuildError> {
+    /// Reads the file of an app, if there is one. `reuses_instances`: an app of its language that has the file was written for
+    /// Azure Functions, where all calls share a process.
+    pub fn read(folder: &Path, reuses_instances: bool) -> Result<Self, BuildError> {
         let path = folder.join(HOST_FILE);
         let Some(whole) = json_file::read(&path)? else { return Ok(Self::default()) };
-        Self::of(whole).map_err(|why| BuildError::Sources(format!("{}: {why}", path.display())))
+        let mut file = Self::of(whole).map_err(|why| BuildError::Sources(format!("{}: {why}", path.display())))?;
+        file.settings.reuse_instances = reuses_instances.then_some(true);
+        Ok(file)
     }
 
     fn of(whole: Map<String, Value>) -> Result<Self, String> {
@@ -87,7 +90,7 @@ impl HostFile {
 
     /// The manifest of an app, with what this file adds to it: what the manifest says itself stays.
     pub fn add_to(&self, manifest: Manifest) -> Manifest {
-        let Manifest { http, queues, event_hubs, function_timeout, .. } = self.settings.clone();
+        let Manifest { http, queues, event_hubs, function_timeout, reuse_instances, .. } = self.settings.clone();
         let queues = match (manifest.queues.clone(), queues) {
             (Some(own), Some(added)) => Some(QueueSettings {
                 batch_size: own.batch_size.or(added.batch_size),
@@ -101,6 +104,7 @@ impl HostFile {
             queues,
             event_hubs: manifest.event_hubs.clone().filter(|hubs| hubs.max_event_batch_size.is_some()).or(event_hubs),
             function_timeout: manifest.function_timeout.or(function_timeout),
+            reuse_instances: manifest.reuse_instances.or(reuse_instances),
             ..manifest
         }
     }

@@ -144,7 +144,7 @@ impl Source {
             Language::Kotlin => kotlin::build(&job),
             Language::Wat => wat::build(&job),
         }?;
-        attach_manifest(&job)
+        attach_manifest(&job, self.language)
     }
 }
 
@@ -173,9 +173,9 @@ fn sources(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, BuildErro
 
 /// Attaches the manifest beside the sources to the built file, with what the app's `host.json` adds, so that only one file is
 /// deployed.
-fn attach_manifest(job: &Job<'_>) -> Result<(), BuildError> {
+fn attach_manifest(job: &Job<'_>, language: Language) -> Result<(), BuildError> {
     let path = job.folder.join(MANIFEST);
-    let host = HostFile::read(job.folder)?;
+    let host = HostFile::read(job.folder, matches!(language, Language::JavaScript | Language::Python))?;
     if !host.ignored.is_empty() {
         eprintln!("warning: these settings of host.json have no effect here: {}", host.ignored.join(", "));
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use dacapo_core::InstanceId;
 use dacapo_core::execution::Conditions;
 use dacapo_core::guest::ClientGrant;
+use serde::{Deserialize, Serialize};
 
 use crate::{AllowList, CompileLimits, Compiler, HttpLimits, Secret};
 
@@ -26,8 +27,7 @@ pub struct Config {
     pub requests: u32,
     /// Versions that are kept in memory. Each maps a file. A version that guests run on stays, even above this limit.
     pub versions: usize,
-    /// The most instances of activities that are kept for another call of the same tenant and version. A call finds what earlier
-    /// calls left in memory.
+    /// The most instances of activities of all tenants that are kept for another call, as [`Policy::reuse`] says.
     pub idle_activities: usize,
     /// The most that any tenant's guest may have of what the engine is built for: memory, tables and stack.
     pub most: GuestLimits,
@@ -47,7 +47,7 @@ impl Config {
             resident_bytes: usize::MAX,
             requests: 1_024,
             versions: 256,
-            idle_activities: 0,
+            idle_activities: 64,
             most: GuestLimits::MOST,
             checkpoint: Checkpoint::default(),
             compiler: Compiler::default(),
@@ -100,6 +100,20 @@ pub struct Policy {
     pub management_links: Option<ManagementLinks>,
     /// What activities and triggers may do with the durable client.
     pub client: ClientGrant,
+    /// Whose instances of activities run further calls.
+    pub reuse: Reuse,
+}
+
+/// Which apps' instances of activities are kept for another call of the same tenant, version and policy, which then finds what
+/// earlier calls left in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reuse {
+    Never,
+    /// Of apps whose manifests ask for it.
+    #[default]
+    Asked,
+    Always,
 }
 
 impl Policy {
@@ -129,6 +143,7 @@ impl fmt::Debug for Policy {
             .field("environment", &environment)
             .field("secrets", &self.secrets)
             .field("client", &self.client)
+            .field("reuse", &self.reuse)
             .finish_non_exhaustive()
     }
 }

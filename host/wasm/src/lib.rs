@@ -18,7 +18,7 @@
 //!   which of its imports trap in orchestrators.
 //! - `guest`: `bindings`: the contract (`guest-sdk/wit`), converted to the core's types in one file. `deterministic`: the world of
 //!   orchestrators and entities, with `orchestration` and the deterministic `wasi`; `orchestrator` and `entity` run guests in it.
-//!   `activity`: the world of activities; `idle`: instances of them that are reused, if the operator wants that. `trap`: the
+//!   `activity`: the world of activities; `idle`: instances of them that are reused, if the app asks for that or the operator wants it. `trap`: the
 //!   failure of a guest that did not return.
 //! - `outbound`: the guarded outgoing HTTP of activities, which `http_activity` uses too; `scrub` masks secrets in responses.
 //! - `dependency_errors`: errors of other crates that have no type.
@@ -33,7 +33,7 @@ mod outbound;
 mod runtime;
 
 pub use account::{Account, OutboundBytes};
-pub use config::{Checkpoint, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize};
+pub use config::{Checkpoint, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize, Reuse};
 pub use deployment::cache::version_of;
 pub use deployment::compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, CompilerAnswer, ModuleError, compile_module};
 pub use deployment::deploy::DeployError;

@@ -21,7 +21,7 @@ use wasmtime::{Engine, Store};
 
 use crate::DeployError;
 use crate::account::{Account, ActivityContext, Requests};
-use crate::config::{Config, Policy};
+use crate::config::{Config, Policy, Reuse};
 use crate::deployment::cache::{self, Compiled, Modules};
 use crate::deployment::compilations::{Compilations, PendingPermit, TenantId, Waiting};
 use crate::deployment::compile::{Bounds, Cancellation, Compilation, CompileLimits, Compiler, compile};
@@ -685,7 +685,7 @@ impl Tenant {
             };
             match instance.run(&run, entry).await {
                 Ok((outcome, instance)) => {
-                    if let Some(instance) = instance {
+                    if let Some(instance) = instance.filter(|_| owner.policy.reuse == Reuse::Always) {
                         inner.idle.keep(owner, IdleActivity { instance, permit });
                         // If a waiter needs the slots, it gets them at once.
                         inner.give_up_idle();

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use wasm_encoder::{CustomSection, Section as _};
 use wasmparser::{Parser, Payload};
 
-use crate::config::{DirectoryGrant, Policy};
+use crate::config::{DirectoryGrant, Policy, Reuse};
 use crate::{AllowList, DeployError};
 
 /// The name of the custom section.
@@ -49,6 +49,10 @@ pub struct Manifest {
     /// How long a call of an activity or trigger may take, in seconds. The limits of the task hub hold as well. None: only they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function_timeout: Option<u64>,
+    /// Whether an instance that has run an activity runs further ones, which then find its globals and memory. The operator may
+    /// forbid it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse_instances: Option<bool>,
     /// Its schedules. They are made, changed and removed with the version that becomes active.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<DeclaredSchedule>,
@@ -223,10 +227,14 @@ impl Policy {
         Policy { outbound, directories, environment, secrets, client: ClientGrant::None, ..self.clone() }
     }
 
-    /// Returns this policy, reduced to the grants and the time that the manifest asks for. An app without a manifest, or whose
-    /// manifest has no `grants`, keeps all of them.
+    /// Returns this policy for an app: reduced to the grants and the time that its manifest asks for, all of them if there is no
+    /// manifest or it says nothing of them; and reusing its instances always or never.
     pub fn narrowed(&self, manifest: Option<&Manifest>) -> Policy {
         let mut policy = self.clone();
+        if policy.reuse == Reuse::Asked {
+            let asks = manifest.and_then(|manifest| manifest.reuse_instances) == Some(true);
+            policy.reuse = if asks { Reuse::Always } else { Reuse::Never };
+        }
         let Some(manifest) = manifest else { return policy };
         if let Some(seconds) = manifest.function_timeout {
             let most = Duration::from_secs(seconds);

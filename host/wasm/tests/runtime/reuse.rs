@@ -1,11 +1,11 @@
-//! Reuse of activity instances, which an operator has to enable.
+//! Reuse of activity instances, which an app asks for, and the operator may forbid or grant to all.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dacapo_core::Executor as _;
 use dacapo_core::scripted::NoHub;
-use dacapo_wasm::{Account, PoolSize};
+use dacapo_wasm::{Account, Manifest, PoolSize, Reuse};
 
 use crate::activities::{call, run_version};
 use crate::guest::Guest;
@@ -20,16 +20,31 @@ fn counting(rest: &str) -> Guest {
 }
 
 fn keeping(idle: usize) -> Host {
-    Host::with(|setup| setup.idle_activities = idle)
+    Host::with(|setup| {
+        setup.idle_activities = idle;
+        setup.policy.reuse = Reuse::Always;
+    })
 }
 
 #[tokio::test]
-async fn an_instance_is_used_again_only_if_the_operator_wants_it() {
-    for (idle, expected) in [(0, ["1", "1", "1"]), (1, ["1", "2", "3"])] {
-        let host = keeping(idle);
-        let version = host.deploy(&counting(""));
+async fn an_instance_is_used_again_only_if_it_may_be_kept() {
+    let asking = Manifest::attach(br#"{"reuseInstances":true}"#, &counting("").module()).unwrap();
+    let silent = counting("").module();
+    let (fresh, same) = (["1", "1", "1"], ["1", "2", "3"]);
+    for (reuse, idle, file, expected) in [
+        (Reuse::Asked, 1, &asking, same),
+        (Reuse::Asked, 1, &silent, fresh),
+        (Reuse::Asked, 0, &asking, fresh),
+        (Reuse::Always, 1, &silent, same),
+        (Reuse::Never, 1, &asking, fresh),
+    ] {
+        let host = Host::with(|setup| {
+            setup.idle_activities = idle;
+            setup.policy.reuse = reuse;
+        });
+        let version = host.runtime.prepare(file).unwrap().version;
         for expected in expected {
-            assert_eq!(run_version(&host, version).await.unwrap(), expected);
+            assert_eq!(run_version(&host, version).await.unwrap(), expected, "{reuse:?}");
         }
     }
 }
@@ -55,6 +70,7 @@ async fn never_after_a_trap_a_limit_or_a_deadline() {
     for what in ["unreachable", "(call $allocate_for_ever)", "(loop $for_ever (br $for_ever))"] {
         let host = Host::with(|setup| {
             setup.idle_activities = 8;
+            setup.policy.reuse = Reuse::Always;
             setup.policy.limits.activity_time = Duration::from_millis(300);
         });
         let version = host.deploy(&counting(&once(what)));
@@ -96,6 +112,7 @@ async fn an_instance_that_hoards_handles_is_given_up_in_time() {
 async fn an_idle_instance_gives_up_its_place() {
     let host = Host::with(|setup: &mut Setup| {
         setup.idle_activities = 8;
+        setup.policy.reuse = Reuse::Always;
         setup.pool = PoolSize { activities: 2, ..PoolSize::small() };
     });
     let versions = ["", "(nop)", "(nop) (nop)"].map(|rest| host.deploy(&counting(rest)));
