@@ -9,7 +9,9 @@ export function linksFor(links, request) {
     return links;
   }
   const { origin } = new URL(url);
-  const moved = (link) => (URL.canParse(link) ? origin + link.slice(new URL(link).origin.length) : link);
+  // All links have one origin; the id beside them may look like a URL.
+  const own = /^[a-z]+:\/\/[^/]*/i.exec(links.statusQueryGetUri)?.[0];
+  const moved = (link) => (own && link.startsWith(`${own}/`) ? origin + link.slice(own.length) : link);
   return Object.fromEntries(Object.entries(links).map(([name, link]) => [name, moved(link)]));
 }
 

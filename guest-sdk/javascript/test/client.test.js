@@ -179,6 +179,8 @@ test("links have the origin of the request", async () => {
   assert.equal(body.statusQueryGetUri, "https://shop.example/runtime/webhooks/durabletask/instances/o1?taskHub=main&code=k");
   assert.equal(body.sendEventPostUri, "https://shop.example/runtime/webhooks/durabletask/instances/o1/raiseEvent/{eventName}?taskHub=main&code=k");
   assert.equal(response.headers.get("Location"), body.statusQueryGetUri);
+  const scheduled = client.createCheckStatusResponse({ url: "https://shop.example/" }, "report:20261201T080000Z");
+  assert.equal((await scheduled.json()).id, "report:20261201T080000Z", "an id that looks like a URL stays as it is");
   assert.equal(client.createCheckStatusResponse(undefined, "o1").headers.get("Location"), client.createHttpManagementPayload("o1").statusQueryGetUri);
   const older = v3Client().createCheckStatusResponse({ http: { url: "https://shop.example/" } }, "o1");
   assert.deepEqual([older.status, older.body.statusQueryGetUri, older.headers["Retry-After"]], [202, body.statusQueryGetUri, 10]);
