@@ -70,9 +70,11 @@ impl Server {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         let lines = output.lines().map_while(Result::ok).filter(|line| !line.contains("starting"));
-        let addresses = lines.filter_map(|line| line.find("http://").map(|start| line[start..].trim().to_owned()));
-        let addresses = addresses.take(count).collect();
-        Self { child, addresses }
+        let mut addresses = lines.filter_map(|line| line.find("http://").map(|start| line[start..].trim().to_owned()));
+        let found = addresses.by_ref().take(count).collect();
+        // A program whose output nobody reads ends, or waits.
+        std::thread::spawn(move || addresses.for_each(drop));
+        Self { child, addresses: found }
     }
 }
 

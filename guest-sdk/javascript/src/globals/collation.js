@@ -22,6 +22,14 @@ function primaryOf(letter) {
   return code >= 48 && code <= 57 ? FIRST_DIGIT + code - 48 : FIRST_LETTER + code;
 }
 
+/** Marks that stand over or under the letter before. Not every engine knows the properties of Unicode. */
+const MARK = /[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]/;
+
+const decomposed = (text) => (typeof text.normalize === "function" ? text.normalize("NFD") : text);
+
+/** Without white space and punctuation. */
+export const withoutSymbols = (text) => Array.from(text).filter((character) => !symbols.has(character)).join("");
+
 /** @returns the weights of letters, and for each its accents and its case */
 function weigh(text, isNumeric) {
   const [primary, accents, cases] = [[], [], []];
@@ -30,19 +38,19 @@ function weigh(text, isNumeric) {
     accents.push(accent);
     cases.push(isUpper ? 1 : 0);
   };
-  for (const [piece, digits] of text.normalize("NFD").matchAll(isNumeric ? /(\d+)|[^]/gu : /[^]/gu)) {
+  for (const [piece, digits] of decomposed(text).matchAll(isNumeric ? /(\d+)|[^]/gu : /[^]/gu)) {
     if (digits) {
       // Between the digits and the letters, and longer numbers after shorter ones.
       const number = digits.replace(/^0+(?=\d)/, "");
       add(FIRST_DIGIT, "", false);
       add(number.length, "", false);
       Array.from(number, (digit) => add(primaryOf(digit), "", false));
-    } else if (/\p{M}/u.test(piece) && primary.length > 0) {
+    } else if (MARK.test(piece) && primary.length > 0) {
       accents[accents.length - 1] += piece;
     } else if (!/[\0-\x08\x0e-\x1f\x7f\u200b-\u200f\ufeff]/.test(piece)) {
       const lower = piece.toLowerCase();
       const others = AS_OTHERS[lower] ?? lower;
-      Array.from(others, (letter) => (/\p{M}/u.test(letter) ? (accents[accents.length - 1] += letter) : add(primaryOf(letter), others.length > 1 ? "\u0001" : "", lower !== piece)));
+      Array.from(others, (letter) => (MARK.test(letter) ? (accents[accents.length - 1] += letter) : add(primaryOf(letter), others.length > 1 ? "\u0001" : "", lower !== piece)));
     }
   }
   return { primary, accents, cases };

@@ -3,7 +3,7 @@
  * one is named; a component whose code never names `timeZone` knows no others, and another is an error rather than a wrong time.
  */
 
-import { compareTexts } from "./collation.js";
+import { compareTexts, withoutSymbols } from "./collation.js";
 import { namesOfZones, stateOf, zoneNamed } from "./time-zones.js";
 
 const LOCALE = "en-US";
@@ -277,7 +277,7 @@ class Collator {
   }
 
   compare = (a, b) => {
-    const texts = [a, b].map((text) => (this.#options.ignorePunctuation ? String(text).replace(/[\p{P}\s]/gu, "") : String(text)));
+    const texts = [a, b].map((text) => (this.#options.ignorePunctuation ? withoutSymbols(String(text)) : String(text)));
     return compareTexts(...texts, this.#options);
   };
 }
