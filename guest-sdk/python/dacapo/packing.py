@@ -57,7 +57,11 @@ def copy_standard_library(library: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
         pack(copy)
-        copy.rename(library / STANDARD_LIBRARY)
+        try:
+            copy.rename(library / STANDARD_LIBRARY)
+        except OSError:
+            if not (library / STANDARD_LIBRARY).is_dir():  # else another build was faster
+                raise
 
 
 def packed(contents: Iterable[tuple[str, bytes]]) -> bytes:

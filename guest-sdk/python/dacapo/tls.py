@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 HAS_ALPN = HAS_SNI = HAS_TLSv1_3 = HAS_NEVER_CHECK_COMMON_NAME = True
 OPENSSL_VERSION = "OpenSSL 3.0.0 (the host's TLS)"
@@ -214,6 +214,20 @@ class SSLObject:
         return b"" if binary_form else {}
 
     def get_channel_binding(self, cb_type: str = "tls-unique") -> None: ...
+
+
+class DefaultVerifyPaths(NamedTuple):
+    cafile: str | None = None
+    capath: str | None = None
+    openssl_cafile_env: str = "SSL_CERT_FILE"
+    openssl_cafile: str = "/etc/ssl/cert.pem"
+    openssl_capath_env: str = "SSL_CERT_DIR"
+    openssl_capath: str = "/etc/ssl/certs"
+
+
+def get_default_verify_paths() -> DefaultVerifyPaths:
+    """There are none: the host checks certificates."""
+    return DefaultVerifyPaths()
 
 
 def create_default_context(*_: Any, **__: Any) -> SSLContext:

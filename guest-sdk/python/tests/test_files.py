@@ -7,6 +7,7 @@ import tempfile
 import textwrap
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from dacapo import packing
 from dacapo.files import Archive
@@ -36,6 +37,20 @@ class Archives(unittest.TestCase):
     def test_what_a_component_cannot_run_is_left_out(self):
         archive = self.packed(a_so=b"x", a_pyc=b"x", a_py=b"x", a_pyi=b"x")
         self.assertEqual(archive.find("").names(), ["a.py"])
+
+
+class TheStandardLibrary(unittest.TestCase):
+    def test_of_two_builds_at_once_the_slower_one_uses_the_copy_of_the_other(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(sys, "prefix", str(Path(folder, "prefix"))):
+            library = Path(folder, "library")
+            library.mkdir()
+            Path(sys.prefix, "json").mkdir(parents=True)
+            Path(sys.prefix, "json", "decoder.py").write_text("one")
+            packing.copy_standard_library(library)
+            Path(sys.prefix, "json", "decoder.py").write_text("two")
+            packing.copy_standard_library(library)
+            self.assertEqual([path.name for path in library.iterdir()], [packing.STANDARD_LIBRARY])
+            self.assertEqual((library / packing.STANDARD_LIBRARY / "json/decoder.py").read_text(), "one")
 
 
 class WithoutAFileSystem(unittest.TestCase):

@@ -21,7 +21,7 @@ _EMPTY = {
 }
 """Packages that have nothing but names, and why."""
 
-_WRITTEN = {"jiter": "dacapo.stand_ins.jiter"}
+_WRITTEN = {name: f"dacapo.stand_ins.{name}" for name in ("jiter", "truststore")}
 """Packages that are written in Python here."""
 
 STAND_INS = {*_EMPTY, *_WRITTEN}
