@@ -70,7 +70,7 @@ impl HostFile {
             number => number,
         };
         let timeout = "functionTimeout";
-        let is_unlimited = settings.find(timeout).is_some_and(|value| value == "-1" || *value == Value::from(-1));
+        let is_unlimited = settings.find(timeout).is_some_and(|value| value == "-1" || *value == -1);
         let settings = Manifest {
             http,
             queues: Some(queues).filter(|queues| *queues != QueueSettings::default()),

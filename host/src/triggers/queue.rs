@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn an_app_may_set_how_often_and_when() {
         let rules = |manifest: &str| QueueRules::of(Some(&Manifest::parse(manifest.as_bytes()).unwrap()));
-        let seconds = |rules: QueueRules| (1..).map_while(|attempt| rules.retry_after(attempt)).map(|pause| pause.as_secs());
+        let seconds = |rules: QueueRules| (1..).map_while(move |attempt| rules.retry_after(attempt)).map(|pause| pause.as_secs());
         assert_eq!(seconds(QueueRules::of(None)).collect::<Vec<_>>(), [1, 2, 4, 8]);
         let set = rules(r#"{"queues":{"maxDequeueCount":3,"visibilityTimeout":0,"batchSize":7}}"#);
         assert_eq!((set.at_once, set.events_max), (Some(7), 100));
