@@ -348,6 +348,16 @@ fn messages_survive_a_kill() {
     eventually("every message is processed", || processed().len() == texts.len());
 }
 
+/// The model test found it: messages that were cleared before they began stayed in the store until another message ended.
+#[test]
+fn a_delayed_message_that_is_cleared_leaves_nothing() {
+    let (host, _directory) = host(&[("take", QUEUE)]);
+    let later = "/runtime/webhooks/queues/orders?deliverAt=2999-01-01T00:00:00Z";
+    assert_eq!(send(&host, "POST", later, b"7").status, 202);
+    assert_eq!(send(&host, "DELETE", "/runtime/webhooks/queues/orders", b"").json(), json!({ "messages": 1 }));
+    eventually("it is gone", || host.manage("GET", "instances?functionName=BuiltIn::Message", None).unwrap().json() == json!([]));
+}
+
 /// The model test found it: a deployment wakes the messages that have waited for its trigger, by an event to each. If the host was
 /// killed after it had acknowledged the deployment and before it had stored those, they were not looked at for ten minutes.
 #[test]
