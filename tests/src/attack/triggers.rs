@@ -344,7 +344,8 @@ fn unanswered(attacker: Arc<Attacker>, tally: Arc<Tally>, until: Instant, path: 
             if leaves {
                 attacker.open().await?.write_all(head.as_bytes()).await?;
                 tally.count("left", true);
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                // What it has left must not take the place of the other players for ever.
+                tokio::time::sleep(Duration::from_secs(5)).await;
             } else {
                 // With those who have left in front of it, it may wait for several times the limit.
                 match tokio::time::timeout(3 * PATIENCE, connection.send(Method::GET, path, "")).await {

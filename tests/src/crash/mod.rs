@@ -449,7 +449,8 @@ fn check_store(directory: &Path, shared: &Shared, report: &mut Report) -> Result
     check_fetched(&shared.counter, fetched, report)
 }
 
-fn is_schedule(id: &InstanceId) -> bool {
+/// Whether this is the entity that is a schedule.
+pub fn is_schedule(id: &InstanceId) -> bool {
     id.as_str().starts_with("@builtin::schedule@")
 }
 

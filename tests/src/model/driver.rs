@@ -1,6 +1,6 @@
 //! Runs a sequence against a real host, and compares everything that the host shows with the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -9,17 +9,32 @@ use serde_json::{Value, json};
 
 use super::operation::{Answer, Operation};
 use super::possible::Possible;
+use super::queue::Place;
+use super::schedule::{BACKFILLED, BY_HAND, SCHEDULES, Schedule, YEARS};
 use super::service::Service;
 use super::world::{Counter, Data, Id, Look, SLOTS, Signal, Status, World, reason_text};
 use crate::host::{self, Host};
+use crate::trigger_guest;
 
-/// How long a state that is not final may remain unchanged.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a state that is not final may remain unchanged. A message that always fails takes a quarter of a minute.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// With more possible worlds than this, the driver looks at the host, which rules some of them out.
 const WORLDS_MANY: usize = 200;
 
 const CONTINUATION: &str = "x-ms-continuation-token";
+
+/// The app with the trigger of the queue, and the orchestrator that it starts for each message.
+pub const LISTENER: &str = "listener";
+const PROCESSED: &str = "processed";
+
+/// The module of the app with the trigger, or without it.
+pub fn listener(listens: bool) -> Result<Vec<u8>> {
+    match listens {
+        true => crate::guest("fixture-deliveries"),
+        false => Ok(trigger_guest::module(PROCESSED, &[("idle", r#"[{"type":"manualTrigger"}]"#)])),
+    }
+}
 
 /// Statistics of a run.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -57,6 +72,12 @@ pub struct Driver<'a> {
 struct Seen {
     instances: BTreeMap<String, Value>,
     counters: BTreeMap<String, Value>,
+    /// The texts in the queue and in the poison queue.
+    messages: [BTreeSet<String>; 2],
+    /// The orchestrations that messages have started.
+    processed: BTreeMap<String, Value>,
+    schedules: BTreeMap<u8, Value>,
+    by_hand: BTreeMap<String, Value>,
 }
 
 impl<'a> Driver<'a> {
@@ -82,7 +103,7 @@ impl<'a> Driver<'a> {
             }
             Operation::Look => self.look()?,
             Operation::Settle => drop(self.settle()?),
-            Operation::Page => self.page()?,
+            Operation::Page => drop(self.page()?),
             Operation::Crash => self.crash()?,
             Operation::CrashDuring { operation, micros } => self.crash_during(operation, Duration::from_micros(*micros))?,
             Operation::Both(first, second) => self.both(first, second)?,
@@ -169,8 +190,8 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Checks that the pages of the list contain exactly the existing instances.
-    fn page(&mut self) -> Result<()> {
+    /// Checks that the pages of the list contain exactly the existing instances, which it returns.
+    fn page(&mut self) -> Result<Seen> {
         let seen = self.settle()?;
         let mut listed = Vec::new();
         let mut token = None;
@@ -184,10 +205,11 @@ impl<'a> Driver<'a> {
             }
         }
         listed.sort();
-        let mut expected: Vec<String> = seen.instances.keys().chain(seen.counters.keys()).cloned().collect();
+        let shown = [&seen.instances, &seen.counters, &seen.processed, &seen.by_hand];
+        let mut expected: Vec<String> = shown.into_iter().flat_map(BTreeMap::keys).cloned().collect();
         expected.sort();
         ensure!(listed == expected, "listed are {listed:?}, there are {expected:?}");
-        Ok(())
+        Ok(seen)
     }
 
     fn list_page(&self, token: Option<&str>) -> Result<(Value, Option<String>)> {
@@ -204,6 +226,13 @@ impl<'a> Driver<'a> {
     fn finish(&mut self) -> Result<Vec<Expected>> {
         for slot in 0..SLOTS {
             self.step(&Operation::Switch { slot, on: true })?;
+        }
+        for end in [Operation::Listen(false), Operation::Clear(Place::Work), Operation::Clear(Place::Poison)] {
+            self.step(&end)?;
+            self.settle()?;
+        }
+        for key in 0..SCHEDULES {
+            self.step(&Operation::DeleteSchedule(key))?;
         }
         self.settle()?;
         for key in self.any()?.counters.clone().into_keys() {
@@ -224,10 +253,26 @@ impl<'a> Driver<'a> {
                 self.settle()?;
             }
         }
-        self.page()?;
+        let seen = self.page()?;
+        self.wait_for_removals()?;
         let names = self.names();
         let instances = self.any()?.instances.iter();
-        Ok(instances.map(|(id, instance)| Expected { id: names.id(*id), status: instance.status() }).collect())
+        let instances = instances.map(|(id, instance)| Expected { id: names.id(*id), status: instance.status() });
+        let others = seen.processed.into_keys().chain(seen.by_hand.into_keys());
+        Ok(instances.chain(others.map(|id| Expected { id, status: Status::Completed })).collect())
+    }
+
+    /// The host removes messages that have ended a moment later.
+    fn wait_for_removals(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = self.host.manage("GET", "instances?functionName=BuiltIn::Message", None)?;
+            if left.body == "[]" {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "messages are left: {left:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn ids(&self) -> Result<Vec<Id>> {
@@ -240,14 +285,54 @@ impl<'a> Driver<'a> {
 
     fn see(&mut self) -> Result<Seen> {
         self.counts.looks += 1;
-        let list = |prefix: &str| -> Result<BTreeMap<String, Value>> {
-            let answer = self.host.manage("GET", &format!("instances?instanceIdPrefix={prefix}"), None)?;
+        let list = |filter: &str| -> Result<BTreeMap<String, Value>> {
+            let answer = self.host.manage("GET", &format!("instances?{filter}"), None)?;
             ensure!(answer.status == 200, "listing: {answer:?}");
             let statuses = answer.json();
             let statuses = statuses.as_array().context("the list is not an array")?.iter();
             Ok(statuses.map(|status| (status["instanceId"].as_str().unwrap_or_default().to_owned(), status.clone())).collect())
         };
-        Ok(Seen { instances: list(&self.prefix)?, counters: list(&format!("@counter@{}", self.prefix))? })
+        // First: what a message has started is there before the message is gone.
+        let messages = self.messages()?;
+        let mut instances = list(&format!("instanceIdPrefix={}", self.prefix))?;
+        let names = self.names();
+        let by_hand = instances.split_off(&format!("{}:", names.schedule(BY_HAND)));
+        Ok(Seen {
+            instances,
+            counters: list(&format!("instanceIdPrefix=@counter@{}", self.prefix))?,
+            messages,
+            processed: list(&format!("functionName={PROCESSED}&createdTimeFrom={}", self.began))?,
+            schedules: self.schedules(&names)?,
+            by_hand,
+        })
+    }
+
+    /// The texts in both queues, at one time.
+    fn messages(&self) -> Result<[BTreeSet<String>; 2]> {
+        let peek = |queue: &str| -> Result<BTreeSet<String>> {
+            let answer = self.host.request("GET", &format!("/runtime/webhooks/queues/{queue}"), None)?;
+            ensure!(answer.status == 200, "peeking into {queue}: {answer:?}");
+            let texts = answer.json();
+            let texts = texts.as_array().context("the list is not an array")?.iter();
+            Ok(texts.map(|message| message["text"].as_str().unwrap_or_default().to_owned()).collect())
+        };
+        loop {
+            let poison = peek("work-poison")?;
+            let work = peek("work")?;
+            if peek("work-poison")? == poison {
+                return Ok([work, poison]);
+            }
+        }
+    }
+
+    fn schedules(&self, names: &Names) -> Result<BTreeMap<u8, Value>> {
+        let mut schedules = BTreeMap::new();
+        for key in 0..SCHEDULES {
+            let answer = self.host.manage("GET", &format!("schedules/{}", names.schedule(key)), None)?;
+            ensure!(matches!(answer.status, 200 | 404), "{answer:?}");
+            schedules.extend((answer.status == 200).then(|| (key, answer.json())));
+        }
+        Ok(schedules)
     }
 
     fn names(&self) -> Names {
@@ -309,6 +394,38 @@ impl<'a> Driver<'a> {
             Operation::SuspendCounter(key) => ("POST", format!("instances/{}/suspend?reason=test", names.counter(*key)), None),
             Operation::ResumeCounter(key) => ("POST", format!("instances/{}/resume?reason=test", names.counter(*key)), None),
             Operation::PurgeCounter(key) => ("DELETE", format!("instances/{}", names.counter(*key)), None),
+            Operation::Enqueue { messages, place, delay_ms } => {
+                let query = delay_ms.map_or(String::new(), |ms| {
+                    let at = chrono::Utc::now() + Duration::from_millis(ms.into());
+                    format!("?deliverAt={}", at.format("%Y-%m-%dT%H:%M:%S%.6fZ"))
+                });
+                let texts =
+                    messages.iter().map(|(number, kind)| json!({ "name": names.message(*number), "fails": kind.fails() }));
+                ("POST", format!("{}{query}", queue(*place)), Some(texts.collect()))
+            }
+            Operation::Clear(place) => ("DELETE", queue(*place), None),
+            Operation::Redrive => ("POST", format!("{}/redrive", queue(Place::Work)), None),
+            Operation::CreateSchedule { key, paused, note } => {
+                let waits_for = usize::from(*key == BACKFILLED);
+                let specification = json!({
+                    "orchestrator": "collect", "input": waits_for, "cron": "0 0 29 2 *", "overlap": "allowAll",
+                    "paused": paused, "note": reason_text(*note),
+                });
+                ("POST", format!("schedules/{}", names.schedule(*key)), Some(specification))
+            }
+            Operation::PauseSchedule { key, note } => ("POST", names.note(*key, "pause", *note), None),
+            Operation::ResumeSchedule { key, note } => ("POST", names.note(*key, "resume", *note), None),
+            Operation::Backfill { from, to, overlap } => {
+                let [from, to] = [from, to].map(|year| YEARS[usize::from(*year)]);
+                let range = format!("from={from}-01-01T00:00:00Z&to={to}-12-31T00:00:00Z&overlap={}", overlap.name());
+                ("POST", format!("schedules/{}/backfill?{range}", names.schedule(BACKFILLED)), None)
+            }
+            Operation::RunSchedule => ("POST", format!("schedules/{}/trigger", names.schedule(BY_HAND)), None),
+            Operation::DeleteSchedule(key) => ("DELETE", format!("schedules/{}", names.schedule(*key)), None),
+            Operation::Listen(on) => {
+                let url = format!("{}/admin/apps/{LISTENER}", self.host.url());
+                return Ok(Request { method: "POST", url, body: Some(listener(*on)?) });
+            }
             Operation::Switch { .. }
             | Operation::Look
             | Operation::Settle
@@ -317,26 +434,34 @@ impl<'a> Driver<'a> {
             | Operation::CrashDuring { .. }
             | Operation::Both(..) => bail!("not a request"),
         };
-        Ok(Request { method, url: format!("{}/runtime/webhooks/durabletask/{path}", self.host.url()), body })
+        let path = if path.starts_with("queues/") { path } else { format!("durabletask/{path}") };
+        let body = body.map(|body| body.to_string().into_bytes());
+        Ok(Request { method, url: format!("{}/runtime/webhooks/{path}", self.host.url()), body })
+    }
+}
+
+fn queue(place: Place) -> String {
+    match place {
+        Place::Work => "queues/work".into(),
+        Place::Poison => "queues/work-poison".into(),
     }
 }
 
 struct Request {
     method: &'static str,
     url: String,
-    body: Option<Value>,
+    body: Option<Vec<u8>>,
 }
 
 impl Request {
     fn send(self) -> Result<Answer> {
-        let body = self.body.map(|body| body.to_string());
-        let answer = host::request(self.method, &self.url, body.as_deref().map(str::as_bytes))?;
-        let deletes = answer.status == 200 && self.method == "DELETE";
-        let deleted = match deletes {
-            true => Some(answer.json()["instancesDeleted"].as_u64().context("no instancesDeleted")?),
-            false => None,
-        };
-        Ok(Answer { code: answer.status, deleted })
+        let answer = host::request(self.method, &self.url, self.body.as_deref())?;
+        let counted = ["instancesDeleted", "messages"].into_iter().find_map(|member| match answer.status {
+            200 => serde_json::from_str::<Value>(&answer.body).ok()?[member].as_u64(),
+            _ => None,
+        });
+        ensure!(counted.is_some() || self.method != "DELETE" || answer.status != 200, "nothing is counted: {answer:?}");
+        Ok(Answer { code: answer.status, deleted: counted })
     }
 }
 
@@ -348,6 +473,9 @@ struct Names {
 
 impl Names {
     fn id(&self, id: Id) -> String {
+        if let Some(year) = id.slot.checked_sub(SLOTS) {
+            return format!("{}:{}0229T000000Z", self.schedule(BACKFILLED), YEARS[usize::from(year)]);
+        }
         let child = if id.child { ".child" } else { "" };
         format!("{}{}{child}", self.prefix, id.slot)
     }
@@ -360,6 +488,51 @@ impl Names {
         format!("@counter@{}{key}", self.prefix)
     }
 
+    fn schedule(&self, key: u8) -> String {
+        format!("{}s{key}", self.prefix)
+    }
+
+    fn note(&self, key: u8, verb: &str, note: u32) -> String {
+        format!("schedules/{}/{verb}?note={}", self.schedule(key), reason_text(note).replace(' ', "%20"))
+    }
+
+    fn message(&self, number: u32) -> String {
+        format!("{}message-{number}", self.prefix)
+    }
+
+    /// Whether the host would show these queues for a world, and what has become of their messages.
+    fn agree_on_queue(&self, world: &World, seen: &Seen) -> bool {
+        let names = |numbers: BTreeSet<u32>| -> BTreeSet<String> { numbers.into_iter().map(|n| self.message(n)).collect() };
+        let texts = |texts: &BTreeSet<String>| -> BTreeSet<String> {
+            let name = |text: &String| serde_json::from_str::<Value>(text).ok()?["name"].as_str().map(str::to_owned);
+            texts.iter().filter_map(name).collect()
+        };
+        let completed = seen.processed.values().filter(|status| status["runtimeStatus"] == "Completed");
+        let mut processed: Vec<&str> = completed.filter_map(|status| status["output"].as_str()).collect();
+        processed.sort_unstable();
+        let expected: BTreeSet<String> = names(world.queue.processed.clone());
+        texts(&seen.messages[0]) == names(world.queue.peek(Place::Work))
+            && texts(&seen.messages[1]) == names(world.queue.peek(Place::Poison))
+            && processed.iter().eq(expected.iter())
+    }
+
+    fn agree_on_schedules(&self, world: &World, seen: &Seen) -> bool {
+        let shown = |key: &u8, schedule: &Schedule| {
+            let decided = json!({ "run": schedule.run, "missed": 0, "skipped": schedule.skipped, "buffered": 0 });
+            let next = if schedule.paused { 0 } else { 10 };
+            seen.schedules.get(key).is_some_and(|seen| {
+                seen["paused"] == schedule.paused
+                    && seen["note"] == reason_text(schedule.note)
+                    && seen["occurrences"] == decided
+                    && seen["next"].as_array().is_some_and(|times| times.len() == next)
+            })
+        };
+        let completed = seen.by_hand.values().filter(|status| status["runtimeStatus"] == "Completed").count();
+        world.schedules.iter().all(|(key, schedule)| shown(key, schedule))
+            && world.schedules.len() == seen.schedules.len()
+            && world.by_hand.completed == completed
+    }
+
     /// Whether the host would show this for a world.
     fn agree(&self, world: &World, seen: &Seen) -> bool {
         let instances = world.instances.iter().all(|(id, instance)| {
@@ -368,7 +541,8 @@ impl Names {
         let counters = world.counters.iter().all(|(key, counter)| {
             seen.counters.get(&self.counter(*key)).is_some_and(|status| status_of(counter) == status_shown(status))
         });
-        instances && counters && world.instances.len() == seen.instances.len() && world.counters.len() == seen.counters.len()
+        let all = world.instances.len() == seen.instances.len() && world.counters.len() == seen.counters.len();
+        instances && counters && all && self.agree_on_queue(world, seen) && self.agree_on_schedules(world, seen)
     }
 
     fn looks_like(&self, look: &Look, status: &Value) -> bool {
@@ -385,18 +559,22 @@ impl Names {
             format!("{} {} {program:?} {output}", self.id(*id), status.name())
         });
         let counters = world.counters.iter().map(|(key, counter)| format!("{} {counter:?}", self.counter(*key)));
-        format!("[{}]", instances.chain(counters).collect::<Vec<_>>().join("; "))
+        let others = format!("{:?}, {:?}, {:?}", world.queue, world.schedules, world.by_hand);
+        format!("[{}]", instances.chain(counters).chain([others]).collect::<Vec<_>>().join("; "))
     }
 }
 
 impl Seen {
     fn describe(&self) -> String {
-        let all = self.instances.iter().chain(&self.counters);
+        let all = self.instances.iter().chain(&self.counters).chain(&self.processed).chain(&self.by_hand);
         let all = all.map(|(id, status)| {
             let shown = |member: &str| &status[member];
             format!("{id} {} {} {} {}", shown("runtimeStatus"), shown("name"), shown("input"), shown("output"))
         });
-        format!("[{}]", all.collect::<Vec<_>>().join("; "))
+        let schedules = self.schedules.iter().map(|(key, seen)| {
+            format!("schedule {key} paused {} {} {} next {}", seen["paused"], seen["note"], seen["occurrences"], seen["next"])
+        });
+        format!("[{}; messages {:?}]", all.chain(schedules).collect::<Vec<_>>().join("; "), self.messages)
     }
 }
 

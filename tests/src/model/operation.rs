@@ -5,6 +5,8 @@ use std::fmt;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 
+use super::queue::{Kind, Place};
+use super::schedule::{BACKFILLED, BY_HAND, Overlap, SCHEDULES, Schedule, YEARS};
 use super::world::{Counter, Data, Id, KEYS, Message, Program, SLOTS, Signal, Status, World};
 
 /// One step of a sequence.
@@ -46,6 +48,38 @@ pub enum Operation {
     SuspendCounter(u8),
     ResumeCounter(u8),
     PurgeCounter(u8),
+    /// Puts messages into a queue, as one request.
+    Enqueue {
+        messages: Vec<(u32, Kind)>,
+        place: Place,
+        delay_ms: Option<u32>,
+    },
+    Clear(Place),
+    /// Moves the messages of the poison queue back.
+    Redrive,
+    /// Deploys the app that has the trigger of the queue with it, or without it.
+    Listen(bool),
+    CreateSchedule {
+        key: u8,
+        paused: bool,
+        note: u32,
+    },
+    PauseSchedule {
+        key: u8,
+        note: u32,
+    },
+    ResumeSchedule {
+        key: u8,
+        note: u32,
+    },
+    /// Runs the occurrences of these of the years.
+    Backfill {
+        from: u8,
+        to: u8,
+        overlap: Overlap,
+    },
+    RunSchedule,
+    DeleteSchedule(u8),
     /// Sets whether the service accepts the requests of a slot.
     Switch {
         slot: u8,
@@ -72,11 +106,14 @@ pub enum Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
     pub code: u16,
-    /// The number of deleted instances.
+    /// The number of deleted instances, or of messages that were removed or moved.
     pub deleted: Option<u64>,
 }
 
 impl Answer {
+    /// No host gives it: the request was executed in part, and a crash came.
+    const NONE: Answer = Answer { code: 0, deleted: None };
+
     fn code(code: u16) -> Answer {
         Answer { code, deleted: None }
     }
@@ -141,7 +178,20 @@ impl World {
             },
             Operation::PurgeEnded(statuses) => {
                 let ended: Vec<Id> = self.instances.keys().copied().filter(|id| self.is_one_of(*id, statuses)).collect();
-                if ended.is_empty() { refuse(404) } else { self.purged(&ended) }
+                let completed = statuses.contains(&Status::Completed);
+                let others = if completed { self.queue.processed.len() + self.by_hand.completed } else { 0 };
+                match ended.len() + others {
+                    0 => refuse(404),
+                    deleted => {
+                        let mut world = self.clone();
+                        world.instances.retain(|id, _| !ended.contains(id));
+                        if completed {
+                            world.queue.processed.clear();
+                            world.by_hand.completed = 0;
+                        }
+                        vec![(Answer { code: 200, deleted: Some(deleted as u64) }, world)]
+                    }
+                }
             }
             Operation::Signal { key, signal } => accept(&|world| world.counter(*key, |counter| counter.signal(*signal))),
             Operation::SuspendCounter(key) => match self.counters.get(key) {
@@ -162,6 +212,44 @@ impl World {
                 }
                 vec![(Answer { code: 200, deleted: Some(deleted.into()) }, world)]
             }
+            Operation::Enqueue { messages, place, .. } => self.each(messages, Answer::code(202), |world, (number, kind)| {
+                vec![world.clone(), world.changed(|world| world.queue.put(*number, *kind, *place))]
+            }),
+            Operation::Clear(place) => {
+                let there: Vec<u32> = self.queue.peek(*place).into_iter().collect();
+                let all = Answer { code: 200, deleted: Some(there.len() as u64) };
+                self.each(&there, all, |world, number| {
+                    vec![world.clone(), world.changed(|world| world.queue.clear(*number, *place))]
+                })
+            }
+            Operation::Redrive => {
+                let there: Vec<u32> = self.queue.peek(Place::Poison).into_iter().collect();
+                let all = Answer { code: 200, deleted: Some(there.len() as u64) };
+                self.each(&there, all, |world, number| {
+                    let put_back = world.changed(|world| world.queue.put_back(*number));
+                    let moved = put_back.changed(|world| world.queue.clear(*number, Place::Poison));
+                    vec![world.clone(), put_back, moved]
+                })
+            }
+            Operation::Listen(on) => vec![(Answer::code(200), self.changed(|world| world.queue.listen(*on)))],
+            Operation::CreateSchedule { key, paused, note } => match self.schedules.contains_key(key) {
+                true => refuse(409),
+                false => {
+                    let made = Schedule::new(*paused, *note);
+                    vec![(Answer::code(201), self.changed(|world| drop(world.schedules.insert(*key, made))))]
+                }
+            },
+            Operation::PauseSchedule { key, note } => {
+                self.on_schedule(*key, 200, |world| world.operate_schedule(*key, |schedule| schedule.set_paused(true, *note)))
+            }
+            Operation::ResumeSchedule { key, note } => {
+                self.on_schedule(*key, 200, |world| world.operate_schedule(*key, |schedule| schedule.set_paused(false, *note)))
+            }
+            Operation::Backfill { from, to, overlap } => {
+                self.on_schedule(BACKFILLED, 202, |world| world.backfill(*from..=*to, *overlap))
+            }
+            Operation::RunSchedule => self.on_schedule(BY_HAND, 202, World::run_by_hand),
+            Operation::DeleteSchedule(key) => self.on_schedule(*key, 204, |world| drop(world.schedules.remove(key))),
             Operation::Switch { .. }
             | Operation::Look
             | Operation::Settle
@@ -169,6 +257,26 @@ impl World {
             | Operation::Crash
             | Operation::CrashDuring { .. }
             | Operation::Both(..) => Vec::new(),
+        }
+    }
+
+    /// A request that does the same to each of several things. `steps` returns the worlds in which it has been done to one of
+    /// them, from not at all to wholly: a crash may come anywhere.
+    fn each<T>(&self, things: &[T], whole: Answer, steps: impl Fn(&World, &T) -> Vec<World>) -> Vec<(Answer, World)> {
+        let mut done = self.clone();
+        let mut partly = vec![self.clone()];
+        for thing in things {
+            partly = partly.iter().flat_map(|world| steps(world, thing)).collect();
+            done = steps(&done, thing).pop().unwrap_or(done);
+        }
+        let partly = partly.into_iter().map(|world| (Answer::NONE, world));
+        [(whole, done)].into_iter().chain(partly).collect()
+    }
+
+    fn on_schedule(&self, key: u8, code: u16, change: impl FnOnce(&mut World)) -> Vec<(Answer, World)> {
+        match self.schedules.contains_key(&key) {
+            true => vec![(Answer::code(code), self.changed(change))],
+            false => vec![(Answer::code(404), self.clone())],
         }
     }
 
@@ -259,6 +367,80 @@ pub fn random_sequence(random: &mut StdRng, with_crashes: bool) -> Vec<Operation
         }
     }
     operations
+}
+
+/// The most messages in the queues: a crash in a request that concerns all of them leaves as many worlds as they have subsets.
+const MESSAGES_MAX: usize = 5;
+
+/// Puts operations on queues and schedules between those of a sequence.
+pub fn woven(random: &mut StdRng, operations: Vec<Operation>, with_crashes: bool) -> Vec<Operation> {
+    let (mut numbers, mut waiting) = (0, 0);
+    let mut all = Vec::new();
+    for operation in operations {
+        while random.random_range(0..5) < 2 {
+            numbers += 10;
+            let operation = of_queue_or_schedule(random, numbers);
+            if let Operation::Enqueue { messages, .. } = &operation {
+                waiting += messages.len();
+            }
+            if waiting > MESSAGES_MAX {
+                all.extend([Operation::Clear(Place::Work), Operation::Clear(Place::Poison)]);
+                waiting = 0;
+                continue;
+            }
+            all.push(match random.random_range(0..100) {
+                0..14 if with_crashes => {
+                    let micros = random.random_range(0..6_000);
+                    Operation::CrashDuring { operation: Box::new(operation), micros }
+                }
+                _ => operation,
+            });
+            all.extend((random.random_range(0..4) == 0).then_some(Operation::Settle));
+        }
+        all.push(operation);
+    }
+    all
+}
+
+fn of_queue_or_schedule(random: &mut StdRng, numbers: u32) -> Operation {
+    let key = random.random_range(0..SCHEDULES);
+    let place = if random.random_range(0..3) == 0 { Place::Poison } else { Place::Work };
+    match random.random_range(0..100) {
+        0..25 => {
+            let kind = |random: &mut StdRng| match random.random_range(0..60) {
+                0 => Kind::Bad,
+                1..8 => Kind::Flaky,
+                _ => Kind::Good,
+            };
+            let messages = (0..random.random_range(1..4)).map(|number| (numbers + number, kind(random))).collect();
+            let delay_ms = (random.random_range(0..6) == 0).then(|| random.random_range(1..200));
+            Operation::Enqueue { messages, place, delay_ms }
+        }
+        25..31 => Operation::Clear(place),
+        31..38 => Operation::Redrive,
+        38..50 => Operation::Listen(random.random_range(0..3) > 0),
+        50..60 => Operation::CreateSchedule { key, paused: random.random_range(0..3) == 0, note: numbers },
+        60..65 => Operation::PauseSchedule { key, note: numbers },
+        65..70 => Operation::ResumeSchedule { key, note: numbers },
+        70..84 => {
+            let from = random.random_range(0..YEARS.len() as u8);
+            let overlap = if random.random() { Overlap::Skip } else { Overlap::AllowAll };
+            Operation::Backfill { from, to: random.random_range(from..YEARS.len() as u8), overlap }
+        }
+        84..88 => Operation::DeleteSchedule(key),
+        88..94 => Operation::RunSchedule,
+        // To an occurrence, as to any other orchestration.
+        _ => {
+            let id = Id { slot: SLOTS + random.random_range(0..YEARS.len() as u8), child: false };
+            match random.random_range(0..6) {
+                0 => Operation::Terminate { id, reason: numbers, recurse: false },
+                1 => Operation::Purge(id),
+                2 => Operation::Restart(id),
+                3 => Operation::Suspend(id),
+                _ => Operation::Raise { id, name: "Go", data: Data::Number(numbers) },
+            }
+        }
+    }
 }
 
 /// Generates operations, most of them for instances that have been started.

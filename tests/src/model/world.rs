@@ -7,12 +7,15 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
+use super::queue::Queue;
+use super::schedule::{BACKFILLED, BY_HAND, Overlap, Schedule};
+
 /// Instances that clients start. Each may have a child.
 pub const SLOTS: u8 = 3;
 /// Counters that clients signal.
 pub const KEYS: u8 = 2;
 
-/// Identifies an orchestration.
+/// Identifies an orchestration. The slots from [`SLOTS`] on are the occurrences of a schedule in [`super::schedule::YEARS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id {
     pub slot: u8,
@@ -169,6 +172,18 @@ pub struct World {
     /// Whether the service accepts the requests of a slot.
     switches: [bool; SLOTS as usize],
     pub counters: BTreeMap<u8, Counter>,
+    pub queue: Queue,
+    pub schedules: BTreeMap<u8, Schedule>,
+    pub by_hand: ByHand,
+}
+
+/// The runs of a schedule that clients have asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct ByHand {
+    /// Started, and not completed.
+    running: usize,
+    /// Completed, and not purged.
+    pub completed: usize,
 }
 
 /// The result of a status query.
@@ -189,6 +204,9 @@ impl Default for World {
             executions: 0,
             switches: [true; SLOTS as usize],
             counters: BTreeMap::new(),
+            queue: Queue::default(),
+            schedules: BTreeMap::new(),
+            by_hand: ByHand::default(),
         }
     }
 }
@@ -400,10 +418,45 @@ impl World {
             world.deliver(to, mail);
             worlds.push(world);
         }
+        worlds.extend(self.queue.progress().into_iter().map(|queue| World { queue, ..self.clone() }));
+        if self.by_hand.running > 0 {
+            worlds.push(self.changed(|world| {
+                world.by_hand.running -= 1;
+                world.by_hand.completed += 1;
+            }));
+        }
         worlds
     }
 
-    fn changed(&self, change: impl FnOnce(&mut World)) -> World {
+    /// Changes a schedule, which first looks at what runs.
+    pub fn operate_schedule(&mut self, key: u8, operate: impl FnOnce(&mut Schedule)) {
+        let instances = &self.instances;
+        let Some(schedule) = self.schedules.get_mut(&key) else { return };
+        schedule.look(|id| instances.get(&id).is_some_and(Instance::is_living));
+        operate(schedule);
+    }
+
+    /// Runs the occurrences of these years that have not run.
+    pub fn backfill(&mut self, years: std::ops::RangeInclusive<u8>, overlap: Overlap) {
+        self.operate_schedule(BACKFILLED, |_| {});
+        for year in years {
+            let id = Id { slot: SLOTS + year, child: false };
+            let exists = self.instances.contains_key(&id);
+            let starts = self.schedules.get_mut(&BACKFILLED).is_some_and(|schedule| schedule.occur(id, overlap, exists));
+            if starts {
+                let execution = self.next_execution();
+                self.instances.insert(id, Instance::new(Program::Collect { n: 1 }, 0, execution, None, false));
+            }
+        }
+    }
+
+    /// Runs a schedule that has no instance to wait for.
+    pub fn run_by_hand(&mut self) {
+        self.operate_schedule(BY_HAND, |schedule| schedule.run += 1);
+        self.by_hand.running += 1;
+    }
+
+    pub fn changed(&self, change: impl FnOnce(&mut World)) -> World {
         let mut world = self.clone();
         change(&mut world);
         world
