@@ -72,6 +72,8 @@ pub(super) struct Api {
     /// The threads that read and write the control file.
     pub control: FairThreads,
     pub concurrency: ConcurrencyLimit,
+    /// That of requests to triggers. Anybody may send some: they must not keep operators out.
+    pub trigger_concurrency: ConcurrencyLimit,
     pub health: Health,
 }
 

@@ -275,7 +275,7 @@ impl From<HubError> for ApiError {
             HubError::Control(error) => error.into(),
             HubError::Store(error) => error.into(),
             HubError::HistoryChanged(_) => Self { retry_after: Some(0), ..Self::with(StatusCode::SERVICE_UNAVAILABLE, why) },
-            HubError::ShuttingDown => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
+            HubError::ShuttingDown | HubError::CallerLeft => Self::with(StatusCode::SERVICE_UNAVAILABLE, why),
         }
     }
 }

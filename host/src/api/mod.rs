@@ -65,6 +65,7 @@ pub fn router(options: ApiOptions) -> axum::Router {
         bodies: Bodies::new(options.bodies_bytes, options.hubs.memory().clone()),
         control: FairThreads::new("control", CONTROL_THREADS),
         concurrency: ConcurrencyLimit::new(options.connections),
+        trigger_concurrency: ConcurrencyLimit::new(options.connections.div_ceil(2)),
         health: Health::default(),
         options,
     };

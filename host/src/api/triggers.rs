@@ -9,13 +9,13 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, AUTHORIZATION, CONTENT_SECURITY_POLICY, HeaderName, ORIGIN, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CONTENT_SECURITY_POLICY, HeaderName, ORIGIN, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dacapo_core::{Failure, TriggerCall};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::admission::body::{self, BodyKind};
@@ -135,8 +135,10 @@ pub(super) async fn answer(api: Arc<Api>, found: Found, head: Parts, body: Body)
     if let Some(admission) = head.extensions.get::<Admission>() {
         admission.grant();
     }
-    let running = run(api, hub.clone(), served, values, caller, query, head, body);
-    // A function goes on when its client has left, as in Azure Functions.
+    // Dropped when the client has left.
+    let (_client, left) = oneshot::channel::<()>();
+    let running = run(api, hub.clone(), served, values, caller, query, head, body, left);
+    // A function that has begun goes on when its client has left, as in Azure Functions.
     let response = tokio::spawn(running).await.unwrap_or(Err(HubError::ShuttingDown.into()));
     let response = response.unwrap_or_else(IntoResponse::into_response);
     hub.count_request(response.status() == StatusCode::TOO_MANY_REQUESTS);
@@ -164,8 +166,9 @@ async fn run(
     query: Query,
     head: Parts,
     body: Body,
+    left: oneshot::Receiver<()>,
 ) -> Result<Response, ApiError> {
-    let _permit = api.concurrency.acquire(hub.name())?;
+    let _permit = api.trigger_concurrency.acquire(hub.name())?;
     api.check_rate(&hub)?;
     let mut held = api.bodies.hold(hub.name());
     let limit = api.body_limit(BodyKind::Payload).min(hub.payload_bytes());
@@ -174,7 +177,7 @@ async fn run(
     drop(body);
     let invocation = Uuid::new_v4();
     let call = TriggerCall { name: served.function.clone(), input, invocation, attempt: 1 };
-    let outcome = hub.run_trigger(served.version, call).await?;
+    let outcome = hub.run_trigger(served.version, call, left).await?;
     let is_developer = caller == Caller::Developer;
     let response =
         outcome.and_then(|output| http::answer_of(&output).map_err(|why| Failure::permanent(Failure::INVALID_OUTPUT, why)));
@@ -211,8 +214,9 @@ fn input_of(api: &Api, head: &Parts, query: &Query, params: Values, body: &[u8])
         raw.zip(query.pairs()).filter(shown).map(|(raw, pair)| (raw, pair.clone())).unzip();
     let headers = head.headers.iter().filter_map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let is_hosts = name.as_str() == KEY_HEADER || (name == AUTHORIZATION && value.split(' ').any(is_key));
-        (!is_hosts).then_some((name.as_str(), value))
+        // A page that was opened with a key may send its address along.
+        let holds_key = || value.split(['=', '&', '?', ' ', ';', ',']).any(is_key);
+        (name.as_str() != KEY_HEADER && !holds_key()).then_some((name.as_str(), value))
     });
     let mark = if raw.is_empty() { "" } else { "?" };
     let origin = origin(api.options.scheme, head, api.options.address, api.options.use_forwarded_host);

@@ -145,6 +145,8 @@ pub enum HubError {
     /// A bug of the host: it panicked on the request, which has changed nothing.
     #[error("the host panicked on this request, which is a bug of the host; its log has details: {0}")]
     Internal(String),
+    #[error("the client has left before the call began")]
+    CallerLeft,
     #[error("the host is shutting down")]
     ShuttingDown,
 }

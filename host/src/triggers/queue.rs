@@ -26,6 +26,10 @@ const BACKOFF_MAX: Duration = Duration::from_secs(300);
 pub const MESSAGES_MAX: usize = 10_000;
 
 pub const NAME_CHARS_MAX: usize = 63;
+
+/// What the name of a queue ends with to which the messages go that another could not process.
+pub const POISON: &str = "-poison";
+
 pub const NAME_RULE: &str = "should be 1 to 63 letters, digits, '-' or '_', and begin with a letter or digit";
 
 /// How an app has the messages of its queues processed.
@@ -62,11 +66,13 @@ fn backoff(attempt: u32) -> Duration {
     FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))).min(BACKOFF_MAX)
 }
 
-/// Reads the name of a queue. Names compare ignoring case, and are kept in lower case.
+/// Reads the name of a queue, or of its poison queue. Names compare ignoring case, and are kept in lower case.
 pub fn name(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    (begins && text.len() <= NAME_CHARS_MAX && text.chars().all(plain)).then(|| text.to_ascii_lowercase())
+    let folded = text.to_ascii_lowercase();
+    let own = folded.strip_suffix(POISON).unwrap_or(&folded);
+    (begins && own.len() <= NAME_CHARS_MAX && text.chars().all(plain)).then_some(folded)
 }
 
 /// The text of a message that is given as JSON: a text as it is, anything else as it is written.
@@ -121,6 +127,9 @@ mod tests {
     #[test]
     fn names_are_plain_and_ignore_case() {
         assert_eq!(name("My-Queue_1").as_deref(), Some("my-queue_1"));
+        let longest = "x".repeat(NAME_CHARS_MAX);
+        assert!(name(&longest).is_some() && name(&format!("{longest}{POISON}")).is_some());
+        assert_eq!(name(&format!("{longest}x{POISON}")), None);
         for wrong in ["", ".", "..", "a.b", "-a", "a b", "a:b", "a/b", "ä", &"x".repeat(64)] {
             assert_eq!(name(wrong), None, "{wrong}");
         }

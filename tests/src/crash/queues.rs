@@ -94,7 +94,7 @@ impl Queues {
     pub fn check(&self, host: &mut Host, report: &mut Report) -> Result<()> {
         wait_until_empty(host)?;
         let poison = peek(host)?;
-        self.check_deliveries(&poison, report)?;
+        self.check_deliveries(&poison, report).with_context(|| failures_of_the_host(host))?;
         host.restart()?;
         ensure!(peek(host)? == poison, "the poison queue has changed; it was {poison:?}");
         let cleared = host.request("DELETE", &format!("/runtime/webhooks/queues/{QUEUE}-poison"), None)?;
@@ -147,6 +147,13 @@ impl Queues {
         ensure!(started.is_empty(), "nobody has sent {started:?}");
         Ok(())
     }
+}
+
+/// What the host logged of failed deliveries that did not fail on purpose.
+fn failures_of_the_host(host: &Host) -> String {
+    let log = host.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("a trigger failed") && !line.contains("OnPurpose")).collect();
+    format!("other failures of triggers in the log: {lines:#?}")
 }
 
 fn written(at: SystemTime) -> String {

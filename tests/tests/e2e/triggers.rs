@@ -1,6 +1,6 @@
 //! Triggers of apps: HTTP requests, queues, and operators reach them, and they reach their hub.
 
-use dacapo_tests::host::{Answer, Host, request};
+use dacapo_tests::host::{Answer, Host, request, request_with};
 use dacapo_tests::trigger_guest;
 use dacapo_tests::wire::Wire;
 use serde_json::{Value, json};
@@ -390,6 +390,32 @@ fn an_operator_runs_a_trigger_by_name() {
     assert_eq!(run("byHand", "[]").status, 400);
 }
 
+/// Calls that waited for their turn once began minutes after their clients had left, and until then each counted as a request in
+/// progress, so that the hub's administrators were refused.
+#[test]
+fn a_call_whose_client_leaves_before_it_begins_does_not_begin() {
+    let (host, _directory) =
+        Host::temporary(&["--set", "limits.concurrent_triggers=1", "--set", "limits.trigger_seconds=3"]).unwrap();
+    let endless = "(if (i32.eq (i32.load (local.get $name)) (i32.const 0x706f6f6c)) (then (loop $more (br $more))))";
+    let locals = "(local $output i32) (local $id_length i32)";
+    let guest = trigger_guest::wat("echo", &[("loop", ANONYMOUS), ("start", ANONYMOUS)]).replacen(
+        locals,
+        &format!("{locals} {endless}"),
+        1,
+    );
+    assert_eq!(send(&host, "POST", "/admin/apps/app", &wat::parse_str(guest).unwrap()).status, 200);
+    let call = |name: &str| {
+        let mut wire = Wire::open(host.url()).unwrap();
+        wire.send(format!("GET /api/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")).unwrap();
+        wire
+    };
+    let mut running = call("loop");
+    drop([call("start"), call("start")]);
+    assert!(running.read_answer().unwrap().starts_with("HTTP/1.1 500"));
+    assert_eq!(host.request("GET", "/api/start", None).unwrap().status, 202);
+    assert_eq!(echoed(&host).len(), 1, "only the call whose client waited");
+}
+
 #[test]
 fn event_grid_posts_events() {
     let grid = r#"[{"type":"eventGridTrigger","name":"event"}]"#;
@@ -404,4 +430,15 @@ fn event_grid_posts_events() {
     assert_eq!(post(&json!([{ "id": "1", "eventType": "x" }, { "id": "2", "specversion": "1.0" }])).status, 202);
     eventually("both arrive", || echoed(&host).len() == 2);
     assert!(echoed(&host).iter().all(|seen| seen["event"]["id"].is_string()));
+    for wrong in [json!([1]), json!("x"), json!([{ "id": "3", "specversion": "0.3" }])] {
+        assert_eq!(post(&wrong).status, 400, "{wrong}");
+    }
+    // The attributes of a CloudEvent in binary mode once got lost.
+    let url = format!("{}/runtime/webhooks/EventGrid?functionName=onevent", host.url());
+    let attributes = [("ce-specversion", "1.0"), ("ce-id", "b1"), ("ce-source", "/shop"), ("ce-type", "order.paid")];
+    assert_eq!(request_with("POST", &url, &attributes, Some(br#"{"amount":1}"#)).unwrap().status, 202);
+    eventually("it arrives", || echoed(&host).len() == 3);
+    let seen: Vec<Value> = echoed(&host).into_iter().filter(|seen| seen["event"]["id"] == "b1").collect();
+    assert_eq!(seen[0]["event"]["type"], "order.paid");
+    assert_eq!(seen[0]["event"]["data"], json!({ "amount": 1 }));
 }

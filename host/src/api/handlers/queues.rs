@@ -1,11 +1,12 @@
 //! Queues, and triggers that are run by name.
 
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dacapo_core::{FunctionName, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::api::content::json::{Moment, json, micros};
 use crate::api::error::ApiError;
@@ -142,11 +143,21 @@ pub(in crate::api) async fn run(call: Call) -> Result<Response, ApiError> {
 /// `POST EventGrid`
 pub(in crate::api) async fn events(call: Call) -> Result<Response, ApiError> {
     let (hub, name) = (call.hub()?, call.get(&TRIGGER_QUERY)?);
-    let events: Value = serde_json::from_str(call.text()?).map_err(|why| ApiError::invalid_json(why.to_string()))?;
-    let events = match events {
-        Value::Array(events) => events,
-        event => vec![event],
+    let sent: Value = serde_json::from_str(call.text()?).map_err(|why| ApiError::invalid_json(why.to_string()))?;
+    let events = match (attributes(&call.head.headers), sent) {
+        (Some(mut event), data) => {
+            event.insert("data".into(), data);
+            vec![event.into()]
+        }
+        (None, Value::Array(events)) => events,
+        (None, event) => vec![event],
     };
+    if let Some(wrong) = events.iter().find(|event| !event.is_object()) {
+        return Err(ApiError::argument(format!("an event is a JSON object, and one of these is {}", kind_of(wrong))));
+    }
+    if let Some(version) = events.iter().find_map(|event| event.get("specversion").filter(|version| *version != "1.0")) {
+        return Err(ApiError::argument(format!("CloudEvents have the specversion 1.0 here, and one of these {version}")));
+    }
     if let Some(code) = events.iter().find_map(|event| {
         let is_validation = event["eventType"] == "Microsoft.EventGrid.SubscriptionValidationEvent";
         event["data"]["validationCode"].as_str().filter(|_| is_validation)
@@ -158,6 +169,26 @@ pub(in crate::api) async fn events(call: Call) -> Result<Response, ApiError> {
     }
     let texts = events.into_iter().map(|event| event.to_string()).collect();
     put(&hub, &queue::of_event_grid(name.as_str()), texts, None).await
+}
+
+/// The attributes of a CloudEvent in binary mode, whose body is its data: the headers whose names begin with `ce-`.
+fn attributes(headers: &HeaderMap) -> Option<Map<String, Value>> {
+    headers.get("ce-specversion")?;
+    let texts = headers.iter().filter_map(|(name, value)| Some((name.as_str().strip_prefix("ce-")?, value.to_str().ok()?)));
+    let mut event: Map<String, Value> = texts.map(|(name, text)| (name.to_owned(), text.into())).collect();
+    if let Some(kind) = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) {
+        event.insert("datacontenttype".into(), kind.into());
+    }
+    Some(event)
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "an array",
+        Value::String(_) => "a text",
+        Value::Number(_) => "a number",
+        Value::Null | Value::Bool(_) | Value::Object(_) => "none",
+    }
 }
 
 /// `OPTIONS EventGrid`

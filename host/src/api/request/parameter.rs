@@ -623,7 +623,7 @@ impl FromText for QueueName {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string", "minLength": 1, "maxLength": queue::NAME_CHARS_MAX, "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$" })
+        json!({ "type": "string", "minLength": 1, "maxLength": queue::NAME_CHARS_MAX + queue::POISON.len(), "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$" })
     }
 }
 

@@ -11,14 +11,12 @@ use dacapo_core::{Failure, InstanceId};
 use serde::{Deserialize, Serialize};
 
 use super::trigger;
+use crate::triggers::queue::POISON;
 
 pub const FUNCTION: &str = "BuiltIn::Message";
 
 /// The event that wakes a message which waits for a trigger.
 pub const CONSUMER_EVENT: &str = "consumer";
-
-/// What the name of a queue ends with to which the messages go that another could not process.
-pub const POISON: &str = "-poison";
 
 /// How long a message waits for a trigger before it looks by itself: the event may have been missed.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(600);

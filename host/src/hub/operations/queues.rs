@@ -130,7 +130,7 @@ impl Hub {
 
     /// Moves the messages of a poison queue back to the queue that they came from. Returns how many.
     pub async fn redrive(&self, queue: &str) -> Result<u64, HubError> {
-        let poison = format!("{queue}{}", message::POISON);
+        let poison = format!("{queue}{}", queue::POISON);
         let to = queue.to_owned();
         self.each_message(&poison, move |hub, record| {
             let to = to.clone();

@@ -9,6 +9,7 @@ use async_task::WithInfo;
 use dacapo_core::guest::SharedClient;
 use dacapo_core::{ExecutionId, Failure, Seq, TriggerCall, VersionId};
 use dacapo_wasm::TriggerSlots;
+use tokio::sync::oneshot;
 
 use crate::engine::memory::NoRoom;
 use crate::engine::panics::caught_async;
@@ -23,20 +24,28 @@ use crate::meters::Attempt;
 pub type TriggerOutcome = Result<String, Failure>;
 
 impl Hub {
-    /// Runs a trigger of a version, once there is a permit and memory for it. Dropping the future stops the run.
+    /// Runs a trigger of a version, once there is a permit and memory for it. Dropping the future stops the run. `left` is
+    /// answered or closed when its caller has left: then it does not begin any more.
     ///
-    /// `ShuttingDown`, `NoMemory`.
-    pub async fn run_trigger(&self, version: VersionId, call: TriggerCall) -> Result<TriggerOutcome, HubError> {
+    /// `ShuttingDown`, `NoMemory`, `CallerLeft`.
+    pub async fn run_trigger(
+        &self,
+        version: VersionId,
+        call: TriggerCall,
+        mut left: oneshot::Receiver<()>,
+    ) -> Result<TriggerOutcome, HubError> {
         let hub = &self.0;
         let permit = tokio::select! {
             permit = hub.triggers.acquire() => permit?,
             () = hub.closed() => return Err(HubError::ShuttingDown),
+            _ = &mut left => return Err(HubError::CallerLeft),
         };
         let most = size(hub.rules().limits.activity_memory_bytes);
         let expected = hub.activities.expected(&call.name).min(most).saturating_add(call.input.len());
         let memory = tokio::select! {
             reserved = hub.memory.reserve(expected) => reserved.map_err(HubError::NoMemory)?,
             () = hub.closed() => return Err(HubError::ShuttingDown),
+            _ = &mut left => return Err(HubError::CallerLeft),
         };
         let memory = RunMemory::new(memory, hub.engine.runtime().clone());
         let client: SharedClient = Arc::new(Caller::new(hub.clone(), ExecutionId(call.invocation), Seq(0), memory.clone()));

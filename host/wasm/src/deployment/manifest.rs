@@ -141,7 +141,7 @@ impl Manifest {
             None => {}
             Some(own) if own == manifest => return Ok(wasm.to_vec()),
             Some(_) => {
-                return Err(DeployError::Manifest("the app has another one embedded already: remove one of the two".into()));
+                return Err(DeployError::Manifest("the app has another one embedded already, as one that was built with a host.json has: write yours to dacapo.json in the folder of its sources and build it again, or leave it out".into()));
             }
         }
         let mut attached = wasm.to_vec();
