@@ -138,7 +138,14 @@ impl Hub {
                 let of = record.clone();
                 let Some(message) = hub.read(move |hub| hub.message_of(&of)).await? else { return Ok(()) };
                 let again = Message { queue: to, reason: None, ..message };
-                hub.0.put(ExecutionId(Uuid::new_v4()), &again, None, None).await?;
+                // If a crash comes before it is taken out of the poison queue, it is moved once more: its trigger may run again, but
+                // starts nothing twice, because that is named after the execution.
+                let execution = ExecutionId(Uuid::new_v5(&record.first_execution.0, b"redrive"));
+                match hub.0.put(execution, &again, None, None).await {
+                    // It is there still.
+                    Ok(()) | Err(HubError::AlreadyExists { .. }) => {}
+                    Err(error) => return Err(error),
+                }
                 hub.terminate(&record.id, "it was moved back to its queue", false).await
             }
         })
