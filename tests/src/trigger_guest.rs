@@ -1,4 +1,4 @@
-//! Guests with triggers, as WAT. Those of [`wat`] start an orchestration whose input and output is the trigger's input, and answer
+//! Guests with triggers, as WAT. Those of [`wat()`] start an orchestration whose input and output is the trigger's input, and answer
 //! with the id of the instance; one whose name begins with `fail` fails afterwards. Those of [`returning`] return what they are
 //! made with, whatever that is.
 
