@@ -390,33 +390,6 @@ fn an_operator_runs_a_trigger_by_name() {
     assert_eq!(run("byHand", "[]").status, 400);
 }
 
-/// Calls that waited for their turn once began minutes after their clients had left, and until then each counted as a request in
-/// progress, so that the hub's administrators were refused.
-#[test]
-fn a_call_whose_client_leaves_before_it_begins_does_not_begin() {
-    let (host, _directory) =
-        Host::temporary(&["--set", "limits.concurrent_triggers=1", "--set", "limits.trigger_seconds=3"]).unwrap();
-    let endless = "(if (i32.eq (i32.load (local.get $name)) (i32.const 0x706f6f6c)) (then (loop $more (br $more))))";
-    let locals = "(local $output i32) (local $id_length i32)";
-    let guest = trigger_guest::wat("echo", &[("loop", ANONYMOUS), ("start", ANONYMOUS)]).replacen(
-        locals,
-        &format!("{locals} {endless}"),
-        1,
-    );
-    assert_eq!(send(&host, "POST", "/admin/apps/app", &wat::parse_str(guest).unwrap()).status, 200);
-    let call = |name: &str| {
-        let mut wire = Wire::open(host.url()).unwrap();
-        wire.send(format!("GET /api/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")).unwrap();
-        wire
-    };
-    let mut running = call("loop");
-    drop([call("start"), call("start")]);
-    let answer = running.read_answer().unwrap();
-    assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
-    assert_eq!(host.request("GET", "/api/start", None).unwrap().status, 202);
-    assert_eq!(echoed(&host).len(), 1, "only the call whose client waited");
-}
-
 #[test]
 fn event_grid_posts_events() {
     let grid = r#"[{"type":"eventGridTrigger","name":"event"}]"#;
