@@ -1,4 +1,5 @@
-//! The limit on concurrent requests, which count until their responses end: half of the connections for each task hub.
+//! The limit on concurrent requests, which count until their responses end: half of the connections for each task hub, and a quarter
+//! for requests to its triggers, which are counted apart.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,7 @@ use crate::api::error::ApiError;
 /// The number of concurrent requests of each hub. Clones share it.
 #[derive(Clone)]
 pub(in crate::api) struct ConcurrencyLimit {
-    /// The most connections at once.
+    /// Of which each hub may have half.
     connections: usize,
     // Nothing awaits while it is locked.
     of_hubs: Arc<Mutex<HashMap<String, usize>>>,
