@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use dacapo_wasm::CompilerAnswer;
+use dacapo_wasm::{CompiledModule, CompilerAnswer};
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 
 use super::error::CliError;
@@ -18,6 +18,12 @@ pub(super) struct CompileModule {
     /// The file for the compiled code, which must not exist.
     #[arg(long)]
     output: PathBuf,
+    /// The functions that were compiled for the same task hub before, if there are any.
+    #[arg(long, requires = "functions_output")]
+    functions: Option<PathBuf>,
+    /// The file for the functions of this compilation and of those before.
+    #[arg(long, requires = "functions")]
+    functions_output: Option<PathBuf>,
     /// The limit on processor time.
     #[arg(long)]
     seconds: u64,
@@ -36,7 +42,9 @@ impl CompileModule {
         self.limit().context("setting its own limits")?;
         let mut module = Vec::new();
         io::stdin().lock().read_to_end(&mut module).context("reading the module")?;
-        Ok(match dacapo_wasm::compile_module(&module).map(|code| self.write(&code)) {
+        // Without it, all is compiled.
+        let functions = self.functions.as_ref().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+        Ok(match dacapo_wasm::compile_module(&module, functions).map(|compiled| self.write(&compiled)) {
             Ok(Ok(())) => CompilerAnswer::Compiled,
             Ok(Err(why)) => CompilerAnswer::NotWritten { os_error: why.raw_os_error() },
             Err(refused) => CompilerAnswer::Refused(refused),
@@ -59,8 +67,13 @@ impl CompileModule {
         Ok(())
     }
 
-    fn write(&self, code: &[u8]) -> io::Result<()> {
-        std::fs::File::create_new(&self.output)?.write_all(code)
+    fn write(&self, compiled: &CompiledModule) -> io::Result<()> {
+        if let Some(path) = &self.functions_output {
+            let written = std::fs::File::create_new(path).and_then(|file| compiled.write_functions(file));
+            // They only save time. What was written of them must not be used.
+            written.or_else(|_| std::fs::remove_file(path)).ok();
+        }
+        std::fs::File::create_new(&self.output)?.write_all(&compiled.code)
     }
 }
 

@@ -451,6 +451,9 @@ impl Inner {
             }
             Ok(()) | Err(_) => {}
         }
+        if let Err(error) = self.engine.runtime().forget_functions(&record.name) {
+            tracing::warn!(hub = record.name, %error, "the compiled functions of the deleted task hub cannot be removed");
+        }
         let modules = self.engine.modules().of(&record.name)?;
         let delete = |control: &ControlFile| control.delete_hub(&record.name, entry);
         self.ledger.forget(&place.folded, &place.meters, delete)?;

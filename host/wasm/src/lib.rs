@@ -35,7 +35,9 @@ mod runtime;
 pub use account::{Account, OutboundBytes};
 pub use config::{Checkpoint, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize, Reuse};
 pub use deployment::cache::version_of;
-pub use deployment::compile::{COMPILED_BYTES_MAX, CompileLimits, Compiler, CompilerAnswer, ModuleError, compile_module};
+pub use deployment::compile::{
+    COMPILED_BYTES_MAX, CompileLimits, CompiledModule, Compiler, CompilerAnswer, ModuleError, compile_module,
+};
 pub use deployment::deploy::DeployError;
 pub use deployment::imports::{Access, ImportedInterface};
 pub use deployment::inspect::{FileKind, InspectedFunction, Inspection, inspect};

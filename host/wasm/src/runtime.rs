@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -22,9 +22,9 @@ use wasmtime::{Engine, Store};
 use crate::DeployError;
 use crate::account::{Account, ActivityContext, Requests};
 use crate::config::{Config, Policy, Reuse};
-use crate::deployment::cache::{self, Compiled, Modules};
+use crate::deployment::cache::{self, Compiled, FunctionFiles, Modules};
 use crate::deployment::compilations::{Compilations, PendingPermit, TenantId, Waiting};
-use crate::deployment::compile::{Bounds, Cancellation, Compilation, CompileLimits, Compiler, compile};
+use crate::deployment::compile::{Compilation, Compiler, Terms, compile};
 use crate::deployment::manifest::Manifest;
 use crate::deployment::report::{self, Finding};
 use crate::engine;
@@ -88,6 +88,7 @@ struct Inner {
     activities: Linker<Activity>,
     modules: Modules,
     compiled: Compiled,
+    functions: FunctionFiles,
     /// Most recently used first.
     versions: Mutex<LruCache<VersionId, Arc<Slot>>>,
     /// Manifests of deployed or loaded versions, cached because guests start on threads that must not read files.
@@ -237,11 +238,13 @@ impl Runtime {
         };
         let modules = Modules::open(&config.modules).map_err(directory(&config.modules))?;
         let compiled = Compiled::open(&config.cache, &engine).map_err(directory(&config.cache))?;
+        let functions = FunctionFiles::open(&config.cache).map_err(directory(&config.cache))?;
         Ok(Self(Arc::new(Inner {
             deterministic: deterministic::linker(&engine).map_err(failed)?,
             activities: activity::linker(&engine).map_err(failed)?,
             modules,
             compiled,
+            functions,
             versions: Mutex::new(LruCache::unbounded()),
             manifests: Mutex::default(),
             orchestrator_slots: FairSemaphore::new(config.pool.orchestrators),
@@ -264,7 +267,7 @@ impl Runtime {
     ///
     /// A tenant's own files are prepared by [`Tenant::prepare`], within its limits.
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.0.prepare(NO_TENANT, bytes, self.0.config.compile, Kept::Yes)
+        self.0.prepare(NO_TENANT, bytes, Terms { limits: self.0.config.compile, ..Terms::default() }, Kept::Yes)
     }
 
     /// Returns the names of the interfaces that a version imports, in order.
@@ -302,6 +305,11 @@ impl Runtime {
         self.unload(version);
         self.0.compiled.remove(version);
         self.0.modules.remove(version)
+    }
+
+    /// Removes the compiled functions of a task hub that is deleted: a new one of its name must not learn what it deployed.
+    pub fn forget_functions(&self, hub: &str) -> io::Result<()> {
+        self.0.functions.remove(hub)
     }
 
     /// Whether no module is stored.
@@ -398,14 +406,14 @@ impl Inner {
     }
 
     /// Blocks this thread until its turn to compile has come.
-    fn prepare(&self, tenant: TenantId, bytes: &[u8], limits: CompileLimits, kept: Kept) -> Result<App, DeployError> {
+    fn prepare(&self, tenant: TenantId, bytes: &[u8], terms: Terms, kept: Kept) -> Result<App, DeployError> {
         let _permit = futures::executor::block_on(self.turn(tenant)?);
-        self.examine(bytes, &Bounds { limits, ..Bounds::default() }, kept)
+        self.examine(bytes, &terms, kept)
     }
 
-    fn examine(&self, bytes: &[u8], bounds: &Bounds, kept: Kept) -> Result<App, DeployError> {
+    fn examine(&self, bytes: &[u8], terms: &Terms, kept: Kept) -> Result<App, DeployError> {
         // Libraries parse untrusted bytes here. If one panics, that must be reported as a fault of the file, not of the host.
-        let examined = catch_unwind(AssertUnwindSafe(|| self.app_of(bytes, bounds)));
+        let examined = catch_unwind(AssertUnwindSafe(|| self.app_of(bytes, terms)));
         let app = examined
             .unwrap_or_else(|_| Err(DeployError::invalid(format_args!("the compiler panicked on it; the log says where"))))?;
         match kept {
@@ -415,10 +423,10 @@ impl Inner {
         Ok(app)
     }
 
-    fn app_of(&self, bytes: &[u8], bounds: &Bounds) -> Result<App, DeployError> {
+    fn app_of(&self, bytes: &[u8], terms: &Terms) -> Result<App, DeployError> {
         let version = cache::version_of(bytes);
         let manifest = Manifest::read(bytes)?;
-        let prepared = self.place(version, || self.admit(version, bytes, bounds))?;
+        let prepared = self.place(version, || self.admit(version, bytes, terms))?;
         self.manifests().insert(version, Arc::new(manifest.clone()));
         let (functions, triggers) = (prepared.functions.clone(), prepared.triggers.clone());
         let report = report::findings(prepared.denied_in_orchestrators(), bytes);
@@ -502,22 +510,22 @@ impl Inner {
             return self.link(version, component).map_err(|why| LoadError::Refused { version, why });
         }
         let bytes = self.module(version)?;
-        let bounds = Bounds { limits: self.config.compile, ..Bounds::default() };
-        let prepared = self.compile(version, &bytes, &bounds).and_then(|component| self.link(version, component));
+        let terms = Terms { limits: self.config.compile, ..Terms::default() };
+        let prepared = self.compile(version, &bytes, &terms).and_then(|component| self.link(version, component));
         prepared.map_err(|why| LoadError::Refused { version, why })
     }
 
     /// Makes a version from a file to be deployed. If the file is refused, nothing of it is kept.
-    fn admit(&self, version: VersionId, bytes: &[u8], bounds: &Bounds) -> Result<Prepared, DeployError> {
+    fn admit(&self, version: VersionId, bytes: &[u8], terms: &Terms) -> Result<Prepared, DeployError> {
         let component = match self.compiled.get(version, &self.engine) {
             Some(component) => component,
-            None => self.compile(version, bytes, bounds)?,
+            None => self.compile(version, bytes, terms)?,
         };
         self.link(version, component).inspect_err(|_| self.compiled.remove(version))
     }
 
     /// Compiles a file and keeps the code.
-    fn compile(&self, version: VersionId, bytes: &[u8], bounds: &Bounds) -> Result<Component, DeployError> {
+    fn compile(&self, version: VersionId, bytes: &[u8], terms: &Terms) -> Result<Component, DeployError> {
         match &self.config.compiler {
             Compiler::InProcess => {
                 let component = compile(&self.engine, bytes)?;
@@ -525,8 +533,16 @@ impl Inner {
                 Ok(component)
             }
             Compiler::Child { program } => {
-                let run = |output: &Path| Compilation { program, bounds, module: bytes, output }.run();
-                self.compiled.make(version, &self.engine, run)
+                let Terms { limits, cancellation, hub } = terms;
+                let functions = hub.as_deref().map(|hub| self.functions.of(hub));
+                let component = self.compiled.make(version, &self.engine, |output| {
+                    let functions = functions.as_ref();
+                    Compilation { program, limits: *limits, cancellation, module: bytes, functions, output }.run()
+                })?;
+                if let Some(Err(error)) = functions.map(|functions| self.functions.replace(functions)) {
+                    tracing::debug!(%version, %error, "the compiled functions of a task hub could not be kept");
+                }
+                Ok(component)
             }
         }
     }
@@ -578,12 +594,12 @@ impl Tenant {
 
     /// Prepares a file that the tenant deploys; see [`Runtime::prepare`].
     pub fn prepare(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.runtime.prepare(self.member.id, bytes, self.compile_limits(), Kept::Yes)
+        self.runtime.prepare(self.member.id, bytes, self.compile_terms(), Kept::Yes)
     }
 
     /// Like [`Tenant::prepare`], but does not store the file: the version can be run until it is unloaded.
     pub fn examine(&self, bytes: &[u8]) -> Result<App, DeployError> {
-        self.runtime.prepare(self.member.id, bytes, self.compile_limits(), Kept::No)
+        self.runtime.prepare(self.member.id, bytes, self.compile_terms(), Kept::No)
     }
 
     /// Like [`Tenant::prepare`], on other threads. Dropping the future leaves the queue, or kills the compiler. Must be called
@@ -599,17 +615,17 @@ impl Tenant {
 
     async fn aside<H: Send + 'static>(&self, preparation: Preparation<H>, kept: Kept) -> Result<(App, H), DeployError> {
         let Preparation { module, stage, held } = preparation;
-        let limits = self.compile_limits();
+        let terms = self.compile_terms();
+        let limits = terms.limits;
         let out_of_time = |_| DeployError::OutOfTime { seconds: limits.clock().as_secs() };
         let turn = self.runtime.turn(self.member.id)?;
         let permit = tokio::time::timeout(limits.clock(), turn).await.map_err(out_of_time)?;
         stage.send_replace(Stage::Compiling);
-        let cancellation = Cancellation::default();
-        let _cancel = cancellation.cancel_on_drop();
+        let _cancel = terms.cancellation.cancel_on_drop();
         let runtime = self.runtime.clone();
         let examining = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            (runtime.examine(&module, &Bounds { limits, cancellation }, kept), held)
+            (runtime.examine(&module, &terms, kept), held)
         });
         let (app, held) = examining.await.map_err(|why| DeployError::Compiler(io::Error::other(why)))?;
         Ok((app?, held))
@@ -630,8 +646,9 @@ impl Tenant {
         self.policies.read().expect("nothing panics while it holds this")
     }
 
-    fn compile_limits(&self) -> CompileLimits {
-        self.policies().default.compile
+    fn compile_terms(&self) -> Terms {
+        let (limits, hub) = (self.policies().default.compile, Some(self.account.hub.clone()));
+        Terms { limits, hub, ..Terms::default() }
     }
 
     /// Returns the policy of a version, narrowed by its manifest.

@@ -8,10 +8,14 @@ use dacapo_tests::host::{Host, binary};
 use dacapo_wasm::{Account, CompileLimits, Compiler, Config, DeployError, Policy, PoolSize, Runtime, Tenant};
 use serde_json::{Value, json};
 
-fn tenant(directory: &std::path::Path, compile: CompileLimits) -> Tenant {
+fn runtime(directory: &std::path::Path) -> Runtime {
     let compiler = Compiler::Child { program: binary().unwrap().to_owned() };
     let config = Config { pool: PoolSize::small(), compiler, ..Config::new(directory.join("modules"), directory.join("cache")) };
-    Runtime::new(config).unwrap().tenant(Account::default(), Policy { compile, ..Policy::default() })
+    Runtime::new(config).unwrap()
+}
+
+fn tenant(directory: &std::path::Path, compile: CompileLimits) -> Tenant {
+    runtime(directory).tenant(Account::default(), Policy { compile, ..Policy::default() })
 }
 
 /// A valid module that is slow to compile: functions with many long-lived values, none of which can be optimised away.
@@ -31,13 +35,55 @@ fn an_app_is_compiled_by_a_process_and_mapped() {
     let app = tenant.prepare(&module).unwrap();
     assert!(app.functions.len() > 1, "{app:?}");
     let files = std::fs::read_dir(directory.path().join("cache")).unwrap().count();
-    assert_eq!(files, 3, "the code, its digest, and its description");
+    assert_eq!(files, 4, "the code, its digest, its description, and the folder of compiled functions");
     let why = tenant.prepare(b"\0asm\x02\0\0\0").unwrap_err();
     assert!(why.to_string().contains("cut off or of an unknown version"), "{why}");
     // The compiler process has no pool; the host has.
     let memories = wat::parse_str("(component (core module (memory 1) (memory 1)))").unwrap();
     let why = tenant.prepare(&memories).unwrap_err();
     assert!(matches!(why, DeployError::Module(_)), "{why}");
+}
+
+/// An app of many functions, one of which returns `answer`.
+fn app_that_returns(answer: i64) -> Vec<u8> {
+    let multiply = |n: usize| format!("(local.set 0 (i64.mul (local.get 0) (i64.const {n})))");
+    let function = |n: usize| format!("(func (param i64) (result i64) {} (local.get 0))", multiply(n).repeat(100));
+    let functions: String = (2..200).map(function).collect();
+    let guest = dacapo_tests::trigger_guest::wat("Echo", &[]);
+    let guest = guest.strip_suffix(')').unwrap();
+    wat::parse_str(format!("{guest} {functions} (func (result i64) (i64.const {answer})))")).unwrap()
+}
+
+/// A deployment of an app of which one function has changed used to compile all of them: a Python app took half a minute.
+#[test]
+fn a_new_version_is_compiled_where_it_has_changed_and_its_code_is_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let functions = |hub: &str| directory.path().join("cache/functions").join(format!("{hub}.functions"));
+    let runtime = runtime(directory.path());
+    let tenant = |hub: &str| runtime.tenant(Account { hub: hub.into(), ..Account::default() }, Policy::default());
+    let code = |module: &[u8]| {
+        let version = dacapo_wasm::version_of(module).to_string();
+        let files = std::fs::read_dir(directory.path().join("cache")).unwrap().map(|entry| entry.unwrap().path());
+        let mut files = files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&version));
+        std::fs::read(files.find(|path| path.extension().is_some_and(|extension| extension == "cwasm")).unwrap()).unwrap()
+    };
+    let (one, two) = (app_that_returns(1), app_that_returns(2));
+    tenant("first").prepare(&one).unwrap();
+    let before = std::fs::read(functions("first")).unwrap();
+    let app = tenant("first").prepare(&two).unwrap();
+    let after = std::fs::read(functions("first")).unwrap();
+    assert!(after.len() - before.len() < before.len() / 10, "{} bytes of functions, then {}", before.len(), after.len());
+
+    // Another task hub finds nothing of it, and gets the same code.
+    let incremental = code(&two);
+    runtime.remove(app.version).unwrap();
+    assert!(!functions("second").exists());
+    tenant("second").prepare(&two).unwrap();
+    assert!(functions("second").metadata().unwrap().len() < after.len() as u64);
+    assert!(code(&two) == incremental, "what was found differs from what is compiled");
+
+    runtime.forget_functions("First").unwrap();
+    assert!(!functions("first").exists());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -197,6 +198,78 @@ impl KeptDescription {
     }
 }
 
+/// Compiled functions of what was deployed before ([`crate::deployment::function_cache`]), a file for each task hub. They may be
+/// deleted at any time.
+#[derive(Debug)]
+pub(crate) struct FunctionFiles(PathBuf);
+
+/// The compiled functions of a task hub.
+pub(crate) struct FunctionFile {
+    pub path: PathBuf,
+    unfinished: Unfinished,
+}
+
+/// Bytes of the functions of all task hubs together. The files of hubs that have not deployed for the longest time are removed.
+const FUNCTION_BYTES_MAX: u64 = 1 << 30;
+
+impl FunctionFiles {
+    /// Opens the directory. Must be called before anything is deployed: it removes unfinished files of a crash.
+    pub fn open(directory: &Path) -> io::Result<Self> {
+        let directory = directory.join("functions");
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        for entry in fs::read_dir(&directory)? {
+            let path = entry?.path();
+            if !path.as_os_str().as_bytes().ends_with(FUNCTIONS.as_bytes()) {
+                remove_if_there(&path)?;
+            }
+        }
+        Ok(Self(directory))
+    }
+
+    /// The file of a hub, which need not exist.
+    pub fn of(&self, hub: &str) -> FunctionFile {
+        let path = self.0.join(format!("{}{FUNCTIONS}", hub.to_ascii_lowercase()));
+        let unfinished = Unfinished(temporary(&path));
+        FunctionFile { path, unfinished }
+    }
+
+    /// Replaces the file of a hub with what a compilation has written, and removes old ones of other hubs if all are too large.
+    pub fn replace(&self, file: FunctionFile) -> io::Result<()> {
+        fs::rename(&file.unfinished.0, &file.path)?;
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.0)? {
+            let entry = entry?;
+            // Another deployment may have renamed its file meanwhile.
+            let Ok(metadata) = entry.metadata() else { continue };
+            files.push((metadata.modified()?, metadata.len(), entry.path()));
+        }
+        files.sort();
+        let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
+        for (_, of_file, path) in files {
+            if bytes <= FUNCTION_BYTES_MAX {
+                break;
+            }
+            remove_if_there(&path)?;
+            bytes -= of_file;
+        }
+        Ok(())
+    }
+
+    pub fn remove(&self, hub: &str) -> io::Result<()> {
+        remove_if_there(&self.of(hub).path)
+    }
+}
+
+impl FunctionFile {
+    /// Where a compilation writes.
+    pub fn unfinished(&self) -> &Path {
+        &self.unfinished.0
+    }
+}
+
+/// How the names of finished files end.
+const FUNCTIONS: &str = ".functions";
+
 /// Maps compiled code into memory.
 #[allow(unsafe_code, reason = "wasmtime cannot check machine code; see the safety argument")]
 fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
@@ -204,7 +277,8 @@ fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
     // directory that only the host's user can enter; only `Compiled` has files written there, under a temporary name, and
     // renames them: no file is ever changed in place. `put` writes what this process has compiled. For `make`, a process
     // of this same program writes what it has compiled with `compile_module`, of the module that it was given on standard
-    // input; it has exited successfully before the file is used. It is trusted as the compiler in this process is: its limits
+    // input, and of the functions that the same program compiled earlier, which lie in the same directory and each of which matches
+    // its digest; it has exited successfully before the file is used. It is trusted as the compiler in this process is: its limits
     // protect the host from a module that is slow, large or crashes it, and a crash is not success. Nothing else from outside
     // is ever put there. For a file that already existed, the caller has compared its digest with the one stored beside it, so
     // it is not torn. An attacker who can forge both as the host's user can replace the host itself. wasmtime checks version

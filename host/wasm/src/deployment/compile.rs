@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::deployment::cache::FunctionFile;
 use crate::deployment::complexity;
+use crate::deployment::function_cache::FunctionCache;
 use crate::deployment::wrap::wrap;
 use crate::engine;
 use crate::{DeployError, dependency_errors};
@@ -122,12 +124,28 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Module
     Component::from_binary(engine, &wrapped).map_err(|why| ModuleError::invalid(format_args!("{why:#}")))
 }
 
-/// Compiles a deployed file to code that a [`crate::Runtime`] of this program can map: what the process of
-/// [`Compiler::Child`] does.
-pub fn compile_module(bytes: &[u8]) -> Result<Vec<u8>, ModuleError> {
+/// What the process of [`Compiler::Child`] makes of a module.
+pub struct CompiledModule {
+    /// Code that a [`crate::Runtime`] of this program can map.
+    pub code: Vec<u8>,
+    functions: Arc<FunctionCache>,
+}
+
+impl CompiledModule {
+    /// Writes the compiled functions, for the next call of [`compile_module`] for the same tenant.
+    pub fn write_functions(&self, to: impl io::Write) -> io::Result<()> {
+        self.functions.write(to)
+    }
+}
+
+/// Compiles a deployed file. Functions that were compiled before are taken from what [`CompiledModule::write_functions`] wrote
+/// then, which is `functions`; it may be empty.
+pub fn compile_module(bytes: &[u8], functions: Vec<u8>) -> Result<CompiledModule, ModuleError> {
     let failed = |why: wasmtime::Error| ModuleError::invalid(format_args!("{why:#}"));
-    let engine = engine::compiler().map_err(failed)?;
-    compile(&engine, bytes)?.serialize().map_err(failed)
+    let functions = Arc::new(FunctionCache::new(functions));
+    let engine = engine::compiler(functions.clone()).map_err(failed)?;
+    let code = compile(&engine, bytes)?.serialize().map_err(failed)?;
+    Ok(CompiledModule { code, functions })
 }
 
 /// The answer of a compiler's process to the host.
@@ -141,11 +159,13 @@ pub enum CompilerAnswer {
     },
 }
 
-/// What may end a compilation early.
+/// The terms of one compilation.
 #[derive(Default)]
-pub(crate) struct Bounds {
+pub(crate) struct Terms {
     pub limits: CompileLimits,
     pub cancellation: Cancellation,
+    /// The task hub whose compiled functions are used, and for which those of this compilation are kept.
+    pub hub: Option<String>,
 }
 
 /// Cancels a compilation whose caller has gone. Clones share their state.
@@ -201,8 +221,10 @@ enum CompilerEvent {
 /// One run of a compiler in a process of its own.
 pub(crate) struct Compilation<'a> {
     pub program: &'a Path,
-    pub bounds: &'a Bounds,
+    pub limits: CompileLimits,
+    pub cancellation: &'a Cancellation,
     pub module: &'a [u8],
+    pub functions: Option<&'a FunctionFile>,
     /// Where the code is to be written.
     pub output: &'a Path,
 }
@@ -225,10 +247,13 @@ impl Compilation<'_> {
     }
 
     fn start(&self) -> io::Result<Child> {
-        let CompileLimits { seconds, memory_bytes } = self.bounds.limits;
+        let CompileLimits { seconds, memory_bytes } = self.limits;
         let mut command = Command::new(self.program);
         command.arg("compile-module").arg("--output").arg(self.output);
         command.args(["--seconds", &seconds.to_string(), "--memory-bytes", &memory_bytes.to_string()]);
+        if let Some(functions) = self.functions {
+            command.arg("--functions").arg(&functions.path).arg("--functions-output").arg(functions.unfinished());
+        }
         // It needs nothing of the host's environment, and Ctrl-C at the host's terminal must not reach it.
         command.env_clear().process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
@@ -244,9 +269,9 @@ impl Compilation<'_> {
             threads.spawn(move || drop(stdin.write_all(self.module)));
             let said = threads.spawn(move || read_bounded(stderr));
             let (tell, heard) = mpsc::sync_channel(2);
-            self.bounds.cancellation.tell(tell.clone());
+            self.cancellation.tell(tell.clone());
             threads.spawn(move || drop(tell.send(CompilerEvent::Answer(read_bounded(stdout)))));
-            let heard = heard.recv_timeout(self.bounds.limits.clock()).ok();
+            let heard = heard.recv_timeout(self.limits.clock()).ok();
             match heard {
                 Some(CompilerEvent::Answer(_)) => {}
                 Some(CompilerEvent::Cancelled) | None => child.kill()?,
@@ -260,11 +285,11 @@ impl Compilation<'_> {
     fn judge(&self, ended: &Ended) -> Result<(), DeployError> {
         const OUT_OF_TIME: i32 = 24;
         const FILE_TOO_LARGE: i32 = 25;
-        let CompileLimits { seconds, memory_bytes } = self.bounds.limits;
+        let CompileLimits { seconds, memory_bytes } = self.limits;
         let answer = match &ended.heard {
             Some(CompilerEvent::Answer(answer)) => answer,
             Some(CompilerEvent::Cancelled) => return Err(DeployError::Cancelled),
-            None => return Err(DeployError::OutOfTime { seconds: self.bounds.limits.clock().as_secs() }),
+            None => return Err(DeployError::OutOfTime { seconds: self.limits.clock().as_secs() }),
         };
         let ran_out_of_memory = ran_out_of_memory(&ended.said) || ran_out_of_memory(&String::from_utf8_lossy(answer));
         if let (true, Ok(answer)) = (ended.status.success(), serde_json::from_slice(answer)) {

@@ -5,6 +5,7 @@ pub(crate) mod compilations;
 pub(crate) mod compile;
 pub(crate) mod complexity;
 pub(crate) mod deploy;
+pub(crate) mod function_cache;
 pub(crate) mod imports;
 pub(crate) mod inspect;
 pub(crate) mod manifest;

@@ -5,12 +5,15 @@ pub(crate) mod permits;
 pub(crate) mod pool;
 pub(crate) mod slices;
 
+use std::sync::Arc;
+
 use wasmtime::{
     Collector, Config, Enabled, Engine, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig,
     RegallocAlgorithm, WasmBacktraceDetails, WasmFeatures,
 };
 
 use crate::config::{GuestLimits, PoolSize};
+use crate::deployment::function_cache::FunctionCache;
 use crate::engine::pool::{MOST, PoolUsage, SLOT};
 
 /// Slots beyond those that permits cover, because the slots of ended guests are made ready for reuse in batches.
@@ -63,8 +66,10 @@ pub(crate) fn inspector(limits: &GuestLimits) -> wasmtime::Result<Engine> {
 }
 
 /// An engine that compiles for those that run guests, and runs none itself: it takes no address space for a pool.
-pub(crate) fn compiler() -> wasmtime::Result<Engine> {
-    Engine::new(&code())
+pub(crate) fn compiler(functions: Arc<FunctionCache>) -> wasmtime::Result<Engine> {
+    let mut config = code();
+    config.enable_incremental_compilation(functions)?;
+    Engine::new(&config)
 }
 
 /// Settings that compiled code depends on.

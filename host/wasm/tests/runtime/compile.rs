@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use dacapo_wasm::{CompileLimits, Compiler, DeployError, Preparation, Stage};
+use dacapo_wasm::{CompileLimits, Compiler, Config, DeployError, Preparation, Stage};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -26,10 +26,16 @@ fn host(script: &str) -> (Host, TempDir) {
 fn refused(script: &str) -> DeployError {
     let (host, _directory) = host(script);
     let why = host.tenant.prepare(&Guest::default().module()).unwrap_err();
-    for directory in [&host.config.cache, &host.config.modules] {
-        assert_eq!(std::fs::read_dir(directory).unwrap().count(), 0, "nothing is kept");
-    }
+    assert_nothing_is_kept(&host);
     why
+}
+
+fn assert_nothing_is_kept(host: &Host) {
+    let Config { modules, cache, .. } = &host.config;
+    for directory in [modules, cache, &cache.join("functions")] {
+        let files = std::fs::read_dir(directory).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file());
+        assert_eq!(files.count(), 0, "{}", directory.display());
+    }
 }
 
 #[test]
@@ -99,9 +105,7 @@ async fn one_that_nobody_waits_for_is_killed_and_gives_its_place_to_the_next() {
             assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "the compiler {pid} still runs");
         }
     }
-    for directory in [&host.config.cache, &host.config.modules] {
-        assert_eq!(std::fs::read_dir(directory).unwrap().count(), 0, "nothing is kept");
-    }
+    assert_nothing_is_kept(&host);
 }
 
 #[test]
